@@ -1,0 +1,25 @@
+/**
+ * Who asks. A `cluster` identity is the UserInfo of a TokenReview, kept verbatim: a SubjectAccessReview that lost
+ * `uid`, `groups` or `extra` would judge somebody else (a scope-restricted OAuth token would gain full rights).
+ */
+export interface UserInfo {
+  readonly username: string
+  readonly uid?: string
+  readonly groups: readonly string[]
+  readonly extra: Readonly<Record<string, readonly string[]>>
+}
+
+/** Somebody the cluster knows; `key` is a hash over the whole UserInfo, so that caches need not keep it. */
+export interface ClusterIdentity {
+  readonly kind: 'cluster'
+  readonly user: UserInfo
+  readonly key: string
+}
+
+/** A holder of the upstream robot's own credential: may pull whatever the robot may. */
+export interface RobotIdentity {
+  readonly kind: 'robot'
+  readonly user: UserInfo
+}
+
+export type Identity = ClusterIdentity | RobotIdentity
