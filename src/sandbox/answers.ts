@@ -1,0 +1,88 @@
+import { STATUS_CODES } from 'node:http'
+import type { ServerResponse } from 'node:http'
+import { setImmediate } from 'node:timers/promises'
+import type { Fault } from './faults.ts'
+
+/** A response as a value, so that a handler decides and `writeAnswer` alone writes, breaks or cuts it. */
+export interface Answer {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: readonly Buffer[]
+}
+
+/** One write to the socket: large enough to be cheap, small enough that a slow reader holds little. */
+const pieceBytes = 256 * 1024
+
+export function jsonAnswer(
+  status: number,
+  value: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Answer {
+  return {
+    status,
+    headers: { 'content-type': 'application/json', ...headers },
+    body: [Buffer.from(JSON.stringify(value))],
+  }
+}
+
+/** The page nginx in front of quay answers with where the application never saw the request (429, 502, 405). */
+export function htmlAnswer(status: number, headers: Readonly<Record<string, string>> = {}): Answer {
+  const title = `${status} ${STATUS_CODES[status]}`
+  const page = `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n`
+  return { status, headers: { 'content-type': 'text/html', ...headers }, body: [Buffer.from(page)] }
+}
+
+/** Changes what is answered, before a byte of it is written. */
+export function applyFault(answer: Answer, fault: Fault): Answer {
+  const { status, headers, body = [] } = fault.status === undefined ? answer : htmlAnswer(fault.status)
+  const added = Object.entries(fault.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])
+  const merged = { ...headers, ...(Object.fromEntries(added) as Record<string, string>) }
+  if (fault.redirectTo !== undefined && status !== 401) {
+    return { status: 302, headers: { ...merged, location: fault.redirectTo } }
+  }
+  return { status, headers: merged, body: fault.wrongBytes === true ? spoil(body) : body }
+}
+
+function spoil(body: readonly Buffer[]): readonly Buffer[] {
+  const wrong = Buffer.concat(body)
+  const middle = wrong.length >> 1
+  if (wrong.length > 0) wrong.writeUInt8(wrong.readUInt8(middle) ^ 0xff, middle)
+  return [wrong]
+}
+
+/** Writes no faster than the client reads. Resolves when the body is with the kernel, or the socket is gone. */
+export async function writeAnswer(response: ServerResponse, answer: Answer, fault: Fault): Promise<void> {
+  const { status, headers, body = [] } = answer
+  const length = body.reduce((sum, part) => sum + part.length, 0)
+  const chunked = fault.truncateAfterBytes !== undefined
+  response.writeHead(status, { ...(chunked ? {} : { 'content-length': String(length) }), ...headers })
+  if (response.req.method === 'HEAD') {
+    response.end()
+    return
+  }
+  const limit = fault.cutAfterBytes ?? fault.truncateAfterBytes ?? fault.stallAfterBytes ?? Infinity
+  await writeBody(response, body, limit)
+  if (fault.cutAfterBytes !== undefined) await cut(response)
+  else if (fault.stallAfterBytes === undefined) response.end()
+  else response.flushHeaders()
+}
+
+async function writeBody(response: ServerResponse, body: readonly Buffer[], limit: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => response.once('close', resolve))
+  let left = limit
+  for (const part of body) {
+    for (let offset = 0; offset < part.length && left > 0 && !response.destroyed;) {
+      const piece = part.subarray(offset, offset + Math.min(pieceBytes, left))
+      const written = new Promise<void>((resolve) => response.write(piece, () => resolve()))
+      await Promise.race([written, closed])
+      offset += piece.length
+      left -= piece.length
+    }
+  }
+}
+
+async function cut(response: ServerResponse): Promise<void> {
+  response.flushHeaders()
+  await setImmediate()
+  response.destroy()
+}

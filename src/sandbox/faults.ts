@@ -1,0 +1,66 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+export type OriginName = 'quay' | 'cdn'
+
+/** What goes wrong. Fields may be combined: `delayMs` with `status`, `wrongBytes` with `cutAfterBytes`. */
+export interface Fault {
+  /** Wait before anything else. */
+  readonly delayMs?: number
+  /** Never answer; the socket stays open until the client or `close()` ends it. */
+  readonly hang?: boolean
+  /** Destroy the socket before the head of the response. */
+  readonly reset?: boolean
+  /** Answer this status with an HTML page as nginx in front of quay writes it. */
+  readonly status?: number
+  /** Added to the answer, whatever it is. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Destroy the socket when this many bytes of the body have been written. */
+  readonly cutAfterBytes?: number
+  /** End cleanly after this many bytes; only chunked encoding can, so Content-Length goes. */
+  readonly truncateAfterBytes?: number
+  /** Write no more after this many bytes, and keep the socket open. */
+  readonly stallAfterBytes?: number
+  /** Right length, one byte wrong. */
+  readonly wrongBytes?: boolean
+  /** Send a 302 to this URL instead, unless the answer is a 401. */
+  readonly redirectTo?: string
+  /** Treat the JWT shown as expired. */
+  readonly expire?: boolean
+  /** Take over the exchange; nothing else happens to it. */
+  readonly raw?: (request: IncomingMessage, response: ServerResponse) => void
+}
+
+export interface FaultRule extends Fault {
+  readonly origin: OriginName
+  /** Matched against path and query. */
+  readonly path: RegExp
+  readonly method?: string
+  /** How many requests it hits; 1 unless given, `Infinity` for all until `clear`. */
+  readonly count?: number
+}
+
+/** Rules in the order they were added; each request spends one use of the first that matches. */
+export class Faults {
+  #rules: Array<{ readonly rule: FaultRule; left: number }> = []
+
+  add(rule: FaultRule): void {
+    this.#rules.push({ rule, left: rule.count ?? 1 })
+  }
+
+  clear(): void {
+    this.#rules = []
+  }
+
+  take(origin: OriginName, method: string, path: string): Fault {
+    const hit = this.#rules.find(
+      ({ rule, left }) =>
+        left > 0 &&
+        rule.origin === origin &&
+        (rule.method ?? method) === method &&
+        path.search(rule.path) !== -1,
+    )
+    if (hit === undefined) return {}
+    hit.left -= 1
+    return hit.rule
+  }
+}

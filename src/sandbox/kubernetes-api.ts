@@ -1,0 +1,219 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { KubernetesObject, Rbac } from './rbac.ts'
+import { createRbac } from './rbac.ts'
+import type { Answer, SubjectAccessReviewSpec } from './reviews.ts'
+import { authorize, failure, reviewAccess, reviewToken } from './reviews.ts'
+import type { ServiceAccountTokenOptions, Tokens, UserTokenOptions } from './tokens.ts'
+import { apiAudience, createTokens } from './tokens.ts'
+
+export type { SubjectAccessReviewSpec } from './reviews.ts'
+export type { ServiceAccountTokenOptions, UserTokenOptions } from './tokens.ts'
+
+export interface KubernetesApiOptions {
+  readonly objects: readonly KubernetesObject[]
+  /** Who the kubeconfig speaks as; `ci/quay-proxy` unless told. */
+  readonly proxyServiceAccount?: { readonly namespace: string; readonly name: string }
+  /** 127.0.0.1 unless told. */
+  readonly host?: string
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
+}
+
+/** What goes wrong with every request from now on, counted or not; `none` ends it. */
+export type Fault =
+  | { readonly kind: 'none' }
+  /** A Status with this code, 503 unless told. */
+  | { readonly kind: 'status'; readonly status?: number; readonly retryAfterSeconds?: number }
+  | { readonly kind: 'slow'; readonly delayMs: number }
+  | { readonly kind: 'hang' }
+  | { readonly kind: 'reset' }
+
+export interface KubernetesApi {
+  readonly url: string
+  /** YAML for `--kubeconfig`, with a token of the proxy's service account that holds for a year. */
+  kubeconfig(): string
+  issueUserToken(options: UserTokenOptions): string
+  issueServiceAccountToken(options: ServiceAccountTokenOptions): string
+  revoke(token: string): void
+  /** As if everything was deleted and these were applied. @throws Error as createRbac */
+  replaceObjects(objects: readonly KubernetesObject[]): void
+  /** Reviews asked for, answered or not. */
+  readonly requests: { readonly tokenReviews: number; readonly subjectAccessReviews: number }
+  /** The SubjectAccessReviews that were judged, oldest first. */
+  readonly reviews: readonly SubjectAccessReviewSpec[]
+  fault(mode: Fault): void
+  close(): Promise<void>
+}
+
+const tokenReviewPath = '/apis/authentication.k8s.io/v1/tokenreviews'
+const accessReviewPath = '/apis/authorization.k8s.io/v1/subjectaccessreviews'
+
+// The kube-apiserver's own bound on a request body.
+const maxBodyBytes = 3 * 1024 * 1024
+
+const version = { major: '1', minor: '33', gitVersion: 'v1.33.0-sandbox', platform: 'linux/amd64' }
+
+const statusReasons: Readonly<Record<number, string>> = {
+  429: 'TooManyRequests',
+  500: 'InternalError',
+  503: 'ServiceUnavailable',
+}
+
+/** Starts the two APIs of app.ci that the proxy asks, over HTTP on a free port. @throws Error as createRbac */
+export async function startKubernetesApi(options: KubernetesApiOptions): Promise<KubernetesApi> {
+  const api = new SandboxKubernetesApi(options)
+  await api.listen(options.host ?? '127.0.0.1')
+  return api
+}
+
+class SandboxKubernetesApi implements KubernetesApi {
+  readonly requests = { tokenReviews: 0, subjectAccessReviews: 0 }
+  readonly reviews: SubjectAccessReviewSpec[] = []
+  readonly #server: Server
+  readonly #tokens: Tokens
+  readonly #proxyToken: string
+  #rbac: Rbac
+  #fault: Fault = { kind: 'none' }
+
+  constructor({ objects, proxyServiceAccount, now = Date.now }: KubernetesApiOptions) {
+    this.#rbac = createRbac(objects)
+    this.#tokens = createTokens({ now })
+    const account = proxyServiceAccount ?? { namespace: 'ci', name: 'quay-proxy' }
+    this.#proxyToken = this.issueServiceAccountToken({ ...account, expiresInSeconds: 365 * 24 * 3600 })
+    this.#server = createServer((request, response) => {
+      // Whoever hung up in the middle of a body gets no answer.
+      this.#serve(request, response).catch(() => response.destroy())
+    })
+  }
+
+  async listen(host: string): Promise<void> {
+    this.#server.listen(0, host)
+    await once(this.#server, 'listening')
+  }
+
+  get url(): string {
+    const { address, family, port } = this.#server.address() as AddressInfo
+    return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+  }
+
+  kubeconfig(): string {
+    return `apiVersion: v1
+kind: Config
+clusters:
+  - name: sandbox
+    cluster:
+      server: ${this.url}
+      # There is no TLS to verify; the client asks to be told so before it sends a token over http.
+      insecure-skip-tls-verify: true
+users:
+  - name: quay-proxy
+    user: { token: ${this.#proxyToken} }
+contexts:
+  - name: sandbox
+    context: { cluster: sandbox, user: quay-proxy }
+current-context: sandbox
+`
+  }
+
+  issueUserToken(options: UserTokenOptions): string {
+    return this.#tokens.issueUserToken(options)
+  }
+
+  issueServiceAccountToken(options: ServiceAccountTokenOptions): string {
+    return this.#tokens.issueServiceAccountToken(options)
+  }
+
+  revoke(token: string): void {
+    this.#tokens.revoke(token)
+  }
+
+  replaceObjects(objects: readonly KubernetesObject[]): void {
+    this.#rbac = createRbac(objects)
+  }
+
+  fault(mode: Fault): void {
+    this.#fault = mode
+  }
+
+  async close(): Promise<void> {
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    this.#server.closeAllConnections()
+    await closed
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const asked = `${request.method} ${request.url!.split('?')[0]}`
+    if (asked === `POST ${tokenReviewPath}`) this.requests.tokenReviews++
+    if (asked === `POST ${accessReviewPath}`) this.requests.subjectAccessReviews++
+    const body = await readBody(request)
+    const fault = this.#fault
+    if (fault.kind === 'hang') return
+    if (fault.kind === 'reset') request.socket.resetAndDestroy()
+    else if (fault.kind === 'status') sendFault(response, fault)
+    else {
+      if (fault.kind === 'slow') await delay(fault.delayMs, undefined, { ref: false })
+      send(
+        response,
+        body === undefined ? tooLarge() : this.#answer(asked, request.headers.authorization, body),
+      )
+    }
+  }
+
+  #answer(asked: string, authorization: string | undefined, body: string): Answer {
+    if (asked === 'GET /version') return { status: 200, body: version }
+    if (asked === 'GET /readyz') return { status: 200, body: 'ok' }
+    if (asked === `POST ${tokenReviewPath}`) {
+      const refusal = this.#refuseCaller(authorization, 'tokenreviews', 'authentication.k8s.io')
+      return refusal ?? reviewToken(body, this.#tokens)
+    }
+    if (asked === `POST ${accessReviewPath}`) {
+      const refusal = this.#refuseCaller(authorization, 'subjectaccessreviews', 'authorization.k8s.io')
+      return refusal ?? reviewAccess(body, this.#rbac, (spec) => this.reviews.push(spec))
+    }
+    return failure(404, 'NotFound', 'the server could not find the requested resource')
+  }
+
+  /** The proxy is a client like any other: without the rights its manifests grant it, it may ask nothing. */
+  #refuseCaller(authorization: string | undefined, resource: string, group: string): Answer | undefined {
+    const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1] ?? ''
+    const caller = this.#tokens.authenticate(token, [apiAudience])
+    if (!caller.authenticated) return failure(401, 'Unauthorized', 'Unauthorized')
+    const attributes = { verb: 'create', group, version: 'v1', resource }
+    const { allowed, reason } = authorize(this.#rbac, caller.user, attributes)
+    if (allowed) return undefined
+    const message =
+      `${resource}.${group} is forbidden: User "${caller.user.username}" cannot create resource "${resource}" ` +
+      `in API group "${group}" at the cluster scope`
+    return failure(403, 'Forbidden', reason === '' ? message : `${message}: ${reason}`)
+  }
+}
+
+const tooLarge = (): Answer =>
+  failure(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${maxBodyBytes}`)
+
+/** The whole body, or undefined when it is longer than the API server reads. */
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length <= maxBodyBytes) chunks.push(chunk)
+  }
+  return length <= maxBodyBytes ? Buffer.concat(chunks).toString('utf8') : undefined
+}
+
+function sendFault(response: ServerResponse, fault: Fault & { readonly kind: 'status' }): void {
+  const { status = 503, retryAfterSeconds } = fault
+  if (retryAfterSeconds !== undefined) response.setHeader('Retry-After', String(retryAfterSeconds))
+  send(response, failure(status, statusReasons[status] ?? 'Unknown', 'the sandbox was told to fail'))
+}
+
+function send(response: ServerResponse, { status, body }: Answer): void {
+  const isText = typeof body === 'string'
+  response.writeHead(status, { 'Content-Type': isText ? 'text/plain; charset=utf-8' : 'application/json' })
+  response.end(isText ? body : JSON.stringify(body))
+}

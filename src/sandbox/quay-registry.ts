@@ -1,0 +1,107 @@
+import { htmlAnswer, jsonAnswer } from './answers.ts'
+import type { Answer } from './answers.ts'
+import type { Exchange } from './origin.ts'
+import { apiVersion, challenge, quayError } from './quay-errors.ts'
+import { listReferrers, listTags } from './quay-lists.ts'
+import type { QuayStore } from './quay-store.ts'
+import type { QuayTokens } from './quay-tokens.ts'
+
+export interface QuayRegistryOptions {
+  readonly repository: string
+  readonly store: QuayStore
+  readonly tokens: QuayTokens
+  /** The signed URL of a blob, for the robot that asks. */
+  readonly signBlob: (digest: string, username: string) => string
+}
+
+type Resource = (
+  options: QuayRegistryOptions,
+  reference: string,
+  exchange: Exchange,
+  username: string,
+) => Answer
+
+const resources = {
+  manifests: answerManifest,
+  blobs: answerBlob,
+  referrers: ({ store }, digest, exchange) => listReferrers(store, digest, exchange),
+  tags: ({ store, repository }, _list, exchange) => listTags(store, repository, exchange),
+} as const satisfies Record<string, Resource>
+
+type ResourceKind = keyof typeof resources
+
+const resourcePath =
+  /^\/v2\/(?<name>.+)\/(?:(?<kind>manifests|blobs|referrers)\/(?<reference>[^/]+)|tags\/list)$/
+
+type Route = Readonly<Record<string, string>>
+
+/** The pull half of quay's /v2/ as a function of one request; everything that would write is a 405. */
+export async function answerRegistry(options: QuayRegistryOptions, exchange: Exchange): Promise<Answer> {
+  const { pathname } = exchange.url
+  if (pathname === '/v2/auth') return options.tokens.issue(exchange)
+  const route: Route | undefined = pathname === '/v2/' ? {} : resourcePath.exec(pathname)?.groups
+  if (route === undefined) return htmlAnswer(404)
+  const allow = route['kind'] === 'referrers' ? ['GET'] : ['GET', 'HEAD']
+  if (!allow.includes(exchange.method)) return htmlAnswer(405, { allow: allow.join(', ') })
+
+  const bearer = await options.tokens.read(exchange)
+  const challenged = challenge(exchange, route['name'])
+  if (bearer.kind === 'anonymous') return quayError('UNAUTHORIZED', challenged)
+  // Not OCI JSON: quay aborts before its own error writer.
+  if (bearer.kind === 'invalid') return jsonAnswer(401, { error: bearer.reason }, challenged)
+  if (pathname === '/v2/') return jsonAnswer(200, true, apiVersion)
+  // quay tells of an unknown repository only whom it would let read it; here: who may pull the one there is.
+  const mayPull = bearer.access.some((grant) => grant.actions.includes('pull'))
+  if (!mayPull) return quayError('UNAUTHORIZED', challenged)
+  return answerResource(options, route, exchange, bearer.username)
+}
+
+function answerResource(
+  options: QuayRegistryOptions,
+  route: Route,
+  exchange: Exchange,
+  username: string,
+): Answer {
+  const { name, kind = 'tags', reference = '' } = route
+  if (name !== options.repository) return quayError('NAME_UNKNOWN')
+  // In a path a client may write the colon of a digest either way.
+  return resources[kind as ResourceKind](options, reference.replace(/%3a/i, ':'), exchange, username)
+}
+
+/** end-3. By digest whatever Accept says; by tag quay would convert to a type it finds there, so it must be there. */
+function answerManifest({ store }: QuayRegistryOptions, reference: string, exchange: Exchange): Answer {
+  const isDigest = reference.includes(':')
+  const manifest = isDigest ? store.findByDigest(reference) : store.findByTag(reference)
+  if (manifest === undefined) {
+    return quayError(store.isExpired(reference) ? 'TAG_EXPIRED' : 'MANIFEST_UNKNOWN')
+  }
+  const { mediaType, digest, body } = manifest
+  const accepted = (exchange.headers.accept ?? '')
+    .split(',')
+    .map((range) => range.split(';', 1).join('').trim())
+  if (!isDigest && !accepted.includes(mediaType)) return quayError('MANIFEST_UNKNOWN')
+  return {
+    status: 200,
+    headers: { 'content-type': mediaType, 'docker-content-digest': digest },
+    body: [body],
+  }
+}
+
+/** end-2. HEAD is answered here, GET by a 302 that carries the digest; nginx closes the connection after either. */
+function answerBlob(
+  { store, signBlob }: QuayRegistryOptions,
+  digest: string,
+  { method }: Exchange,
+  username: string,
+): Answer {
+  const blob = store.findBlob(digest)
+  if (blob === undefined) return quayError('BLOB_UNKNOWN', { connection: 'close' })
+  const headers = {
+    'docker-content-digest': digest,
+    'accept-ranges': 'bytes',
+    'cache-control': 'max-age=31536000',
+    connection: 'close',
+  }
+  if (method === 'GET') return { status: 302, headers: { ...headers, location: signBlob(digest, username) } }
+  return { status: 200, headers: { ...headers, 'content-type': 'application/octet-stream' }, body: [blob] }
+}

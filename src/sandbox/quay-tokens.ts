@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto'
+import { SignJWT, jwtVerify } from 'jose'
+import { htmlAnswer, jsonAnswer } from './answers.ts'
+import type { Answer } from './answers.ts'
+import type { Exchange } from './origin.ts'
+import { quayError } from './quay-errors.ts'
+
+/** The robot account of the repository. `mayPull: false` is a robot somebody took the permission from. */
+export interface Robot {
+  readonly username: string
+  readonly password: string
+  readonly mayPull?: boolean
+}
+
+export interface QuayTokensOptions {
+  readonly repository: string
+  readonly lifetimeSeconds: number
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  /** Asked on each request, so that a rotation takes effect at once. */
+  readonly robot: () => Robot
+}
+
+export interface Grant {
+  readonly type: string
+  readonly name: string
+  readonly actions: readonly string[]
+}
+
+/** What a request's Authorization header amounts to. */
+export type Bearer =
+  | { readonly kind: 'anonymous' }
+  | { readonly kind: 'invalid'; readonly reason: string }
+  | { readonly kind: 'token'; readonly username: string; readonly access: readonly Grant[] }
+
+/** Source: quay auth/registry_jwt_auth.py and endpoints/v2/v2auth.py, SCOPE_REGEX: one scope, hence no space. */
+const scopePattern = /^repository:(?<name>[\w./:-]+):(?<actions>(?:pull|push|\*)(?:,(?:pull|push|\*))*)$/
+
+/** The realm: Basic robot credential to JWT, and back. */
+export class QuayTokens {
+  readonly #options: QuayTokensOptions
+  readonly #key = randomBytes(32)
+
+  constructor(options: QuayTokensOptions) {
+    this.#options = options
+  }
+
+  /** GET /v2/auth. `service` becomes the audience as it stands: a wrong one gives a token that is refused later. */
+  async issue({ method, url, headers }: Exchange): Promise<Answer> {
+    if (method !== 'GET') return htmlAnswer(405, { allow: 'GET, OPTIONS' })
+    const username = this.#robotOf(headers.authorization)
+    if (username === null) return quayError('UNAUTHORIZED')
+    const scopes = url.searchParams.getAll('scope').filter((scope) => scope !== '')
+    const access: Grant[] = []
+    for (const scope of scopes) {
+      const name = scopePattern.exec(scope)?.groups?.['name']
+      if (name === undefined) return quayError('INVALID_REQUEST')
+      access.push({ type: 'repository', name, actions: this.#actionsOn(name, username) })
+    }
+    if (username === '' && access.length === 0) return quayError('UNAUTHORIZED')
+    const token = await this.#sign(url.searchParams.get('service') ?? '', username, access)
+    return jsonAnswer(200, { token }, { 'cache-control': 'no-store', connection: 'close' })
+  }
+
+  async read({ url, headers, fault }: Exchange): Promise<Bearer> {
+    const { authorization } = headers
+    if (authorization === undefined) return { kind: 'anonymous' }
+    const token = /^Bearer (?<token>\S+)$/i.exec(authorization)?.groups?.['token']
+    if (token === undefined) return { kind: 'invalid', reason: 'Invalid bearer token format' }
+    if (fault.expire === true) return { kind: 'invalid', reason: 'Token has expired' }
+    try {
+      // quay tolerates 30 s of skew; none here, so that a test can watch a token of one second die.
+      const currentDate = new Date(this.#options.now())
+      const { payload } = await jwtVerify<{ sub: string; access: Grant[] }>(token, this.#key, {
+        audience: url.host,
+        currentDate,
+      })
+      return { kind: 'token', username: payload.sub, access: payload.access }
+    } catch {
+      return { kind: 'invalid', reason: 'Invalid or expired token' }
+    }
+  }
+
+  /** The empty name is nobody, null a credential that is wrong. */
+  #robotOf(authorization: string | undefined): string | null {
+    if (authorization === undefined) return ''
+    const robot = this.#options.robot()
+    const [scheme = '', encoded = ''] = authorization.split(' ')
+    const shown = Buffer.from(encoded, 'base64').toString()
+    if (scheme.toLowerCase() !== 'basic' || shown !== `${robot.username}:${robot.password}`) return null
+    return robot.username
+  }
+
+  #actionsOn(repository: string, username: string): readonly string[] {
+    const { mayPull = true } = this.#options.robot()
+    return username !== '' && mayPull && repository === this.#options.repository ? ['pull'] : []
+  }
+
+  #sign(service: string, username: string, access: readonly Grant[]): Promise<string> {
+    const seconds = Math.floor(this.#options.now() / 1000)
+    return new SignJWT({ access })
+      .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+      .setIssuer('quay')
+      .setAudience(service)
+      .setSubject(username)
+      .setIssuedAt(seconds)
+      .setNotBefore(seconds)
+      .setExpirationTime(seconds + this.#options.lifetimeSeconds)
+      .sign(this.#key)
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * The whole system on one machine: an embedded app.ci, an embedded quay, and the real proxy in front, configured by the real
+ * flags. To try it, and for tests.
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseConfig } from '../config/config.ts'
+import type { Logger } from '../logging.ts'
+import { startProxy, type Proxy } from '../proxy.ts'
+import { stockQuay, type Stock } from './content.ts'
+import { startKubernetesApi, type KubernetesApi } from './kubernetes-api.ts'
+import { startQuay, type Quay } from './quay.ts'
+import { readManifests } from './rbac.ts'
+
+export interface SandboxOptions {
+  readonly logger: Logger
+  /** Directories of RBAC manifests for app.ci. */
+  readonly rbac: readonly string[]
+  /** Where the proxy listens; 0 for any free port. */
+  readonly port: number
+  /** Further flags of the proxy. */
+  readonly flags?: readonly string[]
+}
+
+export interface Sandbox {
+  readonly url: string
+  readonly metricsUrl: string
+  readonly kubernetes: KubernetesApi
+  readonly quay: Quay
+  readonly stock: Stock
+  readonly proxy: Proxy
+  readonly robot: { readonly username: string; readonly password: string }
+  /** The files that the proxy reads its secrets from. */
+  readonly files: { readonly password: string; readonly tokenSecret: string }
+  readonly close: () => Promise<void>
+}
+
+/** @throws {Error} where a manifest cannot be read or the port is taken; nothing is left running then */
+export const startSandbox = async ({ logger, rbac, port, flags = [] }: SandboxOptions): Promise<Sandbox> => {
+  const closers: (() => Promise<void>)[] = []
+  // The proxy first, so that it says goodbye to nobody who has left.
+  const close = async () => {
+    for (const closer of closers.toReversed()) await closer()
+  }
+  try {
+    const objects = (await Promise.all(rbac.map(readManifests))).flat()
+    const kubernetes = await startKubernetesApi({ objects })
+    closers.push(async () => await kubernetes.close())
+    const robot = { username: 'openshift+ci_readonly', password: randomBytes(32).toString('hex') }
+    const quay = await startQuay({ robot })
+    closers.push(async () => await quay.close())
+    const stock = await stockQuay(quay)
+    const directory = await mkdtemp(join(tmpdir(), 'quay-proxy-sandbox-'))
+    closers.push(async () => await rm(directory, { recursive: true, force: true }))
+    const files = await writeSecrets(directory, robot, kubernetes.kubeconfig())
+    const listen = `127.0.0.1:${port === 0 ? await freePort() : port}`
+    const args = [
+      `--listen-addr=${listen}`,
+      `--exposed-url=http://${listen}`,
+      '--metrics-addr=127.0.0.1:0',
+      `--upstream=${quay.url}`,
+      `--upstream-repository=${quay.repository}`,
+      `--robot-username-file=${files.username}`,
+      `--robot-password-file=${files.password}`,
+      `--token-secret-file=${files.tokenSecret}`,
+      `--kubeconfig=${files.kubeconfig}`,
+      ...(flags.some((flag) => flag.startsWith('--grace-period')) ? [] : ['--grace-period=1s']),
+      ...flags,
+    ]
+    const proxy = await startProxy(parseConfig(args, {}), logger)
+    closers.push(proxy.stop)
+    await untilReady(proxy.url)
+    return {
+      url: proxy.url,
+      metricsUrl: proxy.metricsUrl ?? '',
+      kubernetes,
+      quay,
+      stock,
+      proxy,
+      robot,
+      files,
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+const writeSecrets = async (directory: string, robot: Sandbox['robot'], kubeconfig: string) => {
+  const secrets = {
+    username: robot.username,
+    password: robot.password,
+    tokenSecret: randomBytes(32).toString('hex'),
+    kubeconfig,
+  }
+  const files = { username: '', password: '', tokenSecret: '', kubeconfig: '' }
+  for (const name of Object.keys(files) as (keyof typeof files)[]) {
+    files[name] = join(directory, name)
+    await writeFile(files[name], secrets[name], { mode: 0o600 })
+  }
+  return files
+}
+
+/** The realm must name the port before it is listened on: ask the system for a free one. */
+const freePort = async (): Promise<number> =>
+  await new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+
+const untilReady = async (url: string): Promise<void> => {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const { status } = await fetch(`${url}/readyz`)
+    if (status === 200) return
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  throw new Error('the proxy did not become ready')
+}

@@ -1,0 +1,63 @@
+import { join } from 'node:path'
+import t from 'tap'
+import { readManifests } from '../../src/sandbox/kubernetes-object.ts'
+
+const account = (name: string) => `apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: ${name}}\n`
+
+await t.test('every document of every manifest, in order, lists flattened', async (test) => {
+  const directory = test.testdir({
+    'a.yaml': `# about\n---\n${account('a1')}--- # next\n${account('a2')}---\n\n# nothing here\n---\n`,
+    b: {
+      'b.yml': account('b1'),
+      'c.json': JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'List',
+        items: [
+          { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'c1' } },
+          { apiVersion: 'v1', kind: 'List', items: [{ apiVersion: 'route.openshift.io/v1', kind: 'Route' }] },
+          { apiVersion: 'example.com/v1', kind: 'AllowList', metadata: { name: 'no list of objects' } },
+        ],
+      }),
+      'README.md': 'not a manifest',
+    },
+  })
+  const objects = await readManifests(directory)
+  test.same(
+    objects.map(({ kind, metadata }) => `${kind} ${metadata?.name}`),
+    [
+      'ServiceAccount a1',
+      'ServiceAccount a2',
+      'ServiceAccount b1',
+      'ServiceAccount c1',
+      'Route undefined',
+      'AllowList no list of objects',
+    ],
+  )
+})
+
+await t.test('an error says where', async (test) => {
+  const reject = async (content: string, message: RegExp) => {
+    const directory = test.testdir({ 'x.yaml': `${account('fine')}---\n${content}` })
+    await test.rejects(readManifests(directory), { message }, content)
+  }
+  await reject('kind: [', /x\.yaml, document 2: .*end of the/s)
+  await reject(
+    'apiVersion: v1',
+    /x\.yaml, document 2: not a Kubernetes object, it needs an apiVersion and a kind$/,
+  )
+  await reject('kind: Role', /x\.yaml, document 2: not a Kubernetes object/)
+  await reject('null', /x\.yaml, document 2: /)
+  await reject('just words', /x\.yaml, document 2: not a Kubernetes object/)
+  await reject(
+    'apiVersion: v1\nkind: List\nitems: [null]',
+    /x\.yaml, document 2, item 1: not a Kubernetes object/,
+  )
+
+  const missing = join(test.testdir({}), 'missing')
+  await test.rejects(readManifests(missing), {
+    message: `cannot read the manifests below ${missing}: ENOENT`,
+  })
+  await test.rejects(readManifests(test.testdir({ 'd.yaml': {} })), {
+    message: /^cannot read the manifest .*d\.yaml: EISDIR/,
+  })
+})

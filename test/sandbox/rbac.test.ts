@@ -1,0 +1,267 @@
+import t from 'tap'
+import type { UserInfo } from '../../src/access/identity.ts'
+import type { KubernetesObject, ResourceAttributes } from '../../src/sandbox/rbac.ts'
+import { createRbac } from '../../src/sandbox/rbac.ts'
+
+const apiVersion = 'rbac.authorization.k8s.io/v1'
+
+const role = (namespace: string, name: string, ...rules: unknown[]): KubernetesObject => ({
+  apiVersion,
+  kind: 'Role',
+  metadata: { namespace, name },
+  rules,
+})
+
+const clusterRole = (name: string, rules: unknown, more: object = {}, labels = {}): KubernetesObject => ({
+  apiVersion,
+  kind: 'ClusterRole',
+  metadata: { name, labels },
+  rules,
+  ...more,
+})
+
+const bind = (namespace: string, name: string, roleRef: string, ...subjects: unknown[]): KubernetesObject => {
+  const [kind, roleName] = roleRef.split('/')
+  return {
+    apiVersion,
+    kind: namespace === '' ? 'ClusterRoleBinding' : 'RoleBinding',
+    metadata: namespace === '' ? { name } : { namespace, name },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name: roleName },
+    subjects,
+  }
+}
+
+const group = (name: string) => ({ kind: 'Group', name })
+const user = (username: string, ...groups: string[]): UserInfo => ({ username, groups, extra: {} })
+
+const pullRule = { verbs: ['get'], apiGroups: ['image.openshift.io'], resources: ['imagestreams/layers'] }
+const pull: ResourceAttributes = {
+  verb: 'get',
+  group: 'image.openshift.io',
+  resource: 'imagestreams',
+  subresource: 'layers',
+  namespace: 'ocp',
+}
+const joined: ResourceAttributes = {
+  verb: 'get',
+  group: 'image.openshift.io',
+  resource: 'imagestreams/layers',
+  namespace: 'ocp',
+}
+
+await t.test('the reason names the binding, the role and the subject', async (test) => {
+  const rbac = createRbac([
+    role('ocp', 'puller', pullRule),
+    clusterRole('everywhere', [pullRule]),
+    bind(
+      'ocp',
+      'b',
+      'Role/puller',
+      group('pullers'),
+      { kind: 'User', name: 'bob' },
+      { kind: 'Alien', name: 'x' },
+    ),
+    bind('ocp', 'c', 'ClusterRole/everywhere', { kind: 'ServiceAccount', name: 'builder' }),
+    bind('', 'd', 'ClusterRole/everywhere', { kind: 'ServiceAccount', name: 'ci', namespace: 'tools' }),
+    bind('', 'e', 'ClusterRole/everywhere', { kind: 'ServiceAccount', name: 'unqualified' }),
+  ])
+  const reason = (asker: UserInfo, namespace = 'ocp') => {
+    const decision = rbac.authorize(asker, { ...pull, namespace })
+    return decision.allowed ? decision.reason : `no: ${decision.reason}`
+  }
+  const rows: [UserInfo, string, string][] = [
+    [
+      user('alice', 'pullers'),
+      'ocp',
+      'RBAC: allowed by RoleBinding "b/ocp" of Role "puller" to Group "pullers"',
+    ],
+    [user('bob'), 'ocp', 'RBAC: allowed by RoleBinding "b/ocp" of Role "puller" to User "bob"'],
+    [user('x', 'x'), 'ocp', 'no: '],
+    [user('bob'), 'other', 'no: '],
+    [user('bob'), '', 'no: '],
+    [
+      user('system:serviceaccount:ocp:builder'),
+      'ocp',
+      'RBAC: allowed by RoleBinding "c/ocp" of ClusterRole "everywhere" to ServiceAccount "builder/ocp"',
+    ],
+    [user('system:serviceaccount:other:builder'), 'ocp', 'no: '],
+    [
+      user('system:serviceaccount:tools:ci'),
+      'anywhere',
+      'RBAC: allowed by ClusterRoleBinding "d" of ClusterRole "everywhere" to ServiceAccount "ci/tools"',
+    ],
+    [
+      user('system:serviceaccount:tools:ci'),
+      '',
+      'RBAC: allowed by ClusterRoleBinding "d" of ClusterRole "everywhere" to ServiceAccount "ci/tools"',
+    ],
+    [user('system:serviceaccount::unqualified'), 'ocp', 'no: '],
+    [user('root', 'system:masters'), 'ocp', ''],
+  ]
+  for (const [asker, namespace, expected] of rows) {
+    test.equal(reason(asker, namespace), expected, `${asker.username} in "${namespace}"`)
+  }
+})
+
+const pullAllowed = (...objects: KubernetesObject[]) =>
+  createRbac(objects).authorize(user('u', 'g'), pull).allowed
+
+const ruleAllows = (rule: Record<string, string[]>, asked: ResourceAttributes) =>
+  createRbac([role('ocp', 'r', rule), bind('ocp', 'b', 'Role/r', group('g'))]).authorize(
+    user('u', 'g'),
+    asked,
+  ).allowed
+
+const sumAllows = (...objects: KubernetesObject[]) =>
+  pullAllowed(...objects, bind('ocp', 'b', 'ClusterRole/sum', group('g')))
+
+await t.test('rules match as in the API server', async (test) => {
+  const rows: [string, Record<string, string[]>, ResourceAttributes, boolean][] = [
+    ['exact, split', pullRule, pull, true],
+    ['exact, joined', pullRule, joined, true],
+    ['other verb', pullRule, { ...pull, verb: 'update' }, false],
+    ['every verb', { ...pullRule, verbs: ['*'] }, { ...pull, verb: 'update' }, true],
+    ['other group', pullRule, { ...pull, group: '' }, false],
+    ['core group', { ...pullRule, apiGroups: [''] }, { ...pull, group: '' }, true],
+    [
+      'absent group is the core group',
+      { ...pullRule, apiGroups: [''] },
+      { ...pull, group: undefined! },
+      true,
+    ],
+    ['every group', { ...pullRule, apiGroups: ['*'] }, pull, true],
+    ['every resource', { ...pullRule, resources: ['*'] }, pull, true],
+    ['every resource, joined', { ...pullRule, resources: ['*'] }, joined, true],
+    ['any parent, split', { ...pullRule, resources: ['*/layers'] }, pull, true],
+    ['any parent, joined', { ...pullRule, resources: ['*/layers'] }, joined, false],
+    [
+      'any parent, no subresource',
+      { ...pullRule, resources: ['*/layers'] },
+      { ...pull, subresource: '' },
+      false,
+    ],
+    ['a parent is not its subresource', { ...pullRule, resources: ['imagestreams'] }, pull, false],
+    ['a subresource is not its parent', pullRule, { ...pull, subresource: '' }, false],
+    ['no star within a name', { ...pullRule, resources: ['imagestreams/*'] }, pull, false],
+    ['no star within a verb', { ...pullRule, verbs: ['g*'] }, pull, false],
+    ['named, nothing asked by name', { ...pullRule, resourceNames: ['4.5'] }, pull, false],
+    ['named, the name', { ...pullRule, resourceNames: ['4.5'] }, { ...pull, name: '4.5' }, true],
+    ['named, another', { ...pullRule, resourceNames: ['4.5'] }, { ...pull, name: '4.6' }, false],
+    ['no star for names', { ...pullRule, resourceNames: ['*'] }, { ...pull, name: '4.6' }, false],
+    ['no names is every name', { ...pullRule, resourceNames: [] }, { ...pull, name: '4.6' }, true],
+    ['no resources', { verbs: ['get'], nonResourceURLs: ['*'] }, pull, false],
+    ['no resources at all', { verbs: ['*'], apiGroups: ['*'] }, pull, false],
+    ['nothing asked', pullRule, {}, false],
+  ]
+  for (const [name, rule, asked, expected] of rows) test.equal(ruleAllows(rule, asked), expected, name)
+})
+
+await t.test('a binding to nothing grants nothing, and is named', async (test) => {
+  const dangling = [
+    bind('', 'a', 'ClusterRole/gone', group('g')),
+    bind('ocp', 'b', 'ClusterRole/gone', group('g')),
+    bind('ocp', 'c', 'Role/gone', group('g')),
+    bind('ocp', 'd', 'Group/odd', group('g')),
+    bind('', 'e', 'Role/lost', group('h')),
+  ]
+  const asker = user('u', 'g')
+  test.same(createRbac(dangling).authorize(asker, pull), {
+    allowed: false,
+    reason:
+      'RBAC: [clusterrole.rbac.authorization.k8s.io "gone" not found, role.rbac.authorization.k8s.io "gone" not found, ' +
+      'unsupported role reference kind: "Group"]',
+  })
+  test.same(createRbac(dangling).authorize(user('u', 'h'), pull), {
+    allowed: false,
+    reason: 'RBAC: role.rbac.authorization.k8s.io "lost" not found',
+  })
+  const repaired = createRbac([...dangling, role('ocp', 'gone', pullRule)]).authorize(asker, pull)
+  test.same(repaired, {
+    allowed: true,
+    reason: 'RBAC: allowed by RoleBinding "c/ocp" of Role "gone" to Group "g"',
+  })
+})
+
+await t.test(
+  'an aggregated ClusterRole holds the rules of those it selects, and none of its own',
+  async (test) => {
+    const sum = (...clusterRoleSelectors: object[]) =>
+      clusterRole('sum', null, { aggregationRule: { clusterRoleSelectors } }, { sum: 'yes' })
+    const part = clusterRole('part', [pullRule], {}, { part: 'yes', team: 'a' })
+
+    test.ok(
+      sumAllows(part, sum({ matchLabels: { part: 'no' } }, { matchLabels: { part: 'yes', team: 'a' } })),
+    )
+    test.notOk(sumAllows(part, sum({ matchLabels: { part: 'yes', team: 'b' } })))
+    test.notOk(
+      sumAllows(part, clusterRole('sum', [pullRule], { aggregationRule: {} })),
+      'its own rules are overwritten',
+    )
+    test.ok(sumAllows(clusterRole('sum', [pullRule], { aggregationRule: null })), 'null is no aggregation')
+    test.ok(
+      sumAllows({ apiVersion, kind: 'ClusterRole', metadata: { name: 'p' }, rules: [pullRule] }, sum({})),
+      'all',
+    )
+
+    const expression = (operator: string, key: string, values?: string[]) =>
+      sumAllows(part, sum({ matchExpressions: [{ key, operator, values }] }))
+    test.ok(expression('Exists', 'team'))
+    test.notOk(expression('Exists', 'none'))
+    test.ok(expression('DoesNotExist', 'none'))
+    test.notOk(expression('DoesNotExist', 'team'))
+    test.ok(expression('In', 'team', ['b', 'a']))
+    test.notOk(expression('In', 'none', ['']))
+    test.notOk(expression('In', 'team'))
+    test.ok(expression('NotIn', 'none', ['a']))
+    test.notOk(expression('Odd', 'team', ['a']))
+    test.ok(
+      sumAllows(
+        part,
+        sum({ matchLabels: { middle: 'yes' } }),
+        clusterRole(
+          'middle',
+          [],
+          {
+            aggregationRule: {
+              clusterRoleSelectors: [{ matchLabels: { part: 'yes' } }, { matchLabels: { sum: 'yes' } }],
+            },
+          },
+          { middle: 'yes' },
+        ),
+      ),
+      'through a role in between, and round in a circle',
+    )
+  },
+)
+
+await t.test('only current RBAC objects count, and the last of two', async (test) => {
+  const binding = bind('ocp', 'b', 'Role/r', group('g'))
+  test.ok(pullAllowed(role('ocp', 'r', pullRule), binding))
+  test.notOk(
+    pullAllowed(role('ocp', 'r', pullRule), { ...binding, apiVersion: 'authorization.openshift.io/v1' }),
+  )
+  test.notOk(pullAllowed(role('ocp', 'r', pullRule), role('ocp', 'r'), binding))
+  test.notOk(
+    pullAllowed({ apiVersion, kind: 'Role', metadata: { namespace: 'ocp', name: 'r' } }, binding),
+    'no rules',
+  )
+  test.notOk(pullAllowed(clusterRole('r', null), bind('ocp', 'b', 'ClusterRole/r', group('g'))), 'null rules')
+  test.notOk(pullAllowed(role('ocp', 'r', pullRule), { ...binding, subjects: undefined }), 'no subjects')
+  test.notOk(pullAllowed(role('ocp', 'r', pullRule), { apiVersion: 'v1', kind: 'ServiceAccount' }))
+  test.throws(() => pullAllowed({ apiVersion, kind: 'Role', metadata: { name: 'r' } }), {
+    message: 'Role "r" has no metadata.namespace',
+  })
+  test.throws(() => pullAllowed({ apiVersion, kind: 'RoleBinding' }), {
+    message: 'RoleBinding "" has no metadata.namespace',
+  })
+  const nameless = { apiVersion, roleRef: { kind: 'ClusterRole', name: '' }, subjects: [group('g')] }
+  test.ok(
+    pullAllowed(
+      { apiVersion, kind: 'ClusterRole', rules: [pullRule] },
+      { ...nameless, kind: 'ClusterRoleBinding' },
+      { apiVersion, kind: 'Role', metadata: { namespace: 'ocp' } },
+      { ...nameless, kind: 'RoleBinding', metadata: { namespace: 'ocp' } },
+    ),
+    'objects without a name do no harm',
+  )
+})
