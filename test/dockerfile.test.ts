@@ -1,0 +1,56 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { test } from 'tap'
+
+const root = resolve(import.meta.dirname, '..')
+const read = (name: string) => readFile(join(root, name), 'utf8')
+
+type Instruction = { name: string; value: string }
+
+const parse = (dockerfile: string): Instruction[] =>
+  dockerfile
+    .replaceAll(/\\\n\s*/g, ' ')
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !line.startsWith('#'))
+    .map((line) => ({ name: line.split(' ', 1)[0] ?? '', value: line.slice(line.indexOf(' ') + 1) }))
+
+const instructions = parse(await read('Dockerfile'))
+const values = (name: string, from = instructions) =>
+  from.filter((instruction) => instruction.name === name).map(({ value }) => value)
+const finalStage = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'))
+const copied = values('COPY')
+  .filter((value) => !value.startsWith('--from='))
+  .flatMap((value) => value.split(' ').slice(0, -1))
+
+await test('every file that is copied exists, and reaches the build', async (t) => {
+  const kept = (await read('.dockerignore')).split('\n')
+  t.not(copied.length, 0)
+  for (const source of copied) {
+    t.ok(existsSync(join(root, source)), source)
+    t.ok(kept.includes(`!${source.split('/')[0]}`), `${source} is not ignored`)
+  }
+})
+
+await test('it runs as nobody in particular', async (t) => {
+  t.same(values('USER', finalStage), ['1001'])
+})
+
+await test('it starts a file that is there', async (t) => {
+  const [entrypoint = '[]'] = values('ENTRYPOINT', finalStage)
+  const [command, file = ''] = JSON.parse(entrypoint) as string[]
+  t.equal(command, 'node')
+  t.match(file, /^\/app\/src\//)
+  t.ok(existsSync(join(root, file.replace('/app/', ''))), file)
+})
+
+await test('it exposes the port it listens on and checks its health there', async (t) => {
+  const [port = ''] = values('EXPOSE', finalStage)
+  t.equal(port, '8400')
+  t.match(values('HEALTHCHECK', finalStage)[0], `http://127.0.0.1:${port}/healthz`)
+})
+
+await test('only production dependencies come along, and no script of theirs runs', async (t) => {
+  t.match(values('RUN'), ['npm ci --omit=dev --ignore-scripts'])
+  t.equal(values('COPY', finalStage).filter((value) => value.startsWith('--from=')).length, 1)
+})

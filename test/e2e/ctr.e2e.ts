@@ -1,0 +1,101 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test, type Test } from 'tap'
+import { missing, run, startService } from './process.ts'
+import { hostArchitecture } from './seed.ts'
+import { endStack, serviceAccountUser, startStack, type Stack } from './stack.ts'
+
+const skip = missing('containerd', 'ctr', 'skopeo', 'docker-registry', 'openssl')
+
+// JSON strings are TOML strings
+const configuration = (home: string, address: string) => `version = 2
+root = ${JSON.stringify(join(home, 'root'))}
+state = ${JSON.stringify(join(home, 'state'))}
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+[grpc]
+address = ${JSON.stringify(address)}
+`
+
+const registry = (user: string, token: string) => ['--plain-http', '--user', `${user}:${token}`]
+
+/** A containerd of this test's own, and its client. */
+const startContainerd = async (stack: Stack) => {
+  const home = await stack.scratch('containerd')
+  const address = join(home, 'containerd.sock')
+  const config = join(home, 'config.toml')
+  await writeFile(config, configuration(home, address))
+  const ctr = (...args: string[]) => run('ctr', ['--address', address, '--connect-timeout', '2s', ...args])
+  const ready = async () => (await ctr('version')).code === 0
+  const containerd = await startService('containerd', ['--config', config], ready)
+  stack.defer(containerd.stop)
+  return {
+    fetch: (user: string, token: string, image: string) =>
+      ctr('content', 'fetch', ...registry(user, token), `${stack.host}/${image}`),
+    pull: (user: string, token: string, image: string) =>
+      ctr('images', 'pull', '--snapshotter', 'native', ...registry(user, token), `${stack.host}/${image}`),
+    content: async () => (await ctr('content', 'ls', '--quiet')).stdout.split('\n'),
+    images: async () => (await ctr('images', 'ls')).stdout,
+  }
+}
+
+await test('ctr', { skip }, async (suite) => {
+  const stack = await startStack(suite)
+  const { tokens } = stack
+  const containerd = await startContainerd(stack)
+
+  const holds = async (t: Test, ...[tag]: Parameters<Stack['image']>) => {
+    const { index, images } = stack.image(tag)
+    const { manifest, config, layers } = images[hostArchitecture]!
+    const content = await containerd.content()
+    t.same(
+      [index, manifest, config, ...layers].filter((digest) => !content.includes(digest)),
+      [],
+      `containerd has all of ${tag}`,
+    )
+  }
+
+  await suite.test('content fetch of the monorepo form; its token comes from the POST', async (t) => {
+    const { code, output } = await containerd.fetch('alice', tokens.alice, 'openshift/ci:ocp_4.5_base')
+    t.equal(code, 0, output)
+    await holds(t, 'ocp_4.5_base')
+    t.ok(await stack.logged('POST', '/v2/auth', 200), 'POST at the realm is answered')
+    t.notOk(await stack.logged('GET', '/v2/auth', 200), 'and needs no GET after it')
+  })
+
+  await suite.test('pull of the image stream form, unpacked', async (t) => {
+    const { code, output } = await containerd.pull('alice', tokens.alice, 'ocp/4.15:base')
+    t.equal(code, 0, output)
+    await holds(t, 'ocp_4.15_base')
+    t.match(await containerd.images(), `${stack.host}/ocp/4.15:base`)
+  })
+
+  await suite.test('a service account, named with its colons', async (t) => {
+    const { code, output } = await containerd.pull(
+      serviceAccountUser,
+      tokens.serviceAccount,
+      'openshift/ci:my-team_app_latest',
+    )
+    t.equal(code, 0, output)
+    await holds(t, 'my-team_app_latest')
+  })
+
+  await suite.test('someone without access sees 403', async (t) => {
+    const { code, output } = await containerd.fetch('mallory', tokens.mallory, 'openshift/ci:ocp_4.5_base')
+    t.not(code, 0)
+    t.match(output, '403 Forbidden')
+  })
+
+  await suite.test('a token the cluster does not know sees 401', async (t) => {
+    const { code, output } = await containerd.fetch('alice', tokens.invalid, 'openshift/ci:ocp_4.5_base')
+    t.not(code, 0)
+    t.match(output, '401 Unauthorized')
+  })
+
+  await suite.test('an absent tag is not found', async (t) => {
+    const { code, output } = await containerd.fetch('alice', tokens.alice, 'ocp/4.5:no-such-component')
+    t.not(code, 0)
+    t.match(output, 'not found')
+  })
+
+  await endStack(suite, stack)
+})

@@ -1,0 +1,141 @@
+import { writeFile } from 'node:fs/promises'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { missing, plainEnv, run } from './process.ts'
+import { hostArchitecture } from './seed.ts'
+import { endStack, serviceAccountUser, startStack, type Stack } from './stack.ts'
+
+const skip = missing('podman', 'skopeo', 'docker-registry', 'openssl')
+
+/** A podman that shares nothing with the one of this machine. */
+const isolatedPodman = async (stack: Stack, name: string) => {
+  // podman takes no runroot of more than 50 characters
+  const home = await stack.scratch(name)
+  const file = (path: string) => join(home, path)
+  await writeFile(file('policy.json'), JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }))
+  await writeFile(file('containers.conf'), '')
+  await writeFile(file('registries.conf'), '')
+  await writeFile(file('auth.json'), '{}')
+  const env = plainEnv({
+    HOME: home,
+    XDG_RUNTIME_DIR: home,
+    CONTAINERS_CONF: file('containers.conf'),
+    CONTAINERS_REGISTRIES_CONF: file('registries.conf'),
+  })
+  const global = [
+    `--root=${file('root')}`,
+    `--runroot=${file('run')}`,
+    `--tmpdir=${file('tmp')}`,
+    ...'--storage-driver=vfs --cgroup-manager=cgroupfs --events-backend=none'.split(' '),
+  ]
+  const registry = ['--tls-verify=false', `--authfile=${file('auth.json')}`]
+  const policy = ['--signature-policy', file('policy.json')]
+  const podman = (...args: string[]) => run('podman', [...global, ...args], { env })
+  return {
+    login: (user: string, token: string) => podman('login', ...registry, '-u', user, '-p', token, stack.host),
+    pull: (image: string, ...options: string[]) =>
+      podman('pull', '--quiet', ...registry, ...policy, ...options, `${stack.host}/${image}`),
+    push: (image: string) => podman('push', ...registry, `${stack.host}/${image}`),
+    imageId: async (image: string) =>
+      (await podman('image', 'inspect', '--format', '{{.Id}}', `${stack.host}/${image}`)).stdout.trim(),
+  }
+}
+
+const manifestPath = (repository: string, tag: string) => `/v2/${repository}/manifests/${tag}`
+
+await test('podman', { skip }, async (suite) => {
+  const stack = await startStack(suite)
+  const { tokens } = stack
+  const configOf = (...[tag]: Parameters<Stack['image']>) =>
+    stack.image(tag).images[hostArchitecture]?.config.replace('sha256:', '')
+
+  await suite.test('a person logs in as the README says and pulls both forms of one image', async (t) => {
+    const podman = await isolatedPodman(stack, 'person')
+    const login = await podman.login(userInfo().username, tokens.alice)
+    t.match(login, { code: 0, stdout: /Login Succeeded/ }, login.output)
+    for (const image of ['openshift/ci:ocp_4.5_base', 'ocp/4.5:base']) {
+      const pull = await podman.pull(image)
+      t.equal(pull.code, 0, pull.output)
+      t.equal(await podman.imageId(image), configOf('ocp_4.5_base'), image)
+    }
+  })
+
+  await suite.test('a person pulls by digest', async (t) => {
+    const podman = await isolatedPodman(stack, 'digest')
+    await podman.login('alice', tokens.alice)
+    const pull = await podman.pull(`openshift/ci@${stack.image('ocp_4.15_base').index}`)
+    t.match(pull, { code: 0, stdout: configOf('ocp_4.15_base') ?? '' }, pull.output)
+  })
+
+  await suite.test(
+    'a service account logs in by its name, colons and all, and pulls from its namespace',
+    async (t) => {
+      const podman = await isolatedPodman(stack, 'service-account')
+      const login = await podman.login(serviceAccountUser, tokens.serviceAccount)
+      t.match(login, { code: 0, stdout: /Login Succeeded/ }, login.output)
+      for (const image of ['openshift/ci:my-team_app_latest', 'my-team/app:latest']) {
+        const pull = await podman.pull(image)
+        t.equal(pull.code, 0, pull.output)
+        t.equal(await podman.imageId(image), configOf('my-team_app_latest'), image)
+      }
+    },
+  )
+
+  await suite.test('a token the cluster does not know is told so', async (t) => {
+    const podman = await isolatedPodman(stack, 'invalid')
+    const login = await podman.login('alice', tokens.invalid)
+    t.not(login.code, 0)
+    t.match(login.output, 'invalid username/password')
+    const anonymous = await podman.pull('openshift/ci:ocp_4.5_base')
+    t.not(anonymous.code, 0, 'the refused login is not kept')
+    t.match(anonymous.output, 'unauthorized: ')
+    const pull = await podman.pull('openshift/ci:ocp_4.5_base', `--creds=alice:${tokens.invalid}`)
+    t.not(pull.code, 0)
+    t.match(pull.output, `unauthorized: ${await stack.message('/v2/auth', tokens.invalid)}`)
+  })
+
+  await suite.test('someone without access reads who lacks what, and how it is granted', async (t) => {
+    const podman = await isolatedPodman(stack, 'denied')
+    t.equal((await podman.login('mallory', tokens.mallory)).code, 0, 'the token itself is good')
+    for (const [repository, tag] of [
+      ['openshift/ci', 'ocp_4.5_base'],
+      ['ocp/4.5', 'base'],
+    ] as const) {
+      const { code, output } = await podman.pull(`${repository}:${tag}`)
+      t.not(code, 0)
+      const message = await stack.message(manifestPath(repository, tag), tokens.mallory)
+      t.match(output, `denied: ${message}`)
+      for (const word of ['mallory', 'ocp', 'system:image-puller']) t.match(message, word)
+    }
+  })
+
+  await suite.test('a restricted namespace stays shut to those who may pull all of QCI', async (t) => {
+    const podman = await isolatedPodman(stack, 'restricted')
+    await podman.login('alice', tokens.alice)
+    const { code, output } = await podman.pull('openshift/ci:ocp-priv_4.5_embargoed')
+    t.not(code, 0)
+    const message = await stack.message(manifestPath('openshift/ci', 'ocp-priv_4.5_embargoed'), tokens.alice)
+    t.match(output, `denied: ${message}`)
+    for (const word of ['alice', 'ocp-priv', 'system:image-puller']) t.match(message, word)
+  })
+
+  await suite.test('an absent tag may not have been promoted', async (t) => {
+    const podman = await isolatedPodman(stack, 'absent')
+    await podman.login('alice', tokens.alice)
+    const { code, output } = await podman.pull('ocp/4.5:no-such-component')
+    t.not(code, 0)
+    const message = await stack.message(manifestPath('ocp/4.5', 'no-such-component'), tokens.alice)
+    t.match(output, `manifest unknown: ${message}`)
+    t.match(message, 'not promoted')
+  })
+
+  await suite.test('nobody pushes', async (t) => {
+    const podman = await isolatedPodman(stack, 'push')
+    await podman.login('alice', tokens.alice)
+    await podman.pull('openshift/ci:ocp_4.5_base')
+    t.not((await podman.push('openshift/ci:ocp_4.5_base')).code, 0)
+  })
+
+  await endStack(suite, stack)
+})

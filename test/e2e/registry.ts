@@ -1,0 +1,79 @@
+import { once } from 'node:events'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { createServer, request as forward, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream'
+import { answers, freePort, plainEnv, startService } from './process.ts'
+import type { TokenRealm } from './token-realm.ts'
+
+export type Registry = { host: string; url: string; stop: () => Promise<void> }
+
+// JSON is YAML
+const configuration = (storage: string, port: number, realm: TokenRealm, realmUrl: string) => ({
+  version: '0.1',
+  log: { level: 'info' },
+  storage: { filesystem: { rootdirectory: storage } },
+  http: { addr: `127.0.0.1:${port}`, secret: 'one instance needs no shared secret' },
+  auth: {
+    token: {
+      realm: realmUrl,
+      service: realm.service,
+      issuer: realm.issuer,
+      rootcertbundle: realm.certificateFile,
+    },
+  },
+})
+
+const forwardTo =
+  (port: number): RequestListener =>
+  (request, response) => {
+    const { method, url: path, headers } = request
+    const onward = forward({ host: '127.0.0.1', port, method, path, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers)
+      pipeline(answer, response, () => undefined)
+    })
+    pipeline(request, onward, (error) => {
+      if (error) response.destroy()
+    })
+  }
+
+/** One origin for the realm and the registry, as quay.io is: the proxy trusts no realm elsewhere with its robot. */
+const startFront = async (realm: TokenRealm, registryPort: number) => {
+  const toRegistry = forwardTo(registryPort)
+  const server = createServer((request, response) =>
+    (request.url?.split('?')[0] === realm.path ? realm.serve : toRegistry)(request, response),
+  )
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const close = async () => {
+    server.close()
+    server.closeAllConnections()
+    await once(server, 'close')
+  }
+  return { host: `127.0.0.1:${port}`, close }
+}
+
+/** Debian's docker-registry (CNCF distribution) behind a token realm. It streams blobs itself, where quay redirects. */
+export const startRegistry = async (directory: string, realm: TokenRealm): Promise<Registry> => {
+  const storage = join(directory, 'registry')
+  const file = join(directory, 'registry.yml')
+  const port = await freePort()
+  const { host, close } = await startFront(realm, port)
+  const url = `http://${host}`
+  await mkdir(storage)
+  await writeFile(file, JSON.stringify(configuration(storage, port, realm, url + realm.path)))
+  const ready = () => answers(`${url}/v2/`, 401)
+  const service = await startService('docker-registry', ['serve', file], ready, {
+    env: plainEnv({ OTEL_TRACES_EXPORTER: 'none' }),
+  }).catch(async (error: unknown) => {
+    await close()
+    throw error
+  })
+  const stop = async () => {
+    await close()
+    await service.stop()
+  }
+  return { host, url, stop }
+}

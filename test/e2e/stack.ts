@@ -1,0 +1,213 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Test } from 'tap'
+import { startKubernetesApi, type KubernetesApi } from '../../src/sandbox/kubernetes-api.ts'
+import { readManifests } from '../../src/sandbox/rbac.ts'
+import { answers, freePort, startService, type Service } from './process.ts'
+import { startRegistry } from './registry.ts'
+import { seed, type Seeded } from './seed.ts'
+import { createTokenRealm, type Account, type TokenRealm } from './token-realm.ts'
+
+export const root = resolve(import.meta.dirname, '../..')
+const repository = 'openshift/ci'
+const robot: Account = { username: 'openshift+ci_reader', password: 'robot-password-4711', actions: ['pull'] }
+const promoter: Account = {
+  username: 'promoter',
+  password: 'promoter-password-4711',
+  actions: ['pull', 'push'],
+}
+const tokenSecret = 'token-secret-4711-token-secret-4711-token-secret-4711'
+const tags = ['ocp_4.5_base', 'ocp_4.15_base', 'my-team_app_latest', 'ocp-priv_4.5_embargoed'] as const
+
+// the one of manifests/examples/service-account.yaml
+export const serviceAccount = { namespace: 'my-team', name: 'image-puller' }
+export const serviceAccountUser = `system:serviceaccount:${serviceAccount.namespace}:${serviceAccount.name}`
+
+type Tokens = { alice: string; mallory: string; serviceAccount: string; invalid: string }
+
+export type Stack = {
+  /** host:port of the proxy, as an image reference begins */
+  host: string
+  url: string
+  directory: string
+  tokens: Tokens
+  image: (tag: (typeof tags)[number]) => Seeded
+  /** What the proxy itself says to a credential: the text that a client owes its user. */
+  message: (path: string, token: string) => Promise<string>
+  /** True when the proxy's log has, or soon gets, a line with all three. */
+  logged: (method: string, path: string, status: number) => Promise<boolean>
+  /** What the proxy's log must not hold, by owner. */
+  secrets: () => [owner: string, secret: string][]
+  realm: TokenRealm
+  proxy: Service
+  /** A new empty directory of this stack. */
+  scratch: (name: string) => Promise<string>
+  defer: (dispose: () => Promise<unknown>) => void
+}
+
+// alice is in the group that may pull all of QCI, mallory has a login and nothing else
+const issueTokens = (kubernetes: KubernetesApi): Tokens => ({
+  alice: kubernetes.issueUserToken({
+    username: 'alice',
+    groups: ['qci-image-pullers', 'system:authenticated'],
+  }),
+  mallory: kubernetes.issueUserToken({ username: 'mallory', groups: ['system:authenticated'] }),
+  serviceAccount: kubernetes.issueServiceAccountToken(serviceAccount),
+  invalid: 'sha256~a-token-of-some-other-cluster-4711',
+})
+
+const write = async (directory: string, files: Record<string, string>) => {
+  const paths = Object.keys(files).map((name) => [name, join(directory, name)] as const)
+  for (const [name, path] of paths) await writeFile(path, files[name] ?? '', { mode: 0o600 })
+  return Object.fromEntries(paths)
+}
+
+const startProxy = async (directory: string, upstream: string, kubeconfig: string) => {
+  const files = await write(directory, {
+    'robot-username': robot.username,
+    'robot-password': `${robot.password}\n`,
+    'token-secret': tokenSecret,
+    kubeconfig,
+  })
+  const host = `127.0.0.1:${await freePort()}`
+  const url = `http://${host}`
+  const args = [
+    `--listen-addr=${host}`,
+    `--exposed-url=${url}`,
+    `--upstream=${upstream}`,
+    `--upstream-repository=${repository}`,
+    `--robot-username-file=${files['robot-username']}`,
+    `--robot-password-file=${files['robot-password']}`,
+    `--token-secret-file=${files['token-secret']}`,
+    `--kubeconfig=${files['kubeconfig']}`,
+    '--grace-period=2s',
+    '--log-level=info',
+  ]
+  const ready = () => answers(`${url}/readyz`, 200)
+  const main = join(root, 'src/main.ts')
+  const service = await startService(process.execPath, [main, 'serve', ...args], ready, { cwd: directory })
+  return { host, url, service }
+}
+
+/** Every value in a log entry, however it is nested. */
+const leaves = (value: unknown): unknown[] =>
+  typeof value === 'object' && value !== null ? Object.values(value).flatMap(leaves) : [value]
+
+const hasLine = (log: string, method: string, path: string, status: number) =>
+  log
+    .split('\n')
+    .slice(0, -1)
+    .filter((line) => line.startsWith('{'))
+    .map((line) => leaves(JSON.parse(line)))
+    .some(
+      (values) =>
+        values.includes(method) &&
+        values.includes(status) &&
+        values.some((value) => typeof value === 'string' && value.split('?')[0] === path),
+    )
+
+const soon = async (holds: () => boolean) => {
+  for (let patience = 20; patience > 0 && !holds(); patience--) await sleep(50)
+  return holds()
+}
+
+const messageOf = async (url: string, token: string) => {
+  const authorization = `Basic ${Buffer.from(`someone:${token}`).toString('base64')}`
+  const response = await fetch(url, { headers: { authorization } })
+  const { errors } = (await response.json()) as { errors: { message: string }[] }
+  if (!errors[0]?.message) throw new Error(`${response.status} without a message from ${url}`)
+  return errors[0].message
+}
+
+/** app.ci, quay with images, and the proxy between them; all of it ends with the test. */
+export const startStack = async (t: Test): Promise<Stack> => {
+  const disposers = new AsyncDisposableStack()
+  t.teardown(() => disposers.disposeAsync())
+  const directory = await mkdtemp(join(tmpdir(), 'qp-e2e-'))
+  disposers.defer(() => rm(directory, { recursive: true, force: true }))
+
+  const realm = await createTokenRealm(directory, [robot, promoter])
+  const registry = await startRegistry(directory, realm)
+  disposers.defer(registry.stop)
+  const seeded = await seed(directory, registry, promoter, repository, tags)
+  // what seeding asked for is no doing of the proxy
+  realm.requests.length = 0
+  realm.issued.length = 0
+
+  const objects = [
+    ...(await readManifests(join(root, 'manifests/rbac'))),
+    ...(await readManifests(join(root, 'manifests/examples'))),
+  ]
+  const kubernetes = await startKubernetesApi({ objects })
+  disposers.defer(() => kubernetes.close())
+  const tokens = issueTokens(kubernetes)
+  const { host, url, service: proxy } = await startProxy(directory, registry.url, kubernetes.kubeconfig())
+  disposers.defer(async () => void (await proxy.stop()))
+
+  return {
+    host,
+    url,
+    directory,
+    tokens,
+    realm,
+    proxy,
+    image: (tag) => seeded.get(tag)!,
+    message: (path, token) => messageOf(url + path, token),
+    logged: (method, path, status) => soon(() => hasLine(proxy.stdout(), method, path, status)),
+    secrets: () => [
+      ...Object.entries(tokens),
+      ['the robot', robot.password],
+      ['the realm', tokenSecret],
+      ['the proxy on app.ci', /token: (\S+)/.exec(kubernetes.kubeconfig())![1]!],
+      ...realm.issued.map((token): [string, string] => ['quay', token]),
+    ],
+    scratch: async (name) => {
+      const path = join(directory, name)
+      await mkdir(path)
+      return path
+    },
+    defer: (dispose) => disposers.defer(async () => void (await dispose())),
+  }
+}
+
+// what base64 makes of a secret depends on where in the text it begins; the ends mix with its neighbours
+const encodings = (secret: string) => [
+  secret,
+  ...[0, 1, 2].map((offset) =>
+    Buffer.from('x'.repeat(offset) + secret)
+      .toString('base64')
+      .replace(/=+$/, '')
+      .slice(4, -4),
+  ),
+]
+
+/** The last test of every client: what the proxy did to quay, how it ends, and what it wrote down. */
+export const endStack = async (suite: Test, stack: Stack) => {
+  await suite.test('quay saw the robot, asking to pull from the one repository', async (t) => {
+    t.not(stack.realm.requests.length, 0)
+    for (const { username, scopes } of stack.realm.requests) {
+      t.equal(username, robot.username)
+      t.same(
+        scopes.filter((scope) => scope !== `repository:${repository}:pull`),
+        [],
+      )
+    }
+  })
+
+  await suite.test('SIGTERM ends it cleanly', async (t) => {
+    const code = await stack.proxy.stop()
+    if (code !== 0) t.comment(stack.proxy.output().slice(-2000))
+    t.equal(code, 0)
+  })
+
+  await suite.test('its log holds no token and no password', async (t) => {
+    const log = stack.proxy.output()
+    t.not(log, '')
+    for (const [owner, secret] of stack.secrets()) {
+      const leaked = encodings(secret).some((text) => log.includes(text))
+      t.notOk(leaked, `nothing of ${owner}`)
+    }
+  })
+}
