@@ -1,0 +1,11 @@
+/**
+ * Which namespaces a right to the whole monorepo does not open: embargoed fixes live beside everything else in QCI.
+ * A pattern is a namespace, or one with `*` for any run of characters (`*-priv`).
+ */
+export const createRestricted = (patterns: readonly string[]): ((namespace: string) => boolean) => {
+  const expressions = patterns.map((pattern) => {
+    const literal = pattern.split('*').map((part) => part.replaceAll(/[^a-z0-9-]/g, String.raw`\$&`))
+    return new RegExp(`^${literal.join('[a-z0-9-]*')}$`)
+  })
+  return (namespace) => expressions.some((expression) => expression.test(namespace))
+}

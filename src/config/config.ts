@@ -1,0 +1,92 @@
+/**
+ * Flags, environment and files -> one frozen Config, or every problem at once. No side effects: the files are read, nothing is
+ * started.
+ */
+import { gatherFlags, type Environment, type Given } from './command-line.ts'
+import { filesOf, type ConfigFiles } from './files.ts'
+import { flags, type FlagName, type FlagValues } from './flags.ts'
+import type { LogLevel } from '../logging.ts'
+import type { ListenAddress } from './quantities.ts'
+
+export interface Config extends ConfigFiles {
+  readonly listen: ListenAddress
+  readonly metricsListen: ListenAddress | undefined
+  /** Where clients find us: the realm and the service of every challenge. */
+  readonly exposed: URL
+  readonly gracePeriodMs: number
+  readonly tokenValidityMs: number
+  readonly upstream: URL
+  readonly upstreamRepository: string
+  readonly maxUpstreamConnections: number
+  readonly kubeconfig: string | undefined
+  readonly qciNamespace: string
+  readonly restrictedNamespaces: readonly string[]
+  readonly unknownDigests: 'allow' | 'deny'
+  readonly tokenAudiences: readonly string[]
+  readonly identityTtlMs: number
+  readonly allowTtlMs: number
+  readonly denyTtlMs: number
+  readonly authorizationGraceMs: number
+  readonly trustedProxies: readonly string[]
+  readonly logLevel: LogLevel
+  /** Flags that were given and mean nothing any more, each with the reason. */
+  readonly warnings: readonly string[]
+}
+
+/** Every problem of a command line, one a line. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'))
+    this.problems = problems
+  }
+}
+
+/** @throws {ConfigError} */
+export const parseConfig = (args: readonly string[], environment: Environment): Config => {
+  const problems: string[] = []
+  const { texts, warnings } = gatherFlags(args, environment, problems)
+  const values = parseValues(texts, problems)
+  const files = filesOf(values, problems)
+  if (problems.length > 0 || files === undefined) throw new ConfigError(problems)
+  return Object.freeze({ ...settingsOf(values), ...files, warnings })
+}
+
+const parseValues = (texts: Given['texts'], problems: string[]): FlagValues => {
+  const entries = Object.entries(flags).map(([name, { fallback, expected, parse }]) => {
+    const { text, origin } = texts.get(name) ?? { text: fallback, origin: `--${name}` }
+    if (text === undefined) return [name, undefined]
+    const value = parse(text)
+    if (value === undefined) problems.push(`${origin}=${text} is not valid: expected ${expected}`)
+    return [name, value]
+  })
+  return Object.fromEntries(entries) as FlagValues
+}
+
+/** Only read once no problem was found, so that every value with a fallback is there. */
+const settingsOf = (values: FlagValues) => {
+  const all = values as { readonly [Name in FlagName]: NonNullable<FlagValues[Name]> }
+  return {
+    listen: all['listen-addr'],
+    metricsListen: values['metrics-addr'],
+    exposed: values['exposed-url'] ?? new URL(`https://${all['exposed-host']}`),
+    gracePeriodMs: all['grace-period'],
+    tokenValidityMs: all['token-validity'],
+    upstream: all.upstream,
+    upstreamRepository: all['upstream-repository'],
+    maxUpstreamConnections: all['max-upstream-connections'],
+    kubeconfig: values.kubeconfig,
+    qciNamespace: all['qci-namespace'],
+    restrictedNamespaces: all['restricted-namespaces'],
+    unknownDigests: all['unknown-digests'],
+    tokenAudiences: all['token-audience'],
+    identityTtlMs: all['identity-ttl'],
+    allowTtlMs: all['allow-ttl'],
+    denyTtlMs: all['deny-ttl'],
+    authorizationGraceMs: all['authorization-grace'],
+    trustedProxies: all['trusted-proxies'],
+    logLevel: all['log-level'],
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * The command line and its environment twin: which flags there are, what they mean, and how their text becomes a value.
+ */
+import { logLevels, type LogLevel } from '../logging.ts'
+import { parseDuration, parseHost, parseListenAddress, parseOrigin } from './quantities.ts'
+
+export interface Flag<Value> {
+  /** Undefined where the flag need not be given and means nothing then. */
+  readonly fallback: string | undefined
+  readonly help: string
+  /** What a value looks like, for the message about one that does not. */
+  readonly expected: string
+  /** Undefined for text that is not of the form. */
+  readonly parse: (text: string) => Value | undefined
+}
+
+const flag = <Value>(
+  fallback: string | undefined,
+  help: string,
+  [expected, parse]: Kind<Value>,
+): Flag<Value> => ({
+  fallback,
+  help,
+  expected,
+  parse,
+})
+type Kind<Value> = readonly [expected: string, parse: (text: string) => Value | undefined]
+
+const nonEmpty = (text: string): string | undefined => (text === '' ? undefined : text)
+const oneOf = <Choice extends string>(...choices: readonly Choice[]): Kind<Choice> => [
+  choices.join(' or '),
+  (text) => choices.find((choice) => choice === text),
+]
+const listOf = (what: string, pattern: RegExp): Kind<readonly string[]> => [
+  `a comma-separated list of ${what}`,
+  (text) => {
+    const items = text
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== '')
+    return items.every((item) => pattern.test(item)) ? items : undefined
+  },
+]
+const file: Kind<string> = ['the path of a file', nonEmpty]
+const duration: Kind<number> = ['a duration with its unit, such as 90s, 5m or 6h', parseDuration]
+const address = ['an address and a port, such as 0.0.0.0:8400 or :8400', parseListenAddress] as const
+const namespacePattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
+const positive = (text: string): number | undefined =>
+  /^[1-9]\d{0,5}$/.test(text) ? Number(text) : undefined
+
+/** Every flag of `serve`, in the order of the help text. */
+export const flags = {
+  'listen-addr': flag('127.0.0.1:8400', 'address to serve on', address),
+  'exposed-host': flag(
+    'quay-proxy.ci.openshift.org',
+    'host that clients use; the realm is https://HOST/v2/auth',
+    ['a host, such as quay-proxy.ci.openshift.org', parseHost],
+  ),
+  'exposed-url': flag(
+    undefined,
+    'origin that clients use, instead of --exposed-host, where it is not https',
+    ['an origin, such as http://127.0.0.1:8400', parseOrigin],
+  ),
+  'grace-period': flag('10s', 'how long running pulls may take to end after SIGTERM', duration),
+  'robot-username-file': flag(undefined, "file with the upstream robot's user name", file),
+  'robot-password-file': flag(undefined, "file with the upstream robot's password", file),
+  'robot-dockerconfig-file': flag(
+    undefined,
+    'dockerconfigjson with the robot, instead of the two files',
+    file,
+  ),
+  'token-secret-file': flag(
+    undefined,
+    'file with the key that signs robot logins; further lines are keys still honoured',
+    file,
+  ),
+  'token-validity': flag('6h', 'life of a robot login', duration),
+  'tls-cert-file': flag(undefined, 'PEM certificate chain to serve with; reloaded when it changes', file),
+  'tls-key-file': flag(undefined, 'PEM private key of it', file),
+  upstream: flag('https://quay.io', 'origin of the registry that holds QCI, or of a cache in front of it', [
+    'an origin, such as https://quay.io',
+    parseOrigin,
+  ]),
+  'upstream-repository': flag('openshift/ci', 'the monorepo', [
+    'a repository of two components, such as openshift/ci',
+    (text: string) =>
+      /^[a-z0-9]+(?:[._-]+[a-z0-9]+)*\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*$/.test(text) ? text : undefined,
+  ]),
+  'upstream-ca-file': flag(
+    undefined,
+    'PEM authorities accepted for upstream beside the well-known ones',
+    file,
+  ),
+  'max-upstream-connections': flag('512', 'connections to one upstream origin at a time', [
+    'a number from 1',
+    positive,
+  ]),
+  kubeconfig: flag(undefined, 'kubeconfig of app.ci; the pod service account otherwise', file),
+  'qci-namespace': flag('ocp', 'namespace whose imagestreams/layers right opens the whole monorepo', [
+    'a namespace',
+    (text: string) => (namespacePattern.test(text) ? text : undefined),
+  ]),
+  'restricted-namespaces': flag(
+    '*-priv,*-private',
+    'namespaces that this right does not open',
+    listOf('namespaces, with * for any run of characters', /^[a-z0-9*](?:[a-z0-9*-]*[a-z0-9*])?$/),
+  ),
+  'unknown-digests': flag(
+    'allow',
+    'whether this right opens digests that nobody has pulled by tag',
+    oneOf('allow', 'deny'),
+  ),
+  'token-audience': flag(
+    '',
+    "audiences of tokens accepted beside the API server's own",
+    listOf('audiences', /^\S+$/),
+  ),
+  'identity-ttl': flag('60s', 'how long a reviewed token is remembered', duration),
+  'allow-ttl': flag(
+    '60s',
+    'how long a granted access is remembered; a revocation holds after that',
+    duration,
+  ),
+  'deny-ttl': flag('10s', 'how long a refused access is remembered', duration),
+  'authorization-grace': flag('5m', 'how long remembered yeses count while the API server is away', duration),
+  'trusted-proxies': flag(
+    '',
+    'addresses and networks whose X-Forwarded-For is believed in logs',
+    listOf('IP addresses or networks in CIDR form', /^[0-9a-f.:]+(?:\/\d{1,3})?$/i),
+  ),
+  'metrics-addr': flag(undefined, 'address to serve /metrics on; not served otherwise', address),
+  'log-level': flag('info', 'the least that is logged', oneOf<LogLevel>(...logLevels)),
+} as const
+
+export type FlagName = keyof typeof flags
+export type FlagValues = {
+  readonly [Name in FlagName]: Exclude<ReturnType<(typeof flags)[Name]['parse']>, undefined> | undefined
+}
+
+/** Flags of qci-appci under their old names. */
+export const aliases: Readonly<Record<string, FlagName>> = { gracePeriod: 'grace-period' }
+
+/** Flags of qci-appci that have nothing left to mean, and why; accepted, so that its Deployment starts this program. */
+export const retired: Readonly<Record<string, string>> = {
+  interval: 'robot tokens are renewed before their own expiry',
+  'ignore-sar-check': 'every pull is decided by RBAC: bind system:image-puller in a namespace to open it',
+}
+
+/** `--listen-addr` -> `QUAY_PROXY_LISTEN_ADDR` */
+export const environmentName = (name: string): string =>
+  `QUAY_PROXY_${name.toUpperCase().replaceAll('-', '_')}`

@@ -1,0 +1,39 @@
+/**
+ * Durations as Go writes them, addresses as Go listens on them, host names and repositories as the field writes them. Each parser
+ * returns undefined for text that is not of its form; the caller knows which flag it stands in.
+ */
+
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** `90s`, `1h30m`, `250ms` -> milliseconds. @see https://pkg.go.dev/time#ParseDuration */
+export const parseDuration = (text: string): number | undefined => {
+  if (text === '0') return 0
+  if (!/^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(text)) return undefined
+  const parts = text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)
+  return [...parts].reduce((total, [, amount, unit = '']) => total + Number(amount) * (unitMs[unit] ?? 0), 0)
+}
+
+export interface ListenAddress {
+  readonly host: string
+  /** 0 takes any free port. */
+  readonly port: number
+}
+
+/** `127.0.0.1:8400`, `[::1]:8400`, `:8400` for every address. @see https://pkg.go.dev/net#Listen */
+export const parseListenAddress = (text: string): ListenAddress | undefined => {
+  const [, bracketed, plain, digits] = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]*)):(\d{1,5})$/i.exec(text) ?? []
+  const port = Number(digits)
+  if (digits === undefined || port > 65_535) return undefined
+  return { host: bracketed ?? (plain === undefined || plain === '' ? '::' : plain), port }
+}
+
+/** `example.org`, `example.org:8443`: what stands between `https://` and the path. */
+export const parseHost = (text: string): string | undefined =>
+  /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/i.test(text) ? text : undefined
+
+/** An origin: http or https, no user, path, query or fragment. */
+export const parseOrigin = (text: string): URL | undefined => {
+  const url = URL.parse(text)
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) return undefined
+  return url.href === `${url.origin}/` ? url : undefined
+}

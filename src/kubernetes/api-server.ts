@@ -1,0 +1,159 @@
+/**
+ * The connection to app.ci's API server: who we are to it, how long we wait, and what its failures mean to a client.
+ */
+import {
+  ApiException,
+  AuthenticationV1Api,
+  AuthorizationV1Api,
+  KubeConfig,
+  Observable,
+  type ConfigurationOptions,
+  type RequestContext,
+  type V1SubjectAccessReviewSpec,
+  type V1SubjectAccessReviewStatus,
+  type V1TokenReviewSpec,
+  type V1TokenReviewStatus,
+} from '@kubernetes/client-node'
+import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { unavailable, type RegistryError } from '../errors.ts'
+
+/** The two questions we ask, each answered with the review's status. @throws {RegistryError} UNAVAILABLE */
+export interface ApiServer {
+  readonly reviewToken: (spec: V1TokenReviewSpec) => Promise<V1TokenReviewStatus>
+  readonly reviewAccess: (spec: V1SubjectAccessReviewSpec) => Promise<V1SubjectAccessReviewStatus>
+  /** True once the API server has answered anything but an outage. */
+  readonly reached: () => boolean
+  readonly close: () => Promise<void>
+}
+
+export interface ApiServerOptions {
+  readonly kubeConfig: KubeConfig
+  /** Milliseconds for one question, its retry included. Two of them and a margin stay below the promised 5 s. */
+  readonly timeoutMs?: number
+}
+
+const retryAfterMs = 100
+/** How long one connection pool is kept: then a renewed CA bundle or client certificate takes effect. */
+const poolLifeMs = 10 * 60_000
+
+export const createApiServer = ({ kubeConfig, timeoutMs = 3000 }: ApiServerOptions): ApiServer => {
+  const authentication = kubeConfig.makeApiClient(AuthenticationV1Api)
+  const authorization = kubeConfig.makeApiClient(AuthorizationV1Api)
+  const pool = createPool()
+  let reached = false
+
+  const ask = async <Review>(call: (options: ConfigurationOptions) => Promise<Review>): Promise<Review> => {
+    const signal = AbortSignal.timeout(timeoutMs)
+    const options = {
+      middleware: [requestMiddleware(pool, signal)],
+      middlewareMergeStrategy: 'append' as const,
+    }
+    try {
+      const review = await call(options).catch(async (error: unknown) => {
+        if (!isTemporary(error) || signal.aborted) throw error
+        // A kept-alive connection that the server closed fails once, on a review as on anything else.
+        await sleep(retryAfterMs, undefined, { signal })
+        return await call(options)
+      })
+      reached = true
+      return review
+    } catch (error) {
+      throw outage(error)
+    }
+  }
+
+  return {
+    reviewToken: async (spec) => {
+      const review = await ask((options) => authentication.createTokenReview({ body: { spec } }, options))
+      return review.status ?? {}
+    },
+    reviewAccess: async (spec) => {
+      const review = await ask((options) =>
+        authorization.createSubjectAccessReview({ body: { spec } }, options),
+      )
+      return review.status ?? { allowed: false }
+    },
+    reached: () => reached,
+    close: async () => pool.close(),
+  }
+}
+
+/** Where a pod finds who it is. https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/ */
+const podToken = '/var/run/secrets/kubernetes.io/serviceaccount/token'
+
+/**
+ * @param file a kubeconfig; undefined for the service account of the pod
+ * @throws {Error} with a message for the operator, never holding the content
+ */
+export const loadKubeConfig = (file: string | undefined): KubeConfig => {
+  const kubeConfig = new KubeConfig()
+  if (file === undefined) {
+    if (!existsSync(podToken))
+      throw new Error('--kubeconfig is missing: outside a pod it says where app.ci is')
+    kubeConfig.loadFromCluster()
+    return kubeConfig
+  }
+  try {
+    kubeConfig.loadFromFile(file)
+  } catch {
+    // The parser's own message quotes lines of the file, which holds a credential.
+    throw new Error(`--kubeconfig: ${file} is not a valid kubeconfig`)
+  }
+  const cluster = kubeConfig.getCurrentCluster()
+  if (cluster === null) throw new Error(`--kubeconfig: ${file} has no current-context with a cluster`)
+  if (cluster.server.startsWith('http:') && cluster.skipTLSVerify !== true)
+    throw new Error(`--kubeconfig: ${file} has a cluster on plain http without insecure-skip-tls-verify`)
+  return kubeConfig
+}
+
+type Dispatcher = NonNullable<ReturnType<RequestContext['getDispatcher']>>
+
+/** client-node builds a connection pool for every request; keeping one saves a TLS handshake per review. */
+const createPool = () => {
+  let kept: Dispatcher | undefined
+  let keptSince = 0
+  return {
+    adopt: (offered: Dispatcher | undefined): Dispatcher | undefined => {
+      if (offered === undefined || (kept !== undefined && Date.now() - keptSince < poolLifeMs)) return kept
+      void kept?.close()
+      kept = offered
+      keptSince = Date.now()
+      return kept
+    },
+    close: async () => {
+      await kept?.destroy()
+    },
+  }
+}
+
+type Middleware = NonNullable<NonNullable<ConfigurationOptions['middleware']>[number]>
+
+const requestMiddleware = (pool: ReturnType<typeof createPool>, signal: AbortSignal): Middleware => ({
+  pre: (context) => {
+    context.setSignal(signal)
+    const dispatcher = pool.adopt(context.getDispatcher())
+    if (dispatcher !== undefined) context.setDispatcher(dispatcher)
+    return observableOf(context)
+  },
+  post: (context) => observableOf(context),
+})
+
+const observableOf = <Value>(value: Value): Observable<Value> => new Observable(Promise.resolve(value))
+
+const isTemporary = (error: unknown): boolean =>
+  !(error instanceof ApiException) || error.code === 429 || error.code >= 500
+
+/**
+ * Whatever keeps the API server from answering is 503 to the client, never 401: a 401 sends people off to log in again,
+ * and makes some clients give up for good. A refusal of our own credential is an outage too, and says so in the log.
+ */
+const outage = (error: unknown): RegistryError => {
+  if (!(error instanceof ApiException))
+    return unavailable('the cluster that decides about access does not answer; try again in a moment', error)
+  const reason =
+    error.code === 401 || error.code === 403
+      ? 'the cluster that decides about access refuses the proxy itself; its administrators have to look'
+      : 'the cluster that decides about access cannot answer now; try again in a moment'
+  return unavailable(reason, new Error(`API server answered ${error.code}`))
+}

@@ -1,0 +1,103 @@
+/**
+ * Bearer token -> who it belongs to, by a TokenReview.
+ * @see https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-review-v1/
+ */
+import { createHash, createHmac, randomBytes } from 'node:crypto'
+import type { V1TokenReviewSpec, V1TokenReviewStatus, V1UserInfo } from '@kubernetes/client-node'
+import { decodeJwt } from 'jose'
+import type { ClusterIdentity, UserInfo } from '../access/identity.ts'
+import { createRemembered, type Source } from './remembered.ts'
+
+export type ReviewedToken =
+  | {
+      readonly authenticated: true
+      readonly identity: ClusterIdentity
+      readonly expiresAt: number | undefined
+    }
+  | { readonly authenticated: false; readonly reason: string }
+
+/** @throws {RegistryError} UNAVAILABLE where the API server does not answer: that is not a refusal */
+export type ReviewToken = (bearerToken: string) => Promise<ReviewedToken>
+
+export interface TokenReviewerOptions {
+  readonly ask: (spec: V1TokenReviewSpec) => Promise<V1TokenReviewStatus>
+  /** Audiences accepted beside the API server's own. */
+  readonly audiences: readonly string[]
+  /** Milliseconds for which an identity holds. */
+  readonly identityTtlMs: number
+  /** Milliseconds for which an identity counts while the API server is away. */
+  readonly graceMs: number
+  readonly observe: (review: { outcome: 'authenticated' | 'refused' | 'failed'; source: Source }) => void
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
+}
+
+/**
+ * The audience of the API server itself. A review that names audiences must name it too: tokens of `oc whoami -t` carry
+ * no other, and would all be refused.
+ */
+const apiServerAudience = 'https://kubernetes.default.svc'
+
+/** "Not authenticated" may hide an outage of the OAuth server behind the API server: it is believed for seconds only. */
+const refusalTtlMs = 5000
+const maxIdentities = 10_000
+
+export const createTokenReviewer = (options: TokenReviewerOptions): ReviewToken => {
+  const { ask, audiences, identityTtlMs, graceMs, observe, now = Date.now } = options
+  // Keys are HMACs under a key of this process: a heap dump or an offline guess must not give tokens away.
+  const processKey = randomBytes(32)
+  const asked = audiences.length === 0 ? [] : [apiServerAudience, ...audiences]
+  const remaining = (review: ReviewedToken, atMostMs: number): number =>
+    review.authenticated && review.expiresAt !== undefined
+      ? Math.min(atMostMs, review.expiresAt - now())
+      : atMostMs
+
+  const reviews = createRemembered<string, ReviewedToken>({
+    ask: async (token) =>
+      read(await ask(asked.length === 0 ? { token } : { token, audiences: asked }), asked, token),
+    ttlMs: (review) => (review.authenticated ? remaining(review, identityTtlMs) : refusalTtlMs),
+    graceMs: (review) => (review.authenticated ? Math.max(0, remaining(review, graceMs)) : 0),
+    max: maxIdentities,
+    now,
+  })
+
+  return async (bearerToken) => {
+    const key = createHmac('sha256', processKey).update(bearerToken).digest('base64')
+    try {
+      const { answer, source } = await reviews.answer(key, bearerToken)
+      observe({ outcome: answer.authenticated ? 'authenticated' : 'refused', source })
+      return answer
+    } catch (error) {
+      observe({ outcome: 'failed', source: 'asked' })
+      throw error
+    }
+  }
+}
+
+const read = (status: V1TokenReviewStatus, asked: readonly string[], token: string): ReviewedToken => {
+  if (status.authenticated !== true || status.user?.username === undefined || status.user.username === '')
+    return { authenticated: false, reason: status.error ?? 'the token is not valid on this cluster' }
+  // An API server that does not know audiences ignores them: a token for somebody else must not pass by that.
+  if (asked.length > 0 && !(status.audiences ?? []).some((audience) => asked.includes(audience)))
+    return { authenticated: false, reason: 'the token is meant for another audience' }
+  return { authenticated: true, identity: identityOf(status.user), expiresAt: expiryOf(token) }
+}
+
+const identityOf = ({ username = '', uid, groups = [], extra = {} }: V1UserInfo): ClusterIdentity => {
+  const user: UserInfo = { username, groups, extra, ...(uid === undefined || uid === '' ? {} : { uid }) }
+  const key = createHash('sha256')
+    .update(JSON.stringify([username, uid, groups, extra]))
+    .digest('base64')
+  return { kind: 'cluster', user, key }
+}
+
+/** Milliseconds since the epoch of a JWT's own `exp`; undefined for tokens that do not carry one. */
+export const expiryOf = (token: string): number | undefined => {
+  try {
+    const { exp } = decodeJwt(token)
+    return exp === undefined ? undefined : exp * 1000
+  } catch {
+    // Not a JWT (`sha256~...` of `oc whoami -t`): it has no expiry that can be read.
+    return undefined
+  }
+}

@@ -1,0 +1,93 @@
+#!/usr/bin/env node
+/**
+ * The command line. The only file that touches the process: its arguments, environment, signals, output and exit code.
+ */
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { ConfigError, parseConfig } from './config/config.ts'
+import { help } from './config/help.ts'
+import { createLogger } from './logging.ts'
+import { startProxy } from './proxy.ts'
+import { startTour } from './sandbox/tour.ts'
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`)
+
+const serve = async (args: readonly string[]): Promise<void> => {
+  const config = parseConfig(args, process.env)
+  const logger = createLogger(config.logLevel)
+  for (const warning of config.warnings) logger.warn(warning)
+  const proxy = await startProxy(config, logger)
+  onSignal(proxy.stop)
+}
+
+const sandbox = async (args: readonly string[]): Promise<void> => {
+  const { check, rbac, port } = parseSandboxArgs(args)
+  const manifests = (folder: string) => fileURLToPath(new URL(`../manifests/${folder}`, import.meta.url))
+  const tour = await startTour({
+    logger: createLogger('warn'),
+    rbac: rbac === undefined ? [manifests('rbac'), manifests('examples')] : [rbac],
+    port: check && port === undefined ? 0 : (port ?? 8400),
+    print,
+  })
+  if (check) {
+    await tour.close()
+    print(tour.succeeded ? '\nAll as it should be.' : '\nNot as it should be: see above.')
+    process.exitCode = tour.succeeded ? 0 : 1
+    return
+  }
+  print('\nUp until Ctrl-C.')
+  onSignal(tour.close)
+}
+
+/** @throws {ConfigError} */
+const parseSandboxArgs = (args: readonly string[]) => {
+  const options = { check: { type: 'boolean' }, rbac: { type: 'string' }, port: { type: 'string' } } as const
+  const { values } = withMessage(() => parseArgs({ args: [...args], options }))
+  const port = values.port === undefined ? undefined : Number(values.port)
+  if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535))
+    throw new ConfigError([`--port=${values.port} is not valid: expected a port, or 0 for any free one`])
+  return { check: values.check === true, rbac: values.rbac, port }
+}
+
+const withMessage = <Value>(parse: () => Value): Value => {
+  try {
+    return parse()
+  } catch (error) {
+    throw new ConfigError([(error as Error).message])
+  }
+}
+
+/** The first signal ends in order; a second one at once, for who cannot wait. */
+const onSignal = (stop: () => Promise<void>): void => {
+  let stopping = false
+  const end = () => {
+    if (stopping) process.exit(1)
+    stopping = true
+    stop().catch(fail)
+  }
+  process.on('SIGTERM', end)
+  process.on('SIGINT', end)
+}
+
+/** Wrong input, and what kept us from starting: a sentence for the operator, no stack. */
+const fail = (error: unknown): void => {
+  const problems = error instanceof ConfigError ? error.problems : [(error as Error).message]
+  for (const problem of problems) process.stderr.write(`quay-proxy: ${problem}\n`)
+  process.exitCode = 2
+}
+
+const version = (): string =>
+  (createRequire(import.meta.url)('../package.json') as { version: string }).version
+
+const commands: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = { serve, sandbox }
+
+const run = async (args: readonly string[]): Promise<void> => {
+  const [first = ''] = args
+  if (args.includes('--help') || args.includes('-h')) return print(help())
+  if (args.includes('--version')) return print(version())
+  const command = Object.hasOwn(commands, first) ? commands[first] : undefined
+  await (command === undefined ? serve(args) : command(args.slice(1)))
+}
+
+run(process.argv.slice(2)).catch(fail)

@@ -1,0 +1,114 @@
+/**
+ * A Config becomes a running proxy, and a running proxy ends without cutting a pull.
+ */
+import { Server as HttpsServer } from 'node:https'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+import type { Config } from './config/config.ts'
+import type { ApiServer } from './kubernetes/api-server.ts'
+import type { Logger } from './logging.ts'
+import { createParts, type Files } from './parts.ts'
+import type { Robot } from './quay/robot.ts'
+import { buildMetricsServer, buildServer, type Parts } from './server.ts'
+
+export interface Proxy {
+  /** Where it listens: `http://127.0.0.1:8400`. */
+  readonly url: string
+  readonly metricsUrl: string | undefined
+  /** Not ready first, then no new connections, then running pulls end, up to the grace period. */
+  readonly stop: () => Promise<void>
+}
+
+/** Milliseconds of being not ready before connections are refused: load balancers look every few seconds. */
+const longestNoticeMs = 5000
+
+/** @throws {Error} where an address is taken, or app.ci's kubeconfig cannot be used; nothing is left running then */
+export const startProxy = async (config: Config, logger: Logger): Promise<Proxy> => {
+  let stopping = false
+  const { parts, robot, apiServer, files, close } = createParts(config, logger, () => stopping)
+  const warmUp = new AbortController()
+  const servers: FastifyInstance[] = []
+  const closeAll = async () => {
+    warmUp.abort()
+    await Promise.all(servers.map(async (server) => await server.close()))
+    await close()
+  }
+  try {
+    const app = await buildServer(config, parts)
+    servers.push(app)
+    reloadTls(app, files.tls)
+    const url = await app.listen(config.listen)
+    const metricsUrl = await listenForMetrics(config, parts, servers)
+    void untilReached(apiServer, robot, config, warmUp.signal)
+    logger.info(
+      { url, metricsUrl, upstream: config.upstream.origin, exposed: config.exposed.origin },
+      'listening',
+    )
+    const stop = async () => {
+      stopping = true
+      logger.info('stopping')
+      await sleep(Math.min(longestNoticeMs, config.gracePeriodMs / 4))
+      await endWithin(app, config.gracePeriodMs, logger)
+      await closeAll()
+    }
+    return { url, metricsUrl, stop }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+const listenForMetrics = async (
+  { metricsListen }: Config,
+  { metrics }: Parts,
+  servers: FastifyInstance[],
+) => {
+  if (metricsListen === undefined) return undefined
+  const server = buildMetricsServer(metrics)
+  servers.push(server)
+  return await server.listen(metricsListen)
+}
+
+/** Fastify waits for what runs; what still runs after the grace period is cut, which clients resume elsewhere. */
+const endWithin = async (app: FastifyInstance, gracePeriodMs: number, logger: Logger): Promise<void> => {
+  const cut = setTimeout(() => {
+    logger.warn('the grace period is over: cutting what still runs')
+    app.server.closeAllConnections()
+  }, gracePeriodMs)
+  await app.close()
+  clearTimeout(cut)
+}
+
+const reloadTls = (app: FastifyInstance, tls: Files['tls']): void => {
+  const server: unknown = app.server
+  if (server instanceof HttpsServer) tls?.onChange((pair) => server.setSecureContext(pair))
+}
+
+/** Milliseconds between two attempts to reach app.ci at the start. */
+const warmUpIntervalMs = 1000
+
+/**
+ * Asks both sides once, so that the first pull finds a robot token, and readiness says what is true. The question to app.ci is
+ * one that any pull may ask; that it is answered shows that we may ask at all.
+ */
+const untilReached = async (
+  apiServer: ApiServer,
+  robot: Robot,
+  { qciNamespace }: Config,
+  signal: AbortSignal,
+): Promise<void> => {
+  // Whoever fails says so in the log or the metrics by itself, and is asked again by the first who needs it.
+  robot.authorization().catch(() => undefined)
+  const resourceAttributes = {
+    verb: 'get',
+    group: 'image.openshift.io',
+    resource: 'imagestreams',
+    subresource: 'layers',
+    namespace: qciNamespace,
+  }
+  while (!apiServer.reached() && !signal.aborted) {
+    await apiServer.reviewAccess({ user: 'system:anonymous', resourceAttributes }).catch(() => undefined)
+    if (!apiServer.reached())
+      await sleep(warmUpIntervalMs, undefined, { signal, ref: false }).catch(() => undefined)
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Blobs from upstream, as a stream: through the 302 to the CDN, with Range, head as the CDN gives it.
+ */
+import type { Readable } from 'node:stream'
+import { RegistryError, unavailable } from '../errors.ts'
+import type { Digest } from '../reference.ts'
+import { discard } from './bounded-body.ts'
+import { single, type Ask, type UpstreamResponse } from './dispatcher.ts'
+
+export interface BlobRequest {
+  readonly method: 'GET' | 'HEAD'
+  readonly digest: Digest
+  /** The client's Range and If-Range, for the hop that has the bytes. */
+  readonly range: string | undefined
+  readonly ifRange: string | undefined
+  readonly signal?: AbortSignal
+}
+
+export interface Blob {
+  readonly status: 200 | 206
+  /** Length, type and range, as upstream says them: clients compare them with what they expect. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Fails, and never ends early, where upstream breaks off. Undefined for HEAD. */
+  readonly content: Readable | undefined
+}
+
+/** @throws {RegistryError} BLOB_UNKNOWN, SIZE_INVALID (416), UNAVAILABLE, TOOMANYREQUESTS */
+export type OpenBlob = (request: BlobRequest) => Promise<Blob>
+
+/** What of upstream's head concerns the bytes themselves. Everything else (cookies, CDN names, signatures) stays here. */
+const passedOn = [
+  'content-length',
+  'content-type',
+  'content-range',
+  'accept-ranges',
+  'etag',
+  'last-modified',
+] as const
+
+export const createBlobs =
+  (ask: Ask, repository: string): OpenBlob =>
+  async ({ method, digest, range, ifRange, signal }) => {
+    const response = await ask({
+      method,
+      path: `/v2/${repository}/blobs/${digest}`,
+      headers: {
+        'accept-encoding': 'identity',
+        ...(range === undefined ? {} : { range }),
+        ...(ifRange === undefined ? {} : { 'if-range': ifRange }),
+      },
+      kind: 'blob',
+      ...(signal === undefined ? {} : { signal }),
+    })
+    const { status } = response
+    if (status !== 200 && status !== 206) throw await refusal(digest, response)
+    if (single(response.headers['content-encoding']) !== undefined) {
+      await discard(response)
+      throw unavailable('the upstream registry sent a blob in another encoding than asked for; try again')
+    }
+    if (method === 'HEAD') await discard(response)
+    return { status, headers: headOf(response), content: method === 'HEAD' ? undefined : response.body }
+  }
+
+const headOf = ({ headers }: UpstreamResponse): Record<string, string> => {
+  const head: Record<string, string> = {}
+  for (const name of passedOn) {
+    const value = single(headers[name])
+    if (value !== undefined) head[name] = value
+  }
+  return head
+}
+
+const refusal = async (digest: Digest, response: UpstreamResponse): Promise<RegistryError> => {
+  await discard(response)
+  if (response.status === 404)
+    return new RegistryError(
+      'BLOB_UNKNOWN',
+      `${digest} is not in QCI: the image it belongs to may have been pruned`,
+    )
+  if (response.status === 416) {
+    const contentRange = single(response.headers['content-range'])
+    const headers = contentRange === undefined ? {} : { 'content-range': contentRange }
+    return new RegistryError('SIZE_INVALID', `the range lies outside of ${digest}`, { headers })
+  }
+  return unavailable(
+    'the upstream registry does not hand out the blob; try again',
+    new Error(`upstream answered ${response.status}`),
+  )
+}

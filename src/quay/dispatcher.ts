@@ -1,0 +1,204 @@
+/**
+ * Every request that leaves for upstream. In this order: a redirect is followed outside, the robot's credential is put on
+ * inside, per hop, for the upstream origin only. (The other way round the CDN would be handed the robot's token.)
+ */
+import { rootCertificates } from 'node:tls'
+import { Agent, type Dispatcher } from 'undici'
+import { unavailable } from '../errors.ts'
+import { discard, readBounded } from './bounded-body.ts'
+import { failureOf, refusalOf } from './failures.ts'
+import {
+  checkRedirect,
+  isPrivateAddress,
+  isPrivateHost,
+  observedLookup,
+  publicLookup,
+  type Lookup,
+} from './redirect.ts'
+
+export interface UpstreamRequest {
+  readonly method: 'GET' | 'HEAD'
+  /** Below the upstream origin, built from validated parts; never a client's own path. */
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  /** What is asked for, in metrics. */
+  readonly kind: 'manifest' | 'blob' | 'tags' | 'referrers'
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal?: AbortSignal
+}
+
+export interface UpstreamResponse {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** `Docker-Content-Digest` of the first hop that names one: the CDN behind a redirect knows no digests. */
+  readonly digest: string | undefined
+  readonly body: Dispatcher.ResponseData['body']
+}
+
+/** @throws {RegistryError} UNAVAILABLE, TOOMANYREQUESTS; 2xx, 4xx but 401 and 429, and 416 are answers */
+export type Ask = (request: UpstreamRequest) => Promise<UpstreamResponse>
+
+export interface Upstream {
+  readonly ask: Ask
+  /** One GET to upstream or its realm: no redirect, no robot, body bounded. For the robot's own login. */
+  readonly get: (
+    url: URL,
+    authorization?: string,
+  ) => Promise<{ status: number; challenge?: string; body: string }>
+  readonly close: () => Promise<void>
+}
+
+export interface UpstreamOptions {
+  readonly origin: URL
+  /** PEM, beside the well-known authorities. */
+  readonly ca?: string
+  readonly maxConnections: number
+  readonly robot: {
+    readonly authorization: () => Promise<string | undefined>
+    readonly invalidate: (refused: string | undefined) => void
+  }
+  /** Upstream answers 401 to a fresh robot token. */
+  readonly onRefused: (reason: string) => void
+  readonly observe: (request: { kind: UpstreamRequest['kind'] | 'robot'; status: number | 'failed' }) => void
+  readonly lookup?: Lookup
+  readonly timeouts?: Partial<Timeouts>
+}
+
+/** Milliseconds. containerd gives up on a response head after 30 s: a lost first hop and a retry must fit in that. */
+interface Timeouts {
+  readonly connect: number
+  readonly head: number
+  /** Between two pieces of a body; it does not run while a slow client holds the stream back. */
+  readonly body: number
+}
+const defaultTimeouts: Timeouts = { connect: 5000, head: 10_000, body: 30_000 }
+
+const maxRedirects = 3
+/** Largest answer to the robot's login that is read: tokens are 1-2 KiB. */
+const maxLoginBytes = 64 * 1024
+/** A signed URL's head or a challenge fits many times over. */
+const maxHeadBytes = 32 * 1024
+const redirectStatuses = new Set([301, 302, 303, 307, 308])
+
+export const createUpstream = (options: UpstreamOptions): Upstream => {
+  const { origin, robot, onRefused, observe } = options
+  const timeouts = { ...defaultTimeouts, ...options.timeouts }
+  const rules = { allowHttp: origin.protocol === 'http:', allowPrivate: isPrivateHost(origin.hostname) }
+  const agents = createAgents(options, rules, timeouts)
+
+  const send = async (
+    url: URL,
+    { kind, method, headers, signal }: Sent,
+  ): Promise<Dispatcher.ResponseData> => {
+    try {
+      const response = await agents.of(url).request({
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method,
+        headers,
+        signal: signal ?? null,
+      })
+      observe({ kind, status: response.statusCode })
+      return response
+    } catch (error) {
+      observe({ kind, status: 'failed' })
+      throw failureOf(error)
+    }
+  }
+
+  const sendAsRobot = asRobot(send, origin, robot)
+
+  const follow = async (request: UpstreamRequest): Promise<UpstreamResponse> => {
+    let url = new URL(request.path, origin)
+    let digest: string | undefined
+    for (let hop = 0; hop <= maxRedirects; hop++) {
+      const response = await sendAsRobot(url, request)
+      digest ??= single(response.headers['docker-content-digest'])
+      if (!redirectStatuses.has(response.statusCode))
+        return { status: response.statusCode, headers: response.headers, body: response.body, digest }
+      await discard(response)
+      url = checkRedirect(single(response.headers['location']), url, rules)
+    }
+    throw unavailable(
+      'the upstream registry redirects without end',
+      new Error(`more than ${maxRedirects} redirects`),
+    )
+  }
+
+  const ask: Ask = async (request) => {
+    const response = await follow(request)
+    const error = refusalOf(response.status, single(response.headers['retry-after']), onRefused)
+    if (error === undefined) return response
+    await discard(response)
+    throw error
+  }
+
+  return { ask, get: createGet(send), close: agents.close }
+}
+
+type Send = (url: URL, request: Sent) => Promise<Dispatcher.ResponseData>
+
+/** Attack: whatever origin a hop leads to, the robot's credential goes to the upstream origin alone. */
+const asRobot =
+  (send: Send, origin: URL, robot: UpstreamOptions['robot']): Send =>
+  async (url, request) => {
+    if (url.origin !== origin.origin) return await send(url, request)
+    const attempt = async () => {
+      const authorization = await robot.authorization()
+      const headers = authorization === undefined ? request.headers : { ...request.headers, authorization }
+      return { authorization, response: await send(url, { ...request, headers }) }
+    }
+    const first = await attempt()
+    if (first.response.statusCode !== 401) return first.response
+    await discard(first.response)
+    robot.invalidate(first.authorization)
+    return (await attempt()).response
+  }
+
+const createGet =
+  (send: Send): Upstream['get'] =>
+  async (url, authorization) => {
+    const headers = authorization === undefined ? {} : { authorization }
+    const response = await send(url, { kind: 'robot', method: 'GET', headers })
+    const challenge = single(response.headers['www-authenticate'])
+    const body = await readBounded(response.body, maxLoginBytes)
+    return {
+      status: response.statusCode,
+      body: body.toString(),
+      ...(challenge === undefined ? {} : { challenge }),
+    }
+  }
+
+type Sent = Pick<UpstreamRequest, 'method' | 'headers' | 'signal'> & {
+  readonly kind: UpstreamRequest['kind'] | 'robot'
+}
+
+const createAgents = (options: UpstreamOptions, rules: { allowPrivate: boolean }, timeouts: Timeouts) => {
+  const { origin, ca, maxConnections, lookup } = options
+  const shared = {
+    connections: maxConnections,
+    headersTimeout: timeouts.head,
+    bodyTimeout: timeouts.body,
+    maxHeaderSize: maxHeadBytes,
+  }
+  const connect = {
+    timeout: timeouts.connect,
+    ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
+  }
+  // An upstream inside the cluster (a cache) may redirect to storage inside the cluster.
+  const noteUpstream = observedLookup((addresses) => {
+    rules.allowPrivate = addresses.every(isPrivateAddress)
+  }, lookup)
+  const upstream = new Agent({ ...shared, connect: { ...connect, lookup: noteUpstream } })
+  const guard = publicLookup(() => rules.allowPrivate, lookup)
+  const elsewhere = new Agent({ ...shared, connect: { ...connect, lookup: guard } })
+  return {
+    of: (url: URL): Agent => (url.origin === origin.origin ? upstream : elsewhere),
+    close: async () => {
+      await Promise.all([upstream.destroy(), elsewhere.destroy()])
+    },
+  }
+}
+
+export const single = (value: string | string[] | undefined): string | undefined =>
+  Array.isArray(value) ? value[0] : value

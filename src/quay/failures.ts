@@ -1,0 +1,52 @@
+/**
+ * What upstream's troubles mean to a client: 503, 504 or 429, never 500 (podman gives up on it) or 502 (containerd does).
+ */
+import { RegistryError, timedOut, unavailable } from '../errors.ts'
+
+const timeoutCodes = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT'])
+
+/** A request or a body that broke: what it means to the client. */
+export const failureOf = (error: unknown): RegistryError => {
+  if (error instanceof RegistryError) return error
+  const code = (error as { code?: string }).code ?? ''
+  return timeoutCodes.has(code)
+    ? timedOut('the upstream registry is too slow; try again in a moment', error)
+    : unavailable('the upstream registry cannot be reached; try again in a moment', error)
+}
+
+/**
+ * Attack: upstream's 401 must not reach a client: its challenge would send the client, with the cluster token it holds, to
+ * upstream's login page. Its 429 comes from nginx as HTML without Retry-After; its 5xx bodies say nothing a person can use.
+ */
+export const refusalOf = (
+  status: number,
+  retryAfterField: string | undefined,
+  onRefused: (reason: string) => void,
+): RegistryError | undefined => {
+  if (status === 401) {
+    onRefused('a request with a fresh robot token was answered 401')
+    return unavailable(
+      'the upstream registry refuses the proxy; its administrators have been told',
+      undefined,
+      30,
+    )
+  }
+  if (status === 429)
+    return new RegistryError(
+      'TOOMANYREQUESTS',
+      'the upstream registry limits requests now; try again in a moment',
+      {
+        headers: { 'retry-after': retryAfter(retryAfterField) },
+      },
+    )
+  if (status >= 500)
+    return unavailable(
+      'the upstream registry has trouble; try again in a moment',
+      new Error(`upstream answered ${status}`),
+    )
+  return undefined
+}
+
+/** Seconds, as upstream says them within reason; clients cap their wait at a minute. */
+const retryAfter = (value: string | undefined): string =>
+  value !== undefined && /^\d{1,4}$/.test(value) ? String(Math.min(Number(value), 60)) : '5'

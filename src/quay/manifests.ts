@@ -1,0 +1,122 @@
+/**
+ * Manifests from upstream, verified against their digest. Nothing that does not hash to its name leaves this file.
+ */
+import { createHash } from 'node:crypto'
+import { RegistryError, unavailable } from '../errors.ts'
+import { isDigest, type Digest, type QciTag } from '../reference.ts'
+import { discard, readBounded } from './bounded-body.ts'
+import { single, type Ask, type UpstreamResponse } from './dispatcher.ts'
+
+export interface ManifestRequest {
+  readonly method: 'GET' | 'HEAD'
+  readonly reference: QciTag | Digest
+  /** The client's own Accept; undefined where it sent none. */
+  readonly accept: string | undefined
+  readonly signal?: AbortSignal
+}
+
+export interface Manifest {
+  readonly digest: Digest
+  readonly mediaType: string
+  /** Bytes. */
+  readonly size: number
+  /** Undefined for HEAD. */
+  readonly content: Buffer | undefined
+}
+
+/** @throws {RegistryError} MANIFEST_UNKNOWN, UNAVAILABLE, TOOMANYREQUESTS */
+export type FetchManifest = (request: ManifestRequest) => Promise<Manifest>
+
+/** The most that clients read (containers/image: 4 MiB). */
+const maxManifestBytes = 4 * 1024 * 1024
+
+/**
+ * Quay converts an image whose stored type is not literally in Accept to schema 1, whose digest is another, or answers 404;
+ * `*\/*` does not count. A client that does not say what it reads is given everything.
+ */
+const everyMediaType = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+].join(', ')
+
+// The digest of a signed schema 1 manifest is over its JWS payload, not over the bytes: the client checks the signature.
+const signedSchema1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
+
+export const createManifests = (ask: Ask, repository: string): FetchManifest => {
+  const request = async ({ method, reference, accept, signal }: ManifestRequest) => {
+    const response = await ask({
+      method,
+      path: `/v2/${repository}/manifests/${reference}`,
+      headers: { accept: acceptOf(accept), 'accept-encoding': 'identity' },
+      kind: 'manifest',
+      ...(signal === undefined ? {} : { signal }),
+    })
+    if (response.status === 200) return response
+    await discard(response)
+    throw absent(reference, response.status)
+  }
+
+  const get: FetchManifest = async (wanted) => {
+    const response = await request({ ...wanted, method: 'GET' })
+    const content = await readBounded(response.body, maxManifestBytes)
+    return verified(wanted.reference, response, content)
+  }
+
+  return async (wanted) => {
+    if (wanted.method === 'GET') return await get(wanted)
+    const response = await request(wanted)
+    await discard(response)
+    return headOf(wanted.reference, response) ?? { ...(await get(wanted)), content: undefined }
+  }
+}
+
+const acceptOf = (accept: string | undefined): string =>
+  accept === undefined || /^\s*(?:\*\/\*)?\s*(?:;.*)?$/.test(accept) ? everyMediaType : accept
+
+/** Undefined where upstream's head does not say enough: containerd takes its length as the size of the manifest. */
+const headOf = (reference: QciTag | Digest, { headers, digest }: UpstreamResponse): Manifest | undefined => {
+  const size = Number(single(headers['content-length']) ?? 0)
+  const mediaType = single(headers['content-type'])
+  const named = isDigest(reference) ? reference : digest
+  if (size === 0 || mediaType === undefined || named === undefined || !isDigest(named)) return undefined
+  return { digest: named, mediaType, size, content: undefined }
+}
+
+const verified = (reference: QciTag | Digest, response: UpstreamResponse, content: Buffer): Manifest => {
+  const mediaType = single(response.headers['content-type'])
+  if (mediaType === undefined) throw wrong('has no Content-Type')
+  const named = isDigest(reference) ? reference : response.digest
+  const digest = named !== undefined && isDigest(named) ? named : digestOf(content)
+  if (mediaType !== signedSchema1 && digestOf(content, digest) !== digest)
+    throw wrong('does not match its digest')
+  return { digest, mediaType, size: content.length, content }
+}
+
+/** The digest of some bytes, by the algorithm of another digest. */
+const digestOf = (content: Buffer, like: Digest = 'sha256:' as Digest): Digest => {
+  const [algorithm = ''] = like.split(':')
+  return `${algorithm}:${createHash(algorithm).update(content).digest('hex')}` as Digest
+}
+
+const wrong = (what: string) =>
+  unavailable(
+    'the upstream registry sent a manifest that is not the one asked for; try again',
+    new Error(`manifest ${what}`),
+  )
+
+/**
+ * Quay's own TAG_EXPIRED is not a registered code: podman would retry on it three times. Its 400 and 403 would be about the
+ * robot's request, which was built from validated parts, not about the client's.
+ */
+const absent = (reference: string, status: number): RegistryError =>
+  status === 404
+    ? new RegistryError(
+        'MANIFEST_UNKNOWN',
+        `${reference} is not in QCI: it was not promoted or not mirrored yet, or it was pruned`,
+      )
+    : unavailable(
+        'the upstream registry does not hand out the manifest',
+        new Error(`upstream answered ${status}`),
+      )

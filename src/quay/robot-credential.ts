@@ -1,0 +1,53 @@
+/**
+ * The robot's credential as it lies in files: a user name and a password, or a dockerconfigjson pull secret.
+ */
+import type { RobotCredential } from './robot.ts'
+
+/** @throws {Error} where one of the two is empty */
+export const parseUsernamePassword = ([username = '', password = '']: readonly string[]): RobotCredential => {
+  if (username.trim() === '') throw new Error('the file of the robot user name is empty')
+  if (password.trim() === '') throw new Error('the file of the robot password is empty')
+  return { username: username.trim(), password: password.trim() }
+}
+
+/**
+ * The entry of a dockerconfigjson for the upstream: the most specific of `host/namespace/name`, `host/namespace`, `host`.
+ * @see https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
+ * @throws {Error} where there is none, or it is not readable
+ */
+export const parseDockerConfig =
+  (upstream: URL, repository: string) =>
+  ([content = '']: readonly string[]): RobotCredential => {
+    const auths = authsOf(content)
+    const [namespace = ''] = repository.split('/')
+    const keys = [
+      `${upstream.host}/${repository}`,
+      `${upstream.host}/${namespace}`,
+      upstream.host,
+      upstream.origin,
+    ]
+    const key = keys.find((candidate) => Object.hasOwn(auths, candidate))
+    if (key === undefined) throw new Error(`the dockerconfigjson holds no entry for ${upstream.host}`)
+    const { auth, username, password } = auths[key] ?? {}
+    const decoded =
+      typeof auth === 'string' ? Buffer.from(auth, 'base64').toString() : `${username}:${password}`
+    const colon = decoded.indexOf(':')
+    if (colon < 1 || colon === decoded.length - 1 || (auth === undefined && (!username || !password)))
+      throw new Error(`the entry ${key} of the dockerconfigjson holds no user name and password`)
+    return { username: decoded.slice(0, colon), password: decoded.slice(colon + 1) }
+  }
+
+type Auths = Readonly<Record<string, { auth?: string; username?: string; password?: string } | undefined>>
+
+const authsOf = (content: string): Auths => {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(content)
+  } catch {
+    // The parser's own message quotes the text, which is a secret.
+    throw new Error('the dockerconfigjson is not valid JSON')
+  }
+  const auths = typeof parsed === 'object' && parsed !== null && 'auths' in parsed ? parsed.auths : undefined
+  if (typeof auths !== 'object' || auths === null) throw new Error('the dockerconfigjson holds no "auths"')
+  return auths as Auths
+}

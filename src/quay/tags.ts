@@ -1,0 +1,58 @@
+/**
+ * One page of upstream's tag list, in upstream's order.
+ * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags
+ */
+import { unavailable } from '../errors.ts'
+import { discard, readBounded } from './bounded-body.ts'
+import { single, type Ask } from './dispatcher.ts'
+
+export interface TagPage {
+  readonly tags: readonly string[]
+  /** Upstream has more after the last of them. */
+  readonly more: boolean
+}
+
+/** The tags after `last`. @throws {RegistryError} UNAVAILABLE, TOOMANYREQUESTS */
+export type FetchTags = (after: string | undefined, signal?: AbortSignal) => Promise<TagPage>
+
+/** The most that quay gives at once. */
+const pageSize = 100
+/** `pageSize` tags of 128 characters, quoted, fit many times over. */
+const maxPageBytes = 1024 * 1024
+
+export const createTags =
+  (ask: Ask, repository: string): FetchTags =>
+  async (after, signal) => {
+    const query = new URLSearchParams({
+      n: String(pageSize),
+      ...(after === undefined ? {} : { last: after }),
+    })
+    const response = await ask({
+      method: 'GET',
+      path: `/v2/${repository}/tags/list?${query}`,
+      headers: { accept: 'application/json', 'accept-encoding': 'identity' },
+      kind: 'tags',
+      ...(signal === undefined ? {} : { signal }),
+    })
+    if (response.status !== 200) {
+      await discard(response)
+      throw unavailable(
+        'the upstream registry does not list its tags',
+        new Error(`upstream answered ${response.status}`),
+      )
+    }
+    const tags = parseTags(await readBounded(response.body, maxPageBytes))
+    return { tags, more: tags.length > 0 && single(response.headers['link']) !== undefined }
+  }
+
+const parseTags = (body: Buffer): string[] => {
+  try {
+    const { tags } = JSON.parse(body.toString()) as { tags?: unknown }
+    // distribution answers null for an empty list.
+    if (tags === null || (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string')))
+      return tags ?? []
+  } catch (error) {
+    throw unavailable('the upstream registry answers with an unreadable tag list', error)
+  }
+  throw unavailable('the upstream registry answers with an unreadable tag list')
+}

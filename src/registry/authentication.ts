@@ -1,0 +1,81 @@
+/**
+ * Credential -> identity, or 401 and the challenge. The hook runs on every request below /v2/, and the realm calls the same.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { onRequestAsyncHookHandler } from 'fastify'
+import type { Identity } from '../access/identity.ts'
+import { parseAuthorization, type Challenge, type Credential } from './credential.ts'
+import { beforeDeadline } from './deadline.ts'
+import { robotIdentity, type RobotTokens } from './robot-tokens.ts'
+
+export interface Authenticated {
+  readonly identity: Identity
+  /** The bearer token it was shown by; undefined for the robot's password. */
+  readonly bearerToken: string | undefined
+}
+
+/** @throws {RegistryError} UNAUTHORIZED with the challenge; UNAVAILABLE where the cluster cannot be asked */
+export type Authenticate = (credential: Credential) => Promise<Authenticated>
+
+export interface AuthenticationOptions {
+  readonly challenge: Challenge
+  readonly reviewToken: (
+    bearerToken: string,
+  ) => Promise<{ authenticated: true; identity: Identity } | { authenticated: false; reason: string }>
+  readonly robotCredential: () => { username: string; password: string }
+  readonly robotTokens: Pick<RobotTokens, 'verify'>
+  /** As people type it: `quay-proxy.ci.openshift.org`. */
+  readonly host: string
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks, once authentication has run. */
+    identity: Identity | null
+  }
+}
+
+export const createAuthenticate = (options: AuthenticationOptions): Authenticate => {
+  const { challenge, reviewToken, robotCredential, robotTokens, host } = options
+  const howToLogIn = `podman login -u=$(oc whoami) -p=$(oc whoami -t) ${host}`
+
+  const bearer = async (token: string): Promise<Authenticated> => {
+    const robot = await robotTokens.verify(token)
+    if (robot === 'invalid')
+      throw challenge.invalidToken(`the login of the robot has expired; log in to ${host} again`)
+    if (robot !== undefined) return { identity: robot, bearerToken: token }
+    const review = await reviewToken(token)
+    if (review.authenticated) return { identity: review.identity, bearerToken: token }
+    throw challenge.invalidToken(
+      `the app.ci cluster does not accept your token (expired, deleted, or of another cluster); log in again: oc login, then ${howToLogIn}`,
+    )
+  }
+
+  return async (credential) => {
+    if (credential.kind === 'bearer') return await bearer(credential.token)
+    if (credential.kind === 'none') throw challenge.unauthorized(`log in first: ${howToLogIn}`)
+    if (credential.kind === 'malformed')
+      throw challenge.unauthorized(`the login is not of the form user:token; log in again: ${howToLogIn}`)
+    const { username, password } = robotCredential()
+    if (isEqual(credential.userInfo, `${username}:${password}`))
+      return { identity: robotIdentity(username), bearerToken: undefined }
+    // A mistyped or outdated password of the robot is upstream's secret: it must not be handed to the cluster as a token.
+    if (credential.username === username)
+      throw challenge.unauthorized(
+        `the password of ${username} is not right; ask for the current pull secret`,
+      )
+    return await bearer(credential.token)
+  }
+}
+
+/** In time that depends on neither: hashes have one length, and are compared to their end. */
+const isEqual = (shown: string, expected: string): boolean =>
+  timingSafeEqual(createHash('sha256').update(shown).digest(), createHash('sha256').update(expected).digest())
+
+/** Sets `request.identity`. */
+export const authenticationHook =
+  (authenticate: Authenticate): onRequestAsyncHookHandler =>
+  async (request) => {
+    const credential = parseAuthorization(request.headers.authorization)
+    request.identity = (await beforeDeadline(request, authenticate(credential))).identity
+  }

@@ -1,0 +1,83 @@
+/**
+ * identity x reference -> go on, or DENIED. The reference is parsed here, once, and everything after works on the parsed one.
+ */
+import type { FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import type { Decision, Policy } from '../access/policy.ts'
+import {
+  parseDigest,
+  parseReference,
+  parseRepository,
+  type Reference,
+  type Repository,
+} from '../reference.ts'
+import { beforeDeadline } from './deadline.ts'
+import type { Denied } from './denied.ts'
+
+export interface AuthorizationOptions {
+  readonly policy: Policy
+  /** `openshift/ci` */
+  readonly monorepo: string
+  readonly denied: Denied
+  readonly observe: (decision: Decision) => void
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What is asked for, once its route has parsed it. */
+    reference: Reference | null
+    repository: Repository | null
+    /** What was decided about it; null while nothing was. */
+    decision: Decision | null
+  }
+}
+
+/** The parameters of every route that names a repository. */
+export interface RepositoryParams {
+  readonly namespace: string
+  readonly name: string
+}
+interface ReferenceParams extends RepositoryParams {
+  readonly reference?: string
+  readonly digest?: string
+}
+
+/** For routes that name a repository only: what may be seen in it is decided entry by entry. */
+export const repositoryHook =
+  (monorepo: string): onRequestAsyncHookHandler =>
+  async (request) => {
+    const { namespace, name } = request.params as RepositoryParams
+    request.repository = parseRepository(namespace, name, monorepo)
+  }
+
+/** For routes that name a tag or a digest: sets `request.reference` and `request.decision`. */
+export const authorizationHook = (options: AuthorizationOptions): onRequestAsyncHookHandler => {
+  const { policy, monorepo, denied, observe } = options
+  return async (request) => {
+    const { namespace, name, reference: text, digest } = request.params as ReferenceParams
+    const repository = parseRepository(namespace, name, monorepo)
+    const reference: Reference =
+      text === undefined
+        ? { kind: 'digest', repository, digest: parseDigest(digest ?? '') }
+        : parseReference(repository, text)
+    request.repository = repository
+    request.reference = reference
+    const decision = await beforeDeadline(request, policy.decide(identityOf(request), reference))
+    request.decision = decision
+    observe(decision)
+    if (!decision.allowed)
+      throw denied(identityOf(request).user.username, wantedOf(reference), decision.namespace)
+  }
+}
+
+export const identityOf = (request: FastifyRequest) => {
+  if (request.identity === null) throw new Error('authentication runs before authorization')
+  return request.identity
+}
+
+export const referenceOf = (request: FastifyRequest): Reference => {
+  if (request.reference === null) throw new Error('authorization runs before the handler')
+  return request.reference
+}
+
+const wantedOf = (reference: Reference): string =>
+  reference.kind === 'tag' ? reference.qciTag : reference.digest

@@ -1,0 +1,78 @@
+/**
+ * GET and HEAD /v2/<name>/manifests/<reference> (end-2, end-3), and what can be learnt from each manifest that passes.
+ * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
+ */
+import type { RouteHandlerMethod } from 'fastify'
+import type { DigestIndex } from '../access/digests.ts'
+import { isDigest, type Digest, type ImageStream, type QciTag, type Reference } from '../reference.ts'
+import { abortedWith } from './abort.ts'
+import { referenceOf } from './authorization.ts'
+
+export interface ManifestsOptions {
+  readonly fetchManifest: (request: {
+    method: 'GET' | 'HEAD'
+    reference: QciTag | Digest
+    accept: string | undefined
+    signal: AbortSignal
+  }) => Promise<{ digest: Digest; mediaType: string; size: number; content: Buffer | undefined }>
+  readonly digests: DigestIndex
+}
+
+export const manifestHandler =
+  ({ fetchManifest, digests }: ManifestsOptions): RouteHandlerMethod =>
+  async (request, reply) => {
+    const reference = referenceOf(request)
+    const manifest = await fetchManifest({
+      method: request.method === 'HEAD' ? 'HEAD' : 'GET',
+      reference: reference.kind === 'tag' ? reference.qciTag : reference.digest,
+      accept: request.headers.accept,
+      signal: abortedWith(reply),
+    })
+    const seenIn = placesOf(reference, digests)
+    digests.learn(manifest.digest, seenIn)
+    if (manifest.content !== undefined)
+      for (const digest of childrenOf(manifest.content)) digests.learn(digest, seenIn)
+    // A Buffer or nothing: of a string the framework would alter the content type, which is part of what is verified.
+    return reply
+      .headers({
+        'content-type': manifest.mediaType,
+        'content-length': manifest.size,
+        'docker-content-digest': manifest.digest,
+        etag: `"${manifest.digest}"`,
+      })
+      .send(manifest.content)
+  }
+
+/** Where what is served was seen: by tag, in the tag's image stream; by digest, wherever that digest was. */
+const placesOf = (reference: Reference, digests: DigestIndex): readonly ImageStream[] => {
+  if (reference.kind === 'digest') return digests.seenIn(reference.digest)
+  const { owner } = reference
+  if (owner.by === 'image-stream') return [owner.imageStream]
+  return owner.by === 'digest' ? digests.seenIn(owner.digest) : []
+}
+
+/** Every digest that a manifest or an index names: manifests, config, layers. */
+const childrenOf = (content: Buffer): readonly Digest[] => {
+  const manifest = parse(content)
+  const descriptors = [manifest['config'], ...listOf(manifest['manifests']), ...listOf(manifest['layers'])]
+  const named = descriptors.map(
+    (descriptor) => (descriptor as { digest?: unknown } | null | undefined)?.digest,
+  )
+  // Schema 1 calls its layers fsLayers, and their digest blobSum.
+  const schema1 = listOf(manifest['fsLayers']).map(
+    (layer) => (layer as { blobSum?: unknown } | null)?.blobSum,
+  )
+  return [...named, ...schema1].filter((digest) => typeof digest === 'string').filter(isDigest)
+}
+
+const parse = (content: Buffer): Readonly<Record<string, unknown>> => {
+  try {
+    const value: unknown = JSON.parse(content.toString())
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+  } catch {
+    // Its digest is right, so this is what was pushed: it names no children, and the client may make of it what it can.
+    return {}
+  }
+}
+
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])

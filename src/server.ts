@@ -1,0 +1,172 @@
+/**
+ * The Fastify server: the stages that every request passes, in one order. No listening, no I/O of its own.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Socket } from 'node:net'
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify'
+import type { Config } from './config/config.ts'
+import { errorBody, RegistryError, unavailable, unsupported } from './errors.ts'
+import type { Logger } from './logging.ts'
+import type { Metrics } from './metrics.ts'
+import { observation } from './observation.ts'
+import { routes, type RoutesOptions } from './registry/routes.ts'
+
+export interface Parts extends RoutesOptions {
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** What keeps the proxy from serving; empty when it is ready. */
+  readonly notReady: () => readonly string[]
+  /** PEM; undefined for plain HTTP. */
+  readonly tls: { readonly cert: string; readonly key: string } | undefined
+}
+
+/** A zstd:chunked pull asks for up to 1024 ranges in one field: about 25 kB. Node's own limit would answer 431. */
+const maxHeaderBytes = 64 * 1024
+/** A tag has up to 128 characters, a sha512 digest 135, each of which may be percent-encoded. */
+const maxParamLength = 512
+/** The only body that is read is the realm's form: a user name and a token. */
+const maxBodyBytes = 16 * 1024
+/** Longer than the idle time of a load balancer in front, which must be the one that closes. */
+const keepAliveTimeoutMs = 75_000
+
+export const buildServer = async (config: Config, parts: Parts): Promise<FastifyInstance> => {
+  const app = createFastify(config, parts)
+  app.decorateRequest('identity', null)
+  app.decorateRequest('repository', null)
+  app.decorateRequest('reference', null)
+  app.decorateRequest('decision', null)
+  app.decorateRequest('receivedAt', 0)
+
+  // 1. Every answer carries an id, and leaves one line and its numbers behind, whatever becomes of it below.
+  await app.register(observation, parts)
+  // 2. What is not served ends here: before a body is read, before anybody is asked. Without a credential below /v2/ the answer
+  //    is the challenge all the same, since clients learn from it where to log in.
+  app.addHook('onRequest', async (request) => {
+    if (request.is404) throw notServed(request, parts)
+  })
+  app.setNotFoundHandler((request) => {
+    throw notServed(request, parts)
+  })
+  app.setErrorHandler((error: FastifyError | RegistryError, request, reply) =>
+    answerError(toRegistryError(error, parts.logger, request.id), request, reply),
+  )
+  // 3. Alive and ready: for the kubelet, asked often, depending on nobody.
+  app.get('/healthz', async (_request, reply) => reply.type('text/plain').send('ok\n'))
+  app.get('/readyz', async (_request, reply) => {
+    const reasons = parts.notReady()
+    return reply
+      .code(reasons.length === 0 ? 200 : 503)
+      .type('text/plain')
+      .send(reasons.length === 0 ? 'ok\n' : `${reasons.join('\n')}\n`)
+  })
+  // 4. The registry: authentication, then reference and authorization, then the bytes.
+  await app.register(routes, parts)
+  return app
+}
+
+/** The Prometheus endpoint, on an address of its own: what it tells is not for clients. */
+export const buildMetricsServer = ({ registry }: Metrics): FastifyInstance => {
+  const app = Fastify({ logger: false })
+  app.get('/metrics', async (_request, reply) =>
+    reply.type(registry.contentType).send(await registry.metrics()),
+  )
+  return app
+}
+
+const createFastify = (config: Config, { tls }: Parts): FastifyInstance => {
+  const limits = { maxHeaderSize: maxHeaderBytes, requireHostHeader: false }
+  const app = Fastify({
+    ...(tls === undefined ? { http: limits } : { https: { ...tls, ...limits } }),
+    logger: false,
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    routerOptions: { maxParamLength },
+    bodyLimit: maxBodyBytes,
+    exposeHeadRoutes: false,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    trustProxy: config.trustedProxies.length === 0 ? false : [...config.trustedProxies],
+    forceCloseConnections: 'idle',
+    clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => answerUnreadable(error, socket),
+    frameworkErrors: (_error, request, reply) => {
+      void answerError(
+        new RegistryError('NAME_INVALID', 'the path is not valid UTF-8 with valid escapes'),
+        request,
+        reply,
+      )
+    },
+  }) as FastifyInstance
+  // CONNECT never becomes a request: Node hands over the bare socket, and would close it without a word.
+  app.server.on('connect', (_request, socket) => {
+    socket.on('error', () => undefined)
+    socket.end(rawAnswer(405, 'Method Not Allowed', unsupported(405, pullOnly)))
+  })
+  return app
+}
+
+const pullOnly = 'this registry is pull-only: images come to QCI by promotion, not by push'
+
+const notServed = (request: FastifyRequest, { challenge }: Parts): RegistryError => {
+  const isRegistry = request.url === '/v2' || request.url.startsWith('/v2/')
+  if (isRegistry && request.headers.authorization === undefined)
+    return challenge.unauthorized('log in first: nothing here is open to everybody')
+  if (request.method !== 'GET' && request.method !== 'HEAD') return unsupported(405, pullOnly)
+  return unsupported(
+    404,
+    'there is nothing here; an image is at /v2/<namespace>/<name>/manifests/<tag or digest>',
+  )
+}
+
+const toRegistryError = (
+  error: FastifyError | RegistryError,
+  logger: Logger,
+  requestId: string,
+): RegistryError => {
+  if (error instanceof RegistryError) return error
+  // The framework's own refusals: of a body's type, length or form.
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500)
+    return new RegistryError('UNSUPPORTED', `the request cannot be read: ${error.message}`, {
+      status: 400,
+      cause: error,
+    })
+  // A mistake of ours. 503, since podman gives up on 500 and another replica may know better.
+  logger.error({ err: error, stack: error.stack, requestId }, 'unexpected error')
+  return unavailable('the proxy has made a mistake; its administrators can find it by the request id', error)
+}
+
+/** The one writer of errors to clients that sent a readable request. */
+const answerError = (error: RegistryError, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+  request.failure = error
+  // A body that nobody will read is not waited for: the connection ends with the answer.
+  const hasBody =
+    request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined
+  if (hasBody && request.body === undefined) void reply.header('connection', 'close')
+  return reply
+    .code(error.status)
+    .headers({ 'content-type': 'application/json', ...error.headers })
+    .send(errorBody(error))
+}
+
+/** To a client whose request cannot even be parsed: there is no reply object, only the socket. */
+const answerUnreadable = (error: NodeJS.ErrnoException, socket: Socket): void => {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const tooLarge = error.code === 'HPE_HEADER_OVERFLOW'
+  const message = tooLarge
+    ? `the request head is larger than ${maxHeaderBytes} bytes`
+    : 'the request is not valid HTTP/1.1'
+  socket.end(rawAnswer(400, 'Bad Request', new RegistryError('UNSUPPORTED', message)))
+}
+
+const rawAnswer = (status: number, reason: string, error: RegistryError): string => {
+  const body = errorBody(error)
+  const fields = { ...error.headers, 'x-request-id': randomUUID(), 'content-type': 'application/json' }
+  const head = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `HTTP/1.1 ${status} ${reason}\r\n${head.join('')}content-length: ${body.length}\r\nconnection: close\r\n\r\n${body.toString()}`
+}
