@@ -3,6 +3,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import Fastify, {
   type FastifyError,
   type FastifyInstance,
@@ -47,7 +48,8 @@ export const buildServer = async (config: Config, parts: Parts): Promise<Fastify
   // 2. What is not served ends here: before a body is read, before anybody is asked. Without a credential below /v2/ the answer
   //    is the challenge all the same, since clients learn from it where to log in.
   app.addHook('onRequest', async (request) => {
-    if (request.is404) throw notServed(request, parts)
+    // Attack: `GET http://elsewhere/...` treats us as a forward proxy. No client of a registry writes its target like that.
+    if (request.is404 || !request.raw.url?.startsWith('/')) throw notServed(request, parts)
   })
   app.setNotFoundHandler((request) => {
     throw notServed(request, parts)
@@ -78,7 +80,7 @@ export const buildMetricsServer = ({ registry }: Metrics): FastifyInstance => {
   return app
 }
 
-const createFastify = (config: Config, { tls }: Parts): FastifyInstance => {
+const createFastify = (config: Config, { tls, logger }: Parts): FastifyInstance => {
   const limits = { maxHeaderSize: maxHeaderBytes, requireHostHeader: false }
   const app = Fastify({
     ...(tls === undefined ? { http: limits } : { https: { ...tls, ...limits } }),
@@ -91,19 +93,29 @@ const createFastify = (config: Config, { tls }: Parts): FastifyInstance => {
     keepAliveTimeout: keepAliveTimeoutMs,
     trustProxy: config.trustedProxies.length === 0 ? false : [...config.trustedProxies],
     forceCloseConnections: 'idle',
-    clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => answerUnreadable(error, socket),
-    frameworkErrors: (_error, request, reply) => {
-      void answerError(
-        new RegistryError('NAME_INVALID', 'the path is not valid UTF-8 with valid escapes'),
-        request,
-        reply,
+    // A request on a connection that is still open when we shut down is served, and is the last one on it.
+    return503OnClosing: false,
+    clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => {
+      const requestId = answerUnreadable(error, socket)
+      logger.info(
+        { requestId, client: socket.remoteAddress, status: 400, reason: error.code },
+        'unreadable request',
       )
+    },
+    frameworkErrors: ({ code }, request, reply) => {
+      const message =
+        code === 'FST_ERR_BAD_URL'
+          ? 'the path is not UTF-8 with valid escapes'
+          : 'a component of the path is too long'
+      // No hook runs for these: the line is written here.
+      logger.info({ requestId: request.id, client: request.ip, status: 400, reason: code }, 'unreadable path')
+      void answerError(new RegistryError('NAME_INVALID', message), request, reply)
     },
   }) as FastifyInstance
   // CONNECT never becomes a request: Node hands over the bare socket, and would close it without a word.
   app.server.on('connect', (_request, socket) => {
     socket.on('error', () => undefined)
-    socket.end(rawAnswer(405, 'Method Not Allowed', unsupported(405, pullOnly)))
+    socket.end(rawAnswer(405, 'Method Not Allowed', unsupported(405, pullOnly), randomUUID()))
   })
   return app
 }
@@ -111,10 +123,12 @@ const createFastify = (config: Config, { tls }: Parts): FastifyInstance => {
 const pullOnly = 'this registry is pull-only: images come to QCI by promotion, not by push'
 
 const notServed = (request: FastifyRequest, { challenge }: Parts): RegistryError => {
-  const isRegistry = request.url === '/v2' || request.url.startsWith('/v2/')
+  const [path = ''] = request.url.split('?')
+  const isRegistry = path === '/v2' || path.startsWith('/v2/')
   if (isRegistry && request.headers.authorization === undefined)
     return challenge.unauthorized('log in first: nothing here is open to everybody')
-  if (request.method !== 'GET' && request.method !== 'HEAD') return unsupported(405, pullOnly)
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    return unsupported(405, pullOnly, path === '/v2/auth' ? 'GET, HEAD, POST' : 'GET, HEAD')
   return unsupported(
     404,
     'there is nothing here; an image is at /v2/<namespace>/<name>/manifests/<tag or digest>',
@@ -147,26 +161,25 @@ const answerError = (error: RegistryError, request: FastifyRequest, reply: Fasti
   if (hasBody && request.body === undefined) void reply.header('connection', 'close')
   return reply
     .code(error.status)
-    .headers({ 'content-type': 'application/json', ...error.headers })
+    .headers({ 'x-request-id': request.id, 'content-type': 'application/json', ...error.headers })
     .send(errorBody(error))
 }
 
-/** To a client whose request cannot even be parsed: there is no reply object, only the socket. */
-const answerUnreadable = (error: NodeJS.ErrnoException, socket: Socket): void => {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const tooLarge = error.code === 'HPE_HEADER_OVERFLOW'
-  const message = tooLarge
-    ? `the request head is larger than ${maxHeaderBytes} bytes`
-    : 'the request is not valid HTTP/1.1'
-  socket.end(rawAnswer(400, 'Bad Request', new RegistryError('UNSUPPORTED', message)))
+/** To a client whose request cannot even be parsed: there is no reply object, only the socket. Returns the request id. */
+const answerUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): string => {
+  const requestId = randomUUID()
+  const message =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? `the request head is larger than ${maxHeaderBytes} bytes`
+      : 'the request is not valid HTTP/1.1'
+  if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
+  else socket.end(rawAnswer(400, 'Bad Request', new RegistryError('UNSUPPORTED', message), requestId))
+  return requestId
 }
 
-const rawAnswer = (status: number, reason: string, error: RegistryError): string => {
+const rawAnswer = (status: number, reason: string, error: RegistryError, requestId: string): string => {
   const body = errorBody(error)
-  const fields = { ...error.headers, 'x-request-id': randomUUID(), 'content-type': 'application/json' }
+  const fields = { ...error.headers, 'x-request-id': requestId, 'content-type': 'application/json' }
   const head = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`)
   return `HTTP/1.1 ${status} ${reason}\r\n${head.join('')}content-length: ${body.length}\r\nconnection: close\r\n\r\n${body.toString()}`
 }

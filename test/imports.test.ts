@@ -1,0 +1,104 @@
+/**
+ * The house as a failing test: which folder may import from which, and that no two files import each other in a circle.
+ */
+import { readFileSync, globSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import t from 'tap'
+
+/** Downward only. A file at the root of src is named by itself; a folder by its name. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  'main.ts': ['config', 'logging.ts', 'proxy.ts', 'sandbox'],
+  sandbox: ['proxy.ts', 'config', 'logging.ts', 'access'],
+  'proxy.ts': ['parts.ts', 'server.ts', 'config', 'kubernetes', 'quay', 'logging.ts'],
+  'parts.ts': [
+    'server.ts',
+    'config',
+    'registry',
+    'access',
+    'kubernetes',
+    'quay',
+    'logging.ts',
+    'metrics.ts',
+    'watched-files.ts',
+  ],
+  'server.ts': ['config', 'registry', 'observation.ts', 'logging.ts', 'metrics.ts', 'errors.ts'],
+  'observation.ts': ['logging.ts', 'metrics.ts', 'errors.ts'],
+  config: ['logging.ts', 'registry', 'quay'],
+  registry: ['access', 'reference.ts', 'errors.ts'],
+  access: ['reference.ts'],
+  kubernetes: ['access', 'reference.ts', 'errors.ts'],
+  quay: ['reference.ts', 'errors.ts'],
+  'reference.ts': ['errors.ts'],
+  'logging.ts': [],
+  'metrics.ts': [],
+  'watched-files.ts': [],
+  'errors.ts': [],
+}
+
+const files = globSync('src/**/*.ts').toSorted()
+const roomOf = (file: string): string => file.split('/')[1] ?? ''
+
+const importsOf = (file: string): string[] =>
+  [...readFileSync(file, 'utf8').matchAll(/^(?:import|export)\s[^'"]*?from\s+'(\.[^']+)'/gm)].map(
+    ([, path = '']) => normalize(join(dirname(file), path)),
+  )
+
+await t.test('imports point downward', async (t) => {
+  t.ok(files.length > 40)
+  for (const file of files) {
+    const from = roomOf(file)
+    t.ok(allowed[from], `${from} is in the drawing`)
+    for (const target of importsOf(file)) {
+      const to = roomOf(target)
+      if (to !== from) t.ok(allowed[from]?.includes(to), `${file} may import ${target}`)
+    }
+  }
+})
+
+await t.test('no file imports itself over others', async (t) => {
+  const visiting: string[] = []
+  const done = new Set<string>()
+  const circles: string[] = []
+  const visit = (file: string): void => {
+    if (done.has(file)) return
+    if (visiting.includes(file)) {
+      circles.push([...visiting.slice(visiting.indexOf(file)), file].join(' -> '))
+      return
+    }
+    visiting.push(file)
+    importsOf(file).forEach(visit)
+    visiting.pop()
+    done.add(file)
+  }
+  files.forEach(visit)
+  t.same(circles, [])
+})
+
+await t.test('only main.ts touches the process', async (t) => {
+  const touching = files.filter((file) =>
+    /\bprocess\.(?:env|argv|exit|on|stdout|stderr)\b/.test(readFileSync(file, 'utf8')),
+  )
+  t.same(touching, ['src/main.ts'])
+})
+
+await t.test('the registry sees kubernetes and quay as function types, the policy does no I/O', async (t) => {
+  const packages = (folder: string) =>
+    files
+      .filter((file) => roomOf(file) === folder)
+      .flatMap((file) =>
+        [...readFileSync(file, 'utf8').matchAll(/from '([^.'][^']*)'/g)].map(([, name]) => name),
+      )
+  t.notOk(packages('registry').some((name) => name === 'undici' || name === '@kubernetes/client-node'))
+  t.same([...new Set(packages('access'))], ['lru-cache'])
+})
+
+await t.test('every import of a package is a declared dependency', async (t) => {
+  const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+    dependencies: Record<string, string>
+  }
+  const used = files.flatMap((file) =>
+    [...readFileSync(file, 'utf8').matchAll(/from '([^.'][^']*)'/g)].map(([, name = '']) => name),
+  )
+  const external = [...new Set(used.filter((name) => !name.startsWith('node:')))].toSorted()
+  t.same(external, Object.keys(dependencies).toSorted())
+})

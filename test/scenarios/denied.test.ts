@@ -1,0 +1,170 @@
+import { readManifests } from '../../src/sandbox/rbac.ts'
+import { accept, scenario } from './scenario.ts'
+
+const robotLogin = async ({
+  ask,
+  robot,
+  remember,
+}: Parameters<Parameters<typeof scenario>[1]>[1]): Promise<string> => {
+  const basic = Buffer.from(`${robot.username}:${robot.password}`).toString('base64')
+  const { body } = await ask('/v2/auth', { headers: { authorization: `Basic ${basic}` } })
+  return remember((JSON.parse(body.toString()) as { token: string }).token)
+}
+
+await scenario('the denied are denied, and upstream hears nothing of it', async (t, s) => {
+  const { stock, kubernetes, remember } = s
+  // Learnt in a restricted namespace, by the robot, who may: the manifests, configs and layers of an embargoed image.
+  const robotToken = await robotLogin(s)
+  const embargoed = await s.ask('/v2/ocp-priv/4.5/manifests/embargoed', {
+    token: robotToken,
+    headers: { accept },
+  })
+  t.equal(embargoed.status, 200)
+  const index = JSON.parse(embargoed.body.toString()) as { manifests: { digest: string }[] }
+  const child = index.manifests[0]?.digest ?? ''
+  const manifest = await s.ask(`/v2/openshift/ci/manifests/${child}`, {
+    token: robotToken,
+    headers: { accept },
+  })
+  const { layers } = JSON.parse(manifest.body.toString()) as { layers: { digest: string }[] }
+  const layer =
+    layers.map(({ digest }) => digest).find((digest) => !stock.sharedLayers.includes(digest as never)) ?? ''
+  const topDigest = embargoed.headers.get('docker-content-digest') ?? ''
+
+  const expired = remember(
+    kubernetes.issueUserToken({ username: 'alice', groups: ['qci-image-pullers'], expiresInSeconds: 0 }),
+  )
+  const deleted = remember(kubernetes.issueUserToken({ username: 'alice', groups: ['qci-image-pullers'] }))
+  kubernetes.revoke(deleted)
+  const unbound = remember(kubernetes.issueServiceAccountToken({ namespace: 'my-team', name: 'default' }))
+  const elsewhere = remember(
+    kubernetes.issueServiceAccountToken({ namespace: 'my-team', name: 'image-puller', audiences: ['vault'] }),
+  )
+  const scoped = remember(
+    kubernetes.issueUserToken({ username: 'alice', groups: ['qci-image-pullers'], scopes: ['user:info'] }),
+  )
+  const forged = remember(`${robotToken.split('.').slice(0, 2).join('.')}.${'A'.repeat(43)}`)
+  const unsigned = remember(
+    `${Buffer.from('{"alg":"none"}').toString('base64url')}.${robotToken.split('.')[1]}.`,
+  )
+  const open = '/v2/ocp/4.5/manifests/base'
+  const rows = [
+    ['no token', undefined, open, 401],
+    ['an expired token', expired, open, 401],
+    ['a deleted token', deleted, open, 401],
+    ['garbage for a token', remember('garbage-garbage-garbage'), open, 401],
+    ['trap 18: a token for another audience', elsewhere, '/v2/my-team/app/manifests/latest', 401],
+    ['a forged robot token', forged, open, 401],
+    ['an unsigned robot token', unsigned, open, 401],
+    ['a token without access', s.mallory, open, 403],
+    ['a service account without a binding', unbound, '/v2/my-team/app/manifests/latest', 403],
+    ['trap 18: a token with a scope that does not reach', scoped, open, 403],
+    ['another namespace than the bound one', s.puller, open, 403],
+    ['the monorepo form of it', s.puller, '/v2/openshift/ci/manifests/ocp_4.5_base', 403],
+    ['a tag that belongs to no namespace', s.puller, '/v2/openshift/ci/manifests/latest', 403],
+    ['a restricted namespace, QCI-wide', s.alice, '/v2/ocp-priv/4.5/manifests/embargoed', 403],
+    ['the monorepo form of it, QCI-wide', s.alice, '/v2/openshift/ci/manifests/ocp-priv_4.5_embargoed', 403],
+    [
+      'a prune tag of it',
+      s.alice,
+      '/v2/openshift/ci/manifests/20240603235401_prune_ocp-priv_4.5_embargoed',
+      403,
+    ],
+    ['a digest learnt only there', s.alice, `/v2/openshift/ci/manifests/${topDigest}`, 403],
+    ['the same under another repository', s.alice, `/v2/ocp/4.5/manifests/${topDigest}`, 403],
+    [
+      'a dated tag of that digest',
+      s.alice,
+      `/v2/openshift/ci/manifests/20240101_${topDigest.replace(':', '_')}`,
+      403,
+    ],
+    ['its signature', s.alice, `/v2/openshift/ci/manifests/${topDigest.replace(':', '-')}.sig`, 403],
+    ['a child manifest of it', s.alice, `/v2/openshift/ci/manifests/${child}`, 403],
+    ['a layer of it', s.alice, `/v2/openshift/ci/blobs/${layer}`, 403],
+    ['its referrers', s.alice, `/v2/openshift/ci/referrers/${topDigest}`, 403],
+    [
+      'a digest nobody has seen, without QCI-wide',
+      s.puller,
+      `/v2/openshift/ci/manifests/sha256:${'0'.repeat(64)}`,
+      403,
+    ],
+    ['the tags of an image stream', s.mallory, '/v2/ocp/4.5/tags/list', 403],
+  ] as const
+  for (const [name, token, path, status] of rows)
+    for (const method of path.includes('/tags/') ? ['GET'] : ['GET', 'HEAD']) {
+      const before = s.upstreamRequests()
+      const answer = await s.ask(path, {
+        method,
+        headers: { accept },
+        ...(token === undefined ? {} : { token }),
+      })
+      t.equal(answer.status, status, `${method}: ${name}`)
+      t.equal(s.upstreamRequests(), before, `${method}: upstream saw nothing of ${name}`)
+      const challenge = answer.headers.get('www-authenticate')
+      // trap 4, 5, 12: the challenge on every 401, of one line, with error= only for what was shown and is not valid.
+      if (status === 401) {
+        const error = token === undefined ? '' : ',error="invalid_token"'
+        t.equal(challenge, `Bearer realm="${s.url}/v2/auth",service="${new URL(s.url).host}"${error}`)
+      } else t.equal(challenge, null, 'no challenge on a refusal')
+      if (method === 'GET') t.equal(answer.code, status === 401 ? 'UNAUTHORIZED' : 'DENIED')
+      t.equal(answer.headers.get('content-type'), 'application/json')
+    }
+  t.equal(
+    (await s.ask(`/v2/openshift/ci/blobs/${stock.sharedLayers[0]}`, { token: s.alice })).status,
+    403,
+    'a layer shared with an open image that nobody has pulled yet',
+  )
+})
+
+await scenario(
+  'a refusal tells the asker who they are, what they asked for, and what would help',
+  async (t, s) => {
+    const open = await s.ask('/v2/ocp/4.5/manifests/base', { token: s.puller })
+    for (const part of [
+      'system:serviceaccount:my-team:image-puller',
+      'namespace ocp ',
+      'qci-image-puller',
+      'system:image-puller',
+    ])
+      t.ok(open.message.includes(part), part)
+    t.notOk(open.message.includes('qci-image-pullers'), 'no group of others')
+    const restricted = await s.ask('/v2/ocp-priv/4.5/manifests/embargoed', { token: s.alice })
+    t.match(restricted.message, /^alice may not pull from namespace ocp-priv/)
+    t.notOk(
+      restricted.message.includes('qci-image-puller in namespace ocp names'),
+      'no way that does not lead there',
+    )
+    t.notOk(open.body.toString().includes('"detail"'), 'trap 26: no detail')
+  },
+)
+
+await scenario(
+  'a layer that a restricted image shares with an open one is open: it is the open one',
+  async (t, s) => {
+    for (const [repository, tag] of [
+      ['ocp-priv/4.5', 'embargoed'],
+      ['ocp/4.5', 'base'],
+    ] as const)
+      await s.pull({ repository, reference: tag, username: s.robot.username, password: s.robot.password })
+    const shared = `/v2/openshift/ci/blobs/${s.stock.sharedLayers[0]}`
+    t.equal((await s.ask(shared, { token: s.alice })).status, 200)
+    t.equal((await s.ask(shared, { token: s.puller })).status, 403, 'not to who may in neither')
+  },
+)
+
+await scenario(
+  'a revoked binding holds after the life of a yes',
+  async (t, s) => {
+    const path = '/v2/my-team/app/manifests/latest'
+    t.equal((await s.ask(path, { token: s.puller, headers: { accept } })).status, 200)
+    s.kubernetes.replaceObjects(await readManifests('manifests/rbac'))
+    const start = performance.now()
+    let status = 200
+    while (status === 200 && performance.now() - start < 3000) {
+      ;({ status } = await s.ask(path, { token: s.puller, headers: { accept } }))
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    t.equal(status, 403)
+  },
+  ['--allow-ttl=300ms'],
+)

@@ -1,0 +1,125 @@
+import { buildArtifact } from '../../src/sandbox/images.ts'
+import { accept, scenario, type Scenario } from './scenario.ts'
+
+/** All tags of a list, following Link as clients do. */
+const walk = async ({ ask, url }: Scenario, path: string, token: string) => {
+  const tags: string[] = []
+  const links: string[] = []
+  for (let next: string | undefined = path; next !== undefined;) {
+    const answer = await ask(next, { token })
+    const list = JSON.parse(answer.body.toString()) as { tags: string[] }
+    tags.push(...list.tags)
+    const link = /^<([^>]+)>; rel="next"$/.exec(answer.headers.get('link') ?? '')?.[1]
+    if (link !== undefined) links.push(link)
+    next = link === undefined ? undefined : new URL(link, url).href.slice(url.length)
+  }
+  return { tags, links }
+}
+
+await scenario('a tag list holds only what the asker may pull', async (t, s) => {
+  const all = s.stock.tags.map(({ tag }) => tag).toSorted()
+  const open = all.filter((tag) => !tag.startsWith('ocp-priv_'))
+  t.same((await walk(s, '/v2/openshift/ci/tags/list', s.alice)).tags, open)
+  t.same((await walk(s, '/v2/openshift/ci/tags/list', s.puller)).tags, ['my-team_app_latest'])
+  t.same((await walk(s, '/v2/openshift/ci/tags/list', s.mallory)).tags, [])
+  const basic = Buffer.from(`${s.robot.username}:${s.robot.password}`).toString('base64')
+  const robot = await s.ask('/v2/openshift/ci/tags/list', { headers: { authorization: `Basic ${basic}` } })
+  t.same((JSON.parse(robot.body.toString()) as { tags: string[] }).tags, all)
+})
+
+await scenario('an image stream has the tags without the prefix, and its own name', async (t, s) => {
+  const answer = await s.ask('/v2/ocp/4.5/tags/list', { token: s.alice })
+  t.same(JSON.parse(answer.body.toString()), { name: 'ocp/4.5', tags: ['base'] })
+  t.equal(answer.headers.get('content-type'), 'application/json')
+  t.same((await walk(s, '/v2/my-team/app/tags/list', s.puller)).tags, ['latest'])
+  t.same((await walk(s, '/v2/ocp/absent/tags/list', s.alice)).tags, [])
+  for (const [path, token] of [
+    ['/v2/ocp/4.5/tags/list', s.puller],
+    ['/v2/ocp-priv/4.5/tags/list', s.alice],
+  ] as const) {
+    const refused = await s.ask(path, { token })
+    t.equal(refused.code, 'DENIED', 'trap 30: skopeo inspect takes no other refusal')
+  }
+})
+
+await scenario('trap 29: pages, by Links that stay with us', async (t, s) => {
+  const image = buildArtifact({
+    subject: { digest: `sha256:${'0'.repeat(64)}`, mediaType: 'x', body: Buffer.alloc(0) },
+    artifactType: 'text/plain',
+    payload: Buffer.from('x'),
+  })
+  const names = Array.from({ length: 250 }, (_, index) => `v${String(index).padStart(4, '0')}`)
+  s.quay.tagMany(
+    names.map((name) => `ocp_many_${name}`),
+    image,
+  )
+  s.quay.tagMany(
+    Array.from({ length: 3000 }, (_, index) => `ocp-priv_x_${String(index).padStart(4, '0')}`),
+    image,
+  )
+  for (const n of ['', '?n=7', '?n=100', '?n=250', '?n=1000']) {
+    const { tags, links } = await walk(s, `/v2/ocp/many/tags/list${n}`, s.alice)
+    t.same(tags, names, `n ${n}`)
+    t.ok(links.every((link) => link.startsWith('/v2/ocp/many/tags/list?')))
+  }
+  const monorepo = await walk(s, '/v2/openshift/ci/tags/list?n=50', s.alice)
+  t.equal(monorepo.tags.filter((tag) => tag.startsWith('ocp_many_')).length, 250)
+  t.notOk(monorepo.tags.some((tag) => tag.startsWith('ocp-priv')))
+  t.notOk(
+    monorepo.links.some((link) => link.includes('ocp-priv')),
+    'no Link tells the name of a hidden tag',
+  )
+  t.ok(
+    monorepo.links.some((link) => link.includes('last=%7E')),
+    'though the list went on from one',
+  )
+  const after = await s.ask('/v2/ocp/many/tags/list?n=2&last=v0010', { token: s.alice })
+  t.same((JSON.parse(after.body.toString()) as { tags: string[] }).tags, ['v0011', 'v0012'])
+  t.same(
+    (
+      JSON.parse((await s.ask('/v2/ocp/many/tags/list?n=0', { token: s.alice })).body.toString()) as {
+        tags: string[]
+      }
+    ).tags,
+    [],
+  )
+  for (const query of [
+    '?n=-1',
+    '?n=x',
+    '?n=1&n=2',
+    '?last=a&last=b',
+    '?last=~nonsense',
+    `?last=${'a'.repeat(300)}`,
+  ])
+    t.equal((await s.ask(`/v2/ocp/many/tags/list${query}`, { token: s.alice })).status, 400, query)
+})
+
+await scenario(
+  'referrers: an index of exact type, and what it names is as open as what it belongs to',
+  async (t, s) => {
+    const base = s.stock.tags.find(({ tag }) => tag === 'ocp_4.5_base')?.digest ?? ''
+    await s.ask('/v2/ocp/4.5/manifests/base', { token: s.alice, headers: { accept } })
+    const answer = await s.ask(`/v2/ocp/4.5/referrers/${base}`, { token: s.alice })
+    t.equal(answer.status, 200)
+    t.equal(answer.headers.get('content-type'), 'application/vnd.oci.image.index.v1+json')
+    const { manifests } = JSON.parse(answer.body.toString()) as { manifests: { digest: string }[] }
+    t.same(
+      manifests.map(({ digest }) => digest),
+      [s.stock.sbom],
+    )
+    const filtered = await s.ask(
+      `/v2/ocp/4.5/referrers/${base}?artifactType=${encodeURIComponent('application/spdx+json')}`,
+      { token: s.alice },
+    )
+    t.equal(filtered.headers.get('oci-filters-applied'), 'artifactType')
+    const unknown = await s.ask(`/v2/ocp/4.5/referrers/sha256:${'0'.repeat(64)}`, { token: s.alice })
+    t.equal(unknown.status, 200, 'trap 31: a digest that quay does not know has no referrers')
+    t.same((JSON.parse(unknown.body.toString()) as { manifests: unknown[] }).manifests, [])
+    t.equal((await s.ask(`/v2/ocp/4.5/referrers/${base}?artifactType=x`, { token: s.alice })).status, 400)
+    t.equal(
+      (await s.ask(`/v2/openshift/ci/manifests/${s.stock.sbom}`, { token: s.puller, headers: { accept } }))
+        .status,
+      403,
+    )
+  },
+)

@@ -1,0 +1,187 @@
+/**
+ * One whole system for a test: app.ci, quay and the proxy over real sockets. Everything that passes is written down, and when
+ * the test is over it is searched for every secret: no log line, no response, no request to an origin that should not have it.
+ */
+import { connect } from 'node:net'
+import tap, { type Test } from 'tap'
+import { createLogger } from '../../src/logging.ts'
+import { pull, type PullOptions } from '../../src/sandbox/pull.ts'
+import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: Buffer
+  /** Of an OCI error. */
+  readonly code: string | undefined
+  readonly message: string
+}
+
+export interface Ask {
+  readonly method?: string
+  /** Bearer. */
+  readonly token?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+}
+
+export interface Scenario extends Sandbox {
+  /** In qci-image-pullers. */
+  readonly alice: string
+  /** system:serviceaccount:my-team:image-puller, with system:image-puller in my-team. */
+  readonly puller: string
+  /** Logged in, and no more. */
+  readonly mallory: string
+  /** A token whose absence from logs, answers and upstream is checked as well. */
+  readonly remember: (secret: string) => string
+  readonly ask: (path: string, options?: Ask) => Promise<Answer>
+  readonly pull: (wanted: Omit<PullOptions, 'registry'>) => ReturnType<typeof pull>
+  /** Bytes as they are, on a socket of their own; what comes back until the server closes. */
+  readonly raw: (text: string | Buffer) => Promise<string>
+  /** Log lines so far. */
+  readonly lines: () => readonly Readonly<Record<string, unknown>>[]
+  readonly upstreamRequests: () => number
+  readonly metrics: () => Promise<string>
+}
+
+export const manifests = ['manifests/rbac', 'manifests/examples']
+
+export const accept = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+].join(', ')
+
+/** A test with a system of its own. `flags` are the proxy's. */
+export const scenario = async (
+  name: string,
+  body: (t: Test, scenario: Scenario) => Promise<void>,
+  flags: readonly string[] = [],
+): Promise<void> => {
+  await tap.test(name, async (t) => {
+    const { system, evidence } = await start(flags)
+    try {
+      await body(t, system)
+    } finally {
+      await system.close()
+    }
+    assertNoSecrets(t, system, evidence)
+  })
+}
+
+const start = async (flags: readonly string[]): Promise<{ system: Scenario; evidence: Evidence }> => {
+  const log: string[] = []
+  const logger = createLogger('trace', { write: (line) => void log.push(line) })
+  const sandbox = await startSandbox({
+    logger,
+    rbac: manifests,
+    port: 0,
+    flags: ['--grace-period=0s', ...flags],
+  })
+  const { kubernetes, quay, url } = sandbox
+  const secrets: string[] = []
+  const remember = (secret: string) => {
+    secrets.push(secret)
+    return secret
+  }
+  const transcript: string[] = []
+  const ask = async (
+    path: string,
+    { method = 'GET', token, headers = {}, body }: Ask = {},
+  ): Promise<Answer> => {
+    const authorization: Record<string, string> =
+      token === undefined ? {} : { authorization: `Bearer ${token}` }
+    const response = await fetch(`${url}${path}`, {
+      method,
+      headers: { ...authorization, ...headers },
+      redirect: 'manual',
+      ...(body === undefined ? {} : { body }),
+    })
+    const content = Buffer.from(await response.arrayBuffer())
+    // The realm hands a token to who has just shown it: the one answer that may hold one.
+    if (!path.startsWith('/v2/auth') || !response.ok)
+      transcript.push(`${JSON.stringify([...response.headers])}\n${content.toString('latin1')}`)
+    return { status: response.status, headers: response.headers, body: content, ...errorOf(content) }
+  }
+  const raw = async (text: string | Buffer): Promise<string> => {
+    const answer = await exchange(url, text)
+    transcript.push(answer)
+    return answer
+  }
+  const system: Scenario = {
+    ...sandbox,
+    alice: remember(kubernetes.issueUserToken({ username: 'alice', groups: ['qci-image-pullers'] })),
+    puller: remember(kubernetes.issueServiceAccountToken({ namespace: 'my-team', name: 'image-puller' })),
+    mallory: remember(kubernetes.issueUserToken({ username: 'mallory', groups: [] })),
+    remember,
+    ask,
+    raw,
+    pull: async (wanted) => await pull({ registry: url, ...wanted }),
+    lines: () => log.map((line) => JSON.parse(line) as Record<string, unknown>),
+    upstreamRequests: () => quay.requests.length,
+    metrics: async () => await (await fetch(`${sandbox.metricsUrl}/metrics`)).text(),
+  }
+  return { system, evidence: { secrets, log, transcript } }
+}
+
+const errorOf = (body: Buffer): { code: string | undefined; message: string } => {
+  try {
+    const { errors } = JSON.parse(body.toString()) as { errors?: [{ code: string; message: string }] }
+    return { code: errors?.[0].code, message: errors?.[0].message ?? '' }
+  } catch {
+    return { code: undefined, message: '' }
+  }
+}
+
+const exchange = async (url: string, text: string | Buffer): Promise<string> =>
+  await new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(url)
+    const chunks: Buffer[] = []
+    const socket = connect(Number(port), hostname, () => socket.write(text))
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+    socket.on('error', reject)
+    socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')))
+  })
+
+interface Evidence {
+  readonly secrets: readonly string[]
+  readonly log: readonly string[]
+  readonly transcript: readonly string[]
+}
+
+const assertNoSecrets = (
+  t: Test,
+  { quay, robot, kubernetes }: Sandbox,
+  { secrets, log, transcript }: Evidence,
+): void => {
+  const robotTokens = quay.requests
+    .map(({ headers }) => /^Bearer (.*)$/.exec(headers.authorization ?? '')?.[1])
+    .filter((token) => token !== undefined)
+  const signatures = quay.requests
+    .filter(({ origin }) => origin === 'cdn')
+    .map(({ url }) => url.split('?')[1] ?? url)
+  const ours = [robot.password, ...robotTokens, ...signatures]
+  const all = [...secrets, ...ours].flatMap((secret) => [
+    secret,
+    Buffer.from(`x:${secret}`).toString('base64').slice(4, -4),
+  ])
+  const holds = (text: string) => all.filter((secret) => secret !== '' && text.includes(secret))
+  t.same(log.flatMap(holds), [], 'no log line holds a secret')
+  t.same(transcript.flatMap(holds), [], 'no response holds a secret')
+  const toQuay = quay.requests.map((request) => JSON.stringify(request))
+  const theirs = secrets.filter((secret) => toQuay.some((request) => request.includes(secret)))
+  t.same(theirs, [], 'no client credential reached upstream')
+  t.same(quay.leaks, [], "no credential reached the upstream's CDN")
+  const withPassword = quay.requests.filter(({ headers }) => headers.authorization?.startsWith('Basic'))
+  t.ok(
+    withPassword.every(({ url }) => url.startsWith('/v2/auth')),
+    "the robot's password went to the login page alone",
+  )
+  const reviews = JSON.stringify(kubernetes.reviews)
+  t.same(
+    [...secrets, robot.password].filter((secret) => reviews.includes(secret)),
+    [],
+    'no SubjectAccessReview holds a secret',
+  )
+}

@@ -1,0 +1,146 @@
+import { get } from 'node:http'
+import { accept, scenario, type Scenario } from './scenario.ts'
+
+const manifest = '/v2/ocp/4.5/manifests/base'
+const pullManifest = async (s: Scenario, token = s.alice) =>
+  await s.ask(manifest, { token, headers: { accept } })
+
+await scenario("trap 39: quay's 429 is HTML without Retry-After", async (t, s) => {
+  s.quay.fault({ origin: 'quay', path: /manifests/, status: 429 })
+  const answer = await pullManifest(s)
+  t.equal(answer.status, 429)
+  t.equal(answer.code, 'TOOMANYREQUESTS')
+  t.match(answer.headers.get('retry-after'), /^\d+$/)
+  t.equal((await pullManifest(s)).status, 200, 'and is over when it is over')
+})
+
+await scenario('trouble of upstream is 503 or 504 with Retry-After, never 500 or 502', async (t, s) => {
+  for (const fault of [
+    { status: 500 },
+    { status: 502 },
+    { status: 503 },
+    { status: 504 },
+    { reset: true },
+    { wrongBytes: true },
+  ]) {
+    s.quay.fault({ origin: 'quay', path: /manifests/, ...fault })
+    const answer = await pullManifest(s)
+    t.equal(answer.status, 503, JSON.stringify(fault))
+    t.equal(answer.code, 'UNAVAILABLE')
+    t.match(answer.headers.get('retry-after'), /^\d+$/)
+  }
+})
+
+await scenario("trap 16: upstream's 401 and its challenge never reach a client", async (t, s) => {
+  s.quay.fault({ origin: 'quay', path: /manifests/, expire: true })
+  t.equal((await pullManifest(s)).status, 200, 'one renewal of the robot token')
+  const fetches = () => s.quay.requests.filter(({ url }) => url.startsWith('/v2/auth?')).length
+  t.equal(fetches(), 2)
+  s.quay.fault({ origin: 'quay', path: /manifests/, expire: true, count: Infinity })
+  const refused = await pullManifest(s)
+  t.equal(refused.status, 503)
+  t.equal(refused.headers.get('www-authenticate'), null)
+  t.match(await s.metrics(), /quay_proxy_robot_refused_total 1/)
+  t.ok(s.lines().some(({ level, msg }) => level === 'error' && String(msg).includes('refuses the robot')))
+})
+
+await scenario(
+  'trap 40: a robot without a right is found out by its grant, which quay gives empty',
+  async (t, s) => {
+    s.quay.setRobot({ ...s.robot, mayPull: false })
+    s.quay.fault({ origin: 'quay', path: /manifests/, expire: true })
+    const answer = await pullManifest(s)
+    t.equal(answer.status, 503)
+    t.match(await s.metrics(), /quay_proxy_robot_refused_total [1-9]/)
+  },
+)
+
+await scenario('trap 27: an expired tag is MANIFEST_UNKNOWN, as is one that never was', async (t, s) => {
+  for (const tag of [s.stock.expiredTag, 'ocp_4.5_absent', `ocp_4.5_sha256-${'0'.repeat(64)}.sig`]) {
+    const answer = await s.ask(`/v2/openshift/ci/manifests/${tag}`, { token: s.alice, headers: { accept } })
+    t.equal(answer.status, 404, tag)
+    t.equal(answer.code, 'MANIFEST_UNKNOWN')
+    t.match(answer.message, /not promoted or not mirrored yet, or it was pruned/)
+  }
+  const blob = await s.ask(`/v2/openshift/ci/blobs/sha256:${'0'.repeat(64)}`, { token: s.alice })
+  t.equal(blob.code, 'BLOB_UNKNOWN')
+})
+
+await scenario('trap 36: a body that upstream cuts breaks off, and does not end', async (t, s) => {
+  s.quay.fault({ origin: 'cdn', path: /./, cutAfterBytes: 1000 })
+  const outcome = await new Promise<{ received: number; error: string }>((resolve) => {
+    const headers = { authorization: `Bearer ${s.alice}` }
+    get(`${s.url}/v2/openshift/ci/blobs/${s.stock.sharedLayers[0]}`, { headers }, (response) => {
+      let received = 0
+      response.on('data', (chunk: Buffer) => (received += chunk.length))
+      response.on('error', ({ message }) => resolve({ received, error: message }))
+      response.on('end', () => resolve({ received, error: 'a clean end' }))
+    })
+  })
+  t.equal(outcome.error, 'aborted')
+  t.ok(outcome.received <= 1000)
+})
+
+await scenario(
+  'trap 37: a signed URL is used once, and a redirect elsewhere is not followed',
+  async (t, s) => {
+    const path = `/v2/openshift/ci/blobs/${s.stock.sharedLayers[0]}`
+    await s.ask(path, { token: s.alice })
+    await s.ask(path, { token: s.alice })
+    const signed = s.quay.requests.filter(({ origin }) => origin === 'cdn').map(({ url }) => url)
+    t.equal(signed.length, 2)
+    s.quay.fault({ origin: 'quay', path: /blobs/, redirectTo: 'file:///etc/passwd' })
+    t.equal((await s.ask(path, { token: s.alice })).status, 503)
+  },
+)
+
+await scenario('trap 17: while the API server is away, 503 within 5 s, never 401', async (t, s) => {
+  for (const fault of [{ kind: 'reset' }, { kind: 'status', status: 500 }, { kind: 'hang' }] as const) {
+    s.kubernetes.fault(fault)
+    const start = performance.now()
+    const token = s.kubernetes.issueUserToken({ username: `new-${fault.kind}`, groups: [] })
+    const answers = await Promise.all([pullManifest(s, token), s.ask('/v2/', { token })])
+    for (const answer of answers) {
+      t.equal(answer.status, 503, fault.kind)
+      t.equal(answer.code, 'UNAVAILABLE')
+      t.match(answer.headers.get('retry-after'), /^\d+$/)
+    }
+    t.ok(performance.now() - start < 5000, `${fault.kind}: in time`)
+    s.kubernetes.fault({ kind: 'none' })
+    t.equal((await pullManifest(s, token)).status, 403, `${fault.kind}: nothing was remembered of it`)
+  }
+  t.equal((await s.ask('/v2/')).status, 401, 'trap 14: and the ping asks nobody')
+})
+
+await scenario(
+  'known identities pull on while the API server is away',
+  async (t, s) => {
+    t.equal((await pullManifest(s)).status, 200)
+    s.kubernetes.fault({ kind: 'reset' })
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    t.equal((await pullManifest(s)).status, 200)
+    t.match(
+      await s.metrics(),
+      /quay_proxy_cache_hits_total\{cache="TokenReview",outcome="authenticated",source="grace"\}/,
+    )
+  },
+  ['--identity-ttl=50ms', '--allow-ttl=50ms'],
+)
+
+await scenario('a client that goes away ends its stream upstream', async (t, s) => {
+  s.quay.fault({ origin: 'cdn', path: /./, stallAfterBytes: 1000 })
+  const controller = new AbortController()
+  const response = await fetch(`${s.url}/v2/openshift/ci/blobs/${s.stock.sharedLayers[0]}`, {
+    headers: { authorization: `Bearer ${s.alice}` },
+    signal: controller.signal,
+  })
+  t.equal(response.status, 200)
+  t.match(await s.metrics(), /quay_proxy_streams_in_flight 1/)
+  controller.abort()
+  for (let attempt = 0; attempt < 50; attempt++) {
+    if (/quay_proxy_streams_in_flight 0/.test(await s.metrics())) break
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  t.match(await s.metrics(), /quay_proxy_streams_in_flight 0/)
+  t.ok(s.lines().some(({ aborted }) => aborted === true))
+})
