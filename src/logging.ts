@@ -28,6 +28,8 @@ export const createLogger = (level: LogLevel, destination?: DestinationStream): 
     formatters: { level: (label: string) => ({ level: label }) },
     redact: { paths: secretKeys.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' },
     serializers: { err: serializeError },
+    // The line as a whole: an error that is logged without a text of its own gives its message as `msg`, unserialized.
+    hooks: { streamWrite: withoutUrls },
   }
   return destination === undefined ? pino(options) : pino(options, destination)
 }
@@ -54,6 +56,9 @@ export const serializeError = (error: unknown, depth = 0): SerializedError => {
   }
 }
 
-/** A URL in a message loses its query: a signed URL is a key to its blob, and names the robot. */
-const withoutUrls = (message: string): string =>
-  message.replaceAll(/(https?:\/\/[^\s?"']+)\?[^\s"']*/g, '$1?[redacted]')
+/**
+ * A URL in a text loses its query: a signed URL is a key to its blob, and names the robot. A backslash goes with what it
+ * escapes, since the text may be a line of JSON; a quote, escaped or not, ends the URL.
+ */
+const withoutUrls = (text: string): string =>
+  text.replaceAll(/(https?:\/\/[^\s?"'\\]+)\?(?:[^\s"'\\]|\\[^"'])*/g, '$1?[redacted]')

@@ -58,8 +58,7 @@ const readSecret = (path: string): string => {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new Error(`${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`, {
-      cause: error,
-    })
+    const { code } = error as NodeJS.ErrnoException & { readonly code: string }
+    throw new Error(`${path} cannot be read: ${code}`, { cause: error })
   }
 }

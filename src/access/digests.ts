@@ -28,11 +28,20 @@ export const createDigestIndex = (options: DigestIndexOptions): DigestIndex => {
   const streams = createInterner(max)
   const seenIn = (digest: Digest) => open.get(digest) ?? restricted.get(digest) ?? []
 
+  /** One open place stays, however many restricted ones come after it: a base layer must not close to everybody. */
+  const newest = (places: readonly ImageStream[]): readonly ImageStream[] => {
+    const kept = places.slice(-maxPerDigest)
+    const isOpen = ({ namespace }: ImageStream) => !isRestricted(namespace)
+    const lastOpen = places.findLast(isOpen)
+    return lastOpen === undefined || kept.some(isOpen) ? kept : [lastOpen, ...kept.slice(1)]
+  }
+
   return {
     seenIn,
     learn: (digest, places) => {
       if (places.length === 0) return
-      const merged = [...new Set([...seenIn(digest), ...places.map(streams)])].slice(-maxPerDigest)
+      const seenNow = new Set(places.map(streams))
+      const merged = newest([...seenIn(digest).filter((place) => !seenNow.has(place)), ...seenNow])
       const isOpen = merged.some(({ namespace }) => !isRestricted(namespace))
       restricted.delete(digest)
       if (isOpen) open.set(digest, merged)

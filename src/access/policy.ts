@@ -24,6 +24,8 @@ export interface AccessReviews {
     imageStream: ImageStream,
   ) => Promise<{ allowed: boolean; source: 'asked' | 'cached' | 'grace' }>
   readonly peek: (identity: ClusterIdentity, imageStream: ImageStream) => boolean | undefined
+  /** As `peek`, an outdated answer included that counts while the API server is away. */
+  readonly peekInGrace: (identity: ClusterIdentity, imageStream: ImageStream) => boolean | undefined
 }
 
 export interface Policy {
@@ -86,21 +88,14 @@ export const createPolicy = (options: PolicyOptions): Policy => {
     return owner.by === 'digest' ? digestDoors(owner.digest, repository) : withoutNamespace
   }
 
-  /** What is known to be open costs nothing; then QCI-wide, which most people have; then the streams, newest first. */
   const open = async (identity: ClusterIdentity, doors: Doors): Promise<Decision> => {
     const newestFirst = doors.imageStreams.toReversed()
-    const doorways = [
+    const { doorway, source } = await firstOpen(reviews, identity, [
       ...(doors.qciWide ? [{ imageStream: qci, rule: 'qci-wide' as const }] : []),
       ...newestFirst.map((imageStream) => ({ imageStream, rule: 'image-puller' as const })),
-    ]
-    const remembered = doorways.find(({ imageStream }) => reviews.peek(identity, imageStream) === true)
-    if (remembered !== undefined) return { allowed: true, ...ruled(remembered), source: 'cached' }
-    let source: Decision['source'] = 'none'
-    for (const doorway of doorways.slice(0, maxReviewsPerDecision)) {
-      const review = await reviews.review(identity, doorway.imageStream)
-      if (review.allowed) return { allowed: true, ...ruled(doorway), source: review.source }
-      source = source === 'asked' ? source : review.source
-    }
+    ])
+    if (doorway !== undefined)
+      return { allowed: true, rule: doorway.rule, namespace: doorway.imageStream.namespace, source }
     return {
       allowed: false,
       rule: 'none',
@@ -120,7 +115,36 @@ export const createPolicy = (options: PolicyOptions): Policy => {
   }
 }
 
-const ruled = ({ imageStream, rule }: { imageStream: ImageStream; rule: 'qci-wide' | 'image-puller' }) => ({
-  rule,
-  namespace: imageStream.namespace,
-})
+/** A review whose yes opens a reference. */
+interface Doorway {
+  readonly imageStream: ImageStream
+  readonly rule: 'qci-wide' | 'image-puller'
+}
+
+/**
+ * What is known to be open costs nothing; then QCI-wide, which most people have; then the streams, newest first. While the API
+ * server is away, whichever of them it opened not long ago still counts, and nothing else.
+ */
+const firstOpen = async (
+  reviews: AccessReviews,
+  identity: ClusterIdentity,
+  doorways: readonly Doorway[],
+): Promise<{ doorway: Doorway | undefined; source: Decision['source'] }> => {
+  const known = (peek: AccessReviews['peek']) =>
+    doorways.find(({ imageStream }) => peek(identity, imageStream) === true)
+  const remembered = known(reviews.peek)
+  if (remembered !== undefined) return { doorway: remembered, source: 'cached' }
+  let source: Decision['source'] = 'none'
+  try {
+    for (const doorway of doorways.slice(0, maxReviewsPerDecision)) {
+      const review = await reviews.review(identity, doorway.imageStream)
+      if (review.allowed) return { doorway, source: review.source }
+      source = source === 'asked' ? source : review.source
+    }
+  } catch (error) {
+    const outdated = known(reviews.peekInGrace)
+    if (outdated === undefined) throw error
+    return { doorway: outdated, source: 'grace' }
+  }
+  return { doorway: undefined, source }
+}

@@ -4,7 +4,7 @@
  */
 export const createRestricted = (patterns: readonly string[]): ((namespace: string) => boolean) => {
   const expressions = patterns.map((pattern) => {
-    const literal = pattern.split('*').map((part) => part.replaceAll(/[^a-z0-9-]/g, String.raw`\$&`))
+    const literal = pattern.split('*').map((part) => RegExp.escape(part))
     return new RegExp(`^${literal.join('[a-z0-9-]*')}$`)
   })
   return (namespace) => expressions.some((expression) => expression.test(namespace))

@@ -29,7 +29,7 @@ export interface ApiServer {
 
 export interface ApiServerOptions {
   readonly kubeConfig: KubeConfig
-  /** Milliseconds for one question, its retry included. Two of them and a margin stay below the promised 5 s. */
+  /** Milliseconds for one question, its retry included. Two of them and a margin stay below the deadline of 4.5 s. */
   readonly timeoutMs?: number
 }
 
@@ -37,7 +37,7 @@ const retryAfterMs = 100
 /** How long one connection pool is kept: then a renewed CA bundle or client certificate takes effect. */
 const poolLifeMs = 10 * 60_000
 
-export const createApiServer = ({ kubeConfig, timeoutMs = 3000 }: ApiServerOptions): ApiServer => {
+export const createApiServer = ({ kubeConfig, timeoutMs = 2000 }: ApiServerOptions): ApiServer => {
   const authentication = kubeConfig.makeApiClient(AuthenticationV1Api)
   const authorization = kubeConfig.makeApiClient(AuthorizationV1Api)
   const pool = createPool()
@@ -84,14 +84,15 @@ const podToken = '/var/run/secrets/kubernetes.io/serviceaccount/token'
 
 /**
  * @param file a kubeconfig; undefined for the service account of the pod
+ * @param root where the pod's files are, below
  * @throws {Error} with a message for the operator, never holding the content
  */
-export const loadKubeConfig = (file: string | undefined): KubeConfig => {
+export const loadKubeConfig = (file: string | undefined, root = ''): KubeConfig => {
   const kubeConfig = new KubeConfig()
   if (file === undefined) {
-    if (!existsSync(podToken))
+    if (!existsSync(root + podToken))
       throw new Error('--kubeconfig is missing: outside a pod it says where app.ci is')
-    kubeConfig.loadFromCluster()
+    kubeConfig.loadFromCluster(root)
     return kubeConfig
   }
   try {

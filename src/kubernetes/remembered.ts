@@ -22,6 +22,8 @@ export interface Remembered<Question, Answer> {
   readonly answer: (key: string, question: Question) => Promise<{ answer: Answer; source: Source }>
   /** The answer, if it is known and still holds: asks nobody. */
   readonly peek: (key: string) => Answer | undefined
+  /** The answer, if it would count while `ask` fails: asks nobody. For whoever has just seen a question fail. */
+  readonly peekInGrace: (key: string) => Answer | undefined
 }
 
 export type Source = 'asked' | 'cached' | 'grace'
@@ -30,6 +32,12 @@ interface Kept<Answer> {
   readonly answer: Answer
   readonly askedAt: number
   readonly inGrace: boolean
+}
+
+interface Asking<Question> {
+  readonly question: Question
+  /** Set for the one caller whose question went out; the others wait for its answer. */
+  asked: boolean
 }
 
 /** How long an answer in grace is used before the API server is tried again: short, so that its return is noticed. */
@@ -41,7 +49,8 @@ export const createRemembered = <Question, Answer>(
   options: RememberedOptions<Question, Answer>,
 ): Remembered<Question, Answer> => {
   const { ask, ttlMs, graceMs, max, now } = options
-  const cache = new LRUCache<string, Kept<Answer>, { question: Question }>({
+  const graceLeft = ({ answer, askedAt }: Kept<Answer>): number => graceMs(answer) - (now() - askedAt)
+  const cache = new LRUCache<string, Kept<Answer>, Asking<Question>>({
     max,
     ttl: shortestLifeMs,
     ttlResolution: 0,
@@ -49,23 +58,30 @@ export const createRemembered = <Question, Answer>(
     // An evicted question still has people waiting for its answer.
     ignoreFetchAbort: true,
     fetchMethod: async (_key, stale, { options: entry, context }) => {
+      context.asked = true
       try {
         const answer = await ask(context.question)
         entry.ttl = Math.max(ttlMs(answer), shortestLifeMs)
         return { answer, askedAt: now(), inGrace: false }
       } catch (error) {
-        if (stale === undefined || now() - stale.askedAt >= graceMs(stale.answer)) throw error
-        entry.ttl = graceRetryMs
+        if (stale === undefined || graceLeft(stale) <= 0) throw error
+        // Neither the grace nor a life that has an end of its own (an expiring token) is stretched by the wait.
+        const lifeMs = Math.min(graceRetryMs, graceLeft(stale), ttlMs(stale.answer))
+        entry.ttl = Math.max(lifeMs, shortestLifeMs)
         return { ...stale, inGrace: true }
       }
     },
   })
   return {
     answer: async (key, question) => {
-      const known = cache.has(key)
-      const kept = await cache.forceFetch(key, { context: { question } })
-      return { answer: kept.answer, source: kept.inGrace ? 'grace' : known ? 'cached' : 'asked' }
+      const context = { question, asked: false }
+      const kept = await cache.forceFetch(key, { context })
+      return { answer: kept.answer, source: kept.inGrace ? 'grace' : context.asked ? 'asked' : 'cached' }
     },
     peek: (key) => cache.peek(key)?.answer,
+    peekInGrace: (key) => {
+      const kept = cache.peek(key, { allowStale: true })
+      return kept !== undefined && graceLeft(kept) > 0 ? kept.answer : undefined
+    },
   }
 }

@@ -44,6 +44,7 @@ export const createAccessReviewer = (options: AccessReviewerOptions): AccessRevi
       }
     },
     peek: (identity, imageStream) => reviews.peek(keyOf(identity, imageStream)),
+    peekInGrace: (identity, imageStream) => reviews.peekInGrace(keyOf(identity, imageStream)),
   }
 }
 

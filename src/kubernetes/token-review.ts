@@ -56,7 +56,7 @@ export const createTokenReviewer = (options: TokenReviewerOptions): ReviewToken 
     ask: async (token) =>
       read(await ask(asked.length === 0 ? { token } : { token, audiences: asked }), asked, token),
     ttlMs: (review) => (review.authenticated ? remaining(review, identityTtlMs) : refusalTtlMs),
-    graceMs: (review) => (review.authenticated ? Math.max(0, remaining(review, graceMs)) : 0),
+    graceMs: (review) => (review.authenticated && remaining(review, graceMs) > 0 ? graceMs : 0),
     max: maxIdentities,
     now,
   })
@@ -95,7 +95,8 @@ const identityOf = ({ username = '', uid, groups = [], extra = {} }: V1UserInfo)
 export const expiryOf = (token: string): number | undefined => {
   try {
     const { exp } = decodeJwt(token)
-    return exp === undefined ? undefined : exp * 1000
+    // Whatever stands there in a token that nobody has verified yet: a life computed from it must stay a number.
+    return typeof exp === 'number' ? exp * 1000 : undefined
   } catch {
     // Not a JWT (`sha256~...` of `oc whoami -t`): it has no expiry that can be read.
     return undefined

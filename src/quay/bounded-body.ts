@@ -7,6 +7,8 @@ import { failureOf } from './failures.ts'
 
 /** What is thrown away of a redirect's or an error's body before the connection is given up instead. */
 const maxDiscardedBytes = 64 * 1024
+/** Milliseconds that a client is made to wait for it. */
+const maxDiscardMs = 1000
 
 /** Reads a body to its end. @throws {RegistryError} UNAVAILABLE where it is larger than `maxBytes` or breaks off */
 export const readBounded = async (body: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer> => {
@@ -26,5 +28,7 @@ export const readBounded = async (body: AsyncIterable<Buffer>, maxBytes: number)
 
 /** Frees the connection. */
 export const discard = async ({ body }: { body: Dispatcher.ResponseData['body'] }): Promise<void> => {
-  await body.dump({ limit: maxDiscardedBytes }).catch(() => undefined)
+  await body
+    .dump({ limit: maxDiscardedBytes, signal: AbortSignal.timeout(maxDiscardMs) })
+    .catch(() => undefined)
 }

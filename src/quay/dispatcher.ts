@@ -6,6 +6,7 @@ import { rootCertificates } from 'node:tls'
 import { Agent, type Dispatcher } from 'undici'
 import { unavailable } from '../errors.ts'
 import { discard, readBounded } from './bounded-body.ts'
+import { createDeadline } from './deadline.ts'
 import { failureOf, refusalOf } from './failures.ts'
 import {
   checkRedirect,
@@ -70,8 +71,10 @@ interface Timeouts {
   readonly head: number
   /** Between two pieces of a body; it does not run while a slow client holds the stream back. */
   readonly body: number
+  /** For all hops and retries up to the head that is handed on; of everything but blobs, to the end of the body. */
+  readonly total: number
 }
-const defaultTimeouts: Timeouts = { connect: 5000, head: 10_000, body: 30_000 }
+const defaultTimeouts: Timeouts = { connect: 5000, head: 10_000, body: 30_000, total: 25_000 }
 
 const maxRedirects = 3
 /** Largest answer to the robot's login that is read: tokens are 1-2 KiB. */
@@ -96,7 +99,7 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
         path: url.pathname + url.search,
         method,
         headers,
-        signal: signal ?? null,
+        signal,
       })
       observe({ kind, status: response.statusCode })
       return response
@@ -108,14 +111,22 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
 
   const sendAsRobot = asRobot(send, origin, robot)
 
-  const follow = async (request: UpstreamRequest): Promise<UpstreamResponse> => {
+  const follow = async (
+    request: UpstreamRequest & { signal: AbortSignal },
+  ): Promise<UpstreamResponse & { final: URL }> => {
     let url = new URL(request.path, origin)
     let digest: string | undefined
     for (let hop = 0; hop <= maxRedirects; hop++) {
       const response = await sendAsRobot(url, request)
       digest ??= single(response.headers['docker-content-digest'])
       if (!redirectStatuses.has(response.statusCode))
-        return { status: response.statusCode, headers: response.headers, body: response.body, digest }
+        return {
+          status: response.statusCode,
+          headers: response.headers,
+          body: response.body,
+          digest,
+          final: url,
+        }
       await discard(response)
       url = checkRedirect(single(response.headers['location']), url, rules)
     }
@@ -126,14 +137,23 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
   }
 
   const ask: Ask = async (request) => {
-    const response = await follow(request)
-    const error = refusalOf(response.status, single(response.headers['retry-after']), onRefused)
-    if (error === undefined) return response
-    await discard(response)
-    throw error
+    const deadline = createDeadline(timeouts.total, request.signal)
+    const { final, ...response } = await follow({ ...request, signal: deadline.signal })
+    const isUpstream = final.origin === origin.origin
+    const refusal = refusalOf(
+      response.status,
+      single(response.headers['retry-after']),
+      isUpstream ? onRefused : undefined,
+    )
+    if (refusal !== undefined) {
+      await discard(response)
+      throw refusal
+    }
+    if (request.kind === 'blob') deadline.lift()
+    return response
   }
 
-  return { ask, get: createGet(send), close: agents.close }
+  return { ask, get: createGet(send, timeouts.total), close: agents.close }
 }
 
 type Send = (url: URL, request: Sent) => Promise<Dispatcher.ResponseData>
@@ -156,10 +176,11 @@ const asRobot =
   }
 
 const createGet =
-  (send: Send): Upstream['get'] =>
+  (send: Send, timeoutMs: number): Upstream['get'] =>
   async (url, authorization) => {
     const headers = authorization === undefined ? {} : { authorization }
-    const response = await send(url, { kind: 'robot', method: 'GET', headers })
+    const { signal } = createDeadline(timeoutMs)
+    const response = await send(url, { kind: 'robot', method: 'GET', headers, signal })
     const challenge = single(response.headers['www-authenticate'])
     const body = await readBounded(response.body, maxLoginBytes)
     return {
@@ -169,7 +190,8 @@ const createGet =
     }
   }
 
-type Sent = Pick<UpstreamRequest, 'method' | 'headers' | 'signal'> & {
+type Sent = Pick<UpstreamRequest, 'method' | 'headers'> & {
+  readonly signal: AbortSignal
   readonly kind: UpstreamRequest['kind'] | 'robot'
 }
 

@@ -8,23 +8,25 @@ const timeoutCodes = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT',
 /** A request or a body that broke: what it means to the client. */
 export const failureOf = (error: unknown): RegistryError => {
   if (error instanceof RegistryError) return error
-  const code = (error as { code?: string }).code ?? ''
-  return timeoutCodes.has(code)
+  const { code = '', name } = error as { code?: string; name?: string }
+  return timeoutCodes.has(code) || name === 'TimeoutError'
     ? timedOut('the upstream registry is too slow; try again in a moment', error)
     : unavailable('the upstream registry cannot be reached; try again in a moment', error)
 }
 
 /**
+ * @param onRefused undefined for an answer of another origin than upstream, which never saw the robot
+ *
  * Attack: upstream's 401 must not reach a client: its challenge would send the client, with the cluster token it holds, to
  * upstream's login page. Its 429 comes from nginx as HTML without Retry-After; its 5xx bodies say nothing a person can use.
  */
 export const refusalOf = (
   status: number,
   retryAfterField: string | undefined,
-  onRefused: (reason: string) => void,
+  onRefused: ((reason: string) => void) | undefined,
 ): RegistryError | undefined => {
   if (status === 401) {
-    onRefused('a request with a fresh robot token was answered 401')
+    onRefused?.('a request with a fresh robot token was answered 401')
     return unavailable(
       'the upstream registry refuses the proxy; its administrators have been told',
       undefined,

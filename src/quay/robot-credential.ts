@@ -28,11 +28,11 @@ export const parseDockerConfig =
     ]
     const key = keys.find((candidate) => Object.hasOwn(auths, candidate))
     if (key === undefined) throw new Error(`the dockerconfigjson holds no entry for ${upstream.host}`)
-    const { auth, username, password } = auths[key] ?? {}
-    const decoded =
-      typeof auth === 'string' ? Buffer.from(auth, 'base64').toString() : `${username}:${password}`
+    const { auth = '', username = '', password = '' } = auths[key] ?? {}
+    // Some tools write an empty `auth` beside the two.
+    const decoded = auth === '' ? `${username}:${password}` : Buffer.from(auth, 'base64').toString()
     const colon = decoded.indexOf(':')
-    if (colon < 1 || colon === decoded.length - 1 || (auth === undefined && (!username || !password)))
+    if (colon < 1 || colon === decoded.length - 1)
       throw new Error(`the entry ${key} of the dockerconfigjson holds no user name and password`)
     return { username: decoded.slice(0, colon), password: decoded.slice(colon + 1) }
   }

@@ -48,6 +48,8 @@ interface Held {
 
 /** Quay accepts a token 30 s past its end; a request that starts with it must also get through its queue. */
 const safetyMs = 30_000
+/** A long-lived token is refreshed this long before its end: a few failures of its realm pass unnoticed. */
+const refreshMs = 300_000
 /** Life of a token that does not say. https://distribution.github.io/distribution/spec/auth/token/#token-response-fields */
 const defaultLifeSeconds = 60
 /** Quay answers more than about three token requests at a time with 429: a refused robot is not tried by every client. */
@@ -60,25 +62,33 @@ export const createRobot = (options: RobotOptions): Robot => {
   let failed: { until: number; error: unknown; credential: RobotCredential } | undefined
   let tried = false
 
-  const fetchOnce = async (): Promise<Held> => {
-    if (failed !== undefined && now() < failed.until && failed.credential === options.credential())
-      throw failed.error
-    fetching ??= fetchAuthorization(options, now)
+  const start = (credential: RobotCredential): Promise<Held> => {
+    // Of what was asked with a credential that was replaced meanwhile, those who wait for it learn, and nobody else.
+    const isCurrent = () => fetching === result
+    const result: Promise<Held> = fetchAuthorization(options, credential, now)
       .then(
         (fresh) => {
+          if (!isCurrent()) return fresh
           failed = undefined
           held = fresh
           return fresh
         },
         (error: unknown) => {
-          failed = { until: now() + failureLifeMs, error, credential: options.credential() }
+          failed = { until: now() + failureLifeMs, error, credential }
           throw error
         },
       )
       .finally(() => {
-        fetching = undefined
+        if (isCurrent()) fetching = undefined
         tried = true
       })
+    return result
+  }
+
+  const fetchOnce = async (): Promise<Held> => {
+    const credential = options.credential()
+    if (failed !== undefined && now() < failed.until && failed.credential === credential) throw failed.error
+    fetching ??= start(credential)
     return await fetching
   }
 
@@ -94,13 +104,18 @@ export const createRobot = (options: RobotOptions): Robot => {
     },
     renew: () => {
       held = undefined
+      fetching = undefined
     },
     tried: () => tried,
   }
 }
 
-const fetchAuthorization = async (options: RobotOptions, now: () => number): Promise<Held> => {
-  const { credential, upstream, get } = options
+const fetchAuthorization = async (
+  options: RobotOptions,
+  { username, password }: RobotCredential,
+  now: () => number,
+): Promise<Held> => {
+  const { upstream, get } = options
   const ping = await get(new URL('/v2/', upstream))
   if (ping.status === 200) return { header: undefined, refreshAt: Infinity, expiresAt: Infinity }
   const challenge = parseChallenge(ping.challenge ?? '')
@@ -109,7 +124,6 @@ const fetchAuthorization = async (options: RobotOptions, now: () => number): Pro
       'the upstream registry does not say how to log in',
       new Error(`/v2/ answered ${ping.status}`),
     )
-  const { username, password } = credential()
   const basic = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
   if (challenge.scheme === 'basic') return { header: basic, refreshAt: Infinity, expiresAt: Infinity }
   return await fetchToken(options, challenge, basic, now)
@@ -135,10 +149,12 @@ const fetchToken = async (
   const { token, lifeSeconds } = parseToken(answer.body, now())
   if (!grantsPull(token, repository)) throw refused(onRefused, `the robot may not pull ${repository}`)
   const lifeMs = lifeSeconds * 1000
+  const usedMs = Math.max(lifeMs - safetyMs, lifeMs / 2)
   return {
     header: `Bearer ${token}`,
-    refreshAt: now() + Math.max(lifeMs * 0.75, lifeMs - 300_000),
-    expiresAt: now() + Math.max(lifeMs - safetyMs, lifeMs / 2),
+    // Of the time it is used, not of its life: a token of a minute would be out of use before it is refreshed.
+    refreshAt: now() + Math.max(usedMs * 0.75, lifeMs - refreshMs),
+    expiresAt: now() + usedMs,
   }
 }
 
@@ -185,8 +201,8 @@ const grantsPull = (token: string, repository: string): boolean => {
   const { access } = claimsOf(token)
   if (!Array.isArray(access)) return true
   return access.some(
-    (grant: { name?: unknown; actions?: unknown }) =>
-      grant.name === repository && Array.isArray(grant.actions) && grant.actions.includes('pull'),
+    (grant: { name?: unknown; actions?: unknown } | null) =>
+      grant?.name === repository && Array.isArray(grant.actions) && grant.actions.includes('pull'),
   )
 }
 

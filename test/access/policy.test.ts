@@ -1,0 +1,487 @@
+import t from 'tap'
+import type { ClusterIdentity, Identity } from '../../src/access/identity.ts'
+import { createPolicy, type Decision } from '../../src/access/policy.ts'
+import { createRestricted } from '../../src/access/restricted.ts'
+import { parseReference, parseRepository, type ImageStream } from '../../src/reference.ts'
+
+const isRestricted = createRestricted(['*-priv', '*-private'])
+const hexOf = (digit: string) => digit.repeat(64)
+const nowhere = hexOf('0')
+const inOpen = hexOf('a')
+const inRestricted = hexOf('b')
+const inBoth = hexOf('c')
+const inManyStreams = hexOf('d')
+
+const team = { namespace: 'my-team', name: 'app' }
+const embargoed = { namespace: 'ocp-priv', name: '4.15' }
+const manyStreams = Array.from({ length: 64 }, (_, number) => ({ namespace: 'many', name: String(number) }))
+const known: Readonly<Record<string, readonly ImageStream[]>> = {
+  [inOpen]: [{ namespace: 'ocp', name: '4.15' }, team],
+  [inRestricted]: [embargoed],
+  [inBoth]: [embargoed, team],
+  [inManyStreams]: manyStreams,
+}
+
+const person = (username: string): ClusterIdentity => ({
+  kind: 'cluster',
+  key: username,
+  user: { username, groups: [], extra: {} },
+})
+/** Whom RBAC lets into what: a namespace, or one named stream of it. */
+const rights: Readonly<Record<string, readonly string[]>> = {
+  'qci-wide': ['ocp'],
+  puller: ['my-team'],
+  'priv-puller': ['ocp-priv'],
+  named: ['ocp/4.15', 'ocp-priv/4.15', 'a/b'],
+  nobody: [],
+}
+const robot: Identity = { kind: 'robot', user: { username: 'robot', groups: [], extra: {} } }
+const spell = ({ namespace, name }: ImageStream) => (name === undefined ? namespace : `${namespace}/${name}`)
+
+type Source = 'asked' | 'cached' | 'grace'
+interface Scene {
+  readonly unknownDigests?: 'allow' | 'deny'
+  /** Spelled streams whose review is remembered, live or outdated. */
+  readonly remembered?: Readonly<Record<string, boolean>>
+  readonly outdated?: Readonly<Record<string, boolean>>
+  /** Spelled streams whose review fails. */
+  readonly failing?: readonly string[]
+  readonly sources?: Readonly<Record<string, Source>>
+}
+
+const setUp = ({
+  unknownDigests = 'allow',
+  remembered = {},
+  outdated = {},
+  failing = [],
+  sources = {},
+}: Scene = {}) => {
+  const asked: string[] = []
+  const policy = createPolicy({
+    reviews: {
+      review: async ({ user }, imageStream) => {
+        const spelled = spell(imageStream)
+        asked.push(spelled)
+        if (failing.includes(spelled)) throw new Error('away')
+        const may = rights[user.username] ?? []
+        return {
+          allowed: may.includes(imageStream.namespace) || may.includes(spelled),
+          source: sources[spelled] ?? 'asked',
+        }
+      },
+      peek: (_identity, imageStream) => remembered[spell(imageStream)],
+      peekInGrace: (_identity, imageStream) => outdated[spell(imageStream)],
+    },
+    seenIn: (digest) => known[digest.slice('sha256:'.length)] ?? [],
+    isRestricted,
+    qciNamespace: 'ocp',
+    unknownDigests,
+  })
+  return { policy, asked }
+}
+
+const parse = (text: string) => {
+  const [, namespace = '', name = '', reference = ''] = /^([^/]+)\/([^:@]+)[:@](.*)$/.exec(text) ?? []
+  return parseReference(parseRepository(namespace, name, 'openshift/ci'), reference)
+}
+
+interface Row {
+  readonly who: string
+  readonly what: string
+  /** `allowed: undefined` is spelled as a refusal: rule none. */
+  readonly rule: Decision['rule']
+  readonly namespace?: string
+  readonly asks: readonly string[]
+  readonly scene?: Scene
+}
+
+const open = 'ocp/4.15:base'
+const restricted = 'ocp-priv/4.15:base'
+const ambiguous = 'a/b:c_d'
+const nameless = 'openshift/ci:latest'
+const mono = (hex: string) => `openshift/ci@sha256:${hex}`
+const deny: Scene = { unknownDigests: 'deny' }
+
+const tags: readonly Row[] = [
+  { who: 'qci-wide', what: open, rule: 'qci-wide', namespace: 'ocp', asks: ['ocp'] },
+  { who: 'named', what: open, rule: 'image-puller', namespace: 'ocp', asks: ['ocp', 'ocp/4.15'] },
+  { who: 'puller', what: open, rule: 'none', namespace: 'ocp', asks: ['ocp', 'ocp/4.15'] },
+  { who: 'nobody', what: open, rule: 'none', namespace: 'ocp', asks: ['ocp', 'ocp/4.15'] },
+  { who: 'robot', what: open, rule: 'robot', asks: [] },
+  {
+    who: 'puller',
+    what: 'my-team/app:latest',
+    rule: 'image-puller',
+    namespace: 'my-team',
+    asks: ['ocp', 'my-team/app'],
+  },
+  {
+    who: 'puller',
+    what: 'openshift/ci:my-team_app_latest',
+    rule: 'image-puller',
+    namespace: 'my-team',
+    asks: ['ocp', 'my-team/app'],
+  },
+  {
+    who: 'puller',
+    what: 'openshift/ci:20240603235401_prune_my-team_app_latest',
+    rule: 'image-puller',
+    namespace: 'my-team',
+    asks: ['ocp', 'my-team/app'],
+  },
+
+  { who: 'qci-wide', what: restricted, rule: 'none', namespace: 'ocp-priv', asks: ['ocp-priv/4.15'] },
+  {
+    who: 'priv-puller',
+    what: restricted,
+    rule: 'image-puller',
+    namespace: 'ocp-priv',
+    asks: ['ocp-priv/4.15'],
+  },
+  { who: 'named', what: restricted, rule: 'image-puller', namespace: 'ocp-priv', asks: ['ocp-priv/4.15'] },
+  { who: 'puller', what: restricted, rule: 'none', namespace: 'ocp-priv', asks: ['ocp-priv/4.15'] },
+  { who: 'nobody', what: restricted, rule: 'none', namespace: 'ocp-priv', asks: ['ocp-priv/4.15'] },
+  { who: 'robot', what: restricted, rule: 'robot', asks: [] },
+  {
+    who: 'qci-wide',
+    what: 'openshift/ci:20240603235401_prune_ocp-priv_4.15_base',
+    rule: 'none',
+    namespace: 'ocp-priv',
+    asks: ['ocp-priv/4.15'],
+  },
+
+  { who: 'qci-wide', what: ambiguous, rule: 'qci-wide', namespace: 'ocp', asks: ['ocp'] },
+  { who: 'named', what: ambiguous, rule: 'none', namespace: 'a', asks: ['ocp', 'a'] },
+  { who: 'nobody', what: ambiguous, rule: 'none', namespace: 'a', asks: ['ocp', 'a'] },
+  {
+    who: 'puller',
+    what: 'my-team/b:c_d',
+    rule: 'image-puller',
+    namespace: 'my-team',
+    asks: ['ocp', 'my-team'],
+  },
+  { who: 'robot', what: ambiguous, rule: 'robot', asks: [] },
+
+  { who: 'qci-wide', what: nameless, rule: 'qci-wide', namespace: 'ocp', asks: ['ocp'] },
+  { who: 'puller', what: nameless, rule: 'none', asks: ['ocp'] },
+  { who: 'named', what: nameless, rule: 'none', asks: ['ocp'] },
+  { who: 'nobody', what: nameless, rule: 'none', asks: ['ocp'] },
+  { who: 'robot', what: nameless, rule: 'robot', asks: [] },
+]
+
+const digests: readonly Row[] = [
+  { who: 'qci-wide', what: mono(nowhere), rule: 'qci-wide', namespace: 'ocp', asks: ['ocp'] },
+  { who: 'puller', what: mono(nowhere), rule: 'none', asks: ['ocp'] },
+  { who: 'named', what: mono(nowhere), rule: 'none', asks: ['ocp'] },
+  { who: 'nobody', what: mono(nowhere), rule: 'none', asks: ['ocp'] },
+  { who: 'robot', what: mono(nowhere), rule: 'robot', asks: [] },
+  { who: 'qci-wide', what: mono(nowhere), rule: 'none', asks: [], scene: deny },
+  { who: 'puller', what: mono(nowhere), rule: 'none', asks: [], scene: deny },
+  { who: 'robot', what: mono(nowhere), rule: 'robot', asks: [], scene: deny },
+  { who: 'qci-wide', what: mono(inOpen), rule: 'qci-wide', namespace: 'ocp', asks: ['ocp'], scene: deny },
+
+  { who: 'qci-wide', what: mono(inOpen), rule: 'qci-wide', namespace: 'ocp', asks: ['ocp'] },
+  {
+    who: 'puller',
+    what: mono(inOpen),
+    rule: 'image-puller',
+    namespace: 'my-team',
+    asks: ['ocp', 'my-team/app'],
+  },
+  {
+    who: 'named',
+    what: mono(inOpen),
+    rule: 'image-puller',
+    namespace: 'ocp',
+    asks: ['ocp', 'my-team/app', 'ocp/4.15'],
+  },
+  { who: 'nobody', what: mono(inOpen), rule: 'none', asks: ['ocp', 'my-team/app', 'ocp/4.15'] },
+
+  { who: 'qci-wide', what: mono(inRestricted), rule: 'none', asks: ['ocp-priv/4.15'] },
+  {
+    who: 'priv-puller',
+    what: mono(inRestricted),
+    rule: 'image-puller',
+    namespace: 'ocp-priv',
+    asks: ['ocp-priv/4.15'],
+  },
+  {
+    who: 'named',
+    what: mono(inRestricted),
+    rule: 'image-puller',
+    namespace: 'ocp-priv',
+    asks: ['ocp-priv/4.15'],
+  },
+  { who: 'puller', what: mono(inRestricted), rule: 'none', asks: ['ocp-priv/4.15'] },
+  { who: 'robot', what: mono(inRestricted), rule: 'robot', asks: [] },
+
+  { who: 'qci-wide', what: mono(inBoth), rule: 'qci-wide', namespace: 'ocp', asks: ['ocp'] },
+  {
+    who: 'puller',
+    what: mono(inBoth),
+    rule: 'image-puller',
+    namespace: 'my-team',
+    asks: ['ocp', 'my-team/app'],
+  },
+  {
+    who: 'priv-puller',
+    what: mono(inBoth),
+    rule: 'image-puller',
+    namespace: 'ocp-priv',
+    asks: ['ocp', 'my-team/app', 'ocp-priv/4.15'],
+  },
+  { who: 'nobody', what: mono(inBoth), rule: 'none', asks: ['ocp', 'my-team/app', 'ocp-priv/4.15'] },
+
+  // A tag that stands for a digest is judged as the digest.
+  {
+    who: 'qci-wide',
+    what: `openshift/ci:20231029_sha256_${inRestricted}`,
+    rule: 'none',
+    asks: ['ocp-priv/4.15'],
+  },
+  {
+    who: 'qci-wide',
+    what: `openshift/ci:sha256-${inRestricted}.sig`,
+    rule: 'none',
+    asks: ['ocp-priv/4.15'],
+  },
+  {
+    who: 'puller',
+    what: `openshift/ci:sha256-${inOpen}.sig`,
+    rule: 'image-puller',
+    namespace: 'my-team',
+    asks: ['ocp', 'my-team/app'],
+  },
+]
+
+const imageStreamDigests: readonly Row[] = [
+  {
+    who: 'puller',
+    what: `my-team/app@sha256:${inBoth}`,
+    rule: 'image-puller',
+    namespace: 'my-team',
+    asks: ['ocp', 'my-team/app'],
+  },
+  {
+    who: 'puller',
+    what: `ocp/4.15@sha256:${inOpen}`,
+    rule: 'none',
+    namespace: 'ocp',
+    asks: ['ocp', 'ocp/4.15'],
+  },
+  {
+    who: 'puller',
+    what: `my-team/other@sha256:${inOpen}`,
+    rule: 'image-puller',
+    namespace: 'my-team',
+    asks: ['ocp', 'my-team/app'],
+  },
+  { who: 'puller', what: `my-team/app@sha256:${inRestricted}`, rule: 'none', namespace: 'my-team', asks: [] },
+  { who: 'puller', what: `my-team/app@sha256:${nowhere}`, rule: 'none', namespace: 'my-team', asks: ['ocp'] },
+  {
+    who: 'priv-puller',
+    what: `my-team/app@sha256:${inBoth}`,
+    rule: 'none',
+    namespace: 'my-team',
+    asks: ['ocp', 'my-team/app'],
+  },
+  {
+    who: 'qci-wide',
+    what: `my-team/app@sha256:${inBoth}`,
+    rule: 'qci-wide',
+    namespace: 'ocp',
+    asks: ['ocp'],
+  },
+  { who: 'qci-wide', what: `nobodys/x@sha256:${inOpen}`, rule: 'qci-wide', namespace: 'ocp', asks: ['ocp'] },
+  { who: 'qci-wide', what: `nobodys/x@sha256:${nowhere}`, rule: 'qci-wide', namespace: 'ocp', asks: ['ocp'] },
+  {
+    who: 'qci-wide',
+    what: `my-team/app@sha256:${inRestricted}`,
+    rule: 'none',
+    namespace: 'my-team',
+    asks: [],
+  },
+  {
+    who: 'qci-wide',
+    what: `ocp-priv/4.15@sha256:${inRestricted}`,
+    rule: 'none',
+    namespace: 'ocp-priv',
+    asks: ['ocp-priv/4.15'],
+  },
+  { who: 'robot', what: `ocp-priv/4.15@sha256:${inRestricted}`, rule: 'robot', asks: [] },
+  {
+    who: 'qci-wide',
+    what: `my-team/app@sha256:${nowhere}`,
+    rule: 'none',
+    namespace: 'my-team',
+    asks: [],
+    scene: deny,
+  },
+]
+
+for (const [title, rows] of Object.entries({
+  tags,
+  digests,
+  'digests of an image stream': imageStreamDigests,
+}))
+  await t.test(`who may what: ${title}`, async (test) => {
+    for (const { who, what, rule, namespace, asks, scene } of rows) {
+      const { policy, asked } = setUp(scene)
+      const decision = await policy.decide(who === 'robot' ? robot : person(who), parse(what))
+      const name = `${who} ${what}`
+      test.strictSame(
+        decision,
+        {
+          allowed: rule !== 'none',
+          rule,
+          ...(namespace === undefined ? {} : { namespace }),
+          source: asks.length === 0 ? 'none' : 'asked',
+        },
+        name,
+      )
+      test.strictSame(asked, asks, `${name}: what was asked, in order`)
+    }
+  })
+
+await t.test('at most 16 reviews, the newest streams first', async (test) => {
+  const { policy, asked } = setUp()
+  const decision = await policy.decide(person('nobody'), parse(mono(inManyStreams)))
+  test.equal(decision.allowed, false)
+  test.equal(asked.length, 16)
+  test.strictSame(asked.slice(0, 3), ['ocp', 'many/63', 'many/62'])
+  test.equal(asked.at(-1), 'many/49')
+})
+
+await t.test('a remembered yes costs no review, wherever it is among the doors', async (test) => {
+  const rows: readonly (readonly [string, string, Decision])[] = [
+    [open, 'ocp', { allowed: true, rule: 'qci-wide', namespace: 'ocp', source: 'cached' }],
+    [open, 'ocp/4.15', { allowed: true, rule: 'image-puller', namespace: 'ocp', source: 'cached' }],
+    [
+      mono(inManyStreams),
+      'many/0',
+      { allowed: true, rule: 'image-puller', namespace: 'many', source: 'cached' },
+    ],
+    [
+      mono(inRestricted),
+      'ocp-priv/4.15',
+      { allowed: true, rule: 'image-puller', namespace: 'ocp-priv', source: 'cached' },
+    ],
+    [nameless, 'ocp', { allowed: true, rule: 'qci-wide', namespace: 'ocp', source: 'cached' }],
+  ]
+  for (const [what, stream, expected] of rows) {
+    const { policy, asked } = setUp({ remembered: { [stream]: true } })
+    test.strictSame(await policy.decide(person('nobody'), parse(what)), expected, what)
+    test.strictSame(asked, [])
+  }
+})
+
+await t.test('a remembered yes for one door opens no other', async (test) => {
+  for (const [what, stream] of [
+    [restricted, 'ocp'],
+    [restricted, 'ocp-priv'],
+    [mono(inRestricted), 'ocp'],
+    [nameless, 'ocp/4.15'],
+    [`my-team/app@sha256:${inOpen}`, 'ocp/4.15'],
+  ] as const) {
+    const { policy } = setUp({ remembered: { [stream]: true } })
+    test.equal((await policy.decide(person('nobody'), parse(what))).allowed, false, what)
+  }
+})
+
+await t.test('a remembered no is not asked around: the review itself knows it', async (test) => {
+  const { policy, asked } = setUp({
+    remembered: { ocp: false, 'ocp/4.15': false },
+    sources: { ocp: 'cached', 'ocp/4.15': 'cached' },
+  })
+  test.strictSame(await policy.decide(person('nobody'), parse(open)), {
+    allowed: false,
+    rule: 'none',
+    namespace: 'ocp',
+    source: 'cached',
+  })
+  test.strictSame(asked, ['ocp', 'ocp/4.15'])
+})
+
+await t.test('the source of a refusal is "asked" as soon as one review was', async (test) => {
+  for (const sources of [
+    { ocp: 'asked', 'ocp/4.15': 'cached' },
+    { ocp: 'cached', 'ocp/4.15': 'asked' },
+  ] as const) {
+    const { policy } = setUp({ sources })
+    test.equal((await policy.decide(person('nobody'), parse(open))).source, 'asked')
+  }
+  const { policy } = setUp({ sources: { ocp: 'grace' } })
+  test.match(await policy.decide(person('qci-wide'), parse(open)), { allowed: true, source: 'grace' })
+})
+
+await t.test('trap 17: a review that fails is a throw, not a no', async (test) => {
+  const rows: readonly (readonly [string, string, string])[] = [
+    ['nobody', open, 'ocp'],
+    ['named', open, 'ocp'],
+    ['nobody', open, 'ocp/4.15'],
+    ['nobody', restricted, 'ocp-priv/4.15'],
+    ['qci-wide', nameless, 'ocp'],
+    ['nobody', mono(inBoth), 'ocp-priv/4.15'],
+  ]
+  for (const [who, what, failing] of rows) {
+    const { policy, asked } = setUp({ failing: [failing] })
+    await test.rejects(policy.decide(person(who), parse(what)), { message: 'away' }, `${who} ${what}`)
+    test.equal(asked.at(-1), failing, 'nothing is asked after the failure')
+  }
+  const { policy } = setUp({ failing: ['ocp-priv/4.15'] })
+  test.match(
+    await policy.decide(person('qci-wide'), parse(mono(inBoth))),
+    { allowed: true },
+    'a failure behind a yes is never met',
+  )
+})
+
+await t.test(
+  'grace: the door that opened not long ago counts, though an earlier one cannot be asked',
+  async (test) => {
+    const { policy, asked } = setUp({ failing: ['ocp'], outdated: { 'my-team/app': true } })
+    test.strictSame(await policy.decide(person('puller'), parse('my-team/app:latest')), {
+      allowed: true,
+      rule: 'image-puller',
+      namespace: 'my-team',
+      source: 'grace',
+    })
+    test.strictSame(asked, ['ocp'])
+    for (const outdated of [{ 'my-team/app': false }, { ocp: false }, { 'ocp/4.15': true }, {}])
+      await test.rejects(
+        setUp({ failing: ['ocp'], outdated }).policy.decide(person('puller'), parse('my-team/app:latest')),
+        { message: 'away' },
+      )
+    const answered = setUp({ outdated: { ocp: true, 'ocp/4.15': true } })
+    test.match(
+      await answered.policy.decide(person('nobody'), parse(open)),
+      { allowed: false },
+      'an API server that answers is believed',
+    )
+  },
+)
+
+await t.test('lists: an image stream, or what belongs to none', async (test) => {
+  const rows: readonly (readonly [string, ImageStream | undefined, Decision['rule'], readonly string[]])[] = [
+    ['qci-wide', undefined, 'qci-wide', ['ocp']],
+    ['puller', undefined, 'none', ['ocp']],
+    ['robot', undefined, 'robot', []],
+    ['puller', team, 'image-puller', ['ocp', 'my-team/app']],
+    ['puller', { namespace: 'my-team' }, 'image-puller', ['ocp', 'my-team']],
+    ['qci-wide', team, 'qci-wide', ['ocp']],
+    ['qci-wide', embargoed, 'none', ['ocp-priv/4.15']],
+    ['robot', embargoed, 'robot', []],
+  ]
+  for (const [who, imageStream, rule, asks] of rows) {
+    const { policy, asked } = setUp()
+    const identity = who === 'robot' ? robot : person(who)
+    test.match(await policy.decideImageStream(identity, imageStream), { allowed: rule !== 'none', rule }, who)
+    test.strictSame(asked, asks)
+  }
+})
+
+await t.test('which namespaces are restricted can be asked', async (test) => {
+  const { policy } = setUp()
+  test.equal(policy.isRestricted('ocp-priv'), true)
+  test.equal(policy.isRestricted('ocp'), false)
+})

@@ -1,0 +1,364 @@
+import { once } from 'node:events'
+import { createServer as createHttpServer } from 'node:http'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { KubeConfig } from '@kubernetes/client-node'
+import type { Test } from 'tap'
+import t from 'tap'
+import { RegistryError } from '../../src/errors.ts'
+import { createApiServer, loadKubeConfig } from '../../src/kubernetes/api-server.ts'
+import { startKubernetesApi, type KubernetesApiOptions } from '../../src/sandbox/kubernetes-api.ts'
+import { readManifests } from '../../src/sandbox/rbac.ts'
+
+const objects = await readManifests(join(import.meta.dirname, '../../manifests/rbac'))
+const accessSpec = {
+  user: 'alice',
+  groups: ['qci-image-pullers'],
+  resourceAttributes: {
+    verb: 'get',
+    group: 'image.openshift.io',
+    resource: 'imagestreams',
+    subresource: 'layers',
+    namespace: 'ocp',
+  },
+}
+
+const kubeConfigOf = (port: number, { scheme = 'http', insecure = true } = {}) => `apiVersion: v1
+kind: Config
+clusters:
+  - name: c
+    cluster: { server: '${scheme}://127.0.0.1:${port}'${insecure ? ', insecure-skip-tls-verify: true' : ''} }
+users:
+  - name: u
+    user: { token: hunter2 }
+contexts:
+  - name: x
+    context: { cluster: c, user: u }
+current-context: x
+`
+
+/** Stands before a server: counts connections, and cuts the next ones on request. */
+const startCounter = async (test: Test, port: number) => {
+  const sockets = new Set<Socket>()
+  const counter = { connections: 0, cutNext: 0 }
+  const server = createServer((client) => {
+    counter.connections++
+    sockets.add(client)
+    client.on('close', () => sockets.delete(client)).on('error', () => undefined)
+    if (counter.cutNext > 0) {
+      counter.cutNext--
+      client.once('data', () => client.resetAndDestroy())
+      return
+    }
+    const upstream = connect(port, '127.0.0.1').on('error', () => client.destroy())
+    client.on('close', () => upstream.destroy())
+    client.pipe(upstream).pipe(client)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  test.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return { counter, open: () => sockets.size, port: (server.address() as AddressInfo).port, sockets }
+}
+
+const setUp = async (test: Test, options: Partial<KubernetesApiOptions> & { timeoutMs?: number } = {}) => {
+  const { timeoutMs = 5000, ...apiOptions } = options
+  const api = await startKubernetesApi({ objects, ...apiOptions })
+  test.teardown(() => api.close())
+  const between = await startCounter(test, Number(new URL(api.url).port))
+  const kubeConfig = new KubeConfig()
+  kubeConfig.loadFromString(api.kubeconfig().replace(api.url, `http://127.0.0.1:${between.port}`))
+  const apiServer = createApiServer({ kubeConfig, timeoutMs })
+  test.teardown(() => apiServer.close())
+  return { api, apiServer, ...between }
+}
+
+/** undici gives a connection back a turn after the answer; a question before that opens another. */
+const connectionIsFree = async () => {
+  await sleep(5)
+}
+
+/** The RegistryError that a question ends with. */
+const failureOf = async (question: Promise<unknown>): Promise<RegistryError> => {
+  const error = await question.then(
+    () => new Error('an answer'),
+    (reason: unknown) => reason,
+  )
+  if (error instanceof RegistryError) return error
+  throw error
+}
+
+const outage = { code: 'UNAVAILABLE', status: 503, headers: { 'retry-after': '5' } }
+
+await t.test('both questions, over one connection', async (test) => {
+  const { api, apiServer, counter } = await setUp(test)
+  test.equal(apiServer.reached(), false)
+  const token = api.issueUserToken({ username: 'alice', uid: 'u-1', groups: ['qci-image-pullers'] })
+  test.match(await apiServer.reviewToken({ token }), {
+    authenticated: true,
+    user: { username: 'alice', uid: 'u-1', extra: { 'scopes.authorization.openshift.io': ['user:full'] } },
+  })
+  test.equal(apiServer.reached(), true)
+  await connectionIsFree()
+  test.match(await apiServer.reviewAccess(accessSpec), { allowed: true })
+  await connectionIsFree()
+  test.match(await apiServer.reviewAccess({ ...accessSpec, groups: [] }), { allowed: false })
+  for (let count = 0; count < 8; count++) {
+    await connectionIsFree()
+    await apiServer.reviewToken({ token })
+  }
+  test.equal(counter.connections, 1)
+  test.same(api.requests, { tokenReviews: 9, subjectAccessReviews: 2 })
+  test.strictSame(api.reviews[0], accessSpec, 'verbatim')
+})
+
+await t.test('a refused token is an answer: the API server is there, and is asked once', async (test) => {
+  const { api, apiServer } = await setUp(test)
+  test.match(await apiServer.reviewToken({ token: 'nonsense' }), { authenticated: false, error: /invalid/ })
+  test.equal(apiServer.reached(), true)
+  test.equal(api.requests.tokenReviews, 1)
+})
+
+await t.test('closing closes the connection; before any there is nothing to close', async (test) => {
+  const { apiServer, sockets } = await setUp(test)
+  await apiServer.reviewToken({ token: 'x' })
+  const [socket] = sockets
+  await Promise.all([socket === undefined ? undefined : once(socket, 'close'), apiServer.close()])
+  test.equal(sockets.size, 0)
+  await test.resolves((await setUp(test)).apiServer.close())
+})
+
+await t.test('a pool is kept ten minutes, so that a renewed certificate takes effect', async (test) => {
+  const { apiServer, counter, sockets } = await setUp(test)
+  let now = Date.now()
+  test.intercept(Date, 'now', { value: () => now })
+  await apiServer.reviewToken({ token: 'x' })
+  now += 599_999
+  await connectionIsFree()
+  await apiServer.reviewToken({ token: 'x' })
+  test.equal(counter.connections, 1)
+  const [old] = sockets
+  const closed = old === undefined ? undefined : once(old, 'close')
+  now += 2
+  await apiServer.reviewToken({ token: 'x' })
+  test.equal(counter.connections, 2)
+  await closed
+  test.equal(sockets.size, 1, 'the old one is not left open')
+})
+
+await t.test('a connection that was cut is tried once again, and nobody notices', async (test) => {
+  const { api, apiServer, counter } = await setUp(test)
+  counter.cutNext = 1
+  test.match(await apiServer.reviewToken({ token: 'x' }), { authenticated: false })
+  test.equal(counter.connections, 2)
+  test.equal(api.requests.tokenReviews, 1)
+  test.equal(apiServer.reached(), true)
+})
+
+await t.test('a kept connection that the server closed is tried once again', async (test) => {
+  const { apiServer, counter, sockets } = await setUp(test)
+  await apiServer.reviewAccess(accessSpec)
+  counter.cutNext = 1
+  for (const socket of sockets) socket.destroy()
+  test.match(await apiServer.reviewAccess(accessSpec), { allowed: true })
+})
+
+await t.test('cut twice is an outage: one retry, not more', async (test) => {
+  const { api, apiServer, counter } = await setUp(test)
+  counter.cutNext = 2
+  const error = await failureOf(apiServer.reviewAccess(accessSpec))
+  test.match(error, { ...outage, message: 'does not answer; try again in a moment' })
+  test.ok(error.cause instanceof Error)
+  test.equal(counter.connections, 2)
+  test.equal(api.requests.subjectAccessReviews, 0)
+  test.equal(apiServer.reached(), false)
+})
+
+await t.test('trap 17: 429 and 5xx are asked once again, then 503 and never 401', async (test) => {
+  const { api, apiServer } = await setUp(test)
+  let asked = 0
+  for (const status of [429, 500, 502, 503, 504]) {
+    api.fault({ kind: 'status', status, retryAfterSeconds: 1 })
+    const error = await failureOf(apiServer.reviewToken({ token: 'hunter2' }))
+    test.match(error, {
+      ...outage,
+      message: 'the cluster that decides about access cannot answer now; try again in a moment',
+      cause: { message: `API server answered ${status}` },
+    })
+    test.equal(api.requests.tokenReviews, (asked += 2), String(status))
+    test.notMatch(JSON.stringify([error.message, error.cause, error.stack]), /hunter2/)
+  }
+  test.equal(apiServer.reached(), false)
+  api.fault({ kind: 'none' })
+  test.match(await apiServer.reviewToken({ token: 'x' }), { authenticated: false })
+  test.equal(apiServer.reached(), true)
+  api.fault({ kind: 'status' })
+  await failureOf(apiServer.reviewToken({ token: 'x' }))
+  test.equal(apiServer.reached(), true, 'it was reached once')
+})
+
+await t.test('what will not change is asked once', async (test) => {
+  const { api, apiServer } = await setUp(test)
+  test.match(await failureOf(apiServer.reviewToken({ token: '' })), {
+    ...outage,
+    cause: { message: 'API server answered 400' },
+  })
+  test.equal(api.requests.tokenReviews, 1)
+})
+
+await t.test(
+  'trap 19: an API server that hangs is given up in bounded time, without a second try',
+  async (test) => {
+    const { api, apiServer, counter } = await setUp(test, { timeoutMs: 80 })
+    api.fault({ kind: 'hang' })
+    const started = performance.now()
+    for (const question of [apiServer.reviewToken({ token: 'x' }), apiServer.reviewAccess(accessSpec)])
+      test.match(await failureOf(question), { ...outage, message: 'does not answer; try again in a moment' })
+    test.ok(performance.now() - started < 1500)
+    test.same(api.requests, { tokenReviews: 1, subjectAccessReviews: 1 })
+    test.equal(counter.connections, 2)
+    test.equal(apiServer.reached(), false)
+  },
+)
+
+await t.test('trap 19: the bound holds over the retry as well', async (test) => {
+  const { api, apiServer } = await setUp(test, { timeoutMs: 60 })
+  api.fault({ kind: 'status', status: 500 })
+  const started = performance.now()
+  test.match(await failureOf(apiServer.reviewToken({ token: 'x' })), outage)
+  test.ok(performance.now() - started < 1000)
+  test.equal(api.requests.tokenReviews, 1, 'no time was left for another')
+})
+
+await t.test('nobody listens', async (test) => {
+  const { api, apiServer } = await setUp(test)
+  await api.close()
+  api.close = async () => undefined
+  test.match(await failureOf(apiServer.reviewToken({ token: 'x' })), outage)
+})
+
+await t.test(
+  'trap 17: a refusal of our own credential is an outage to the client, and asked once',
+  async (test) => {
+    const refused = {
+      ...outage,
+      message:
+        'the cluster that decides about access refuses the proxy itself; its administrators have to look',
+    }
+    const forbidden = await setUp(test, { proxyServiceAccount: { namespace: 'ci', name: 'other' } })
+    test.match(await failureOf(forbidden.apiServer.reviewToken({ token: 'x' })), {
+      ...refused,
+      cause: { message: 'API server answered 403' },
+    })
+    test.equal(forbidden.api.requests.tokenReviews, 1)
+    test.equal(forbidden.apiServer.reached(), false)
+
+    const revoked = await setUp(test)
+    const ownToken = /token: (\S+)/.exec(revoked.api.kubeconfig())?.[1] ?? ''
+    revoked.api.revoke(ownToken)
+    test.match(await failureOf(revoked.apiServer.reviewAccess(accessSpec)), {
+      ...refused,
+      cause: { message: 'API server answered 401' },
+    })
+    test.equal(revoked.api.requests.subjectAccessReviews, 1)
+  },
+)
+
+await t.test('an answer without a status is no yes', async (test) => {
+  const server = createHttpServer((_request, response) => {
+    response.writeHead(201, { 'Content-Type': 'application/json' }).end('{}')
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  test.teardown(() => server.close())
+  const file = join(test.testdir({ config: kubeConfigOf((server.address() as AddressInfo).port) }), 'config')
+  const apiServer = createApiServer({ kubeConfig: loadKubeConfig(file) })
+  test.teardown(() => apiServer.close())
+  test.strictSame(await apiServer.reviewToken({ token: 'x' }), {})
+  test.strictSame(await apiServer.reviewAccess(accessSpec), { allowed: false })
+})
+
+await t.test('attack: somebody else at the address of the API server. TLS is verified', async (test) => {
+  const { api, port } = await setUp(test)
+  const file = join(
+    test.testdir({ config: kubeConfigOf(port, { scheme: 'https', insecure: false }) }),
+    'config',
+  )
+  const apiServer = createApiServer({ kubeConfig: loadKubeConfig(file) })
+  test.teardown(() => apiServer.close())
+  test.match(await failureOf(apiServer.reviewToken({ token: 'x' })), outage)
+  test.equal(api.requests.tokenReviews, 0)
+})
+
+await t.test('kubeconfig: what is wrong with it is said, its content is not', async (test) => {
+  const plain = kubeConfigOf(1, { insecure: false })
+  const files = {
+    garbage: 'users: [ token: "hunter2\n  } {',
+    text: 'hunter2',
+    binary: '\u0000\u0001hunter2',
+    empty: '',
+    list: '- hunter2',
+    broken: plain.replace('server:', 'no-server:'),
+    'no-context': kubeConfigOf(1).replace('current-context: x', ''),
+    'other-context': kubeConfigOf(1).replace('current-context: x', 'current-context: hunter2'),
+    'no-cluster': kubeConfigOf(1).replace('cluster: c,', 'cluster: other,'),
+    plain,
+  }
+  const directory = test.testdir(files)
+  const invalid = 'is not a valid kubeconfig'
+  const contextless = 'has no current-context with a cluster'
+  const messages: Readonly<Record<string, string>> = {
+    absent: invalid,
+    garbage: invalid,
+    text: contextless,
+    binary: invalid,
+    empty: invalid,
+    list: contextless,
+    broken: invalid,
+    'no-context': contextless,
+    'other-context': contextless,
+    'no-cluster': contextless,
+    plain: 'has a cluster on plain http without insecure-skip-tls-verify',
+  }
+  test.strictSame(Object.keys(messages).slice(1), Object.keys(files))
+  for (const [name, message] of Object.entries(messages)) {
+    const file = join(directory, name)
+    try {
+      loadKubeConfig(file)
+      test.fail(`${name} was loaded`)
+    } catch (error) {
+      test.ok(error instanceof Error)
+      test.strictSame((error as Error).message, `--kubeconfig: ${file} ${message}`)
+      test.equal((error as Error).cause, undefined)
+      test.notMatch(String((error as Error).stack), /hunter2/)
+    }
+  }
+})
+
+await t.test('a good kubeconfig', async (test) => {
+  const directory = test.testdir({
+    http: kubeConfigOf(1),
+    https: kubeConfigOf(1, { scheme: 'https', insecure: false }),
+  })
+  for (const scheme of ['http', 'https'])
+    test.equal(loadKubeConfig(join(directory, scheme)).getCurrentCluster()?.server, `${scheme}://127.0.0.1:1`)
+})
+
+await t.test('no kubeconfig: who the pod is, or an error outside of one', async (test) => {
+  const directory = test.testdir({
+    var: { run: { secrets: { 'kubernetes.io': { serviceaccount: { token: 'x', namespace: 'ci' } } } } },
+  })
+  const env = { ...process.env, KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: '6443' }
+  test.intercept(process, 'env', { value: env })
+  const kubeConfig = loadKubeConfig(undefined, directory)
+  test.equal(kubeConfig.getCurrentCluster()?.server, 'https://127.0.0.1:6443')
+  test.match(kubeConfig.getCurrentUser(), {
+    authProvider: {
+      config: { tokenFile: join(directory, 'var/run/secrets/kubernetes.io/serviceaccount/token') },
+    },
+  })
+  test.throws(() => loadKubeConfig(undefined, join(directory, 'elsewhere')), {
+    message: '--kubeconfig is missing: outside a pod it says where app.ci is',
+  })
+})

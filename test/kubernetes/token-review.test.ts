@@ -1,0 +1,348 @@
+import { createHash, createHmac } from 'node:crypto'
+import type { V1TokenReviewSpec, V1TokenReviewStatus } from '@kubernetes/client-node'
+import t from 'tap'
+import * as tokenReview from '../../src/kubernetes/token-review.ts'
+
+type Module = typeof tokenReview
+const { createTokenReviewer, expiryOf } = tokenReview
+
+const started = 1_800_000_000_000
+const own = 'https://kubernetes.default.svc'
+const alice = {
+  username: 'alice',
+  uid: 'u-1',
+  groups: ['qci-image-pullers', 'system:authenticated:oauth', 'system:authenticated'],
+  extra: { 'scopes.authorization.openshift.io': ['user:full'] },
+}
+const good = { authenticated: true, user: alice, audiences: [own] } satisfies V1TokenReviewStatus
+const bad: V1TokenReviewStatus = { authenticated: false, user: {}, error: 'invalid bearer token' }
+
+const jwt = (claims: unknown) => {
+  const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  return `${part({ alg: 'ES256' })}.${part(claims)}.c2ln`
+}
+const expiringIn = (milliseconds: number) => jwt({ exp: (started + milliseconds) / 1000 })
+
+const setUp = ({
+  audiences = [],
+  status = good,
+}: { audiences?: string[]; status?: V1TokenReviewStatus } = {}) => {
+  let now = started
+  let reply: (spec: V1TokenReviewSpec) => Promise<V1TokenReviewStatus> = async () => status
+  const asked: V1TokenReviewSpec[] = []
+  const observed: string[] = []
+  const review = createTokenReviewer({
+    ask: async (spec) => {
+      asked.push(spec)
+      return await reply(spec)
+    },
+    audiences,
+    identityTtlMs: 60_000,
+    graceMs: 300_000,
+    observe: ({ outcome, source }) => observed.push(`${outcome} ${source}`),
+    now: () => now,
+  })
+  return {
+    review,
+    asked,
+    observed,
+    pass: (milliseconds: number) => {
+      now += milliseconds
+    },
+    replyWith: (next: typeof reply) => {
+      reply = next
+    },
+    away: () => {
+      reply = async () => {
+        throw new Error('away')
+      }
+    },
+  }
+}
+
+await t.test('trap 18: the user info passes verbatim', async (test) => {
+  const { review, asked } = setUp()
+  const reviewed = await review('sha256~abc')
+  test.strictSame(reviewed, {
+    authenticated: true,
+    identity: {
+      kind: 'cluster',
+      user: alice,
+      key: createHash('sha256')
+        .update(JSON.stringify([alice.username, alice.uid, alice.groups, alice.extra]))
+        .digest('base64'),
+    },
+    expiresAt: undefined,
+  })
+  test.strictSame(asked, [{ token: 'sha256~abc' }], 'no audiences unless told: not even the own one')
+})
+
+await t.test('the key tells any two different user infos apart, and holds no token', async (test) => {
+  const keys = new Set<string>()
+  const users = [
+    alice,
+    { ...alice, username: 'bob' },
+    { ...alice, uid: 'u-2' },
+    { ...alice, groups: [] },
+    { ...alice, extra: {} },
+    { ...alice, extra: { 'scopes.authorization.openshift.io': ['user:info'] } },
+    { username: 'alice', groups: ['u-1'], extra: {} },
+  ]
+  for (const user of users) {
+    const reviewed = await setUp({ status: { ...good, user } }).review('hunter2')
+    if (reviewed.authenticated) keys.add(reviewed.identity.key)
+  }
+  test.equal(keys.size, users.length)
+  test.notMatch(JSON.stringify([...keys]), /hunter2/)
+  for (const key of keys) test.notMatch(key, / /)
+})
+
+await t.test('kube:admin has no uid, and whoever has no groups or extra has none', async (test) => {
+  for (const user of [{ username: 'kube:admin' }, { username: 'kube:admin', uid: '' }]) {
+    const reviewed = await setUp({ status: { ...good, user } }).review('x')
+    test.strictSame(reviewed.authenticated && reviewed.identity.user, {
+      username: 'kube:admin',
+      groups: [],
+      extra: {},
+    })
+  }
+})
+
+await t.test('trap 1: a token is asked for as it is, and never split', async (test) => {
+  const { review, asked } = setUp()
+  await review('serviceaccount:ns:name:token')
+  test.strictSame(asked, [{ token: 'serviceaccount:ns:name:token' }])
+})
+
+await t.test('refusals, with a reason', async (test) => {
+  const ours = 'the token is not valid on this cluster'
+  const rows: readonly (readonly [V1TokenReviewStatus, string])[] = [
+    [bad, 'invalid bearer token'],
+    [{ authenticated: false }, ours],
+    [{}, ours],
+    [{ authenticated: true }, ours],
+    [{ authenticated: true, user: {} }, ours],
+    [{ authenticated: true, user: { username: '', groups: ['system:masters'] } }, ours],
+    [{ user: alice }, ours],
+    [{ authenticated: 'true' as unknown as boolean, user: alice }, ours],
+  ]
+  for (const [status, reason] of rows)
+    test.strictSame(
+      await setUp({ status }).review('x'),
+      { authenticated: false, reason },
+      JSON.stringify(status),
+    )
+})
+
+await t.test('trap 18: audiences are asked for beside the own one, or `oc whoami -t` dies', async (test) => {
+  const { review, asked } = setUp({ audiences: ['quay-proxy'] })
+  test.match(await review('x'), { authenticated: true })
+  test.strictSame(asked, [{ token: 'x', audiences: [own, 'quay-proxy'] }])
+})
+
+await t.test('an answer without a compatible audience is a refusal', async (test) => {
+  const rows: readonly (readonly [readonly string[] | undefined, boolean])[] = [
+    [[own], true],
+    [['quay-proxy'], true],
+    [['other', 'quay-proxy'], true],
+    [['other'], false],
+    [[], false],
+    [undefined, false],
+  ]
+  for (const [answered, authenticated] of rows) {
+    const { audiences: _, ...withoutAudiences } = good
+    const status = { ...withoutAudiences, ...(answered === undefined ? {} : { audiences: [...answered] }) }
+    const reviewed = await setUp({ audiences: ['quay-proxy'], status }).review('x')
+    test.equal(reviewed.authenticated, authenticated, JSON.stringify(answered))
+    if (!reviewed.authenticated) test.equal(reviewed.reason, 'the token is meant for another audience')
+    const unasked = await setUp({ status }).review('x')
+    test.equal(unasked.authenticated, true, 'nothing was asked: the API server decided')
+  }
+})
+
+await t.test('an identity holds 60 s, a refusal 5 s (trap 17: it may hide an outage)', async (test) => {
+  for (const [status, lifeMs, outcome] of [
+    [good, 60_000, 'authenticated'],
+    [bad, 5000, 'refused'],
+  ] as const) {
+    const { review, asked, observed, pass } = setUp({ status })
+    await review('x')
+    pass(lifeMs - 1)
+    await review('x')
+    test.equal(asked.length, 1)
+    pass(2)
+    await review('x')
+    test.equal(asked.length, 2)
+    test.strictSame(observed, [`${outcome} asked`, `${outcome} cached`, `${outcome} asked`])
+  }
+})
+
+await t.test('an identity holds no longer than its token', async (test) => {
+  const { review, asked, pass, replyWith } = setUp()
+  const token = expiringIn(20_000)
+  test.match(await review(token), { authenticated: true, expiresAt: started + 20_000 })
+  pass(19_999)
+  test.match(await review(token), { authenticated: true })
+  test.equal(asked.length, 1)
+  replyWith(async () => bad)
+  pass(2)
+  test.match(await review(token), { authenticated: false })
+  test.equal(asked.length, 2)
+  const long = setUp()
+  await long.review(expiringIn(3_600_000))
+  long.pass(60_001)
+  await long.review(expiringIn(3_600_000))
+  test.equal(long.asked.length, 2, 'nor longer than 60 s')
+})
+
+await t.test('an expiry that is now, past or nonsense is not "for ever"', async (test) => {
+  for (const token of [
+    expiringIn(0),
+    expiringIn(-60_000),
+    jwt({ exp: 'soon' }),
+    jwt({ exp: null }),
+    jwt({ exp: { valueOf: 1 } }),
+    jwt({ exp: -1 }),
+    jwt({ exp: 1e300 }),
+  ]) {
+    const { review, asked, pass } = setUp()
+    await review(token)
+    pass(60_001)
+    await review(token)
+    test.equal(asked.length, 2, token)
+  }
+})
+
+await t.test('the expiry of a token that says one', async (test) => {
+  test.equal(expiryOf(jwt({ exp: 1_800_000_000 })), 1_800_000_000_000)
+  for (const token of [
+    '',
+    'sha256~abc',
+    'a.b.c',
+    'a.b.c.d',
+    '..',
+    jwt({}),
+    jwt({ exp: '1800000000' }),
+    jwt({ exp: null }),
+    jwt(null),
+    jwt([]),
+  ])
+    test.equal(expiryOf(token), undefined, token)
+})
+
+await t.test('trap 42: 20 at once are one question', async (test) => {
+  const { review, asked, observed, replyWith } = setUp()
+  const gate = Promise.withResolvers<V1TokenReviewStatus>()
+  replyWith(async () => await gate.promise)
+  const all = Promise.all(Array.from({ length: 20 }, async () => await review('x')))
+  gate.resolve(good)
+  test.ok((await all).every(({ authenticated }) => authenticated))
+  test.equal(asked.length, 1)
+  test.equal(observed.filter((line) => line === 'authenticated asked').length, 1)
+})
+
+await t.test('an identity belongs to one token', async (test) => {
+  const { review, asked, replyWith } = setUp()
+  replyWith(async ({ token }) => (token === 'a' ? good : bad))
+  test.match(await review('a'), { authenticated: true })
+  test.match(await review('b'), { authenticated: false })
+  test.match(await review('a '), { authenticated: false })
+  test.match(await review('a'), { authenticated: true })
+  test.equal(asked.length, 3)
+})
+
+await t.test('attack: a heap dump. Keys are HMACs under a key of each reviewer', async (test) => {
+  const keys: string[] = []
+  const { createTokenReviewer: createSpied } = await test.mockImport<Module>(
+    '../../src/kubernetes/token-review.ts',
+    {
+      '../../src/kubernetes/remembered.ts': {
+        createRemembered: () => ({
+          answer: async (key: string) => {
+            keys.push(key)
+            return { answer: { authenticated: false, reason: 'no' }, source: 'asked' }
+          },
+        }),
+      },
+    },
+  )
+  const options = {
+    ask: async () => good,
+    audiences: [],
+    identityTtlMs: 1,
+    graceMs: 1,
+    observe: () => undefined,
+  }
+  const [first, second] = [createSpied(options), createSpied(options)]
+  await first('hunter2')
+  await first('hunter2')
+  await second('hunter2')
+  test.equal(keys[0], keys[1])
+  test.not(keys[0], keys[2])
+  for (const key of keys) {
+    test.match(key, /^[A-Za-z0-9+/]{43}=$/)
+    test.not(key, createHash('sha256').update('hunter2').digest('base64'))
+    test.not(key, createHmac('sha256', '').update('hunter2').digest('base64'))
+  }
+})
+
+await t.test('trap 17: an outage is a throw, not a refusal, and is not remembered', async (test) => {
+  const { review, asked, observed, replyWith, away } = setUp()
+  away()
+  await test.rejects(review('x'), { message: 'away' })
+  replyWith(async () => good)
+  test.match(await review('x'), { authenticated: true })
+  test.equal(asked.length, 2)
+  test.strictSame(observed, ['failed asked', 'authenticated asked'])
+})
+
+await t.test('grace: identities seen before count for five minutes of an outage', async (test) => {
+  const { review, observed, pass, away } = setUp()
+  await review('x')
+  away()
+  pass(60_001)
+  test.match(await review('x'), { authenticated: true, identity: { user: alice } })
+  await test.rejects(review('never seen'), { message: 'away' })
+  pass(240_000)
+  await test.rejects(review('x'), { message: 'away' })
+  test.strictSame(observed, ['authenticated asked', 'authenticated grace', 'failed asked', 'failed asked'])
+})
+
+await t.test('grace: not for a refusal', async (test) => {
+  const { review, pass, away } = setUp({ status: bad })
+  await review('x')
+  away()
+  pass(5001)
+  await test.rejects(review('x'), { message: 'away' })
+})
+
+await t.test('grace: until the token expires, and not a moment longer', async (test) => {
+  const { review, pass, away } = setUp()
+  const token = expiringIn(90_000)
+  await review(token)
+  away()
+  pass(61_000)
+  test.match(await review(token), { authenticated: true }, 'more of its life is over than is left')
+  pass(28_500)
+  test.match(await review(token), { authenticated: true })
+  pass(501)
+  await test.rejects(review(token), { message: 'away' }, 'not even for the wait between two tries')
+})
+
+await t.test('the clock of the machine unless told', async (test) => {
+  let asked = 0
+  const review = createTokenReviewer({
+    ask: async () => {
+      asked++
+      return good
+    },
+    audiences: [],
+    identityTtlMs: 60_000,
+    graceMs: 0,
+    observe: () => undefined,
+  })
+  const token = jwt({ exp: Math.floor(Date.now() / 1000) + 3600 })
+  await review(token)
+  await review(token)
+  test.equal(asked, 1)
+})

@@ -1,0 +1,54 @@
+import { Registry, register } from 'prom-client'
+import t from 'tap'
+import { createMetrics } from '../src/metrics.ts'
+
+await t.test('every instrument is on the Registry that was handed in, and on no other', async (test) => {
+  const registry = new Registry()
+  const metrics = createMetrics(registry)
+  test.equal(metrics.registry, registry)
+  test.strictSame(register.getMetricsAsArray(), [])
+  const names = registry.getMetricsAsArray().map(({ name }) => name)
+  test.equal(names.length, Object.keys(metrics).length - 1)
+  for (const name of names) test.match(name, /^quay_proxy_[a-z_]+(_total|_seconds|_in_flight)$/)
+  test.doesNotThrow(() => createMetrics(new Registry()), 'a second proxy in one process')
+})
+
+await t.test('what is counted is what a scrape shows', async (test) => {
+  const registry = new Registry()
+  const metrics = createMetrics(registry)
+  metrics.requests.inc({ route: '/v2/', method: 'GET', status: 200 })
+  metrics.requestSeconds.observe({ route: '/v2/' }, 0.003)
+  metrics.sentBytes.inc({ route: '/v2/' }, 120)
+  metrics.streamsInFlight.inc(2)
+  metrics.decisions.inc({ rule: 'qci-wide', source: 'asked' })
+  metrics.reviews.inc({ kind: 'TokenReview', outcome: 'refused' })
+  metrics.cacheHits.inc({ cache: 'TokenReview', outcome: 'authenticated', source: 'grace' })
+  metrics.upstreamRequests.inc({ kind: 'blob', status: 302 })
+  metrics.robotRefused.inc()
+  metrics.reloadFailures.inc({ file: 'tls' })
+  const lines = (await registry.metrics()).split('\n')
+  for (const line of [
+    'quay_proxy_requests_total{route="/v2/",method="GET",status="200"} 1',
+    'quay_proxy_request_duration_seconds_bucket{le="0.001",route="/v2/"} 0',
+    'quay_proxy_request_duration_seconds_bucket{le="0.005",route="/v2/"} 1',
+    'quay_proxy_request_duration_seconds_bucket{le="300",route="/v2/"} 1',
+    'quay_proxy_sent_bytes_total{route="/v2/"} 120',
+    'quay_proxy_streams_in_flight 2',
+    'quay_proxy_decisions_total{rule="qci-wide",source="asked"} 1',
+    'quay_proxy_reviews_total{kind="TokenReview",outcome="refused"} 1',
+    'quay_proxy_cache_hits_total{cache="TokenReview",outcome="authenticated",source="grace"} 1',
+    'quay_proxy_upstream_requests_total{kind="blob",status="302"} 1',
+    'quay_proxy_robot_refused_total 1',
+    'quay_proxy_reload_failures_total{file="tls"} 1',
+  ])
+    test.ok(lines.includes(line), line)
+})
+
+await t.test(
+  'a counter without labels is there before its first event, so that an alert sees the step',
+  async (test) => {
+    const registry = new Registry()
+    createMetrics(registry)
+    test.match(await registry.metrics(), /^quay_proxy_robot_refused_total 0$/m)
+  },
+)

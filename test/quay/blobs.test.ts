@@ -1,0 +1,283 @@
+import { once } from 'node:events'
+import { buffer } from 'node:stream/consumers'
+import t from 'tap'
+import type { Test } from 'tap'
+import { createBlobs } from '../../src/quay/blobs.ts'
+import type { BlobRequest, OpenBlob } from '../../src/quay/blobs.ts'
+import type { Digest } from '../../src/reference.ts'
+import type { Quay } from '../../src/sandbox/quay.ts'
+import { quayFor, smallImage } from '../sandbox/quay-client.ts'
+import { connect, everythingIn, failure, serverFor, told, until, upstreamFor } from './upstream.ts'
+
+interface Stored {
+  readonly quay: Quay
+  readonly open: OpenBlob
+  readonly digest: Digest
+  readonly bytes: Buffer
+}
+
+/** A quay with a blob of more than 100 kB. */
+const storedBlob = async (test: Test): Promise<Stored> => {
+  const quay = await quayFor(test)
+  const image = await smallImage({ platforms: ['linux/amd64'], layerBytes: 100_000 })
+  quay.push(image)
+  const [digest, bytes] = [...image.blobs].reduce((most, blob) =>
+    blob[1].length > most[1].length ? blob : most,
+  )
+  test.ok(bytes.length > 100_000)
+  const open = createBlobs(connect(test, quay, { timeouts: { body: 30 } }).ask, 'openshift/ci')
+  return { quay, open, digest: digest as string as Digest, bytes }
+}
+
+const get = (digest: Digest, range?: string, ifRange?: string): BlobRequest => ({
+  method: 'GET',
+  digest,
+  range,
+  ifRange,
+})
+
+const anyDigest = `sha256:${'a'.repeat(64)}` as Digest
+
+/** What an upstream without CDN answers. */
+const fromServer = async (test: Test, status: number, headers: Record<string, string> = {}, body = '') => {
+  const { url, requests } = await serverFor(test, (_request, response) => {
+    response.writeHead(status, headers).end(body)
+  })
+  return { open: createBlobs(upstreamFor(test, url).ask, 'openshift/ci'), requests }
+}
+
+/** A blob that must have content. */
+const opened = async (blob: ReturnType<OpenBlob>) => {
+  const { status, headers, content } = await blob
+  if (content === undefined) throw new Error('no content')
+  return { status, headers, content }
+}
+
+await t.test('trap 37, 38: whole, through the redirect, with the head of the CDN', async (test) => {
+  const { quay, open, digest, bytes } = await storedBlob(test)
+  const { status, headers, content } = await opened(open(get(digest)))
+  test.equal(status, 200)
+  test.match(headers, {
+    'content-length': String(bytes.length),
+    'content-type': 'application/octet-stream',
+    'accept-ranges': 'bytes',
+    etag: /^"[0-9a-f]+"$/,
+  })
+  test.strictSame(await buffer(content), bytes)
+  test.strictSame(quay.leaks, [])
+})
+
+await t.test('only what concerns the bytes is passed on', async (test) => {
+  const passed = {
+    'content-length': '4',
+    'content-type': 'a/b',
+    'accept-ranges': 'bytes',
+    etag: '"a"',
+    'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT',
+  }
+  const { open } = await fromServer(
+    test,
+    200,
+    { ...passed, 'set-cookie': 'a=b', 'x-amz-id': 'a', via: 'a', location: 'a', 'cache-control': 'no-store' },
+    'blob',
+  )
+  const { headers, content } = await opened(open(get(anyDigest)))
+  test.strictSame(headers, passed)
+  test.equal(String(await buffer(content)), 'blob')
+})
+
+await t.test(
+  'trap 34: Range reaches the hop that has the bytes; nothing else of a client does',
+  async (test) => {
+    const { quay, open, digest, bytes } = await storedBlob(test)
+    const whole = await opened(open(get(digest)))
+    await buffer(whole.content)
+    const { etag = '' } = whole.headers
+    test.not(etag, '')
+    const before = quay.requests.length
+    const partial = await opened(open(get(digest, 'bytes=10-19', etag)))
+    test.equal(partial.status, 206)
+    test.match(partial.headers, {
+      'content-length': '10',
+      'content-range': `bytes 10-19/${bytes.length}`,
+      'content-type': 'application/octet-stream',
+    })
+    test.strictSame(await buffer(partial.content), bytes.subarray(10, 20))
+    const asked = quay.requests.slice(before)
+    const fields = ['connection', 'accept-encoding', 'range', 'if-range', 'host']
+    test.strictSame(
+      asked.map(({ origin, headers }) => [origin, new Set(Object.keys(headers))]),
+      [
+        ['quay', new Set([...fields, 'authorization'])],
+        ['cdn', new Set(fields)],
+      ],
+    )
+    for (const { headers } of asked)
+      test.match(headers, { 'accept-encoding': 'identity', range: 'bytes=10-19', 'if-range': etag })
+  },
+)
+
+await t.test('trap 34: ranges overrun, many, and one of another representation', async (test) => {
+  const { open, digest, bytes } = await storedBlob(test)
+  const { length } = bytes
+  const overrun = await opened(open(get(digest, `bytes=${length - 5}-${length}`)))
+  test.equal(overrun.headers['content-range'], `bytes ${length - 5}-${length - 1}/${length}`)
+  test.strictSame(await buffer(overrun.content), bytes.subarray(-5))
+  const many = await opened(open(get(digest, 'bytes=0-1,4-5')))
+  test.equal(many.status, 206)
+  test.match(many.headers['content-type'], /^multipart\/byteranges; boundary=/)
+  test.equal(many.headers['content-range'], undefined)
+  await buffer(many.content)
+  const other = await opened(open(get(digest, 'bytes=0-1', '"other"')))
+  test.equal(other.status, 200)
+  test.strictSame(await buffer(other.content), bytes)
+})
+
+await t.test('416 tells the size', async (test) => {
+  const { open, digest, bytes } = await storedBlob(test)
+  const error = await failure(open(get(digest, 'bytes=999999-')))
+  test.equal(told(error), '416 SIZE_INVALID')
+  test.strictSame(error.headers, { 'content-range': `bytes */${bytes.length}` })
+  const bare = await fromServer(test, 416)
+  test.strictSame((await failure(bare.open(get(anyDigest, 'bytes=9-')))).headers, {})
+})
+
+await t.test('HEAD: no redirect, no content', async (test) => {
+  const { quay, open, digest, bytes } = await storedBlob(test)
+  const { status, headers, content } = await open({ ...get(digest), method: 'HEAD' })
+  test.equal(status, 200)
+  test.equal(headers['content-length'], String(bytes.length))
+  test.equal(content, undefined)
+  test.ok(quay.requests.every(({ origin }) => origin === 'quay'))
+})
+
+await t.test('a blob that is not there', async (test) => {
+  const { quay, open, digest } = await storedBlob(test)
+  for (const method of ['GET', 'HEAD'] as const) {
+    const error = await failure(open({ ...get(anyDigest), method }))
+    test.equal(told(error), '404 BLOB_UNKNOWN')
+    test.match(error.message, anyDigest)
+  }
+  quay.fault({ origin: 'cdn', path: /./, status: 404 })
+  test.equal(told(await failure(open(get(digest)))), '404 BLOB_UNKNOWN')
+})
+
+await t.test('trap 37: a CDN that refuses the signed URL, which is not told', async (test) => {
+  const { quay, open, digest, bytes } = await storedBlob(test)
+  quay.fault({ origin: 'cdn', path: /./, status: 403 })
+  const error = await failure(open(get(digest)))
+  test.equal(told(error), '503 UNAVAILABLE 5')
+  test.match(error.cause, new Error('upstream answered 403'))
+  test.notMatch(everythingIn(error), /Signature|username|nginx/)
+  test.strictSame(await buffer((await opened(open(get(digest)))).content), bytes, 'resolved anew')
+})
+
+await t.test('neither 200 nor 206', async (test) => {
+  for (const status of [204, 304, 400, 405]) {
+    const { open } = await fromServer(test, status)
+    test.equal(told(await failure(open(get(anyDigest)))), '503 UNAVAILABLE 5', String(status))
+  }
+})
+
+await t.test('trap 23: an encoding nobody asked for', async (test) => {
+  const { open, requests } = await fromServer(test, 200, { 'content-encoding': 'gzip' }, 'blob')
+  const error = await failure(open(get(anyDigest)))
+  test.equal(told(error), '503 UNAVAILABLE 5')
+  test.match(error.message, /another form/)
+  test.equal(requests[0]?.headers['accept-encoding'], 'identity')
+})
+
+await t.test('trap 36: content that breaks off fails, and never ends', async (test) => {
+  const { quay, open, digest } = await storedBlob(test)
+  const faults = [{ cutAfterBytes: 50_000 }, { cutAfterBytes: 0 }, { stallAfterBytes: 50_000 }]
+  for (const fault of faults) {
+    quay.fault({ origin: 'cdn', path: /./, ...fault })
+    const { headers, content } = await opened(open(get(digest)))
+    test.ok(Number(headers['content-length']) > 100_000, 'the length was promised')
+    let received = 0
+    let ended = false
+    content.on('data', (chunk: Buffer) => (received += chunk.length)).on('end', () => (ended = true))
+    const [error] = (await once(content, 'error')) as [{ code?: string }]
+    test.match(error.code, 'stallAfterBytes' in fault ? 'UND_ERR_BODY_TIMEOUT' : 'UND_ERR_SOCKET')
+    test.ok(received <= 50_000)
+    test.equal(ended, false)
+    test.notMatch(everythingIn(error), /Signature|username=/)
+  }
+})
+
+await t.test('trap 36: content that breaks off before anybody reads it', async (test) => {
+  const { quay, open, digest } = await storedBlob(test)
+  quay.fault({ origin: 'cdn', path: /./, cutAfterBytes: 0 })
+  const { content } = await opened(open(get(digest)))
+  await until(() => content.destroyed)
+  await test.rejects(buffer(content), 'and nothing is thrown where nobody could catch it')
+})
+
+await t.test('the client goes away in the middle: so does the connection to the CDN', async (test) => {
+  const { quay, open, digest } = await storedBlob(test)
+  let closed: Promise<unknown> | undefined
+  quay.fault({
+    origin: 'cdn',
+    path: /./,
+    raw: (_request, response) => {
+      closed = once(response, 'close')
+      response.writeHead(200, { 'content-length': '1000' }).write('x')
+    },
+  })
+  const controller = new AbortController()
+  const { content } = await opened(open({ ...get(digest), signal: controller.signal }))
+  const consumed = test.rejects(buffer(content), { name: 'AbortError' })
+  controller.abort()
+  await consumed
+  await closed
+  test.ok(closed)
+})
+
+await t.test('the client goes away before the head', async (test) => {
+  const { quay, open, digest } = await storedBlob(test)
+  let closed: Promise<unknown> | undefined
+  quay.fault({
+    origin: 'cdn',
+    path: /./,
+    raw: (_request, response) => void (closed = once(response, 'close')),
+  })
+  const controller = new AbortController()
+  const failed = failure(open({ ...get(digest), signal: controller.signal }))
+  await until(() => closed !== undefined)
+  controller.abort()
+  test.equal(told(await failed), '503 UNAVAILABLE 5')
+  await closed
+})
+
+await t.test('a slow reader holds upstream back', async (test) => {
+  let written = 0
+  const { url } = await serverFor(test, (_request, response) => {
+    const piece = Buffer.alloc(64 * 1024)
+    const write = (): void => {
+      while (!response.destroyed && response.write(piece)) written += piece.length
+      written += piece.length
+    }
+    response.writeHead(200, { 'content-length': String(1024 ** 3) }).on('drain', write)
+    write()
+  })
+  const open = createBlobs(upstreamFor(test, url).ask, 'openshift/ci')
+  const { content } = await opened(open(get(anyDigest)))
+  let last = -1
+  // It stands still once the buffers of the kernel are full.
+  while (last !== written) {
+    last = written
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  test.ok(written < 64 * 1024 * 1024, String(written))
+  content.on('error', () => undefined).destroy()
+})
+
+await t.test('attack: a part that nobody asked for would pass for the whole', async (test) => {
+  const { open } = await fromServer(test, 206, { 'content-range': 'bytes 0-3/8' }, 'blob')
+  test.equal(told(await failure(open(get(anyDigest)))), '503 UNAVAILABLE 5')
+})
+
+await t.test('an encoding that is none', async (test) => {
+  const { open } = await fromServer(test, 200, { 'content-encoding': 'identity' }, 'blob')
+  test.equal((await open(get(anyDigest))).status, 200)
+})

@@ -1,0 +1,29 @@
+import { once } from 'node:events'
+import t from 'tap'
+import { createDeadline } from '../../src/quay/deadline.ts'
+
+await t.test('the time is over', async (test) => {
+  const { signal } = createDeadline(10, new AbortController().signal)
+  // The timer alone does not keep a process up.
+  const alive = setTimeout(() => undefined, 5000)
+  await once(signal, 'abort')
+  clearTimeout(alive)
+  test.match(signal.reason, { name: 'TimeoutError' })
+})
+
+await t.test("the caller's own signal ends it at once, before and after it is lifted", async (test) => {
+  for (const lifted of [false, true]) {
+    const caller = new AbortController()
+    const deadline = createDeadline(60_000, caller.signal)
+    if (lifted) deadline.lift()
+    caller.abort()
+    test.ok(deadline.signal.aborted)
+  }
+})
+
+await t.test('lifted, it never comes', async (test) => {
+  const { signal, lift } = createDeadline(10)
+  lift()
+  await new Promise((resolve) => setTimeout(resolve, 40))
+  test.notOk(signal.aborted)
+})
