@@ -45,7 +45,7 @@ const parseSandboxArgs = (args: readonly string[]) => {
   const options = { check: { type: 'boolean' }, rbac: { type: 'string' }, port: { type: 'string' } } as const
   const { values } = withMessage(() => parseArgs({ args: [...args], options }))
   const port = values.port === undefined ? undefined : Number(values.port)
-  if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535))
+  if (values.port !== undefined && (!/^\d{1,5}$/.test(values.port) || Number(values.port) > 65_535))
     throw new ConfigError([`--port=${values.port} is not valid: expected a port, or 0 for any free one`])
   return { check: values.check === true, rbac: values.rbac, port }
 }

@@ -12,8 +12,6 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The error that was answered, if one was. */
     failure: RegistryError | null
-    /** Bytes that the connection had sent before this request. */
-    sentBefore: number
   }
 }
 
@@ -27,24 +25,39 @@ const quietRoutes = new Set(['/healthz', '/readyz'])
 
 const plugin: FastifyPluginAsync<ObservationOptions> = async (app, { logger, metrics }) => {
   app.decorateRequest('failure', null)
-  app.decorateRequest('sentBefore', 0)
-  app.addHook('onRequest', async (request, reply) => {
-    request.receivedAt = performance.now()
-    request.sentBefore = request.raw.socket.bytesWritten
-    void reply.header('x-request-id', request.id)
-    // oc takes any answer with this field for a registry's.
-    void reply.header('docker-distribution-api-version', 'registry/2.0')
-  })
-  app.addHook('onResponse', async (request, reply) => {
-    const route = request.routeOptions.url ?? 'none'
-    const seconds = (performance.now() - request.receivedAt) / 1000
-    const bytes = request.raw.socket.bytesWritten - request.sentBefore
-    metrics.requests.inc({ route, method: request.method, status: reply.statusCode })
-    metrics.requestSeconds.observe({ route }, seconds)
-    metrics.sentBytes.inc({ route }, bytes)
-    if (quietRoutes.has(route)) logger.debug(line(request, reply, route, bytes, seconds), 'request')
-    else logger[levelOf(request, reply)](line(request, reply, route, bytes, seconds), 'request')
-  })
+  app.addHook('onRequest', async (request, reply) => observe(request, reply, { logger, metrics }))
+}
+
+/** For each request once, before anything else becomes of it. */
+const observe = (request: FastifyRequest, reply: FastifyReply, options: ObservationOptions): void => {
+  request.receivedAt = performance.now()
+  void reply.header('x-request-id', request.id)
+  // oc takes any answer with this field for a registry's.
+  void reply.header('docker-distribution-api-version', 'registry/2.0')
+  // Noted now: of a connection that is gone nobody can tell whose it was.
+  const { ip, raw } = request
+  const sentBefore = raw.socket.bytesWritten
+  // Not the framework's onResponse: it does not run where the client leaves, or is cut off, before the end.
+  reply.raw.once('close', () =>
+    record(request, reply, { ...options, client: ip, bytes: raw.socket.bytesWritten - sentBefore }),
+  )
+}
+
+interface Recording extends ObservationOptions {
+  readonly client: string
+  readonly bytes: number
+}
+
+const record = (request: FastifyRequest, reply: FastifyReply, recording: Recording): void => {
+  const { logger, metrics, client, bytes } = recording
+  const route = request.routeOptions.url ?? 'none'
+  const seconds = (performance.now() - request.receivedAt) / 1000
+  metrics.requests.inc({ route, method: request.method, status: reply.statusCode })
+  metrics.requestSeconds.observe({ route }, seconds)
+  metrics.sentBytes.inc({ route }, bytes)
+  const fields = { client, route, bytes, seconds: Number(seconds.toFixed(4)) }
+  const level = quietRoutes.has(route) ? 'debug' : levelOf(request, reply)
+  logger[level]({ ...line(request, reply), ...fields }, 'request')
 }
 
 export const observation = fp(plugin, { name: 'quay-proxy/observation', fastify: '5.x' })
@@ -52,19 +65,11 @@ export const observation = fp(plugin, { name: 'quay-proxy/observation', fastify:
 const levelOf = (request: FastifyRequest, reply: FastifyReply): 'info' | 'warn' =>
   reply.statusCode >= 500 || request.failure?.cause !== undefined ? 'warn' : 'info'
 
-const line = (
-  request: FastifyRequest,
-  reply: FastifyReply,
-  route: string,
-  bytes: number,
-  seconds: number,
-) => {
+const line = (request: FastifyRequest, reply: FastifyReply) => {
   const { identity, repository, reference, decision, failure } = request
   return {
     requestId: request.id,
-    client: request.ip,
     method: request.method,
-    route,
     identity: identity?.user.username,
     repository: repository?.path,
     image: reference === null ? undefined : reference.kind === 'tag' ? reference.qciTag : reference.digest,
@@ -75,8 +80,6 @@ const line = (
     status: reply.statusCode,
     error: failure?.code,
     err: failure?.cause === undefined ? undefined : failure,
-    bytes,
-    seconds: Number(seconds.toFixed(4)),
     aborted: reply.raw.writableFinished ? undefined : true,
   }
 }

@@ -5,6 +5,7 @@ import { Server as HttpsServer } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config/config.ts'
+import type { ListenAddress } from './config/quantities.ts'
 import type { ApiServer } from './kubernetes/api-server.ts'
 import type { Logger } from './logging.ts'
 import { createParts, type Files } from './parts.ts'
@@ -37,7 +38,7 @@ export const startProxy = async (config: Config, logger: Logger): Promise<Proxy>
     const app = await buildServer(config, parts)
     servers.push(app)
     reloadTls(app, files.tls)
-    const url = await app.listen(config.listen)
+    const url = await listen(app, config.listen, '--listen-addr')
     const metricsUrl = await listenForMetrics(config, parts, servers)
     void untilReached(apiServer, robot, config, warmUp.signal)
     logger.info(
@@ -66,17 +67,36 @@ const listenForMetrics = async (
   if (metricsListen === undefined) return undefined
   const server = buildMetricsServer(metrics)
   servers.push(server)
-  return await server.listen(metricsListen)
+  return await listen(server, metricsListen, '--metrics-addr')
 }
+
+const listen = async (server: FastifyInstance, address: ListenAddress, flag: string): Promise<string> => {
+  try {
+    return await server.listen(address)
+  } catch (error) {
+    throw new Error(`${flag}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** The longest time that a timer of Node can wait; it takes a longer one for none at all. */
+const longestTimerMs = 2 ** 31 - 1
+/** Milliseconds between two looks for connections whose last answer is through. */
+const reapIntervalMs = 100
 
 /** Fastify waits for what runs; what still runs after the grace period is cut, which clients resume elsewhere. */
 const endWithin = async (app: FastifyInstance, gracePeriodMs: number, logger: Logger): Promise<void> => {
-  const cut = setTimeout(() => {
-    logger.warn('the grace period is over: cutting what still runs')
-    app.server.closeAllConnections()
-  }, gracePeriodMs)
+  const cut = setTimeout(
+    () => {
+      logger.warn('the grace period is over: cutting what still runs')
+      app.server.closeAllConnections()
+    },
+    Math.min(gracePeriodMs, longestTimerMs),
+  )
+  // A connection that was busy when the server closed is kept alive for a next request after its answer.
+  const reap = setInterval(() => app.server.closeIdleConnections(), reapIntervalMs)
   await app.close()
   clearTimeout(cut)
+  clearInterval(reap)
 }
 
 const reloadTls = (app: FastifyInstance, tls: Files['tls']): void => {

@@ -91,13 +91,15 @@ export const parseRepository = (namespace: string, name: string, monorepo: strin
   return { form: 'image-stream', path, namespace, name }
 }
 
-/** @throws {RegistryError} TAG_INVALID, DIGEST_INVALID, or MANIFEST_UNKNOWN for a tag too long to exist in QCI */
+/** @throws {RegistryError} TAG_INVALID (404), DIGEST_INVALID, or MANIFEST_UNKNOWN for a tag too long to exist in QCI */
 export const parseReference = (repository: Repository, text: string): Reference => {
   if (text.includes(':')) return { kind: 'digest', repository, digest: parseDigest(text) }
   if (!tagPattern.test(text))
     throw new RegistryError(
       'TAG_INVALID',
       `${quote(text)} is not a tag; expected at most 128 letters, digits, "_", "." and "-", not starting with "." or "-"`,
+      // Not 400: the conformance suite of the spec asks for such a name, and wants to hear that there is no such manifest.
+      { status: 404 },
     )
   const qciTag = repository.form === 'monorepo' ? text : `${repository.namespace}_${repository.name}_${text}`
   if (!isQciTag(qciTag)) throw tooLong(repository, text, qciTag)

@@ -51,9 +51,6 @@ export const buildServer = async (config: Config, parts: Parts): Promise<Fastify
     // Attack: `GET http://elsewhere/...` treats us as a forward proxy. No client of a registry writes its target like that.
     if (request.is404 || !request.raw.url?.startsWith('/')) throw notServed(request, parts)
   })
-  app.setNotFoundHandler((request) => {
-    throw notServed(request, parts)
-  })
   app.setErrorHandler((error: FastifyError | RegistryError, request, reply) =>
     answerError(toRegistryError(error, parts.logger, request.id), request, reply),
   )

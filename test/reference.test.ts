@@ -168,7 +168,7 @@ await t.test('what is no tag is TAG_INVALID', async (test) => {
     for (const repository of ['openshift/ci', 'ocp/4.5'])
       test.match(
         codeOf(() => parse(`${repository}:${text}`)),
-        { code: 'TAG_INVALID', status: 400 },
+        { code: 'TAG_INVALID', status: 404 },
         text,
       )
     test.equal(isQciTag(text), false)

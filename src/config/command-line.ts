@@ -2,7 +2,7 @@
  * The texts that were given for flags: by the command line, else by the environment. What they mean comes later.
  */
 import { parseArgs } from 'node:util'
-import { aliases, environmentName, flags, retired, type FlagName } from './flags.ts'
+import { aliases, environmentName, flags, retired, switches, type FlagName } from './flags.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -39,7 +39,9 @@ const tokensOf = (args: readonly string[], problems: string[]) => {
   const long = args.map((arg) => arg.replace(/^-(?=[a-zA-Z])/, '--'))
   // Told that all are strings, the parser takes the next argument for the value of `--flag value`.
   const names = [...Object.keys(flags), ...Object.keys(aliases), ...Object.keys(retired)]
-  const options = Object.fromEntries(names.map((name) => [name, { type: 'string' as const }]))
+  const options = Object.fromEntries(
+    names.map((name) => [name, { type: switches.has(name) ? ('boolean' as const) : ('string' as const) }]),
+  )
   const { tokens } = parseArgs({ args: long, options, strict: false, allowPositionals: true, tokens: true })
   return tokens.flatMap((token) => {
     if (token.kind === 'option') return [{ name: token.name, text: token.value }]

@@ -1,7 +1,8 @@
 /**
  * The files that flags name: how each is read, at the start and whenever it changes, and whether it can be used at all.
  */
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { FlagValues } from './flags.ts'
 import { parseDockerConfig, parseUsernamePassword } from '../quay/robot-credential.ts'
@@ -34,19 +35,29 @@ export const filesOf = (values: FlagValues, problems: string[]): ConfigFiles | u
   const secretFile = values['token-secret-file']
   if (secretFile === undefined)
     problems.push('--token-secret-file is missing: it signs the logins of the robot')
+  const tokenSecret = secretFile === undefined ? undefined : { paths: [secretFile], parse: parseTokenSecret }
   const tls = tlsFiles(values, problems)
-  const caFile = values['upstream-ca-file']
-  const ca = caFile === undefined ? undefined : { paths: [caFile], parse: parseCa }
-  if (values.kubeconfig !== undefined)
-    tryFile('--kubeconfig', () => accessSync(values.kubeconfig ?? '', constants.R_OK), problems)
-  if (robot === undefined || secretFile === undefined) return undefined
-  const tokenSecret = { paths: [secretFile], parse: parseTokenSecret }
-  tryFile('--robot-*-file', () => readAll(robot), problems)
-  tryFile('--token-secret-file', () => readAll(tokenSecret), problems)
-  if (tls !== undefined) tryFile('--tls-*-file', () => readAll(tls), problems)
-  const upstreamCa = ca === undefined ? undefined : tryFile('--upstream-ca-file', () => readAll(ca), problems)
-  return { robot, tokenSecret, tls, upstreamCa }
+  const read = <Value>(name: string, files: SecretFiles<Value> | undefined): Value | undefined =>
+    files === undefined ? undefined : tryFile(name, files, problems)
+  const robotFlags =
+    values['robot-dockerconfig-file'] === undefined
+      ? '--robot-username-file and --robot-password-file'
+      : '--robot-dockerconfig-file'
+  read(robotFlags, robot)
+  read('--token-secret-file', tokenSecret)
+  read('--tls-cert-file and --tls-key-file', tls)
+  const upstreamCa = read('--upstream-ca-file', single(values['upstream-ca-file'], parseCa))
+  // What it says is for those who connect with it; that there is one is known now.
+  read('--kubeconfig', single(values.kubeconfig, String))
+  return robot === undefined || tokenSecret === undefined
+    ? undefined
+    : { robot, tokenSecret, tls, upstreamCa }
 }
+
+const single = <Value>(path: string | undefined, parse: (content: string) => Value) =>
+  path === undefined
+    ? undefined
+    : { paths: [path], parse: ([content = '']: readonly string[]) => parse(content) }
 
 const robotFiles = (values: FlagValues, problems: string[]): SecretFiles<RobotCredential> | undefined => {
   const { 'robot-username-file': username, 'robot-password-file': password } = values
@@ -56,11 +67,9 @@ const robotFiles = (values: FlagValues, problems: string[]): SecretFiles<RobotCr
       problems.push(
         '--robot-dockerconfig-file stands instead of --robot-username-file and --robot-password-file: give one or the two',
       )
-    // Without these two a problem is noted already, and nothing will be read.
-    return {
-      paths: [dockerConfig],
-      parse: parseDockerConfig(upstream ?? new URL('https://quay.io'), repository ?? ''),
-    }
+    // Without these two a problem is noted already, and what to look for in the file is not known.
+    if (upstream === undefined || repository === undefined) return undefined
+    return { paths: [dockerConfig], parse: parseDockerConfig(upstream, repository) }
   }
   for (const [name, path] of [
     ['username', username],
@@ -82,25 +91,53 @@ const tlsFiles = (values: FlagValues, problems: string[]): SecretFiles<KeyPair> 
 
 /** @throws {Error} where the two are not PEM, or not of one pair; a rotation may be seen half done */
 const parseKeyPair = ([cert = '', key = '']: readonly string[]): KeyPair => {
-  createSecureContext({ cert, key })
+  try {
+    // A secure context alone would do without the one or the other where it is empty.
+    void new X509Certificate(cert)
+    createPrivateKey(key)
+    createSecureContext({ cert, key })
+  } catch (error) {
+    throw new Error(
+      `they hold no PEM certificate with its unencrypted private key (${(error as Error).message})`,
+      { cause: error },
+    )
+  }
   return { cert, key }
 }
 
-const parseCa = ([ca = '']: readonly string[]): string => {
-  if (!ca.includes('-----BEGIN CERTIFICATE-----')) throw new Error('it holds no PEM certificate')
-  createSecureContext({ ca })
+const certificatePattern = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g
+
+const parseCa = (ca: string): string => {
+  const certificates = ca.match(certificatePattern) ?? []
+  if (certificates.length === 0) throw new Error('it holds no PEM certificate')
+  try {
+    // A secure context passes over what it cannot read.
+    for (const certificate of certificates) void new X509Certificate(certificate)
+  } catch (error) {
+    throw new Error(`it holds a certificate that cannot be read (${(error as Error).message})`, {
+      cause: error,
+    })
+  }
   return ca
 }
 
-const readAll = <Value>({ paths, parse }: SecretFiles<Value>): Value =>
-  parse(paths.map((path) => readFileSync(path, 'utf8')))
-
-const tryFile = <Value>(name: string, read: () => Value, problems: string[]): Value | undefined => {
+const tryFile = <Value>(
+  name: string,
+  { paths, parse }: SecretFiles<Value>,
+  problems: string[],
+): Value | undefined => {
   try {
-    return read()
+    return parse(paths.map(readText))
   } catch (error) {
-    const { code, path, message } = error as NodeJS.ErrnoException
-    problems.push(path === undefined ? `${name}: ${message}` : `${name}: ${path} cannot be read (${code})`)
+    problems.push(`${name}: ${(error as Error).message}`)
     return undefined
+  }
+}
+
+const readText = (path: string): string => {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Error(`${path} cannot be read (${(error as NodeJS.ErrnoException).code})`, { cause: error })
   }
 }

@@ -146,6 +146,9 @@ export const retired: Readonly<Record<string, string>> = {
   'ignore-sar-check': 'every pull is decided by RBAC: bind system:image-puller in a namespace to open it',
 }
 
+/** Those of them that Go's flag package takes without a value: the argument after them is another flag. */
+export const switches: ReadonlySet<string> = new Set(['ignore-sar-check'])
+
 /** `--listen-addr` -> `QUAY_PROXY_LISTEN_ADDR` */
 export const environmentName = (name: string): string =>
   `QUAY_PROXY_${name.toUpperCase().replaceAll('-', '_')}`

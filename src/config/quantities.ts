@@ -3,14 +3,17 @@
  * returns undefined for text that is not of its form; the caller knows which flag it stands in.
  */
 
-const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 
 /** `90s`, `1h30m`, `250ms` -> milliseconds. @see https://pkg.go.dev/time#ParseDuration */
 export const parseDuration = (text: string): number | undefined => {
   if (text === '0') return 0
   if (!/^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(text)) return undefined
   const parts = text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)
-  return [...parts].reduce((total, [, amount, unit = '']) => total + Number(amount) * (unitMs[unit] ?? 0), 0)
+  return [...parts].reduce(
+    (total, [, amount, unit]) => total + Number(amount) * unitMs[unit as keyof typeof unitMs],
+    0,
+  )
 }
 
 export interface ListenAddress {

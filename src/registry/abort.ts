@@ -6,6 +6,8 @@ import type { FastifyReply } from 'fastify'
 /** Aborted when the connection closes before the answer is through. */
 export const abortedWith = (reply: FastifyReply): AbortSignal => {
   const controller = new AbortController()
+  // Who left while access was decided about emits no more events.
+  if (reply.raw.destroyed) controller.abort()
   reply.raw.once('close', () => {
     if (!reply.raw.writableFinished) controller.abort()
   })

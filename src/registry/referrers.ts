@@ -4,7 +4,7 @@
  */
 import type { RouteHandlerMethod } from 'fastify'
 import type { DigestIndex } from '../access/digests.ts'
-import { RegistryError } from '../errors.ts'
+import { RegistryError, unavailable } from '../errors.ts'
 import { isDigest, type Digest } from '../reference.ts'
 import { abortedWith } from './abort.ts'
 import { referenceOf } from './authorization.ts'
@@ -46,8 +46,12 @@ const artifactTypeOf = ({ artifactType }: { artifactType?: unknown }): string | 
 }
 
 const manifestsOf = (content: Buffer): readonly Digest[] => {
-  const { manifests } = JSON.parse(content.toString()) as {
-    manifests?: readonly { digest?: string }[] | null
+  try {
+    const { manifests } = JSON.parse(content.toString()) as {
+      manifests?: readonly { digest?: string }[] | null
+    }
+    return (manifests ?? []).map(({ digest = '' }) => digest).filter(isDigest)
+  } catch (error) {
+    throw unavailable('the upstream registry answers with an unreadable list of referrers', error)
   }
-  return (manifests ?? []).map(({ digest = '' }) => digest).filter(isDigest)
 }

@@ -83,7 +83,9 @@ export const pull = async (options: PullOptions): Promise<Pulled> => {
       ? [index]
       : await Promise.all(children.map(async ({ digest }) => parse(await get('manifests', digest))))
   const wanted = new Set(
-    manifests.flatMap(({ config, layers = [] }) => [config, ...layers]).map((blob) => blob?.digest ?? ''),
+    manifests
+      .flatMap(({ config, layers = [] }) => (config === undefined ? layers : [config, ...layers]))
+      .map(({ digest }) => digest),
   )
   const queue = [...wanted]
   let bytes = 0
@@ -120,6 +122,15 @@ const logIn = async ({ registry, username, password }: PullOptions): Promise<str
 const bodyOf = async (response: Response): Promise<Buffer> => {
   const body = Buffer.from(await response.arrayBuffer())
   if (response.ok) return body
-  const { errors } = JSON.parse(body.toString()) as { errors?: readonly { code: string; message: string }[] }
-  throw new PullError(`${response.status} ${errors?.[0]?.code}: ${errors?.[0]?.message}`, response.status)
+  throw new PullError(`${response.status} ${reasonOf(body.toString())}`, response.status)
+}
+
+/** The first OCI error of a body, else the body as it is: something between us and the registry may have answered. */
+const reasonOf = (body: string): string => {
+  try {
+    const { errors } = JSON.parse(body) as { errors: readonly [{ code: string; message: string }] }
+    return `${errors[0].code}: ${errors[0].message}`
+  } catch {
+    return body
+  }
 }

@@ -75,7 +75,7 @@ export const startSandbox = async ({ logger, rbac, port, flags = [] }: SandboxOp
     await untilReady(proxy.url)
     return {
       url: proxy.url,
-      metricsUrl: proxy.metricsUrl ?? '',
+      metricsUrl: String(proxy.metricsUrl),
       kubernetes,
       quay,
       stock,

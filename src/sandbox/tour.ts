@@ -26,6 +26,19 @@ interface Person {
 
 export const startTour = async ({ logger, rbac, port, print }: TourOptions): Promise<Tour> => {
   const sandbox = await startSandbox({ logger, rbac, port })
+  try {
+    return { succeeded: await show(sandbox, rbac, print), close: sandbox.close }
+  } catch (error) {
+    await sandbox.close()
+    throw error
+  }
+}
+
+const show = async (
+  sandbox: Sandbox,
+  rbac: readonly string[],
+  print: (line: string) => void,
+): Promise<boolean> => {
   const people = peopleOf(sandbox)
   const host = new URL(sandbox.url).host
   print(
@@ -44,11 +57,10 @@ export const startTour = async ({ logger, rbac, port, print }: TourOptions): Pro
   print(`  podman pull --tls-verify=false ${host}/my-team/app:latest`)
   print('\nTags in QCI:\n')
   for (const { tag, platforms } of sandbox.stock.tags) print(`  ${tag}  ${platforms.join(' ')}`)
-  const succeeded = await showPulls(sandbox, people, print)
-  return { succeeded, close: sandbox.close }
+  return await showPulls(sandbox, people, print)
 }
 
-const peopleOf = ({ kubernetes }: Sandbox): readonly Person[] => [
+const peopleOf = ({ kubernetes }: Sandbox): readonly [Person, Person, Person] => [
   {
     who: 'alice is in the group qci-image-pullers: everything but restricted namespaces',
     username: 'alice',
@@ -66,47 +78,48 @@ const peopleOf = ({ kubernetes }: Sandbox): readonly Person[] => [
   },
 ]
 
-/** Each row is a pull and whether it has to succeed. */
+/** Each row is a pull, by whom, and the status that it has to end with. */
 const pulls = [
-  [0, 'ocp/4.5', 'base', true],
-  [1, 'my-team/app', 'latest', true],
-  [0, 'ocp-priv/4.5', 'embargoed', false],
-  [2, 'openshift/ci', 'ocp_4.5_base', false],
+  [0, 'ocp/4.5', 'base', 200],
+  [1, 'my-team/app', 'latest', 200],
+  [0, 'ocp-priv/4.5', 'embargoed', 403],
+  [2, 'openshift/ci', 'ocp_4.5_base', 403],
 ] as const
 
 const showPulls = async (
   sandbox: Sandbox,
-  people: readonly Person[],
+  people: readonly [Person, Person, Person],
   print: (line: string) => void,
 ): Promise<boolean> => {
   let succeeded = true
-  for (const [index, repository, reference, allowed] of pulls) {
-    const { username = '', token: password = '' } = people[index] ?? {}
+  for (const [index, repository, reference, status] of pulls) {
+    const { username, token: password } = people[index]
     print(`\n${username} pulls ${repository}:${reference}\n`)
     const outcome = await attempt(sandbox, { repository, reference, username, password }, print)
-    if (outcome !== allowed) {
-      print(`  this had to ${allowed ? 'succeed' : 'be refused'}`)
+    if (outcome !== status) {
+      print(`  this had to ${status === 200 ? 'succeed' : 'be refused'}`)
       succeeded = false
     }
   }
   return succeeded
 }
 
+/** The status that a pull ended with. */
 const attempt = async (
   { url }: Sandbox,
   wanted: { repository: string; reference: string; username: string; password: string },
   print: (line: string) => void,
-): Promise<boolean> => {
+): Promise<number> => {
   try {
     const pulled = await pull({ registry: url, ...wanted, onProgress: (line) => print(`  ${line}`) })
     const platforms = pulled.platforms.join(', ')
     print(
       `  pulled ${pulled.digest} for ${platforms}: ${pulled.blobs} blobs, ${pulled.bytes} bytes, every digest right`,
     )
-    return true
+    return 200
   } catch (error) {
     if (!(error instanceof PullError)) throw error
     print(`  ${error.message}`)
-    return error.status !== 403
+    return error.status
   }
 }

@@ -1,0 +1,89 @@
+import { join } from 'node:path'
+import t from 'tap'
+import type { Test } from 'tap'
+import { ConfigError, parseConfig } from '../../src/config/config.ts'
+
+const filesFor = (test: Test): string[] => {
+  const folder = test.testdir({ username: 'robot', password: 'hunter2', secret: 'a secret of 22 letters' })
+  return [
+    `--robot-username-file=${join(folder, 'username')}`,
+    `--robot-password-file=${join(folder, 'password')}`,
+    `--token-secret-file=${join(folder, 'secret')}`,
+  ]
+}
+
+const problemsOf = (args: readonly string[], environment = {}): readonly string[] => {
+  try {
+    parseConfig(args, environment)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+  return []
+}
+
+await t.test('the files alone are enough: everything else has a fallback', async (test) => {
+  const config = parseConfig(filesFor(test), {})
+  test.match(config, {
+    listen: { host: '127.0.0.1', port: 8400 },
+    exposed: new URL('https://quay-proxy.ci.openshift.org'),
+    gracePeriodMs: 10_000,
+    tokenValidityMs: 21_600_000,
+    upstream: new URL('https://quay.io'),
+    upstreamRepository: 'openshift/ci',
+    maxUpstreamConnections: 512,
+    qciNamespace: 'ocp',
+    restrictedNamespaces: ['*-priv', '*-private'],
+    unknownDigests: 'allow',
+    tokenAudiences: [],
+    identityTtlMs: 60_000,
+    allowTtlMs: 60_000,
+    denyTtlMs: 10_000,
+    authorizationGraceMs: 300_000,
+    trustedProxies: [],
+    logLevel: 'info',
+    warnings: [],
+  })
+  test.strictSame([config.metricsListen, config.kubeconfig, config.tls], [undefined, undefined, undefined])
+  test.ok(Object.isFrozen(config))
+})
+
+await t.test('the exposed URL stands instead of the host', async (test) => {
+  const files = filesFor(test)
+  test.equal(
+    parseConfig([...files, '--exposed-host=a.example:8443'], {}).exposed.href,
+    'https://a.example:8443/',
+  )
+  const both = [...files, '--exposed-host=a.example', '--exposed-url=http://127.0.0.1:8400']
+  test.equal(parseConfig(both, {}).exposed.href, 'http://127.0.0.1:8400/')
+})
+
+await t.test('the environment is a twin of the flags, and the flag wins', async (test) => {
+  const environment = { QUAY_PROXY_GRACE_PERIOD: '1m', QUAY_PROXY_QCI_NAMESPACE: 'a' }
+  const config = parseConfig([...filesFor(test), '--qci-namespace=b'], environment)
+  test.match(config, { gracePeriodMs: 60_000, qciNamespace: 'b' })
+})
+
+await t.test('flags without an effect are warnings', async (test) => {
+  test.match(parseConfig([...filesFor(test), '--interval=1h'], {}).warnings, [/^--interval has no effect/])
+})
+
+await t.test('all problems at once: of the command line, of values, of files', async (test) => {
+  const args = ['--bogus=1', '--grace-period=10', '--kubeconfig=/away', '--robot-username-file=/away']
+  const problems = problemsOf(args, { QUAY_PROXY_LOG_LEVEL: 'loud' })
+  test.strictSame(problems, [
+    '--bogus is not a flag; --help lists them',
+    '--grace-period=10 is not valid: expected a duration with its unit, such as 90s, 5m or 6h',
+    'QUAY_PROXY_LOG_LEVEL=loud is not valid: expected trace or debug or info or warn or error or fatal or silent',
+    '--robot-password-file is missing: upstream is read with the credential of a robot',
+    '--token-secret-file is missing: it signs the logins of the robot',
+    '--kubeconfig: /away cannot be read (ENOENT)',
+  ])
+})
+
+await t.test('a problem alone keeps from starting, with its message', async (test) => {
+  test.throws(() => parseConfig([...filesFor(test), '--upstream=quay.io'], {}), {
+    name: 'ConfigError',
+    message: '--upstream=quay.io is not valid: expected an origin, such as https://quay.io',
+  })
+})

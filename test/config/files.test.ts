@@ -1,0 +1,191 @@
+import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Test } from 'tap'
+import { filesOf } from '../../src/config/files.ts'
+import type { FlagValues } from '../../src/config/flags.ts'
+import { selfSigned } from '../sandbox/quay-client.ts'
+
+/** Files below a folder of the test, by name; their paths. */
+const write = (test: Test, contents: Record<string, string>) => {
+  const folder = test.testdir(contents)
+  return (name: string) => join(folder, name)
+}
+
+const good = {
+  username: 'robot\n',
+  password: 'hunter2\n',
+  secret: 'a secret of enough characters\n',
+  dockerconfig: JSON.stringify({ auths: { 'quay.io': { auth: btoa('robot:hunter2') } } }),
+}
+
+const filesFor = (values: Record<string, string>) => {
+  const problems: string[] = []
+  const all = { ...values, upstream: new URL('https://quay.io'), 'upstream-repository': 'openshift/ci' }
+  return { files: filesOf(all as unknown as FlagValues, problems), problems }
+}
+
+const robotOf = (path: (name: string) => string) => ({
+  'robot-username-file': path('username'),
+  'robot-password-file': path('password'),
+  'token-secret-file': path('secret'),
+})
+
+await t.test('the robot from two files, or from a pull secret', async (test) => {
+  const path = write(test, good)
+  const two = filesFor(robotOf(path))
+  test.strictSame(two.problems, [])
+  test.strictSame(two.files?.robot.paths, [path('username'), path('password')])
+  test.strictSame(two.files?.robot.parse(['a\n', 'b\n']), { username: 'a', password: 'b' })
+  test.match(two.files, { tls: undefined, upstreamCa: undefined })
+  const one = filesFor({
+    'robot-dockerconfig-file': path('dockerconfig'),
+    'token-secret-file': path('secret'),
+  })
+  test.strictSame(one.problems, [])
+  test.strictSame(one.files?.robot.parse([good.dockerconfig]), { username: 'robot', password: 'hunter2' })
+})
+
+await t.test('what is missing is named, all of it', async (test) => {
+  const { files, problems } = filesFor({ 'tls-cert-file': 'a' })
+  test.equal(files, undefined)
+  test.match(problems, [
+    /^--robot-username-file is missing: ./,
+    /^--robot-password-file is missing: ./,
+    /^--token-secret-file is missing: ./,
+    /^--tls-key-file is missing: --tls-cert-file needs it/,
+  ])
+  test.match(filesFor({ 'tls-key-file': 'a' }).problems.at(-1), /^--tls-cert-file is missing: ./)
+})
+
+await t.test('one sort of robot credential, not both', async (test) => {
+  const path = write(test, good)
+  const { problems } = filesFor({ ...robotOf(path), 'robot-dockerconfig-file': path('dockerconfig') })
+  test.match(problems, [
+    /^--robot-dockerconfig-file stands instead of --robot-username-file and .*: give one/,
+  ])
+})
+
+await t.test('a pull secret is not searched for an upstream that is not known', async (test) => {
+  const path = write(test, good)
+  const problems: string[] = []
+  const values = {
+    'robot-dockerconfig-file': path('dockerconfig'),
+    'token-secret-file': path('secret'),
+    upstream: undefined,
+    'upstream-repository': 'openshift/ci',
+  }
+  test.equal(filesOf(values as unknown as FlagValues, problems), undefined)
+  test.strictSame(problems, [])
+})
+
+await t.test('every file that cannot be read is named with its flag, in one go', async (test) => {
+  const folder = test.testdir()
+  const away = join(folder, 'away')
+  const { problems } = filesFor({
+    'robot-dockerconfig-file': folder,
+    'token-secret-file': away,
+    'tls-cert-file': away,
+    'tls-key-file': away,
+    'upstream-ca-file': away,
+    kubeconfig: away,
+  })
+  test.strictSame(problems, [
+    `--robot-dockerconfig-file: ${folder} cannot be read (EISDIR)`,
+    `--token-secret-file: ${away} cannot be read (ENOENT)`,
+    `--tls-cert-file and --tls-key-file: ${away} cannot be read (ENOENT)`,
+    `--upstream-ca-file: ${away} cannot be read (ENOENT)`,
+    `--kubeconfig: ${away} cannot be read (ENOENT)`,
+  ])
+})
+
+await t.test('a missing flag hides no problem of another file', async (test) => {
+  const path = write(test, { short: 'short' })
+  const { problems } = filesFor({ 'robot-username-file': path('short'), 'token-secret-file': path('short') })
+  test.match(problems, [/^--robot-password-file is missing/, /^--token-secret-file: .*fewer than 16/])
+})
+
+await t.test('empty files and garbage: the flag and the reason, never the content', async (test) => {
+  const path = write(test, { empty: '', garbage: 'hunter2-is-not-what-this-should-be' })
+  for (const name of ['empty', 'garbage']) {
+    const file = path(name)
+    const { problems } = filesFor({
+      'robot-dockerconfig-file': file,
+      'token-secret-file': path('empty'),
+      'tls-cert-file': file,
+      'tls-key-file': file,
+      'upstream-ca-file': file,
+    })
+    test.match(problems, [
+      /^--robot-dockerconfig-file: the dockerconfigjson is not valid JSON/,
+      /^--token-secret-file: the token secret file is empty/,
+      /^--tls-cert-file and --tls-key-file: they hold no PEM certificate with its unencrypted private key \(/,
+      /^--upstream-ca-file: it holds no PEM certificate/,
+    ])
+    test.notMatch(problems.join(), 'hunter2')
+  }
+  const { problems } = filesFor({
+    'robot-username-file': path('garbage'),
+    'robot-password-file': path('empty'),
+    'token-secret-file': path('garbage'),
+  })
+  test.strictSame(problems, [
+    '--robot-username-file and --robot-password-file: the file of the robot password is empty',
+  ])
+})
+
+await t.test('a certificate and a key: of one pair, or it is said', async (test) => {
+  const [ours, theirs] = [selfSigned(test), selfSigned(test)]
+  const folder = test.testdir({ empty: '' })
+  const save = (name: string, content: string | Buffer) => {
+    writeFileSync(join(folder, name), content)
+    return join(folder, name)
+  }
+  const paths = {
+    cert: save('cert', ours.cert),
+    key: save('key', ours.key),
+    other: save('other', theirs.key),
+    empty: join(folder, 'empty'),
+  }
+  const robot = robotOf((name) => save(name, good[name as keyof typeof good]))
+  const tls = (cert: string, key: string) =>
+    filesFor({ ...robot, 'tls-cert-file': cert, 'tls-key-file': key, 'upstream-ca-file': paths.cert })
+  const right = tls(paths.cert, paths.key)
+  test.strictSame(right.problems, [])
+  const pair = { cert: String(ours.cert), key: String(ours.key) }
+  test.strictSame(right.files?.tls?.parse([pair.cert, pair.key]), pair)
+  test.equal(right.files?.upstreamCa, pair.cert)
+  for (const [cert, key] of [
+    [paths.cert, paths.other],
+    [paths.cert, paths.empty],
+    [paths.empty, paths.key],
+    [paths.key, paths.cert],
+  ] as const) {
+    const { problems } = tls(cert, key)
+    test.match(problems, [/^--tls-cert-file and --tls-key-file: they hold no PEM certificate with its/])
+    test.notMatch(problems.join(), /BEGIN|PRIVATE/)
+  }
+})
+
+await t.test('an encrypted key is told apart before it serves nobody', async (test) => {
+  const { cert } = selfSigned(test)
+  const key = execFileSync('openssl', ['genrsa', '-aes128', '-passout', 'pass:hunter2', '2048'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  const path = write(test, { ...good, cert: String(cert), key: String(key) })
+  const { problems } = filesFor({
+    ...robotOf(path),
+    'tls-cert-file': path('cert'),
+    'tls-key-file': path('key'),
+  })
+  test.match(problems, [/unencrypted private key \(/])
+})
+
+await t.test('authorities of which one is broken are not taken for good', async (test) => {
+  const broken = '-----BEGIN CERTIFICATE-----\nabcd\n-----END CERTIFICATE-----\n'
+  const { cert } = selfSigned(test)
+  const path = write(test, { ...good, ca: `${String(cert)}${broken}` })
+  const { problems } = filesFor({ ...robotOf(path), 'upstream-ca-file': path('ca') })
+  test.match(problems, [/^--upstream-ca-file: it holds a certificate that cannot be read \(/])
+})

@@ -1,0 +1,60 @@
+import t from 'tap'
+import { aliases, environmentName, flags, retired, switches, type FlagName } from '../../src/config/flags.ts'
+
+await t.test('every fallback is a value of its own flag', async (test) => {
+  for (const [name, { fallback, parse }] of Object.entries(flags))
+    if (fallback !== undefined) test.not(parse(fallback), undefined, name)
+})
+
+await t.test('every flag says what it is for, and what a value looks like', async (test) => {
+  for (const [name, { help, expected }] of Object.entries(flags)) {
+    test.match(name, /^[a-z]+(?:-[a-z]+)*$/)
+    test.match(help, /^\S.{5,90}$/, name)
+    test.match(expected, /^\S.{3,90}$/, name)
+  }
+})
+
+await t.test('old names lead to flags, and are none themselves', async (test) => {
+  for (const [old, name] of Object.entries(aliases)) {
+    test.ok(Object.hasOwn(flags, name), name)
+    test.notOk(Object.hasOwn(flags, old), old)
+  }
+  for (const name of Object.keys(retired)) test.notOk(Object.hasOwn(flags, name), name)
+  for (const name of switches) test.ok(Object.hasOwn(retired, name), name)
+})
+
+await t.test('values that are taken, and those that are not', async (test) => {
+  const rows: [FlagName, string, unknown][] = [
+    ['exposed-host', 'example.org:8443', 'example.org:8443'],
+    ['exposed-host', 'https://example.org', undefined],
+    ['robot-username-file', '/a', '/a'],
+    ['robot-username-file', '', undefined],
+    ['upstream-repository', 'openshift/ci', 'openshift/ci'],
+    ['upstream-repository', 'openshift', undefined],
+    ['upstream-repository', 'a/b/c', undefined],
+    ['upstream-repository', '../ci', undefined],
+    ['max-upstream-connections', '1', 1],
+    ['max-upstream-connections', '0', undefined],
+    ['max-upstream-connections', '1e3', undefined],
+    ['qci-namespace', 'ocp', 'ocp'],
+    ['qci-namespace', 'OCP', undefined],
+    ['restricted-namespaces', '*-priv, secret,', ['*-priv', 'secret']],
+    ['restricted-namespaces', '', []],
+    ['restricted-namespaces', 'a_b', undefined],
+    ['restricted-namespaces', '-a', undefined],
+    ['unknown-digests', 'deny', 'deny'],
+    ['unknown-digests', 'maybe', undefined],
+    ['token-audience', 'a,https://b', ['a', 'https://b']],
+    ['token-audience', 'a b', undefined],
+    ['trusted-proxies', '10.0.0.0/8,::1', ['10.0.0.0/8', '::1']],
+    ['trusted-proxies', 'everybody', undefined],
+    ['log-level', 'silent', 'silent'],
+    ['log-level', 'loud', undefined],
+  ]
+  for (const [name, text, value] of rows)
+    test.strictSame(flags[name].parse(text), value, `--${name}=${JSON.stringify(text)}`)
+})
+
+await t.test('the name in the environment', async (test) => {
+  test.equal(environmentName('listen-addr'), 'QUAY_PROXY_LISTEN_ADDR')
+})

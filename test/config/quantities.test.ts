@@ -1,0 +1,56 @@
+import t from 'tap'
+import { parseDuration, parseHost, parseListenAddress, parseOrigin } from '../../src/config/quantities.ts'
+
+await t.test('durations as Go writes them', async (test) => {
+  const rows: [string, number | undefined][] = [
+    ['90s', 90_000],
+    ['5m', 300_000],
+    ['6h', 21_600_000],
+    ['1h30m', 5_400_000],
+    ['1.5s', 1500],
+    ['250ms', 250],
+    ['0', 0],
+    ['0s', 0],
+    ['10', undefined],
+    ['', undefined],
+    ['-5m', undefined],
+    ['5 m', undefined],
+    ['5d', undefined],
+    ['m', undefined],
+    ['.5s', undefined],
+    ['5m3', undefined],
+  ]
+  for (const [text, milliseconds] of rows) test.equal(parseDuration(text), milliseconds, JSON.stringify(text))
+})
+
+await t.test('addresses as Go listens on them', async (test) => {
+  const rows: [string, { host: string; port: number } | undefined][] = [
+    ['127.0.0.1:8400', { host: '127.0.0.1', port: 8400 }],
+    ['localhost:0', { host: 'localhost', port: 0 }],
+    ['[::1]:8400', { host: '::1', port: 8400 }],
+    [':65535', { host: '::', port: 65_535 }],
+    [':65536', undefined],
+    ['127.0.0.1', undefined],
+    ['8400', undefined],
+    ['::1:8400', undefined],
+    ['[]:8400', undefined],
+    ['127.0.0.1:http', undefined],
+    ['', undefined],
+  ]
+  for (const [text, address] of rows) test.strictSame(parseListenAddress(text), address, JSON.stringify(text))
+})
+
+await t.test('hosts: what stands between https:// and the path', async (test) => {
+  for (const text of ['example.org', 'example.org:8443', '127.0.0.1', 'a'])
+    test.equal(parseHost(text), text, text)
+  for (const text of ['', 'https://example.org', 'example.org/', 'a b', '-a', 'a"', 'a:', 'a:123456', 'u@a'])
+    test.equal(parseHost(text), undefined, JSON.stringify(text))
+})
+
+await t.test('origins: a scheme and a host, nothing else', async (test) => {
+  for (const text of ['https://quay.io', 'http://127.0.0.1:8400', 'https://quay.io/'])
+    test.equal(parseOrigin(text)?.origin, new URL(text).origin, text)
+  const wrong = ['quay.io', 'ftp://quay.io', 'https://u:p@quay.io', 'https://quay.io/v2', 'https://quay.io?a']
+  for (const text of [...wrong, 'https://quay.io#a', ''])
+    test.equal(parseOrigin(text), undefined, JSON.stringify(text))
+})

@@ -1,0 +1,276 @@
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { connect, createServer, type AddressInfo } from 'node:net'
+import { join, resolve } from 'node:path'
+import { buffer, text } from 'node:stream/consumers'
+import t from 'tap'
+import type { Test } from 'tap'
+import { Agent, request } from 'undici'
+import manifest from '../package.json' with { type: 'json' }
+import { help } from '../src/config/help.ts'
+import { startKubernetesApi } from '../src/sandbox/kubernetes-api.ts'
+import { quayFor, robot, selfSigned } from './sandbox/quay-client.ts'
+
+const root = resolve(import.meta.dirname, '..')
+const secret = 'hunter2-hunter2-hunter2'
+
+const start = (
+  test: Test,
+  args: readonly string[],
+  environment: Record<string, string> = {},
+): ChildProcessWithoutNullStreams => {
+  const child = spawn(process.execPath, [join(root, 'src/main.ts'), ...args], {
+    env: { ...process.env, ...environment },
+  })
+  child.stdin.end()
+  test.teardown(() => child.kill('SIGKILL'))
+  return child
+}
+
+interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  /** Lines. */
+  readonly stderr: readonly string[]
+}
+
+const ended = async (child: ChildProcessWithoutNullStreams): Promise<Ended> => {
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number | null]>,
+  ])
+  return { code, stdout, stderr: stderr.split('\n').slice(0, -1) }
+}
+
+/** It did not start: each problem on a line of its own, for a person. */
+const refused = async (
+  test: Test,
+  args: readonly string[],
+  problems: readonly (string | RegExp)[],
+  environment: Record<string, string> = {},
+): Promise<void> => {
+  const { code, stdout, stderr } = await ended(start(test, args, environment))
+  test.equal(code, 2, 'exit code')
+  test.equal(stdout, '', 'nothing on stdout')
+  test.match(
+    stderr,
+    problems.map((problem) =>
+      typeof problem === 'string' ? `quay-proxy: ${problem}` : new RegExp(`^quay-proxy: ${problem.source}`),
+    ),
+  )
+  test.equal(stderr.length, problems.length, stderr.join('\n'))
+  test.notMatch(stderr.join('\n'), /^ {4}at |hunter2|PRIVATE KEY/m)
+}
+
+const write = (test: Test, contents: Record<string, string | Buffer>) => {
+  const folder = test.testdir()
+  for (const [name, content] of Object.entries(contents)) writeFileSync(join(folder, name), content)
+  return (name: string) => join(folder, name)
+}
+
+const good = { username: 'robot', password: secret, secret }
+const secretFlags = (path: (name: string) => string) => [
+  `--robot-username-file=${path('username')}`,
+  `--robot-password-file=${path('password')}`,
+  `--token-secret-file=${path('secret')}`,
+]
+
+/** An app.ci, a quay, and the flags that lead to them. */
+const surroundings = async (test: Test) => {
+  const kubernetes = await startKubernetesApi({ objects: [] })
+  test.teardown(() => kubernetes.close())
+  const quay = await quayFor(test)
+  const files = { username: robot.username, password: robot.password, secret }
+  const path = write(test, { ...files, kubeconfig: kubernetes.kubeconfig() })
+  return {
+    quay,
+    path,
+    flags: [...secretFlags(path), `--upstream=${quay.url}`, `--kubeconfig=${path('kubeconfig')}`],
+  }
+}
+
+/** A line of the log of a child that has this message. */
+const logged = async (child: ChildProcessWithoutNullStreams, message: string) => {
+  let seen = ''
+  while (true) {
+    const [chunk] = (await once(child.stdout, 'data')) as [Buffer]
+    seen += String(chunk)
+    const line = seen.split('\n').find((candidate) => candidate.includes(`"msg":"${message}"`))
+    if (line !== undefined) return JSON.parse(line) as Readonly<Record<string, string>>
+  }
+}
+
+t.jobs = 4
+
+void t.test('--help is the text of the flags, --version that of the package', async (test) => {
+  const [shown, version] = await Promise.all([
+    ended(start(test, ['serve', '--bogus', '--help'])),
+    ended(start(test, ['--version'])),
+  ])
+  test.strictSame(shown, { code: 0, stdout: `${help()}\n`, stderr: [] })
+  test.strictSame(version, { code: 0, stdout: `${manifest.version}\n`, stderr: [] })
+})
+
+void t.test('bad flags: all of them at once', async (test) => {
+  const args = [
+    'serve',
+    '--bogus',
+    '--upstream=a',
+    '--upstream=b',
+    '--grace-period=10',
+    'there',
+    '--kubeconfig',
+  ]
+  await refused(
+    test,
+    args,
+    [
+      '"there" is not a flag; flags begin with --',
+      '--bogus is not a flag; --help lists them',
+      '--upstream is given twice',
+      '--kubeconfig needs a value: the path of a file',
+      'QUAY_PROXY_NONSENSE is not the name of a flag; --help lists them',
+      '--grace-period=10 is not valid: expected a duration with its unit, such as 90s, 5m or 6h',
+      /--upstream=a is not valid: expected an origin/,
+      /--robot-username-file is missing: ./,
+      /--robot-password-file is missing: ./,
+      /--token-secret-file is missing: ./,
+    ],
+    { QUAY_PROXY_NONSENSE: secret },
+  )
+})
+
+void t.test('bad files, each in its own way: the reason, never the content', async (test) => {
+  const [{ cert }, { key }] = [selfSigned(test), selfSigned(test)]
+  const path = write(test, { garbage: secret, short: 'hunter2', cert: cert ?? '', key: key ?? '' })
+  const folder = path('')
+  await refused(
+    test,
+    [
+      `--robot-dockerconfig-file=${path('garbage')}`,
+      `--token-secret-file=${path('short')}`,
+      `--tls-cert-file=${path('cert')}`,
+      `--tls-key-file=${path('key')}`,
+      `--upstream-ca-file=${path('garbage')}`,
+      `--kubeconfig=${folder}`,
+    ],
+    [
+      '--robot-dockerconfig-file: the dockerconfigjson is not valid JSON',
+      '--token-secret-file: the token secret file holds a key of fewer than 16 characters',
+      /--tls-cert-file and --tls-key-file: they hold no PEM certificate with its .*mismatch/,
+      '--upstream-ca-file: it holds no PEM certificate',
+      `--kubeconfig: ${folder} cannot be read (EISDIR)`,
+    ],
+  )
+})
+
+void t.test('a kubeconfig of garbage', async (test) => {
+  const path = write(test, { ...good, kubeconfig: `users: [{token: ${secret}` })
+  const kubeconfig = path('kubeconfig')
+  const problem = `--kubeconfig: ${kubeconfig} is not a valid kubeconfig`
+  await refused(test, [...secretFlags(path), `--kubeconfig=${kubeconfig}`], [problem])
+})
+
+void t.test('an address in use', async (test) => {
+  const { flags } = await surroundings(test)
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  test.teardown(() => other.close())
+  const address = `127.0.0.1:${(other.address() as AddressInfo).port}`
+  const problem = new RegExp(`--listen-addr: .*EADDRINUSE.* ${address}`)
+  await refused(test, [...flags, `--listen-addr=${address}`], [problem])
+})
+
+void t.test("the predecessor's arguments start it, over https; SIGTERM ends it with 0", async (test) => {
+  const { quay, path, flags } = await surroundings(test)
+  const tls = selfSigned(test)
+  const files = { cert: tls.cert ?? '', key: tls.key ?? '', username: robot.username, secret }
+  write(test, { ...files, password: robot.password, kubeconfig: flags.join() })
+  const kubernetes = await startKubernetesApi({ objects: [] })
+  test.teardown(() => kubernetes.close())
+  writeFileSync(path('kubeconfig'), kubernetes.kubeconfig())
+  const args = ['--listen-addr', '127.0.0.1:0', '--exposed-host=proxy.example', '--gracePeriod=40ms']
+  args.push('--robot-username-file', path('username'), '--robot-password-file', path('password'))
+  args.push('--token-secret-file', path('secret'), '--token-validity', '6h', '--interval=1h')
+  args.push('--ignore-sar-check', '--tls-cert-file', path('cert'), '--tls-key-file', path('key'))
+  const child = start(test, args, {
+    QUAY_PROXY_KUBECONFIG: path('kubeconfig'),
+    QUAY_PROXY_UPSTREAM: quay.url,
+  })
+  const end = ended(child)
+  const { url = '' } = await logged(child, 'listening')
+  test.match(url, /^https:/)
+  const dispatcher = new Agent({ connect: { ca: String(tls.cert), servername: 'localhost' } })
+  test.teardown(() => dispatcher.destroy())
+  const { statusCode, headers, body } = await request(`${url}/v2/`, { dispatcher })
+  await body.dump()
+  test.equal(statusCode, 401)
+  test.match(headers['www-authenticate'], 'realm="https://proxy.example/v2/auth"')
+  child.kill('SIGTERM')
+  const { code, stdout, stderr } = await end
+  test.strictSame([code, stderr], [0, []])
+  const warnings = stdout.split('\n').filter((line) => line.includes('"level":"warn"'))
+  test.match(warnings, [/--interval has no effect/, /--ignore-sar-check has no effect/])
+  test.notMatch(stdout, secret)
+})
+
+void t.test('a second signal ends it at once, pulls or not', async (test) => {
+  const { flags } = await surroundings(test)
+  const child = start(test, ['serve', ...flags, '--listen-addr=127.0.0.1:0', '--grace-period=10m'])
+  const end = ended(child)
+  await logged(child, 'listening')
+  child.kill('SIGINT')
+  await logged(child, 'stopping')
+  const second = performance.now()
+  child.kill('SIGTERM')
+  test.equal((await end).code, 1)
+  test.ok(performance.now() - second < 2000)
+})
+
+void t.test('sandbox: a flag that is none', async (test) => {
+  await refused(test, ['sandbox', '--bogus'], [/.*--bogus/])
+})
+
+void t.test('sandbox: a port that is none, though Number takes it for 0', async (test) => {
+  const problem = '--port= is not valid: expected a port, or 0 for any free one'
+  await refused(test, ['sandbox', '--port='], [problem])
+})
+
+void t.test('sandbox: a folder of RBAC that is not there', async (test) => {
+  const away = join(test.testdir(), 'away')
+  await refused(
+    test,
+    ['sandbox', `--rbac=${away}`],
+    [new RegExp(`cannot read the manifests below ${away}: ENOENT`)],
+  )
+})
+
+void t.test('sandbox --check pulls everything, says so and is gone', async (test) => {
+  const { code, stdout, stderr } = await ended(start(test, ['sandbox', '--check']))
+  test.strictSame([code, stderr], [0, []])
+  test.match(stdout, /alice pulls ocp\/4\.5:base[\s\S]*every digest right[\s\S]*\nAll as it should be\.\n$/)
+})
+
+void t.test('sandbox --check with RBAC that lets nobody in: 1', async (test) => {
+  const { code, stdout } = await ended(
+    start(test, ['sandbox', '--check', '--rbac', join(root, 'manifests/rbac')]),
+  )
+  test.equal(code, 1)
+  test.match(stdout, /this had to succeed[\s\S]*\nNot as it should be: see above\.\n$/)
+})
+
+void t.test('sandbox stays up until a signal', async (test) => {
+  const child = start(test, ['sandbox', '--port=0'])
+  const end = buffer(child.stdout)
+  let seen = ''
+  while (!seen.includes('Up until Ctrl-C')) seen += String((await once(child.stdout, 'data'))[0])
+  const port = Number(/podman pull --tls-verify=false 127\.0\.0\.1:(\d+)/.exec(seen)?.[1])
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.destroy()
+  child.kill('SIGINT')
+  test.strictSame(await once(child, 'exit'), [0, null])
+  await end
+})

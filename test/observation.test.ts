@@ -1,0 +1,116 @@
+import { once } from 'node:events'
+import { get } from 'node:http'
+import { PassThrough } from 'node:stream'
+import t from 'tap'
+import type { Test } from 'tap'
+import { observation } from '../src/observation.ts'
+import { RegistryError, unavailable } from '../src/errors.ts'
+import { parseReference, parseRepository } from '../src/reference.ts'
+import { alice, allowed, bareApp, digest, listen, partsFor, refused, until } from './registry/fakes.ts'
+
+const start = async (test: Test) => {
+  const { parts, lines } = partsFor()
+  const app = bareApp(test)
+  await app.register(observation, parts)
+  const repository = parseRepository('ocp', '4.5', 'openshift/ci')
+  app.get('/tag', async (request) => {
+    request.identity = alice
+    request.repository = repository
+    request.reference = parseReference(repository, 'base')
+    request.decision = allowed
+    return 'four'
+  })
+  app.get('/digest', async (request) => {
+    request.reference = parseReference(repository, digest)
+    request.decision = refused
+    request.failure = new RegistryError('DENIED', 'no')
+    throw request.failure
+  })
+  app.get('/broken', async (request) => {
+    request.failure = unavailable('away', new Error('because https://cdn.example/blob?signature=hunter2'))
+    throw request.failure
+  })
+  app.get('/healthz', async () => 'ok')
+  app.get('/slow', async (_request, reply) => {
+    const body = new PassThrough()
+    body.write('begun')
+    return reply.send(body)
+  })
+  const port = await listen(test, app)
+  return { lines, parts, url: `http://127.0.0.1:${port}` }
+}
+
+await t.test('one line: who, what, the decision, what went back', async (test) => {
+  const { url, lines } = await start(test)
+  const response = await fetch(`${url}/tag?token=hunter2`, { headers: { authorization: 'Bearer hunter2' } })
+  test.equal(await response.text(), 'four')
+  test.equal(response.headers.get('docker-distribution-api-version'), 'registry/2.0')
+  await until(() => lines.length === 1)
+  test.match(lines[0], {
+    level: 'info',
+    msg: 'request',
+    requestId: response.headers.get('x-request-id'),
+    client: '127.0.0.1',
+    method: 'GET',
+    route: '/tag',
+    identity: 'alice',
+    repository: 'ocp/4.5',
+    image: 'ocp_4.5_base',
+    namespace: 'ocp',
+    decision: 'allowed',
+    rule: 'qci-wide',
+    source: 'asked',
+    status: 200,
+  })
+  test.ok(Number(lines[0]?.['bytes']) > 4)
+  test.ok(Number(lines[0]?.['seconds']) < 1)
+  test.notMatch(JSON.stringify(lines), 'hunter2')
+  test.notHas(lines[0], { aborted: true })
+})
+
+await t.test('a refusal is no trouble, a failure behind us is', async (test) => {
+  const { url, lines } = await start(test)
+  await (await fetch(`${url}/digest`)).text()
+  await (await fetch(`${url}/broken`)).text()
+  await (await fetch(`${url}/nothing/here`)).text()
+  await until(() => lines.length === 3)
+  test.match(lines, [
+    { level: 'info', image: digest, decision: 'denied', error: 'DENIED', status: 403 },
+    { level: 'warn', error: 'UNAVAILABLE', status: 503, err: { cause: { message: /^because/ } } },
+    { level: 'info', route: 'none', status: 404 },
+  ])
+  test.notMatch(JSON.stringify(lines), /hunter2|nothing/)
+})
+
+await t.test('what machines ask every few seconds is quiet', async (test) => {
+  const { url, lines } = await start(test)
+  await (await fetch(`${url}/healthz`)).text()
+  await until(() => lines.length === 1)
+  test.match(lines, [{ level: 'debug', route: '/healthz' }])
+})
+
+await t.test('a client that leaves in the middle leaves its line all the same', async (test) => {
+  const { url, lines, parts } = await start(test)
+  const client = get(`${url}/slow`)
+  const [response] = (await once(client, 'response')) as [NodeJS.ReadableStream]
+  await once(response, 'data')
+  response.on('error', () => undefined)
+  client.destroy()
+  await until(() => lines.length === 1)
+  test.match(lines, [{ route: '/slow', status: 200, aborted: true, client: '127.0.0.1' }])
+  test.match(
+    await parts.metrics.registry.metrics(),
+    /requests_total\{route="\/slow",method="GET",status="200"\} 1/,
+  )
+})
+
+await t.test('the numbers count per route, never per path', async (test) => {
+  const { url, parts, lines } = await start(test)
+  await (await fetch(`${url}/tag?a`)).text()
+  await (await fetch(`${url}/tag?b`)).text()
+  await until(() => lines.length === 2)
+  const metrics = await parts.metrics.registry.metrics()
+  test.match(metrics, /quay_proxy_requests_total\{route="\/tag",method="GET",status="200"\} 2/)
+  test.match(metrics, /quay_proxy_request_duration_seconds_count\{route="\/tag"\} 2/)
+  test.match(metrics, /quay_proxy_sent_bytes_total\{route="\/tag"\} [1-9]/)
+})

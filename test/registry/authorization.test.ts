@@ -1,0 +1,122 @@
+import t from 'tap'
+import type { Test } from 'tap'
+import type { FastifyRequest } from 'fastify'
+import type { Decision } from '../../src/access/policy.ts'
+import {
+  authorizationHook,
+  identityOf,
+  referenceOf,
+  repositoryHook,
+  type AuthorizationOptions,
+} from '../../src/registry/authorization.ts'
+import { alice, allowed, bareApp, digest, refused, routesOptions } from './fakes.ts'
+
+const create = (test: Test, more: Partial<AuthorizationOptions> = {}) => {
+  const observed: Decision[] = []
+  const app = bareApp(test)
+  app.addHook('onRequest', async (request) => {
+    request.identity = alice
+  })
+  const hook = authorizationHook({
+    ...routesOptions(),
+    observe: (decision) => void observed.push(decision),
+    ...more,
+  })
+  const answer = async (request: FastifyRequest) => ({
+    reference: referenceOf(request),
+    repository: request.repository,
+    decision: request.decision,
+  })
+  app.get('/:namespace/:name/manifests/:reference', { onRequest: hook }, answer)
+  app.get('/:namespace/:name/blobs/:digest', { onRequest: hook }, answer)
+  app.get('/:namespace/:name', { onRequest: hook }, answer)
+  return { observed, get: async (url: string) => await app.inject(url) }
+}
+
+const asking = (decide: (asked: unknown) => Promise<Decision>) => ({
+  policy: {
+    ...routesOptions().policy,
+    decide: async (_identity: unknown, asked: unknown) => await decide(asked),
+  },
+})
+
+await t.test('the reference is parsed once, decided, and left on the request', async (test) => {
+  const asked: unknown[] = []
+  const more = asking(async (reference) => {
+    asked.push(reference)
+    return allowed
+  })
+  const { get, observed } = create(test, more)
+  const { statusCode, payload } = await get('/ocp/4.5/manifests/base')
+  test.equal(statusCode, 200)
+  test.match(JSON.parse(payload), {
+    reference: { kind: 'tag', qciTag: 'ocp_4.5_base' },
+    repository: { path: 'ocp/4.5' },
+    decision: allowed,
+  })
+  await get(`/openshift/ci/blobs/${digest}`)
+  test.match(asked, [{ qciTag: 'ocp_4.5_base' }, { kind: 'digest', digest }])
+  test.strictSame(observed, [allowed, allowed])
+})
+
+await t.test('a no is DENIED, names what was asked for, and is observed', async (test) => {
+  const { get, observed } = create(
+    test,
+    asking(async () => refused),
+  )
+  const tag = await get('/ocp/4.5/manifests/base')
+  test.equal(tag.statusCode, 403)
+  test.match(tag.payload, 'alice may not pull from namespace ocp')
+  const { namespace, ...nowhere } = refused
+  const open = create(
+    test,
+    asking(async () => nowhere),
+  )
+  test.match(
+    (await open.get(`/openshift/ci/manifests/${digest}`)).payload,
+    `may not pull ${digest}, of which`,
+  )
+  test.match((await open.get('/openshift/ci/manifests/latest')).payload, 'may not pull latest, of which')
+  test.strictSame([observed, namespace], [[refused], 'ocp'])
+})
+
+await t.test('trap 33: what is not of the grammar is decided about by nobody', async (test) => {
+  const { get } = create(
+    test,
+    asking(async () => {
+      throw new Error('asked')
+    }),
+  )
+  const rows = [
+    ['/UPPER/x/manifests/a', 'NAME_INVALID'],
+    ['/openshift%2Fci/x/manifests/a', 'NAME_INVALID'],
+    ['/ocp/..%2F..%2Fci/manifests/a', 'NAME_INVALID'],
+    ['/ocp/4.5/manifests/.a', 'TAG_INVALID'],
+    ['/ocp/4.5/manifests/sha256:abc', 'DIGEST_INVALID'],
+    ['/ocp/4.5/blobs/base', 'DIGEST_INVALID'],
+    ['/ocp/4.5', 'DIGEST_INVALID'],
+  ] as const
+  for (const [url, code] of rows) {
+    const { statusCode, payload } = await get(url)
+    test.equal(statusCode, 400, url)
+    test.match(payload, `"${code}"`)
+  }
+})
+
+await t.test('a hook for routes without a reference', async (test) => {
+  const app = bareApp(test)
+  app.get(
+    '/:namespace/:name',
+    { onRequest: repositoryHook('openshift/ci') },
+    async (request) => request.repository,
+  )
+  test.match((await app.inject('/openshift/ci')).payload, '"monorepo"')
+  test.match((await app.inject('/ocp/4.5')).payload, '"image-stream"')
+  test.equal((await app.inject('/_/4.5')).statusCode, 400)
+})
+
+await t.test('out of order is a mistake of ours, never a way in', async (test) => {
+  const request = { identity: null, reference: null } as FastifyRequest
+  test.throws(() => identityOf(request), { message: /authentication runs before/ })
+  test.throws(() => referenceOf(request), { message: /authorization runs before/ })
+})

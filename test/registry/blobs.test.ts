@@ -1,0 +1,145 @@
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
+import { PassThrough, Readable } from 'node:stream'
+import t from 'tap'
+import type { Test } from 'tap'
+import { blobHandler, type BlobsOptions } from '../../src/registry/blobs.ts'
+import { routes } from '../../src/registry/routes.ts'
+import { bareApp, bearer, digest, listen, routesOptions, until } from './fakes.ts'
+
+type Opened = Parameters<BlobsOptions['openBlob']>[0]
+type Blob = Awaited<ReturnType<BlobsOptions['openBlob']>>
+
+const serve = async (test: Test, open: (request: Opened) => Partial<Blob> | Promise<Partial<Blob>>) => {
+  const opened: Opened[] = []
+  const streams = { begun: 0, running: 0 }
+  const app = bareApp(test)
+  await app.register(
+    routes,
+    routesOptions({
+      openBlob: async (request) => {
+        opened.push(request)
+        return { status: 200, headers: {}, content: undefined, ...(await open(request)) }
+      },
+      observeStreams: (change) => {
+        streams.running += change
+        if (change === 1) streams.begun++
+      },
+    }),
+  )
+  const port = await listen(test, app)
+  const url = `http://127.0.0.1:${port}/v2/ocp/4.5/blobs/${digest}`
+  return { url, opened, streams }
+}
+
+const start = async (url: string, headers = {}): Promise<IncomingMessage> => {
+  const [response] = (await once(get(url, { headers: { ...bearer, ...headers } }), 'response')) as [
+    IncomingMessage,
+  ]
+  return response
+}
+
+await t.test(
+  'traps 34 and 38: Range goes up, the head comes down unchanged, with the digest',
+  async (test) => {
+    const { url, opened, streams } = await serve(test, () => ({
+      status: 206,
+      headers: { 'content-length': '4', 'content-range': 'bytes 0-3/10', 'content-type': 'a/b', etag: '"x"' },
+      content: Readable.from([Buffer.from('four')]),
+    }))
+    const response = await start(url, { range: 'bytes=0-3', 'if-range': '"x"' })
+    test.match(response, {
+      statusCode: 206,
+      headers: {
+        'content-length': '4',
+        'content-range': 'bytes 0-3/10',
+        'content-type': 'a/b',
+        'docker-content-digest': digest,
+      },
+    })
+    test.equal(Buffer.concat((await response.toArray()) as Buffer[]).toString(), 'four')
+    test.match(opened, [{ method: 'GET', digest, range: 'bytes=0-3', ifRange: '"x"' }])
+    await until(() => streams.begun === 1 && streams.running === 0)
+    test.equal(opened[0]?.signal.aborted, false)
+  },
+)
+
+await t.test('HEAD has a head and no stream', async (test) => {
+  const { url, opened, streams } = await serve(test, () => ({ headers: { 'content-length': '4' } }))
+  const response = await fetch(url, { method: 'HEAD', headers: bearer })
+  test.equal(response.headers.get('content-length'), '4')
+  test.equal(response.headers.get('content-type'), 'application/octet-stream')
+  test.match(opened, [{ method: 'HEAD' }])
+  test.equal(streams.begun, 0)
+})
+
+await t.test('an empty blob is a blob', async (test) => {
+  const { url } = await serve(test, () => ({
+    headers: { 'content-length': '0' },
+    content: Readable.from([]),
+  }))
+  const response = await start(url)
+  test.strictSame([response.statusCode, (await response.toArray()).length], [200, 0])
+})
+
+await t.test('trap 36: a stream that breaks off destroys the connection', async (test) => {
+  const content = new PassThrough()
+  const { url, streams } = await serve(test, () => ({ headers: { 'content-length': '10' }, content }))
+  content.write('begun')
+  const response = await start(url)
+  await once(response, 'data')
+  content.destroy(new Error('cut'))
+  await test.rejects(response.toArray(), { code: 'ECONNRESET' })
+  await until(() => streams.running === 0)
+})
+
+await t.test(
+  'one that breaks off before its first byte is a 503, with nothing of a blob around it',
+  async (test) => {
+    const content = new PassThrough()
+    const { url, streams } = await serve(test, () => {
+      setImmediate(() => content.destroy(new Error('cut')))
+      return { headers: { 'content-length': '10', 'accept-ranges': 'bytes' }, content }
+    })
+    const response = await start(url)
+    test.equal(response.statusCode, 503)
+    test.equal(response.headers['content-type'], 'application/json')
+    test.notHas(response.headers, { 'accept-ranges': 'bytes' })
+    test.equal(response.headers['docker-content-digest'], undefined)
+    test.match(JSON.parse(Buffer.concat((await response.toArray()) as Buffer[]).toString()), {
+      errors: [{ code: 'UNAVAILABLE' }],
+    })
+    test.equal(streams.begun, 0)
+  },
+)
+
+await t.test('a client that leaves ends what was begun for it', async (test) => {
+  const content = new PassThrough()
+  const { url, streams, opened } = await serve(test, () => ({ content }))
+  content.write('begun')
+  const response = await start(url)
+  await once(response, 'data')
+  response.on('error', () => undefined).destroy()
+  await once(content, 'close')
+  await until(() => streams.running === 0)
+  test.equal(opened[0]?.signal.aborted, true)
+})
+
+await t.test('a client that left while the blob was sought leaves no stream behind', async (test) => {
+  const content = new PassThrough()
+  const { url, streams, opened } = await serve(test, async ({ signal }) => {
+    client.destroy()
+    await once(signal, 'abort')
+    return { content }
+  })
+  const client = get(url, { headers: bearer }).on('error', () => undefined)
+  await once(content, 'close')
+  test.strictSame([streams.running, opened[0]?.signal.aborted], [0, true])
+})
+
+await t.test('blobs are never asked for by tag', async (test) => {
+  const app = bareApp(test)
+  const hook = async (request: { reference: unknown }) => void (request.reference = { kind: 'tag' })
+  app.get('/', { onRequest: hook }, blobHandler(routesOptions()))
+  test.equal((await app.inject('/')).statusCode, 500)
+})

@@ -1,0 +1,26 @@
+import t from 'tap'
+import { createDenied } from '../../src/registry/denied.ts'
+
+const denied = createDenied('ocp', (namespace) => namespace.endsWith('-priv'))
+
+await t.test('the asker, the namespace, and both ways in', async (test) => {
+  test.match(denied('alice', 'my-team_app_latest', 'my-team'), {
+    code: 'DENIED',
+    status: 403,
+    message:
+      'alice may not pull from namespace my-team of QCI: a group that the RoleBinding qci-image-puller in namespace ocp names opens it, or the role system:image-puller in namespace my-team opens it',
+  })
+})
+
+await t.test('a restricted namespace has one way in', async (test) => {
+  const { message } = denied('alice', 'x', 'ocp-priv')
+  test.equal(
+    message,
+    'alice may not pull from namespace ocp-priv of QCI: only the role system:image-puller in namespace ocp-priv opens it',
+  )
+})
+
+await t.test('without a namespace nothing is told of where it is known', async (test) => {
+  const { message } = denied('alice', 'sha256:abc', undefined)
+  test.match(message, /^alice may not pull sha256:abc, of which no namespace is known that is open to you: /)
+})

@@ -1,0 +1,115 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { Test } from 'tap'
+import { Registry } from 'prom-client'
+import type { ClusterIdentity } from '../../src/access/identity.ts'
+import type { Decision } from '../../src/access/policy.ts'
+import { errorBody, RegistryError } from '../../src/errors.ts'
+import { createLogger } from '../../src/logging.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { createChallenge } from '../../src/registry/credential.ts'
+import { createDenied } from '../../src/registry/denied.ts'
+import type { RoutesOptions } from '../../src/registry/routes.ts'
+import type { Digest } from '../../src/reference.ts'
+import type { Parts } from '../../src/server.ts'
+
+export const hex = 'a'.repeat(64)
+export const digest = `sha256:${hex}` as Digest
+export const challenge = createChallenge('https://proxy.example/v2/auth', 'proxy.example')
+
+export const alice: ClusterIdentity = {
+  kind: 'cluster',
+  key: 'alice',
+  user: { username: 'alice', groups: [], extra: {} },
+}
+export const allowed: Decision = { allowed: true, rule: 'qci-wide', namespace: 'ocp', source: 'asked' }
+export const refused: Decision = { allowed: false, rule: 'none', namespace: 'ocp', source: 'cached' }
+
+/** Alice may do everything, and there is nothing; each test replaces what it is about. */
+export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions => ({
+  authenticate: async (credential) => {
+    if (credential.kind === 'none') throw challenge.unauthorized('log in first')
+    return {
+      identity: alice,
+      bearerToken: 'kind' in credential && 'token' in credential ? credential.token : '',
+    }
+  },
+  challenge,
+  policy: {
+    decide: async () => allowed,
+    decideImageStream: async () => allowed,
+    isRestricted: (namespace) => namespace.endsWith('-priv'),
+  },
+  monorepo: 'openshift/ci',
+  denied: createDenied('ocp', (namespace) => namespace.endsWith('-priv')),
+  observe: () => undefined,
+  openBlob: async () => {
+    throw new RegistryError('BLOB_UNKNOWN', 'no such blob')
+  },
+  observeStreams: () => undefined,
+  fetchManifest: async () => {
+    throw new RegistryError('MANIFEST_UNKNOWN', 'no such manifest')
+  },
+  digests: { learn: () => undefined, seenIn: () => [] },
+  fetchReferrers: async () => ({ content: Buffer.from('{}'), filtersApplied: undefined }),
+  cursors: { seal: async (tag) => `~${tag}`, open: async (last) => last },
+  fetchTags: async () => ({ tags: [], more: false }),
+  robotTokens: { mint: async () => ({ token: 'minted', expiresInSeconds: 60 }) },
+  expiryOf: () => undefined,
+  ...more,
+})
+
+/** A Fastify that knows what the hooks of the registry set, and writes errors as the server does. */
+export const bareApp = (test: Test): FastifyInstance => {
+  const app = Fastify({ exposeHeadRoutes: false, routerOptions: { maxParamLength: 512 } })
+  for (const name of ['identity', 'repository', 'reference', 'decision'] as const)
+    app.decorateRequest(name, null)
+  app.decorateRequest('receivedAt', 0)
+  app.addHook('onRequest', async (request) => {
+    request.receivedAt = performance.now()
+  })
+  app.setErrorHandler((error: Partial<RegistryError>, _request, reply) => {
+    const { status = 500, headers = {}, code = 'UNAVAILABLE', message = '' } = error
+    return reply
+      .code(status)
+      .headers({ ...headers, 'content-type': 'application/json' })
+      .send(errorBody({ code, message }))
+  })
+  test.teardown(() => app.close())
+  return app
+}
+
+/** Parts of a server around the same fakes, and the lines it logs. */
+export const partsFor = (more: Partial<Parts> = {}): { parts: Parts; lines: Record<string, unknown>[] } => {
+  const lines: Record<string, unknown>[] = []
+  const logger = createLogger('debug', { write: (line) => void lines.push(JSON.parse(line) as never) })
+  const metrics = createMetrics(new Registry())
+  return {
+    lines,
+    parts: { ...routesOptions(), logger, metrics, notReady: () => [], tls: undefined, ...more },
+  }
+}
+
+/** Listens on a free port for as long as the test runs. */
+export const listen = async (test: Test, app: FastifyInstance): Promise<number> => {
+  test.teardown(() => app.close())
+  test.teardown(() => app.server.closeAllConnections())
+  return Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port)
+}
+
+/** Everything that is answered to some bytes, until the connection ends. */
+export const raw = async (port: number, bytes: string): Promise<string> => {
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.write(bytes)
+  return await text(socket)
+}
+
+/** Until something holds that nobody announces. */
+export const until = async (holds: () => boolean): Promise<void> => {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2))
+}
+
+export const bearer = { authorization: 'Bearer token' }

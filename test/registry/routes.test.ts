@@ -1,0 +1,62 @@
+import t from 'tap'
+import { routes } from '../../src/registry/routes.ts'
+import { bareApp, bearer, digest, refused, routesOptions } from './fakes.ts'
+
+await t.test('the table, and nothing else', async (test) => {
+  const app = bareApp(test)
+  const served: string[] = []
+  app.addHook('onRoute', ({ method, url }) => void served.push(`${String(method)} ${url}`))
+  await app.register(routes, routesOptions())
+  const repository = '/v2/:namespace/:name'
+  test.strictSame(served, [
+    'GET,HEAD /v2/auth',
+    'POST /v2/auth',
+    'GET,HEAD /v2/',
+    'GET,HEAD /v2',
+    `GET,HEAD ${repository}/manifests/:reference`,
+    `GET,HEAD ${repository}/blobs/:digest`,
+    `GET,HEAD ${repository}/referrers/:digest`,
+    `GET,HEAD ${repository}/tags/list`,
+  ])
+})
+
+await t.test('traps 14 and 15: /v2/ and /v2 are one, and tell who is not logged in', async (test) => {
+  const app = bareApp(test)
+  await app.register(routes, routesOptions())
+  for (const url of ['/v2/', '/v2']) {
+    const pong = await app.inject({ url, headers: bearer })
+    test.match(pong, { statusCode: 200, payload: 'true', headers: { 'content-type': 'application/json' } })
+    for (const method of ['GET', 'HEAD'] as const) {
+      const { statusCode, headers } = await app.inject({ url, method })
+      test.equal(statusCode, 401)
+      test.match(headers['www-authenticate'], /^Bearer realm=/)
+    }
+  }
+})
+
+await t.test('who, then what, then whether: an answer tells no more than was found out', async (test) => {
+  const app = bareApp(test)
+  const { policy } = routesOptions()
+  await app.register(routes, routesOptions({ policy: { ...policy, decide: async () => refused } }))
+  for (const [url, headers, status] of [
+    ['/v2/UPPER/x/manifests/a', {}, 401],
+    ['/v2/UPPER/x/manifests/a', bearer, 400],
+    ['/v2/ocp/4.5/manifests/absent', bearer, 403],
+    [`/v2/ocp/4.5/blobs/${digest}`, bearer, 403],
+    [`/v2/ocp/4.5/referrers/${digest}`, bearer, 403],
+    ['/v2/UPPER/x/tags/list', bearer, 400],
+  ] as const)
+    test.equal((await app.inject({ url, headers })).statusCode, status, url)
+})
+
+await t.test('the realm reads forms and nothing else', async (test) => {
+  const app = bareApp(test)
+  await app.register(routes, routesOptions())
+  const payload = 'grant_type=password&username=a&password=b'
+  const type = (value: string) => ({ 'content-type': value })
+  const post = async (headers: Record<string, string>) =>
+    (await app.inject({ method: 'POST', url: '/v2/auth', payload, headers })).statusCode
+  test.equal(await post(type('application/x-www-form-urlencoded')), 200)
+  test.not(await post(type('application/json')), 200)
+  test.not(await post(type('text/plain')), 200)
+})

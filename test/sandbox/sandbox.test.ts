@@ -1,0 +1,57 @@
+import { existsSync, statSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { dirname, resolve } from 'node:path'
+import t from 'tap'
+import { createLogger } from '../../src/logging.ts'
+import { startSandbox } from '../../src/sandbox/sandbox.ts'
+import { ask } from './quay-client.ts'
+
+const logger = createLogger('silent')
+const rbac = [resolve(import.meta.dirname, '../../manifests/rbac')]
+
+await t.test('a proxy that is ready, in front of a cluster and a registry of its own', async (test) => {
+  const sandbox = await startSandbox({ logger, rbac, port: 0 })
+  test.equal((await ask(`${sandbox.url}/readyz`)).status, 200)
+  test.match(String((await ask(`${sandbox.metricsUrl}/metrics`)).body), 'quay_proxy_')
+  const { headers } = await ask(`${sandbox.url}/v2/`)
+  test.match(headers['www-authenticate'], `realm="${sandbox.url}/v2/auth"`)
+  test.ok(sandbox.stock.tags.length > 5)
+  for (const file of Object.values(sandbox.files)) test.equal(statSync(file).mode & 0o777, 0o600)
+  const urls = [sandbox.url, sandbox.quay.url, sandbox.kubernetes.url]
+  await sandbox.close()
+  test.notOk(existsSync(dirname(sandbox.files.password)), 'no secret is left behind')
+  for (const url of urls) await test.rejects(ask(url))
+})
+
+await t.test('flags of the proxy, and a port of choice', async (test) => {
+  const free = createServer().listen(0, '127.0.0.1')
+  await once(free, 'listening')
+  const { port } = free.address() as AddressInfo
+  await test.rejects(startSandbox({ logger, rbac, port }), { message: /^--listen-addr: .*EADDRINUSE/ })
+  free.close()
+  await once(free, 'close')
+  const sandbox = await startSandbox({
+    logger,
+    rbac,
+    port,
+    flags: ['--grace-period=0', '--exposed-url=http://a'],
+  }).catch((error: unknown) => error as Error)
+  test.match(sandbox, { message: '--exposed-url is given twice' })
+  const other = await startSandbox({ logger, rbac, port, flags: ['--grace-period=0'] })
+  test.teardown(other.close)
+  test.equal(other.url, `http://127.0.0.1:${port}`)
+})
+
+await t.test('manifests that cannot be read', async (test) => {
+  await test.rejects(startSandbox({ logger, rbac: [`${test.testdirName}/away`], port: 0 }), {
+    message: /away: ENOENT/,
+  })
+})
+
+await t.test('a proxy that does not become ready, for nobody lets it ask', async (test) => {
+  const folder = test.testdir({ 'a.yaml': 'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n' })
+  await test.rejects(startSandbox({ logger, rbac: [folder], port: 0 }), {
+    message: 'the proxy did not become ready',
+  })
+})
