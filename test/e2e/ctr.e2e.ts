@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type Test } from 'tap'
+import { documented } from './documented.ts'
 import { missing, run, startService } from './process.ts'
 import { hostArchitecture } from './seed.ts'
 import { endStack, serviceAccountUser, startStack, type Stack } from './stack.ts'
@@ -95,6 +96,16 @@ await test('ctr', { skip }, async (suite) => {
     const { code, output } = await containerd.fetch('alice', tokens.alice, 'ocp/4.5:no-such-component')
     t.not(code, 0)
     t.match(output, 'not found')
+  })
+
+  await suite.test('its texts are those of docs/clients.md', async (t) => {
+    const prints = async (image: string, token: string) =>
+      (await containerd.pull('user', token, image)).output
+    await documented(t, stack, 'ctr', {
+      denied: await prints('ocp/4.5:base', tokens.mallory),
+      token: await prints('ocp/4.5:base', tokens.invalid),
+      absent: await prints('ocp/4.5:no-such-component', tokens.alice),
+    })
   })
 
   await endStack(suite, stack)

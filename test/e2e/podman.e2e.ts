@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { documented } from './documented.ts'
 import { missing, plainEnv, run } from './process.ts'
 import { hostArchitecture } from './seed.ts'
 import { endStack, serviceAccountUser, startStack, type Stack } from './stack.ts'
@@ -128,6 +129,17 @@ await test('podman', { skip }, async (suite) => {
     const message = await stack.message(manifestPath('ocp/4.5', 'no-such-component'), tokens.alice)
     t.match(output, `manifest unknown: ${message}`)
     t.match(message, 'not promoted')
+  })
+
+  await suite.test('its texts are those of docs/clients.md', async (t) => {
+    const podman = await isolatedPodman(stack, 'texts')
+    const prints = async (image: string, token: string) =>
+      (await podman.pull(image, `--creds=user:${token}`)).output
+    await documented(t, stack, 'podman', {
+      denied: await prints('ocp/4.5:base', tokens.mallory),
+      token: await prints('ocp/4.5:base', tokens.invalid),
+      absent: await prints('ocp/4.5:no-such-component', tokens.alice),
+    })
   })
 
   await suite.test('nobody pushes', async (t) => {

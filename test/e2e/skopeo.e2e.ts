@@ -1,6 +1,7 @@
-import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { documented } from './documented.ts'
+import { readLayout } from './layout.ts'
 import { missing, plainEnv, run } from './process.ts'
 import { endStack, serviceAccountUser, startStack, type Stack } from './stack.ts'
 
@@ -11,18 +12,6 @@ const isolatedSkopeo = (stack: Stack) => {
   const policy = join(stack.directory, 'policy.json')
   const env = plainEnv({ HOME: stack.directory, XDG_RUNTIME_DIR: stack.directory })
   return (...args: string[]) => run('skopeo', ['--policy', policy, ...args], { env })
-}
-
-/** The digests an OCI layout holds, the tagged one apart. */
-const readLayout = async (directory: string) => {
-  const index = JSON.parse(await readFile(join(directory, 'index.json'), 'utf8')) as {
-    manifests: { digest: string }[]
-  }
-  const blobs = await readdir(join(directory, 'blobs', 'sha256'))
-  return {
-    tagged: index.manifests.map(({ digest }) => digest),
-    blobs: blobs.map((hex) => `sha256:${hex}`).toSorted(),
-  }
 }
 
 await test('skopeo', { skip }, async (suite) => {
@@ -63,6 +52,13 @@ await test('skopeo', { skip }, async (suite) => {
       digest: stack.image('ocp_4.5_base').index,
       tags: ['base'],
     })
+  })
+
+  await suite.test('list-tags shows them too', async (t) => {
+    const options = ['--tls-verify=false', `--creds=alice:${tokens.alice}`]
+    const { code, stdout, output } = await skopeo('list-tags', ...options, `docker://${stack.host}/ocp/4.5`)
+    t.equal(code, 0, output)
+    t.match(JSON.parse(stdout), { Tags: ['base'] })
   })
 
   for (const image of ['openshift/ci:ocp_4.5_base', 'ocp/4.5:base']) {
@@ -118,6 +114,15 @@ await test('skopeo', { skip }, async (suite) => {
     t.not(code, 0)
     t.match(output, 'manifest unknown: ')
     t.match(output, 'not promoted')
+  })
+
+  await suite.test('its texts are those of docs/clients.md', async (t) => {
+    const prints = async (image: string, token: string) => (await inspect(image, 'user', token)).output
+    await documented(t, stack, 'skopeo', {
+      denied: await prints('ocp/4.5:base', tokens.mallory),
+      token: await prints('ocp/4.5:base', tokens.invalid),
+      absent: await prints('ocp/4.5:no-such-component', tokens.alice),
+    })
   })
 
   await suite.test('nobody pushes', async (t) => {

@@ -3,12 +3,15 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
+import { stockQuay, type Stock } from '../../src/sandbox/content.ts'
 import { startKubernetesApi, type KubernetesApi } from '../../src/sandbox/kubernetes-api.ts'
+import type { RecordedRequest } from '../../src/sandbox/origin.ts'
+import { startQuay, type Quay } from '../../src/sandbox/quay.ts'
 import { readManifests } from '../../src/sandbox/rbac.ts'
 import { answers, freePort, startService, type Service } from './process.ts'
 import { startRegistry } from './registry.ts'
 import { seed, type Seeded } from './seed.ts'
-import { createTokenRealm, type Account, type TokenRealm } from './token-realm.ts'
+import { createTokenRealm, type Account, type TokenRequest } from './token-realm.ts'
 
 export const root = resolve(import.meta.dirname, '../..')
 const repository = 'openshift/ci'
@@ -27,25 +30,38 @@ export const serviceAccountUser = `system:serviceaccount:${serviceAccount.namesp
 
 type Tokens = { alice: string; mallory: string; serviceAccount: string; invalid: string }
 
-export type Stack = {
+/** What stands for quay. */
+type Upstream = {
+  url: string
+  /** What its realm was asked for since it was filled. */
+  tokenRequests: () => Pick<TokenRequest, 'username' | 'scopes'>[]
+  /** The tokens it handed out. */
+  issued: () => string[]
+}
+
+type Base = {
   /** host:port of the proxy, as an image reference begins */
   host: string
   url: string
   directory: string
   tokens: Tokens
-  image: (tag: (typeof tags)[number]) => Seeded
   /** What the proxy itself says to a credential: the text that a client owes its user. */
   message: (path: string, token: string) => Promise<string>
   /** True when the proxy's log has, or soon gets, a line with all three. */
   logged: (method: string, path: string, status: number) => Promise<boolean>
   /** What the proxy's log must not hold, by owner. */
   secrets: () => [owner: string, secret: string][]
-  realm: TokenRealm
+  tokenRequests: Upstream['tokenRequests']
   proxy: Service
   /** A new empty directory of this stack. */
   scratch: (name: string) => Promise<string>
   defer: (dispose: () => Promise<unknown>) => void
 }
+
+/** Debian's docker-registry as quay. */
+export type Stack = Base & { image: (tag: (typeof tags)[number]) => Seeded }
+/** The sandbox's quay, which redirects blobs to a CDN and knows referrers. */
+export type QuayStack = Base & { quay: Quay; stock: Stock }
 
 // alice is in the group that may pull all of QCI, mallory has a login and nothing else
 const issueTokens = (kubernetes: KubernetesApi): Tokens => ({
@@ -121,20 +137,16 @@ const messageOf = async (url: string, token: string) => {
   return errors[0].message
 }
 
-/** app.ci, quay with images, and the proxy between them; all of it ends with the test. */
-export const startStack = async (t: Test): Promise<Stack> => {
+/** app.ci, what stands for quay, and the proxy between them; all of it ends with the test. */
+const startBase = async <U extends Upstream>(
+  t: Test,
+  startUpstream: (directory: string, disposers: AsyncDisposableStack) => Promise<U>,
+): Promise<[Base, U]> => {
   const disposers = new AsyncDisposableStack()
   t.teardown(() => disposers.disposeAsync())
   const directory = await mkdtemp(join(tmpdir(), 'qp-e2e-'))
   disposers.defer(() => rm(directory, { recursive: true, force: true }))
-
-  const realm = await createTokenRealm(directory, [robot, promoter])
-  const registry = await startRegistry(directory, realm)
-  disposers.defer(registry.stop)
-  const seeded = await seed(directory, registry, promoter, repository, tags)
-  // what seeding asked for is no doing of the proxy
-  realm.requests.length = 0
-  realm.issued.length = 0
+  const upstream = await startUpstream(directory, disposers)
 
   const objects = [
     ...(await readManifests(join(root, 'manifests/rbac'))),
@@ -143,17 +155,16 @@ export const startStack = async (t: Test): Promise<Stack> => {
   const kubernetes = await startKubernetesApi({ objects })
   disposers.defer(() => kubernetes.close())
   const tokens = issueTokens(kubernetes)
-  const { host, url, service: proxy } = await startProxy(directory, registry.url, kubernetes.kubeconfig())
+  const { host, url, service: proxy } = await startProxy(directory, upstream.url, kubernetes.kubeconfig())
   disposers.defer(async () => void (await proxy.stop()))
 
-  return {
+  const base: Base = {
     host,
     url,
     directory,
     tokens,
-    realm,
+    tokenRequests: upstream.tokenRequests,
     proxy,
-    image: (tag) => seeded.get(tag)!,
     message: (path, token) => messageOf(url + path, token),
     logged: (method, path, status) => soon(() => hasLine(proxy.stdout(), method, path, status)),
     secrets: () => [
@@ -161,7 +172,7 @@ export const startStack = async (t: Test): Promise<Stack> => {
       ['the robot', robot.password],
       ['the realm', tokenSecret],
       ['the proxy on app.ci', /token: (\S+)/.exec(kubernetes.kubeconfig())![1]!],
-      ...realm.issued.map((token): [string, string] => ['quay', token]),
+      ...upstream.issued().map((token): [string, string] => ['quay', token]),
     ],
     scratch: async (name) => {
       const path = join(directory, name)
@@ -170,6 +181,58 @@ export const startStack = async (t: Test): Promise<Stack> => {
     },
     defer: (dispose) => disposers.defer(async () => void (await dispose())),
   }
+  return [base, upstream]
+}
+
+export const startStack = async (t: Test): Promise<Stack> => {
+  const [base, { seeded }] = await startBase(t, async (directory, disposers) => {
+    const realm = await createTokenRealm(directory, [robot, promoter])
+    const registry = await startRegistry(directory, realm)
+    disposers.defer(registry.stop)
+    const images = await seed(directory, registry, promoter, repository, tags)
+    // what seeding asked for is no doing of the proxy
+    realm.requests.length = 0
+    realm.issued.length = 0
+    return {
+      url: registry.url,
+      tokenRequests: () => realm.requests,
+      issued: () => realm.issued,
+      seeded: images,
+    }
+  })
+  return { ...base, image: (tag) => seeded.get(tag)! }
+}
+
+const authorizationOf = ({ headers }: RecordedRequest) => headers.authorization ?? ''
+
+const quayTokenRequests = ({ requests }: Quay) =>
+  requests
+    .filter(({ url }) => url.startsWith('/v2/auth'))
+    .map((request) => {
+      const credential = Buffer.from(authorizationOf(request).replace(/^Basic /, ''), 'base64').toString()
+      const scopes = new URL(request.url, 'http://quay').searchParams.getAll('scope')
+      return { username: credential.split(':')[0], scopes }
+    })
+
+// the robot's tokens, as the proxy showed them
+const quayTokens = ({ requests }: Quay) => {
+  const bearer = requests.map(authorizationOf).filter((value) => value.startsWith('Bearer '))
+  return [...new Set(bearer)].map((value) => value.slice('Bearer '.length))
+}
+
+export const startQuayStack = async (t: Test): Promise<QuayStack> => {
+  const [base, { quay, stock }] = await startBase(t, async (_directory, disposers) => {
+    const started = await startQuay({ repository, robot })
+    disposers.defer(() => started.close())
+    return {
+      url: started.url,
+      tokenRequests: () => quayTokenRequests(started),
+      issued: () => quayTokens(started),
+      quay: started,
+      stock: await stockQuay(started),
+    }
+  })
+  return { ...base, quay, stock }
 }
 
 // what base64 makes of a secret depends on where in the text it begins; the ends mix with its neighbours
@@ -184,10 +247,11 @@ const encodings = (secret: string) => [
 ]
 
 /** The last test of every client: what the proxy did to quay, how it ends, and what it wrote down. */
-export const endStack = async (suite: Test, stack: Stack) => {
+export const endStack = async (suite: Test, stack: Base) => {
   await suite.test('quay saw the robot, asking to pull from the one repository', async (t) => {
-    t.not(stack.realm.requests.length, 0)
-    for (const { username, scopes } of stack.realm.requests) {
+    const requests = stack.tokenRequests()
+    t.not(requests.length, 0)
+    for (const { username, scopes } of requests) {
       t.equal(username, robot.username)
       t.same(
         scopes.filter((scope) => scope !== `repository:${repository}:pull`),

@@ -1,0 +1,247 @@
+/** A real kube-apiserver with its etcd, as app.ci: found by KUBEBUILDER_ASSETS, as envtest does it. */
+import {
+  CoreV1Api,
+  Health,
+  KubeConfig,
+  KubernetesObjectApi,
+  PatchStrategy,
+  type KubernetesObject as ApiObject,
+} from '@kubernetes/client-node'
+import { randomBytes } from 'node:crypto'
+import { accessSync, constants } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { readManifests, type KubernetesObject } from '../../src/sandbox/rbac.ts'
+import { answers, freePort, missing, run, startService } from './process.ts'
+import { root } from './stack.ts'
+
+export type Account = { namespace: string; name: string }
+export type User = { username: string; groups: string[] }
+export type ApiServer = {
+  /** May do everything. */
+  admin: KubeConfig
+  /** JSON for `--kubeconfig`, with a token of the proxy's service account. */
+  kubeconfig: () => Promise<string>
+  /** Of a user in the token file. */
+  userToken: (username: string) => string
+  /** A bound token of a service account, as `oc create token` asks for it. */
+  createToken: (account: Account, expiresInSeconds?: number, audiences?: string[]) => Promise<string>
+  /** Creates or changes an object, as `oc apply --server-side` does. */
+  apply: (object: KubernetesObject) => Promise<void>
+  remove: (object: KubernetesObject) => Promise<void>
+  /** Connections stay, and new ones are accepted by the kernel, but nobody answers. */
+  freeze: () => Promise<void>
+  thaw: () => void
+  /** Connections are refused from now on. */
+  stop: () => Promise<void>
+  close: () => Promise<void>
+}
+
+export const namespaces = ['ci', 'ocp', 'my-team', 'ocp-priv'] as const
+/** Of manifests/rbac. */
+export const proxyAccount: Account = { namespace: 'ci', name: 'quay-proxy' }
+// of the API server itself and of its tokens, as at app.ci
+const issuer = 'https://kubernetes.default.svc'
+const administrator: User = { username: 'administrator', groups: ['system:masters'] }
+
+const assets = process.env['KUBEBUILDER_ASSETS'] ?? ''
+const asset = (name: string) => resolve(assets, name)
+
+const isExecutable = (file: string) => {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The reason to skip, as `missing` gives it for what is installed. */
+export const missingApiServer = (): string | false => {
+  const absent = ['kube-apiserver', 'etcd'].find((name) => !isExecutable(asset(name)))
+  if (assets !== '' && absent === undefined) return missing('openssl')
+  const reason =
+    assets === ''
+      ? 'KUBEBUILDER_ASSETS is not set: test/e2e/kube-apiserver/build makes such a directory'
+      : `${absent} is not in KUBEBUILDER_ASSETS`
+  if (process.env['CI'] === 'true') throw new Error(`${reason}, and under CI=true a skip is a failure`)
+  return reason
+}
+
+const openssl = async (directory: string, ...args: string[]) => {
+  const { code, output } = await run('openssl', args, { cwd: directory })
+  if (code !== 0) throw new Error(`openssl ${args[0]}: ${output}`)
+}
+
+/** The serving certificate, which is its own authority, and the key that signs the tokens of service accounts. */
+const generateKeys = async (directory: string) => {
+  await openssl(
+    directory,
+    ...'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1'.split(' '),
+    ...'-addext subjectAltName=IP:127.0.0.1 -keyout tls.key -out tls.crt'.split(' '),
+  )
+  await openssl(directory, ...'genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out sa.key'.split(' '))
+  return { certificate: await readFile(join(directory, 'tls.crt')) }
+}
+
+const startEtcd = async (directory: string) => {
+  const url = `http://127.0.0.1:${await freePort()}`
+  const args = [
+    `--data-dir=${join(directory, 'etcd')}`,
+    `--listen-client-urls=${url}`,
+    `--advertise-client-urls=${url}`,
+    '--listen-peer-urls=http://127.0.0.1:0',
+    '--log-level=error',
+  ]
+  const service = await startService(asset('etcd'), args, () => answers(`${url}/health`, 200))
+  return { url, service }
+}
+
+const startKubeApiServer = async (directory: string, etcd: string, port: number, admin: KubeConfig) => {
+  const file = (name: string) => join(directory, name)
+  const args = [
+    `--etcd-servers=${etcd}`,
+    '--bind-address=127.0.0.1',
+    `--secure-port=${port}`,
+    // no endpoint of the service `kubernetes`: it must not be loopback, and nobody looks for it
+    '--endpoint-reconciler-type=none',
+    '--advertise-address=127.0.0.1',
+    '--service-cluster-ip-range=10.0.0.0/24',
+    `--tls-cert-file=${file('tls.crt')}`,
+    `--tls-private-key-file=${file('tls.key')}`,
+    '--authorization-mode=RBAC',
+    `--token-auth-file=${file('tokens.csv')}`,
+    `--service-account-issuer=${issuer}`,
+    `--service-account-key-file=${file('sa.key')}`,
+    `--service-account-signing-key-file=${file('sa.key')}`,
+    '--v=0',
+  ]
+  const health = new Health(admin)
+  // sh becomes the server, after it has told the process id that freeze and thaw need
+  const service = await startService(
+    'sh',
+    ['-c', 'echo $$ && exec "$@"', 'sh', asset('kube-apiserver'), ...args],
+    () => health.readyz({ signal: AbortSignal.timeout(2000) }),
+    { cwd: directory, patience: 60_000 },
+  )
+  return { service, pid: Number(service.stdout().split('\n')[0]) }
+}
+
+const kubeConfigOf = (server: string, certificate: Buffer, token: string) => {
+  const kubeConfig = new KubeConfig()
+  kubeConfig.loadFromOptions({
+    clusters: [{ name: 'app.ci', server, caData: certificate.toString('base64'), skipTLSVerify: false }],
+    users: [{ name: 'user', token }],
+    contexts: [{ name: 'app.ci', cluster: 'app.ci', user: 'user' }],
+    currentContext: 'app.ci',
+  })
+  return kubeConfig
+}
+
+const writeTokens = async (file: string, users: readonly User[]) => {
+  const tokens = new Map(users.map(({ username }) => [username, randomBytes(32).toString('hex')]))
+  const lines = users.map(
+    ({ username, groups }) =>
+      `${tokens.get(username)},${username},uid-of-${username},"${groups.join(',')}"\n`,
+  )
+  await writeFile(file, lines.join(''), { mode: 0o600 })
+  return (username: string) => {
+    const token = tokens.get(username)
+    if (token === undefined) throw new Error(`nobody is called ${username}`)
+    return token
+  }
+}
+
+/** What a client with all rights does there. */
+const administration = (admin: KubeConfig) => {
+  const objects = KubernetesObjectApi.makeApiClient(admin)
+  const core = admin.makeApiClient(CoreV1Api)
+  const asHeader = (object: KubernetesObject) => object as ApiObject & { metadata: Account }
+  return {
+    apply: async (object: KubernetesObject) =>
+      void (await objects.patch(
+        asHeader(object),
+        undefined,
+        undefined,
+        'quay-proxy-e2e',
+        // not forced: what would change something that the API server itself bootstrapped is a conflict
+        false,
+        PatchStrategy.ServerSideApply,
+      )),
+    remove: async (object: KubernetesObject) => void (await objects.delete(asHeader(object))),
+    createToken: async ({ namespace, name }: Account, expirationSeconds = 3600, audiences: string[] = []) => {
+      const body = { spec: { audiences, expirationSeconds } }
+      const { status } = await core.createNamespacedServiceAccountToken({ namespace, name, body })
+      // the generated types let a token be absent; the server does not
+      return status!.token!
+    },
+  }
+}
+
+/** Whether every thread has stopped: the signal takes a moment, in which a request may still be answered. */
+const isFrozen = async (pid: number) => {
+  const threads = `/proc/${pid}/task`
+  const states = await Promise.all(
+    (await readdir(threads)).map(async (id) =>
+      // a thread may end before it is asked
+      readFile(join(threads, id, 'stat'), 'utf8').catch(() => ''),
+    ),
+  )
+  return states.every((state) => /^\d+ \(.*\) T /s.test(state))
+}
+
+/**
+ * Starts both on free ports of loopback, with the namespaces of OpenShift CI that the tests need and `manifests` applied.
+ *
+ * @param users who the token file knows beside the administrator
+ */
+export const startApiServer = async (users: readonly User[] = []): Promise<ApiServer> => {
+  await using started = new AsyncDisposableStack()
+  const directory = await mkdtemp(join(tmpdir(), 'qp-api-server-'))
+  started.defer(() => rm(directory, { recursive: true, force: true }))
+  const { certificate } = await generateKeys(directory)
+  const userToken = await writeTokens(join(directory, 'tokens.csv'), [administrator, ...users])
+  const etcd = await startEtcd(directory)
+  started.defer(async () => void (await etcd.service.stop()))
+  const port = await freePort()
+  const server = `https://127.0.0.1:${port}`
+  const admin = kubeConfigOf(server, certificate, userToken(administrator.username))
+  const { service, pid } = await startKubeApiServer(directory, etcd.url, port, admin)
+  let stopped = false
+  // once the server has ended, its id may be somebody else's
+  const signal = (name: NodeJS.Signals) => void (stopped || process.kill(pid, name))
+  const stop = async () => {
+    try {
+      // a frozen process does not notice that it is asked to end
+      signal('SIGCONT')
+    } finally {
+      await service.stop()
+      stopped = true
+    }
+  }
+  started.defer(stop)
+
+  const { apply, remove, createToken } = administration(admin)
+  for (const name of namespaces) await apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
+  for (const directoryName of ['rbac', 'examples'])
+    for (const object of await readManifests(join(root, 'manifests', directoryName))) await apply(object)
+
+  const disposers = started.move()
+  return {
+    admin,
+    kubeconfig: async () => kubeConfigOf(server, certificate, await createToken(proxyAccount)).exportConfig(),
+    userToken,
+    createToken,
+    apply,
+    remove,
+    freeze: async () => {
+      signal('SIGSTOP')
+      while (!(await isFrozen(pid))) await sleep(1)
+    },
+    thaw: () => signal('SIGCONT'),
+    stop,
+    close: () => disposers.disposeAsync(),
+  }
+}

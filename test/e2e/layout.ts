@@ -1,0 +1,49 @@
+import { createHash } from 'node:crypto'
+import { readFile, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+
+type Descriptor = { digest: string }
+type Document = { manifests?: Descriptor[]; config?: Descriptor; layers?: Descriptor[]; subject?: Descriptor }
+
+const readIndex = async (directory: string) =>
+  JSON.parse(await readFile(join(directory, 'index.json'), 'utf8')) as { manifests: Descriptor[] }
+
+const readBlob = async (directory: string, digest: string) => {
+  const bytes = await readFile(join(directory, 'blobs', digest.replace(':', '/')))
+  const actual = `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+  if (actual !== digest) throw new Error(`${digest} holds ${actual}`)
+  return bytes
+}
+
+/** The digests an OCI layout holds, the tagged one apart. */
+export const readLayout = async (directory: string) => {
+  const { manifests } = await readIndex(directory)
+  const blobs = await readdir(join(directory, 'blobs', 'sha256'))
+  return {
+    tagged: manifests.map(({ digest }) => digest),
+    blobs: blobs.map((hex) => `sha256:${hex}`).toSorted(),
+  }
+}
+
+/**
+ * What an image in an OCI layout consists of: its manifests by digest, and how many blobs they name.
+ *
+ * @throws {Error} where one of them is missing, or is not what its digest says
+ */
+export const readImage = async (
+  directory: string,
+  digest: string,
+): Promise<{ manifests: string[]; blobs: number }> => {
+  const {
+    manifests = [],
+    config,
+    layers = [],
+  } = JSON.parse((await readBlob(directory, digest)).toString()) as Document
+  const blobs = [...(config ? [config] : []), ...layers]
+  for (const blob of blobs) await readBlob(directory, blob.digest)
+  const children = await Promise.all(manifests.map((child) => readImage(directory, child.digest)))
+  return {
+    manifests: [digest, ...children.flatMap((child) => child.manifests)],
+    blobs: children.reduce((sum, child) => sum + child.blobs, blobs.length),
+  }
+}
