@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
- * The command line. The only file that touches the process: its arguments, environment, signals, output and exit code.
+ * The command line. The only file that touches the process: its arguments, environment, signals, output and exit code. What
+ * serves is loaded once the arguments are right: a mistake in them is told at once.
  */
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
@@ -8,8 +9,6 @@ import { parseArgs } from 'node:util'
 import { ConfigError, parseConfig } from './config/config.ts'
 import { help } from './config/help.ts'
 import { createLogger } from './logging.ts'
-import { startProxy } from './proxy.ts'
-import { startTour } from './sandbox/tour.ts'
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
 
@@ -17,6 +16,7 @@ const serve = async (args: readonly string[]): Promise<void> => {
   const config = parseConfig(args, process.env)
   const logger = createLogger(config.logLevel)
   for (const warning of config.warnings) logger.warn(warning)
+  const { startProxy } = await import('./proxy.ts')
   const proxy = await startProxy(config, logger)
   onSignal(proxy.stop)
 }
@@ -24,6 +24,7 @@ const serve = async (args: readonly string[]): Promise<void> => {
 const sandbox = async (args: readonly string[]): Promise<void> => {
   const { check, rbac, port } = parseSandboxArgs(args)
   const manifests = (folder: string) => fileURLToPath(new URL(`../manifests/${folder}`, import.meta.url))
+  const { startTour } = await import('./sandbox/tour.ts')
   const tour = await startTour({
     logger: createLogger('warn'),
     rbac: rbac === undefined ? [manifests('rbac'), manifests('examples')] : [rbac],

@@ -3,7 +3,6 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import Fastify, {
   type FastifyError,
   type FastifyInstance,
@@ -16,6 +15,7 @@ import type { Logger } from './logging.ts'
 import type { Metrics } from './metrics.ts'
 import { observation } from './observation.ts'
 import { routes, type RoutesOptions } from './registry/routes.ts'
+import { answerRaw, answerUnreadable } from './unreadable.ts'
 
 export interface Parts extends RoutesOptions {
   readonly logger: Logger
@@ -41,6 +41,7 @@ export const buildServer = async (config: Config, parts: Parts): Promise<Fastify
   app.decorateRequest('repository', null)
   app.decorateRequest('reference', null)
   app.decorateRequest('decision', null)
+  app.decorateRequest('beside', null)
   app.decorateRequest('receivedAt', 0)
 
   // 1. Every answer carries an id, and leaves one line and its numbers behind, whatever becomes of it below.
@@ -93,11 +94,9 @@ const createFastify = (config: Config, { tls, logger }: Parts): FastifyInstance 
     // A request on a connection that is still open when we shut down is served, and is the last one on it.
     return503OnClosing: false,
     clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => {
-      const requestId = answerUnreadable(error, socket)
-      logger.info(
-        { requestId, client: socket.remoteAddress, status: 400, reason: error.code },
-        'unreadable request',
-      )
+      const answered = answerUnreadable(error, socket)
+      if (answered !== undefined)
+        logger.info({ ...answered, client: socket.remoteAddress, reason: error.code }, 'unreadable request')
     },
     frameworkErrors: ({ code }, request, reply) => {
       const message =
@@ -111,8 +110,8 @@ const createFastify = (config: Config, { tls, logger }: Parts): FastifyInstance 
   }) as FastifyInstance
   // CONNECT never becomes a request: Node hands over the bare socket, and would close it without a word.
   app.server.on('connect', (_request, socket) => {
-    socket.on('error', () => undefined)
-    socket.end(rawAnswer(405, 'Method Not Allowed', unsupported(405, pullOnly), randomUUID()))
+    const requestId = answerRaw(socket, unsupported(405, pullOnly))
+    logger.info({ requestId, method: 'CONNECT', status: 405 }, 'unreadable request')
   })
   return app
 }
@@ -160,23 +159,4 @@ const answerError = (error: RegistryError, request: FastifyRequest, reply: Fasti
     .code(error.status)
     .headers({ 'x-request-id': request.id, 'content-type': 'application/json', ...error.headers })
     .send(errorBody(error))
-}
-
-/** To a client whose request cannot even be parsed: there is no reply object, only the socket. Returns the request id. */
-const answerUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): string => {
-  const requestId = randomUUID()
-  const message =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? `the request head is larger than ${maxHeaderBytes} bytes`
-      : 'the request is not valid HTTP/1.1'
-  if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
-  else socket.end(rawAnswer(400, 'Bad Request', new RegistryError('UNSUPPORTED', message), requestId))
-  return requestId
-}
-
-const rawAnswer = (status: number, reason: string, error: RegistryError, requestId: string): string => {
-  const body = errorBody(error)
-  const fields = { ...error.headers, 'x-request-id': requestId, 'content-type': 'application/json' }
-  const head = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`)
-  return `HTTP/1.1 ${status} ${reason}\r\n${head.join('')}content-length: ${body.length}\r\nconnection: close\r\n\r\n${body.toString()}`
 }

@@ -43,6 +43,9 @@ const listOf = (what: string, pattern: RegExp): Kind<readonly string[]> => [
 ]
 const file: Kind<string> = ['the path of a file', nonEmpty]
 const duration: Kind<number> = ['a duration with its unit, such as 90s, 5m or 6h', parseDuration]
+/** Clients raise a shorter life to a minute by themselves, and would outlive it. */
+const atLeastMinute = (durationMs: number | undefined): number | undefined =>
+  durationMs === undefined || durationMs < 60_000 ? undefined : durationMs
 const address = ['an address and a port, such as 0.0.0.0:8400 or :8400', parseListenAddress] as const
 const namespacePattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 const positive = (text: string): number | undefined =>
@@ -74,7 +77,10 @@ export const flags = {
     'file with the key that signs robot logins; further lines are keys still honoured',
     file,
   ),
-  'token-validity': flag('6h', 'life of a robot login', duration),
+  'token-validity': flag('6h', 'life of a robot login', [
+    'a duration of a minute or more, such as 6h',
+    (text) => atLeastMinute(parseDuration(text)),
+  ]),
   'tls-cert-file': flag(undefined, 'PEM certificate chain to serve with; reloaded when it changes', file),
   'tls-key-file': flag(undefined, 'PEM private key of it', file),
   upstream: flag('https://quay.io', 'origin of the registry that holds QCI, or of a cache in front of it', [
@@ -109,6 +115,11 @@ export const flags = {
     'allow',
     'whether this right opens digests that nobody has pulled by tag',
     oneOf('allow', 'deny'),
+  ),
+  authorization: flag(
+    'enforce',
+    'audit enforces the rule of qci-appci, and logs and counts who would lose access',
+    oneOf('enforce', 'audit'),
   ),
   'token-audience': flag(
     '',

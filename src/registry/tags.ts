@@ -9,6 +9,7 @@ import { RegistryError } from '../errors.ts'
 import { isQciTag, tagOwner, type ImageStream, type Repository } from '../reference.ts'
 import { abortedWith } from './abort.ts'
 import { identityOf } from './authorization.ts'
+import { beforeDeadline } from './deadline.ts'
 import type { TagCursors } from './tag-cursors.ts'
 import type { Denied } from './denied.ts'
 
@@ -34,7 +35,8 @@ export const tagsHandler =
     const repository = request.repository as Repository
     const identity = identityOf(request)
     const { count, last } = await parseQuery(request, options.cursors)
-    if (repository.form === 'image-stream') await mayList(identity, repository, options)
+    if (repository.form === 'image-stream')
+      await beforeDeadline(request, mayList(request, repository, options))
     const isVisible = visibility(identity, repository, options.policy)
     const list = await gather({ repository, count, last, isVisible, signal: abortedWith(reply) }, options)
     if (list.next !== undefined) {
@@ -47,12 +49,14 @@ export const tagsHandler =
   }
 
 const mayList = async (
-  identity: Identity,
+  request: FastifyRequest,
   imageStream: ImageStream,
   { policy, denied }: TagsOptions,
 ): Promise<void> => {
   const { namespace, name } = imageStream
+  const identity = identityOf(request)
   const decision = await policy.decideImageStream(identity, imageStream)
+  request.decision = decision
   if (!decision.allowed) throw denied(identity.user.username, `the tags of ${namespace}/${name}`, namespace)
 }
 
