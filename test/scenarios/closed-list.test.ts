@@ -93,7 +93,7 @@ const problemOf = (answer: string, method: string): string | undefined => {
   if (![400, 401, 404, 405].includes(status)) return `status ${status}`
   const field = (name: string) => fields.filter((line) => line.toLowerCase().startsWith(`${name}: `))
   if (field('content-type').join() !== 'content-type: application/json')
-    return `content type ${field('content-type')}`
+    return `content type ${field('content-type').join()}`
   if (field('x-request-id').length !== 1) return 'no request id'
   if (status === 405 && field('allow').length !== 1) return 'no Allow'
   // Of a request that cannot be parsed, not even the method is known.
