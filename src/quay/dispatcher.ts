@@ -2,20 +2,13 @@
  * Every request that leaves for upstream. In this order: a redirect is followed outside, the robot's credential is put on
  * inside, per hop, for the upstream origin only. (The other way round the CDN would be handed the robot's token.)
  */
-import { rootCertificates } from 'node:tls'
-import { Agent, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import { unavailable } from '../errors.ts'
+import { createAgents, type Agents, type AgentsOptions, type ConnectionTimeouts } from './agents.ts'
 import { discard, readBounded } from './bounded-body.ts'
 import { createDeadline } from './deadline.ts'
 import { failureOf, refusalOf } from './failures.ts'
-import {
-  checkRedirect,
-  isPrivateAddress,
-  isPrivateHost,
-  observedLookup,
-  publicLookup,
-  type Lookup,
-} from './redirect.ts'
+import { checkRedirect, isPrivateHost } from './redirect.ts'
 
 export interface UpstreamRequest {
   readonly method: 'GET' | 'HEAD'
@@ -49,11 +42,7 @@ export interface Upstream {
   readonly close: () => Promise<void>
 }
 
-export interface UpstreamOptions {
-  readonly origin: URL
-  /** PEM, beside the well-known authorities. */
-  readonly ca?: string
-  readonly maxConnections: number
+export interface UpstreamOptions extends Omit<AgentsOptions, 'timeouts'> {
   readonly robot: {
     readonly authorization: () => Promise<string | undefined>
     readonly invalidate: (refused: string | undefined) => void
@@ -61,16 +50,11 @@ export interface UpstreamOptions {
   /** Upstream answers 401 to a fresh robot token. */
   readonly onRefused: (reason: string) => void
   readonly observe: (request: { kind: UpstreamRequest['kind'] | 'robot'; status: number | 'failed' }) => void
-  readonly lookup?: Lookup
   readonly timeouts?: Partial<Timeouts>
 }
 
 /** Milliseconds. containerd gives up on a response head after 30 s: a lost first hop and a retry must fit in that. */
-interface Timeouts {
-  readonly connect: number
-  readonly head: number
-  /** Between two pieces of a body; it does not run while a slow client holds the stream back. */
-  readonly body: number
+interface Timeouts extends ConnectionTimeouts {
   /** For all hops and retries up to the head that is handed on; of everything but blobs, to the end of the body. */
   readonly total: number
 }
@@ -79,36 +63,15 @@ const defaultTimeouts: Timeouts = { connect: 5000, head: 10_000, body: 30_000, t
 const maxRedirects = 3
 /** Largest answer to the robot's login that is read: tokens are 1-2 KiB. */
 const maxLoginBytes = 64 * 1024
-/** A signed URL's head or a challenge fits many times over. */
-const maxHeadBytes = 32 * 1024
 const redirectStatuses = new Set([301, 302, 303, 307, 308])
 
 export const createUpstream = (options: UpstreamOptions): Upstream => {
   const { origin, robot, onRefused, observe } = options
   const timeouts = { ...defaultTimeouts, ...options.timeouts }
   const rules = { allowHttp: origin.protocol === 'http:', allowPrivate: isPrivateHost(origin.hostname) }
-  const agents = createAgents(options, rules, timeouts)
+  const agents = createAgents({ ...options, timeouts }, rules)
 
-  const send = async (
-    url: URL,
-    { kind, method, headers, signal }: Sent,
-  ): Promise<Dispatcher.ResponseData> => {
-    try {
-      const response = await agents.of(url).request({
-        origin: url.origin,
-        path: url.pathname + url.search,
-        method,
-        headers,
-        signal,
-      })
-      observe({ kind, status: response.statusCode })
-      return response
-    } catch (error) {
-      observe({ kind, status: 'failed' })
-      throw failureOf(error)
-    }
-  }
-
+  const send = createSend(agents, observe)
   const sendAsRobot = asRobot(send, origin, robot)
 
   const follow = async (
@@ -158,6 +121,23 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
 
 type Send = (url: URL, request: Sent) => Promise<Dispatcher.ResponseData>
 
+/** One hop, on a connection of its origin. */
+const createSend =
+  (agents: Agents, observe: UpstreamOptions['observe']): Send =>
+  async (url, { kind, method, headers, signal }) => {
+    try {
+      const { origin, pathname, search } = url
+      const response = await agents
+        .of(url)
+        .request({ origin, path: pathname + search, method, headers, signal })
+      observe({ kind, status: response.statusCode })
+      return response
+    } catch (error) {
+      observe({ kind, status: 'failed' })
+      throw failureOf(error)
+    }
+  }
+
 /** Attack: whatever origin a hop leads to, the robot's credential goes to the upstream origin alone. */
 const asRobot =
   (send: Send, origin: URL, robot: UpstreamOptions['robot']): Send =>
@@ -193,33 +173,6 @@ const createGet =
 type Sent = Pick<UpstreamRequest, 'method' | 'headers'> & {
   readonly signal: AbortSignal
   readonly kind: UpstreamRequest['kind'] | 'robot'
-}
-
-const createAgents = (options: UpstreamOptions, rules: { allowPrivate: boolean }, timeouts: Timeouts) => {
-  const { origin, ca, maxConnections, lookup } = options
-  const shared = {
-    connections: maxConnections,
-    headersTimeout: timeouts.head,
-    bodyTimeout: timeouts.body,
-    maxHeaderSize: maxHeadBytes,
-  }
-  const connect = {
-    timeout: timeouts.connect,
-    ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
-  }
-  // An upstream inside the cluster (a cache) may redirect to storage inside the cluster.
-  const noteUpstream = observedLookup((addresses) => {
-    rules.allowPrivate = addresses.every(isPrivateAddress)
-  }, lookup)
-  const upstream = new Agent({ ...shared, connect: { ...connect, lookup: noteUpstream } })
-  const guard = publicLookup(() => rules.allowPrivate, lookup)
-  const elsewhere = new Agent({ ...shared, connect: { ...connect, lookup: guard } })
-  return {
-    of: (url: URL): Agent => (url.origin === origin.origin ? upstream : elsewhere),
-    close: async () => {
-      await Promise.all([upstream.destroy(), elsewhere.destroy()])
-    },
-  }
 }
 
 export const single = (value: string | string[] | undefined): string | undefined =>

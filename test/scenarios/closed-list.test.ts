@@ -97,8 +97,11 @@ const problemOf = (answer: string, method: string): string | undefined => {
   if (field('x-request-id').length !== 1) return 'no request id'
   if (status === 405 && field('allow').length !== 1) return 'no Allow'
   // Of a request that cannot be parsed, not even the method is known.
-  if (method === 'HEAD' && body === '') return undefined
-  if (method === 'HEAD' && !body.includes('not valid HTTP')) return 'a body'
+  if (method === 'HEAD' && !body.includes('not valid HTTP')) return body === '' ? undefined : 'a body'
+  return problemOfBody(body)
+}
+
+const problemOfBody = (body: string): string | undefined => {
   const { errors } = JSON.parse(body) as { errors: readonly { code: string; message: string }[] }
   const [error] = errors
   return errors.length === 1 && error?.message !== '' ? undefined : 'not one error with a message'

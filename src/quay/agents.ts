@@ -1,0 +1,61 @@
+/**
+ * The connections to upstream and to where it redirects: TLS verified, bounded in number, heads bounded in size, and the ones
+ * elsewhere kept off private addresses.
+ */
+import { rootCertificates } from 'node:tls'
+import { Agent } from 'undici'
+import { isPrivateAddress, observedLookup, publicLookup, type Lookup } from './redirect.ts'
+
+/** Milliseconds. */
+export interface ConnectionTimeouts {
+  readonly connect: number
+  readonly head: number
+  /** Between two pieces of a body; it does not run while a slow client holds the stream back. */
+  readonly body: number
+}
+
+export interface AgentsOptions {
+  readonly origin: URL
+  /** PEM, beside the well-known authorities. */
+  readonly ca?: string
+  /** To one origin at a time. */
+  readonly maxConnections: number
+  readonly timeouts: ConnectionTimeouts
+  readonly lookup?: Lookup
+}
+
+export interface Agents {
+  readonly of: (url: URL) => Agent
+  readonly close: () => Promise<void>
+}
+
+/** A signed URL's head or a challenge fits many times over. */
+const maxHeadBytes = 32 * 1024
+
+/** @param rules `allowPrivate` is set when upstream turns out to be on a private address itself */
+export const createAgents = (options: AgentsOptions, rules: { allowPrivate: boolean }): Agents => {
+  const { origin, ca, maxConnections, lookup, timeouts } = options
+  const shared = {
+    connections: maxConnections,
+    headersTimeout: timeouts.head,
+    bodyTimeout: timeouts.body,
+    maxHeaderSize: maxHeadBytes,
+  }
+  const connect = {
+    timeout: timeouts.connect,
+    ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
+  }
+  // An upstream inside the cluster (a cache) may redirect to storage inside the cluster.
+  const noteUpstream = observedLookup((addresses) => {
+    rules.allowPrivate = addresses.every(isPrivateAddress)
+  }, lookup)
+  const upstream = new Agent({ ...shared, connect: { ...connect, lookup: noteUpstream } })
+  const guard = publicLookup(() => rules.allowPrivate, lookup)
+  const elsewhere = new Agent({ ...shared, connect: { ...connect, lookup: guard } })
+  return {
+    of: (url: URL): Agent => (url.origin === origin.origin ? upstream : elsewhere),
+    close: async () => {
+      await Promise.all([upstream.destroy(), elsewhere.destroy()])
+    },
+  }
+}

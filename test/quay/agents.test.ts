@@ -1,0 +1,40 @@
+import t from 'tap'
+import { createAgents } from '../../src/quay/agents.ts'
+import { always, lookupOf, serverFor } from './upstream.ts'
+
+const timeouts = { connect: 1000, head: 1000, body: 1000 }
+const get = { method: 'GET', path: '/' } as const
+
+await t.test('one agent for upstream, one for everywhere else', async (test) => {
+  const agents = createAgents(
+    { origin: new URL('https://quay.io'), maxConnections: 1, timeouts },
+    { allowPrivate: false },
+  )
+  test.equal(agents.of(new URL('https://quay.io/v2/')), agents.of(new URL('https://quay.io/x')))
+  test.not(agents.of(new URL('https://quay.io/')), agents.of(new URL('https://cdn.quay.io/')))
+  test.not(agents.of(new URL('https://quay.io/')), agents.of(new URL('https://quay.io:8443/')), 'by origin')
+  await agents.close()
+})
+
+await t.test(
+  'attack: elsewhere may not be a private address, until upstream is on one itself',
+  async (test) => {
+    const server = await serverFor(test, always(200))
+    const lookup = lookupOf({ 'upstream.test': ['127.0.0.1'], 'elsewhere.test': ['127.0.0.1'] })
+    const rules = { allowPrivate: false }
+    const origin = new URL(`http://upstream.test:${server.port}`)
+    const agents = createAgents({ origin, maxConnections: 1, timeouts, lookup }, rules)
+    test.teardown(agents.close)
+    const elsewhere = new URL(`http://elsewhere.test:${server.port}`)
+    const ask = async (url: URL) => {
+      const { statusCode, body } = await agents.of(url).request({ ...get, origin: url.origin })
+      await body.dump()
+      return statusCode
+    }
+    await test.rejects(ask(elsewhere), { code: 'UNAVAILABLE' })
+    test.equal(server.requests.length, 0)
+    test.equal(await ask(origin), 200)
+    test.ok(rules.allowPrivate)
+    test.equal(await ask(elsewhere), 200)
+  },
+)
