@@ -17,6 +17,7 @@ import {
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { unavailable, type RegistryError } from '../errors.ts'
+import { createBreaker } from './breaker.ts'
 
 /** The two questions we ask, each answered with the review's status. @throws {RegistryError} UNAVAILABLE */
 export interface ApiServer {
@@ -43,19 +44,29 @@ export const createApiServer = ({ kubeConfig, timeoutMs = 2000 }: ApiServerOptio
   const pool = createPool()
   let reached = false
 
-  const ask = async <Review>(call: (options: ConfigurationOptions) => Promise<Review>): Promise<Review> => {
+  const breaker = createBreaker({ isTimeout, refuse: () => new Error('it did not answer a moment ago') })
+
+  const askOnce = async <Review>(
+    call: (options: ConfigurationOptions) => Promise<Review>,
+  ): Promise<Review> => {
     const signal = AbortSignal.timeout(timeoutMs)
     const options = {
       middleware: [requestMiddleware(pool, signal)],
       middlewareMergeStrategy: 'append' as const,
     }
     try {
-      const review = await call(options).catch(async (error: unknown) => {
-        if (!isTemporary(error) || signal.aborted) throw error
-        // A kept-alive connection that the server closed fails once, on a review as on anything else.
-        await sleep(retryAfterMs, undefined, { signal })
-        return await call(options)
-      })
+      return await call(options)
+    } catch (error) {
+      if (!isTemporary(error) || signal.aborted) throw error
+      // A kept-alive connection that the server closed fails once, on a review as on anything else.
+      await sleep(retryAfterMs, undefined, { signal })
+      return await call(options)
+    }
+  }
+
+  const ask: typeof askOnce = async (call) => {
+    try {
+      const review = await breaker(async () => await askOnce(call))
       reached = true
       return review
     } catch (error) {
@@ -141,6 +152,10 @@ const requestMiddleware = (pool: ReturnType<typeof createPool>, signal: AbortSig
 })
 
 const observableOf = <Value>(value: Value): Observable<Value> => new Observable(Promise.resolve(value))
+
+/** The deadline's own error, or that of a wait which it ended. */
+const isTimeout = (error: unknown): boolean =>
+  error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')
 
 const isTemporary = (error: unknown): boolean =>
   !(error instanceof ApiException) || error.code === 429 || error.code >= 500

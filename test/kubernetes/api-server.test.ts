@@ -220,6 +220,9 @@ await t.test(
     test.same(api.requests, { tokenReviews: 1, subjectAccessReviews: 1 })
     test.equal(counter.connections, 2)
     test.equal(apiServer.reached(), false)
+    const next = await failureOf(apiServer.reviewToken({ token: 'y' }))
+    test.match(next, { ...outage, cause: { message: 'it did not answer a moment ago' } })
+    test.equal(api.requests.tokenReviews, 1, 'and the next one does not wait for it again')
   },
 )
 
