@@ -54,7 +54,7 @@ await scenario('trap 29: pages, by Links that stay with us', async (t, s) => {
     image,
   )
   s.quay.tagMany(
-    Array.from({ length: 3000 }, (_, index) => `ocp-priv_x_${String(index).padStart(4, '0')}`),
+    Array.from({ length: 3000 }, (_, index) => `${20240603000000 + index}_prune_ocp-priv_x_1`),
     image,
   )
   for (const n of ['', '?n=7', '?n=100', '?n=250', '?n=1000']) {
@@ -121,5 +121,46 @@ await scenario(
         .status,
       403,
     )
+  },
+)
+
+await scenario(
+  '200,000 tags in 300 namespaces: what one list costs upstream and the cluster',
+  async (t, s) => {
+    const image = buildArtifact({
+      subject: { digest: `sha256:${'0'.repeat(64)}`, mediaType: 'x', body: Buffer.alloc(0) },
+      artifactType: 'text/plain',
+      payload: Buffer.from('x'),
+    })
+    const namespaces = Array.from({ length: 300 }, (_, index) => `ns${String(index).padStart(3, '0')}`)
+    const tags = namespaces.flatMap((namespace) =>
+      Array.from({ length: 667 }, (_, index) => `${namespace}_name_${String(index).padStart(4, '0')}`),
+    )
+    s.quay.tagMany(tags, image)
+    t.ok(tags.length >= 200_000)
+    const cost = async (path: string, token: string) => {
+      const pages = s.quay.requests.length
+      const reviews = s.kubernetes.requests.subjectAccessReviews
+      const { tags: listed, links } = await walk(s, path, token)
+      return {
+        listed,
+        requests: links.length + 1,
+        pages: s.quay.requests.length - pages,
+        reviews: s.kubernetes.requests.subjectAccessReviews - reviews,
+      }
+    }
+    const stream = await cost('/v2/ns150/name/tags/list?n=1000', s.alice)
+    t.equal(stream.listed.length, 667)
+    t.ok(stream.pages <= 8, `an image stream in the middle: ${stream.pages} pages`)
+    const all = await cost('/v2/openshift/ci/tags/list?n=1000', s.alice)
+    t.equal(all.listed.filter((tag) => tag.startsWith('ns')).length, tags.length)
+    t.ok(all.reviews <= 3, `QCI-wide: ${all.reviews} reviews`)
+    const one = await cost('/v2/openshift/ci/tags/list?n=1000', s.puller)
+    t.same(one.listed, ['my-team_app_latest'])
+    t.ok(one.pages < 700, `one namespace of 300: ${one.pages} pages, not 2000`)
+    t.ok(one.pages / one.requests <= 20, 'bounded for each request')
+    t.ok(one.reviews / one.requests <= 64, 'bounded for each request')
+    for (const [name, { requests, pages, reviews }] of Object.entries({ stream, all, one }))
+      t.comment(`${name}: ${requests} requests, ${pages} upstream pages, ${reviews} reviews`)
   },
 )
