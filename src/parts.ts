@@ -2,14 +2,17 @@
  * Every part of a proxy, made once from the Config and handed to those who need it. Nothing is started here.
  */
 import { Registry } from 'prom-client'
-import { createDigestIndex } from './access/digests.ts'
-import { createPolicy } from './access/policy.ts'
+import { kindOf } from './access/identity.ts'
 import { createRestricted } from './access/restricted.ts'
+import { createRules } from './access/rules.ts'
 import type { Config } from './config/config.ts'
 import type { SecretFiles } from './config/files.ts'
+import { createAdmission } from './kubernetes/admission.ts'
 import { createApiServer, loadKubeConfig, type ApiServer } from './kubernetes/api-server.ts'
+import { createLane } from './kubernetes/lane.ts'
 import { createAccessReviewer } from './kubernetes/subject-access-review.ts'
 import { createTokenReviewer, expiryOf } from './kubernetes/token-review.ts'
+import { createKnownDigests, type KnownDigests } from './known-digests.ts'
 import type { Logger } from './logging.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createBlobs } from './quay/blobs.ts'
@@ -18,10 +21,9 @@ import { createManifests } from './quay/manifests.ts'
 import { createReferrers } from './quay/referrers.ts'
 import { createRobot, type Robot, type RobotCredential } from './quay/robot.ts'
 import { createTags } from './quay/tags.ts'
-import { createAuthenticate } from './registry/authentication.ts'
-import { createChallenge } from './registry/credential.ts'
-import { createDenied } from './registry/denied.ts'
-import { createRobotTokens } from './registry/robot-tokens.ts'
+import { anonymousIdentity } from './registry/anonymous.ts'
+import { createDenied, createPredecessorDenied } from './registry/denied.ts'
+import { createLogin } from './registry/login.ts'
 import { createKeys } from './registry/signing-keys.ts'
 import { createTagCursors } from './registry/tag-cursors.ts'
 import type { Parts } from './server.ts'
@@ -31,6 +33,7 @@ export interface Made {
   readonly parts: Parts
   readonly robot: Robot
   readonly apiServer: ApiServer
+  readonly knownDigests: KnownDigests
   readonly files: Files
   readonly close: () => Promise<void>
 }
@@ -71,43 +74,50 @@ interface Making {
 /** @throws {Error} where a file, or app.ci's kubeconfig, cannot be used; nothing is left open then */
 export const createParts = (config: Config, logger: Logger, isStopping: () => boolean): Made => {
   const metrics = createMetrics(new Registry())
-  const { apiServer, reviewToken, policy, digests } = createAccess(config, metrics)
+  const { apiServer, reviewToken, policy, judgeBeside, knownDigests } = createAccess(config, logger, metrics)
   const files = watchAll(config, logger, metrics)
   const { robot, source, close: closeSource } = createSource({ config, logger, metrics, files })
   const keys = createKeys({ file: files.tokenSecret, honouredMs: config.tokenValidityMs })
-  const { origin, host } = config.exposed
-  const challenge = createChallenge(`${origin}/v2/auth`, host)
-  const validitySeconds = Math.floor(config.tokenValidityMs / 1000)
-  const robotTokens = createRobotTokens({ keys, issuer: origin, validitySeconds })
-  const robotCredential = files.robot.current
+  const login = createLogin({
+    exposed: config.exposed,
+    keys,
+    validityMs: config.tokenValidityMs,
+    allowAnonymous: config.allowAnonymous,
+    reviewToken,
+    robotCredential: files.robot.current,
+  })
+  const denied =
+    judgeBeside === undefined
+      ? createDenied(config.qciNamespace, policy.isRestricted)
+      : createPredecessorDenied(config.qciNamespace)
   const parts: Parts = {
     ...source,
+    ...login,
     logger,
     metrics,
-    challenge,
     policy,
-    digests,
-    robotTokens,
+    judgeBeside,
+    digests: knownDigests.digests,
     expiryOf,
     cursors: createTagCursors(keys),
-    denied: createDenied(config.qciNamespace, policy.isRestricted),
+    denied: login.anonymous?.denied(denied) ?? denied,
     monorepo: config.upstreamRepository,
-    authenticate: createAuthenticate({ challenge, reviewToken, robotTokens, robotCredential, host }),
-    observe: ({ allowed, rule, source: from }) =>
-      metrics.decisions.inc({ rule: allowed ? rule : 'denied', source: from }),
+    observe: ({ allowed, rule, source: from }, identity) =>
+      metrics.decisions.inc({ rule: allowed ? rule : 'denied', source: from, kind: kindOf(identity) }),
     observeStreams: (change) => metrics.streamsInFlight.inc(change),
     tls: files.tls?.current(),
     notReady: () => [
       ...(isStopping() ? ['shutting down'] : []),
       ...(robot.tried() ? [] : ['upstream was not asked yet']),
       ...(apiServer.reached() ? [] : ['the API server was not reached yet']),
+      ...knownDigests.notReady(),
     ],
   }
   const close = async () => {
     for (const file of Object.values(files)) file?.close()
-    await Promise.all([closeSource(), apiServer.close()])
+    await Promise.all([closeSource(), apiServer.close(), knownDigests.close()])
   }
-  return { parts, robot, apiServer, files, close }
+  return { parts, robot, apiServer, knownDigests, files, close }
 }
 
 /** Where the bytes come from. */
@@ -147,10 +157,12 @@ const createSource = ({ config, logger, metrics, files }: Making) => {
 }
 
 /** Who they are and what they may. */
-const createAccess = (config: Config, metrics: Metrics) => {
-  const apiServer = createApiServer({ kubeConfig: loadKubeConfig(config.kubeconfig) })
+const createAccess = (config: Config, logger: Logger, metrics: Metrics) => {
+  const kubeConfig = loadKubeConfig(config.kubeconfig)
+  const apiServer = createApiServer({ kubeConfig })
   const isRestricted = createRestricted(config.restrictedNamespaces)
-  const digests = createDigestIndex({ isRestricted })
+  const { imageStreams } = config
+  const knownDigests = createKnownDigests({ imageStreams, kubeConfig, isRestricted, logger, metrics })
   const observe =
     (kind: string) =>
     ({ outcome, source }: { outcome: string; source: string }) => {
@@ -158,21 +170,45 @@ const createAccess = (config: Config, metrics: Metrics) => {
       else metrics.cacheHits.inc({ cache: kind, outcome, source })
     }
   const graceMs = config.authorizationGraceMs
+  const tokens = laneOf('TokenReview', metrics)
+  const access = laneOf('SubjectAccessReview', metrics)
+  // Anybody may ask as nobody, for as many names as they can think of: that is not to be in the way of those who are known.
+  const anonymousAccess = laneOf('SubjectAccessReview of system:anonymous', metrics, 8)
   const reviewToken = createTokenReviewer({
-    ask: apiServer.reviewToken,
+    ask: async (spec, isFamiliar) => await tokens(async () => await apiServer.reviewToken(spec), isFamiliar),
+    admit: createAdmission({ observeLimited: (limit) => metrics.loginsLimited.inc({ limit }) }),
     audiences: config.tokenAudiences,
     identityTtlMs: config.identityTtlMs,
     graceMs,
     observe: observe('TokenReview'),
   })
   const reviews = createAccessReviewer({
-    ask: apiServer.reviewAccess,
+    ask: async (spec) => {
+      const lane = spec.user === anonymousIdentity.user.username ? anonymousAccess : access
+      return await lane(async () => await apiServer.reviewAccess(spec))
+    },
     allowTtlMs: config.allowTtlMs,
     denyTtlMs: config.denyTtlMs,
     graceMs,
     observe: observe('SubjectAccessReview'),
   })
-  const { qciNamespace, unknownDigests } = config
-  const policy = createPolicy({ reviews, seenIn: digests.seenIn, isRestricted, qciNamespace, unknownDigests })
-  return { apiServer, reviewToken, policy, digests }
+  const { seenIn } = knownDigests.digests
+  return {
+    apiServer,
+    reviewToken,
+    knownDigests,
+    ...createRules({ ...config, reviews, seenIn, isRestricted }),
+  }
 }
+
+/** More would only wait at the API server instead of here: it has a few hundred places for all of its clients. */
+const maxReviewsInFlight = 64
+
+const laneOf = (lane: string, metrics: Metrics, max = maxReviewsInFlight) =>
+  createLane({
+    max,
+    maxQueued: 256,
+    maxWaitMs: 1000,
+    observeInFlight: (change) => metrics.reviewsInFlight.inc({ lane }, change),
+    observeShed: () => metrics.reviewsShed.inc({ lane }),
+  })

@@ -26,7 +26,7 @@ const longestNoticeMs = 5000
 /** @throws {Error} where an address is taken, or app.ci's kubeconfig cannot be used; nothing is left running then */
 export const startProxy = async (config: Config, logger: Logger): Promise<Proxy> => {
   let stopping = false
-  const { parts, robot, apiServer, files, close } = createParts(config, logger, () => stopping)
+  const { parts, robot, apiServer, knownDigests, files, close } = createParts(config, logger, () => stopping)
   const warmUp = new AbortController()
   const servers: FastifyInstance[] = []
   const closeAll = async () => {
@@ -40,6 +40,7 @@ export const startProxy = async (config: Config, logger: Logger): Promise<Proxy>
     reloadTls(app, files.tls)
     const url = await listen(app, config.listen, '--listen-addr')
     const metricsUrl = await listenForMetrics(config, parts, servers)
+    knownDigests.start()
     void untilReached(apiServer, robot, config, warmUp.signal)
     logger.info(
       { url, metricsUrl, upstream: config.upstream.origin, exposed: config.exposed.origin },

@@ -50,8 +50,10 @@ const args = new Map(
 await t.test('every manifest is an object we mean', async (test) => {
   const names = objects.map(({ kind, metadata }) => `${kind} ${metadata?.namespace ?? '-'}/${metadata?.name}`)
   test.same(names.toSorted(), [
+    'ClusterRole -/quay-proxy',
     'ClusterRole -/system:auth-delegator',
     'ClusterRole -/system:image-puller',
+    'ClusterRoleBinding -/quay-proxy',
     'ClusterRoleBinding -/quay-proxy-auth-delegator',
     'Deployment ci/quay-proxy',
     'PodDisruptionBudget ci/quay-proxy',
@@ -186,6 +188,10 @@ await t.test('who may pull what', async (test) => {
     rbac.authorize(people[user], { verb, group, resource }).allowed
   test.ok(may('proxy', 'create', 'authentication.k8s.io', 'tokenreviews'))
   test.ok(may('proxy', 'create', 'authorization.k8s.io', 'subjectaccessreviews'))
+  for (const verb of ['list', 'watch'])
+    test.ok(may('proxy', verb, 'image.openshift.io', 'imagestreams'), verb)
+  for (const verb of ['get', 'update', 'delete'])
+    test.notOk(may('proxy', verb, 'image.openshift.io', 'imagestreams'), verb)
   test.notOk(may('proxy', 'list', '', 'secrets'))
   test.notOk(may('puller', 'create', 'authentication.k8s.io', 'tokenreviews'))
   test.notOk(rbac.authorize(people.alice, { ...pull, verb: 'update', namespace: 'ocp' }).allowed, 'pull only')

@@ -23,3 +23,13 @@ export interface RobotIdentity {
 }
 
 export type Identity = ClusterIdentity | RobotIdentity
+
+/** Sorts of askers, for logs and metrics. */
+export type IdentityKind = 'person' | 'service account' | 'robot' | 'anonymous'
+
+/** By the reviewed name, which the cluster lets nobody choose: `system:` is its own. */
+export const kindOf = ({ kind, user: { username } }: Identity): IdentityKind => {
+  if (kind === 'robot') return 'robot'
+  if (username === 'system:anonymous') return 'anonymous'
+  return username.startsWith('system:serviceaccount:') ? 'service account' : 'person'
+}

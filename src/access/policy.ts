@@ -1,18 +1,20 @@
 /**
  * May they? Which reviews decide a reference, and in which order. No I/O of its own.
  *
- * Every reference comes down to two things: the image streams whose `system:image-puller` opens it, and whether a right to
- * the whole monorepo (QCI-wide: the review in the QCI namespace, where the role `qci-image-puller` lives) opens it too.
+ * QCI-wide is the review in the QCI namespace, where the role `qci-image-puller` lives.
  */
-import type { Digest, ImageStream, Reference, Repository } from '../reference.ts'
+import type { ImageStream, Reference } from '../reference.ts'
+import type { Doors, DoorsOf } from './doors.ts'
 import type { ClusterIdentity, Identity } from './identity.ts'
 
 export interface Decision {
   readonly allowed: boolean
   /** What opened it, or that nothing did. */
-  readonly rule: 'robot' | 'qci-wide' | 'image-puller' | 'none'
-  /** The namespace whose review said yes; for a refusal, the one that was asked for, if the reference names one. */
+  readonly rule: 'robot' | 'qci-wide' | 'image-puller' | 'service-account' | 'none'
+  /** Whose image it is, as far as that is known. Not for the asker: see `Doors`. */
   readonly namespace?: string
+  /** The namespace whose review said yes. */
+  readonly grantedBy?: string
   /** Whether the API server was asked for this decision, or it stands on remembered (or outdated, in grace) reviews. */
   readonly source: 'asked' | 'cached' | 'grace' | 'none'
 }
@@ -37,83 +39,53 @@ export interface Policy {
 
 export interface PolicyOptions {
   readonly reviews: AccessReviews
-  readonly seenIn: (digest: Digest) => readonly ImageStream[]
+  readonly doorsOf: DoorsOf
   readonly isRestricted: (namespace: string) => boolean
   readonly qciNamespace: string
-  readonly unknownDigests: 'allow' | 'deny'
 }
-
-/** The image streams that may open a reference, and whether QCI-wide does. */
-interface Doors {
-  readonly imageStreams: readonly ImageStream[]
-  readonly qciWide: boolean
-  /** As the asker wrote it: the only namespace that a refusal may name. */
-  readonly namespace?: string
-}
-
-const withoutNamespace: Doors = { imageStreams: [], qciWide: true }
 
 /** A base layer may be known in hundreds of streams; somebody without any right must not cost a review for each. */
 const maxReviewsPerDecision = 16
 
 export const createPolicy = (options: PolicyOptions): Policy => {
-  const { reviews, seenIn, isRestricted, qciNamespace, unknownDigests } = options
+  const { reviews, doorsOf, isRestricted, qciNamespace } = options
   const qci: ImageStream = { namespace: qciNamespace }
 
-  const imageStreamDoors = (imageStream: ImageStream): Doors => ({
-    imageStreams: [imageStream],
-    qciWide: !isRestricted(imageStream.namespace),
-    namespace: imageStream.namespace,
-  })
-
-  const digestDoors = (digest: Digest, repository: Repository): Doors => {
-    const known = seenIn(digest)
-    const qciWide =
-      known.length === 0
-        ? unknownDigests === 'allow'
-        : known.some(({ namespace }) => !isRestricted(namespace))
-    if (repository.form === 'monorepo') return { imageStreams: known, qciWide }
-    const { namespace } = repository
-    return {
-      imageStreams: known.filter((imageStream) => imageStream.namespace === namespace),
-      qciWide,
-      namespace,
-    }
-  }
-
-  const doorsOf = (reference: Reference): Doors => {
-    if (reference.kind === 'digest') return digestDoors(reference.digest, reference.repository)
-    const { owner, repository } = reference
-    if (owner.by === 'image-stream') return imageStreamDoors(owner.imageStream)
-    return owner.by === 'digest' ? digestDoors(owner.digest, repository) : withoutNamespace
-  }
-
-  const open = async (identity: ClusterIdentity, doors: Doors): Promise<Decision> => {
-    const newestFirst = doors.imageStreams.toReversed()
-    const { doorway, source } = await firstOpen(reviews, identity, [
-      ...(doors.qciWide ? [{ imageStream: qci, rule: 'qci-wide' as const }] : []),
-      ...newestFirst.map((imageStream) => ({ imageStream, rule: 'image-puller' as const })),
+  const open = async (identity: ClusterIdentity, { imageStreams, qciWide }: Doors) =>
+    await firstOpen(reviews, identity, [
+      ...(qciWide ? [{ imageStream: qci, rule: 'qci-wide' as const }] : []),
+      ...imageStreams.toReversed().map((imageStream) => ({ imageStream, rule: 'image-puller' as const })),
     ])
-    if (doorway !== undefined)
-      return { allowed: true, rule: doorway.rule, namespace: doorway.imageStream.namespace, source }
-    return {
-      allowed: false,
-      rule: 'none',
-      source,
-      ...(doors.namespace === undefined ? {} : { namespace: doors.namespace }),
-    }
-  }
 
-  const decide = async (identity: Identity, doors: Doors): Promise<Decision> =>
-    identity.kind === 'robot' ? { allowed: true, rule: 'robot', source: 'none' } : await open(identity, doors)
+  const decide = async (identity: Identity, doors: Doors): Promise<Decision> => {
+    const opening = identity.kind === 'robot' ? robotMay : await open(identity, doors)
+    return decisionOf(opening, doors)
+  }
 
   return {
-    decide: async (identity, reference) => await decide(identity, doorsOf(reference)),
+    decide: async (identity, reference) => await decide(identity, doorsOf.reference(reference)),
     decideImageStream: async (identity, imageStream) =>
-      await decide(identity, imageStream === undefined ? withoutNamespace : imageStreamDoors(imageStream)),
+      await decide(identity, doorsOf.imageStream(imageStream)),
     isRestricted,
   }
 }
+
+/** What opened a reference: a rule, and the namespace whose review said yes where one was asked. */
+export interface Opening {
+  readonly rule: Decision['rule']
+  readonly grantedBy?: string
+  readonly source: Decision['source']
+}
+
+export const robotMay: Opening = { rule: 'robot', source: 'none' }
+
+export const decisionOf = ({ rule, grantedBy, source }: Opening, { namespace }: Doors): Decision => ({
+  allowed: rule !== 'none',
+  rule,
+  ...(namespace === undefined ? {} : { namespace }),
+  ...(grantedBy === undefined ? {} : { grantedBy }),
+  source,
+})
 
 /** A review whose yes opens a reference. */
 interface Doorway {
@@ -122,29 +94,52 @@ interface Doorway {
 }
 
 /**
- * What is known to be open costs nothing; then QCI-wide, which most people have; then the streams, newest first. While the API
+ * What is known to be open costs nothing; then QCI-wide, which most people have; then a stream of each namespace, newest first, then the
+ * rest. While the API
  * server is away, whichever of them it opened not long ago still counts, and nothing else.
  */
-const firstOpen = async (
+export const firstOpen = async (
   reviews: AccessReviews,
   identity: ClusterIdentity,
   doorways: readonly Doorway[],
-): Promise<{ doorway: Doorway | undefined; source: Decision['source'] }> => {
+): Promise<Opening> => {
   const known = (peek: AccessReviews['peek']) =>
     doorways.find(({ imageStream }) => peek(identity, imageStream) === true)
   const remembered = known(reviews.peek)
-  if (remembered !== undefined) return { doorway: remembered, source: 'cached' }
+  if (remembered !== undefined) return opened(remembered, 'cached')
   let source: Decision['source'] = 'none'
   try {
-    for (const doorway of doorways.slice(0, maxReviewsPerDecision)) {
+    for (const doorway of eachNamespaceFirst(doorways).slice(0, maxReviewsPerDecision)) {
       const review = await reviews.review(identity, doorway.imageStream)
-      if (review.allowed) return { doorway, source: review.source }
+      if (review.allowed) return opened(doorway, review.source)
       source = source === 'asked' ? source : review.source
     }
   } catch (error) {
     const outdated = known(reviews.peekInGrace)
     if (outdated === undefined) throw error
-    return { doorway: outdated, source: 'grace' }
+    return opened(outdated, 'grace')
   }
-  return { doorway: undefined, source }
+  return { rule: 'none', source }
 }
+
+/**
+ * Most rights are of a whole namespace, and any stream of it shows them: one of each goes before a second of any, so that the
+ * bound is on namespaces rather than on streams.
+ */
+const eachNamespaceFirst = (doorways: readonly Doorway[]): readonly Doorway[] => {
+  const seen = new Set<string>()
+  const [first, others]: [Doorway[], Doorway[]] = [[], []]
+  for (const doorway of doorways) {
+    const { namespace } = doorway.imageStream
+    const isFirst = doorway.rule === 'qci-wide' || !seen.has(namespace)
+    if (doorway.rule !== 'qci-wide') seen.add(namespace)
+    ;(isFirst ? first : others).push(doorway)
+  }
+  return [...first, ...others]
+}
+
+const opened = ({ rule, imageStream }: Doorway, source: Decision['source']): Opening => ({
+  rule,
+  grantedBy: imageStream.namespace,
+  source,
+})

@@ -44,8 +44,6 @@ export const createApiServer = ({ kubeConfig, timeoutMs = 2000 }: ApiServerOptio
   const pool = createPool()
   let reached = false
 
-  const breaker = createBreaker({ isTimeout, refuse: () => new Error('it did not answer a moment ago') })
-
   const askOnce = async <Review>(
     call: (options: ConfigurationOptions) => Promise<Review>,
   ): Promise<Review> => {
@@ -64,23 +62,31 @@ export const createApiServer = ({ kubeConfig, timeoutMs = 2000 }: ApiServerOptio
     }
   }
 
-  const ask: typeof askOnce = async (call) => {
-    try {
-      const review = await breaker(async () => await askOnce(call))
-      reached = true
-      return review
-    } catch (error) {
-      throw outage(error)
+  /** Each kind of question by itself: webhooks behind the one may hang while the other is answered. */
+  const createAsk = (): typeof askOnce => {
+    const breaker = createBreaker({ isTimeout, refuse: () => new Error('it did not answer a moment ago') })
+    return async (call) => {
+      try {
+        const review = await breaker(async () => await askOnce(call))
+        reached = true
+        return review
+      } catch (error) {
+        throw outage(error)
+      }
     }
   }
+  const askAboutToken = createAsk()
+  const askAboutAccess = createAsk()
 
   return {
     reviewToken: async (spec) => {
-      const review = await ask((options) => authentication.createTokenReview({ body: { spec } }, options))
+      const review = await askAboutToken((options) =>
+        authentication.createTokenReview({ body: { spec } }, options),
+      )
       return review.status ?? {}
     },
     reviewAccess: async (spec) => {
-      const review = await ask((options) =>
+      const review = await askAboutAccess((options) =>
         authorization.createSubjectAccessReview({ body: { spec } }, options),
       )
       return review.status ?? { allowed: false }

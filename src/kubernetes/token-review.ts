@@ -5,7 +5,9 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 import type { V1TokenReviewSpec, V1TokenReviewStatus, V1UserInfo } from '@kubernetes/client-node'
 import { decodeJwt } from 'jose'
+import { LRUCache } from 'lru-cache'
 import type { ClusterIdentity, UserInfo } from '../access/identity.ts'
+import type { Admit, Outcome } from './admission.ts'
 import { createRemembered, type Source } from './remembered.ts'
 
 export type ReviewedToken =
@@ -16,11 +18,17 @@ export type ReviewedToken =
     }
   | { readonly authenticated: false; readonly reason: string }
 
-/** @throws {RegistryError} UNAVAILABLE where the API server does not answer: that is not a refusal */
-export type ReviewToken = (bearerToken: string) => Promise<ReviewedToken>
+/**
+ * @param client the address it was shown from
+ * @throws {RegistryError} UNAVAILABLE where the API server does not answer: that is not a refusal; what `admit` throws
+ */
+export type ReviewToken = (bearerToken: string, client: string) => Promise<ReviewedToken>
 
 export interface TokenReviewerOptions {
-  readonly ask: (spec: V1TokenReviewSpec) => Promise<V1TokenReviewStatus>
+  /** @param isFamiliar the token was accepted before: it need not wait behind those that were not */
+  readonly ask: (spec: V1TokenReviewSpec, isFamiliar: boolean) => Promise<V1TokenReviewStatus>
+  /** Whether an address may have one more unknown token reviewed. */
+  readonly admit: Admit
   /** Audiences accepted beside the API server's own. */
   readonly audiences: readonly string[]
   /** Milliseconds for which an identity holds. */
@@ -41,9 +49,16 @@ const apiServerAudience = 'https://kubernetes.default.svc'
 /** "Not authenticated" may hide an outage of the OAuth server behind the API server: it is believed for seconds only. */
 const refusalTtlMs = 5000
 const maxIdentities = 10_000
+/** About 150 bytes each. Not those of identities: refusals, which share that cache, push nobody out of this one. */
+const maxFamiliar = 50_000
+
+interface Question {
+  readonly token: string
+  readonly isFamiliar: boolean
+}
 
 export const createTokenReviewer = (options: TokenReviewerOptions): ReviewToken => {
-  const { ask, audiences, identityTtlMs, graceMs, observe, now = Date.now } = options
+  const { ask, admit, audiences, identityTtlMs, graceMs, observe, now = Date.now } = options
   // Keys are HMACs under a key of this process: a heap dump or an offline guess must not give tokens away.
   const processKey = randomBytes(32)
   const asked = audiences.length === 0 ? [] : [apiServerAudience, ...audiences]
@@ -52,24 +67,78 @@ export const createTokenReviewer = (options: TokenReviewerOptions): ReviewToken 
       ? Math.min(atMostMs, review.expiresAt - now())
       : atMostMs
 
-  const reviews = createRemembered<string, ReviewedToken>({
-    ask: async (token) =>
-      read(await ask(asked.length === 0 ? { token } : { token, audiences: asked }), asked, token),
+  const reviews = createRemembered<Question, ReviewedToken>({
+    ask: async ({ token, isFamiliar }) =>
+      read(await ask(asked.length === 0 ? { token } : { token, audiences: asked }, isFamiliar), asked, token),
     ttlMs: (review) => (review.authenticated ? remaining(review, identityTtlMs) : refusalTtlMs),
     graceMs: (review) => (review.authenticated && remaining(review, graceMs) > 0 ? graceMs : 0),
     max: maxIdentities,
     now,
   })
 
-  return async (bearerToken) => {
-    const key = createHmac('sha256', processKey).update(bearerToken).digest('base64')
+  const familiar = new LRUCache<string, true>({ max: maxFamiliar })
+  const review = async (key: string, token: string, isFamiliar: boolean): Promise<Reviewed> => {
     try {
-      const { answer, source } = await reviews.answer(key, bearerToken)
-      observe({ outcome: answer.authenticated ? 'authenticated' : 'refused', source })
-      return answer
+      const reviewed = await reviews.answer(key, { token, isFamiliar })
+      if (reviewed.answer.authenticated) familiar.set(key, true)
+      else familiar.delete(key)
+      return reviewed
     } catch (error) {
       observe({ outcome: 'failed', source: 'asked' })
       throw error
+    }
+  }
+  const reviewStranger = shareByKey(admit, review)
+
+  return async (bearerToken, client) => {
+    const key = createHmac('sha256', processKey).update(bearerToken).digest('base64')
+    // What is remembered costs nothing, be it a refusal; what was accepted before may not suffer from what others show.
+    const isFamiliar = familiar.get(key) === true
+    const { answer, source } =
+      isFamiliar || reviews.peek(key) !== undefined
+        ? await review(key, bearerToken, isFamiliar)
+        : await reviewStranger(key, bearerToken, client)
+    observe({ outcome: answer.authenticated ? 'authenticated' : 'refused', source })
+    return answer
+  }
+}
+
+interface Reviewed {
+  readonly answer: ReviewedToken
+  readonly source: Source
+}
+
+/**
+ * Reviews of tokens that the cluster has not accepted yet. Many requests with the same one from the same address (a pull right after
+ * our start) are let in as one; and nothing is put into the cache before it is let in, so that a flood pushes nobody out of it.
+ */
+const shareByKey = (
+  admit: Admit,
+  review: (key: string, token: string, isFamiliar: boolean) => Promise<Reviewed>,
+) => {
+  const pending = new Map<string, Promise<Reviewed>>()
+  const reviewOnce = async (key: string, token: string, client: string): Promise<Reviewed> => {
+    const settle = await admit(client)
+    let outcome: Outcome = 'unanswered'
+    try {
+      const reviewed = await review(key, token, false)
+      if (reviewed.answer.authenticated) outcome = 'accepted'
+      else if (reviewed.source === 'asked') outcome = 'refused'
+      return reviewed
+    } finally {
+      settle(outcome)
+    }
+  }
+  return async (key: string, token: string, client: string): Promise<Reviewed> => {
+    const place = `${key} ${client}`
+    const shared = pending.get(place)
+    if (shared !== undefined) return { ...(await shared), source: 'cached' }
+    const reviewing = reviewOnce(key, token, client)
+    pending.set(place, reviewing)
+    try {
+      return await reviewing
+    } finally {
+      pending.delete(place)
     }
   }
 }

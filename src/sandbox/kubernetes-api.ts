@@ -2,6 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { ImageStreams } from './image-streams.ts'
+import { imageStreamsVerb, SandboxImageStreams } from './image-streams.ts'
 import type { KubernetesObject, Rbac } from './rbac.ts'
 import { createRbac } from './rbac.ts'
 import type { Answer, SubjectAccessReviewSpec } from './reviews.ts'
@@ -44,6 +46,7 @@ export interface KubernetesApi {
   readonly requests: { readonly tokenReviews: number; readonly subjectAccessReviews: number }
   /** The SubjectAccessReviews that were judged, oldest first. */
   readonly reviews: readonly SubjectAccessReviewSpec[]
+  readonly imageStreams: ImageStreams
   fault(mode: Fault): void
   close(): Promise<void>
 }
@@ -72,6 +75,7 @@ export async function startKubernetesApi(options: KubernetesApiOptions): Promise
 class SandboxKubernetesApi implements KubernetesApi {
   readonly requests = { tokenReviews: 0, subjectAccessReviews: 0 }
   readonly reviews: SubjectAccessReviewSpec[] = []
+  readonly imageStreams = new SandboxImageStreams()
   readonly #server: Server
   readonly #tokens: Tokens
   readonly #proxyToken: string
@@ -156,11 +160,21 @@ current-context: sandbox
     else if (fault.kind === 'status') sendFault(response, fault)
     else {
       if (fault.kind === 'slow') await delay(fault.delayMs, undefined, { ref: false })
-      send(
-        response,
-        body === undefined ? tooLarge() : this.#answer(asked, request.headers.authorization, body),
-      )
+      const answer =
+        body === undefined
+          ? tooLarge()
+          : imageStreamsVerb(request) === undefined
+            ? this.#answer(asked, request.headers.authorization, body)
+            : this.#imageStreams(request, response)
+      if (answer !== undefined) send(response, answer)
     }
+  }
+
+  #imageStreams(request: IncomingMessage, response: ServerResponse): Answer | undefined {
+    const verb = imageStreamsVerb(request)!
+    const { authorization } = request.headers
+    const refusal = this.#refuseCaller(authorization, 'imagestreams', 'image.openshift.io', verb)
+    return refusal ?? this.imageStreams.answer(new URL(request.url!, 'http://sandbox').searchParams, response)
   }
 
   #answer(asked: string, authorization: string | undefined, body: string): Answer {
@@ -178,15 +192,20 @@ current-context: sandbox
   }
 
   /** The proxy is a client like any other: without the rights its manifests grant it, it may ask nothing. */
-  #refuseCaller(authorization: string | undefined, resource: string, group: string): Answer | undefined {
+  #refuseCaller(
+    authorization: string | undefined,
+    resource: string,
+    group: string,
+    verb = 'create',
+  ): Answer | undefined {
     const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1] ?? ''
     const caller = this.#tokens.authenticate(token, [apiAudience])
     if (!caller.authenticated) return failure(401, 'Unauthorized', 'Unauthorized')
-    const attributes = { verb: 'create', group, version: 'v1', resource }
+    const attributes = { verb, group, version: 'v1', resource }
     const { allowed, reason } = authorize(this.#rbac, caller.user, attributes)
     if (allowed) return undefined
     const message =
-      `${resource}.${group} is forbidden: User "${caller.user.username}" cannot create resource "${resource}" ` +
+      `${resource}.${group} is forbidden: User "${caller.user.username}" cannot ${verb} resource "${resource}" ` +
       `in API group "${group}" at the cluster scope`
     return failure(403, 'Forbidden', reason === '' ? message : `${message}: ${reason}`)
   }

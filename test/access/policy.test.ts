@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { ClusterIdentity, Identity } from '../../src/access/identity.ts'
+import { createDoors } from '../../src/access/doors.ts'
 import { createPolicy, type Decision } from '../../src/access/policy.ts'
 import { createRestricted } from '../../src/access/restricted.ts'
 import { parseReference, parseRepository, type ImageStream } from '../../src/reference.ts'
@@ -57,6 +58,11 @@ const setUp = ({
   sources = {},
 }: Scene = {}) => {
   const asked: string[] = []
+  const doorsOf = createDoors({
+    seenIn: (digest) => known[digest.slice('sha256:'.length)] ?? [],
+    isRestricted,
+    unknownDigests,
+  })
   const policy = createPolicy({
     reviews: {
       review: async ({ user }, imageStream) => {
@@ -72,12 +78,16 @@ const setUp = ({
       peek: (_identity, imageStream) => remembered[spell(imageStream)],
       peekInGrace: (_identity, imageStream) => outdated[spell(imageStream)],
     },
-    seenIn: (digest) => known[digest.slice('sha256:'.length)] ?? [],
+    doorsOf,
     isRestricted,
     qciNamespace: 'ocp',
-    unknownDigests,
   })
-  return { policy, asked }
+  /** Whose image it is said to be, whatever is decided. */
+  const place = (what: string): { namespace?: string } => {
+    const { namespace } = doorsOf.reference(parse(what))
+    return namespace === undefined ? {} : { namespace }
+  }
+  return { policy, asked, place }
 }
 
 const parse = (text: string) => {
@@ -90,6 +100,7 @@ interface Row {
   readonly what: string
   /** `allowed: undefined` is spelled as a refusal: rule none. */
   readonly rule: Decision['rule']
+  /** Whose review said yes; of a refusal, whose image it is. */
   readonly namespace?: string
   readonly asks: readonly string[]
   readonly scene?: Scene
@@ -326,7 +337,7 @@ for (const [title, rows] of Object.entries({
 }))
   await t.test(`who may what: ${title}`, async (test) => {
     for (const { who, what, rule, namespace, asks, scene } of rows) {
-      const { policy, asked } = setUp(scene)
+      const { policy, asked, place } = setUp(scene)
       const decision = await policy.decide(who === 'robot' ? robot : person(who), parse(what))
       const name = `${who} ${what}`
       test.strictSame(
@@ -334,7 +345,8 @@ for (const [title, rows] of Object.entries({
         {
           allowed: rule !== 'none',
           rule,
-          ...(namespace === undefined ? {} : { namespace }),
+          ...place(what),
+          ...(namespace === undefined ? {} : rule === 'none' ? { namespace } : { grantedBy: namespace }),
           source: asks.length === 0 ? 'none' : 'asked',
         },
         name,
@@ -354,23 +366,23 @@ await t.test('at most 16 reviews, the newest streams first', async (test) => {
 
 await t.test('a remembered yes costs no review, wherever it is among the doors', async (test) => {
   const rows: readonly (readonly [string, string, Decision])[] = [
-    [open, 'ocp', { allowed: true, rule: 'qci-wide', namespace: 'ocp', source: 'cached' }],
-    [open, 'ocp/4.15', { allowed: true, rule: 'image-puller', namespace: 'ocp', source: 'cached' }],
+    [open, 'ocp', { allowed: true, rule: 'qci-wide', grantedBy: 'ocp', source: 'cached' }],
+    [open, 'ocp/4.15', { allowed: true, rule: 'image-puller', grantedBy: 'ocp', source: 'cached' }],
     [
       mono(inManyStreams),
       'many/0',
-      { allowed: true, rule: 'image-puller', namespace: 'many', source: 'cached' },
+      { allowed: true, rule: 'image-puller', grantedBy: 'many', source: 'cached' },
     ],
     [
       mono(inRestricted),
       'ocp-priv/4.15',
-      { allowed: true, rule: 'image-puller', namespace: 'ocp-priv', source: 'cached' },
+      { allowed: true, rule: 'image-puller', grantedBy: 'ocp-priv', source: 'cached' },
     ],
-    [nameless, 'ocp', { allowed: true, rule: 'qci-wide', namespace: 'ocp', source: 'cached' }],
+    [nameless, 'ocp', { allowed: true, rule: 'qci-wide', grantedBy: 'ocp', source: 'cached' }],
   ]
   for (const [what, stream, expected] of rows) {
-    const { policy, asked } = setUp({ remembered: { [stream]: true } })
-    test.strictSame(await policy.decide(person('nobody'), parse(what)), expected, what)
+    const { policy, asked, place } = setUp({ remembered: { [stream]: true } })
+    test.strictSame(await policy.decide(person('nobody'), parse(what)), { ...place(what), ...expected }, what)
     test.strictSame(asked, [])
   }
 })
@@ -444,6 +456,7 @@ await t.test(
       allowed: true,
       rule: 'image-puller',
       namespace: 'my-team',
+      grantedBy: 'my-team',
       source: 'grace',
     })
     test.strictSame(asked, ['ocp'])
@@ -484,4 +497,26 @@ await t.test('which namespaces are restricted can be asked', async (test) => {
   const { policy } = setUp()
   test.equal(policy.isRestricted('ocp-priv'), true)
   test.equal(policy.isRestricted('ocp'), false)
+})
+
+await t.test('a stream of each namespace goes before a second one of any', async (test) => {
+  const busy = Array.from({ length: 40 }, (_, index) => ({ namespace: 'busy', name: String(index) }))
+  const seen = [{ namespace: 'mine', name: 'app' }, ...busy]
+  const asked: string[] = []
+  const policy = createPolicy({
+    doorsOf: createDoors({ seenIn: () => seen, isRestricted: () => false, unknownDigests: 'allow' }),
+    isRestricted: () => false,
+    qciNamespace: 'ocp',
+    reviews: {
+      peek: () => undefined,
+      peekInGrace: () => undefined,
+      review: async (_identity, { namespace, name = '' }) => {
+        asked.push(`${namespace}/${name}`)
+        return { allowed: namespace === 'mine', source: 'asked' }
+      },
+    },
+  })
+  const decision = await policy.decide(person('somebody'), parse(mono(inManyStreams)))
+  test.match(decision, { allowed: true, rule: 'image-puller', grantedBy: 'mine' })
+  test.strictSame(asked, ['ocp/', 'busy/39', 'mine/app'])
 })

@@ -30,11 +30,19 @@ const setUp = ({
   let now = started
   let reply: (spec: V1TokenReviewSpec) => Promise<V1TokenReviewStatus> = async () => status
   const asked: V1TokenReviewSpec[] = []
+  const aheads: boolean[] = []
+  let refuse: (client: string) => Promise<void> = async () => undefined
   const observed: string[] = []
-  const review = createTokenReviewer({
-    ask: async (spec) => {
+  const admitted: string[] = []
+  const reviewToken = createTokenReviewer({
+    ask: async (spec, isFamiliar) => {
       asked.push(spec)
+      aheads.push(isFamiliar)
       return await reply(spec)
+    },
+    admit: async (client) => {
+      await refuse(client)
+      return (outcome) => void admitted.push(`${client} ${outcome}`)
     },
     audiences,
     identityTtlMs: 60_000,
@@ -43,7 +51,12 @@ const setUp = ({
     now: () => now,
   })
   return {
-    review,
+    review: async (token: string, client = '10.0.0.1') => await reviewToken(token, client),
+    admitted,
+    aheads,
+    refuseWith: (next: typeof refuse) => {
+      refuse = next
+    },
     asked,
     observed,
     pass: (milliseconds: number) => {
@@ -258,6 +271,7 @@ await t.test('attack: a heap dump. Keys are HMACs under a key of each reviewer',
     {
       '../../src/kubernetes/remembered.ts': {
         createRemembered: () => ({
+          peek: () => undefined,
           answer: async (key: string) => {
             keys.push(key)
             return { answer: { authenticated: false, reason: 'no' }, source: 'asked' }
@@ -268,15 +282,16 @@ await t.test('attack: a heap dump. Keys are HMACs under a key of each reviewer',
   )
   const options = {
     ask: async () => good,
+    admit: async () => () => undefined,
     audiences: [],
     identityTtlMs: 1,
     graceMs: 1,
     observe: () => undefined,
   }
   const [first, second] = [createSpied(options), createSpied(options)]
-  await first('hunter2')
-  await first('hunter2')
-  await second('hunter2')
+  await first('hunter2', '10.0.0.1')
+  await first('hunter2', '10.0.0.1')
+  await second('hunter2', '10.0.0.1')
   test.equal(keys[0], keys[1])
   test.not(keys[0], keys[2])
   for (const key of keys) {
@@ -336,13 +351,80 @@ await t.test('the clock of the machine unless told', async (test) => {
       asked++
       return good
     },
+    admit: async () => () => undefined,
     audiences: [],
     identityTtlMs: 60_000,
     graceMs: 0,
     observe: () => undefined,
   })
   const token = jwt({ exp: Math.floor(Date.now() / 1000) + 3600 })
-  await review(token)
-  await review(token)
+  await review(token, '10.0.0.1')
+  await review(token, '10.0.0.1')
   test.equal(asked, 1)
+})
+
+await t.test(
+  'floods: an unknown token is let in by its address, and the address told what became of it',
+  async (test) => {
+    const { review, admitted, replyWith, away, pass } = setUp()
+    replyWith(async ({ token }) => (token === 'good' ? good : bad))
+    await review('good', 'a')
+    await review('bad', 'a')
+    await review('bad', 'b')
+    away()
+    await test.rejects(review('other', 'c'))
+    test.strictSame(admitted, ['a accepted', 'a refused', 'c unanswered'], 'what is remembered costs nobody')
+    pass(300_000)
+    replyWith(async () => good)
+    await review('bad', 'b')
+    test.equal(admitted.at(-1), 'b accepted')
+  },
+)
+
+await t.test(
+  'floods: what is not let in is neither asked nor remembered nor counted as a review',
+  async (test) => {
+    const { review, asked, observed, refuseWith } = setUp()
+    refuseWith(async () => {
+      throw new Error('too many')
+    })
+    await test.rejects(review('x'), { message: 'too many' })
+    test.strictSame([asked, observed], [[], []])
+    refuseWith(async () => undefined)
+    test.match(await review('x'), { authenticated: true })
+  },
+)
+
+await t.test(
+  'floods: a token that was accepted before needs no leave, until the cluster refuses it',
+  async (test) => {
+    const { review, asked, aheads, admitted, pass, replyWith, refuseWith } = setUp()
+    await review('x')
+    refuseWith(async () => {
+      throw new Error('too many')
+    })
+    pass(3_600_000)
+    test.match(await review('x', 'elsewhere'), { authenticated: true }, 'an hour later, from anywhere')
+    test.strictSame(aheads, [false, true], 'and it goes ahead of those that are not known')
+    replyWith(async () => bad)
+    pass(3_600_000)
+    test.match(await review('x'), { authenticated: false }, 'a revoked one once more')
+    test.match(await review('x'), { authenticated: false }, 'and from memory')
+    pass(5001)
+    await test.rejects(review('x'), { message: 'too many' })
+    test.equal(asked.length, 3)
+    test.strictSame(admitted, ['10.0.0.1 accepted'])
+  },
+)
+
+await t.test('floods: many requests with one unknown token ask for one leave an address', async (test) => {
+  const { review, asked, observed, admitted, replyWith } = setUp()
+  const gate = Promise.withResolvers<V1TokenReviewStatus>()
+  replyWith(async () => await gate.promise)
+  const all = Promise.all(['a', 'a', 'a', 'b'].map(async (client) => await review('x', client)))
+  gate.resolve(bad)
+  await all
+  test.equal(asked.length, 1)
+  test.strictSame(admitted.toSorted(), ['a refused', 'b unanswered'], 'one review is charged once')
+  test.equal(observed.filter((line) => line === 'refused asked').length, 1)
 })

@@ -209,3 +209,22 @@ await t.test('closing does not wait for whoever hangs', async (test) => {
     })(),
   ])
 })
+
+await t.test('ImageStreams are behind the same door: a caller, its rights, and faults', async (test) => {
+  const { api } = await started(test)
+  const proxyToken = /token: (\S+)/.exec(api.kubeconfig())![1]!
+  const list = async () =>
+    await fetch(`${api.url}/apis/image.openshift.io/v1/imagestreams`, {
+      headers: { authorization: `Bearer ${proxyToken}` },
+    })
+  api.imageStreams.put({ namespace: 'ocp', name: '4.15', tags: {} })
+  test.match(await (await list()).json(), {
+    kind: 'ImageStreamList',
+    items: [{ metadata: { name: '4.15' } }],
+  })
+  api.fault({ kind: 'status' })
+  test.equal((await list()).status, 503)
+  api.fault({ kind: 'none' })
+  api.replaceObjects([])
+  test.equal((await list()).status, 403)
+})

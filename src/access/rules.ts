@@ -1,0 +1,30 @@
+/**
+ * Which rules are in force, and which are only asked beside them: `enforce` is ours alone, `audit` the predecessor's with ours
+ * beside it.
+ */
+import { createJudgeBeside, type JudgeBeside } from './beside.ts'
+import { createDoors, type DoorsOptions } from './doors.ts'
+import { createPolicy, type AccessReviews, type Policy } from './policy.ts'
+import { createPredecessorPolicy } from './predecessor.ts'
+
+export interface RulesOptions extends DoorsOptions {
+  readonly authorization: 'enforce' | 'audit'
+  readonly reviews: AccessReviews
+  readonly qciNamespace: string
+}
+
+export interface Rules {
+  readonly policy: Policy
+  readonly judgeBeside: JudgeBeside | undefined
+}
+
+export const createRules = (options: RulesOptions): Rules => {
+  const doorsOf = createDoors(options)
+  const ours = createPolicy({ ...options, doorsOf })
+  return options.authorization === 'enforce'
+    ? { policy: ours, judgeBeside: undefined }
+    : {
+        policy: createPredecessorPolicy({ ...options, doorsOf }),
+        judgeBeside: createJudgeBeside(ours, doorsOf),
+      }
+}

@@ -1,0 +1,174 @@
+/**
+ * The ImageStreams of app.ci, listed and watched: which digests each of them names, told to whoever keeps that.
+ *
+ * Not `makeInformer` of client-node: it keeps every object whole (an ImageStream of app.ci has up to megabytes of status, of which
+ * we need the digests), lists without pages, ends at the first error that is not a 410, and takes an ERROR event for progress. Its
+ * `Watch` is what is left.
+ * @see https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { KubeConfig } from '@kubernetes/client-node'
+import { isDigest, type Digest, type ImageStream } from '../reference.ts'
+import { LostTrack, readEvents, readPages, type WatchedObject } from './list-and-watch.ts'
+
+/** Told in the order of the API server. */
+export interface ImageStreamObserver {
+  /** An image stream names these digests, and no others. */
+  readonly put: (imageStream: Required<ImageStream>, digests: ReadonlySet<Digest>) => void
+  readonly remove: (imageStream: Required<ImageStream>) => void
+  /** A list is complete: whatever it did not hold is gone. */
+  readonly listed: (imageStreams: readonly Required<ImageStream>[]) => void
+}
+
+export type Trouble = 'list' | 'watch' | 'expired'
+
+export interface ImageStreamsOptions {
+  readonly kubeConfig: KubeConfig
+  readonly observer: ImageStreamObserver
+  /** Called for whatever ended a list or a watch but its own time. It is tried again; what is known stays. */
+  readonly onTrouble: (trouble: Trouble, error: Error) => void
+  /** Called each time that a watch begins. */
+  readonly onWatch?: () => void
+  /** Milliseconds to wait after a failure; doubled for each further one, up to `maxRetryMs`. */
+  readonly retryMs?: number
+  readonly maxRetryMs?: number
+  /** Milliseconds without a word after which a watch is given up: the API server sends a bookmark about every minute. */
+  readonly silenceMs?: number
+  /** Milliseconds, monotonic. */
+  readonly now?: () => number
+}
+
+export interface ImageStreamWatch {
+  readonly start: () => void
+  /** True once a first list was complete. */
+  readonly listed: () => boolean
+  /** Since the last event, bookmark or page of a list; since the start before any. */
+  readonly silentMs: () => number
+  readonly close: () => Promise<void>
+}
+
+const resource = { group: 'image.openshift.io', version: 'v1', plural: 'imagestreams' }
+
+export const createImageStreamWatch = (options: ImageStreamsOptions): ImageStreamWatch => {
+  const { kubeConfig, observer, onTrouble, onWatch, silenceMs = 90_000 } = options
+  const { retryMs = 500, maxRetryMs = 30_000, now = () => performance.now() } = options
+  const ending = new AbortController()
+  const { signal } = ending
+  let heardAt = now()
+  let listed = false
+  let running: Promise<void> | undefined
+  const trouble = (kind: Trouble, error: Error) => {
+    if (!signal.aborted) onTrouble(kind, error)
+  }
+
+  /** What was known before stays known until its page, or the end of the list, says otherwise. */
+  const list = async (): Promise<string> => {
+    const seen: Required<ImageStream>[] = []
+    const resourceVersion = await readPages(kubeConfig, resource, signal, (items) => {
+      heardAt = now()
+      for (const item of items) seen.push(put(item, observer))
+    })
+    observer.listed(seen)
+    listed = true
+    return resourceVersion
+  }
+
+  const watch = async (resourceVersion: string): Promise<Progress> => {
+    let from = resourceVersion
+    onWatch?.()
+    const request = { kubeConfig, resource, resourceVersion, signal, silenceMs }
+    const error = await readEvents(request, ({ type, object }) => {
+      if (type === 'DELETED') observer.remove(nameOf(object))
+      else if (type !== 'BOOKMARK') put(object, observer)
+      from = object.metadata?.resourceVersion ?? from
+      heardAt = now()
+    })
+    const isLost = error instanceof LostTrack
+    if (error !== undefined) trouble(isLost ? 'expired' : 'watch', error)
+    // A watch that was given up for its silence has waited long enough.
+    const hasMoved = from !== resourceVersion || error?.name === 'TimeoutError'
+    return { from: isLost ? undefined : from, hasMoved }
+  }
+
+  /** @throws {Error} where a list is needed and does not come */
+  const goOn = async (from: string | undefined): Promise<Progress> => await watch(from ?? (await list()))
+
+  return {
+    start: () => {
+      running ??= again(goOn, {
+        signal,
+        retryMs,
+        maxRetryMs,
+        onFailure: (error) => trouble('list', error),
+      })
+    },
+    listed: () => listed,
+    silentMs: () => now() - heardAt,
+    close: async () => {
+      ending.abort()
+      await running
+    },
+  }
+}
+
+interface Progress {
+  /** The resource version that the next watch has to begin at; undefined where only a new list can tell. */
+  readonly from: string | undefined
+  /** Whether it brought something, so that there is no reason to wait before the next. */
+  readonly hasMoved: boolean
+}
+
+/** Again and again, each time from where the last one ended, until `signal` says otherwise. */
+const again = async (
+  goOn: (from: string | undefined) => Promise<Progress>,
+  { signal, retryMs, maxRetryMs, onFailure }: Retry,
+): Promise<void> => {
+  let progress: Progress = { from: undefined, hasMoved: false }
+  for (let failures = 0; !signal.aborted;) {
+    try {
+      progress = await goOn(progress.from)
+    } catch (error) {
+      progress = { ...progress, hasMoved: false }
+      onFailure(error as Error)
+    }
+    failures = progress.hasMoved ? 0 : failures + 1
+    if (failures > 0) await pause(Math.min(maxRetryMs, retryMs * 2 ** (failures - 1)), signal)
+  }
+}
+
+interface Retry {
+  readonly signal: AbortSignal
+  readonly retryMs: number
+  readonly maxRetryMs: number
+  readonly onFailure: (error: Error) => void
+}
+
+/** Replicas that lost the same API server do not come back in step. */
+const pause = async (delayMs: number, signal: AbortSignal): Promise<void> => {
+  await sleep(delayMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined)
+}
+
+/** As much of an ImageStream as is read. All of it may be absent: it is somebody else's object. */
+interface Status {
+  readonly tags?: readonly { readonly items?: readonly { readonly image?: string }[] | null }[] | null
+}
+
+const put = (object: WatchedObject, observer: ImageStreamObserver): Required<ImageStream> => {
+  const imageStream = nameOf(object)
+  observer.put(imageStream, digestsOf(object))
+  return imageStream
+}
+
+const nameOf = ({ metadata = {} }: WatchedObject): Required<ImageStream> => {
+  const { namespace = '', name = '' } = metadata
+  if (namespace === '' || name === '') throw new Error('an ImageStream without a namespace or a name')
+  return { namespace, name }
+}
+
+/** Every image that a tag points to, or pointed to and is still remembered for. */
+const digestsOf = ({ status }: WatchedObject): ReadonlySet<Digest> => {
+  const { tags } = (status ?? {}) as Status
+  const images = (tags ?? []).flatMap(({ items }) => (items ?? []).map(({ image }) => image ?? ''))
+  // An image of schema 1, or one that was never imported, has a name that is no digest.
+  return new Set(images.filter(isDigest))
+}

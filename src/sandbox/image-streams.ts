@@ -1,0 +1,157 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Answer } from './reviews.ts'
+import { failure } from './reviews.ts'
+
+export interface ImageStreamSpec {
+  readonly namespace: string
+  readonly name: string
+  /** Tag -> what it points to and pointed to, newest first. */
+  readonly tags: Readonly<Record<string, readonly string[]>>
+}
+
+/** The ImageStreams of app.ci, as `image.openshift.io/v1` lists and watches them. */
+export interface ImageStreams {
+  /** Creates or replaces one. */
+  put(imageStream: ImageStreamSpec): void
+  delete(namespace: string, name: string): void
+  /** Tells every watch the current resource version, or what is given instead. */
+  bookmark(object?: object): void
+  /** Ends every watch: cleanly as after its time, or in the middle of a line. */
+  cut(how?: 'cleanly' | 'mid-line'): void
+  /** Forgets what happened up to now: who asks for it hears 410, as an event of a watch or as its status. */
+  expire(as?: 'event' | 'status'): void
+  /** Lists (pages of one count each) and watches so far. */
+  readonly requests: { readonly pages: number; readonly watches: number }
+  /** Watches that are open. */
+  readonly watching: number
+}
+
+export const imageStreamsPath = '/apis/image.openshift.io/v1/imagestreams'
+
+interface Event {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'
+  readonly object: ReturnType<typeof objectOf>
+}
+
+const apiVersion = 'image.openshift.io/v1'
+
+export class SandboxImageStreams implements ImageStreams {
+  readonly requests = { pages: 0, watches: 0 }
+  readonly #objects = new Map<string, Event['object']>()
+  readonly #watches = new Set<ServerResponse>()
+  #history: Event[] = []
+  #version = 1000
+  #oldest = 1000
+  #expiredAs: 'event' | 'status' = 'event'
+
+  get watching(): number {
+    return this.#watches.size
+  }
+
+  put(imageStream: ImageStreamSpec): void {
+    const key = `${imageStream.namespace}/${imageStream.name}`
+    const type = this.#objects.has(key) ? 'MODIFIED' : 'ADDED'
+    const object = objectOf(imageStream, ++this.#version)
+    this.#objects.set(key, object)
+    this.#tell({ type, object })
+  }
+
+  delete(namespace: string, name: string): void {
+    const object = this.#objects.get(`${namespace}/${name}`)
+    if (object === undefined) return
+    this.#objects.delete(`${namespace}/${name}`)
+    const metadata = { ...object.metadata, resourceVersion: String(++this.#version) }
+    this.#tell({ type: 'DELETED', object: { ...object, metadata } })
+  }
+
+  bookmark(
+    object: object = {
+      apiVersion,
+      kind: 'ImageStream',
+      metadata: { resourceVersion: String(this.#version) },
+    },
+  ): void {
+    for (const watch of this.#watches) writeLine(watch, { type: 'BOOKMARK', object })
+  }
+
+  cut(how: 'cleanly' | 'mid-line' = 'cleanly'): void {
+    for (const watch of this.#watches)
+      if (how === 'cleanly') watch.end()
+      else watch.write('{"type":"ADDED","object":{"metadata":', () => watch.destroy())
+    this.#watches.clear()
+  }
+
+  expire(as: 'event' | 'status' = 'event'): void {
+    this.#expiredAs = as
+    this.#history = []
+    this.#oldest = ++this.#version
+  }
+
+  /** A page, or undefined for a watch, which is answered as long as it lasts. */
+  answer(query: URLSearchParams, response: ServerResponse): Answer | undefined {
+    if (query.get('watch') !== 'true') return this.#page(query)
+    return this.#watch(Number(query.get('resourceVersion')), response)
+  }
+
+  #tell(event: Event): void {
+    this.#history.push(event)
+    for (const watch of this.#watches) writeLine(watch, event)
+  }
+
+  /** All pages are of the moment of the first: `continue` holds it. What changed since then is not kept, so that is a 410. */
+  #page(query: URLSearchParams): Answer {
+    this.requests.pages++
+    const [version = String(this.#version), from = '0'] = query.get('continue')?.split('/') ?? []
+    if (version !== String(this.#version)) return gone
+    const limit = Number(query.get('limit') ?? '0') || Infinity
+    const all = [...this.#objects.values()]
+    const end = Number(from) + limit
+    const next = end < all.length ? { continue: `${version}/${end}` } : {}
+    const metadata = { resourceVersion: version, ...next }
+    return {
+      status: 200,
+      body: { apiVersion, kind: 'ImageStreamList', metadata, items: all.slice(Number(from), end) },
+    }
+  }
+
+  #watch(from: number, response: ServerResponse): Answer | undefined {
+    this.requests.watches++
+    const isGone = from < this.#oldest
+    if (isGone && this.#expiredAs === 'status') return gone
+    response.writeHead(200, { 'Content-Type': 'application/json' })
+    response.flushHeaders()
+    if (isGone) {
+      writeLine(response, { type: 'ERROR', object: gone.body })
+      response.end()
+      return undefined
+    }
+    for (const event of this.#history)
+      if (Number(event.object.metadata.resourceVersion) > from) writeLine(response, event)
+    this.#watches.add(response)
+    response.on('close', () => this.#watches.delete(response))
+    return undefined
+  }
+}
+
+/** Whether a request is one of them, and the verb that RBAC knows it by. */
+export function imageStreamsVerb({ method, url = '' }: IncomingMessage): 'list' | 'watch' | undefined {
+  const { pathname, searchParams } = new URL(url, 'http://sandbox')
+  if (method !== 'GET' || pathname !== imageStreamsPath) return undefined
+  return searchParams.get('watch') === 'true' ? 'watch' : 'list'
+}
+
+const gone = failure(410, 'Expired', 'too old resource version')
+
+const writeLine = (watch: ServerResponse, event: object) => watch.write(`${JSON.stringify(event)}\n`)
+
+const objectOf = ({ namespace, name, tags }: ImageStreamSpec, version: number) => ({
+  apiVersion,
+  kind: 'ImageStream',
+  metadata: { namespace, name, resourceVersion: String(version) },
+  status: {
+    tags: Object.entries(tags).map(([tag, images]) => ({
+      tag,
+      items: images.map((image) => ({ image, dockerImageReference: `quay.io/openshift/ci@${image}` })),
+    })),
+  },
+})

@@ -1,0 +1,54 @@
+import t from 'tap'
+import { createDoors } from '../../src/access/doors.ts'
+import type { Identity } from '../../src/access/identity.ts'
+import { createPredecessorPolicy } from '../../src/access/predecessor.ts'
+import { parseReference, parseRepository } from '../../src/reference.ts'
+
+const identity = (username: string, kind: Identity['kind'] = 'cluster') =>
+  ({ kind, key: username, user: { username, groups: [], extra: {} } }) as Identity
+
+const setUp = (more: { outdated?: boolean; failing?: boolean } = {}) => {
+  const asked: string[] = []
+  const policy = createPredecessorPolicy({
+    reviews: {
+      review: async ({ user: { username } }, { namespace, name }) => {
+        asked.push(`${username} ${namespace} ${name ?? ''}`)
+        if (more.failing === true) throw new Error('away')
+        return { allowed: username === 'alice', source: 'asked' }
+      },
+      peek: () => undefined,
+      peekInGrace: () => more.outdated,
+    },
+    doorsOf: createDoors({ seenIn: () => [], isRestricted: () => true, unknownDigests: 'deny' }),
+    qciNamespace: 'qci',
+  })
+  return { policy, asked }
+}
+
+const embargoed = parseReference(parseRepository('ocp-priv', '4.5', 'openshift/ci'), 'base')
+
+await t.test('service accounts and the robot may everything, unasked; people by one review', async (test) => {
+  const { policy, asked } = setUp()
+  const place = { namespace: 'ocp-priv' }
+  const rows = [
+    ['system:serviceaccount:a:b', { allowed: true, rule: 'service-account', ...place, source: 'none' }],
+    ['alice', { allowed: true, rule: 'qci-wide', ...place, grantedBy: 'qci', source: 'asked' }],
+    ['mallory', { allowed: false, rule: 'none', ...place, source: 'asked' }],
+    ['system:anonymous', { allowed: false, rule: 'none', ...place, source: 'asked' }],
+  ] as const
+  for (const [name, expected] of rows) {
+    test.strictSame(await policy.decide(identity(name), embargoed), expected, name)
+    test.strictSame(await policy.decideImageStream(identity(name), place), expected, `${name}: a list`)
+  }
+  test.match(await policy.decide(identity('robot', 'robot'), embargoed), { allowed: true, rule: 'robot' })
+  test.strictSame([...new Set(asked)], ['alice qci ', 'mallory qci ', 'system:anonymous qci '])
+  test.equal(policy.isRestricted('ocp-priv'), false)
+})
+
+await t.test('no answer is a throw, unless an outdated yes counts', async (test) => {
+  await test.rejects(setUp({ failing: true }).policy.decide(identity('alice'), embargoed), {
+    message: 'away',
+  })
+  const grace = await setUp({ failing: true, outdated: true }).policy.decide(identity('alice'), embargoed)
+  test.match(grace, { allowed: true, source: 'grace' })
+})

@@ -1,0 +1,190 @@
+/**
+ * ImageStreams of a real API server, by a CRD of their name: what is added and deleted while pulls run decides the next one.
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { test, type Test } from 'tap'
+import { stockQuay } from '../../src/sandbox/content.ts'
+import { pull, PullError } from '../../src/sandbox/pull.ts'
+import { startQuay } from '../../src/sandbox/quay.ts'
+import type { KubernetesObject } from '../../src/sandbox/rbac.ts'
+import { missingApiServer, startApiServer, type ApiServer } from './api-server.ts'
+import { answers, freePort, startService } from './process.ts'
+import { root, serviceAccount } from './stack.ts'
+
+const skip = missingApiServer()
+
+/** As much of OpenShift's type as the proxy reads; whatever else is in a status is kept. */
+const definition: KubernetesObject = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: 'imagestreams.image.openshift.io' },
+  spec: {
+    group: 'image.openshift.io',
+    scope: 'Namespaced',
+    names: {
+      plural: 'imagestreams',
+      singular: 'imagestream',
+      kind: 'ImageStream',
+      listKind: 'ImageStreamList',
+    },
+    versions: [
+      {
+        name: 'v1',
+        served: true,
+        storage: true,
+        schema: {
+          openAPIV3Schema: {
+            type: 'object',
+            // as client-node spells it
+            properties: { status: { type: 'object', x_kubernetes_preserve_unknown_fields: true } },
+          },
+        },
+      },
+    ],
+  },
+}
+
+const imageStream = (namespace: string, name: string, ...images: string[]): KubernetesObject => ({
+  apiVersion: 'image.openshift.io/v1',
+  kind: 'ImageStream',
+  metadata: { namespace, name },
+  status: { tags: [{ tag: 'latest', items: images.map((image) => ({ image })) }] },
+})
+
+type Robot = { username: string; password: string }
+
+const startProxy = async (
+  t: Test,
+  api: ApiServer,
+  upstream: { url: string; repository: string },
+  robot: Robot,
+) => {
+  const directory = await mkdtemp(join(tmpdir(), 'qp-image-streams-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const secrets = {
+    ...robot,
+    'token-secret': randomBytes(32).toString('hex'),
+    kubeconfig: await api.kubeconfig(),
+  }
+  for (const [name, secret] of Object.entries(secrets))
+    await writeFile(join(directory, name), secret, { mode: 0o600 })
+  const host = `127.0.0.1:${await freePort()}`
+  const url = `http://${host}`
+  const args = [
+    `--listen-addr=${host}`,
+    `--exposed-url=${url}`,
+    `--upstream=${upstream.url}`,
+    `--upstream-repository=${upstream.repository}`,
+    '--robot-username-file=username',
+    '--robot-password-file=password',
+    '--token-secret-file=token-secret',
+    '--kubeconfig=kubeconfig',
+    '--imagestreams=watch',
+    '--grace-period=2s',
+  ]
+  const service = await startService(
+    process.execPath,
+    [join(root, 'src/main.ts'), 'serve', ...args],
+    () => answers(`${url}/readyz`, 200),
+    { cwd: directory },
+  )
+  t.teardown(service.stop)
+  return { url, service }
+}
+
+await test('ImageStreams of a real API server', { skip }, async (suite) => {
+  const api = await startApiServer([{ username: 'alice', groups: ['qci-image-pullers'] }])
+  suite.teardown(api.close)
+  await api.apply(definition)
+  // a definition is served a moment after it was accepted
+  const create = async (object: KubernetesObject) => {
+    for (let attempt = 0; attempt < 100; attempt++)
+      try {
+        return await api.apply(object)
+      } catch (error) {
+        if (attempt === 99) throw error
+        await sleep(100)
+      }
+  }
+  const robot = { username: 'openshift+ci_reader', password: randomBytes(32).toString('hex') }
+  const quay = await startQuay({ robot })
+  suite.teardown(() => quay.close())
+  const stock = await stockQuay(quay)
+  const digestOf = (name: string) => stock.tags.find(({ tag }) => tag === name)?.digest ?? ''
+  const embargoed = digestOf('ocp-priv_4.5_embargoed')
+  const app = digestOf('my-team_app_latest')
+  await create(imageStream('ocp-priv', '4.5', embargoed))
+  const proxies = [await startProxy(suite, api, quay, robot), await startProxy(suite, api, quay, robot)]
+  const alice = api.userToken('alice')
+  const puller = await api.createToken(serviceAccount)
+
+  const pullAs = async (password: string, reference: string, registry: string): Promise<number> => {
+    try {
+      await pull({ registry, repository: 'openshift/ci', reference, username: 'user', password })
+      return 200
+    } catch (error) {
+      if (error instanceof PullError) return error.status
+      throw error
+    }
+  }
+  /** Every replica comes to the same answer. */
+  const become = async (t: Test, status: number, token: string, digest: string, what: string) => {
+    for (const { url } of proxies) {
+      const began = performance.now()
+      let now = await pullAs(token, digest, url)
+      while (now !== status && performance.now() - began < 10_000) {
+        await sleep(10)
+        now = await pullAs(token, digest, url)
+      }
+      t.equal(now, status, what)
+      t.comment(`${what}: ${Math.round(performance.now() - began)} ms`)
+    }
+  }
+
+  await suite.test('what was there before is known as soon as a replica is ready', async (t) => {
+    for (const { url } of proxies) {
+      t.equal(await pullAs(alice, embargoed, url), 403)
+      t.equal(await pullAs(puller, app, url), 403)
+    }
+  })
+
+  await suite.test('added, changed and deleted while pulls run', async (t) => {
+    const ending = new AbortController()
+    let pulls = 0
+    const running = (async () => {
+      for (; !ending.signal.aborted; pulls++)
+        t.equal(await pullAs(alice, 'ocp_4.5_base', proxies[pulls % 2]!.url), 200)
+    })()
+    const never = digestOf('ocp_4.15_base')
+    await create(imageStream('my-team', 'app', app))
+    await become(t, 200, puller, app, 'added: the puller of its namespace')
+    await create(imageStream('ocp-priv', 'x', never))
+    await become(t, 403, alice, never, 'added to a restricted namespace: QCI-wide')
+    await create(imageStream('ocp-priv', '4.5', never))
+    await become(t, 200, alice, embargoed, 'named no more: QCI-wide')
+    await api.remove(imageStream('ocp-priv', 'x'))
+    await become(t, 403, alice, never, 'deleted from one of two: QCI-wide')
+    await api.remove(imageStream('ocp-priv', '4.5'))
+    await become(t, 200, alice, never, 'deleted: QCI-wide')
+    ending.abort()
+    await running
+    t.ok(pulls > 0, `${pulls} pulls`)
+  })
+
+  await suite.test('the API server away for a while: the watch comes back', async (t) => {
+    const never = digestOf('ci_tools_latest')
+    await api.freeze()
+    await sleep(1000)
+    api.thaw()
+    await create(imageStream('ocp-priv', 'y', never))
+    await become(t, 403, alice, never, 'added after that: QCI-wide')
+  })
+
+  await suite.test('both end cleanly', async (t) => {
+    for (const { service } of proxies) t.equal(await service.stop(), 0)
+  })
+})

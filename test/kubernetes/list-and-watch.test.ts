@@ -1,0 +1,140 @@
+import { KubeConfig } from '@kubernetes/client-node'
+import t from 'tap'
+import { LostTrack, readEvents, readPages } from '../../src/kubernetes/list-and-watch.ts'
+import { until } from '../registry/fakes.ts'
+import { hex, startApi } from './watching.ts'
+
+const resource = { group: 'image.openshift.io', version: 'v1', plural: 'imagestreams' }
+const stream = (name: string) => ({ namespace: 'ocp', name, tags: { latest: [hex('a')] } })
+const never = new AbortController().signal
+
+await t.test('a list comes in pages, all of one moment', async (test) => {
+  const { kubeConfig, imageStreams } = await startApi(test)
+  for (let number = 0; number < 1001; number++) imageStreams.put(stream(`s${number}`))
+  const pages: number[] = []
+  const version = await readPages(kubeConfig, resource, never, (items) => void pages.push(items.length))
+  test.strictSame(pages, [500, 500, 1])
+  test.equal(version, '2001')
+  test.equal(imageStreams.requests.pages, 3)
+})
+
+await t.test(
+  'a list that changed under way is a failure, as is a refusal; neither tells a header',
+  async (test) => {
+    const { api, kubeConfig, imageStreams } = await startApi(test)
+    for (let number = 0; number < 501; number++) imageStreams.put(stream(`s${number}`))
+    await test.rejects(
+      readPages(kubeConfig, resource, never, () => imageStreams.expire()),
+      { message: 'API server answered 410' },
+    )
+    api.replaceObjects([])
+    await test.rejects(
+      readPages(kubeConfig, resource, never, () => undefined),
+      {
+        message: 'API server answered 403',
+      },
+    )
+    api.fault({ kind: 'hang' })
+    const ending = new AbortController()
+    const hanging = readPages(kubeConfig, resource, ending.signal, () => undefined)
+    ending.abort()
+    await test.rejects(hanging, { name: 'AbortError' })
+  },
+)
+
+await t.test('a list that answers next to nothing is an empty one', async (test) => {
+  const { api, kubeConfig } = await startApi(test)
+  const other = { ...resource, group: 'authentication.k8s.io' }
+  await test.rejects(
+    readPages(kubeConfig, other, never, () => undefined),
+    { message: /404/ },
+  )
+  const answer = { status: 200, body: {} }
+  test.intercept(Object.getPrototypeOf(api.imageStreams) as { answer: unknown }, 'answer', {
+    value: () => answer,
+  })
+  const pages: number[] = []
+  test.equal(await readPages(kubeConfig, resource, never, (items) => void pages.push(items.length)), '')
+  test.strictSame(pages, [0])
+})
+
+const watching = async (test: Parameters<typeof startApi>[0], silenceMs = 5000) => {
+  const started = await startApi(test)
+  const events: string[] = []
+  const ending = new AbortController()
+  const watch = async (resourceVersion: string, kubeConfig = started.kubeConfig) =>
+    await readEvents(
+      { kubeConfig, resource, resourceVersion, signal: ending.signal, silenceMs },
+      ({ type, object }) => {
+        if (object.metadata?.name === 'bad') throw new Error('a bad one')
+        events.push(`${type} ${object.metadata?.name} ${object.metadata?.resourceVersion}`)
+      },
+    )
+  return { ...started, events, ending, watch }
+}
+
+await t.test('a watch tells what happened since, and ends when the API server ends it', async (test) => {
+  const { imageStreams, events, watch } = await watching(test)
+  imageStreams.put(stream('before'))
+  const watched = watch('1000')
+  await until(() => events.length === 1)
+  imageStreams.put(stream('before'))
+  imageStreams.delete('ocp', 'before')
+  imageStreams.bookmark()
+  await until(() => events.length === 4)
+  imageStreams.cut()
+  test.equal(await watched, undefined)
+  test.strictSame(events, [
+    'ADDED before 1001',
+    'MODIFIED before 1002',
+    'DELETED before 1003',
+    'BOOKMARK undefined 1003',
+  ])
+})
+
+await t.test('cut in the middle of a line: the half one is nobody, and it is an error', async (test) => {
+  const { imageStreams, events, watch } = await watching(test)
+  const watched = watch('1000')
+  await until(() => imageStreams.watching === 1)
+  imageStreams.cut('mid-line')
+  const error = await watched
+  test.ok(error instanceof Error)
+  test.notOk(error instanceof LostTrack)
+  test.strictSame(events, [])
+})
+
+await t.test(
+  '410 as an event or as a status, and an event that cannot be taken: track is lost',
+  async (test) => {
+    const { imageStreams, events, watch } = await watching(test)
+    imageStreams.expire()
+    test.match(await watch('1000'), { name: 'LostTrack', message: '410 too old resource version' })
+    imageStreams.expire('status')
+    test.match(await watch('1000'), { name: 'LostTrack', message: '410 Gone' })
+    const watched = watch('1002')
+    await until(() => imageStreams.watching === 1)
+    imageStreams.put(stream('bad'))
+    imageStreams.put(stream('after'))
+    test.match(await watched, { name: 'LostTrack', message: 'a bad one' })
+    test.strictSame(events, [], 'what comes after is not taken for all there is')
+  },
+)
+
+await t.test('silence, refusal and a kubeconfig without a cluster are errors', async (test) => {
+  const { api, watch } = await watching(test, 50)
+  test.match(await watch('1000'), { name: 'TimeoutError' })
+  api.replaceObjects([])
+  test.match(await watch('1000'), { message: 'Forbidden' })
+  test.match(await watch('1000', new KubeConfig()), { message: /No currently active cluster/ })
+})
+
+await t.test('whoever ends it does not wait, be it open, not answered yet, or not begun', async (test) => {
+  const { imageStreams, ending, watch, api } = await watching(test)
+  const open = watch('1000')
+  await until(() => imageStreams.watching === 1)
+  api.fault({ kind: 'hang' })
+  const hanging = watch('1000')
+  ending.abort()
+  test.strictSame(await Promise.all([open, hanging, watch('1000')]), [undefined, undefined, undefined])
+  await until(() => imageStreams.watching === 0)
+})
