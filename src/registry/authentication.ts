@@ -14,13 +14,18 @@ export interface Authenticated {
   readonly bearerToken: string | undefined
 }
 
-/** @throws {RegistryError} UNAUTHORIZED with the challenge; UNAVAILABLE where the cluster cannot be asked */
-export type Authenticate = (credential: Credential) => Promise<Authenticated>
+/**
+ * @param client the address it was shown from
+ * @throws {RegistryError} UNAUTHORIZED with the challenge; UNAVAILABLE where the cluster cannot be asked; TOOMANYREQUESTS where
+ *   the address has shown too much that the cluster refused
+ */
+export type Authenticate = (credential: Credential, client: string) => Promise<Authenticated>
 
 export interface AuthenticationOptions {
   readonly challenge: Challenge
   readonly reviewToken: (
     bearerToken: string,
+    client: string,
   ) => Promise<{ authenticated: true; identity: Identity } | { authenticated: false; reason: string }>
   readonly robotCredential: () => { username: string; password: string }
   readonly robotTokens: Pick<RobotTokens, 'verify'>
@@ -39,20 +44,20 @@ export const createAuthenticate = (options: AuthenticationOptions): Authenticate
   const { challenge, reviewToken, robotCredential, robotTokens, host } = options
   const howToLogIn = `podman login -u=$(oc whoami) -p=$(oc whoami -t) ${host}`
 
-  const bearer = async (token: string): Promise<Authenticated> => {
+  const bearer = async (token: string, client: string): Promise<Authenticated> => {
     const robot = await robotTokens.verify(token)
     if (robot === 'invalid')
       throw challenge.invalidToken(`the login of the robot has expired; log in to ${host} again`)
     if (robot !== undefined) return { identity: robot, bearerToken: token }
-    const review = await reviewToken(token)
+    const review = await reviewToken(token, client)
     if (review.authenticated) return { identity: review.identity, bearerToken: token }
     throw challenge.invalidToken(
       `the app.ci cluster does not accept your token (expired, deleted, or of another cluster); log in again: oc login, then ${howToLogIn}`,
     )
   }
 
-  return async (credential) => {
-    if (credential.kind === 'bearer') return await bearer(credential.token)
+  return async (credential, client) => {
+    if (credential.kind === 'bearer') return await bearer(credential.token, client)
     if (credential.kind === 'none') throw challenge.unauthorized(`log in first: ${howToLogIn}`)
     if (credential.kind === 'malformed')
       throw challenge.unauthorized(`the login is not of the form user:token; log in again: ${howToLogIn}`)
@@ -64,7 +69,7 @@ export const createAuthenticate = (options: AuthenticationOptions): Authenticate
       throw challenge.unauthorized(
         `the password of ${username} is not right; ask for the current pull secret`,
       )
-    return await bearer(credential.token)
+    return await bearer(credential.token, client)
   }
 }
 
@@ -77,5 +82,5 @@ export const authenticationHook =
   (authenticate: Authenticate): onRequestAsyncHookHandler =>
   async (request) => {
     const credential = parseAuthorization(request.headers.authorization)
-    request.identity = (await beforeDeadline(request, authenticate(credential))).identity
+    request.identity = (await beforeDeadline(request, authenticate(credential, request.ip))).identity
   }

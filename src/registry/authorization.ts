@@ -2,6 +2,8 @@
  * identity x reference -> go on, or DENIED. The reference is parsed here, once, and everything after works on the parsed one.
  */
 import type { FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import type { Beside, JudgeBeside } from '../access/beside.ts'
+import type { Identity } from '../access/identity.ts'
 import type { Decision, Policy } from '../access/policy.ts'
 import {
   parseDigest,
@@ -18,7 +20,9 @@ export interface AuthorizationOptions {
   /** `openshift/ci` */
   readonly monorepo: string
   readonly denied: Denied
-  readonly observe: (decision: Decision) => void
+  readonly observe: (decision: Decision, identity: Identity) => void
+  /** In audit mode: the rules that are not enforced yet. */
+  readonly judgeBeside?: JudgeBeside | undefined
 }
 
 declare module 'fastify' {
@@ -28,6 +32,8 @@ declare module 'fastify' {
     repository: Repository | null
     /** What was decided about it; null while nothing was. */
     decision: Decision | null
+    /** What other rules say about it, once they do; null where none are asked. */
+    beside: Promise<Beside> | null
   }
 }
 
@@ -51,7 +57,7 @@ export const repositoryHook =
 
 /** For routes that name a tag or a digest: sets `request.reference` and `request.decision`. */
 export const authorizationHook = (options: AuthorizationOptions): onRequestAsyncHookHandler => {
-  const { policy, monorepo, denied, observe } = options
+  const { policy, monorepo, denied, observe, judgeBeside } = options
   return async (request) => {
     const { namespace, name, reference: text, digest } = request.params as ReferenceParams
     const repository = parseRepository(namespace, name, monorepo)
@@ -61,11 +67,13 @@ export const authorizationHook = (options: AuthorizationOptions): onRequestAsync
         : parseReference(repository, text)
     request.repository = repository
     request.reference = reference
-    const decision = await beforeDeadline(request, policy.decide(identityOf(request), reference))
+    const identity = identityOf(request)
+    // Begun, and not waited for: it must neither delay nor fail what the rules in force allow.
+    request.beside = judgeBeside?.(identity, reference) ?? null
+    const decision = await beforeDeadline(request, policy.decide(identity, reference))
     request.decision = decision
-    observe(decision)
-    if (!decision.allowed)
-      throw denied(identityOf(request).user.username, wantedOf(reference), decision.namespace)
+    observe(decision, identity)
+    if (!decision.allowed) throw denied(identity.user.username, wantedOf(reference), namedBy(reference))
   }
 }
 
@@ -77,6 +85,13 @@ export const identityOf = (request: FastifyRequest) => {
 export const referenceOf = (request: FastifyRequest): Reference => {
   if (request.reference === null) throw new Error('authorization runs before the handler')
   return request.reference
+}
+
+/** The namespace that the asker has named, and no other: where else a digest is known is not theirs to learn. */
+const namedBy = (reference: Reference): string | undefined => {
+  if (reference.kind === 'tag' && reference.owner.by === 'image-stream')
+    return reference.owner.imageStream.namespace
+  return reference.repository.form === 'image-stream' ? reference.repository.namespace : undefined
 }
 
 const wantedOf = (reference: Reference): string =>

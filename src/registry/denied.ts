@@ -4,6 +4,15 @@
  */
 import { RegistryError } from '../errors.ts'
 
+/** Under the predecessor's rule there is one way in, restricted namespaces included. */
+export const createPredecessorDenied =
+  (qciNamespace: string): Denied =>
+  (username, wanted) =>
+    new RegistryError(
+      'DENIED',
+      `${username} may not pull ${wanted}: a group that the RoleBinding qci-image-puller in namespace ${qciNamespace} names opens it`,
+    )
+
 /** @param namespace the namespace that was asked for; undefined where the reference names none */
 export type Denied = (username: string, wanted: string, namespace: string | undefined) => RegistryError
 

@@ -12,6 +12,7 @@
 import formbody from '@fastify/formbody'
 import type { FastifyPluginAsync, onRequestAsyncHookHandler, RouteHandlerMethod } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Anonymous } from './anonymous.ts'
 import { authenticationHook, type Authenticate } from './authentication.ts'
 import { authorizationHook, repositoryHook, type AuthorizationOptions } from './authorization.ts'
 import { blobHandler, type BlobsOptions } from './blobs.ts'
@@ -23,35 +24,43 @@ import { tokenHandlers, type TokenOptions } from './token.ts'
 export interface RoutesOptions
   extends AuthorizationOptions, BlobsOptions, ManifestsOptions, ReferrersOptions, TagsOptions, TokenOptions {
   readonly authenticate: Authenticate
+  /** Who shows nothing may pull what is open to everybody; undefined: has to log in. */
+  readonly anonymous?: Anonymous | undefined
 }
 
 /** quay's own answer to a ping. */
 const pong = Buffer.from('true')
 
 const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
-  const realm = tokenHandlers(options)
+  const { authenticate, anonymous } = options
+  const authenticateAll = anonymous?.admit(authenticate) ?? authenticate
+  const realm = tokenHandlers({ ...options, authenticate: authenticateAll })
   app.removeAllContentTypeParsers()
   await app.register(formbody)
   app.route({ method: ['GET', 'HEAD'], url: '/v2/auth', handler: realm.get })
   app.route({ method: 'POST', url: '/v2/auth', handler: realm.post })
 
-  const authenticated = authenticationHook(options.authenticate)
-  const pull = (url: string, handler: RouteHandlerMethod, ...hooks: onRequestAsyncHookHandler[]) =>
+  const authenticated = authenticationHook(authenticate)
+  const everybody = authenticationHook(authenticateAll)
+  const pull = (url: string, handler: RouteHandlerMethod, ...onRequest: onRequestAsyncHookHandler[]) =>
     // The order: who are they, what do they want, may they. Nothing before it is known goes any further.
-    app.route({ method: ['GET', 'HEAD'], url, onRequest: [authenticated, ...hooks], handler })
+    app.route({ method: ['GET', 'HEAD'], url, onRequest, handler })
 
   const ping: RouteHandlerMethod = async (_request, reply) =>
     reply.header('content-type', 'application/json').send(pong)
   // Both, since docker loses the challenge over a redirect.
-  pull('/v2/', ping)
-  pull('/v2', ping)
+  pull('/v2/', ping, authenticated)
+  pull('/v2', ping, authenticated)
 
   const authorized = authorizationHook(options)
   const repository = '/v2/:namespace/:name'
-  pull(`${repository}/manifests/:reference`, manifestHandler(options), authorized)
-  pull(`${repository}/blobs/:digest`, blobHandler(options), authorized)
-  pull(`${repository}/referrers/:digest`, referrersHandler(options), authorized)
-  pull(`${repository}/tags/list`, tagsHandler(options), repositoryHook(options.monorepo))
+  pull(`${repository}/manifests/:reference`, manifestHandler(options), everybody, authorized)
+  pull(`${repository}/blobs/:digest`, blobHandler(options), everybody, authorized)
+  // Asked for beside every image by some clients: whoever would lose it is known from the image itself.
+  const unaudited = authorizationHook({ ...options, judgeBeside: undefined })
+  pull(`${repository}/referrers/:digest`, referrersHandler(options), everybody, unaudited)
+  // A list is what its asker may see: a client that has a credential, and has not shown it yet, would take a part for all of it.
+  pull(`${repository}/tags/list`, tagsHandler(options), authenticated, repositoryHook(options.monorepo))
 }
 
 export const routes = fp(plugin, { name: 'quay-proxy/routes', fastify: '5.x' })

@@ -9,6 +9,7 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RegistryError } from '../errors.ts'
+import type { Anonymous } from './anonymous.ts'
 import type { Authenticate, Authenticated } from './authentication.ts'
 import { parseAuthorization, parseUserInfo, type Challenge, type Credential } from './credential.ts'
 import { beforeDeadline } from './deadline.ts'
@@ -18,6 +19,8 @@ export interface TokenOptions {
   readonly authenticate: Authenticate
   readonly challenge: Challenge
   readonly robotTokens: Pick<RobotTokens, 'mint'>
+  /** Where `authenticate` lets those in who show nothing. */
+  readonly anonymous?: Pick<Anonymous, 'mint'> | undefined
   /** Milliseconds since the epoch at which a bearer token ends by its own word; undefined where it does not say. */
   readonly expiryOf: (bearerToken: string) => number | undefined
   readonly now?: () => number
@@ -31,7 +34,7 @@ const marginSeconds = 30
 export const tokenHandlers = (options: TokenOptions) => {
   const { authenticate } = options
   const answer = async (request: FastifyRequest, reply: FastifyReply, credential: Credential) => {
-    const authenticated = await beforeDeadline(request, authenticate(credential))
+    const authenticated = await beforeDeadline(request, authenticate(credential, request.ip))
     request.identity = authenticated.identity
     const { token, expiresInSeconds } = await tokenFor(authenticated, options)
     // Some clients read `token`, some `access_token`, containerd's POST the latter only. No `issued_at`: all clients then
@@ -50,7 +53,12 @@ export const tokenHandlers = (options: TokenOptions) => {
 }
 
 const tokenFor = async ({ identity, bearerToken }: Authenticated, options: TokenOptions) => {
-  if (bearerToken === undefined) return await options.robotTokens.mint(identity.user.username)
+  if (identity.kind === 'robot' && bearerToken === undefined)
+    return await options.robotTokens.mint(identity.user.username)
+  if (bearerToken === undefined) {
+    if (options.anonymous === undefined) throw new Error('who shows nothing is anonymous or refused')
+    return await options.anonymous.mint()
+  }
   const { expiryOf, now = Date.now } = options
   const expiresAt = expiryOf(bearerToken)
   const remaining =

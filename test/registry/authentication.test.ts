@@ -6,10 +6,12 @@ import { alice, bareApp, bearer, challenge } from './fakes.ts'
 
 const create = () => {
   const asked: string[] = []
+  const clients = new Set<string>()
   const authenticate = createAuthenticate({
     challenge,
     host: 'proxy.example',
-    reviewToken: async (token) => {
+    reviewToken: async (token, client) => {
+      clients.add(client)
       asked.push(token)
       return token === 'good'
         ? { authenticated: true, identity: alice }
@@ -21,15 +23,20 @@ const create = () => {
         token === 'minted' ? robotIdentity('ci+robot') : token === 'forged' ? 'invalid' : undefined,
     },
   })
-  return { asked, ask: async (header?: string) => await authenticate(parseAuthorization(header)) }
+  return {
+    asked,
+    clients,
+    ask: async (header?: string) => await authenticate(parseAuthorization(header), '10.0.0.1'),
+  }
 }
 const basic = (userInfo: string) => `Basic ${btoa(userInfo)}`
 
 await t.test('a cluster token, by Bearer or as the password of anybody', async (test) => {
-  const { ask, asked } = create()
+  const { ask, asked, clients } = create()
   for (const header of ['Bearer good', basic('user:good'), basic('system:serviceaccount:a:b:good')])
     test.strictSame(await ask(header), { identity: alice, bearerToken: 'good' }, 'trap 2')
   test.strictSame(asked, ['good', 'good', 'good'])
+  test.strictSame([...clients], ['10.0.0.1'], 'the address it came from is told, for its limit')
 })
 
 await t.test('the robot, by its password or the token that it was given for it', async (test) => {
@@ -77,18 +84,20 @@ await t.test('trap 17: an outage is no refusal', async (test) => {
   const robotCredential = () => ({ username: 'a', password: 'b' })
   const robotTokens = { verify: async () => undefined }
   const options = { challenge, host: 'a', reviewToken: away, robotCredential, robotTokens }
-  await test.rejects(createAuthenticate(options)({ kind: 'bearer', token: 'x' }), { code: 'UNAVAILABLE' })
+  await test.rejects(createAuthenticate(options)({ kind: 'bearer', token: 'x' }, '10.0.0.1'), {
+    code: 'UNAVAILABLE',
+  })
 })
 
 await t.test('the hook leaves who it is on the request', async (test) => {
   const app = bareApp(test)
   const seen: unknown[] = []
-  const hook = authenticationHook(async (credential) => {
-    seen.push(credential)
+  const hook = authenticationHook(async (credential, client) => {
+    seen.push(credential, client)
     return { identity: alice, bearerToken: undefined }
   })
   app.get('/', { onRequest: hook }, async (request) => request.identity?.user.username)
   const { body } = await app.inject({ url: '/', headers: bearer })
   test.equal(body, 'alice')
-  test.strictSame(seen, [{ kind: 'bearer', token: 'token' }])
+  test.strictSame(seen, [{ kind: 'bearer', token: 'token' }, '127.0.0.1'])
 })

@@ -80,6 +80,27 @@ await t.test('a no is DENIED, names what was asked for, and is observed', async 
   test.strictSame([observed, namespace], [[refused], 'ocp'])
 })
 
+await t.test('rules beside those in force are asked, and not waited for', async (test) => {
+  const asked: unknown[] = []
+  const { get } = create(test, {
+    judgeBeside: async (identity, reference) => {
+      asked.push(identity, reference)
+      return await new Promise(() => undefined)
+    },
+  })
+  test.equal((await get('/ocp/4.5/manifests/base')).statusCode, 200)
+  test.match(asked, [alice, { qciTag: 'ocp_4.5_base' }])
+})
+
+await t.test('a refusal names no namespace but the one that was asked for', async (test) => {
+  const { get } = create(
+    test,
+    asking(async () => ({ ...refused, namespace: 'ocp-priv' })),
+  )
+  test.notMatch((await get(`/openshift/ci/manifests/${digest}`)).payload, 'ocp-priv')
+  test.match((await get(`/my-team/app/manifests/${digest}`)).payload, 'from namespace my-team')
+})
+
 await t.test('trap 33: what is not of the grammar is decided about by nobody', async (test) => {
   const { get } = create(
     test,

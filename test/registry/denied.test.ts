@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createDenied } from '../../src/registry/denied.ts'
+import { createDenied, createPredecessorDenied } from '../../src/registry/denied.ts'
 
 const denied = createDenied('ocp', (namespace) => namespace.endsWith('-priv'))
 
@@ -23,4 +23,11 @@ await t.test('a restricted namespace has one way in', async (test) => {
 await t.test('without a namespace nothing is told of where it is known', async (test) => {
   const { message } = denied('alice', 'sha256:abc', undefined)
   test.match(message, /^alice may not pull sha256:abc, of which no namespace is known that is open to you: /)
+})
+
+await t.test("by the predecessor's rule there is one way in", async (test) => {
+  const { code, message } = createPredecessorDenied('ocp')('alice', 'ocp-priv_4.5_base', 'ocp-priv')
+  test.equal(code, 'DENIED')
+  test.match(message, /^alice may not pull ocp-priv_4\.5_base: a group that the RoleBinding qci-image-puller/)
+  test.notMatch(message, 'system:image-puller')
 })

@@ -24,7 +24,13 @@ export const alice: ClusterIdentity = {
   key: 'alice',
   user: { username: 'alice', groups: [], extra: {} },
 }
-export const allowed: Decision = { allowed: true, rule: 'qci-wide', namespace: 'ocp', source: 'asked' }
+export const allowed: Decision = {
+  allowed: true,
+  rule: 'qci-wide',
+  namespace: 'ocp',
+  grantedBy: 'ocp',
+  source: 'asked',
+}
 export const refused: Decision = { allowed: false, rule: 'none', namespace: 'ocp', source: 'cached' }
 
 /** Alice may do everything, and there is nothing; each test replaces what it is about. */
@@ -64,7 +70,7 @@ export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions 
 /** A Fastify that knows what the hooks of the registry set, and writes errors as the server does. */
 export const bareApp = (test: Test): FastifyInstance => {
   const app = Fastify({ exposeHeadRoutes: false, routerOptions: { maxParamLength: 512 } })
-  for (const name of ['identity', 'repository', 'reference', 'decision'] as const)
+  for (const name of ['identity', 'repository', 'reference', 'decision', 'beside'] as const)
     app.decorateRequest(name, null)
   app.decorateRequest('receivedAt', 0)
   app.addHook('onRequest', async (request) => {

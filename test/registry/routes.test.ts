@@ -1,6 +1,7 @@
 import t from 'tap'
+import { createAnonymous } from '../../src/registry/anonymous.ts'
 import { routes } from '../../src/registry/routes.ts'
-import { bareApp, bearer, digest, refused, routesOptions } from './fakes.ts'
+import { bareApp, bearer, challenge, digest, refused, routesOptions } from './fakes.ts'
 
 await t.test('the table, and nothing else', async (test) => {
   const app = bareApp(test)
@@ -48,6 +49,38 @@ await t.test('who, then what, then whether: an answer tells no more than was fou
   ] as const)
     test.equal((await app.inject({ url, headers })).statusCode, status, url)
 })
+
+await t.test(
+  'who shows nothing, where that is allowed: pulls, gets a token, and is pinged the challenge',
+  async (test) => {
+    const app = bareApp(test)
+    const { authenticate } = routesOptions()
+    const anonymous = createAnonymous({
+      keys: () => [new Uint8Array(32)],
+      issuer: 'https://proxy.example',
+      challenge,
+      host: 'proxy.example',
+    })
+    await app.register(routes, routesOptions({ anonymous, authenticate: anonymous.recognize(authenticate) }))
+    for (const [url, status] of [
+      ['/v2/', 401],
+      ['/v2', 401],
+      ['/v2/auth', 200],
+      ['/v2/ocp/4.5/manifests/absent', 404],
+      [`/v2/ocp/4.5/blobs/${digest}`, 404],
+      [`/v2/ocp/4.5/referrers/${digest}`, 200],
+      ['/v2/ocp/4.5/tags/list', 401],
+    ] as const)
+      test.equal((await app.inject({ url })).statusCode, status, url)
+    const { token } = await anonymous.mint()
+    for (const url of ['/v2/', '/v2/ocp/4.5/tags/list'])
+      test.equal(
+        (await app.inject({ url, headers: { authorization: `Bearer ${token}` } })).statusCode,
+        200,
+        url,
+      )
+  },
+)
 
 await t.test('the realm reads forms and nothing else', async (test) => {
   const app = bareApp(test)

@@ -2,6 +2,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import formbody from '@fastify/formbody'
 import type { Credential } from '../../src/registry/credential.ts'
+import { anonymousIdentity } from '../../src/registry/anonymous.ts'
 import { robotIdentity } from '../../src/registry/robot-tokens.ts'
 import { tokenHandlers, type TokenOptions } from '../../src/registry/token.ts'
 import { alice, bareApp, challenge, routesOptions } from './fakes.ts'
@@ -63,6 +64,15 @@ await t.test('the password of the robot is exchanged for a token of ours', async
     robotTokens: { mint: async (username) => ({ token: `minted for ${username}`, expiresInSeconds: 60 }) },
   })
   test.match(JSON.parse((await get()).payload), { token: 'minted for robot', expires_in: 60 })
+})
+
+await t.test('nothing shown is a token for nothing, where that is allowed', async (test) => {
+  const authenticate = async () => ({ identity: anonymousIdentity, bearerToken: undefined })
+  const anonymous = { mint: async () => ({ token: 'for nothing', expiresInSeconds: 300 }) }
+  const { get } = await realm(test, { authenticate, anonymous })
+  test.match(JSON.parse((await get({})).payload), { token: 'for nothing', expires_in: 300 })
+  const mistaken = await realm(test, { authenticate })
+  test.equal((await mistaken.get({})).statusCode, 500, "never a robot's")
 })
 
 await t.test('nothing shown is the challenge', async (test) => {

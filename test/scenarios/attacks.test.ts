@@ -1,0 +1,358 @@
+/**
+ * Attacks, each told where it is tried. What is merely refused is in denied.test.ts; here somebody has thought about it.
+ */
+import { createHash, generateKeyPairSync } from 'node:crypto'
+import * as crypto from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { mock } from 'node:test'
+import { decodeJwt, jwtVerify, SignJWT, UnsecuredJWT, type JWTPayload } from 'jose'
+import tap, { type Test } from 'tap'
+import type * as authentication from '../../src/registry/authentication.ts'
+import { parseAuthorization } from '../../src/registry/credential.ts'
+import { readManifests, type KubernetesObject } from '../../src/sandbox/rbac.ts'
+import { challenge } from '../registry/fakes.ts'
+import { accept, manifests, scenario, type Scenario } from './scenario.ts'
+
+const open = '/v2/ocp/4.5/manifests/base'
+const embargoed = '/v2/ocp-priv/4.5/manifests/embargoed'
+const basic = (userInfo: string) => ({ authorization: `Basic ${Buffer.from(userInfo).toString('base64')}` })
+
+const robotLogin = async ({ ask, robot, remember }: Scenario): Promise<string> => {
+  const { body } = await ask('/v2/auth', { headers: basic(`${robot.username}:${robot.password}`) })
+  return remember((JSON.parse(body.toString()) as { token: string }).token)
+}
+const statusOf = async (s: Scenario, token: string, path = open) =>
+  (await s.ask(path, { token, headers: { accept } })).status
+
+const sign = async (claims: JWTPayload, key: Uint8Array, alg = 'HS256', header = {}) =>
+  await new SignJWT(claims).setProtectedHeader({ alg, ...header }).sign(key)
+
+// Files are looked at on an interval: the test decides when.
+mock.timers.enable({ apis: ['setInterval'] })
+await scenario('the key is rotated: nobody is logged out, and half a file is not a key', async (t, s) => {
+  const before = await robotLogin(s)
+  writeFileSync(s.files.tokenSecret, 'the next secret, of enough characters')
+  mock.timers.tick(10_000)
+  t.ok(s.lines().some(({ msg, file }) => msg === 'reloaded' && file === 'token secret'))
+  const after = await robotLogin(s)
+  t.equal(await statusOf(s, before), 200, 'signed by the key that is gone from the file')
+  t.equal(await statusOf(s, after), 200)
+  const newKey = createHash('sha256').update('the next secret, of enough characters').digest()
+  t.equal((await jwtVerify(after, newKey)).payload.sub, s.robot.username, 'the new key signs from now on')
+  // Attack: wait for the moment in which a file is half written, and be let in by a key that anybody can guess.
+  for (const half of ['', 'the next s']) {
+    writeFileSync(s.files.tokenSecret, half)
+    mock.timers.tick(10_000)
+    const guessed = createHash('sha256').update(half).digest()
+    t.equal(await statusOf(s, s.remember(await sign(decodeJwt(after), guessed))), 401)
+    t.equal(await statusOf(s, after), 200)
+  }
+  mock.timers.reset()
+  t.equal(
+    s.kubernetes.requests.tokenReviews,
+    0,
+    'whatever its key, a token of ours is not shown to the cluster',
+  )
+})
+mock.timers.reset()
+
+await scenario('alg games, and a robot login that has expired', async (t, s) => {
+  const genuine = await robotLogin(s)
+  const claims = decodeJwt(genuine)
+  const key = createHash('sha256').update(readFileSync(s.files.tokenSecret, 'utf8').trim()).digest()
+  t.equal(await statusOf(s, s.remember(await sign(claims, key))), 200, 'the forger works with the right key')
+
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const pem = publicKey.export({ type: 'spki', format: 'pem' })
+  const [, payload = '', signature = ''] = genuine.split('.')
+  const headed = (header: object) => Buffer.from(JSON.stringify(header)).toString('base64url')
+  const { exp, ...endless } = claims
+  const now = Math.floor(Date.now() / 1000)
+  const attacks: Readonly<Record<string, string>> = {
+    'no signature at all': new UnsecuredJWT(claims).encode(),
+    'alg none, the signature left in place': `${headed({ alg: 'none' })}.${payload}.${signature}`,
+    'alg None, as a blocklist would not know it': `${headed({ alg: 'None' })}.${payload}.`,
+    'another HMAC than ours, by our key': await sign(claims, Buffer.concat([key, key]), 'HS512'),
+    'a key pair of their own': await new SignJWT(claims)
+      .setProtectedHeader({ alg: 'RS256' })
+      .sign(privateKey),
+    'a public key taken for a shared secret': await sign(claims, Buffer.from(pem)),
+    'a key of their own, brought along': await sign(claims, Buffer.alloc(32, 1), 'HS256', {
+      jwk: { kty: 'oct', k: Buffer.alloc(32, 1).toString('base64url') },
+    }),
+    'a key file of their choice': await sign(claims, Buffer.alloc(32), 'HS256', { kid: '../../dev/null' }),
+    'a longer life, under the old signature': `${genuine.split('.')[0]}.${headed({ ...claims, exp: now + 1e6 })}.${signature}`,
+    'expired a moment ago': await sign({ ...claims, exp: now - 1 }, key),
+    'without an end': await sign(endless, key),
+    'not valid yet': await sign({ ...claims, nbf: now + 60 }, key),
+    'for nobody': await sign({ ...claims, sub: undefined } as never, key),
+  }
+  t.ok(Number(exp) > now)
+  for (const [name, token] of Object.entries(attacks))
+    for (const headers of [{ authorization: `Bearer ${s.remember(token)}` }, basic(`x:${token}`)]) {
+      const answer = await s.ask(embargoed, { headers: { accept, ...headers } })
+      t.equal(answer.status, 401, name)
+      t.match(answer.headers.get('www-authenticate'), /,error="invalid_token"$/, name)
+      t.equal((await s.ask('/v2/auth', { headers })).status, 401, `${name}: nor is it renewed`)
+    }
+  t.equal(s.kubernetes.requests.tokenReviews, 0, 'what claims to be ours is not shown to the cluster')
+})
+
+await tap.test(
+  'the time it takes to compare the password of the robot tells nothing about it',
+  async (t: Test) => {
+    // Attack: a comparison that ends at the first wrong character is a little slower with each right one. With some thousand
+    // requests a character, the password is read off the clock. So: hashes, of one length, compared to their end.
+    const compared: (readonly [number, number])[] = []
+    const { createAuthenticate } = await t.mockImport<typeof authentication>(
+      '../../src/registry/authentication.ts',
+      {
+        'node:crypto': {
+          ...crypto,
+          timingSafeEqual: (shown: Buffer, expected: Buffer) => {
+            compared.push([shown.length, expected.length])
+            return crypto.timingSafeEqual(shown, expected)
+          },
+        },
+      },
+    )
+    const password = 'Tr0ub4dor&3-and-a-few-more'
+    const authenticate = createAuthenticate({
+      challenge,
+      host: 'proxy.example',
+      reviewToken: async () => t.fail('the cluster must not be shown it') as never,
+      robotCredential: () => ({ username: 'ci+robot', password }),
+      robotTokens: { verify: async () => undefined },
+    })
+    const guesses = [
+      'x',
+      'T',
+      password.slice(0, -1),
+      `${password}x`,
+      password.toLowerCase(),
+      'x'.repeat(5000),
+    ]
+    const answers = new Set<string>()
+    for (const guess of guesses) {
+      const { authorization } = basic(`ci+robot:${guess}`)
+      await authenticate(parseAuthorization(authorization), '10.0.0.1').catch(({ message }: Error) =>
+        answers.add(message),
+      )
+    }
+    t.equal(answers.size, 1, 'how near a guess is shows in no answer')
+    t.strictSame(
+      compared,
+      Array.from(guesses, () => [32, 32]),
+      'each is compared once, as its hash',
+    )
+    const right = await authenticate(
+      parseAuthorization(basic(`ci+robot:${password}`).authorization),
+      '10.0.0.1',
+    )
+    t.equal(right.identity.kind, 'robot')
+  },
+)
+
+await scenario('a token for another audience: given to us by whom it was shown', async (t, s) => {
+  // Attack: a service that is trusted with tokens of its own audience (vault, a CI job's sidecar) shows them to us.
+  const tokenFor = (...audiences: string[]) =>
+    s.remember(
+      s.kubernetes.issueServiceAccountToken({ namespace: 'my-team', name: 'image-puller', audiences }),
+    )
+  const app = '/v2/my-team/app/manifests/latest'
+  t.equal(await statusOf(s, tokenFor('vault'), app), 401)
+  t.equal(
+    await statusOf(s, tokenFor('quay-proxy'), app),
+    401,
+    'our own name is an audience only if we were told',
+  )
+  t.equal(await statusOf(s, s.puller, app), 200)
+  // The same attack on our own tokens: of another deployment that has the same secret.
+  const key = createHash('sha256').update(readFileSync(s.files.tokenSecret, 'utf8').trim()).digest()
+  const claims = decodeJwt(await robotLogin(s))
+  for (const other of [{ aud: 'https://staging.example' }, { aud: [] }, { iss: 'https://staging.example' }])
+    t.equal(
+      await statusOf(s, s.remember(await sign({ ...claims, ...other }, key))),
+      401,
+      JSON.stringify(other),
+    )
+})
+
+await scenario(
+  'a token for another audience, where an audience was added: that one, the own one, and no third',
+  async (t, s) => {
+    const app = '/v2/my-team/app/manifests/latest'
+    const rows = [
+      [['quay-proxy'], 200],
+      [['vault', 'quay-proxy'], 200],
+      [['vault'], 401],
+      [['quay-proxy2'], 401],
+    ] as const
+    for (const [audiences, status] of rows) {
+      const account = { namespace: 'my-team', name: 'image-puller', audiences }
+      t.equal(await statusOf(s, s.remember(s.kubernetes.issueServiceAccountToken(account)), app), status)
+    }
+    t.equal(await statusOf(s, s.alice), 200, 'trap 18: what oc whoami -t gives stays good')
+  },
+  ['--token-audience=quay-proxy'],
+)
+
+interface Embargoed {
+  readonly top: string
+  readonly child: string
+  readonly config: string
+  readonly layer: string
+  /** Is in an open image as well. */
+  readonly shared: string
+}
+
+/** Somebody who may has pulled it all: every byte of it is known, and warm in every cache there is. */
+const pulledBySomebody = async (s: Scenario): Promise<Embargoed> => {
+  const binding: KubernetesObject = {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'RoleBinding',
+    metadata: { name: 'embargo', namespace: 'ocp-priv' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'system:image-puller' },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name: 'embargo' }],
+  }
+  s.kubernetes.replaceObjects([...(await Promise.all(manifests.map(readManifests))).flat(), binding])
+  const insider = s.remember(s.kubernetes.issueUserToken({ username: 'insider', groups: ['embargo'] }))
+  await s.pull({ repository: 'ocp-priv/4.5', reference: 'embargoed', username: 'x', password: insider })
+  const read = async (path: string) => {
+    const { body, headers } = await s.ask(path, { token: insider, headers: { accept } })
+    const manifest = JSON.parse(body.toString()) as {
+      manifests: { digest: string }[]
+      config: { digest: string }
+      layers: { digest: string }[]
+    }
+    return { ...manifest, digest: headers.get('docker-content-digest') ?? '' }
+  }
+  const index = await read(embargoed)
+  const child = index.manifests[0]?.digest ?? ''
+  const { config, layers } = await read(`/v2/ocp-priv/4.5/manifests/${child}`)
+  const isShared = ({ digest }: { digest: string }) => s.stock.sharedLayers.includes(digest as never)
+  const layer = layers.find((candidate) => !isShared(candidate))?.digest ?? ''
+  const shared = layers.find(isShared)?.digest ?? ''
+  return { top: index.digest, child, config: config.digest, layer, shared }
+}
+
+/** Alice may pull all that is open; the puller what is my-team's; mallory nothing. None of them may see this. */
+const allDenied = async (
+  t: Test,
+  s: Scenario,
+  paths: readonly string[],
+  more: { method?: string; headers?: Record<string, string> } = {},
+) => {
+  for (const path of paths)
+    for (const token of [s.alice, s.puller, s.mallory]) {
+      const before = s.upstreamRequests()
+      const answer = await s.ask(path, { token, ...more, headers: { accept, ...more.headers } })
+      t.equal(answer.status, 403, path)
+      for (const field of ['docker-content-digest', 'etag', 'content-range', 'location', 'link'])
+        t.equal(answer.headers.get(field), null, `${field} tells nothing`)
+      t.equal(s.upstreamRequests(), before, 'upstream hears nothing of it')
+    }
+}
+
+await scenario('restricted content by digest, of every part of it', async (t, s) => {
+  // Attack: digests leak (an advisory, a build log, an SBOM), and QCI-wide access opens digests that nobody has seen.
+  const { top, child, config, layer } = await pulledBySomebody(s)
+  await allDenied(t, s, [
+    ...[top, child].map((digest) => `/v2/openshift/ci/manifests/${digest}`),
+    ...[config, layer].map((digest) => `/v2/openshift/ci/blobs/${digest}`),
+  ])
+})
+
+await scenario('restricted content by another repository form', async (t, s) => {
+  // Attack: blobs have no namespace, so ask for them in a repository that is open to the asker, or in one that is not there.
+  const { top, child, layer } = await pulledBySomebody(s)
+  for (const repository of ['ocp-priv/4.5', 'ocp-priv/other', 'ocp/4.5', 'my-team/app', 'nobody/nothing'])
+    await allDenied(t, s, [
+      `/v2/${repository}/manifests/${top}`,
+      `/v2/${repository}/manifests/${child}`,
+      `/v2/${repository}/blobs/${layer}`,
+    ])
+  await allDenied(t, s, [
+    '/v2/openshift/ci/manifests/ocp-priv_4.5_embargoed',
+    '/v2/openshift/ci/manifests/20240603235401_prune_ocp-priv_4.5_embargoed',
+    `/v2/openshift/ci/manifests/20240101_${top.replace(':', '_')}`,
+    '/v2/ocp%2Dpriv/4%2E5/manifests/embargoed',
+  ])
+})
+
+await scenario('restricted content by referrers, and by the tags that stand for them', async (t, s) => {
+  // Attack: the list of what refers to an image names its signatures and SBOMs, which describe what is in it.
+  const { top, child } = await pulledBySomebody(s)
+  for (const repository of ['openshift/ci', 'ocp-priv/4.5', 'ocp/4.5'])
+    await allDenied(t, s, [
+      `/v2/${repository}/referrers/${top}`,
+      `/v2/${repository}/referrers/${child}?artifactType=application/spdx%2Bjson`,
+    ])
+  const fallback = top.replace(':', '-')
+  await allDenied(
+    t,
+    s,
+    ['', '.sig', '.att', '.sbom'].map((suffix) => `/v2/openshift/ci/manifests/${fallback}${suffix}`),
+  )
+})
+
+await scenario('restricted content by Range, a byte at a time', async (t, s) => {
+  // Attack: a partial answer (206, or 416 with the size in it) taken by a shorter way than the whole.
+  const { layer } = await pulledBySomebody(s)
+  const paths = [`/v2/openshift/ci/blobs/${layer}`, `/v2/ocp-priv/4.5/blobs/${layer}`]
+  for (const range of ['bytes=0-0', 'bytes=-1', 'bytes=999999999-', 'bytes=0-0,2-2', 'nonsense'])
+    await allDenied(t, s, paths, { headers: { range, 'if-range': `"${layer}"` } })
+})
+
+await scenario('restricted content by HEAD, and by asking whether it has changed', async (t, s) => {
+  // Attack: no content is wanted, only whether it is there, how large it is, or whether a guess of its digest is right.
+  const { top, layer } = await pulledBySomebody(s)
+  const paths = [
+    embargoed,
+    '/v2/ocp-priv/4.5/manifests/absent',
+    `/v2/openshift/ci/manifests/${top}`,
+    `/v2/openshift/ci/blobs/${layer}`,
+    `/v2/openshift/ci/referrers/${top}`,
+  ]
+  await allDenied(t, s, paths, { method: 'HEAD' })
+  const conditions = { 'if-none-match': `"${top}"`, 'if-modified-since': new Date().toUTCString() }
+  await allDenied(t, s, paths, { headers: conditions })
+  const [there, absent] = await Promise.all(
+    [embargoed, '/v2/ocp-priv/4.5/manifests/absent'].map(
+      async (path) => await s.ask(path, { token: s.alice }),
+    ),
+  )
+  t.equal(there?.body.length, absent?.body.length, 'what is there and what is not are refused alike')
+})
+
+await scenario("restricted content after somebody else's yes is remembered", async (t, s) => {
+  // Attack: wait until somebody who may has pulled it, then ask for what is in the caches: of the reviews, the manifests, the
+  // digests. Two of them at a time, so that the one who may not might be given what the one who may is waiting for.
+  const { top } = await pulledBySomebody(s)
+  const insider = s.remember(s.kubernetes.issueUserToken({ username: 'insider-2', groups: ['embargo'] }))
+  const paths = [embargoed, `/v2/openshift/ci/manifests/${top}`]
+  for (const path of paths)
+    for (let round = 0; round < 5; round++) {
+      const askers = [insider, s.alice, s.mallory]
+      const statuses = await Promise.all(askers.map(async (token) => await statusOf(s, token, path)))
+      t.strictSame(statuses, [200, 403, 403], `${path}: ${round}`)
+    }
+  await allDenied(t, s, paths)
+  // Attack: be called as somebody else is. Whoever has the name and not the groups, or not the uid, is somebody else.
+  const namesake = s.remember(
+    s.kubernetes.issueUserToken({ username: 'insider-2', uid: 'another', groups: [] }),
+  )
+  t.equal(await statusOf(s, namesake, embargoed), 403)
+})
+
+await scenario('a layer that restricted content shares with an open image', async (t, s) => {
+  // No attack, though it looks like one: the layer is a part of an image that is open, byte by byte, and refusing it would
+  // break the pull of that one. What is not shared stays closed, and what is shared stays closed to who may pull neither.
+  const { layer, shared, child } = await pulledBySomebody(s)
+  const blob = `/v2/openshift/ci/blobs/${shared}`
+  await allDenied(t, s, [blob])
+  await s.pull({ repository: 'ocp/4.5', reference: 'base', username: 'x', password: s.alice })
+  t.equal(await statusOf(s, s.alice, blob), 200)
+  for (const token of [s.puller, s.mallory]) t.equal(await statusOf(s, token, blob), 403)
+  await allDenied(t, s, [`/v2/openshift/ci/blobs/${layer}`, `/v2/openshift/ci/manifests/${child}`])
+})

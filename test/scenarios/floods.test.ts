@@ -1,0 +1,182 @@
+/**
+ * Attack: tokens made up, many of them. What does it cost app.ci's API server, and who else notices?
+ */
+import type { Test } from 'tap'
+import { accept, scenario, type Scenario } from './scenario.ts'
+
+const manifest = '/v2/ocp/4.5/manifests/base'
+/** Believed, since the test stands where the router stands. */
+const behindRouter = ['--trusted-proxies=127.0.0.1']
+
+interface Showing {
+  readonly token: string
+  readonly from: string
+}
+const show = async (s: Scenario, { token, from }: Showing, path = '/v2/') =>
+  await s.ask(path, { token, headers: { accept, 'x-forwarded-for': from } })
+
+/** Some at a time, as a client with a connection pool does. */
+const flood = async (s: Scenario, showings: readonly Showing[], width = 20) => {
+  const statuses: Record<number, number> = {}
+  const left = [...showings]
+  const work = async () => {
+    for (let next = left.pop(); next !== undefined; next = left.pop()) {
+      const { status } = await show(s, next)
+      statuses[status] = (statuses[status] ?? 0) + 1
+    }
+  }
+  await Promise.all(Array.from({ length: width }, work))
+  return statuses
+}
+const made = (index: number) => `sha256~made-up-${String(index).padStart(30, '0')}`
+
+const metric = async (s: Scenario, name: string): Promise<number> => {
+  const line = (await s.metrics()).split('\n').find((text) => text.startsWith(`quay_proxy_${name} `))
+  return Number(line?.split(' ').at(-1) ?? 0)
+}
+
+await scenario(
+  'one address, 2,000 made-up tokens: a bounded number of reviews, and nobody with a valid token notices',
+  async (t, s) => {
+    const bob = s.remember(s.kubernetes.issueUserToken({ username: 'bob', groups: ['qci-image-pullers'] }))
+    const attacker = '203.0.113.66'
+    // Known already, and at the same address as the attacker.
+    t.equal((await show(s, { token: s.alice, from: attacker }, manifest)).status, 200)
+    const before = s.kubernetes.requests.tokenReviews
+    const start = performance.now()
+    const flooding = flood(
+      s,
+      Array.from({ length: 2000 }, (_, index) => ({ token: made(index), from: attacker })),
+    )
+    const pulls: number[] = []
+    const pullOn = async () => {
+      // Bob's token is seen for the first time in the middle of it, from an address of his own.
+      for (let round = 0; round < 10; round++)
+        for (const person of [
+          { token: s.alice, from: attacker },
+          { token: bob, from: '198.51.100.7' },
+        ])
+          pulls.push((await show(s, person, manifest)).status)
+    }
+    const [statuses] = await Promise.all([flooding, pullOn()])
+    const seconds = (performance.now() - start) / 1000
+    const reviews = s.kubernetes.requests.tokenReviews - before
+    t.ok(reviews <= 30 + seconds + 2, `${reviews} reviews in ${seconds} s: 30, one a second, and bob's`)
+    t.ok(reviews >= 30)
+    t.strictSame([...new Set(pulls)], [200])
+    t.strictSame(Object.keys(statuses).toSorted(), ['401', '429'])
+    t.equal(statuses[401], reviews - 1, 'each refusal is one that was asked for')
+    const limited = await show(s, { token: made(5000), from: attacker })
+    t.equal(limited.code, 'TOOMANYREQUESTS')
+    t.match(limited.message, /^too many logins from your address .* check yours with oc whoami/)
+    t.match(limited.headers.get('retry-after'), /^[1-9]\d*$/)
+    t.equal(limited.headers.get('www-authenticate'), null)
+    t.equal(await metric(s, 'logins_limited_total{limit="address"}'), 2001 - (statuses[401] ?? 0))
+    // Trap 14: docker goes unauthenticated over a 429 on its ping, which shows nothing.
+    t.equal((await s.ask('/v2/', { headers: { 'x-forwarded-for': attacker } })).status, 401)
+  },
+  behindRouter,
+)
+
+await scenario(
+  'one made-up token, shown 200 times: one review, whatever the address has left',
+  async (t, s) => {
+    const showings = Array.from({ length: 200 }, () => ({ token: made(0), from: '203.0.113.66' }))
+    t.strictSame(await flood(s, showings), { 401: 200 })
+    t.equal(s.kubernetes.requests.tokenReviews, 1)
+  },
+  behindRouter,
+)
+
+await scenario(
+  'a thousand addresses: a bounded number of reviews, and an address where somebody was accepted has its own',
+  async (t, s) => {
+    t.equal((await show(s, { token: s.alice, from: '198.51.100.7' })).status, 200)
+    const start = performance.now()
+    const statuses = await flood(
+      s,
+      Array.from({ length: 1000 }, (_, index) => ({
+        token: made(index),
+        from: `10.9.${index >> 8}.${index & 255}`,
+      })),
+    )
+    const seconds = (performance.now() - start) / 1000
+    t.ok((statuses[401] ?? 0) <= 100 + 50 * seconds + 1, JSON.stringify({ statuses, seconds }))
+    t.ok((statuses[429] ?? 0) > 0)
+    // The office of alice: somebody there logs in for the first time, and somebody mistypes.
+    const carol = s.remember(
+      s.kubernetes.issueUserToken({ username: 'carol', groups: ['qci-image-pullers'] }),
+    )
+    const office = '198.51.100.7'
+    t.equal((await show(s, { token: made(5000), from: office })).status, 401)
+    t.equal((await show(s, { token: carol, from: office }, manifest)).status, 200)
+  },
+  behindRouter,
+)
+
+await scenario(
+  'the address is that of the connection where no proxy is trusted, whatever a client writes',
+  async (t, s) => {
+    const showings = Array.from({ length: 60 }, (_, index) => ({
+      token: made(index),
+      from: `10.0.0.${index}`,
+    }))
+    const statuses = await flood(s, showings)
+    t.ok((statuses[429] ?? 0) > 0, 'they are one address')
+  },
+)
+
+const until = async (t: Test, holds: () => boolean): Promise<void> => {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    if (holds()) return
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  t.fail('it did not come to that')
+}
+
+await scenario(
+  '200 new tokens while the API server is slow: so many reviews in flight, and who is known does not wait',
+  async (t, s) => {
+    const inFlight = 'reviews_in_flight{lane="TokenReview"}'
+    t.equal((await show(s, { token: s.alice, from: '198.51.100.7' }, manifest)).status, 200)
+    const before = s.kubernetes.requests.tokenReviews
+    const tokens = Array.from({ length: 200 }, (_, index) =>
+      s.remember(s.kubernetes.issueUserToken({ username: `user-${index}`, groups: [] })),
+    )
+    s.kubernetes.fault({ kind: 'slow', delayMs: 1500 })
+    const all = flood(
+      s,
+      tokens.map((token, index) => ({ token, from: `10.9.0.${index}` })),
+      200,
+    )
+    await until(t, () => s.kubernetes.requests.tokenReviews - before === 64)
+    t.equal(await metric(s, inFlight), 64)
+    t.equal((await show(s, { token: s.alice, from: '198.51.100.7' }, manifest)).status, 200)
+    t.equal(s.kubernetes.requests.tokenReviews - before, 64, 'alice is known: none of the 64 is answered yet')
+    let most = 0
+    // Until the last of them is through.
+    do {
+      most = Math.max(most, await metric(s, inFlight))
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    } while ((await metric(s, inFlight)) > 0)
+    const statuses = await all
+    t.ok(most <= 64, String(most))
+    t.equal((statuses[200] ?? 0) + (statuses[503] ?? 0), 200, 'valid ones are accepted or told to come again')
+    t.ok((statuses[200] ?? 0) >= 64, JSON.stringify(statuses))
+    t.equal(await metric(s, inFlight), 0)
+  },
+  behindRouter,
+)
+
+await scenario(
+  'an office that logs in at once, after a restart of the proxy: they wait for each other, and nobody is refused',
+  async (t, s) => {
+    const showings = Array.from({ length: 100 }, (_, index) => ({
+      token: s.remember(s.kubernetes.issueUserToken({ username: `user-${index}`, groups: [] })),
+      from: '198.51.100.7',
+    }))
+    s.kubernetes.fault({ kind: 'slow', delayMs: 50 })
+    t.strictSame(await flood(s, showings, 100), { 200: 100 })
+  },
+  behindRouter,
+)
