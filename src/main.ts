@@ -3,9 +3,11 @@
  * The command line. The only file that touches the process: its arguments, environment, signals, output and exit code. What
  * serves is loaded once the arguments are right: a mistake in them is told at once.
  */
+import { createReadStream } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { parseAuditReportArguments, parseExplainArguments } from './config/commands.ts'
 import { ConfigError, parseConfig } from './config/config.ts'
 import { help } from './config/help.ts'
 import { createLogger } from './logging.ts'
@@ -39,6 +41,23 @@ const sandbox = async (args: readonly string[]): Promise<void> => {
   }
   print('\nUp until Ctrl-C.')
   onSignal(tour.close)
+}
+
+const auditReport = async (args: readonly string[]): Promise<void> => {
+  const { files, ...rest } = parseAuditReportArguments(args, process.env)
+  const { auditReport: report } = await import('./audit/audit-report.ts')
+  const standardInput = { name: 'standard input', open: () => process.stdin.setEncoding('utf8') }
+  const logs = files.map((name) => ({ name, open: () => createReadStream(name, 'utf8') }))
+  // `| head`: whoever reads has read enough.
+  process.stdout.on('error', () => undefined)
+  print(await report({ logs: logs.length === 0 ? [standardInput] : logs, ...rest }))
+}
+
+const explain = async (args: readonly string[]): Promise<void> => {
+  const { reference, restrictedNamespaces, ...rest } = parseExplainArguments(args, process.env)
+  const { explain: explained } = await import('./access/explain.ts')
+  const { createRestricted } = await import('./access/restricted.ts')
+  print(explained(reference, { ...rest, isRestricted: createRestricted(restrictedNamespaces) }))
 }
 
 /** @throws {ConfigError} */
@@ -81,7 +100,12 @@ const fail = (error: unknown): void => {
 const version = (): string =>
   (createRequire(import.meta.url)('../package.json') as { version: string }).version
 
-const commands: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = { serve, sandbox }
+const commands: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  serve,
+  sandbox,
+  'audit-report': auditReport,
+  explain,
+}
 
 const run = async (args: readonly string[]): Promise<void> => {
   const [first = ''] = args

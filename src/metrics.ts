@@ -8,10 +8,19 @@ export type Metrics = ReturnType<typeof createMetrics>
 /** Blobs of a gigabyte at a slow client's speed take minutes; a cached manifest takes a millisecond. */
 const durationBuckets = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 15, 60, 300]
 
+const counterOn =
+  (registry: Registry) =>
+  <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
+    new Counter({
+      name: `quay_proxy_${name}`,
+      help,
+      labelNames: [...labelNames],
+      registers: [registry],
+    })
+
 export const createMetrics = (registry: Registry) => {
   const registers = [registry]
-  const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
-    new Counter({ name: `quay_proxy_${name}`, help, labelNames: [...labelNames], registers })
+  const counter = counterOn(registry)
   return {
     registry,
     requests: counter('requests_total', 'Requests answered, by route, method and status.', [
@@ -32,20 +41,7 @@ export const createMetrics = (registry: Registry) => {
       help: 'Blobs that are being streamed.',
       registers,
     }),
-    decisions: counter(
-      'decisions_total',
-      'Access decisions, by what opened and whether the cluster was asked.',
-      ['rule', 'source'],
-    ),
-    reviews: counter('reviews_total', 'Reviews that the API server was asked for, by kind and outcome.', [
-      'kind',
-      'outcome',
-    ]),
-    cacheHits: counter(
-      'cache_hits_total',
-      'Reviews answered from memory, by cache and outcome; grace: API server away.',
-      ['cache', 'outcome', 'source'],
-    ),
+    ...accessMetrics(registry),
     upstreamRequests: counter(
       'upstream_requests_total',
       'Requests to upstream, every hop, by kind and status.',
@@ -60,5 +56,89 @@ export const createMetrics = (registry: Registry) => {
       'Files that changed and could not be used; the old content stays.',
       ['file'],
     ),
+  }
+}
+
+/** Who is let in, and what the API server was asked for it. */
+const accessMetrics = (registry: Registry) => {
+  const registers = [registry]
+  const counter = counterOn(registry)
+  return {
+    decisions: counter(
+      'decisions_total',
+      'Access decisions, by what opened, whether the cluster was asked, and sort of identity.',
+      ['rule', 'source', 'kind'],
+    ),
+    auditLosses: counter(
+      'audit_losses_total',
+      'Served by the rule of the predecessor that the rules of --authorization=enforce would refuse.',
+      ['namespace', 'kind'],
+    ),
+    auditUndecided: counter(
+      'audit_undecided_total',
+      'Served by the rule of the predecessor, the other rules could not be asked.',
+    ),
+    reviews: counter('reviews_total', 'Reviews that the API server was asked for, by kind and outcome.', [
+      'kind',
+      'outcome',
+    ]),
+    reviewsInFlight: new Gauge({
+      name: 'quay_proxy_reviews_in_flight',
+      help: 'Reviews that the API server has not answered yet, by lane.',
+      labelNames: ['lane'],
+      registers,
+    }),
+    reviewsShed: counter(
+      'reviews_shed_total',
+      'Reviews that were not asked for since too many were in flight, by lane: answered 503.',
+      ['lane'],
+    ),
+    loginsLimited: counter(
+      'logins_limited_total',
+      'Unknown tokens that were not reviewed since too many were refused before (of their address, of everybody: 429), or wait (503).',
+      ['limit'],
+    ),
+    cacheHits: counter(
+      'cache_hits_total',
+      'Reviews answered from memory, by cache and outcome; grace: API server away.',
+      ['cache', 'outcome', 'source'],
+    ),
+  }
+}
+
+/** What is known by watching ImageStreams; `read` is asked at every scrape. Only where they are watched. */
+export const createWatchMetrics = (
+  { registry }: Pick<Metrics, 'registry'>,
+  read: () => Readonly<Record<'digests' | 'imageStreams' | 'leftOut' | 'silentSeconds', number>>,
+) => {
+  const registers = [registry]
+  const gauge = (name: string, help: string, value: () => number) =>
+    new Gauge({
+      name: `quay_proxy_${name}`,
+      help,
+      registers,
+      collect() {
+        this.set(value())
+      },
+    })
+  gauge('watched_digests', 'Digests that ImageStreams of app.ci name.', () => read().digests)
+  gauge('watched_image_streams', 'ImageStreams of app.ci that name a digest.', () => read().imageStreams)
+  gauge(
+    'watched_digests_left_out',
+    'Digests of ImageStreams that found no room: a restricted one among them is open. Alert above 0.',
+    () => read().leftOut,
+  )
+  gauge(
+    'image_streams_silence_seconds',
+    'Time since app.ci last said something about ImageStreams. Alert above a few minutes.',
+    () => read().silentSeconds,
+  )
+  return {
+    restarts: new Counter({
+      name: 'quay_proxy_image_streams_restarts_total',
+      help: 'Lists and watches of ImageStreams that ended before their time, by what ended; expired: listed anew.',
+      labelNames: ['reason'],
+      registers,
+    }),
   }
 }

@@ -4,9 +4,13 @@
  */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { kindOf } from './access/identity.ts'
+import { auditMessage, type AuditLine } from './audit/audit-line.ts'
+import { differenceOf } from './audit/difference.ts'
 import type { RegistryError } from './errors.ts'
 import type { Logger } from './logging.ts'
 import type { Metrics } from './metrics.ts'
+import type { Reference } from './reference.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -58,6 +62,43 @@ const record = (request: FastifyRequest, reply: FastifyReply, recording: Recordi
   const fields = { client, route, bytes, seconds: Number(seconds.toFixed(4)) }
   const level = quietRoutes.has(route) ? 'debug' : levelOf(request, reply)
   logger[level]({ ...line(request, reply), ...fields }, 'request')
+  void audit(request, reply, recording)
+}
+
+/** Once the rules beside have said what they say: the pull was over before. */
+const audit = async (request: FastifyRequest, reply: FastifyReply, options: ObservationOptions) => {
+  const { identity, decision, reference } = request
+  const beside = await request.beside
+  if (beside === null || identity === null || decision === null || reference === null) return
+  const difference = differenceOf(decision, beside, reply.statusCode)
+  if (difference === undefined) return
+  const { logger, metrics } = options
+  const kind = kindOf(identity)
+  const { namespace } = decision
+  const fields: AuditLine = {
+    difference,
+    requestId: request.id,
+    identity: identity.user.username,
+    kind,
+    namespace,
+    ...imageOf(reference, reply),
+    rule: difference === 'gain' ? beside.decision?.rule : decision.rule,
+    openedBy: beside.openedBy,
+  }
+  // A tag that was served, and a digest known in the namespace: the label has as many values as QCI has namespaces, whatever
+  // namespace a client writes before a digest.
+  const known = beside.openedBy.includes('image-puller') ? namespace : undefined
+  if (difference === 'loss') metrics.auditLosses.inc({ namespace: known ?? '(none)', kind })
+  if (difference === 'undecided') metrics.auditUndecided.inc()
+  logger[difference === 'gain' ? 'info' : 'warn']({ ...fields, err: beside.error }, auditMessage)
+}
+
+/** What was asked for, and what was served for it. */
+const imageOf = (reference: Reference, reply: FastifyReply) => {
+  const served = reply.getHeader('docker-content-digest') as string | undefined
+  return reference.kind === 'tag'
+    ? { image: reference.qciTag as string, digest: served }
+    : { image: reference.digest as string, digest: reference.digest as string }
 }
 
 export const observation = fp(plugin, { name: 'quay-proxy/observation', fastify: '5.x' })
@@ -71,9 +112,11 @@ const line = (request: FastifyRequest, reply: FastifyReply) => {
     requestId: request.id,
     method: request.method,
     identity: identity?.user.username,
+    kind: identity === null ? undefined : kindOf(identity),
     repository: repository?.path,
-    image: reference === null ? undefined : reference.kind === 'tag' ? reference.qciTag : reference.digest,
+    ...(reference === null ? {} : imageOf(reference, reply)),
     namespace: decision?.namespace,
+    grantedBy: decision?.grantedBy,
     decision: decision === null ? undefined : decision.allowed ? 'allowed' : 'denied',
     rule: decision?.rule,
     source: decision?.source,

@@ -7,10 +7,11 @@ import t from 'tap'
 
 /** Downward only. A file at the root of src is named by itself; a folder by its name. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
-  'main.ts': ['config', 'logging.ts', 'proxy.ts', 'sandbox'],
+  'main.ts': ['config', 'audit', 'access', 'logging.ts', 'proxy.ts', 'sandbox'],
   sandbox: ['proxy.ts', 'config', 'logging.ts', 'access'],
   'proxy.ts': ['parts.ts', 'server.ts', 'config', 'kubernetes', 'quay', 'logging.ts'],
   'parts.ts': [
+    'known-digests.ts',
     'server.ts',
     'config',
     'registry',
@@ -21,6 +22,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'metrics.ts',
     'watched-files.ts',
   ],
+  'known-digests.ts': ['access', 'kubernetes', 'logging.ts', 'metrics.ts', 'reference.ts'],
   'server.ts': [
     'config',
     'registry',
@@ -31,7 +33,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'errors.ts',
   ],
   'unreadable.ts': ['errors.ts'],
-  'observation.ts': ['logging.ts', 'metrics.ts', 'errors.ts'],
+  'observation.ts': ['audit', 'access', 'logging.ts', 'metrics.ts', 'errors.ts', 'reference.ts'],
+  audit: ['access'],
   config: ['logging.ts', 'registry', 'quay'],
   registry: ['access', 'reference.ts', 'errors.ts'],
   access: ['reference.ts'],

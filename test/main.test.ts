@@ -19,11 +19,12 @@ const start = (
   test: Test,
   args: readonly string[],
   environment: Record<string, string> = {},
+  input = '',
 ): ChildProcessWithoutNullStreams => {
   const child = spawn(process.execPath, [join(root, 'src/main.ts'), ...args], {
     env: { ...process.env, ...environment },
   })
-  child.stdin.end()
+  child.stdin.end(input)
   test.teardown(() => child.kill('SIGKILL'))
   return child
 }
@@ -273,4 +274,44 @@ void t.test('sandbox stays up until a signal', async (test) => {
   child.kill('SIGINT')
   test.strictSame(await once(child, 'exit'), [0, null])
   await end
+})
+
+void t.test('audit-report: a file, standard input, and what is neither', async (test) => {
+  const line = JSON.stringify({
+    time: '2026-11-20T21:55:19.000Z',
+    difference: 'loss',
+    identity: 'system:serviceaccount:my-team:default',
+    kind: 'service account',
+    namespace: 'ocp',
+    image: 'ocp_4.5_base',
+    openedBy: ['image-puller', 'qci-wide'],
+    msg: 'audit',
+  })
+  const path = write(test, { log: `garbage\n${line}\n`, garbage: 'garbage\n' })
+  const read = await ended(start(test, ['audit-report', path('log')]))
+  test.strictSame([read.code, read.stderr], [0, []])
+  const command =
+    'oc policy add-role-to-user system:image-puller system:serviceaccount:my-team:default -n ocp'
+  test.match(read.stdout, command)
+  const child = start(test, ['audit-report', '--json'], {}, `${line}\n${line}`)
+  const { code, stdout } = await ended(child)
+  test.equal(code, 0)
+  test.match(JSON.parse(stdout), { losses: [{ count: 2, keptBy: [command] }] })
+  const unread = start(test, ['audit-report', path('log')])
+  unread.stdout.destroy()
+  const [left, problems] = await Promise.all([once(unread, 'exit'), text(unread.stderr)])
+  test.strictSame([left, problems], [[0, null], ''], 'nobody reads to the end')
+  await refused(test, ['audit-report', path('away')], [`${path('away')} cannot be read (ENOENT)`])
+  await refused(test, ['audit-report', path('garbage')], [/.*garbage: of 1 lines none is about a decision/])
+  await refused(test, ['audit-report', '--bogus'], [/.*--bogus/])
+})
+
+void t.test('explain: what decides about a reference', async (test) => {
+  const { code, stdout } = await ended(
+    start(test, ['explain', 'team-x/app:a', '--restricted-namespaces=team-*']),
+  )
+  test.equal(code, 0)
+  test.match(stdout, /QCI tag +team-x_app_a\n[\s\S]*restricted +yes[\s\S]* -n team-x\n$/)
+  await refused(test, ['explain'], [/explain takes one reference/])
+  await refused(test, ['explain', 'base'], [/"base" is not a reference/])
 })

@@ -1,6 +1,6 @@
 import { Registry, register } from 'prom-client'
 import t from 'tap'
-import { createMetrics } from '../src/metrics.ts'
+import { createMetrics, createWatchMetrics } from '../src/metrics.ts'
 
 await t.test('every instrument is on the Registry that was handed in, and on no other', async (test) => {
   const registry = new Registry()
@@ -20,8 +20,13 @@ await t.test('what is counted is what a scrape shows', async (test) => {
   metrics.requestSeconds.observe({ route: '/v2/' }, 0.003)
   metrics.sentBytes.inc({ route: '/v2/' }, 120)
   metrics.streamsInFlight.inc(2)
-  metrics.decisions.inc({ rule: 'qci-wide', source: 'asked' })
+  metrics.decisions.inc({ rule: 'qci-wide', source: 'asked', kind: 'person' })
+  metrics.auditLosses.inc({ namespace: 'ocp', kind: 'service account' })
+  metrics.auditUndecided.inc()
   metrics.reviews.inc({ kind: 'TokenReview', outcome: 'refused' })
+  metrics.reviewsInFlight.inc({ lane: 'TokenReview' }, 3)
+  metrics.reviewsShed.inc({ lane: 'TokenReview' })
+  metrics.loginsLimited.inc({ limit: 'address' })
   metrics.cacheHits.inc({ cache: 'TokenReview', outcome: 'authenticated', source: 'grace' })
   metrics.upstreamRequests.inc({ kind: 'blob', status: 302 })
   metrics.robotRefused.inc()
@@ -34,8 +39,13 @@ await t.test('what is counted is what a scrape shows', async (test) => {
     'quay_proxy_request_duration_seconds_bucket{le="300",route="/v2/"} 1',
     'quay_proxy_sent_bytes_total{route="/v2/"} 120',
     'quay_proxy_streams_in_flight 2',
-    'quay_proxy_decisions_total{rule="qci-wide",source="asked"} 1',
+    'quay_proxy_decisions_total{rule="qci-wide",source="asked",kind="person"} 1',
+    'quay_proxy_audit_losses_total{namespace="ocp",kind="service account"} 1',
+    'quay_proxy_audit_undecided_total 1',
     'quay_proxy_reviews_total{kind="TokenReview",outcome="refused"} 1',
+    'quay_proxy_reviews_in_flight{lane="TokenReview"} 3',
+    'quay_proxy_reviews_shed_total{lane="TokenReview"} 1',
+    'quay_proxy_logins_limited_total{limit="address"} 1',
     'quay_proxy_cache_hits_total{cache="TokenReview",outcome="authenticated",source="grace"} 1',
     'quay_proxy_upstream_requests_total{kind="blob",status="302"} 1',
     'quay_proxy_robot_refused_total 1',
@@ -52,3 +62,27 @@ await t.test(
     test.match(await registry.metrics(), /^quay_proxy_robot_refused_total 0$/m)
   },
 )
+
+await t.test('what is watched is asked for at every scrape, only where it is watched', async (test) => {
+  const metrics = createMetrics(new Registry())
+  let digests = 7
+  const { restarts } = createWatchMetrics(metrics, () => ({
+    digests: digests++,
+    imageStreams: 2,
+    leftOut: 3,
+    silentSeconds: 0.5,
+  }))
+  restarts.inc({ reason: 'expired' })
+  for (const line of [
+    'quay_proxy_watched_digests 7',
+    'quay_proxy_watched_image_streams 2',
+    'quay_proxy_watched_digests_left_out 3',
+    'quay_proxy_image_streams_silence_seconds 0.5',
+    'quay_proxy_image_streams_restarts_total{reason="expired"} 1',
+  ]) {
+    digests = 7
+    test.ok((await metrics.registry.metrics()).split('\n').includes(line), line)
+  }
+  digests = 8
+  test.match(await metrics.registry.metrics(), 'quay_proxy_watched_digests 8')
+})

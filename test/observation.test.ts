@@ -6,6 +6,9 @@ import type { Test } from 'tap'
 import { observation } from '../src/observation.ts'
 import { RegistryError, unavailable } from '../src/errors.ts'
 import { parseReference, parseRepository } from '../src/reference.ts'
+import type { Beside } from '../src/access/beside.ts'
+import type { ClusterIdentity } from '../src/access/identity.ts'
+import type { Decision } from '../src/access/policy.ts'
 import { alice, allowed, bareApp, digest, listen, partsFor, refused, until } from './registry/fakes.ts'
 
 const start = async (test: Test) => {
@@ -13,7 +16,8 @@ const start = async (test: Test) => {
   const app = bareApp(test)
   await app.register(observation, parts)
   const repository = parseRepository('ocp', '4.5', 'openshift/ci')
-  app.get('/tag', async (request) => {
+  app.get('/tag', async (request, reply) => {
+    void reply.header('docker-content-digest', digest)
     request.identity = alice
     request.repository = repository
     request.reference = parseReference(repository, 'base')
@@ -56,7 +60,10 @@ await t.test('one line: who, what, the decision, what went back', async (test) =
     identity: 'alice',
     repository: 'ocp/4.5',
     image: 'ocp_4.5_base',
+    kind: 'person',
+    digest,
     namespace: 'ocp',
+    grantedBy: 'ocp',
     decision: 'allowed',
     rule: 'qci-wide',
     source: 'asked',
@@ -113,4 +120,94 @@ await t.test('the numbers count per route, never per path', async (test) => {
   test.match(metrics, /quay_proxy_requests_total\{route="\/tag",method="GET",status="200"\} 2/)
   test.match(metrics, /quay_proxy_request_duration_seconds_count\{route="\/tag"\} 2/)
   test.match(metrics, /quay_proxy_sent_bytes_total\{route="\/tag"\} [1-9]/)
+})
+
+const account: ClusterIdentity = {
+  ...alice,
+  user: { username: 'system:serviceaccount:my-team:puller', groups: [], extra: {} },
+}
+const unasked: Decision = { allowed: true, rule: 'service-account', namespace: 'ocp', source: 'none' }
+
+/** Requests with rules beside those in force: each a path of its own. */
+const startAudit = async (
+  test: Test,
+  rows: Readonly<Record<string, readonly [Decision, Beside | Promise<Beside>, string?, number?]>>,
+) => {
+  const { parts, lines } = partsFor()
+  const app = bareApp(test)
+  await app.register(observation, parts)
+  const repository = parseRepository('ocp', '4.5', 'openshift/ci')
+  for (const [path, [decision, beside, text = 'base', status = 200]] of Object.entries(rows))
+    app.get(path, async (request, reply) => {
+      request.identity = account
+      request.reference = parseReference(repository, text)
+      request.decision = decision
+      request.beside = Promise.resolve(beside)
+      return await reply.code(status).header('docker-content-digest', digest).send('')
+    })
+  const url = `http://127.0.0.1:${await listen(test, app)}`
+  const get = async (path: string) => (await fetch(`${url}${path}`)).headers.get('x-request-id')
+  return { get, lines, metrics: async () => await parts.metrics.registry.metrics() }
+}
+
+const both = { openedBy: ['image-puller', 'qci-wide'] } as const
+
+await t.test('audit: a loss is a line and a count, once the answer is through', async (test) => {
+  const { promise, resolve } = Promise.withResolvers<Beside>()
+  const { get, lines, metrics } = await startAudit(test, { '/tag': [unasked, promise] })
+  const requestId = await get('/tag')
+  await until(() => lines.length === 1)
+  resolve({ decision: refused, ...both })
+  await until(() => lines.length === 2)
+  test.match(lines, [
+    { msg: 'request', requestId, kind: 'service account', rule: 'service-account' },
+    {
+      level: 'warn',
+      msg: 'audit',
+      difference: 'loss',
+      requestId,
+      identity: 'system:serviceaccount:my-team:puller',
+      kind: 'service account',
+      namespace: 'ocp',
+      image: 'ocp_4.5_base',
+      digest,
+      rule: 'service-account',
+      openedBy: ['image-puller', 'qci-wide'],
+    },
+  ])
+  test.match(await metrics(), 'quay_proxy_audit_losses_total{namespace="ocp",kind="service account"} 1')
+})
+
+await t.test(
+  'audit: a gain is told, the undecided is counted, and what is not there is no loss',
+  async (test) => {
+    const { get, lines, metrics } = await startAudit(test, {
+      '/gain': [refused, { decision: allowed, ...both }, 'base', 403],
+      '/undecided': [unasked, { decision: undefined, error: new Error('away'), ...both }],
+      '/missing': [unasked, { decision: refused, ...both }, 'base', 404],
+      '/same': [allowed, { decision: allowed, ...both }],
+    })
+    for (const path of ['/missing', '/same', '/gain', '/undecided']) await get(path)
+    await until(() => lines.filter(({ msg }) => msg === 'audit').length === 2)
+    test.match(
+      lines.filter(({ msg }) => msg === 'audit'),
+      [
+        { level: 'info', difference: 'gain', rule: 'qci-wide' },
+        { level: 'warn', difference: 'undecided', err: { message: 'away' } },
+      ],
+    )
+    const shown = await metrics()
+    test.match(shown, 'quay_proxy_audit_undecided_total 1')
+    test.notMatch(shown, 'audit_losses_total{')
+  },
+)
+
+await t.test('attack: a namespace that a client makes up before a digest is no label', async (test) => {
+  const { get, lines, metrics } = await startAudit(test, {
+    '/digest': [{ ...unasked, namespace: 'made-up' }, { decision: refused, openedBy: ['qci-wide'] }, digest],
+  })
+  await get('/digest')
+  await until(() => lines.length === 2)
+  test.match(lines[1], { namespace: 'made-up', image: digest, digest })
+  test.match(await metrics(), 'audit_losses_total{namespace="(none)",kind="service account"} 1')
 })

@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import { parseConfig } from '../src/config/config.ts'
 import { createLogger } from '../src/logging.ts'
 import { createParts } from '../src/parts.ts'
+import { parseReference, parseRepository } from '../src/reference.ts'
 import { startKubernetesApi } from '../src/sandbox/kubernetes-api.ts'
 import { readManifests } from '../src/sandbox/rbac.ts'
 import { challenge } from './registry/fakes.ts'
@@ -46,11 +47,11 @@ await t.test('everything is joined: a token, a decision, a manifest, and their n
   const image = await smallImage()
   quay.tag('ocp_4.5_base', image)
   const token = kubernetes.issueUserToken({ username: 'alice', groups: ['qci-image-pullers'] })
-  const { identity } = await parts.authenticate({ kind: 'bearer', token })
-  await parts.authenticate({ kind: 'bearer', token })
+  const { identity } = await parts.authenticate({ kind: 'bearer', token }, '10.0.0.1')
+  await parts.authenticate({ kind: 'bearer', token }, '10.0.0.1')
   const decision = await parts.policy.decideImageStream(identity, { namespace: 'ocp' })
-  parts.observe(decision)
-  parts.observe({ ...decision, allowed: false })
+  parts.observe(decision, identity)
+  parts.observe({ ...decision, allowed: false }, identity)
   parts.observeStreams(1)
   const { signal } = new AbortController()
   const manifest = await parts.fetchManifest({
@@ -64,8 +65,8 @@ await t.test('everything is joined: a token, a decision, a manifest, and their n
   for (const line of [
     'reviews_total{kind="TokenReview",outcome="authenticated"} 1',
     'cache_hits_total{cache="TokenReview",outcome="authenticated",source="cached"} 1',
-    'decisions_total{rule="qci-wide",source="asked"} 1',
-    'decisions_total{rule="denied",source="asked"} 1',
+    'decisions_total{rule="qci-wide",source="asked",kind="person"} 1',
+    'decisions_total{rule="denied",source="asked",kind="person"} 1',
     'streams_in_flight 1',
     'upstream_requests_total{kind="manifest",status="200"} 1',
   ])
@@ -116,4 +117,53 @@ await t.test('an authority for upstream, and the exposed origin in the challenge
   const { parts } = await create(test, ['--upstream-ca-file=FOLDER/cert', '--exposed-host=proxy.example'])
   test.strictSame(parts.challenge.unauthorized('a').headers, challenge.unauthorized('a').headers)
   test.match(parts.denied('alice', 'x', 'ocp').message, 'namespace ocp')
+})
+
+await t.test('who shows nothing is somebody only where that is allowed', async (test) => {
+  const nothing = await create(test)
+  test.equal(nothing.parts.anonymous, undefined)
+  test.match(nothing.parts.denied('system:anonymous', 'x', 'ocp'), { status: 403 })
+  const { parts, kubernetes } = await create(test, ['--allow-anonymous'])
+  test.match(parts.denied('system:anonymous', 'x', 'ocp'), { status: 401 })
+  const { token = '' } = (await parts.anonymous?.mint()) ?? {}
+  const { identity } = await parts.authenticate({ kind: 'bearer', token }, '10.0.0.1')
+  test.match(await parts.policy.decideImageStream(identity, { namespace: 'ocp' }), { allowed: false })
+  test.match(kubernetes.reviews, [{ user: 'system:anonymous', groups: ['system:unauthenticated'] }])
+  const metrics = await parts.metrics.registry.metrics()
+  test.match(metrics, 'reviews_in_flight{lane="SubjectAccessReview of system:anonymous"} 0')
+})
+
+await t.test('floods: what an address may have refused, and how many reviews are in flight', async (test) => {
+  const { parts, kubernetes } = await create(test)
+  const show = async (token: string, client: string) =>
+    await parts.authenticate({ kind: 'bearer', token }, client).catch(({ code }: { code: string }) => code)
+  const statuses = await Promise.all(
+    Array.from({ length: 40 }, async (_, index) => await show(`made-up-${index}`, '10.0.0.1')),
+  )
+  test.strictSame(new Set(statuses), new Set(['UNAUTHORIZED', 'TOOMANYREQUESTS']))
+  test.equal(kubernetes.requests.tokenReviews, 30)
+  kubernetes.fault({ kind: 'slow', delayMs: 1500 })
+  // Of these 100 are let in: 64 are in flight, and the others wait for longer than they may.
+  const many = Array.from(
+    { length: 700 },
+    async (_, index) => await show(`other-${index}`, `10.1.${index >> 8}.${index & 255}`),
+  )
+  const codes = await Promise.all(many)
+  test.ok(codes.includes('UNAVAILABLE'))
+  const metrics = await parts.metrics.registry.metrics()
+  test.match(metrics, 'logins_limited_total{limit="address"} 10')
+  test.match(metrics, /reviews_shed_total\{lane="TokenReview"\} [1-9]/)
+  test.match(metrics, 'reviews_in_flight{lane="TokenReview"} 0')
+})
+
+await t.test("audit: the predecessor's rule, and what it tells the refused", async (test) => {
+  const { parts, kubernetes } = await create(test, ['--authorization=audit'])
+  const token = kubernetes.issueServiceAccountToken({ namespace: 'my-team', name: 'default' })
+  const { identity } = await parts.authenticate({ kind: 'bearer', token }, '192.0.2.1')
+  test.match(await parts.policy.decideImageStream(identity, { namespace: 'ocp' }), {
+    rule: 'service-account',
+  })
+  const reference = parseReference(parseRepository('ocp', '4.5', 'openshift/ci'), 'base')
+  test.match(await parts.judgeBeside?.(identity, reference), { decision: { allowed: false } })
+  test.notMatch(parts.denied('alice', 'x', 'ocp').message, 'system:image-puller')
 })

@@ -17,8 +17,9 @@ export interface Given {
 export const gatherFlags = (args: readonly string[], environment: Environment, problems: string[]): Given => {
   const texts = new Map<string, { text: string; origin: string }>()
   const warnings: string[] = []
-  for (const { name, text } of tokensOf(args, problems)) {
+  for (const { name, text: given } of tokensOf(args, problems)) {
     const canonical = aliases[name] ?? name
+    const text = given ?? (switches.has(canonical) ? 'true' : undefined)
     if (Object.hasOwn(retired, canonical)) warnings.push(`--${name} has no effect: ${retired[canonical]}`)
     else if (!isFlag(canonical)) problems.push(`--${name} is not a flag; --help lists them`)
     else if (texts.has(canonical)) problems.push(`--${name} is given twice`)

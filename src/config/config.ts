@@ -22,6 +22,9 @@ export interface Config extends ConfigFiles {
   readonly qciNamespace: string
   readonly restrictedNamespaces: readonly string[]
   readonly unknownDigests: 'allow' | 'deny'
+  readonly imageStreams: 'off' | 'watch'
+  readonly authorization: 'enforce' | 'audit'
+  readonly allowAnonymous: boolean
   readonly tokenAudiences: readonly string[]
   readonly identityTtlMs: number
   readonly allowTtlMs: number
@@ -51,8 +54,17 @@ export const parseConfig = (args: readonly string[], environment: Environment): 
   const values = parseValues(texts, problems)
   const files = filesOf(values, problems)
   if (problems.length > 0 || files === undefined) throw new ConfigError(problems)
-  return Object.freeze({ ...settingsOf(values), ...files, warnings })
+  const settings = settingsOf(values)
+  return Object.freeze({ ...settings, ...files, warnings: [...warnings, ...cautions(settings)] })
 }
+
+/** What is right to ask for, and must not be forgotten. */
+const cautions = ({ authorization }: Pick<Config, 'authorization'>): readonly string[] =>
+  authorization === 'audit'
+    ? [
+        '--authorization=audit enforces the rule of qci-appci: every service account of the cluster may pull everything',
+      ]
+    : []
 
 const parseValues = (texts: Given['texts'], problems: string[]): FlagValues => {
   const entries = Object.entries(flags).map(([name, { fallback, expected, parse }]) => {
@@ -81,6 +93,9 @@ const settingsOf = (values: FlagValues) => {
     qciNamespace: all['qci-namespace'],
     restrictedNamespaces: all['restricted-namespaces'],
     unknownDigests: all['unknown-digests'],
+    imageStreams: all.imagestreams,
+    authorization: all.authorization,
+    allowAnonymous: all['allow-anonymous'],
     tokenAudiences: all['token-audience'],
     identityTtlMs: all['identity-ttl'],
     allowTtlMs: all['allow-ttl'],

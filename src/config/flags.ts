@@ -121,6 +121,15 @@ export const flags = {
     'audit enforces the rule of qci-appci, and logs and counts who would lose access',
     oneOf('enforce', 'audit'),
   ),
+  'allow-anonymous': flag('false', 'whether who is not logged in may pull what RBAC opens to everybody', [
+    'true or false',
+    (text: string) => (text === 'true' ? true : text === 'false' ? false : undefined),
+  ]),
+  imagestreams: flag(
+    'off',
+    'whether digests are also known from the ImageStreams of app.ci',
+    oneOf('off', 'watch'),
+  ),
   'token-audience': flag(
     '',
     "audiences of tokens accepted beside the API server's own",
@@ -136,7 +145,7 @@ export const flags = {
   'authorization-grace': flag('5m', 'how long remembered yeses count while the API server is away', duration),
   'trusted-proxies': flag(
     '',
-    'addresses and networks whose X-Forwarded-For is believed in logs',
+    'addresses and networks whose X-Forwarded-For is believed, in logs and for limits',
     listOf('IP addresses or networks in CIDR form', /^[0-9a-f.:]+(?:\/\d{1,3})?$/i),
   ),
   'metrics-addr': flag(undefined, 'address to serve /metrics on; not served otherwise', address),
@@ -157,8 +166,8 @@ export const retired: Readonly<Record<string, string>> = {
   'ignore-sar-check': 'every pull is decided by RBAC: bind system:image-puller in a namespace to open it',
 }
 
-/** Those of them that Go's flag package takes without a value: the argument after them is another flag. */
-export const switches: ReadonlySet<string> = new Set(['ignore-sar-check'])
+/** Flags that mean `true` without a value, as with Go's flag package: the argument after them is another flag. */
+export const switches: ReadonlySet<string> = new Set(['ignore-sar-check', 'allow-anonymous'])
 
 /** `--listen-addr` -> `QUAY_PROXY_LISTEN_ADDR` */
 export const environmentName = (name: string): string =>

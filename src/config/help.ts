@@ -11,6 +11,12 @@ export const help = (): string =>
       --check                    pull everything once, with all digests checked, and exit
       --rbac DIR                 RBAC manifests of the embedded cluster (default: manifests/rbac of the project)
       --port N                   where the proxy listens (default 8400; 0 for any free port)
+  quay-proxy audit-report [FILE...]
+                                 who would lose access, from the log of a proxy with --authorization=audit (default: stdin)
+      --json                     the same for machines
+      --qci-namespace NAMESPACE  as for serve
+  quay-proxy explain REFERENCE   what an image is called in QCI, which reviews decide about it, and how access is granted;
+                                 --qci-namespace, --restricted-namespaces, --unknown-digests, --upstream-repository as for serve
   quay-proxy --help | --version
 
 Flags of serve. Each has a twin in the environment: --listen-addr is ${environmentName('listen-addr')}; the flag wins.

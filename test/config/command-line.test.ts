@@ -48,6 +48,22 @@ await t.test('a switch of Go takes no value from the argument behind it', async 
   }
 })
 
+await t.test('a switch of ours means true without a value', async (test) => {
+  const rows = [
+    ['--allow-anonymous', 'true'],
+    ['-allow-anonymous', 'true'],
+    ['--allow-anonymous=true', 'true'],
+    ['--allow-anonymous=false', 'false'],
+  ] as const
+  for (const [flag, text] of rows) {
+    const { texts, problems } = gather([flag, '--exposed-host', 'a'], { QUAY_PROXY_ALLOW_ANONYMOUS: 'false' })
+    test.strictSame([texts['allow-anonymous']?.text, texts['exposed-host']?.text, problems], [text, 'a', []])
+  }
+  test.strictSame(gather([], { QUAY_PROXY_ALLOW_ANONYMOUS: 'true' }).texts, {
+    'allow-anonymous': { text: 'true', origin: 'QUAY_PROXY_ALLOW_ANONYMOUS' },
+  })
+})
+
 await t.test('each mistake is a sentence that names it, all of them at once', async (test) => {
   const args = [
     'serve-it',

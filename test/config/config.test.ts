@@ -35,6 +35,7 @@ await t.test('the files alone are enough: everything else has a fallback', async
     qciNamespace: 'ocp',
     restrictedNamespaces: ['*-priv', '*-private'],
     unknownDigests: 'allow',
+    authorization: 'enforce',
     tokenAudiences: [],
     identityTtlMs: 60_000,
     allowTtlMs: 60_000,
@@ -66,6 +67,12 @@ await t.test('the environment is a twin of the flags, and the flag wins', async 
 
 await t.test('flags without an effect are warnings', async (test) => {
   test.match(parseConfig([...filesFor(test), '--interval=1h'], {}).warnings, [/^--interval has no effect/])
+})
+
+await t.test('a flag that lets more people in than it will is a warning', async (test) => {
+  const { authorization, warnings } = parseConfig([...filesFor(test), '--authorization=audit'], {})
+  test.equal(authorization, 'audit')
+  test.match(warnings, [/^--authorization=audit enforces the rule of qci-appci/])
 })
 
 await t.test('all problems at once: of the command line, of values, of files', async (test) => {

@@ -20,7 +20,7 @@ await t.test('old names lead to flags, and are none themselves', async (test) =>
     test.notOk(Object.hasOwn(flags, old), old)
   }
   for (const name of Object.keys(retired)) test.notOk(Object.hasOwn(flags, name), name)
-  for (const name of switches) test.ok(Object.hasOwn(retired, name), name)
+  for (const name of switches) test.ok(Object.hasOwn(retired, name) || Object.hasOwn(flags, name), name)
 })
 
 await t.test('values that are taken, and those that are not', async (test) => {
@@ -33,6 +33,9 @@ await t.test('values that are taken, and those that are not', async (test) => {
     ['upstream-repository', 'openshift', undefined],
     ['upstream-repository', 'a/b/c', undefined],
     ['upstream-repository', '../ci', undefined],
+    ['token-validity', '6h', 21_600_000],
+    ['token-validity', '59s', undefined],
+    ['token-validity', '6', undefined],
     ['max-upstream-connections', '1', 1],
     ['max-upstream-connections', '0', undefined],
     ['max-upstream-connections', '1e3', undefined],
@@ -44,6 +47,13 @@ await t.test('values that are taken, and those that are not', async (test) => {
     ['restricted-namespaces', '-a', undefined],
     ['unknown-digests', 'deny', 'deny'],
     ['unknown-digests', 'maybe', undefined],
+    ['authorization', 'audit', 'audit'],
+    ['authorization', 'off', undefined],
+    ['allow-anonymous', 'true', true],
+    ['allow-anonymous', 'false', false],
+    ['allow-anonymous', 'yes', undefined],
+    ['imagestreams', 'watch', 'watch'],
+    ['imagestreams', 'list', undefined],
     ['token-audience', 'a,https://b', ['a', 'https://b']],
     ['token-audience', 'a b', undefined],
     ['trusted-proxies', '10.0.0.0/8,::1', ['10.0.0.0/8', '::1']],

@@ -1,3 +1,4 @@
+import { rootCertificates } from 'node:tls'
 import t from 'tap'
 import { createAgents } from '../../src/quay/agents.ts'
 import { always, lookupOf, serverFor } from './upstream.ts'
@@ -38,3 +39,12 @@ await t.test(
     test.equal(await ask(elsewhere), 200)
   },
 )
+
+await t.test('an authority of its own', async (test) => {
+  const [ca = ''] = rootCertificates
+  const origin = new URL('https://127.0.0.1:1')
+  const agents = createAgents({ origin, maxConnections: 1, timeouts, ca }, { allowPrivate: false })
+  test.teardown(agents.close)
+  const asked = agents.of(origin).request({ ...get, origin: origin.origin })
+  await test.rejects(asked, { code: 'ECONNREFUSED' })
+})

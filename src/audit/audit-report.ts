@@ -1,0 +1,36 @@
+/**
+ * Logs -> the report. What is wrong with them is said: a report about nothing would read as if nobody lost anything.
+ */
+import { linesOf } from './lines.ts'
+import { createSumming } from './report.ts'
+import { reportText } from './report-text.ts'
+
+/** A log, and what it is called in messages. */
+export interface Log {
+  readonly name: string
+  readonly open: () => AsyncIterable<string>
+}
+
+export interface AuditReportOptions {
+  readonly logs: readonly Log[]
+  readonly qciNamespace: string
+  readonly json: boolean
+}
+
+/** @throws {Error} where a log cannot be read, or none holds a line of ours */
+export const auditReport = async ({ logs, qciNamespace, json }: AuditReportOptions): Promise<string> => {
+  const summing = createSumming(qciNamespace)
+  for (const { name, open } of logs)
+    try {
+      for await (const line of linesOf(open())) summing.add(line)
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      throw new Error(`${name} cannot be read (${code ?? message})`, { cause: error })
+    }
+  const report = summing.report()
+  if (report.from === undefined)
+    throw new Error(
+      `${logs.map(({ name }) => name).join(', ')}: of ${report.lines.all} lines none is about a decision of quay-proxy; expected its log, JSON lines, at level info`,
+    )
+  return json ? JSON.stringify(report) : reportText(report)
+}
