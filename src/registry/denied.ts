@@ -4,30 +4,33 @@
  */
 import { RegistryError } from '../errors.ts'
 
+/** @param namespace the namespace that was asked for; undefined where the reference names none */
+export type Denied = (username: string, wanted: string, namespace: string | undefined) => RegistryError
+
+const denied = (message: string) => new RegistryError('DENIED', message)
+
+const askForGroup = (qciNamespace: string) =>
+  `ask to be added to a group of the RoleBinding qci-image-puller in namespace ${qciNamespace}`
+
 /** Under the predecessor's rule there is one way in, restricted namespaces included. */
 export const createPredecessorDenied =
   (qciNamespace: string): Denied =>
   (username, wanted) =>
-    new RegistryError(
-      'DENIED',
-      `${username} may not pull ${wanted}: a group that the RoleBinding qci-image-puller in namespace ${qciNamespace} names opens it`,
-    )
+    denied(`${username} may not pull ${wanted}; ${askForGroup(qciNamespace)}`)
 
-/** @param namespace the namespace that was asked for; undefined where the reference names none */
-export type Denied = (username: string, wanted: string, namespace: string | undefined) => RegistryError
-
-export const createDenied = (qciNamespace: string, isRestricted: (namespace: string) => boolean): Denied => {
-  const qciImagePuller = `a group that the RoleBinding qci-image-puller in namespace ${qciNamespace} names opens it`
-  const imagePuller = (where: string) => `the role system:image-puller in ${where} opens it`
-  return (username, wanted, namespace) => {
+export const createDenied =
+  (qciNamespace: string, isRestricted: (namespace: string) => boolean): Denied =>
+  (username, wanted, namespace) => {
+    const group = askForGroup(qciNamespace)
     if (namespace === undefined)
-      return new RegistryError(
-        'DENIED',
-        `${username} may not pull ${wanted}, of which no namespace is known that is open to you: ${qciImagePuller}; a digest is also open to who pulled its tag`,
+      return denied(
+        `${username} may not pull ${wanted}, of which no namespace is known that is open to you; pull a digest by its tag first, or ${group}`,
       )
-    const ways = isRestricted(namespace)
-      ? `only ${imagePuller(`namespace ${namespace}`)}`
-      : `${qciImagePuller}, or ${imagePuller(`namespace ${namespace}`)}`
-    return new RegistryError('DENIED', `${username} may not pull from namespace ${namespace} of QCI: ${ways}`)
+    const role = `for the role system:image-puller in namespace ${namespace}`
+    const asker = `${username} may not pull from namespace ${namespace} of QCI`
+    return denied(
+      isRestricted(namespace)
+        ? `${asker}, which is restricted; ask ${role}`
+        : `${asker}; ${group}, or ${role}`,
+    )
   }
-}
