@@ -9,8 +9,8 @@ import type { Test } from 'tap'
 import { Agent, request } from 'undici'
 import manifest from '../package.json' with { type: 'json' }
 import { help } from '../src/config/help.ts'
-import { startKubernetesApi } from '../src/sandbox/kubernetes-api.ts'
-import { quayFor, robot, selfSigned } from './sandbox/quay-client.ts'
+import { startKubernetesApi } from '../src/sandbox/app-ci/kubernetes-api.ts'
+import { quayFor, robot, selfSigned } from './sandbox/quay/quay-client.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const secret = 'hunter2-hunter2-hunter2'

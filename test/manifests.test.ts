@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { V1Deployment, V1PodDisruptionBudget, V1Service } from '@kubernetes/client-node'
 import t from 'tap'
-import { createRbac, readManifests } from '../src/sandbox/rbac.ts'
+import { createRbac, readManifests } from '../src/sandbox/app-ci/rbac.ts'
 
 const manifests = join(import.meta.dirname, '../manifests')
 

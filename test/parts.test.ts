@@ -6,10 +6,10 @@ import { parseConfig } from '../src/config/config.ts'
 import { createLogger } from '../src/logging.ts'
 import { createParts } from '../src/parts.ts'
 import { parseReference, parseRepository } from '../src/reference.ts'
-import { startKubernetesApi } from '../src/sandbox/kubernetes-api.ts'
-import { readManifests } from '../src/sandbox/rbac.ts'
+import { startKubernetesApi } from '../src/sandbox/app-ci/kubernetes-api.ts'
+import { readManifests } from '../src/sandbox/app-ci/rbac.ts'
 import { challenge } from './registry/fakes.ts'
-import { quayFor, robot, selfSigned, smallImage } from './sandbox/quay-client.ts'
+import { quayFor, robot, selfSigned, smallImage } from './sandbox/quay/quay-client.ts'
 
 const create = async (test: Test, flags: readonly string[] = []) => {
   const kubernetes = await startKubernetesApi({

@@ -12,7 +12,7 @@ import { createLogger } from '../src/logging.ts'
 import { startProxy } from '../src/proxy.ts'
 import { startSandbox, type Sandbox } from '../src/sandbox/sandbox.ts'
 import { until } from './registry/fakes.ts'
-import { ask, selfSigned } from './sandbox/quay-client.ts'
+import { ask, selfSigned } from './sandbox/quay/quay-client.ts'
 
 const rbac = [resolve(import.meta.dirname, '../manifests/rbac')]
 

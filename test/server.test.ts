@@ -6,7 +6,7 @@ import { Agent, request } from 'undici'
 import type { Config } from '../src/config/config.ts'
 import { buildMetricsServer, buildServer, type Parts } from '../src/server.ts'
 import { bearer, digest, listen, partsFor, raw, until } from './registry/fakes.ts'
-import { selfSigned } from './sandbox/quay-client.ts'
+import { selfSigned } from './sandbox/quay/quay-client.ts'
 
 const config = { trustedProxies: [] as readonly string[] } as Config
 

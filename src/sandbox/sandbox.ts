@@ -10,10 +10,10 @@ import { join } from 'node:path'
 import { parseConfig } from '../config/config.ts'
 import type { Logger } from '../logging.ts'
 import { startProxy, type Proxy } from '../proxy.ts'
-import { stockQuay, type Stock } from './content.ts'
-import { startKubernetesApi, type KubernetesApi } from './kubernetes-api.ts'
-import { startQuay, type Quay } from './quay.ts'
-import { readManifests } from './rbac.ts'
+import { stockQuay, type Stock } from './quay/content.ts'
+import { startKubernetesApi, type KubernetesApi } from './app-ci/kubernetes-api.ts'
+import { startQuay, type Quay } from './quay/quay.ts'
+import { readManifests } from './app-ci/rbac.ts'
 
 export interface SandboxOptions {
   readonly logger: Logger

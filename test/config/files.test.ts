@@ -5,7 +5,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { filesOf } from '../../src/config/files.ts'
 import type { FlagValues } from '../../src/config/flags.ts'
-import { selfSigned } from '../sandbox/quay-client.ts'
+import { selfSigned } from '../sandbox/quay/quay-client.ts'
 
 /** Files below a folder of the test, by name; their paths. */
 const write = (test: Test, contents: Record<string, string>) => {

@@ -13,7 +13,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readManifests, type KubernetesObject } from '../../src/sandbox/rbac.ts'
+import { readManifests, type KubernetesObject } from '../../src/sandbox/app-ci/rbac.ts'
 import { answers, freePort, missing, run, startService } from './process.ts'
 import { root } from './stack.ts'
 

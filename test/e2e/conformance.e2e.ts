@@ -2,7 +2,7 @@ import './tools.ts'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { buildArtifact, buildImage } from '../../src/sandbox/images.ts'
+import { buildArtifact, buildImage } from '../../src/sandbox/quay/images.ts'
 import { missing, plainEnv, run } from './process.ts'
 import { endStack, startQuayStack, type QuayStack } from './stack.ts'
 

@@ -13,7 +13,7 @@ import {
   type KubernetesObject,
   type Rbac,
   type ResourceAttributes,
-} from '../../src/sandbox/rbac.ts'
+} from '../../src/sandbox/app-ci/rbac.ts'
 import { missingApiServer, namespaces, startApiServer, type ApiServer } from './api-server.ts'
 import { root } from './stack.ts'
 

@@ -8,8 +8,8 @@ import type { Test } from 'tap'
 import t from 'tap'
 import { RegistryError } from '../../src/errors.ts'
 import { createApiServer, loadKubeConfig } from '../../src/kubernetes/api-server.ts'
-import { startKubernetesApi, type KubernetesApiOptions } from '../../src/sandbox/kubernetes-api.ts'
-import { readManifests } from '../../src/sandbox/rbac.ts'
+import { startKubernetesApi, type KubernetesApiOptions } from '../../src/sandbox/app-ci/kubernetes-api.ts'
+import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 
 const objects = await readManifests(join(import.meta.dirname, '../../manifests/rbac'))
 const accessSpec = {

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
 import type { Test } from 'tap'
-import { startKubernetesApi } from '../../src/sandbox/kubernetes-api.ts'
-import { readManifests } from '../../src/sandbox/rbac.ts'
+import { startKubernetesApi } from '../../src/sandbox/app-ci/kubernetes-api.ts'
+import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 
 const objects = await readManifests(join(import.meta.dirname, '../../manifests/rbac'))
 

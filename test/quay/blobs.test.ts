@@ -5,8 +5,8 @@ import type { Test } from 'tap'
 import { createBlobs } from '../../src/quay/blobs.ts'
 import type { BlobRequest, OpenBlob } from '../../src/quay/blobs.ts'
 import type { Digest } from '../../src/reference.ts'
-import type { Quay } from '../../src/sandbox/quay.ts'
-import { quayFor, smallImage } from '../sandbox/quay-client.ts'
+import type { Quay } from '../../src/sandbox/quay/quay.ts'
+import { quayFor, smallImage } from '../sandbox/quay/quay-client.ts'
 import { connect, everythingIn, failure, serverFor, told, until, upstreamFor } from './upstream.ts'
 
 interface Stored {

@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import t from 'tap'
 import type { UpstreamRequest } from '../../src/quay/dispatcher.ts'
-import { quayFor, robot, selfSigned, smallImage } from '../sandbox/quay-client.ts'
-import type { Quay } from '../../src/sandbox/quay.ts'
+import { quayFor, robot, selfSigned, smallImage } from '../sandbox/quay/quay-client.ts'
+import type { Quay } from '../../src/sandbox/quay/quay.ts'
 import {
   always,
   connect,

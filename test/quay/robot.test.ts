@@ -3,8 +3,8 @@ import t from 'tap'
 import { RegistryError } from '../../src/errors.ts'
 import { createRobot } from '../../src/quay/robot.ts'
 import type { RobotCredential, RobotOptions } from '../../src/quay/robot.ts'
-import type { Quay } from '../../src/sandbox/quay.ts'
-import { quayFor, robot as account } from '../sandbox/quay-client.ts'
+import type { Quay } from '../../src/sandbox/quay/quay.ts'
+import { quayFor, robot as account } from '../sandbox/quay/quay-client.ts'
 import { everythingIn, failure, lookupOf, robotFor, serverFor, told, until } from './upstream.ts'
 
 /** The logins that arrived. */

@@ -2,7 +2,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { createTags } from '../../src/quay/tags.ts'
 import type { FetchTags } from '../../src/quay/tags.ts'
-import { quayFor, smallImage } from '../sandbox/quay-client.ts'
+import { quayFor, smallImage } from '../sandbox/quay/quay-client.ts'
 import { connect, failure, serverFor, told, until, upstreamFor } from './upstream.ts'
 import type { TestServer } from './upstream.ts'
 

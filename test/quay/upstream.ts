@@ -11,7 +11,7 @@ import type { Upstream, UpstreamOptions } from '../../src/quay/dispatcher.ts'
 import type { Lookup } from '../../src/quay/redirect.ts'
 import { createRobot } from '../../src/quay/robot.ts'
 import type { Robot, RobotCredential, RobotOptions } from '../../src/quay/robot.ts'
-import { robot as account } from '../sandbox/quay-client.ts'
+import { robot as account } from '../sandbox/quay/quay-client.ts'
 
 export interface Seen {
   readonly method: string

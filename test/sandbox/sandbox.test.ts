@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path'
 import t from 'tap'
 import { createLogger } from '../../src/logging.ts'
 import { startSandbox } from '../../src/sandbox/sandbox.ts'
-import { ask } from './quay-client.ts'
+import { ask } from './quay/quay-client.ts'
 
 const logger = createLogger('silent')
 const rbac = [resolve(import.meta.dirname, '../../manifests/rbac')]

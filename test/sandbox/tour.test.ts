@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import t from 'tap'
 import { createLogger } from '../../src/logging.ts'
 import { startTour } from '../../src/sandbox/tour.ts'
-import { ask } from './quay-client.ts'
+import { ask } from './quay/quay-client.ts'
 
 const logger = createLogger('silent')
 const manifests = (folder: string) => resolve(import.meta.dirname, '../../manifests', folder)

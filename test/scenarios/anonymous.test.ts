@@ -1,8 +1,8 @@
 /**
  * `--allow-anonymous`: what RBAC opens to system:unauthenticated is pulled without a login, and a login is worth what it was.
  */
-import type { KubernetesObject } from '../../src/sandbox/rbac.ts'
-import { readManifests } from '../../src/sandbox/rbac.ts'
+import type { KubernetesObject } from '../../src/sandbox/app-ci/rbac.ts'
+import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 import { accept, manifests, scenario, type Scenario } from './scenario.ts'
 
 /** What a namespace's owner applies to open it to everybody. */

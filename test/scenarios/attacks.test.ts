@@ -9,7 +9,7 @@ import { decodeJwt, jwtVerify, SignJWT, UnsecuredJWT, type JWTPayload } from 'jo
 import tap, { type Test } from 'tap'
 import type * as authentication from '../../src/registry/authentication.ts'
 import { parseAuthorization } from '../../src/registry/credential.ts'
-import { readManifests, type KubernetesObject } from '../../src/sandbox/rbac.ts'
+import { readManifests, type KubernetesObject } from '../../src/sandbox/app-ci/rbac.ts'
 import { challenge } from '../registry/fakes.ts'
 import { accept, manifests, scenario, type Scenario } from './scenario.ts'
 

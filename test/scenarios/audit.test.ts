@@ -1,6 +1,6 @@
 import { createSumming } from '../../src/audit/report.ts'
 import { reportText } from '../../src/audit/report-text.ts'
-import { readManifests } from '../../src/sandbox/rbac.ts'
+import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 import { accept, manifests, scenario, type Scenario } from './scenario.ts'
 
 const unboundFor = ({ kubernetes, remember }: Scenario) =>

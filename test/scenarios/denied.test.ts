@@ -1,4 +1,4 @@
-import { readManifests } from '../../src/sandbox/rbac.ts'
+import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 import { accept, scenario } from './scenario.ts'
 
 const robotLogin = async ({
@@ -130,10 +130,7 @@ await scenario(
     t.notOk(open.message.includes('qci-image-pullers'), 'no group of others')
     const restricted = await s.ask('/v2/ocp-priv/4.5/manifests/embargoed', { token: s.alice })
     t.match(restricted.message, /^alice may not pull from namespace ocp-priv/)
-    t.notOk(
-      restricted.message.includes('qci-image-puller'),
-      'no way that does not lead there',
-    )
+    t.notOk(restricted.message.includes('qci-image-puller'), 'no way that does not lead there')
     t.notOk(open.body.toString().includes('"detail"'), 'trap 26: no detail')
   },
 )

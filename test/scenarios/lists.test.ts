@@ -1,4 +1,4 @@
-import { buildArtifact } from '../../src/sandbox/images.ts'
+import { buildArtifact } from '../../src/sandbox/quay/images.ts'
 import { accept, scenario, type Scenario } from './scenario.ts'
 
 /** All tags of a list, following Link as clients do. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { buildImage } from '../../src/sandbox/images.ts'
+import { buildImage } from '../../src/sandbox/quay/images.ts'
 import { accept, scenario } from './scenario.ts'
 
 const sha256 = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`

@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { request } from 'undici'
-import { allPlatforms, buildImage } from '../../src/sandbox/images.ts'
-import type { Image, ImageOptions } from '../../src/sandbox/images.ts'
-import type { TlsOptions } from '../../src/sandbox/origin.ts'
-import { startQuay } from '../../src/sandbox/quay.ts'
-import type { Quay, QuayOptions } from '../../src/sandbox/quay.ts'
+import { allPlatforms, buildImage } from '../../../src/sandbox/quay/images.ts'
+import type { Image, ImageOptions } from '../../../src/sandbox/quay/images.ts'
+import type { TlsOptions } from '../../../src/sandbox/quay/origin.ts'
+import { startQuay } from '../../../src/sandbox/quay/quay.ts'
+import type { Quay, QuayOptions } from '../../../src/sandbox/quay/quay.ts'
 
 export const robot = { username: 'openshift+ci_pull', password: 'hunter2' }
 

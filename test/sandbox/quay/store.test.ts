@@ -1,6 +1,6 @@
 import t from 'tap'
-import { buildArtifact } from '../../src/sandbox/images.ts'
-import { QuayStore } from '../../src/sandbox/quay-store.ts'
+import { buildArtifact } from '../../../src/sandbox/quay/images.ts'
+import { QuayStore } from '../../../src/sandbox/quay/store.ts'
 import { smallImage } from './quay-client.ts'
 
 await t.test('a tag leads to its image, whose parts are found by digest', async (test) => {

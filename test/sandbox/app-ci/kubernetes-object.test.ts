@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { readManifests } from '../../src/sandbox/kubernetes-object.ts'
+import { readManifests } from '../../../src/sandbox/app-ci/kubernetes-object.ts'
 
 const account = (name: string) => `apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: ${name}}\n`
 

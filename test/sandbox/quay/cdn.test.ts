@@ -1,7 +1,7 @@
 import t from 'tap'
-import { createCdn } from '../../src/sandbox/cdn.ts'
-import type { Answer } from '../../src/sandbox/answers.ts'
-import { digestOf } from '../../src/sandbox/layers.ts'
+import { createCdn } from '../../../src/sandbox/quay/cdn.ts'
+import type { Answer } from '../../../src/sandbox/quay/answers.ts'
+import { digestOf } from '../../../src/sandbox/quay/layers.ts'
 
 const blob = Buffer.from('0123456789'.repeat(10))
 const digest = digestOf(blob)

@@ -4,10 +4,10 @@ import type { FaultRule } from './faults.ts'
 import type { Content } from './images.ts'
 import { startOrigin } from './origin.ts'
 import type { OriginOptions, RecordedRequest, TlsOptions } from './origin.ts'
-import { answerRegistry } from './quay-registry.ts'
-import { QuayStore } from './quay-store.ts'
-import { QuayTokens } from './quay-tokens.ts'
-import type { Robot } from './quay-tokens.ts'
+import { answerRegistry } from './registry.ts'
+import { QuayStore } from './store.ts'
+import { QuayTokens } from './tokens.ts'
+import type { Robot } from './tokens.ts'
 
 export interface QuayOptions {
   /** `openshift/ci` unless given. */

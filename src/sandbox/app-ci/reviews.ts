@@ -1,4 +1,4 @@
-import type { UserInfo } from '../access/identity.ts'
+import type { UserInfo } from '../../access/identity.ts'
 import type { Decision, Rbac, ResourceAttributes } from './rbac.ts'
 import type { Tokens } from './tokens.ts'
 import { apiAudience } from './tokens.ts'

@@ -1,8 +1,8 @@
 import t from 'tap'
 import type { Test } from 'tap'
-import { allPlatforms, buildArtifact, buildImage } from '../../src/sandbox/images.ts'
-import type { Content } from '../../src/sandbox/images.ts'
-import { digestOf } from '../../src/sandbox/layers.ts'
+import { allPlatforms, buildArtifact, buildImage } from '../../../src/sandbox/quay/images.ts'
+import type { Content } from '../../../src/sandbox/quay/images.ts'
+import { digestOf } from '../../../src/sandbox/quay/layers.ts'
 import { smallImage } from './quay-client.ts'
 
 interface Descriptor {

@@ -1,8 +1,8 @@
 import { jsonAnswer } from './answers.ts'
 import type { Answer } from './answers.ts'
 import type { Exchange } from './origin.ts'
-import { quayError } from './quay-errors.ts'
-import type { QuayStore } from './quay-store.ts'
+import { quayError } from './errors.ts'
+import type { QuayStore } from './store.ts'
 
 /** Source: quay endpoints/v2/__init__.py oci_tag_paginate: V2_PAGINATION_SIZE, at least 100; both default and cap. */
 const maxPage = 100

@@ -3,7 +3,7 @@ import { SignJWT, jwtVerify } from 'jose'
 import { htmlAnswer, jsonAnswer } from './answers.ts'
 import type { Answer } from './answers.ts'
 import type { Exchange } from './origin.ts'
-import { quayError } from './quay-errors.ts'
+import { quayError } from './errors.ts'
 
 /** The robot account of the repository. `mayPull: false` is a robot somebody took the permission from. */
 export interface Robot {

@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { UserInfo } from '../../src/access/identity.ts'
-import type { KubernetesObject, ResourceAttributes } from '../../src/sandbox/rbac.ts'
-import { createRbac } from '../../src/sandbox/rbac.ts'
+import type { UserInfo } from '../../../src/access/identity.ts'
+import type { KubernetesObject, ResourceAttributes } from '../../../src/sandbox/app-ci/rbac.ts'
+import { createRbac } from '../../../src/sandbox/app-ci/rbac.ts'
 
 const apiVersion = 'rbac.authorization.k8s.io/v1'
 

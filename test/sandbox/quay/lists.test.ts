@@ -1,5 +1,5 @@
 import t from 'tap'
-import { buildArtifact } from '../../src/sandbox/images.ts'
+import { buildArtifact } from '../../../src/sandbox/quay/images.ts'
 import { ask, errorOf, login, quayFor, smallImage } from './quay-client.ts'
 
 await t.test('tags: sorted, by pages of 100 at most, Link absolute', async (test) => {

@@ -1,10 +1,10 @@
 import { htmlAnswer, jsonAnswer } from './answers.ts'
 import type { Answer } from './answers.ts'
 import type { Exchange } from './origin.ts'
-import { apiVersion, challenge, quayError } from './quay-errors.ts'
-import { listReferrers, listTags } from './quay-lists.ts'
-import type { QuayStore } from './quay-store.ts'
-import type { QuayTokens } from './quay-tokens.ts'
+import { apiVersion, challenge, quayError } from './errors.ts'
+import { listReferrers, listTags } from './lists.ts'
+import type { QuayStore } from './store.ts'
+import type { QuayTokens } from './tokens.ts'
 
 export interface QuayRegistryOptions {
   readonly repository: string

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseRanges } from '../../src/sandbox/byte-ranges.ts'
+import { parseRanges } from '../../../src/sandbox/quay/byte-ranges.ts'
 
 const rows: ReadonlyArray<
   readonly [header: string | undefined, expected: ReadonlyArray<readonly number[]> | null]

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { stockQuay } from '../../src/sandbox/content.ts'
+import { stockQuay } from '../../../src/sandbox/quay/content.ts'
 import { ask, errorOf, login, quayFor } from './quay-client.ts'
 
 await t.test('the sample content holds each kind of tag', async (test) => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Faults } from '../../src/sandbox/faults.ts'
+import { Faults } from '../../../src/sandbox/quay/faults.ts'
 
 await t.test('a rule hits the requests it names, as often as it says', async (test) => {
   const faults = new Faults()

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { createRbac } from '../../src/sandbox/rbac.ts'
-import type { SubjectAccessReviewSpec } from '../../src/sandbox/reviews.ts'
-import { authorize, reviewAccess, reviewToken } from '../../src/sandbox/reviews.ts'
-import { apiAudience, createTokens } from '../../src/sandbox/tokens.ts'
+import { createRbac } from '../../../src/sandbox/app-ci/rbac.ts'
+import type { SubjectAccessReviewSpec } from '../../../src/sandbox/app-ci/reviews.ts'
+import { authorize, reviewAccess, reviewToken } from '../../../src/sandbox/app-ci/reviews.ts'
+import { apiAudience, createTokens } from '../../../src/sandbox/app-ci/tokens.ts'
 
 const rbacApi = 'rbac.authorization.k8s.io/v1'
 const rbac = createRbac([

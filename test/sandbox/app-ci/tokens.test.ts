@@ -1,6 +1,6 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import t from 'tap'
-import { apiAudience, createTokens } from '../../src/sandbox/tokens.ts'
+import { apiAudience, createTokens } from '../../../src/sandbox/app-ci/tokens.ts'
 
 const start = Date.parse('2026-11-20T12:00:00Z')
 

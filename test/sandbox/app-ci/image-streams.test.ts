@@ -1,8 +1,8 @@
 import type { Test } from 'tap'
 import t from 'tap'
-import { imageStreamsPath } from '../../src/sandbox/image-streams.ts'
-import { hex, startApi } from '../kubernetes/watching.ts'
-import { until } from '../registry/fakes.ts'
+import { imageStreamsPath } from '../../../src/sandbox/app-ci/image-streams.ts'
+import { hex, startApi } from '../../kubernetes/watching.ts'
+import { until } from '../../registry/fakes.ts'
 
 const start = async (test: Test) => {
   const { api, imageStreams } = await startApi(test)

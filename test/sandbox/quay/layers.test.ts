@@ -1,7 +1,7 @@
 import { gunzipSync } from 'node:zlib'
 import { extract } from 'tar-stream'
 import t from 'tap'
-import { buildLayer, digestOf } from '../../src/sandbox/layers.ts'
+import { buildLayer, digestOf } from '../../../src/sandbox/quay/layers.ts'
 
 await t.test('a layer is a gzip of a tar with one file of the size asked for', async (test) => {
   const layer = await buildLayer('a', 3000)

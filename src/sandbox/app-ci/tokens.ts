@@ -7,7 +7,7 @@ import {
   sign,
   verify,
 } from 'node:crypto'
-import type { UserInfo } from '../access/identity.ts'
+import type { UserInfo } from '../../access/identity.ts'
 
 /** The API server's own audience: what a TokenReview without audiences asks for, and all an OAuth token has. */
 export const apiAudience = 'https://kubernetes.default.svc'

@@ -8,7 +8,7 @@ import type {
   V1RoleBinding,
   V1RoleRef,
 } from '@kubernetes/client-node'
-import type { UserInfo } from '../access/identity.ts'
+import type { UserInfo } from '../../access/identity.ts'
 import type { KubernetesObject } from './kubernetes-object.ts'
 
 export { readManifests } from './kubernetes-object.ts'

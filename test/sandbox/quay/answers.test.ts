@@ -7,9 +7,9 @@ import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
 import { request } from 'undici'
-import { applyFault, htmlAnswer, jsonAnswer, writeAnswer } from '../../src/sandbox/answers.ts'
-import type { Answer } from '../../src/sandbox/answers.ts'
-import type { Fault } from '../../src/sandbox/faults.ts'
+import { applyFault, htmlAnswer, jsonAnswer, writeAnswer } from '../../../src/sandbox/quay/answers.ts'
+import type { Answer } from '../../../src/sandbox/quay/answers.ts'
+import type { Fault } from '../../../src/sandbox/quay/faults.ts'
 import { ask } from './quay-client.ts'
 
 async function serve(

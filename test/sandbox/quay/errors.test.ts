@@ -1,5 +1,5 @@
 import t from 'tap'
-import { challenge, quayError } from '../../src/sandbox/quay-errors.ts'
+import { challenge, quayError } from '../../../src/sandbox/quay/errors.ts'
 
 await t.test('an error has a code, a message and an empty detail', async (test) => {
   const { status, headers, body } = quayError('TAG_EXPIRED', { connection: 'close' })

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { AuthenticationV1Api, AuthorizationV1Api, KubeConfig } from '@kubernetes/client-node'
 import type { Test } from 'tap'
 import t from 'tap'
-import type { KubernetesApiOptions } from '../../src/sandbox/kubernetes-api.ts'
-import { startKubernetesApi } from '../../src/sandbox/kubernetes-api.ts'
-import { readManifests } from '../../src/sandbox/rbac.ts'
+import type { KubernetesApiOptions } from '../../../src/sandbox/app-ci/kubernetes-api.ts'
+import { startKubernetesApi } from '../../../src/sandbox/app-ci/kubernetes-api.ts'
+import { readManifests } from '../../../src/sandbox/app-ci/rbac.ts'
 
-const objects = await readManifests(join(import.meta.dirname, '../../manifests/rbac'))
+const objects = await readManifests(join(import.meta.dirname, '../../../manifests/rbac'))
 const tokenReviews = '/apis/authentication.k8s.io/v1/tokenreviews'
 const accessReviews = '/apis/authorization.k8s.io/v1/subjectaccessreviews'
 const resourceAttributes = {
