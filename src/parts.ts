@@ -3,6 +3,7 @@
  */
 import { Registry } from 'prom-client'
 import { kindOf } from './access/identity.ts'
+import { createCarried } from './access/carried.ts'
 import { createRestricted } from './access/restricted.ts'
 import { createRules } from './access/rules.ts'
 import type { Config } from './config/config.ts'
@@ -74,7 +75,11 @@ interface Making {
 /** @throws {Error} where a file, or app.ci's kubeconfig, cannot be used; nothing is left open then */
 export const createParts = (config: Config, logger: Logger, isStopping: () => boolean): Made => {
   const metrics = createMetrics(new Registry())
-  const { apiServer, reviewToken, policy, judgeBeside, knownDigests } = createAccess(config, logger, metrics)
+  const { apiServer, reviewToken, policy, judgeBeside, knownDigests, carry } = createAccess(
+    config,
+    logger,
+    metrics,
+  )
   const files = watchAll(config, logger, metrics)
   const { robot, source, close: closeSource } = createSource({ config, logger, metrics, files })
   const keys = createKeys({ file: files.tokenSecret, honouredMs: config.tokenValidityMs })
@@ -99,6 +104,7 @@ export const createParts = (config: Config, logger: Logger, isStopping: () => bo
     judgeBeside,
     digests: knownDigests.digests,
     expiryOf,
+    carry,
     cursors: createTagCursors(keys),
     denied: login.anonymous?.denied(denied) ?? denied,
     monorepo: config.upstreamRepository,
@@ -193,11 +199,13 @@ const createAccess = (config: Config, logger: Logger, metrics: Metrics) => {
     observe: observe('SubjectAccessReview'),
   })
   const { seenIn } = knownDigests.digests
+  const { carry, isCarried } = createCarried()
   return {
     apiServer,
     reviewToken,
     knownDigests,
-    ...createRules({ ...config, reviews, seenIn, isRestricted }),
+    carry,
+    ...createRules({ ...config, reviews, seenIn, isCarried, isRestricted }),
   }
 }
 

@@ -35,6 +35,9 @@ const maxBodyBytes = 16 * 1024
 /** Longer than the idle time of a load balancer in front, which must be the one that closes. */
 const keepAliveTimeoutMs = 75_000
 
+/** For a whole request to arrive; the longest is a form of a few KiB. */
+const requestTimeoutMs = 30_000
+
 export const buildServer = async (config: Config, parts: Parts): Promise<FastifyInstance> => {
   const app = createFastify(config, parts)
   app.decorateRequest('identity', null)
@@ -89,6 +92,7 @@ const createFastify = (config: Config, { tls, logger }: Parts): FastifyInstance 
     bodyLimit: maxBodyBytes,
     exposeHeadRoutes: false,
     keepAliveTimeout: keepAliveTimeoutMs,
+    requestTimeout: requestTimeoutMs,
     trustProxy: config.trustedProxies.length === 0 ? false : [...config.trustedProxies],
     forceCloseConnections: 'idle',
     // A request on a connection that is still open when we shut down is served, and is the last one on it.
@@ -112,6 +116,14 @@ const createFastify = (config: Config, { tls, logger }: Parts): FastifyInstance 
   app.server.on('connect', (_request, socket) => {
     const requestId = answerRaw(socket, unsupported(405, pullOnly))
     logger.info({ requestId, method: 'CONNECT', status: 405 }, 'unreadable request')
+  })
+  // Node's own answer to an expectation other than 100-continue is an empty 417.
+  app.server.on('checkExpectation', ({ socket }) => {
+    const requestId = answerRaw(
+      socket,
+      new RegistryError('UNSUPPORTED', 'Expect is not supported', { status: 417 }),
+    )
+    logger.info({ requestId, status: 417 }, 'unreadable request')
   })
   return app
 }

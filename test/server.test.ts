@@ -248,3 +248,10 @@ await t.test('the metrics are served elsewhere', async (test) => {
   test.match(response.headers.get('content-type'), 'text/plain')
   test.match(await response.text(), '# TYPE quay_proxy_requests_total counter')
 })
+
+await t.test('an expectation that nobody meets, and a request that never arrives', async (test) => {
+  const { app, port } = await serve(test)
+  test.equal(app.server.requestTimeout, 30_000)
+  const answer = await raw(port, 'GET /v2/ HTTP/1.1\r\nHost: x\r\nExpect: foo\r\n\r\n')
+  test.match(answer, /^HTTP\/1\.1 417 [^]*x-request-id: [^]*"code":"UNSUPPORTED"/)
+})

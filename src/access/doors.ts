@@ -22,13 +22,16 @@ export interface DoorsOf {
 
 export interface DoorsOptions {
   readonly seenIn: (digest: Digest) => readonly ImageStream[]
+  /** Whether a manifest that nobody has seen brought it along. */
+  readonly isCarried?: (digest: Digest) => boolean
   readonly isRestricted: (namespace: string) => boolean
   readonly unknownDigests: 'allow' | 'deny'
 }
 
 const withoutNamespace: Doors = { imageStreams: [], qciWide: true }
 
-export const createDoors = ({ seenIn, isRestricted, unknownDigests }: DoorsOptions): DoorsOf => {
+export const createDoors = (options: DoorsOptions): DoorsOf => {
+  const { seenIn, isCarried = () => false, isRestricted, unknownDigests } = options
   const isOpen = ({ namespace }: ImageStream) => !isRestricted(namespace)
 
   const ofImageStream = (imageStream: ImageStream | undefined): Doors =>
@@ -38,7 +41,8 @@ export const createDoors = ({ seenIn, isRestricted, unknownDigests }: DoorsOptio
 
   const ofDigest = (digest: Digest, repository: Repository): Doors => {
     const known = seenIn(digest)
-    const qciWide = known.length === 0 ? unknownDigests === 'allow' : known.some(isOpen)
+    const isUnseen = known.length === 0 || isCarried(digest)
+    const qciWide = known.some(isOpen) || (isUnseen && unknownDigests === 'allow')
     if (repository.form === 'monorepo') {
       const place = known.findLast(isOpen) ?? known.at(-1)
       return { imageStreams: known, qciWide, ...(place === undefined ? {} : { namespace: place.namespace }) }

@@ -19,7 +19,10 @@ export const reportText = (report: Report): string => {
 
 const headline = (losses: readonly Loss[]): readonly string[] => {
   if (losses.length === 0)
-    return ['Nobody would lose access, as far as this log of --authorization=audit goes.', '']
+    return [
+      'No loss is logged. (Losses are logged with --authorization=audit alone: is this log of such a proxy?)',
+      '',
+    ]
   const identities = new Set(losses.flatMap((loss) => Object.keys(loss.identities)))
   const total = losses.reduce((sum, { count }) => sum + count, 0)
   const who = identities.size === 1 ? '1 identity' : `${identities.size} identities`

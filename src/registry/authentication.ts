@@ -47,7 +47,9 @@ export const createAuthenticate = (options: AuthenticationOptions): Authenticate
   const bearer = async (token: string, client: string): Promise<Authenticated> => {
     const robot = await robotTokens.verify(token)
     if (robot === 'invalid')
-      throw challenge.invalidToken(`the login of the robot has expired; log in to ${host} again`)
+      throw challenge.invalidToken(
+        `the login of the robot is not valid, or has expired; log in to ${host} again`,
+      )
     if (robot !== undefined) return { identity: robot, bearerToken: token }
     const review = await reviewToken(token, client)
     if (review.authenticated) return { identity: review.identity, bearerToken: token }
@@ -57,17 +59,18 @@ export const createAuthenticate = (options: AuthenticationOptions): Authenticate
   }
 
   return async (credential, client) => {
-    if (credential.kind === 'bearer') return await bearer(credential.token, client)
     if (credential.kind === 'none') throw challenge.unauthorized(`log in first: ${howToLogIn}`)
     if (credential.kind === 'malformed')
       throw challenge.unauthorized(`the login is not of the form user:token; log in again: ${howToLogIn}`)
     const { username, password } = robotCredential()
-    if (isEqual(credential.userInfo, `${username}:${password}`))
+    const isPassword = isEqual(credential.token, password)
+    if (credential.kind === 'bearer' && !isPassword) return await bearer(credential.token, client)
+    if (credential.kind === 'basic' && isEqual(credential.userInfo, `${username}:${password}`))
       return { identity: robotIdentity(username), bearerToken: undefined }
-    // A mistyped or outdated password of the robot is upstream's secret: it must not be handed to the cluster as a token.
-    if (credential.username === username)
+    // The robot's password, under a mistyped name or mistyped itself, is upstream's secret: the cluster is not shown it as a token.
+    if (credential.kind === 'bearer' || isPassword || credential.username === username)
       throw challenge.unauthorized(
-        `the password of ${username} is not right; ask for the current pull secret`,
+        `the user name or the password of the robot ${username} is not right; ask for the current pull secret`,
       )
     return await bearer(credential.token, client)
   }

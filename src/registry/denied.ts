@@ -22,10 +22,13 @@ export const createDenied =
   (qciNamespace: string, isRestricted: (namespace: string) => boolean): Denied =>
   (username, wanted, namespace) => {
     const group = askForGroup(qciNamespace)
-    if (namespace === undefined)
+    // Where a digest is known is not told, and so not which of the two ways would lead there.
+    if (wanted.includes(':'))
       return denied(
-        `${username} may not pull ${wanted}, of which no namespace is known that is open to you; pull a digest by its tag first, or ${group}`,
+        `${username} may not pull ${wanted}${namespace === undefined ? '' : ` from namespace ${namespace}`}: it is not known in an image that you may pull; pull such an image by its tag first`,
       )
+    if (namespace === undefined)
+      return denied(`${username} may not pull ${wanted}, which belongs to no namespace; ${group}`)
     const role = `for the role system:image-puller in namespace ${namespace}`
     const asker = `${username} may not pull from namespace ${namespace} of QCI`
     return denied(

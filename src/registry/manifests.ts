@@ -16,10 +16,12 @@ export interface ManifestsOptions {
     signal: AbortSignal
   }) => Promise<{ digest: Digest; mediaType: string; size: number; content: Buffer | undefined }>
   readonly digests: DigestIndex
+  /** Told what a manifest that nobody has seen brings along. */
+  readonly carry: (digests: readonly Digest[]) => void
 }
 
 export const manifestHandler =
-  ({ fetchManifest, digests }: ManifestsOptions): RouteHandlerMethod =>
+  ({ fetchManifest, digests, carry }: ManifestsOptions): RouteHandlerMethod =>
   async (request, reply) => {
     const reference = referenceOf(request)
     const manifest = await fetchManifest({
@@ -30,8 +32,11 @@ export const manifestHandler =
     })
     const seenIn = placesOf(reference, digests)
     digests.learn(manifest.digest, seenIn)
-    if (manifest.content !== undefined)
-      for (const digest of childrenOf(manifest.content)) digests.learn(digest, seenIn)
+    if (manifest.content !== undefined) {
+      const { manifests, blobs } = childrenOf(manifest.content)
+      for (const digest of [...manifests, ...blobs]) digests.learn(digest, seenIn)
+      if (reference.kind === 'digest' && seenIn.length === 0) carry(blobs)
+    }
     // A Buffer or nothing: of a string the framework would alter the content type, which is part of what is verified.
     return reply
       .headers({
@@ -51,18 +56,22 @@ const placesOf = (reference: Reference, digests: DigestIndex): readonly ImageStr
   return owner.by === 'digest' ? digests.seenIn(owner.digest) : []
 }
 
-/** Every digest that a manifest or an index names: manifests, config, layers. */
-const childrenOf = (content: Buffer): readonly Digest[] => {
+/** Every digest that a manifest or an index names: of manifests, and of blobs (config and layers). */
+const childrenOf = (content: Buffer): { manifests: readonly Digest[]; blobs: readonly Digest[] } => {
   const manifest = parse(content)
-  const descriptors = [manifest['config'], ...listOf(manifest['manifests']), ...listOf(manifest['layers'])]
-  const named = descriptors.map(
-    (descriptor) => (descriptor as { digest?: unknown } | null | undefined)?.digest,
-  )
-  // Schema 1 calls its layers fsLayers, and their digest blobSum.
-  const schema1 = listOf(manifest['fsLayers']).map(
-    (layer) => (layer as { blobSum?: unknown } | null)?.blobSum,
-  )
-  return [...named, ...schema1].filter((digest) => typeof digest === 'string').filter(isDigest)
+  const named = (descriptors: readonly unknown[], field: string): readonly Digest[] =>
+    descriptors
+      .map((descriptor) => (descriptor as Readonly<Record<string, unknown>> | null | undefined)?.[field])
+      .filter((digest) => typeof digest === 'string')
+      .filter(isDigest)
+  return {
+    manifests: named(listOf(manifest['manifests']), 'digest'),
+    blobs: [
+      ...named([manifest['config'], ...listOf(manifest['layers'])], 'digest'),
+      // Schema 1 calls its layers fsLayers, and their digest blobSum.
+      ...named(listOf(manifest['fsLayers']), 'blobSum'),
+    ],
+  }
 }
 
 const parse = (content: Buffer): Readonly<Record<string, unknown>> => {

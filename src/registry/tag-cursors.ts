@@ -14,8 +14,8 @@ export interface TagCursors {
 
 /** No tag begins with it. */
 const mark = '~'
-/** A joined tag twice over: registries differ on what they allow in `last`, none needs more. */
-const maxPlainLength = 256
+/** The characters of a tag; a joined tag twice over, since registries differ on what they allow here. */
+const plainPattern = /^[a-zA-Z0-9_.-]{1,256}$/
 
 export const createTagCursors = (keys: () => readonly Uint8Array[]): TagCursors => ({
   seal: async (tag) => {
@@ -24,7 +24,7 @@ export const createTagCursors = (keys: () => readonly Uint8Array[]): TagCursors 
     return mark + (await sealed.encrypt(key))
   },
   open: async (last) => {
-    if (!last.startsWith(mark) && last.length <= maxPlainLength) return last
+    if (plainPattern.test(last)) return last
     for (const key of keys()) {
       const opened = await compactDecrypt(last.slice(mark.length), key).then(
         ({ plaintext }) => Buffer.from(plaintext).toString(),

@@ -71,3 +71,17 @@ await t.test('lists: an image stream, or what belongs to none', async (test) => 
   })
   test.strictSame(imageStream(undefined), { imageStreams: [], qciWide: true })
 })
+
+await t.test('what an unseen image brought along is as open as it was: to QCI-wide', async (test) => {
+  for (const unknownDigests of ['allow', 'deny'] as const) {
+    const { reference } = createDoors({
+      seenIn: () => [restricted],
+      isCarried: (digest) => digest.includes('b'),
+      isRestricted: createRestricted(['*-priv']),
+      unknownDigests,
+    })
+    const qciWide = (digit: string) => reference(parse('openshift/ci', `sha256:${hexOf(digit)}`)).qciWide
+    test.equal(qciWide('b'), unknownDigests === 'allow')
+    test.equal(qciWide('a'), false)
+  }
+})

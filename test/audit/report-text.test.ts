@@ -26,7 +26,7 @@ const loss: Loss = {
 await t.test('nobody loses anything', async (test) => {
   test.equal(
     reportText(nothing),
-    `Nobody would lose access, as far as this log of --authorization=audit goes.\n\n1 request decided about in 12 lines, ${time} to ${time}.`,
+    `No loss is logged. (Losses are logged with --authorization=audit alone: is this log of such a proxy?)\n\n1 request decided about in 12 lines, ${time} to ${time}.`,
   )
   test.notMatch(reportText({ ...nothing, from: undefined }), ' to ')
 })

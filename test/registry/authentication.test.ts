@@ -53,9 +53,9 @@ await t.test('trap 12: every refusal is a 401, with error where a token was show
   const rows = [
     [undefined, /^log in first: podman login/, false],
     ['Digest x', /^the login is not of the form user:token/, false],
-    [basic('ci+robot:hunter3'), /^the password of ci\+robot is not right/, false],
+    [basic('ci+robot:hunter3'), /^the user name or the password of the robot ci\+robot is not right/, false],
     ['Bearer bad', /^the app.ci cluster does not accept your token/, true],
-    ['Bearer forged', /^the login of the robot has expired/, true],
+    ['Bearer forged', /^the login of the robot is not valid, or has expired/, true],
   ] as const
   for (const [header, message, invalid] of rows) {
     const {

@@ -74,9 +74,12 @@ await t.test('a no is DENIED, names what was asked for, and is observed', async 
   )
   test.match(
     (await open.get(`/openshift/ci/manifests/${digest}`)).payload,
-    `may not pull ${digest}, of which`,
+    `may not pull ${digest}: it is not known`,
   )
-  test.match((await open.get('/openshift/ci/manifests/latest')).payload, 'may not pull latest, of which')
+  test.match(
+    (await open.get('/openshift/ci/manifests/latest')).payload,
+    'may not pull latest, which belongs to no namespace',
+  )
   test.strictSame([observed, namespace], [[refused], 'ocp'])
 })
 

@@ -22,7 +22,17 @@ await t.test('a restricted namespace has one way in', async (test) => {
 
 await t.test('without a namespace nothing is told of where it is known', async (test) => {
   const { message } = denied('alice', 'sha256:abc', undefined)
-  test.match(message, /^alice may not pull sha256:abc, of which no namespace is known that is open to you; /)
+  test.match(message, /^alice may not pull sha256:abc: it is not known in an image that you may pull/)
+})
+
+await t.test('a digest within a namespace, and a tag of none', async (test) => {
+  const { message } = denied('alice', 'sha256:abc', 'ocp')
+  test.match(message, /^alice may not pull sha256:abc from namespace ocp: it is not known in an image/)
+  test.notMatch(message, 'qci-image-puller', 'no promise of a way that may not lead there')
+  test.match(
+    denied('bob', 'latest', undefined).message,
+    /^bob may not pull latest, which belongs to no namespace; ask/,
+  )
 })
 
 await t.test("by the predecessor's rule there is one way in", async (test) => {

@@ -165,3 +165,28 @@ await scenario(
   },
   ['--allow-ttl=300ms'],
 )
+
+await scenario(
+  'an image pulled by digest keeps a base layer that is known in a restricted image alone',
+  async (t, s) => {
+    const { username, password } = s.robot
+    await s.pull({ repository: 'ocp-priv/4.5', reference: 'embargoed', username, password })
+    const base = s.stock.tags.find(({ tag }) => tag === 'ocp_4.5_base')?.digest ?? ''
+    const shared = `/v2/openshift/ci/blobs/${s.stock.sharedLayers[0]}`
+    t.equal((await s.ask(shared, { token: s.alice })).status, 403, 'known in the restricted image alone')
+    const pulled = await s.pull({
+      repository: 'openshift/ci',
+      reference: base,
+      username: 'alice',
+      password: s.alice,
+    })
+    t.equal(pulled.digest, base)
+    t.equal((await s.ask(shared, { token: s.puller })).status, 403, 'not to who is not QCI-wide')
+    const restricted = s.stock.tags.find(({ tag }) => tag === 'ocp-priv_4.5_embargoed')?.digest ?? ''
+    const embargoed = await s.ask(`/v2/openshift/ci/manifests/${restricted}`, {
+      token: s.alice,
+      headers: { accept },
+    })
+    t.equal(embargoed.status, 403, 'and what is restricted stays so')
+  },
+)
