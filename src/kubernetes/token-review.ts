@@ -68,8 +68,13 @@ export const createTokenReviewer = (options: TokenReviewerOptions): ReviewToken 
       : atMostMs
 
   const reviews = createRemembered<Question, ReviewedToken>({
-    ask: async ({ token, isFamiliar }) =>
-      read(await ask(asked.length === 0 ? { token } : { token, audiences: asked }, isFamiliar), asked, token),
+    ask: async ({ token, isFamiliar }) => {
+      const spec = asked.length === 0 ? { token } : { token, audiences: asked }
+      const review = read(await ask(spec, isFamiliar), asked, token)
+      // The API server accepts a token for up to a minute after its `exp`.
+      if (remaining(review, Infinity) <= 0) return { authenticated: false, reason: 'the token has expired' }
+      return review
+    },
     ttlMs: (review) => (review.authenticated ? remaining(review, identityTtlMs) : refusalTtlMs),
     graceMs: (review) => (review.authenticated && remaining(review, graceMs) > 0 ? graceMs : 0),
     max: maxIdentities,

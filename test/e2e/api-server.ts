@@ -6,8 +6,10 @@ import {
   KubernetesObjectApi,
   PatchStrategy,
   type KubernetesObject as ApiObject,
+  type V1TokenRequestSpec,
 } from '@kubernetes/client-node'
-import { randomBytes } from 'node:crypto'
+import { SignJWT, importPKCS8 } from 'jose'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { accessSync, constants } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -28,6 +30,14 @@ export type ApiServer = {
   userToken: (username: string) => string
   /** A bound token of a service account, as `oc create token` asks for it. */
   createToken: (account: Account, expiresInSeconds?: number, audiences?: string[]) => Promise<string>
+  /** A token that lasts no longer than an object of the account's namespace does. */
+  createTokenBoundTo: (object: KubernetesObject, account: Account) => Promise<string>
+  /**
+   * What TokenRequest would give, but for a lifetime that it refuses: with the API server's own key.
+   *
+   * @param expiresAt seconds since the epoch
+   */
+  signToken: (account: Account, expiresAt: number) => Promise<string>
   /** Creates or changes an object, as `oc apply --server-side` does. */
   apply: (object: KubernetesObject) => Promise<void>
   remove: (object: KubernetesObject) => Promise<void>
@@ -83,7 +93,10 @@ const generateKeys = async (directory: string) => {
     ...'-addext subjectAltName=IP:127.0.0.1 -keyout tls.key -out tls.crt'.split(' '),
   )
   await openssl(directory, ...'genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out sa.key'.split(' '))
-  return { certificate: await readFile(join(directory, 'tls.crt')) }
+  return {
+    certificate: await readFile(join(directory, 'tls.crt')),
+    signingKey: await readFile(join(directory, 'sa.key'), 'utf8'),
+  }
 }
 
 const startEtcd = async (directory: string) => {
@@ -159,6 +172,11 @@ const administration = (admin: KubeConfig) => {
   const objects = KubernetesObjectApi.makeApiClient(admin)
   const core = admin.makeApiClient(CoreV1Api)
   const asHeader = (object: KubernetesObject) => object as ApiObject & { metadata: Account }
+  const requestToken = async ({ namespace, name }: Account, spec: V1TokenRequestSpec) => {
+    const { status } = await core.createNamespacedServiceAccountToken({ namespace, name, body: { spec } })
+    // the generated types let a token be absent; the server does not
+    return status!.token!
+  }
   return {
     apply: async (object: KubernetesObject) =>
       void (await objects.patch(
@@ -171,13 +189,32 @@ const administration = (admin: KubeConfig) => {
         PatchStrategy.ServerSideApply,
       )),
     remove: async (object: KubernetesObject) => void (await objects.delete(asHeader(object))),
-    createToken: async ({ namespace, name }: Account, expirationSeconds = 3600, audiences: string[] = []) => {
-      const body = { spec: { audiences, expirationSeconds } }
-      const { status } = await core.createNamespacedServiceAccountToken({ namespace, name, body })
-      // the generated types let a token be absent; the server does not
-      return status!.token!
+    createToken: (account: Account, expirationSeconds = 3600, audiences: string[] = []) =>
+      requestToken(account, { audiences, expirationSeconds }),
+    createTokenBoundTo: (object: KubernetesObject, account: Account) => {
+      const { apiVersion, kind, metadata } = asHeader(object)
+      return requestToken(account, {
+        audiences: [],
+        boundObjectRef: { apiVersion: apiVersion!, kind: kind!, name: metadata.name },
+      })
     },
+    uidOf: async (account: Account) => (await core.readNamespacedServiceAccount(account)).metadata!.uid!,
   }
+}
+
+/** @see https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-tokens */
+const signToken = async (key: string, { namespace, name }: Account, uid: string, expiresAt: number) => {
+  const now = Math.floor(Date.now() / 1000)
+  return await new SignJWT({ 'kubernetes.io': { namespace, serviceaccount: { name, uid } } })
+    .setProtectedHeader({ alg: 'RS256' })
+    .setIssuer(issuer)
+    .setSubject(`system:serviceaccount:${namespace}:${name}`)
+    .setAudience([issuer])
+    .setIssuedAt(now)
+    .setNotBefore(now)
+    .setExpirationTime(expiresAt)
+    .setJti(randomUUID())
+    .sign(await importPKCS8(key, 'RS256'))
 }
 
 /** Whether every thread has stopped: the signal takes a moment, in which a request may still be answered. */
@@ -201,7 +238,7 @@ export const startApiServer = async (users: readonly User[] = []): Promise<ApiSe
   await using started = new AsyncDisposableStack()
   const directory = await mkdtemp(join(tmpdir(), 'qp-api-server-'))
   started.defer(() => rm(directory, { recursive: true, force: true }))
-  const { certificate } = await generateKeys(directory)
+  const { certificate, signingKey } = await generateKeys(directory)
   const userToken = await writeTokens(join(directory, 'tokens.csv'), [administrator, ...users])
   const etcd = await startEtcd(directory)
   started.defer(async () => void (await etcd.service.stop()))
@@ -214,8 +251,8 @@ export const startApiServer = async (users: readonly User[] = []): Promise<ApiSe
   const signal = (name: NodeJS.Signals) => void (stopped || process.kill(pid, name))
   const stop = async () => {
     try {
-      // a frozen process does not notice that it is asked to end
-      signal('SIGCONT')
+      // asked to end, it may take more than ten seconds for that, and a frozen one does not notice
+      signal('SIGKILL')
     } finally {
       await service.stop()
       stopped = true
@@ -223,7 +260,7 @@ export const startApiServer = async (users: readonly User[] = []): Promise<ApiSe
   }
   started.defer(stop)
 
-  const { apply, remove, createToken } = administration(admin)
+  const { apply, remove, createToken, createTokenBoundTo, uidOf } = administration(admin)
   for (const name of namespaces) await apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
   for (const directoryName of ['rbac', 'examples'])
     for (const object of await readManifests(join(root, 'manifests', directoryName))) await apply(object)
@@ -234,6 +271,8 @@ export const startApiServer = async (users: readonly User[] = []): Promise<ApiSe
     kubeconfig: async () => kubeConfigOf(server, certificate, await createToken(proxyAccount)).exportConfig(),
     userToken,
     createToken,
+    createTokenBoundTo,
+    signToken: async (account, expiresAt) => signToken(signingKey, account, await uidOf(account), expiresAt),
     apply,
     remove,
     freeze: async () => {

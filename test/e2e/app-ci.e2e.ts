@@ -24,6 +24,8 @@ const shortGraceMs = 8000
 const tokenCacheMs = 10_000
 // TokenRequest gives nothing shorter
 const shortestTokenSeconds = 600
+// of one that the test signs itself
+const shortLifeSeconds = 8
 // whatever happens, an answer takes no longer
 const promisedMs = 5000
 
@@ -60,7 +62,7 @@ const startProxy = async (t: Test, api: ApiServer, ...flags: string[]): Promise<
       '--robot-password-file=robot-password',
       '--token-secret-file=token-secret',
       '--kubeconfig=kubeconfig',
-      `--identity-ttl=${ttlMs}ms`,
+      ...(flags.some((flag) => flag.startsWith('--identity-ttl=')) ? [] : [`--identity-ttl=${ttlMs}ms`]),
       `--allow-ttl=${ttlMs}ms`,
       '--deny-ttl=1s',
       '--grace-period=2s',
@@ -145,11 +147,11 @@ await test('app.ci with a real API server', { skip }, async (suite) => {
     }
   }
   /** A service account of my-team that may pull from there, and a token of it. */
-  const newPuller = async (name: string) => {
+  const newPuller = async (name: string, createToken: (of: Account) => Promise<string> = api.createToken) => {
     const account = { namespace: 'my-team', name }
     await api.apply(accountObject(account))
     await api.apply(binding(account))
-    const token = await api.createToken(account)
+    const token = await createToken(account)
     const pulling = () => pullAs(token, 'my-team/app:latest')
     // the API server gets to know of a binding by a watch, a moment later
     const { status } = await pullWhile(403, pulling, 5000, performance.now())
@@ -244,6 +246,33 @@ await test('app.ci with a real API server', { skip }, async (suite) => {
     const end = await pullWhile(200, pulling, limitMs + 1000, began)
     t.equal(end.status, 401)
     bounded(t, `ServiceAccount deleted: first refusal, after ${end.pulls} pulls`, end.ms, limitMs)
+  })
+
+  await suite.test('a token is gone with the Secret it is bound to', async (t) => {
+    const limitMs = ttlMs + tokenCacheMs + 1000
+    const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { namespace: 'my-team', name: 'bound' } }
+    await api.apply(secret)
+    const { pulling } = await newPuller('bound', (account) => api.createTokenBoundTo(secret, account))
+    const began = performance.now()
+    await api.remove(secret)
+    const end = await pullWhile(200, pulling, limitMs + 1000, began)
+    t.match(end, { status: 401, message: /UNAUTHORIZED/ })
+    bounded(t, `Secret of a bound token deleted: first refusal, after ${end.pulls} pulls`, end.ms, limitMs)
+  })
+
+  await suite.test('a token that expires in use ends then, however long identities are known', async (t) => {
+    const limitMs = 1000
+    const { url } = await startProxy(t, api, '--identity-ttl=60s')
+    const { account } = await newPuller('expired')
+    const expiresAt = Math.floor(Date.now() / 1000) + shortLifeSeconds
+    const token = await api.signToken(account, expiresAt)
+    const expiry = performance.now() + expiresAt * 1000 - Date.now()
+    const pulling = () => pullAs(token, 'my-team/app:latest', url)
+    const end = await pullWhile(200, pulling, limitMs + 1000, expiry)
+    t.match(end, { status: 401, message: /UNAUTHORIZED/ })
+    t.not(end.pulls, 0)
+    t.ok(end.ms >= 0, 'and not before')
+    bounded(t, `token expired: first refusal after its exp, after ${end.pulls} pulls`, end.ms, limitMs)
   })
 
   await suite.test('frozen, the API server is not needed for who is known', async (t) => {

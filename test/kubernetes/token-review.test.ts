@@ -428,3 +428,13 @@ await t.test('floods: many requests with one unknown token ask for one leave an 
   test.strictSame(admitted.toSorted(), ['a refused', 'b unanswered'], 'one review is charged once')
   test.equal(observed.filter((line) => line === 'refused asked').length, 1)
 })
+
+await t.test(
+  'trap: the API server accepts a token for up to a minute after its end, and we do not',
+  async (test) => {
+    const { review, observed } = setUp()
+    for (const token of [expiringIn(0), expiringIn(-1)])
+      test.strictSame(await review(token), { authenticated: false, reason: 'the token has expired' })
+    test.strictSame(observed, ['refused asked', 'refused asked'])
+  },
+)

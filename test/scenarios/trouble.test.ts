@@ -1,6 +1,9 @@
 import { get } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { accept, scenario, type Scenario } from './scenario.ts'
 
+// from the return of the API server, until every answer is right again
+const recoveryMs = 2000
 const manifest = '/v2/ocp/4.5/manifests/base'
 const pullManifest = async (s: Scenario, token = s.alice) =>
   await s.ask(manifest, { token, headers: { accept } })
@@ -128,6 +131,68 @@ await scenario(
   },
   ['--identity-ttl=50ms', '--allow-ttl=50ms'],
 )
+
+for (const fault of [
+  { kind: 'slow', delayMs: 5000 },
+  { kind: 'status', status: 429, retryAfterSeconds: 30 },
+  { kind: 'status', status: 500 },
+] as const) {
+  const trouble = fault.kind === 'slow' ? 'is slow' : `answers ${fault.status}`
+  await scenario(
+    `while the API server ${trouble}, who is known pulls on, and all is well soon after`,
+    async (t, s) => {
+      const issue = (username: string, groups: readonly string[]) =>
+        s.remember(s.kubernetes.issueUserToken({ username, groups }))
+      const revoked = issue('revoked', ['qci-image-pullers'])
+      const clients = {
+        'a yes that is known': { token: s.alice, meanwhile: 200, after: 200 },
+        'a yes that is known, revoked in the meantime': { token: revoked, meanwhile: 200, after: 401 },
+        'a no that is known': { token: s.mallory, meanwhile: 503, after: 403 },
+        'a yes to be': { token: issue('bob', ['qci-image-pullers']), meanwhile: 503, after: 200 },
+        'a no to be': { token: issue('eve', []), meanwhile: 503, after: 403 },
+        nobody: { token: s.remember('sha256~a-token-of-nobody'), meanwhile: 503, after: 401 },
+      }
+      const all = Object.entries(clients)
+      for (const [token, status] of [
+        [s.alice, 200],
+        [revoked, 200],
+        [s.mallory, 403],
+      ] as const)
+        t.equal((await pullManifest(s, token)).status, status)
+      // beyond the lives of what is known of them
+      await sleep(60)
+
+      s.kubernetes.fault(fault)
+      s.kubernetes.revoke(revoked)
+      const ask = async () =>
+        await Promise.all(
+          all.map(async ([who, { token, meanwhile, after }]) => {
+            const { status } = await pullManifest(s, token)
+            return { who, status, meanwhile, after }
+          }),
+        )
+      const began = performance.now()
+      for (const { who, status, meanwhile } of await ask()) t.equal(status, meanwhile, `meanwhile, ${who}`)
+      t.ok(performance.now() - began < 5000, 'in time')
+
+      s.kubernetes.fault({ kind: 'none' })
+      const back = performance.now()
+      const backFor = () => Math.round(performance.now() - back)
+      const wrong = []
+      let answers = await ask()
+      while (answers.some(({ status, after }) => status !== after) && backFor() < recoveryMs) {
+        wrong.push(...answers.filter(({ status, ...right }) => !Object.values(right).includes(status)))
+        await sleep(50)
+        answers = await ask()
+      }
+      const recoveredMs = backFor()
+      t.same(wrong, [], 'nothing but what was and what is right until then')
+      for (const { who, status, after } of answers) t.equal(status, after, `after it, ${who}`)
+      t.ok(recoveredMs <= recoveryMs, `all of it ${recoveredMs} ms after its return`)
+    },
+    ['--identity-ttl=50ms', '--allow-ttl=50ms', '--deny-ttl=50ms'],
+  )
+}
 
 await scenario('a client that goes away ends its stream upstream', async (t, s) => {
   s.quay.fault({ origin: 'cdn', path: /./, stallAfterBytes: 1000 })
