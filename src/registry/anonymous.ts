@@ -5,11 +5,12 @@
  * The ping still answers 401 and the challenge: clients learn from it where to log in, and those who have a credential show it
  * there. Those who have none get a token of ours for nothing, which opens what showing nothing opens, and no more.
  */
-import { decodeJwt, jwtVerify, SignJWT } from 'jose'
+import { decodeJwt, jwtVerify } from 'jose'
 import type { ClusterIdentity } from '../access/identity.ts'
 import type { Authenticate } from './authentication.ts'
 import type { Challenge } from './credential.ts'
 import type { Denied } from './denied.ts'
+import { mint } from './mint.ts'
 
 export interface Anonymous {
   /** Knows our tokens for nothing; who shows nothing at all is told to log in. */
@@ -40,9 +41,6 @@ export const anonymousIdentity: ClusterIdentity = {
 }
 
 const validitySeconds = 300
-/** Clients keep using a token up to the very end of the life they were told, and do not ask for a new one on a 401. */
-const leewaySeconds = 60
-
 export const createAnonymous = ({ keys, issuer, challenge, host }: AnonymousOptions): Anonymous => {
   // Attack: a token for nothing shown as a robot's, which the same key signs. Each is for an audience that the other is not for.
   const audience = `${issuer}/anonymous`
@@ -71,18 +69,7 @@ export const createAnonymous = ({ keys, issuer, challenge, host }: AnonymousOpti
       credential.kind === 'none'
         ? { identity: anonymousIdentity, bearerToken: undefined }
         : await authenticate(credential, client),
-    mint: async () => {
-      const [key = new Uint8Array()] = keys()
-      const token = await new SignJWT({})
-        .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-        .setIssuer(issuer)
-        .setAudience(audience)
-        .setSubject(username)
-        .setIssuedAt()
-        .setExpirationTime(`${validitySeconds + leewaySeconds}s`)
-        .sign(key)
-      return { token, expiresInSeconds: validitySeconds }
-    },
+    mint: async () => await mint({ keys, issuer, audience, subject: username, validitySeconds }),
     denied: (denied) => (asker, wanted, namespace) =>
       asker === username
         ? challenge.unauthorized(

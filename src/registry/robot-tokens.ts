@@ -1,8 +1,9 @@
 /**
  * The tokens that we mint ourselves, for holders of the robot's credential: no cluster could review them.
  */
-import { decodeJwt, jwtVerify, SignJWT } from 'jose'
+import { decodeJwt, jwtVerify } from 'jose'
 import type { RobotIdentity } from '../access/identity.ts'
+import { mint } from './mint.ts'
 
 export interface RobotTokens {
   readonly mint: (username: string) => Promise<{ token: string; expiresInSeconds: number }>
@@ -17,22 +18,9 @@ export interface RobotTokensOptions {
   readonly validitySeconds: number
 }
 
-/** Clients keep using a token up to the very end of the life they were told, and do not ask for a new one on a 401. */
-const leewaySeconds = 60
-
 export const createRobotTokens = ({ keys, issuer, validitySeconds }: RobotTokensOptions): RobotTokens => ({
-  mint: async (username) => {
-    const [key = new Uint8Array()] = keys()
-    const token = await new SignJWT({})
-      .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-      .setIssuer(issuer)
-      .setAudience(issuer)
-      .setSubject(username)
-      .setIssuedAt()
-      .setExpirationTime(`${validitySeconds + leewaySeconds}s`)
-      .sign(key)
-    return { token, expiresInSeconds: validitySeconds }
-  },
+  mint: async (username) =>
+    await mint({ keys, issuer, audience: issuer, subject: username, validitySeconds }),
   verify: async (token) => {
     if (!claimsIssuer(token, issuer)) return undefined
     for (const key of keys()) {
