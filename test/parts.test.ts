@@ -58,6 +58,7 @@ await t.test('everything is joined: a token, a decision, a manifest, and their n
     method: 'GET',
     reference: 'ocp_4.5_base' as never,
     accept: undefined,
+    asker: 'alice',
     signal,
   })
   test.equal(manifest.digest, image.digest)

@@ -18,6 +18,13 @@ export interface Config extends ConfigFiles {
   readonly upstream: URL
   readonly upstreamRepository: string
   readonly maxUpstreamConnections: number
+  readonly upstreamLimits: 'quay' | 'none'
+  readonly replicas: number
+  readonly stallTimeoutMs: number
+  readonly manifestCacheBytes: number
+  readonly tagTtlMs: number
+  readonly staleIfErrorMs: number
+  readonly blobDelivery: 'stream' | 'redirect'
   readonly kubeconfig: string | undefined
   readonly qciNamespace: string
   readonly restrictedNamespaces: readonly string[]
@@ -89,6 +96,13 @@ const settingsOf = (values: FlagValues) => {
     upstream: all.upstream,
     upstreamRepository: all['upstream-repository'],
     maxUpstreamConnections: all['max-upstream-connections'],
+    upstreamLimits: all['upstream-limits'],
+    replicas: all.replicas,
+    stallTimeoutMs: all['stall-timeout'],
+    manifestCacheBytes: all['manifest-cache-bytes'],
+    tagTtlMs: all['tag-ttl'],
+    staleIfErrorMs: all['stale-if-error'],
+    blobDelivery: all['blob-delivery'],
     kubeconfig: values.kubeconfig,
     qciNamespace: all['qci-namespace'],
     restrictedNamespaces: all['restricted-namespaces'],

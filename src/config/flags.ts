@@ -2,7 +2,7 @@
  * The command line and its environment twin: which flags there are, what they mean, and how their text becomes a value.
  */
 import { logLevels, type LogLevel } from '../logging.ts'
-import { parseDuration, parseHost, parseListenAddress, parseOrigin } from './quantities.ts'
+import { parseDuration, parseHost, parseListenAddress, parseOrigin, parseSize } from './quantities.ts'
 
 export interface Flag<Value> {
   /** Undefined where the flag need not be given and means nothing then. */
@@ -41,11 +41,14 @@ const listOf = (what: string, pattern: RegExp): Kind<readonly string[]> => [
     return items.every((item) => pattern.test(item)) ? items : undefined
   },
 ]
+const size: Kind<number> = ['a number of bytes, such as 64Mi or 1G', parseSize]
 const file: Kind<string> = ['the path of a file', nonEmpty]
 const duration: Kind<number> = ['a duration with its unit, such as 90s, 5m or 6h', parseDuration]
 /** Clients raise a shorter life to a minute by themselves, and would outlive it. */
 const atLeastMinute = (durationMs: number | undefined): number | undefined =>
   durationMs === undefined || durationMs < 60_000 ? undefined : durationMs
+const aboveZero = (durationMs: number | undefined): number | undefined =>
+  durationMs === undefined || durationMs <= 0 ? undefined : durationMs
 const address = ['an address and a port, such as 0.0.0.0:8400 or :8400', parseListenAddress] as const
 const namespacePattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 const positive = (text: string): number | undefined =>
@@ -97,10 +100,31 @@ export const flags = {
     'PEM authorities accepted for upstream beside the well-known ones',
     file,
   ),
-  'max-upstream-connections': flag('512', 'connections to one upstream origin at a time', [
+  'max-upstream-connections': flag('1024', 'connections to one upstream origin at a time', [
     'a number from 1',
     positive,
   ]),
+  'upstream-limits': flag(
+    'quay',
+    "quay stays below quay.io's request rates; none is for a cache or registry of your own",
+    oneOf('quay', 'none'),
+  ),
+  replicas: flag('1', 'proxies behind one address: each takes its share of what quay.io allows an address', [
+    'a number from 1',
+    positive,
+  ]),
+  'stall-timeout': flag('10s', 'how long upstream may be silent within a blob before the rest is asked for', [
+    'a duration above 0, such as 10s',
+    (text) => aboveZero(parseDuration(text)),
+  ]),
+  'manifest-cache-bytes': flag('256Mi', 'manifests kept in memory; 0 keeps none', size),
+  'tag-ttl': flag('10s', 'how long a tag is taken to stay where it was seen', duration),
+  'stale-if-error': flag('1h', 'how long a known tag is served while upstream has trouble', duration),
+  'blob-delivery': flag(
+    'stream',
+    "redirect hands out upstream's signed URLs instead of the bytes",
+    oneOf('stream', 'redirect'),
+  ),
   kubeconfig: flag(undefined, 'kubeconfig of app.ci; the pod service account otherwise', file),
   'qci-namespace': flag('ocp', 'namespace whose imagestreams/layers right opens the whole monorepo', [
     'a namespace',

@@ -1,6 +1,6 @@
 /**
- * Durations as Go writes them, addresses as Go listens on them, host names and repositories as the field writes them. Each parser
- * returns undefined for text that is not of its form; the caller knows which flag it stands in.
+ * Durations as Go writes them, sizes as Kubernetes does, addresses as Go listens on them, host names and repositories as the field
+ * writes them. Each parser returns undefined for text that is not of its form; the caller knows which flag it stands in.
  */
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
@@ -14,6 +14,24 @@ export const parseDuration = (text: string): number | undefined => {
     (total, [, amount, unit]) => total + Number(amount) * unitMs[unit as keyof typeof unitMs],
     0,
   )
+}
+
+const unitBytes = {
+  '': 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+} as const
+
+/** `64Mi`, `1G`, `500000` -> bytes. @see https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ */
+export const parseSize = (text: string): number | undefined => {
+  const [, amount, unit] = /^(\d{1,9}(?:\.\d{1,3})?)(k|M|G|Ki|Mi|Gi|)$/.exec(text) ?? []
+  return amount === undefined
+    ? undefined
+    : Math.floor(Number(amount) * unitBytes[unit as keyof typeof unitBytes])
 }
 
 export interface ListenAddress {

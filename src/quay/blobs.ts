@@ -1,27 +1,25 @@
 /**
  * Blobs from upstream, as a stream: through the 302 to the CDN, with Range, head as the CDN gives it.
  */
-import type { Readable } from 'node:stream'
 import { RegistryError, unavailable } from '../errors.ts'
 import type { Digest } from '../reference.ts'
-import { discard } from './bounded-body.ts'
-import { single, type Ask, type UpstreamResponse } from './dispatcher.ts'
+import type { Body } from './body.ts'
+import { single, type Ask, type UpstreamResponse, type Waiter } from './dispatcher.ts'
 
-export interface BlobRequest {
+export interface BlobRequest extends Waiter {
   readonly method: 'GET' | 'HEAD'
   readonly digest: Digest
   /** The client's Range and If-Range, for the hop that has the bytes. */
   readonly range: string | undefined
   readonly ifRange: string | undefined
-  readonly signal?: AbortSignal
 }
 
 export interface Blob {
   readonly status: 200 | 206
   /** Length, type and range, as upstream says them: clients compare them with what they expect. */
   readonly headers: Readonly<Record<string, string>>
-  /** Fails, and never ends early, where upstream breaks off. Undefined for HEAD. */
-  readonly content: Readable | undefined
+  /** Undefined for HEAD. */
+  readonly body: Body | undefined
 }
 
 /** @throws {RegistryError} BLOB_UNKNOWN, SIZE_INVALID (416), UNAVAILABLE, TOOMANYREQUESTS */
@@ -39,7 +37,7 @@ const passedOn = [
 
 export const createBlobs =
   (ask: Ask, repository: string): OpenBlob =>
-  async ({ method, digest, range, ifRange, signal }) => {
+  async ({ method, digest, range, ifRange, asker, signal }) => {
     const response = await ask({
       method,
       path: `/v2/${repository}/blobs/${digest}`,
@@ -49,16 +47,17 @@ export const createBlobs =
         ...(ifRange === undefined ? {} : { 'if-range': ifRange }),
       },
       kind: 'blob',
-      ...(signal === undefined ? {} : { signal }),
+      asker,
+      signal,
     })
     const { status } = response
     if (status !== 200 && status !== 206) throw await refusal(digest, response)
     if (!isAsAsked(response, range)) {
-      await discard(response)
+      await response.body.discard()
       throw unavailable('the upstream registry sent a blob in another form than asked for; try again')
     }
-    if (method === 'HEAD') await discard(response)
-    return { status, headers: headOf(response), content: method === 'HEAD' ? undefined : response.body }
+    if (method === 'HEAD') await response.body.discard()
+    return { status, headers: headOf(response), body: method === 'HEAD' ? undefined : response.body }
   }
 
 /** Encoded bytes have another digest and length; a part that nobody asked for would pass for the whole. */
@@ -76,7 +75,7 @@ const headOf = ({ headers }: UpstreamResponse): Record<string, string> => {
 }
 
 const refusal = async (digest: Digest, response: UpstreamResponse): Promise<RegistryError> => {
-  await discard(response)
+  await response.body.discard()
   if (response.status === 404)
     return new RegistryError(
       'BLOB_UNKNOWN',

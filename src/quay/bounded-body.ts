@@ -1,34 +1,18 @@
 /**
- * Bodies of a peer that are small by nature, read or thrown away within a bound.
+ * Bodies of a peer that are small by nature, read within a bound.
  */
-import type { Dispatcher } from 'undici'
 import { unavailable } from '../errors.ts'
-import { failureOf } from './failures.ts'
-
-/** What is thrown away of a redirect's or an error's body before the connection is given up instead. */
-const maxDiscardedBytes = 64 * 1024
-/** Milliseconds that a client is made to wait for it. */
-const maxDiscardMs = 1000
+import type { Body } from './body.ts'
 
 /** Reads a body to its end. @throws {RegistryError} UNAVAILABLE where it is larger than `maxBytes` or breaks off */
-export const readBounded = async (body: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer> => {
-  const chunks: Buffer[] = []
+export const readBounded = async (body: Body, maxBytes: number): Promise<Buffer> => {
+  const pieces: Buffer[] = []
   let length = 0
-  try {
-    for await (const chunk of body) {
-      length += chunk.length
-      if (length > maxBytes) throw unavailable('the upstream registry answers with more than the proxy reads')
-      chunks.push(chunk)
-    }
-  } catch (error) {
-    throw failureOf(error)
-  }
-  return Buffer.concat(chunks, length)
-}
-
-/** Frees the connection. */
-export const discard = async ({ body }: { body: Dispatcher.ResponseData['body'] }): Promise<void> => {
-  await body
-    .dump({ limit: maxDiscardedBytes, signal: AbortSignal.timeout(maxDiscardMs) })
-    .catch(() => undefined)
+  await body.deliver((piece, written) => {
+    length += piece.length
+    if (length > maxBytes) throw unavailable('the upstream registry answers with more than the proxy reads')
+    pieces.push(Buffer.from(piece))
+    written()
+  })
+  return Buffer.concat(pieces, length)
 }

@@ -2,23 +2,31 @@
  * Every request that leaves for upstream. In this order: a redirect is followed outside, the robot's credential is put on
  * inside, per hop, for the upstream origin only. (The other way round the CDN would be handed the robot's token.)
  */
-import type { Dispatcher } from 'undici'
 import { unavailable } from '../errors.ts'
 import { createAgents, type Agents, type AgentsOptions, type ConnectionTimeouts } from './agents.ts'
-import { discard, readBounded } from './bounded-body.ts'
+import { libraryBody, type Body } from './body.ts'
+import { readBounded } from './bounded-body.ts'
 import { createDeadline } from './deadline.ts'
 import { failureOf, refusalOf } from './failures.ts'
 import { checkRedirect, isPrivateHost } from './redirect.ts'
 
-export interface UpstreamRequest {
+export type UpstreamKind = 'manifest' | 'blob' | 'tags' | 'referrers'
+
+/** Who waits for an answer. */
+export interface Waiter {
+  /** Those who ask much must not keep others waiting. */
+  readonly asker: string
+  /** Aborted when nobody waits any more. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface UpstreamRequest extends Waiter {
   readonly method: 'GET' | 'HEAD'
   /** Below the upstream origin, built from validated parts; never a client's own path. */
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
-  /** What is asked for, in metrics. */
-  readonly kind: 'manifest' | 'blob' | 'tags' | 'referrers'
-  /** Aborted when nobody waits for the answer any more. */
-  readonly signal?: AbortSignal
+  /** What is asked for, in metrics and limits. */
+  readonly kind: UpstreamKind
 }
 
 export interface UpstreamResponse {
@@ -26,7 +34,7 @@ export interface UpstreamResponse {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   /** `Docker-Content-Digest` of the first hop that names one: the CDN behind a redirect knows no digests. */
   readonly digest: string | undefined
-  readonly body: Dispatcher.ResponseData['body']
+  readonly body: Body
 }
 
 /** @throws {RegistryError} UNAVAILABLE, TOOMANYREQUESTS; 2xx, 4xx but 401 and 429, and 416 are answers */
@@ -49,7 +57,7 @@ export interface UpstreamOptions extends Omit<AgentsOptions, 'timeouts'> {
   }
   /** Upstream answers 401 to a fresh robot token. */
   readonly onRefused: (reason: string) => void
-  readonly observe: (request: { kind: UpstreamRequest['kind'] | 'robot'; status: number | 'failed' }) => void
+  readonly observe: (request: { kind: UpstreamKind | 'robot'; status: number | 'failed' }) => void
   readonly timeouts?: Partial<Timeouts>
 }
 
@@ -90,7 +98,7 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
           digest,
           final: url,
         }
-      await discard(response)
+      await response.body.discard()
       url = checkRedirect(single(response.headers['location']), url, rules)
     }
     throw unavailable(
@@ -109,7 +117,7 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
       isUpstream ? onRefused : undefined,
     )
     if (refusal !== undefined) {
-      await discard(response)
+      await response.body.discard()
       throw refusal
     }
     if (request.kind === 'blob') deadline.lift()
@@ -119,7 +127,13 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
   return { ask, get: createGet(send, timeouts.total), close: agents.close }
 }
 
-type Send = (url: URL, request: Sent) => Promise<Dispatcher.ResponseData>
+/** An answer of one hop. */
+interface Hop {
+  readonly statusCode: number
+  readonly headers: UpstreamResponse['headers']
+  readonly body: Body
+}
+type Send = (url: URL, request: Sent) => Promise<Hop>
 
 /** One hop, on a connection of its origin. */
 const createSend =
@@ -127,11 +141,10 @@ const createSend =
   async (url, { kind, method, headers, signal }) => {
     try {
       const { origin, pathname, search } = url
-      const response = await agents
-        .of(url)
-        .request({ origin, path: pathname + search, method, headers, signal })
-      observe({ kind, status: response.statusCode })
-      return response
+      const path = pathname + search
+      const answer = await agents.of(url).request({ origin, path, method, headers, signal })
+      observe({ kind, status: answer.statusCode })
+      return { statusCode: answer.statusCode, headers: answer.headers, body: libraryBody(answer.body) }
     } catch (error) {
       observe({ kind, status: 'failed' })
       throw failureOf(error)
@@ -150,7 +163,7 @@ const asRobot =
     }
     const first = await attempt()
     if (first.response.statusCode !== 401) return first.response
-    await discard(first.response)
+    await first.response.body.discard()
     robot.invalidate(first.authorization)
     return (await attempt()).response
   }
@@ -172,7 +185,7 @@ const createGet =
 
 type Sent = Pick<UpstreamRequest, 'method' | 'headers'> & {
   readonly signal: AbortSignal
-  readonly kind: UpstreamRequest['kind'] | 'robot'
+  readonly kind: UpstreamKind | 'robot'
 }
 
 export const single = (value: string | string[] | undefined): string | undefined =>

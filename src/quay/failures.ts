@@ -1,7 +1,20 @@
 /**
  * What upstream's troubles mean to a client: 503, 504 or 429, never 500 (podman gives up on it) or 502 (containerd does).
  */
-import { RegistryError, timedOut, unavailable } from '../errors.ts'
+import { RegistryError, timedOut, unavailable, type ErrorCode, type RegistryErrorOptions } from '../errors.ts'
+
+/**
+ * Upstream has a bad moment: it is slow, away, overloaded or broken. What is known already may be served meanwhile, and what is not
+ * may be tried again; a refusal or an absence never is one.
+ */
+export class UpstreamTrouble extends RegistryError {
+  constructor(code: ErrorCode, message: string, options: RegistryErrorOptions = {}) {
+    super(code, message, options)
+  }
+}
+
+const troubled = ({ code, message, status, headers, cause }: RegistryError): UpstreamTrouble =>
+  new UpstreamTrouble(code, message, { status, headers, cause })
 
 const timeoutCodes = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT'])
 
@@ -9,9 +22,11 @@ const timeoutCodes = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT',
 export const failureOf = (error: unknown): RegistryError => {
   if (error instanceof RegistryError) return error
   const { code = '', name } = error as { code?: string; name?: string }
-  return timeoutCodes.has(code) || name === 'TimeoutError'
-    ? timedOut('the upstream registry is too slow; try again in a moment', error)
-    : unavailable('the upstream registry cannot be reached; try again in a moment', error)
+  return troubled(
+    timeoutCodes.has(code) || name === 'TimeoutError'
+      ? timedOut('the upstream registry is too slow; try again in a moment', error)
+      : unavailable('the upstream registry cannot be reached; try again in a moment', error),
+  )
 }
 
 /**
@@ -34,7 +49,7 @@ export const refusalOf = (
     )
   }
   if (status === 429)
-    return new RegistryError(
+    return new UpstreamTrouble(
       'TOOMANYREQUESTS',
       'the upstream registry limits requests now; try again in a moment',
       {
@@ -42,9 +57,11 @@ export const refusalOf = (
       },
     )
   if (status >= 500)
-    return unavailable(
-      'the upstream registry has trouble; try again in a moment',
-      new Error(`upstream answered ${status}`),
+    return troubled(
+      unavailable(
+        'the upstream registry has trouble; try again in a moment',
+        new Error(`upstream answered ${status}`),
+      ),
     )
   return undefined
 }

@@ -4,15 +4,14 @@
 import { createHash } from 'node:crypto'
 import { RegistryError, unavailable } from '../errors.ts'
 import { isDigest, type Digest, type QciTag } from '../reference.ts'
-import { discard, readBounded } from './bounded-body.ts'
-import { single, type Ask, type UpstreamResponse } from './dispatcher.ts'
+import { readBounded } from './bounded-body.ts'
+import { single, type Ask, type UpstreamResponse, type Waiter } from './dispatcher.ts'
 
-export interface ManifestRequest {
+export interface ManifestRequest extends Waiter {
   readonly method: 'GET' | 'HEAD'
   readonly reference: QciTag | Digest
   /** The client's own Accept; undefined where it sent none. */
   readonly accept: string | undefined
-  readonly signal?: AbortSignal
 }
 
 export interface Manifest {
@@ -22,6 +21,8 @@ export interface Manifest {
   readonly size: number
   /** Undefined for HEAD. */
   readonly content: Buffer | undefined
+  /** Upstream could not say whether the tag has moved since. */
+  readonly isStale: boolean
 }
 
 /** @throws {RegistryError} MANIFEST_UNKNOWN, UNAVAILABLE, TOOMANYREQUESTS */
@@ -45,16 +46,17 @@ const everyMediaType = [
 const signedSchema1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
 
 export const createManifests = (ask: Ask, repository: string): FetchManifest => {
-  const request = async ({ method, reference, accept, signal }: ManifestRequest) => {
+  const request = async ({ method, reference, accept, asker, signal }: ManifestRequest) => {
     const response = await ask({
       method,
       path: `/v2/${repository}/manifests/${reference}`,
       headers: { accept: acceptOf(accept), 'accept-encoding': 'identity' },
       kind: 'manifest',
-      ...(signal === undefined ? {} : { signal }),
+      asker,
+      signal,
     })
     if (response.status === 200) return response
-    await discard(response)
+    await response.body.discard()
     throw absent(reference, response.status)
   }
 
@@ -67,7 +69,7 @@ export const createManifests = (ask: Ask, repository: string): FetchManifest => 
   return async (wanted) => {
     if (wanted.method === 'GET') return await get(wanted)
     const response = await request(wanted)
-    await discard(response)
+    await response.body.discard()
     return headOf(wanted.reference, response) ?? { ...(await get(wanted)), content: undefined }
   }
 }
@@ -81,7 +83,7 @@ const headOf = (reference: QciTag | Digest, { headers, digest }: UpstreamRespons
   const mediaType = single(headers['content-type'])
   const named = isDigest(reference) ? reference : digest
   if (size === 0 || mediaType === undefined || named === undefined || !isDigest(named)) return undefined
-  return { digest: named, mediaType, size, content: undefined }
+  return { digest: named, mediaType, size, content: undefined, isStale: false }
 }
 
 const verified = (reference: QciTag | Digest, response: UpstreamResponse, content: Buffer): Manifest => {
@@ -91,7 +93,7 @@ const verified = (reference: QciTag | Digest, response: UpstreamResponse, conten
   const digest = named !== undefined && isDigest(named) ? named : digestOf(content)
   if (mediaType !== signedSchema1 && digestOf(content, digest) !== digest)
     throw wrong('does not match its digest')
-  return { digest, mediaType, size: content.length, content }
+  return { digest, mediaType, size: content.length, content, isStale: false }
 }
 
 /** The digest of some bytes, by the algorithm of another digest. */

@@ -3,8 +3,8 @@
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags
  */
 import { unavailable } from '../errors.ts'
-import { discard, readBounded } from './bounded-body.ts'
-import { single, type Ask } from './dispatcher.ts'
+import { readBounded } from './bounded-body.ts'
+import { single, type Ask, type Waiter } from './dispatcher.ts'
 
 export interface TagPage {
   readonly tags: readonly string[]
@@ -12,8 +12,13 @@ export interface TagPage {
   readonly more: boolean
 }
 
-/** The tags after `last`. @throws {RegistryError} UNAVAILABLE, TOOMANYREQUESTS */
-export type FetchTags = (after: string | undefined, signal?: AbortSignal) => Promise<TagPage>
+export interface TagsRequest extends Waiter {
+  /** The tag before the first one wanted; undefined for the beginning. */
+  readonly after: string | undefined
+}
+
+/** @throws {RegistryError} UNAVAILABLE, TOOMANYREQUESTS */
+export type FetchTags = (request: TagsRequest) => Promise<TagPage>
 
 /** The most that quay gives at once. */
 const pageSize = 100
@@ -22,7 +27,7 @@ const maxPageBytes = 1024 * 1024
 
 export const createTags =
   (ask: Ask, repository: string): FetchTags =>
-  async (after, signal) => {
+  async ({ after, asker, signal }) => {
     const query = new URLSearchParams({
       n: String(pageSize),
       ...(after === undefined ? {} : { last: after }),
@@ -32,10 +37,11 @@ export const createTags =
       path: `/v2/${repository}/tags/list?${query}`,
       headers: { accept: 'application/json', 'accept-encoding': 'identity' },
       kind: 'tags',
-      ...(signal === undefined ? {} : { signal }),
+      asker,
+      signal,
     })
     if (response.status !== 200) {
-      await discard(response)
+      await response.body.discard()
       throw unavailable(
         'the upstream registry does not list its tags',
         new Error(`upstream answered ${response.status}`),

@@ -2,12 +2,13 @@
  * GET and HEAD /v2/<name>/blobs/<digest> (end-2).
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-blobs
  */
-import { once } from 'node:events'
-import { finished, type Readable } from 'node:stream'
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import { finished } from 'node:stream'
 import type { RouteHandlerMethod } from 'fastify'
-import { unavailable } from '../errors.ts'
+import { RegistryError } from '../errors.ts'
 import type { Digest } from '../reference.ts'
 import { abortedWith } from './abort.ts'
+import { askerOf } from './asker.ts'
 import { referenceOf } from './authorization.ts'
 
 export interface BlobsOptions {
@@ -16,14 +17,20 @@ export interface BlobsOptions {
     digest: Digest
     range: string | undefined
     ifRange: string | undefined
+    asker: string
     signal: AbortSignal
   }) => Promise<{
-    status: 200 | 206
+    status: 200 | 206 | 307
     headers: Readonly<Record<string, string>>
-    content: Readable | undefined
+    body: BlobBody | undefined
   }>
   /** Called with +1 when a stream begins and -1 when it is over, however it ends. */
   readonly observeStreams: (change: 1 | -1) => void
+}
+
+/** The bytes, piece by piece, in memory that is used again once `written` is called. */
+interface BlobBody {
+  readonly deliver: (take: (piece: Buffer, written: () => void) => void) => Promise<void>
 }
 
 export const blobHandler =
@@ -32,36 +39,53 @@ export const blobHandler =
     const reference = referenceOf(request)
     if (reference.kind !== 'digest') throw new Error('blobs are asked for by digest')
     const signal = abortedWith(reply)
-    const blob = await openBlob({
+    const { status, headers, body } = await openBlob({
       method: request.method === 'HEAD' ? 'HEAD' : 'GET',
       digest: reference.digest,
       range: request.headers.range,
       ifRange: request.headers['if-range'] as string | undefined,
+      asker: askerOf(request),
       signal,
     })
-    if (blob.content !== undefined) await untilReadable(blob.content, signal)
-    void reply.code(blob.status).headers({
+    const head = {
       'content-type': 'application/octet-stream',
-      ...blob.headers,
+      ...headers,
       'docker-content-digest': reference.digest,
-    })
-    if (blob.content !== undefined) {
+    }
+    if (body === undefined) return reply.code(status).headers(head).send()
+    const begin = () => {
+      // From here on the framework is out of it: what it pipes through a stream costs several times as much.
+      reply.hijack()
+      reply.raw.writeHead(status, { ...(reply.getHeaders() as OutgoingHttpHeaders), ...head })
       observeStreams(1)
       finished(reply.raw, () => observeStreams(-1))
     }
-    // Fastify pipes with backpressure and destroys the client's connection where the stream fails: a clean end would turn a
-    // break that clients resume into a digest mismatch, which they do not.
-    return reply.send(blob.content)
+    const failure = await write(body, reply.raw, begin)
+    if (failure instanceof RegistryError && !signal.aborted) request.failure = failure
+    return reply
   }
 
-/** Until the first byte is there a broken stream is a failure that can be answered, with no head of a blob around it. */
-const untilReadable = async (content: Readable, signal: AbortSignal): Promise<void> => {
-  // Whoever listens later hears of it too; nobody listening at the moment would end the process.
-  content.on('error', () => undefined)
-  try {
-    await once(content, 'readable', { signal })
-  } catch (error) {
-    content.destroy()
-    throw unavailable('the upstream registry broke off before the first byte; try again', error)
+/**
+ * The head goes out with the first piece: until then a failure can be answered, with nothing of a blob around it. After that the
+ * connection is destroyed: a clean end would turn a break, which clients resume, into a digest mismatch, which they do not.
+ */
+const write = async (body: BlobBody, response: ServerResponse, begin: () => void): Promise<unknown> => {
+  let hasBegun = false
+  const beginOnce = () => {
+    if (!hasBegun) begin()
+    hasBegun = true
   }
+  try {
+    await body.deliver((piece, written) => {
+      beginOnce()
+      response.write(piece, () => written())
+    })
+  } catch (error) {
+    if (!hasBegun) throw error
+    response.destroy()
+    return error
+  }
+  beginOnce()
+  response.end()
+  return undefined
 }

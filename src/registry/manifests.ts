@@ -6,6 +6,7 @@ import type { RouteHandlerMethod } from 'fastify'
 import type { DigestIndex } from '../access/digests.ts'
 import { isDigest, type Digest, type ImageStream, type QciTag, type Reference } from '../reference.ts'
 import { abortedWith } from './abort.ts'
+import { askerOf } from './asker.ts'
 import { referenceOf } from './authorization.ts'
 
 export interface ManifestsOptions {
@@ -13,12 +14,22 @@ export interface ManifestsOptions {
     method: 'GET' | 'HEAD'
     reference: QciTag | Digest
     accept: string | undefined
+    asker: string
     signal: AbortSignal
-  }) => Promise<{ digest: Digest; mediaType: string; size: number; content: Buffer | undefined }>
+  }) => Promise<{
+    digest: Digest
+    mediaType: string
+    size: number
+    content: Buffer | undefined
+    isStale: boolean
+  }>
   readonly digests: DigestIndex
   /** Told what a manifest that nobody has seen brings along. */
   readonly carry: (digests: readonly Digest[]) => void
 }
+
+// RFC 7234 section 5.5.1; a client that shows warnings shows code 299 alone, so this is for whoever looks at the answer.
+const staleWarning = '110 - "Response is Stale"'
 
 export const manifestHandler =
   ({ fetchManifest, digests, carry }: ManifestsOptions): RouteHandlerMethod =>
@@ -28,6 +39,7 @@ export const manifestHandler =
       method: request.method === 'HEAD' ? 'HEAD' : 'GET',
       reference: reference.kind === 'tag' ? reference.qciTag : reference.digest,
       accept: request.headers.accept,
+      asker: askerOf(request),
       signal: abortedWith(reply),
     })
     const seenIn = placesOf(reference, digests)
@@ -37,6 +49,7 @@ export const manifestHandler =
       for (const digest of [...manifests, ...blobs]) digests.learn(digest, seenIn)
       if (reference.kind === 'digest' && seenIn.length === 0) carry(blobs)
     }
+    if (manifest.isStale) void reply.header('warning', staleWarning)
     // A Buffer or nothing: of a string the framework would alter the content type, which is part of what is verified.
     return reply
       .headers({

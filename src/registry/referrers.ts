@@ -7,14 +7,16 @@ import type { DigestIndex } from '../access/digests.ts'
 import { RegistryError, unavailable } from '../errors.ts'
 import { isDigest, type Digest } from '../reference.ts'
 import { abortedWith } from './abort.ts'
+import { askerOf } from './asker.ts'
 import { referenceOf } from './authorization.ts'
 
 export interface ReferrersOptions {
-  readonly fetchReferrers: (
-    digest: Digest,
-    artifactType: string | undefined,
-    signal: AbortSignal,
-  ) => Promise<{ content: Buffer; filtersApplied: string | undefined }>
+  readonly fetchReferrers: (request: {
+    digest: Digest
+    artifactType: string | undefined
+    asker: string
+    signal: AbortSignal
+  }) => Promise<{ content: Buffer; filtersApplied: string | undefined }>
   readonly digests: DigestIndex
 }
 
@@ -26,11 +28,12 @@ export const referrersHandler =
   async (request, reply) => {
     const reference = referenceOf(request)
     if (reference.kind !== 'digest') throw new Error('referrers are asked for by digest')
-    const { content, filtersApplied } = await fetchReferrers(
-      reference.digest,
-      artifactTypeOf(request.query as { artifactType?: unknown }),
-      abortedWith(reply),
-    )
+    const { content, filtersApplied } = await fetchReferrers({
+      digest: reference.digest,
+      artifactType: artifactTypeOf(request.query as { artifactType?: unknown }),
+      asker: askerOf(request),
+      signal: abortedWith(reply),
+    })
     const seenIn = digests.seenIn(reference.digest)
     for (const digest of manifestsOf(content)) digests.learn(digest, seenIn)
     if (filtersApplied !== undefined) void reply.header('oci-filters-applied', filtersApplied)

@@ -7,6 +7,7 @@ import type { Policy } from '../access/policy.ts'
 import { RegistryError } from '../errors.ts'
 import type { ImageStream, Repository } from '../reference.ts'
 import { abortedWith } from './abort.ts'
+import { askerOf } from './asker.ts'
 import { identityOf } from './authorization.ts'
 import { beforeDeadline } from './deadline.ts'
 import type { TagCursors } from './tag-cursors.ts'
@@ -18,10 +19,11 @@ export interface TagsOptions {
   readonly policy: Policy
   readonly denied: Denied
   readonly cursors: TagCursors
-  readonly fetchTags: (
-    after: string | undefined,
-    signal: AbortSignal,
-  ) => Promise<{ tags: readonly string[]; more: boolean }>
+  readonly fetchTags: (request: {
+    after: string | undefined
+    asker: string
+    signal: AbortSignal
+  }) => Promise<{ tags: readonly string[]; more: boolean }>
 }
 
 /** What quay gives where nobody asks for a number, and the most that is gathered for one request. */
@@ -37,9 +39,10 @@ export const tagsHandler =
     if (repository.form === 'image-stream')
       await beforeDeadline(request, mayList(request, repository, options))
     const signal = abortedWith(reply)
+    const asker = askerOf(request)
     const prefix = repository.form === 'monorepo' ? '' : `${repository.namespace}_${repository.name}_`
     const list = await walkTags({
-      fetchTags: async (after) => await options.fetchTags(after, signal),
+      fetchTags: async (after) => await options.fetchTags({ after, asker, signal }),
       visibility: createVisibility(identity, repository, options.policy),
       prefix,
       count,

@@ -1,5 +1,30 @@
 import t from 'tap'
-import { parseDuration, parseHost, parseListenAddress, parseOrigin } from '../../src/config/quantities.ts'
+import {
+  parseDuration,
+  parseHost,
+  parseListenAddress,
+  parseOrigin,
+  parseSize,
+} from '../../src/config/quantities.ts'
+
+await t.test('sizes as Kubernetes writes them', async (test) => {
+  const rows: [string, number | undefined][] = [
+    ['0', 0],
+    ['500000', 500_000],
+    ['64Mi', 67_108_864],
+    ['1.5Gi', 1_610_612_736],
+    ['2k', 2000],
+    ['3Ki', 3072],
+    ['1M', 1_000_000],
+    ['1G', 1_000_000_000],
+    ['64MB', undefined],
+    ['-1', undefined],
+    ['1e6', undefined],
+    ['', undefined],
+    ['Mi', undefined],
+  ]
+  for (const [text, bytes] of rows) test.equal(parseSize(text), bytes, text)
+})
 
 await t.test('durations as Go writes them', async (test) => {
   const rows: [string, number | undefined][] = [

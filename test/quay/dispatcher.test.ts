@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { buffer } from 'node:stream/consumers'
 import t from 'tap'
 import type { UpstreamRequest } from '../../src/quay/dispatcher.ts'
 import { quayFor, robot, selfSigned, smallImage } from '../sandbox/quay/quay-client.ts'
 import type { Quay } from '../../src/sandbox/quay/quay.ts'
 import {
   always,
+  bytesOf,
   connect,
   everythingIn,
   failure,
@@ -28,7 +28,7 @@ const blobOf = async (quay: Quay): Promise<{ request: UpstreamRequest; digest: s
   quay.tag('a', image)
   const [[digest, content] = ['', Buffer.of()]] = image.blobs
   const path = `/v2/openshift/ci/blobs/${digest}`
-  return { request: { method: 'GET', path, headers: {}, kind: 'blob' }, digest, content }
+  return { request: { method: 'GET', path, headers: {}, kind: 'blob', asker: 'alice' }, digest, content }
 }
 
 await t.test('the robot logs in, and upstream is asked', async (test) => {
@@ -38,7 +38,7 @@ await t.test('the robot logs in, and upstream is asked', async (test) => {
   const { status, headers, body } = await ask(manifest)
   test.equal(status, 200)
   test.equal(headers['content-type'], accept)
-  test.equal((await buffer(body)).length, Number(headers['content-length']))
+  test.equal((await bytesOf(body)).length, Number(headers['content-length']))
   test.strictSame(observed, ['manifest 200'])
   test.strictSame(refusals, [])
 })
@@ -47,7 +47,7 @@ await t.test('upstream sees the header fields it is meant to see, and none else'
   const { url, requests } = await serverFor(test, always(200))
   const authorization = () => Promise.resolve('Bearer robot')
   const { ask } = upstreamFor(test, url, { robot: { authorization, invalidate: () => undefined } })
-  await (await ask({ ...manifest, headers: { accept, range: 'bytes=0-1' } })).body.dump()
+  await (await ask({ ...manifest, headers: { accept, range: 'bytes=0-1' } })).body.discard()
   const { host } = new URL(url)
   test.strictSame(requests, [
     {
@@ -60,7 +60,7 @@ await t.test('upstream sees the header fields it is meant to see, and none else'
 
 await t.test('an upstream without a login: no Authorization at all', async (test) => {
   const { url, requests } = await serverFor(test, always(200))
-  await (await upstreamFor(test, url).ask(manifest)).body.dump()
+  await (await upstreamFor(test, url).ask(manifest)).body.discard()
   test.notOk('authorization' in (requests[0]?.headers ?? {}))
 })
 
@@ -72,7 +72,7 @@ await t.test('trap 37: the CDN never sees the robot; the digest is of the first 
     const response = await ask(request)
     test.equal(response.digest, digest)
     test.equal(response.headers['docker-content-digest'], undefined)
-    test.strictSame(await buffer(response.body), content)
+    test.strictSame(await bytesOf(response.body), content)
   }
   test.strictSame(quay.leaks, [])
   const atCdn = quay.requests.filter(({ origin }) => origin === 'cdn')
@@ -91,7 +91,7 @@ await t.test('attack: another port of the same host is another origin', async (t
   const { url } = await serverFor(test, always(307, { location: `${stranger.url}/a` }))
   const authorization = () => Promise.resolve('Bearer robot')
   const { ask } = upstreamFor(test, url, { robot: { authorization, invalidate: () => undefined } })
-  await (await ask(manifest)).body.dump()
+  await (await ask(manifest)).body.discard()
   test.equal(stranger.requests.length, 1)
   test.notOk('authorization' in (stranger.requests[0]?.headers ?? {}))
 })
@@ -104,7 +104,7 @@ await t.test('a relative redirect stays with upstream, and with the robot', asyn
   const authorization = () => Promise.resolve('Bearer robot')
   const { ask } = upstreamFor(test, url, { robot: { authorization, invalidate: () => undefined } })
   const { body, digest } = await ask(manifest)
-  test.equal(await body.text(), 'here')
+  test.equal(String(await bytesOf(body)), 'here')
   test.equal(digest, 'first')
   test.strictSame(
     requests.map(({ headers }) => headers.authorization),
@@ -121,7 +121,7 @@ await t.test('three redirects are followed, a fourth is not', async (test) => {
     })
     const { ask } = upstreamFor(test, url)
     const response = await ask({ ...manifest, method: 'HEAD' })
-    await response.body.dump()
+    await response.body.discard()
     test.equal(response.status, 200)
     redirects = Infinity
     const error = await failure(ask(manifest))
@@ -139,7 +139,7 @@ await t.test('three redirects are followed, a fourth is not', async (test) => {
 await t.test('304 and other 3xx are answers, not redirects', async (test) => {
   const { url, requests } = await serverFor(test, always(304, { location: '/elsewhere' }))
   const { status, body } = await upstreamFor(test, url).ask(manifest)
-  await body.dump()
+  await body.discard()
   test.equal(status, 304)
   test.equal(requests.length, 1)
 })
@@ -218,7 +218,7 @@ await t.test('an upstream inside the cluster may redirect to storage inside the 
   )
   const lookup = lookupOf({ 'cache.example.svc': ['127.0.0.1'], 'storage.example.svc': ['127.0.0.1'] })
   const { ask } = upstreamFor(test, `http://cache.example.svc:${port}`, { lookup })
-  await (await ask(manifest)).body.dump()
+  await (await ask(manifest)).body.discard()
   test.equal(storage.requests.length, 1)
 })
 
@@ -226,9 +226,9 @@ await t.test('trap 40: a 401 is tried again once, with a new token', async (test
   const quay = await quayFor(test)
   const { request, content } = await blobOf(quay)
   const { ask, observed, refusals } = connect(test, quay)
-  await (await ask(request)).body.dump()
+  await (await ask(request)).body.discard()
   quay.fault({ origin: 'quay', path: /blobs/, expire: true })
-  test.strictSame(await buffer((await ask(request)).body), content)
+  test.strictSame(await bytesOf((await ask(request)).body), content)
   test.strictSame(observed.slice(2), ['blob 401', 'blob 302', 'blob 200'])
   test.equal(quay.requests.filter(({ url }) => url.startsWith('/v2/auth')).length, 2)
   test.strictSame(refusals, [])
@@ -291,7 +291,7 @@ await t.test('4xx are answers', async (test) => {
   for (const status of [400, 403, 404, 416]) {
     const { url } = await serverFor(test, always(status))
     const response = await upstreamFor(test, url).ask(manifest)
-    await response.body.dump()
+    await response.body.discard()
     test.equal(response.status, status)
   }
 })
@@ -309,7 +309,7 @@ await t.test('trap 19, 41: nobody waits without end for a connection, a head or 
   const [unconnected, headless] = await Promise.all([
     failure(connecting.ask(manifest)),
     failure(waiting.ask(manifest)),
-    test.rejects(buffer(body), { code: 'UND_ERR_BODY_TIMEOUT' }),
+    test.rejects(bytesOf(body), { code: 'UNAVAILABLE' }),
   ])
   test.equal(told(unconnected), '504 UNAVAILABLE 5')
   test.match(unconnected.cause, { code: 'UND_ERR_CONNECT_TIMEOUT' })
@@ -343,7 +343,7 @@ await t.test('attack: a head without bound', async (test) => {
   test.equal(told(error), '503 UNAVAILABLE 5')
   test.match(error.cause, { code: 'UND_ERR_HEADERS_OVERFLOW' })
   const fitting = await serverFor(test, always(200, { 'x-padding': 'x'.repeat(31 * 1024) }))
-  await (await upstreamFor(test, fitting.url).ask(manifest)).body.dump()
+  await (await upstreamFor(test, fitting.url).ask(manifest)).body.discard()
 })
 
 await t.test('nobody waits any more: the request to upstream ends', async (test) => {
@@ -371,7 +371,7 @@ await t.test('no more connections than allowed', async (test) => {
     }, 5)
   })
   const { ask } = upstreamFor(test, url, { maxConnections: 2 })
-  await Promise.all(Array.from({ length: 8 }, async () => (await ask(manifest)).body.dump()))
+  await Promise.all(Array.from({ length: 8 }, async () => (await ask(manifest)).body.discard()))
   test.equal(requests.length, 8)
   test.equal(most, 2)
 })
@@ -393,7 +393,7 @@ await t.test('an upstream with an authority of its own, on both hops', async (te
     ca: String(tls.cert),
     robot: { authorization, invalidate: () => undefined },
   })
-  test.strictSame(await buffer((await trusting.ask(request)).body), content)
+  test.strictSame(await bytesOf((await trusting.ask(request)).body), content)
   test.strictSame(quay.leaks, [])
 
   const before = quay.requests.length
@@ -465,7 +465,7 @@ await t.test('a blob whose head is here takes as long as it takes', async (test)
   })
   const { ask } = upstreamFor(test, slow.url, { timeouts: { total: 100 } })
   const { body } = await ask({ ...manifest, kind: 'blob' })
-  test.equal((await buffer(body)).toString(), 'ab')
+  test.equal((await bytesOf(body)).toString(), 'ab')
   const { body: cut } = await ask(manifest)
-  await test.rejects(buffer(cut), { name: 'TimeoutError' }, 'a manifest does not')
+  await test.rejects(bytesOf(cut), { code: 'UNAVAILABLE' }, 'a manifest does not')
 })

@@ -37,8 +37,10 @@ const fromServer = async (
   return { ...server, fetch: createManifests(upstreamFor(test, server.url).ask, 'openshift/ci') }
 }
 
-const get = (reference: QciTag | Digest, accept?: string) => ({ method: 'GET', reference, accept }) as const
-const head = (reference: QciTag | Digest, accept?: string) => ({ method: 'HEAD', reference, accept }) as const
+const get = (reference: QciTag | Digest, accept?: string) =>
+  ({ method: 'GET', reference, accept, asker: 'alice' }) as const
+const head = (reference: QciTag | Digest, accept?: string) =>
+  ({ method: 'HEAD', reference, accept, asker: 'alice' }) as const
 
 await t.test('by tag and by digest, GET and HEAD', async (test) => {
   const quay = await quayFor(test)
@@ -47,7 +49,7 @@ await t.test('by tag and by digest, GET and HEAD', async (test) => {
   const fetch = fromQuay(test, quay)
   const size = image.body.length
   for (const reference of [tag, image.digest as string as Digest]) {
-    const expected = { digest: image.digest, mediaType: image.mediaType, size }
+    const expected = { digest: image.digest, mediaType: image.mediaType, size, isStale: false }
     test.strictSame(await fetch(get(reference)), { ...expected, content: image.body })
     test.strictSame(await fetch(head(reference)), { ...expected, content: undefined })
   }

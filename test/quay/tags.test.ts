@@ -24,10 +24,13 @@ await t.test('trap 29: pages by the last tag; upstream’s Link only says that t
   const names = Array.from({ length: 250 }, (_, index) => `t${String(index).padStart(3, '0')}`)
   quay.tagMany(names, await smallImage())
   const fetch = createTags(connect(test, quay).ask, 'openshift/ci')
-  test.strictSame(await fetch(undefined), { tags: names.slice(0, 100), more: true })
-  test.strictSame(await fetch('t099'), { tags: names.slice(100, 200), more: true })
-  test.strictSame(await fetch('t199'), { tags: names.slice(200), more: false })
-  test.strictSame(await fetch('t249'), { tags: [], more: false })
+  test.strictSame(await fetch({ after: undefined, asker: 'alice' }), {
+    tags: names.slice(0, 100),
+    more: true,
+  })
+  test.strictSame(await fetch({ after: 't099', asker: 'alice' }), { tags: names.slice(100, 200), more: true })
+  test.strictSame(await fetch({ after: 't199', asker: 'alice' }), { tags: names.slice(200), more: false })
+  test.strictSame(await fetch({ after: 't249', asker: 'alice' }), { tags: [], more: false })
   test.strictSame(
     quay.requests.filter(({ url }) => url.includes('tags')).map(({ url }) => url),
     ['', '&last=t099', '&last=t199', '&last=t249'].map((last) => `/v2/openshift/ci/tags/list?n=100${last}`),
@@ -36,7 +39,7 @@ await t.test('trap 29: pages by the last tag; upstream’s Link only says that t
 
 await t.test('what is sent, and nothing of a client', async (test) => {
   const { fetch, requests, url } = await fromServer(test, 200, '{"tags":[]}')
-  await fetch('a&b=c/../d')
+  await fetch({ after: 'a&b=c/../d', asker: 'alice' })
   const { host } = new URL(url)
   test.strictSame(requests, [
     {
@@ -55,13 +58,19 @@ await t.test('what is sent, and nothing of a client', async (test) => {
 await t.test('an empty list as distribution writes it', async (test) => {
   const link = '</v2/>; rel="next"'
   const { fetch } = await fromServer(test, 200, '{"name":"openshift/ci","tags":null}', { link })
-  test.strictSame(await fetch(undefined), { tags: [], more: false }, 'nothing to go on from')
+  test.strictSame(
+    await fetch({ after: undefined, asker: 'alice' }),
+    { tags: [], more: false },
+    'nothing to go on from',
+  )
 })
 
 await t.test('a list that cannot be read', async (test) => {
   const bodies = ['', '<html>', 'null', '1', '[]', '{}', '{"tags":"a"}', '{"tags":{}}', '{"tags":["a",1]}']
   for (const body of bodies) {
-    const error = await failure((await fromServer(test, 200, body)).fetch(undefined))
+    const error = await failure(
+      (await fromServer(test, 200, body)).fetch({ after: undefined, asker: 'alice' }),
+    )
     test.equal(told(error), '503 UNAVAILABLE 5', body)
     test.match(error.message, /unreadable tag list/)
   }
@@ -69,23 +78,31 @@ await t.test('a list that cannot be read', async (test) => {
 
 await t.test('a list that is too large', async (test) => {
   const { fetch } = await fromServer(test, 200, ' '.repeat(1024 * 1024 + 1))
-  test.match((await failure(fetch(undefined))).message, /more than the proxy reads/)
+  test.match(
+    (await failure(fetch({ after: undefined, asker: 'alice' }))).message,
+    /more than the proxy reads/,
+  )
 })
 
 await t.test('another answer than a list', async (test) => {
   for (const status of [204, 400, 403, 404, 405]) {
-    const error = await failure((await fromServer(test, status, '')).fetch(undefined))
+    const error = await failure(
+      (await fromServer(test, status, '')).fetch({ after: undefined, asker: 'alice' }),
+    )
     test.equal(told(error), '503 UNAVAILABLE 5')
     test.match(error.cause, new Error(`upstream answered ${status}`))
   }
-  test.equal(told(await failure((await fromServer(test, 429, '')).fetch(undefined))), '429 TOOMANYREQUESTS 5')
+  test.equal(
+    told(await failure((await fromServer(test, 429, '')).fetch({ after: undefined, asker: 'alice' }))),
+    '429 TOOMANYREQUESTS 5',
+  )
 })
 
 await t.test('nobody waits any more', async (test) => {
   const { url, requests } = await serverFor(test, () => undefined)
   const fetch = createTags(upstreamFor(test, url).ask, 'openshift/ci')
   const controller = new AbortController()
-  const fetched = failure(fetch(undefined, controller.signal))
+  const fetched = failure(fetch({ after: undefined, asker: 'alice', signal: controller.signal }))
   await until(() => requests.length === 1)
   controller.abort()
   test.equal(told(await fetched), '503 UNAVAILABLE 5')

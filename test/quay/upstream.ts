@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
 import type { Test } from 'tap'
 import { RegistryError } from '../../src/errors.ts'
+import type { Body } from '../../src/quay/body.ts'
 import { createUpstream } from '../../src/quay/dispatcher.ts'
 import type { Upstream, UpstreamOptions } from '../../src/quay/dispatcher.ts'
 import type { Lookup } from '../../src/quay/redirect.ts'
@@ -110,11 +111,22 @@ export function connect(
   return upstreamFor(test, quay.url, { robot, ...options })
 }
 
+/** All of a body; each piece is copied, and given back at once. */
+export async function bytesOf({ deliver }: Body): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  await deliver((piece, written) => {
+    pieces.push(Buffer.from(piece))
+    written()
+  })
+  return Buffer.concat(pieces)
+}
+
 export const manifestRequest = {
   method: 'GET',
   path: '/v2/openshift/ci/manifests/a',
   headers: {},
   kind: 'manifest',
+  asker: 'alice',
 } as const
 
 /** A resolver that knows these names alone. */

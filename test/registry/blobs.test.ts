@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
-import { PassThrough, Readable } from 'node:stream'
+import { addAbortSignal, PassThrough, Readable } from 'node:stream'
 import t from 'tap'
 import type { Test } from 'tap'
+import { unavailable } from '../../src/errors.ts'
 import { blobHandler, type BlobsOptions } from '../../src/registry/blobs.ts'
 import { routes } from '../../src/registry/routes.ts'
 import { bareApp, bearer, digest, listen, routesOptions, until } from './fakes.ts'
@@ -19,7 +20,7 @@ const serve = async (test: Test, open: (request: Opened) => Partial<Blob> | Prom
     routesOptions({
       openBlob: async (request) => {
         opened.push(request)
-        return { status: 200, headers: {}, content: undefined, ...(await open(request)) }
+        return { status: 200, headers: {}, body: undefined, ...(await open(request)) }
       },
       observeStreams: (change) => {
         streams.running += change
@@ -30,6 +31,22 @@ const serve = async (test: Test, open: (request: Opened) => Partial<Blob> | Prom
   const port = await listen(test, app)
   const url = `http://127.0.0.1:${port}/v2/ocp/4.5/blobs/${digest}`
   return { url, opened, streams }
+}
+
+/** A stream as the body of a blob. */
+const bodyOf = (content: Readable, signal?: AbortSignal): NonNullable<Blob['body']> => {
+  content.on('error', () => undefined)
+  if (signal !== undefined) addAbortSignal(signal, content)
+  return {
+    deliver: async (take) => {
+      try {
+        for await (const piece of content)
+          await new Promise<void>((written) => take(piece as Buffer, written))
+      } catch (error) {
+        throw unavailable('it broke off', error)
+      }
+    },
+  }
 }
 
 const start = async (url: string, headers = {}): Promise<IncomingMessage> => {
@@ -45,7 +62,7 @@ await t.test(
     const { url, opened, streams } = await serve(test, () => ({
       status: 206,
       headers: { 'content-length': '4', 'content-range': 'bytes 0-3/10', 'content-type': 'a/b', etag: '"x"' },
-      content: Readable.from([Buffer.from('four')]),
+      body: bodyOf(Readable.from([Buffer.from('four')])),
     }))
     const response = await start(url, { range: 'bytes=0-3', 'if-range': '"x"' })
     test.match(response, {
@@ -58,7 +75,7 @@ await t.test(
       },
     })
     test.equal(Buffer.concat((await response.toArray()) as Buffer[]).toString(), 'four')
-    test.match(opened, [{ method: 'GET', digest, range: 'bytes=0-3', ifRange: '"x"' }])
+    test.match(opened, [{ method: 'GET', digest, range: 'bytes=0-3', ifRange: '"x"', asker: 'alice' }])
     await until(() => streams.begun === 1 && streams.running === 0)
     test.equal(opened[0]?.signal.aborted, false)
   },
@@ -76,7 +93,7 @@ await t.test('HEAD has a head and no stream', async (test) => {
 await t.test('an empty blob is a blob', async (test) => {
   const { url } = await serve(test, () => ({
     headers: { 'content-length': '0' },
-    content: Readable.from([]),
+    body: bodyOf(Readable.from([])),
   }))
   const response = await start(url)
   test.strictSame([response.statusCode, (await response.toArray()).length], [200, 0])
@@ -84,7 +101,10 @@ await t.test('an empty blob is a blob', async (test) => {
 
 await t.test('trap 36: a stream that breaks off destroys the connection', async (test) => {
   const content = new PassThrough()
-  const { url, streams } = await serve(test, () => ({ headers: { 'content-length': '10' }, content }))
+  const { url, streams } = await serve(test, () => ({
+    headers: { 'content-length': '10' },
+    body: bodyOf(content),
+  }))
   content.write('begun')
   const response = await start(url)
   await once(response, 'data')
@@ -99,7 +119,7 @@ await t.test(
     const content = new PassThrough()
     const { url, streams } = await serve(test, () => {
       setImmediate(() => content.destroy(new Error('cut')))
-      return { headers: { 'content-length': '10', 'accept-ranges': 'bytes' }, content }
+      return { headers: { 'content-length': '10', 'accept-ranges': 'bytes' }, body: bodyOf(content) }
     })
     const response = await start(url)
     test.equal(response.statusCode, 503)
@@ -115,12 +135,12 @@ await t.test(
 
 await t.test('a client that leaves ends what was begun for it', async (test) => {
   const content = new PassThrough()
-  const { url, streams, opened } = await serve(test, () => ({ content }))
+  const { url, streams, opened } = await serve(test, ({ signal }) => ({ body: bodyOf(content, signal) }))
   content.write('begun')
   const response = await start(url)
   await once(response, 'data')
   response.on('error', () => undefined).destroy()
-  await once(content, 'close')
+  await until(() => content.closed)
   await until(() => streams.running === 0)
   test.equal(opened[0]?.signal.aborted, true)
 })
@@ -130,10 +150,10 @@ await t.test('a client that left while the blob was sought leaves no stream behi
   const { url, streams, opened } = await serve(test, async ({ signal }) => {
     client.destroy()
     await once(signal, 'abort')
-    return { content }
+    return { body: bodyOf(content, signal) }
   })
   const client = get(url, { headers: bearer }).on('error', () => undefined)
-  await once(content, 'close')
+  await until(() => content.closed)
   test.strictSame([streams.running, opened[0]?.signal.aborted], [0, true])
 })
 

@@ -20,7 +20,13 @@ const serve = async (test: Test, content: string, seen: readonly ImageStream[] =
       fetchManifest: async (request) => {
         fetched.push(request)
         const body = Buffer.from(content)
-        return { digest, mediaType, size: body.length, content: request.method === 'GET' ? body : undefined }
+        return {
+          digest,
+          mediaType,
+          size: body.length,
+          content: request.method === 'GET' ? body : undefined,
+          isStale: request.reference === 'ocp_4.5_stale',
+        }
       },
       digests: { learn: (one, places) => void learnt.set(one, places), seenIn: () => seen },
     }),
@@ -86,6 +92,13 @@ await t.test('by digest, and by a tag made of one, the places are those it was s
   const { ask, learnt } = await serve(test, '{}', seen)
   await ask('openshift/ci/manifests/latest')
   test.strictSame([...learnt], [[digest, []]], 'a tag of nobody is seen nowhere')
+})
+
+await t.test('a tag of which upstream could not say whether it has moved: a warning', async (test) => {
+  const { ask } = await serve(test, '{}')
+  for (const method of ['GET', 'HEAD'] as const)
+    test.equal((await ask('ocp/4.5/manifests/stale', method)).headers['warning'], '110 - "Response is Stale"')
+  test.equal((await ask('ocp/4.5/manifests/base')).headers['warning'], undefined)
 })
 
 await t.test('content that names nothing is passed on as it is', async (test) => {

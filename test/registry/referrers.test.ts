@@ -14,8 +14,8 @@ const serve = async (test: Test, content: string, filtersApplied?: string) => {
   await app.register(
     routes,
     routesOptions({
-      fetchReferrers: async (of, artifactType, signal) => {
-        asked.push([of, artifactType, signal.aborted])
+      fetchReferrers: async ({ digest: of, artifactType, asker, signal }) => {
+        asked.push([of, artifactType, asker, signal.aborted])
         return { content: Buffer.from(content), filtersApplied }
       },
       digests: { learn: (...args) => void learnt.push(args), seenIn: () => place },
@@ -33,7 +33,7 @@ await t.test('trap 31: an index of the exact type, whose manifests are known fro
   test.strictSame([statusCode, payload], [200, content])
   test.equal(headers['content-type'], 'application/vnd.oci.image.index.v1+json')
   test.equal(headers['oci-filters-applied'], 'artifactType')
-  test.strictSame(asked, [[digest, 'application/spdx+json', false]])
+  test.strictSame(asked, [[digest, 'application/spdx+json', 'alice', false]])
   test.strictSame(learnt, [[other, place]])
 })
 
@@ -42,7 +42,7 @@ await t.test('none, and no filter', async (test) => {
     const { ask, asked, learnt } = await serve(test, content)
     const { statusCode, headers } = await ask()
     test.strictSame([statusCode, headers['oci-filters-applied']], [200, undefined])
-    test.strictSame([asked, learnt], [[[digest, undefined, false]], []])
+    test.strictSame([asked, learnt], [[[digest, undefined, 'alice', false]], []])
   }
 })
 

@@ -20,7 +20,7 @@ const serve = async (
   await app.register(
     routes,
     routesOptions({
-      fetchTags: async (after) => {
+      fetchTags: async ({ after }) => {
         pages.push(after)
         const rest = sorted.filter((tag) => after === undefined || tag > after)
         return { tags: rest.slice(0, size), more: rest.length > size }

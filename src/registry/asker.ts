@@ -1,0 +1,17 @@
+/**
+ * Whose share of upstream a request uses up, where there is not enough for everybody at once.
+ */
+import type { FastifyRequest } from 'fastify'
+import { kindOf } from '../access/identity.ts'
+import { identityOf } from './authorization.ts'
+
+/**
+ * By the name that the cluster has reviewed, since one person may have many tokens. The robot and nobody in particular are many
+ * at once: there the address tells them apart.
+ */
+export const askerOf = (request: FastifyRequest): string => {
+  const identity = identityOf(request)
+  const kind = kindOf(identity)
+  const { username } = identity.user
+  return kind === 'robot' || kind === 'anonymous' ? `${username} at ${request.ip}` : username
+}
