@@ -155,7 +155,7 @@ const createSource = ({ config, logger, metrics, files }: Making) => {
     close: upstream.close,
     source: {
       fetchManifest: createManifests(ask, repository),
-      openBlob: createBlobs(ask, repository),
+      openBlob: createBlobs({ ask, repository, delivery: config.blobDelivery }),
       fetchTags: createTags(ask, repository),
       fetchReferrers: createReferrers(ask, repository),
     },

@@ -16,8 +16,8 @@ import {
 } from '@kubernetes/client-node'
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createBreaker } from '../breaker.ts'
 import { unavailable, type RegistryError } from '../errors.ts'
-import { createBreaker } from './breaker.ts'
 
 /** The two questions we ask, each answered with the review's status. @throws {RegistryError} UNAVAILABLE */
 export interface ApiServer {
@@ -64,12 +64,18 @@ export const createApiServer = ({ kubeConfig, timeoutMs = 2000 }: ApiServerOptio
 
   /** Each kind of question by itself: webhooks behind the one may hang while the other is answered. */
   const createAsk = (): typeof askOnce => {
-    const breaker = createBreaker({ isTimeout, refuse: () => new Error('it did not answer a moment ago') })
+    // One is enough: it took the whole of its time, and the next would again.
+    const breaker = createBreaker({
+      isTrouble: isTimeout,
+      refuse: () => new Error('it did not answer a moment ago'),
+    })
     return async (call) => {
       try {
-        const review = await breaker(async () => await askOnce(call))
-        reached = true
-        return review
+        return await breaker(async () => {
+          const review = await askOnce(call)
+          reached = true
+          return review
+        })
       } catch (error) {
         throw outage(error)
       }

@@ -15,10 +15,10 @@ export interface BlobRequest extends Waiter {
 }
 
 export interface Blob {
-  readonly status: 200 | 206
+  readonly status: 200 | 206 | 307
   /** Length, type and range, as upstream says them: clients compare them with what they expect. */
   readonly headers: Readonly<Record<string, string>>
-  /** Undefined for HEAD. */
+  /** Undefined for HEAD and for a redirect. */
   readonly body: Body | undefined
 }
 
@@ -35,8 +35,16 @@ const passedOn = [
   'last-modified',
 ] as const
 
+export interface BlobsOptions {
+  readonly ask: Ask
+  /** `openshift/ci` */
+  readonly repository: string
+  /** `redirect`: the client is sent to where the bytes are, with upstream's signed URL. */
+  readonly delivery: 'stream' | 'redirect'
+}
+
 export const createBlobs =
-  (ask: Ask, repository: string): OpenBlob =>
+  ({ ask, repository, delivery }: BlobsOptions): OpenBlob =>
   async ({ method, digest, range, ifRange, asker, signal }) => {
     const response = await ask({
       method,
@@ -47,10 +55,12 @@ export const createBlobs =
         ...(ifRange === undefined ? {} : { 'if-range': ifRange }),
       },
       kind: 'blob',
+      stopsAtRedirect: delivery === 'redirect',
       asker,
       signal,
     })
-    const { status } = response
+    const { status, location } = response
+    if (location !== undefined) return redirectTo(location)
     if (status !== 200 && status !== 206) throw await refusal(digest, response)
     if (!isAsAsked(response, range)) {
       await response.body.discard()
@@ -64,6 +74,13 @@ export const createBlobs =
 const isAsAsked = ({ status, headers }: UpstreamResponse, range: string | undefined): boolean =>
   ['identity', undefined].includes(single(headers['content-encoding'])) &&
   (status === 200 || range !== undefined)
+
+/** 307, which no cache keeps by itself: the URL is good for a minute. What a client does with it is its own affair, Range included. */
+const redirectTo = (location: URL): Blob => ({
+  status: 307,
+  headers: { location: location.href, 'cache-control': 'no-store', 'content-length': '0' },
+  body: undefined,
+})
 
 const headOf = ({ headers }: UpstreamResponse): Record<string, string> => {
   const head: Record<string, string> = {}

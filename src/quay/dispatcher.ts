@@ -7,7 +7,7 @@ import { createAgents, type Agents, type AgentsOptions, type ConnectionTimeouts 
 import { libraryBody, type Body } from './body.ts'
 import { readBounded } from './bounded-body.ts'
 import { createDeadline } from './deadline.ts'
-import { failureOf, refusalOf } from './failures.ts'
+import { failureOf, refusalOf, refusalOfStorage } from './failures.ts'
 import { checkRedirect, isPrivateHost } from './redirect.ts'
 
 export type UpstreamKind = 'manifest' | 'blob' | 'tags' | 'referrers'
@@ -21,6 +21,8 @@ export interface Waiter {
 }
 
 export interface UpstreamRequest extends Waiter {
+  /** A redirect is checked and not followed: the answer is its `location`, and nothing was asked of that. */
+  readonly stopsAtRedirect?: boolean
   readonly method: 'GET' | 'HEAD'
   /** Below the upstream origin, built from validated parts; never a client's own path. */
   readonly path: string
@@ -34,6 +36,8 @@ export interface UpstreamResponse {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   /** `Docker-Content-Digest` of the first hop that names one: the CDN behind a redirect knows no digests. */
   readonly digest: string | undefined
+  /** Where upstream redirects to, for who wanted to know that alone. A key to the blob for a minute: not to be logged. */
+  readonly location?: URL
   readonly body: Body
 }
 
@@ -100,6 +104,7 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
         }
       await response.body.discard()
       url = checkRedirect(single(response.headers['location']), url, rules)
+      if (request.stopsAtRedirect === true) return redirectTo(url, response, digest)
     }
     throw unavailable(
       'the upstream registry redirects without end',
@@ -111,11 +116,11 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
     const deadline = createDeadline(timeouts.total, request.signal)
     const { final, ...response } = await follow({ ...request, signal: deadline.signal })
     const isUpstream = final.origin === origin.origin
-    const refusal = refusalOf(
-      response.status,
-      single(response.headers['retry-after']),
-      isUpstream ? onRefused : undefined,
-    )
+    const retryAfter = single(response.headers['retry-after'])
+    const refusal =
+      request.kind === 'blob' && !isUpstream
+        ? refusalOfStorage(response.status, retryAfter)
+        : refusalOf(response.status, retryAfter, isUpstream ? onRefused : undefined)
     if (refusal !== undefined) {
       await response.body.discard()
       throw refusal
@@ -126,6 +131,12 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
 
   return { ask, get: createGet(send, timeouts.total), close: agents.close }
 }
+
+const redirectTo = (
+  location: URL,
+  { statusCode: status, headers, body }: Hop,
+  digest: string | undefined,
+): UpstreamResponse & { final: URL } => ({ status, headers, body, digest, location, final: location })
 
 /** An answer of one hop. */
 interface Hop {

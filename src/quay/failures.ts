@@ -13,6 +13,23 @@ export class UpstreamTrouble extends RegistryError {
   }
 }
 
+/**
+ * More is asked for than upstream grants: by its own 429, or by our count of what it grants. Asking again soon makes it worse.
+ */
+export class UpstreamLimit extends UpstreamTrouble {
+  /** As upstream says it, within reason; undefined where it does not, as quay. */
+  readonly retryAfterSeconds: number | undefined
+
+  constructor(message: string, retryAfterSeconds: number | undefined, code: ErrorCode = 'TOOMANYREQUESTS') {
+    super(code, message, {
+      headers: { 'retry-after': String(retryAfterSeconds ?? defaultRetryAfterSeconds) },
+    })
+    this.retryAfterSeconds = retryAfterSeconds
+  }
+}
+
+const defaultRetryAfterSeconds = 5
+
 const troubled = ({ code, message, status, headers, cause }: RegistryError): UpstreamTrouble =>
   new UpstreamTrouble(code, message, { status, headers, cause })
 
@@ -40,21 +57,34 @@ export const refusalOf = (
   retryAfterField: string | undefined,
   onRefused: ((reason: string) => void) | undefined,
 ): RegistryError | undefined => {
-  if (status === 401) {
-    onRefused?.('a request with a fresh robot token was answered 401')
-    return unavailable(
-      'the upstream registry refuses the proxy; its administrators have been told',
-      undefined,
-      30,
-    )
-  }
+  if (status !== 401) return troubleOf(status, retryAfterField)
+  onRefused?.('a request with a fresh robot token was answered 401')
+  return unavailable(
+    'the upstream registry refuses the proxy; its administrators have been told',
+    undefined,
+    30,
+  )
+}
+
+/** Of the storage that upstream redirects a blob to: it knows no robot, only signed URLs that end after a minute. */
+export const refusalOfStorage = (
+  status: number,
+  retryAfterField: string | undefined,
+): RegistryError | undefined =>
+  status === 401 || status === 403
+    ? troubled(
+        unavailable(
+          "the storage of the upstream registry refuses the registry's own signature; try again",
+          new Error(`its storage answered ${status}`),
+        ),
+      )
+    : troubleOf(status, retryAfterField)
+
+const troubleOf = (status: number, retryAfterField: string | undefined): UpstreamTrouble | undefined => {
   if (status === 429)
-    return new UpstreamTrouble(
-      'TOOMANYREQUESTS',
+    return new UpstreamLimit(
       'the upstream registry limits requests now; try again in a moment',
-      {
-        headers: { 'retry-after': retryAfter(retryAfterField) },
-      },
+      secondsOf(retryAfterField),
     )
   if (status >= 500)
     return troubled(
@@ -66,6 +96,8 @@ export const refusalOf = (
   return undefined
 }
 
-/** Seconds, as upstream says them within reason; clients cap their wait at a minute. */
-const retryAfter = (value: string | undefined): string =>
-  value !== undefined && /^\d{1,4}$/.test(value) ? String(Math.min(Number(value), 60)) : '5'
+/** Retry-After, as upstream says it within reason; clients cap their wait at a minute. */
+export const secondsOf = (retryAfterField: string | undefined): number | undefined =>
+  retryAfterField !== undefined && /^\d{1,4}$/.test(retryAfterField)
+    ? Math.min(Number(retryAfterField), 60)
+    : undefined

@@ -6,7 +6,17 @@ import type { BlobRequest, OpenBlob } from '../../src/quay/blobs.ts'
 import type { Digest } from '../../src/reference.ts'
 import type { Quay } from '../../src/sandbox/quay/quay.ts'
 import { quayFor, smallImage } from '../sandbox/quay/quay-client.ts'
-import { bytesOf, connect, everythingIn, failure, serverFor, told, until, upstreamFor } from './upstream.ts'
+import {
+  always,
+  bytesOf,
+  connect,
+  everythingIn,
+  failure,
+  serverFor,
+  told,
+  until,
+  upstreamFor,
+} from './upstream.ts'
 
 interface Stored {
   readonly quay: Quay
@@ -24,7 +34,11 @@ const storedBlob = async (test: Test): Promise<Stored> => {
     blob[1].length > most[1].length ? blob : most,
   )
   test.ok(bytes.length > 100_000)
-  const open = createBlobs(connect(test, quay, { timeouts: { body: 30 } }).ask, 'openshift/ci')
+  const open = createBlobs({
+    ask: connect(test, quay, { timeouts: { body: 30 } }).ask,
+    repository: 'openshift/ci',
+    delivery: 'stream',
+  })
   return { quay, open, digest: digest as string as Digest, bytes }
 }
 
@@ -43,7 +57,10 @@ const fromServer = async (test: Test, status: number, headers: Record<string, st
   const { url, requests } = await serverFor(test, (_request, response) => {
     response.writeHead(status, headers).end(body)
   })
-  return { open: createBlobs(upstreamFor(test, url).ask, 'openshift/ci'), requests }
+  return {
+    open: createBlobs({ ask: upstreamFor(test, url).ask, repository: 'openshift/ci', delivery: 'stream' }),
+    requests,
+  }
 }
 
 /** A blob that must have content. */
@@ -167,7 +184,7 @@ await t.test('trap 37: a CDN that refuses the signed URL, which is not told', as
   quay.fault({ origin: 'cdn', path: /./, status: 403 })
   const error = await failure(open(get(digest)))
   test.equal(told(error), '503 UNAVAILABLE 5')
-  test.match(error.cause, new Error('upstream answered 403'))
+  test.match(error.cause, new Error('its storage answered 403'))
   test.notMatch(everythingIn(error), /Signature|username|nginx/)
   test.strictSame(await bytesOf((await opened(open(get(digest)))).body), bytes, 'resolved anew')
 })
@@ -262,7 +279,11 @@ await t.test('a slow reader holds upstream back', async (test) => {
     response.writeHead(200, { 'content-length': String(1024 ** 3) }).on('drain', write)
     write()
   })
-  const open = createBlobs(upstreamFor(test, url).ask, 'openshift/ci')
+  const open = createBlobs({
+    ask: upstreamFor(test, url).ask,
+    repository: 'openshift/ci',
+    delivery: 'stream',
+  })
   const { body } = await opened(open(get(anyDigest)))
   let last = -1
   // It stands still once the buffers of the kernel are full.
@@ -283,3 +304,44 @@ await t.test('an encoding that is none', async (test) => {
   const { open } = await fromServer(test, 200, { 'content-encoding': 'identity' }, 'blob')
   test.equal((await open(get(anyDigest))).status, 200)
 })
+
+await t.test(
+  '--blob-delivery=redirect: the client is sent to the bytes, and nothing is asked of them',
+  async (test) => {
+    const { quay, digest, bytes } = await storedBlob(test)
+    const { ask } = connect(test, quay)
+    const open = createBlobs({ ask, repository: 'openshift/ci', delivery: 'redirect' })
+    const { status, headers, body } = await open(get(digest))
+    test.strictSame([status, body], [307, undefined])
+    test.match(headers, { 'cache-control': 'no-store', 'content-length': '0' })
+    test.ok(quay.requests.every(({ origin }) => origin === 'quay'))
+    const bought = Buffer.from(await (await fetch(headers['location'] ?? '')).arrayBuffer())
+    test.strictSame(bought, bytes)
+    const head = await open({ ...get(digest), method: 'HEAD' })
+    test.strictSame([head.status, head.headers['content-length']], [200, String(bytes.length)])
+  },
+)
+
+await t.test('--blob-delivery=redirect: what upstream hands out itself is streamed', async (test) => {
+  const { url } = await serverFor(test, always(200, {}, 'blob'))
+  const open = createBlobs({
+    ask: upstreamFor(test, url).ask,
+    repository: 'openshift/ci',
+    delivery: 'redirect',
+  })
+  const { status, body } = await opened(open(get(anyDigest)))
+  test.strictSame([status, String(await bytesOf(body))], [200, 'blob'])
+})
+
+await t.test(
+  'attack: --blob-delivery=redirect sends nobody where the proxy would not go itself',
+  async (test) => {
+    const { url } = await serverFor(test, always(302, { location: 'file:///etc/passwd' }))
+    const open = createBlobs({
+      ask: upstreamFor(test, url).ask,
+      repository: 'openshift/ci',
+      delivery: 'redirect',
+    })
+    test.equal(told(await failure(open(get(anyDigest)))), '503 UNAVAILABLE 5')
+  },
+)

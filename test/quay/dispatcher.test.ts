@@ -136,6 +136,19 @@ await t.test('three redirects are followed, a fourth is not', async (test) => {
   }
 })
 
+await t.test(
+  'who wants to know where a redirect leads is told, and nothing is asked of that',
+  async (test) => {
+    const quay = await quayFor(test)
+    const { request, digest } = await blobOf(quay)
+    const { ask } = connect(test, quay)
+    const response = await ask({ ...request, stopsAtRedirect: true })
+    test.equal(response.location?.origin, quay.cdnUrl)
+    test.equal(response.digest, digest)
+    test.ok(quay.requests.every(({ origin }) => origin === 'quay'))
+  },
+)
+
 await t.test('304 and other 3xx are answers, not redirects', async (test) => {
   const { url, requests } = await serverFor(test, always(304, { location: '/elsewhere' }))
   const { status, body } = await upstreamFor(test, url).ask(manifest)

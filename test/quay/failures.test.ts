@@ -1,7 +1,7 @@
 import t from 'tap'
 import { errors } from 'undici'
 import { unavailable } from '../../src/errors.ts'
-import { failureOf, refusalOf } from '../../src/quay/failures.ts'
+import { failureOf, refusalOf, refusalOfStorage, UpstreamTrouble, type UpstreamLimit } from '../../src/quay/failures.ts'
 import { told } from './upstream.ts'
 
 await t.test('what is an answer already stays what it is', async (test) => {
@@ -55,6 +55,17 @@ await t.test('trap 39: 429 has a Retry-After in seconds, whatever upstream says'
     const error = refusalOf(429, field, noAlarm)
     test.equal(error && told(error), `429 TOOMANYREQUESTS ${expected}`, String(field))
   }
+  for (const [field, seconds] of [
+    [undefined, undefined],
+    ['soon', undefined],
+    ['7', 7],
+    ['3600', 60],
+  ] as const)
+    test.strictSame(
+      (refusalOf(429, field, noAlarm) as UpstreamLimit).retryAfterSeconds,
+      seconds,
+      'as it says it',
+    )
 })
 
 await t.test('every 5xx is 503: on 500 podman gives up, on 502 containerd does', async (test) => {
@@ -68,6 +79,23 @@ await t.test('every 5xx is 503: on 500 podman gives up, on 502 containerd does',
 await t.test('everything else is an answer', async (test) => {
   for (const status of [200, 206, 304, 400, 403, 404, 405, 416])
     test.equal(refusalOf(status, undefined, noAlarm), undefined)
+})
+
+await t.test('a signature that the storage refuses is trouble, and worth a new one', async (test) => {
+  for (const status of [401, 403]) {
+    const error = refusalOfStorage(status, undefined)
+    test.ok(error instanceof UpstreamTrouble)
+    test.equal(error && told(error), '503 UNAVAILABLE 5')
+  }
+  test.equal(refusalOfStorage(404, undefined), undefined)
+  test.match(refusalOfStorage(429, '7'), { status: 429, headers: { 'retry-after': '7' } })
+})
+
+await t.test('trouble is what may pass: a refusal or an absence never is', async (test) => {
+  for (const status of [429, 500, 503])
+    test.ok(refusalOf(status, undefined, noAlarm) instanceof UpstreamTrouble)
+  test.notOk(refusalOf(401, undefined, undefined) instanceof UpstreamTrouble)
+  test.ok(failureOf(new Error('reset')) instanceof UpstreamTrouble)
 })
 
 await t.test('401 of the CDN is 503 without an alarm: it never saw the robot', async (test) => {
