@@ -11,10 +11,14 @@ import Fastify, {
 } from 'fastify'
 import type { Config } from './config/config.ts'
 import { errorBody, RegistryError, unavailable, unsupported } from './errors.ts'
+import { defaultLimits, type Limits } from './limits.ts'
 import type { Logger } from './logging.ts'
 import type { Metrics } from './metrics.ts'
 import { observation } from './observation.ts'
+import { shedOverload } from './overload.ts'
+import { inTurn } from './pipelining.ts'
 import { routes, type RoutesOptions } from './registry/routes.ts'
+import { cutStalledClients } from './stalled-clients.ts'
 import { answerRaw, answerUnreadable } from './unreadable.ts'
 
 export interface Parts extends RoutesOptions {
@@ -24,7 +28,14 @@ export interface Parts extends RoutesOptions {
   readonly notReady: () => readonly string[]
   /** PEM; undefined for plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined
+  /** Called for each client that was sent away, or cut, and why. */
+  readonly observeShed?: (reason: Shed) => void
+  /** Other than the usual ones. */
+  readonly limits?: Partial<Limits>
 }
+
+/** `requests`, `connections`: too many of them. `pipelined`: too many on one connection. `stalled`: took nothing of its answer. */
+export type Shed = 'requests' | 'connections' | 'pipelined' | 'stalled'
 
 /** A zstd:chunked pull asks for up to 1024 ranges in one field: about 25 kB. Node's own limit would answer 431. */
 const maxHeaderBytes = 64 * 1024
@@ -32,14 +43,23 @@ const maxHeaderBytes = 64 * 1024
 const maxParamLength = 512
 /** The only body that is read is the realm's form: a user name and a token. */
 const maxBodyBytes = 16 * 1024
-/** Longer than the idle time of a load balancer in front, which must be the one that closes. */
-const keepAliveTimeoutMs = 75_000
-
-/** For a whole request to arrive; the longest is a form of a few KiB. */
-const requestTimeoutMs = 30_000
 
 export const buildServer = async (config: Config, parts: Parts): Promise<FastifyInstance> => {
-  const app = createFastify(config, parts)
+  const { logger, observeShed = () => undefined } = parts
+  const limits = { ...defaultLimits, ...parts.limits }
+  const app = createFastify(config, parts, limits)
+  const observeCut = (reason: Shed) => (socket: Socket) => {
+    observeShed(reason)
+    logger.info({ client: socket.remoteAddress, reason }, 'connection cut')
+  }
+  app.server.maxConnections = limits.maxConnections
+  // Node closes those without a word, since there is no request to answer. A line for each would be what fills the log.
+  app.server.on('drop', () => observeShed('connections'))
+  cutStalledClients(app.server, {
+    ...limits,
+    minBytes: limits.minTakenBytes,
+    observeCut: observeCut('stalled'),
+  })
   app.decorateRequest('identity', null)
   app.decorateRequest('repository', null)
   app.decorateRequest('reference', null)
@@ -47,9 +67,13 @@ export const buildServer = async (config: Config, parts: Parts): Promise<Fastify
   app.decorateRequest('beside', null)
   app.decorateRequest('receivedAt', 0)
 
+  // 0. One request of a connection at a time: what waits for its turn is not there yet.
+  app.addHook('onRequest', inTurn({ ...limits, observeCut: observeCut('pipelined') }))
   // 1. Every answer carries an id, and leaves one line and its numbers behind, whatever becomes of it below.
   await app.register(observation, parts)
-  // 2. What is not served ends here: before a body is read, before anybody is asked. Without a credential below /v2/ the answer
+  // 2. What is too much ends here.
+  app.addHook('onRequest', shedOverload({ ...limits, observeShed: () => observeShed('requests') }))
+  // 3. What is not served ends here: before a body is read, before anybody is asked. Without a credential below /v2/ the answer
   //    is the challenge all the same, since clients learn from it where to log in.
   app.addHook('onRequest', async (request) => {
     // Attack: `GET http://elsewhere/...` treats us as a forward proxy. No client of a registry writes its target like that.
@@ -58,7 +82,7 @@ export const buildServer = async (config: Config, parts: Parts): Promise<Fastify
   app.setErrorHandler((error: FastifyError | RegistryError, request, reply) =>
     answerError(toRegistryError(error, parts.logger, request.id), request, reply),
   )
-  // 3. Alive and ready: for the kubelet, asked often, depending on nobody.
+  // 4. Alive and ready: for the kubelet, asked often, depending on nobody.
   app.get('/healthz', async (_request, reply) => reply.type('text/plain').send('ok\n'))
   app.get('/readyz', async (_request, reply) => {
     const reasons = parts.notReady()
@@ -67,7 +91,7 @@ export const buildServer = async (config: Config, parts: Parts): Promise<Fastify
       .type('text/plain')
       .send(reasons.length === 0 ? 'ok\n' : `${reasons.join('\n')}\n`)
   })
-  // 4. The registry: authentication, then reference and authorization, then the bytes.
+  // 5. The registry: authentication, then reference and authorization, then the bytes.
   await app.register(routes, parts)
   return app
 }
@@ -81,24 +105,34 @@ export const buildMetricsServer = ({ registry }: Metrics): FastifyInstance => {
   return app
 }
 
-const createFastify = (config: Config, { tls, logger }: Parts): FastifyInstance => {
-  const limits = { maxHeaderSize: maxHeaderBytes, requireHostHeader: false }
+const createFastify = (config: Config, { tls, logger }: Parts, limits: Limits): FastifyInstance => {
+  const options = {
+    maxHeaderSize: maxHeaderBytes,
+    requireHostHeader: false,
+    headersTimeout: limits.headMs,
+    connectionsCheckingInterval: limits.checkMs,
+    // A half-open client that nothing is sent to is noticed by the kernel alone.
+    keepAlive: true,
+    keepAliveInitialDelay: limits.probeAfterMs,
+  }
   const app = Fastify({
-    ...(tls === undefined ? { http: limits } : { https: { ...tls, ...limits } }),
+    ...(tls === undefined
+      ? { http: options }
+      : { https: { ...tls, ...options, handshakeTimeout: limits.handshakeMs } }),
     logger: false,
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     routerOptions: { maxParamLength },
     bodyLimit: maxBodyBytes,
     exposeHeadRoutes: false,
-    keepAliveTimeout: keepAliveTimeoutMs,
-    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: limits.idleMs,
+    requestTimeout: limits.requestMs,
     trustProxy: config.trustedProxies.length === 0 ? false : [...config.trustedProxies],
     forceCloseConnections: 'idle',
     // A request on a connection that is still open when we shut down is served, and is the last one on it.
     return503OnClosing: false,
     clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => {
-      const answered = answerUnreadable(error, socket)
+      const answered = answerUnreadable(error, socket, limits.lingerMs)
       if (answered !== undefined)
         logger.info({ ...answered, client: socket.remoteAddress, reason: error.code }, 'unreadable request')
     },
@@ -114,7 +148,7 @@ const createFastify = (config: Config, { tls, logger }: Parts): FastifyInstance 
   }) as FastifyInstance
   // CONNECT never becomes a request: Node hands over the bare socket, and would close it without a word.
   app.server.on('connect', (_request, socket) => {
-    const requestId = answerRaw(socket, unsupported(405, pullOnly))
+    const requestId = answerRaw(socket, unsupported(405, pullOnly), limits.lingerMs)
     logger.info({ requestId, method: 'CONNECT', status: 405 }, 'unreadable request')
   })
   // Node's own answer to an expectation other than 100-continue is an empty 417.
@@ -122,6 +156,7 @@ const createFastify = (config: Config, { tls, logger }: Parts): FastifyInstance 
     const requestId = answerRaw(
       socket,
       new RegistryError('UNSUPPORTED', 'Expect is not supported', { status: 417 }),
+      limits.lingerMs,
     )
     logger.info({ requestId, status: 417 }, 'unreadable request')
   })

@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { Agent, request } from 'undici'
 import type { Config } from '../src/config/config.ts'
 import { buildMetricsServer, buildServer, type Parts } from '../src/server.ts'
-import { bearer, digest, listen, partsFor, raw, until } from './registry/fakes.ts'
+import { bearer, digest, listen, partsFor, raw, until, untilNoConnections } from './registry/fakes.ts'
 import { selfSigned } from './sandbox/quay/quay-client.ts'
 
 const config = { trustedProxies: [] as readonly string[] } as Config
@@ -254,4 +254,82 @@ await t.test('an expectation that nobody meets, and a request that never arrives
   test.equal(app.server.requestTimeout, 30_000)
   const answer = await raw(port, 'GET /v2/ HTTP/1.1\r\nHost: x\r\nExpect: foo\r\n\r\n')
   test.match(answer, /^HTTP\/1\.1 417 [^]*x-request-id: [^]*"code":"UNSUPPORTED"/)
+})
+
+await t.test('overload: 503 before anybody is asked, and the kubelet is told that we live', async (test) => {
+  const shed: string[] = []
+  const { get, lines } = await serve(test, {
+    observeShed: (reason) => shed.push(reason),
+    authenticate: async () => test.fail('nobody looks at a credential') as never,
+    limits: { maxRequests: 0 },
+  })
+  const { status, headers, body } = await get('/v2/ocp/4.5/manifests/base', { headers: bearer })
+  test.strictSame([status, codeOf(body), headers.get('retry-after')], [503, 'UNAVAILABLE', '1'])
+  test.equal(headers.get('content-type'), 'application/json')
+  test.equal((await get('/healthz')).status, 200)
+  test.same(shed, ['requests'])
+  await until(() => lines.length === 2)
+  test.match(lines[0], { requestId: headers.get('x-request-id'), status: 503 })
+})
+
+await t.test(
+  'too many connections: the last one ends without a word, and those before live on',
+  async (test) => {
+    const shed: string[] = []
+    const { port } = await serve(test, {
+      observeShed: (reason) => shed.push(reason),
+      limits: { maxConnections: 1 },
+    })
+    const socket = connect(port, '127.0.0.1')
+    await once(socket, 'connect')
+    const second = connect(port, '127.0.0.1').on('error', () => undefined)
+    await new Promise((resolve) => second.once('close', resolve))
+    test.equal(second.bytesRead, 0)
+    test.same(shed, ['connections'])
+    socket.write('GET /healthz HTTP/1.1\r\n\r\n')
+    test.match(String(((await once(socket, 'data')) as [Buffer])[0]), /^HTTP\/1.1 200/)
+    socket.destroy()
+  },
+)
+
+await t.test('attack: a client that takes nothing of its answer, one that asks and asks', async (test) => {
+  const shed: string[] = []
+  const { parts, lines } = partsFor({
+    observeShed: (reason) => shed.push(reason),
+    limits: { stallMs: 20, sweepMs: 5 },
+  })
+  const app = await buildServer(config, parts)
+  const closed = Promise.withResolvers<void>()
+  app.get('/endless', async (_request, reply) => {
+    reply.hijack()
+    reply.raw.once('close', closed.resolve)
+    for (let megabytes = 0; megabytes < 32; megabytes++) reply.raw.write(Buffer.alloc(1024 * 1024))
+  })
+  const port = await listen(test, app)
+  const stalled = connect(port, '127.0.0.1').on('error', () => undefined)
+  stalled.pause()
+  stalled.write('GET /endless HTTP/1.1\r\n\r\n')
+  await closed.promise
+  await untilNoConnections(app.server)
+  stalled.destroy()
+  const greedy = connect(port, '127.0.0.1').on('error', () => undefined)
+  greedy.write('GET /v2/ HTTP/1.1\r\n\r\n'.repeat(1000))
+  await new Promise((resolve) => greedy.once('close', resolve))
+  await untilNoConnections(app.server)
+  test.same(shed, ['stalled', 'pipelined'])
+  const cut = lines.filter(({ msg }) => msg === 'connection cut')
+  test.match(cut, [
+    { level: 'info', client: '127.0.0.1', reason: 'stalled' },
+    { level: 'info', client: '127.0.0.1', reason: 'pipelined' },
+  ])
+})
+
+await t.test('nobody need hear of it', async (test) => {
+  const { get } = await serve(test, { limits: { maxRequests: 0 } })
+  test.equal((await get('/v2/')).status, 503)
+})
+
+await t.test('a half-open client is noticed by the kernel', async (test) => {
+  const { app } = await serve(test)
+  test.match(app.server, { keepAlive: true, keepAliveInitialDelay: 60, headersTimeout: 10_000 })
 })

@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { unsupported } from '../src/errors.ts'
 import { answerRaw, answerUnreadable } from '../src/unreadable.ts'
+import { until } from './registry/fakes.ts'
 
 const failure = (code?: string) => Object.assign(new Error('x'), code === undefined ? {} : { code })
 
@@ -10,12 +11,16 @@ await t.test('trap 26: what cannot be read is answered in OCI JSON', async (t) =
   const rows = [
     [undefined, 'HTTP/1.1 400 Bad Request', 'the request is not valid HTTP/1.1'],
     ['HPE_INVALID_METHOD', 'HTTP/1.1 400 Bad Request', 'the request is not valid HTTP/1.1'],
-    ['HPE_HEADER_OVERFLOW', 'HTTP/1.1 400 Bad Request', 'the head of the request is larger than 64 KiB'],
+    [
+      'HPE_HEADER_OVERFLOW',
+      'HTTP/1.1 400 Bad Request',
+      'the head of the request is larger than 64 KiB, or has more than 1000 fields',
+    ],
     ['ERR_HTTP_REQUEST_TIMEOUT', 'HTTP/1.1 408 Request Timeout', 'the request took too long to arrive'],
   ] as const
   for (const [code, statusLine, message] of rows) {
     const socket = new PassThrough()
-    const answered = answerUnreadable(failure(code), socket)
+    const answered = answerUnreadable(failure(code), socket, 1000)
     const [head = '', body = ''] = (await text(socket)).split('\r\n\r\n')
     const fields = head.split('\r\n')
     t.equal(fields[0], statusLine)
@@ -27,18 +32,49 @@ await t.test('trap 26: what cannot be read is answered in OCI JSON', async (t) =
   }
 })
 
-await t.test('who has left is not answered', async (t) => {
-  const reset = new PassThrough()
-  t.equal(answerUnreadable(failure('ECONNRESET'), reset), undefined)
-  t.ok(reset.destroyed)
-  const ended = new PassThrough()
-  ended.end()
-  t.equal(answerUnreadable(failure(), ended), undefined)
+await t.test('who has left is not answered, nor who has no session to read it in', async (t) => {
+  for (const code of ['ECONNRESET', 'ERR_TLS_HANDSHAKE_TIMEOUT', 'ERR_SSL_HTTP_REQUEST']) {
+    const socket = new PassThrough()
+    t.equal(answerUnreadable(failure(code), socket, 1000), undefined)
+    t.ok(socket.destroyed, code)
+  }
+  const gone = new PassThrough()
+  gone.destroy()
+  t.equal(answerUnreadable(failure(), gone, 1000), undefined)
+})
+
+await t.test('after the last word nothing is said, and the client may read on', async (t) => {
+  const socket = new PassThrough()
+  const { requestId } = answerUnreadable(failure(), socket, 1000) ?? {}
+  t.equal(answerUnreadable(failure(), socket, 1000), undefined)
+  t.notOk(socket.destroyed)
+  t.match(await text(socket), `x-request-id: ${requestId}`)
+})
+
+await t.test('who never closes their side is cut after a moment', async (t) => {
+  const socket = new PassThrough()
+  t.ok(answerRaw(socket, unsupported(405, 'no'), 5))
+  t.notOk(socket.destroyed)
+  await until(() => socket.destroyed)
+  t.pass()
+})
+
+await t.test('attack: an error in the middle of another answer, to be read as a part of it', async (t) => {
+  for (const [headersSent, isAnswered] of [
+    [true, false],
+    [false, true],
+  ]) {
+    const socket = Object.assign(new PassThrough(), { _httpMessage: { headersSent } })
+    t.equal(answerUnreadable(failure(), socket, 1000) !== undefined, isAnswered)
+    t.equal(socket.destroyed, headersSent)
+    t.equal(socket.readableLength > 0, isAnswered)
+    socket.destroy()
+  }
 })
 
 await t.test('a socket that breaks while it is answered is nobody’s trouble', async (t) => {
   const socket = new PassThrough()
-  answerRaw(socket, unsupported(405, 'no'))
+  answerRaw(socket, unsupported(405, 'no'), 1000)
   socket.destroy(new Error('gone'))
   await new Promise((resolve) => socket.once('close', resolve))
   t.pass()

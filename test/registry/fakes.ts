@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, type Server } from 'node:net'
 import { text } from 'node:stream/consumers'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
@@ -117,6 +117,13 @@ export const raw = async (port: number, bytes: string): Promise<string> => {
 /** Until something holds that nobody announces. */
 export const until = async (holds: () => boolean): Promise<void> => {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2))
+}
+
+/** Until nobody is connected to it any more, by its own count. */
+export const untilNoConnections = async (server: Server): Promise<void> => {
+  const count = () =>
+    new Promise<number>((resolve) => server.getConnections((_error, connections) => resolve(connections)))
+  while ((await count()) > 0) await new Promise((resolve) => setTimeout(resolve, 2))
 }
 
 export const bearer = { authorization: 'Bearer token' }
