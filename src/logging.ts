@@ -9,7 +9,7 @@ export type { Logger } from 'pino'
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
-const secretKeys = [
+const secretKeys = new Set([
   'authorization',
   'password',
   'token',
@@ -18,21 +18,71 @@ const secretKeys = [
   'location',
   'auth',
   'headers',
-]
+])
+/** One of them as a key of JSON, at any depth. Within a string its quotes would be escaped. */
+const secretKey = new RegExp(`"(?:${[...secretKeys].join('|')})":`)
 
 export const createLogger = (level: LogLevel, destination?: DestinationStream): Logger => {
   const options = {
     level,
     base: null,
-    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    timestamp: createTimestamp(),
     formatters: { level: (label: string) => ({ level: label }) },
-    redact: { paths: secretKeys.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' },
     serializers: { err: serializeError },
-    // The line as a whole: an error that is logged without a text of its own gives its message as `msg`, unserialized.
-    hooks: { streamWrite: withoutUrls },
+    // The line as a whole: so it does not matter how something came into it, at which depth, by a child of the logger, or as the
+    // message of an error, which is given as `msg` unserialized where it is logged without a text of its own.
+    hooks: { streamWrite: (line: string) => withoutUrls(withoutSecrets(line)) },
   }
   return destination === undefined ? pino(options) : pino(options, destination)
 }
+
+/** Characters: a dozen lines in one write, and far below the 64 KiB that a pipe holds. */
+const writtenAt = 8192
+/** Milliseconds: whoever follows the log sees a line as good as at once. */
+const flushIntervalMs = 100
+
+export interface Output extends DestinationStream {
+  /** Writes out what is held. To be called when the process exits, for whatever reason; pino calls it after a fatal line. */
+  readonly flushSync: () => void
+}
+
+/**
+ * Standard output, written to a dozen lines at a time where they come fast. Each write is synchronous: a log that nobody reads holds
+ * the proxy up rather than growing in its memory, lines keep their order, and no write is under way when the process exits.
+ */
+export const createOutput = (fd = 1): Output => {
+  const output = pino.destination({ dest: fd, sync: true })
+  let held = ''
+  const flushSync = () => {
+    const lines = held
+    held = ''
+    if (lines !== '') output.write(lines)
+  }
+  setInterval(flushSync, flushIntervalMs).unref()
+  return {
+    flushSync,
+    write: (line) => {
+      held += line
+      if (held.length >= writtenAt) flushSync()
+    },
+  }
+}
+
+/** Thousands of lines a second share a time: it is written out once per millisecond. */
+const createTimestamp = () => {
+  let [time, written] = [NaN, '']
+  return (): string => {
+    const now = Date.now()
+    if (now !== time) [time, written] = [now, `,"time":"${new Date(now).toISOString()}"`]
+    return written
+  }
+}
+
+/** Nearly no line holds such a key: one look over it costs a tenth of asking each of its objects for each of the keys. */
+const withoutSecrets = (line: string): string =>
+  secretKey.test(line)
+    ? `${JSON.stringify(JSON.parse(line, (key, value: unknown) => (secretKeys.has(key) ? '[redacted]' : value)))}\n`
+    : line
 
 export interface SerializedError {
   readonly type: string
@@ -61,4 +111,7 @@ export const serializeError = (error: unknown, depth = 0): SerializedError => {
  * escapes, since the text may be a line of JSON; a quote, escaped or not, ends the URL.
  */
 const withoutUrls = (text: string): string =>
-  text.replaceAll(/(https?:\/\/[^\s?"'\\]+)\?(?:[^\s"'\\]|\\[^"'])*/g, '$1?[redacted]')
+  // Nearly no line holds a query.
+  !text.includes('?')
+    ? text
+    : text.replaceAll(/(https?:\/\/[^\s?"'\\]+)\?(?:[^\s"'\\]|\\[^"'])*/g, '$1?[redacted]')

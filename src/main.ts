@@ -10,13 +10,16 @@ import { parseArgs } from 'node:util'
 import { parseAuditReportArguments, parseExplainArguments } from './config/commands.ts'
 import { ConfigError, parseConfig } from './config/config.ts'
 import { help } from './config/help.ts'
-import { createLogger } from './logging.ts'
+import { createLogger, createOutput } from './logging.ts'
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const serve = async (args: readonly string[]): Promise<void> => {
   const config = parseConfig(args, process.env)
-  const logger = createLogger(config.logLevel)
+  const output = createOutput()
+  // Comes with every end but SIGKILL: also with an exception that nobody catches.
+  process.on('exit', output.flushSync)
+  const logger = createLogger(config.logLevel, output)
   for (const warning of config.warnings) logger.warn(warning)
   const { startProxy } = await import('./proxy.ts')
   const proxy = await startProxy(config, logger)

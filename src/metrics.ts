@@ -18,12 +18,81 @@ const counterOn =
       registers: [registry],
     })
 
+type Labels<Label extends string> = Readonly<Record<Label, string | number>>
+
+interface Tally<Label extends string> {
+  readonly inc: (labels: Labels<Label>, by?: number) => void
+}
+
+/**
+ * A counter of what happens with every request. prom-client makes one text of all labels for each event, and finds the row by that;
+ * here the row is found by the values as they are, and what was counted is handed over when somebody scrapes.
+ */
+const tallyOn =
+  (registry: Registry) =>
+  <Label extends string>(name: string, help: string, labelNames: readonly Label[]): Tally<Label> => {
+    const { rowOf, rows } = createRows(labelNames)
+    // It is reached by way of the registry.
+    void new Counter({
+      name: `quay_proxy_${name}`,
+      help,
+      labelNames: [...labelNames],
+      registers: [registry],
+      collect() {
+        for (const row of rows) {
+          this.inc(row.labels, row.count)
+          row.count = 0
+        }
+      },
+    })
+    return {
+      inc: (labels, by = 1) => {
+        rowOf(labels).count += by
+      },
+    }
+  }
+
+interface Row<Label extends string> {
+  readonly labels: Labels<Label>
+  count: number
+}
+
+/** What is counted under the values of the labels so far. */
+interface Level<Label extends string> {
+  readonly below: Map<string | number, Level<Label>>
+  row?: Row<Label>
+}
+
+/** As many as the counter has: one for each combination of values. */
+const createRows = <Label extends string>(labelNames: readonly Label[]) => {
+  const rows: Row<Label>[] = []
+  const root: Level<Label> = { below: new Map() }
+  const rowOf = (labels: Labels<Label>): Row<Label> => {
+    let level = root
+    for (const name of labelNames) {
+      let next = level.below.get(labels[name])
+      if (next === undefined) {
+        next = { below: new Map() }
+        level.below.set(labels[name], next)
+      }
+      level = next
+    }
+    if (level.row === undefined) {
+      level.row = { labels, count: 0 }
+      rows.push(level.row)
+    }
+    return level.row
+  }
+  return { rowOf, rows }
+}
+
 export const createMetrics = (registry: Registry) => {
   const registers = [registry]
   const counter = counterOn(registry)
+  const tally = tallyOn(registry)
   return {
     registry,
-    requests: counter('requests_total', 'Requests answered, by route, method and status.', [
+    requests: tally('requests_total', 'Requests answered, by route, method and status.', [
       'route',
       'method',
       'status',
@@ -35,12 +104,15 @@ export const createMetrics = (registry: Registry) => {
       buckets: durationBuckets,
       registers,
     }),
-    sentBytes: counter('sent_bytes_total', 'Bytes sent to clients, heads included, by route.', ['route']),
+    sentBytes: tally('sent_bytes_total', 'Bytes sent to clients, heads included, by route.', ['route']),
     streamsInFlight: new Gauge({
       name: 'quay_proxy_streams_in_flight',
       help: 'Blobs that are being streamed.',
       registers,
     }),
+    shed: counter('shed_total', 'Clients that were sent away, or cut, by reason. Alert on a rate.', [
+      'reason',
+    ]),
     ...accessMetrics(registry),
     upstreamRequests: counter(
       'upstream_requests_total',
@@ -63,8 +135,9 @@ export const createMetrics = (registry: Registry) => {
 const accessMetrics = (registry: Registry) => {
   const registers = [registry]
   const counter = counterOn(registry)
+  const tally = tallyOn(registry)
   return {
-    decisions: counter(
+    decisions: tally(
       'decisions_total',
       'Access decisions, by what opened, whether the cluster was asked, and sort of identity.',
       ['rule', 'source', 'kind'],
@@ -98,7 +171,7 @@ const accessMetrics = (registry: Registry) => {
       'Unknown tokens that were not reviewed since too many were refused before (of their address, of everybody: 429), or wait (503).',
       ['limit'],
     ),
-    cacheHits: counter(
+    cacheHits: tally(
       'cache_hits_total',
       'Reviews answered from memory, by cache and outcome; grace: API server away.',
       ['cache', 'outcome', 'source'],

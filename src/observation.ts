@@ -59,9 +59,8 @@ const record = (request: FastifyRequest, reply: FastifyReply, recording: Recordi
   metrics.requests.inc({ route, method: request.method, status: reply.statusCode })
   metrics.requestSeconds.observe({ route }, seconds)
   metrics.sentBytes.inc({ route }, bytes)
-  const fields = { client, route, bytes, seconds: Number(seconds.toFixed(4)) }
   const level = quietRoutes.has(route) ? 'debug' : levelOf(request, reply)
-  logger[level]({ ...line(request, reply), ...fields }, 'request')
+  logger[level](line(request, reply, { client, route, bytes, seconds }), 'request')
   void audit(request, reply, recording)
 }
 
@@ -106,7 +105,14 @@ export const observation = fp(plugin, { name: 'quay-proxy/observation', fastify:
 const levelOf = (request: FastifyRequest, reply: FastifyReply): 'info' | 'warn' =>
   reply.statusCode >= 500 || request.failure?.cause !== undefined ? 'warn' : 'info'
 
-const line = (request: FastifyRequest, reply: FastifyReply) => {
+interface Measured {
+  readonly client: string
+  readonly route: string
+  readonly bytes: number
+  readonly seconds: number
+}
+
+const line = (request: FastifyRequest, reply: FastifyReply, measured: Measured) => {
   const { identity, repository, reference, decision, failure } = request
   return {
     requestId: request.id,
@@ -124,5 +130,10 @@ const line = (request: FastifyRequest, reply: FastifyReply) => {
     error: failure?.code,
     err: failure?.cause === undefined ? undefined : failure,
     aborted: reply.raw.writableFinished ? undefined : true,
+    client: measured.client,
+    route: measured.route,
+    bytes: measured.bytes,
+    // To a tenth of a millisecond.
+    seconds: Math.round(measured.seconds * 1e4) / 1e4,
   }
 }

@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { join } from 'node:path'
 import t from 'tap'
-import { createLogger, serializeError, type LogLevel } from '../src/logging.ts'
+import type { Test } from 'tap'
+import { createLogger, createOutput, serializeError, type LogLevel } from '../src/logging.ts'
 
 const sink = (level: LogLevel = 'trace') => {
   const lines: string[] = []
@@ -56,6 +58,35 @@ await t.test('no credential comes out, wherever in the first three levels it was
   test.notMatch(lines.join(''), /hunter2/)
   test.equal(lines.join('').split('[redacted]').length - 1, lines.length)
   test.strictSame(parsed().at(3)?.['some'], { request: { authorization: '[redacted]' } })
+})
+
+await t.test('nor deeper, nor out of a list, nor of what turns itself into JSON', async (test) => {
+  const { logger, lines, parsed } = sink()
+  for (const token of ['hunter2', ['hunter2'], { a: { token: 'hunter2' } }, 2, null]) {
+    logger.info({ a: { b: { c: { d: [{ token }] } } }, after: 'kept' }, 'deep')
+    logger.child({ a: { b: { c: { token } } } }).warn('child')
+    logger.info({ status: { toJSON: () => ({ token }) } }, 'turned')
+  }
+  test.notMatch(lines.join(''), /hunter2/)
+  for (const line of lines) test.equal(line.split('[redacted]').length, 2)
+  for (const line of lines) test.ok(line.endsWith('}\n') && line.indexOf('\n') === line.length - 1)
+  test.match(parsed()[0], { level: 'info', a: { b: { c: { d: [{ token: '[redacted]' }] } } }, after: 'kept' })
+})
+
+await t.test('a text that speaks of such keys is none', async (test) => {
+  const { logger, lines, parsed } = sink()
+  logger.info({ text: '{"token":"a"}', tokens: 3, nontoken: 'b', Token: 'c' }, '"password": see "token":')
+  test.match(parsed()[0], { text: '{"token":"a"}', tokens: 3, nontoken: 'b', Token: 'c' })
+  test.notMatch(lines[0], 'redacted')
+})
+
+await t.test('times go on, within a millisecond or not', async (test) => {
+  const { logger, parsed } = sink()
+  const begun = Date.now()
+  while (Date.now() < begun + 3) logger.info('line')
+  const times = parsed().map(({ time }) => Date.parse(String(time)))
+  test.ok(times.every((time, index) => time >= (times[index - 1] ?? begun)))
+  test.ok(new Set(times).size > 1)
 })
 
 await t.test('trap 37: no signed URL comes out, in an error or beside it', async (test) => {
@@ -137,4 +168,56 @@ await t.test('standard output unless told', async (test) => {
   )
   test.match(JSON.parse(stdout), { level: 'info', token: '[redacted]', msg: 'hello' })
   test.equal(createLogger('silent').level, 'silent')
+})
+
+const outputTo = (test: Test) => {
+  const path = join(test.testdir(), 'log')
+  const fd = openSync(path, 'w')
+  test.teardown(() => closeSync(fd))
+  return { output: createOutput(fd), written: () => readFileSync(path, 'utf8') }
+}
+
+await t.test('output: many lines are one write, in their order, and none is lost', async (test) => {
+  const { output, written } = outputTo(test)
+  const logger = createLogger('info', output)
+  logger.info('first')
+  test.equal(written(), '', 'it waits for company')
+  for (let number = 0; number < 300; number++) logger.info({ number }, 'more')
+  test.ok(written().length > 8192, 'but not for long')
+  output.flushSync()
+  output.flushSync()
+  const lines = written().split('\n')
+  test.equal(lines.pop(), '')
+  const numbers = lines.map((line) => (JSON.parse(line) as { number?: number }).number)
+  test.strictSame(numbers, [undefined, ...Array.from({ length: 300 }, (_, number) => number)])
+})
+
+await t.test('output: a single line comes out by itself', async (test) => {
+  const { output, written } = outputTo(test)
+  const logger = createLogger('info', output)
+  logger.info('alone')
+  while (written() === '') await new Promise((resolve) => setTimeout(resolve, 5))
+  test.match(written(), /"msg":"alone"\}\n$/)
+  logger.fatal('at once')
+  test.match(written(), /"msg":"at once"\}\n$/)
+})
+
+await t.test('output: standard output unless told, and it keeps no process alive', async (test) => {
+  const file = pathToFileURL(join(import.meta.dirname, '../src/logging.ts')).href
+  const script = `const { createOutput, createLogger } = await import('${file}')
+    const output = createOutput()
+    process.on('exit', output.flushSync)
+    createLogger('info', output).info('hello')`
+  const run = (more: string) =>
+    spawnSync(process.execPath, ['--input-type=module', '-e', script + more], { encoding: 'utf8' })
+  for (const [more, status] of [
+    ['', 0],
+    [';process.exit(3)', 3],
+    [';setImmediate(() => { throw new Error("uncaught") })', 1],
+    [';Promise.reject(new Error("unhandled"))', 1],
+  ] as const) {
+    const ended = run(more)
+    test.equal(ended.status, status)
+    test.match(JSON.parse(ended.stdout), { msg: 'hello' })
+  }
 })

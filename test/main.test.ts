@@ -214,6 +214,15 @@ void t.test("the predecessor's arguments start it, over https; SIGTERM ends it w
   test.strictSame([code, stderr], [0, []])
   const warnings = stdout.split('\n').filter((line) => line.includes('"level":"warn"'))
   test.match(warnings, [/--interval has no effect/, /--ignore-sar-check has no effect/])
+  const messages = stdout
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => (JSON.parse(line) as { msg: string }).msg)
+  test.strictSame(
+    messages.filter((message) => ['listening', 'request', 'stopping'].includes(message)),
+    ['listening', 'request', 'stopping'],
+    'whole lines, in their order, to the last',
+  )
   test.notMatch(stdout, secret)
 })
 

@@ -39,7 +39,7 @@ export const createDigestIndex = (options: DigestIndexOptions): DigestIndex => {
   return {
     seenIn,
     learn: (digest, places) => {
-      if (places.length === 0) return
+      if (places.length === 0 || endsWith(seenIn(digest), places)) return
       const seenNow = new Set(places.map(streams))
       const merged = newest([...seenIn(digest).filter((place) => !seenNow.has(place)), ...seenNow])
       const isOpen = merged.some(({ namespace }) => !isRestricted(namespace))
@@ -48,6 +48,18 @@ export const createDigestIndex = (options: DigestIndexOptions): DigestIndex => {
       else restricted.set(digest, merged)
     },
   }
+}
+
+/** What was learnt before, and last: nothing is new but the use of it, and looking it up was that. */
+const endsWith = (known: readonly ImageStream[], places: readonly ImageStream[]): boolean => {
+  const skipped = known.length - places.length
+  return (
+    skipped >= 0 &&
+    places.every(({ namespace, name }, index) => {
+      const place = known[skipped + index]
+      return place?.namespace === namespace && place.name === name
+    })
+  )
 }
 
 /** One object per image stream, so that equal ones are identical and hundreds of thousands of digests share them. */

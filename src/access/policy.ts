@@ -32,6 +32,8 @@ export interface AccessReviews {
 
 export interface Policy {
   readonly decide: (identity: Identity, reference: Reference) => Promise<Decision>
+  /** A yes that `decide` would come to without asking anybody, at once: as it is with nearly all requests of a pull. */
+  readonly known?: (identity: Identity, reference: Reference) => Decision | undefined
   /** May they pull what belongs to an image stream; undefined: what belongs to none. For lists, before any tag is known. */
   readonly decideImageStream: (identity: Identity, imageStream: ImageStream | undefined) => Promise<Decision>
   readonly isRestricted: (namespace: string) => boolean
@@ -51,18 +53,22 @@ export const createPolicy = (options: PolicyOptions): Policy => {
   const { reviews, doorsOf, isRestricted, qciNamespace } = options
   const qci: ImageStream = { namespace: qciNamespace }
 
-  const open = async (identity: ClusterIdentity, { imageStreams, qciWide }: Doors) =>
-    await firstOpen(reviews, identity, [
-      ...(qciWide ? [{ imageStream: qci, rule: 'qci-wide' as const }] : []),
-      ...imageStreams.toReversed().map((imageStream) => ({ imageStream, rule: 'image-puller' as const })),
-    ])
+  const doorways = ({ imageStreams, qciWide }: Doors): readonly Doorway[] => [
+    ...(qciWide ? [{ imageStream: qci, rule: 'qci-wide' as const }] : []),
+    ...imageStreams.toReversed().map((imageStream) => ({ imageStream, rule: 'image-puller' as const })),
+  ]
 
   const decide = async (identity: Identity, doors: Doors): Promise<Decision> => {
-    const opening = identity.kind === 'robot' ? robotMay : await open(identity, doors)
+    const opening = identity.kind === 'robot' ? robotMay : await firstOpen(reviews, identity, doorways(doors))
     return decisionOf(opening, doors)
   }
 
   return {
+    known: (identity, reference) => {
+      const doors = doorsOf.reference(reference)
+      const opening = identity.kind === 'robot' ? robotMay : knownOpening(reviews, identity, doorways(doors))
+      return opening === undefined ? undefined : decisionOf(opening, doors)
+    },
     decide: async (identity, reference) => await decide(identity, doorsOf.reference(reference)),
     decideImageStream: async (identity, imageStream) =>
       await decide(identity, doorsOf.imageStream(imageStream)),
@@ -103,10 +109,8 @@ export const firstOpen = async (
   identity: ClusterIdentity,
   doorways: readonly Doorway[],
 ): Promise<Opening> => {
-  const known = (peek: AccessReviews['peek']) =>
-    doorways.find(({ imageStream }) => peek(identity, imageStream) === true)
-  const remembered = known(reviews.peek)
-  if (remembered !== undefined) return opened(remembered, 'cached')
+  const remembered = knownOpening(reviews, identity, doorways)
+  if (remembered !== undefined) return remembered
   let source: Decision['source'] = 'none'
   try {
     for (const doorway of eachNamespaceFirst(doorways).slice(0, maxReviewsPerDecision)) {
@@ -115,12 +119,24 @@ export const firstOpen = async (
       source = source === 'asked' ? source : review.source
     }
   } catch (error) {
-    const outdated = known(reviews.peekInGrace)
+    const outdated = firstOf(doorways, identity, reviews.peekInGrace)
     if (outdated === undefined) throw error
     return opened(outdated, 'grace')
   }
   return { rule: 'none', source }
 }
+
+const knownOpening = (
+  { peek }: AccessReviews,
+  identity: ClusterIdentity,
+  doorways: readonly Doorway[],
+): Opening | undefined => {
+  const doorway = firstOf(doorways, identity, peek)
+  return doorway === undefined ? undefined : opened(doorway, 'cached')
+}
+
+const firstOf = (doorways: readonly Doorway[], identity: ClusterIdentity, peek: AccessReviews['peek']) =>
+  doorways.find(({ imageStream }) => peek(identity, imageStream) === true)
 
 /**
  * Most rights are of a whole namespace, and any stream of it shows them: one of each goes before a second of any, so that the

@@ -20,7 +20,9 @@ export interface RememberedOptions<Question, Answer> {
 export interface Remembered<Question, Answer> {
   /** The answer, and where it came from. @throws what `ask` throws, where no grace applies */
   readonly answer: (key: string, question: Question) => Promise<{ answer: Answer; source: Source }>
-  /** The answer, if it is known and still holds: asks nobody. */
+  /** What `answer` would give, if it is known and still holds: asks nobody. */
+  readonly known: (key: string) => { answer: Answer; source: 'cached' | 'grace' } | undefined
+  /** The answer, if it is known and still holds: asks nobody, and does not count as a use of it. */
   readonly peek: (key: string) => Answer | undefined
   /** The answer, if it would count while `ask` fails: asks nobody. For whoever has just seen a question fail. */
   readonly peekInGrace: (key: string) => Answer | undefined
@@ -55,6 +57,8 @@ export const createRemembered = <Question, Answer>(
     ttl: shortestLifeMs,
     ttlResolution: 0,
     perf: { now },
+    // What is over may be needed yet, in grace.
+    noDeleteOnStaleGet: true,
     // An evicted question still has people waiting for its answer.
     ignoreFetchAbort: true,
     fetchMethod: async (_key, stale, { options: entry, context }) => {
@@ -77,6 +81,12 @@ export const createRemembered = <Question, Answer>(
       const context = { question, asked: false }
       const kept = await cache.forceFetch(key, { context })
       return { answer: kept.answer, source: kept.inGrace ? 'grace' : context.asked ? 'asked' : 'cached' }
+    },
+    known: (key) => {
+      const kept = cache.get(key)
+      return kept === undefined
+        ? undefined
+        : { answer: kept.answer, source: kept.inGrace ? 'grace' : 'cached' }
     },
     peek: (key) => cache.peek(key)?.answer,
     peekInGrace: (key) => {

@@ -18,11 +18,14 @@ export type ReviewedToken =
     }
   | { readonly authenticated: false; readonly reason: string }
 
+/** `again` is the identity for as long as the review of this token holds: asks nobody, and does not need the token. */
+export type Answered = ReviewedToken & { readonly again?: () => ClusterIdentity | undefined }
+
 /**
  * @param client the address it was shown from
  * @throws {RegistryError} UNAVAILABLE where the API server does not answer: that is not a refusal; what `admit` throws
  */
-export type ReviewToken = (bearerToken: string, client: string) => Promise<ReviewedToken>
+export type ReviewToken = (bearerToken: string, client: string) => Promise<Answered>
 
 export interface TokenReviewerOptions {
   /** @param isFamiliar the token was accepted before: it need not wait behind those that were not */
@@ -95,6 +98,13 @@ export const createTokenReviewer = (options: TokenReviewerOptions): ReviewToken 
   }
   const reviewStranger = shareByKey(admit, review)
 
+  const again = (key: string) => (): ClusterIdentity | undefined => {
+    const known = reviews.known(key)
+    if (known?.answer.authenticated !== true) return undefined
+    observe({ outcome: 'authenticated', source: known.source })
+    return known.answer.identity
+  }
+
   return async (bearerToken, client) => {
     const key = createHmac('sha256', processKey).update(bearerToken).digest('base64')
     // What is remembered costs nothing, be it a refusal; what was accepted before may not suffer from what others show.
@@ -104,7 +114,7 @@ export const createTokenReviewer = (options: TokenReviewerOptions): ReviewToken 
         ? await review(key, bearerToken, isFamiliar)
         : await reviewStranger(key, bearerToken, client)
     observe({ outcome: answer.authenticated ? 'authenticated' : 'refused', source })
-    return answer
+    return answer.authenticated ? { ...answer, again: again(key) } : answer
   }
 }
 

@@ -2,6 +2,7 @@
  * Credential -> identity, or 401 and the challenge. The hook runs on every request below /v2/, and the realm calls the same.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { Socket } from 'node:net'
 import type { onRequestAsyncHookHandler } from 'fastify'
 import type { Identity } from '../access/identity.ts'
 import { parseAuthorization, type Challenge, type Credential } from './credential.ts'
@@ -12,6 +13,8 @@ export interface Authenticated {
   readonly identity: Identity
   /** The bearer token it was shown by; undefined for the robot's password. */
   readonly bearerToken: string | undefined
+  /** The same identity for the same credential, or undefined where it has to be found out anew. Asks nobody. */
+  readonly again?: () => Identity | undefined
 }
 
 /**
@@ -21,13 +24,21 @@ export interface Authenticated {
  */
 export type Authenticate = (credential: Credential, client: string) => Promise<Authenticated>
 
+type Reviewed = Pick<Authenticated, 'identity' | 'again'>
+
+interface RobotCredential {
+  readonly username: string
+  readonly password: string
+}
+
 export interface AuthenticationOptions {
   readonly challenge: Challenge
   readonly reviewToken: (
     bearerToken: string,
     client: string,
-  ) => Promise<{ authenticated: true; identity: Identity } | { authenticated: false; reason: string }>
-  readonly robotCredential: () => { username: string; password: string }
+  ) => Promise<({ authenticated: true } & Reviewed) | { authenticated: false; reason: string }>
+  /** The same list for as long as the credentials are the same. */
+  readonly robotCredentials: () => readonly RobotCredential[]
   readonly robotTokens: Pick<RobotTokens, 'verify'>
   /** As people type it: `quay-proxy.ci.openshift.org`. */
   readonly host: string
@@ -41,10 +52,26 @@ declare module 'fastify' {
 }
 
 export const createAuthenticate = (options: AuthenticationOptions): Authenticate => {
-  const { challenge, reviewToken, robotCredential, robotTokens, host } = options
+  const { challenge, reviewToken, robotCredentials, robotTokens, host } = options
   const howToLogIn = `podman login -u=$(oc whoami) -p=$(oc whoami -t) ${host}`
 
-  const bearer = async (token: string, client: string): Promise<Authenticated> => {
+  /** What is no credential of a robot's stays none until a robot is given another. */
+  const reviewed = ({ identity, again }: Reviewed, robots: readonly RobotCredential[]) =>
+    again === undefined
+      ? { identity }
+      : { identity, again: () => (robotCredentials() === robots ? again() : undefined) }
+
+  /** Who does not name it is not told its name. */
+  const wrongRobot = (robot: string) =>
+    challenge.unauthorized(
+      `the user name or the password of ${robot} is not right; ask for the current pull secret`,
+    )
+
+  const bearer = async (
+    token: string,
+    client: string,
+    robotsAtFirst: readonly RobotCredential[],
+  ): Promise<Authenticated> => {
     const robot = await robotTokens.verify(token)
     if (robot === 'invalid')
       throw challenge.invalidToken(
@@ -52,7 +79,7 @@ export const createAuthenticate = (options: AuthenticationOptions): Authenticate
       )
     if (robot !== undefined) return { identity: robot, bearerToken: token }
     const review = await reviewToken(token, client)
-    if (review.authenticated) return { identity: review.identity, bearerToken: token }
+    if (review.authenticated) return { ...reviewed(review, robotsAtFirst), bearerToken: token }
     throw challenge.invalidToken(
       `the app.ci cluster does not accept your token (expired, deleted, or of another cluster); log in again: oc login, then ${howToLogIn}`,
     )
@@ -62,17 +89,20 @@ export const createAuthenticate = (options: AuthenticationOptions): Authenticate
     if (credential.kind === 'none') throw challenge.unauthorized(`log in first: ${howToLogIn}`)
     if (credential.kind === 'malformed')
       throw challenge.unauthorized(`the login is not of the form user:token; log in again: ${howToLogIn}`)
-    const { username, password } = robotCredential()
-    const isPassword = isEqual(credential.token, password)
-    if (credential.kind === 'bearer' && !isPassword) return await bearer(credential.token, client)
-    if (credential.kind === 'basic' && isEqual(credential.userInfo, `${username}:${password}`))
-      return { identity: robotIdentity(username), bearerToken: undefined }
-    // The robot's password, under a mistyped name or mistyped itself, is upstream's secret: the cluster is not shown it as a token.
-    if (credential.kind === 'bearer' || isPassword || credential.username === username)
-      throw challenge.unauthorized(
-        `the user name or the password of the robot ${username} is not right; ask for the current pull secret`,
-      )
-    return await bearer(credential.token, client)
+    const robots = robotCredentials()
+    // Each is compared, to the last: how long it takes does not tell which one it is.
+    const isPassword = robots.filter(({ password }) => isEqual(credential.token, password)).length > 0
+    if (credential.kind === 'bearer' && !isPassword) return await bearer(credential.token, client, robots)
+    if (credential.kind === 'bearer') throw wrongRobot('the robot')
+    const [robot] = robots.filter(({ username, password }) =>
+      isEqual(credential.userInfo, `${username}:${password}`),
+    )
+    if (robot !== undefined) return { identity: robotIdentity(robot.username), bearerToken: undefined }
+    // A robot's password, under a mistyped name or mistyped itself, is upstream's secret: the cluster is not shown it as a token.
+    if (robots.some(({ username }) => username === credential.username))
+      throw wrongRobot(`the robot ${credential.username}`)
+    if (isPassword) throw wrongRobot('the robot')
+    return await bearer(credential.token, client, robots)
   }
 }
 
@@ -80,10 +110,27 @@ export const createAuthenticate = (options: AuthenticationOptions): Authenticate
 const isEqual = (shown: string, expected: string): boolean =>
   timingSafeEqual(createHash('sha256').update(shown).digest(), createHash('sha256').update(expected).digest())
 
-/** Sets `request.identity`. */
-export const authenticationHook =
-  (authenticate: Authenticate): onRequestAsyncHookHandler =>
-  async (request) => {
-    const credential = parseAuthorization(request.headers.authorization)
-    request.identity = (await beforeDeadline(request, authenticate(credential, request.ip))).identity
+/**
+ * Sets `request.identity`. A pull shows the same header on its connection again and again: who that is is remembered beside the
+ * connection, so that only the first of them is parsed and hashed. Whether it still holds is looked up for each all the same.
+ *
+ * Attack: a map by header would keep tokens in memory for longer than they are in use. A connection holds the one it was shown
+ * last, and goes with it. Behind a router one connection carries many clients: the whole header is compared, every time.
+ */
+export const authenticationHook = (authenticate: Authenticate): onRequestAsyncHookHandler => {
+  const shown = new WeakMap<Socket, { readonly header: string; readonly again: () => Identity | undefined }>()
+  return async (request) => {
+    const { socket } = request.raw
+    const header = request.headers.authorization
+    const last = shown.get(socket)
+    const known = last !== undefined && last.header === header ? last.again() : undefined
+    if (known !== undefined) {
+      request.identity = known
+      return
+    }
+    const credential = parseAuthorization(header)
+    const { identity, again } = await beforeDeadline(request, authenticate(credential, request.ip))
+    if (again !== undefined && header !== undefined) shown.set(socket, { header, again })
+    request.identity = identity
   }
+}

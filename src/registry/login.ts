@@ -8,7 +8,7 @@ import { createRobotTokens } from './robot-tokens.ts'
 import type { RoutesOptions } from './routes.ts'
 import type { Keys } from './signing-keys.ts'
 
-export interface LoginOptions extends Pick<AuthenticationOptions, 'reviewToken' | 'robotCredential'> {
+export interface LoginOptions extends Pick<AuthenticationOptions, 'reviewToken' | 'robotCredentials'> {
   /** Where clients find us. */
   readonly exposed: URL
   readonly keys: Keys
@@ -18,11 +18,11 @@ export interface LoginOptions extends Pick<AuthenticationOptions, 'reviewToken' 
 }
 
 export const createLogin = (options: LoginOptions) => {
-  const { exposed, keys, validityMs, allowAnonymous, reviewToken, robotCredential } = options
+  const { exposed, keys, validityMs, allowAnonymous, reviewToken, robotCredentials } = options
   const { origin: issuer, host } = exposed
   const challenge = createChallenge(`${issuer}/v2/auth`, host)
   const robotTokens = createRobotTokens({ keys, issuer, validitySeconds: Math.floor(validityMs / 1000) })
-  const authenticate = createAuthenticate({ challenge, reviewToken, robotTokens, robotCredential, host })
+  const authenticate = createAuthenticate({ challenge, reviewToken, robotTokens, robotCredentials, host })
   const anonymous = allowAnonymous ? createAnonymous({ keys, issuer, challenge, host }) : undefined
   return {
     challenge,

@@ -46,7 +46,8 @@ export const manifestHandler =
     digests.learn(manifest.digest, seenIn)
     if (manifest.content !== undefined) {
       const { manifests, blobs } = childrenOf(manifest.content)
-      for (const digest of [...manifests, ...blobs]) digests.learn(digest, seenIn)
+      for (const digest of manifests) digests.learn(digest, seenIn)
+      for (const digest of blobs) digests.learn(digest, seenIn)
       if (reference.kind === 'digest' && seenIn.length === 0) carry(blobs)
     }
     if (manifest.isStale) void reply.header('warning', staleWarning)
@@ -69,8 +70,24 @@ const placesOf = (reference: Reference, digests: DigestIndex): readonly ImageStr
   return owner.by === 'digest' ? digests.seenIn(owner.digest) : []
 }
 
+interface Children {
+  readonly manifests: readonly Digest[]
+  readonly blobs: readonly Digest[]
+}
+
+/** By the Buffer that is served, which nobody writes to again. One that is kept in memory is parsed once, however often it is served. */
+const read = new WeakMap<Buffer, Children>()
+
+const childrenOf = (content: Buffer): Children => {
+  const known = read.get(content)
+  if (known !== undefined) return known
+  const children = childrenIn(content)
+  read.set(content, children)
+  return children
+}
+
 /** Every digest that a manifest or an index names: of manifests, and of blobs (config and layers). */
-const childrenOf = (content: Buffer): { manifests: readonly Digest[]; blobs: readonly Digest[] } => {
+const childrenIn = (content: Buffer): Children => {
   const manifest = parse(content)
   const named = (descriptors: readonly unknown[], field: string): readonly Digest[] =>
     descriptors

@@ -132,3 +132,37 @@ await t.test('equal image streams are one object, however they came', async (tes
   index.learn(digestOf('b'), [{ ...ocp }])
   test.equal(index.seenIn(digestOf('a'))[0], index.seenIn(digestOf('b'))[0])
 })
+
+await t.test('what is learnt again is used again, though nothing about it is new', async (test) => {
+  const index = createDigestIndex({ isRestricted, max: 2 })
+  const [a, b, c] = [digestOf('a'), digestOf('b'), digestOf('c')]
+  for (const digest of [a, b]) index.learn(digest, [embargoed])
+  const before = index.seenIn(b)
+  index.learn(a, [{ ...embargoed }])
+  index.learn(c, [embargoed])
+  test.strictSame(
+    index.seenIn(a),
+    [embargoed],
+    'a restricted digest that is served all the time is not forgotten',
+  )
+  test.strictSame(index.seenIn(b), [])
+  test.strictSame(before, [embargoed])
+})
+
+await t.test('what was learnt last, in the same order, changes nothing; anything else does', async (test) => {
+  const index = createDigestIndex({ isRestricted })
+  index.learn(layer, [team, ocp])
+  const known = index.seenIn(layer)
+  for (const places of [[ocp], [team, ocp], [{ ...ocp }]]) {
+    index.learn(layer, places)
+    test.equal(index.seenIn(layer), known)
+  }
+  index.learn(layer, [{ namespace: 'ocp' }])
+  test.strictSame(
+    index.seenIn(layer),
+    [team, ocp, { namespace: 'ocp' }],
+    'the namespace alone is not the stream',
+  )
+  index.learn(layer, [embargoed, ocp])
+  test.strictSame(index.seenIn(layer), [team, { namespace: 'ocp' }, embargoed, ocp])
+})

@@ -520,3 +520,22 @@ await t.test('a stream of each namespace goes before a second one of any', async
   test.match(decision, { allowed: true, rule: 'image-puller', grantedBy: 'mine' })
   test.strictSame(asked, ['ocp/', 'busy/39', 'mine/app'])
 })
+
+await t.test('what is known at once is what would be decided, and never a no', async (test) => {
+  const tag = parse('my-team/app:latest')
+  const rows: readonly (readonly [Scene, Identity, Decision['rule'] | undefined])[] = [
+    [{ remembered: { ocp: true } }, person('qci-wide'), 'qci-wide'],
+    [{ remembered: { 'my-team/app': true } }, person('puller'), 'image-puller'],
+    [{ remembered: { ocp: false, 'my-team/app': true } }, person('puller'), 'image-puller'],
+    [{ remembered: { ocp: false, 'my-team/app': false } }, person('nobody'), undefined],
+    [{ outdated: { ocp: true } }, person('qci-wide'), undefined],
+    [{}, person('qci-wide'), undefined],
+    [{}, robot, 'robot'],
+  ]
+  for (const [scene, identity, rule] of rows) {
+    const { policy, asked } = setUp(scene)
+    const known = policy.known?.(identity, tag)
+    test.strictSame([known?.rule, asked], [rule, []], JSON.stringify(scene))
+    if (known !== undefined) test.strictSame(known, await policy.decide(identity, tag))
+  }
+})

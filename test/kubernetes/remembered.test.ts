@@ -193,3 +193,41 @@ await t.test(
     test.equal(peekInGrace('other'), undefined)
   },
 )
+
+await t.test('what is known, and where it came from: nobody is asked', async (test) => {
+  const { answer: ask, known, peekInGrace, asked, pass, replyWith, away } = setUp()
+  test.equal(known('k'), undefined)
+  replyWith(async () => yes)
+  await ask('k', 'q')
+  test.strictSame(known('k'), { answer: yes, source: 'cached' })
+  pass(yes.ttlMs + 1)
+  test.equal(known('k'), undefined, 'its life is over')
+  test.equal(peekInGrace('k'), yes, 'and having looked does not cost it its grace')
+  away()
+  test.strictSame(await ask('k', 'q'), { answer: yes, source: 'grace' })
+  test.strictSame(known('k'), { answer: yes, source: 'grace' })
+  test.strictSame(asked, ['q', 'q'])
+})
+
+await t.test('what is being asked again is not known meanwhile', async (test) => {
+  const { answer: ask, known, pass, replyWith } = setUp()
+  replyWith(async () => yes)
+  await ask('k', 'q')
+  pass(yes.ttlMs + 1)
+  const { promise, resolve } = Promise.withResolvers<Answer>()
+  replyWith(async () => await promise)
+  const asking = ask('k', 'q')
+  test.equal(known('k'), undefined)
+  resolve(no)
+  await asking
+  test.strictSame(known('k'), { answer: no, source: 'cached' })
+})
+
+await t.test('being looked up is a use: the least recently used goes first', async (test) => {
+  const { answer: ask, known, replyWith } = setUp(2)
+  replyWith(async () => yes)
+  for (const key of ['a', 'b']) await ask(key, 'q')
+  known('a')
+  await ask('c', 'q')
+  test.strictSame([known('a')?.answer, known('b')], [yes, undefined])
+})

@@ -75,7 +75,8 @@ const setUp = ({
 
 await t.test('trap 18: the user info passes verbatim', async (test) => {
   const { review, asked } = setUp()
-  const reviewed = await review('sha256~abc')
+  const { again, ...reviewed } = await review('sha256~abc')
+  test.type(again, 'function')
   test.strictSame(reviewed, {
     authenticated: true,
     identity: {
@@ -151,6 +152,37 @@ await t.test('trap 18: audiences are asked for beside the own one, or `oc whoami
   const { review, asked } = setUp({ audiences: ['quay-proxy'] })
   test.match(await review('x'), { authenticated: true })
   test.strictSame(asked, [{ token: 'x', audiences: [own, 'quay-proxy'] }])
+})
+
+await t.test('the same identity again, without the token, for as long as its review holds', async (test) => {
+  const { review, asked, observed, pass, replyWith } = setUp()
+  const first = await review('x')
+  if (!first.authenticated) throw new Error('it is not accepted')
+  pass(59_999)
+  test.equal(first.again?.(), first.identity)
+  test.strictSame(observed, ['authenticated asked', 'authenticated cached'], 'it is counted as any other')
+  pass(2)
+  test.equal(
+    first.again?.(),
+    undefined,
+    'a revocation holds after a minute for whoever keeps a connection too',
+  )
+  test.equal(asked.length, 1, 'nobody was asked')
+  replyWith(async () => bad)
+  const revoked = await review('x')
+  test.strictSame([revoked.authenticated, first.again?.()], [false, undefined])
+  test.notHas(revoked, { again: Function })
+})
+
+await t.test('again, while the API server is away: what the grace lets count', async (test) => {
+  const { review, observed, pass, away } = setUp()
+  await review('x')
+  away()
+  pass(60_001)
+  const second = await review('x')
+  if (!second.authenticated) throw new Error('it does not count in grace')
+  test.equal(second.again?.(), second.identity)
+  test.strictSame(observed.slice(1), ['authenticated grace', 'authenticated grace'])
 })
 
 await t.test('an answer without a compatible audience is a refusal', async (test) => {

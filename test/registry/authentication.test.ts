@@ -1,8 +1,18 @@
+import { once } from 'node:events'
+import { Agent, request, type IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
 import t from 'tap'
+import type { Test } from 'tap'
 import { createAuthenticate, authenticationHook } from '../../src/registry/authentication.ts'
 import { parseAuthorization } from '../../src/registry/credential.ts'
 import { robotIdentity } from '../../src/registry/robot-tokens.ts'
-import { alice, bareApp, bearer, challenge } from './fakes.ts'
+import type { Identity } from '../../src/access/identity.ts'
+import { alice, bareApp, bearer, challenge, listen } from './fakes.ts'
+
+const robots = [
+  { username: 'ci+robot', password: 'hunter2' },
+  { username: 'ci+second', password: 'swordfish' },
+]
 
 const create = () => {
   const asked: string[] = []
@@ -17,7 +27,7 @@ const create = () => {
         ? { authenticated: true, identity: alice }
         : { authenticated: false, reason: 'unknown' }
     },
-    robotCredential: () => ({ username: 'ci+robot', password: 'hunter2' }),
+    robotCredentials: () => robots,
     robotTokens: {
       verify: async (token) =>
         token === 'minted' ? robotIdentity('ci+robot') : token === 'forged' ? 'invalid' : undefined,
@@ -46,6 +56,21 @@ await t.test('the robot, by its password or the token that it was given for it',
   test.strictSame(await ask('Bearer minted'), { identity, bearerToken: 'minted' })
   test.strictSame(await ask(basic('anybody:minted')), { identity, bearerToken: 'minted' })
   test.strictSame(asked, [], 'the cluster is not told')
+})
+
+await t.test('any of the robots, each with its own password', async (test) => {
+  const { ask, asked } = create()
+  const second = { identity: robotIdentity('ci+second'), bearerToken: undefined }
+  test.strictSame(await ask(basic('ci+second:swordfish')), second)
+  for (const [header, message] of [
+    [basic('ci+robot:swordfish'), /password of the robot ci\+robot is not right/],
+    [basic('ci+second:hunter2'), /password of the robot ci\+second is not right/],
+    [basic('somebody:swordfish'), /password of the robot is not right/],
+    ['Bearer swordfish', /password of the robot is not right/],
+    ['Bearer hunter2', /password of the robot is not right/],
+  ] as const)
+    await test.rejects(ask(header), { status: 401, message })
+  test.strictSame(asked, [], 'no password is handed to the cluster')
 })
 
 await t.test('trap 12: every refusal is a 401, with error where a token was shown', async (test) => {
@@ -81,9 +106,9 @@ await t.test('trap 17: an outage is no refusal', async (test) => {
   const away = async () => {
     throw Object.assign(new Error('away'), { code: 'UNAVAILABLE' })
   }
-  const robotCredential = () => ({ username: 'a', password: 'b' })
+  const robotCredentials = () => [{ username: 'a', password: 'b' }]
   const robotTokens = { verify: async () => undefined }
-  const options = { challenge, host: 'a', reviewToken: away, robotCredential, robotTokens }
+  const options = { challenge, host: 'a', reviewToken: away, robotCredentials, robotTokens }
   await test.rejects(createAuthenticate(options)({ kind: 'bearer', token: 'x' }, '10.0.0.1'), {
     code: 'UNAVAILABLE',
   })
@@ -100,4 +125,95 @@ await t.test('the hook leaves who it is on the request', async (test) => {
   const { body } = await app.inject({ url: '/', headers: bearer })
   test.equal(body, 'alice')
   test.strictSame(seen, [{ kind: 'bearer', token: 'token' }, '127.0.0.1'])
+})
+
+await t.test(
+  'again: for as long as the review says so, and the robot is given no other credential',
+  async (test) => {
+    let credentials = robots
+    let known: Identity | undefined = alice
+    const authenticate = createAuthenticate({
+      challenge,
+      host: 'proxy.example',
+      reviewToken: async () => ({ authenticated: true, identity: alice, again: () => known }),
+      robotCredentials: () => credentials,
+      robotTokens: { verify: async (token) => (token === 'minted' ? robotIdentity('ci+robot') : undefined) },
+    })
+    const { again } = await authenticate({ kind: 'bearer', token: 'good' }, '10.0.0.1')
+    test.equal(again?.(), alice)
+    known = undefined
+    test.equal(again?.(), undefined, 'the review has to be asked for anew')
+    known = alice
+    credentials = [{ username: 'ci+robot', password: 'good' }]
+    test.equal(again?.(), undefined, 'what was a cluster token may be the password now')
+    const minted = await authenticate({ kind: 'bearer', token: 'minted' }, '10.0.0.1')
+    test.equal(minted.again, undefined, 'a token of ours is verified each time')
+  },
+)
+
+/** Requests over connections of their own, one after the other on each. */
+const serve = async (test: Test, again: (token: string) => Identity | undefined) => {
+  const asked: string[] = []
+  const app = bareApp(test)
+  const hook = authenticationHook(async (credential) => {
+    const token = credential.kind === 'bearer' ? credential.token : ''
+    if (token === 'bad') throw challenge.invalidToken('no')
+    asked.push(token)
+    const user = { ...alice.user, username: token }
+    return {
+      identity: { ...alice, user },
+      bearerToken: token,
+      ...(token === 'once' ? {} : { again: () => again(token) }),
+    }
+  })
+  app.get('/', { onRequest: hook }, async ({ identity }) => identity?.user.username)
+  const port = await listen(test, app)
+  const connection = () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    test.teardown(() => agent.destroy())
+    return async (token: string | undefined) => {
+      const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+      const sent = request({ port, host: '127.0.0.1', agent, headers }).end()
+      const [response] = (await once(sent, 'response')) as [IncomingMessage]
+      const body = await text(response)
+      return response.statusCode === 200 ? body : response.statusCode
+    }
+  }
+  return { asked, connection }
+}
+
+await t.test('the same header again on its connection is not looked into again', async (test) => {
+  const { asked, connection } = await serve(test, (token) => ({
+    ...alice,
+    user: { ...alice.user, username: `${token} again` },
+  }))
+  const [one, other] = [connection(), connection()]
+  test.equal(await one('a'), 'a')
+  test.equal(await one('a'), 'a again')
+  test.equal(await one('a'), 'a again')
+  test.strictSame(asked, ['a'])
+  test.equal(await other('a'), 'a', 'another connection knows nothing of it')
+  test.strictSame(asked, ['a', 'a'])
+})
+
+await t.test('attack: behind a router, one client after another on the same connection', async (test) => {
+  const { asked, connection } = await serve(test, (token) => ({
+    ...alice,
+    user: { ...alice.user, username: `${token} again` },
+  }))
+  const ask = connection()
+  test.equal(await ask('alice'), 'alice')
+  test.equal(await ask('alicf'), 'alicf', 'the last letter is another')
+  test.equal(await ask('alic'), 'alic', 'it is the beginning of it')
+  test.equal(await ask('bad'), 401)
+  test.equal(await ask(undefined), '', 'nothing is shown: whoever was there before is gone')
+  test.equal(await ask('alic'), 'alic again')
+  test.strictSame(asked, ['alice', 'alicf', 'alic', ''])
+})
+
+await t.test('what does not hold any more, or cannot be had again, is found out anew', async (test) => {
+  const { asked, connection } = await serve(test, () => undefined)
+  const ask = connection()
+  for (const token of ['a', 'a', 'once', 'once']) test.equal(await ask(token), token)
+  test.strictSame(asked, ['a', 'a', 'once', 'once'])
 })

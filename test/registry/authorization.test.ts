@@ -144,3 +144,24 @@ await t.test('out of order is a mistake of ours, never a way in', async (test) =
   test.throws(() => identityOf(request), { message: /authentication runs before/ })
   test.throws(() => referenceOf(request), { message: /authorization runs before/ })
 })
+
+await t.test('what is known to be open is not asked about', async (test) => {
+  const { policy } = routesOptions()
+  const decide = async () => {
+    throw new Error('asked')
+  }
+  const { get, observed } = create(test, { policy: { ...policy, decide, known: () => allowed } })
+  const { statusCode, payload } = await get('/ocp/4.5/manifests/base')
+  test.equal(statusCode, 200)
+  test.match(JSON.parse(payload), { decision: allowed })
+  test.strictSame(observed, [allowed])
+})
+
+await t.test('what is not known to be open is decided about', async (test) => {
+  const { policy } = routesOptions()
+  const { get, observed } = create(test, {
+    policy: { ...policy, decide: async () => refused, known: () => undefined },
+  })
+  test.equal((await get('/ocp/4.5/manifests/base')).statusCode, 403)
+  test.strictSame(observed, [refused])
+})

@@ -10,7 +10,7 @@ const create = (allowAnonymous: boolean) =>
     validityMs: 60_900,
     allowAnonymous,
     reviewToken: async () => ({ authenticated: true, identity: alice }),
-    robotCredential: () => ({ username: 'ci+robot', password: 'hunter2' }),
+    robotCredentials: () => [{ username: 'ci+robot', password: 'hunter2' }],
   })
 
 await t.test('realm and service are those of where clients find us; a robot login is ours', async (test) => {

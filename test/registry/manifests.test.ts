@@ -108,3 +108,30 @@ await t.test('content that names nothing is passed on as it is', async (test) =>
     test.equal(learnt.size, 1)
   }
 })
+
+await t.test(
+  'the same bytes from memory are parsed once, and learnt from each time they are served',
+  async (test) => {
+    const content = Buffer.from(JSON.stringify({ layers: [{ digest: of('d') }] }))
+    let reads = 0
+    const toString = content.toString.bind(content)
+    content.toString = (...args) => {
+      reads += 1
+      return toString(...args)
+    }
+    const learnt: (readonly [string, string | undefined])[] = []
+    const app = bareApp(test)
+    await app.register(
+      routes,
+      routesOptions({
+        fetchManifest: async () => ({ digest, mediaType, size: content.length, content, isStale: false }),
+        digests: { learn: (one, [place]) => void learnt.push([one, place?.namespace]), seenIn: () => [] },
+      }),
+    )
+    for (const path of ['ocp/4.5', 'my-team/app'])
+      await app.inject({ url: `/v2/${path}/manifests/base`, headers: bearer })
+    test.equal(reads, 1)
+    const both = (namespace: string) => [digest, of('d')].map((one) => [one, namespace])
+    test.strictSame(learnt, [...both('ocp'), ...both('my-team')])
+  },
+)
