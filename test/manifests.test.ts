@@ -1,5 +1,12 @@
 import { join } from 'node:path'
-import type { V1Deployment, V1PodDisruptionBudget, V1Service } from '@kubernetes/client-node'
+import {
+  loadYaml,
+  type V1ConfigMap,
+  type V1Deployment,
+  type V1NetworkPolicy,
+  type V1PodDisruptionBudget,
+  type V1Service,
+} from '@kubernetes/client-node'
 import t from 'tap'
 import { createRbac, readManifests } from '../src/sandbox/app-ci/rbac.ts'
 
@@ -32,7 +39,8 @@ interface ServiceMonitor {
 }
 
 const objects = await readManifests(manifests)
-const find = (kind: string): unknown => objects.find((object) => object.kind === kind)
+const find = (kind: string, name = 'quay-proxy'): unknown =>
+  objects.find((object) => object.kind === kind && object.metadata?.name === name)
 const deployment = find('Deployment') as V1Deployment
 const service = find('Service') as V1Service
 const disruptionBudget = find('PodDisruptionBudget') as V1PodDisruptionBudget
@@ -55,12 +63,17 @@ await t.test('every manifest is an object we mean', async (test) => {
     'ClusterRole -/system:image-puller',
     'ClusterRoleBinding -/quay-proxy',
     'ClusterRoleBinding -/quay-proxy-auth-delegator',
+    'ConfigMap ci/qci-cache',
+    'Deployment ci/qci-cache',
     'Deployment ci/quay-proxy',
+    'NetworkPolicy ci/qci-cache',
+    'PodDisruptionBudget ci/qci-cache',
     'PodDisruptionBudget ci/quay-proxy',
     'Role ocp/qci-image-puller',
     'RoleBinding my-team/image-puller',
     'RoleBinding ocp/qci-image-puller',
     'Route ci/quay-proxy',
+    'Service ci/qci-cache',
     'Service ci/quay-proxy',
     'ServiceAccount ci/quay-proxy',
     'ServiceAccount my-team/image-puller',
@@ -195,4 +208,123 @@ await t.test('who may pull what', async (test) => {
   test.notOk(may('proxy', 'list', '', 'secrets'))
   test.notOk(may('puller', 'create', 'authentication.k8s.io', 'tokenreviews'))
   test.notOk(rbac.authorize(people.alice, { ...pull, verb: 'update', namespace: 'ocp' }).allowed, 'pull only')
+})
+
+const cache = {
+  deployment: find('Deployment', 'qci-cache') as V1Deployment,
+  configMap: find('ConfigMap', 'qci-cache') as V1ConfigMap,
+  service: find('Service', 'qci-cache') as V1Service,
+  networkPolicy: find('NetworkPolicy', 'qci-cache') as V1NetworkPolicy,
+  disruptionBudget: find('PodDisruptionBudget', 'qci-cache') as V1PodDisruptionBudget,
+}
+const cachePod = cache.deployment.spec!.template
+const cacheContainer = cachePod.spec!.containers[0]!
+
+interface CacheConfig {
+  readonly version: number
+  readonly storage: Record<string, Record<string, unknown>>
+  readonly http: Record<string, string>
+  readonly proxy: Record<string, string>
+  readonly health: Record<string, unknown>
+}
+const cacheConfig = loadYaml<CacheConfig>(cache.configMap.data!['config.yml']!)
+
+await t.test('only quay-proxy reaches the cache', async (test) => {
+  const { spec, metadata } = cache.networkPolicy
+  test.equal(metadata!.namespace, cache.deployment.metadata!.namespace)
+  test.same(
+    spec!.podSelector,
+    { matchLabels: cachePod.metadata!.labels },
+    'it is about the pods of the cache',
+  )
+  test.same(spec!.policyTypes, ['Ingress'], 'what is not let in is shut out')
+  // No namespaceSelector, no ipBlock, no second rule: any of them would let in somebody else.
+  test.same(spec!.ingress, [
+    {
+      _from: [{ podSelector: { matchLabels: deployment.spec!.template.metadata!.labels } }],
+      ports: [{ protocol: 'TCP', port: cacheContainer.ports![0]!.containerPort }],
+    },
+  ])
+  test.equal(deployment.metadata!.namespace, metadata!.namespace, 'a podSelector is of its own namespace')
+  test.notMatch(cachePod.metadata!.labels, service.spec!.selector, 'no client is sent to it')
+  test.equal(cache.service.spec!.type, 'ClusterIP')
+  test.equal(cacheConfig.http['debug'], undefined)
+  const routed = objects.filter(({ kind }) => kind === 'Route' || kind === 'ServiceMonitor')
+  test.notOk(JSON.stringify(routed).includes('qci-cache'))
+})
+
+await t.test('the selectors of the cache find its pods, and its ports meet', async (test) => {
+  const { labels } = cachePod.metadata!
+  for (const selector of [
+    cache.deployment.spec!.selector.matchLabels,
+    cache.service.spec!.selector,
+    cache.disruptionBudget.spec!.selector!.matchLabels,
+    ...cachePod.spec!.topologySpreadConstraints!.map(({ labelSelector }) => labelSelector!.matchLabels),
+  ])
+    test.same(selector, labels)
+  const [port] = cacheContainer.ports!
+  test.same(
+    cache.service.spec!.ports!.map(({ port, targetPort }) => [port, targetPort]),
+    [[5000, port!.containerPort]],
+  )
+  test.equal(cacheConfig.http['addr'], `:${port!.containerPort}`)
+  test.match(cacheContainer.readinessProbe!.httpGet, { path: '/v2/', port: port!.name })
+  test.same(cacheContainer.livenessProbe!.tcpSocket, { port: port!.name })
+  test.ok(cache.deployment.spec!.replicas! >= 2)
+  test.equal(cache.disruptionBudget.spec!.maxUnavailable, 1)
+  test.equal(cache.deployment.spec!.strategy!.rollingUpdate!.maxUnavailable, 0)
+})
+
+await t.test('the pods of the cache have no rights on their node, and none in the cluster', async (test) => {
+  const pod = cachePod.spec!
+  test.same(pod.securityContext, podSpec.securityContext)
+  test.same(cacheContainer.securityContext, container.securityContext)
+  for (const key of ['hostNetwork', 'hostPID', 'hostIPC'] as const) test.notOk(pod[key])
+  test.equal(pod.automountServiceAccountToken, false)
+  test.equal(pod.enableServiceLinks, false, 'the environment is configuration')
+  test.ok(cacheContainer.resources?.requests?.['cpu'])
+  test.ok(cacheContainer.resources?.requests?.['memory'])
+  test.ok(cacheContainer.resources?.limits?.['memory'])
+  test.match(cacheContainer.image, /:\d+\.\d+\.\d+(?:@sha256:[0-9a-f]{64})?$/, 'not a tag that moves')
+})
+
+await t.test('the configuration of the cache, and its secrets, which are elsewhere', async (test) => {
+  const [mount] = cacheContainer.volumeMounts!
+  const [volume] = cachePod.spec!.volumes!
+  test.equal(volume!.configMap!.name, cache.configMap.metadata!.name)
+  test.same(cacheContainer.args, ['serve', `${mount!.mountPath}/config.yml`])
+  test.match(cacheConfig, {
+    storage: {
+      s3: { region: String, bucket: String },
+      redirect: { disable: true },
+      delete: { enabled: true },
+    },
+    proxy: { remoteurl: 'https://quay.io' },
+    health: { storagedriver: { enabled: true } },
+  })
+  // See the manifest: replicas would answer with what another one has deleted.
+  test.equal(cacheConfig.storage['cache'], undefined)
+  const drainSeconds = Number.parseInt(cacheConfig.http['draintimeout']!, 10) * 60
+  test.match(cacheConfig.http['draintimeout'], /^\d+m$/)
+  test.ok(cachePod.spec!.terminationGracePeriodSeconds! > drainSeconds, 'a pod outlives its draining')
+
+  test.same(
+    cacheContainer.env!.map(({ name, value, valueFrom }) => [name, value, valueFrom?.secretKeyRef?.name]),
+    [
+      ['REGISTRY_PROXY_USERNAME', undefined, 'quay-proxy-robot'],
+      ['REGISTRY_PROXY_PASSWORD', undefined, 'quay-proxy-robot'],
+      ['REGISTRY_STORAGE_S3_ACCESSKEY', undefined, 'qci-cache-s3'],
+      ['REGISTRY_STORAGE_S3_SECRETKEY', undefined, 'qci-cache-s3'],
+      ['REGISTRY_HTTP_SECRET', undefined, 'qci-cache-http'],
+    ],
+  )
+  const robot = podSpec.volumes!.find(({ name }) => name === 'robot')!.secret!
+  test.equal(robot.secretName, 'quay-proxy-robot', 'the one of quay-proxy')
+  test.same(
+    robot.items!.map(({ key }) => key),
+    cacheContainer.env!.slice(0, 2).map(({ valueFrom }) => valueFrom!.secretKeyRef!.key),
+  )
+  for (const key of ['username', 'password', 'accesskey', 'secretkey', 'secret'])
+    test.notMatch(cache.configMap.data!['config.yml'], new RegExp(`^ *${key}:`, 'm'), key)
+  test.notOk(objects.some(({ kind }) => kind === 'Secret'))
 })
