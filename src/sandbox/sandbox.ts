@@ -67,7 +67,7 @@ export const startSandbox = async ({ logger, rbac, port, flags = [] }: SandboxOp
       `--robot-password-file=${files.password}`,
       `--token-secret-file=${files.tokenSecret}`,
       `--kubeconfig=${files.kubeconfig}`,
-      ...(flags.some((flag) => flag.startsWith('--grace-period')) ? [] : ['--grace-period=1s']),
+      ...defaultsBeside(flags),
       ...flags,
     ]
     const proxy = await startProxy(parseConfig(args, {}), logger)
@@ -89,6 +89,12 @@ export const startSandbox = async ({ logger, rbac, port, flags = [] }: SandboxOp
     throw error
   }
 }
+
+/** Of a machine of one's own, where nobody waits for a load balancer and no quay.io counts requests. */
+const defaultsBeside = (flags: readonly string[]): readonly string[] =>
+  ['--grace-period=1s', '--upstream-limits=none'].filter(
+    (given) => !flags.some((flag) => flag.split('=')[0] === given.split('=')[0]),
+  )
 
 const writeSecrets = async (directory: string, robot: Sandbox['robot'], kubeconfig: string) => {
   const secrets = {

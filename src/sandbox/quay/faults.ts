@@ -37,6 +37,8 @@ export interface FaultRule extends Fault {
   readonly method?: string
   /** How many requests it hits; 1 unless given, `Infinity` for all until `clear`. */
   readonly count?: number
+  /** Asked about each request that matches: whether it is hit. */
+  readonly when?: () => boolean
 }
 
 /** Rules in the order they were added; each request spends one use of the first that matches. */
@@ -57,7 +59,8 @@ export class Faults {
         left > 0 &&
         rule.origin === origin &&
         (rule.method ?? method) === method &&
-        path.search(rule.path) !== -1,
+        path.search(rule.path) !== -1 &&
+        (rule.when?.() ?? true),
     )
     if (hit === undefined) return {}
     hit.left -= 1

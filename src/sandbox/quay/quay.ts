@@ -40,8 +40,8 @@ export interface Quay {
   untag(name: string): void
   /** Stores without a tag: an artifact, or an image that is pulled by digest. */
   push(content: Content): void
-  /** Rotation: the credential before is refused at once, JWTs it got live on until they expire. */
-  setRobot(robot: Robot): void
+  /** Rotation: the credentials before are refused at once, JWTs they got live on until they expire. */
+  setRobot(robot: Robot, ...others: readonly Robot[]): void
   fault(rule: FaultRule): void
   clearFaults(): void
   /** Ends every socket. */
@@ -55,7 +55,7 @@ function isLeak({ origin, headers }: RecordedRequest): boolean {
 /** An embedded quay.io with one repository, on a free port, and its CDN on another. */
 export async function startQuay(options: QuayOptions): Promise<Quay> {
   const { repository = 'openshift/ci', tokenLifetimeSeconds = 3600, now = Date.now } = options
-  let { robot } = options
+  let robots: readonly Robot[] = [options.robot]
   const requests: RecordedRequest[] = []
   const store = new QuayStore()
   const faults = new Faults()
@@ -63,7 +63,7 @@ export async function startQuay(options: QuayOptions): Promise<Quay> {
     repository,
     lifetimeSeconds: tokenLifetimeSeconds,
     now,
-    robot: () => robot,
+    robots: () => robots,
   })
   const cdn = createCdn({ findBlob: (digest) => store.findBlob(digest), now })
   const common = { host: options.host ?? '127.0.0.1', tls: options.tls, faults, requests }
@@ -87,7 +87,7 @@ export async function startQuay(options: QuayOptions): Promise<Quay> {
     tagMany: (tags, content) => store.tag(tags, content),
     untag: (tag) => store.untag(tag),
     push: (content) => store.push(content),
-    setRobot: (next) => void (robot = next),
+    setRobot: (...next) => void (robots = next),
     fault: (rule) => faults.add(rule),
     clearFaults: () => faults.clear(),
     close: async () => void (await Promise.all([registry.close(), storage.close()])),

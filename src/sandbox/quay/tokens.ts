@@ -5,7 +5,7 @@ import type { Answer } from './answers.ts'
 import type { Exchange } from './origin.ts'
 import { quayError } from './errors.ts'
 
-/** The robot account of the repository. `mayPull: false` is a robot somebody took the permission from. */
+/** A robot account of the repository. `mayPull: false` is a robot somebody took the permission from. */
 export interface Robot {
   readonly username: string
   readonly password: string
@@ -18,7 +18,7 @@ export interface QuayTokensOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number
   /** Asked on each request, so that a rotation takes effect at once. */
-  readonly robot: () => Robot
+  readonly robots: () => readonly Robot[]
 }
 
 export interface Grant {
@@ -84,16 +84,17 @@ export class QuayTokens {
   /** The empty name is nobody, null a credential that is wrong. */
   #robotOf(authorization: string | undefined): string | null {
     if (authorization === undefined) return ''
-    const robot = this.#options.robot()
     const [scheme = '', encoded = ''] = authorization.split(' ')
     const shown = Buffer.from(encoded, 'base64').toString()
-    if (scheme.toLowerCase() !== 'basic' || shown !== `${robot.username}:${robot.password}`) return null
-    return robot.username
+    if (scheme.toLowerCase() !== 'basic') return null
+    const robots = this.#options.robots()
+    return robots.find(({ username, password }) => shown === `${username}:${password}`)?.username ?? null
   }
 
   #actionsOn(repository: string, username: string): readonly string[] {
-    const { mayPull = true } = this.#options.robot()
-    return username !== '' && mayPull && repository === this.#options.repository ? ['pull'] : []
+    const robot = this.#options.robots().find((candidate) => candidate.username === username)
+    const mayPull = robot !== undefined && (robot.mayPull ?? true)
+    return mayPull && repository === this.#options.repository ? ['pull'] : []
   }
 
   #sign(service: string, username: string, access: readonly Grant[]): Promise<string> {

@@ -24,3 +24,12 @@ await t.test(
     test.strictSame(faults.take('quay', 'GET', '/v2/'), {})
   },
 )
+
+await t.test('a rule that hits some of the requests it names', async (test) => {
+  const faults = new Faults()
+  let asked = 0
+  faults.add({ origin: 'quay', path: /./, status: 502, count: 2, when: () => ++asked % 2 === 0 })
+  const statuses = Array.from({ length: 6 }, () => faults.take('quay', 'GET', '/v2/').status)
+  test.strictSame(statuses, [undefined, 502, undefined, 502, undefined, undefined])
+  test.equal(asked, 4, 'nobody asks about a rule that is used up')
+})

@@ -86,3 +86,18 @@ await t.test('a token dies: by the clock, by a fault, for another service', asyn
   test.equal((await ask(ping)).status, 401)
   test.equal((await ask(ping, basic())).status, 401, 'Basic is for the realm only')
 })
+
+await t.test('several robots, each with its own password and rights', async (test) => {
+  const quay = await quayFor(test)
+  const second = { username: 'openshift+second', password: 'other', mayPull: false }
+  quay.setRobot(robot, second)
+  for (const [account, actions] of [
+    [robot, ['pull']],
+    [second, []],
+  ] as const) {
+    const { sub, access } = decodeJwt(tokenOf((await ask(tokenUrl(quay), basic(account))).body))
+    test.match({ sub, access }, { sub: account.username, access: [{ actions }] })
+  }
+  const mixed = basic({ username: robot.username, password: second.password })
+  test.equal((await ask(tokenUrl(quay), mixed)).status, 401)
+})
