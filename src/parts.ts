@@ -16,18 +16,15 @@ import { createTokenReviewer, expiryOf } from './kubernetes/token-review.ts'
 import { createKnownDigests, type KnownDigests } from './known-digests.ts'
 import type { Logger } from './logging.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
-import { createBlobs } from './quay/blobs.ts'
-import { createUpstream } from './quay/dispatcher.ts'
-import { createManifests } from './quay/manifests.ts'
-import { createReferrers } from './quay/referrers.ts'
-import { createRobot, type Robot, type RobotCredential } from './quay/robot.ts'
-import { createTags } from './quay/tags.ts'
+import type { Robot, RobotCredential } from './quay/robot.ts'
+import { createSource } from './quay/source.ts'
 import { anonymousIdentity } from './registry/anonymous.ts'
 import { createDenied, createPredecessorDenied } from './registry/denied.ts'
 import { createLogin } from './registry/login.ts'
 import { createKeys } from './registry/signing-keys.ts'
 import { createTagCursors } from './registry/tag-cursors.ts'
 import type { Parts } from './server.ts'
+import { createSourceMetrics } from './source-metrics.ts'
 import { watchFiles, type WatchedFiles } from './watched-files.ts'
 
 export interface Made {
@@ -40,7 +37,7 @@ export interface Made {
 }
 
 export interface Files {
-  readonly robot: WatchedFiles<RobotCredential>
+  readonly robot: WatchedFiles<readonly RobotCredential[]>
   readonly tokenSecret: WatchedFiles<readonly Uint8Array[]>
   readonly tls: WatchedFiles<{ cert: string; key: string }> | undefined
 }
@@ -81,7 +78,7 @@ export const createParts = (config: Config, logger: Logger, isStopping: () => bo
     metrics,
   )
   const files = watchAll(config, logger, metrics)
-  const { robot, source, close: closeSource } = createSource({ config, logger, metrics, files })
+  const { robot, source, close: closeSource } = connectSource({ config, logger, metrics, files })
   const keys = createKeys({ file: files.tokenSecret, honouredMs: config.tokenValidityMs })
   const login = createLogin({
     exposed: config.exposed,
@@ -89,7 +86,7 @@ export const createParts = (config: Config, logger: Logger, isStopping: () => bo
     validityMs: config.tokenValidityMs,
     allowAnonymous: config.allowAnonymous,
     reviewToken,
-    robotCredential: files.robot.current,
+    robotCredentials: files.robot.current,
   })
   const denied =
     judgeBeside === undefined
@@ -111,6 +108,7 @@ export const createParts = (config: Config, logger: Logger, isStopping: () => bo
     observe: ({ allowed, rule, source: from }, identity) =>
       metrics.decisions.inc({ rule: allowed ? rule : 'denied', source: from, kind: kindOf(identity) }),
     observeStreams: (change) => metrics.streamsInFlight.inc(change),
+    observeShed: (reason) => metrics.shed.inc({ reason }),
     tls: files.tls?.current(),
     notReady: () => [
       ...(isStopping() ? ['shutting down'] : []),
@@ -127,39 +125,29 @@ export const createParts = (config: Config, logger: Logger, isStopping: () => bo
 }
 
 /** Where the bytes come from. */
-const createSource = ({ config, logger, metrics, files }: Making) => {
-  const onRefused = (reason: string) => {
-    metrics.robotRefused.inc()
-    logger.error({ reason }, 'upstream refuses the robot: nobody can pull')
-  }
-  const robot = createRobot({
-    credential: files.robot.current,
-    upstream: config.upstream,
-    repository: config.upstreamRepository,
-    get: async (url, authorization) => await upstream.get(url, authorization),
-    onRefused,
-  })
-  const upstream = createUpstream({
-    origin: config.upstream,
-    maxConnections: config.maxUpstreamConnections,
-    robot,
-    onRefused,
-    observe: ({ kind, status }) => metrics.upstreamRequests.inc({ kind, status }),
-    ...(config.upstreamCa === undefined ? {} : { ca: config.upstreamCa }),
-  })
-  files.robot.onChange(robot.renew)
-  const { ask } = upstream
-  const repository = config.upstreamRepository
-  return {
-    robot,
-    close: upstream.close,
-    source: {
-      fetchManifest: createManifests(ask, repository),
-      openBlob: createBlobs({ ask, repository, delivery: config.blobDelivery }),
-      fetchTags: createTags(ask, repository),
-      fetchReferrers: createReferrers(ask, repository),
+const connectSource = ({ config, logger, metrics, files }: Making) => {
+  const made = createSource({
+    ...config,
+    credentials: files.robot.current,
+    observe: {
+      refused: (reason) => {
+        metrics.robotRefused.inc()
+        logger.error({ reason }, 'upstream refuses a robot')
+      },
+      request: (labels) => metrics.upstreamRequests.inc(labels),
+      retry: () => sourceMetrics.retries.inc(),
+      away: () => sourceMetrics.away.inc(),
+      wait: (kind, seconds) => sourceMetrics.waitSeconds.observe({ kind }, seconds),
+      limited: (kind, why) => sourceMetrics.limited.inc({ kind, why }),
+      paused: (kind, seconds) => sourceMetrics.pauseSeconds.inc({ kind }, seconds),
+      resume: (outcome) => sourceMetrics.resumes.inc({ outcome }),
+      manifest: ({ source }) => sourceMetrics.manifests.inc({ source }),
+      tags: (source) => sourceMetrics.tagPages.inc({ source }),
     },
-  }
+  })
+  const sourceMetrics = createSourceMetrics(metrics.registry, made.stats)
+  files.robot.onChange(made.robot.renew)
+  return made
 }
 
 /** Who they are and what they may. */

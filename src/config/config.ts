@@ -21,6 +21,7 @@ export interface Config extends ConfigFiles {
   readonly upstreamLimits: 'quay' | 'none'
   readonly replicas: number
   readonly stallTimeoutMs: number
+  readonly retryTimeoutMs: number
   readonly manifestCacheBytes: number
   readonly tagTtlMs: number
   readonly staleIfErrorMs: number
@@ -99,6 +100,7 @@ const settingsOf = (values: FlagValues) => {
     upstreamLimits: all['upstream-limits'],
     replicas: all.replicas,
     stallTimeoutMs: all['stall-timeout'],
+    retryTimeoutMs: all['retry-timeout'],
     manifestCacheBytes: all['manifest-cache-bytes'],
     tagTtlMs: all['tag-ttl'],
     staleIfErrorMs: all['stale-if-error'],

@@ -5,7 +5,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { FlagValues } from './flags.ts'
-import { parseDockerConfig, parseUsernamePassword } from '../quay/robot-credential.ts'
+import { parseDockerConfig, parseRobots } from '../quay/robot-credential.ts'
 import type { RobotCredential } from '../quay/robot.ts'
 import { parseTokenSecret } from '../registry/signing-keys.ts'
 
@@ -16,7 +16,8 @@ export interface SecretFiles<Value> {
 }
 
 export interface ConfigFiles {
-  readonly robot: SecretFiles<RobotCredential>
+  /** Several where the two files hold several lines. */
+  readonly robot: SecretFiles<readonly RobotCredential[]>
   readonly tokenSecret: SecretFiles<readonly Uint8Array[]>
   readonly tls: SecretFiles<KeyPair> | undefined
   /** PEM. */
@@ -59,7 +60,7 @@ const single = <Value>(path: string | undefined, parse: (content: string) => Val
     ? undefined
     : { paths: [path], parse: ([content = '']: readonly string[]) => parse(content) }
 
-const robotFiles = (values: FlagValues, problems: string[]): SecretFiles<RobotCredential> | undefined => {
+const robotFiles = (values: FlagValues, problems: string[]): ConfigFiles['robot'] | undefined => {
   const { 'robot-username-file': username, 'robot-password-file': password } = values
   const { 'robot-dockerconfig-file': dockerConfig, upstream, 'upstream-repository': repository } = values
   if (dockerConfig !== undefined) {
@@ -78,7 +79,7 @@ const robotFiles = (values: FlagValues, problems: string[]): SecretFiles<RobotCr
     if (path === undefined)
       problems.push(`--robot-${name}-file is missing: upstream is read with the credential of a robot`)
   if (username === undefined || password === undefined) return undefined
-  return { paths: [username, password], parse: parseUsernamePassword }
+  return { paths: [username, password], parse: parseRobots }
 }
 
 const tlsFiles = (values: FlagValues, problems: string[]): SecretFiles<KeyPair> | undefined => {

@@ -68,8 +68,16 @@ export const flags = {
     ['an origin, such as http://127.0.0.1:8400', parseOrigin],
   ),
   'grace-period': flag('10s', 'how long running pulls may take to end after SIGTERM', duration),
-  'robot-username-file': flag(undefined, "file with the upstream robot's user name", file),
-  'robot-password-file': flag(undefined, "file with the upstream robot's password", file),
+  'robot-username-file': flag(
+    undefined,
+    "file with the upstream robot's user name; several robots: one a line",
+    file,
+  ),
+  'robot-password-file': flag(
+    undefined,
+    "file with the upstream robot's password; several: in the same order",
+    file,
+  ),
   'robot-dockerconfig-file': flag(
     undefined,
     'dockerconfigjson with the robot, instead of the two files',
@@ -100,10 +108,11 @@ export const flags = {
     'PEM authorities accepted for upstream beside the well-known ones',
     file,
   ),
-  'max-upstream-connections': flag('1024', 'connections to one upstream origin at a time', [
-    'a number from 1',
-    positive,
-  ]),
+  'max-upstream-connections': flag(
+    '1024',
+    'connections to one upstream origin at a time, for blobs and for the rest each',
+    ['a number from 1', positive],
+  ),
   'upstream-limits': flag(
     'quay',
     "quay stays below quay.io's request rates; none is for a cache or registry of your own",
@@ -117,6 +126,7 @@ export const flags = {
     'a duration above 0, such as 10s',
     (text) => aboveZero(parseDuration(text)),
   ]),
+  'retry-timeout': flag('8s', 'how long a request is tried again while upstream has trouble', duration),
   'manifest-cache-bytes': flag('256Mi', 'manifests kept in memory; 0 keeps none', size),
   'tag-ttl': flag('10s', 'how long a tag is taken to stay where it was seen', duration),
   'stale-if-error': flag('1h', 'how long a known tag is served while upstream has trouble', duration),

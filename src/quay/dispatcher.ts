@@ -9,6 +9,7 @@ import { readBounded } from './bounded-body.ts'
 import { createDeadline } from './deadline.ts'
 import { failureOf, refusalOf, refusalOfStorage } from './failures.ts'
 import { checkRedirect, isPrivateHost } from './redirect.ts'
+import type { LoginAnswer } from './robot.ts'
 
 export type UpstreamKind = 'manifest' | 'blob' | 'tags' | 'referrers'
 
@@ -47,17 +48,15 @@ export type Ask = (request: UpstreamRequest) => Promise<UpstreamResponse>
 export interface Upstream {
   readonly ask: Ask
   /** One GET to upstream or its realm: no redirect, no robot, body bounded. For the robot's own login. */
-  readonly get: (
-    url: URL,
-    authorization?: string,
-  ) => Promise<{ status: number; challenge?: string; body: string }>
+  readonly get: (url: URL, authorization?: string) => Promise<LoginAnswer>
   readonly close: () => Promise<void>
 }
 
 export interface UpstreamOptions extends Omit<AgentsOptions, 'timeouts'> {
   readonly robot: {
     readonly authorization: () => Promise<string | undefined>
-    readonly invalidate: (refused: string | undefined) => void
+    /** True where a further try may help, though this one was with a fresh token. */
+    readonly invalidate: (refused: string | undefined) => boolean | void
   }
   /** Upstream answers 401 to a fresh robot token. */
   readonly onRefused: (reason: string) => void
@@ -70,7 +69,7 @@ interface Timeouts extends ConnectionTimeouts {
   /** For all hops and retries up to the head that is handed on; of everything but blobs, to the end of the body. */
   readonly total: number
 }
-const defaultTimeouts: Timeouts = { connect: 5000, head: 10_000, body: 30_000, total: 25_000 }
+const defaultTimeouts: Timeouts = { connect: 5000, head: 10_000, body: 30_000, total: 20_000 }
 
 const maxRedirects = 3
 /** Largest answer to the robot's login that is read: tokens are 1-2 KiB. */
@@ -176,6 +175,10 @@ const asRobot =
     if (first.response.statusCode !== 401) return first.response
     await first.response.body.discard()
     robot.invalidate(first.authorization)
+    const second = await attempt()
+    if (second.response.statusCode !== 401 || robot.invalidate(second.authorization) !== true)
+      return second.response
+    await second.response.body.discard()
     return (await attempt()).response
   }
 
@@ -186,11 +189,13 @@ const createGet =
     const { signal } = createDeadline(timeoutMs)
     const response = await send(url, { kind: 'robot', method: 'GET', headers, signal })
     const challenge = single(response.headers['www-authenticate'])
+    const retryAfter = single(response.headers['retry-after'])
     const body = await readBounded(response.body, maxLoginBytes)
     return {
       status: response.statusCode,
       body: body.toString(),
       ...(challenge === undefined ? {} : { challenge }),
+      ...(retryAfter === undefined ? {} : { retryAfter }),
     }
   }
 

@@ -30,7 +30,7 @@ export class UpstreamLimit extends UpstreamTrouble {
 
 const defaultRetryAfterSeconds = 5
 
-const troubled = ({ code, message, status, headers, cause }: RegistryError): UpstreamTrouble =>
+export const troubled = ({ code, message, status, headers, cause }: RegistryError): UpstreamTrouble =>
   new UpstreamTrouble(code, message, { status, headers, cause })
 
 const timeoutCodes = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT'])

@@ -4,8 +4,10 @@
 import { createHash } from 'node:crypto'
 import { RegistryError, unavailable } from '../errors.ts'
 import { isDigest, type Digest, type QciTag } from '../reference.ts'
+import { everyMediaType } from './accept.ts'
 import { readBounded } from './bounded-body.ts'
 import { single, type Ask, type UpstreamResponse, type Waiter } from './dispatcher.ts'
+import { UpstreamTrouble } from './failures.ts'
 
 export interface ManifestRequest extends Waiter {
   readonly method: 'GET' | 'HEAD'
@@ -31,19 +33,11 @@ export type FetchManifest = (request: ManifestRequest) => Promise<Manifest>
 /** The most that clients read (containers/image: 4 MiB). */
 const maxManifestBytes = 4 * 1024 * 1024
 
-/**
- * Quay converts an image whose stored type is not literally in Accept to schema 1, whose digest is another, or answers 404;
- * `*\/*` does not count. A client that does not say what it reads is given everything.
- */
-const everyMediaType = [
-  'application/vnd.oci.image.index.v1+json',
-  'application/vnd.docker.distribution.manifest.list.v2+json',
-  'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.docker.distribution.manifest.v2+json',
-].join(', ')
-
 // The digest of a signed schema 1 manifest is over its JWS payload, not over the bytes: the client checks the signature.
 const signedSchema1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
+
+/** Whether its bytes were held against its digest: then they are the same for ever. */
+export const isVerified = ({ mediaType }: Manifest): boolean => mediaType !== signedSchema1
 
 export const createManifests = (ask: Ask, repository: string): FetchManifest => {
   const request = async ({ method, reference, accept, asker, signal }: ManifestRequest) => {
@@ -102,11 +96,14 @@ const digestOf = (content: Buffer, like: Digest = 'sha256:' as Digest): Digest =
   return `${algorithm}:${createHash(algorithm).update(content).digest('hex')}` as Digest
 }
 
-const wrong = (what: string) =>
-  unavailable(
+/** A trouble: what broke or was mixed up on the way is right the next time. */
+const wrong = (what: string): UpstreamTrouble => {
+  const { code, message, headers, cause } = unavailable(
     'the upstream registry sent a manifest that is not the one asked for; try again',
     new Error(`manifest ${what}`),
   )
+  return new UpstreamTrouble(code, message, { headers, cause })
+}
 
 /**
  * Quay's own TAG_EXPIRED is not a registered code: podman would retry on it three times. Its 400 and 403 would be about the

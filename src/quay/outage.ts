@@ -5,7 +5,7 @@
 import { createBreaker, type BreakerOptions } from '../breaker.ts'
 import { unavailable } from '../errors.ts'
 import type { Ask } from './dispatcher.ts'
-import { UpstreamTrouble } from './failures.ts'
+import { UpstreamLimit, UpstreamTrouble } from './failures.ts'
 
 /** Upstream was not asked: it had too much trouble just now. Trying again at once is in vain. */
 export class UpstreamAway extends UpstreamTrouble {}
@@ -24,9 +24,11 @@ export const createOutage = ({ ask, observeRefused, ...timing }: OutageOptions):
     createBreaker({
       ...timing,
       threshold,
-      // Too many requests is an answer, and has limits of its own. Who left says nothing about upstream.
+      // A limit is an answer, and is seen to elsewhere. Who left says nothing about upstream.
       isTrouble: (error) =>
-        error instanceof UpstreamTrouble && error.status !== 429 && !(error instanceof AskerLeft),
+        error instanceof UpstreamTrouble &&
+        !(error instanceof UpstreamLimit) &&
+        !(error instanceof AskerLeft),
       refuse: () => {
         observeRefused()
         const { message, headers } = unavailable(

@@ -1,14 +1,32 @@
 /**
- * The robot's credential as it lies in files: a user name and a password, or a dockerconfigjson pull secret.
+ * The credentials of robots as they lie in files: user names and passwords, or a dockerconfigjson pull secret.
  */
 import type { RobotCredential } from './robot.ts'
 
-/** @throws {Error} where one of the two is empty */
-export const parseUsernamePassword = ([username = '', password = '']: readonly string[]): RobotCredential => {
-  if (username.trim() === '') throw new Error('the file of the robot user name is empty')
-  if (password.trim() === '') throw new Error('the file of the robot password is empty')
-  return { username: username.trim(), password: password.trim() }
+/** One robot a line, in the same order in both. @throws {Error} where that is not so */
+export const parseRobots = ([
+  usernames = '',
+  passwords = '',
+]: readonly string[]): readonly RobotCredential[] => {
+  const names = linesOf(usernames)
+  const secrets = linesOf(passwords)
+  if (names.length === 0) throw new Error('the file of the robot user name is empty')
+  if (secrets.length === 0) throw new Error('the file of the robot password is empty')
+  if (names.length !== secrets.length)
+    throw new Error(
+      `they hold one robot a line, in the same order: there are ${names.length} user names and ${secrets.length} passwords`,
+    )
+  // Which of its two passwords is the right one nobody could tell.
+  if (new Set(names).size < names.length)
+    throw new Error('the file of the robot user names names a robot twice')
+  return names.map((username, index) => ({ username, password: `${secrets[index]}` }))
 }
+
+const linesOf = (content: string): readonly string[] =>
+  content
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
 
 /**
  * The entry of a dockerconfigjson for the upstream: the most specific of `host/namespace/name`, `host/namespace`, `host`.
@@ -17,7 +35,7 @@ export const parseUsernamePassword = ([username = '', password = '']: readonly s
  */
 export const parseDockerConfig =
   (upstream: URL, repository: string) =>
-  ([content = '']: readonly string[]): RobotCredential => {
+  ([content = '']: readonly string[]): readonly RobotCredential[] => {
     const auths = authsOf(content)
     const [namespace = ''] = repository.split('/')
     const keys = [
@@ -34,7 +52,7 @@ export const parseDockerConfig =
     const colon = decoded.indexOf(':')
     if (colon < 1 || colon === decoded.length - 1)
       throw new Error(`the entry ${key} of the dockerconfigjson holds no user name and password`)
-    return { username: decoded.slice(0, colon), password: decoded.slice(colon + 1) }
+    return [{ username: decoded.slice(0, colon), password: decoded.slice(colon + 1) }]
   }
 
 type Auths = Readonly<Record<string, { auth?: string; username?: string; password?: string } | undefined>>

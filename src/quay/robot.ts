@@ -7,6 +7,8 @@ import { decodeJwt } from 'jose'
 import { getDomain } from 'tldts'
 import { unavailable, type RegistryError } from '../errors.ts'
 import { parseChallenge, type Challenge } from './challenge.ts'
+import { secondsOf, troubled, UpstreamLimit } from './failures.ts'
+import type { Retry } from './retry.ts'
 
 export interface RobotCredential {
   readonly username: string
@@ -30,13 +32,20 @@ export interface RobotOptions {
   /** `openshift/ci` */
   readonly repository: string
   /** One GET without redirects; body bounded. @throws {RegistryError} where upstream does not answer */
-  readonly get: (
-    url: URL,
-    authorization?: string,
-  ) => Promise<{ status: number; challenge?: string; body: string }>
-  /** Upstream refuses the robot: nobody can pull until an administrator acts. */
+  readonly get: (url: URL, authorization?: string) => Promise<LoginAnswer>
+  /** For the troubles of the realm, which would otherwise be those of everybody who waits for its token. Once, unless given. */
+  readonly retry?: Retry
+  /** Upstream refuses the robot: nobody can pull with it until an administrator acts. */
   readonly onRefused: (reason: string) => void
   readonly now?: () => number
+}
+
+export interface LoginAnswer {
+  readonly status: number
+  readonly challenge?: string
+  /** The field Retry-After. */
+  readonly retryAfter?: string
+  readonly body: string
 }
 
 interface Held {
@@ -52,11 +61,16 @@ const safetyMs = 30_000
 const refreshMs = 300_000
 /** Life of a token that does not say. https://distribution.github.io/distribution/spec/auth/token/#token-response-fields */
 const defaultLifeSeconds = 60
-/** Quay answers more than about three token requests at a time with 429: a refused robot is not tried by every client. */
+/**
+ * Quay answers more than about three token requests at a time with 429: a refused robot is not tried by every client, and one that
+ * is limited not before upstream says so.
+ */
 const failureLifeMs = 2000
+const failureLifeOf = (error: unknown): number =>
+  Math.max(failureLifeMs, error instanceof UpstreamLimit ? (error.retryAfterSeconds ?? 0) * 1000 : 0)
 
 export const createRobot = (options: RobotOptions): Robot => {
-  const { now = Date.now } = options
+  const { now = Date.now, retry = once } = options
   let held: Held | undefined
   let fetching: Promise<Held> | undefined
   let failed: { until: number; error: unknown; credential: RobotCredential } | undefined
@@ -65,7 +79,7 @@ export const createRobot = (options: RobotOptions): Robot => {
   const start = (credential: RobotCredential): Promise<Held> => {
     // Of what was asked with a credential that was replaced meanwhile, those who wait for it learn, and nobody else.
     const isCurrent = () => fetching === result
-    const result: Promise<Held> = fetchAuthorization(options, credential, now)
+    const result: Promise<Held> = retry(async () => await fetchAuthorization(options, credential, now))
       .then(
         (fresh) => {
           if (!isCurrent()) return fresh
@@ -74,7 +88,7 @@ export const createRobot = (options: RobotOptions): Robot => {
           return fresh
         },
         (error: unknown) => {
-          failed = { until: now() + failureLifeMs, error, credential }
+          failed = { until: now() + failureLifeOf(error), error, credential }
           throw error
         },
       )
@@ -110,6 +124,8 @@ export const createRobot = (options: RobotOptions): Robot => {
   }
 }
 
+const once: Retry = async (attempt) => await attempt()
+
 const fetchAuthorization = async (
   options: RobotOptions,
   { username, password }: RobotCredential,
@@ -120,10 +136,7 @@ const fetchAuthorization = async (
   if (ping.status === 200) return { header: undefined, refreshAt: Infinity, expiresAt: Infinity }
   const challenge = parseChallenge(ping.challenge ?? '')
   if (ping.status !== 401 || challenge === undefined)
-    throw unavailable(
-      'the upstream registry does not say how to log in',
-      new Error(`/v2/ answered ${ping.status}`),
-    )
+    throw notNow('the upstream registry does not say how to log in', '/v2/', ping)
   const basic = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
   if (challenge.scheme === 'basic') return { header: basic, refreshAt: Infinity, expiresAt: Infinity }
   return await fetchToken(options, challenge, basic, now)
@@ -142,10 +155,7 @@ const fetchToken = async (
   if (answer.status === 401 || answer.status === 403)
     throw refused(onRefused, `token endpoint answered ${answer.status}`)
   if (answer.status !== 200)
-    throw unavailable(
-      'the upstream registry gives no token now',
-      new Error(`token endpoint answered ${answer.status}`),
-    )
+    throw notNow('the upstream registry gives no token now', 'token endpoint', answer)
   const { token, lifeSeconds } = parseToken(answer.body, now())
   if (!grantsPull(token, repository)) throw refused(onRefused, `the robot may not pull ${repository}`)
   const lifeMs = lifeSeconds * 1000
@@ -156,6 +166,16 @@ const fetchToken = async (
     refreshAt: now() + Math.max(usedMs * 0.75, lifeMs - refreshMs),
     expiresAt: now() + usedMs,
   }
+}
+
+const notNow = (message: string, who: string, { status, retryAfter }: LoginAnswer): RegistryError => {
+  if (status === 429)
+    return new UpstreamLimit(
+      'the upstream registry limits the logins of the proxy; try again in a moment',
+      secondsOf(retryAfter),
+    )
+  const error = unavailable(message, new Error(`${who} answered ${status}`))
+  return status >= 500 ? troubled(error) : error
 }
 
 /** Attack: a challenge that names a realm elsewhere would be handed the robot's password. */

@@ -35,6 +35,7 @@ await t.test('the files alone are enough: everything else has a fallback', async
     upstreamLimits: 'quay',
     replicas: 1,
     stallTimeoutMs: 10_000,
+    retryTimeoutMs: 8000,
     manifestCacheBytes: 268_435_456,
     tagTtlMs: 10_000,
     staleIfErrorMs: 3_600_000,

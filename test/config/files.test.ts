@@ -37,14 +37,17 @@ await t.test('the robot from two files, or from a pull secret', async (test) => 
   const two = filesFor(robotOf(path))
   test.strictSame(two.problems, [])
   test.strictSame(two.files?.robot.paths, [path('username'), path('password')])
-  test.strictSame(two.files?.robot.parse(['a\n', 'b\n']), { username: 'a', password: 'b' })
+  test.strictSame(two.files?.robot.parse(['a\nc\n', 'b\nd\n']), [
+    { username: 'a', password: 'b' },
+    { username: 'c', password: 'd' },
+  ])
   test.match(two.files, { tls: undefined, upstreamCa: undefined })
   const one = filesFor({
     'robot-dockerconfig-file': path('dockerconfig'),
     'token-secret-file': path('secret'),
   })
   test.strictSame(one.problems, [])
-  test.strictSame(one.files?.robot.parse([good.dockerconfig]), { username: 'robot', password: 'hunter2' })
+  test.strictSame(one.files?.robot.parse([good.dockerconfig]), [{ username: 'robot', password: 'hunter2' }])
 })
 
 await t.test('what is missing is named, all of it', async (test) => {
@@ -57,6 +60,13 @@ await t.test('what is missing is named, all of it', async (test) => {
     /^--tls-key-file is missing: --tls-cert-file needs it/,
   ])
   test.match(filesFor({ 'tls-key-file': 'a' }).problems.at(-1), /^--tls-cert-file is missing: ./)
+})
+
+await t.test('robots without their passwords: the flags are named, the contents are not', async (test) => {
+  const path = write(test, { ...good, username: 'robot\nanother\n' })
+  test.strictSame(filesFor(robotOf(path)).problems, [
+    '--robot-username-file and --robot-password-file: they hold one robot a line, in the same order: there are 2 user names and 1 passwords',
+  ])
 })
 
 await t.test('one sort of robot credential, not both', async (test) => {

@@ -262,13 +262,29 @@ await t.test('trap 16: a second 401 is 503 and an alarm; its challenge stays her
   test.equal(told(error), '503 UNAVAILABLE 30')
   test.notMatch(everythingIn(error), /secret/)
   test.strictSame(Object.keys(error.headers), ['retry-after'])
-  test.strictSame(invalidated, ['Bearer secret-1'])
+  test.strictSame(invalidated, ['Bearer secret-1', 'Bearer secret-2'])
   test.strictSame(
     requests.map((request) => request.headers.authorization),
     ['Bearer secret-1', 'Bearer secret-2'],
   )
   test.equal(refusals.length, 1)
   test.notMatch(refusals.join(), /secret/)
+})
+
+await t.test('a second 401 is no end where another robot may be well; a third one is', async (test) => {
+  for (const status of [200, 401]) {
+    const { url, requests } = await serverFor(test, (request, response) => {
+      response.writeHead(request.headers.authorization === 'Bearer other' ? status : 401).end()
+    })
+    const tokens = ['Bearer old', 'Bearer fresh', 'Bearer other', 'Bearer none']
+    const { ask, refusals } = upstreamFor(test, url, {
+      robot: { authorization: () => Promise.resolve(tokens.shift()), invalidate: () => true },
+    })
+    if (status === 200) await (await ask(manifest)).body.discard()
+    else test.equal(told(await failure(ask(manifest))), '503 UNAVAILABLE 30')
+    test.equal(refusals.length, status === 200 ? 0 : 1)
+    test.equal(requests.length, 3)
+  }
 })
 
 await t.test('a robot that cannot log in: upstream is not asked', async (test) => {
@@ -421,11 +437,11 @@ await t.test('an upstream with an authority of its own, on both hops', async (te
 })
 
 await t.test(
-  'get: once, without a redirect, without the robot, its challenge and body told',
+  'get: once, without a redirect, without the robot; what it says of logins is told',
   async (test) => {
     const challenges = ['Bearer realm="a"', 'Basic realm="b"']
     const elsewhere = await serverFor(test, always(200))
-    const headers = { 'www-authenticate': challenges, location: elsewhere.url }
+    const headers = { 'www-authenticate': challenges, location: elsewhere.url, 'retry-after': '7' }
     const { url, requests } = await serverFor(test, always(302, headers, 'body'))
     const robotAsked = () => test.fail('the robot is not asked to log in to log in')
     const { get, observed } = upstreamFor(test, url, {
@@ -434,6 +450,7 @@ await t.test(
     test.strictSame(await get(new URL('/v2/?a=b', url), 'Basic x'), {
       status: 302,
       challenge: 'Bearer realm="a"',
+      retryAfter: '7',
       body: 'body',
     })
     test.match(requests, [{ method: 'GET', url: '/v2/?a=b', headers: { authorization: 'Basic x' } }])

@@ -1,7 +1,13 @@
 import t from 'tap'
 import { errors } from 'undici'
 import { unavailable } from '../../src/errors.ts'
-import { failureOf, refusalOf, refusalOfStorage, UpstreamTrouble, type UpstreamLimit } from '../../src/quay/failures.ts'
+import {
+  failureOf,
+  refusalOf,
+  refusalOfStorage,
+  UpstreamTrouble,
+  type UpstreamLimit,
+} from '../../src/quay/failures.ts'
 import { told } from './upstream.ts'
 
 await t.test('what is an answer already stays what it is', async (test) => {

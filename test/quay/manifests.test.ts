@@ -161,7 +161,13 @@ await t.test('signed schema 1: its digest is not over its bytes', async (test) =
   const signed = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
   const digest = digestOf('sha256', Buffer.from('the payload'))
   const { fetch } = await fromServer(test, { 'content-type': signed, 'docker-content-digest': digest })
-  test.strictSame(await fetch(get(tag)), { digest, mediaType: signed, size: content.length, content })
+  test.strictSame(await fetch(get(tag)), {
+    digest,
+    mediaType: signed,
+    size: content.length,
+    content,
+    isStale: false,
+  })
 })
 
 await t.test('no Content-Type', async (test) => {
@@ -210,7 +216,7 @@ await t.test('trap 21: a head that does not say enough is completed by a GET', a
       else response.writeHead(200, named).end(content)
     })
     const fetch = createManifests(upstreamFor(test, url).ask, 'openshift/ci')
-    const expected = { digest, mediaType, size: content.length, content: undefined }
+    const expected = { digest, mediaType, size: content.length, content: undefined, isStale: false }
     test.strictSame(await fetch(head(reference)), expected, name)
     test.strictSame(
       requests.map(({ method }) => method),

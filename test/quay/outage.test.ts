@@ -1,7 +1,7 @@
 import t from 'tap'
 import { RegistryError } from '../../src/errors.ts'
 import type { Ask, UpstreamRequest, UpstreamResponse } from '../../src/quay/dispatcher.ts'
-import { UpstreamTrouble } from '../../src/quay/failures.ts'
+import { UpstreamLimit, UpstreamTrouble } from '../../src/quay/failures.ts'
 import { createOutage, UpstreamAway } from '../../src/quay/outage.ts'
 import { failure, manifestRequest, told } from './upstream.ts'
 
@@ -54,7 +54,8 @@ await t.test('after five troubles in a row nobody is asked, but for one a second
 await t.test('what is an answer does not count, nor who left', async (test) => {
   const controller = new AbortController()
   const errors = [
-    new UpstreamTrouble('TOOMANYREQUESTS', 'slower'),
+    new UpstreamLimit('slower', 1),
+    new UpstreamLimit('full', 1, 'UNAVAILABLE'),
     new RegistryError('UNAVAILABLE', 'the robot is refused'),
   ]
   for (const error of errors) {

@@ -1,12 +1,15 @@
 import t from 'tap'
-import { parseDockerConfig, parseUsernamePassword } from '../../src/quay/robot-credential.ts'
+import { parseDockerConfig, parseRobots } from '../../src/quay/robot-credential.ts'
 import { everythingIn } from './upstream.ts'
 
 const quay = new URL('https://quay.io')
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 const configOf = (auths: unknown): string[] => [JSON.stringify({ auths })]
-const parse = (auths: unknown, upstream = quay) =>
-  parseDockerConfig(upstream, 'openshift/ci')(configOf(auths))
+const parse = (auths: unknown, upstream = quay) => {
+  const [robot, ...more] = parseDockerConfig(upstream, 'openshift/ci')(configOf(auths))
+  if (robot === undefined || more.length > 0) throw new Error('a pull secret is of one robot')
+  return robot
+}
 
 /** What is thrown. */
 const thrown = (run: () => unknown): Error => {
@@ -19,18 +22,33 @@ const thrown = (run: () => unknown): Error => {
 }
 
 await t.test('a user name and a password, as editors and echo leave them', async (test) => {
-  test.strictSame(parseUsernamePassword(['openshift+ci\n', ' hunter2\r\n']), {
-    username: 'openshift+ci',
-    password: 'hunter2',
-  })
+  test.strictSame(parseRobots(['openshift+ci\n', ' hunter2\r\n']), [
+    { username: 'openshift+ci', password: 'hunter2' },
+  ])
 })
 
 await t.test('an empty file is named, and the other is not told', async (test) => {
-  test.match(thrown(() => parseUsernamePassword([' \n', 'hunter2'])).message, /user name is empty/)
-  test.match(thrown(() => parseUsernamePassword(['a', ''])).message, /password is empty/)
-  test.match(thrown(() => parseUsernamePassword(['a'])).message, /password is empty/)
-  test.match(thrown(() => parseUsernamePassword([])).message, /user name is empty/)
-  test.notMatch(everythingIn(thrown(() => parseUsernamePassword(['', 'hunter2']))), /hunter2/)
+  test.match(thrown(() => parseRobots([' \n', 'hunter2'])).message, /user name is empty/)
+  test.match(thrown(() => parseRobots(['a', ''])).message, /password is empty/)
+  test.match(thrown(() => parseRobots(['a'])).message, /password is empty/)
+  test.match(thrown(() => parseRobots([])).message, /user name is empty/)
+  test.notMatch(everythingIn(thrown(() => parseRobots(['', 'hunter2']))), /hunter2/)
+})
+
+await t.test('several robots: one a line, in the same order, blank lines aside', async (test) => {
+  test.strictSame(parseRobots(['a+1\na+2\r\n\n', '\n one \ntwo']), [
+    { username: 'a+1', password: 'one' },
+    { username: 'a+2', password: 'two' },
+  ])
+  for (const [usernames, passwords, expected] of [
+    ['a+1\na+2', 'hunter2', /^they hold one robot a line, .*: there are 2 user names and 1 passwords$/],
+    ['a+1', 'hunter2\nhunter3', /there are 1 user names and 2 passwords$/],
+    ['a+1\na+1', 'hunter2\nhunter3', /user names names a robot twice$/],
+  ] as const) {
+    const error = thrown(() => parseRobots([usernames, passwords]))
+    test.match(error.message, expected)
+    test.notMatch(everythingIn(error), /a\+1'|hunter/)
+  }
 })
 
 await t.test('trap 1: the password starts at the first colon and may hold more', async (test) => {
@@ -64,7 +82,7 @@ await t.test('the most specific entry, and never the one of another host', async
     /no entry for quay\.io:8443$/,
   )
   const named = parseDockerConfig(quay, '')
-  test.equal(named(configOf({ 'quay.io': entry('host') })).username, 'host')
+  test.match(named(configOf({ 'quay.io': entry('host') })), [{ username: 'host' }])
 })
 
 await t.test('an entry that is not there by itself is none', async (test) => {
@@ -109,5 +127,5 @@ await t.test('an empty auth beside the two, as some tools write it', async (test
     auths: { 'quay.io': { auth: '', username: 'robot', password: 'secret' } },
   })
   const parse = parseDockerConfig(new URL('https://quay.io'), 'openshift/ci')
-  test.same(parse([content]), { username: 'robot', password: 'secret' })
+  test.same(parse([content]), [{ username: 'robot', password: 'secret' }])
 })

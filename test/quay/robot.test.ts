@@ -1,6 +1,8 @@
 import { SignJWT } from 'jose'
 import t from 'tap'
 import { RegistryError } from '../../src/errors.ts'
+import { UpstreamLimit } from '../../src/quay/failures.ts'
+import { createRetry } from '../../src/quay/retry.ts'
 import { createRobot } from '../../src/quay/robot.ts'
 import type { RobotCredential, RobotOptions } from '../../src/quay/robot.ts'
 import type { Quay } from '../../src/sandbox/quay/quay.ts'
@@ -272,7 +274,6 @@ await t.test('a ping that does not tell how to log in', async (test) => {
     [401, { 'www-authenticate': 'Negotiate' }],
     [403, { 'www-authenticate': 'Bearer realm="http://127.0.0.1/"' }],
     [302, { location: 'http://127.0.0.1/' }],
-    [429, {}],
     [500, {}],
   ]
   for (const [status, headers] of rows) {
@@ -306,7 +307,7 @@ await t.test('only a 401 or 403 of the realm is an alarm', async (test) => {
     test.notMatch(everythingIn(error), /secret|hunter2/)
     test.equal(refusals.length, 1)
   }
-  for (const status of [302, 400, 404, 429, 500, 503]) {
+  for (const status of [302, 400, 404, 500, 503]) {
     const { robot, refusals } = scriptedRobot({ status, body: 'secret' })
     const error = await failure(robot.authorization())
     test.equal(told(error), '503 UNAVAILABLE 5')
@@ -410,3 +411,48 @@ await t.test(
     }
   },
 )
+
+await t.test('trap 40: a 429 is waited out, as long as upstream says', async (test) => {
+  const rows = [
+    [undefined, '5', 2000],
+    ['0', '0', 2000],
+    ['7', '7', 7000],
+    ['3600', '60', 60_000],
+  ] as const
+  for (const path of ['/v2/', '/v2/auth'])
+    for (const [retryAfter, told429, pauseMs] of rows) {
+      let clock = 0
+      let asked = 0
+      const get: RobotOptions['get'] = async ({ pathname }) => {
+        if (pathname !== path)
+          return { status: 401, body: '', challenge: 'Bearer realm="https://quay.io/v2/auth"' }
+        asked++
+        return { status: 429, body: '', ...(retryAfter === undefined ? {} : { retryAfter }) }
+      }
+      const { robot, refusals } = scriptedRobot(new Error('unused'), { get, now: () => clock })
+      const error = await failure(robot.authorization())
+      test.equal(told(error), `429 TOOMANYREQUESTS ${told429}`)
+      test.ok(error instanceof UpstreamLimit)
+      clock = pauseMs - 1
+      test.equal(await failure(robot.authorization()), error)
+      test.equal(asked, 1)
+      clock = pauseMs
+      await failure(robot.authorization())
+      test.equal(asked, 2)
+      test.strictSame(refusals, [])
+    }
+})
+
+await t.test('a trouble of the realm is tried again for all who wait; a refusal is not', async (test) => {
+  const quay = await quayFor(test)
+  const retry = createRetry()
+  const { robot } = robotFor(test, quay.url, { retry })
+  quay.fault({ origin: 'quay', path: /auth/, status: 502 })
+  quay.fault({ origin: 'quay', path: /auth/, reset: true })
+  const headers = await Promise.all(Array.from({ length: 20 }, () => robot.authorization()))
+  test.equal(new Set(headers).size, 1)
+  test.equal(loginsAt(quay).length, 3)
+  const refused = robotFor(test, quay.url, { retry, credential: () => ({ ...account, password: 'wrong' }) })
+  test.equal(told(await failure(refused.robot.authorization())), '503 UNAVAILABLE 30')
+  test.equal(loginsAt(quay).length, 4)
+})

@@ -121,7 +121,7 @@ await tap.test(
       challenge,
       host: 'proxy.example',
       reviewToken: async () => t.fail('the cluster must not be shown it') as never,
-      robotCredential: () => ({ username: 'ci+robot', password }),
+      robotCredentials: () => [{ username: 'ci+robot', password }],
       robotTokens: { verify: async () => undefined },
     })
     const guesses = [

@@ -1,0 +1,64 @@
+/**
+ * What a client says it reads, as upstream is asked for it: quay answers a tag by what stands in Accept.
+ */
+import { createHash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+
+/**
+ * Quay converts an image whose stored type is not literally in Accept to schema 1, whose digest is another, or answers 404;
+ * `*\/*` does not count. A client that does not say what it reads is given everything.
+ */
+export const everyMediaType = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+].join(', ')
+
+export interface AcceptSet {
+  /** As short for 64 kB of Accept as for one type; equal for equal sets. */
+  readonly key: string
+  /** The Accept that stands for all that have this key: what upstream answers is an answer to each of them. */
+  readonly accept: string
+}
+
+/** How many spellings of Accept are known without reading them: every client has one or two. */
+const maxKnown = 256
+/**
+ * Characters. What clients send has 300 (containers/image: six types); all that is known of Accept stays below
+ * 256 * (1024 + 1024) characters, half a megabyte.
+ */
+const maxKnownLength = 1024
+
+/**
+ * The media types of an Accept, without order, case, repetition and parameters: a client that has another spelling of the same
+ * set gets the same answer. Asked of upstream in this one form, so that no spelling (`;q=0`, say) makes the answer to all others.
+ */
+export const createAcceptSets = (): ((accept: string | undefined) => AcceptSet) => {
+  const known = new LRUCache<string, AcceptSet>({ max: maxKnown })
+  const all = read(everyMediaType)
+  return (accept) => {
+    if (accept === undefined) return all
+    const seen = known.get(accept)
+    if (seen !== undefined) return seen
+    const types = typesOf(accept)
+    const set = saysNothing(types) ? all : setOf(types)
+    if (accept.length <= maxKnownLength) known.set(accept, set)
+    return set
+  }
+}
+
+const saysNothing = ([first, ...others]: readonly string[]): boolean =>
+  first === undefined || (first === '*/*' && others.length === 0)
+
+const read = (accept: string): AcceptSet => setOf(typesOf(accept))
+
+const typesOf = (accept: string): readonly string[] => {
+  const types = accept.split(',').map((range) => range.split(';', 1).join('').trim().toLowerCase())
+  return [...new Set(types.filter((type) => type !== ''))].toSorted()
+}
+
+const setOf = (types: readonly string[]): AcceptSet => {
+  const accept = types.join(', ')
+  return { accept, key: createHash('sha256').update(accept).digest('base64url') }
+}

@@ -1,0 +1,147 @@
+/**
+ * Where the bytes come from: every stage between the registry and upstream, in the one order in which a request passes them.
+ *
+ *     manifest   memory -> again -> outage -> budget -> upstream
+ *     blob       resume -> again -> outage -> budget -> upstream
+ *     tags       memory -> again -> outage -> budget -> upstream
+ *
+ * - Memory first: what is known costs upstream nothing. A local cache of blobs would stand in the same place: an OpenBlob around an
+ *   OpenBlob that fills while the first reader streams, and is joined by later ones.
+ * - Again around whole answers, not heads: a manifest that is cut, or does not match its digest, is asked for again as well.
+ * - Outage outside of the budget: what is not asked does not wait for its turn.
+ * - The budget counts what really leaves.
+ */
+import { createBlobs, type OpenBlob } from './blobs.ts'
+import { createBudget, type BudgetOptions } from './budget.ts'
+import { createUpstream, type Upstream, type UpstreamOptions } from './dispatcher.ts'
+import { createManifestMemory, type ManifestMemoryOptions } from './manifest-memory.ts'
+import { createManifests, type FetchManifest } from './manifests.ts'
+import { createOutage, UpstreamAway } from './outage.ts'
+import { ratesFor } from './quay-limits.ts'
+import { createReferrers, type FetchReferrers } from './referrers.ts'
+import { createResume, type ResumeOptions } from './resume.ts'
+import { createRetry, retried } from './retry.ts'
+import type { Robot } from './robot.ts'
+import { createRobots, type Robots, type RobotsOptions } from './robots.ts'
+import { createTagMemory, type TagMemoryOptions } from './tag-memory.ts'
+import { createTags, type FetchTags } from './tags.ts'
+
+export interface SourceOptions {
+  readonly upstream: URL
+  /** PEM, beside the well-known authorities. */
+  readonly upstreamCa: string | undefined
+  /** `openshift/ci` */
+  readonly upstreamRepository: string
+  readonly maxUpstreamConnections: number
+  readonly credentials: RobotsOptions['credentials']
+  /** `quay`: what quay grants an address is not exceeded. */
+  readonly upstreamLimits: 'quay' | 'none'
+  /** Proxies that share one address. */
+  readonly replicas: number
+  /** Milliseconds after a first try in which a further one may begin. */
+  readonly retryTimeoutMs: number
+  /** Milliseconds that upstream may be silent within a body. */
+  readonly stallTimeoutMs: number
+  readonly manifestCacheBytes: number
+  readonly tagTtlMs: number
+  readonly staleIfErrorMs: number
+  readonly blobDelivery: 'stream' | 'redirect'
+  readonly observe: SourceObservers
+}
+
+export interface SourceObservers {
+  readonly refused: (reason: string) => void
+  readonly request: UpstreamOptions['observe']
+  readonly retry: () => void
+  readonly away: () => void
+  readonly wait: BudgetOptions['observeWait']
+  readonly limited: BudgetOptions['observeRefused']
+  readonly paused: BudgetOptions['observePause']
+  readonly resume: ResumeOptions['observe']
+  readonly manifest: ManifestMemoryOptions['observe']
+  readonly tags: TagMemoryOptions['observe']
+}
+
+export interface Source {
+  readonly fetchManifest: FetchManifest
+  readonly openBlob: OpenBlob
+  readonly fetchTags: FetchTags
+  readonly fetchReferrers: FetchReferrers
+}
+
+export interface MadeSource {
+  readonly source: Source
+  readonly robot: Robot
+  readonly stats: ReturnType<typeof createManifestMemory>['stats']
+  readonly close: () => Promise<void>
+}
+
+export const createSource = (options: SourceOptions): MadeSource => {
+  const {
+    upstreamRepository: repository,
+    observe,
+    manifestCacheBytes,
+    tagTtlMs,
+    staleIfErrorMs,
+    blobDelivery,
+  } = options
+  const { upstream, robot } = connect(options)
+  const budget = createBudget({
+    rates: options.upstreamLimits === 'quay' ? ratesFor(options.replicas) : undefined,
+    observeWait: observe.wait,
+    observeRefused: observe.limited,
+    observePause: observe.paused,
+    maxInFlight: options.maxUpstreamConnections,
+  })
+  const ask = createOutage({ ask: budget(upstream.ask), observeRefused: observe.away })
+  const retry = createRetry({
+    isAway: (error) => error instanceof UpstreamAway,
+    withinMs: options.retryTimeoutMs,
+    observeRetry: observe.retry,
+  })
+  const memory = createManifestMemory({
+    fetch: retried(retry, createManifests(ask, repository)),
+    maxBytes: manifestCacheBytes,
+    tagTtlMs,
+    staleIfErrorMs,
+    observe: observe.manifest,
+  })
+  const fetchTags = retried(retry, createTags(ask, repository))
+  return {
+    robot,
+    stats: memory.stats,
+    close: upstream.close,
+    source: {
+      fetchManifest: memory.fetchManifest,
+      openBlob: createResume({
+        open: retried(retry, createBlobs({ ask, repository, delivery: blobDelivery })),
+        observe: observe.resume,
+      }),
+      fetchTags: createTagMemory({ fetchTags, ttlMs: tagTtlMs, observe: observe.tags }),
+      fetchReferrers: retried(retry, createReferrers(ask, repository)),
+    },
+  }
+}
+
+/** The robot asks over the connections that its own token is put on. */
+const connect = (options: SourceOptions) => {
+  const { upstream: origin, upstreamRepository: repository, upstreamCa: ca, credentials, observe } = options
+  const robot: Robots = createRobots({
+    credentials,
+    upstream: origin,
+    repository,
+    get: async (url, authorization) => await upstream.get(url, authorization),
+    retry: createRetry(),
+    onRefused: observe.refused,
+  })
+  const upstream: Upstream = createUpstream({
+    origin,
+    maxConnections: options.maxUpstreamConnections,
+    ...(ca === undefined ? {} : { ca }),
+    robot,
+    onRefused: observe.refused,
+    observe: observe.request,
+    timeouts: { body: options.stallTimeoutMs },
+  })
+  return { upstream, robot }
+}

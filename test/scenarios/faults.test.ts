@@ -1,0 +1,233 @@
+/**
+ * Two thousand whole pulls through an upstream that has a bad day. What a retry or a resume can save, the proxy saves: the client
+ * has to ask again only where upstream gave wrong bytes, or a wrong length, under a good head.
+ */
+import { readdirSync } from 'node:fs'
+import type { Test } from 'tap'
+import { buildImage } from '../../src/sandbox/quay/images.ts'
+import type { FaultRule } from '../../src/sandbox/quay/faults.ts'
+import type { Quay } from '../../src/sandbox/quay/quay.ts'
+import { createPuller } from './puller.ts'
+import { scenario } from './scenario.ts'
+
+const pulls = 2000
+const images = 50
+const atOnce = 24
+
+/** The same faults in every run: https://en.wikipedia.org/wiki/Linear_congruential_generator, numbers of Numerical Recipes. */
+const createRandom = (seed: number) => () => {
+  seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
+  return seed / 2 ** 32
+}
+
+/** Of requests to each origin. `isSavable`: the proxy can make good for it. */
+const badDay: readonly (Pick<FaultRule, 'origin'> & {
+  name: string
+  share: number
+  isSavable: boolean
+  path: RegExp
+  fault: (random: () => number) => Partial<FaultRule>
+})[] = [
+  {
+    name: 'blob cut',
+    origin: 'cdn',
+    path: /./,
+    share: 0.05,
+    isSavable: true,
+    fault: (random) => ({ cutAfterBytes: Math.floor(random() * 40_000) }),
+  },
+  {
+    name: 'blob 502',
+    origin: 'cdn',
+    path: /./,
+    share: 0.05,
+    isSavable: true,
+    fault: () => ({ status: 502 }),
+  },
+  {
+    name: 'blob stalls',
+    origin: 'cdn',
+    path: /./,
+    share: 0.005,
+    isSavable: true,
+    fault: (random) => ({ stallAfterBytes: Math.floor(random() * 40_000) }),
+  },
+  {
+    name: 'blob reset in the head',
+    origin: 'cdn',
+    path: /./,
+    share: 0.02,
+    isSavable: true,
+    fault: () => ({ reset: true }),
+  },
+  {
+    name: 'blob signature expired',
+    origin: 'cdn',
+    path: /./,
+    share: 0.02,
+    isSavable: true,
+    fault: () => ({ status: 403 }),
+  },
+  {
+    name: 'blob of wrong bytes',
+    origin: 'cdn',
+    path: /./,
+    share: 0.002,
+    isSavable: false,
+    fault: () => ({ wrongBytes: true }),
+  },
+  {
+    name: 'blob of wrong length',
+    origin: 'cdn',
+    path: /./,
+    share: 0.002,
+    isSavable: false,
+    fault: () => ({ headers: { 'content-length': '77' } }),
+  },
+  {
+    name: 'quay 502',
+    origin: 'quay',
+    path: /manifests|blobs/,
+    share: 0.05,
+    isSavable: true,
+    fault: () => ({ status: 502 }),
+  },
+  {
+    name: 'quay reset in the head',
+    origin: 'quay',
+    path: /manifests|blobs/,
+    share: 0.02,
+    isSavable: true,
+    fault: () => ({ reset: true }),
+  },
+  {
+    name: 'robot token refused',
+    origin: 'quay',
+    path: /manifests|blobs/,
+    share: 0.01,
+    isSavable: true,
+    fault: () => ({ expire: true }),
+  },
+  {
+    name: 'manifest cut',
+    origin: 'quay',
+    path: /manifests/,
+    share: 0.05,
+    isSavable: true,
+    fault: (random) => ({ cutAfterBytes: Math.floor(random() * 600) }),
+  },
+  {
+    name: 'manifest of wrong bytes',
+    origin: 'quay',
+    path: /manifests/,
+    share: 0.02,
+    isSavable: true,
+    fault: () => ({ wrongBytes: true }),
+  },
+]
+
+const inject = (quay: Quay, random: () => number): Map<string, number> => {
+  const hits = new Map<string, number>()
+  for (const { name, origin, path, share, fault } of badDay)
+    // Each with parameters of its own: twenty of a kind, one in twenty as likely.
+    for (let kind = 0; kind < 20; kind++)
+      quay.fault({
+        origin,
+        path,
+        count: Infinity,
+        when: () => {
+          const isHit = random() < share / 20
+          if (isHit) hits.set(name, (hits.get(name) ?? 0) + 1)
+          return isHit
+        },
+        ...fault(random),
+      })
+  return hits
+}
+
+const stock = async (quay: Quay): Promise<void> => {
+  for (let index = 0; index < images; index++)
+    quay.tag(
+      `my-team_app_${index}`,
+      await buildImage({
+        name: `my-team/app:${index}`,
+        platforms: ['linux/amd64'],
+        layers: 3,
+        layerBytes: 2000 * (1 + (index % 20)),
+        format: 'oci',
+      }),
+    )
+}
+
+const descriptors = () => readdirSync('/proc/self/fd').length
+
+const table = (t: Test, hits: ReadonlyMap<string, number>, rows: Readonly<Record<string, unknown>>) => {
+  for (const { name, isSavable } of badDay)
+    t.comment(
+      `${name.padEnd(28)} ${String(hits.get(name) ?? 0).padStart(6)} injected, ${isSavable ? 'to be saved by the proxy' : "the client's to find"}`,
+    )
+  for (const [name, value] of Object.entries(rows))
+    t.comment(`${name.padEnd(28)} ${String(value).padStart(6)}`)
+}
+
+await scenario(
+  'two thousand pulls on a bad day of upstream: none fails',
+  async (t, { quay, url, puller: token, metrics }) => {
+    await stock(quay)
+    const before = descriptors()
+    const random = createRandom(4)
+    const hits = inject(quay, random)
+    const client = createPuller({ url, token, connections: atOnce })
+    let begun = 0
+    let bursts = 0
+    const failures: unknown[] = []
+    const worker = async () => {
+      while (begun < pulls) {
+        const index = begun++
+        // A burst of 429, of half a second, such as nginx in front of quay gives.
+        if (index % 400 === 200) {
+          const until = Date.now() + 500
+          bursts++
+          quay.fault({
+            origin: 'quay',
+            path: /manifests|blobs/,
+            status: 429,
+            count: 200,
+            when: () => Date.now() < until,
+          })
+        }
+        await client
+          .pull('my-team/app', String(Math.floor(random() * images)))
+          .catch((error: unknown) => failures.push(error))
+      }
+    }
+    await Promise.all(Array.from({ length: atOnce }, worker))
+    await client.close()
+    quay.clearFaults()
+    const retried = [...client.retries.values()].reduce((sum, count) => sum + count, 0)
+    const scraped = await metrics()
+    table(t, hits, {
+      pulls,
+      failed: failures.length,
+      'bursts of 429': bursts,
+      'client had to ask again': retried,
+      ...Object.fromEntries(client.retries),
+    })
+    t.same(failures, [], 'no pull fails')
+    const unsavable = badDay
+      .filter(({ isSavable }) => !isSavable)
+      .reduce((sum, { name }) => sum + (hits.get(name) ?? 0), 0)
+    for (const { name } of badDay) t.ok((hits.get(name) ?? 0) > 0, `${name} was injected`)
+    t.ok(
+      retried <= unsavable,
+      `the client asked again ${retried} times, for ${unsavable} faults that only it can find`,
+    )
+    t.notOk(
+      [...client.retries.keys()].some((reason) => reason.startsWith('manifest')),
+      'and never for a manifest',
+    )
+    t.match(scraped, /quay_proxy_streams_in_flight 0\n/, 'no stream is left')
+    t.ok(descriptors() <= before + 2 * atOnce + 64, `descriptors: ${before} before, ${descriptors()} after`)
+  },
+  ['--tag-ttl=50ms', '--stall-timeout=150ms', '--log-level=error'],
+)

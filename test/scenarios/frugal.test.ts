@@ -1,0 +1,215 @@
+/**
+ * quay grants an address so much and no more, and all who pull share it: what is asked of it, by whom, and who waits.
+ */
+import { dirname, join } from 'node:path'
+import { decodeJwt } from 'jose'
+import { parseConfig } from '../../src/config/config.ts'
+import { createLogger } from '../../src/logging.ts'
+import { startProxy } from '../../src/proxy.ts'
+import { smallImage } from '../sandbox/quay/quay-client.ts'
+import { accept, scenario, type Scenario } from './scenario.ts'
+
+const limited = ['--upstream-limits=quay']
+
+const bobOf = (s: Scenario) =>
+  s.remember(s.kubernetes.issueUserToken({ username: 'bob', groups: ['qci-image-pullers'] }))
+const manifestOf = (tag: string) => `/v2/openshift/ci/manifests/${tag}`
+const pullManifest = async (s: Scenario, tag: string, token = s.alice) =>
+  await s.ask(manifestOf(tag), { token, headers: { accept } })
+/** Requests that quay has seen, of those below such a path. */
+const seenAt = (s: Scenario, part: string) =>
+  s.quay.requests.filter(({ origin, url }) => origin === 'quay' && url.includes(part))
+const tagsNamed = (name: string, count: number) =>
+  Array.from({ length: count }, (_, index) => `ocp_${name}_${String(index).padStart(4, '0')}`)
+const stockWith = async (s: Scenario, tags: readonly string[]) => {
+  s.quay.tagMany(tags, await smallImage())
+}
+
+await scenario(
+  "one asker's loop over 1,000 tags: within the limits of quay, and somebody else is served between two of them",
+  async (t, s) => {
+    const bob = bobOf(s)
+    const [loop, wanted] = [tagsNamed('loop', 1000), tagsNamed('wanted', 8)]
+    await stockWith(s, [...loop, ...wanted])
+    // Both are known, and so is the robot.
+    for (const token of [s.alice, bob]) t.equal((await pullManifest(s, 'ocp_4.5_base', token)).status, 200)
+    const seenBefore = seenAt(s, '/manifests/').length
+    const start = performance.now()
+    const statuses: Record<number, number> = {}
+    const refusals: Awaited<ReturnType<typeof pullManifest>>[] = []
+    const left = [...loop]
+    const work = async () => {
+      for (let tag = left.pop(); tag !== undefined; tag = left.pop()) {
+        const answer = await pullManifest(s, tag, bob)
+        statuses[answer.status] = (statuses[answer.status] ?? 0) + 1
+        if (answer.status === 429) refusals.push(answer)
+      }
+    }
+    const looping = Promise.all(Array.from({ length: 250 }, work))
+    while (refusals.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    for (const tag of wanted) {
+      const before = seenAt(s, '/manifests/').length
+      t.equal((await pullManifest(s, tag)).status, 200)
+      const position = seenAt(s, '/manifests/').findIndex(({ url }) => url.endsWith(tag)) - before
+      // The way to the proxy takes a while too, on a machine that loops: of what is asked meanwhile nothing is known.
+      t.ok(position < 68, `after ${position} of the loop, not after the 135 of it that wait`)
+    }
+    await looping
+    const seconds = (performance.now() - start) / 1000
+    const seen = seenAt(s, '/manifests/').length - seenBefore
+    t.ok(seen <= 9 + 45 * seconds + 1, `${seen} manifests in ${seconds} s`)
+    t.equal((statuses[200] ?? 0) + (statuses[429] ?? 0), 1000, JSON.stringify(statuses))
+    t.ok((statuses[200] ?? 0) >= 100)
+    t.equal(seen, (statuses[200] ?? 0) + wanted.length, 'who is refused costs quay nothing')
+    const [refusal] = refusals
+    t.equal(refusal?.code, 'TOOMANYREQUESTS')
+    t.match(refusal?.message, /^you ask for more at once than the upstream registry grants/)
+    t.match(refusal?.headers.get('retry-after'), /^[1-9]\d*$/)
+    t.match(await s.metrics(), /quay_proxy_upstream_limited_total\{kind="manifest",why="own-queue"\} [1-9]/)
+  },
+  limited,
+)
+
+await scenario(
+  'pages of tags, which quay grants fewest of: once for all who list, and a loop over them leaves manifests alone',
+  async (t, s) => {
+    await stockWith(s, tagsNamed('many', 250))
+    const bob = bobOf(s)
+    const before = seenAt(s, '/tags/list').length
+    const lists = await Promise.all(
+      Array.from({ length: 20 }, async (_, index) => {
+        const token = index % 2 === 0 ? s.alice : bob
+        return await s.ask('/v2/openshift/ci/tags/list?n=1000', { token })
+      }),
+    )
+    t.strictSame([...new Set(lists.map(({ status }) => status))], [200])
+    t.strictSame(new Set(lists.map(({ body }) => body.toString())).size, 1)
+    t.equal(seenAt(s, '/tags/list').length - before, 3)
+    t.equal((await pullManifest(s, 'ocp_many_0001')).status, 200)
+    // Each of another page, so that none is known: more than are granted for a while.
+    const loop = Promise.all(
+      tagsNamed('many', 30).map(
+        async (last) => (await s.ask(`/v2/openshift/ci/tags/list?n=1&last=${last}`, { token: bob })).status,
+      ),
+    )
+    t.equal((await pullManifest(s, 'ocp_many_0002')).status, 200)
+    const page = await s.ask('/v2/openshift/ci/tags/list?n=1&last=ocp_many_0200', { token: s.alice })
+    t.equal(page.status, 200)
+    const statuses = await loop
+    t.strictSame(new Set(statuses), new Set([200, 429]), 'some are served, some are told to wait')
+  },
+  limited,
+)
+
+await scenario(
+  "quay's 429: its Retry-After is waited out, or handed on, and nothing is asked meanwhile",
+  async (t, s) => {
+    const fresh = tagsNamed('fresh', 4)
+    await stockWith(s, fresh)
+    t.equal((await pullManifest(s, 'ocp_4.5_base')).status, 200)
+    const before = seenAt(s, '/manifests/').length
+    s.quay.fault({ origin: 'quay', path: /manifests/, status: 429, headers: { 'retry-after': '1' } })
+    const answers = await Promise.all(fresh.slice(0, 2).map(async (tag) => await pullManifest(s, tag)))
+    t.strictSame(
+      answers.map(({ status }) => status),
+      [200, 200],
+      'nobody noticed',
+    )
+    const waited = seenAt(s, '/manifests/').slice(before)
+    t.ok(waited.length <= 4, 'asked again once, each')
+    s.quay.fault({ origin: 'quay', path: /manifests/, status: 429, headers: { 'retry-after': '30' } })
+    const refused = await pullManifest(s, `${fresh[2]}`)
+    t.equal(refused.status, 429)
+    t.equal(refused.code, 'TOOMANYREQUESTS')
+    t.equal(refused.headers.get('retry-after'), '30')
+    const seen = seenAt(s, '/manifests/').length
+    const next = await pullManifest(s, `${fresh[3]}`)
+    t.equal(next.status, 429)
+    t.match(next.headers.get('retry-after'), /^(?:30|2\d)$/)
+    t.equal(seenAt(s, '/manifests/').length, seen, 'nothing is asked')
+    const blob = await s.ask(`/v2/openshift/ci/blobs/${s.stock.sharedLayers[0]}`, { token: s.alice })
+    t.equal(blob.status, 200, 'blobs have a limit of their own')
+    t.equal((await s.ask('/v2/openshift/ci/tags/list', { token: s.alice })).status, 200, 'and so have tags')
+    t.match(await s.metrics(), /quay_proxy_upstream_pause_seconds_total\{kind="manifest"\} 3[01]/)
+  },
+)
+
+await scenario('every third answer a 502: nobody notices', async (t, s) => {
+  const tags = tagsNamed('bad-day', 40)
+  await stockWith(s, tags)
+  let asked = 0
+  const when = () => ++asked % 3 === 0
+  s.quay.fault({ origin: 'quay', path: /manifests/, status: 502, count: Infinity, when })
+  for (const tag of tags) t.equal((await pullManifest(s, tag)).status, 200, tag)
+  t.equal(seenAt(s, '/manifests/').filter(({ status }) => status === 502).length, Math.floor(asked / 3))
+  t.ok(asked >= 59)
+})
+
+await scenario(
+  'two robots: evenly, both may log in, and one that loses its right is not missed',
+  async (t, s) => {
+    const second = { username: 'openshift+second', password: s.remember('the password of the second robot') }
+    s.quay.setRobot(s.robot, second)
+    const folder = t.testdir({
+      usernames: `${s.robot.username}\n${second.username}\n`,
+      passwords: `${s.robot.password}\n${second.password}\n`,
+    })
+    const args = [
+      '--listen-addr=127.0.0.1:0',
+      `--robot-username-file=${join(folder, 'usernames')}`,
+      `--robot-password-file=${join(folder, 'passwords')}`,
+      `--token-secret-file=${s.files.tokenSecret}`,
+      `--kubeconfig=${join(dirname(s.files.password), 'kubeconfig')}`,
+      `--upstream=${s.quay.url}`,
+      `--upstream-repository=${s.quay.repository}`,
+      '--upstream-limits=none',
+      '--grace-period=0s',
+    ]
+    const lines: string[] = []
+    const logger = createLogger('trace', { write: (line) => void lines.push(line) })
+    const proxy = await startProxy(parseConfig(args, {}), logger)
+    const blob = `${proxy.url}/v2/openshift/ci/blobs/${s.stock.sharedLayers[0]}`
+    const statusOf = async () => {
+      const answer = await fetch(blob, { headers: { authorization: `Bearer ${s.alice}` } })
+      t.notMatch(await answer.text(), second.username)
+      return answer.status
+    }
+    /** Requests for blobs since then, by robot. */
+    const byRobot = (since: number) => {
+      const counts: Record<string, number> = {}
+      for (const { headers } of seenAt(s, '/blobs/').slice(since)) {
+        const { sub = '' } = decodeJwt(headers.authorization?.replace('Bearer ', '') ?? '')
+        counts[sub] = (counts[sub] ?? 0) + 1
+      }
+      return counts
+    }
+    try {
+      const before = seenAt(s, '/blobs/').length
+      t.strictSame(
+        await Promise.all(Array.from({ length: 40 }, statusOf)),
+        Array.from({ length: 40 }, () => 200),
+      )
+      t.strictSame(byRobot(before), { [s.robot.username]: 20, [second.username]: 20 })
+      for (const { username, password } of [s.robot, second]) {
+        const login = Buffer.from(`${username}:${password}`).toString('base64')
+        const realm = await fetch(`${proxy.url}/v2/auth`, { headers: { authorization: `Basic ${login}` } })
+        t.equal(realm.status, 200)
+        t.equal(decodeJwt(((await realm.json()) as { token: string }).token).sub, username)
+      }
+      s.quay.setRobot(s.robot, { ...second, mayPull: false })
+      // Either robot's token dies once: the one gets another, the other does not.
+      for (let robot = 0; robot < 2; robot++) {
+        s.quay.fault({ origin: 'quay', path: /blobs/, expire: true })
+        t.equal(await statusOf(), 200)
+      }
+      const since = seenAt(s, '/blobs/').length
+      for (let pull = 0; pull < 10; pull++) t.equal(await statusOf(), 200)
+      t.strictSame(byRobot(since), { [s.robot.username]: 10 })
+      const alarms = lines.filter((line) => line.includes(`${second.username}: the robot may not pull`))
+      t.equal(alarms.length, 1, 'and the log names it')
+      t.notOk(lines.some((line) => line.includes(second.password)))
+    } finally {
+      await proxy.stop()
+    }
+  },
+)

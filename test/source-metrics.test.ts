@@ -1,0 +1,33 @@
+import t from 'tap'
+import { Registry } from 'prom-client'
+import { createSourceMetrics } from '../src/source-metrics.ts'
+
+await t.test('what was asked, what was spared, and what is in memory when it is scraped', async (test) => {
+  const registry = new Registry()
+  let manifests = 1
+  const metrics = createSourceMetrics(registry, () => ({ manifests, bytes: 2700, tags: 3 }))
+  metrics.manifests.inc({ source: 'stale' })
+  metrics.tagPages.inc({ source: 'memory' })
+  metrics.retries.inc()
+  metrics.away.inc()
+  metrics.resumes.inc({ outcome: 'resumed' })
+  metrics.limited.inc({ kind: 'tags', why: 'own-queue' })
+  metrics.pauseSeconds.inc({ kind: 'tags' }, 1.5)
+  metrics.waitSeconds.observe({ kind: 'manifest' }, 0.02)
+  manifests = 2
+  const text = await registry.metrics()
+  for (const line of [
+    'quay_proxy_manifests_total{source="stale"} 1',
+    'quay_proxy_tag_pages_total{source="memory"} 1',
+    'quay_proxy_upstream_retries_total 1',
+    'quay_proxy_upstream_not_asked_total 1',
+    'quay_proxy_blob_resumes_total{outcome="resumed"} 1',
+    'quay_proxy_upstream_limited_total{kind="tags",why="own-queue"} 1',
+    'quay_proxy_upstream_pause_seconds_total{kind="tags"} 1.5',
+    'quay_proxy_upstream_wait_seconds_bucket{le="0.05",kind="manifest"} 1',
+    'quay_proxy_manifest_cache_manifests 2',
+    'quay_proxy_manifest_cache_bytes 2700',
+    'quay_proxy_manifest_cache_tags 3',
+  ])
+    test.ok(text.includes(line), line)
+})
