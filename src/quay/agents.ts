@@ -26,6 +26,8 @@ export interface AgentsOptions {
 
 export interface Agents {
   readonly of: (url: URL) => Agent
+  /** How the name of its host is resolved. */
+  readonly lookupOf: (url: URL) => Lookup
   readonly close: () => Promise<void>
 }
 
@@ -49,11 +51,12 @@ export const createAgents = (options: AgentsOptions, rules: { allowPrivate: bool
   const noteUpstream = observedLookup((addresses) => {
     rules.allowPrivate = addresses.every(isPrivateAddress)
   }, lookup)
-  const upstream = new Agent({ ...shared, connect: { ...connect, lookup: noteUpstream } })
   const guard = publicLookup(() => rules.allowPrivate, lookup)
+  const upstream = new Agent({ ...shared, connect: { ...connect, lookup: noteUpstream } })
   const elsewhere = new Agent({ ...shared, connect: { ...connect, lookup: guard } })
   return {
     of: (url: URL): Agent => (url.origin === origin.origin ? upstream : elsewhere),
+    lookupOf: (url: URL) => (url.origin === origin.origin ? noteUpstream : guard) as Lookup,
     close: async () => {
       await Promise.all([upstream.destroy(), elsewhere.destroy()])
     },

@@ -3,15 +3,17 @@
  * inside, per hop, for the upstream origin only. (The other way round the CDN would be handed the robot's token.)
  */
 import { unavailable } from '../errors.ts'
-import { createAgents, type Agents, type AgentsOptions, type ConnectionTimeouts } from './agents.ts'
-import { libraryBody, type Body } from './body.ts'
+import { createAgents, type AgentsOptions, type ConnectionTimeouts } from './agents.ts'
+import type { Body } from './body.ts'
 import { readBounded } from './bounded-body.ts'
 import { createDeadline } from './deadline.ts'
-import { failureOf, refusalOf, refusalOfStorage } from './failures.ts'
+import { refusalOf, refusalOfStorage } from './failures.ts'
+import { createSend, type Hop, type Send, type SendOptions, type UpstreamKind } from './hop.ts'
 import { checkRedirect, isPrivateHost } from './redirect.ts'
 import type { LoginAnswer } from './robot.ts'
+import { createStream } from './stream/stream.ts'
 
-export type UpstreamKind = 'manifest' | 'blob' | 'tags' | 'referrers'
+export type { UpstreamKind } from './hop.ts'
 
 /** Who waits for an answer. */
 export interface Waiter {
@@ -60,7 +62,7 @@ export interface UpstreamOptions extends Omit<AgentsOptions, 'timeouts'> {
   }
   /** Upstream answers 401 to a fresh robot token. */
   readonly onRefused: (reason: string) => void
-  readonly observe: (request: { kind: UpstreamKind | 'robot'; status: number | 'failed' }) => void
+  readonly observe: SendOptions['observe']
   readonly timeouts?: Partial<Timeouts>
 }
 
@@ -82,7 +84,8 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
   const rules = { allowHttp: origin.protocol === 'http:', allowPrivate: isPrivateHost(origin.hostname) }
   const agents = createAgents({ ...options, timeouts }, rules)
 
-  const send = createSend(agents, observe)
+  const stream = createStream({ ...options, timeouts, lookupOf: agents.lookupOf })
+  const send = createSend({ agents, stream, observe })
   const sendAsRobot = asRobot(send, origin, robot)
 
   const follow = async (
@@ -128,7 +131,13 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
     return response
   }
 
-  return { ask, get: createGet(send, timeouts.total), close: agents.close }
+  return {
+    ask,
+    get: createGet(send, timeouts.total),
+    close: async () => {
+      await Promise.all([agents.close(), stream.close()])
+    },
+  }
 }
 
 const redirectTo = (
@@ -136,30 +145,6 @@ const redirectTo = (
   { statusCode: status, headers, body }: Hop,
   digest: string | undefined,
 ): UpstreamResponse & { final: URL } => ({ status, headers, body, digest, location, final: location })
-
-/** An answer of one hop. */
-interface Hop {
-  readonly statusCode: number
-  readonly headers: UpstreamResponse['headers']
-  readonly body: Body
-}
-type Send = (url: URL, request: Sent) => Promise<Hop>
-
-/** One hop, on a connection of its origin. */
-const createSend =
-  (agents: Agents, observe: UpstreamOptions['observe']): Send =>
-  async (url, { kind, method, headers, signal }) => {
-    try {
-      const { origin, pathname, search } = url
-      const path = pathname + search
-      const answer = await agents.of(url).request({ origin, path, method, headers, signal })
-      observe({ kind, status: answer.statusCode })
-      return { statusCode: answer.statusCode, headers: answer.headers, body: libraryBody(answer.body) }
-    } catch (error) {
-      observe({ kind, status: 'failed' })
-      throw failureOf(error)
-    }
-  }
 
 /** Attack: whatever origin a hop leads to, the robot's credential goes to the upstream origin alone. */
 const asRobot =
@@ -198,11 +183,6 @@ const createGet =
       ...(retryAfter === undefined ? {} : { retryAfter }),
     }
   }
-
-type Sent = Pick<UpstreamRequest, 'method' | 'headers'> & {
-  readonly signal: AbortSignal
-  readonly kind: UpstreamKind | 'robot'
-}
 
 export const single = (value: string | string[] | undefined): string | undefined =>
   Array.isArray(value) ? value[0] : value

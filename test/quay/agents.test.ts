@@ -40,6 +40,21 @@ await t.test(
   },
 )
 
+await t.test('whoever connects by themselves resolves names under the same rules', async (test) => {
+  const lookup = lookupOf({ 'upstream.test': ['192.0.2.1'], 'elsewhere.test': ['127.0.0.1'] })
+  const origin = new URL('https://upstream.test')
+  const agents = createAgents({ origin, maxConnections: 1, timeouts, lookup }, { allowPrivate: false })
+  test.teardown(agents.close)
+  const resolve = async (url: string) =>
+    await new Promise<unknown>((resolved) => {
+      agents.lookupOf(new URL(url))(new URL(url).hostname, { all: true }, (error, addresses) =>
+        resolved(error ?? addresses),
+      )
+    })
+  test.match(await resolve('https://elsewhere.test/a'), { code: 'UNAVAILABLE' })
+  test.strictSame(await resolve('https://upstream.test/a'), [{ address: '192.0.2.1', family: 4 }])
+})
+
 await t.test('an authority of its own', async (test) => {
   const [ca = ''] = rootCertificates
   const origin = new URL('https://127.0.0.1:1')

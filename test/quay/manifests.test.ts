@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import type { Test } from 'tap'
-import { createManifests } from '../../src/quay/manifests.ts'
+import { createManifests, isVerified } from '../../src/quay/manifests.ts'
 import type { FetchManifest } from '../../src/quay/manifests.ts'
 import type { Digest, QciTag } from '../../src/reference.ts'
 import type { Quay } from '../../src/sandbox/quay/quay.ts'
@@ -161,7 +161,9 @@ await t.test('signed schema 1: its digest is not over its bytes', async (test) =
   const signed = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
   const digest = digestOf('sha256', Buffer.from('the payload'))
   const { fetch } = await fromServer(test, { 'content-type': signed, 'docker-content-digest': digest })
-  test.strictSame(await fetch(get(tag)), {
+  const manifest = await fetch(get(tag))
+  test.equal(isVerified(manifest), false)
+  test.strictSame(manifest, {
     digest,
     mediaType: signed,
     size: content.length,

@@ -1,0 +1,84 @@
+/**
+ * One request to one origin, without redirects: bodies of blobs as a stream at a third of the library's price, everything else, and
+ * whatever the stream does not read, through the library.
+ */
+import { LRUCache } from 'lru-cache'
+import type { Agents } from './agents.ts'
+import { libraryBody, type Body } from './body.ts'
+import { failureOf } from './failures.ts'
+import { UnusualAnswer } from './stream/head.ts'
+import type { Stream } from './stream/stream.ts'
+
+export type UpstreamKind = 'manifest' | 'blob' | 'tags' | 'referrers'
+
+export interface HopRequest {
+  readonly method: 'GET' | 'HEAD'
+  readonly headers: Readonly<Record<string, string>>
+  readonly signal: AbortSignal
+  readonly kind: UpstreamKind | 'robot'
+}
+
+/** An answer of one origin. */
+export interface Hop {
+  readonly statusCode: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: Body
+}
+
+/** @throws {RegistryError} UNAVAILABLE */
+export type Send = (url: URL, request: HopRequest) => Promise<Hop>
+
+export interface SendOptions {
+  readonly agents: Pick<Agents, 'of'>
+  readonly stream: Pick<Stream, 'send'>
+  readonly observe: (request: { kind: UpstreamKind | 'robot'; status: number | 'failed' }) => void
+  /** Milliseconds, monotonic. */
+  readonly now?: () => number
+}
+
+/** Who answers in chunks does so for every blob: each is not to be asked for twice. */
+const unusualForMs = 60_000
+const maxUnusual = 1000
+
+export const createSend = ({ agents, stream, observe, now = () => performance.now() }: SendOptions): Send => {
+  const unusual = new LRUCache<string, true>({
+    max: maxUnusual,
+    ttl: unusualForMs,
+    ttlResolution: 0,
+    perf: { now },
+  })
+
+  const byLibrary = async (url: URL, { method, headers, signal }: HopRequest): Promise<Hop> => {
+    const { origin, pathname, search } = url
+    const {
+      statusCode,
+      headers: fields,
+      body,
+    } = await agents.of(url).request({ origin, path: pathname + search, method, headers, signal })
+    return { statusCode, headers: fields, body: libraryBody(body) }
+  }
+
+  const ask = async (url: URL, request: HopRequest): Promise<Hop> => {
+    const { method, kind } = request
+    if (method !== 'GET' || kind !== 'blob' || unusual.has(url.origin)) return await byLibrary(url, request)
+    try {
+      return await stream.send(url, request)
+    } catch (error) {
+      if (!(error instanceof UnusualAnswer)) throw error
+      unusual.set(url.origin, true)
+      return await byLibrary(url, request)
+    }
+  }
+
+  return async (url, request) => {
+    const { kind } = request
+    try {
+      const hop = await ask(url, request)
+      observe({ kind, status: hop.statusCode })
+      return hop
+    } catch (error) {
+      observe({ kind, status: 'failed' })
+      throw failureOf(error)
+    }
+  }
+}

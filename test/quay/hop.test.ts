@@ -1,0 +1,83 @@
+import t from 'tap'
+import type { Test } from 'tap'
+import { createAgents } from '../../src/quay/agents.ts'
+import { createSend, type HopRequest, type SendOptions } from '../../src/quay/hop.ts'
+import { UnusualAnswer } from '../../src/quay/stream/head.ts'
+import { createStream } from '../../src/quay/stream/stream.ts'
+import { always, bytesOf, failure, serverFor, told } from './upstream.ts'
+
+const timeouts = { connect: 1000, head: 1000, body: 1000 }
+
+const sendFor = (test: Test, origin: string, more: Partial<SendOptions> = {}) => {
+  const options = { origin: new URL(origin), maxConnections: 4, timeouts }
+  const agents = createAgents(options, { allowPrivate: true })
+  const stream = createStream({ ...options, lookupOf: agents.lookupOf })
+  test.teardown(async () => await Promise.all([agents.close(), stream.close()]))
+  const seen = { streamed: 0, observed: [] as string[] }
+  const send = createSend({
+    agents,
+    stream: {
+      send: async (url, request) => {
+        seen.streamed++
+        return await stream.send(url, request)
+      },
+    },
+    observe: ({ kind, status }) => void seen.observed.push(`${kind} ${status}`),
+    ...more,
+  })
+  const { signal } = new AbortController()
+  const get = async (request: Partial<HopRequest> = {}) =>
+    await send(new URL('/a?b=c', origin), { method: 'GET', headers: {}, kind: 'blob', signal, ...request })
+  return { get, seen }
+}
+
+await t.test('a blob is streamed, all else goes through the library', async (test) => {
+  const { url, requests } = await serverFor(test, always(200, { 'content-length': '4' }, 'blob'))
+  const { get, seen } = sendFor(test, url)
+  const { statusCode, headers, body } = await get({ headers: { range: 'bytes=0-3' } })
+  test.equal(statusCode, 200)
+  test.equal(headers['content-length'], '4')
+  test.equal(String(await bytesOf(body)), 'blob')
+  test.equal(seen.streamed, 1)
+  const head = await get({ method: 'HEAD' })
+  await head.body.discard()
+  for (const kind of ['manifest', 'tags', 'referrers', 'robot'] as const)
+    test.equal(String(await bytesOf((await get({ kind })).body)), 'blob', kind)
+  test.equal(seen.streamed, 1)
+  test.strictSame(
+    requests.map(({ url: path, headers: fields }) => [path, fields.range]),
+    [['/a?b=c', 'bytes=0-3'], ...Array.from({ length: 5 }, () => ['/a?b=c', undefined])],
+  )
+  test.strictSame(seen.observed.slice(0, 3), ['blob 200', 'blob 200', 'manifest 200'])
+})
+
+await t.test('what the stream does not read is asked for again, and at once from then on', async (test) => {
+  let time = 1
+  const { url, requests } = await serverFor(test, (_request, response) => {
+    response.writeHead(200).write('in ')
+    response.end('chunks')
+  })
+  const { get, seen } = sendFor(test, url, { now: () => time })
+  for (let index = 0; index < 3; index++) test.equal(String(await bytesOf((await get()).body)), 'in chunks')
+  test.strictSame([seen.streamed, requests.length], [1, 4])
+  test.strictSame(seen.observed, ['blob 200', 'blob 200', 'blob 200'], 'an answer that nobody used is none')
+  time = 60_002
+  await bytesOf((await get()).body)
+  test.equal(seen.streamed, 2, 'it may have changed')
+})
+
+await t.test('what fails is a trouble, either way', async (test) => {
+  const { url } = await serverFor(test, (request) => void request.socket.destroy())
+  const { get, seen } = sendFor(test, url)
+  test.equal(told(await failure(get())), '503 UNAVAILABLE 5')
+  test.equal(told(await failure(get({ kind: 'manifest' }))), '503 UNAVAILABLE 5')
+  test.strictSame(seen.observed, ['blob failed', 'manifest failed'])
+  const unusual = sendFor(test, url, {
+    stream: {
+      send: async () => {
+        throw new UnusualAnswer('in chunks')
+      },
+    },
+  })
+  test.equal(told(await failure(unusual.get())), '503 UNAVAILABLE 5')
+})

@@ -1,0 +1,70 @@
+import t from 'tap'
+import { createConnection } from '../../../src/quay/stream/connection.ts'
+import { StaleConnection } from '../../../src/quay/stream/head-receiver.ts'
+import { until } from '../upstream.ts'
+import { ok, originOf, patient, scripted } from './scripted.ts'
+
+const head = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n'
+
+await t.test('one request at a time, idle between them, closed when idle for long', async (test) => {
+  const server = await scripted(test, (socket) => void socket.write(ok('hello')))
+  const events: string[] = []
+  const timeouts = { ...patient, idle: 100 }
+  const { ask } = createConnection(originOf(server.url, { timeouts }), {
+    onIdle: () => void events.push('idle'),
+    onClosed: () => void events.push('closed'),
+  })
+  for (let nth = 0; nth < 2; nth++) {
+    const { body, statusCode } = await ask(head)
+    test.equal(statusCode, 200)
+    const pieces: string[] = []
+    await body.deliver((piece, written) => {
+      pieces.push(String(piece))
+      written()
+    })
+    test.equal(pieces.join(''), 'hello')
+  }
+  test.equal(server.sockets.length, 1)
+  await until(() => events.includes('closed'))
+  test.same(events, ['idle', 'idle', 'closed'])
+  await test.rejects(ask(head), StaleConnection)
+})
+
+await t.test('a large body is read on as it is taken', async (test) => {
+  const blob = 'x'.repeat(3_000_000)
+  const server = await scripted(test, (socket) => void socket.write(ok(blob)))
+  const { ask, close } = createConnection(originOf(server.url), {
+    onIdle: () => undefined,
+    onClosed: () => undefined,
+  })
+  const { body } = await ask(head)
+  let bytes = 0
+  await body.deliver((piece, written) => {
+    bytes += piece.length
+    setImmediate(written)
+  })
+  test.equal(bytes, blob.length)
+  close()
+})
+
+await t.test('nobody waits any more', async (test) => {
+  const server = await scripted(test, () => undefined)
+  const connection = createConnection(originOf(server.url), {
+    onIdle: () => undefined,
+    onClosed: () => undefined,
+  })
+  await test.rejects(connection.ask(head, AbortSignal.abort(new Error('gone'))), { message: 'gone' })
+  test.equal(server.requests.length, 0)
+})
+
+await t.test('upstream said that it is the last answer', async (test) => {
+  const server = await scripted(test, (socket) => void socket.write(ok('hello', 'Connection: close\r\n')))
+  const events: string[] = []
+  const connection = createConnection(originOf(server.url), {
+    onIdle: () => void events.push('idle'),
+    onClosed: () => void events.push('closed'),
+  })
+  await connection.ask(head)
+  await until(() => events.length > 0)
+  test.same(events, ['closed'])
+})
