@@ -20,12 +20,13 @@ export interface RetryOptions {
 /** Tries something that may be tried again without harm. @throws what the last try throws */
 export type Retry = <Answer>(attempt: () => Promise<Answer>, signal?: AbortSignal) => Promise<Answer>
 
-/** Where 5 % of the requests fail, by chance, 6 of them fail once in 64 million. The last one may find that upstream is away. */
-const maxTries = 6
+/** On a bad day one request in seven fails, of one sort or another: eight in a row do once in 5 million. */
+const maxTries = 8
 /** Of the 30 s that containerd waits for a head; a last try that begins then has time to connect and to be answered. */
 const defaultWithinMs = 8000
-/** The pause before the second try is up to this long, and up to twice as long each time: 1.5 s all in all. */
+/** The pause before the second try is up to this long, and up to twice as long each time: 3.5 s all in all. */
 const firstPauseMs = 50
+const longestPauseMs = 1000
 /** Between two looks whether upstream is back, up to: it is noticed to be within a second. */
 const awayPauseMs = 500
 /** One that runs out of time has taken most of a client's patience. */
@@ -53,7 +54,7 @@ export const createRetry = (options: RetryOptions = {}): Retry => {
         if (wasAsked) tries += 1
         // Jitter: those who failed together do not come back together.
         const pauseMs = wasAsked
-          ? random() * firstPauseMs * 2 ** (tries - 1)
+          ? random() * Math.min(firstPauseMs * 2 ** (tries - 1), longestPauseMs)
           : awayPauseMs * (0.5 + random() / 2)
         const isOver = clock.now() + pauseMs - began >= withinMs
         if (tries === maxTries || timeouts === maxTimeouts || isOver) throw error

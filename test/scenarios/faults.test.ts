@@ -12,7 +12,7 @@ import { scenario } from './scenario.ts'
 
 const pulls = 2000
 const images = 50
-const atOnce = 24
+const atOnce = 64
 
 /** The same faults in every run: https://en.wikipedia.org/wiki/Linear_congruential_generator, numbers of Numerical Recipes. */
 const createRandom = (seed: number) => () => {
@@ -24,6 +24,7 @@ const createRandom = (seed: number) => () => {
 const badDay: readonly (Pick<FaultRule, 'origin'> & {
   name: string
   share: number
+  restMs?: number
   isSavable: boolean
   path: RegExp
   fault: (random: () => number) => Partial<FaultRule>
@@ -105,6 +106,8 @@ const badDay: readonly (Pick<FaultRule, 'origin'> & {
     origin: 'quay',
     path: /manifests|blobs/,
     share: 0.01,
+    // Twice in a row it would be a robot that lost its rights, which is no bad second.
+    restMs: 1000,
     isSavable: true,
     fault: () => ({ expire: true }),
   },
@@ -128,7 +131,8 @@ const badDay: readonly (Pick<FaultRule, 'origin'> & {
 
 const inject = (quay: Quay, random: () => number): Map<string, number> => {
   const hits = new Map<string, number>()
-  for (const { name, origin, path, share, fault } of badDay)
+  const last = new Map<string, number>()
+  for (const { name, origin, path, share, restMs = 0, fault } of badDay)
     // Each with parameters of its own: twenty of a kind, one in twenty as likely.
     for (let kind = 0; kind < 20; kind++)
       quay.fault({
@@ -136,9 +140,11 @@ const inject = (quay: Quay, random: () => number): Map<string, number> => {
         path,
         count: Infinity,
         when: () => {
-          const isHit = random() < share / 20
-          if (isHit) hits.set(name, (hits.get(name) ?? 0) + 1)
-          return isHit
+          const isHit = random() < share / 20 && Date.now() - (last.get(name) ?? 0) >= restMs
+          if (!isHit) return false
+          last.set(name, Date.now())
+          hits.set(name, (hits.get(name) ?? 0) + 1)
+          return true
         },
         ...fault(random),
       })

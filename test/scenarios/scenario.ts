@@ -150,6 +150,15 @@ interface Evidence {
   readonly transcript: readonly string[]
 }
 
+/** Evenly over all: each is looked for in every line, and a day of faults has tens of thousands of both. */
+const sampleOf = (secrets: readonly string[], most = 500): readonly string[] => {
+  const step = Math.max(1, secrets.length / most)
+  return Array.from(
+    { length: Math.min(most, secrets.length) },
+    (_, index) => secrets[Math.floor(index * step)] ?? '',
+  )
+}
+
 const assertNoSecrets = (
   t: Test,
   { quay, robot, kubernetes }: Sandbox,
@@ -161,7 +170,7 @@ const assertNoSecrets = (
   const signatures = quay.requests
     .filter(({ origin }) => origin === 'cdn')
     .map(({ url }) => url.split('?')[1] ?? url)
-  const ours = [robot.password, ...robotTokens, ...signatures]
+  const ours = [robot.password, ...new Set(robotTokens), ...sampleOf(signatures)]
   const all = [...secrets, ...ours].flatMap((secret) => [
     secret,
     Buffer.from(`x:${secret}`).toString('base64').slice(4, -4),

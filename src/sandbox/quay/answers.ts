@@ -63,7 +63,7 @@ export async function writeAnswer(response: ServerResponse, answer: Answer, faul
   const limit = fault.cutAfterBytes ?? fault.truncateAfterBytes ?? fault.stallAfterBytes ?? Infinity
   await writeBody(response, body, limit)
   if (fault.cutAfterBytes !== undefined) await cut(response)
-  else if (fault.stallAfterBytes === undefined) response.end()
+  else if (length <= (fault.stallAfterBytes ?? Infinity)) response.end()
   else response.flushHeaders()
 }
 
