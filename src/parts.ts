@@ -16,7 +16,7 @@ import { createTokenReviewer, expiryOf } from './kubernetes/token-review.ts'
 import { createKnownDigests, type KnownDigests } from './known-digests.ts'
 import type { Logger } from './logging.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
-import type { Robot, RobotCredential } from './quay/robot.ts'
+import type { Robot, RobotCredential } from './quay/robot/robot.ts'
 import { createSource } from './quay/source.ts'
 import { anonymousIdentity } from './registry/anonymous.ts'
 import { createDenied, createPredecessorDenied } from './registry/denied.ts'
@@ -24,7 +24,7 @@ import { createLogin } from './registry/login.ts'
 import { createKeys } from './registry/signing-keys.ts'
 import { createTagCursors } from './registry/tag-cursors.ts'
 import type { Parts } from './server.ts'
-import { createSourceMetrics } from './source-metrics.ts'
+import { createSourceGauges, createSourceMetrics } from './source-metrics.ts'
 import { watchFiles, type WatchedFiles } from './watched-files.ts'
 
 export interface Made {
@@ -135,17 +135,10 @@ const connectSource = ({ config, logger, metrics, files }: Making) => {
         logger.error({ reason }, 'upstream refuses a robot')
       },
       request: (labels) => metrics.upstreamRequests.inc(labels),
-      retry: () => sourceMetrics.retries.inc(),
-      away: () => sourceMetrics.away.inc(),
-      wait: (kind, seconds) => sourceMetrics.waitSeconds.observe({ kind }, seconds),
-      limited: (kind, why) => sourceMetrics.limited.inc({ kind, why }),
-      paused: (kind, seconds) => sourceMetrics.pauseSeconds.inc({ kind }, seconds),
-      resume: (outcome) => sourceMetrics.resumes.inc({ outcome }),
-      manifest: ({ source }) => sourceMetrics.manifests.inc({ source }),
-      tags: (source) => sourceMetrics.tagPages.inc({ source }),
+      ...createSourceMetrics(metrics.registry),
     },
   })
-  const sourceMetrics = createSourceMetrics(metrics.registry, made.stats)
+  createSourceGauges(metrics.registry, made.stats)
   files.robot.onChange(made.robot.renew)
   return made
 }

@@ -9,7 +9,7 @@ import type { ListenAddress } from './config/quantities.ts'
 import type { ApiServer } from './kubernetes/api-server.ts'
 import type { Logger } from './logging.ts'
 import { createParts, type Files } from './parts.ts'
-import type { Robot } from './quay/robot.ts'
+import type { Robot } from './quay/robot/robot.ts'
 import { buildMetricsServer, buildServer, type Parts } from './server.ts'
 
 export interface Proxy {

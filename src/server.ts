@@ -29,7 +29,7 @@ export interface Parts extends RoutesOptions {
   /** PEM; undefined for plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined
   /** Called for each client that was sent away, or cut, and why. */
-  readonly observeShed?: (reason: Shed) => void
+  readonly observeShed: (reason: Shed) => void
   /** Other than the usual ones. */
   readonly limits?: Partial<Limits>
 }
@@ -45,7 +45,7 @@ const maxParamLength = 512
 const maxBodyBytes = 16 * 1024
 
 export const buildServer = async (config: Config, parts: Parts): Promise<FastifyInstance> => {
-  const { logger, observeShed = () => undefined } = parts
+  const { logger, observeShed } = parts
   const limits = { ...defaultLimits, ...parts.limits }
   const app = createFastify(config, parts, limits)
   const observeCut = (reason: Shed) => (socket: Socket) => {

@@ -53,6 +53,7 @@ await t.test('everything is joined: a token, a decision, a manifest, and their n
   parts.observe(decision, identity)
   parts.observe({ ...decision, allowed: false }, identity)
   parts.observeStreams(1)
+  parts.observeShed('stalled')
   const { signal } = new AbortController()
   const manifest = await parts.fetchManifest({
     method: 'GET',

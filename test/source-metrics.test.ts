@@ -1,19 +1,20 @@
 import t from 'tap'
 import { Registry } from 'prom-client'
-import { createSourceMetrics } from '../src/source-metrics.ts'
+import { createSourceGauges, createSourceMetrics } from '../src/source-metrics.ts'
 
 await t.test('what was asked, what was spared, and what is in memory when it is scraped', async (test) => {
   const registry = new Registry()
   let manifests = 1
-  const metrics = createSourceMetrics(registry, () => ({ manifests, bytes: 2700, tags: 3 }))
-  metrics.manifests.inc({ source: 'stale' })
-  metrics.tagPages.inc({ source: 'memory' })
-  metrics.retries.inc()
-  metrics.away.inc()
-  metrics.resumes.inc({ outcome: 'resumed' })
-  metrics.limited.inc({ kind: 'tags', why: 'own-queue' })
-  metrics.pauseSeconds.inc({ kind: 'tags' }, 1.5)
-  metrics.waitSeconds.observe({ kind: 'manifest' }, 0.02)
+  createSourceGauges(registry, () => ({ manifests, bytes: 2700, tags: 3 }))
+  const told = createSourceMetrics(registry)
+  told.manifest({ source: 'stale' })
+  told.tags('memory')
+  told.retry()
+  told.away()
+  told.resume('resumed')
+  told.limited('tags', 'own-queue')
+  told.paused('tags', 1.5)
+  told.wait('manifest', 0.02)
   manifests = 2
   const text = await registry.metrics()
   for (const line of [

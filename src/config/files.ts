@@ -5,8 +5,8 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { FlagValues } from './flags.ts'
-import { parseDockerConfig, parseRobots } from '../quay/robot-credential.ts'
-import type { RobotCredential } from '../quay/robot.ts'
+import { parseDockerConfig, parseRobots } from '../quay/robot/robot-credential.ts'
+import type { RobotCredential } from '../quay/robot/robot.ts'
 import { parseTokenSecret } from '../registry/signing-keys.ts'
 
 /** Files together with how they are read. */

@@ -10,7 +10,7 @@ import { createDeadline } from './deadline.ts'
 import { refusalOf, refusalOfStorage } from './failures.ts'
 import { createSend, type Hop, type Send, type SendOptions, type UpstreamKind } from './hop.ts'
 import { checkRedirect, isPrivateHost } from './redirect.ts'
-import type { LoginAnswer } from './robot.ts'
+import type { LoginAnswer } from './robot/robot.ts'
 import { createStream } from './stream/stream.ts'
 
 export type { UpstreamKind } from './hop.ts'

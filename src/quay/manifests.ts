@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto'
 import { RegistryError, unavailable } from '../errors.ts'
 import { isDigest, type Digest, type QciTag } from '../reference.ts'
-import { everyMediaType } from './accept.ts'
+import { everyMediaType } from './memory/accept.ts'
 import { readBounded } from './bounded-body.ts'
 import { single, type Ask, type UpstreamResponse, type Waiter } from './dispatcher.ts'
 import { UpstreamTrouble } from './failures.ts'

@@ -12,18 +12,18 @@
  * - The budget counts what really leaves.
  */
 import { createBlobs, type OpenBlob } from './blobs.ts'
-import { createBudget, type BudgetOptions } from './budget.ts'
+import { createBudget, type BudgetOptions } from './budget/budget.ts'
 import { createUpstream, type Upstream, type UpstreamOptions } from './dispatcher.ts'
-import { createManifestMemory, type ManifestMemoryOptions } from './manifest-memory.ts'
+import { createManifestMemory, type ManifestMemoryOptions } from './memory/manifest-memory.ts'
 import { createManifests, type FetchManifest } from './manifests.ts'
-import { createOutage, UpstreamAway } from './outage.ts'
-import { ratesFor } from './quay-limits.ts'
+import { createOutage, UpstreamAway } from './trouble/outage.ts'
+import { ratesFor } from './budget/quay-limits.ts'
 import { createReferrers, type FetchReferrers } from './referrers.ts'
-import { createResume, type ResumeOptions } from './resume.ts'
-import { createRetry, retried } from './retry.ts'
-import type { Robot } from './robot.ts'
-import { createRobots, type Robots, type RobotsOptions } from './robots.ts'
-import { createTagMemory, type TagMemoryOptions } from './tag-memory.ts'
+import { createResume, type ResumeOptions } from './trouble/resume.ts'
+import { createRetry, retried } from './trouble/retry.ts'
+import type { Robot } from './robot/robot.ts'
+import { createRobots, type Robots, type RobotsOptions } from './robot/robots.ts'
+import { createTagMemory, type TagMemoryOptions } from './memory/tag-memory.ts'
 import { createTags, type FetchTags } from './tags.ts'
 
 export interface SourceOptions {

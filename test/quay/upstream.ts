@@ -10,8 +10,8 @@ import type { Body } from '../../src/quay/body.ts'
 import { createUpstream } from '../../src/quay/dispatcher.ts'
 import type { Upstream, UpstreamOptions } from '../../src/quay/dispatcher.ts'
 import type { Lookup } from '../../src/quay/redirect.ts'
-import { createRobot } from '../../src/quay/robot.ts'
-import type { Robot, RobotCredential, RobotOptions } from '../../src/quay/robot.ts'
+import { createRobot } from '../../src/quay/robot/robot.ts'
+import type { Robot, RobotCredential, RobotOptions } from '../../src/quay/robot/robot.ts'
 import { robot as account } from '../sandbox/quay/quay-client.ts'
 
 export interface Seen {

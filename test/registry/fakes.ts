@@ -95,7 +95,15 @@ export const partsFor = (more: Partial<Parts> = {}): { parts: Parts; lines: Reco
   const metrics = createMetrics(new Registry())
   return {
     lines,
-    parts: { ...routesOptions(), logger, metrics, notReady: () => [], tls: undefined, ...more },
+    parts: {
+      ...routesOptions(),
+      logger,
+      metrics,
+      notReady: () => [],
+      observeShed: () => undefined,
+      tls: undefined,
+      ...more,
+    },
   }
 }
 

@@ -1,0 +1,93 @@
+/**
+ * What may be asked of upstream, shared out fairly. Each kind of request has a way of its own, as each has a limit of its own at
+ * quay: a loop over tags leaves the manifests alone, and within one kind every asker gets a turn.
+ */
+import { systemClock, type Clock } from '../clock.ts'
+import type { Ask, UpstreamKind, UpstreamRequest, UpstreamResponse } from '../dispatcher.ts'
+import { UpstreamLimit } from '../failures.ts'
+import { createGate, type Gate, type Refusal } from './gate.ts'
+import type { Rates } from './quay-limits.ts'
+
+export interface BudgetOptions {
+  /** Undefined for an upstream without limits of its own; its 429 is honoured all the same. */
+  readonly rates: Rates | undefined
+  /** Called for each request that is let through: seconds it waited, mostly 0. */
+  readonly observeWait: (kind: UpstreamKind, seconds: number) => void
+  readonly observeRefused: (kind: UpstreamKind, why: Refusal) => void
+  /** Called for each 429 that pauses a kind: seconds by which it is paused for longer. */
+  readonly observePause: (kind: UpstreamKind, seconds: number) => void
+  /** Requests of one kind, of all askers, that wait at a time: some 10 MB of sockets and requests. */
+  readonly maxQueued?: number
+  /** Requests of one kind without a head of an answer: four kinds, of the 1024 connections there are by default. */
+  readonly maxInFlight?: number
+  readonly clock?: Clock
+}
+
+/**
+ * Milliseconds that a request waits for its turns, all in all. Of the 30 s that containerd waits for a head, the decision about
+ * access takes up to 4.5 s, retries begin within 8 s, and an answer may take 10 s.
+ */
+const maxWaitMs = 3000
+/** Requests for the same thing: 429 each time, and a pause before the next one. */
+const maxTries = 3
+
+export const createBudget = (options: BudgetOptions): ((ask: Ask) => Ask) => {
+  const { clock = systemClock, observeWait, observePause } = options
+  const gates: Readonly<Record<UpstreamKind, Gate>> = {
+    manifest: gateOf('manifest', options, clock),
+    blob: gateOf('blob', options, clock),
+    tags: gateOf('tags', options, clock),
+    referrers: gateOf('referrers', options, clock),
+  }
+
+  /** One request that may go. What it meets counts before its place is free. */
+  const once = async (ask: Ask, request: UpstreamRequest): Promise<UpstreamResponse> => {
+    const { kind } = request
+    const began = clock.now()
+    const met = (error: unknown): void => {
+      if (!(error instanceof UpstreamLimit)) return
+      const longerMs = gates[kind].limited(began, error.retryAfterSeconds)
+      if (longerMs > 0) observePause(kind, longerMs / 1000)
+    }
+    const answer = ask(request)
+    answer.then(() => gates[kind].served(began), met)
+    try {
+      return await answer
+    } finally {
+      gates[kind].leave()
+    }
+  }
+
+  return (ask) => async (request) => {
+    const { kind, asker, signal } = request
+    const until = clock.now() + maxWaitMs
+    let tries = 0
+    for (;;) {
+      const came = clock.now()
+      await gates[kind].enter({ asker, until, signal })
+      observeWait(kind, (clock.now() - came) / 1000)
+      try {
+        return await once(ask, request)
+      } catch (error) {
+        if (!(error instanceof UpstreamLimit)) throw error
+        tries += 1
+        if (tries === maxTries) throw gates[kind].refuse('paused')
+      }
+    }
+  }
+}
+
+const gateOf = (kind: UpstreamKind, options: BudgetOptions, clock: Clock): Gate => {
+  const { rates, maxQueued = 1024, maxInFlight = 256, observeRefused } = options
+  const rate = rates?.[kind]
+  return createGate({
+    rate,
+    maxInFlight,
+    maxQueued,
+    // What is granted within the longest wait to an asker who is alone: more would only wait to be refused.
+    maxPerAsker:
+      rate === undefined ? maxQueued : Math.min(maxQueued, Math.ceil((rate.perSecond * maxWaitMs) / 1000)),
+    clock,
+    observeRefused: (why) => observeRefused(kind, why),
+  })
+}

@@ -1,0 +1,142 @@
+/**
+ * Manifests from memory. By digest for as long as there is room: they never change. By tag for a short life, and while upstream has
+ * trouble for a longer one. Whether the asker may have it was decided before, for what is here as for everything else.
+ */
+import { RegistryError } from '../../errors.ts'
+import { isDigest, type Digest } from '../../reference.ts'
+import { createAcceptSets } from './accept.ts'
+import { UpstreamLimit, UpstreamTrouble } from '../failures.ts'
+import { createKeptManifests, type KeptManifests } from './kept-manifests.ts'
+import { createKnownTags, type KnownTags } from './known-tags.ts'
+import type { FetchManifest, Manifest, ManifestRequest } from '../manifests.ts'
+import { createShare, type Answered, type Share } from './in-flight.ts'
+
+/** Where a manifest came from: `joined` waited for what another had asked upstream for. */
+export type ManifestSource = 'memory' | 'asked' | 'joined' | 'stale'
+
+export interface ManifestMemoryOptions {
+  /** Asks upstream. */
+  readonly fetch: FetchManifest
+  /** Bound on what is kept; 0 keeps nothing. */
+  readonly maxBytes: number
+  /** Milliseconds for which a tag is taken to stay where it was seen. */
+  readonly tagTtlMs: number
+  /** Milliseconds since upstream last confirmed a tag for which it is served while upstream has trouble. */
+  readonly staleIfErrorMs: number
+  /** Told of each manifest that is served. */
+  readonly observe: (served: { source: ManifestSource }) => void
+  /** Milliseconds that an asker waits for upstream where a known manifest could be served instead. */
+  readonly patienceMs?: number
+  /** Milliseconds, monotonic. */
+  readonly now?: () => number
+}
+
+export interface ManifestMemory {
+  readonly fetchManifest: FetchManifest
+  readonly stats: () => { readonly manifests: number; readonly bytes: number; readonly tags: number }
+}
+
+/**
+ * Within 2 s of the loss of upstream the first stale copy is to be out: half a second of them for reviews at the API server and the
+ * way to the client. An upstream that is well answers in a tenth of the rest.
+ */
+const defaultPatienceMs = 1500
+
+export const createManifestMemory = (options: ManifestMemoryOptions): ManifestMemory => {
+  const { fetch, maxBytes, observe, patienceMs = defaultPatienceMs, now = () => performance.now() } = options
+  const kept = createKeptManifests(maxBytes)
+  const tags = createKnownTags({ ...options, now })
+  const share = createShare<Manifest>(now)
+  const ask: FetchManifest = async ({ method, reference, accept, asker }) =>
+    kept.keep(await fetch({ method, reference, accept, asker }))
+  const parts = { kept, tags, share, ask, patienceMs, now }
+  const byDigest = createByDigest(parts)
+  const byTag = createByTag(parts)
+  return {
+    fetchManifest: async (request) => {
+      const isHead = request.method === 'HEAD'
+      // Asked with GET: who asks what a tag is asks for just that next. Where nothing is kept there is no use in it.
+      const asked = isHead && maxBytes > 0 ? { ...request, method: 'GET' as const } : request
+      const { answer: manifest, source } = await (isDigest(request.reference) ? byDigest : byTag)(asked)
+      observe({ source })
+      const isStale = source === 'stale'
+      if (isHead) return { ...manifest, content: undefined, isStale }
+      return isStale ? { ...manifest, isStale } : manifest
+    },
+    stats: () => ({ ...kept.stats(), tags: tags.size() }),
+  }
+}
+
+interface Parts {
+  readonly kept: KeptManifests
+  readonly tags: KnownTags
+  readonly share: Share<Manifest>
+  /** Asks upstream, without the signal of the asker, who may leave while others wait; and keeps what can be kept. */
+  readonly ask: FetchManifest
+  readonly patienceMs: number
+  readonly now: () => number
+}
+
+interface Served {
+  readonly answer: Manifest
+  readonly source: ManifestSource
+}
+type Serve = (request: ManifestRequest) => Promise<Served>
+
+const createByDigest =
+  ({ kept, share, ask }: Parts): Serve =>
+  async (request) => {
+    const { method, reference, asker, signal } = request
+    const manifest = kept.get(reference as Digest)
+    if (manifest !== undefined) return { answer: manifest, source: 'memory' }
+    // Quay answers for a digest whatever Accept says. A cache in front of it may not: this is asked for all who ask.
+    const asked = async () => await ask({ ...request, accept: undefined })
+    return fresh(await share({ key: `${method} ${reference}`, asker, ask: asked, signal }))
+  }
+
+const createByTag = (parts: Parts): Serve => {
+  const { kept, tags, share, patienceMs } = parts
+  const acceptSetOf = createAcceptSets()
+  const refresh = createRefresh(parts)
+  return async (request) => {
+    const { method, reference, asker, signal } = request
+    const { key: acceptKey, accept } = acceptSetOf(request.accept)
+    const key = `${reference} ${acceptKey}`
+    const tag = tags.get(key)
+    // One that fell out of memory is asked for by tag again: the same one request, and it tells whether the tag has moved.
+    const manifest = tag && kept.get(tag.digest)
+    if (manifest !== undefined && tag?.isFresh === true) return { answer: manifest, source: 'memory' }
+    if (manifest !== undefined && tag?.isFailing === true) return { answer: manifest, source: 'stale' }
+    const ask = async () => await refresh(key, { ...request, accept })
+    const instead = manifest && { answer: manifest, covers: isTrouble, patienceMs }
+    return fresh(await share({ key: `${method} ${key}`, asker, ask, signal, instead }))
+  }
+}
+
+/** A refusal of the robot or an absence is an answer: what was there before counts no more. */
+const isTrouble = (error: unknown): boolean => error instanceof UpstreamTrouble
+
+const fresh = ({ answer, source }: Answered<Manifest>): Served => ({
+  answer,
+  source: source === 'instead' ? 'stale' : source,
+})
+
+/** Asks where a tag is, and remembers what comes of it. */
+const createRefresh =
+  ({ kept, tags, ask, now }: Parts) =>
+  async (key: string, request: ManifestRequest): Promise<Manifest> => {
+    const askedAt = now()
+    try {
+      const manifest = await ask(request)
+      // A tag that moved to what cannot be kept is not where it was.
+      if (kept.get(manifest.digest) === undefined) tags.forget(key)
+      else tags.confirm(key, manifest.digest, askedAt)
+      return manifest
+    } catch (error) {
+      // Attack: a limit may be of the asker alone, who would keep the tag where it is for everybody else by asking too much.
+      if (isTrouble(error) && !(error instanceof UpstreamLimit)) tags.failed(key)
+      // For this Accept set alone: quay answers 404 as well where it stores a type that is not in it.
+      if (error instanceof RegistryError && error.status === 404) tags.forget(key)
+      throw error
+    }
+  }

@@ -1,0 +1,110 @@
+/**
+ * Pages of upstream's tag list, kept for a moment and asked for once however many want them: five a second are the scarcest thing
+ * that quay grants, and all who list the monorepo walk over the same ones. What an asker may see of a page is decided behind this.
+ */
+import { LRUCache } from 'lru-cache'
+import { failureOf, UpstreamLimit } from '../failures.ts'
+import type { FetchTags, TagPage, TagsRequest } from '../tags.ts'
+
+export interface TagMemoryOptions {
+  readonly fetchTags: FetchTags
+  /** Milliseconds that a page is served for; 0 keeps none. */
+  readonly ttlMs: number
+  readonly observe: (source: 'memory' | 'joined' | 'asked') => void
+  readonly maxBytes?: number
+  /** Milliseconds, monotonic. */
+  readonly now?: () => number
+}
+
+/**
+ * Quay grants 45 pages in the 10 s that they are kept by default. A page of 100 tags of 128 characters has 17 kB: ten times that.
+ */
+const defaultMaxBytes = 8 * 1024 * 1024
+/** Of a string beside its characters, and its place in the list. */
+const bytesPerTag = 40
+const bytesPerPage = 200
+
+/** A page that was asked for, and those who wait for it. */
+interface Flight {
+  readonly asker: string
+  readonly page: Promise<TagPage>
+  readonly abandoned: AbortController
+  waiting: number
+}
+
+export const createTagMemory = (options: TagMemoryOptions): FetchTags => {
+  const { fetchTags, ttlMs, observe, maxBytes = defaultMaxBytes, now = () => performance.now() } = options
+  const pages = new LRUCache<string, TagPage>({
+    maxSize: maxBytes,
+    sizeCalculation: ({ tags }) =>
+      tags.reduce((bytes, tag) => bytes + tag.length + bytesPerTag, bytesPerPage),
+    ttl: ttlMs,
+    perf: { now },
+    ttlResolution: 0,
+  })
+  const flights = createFlights(fetchTags, (key, page) => {
+    // To the cache 0 would be forever.
+    if (ttlMs > 0) pages.set(key, page)
+  })
+
+  return async (request) => {
+    const { after = '', asker, signal } = request
+    if (signal?.aborted === true) throw failureOf(signal.reason)
+    for (;;) {
+      const page = pages.get(after)
+      if (page !== undefined) {
+        observe('memory')
+        return page
+      }
+      const joined = flights.get(after)
+      observe(joined === undefined ? 'asked' : 'joined')
+      const flight = joined ?? flights.start(after, request)
+      try {
+        return await flights.wait(after, flight, signal)
+      } catch (error) {
+        // Who was sent away for the greed of the one who asked first asks on their own account: each round has another first one.
+        if (flight.asker === asker || !(error instanceof UpstreamLimit)) throw error
+      }
+    }
+  }
+}
+
+const createFlights = (fetchTags: FetchTags, keep: (key: string, page: TagPage) => void) => {
+  const flights = new Map<string, Flight>()
+
+  const forget = (key: string, flight: Flight): void => {
+    if (flights.get(key) === flight) flights.delete(key)
+  }
+
+  return {
+    get: (key: string) => flights.get(key),
+    start: (key: string, { after, asker }: TagsRequest): Flight => {
+      const abandoned = new AbortController()
+      const page = fetchTags({ after, asker, signal: abandoned.signal })
+        .then((fresh) => {
+          keep(key, fresh)
+          return fresh
+        })
+        .finally(() => forget(key, flight))
+      const flight: Flight = { asker, page, abandoned, waiting: 0 }
+      flights.set(key, flight)
+      return flight
+    },
+    wait: async (key: string, flight: Flight, signal: AbortSignal | undefined): Promise<TagPage> => {
+      const left = Promise.withResolvers<never>()
+      const leave = () => left.reject(failureOf(signal?.reason))
+      signal?.addEventListener('abort', leave)
+      flight.waiting += 1
+      try {
+        return await Promise.race([flight.page, left.promise])
+      } finally {
+        signal?.removeEventListener('abort', leave)
+        flight.waiting -= 1
+        if (flight.waiting === 0) {
+          forget(key, flight)
+          flight.abandoned.abort()
+        }
+      }
+    },
+  }
+}

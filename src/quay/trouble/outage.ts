@@ -1,0 +1,65 @@
+/**
+ * While upstream is away it is not asked by every request: after a few troubles in a row they fail at once, and one at a time finds
+ * out beside them whether it is back.
+ */
+import { createBreaker, type BreakerOptions } from '../../breaker.ts'
+import { unavailable } from '../../errors.ts'
+import type { Ask } from '../dispatcher.ts'
+import { UpstreamLimit, UpstreamTrouble } from '../failures.ts'
+
+/** Upstream was not asked: it had too much trouble just now. Trying again at once is in vain. */
+export class UpstreamAway extends UpstreamTrouble {}
+
+export interface OutageOptions extends Pick<BreakerOptions, 'now' | 'retryMs'> {
+  readonly ask: Ask
+  /** Called for each request that was not asked. */
+  readonly observeRefused: () => void
+}
+
+/** One in twenty requests may fail on a bad day: five of them in a row do once in three million. */
+const threshold = 5
+
+export const createOutage = ({ ask, observeRefused, ...timing }: OutageOptions): Ask => {
+  const create = () =>
+    createBreaker({
+      ...timing,
+      threshold,
+      // A limit is an answer, and is seen to elsewhere. Who left says nothing about upstream.
+      isTrouble: (error) =>
+        error instanceof UpstreamTrouble &&
+        !(error instanceof UpstreamLimit) &&
+        !(error instanceof AskerLeft),
+      refuse: () => {
+        observeRefused()
+        const { message, headers } = unavailable(
+          'the upstream registry is away; try again in a moment',
+          undefined,
+          2,
+        )
+        return new UpstreamAway('UNAVAILABLE', message, { headers })
+      },
+    })
+  // Blobs come from a storage of their own, which may be away alone.
+  const [blobs, others] = [create(), create()]
+  return async (request) => {
+    const breaker = request.kind === 'blob' ? blobs : others
+    let isRefused = false
+    try {
+      return await breaker(async () => {
+        const response = await ask(request).catch((error: unknown) => {
+          throw request.signal?.aborted === true
+            ? new AskerLeft('UNAVAILABLE', 'nobody waits any more', { cause: error })
+            : error
+        })
+        // It only found out: nobody takes the answer.
+        if (isRefused) await response.body.discard()
+        return response
+      })
+    } catch (error) {
+      isRefused = true
+      throw error
+    }
+  }
+}
+
+class AskerLeft extends UpstreamTrouble {}

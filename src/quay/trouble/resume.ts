@@ -1,0 +1,182 @@
+/**
+ * A blob whose stream breaks off goes on from the very next byte: asked for anew, since a signed URL lives for a minute, with
+ * Range, and only where upstream's answer shows that it is the same blob. The client sees one unbroken body.
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-14.4
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { unavailable } from '../../errors.ts'
+import type { Blob, BlobRequest, OpenBlob } from '../blobs.ts'
+import type { Body, Take } from '../body.ts'
+import { UpstreamTrouble } from '../failures.ts'
+
+export interface ResumeOptions {
+  readonly open: OpenBlob
+  /** Called for each break: whether the stream went on, or was given up. */
+  readonly observe: (outcome: 'resumed' | 'given up') => void
+  /** Milliseconds without progress after which a stream is given up. */
+  readonly patienceMs?: number
+  /** Milliseconds, monotonic. */
+  readonly now?: () => number
+  /** From 0 to 1. */
+  readonly random?: () => number
+}
+
+/** Upstream's restart, or a moment without network; a client that waits longer for a byte would rather try elsewhere. */
+const defaultPatienceMs = 30_000
+/** Milliseconds: the first attempt comes soon, the later ones not all at once where many streams broke together. */
+const firstPauseMs = 100
+const longestPauseMs = 2000
+/** Less than this between two breaks is no progress: half of what containers/image takes for some. */
+const worthwhileBytes = 512 * 1024
+
+/** What of a blob is wanted, and by what it is known again. Offsets within the blob; `end` is the one after the last byte. */
+interface Extent {
+  readonly start: number
+  readonly end: number
+  /** Bytes of the whole blob. */
+  readonly total: number
+  readonly etag: string | undefined
+}
+
+export const createResume = (options: ResumeOptions): OpenBlob => {
+  const { open } = options
+  return async (request) => {
+    const blob = await open(request)
+    const extent = extentOf(blob)
+    if (blob.body === undefined || extent === undefined) return blob
+    return { ...blob, body: resumable(options, request, blob.body, extent) }
+  }
+}
+
+const resumable = (options: ResumeOptions, request: BlobRequest, first: Body, extent: Extent): Body => ({
+  deliver: async (take) => {
+    const patience = createPatience(options, extent.start)
+    let at = extent.start
+    let body = first
+    for (;;) {
+      const counted = counting(take, (bytes) => {
+        // Attack: more than was announced would be the beginning of the client's next answer.
+        if (at + bytes > extent.end)
+          throw unavailable('the upstream registry sent more of a blob than it announced')
+        at += bytes
+      })
+      const error = await failureOfDelivery(body, counted)
+      if (counted.hasFailed === true) throw error
+      if (at === extent.end) return
+      if (!(error instanceof UpstreamTrouble)) throw error
+      patience.note(at)
+      body = await reopen(options, request, { ...extent, start: at }, at === extent.start, patience, error)
+    }
+  },
+  discard: first.discard,
+})
+
+interface Counting extends Take {
+  hasFailed?: boolean
+}
+
+/** Tells a failure of who takes from one of upstream: only the latter is worth another attempt. */
+const counting = (take: Take, count: (bytes: number) => void): Counting => {
+  const counted: Counting = (piece, written) => {
+    try {
+      count(piece.length)
+      take(piece, written)
+    } catch (error) {
+      counted.hasFailed = true
+      throw error
+    }
+  }
+  return counted
+}
+
+const failureOfDelivery = async (body: Body, take: Take): Promise<unknown> => {
+  try {
+    await body.deliver(take)
+    return new UpstreamTrouble('UNAVAILABLE', 'the upstream registry ended a blob before its end')
+  } catch (error) {
+    return error
+  }
+}
+
+/** The rest. @throws {RegistryError} where there is none to be had, or it is not the rest of the same blob */
+const reopen = async (
+  { open, observe, random = Math.random }: ResumeOptions,
+  request: BlobRequest,
+  rest: Extent,
+  isUntouched: boolean,
+  patience: Patience,
+  cause: unknown,
+): Promise<Body> => {
+  // Of what was not begun, the same is asked for again: not every storage knows ranges.
+  const range = isUntouched ? request.range : `bytes=${rest.start}-${rest.end - 1}`
+  let error = cause
+  for (let pauseMs = firstPauseMs; patience.lasts(); pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+    await pause(pauseMs * (0.5 + random() / 2), request.signal)
+    if (request.signal?.aborted === true) throw cause
+    try {
+      const body = await checked(await open({ ...request, range }), rest)
+      observe('resumed')
+      return body
+    } catch (failure) {
+      error = failure
+      if (!(failure instanceof UpstreamTrouble)) break
+    }
+  }
+  observe('given up')
+  throw error
+}
+
+const pause = async (pauseMs: number, signal: AbortSignal | undefined): Promise<void> => {
+  await sleep(pauseMs, undefined, signal === undefined ? {} : { signal }).catch(() => undefined)
+}
+
+interface Patience {
+  readonly note: (at: number) => void
+  readonly lasts: () => boolean
+}
+
+/** Renewed by what is worth a request: a storage that gives a byte at a time would be asked a thousand times. */
+const createPatience = (
+  { patienceMs = defaultPatienceMs, now = () => performance.now() }: ResumeOptions,
+  start: number,
+): Patience => {
+  let notedAt = start
+  let until = now() + patienceMs
+  let isFirst = true
+  return {
+    note: (at) => {
+      if (!isFirst && at - notedAt < worthwhileBytes) return
+      isFirst = false
+      notedAt = at
+      until = now() + patienceMs
+    },
+    lasts: () => now() < until,
+  }
+}
+
+/** Attack: bytes of another blob, or of another place in it, would be sewn to the first half. */
+const checked = async ({ body, ...blob }: Blob, wanted: Extent): Promise<Body> => {
+  const found = extentOf(blob)
+  const isSame =
+    found?.start === wanted.start &&
+    found.end === wanted.end &&
+    found.total === wanted.total &&
+    (found.etag === undefined || wanted.etag === undefined || found.etag === wanted.etag)
+  if (isSame && body !== undefined) return body
+  await body?.discard()
+  throw unavailable('the upstream registry does not go on with the blob where it broke off')
+}
+
+const contentRangePattern = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/
+
+/** Undefined where upstream does not say enough to go on later: several ranges at once, no length. */
+const extentOf = ({ status, headers }: Pick<Blob, 'status' | 'headers'>): Extent | undefined => {
+  const length = Number(headers['content-length'] ?? NaN)
+  const { etag } = headers
+  if (status === 200)
+    return Number.isSafeInteger(length) ? { start: 0, end: length, total: length, etag } : undefined
+  const [, first, last, size] = contentRangePattern.exec(headers['content-range'] ?? '') ?? []
+  const [start, end, total] = [Number(first), Number(last) + 1, Number(size)]
+  if (start >= end || end > total || end - start !== length) return undefined
+  return { start, end, total, etag }
+}

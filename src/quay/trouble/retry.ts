@@ -1,0 +1,86 @@
+/**
+ * A bad moment of upstream is tried again, and passes unnoticed: 5xx, a connection that breaks, a server that is not there. A
+ * refusal, an absence and a limit are answers.
+ */
+import { systemClock, type Clock } from '../clock.ts'
+import { UpstreamLimit, UpstreamTrouble } from '../failures.ts'
+
+export interface RetryOptions {
+  /** Upstream was not asked, since it is away: what is no try at all costs nobody anything, and waits for its return. */
+  readonly isAway?: (error: UpstreamTrouble) => boolean
+  /** Milliseconds after the first try in which a further one may begin. */
+  readonly withinMs?: number
+  /** Called for each try after the first. */
+  readonly observeRetry?: () => void
+  readonly clock?: Clock
+  /** From 0 to below 1. */
+  readonly random?: () => number
+}
+
+/** Tries something that may be tried again without harm. @throws what the last try throws */
+export type Retry = <Answer>(attempt: () => Promise<Answer>, signal?: AbortSignal) => Promise<Answer>
+
+/** On a bad day one request in seven fails, of one sort or another: eight in a row do once in 5 million. */
+const maxTries = 8
+/** Of the 30 s that containerd waits for a head; a last try that begins then has time to connect and to be answered. */
+const defaultWithinMs = 8000
+/** The pause before the second try is up to this long, and up to twice as long each time: 3.5 s all in all. */
+const firstPauseMs = 50
+const longestPauseMs = 1000
+/** Between two looks whether upstream is back, up to: it is noticed to be within a second. */
+const awayPauseMs = 500
+/** One that runs out of time has taken most of a client's patience. */
+const maxTimeouts = 2
+const timedOutStatus = 504
+
+export const createRetry = (options: RetryOptions = {}): Retry => {
+  const { isAway = () => false, withinMs = defaultWithinMs, observeRetry } = options
+  const { clock = systemClock, random = Math.random } = options
+
+  const mayPass = (error: unknown): error is UpstreamTrouble =>
+    error instanceof UpstreamTrouble && !(error instanceof UpstreamLimit)
+
+  return async (attempt, signal) => {
+    const began = clock.now()
+    let timeouts = 0
+    let tries = 0
+    for (;;) {
+      try {
+        return await attempt()
+      } catch (error) {
+        if (!mayPass(error)) throw error
+        if (error.status === timedOutStatus) timeouts += 1
+        const wasAsked = !isAway(error)
+        if (wasAsked) tries += 1
+        // Jitter: those who failed together do not come back together.
+        const pauseMs = wasAsked
+          ? random() * Math.min(firstPauseMs * 2 ** (tries - 1), longestPauseMs)
+          : awayPauseMs * (0.5 + random() / 2)
+        const isOver = clock.now() + pauseMs - began >= withinMs
+        if (tries === maxTries || timeouts === maxTimeouts || isOver) throw error
+        await pause(pauseMs, clock, signal)
+        if (signal?.aborted === true) throw error
+        observeRetry?.()
+      }
+    }
+  }
+}
+
+/** Ends early where the signal is aborted. */
+const pause = async (ms: number, clock: Clock, signal: AbortSignal | undefined): Promise<void> => {
+  if (signal?.aborted === true) return
+  const over = Promise.withResolvers<void>()
+  const stop = clock.after(ms, over.resolve)
+  signal?.addEventListener('abort', () => over.resolve(), { once: true })
+  await over.promise
+  stop()
+}
+
+/** The same, of a question that whoever waits for it may abandon. */
+export const retried =
+  <Request extends { readonly signal?: AbortSignal | undefined }, Answer>(
+    retry: Retry,
+    ask: (request: Request) => Promise<Answer>,
+  ) =>
+  async (request: Request): Promise<Answer> =>
+    await retry(async () => await ask(request), request.signal)

@@ -1,0 +1,155 @@
+import t from 'tap'
+import { createGate, type GateOptions } from '../../../src/quay/budget/gate.ts'
+import { fakeClock, settled } from '../fake-clock.ts'
+import { failure, told } from '../upstream.ts'
+
+const gateFor = (options: Partial<GateOptions> = {}) => {
+  const clock = fakeClock()
+  const refused: string[] = []
+  const gate = createGate({
+    rate: { perSecond: 10, burst: 2 },
+    maxInFlight: 100,
+    maxPerAsker: 100,
+    maxQueued: 1000,
+    clock,
+    observeRefused: (why) => void refused.push(why),
+    ...options,
+  })
+  /** Who has gone, and when. */
+  const gone: string[] = []
+  const enter = (name: string, signal?: AbortSignal) => {
+    const [asker = ''] = name
+    const entered = gate.enter({ asker, until: clock.now() + 3000, signal })
+    entered.then(
+      () => gone.push(`${name} at ${Math.round(clock.now())}`),
+      () => undefined,
+    )
+    return entered
+  }
+  const enterAll = (...names: readonly string[]) => {
+    for (const name of names) enter(name).catch(() => undefined)
+  }
+  return { clock, gate, gone, enter, enterAll, refused }
+}
+
+await t.test('the burst, then the rate, everybody in turn', async (test) => {
+  const { clock, gone, enterAll } = gateFor()
+  enterAll('a1', 'a2', 'a3', 'a4', 'b1')
+  await settled()
+  test.strictSame(gone, ['a1 at 0', 'a2 at 0'])
+  await clock.pass(1000)
+  test.strictSame(gone.slice(2), ['a3 at 100', 'b1 at 200', 'a4 at 300'])
+  test.equal(clock.pending(), 0)
+  enterAll('a5', 'a6', 'a7')
+  await settled()
+  test.strictSame(gone.slice(5), ['a5 at 1000', 'a6 at 1000'])
+})
+
+await t.test('a rate that is only kept to once upstream has shown that it limits', async (test) => {
+  const { clock, gate, gone, enterAll } = gateFor({ rate: { perSecond: 10, burst: 2, onceSeen: true } })
+  enterAll('a1', 'a2', 'a3', 'a4')
+  await settled()
+  test.equal(gone.length, 4)
+  gate.limited(clock.now(), 1)
+  enterAll('a5', 'a6')
+  await clock.pass(1200)
+  test.strictSame(gone.slice(4), ['a5 at 1000', 'a6 at 1100'])
+  await clock.pass(600_000)
+  enterAll('a7', 'a8', 'a9', 'b1')
+  await settled()
+  test.equal(gone.length, 10)
+})
+
+await t.test('who waits is not overtaken by who comes later', async (test) => {
+  const { clock, gone, enterAll } = gateFor()
+  enterAll('a1', 'a2', 'a3')
+  await clock.pass(99)
+  enterAll('b1')
+  await clock.pass(1000)
+  test.strictSame(gone.slice(2), ['a3 at 100', 'b1 at 200'])
+})
+
+await t.test(
+  'refused: who waits too long, who has too much waiting, and all when there is no room',
+  async (test) => {
+    const bounds = { rate: { perSecond: 0.1, burst: 1 }, maxPerAsker: 2, maxQueued: 3 }
+    const { clock, enter, enterAll, refused } = gateFor(bounds)
+    enterAll('a0', 'a1', 'b1')
+    const own = enter('a2')
+    const ownError = failure(enter('a3'))
+    test.equal(told(await ownError), '429 TOOMANYREQUESTS 10')
+    test.match(
+      (await ownError).message,
+      /^you ask for more at once than .*; send fewer .* try again in 10 s$/,
+    )
+    const none = await failure(enter('b2'))
+    test.equal(told(none), '503 UNAVAILABLE 10')
+    test.match(none.message, /^too many requests wait for the upstream registry; try again in 10 s$/)
+    const late = failure(own)
+    await clock.pass(3000)
+    test.equal(told(await late), '429 TOOMANYREQUESTS 7')
+    test.match((await late).message, /^the upstream registry limits requests now; try again in 7 s$/)
+    test.strictSame(refused, ['own-queue', 'queue', 'time', 'time', 'time'])
+  },
+)
+
+await t.test('so many at a time, with or without a rate', async (test) => {
+  const { clock, gate, gone, enterAll } = gateFor({ rate: undefined, maxInFlight: 2 })
+  enterAll('a1', 'a2', 'a3', 'a4', 'b1')
+  await clock.pass(1000)
+  test.strictSame(gone, ['a1 at 0', 'a2 at 0'])
+  gate.leave()
+  await clock.pass(10)
+  gate.leave()
+  await settled()
+  test.strictSame(gone.slice(2), ['a3 at 1000', 'b1 at 1010'])
+  for (let left = 0; left < 3; left++) gate.leave()
+  await settled()
+  enterAll('c1')
+  await settled()
+  test.strictSame(gone.slice(4), ['a4 at 1010', 'c1 at 1010'])
+})
+
+await t.test('a pause is waited for by who has the time, and refused to who has not', async (test) => {
+  const { clock, gate, gone, enter, enterAll, refused } = gateFor({ rate: undefined })
+  test.equal(gate.limited(clock.now(), 2), 2000)
+  enterAll('a1', 'b1')
+  await clock.pass(1999)
+  test.strictSame(gone, [])
+  await clock.pass(1)
+  test.strictSame(gone, ['a1 at 2000', 'b1 at 2000'])
+  test.equal(gate.limited(clock.now(), 9), 9000)
+  test.equal(told(await failure(enter('a2'))), '429 TOOMANYREQUESTS 9')
+  await clock.pass(7500)
+  enterAll('a3')
+  await clock.pass(1500)
+  test.strictSame(gone.slice(2), ['a3 at 11000'])
+  test.strictSame(refused, ['paused'])
+})
+
+await t.test('after a pause the rate begins anew; one that grows is waited for', async (test) => {
+  const { clock, gate, gone, enterAll } = gateFor()
+  gate.limited(clock.now(), undefined)
+  enterAll('a1', 'a2')
+  await clock.pass(500)
+  test.equal(gate.limited(0, undefined), 0, 'that was on its way')
+  test.equal(gate.limited(0, 2), 1500)
+  await clock.pass(3000)
+  test.strictSame(gone, ['a1 at 2500', 'a2 at 2600'])
+  gate.served(clock.now())
+  test.equal(gate.limited(clock.now(), undefined), 1000)
+})
+
+await t.test('who gives up leaves the queue, and is told as by upstream', async (test) => {
+  const { clock, gone, enter, enterAll, refused } = gateFor({ rate: { perSecond: 1, burst: 1 } })
+  const goes = new AbortController()
+  enterAll('a0')
+  const waiting = failure(enter('a1', goes.signal))
+  enterAll('b1')
+  goes.abort()
+  test.equal(told(await waiting), '503 UNAVAILABLE 5')
+  test.equal(told(await failure(enter('a2', goes.signal))), '503 UNAVAILABLE 5')
+  await clock.pass(1000)
+  test.strictSame(gone, ['a0 at 0', 'b1 at 1000'])
+  test.strictSame(refused, [])
+})

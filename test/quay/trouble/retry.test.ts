@@ -1,0 +1,132 @@
+import t from 'tap'
+import { RegistryError, unavailable } from '../../../src/errors.ts'
+import type { Ask, UpstreamResponse } from '../../../src/quay/dispatcher.ts'
+import { UpstreamLimit, UpstreamTrouble } from '../../../src/quay/failures.ts'
+import { createRetry, retried, type RetryOptions } from '../../../src/quay/trouble/retry.ts'
+import { fakeClock, settled, staying } from '../fake-clock.ts'
+import { failure, manifestRequest } from '../upstream.ts'
+
+const retryFor = (options: RetryOptions = {}) => {
+  const clock = fakeClock()
+  let retries = 0
+  const retry = createRetry({ clock, random: () => 0.5, observeRetry: () => void retries++, ...options })
+  /** When each try was begun. */
+  const tried: number[] = []
+  /** What becomes of the tries, after so many milliseconds each; all further ones succeed. */
+  const run = (outcomes: readonly Error[], takesMs = 0, signal?: AbortSignal) =>
+    retry(async () => {
+      const error = outcomes[tried.length]
+      tried.push(clock.now())
+      if (takesMs > 0) await new Promise<void>((resolve) => void clock.after(takesMs, resolve))
+      if (error !== undefined) throw error
+      return 'answer'
+    }, signal)
+  return { clock, run, tried, retries: () => retries }
+}
+
+const trouble = () => new UpstreamTrouble('UNAVAILABLE', 'upstream answered 502')
+const timeout = () => new UpstreamTrouble('UNAVAILABLE', 'too slow', { status: 504 })
+const troubles = (count: number) => Array.from({ length: count }, trouble)
+
+await t.test('a trouble is tried again, later each time', async (test) => {
+  const { clock, run, tried, retries } = retryFor()
+  const answer = run(troubles(4))
+  await clock.pass(1000)
+  test.equal(await answer, 'answer')
+  test.strictSame(tried, [0, 25, 75, 175, 375])
+  test.equal(retries(), 4)
+  test.equal(clock.pending(), 0)
+})
+
+await t.test('eight times at most; what is thrown is the last', async (test) => {
+  const { clock, run, tried } = retryFor({ random: () => 0 })
+  const outcomes = troubles(9)
+  const error = failure(run(outcomes))
+  await clock.pass(0)
+  test.equal(await error, outcomes[7])
+  test.equal(tried.length, 8)
+})
+
+await t.test(
+  'what is no trouble is an answer: absent, refused, limited, or nobody knows what',
+  async (test) => {
+    for (const error of [
+      new RegistryError('MANIFEST_UNKNOWN', 'absent'),
+      unavailable('the robot is refused'),
+      new UpstreamLimit('slowly', 1),
+      new UpstreamLimit('full', 1, 'UNAVAILABLE'),
+      new Error('a mistake of ours'),
+    ]) {
+      const { run, tried } = retryFor()
+      await test.rejects(run([error]), error)
+      test.equal(tried.length, 1)
+    }
+  },
+)
+
+await t.test('while upstream is away its return is waited for, and no try is spent', async (test) => {
+  const away = trouble()
+  const { clock, run, tried } = retryFor({ isAway: (error) => error === away })
+  const answer = run([trouble(), ...Array<Error>(10).fill(away)])
+  await clock.pass(8000)
+  test.equal(await answer, 'answer')
+  test.strictSame(tried.slice(0, 4), [0, 25, 400, 775])
+  test.equal(tried.length, 12)
+  const forEver = retryFor({ isAway: () => true, withinMs: 1000 })
+  const error = failure(forEver.run(Array<Error>(10).fill(away)))
+  await forEver.clock.pass(8000)
+  test.equal(await error, away)
+  test.strictSame(forEver.tried, [0, 375, 750])
+})
+
+await t.test('no try begins 8 s after the first', async (test) => {
+  const { clock, run, tried } = retryFor()
+  const error = failure(run(troubles(9), 2600))
+  await clock.pass(60_000)
+  test.match(await error, { code: 'UNAVAILABLE' })
+  test.strictSame(tried, [0, 2625, 5275, 7975])
+  const slow = retryFor()
+  const slowError = failure(slow.run(troubles(9), 2650))
+  await slow.clock.pass(60_000)
+  test.match(await slowError, { code: 'UNAVAILABLE' })
+  test.strictSame(slow.tried, [0, 2675, 5375])
+})
+
+await t.test('a timeout is repeated once', async (test) => {
+  const { clock, run, tried } = retryFor()
+  const error = failure(run([timeout(), trouble(), timeout()]))
+  await clock.pass(1000)
+  test.equal((await error).status, 504)
+  test.equal(tried.length, 3)
+})
+
+await t.test('nobody waits any more: no further try', async (test) => {
+  const before = new AbortController()
+  const { run, tried, clock, retries } = retryFor()
+  const outcomes = troubles(9)
+  before.abort()
+  test.equal(await failure(run(outcomes, 0, before.signal)), outcomes[0])
+  test.equal(tried.length, 1)
+  const during = new AbortController()
+  const error = failure(run(outcomes, 0, during.signal))
+  await settled()
+  during.abort()
+  test.equal(await error, outcomes[1])
+  test.equal(tried.length, 2)
+  test.equal(clock.pending(), 0)
+  test.equal(retries(), 0)
+})
+
+await t.test('around an Ask; a clock and chance of its own', async (test) => {
+  staying(test)
+  let asked = 0
+  const goes = new AbortController()
+  const ask: Ask = async ({ signal }) => {
+    if (++asked === 1) throw trouble()
+    test.equal(signal, goes.signal)
+    return { status: 200 } as UpstreamResponse
+  }
+  const asking: Ask = retried(createRetry(), ask)
+  test.match(await asking({ ...manifestRequest, signal: goes.signal }), { status: 200 })
+  test.equal(asked, 2)
+})
