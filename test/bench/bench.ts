@@ -1,0 +1,104 @@
+/**
+ * The benchmark: measures the proxy beside nginx and the straight library path, prints tables, and writes RESULTS.md.
+ *
+ *     npm run bench                                        every part, with a soak of a minute: about seven minutes
+ *     npm run bench -- streaming soak=10m                  these parts
+ *     npm run bench -- --proxy=../base/src/main.ts         the proxy of another checkout
+ *
+ * It needs Linux, nginx, wrk, curl and openssl.
+ */
+import { join, resolve } from 'node:path'
+import { missing } from '../e2e/process.ts'
+import { coldImage } from './parts/cold-image.ts'
+import { firstByte } from './parts/first-byte.ts'
+import { manifests } from './parts/manifests.ts'
+import { requestsPerPull } from './parts/requests-per-pull.ts'
+import { slowReaders } from './parts/slow-readers.ts'
+import { soak } from './parts/soak.ts'
+import { streaming } from './parts/streaming.ts'
+import { watchedDigests } from './parts/watched-digests.ts'
+import { sectionText, writeResults } from './results.ts'
+import { mustHold, type Part, type Section } from './section.ts'
+import { endEverything } from './system/processes.ts'
+
+const parts: readonly Part[] = [
+  streaming,
+  manifests,
+  firstByte,
+  slowReaders,
+  coldImage,
+  requestsPerPull,
+  watchedDigests,
+  soak,
+]
+
+interface Chosen {
+  readonly part: Part
+  readonly argument: string | undefined
+}
+
+/** What fails from now on fails since it was ended: that is no result. */
+let ending = false
+
+const print = (text: string): void => void process.stdout.write(`${text}\n`)
+
+/** @throws {Error} for a name that no part has */
+const choose = (args: readonly string[]): readonly Chosen[] => {
+  if (args.length === 0) return parts.map((part) => ({ part, argument: undefined }))
+  return args.map((text) => {
+    const [name = '', argument] = text.split('=')
+    const part = parts.find((candidate) => candidate.name === name)
+    if (part === undefined)
+      throw new Error(`there is no part ${name}; there are ${parts.map((one) => one.name).join(', ')}`)
+    if (argument !== undefined && part.argument === undefined) throw new Error(`${name} takes no argument`)
+    return { part, argument }
+  })
+}
+
+/** Of a part that failed, its section says so; the others are measured all the same. */
+const notMeasured =
+  (say: (text: string) => void) =>
+  (error: Error): Section => {
+    say(String(error.stack))
+    process.exitCode = 1
+    const [reason = ''] = error.message.split('\n')
+    return { tables: [], outcomes: [mustHold('it can be measured', reason, false)] }
+  }
+
+const bench = async (args: readonly string[]): Promise<void> => {
+  const absent = missing('nginx', 'wrk', 'curl', 'openssl')
+  if (absent !== false) throw new Error(absent)
+  const proxyFlag = '--proxy='
+  const other = args.find((text) => text.startsWith(proxyFlag))?.slice(proxyFlag.length)
+  const main = other === undefined ? join(import.meta.dirname, '../../src/main.ts') : resolve(other)
+  const sections = new Map<string, string>()
+  const order = parts.map(({ title }) => title)
+  for (const { part, argument } of choose(args.filter((text) => !text.startsWith(proxyFlag)))) {
+    const say = (text: string) => void process.stderr.write(`${part.name}: ${text}\n`)
+    const text = await sectionText(part, await part.run({ main, argument, say }).catch(notMeasured(say)))
+    if (ending) return
+    print(`\n${text}`)
+    sections.set(part.title, text)
+    // After each: what is measured stays, whatever becomes of the next.
+    if (other === undefined) await writeResults(sections, order)
+  }
+  print(
+    other === undefined ? 'written to test/bench/RESULTS.md' : 'not written: RESULTS.md is of this checkout',
+  )
+}
+
+const endWith = async (code: number): Promise<void> => {
+  ending = true
+  await endEverything()
+  process.exit(code)
+}
+// 128 and the number of the signal, as shells count.
+process.on('SIGINT', () => void endWith(130))
+process.on('SIGTERM', () => void endWith(143))
+
+try {
+  await bench(process.argv.slice(2))
+} catch (error) {
+  process.stderr.write(`bench: ${(error as Error).stack}\n`)
+  await endWith(1)
+}

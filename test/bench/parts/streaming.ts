@@ -1,0 +1,134 @@
+/** What a gigabyte costs on its way through: CPU of the proxy, of nginx and of the straight library path. */
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '../../e2e/process.ts'
+import { transfer } from '../clients/transfer.ts'
+import { startStreamingNginx } from '../peers/nginx.ts'
+import { atMost, times, type Part, type Section, type Setting, type Table } from '../section.ts'
+import { median } from '../statistics.ts'
+import { startAppCi } from '../system/app-ci.ts'
+import { startOrigin, type Origin } from '../system/origin.ts'
+import { cpuSeconds } from '../system/proc.ts'
+import { accepts, scratch, start } from '../system/processes.ts'
+import { startProxy } from '../system/proxy.ts'
+
+/** Each round is one gigabyte through each of the contenders: as many as there is time for on a busy machine. */
+const rounds = { least: 3, most: 5 }
+const patienceMs = 75_000
+/** Milliseconds in which what is left to do after the last byte (a line of log, a closed connection) is done. */
+const settleMs = 100
+
+interface Contender {
+  readonly label: string
+  readonly url: string
+  readonly pid: number
+}
+
+const measure = async (contenders: readonly Contender[], origin: Origin, token: string) => {
+  const { path, digest, bytes } = origin.large
+  const seen = contenders.map((contender) => ({
+    ...contender,
+    seconds: [] as number[],
+    speeds: [] as number[],
+  }))
+  // Once for warmth: compiled code, connections, the page cache.
+  const began = performance.now()
+  for (let round = 0; round <= rounds.most; round++) {
+    if (round > rounds.least && performance.now() - began > patienceMs) break
+    for (const { url, pid, seconds, speeds } of seen) {
+      const before = cpuSeconds(pid)
+      const { speed } = await transfer(url + path, token, digest)
+      await sleep(settleMs)
+      if (round === 0) continue
+      seconds.push(((cpuSeconds(pid) - before) / bytes) * 1e9)
+      speeds.push(speed)
+    }
+  }
+  return seen.map(({ label, seconds, speeds }) => ({ label, seconds, speed: median(speeds) }))
+}
+
+const measureScheme = async (
+  { main, say }: Setting,
+  directory: string,
+  origin: Origin,
+  scheme: 'http' | 'https',
+) => {
+  const upstream = scheme === 'http' ? origin.url : origin.tlsUrl
+  const ca = scheme === 'http' ? [] : [origin.ca]
+  await using appCi = await startAppCi()
+  await using proxy = await startProxy({
+    main,
+    directory,
+    name: `proxy-${scheme}`,
+    appCi,
+    upstream,
+    ...(scheme === 'http' ? {} : { ca: origin.ca }),
+  })
+  await using nginx = await startStreamingNginx(directory, origin, scheme)
+  const port = await freePort()
+  const program = join(import.meta.dirname, '../peers/reply-from.ts')
+  await using library = await start(process.execPath, [program, String(port), upstream, ...ca], {
+    directory,
+    name: `reply-from-${scheme}`,
+    ready: async () => await accepts(port),
+  })
+  say(`up to ${rounds.most} rounds of 1 GB, ${scheme} upstream`)
+  return await measure(
+    [
+      { label: 'nginx proxy_pass', url: nginx.url, pid: nginx.pid },
+      { label: 'quay-proxy', url: proxy.url, pid: proxy.pid },
+      { label: '@fastify/reply-from', url: `http://127.0.0.1:${port}`, pid: library.pid },
+      { label: 'nginx proxy_pass, 64 KiB buffers', url: nginx.tunedUrl, pid: nginx.pid },
+    ],
+    origin,
+    appCi.longToken,
+  )
+}
+
+const tableOf = (upstream: string, measured: Awaited<ReturnType<typeof measure>>): Table => ({
+  columns: [
+    `${upstream} upstream`,
+    `CPU s/GB, median of ${measured[0]!.seconds.length}`,
+    'least',
+    'most',
+    'of nginx',
+    'MB/s of one client',
+  ],
+  rows: measured.map(({ label, seconds, speed }) => [
+    label,
+    median(seconds).toFixed(2),
+    Math.min(...seconds).toFixed(2),
+    Math.max(...seconds).toFixed(2),
+    times(median(seconds) / median(measured[0]!.seconds)),
+    (speed / 1e6).toFixed(0),
+  ]),
+})
+
+const run = async (setting: Setting): Promise<Section> => {
+  await using directory = await scratch()
+  await using origin = await startOrigin(directory.path)
+  const kinds = [
+    { scheme: 'http', upstream: 'plain', limit: 1.3 },
+    { scheme: 'https', upstream: 'TLS', limit: 1.5 },
+  ] as const
+  const tables: Table[] = []
+  const outcomes = []
+  for (const { scheme, upstream, limit } of kinds) {
+    const measured = await measureScheme(setting, directory.path, origin, scheme)
+    tables.push(tableOf(upstream, measured))
+    const [nginx, proxy] = measured
+    const ratio = median(proxy!.seconds) / median(nginx!.seconds)
+    const what = `CPU per GB over that of nginx proxy_pass, ${upstream} upstream`
+    outcomes.push(atMost({ what, limit, measured: ratio, format: times }))
+  }
+  return { tables, outcomes }
+}
+
+export const streaming: Part = {
+  name: 'streaming',
+  title: 'CPU per gigabyte streamed',
+  about: `CPU seconds, user and system, that the process in the middle spends on a blob of 1 GB: ${rounds.least} to ${rounds.most} alternating rounds of one
+download each after one for warmth, every digest checked by the client. nginx has one worker and the buffers it ships with; the proxy
+also authenticates, authorizes, logs and counts. Lower is better.`,
+  run,
+}

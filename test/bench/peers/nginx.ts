@@ -1,0 +1,88 @@
+/** What nginx is asked to do in the place of the proxy. */
+import { freePort } from '../../e2e/process.ts'
+import { startNginx } from '../system/nginx.ts'
+import type { Origin } from '../system/origin.ts'
+import type { Running } from '../system/processes.ts'
+
+export interface NginxPeer extends Running {
+  /** proxy_pass with the buffers it comes with. */
+  readonly url: string
+  /** The same with sixteen buffers of 64 KiB for a response. */
+  readonly tunedUrl: string
+}
+
+/** `proxy_pass` with connections that are kept, streaming: nothing is written to a file on the way. */
+export const startStreamingNginx = async (
+  directory: string,
+  origin: Origin,
+  scheme: 'http' | 'https',
+): Promise<NginxPeer> => {
+  const [port, tunedPort] = [await freePort(), await freePort()]
+  const tls =
+    scheme === 'http'
+      ? ''
+      : // TLS 1.3 as Node speaks it, and a verified peer: 1.2 and no verification unless told.
+        `proxy_ssl_protocols TLSv1.2 TLSv1.3; proxy_ssl_verify on; proxy_ssl_trusted_certificate ${origin.ca};
+    proxy_ssl_name localhost;`
+  const server = (listen: number, more: string) => `
+  server {
+    listen 127.0.0.1:${listen};
+    ${tls}
+    ${more}
+    location / {
+      proxy_pass ${scheme}://origin;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_max_temp_file_size 0;
+    }
+  }`
+  const http = `
+  upstream origin {
+    server ${scheme === 'http' ? origin.host : origin.tlsHost};
+    keepalive 32;
+    keepalive_requests 1000000;
+  }
+  ${server(port, '')}
+  ${server(tunedPort, 'proxy_buffer_size 64k; proxy_buffers 16 64k; proxy_busy_buffers_size 128k;')}`
+  const nginx = await startNginx({ directory, name: `nginx-${scheme}`, port, http })
+  return { ...nginx, url: `http://127.0.0.1:${port}`, tunedUrl: `http://127.0.0.1:${tunedPort}` }
+}
+
+/**
+ * Answers from memory, to those who may: `proxy_cache` behind `auth_request`, whose decision is cached by the credential for the
+ * minute that ours is.
+ */
+export const startCachingNginx = async (
+  directory: string,
+  origin: Origin,
+  judge: string,
+): Promise<Running & { readonly url: string }> => {
+  const port = await freePort()
+  const http = `
+  proxy_cache_path ${directory}/cache-manifests keys_zone=manifests:10m;
+  proxy_cache_path ${directory}/cache-decisions keys_zone=decisions:10m;
+  upstream origin { server ${origin.host}; keepalive 32; }
+  server {
+    listen 127.0.0.1:${port};
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    location /v2/ {
+      auth_request /judge;
+      proxy_pass http://origin;
+      proxy_cache manifests;
+      proxy_cache_key $uri;
+      proxy_cache_valid 200 10m;
+    }
+    location = /judge {
+      internal;
+      proxy_pass ${judge};
+      proxy_pass_request_body off;
+      proxy_set_header Content-Length "";
+      proxy_cache decisions;
+      proxy_cache_key $http_authorization;
+      proxy_cache_valid 200 60s;
+    }
+  }`
+  const nginx = await startNginx({ directory, name: 'nginx-cache', port, http })
+  return { ...nginx, url: `http://127.0.0.1:${port}` }
+}

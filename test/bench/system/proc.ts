@@ -1,0 +1,36 @@
+/**
+ * What Linux tells of a process from outside. Of a process and its children together: nginx works in a child.
+ * @see https://man7.org/linux/man-pages/man5/proc.5.html
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** `sysconf(_SC_CLK_TCK)`: 100 on every Linux that Node runs on. */
+const ticksPerSecond = 100
+
+/** Seconds of CPU, user and system; to a hundredth. */
+export const cpuSeconds = (pid: number): number => sum(pid, ownCpuSeconds)
+
+export const rssBytes = (pid: number): number => sum(pid, ownRssBytes)
+
+/** Open descriptors. */
+export const descriptors = (pid: number): number => sum(pid, (one) => readdirSync(`/proc/${one}/fd`).length)
+
+const sum = (pid: number, measure: (pid: number) => number): number =>
+  measure(pid) + childrenOf(pid).reduce((total, child) => total + sum(child, measure), 0)
+
+const childrenOf = (pid: number): readonly number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    .split(' ')
+    .filter((text) => text !== '')
+    .map(Number)
+
+const ownCpuSeconds = (pid: number): number => {
+  // The name in parentheses may hold spaces: what follows it begins with field 3. utime and stime are 14 and 15.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ')
+  return (Number(fields[14 - 3]) + Number(fields[15 - 3])) / ticksPerSecond
+}
+
+const ownRssBytes = (pid: number): number =>
+  Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024

@@ -1,0 +1,86 @@
+/** The proxy as it runs in production: `quay-proxy serve` in a process of its own, with flags and files. */
+import { randomBytes } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { answers, freePort } from '../../e2e/process.ts'
+import type { AppCi } from './app-ci.ts'
+import { repository } from './origin.ts'
+import { runTool, start, type Running } from './processes.ts'
+
+export interface Proxy extends Running {
+  readonly url: string
+  readonly metricsUrl: string
+}
+
+export interface ProxyOptions {
+  /** Its `main.ts`. */
+  readonly main: string
+  readonly directory: string
+  /** Tells two of a directory apart. */
+  readonly name?: string
+  readonly appCi: AppCi
+  readonly upstream: string
+  /** PEM file, for an upstream on https. */
+  readonly ca?: string
+  readonly flags?: readonly string[]
+  /** Options of Node itself. */
+  readonly nodeOptions?: readonly string[]
+}
+
+export const robot = { username: 'openshift+ci_readonly', password: randomBytes(32).toString('hex') }
+
+export const startProxy = async (options: ProxyOptions): Promise<Proxy> => {
+  const { main, directory, name = 'proxy', appCi, upstream, ca, flags = [], nodeOptions = [] } = options
+  const files = await writeFiles(join(directory, name), {
+    username: robot.username,
+    password: robot.password,
+    secret: randomBytes(32).toString('hex'),
+    kubeconfig: appCi.api.kubeconfig(),
+  })
+  const [listen, metrics] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
+  const url = `http://${listen}`
+  const args = [
+    ...nodeOptions,
+    main,
+    'serve',
+    `--listen-addr=${listen}`,
+    `--exposed-url=${url}`,
+    `--metrics-addr=${metrics}`,
+    `--upstream=${upstream}`,
+    `--upstream-repository=${repository}`,
+    `--robot-username-file=${files.username}`,
+    `--robot-password-file=${files.password}`,
+    `--token-secret-file=${files.secret}`,
+    `--kubeconfig=${files.kubeconfig}`,
+    ...(ca === undefined ? [] : [`--upstream-ca-file=${ca}`]),
+    // Whoever still reads at the end of a measurement is not waited for.
+    '--grace-period=1s',
+    ...(await unlimited(main)),
+    ...flags,
+  ]
+  const ready = async () => await answers(`${url}/readyz`, 200)
+  const running = await start(process.execPath, args, { directory, name, ready })
+  return { ...running, url, metricsUrl: `http://${metrics}/metrics` }
+}
+
+/**
+ * The upstreams here have no limits, and what is measured is the proxy, not its restraint towards quay.io. An older one that is
+ * measured beside has no such flag, and no such restraint.
+ */
+const unlimited = async (main: string): Promise<readonly string[]> => {
+  const { stdout } = await runTool(process.execPath, [main, '--help'])
+  return stdout.includes('--upstream-limits') ? ['--upstream-limits=none'] : []
+}
+
+const writeFiles = async <Name extends string>(
+  directory: string,
+  contents: Readonly<Record<Name, string>>,
+): Promise<Record<Name, string>> => {
+  await mkdir(directory)
+  const files: Partial<Record<Name, string>> = {}
+  for (const [name, content] of Object.entries(contents) as [Name, string][]) {
+    files[name] = join(directory, name)
+    await writeFile(files[name], content, { mode: 0o600 })
+  }
+  return files as Record<Name, string>
+}
