@@ -8,19 +8,12 @@ import {
   type V1Service,
 } from '@kubernetes/client-node'
 import t from 'tap'
+import { aliases, flags as known, retired } from '../src/config/flags.ts'
 import { createRbac, readManifests } from '../src/sandbox/app-ci/rbac.ts'
 
 const manifests = join(import.meta.dirname, '../manifests')
 
-// Design section 10.
-const flags = new Set(
-  `listen-addr exposed-host exposed-url gracePeriod grace-period robot-username-file robot-password-file
-  robot-dockerconfig-file token-secret-file token-validity tls-cert-file tls-key-file interval upstream
-  upstream-repository upstream-ca-file kubeconfig qci-namespace restricted-namespaces unknown-digests imagestreams
-  authorization authorization-grace allow-anonymous token-audience identity-ttl allow-ttl deny-ttl tag-ttl
-  stale-if-error blob-delivery manifest-cache-bytes max-upstream-connections trusted-proxies metrics-addr
-  log-level`.split(/\s+/),
-)
+const flags = new Set([known, aliases, retired].flatMap(Object.keys))
 
 interface Route {
   readonly spec: {
@@ -129,6 +122,7 @@ await t.test('the pods have no rights on their node', async (test) => {
 
 await t.test('the pods survive a drain', async (test) => {
   test.ok(deployment.spec!.replicas! >= 2)
+  test.equal(Number(args.get('replicas')), deployment.spec!.replicas, 'each takes its share of what quay grants')
   test.equal(disruptionBudget.spec!.maxUnavailable, 1)
   test.ok(podSpec.topologySpreadConstraints!.length > 0)
 })
