@@ -16,14 +16,22 @@ const serviceAccountMay: Opening = { rule: 'service-account', source: 'none' }
 
 export const createPredecessorPolicy = (options: PredecessorOptions): Policy => {
   const { reviews, doorsOf, qciNamespace } = options
-  const open = async (identity: Identity): Promise<Opening> => {
+  const openWithoutAsking = (identity: Identity): Opening | undefined => {
     if (identity.kind === 'robot') return robotMay
-    if (kindOf(identity) === 'service account') return serviceAccountMay
+    return kindOf(identity) === 'service account' ? serviceAccountMay : undefined
+  }
+  const open = async (identity: Identity): Promise<Opening> => {
+    const opening = openWithoutAsking(identity)
+    if (opening !== undefined) return opening
     return await firstOpen(reviews, identity, [
       { imageStream: { namespace: qciNamespace }, rule: 'qci-wide' },
     ])
   }
   return {
+    known: (identity, reference) => {
+      const opening = openWithoutAsking(identity)
+      return opening === undefined ? undefined : decisionOf(opening, doorsOf.reference(reference))
+    },
     decide: async (identity, reference) => decisionOf(await open(identity), doorsOf.reference(reference)),
     decideImageStream: async (identity, imageStream) =>
       decisionOf(await open(identity), doorsOf.imageStream(imageStream)),

@@ -2,6 +2,7 @@
  * From upstream's tag list, sorted and a page at a time, to the tags that somebody may see: within bounds on what one request
  * costs upstream and the cluster. A walk that meets a bound says where it stands, and the next request goes on from there.
  */
+import { RegistryError } from '../errors.ts'
 import type { Visibility } from './tag-visibility.ts'
 
 export interface TagWalkOptions {
@@ -38,7 +39,13 @@ export const walkTags = async (options: TagWalkOptions): Promise<TagWalk> => {
     stands: tag === undefined ? undefined : { after: tag.slice(prefix.length), isVisible },
   })
   for (let page = 0; page < maxPages; page++) {
-    const { tags: found, more } = await fetchTags(position)
+    const read = await fetchTags(position).catch((error: unknown) => {
+      // What was read up to here is right: whoever follows the link may find upstream in a better mood, and is told if not.
+      if (page === 0 || !(error instanceof RegistryError)) throw error
+      return undefined
+    })
+    if (read === undefined) return standsAt(position, false)
+    const { tags: found, more } = read
     const origin = jumps.ledBack(found)
     if (origin !== undefined) {
       position = origin

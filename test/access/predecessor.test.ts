@@ -45,6 +45,14 @@ await t.test('service accounts and the robot may everything, unasked; people by 
   test.equal(policy.isRestricted('ocp-priv'), false)
 })
 
+await t.test('what needs no review is known at once, and is the same', async (test) => {
+  const { policy, asked } = setUp()
+  for (const asker of [identity('system:serviceaccount:a:b'), identity('robot', 'robot')])
+    test.strictSame(policy.known?.(asker, embargoed), await policy.decide(asker, embargoed))
+  test.equal(policy.known?.(identity('alice'), embargoed), undefined)
+  test.strictSame(asked, [])
+})
+
 await t.test('no answer is a throw, unless an outdated yes counts', async (test) => {
   await test.rejects(setUp({ failing: true }).policy.decide(identity('alice'), embargoed), {
     message: 'away',

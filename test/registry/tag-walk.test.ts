@@ -1,4 +1,5 @@
 import t from 'tap'
+import { RegistryError } from '../../src/errors.ts'
 import type { Visibility } from '../../src/registry/tag-visibility.ts'
 import { walkTags } from '../../src/registry/tag-walk.ts'
 
@@ -124,3 +125,27 @@ await t.test('an upstream that promises more and gives nothing is not asked for 
   })
   t.equal(asked, 20)
 })
+
+await t.test(
+  'where upstream gives no further page, what was read is given, and a place to go on from',
+  async (t) => {
+    const visibility: Visibility = {
+      isVisible: async () => true,
+      hiddenNamespace: async () => undefined,
+      decided: () => 0,
+    }
+    const failing = (error: Error) => async (after: string | undefined) => {
+      if (after !== undefined) throw error
+      return { tags: ['a_x_1', 'a_x_2'], more: true }
+    }
+    const limit = new RegistryError('TOOMANYREQUESTS', 'slower')
+    const walk = { visibility, prefix: '', count: 100, after: undefined }
+    t.same(await walkTags({ ...walk, fetchTags: failing(limit) }), {
+      tags: ['a_x_1', 'a_x_2'],
+      stands: { after: 'a_x_2', isVisible: false },
+    })
+    await t.rejects(walkTags({ ...walk, fetchTags: failing(limit), after: 'a_x_2' }), limit)
+    const mistake = new Error('of ours')
+    await t.rejects(walkTags({ ...walk, fetchTags: failing(mistake) }), mistake)
+  },
+)
