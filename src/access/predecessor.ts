@@ -16,20 +16,18 @@ const serviceAccountMay: Opening = { rule: 'service-account', source: 'none' }
 
 export const createPredecessorPolicy = (options: PredecessorOptions): Policy => {
   const { reviews, doorsOf, qciNamespace } = options
-  const openWithoutAsking = (identity: Identity): Opening | undefined => {
+  const qciWide = { imageStream: { namespace: qciNamespace }, rule: 'qci-wide' } as const
+  const openUnasked = (identity: Identity): Opening | undefined => {
     if (identity.kind === 'robot') return robotMay
     return kindOf(identity) === 'service account' ? serviceAccountMay : undefined
   }
-  const open = async (identity: Identity): Promise<Opening> => {
-    const opening = openWithoutAsking(identity)
-    if (opening !== undefined) return opening
-    return await firstOpen(reviews, identity, [
-      { imageStream: { namespace: qciNamespace }, rule: 'qci-wide' },
-    ])
-  }
+  const open = async (identity: Identity): Promise<Opening> =>
+    identity.kind === 'robot'
+      ? robotMay
+      : (openUnasked(identity) ?? (await firstOpen(reviews, identity, [qciWide])))
   return {
     known: (identity, reference) => {
-      const opening = openWithoutAsking(identity)
+      const opening = openUnasked(identity)
       return opening === undefined ? undefined : decisionOf(opening, doorsOf.reference(reference))
     },
     decide: async (identity, reference) => decisionOf(await open(identity), doorsOf.reference(reference)),
