@@ -14,6 +14,7 @@
 import { createBlobs, type OpenBlob } from './blobs.ts'
 import { createBudget, type BudgetOptions } from './budget/budget.ts'
 import { createUpstream, type Upstream, type UpstreamOptions } from './dispatcher.ts'
+import { createBlobSizes } from './memory/blob-sizes.ts'
 import { createManifestMemory, type ManifestMemoryOptions } from './memory/manifest-memory.ts'
 import { createManifests, type FetchManifest } from './manifests.ts'
 import { createOutage, UpstreamAway } from './trouble/outage.ts'
@@ -99,8 +100,9 @@ export const createSource = (options: SourceOptions): MadeSource => {
     withinMs: options.retryTimeoutMs,
     observeRetry: observe.retry,
   })
+  const sizes = createBlobSizes()
   const memory = createManifestMemory({
-    fetch: retried(retry, createManifests(ask, repository)),
+    fetch: sizes.learning(retried(retry, createManifests(ask, repository))),
     maxBytes: manifestCacheBytes,
     tagTtlMs,
     staleIfErrorMs,
@@ -115,6 +117,7 @@ export const createSource = (options: SourceOptions): MadeSource => {
       fetchManifest: memory.fetchManifest,
       openBlob: createResume({
         open: retried(retry, createBlobs({ ask, repository, delivery: blobDelivery })),
+        sizeOf: sizes.sizeOf,
         observe: observe.resume,
       }),
       fetchTags: createTagMemory({ fetchTags, ttlMs: tagTtlMs, observe: observe.tags }),

@@ -70,6 +70,14 @@ const badDay: readonly (Pick<FaultRule, 'origin'> & {
     fault: () => ({ status: 403 }),
   },
   {
+    name: 'blob ends cleanly, too early',
+    origin: 'cdn',
+    path: /./,
+    share: 0.02,
+    isSavable: true,
+    fault: (random) => ({ truncateAfterBytes: Math.floor(random() * 40_000) }),
+  },
+  {
     name: 'blob of wrong bytes',
     origin: 'cdn',
     path: /./,

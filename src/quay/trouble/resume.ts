@@ -5,12 +5,15 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { unavailable } from '../../errors.ts'
+import type { Digest } from '../../reference.ts'
 import type { Blob, BlobRequest, OpenBlob } from '../blobs.ts'
 import type { Body, Take } from '../body.ts'
 import { UpstreamTrouble } from '../failures.ts'
 
 export interface ResumeOptions {
   readonly open: OpenBlob
+  /** Bytes of a blob, where a manifest says them. */
+  readonly sizeOf: (digest: Digest) => number | undefined
   /** Called for each break: whether the stream went on, or was given up. */
   readonly observe: (outcome: 'resumed' | 'given up') => void
   /** Milliseconds without progress after which a stream is given up. */
@@ -39,13 +42,27 @@ interface Extent {
 }
 
 export const createResume = (options: ResumeOptions): OpenBlob => {
-  const { open } = options
+  const { sizeOf } = options
   return async (request) => {
-    const blob = await open(request)
-    const extent = extentOf(blob)
+    const size = sizeOf(request.digest)
+    const blob = await openBelieved(options, request, size)
+    const extent = extentOf(blob, size)
     if (blob.body === undefined || extent === undefined) return blob
     return { ...blob, body: resumable(options, request, blob.body, extent) }
   }
+}
+
+/** A length that contradicts the manifest is asked for again; who says it twice is believed, since any manifest may be wrong. */
+const openBelieved = async (
+  { open }: ResumeOptions,
+  request: BlobRequest,
+  size: number | undefined,
+): Promise<Blob> => {
+  const blob = await open(request)
+  const total = extentOf(blob)?.total
+  if (blob.body === undefined || size === undefined || total === undefined || total === size) return blob
+  await blob.body.discard()
+  return await open(request)
 }
 
 const resumable = (options: ResumeOptions, request: BlobRequest, first: Body, extent: Extent): Body => ({
@@ -170,13 +187,17 @@ const checked = async ({ body, ...blob }: Blob, wanted: Extent): Promise<Body> =
 const contentRangePattern = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/
 
 /** Undefined where upstream does not say enough to go on later: several ranges at once, no length. */
-const extentOf = ({ status, headers }: Pick<Blob, 'status' | 'headers'>): Extent | undefined => {
-  const length = Number(headers['content-length'] ?? NaN)
+const extentOf = (
+  { status, headers }: Pick<Blob, 'status' | 'headers'>,
+  size?: number,
+): Extent | undefined => {
+  // Who sends in chunks does not say: what a manifest says is to be there, and not less.
+  const length = Number(headers['content-length'] ?? (status === 200 ? size : undefined) ?? NaN)
   const { etag } = headers
   if (status === 200)
     return Number.isSafeInteger(length) ? { start: 0, end: length, total: length, etag } : undefined
-  const [, first, last, size] = contentRangePattern.exec(headers['content-range'] ?? '') ?? []
-  const [start, end, total] = [Number(first), Number(last) + 1, Number(size)]
-  if (start >= end || end > total || end - start !== length) return undefined
-  return { start, end, total, etag }
+  const [, first, last, whole] = contentRangePattern.exec(headers['content-range'] ?? '') ?? []
+  const [start, end, total] = [Number(first), Number(last) + 1, Number(whole)]
+  const isWhole = Number.isNaN(length) || end - start === length
+  return start < end && end <= total && isWhole ? { start, end, total, etag } : undefined
 }

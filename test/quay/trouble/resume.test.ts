@@ -66,6 +66,7 @@ const scripted = (answers: readonly (Blob | Error)[], options: Partial<ResumeOpt
       if (answer === undefined || answer instanceof Error) throw answer ?? trouble
       return answer
     },
+    sizeOf: () => undefined,
     observe: (outcome) => void outcomes.push(outcome),
     random: () => 0,
     ...options,
@@ -227,6 +228,7 @@ await t.test('attack: a byte at a time is no progress, and half a megabyte is', 
     }
     const resumed = createResume({
       open,
+      sizeOf: () => undefined,
       observe: () => undefined,
       random: () => 0,
       patienceMs: 10_000,
@@ -294,6 +296,7 @@ const stored = async (test: Test) => {
       repository: 'openshift/ci',
       delivery: 'stream',
     }),
+    sizeOf: () => undefined,
     observe: (outcome) => void outcomes.push(outcome),
     random: () => 0,
   })
@@ -319,3 +322,30 @@ await t.test('over sockets: every sort of break, each signed anew', async (test)
     test.strictSame(quay.leaks, [])
   }
 })
+
+await t.test('a blob in chunks goes on as well where a manifest says how long it is', async (test) => {
+  const chunked = (bytes: Buffer): Blob => ({ status: 200, headers: { etag: '"a"' }, body: bodyOf(bytes) })
+  const { headers } = part(4, 9, content)
+  const rest: Blob = {
+    status: 206,
+    headers: { 'content-range': headers['content-range'] ?? '' },
+    body: bodyOf(content.subarray(4)),
+  }
+  const { get, ranges } = scripted([chunked(content.subarray(0, 4)), rest], { sizeOf: () => 10 })
+  test.strictSame(await bytesOf(await get()), content)
+  test.strictSame(ranges, [undefined, 'bytes=4-9'])
+})
+
+await t.test(
+  'a length that contradicts the manifest is asked for again, and believed the second time',
+  async (test) => {
+    const wrong = () => whole(content.subarray(0, 4), undefined, { 'content-length': '4' })
+    const first = wrong()
+    const right = scripted([first, whole(content)], { sizeOf: () => 10 })
+    test.strictSame(await bytesOf(await right.get()), content)
+    test.equal((first.body as ReturnType<typeof bodyOf>).discarded, 1)
+    const twice = scripted([wrong(), wrong()], { sizeOf: () => 10 })
+    test.strictSame(await bytesOf(await twice.get()), content.subarray(0, 4))
+    test.equal(twice.ranges.length, 2)
+  },
+)
