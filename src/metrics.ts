@@ -1,7 +1,8 @@
 /**
  * What an operator can see from outside: Prometheus instruments on a Registry that is handed in.
  */
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { Counter, Gauge, type Registry } from 'prom-client'
+import { tallyOn, timingOn } from './tally.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
 
@@ -18,74 +19,6 @@ const counterOn =
       registers: [registry],
     })
 
-type Labels<Label extends string> = Readonly<Record<Label, string | number>>
-
-interface Tally<Label extends string> {
-  readonly inc: (labels: Labels<Label>, by?: number) => void
-}
-
-/**
- * A counter of what happens with every request. prom-client makes one text of all labels for each event, and finds the row by that;
- * here the row is found by the values as they are, and what was counted is handed over when somebody scrapes.
- */
-const tallyOn =
-  (registry: Registry) =>
-  <Label extends string>(name: string, help: string, labelNames: readonly Label[]): Tally<Label> => {
-    const { rowOf, rows } = createRows(labelNames)
-    // It is reached by way of the registry.
-    void new Counter({
-      name: `quay_proxy_${name}`,
-      help,
-      labelNames: [...labelNames],
-      registers: [registry],
-      collect() {
-        for (const row of rows) {
-          this.inc(row.labels, row.count)
-          row.count = 0
-        }
-      },
-    })
-    return {
-      inc: (labels, by = 1) => {
-        rowOf(labels).count += by
-      },
-    }
-  }
-
-interface Row<Label extends string> {
-  readonly labels: Labels<Label>
-  count: number
-}
-
-/** What is counted under the values of the labels so far. */
-interface Level<Label extends string> {
-  readonly below: Map<string | number, Level<Label>>
-  row?: Row<Label>
-}
-
-/** As many as the counter has: one for each combination of values. */
-const createRows = <Label extends string>(labelNames: readonly Label[]) => {
-  const rows: Row<Label>[] = []
-  const root: Level<Label> = { below: new Map() }
-  const rowOf = (labels: Labels<Label>): Row<Label> => {
-    let level = root
-    for (const name of labelNames) {
-      let next = level.below.get(labels[name])
-      if (next === undefined) {
-        next = { below: new Map() }
-        level.below.set(labels[name], next)
-      }
-      level = next
-    }
-    if (level.row === undefined) {
-      level.row = { labels, count: 0 }
-      rows.push(level.row)
-    }
-    return level.row
-  }
-  return { rowOf, rows }
-}
-
 export const createMetrics = (registry: Registry) => {
   const registers = [registry]
   const counter = counterOn(registry)
@@ -97,13 +30,12 @@ export const createMetrics = (registry: Registry) => {
       'method',
       'status',
     ]),
-    requestSeconds: new Histogram({
-      name: 'quay_proxy_request_duration_seconds',
-      help: 'Time from the request to the end of its answer, by route.',
-      labelNames: ['route'],
-      buckets: durationBuckets,
-      registers,
-    }),
+    requestSeconds: timingOn(registry)(
+      'request_duration_seconds',
+      'Time from the request to the end of its answer, by route.',
+      ['route'],
+      durationBuckets,
+    ),
     sentBytes: tally('sent_bytes_total', 'Bytes sent to clients, heads included, by route.', ['route']),
     streamsInFlight: new Gauge({
       name: 'quay_proxy_streams_in_flight',

@@ -4,6 +4,7 @@
  */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Beside } from './access/beside.ts'
 import { kindOf } from './access/identity.ts'
 import { auditMessage, type AuditLine } from './audit/audit-line.ts'
 import { differenceOf } from './audit/difference.ts'
@@ -29,7 +30,12 @@ const quietRoutes = new Set(['/healthz', '/readyz'])
 
 const plugin: FastifyPluginAsync<ObservationOptions> = async (app, { logger, metrics }) => {
   app.decorateRequest('failure', null)
-  app.addHook('onRequest', async (request, reply) => observe(request, reply, { logger, metrics }))
+  const options = { logger, metrics }
+  // Not an async function, nor are the other hooks that every request passes: a promise for each would be paid for each.
+  app.addHook('onRequest', (request, reply, done) => {
+    observe(request, reply, options)
+    done()
+  })
 }
 
 /** For each request once, before anything else becomes of it. */
@@ -42,18 +48,23 @@ const observe = (request: FastifyRequest, reply: FastifyReply, options: Observat
   const { ip, raw } = request
   const sentBefore = raw.socket.bytesWritten
   // Not the framework's onResponse: it does not run where the client leaves, or is cut off, before the end.
-  reply.raw.once('close', () =>
-    record(request, reply, { ...options, client: ip, bytes: raw.socket.bytesWritten - sentBefore }),
-  )
+  reply.raw.on('close', () => {
+    record(request, reply, options, { client: ip, bytes: raw.socket.bytesWritten - sentBefore })
+    if (request.beside !== null) void audit(request, reply, request.beside, options)
+  })
 }
 
-interface Recording extends ObservationOptions {
+interface Sent {
   readonly client: string
   readonly bytes: number
 }
 
-const record = (request: FastifyRequest, reply: FastifyReply, recording: Recording): void => {
-  const { logger, metrics, client, bytes } = recording
+const record = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { logger, metrics }: ObservationOptions,
+  { client, bytes }: Sent,
+): void => {
   const route = request.routeOptions.url ?? 'none'
   const seconds = (performance.now() - request.receivedAt) / 1000
   metrics.requests.inc({ route, method: request.method, status: reply.statusCode })
@@ -61,17 +72,20 @@ const record = (request: FastifyRequest, reply: FastifyReply, recording: Recordi
   metrics.sentBytes.inc({ route }, bytes)
   const level = quietRoutes.has(route) ? 'debug' : levelOf(request, reply)
   logger[level](line(request, reply, { client, route, bytes, seconds }), 'request')
-  void audit(request, reply, recording)
 }
 
 /** Once the rules beside have said what they say: the pull was over before. */
-const audit = async (request: FastifyRequest, reply: FastifyReply, options: ObservationOptions) => {
+const audit = async (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  judged: Promise<Beside>,
+  { logger, metrics }: ObservationOptions,
+) => {
   const { identity, decision, reference } = request
-  const beside = await request.beside
-  if (beside === null || identity === null || decision === null || reference === null) return
+  const beside = await judged
+  if (identity === null || decision === null || reference === null) return
   const difference = differenceOf(decision, beside, reply.statusCode)
   if (difference === undefined) return
-  const { logger, metrics } = options
   const kind = kindOf(identity)
   const { namespace } = decision
   const fields: AuditLine = {
@@ -112,15 +126,19 @@ interface Measured {
   readonly seconds: number
 }
 
+const noImage = { image: undefined, digest: undefined }
+
 const line = (request: FastifyRequest, reply: FastifyReply, measured: Measured) => {
   const { identity, repository, reference, decision, failure } = request
+  const { image, digest } = reference === null ? noImage : imageOf(reference, reply)
   return {
     requestId: request.id,
     method: request.method,
     identity: identity?.user.username,
     kind: identity === null ? undefined : kindOf(identity),
     repository: repository?.path,
-    ...(reference === null ? {} : imageOf(reference, reply)),
+    image,
+    digest,
     namespace: decision?.namespace,
     grantedBy: decision?.grantedBy,
     decision: decision === null ? undefined : decision.allowed ? 'allowed' : 'denied',

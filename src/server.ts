@@ -75,9 +75,10 @@ export const buildServer = async (config: Config, parts: Parts): Promise<Fastify
   app.addHook('onRequest', shedOverload({ ...limits, observeShed: () => observeShed('requests') }))
   // 3. What is not served ends here: before a body is read, before anybody is asked. Without a credential below /v2/ the answer
   //    is the challenge all the same, since clients learn from it where to log in.
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     // Attack: `GET http://elsewhere/...` treats us as a forward proxy. No client of a registry writes its target like that.
-    if (request.is404 || !request.raw.url?.startsWith('/')) throw notServed(request, parts)
+    if (request.is404 || !request.raw.url?.startsWith('/')) done(notServed(request, parts))
+    else done()
   })
   app.setErrorHandler((error: FastifyError | RegistryError, request, reply) =>
     answerError(toRegistryError(error, parts.logger, request.id), request, reply),

@@ -2,6 +2,7 @@
  * What an operator sees of the conversation with upstream: what was asked, what was spared, and what it took to get it whole.
  */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { tallyOn } from './tally.ts'
 
 export interface SourceReadings {
   readonly manifests: number
@@ -16,7 +17,7 @@ const waitBuckets = [0.01, 0.05, 0.25, 1, 3]
 /** Told of what happens, as it happens. */
 export const createSourceMetrics = (registry: Registry) => {
   const counter = counterOn(registry)
-  const manifests = counter(
+  const manifests = tallyOn(registry)(
     'manifests_total',
     'Manifests served, by source; joined: waited for what another had asked for; stale: upstream has trouble.',
     ['source'],
@@ -35,7 +36,7 @@ export const createSourceMetrics = (registry: Registry) => {
     ['outcome'],
   )
   return {
-    manifest: ({ source }: { source: string }) => manifests.inc({ source }),
+    manifest: (served: { readonly source: string }) => manifests.inc(served),
     tags: (source: string) => tagPages.inc({ source }),
     retry: () => retries.inc(),
     away: () => away.inc(),

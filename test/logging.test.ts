@@ -2,9 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { join } from 'node:path'
+import { pino } from 'pino'
 import t from 'tap'
 import type { Test } from 'tap'
-import { createLogger, createOutput, serializeError, type LogLevel } from '../src/logging.ts'
+import { createLogger, createOutput, serializeError, type Logger, type LogLevel } from '../src/logging.ts'
 
 const sink = (level: LogLevel = 'trace') => {
   const lines: string[] = []
@@ -34,6 +35,43 @@ await t.test(
     test.strictSame(Object.keys(line ?? {}), ['level', 'time', 'namespace', 'msg'])
   },
 )
+
+await t.test('a line reads as pino writes it, field by field', async (test) => {
+  const circle: { self?: unknown } = {}
+  circle.self = circle
+  const logs: readonly ((logger: Logger) => void)[] = [
+    (logger) => logger.info('text alone'),
+    (logger) => logger.info({}, 'no field'),
+    (logger) => logger.info({ fields: 'alone' }),
+    (logger) =>
+      logger.warn({ 'quo"te': '"\n\u2028\ud800', number: 1.5, no: undefined, nan: NaN, yes: true }, 'm"sg'),
+    (logger) =>
+      logger.info({ nested: { list: [1, null, undefined] }, when: new Date(0), call: () => 1 }, 'x'),
+    (logger) => logger.info({ err: undefined, image: 'a' }, 'no error'),
+    (logger) => logger.info({ err: new Error('away'), image: 'a' }, 'an error'),
+    (logger) => logger.error(new Error('alone')),
+    (logger) => logger.info({ circle }, 'a circle'),
+    (logger) => logger.child({ part: 'robot' }).info({ a: 1 }, 'of a child'),
+    (logger) => logger.info({ long: 'x'.repeat(100) }, 'x'),
+  ]
+  const { logger, lines } = sink()
+  const usual: string[] = []
+  const pinos = pino(
+    {
+      base: null,
+      formatters: { level: (level) => ({ level }) },
+      serializers: { err: (error) => serializeError(error) },
+    },
+    { write: (line) => usual.push(line) },
+  )
+  for (const log of logs) {
+    log(logger)
+    log(pinos)
+  }
+  const timeless = (line: string) => line.replace(/"time":(?:"[^"]*"|\d+)/, '"time":0')
+  test.equal(lines.length, logs.length)
+  test.strictSame(lines.map(timeless), usual.map(timeless))
+})
 
 await t.test('levels', async (test) => {
   const { logger, lines } = sink('warn')
@@ -182,14 +220,14 @@ await t.test('output: many lines are one write, in their order, and none is lost
   const logger = createLogger('info', output)
   logger.info('first')
   test.equal(written(), '', 'it waits for company')
-  for (let number = 0; number < 300; number++) logger.info({ number }, 'more')
-  test.ok(written().length > 8192, 'but not for long')
+  for (let number = 0; number < 1000; number++) logger.info({ number }, 'more')
+  test.ok(written().length > 32_768, 'but not for long')
   output.flushSync()
   output.flushSync()
   const lines = written().split('\n')
   test.equal(lines.pop(), '')
   const numbers = lines.map((line) => (JSON.parse(line) as { number?: number }).number)
-  test.strictSame(numbers, [undefined, ...Array.from({ length: 300 }, (_, number) => number)])
+  test.strictSame(numbers, [undefined, ...Array.from({ length: 1000 }, (_, number) => number)])
 })
 
 await t.test('output: a single line comes out by itself', async (test) => {

@@ -88,28 +88,3 @@ await t.test('what is watched is asked for at every scrape, only where it is wat
   digests = 8
   test.match(await metrics.registry.metrics(), 'quay_proxy_watched_digests 8')
 })
-
-await t.test('what is counted with every request is handed over once, at a scrape', async (test) => {
-  const { registry, requests, sentBytes } = createMetrics(new Registry())
-  const shown = async () =>
-    (await registry.metrics())
-      .split('\n')
-      .filter((line) => /^quay_proxy_(requests|sent_bytes)_total/.test(line))
-  test.strictSame(await shown(), [])
-  const labels = { route: '/v2/', method: 'GET', status: 200 }
-  requests.inc(labels)
-  requests.inc({ ...labels })
-  requests.inc({ ...labels, status: 404 }, 3)
-  requests.inc({ ...labels, route: 'none' })
-  sentBytes.inc({ route: '/v2/' }, 7)
-  const first = [
-    'quay_proxy_requests_total{route="/v2/",method="GET",status="200"} 2',
-    'quay_proxy_requests_total{route="/v2/",method="GET",status="404"} 3',
-    'quay_proxy_requests_total{route="none",method="GET",status="200"} 1',
-    'quay_proxy_sent_bytes_total{route="/v2/"} 7',
-  ]
-  test.strictSame(await shown(), first)
-  test.strictSame(await shown(), first, 'and not again at the next')
-  requests.inc(labels)
-  test.match(await shown(), ['quay_proxy_requests_total{route="/v2/",method="GET",status="200"} 3'])
-})

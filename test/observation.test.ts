@@ -211,3 +211,26 @@ await t.test('attack: a namespace that a client makes up before a digest is no l
   test.match(lines[1], { namespace: 'made-up', image: digest, digest })
   test.match(await metrics(), 'audit_losses_total{namespace="(none)",kind="service account"} 1')
 })
+
+await t.test(
+  'audit: where the rules in force came to no decision, there is nothing to tell',
+  async (test) => {
+    const { parts, lines } = partsFor()
+    const app = bareApp(test)
+    await app.register(observation, parts)
+    app.get('/undecided', async (request) => {
+      request.identity = alice
+      request.beside = Promise.resolve({ decision: refused, openedBy: [], error: undefined })
+      throw unavailable('the API server is away')
+    })
+    app.get('/after', async () => 'ok')
+    const url = `http://127.0.0.1:${await listen(test, app)}`
+    test.equal((await fetch(`${url}/undecided`)).status, 503)
+    await (await fetch(`${url}/after`)).text()
+    await until(() => lines.length === 2)
+    test.match(lines, [
+      { msg: 'request', status: 503 },
+      { msg: 'request', status: 200 },
+    ])
+  },
+)

@@ -8,8 +8,9 @@ export const abortedWith = (reply: FastifyReply): AbortSignal => {
   const controller = new AbortController()
   // Who left while access was decided about emits no more events.
   if (reply.raw.destroyed) controller.abort()
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort()
-  })
+  else
+    reply.raw.on('close', () => {
+      if (!reply.raw.writableFinished) controller.abort()
+    })
   return controller.signal
 }

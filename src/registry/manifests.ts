@@ -2,7 +2,7 @@
  * GET and HEAD /v2/<name>/manifests/<reference> (end-2, end-3), and what can be learnt from each manifest that passes.
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
  */
-import type { RouteHandlerMethod } from 'fastify'
+import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { DigestIndex } from '../access/digests.ts'
 import { isDigest, type Digest, type ImageStream, type QciTag, type Reference } from '../reference.ts'
 import { abortedWith } from './abort.ts'
@@ -15,7 +15,8 @@ export interface ManifestsOptions {
     reference: QciTag | Digest
     accept: string | undefined
     asker: string
-    signal: AbortSignal
+    /** Made when it is looked at. */
+    readonly signal: AbortSignal
   }) => Promise<{
     digest: Digest
     mediaType: string
@@ -35,13 +36,7 @@ export const manifestHandler =
   ({ fetchManifest, digests, carry }: ManifestsOptions): RouteHandlerMethod =>
   async (request, reply) => {
     const reference = referenceOf(request)
-    const manifest = await fetchManifest({
-      method: request.method === 'HEAD' ? 'HEAD' : 'GET',
-      reference: reference.kind === 'tag' ? reference.qciTag : reference.digest,
-      accept: request.headers.accept,
-      asker: askerOf(request),
-      signal: abortedWith(reply),
-    })
+    const manifest = await fetchManifest(new Wanted(request, reply, reference))
     const seenIn = placesOf(reference, digests)
     digests.learn(manifest.digest, seenIn)
     if (manifest.content !== undefined) {
@@ -61,6 +56,30 @@ export const manifestHandler =
       })
       .send(manifest.content)
   }
+
+/**
+ * What is asked for. Nearly all of it is in memory, where nobody looks at the signal: it is made for those who do. A class, since each
+ * object with a getter of its own would be a shape of its own to the engine, and cost more than the signal.
+ */
+class Wanted {
+  readonly method: 'GET' | 'HEAD'
+  readonly reference: QciTag | Digest
+  readonly accept: string | undefined
+  readonly asker: string
+  readonly #reply: FastifyReply
+
+  constructor(request: FastifyRequest, reply: FastifyReply, reference: Reference) {
+    this.method = request.method === 'HEAD' ? 'HEAD' : 'GET'
+    this.reference = reference.kind === 'tag' ? reference.qciTag : reference.digest
+    this.accept = request.headers.accept
+    this.asker = askerOf(request)
+    this.#reply = reply
+  }
+
+  get signal(): AbortSignal {
+    return abortedWith(this.#reply)
+  }
+}
 
 /** Where what is served was seen: by tag, in the tag's image stream; by digest, wherever that digest was. */
 const placesOf = (reference: Reference, digests: DigestIndex): readonly ImageStream[] => {

@@ -49,18 +49,19 @@ export const createManifestMemory = (options: ManifestMemoryOptions): ManifestMe
   const share = createShare<Manifest>(now)
   const ask: FetchManifest = async ({ method, reference, accept, asker }) =>
     kept.keep(await fetch({ method, reference, accept, asker }))
-  const parts = { kept, tags, share, ask, patienceMs, now }
+  // Asked with GET: who asks what a tag is asks for just that next. Where nothing is kept there is no use in it.
+  const methodFor = ({ method }: ManifestRequest) => (maxBytes > 0 ? 'GET' : method)
+  const parts = { kept, tags, share, ask, methodFor, patienceMs, now }
   const byDigest = createByDigest(parts)
   const byTag = createByTag(parts)
   return {
     fetchManifest: async (request) => {
-      const isHead = request.method === 'HEAD'
-      // Asked with GET: who asks what a tag is asks for just that next. Where nothing is kept there is no use in it.
-      const asked = isHead && maxBytes > 0 ? { ...request, method: 'GET' as const } : request
-      const { answer: manifest, source } = await (isDigest(request.reference) ? byDigest : byTag)(asked)
+      const found = (isDigest(request.reference) ? byDigest : byTag)(request)
+      // What is here is here at once: of all that is asked for the most, and by the most.
+      const { answer: manifest, source } = found instanceof Promise ? await found : found
       observe({ source })
       const isStale = source === 'stale'
-      if (isHead) return { ...manifest, content: undefined, isStale }
+      if (request.method === 'HEAD') return { ...manifest, content: undefined, isStale }
       return isStale ? { ...manifest, isStale } : manifest
     },
     stats: () => ({ ...kept.stats(), tags: tags.size() }),
@@ -73,6 +74,8 @@ interface Parts {
   readonly share: Share<Manifest>
   /** Asks upstream, without the signal of the asker, who may leave while others wait; and keeps what can be kept. */
   readonly ask: FetchManifest
+  /** What upstream is asked with. */
+  readonly methodFor: (request: ManifestRequest) => 'GET' | 'HEAD'
   readonly patienceMs: number
   readonly now: () => number
 }
@@ -81,35 +84,47 @@ interface Served {
   readonly answer: Manifest
   readonly source: ManifestSource
 }
-type Serve = (request: ManifestRequest) => Promise<Served>
+/** Looks at nothing of the request but what it needs: its signal is made when it is looked at. */
+type Serve = (request: ManifestRequest) => Served | Promise<Served>
 
-const createByDigest =
-  ({ kept, share, ask }: Parts): Serve =>
-  async (request) => {
-    const { method, reference, asker, signal } = request
-    const manifest = kept.get(reference as Digest)
-    if (manifest !== undefined) return { answer: manifest, source: 'memory' }
+const createByDigest = ({ kept, share, ask, methodFor }: Parts): Serve => {
+  const asked = async (request: ManifestRequest): Promise<Served> => {
+    const { reference, asker, signal } = request
+    const method = methodFor(request)
     // Quay answers for a digest whatever Accept says. A cache in front of it may not: this is asked for all who ask.
-    const asked = async () => await ask({ ...request, accept: undefined })
-    return fresh(await share({ key: `${method} ${reference}`, asker, ask: asked, signal }))
+    const question = async () => await ask({ method, reference, asker, accept: undefined })
+    return fresh(await share({ key: `${method} ${reference}`, asker, ask: question, signal }))
   }
+  return (request) => {
+    const manifest = kept.get(request.reference as Digest)
+    return manifest === undefined ? asked(request) : { answer: manifest, source: 'memory' }
+  }
+}
 
 const createByTag = (parts: Parts): Serve => {
-  const { kept, tags, share, patienceMs } = parts
+  const { kept, tags, share, methodFor, patienceMs } = parts
   const acceptSetOf = createAcceptSets()
   const refresh = createRefresh(parts)
-  return async (request) => {
-    const { method, reference, asker, signal } = request
+  const asked = async (
+    request: ManifestRequest,
+    { key, accept }: { readonly key: string; readonly accept: string },
+    manifest: Manifest | undefined,
+  ): Promise<Served> => {
+    const { reference, asker, signal } = request
+    const method = methodFor(request)
+    const ask = async () => await refresh(key, { method, reference, asker, accept })
+    const instead = manifest && { answer: manifest, covers: isTrouble, patienceMs }
+    return fresh(await share({ key: `${method} ${key}`, asker, ask, signal, instead }))
+  }
+  return (request) => {
     const { key: acceptKey, accept } = acceptSetOf(request.accept)
-    const key = `${reference} ${acceptKey}`
+    const key = `${request.reference} ${acceptKey}`
     const tag = tags.get(key)
     // One that fell out of memory is asked for by tag again: the same one request, and it tells whether the tag has moved.
     const manifest = tag && kept.get(tag.digest)
     if (manifest !== undefined && tag?.isFresh === true) return { answer: manifest, source: 'memory' }
     if (manifest !== undefined && tag?.isFailing === true) return { answer: manifest, source: 'stale' }
-    const ask = async () => await refresh(key, { ...request, accept })
-    const instead = manifest && { answer: manifest, covers: isTrouble, patienceMs }
-    return fresh(await share({ key: `${method} ${key}`, asker, ask, signal, instead }))
+    return asked(request, { key, accept }, manifest)
   }
 }
 
