@@ -12,10 +12,14 @@ export interface BreakerOptions {
    * answer, as a 404, is to be returned.
    */
   readonly isTrouble: (error: unknown) => boolean
+  /** Tells a failure that says nothing at all: an attempt that ends with it leaves everything as it was. None, unless given. */
+  readonly isNothing?: (error: unknown) => boolean
   /** What those get who are not asked for. */
   readonly refuse: () => Error
   /** Troubles without an answer in between that open it. */
   readonly threshold?: number
+  /** Different things at least that they are about: what is broken by itself speaks only for itself. */
+  readonly minAbout?: number
   /** Milliseconds between two attempts: so long a return goes unnoticed at most. */
   readonly retryMs?: number
   /** Milliseconds, monotonic. */
@@ -24,56 +28,85 @@ export interface BreakerOptions {
 
 /**
  * `ask` may be called after its caller was refused, and its answer be dropped: it must not end with the caller.
+ * @param about what it asks for, where questions are not all alike
  * @throws what `ask` throws, or what `refuse` makes
  */
-export type Breaker = <Answer>(ask: () => Promise<Answer>) => Promise<Answer>
+export type Breaker = <Answer>(ask: () => Promise<Answer>, about?: string) => Promise<Answer>
+
+/** Whose attempt it is, and when. */
+interface Turn {
+  dueAt: number
+  isOut: boolean
+}
+
+/** Names of what had trouble: more than a server in trouble needs to show that it is, and no more memory than that. */
+const maxTroubled = 64
 
 export const createBreaker = (options: BreakerOptions): Breaker => {
-  const { isTrouble, refuse, threshold = 1, retryMs = 1000, now = () => performance.now() } = options
+  const { isTrouble, isNothing = () => false, refuse } = options
+  const { threshold = 1, minAbout = 1, retryMs = 1000, now = () => performance.now() } = options
   let answeredAt = -Infinity
-  /** Since the last answer. */
+  let isOpen = false
+  /** Since the last answer, as is what they were about. */
   let troubles = 0
-  /** When the next attempt is due; undefined while it is closed. */
-  let attemptAt: number | undefined
-  let isAttempting = false
+  const troubled = new Set<string>()
+  /**
+   * Attack: who asks again and again for what is broken would have every attempt, and keep it open for all. What has had no trouble
+   * yet has a turn of its own.
+   */
+  const again: Turn = { dueAt: 0, isOut: false }
+  const other: Turn = { dueAt: 0, isOut: false }
 
   const answered = (): void => {
     answeredAt = now()
     troubles = 0
-    attemptAt = undefined
+    troubled.clear()
+    isOpen = false
   }
 
   /** Whether it speaks against the server: not where another question was answered since this one was asked. */
   const tells = (error: unknown, began: number): boolean => isTrouble(error) && answeredAt <= began
 
-  const askNow = async <Answer>(ask: () => Promise<Answer>): Promise<Answer> => {
+  const note = (about: string): void => {
+    troubles += 1
+    if (troubled.size < maxTroubled) troubled.add(about)
+    if (isOpen || troubles < threshold || troubled.size < minAbout) return
+    isOpen = true
+    again.dueAt = other.dueAt = now() + retryMs
+  }
+
+  const askNow = async <Answer>(ask: () => Promise<Answer>, about: string): Promise<Answer> => {
     const began = now()
     try {
       const answer = await ask()
       answered()
       return answer
     } catch (error) {
-      if (tells(error, began) && ++troubles >= threshold) attemptAt ??= now() + retryMs
+      if (tells(error, began)) note(about)
       throw error
     }
   }
 
-  const attempt = async (ask: () => Promise<unknown>): Promise<void> => {
+  const attempt = async (ask: () => Promise<unknown>, about: string, turn: Turn): Promise<void> => {
     const began = now()
-    isAttempting = true
+    turn.isOut = true
     try {
       await ask()
       answered()
     } catch (error) {
-      // It answers, if only with errors. The troubles are not forgotten: the next one opens it again.
-      attemptAt = tells(error, began) ? now() + retryMs : undefined
+      if (tells(error, began)) {
+        note(about)
+        turn.dueAt = now() + retryMs
+        // It answers, if only with errors. The troubles are not forgotten: the next one opens it again.
+      } else if (!isNothing(error)) isOpen = false
     }
-    isAttempting = false
+    turn.isOut = false
   }
 
-  return async (ask) => {
-    if (attemptAt === undefined) return await askNow(ask)
-    if (!isAttempting && now() >= attemptAt) void attempt(ask)
+  return async (ask, about = '') => {
+    if (!isOpen) return await askNow(ask, about)
+    const turn = troubled.has(about) ? again : other
+    if (!turn.isOut && now() >= turn.dueAt) void attempt(ask, about, turn)
     throw refuse()
   }
 }

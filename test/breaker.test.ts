@@ -144,6 +144,77 @@ await t.test('several troubles in a row, with no answer between them', async (t)
   await t.rejects(ask(1), refusal, 'and opened by the next trouble')
 })
 
+/** Open after two troubles, of two things. */
+const breakerOfThings = () => {
+  const clock = { now: 0 }
+  const left = new Error('the client left')
+  const breaker = createBreaker({
+    isTrouble: (error) => error === timeout,
+    isNothing: (error) => error === left,
+    refuse: () => refusal,
+    threshold: 2,
+    minAbout: 2,
+    retryMs: 100,
+    now: () => clock.now,
+  })
+  const ask = async (about: string, error?: Error) =>
+    await breaker(async () => (error === undefined ? 'answer' : Promise.reject(error)), about)
+  return { clock, breaker, left, ask }
+}
+
+await t.test('one thing that is broken speaks for itself alone', async (t) => {
+  const { ask } = breakerOfThings()
+  for (let index = 0; index < 10; index++) await t.rejects(ask('broken', timeout), timeout)
+  t.equal(await ask('well'), 'answer')
+  for (let index = 0; index < 10; index++) await t.rejects(ask('broken', timeout), timeout)
+  await t.rejects(ask('broken too', timeout), timeout)
+  await t.rejects(ask('well'), refusal)
+})
+
+await t.test('what had no trouble yet has a turn of its own', async (t) => {
+  const { clock, breaker, ask } = breakerOfThings()
+  for (const about of ['one', 'two']) await t.rejects(ask(about, timeout), timeout)
+  clock.now += 100
+  const asked: string[] = []
+  const hangs = async (about: string) =>
+    await breaker(async () => {
+      asked.push(about)
+      await new Promise(() => undefined)
+    }, about)
+  for (const about of ['one', 'two', 'three', 'four']) await t.rejects(hangs(about), refusal)
+  t.strictSame(asked, ['one', 'three'])
+})
+
+await t.test('an attempt that says nothing leaves it open, and the next one due', async (t) => {
+  const { clock, left, ask } = breakerOfThings()
+  for (const about of ['one', 'two']) await t.rejects(ask(about, timeout), timeout)
+  clock.now += 100
+  await t.rejects(ask('one', left), refusal)
+  await turn()
+  await t.rejects(ask('two'), refusal, 'still open, and tried')
+  await turn()
+  t.equal(await ask('one'), 'answer')
+})
+
+await t.test('attack on memory: ever new things that are broken', async (t) => {
+  const { clock, ask } = breakerOfThings()
+  for (let index = 0; index < 1000; index++) {
+    await t.rejects(ask(`thing ${index}`, timeout))
+    clock.now += 100
+    await turn()
+  }
+  // The last ones had no room: they count as what had no trouble yet.
+  let asked = 0
+  clock.now += 100
+  await t.rejects(
+    ask('thing 999').finally(() => void asked++),
+    refusal,
+  )
+  await turn()
+  t.equal(await ask('thing 0'), 'answer')
+  t.equal(asked, 1)
+})
+
 await t.test('by the clock of the process, for a second', async (t) => {
   const breaker = createBreaker({ isTrouble: () => true, refuse: () => refusal })
   await t.rejects(

@@ -5,15 +5,18 @@
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 
-/** `90s`, `1h30m`, `250ms` -> milliseconds. @see https://pkg.go.dev/time#ParseDuration */
+/** `90s`, `1h30m`, `250ms` -> whole milliseconds. @see https://pkg.go.dev/time#ParseDuration */
 export const parseDuration = (text: string): number | undefined => {
   if (text === '0') return 0
   if (!/^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(text)) return undefined
   const parts = text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)
-  return [...parts].reduce(
-    (total, [, amount, unit]) => total + Number(amount) * unitMs[unit as keyof typeof unitMs],
+  const total = [...parts].reduce(
+    (sum, [, amount, unit]) => sum + Number(amount) * unitMs[unit as keyof typeof unitMs],
     0,
   )
+  // Whole ones, as timers and caches count: 1.001 s are 1000.9999999999999 ms. Never 0 for more than that, which often means "off".
+  const whole = total === 0 ? 0 : Math.max(1, Math.round(total))
+  return Number.isSafeInteger(whole) ? whole : undefined
 }
 
 const unitBytes = {

@@ -4,6 +4,7 @@
 import { RegistryError, unavailable } from '../errors.ts'
 import type { Digest } from '../reference.ts'
 import type { Body } from './body.ts'
+import { UpstreamTrouble } from './failures.ts'
 import { single, type Ask, type UpstreamResponse, type Waiter } from './dispatcher.ts'
 
 export interface BlobRequest extends Waiter {
@@ -45,7 +46,8 @@ export interface BlobsOptions {
 
 export const createBlobs =
   ({ ask, repository, delivery }: BlobsOptions): OpenBlob =>
-  async ({ method, digest, range, ifRange, asker, signal }) => {
+  async ({ method, digest, asker, signal, ...asked }) => {
+    const { range, ifRange } = sendable(asked)
     const response = await ask({
       method,
       path: `/v2/${repository}/blobs/${digest}`,
@@ -61,17 +63,46 @@ export const createBlobs =
     })
     const { status, location } = response
     if (location !== undefined) return redirectTo(location)
-    if (status !== 200 && status !== 206) throw await refusal(digest, response)
+    if (status !== 200 && status !== 206) throw await refusal(digest, response, range)
     if (!isAsAsked(response, range)) {
       await response.body.discard()
-      throw unavailable('the upstream registry sent a blob in another form than asked for; try again')
+      throw new UpstreamTrouble(
+        'UNAVAILABLE',
+        'the upstream registry sent a blob in another form than asked for; try again',
+        { headers: { 'retry-after': '5' } },
+      )
     }
     if (method === 'HEAD') await response.body.discard()
     return { status, headers: headOf(response), body: method === 'HEAD' ? undefined : response.body }
   }
 
-/** Encoded bytes have another digest and length; a part that nobody asked for would pass for the whole. */
+/** What servers answer to a field that is longer than they read: nginx, and RFC 6585 section 5. */
+const tooLong = new Set([400, 431])
+
+/** What a field of a request may hold. */
+const fieldValue = /^[\t\x20-\x7e]*$/
+
+/**
+ * A range that cannot be read is as good as none, and so is one under a condition that cannot.
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-14.2
+ *
+ * Attack: a letter beyond ASCII fails before upstream is asked, and would count as its trouble: after a few of them upstream is
+ * taken to be away, and nobody is served.
+ */
+const sendable = ({
+  range,
+  ifRange,
+}: Pick<BlobRequest, 'range' | 'ifRange'>): Pick<BlobRequest, 'range' | 'ifRange'> =>
+  fieldValue.test(`${range ?? ''}${ifRange ?? ''}`)
+    ? { range, ifRange }
+    : { range: undefined, ifRange: undefined }
+
+/**
+ * Encoded bytes have another digest and length; a part that nobody asked for would pass for the whole; and HTML is a page about
+ * something else (maintenance, a proxy in between): no image has a layer of it.
+ */
 const isAsAsked = ({ status, headers }: UpstreamResponse, range: string | undefined): boolean =>
+  !/^text\/html\b/i.test(single(headers['content-type']) ?? '') &&
   ['identity', undefined].includes(single(headers['content-encoding'])) &&
   (status === 200 || range !== undefined)
 
@@ -91,8 +122,21 @@ const headOf = ({ headers }: UpstreamResponse): Record<string, string> => {
   return head
 }
 
-const refusal = async (digest: Digest, response: UpstreamResponse): Promise<RegistryError> => {
+const refusal = async (
+  digest: Digest,
+  response: UpstreamResponse,
+  range: string | undefined,
+): Promise<RegistryError> => {
   await response.body.discard()
+  // Trap 35: a pull of zstd:chunked names up to 1024 ranges, halves their number on 400, and fails on everything else.
+  if (range !== undefined && tooLong.has(response.status))
+    return new RegistryError(
+      'UNSUPPORTED',
+      'the upstream registry does not read so many ranges: ask for fewer',
+      {
+        status: 400,
+      },
+    )
   if (response.status === 404)
     return new RegistryError(
       'BLOB_UNKNOWN',

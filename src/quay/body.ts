@@ -26,13 +26,18 @@ export const maxDiscardMs = 1000
 
 /** A body as undici reads it: whatever HTTP allows, at several times the price. */
 export const libraryBody = (body: Dispatcher.ResponseData['body']): Body => {
-  // Whoever reads it hears of a break then; nobody listening at the moment would end the process.
-  body.on('error', () => undefined)
+  let giveUp: (error: unknown) => void = () => undefined
+  // Whoever reads it hears of a break then; nobody listening at the moment would end the process. Who waits for a piece to be
+  // written hears of it at once: to a client that has gone it never is.
+  body.on('error', (error) => giveUp(error))
   return {
     deliver: async (take) => {
       try {
         for await (const piece of body as AsyncIterable<Buffer>)
-          await new Promise<void>((written) => take(piece, written))
+          await new Promise<void>((written, broken) => {
+            giveUp = broken
+            take(piece, written)
+          })
       } catch (error) {
         throw failureOf(error)
       }

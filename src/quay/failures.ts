@@ -30,6 +30,16 @@ export class UpstreamLimit extends UpstreamTrouble {
 
 const defaultRetryAfterSeconds = 5
 
+/**
+ * Other pulls hold all connections: nothing was asked, which says nothing about upstream. Who begins is sent away; who has got half
+ * of a blob already waits on.
+ */
+export class ConnectionsTaken extends RegistryError {
+  constructor() {
+    super('UNAVAILABLE', 'too many pulls at once; try again in a moment', { headers: { 'retry-after': '1' } })
+  }
+}
+
 export const troubled = ({ code, message, status, headers, cause }: RegistryError): UpstreamTrouble =>
   new UpstreamTrouble(code, message, { status, headers, cause })
 

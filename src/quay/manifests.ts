@@ -36,6 +36,13 @@ const maxManifestBytes = 4 * 1024 * 1024
 // The digest of a signed schema 1 manifest is over its JWS payload, not over the bytes: the client checks the signature.
 const signedSchema1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
 
+/**
+ * Attack: a page of HTML that comes with 200 (maintenance, a proxy in between) has no digest to be held against, would be served for
+ * the image and take the place of the copy that is known. Every type of manifest there is is JSON, signed or not.
+ */
+const isManifestType = (mediaType: string | undefined): mediaType is string =>
+  mediaType !== undefined && /^application\/(?:[^\s;]+\+)?(?:json|prettyjws)\s*(?:;|$)/i.test(mediaType)
+
 /** Whether its bytes were held against its digest: then they are the same for ever. */
 export const isVerified = ({ mediaType }: Manifest): boolean => mediaType !== signedSchema1
 
@@ -76,13 +83,14 @@ const headOf = (reference: QciTag | Digest, { headers, digest }: UpstreamRespons
   const size = Number(single(headers['content-length']) ?? 0)
   const mediaType = single(headers['content-type'])
   const named = isDigest(reference) ? reference : digest
-  if (size === 0 || mediaType === undefined || named === undefined || !isDigest(named)) return undefined
+  if (size === 0 || !isManifestType(mediaType) || named === undefined || !isDigest(named)) return undefined
   return { digest: named, mediaType, size, content: undefined, isStale: false }
 }
 
 const verified = (reference: QciTag | Digest, response: UpstreamResponse, content: Buffer): Manifest => {
   const mediaType = single(response.headers['content-type'])
   if (mediaType === undefined) throw wrong('has no Content-Type')
+  if (!isManifestType(mediaType)) throw wrong('is no manifest by its Content-Type')
   const named = isDigest(reference) ? reference : response.digest
   const digest = named !== undefined && isDigest(named) ? named : digestOf(content)
   if (mediaType !== signedSchema1 && digestOf(content, digest) !== digest)
@@ -116,6 +124,6 @@ const absent = (reference: string, status: number): RegistryError =>
         `${reference} is not in QCI: it was not promoted or not mirrored yet, or it was pruned`,
       )
     : unavailable(
-        'the upstream registry does not hand out the manifest',
+        'the upstream registry does not hand out the manifest; tell the administrators of this proxy if it stays so',
         new Error(`upstream answered ${status}`),
       )

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import t from 'tap'
 import type { Test } from 'tap'
+import { UpstreamTrouble } from '../../src/quay/failures.ts'
 import { createBlobs } from '../../src/quay/blobs.ts'
 import type { BlobRequest, OpenBlob } from '../../src/quay/blobs.ts'
 import type { Digest } from '../../src/reference.ts'
@@ -298,6 +299,43 @@ await t.test('a slow reader holds upstream back', async (test) => {
 await t.test('attack: a part that nobody asked for would pass for the whole', async (test) => {
   const { open } = await fromServer(test, 206, { 'content-range': 'bytes 0-3/8' }, 'blob')
   test.equal(told(await failure(open(get(anyDigest)))), '503 UNAVAILABLE 5')
+})
+
+await t.test("attack: a range that cannot be sent is none, and not upstream's trouble", async (test) => {
+  const { open, requests } = await fromServer(test, 200, { 'content-length': '4' }, 'blob')
+  for (const [range, ifRange] of [['bytes=\xff'], ['bytes=0-1', '"\xff"']] as const) {
+    const { status, body } = await opened(open(get(anyDigest, range, ifRange)))
+    test.strictSame([status, String(await bytesOf(body))], [200, 'blob'])
+  }
+  test.strictSame(
+    requests.map(({ headers }) => [headers.range, headers['if-range']]),
+    [
+      [undefined, undefined],
+      [undefined, undefined],
+    ],
+  )
+})
+
+await t.test(
+  'trap 35: more ranges than upstream reads are a 400, on which clients ask for fewer',
+  async (test) => {
+    for (const status of [400, 431]) {
+      const { open } = await fromServer(test, status)
+      test.equal(told(await failure(open(get(anyDigest, 'bytes=0-1,4-5')))), '400 UNSUPPORTED')
+      test.equal(
+        told(await failure(open(get(anyDigest)))),
+        '503 UNAVAILABLE 5',
+        'without a range it is no fault of it',
+      )
+    }
+  },
+)
+
+await t.test('attack: a page that comes with 200 is no blob, and worth another try', async (test) => {
+  const { open } = await fromServer(test, 200, { 'content-type': 'text/html; charset=utf-8' }, '<html>')
+  const error = await failure(open(get(anyDigest)))
+  test.ok(error instanceof UpstreamTrouble)
+  test.equal(told(error), '503 UNAVAILABLE 5')
 })
 
 await t.test('an encoding that is none', async (test) => {

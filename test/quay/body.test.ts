@@ -29,6 +29,19 @@ await t.test('whoever has not written holds upstream back', async (test) => {
   test.strictSame([received, most], [1024 * 1024, 1])
 })
 
+await t.test('a break while a piece is written to nobody', async (test) => {
+  const { url } = await serverFor(test, (_request, response) => {
+    response.writeHead(200, { 'content-length': '1000' })
+    response.write('x')
+  })
+  const dispatcher = new Agent()
+  test.teardown(() => dispatcher.destroy())
+  const client = new AbortController()
+  const body = libraryBody((await request(url, { dispatcher, signal: client.signal })).body)
+  const error = await failure(body.deliver(() => client.abort()))
+  test.equal(told(error), '503 UNAVAILABLE 5')
+})
+
 await t.test('what the taker throws ends it, and the connection', async (test) => {
   let closed: Promise<unknown> | undefined
   const { url } = await serverFor(test, (_request, response) => {

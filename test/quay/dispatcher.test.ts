@@ -232,6 +232,16 @@ await t.test('an upstream inside the cluster may redirect to storage inside the 
   test.equal(storage.requests.length, 1)
 })
 
+await t.test('a login that takes too long is not waited for beyond the deadline', async (test) => {
+  const { url, requests } = await serverFor(test, always(200))
+  const login = Promise.withResolvers<string>()
+  const robot = { authorization: async () => await login.promise, invalidate: () => undefined }
+  const { ask } = upstreamFor(test, url, { robot, timeouts: { total: 30 } })
+  test.equal(told(await failure(ask(manifest))), '504 UNAVAILABLE 5')
+  test.equal(requests.length, 0)
+  login.resolve('Bearer robot')
+})
+
 await t.test('trap 40: a 401 is tried again once, with a new token', async (test) => {
   const quay = await quayFor(test)
   const { request, content } = await blobOf(quay)

@@ -2,6 +2,7 @@ import t from 'tap'
 import { errors } from 'undici'
 import { unavailable } from '../../src/errors.ts'
 import {
+  ConnectionsTaken,
   failureOf,
   refusalOf,
   refusalOfStorage,
@@ -12,6 +13,13 @@ import { told } from './upstream.ts'
 
 await t.test('what is an answer already stays what it is', async (test) => {
   const error = unavailable('no')
+  test.equal(failureOf(error), error)
+})
+
+await t.test('too many pulls are no trouble of upstream', async (test) => {
+  const error = new ConnectionsTaken()
+  test.equal(told(error), '503 UNAVAILABLE 1')
+  test.notOk(error instanceof UpstreamTrouble)
   test.equal(failureOf(error), error)
 })
 

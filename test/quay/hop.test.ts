@@ -66,6 +66,22 @@ await t.test('what the stream does not read is asked for again, and at once from
   test.equal(seen.streamed, 2, 'it may have changed')
 })
 
+await t.test('attack: a refusal in chunks does not make blobs dear', async (test) => {
+  const { url, requests } = await serverFor(test, ({ headers: { range } }, response) => {
+    if (range === undefined) return void response.writeHead(200, { 'content-length': '4' }).end('blob')
+    response.writeHead(range === 'bytes=9-' ? 416 : 206).write('in ')
+    return void response.end('chunks')
+  })
+  const { get, seen } = sendFor(test, url)
+  const refused = await get({ headers: { range: 'bytes=9-' } })
+  test.equal(refused.statusCode, 416)
+  await refused.body.discard()
+  test.equal(String(await bytesOf((await get()).body)), 'blob')
+  test.strictSame([seen.streamed, requests.length], [2, 3])
+  for (let index = 0; index < 2; index++) await bytesOf((await get({ headers: { range: 'bytes=0-' } })).body)
+  test.strictSame([seen.streamed, requests.length], [3, 6], 'a blob in chunks does')
+})
+
 await t.test('what fails is a trouble, either way', async (test) => {
   const { url } = await serverFor(test, (request) => void request.socket.destroy())
   const { get, seen } = sendFor(test, url)

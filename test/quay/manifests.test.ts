@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import t from 'tap'
 import type { Test } from 'tap'
 import { createManifests, isVerified } from '../../src/quay/manifests.ts'
+import { UpstreamTrouble } from '../../src/quay/failures.ts'
 import type { FetchManifest } from '../../src/quay/manifests.ts'
 import type { Digest, QciTag } from '../../src/reference.ts'
 import type { Quay } from '../../src/sandbox/quay/quay.ts'
@@ -276,3 +277,36 @@ await t.test('nobody waits any more', async (test) => {
   controller.abort()
   test.equal(told(await fetched), '503 UNAVAILABLE 5')
 })
+
+await t.test(
+  'attack: a page of HTML with 200 is no manifest, by tag, by digest, GET and HEAD',
+  async (test) => {
+    const page = Buffer.from('<html>maintenance</html>')
+    const types = [
+      'text/html',
+      'text/html; charset=utf-8',
+      'text/plain',
+      'application/octet-stream',
+      'application/jsonp',
+    ]
+    for (const type of types) {
+      const { fetch } = await fromServer(test, { 'content-type': type }, page)
+      for (const reference of [tag, digestOf('sha256', page)])
+        for (const request of [get(reference), head(reference)]) {
+          const error = await failure(fetch(request))
+          test.ok(error instanceof UpstreamTrouble, 'what is known may be served instead')
+          test.match(told(error), /^503 UNAVAILABLE/)
+        }
+    }
+    const real = [
+      'application/json',
+      'application/json; charset=utf-8',
+      'application/vnd.docker.distribution.manifest.v1+prettyjws',
+      'application/vnd.cncf.oras.artifact.manifest.v1+json',
+    ]
+    for (const type of real) {
+      const { fetch } = await fromServer(test, { 'content-type': type })
+      test.equal((await fetch(get(tag))).mediaType, type)
+    }
+  },
+)

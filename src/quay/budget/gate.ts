@@ -47,7 +47,9 @@ export const createGate = (options: GateOptions): Gate => {
   const opensInMs = (): number => Math.max(pause.remainingMs(), bucket()?.opensInMs() ?? 0)
   const refuse = (why: Refusal): UpstreamLimit => {
     observeRefused(why)
-    return limitOf(why, Math.max(1, Math.ceil(opensInMs() / 1000)))
+    // Upstream limits nothing where its answers are what is waited for.
+    const isFull = why === 'time' && inFlight >= maxInFlight
+    return limitOf(isFull ? 'queue' : why, Math.max(1, Math.ceil(opensInMs() / 1000)))
   }
   const queue = createFairQueue({ ...options, refuse })
 

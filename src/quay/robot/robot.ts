@@ -136,7 +136,7 @@ const fetchAuthorization = async (
   if (ping.status === 200) return { header: undefined, refreshAt: Infinity, expiresAt: Infinity }
   const challenge = parseChallenge(ping.challenge ?? '')
   if (ping.status !== 401 || challenge === undefined)
-    throw notNow('the upstream registry does not say how to log in', '/v2/', ping)
+    throw notNow('the upstream registry does not say how to log in; try again in a moment', '/v2/', ping)
   const basic = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
   if (challenge.scheme === 'basic') return { header: basic, refreshAt: Infinity, expiresAt: Infinity }
   return await fetchToken(options, challenge, basic, now)
@@ -155,7 +155,7 @@ const fetchToken = async (
   if (answer.status === 401 || answer.status === 403)
     throw refused(onRefused, `token endpoint answered ${answer.status}`)
   if (answer.status !== 200)
-    throw notNow('the upstream registry gives no token now', 'token endpoint', answer)
+    throw notNow('the upstream registry gives no token now; try again in a moment', 'token endpoint', answer)
   const { token, lifeSeconds } = parseToken(answer.body, now())
   if (!grantsPull(token, repository)) throw refused(onRefused, `the robot may not pull ${repository}`)
   const lifeMs = lifeSeconds * 1000
@@ -209,7 +209,10 @@ const parseToken = (body: string, now: number): { token: string; lifeSeconds: nu
     (value) => typeof value === 'string' && value !== '',
   )
   if (typeof token !== 'string')
-    throw unavailable('the upstream registry gives no token now', new Error('no token in the answer'))
+    throw unavailable(
+      'the upstream registry gives no token now; try again in a moment',
+      new Error('no token in the answer'),
+    )
   const { exp } = claimsOf(token)
   if (typeof exp === 'number') return { token, lifeSeconds: Math.max(0, exp - now / 1000) }
   const { expires_in: expiresIn } = answer
@@ -240,6 +243,7 @@ const parseObject = (body: string): Readonly<Record<string, unknown>> => {
     const value: unknown = JSON.parse(body)
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
   } catch (error) {
-    throw unavailable('the upstream registry gives no token now', error)
+    // A page of HTML with 200 refuses nobody: what is known is served meanwhile, and it is tried again.
+    throw troubled(unavailable('the upstream registry gives no token now; try again in a moment', error))
   }
 }

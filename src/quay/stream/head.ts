@@ -94,12 +94,16 @@ const parse = (text: string): Head => {
   }
 }
 
-/** A line that begins with a space (an obsolete continuation) has no name, a bare CR or LF is in no value: neither passes. */
+/**
+ * A line that begins with a space (an obsolete continuation) has no name, a bare CR or LF is in no value, nor around it: none of
+ * these passes.
+ */
 const addField = (headers: Head['headers'], line: string): void => {
   const colon = line.indexOf(':')
   const name = line.slice(0, Math.max(colon, 0)).toLowerCase()
-  const value = line.slice(colon + 1).trim()
-  if (!fieldName.test(name) || !fieldValue.test(value)) throw new UnusualAnswer('a field line')
+  const untrimmed = line.slice(colon + 1)
+  if (!fieldName.test(name) || !fieldValue.test(untrimmed)) throw new UnusualAnswer('a field line')
+  const value = untrimmed.trim()
   const before = headers[name]
   if (before === undefined) headers[name] = value
   else if (singles.has(name)) throw new UnusualAnswer(`two fields ${name}`)

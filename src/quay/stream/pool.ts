@@ -2,6 +2,7 @@
  * The connections to one origin: bounded in number, the one used last is used again first, and who finds none waits in line.
  */
 import { unavailable } from '../../errors.ts'
+import { ConnectionsTaken } from '../failures.ts'
 import type { Connection, ConnectionEvents } from './connection.ts'
 
 export interface PoolOptions {
@@ -14,7 +15,7 @@ export interface Pool {
   /**
    * A connection that nobody else uses, until it is idle or closed.
    * @param isFresh not one that was idle: upstream may have closed all of those
-   * @throws {RegistryError} UNAVAILABLE when too many wait; the signal's reason
+   * @throws {ConnectionsTaken} when too many wait, or for too long; the signal's reason
    */
   readonly lease: (signal?: AbortSignal, isFresh?: boolean) => Promise<Connection>
   /** No connection is open, and nobody waits for one. */
@@ -27,8 +28,11 @@ interface Waiter {
   readonly refuse: (error: unknown) => void
 }
 
+/** Time was up while others had the connections: upstream was not too slow, and is not to be taken for away. */
+const isTimeout = (reason: unknown): boolean =>
+  reason instanceof DOMException && reason.name === 'TimeoutError'
+
 const shuttingDown = () => unavailable('the proxy is shutting down; try again in a moment')
-const tooMany = () => unavailable('too many pulls at once; try again in a moment', undefined, 1)
 
 export const createPool = ({ open, maxConnections, maxWaiting }: PoolOptions): Pool => {
   const all = new Set<Connection>()
@@ -57,12 +61,12 @@ export const createPool = ({ open, maxConnections, maxWaiting }: PoolOptions): P
     return connection
   }
   const wait = async (signal?: AbortSignal): Promise<Connection> => {
-    if (waiting.size >= maxWaiting) throw tooMany()
+    if (waiting.size >= maxWaiting) throw new ConnectionsTaken()
     const { promise, resolve, reject } = Promise.withResolvers<Connection>()
     const waiter = { give: resolve, refuse: reject }
     waiting.add(waiter)
     const leave = (): void => {
-      if (waiting.delete(waiter)) reject(signal?.reason)
+      if (waiting.delete(waiter)) reject(isTimeout(signal?.reason) ? new ConnectionsTaken() : signal?.reason)
     }
     signal?.addEventListener('abort', leave, { once: true })
     try {

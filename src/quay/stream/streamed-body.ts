@@ -55,11 +55,12 @@ export const createStreamedBody = (options: BodyOptions): StreamedBody => {
     signal?.removeEventListener('abort', abort)
     outflow.stop()
     pace.end()
-    inflow.drop()
-    if (left === 0) return
+    const isCut = left > 0
     left = 0
-    inflow.end(false)
-    connection.close()
+    // What is ended last is dropped as well: whoever takes the body only now gets the error, and no piece before it.
+    if (isCut) inflow.end(false)
+    inflow.drop()
+    if (isCut) connection.close()
   }
   const abort = (): void => finish({ error: failureOf(signal?.reason) })
   const outflow = createOutflow({

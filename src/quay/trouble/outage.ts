@@ -1,11 +1,11 @@
 /**
  * While upstream is away it is not asked by every request: after a few troubles in a row they fail at once, and one at a time finds
- * out beside them whether it is back.
+ * out beside them whether it is back. (Two, where what had trouble and what had none yet are both wanted.)
  */
 import { createBreaker, type BreakerOptions } from '../../breaker.ts'
 import { unavailable } from '../../errors.ts'
 import type { Ask } from '../dispatcher.ts'
-import { UpstreamLimit, UpstreamTrouble } from '../failures.ts'
+import { ConnectionsTaken, UpstreamLimit, UpstreamTrouble } from '../failures.ts'
 
 /** Upstream was not asked: it had too much trouble just now. Trying again at once is in vain. */
 export class UpstreamAway extends UpstreamTrouble {}
@@ -18,17 +18,24 @@ export interface OutageOptions extends Pick<BreakerOptions, 'now' | 'retryMs'> {
 
 /** One in twenty requests may fail on a bad day: five of them in a row do once in three million. */
 const threshold = 5
+/**
+ * Attack, or a bad day of one image: what is broken upstream by itself is asked for again and again by those who want it, and
+ * would keep all others from what is well. Of an upstream that is away everything is.
+ */
+const minPaths = 3
 
 export const createOutage = ({ ask, observeRefused, ...timing }: OutageOptions): Ask => {
   const create = () =>
     createBreaker({
       ...timing,
       threshold,
+      minAbout: minPaths,
       // A limit is an answer, and is seen to elsewhere. Who left says nothing about upstream.
       isTrouble: (error) =>
         error instanceof UpstreamTrouble &&
         !(error instanceof UpstreamLimit) &&
         !(error instanceof AskerLeft),
+      isNothing: (error) => error instanceof AskerLeft || error instanceof ConnectionsTaken,
       refuse: () => {
         observeRefused()
         const { message, headers } = unavailable(
@@ -54,7 +61,7 @@ export const createOutage = ({ ask, observeRefused, ...timing }: OutageOptions):
         // It only found out: nobody takes the answer.
         if (isRefused) await response.body.discard()
         return response
-      })
+      }, request.path)
     } catch (error) {
       isRefused = true
       throw error

@@ -8,7 +8,7 @@ import { unavailable } from '../../errors.ts'
 import type { Digest } from '../../reference.ts'
 import type { Blob, BlobRequest, OpenBlob } from '../blobs.ts'
 import type { Body, Take } from '../body.ts'
-import { UpstreamTrouble } from '../failures.ts'
+import { ConnectionsTaken, UpstreamTrouble } from '../failures.ts'
 
 export interface ResumeOptions {
   readonly open: OpenBlob
@@ -124,19 +124,22 @@ const reopen = async (
   patience: Patience,
   cause: unknown,
 ): Promise<Body> => {
-  // Of what was not begun, the same is asked for again: not every storage knows ranges.
-  const range = isUntouched ? request.range : `bytes=${rest.start}-${rest.end - 1}`
+  // Of what was not begun, the same is asked for again: not every storage knows ranges. Of the rest, without the client's own
+  // condition: where it did not hold, the client has got the whole, and would get the whole once more.
+  const again: BlobRequest = isUntouched
+    ? request
+    : { ...request, range: `bytes=${rest.start}-${rest.end - 1}`, ifRange: undefined }
   let error = cause
   for (let pauseMs = firstPauseMs; patience.lasts(); pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
     await pause(pauseMs * (0.5 + random() / 2), request.signal)
     if (request.signal?.aborted === true) throw cause
     try {
-      const body = await checked(await open({ ...request, range }), rest)
+      const body = await checked(await open(again), rest)
       observe('resumed')
       return body
     } catch (failure) {
       error = failure
-      if (!(failure instanceof UpstreamTrouble)) break
+      if (!(failure instanceof UpstreamTrouble || failure instanceof ConnectionsTaken)) break
     }
   }
   observe('given up')

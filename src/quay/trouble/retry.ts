@@ -8,6 +8,8 @@ import { UpstreamLimit, UpstreamTrouble } from '../failures.ts'
 export interface RetryOptions {
   /** Upstream was not asked, since it is away: what is no try at all costs nobody anything, and waits for its return. */
   readonly isAway?: (error: UpstreamTrouble) => boolean
+  /** Requests that wait for upstream's return at a time; who comes beyond them is told at once. */
+  readonly maxWaiting?: number
   /** Milliseconds after the first try in which a further one may begin. */
   readonly withinMs?: number
   /** Called for each try after the first. */
@@ -29,13 +31,35 @@ const firstPauseMs = 50
 const longestPauseMs = 1000
 /** Between two looks whether upstream is back, up to: it is noticed to be within a second. */
 const awayPauseMs = 500
+/**
+ * A quarter of the requests that may be in progress: what is known is served meanwhile. Who asks and leaves is not among those, and
+ * their questions are kept for 8 s each all the same.
+ */
+const defaultMaxWaiting = 1024
 /** One that runs out of time has taken most of a client's patience. */
 const maxTimeouts = 2
 const timedOutStatus = 504
 
 export const createRetry = (options: RetryOptions = {}): Retry => {
   const { isAway = () => false, withinMs = defaultWithinMs, observeRetry } = options
+  const { maxWaiting = defaultMaxWaiting } = options
   const { clock = systemClock, random = Math.random } = options
+
+  let waiting = 0
+  /** @throws what the last try ended with, where no further one is to follow */
+  const untilNext = async (
+    error: UpstreamTrouble,
+    wasAsked: boolean,
+    ms: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> => {
+    if (!wasAsked && waiting >= maxWaiting) throw error
+    if (!wasAsked) waiting += 1
+    await pause(ms, clock, signal)
+    if (!wasAsked) waiting -= 1
+    if (signal?.aborted === true) throw error
+    if (wasAsked) observeRetry?.()
+  }
 
   const mayPass = (error: unknown): error is UpstreamTrouble =>
     error instanceof UpstreamTrouble && !(error instanceof UpstreamLimit)
@@ -58,9 +82,7 @@ export const createRetry = (options: RetryOptions = {}): Retry => {
           : awayPauseMs * (0.5 + random() / 2)
         const isOver = clock.now() + pauseMs - began >= withinMs
         if (tries === maxTries || timeouts === maxTimeouts || isOver) throw error
-        await pause(pauseMs, clock, signal)
-        if (signal?.aborted === true) throw error
-        observeRetry?.()
+        await untilNext(error, wasAsked, pauseMs, signal)
       }
     }
   }
@@ -71,8 +93,10 @@ const pause = async (ms: number, clock: Clock, signal: AbortSignal | undefined):
   if (signal?.aborted === true) return
   const over = Promise.withResolvers<void>()
   const stop = clock.after(ms, over.resolve)
-  signal?.addEventListener('abort', () => over.resolve(), { once: true })
+  const leave = () => over.resolve()
+  signal?.addEventListener('abort', leave)
   await over.promise
+  signal?.removeEventListener('abort', leave)
   stop()
 }
 

@@ -153,3 +153,17 @@ await t.test('who gives up leaves the queue, and is told as by upstream', async 
   test.strictSame(gone, ['a0 at 0', 'b1 at 1000'])
   test.strictSame(refused, [])
 })
+
+await t.test(
+  'all places taken by requests that hang: it is told that many wait, not of a limit',
+  async (test) => {
+    const { clock, gate, enter, refused } = gateFor({ rate: undefined, maxInFlight: 1 })
+    await enter('a1')
+    const error = failure(enter('b1'))
+    await clock.pass(3000)
+    test.equal(told(await error), '503 UNAVAILABLE 1')
+    test.match((await error).message, /^too many requests wait for the upstream registry; try again in 1 s$/)
+    test.strictSame(refused, ['time'])
+    gate.leave()
+  },
+)

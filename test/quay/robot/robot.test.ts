@@ -1,7 +1,7 @@
 import { SignJWT } from 'jose'
 import t from 'tap'
 import { RegistryError } from '../../../src/errors.ts'
-import { UpstreamLimit } from '../../../src/quay/failures.ts'
+import { UpstreamLimit, UpstreamTrouble } from '../../../src/quay/failures.ts'
 import { createRetry } from '../../../src/quay/trouble/retry.ts'
 import { createRobot } from '../../../src/quay/robot/robot.ts'
 import type { RobotCredential, RobotOptions } from '../../../src/quay/robot/robot.ts'
@@ -324,6 +324,19 @@ await t.test('an answer without a token', async (test) => {
     test.strictSame(refusals, [])
   }
 })
+
+await t.test(
+  'a page of HTML in place of a token refuses nobody: it is a trouble, tried again',
+  async (test) => {
+    for (const [body, isTrouble] of [
+      ['<html>maintenance</html>', true],
+      ['{}', false],
+    ] as const) {
+      const { robot } = scriptedRobot({ status: 200, body })
+      test.equal((await failure(robot.authorization())) instanceof UpstreamTrouble, isTrouble)
+    }
+  },
+)
 
 await t.test('trap 11: token or access_token; trap 8, 9: how long it is used', async (test) => {
   const start = Date.UTC(2026, 0, 1)

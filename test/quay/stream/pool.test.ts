@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Connection, ConnectionEvents } from '../../../src/quay/stream/connection.ts'
 import { createPool } from '../../../src/quay/stream/pool.ts'
+import { UpstreamTrouble } from '../../../src/quay/failures.ts'
 import { failure, told } from '../upstream.ts'
 
 interface Fake extends Connection {
@@ -60,6 +61,17 @@ await t.test('who does not wait any more leaves the line', async (test) => {
   const next = lease()
   first.events.onIdle()
   test.equal(await next, first)
+})
+
+await t.test('who waits for too long is told of too many pulls, and not of a slow upstream', async (test) => {
+  const { lease } = poolOf(1, 1)
+  await lease()
+  const abort = new AbortController()
+  const late = failure(lease(abort.signal))
+  abort.abort(new DOMException('not through', 'TimeoutError'))
+  const error = await late
+  test.equal(told(error), '503 UNAVAILABLE 1')
+  test.notOk(error instanceof UpstreamTrouble)
 })
 
 await t.test('a fresh one is opened beside the idle ones, or instead of the oldest', async (test) => {

@@ -79,6 +79,14 @@ await t.test('broken, silent, aborted', async (test) => {
   test.same([lost.events, silent.events, aborted.events], [['close'], ['resume', 'close'], ['close']])
 })
 
+await t.test('broken before anybody took it: no piece of it is handed over', async (test) => {
+  const { body, begin, receiver, events } = bodyOf(5)
+  begin(Buffer.from('h'))
+  receiver.lost(new Error('reset'))
+  test.equal(told(await failure(body.deliver(() => test.fail('no piece')))), '503 UNAVAILABLE 5')
+  test.same(events, ['close'])
+})
+
 await t.test('an error of the taker', async (test) => {
   const { body, begin, events } = bodyOf(5)
   begin(Buffer.from('h'))

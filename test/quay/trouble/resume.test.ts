@@ -2,7 +2,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { createBlobs, type Blob, type BlobRequest, type OpenBlob } from '../../../src/quay/blobs.ts'
 import type { Body } from '../../../src/quay/body.ts'
-import { UpstreamTrouble } from '../../../src/quay/failures.ts'
+import { ConnectionsTaken, UpstreamTrouble } from '../../../src/quay/failures.ts'
 import { createResume, type ResumeOptions } from '../../../src/quay/trouble/resume.ts'
 import { RegistryError } from '../../../src/errors.ts'
 import type { Digest } from '../../../src/reference.ts'
@@ -179,6 +179,9 @@ await t.test('trouble on the way is waited for, a refusal is not', async (test) 
   const again = scripted([first(), trouble, trouble, part(4, 9, content.subarray(4))])
   test.strictSame(await bytesOf(await again.get()), content)
   test.equal(again.ranges.length, 4)
+  const full = scripted([first(), new ConnectionsTaken(), part(4, 9, content.subarray(4))])
+  test.strictSame(await bytesOf(await full.get()), content)
+  test.strictSame([full.ranges.length, full.outcomes], [3, ['resumed']])
   const gone = scripted([first(), new RegistryError('BLOB_UNKNOWN', 'pruned')])
   test.equal(told(await failure(bytesOf(await gone.get()))), '404 BLOB_UNKNOWN')
   test.equal(gone.ranges.length, 2)
@@ -300,7 +303,8 @@ const stored = async (test: Test) => {
     observe: (outcome) => void outcomes.push(outcome),
     random: () => 0,
   })
-  const get = async () => (await open(request({ digest: name as string as Digest }))).body as Body
+  const get = async (more: Partial<BlobRequest> = {}) =>
+    (await open(request({ digest: name as string as Digest, ...more }))).body as Body
   return { quay, bytes, get, outcomes }
 }
 
@@ -322,6 +326,15 @@ await t.test('over sockets: every sort of break, each signed anew', async (test)
     test.strictSame(quay.leaks, [])
   }
 })
+
+await t.test(
+  "the client's own If-Range, which did not hold, is not asked again of the rest",
+  async (test) => {
+    const { quay, bytes, get } = await stored(test)
+    quay.fault({ origin: 'cdn', path: /./, cutAfterBytes: 100_000 })
+    test.strictSame(await bytesOf(await get({ range: 'bytes=7-', ifRange: '"another"' })), bytes)
+  },
+)
 
 await t.test('a blob in chunks goes on as well where a manifest says how long it is', async (test) => {
   const chunked = (bytes: Buffer): Blob => ({ status: 200, headers: { etag: '"a"' }, body: bodyOf(bytes) })

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import t from 'tap'
 import { RegistryError, unavailable } from '../../../src/errors.ts'
 import type { Ask, UpstreamResponse } from '../../../src/quay/dispatcher.ts'
@@ -66,10 +67,11 @@ await t.test(
 
 await t.test('while upstream is away its return is waited for, and no try is spent', async (test) => {
   const away = trouble()
-  const { clock, run, tried } = retryFor({ isAway: (error) => error === away })
+  const { clock, run, tried, retries } = retryFor({ isAway: (error) => error === away })
   const answer = run([trouble(), ...Array<Error>(10).fill(away)])
   await clock.pass(8000)
   test.equal(await answer, 'answer')
+  test.equal(retries(), 1, 'a look is no try')
   test.strictSame(tried.slice(0, 4), [0, 25, 400, 775])
   test.equal(tried.length, 12)
   const forEver = retryFor({ isAway: () => true, withinMs: 1000 })
@@ -77,6 +79,39 @@ await t.test('while upstream is away its return is waited for, and no try is spe
   await forEver.clock.pass(8000)
   test.equal(await error, away)
   test.strictSame(forEver.tried, [0, 375, 750])
+})
+
+await t.test('attack: no more than so many wait for its return', async (test) => {
+  const away = trouble()
+  const clock = fakeClock()
+  const retry = createRetry({ isAway: () => true, maxWaiting: 2, clock, random: () => 0.5 })
+  let isBack = false
+  const ask = async () =>
+    await retry(async () => {
+      if (isBack) return 'answer'
+      throw away
+    })
+  const [first, second] = [ask(), ask()]
+  await settled()
+  test.equal(await failure(ask()), away, 'at once')
+  isBack = true
+  await clock.pass(1000)
+  test.strictSame(await Promise.all([first, second]), ['answer', 'answer'])
+  isBack = false
+  const places = [ask(), ask()]
+  await settled()
+  isBack = true
+  await clock.pass(1000)
+  test.strictSame(await Promise.all(places), ['answer', 'answer'], 'their places are free again')
+})
+
+await t.test('who waits leaves nothing behind', async (test) => {
+  const { clock, run } = retryFor()
+  const { signal } = new AbortController()
+  const answer = run(troubles(4), 0, signal)
+  await clock.pass(1000)
+  test.equal(await answer, 'answer')
+  test.equal(getEventListeners(signal, 'abort').length, 0)
 })
 
 await t.test('no try begins 8 s after the first', async (test) => {

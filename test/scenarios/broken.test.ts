@@ -1,0 +1,75 @@
+/**
+ * What is broken for itself alone: an image, or the words of upstream, while upstream is there.
+ */
+import type { ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { smallImage } from '../sandbox/quay/quay-client.ts'
+import { accept, scenario } from './scenario.ts'
+
+const path = '/v2/ocp/4.5/manifests/base'
+const page = (_request: unknown, response: ServerResponse) =>
+  void response.writeHead(200, { 'content-type': 'text/html' }).end('<html>maintenance</html>')
+
+await scenario(
+  'attack: an image that is broken upstream, asked for without end, keeps nobody from the others',
+  async (t, s) => {
+    const bob = s.remember(s.kubernetes.issueUserToken({ username: 'bob', groups: ['qci-image-pullers'] }))
+    const good = Array.from({ length: 10 }, (_, index) => `ocp_good_${index}`)
+    s.quay.tagMany(['ocp_broken_x', ...good], await smallImage())
+    s.quay.fault({ origin: 'quay', path: /ocp_broken/, count: Infinity, status: 500 })
+    const seen = { isOver: false, broken: 0 }
+    const untilBroken = async (times: number) => {
+      while (seen.broken < times) await sleep(10)
+    }
+    // Another Accept each time: one that nobody else waits for.
+    const loops = Array.from({ length: 10 }, async (_, loop) => {
+      for (let turn = 0; !seen.isOver; turn++) {
+        const { status } = await s.ask('/v2/ocp/broken/manifests/x', {
+          token: s.alice,
+          headers: { accept: `application/x${loop}-${turn}+json` },
+        })
+        t.equal(status, 503)
+        seen.broken += 1
+      }
+    })
+    await untilBroken(20)
+    for (const tag of good) {
+      const answer = await s.ask(`/v2/openshift/ci/manifests/${tag}`, { token: bob, headers: { accept } })
+      t.equal(answer.status, 200)
+      await untilBroken(seen.broken + 2)
+    }
+    seen.isOver = true
+    await Promise.all(loops)
+    t.match(await s.metrics(), /quay_proxy_upstream_not_asked_total 0/)
+  },
+  ['--retry-timeout=100ms'],
+)
+
+await scenario(
+  'attack: a page of HTML with 200, in place of a manifest or of a robot token, takes the place of nothing',
+  async (t, s) => {
+    const ask = async () => await s.ask(path, { token: s.alice, headers: { accept } })
+    const before = await ask()
+    for (const [part, expire] of [
+      [/manifests/, false],
+      [/^\/v2\/auth/, true],
+    ] as const) {
+      // Past its life, and past the moment in which upstream is not asked again.
+      await sleep(20)
+      while ((await ask()).headers.get('warning') !== null) await sleep(50)
+      await sleep(20)
+      if (expire) s.quay.fault({ origin: 'quay', path: /manifests/, expire })
+      s.quay.fault({ origin: 'quay', path: part, count: Infinity, raw: page })
+      const stale = await ask()
+      t.equal(stale.status, 200, String(part))
+      t.equal(stale.headers.get('warning'), '110 - "Response is Stale"')
+      t.same(stale.body, before.body)
+      s.quay.clearFaults()
+    }
+    s.quay.fault({ origin: 'quay', path: /manifests/, count: Infinity, raw: page })
+    const unknown = await s.ask(`/v2/openshift/ci/manifests/${s.stock.expiredTag}`, { token: s.alice })
+    t.equal(unknown.status, 503)
+    t.match(unknown.headers.get('retry-after'), /^\d+$/)
+  },
+  ['--tag-ttl=10ms', '--retry-timeout=100ms'],
+)
