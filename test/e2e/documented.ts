@@ -9,6 +9,9 @@ export type Printed = { denied: string; token: string; absent: string }
 // the heading each has in the document
 const headings = { denied: 'No access', token: 'A token that is not accepted', absent: 'No such tag' }
 
+/** ctr shows it of whatever takes a tenth of a second or longer. */
+const isProgress = (line: string) => / resolving .*\|$|^elapsed: .* total: /.test(line)
+
 /** As the same text would have read in production, without what differs from run to run. */
 const normalized = (output: string, host: string) =>
   output
@@ -19,7 +22,7 @@ const normalized = (output: string, host: string) =>
     .replaceAll(/\d{4}([-/])\d\d\1\d\d[T ]\d\d:\d\d:\d\d\S*?(?=["\s])/g, '...')
     .split('\n')
     .map((line) => line.trimEnd())
-    .filter((line) => line !== '')
+    .filter((line) => line !== '' && !isProgress(line))
 
 const cell = (lines: string[]) => lines.map((line) => `\`${line}\``).join('<br>')
 

@@ -155,9 +155,9 @@ await scenario(
     const path = '/v2/my-team/app/manifests/latest'
     t.equal((await s.ask(path, { token: s.puller, headers: { accept } })).status, 200)
     s.kubernetes.replaceObjects(await readManifests('manifests/rbac'))
-    const start = performance.now()
     let status = 200
-    while (status === 200 && performance.now() - start < 3000) {
+    // The test's own timeout is the bound.
+    while (status === 200) {
       ;({ status } = await s.ask(path, { token: s.puller, headers: { accept } }))
       await new Promise((resolve) => setTimeout(resolve, 20))
     }

