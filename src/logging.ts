@@ -33,47 +33,7 @@ export const createLogger = (level: LogLevel, destination?: DestinationStream): 
     // message of an error, which is given as `msg` unserialized where it is logged without a text of its own.
     hooks: { streamWrite: (line: string) => withoutUrls(withoutSecrets(line)) },
   }
-  return asOneText(destination === undefined ? pino(options) : pino(options, destination))
-}
-
-/** How pino makes a line of what it is given. */
-interface Lines {
-  [pino.symbols.asJsonSym]: (
-    fields: object,
-    message: string | undefined,
-    level: number,
-    time: string,
-  ) => string
-  /** By level, how a line begins: `{"level":"info"`. */
-  readonly [pino.symbols.lsCacheSym]: Readonly<Record<number, string>>
-  /** What a child of the logger says in each line: `,"key":"value"`, or nothing. */
-  readonly [pino.symbols.chindingsSym]: string
-}
-
-/**
- * pino writes a line field by field, in three times the time that the engine takes for all of them at once: the most expensive part of
- * serving a manifest from memory. What has to be serialized otherwise, or cannot be, is left to it; a line reads the same either way.
- */
-const asOneText = (logger: Logger): Logger => {
-  const lines = logger as unknown as Lines
-  const fieldByField = lines[pino.symbols.asJsonSym]
-  lines[pino.symbols.asJsonSym] = function (this: Lines, fields, message, level, time) {
-    const text = 'err' in fields && fields.err !== undefined ? undefined : textOf(fields)
-    if (text === undefined) return fieldByField.call(this, fields, message, level, time)
-    const begin = `${this[pino.symbols.lsCacheSym][level]}${time}${this[pino.symbols.chindingsSym]}`
-    const end = message === undefined ? '}\n' : `,"msg":${JSON.stringify(message)}}\n`
-    return text === '{}' ? begin + end : `${begin},${text.slice(1, -1)}${end}`
-  }
-  return logger
-}
-
-/** Undefined for what refers to itself, or is no JSON. */
-const textOf = (fields: object): string | undefined => {
-  try {
-    return JSON.stringify(fields)
-  } catch {
-    return undefined
-  }
+  return destination === undefined ? pino(options) : pino(options, destination)
 }
 
 /** Characters: fifty lines in one write, and half of the 64 KiB that a pipe holds. */

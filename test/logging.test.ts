@@ -36,43 +36,6 @@ await t.test(
   },
 )
 
-await t.test('a line reads as pino writes it, field by field', async (test) => {
-  const circle: { self?: unknown } = {}
-  circle.self = circle
-  const logs: readonly ((logger: Logger) => void)[] = [
-    (logger) => logger.info('text alone'),
-    (logger) => logger.info({}, 'no field'),
-    (logger) => logger.info({ fields: 'alone' }),
-    (logger) =>
-      logger.warn({ 'quo"te': '"\n\u2028\ud800', number: 1.5, no: undefined, nan: NaN, yes: true }, 'm"sg'),
-    (logger) =>
-      logger.info({ nested: { list: [1, null, undefined] }, when: new Date(0), call: () => 1 }, 'x'),
-    (logger) => logger.info({ err: undefined, image: 'a' }, 'no error'),
-    (logger) => logger.info({ err: new Error('away'), image: 'a' }, 'an error'),
-    (logger) => logger.error(new Error('alone')),
-    (logger) => logger.info({ circle }, 'a circle'),
-    (logger) => logger.child({ part: 'robot' }).info({ a: 1 }, 'of a child'),
-    (logger) => logger.info({ long: 'x'.repeat(100) }, 'x'),
-  ]
-  const { logger, lines } = sink()
-  const usual: string[] = []
-  const pinos = pino(
-    {
-      base: null,
-      formatters: { level: (level) => ({ level }) },
-      serializers: { err: (error) => serializeError(error) },
-    },
-    { write: (line) => usual.push(line) },
-  )
-  for (const log of logs) {
-    log(logger)
-    log(pinos)
-  }
-  const timeless = (line: string) => line.replace(/"time":(?:"[^"]*"|\d+)/, '"time":0')
-  test.equal(lines.length, logs.length)
-  test.strictSame(lines.map(timeless), usual.map(timeless))
-})
-
 await t.test('levels', async (test) => {
   const { logger, lines } = sink('warn')
   logger.info('no')
