@@ -2,10 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { join } from 'node:path'
-import { pino } from 'pino'
 import t from 'tap'
 import type { Test } from 'tap'
-import { createLogger, createOutput, serializeError, type Logger, type LogLevel } from '../src/logging.ts'
+import { createLogger, createOutput, serializeError, type LogLevel } from '../src/logging.ts'
 
 const sink = (level: LogLevel = 'trace') => {
   const lines: string[] = []
