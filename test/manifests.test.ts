@@ -122,7 +122,11 @@ await t.test('the pods have no rights on their node', async (test) => {
 
 await t.test('the pods survive a drain', async (test) => {
   test.ok(deployment.spec!.replicas! >= 2)
-  test.equal(Number(args.get('replicas')), deployment.spec!.replicas, 'each takes its share of what quay grants')
+  test.equal(
+    Number(args.get('replicas')),
+    deployment.spec!.replicas,
+    'each takes its share of what quay grants',
+  )
   test.equal(disruptionBudget.spec!.maxUnavailable, 1)
   test.ok(podSpec.topologySpreadConstraints!.length > 0)
 })
