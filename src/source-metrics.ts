@@ -57,6 +57,11 @@ const limitMetrics = (registry: Registry) => {
     'Time that upstream asked for with its 429, by kind.',
     ['kind'],
   )
+  const blobsRefused = counter(
+    'blobs_refused_total',
+    'Blobs that found no place among --max-upstream-connections, by why: answered 503.',
+    ['why'],
+  )
   const waitSeconds = new Histogram({
     name: 'quay_proxy_upstream_wait_seconds',
     help: 'Time that requests waited for their turn within the limits of upstream, by kind.',
@@ -67,6 +72,7 @@ const limitMetrics = (registry: Registry) => {
   return {
     limited: (kind: string, why: string) => limited.inc({ kind, why }),
     paused: (kind: string, seconds: number) => pauseSeconds.inc({ kind }, seconds),
+    noPlace: (why: string) => blobsRefused.inc({ why }),
     wait: (kind: string, seconds: number) => waitSeconds.observe({ kind }, seconds),
   }
 }

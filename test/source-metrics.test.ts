@@ -15,6 +15,7 @@ await t.test('what was asked, what was spared, and what is in memory when it is 
   told.limited('tags', 'own-queue')
   told.paused('tags', 1.5)
   told.wait('manifest', 0.02)
+  told.noPlace('time')
   manifests = 2
   const text = await registry.metrics()
   for (const line of [
@@ -26,6 +27,7 @@ await t.test('what was asked, what was spared, and what is in memory when it is 
     'quay_proxy_upstream_limited_total{kind="tags",why="own-queue"} 1',
     'quay_proxy_upstream_pause_seconds_total{kind="tags"} 1.5',
     'quay_proxy_upstream_wait_seconds_bucket{le="0.05",kind="manifest"} 1',
+    'quay_proxy_blobs_refused_total{why="time"} 1',
     'quay_proxy_manifest_cache_manifests 2',
     'quay_proxy_manifest_cache_bytes 2700',
     'quay_proxy_manifest_cache_tags 3',

@@ -2,11 +2,12 @@
  * Where the bytes come from: every stage between the registry and upstream, in the one order in which a request passes them.
  *
  *     manifest   memory -> again -> outage -> budget -> upstream
- *     blob       resume -> again -> outage -> budget -> upstream
+ *     blob       places -> resume -> again -> outage -> budget -> upstream
  *     tags       memory -> again -> outage -> budget -> upstream
  *
  * - Memory first: what is known costs upstream nothing. A local cache of blobs would stand in the same place: an OpenBlob around an
  *   OpenBlob that fills while the first reader streams, and is joined by later ones.
+ * - A place is kept through every break: who has half of a blob is not behind those who have none.
  * - Again around whole answers, not heads: a manifest that is cut, or does not match its digest, is asked for again as well.
  * - Outage outside of the budget: what is not asked does not wait for its turn.
  * - The budget counts what really leaves.
@@ -17,6 +18,7 @@ import { createUpstream, type Upstream, type UpstreamOptions } from './dispatche
 import { createBlobSizes } from './memory/blob-sizes.ts'
 import { createManifestMemory, type ManifestMemoryOptions } from './memory/manifest-memory.ts'
 import { createManifests, type FetchManifest } from './manifests.ts'
+import { createPlaces, type PlacesOptions } from './budget/places.ts'
 import { createOutage, UpstreamAway } from './trouble/outage.ts'
 import { ratesFor } from './budget/quay-limits.ts'
 import { createReferrers, type FetchReferrers } from './referrers.ts'
@@ -58,6 +60,7 @@ export interface SourceObservers {
   readonly wait: BudgetOptions['observeWait']
   readonly limited: BudgetOptions['observeRefused']
   readonly paused: BudgetOptions['observePause']
+  readonly noPlace: PlacesOptions['observeRefused']
   readonly resume: ResumeOptions['observe']
   readonly manifest: ManifestMemoryOptions['observe']
   readonly tags: TagMemoryOptions['observe']
@@ -100,6 +103,10 @@ export const createSource = (options: SourceOptions): MadeSource => {
     withinMs: options.retryTimeoutMs,
     observeRetry: observe.retry,
   })
+  const inPlaces = createPlaces({
+    maxPlaces: options.maxUpstreamConnections,
+    observeRefused: observe.noPlace,
+  })
   const sizes = createBlobSizes()
   const memory = createManifestMemory({
     fetch: sizes.learning(retried(retry, createManifests(ask, repository))),
@@ -115,11 +122,13 @@ export const createSource = (options: SourceOptions): MadeSource => {
     close: upstream.close,
     source: {
       fetchManifest: memory.fetchManifest,
-      openBlob: createResume({
-        open: retried(retry, createBlobs({ ask, repository, delivery: blobDelivery })),
-        sizeOf: sizes.sizeOf,
-        observe: observe.resume,
-      }),
+      openBlob: inPlaces(
+        createResume({
+          open: retried(retry, createBlobs({ ask, repository, delivery: blobDelivery })),
+          sizeOf: sizes.sizeOf,
+          observe: observe.resume,
+        }),
+      ),
       fetchTags: createTagMemory({ fetchTags, ttlMs: tagTtlMs, observe: observe.tags }),
       fetchReferrers: retried(retry, createReferrers(ask, repository)),
     },

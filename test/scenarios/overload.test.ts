@@ -68,3 +68,25 @@ await scenario('a head of 100 kB, of a client that is known: 400 in OCI JSON, an
   t.match(answer, /^HTTP\/1.1 400 [^]*application\/json[^]*"code":"UNSUPPORTED"/)
   t.equal(await pulls(s), 200)
 })
+
+await scenario(
+  'attack: one person holds all the blobs there are connections for, and reads none; another pulls on',
+  async (t, s) => {
+    const [layer] = s.stock.sharedLayers
+    const path = `/v2/openshift/ci/blobs/${layer}`
+    // More than the six that one asker may have would find it still there.
+    s.quay.fault({ origin: 'cdn', path: /./, stallAfterBytes: 1000, count: 6 })
+    const greedy = Array.from({ length: 20 }, () => dial(s))
+    for (const socket of greedy) socket.write(get(path, s.alice))
+    const begun = () => s.quay.requests.filter(({ origin }) => origin === 'cdn').length
+    while (begun() < 6) await new Promise((resolve) => setTimeout(resolve, 5))
+    const bob = s.remember(s.kubernetes.issueUserToken({ username: 'bob', groups: ['qci-image-pullers'] }))
+    t.equal((await s.ask(path, { token: bob })).status, 200)
+    await s.pull({ repository: 'ocp/4.5', reference: 'base', username: 'x', password: bob })
+    for (const socket of greedy) socket.destroy()
+    while (!/^quay_proxy_streams_in_flight 0$/m.test(await s.metrics()))
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    t.equal((await s.ask(path, { token: s.alice })).status, 200, 'and has places again')
+  },
+  ['--max-upstream-connections=8'],
+)

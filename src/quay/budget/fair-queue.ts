@@ -26,8 +26,8 @@ export interface Waiting {
 export interface FairQueue {
   /** Resolves when it is this one's turn. @throws what `refuse` makes; the reason of the signal */
   readonly wait: (waiting: Waiting) => Promise<void>
-  /** Lets go whose turn it is; false where nobody waits. */
-  readonly next: () => boolean
+  /** Lets go the first in turn of whom `take` says that they may; false where there is none. */
+  readonly next: (take: (asker: string) => boolean) => boolean
   readonly size: () => number
 }
 
@@ -92,16 +92,17 @@ export const createFairQueue = ({ maxPerAsker, maxQueued, clock, refuse }: FairQ
       if (size >= maxQueued) makeRoom(waiting.asker)
       await enter(waiting)
     },
-    next: () => {
-      const [turn] = askers
-      if (turn === undefined) return false
-      const [asker, own] = turn
-      // To the end of the turns, with what is left.
-      askers.delete(asker)
-      askers.set(asker, own)
-      const [entry] = own
-      entry?.letGo()
-      return true
+    next: (take) => {
+      for (const [asker, own] of askers) {
+        if (!take(asker)) continue
+        // To the end of the turns, with what is left.
+        askers.delete(asker)
+        askers.set(asker, own)
+        const [entry] = own
+        entry?.letGo()
+        return true
+      }
+      return false
     },
   }
 }

@@ -60,7 +60,7 @@ export const createGate = (options: GateOptions): Gate => {
   }
 
   const pump = (): void => {
-    while (queue.size() > 0 && take()) queue.next()
+    while (queue.next(take));
     // Where all places are taken, whoever leaves one pumps again.
     if (isPumpDue || queue.size() === 0 || inFlight >= maxInFlight) return
     isPumpDue = true

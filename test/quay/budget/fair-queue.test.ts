@@ -23,7 +23,7 @@ const queueOf = (bounds: { maxPerAsker?: number; maxQueued?: number } = {}) => {
   const serve = async (count: number) => {
     await settled()
     for (let turn = 0; turn < count; turn++) {
-      queue.next()
+      queue.next(() => true)
       await settled()
     }
     return outcomes.splice(0)
@@ -39,7 +39,10 @@ await t.test('one of each asker in turn, each in the order they came', async (te
   wait('c2')
   test.strictSame(await serve(4), ['b2', 'a3', 'c2', 'a4'])
   test.equal(queue.size(), 0)
-  test.equal(queue.next(), false)
+  test.equal(
+    queue.next(() => true),
+    false,
+  )
 })
 
 await t.test('a thousand of one asker are one turn for whoever comes with one', async (test) => {
@@ -86,7 +89,7 @@ await t.test('whose turn does not come in time is sent away then', async (test) 
   await clock.pass(0)
   test.strictSame(outcomes, ['a time', 'c time'], 'it was over before it began')
   test.equal(queue.size(), 1)
-  queue.next()
+  queue.next(() => true)
   test.equal(clock.pending(), 0, 'no timer is left of those who are gone')
 })
 

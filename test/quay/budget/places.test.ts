@@ -1,0 +1,163 @@
+import t from 'tap'
+import type { Blob } from '../../../src/quay/blobs.ts'
+import type { Body } from '../../../src/quay/body.ts'
+import { createPlaces, type PlacesOptions } from '../../../src/quay/budget/places.ts'
+import { ConnectionsTaken, UpstreamTrouble } from '../../../src/quay/failures.ts'
+import type { Digest } from '../../../src/reference.ts'
+import { fakeClock, settled } from '../fake-clock.ts'
+import { failure } from '../upstream.ts'
+
+const digest = `sha256:${'a'.repeat(64)}` as Digest
+
+const times = (count: number, asker: string) => Array.from({ length: count }, () => asker)
+
+/** A body that ends when it is told to. */
+const bodyOf = (end: Promise<void>): Body => ({
+  deliver: async () => await end,
+  discard: async () => undefined,
+})
+
+const placesOf = (options: Partial<PlacesOptions> = {}) => {
+  const clock = fakeClock()
+  const refused: string[] = []
+  const inPlaces = createPlaces({
+    maxPlaces: 8,
+    observeRefused: (why) => void refused.push(why),
+    clock,
+    ...options,
+  })
+  const opened: string[] = []
+  /** How to end each that is on its way, in the order they began. */
+  const running: { asker: string; end: () => void; fail: (error: Error) => void }[] = []
+  const openBlob = inPlaces(async ({ asker }): Promise<Blob> => {
+    opened.push(asker)
+    const { promise, resolve: end, reject: fail } = Promise.withResolvers<void>()
+    running.push({ asker, end, fail })
+    return { status: 200, headers: {}, body: bodyOf(promise) }
+  })
+  const ask = async (asker: string, signal?: AbortSignal) => {
+    const { body } = await openBlob({
+      method: 'GET',
+      digest,
+      range: undefined,
+      ifRange: undefined,
+      asker,
+      signal,
+    })
+    await body?.deliver((_piece, written) => written())
+  }
+  const askAll = async (...askers: readonly string[]) => {
+    const failures: unknown[] = []
+    for (const asker of askers) ask(asker).catch((error: unknown) => void failures.push(error))
+    await settled()
+    return failures
+  }
+  const end = async (asker: string) => {
+    running
+      .splice(
+        running.findIndex((one) => one.asker === asker),
+        1,
+      )[0]
+      ?.end()
+    await settled()
+  }
+  return { clock, inPlaces, opened, running, refused, ask, askAll, end }
+}
+
+await t.test('one asker has most places, and never the last ones', async (test) => {
+  const { opened, askAll, end } = placesOf()
+  await askAll(...times(8, 'a'))
+  test.strictSame(opened.join(''), 'aaaaaa', 'two of eight are left for others')
+  await askAll('b', 'c')
+  test.strictSame(opened.join(''), 'aaaaaabc', 'who find them while others wait')
+  await askAll('d')
+  test.strictSame(opened.length, 8, 'there are no more than there are')
+  await end('a')
+  test.strictSame(
+    opened.join(''),
+    'aaaaaabcd',
+    'the next place is for who has none, though others came before',
+  )
+  await end('b')
+  await end('c')
+  await end('d')
+  test.strictSame(opened.join(''), 'aaaaaabcda', 'and below what is shared out for whoever waits')
+})
+
+await t.test('who has their share of the last places waits for one of their own', async (test) => {
+  const { opened, askAll, end } = placesOf({ maxPlaces: 12 })
+  await askAll(...times(9, 'a'), ...times(4, 'b'))
+  test.strictSame(opened.join(''), 'aaaaaaaaabbb', 'up to twelve')
+  await end('a')
+  test.strictSame(opened.at(-1), 'b', 'its fourth is its share of twelve, as though a third asker came')
+  await askAll('b')
+  await end('a')
+  test.strictSame(opened.length, 13, 'a fifth is not, though a place is free')
+  await end('b')
+  test.strictSame(opened.length, 14)
+})
+
+await t.test('who finds no place within 8 s is told to come again', async (test) => {
+  const { clock, askAll, refused } = placesOf({ maxPlaces: 1 })
+  await askAll('a')
+  const failures = await askAll('b')
+  await clock.pass(7999)
+  test.strictSame(failures, [])
+  await clock.pass(1)
+  test.ok(failures[0] instanceof ConnectionsTaken)
+  test.match(failures[0], { status: 503, headers: { 'retry-after': '1' } })
+  test.strictSame(refused, ['time'])
+  test.equal(clock.pending(), 0)
+})
+
+await t.test('the room to wait in is bounded, and one asker does not fill it', async (test) => {
+  const { askAll, refused, opened, end } = placesOf({ maxPlaces: 1, maxQueued: 2 })
+  const failures = await askAll('a', 'b', 'b', 'b', 'c')
+  test.strictSame(refused, ['own-queue', 'own-queue'])
+  test.equal(failures.length, 2)
+  await end('a')
+  await end('b')
+  test.strictSame(opened, ['a', 'b', 'c'])
+})
+
+await t.test('a place is free again however it ends', async (test) => {
+  const { ask, opened, running, inPlaces } = placesOf({ maxPlaces: 1 })
+  const cut = ask('a')
+  await settled()
+  running[0]?.fail(new UpstreamTrouble('UNAVAILABLE', 'cut'))
+  test.match(await failure(cut), { message: 'cut' })
+
+  const request = { method: 'GET', digest, range: undefined, ifRange: undefined, asker: 'a' } as const
+  const refusing = inPlaces(async () => {
+    throw new UpstreamTrouble('UNAVAILABLE', 'away')
+  })
+  for (let time = 0; time < 3; time++) test.match(await failure(refusing(request)), { message: 'away' })
+
+  const headless = inPlaces(async () => ({ status: 200, headers: {}, body: undefined }))
+  for (let time = 0; time < 3; time++) await headless(request)
+
+  const unwanted = inPlaces(async () => ({
+    status: 200,
+    headers: {},
+    body: bodyOf(Promise.resolve()),
+  }))
+  for (let time = 0; time < 3; time++) await (await unwanted(request)).body?.discard()
+
+  void ask('a')
+  await settled()
+  test.strictSame(opened, ['a', 'a'])
+})
+
+await t.test('who leaves while waiting takes no place', async (test) => {
+  const { askAll, ask, end, opened, clock } = placesOf({ maxPlaces: 1 })
+  await askAll('a')
+  const goes = new AbortController()
+  const waiting = failure(ask('b', goes.signal))
+  await settled()
+  goes.abort(new Error('gone'))
+  test.match(await waiting, { code: 'UNAVAILABLE' })
+  await askAll('c')
+  await end('a')
+  test.strictSame(opened, ['a', 'c'])
+  test.equal(clock.pending(), 0)
+})
