@@ -26,6 +26,10 @@ export const createSourceMetrics = (registry: Registry) => {
     'source',
   ])
   const retries = counter('upstream_retries_total', 'Requests tried again after a trouble of upstream.')
+  const hedges = counter(
+    'upstream_hedges_total',
+    'Requests asked a second time beside the first, whose answer was late.',
+  )
   const away = counter(
     'upstream_not_asked_total',
     'Requests that were not asked since upstream is away. Alert on a rate.',
@@ -39,6 +43,7 @@ export const createSourceMetrics = (registry: Registry) => {
     manifest: (served: { readonly source: string }) => manifests.inc(served),
     tags: (source: string) => tagPages.inc({ source }),
     retry: () => retries.inc(),
+    hedge: () => hedges.inc(),
     away: () => away.inc(),
     resume: (outcome: string) => resumes.inc({ outcome }),
     ...limitMetrics(registry),

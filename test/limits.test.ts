@@ -135,7 +135,7 @@ await t.test('a head of many small fields is read, one of thousands is not', asy
 
 await t.test('a TLS handshake that never ends, or is none', async (test) => {
   const { cert, key } = selfSigned(test)
-  const { port, dial, lines, untilNone } = await serve(test, {
+  const { dial, lines, untilNone } = await serve(test, {
     tls: { cert: String(cert), key: String(key) },
   })
   const silent = dial()
@@ -146,6 +146,15 @@ await t.test('a TLS handshake that never ends, or is none', async (test) => {
   for (const socket of [silent, plain, half]) socket.resume()
   await untilNone()
   test.same(lines, [], 'nothing was asked')
+})
+
+await t.test('slow-loris: over TLS too', async (test) => {
+  const { cert, key } = selfSigned(test)
+  const { port, untilNone } = await serve(test, {
+    tls: { cert: String(cert), key: String(key) },
+    // On a busy machine a handshake takes a while, and the server's end of it is later than the client's.
+    limits: { ...short, handshakeMs: 5000 },
+  })
   const slow = connectTls({ port, host: '127.0.0.1', ca: cert, servername: 'localhost' })
   slow.on('error', () => undefined)
   await once(slow, 'secureConnect')

@@ -10,6 +10,7 @@ await t.test('what was asked, what was spared, and what is in memory when it is 
   told.manifest({ source: 'stale' })
   told.tags('memory')
   told.retry()
+  told.hedge()
   told.away()
   told.resume('resumed')
   told.limited('tags', 'own-queue')
@@ -22,6 +23,7 @@ await t.test('what was asked, what was spared, and what is in memory when it is 
     'quay_proxy_manifests_total{source="stale"} 1',
     'quay_proxy_tag_pages_total{source="memory"} 1',
     'quay_proxy_upstream_retries_total 1',
+    'quay_proxy_upstream_hedges_total 1',
     'quay_proxy_upstream_not_asked_total 1',
     'quay_proxy_blob_resumes_total{outcome="resumed"} 1',
     'quay_proxy_upstream_limited_total{kind="tags",why="own-queue"} 1',

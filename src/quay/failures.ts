@@ -40,6 +40,10 @@ export class ConnectionsTaken extends RegistryError {
   }
 }
 
+/** Whether the same may well be answered at another try. */
+export const mayPass = (error: unknown): error is UpstreamTrouble | ConnectionsTaken =>
+  error instanceof UpstreamTrouble || error instanceof ConnectionsTaken
+
 export const troubled = ({ code, message, status, headers, cause }: RegistryError): UpstreamTrouble =>
   new UpstreamTrouble(code, message, { status, headers, cause })
 

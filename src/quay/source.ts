@@ -1,24 +1,26 @@
 /**
  * Where the bytes come from: every stage between the registry and upstream, in the one order in which a request passes them.
  *
- *     manifest   memory -> again -> outage -> budget -> upstream
- *     blob       places -> resume -> again -> outage -> budget -> upstream
- *     tags       memory -> again -> outage -> budget -> upstream
+ *     manifest   memory -> beside -> again -> outage -> budget -> upstream
+ *     blob       places -> resume -> beside -> again -> outage -> budget -> upstream
+ *     tags       memory -> beside -> again -> outage -> budget -> upstream
  *
  * - Memory first: what is known costs upstream nothing. A local cache of blobs would stand in the same place: an OpenBlob around an
  *   OpenBlob that fills while the first reader streams, and is joined by later ones.
  * - A place is kept through every break: who has half of a blob is not behind those who have none.
- * - Again around whole answers, not heads: a manifest that is cut, or does not match its digest, is asked for again as well.
+ * - Beside and again around whole answers, not heads: a manifest that is cut, hangs in the middle, or does not match
+ *   its digest, is asked for again as well.
  * - Outage outside of the budget: what is not asked does not wait for its turn.
  * - The budget counts what really leaves.
  */
-import { createBlobs, type OpenBlob } from './blobs.ts'
+import { createBlobs, type Blob, type OpenBlob } from './blobs.ts'
 import { createBudget, type BudgetOptions } from './budget/budget.ts'
-import { createUpstream, type Upstream, type UpstreamOptions } from './dispatcher.ts'
+import { createUpstream, type Upstream, type UpstreamOptions, type Waiter } from './dispatcher.ts'
 import { createBlobSizes } from './memory/blob-sizes.ts'
 import { createManifestMemory, type ManifestMemoryOptions } from './memory/manifest-memory.ts'
 import { createManifests, type FetchManifest } from './manifests.ts'
 import { createPlaces, type PlacesOptions } from './budget/places.ts'
+import { createHedge, hedged } from './trouble/hedge.ts'
 import { createOutage, UpstreamAway } from './trouble/outage.ts'
 import { ratesFor } from './budget/quay-limits.ts'
 import { createReferrers, type FetchReferrers } from './referrers.ts'
@@ -56,6 +58,7 @@ export interface SourceObservers {
   readonly refused: (reason: string) => void
   readonly request: UpstreamOptions['observe']
   readonly retry: () => void
+  readonly hedge: () => void
   readonly away: () => void
   readonly wait: BudgetOptions['observeWait']
   readonly limited: BudgetOptions['observeRefused']
@@ -103,19 +106,25 @@ export const createSource = (options: SourceOptions): MadeSource => {
     withinMs: options.retryTimeoutMs,
     observeRetry: observe.retry,
   })
+  const hedge = createHedge({ observe: observe.hedge })
+  /** A bad moment of upstream does not end it. */
+  const persistent = <Request extends Pick<Waiter, 'signal'>, Answer>(
+    once: (request: Request) => Promise<Answer>,
+    drop?: (answer: Answer) => unknown,
+  ) => hedged(hedge, retried(retry, once), drop)
   const inPlaces = createPlaces({
     maxPlaces: options.maxUpstreamConnections,
     observeRefused: observe.noPlace,
   })
   const sizes = createBlobSizes()
   const memory = createManifestMemory({
-    fetch: sizes.learning(retried(retry, createManifests(ask, repository))),
+    fetch: sizes.learning(persistent(createManifests(ask, repository))),
     maxBytes: manifestCacheBytes,
     tagTtlMs,
     staleIfErrorMs,
     observe: observe.manifest,
   })
-  const fetchTags = retried(retry, createTags(ask, repository))
+  const fetchTags = persistent(createTags(ask, repository))
   return {
     robot,
     stats: memory.stats,
@@ -124,25 +133,32 @@ export const createSource = (options: SourceOptions): MadeSource => {
       fetchManifest: memory.fetchManifest,
       openBlob: inPlaces(
         createResume({
-          open: retried(retry, createBlobs({ ask, repository, delivery: blobDelivery })),
+          open: persistent(createBlobs({ ask, repository, delivery: blobDelivery }), discardBlob),
           sizeOf: sizes.sizeOf,
           observe: observe.resume,
         }),
       ),
       fetchTags: createTagMemory({ fetchTags, ttlMs: tagTtlMs, observe: observe.tags }),
-      fetchReferrers: retried(retry, createReferrers(ask, repository)),
+      fetchReferrers: persistent(createReferrers(ask, repository)),
     },
   }
 }
 
+const discardBlob = async ({ body }: Blob): Promise<void> => await body?.discard()
+
 /** The robot asks over the connections that its own token is put on. */
 const connect = (options: SourceOptions) => {
   const { upstream: origin, upstreamRepository: repository, upstreamCa: ca, credentials, observe } = options
+  const hedge = createHedge({ observe: observe.hedge })
   const robot: Robots = createRobots({
     credentials,
     upstream: origin,
     repository,
-    get: async (url, authorization) => await upstream.get(url, authorization),
+    get: async (url, authorization) =>
+      await hedge(
+        async () => await upstream.get(url, authorization),
+        () => undefined,
+      ),
     retry: createRetry(),
     onRefused: observe.refused,
   })

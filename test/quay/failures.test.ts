@@ -4,10 +4,11 @@ import { unavailable } from '../../src/errors.ts'
 import {
   ConnectionsTaken,
   failureOf,
+  mayPass,
   refusalOf,
   refusalOfStorage,
   UpstreamTrouble,
-  type UpstreamLimit,
+  UpstreamLimit,
 } from '../../src/quay/failures.ts'
 import { told } from './upstream.ts'
 
@@ -22,6 +23,17 @@ await t.test('too many pulls are no trouble of upstream', async (test) => {
   test.notOk(error instanceof UpstreamTrouble)
   test.equal(failureOf(error), error)
 })
+
+await t.test(
+  'what may pass: troubles and limits of upstream, and too many pulls; no answer ever',
+  async (test) => {
+    const limit = new UpstreamLimit('slowly', 1)
+    for (const error of [new UpstreamTrouble('UNAVAILABLE', 'cut'), limit, new ConnectionsTaken()])
+      test.ok(mayPass(error), error.message)
+    for (const error of [unavailable('the robot is refused'), new Error('a mistake of ours'), undefined])
+      test.notOk(mayPass(error))
+  },
+)
 
 await t.test('too slow is 504, everything else 503, and the cause is kept', async (test) => {
   const rows = [

@@ -8,7 +8,7 @@ import { unavailable } from '../../errors.ts'
 import type { Digest } from '../../reference.ts'
 import type { Blob, BlobRequest, OpenBlob } from '../blobs.ts'
 import type { Body, Take } from '../body.ts'
-import { ConnectionsTaken, UpstreamTrouble } from '../failures.ts'
+import { mayPass, UpstreamTrouble } from '../failures.ts'
 
 export interface ResumeOptions {
   readonly open: OpenBlob
@@ -139,7 +139,7 @@ const reopen = async (
       return body
     } catch (failure) {
       error = failure
-      if (!(failure instanceof UpstreamTrouble || failure instanceof ConnectionsTaken)) break
+      if (!mayPass(failure)) break
     }
   }
   observe('given up')

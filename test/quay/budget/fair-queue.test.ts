@@ -77,6 +77,18 @@ await t.test(
   },
 )
 
+await t.test('who may not go yet keeps their turn, and nobody else waits for it', async (test) => {
+  const { queue, wait, outcomes } = queueOf()
+  for (const name of ['a1', 'b1', 'c1', 'b2']) wait(name)
+  const goAllBut = async (held: string) => {
+    while (queue.next((asker) => asker !== held)) await settled()
+    return outcomes.splice(0)
+  }
+  test.strictSame(await goAllBut('a'), ['b1', 'c1', 'b2'])
+  test.equal(queue.size(), 1)
+  test.strictSame(await goAllBut('d'), ['a1'])
+})
+
 await t.test('whose turn does not come in time is sent away then', async (test) => {
   const { clock, queue, wait, outcomes } = queueOf()
   wait('a', undefined, 100)

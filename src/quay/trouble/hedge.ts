@@ -1,0 +1,95 @@
+/**
+ * A question without an answer, when others would long have one, is asked a second time beside the first, and the answer that comes
+ * first is taken. A connection that hangs costs whoever waits some seconds, and not their pull: all their patience may be one timeout.
+ * @see https://research.google/pubs/the-tail-at-scale/, hedged requests
+ */
+import { systemClock, type Clock } from '../clock.ts'
+import { mayPass } from '../failures.ts'
+
+export interface HedgeOptions {
+  /** Milliseconds after which an answer is late. */
+  readonly lateMs?: number
+  /** Second questions at a time: an upstream that is slow for all is not to be asked everything twice. */
+  readonly maxAtOnce?: number
+  /** Called for each second question. */
+  readonly observe?: () => void
+  readonly clock?: Clock
+}
+
+/**
+ * @param drop what to do with an answer that came second
+ * @throws what the first question ends with, where neither has an answer; a refusal or an absence is one
+ */
+export type Hedge = <Answer>(
+  ask: () => Promise<Answer>,
+  drop: (answer: Answer) => unknown,
+  signal?: AbortSignal,
+) => Promise<Answer>
+
+/** More than a turn within quay's limits is waited for, and a question that begins then has ten seconds of containerd's 30 to fail. */
+const defaultLateMs = 4000
+const defaultMaxAtOnce = 32
+
+export const createHedge = (options: HedgeOptions = {}): Hedge => {
+  const { lateMs = defaultLateMs, maxAtOnce = defaultMaxAtOnce, observe, clock = systemClock } = options
+  let beside = 0
+  return async (ask, drop, signal) => {
+    const first = ask()
+    const isLate = await isLateAfter(first, lateMs, clock)
+    if (!isLate || beside >= maxAtOnce || signal?.aborted === true) return await first
+    beside += 1
+    observe?.()
+    const second = ask().finally(() => {
+      beside -= 1
+    })
+    return await either(first, second, drop)
+  }
+}
+
+const isLateAfter = async (answer: Promise<unknown>, ms: number, clock: Clock): Promise<boolean> => {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const stop = clock.after(ms, () => resolve(true))
+  const inTime = () => resolve(false)
+  answer.then(inTime, inTime)
+  const isLate = await promise
+  stop()
+  return isLate
+}
+
+const either = async <Answer>(
+  first: Promise<Answer>,
+  second: Promise<Answer>,
+  drop: (answer: Answer) => unknown,
+): Promise<Answer> => {
+  let isTaken = false
+  /** Rejects with what is no answer: the other one may have one. */
+  const outcomeOf = async (asked: Promise<Answer>): Promise<() => Answer> => {
+    try {
+      const answer = await asked
+      if (isTaken) drop(answer)
+      isTaken = true
+      return () => answer
+    } catch (error) {
+      if (mayPass(error)) throw error
+      isTaken = true
+      return () => {
+        throw error
+      }
+    }
+  }
+  const none = ({ errors: [error] }: AggregateError): never => {
+    throw error
+  }
+  const outcome = await Promise.any([outcomeOf(first), outcomeOf(second)]).catch(none)
+  return outcome()
+}
+
+/** The same, of a question that whoever waits for it may abandon. */
+export const hedged =
+  <Request extends { readonly signal?: AbortSignal | undefined }, Answer>(
+    hedge: Hedge,
+    ask: (request: Request) => Promise<Answer>,
+    drop: (answer: Answer) => unknown = () => undefined,
+  ) =>
+  async (request: Request): Promise<Answer> =>
+    await hedge(async () => await ask(request), drop, request.signal)
