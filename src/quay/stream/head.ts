@@ -30,6 +30,7 @@ export interface ReadHead extends Head {
 const maxHeadBytes = 32 * 1024
 
 const headEnd = '\r\n\r\n'
+const bareLineFeed = /[^\r]\n/
 const statusLine = /^HTTP\/1\.1 ([2-5]\d\d) [\t\x20-\x7e]*$/
 const fieldName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const fieldValue = /^[\t\x20-\x7e]*$/
@@ -67,6 +68,8 @@ export const createHeadParser = (): ((bytes: Buffer) => ReadHead | undefined) =>
     length += end < 0 ? text.length : bodyAt
     if (length > maxHeadBytes) throw new UnusualAnswer('a head without end')
     if (end < 0) {
+      // Its end would be waited for in vain: RFC 9112 lets a reader take a bare LF for the end of a line, and this one does not.
+      if (bareLineFeed.test(around)) throw new UnusualAnswer('a bare LF')
       parts.push(text)
       tail = around.slice(1 - headEnd.length)
       return undefined

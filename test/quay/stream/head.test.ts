@@ -47,6 +47,16 @@ await t.test('cut at every byte, and byte by byte', (test) => {
   test.end()
 })
 
+await t.test('bare line ends: what would never end is not waited for', (test) => {
+  const text = 'HTTP/1.1 200 OK\nContent-Length: 5\n\nhello'
+  test.throws(() => read(text), UnusualAnswer)
+  const parse = createHeadParser()
+  test.throws(() => {
+    for (const letter of text) parse(Buffer.from(letter))
+  }, UnusualAnswer)
+  test.end()
+})
+
 await t.test('the end of the connection is announced', (test) => {
   test.equal(read(head('Connection: Close'))?.isLast, true)
   test.equal(read(head('Connection: a', 'Connection: close'))?.isLast, true)
