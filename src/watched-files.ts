@@ -27,7 +27,7 @@ export interface WatchedFilesOptions<Value> {
 export const watchFiles = <Value>(options: WatchedFilesOptions<Value>): WatchedFiles<Value> => {
   const { paths, parse, onError, intervalMs = 10_000 } = options
   const listeners: ((value: Value) => void)[] = []
-  const read = () => paths.map((path) => readSecret(path))
+  const read = () => paths.map((path) => readText(path))
   let contents = read()
   let value = parse(contents)
 
@@ -54,11 +54,11 @@ export const watchFiles = <Value>(options: WatchedFilesOptions<Value>): WatchedF
   }
 }
 
-const readSecret = (path: string): string => {
+/** @throws {Error} that names the file and what the system says of it */
+export const readText = (path: string): string => {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException & { readonly code: string }
-    throw new Error(`${path} cannot be read: ${code}`, { cause: error })
+    throw new Error(`${path} cannot be read (${(error as NodeJS.ErrnoException).code})`, { cause: error })
   }
 }

@@ -44,7 +44,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'limits.ts': [],
   'observation.ts': ['audit', 'access', 'logging.ts', 'metrics.ts', 'errors.ts', 'reference.ts'],
   audit: ['access'],
-  config: ['logging.ts', 'registry', 'quay'],
+  config: ['logging.ts', 'registry', 'quay', 'watched-files.ts'],
   registry: ['access', 'reference.ts', 'errors.ts'],
   access: ['reference.ts'],
   kubernetes: ['access', 'breaker.ts', 'reference.ts', 'errors.ts'],

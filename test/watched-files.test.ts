@@ -87,7 +87,7 @@ await t.test(
     test.equal(files.current(), 'robot:one')
     test.strictSame(seen, [])
     test.equal(errors.length, 2, 'every look reports')
-    test.equal(errors[0]?.message, `${paths[1]} cannot be read: ENOENT`)
+    test.equal(errors[0]?.message, `${paths[1]} cannot be read (ENOENT)`)
     test.match(errors[0]?.cause, { code: 'ENOENT' })
     update({ username: 'robot', password: 'two' })
     test.equal(files.reload(), true)
@@ -116,10 +116,10 @@ await t.test('the start has nothing to fall back on', async (test) => {
     onError: () => test.fail('a throw, not a report'),
   }
   test.throws(() => watchFiles({ ...options, paths: [join(directory, 'absent')] }), {
-    message: `${join(directory, 'absent')} cannot be read: ENOENT`,
+    message: `${join(directory, 'absent')} cannot be read (ENOENT)`,
   })
   test.throws(() => watchFiles({ ...options, paths: [directory] }), {
-    message: `${directory} cannot be read: EISDIR`,
+    message: `${directory} cannot be read (EISDIR)`,
   })
   test.throws(() => watchFiles({ ...options, paths: [join(directory, 'password')] }), {
     message: 'cannot be parsed',

@@ -2,12 +2,12 @@
  * The files that flags name: how each is read, at the start and whenever it changes, and whether it can be used at all.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { FlagValues } from './flags.ts'
 import { parseDockerConfig, parseRobots } from '../quay/robot/robot-credential.ts'
 import type { RobotCredential } from '../quay/robot/robot.ts'
 import { parseTokenSecret } from '../registry/signing-keys.ts'
+import { readText } from '../watched-files.ts'
 
 /** Files together with how they are read. */
 export interface SecretFiles<Value> {
@@ -132,13 +132,5 @@ const tryFile = <Value>(
   } catch (error) {
     problems.push(`${name}: ${(error as Error).message}`)
     return undefined
-  }
-}
-
-const readText = (path: string): string => {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new Error(`${path} cannot be read (${(error as NodeJS.ErrnoException).code})`, { cause: error })
   }
 }
