@@ -6,7 +6,7 @@ import { systemClock, type Clock } from '../clock.ts'
 import { UpstreamLimit, UpstreamTrouble } from '../failures.ts'
 
 export interface RetryOptions {
-  /** Upstream was not asked, since it is away: what is no try at all costs nobody anything, and waits for its return. */
+  /** Upstream was not asked, because it is away: not counted as a try; its return is waited for. */
   readonly isAway?: (error: UpstreamTrouble) => boolean
   /** Requests that wait for upstream's return at a time; who comes beyond them is told at once. */
   readonly maxWaiting?: number
@@ -22,18 +22,16 @@ export interface RetryOptions {
 /** Tries something that may be tried again without harm. @throws what the last try throws */
 export type Retry = <Answer>(attempt: () => Promise<Answer>, signal?: AbortSignal) => Promise<Answer>
 
-/** On a bad day one request in seven fails, of one sort or another: eight in a row do once in 5 million. */
-const maxTries = 8
 /** Of the 30 s that containerd waits for a head; a last try that begins then has time to connect and to be answered. */
 const defaultWithinMs = 8000
-/** The pause before the second try is up to this long, and up to twice as long each time: 3.5 s all in all. */
+/** The pause before the second try is up to this long, and up to twice as long each time: ten tries in 8 s, of what fails at once. */
 const firstPauseMs = 50
-const longestPauseMs = 1000
+const longestPauseMs = 2000
 /** Between two looks whether upstream is back, up to: it is noticed to be within a second. */
 const awayPauseMs = 500
 /**
- * A quarter of the requests that may be in progress: what is known is served meanwhile. Who asks and leaves is not among those, and
- * their questions are kept for 8 s each all the same.
+ * A quarter of the requests that may be in progress: what is known is served meanwhile. Clients that leave are not in progress any
+ * more, though their questions live on for 8 s.
  */
 const defaultMaxWaiting = 1024
 /** One that runs out of time has taken most of a client's patience. */
@@ -61,7 +59,7 @@ export const createRetry = (options: RetryOptions = {}): Retry => {
     if (wasAsked) observeRetry?.()
   }
 
-  const mayPass = (error: unknown): error is UpstreamTrouble =>
+  const isWorthRetrying = (error: unknown): error is UpstreamTrouble =>
     error instanceof UpstreamTrouble && !(error instanceof UpstreamLimit)
 
   return async (attempt, signal) => {
@@ -72,16 +70,15 @@ export const createRetry = (options: RetryOptions = {}): Retry => {
       try {
         return await attempt()
       } catch (error) {
-        if (!mayPass(error)) throw error
+        if (!isWorthRetrying(error)) throw error
         if (error.status === timedOutStatus) timeouts += 1
         const wasAsked = !isAway(error)
         if (wasAsked) tries += 1
         // Jitter: those who failed together do not come back together.
-        const pauseMs = wasAsked
-          ? random() * Math.min(firstPauseMs * 2 ** (tries - 1), longestPauseMs)
-          : awayPauseMs * (0.5 + random() / 2)
+        const longestMs = wasAsked ? Math.min(firstPauseMs * 2 ** (tries - 1), longestPauseMs) : awayPauseMs
+        const pauseMs = longestMs * (0.5 + random() / 2)
         const isOver = clock.now() + pauseMs - began >= withinMs
-        if (tries === maxTries || timeouts === maxTimeouts || isOver) throw error
+        if (timeouts === maxTimeouts || isOver) throw error
         await untilNext(error, wasAsked, pauseMs, signal)
       }
     }
