@@ -4,7 +4,7 @@
  *     <namespace>/<name>:<tag>     ->  <namespace>_<name>_<tag>      image stream form
  *     openshift/ci:<QCI tag>       ->  as is                         monorepo form
  *
- * Everything downstream works on these parsed values: no other file splits a path, a tag or a digest.
+ * Everything downstream works on these parsed values.
  */
 import { RegistryError } from './errors.ts'
 

@@ -79,6 +79,31 @@ await t.test('imports point downward', async (t) => {
   }
 })
 
+/**
+ * Within src/quay: the stages of a pull know nothing of each other, and source.ts alone puts them in their order. Of the files beside
+ * the rooms these see into one.
+ */
+const quayRooms: Readonly<Record<string, readonly string[]>> = {
+  'source.ts': ['memory', 'budget', 'trouble', 'robot'],
+  'dispatcher.ts': ['robot', 'stream'],
+  'hop.ts': ['stream'],
+  robot: ['trouble'],
+}
+
+await t.test('the rooms of quay see what is beside them, and not each other', async (t) => {
+  const within = files.filter((file) => roomOf(file) === 'quay')
+  t.ok(within.length > 40)
+  const placeOf = (file: string) => file.split('/').slice(2)
+  for (const file of within) {
+    const [from = ''] = placeOf(file)
+    for (const target of importsOf(file).filter((path) => roomOf(path) === 'quay')) {
+      const [to = '', isRoom] = placeOf(target)
+      if (isRoom !== undefined && to !== from)
+        t.ok(quayRooms[from]?.includes(to), `${file} may import ${target}`)
+    }
+  }
+})
+
 await t.test('no file imports itself over others', async (t) => {
   const visiting: string[] = []
   const done = new Set<string>()

@@ -33,7 +33,7 @@ export interface AccessReviews {
 export interface Policy {
   readonly decide: (identity: Identity, reference: Reference) => Promise<Decision>
   /** A yes that `decide` would come to without asking anybody, at once: as it is with nearly all requests of a pull. */
-  readonly known?: (identity: Identity, reference: Reference) => Decision | undefined
+  readonly known: (identity: Identity, reference: Reference) => Decision | undefined
   /** May they pull what belongs to an image stream; undefined: what belongs to none. For lists, before any tag is known. */
   readonly decideImageStream: (identity: Identity, imageStream: ImageStream | undefined) => Promise<Decision>
   readonly isRestricted: (namespace: string) => boolean
@@ -100,9 +100,8 @@ interface Doorway {
 }
 
 /**
- * What is known to be open costs nothing; then QCI-wide, which most people have; then a stream of each namespace, newest first, then the
- * rest. While the API
- * server is away, whichever of them it opened not long ago still counts, and nothing else.
+ * What is known to be open costs nothing; then QCI-wide, which most people have; then a stream of each namespace, newest first;
+ * then the rest. While the API server is away, whichever of them it opened not long ago still counts, and nothing else.
  */
 export const firstOpen = async (
   reviews: AccessReviews,

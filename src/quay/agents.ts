@@ -4,7 +4,7 @@
  */
 import { rootCertificates } from 'node:tls'
 import { Agent } from 'undici'
-import { isPrivateAddress, observedLookup, publicLookup, type Lookup } from './redirect.ts'
+import { isPrivateAddress, isPrivateHost, observedLookup, publicLookup, type Lookup } from './redirect.ts'
 
 /** Milliseconds. */
 export interface ConnectionTimeouts {
@@ -28,14 +28,15 @@ export interface Agents {
   readonly of: (url: URL) => Agent
   /** How the name of its host is resolved. */
   readonly lookupOf: (url: URL) => Lookup
+  /** Whether upstream is on a private address itself, as far as is known by now: only then may it redirect to one. */
+  readonly isUpstreamPrivate: () => boolean
   readonly close: () => Promise<void>
 }
 
 /** A signed URL's head or a challenge fits many times over. */
 const maxHeadBytes = 32 * 1024
 
-/** @param rules `allowPrivate` is set when upstream turns out to be on a private address itself */
-export const createAgents = (options: AgentsOptions, rules: { allowPrivate: boolean }): Agents => {
+export const createAgents = (options: AgentsOptions): Agents => {
   const { origin, ca, maxConnections, lookup, timeouts } = options
   const shared = {
     connections: maxConnections,
@@ -47,15 +48,17 @@ export const createAgents = (options: AgentsOptions, rules: { allowPrivate: bool
     timeout: timeouts.connect,
     ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
   }
+  let isUpstreamPrivate = isPrivateHost(origin.hostname)
   // An upstream inside the cluster (a cache) may redirect to storage inside the cluster.
   const noteUpstream = observedLookup((addresses) => {
-    rules.allowPrivate = addresses.every(isPrivateAddress)
+    isUpstreamPrivate = addresses.every(isPrivateAddress)
   }, lookup)
-  const guard = publicLookup(() => rules.allowPrivate, lookup)
+  const guard = publicLookup(() => isUpstreamPrivate, lookup)
   const upstream = new Agent({ ...shared, connect: { ...connect, lookup: noteUpstream } })
   const elsewhere = new Agent({ ...shared, connect: { ...connect, lookup: guard } })
   return {
     of: (url: URL): Agent => (url.origin === origin.origin ? upstream : elsewhere),
+    isUpstreamPrivate: () => isUpstreamPrivate,
     lookupOf: (url: URL) => (url.origin === origin.origin ? noteUpstream : guard) as Lookup,
     close: async () => {
       await Promise.all([upstream.destroy(), elsewhere.destroy()])

@@ -4,7 +4,7 @@
 import { RegistryError, unavailable } from '../errors.ts'
 import type { Digest } from '../reference.ts'
 import type { Body } from './body.ts'
-import { UpstreamTrouble } from './failures.ts'
+import { troubled } from './failures.ts'
 import { single, type Ask, type UpstreamResponse, type Waiter } from './dispatcher.ts'
 
 export interface BlobRequest extends Waiter {
@@ -66,10 +66,8 @@ export const createBlobs =
     if (status !== 200 && status !== 206) throw await refusal(digest, response, range)
     if (!isAsAsked(response, range)) {
       await response.body.discard()
-      throw new UpstreamTrouble(
-        'UNAVAILABLE',
-        'the upstream registry sent a blob in another form than asked for; try again',
-        { headers: { 'retry-after': '5' } },
+      throw troubled(
+        unavailable('the upstream registry sent a blob in another form than asked for; try again'),
       )
     }
     if (method === 'HEAD') await response.body.discard()

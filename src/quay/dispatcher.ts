@@ -9,7 +9,7 @@ import { readBounded } from './bounded-body.ts'
 import { createDeadline } from './deadline.ts'
 import { failureOf, refusalOf, refusalOfStorage } from './failures.ts'
 import { createSend, type Hop, type Send, type SendOptions, type UpstreamKind } from './hop.ts'
-import { checkRedirect, isPrivateHost } from './redirect.ts'
+import { checkRedirect } from './redirect.ts'
 import type { LoginAnswer } from './robot/robot.ts'
 import { createStream } from './stream/stream.ts'
 
@@ -81,8 +81,7 @@ const redirectStatuses = new Set([301, 302, 303, 307, 308])
 export const createUpstream = (options: UpstreamOptions): Upstream => {
   const { origin, robot, onRefused, observe } = options
   const timeouts = { ...defaultTimeouts, ...options.timeouts }
-  const rules = { allowHttp: origin.protocol === 'http:', allowPrivate: isPrivateHost(origin.hostname) }
-  const agents = createAgents({ ...options, timeouts }, rules)
+  const agents = createAgents({ ...options, timeouts })
 
   const stream = createStream({ ...options, timeouts, lookupOf: agents.lookupOf })
   const send = createSend({ agents, stream, observe })
@@ -105,7 +104,10 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
           final: url,
         }
       await response.body.discard()
-      url = checkRedirect(single(response.headers['location']), url, rules)
+      url = checkRedirect(single(response.headers['location']), url, {
+        allowHttp: origin.protocol === 'http:',
+        allowPrivate: agents.isUpstreamPrivate(),
+      })
       if (request.stopsAtRedirect === true) return redirectTo(url, response, digest)
     }
     throw unavailable(
@@ -159,6 +161,7 @@ const asRobot =
     const first = await attempt()
     if (first.response.statusCode !== 401) return first.response
     await first.response.body.discard()
+    // No `await` between this and the next `authorization`: what it gives is meant for this request.
     robot.invalidate(first.authorization)
     const second = await attempt()
     if (second.response.statusCode !== 401 || robot.invalidate(second.authorization) !== true)

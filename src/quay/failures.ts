@@ -1,17 +1,13 @@
 /**
  * What upstream's troubles mean to a client: 503, 504 or 429, never 500 (podman gives up on it) or 502 (containerd does).
  */
-import { RegistryError, timedOut, unavailable, type ErrorCode, type RegistryErrorOptions } from '../errors.ts'
+import { RegistryError, timedOut, unavailable, type ErrorCode } from '../errors.ts'
 
 /**
  * Upstream has a bad moment: it is slow, away, overloaded or broken. What is known already may be served meanwhile, and what is not
  * may be tried again; a refusal or an absence never is one.
  */
-export class UpstreamTrouble extends RegistryError {
-  constructor(code: ErrorCode, message: string, options: RegistryErrorOptions = {}) {
-    super(code, message, options)
-  }
-}
+export class UpstreamTrouble extends RegistryError {}
 
 /**
  * More is asked for than upstream grants: by its own 429, or by our count of what it grants. Asking again soon makes it worse.

@@ -4,15 +4,14 @@
 import { createHash } from 'node:crypto'
 import { RegistryError, unavailable } from '../errors.ts'
 import { isDigest, type Digest, type QciTag } from '../reference.ts'
-import { everyMediaType } from './memory/accept.ts'
 import { readBounded } from './bounded-body.ts'
 import { single, type Ask, type UpstreamResponse, type Waiter } from './dispatcher.ts'
-import { UpstreamTrouble } from './failures.ts'
+import { troubled, type UpstreamTrouble } from './failures.ts'
 
 export interface ManifestRequest extends Waiter {
   readonly method: 'GET' | 'HEAD'
   readonly reference: QciTag | Digest
-  /** The client's own Accept; undefined where it sent none. */
+  /** Undefined for everything that there is. */
   readonly accept: string | undefined
 }
 
@@ -29,6 +28,17 @@ export interface Manifest {
 
 /** @throws {RegistryError} MANIFEST_UNKNOWN, UNAVAILABLE, TOOMANYREQUESTS */
 export type FetchManifest = (request: ManifestRequest) => Promise<Manifest>
+
+/**
+ * Quay converts an image whose stored type is not literally in Accept to schema 1, whose digest is another, or answers 404;
+ * `*\/*` does not count. A client that does not say what it reads is given everything.
+ */
+export const everyMediaType = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+].join(', ')
 
 /** The most that clients read (containers/image: 4 MiB). */
 const maxManifestBytes = 4 * 1024 * 1024
@@ -51,7 +61,7 @@ export const createManifests = (ask: Ask, repository: string): FetchManifest => 
     const response = await ask({
       method,
       path: `/v2/${repository}/manifests/${reference}`,
-      headers: { accept: acceptOf(accept), 'accept-encoding': 'identity' },
+      headers: { accept: accept ?? everyMediaType, 'accept-encoding': 'identity' },
       kind: 'manifest',
       asker,
       signal,
@@ -74,9 +84,6 @@ export const createManifests = (ask: Ask, repository: string): FetchManifest => 
     return headOf(wanted.reference, response) ?? { ...(await get(wanted)), content: undefined }
   }
 }
-
-const acceptOf = (accept: string | undefined): string =>
-  accept === undefined || /^\s*(?:\*\/\*)?\s*(?:;.*)?$/.test(accept) ? everyMediaType : accept
 
 /** Undefined where upstream's head does not say enough: containerd takes its length as the size of the manifest. */
 const headOf = (reference: QciTag | Digest, { headers, digest }: UpstreamResponse): Manifest | undefined => {
@@ -105,13 +112,13 @@ const digestOf = (content: Buffer, like: Digest = 'sha256:' as Digest): Digest =
 }
 
 /** A trouble: what broke or was mixed up on the way is right the next time. */
-const wrong = (what: string): UpstreamTrouble => {
-  const { code, message, headers, cause } = unavailable(
-    'the upstream registry sent a manifest that is not the one asked for; try again',
-    new Error(`manifest ${what}`),
+const wrong = (what: string): UpstreamTrouble =>
+  troubled(
+    unavailable(
+      'the upstream registry sent a manifest that is not the one asked for; try again',
+      new Error(`manifest ${what}`),
+    ),
   )
-  return new UpstreamTrouble(code, message, { headers, cause })
-}
 
 /**
  * Quay's own TAG_EXPIRED is not a registered code: podman would retry on it three times. Its 400 and 403 would be about the

@@ -1,15 +1,16 @@
 /**
  * Where the bytes come from: every stage between the registry and upstream, in the one order in which a request passes them.
  *
- *     manifest   memory -> beside -> again -> outage -> budget -> upstream
- *     blob       places -> resume -> beside -> again -> outage -> budget -> upstream
- *     tags       memory -> beside -> again -> outage -> budget -> upstream
+ *     manifest    memory -> hedge -> retry -> manifests -> outage -> budget -> dispatcher
+ *     blob        places -> resume -> hedge -> retry -> blobs -> outage -> budget -> dispatcher
+ *     tags        memory -> hedge -> retry -> tags -> outage -> budget -> dispatcher
+ *     referrers   hedge -> retry -> referrers -> outage -> budget -> dispatcher
  *
  * - Memory first: what is known costs upstream nothing. A local cache of blobs would stand in the same place: an OpenBlob around an
  *   OpenBlob that fills while the first reader streams, and is joined by later ones.
  * - A place is kept through every break: who has half of a blob is not behind those who have none.
- * - Beside and again around whole answers, not heads: a manifest that is cut, hangs in the middle, or does not match
- *   its digest, is asked for again as well.
+ * - Hedge and retry around whole answers, not heads: a manifest that is cut, hangs in the middle, or does not match its digest is
+ *   asked for again as well.
  * - Outage outside of the budget: what is not asked does not wait for its turn.
  * - The budget counts what really leaves.
  */

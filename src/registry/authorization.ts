@@ -71,8 +71,7 @@ export const authorizationHook = (options: AuthorizationOptions): onRequestAsync
     // Begun, and not waited for: it must neither delay nor fail what the rules in force allow.
     request.beside = judgeBeside?.(identity, reference) ?? null
     const decision =
-      policy.known?.(identity, reference) ??
-      (await beforeDeadline(request, policy.decide(identity, reference)))
+      policy.known(identity, reference) ?? (await beforeDeadline(request, policy.decide(identity, reference)))
     request.decision = decision
     observe(decision, identity)
     if (!decision.allowed) throw denied(identity.user.username, wantedOf(reference), namedBy(reference))

@@ -1,5 +1,5 @@
 /**
- * GET and HEAD /v2/<name>/manifests/<reference> (end-2, end-3), and what can be learnt from each manifest that passes.
+ * GET and HEAD /v2/<name>/manifests/<reference> (end-3), and what can be learnt from each manifest that passes.
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
  */
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
@@ -29,7 +29,7 @@ export interface ManifestsOptions {
   readonly carry: (digests: readonly Digest[]) => void
 }
 
-// RFC 7234 section 5.5.1; a client that shows warnings shows code 299 alone, so this is for whoever looks at the answer.
+// RFC 7234 section 5.5.1; RFC 9111 section 5.5 lets it be, since nearly nobody reads it. A client that shows warnings shows code 299 alone, so this is for whoever looks at the answer.
 const staleWarning = '110 - "Response is Stale"'
 
 export const manifestHandler =

@@ -7,10 +7,7 @@ const timeouts = { connect: 1000, head: 1000, body: 1000 }
 const get = { method: 'GET', path: '/' } as const
 
 await t.test('one agent for upstream, one for everywhere else', async (test) => {
-  const agents = createAgents(
-    { origin: new URL('https://quay.io'), maxConnections: 1, timeouts },
-    { allowPrivate: false },
-  )
+  const agents = createAgents({ origin: new URL('https://quay.io'), maxConnections: 1, timeouts })
   test.equal(agents.of(new URL('https://quay.io/v2/')), agents.of(new URL('https://quay.io/x')))
   test.not(agents.of(new URL('https://quay.io/')), agents.of(new URL('https://cdn.quay.io/')))
   test.not(agents.of(new URL('https://quay.io/')), agents.of(new URL('https://quay.io:8443/')), 'by origin')
@@ -22,9 +19,8 @@ await t.test(
   async (test) => {
     const server = await serverFor(test, always(200))
     const lookup = lookupOf({ 'upstream.test': ['127.0.0.1'], 'elsewhere.test': ['127.0.0.1'] })
-    const rules = { allowPrivate: false }
     const origin = new URL(`http://upstream.test:${server.port}`)
-    const agents = createAgents({ origin, maxConnections: 1, timeouts, lookup }, rules)
+    const agents = createAgents({ origin, maxConnections: 1, timeouts, lookup })
     test.teardown(agents.close)
     const elsewhere = new URL(`http://elsewhere.test:${server.port}`)
     const ask = async (url: URL) => {
@@ -34,8 +30,9 @@ await t.test(
     }
     await test.rejects(ask(elsewhere), { code: 'UNAVAILABLE' })
     test.equal(server.requests.length, 0)
+    test.notOk(agents.isUpstreamPrivate())
     test.equal(await ask(origin), 200)
-    test.ok(rules.allowPrivate)
+    test.ok(agents.isUpstreamPrivate())
     test.equal(await ask(elsewhere), 200)
   },
 )
@@ -43,7 +40,7 @@ await t.test(
 await t.test('whoever connects by themselves resolves names under the same rules', async (test) => {
   const lookup = lookupOf({ 'upstream.test': ['192.0.2.1'], 'elsewhere.test': ['127.0.0.1'] })
   const origin = new URL('https://upstream.test')
-  const agents = createAgents({ origin, maxConnections: 1, timeouts, lookup }, { allowPrivate: false })
+  const agents = createAgents({ origin, maxConnections: 1, timeouts, lookup })
   test.teardown(agents.close)
   const resolve = async (url: string) =>
     await new Promise<unknown>((resolved) => {
@@ -58,7 +55,7 @@ await t.test('whoever connects by themselves resolves names under the same rules
 await t.test('an authority of its own', async (test) => {
   const [ca = ''] = rootCertificates
   const origin = new URL('https://127.0.0.1:1')
-  const agents = createAgents({ origin, maxConnections: 1, timeouts, ca }, { allowPrivate: false })
+  const agents = createAgents({ origin, maxConnections: 1, timeouts, ca })
   test.teardown(agents.close)
   const asked = agents.of(origin).request({ ...get, origin: origin.origin })
   await test.rejects(asked, { code: 'ECONNREFUSED' })

@@ -10,7 +10,7 @@ const timeouts = { connect: 1000, head: 1000, body: 1000 }
 
 const sendFor = (test: Test, origin: string, more: Partial<SendOptions> = {}) => {
   const options = { origin: new URL(origin), maxConnections: 4, timeouts }
-  const agents = createAgents(options, { allowPrivate: true })
+  const agents = createAgents(options)
   const stream = createStream({ ...options, lookupOf: agents.lookupOf })
   test.teardown(async () => await Promise.all([agents.close(), stream.close()]))
   const seen = { streamed: 0, observed: [] as string[] }

@@ -3,6 +3,8 @@ import { createDenied, createPredecessorDenied } from '../../src/registry/denied
 
 const denied = createDenied('ocp', (namespace) => namespace.endsWith('-priv'))
 
+const digest = `sha256:${'a'.repeat(64)}`
+
 await t.test('the asker, the namespace, and both ways in', async (test) => {
   test.match(denied('alice', 'my-team_app_latest', 'my-team'), {
     code: 'DENIED',
@@ -21,13 +23,13 @@ await t.test('a restricted namespace has one way in', async (test) => {
 })
 
 await t.test('without a namespace nothing is told of where it is known', async (test) => {
-  const { message } = denied('alice', 'sha256:abc', undefined)
-  test.match(message, /^alice may not pull sha256:abc: it is not known in an image that you may pull/)
+  const { message } = denied('alice', digest, undefined)
+  test.match(message, /^alice may not pull sha256:a{64}: it is not known in an image that you may pull/)
 })
 
 await t.test('a digest within a namespace, and a tag of none', async (test) => {
-  const { message } = denied('alice', 'sha256:abc', 'ocp')
-  test.match(message, /^alice may not pull sha256:abc from namespace ocp: it is not known in an image/)
+  const { message } = denied('alice', digest, 'ocp')
+  test.match(message, /^alice may not pull sha256:a{64} from namespace ocp: it is not known in an image/)
   test.notMatch(message, 'qci-image-puller', 'no promise of a way that may not lead there')
   test.match(
     denied('bob', 'latest', undefined).message,

@@ -45,6 +45,7 @@ export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions 
   challenge,
   policy: {
     decide: async () => allowed,
+    known: () => undefined,
     decideImageStream: async () => allowed,
     isRestricted: (namespace) => namespace.endsWith('-priv'),
   },

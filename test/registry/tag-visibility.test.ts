@@ -12,6 +12,7 @@ const policyFor = (open: readonly string[], digests = true) => {
   const asked: string[] = []
   const policy: Policy = {
     isRestricted: () => false,
+    known: () => undefined,
     decide: async () => (digests ? allowed : refused),
     decideImageStream: async (_identity, place) => {
       const key = place === undefined ? 'none' : `${place.namespace}/${place.name ?? ''}`

@@ -27,6 +27,7 @@ const serve = async (
       },
       policy: {
         isRestricted: () => false,
+        known: () => undefined,
         decide: async () => refused,
         decideImageStream: async (_identity, imageStream?: ImageStream) => {
           asked.push(`${imageStream?.namespace}/${imageStream?.name ?? ''}`)

@@ -18,8 +18,8 @@ export interface BudgetOptions {
   readonly observePause: (kind: UpstreamKind, seconds: number) => void
   /** Requests of one kind, of all askers, that wait at a time: some 10 MB of sockets and requests. */
   readonly maxQueued?: number
-  /** Requests of one kind without a head of an answer: four kinds, of the 1024 connections there are by default. */
-  readonly maxInFlight?: number
+  /** Requests of one kind without a head of an answer; each kind may have all connections. */
+  readonly maxInFlight: number
   readonly clock?: Clock
 }
 
@@ -78,7 +78,7 @@ export const createBudget = (options: BudgetOptions): ((ask: Ask) => Ask) => {
 }
 
 const gateOf = (kind: UpstreamKind, options: BudgetOptions, clock: Clock): Gate => {
-  const { rates, maxQueued = 1024, maxInFlight = 256, observeRefused } = options
+  const { rates, maxQueued = 1024, maxInFlight, observeRefused } = options
   const rate = rates?.[kind]
   return createGate({
     rate,

@@ -1,6 +1,6 @@
 /**
- * The way to upstream for requests of one kind: no more at a time, no more a second, and none while upstream asks for a pause. Who
- * finds it shut waits for their turn, within bounds.
+ * The way to upstream for requests of one kind: so many at a time, so many a second, and none while upstream asks for a pause. What
+ * finds it shut waits for its turn, within bounds.
  */
 import type { Clock } from '../clock.ts'
 import { createFairQueue, type SentAway, type Waiting } from './fair-queue.ts'

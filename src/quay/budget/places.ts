@@ -42,7 +42,7 @@ export const createPlaces = (options: PlacesOptions): ((open: OpenBlob) => OpenB
 
   const take = (asker: string): boolean => {
     const own = held.get(asker) ?? 0
-    // As though one more came: where one asker has all there is, the next one is to find some left.
+    // Counted as if one more asker came, so that a newcomer finds a place.
     const share = maxPlaces / (held.size + 1)
     const isOpen = taken < maxPlaces * unsharedPart || (taken < maxPlaces && own < share)
     if (!isOpen) return false
@@ -71,7 +71,11 @@ export const createPlaces = (options: PlacesOptions): ((open: OpenBlob) => OpenB
 
   return (open) => async (request) => {
     await enter(request)
-    const leaveOnce = () => leave(request.asker)
+    let isHeld = true
+    const leaveOnce = () => {
+      if (isHeld) leave(request.asker)
+      isHeld = false
+    }
     let blob: Blob
     try {
       blob = await open(request)

@@ -2,17 +2,7 @@
  * What a client says it reads, as upstream is asked for it: quay answers a tag by what stands in Accept.
  */
 import { LRUCache } from 'lru-cache'
-
-/**
- * Quay converts an image whose stored type is not literally in Accept to schema 1, whose digest is another, or answers 404;
- * `*\/*` does not count. A client that does not say what it reads is given everything.
- */
-export const everyMediaType = [
-  'application/vnd.oci.image.index.v1+json',
-  'application/vnd.docker.distribution.manifest.list.v2+json',
-  'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.docker.distribution.manifest.v2+json',
-].join(', ')
+import { everyMediaType } from '../manifests.ts'
 
 /** What else manifests were, or are, stored as. */
 const olderMediaTypes = [

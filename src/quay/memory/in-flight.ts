@@ -39,7 +39,7 @@ interface InFlight<Answer> {
   readonly startedAt: number
 }
 
-/** How often an asker may be sent away for the greed of others before it is taken as said to everybody. */
+/** How often an asker tries again after a limit that another asker ran into, before the limit is theirs too. */
 const maxRounds = 3
 
 /** @param now milliseconds, monotonic */

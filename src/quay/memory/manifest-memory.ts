@@ -68,7 +68,7 @@ export const createManifestMemory = (options: ManifestMemoryOptions): ManifestMe
   }
 }
 
-interface Parts {
+interface MemoryParts {
   readonly kept: KeptManifests
   readonly tags: KnownTags
   readonly share: Share<Manifest>
@@ -87,7 +87,7 @@ interface Served {
 /** Looks at nothing of the request but what it needs: its signal is made when it is looked at. */
 type Serve = (request: ManifestRequest) => Served | Promise<Served>
 
-const createByDigest = ({ kept, share, ask, methodFor }: Parts): Serve => {
+const createByDigest = ({ kept, share, ask, methodFor }: MemoryParts): Serve => {
   const asked = async (request: ManifestRequest): Promise<Served> => {
     const { reference, asker, signal } = request
     const method = methodFor(request)
@@ -101,7 +101,7 @@ const createByDigest = ({ kept, share, ask, methodFor }: Parts): Serve => {
   }
 }
 
-const createByTag = (parts: Parts): Serve => {
+const createByTag = (parts: MemoryParts): Serve => {
   const { kept, tags, share, methodFor, patienceMs } = parts
   const acceptSetOf = createAcceptSets()
   const refresh = createRefresh(parts)
@@ -138,7 +138,7 @@ const fresh = ({ answer, source }: Answered<Manifest>): Served => ({
 
 /** Asks where a tag is, and remembers what comes of it. */
 const createRefresh =
-  ({ kept, tags, ask, now }: Parts) =>
+  ({ kept, tags, ask, now }: MemoryParts) =>
   async (key: string, request: ManifestRequest): Promise<Manifest> => {
     const askedAt = now()
     try {

@@ -69,6 +69,7 @@ export const createTagMemory = (options: TagMemoryOptions): FetchTags => {
   }
 }
 
+/** Not `createShare`: a page that nobody waits for any more is not worth one of quay's five requests a second, so it is abandoned. */
 const createFlights = (fetchTags: FetchTags, keep: (key: string, page: TagPage) => void) => {
   const flights = new Map<string, Flight>()
 

@@ -74,6 +74,7 @@ export const createRobots = (options: RobotsOptions): Robots => {
       const member = members.find((candidate) => candidate.gave(refused))
       // Of a credential that was replaced.
       if (member === undefined) return true
+      // For the very next call of `authorization`: whoever calls both has no `await` between them.
       preferred = member
       if (member.invalidate(refused) !== 'fresh') return true
       if (well().every((other) => other === member)) return false

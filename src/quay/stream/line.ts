@@ -20,12 +20,9 @@ export interface Line {
 /** Most heads, signed URLs included, are read at once; and it is all the memory that an idle connection holds. */
 const memoryBytes = 4096
 
-/** @param memory where heads are read into */
-export const createLine = (
-  origin: Origin,
-  onClosed: () => void,
-  memory = Buffer.allocUnsafeSlow(memoryBytes),
-): Line & { readonly memory: Buffer } => {
+/** `memory` is where heads are read into. */
+export const createLine = (origin: Origin, onClosed: () => void): Line & { readonly memory: Buffer } => {
+  const memory = Buffer.allocUnsafeSlow(memoryBytes)
   let isOpen = false
   const lose = (error: Error): void => {
     const reader = receiver

@@ -18,7 +18,7 @@ export interface HedgeOptions {
 
 /**
  * @param drop what to do with an answer that came second
- * @throws what the first question ends with, where neither has an answer; a refusal or an absence is one
+ * @throws what the first question ends with, if both have trouble; a refusal or an absence counts as an answer
  */
 export type Hedge = <Answer>(
   ask: () => Promise<Answer>,
@@ -26,21 +26,21 @@ export type Hedge = <Answer>(
   signal?: AbortSignal,
 ) => Promise<Answer>
 
-/** More than a turn within quay's limits is waited for, and a question that begins then has ten seconds of containerd's 30 to fail. */
+/** Longer than the 3 s for which a request waits for its turn; the second question still has 10 s for its head within containerd's 30. */
 const defaultLateMs = 4000
 const defaultMaxAtOnce = 32
 
-export const createHedge = (options: HedgeOptions = {}): Hedge => {
+export const createHedge = (options: HedgeOptions): Hedge => {
   const { lateMs = defaultLateMs, maxAtOnce = defaultMaxAtOnce, observe, clock = systemClock } = options
-  let beside = 0
+  let inFlight = 0
   return async (ask, drop, signal) => {
     const first = ask()
     const isLate = await isLateAfter(first, lateMs, clock)
-    if (!isLate || beside >= maxAtOnce || signal?.aborted === true) return await first
-    beside += 1
+    if (!isLate || inFlight >= maxAtOnce || signal?.aborted === true) return await first
+    inFlight += 1
     observe?.()
     const second = ask().finally(() => {
-      beside -= 1
+      inFlight -= 1
     })
     return await either(first, second, drop)
   }

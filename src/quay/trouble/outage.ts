@@ -1,6 +1,6 @@
 /**
  * While upstream is away it is not asked by every request: after a few troubles in a row they fail at once, and one at a time finds
- * out beside them whether it is back. (Two, where what had trouble and what had none yet are both wanted.)
+ * out beside them whether it is back (two: one for what had trouble before, one for what had none).
  */
 import { createBreaker, type BreakerOptions } from '../../breaker.ts'
 import { unavailable } from '../../errors.ts'
@@ -16,7 +16,7 @@ export interface OutageOptions extends Pick<BreakerOptions, 'now' | 'retryMs'> {
   readonly observeRefused: () => void
 }
 
-/** One in twenty requests may fail on a bad day: five of them in a row do once in three million. */
+/** On a bad day one request in ten has no answer: five of them in a row do once in a hundred thousand. */
 const threshold = 5
 /**
  * Attack, or a bad day of one image: what is broken upstream by itself is asked for again and again by those who want it, and

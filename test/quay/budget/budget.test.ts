@@ -23,6 +23,7 @@ const budgetFor = (options: Partial<BudgetOptions> = {}) => {
     return answer
   }
   const ask = createBudget({
+    maxInFlight: 256,
     rates: ratesFor(1),
     observeWait: (_kind, seconds) => void waits.push(seconds),
     observeRefused: (kind, why) => void observed.push(`${kind} refused: ${why}`),
@@ -169,6 +170,7 @@ await t.test('over the clock of the system', async (test) => {
   staying(test)
   const asked: string[] = []
   const ask = createBudget({
+    maxInFlight: 256,
     rates: { ...ratesFor(1), manifest: { perSecond: 100, burst: 1 } },
     observeWait: () => undefined,
     observeRefused: () => undefined,

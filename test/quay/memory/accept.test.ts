@@ -1,5 +1,6 @@
 import t from 'tap'
-import { createAcceptSets, everyMediaType } from '../../../src/quay/memory/accept.ts'
+import { everyMediaType } from '../../../src/quay/manifests.ts'
+import { createAcceptSets } from '../../../src/quay/memory/accept.ts'
 
 const index = 'application/vnd.oci.image.index.v1+json'
 const manifest = 'application/vnd.oci.image.manifest.v1+json'
