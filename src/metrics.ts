@@ -53,11 +53,11 @@ export const createMetrics = (registry: Registry) => {
     ),
     robotRefused: counter(
       'robot_refused_total',
-      'Upstream refused the robot: nobody can pull. Alert on any increase.',
+      'Upstream refused a robot: nobody can pull where it is the only one. Alert on any increase.',
     ),
     reloadFailures: counter(
       'reload_failures_total',
-      'Files that changed and could not be used; the old content stays.',
+      'Files that changed and could not be used; the old content stays. Alert on any increase.',
       ['file'],
     ),
   }

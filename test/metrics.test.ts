@@ -1,6 +1,8 @@
 import { Registry, register } from 'prom-client'
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { createMetrics, createWatchMetrics } from '../src/metrics.ts'
+import { createSourceGauges, createSourceMetrics } from '../src/source-metrics.ts'
 
 await t.test('every instrument is on the Registry that was handed in, and on no other', async (test) => {
   const registry = new Registry()
@@ -87,4 +89,19 @@ await t.test('what is watched is asked for at every scrape, only where it is wat
   }
   digests = 8
   test.match(await metrics.registry.metrics(), 'quay_proxy_watched_digests 8')
+})
+
+await t.test('docs/metrics.md lists all there are, in their own words', async (test) => {
+  const metrics = createMetrics(new Registry())
+  createSourceMetrics(metrics.registry)
+  createSourceGauges(metrics.registry, () => ({ manifests: 0, bytes: 0, tags: 0 }))
+  createWatchMetrics(metrics, () => ({ digests: 0, imageStreams: 0, leftOut: 0, silentSeconds: 0 }))
+  const served = (await metrics.registry.getMetricsAsJSON()).map(
+    ({ name, type, help }) => `\`${name}\` | ${type} | ${help}`,
+  )
+  const listed = readFileSync('docs/metrics.md', 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) => line.replaceAll(/ {2,}/g, ' ').slice(2, -2))
+  test.strictSame(listed, served.toSorted())
 })
