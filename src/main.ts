@@ -6,8 +6,7 @@
 import { createReadStream } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import { parseAuditReportArguments, parseExplainArguments } from './config/commands.ts'
+import { parseAuditReportArguments, parseExplainArguments, parseSandboxArguments } from './config/commands.ts'
 import { ConfigError, parseConfig } from './config/config.ts'
 import { help } from './config/help.ts'
 import { createLogger, createOutput } from './logging.ts'
@@ -27,18 +26,25 @@ const serve = async (args: readonly string[]): Promise<void> => {
 }
 
 const sandbox = async (args: readonly string[]): Promise<void> => {
-  const { check, rbac, port } = parseSandboxArgs(args)
-  const manifests = (folder: string) => fileURLToPath(new URL(`../manifests/${folder}`, import.meta.url))
+  const { check, rbac, port } = parseSandboxArguments(args)
+  const manifests = ['rbac', 'examples'].map((folder) =>
+    fileURLToPath(new URL(`../manifests/${folder}`, import.meta.url)),
+  )
   const { startTour } = await import('./sandbox/tour.ts')
   const tour = await startTour({
     logger: createLogger('warn'),
-    rbac: rbac === undefined ? [manifests('rbac'), manifests('examples')] : [rbac],
+    rbac: rbac === undefined ? manifests : [rbac],
     port: check && port === undefined ? 0 : (port ?? 8400),
     print,
   })
   if (check) {
     await tour.close()
     print(tour.succeeded ? '\nAll as it should be.' : '\nNot as it should be: see above.')
+    if (!tour.succeeded && rbac !== undefined)
+      print(
+        `${rbac} has to let the group qci-image-pullers into ocp, the service account image-puller of my-team into my-team, ` +
+          `and nobody else, as these do: ${manifests.join(' and ')}`,
+      )
     process.exitCode = tour.succeeded ? 0 : 1
     return
   }
@@ -61,24 +67,6 @@ const explain = async (args: readonly string[]): Promise<void> => {
   const { explain: explained } = await import('./access/explain.ts')
   const { createRestricted } = await import('./access/restricted.ts')
   print(explained(reference, { ...rest, isRestricted: createRestricted(restrictedNamespaces) }))
-}
-
-/** @throws {ConfigError} */
-const parseSandboxArgs = (args: readonly string[]) => {
-  const options = { check: { type: 'boolean' }, rbac: { type: 'string' }, port: { type: 'string' } } as const
-  const { values } = withMessage(() => parseArgs({ args: [...args], options }))
-  const port = values.port === undefined ? undefined : Number(values.port)
-  if (values.port !== undefined && (!/^\d{1,5}$/.test(values.port) || Number(values.port) > 65_535))
-    throw new ConfigError([`--port=${values.port} is not valid: expected a port, or 0 for any free one`])
-  return { check: values.check === true, rbac: values.rbac, port }
-}
-
-const withMessage = <Value>(parse: () => Value): Value => {
-  try {
-    return parse()
-  } catch (error) {
-    throw new ConfigError([(error as Error).message])
-  }
 }
 
 /** The first signal ends in order; a second one at once, for who cannot wait. */
@@ -111,11 +99,14 @@ const commands: Readonly<Record<string, (args: readonly string[]) => Promise<voi
 }
 
 const run = async (args: readonly string[]): Promise<void> => {
-  const [first = ''] = args
+  const [first] = args
   if (args.includes('--help') || args.includes('-h')) return print(help())
   if (args.includes('--version')) return print(version())
+  if (first === undefined || first.startsWith('-')) return await serve(args)
   const command = Object.hasOwn(commands, first) ? commands[first] : undefined
-  await (command === undefined ? serve(args) : command(args.slice(1)))
+  if (command === undefined)
+    throw new ConfigError([`${JSON.stringify(first)} is not a command; --help lists them`])
+  await command(args.slice(1))
 }
 
 run(process.argv.slice(2)).catch(fail)

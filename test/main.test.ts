@@ -2,7 +2,7 @@ import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo } from 'node:net'
-import { join, resolve } from 'node:path'
+import { delimiter, dirname, join, resolve } from 'node:path'
 import { buffer, text } from 'node:stream/consumers'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -114,6 +114,23 @@ void t.test('--help is the text of the flags, --version that of the package', as
   test.strictSame(version, { code: 0, stdout: `${manifest.version}\n`, stderr: [] })
 })
 
+void t.test('it can be started by its own name, as npx does', async (test) => {
+  const child = spawn(join(root, 'src/main.ts'), ['--version'], {
+    env: { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH']}` },
+  })
+  test.teardown(() => child.kill('SIGKILL'))
+  test.strictSame(await ended(child), { code: 0, stdout: `${manifest.version}\n`, stderr: [] })
+})
+
+void t.test('a command that is none: that alone is told', async (test) => {
+  for (const name of ['explian', 'help', 'version', 'audit-rport', 'constructor', ''])
+    await refused(
+      test,
+      [name, 'ocp/4.5:base'],
+      [`${JSON.stringify(name)} is not a command; --help lists them`],
+    )
+})
+
 void t.test('bad flags: all of them at once', async (test) => {
   const args = [
     'serve',
@@ -172,6 +189,20 @@ void t.test('a kubeconfig of garbage', async (test) => {
   const kubeconfig = path('kubeconfig')
   const problem = `--kubeconfig: ${kubeconfig} is not a valid kubeconfig`
   await refused(test, [...secretFlags(path), `--kubeconfig=${kubeconfig}`], [problem])
+})
+
+void t.test('a kubeconfig that names a file which is not there', async (test) => {
+  const cluster = "{ server: 'https://127.0.0.1:1', certificate-authority: /away.crt }"
+  const kubeconfig = `
+clusters: [{ name: c, cluster: ${cluster} }]
+users: [{ name: u, user: { token: ${secret} } }]
+contexts: [{ name: x, context: { cluster: c, user: u } }]
+current-context: x
+`
+  const path = write(test, { ...good, kubeconfig })
+  const file = path('kubeconfig')
+  const problem = `--kubeconfig: ${file} names /away.crt as certificate-authority, which cannot be read (ENOENT)`
+  await refused(test, [...secretFlags(path), `--kubeconfig=${file}`], [problem])
 })
 
 void t.test('an address in use', async (test) => {
@@ -238,12 +269,17 @@ void t.test('a second signal ends it at once, pulls or not', async (test) => {
 })
 
 void t.test('sandbox: a flag that is none', async (test) => {
-  await refused(test, ['sandbox', '--bogus'], [/.*--bogus/])
+  const problem = '--imagestreams is not a flag of sandbox; --help lists them'
+  await refused(test, ['sandbox', '--imagestreams=watch'], [problem])
 })
 
-void t.test('sandbox: a port that is none, though Number takes it for 0', async (test) => {
-  const problem = '--port= is not valid: expected a port, or 0 for any free one'
-  await refused(test, ['sandbox', '--port='], [problem])
+void t.test('sandbox: a port in use', async (test) => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  test.teardown(() => other.close())
+  const { port } = other.address() as AddressInfo
+  const problem = new RegExp(`listen EADDRINUSE: .*:${port}: choose another with --port$`)
+  await refused(test, ['sandbox', `--port=${port}`], [problem])
 })
 
 void t.test('sandbox: a folder of RBAC that is not there', async (test) => {
@@ -261,13 +297,19 @@ void t.test('sandbox --check pulls everything, says so and is gone', async (test
   test.match(stdout, /alice pulls ocp\/4\.5:base[\s\S]*every digest right[\s\S]*\nAll as it should be\.\n$/)
 })
 
-void t.test('sandbox --check with RBAC that lets nobody in: 1', async (test) => {
-  const { code, stdout } = await ended(
-    start(test, ['sandbox', '--check', '--rbac', join(root, 'manifests/rbac')]),
-  )
-  test.equal(code, 1)
-  test.match(stdout, /this had to succeed[\s\S]*\nNot as it should be: see above\.\n$/)
-})
+void t.test(
+  'sandbox --check with RBAC that lets its users not in: 1, and whom it has to let in',
+  async (test) => {
+    const rbac = join(root, 'manifests/rbac')
+    const { code, stdout } = await ended(start(test, ['sandbox', '--check', '--rbac', rbac]))
+    test.equal(code, 1)
+    const [, told = ''] =
+      /this had to succeed[\s\S]*\nNot as it should be: see above\.\n(.*)\n$/.exec(stdout) ?? []
+    test.ok(told.startsWith(`${rbac} has to let `), told)
+    test.match(told, 'the service account image-puller of my-team into my-team')
+    test.ok(told.endsWith(`as these do: ${rbac} and ${join(root, 'manifests/examples')}`), told)
+  },
+)
 
 void t.test('sandbox stays up until a signal', async (test) => {
   const child = start(test, ['sandbox', '--port=0'])
@@ -310,7 +352,7 @@ void t.test('audit-report: a file, standard input, and what is neither', async (
   test.strictSame([left, problems], [[0, null], ''], 'nobody reads to the end')
   await refused(test, ['audit-report', path('away')], [`${path('away')} cannot be read (ENOENT)`])
   await refused(test, ['audit-report', path('garbage')], [/.*garbage: of 1 lines none is about a decision/])
-  await refused(test, ['audit-report', '--bogus'], [/.*--bogus/])
+  await refused(test, ['audit-report', '--jsn'], ['--jsn is not a flag of audit-report; --help lists them'])
 })
 
 void t.test('explain: what decides about a reference', async (test) => {
@@ -321,4 +363,5 @@ void t.test('explain: what decides about a reference', async (test) => {
   test.match(stdout, /QCI tag +team-x_app_a\n[\s\S]*restricted +yes[\s\S]* -n team-x\n$/)
   await refused(test, ['explain'], [/explain takes one reference/])
   await refused(test, ['explain', 'base'], [/"base" is not a reference/])
+  await refused(test, ['explain', '--foo', 'a/b'], ['--foo is not a flag of explain; --help lists them'])
 })

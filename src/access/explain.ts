@@ -2,7 +2,7 @@
  * What decides about a reference, for a person who asks on the command line: by the same doors that the proxy looks at, with no
  * digest known yet. No network.
  */
-import { parseReference, parseRepository, type Reference } from '../reference.ts'
+import { parseReference, parseRepository, type ImageStream, type Reference } from '../reference.ts'
 import { imagePullerCommand, qciImagePullerCommand, type Subject } from './commands.ts'
 import { createDoors, type Doors } from './doors.ts'
 
@@ -85,16 +85,23 @@ const ways = (
   const qciWideCommands = [person, serviceAccount].map((subject) =>
     qciImagePullerCommand(subject, qciNamespace),
   )
+  const byDigest = isByDigest(reference)
+  // No digest is known here, which is what closes it under --unknown-digests=deny.
+  const onceSeen = qciWide ? '' : ', if it was seen in a namespace that is not restricted'
   return [
     'Whoever gets a yes to one of these SubjectAccessReviews may pull it:',
-    ...(qciWide ? way(qciNamespace, undefined, qciWideCommands) : []),
-    ...imageStreams.flatMap(({ namespace, name }) => way(namespace, name, imagePuller(namespace))),
-    ...(isByDigest(reference) ? whereSeen(reference, imagePuller) : []),
+    ...(qciWide || byDigest ? way({ namespace: qciNamespace }, qciWideCommands, onceSeen) : []),
+    ...imageStreams.flatMap((imageStream) => way(imageStream, imagePuller(imageStream.namespace))),
+    ...(byDigest ? whereSeen(reference, imagePuller) : []),
   ]
 }
 
-const way = (namespace: string, name: string | undefined, commands: readonly string[]): readonly string[] => [
-  `  get imagestreams/layers of image.openshift.io in namespace ${namespace}${name === undefined ? '' : `, named ${name}`}`,
+const way = (
+  { namespace, name }: ImageStream,
+  commands: readonly string[],
+  condition = '',
+): readonly string[] => [
+  `  get imagestreams/layers of image.openshift.io in namespace ${namespace}${name === undefined ? '' : `, named ${name}`}${condition}`,
   ...commands.map((command) => `      ${command}`),
 ]
 
@@ -104,6 +111,5 @@ const whereSeen = (
   commandsFor: (namespace: string) => readonly string[],
 ): readonly string[] => {
   const namespace = repository.form === 'monorepo' ? 'NAMESPACE' : repository.namespace
-  const [first = '', ...commands] = way(namespace, undefined, commandsFor(namespace))
-  return [`${first}, if the digest was seen in it`, ...commands]
+  return way({ namespace }, commandsFor(namespace), ', if the digest was seen in it')
 }

@@ -17,7 +17,10 @@ export interface Given {
 export const gatherFlags = (args: readonly string[], environment: Environment, problems: string[]): Given => {
   const texts = new Map<string, { text: string; origin: string }>()
   const warnings: string[] = []
-  for (const { name, text: given } of tokensOf(args, problems)) {
+  const names = [...Object.keys(flags), ...Object.keys(aliases), ...Object.keys(retired)]
+  const { options, positionals } = tokensOf(args, names, switches)
+  for (const text of positionals) problems.push(`${JSON.stringify(text)} is not a flag; flags begin with --`)
+  for (const { name, text: given } of options) {
     const canonical = aliases[name] ?? name
     const text = given ?? (switches.has(canonical) ? 'true' : undefined)
     if (Object.hasOwn(retired, canonical)) warnings.push(`--${name} has no effect: ${retired[canonical]}`)
@@ -35,21 +38,27 @@ export const gatherFlags = (args: readonly string[], environment: Environment, p
 
 const isFlag = (name: string): name is FlagName => Object.hasOwn(flags, name)
 
-/** Go's flag package takes `-flag` for `--flag`: the predecessor's Deployment may use either. */
-const tokensOf = (args: readonly string[], problems: string[]) => {
+/**
+ * In their order, also those that are of no such name. Go's flag package takes `-flag` for `--flag`: the predecessor's Deployment
+ * may use either.
+ */
+export const tokensOf = (
+  args: readonly string[],
+  names: readonly string[],
+  ofSwitches: ReadonlySet<string>,
+) => {
   const long = args.map((arg) => arg.replace(/^-(?=[a-zA-Z])/, '--'))
   // Told that all are strings, the parser takes the next argument for the value of `--flag value`.
-  const names = [...Object.keys(flags), ...Object.keys(aliases), ...Object.keys(retired)]
   const options = Object.fromEntries(
-    names.map((name) => [name, { type: switches.has(name) ? ('boolean' as const) : ('string' as const) }]),
+    names.map((name) => [name, { type: ofSwitches.has(name) ? ('boolean' as const) : ('string' as const) }]),
   )
   const { tokens } = parseArgs({ args: long, options, strict: false, allowPositionals: true, tokens: true })
-  return tokens.flatMap((token) => {
-    if (token.kind === 'option') return [{ name: token.name, text: token.value }]
-    if (token.kind === 'positional')
-      problems.push(`${JSON.stringify(token.value)} is not a flag; flags begin with --`)
-    return []
-  })
+  return {
+    options: tokens
+      .filter((token) => token.kind === 'option')
+      .map(({ name, value }) => ({ name, text: value })),
+    positionals: tokens.filter((token) => token.kind === 'positional').map(({ value }) => value),
+  }
 }
 
 /**

@@ -1,11 +1,36 @@
 /**
- * The arguments of the commands that ask something and end: `audit-report` and `explain`. What they share with `serve` is
- * called, written and defaulted as there, the environment included.
+ * The arguments of the other commands: `sandbox`, `audit-report` and `explain`. What they share with `serve` is called, written
+ * and defaulted as there, the environment included; so are mistakes.
  */
-import { parseArgs } from 'node:util'
-import type { Environment } from './command-line.ts'
+import { tokensOf, type Environment } from './command-line.ts'
 import { ConfigError } from './config.ts'
 import { environmentName, flags, type FlagName, type FlagValues } from './flags.ts'
+
+export interface SandboxArguments {
+  readonly check: boolean
+  /** A folder; undefined for those of the project. */
+  readonly rbac: string | undefined
+  /** 0 for any free one. */
+  readonly port: number | undefined
+}
+
+const expectedOfSandbox = {
+  rbac: 'a folder of RBAC manifests',
+  port: 'a port, or 0 for any free one',
+} as const
+
+/** @throws {ConfigError} */
+export const parseSandboxArguments = (args: readonly string[]): SandboxArguments => {
+  const problems: string[] = []
+  const { texts, positionals } = gather('sandbox', args, expectedOfSandbox, ['check'], problems)
+  for (const text of positionals) problems.push(`${JSON.stringify(text)} is not a flag; flags begin with --`)
+  const [rbac, port] = [texts.get('rbac'), texts.get('port')]
+  if (rbac === '') problems.push(notValid('--rbac', rbac, expectedOfSandbox.rbac))
+  if (port !== undefined && (!/^\d{1,5}$/.test(port) || Number(port) > 65_535))
+    problems.push(notValid('--port', port, expectedOfSandbox.port))
+  if (problems.length > 0) throw new ConfigError(problems)
+  return { check: texts.has('check'), rbac, port: port === undefined ? undefined : Number(port) }
+}
 
 export interface AuditReportArguments {
   /** None: standard input. */
@@ -19,8 +44,8 @@ export const parseAuditReportArguments = (
   args: readonly string[],
   environment: Environment,
 ): AuditReportArguments => {
-  const { positionals, values, given } = parse(args, ['qci-namespace'], environment, ['json'])
-  return { files: positionals, json: given.includes('json'), qciNamespace: values['qci-namespace'] }
+  const { positionals, values, texts } = parse('audit-report', args, ['qci-namespace'], environment, ['json'])
+  return { files: positionals, json: texts.has('json'), qciNamespace: values['qci-namespace'] }
 }
 
 export interface ExplainArguments {
@@ -37,7 +62,7 @@ export const parseExplainArguments = (
   environment: Environment,
 ): ExplainArguments => {
   const names = ['qci-namespace', 'restricted-namespaces', 'unknown-digests', 'upstream-repository'] as const
-  const { positionals, values } = parse(args, names, environment)
+  const { positionals, values } = parse('explain', args, names, environment)
   const [reference] = positionals
   if (reference === undefined || positionals.length > 1)
     throw new ConfigError(['explain takes one reference, such as ocp/4.5:base, and flags'])
@@ -54,41 +79,52 @@ export const parseExplainArguments = (
 type Values<Name extends FlagName> = { readonly [Key in Name]: NonNullable<FlagValues[Key]> }
 
 const parse = <Name extends FlagName>(
+  command: string,
   args: readonly string[],
   names: readonly Name[],
   environment: Environment,
   switches: readonly string[] = [],
 ) => {
   const problems: string[] = []
-  const { values, positionals } = parseGiven(args, names, switches)
+  const ofValues = Object.fromEntries(names.map((name) => [name, flags[name].expected]))
+  const { texts, positionals } = gather(command, args, ofValues, switches, problems)
   const entries = names.map((name) => {
     const { fallback, expected, parse: parseValue } = flags[name]
-    const argument = values[name]
     const variable = environmentName(name)
-    const origin =
-      typeof argument === 'string' || environment[variable] === undefined ? `--${name}` : variable
-    const text = typeof argument === 'string' ? argument : (environment[variable] ?? String(fallback))
+    const origin = texts.has(name) || environment[variable] === undefined ? `--${name}` : variable
+    const text = texts.get(name) ?? environment[variable] ?? String(fallback)
     const value = parseValue(text)
-    if (value === undefined) problems.push(`${origin}=${text} is not valid: expected ${expected}`)
+    if (value === undefined) problems.push(notValid(origin, text, expected))
     return [name, value]
   })
   if (problems.length > 0) throw new ConfigError(problems)
-  const given = switches.filter((name) => values[name] === true)
-  return { positionals, given, values: Object.fromEntries(entries) as Values<Name> }
+  return { positionals, texts, values: Object.fromEntries(entries) as Values<Name> }
 }
 
-const parseGiven = (
+/**
+ * @param ofValues the flags of the command that take a value -> what it looks like
+ * @param problems are added to
+ */
+const gather = (
+  command: string,
   args: readonly string[],
-  names: readonly string[],
+  ofValues: Readonly<Record<string, string>>,
   switches: readonly string[],
-): { readonly values: Readonly<Record<string, unknown>>; readonly positionals: readonly string[] } => {
-  const options = Object.fromEntries([
-    ...names.map((name) => [name, { type: 'string' as const }] as const),
-    ...switches.map((name) => [name, { type: 'boolean' as const }] as const),
-  ])
-  try {
-    return parseArgs({ args: [...args], options, allowPositionals: true })
-  } catch (error) {
-    throw new ConfigError([(error as Error).message])
+  problems: string[],
+): { readonly texts: ReadonlyMap<string, string>; readonly positionals: readonly string[] } => {
+  const names = [...Object.keys(ofValues), ...switches]
+  const { options, positionals } = tokensOf(args, names, new Set(switches))
+  const texts = new Map<string, string>()
+  for (const { name, text } of options) {
+    const isSwitch = switches.includes(name)
+    if (!names.includes(name)) problems.push(`--${name} is not a flag of ${command}; --help lists them`)
+    else if (texts.has(name)) problems.push(`--${name} is given twice`)
+    else if (isSwitch && text !== undefined) problems.push(`--${name} takes no value`)
+    else if (!isSwitch && text === undefined) problems.push(`--${name} needs a value: ${ofValues[name]}`)
+    else texts.set(name, text ?? '')
   }
+  return { texts, positionals }
 }
+
+const notValid = (origin: string, text: string, expected: string): string =>
+  `${origin}=${text} is not valid: expected ${expected}`

@@ -60,6 +60,9 @@ export const parseConfig = (args: readonly string[], environment: Environment): 
   const problems: string[] = []
   const { texts, warnings } = gatherFlags(args, environment, problems)
   const values = parseValues(texts, problems)
+  const [host, url] = [texts.get('exposed-host'), texts.get('exposed-url')]
+  if (host !== undefined && url !== undefined)
+    problems.push(`${url.origin} stands instead of ${host.origin}: give one`)
   const files = filesOf(values, problems)
   if (problems.length > 0 || files === undefined) throw new ConfigError(problems)
   const settings = settingsOf(values)

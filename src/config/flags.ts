@@ -2,7 +2,14 @@
  * The command line and its environment twin: which flags there are, what they mean, and how their text becomes a value.
  */
 import { logLevels, type LogLevel } from '../logging.ts'
-import { parseDuration, parseHost, parseListenAddress, parseOrigin, parseSize } from './quantities.ts'
+import {
+  parseDuration,
+  parseHost,
+  parseListenAddress,
+  parseNetwork,
+  parseOrigin,
+  parseSize,
+} from './quantities.ts'
 
 export interface Flag<Value> {
   /** Undefined where the flag need not be given and means nothing then. */
@@ -10,6 +17,8 @@ export interface Flag<Value> {
   readonly help: string
   /** What a value looks like, for the message about one that does not. */
   readonly expected: string
+  /** Every value there is; none where they cannot be counted. */
+  readonly choices: readonly string[]
   /** Undefined for text that is not of the form. */
   readonly parse: (text: string) => Value | undefined
 }
@@ -17,28 +26,32 @@ export interface Flag<Value> {
 const flag = <Value>(
   fallback: string | undefined,
   help: string,
-  [expected, parse]: Kind<Value>,
-): Flag<Value> => ({
-  fallback,
-  help,
-  expected,
-  parse,
-})
-type Kind<Value> = readonly [expected: string, parse: (text: string) => Value | undefined]
+  [expected, parse, choices = []]: Kind<Value>,
+): Flag<Value> => ({ fallback, help, expected, choices, parse })
+type Kind<Value> = readonly [
+  expected: string,
+  parse: (text: string) => Value | undefined,
+  choices?: readonly string[],
+]
 
 const nonEmpty = (text: string): string | undefined => (text === '' ? undefined : text)
+const matching =
+  (pattern: RegExp) =>
+  (text: string): string | undefined =>
+    pattern.test(text) ? text : undefined
 const oneOf = <Choice extends string>(...choices: readonly Choice[]): Kind<Choice> => [
   choices.join(' or '),
   (text) => choices.find((choice) => choice === text),
+  choices,
 ]
-const listOf = (what: string, pattern: RegExp): Kind<readonly string[]> => [
+const listOf = (what: string, parseItem: (text: string) => string | undefined): Kind<readonly string[]> => [
   `a comma-separated list of ${what}`,
   (text) => {
     const items = text
       .split(',')
       .map((item) => item.trim())
       .filter((item) => item !== '')
-    return items.every((item) => pattern.test(item)) ? items : undefined
+    return items.every((item) => parseItem(item) !== undefined) ? items : undefined
   },
 ]
 const size: Kind<number> = ['a number of bytes, such as 64Mi or 1G', parseSize]
@@ -50,7 +63,6 @@ const atLeastMinute = (durationMs: number | undefined): number | undefined =>
 const aboveZero = (durationMs: number | undefined): number | undefined =>
   durationMs === undefined || durationMs <= 0 ? undefined : durationMs
 const address = ['an address and a port, such as 0.0.0.0:8400 or :8400', parseListenAddress] as const
-const namespacePattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 const positive = (text: string): number | undefined =>
   /^[1-9]\d{0,5}$/.test(text) ? Number(text) : undefined
 
@@ -100,8 +112,7 @@ export const flags = {
   ]),
   'upstream-repository': flag('openshift/ci', 'the monorepo', [
     'a repository of two components, such as openshift/ci',
-    (text: string) =>
-      /^[a-z0-9]+(?:[._-]+[a-z0-9]+)*\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*$/.test(text) ? text : undefined,
+    matching(/^[a-z0-9]+(?:[._-]+[a-z0-9]+)*\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*$/),
   ]),
   'upstream-ca-file': flag(
     undefined,
@@ -115,7 +126,7 @@ export const flags = {
   ),
   'upstream-limits': flag(
     'quay',
-    "quay stays below quay.io's request rates; none is for a cache or registry of your own",
+    'whose request rates it stays below; none is for a cache or registry of your own',
     oneOf('quay', 'none'),
   ),
   replicas: flag('1', 'proxies behind one address: each takes its share of what quay.io allows an address', [
@@ -138,12 +149,12 @@ export const flags = {
   kubeconfig: flag(undefined, 'kubeconfig of app.ci; the pod service account otherwise', file),
   'qci-namespace': flag('ocp', 'namespace whose imagestreams/layers right opens the whole monorepo', [
     'a namespace',
-    (text: string) => (namespacePattern.test(text) ? text : undefined),
+    matching(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/),
   ]),
   'restricted-namespaces': flag(
     '*-priv,*-private',
     'namespaces that this right does not open',
-    listOf('namespaces, with * for any run of characters', /^[a-z0-9*](?:[a-z0-9*-]*[a-z0-9*])?$/),
+    listOf('namespaces, with * for any run of characters', matching(/^[a-z0-9*](?:[a-z0-9*-]*[a-z0-9*])?$/)),
   ),
   'unknown-digests': flag(
     'allow',
@@ -158,6 +169,7 @@ export const flags = {
   'allow-anonymous': flag('false', 'whether who is not logged in may pull what RBAC opens to everybody', [
     'true or false',
     (text: string) => (text === 'true' ? true : text === 'false' ? false : undefined),
+    ['true', 'false'],
   ]),
   imagestreams: flag(
     'off',
@@ -167,7 +179,7 @@ export const flags = {
   'token-audience': flag(
     '',
     "audiences of tokens accepted beside the API server's own",
-    listOf('audiences', /^\S+$/),
+    listOf('audiences', matching(/^\S+$/)),
   ),
   'identity-ttl': flag('60s', 'how long a reviewed token is remembered', duration),
   'allow-ttl': flag(
@@ -180,7 +192,7 @@ export const flags = {
   'trusted-proxies': flag(
     '',
     'addresses and networks whose X-Forwarded-For is believed, in logs and for limits',
-    listOf('IP addresses or networks in CIDR form', /^[0-9a-f.:]+(?:\/\d{1,3})?$/i),
+    listOf('IP addresses or networks from /1 on, such as 10.128.0.0/14', parseNetwork),
   ),
   'metrics-addr': flag(undefined, 'address to serve /metrics on; not served otherwise', address),
   'log-level': flag('info', 'the least that is logged', oneOf<LogLevel>(...logLevels)),

@@ -1,7 +1,7 @@
 /**
  * The text of `--help`, made from the flags themselves: it cannot promise what is not there.
  */
-import { aliases, environmentName, flags, retired } from './flags.ts'
+import { aliases, environmentName, flags, retired, type Flag } from './flags.ts'
 
 export const help = (): string =>
   `quay-proxy: pull images of OpenShift CI from one quay.io repository, with the RBAC of a cluster deciding who may
@@ -9,7 +9,7 @@ export const help = (): string =>
   quay-proxy [serve] [flags]     the proxy
   quay-proxy sandbox [flags]     an embedded cluster and registry with the proxy in front, to try it
       --check                    pull everything once, with all digests checked, and exit
-      --rbac DIR                 RBAC manifests of the embedded cluster (default: manifests/rbac of the project)
+      --rbac DIR                 RBAC manifests of the embedded cluster (default: manifests/rbac and examples of the project)
       --port N                   where the proxy listens (default 8400; 0 for any free port)
   quay-proxy audit-report [FILE...]
                                  who would lose access, from the log of a proxy with --authorization=audit (default: stdin)
@@ -20,6 +20,7 @@ export const help = (): string =>
   quay-proxy --help | --version
 
 Flags of serve. Each has a twin in the environment: --listen-addr is ${environmentName('listen-addr')}; the flag wins.
+In brackets: the default, and the other values where they can be listed.
 
 ${Object.entries(flags).map(describe).join('\n')}
 
@@ -30,8 +31,11 @@ Taken over from qci-appci: ${Object.entries(aliases)
     .join('; ')}.
 `
 
-const describe = ([name, { help: text, fallback }]: [
+const describe = ([name, { help: text, fallback = '', choices }]: [
   string,
-  { help: string; fallback: string | undefined },
-]): string =>
-  `  --${name.padEnd(26)} ${text}${fallback === undefined || fallback === '' ? '' : ` (${fallback})`}`
+  Pick<Flag<unknown>, 'help' | 'fallback' | 'choices'>,
+]): string => {
+  const others = choices.filter((choice) => choice !== fallback)
+  const values = others.length === 0 ? fallback : `${fallback}; or ${others.join(', ')}`
+  return `  --${name.padEnd(26)} ${text}${values === '' ? '' : ` (${values})`}`
+}

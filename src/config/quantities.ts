@@ -1,7 +1,8 @@
 /**
- * Durations as Go writes them, sizes as Kubernetes does, addresses as Go listens on them, host names and repositories as the field
+ * Durations as Go writes them, sizes as Kubernetes does, addresses as Go listens on them, host names and networks as the field
  * writes them. Each parser returns undefined for text that is not of its form; the caller knows which flag it stands in.
  */
+import ipaddr from 'ipaddr.js'
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 
@@ -54,6 +55,17 @@ export const parseListenAddress = (text: string): ListenAddress | undefined => {
 /** `example.org`, `example.org:8443`: what stands between `https://` and the path. */
 export const parseHost = (text: string): string | undefined =>
   /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/i.test(text) ? text : undefined
+
+/**
+ * `10.0.0.1`, `10.0.0.0/8`, `fd00::/8`. Not the short forms of IPv4 (`10` is 0.0.0.10 to some, `010.0.0.1` is 8.0.0.1), nor a
+ * network of everybody (`/0`), which the server does not take.
+ */
+export const parseNetwork = (text: string): string | undefined => {
+  const [address = '', prefix] = text.split('/')
+  const isAddress = ipaddr.IPv4.isValidFourPartDecimal(address) || ipaddr.IPv6.isValid(address)
+  if (prefix === undefined) return isAddress ? text : undefined
+  return isAddress && ipaddr.isValidCIDR(text) && Number(prefix) > 0 ? text : undefined
+}
 
 /** An origin: http or https, no user, path, query or fragment. */
 export const parseOrigin = (text: string): URL | undefined => {

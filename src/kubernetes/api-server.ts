@@ -1,20 +1,19 @@
 /**
- * The connection to app.ci's API server: who we are to it, how long we wait, and what its failures mean to a client.
+ * The connection to app.ci's API server: how long we wait, and what its failures mean to a client.
  */
 import {
   ApiException,
   AuthenticationV1Api,
   AuthorizationV1Api,
-  KubeConfig,
   Observable,
   type ConfigurationOptions,
+  type KubeConfig,
   type RequestContext,
   type V1SubjectAccessReviewSpec,
   type V1SubjectAccessReviewStatus,
   type V1TokenReviewSpec,
   type V1TokenReviewStatus,
 } from '@kubernetes/client-node'
-import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createBreaker } from '../breaker.ts'
 import { unavailable, type RegistryError } from '../errors.ts'
@@ -100,35 +99,6 @@ export const createApiServer = ({ kubeConfig, timeoutMs = 2000 }: ApiServerOptio
     reached: () => reached,
     close: async () => pool.close(),
   }
-}
-
-/** Where a pod finds who it is. https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/ */
-const podToken = '/var/run/secrets/kubernetes.io/serviceaccount/token'
-
-/**
- * @param file a kubeconfig; undefined for the service account of the pod
- * @param root where the pod's files are, below
- * @throws {Error} with a message for the operator, never holding the content
- */
-export const loadKubeConfig = (file: string | undefined, root = ''): KubeConfig => {
-  const kubeConfig = new KubeConfig()
-  if (file === undefined) {
-    if (!existsSync(root + podToken))
-      throw new Error('--kubeconfig is missing: outside a pod it says where app.ci is')
-    kubeConfig.loadFromCluster(root)
-    return kubeConfig
-  }
-  try {
-    kubeConfig.loadFromFile(file)
-  } catch {
-    // The parser's own message quotes lines of the file, which holds a credential.
-    throw new Error(`--kubeconfig: ${file} is not a valid kubeconfig`)
-  }
-  const cluster = kubeConfig.getCurrentCluster()
-  if (cluster === null) throw new Error(`--kubeconfig: ${file} has no current-context with a cluster`)
-  if (cluster.server.startsWith('http:') && cluster.skipTLSVerify !== true)
-    throw new Error(`--kubeconfig: ${file} has a cluster on plain http without insecure-skip-tls-verify`)
-  return kubeConfig
 }
 
 type Dispatcher = NonNullable<ReturnType<RequestContext['getDispatcher']>>

@@ -70,7 +70,7 @@ export const startSandbox = async ({ logger, rbac, port, flags = [] }: SandboxOp
       ...defaultsBeside(flags),
       ...flags,
     ]
-    const proxy = await startProxy(parseConfig(args, {}), logger)
+    const proxy = await startProxy(parseConfig(args, {}), logger).catch(sayPort)
     closers.push(proxy.stop)
     await untilReady(proxy.url)
     return {
@@ -95,6 +95,12 @@ const defaultsBeside = (flags: readonly string[]): readonly string[] =>
   ['--grace-period=1s', '--upstream-limits=none'].filter(
     (given) => !flags.some((flag) => flag.split('=')[0] === given.split('=')[0]),
   )
+
+/** Whoever starts a sandbox chose `--port`, and has no `--listen-addr`. */
+const sayPort = (error: Error): never => {
+  const message = error.message.replace(/^--listen-addr: (.*)$/, '$1: choose another with --port')
+  throw new Error(message, { cause: error })
+}
 
 const writeSecrets = async (directory: string, robot: Sandbox['robot'], kubeconfig: string) => {
   const secrets = {
@@ -128,5 +134,7 @@ const untilReady = async (url: string): Promise<void> => {
     if (status === 200) return
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
-  throw new Error('the proxy did not become ready')
+  throw new Error(
+    'the proxy did not become ready: the RBAC has to let it create TokenReviews and SubjectAccessReviews, as manifests/rbac does',
+  )
 }

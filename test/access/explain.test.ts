@@ -57,9 +57,26 @@ await t.test('a digest: QCI-wide, and wherever it was seen', async (test) => {
     test.match(explained, 'qci-image-puller')
   }
   test.match(explain(`ocp/4.5@${digest}`, options), 'in namespace ocp, if the digest was seen in it')
-  test.notMatch(explain(digest, { ...options, unknownDigests: 'deny' }), 'qci-image-puller')
   const dated = explain(`openshift/ci:20240101_${digest.replace(':', '_')}`, options)
   test.match(dated, `stands for    ${digest}`)
+})
+
+await t.test('a digest that is closed until it is seen: QCI-wide on that condition', async (test) => {
+  const condition = ', if it was seen in a namespace that is not restricted'
+  for (const text of [digest, `ocp/4.5@${digest}`]) {
+    test.notMatch(explain(text, options), condition, 'open at once')
+    const [, reviews = ''] = explain(text, { ...options, unknownDigests: 'deny' }).split('may pull it:\n')
+    test.match(
+      reviews,
+      new RegExp(
+        `^  get imagestreams/layers of image.openshift.io in namespace ocp${condition}\n      oc policy .*qci-image-puller`,
+      ),
+      text,
+    )
+    test.match(reviews, ', if the digest was seen in it\n')
+  }
+  const tag = explain('ocp-priv/4.5:base', { ...options, unknownDigests: 'deny' })
+  test.notMatch(tag, condition)
 })
 
 await t.test('what is no reference', async (test) => {

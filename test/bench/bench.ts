@@ -8,6 +8,7 @@
  * It needs Linux, nginx, wrk, curl and openssl.
  */
 import { join, resolve } from 'node:path'
+import { parseDuration } from '../../src/config/quantities.ts'
 import { missing } from '../e2e/process.ts'
 import { coldImage } from './parts/cold-image.ts'
 import { firstByte } from './parts/first-byte.ts'
@@ -42,23 +43,40 @@ let ending = false
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`)
 
-/** @throws {Error} for a name that no part has */
+/** What was asked for cannot be done: told without a stack, and with what can. */
+class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** @throws {UsageError} for a name that no part has, and for what stands behind one */
 const choose = (args: readonly string[]): readonly Chosen[] => {
   if (args.length === 0) return parts.map((part) => ({ part, argument: undefined }))
   return args.map((text) => {
     const [name = '', argument] = text.split('=')
     const part = parts.find((candidate) => candidate.name === name)
-    if (part === undefined)
-      throw new Error(`there is no part ${name}; there are ${parts.map((one) => one.name).join(', ')}`)
-    if (argument !== undefined && part.argument === undefined) throw new Error(`${name} takes no argument`)
+    if (part === undefined) throw new UsageError(`there is no part ${name}`)
+    if (argument !== undefined && part.argument === undefined)
+      throw new UsageError(`${name} takes no argument`)
+    // All there are take a duration.
+    if (argument !== undefined && parseDuration(argument) === undefined)
+      throw new UsageError(`${text}: expected ${part.argument}`)
     return { part, argument }
   })
 }
 
+const usage = (): string =>
+  [
+    'the parts are',
+    ...parts.map(({ name, argument }) => `  ${name}${argument === undefined ? '' : `[=${argument}]`}`),
+    '',
+  ].join('\n')
+
 /** Of a part that failed, its section says so; the others are measured all the same. */
 const notMeasured =
-  (say: (text: string) => void) =>
+  ({ name }: Part, say: (text: string) => void) =>
   (error: Error): Section => {
+    // It refuses what stands behind its name before it starts, in a message that begins with that.
+    if (error.message.startsWith(`${name}=`)) throw new UsageError(error.message)
     say(String(error.stack))
     process.exitCode = 1
     const [reason = ''] = error.message.split('\n')
@@ -66,16 +84,20 @@ const notMeasured =
   }
 
 const bench = async (args: readonly string[]): Promise<void> => {
+  const proxyFlag = '--proxy='
+  const chosen = choose(args.filter((text) => !text.startsWith(proxyFlag)))
   const absent = missing('nginx', 'wrk', 'curl', 'openssl')
   if (absent !== false) throw new Error(absent)
-  const proxyFlag = '--proxy='
   const other = args.find((text) => text.startsWith(proxyFlag))?.slice(proxyFlag.length)
   const main = other === undefined ? join(import.meta.dirname, '../../src/main.ts') : resolve(other)
   const sections = new Map<string, string>()
   const order = parts.map(({ title }) => title)
-  for (const { part, argument } of choose(args.filter((text) => !text.startsWith(proxyFlag)))) {
+  for (const { part, argument } of chosen) {
     const say = (text: string) => void process.stderr.write(`${part.name}: ${text}\n`)
-    const text = await sectionText(part, await part.run({ main, argument, say }).catch(notMeasured(say)))
+    const text = await sectionText(
+      part,
+      await part.run({ main, argument, say }).catch(notMeasured(part, say)),
+    )
     if (ending) return
     print(`\n${text}`)
     sections.set(part.title, text)
@@ -99,6 +121,10 @@ process.on('SIGTERM', () => void endWith(143))
 try {
   await bench(process.argv.slice(2))
 } catch (error) {
-  process.stderr.write(`bench: ${(error as Error).stack}\n`)
-  await endWith(1)
+  if (!(error instanceof UsageError)) {
+    process.stderr.write(`bench: ${(error as Error).stack}\n`)
+    await endWith(1)
+  }
+  process.stderr.write(`bench: ${(error as Error).message}\n${usage()}`)
+  await endWith(2)
 }

@@ -1,5 +1,42 @@
 import t from 'tap'
-import { parseAuditReportArguments, parseExplainArguments } from '../../src/config/commands.ts'
+import {
+  parseAuditReportArguments,
+  parseExplainArguments,
+  parseSandboxArguments,
+} from '../../src/config/commands.ts'
+
+await t.test('sandbox: its own flags, in either form', async (test) => {
+  test.strictSame(parseSandboxArguments([]), { check: false, rbac: undefined, port: undefined })
+  test.strictSame(parseSandboxArguments(['--check', '--rbac', 'a', '--port=0']), {
+    check: true,
+    rbac: 'a',
+    port: 0,
+  })
+  test.match(parseSandboxArguments(['-port=65535']), { port: 65_535 })
+})
+
+await t.test('sandbox: all mistakes at once, as serve tells them', async (test) => {
+  const args = ['--imagestreams=watch', '--check=no', '--rbac=', '--port=65536', 'there', '--port=1']
+  test.throws(() => parseSandboxArguments(args), {
+    name: 'ConfigError',
+    problems: [
+      '--imagestreams is not a flag of sandbox; --help lists them',
+      '--check takes no value',
+      '--port is given twice',
+      '"there" is not a flag; flags begin with --',
+      '--rbac= is not valid: expected a folder of RBAC manifests',
+      '--port=65536 is not valid: expected a port, or 0 for any free one',
+    ],
+  })
+  // Number takes an empty text for 0, and 1e3 for 1000.
+  for (const port of ['', '1e3', '-1'])
+    test.throws(() => parseSandboxArguments([`--port=${port}`]), {
+      message: `--port=${port} is not valid: expected a port, or 0 for any free one`,
+    })
+  test.throws(() => parseSandboxArguments(['--port']), {
+    message: '--port needs a value: a port, or 0 for any free one',
+  })
+})
 
 await t.test('audit-report: files, and what the flags of serve say', async (test) => {
   test.strictSame(parseAuditReportArguments([], {}), { files: [], json: false, qciNamespace: 'ocp' })
@@ -26,12 +63,23 @@ await t.test('explain: one reference', async (test) => {
 })
 
 await t.test('mistakes are named as those of serve', async (test) => {
-  test.throws(() => parseExplainArguments(['a', '--json'], {}), { name: 'ConfigError', message: /--json/ })
+  test.throws(() => parseExplainArguments(['a', '--json'], {}), {
+    name: 'ConfigError',
+    message: '--json is not a flag of explain; --help lists them',
+  })
   test.throws(() => parseAuditReportArguments(['--qci-namespace=A_B'], {}), {
     name: 'ConfigError',
     message: '--qci-namespace=A_B is not valid: expected a namespace',
   })
   test.throws(() => parseAuditReportArguments([], { QUAY_PROXY_QCI_NAMESPACE: 'A' }), {
     message: /^QUAY_PROXY_QCI_NAMESPACE=A is not valid/,
+  })
+  test.throws(() => parseAuditReportArguments(['a', '--jsn', '--json', '--json', '--qci-namespace'], {}), {
+    name: 'ConfigError',
+    problems: [
+      '--jsn is not a flag of audit-report; --help lists them',
+      '--json is given twice',
+      '--qci-namespace needs a value: a namespace',
+    ],
   })
 })

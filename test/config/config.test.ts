@@ -63,9 +63,27 @@ await t.test('the exposed URL stands instead of the host', async (test) => {
     parseConfig([...files, '--exposed-host=a.example:8443'], {}).exposed.href,
     'https://a.example:8443/',
   )
-  const both = [...files, '--exposed-host=a.example', '--exposed-url=http://127.0.0.1:8400']
-  test.equal(parseConfig(both, {}).exposed.href, 'http://127.0.0.1:8400/')
+  test.equal(
+    parseConfig([...files, '--exposed-url=http://127.0.0.1:8400'], {}).exposed.href,
+    'http://127.0.0.1:8400/',
+  )
 })
+
+await t.test(
+  'both, the exposed host and the exposed URL, are a problem wherever they come from',
+  async (test) => {
+    const files = filesFor(test)
+    test.strictSame(problemsOf([...files, '--exposed-host=a', '--exposed-url=http://b']), [
+      '--exposed-url stands instead of --exposed-host: give one',
+    ])
+    test.strictSame(problemsOf([...files, '--exposed-host=a'], { QUAY_PROXY_EXPOSED_URL: 'http://b' }), [
+      'QUAY_PROXY_EXPOSED_URL stands instead of --exposed-host: give one',
+    ])
+    test.strictSame(problemsOf([...files, '--exposed-url=http://b'], { QUAY_PROXY_EXPOSED_HOST: 'a' }), [
+      '--exposed-url stands instead of QUAY_PROXY_EXPOSED_HOST: give one',
+    ])
+  },
+)
 
 await t.test('the environment is a twin of the flags, and the flag wins', async (test) => {
   const environment = { QUAY_PROXY_GRACE_PERIOD: '1m', QUAY_PROXY_QCI_NAMESPACE: 'a' }
@@ -85,10 +103,12 @@ await t.test('a flag that lets more people in than it will is a warning', async 
 
 await t.test('all problems at once: of the command line, of values, of files', async (test) => {
   const args = ['--bogus=1', '--grace-period=10', '--kubeconfig=/away', '--robot-username-file=/away']
+  args.push('--trusted-proxies=10.0.0.0/33')
   const problems = problemsOf(args, { QUAY_PROXY_LOG_LEVEL: 'loud' })
   test.strictSame(problems, [
     '--bogus is not a flag; --help lists them',
     '--grace-period=10 is not valid: expected a duration with its unit, such as 90s, 5m or 6h',
+    '--trusted-proxies=10.0.0.0/33 is not valid: expected a comma-separated list of IP addresses or networks from /1 on, such as 10.128.0.0/14',
     'QUAY_PROXY_LOG_LEVEL=loud is not valid: expected trace or debug or info or warn or error or fatal or silent',
     '--robot-password-file is missing: upstream is read with the credential of a robot',
     '--token-secret-file is missing: it signs the logins of the robot',

@@ -1,3 +1,4 @@
+import { globSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { aliases, environmentName, flags, retired, switches, type FlagName } from '../../src/config/flags.ts'
 
@@ -68,6 +69,7 @@ await t.test('values that are taken, and those that are not', async (test) => {
     ['token-audience', 'a b', undefined],
     ['trusted-proxies', '10.0.0.0/8,::1', ['10.0.0.0/8', '::1']],
     ['trusted-proxies', 'everybody', undefined],
+    ['trusted-proxies', '10.0.0.0/8,999.1.1.1/99', undefined],
     ['log-level', 'silent', 'silent'],
     ['log-level', 'loud', undefined],
   ]
@@ -75,6 +77,25 @@ await t.test('values that are taken, and those that are not', async (test) => {
     test.strictSame(flags[name].parse(text), value, `--${name}=${JSON.stringify(text)}`)
 })
 
+await t.test('a flag whose values can be listed lists them all', async (test) => {
+  const listed = Object.entries(flags).filter(([, { choices }]) => choices.length > 0)
+  for (const [name, { choices, expected, parse }] of listed) {
+    test.equal(choices.join(' or '), expected, name)
+    for (const choice of choices) test.not(parse(choice), undefined, name)
+  }
+  const unlisted = Object.entries(flags).filter(([, { choices }]) => choices.length === 0)
+  for (const [name, { expected }] of unlisted) test.notMatch(expected, /^\S+ or \S+$/, name)
+})
+
 await t.test('the name in the environment', async (test) => {
   test.equal(environmentName('listen-addr'), 'QUAY_PROXY_LISTEN_ADDR')
+})
+
+await t.test('no variable that the tests want exported keeps the proxy from starting', async (test) => {
+  const names = new Set(Object.keys(flags).map(environmentName))
+  const files = ['README.md', '.ci/run', 'test/e2e/tools/build', ...globSync('test/e2e/**/*.ts')]
+  test.ok(files.length > 10)
+  for (const file of files)
+    for (const [name] of readFileSync(file, 'utf8').matchAll(/QUAY_PROXY_[A-Z_]*[A-Z]/g))
+      test.ok(names.has(name), `${file}: ${name}`)
 })

@@ -10,8 +10,29 @@ await t.test('the table holds every flag, in order, with its fallback, and nothi
     rows.map((row) => /^ {2}--([\w-]+) /.exec(row)?.[1]),
     Object.keys(flags),
   )
-  for (const [index, { help: text, fallback = '' }] of Object.values(flags).entries())
-    test.ok(rows[index]?.endsWith(fallback === '' ? text : `${text} (${fallback})`), text)
+  for (const [index, { help: text, fallback = '', choices }] of Object.values(flags).entries())
+    if (choices.length === 0)
+      test.ok(rows[index]?.endsWith(fallback === '' ? text : `${text} (${fallback})`), text)
+})
+
+await t.test('every value that can be chosen is listed, the one that holds first', async (test) => {
+  const row = (name: string) =>
+    help()
+      .split('\n')
+      .find((line) => line.startsWith(`  --${name} `))
+  test.match(row('log-level'), /\(info; or trace, debug, warn, error, fatal, silent\)$/)
+  test.match(row('imagestreams'), /\(off; or watch\)$/)
+  for (const [name, { fallback, choices }] of Object.entries(flags)) {
+    const [, shown = '', others = ''] = / \(([\w-]+); or ([\w, -]+)\)$/.exec(row(name) ?? '') ?? []
+    if (choices.length === 0) continue
+    test.equal(shown, fallback, name)
+    test.same(new Set([shown, ...others.split(', ')]), new Set(choices), name)
+  }
+})
+
+await t.test('where the sandbox has its RBAC from', async (test) => {
+  const [, text = ''] = /--rbac DIR +(.*)/.exec(help()) ?? []
+  test.match(text, 'manifests/rbac and examples')
 })
 
 await t.test('the flags of the predecessor are named, those of the sandbox too', async (test) => {

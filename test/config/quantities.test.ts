@@ -1,8 +1,10 @@
+import Fastify from 'fastify'
 import t from 'tap'
 import {
   parseDuration,
   parseHost,
   parseListenAddress,
+  parseNetwork,
   parseOrigin,
   parseSize,
 } from '../../src/config/quantities.ts'
@@ -76,6 +78,26 @@ await t.test('hosts: what stands between https:// and the path', async (test) =>
     test.equal(parseHost(text), text, text)
   for (const text of ['', 'https://example.org', 'example.org/', 'a b', '-a', 'a"', 'a:', 'a:123456', 'u@a'])
     test.equal(parseHost(text), undefined, JSON.stringify(text))
+})
+
+await t.test('networks: what the server takes for a trusted proxy, and only that', async (test) => {
+  for (const text of ['10.0.0.1', '10.0.0.0/8', '10.0.0.0/1', '::1', 'fd00::/8', '::ffff:10.0.0.0/104']) {
+    test.equal(parseNetwork(text), text, text)
+    test.doesNotThrow(() => Fastify({ trustProxy: [text] }), text)
+  }
+  const refused = [
+    '999.1.1.1/99',
+    '10.0.0.0/33',
+    'fd00::/129',
+    '0.0.0.0/0',
+    '::/0',
+    '10.0.0.0/',
+    '10.0.0.0/8/8',
+  ]
+  for (const text of [...refused, '', 'loopback', '/8', '10.0.0.0/-1', '10.0.0.0/8.0'])
+    test.equal(parseNetwork(text), undefined, JSON.stringify(text))
+  for (const text of ['10', '10/8', '010.0.0.1', '0x7f.1'])
+    test.equal(parseNetwork(text), undefined, `${text} is not an address to everybody`)
 })
 
 await t.test('origins: a scheme and a host, nothing else', async (test) => {

@@ -1,5 +1,5 @@
 import { delimiter } from 'node:path'
 
 // what tools/build built comes before what else is installed
-const directory = process.env['QUAY_PROXY_E2E_TOOLS']
+const directory = process.env['E2E_TOOLS']
 if (directory) process.env['PATH'] = `${directory}${delimiter}${process.env['PATH'] ?? ''}`

@@ -7,9 +7,11 @@ import { KubeConfig } from '@kubernetes/client-node'
 import type { Test } from 'tap'
 import t from 'tap'
 import { RegistryError } from '../../src/errors.ts'
-import { createApiServer, loadKubeConfig } from '../../src/kubernetes/api-server.ts'
+import { createApiServer } from '../../src/kubernetes/api-server.ts'
+import { loadKubeConfig } from '../../src/kubernetes/kubeconfig.ts'
 import { startKubernetesApi, type KubernetesApiOptions } from '../../src/sandbox/app-ci/kubernetes-api.ts'
 import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
+import { kubeConfigOf } from './kubeconfig-of.ts'
 
 const objects = await readManifests(join(import.meta.dirname, '../../manifests/rbac'))
 const accessSpec = {
@@ -23,20 +25,6 @@ const accessSpec = {
     namespace: 'ocp',
   },
 }
-
-const kubeConfigOf = (port: number, { scheme = 'http', insecure = true } = {}) => `apiVersion: v1
-kind: Config
-clusters:
-  - name: c
-    cluster: { server: '${scheme}://127.0.0.1:${port}'${insecure ? ', insecure-skip-tls-verify: true' : ''} }
-users:
-  - name: u
-    user: { token: hunter2 }
-contexts:
-  - name: x
-    context: { cluster: c, user: u }
-current-context: x
-`
 
 /** Stands before a server: counts connections, and cuts the next ones on request. */
 const startCounter = async (test: Test, port: number) => {
@@ -288,76 +276,4 @@ await t.test('attack: somebody else at the address of the API server. TLS is ver
   test.teardown(() => apiServer.close())
   test.match(await failureOf(apiServer.reviewToken({ token: 'x' })), outage)
   test.equal(api.requests.tokenReviews, 0)
-})
-
-await t.test('kubeconfig: what is wrong with it is said, its content is not', async (test) => {
-  const plain = kubeConfigOf(1, { insecure: false })
-  const files = {
-    garbage: 'users: [ token: "hunter2\n  } {',
-    text: 'hunter2',
-    binary: '\u0000\u0001hunter2',
-    empty: '',
-    list: '- hunter2',
-    broken: plain.replace('server:', 'no-server:'),
-    'no-context': kubeConfigOf(1).replace('current-context: x', ''),
-    'other-context': kubeConfigOf(1).replace('current-context: x', 'current-context: hunter2'),
-    'no-cluster': kubeConfigOf(1).replace('cluster: c,', 'cluster: other,'),
-    plain,
-  }
-  const directory = test.testdir(files)
-  const invalid = 'is not a valid kubeconfig'
-  const contextless = 'has no current-context with a cluster'
-  const messages: Readonly<Record<string, string>> = {
-    absent: invalid,
-    garbage: invalid,
-    text: contextless,
-    binary: invalid,
-    empty: invalid,
-    list: contextless,
-    broken: invalid,
-    'no-context': contextless,
-    'other-context': contextless,
-    'no-cluster': contextless,
-    plain: 'has a cluster on plain http without insecure-skip-tls-verify',
-  }
-  test.strictSame(Object.keys(messages).slice(1), Object.keys(files))
-  for (const [name, message] of Object.entries(messages)) {
-    const file = join(directory, name)
-    try {
-      loadKubeConfig(file)
-      test.fail(`${name} was loaded`)
-    } catch (error) {
-      test.ok(error instanceof Error)
-      test.strictSame((error as Error).message, `--kubeconfig: ${file} ${message}`)
-      test.equal((error as Error).cause, undefined)
-      test.notMatch(String((error as Error).stack), /hunter2/)
-    }
-  }
-})
-
-await t.test('a good kubeconfig', async (test) => {
-  const directory = test.testdir({
-    http: kubeConfigOf(1),
-    https: kubeConfigOf(1, { scheme: 'https', insecure: false }),
-  })
-  for (const scheme of ['http', 'https'])
-    test.equal(loadKubeConfig(join(directory, scheme)).getCurrentCluster()?.server, `${scheme}://127.0.0.1:1`)
-})
-
-await t.test('no kubeconfig: who the pod is, or an error outside of one', async (test) => {
-  const directory = test.testdir({
-    var: { run: { secrets: { 'kubernetes.io': { serviceaccount: { token: 'x', namespace: 'ci' } } } } },
-  })
-  const env = { ...process.env, KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: '6443' }
-  test.intercept(process, 'env', { value: env })
-  const kubeConfig = loadKubeConfig(undefined, directory)
-  test.equal(kubeConfig.getCurrentCluster()?.server, 'https://127.0.0.1:6443')
-  test.match(kubeConfig.getCurrentUser(), {
-    authProvider: {
-      config: { tokenFile: join(directory, 'var/run/secrets/kubernetes.io/serviceaccount/token') },
-    },
-  })
-  test.throws(() => loadKubeConfig(undefined, join(directory, 'elsewhere')), {
-    message: '--kubeconfig is missing: outside a pod it says where app.ci is',
-  })
 })

@@ -28,7 +28,9 @@ await t.test('flags of the proxy, and a port of choice', async (test) => {
   const free = createServer().listen(0, '127.0.0.1')
   await once(free, 'listening')
   const { port } = free.address() as AddressInfo
-  await test.rejects(startSandbox({ logger, rbac, port }), { message: /^--listen-addr: .*EADDRINUSE/ })
+  await test.rejects(startSandbox({ logger, rbac, port }), {
+    message: `listen EADDRINUSE: address already in use 127.0.0.1:${port}: choose another with --port`,
+  })
   free.close()
   await once(free, 'close')
   const sandbox = await startSandbox({
@@ -52,6 +54,7 @@ await t.test('manifests that cannot be read', async (test) => {
 await t.test('a proxy that does not become ready, for nobody lets it ask', async (test) => {
   const folder = test.testdir({ 'a.yaml': 'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n' })
   await test.rejects(startSandbox({ logger, rbac: [folder], port: 0 }), {
-    message: 'the proxy did not become ready',
+    message:
+      'the proxy did not become ready: the RBAC has to let it create TokenReviews and SubjectAccessReviews, as manifests/rbac does',
   })
 })
