@@ -17,7 +17,8 @@ import { createTokenReviewer, expiryOf } from './kubernetes/token-review.ts'
 import { createKnownDigests, type KnownDigests } from './known-digests.ts'
 import type { Logger } from './logging.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
-import type { Robot, RobotCredential } from './quay/robot/robot.ts'
+import type { RobotCredential } from './quay/robot/robot-credential.ts'
+import type { Robot } from './quay/robot/robot.ts'
 import { createSource } from './quay/source.ts'
 import { anonymousIdentity } from './registry/anonymous.ts'
 import { createDenied, createPredecessorDenied } from './registry/denied.ts'
@@ -73,7 +74,7 @@ interface Making {
 /** @throws {Error} where a file, or app.ci's kubeconfig, cannot be used; nothing is left open then */
 export const createParts = (config: Config, logger: Logger, isStopping: () => boolean): Made => {
   const metrics = createMetrics(new Registry())
-  const { apiServer, reviewToken, policy, judgeBeside, knownDigests, carry } = createAccess(
+  const { apiServer, reviewToken, policy, judgeBeside, knownDigests, carry, isRestricted } = createAccess(
     config,
     logger,
     metrics,
@@ -91,7 +92,7 @@ export const createParts = (config: Config, logger: Logger, isStopping: () => bo
   })
   const denied =
     judgeBeside === undefined
-      ? createDenied(config.qciNamespace, policy.isRestricted)
+      ? createDenied(config.qciNamespace, isRestricted)
       : createPredecessorDenied(config.qciNamespace)
   const parts: Parts = {
     ...source,
@@ -187,6 +188,7 @@ const createAccess = (config: Config, logger: Logger, metrics: Metrics) => {
     reviewToken,
     knownDigests,
     carry,
+    isRestricted,
     ...createRules({ ...config, reviews, seenIn, isCarried, isRestricted }),
   }
 }

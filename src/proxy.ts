@@ -6,11 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config/config.ts'
 import type { ListenAddress } from './config/quantities.ts'
-import type { ApiServer } from './kubernetes/api-server.ts'
+import { health } from './health.ts'
 import type { Logger } from './logging.ts'
 import { createParts, type Files } from './parts.ts'
-import type { Robot } from './quay/robot/robot.ts'
 import { buildMetricsServer, buildServer, type Parts } from './server.ts'
+import { warmUp } from './warm-up.ts'
 
 export interface Proxy {
   /** Where it listens: `http://127.0.0.1:8400`. */
@@ -23,25 +23,32 @@ export interface Proxy {
 /** Milliseconds of being not ready before connections are refused: load balancers look every few seconds. */
 const longestNoticeMs = 5000
 
-/** @throws {Error} where an address is taken, or app.ci's kubeconfig cannot be used; nothing is left running then */
-export const startProxy = async (config: Config, logger: Logger): Promise<Proxy> => {
+/**
+ * @param limits other than the usual ones
+ * @throws {Error} where an address is taken, or app.ci's kubeconfig cannot be used; nothing is left running then
+ */
+export const startProxy = async (
+  config: Config,
+  logger: Logger,
+  limits: NonNullable<Parts['limits']> = {},
+): Promise<Proxy> => {
   let stopping = false
   const { parts, robot, apiServer, knownDigests, files, close } = createParts(config, logger, () => stopping)
-  const warmUp = new AbortController()
+  const ended = new AbortController()
   const servers: FastifyInstance[] = []
   const closeAll = async () => {
-    warmUp.abort()
+    ended.abort()
     await Promise.all(servers.map(async (server) => await server.close()))
     await close()
   }
   try {
-    const app = await buildServer(config, parts)
+    const app = await buildServer(config, { ...parts, limits })
     servers.push(app)
     reloadTls(app, files.tls)
     const url = await listen(app, config.listen, '--listen-addr')
     const metricsUrl = await listenForMetrics(config, parts, servers)
     knownDigests.start()
-    void untilReached(apiServer, robot, config, warmUp.signal)
+    void warmUp({ apiServer, robot, qciNamespace: config.qciNamespace, logger, signal: ended.signal })
     logger.info(
       { url, metricsUrl, upstream: config.upstream.origin, exposed: config.exposed.origin },
       'listening',
@@ -60,14 +67,12 @@ export const startProxy = async (config: Config, logger: Logger): Promise<Proxy>
   }
 }
 
-const listenForMetrics = async (
-  { metricsListen }: Config,
-  { metrics }: Parts,
-  servers: FastifyInstance[],
-) => {
+const listenForMetrics = async ({ metricsListen }: Config, parts: Parts, servers: FastifyInstance[]) => {
   if (metricsListen === undefined) return undefined
-  const server = buildMetricsServer(metrics)
+  const server = buildMetricsServer(parts.metrics)
   servers.push(server)
+  // The front door closes to everybody when it is full: a kubelet that asks there would restart a replica for being busy.
+  await server.register(health, parts)
   return await listen(server, metricsListen, '--metrics-addr')
 }
 
@@ -103,33 +108,4 @@ const endWithin = async (app: FastifyInstance, gracePeriodMs: number, logger: Lo
 const reloadTls = (app: FastifyInstance, tls: Files['tls']): void => {
   const server: unknown = app.server
   if (server instanceof HttpsServer) tls?.onChange((pair) => server.setSecureContext(pair))
-}
-
-/** Milliseconds between two attempts to reach app.ci at the start. */
-const warmUpIntervalMs = 1000
-
-/**
- * Asks both sides once, so that the first pull finds a robot token, and readiness says what is true. The question to app.ci is
- * one that any pull may ask; that it is answered shows that we may ask at all.
- */
-const untilReached = async (
-  apiServer: ApiServer,
-  robot: Robot,
-  { qciNamespace }: Config,
-  signal: AbortSignal,
-): Promise<void> => {
-  // Whoever fails says so in the log or the metrics by itself, and is asked again by the first who needs it.
-  robot.authorization().catch(() => undefined)
-  const resourceAttributes = {
-    verb: 'get',
-    group: 'image.openshift.io',
-    resource: 'imagestreams',
-    subresource: 'layers',
-    namespace: qciNamespace,
-  }
-  while (!apiServer.reached() && !signal.aborted) {
-    await apiServer.reviewAccess({ user: 'system:anonymous', resourceAttributes }).catch(() => undefined)
-    if (!apiServer.reached())
-      await sleep(warmUpIntervalMs, undefined, { signal, ref: false }).catch(() => undefined)
-  }
 }

@@ -11,6 +11,7 @@ import Fastify, {
 } from 'fastify'
 import type { Config } from './config/config.ts'
 import { errorBody, RegistryError, unavailable, unsupported } from './errors.ts'
+import { health, type HealthOptions } from './health.ts'
 import { defaultLimits, type Limits } from './limits.ts'
 import type { Logger } from './logging.ts'
 import type { Metrics } from './metrics.ts'
@@ -21,11 +22,9 @@ import { routes, type RoutesOptions } from './registry/routes.ts'
 import { cutStalledClients } from './stalled-clients.ts'
 import { answerRaw, answerUnreadable } from './unreadable.ts'
 
-export interface Parts extends RoutesOptions {
+export interface Parts extends RoutesOptions, HealthOptions {
   readonly logger: Logger
   readonly metrics: Metrics
-  /** What keeps the proxy from serving; empty when it is ready. */
-  readonly notReady: () => readonly string[]
   /** PEM; undefined for plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined
   /** Called for each client that was sent away, or cut, and why. */
@@ -83,15 +82,8 @@ export const buildServer = async (config: Config, parts: Parts): Promise<Fastify
   app.setErrorHandler((error: FastifyError | RegistryError, request, reply) =>
     answerError(toRegistryError(error, parts.logger, request.id), request, reply),
   )
-  // 4. Alive and ready: for the kubelet, asked often, depending on nobody.
-  app.get('/healthz', async (_request, reply) => reply.type('text/plain').send('ok\n'))
-  app.get('/readyz', async (_request, reply) => {
-    const reasons = parts.notReady()
-    return reply
-      .code(reasons.length === 0 ? 200 : 503)
-      .type('text/plain')
-      .send(reasons.length === 0 ? 'ok\n' : `${reasons.join('\n')}\n`)
-  })
+  // 4. Alive and ready.
+  await app.register(health, parts)
   // 5. The registry: authentication, then reference and authorization, then the bytes.
   await app.register(routes, parts)
   return app

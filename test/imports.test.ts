@@ -9,7 +9,8 @@ import t from 'tap'
 const allowed: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['config', 'audit', 'access', 'logging.ts', 'proxy.ts', 'sandbox'],
   sandbox: ['proxy.ts', 'config', 'logging.ts', 'access'],
-  'proxy.ts': ['parts.ts', 'server.ts', 'config', 'kubernetes', 'quay', 'logging.ts'],
+  'proxy.ts': ['parts.ts', 'server.ts', 'health.ts', 'warm-up.ts', 'config', 'logging.ts'],
+  'warm-up.ts': ['kubernetes', 'quay', 'logging.ts'],
   'parts.ts': [
     'known-digests.ts',
     'server.ts',
@@ -27,6 +28,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'server.ts': [
     'config',
     'registry',
+    'health.ts',
     'observation.ts',
     'unreadable.ts',
     'overload.ts',
@@ -37,6 +39,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'metrics.ts',
     'errors.ts',
   ],
+  'health.ts': [],
   'unreadable.ts': ['errors.ts'],
   'overload.ts': ['errors.ts'],
   'pipelining.ts': [],

@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
+  loadAllYaml,
   loadYaml,
   type V1ConfigMap,
   type V1Deployment,
@@ -9,7 +11,8 @@ import {
 } from '@kubernetes/client-node'
 import t from 'tap'
 import { aliases, flags as known, retired } from '../src/config/flags.ts'
-import { createRbac, readManifests } from '../src/sandbox/app-ci/rbac.ts'
+import { parseSize } from '../src/config/quantities.ts'
+import { createRbac, readManifests, type KubernetesObject } from '../src/sandbox/app-ci/rbac.ts'
 
 const manifests = join(import.meta.dirname, '../manifests')
 
@@ -22,6 +25,10 @@ interface Route {
     readonly port: { readonly targetPort: string }
     readonly tls: Record<string, string>
   }
+}
+
+interface Kustomization {
+  readonly resources: readonly string[]
 }
 
 interface ServiceMonitor {
@@ -59,6 +66,7 @@ await t.test('every manifest is an object we mean', async (test) => {
     'ConfigMap ci/qci-cache',
     'Deployment ci/qci-cache',
     'Deployment ci/quay-proxy',
+    'Kustomization -/undefined',
     'NetworkPolicy ci/qci-cache',
     'PodDisruptionBudget ci/qci-cache',
     'PodDisruptionBudget ci/quay-proxy',
@@ -73,6 +81,38 @@ await t.test('every manifest is an object we mean', async (test) => {
     'ServiceMonitor ci/quay-proxy',
   ])
 })
+
+await t.test('`oc apply -k manifests` applies what the proxy needs, and nothing else', async (test) => {
+  const { resources } = objects.find(({ kind }) => kind === 'Kustomization') as unknown as Kustomization
+  const applied = (
+    await Promise.all(resources.map(async (file) => await readFile(join(manifests, file), 'utf8')))
+  ).flatMap((text) => loadAllYaml(text) as KubernetesObject[])
+  const names = applied.map(({ kind, metadata }) => `${kind} ${metadata?.namespace ?? '-'}/${metadata?.name}`)
+  test.same(names.toSorted(), [
+    'ClusterRole -/quay-proxy',
+    'ClusterRoleBinding -/quay-proxy',
+    'ClusterRoleBinding -/quay-proxy-auth-delegator',
+    'Deployment ci/quay-proxy',
+    'PodDisruptionBudget ci/quay-proxy',
+    'Role ocp/qci-image-puller',
+    'RoleBinding ocp/qci-image-puller',
+    'Route ci/quay-proxy',
+    'Service ci/quay-proxy',
+    'ServiceAccount ci/quay-proxy',
+    'ServiceMonitor ci/quay-proxy',
+  ])
+  test.ok(names.includes(`ServiceAccount ci/${podSpec.serviceAccountName}`), 'no pod is created without it')
+})
+
+/** What the `oc create secret` of a document make: `name/key`. */
+const secretsMadeIn = async (document: string) =>
+  [
+    ...(await readFile(join(manifests, '..', document), 'utf8')).matchAll(
+      /oc create secret generic (\S+) -n ci((?: --from-(?:file|literal)=\S+)+)/g,
+    ),
+  ].flatMap(([, name, sources = '']) =>
+    [...sources.matchAll(/--from-(?:file|literal)=([\w-]+)/g)].map(([, key]) => `${name}/${key}`),
+  )
 
 await t.test('the arguments are flags, each given once', async (test) => {
   test.equal(args.size, container.args!.length)
@@ -107,6 +147,13 @@ await t.test('every file an argument names is in a mounted secret', async (test)
   )
 })
 
+await t.test('README.md makes every secret that is not of the service CA', async (test) => {
+  const mounted = podSpec
+    .volumes!.filter(({ name }) => name !== 'tls')
+    .flatMap(({ secret }) => secret?.items?.map(({ key }) => `${secret.secretName}/${key}`) ?? [])
+  test.same((await secretsMadeIn('README.md')).toSorted(), mounted.toSorted())
+})
+
 await t.test('the pods have no rights on their node', async (test) => {
   test.match(podSpec.securityContext, { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } })
   test.match(container.securityContext, {
@@ -116,8 +163,16 @@ await t.test('the pods have no rights on their node', async (test) => {
   })
   for (const key of ['hostNetwork', 'hostPID', 'hostIPC'] as const) test.notOk(podSpec[key])
   test.ok(container.resources?.requests?.['cpu'])
-  test.ok(container.resources?.requests?.['memory'])
-  test.ok(container.resources?.limits?.['memory'])
+})
+
+await t.test('the memory of a pod holds what the flags allow', async (test) => {
+  const { requests, limits } = container.resources!
+  const bytesOf = (flag: 'manifest-cache-bytes' | 'max-upstream-connections') =>
+    parseSize(args.get(flag) ?? known[flag].fallback!)!
+  // As measured, see the manifest.
+  const usual = 270e6 + 1.8 * bytesOf('manifest-cache-bytes') + 270e3 * bytesOf('max-upstream-connections')
+  test.ok(parseSize(requests!['memory']!)! >= usual)
+  test.ok(parseSize(limits!['memory']!)! >= usual + 600e6)
 })
 
 await t.test('the pods survive a drain', async (test) => {
@@ -165,13 +220,11 @@ await t.test('selectors find the pods, ports meet', async (test) => {
   test.same(route.tls, { termination: 'reencrypt', insecureEdgeTerminationPolicy: 'None' })
 })
 
-await t.test('the probes ask the port they can reach', async (test) => {
-  for (const [probe, path] of [
-    [container.livenessProbe, '/healthz'],
-    [container.readinessProbe, '/readyz'],
-  ] as const) {
-    test.match(probe?.httpGet, { path, port: 'https', scheme: 'HTTPS' })
-  }
+await t.test('the probes ask the port that clients cannot fill', async (test) => {
+  test.same(container.livenessProbe?.httpGet, { path: '/healthz', port: 'metrics' })
+  test.same(container.readinessProbe?.httpGet, { path: '/readyz', port: 'metrics' })
+  // Plain http, and that port: see the ports above.
+  test.equal(container.ports!.find(({ name }) => name === 'metrics')?.containerPort, 9090)
 })
 
 await t.test('who may pull what', async (test) => {
@@ -282,8 +335,17 @@ await t.test('the pods of the cache have no rights on their node, and none in th
   test.equal(pod.enableServiceLinks, false, 'the environment is configuration')
   test.ok(cacheContainer.resources?.requests?.['cpu'])
   test.ok(cacheContainer.resources?.requests?.['memory'])
-  test.ok(cacheContainer.resources?.limits?.['memory'])
   test.match(cacheContainer.image, /:\d+\.\d+\.\d+(?:@sha256:[0-9a-f]{64})?$/, 'not a tag that moves')
+})
+
+await t.test('the memory of the cache holds 200 blobs that are being stored', async (test) => {
+  const limit = parseSize(cacheContainer.resources!.limits!['memory']!)!
+  test.equal(cacheConfig.storage['s3']!['chunksize'], 5 * 2 ** 20)
+  // In parts of that size, as measured: see docs/cache.md.
+  test.ok(limit >= 3.63 * 2 ** 30)
+  const goMemLimit = cacheContainer.env!.find(({ name }) => name === 'GOMEMLIMIT')!.value!
+  const bytes = parseSize(goMemLimit.replace(/B$/, ''))!
+  test.ok(bytes > limit * 0.8 && bytes < limit * 0.95, 'what Go does not count has room beside it')
 })
 
 await t.test('the configuration of the cache, and its secrets, which are elsewhere', async (test) => {
@@ -309,20 +371,28 @@ await t.test('the configuration of the cache, and its secrets, which are elsewhe
   test.same(
     cacheContainer.env!.map(({ name, value, valueFrom }) => [name, value, valueFrom?.secretKeyRef?.name]),
     [
-      ['REGISTRY_PROXY_USERNAME', undefined, 'quay-proxy-robot'],
-      ['REGISTRY_PROXY_PASSWORD', undefined, 'quay-proxy-robot'],
+      ['REGISTRY_PROXY_USERNAME', undefined, 'qci-cache-robot'],
+      ['REGISTRY_PROXY_PASSWORD', undefined, 'qci-cache-robot'],
       ['REGISTRY_STORAGE_S3_ACCESSKEY', undefined, 'qci-cache-s3'],
       ['REGISTRY_STORAGE_S3_SECRETKEY', undefined, 'qci-cache-s3'],
       ['REGISTRY_HTTP_SECRET', undefined, 'qci-cache-http'],
+      ['GOMEMLIMIT', '3600MiB', undefined],
     ],
   )
   const robot = podSpec.volumes!.find(({ name }) => name === 'robot')!.secret!
-  test.equal(robot.secretName, 'quay-proxy-robot', 'the one of quay-proxy')
-  test.same(
-    robot.items!.map(({ key }) => key),
-    cacheContainer.env!.slice(0, 2).map(({ valueFrom }) => valueFrom!.secretKeyRef!.key),
+  test.not(
+    robot.secretName,
+    'qci-cache-robot',
+    'that of quay-proxy may hold several robots, the one of the cache one',
   )
   for (const key of ['username', 'password', 'accesskey', 'secretkey', 'secret'])
     test.notMatch(cache.configMap.data!['config.yml'], new RegExp(`^ *${key}:`, 'm'), key)
   test.notOk(objects.some(({ kind }) => kind === 'Secret'))
+})
+
+await t.test('docs/cache.md makes every secret that the cache reads', async (test) => {
+  const read = cacheContainer.env!.flatMap(({ valueFrom }) =>
+    valueFrom === undefined ? [] : [`${valueFrom.secretKeyRef!.name}/${valueFrom.secretKeyRef!.key}`],
+  )
+  test.same((await secretsMadeIn('docs/cache.md')).toSorted(), read.toSorted())
 })

@@ -10,6 +10,7 @@ import type { Test } from 'tap'
 import { parseConfig } from '../src/config/config.ts'
 import { createLogger } from '../src/logging.ts'
 import { startProxy } from '../src/proxy.ts'
+import { readManifests } from '../src/sandbox/app-ci/rbac.ts'
 import { startSandbox, type Sandbox } from '../src/sandbox/sandbox.ts'
 import { until } from './registry/fakes.ts'
 import { ask, selfSigned } from './sandbox/quay/quay-client.ts'
@@ -86,6 +87,26 @@ await t.test('without --metrics-addr there are none', async (test) => {
   test.ok(await isRefused(proxy.url))
 })
 
+await t.test(
+  'a full front door: the kubelet, which asks elsewhere, is answered all the same',
+  async (test) => {
+    const { sandbox, logger } = await start(test)
+    const addresses = ['--listen-addr=127.0.0.1:0', '--metrics-addr=127.0.0.1:0']
+    const proxy = await startProxy(parseConfig([...flagsOf(sandbox), ...addresses], {}), logger, {
+      maxConnections: 1,
+    })
+    test.teardown(proxy.stop)
+    const held = connect(Number(new URL(proxy.url).port), '127.0.0.1')
+    test.teardown(() => held.destroy())
+    await once(held, 'connect')
+    await test.rejects(ask(`${proxy.url}/healthz`))
+    const probe = async (path: string) => await ask(`${proxy.metricsUrl}${path}`)
+    test.equal((await probe('/healthz')).status, 200)
+    while ((await probe('/readyz')).status !== 200) await new Promise((settle) => setTimeout(settle, 20))
+    test.match(String((await probe('/metrics')).body), 'quay_proxy_shed_total{reason="connections"} 1')
+  },
+)
+
 await t.test('not ready first, then refusing, while a running pull comes through', async (test) => {
   const { sandbox, authorization, lines } = await start(test, ['--grace-period=4s'])
   const { url, quay, proxy } = sandbox
@@ -106,8 +127,10 @@ await t.test('not ready first, then refusing, while a running pull comes through
   const blob = await open(path, { authorization }, agent)
   const received = blob.toArray() as Promise<Buffer[]>
   const stopped = proxy.stop()
-  const ready = await ask(`${url}/readyz`)
-  test.match([ready.status, String(ready.body)], [503, 'shutting down\n'])
+  for (const origin of [url, sandbox.metricsUrl]) {
+    const ready = await ask(`${origin}/readyz`)
+    test.match([ready.status, String(ready.body)], [503, 'shutting down\n'])
+  }
   test.equal((await ask(`${url}/v2/ocp/4.5/manifests/base`, { authorization })).status, 200, 'still serving')
   while (!(await isRefused(url))) await new Promise((settle) => setTimeout(settle, 10))
   finish()
@@ -130,22 +153,31 @@ await t.test('what still runs after the grace period is cut', async (test) => {
 })
 
 await t.test('a request on a connection that is busy when we stop is served, and ends it', async (test) => {
-  const { sandbox, authorization } = await start(test, ['--grace-period=1s'])
+  const { sandbox, authorization } = await start(test, ['--grace-period=4s'])
   const { quay, url } = sandbox
   const layer = await layerOf(sandbox, authorization)
-  const path = `/v2/ocp/4.5/blobs/${layer}`
-  quay.fault({ origin: 'cdn', path: /./, delayMs: 300 })
+  const held = Promise.withResolvers<() => void>()
+  quay.fault({
+    origin: 'cdn',
+    path: /./,
+    raw: (_request, response) => {
+      response.writeHead(200, { 'content-length': 1 }).flushHeaders()
+      held.resolve(() => void response.end('x'))
+    },
+  })
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   test.teardown(() => socket.destroy())
   await once(socket, 'connect')
   const line = (target: string) =>
-    `HEAD ${target} HTTP/1.1\r\nhost: a\r\nauthorization: ${authorization}\r\n\r\n`
-  socket.write(line(path).replace('HEAD', 'GET'))
+    `GET ${target} HTTP/1.1\r\nhost: a\r\nauthorization: ${authorization}\r\n\r\n`
+  socket.write(line(`/v2/ocp/4.5/blobs/${layer}`))
+  const finish = await held.promise
   const stopped = sandbox.proxy.stop()
   while (!(await isRefused(url))) await new Promise((settle) => setTimeout(settle, 10))
-  socket.write(line('/healthz').replace('HEAD', 'GET'))
+  socket.write(line('/healthz'))
+  finish()
   const answers = Buffer.concat((await socket.toArray()) as Buffer[]).toString('latin1')
-  test.match(answers, /^HTTP\/1.1 200 OK/)
+  test.equal(answers.match(/HTTP\/1\.1 200 OK/g)?.length, 2)
   test.notMatch(answers, 'Service Unavailable')
   await stopped
 })
@@ -178,6 +210,33 @@ await t.test('not ready until app.ci was reached, which is tried again', async (
   sandbox.kubernetes.fault({ kind: 'none' })
   while ((await ask(`${proxy.url}/readyz`)).status !== 200)
     await new Promise((settle) => setTimeout(settle, 20))
+})
+
+await t.test('a start that cannot work says why, and nothing secret', async (test) => {
+  const { sandbox, lines, logger } = await start(test)
+  // As if the ClusterRoleBinding was forgotten.
+  sandbox.kubernetes.replaceObjects([])
+  sandbox.quay.setRobot({ ...sandbox.robot, password: 'another' })
+  const proxy = await startProxy(parseConfig([...flagsOf(sandbox), '--listen-addr=127.0.0.1:0'], {}), logger)
+  test.teardown(proxy.stop)
+  const told = (message: string) => lines.filter((line) => line.includes(message))
+  await until(() => told('app.ci cannot be asked yet').length > 0 && told('upstream cannot').length > 0)
+  test.match(JSON.parse(told('app.ci cannot')[0] ?? ''), {
+    level: 'warn',
+    msg: 'app.ci cannot be asked yet: trying again',
+    err: { cause: { message: 'API server answered 403' } },
+  })
+  test.match(JSON.parse(told('upstream cannot')[0] ?? ''), {
+    level: 'warn',
+    msg: 'upstream cannot be asked: trying again, which /readyz does not wait for',
+    err: { cause: { message: 'token endpoint answered 401' } },
+  })
+  sandbox.kubernetes.replaceObjects(await readManifests(String(rbac)))
+  while ((await ask(`${proxy.url}/readyz`)).status !== 200)
+    await new Promise((settle) => setTimeout(settle, 20))
+  await until(() => told('app.ci is reached').length === 1)
+  const secrets = [sandbox.robot.password, /token: (\S+)/.exec(sandbox.kubernetes.kubeconfig())?.[1] ?? '']
+  for (const secret of secrets) test.equal(told(secret).length, 0)
 })
 
 await t.test('stopped before app.ci was reached: it does not go on asking', async (test) => {

@@ -36,13 +36,11 @@ export interface Policy {
   readonly known: (identity: Identity, reference: Reference) => Decision | undefined
   /** May they pull what belongs to an image stream; undefined: what belongs to none. For lists, before any tag is known. */
   readonly decideImageStream: (identity: Identity, imageStream: ImageStream | undefined) => Promise<Decision>
-  readonly isRestricted: (namespace: string) => boolean
 }
 
 export interface PolicyOptions {
   readonly reviews: AccessReviews
   readonly doorsOf: DoorsOf
-  readonly isRestricted: (namespace: string) => boolean
   readonly qciNamespace: string
 }
 
@@ -50,7 +48,7 @@ export interface PolicyOptions {
 const maxReviewsPerDecision = 16
 
 export const createPolicy = (options: PolicyOptions): Policy => {
-  const { reviews, doorsOf, isRestricted, qciNamespace } = options
+  const { reviews, doorsOf, qciNamespace } = options
   const qci: ImageStream = { namespace: qciNamespace }
 
   const doorways = ({ imageStreams, qciWide }: Doors): readonly Doorway[] => [
@@ -72,7 +70,6 @@ export const createPolicy = (options: PolicyOptions): Policy => {
     decide: async (identity, reference) => await decide(identity, doorsOf.reference(reference)),
     decideImageStream: async (identity, imageStream) =>
       await decide(identity, doorsOf.imageStream(imageStream)),
-    isRestricted,
   }
 }
 

@@ -33,6 +33,5 @@ export const createPredecessorPolicy = (options: PredecessorOptions): Policy => 
     decide: async (identity, reference) => decisionOf(await open(identity), doorsOf.reference(reference)),
     decideImageStream: async (identity, imageStream) =>
       decisionOf(await open(identity), doorsOf.imageStream(imageStream)),
-    isRestricted: () => false,
   }
 }

@@ -4,8 +4,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { FlagValues } from './flags.ts'
-import { parseDockerConfig, parseRobots } from '../quay/robot/robot-credential.ts'
-import type { RobotCredential } from '../quay/robot/robot.ts'
+import { parseDockerConfig, parseRobots, type RobotCredential } from '../quay/robot/robot-credential.ts'
 import { parseTokenSecret } from '../registry/signing-keys.ts'
 import { readText } from '../watched-files.ts'
 

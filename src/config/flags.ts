@@ -194,7 +194,7 @@ export const flags = {
     'addresses and networks whose X-Forwarded-For is believed, in logs and for limits',
     listOf('IP addresses or networks from /1 on, such as 10.128.0.0/14', parseNetwork),
   ),
-  'metrics-addr': flag(undefined, 'address to serve /metrics on; not served otherwise', address),
+  'metrics-addr': flag(undefined, 'address of /metrics, /healthz and /readyz; no metrics otherwise', address),
   'log-level': flag('info', 'the least that is logged', oneOf<LogLevel>(...logLevels)),
 } as const
 

@@ -79,7 +79,6 @@ const setUp = ({
       peekInGrace: (_identity, imageStream) => outdated[spell(imageStream)],
     },
     doorsOf,
-    isRestricted,
     qciNamespace: 'ocp',
   })
   /** Whose image it is said to be, whatever is decided. */
@@ -493,19 +492,12 @@ await t.test('lists: an image stream, or what belongs to none', async (test) => 
   }
 })
 
-await t.test('which namespaces are restricted can be asked', async (test) => {
-  const { policy } = setUp()
-  test.equal(policy.isRestricted('ocp-priv'), true)
-  test.equal(policy.isRestricted('ocp'), false)
-})
-
 await t.test('a stream of each namespace goes before a second one of any', async (test) => {
   const busy = Array.from({ length: 40 }, (_, index) => ({ namespace: 'busy', name: String(index) }))
   const seen = [{ namespace: 'mine', name: 'app' }, ...busy]
   const asked: string[] = []
   const policy = createPolicy({
     doorsOf: createDoors({ seenIn: () => seen, isRestricted: () => false, unknownDigests: 'allow' }),
-    isRestricted: () => false,
     qciNamespace: 'ocp',
     reviews: {
       peek: () => undefined,

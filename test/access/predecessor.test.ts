@@ -42,7 +42,6 @@ await t.test('service accounts and the robot may everything, unasked; people by 
   }
   test.match(await policy.decide(identity('robot', 'robot'), embargoed), { allowed: true, rule: 'robot' })
   test.strictSame([...new Set(asked)], ['alice qci ', 'mallory qci ', 'system:anonymous qci '])
-  test.equal(policy.isRestricted('ocp-priv'), false)
 })
 
 await t.test('what needs no review is known at once, and is the same', async (test) => {

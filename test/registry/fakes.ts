@@ -47,7 +47,6 @@ export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions 
     decide: async () => allowed,
     known: () => undefined,
     decideImageStream: async () => allowed,
-    isRestricted: (namespace) => namespace.endsWith('-priv'),
   },
   monorepo: 'openshift/ci',
   denied: createDenied('ocp', (namespace) => namespace.endsWith('-priv')),

@@ -11,7 +11,6 @@ const imageStream = parseRepository('ocp', '4.5', 'openshift/ci')
 const policyFor = (open: readonly string[], digests = true) => {
   const asked: string[] = []
   const policy: Policy = {
-    isRestricted: () => false,
     known: () => undefined,
     decide: async () => (digests ? allowed : refused),
     decideImageStream: async (_identity, place) => {

@@ -26,7 +26,6 @@ const serve = async (
         return { tags: rest.slice(0, size), more: rest.length > size }
       },
       policy: {
-        isRestricted: () => false,
         known: () => undefined,
         decide: async () => refused,
         decideImageStream: async (_identity, imageStream?: ImageStream) => {

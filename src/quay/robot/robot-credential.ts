@@ -1,7 +1,11 @@
 /**
  * The credentials of robots as they lie in files: user names and passwords, or a dockerconfigjson pull secret.
  */
-import type { RobotCredential } from './robot.ts'
+
+export interface RobotCredential {
+  readonly username: string
+  readonly password: string
+}
 
 /** One robot a line, in the same order in both. @throws {Error} where that is not so */
 export const parseRobots = ([

@@ -7,13 +7,9 @@ import { decodeJwt } from 'jose'
 import { getDomain } from 'tldts'
 import { unavailable, type RegistryError } from '../../errors.ts'
 import { parseChallenge, type Challenge } from './challenge.ts'
+import type { RobotCredential } from './robot-credential.ts'
 import { secondsOf, troubled, UpstreamLimit } from '../failures.ts'
 import type { Retry } from '../trouble/retry.ts'
-
-export interface RobotCredential {
-  readonly username: string
-  readonly password: string
-}
 
 export interface Robot {
   /** The Authorization header for upstream; undefined where upstream asks for none. @throws {RegistryError} UNAVAILABLE */
