@@ -24,14 +24,20 @@ export const maxDiscardedBytes = 64 * 1024
 /** Milliseconds that a client is made to wait for it. */
 export const maxDiscardMs = 1000
 
-/** A body as undici reads it: whatever HTTP allows, at several times the price. */
-export const libraryBody = (body: Dispatcher.ResponseData['body']): Body => {
+/**
+ * A body as undici reads it: whatever HTTP allows, at several times the price.
+ * @param signal of the request: aborted when nobody waits any more
+ */
+export const libraryBody = (body: Dispatcher.ResponseData['body'], signal: AbortSignal): Body => {
   let giveUp: (error: unknown) => void = () => undefined
   // Whoever reads it hears of a break then; nobody listening at the moment would end the process. Who waits for a piece to be
   // written hears of it at once: to a client that has gone it never is.
   body.on('error', (error) => giveUp(error))
+  // Of what has been read to its end undici tells nothing any more, not even that.
+  const leave = () => giveUp(signal.reason)
   return {
     deliver: async (take) => {
+      signal.addEventListener('abort', leave)
       try {
         for await (const piece of body as AsyncIterable<Buffer>)
           await new Promise<void>((written, broken) => {
@@ -40,6 +46,8 @@ export const libraryBody = (body: Dispatcher.ResponseData['body']): Body => {
           })
       } catch (error) {
         throw failureOf(error)
+      } finally {
+        signal.removeEventListener('abort', leave)
       }
     },
     discard: async () => {

@@ -55,7 +55,7 @@ export const createSend = ({ agents, stream, observe, now = () => performance.no
       headers: fields,
       body,
     } = await agents.of(url).request({ origin, path: pathname + search, method, headers, signal })
-    return { statusCode, headers: fields, body: libraryBody(body) }
+    return { statusCode, headers: fields, body: libraryBody(body, signal) }
   }
 
   const ask = async (url: URL, request: HopRequest): Promise<Hop> => {

@@ -10,7 +10,7 @@ import { always, failure, serverFor, told } from './upstream.ts'
 const clientFor = (test: Test, url: string): (() => Promise<Body>) => {
   const dispatcher = new Agent({ connections: 1, bodyTimeout: 50 })
   test.teardown(() => dispatcher.destroy())
-  return async () => libraryBody((await request(url, { dispatcher })).body)
+  return async () => libraryBody((await request(url, { dispatcher })).body, new AbortController().signal)
 }
 
 await t.test('a body of exactly the bound is read', async (test) => {
