@@ -69,6 +69,6 @@ await t.test('who leaves before the turn has not asked', async (test) => {
   socket.resetAndDestroy()
   await untilNone()
   open[0]?.()
-  await new Promise((resolve) => setTimeout(resolve, 10))
-  test.same(begun, ['/slow/1'])
+  await raw(port, get('/last'))
+  test.same(begun, ['/slow/1', '/last'])
 })

@@ -262,17 +262,17 @@ await t.test(
   },
 )
 
-await t.test('hostile lengths are read in no time', async (test) => {
-  const started = performance.now()
+await t.test('attack: hostile lengths are read to their end', async (test) => {
+  // A pattern that goes back over what it has read takes longer for these than a test may.
+  const length = 1_000_000
   for (const text of [
-    'a'.repeat(50_000),
-    'a-'.repeat(50_000),
-    '_'.repeat(50_000),
-    `${'a_'.repeat(50_000)}!`,
+    'a'.repeat(length),
+    'a-'.repeat(length),
+    '_'.repeat(length),
+    `${'a_'.repeat(length)}!`,
   ]) {
-    test.throws(() => parse(`ocp/${text}:latest`))
-    test.throws(() => parse(`openshift/ci:${text}`))
-    test.throws(() => parseDigest(text))
+    test.throws(() => parse(`ocp/${text}:latest`), RegistryError)
+    test.throws(() => parse(`openshift/ci:${text}`), RegistryError)
+    test.throws(() => parseDigest(text), RegistryError)
   }
-  test.ok(performance.now() - started < 1000)
 })

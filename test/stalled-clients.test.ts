@@ -72,7 +72,7 @@ await t.test(
   'a client that takes nothing of its answer is cut, with all that was held for it',
   async (test) => {
     const { clock, cut, port, ask, server } = await setUp(test, createServer())
-    const { response } = await ask(overTcp(port), 'connect')
+    const { socket, response } = await ask(overTcp(port), 'connect')
     const closed = once(response, 'close')
     writeOn(response)
     await untilFull(response)
@@ -84,6 +84,11 @@ await t.test(
     test.same(cut, ['127.0.0.1'])
     test.equal(response.writableFinished, false)
     await untilNoConnections(server)
+    await test.rejects(
+      once(socket.resume(), 'close'),
+      { code: 'ECONNRESET' },
+      'nothing is offered any longer',
+    )
   },
 )
 

@@ -1,9 +1,9 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import t from 'tap'
 import { watchFiles } from '../src/watched-files.ts'
+import { until } from './registry/fakes.ts'
 
 /** A secret volume: the files are links into `..data`, a link that is swapped for each new content. */
 const secretVolume = (test: Test, content: Readonly<Record<string, string>>) => {
@@ -130,16 +130,13 @@ await t.test('it looks by itself until it is closed', async (test) => {
   const { paths, update } = secretVolume(test, { password: 'one' })
   const { files, seen } = watched(test, paths, 2)
   update({ password: 'two' })
-  const changed = new Promise<string>((resolve) => {
-    files.onChange(resolve)
-  })
-  // The interval does not keep a process alive: here somebody else has to.
-  const alive = setInterval(() => undefined, 1000)
-  test.equal(await changed, 'two')
+  await until(() => seen.length > 0)
+  test.equal(files.current(), 'two')
   files.close()
+  // One that looks as often, and began later: it does not come to look before the first one would have.
+  const other = watched(test, paths, 2)
   update({ password: 'three' })
-  await sleep(20)
-  clearInterval(alive)
+  await until(() => other.seen.length > 0)
   test.equal(files.current(), 'two')
   test.strictSame(seen, ['two'])
 })

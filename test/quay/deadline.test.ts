@@ -1,13 +1,12 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { createDeadline } from '../../src/quay/deadline.ts'
+import { staying } from './fake-clock.ts'
 
 await t.test('the time is over', async (test) => {
   const { signal } = createDeadline(10, new AbortController().signal)
-  // The timer alone does not keep a process up.
-  const alive = setTimeout(() => undefined, 5000)
+  staying(test)
   await once(signal, 'abort')
-  clearTimeout(alive)
   test.match(signal.reason, { name: 'TimeoutError' })
 })
 
@@ -24,6 +23,7 @@ await t.test("the caller's own signal ends it at once, before and after it is li
 await t.test('lifted, it never comes', async (test) => {
   const { signal, lift } = createDeadline(10)
   lift()
-  await new Promise((resolve) => setTimeout(resolve, 40))
-  test.notOk(signal.aborted)
+  staying(test)
+  await once(createDeadline(10).signal, 'abort')
+  test.notOk(signal.aborted, 'and one that began later did come')
 })

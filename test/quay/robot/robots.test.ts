@@ -3,7 +3,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { UpstreamLimit, UpstreamTrouble } from '../../../src/quay/failures.ts'
 import { createRetry } from '../../../src/quay/trouble/retry.ts'
-import type { RobotCredential } from '../../../src/quay/robot/robot.ts'
+import type { RobotCredential } from '../../../src/quay/robot/robot-credential.ts'
 import { createRobots, type Robots, type RobotsOptions } from '../../../src/quay/robot/robots.ts'
 import { quayFor } from '../../sandbox/quay/quay-client.ts'
 import { settled } from '../fake-clock.ts'
@@ -142,6 +142,14 @@ await t.test('a realm that hangs is not waited for once for each robot', async (
   test.equal(await failure(take()), timeout)
   await settled()
   test.equal(asked, 3, 'side by side')
+
+  const { takeMany, take: takeOne, answers, logins, clock } = poolOf(2)
+  await takeMany(2)
+  // Both tokens are over, and it is the turn of the first robot.
+  clock.now += 3_600_000
+  answers['a'] = timeout
+  test.equal(await failure(takeOne()), timeout)
+  test.strictSame(logins, ['a', 'b', 'a'], 'nor in one request after another')
 })
 
 await t.test(

@@ -57,6 +57,18 @@ await t.test('nobody waits any more', async (test) => {
   test.equal(server.requests.length, 0)
 })
 
+await t.test('a handshake that is never answered ends with the time for the connection', async (test) => {
+  const server = await scripted(test, () => undefined)
+  const url = new URL(`https://${server.url.host}/`)
+  const timeouts = { connect: 20, head: 1_000_000, body: 1_000_000, idle: 1_000_000 }
+  const { ask } = createConnection(originOf(url, { timeouts }), {
+    onIdle: () => undefined,
+    onClosed: () => undefined,
+  })
+  await test.rejects(ask(head), { name: 'TimeoutError' })
+  await until(() => server.sockets.length === 1)
+})
+
 await t.test('upstream said that it is the last answer', async (test) => {
   const server = await scripted(test, (socket) => void socket.write(ok('hello', 'Connection: close\r\n')))
   const events: string[] = []

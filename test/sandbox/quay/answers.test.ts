@@ -16,10 +16,11 @@ async function serve(
   test: Test,
   answer: Answer,
   fault: Fault = {},
-): Promise<{ url: string; written: () => boolean }> {
-  let written = false
+): Promise<{ url: string; begun: () => number; written: () => number }> {
+  let [begun, written] = [0, 0]
   const server = createServer((_request, response) => {
-    void writeAnswer(response, answer, fault).then(() => (written = true))
+    begun++
+    void writeAnswer(response, answer, fault).then(() => written++)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -27,7 +28,11 @@ async function serve(
     server.closeAllConnections()
     server.close()
   })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, written: () => written }
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    begun: () => begun,
+    written: () => written,
+  }
 }
 
 const body = [Buffer.alloc(300_000, 'a'), Buffer.from('tail')]
@@ -79,15 +84,16 @@ await t.test(
   'a client that does not read holds the writer back, one that leaves lets it go',
   async (test) => {
     const large = { status: 200, body: [Buffer.alloc(64 * 1024 * 1024)] }
-    const { url, written } = await serve(test, large)
+    const { url, begun, written } = await serve(test, large)
     const socket = connect(Number(new URL(url).port), '127.0.0.1')
     socket.pause()
     socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
-    await setTimeout(200)
-    test.equal(written(), false)
-    socket.destroy()
-    while (!written()) await setTimeout(10)
+    while (begun() === 0) await setTimeout(2)
     test.equal((await buffer((await request(url)).body)).length, 64 * 1024 * 1024)
+    while (written() === 0) await setTimeout(2)
+    test.equal(written(), 1, 'whoever reads has all of it, and the other still holds the writer back')
+    socket.destroy()
+    while (written() === 1) await setTimeout(2)
   },
 )
 
