@@ -21,6 +21,10 @@ const serve = async (test: Test, more: Partial<Parts> = {}) => {
     reply.hijack()
     reply.raw.write('the first bytes')
   })
+  app.get('/much', async (_request, reply) => {
+    reply.hijack()
+    reply.raw.write(Buffer.alloc(64 * 1024 * 1024))
+  })
   const port = await listen(test, app)
   const dial = () => {
     const socket = connect(port, '127.0.0.1').on('error', () => undefined)
@@ -108,6 +112,19 @@ await t.test('who is told, and never closes their side, is cut', async (test) =>
   test.ok(sockets.every(({ writableEnded }) => !writableEnded))
   test.ok(app.server.listening)
   dial().destroy()
+})
+
+await t.test('who takes nothing of an answer is cut', async (test) => {
+  const { dial, lines, untilNone } = await serve(test, { limits: { stallMs: 50, sweepMs: 5 } })
+  const socket = dial()
+  socket.pause()
+  socket.write('GET /much HTTP/1.1\r\n\r\n')
+  await until(() => lines.length > 0)
+  await untilNone()
+  test.match(
+    lines.filter(({ msg }) => msg === 'connection cut'),
+    [{ reason: 'stalled' }],
+  )
 })
 
 await t.test('a head of more than 64 kB is told so, though the client is still sending', async (test) => {

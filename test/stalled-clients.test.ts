@@ -18,14 +18,14 @@ const writeOn = (response: ServerResponse): void => {
   })
 }
 
-const setUp = async (test: Test, server: Server) => {
+const setUp = async (test: Test, server: Server, minBytes = 1024 * 1024) => {
   const clock = { now: 0 }
   const cut: (string | undefined)[] = []
   const responses: ServerResponse[] = []
   server.on('request', (_request, response) => responses.push(response))
   cutStalledClients(server, {
     stallMs: 1000,
-    minBytes: 1024 * 1024,
+    minBytes,
     sweepMs: 2,
     now: () => clock.now,
     observeCut: (socket) => cut.push(socket.remoteAddress),
@@ -91,6 +91,25 @@ await t.test(
     )
   },
 )
+
+await t.test('attack: a little now and then does not pass for reading', async (test) => {
+  const { clock, cut, port, ask } = await setUp(test, createServer(), 1024 ** 3)
+  const { socket, response } = await ask(overTcp(port), 'connect')
+  const closed = once(response, 'close')
+  writeOn(response)
+  await untilFull(response)
+  const { _handle: handle } = response.socket as unknown as { _handle: Record<string, number> }
+  const taken = () => Number(handle['bytesWritten']) - Number(handle['writeQueueSize'])
+  const before = taken()
+  clock.now += 600
+  socket.resume()
+  await until(() => taken() > before)
+  socket.pause()
+  await untilFull(response)
+  clock.now += 600
+  await closed
+  test.same(cut, ['127.0.0.1'])
+})
 
 await t.test('under TLS as well', async (test) => {
   const pair = selfSigned(test)

@@ -107,7 +107,13 @@ const troubleOf = (status: number, retryAfterField: string | undefined): Upstrea
 }
 
 /** Retry-After, as upstream says it within reason; clients cap their wait at a minute. */
-export const secondsOf = (retryAfterField: string | undefined): number | undefined =>
-  retryAfterField !== undefined && /^\d{1,4}$/.test(retryAfterField)
-    ? Math.min(Number(retryAfterField), 60)
-    : undefined
+export const secondsOf = (retryAfterField = ''): number | undefined => {
+  if (/^\d+$/.test(retryAfterField)) return Math.min(Number(retryAfterField), longestRetryAfterSeconds)
+  if (!httpDate.test(retryAfterField)) return undefined
+  const seconds = Math.ceil((Date.parse(retryAfterField) - Date.now()) / 1000)
+  return Math.min(Math.max(seconds, 0), longestRetryAfterSeconds)
+}
+
+const longestRetryAfterSeconds = 60
+/** https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7, the form that is sent */
+const httpDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/

@@ -56,6 +56,30 @@ const start = async (url: string, headers = {}): Promise<IncomingMessage> => {
   return response
 }
 
+await t.test('a client that reads nothing holds upstream back', async (test) => {
+  const pieces = 1000
+  let handed = 0
+  const { url } = await serve(test, ({ signal }) => ({
+    body: {
+      deliver: async (take) => {
+        const gone = once(signal, 'abort')
+        for (; handed < pieces && !signal.aborted; handed++)
+          await Promise.race([new Promise<void>((written) => take(Buffer.alloc(256 * 1024), written)), gone])
+      },
+    },
+  }))
+  const response = await start(url)
+  response.pause()
+  let before = -1
+  // Until the kernel, and what Node has at hand, are full.
+  for (let same = 0; same < 5; before = handed) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    same = handed === before ? same + 1 : 0
+  }
+  test.ok(handed < pieces / 2, `${handed} pieces of ${pieces}`)
+  response.destroy()
+})
+
 await t.test(
   'traps 34 and 38: Range goes up, the head comes down unchanged, with the digest',
   async (test) => {

@@ -191,7 +191,8 @@ const stock = async (quay: Quay): Promise<void> => {
         name: `my-team/app:${index}`,
         platforms: ['linux/amd64'],
         layers: 3,
-        layerBytes: 2000 * (1 + (index % 20)),
+        // A fault within the first 40 kB is within every layer.
+        layerBytes: 40_000 + 2000 * (index % 20),
         format: 'oci',
       }),
     )

@@ -192,6 +192,20 @@ for (const fault of [{ status: 500 }, { status: 503 }, { status: 429 }, { reset:
   )
 
 void scenario(
+  'the first stale answer is out before an upstream that is slow has answered',
+  async (t, s) => {
+    t.equal((await s.ask(path, { token: s.alice, headers })).status, 200)
+    await sleep(pastMs)
+    // Within two seconds: the answer that comes in three would bear no warning.
+    s.quay.fault({ origin: 'quay', path: /manifests/, delayMs: 3000 })
+    const { status, headers: answered } = await s.ask(path, { token: s.alice, headers })
+    t.equal(status, 200)
+    t.equal(answered.get('warning'), warning)
+  },
+  shortLife,
+)
+
+void scenario(
   'what upstream refuses or does not have any more is not served from memory',
   async (t, s) => {
     const tag = '/v2/my-team/app/manifests/latest'
@@ -213,6 +227,9 @@ void scenario(
     s.quay.clearFaults()
     s.quay.fault({ origin: 'quay', path: /manifests/, count: Infinity, expire: true })
     await refused(path, 503, '401')
+    s.quay.clearFaults()
+    s.quay.fault({ origin: 'quay', path: /manifests/, count: Infinity, status: 503 })
+    await refused(path, 503, 'refused before the trouble')
     s.quay.clearFaults()
     await readBoth()
     s.quay.untag('ocp_4.5_base')

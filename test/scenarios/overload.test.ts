@@ -3,6 +3,7 @@
  */
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { smallImage } from '../sandbox/quay/quay-client.ts'
 import { accept, scenario, type Scenario } from './scenario.ts'
 
 const dial = (s: Scenario) => {
@@ -74,15 +75,18 @@ await scenario(
   async (t, s) => {
     const [layer] = s.stock.sharedLayers
     const path = `/v2/openshift/ci/blobs/${layer}`
-    // More than the six that one asker may have would find it still there.
-    s.quay.fault({ origin: 'cdn', path: /./, stallAfterBytes: 1000, count: 6 })
+    const hex = `${layer?.slice('sha256:'.length)}`
+    s.quay.tag('ocp_4.5_other', await smallImage())
+    s.quay.fault({ origin: 'cdn', path: new RegExp(hex), stallAfterBytes: 1000, count: Infinity })
     const greedy = Array.from({ length: 20 }, () => dial(s))
     for (const socket of greedy) socket.write(get(path, s.alice))
-    const begun = () => s.quay.requests.filter(({ origin }) => origin === 'cdn').length
+    const begun = () =>
+      s.quay.requests.filter(({ origin, url }) => origin === 'cdn' && url.includes(hex)).length
     while (begun() < 6) await new Promise((resolve) => setTimeout(resolve, 5))
     const bob = s.remember(s.kubernetes.issueUserToken({ username: 'bob', groups: ['qci-image-pullers'] }))
-    t.equal((await s.ask(path, { token: bob })).status, 200)
-    await s.pull({ repository: 'ocp/4.5', reference: 'base', username: 'x', password: bob })
+    await s.pull({ repository: 'ocp/4.5', reference: 'other', username: 'x', password: bob })
+    t.equal(begun(), 6, 'and the others of the greedy one wait')
+    s.quay.clearFaults()
     for (const socket of greedy) socket.destroy()
     while (!/^quay_proxy_streams_in_flight 0$/m.test(await s.metrics()))
       await new Promise((resolve) => setTimeout(resolve, 5))

@@ -2,10 +2,9 @@
  * Manifests from memory. By digest for as long as there is room: they never change. By tag for a short life, and while upstream has
  * trouble for a longer one. Whether the asker may have it was decided before, for what is here as for everything else.
  */
-import { RegistryError } from '../../errors.ts'
 import { isDigest, type Digest } from '../../reference.ts'
 import { createAcceptSets } from './accept.ts'
-import { UpstreamLimit, UpstreamTrouble } from '../failures.ts'
+import { mayPass, UpstreamLimit, UpstreamTrouble } from '../failures.ts'
 import { createKeptManifests, type KeptManifests } from './kept-manifests.ts'
 import { createKnownTags, type KnownTags } from './known-tags.ts'
 import type { FetchManifest, Manifest, ManifestRequest } from '../manifests.ts'
@@ -150,8 +149,8 @@ const createRefresh =
     } catch (error) {
       // Attack: a limit may be of the asker alone, who would keep the tag where it is for everybody else by asking too much.
       if (isTrouble(error) && !(error instanceof UpstreamLimit)) tags.failed(key)
-      // For this Accept set alone: quay answers 404 as well where it stores a type that is not in it.
-      if (error instanceof RegistryError && error.status === 404) tags.forget(key)
+      // An absence or a refusal. For this Accept set alone: quay answers 404 as well where it stores a type that is not in it.
+      if (!mayPass(error)) tags.forget(key)
       throw error
     }
   }
