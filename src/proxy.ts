@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config/config.ts'
 import type { ListenAddress } from './config/quantities.ts'
+import { endGently } from './ending.ts'
 import { health } from './health.ts'
 import type { Logger } from './logging.ts'
 import { createParts, type Files } from './parts.ts'
@@ -44,6 +45,7 @@ export const startProxy = async (
   try {
     const app = await buildServer(config, { ...parts, limits })
     servers.push(app)
+    endGently(app.server)
     reloadTls(app, files.tls)
     const url = await listen(app, config.listen, '--listen-addr')
     const metricsUrl = await listenForMetrics(config, parts, servers)
@@ -89,7 +91,7 @@ const longestTimerMs = 2 ** 31 - 1
 /** Milliseconds between two looks for connections whose last answer is through. */
 const reapIntervalMs = 100
 
-/** Fastify waits for what runs; what still runs after the grace period is cut, which clients resume elsewhere. */
+/** What runs, or has not arrived, is waited for; what is left of it after the grace period is cut, which clients resume elsewhere. */
 const endWithin = async (app: FastifyInstance, gracePeriodMs: number, logger: Logger): Promise<void> => {
   const cut = setTimeout(
     () => {

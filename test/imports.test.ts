@@ -9,7 +9,8 @@ import t from 'tap'
 const allowed: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['config', 'audit', 'access', 'logging.ts', 'proxy.ts', 'sandbox'],
   sandbox: ['proxy.ts', 'config', 'logging.ts', 'access'],
-  'proxy.ts': ['parts.ts', 'server.ts', 'health.ts', 'warm-up.ts', 'config', 'logging.ts'],
+  'ending.ts': [],
+  'proxy.ts': ['ending.ts', 'parts.ts', 'server.ts', 'health.ts', 'warm-up.ts', 'config', 'logging.ts'],
   'warm-up.ts': ['kubernetes', 'quay', 'logging.ts'],
   'parts.ts': [
     'known-digests.ts',

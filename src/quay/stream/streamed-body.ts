@@ -34,7 +34,7 @@ export interface StreamedBody {
 
 /**
  * A write costs about the same for one TLS record as for sixteen, so what is read waits for more: until a slab is full, or for so many
- * milliseconds. The end of a body never waits.
+ * milliseconds. The beginning of a body never waits, nor does its end.
  */
 const gatherMs = 1
 
@@ -75,6 +75,7 @@ export const createStreamedBody = (options: BodyOptions): StreamedBody => {
     now,
   })
   const gather = createGather(outflow.flow)
+  let isFirst = true
   const add = (read: number, store: (bytes: number) => boolean): boolean => {
     const wanted = Math.min(read, left)
     const isWhole = store(wanted)
@@ -83,8 +84,9 @@ export const createStreamedBody = (options: BodyOptions): StreamedBody => {
       inflow.end(true)
       connection.done(read === wanted)
     }
-    if (isWhole || left === 0) outflow.flow()
+    if (isWhole || isFirst || left === 0) outflow.flow()
     else gather()
+    isFirst &&= read === 0
     return left === 0 || !outflow.isHeld()
   }
 

@@ -63,6 +63,23 @@ await t.test('read on once it is wanted; what comes together is handed over toge
   )
 })
 
+await t.test('the beginning waits for nothing', async (test) => {
+  const { body, begin, read } = bodyOf(3)
+  begin(Buffer.alloc(0))
+  const pieces: string[] = []
+  const delivered = body.deliver((piece, written) => {
+    pieces.push(String(piece))
+    written()
+  })
+  read('a')
+  test.same(pieces, ['a'])
+  read('b')
+  test.same(pieces, ['a'])
+  read('c')
+  await delivered
+  test.same(pieces, ['a', 'bc'])
+})
+
 await t.test('broken, silent, aborted', async (test) => {
   const abort = new AbortController()
   const [lost, silent, aborted] = [bodyOf(5), bodyOf(5), bodyOf(5, abort.signal)]
