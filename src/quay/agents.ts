@@ -25,7 +25,8 @@ export interface AgentsOptions {
 }
 
 export interface Agents {
-  readonly of: (url: URL) => Agent
+  /** Blobs that the library reads hold their connections for as long as their clients take: they have some of their own. */
+  readonly of: (url: URL, isBlob: boolean) => Agent
   /** How the name of its host is resolved. */
   readonly lookupOf: (url: URL) => Lookup
   /** Whether upstream is on a private address itself, as far as is known by now: only then may it redirect to one. */
@@ -54,14 +55,18 @@ export const createAgents = (options: AgentsOptions): Agents => {
     isUpstreamPrivate = addresses.every(isPrivateAddress)
   }, lookup)
   const guard = publicLookup(() => isUpstreamPrivate, lookup)
-  const upstream = new Agent({ ...shared, connect: { ...connect, lookup: noteUpstream } })
+  const createAgent = () => new Agent({ ...shared, connect: { ...connect, lookup: noteUpstream } })
+  const [upstream, upstreamBlobs] = [createAgent(), createAgent()]
   const elsewhere = new Agent({ ...shared, connect: { ...connect, lookup: guard } })
   return {
-    of: (url: URL): Agent => (url.origin === origin.origin ? upstream : elsewhere),
+    of: (url, isBlob) => {
+      if (url.origin !== origin.origin) return elsewhere
+      return isBlob ? upstreamBlobs : upstream
+    },
     isUpstreamPrivate: () => isUpstreamPrivate,
     lookupOf: (url: URL) => (url.origin === origin.origin ? noteUpstream : guard) as Lookup,
     close: async () => {
-      await Promise.all([upstream.destroy(), elsewhere.destroy()])
+      await Promise.all([upstream, upstreamBlobs, elsewhere].map(async (agent) => await agent.destroy()))
     },
   }
 }

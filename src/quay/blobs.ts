@@ -96,12 +96,13 @@ const sendable = ({
     : { range: undefined, ifRange: undefined }
 
 /**
- * Encoded bytes have another digest and length; a part that nobody asked for would pass for the whole; and HTML is a page about
+ * Encoded bytes, for the way alone too, have another digest and length; a part that nobody asked for would pass for the whole; and HTML is a page about
  * something else (maintenance, a proxy in between): no image has a layer of it.
  */
 const isAsAsked = ({ status, headers }: UpstreamResponse, range: string | undefined): boolean =>
   !/^text\/html\b/i.test(single(headers['content-type']) ?? '') &&
   ['identity', undefined].includes(single(headers['content-encoding'])) &&
+  ['chunked', undefined].includes(single(headers['transfer-encoding'])?.toLowerCase()) &&
   (status === 200 || range !== undefined)
 
 /** 307, which no cache keeps by itself: the URL is good for a minute. What a client does with it is its own affair, Range included. */

@@ -7,11 +7,12 @@ import { createAgents, type AgentsOptions, type ConnectionTimeouts } from './age
 import type { Body } from './body.ts'
 import { readBounded } from './bounded-body.ts'
 import { createDeadline } from './deadline.ts'
-import { failureOf, refusalOf, refusalOfStorage } from './failures.ts'
+import { refusalOf, refusalOfStorage } from './failures.ts'
 import { createSend, type Hop, type Send, type SendOptions, type UpstreamKind } from './hop.ts'
 import { checkRedirect } from './redirect.ts'
 import type { LoginAnswer } from './robot/robot.ts'
 import { createStream } from './stream/stream.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 export type { UpstreamKind } from './hop.ts'
 
@@ -154,7 +155,8 @@ const asRobot =
   async (url, request) => {
     if (url.origin !== origin.origin) return await send(url, request)
     const attempt = async () => {
-      const authorization = await before(request.signal, robot.authorization())
+      // The robot's login is everybody's, and goes on without who has no more time.
+      const authorization = await unlessAborted(request.signal, robot.authorization())
       const headers = authorization === undefined ? request.headers : { ...request.headers, authorization }
       return { authorization, response: await send(url, { ...request, headers }) }
     }
@@ -169,18 +171,6 @@ const asRobot =
     await second.response.body.discard()
     return (await attempt()).response
   }
-
-/** The robot's login is everybody's, and goes on without who has no more time. */
-const before = async <Value>(signal: AbortSignal, promise: Promise<Value>): Promise<Value> => {
-  const over = Promise.withResolvers<never>()
-  const stop = () => over.reject(failureOf(signal.reason))
-  signal.addEventListener('abort', stop)
-  try {
-    return await Promise.race([promise, over.promise])
-  } finally {
-    signal.removeEventListener('abort', stop)
-  }
-}
 
 const createGet =
   (send: Send, timeoutMs: number): Upstream['get'] =>

@@ -6,6 +6,7 @@ import { LRUCache } from 'lru-cache'
 import type { Agents } from './agents.ts'
 import { libraryBody, type Body } from './body.ts'
 import { failureOf } from './failures.ts'
+import { unlessAborted } from './unless-aborted.ts'
 import { UnusualAnswer } from './stream/head.ts'
 import type { Stream } from './stream/stream.ts'
 
@@ -48,13 +49,15 @@ export const createSend = ({ agents, stream, observe, now = () => performance.no
     perf: { now },
   })
 
-  const byLibrary = async (url: URL, { method, headers, signal }: HopRequest): Promise<Hop> => {
+  const byLibrary = async (url: URL, { method, headers, signal, kind }: HopRequest): Promise<Hop> => {
     const { origin, pathname, search } = url
+    const options = { origin, path: pathname + search, method, headers, signal }
+    // The library looks at the signal only once it has found a connection.
     const {
       statusCode,
       headers: fields,
       body,
-    } = await agents.of(url).request({ origin, path: pathname + search, method, headers, signal })
+    } = await unlessAborted(signal, agents.of(url, kind === 'blob').request(options))
     return { statusCode, headers: fields, body: libraryBody(body, signal) }
   }
 

@@ -102,7 +102,18 @@ const verified = (reference: QciTag | Digest, response: UpstreamResponse, conten
   const digest = named !== undefined && isDigest(named) ? named : digestOf(content)
   if (mediaType !== signedSchema1 && digestOf(content, digest) !== digest)
     throw wrong('does not match its digest')
+  // An answer that ends with its connection may be half of one, and would have a digest of its own.
+  if (named === undefined && !isJson(content)) throw wrong('is cut off')
   return { digest, mediaType, size: content.length, content, isStale: false }
+}
+
+const isJson = (content: Buffer): boolean => {
+  try {
+    JSON.parse(content.toString())
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** The digest of some bytes, by the algorithm of another digest. */

@@ -1,15 +1,15 @@
 /**
  * Where the bytes come from: every stage between the registry and upstream, in the one order in which a request passes them.
  *
- *     manifest    memory -> hedge -> retry -> manifests -> outage -> budget -> dispatcher
- *     blob        places -> resume -> hedge -> retry -> blobs -> outage -> budget -> dispatcher
- *     tags        memory -> hedge -> retry -> tags -> outage -> budget -> dispatcher
- *     referrers   hedge -> retry -> referrers -> outage -> budget -> dispatcher
+ *     manifest    memory -> retry -> hedge -> manifests -> outage -> budget -> dispatcher
+ *     blob        places -> resume -> retry -> hedge -> blobs -> outage -> budget -> dispatcher
+ *     tags        memory -> retry -> hedge -> tags -> outage -> budget -> dispatcher
+ *     referrers   retry -> hedge -> referrers -> outage -> budget -> dispatcher
  *
  * - Memory first: what is known costs upstream nothing. A local cache of blobs would stand in the same place: an OpenBlob around an
  *   OpenBlob that fills while the first reader streams, and is joined by later ones.
  * - A place is kept through every break: who has half of a blob is not behind those who have none.
- * - Hedge and retry around whole answers, not heads: a manifest that is cut, hangs in the middle, or does not match its digest is
+ * - Retry and hedge around whole answers, not heads: a manifest that is cut, hangs in the middle, or does not match its digest is
  *   asked for again as well.
  * - Outage outside of the budget: what is not asked does not wait for its turn.
  * - The budget counts what really leaves.
@@ -112,7 +112,7 @@ export const createSource = (options: SourceOptions): MadeSource => {
   const persistent = <Request extends Pick<Waiter, 'signal'>, Answer>(
     once: (request: Request) => Promise<Answer>,
     drop?: (answer: Answer) => unknown,
-  ) => hedged(hedge, retried(retry, once), drop)
+  ) => retried(retry, hedged(hedge, once, retried(retry, once), drop))
   const inPlaces = createPlaces({
     maxPlaces: options.maxUpstreamConnections,
     observeRefused: observe.noPlace,
@@ -156,10 +156,10 @@ const connect = (options: SourceOptions) => {
     upstream: origin,
     repository,
     get: async (url, authorization) =>
-      await hedge(
-        async () => await upstream.get(url, authorization),
-        () => undefined,
-      ),
+      await hedge({
+        ask: async () => await upstream.get(url, authorization),
+        askBeside: async () => await upstream.get(url, authorization),
+      }),
     retry: createRetry(),
     onRefused: observe.refused,
   })

@@ -5,7 +5,7 @@
  *     npm run bench -- streaming soak=10m                  these parts
  *     npm run bench -- --proxy=../base/src/main.ts         the proxy of another checkout
  *
- * It needs Linux, nginx, wrk, curl and openssl.
+ * It needs Linux, nginx, wrk, curl and openssl; `ss` of iproute2 for one column.
  */
 import { join, resolve } from 'node:path'
 import { parseDuration } from '../../src/config/quantities.ts'

@@ -8,9 +8,16 @@ const get = { method: 'GET', path: '/' } as const
 
 await t.test('one agent for upstream, one for everywhere else', async (test) => {
   const agents = createAgents({ origin: new URL('https://quay.io'), maxConnections: 1, timeouts })
-  test.equal(agents.of(new URL('https://quay.io/v2/')), agents.of(new URL('https://quay.io/x')))
-  test.not(agents.of(new URL('https://quay.io/')), agents.of(new URL('https://cdn.quay.io/')))
-  test.not(agents.of(new URL('https://quay.io/')), agents.of(new URL('https://quay.io:8443/')), 'by origin')
+  test.equal(agents.of(new URL('https://quay.io/v2/'), false), agents.of(new URL('https://quay.io/x'), false))
+  test.not(agents.of(new URL('https://quay.io/'), false), agents.of(new URL('https://cdn.quay.io/'), false))
+  test.not(
+    agents.of(new URL('https://quay.io/'), false),
+    agents.of(new URL('https://quay.io:8443/'), false),
+    'by origin',
+  )
+  const blobs = agents.of(new URL('https://quay.io/'), true)
+  test.not(blobs, agents.of(new URL('https://quay.io/'), false), 'slow blobs keep nobody from manifests')
+  test.equal(blobs, agents.of(new URL('https://quay.io/x'), true))
   await agents.close()
 })
 
@@ -24,7 +31,7 @@ await t.test(
     test.teardown(agents.close)
     const elsewhere = new URL(`http://elsewhere.test:${server.port}`)
     const ask = async (url: URL) => {
-      const { statusCode, body } = await agents.of(url).request({ ...get, origin: url.origin })
+      const { statusCode, body } = await agents.of(url, false).request({ ...get, origin: url.origin })
       await body.dump()
       return statusCode
     }
@@ -57,6 +64,6 @@ await t.test('an authority of its own', async (test) => {
   const origin = new URL('https://127.0.0.1:1')
   const agents = createAgents({ origin, maxConnections: 1, timeouts, ca })
   test.teardown(agents.close)
-  const asked = agents.of(origin).request({ ...get, origin: origin.origin })
+  const asked = agents.of(origin, false).request({ ...get, origin: origin.origin })
   await test.rejects(asked, { code: 'ECONNREFUSED' })
 })

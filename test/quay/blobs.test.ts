@@ -205,6 +205,19 @@ await t.test('trap 23: an encoding nobody asked for', async (test) => {
   test.equal(requests[0]?.headers['accept-encoding'], 'identity')
 })
 
+await t.test('trap 23: nor one for the way alone', async (test) => {
+  const { url } = await serverFor(test, ({ socket }) => {
+    socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nConnection: close\r\n\r\nblob')
+  })
+  const open = createBlobs({
+    ask: upstreamFor(test, url).ask,
+    repository: 'openshift/ci',
+    delivery: 'stream',
+  })
+  const error = await failure(open(get(anyDigest)))
+  test.equal(told(error), '503 UNAVAILABLE 5')
+})
+
 await t.test('trap 36: content that breaks off fails, and never ends', async (test) => {
   const { quay, open, digest } = await storedBlob(test)
   const faults = [{ cutAfterBytes: 50_000 }, { cutAfterBytes: 0 }, { stallAfterBytes: 50_000 }]

@@ -178,13 +178,20 @@ await t.test('no Content-Type', async (test) => {
 })
 
 await t.test('4 MiB are read, a byte more is not', async (test) => {
-  const most = Buffer.alloc(4 * 1024 * 1024, ' ')
+  const most = Buffer.alloc(4 * 1024 * 1024, ' ').fill('{}', 0, 2)
   const { fetch } = await fromServer(test, { 'content-type': mediaType }, most)
   test.equal((await fetch(get(tag))).size, most.length)
   const more = await fromServer(test, { 'content-type': mediaType }, Buffer.concat([most, content]))
   const error = await failure(more.fetch(get(tag)))
   test.equal(told(error), '503 UNAVAILABLE 5')
   test.match(error.message, /more than the proxy reads/)
+})
+
+await t.test('attack: half a manifest, of which upstream names no digest', async (test) => {
+  const { fetch } = await fromServer(test, { 'content-type': mediaType }, content.subarray(0, -1))
+  const error = await failure(fetch(get(tag)))
+  test.equal(told(error), '503 UNAVAILABLE 5')
+  test.match(error.cause, new Error('manifest is cut off'))
 })
 
 const digest = digestOf('sha256')

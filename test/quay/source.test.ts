@@ -1,6 +1,7 @@
 /**
  * That each stage stands where source.ts says it does: what it keeps off upstream, or makes good for, is seen from outside.
  */
+import { rootCertificates } from 'node:tls'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { Quay } from '../../src/sandbox/quay/quay.ts'
@@ -119,7 +120,10 @@ await t.test('resume: what is silent for --stall-timeout goes on', async (test) 
 
 await t.test('retry: of the login too, which nobody else repeats', async (test) => {
   const { quay } = await stocked(test)
-  const { fetchManifest, counts } = sourceFor(test, quay)
+  const { fetchManifest, counts } = sourceFor(test, quay, {
+    upstreamLimits: 'quay',
+    upstreamCa: rootCertificates[0],
+  })
   quay.fault({ origin: 'quay', path: /^\/v2\/auth/, status: 502 })
   test.ok(await fetchManifest('ocp_4.5_base'))
   test.equal(counts['retry'], undefined, 'not by who asked')

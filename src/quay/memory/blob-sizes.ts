@@ -42,7 +42,8 @@ const descriptorsOf = (content: Buffer | undefined): readonly (readonly [Digest,
   const { config, layers } = parse(content) as { config?: unknown; layers?: unknown }
   return [config, ...(Array.isArray(layers) ? (layers as readonly unknown[]) : [])].flatMap((descriptor) => {
     const { digest, size } = (descriptor ?? {}) as { digest?: unknown; size?: unknown }
-    const isSaid = typeof digest === 'string' && isDigest(digest) && Number.isSafeInteger(size)
+    const isSaid =
+      typeof digest === 'string' && isDigest(digest) && Number.isSafeInteger(size) && (size as number) > 0
     return isSaid ? [[digest, size as number] as const] : []
   })
 }

@@ -16,33 +16,38 @@ export interface HedgeOptions {
   readonly clock?: Clock
 }
 
-/**
- * @param drop what to do with an answer that came second
- * @throws what the first question ends with, if both have trouble; a refusal or an absence counts as an answer
- */
-export type Hedge = <Answer>(
-  ask: () => Promise<Answer>,
-  drop: (answer: Answer) => unknown,
-  signal?: AbortSignal,
-) => Promise<Answer>
+export interface Question<Answer> {
+  readonly ask: () => Promise<Answer>
+  /** What is asked beside it: the same, and again where that fails, since nobody else will. The signal ends it. */
+  readonly askBeside: (signal: AbortSignal) => Promise<Answer>
+  /** What to do with an answer that came second. */
+  readonly drop?: ((answer: Answer) => unknown) | undefined
+  readonly signal?: AbortSignal | undefined
+}
 
-/** Longer than the 3 s for which a request waits for its turn; the second question still has 10 s for its head within containerd's 30. */
+/** @throws what the first question ends with, if both have trouble; a refusal or an absence counts as an answer */
+export type Hedge = <Answer>(question: Question<Answer>) => Promise<Answer>
+
+/** Longer than the 3 s for which a request waits for its turn; what is begun then is over before containerd's 30 s. */
 const defaultLateMs = 4000
 const defaultMaxAtOnce = 32
 
 export const createHedge = (options: HedgeOptions): Hedge => {
   const { lateMs = defaultLateMs, maxAtOnce = defaultMaxAtOnce, observe, clock = systemClock } = options
   let inFlight = 0
-  return async (ask, drop, signal) => {
+  return async ({ ask, askBeside, drop, signal }) => {
     const first = ask()
     const isLate = await isLateAfter(first, lateMs, clock)
     if (!isLate || inFlight >= maxAtOnce || signal?.aborted === true) return await first
     inFlight += 1
     observe?.()
-    const second = ask().finally(() => {
+    const notNeeded = new AbortController()
+    const second = askBeside(
+      signal === undefined ? notNeeded.signal : AbortSignal.any([signal, notNeeded.signal]),
+    ).finally(() => {
       inFlight -= 1
     })
-    return await either(first, second, drop)
+    return await either(first, second, drop, notNeeded)
   }
 }
 
@@ -59,19 +64,24 @@ const isLateAfter = async (answer: Promise<unknown>, ms: number, clock: Clock): 
 const either = async <Answer>(
   first: Promise<Answer>,
   second: Promise<Answer>,
-  drop: (answer: Answer) => unknown,
+  drop: Question<Answer>['drop'],
+  notNeeded: AbortController,
 ): Promise<Answer> => {
   let isTaken = false
   /** Rejects with what is no answer: the other one may have one. */
   const outcomeOf = async (asked: Promise<Answer>): Promise<() => Answer> => {
+    const take = () => {
+      isTaken = true
+      if (asked === first) notNeeded.abort()
+    }
     try {
       const answer = await asked
-      if (isTaken) drop(answer)
-      isTaken = true
+      if (isTaken) drop?.(answer)
+      else take()
       return () => answer
     } catch (error) {
       if (mayPass(error)) throw error
-      isTaken = true
+      if (!isTaken) take()
       return () => {
         throw error
       }
@@ -89,7 +99,13 @@ export const hedged =
   <Request extends { readonly signal?: AbortSignal | undefined }, Answer>(
     hedge: Hedge,
     ask: (request: Request) => Promise<Answer>,
-    drop: (answer: Answer) => unknown = () => undefined,
+    askBeside: (request: Request) => Promise<Answer> = ask,
+    drop?: Question<Answer>['drop'],
   ) =>
   async (request: Request): Promise<Answer> =>
-    await hedge(async () => await ask(request), drop, request.signal)
+    await hedge({
+      ask: async () => await ask(request),
+      askBeside: async (signal) => await askBeside({ ...request, signal }),
+      drop,
+      signal: request.signal,
+    })

@@ -176,7 +176,7 @@ const createPatience = (
 
 /** Attack: bytes of another blob, or of another place in it, would be sewn to the first half. */
 const checked = async ({ body, ...blob }: Blob, wanted: Extent): Promise<Body> => {
-  const found = extentOf(blob)
+  const found = extentOf(blob, wanted.total)
   const isSame =
     found?.start === wanted.start &&
     found.end === wanted.end &&

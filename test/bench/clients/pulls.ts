@@ -18,7 +18,7 @@ export interface PullsReport {
   readonly digests: readonly string[]
   readonly bytes: readonly number[]
   readonly seconds: number
-  /** How often a client was told to come again, and did. */
+  /** How often a client came again: it was told to, or could not connect in time. */
   readonly repeats: number
 }
 
@@ -34,7 +34,10 @@ globalThis.fetch = async (...asked) => {
       if (isSlow && repeat < maxRepeats) return undefined
       throw error
     })
-    if (response === undefined) continue
+    if (response === undefined) {
+      repeats++
+      continue
+    }
     const retryAfter = response.headers.get('retry-after')
     if (response.ok || retryAfter === null || repeat === maxRepeats) return response
     await response.body?.cancel()

@@ -10,6 +10,7 @@ export interface Load {
 }
 
 export interface Throughput {
+  readonly requests: number
   readonly requestsPerSecond: number
   /** Milliseconds. */
   readonly p50: number
@@ -25,6 +26,7 @@ export const wrk = async ({ url, token, accept, connections, seconds }: Load): P
   const latency = (percent: number) =>
     toMilliseconds(new RegExp(`^\\s+${percent}%\\s+([\\d.]+)(us|ms|s)$`, 'm').exec(stdout))
   return {
+    requests: Number(/^\s+(\d+) requests in /m.exec(stdout)?.[1]),
     requestsPerSecond: Number(/^Requests\/sec:\s+([\d.]+)$/m.exec(stdout)?.[1]),
     p50: latency(50),
     p99: latency(99),

@@ -48,7 +48,7 @@ const run = async ({ main, say }: Setting): Promise<Section> => {
           ['the CDN', 'blobs', String(cdn)],
           ['app.ci', `TokenReviews (${clients} tokens)`, String(tokenReviews)],
           ['app.ci', 'SubjectAccessReviews (one more at the start)', String(subjectAccessReviews)],
-          ['the clients', 'to come again in a moment', String(report.repeats)],
+          ['the clients', 'came again: told to, or not connected in time', String(report.repeats)],
         ],
       },
     ],
@@ -73,8 +73,9 @@ const run = async ({ main, say }: Setting): Promise<Section> => {
 export const coldImage: Part = {
   name: 'cold-image',
   title: `${clients} clients pull the same cold image`,
-  about: `${clients} people, each with a login of their own, pull an image of ${layers} layers for two platforms at once from a proxy that
+  about: `${clients} people, each with a login of their own, pull an image of ${layers} layers of ${layerBytes / 1024} KiB for two platforms at once from a proxy that
 has just started: what reaches upstream and app.ci for it. Blobs are streamed to each of them by itself. A client that is told to come
-again does, as podman would. All of it, clients and upstream too, has the same cores.`,
+again does, as podman would; so does one that could not connect in time, and both are counted. Layers this small
+measure requests, not bytes. All of it, clients and upstream too, has the same cores.`,
   run,
 }

@@ -11,6 +11,7 @@ import { startOrigin, type Origin } from '../system/origin.ts'
 import { rssBytes } from '../system/proc.ts'
 import { scratch, startClient } from '../system/processes.ts'
 import { startProxy } from '../system/proxy.ts'
+import { socketBytes } from '../system/sockets.ts'
 
 const count = 500
 /** Downloads of the fast one: before, beside and after. */
@@ -43,9 +44,11 @@ const measure = async (side: Side, origin: Origin, token: string, say: Setting['
   await readers.next()
   say(`${side.label}: beside ${count} slow ones`)
   const memory: number[] = []
+  const sockets: (number | undefined)[] = []
   const sample = async () => {
     for (let second = 0; second < samples; second++) {
       memory.push(rssBytes(side.pid))
+      sockets.push(await socketBytes(side.pid))
       await sleep(1000)
     }
   }
@@ -62,6 +65,7 @@ const measure = async (side: Side, origin: Origin, token: string, say: Setting['
     alone: median([...before, ...after]),
     beside: median(beside),
     most: Math.max(...memory),
+    inKernel: sockets.includes(undefined) ? 'not measured' : megabytes(Math.max(...(sockets as number[]))),
     rise: rise(settled),
     report,
   }
@@ -86,13 +90,24 @@ const run = async ({ main, say }: Setting): Promise<Section> => {
   return {
     tables: [
       {
-        columns: ['', 'idle', `most beside ${count}`, 'above idle', 'rise', 'one alone', 'beside them', ''],
+        columns: [
+          '',
+          'idle',
+          `most beside ${count}`,
+          'above idle',
+          'rise',
+          'most in the kernel',
+          'one alone',
+          'beside them',
+          '',
+        ],
         rows: [peer, own].map((side) => [
           side.label,
           megabytes(side.idle),
           megabytes(side.most),
           megabytes(side.most - side.idle),
           megabytes(side.rise),
+          side.inKernel,
           `${(side.alone / 1e6).toFixed(0)} MB/s`,
           `${(side.beside / 1e6).toFixed(0)} MB/s`,
           percent(side.beside / side.alone),
@@ -121,7 +136,11 @@ export const slowReaders: Part = {
   name: 'slow-readers',
   title: `${count} slow readers`,
   about: `${count} clients that read a blob of 1 GB at 20 kB/s each, and one that reads it as fast as it can: resident memory of the
-process in the middle, sampled each second for ${samples} s, and the speed of the fast one, the median of
-${rounds.beside} downloads beside them and of ${2 * rounds.alone} without them, half before and half after. Idle is right after the start, before anything was streamed. What the slow ones read is held against the blob.`,
+process in the middle, sampled each second, ${samples} times, and the speed of the fast one, the median of
+${rounds.beside} downloads beside them and of ${2 * rounds.alone} without them, half before and half after.
+Idle is right after the start, before anything was streamed. What the slow ones read is held against the blob. In the
+kernel is what it holds for the sockets of the process, to either side (\`ss --tcp --memory\` of iproute2: received, queued to be sent, and set aside): a pod's memory limit counts it
+too, beside resident memory. The target is on resident memory; the kernel's share is bounded by \`net.ipv4.tcp_mem\`, \`tcp_rmem\` and
+\`tcp_wmem\`, not by the process. The origin answers directly, without quay's login and its redirect.`,
   run,
 }

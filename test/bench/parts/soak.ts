@@ -4,7 +4,7 @@ import { parseDuration } from '../../../src/config/quantities.ts'
 import type { FaultRule } from '../../../src/sandbox/quay/faults.ts'
 import type { Quay } from '../../../src/sandbox/quay/quay.ts'
 import type { LoadInput, LoadReport } from '../clients/load.ts'
-import { atMost, megabytes, milliseconds, mustHold } from '../section.ts'
+import { atMost, megabytes, milliseconds, mustHold, percent } from '../section.ts'
 import type { Part, Section, Setting } from '../section.ts'
 import { median, rise } from '../statistics.ts'
 import { startAppCi, type AppCi } from '../system/app-ci.ts'
@@ -18,6 +18,11 @@ const sampleMs = 5000
 const faultMs = 250
 /** Of these samples the slope is not judged: compiled code and caches come to their size. */
 const warmUpShare = 0.25
+/**
+ * Four faults a second meet a request each; some of these, a redirect to where nobody can follow for one, no proxy can make good. Of
+ * the 50 or so things that are done in a second that is two or three: what fails beyond a twentieth, the proxy could have saved.
+ */
+const wholeShare = 0.95
 
 const blob = /\/blobs\/|^\/(?!v2)/
 const manifest = /\/manifests\//
@@ -115,9 +120,9 @@ const reportOf = ({ done, whole, refused, cut, wrong }: LoadReport, seconds: num
   return {
     note: `In ${seconds.toFixed(0)} s, ${done} things were done: ${whole} ended well, ${statuses.join(', ') || 'none'} were answered with an error, ${cut} were cut.`,
     outcome: mustHold(
-      'nobody gets wrong bytes, and most get theirs',
+      `nobody gets wrong bytes, and ${percent(wholeShare)} of things end well`,
       [`${wrong.length} wrong, ${whole} whole of ${done}`, ...wrong.slice(0, 2)].join('; '),
-      wrong.length === 0 && whole > done / 2,
+      wrong.length === 0 && whole >= done * wholeShare,
     ),
   }
 }

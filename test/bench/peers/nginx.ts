@@ -1,6 +1,6 @@
 /** What nginx is asked to do in the place of the proxy. */
 import { freePort } from '../../e2e/process.ts'
-import { startNginx } from '../system/nginx.ts'
+import { accessLogOf, startNginx } from '../system/nginx.ts'
 import type { Origin } from '../system/origin.ts'
 import type { Running } from '../system/processes.ts'
 
@@ -48,19 +48,36 @@ export const startStreamingNginx = async (
   return { ...nginx, url: `http://127.0.0.1:${port}`, tunedUrl: `http://127.0.0.1:${tunedPort}` }
 }
 
+/** As packages ship it, it opens a file of its cache for each answer; the second keeps them open. */
+const cacheVariants = {
+  'nginx-cache': '',
+  'nginx-open-files': 'open_file_cache max=1000 inactive=60s; open_file_cache_valid 60s;',
+} as const
+
+export interface CachingNginx extends Running {
+  readonly url: string
+  /** A line for each request. */
+  readonly accessLog: string
+}
+
+export interface CachingNginxOptions {
+  readonly directory: string
+  readonly name: keyof typeof cacheVariants
+  readonly origin: Origin
+  readonly judge: string
+}
+
 /**
  * Answers from memory, to those who may: `proxy_cache` behind `auth_request`, whose decision is cached by the credential for the
  * minute that ours is.
  */
-export const startCachingNginx = async (
-  directory: string,
-  origin: Origin,
-  judge: string,
-): Promise<Running & { readonly url: string }> => {
+export const startCachingNginx = async (options: CachingNginxOptions): Promise<CachingNginx> => {
+  const { directory, name, origin, judge } = options
   const port = await freePort()
   const http = `
-  proxy_cache_path ${directory}/cache-manifests keys_zone=manifests:10m;
-  proxy_cache_path ${directory}/cache-decisions keys_zone=decisions:10m;
+  ${cacheVariants[name]}
+  proxy_cache_path ${directory}/${name}-manifests keys_zone=manifests:10m;
+  proxy_cache_path ${directory}/${name}-decisions keys_zone=decisions:10m;
   upstream origin { server ${origin.host}; keepalive 32; }
   server {
     listen 127.0.0.1:${port};
@@ -83,6 +100,6 @@ export const startCachingNginx = async (
       proxy_cache_valid 200 60s;
     }
   }`
-  const nginx = await startNginx({ directory, name: 'nginx-cache', port, http })
-  return { ...nginx, url: `http://127.0.0.1:${port}` }
+  const nginx = await startNginx({ directory, name, port, http })
+  return { ...nginx, url: `http://127.0.0.1:${port}`, accessLog: accessLogOf({ directory, name }) }
 }

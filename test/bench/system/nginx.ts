@@ -13,6 +13,10 @@ export interface NginxOptions {
   readonly http: string
 }
 
+/** A line for each request, written as it ends. */
+export const accessLogOf = ({ directory, name }: Pick<NginxOptions, 'directory' | 'name'>): string =>
+  `${directory}/${name}-access.log`
+
 export const startNginx = async ({ directory, name, port, http }: NginxOptions): Promise<Running> => {
   const file = join(directory, `${name}.conf`)
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
@@ -30,7 +34,7 @@ ${process.getuid?.() === 0 ? 'user root;' : ''}
 events { worker_connections 8192; }
 http {
   ${temporary}
-  access_log ${directory}/${name}-access.log;
+  access_log ${accessLogOf({ directory, name })};
   default_type application/octet-stream;
   sendfile on;
   tcp_nopush on;

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { freePort } from '../../e2e/process.ts'
-import { startNginx } from './nginx.ts'
+import { accessLogOf, startNginx } from './nginx.ts'
 import { runTool } from './processes.ts'
 
 export const repository = 'openshift/ci'
@@ -31,6 +31,8 @@ export interface Origin extends AsyncDisposable {
   readonly tlsHost: string
   /** PEM file of the authority behind the https one. */
   readonly ca: string
+  /** A line for each request that reached it. */
+  readonly accessLog: string
   /** A gigabyte, unless told. */
   readonly large: File
   /** 16 KiB: what a config or a small layer is. */
@@ -77,6 +79,7 @@ export const startOrigin = async (directory: string, largeBytes = 1e9): Promise<
     host,
     tlsHost,
     ca,
+    accessLog: accessLogOf({ directory, name: 'origin' }),
     large,
     small,
     manifest,

@@ -15,8 +15,11 @@ export const rssBytes = (pid: number): number => sum(pid, ownRssBytes)
 /** Open descriptors. */
 export const descriptors = (pid: number): number => sum(pid, (one) => readdirSync(`/proc/${one}/fd`).length)
 
+/** A process and its children. */
+export const family = (pid: number): readonly number[] => [pid, ...childrenOf(pid).flatMap(family)]
+
 const sum = (pid: number, measure: (pid: number) => number): number =>
-  measure(pid) + childrenOf(pid).reduce((total, child) => total + sum(child, measure), 0)
+  family(pid).reduce((total, one) => total + measure(one), 0)
 
 const childrenOf = (pid: number): readonly number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')

@@ -33,6 +33,14 @@ await t.test('what a manifest says of its config and layers', async (test) => {
   test.equal(sizeOf(of('b')), 2)
 })
 
+await t.test('attack: a size that no blob has', async (test) => {
+  const { fetch, sizeOf } = sizesFor()
+  for (const size of [0, -1, 1.5, '2', null]) await fetch({ layers: [{ digest: of('b'), size }] })
+  test.equal(sizeOf(of('b')), undefined)
+  await fetch({ layers: [{ digest: of('b'), size: 2 }] })
+  test.equal(sizeOf(of('b')), 2)
+})
+
 await t.test('attack: where two manifests differ none is believed, for good', async (test) => {
   const { fetch, sizeOf } = sizesFor()
   for (const size of [2, 3, 2, 2]) await fetch({ layers: [{ digest: of('b'), size }] })

@@ -11,17 +11,23 @@ const hedgeFor = (options: HedgeOptions = {}) => {
   const hedge = createHedge({ clock, observe: () => void hedges++, ...options })
   const asked: { answer: (value: string) => void; fail: (error: unknown) => void }[] = []
   const dropped: string[] = []
+  const ended: AbortSignal[] = []
+  const ask = async () => {
+    const { promise, resolve: answer, reject: fail } = Promise.withResolvers<string>()
+    asked.push({ answer, fail })
+    return await promise
+  }
   const run = (signal?: AbortSignal) =>
-    hedge(
-      async () => {
-        const { promise, resolve: answer, reject: fail } = Promise.withResolvers<string>()
-        asked.push({ answer, fail })
-        return await promise
+    hedge({
+      ask,
+      askBeside: async (isOver) => {
+        ended.push(isOver)
+        return await ask()
       },
-      (answer) => void dropped.push(answer),
+      drop: (answer) => void dropped.push(answer),
       signal,
-    )
-  return { clock, run, asked, dropped, hedges: () => hedges }
+    })
+  return { clock, run, asked, dropped, ended, hedges: () => hedges }
 }
 
 const trouble = (message = 'upstream answered 502') => new UpstreamTrouble('UNAVAILABLE', message)
@@ -103,6 +109,15 @@ await t.test('an absence or a refusal is an answer', async (test) => {
   asked[0]?.answer('late')
   await settled()
   test.strictSame(dropped, ['late'])
+  const early = hedgeFor()
+  const earlyError = failure(early.run(new AbortController().signal))
+  await early.clock.pass(4000)
+  early.asked[0]?.fail(absent)
+  test.equal(await earlyError, absent)
+  test.equal(early.ended[0]?.aborted, true)
+  early.asked[1]?.fail(absent)
+  await settled()
+  test.strictSame(early.dropped, [])
 })
 
 await t.test('an upstream that is slow for all is not asked everything twice', async (test) => {

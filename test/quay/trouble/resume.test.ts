@@ -126,6 +126,19 @@ await t.test('of what was not begun the same is asked for again', async (test) =
   }
 })
 
+await t.test('in chunks, broken before the first byte: the same is asked for again', async (test) => {
+  const chunked = (bytes: Buffer, error?: unknown): Blob => ({
+    status: 200,
+    headers: {},
+    body: bodyOf(bytes, error),
+  })
+  const { get, ranges } = scripted([chunked(Buffer.alloc(0), trouble), chunked(content)], {
+    sizeOf: () => content.length,
+  })
+  test.strictSame(await bytesOf(await get()), content)
+  test.strictSame(ranges, [undefined, undefined])
+})
+
 await t.test('attack: bytes of another blob are never sewn on', async (test) => {
   const rest = content.subarray(4)
   const wrong: Blob[] = [
