@@ -5,26 +5,27 @@
  * a pod that stops the kernel's part is lost with the network of the pod: megabytes of a blob, where the client is slow.
  */
 import type { Server } from 'node:http'
+import { Server as TlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 
-/**
- * For `closeIdleConnections`, which Node calls as well where the server is closed. To be called before anybody connects. As with
- * Node's own, a connection without a request so far is not idle: its first one may be on its way.
- */
+/** For `closeIdleConnections`, which Node calls as well where the server is closed. To be called before anybody connects. */
 export const endGently = (server: Server): void => {
-  /** Answers in progress of each connection. */
-  const answers = new Map<Socket, number>()
-  server.on('request', ({ socket }, response) => {
-    const before = answers.get(socket)
-    if (before === undefined) socket.once('close', () => answers.delete(socket))
-    answers.set(socket, (before ?? 0) + 1)
-    response.once('close', () => {
-      const inProgress = answers.get(socket)
-      if (inProgress !== undefined) answers.set(socket, inProgress - 1)
-    })
+  const sockets = new Set<Socket>()
+  server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
   })
   server.closeIdleConnections = () => {
     // A client that was told closes its own side when it has read to the end.
-    for (const [socket, inProgress] of answers) if (inProgress === 0) socket.end()
+    for (const socket of sockets) if (isIdle(socket)) socket.end()
   }
+}
+
+/**
+ * Whether its answers are through. As with Node's own, who has asked nothing yet is not idle: the first request may be on its way.
+ * Node has no public name for the answer in progress; its own looks at the same. To count answers would be paid for by each request.
+ */
+const isIdle = (socket: Socket): boolean => {
+  const { _httpMessage: answer } = socket as Socket & { readonly _httpMessage?: object | null }
+  return (answer === undefined || answer === null) && socket.bytesRead > 0
 }
