@@ -26,7 +26,7 @@ export const createLogger = (level: LogLevel, destination?: DestinationStream): 
   const options = {
     level,
     base: null,
-    timestamp: pino.stdTimeFunctions.isoTime,
+    timestamp: createTimestamp(),
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { err: serializeError },
     // The line as a whole: so it does not matter how something came into it, at which depth, by a child of the logger, or as the
@@ -66,6 +66,16 @@ export const createOutput = (fd = 1): Output => {
       held += line
       if (held.length >= writtenAt) flushSync()
     },
+  }
+}
+
+/** pino's own `isoTime`, once per millisecond: thousands of lines a second share a time, and that is a tenth of what a line costs. */
+const createTimestamp = () => {
+  let [time, written] = [NaN, '']
+  return (): string => {
+    const now = Date.now()
+    if (now !== time) [time, written] = [now, pino.stdTimeFunctions.isoTime()]
+    return written
   }
 }
 
