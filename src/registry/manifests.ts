@@ -29,7 +29,8 @@ export interface ManifestsOptions {
   readonly carry: (digests: readonly Digest[]) => void
 }
 
-// RFC 7234 section 5.5.1; RFC 9111 section 5.5 lets it be, since nearly nobody reads it. A client that shows warnings shows code 299 alone, so this is for whoever looks at the answer.
+// RFC 7234 section 5.5.1; RFC 9111 section 5.5 lets it be, since nearly nobody reads it. A client that shows warnings shows code 299
+// alone, so this is for whoever looks at the answer.
 const staleWarning = '110 - "Response is Stale"'
 
 export const manifestHandler =
