@@ -1,84 +1,244 @@
 /**
- * Where digests are known to be: by what was served by tag, and by what the ImageStreams of app.ci name where those are watched.
+ * What is known of digests, composed: the graph of facts, the claims of ImageStreams, the restricted index, and the search before a
+ * refusal.
  */
 import type { KubeConfig } from '@kubernetes/client-node'
-import { createDigestIndex, type DigestIndex } from './access/digests.ts'
-import { createWatchedDigests, keyOf } from './access/watched-digests.ts'
+import type { DigestKnowledge } from './access/doors.ts'
+import type { LookFurther } from './access/policy.ts'
+import { createClaimChecks, type ClaimChecks } from './digests/claim-checks.ts'
+import { Facts, type Fact } from './digests/facts.ts'
+import { createImageStreamClaims, keyOf, type Claim } from './digests/image-stream-claims.ts'
+import { createLookFurther, type UpstreamReads } from './digests/look-further.ts'
+import { ReachGraph } from './digests/reach-graph.ts'
+import { RestrictedIndex, type IndexProgress } from './digests/restricted-index/restricted-index.ts'
+import type { SharedIndex } from './digests/restricted-index/index-state.ts'
+import type { TagPage } from './digests/restricted-index/tag-scan.ts'
+import type { Location } from './digests/sightings.ts'
 import { createImageStreamWatch } from './kubernetes/image-streams.ts'
 import type { Logger } from './logging.ts'
-import { createWatchMetrics, type Metrics } from './metrics.ts'
-import type { ImageStream } from './reference.ts'
+import { createDigestMetrics, createWatchMetrics, type Metrics } from './metrics.ts'
+import type { Digest, ImageStream, QciTag } from './reference.ts'
 
 export interface KnownDigests {
-  readonly digests: DigestIndex
+  readonly knowledge: DigestKnowledge
+  readonly lookFurther: LookFurther
+  /** See `Facts`. */
+  readonly learn: Facts['learn']
+  /** Before `start`: where the bytes come from is made after this, since it tells what it fetches to `learn`. */
+  readonly connect: (upstream: KnownDigestsUpstream) => void
   readonly start: () => void
-  /** What keeps it from being relied upon: until the first list is complete, a restricted digest may look like nobody's. */
+  /** What keeps it from being relied upon. */
   readonly notReady: () => readonly string[]
+  /** For people who ask how far it is. */
+  readonly status: () => readonly string[]
   readonly close: () => Promise<void>
+}
+
+/** Reads of upstream: for a requester, or behind what people wait for. */
+export interface KnownDigestsUpstream extends UpstreamReads {
+  readonly fetchManifestInBackground: (
+    reference: QciTag | Digest,
+    signal: AbortSignal,
+  ) => Promise<Digest | undefined>
+  readonly fetchPageInBackground: (after: string | undefined, signal: AbortSignal) => Promise<TagPage>
+}
+
+/** What replicas share; see the room `shared-state`. */
+export interface SharedKnowledge {
+  readonly facts: {
+    readonly publish: (facts: readonly Fact[]) => Promise<void>
+    readonly catchUp: () => Promise<boolean>
+  }
+  readonly index: SharedIndex
 }
 
 export interface KnownDigestsOptions {
   readonly imageStreams: 'off' | 'watch'
+  readonly restrictedIndex: 'on' | 'off'
+  readonly restrictedIndexIntervalMs: number
   readonly kubeConfig: KubeConfig
   readonly isRestricted: (namespace: string) => boolean
+  readonly locate: (tag: QciTag) => Location
+  /** The monorepo as pull specs write it, behind each of its hosts. */
+  readonly monorepos: readonly string[]
+  /** Made with what it tells, and what it asks for. */
+  readonly shared: SharedKnowledge
   readonly logger: Logger
   readonly metrics: Metrics
-  /** Bound on what is known by the watch. */
-  readonly max?: number
+  /** Bound on what ImageStreams claim. */
+  readonly maxClaims?: number
 }
 
-export const createKnownDigests = (options: KnownDigestsOptions): KnownDigests => {
-  const { imageStreams, isRestricted } = options
-  const served = createDigestIndex({ isRestricted })
-  if (imageStreams === 'off')
-    return { digests: served, start: () => undefined, notReady: () => [], close: async () => undefined }
-  const { seenIn, watch } = createWatched(options)
+export const createKnownDigests = (
+  options: KnownDigestsOptions,
+): KnownDigests & { readonly facts: Facts } => {
+  const { logger, shared, isRestricted, locate } = options
+  const graph = new ReachGraph({
+    onFull: (namespace) =>
+      logger.error(
+        { namespace },
+        'a restricted namespace has more digests than are kept: its pullers need to pull by tag',
+      ),
+  })
+  const facts = new Facts({ graph, locate, publish: shared.facts.publish })
+  let upstream: KnownDigestsUpstream = notConnected
+  const index =
+    options.restrictedIndex === 'on' ? createIndex(options, graph, facts, () => upstream) : undefined
+  const isNew = (digest: Digest) => !graph.reachOf(digest).isRestricted
+  const claims = createWatched(options, (imageStream, added) => {
+    // An image stream of a restricted namespace has changed: its tag in QCI has, too.
+    if (index?.isComplete() === true && isRestricted(imageStream.namespace))
+      followClaims(index, checks, added.filter(isNew), logger)
+  })
+  const checks = createClaimChecks({
+    claimsOf: claims.of,
+    isRestricted,
+    hasTagsOf: (namespace) => index?.hasTagsOf(namespace) ?? true,
+    isWhole: () => index?.isWhole() ?? true,
+  })
+  const isComplete = () => index?.isComplete() ?? true
+  createDigestMetrics(options.metrics, () => ({ ...graph.counts(), ...index?.progress() }))
   return {
-    digests: {
-      learn: served.learn,
-      // The newest last: what was pulled by tag a moment ago is what its layers are asked for next.
-      seenIn: (digest) => union(seenIn(digest), served.seenIn(digest)),
+    facts,
+    learn: facts.learn.bind(facts),
+    knowledge: {
+      reachOf: (digest) => graph.reachOf(digest),
+      parentsOf: (digest) => graph.parentsOf(digest),
+      isClaimed: checks.isClaimed,
+      isComplete,
     },
-    start: watch.start,
-    notReady: () => (watch.listed() ? [] : ['the ImageStreams of app.ci are not listed yet']),
-    close: watch.close,
+    lookFurther: createLookFurther({
+      graph,
+      claimsOf: claims.of,
+      upstream: {
+        fetchManifest: async (reference, requester) => await upstream.fetchManifest(reference, requester),
+        fetchPage: async (after, requester) => await upstream.fetchPage(after, requester),
+      },
+      catchUp: shared.facts.catchUp,
+      checkClaims: checks.check,
+    }),
+    connect: (made) => {
+      upstream = made
+    },
+    start: () => {
+      claims.start()
+      index?.start()
+    },
+    notReady: () => [
+      ...claims.notReady(),
+      ...(isComplete() ? [] : ['the index of restricted images is not complete yet']),
+    ],
+    status: () => (index === undefined ? [] : [describe(index.progress())]),
+    close: async () => {
+      await Promise.all([claims.close(), index?.close()])
+    },
   }
 }
 
-const union = (watched: readonly ImageStream[], served: readonly ImageStream[]): readonly ImageStream[] => {
-  if (served.length === 0) return watched
-  const isServed = (one: ImageStream) =>
-    served.some(({ namespace, name }) => namespace === one.namespace && name === one.name)
-  return [...watched.filter((one) => !isServed(one)), ...served]
+const notConnected: KnownDigestsUpstream = {
+  fetchManifest: () => Promise.reject(new Error('not connected to upstream yet')),
+  fetchPage: () => Promise.reject(new Error('not connected to upstream yet')),
+  fetchManifestInBackground: () => Promise.reject(new Error('not connected to upstream yet')),
+  fetchPageInBackground: () => Promise.reject(new Error('not connected to upstream yet')),
 }
 
-const createWatched = ({ kubeConfig, isRestricted, logger, metrics, max }: KnownDigestsOptions) => {
-  const { put, remove, retain, seenIn, counts } = createWatchedDigests({
+const describe = ({ phase, pages, followed, isLiveComplete, isWhole }: IndexProgress): string => {
+  const state = isWhole ? 'whole' : isLiveComplete ? 'live tags complete' : 'not complete'
+  return `restricted index: ${state}; phase ${phase}, ${pages} pages of tags read, ${followed} tags followed`
+}
+
+const createIndex = (
+  options: KnownDigestsOptions,
+  graph: ReachGraph,
+  facts: Facts,
+  upstream: () => KnownDigestsUpstream,
+): RestrictedIndex => {
+  const { logger, locate, shared } = options
+  return new RestrictedIndex({
+    fetchPage: async (after, signal) => await upstream().fetchPageInBackground(after, signal),
+    fetchManifest: async (reference, signal) => await upstream().fetchManifestInBackground(reference, signal),
+    manifestsOf: (digest) => graph.childrenOf(digest)?.manifests,
+    isRestrictedDigest: (digest) => graph.reachOf(digest).isRestricted,
+    locate,
+    facts,
+    shared: shared.index,
+    catchUp: async () => {
+      const isKnown = await shared.facts.catchUp()
+      await graph.settled()
+      return isKnown
+    },
+    intervalMs: options.restrictedIndexIntervalMs,
+    onProgress: (progress) => logger.info({ ...progress, ...graph.counts() }, 'restricted index'),
+    onFailure: (what, error) =>
+      logger.warn(
+        { err: error, what },
+        'cannot read restricted tags of upstream; retrying (--restricted-index=off where upstream cannot list its tags)',
+      ),
+  })
+}
+
+/** Tags that restricted ImageStreams say have moved, and that no digest is known for. */
+const followClaims = (
+  index: RestrictedIndex,
+  checks: ClaimChecks,
+  added: readonly Digest[],
+  logger: Logger,
+): void => {
+  const tags = added.flatMap((digest) => (checks.isClaimed(digest) ? checks.closingClaims(digest) : []))
+  index.follow([...new Set(tags)].slice(0, maxFollowed)).catch((error: unknown) => {
+    logger.debug({ err: error }, 'stopped to follow the claims of an ImageStream')
+  })
+}
+
+/** Tags of one ImageStream that are resolved when it changes; the others are when somebody asks, or the next round of the index comes. */
+const maxFollowed = 50
+
+/** What the ImageStreams of app.ci claim, where they are watched. */
+const createWatched = (
+  { imageStreams, kubeConfig, isRestricted, monorepos, logger, metrics, maxClaims }: KnownDigestsOptions,
+  onChange: (imageStream: Required<ImageStream>, digests: readonly Digest[]) => void,
+) => {
+  if (imageStreams === 'off')
+    return { of: () => [], start: () => undefined, notReady: () => [], close: async () => undefined }
+  const claims = createImageStreamClaims({
     isRestricted,
-    ...(max === undefined ? {} : { max }),
+    ...(maxClaims === undefined ? {} : { max: maxClaims }),
     onFull: (full) => {
-      if (full) logger.error(counts(), 'the ImageStreams of app.ci name more digests than are held')
-      else logger.info(counts(), 'all digests of the ImageStreams of app.ci are held again')
+      if (full)
+        logger.error(claims.counts(), 'ImageStreams claim more digests than are held; some are not indexed')
+      else logger.info(claims.counts(), 'all digests that ImageStreams claim are held again')
     },
   })
   const watch = createImageStreamWatch({
     kubeConfig,
+    monorepos,
     observer: {
-      put,
-      remove,
+      put: (imageStream: Required<ImageStream>, named: readonly Claim[]) => {
+        claims.put(imageStream, named)
+        onChange(
+          imageStream,
+          named.map(({ digest }) => digest),
+        )
+      },
+      remove: claims.remove,
       listed: (listed) => {
-        retain(new Set(listed.map(keyOf)))
-        logger.info(counts(), 'the ImageStreams of app.ci are listed')
+        claims.retain(new Set(listed.map(keyOf)))
+        logger.info(claims.counts(), 'the ImageStreams of app.ci are listed')
       },
     },
     onTrouble: (trouble, error) => {
       watchMetrics.restarts.inc({ reason: trouble })
-      logger.warn({ err: error, trouble }, 'the ImageStreams of app.ci: trying again')
+      logger.warn({ err: error, trouble }, 'ImageStream list/watch failed; retrying')
     },
   })
   const watchMetrics = createWatchMetrics(metrics, () => ({
-    ...counts(),
+    ...claims.counts(),
     silentSeconds: watch.silentMs() / 1000,
   }))
-  return { seenIn, watch }
+  return {
+    of: claims.of,
+    start: watch.start,
+    notReady: () => (watch.listed() ? [] : ['the ImageStreams of app.ci are not listed yet']),
+    close: watch.close,
+  }
 }

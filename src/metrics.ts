@@ -19,6 +19,17 @@ const counterOn =
       registers: [registry],
     })
 
+/** A value that is read at every scrape. */
+const gaugeOn = (registry: Registry) => (name: string, help: string, value: () => number) =>
+  new Gauge({
+    name: `quay_proxy_${name}`,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(value())
+    },
+  })
+
 export const createMetrics = (registry: Registry) => {
   const registers = [registry]
   const counter = counterOn(registry)
@@ -114,24 +125,15 @@ const accessMetrics = (registry: Registry) => {
 /** What is known by watching ImageStreams; `read` is asked at every scrape. Only where they are watched. */
 export const createWatchMetrics = (
   { registry }: Pick<Metrics, 'registry'>,
-  read: () => Readonly<Record<'digests' | 'imageStreams' | 'leftOut' | 'silentSeconds', number>>,
+  read: () => Readonly<Record<'digests' | 'imageStreams' | 'notIndexed' | 'silentSeconds', number>>,
 ) => {
-  const registers = [registry]
-  const gauge = (name: string, help: string, value: () => number) =>
-    new Gauge({
-      name: `quay_proxy_${name}`,
-      help,
-      registers,
-      collect() {
-        this.set(value())
-      },
-    })
+  const gauge = gaugeOn(registry)
   gauge('watched_digests', 'Digests that ImageStreams of app.ci name.', () => read().digests)
   gauge('watched_image_streams', 'ImageStreams of app.ci that name a digest.', () => read().imageStreams)
   gauge(
-    'watched_digests_left_out',
-    'Digests of ImageStreams that found no room: a restricted one among them is open. Alert above 0.',
-    () => read().leftOut,
+    'digests_not_indexed',
+    'Digests of ImageStreams that found no room: pulls by digest from these may need a pull by tag first. Alert above 0.',
+    () => read().notIndexed,
   )
   gauge(
     'image_streams_silence_seconds',
@@ -143,7 +145,44 @@ export const createWatchMetrics = (
       name: 'quay_proxy_image_streams_restarts_total',
       help: 'Lists and watches of ImageStreams that ended before their time, by what ended; expired: listed anew.',
       labelNames: ['reason'],
-      registers,
+      registers: [registry],
     }),
   }
+}
+
+/** What the graph of facts holds, and how far the restricted index is. */
+export const createDigestMetrics = (
+  { registry }: Pick<Metrics, 'registry'>,
+  read: () => {
+    readonly digests: number
+    readonly restrictedDigests: number
+    readonly isLiveComplete?: boolean
+    readonly isWhole?: boolean
+    readonly followed?: number
+  },
+): void => {
+  const gauge = gaugeOn(registry)
+  gauge(
+    'known_digests',
+    'Digests that tags of namespaces which are not restricted reach.',
+    () => read().digests,
+  )
+  gauge(
+    'restricted_digests',
+    'Digests that tags of restricted namespaces reach, or have reached.',
+    () => read().restrictedDigests,
+  )
+  gauge(
+    'restricted_index_complete',
+    '1 once every live tag of restricted namespaces was followed; absent knowledge is not open before. Alert on 0.',
+    () => Number(read().isLiveComplete ?? true),
+  )
+  gauge('restricted_index_whole', '1 once dated copies of restricted images were followed, too.', () =>
+    Number(read().isWhole ?? true),
+  )
+  gauge(
+    'restricted_tags_followed',
+    'Tags that this replica has followed for the index.',
+    () => read().followed ?? 0,
+  )
 }

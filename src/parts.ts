@@ -3,7 +3,6 @@
  */
 import { Registry } from 'prom-client'
 import { kindOf } from './access/identity.ts'
-import { createCarried } from './access/carried.ts'
 import { createRestricted } from './access/restricted.ts'
 import { createRules } from './access/rules.ts'
 import type { Config } from './config/config.ts'
@@ -14,12 +13,15 @@ import { loadKubeConfig } from './kubernetes/kubeconfig.ts'
 import { createLane } from './kubernetes/lane.ts'
 import { createAccessReviewer } from './kubernetes/subject-access-review.ts'
 import { createTokenReviewer, expiryOf } from './kubernetes/token-review.ts'
-import { createKnownDigests, type KnownDigests } from './known-digests.ts'
+import { createKnownDigests, type KnownDigests, type KnownDigestsUpstream } from './known-digests.ts'
 import type { Logger } from './logging.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import type { RobotCredential } from './quay/robot/robot-credential.ts'
 import type { Robot } from './quay/robot/robot.ts'
-import { createSource } from './quay/source.ts'
+import { createSource, type MadeSource } from './quay/source.ts'
+import { tagOwner, type Digest } from './reference.ts'
+import { RegistryError } from './errors.ts'
+import { parseManifest } from './oci/manifest.ts'
 import { anonymousIdentity } from './registry/anonymous.ts'
 import { createDenied, createPredecessorDenied } from './registry/denied.ts'
 import { createLogin } from './registry/login.ts'
@@ -69,18 +71,21 @@ interface Making {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly files: Files
+  readonly knownDigests: KnownDigests
 }
 
 /** @throws {Error} where a file, or app.ci's kubeconfig, cannot be used; nothing is left open then */
 export const createParts = (config: Config, logger: Logger, isStopping: () => boolean): Made => {
   const metrics = createMetrics(new Registry())
-  const { apiServer, reviewToken, policy, judgeBeside, knownDigests, carry, isRestricted } = createAccess(
+  const { apiServer, reviewToken, policy, judgeBeside, knownDigests, isRestricted } = createAccess(
     config,
     logger,
     metrics,
   )
   const files = watchAll(config, logger, metrics)
-  const { robot, source, close: closeSource } = connectSource({ config, logger, metrics, files })
+  const made = connectSource({ config, logger, metrics, files, knownDigests })
+  const { robot, source, close: closeSource } = made
+  knownDigests.connect(readsOf(made))
   const keys = createKeys({ file: files.tokenSecret, honouredMs: config.tokenValidityMs })
   const login = createLogin({
     exposed: config.exposed,
@@ -101,9 +106,7 @@ export const createParts = (config: Config, logger: Logger, isStopping: () => bo
     metrics,
     policy,
     judgeBeside,
-    digests: knownDigests.digests,
     expiryOf,
-    carry,
     cursors: createTagCursors(keys),
     denied: login.anonymous?.denied(denied) ?? denied,
     monorepo: config.upstreamRepository,
@@ -127,9 +130,13 @@ export const createParts = (config: Config, logger: Logger, isStopping: () => bo
 }
 
 /** Where the bytes come from. */
-const connectSource = ({ config, logger, metrics, files }: Making) => {
+const connectSource = ({ config, logger, metrics, files, knownDigests }: Making) => {
   const made = createSource({
     ...config,
+    learn: async (tag, { digest, content }) => {
+      const children = content === undefined ? undefined : parseManifest(content)
+      await knownDigests.learn(tag, digest, typeof children === 'string' ? undefined : children)
+    },
     credentials: files.robot.current,
     observe: {
       refused: (reason) => {
@@ -145,13 +152,54 @@ const connectSource = ({ config, logger, metrics, files }: Making) => {
   return made
 }
 
+/** What is learnt of upstream for a requester, and behind what people wait for. */
+const readsOf = ({ source, background }: MadeSource): KnownDigestsUpstream => ({
+  fetchManifest: async (reference, asker) =>
+    await digestOf(source.fetchManifest({ method: 'GET', reference, accept: undefined, asker })),
+  fetchPage: async (after, asker) => await source.fetchTags({ after, asker }),
+  fetchManifestInBackground: async (reference, signal) =>
+    await digestOf(background.fetchManifest({ ...indexRequest, method: 'GET', reference, signal })),
+  fetchPageInBackground: async (after, signal) =>
+    await background.fetchTags({ ...indexRequest, after, signal }),
+})
+
+const indexRequest = { accept: undefined, asker: 'the restricted index' } as const
+
+/** Undefined where upstream has none. */
+const digestOf = async (fetching: Promise<{ readonly digest: Digest }>): Promise<Digest | undefined> => {
+  try {
+    return (await fetching).digest
+  } catch (error) {
+    if (error instanceof RegistryError && error.code === 'MANIFEST_UNKNOWN') return undefined
+    throw error
+  }
+}
+
 /** Who they are and what they may. */
 const createAccess = (config: Config, logger: Logger, metrics: Metrics) => {
   const kubeConfig = loadKubeConfig(config.kubeconfig)
   const apiServer = createApiServer({ kubeConfig })
   const isRestricted = createRestricted(config.restrictedNamespaces)
-  const { imageStreams } = config
-  const knownDigests = createKnownDigests({ imageStreams, kubeConfig, isRestricted, logger, metrics })
+  const knownDigests = createKnownDigests({
+    ...config,
+    kubeConfig,
+    isRestricted,
+    locate: (tag) => {
+      const owner = tagOwner(tag)
+      return owner.by === 'image-stream'
+        ? { ...owner, isRestricted: isRestricted(owner.imageStream.namespace) }
+        : owner
+    },
+    monorepos: [...new Set([config.exposed.host, config.upstream.host, ...usualHosts])].map(
+      (host) => `${host}/${config.upstreamRepository}`,
+    ),
+    shared: {
+      facts: { publish: async () => undefined, catchUp: async () => true },
+      index: { read: async () => undefined, write: async () => undefined, tryLead: async () => true },
+    },
+    logger,
+    metrics,
+  })
   const observe =
     (kind: string) =>
     ({ outcome, source }: { outcome: string; source: string }) => {
@@ -181,17 +229,23 @@ const createAccess = (config: Config, logger: Logger, metrics: Metrics) => {
     graceMs,
     observe: observe('SubjectAccessReview'),
   })
-  const { seenIn } = knownDigests.digests
-  const { carry, isCarried } = createCarried()
   return {
     apiServer,
     reviewToken,
     knownDigests,
-    carry,
     isRestricted,
-    ...createRules({ ...config, reviews, seenIn, isCarried, isRestricted }),
+    ...createRules({
+      ...config,
+      reviews,
+      knowledge: knownDigests.knowledge,
+      lookFurther: knownDigests.lookFurther,
+      isRestricted,
+    }),
   }
 }
+
+/** Whose pull specs promotion writes into ImageStreams, whatever this proxy and its upstream are called. */
+const usualHosts = ['quay-proxy.ci.openshift.org', 'quay.io']
 
 /** More would only wait at the API server instead of here: it has a few hundred places for all of its clients. */
 const maxReviewsInFlight = 64

@@ -49,6 +49,6 @@ export const grantsOf = (doorsOf: DoorsOf, reference: Reference): readonly Grant
   const { imageStreams, qciWide } = doorsOf.reference(reference)
   return [
     ...(imageStreams.length === 0 ? [] : ['image-puller' as const]),
-    ...(qciWide ? ['qci-wide' as const] : []),
+    ...(qciWide === false ? [] : ['qci-wide' as const]),
   ]
 }

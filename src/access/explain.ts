@@ -4,7 +4,7 @@
  */
 import { parseReference, parseRepository, type ImageStream, type Reference } from '../reference.ts'
 import { imagePullerCommand, qciImagePullerCommand, type Subject } from './commands.ts'
-import { createDoors, type Doors } from './doors.ts'
+import { createDoors, nothingKnown, type Doors } from './doors.ts'
 
 export interface ExplainOptions {
   readonly isRestricted: (namespace: string) => boolean
@@ -17,7 +17,7 @@ export interface ExplainOptions {
 /** @throws {Error} where the text is no reference of QCI */
 export const explain = (text: string, options: ExplainOptions): string => {
   const reference = parse(text, options.monorepo)
-  const doors = createDoors({ ...options, seenIn: () => [] }).reference(reference)
+  const doors = createDoors({ ...options, knowledge: nothingKnown }).reference(reference)
   return [text, ...identityOf(reference, doors, options), '', ...ways(reference, doors, options)].join('\n')
 }
 

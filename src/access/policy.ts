@@ -3,9 +3,11 @@
  *
  * QCI-wide is the review in the QCI namespace, where the role `qci-image-puller` lives.
  */
-import type { ImageStream, Reference } from '../reference.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Digest, ImageStream, Reference, Repository } from '../reference.ts'
 import type { Doors, DoorsOf } from './doors.ts'
 import type { ClusterIdentity, Identity } from './identity.ts'
+import { decisionOf, firstOpen, knownOpening, robotMay, type Doorway } from './opening.ts'
 
 export interface Decision {
   readonly allowed: boolean
@@ -17,6 +19,8 @@ export interface Decision {
   readonly grantedBy?: string
   /** Whether the API server was asked for this decision, or it stands on remembered (or outdated, in grace) reviews. */
   readonly source: 'asked' | 'cached' | 'grace' | 'none'
+  /** Refused for now, since something is not known yet: whether the image is restricted, or what other replicas know of it. */
+  readonly isPremature?: true
 }
 
 /** The reviews of app.ci. Failing to get an answer is a throw, never a no. */
@@ -38,27 +42,73 @@ export interface Policy {
   readonly decideImageStream: (identity: Identity, imageStream: ImageStream | undefined) => Promise<Decision>
 }
 
+/** For whom a digest is looked for, and where. */
+export interface Search {
+  readonly repository: Repository
+  /** Who pays for it. */
+  readonly requester: string
+  readonly mayPull: (imageStream: ImageStream) => Promise<boolean>
+}
+
+/** Looks for what could turn the refusal of a digest. */
+export type LookFurther = (
+  digest: Digest,
+  search: Search,
+) => Promise<{
+  /** It is worth to decide again. */
+  readonly hasLearnt: boolean
+  /** False where what other replicas know could not be looked at. */
+  readonly isCertain: boolean
+}>
+
 export interface PolicyOptions {
   readonly reviews: AccessReviews
   readonly doorsOf: DoorsOf
   readonly qciNamespace: string
+  readonly lookFurther?: LookFurther | undefined
+  /** Milliseconds: a digest is refused after a multiple of them. */
+  readonly refusalStepMs?: number
 }
 
-/** A base layer may be known in hundreds of streams; somebody without any right must not cost a review for each. */
-const maxReviewsPerDecision = 16
+/** Attack: the time that a refusal takes would tell in how many namespaces a digest is known. */
+const defaultRefusalStepMs = 100
 
 export const createPolicy = (options: PolicyOptions): Policy => {
-  const { reviews, doorsOf, qciNamespace } = options
+  const { reviews, doorsOf, qciNamespace, lookFurther, refusalStepMs = defaultRefusalStepMs } = options
   const qci: ImageStream = { namespace: qciNamespace }
 
   const doorways = ({ imageStreams, qciWide }: Doors): readonly Doorway[] => [
-    ...(qciWide ? [{ imageStream: qci, rule: 'qci-wide' as const }] : []),
+    ...(qciWide === true ? [{ imageStream: qci, rule: 'qci-wide' as const }] : []),
     ...imageStreams.toReversed().map((imageStream) => ({ imageStream, rule: 'image-puller' as const })),
   ]
 
   const decide = async (identity: Identity, doors: Doors): Promise<Decision> => {
-    const opening = identity.kind === 'robot' ? robotMay : await firstOpen(reviews, identity, doorways(doors))
-    return decisionOf(opening, doors)
+    if (identity.kind === 'robot') return decisionOf(robotMay, doors)
+    const opening = await firstOpen(reviews, identity, doorways(doors))
+    const decision = decisionOf(opening, doors)
+    if (decision.allowed || doors.qciWide !== 'later') return decision
+    const { allowed } = await reviews.review(identity, qci)
+    return allowed ? { ...decision, isPremature: true } : decision
+  }
+
+  const decideDigest = async (
+    identity: ClusterIdentity,
+    reference: Reference,
+    digest: Digest,
+  ): Promise<Decision> => {
+    const startedAt = performance.now()
+    const decision = await decide(identity, doorsOf.reference(reference))
+    if (decision.allowed) return decision
+    const found = await lookFurther?.(digest, {
+      repository: reference.repository,
+      requester: identity.user.username,
+      mayPull: async (imageStream) => (await reviews.review(identity, imageStream)).allowed,
+    })
+    const further =
+      found?.hasLearnt === true ? await decide(identity, doorsOf.reference(reference)) : decision
+    if (further.allowed) return further
+    if (refusalStepMs > 0) await sleep(refusalStepMs - ((performance.now() - startedAt) % refusalStepMs))
+    return found?.isCertain === false ? { ...further, isPremature: true } : further
   }
 
   return {
@@ -67,91 +117,19 @@ export const createPolicy = (options: PolicyOptions): Policy => {
       const opening = identity.kind === 'robot' ? robotMay : knownOpening(reviews, identity, doorways(doors))
       return opening === undefined ? undefined : decisionOf(opening, doors)
     },
-    decide: async (identity, reference) => await decide(identity, doorsOf.reference(reference)),
+    decide: async (identity, reference) => {
+      const digest = digestOf(reference)
+      return digest === undefined || identity.kind === 'robot'
+        ? await decide(identity, doorsOf.reference(reference))
+        : await decideDigest(identity, reference, digest)
+    },
     decideImageStream: async (identity, imageStream) =>
       await decide(identity, doorsOf.imageStream(imageStream)),
   }
 }
 
-/** What opened a reference: a rule, and the namespace whose review said yes where one was asked. */
-export interface Opening {
-  readonly rule: Decision['rule']
-  readonly grantedBy?: string
-  readonly source: Decision['source']
+/** The digest that decides about a reference, if one does. */
+const digestOf = (reference: Reference): Digest | undefined => {
+  if (reference.kind === 'digest') return reference.digest
+  return reference.owner.by === 'digest' ? reference.owner.digest : undefined
 }
-
-export const robotMay: Opening = { rule: 'robot', source: 'none' }
-
-export const decisionOf = ({ rule, grantedBy, source }: Opening, { namespace }: Doors): Decision => ({
-  allowed: rule !== 'none',
-  rule,
-  ...(namespace === undefined ? {} : { namespace }),
-  ...(grantedBy === undefined ? {} : { grantedBy }),
-  source,
-})
-
-/** A review whose yes opens a reference. */
-interface Doorway {
-  readonly imageStream: ImageStream
-  readonly rule: 'qci-wide' | 'image-puller'
-}
-
-/**
- * What is known to be open costs nothing; then QCI-wide, which most people have; then a stream of each namespace, newest first;
- * then the rest. While the API server is away, whichever of them it opened not long ago still counts, and nothing else.
- */
-export const firstOpen = async (
-  reviews: AccessReviews,
-  identity: ClusterIdentity,
-  doorways: readonly Doorway[],
-): Promise<Opening> => {
-  const remembered = knownOpening(reviews, identity, doorways)
-  if (remembered !== undefined) return remembered
-  let source: Decision['source'] = 'none'
-  try {
-    for (const doorway of eachNamespaceFirst(doorways).slice(0, maxReviewsPerDecision)) {
-      const review = await reviews.review(identity, doorway.imageStream)
-      if (review.allowed) return opened(doorway, review.source)
-      source = source === 'asked' ? source : review.source
-    }
-  } catch (error) {
-    const outdated = firstOf(doorways, identity, reviews.peekInGrace)
-    if (outdated === undefined) throw error
-    return opened(outdated, 'grace')
-  }
-  return { rule: 'none', source }
-}
-
-const knownOpening = (
-  { peek }: AccessReviews,
-  identity: ClusterIdentity,
-  doorways: readonly Doorway[],
-): Opening | undefined => {
-  const doorway = firstOf(doorways, identity, peek)
-  return doorway === undefined ? undefined : opened(doorway, 'cached')
-}
-
-const firstOf = (doorways: readonly Doorway[], identity: ClusterIdentity, peek: AccessReviews['peek']) =>
-  doorways.find(({ imageStream }) => peek(identity, imageStream) === true)
-
-/**
- * Most rights are of a whole namespace, and any stream of it shows them: one of each goes before a second of any, so that the
- * bound is on namespaces rather than on streams.
- */
-const eachNamespaceFirst = (doorways: readonly Doorway[]): readonly Doorway[] => {
-  const seen = new Set<string>()
-  const [first, others]: [Doorway[], Doorway[]] = [[], []]
-  for (const doorway of doorways) {
-    const { namespace } = doorway.imageStream
-    const isFirst = doorway.rule === 'qci-wide' || !seen.has(namespace)
-    if (doorway.rule !== 'qci-wide') seen.add(namespace)
-    ;(isFirst ? first : others).push(doorway)
-  }
-  return [...first, ...others]
-}
-
-const opened = ({ rule, imageStream }: Doorway, source: Decision['source']): Opening => ({
-  rule,
-  grantedBy: imageStream.namespace,
-  source,
-})

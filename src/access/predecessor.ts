@@ -4,7 +4,8 @@
  */
 import type { DoorsOf } from './doors.ts'
 import { kindOf, type Identity } from './identity.ts'
-import { decisionOf, firstOpen, robotMay, type AccessReviews, type Opening, type Policy } from './policy.ts'
+import { decisionOf, firstOpen, robotMay, type Opening } from './opening.ts'
+import type { AccessReviews, Policy } from './policy.ts'
 
 export interface PredecessorOptions {
   readonly reviews: AccessReviews

@@ -4,13 +4,14 @@
  */
 import { createJudgeBeside, type JudgeBeside } from './beside.ts'
 import { createDoors, type DoorsOptions } from './doors.ts'
-import { createPolicy, type AccessReviews, type Policy } from './policy.ts'
+import { createPolicy, type AccessReviews, type LookFurther, type Policy } from './policy.ts'
 import { createPredecessorPolicy } from './predecessor.ts'
 
 export interface RulesOptions extends DoorsOptions {
   readonly authorization: 'enforce' | 'audit'
   readonly reviews: AccessReviews
   readonly qciNamespace: string
+  readonly lookFurther?: LookFurther | undefined
 }
 
 export interface Rules {

@@ -31,6 +31,8 @@ export interface Config extends ConfigFiles {
   readonly restrictedNamespaces: readonly string[]
   readonly unknownDigests: 'allow' | 'deny'
   readonly imageStreams: 'off' | 'watch'
+  readonly restrictedIndex: 'on' | 'off'
+  readonly restrictedIndexIntervalMs: number
   readonly authorization: 'enforce' | 'audit'
   readonly allowAnonymous: boolean
   readonly tokenAudiences: readonly string[]
@@ -113,6 +115,8 @@ const settingsOf = (values: FlagValues) => {
     restrictedNamespaces: all['restricted-namespaces'],
     unknownDigests: all['unknown-digests'],
     imageStreams: all.imagestreams,
+    restrictedIndex: all['restricted-index'],
+    restrictedIndexIntervalMs: all['restricted-index-interval'],
     authorization: all.authorization,
     allowAnonymous: all['allow-anonymous'],
     tokenAudiences: all['token-audience'],

@@ -176,6 +176,15 @@ export const flags = {
     'whether digests are also known from the ImageStreams of app.ci',
     oneOf('off', 'watch'),
   ),
+  'restricted-index': flag(
+    'on',
+    'whether the tags of restricted namespaces are followed before somebody asks; off is for an upstream that cannot list tags',
+    oneOf('on', 'off'),
+  ),
+  'restricted-index-interval': flag('5m', 'time between two looks for restricted tags that are new', [
+    'a duration above 0, such as 5m',
+    (text) => aboveZero(parseDuration(text)),
+  ]),
   'token-audience': flag(
     '',
     "audiences of tokens accepted beside the API server's own",

@@ -1,5 +1,5 @@
 /**
- * The ImageStreams of app.ci, listed and watched: which digests each of them names, told to whoever keeps that.
+ * The ImageStreams of app.ci, listed and watched: which tag of each of them claims to be which digest, told to the one that keeps that.
  *
  * Not `makeInformer` of client-node: it keeps every object whole (an ImageStream of app.ci has up to megabytes of status, of which
  * we need the digests), lists without pages, ends at the first error that is not a 410, and takes an ERROR event for progress. Its
@@ -13,11 +13,17 @@ import { LostTrack, readEvents, readPages, type WatchedObject } from './list-and
 
 /** Told in the order of the API server. */
 export interface ImageStreamObserver {
-  /** An image stream names these digests, and no others. */
-  readonly put: (imageStream: Required<ImageStream>, digests: ReadonlySet<Digest>) => void
+  /** An image stream claims these digests, and no others. */
+  readonly put: (imageStream: Required<ImageStream>, claims: readonly TagClaim[]) => void
   readonly remove: (imageStream: Required<ImageStream>) => void
   /** A list is complete: whatever it did not hold is gone. */
   readonly listed: (imageStreams: readonly Required<ImageStream>[]) => void
+}
+
+/** A tag of an image stream is said to be, or to have been, this digest. */
+export interface TagClaim {
+  readonly digest: Digest
+  readonly tag: string
 }
 
 export type Trouble = 'list' | 'watch' | 'expired'
@@ -25,6 +31,8 @@ export type Trouble = 'list' | 'watch' | 'expired'
 export interface ImageStreamsOptions {
   readonly kubeConfig: KubeConfig
   readonly observer: ImageStreamObserver
+  /** Repositories that are the monorepo, as pull specs write them: `quay-proxy.ci.openshift.org/openshift/ci`. */
+  readonly monorepos?: readonly string[]
   /** Called for whatever ended a list or a watch but its own time. It is tried again; what is known stays. */
   readonly onTrouble: (trouble: Trouble, error: Error) => void
   /** Called each time that a watch begins. */
@@ -50,7 +58,7 @@ export interface ImageStreamWatch {
 const resource = { group: 'image.openshift.io', version: 'v1', plural: 'imagestreams' }
 
 export const createImageStreamWatch = (options: ImageStreamsOptions): ImageStreamWatch => {
-  const { kubeConfig, observer, onTrouble, onWatch, silenceMs = 90_000 } = options
+  const { kubeConfig, observer, onTrouble, onWatch, silenceMs = 90_000, monorepos = [] } = options
   const { retryMs = 500, maxRetryMs = 30_000, now = () => performance.now() } = options
   const ending = new AbortController()
   const { signal } = ending
@@ -61,12 +69,18 @@ export const createImageStreamWatch = (options: ImageStreamsOptions): ImageStrea
     if (!signal.aborted) onTrouble(kind, error)
   }
 
+  const put = (object: WatchedObject): Required<ImageStream> => {
+    const imageStream = nameOf(object)
+    observer.put(imageStream, claimsOf(object, monorepos))
+    return imageStream
+  }
+
   /** What was known before stays known until its page, or the end of the list, says otherwise. */
   const list = async (): Promise<string> => {
     const seen: Required<ImageStream>[] = []
     const resourceVersion = await readPages(kubeConfig, resource, signal, (items) => {
       heardAt = now()
-      for (const item of items) seen.push(put(item, observer))
+      for (const item of items) seen.push(put(item))
     })
     observer.listed(seen)
     listed = true
@@ -79,7 +93,7 @@ export const createImageStreamWatch = (options: ImageStreamsOptions): ImageStrea
     const request = { kubeConfig, resource, resourceVersion, signal, silenceMs }
     const error = await readEvents(request, ({ type, object }) => {
       if (type === 'DELETED') observer.remove(nameOf(object))
-      else if (type !== 'BOOKMARK') put(object, observer)
+      else if (type !== 'BOOKMARK') put(object)
       from = object.metadata?.resourceVersion ?? from
       heardAt = now()
     })
@@ -150,13 +164,18 @@ const pause = async (delayMs: number, signal: AbortSignal): Promise<void> => {
 
 /** As much of an ImageStream as is read. All of it may be absent: it is somebody else's object. */
 interface Status {
-  readonly tags?: readonly { readonly items?: readonly { readonly image?: string }[] | null }[] | null
+  readonly tags?: readonly StatusTag[] | null
 }
-
-const put = (object: WatchedObject, observer: ImageStreamObserver): Required<ImageStream> => {
-  const imageStream = nameOf(object)
-  observer.put(imageStream, digestsOf(object))
-  return imageStream
+interface StatusTag {
+  readonly tag?: string
+  readonly items?: readonly { readonly image?: string; readonly dockerImageReference?: string }[] | null
+}
+interface Spec {
+  readonly tags?: readonly SpecTag[] | null
+}
+interface SpecTag {
+  readonly name?: string
+  readonly from?: { readonly kind?: string; readonly name?: string } | null
 }
 
 const nameOf = ({ metadata = {} }: WatchedObject): Required<ImageStream> => {
@@ -165,10 +184,29 @@ const nameOf = ({ metadata = {} }: WatchedObject): Required<ImageStream> => {
   return { namespace, name }
 }
 
-/** Every image that a tag points to, or pointed to and is still remembered for. */
-const digestsOf = ({ status }: WatchedObject): ReadonlySet<Digest> => {
-  const { tags } = (status ?? {}) as Status
-  const images = (tags ?? []).flatMap(({ items }) => (items ?? []).map(({ image }) => image ?? ''))
-  // An image of schema 1, or one that was never imported, has a name that is no digest.
-  return new Set(images.filter(isDigest))
+/** Every image that a tag points to, or pointed to and is still remembered for: the newest first, for each tag. */
+const claimsOf = ({ spec, status }: WatchedObject, monorepos: readonly string[]): readonly TagClaim[] => {
+  const fromStatus = ((status ?? {}) as Status).tags ?? []
+  const fromSpec = ((spec ?? {}) as Spec).tags ?? []
+  return [
+    ...fromStatus.flatMap(({ tag = '', items }) =>
+      (items ?? []).map(({ image = '', dockerImageReference }) => ({
+        tag,
+        // Promotion writes reference tags (`oc tag --reference`): OpenShift imports nothing then, and leaves `image` empty.
+        digest: isDigest(image) ? image : digestIn(dockerImageReference, monorepos),
+      })),
+    ),
+    ...fromSpec.map(({ name = '', from }) => ({
+      tag: name,
+      digest: from?.kind === 'DockerImage' ? digestIn(from.name, monorepos) : undefined,
+    })),
+  ].flatMap(({ tag, digest }) => (digest === undefined ? [] : [{ tag, digest }]))
+}
+
+/** `<monorepo>@<digest>`; of another repository, or of a tag, nothing is known by it. */
+const digestIn = (reference: string | undefined, monorepos: readonly string[]): Digest | undefined => {
+  if (typeof reference !== 'string') return undefined
+  const at = reference.lastIndexOf('@')
+  const digest = reference.slice(at + 1)
+  return at > 0 && monorepos.includes(reference.slice(0, at)) && isDigest(digest) ? digest : undefined
 }

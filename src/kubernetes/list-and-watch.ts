@@ -24,6 +24,7 @@ export interface WatchedObject {
     readonly name?: string
     readonly resourceVersion?: string
   }
+  readonly spec?: unknown
   readonly status?: unknown
 }
 

@@ -14,12 +14,13 @@
  * - Outage outside of the budget: what is not asked does not wait for its turn.
  * - The budget counts what really leaves.
  */
+import { isDigest, type QciTag } from '../reference.ts'
 import { createBlobs, type Blob, type OpenBlob } from './blobs.ts'
 import { createBudget, type BudgetOptions } from './budget/budget.ts'
 import { createUpstream, type Upstream, type UpstreamOptions, type Waiter } from './dispatcher.ts'
 import { createBlobSizes } from './memory/blob-sizes.ts'
 import { createManifestMemory, type ManifestMemoryOptions } from './memory/manifest-memory.ts'
-import { createManifests, type FetchManifest } from './manifests.ts'
+import { createManifests, type FetchManifest, type Manifest } from './manifests.ts'
 import { createPlaces, type PlacesOptions } from './budget/places.ts'
 import { createHedge, hedged } from './trouble/hedge.ts'
 import { createOutage, UpstreamAway } from './trouble/outage.ts'
@@ -52,6 +53,11 @@ export interface SourceOptions {
   readonly tagTtlMs: number
   readonly staleIfErrorMs: number
   readonly blobDelivery: 'stream' | 'redirect'
+  /**
+   * Told of every manifest that upstream has answered with and whose bytes were verified, before anybody gets it.
+   * @param tag undefined where it was asked for by digest
+   */
+  readonly learn?: (tag: QciTag | undefined, manifest: Manifest) => Promise<void>
   readonly observe: SourceObservers
 }
 
@@ -79,6 +85,8 @@ export interface Source {
 
 export interface MadeSource {
   readonly source: Source
+  /** Behind what people wait for, past every cache: what is fetched here is learnt, and served to nobody. */
+  readonly background: Pick<Source, 'fetchManifest' | 'fetchTags'>
   readonly robot: Robot
   readonly stats: ReturnType<typeof createManifestMemory>['stats']
   readonly close: () => Promise<void>
@@ -118,8 +126,9 @@ export const createSource = (options: SourceOptions): MadeSource => {
     observeRefused: observe.noPlace,
   })
   const sizes = createBlobSizes()
+  const fetchManifest = learning(options.learn, sizes.learning(persistent(createManifests(ask, repository))))
   const memory = createManifestMemory({
-    fetch: sizes.learning(persistent(createManifests(ask, repository))),
+    fetch: fetchManifest,
     maxBytes: manifestCacheBytes,
     tagTtlMs,
     staleIfErrorMs,
@@ -130,6 +139,7 @@ export const createSource = (options: SourceOptions): MadeSource => {
     robot,
     stats: memory.stats,
     close: upstream.close,
+    background: { fetchManifest, fetchTags },
     source: {
       fetchManifest: memory.fetchManifest,
       openBlob: inPlaces(
@@ -144,6 +154,14 @@ export const createSource = (options: SourceOptions): MadeSource => {
     },
   }
 }
+
+const learning =
+  (learn: SourceOptions['learn'], fetch: FetchManifest): FetchManifest =>
+  async (request) => {
+    const manifest = await fetch(request)
+    await learn?.(isDigest(request.reference) ? undefined : request.reference, manifest)
+    return manifest
+  }
 
 const discardBlob = async ({ body }: Blob): Promise<void> => await body?.discard()
 

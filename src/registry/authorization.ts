@@ -5,6 +5,7 @@ import type { FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import type { Beside, JudgeBeside } from '../access/beside.ts'
 import type { Identity } from '../access/identity.ts'
 import type { Decision, Policy } from '../access/policy.ts'
+import { unavailable, type RegistryError } from '../errors.ts'
 import {
   parseDigest,
   parseReference,
@@ -74,9 +75,15 @@ export const authorizationHook = (options: AuthorizationOptions): onRequestAsync
       policy.known(identity, reference) ?? (await beforeDeadline(request, policy.decide(identity, reference)))
     request.decision = decision
     observe(decision, identity)
+    if (decision.isPremature === true) throw premature()
     if (!decision.allowed) throw denied(identity.user.username, wantedOf(reference), namedBy(reference))
   }
 }
+
+const premature = (): RegistryError =>
+  unavailable(
+    'whether you may pull this digest is not known yet: this proxy has just started, or cannot reach the others; pull by tag, or try again in a moment',
+  )
 
 export const identityOf = (request: FastifyRequest) => {
   if (request.identity === null) throw new Error('authentication runs before authorization')

@@ -3,9 +3,8 @@
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers
  */
 import type { RouteHandlerMethod } from 'fastify'
-import type { DigestIndex } from '../access/digests.ts'
-import { RegistryError, unavailable } from '../errors.ts'
-import { isDigest, type Digest } from '../reference.ts'
+import { RegistryError } from '../errors.ts'
+import type { Digest } from '../reference.ts'
 import { abortedWith } from './abort.ts'
 import { askerOf } from './asker.ts'
 import { referenceOf } from './authorization.ts'
@@ -17,14 +16,13 @@ export interface ReferrersOptions {
     asker: string
     signal: AbortSignal
   }) => Promise<{ content: Buffer; filtersApplied: string | undefined }>
-  readonly digests: DigestIndex
 }
 
 // RFC 6838 section 4.2, type "/" subtype.
 const mediaTypePattern = /^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$/i
 
 export const referrersHandler =
-  ({ fetchReferrers, digests }: ReferrersOptions): RouteHandlerMethod =>
+  ({ fetchReferrers }: ReferrersOptions): RouteHandlerMethod =>
   async (request, reply) => {
     const reference = referenceOf(request)
     if (reference.kind !== 'digest') throw new Error('referrers are asked for by digest')
@@ -34,8 +32,6 @@ export const referrersHandler =
       asker: askerOf(request),
       signal: abortedWith(reply),
     })
-    const seenIn = digests.seenIn(reference.digest)
-    for (const digest of manifestsOf(content)) digests.learn(digest, seenIn)
     if (filtersApplied !== undefined) void reply.header('oci-filters-applied', filtersApplied)
     return reply.headers({ 'content-type': 'application/vnd.oci.image.index.v1+json' }).send(content)
   }
@@ -46,15 +42,4 @@ const artifactTypeOf = ({ artifactType }: { artifactType?: unknown }): string | 
   throw new RegistryError('UNSUPPORTED', 'artifactType is not a media type, such as application/spdx+json', {
     status: 400,
   })
-}
-
-const manifestsOf = (content: Buffer): readonly Digest[] => {
-  try {
-    const { manifests } = JSON.parse(content.toString()) as {
-      manifests?: readonly { digest?: string }[] | null
-    }
-    return (manifests ?? []).map(({ digest = '' }) => digest).filter(isDigest)
-  } catch (error) {
-    throw unavailable('the upstream registry answers with an unreadable list of referrers', error)
-  }
 }

@@ -48,8 +48,10 @@ export const createManifestMemory = (options: ManifestMemoryOptions): ManifestMe
   const share = createShare<Manifest>(now)
   const ask: FetchManifest = async ({ method, reference, accept, asker }) =>
     kept.keep(await fetch({ method, reference, accept, asker }))
-  // Asked with GET: who asks what a tag is asks for just that next. Where nothing is kept there is no use in it.
-  const methodFor = ({ method }: ManifestRequest) => (maxBytes > 0 ? 'GET' : method)
+  // Asked with GET: who asks what a tag is asks for just that next, and what the tag reaches is known by the bytes alone. Where nothing is
+  // kept there is no use in it for a digest.
+  const methodFor = ({ method, reference }: ManifestRequest) =>
+    maxBytes > 0 || !isDigest(reference) ? 'GET' : method
   const parts = { kept, tags, share, ask, methodFor, patienceMs, now }
   const byDigest = createByDigest(parts)
   const byTag = createByTag(parts)

@@ -1,0 +1,105 @@
+/**
+ * What opens a reference: the first yes among the reviews that would open it.
+ */
+import type { ImageStream } from '../reference.ts'
+import type { Doors } from './doors.ts'
+import type { ClusterIdentity } from './identity.ts'
+import type { AccessReviews, Decision } from './policy.ts'
+
+/** What opened a reference: a rule, and the namespace whose review said yes where one was asked. */
+export interface Opening {
+  readonly rule: Decision['rule']
+  readonly grantedBy?: string
+  readonly source: Decision['source']
+}
+
+export const robotMay: Opening = { rule: 'robot', source: 'none' }
+
+export const decisionOf = ({ rule, grantedBy, source }: Opening, { namespace }: Doors): Decision => ({
+  allowed: rule !== 'none',
+  rule,
+  ...(namespace === undefined ? {} : { namespace }),
+  ...(grantedBy === undefined ? {} : { grantedBy }),
+  source,
+})
+
+/** A review whose yes opens a reference. */
+export interface Doorway {
+  readonly imageStream: ImageStream
+  readonly rule: 'qci-wide' | 'image-puller'
+}
+
+/** A base layer may be known in hundreds of streams; somebody without any right must not cost a review for each. */
+const maxReviewsPerDecision = 16
+
+/**
+ * What is known to be open costs nothing. All others are asked at once, since the time that one after the other takes would tell how many
+ * there are. While the API server is away, whichever of them it opened not long ago still counts, and nothing else.
+ */
+export const firstOpen = async (
+  reviews: AccessReviews,
+  identity: ClusterIdentity,
+  doorways: readonly Doorway[],
+): Promise<Opening> => {
+  const remembered = knownOpening(reviews, identity, doorways)
+  if (remembered !== undefined) return remembered
+  const asked = inOrder(identity, doorways).slice(0, maxReviewsPerDecision)
+  const answers = await Promise.allSettled(
+    asked.map(async ({ imageStream }) => await reviews.review(identity, imageStream)),
+  )
+  for (const [index, doorway] of asked.entries()) {
+    const answer = answers[index]
+    if (answer?.status === 'fulfilled' && answer.value.allowed) return opened(doorway, answer.value.source)
+  }
+  const failed = answers.find((answer) => answer.status === 'rejected')
+  if (failed === undefined) return { rule: 'none', source: sourceOf(answers) }
+  const outdated = firstOf(doorways, identity, reviews.peekInGrace)
+  if (outdated === undefined) throw failed.reason
+  return opened(outdated, 'grace')
+}
+
+/** Of a refusal: whether the API server was asked for any part of it. */
+const sourceOf = (
+  answers: readonly PromiseSettledResult<{ readonly source: 'asked' | 'cached' | 'grace' }>[],
+): Decision['source'] => {
+  const sources = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value.source] : []))
+  return sources.includes('asked') ? 'asked' : (sources.at(-1) ?? 'none')
+}
+
+export const knownOpening = (
+  { peek }: AccessReviews,
+  identity: ClusterIdentity,
+  doorways: readonly Doorway[],
+): Opening | undefined => {
+  const doorway = firstOf(doorways, identity, peek)
+  return doorway === undefined ? undefined : opened(doorway, 'cached')
+}
+
+const firstOf = (doorways: readonly Doorway[], identity: ClusterIdentity, peek: AccessReviews['peek']) =>
+  doorways.find(({ imageStream }) => peek(identity, imageStream) === true)
+
+/**
+ * QCI-wide first, which most people have; then the namespace of a service account; then a stream of each namespace, newest first; then
+ * the rest. Most rights are of a whole namespace, and any stream of it shows them: the bound is on namespaces rather than on streams.
+ */
+const inOrder = ({ user }: ClusterIdentity, doorways: readonly Doorway[]): readonly Doorway[] => {
+  const own = /^system:serviceaccount:([^:]+):/.exec(user.username)?.[1]
+  const seen = new Set<string>()
+  const ranks = doorways.map(({ rule, imageStream: { namespace } }) => {
+    if (rule === 'qci-wide') return 0
+    const isFirst = !seen.has(namespace)
+    seen.add(namespace)
+    if (!isFirst) return 3
+    return namespace === own ? 1 : 2
+  })
+  return doorways
+    .map((doorway, index) => ({ doorway, rank: ranks[index] as number }))
+    .toSorted((one, other) => one.rank - other.rank)
+    .map(({ doorway }) => doorway)
+}
+
+const opened = ({ rule, imageStream }: Doorway, source: Decision['source']): Opening => ({
+  rule,
+  grantedBy: imageStream.namespace,
+  source,
+})

@@ -1,0 +1,30 @@
+/**
+ * A digest as a key of the maps of this room: its own bytes in a one-byte string, 48 bytes of memory instead of 88.
+ */
+import type { Digest } from '../reference.ts'
+
+declare const packed: unique symbol
+/** The bytes of a digest: 32 characters for sha256, 64 for sha512. */
+export type DigestKey = string & { readonly [packed]: 'DigestKey' }
+
+export const sha256Length = 32
+
+/** A string of its own: a slice of the text would keep alive whatever that text was a slice of. */
+export const keyOf = (digest: Digest): DigestKey =>
+  Buffer.from(digest.slice(digest.indexOf(':') + 1), 'hex').toString('latin1') as DigestKey
+
+export const digestOf = (key: DigestKey): Digest =>
+  `${key.length === sha256Length ? 'sha256' : 'sha512'}:${Buffer.from(key, 'latin1').toString('hex')}` as Digest
+
+/** Many keys in one string, each behind a character that tells its length: what a manifest names is kept without an object for each. */
+export const joinKeys = (keys: readonly DigestKey[]): string =>
+  Buffer.from(keys.map((key) => String.fromCharCode(key.length) + key).join(''), 'latin1').toString('latin1')
+
+export function* splitKeys(joined: string): Generator<DigestKey> {
+  const bytes = Buffer.from(joined, 'latin1')
+  for (let at = 0; at < bytes.length;) {
+    const end = at + 1 + (bytes[at] ?? 0)
+    yield bytes.toString('latin1', at + 1, end) as DigestKey
+    at = end
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * The facts of the graph as they are made, told to other replicas, and kept over a restart.
+ */
+import { LRUCache } from 'lru-cache'
+import type { Digest, QciTag } from '../reference.ts'
+import type { ManifestChildren, ReachGraph } from './reach-graph.ts'
+import { isRestricted, restrictedLifeMs, type Location } from './sightings.ts'
+
+/** A tag gave a manifest; or a manifest names other content. Both were verified by the one who tells it. */
+export type Fact =
+  | {
+      readonly kind: 'tag'
+      readonly tag: QciTag
+      readonly digest: Digest
+      /** Milliseconds since the epoch. */
+      readonly seenAt: number
+      readonly isRestricted: boolean
+    }
+  | {
+      readonly kind: 'names'
+      readonly manifest: Digest
+      readonly manifests: readonly Digest[]
+      readonly blobs: readonly Digest[]
+      readonly isRestricted: boolean
+    }
+
+export interface FactsOptions {
+  readonly graph: ReachGraph
+  /** What decides about a tag. */
+  readonly locate: (tag: QciTag) => Location
+  /** Resolves once other replicas can know it, or will not in time. Never rejects. */
+  readonly publish: (facts: readonly Fact[]) => Promise<void>
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
+}
+
+/** The newest fact about a tag. */
+export interface KnownTag {
+  readonly digest: Digest
+  readonly seenAt: number
+}
+
+interface Kept extends KnownTag {
+  /** When other replicas were told, or told us. */
+  readonly publishedAt: number
+}
+
+/** A tag that is pulled all the time is recorded so often: what was evicted meanwhile is there again. */
+const recordAgainMs = 60_000
+/** Other replicas are told so often that a tag still gives what it gave: far below the day after which a fact ends. */
+const publishAgainMs = 3600_000
+const maxOpenTags = 100_000
+const maxManifests = 300_000
+
+export class Facts {
+  readonly #options: FactsOptions
+  readonly #now: () => number
+  /** By tag and digest: a tag that moved, or has one for each Accept, reaches both. */
+  readonly #open = new LRUCache<string, Kept>({ maxSize: maxOpenTags, sizeCalculation: () => 1 })
+  readonly #restricted = new Map<string, Kept>()
+  readonly #newest = new Map<QciTag, KnownTag>()
+  /** Manifests whose children other replicas were told of, when, and whether as restricted. */
+  readonly #published = new LRUCache<Digest, { readonly isRestricted: boolean; readonly at: number }>({
+    maxSize: maxManifests,
+    sizeCalculation: () => 1,
+  })
+
+  constructor(options: FactsOptions) {
+    this.#options = options
+    this.#now = options.now ?? Date.now
+  }
+
+  /**
+   * A manifest was fetched from upstream and verified. Resolves once the graph has it, and other replicas can: only then it may be served.
+   * @param tag undefined where it was asked for by digest
+   */
+  async learn(
+    tag: QciTag | undefined,
+    digest: Digest,
+    children: ManifestChildren | undefined,
+  ): Promise<void> {
+    const { graph } = this.#options
+    if (children !== undefined) graph.recordManifest(digest, children)
+    const facts = tag === undefined ? [] : this.#recordTag(tag, digest)
+    await graph.settled()
+    const all = [...facts, ...this.#unpublished(digest)]
+    if (all.length > 0) await this.#options.publish(all)
+  }
+
+  /** What another replica has learnt. */
+  apply(facts: readonly Fact[]): void {
+    const { graph, locate } = this.#options
+    for (const fact of facts)
+      if (fact.kind === 'names') {
+        graph.recordManifest(fact.manifest, fact)
+        this.#markPublished(fact.manifest, fact.isRestricted)
+      } else {
+        const location = locate(fact.tag)
+        graph.recordTag(location, fact.digest, fact.seenAt)
+        this.#keep(fact, isRestricted(location), this.#now())
+      }
+  }
+
+  /** What restricted tags are known to give: the newest of each. */
+  get restrictedTags(): ReadonlyMap<QciTag, KnownTag> {
+    return this.#newest
+  }
+
+  /** Forgets restricted tags that nobody has seen for so long that upstream has pruned them; what they reached stays closed. */
+  sweep(): void {
+    const oldest = this.#now() - restrictedLifeMs
+    for (const [key, { seenAt }] of this.#restricted) if (seenAt < oldest) this.#restricted.delete(key)
+    for (const [tag, { seenAt }] of this.#newest) if (seenAt < oldest) this.#newest.delete(tag)
+  }
+
+  /** Everything that is known, restricted facts first. */
+  *snapshot(): Generator<Fact> {
+    const manifests = new Set<Digest>()
+    for (const [kept, isRestricted] of [
+      [this.#restricted, true],
+      [this.#open, false],
+    ] as const)
+      for (const [key, { digest, seenAt }] of kept) {
+        const tag = key.slice(0, key.indexOf(' ')) as QciTag
+        yield { kind: 'tag', tag, digest, seenAt, isRestricted }
+        yield* this.#namesBelow(digest, isRestricted, manifests)
+      }
+  }
+
+  *#namesBelow(digest: Digest, isRestricted: boolean, told: Set<Digest>): Generator<Fact> {
+    const names = told.has(digest) ? undefined : this.#options.graph.childrenOf(digest)
+    if (names === undefined) return
+    told.add(digest)
+    yield { kind: 'names', manifest: digest, ...names, isRestricted }
+    for (const child of names.manifests) yield* this.#namesBelow(child, isRestricted, told)
+  }
+
+  #recordTag(tag: QciTag, digest: Digest): readonly Fact[] {
+    const now = this.#now()
+    const location = this.#options.locate(tag)
+    const closes = isRestricted(location)
+    const known = (closes ? this.#restricted : this.#open).get(`${tag} ${digest}`)
+    if (known !== undefined && now - known.seenAt < recordAgainMs) return []
+    this.#options.graph.recordTag(location, digest, now)
+    const isDue = known === undefined || now - known.publishedAt >= publishAgainMs
+    const fact = { kind: 'tag', tag, digest, seenAt: now, isRestricted: closes } as const
+    this.#keep(fact, closes, isDue ? now : known.publishedAt)
+    return isDue ? [fact] : []
+  }
+
+  #keep({ tag, digest, seenAt }: KnownTag & { tag: QciTag }, closes: boolean, publishedAt: number): void {
+    const kept = { digest, seenAt, publishedAt }
+    if (!closes) {
+      this.#open.set(`${tag} ${digest}`, kept)
+      return
+    }
+    this.#restricted.set(`${tag} ${digest}`, kept)
+    if ((this.#newest.get(tag)?.seenAt ?? -Infinity) <= seenAt) this.#newest.set(tag, kept)
+  }
+
+  /** What it and its children name, as far as other replicas do not know it, or do not know that it closes. */
+  #unpublished(digest: Digest): readonly Fact[] {
+    const { graph } = this.#options
+    const { manifests = [] } = graph.childrenOf(digest) ?? {}
+    return [digest, ...manifests].flatMap((manifest): readonly Fact[] => {
+      const names = graph.childrenOf(manifest)
+      if (names === undefined) return []
+      const closes = graph.reachOf(manifest).isRestricted
+      const known = this.#published.get(manifest)
+      const isRecent = known !== undefined && this.#now() - known.at < publishAgainMs
+      if (isRecent && (known.isRestricted || !closes)) return []
+      this.#markPublished(manifest, closes)
+      return [{ kind: 'names', manifest, ...names, isRestricted: closes }]
+    })
+  }
+
+  #markPublished(manifest: Digest, closes: boolean): void {
+    const before = this.#published.get(manifest)
+    this.#published.set(manifest, {
+      isRestricted: closes || before?.isRestricted === true,
+      at: this.#now(),
+    })
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Digests that were ever reached by a restricted tag, as 64 bits of each: 16 bytes of memory for a digest, and nothing is ever
+ * forgotten. What falls out of the graph for want of room stays closed by this set.
+ *
+ * An entry that is not in the set is taken for one with a probability of entries / 2^64. That closes a digest; nothing here opens one.
+ */
+import { randomInt } from 'node:crypto'
+import type { DigestKey } from './digest-key.ts'
+
+const firstSlots = 1 << 12
+/** Two words for a slot, half of the slots in use: 64 MiB for four million digests. */
+const defaultMax = 1 << 22
+
+export class FingerprintSet {
+  readonly #max: number
+  /** Odd and secret: digests cannot be chosen so that they all meet in one place. */
+  readonly #multiplier = (randomInt(2 ** 31) * 2 + 1) | 0
+  #slots = new Uint32Array(2 * firstSlots)
+  #size = 0
+
+  /** @param max bound on digests; beyond it the set says yes to everything, since what it cannot hold must not be open */
+  constructor(max = defaultMax) {
+    this.#max = max
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  get isFull(): boolean {
+    return this.#size >= this.#max
+  }
+
+  add(key: DigestKey): void {
+    if (this.isFull) return
+    if (4 * (this.#size + 1) > this.#slots.length) this.#grow()
+    const [high, low] = wordsOf(key)
+    if (this.#put(high, low)) this.#size += 1
+  }
+
+  has(key: DigestKey): boolean {
+    if (this.isFull) return true
+    const [high, low] = wordsOf(key)
+    const at = this.#find(high, low)
+    return this.#slots[at] === high && this.#slots[at + 1] === low
+  }
+
+  #put(high: number, low: number): boolean {
+    const at = this.#find(high, low)
+    const isNew = this.#slots[at] === 0 && this.#slots[at + 1] === 0
+    this.#slots[at] = high
+    this.#slots[at + 1] = low
+    return isNew
+  }
+
+  /** The slot of the words, or the empty one where they belong. */
+  #find(high: number, low: number): number {
+    const slots = this.#slots
+    const mask = slots.length / 2 - 1
+    let slot = (Math.imul(high ^ low, this.#multiplier) >>> 7) & mask
+    for (;;) {
+      const at = 2 * slot
+      const isEmpty = slots[at] === 0 && slots[at + 1] === 0
+      if (isEmpty || (slots[at] === high && slots[at + 1] === low)) return at
+      slot = (slot + 1) & mask
+    }
+  }
+
+  #grow(): void {
+    const before = this.#slots
+    this.#slots = new Uint32Array(before.length * 2)
+    for (let at = 0; at < before.length; at += 2) {
+      const [high = 0, low = 0] = [before[at], before[at + 1]]
+      if (high !== 0 || low !== 0) this.#put(high, low)
+    }
+  }
+}
+
+/** The first eight bytes of a digest; never two zeros, which mark an empty slot. */
+const wordsOf = (key: DigestKey): readonly [high: number, low: number] => {
+  const word = (at: number): number =>
+    ((key.charCodeAt(at) << 24) |
+      (key.charCodeAt(at + 1) << 16) |
+      (key.charCodeAt(at + 2) << 8) |
+      key.charCodeAt(at + 3)) >>>
+    0
+  const [high, low] = [word(0), word(4)]
+  return high === 0 && low === 0 ? [0, 1] : [high, low]
+}

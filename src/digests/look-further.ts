@@ -1,0 +1,143 @@
+/**
+ * Before a digest is refused: what other replicas know is looked at, what a restricted namespace claims is checked, and the tags that the
+ * requester may pull and that could reach the digest are resolved. Nothing here opens anything: it makes facts, and the decision is
+ * made again.
+ */
+import { LRUCache } from 'lru-cache'
+import type { Digest, ImageStream, QciTag, Repository } from '../reference.ts'
+import type { ClaimedTag } from './image-stream-claims.ts'
+import type { ReachGraph } from './reach-graph.ts'
+import { scanPrefix, type TagPage } from './restricted-index/tag-scan.ts'
+
+/** Reads of upstream that the requester pays for. */
+export interface UpstreamReads {
+  /** Fetches a manifest, which makes its facts. Undefined where upstream has none. @throws {RegistryError} */
+  readonly fetchManifest: (reference: QciTag | Digest, requester: string) => Promise<Digest | undefined>
+  /** @throws {RegistryError} */
+  readonly fetchPage: (after: string | undefined, requester: string) => Promise<TagPage>
+}
+
+export interface LookFurtherOptions {
+  readonly graph: Pick<ReachGraph, 'reachOf' | 'childrenOf' | 'settled'>
+  readonly claimsOf: (digest: Digest) => readonly ClaimedTag[]
+  readonly upstream: UpstreamReads
+  /** Resolves once what other replicas know is known here, or cannot be had in time. */
+  readonly catchUp: () => Promise<boolean>
+  /** Checks what restricted namespaces claim; see `ClaimChecks`. */
+  readonly checkClaims: (digest: Digest, fetch: (tag: QciTag) => Promise<unknown>) => Promise<void>
+  /** Milliseconds, monotonic. */
+  readonly now?: () => number
+}
+
+export interface Search {
+  readonly repository: Repository
+  /** Who pays for it. */
+  readonly requester: string
+  readonly mayPull: (imageStream: ImageStream) => Promise<boolean>
+}
+
+/** Tags that are resolved for one search. */
+const maxTags = 32
+/** Pages of an image stream's tags that are read for one search. */
+const maxPages = 3
+const maxClaims = 4
+/** A search that has found nothing is not made again for so long: every request of a failing pull would. */
+const forgetMs = 10_000
+/** Searches at upstream of one requester: so many at once, and one more each so many milliseconds. */
+const maxAtOnce = 10
+const refillMs = 5000
+
+/** What a search came to. */
+export interface SearchResult {
+  /** Something was learnt, so that it is worth to decide again. */
+  readonly hasLearnt: boolean
+  /** What other replicas know was looked at: a refusal is not for want of it. */
+  readonly isCertain: boolean
+}
+
+export const createLookFurther = (options: LookFurtherOptions) => {
+  const { graph, catchUp, checkClaims, now = () => performance.now() } = options
+  const perf = { now }
+  const searched = new LRUCache<string, Promise<void>>({ max: 10_000, ttl: forgetMs, ttlResolution: 0, perf })
+  const spent = new LRUCache<string, { count: number; since: number }>({ max: 10_000 })
+
+  /** Attack: somebody who asks for digests that nobody knows would have upstream's limits used up by our searches. */
+  const mayAfford = (requester: string): boolean => {
+    const time = now()
+    const { count, since } = spent.get(requester) ?? { count: 0, since: time }
+    const left = Math.max(0, count - Math.floor((time - since) / refillMs))
+    if (left >= maxAtOnce) return false
+    spent.set(requester, { count: left + 1, since: left === 0 ? time : since + (count - left) * refillMs })
+    return true
+  }
+
+  const stateOf = (digest: Digest): string => {
+    const { imageStreams, isOpen, isRestricted, isOfNobody } = graph.reachOf(digest)
+    return JSON.stringify([imageStreams, isOpen, isRestricted, isOfNobody])
+  }
+
+  return async (digest: Digest, search: Search): Promise<SearchResult> => {
+    const before = stateOf(digest)
+    const isCertain = await catchUp()
+    await graph.settled()
+    const { path } = search.repository
+    const key = `${search.requester} ${path} ${digest}`
+    const known = searched.get(key)
+    if (known !== undefined) await known
+    else if (mayAfford(search.requester)) {
+      const looking = resolveTags(digest, search, options)
+      searched.set(key, looking)
+      // What could not be asked is asked again.
+      looking.catch(() => searched.delete(key))
+      await looking
+    }
+    const wasClaimed = options.claimsOf(digest).length > 0
+    if (wasClaimed)
+      await checkClaims(digest, async (tag) => await options.upstream.fetchManifest(tag, search.requester))
+    await graph.settled()
+    return { hasLearnt: wasClaimed || stateOf(digest) !== before, isCertain }
+  }
+}
+
+/** The tags that claim the digest, then those of the image stream that the requester named, as far as the requester may pull them. */
+const resolveTags = async (digest: Digest, search: Search, options: LookFurtherOptions): Promise<void> => {
+  const { graph, claimsOf, upstream } = options
+  const { repository, requester, mayPull } = search
+  const named = repository.form === 'image-stream' ? repository : undefined
+  const isFound = () =>
+    graph
+      .reachOf(digest)
+      .imageStreams.some(({ namespace }) => named === undefined || namespace === named.namespace)
+  const claims = claimsOf(digest).filter(
+    ({ namespace }) => named === undefined || namespace === named.namespace,
+  )
+  for (const { namespace, name, tag } of claims.slice(0, maxClaims)) {
+    if (!(await mayPull({ namespace, name }))) continue
+    await resolve(`${namespace}_${name}_${tag}` as QciTag, requester, options)
+    if (isFound()) return
+  }
+  if (named === undefined || isFound() || !(await mayPull(named))) return
+  const fetchPage = async (after: string | undefined) => await upstream.fetchPage(after, requester)
+  let [tags, pages] = [0, 0]
+  for await (const page of scanPrefix(fetchPage, `${named.namespace}_${named.name}_`)) {
+    for (const tag of page as readonly QciTag[]) {
+      if (tags++ >= maxTags) return
+      await resolve(tag, requester, options)
+      if (isFound()) return
+    }
+    if (++pages >= maxPages) return
+  }
+}
+
+/** A tag, and the manifests below it that are not known yet. */
+const resolve = async (
+  tag: QciTag,
+  requester: string,
+  { graph, upstream }: LookFurtherOptions,
+): Promise<void> => {
+  const digest = await upstream.fetchManifest(tag, requester)
+  if (digest === undefined) return
+  for (const child of graph.childrenOf(digest)?.manifests ?? [])
+    if (graph.childrenOf(child) === undefined) await upstream.fetchManifest(child, requester)
+  await graph.settled()
+}

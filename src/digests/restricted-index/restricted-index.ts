@@ -1,0 +1,135 @@
+/**
+ * The restricted index: every tag of restricted namespaces, followed down to layers, so that a restricted digest is known before anybody
+ * asks for it, on a replica that has just started. One replica walks over upstream's tags; the others learn its facts, and how far it is.
+ * Readiness waits for the live tags; dated copies come behind.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { QciTag } from '../../reference.ts'
+import { nothingIndexed, type IndexState, type SharedIndex } from './index-state.ts'
+import { RestrictedWalk, type IndexPhase, type WalkOptions } from './restricted-walk.ts'
+
+export interface RestrictedIndexOptions extends Omit<WalkOptions, 'signal' | 'onProgress' | 'now'> {
+  readonly shared: SharedIndex
+  /** Resolves true once what other replicas know is known here; false where that cannot be had. */
+  readonly catchUp: () => Promise<boolean>
+  /** Milliseconds between two rounds. */
+  readonly intervalMs: number
+  readonly onProgress: (progress: IndexProgress) => void
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
+  /** Milliseconds after a first failure; doubled for each further one, up to the interval. */
+  readonly retryMs?: number
+}
+
+export interface IndexProgress {
+  readonly phase: IndexPhase
+  /** Pages of upstream's tag list that this process has read, and tags that it has followed. */
+  readonly pages: number
+  readonly followed: number
+  /** Every live tag of restricted namespaces was followed, here or by another replica whose facts are known here. */
+  readonly isLiveComplete: boolean
+  /** Dated copies were, too. */
+  readonly isWhole: boolean
+}
+
+/** How often a replica that does not walk looks whether the one that does is through. */
+const followMs = 2000
+/** A round that ended longer ago than so many intervals tells nothing of today. */
+const outdatedAfter = 3
+
+export class RestrictedIndex {
+  readonly #options: RestrictedIndexOptions
+  readonly #now: () => number
+  readonly #ending = new AbortController()
+  readonly #walk: RestrictedWalk
+  #state: IndexState = nothingIndexed
+  #phase: IndexPhase = 'idle'
+  #isLiveComplete = false
+  #running: Promise<void> | undefined
+
+  constructor(options: RestrictedIndexOptions) {
+    this.#options = options
+    this.#now = options.now ?? Date.now
+    const walkOptions = {
+      ...options,
+      now: this.#now,
+      signal: this.#ending.signal,
+      onProgress: (phase: IndexPhase) => {
+        this.#phase = phase
+        options.onProgress(this.progress())
+      },
+    }
+    this.#walk = new RestrictedWalk(walkOptions, async (change) => {
+      this.#state = { ...this.#state, ...change }
+      if (change.liveCompleteAt !== undefined) this.#isLiveComplete = true
+      await options.shared.write(this.#state)
+    })
+  }
+
+  start(): void {
+    this.#running ??= this.#run().catch(() => undefined)
+  }
+
+  async close(): Promise<void> {
+    this.#ending.abort()
+    await this.#running
+  }
+
+  isComplete(): boolean {
+    return this.#isLiveComplete
+  }
+
+  isWhole(): boolean {
+    return this.#isLiveComplete && this.#state.datedCompleteAt !== undefined
+  }
+
+  hasTagsOf(namespace: string): boolean {
+    return this.#state.namespaces.includes(namespace)
+  }
+
+  progress(): IndexProgress {
+    return {
+      phase: this.#phase,
+      ...this.#walk.counts(),
+      isLiveComplete: this.#isLiveComplete,
+      isWhole: this.isWhole(),
+    }
+  }
+
+  /** Resolves tags now: those that somebody says have changed. */
+  async follow(tags: readonly QciTag[]): Promise<void> {
+    await this.#walk.follow(tags)
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#ending
+    const { intervalMs, onFailure, retryMs = 5000 } = this.#options
+    for (let failures = 0; ;) {
+      let waitMs = intervalMs
+      try {
+        await this.#takeTurn()
+        failures = 0
+        if (!this.#isLiveComplete) waitMs = Math.min(followMs, intervalMs)
+      } catch (error) {
+        signal.throwIfAborted()
+        onFailure('the tag list', error)
+        waitMs = Math.min(retryMs * 2 ** failures++, Math.max(intervalMs, retryMs))
+      }
+      await sleep(waitMs * (0.75 + Math.random() / 4), undefined, { signal })
+    }
+  }
+
+  /** Walks where this replica is the one to do so, or knows of no other; else learns what the one that walks has found. */
+  async #takeTurn(): Promise<void> {
+    const { shared, catchUp, intervalMs } = this.#options
+    const leads = await shared.tryLead()
+    const isInTouch = await catchUp()
+    const known = isInTouch ? await shared.read() : undefined
+    if (known !== undefined) {
+      this.#state = known
+      const { liveCompleteAt = -Infinity } = known
+      if (this.#now() - liveCompleteAt < outdatedAfter * intervalMs) this.#isLiveComplete = true
+    }
+    if (leads || !isInTouch) await this.#walk.round(this.#state)
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * Reads of upstream's tag list, a page at a time: of the live tags of restricted namespaces, of dated copies, of what is attached to
+ * digests. Each yields the tags that it met; which of them matter is decided by the reader.
+ */
+import { behindBlockOf, isBehindDated, isBehindPrefix, isInByteOrder, isDated } from './tag-order.ts'
+
+export interface TagPage {
+  readonly tags: readonly string[]
+  readonly more: boolean
+}
+
+export type FetchTagPage = (after: string | undefined) => Promise<TagPage>
+
+export interface LiveScan {
+  readonly fetchPage: FetchTagPage
+  /** Whether a tag has to be followed: then its neighbours are read, too. */
+  readonly matters: (tag: string) => boolean
+  /** Told once, if upstream does not sort by bytes: the list is read whole from its beginning then. */
+  readonly onTextOrder: () => void
+  /** Whether an earlier scan has found that upstream does not sort by bytes. */
+  readonly isTextOrder: boolean
+}
+
+/**
+ * All tags that matter, and some others. A million tags are not read for it: from a tag that does not matter the scan jumps behind its
+ * namespace, so that it costs a page for each namespace. Dated copies are jumped over, too, as long as the order allows jumps.
+ */
+export async function* scanLive(options: LiveScan): AsyncGenerator<readonly string[]> {
+  const { fetchPage, matters, onTextOrder } = options
+  let canJump = !options.isTextOrder
+  for (let after: string | undefined; ;) {
+    const { tags, more } = await fetchPage(after)
+    if (canJump && !isInByteOrder(after, tags)) {
+      // What an earlier jump has passed over is not known: from the beginning, without jumps.
+      canJump = false
+      after = undefined
+      onTextOrder()
+      continue
+    }
+    yield tags
+    const last = tags.at(-1)
+    if (!more || last === undefined) return
+    after = goOn(after, (canJump && !matters(last) ? behindBlockOf(last) : undefined) ?? last)
+  }
+}
+
+/** The tags that begin with this, in either order of upstream. */
+export async function* scanPrefix(
+  fetchPage: FetchTagPage,
+  prefix: string,
+): AsyncGenerator<readonly string[]> {
+  for (let after = prefix; ;) {
+    const { tags, more } = await fetchPage(after)
+    yield tags.filter((tag) => tag.startsWith(prefix))
+    const last = tags.at(-1)
+    if (!more || last === undefined || isBehindPrefix(last, prefix)) return
+    after = goOn(after, last)
+  }
+}
+
+/** Dated copies from this point of the list on: a date, or where an earlier scan has ended. Both orders begin with the digits. */
+export async function* scanDated(fetchPage: FetchTagPage, from: string): AsyncGenerator<readonly string[]> {
+  for (let after = from; ;) {
+    const { tags, more } = await fetchPage(after)
+    yield tags.filter(isDated)
+    const last = tags.at(-1)
+    if (!more || last === undefined || isBehindDated(last)) return
+    after = goOn(after, last)
+  }
+}
+
+/** @throws {Error} where upstream does not go on: the scan would never end */
+const goOn = (before: string | undefined, after: string): string => {
+  if (after === before) throw new Error('upstream answers with the same page of its tag list again')
+  return after
+}
