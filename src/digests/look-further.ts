@@ -81,7 +81,9 @@ export const createLookFurther = (options: LookFurtherOptions) => {
     const isCertain = await catchUp()
     await graph.settled()
     const { path } = search.repository
-    const key = `${search.requester} ${path} ${digest}`
+    // A claim that has come meanwhile makes it another search.
+    const claims = options.claimsOf(digest).map(({ namespace, name, tag }) => `${namespace}/${name}:${tag}`)
+    const key = [search.requester, path, digest, ...claims.slice(0, maxClaims)].join(' ')
     const known = searched.get(key)
     if (known !== undefined) await known
     else if (mayAfford(search.requester)) {
@@ -91,7 +93,7 @@ export const createLookFurther = (options: LookFurtherOptions) => {
       looking.catch(() => searched.delete(key))
       await looking
     }
-    const wasClaimed = options.claimsOf(digest).length > 0
+    const wasClaimed = claims.length > 0
     if (wasClaimed)
       await checkClaims(digest, async (tag) => await options.upstream.fetchManifest(tag, search.requester))
     await graph.settled()

@@ -129,7 +129,7 @@ const freePort = async (): Promise<number> =>
   })
 
 const untilReady = async (url: string): Promise<void> => {
-  for (let attempt = 0; attempt < 100; attempt++) {
+  for (let attempt = 0; attempt < 500; attempt++) {
     const { status } = await fetch(`${url}/readyz`)
     if (status === 200) return
     await new Promise((resolve) => setTimeout(resolve, 20))

@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path'
 import { parseConfig } from '../../src/config/config.ts'
 import { createLogger } from '../../src/logging.ts'
 import { startProxy } from '../../src/proxy.ts'
+import { buildImage } from '../../src/sandbox/quay/images.ts'
 import { accept, scenario, type Scenario } from './scenario.ts'
 
 const watch = ['--imagestreams=watch']
@@ -9,8 +10,24 @@ const watch = ['--imagestreams=watch']
 const digestOf = ({ stock }: Scenario, name: string): string =>
   stock.tags.find(({ tag }) => tag === name)?.digest ?? ''
 
-const byDigest = async ({ ask }: Scenario, token: string, digest: string): Promise<number> =>
-  (await ask(`/v2/openshift/ci/manifests/${digest}`, { token, headers: { accept } })).status
+const byDigest = async (
+  { ask }: Scenario,
+  token: string,
+  digest: string,
+  repository = 'openshift/ci',
+): Promise<number> =>
+  (await ask(`/v2/${repository}/manifests/${digest}`, { token, headers: { accept } })).status
+
+const small = {
+  platforms: ['linux/amd64', 'linux/arm64'],
+  layers: 1,
+  layerBytes: 1024,
+  format: 'oci',
+} as const
+
+/** How many ImageStreams the proxy knows; they are put one at a time here. */
+const claimed = async (s: Scenario): Promise<number> =>
+  Number(/quay_proxy_watched_image_streams (\d+)/.exec(await s.metrics())?.[1])
 
 /** Until an event has come through: nobody announces that. */
 const until = async (status: number, answer: () => Promise<number>): Promise<void> => {
@@ -18,18 +35,28 @@ const until = async (status: number, answer: () => Promise<number>): Promise<voi
 }
 
 await scenario(
-  'a restricted digest that nobody has pulled is closed to QCI-wide, and so is what is in it',
+  'a restricted digest that nobody has pulled is closed to QCI-wide, and so is what is in it, whatever ImageStreams say',
   async (t, s) => {
     const { imageStreams } = s.kubernetes
     const digest = digestOf(s, 'ocp-priv_4.5_embargoed')
-    t.equal(await byDigest(s, s.alice, digest), 200, 'nobody has seen it')
-    imageStreams.put({ namespace: 'ocp-priv', name: '4.5', tags: { embargoed: [digest] } })
-    await until(403, async () => await byDigest(s, s.alice, digest))
-    const refused = await s.ask(`/v2/ocp/4.5/manifests/${digest}`, { token: s.alice })
-    t.match(refused, { status: 403, code: 'DENIED' })
+    t.equal(await byDigest(s, s.alice, digest), 403, 'its tag was followed before anybody asked')
+    const strangers = [
+      { namespace: 'my-team', name: 'stolen' },
+      { namespace: 'ocp', name: 'stolen' },
+      { namespace: 'mallory-ns', name: 'stolen' },
+    ]
+    const sentinel = digestOf(s, 'my-team_app_latest')
+    for (const stranger of strangers) {
+      imageStreams.put({ ...stranger, tags: { latest: [digest, sentinel] } })
+      await until(s.kubernetes.imageStreams.count, async () => await claimed(s))
+      for (const token of [s.alice, s.puller, s.mallory])
+        for (const repository of ['openshift/ci', `${stranger.namespace}/stolen`])
+          t.equal(await byDigest(s, token, digest, repository), 403, `${repository}: a claim opens nothing`)
+      imageStreams.delete(stranger.namespace, stranger.name)
+    }
     t.equal((await s.ask(`/v2/openshift/ci/blobs/${digest}`, { token: s.alice })).status, 403)
 
-    // Served by digest to who may: its children are where it is.
+    // Served by digest to those who may: its children are where it is.
     const basic = Buffer.from(`${s.robot.username}:${s.robot.password}`).toString('base64')
     const authorized = { authorization: `Basic ${basic}`, accept }
     const served = await s.ask(`/v2/openshift/ci/manifests/${digest}`, { headers: authorized })
@@ -42,7 +69,7 @@ await scenario(
 )
 
 await scenario(
-  "a namespace's puller needs no pull by tag, and a deleted stream is forgotten",
+  "an ImageStream is a hint: a namespace's puller needs no pull by tag, since the tag is resolved for them",
   async (t, s) => {
     const { imageStreams } = s.kubernetes
     const digest = digestOf(s, 'my-team_app_latest')
@@ -59,16 +86,38 @@ await scenario(
     const metrics = await s.metrics()
     t.match(metrics, 'quay_proxy_watched_digests 1\n')
     t.match(metrics, 'quay_proxy_watched_image_streams 1\n')
+  },
+  watch,
+)
 
+await scenario(
+  'the claim of a restricted namespace closes an unseen digest until it is checked, and a wrong one no longer',
+  async (t, s) => {
+    const { imageStreams } = s.kubernetes
     const never = digestOf(s, 'ocp_4.15_base')
     imageStreams.put({ namespace: 'ocp-priv', name: 'gone', tags: { latest: [never] } })
-    await until(403, async () => await byDigest(s, s.alice, never))
-    imageStreams.put({ namespace: 'ocp-priv', name: 'gone', tags: { latest: [`sha256:${'0'.repeat(64)}`] } })
-    await until(200, async () => await byDigest(s, s.alice, never))
-    imageStreams.put({ namespace: 'ocp-priv', name: 'gone', tags: { latest: [never] } })
-    await until(403, async () => await byDigest(s, s.alice, never))
-    imageStreams.delete('ocp-priv', 'gone')
-    await until(200, async () => await byDigest(s, s.alice, never))
+    await until(s.kubernetes.imageStreams.count, async () => await claimed(s))
+    t.equal(await byDigest(s, s.alice, never), 200, 'its tag is not in QCI')
+    const checked = s.quay.requests.map(({ url }) => url)
+    t.ok(
+      checked.some((url) => url.endsWith('/manifests/ocp-priv_gone_latest')),
+      'which was asked for',
+    )
+
+    // A tag of a restricted namespace is pushed, and its ImageStream tells of it before the next round of the index.
+    const image = await buildImage({ ...small, name: 'fresh' })
+    s.quay.tag('ocp-priv_fresh_latest', image)
+    imageStreams.put({ namespace: 'ocp-priv', name: 'fresh', tags: { latest: [image.digest] } })
+    await until(s.kubernetes.imageStreams.count, async () => await claimed(s))
+    t.equal(await byDigest(s, s.alice, image.digest), 403)
+    for (const { digest } of image.manifests)
+      t.equal(await byDigest(s, s.alice, digest), 403, 'and its platforms')
+
+    // A namespace whose name is restricted, and which has no tag in QCI, closes nothing.
+    const other = digestOf(s, 'ci_tools_latest')
+    imageStreams.put({ namespace: 'mallory-priv', name: 'x', tags: { latest: [other] } })
+    await until(s.kubernetes.imageStreams.count, async () => await claimed(s))
+    t.equal(await byDigest(s, s.alice, other), 200)
   },
   watch,
 )
@@ -77,18 +126,17 @@ await scenario(
   'cut and expired: the watch goes on without a gap, and pulls never notice',
   async (t, s) => {
     const { imageStreams } = s.kubernetes
-    const digest = digestOf(s, 'ocp_4.15_base')
-    const namespaces = ['a-priv', 'b-priv', 'c-priv', 'd-priv']
+    const namespaces = ['a', 'b', 'c', 'd']
     const pulls: Promise<unknown>[] = []
     for (const [number, namespace] of namespaces.entries()) {
       pulls.push(s.pull({ repository: 'ocp/4.5', reference: 'base', username: 'alice', password: s.alice }))
       const other = `sha256:${String(number).repeat(64)}`
-      imageStreams.put({ namespace, name: 'x', tags: { latest: [digest, other] } })
-      await until(403, async () => await byDigest(s, s.alice, digest))
+      imageStreams.put({ namespace, name: 'x', tags: { latest: [other] } })
+      await until(s.kubernetes.imageStreams.count, async () => await claimed(s))
       imageStreams.cut(number % 2 === 0 ? 'cleanly' : 'mid-line')
       imageStreams.delete(namespace, 'x')
       if (number > 1) imageStreams.expire(number === 2 ? 'event' : 'status')
-      await until(200, async () => await byDigest(s, s.alice, digest))
+      await until(s.kubernetes.imageStreams.count, async () => await claimed(s))
     }
     await Promise.all(pulls)
     t.equal(imageStreams.requests.pages, 3, 'a list for the start and for each 410')
@@ -100,7 +148,6 @@ await scenario(
 await scenario(
   'two replicas agree, though no pull went through one of them; not listed is not ready',
   async (t, s) => {
-    const { imageStreams } = s.kubernetes
     const digest = digestOf(s, 'ocp-priv_4.5_embargoed')
     const file = (name: string) => join(dirname(s.files.password), name)
     const args = [
@@ -114,8 +161,6 @@ await scenario(
       '--grace-period=0s',
       ...watch,
     ]
-    imageStreams.put({ namespace: 'ocp-priv', name: '4.5', tags: { embargoed: [digest] } })
-    await until(403, async () => await byDigest(s, s.alice, digest))
     s.kubernetes.fault({ kind: 'slow', delayMs: 300 })
     const second = await startProxy(parseConfig(args, {}), createLogger('silent', { write: () => undefined }))
     try {
@@ -128,8 +173,6 @@ await scenario(
       const ask = async () =>
         (await fetch(`${second.url}/v2/openshift/ci/manifests/${digest}`, { headers })).status
       t.equal(await ask(), 403, 'as soon as it is ready')
-      imageStreams.delete('ocp-priv', '4.5')
-      await Promise.all([until(200, ask), until(200, async () => await byDigest(s, s.alice, digest))])
     } finally {
       await second.stop()
     }

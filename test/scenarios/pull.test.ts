@@ -60,7 +60,6 @@ await scenario(
     quay.tag('my-team_big_latest', image)
     const reviewsBefore = { ...kubernetes.requests }
     const upstreamBefore = quay.requests.length
-    const tokensBefore = quay.requests.filter(({ url }) => url.startsWith('/v2/auth')).length
     const pulled = await pull({
       repository: 'my-team/big',
       reference: 'latest',
@@ -73,8 +72,12 @@ await scenario(
       kubernetes.requests.subjectAccessReviews - reviewsBefore.subjectAccessReviews <= 2,
       'two SubjectAccessReviews',
     )
-    t.equal(tokensBefore, 1, 'the one token fetch was at the start')
     const caused = quay.requests.slice(upstreamBefore)
+    t.equal(
+      caused.filter(({ url }) => url.startsWith('/v2/auth')).length,
+      0,
+      'the one token fetch was at the start',
+    )
     t.equal(caused.filter(({ origin }) => origin === 'cdn').length, 21, 'one CDN request a blob')
     t.equal(
       caused.filter(({ origin }) => origin === 'quay').length,
@@ -109,7 +112,8 @@ await scenario('trap 21: HEAD says exactly what GET does', async (t, { ask, alic
 
 await scenario(
   'trap 34: Range reaches the CDN, and its answer the client',
-  async (t, { ask, alice, stock }) => {
+  async (t, { ask, alice, stock, pull }) => {
+    await pull({ repository: 'ocp/4.5', reference: 'base', username: 'alice', password: alice })
     const blob = stock.sharedLayers[0] ?? ''
     const path = `/v2/openshift/ci/blobs/${blob}`
     const whole = await ask(path, { token: alice })
@@ -132,7 +136,8 @@ await scenario(
 
 await scenario(
   'trap 35: a zstd:chunked pull asks for 1024 ranges in one field',
-  async (t, { ask, alice, stock }) => {
+  async (t, { ask, alice, stock, pull }) => {
+    await pull({ repository: 'ocp/4.5', reference: 'base', username: 'alice', password: alice })
     const ranges = Array.from({ length: 1024 }, (_, index) => `${index * 60}-${index * 60 + 9}`).join(',')
     const path = `/v2/openshift/ci/blobs/${stock.sharedLayers[0]}`
     const answer = await ask(path, { token: alice, headers: { range: `bytes=${ranges}` } })

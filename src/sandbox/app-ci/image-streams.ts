@@ -24,6 +24,8 @@ export interface ImageStreams {
   readonly requests: { readonly pages: number; readonly watches: number }
   /** Watches that are open. */
   readonly watching: number
+  /** ImageStreams that there are. */
+  readonly count: number
 }
 
 export const imageStreamsPath = '/apis/image.openshift.io/v1/imagestreams'
@@ -46,6 +48,10 @@ export class SandboxImageStreams implements ImageStreams {
 
   get watching(): number {
     return this.#watches.size
+  }
+
+  get count(): number {
+    return this.#objects.size
   }
 
   put(imageStream: ImageStreamSpec): void {
