@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -10,20 +10,22 @@ import { selfSigned } from '../sandbox/quay/quay-client.ts'
 /** Files below a folder of the test, by name; their paths. */
 const write = (test: Test, contents: Record<string, string>) => {
   const folder = test.testdir(contents)
+  for (const name of Object.keys(contents)) chmodSync(join(folder, name), 0o600)
   return (name: string) => join(folder, name)
 }
 
 const good = {
   username: 'robot\n',
   password: 'hunter2\n',
-  secret: 'a secret of enough characters\n',
+  secret: '5e1d8a07c3f94b62a0d71e3c9b58f640\n',
   dockerconfig: JSON.stringify({ auths: { 'quay.io': { auth: btoa('robot:hunter2') } } }),
 }
 
-const filesFor = (values: Record<string, string>) => {
+const filesFor = (values: Record<string, string | boolean>) => {
   const problems: string[] = []
+  const warnings: string[] = []
   const all = { ...values, upstream: new URL('https://quay.io'), 'upstream-repository': 'openshift/ci' }
-  return { files: filesOf(all as unknown as FlagValues, problems), problems }
+  return { files: filesOf(all as unknown as FlagValues, problems, warnings), problems, warnings }
 }
 
 const robotOf = (path: (name: string) => string) => ({
@@ -111,9 +113,12 @@ await t.test('every file that cannot be read is named with its flag, in one go',
 })
 
 await t.test('a missing flag hides no problem of another file', async (test) => {
-  const path = write(test, { short: 'short' })
-  const { problems } = filesFor({ 'robot-username-file': path('short'), 'token-secret-file': path('short') })
-  test.match(problems, [/^--robot-password-file is missing/, /^--token-secret-file: .*fewer than 16/])
+  const path = write(test, { empty: '' })
+  const { problems } = filesFor({ 'robot-username-file': path('empty'), 'token-secret-file': path('empty') })
+  test.match(problems, [
+    /^--robot-password-file is missing/,
+    /^--token-secret-file: the token secret file is empty/,
+  ])
 })
 
 await t.test('empty files and garbage: the flag and the reason, never the content', async (test) => {
