@@ -37,14 +37,14 @@ const authsOf = (content: string): Auths => {
 }
 
 const credentialOf = (entry: Entry, name: string): RobotCredential => {
-  const field = (field: string): string => {
-    const value = entry[field]
+  const field = (key: string): string => {
+    const value = entry[key]
     return typeof value === 'string' ? trimBlanks(value) : ''
   }
   for (const token of ['identitytoken', 'registrytoken'])
     if (field(token) !== '')
       throw new Error(
-        `${name} holds an ${token}, with which no robot logs in: give the robot's user name and password instead`,
+        `${name} has the field ${token}, with which no robot logs in: give the robot's user name and password instead`,
       )
   const auth = field('auth')
   // Some tools write an empty `auth` beside the two; where there is one it counts, as with kubelet.

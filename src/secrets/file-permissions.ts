@@ -19,6 +19,7 @@ const writable = 0o002
  */
 export const exposureOf = (path: string, kind: FileKind): string | undefined => {
   const { mode } = statSync(path)
+  if ((mode & (readable | writable)) === 0) return undefined
   const isVolume = isOfKubernetes(path)
   const isRead = kind === 'secret' && !isVolume && (mode & readable) !== 0
   const isWritten = (mode & writable) !== 0

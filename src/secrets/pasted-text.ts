@@ -3,14 +3,18 @@
  * of a secret at its ends; in the middle they are told, because half of what was meant may be missing.
  */
 
-/** JavaScript's white space (the byte order mark is one), C0 controls with NUL, and what web pages leave between letters unseen. */
-const blank = /[\s\0-\x1f\x7f\u200b-\u200d\u2060]/
+/** White space (to JavaScript the byte order mark is some), and what web pages leave between letters unseen. */
+const unseen = /[\s\u200b-\u200d\u2060]/
+
+/** Controls as well, of which NUL is what tools pad with. */
+const isBlank = (character: string): boolean =>
+  character < ' ' || character === '\x7f' || unseen.test(character)
 
 /** Without the blanks at its ends. By index: an expression for the trailing ones takes quadratic time over a long run of them. */
 export const trimBlanks = (text: string): string => {
   let [start, end] = [0, text.length]
-  while (start < end && blank.test(text.charAt(start))) start++
-  while (end > start && blank.test(text.charAt(end - 1))) end--
+  while (start < end && isBlank(text.charAt(start))) start++
+  while (end > start && isBlank(text.charAt(end - 1))) end--
   return text.slice(start, end)
 }
 
@@ -22,4 +26,4 @@ export const linesOf = (content: string): readonly string[] =>
     .filter((line) => line !== '')
 
 /** Of a text that was trimmed. */
-export const hasInnerBlanks = (text: string): boolean => blank.test(text)
+export const hasInnerBlanks = (text: string): boolean => Array.from(text).some(isBlank)

@@ -231,7 +231,7 @@ await t.test('a token secret that could be guessed: told, and by the flag refuse
 await t.test(
   'every file that everybody may read or write is told with its flag and the command',
   async (test) => {
-    const { cert = '', key = '' } = selfSigned(test)
+    const { cert, key } = selfSigned(test)
     const files = { ...good, cert: String(cert), key: String(key), ca: String(cert), kubeconfig: '' }
     const path = write(test, files)
     const given = {

@@ -139,7 +139,10 @@ await t.test(
     for (const field of ['identitytoken', 'registrytoken'])
       for (const entry of [{}, { auth: base64('robot:') }, { auth: base64('robot:p') }]) {
         const error = thrown(() => parse({ 'quay.io': { ...entry, [field]: 'hunter2' } }))
-        test.match(error.message, `the entry quay.io of the dockerconfigjson holds an ${field}, with which`)
+        test.match(
+          error.message,
+          `the entry quay.io of the dockerconfigjson has the field ${field}, with which`,
+        )
         test.notMatch(everythingIn(error), /hunter2/)
         test.match(parse({ 'quay.io': { auth: base64('robot:p'), [field]: '' } }), { username: 'robot' })
       }
