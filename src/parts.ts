@@ -16,7 +16,7 @@ import { createTokenReviewer, expiryOf } from './kubernetes/token-review.ts'
 import { createKnownDigests, type KnownDigests, type KnownDigestsUpstream } from './known-digests.ts'
 import type { Logger } from './logging.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
-import type { RobotCredential } from './quay/robot/robot-credential.ts'
+import type { RobotCredential } from './secrets/robot-credential.ts'
 import type { Robot } from './quay/robot/robot.ts'
 import { createSource, type MadeSource } from './quay/source.ts'
 import { tagOwner, type Digest } from './reference.ts'
@@ -25,7 +25,7 @@ import { parseManifest } from './oci/manifest.ts'
 import { anonymousIdentity } from './registry/anonymous.ts'
 import { createDenied, createPredecessorDenied } from './registry/denied.ts'
 import { createLogin } from './registry/login.ts'
-import { createKeys } from './registry/signing-keys.ts'
+import { createPurposeKeys } from './registry/signing-keys.ts'
 import { createTagCursors } from './registry/tag-cursors.ts'
 import type { Parts } from './server.ts'
 import { createSourceGauges, createSourceMetrics } from './source-metrics.ts'
@@ -47,16 +47,25 @@ export interface Files {
 }
 
 const watchAll = (config: Config, logger: Logger, metrics: Metrics): Files => {
-  const watch = <Value>(file: string, { paths, parse }: SecretFiles<Value>) => {
+  const watch = <Value>(file: string, { paths, parse, cautions }: SecretFiles<Value>) => {
+    // Of the start they were told with the configuration.
+    let told: readonly string[] = []
     const watched = watchFiles({
       paths,
-      parse,
+      parse: (contents) => {
+        const value = parse(contents)
+        told = cautions(contents)
+        return value
+      },
       onError: (error) => {
         metrics.reloadFailures.inc({ file })
         logger.error({ err: error, file }, 'changed and cannot be used: the old content stays in force')
       },
     })
-    watched.onChange(() => logger.info({ file }, 'reloaded'))
+    watched.onChange(() => {
+      logger.info({ file }, 'reloaded')
+      for (const caution of told) logger.warn({ file }, caution)
+    })
     return watched
   }
   return {
@@ -86,7 +95,7 @@ export const createParts = (config: Config, logger: Logger, isStopping: () => bo
   const made = connectSource({ config, logger, metrics, files, knownDigests })
   const { robot, source, close: closeSource } = made
   knownDigests.connect(readsOf(made))
-  const keys = createKeys({ file: files.tokenSecret, honouredMs: config.tokenValidityMs })
+  const keys = createPurposeKeys(files.tokenSecret.current)
   const login = createLogin({
     exposed: config.exposed,
     keys,
@@ -107,7 +116,7 @@ export const createParts = (config: Config, logger: Logger, isStopping: () => bo
     policy,
     judgeBeside,
     expiryOf,
-    cursors: createTagCursors(keys),
+    cursors: createTagCursors(keys.listCursors),
     denied: login.anonymous?.denied(denied) ?? denied,
     monorepo: config.upstreamRepository,
     observe: ({ allowed, rule, source: from }, identity) =>

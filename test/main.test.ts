@@ -67,11 +67,12 @@ const refused = async (
 
 const write = (test: Test, contents: Record<string, string | Buffer>) => {
   const folder = test.testdir()
-  for (const [name, content] of Object.entries(contents)) writeFileSync(join(folder, name), content)
+  for (const [name, content] of Object.entries(contents))
+    writeFileSync(join(folder, name), content, { mode: 0o600 })
   return (name: string) => join(folder, name)
 }
 
-const good = { username: 'robot', password: secret, secret }
+const good = { username: 'robot', password: secret, secret: '5e1d8a07c3f94b62a0d71e3c9b58f640' }
 const secretFlags = (path: (name: string) => string) => [
   `--robot-username-file=${path('username')}`,
   `--robot-password-file=${path('password')}`,
@@ -83,7 +84,7 @@ const surroundings = async (test: Test) => {
   const kubernetes = await startKubernetesApi({ objects: [] })
   test.teardown(() => kubernetes.close())
   const quay = await quayFor(test)
-  const files = { username: robot.username, password: robot.password, secret }
+  const files = { username: robot.username, password: robot.password, secret: good.secret }
   const path = write(test, { ...files, kubeconfig: kubernetes.kubeconfig() })
   return {
     quay,
@@ -162,13 +163,13 @@ void t.test('bad flags: all of them at once', async (test) => {
 
 void t.test('bad files, each in its own way: the reason, never the content', async (test) => {
   const [{ cert }, { key }] = [selfSigned(test), selfSigned(test)]
-  const path = write(test, { garbage: secret, short: 'hunter2', cert: cert ?? '', key: key ?? '' })
+  const path = write(test, { garbage: secret, empty: '', cert: cert ?? '', key: key ?? '' })
   const folder = path('')
   await refused(
     test,
     [
       `--robot-dockerconfig-file=${path('garbage')}`,
-      `--token-secret-file=${path('short')}`,
+      `--token-secret-file=${path('empty')}`,
       `--tls-cert-file=${path('cert')}`,
       `--tls-key-file=${path('key')}`,
       `--upstream-ca-file=${path('garbage')}`,
@@ -176,10 +177,21 @@ void t.test('bad files, each in its own way: the reason, never the content', asy
     ],
     [
       '--robot-dockerconfig-file: the dockerconfigjson is not valid JSON',
-      '--token-secret-file: the token secret file holds a key of fewer than 16 characters',
+      '--token-secret-file: the token secret file is empty; make one with: openssl rand -hex 32',
       /--tls-cert-file and --tls-key-file: they hold no PEM certificate with its .*mismatch/,
       '--upstream-ca-file: it holds no PEM certificate',
       `--kubeconfig: ${folder} cannot be read (EISDIR)`,
+    ],
+  )
+})
+
+void t.test('a token secret that could be guessed is refused where that is asked for', async (test) => {
+  const path = write(test, { ...good, secret })
+  await refused(
+    test,
+    [...secretFlags(path), '--require-strong-secrets'],
+    [
+      /--token-secret-file: line 1 of the token secret has fewer than 32 .*: openssl rand -hex 32; --require-strong-secrets refuses that$/,
     ],
   )
 })
@@ -244,7 +256,12 @@ void t.test("the predecessor's arguments start it, over https; SIGTERM ends it w
   const { code, stdout, stderr } = await end
   test.strictSame([code, stderr], [0, []])
   const warnings = stdout.split('\n').filter((line) => line.includes('"level":"warn"'))
-  test.match(warnings, [/--interval has no effect/, /--ignore-sar-check has no effect/])
+  test.match(warnings, [
+    /--interval has no effect/,
+    /--ignore-sar-check has no effect/,
+    // The predecessor took any secret: so does this, and says what it is worth.
+    /line 1 of the token secret has fewer than 32 characters: .*openssl rand -hex 32/,
+  ])
   const messages = stdout
     .split('\n')
     .slice(0, -1)

@@ -1,10 +1,12 @@
-import { writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { parseConfig } from '../src/config/config.ts'
 import { createLogger } from '../src/logging.ts'
 import { createParts } from '../src/parts.ts'
+import { createPurposeKeys } from '../src/registry/signing-keys.ts'
+import { createTagCursors } from '../src/registry/tag-cursors.ts'
 import { parseReference, parseRepository } from '../src/reference.ts'
 import { startKubernetesApi } from '../src/sandbox/app-ci/kubernetes-api.ts'
 import { readManifests } from '../src/sandbox/app-ci/rbac.ts'
@@ -21,11 +23,12 @@ const create = async (test: Test, flags: readonly string[] = []) => {
   const folder = test.testdir({
     username: robot.username,
     password: robot.password,
-    secret: 'a secret of 22 letters',
+    secret: '5e1d8a07c3f94b62a0d71e3c9b58f640',
     kubeconfig: kubernetes.kubeconfig(),
     cert: String(cert),
     key: String(key),
   })
+  for (const file of readdirSync(folder)) chmodSync(join(folder, file), 0o600)
   const args = [
     `--robot-username-file=${folder}/username`,
     `--robot-password-file=${folder}/password`,
@@ -100,12 +103,12 @@ await t.test('files that change are taken; those that cannot be used are an alar
     '--tls-key-file=FOLDER/key',
   ])
   test.match(parts.tls, { cert: /BEGIN CERTIFICATE/, key: /BEGIN PRIVATE KEY/ })
-  writeFileSync(join(folder, 'password'), 'the next')
+  writeFileSync(join(folder, 'password'), 'the-next')
   test.equal(made.files.robot.reload(), true)
   test.match(lines.at(-1), { level: 'info', file: 'robot', msg: 'reloaded' })
-  writeFileSync(join(folder, 'secret'), 'hunter2')
+  writeFileSync(join(folder, 'secret'), '')
   test.equal(made.files.tokenSecret.reload(), false)
-  test.match(lines.at(-1), { level: 'error', file: 'token secret', err: { message: /fewer than 16/ } })
+  test.match(lines.at(-1), { level: 'error', file: 'token secret', err: { message: /is empty/ } })
   writeFileSync(join(folder, 'key'), 'hunter2')
   test.equal(made.files.tls?.reload(), false)
   test.match(lines.at(-1), { level: 'error', file: 'tls' })
@@ -113,6 +116,68 @@ await t.test('files that change are taken; those that cannot be used are an alar
   const metrics = await parts.metrics.registry.metrics()
   test.match(metrics, /reload_failures_total\{file="token secret"\} 1/)
   test.match(metrics, /reload_failures_total\{file="tls"\} 1/)
+})
+
+await t.test('what should not stay as it is, told again when it is read again', async (test) => {
+  for (const strict of [false, true]) {
+    const { made, folder, lines } = await create(test, strict ? ['--require-strong-secrets'] : [])
+    const [secret, password] = [join(folder, 'secret'), join(folder, 'password')]
+    const before = made.files.tokenSecret.current()
+    writeFileSync(secret, 'hunter2'.repeat(6))
+    chmodSync(secret, 0o604)
+    test.equal(made.files.tokenSecret.reload(), !strict)
+    test.equal(made.files.tokenSecret.current() === before, strict)
+    const weak = /line 1 of the token secret repeats itself.* openssl rand -hex 32/
+    if (strict)
+      test.match(lines, [{ level: 'error', msg: /the old content stays in force/, err: { message: weak } }])
+    else
+      test.match(lines, [
+        { level: 'info', msg: 'reloaded' },
+        { level: 'warn', file: 'token secret', msg: weak },
+        { level: 'warn', file: 'token secret', msg: `chmod o-rwx ${secret}` },
+      ])
+    test.equal(lines.length, strict ? 1 : 3)
+    chmodSync(password, 0o602)
+    writeFileSync(password, 'hunter 2')
+    test.equal(made.files.robot.reload(), true)
+    test.match(lines.slice(-3), [
+      { level: 'info', msg: 'reloaded' },
+      { level: 'warn', file: 'robot', msg: 'the password of robot 1 has white space' },
+      { level: 'warn', file: 'robot', msg: `chmod o-rwx ${password}` },
+    ])
+    test.notMatch(JSON.stringify(lines), /hunter/)
+  }
+})
+
+await t.test('no purpose has the keys of another, or a secret that is gone', async (test) => {
+  const { parts, made, folder } = await create(test, ['--allow-anonymous'])
+  const sealed = await parts.cursors.seal('ocp_4.5_base')
+  const login = await parts.robotTokens.mint(robot.username)
+  const nothing = (await parts.anonymous?.mint())?.token ?? ''
+  const authenticated = async (token: string) =>
+    await parts.authenticate({ kind: 'bearer', token }, '10.0.0.1').then(
+      ({ identity }) => identity.kind,
+      ({ status }: { status: number }) => status,
+    )
+  const all = async () => [
+    await parts.cursors.open(sealed).catch(({ code }: { code: string }) => code),
+    await authenticated(login.token),
+    await authenticated(nothing),
+  ]
+  const secrets = made.files.tokenSecret.current()
+  const keys = createPurposeKeys(() => secrets)
+  test.equal(await createTagCursors(keys.listCursors).open(sealed), 'ocp_4.5_base')
+  for (const other of [keys.robotLogins, keys.anonymousLogins, () => secrets])
+    await test.rejects(createTagCursors(other).open(sealed), { code: 'TAG_INVALID' })
+  test.strictSame(await all(), ['ocp_4.5_base', 'robot', 'cluster'])
+  const old = '5e1d8a07c3f94b62a0d71e3c9b58f640'
+  const next = '0b97f1c46a8e4d2f93ce5d7081ba264f'
+  writeFileSync(join(folder, 'secret'), `${next}\n${old}\n`)
+  made.files.tokenSecret.reload()
+  test.strictSame(await all(), ['ocp_4.5_base', 'robot', 'cluster'], 'a new line above the old one')
+  writeFileSync(join(folder, 'secret'), next)
+  made.files.tokenSecret.reload()
+  test.strictSame(await all(), ['TAG_INVALID', 401, 401], 'the old line is gone')
 })
 
 await t.test('an authority for upstream, and the exposed origin in the challenge', async (test) => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { Agent as HttpAgent, get, type IncomingMessage } from 'node:http'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
@@ -296,23 +296,43 @@ await t.test("the robot's new password is used, without a restart", async (test)
   test.equal(logins()[1]?.authorization, `Basic ${btoa(`${next.username}:${next.password}`)}`)
 })
 
-await t.test('a token secret that is replaced logs no robot out', async (test) => {
+await t.test('revoked is revoked: on the same connection, at the next look at the files', async (test) => {
   const { look, end } = watching(test)
   const { sandbox } = await start(test)
-  const { robot, files, url } = sandbox
-  const basic = { authorization: `Basic ${btoa(`${robot.username}:${robot.password}`)}` }
-  const logIn = async () => {
+  const { robot, files, url, kubernetes } = sandbox
+  const agent = new HttpAgent({ keepAlive: true, maxSockets: 1 })
+  test.teardown(() => agent.destroy())
+  const statusOf = async (headers: Record<string, string>) => {
+    const response = await open(`${url}/v2/`, headers, agent)
+    response.resume()
+    await once(response, 'end')
+    return response.statusCode
+  }
+  const logIn = async (password = robot.password) => {
+    const basic = { authorization: `Basic ${btoa(`${robot.username}:${password}`)}` }
     const { token } = JSON.parse(String((await ask(`${url}/v2/auth`, basic)).body)) as { token: string }
     return { authorization: `Bearer ${token}` }
   }
+  const write = (file: string, content: string) => {
+    writeFileSync(file, content)
+    look()
+  }
+  const username = join(dirname(files.password), 'username')
+  const [first, second] = [readFileSync(files.tokenSecret, 'utf8'), 'b1946ac92492d2347c6235b4d2611184']
   const before = await logIn()
-  writeFileSync(files.tokenSecret, 'another secret of enough characters')
-  look()
+  write(files.tokenSecret, `${second}\n${first}`)
   const after = await logIn()
-  test.equal((await ask(`${url}/v2/`, before)).status, 200)
-  test.equal((await ask(`${url}/v2/`, after)).status, 200)
-  writeFileSync(files.tokenSecret, 'short')
-  look()
-  test.equal((await ask(`${url}/v2/`, after)).status, 200, 'what cannot be used changes nothing')
+  test.strictSame([await statusOf(before), await statusOf(after)], [200, 200], 'a rotation logs nobody out')
+  write(files.tokenSecret, second)
+  test.strictSame([await statusOf(before), await statusOf(after)], [401, 200], 'a secret that is taken out')
+  write(files.tokenSecret, ' \n')
+  test.equal(await statusOf(after), 200, 'what cannot be used changes nothing')
+  write(files.password, 'the next password')
+  test.equal(await statusOf(after), 401, 'the password was changed')
+  const changed = await logIn('the next password')
+  test.equal(await statusOf(changed), 200)
+  write(username, 'openshift+another')
+  test.equal(await statusOf(changed), 401, 'the robot was removed')
+  test.equal(kubernetes.requests.tokenReviews, 0, 'no login of a robot is shown to the cluster')
   end()
 })

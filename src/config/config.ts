@@ -42,7 +42,7 @@ export interface Config extends ConfigFiles {
   readonly authorizationGraceMs: number
   readonly trustedProxies: readonly string[]
   readonly logLevel: LogLevel
-  /** Flags that were given and mean nothing any more, each with the reason. */
+  /** What the operator should know: flags that mean nothing any more, files that should not stay as they are. */
   readonly warnings: readonly string[]
 }
 
@@ -65,10 +65,15 @@ export const parseConfig = (args: readonly string[], environment: Environment): 
   const [host, url] = [texts.get('exposed-host'), texts.get('exposed-url')]
   if (host !== undefined && url !== undefined)
     problems.push(`${url.origin} stands instead of ${host.origin}: give one`)
-  const files = filesOf(values, problems)
+  const fileWarnings: string[] = []
+  const files = filesOf(values, problems, fileWarnings)
   if (problems.length > 0 || files === undefined) throw new ConfigError(problems)
   const settings = settingsOf(values)
-  return Object.freeze({ ...settings, ...files, warnings: [...warnings, ...cautions(settings)] })
+  return Object.freeze({
+    ...settings,
+    ...files,
+    warnings: [...warnings, ...cautions(settings), ...fileWarnings],
+  })
 }
 
 /** What is right to ask for, and must not be forgotten. */

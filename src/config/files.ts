@@ -4,14 +4,26 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { FlagValues } from './flags.ts'
-import { parseDockerConfig, parseRobots, type RobotCredential } from '../quay/robot/robot-credential.ts'
-import { parseTokenSecret } from '../registry/signing-keys.ts'
+import { parseDockerConfig } from '../secrets/docker-config.ts'
+import { exposureOf, type FileKind } from '../secrets/file-permissions.ts'
+import { cautionsAboutRobots, parseRobots, type RobotCredential } from '../secrets/robot-credential.ts'
+import {
+  cautionsAboutTokenSecret,
+  parseStrongTokenSecret,
+  parseTokenSecret,
+} from '../secrets/token-secret.ts'
 import { readText } from '../watched-files.ts'
 
 /** Files together with how they are read. */
 export interface SecretFiles<Value> {
   readonly paths: readonly string[]
   readonly parse: (contents: readonly string[]) => Value
+  /**
+   * Of contents that can be parsed: what should not stay as it is, with them or with the permissions of the files. A sentence each for
+   * the operator, which names the flags and holds nothing of the contents.
+   * @throws {Error} where a file is away meanwhile
+   */
+  readonly cautions: (contents: readonly string[]) => readonly string[]
 }
 
 export interface ConfigFiles {
@@ -29,37 +41,74 @@ export interface KeyPair {
   readonly key: string
 }
 
-/** Every file is read here once, so that nothing starts with a secret that cannot work. */
-export const filesOf = (values: FlagValues, problems: string[]): ConfigFiles | undefined => {
+/**
+ * Every file is read here once, so that nothing starts with a secret that cannot work.
+ * @param problems why nothing can start, each a sentence that names the flag; are added to
+ * @param warnings what should not stay as it is, likewise
+ */
+export const filesOf = (
+  values: FlagValues,
+  problems: string[],
+  warnings: string[],
+): ConfigFiles | undefined => {
   const robot = robotFiles(values, problems)
-  const secretFile = values['token-secret-file']
-  if (secretFile === undefined)
-    problems.push('--token-secret-file is missing: it signs the logins of the robot')
-  const tokenSecret = secretFile === undefined ? undefined : { paths: [secretFile], parse: parseTokenSecret }
+  const tokenSecret = tokenSecretFile(values, problems)
   const tls = tlsFiles(values, problems)
-  const read = <Value>(name: string, files: SecretFiles<Value> | undefined): Value | undefined =>
-    files === undefined ? undefined : tryFile(name, files, problems)
-  const robotFlags =
-    values['robot-dockerconfig-file'] === undefined
-      ? '--robot-username-file and --robot-password-file'
-      : '--robot-dockerconfig-file'
-  read(robotFlags, robot)
-  read('--token-secret-file', tokenSecret)
-  read('--tls-cert-file and --tls-key-file', tls)
-  const upstreamCa = read('--upstream-ca-file', single(values['upstream-ca-file'], parseCa))
+  const read = <Value>(files: NamedFiles<Value> | undefined): Value | undefined =>
+    files === undefined ? undefined : tryFile(files, problems, warnings)
+  read(robot)
+  read(tokenSecret)
+  read(tls)
+  const upstreamCa = read(single('--upstream-ca-file', values['upstream-ca-file'], 'public', parseCa))
   // What it says is for those who connect with it; that there is one is known now.
-  read('--kubeconfig', single(values.kubeconfig, String))
+  read(single('--kubeconfig', values.kubeconfig, 'secret', String))
   return robot === undefined || tokenSecret === undefined
     ? undefined
     : { robot, tokenSecret, tls, upstreamCa }
 }
 
-const single = <Value>(path: string | undefined, parse: (content: string) => Value) =>
-  path === undefined
-    ? undefined
-    : { paths: [path], parse: ([content = '']: readonly string[]) => parse(content) }
+/** With the flags by which they were given. */
+interface NamedFiles<Value> extends SecretFiles<Value> {
+  readonly name: string
+}
 
-const robotFiles = (values: FlagValues, problems: string[]): ConfigFiles['robot'] | undefined => {
+/** @param look what else is to be said about contents that can be parsed */
+const namedFiles = <Value>(
+  name: string,
+  files: readonly (readonly [path: string, kind: FileKind])[],
+  parse: (contents: readonly string[]) => Value,
+  look: (contents: readonly string[]) => readonly string[] = () => [],
+): NamedFiles<Value> => ({
+  name,
+  paths: files.map(([path]) => path),
+  parse,
+  cautions: (contents) =>
+    [...look(contents), ...files.map(([path, kind]) => exposureOf(path, kind))]
+      .filter((caution) => caution !== undefined)
+      .map((caution) => `${name}: ${caution}`),
+})
+
+const single = <Value>(
+  name: string,
+  path: string | undefined,
+  kind: FileKind,
+  parse: (content: string) => Value,
+) => (path === undefined ? undefined : namedFiles(name, [[path, kind]], ([content = '']) => parse(content)))
+
+const tokenSecretFile = (values: FlagValues, problems: string[]) => {
+  const { 'token-secret-file': path, 'require-strong-secrets': isStrict } = values
+  if (path === undefined) {
+    problems.push('--token-secret-file is missing: it signs the logins of the robot')
+    return undefined
+  }
+  const parse = isStrict === true ? parseStrongTokenSecret : parseTokenSecret
+  return namedFiles('--token-secret-file', [[path, 'secret']], parse, cautionsAboutTokenSecret)
+}
+
+const robotFiles = (
+  values: FlagValues,
+  problems: string[],
+): NamedFiles<readonly RobotCredential[]> | undefined => {
   const { 'robot-username-file': username, 'robot-password-file': password } = values
   const { 'robot-dockerconfig-file': dockerConfig, upstream, 'upstream-repository': repository } = values
   if (dockerConfig !== undefined) {
@@ -69,7 +118,11 @@ const robotFiles = (values: FlagValues, problems: string[]): ConfigFiles['robot'
       )
     // Without these two a problem is noted already, and what to look for in the file is not known.
     if (upstream === undefined || repository === undefined) return undefined
-    return { paths: [dockerConfig], parse: parseDockerConfig(upstream, repository) }
+    return robotsFrom(
+      '--robot-dockerconfig-file',
+      [[dockerConfig, 'secret']],
+      parseDockerConfig(upstream, repository),
+    )
   }
   for (const [name, path] of [
     ['username', username],
@@ -78,12 +131,33 @@ const robotFiles = (values: FlagValues, problems: string[]): ConfigFiles['robot'
     if (path === undefined)
       problems.push(`--robot-${name}-file is missing: upstream is read with the credential of a robot`)
   if (username === undefined || password === undefined) return undefined
-  return { paths: [username, password], parse: parseRobots }
+  return robotsFrom(
+    '--robot-username-file and --robot-password-file',
+    [
+      [username, 'public'],
+      [password, 'secret'],
+    ],
+    parseRobots,
+  )
 }
 
-const tlsFiles = (values: FlagValues, problems: string[]): SecretFiles<KeyPair> | undefined => {
+const robotsFrom = (
+  name: string,
+  files: readonly (readonly [path: string, kind: FileKind])[],
+  parse: (contents: readonly string[]) => readonly RobotCredential[],
+) => namedFiles(name, files, parse, (contents) => cautionsAboutRobots(parse(contents)))
+
+const tlsFiles = (values: FlagValues, problems: string[]): NamedFiles<KeyPair> | undefined => {
   const { 'tls-cert-file': cert, 'tls-key-file': key } = values
-  if (cert !== undefined && key !== undefined) return { paths: [cert, key], parse: parseKeyPair }
+  if (cert !== undefined && key !== undefined)
+    return namedFiles(
+      '--tls-cert-file and --tls-key-file',
+      [
+        [cert, 'public'],
+        [key, 'secret'],
+      ],
+      parseKeyPair,
+    )
   if (cert !== undefined) problems.push('--tls-key-file is missing: --tls-cert-file needs it')
   if (key !== undefined) problems.push('--tls-cert-file is missing: --tls-key-file needs it')
   return undefined
@@ -122,12 +196,15 @@ const parseCa = (ca: string): string => {
 }
 
 const tryFile = <Value>(
-  name: string,
-  { paths, parse }: SecretFiles<Value>,
+  { name, paths, parse, cautions }: NamedFiles<Value>,
   problems: string[],
+  warnings: string[],
 ): Value | undefined => {
   try {
-    return parse(paths.map(readText))
+    const contents = paths.map(readText)
+    const value = parse(contents)
+    warnings.push(...cautions(contents))
+    return value
   } catch (error) {
     problems.push(`${name}: ${(error as Error).message}`)
     return undefined

@@ -55,6 +55,11 @@ const listOf = (what: string, parseItem: (text: string) => string | undefined): 
   },
 ]
 const size: Kind<number> = ['a number of bytes, such as 64Mi or 1G', parseSize]
+const boolean: Kind<boolean> = [
+  'true or false',
+  (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
+  ['true', 'false'],
+]
 const file: Kind<string> = ['the path of a file', nonEmpty]
 const duration: Kind<number> = ['a duration with its unit, such as 90s, 5m or 6h', parseDuration]
 /** Clients raise a shorter life to a minute by themselves, and would outlive it. */
@@ -97,9 +102,10 @@ export const flags = {
   ),
   'token-secret-file': flag(
     undefined,
-    'file with the key that signs robot logins; further lines are keys still honoured',
+    'file with the secret that signs robot logins; further lines: accepted beside it',
     file,
   ),
+  'require-strong-secrets': flag('false', 'whether a token secret that could be guessed is refused', boolean),
   'token-validity': flag('6h', 'life of a robot login', [
     'a duration of a minute or more, such as 6h',
     (text) => atLeastMinute(parseDuration(text)),
@@ -166,11 +172,11 @@ export const flags = {
     'audit enforces the rule of qci-appci, and logs and counts who would lose access',
     oneOf('enforce', 'audit'),
   ),
-  'allow-anonymous': flag('false', 'whether who is not logged in may pull what RBAC opens to everybody', [
-    'true or false',
-    (text: string) => (text === 'true' ? true : text === 'false' ? false : undefined),
-    ['true', 'false'],
-  ]),
+  'allow-anonymous': flag(
+    'false',
+    'whether who is not logged in may pull what RBAC opens to everybody',
+    boolean,
+  ),
   imagestreams: flag(
     'off',
     'whether digests are also known from the ImageStreams of app.ci',
@@ -222,7 +228,11 @@ export const retired: Readonly<Record<string, string>> = {
 }
 
 /** Flags that mean `true` without a value, as with Go's flag package: the argument after them is another flag. */
-export const switches: ReadonlySet<string> = new Set(['ignore-sar-check', 'allow-anonymous'])
+export const switches: ReadonlySet<string> = new Set([
+  'ignore-sar-check',
+  'allow-anonymous',
+  'require-strong-secrets',
+])
 
 /** `--listen-addr` -> `QUAY_PROXY_LISTEN_ADDR` */
 export const environmentName = (name: string): string =>

@@ -11,6 +11,7 @@ import type { Authenticate } from './authentication.ts'
 import type { Challenge } from './credential.ts'
 import type { Denied } from './denied.ts'
 import { mint } from './mint.ts'
+import type { Keys } from './signing-keys.ts'
 
 export interface Anonymous {
   /** Knows our tokens for nothing; who shows nothing at all is told to log in. */
@@ -23,8 +24,7 @@ export interface Anonymous {
 }
 
 export interface AnonymousOptions {
-  /** The signing key first, then those that are still honoured. */
-  readonly keys: () => readonly Uint8Array[]
+  readonly keys: Keys
   readonly issuer: string
   readonly challenge: Challenge
   /** As people type it: `quay-proxy.ci.openshift.org`. */
@@ -42,7 +42,7 @@ export const anonymousIdentity: ClusterIdentity = {
 
 const validitySeconds = 300
 export const createAnonymous = ({ keys, issuer, challenge, host }: AnonymousOptions): Anonymous => {
-  // Attack: a token for nothing shown as a robot's, which the same key signs. Each is for an audience that the other is not for.
+  // Attack: a token for nothing shown as a robot's. Each has keys of its own, and an audience that the other is not for.
   const audience = `${issuer}/anonymous`
 
   const isGenuine = async (token: string): Promise<boolean> => {

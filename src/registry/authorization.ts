@@ -5,11 +5,12 @@ import type { FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import type { Beside, JudgeBeside } from '../access/beside.ts'
 import type { Identity } from '../access/identity.ts'
 import type { Decision, Policy } from '../access/policy.ts'
-import { unavailable, type RegistryError } from '../errors.ts'
+import { RegistryError, unavailable } from '../errors.ts'
 import {
   parseDigest,
   parseReference,
   parseRepository,
+  type Digest,
   type Reference,
   type Repository,
 } from '../reference.ts'
@@ -79,6 +80,24 @@ export const authorizationHook = (options: AuthorizationOptions): onRequestAsync
     if (!decision.allowed) throw denied(identity.user.username, wantedOf(reference), namedBy(reference))
   }
 }
+
+/** For what a tag of nobody has turned out to be. */
+export const createAuthorizeDigest =
+  ({ policy }: Pick<AuthorizationOptions, 'policy'>) =>
+  async (request: FastifyRequest, digest: Digest): Promise<void> => {
+    const { repository } = referenceOf(request)
+    const identity = identityOf(request)
+    const reference: Reference = { kind: 'digest', repository, digest }
+    const decision =
+      policy.known(identity, reference) ?? (await beforeDeadline(request, policy.decide(identity, reference)))
+    if (decision.allowed) return
+    request.decision = decision
+    if (decision.isPremature === true) throw premature()
+    throw new RegistryError(
+      'DENIED',
+      `${identity.user.username} may not pull ${wantedOf(referenceOf(request))}: its image belongs to a namespace that you may not pull from; pull the image by the tag of its namespace`,
+    )
+  }
 
 const premature = (): RegistryError =>
   unavailable(

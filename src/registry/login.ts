@@ -6,12 +6,12 @@ import { createAuthenticate, type AuthenticationOptions } from './authentication
 import { createChallenge } from './credential.ts'
 import { createRobotTokens } from './robot-tokens.ts'
 import type { RoutesOptions } from './routes.ts'
-import type { Keys } from './signing-keys.ts'
+import type { PurposeKeys } from './signing-keys.ts'
 
 export interface LoginOptions extends Pick<AuthenticationOptions, 'reviewToken' | 'robotCredentials'> {
   /** Where clients find us. */
   readonly exposed: URL
-  readonly keys: Keys
+  readonly keys: Pick<PurposeKeys, 'robotLogins' | 'anonymousLogins'>
   /** Of a robot's login. */
   readonly validityMs: number
   readonly allowAnonymous: boolean
@@ -21,9 +21,16 @@ export const createLogin = (options: LoginOptions) => {
   const { exposed, keys, validityMs, allowAnonymous, reviewToken, robotCredentials } = options
   const { origin: issuer, host } = exposed
   const challenge = createChallenge(`${issuer}/v2/auth`, host)
-  const robotTokens = createRobotTokens({ keys, issuer, validitySeconds: Math.floor(validityMs / 1000) })
+  const robotTokens = createRobotTokens({
+    keys: keys.robotLogins,
+    robots: robotCredentials,
+    issuer,
+    validitySeconds: Math.floor(validityMs / 1000),
+  })
   const authenticate = createAuthenticate({ challenge, reviewToken, robotTokens, robotCredentials, host })
-  const anonymous = allowAnonymous ? createAnonymous({ keys, issuer, challenge, host }) : undefined
+  const anonymous = allowAnonymous
+    ? createAnonymous({ keys: keys.anonymousLogins, issuer, challenge, host })
+    : undefined
   return {
     challenge,
     robotTokens,

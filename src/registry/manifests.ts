@@ -23,6 +23,8 @@ export interface ManifestsOptions {
     content: Buffer | undefined
     isStale: boolean
   }>
+  /** @throws {RegistryError} DENIED, where the requester may not pull this digest */
+  readonly authorizeDigest: (request: FastifyRequest, digest: Digest) => Promise<void>
 }
 
 // RFC 7234 section 5.5.1; RFC 9111 section 5.5 lets it be, since nearly nobody reads it. A client that shows warnings shows code 299
@@ -30,10 +32,13 @@ export interface ManifestsOptions {
 const staleWarning = '110 - "Response is Stale"'
 
 export const manifestHandler =
-  ({ fetchManifest }: ManifestsOptions): RouteHandlerMethod =>
+  ({ fetchManifest, authorizeDigest }: ManifestsOptions): RouteHandlerMethod =>
   async (request, reply) => {
     const reference = referenceOf(request)
     const manifest = await fetchManifest(new Wanted(request, reply, reference))
+    // Attack: a tag of nobody (`art__<hex>`, `latest`) points at a restricted image. What it stands for is decided by its digest.
+    if (reference.kind === 'tag' && reference.owner.by === 'qci')
+      await authorizeDigest(request, manifest.digest)
     if (manifest.isStale) void reply.header('warning', staleWarning)
     // A Buffer or nothing: of a string the framework would alter the content type, which is part of what is verified.
     return reply

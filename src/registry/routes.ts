@@ -14,7 +14,12 @@ import type { FastifyPluginAsync, onRequestAsyncHookHandler, RouteHandlerMethod 
 import fp from 'fastify-plugin'
 import type { Anonymous } from './anonymous.ts'
 import { authenticationHook, type Authenticate } from './authentication.ts'
-import { authorizationHook, repositoryHook, type AuthorizationOptions } from './authorization.ts'
+import {
+  authorizationHook,
+  createAuthorizeDigest,
+  repositoryHook,
+  type AuthorizationOptions,
+} from './authorization.ts'
 import { blobHandler, type BlobsOptions } from './blobs.ts'
 import { manifestHandler, type ManifestsOptions } from './manifests.ts'
 import { referrersHandler, type ReferrersOptions } from './referrers.ts'
@@ -22,7 +27,13 @@ import { tagsHandler, type TagsOptions } from './tags.ts'
 import { tokenHandlers, type TokenOptions } from './token.ts'
 
 export interface RoutesOptions
-  extends AuthorizationOptions, BlobsOptions, ManifestsOptions, ReferrersOptions, TagsOptions, TokenOptions {
+  extends
+    AuthorizationOptions,
+    BlobsOptions,
+    Omit<ManifestsOptions, 'authorizeDigest'>,
+    ReferrersOptions,
+    TagsOptions,
+    TokenOptions {
   readonly authenticate: Authenticate
   /** Who shows nothing may pull what is open to everybody; undefined: has to log in. */
   readonly anonymous?: Anonymous | undefined
@@ -54,7 +65,12 @@ const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
 
   const authorized = authorizationHook(options)
   const repository = '/v2/:namespace/:name'
-  pull(`${repository}/manifests/:reference`, manifestHandler(options), everybody, authorized)
+  pull(
+    `${repository}/manifests/:reference`,
+    manifestHandler({ ...options, authorizeDigest: createAuthorizeDigest(options) }),
+    everybody,
+    authorized,
+  )
   pull(`${repository}/blobs/:digest`, blobHandler(options), everybody, authorized)
   // Asked for beside every image by some clients: whoever would lose it is known from the image itself.
   const unaudited = authorizationHook({ ...options, judgeBeside: undefined })

@@ -1,48 +1,45 @@
 /**
- * The keys of our own signatures, newest first: a rotation logs nobody out.
+ * The keys of our own signatures and seals, newest first. The file of the token secret says all: what it does not hold (any more) signs
+ * and opens nothing, from the moment that the file is read again.
  */
-import { createHash } from 'node:crypto'
+import { hkdfSync } from 'node:crypto'
 
-/** The signing key first, then those that are still honoured. */
+/** The one that signs first, then those that are accepted beside it. */
 export type Keys = () => readonly Uint8Array[]
 
-export interface KeysOptions {
-  readonly file: {
-    readonly current: () => readonly Uint8Array[]
-    readonly onChange: (listener: (keys: readonly Uint8Array[]) => void) => void
-  }
-  /** Milliseconds for which a replaced key is honoured: the life of what it signed. */
-  readonly honouredMs: number
-  readonly now?: () => number
-}
-
-/** Of the keys in a file that may change: those that were replaced while we run are honoured beside those in it. */
-export const createKeys = ({ file, honouredMs, now = Date.now }: KeysOptions): Keys => {
-  let current = file.current()
-  let replaced: readonly { key: Uint8Array; until: number }[] = []
-  file.onChange((next) => {
-    const until = now() + honouredMs
-    replaced = [...current.map((key) => ({ key, until })), ...replaced].filter((old) => old.until > now())
-    current = next
-  })
-  return () => [...current, ...replaced.filter(({ until }) => until > now()).map(({ key }) => key)]
-}
-
-/** Shortest secret that is accepted: below that it could be guessed offline from one token. */
-const minSecretLength = 16
-
 /**
- * One key a line, the signing one first; a rotation writes the new one above the old one. Keys are hashed to the length that
- * HS256 wants.
- * @throws {Error} where there is none, or one is too short
+ * Attack: what one purpose hands out, shown for another one. Everybody who lists tags gets a cursor, and with `--allow-anonymous` anybody
+ * a token: neither is made with a key that opens anything else.
  */
-export const parseTokenSecret = ([content = '']: readonly string[]): readonly Uint8Array[] => {
-  const secrets = content
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '')
-  if (secrets.length === 0) throw new Error('the token secret file is empty')
-  if (secrets.some((secret) => secret.length < minSecretLength))
-    throw new Error(`the token secret file holds a key of fewer than ${minSecretLength} characters`)
-  return secrets.map((secret) => createHash('sha256').update(secret).digest())
+export interface PurposeKeys {
+  readonly robotLogins: Keys
+  readonly anonymousLogins: Keys
+  readonly listCursors: Keys
+}
+
+/** Part of what is derived: a change ends all that was signed before it. */
+const labels = {
+  robotLogins: 'quay-proxy robot login 1',
+  anonymousLogins: 'quay-proxy anonymous login 1',
+  listCursors: 'quay-proxy list cursor 1',
+} as const satisfies Readonly<Record<keyof PurposeKeys, string>>
+
+/** @param secrets the same list for as long as the file is the same */
+export const createPurposeKeys = (secrets: Keys): PurposeKeys => ({
+  robotLogins: derived(secrets, labels.robotLogins),
+  anonymousLogins: derived(secrets, labels.anonymousLogins),
+  listCursors: derived(secrets, labels.listCursors),
+})
+
+/** Derived once for each content of the file; every request asks. */
+const derived = (secrets: Keys, label: string): Keys => {
+  let from: readonly Uint8Array[] | undefined
+  let keys: readonly Uint8Array[] = []
+  return () => {
+    const current = secrets()
+    if (current !== from)
+      keys = current.map((secret) => new Uint8Array(hkdfSync('sha256', secret, '', label, 32)))
+    from = current
+    return keys
+  }
 }

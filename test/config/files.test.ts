@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -10,20 +10,22 @@ import { selfSigned } from '../sandbox/quay/quay-client.ts'
 /** Files below a folder of the test, by name; their paths. */
 const write = (test: Test, contents: Record<string, string>) => {
   const folder = test.testdir(contents)
+  for (const name of Object.keys(contents)) chmodSync(join(folder, name), 0o600)
   return (name: string) => join(folder, name)
 }
 
 const good = {
   username: 'robot\n',
   password: 'hunter2\n',
-  secret: 'a secret of enough characters\n',
+  secret: '5e1d8a07c3f94b62a0d71e3c9b58f640\n',
   dockerconfig: JSON.stringify({ auths: { 'quay.io': { auth: btoa('robot:hunter2') } } }),
 }
 
-const filesFor = (values: Record<string, string>) => {
+const filesFor = (values: Record<string, string | boolean>) => {
   const problems: string[] = []
+  const warnings: string[] = []
   const all = { ...values, upstream: new URL('https://quay.io'), 'upstream-repository': 'openshift/ci' }
-  return { files: filesOf(all as unknown as FlagValues, problems), problems }
+  return { files: filesOf(all as unknown as FlagValues, problems, warnings), problems, warnings }
 }
 
 const robotOf = (path: (name: string) => string) => ({
@@ -86,7 +88,7 @@ await t.test('a pull secret is not searched for an upstream that is not known', 
     upstream: undefined,
     'upstream-repository': 'openshift/ci',
   }
-  test.equal(filesOf(values as unknown as FlagValues, problems), undefined)
+  test.equal(filesOf(values as unknown as FlagValues, problems, []), undefined)
   test.strictSame(problems, [])
 })
 
@@ -111,9 +113,12 @@ await t.test('every file that cannot be read is named with its flag, in one go',
 })
 
 await t.test('a missing flag hides no problem of another file', async (test) => {
-  const path = write(test, { short: 'short' })
-  const { problems } = filesFor({ 'robot-username-file': path('short'), 'token-secret-file': path('short') })
-  test.match(problems, [/^--robot-password-file is missing/, /^--token-secret-file: .*fewer than 16/])
+  const path = write(test, { empty: '' })
+  const { problems } = filesFor({ 'robot-username-file': path('empty'), 'token-secret-file': path('empty') })
+  test.match(problems, [
+    /^--robot-password-file is missing/,
+    /^--token-secret-file: the token secret file is empty/,
+  ])
 })
 
 await t.test('empty files and garbage: the flag and the reason, never the content', async (test) => {
@@ -198,4 +203,80 @@ await t.test('authorities of which one is broken are not taken for good', async 
   const path = write(test, { ...good, ca: `${String(cert)}${broken}` })
   const { problems } = filesFor({ ...robotOf(path), 'upstream-ca-file': path('ca') })
   test.match(problems, [/^--upstream-ca-file: it holds a certificate that cannot be read \(/])
+})
+
+await t.test('a token secret that could be guessed: told, and by the flag refused', async (test) => {
+  for (const secret of [
+    'a',
+    'aaaaaaaaaaaaaaaa',
+    'changeme-changeme',
+    'changeme-changeme-changeme-changeme',
+  ]) {
+    const path = write(test, { ...good, secret })
+    const { problems, warnings, files } = filesFor(robotOf(path))
+    test.strictSame(problems, [])
+    test.equal(files?.tokenSecret.parse([secret]).length, 1)
+    test.match(warnings, [/^--token-secret-file: line 1 of the token secret .*: openssl rand -hex 32$/])
+    test.strictSame(files?.tokenSecret.cautions([secret]), warnings, 'again when it is read again')
+    test.strictSame(files?.tokenSecret.cautions([good.secret]), [])
+    const strict = filesFor({ ...robotOf(path), 'require-strong-secrets': true })
+    test.match(strict.problems, [/^--token-secret-file: line 1 .*; --require-strong-secrets refuses that$/])
+    test.strictSame(strict.warnings, [])
+    test.throws(() => strict.files?.tokenSecret.parse([secret]), /refuses that$/)
+    test.equal(strict.files?.tokenSecret.parse([good.secret]).length, 1)
+    test.notMatch([...warnings, ...strict.problems].join(), /aaaa|changeme/)
+  }
+})
+
+await t.test(
+  'every file that everybody may read or write is told with its flag and the command',
+  async (test) => {
+    const { cert, key } = selfSigned(test)
+    const files = { ...good, cert: String(cert), key: String(key), ca: String(cert), kubeconfig: '' }
+    const path = write(test, files)
+    const given = {
+      'tls-cert-file': path('cert'),
+      'tls-key-file': path('key'),
+      'upstream-ca-file': path('ca'),
+      kubeconfig: path('kubeconfig'),
+    }
+    const two = { ...robotOf(path), ...given }
+    const one = { 'robot-dockerconfig-file': path('dockerconfig'), 'token-secret-file': path('secret') }
+    test.strictSame([filesFor(two).warnings, filesFor(one).warnings], [[], []])
+    const robots = '--robot-username-file and --robot-password-file'
+    const tls = '--tls-cert-file and --tls-key-file'
+    for (const [name, flag, isSecret] of [
+      ['username', robots, false],
+      ['password', robots, true],
+      ['secret', '--token-secret-file', true],
+      ['dockerconfig', '--robot-dockerconfig-file', true],
+      ['cert', tls, false],
+      ['key', tls, true],
+      ['ca', '--upstream-ca-file', false],
+      ['kubeconfig', '--kubeconfig', true],
+    ] as const) {
+      const command = isSecret ? 'chmod o-rwx' : 'chmod o-w'
+      const values = name === 'dockerconfig' ? one : two
+      for (const [mode, may] of [
+        [0o644, isSecret ? 'read' : undefined],
+        [0o602, 'written'],
+        [0o666, isSecret ? 'read and written' : 'written'],
+      ] as const) {
+        chmodSync(path(name), mode)
+        const expected = `${flag}: ${path(name)} can be ${may} by everybody on this machine (mode 0${mode.toString(8)}): ${command} ${path(name)}`
+        test.strictSame(filesFor(values).warnings, may === undefined ? [] : [expected])
+      }
+      chmodSync(path(name), 0o600)
+    }
+  },
+)
+
+await t.test('white space inside of a credential is told, and the credential is not', async (test) => {
+  const path = write(test, { ...good, password: 'hunter 2' })
+  const { problems, warnings } = filesFor(robotOf(path))
+  test.strictSame(problems, [])
+  test.match(warnings, [
+    /^--robot-username-file and --robot-password-file: the password of robot 1 has white space or control/,
+  ])
+  test.notMatch(warnings.join(), 'hunter')
 })

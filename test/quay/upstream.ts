@@ -11,7 +11,7 @@ import { createUpstream } from '../../src/quay/dispatcher.ts'
 import type { Upstream, UpstreamOptions } from '../../src/quay/dispatcher.ts'
 import type { Lookup } from '../../src/quay/redirect.ts'
 import { createRobot } from '../../src/quay/robot/robot.ts'
-import type { RobotCredential } from '../../src/quay/robot/robot-credential.ts'
+import type { RobotCredential } from '../../src/secrets/robot-credential.ts'
 import type { Robot, RobotOptions } from '../../src/quay/robot/robot.ts'
 import { robot as account } from '../sandbox/quay/quay-client.ts'
 

@@ -80,7 +80,12 @@ await t.test('attack: forged, expired, unsigned, and for somebody else', async (
 })
 
 await t.test("attack: a token for nothing as a robot's, and a robot's as one for nothing", async (test) => {
-  const robots = createRobotTokens({ keys: () => [keyOf('a')], issuer, validitySeconds: 60 })
+  const robots = createRobotTokens({
+    keys: () => [keyOf('a')],
+    robots: () => [{ username: 'system:anonymous', password: 'hunter2' }],
+    issuer,
+    validitySeconds: 60,
+  })
   const { token } = await anonymousOf('a').mint()
   test.equal(await robots.verify(token), 'invalid')
   const robot = await robots.mint('system:anonymous')

@@ -1,12 +1,13 @@
-import { createHash } from 'node:crypto'
 import t from 'tap'
 import { createLogin } from '../../src/registry/login.ts'
+import { createPurposeKeys } from '../../src/registry/signing-keys.ts'
 import { alice } from './fakes.ts'
+import { hashOf } from './keys.ts'
 
 const create = (allowAnonymous: boolean) =>
   createLogin({
     exposed: new URL('https://proxy.example'),
-    keys: () => [createHash('sha256').update('a').digest()],
+    keys: createPurposeKeys(() => [hashOf('a')]),
     validityMs: 60_900,
     allowAnonymous,
     reviewToken: async () => ({ authenticated: true, identity: alice }),

@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import tap, { type Test } from 'tap'
 import { createLogger } from '../../src/logging.ts'
 import { pull, type PullOptions } from '../../src/sandbox/pull.ts'
+import type { RecordedRequest } from '../../src/sandbox/quay/origin.ts'
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
 
 export interface Answer {
@@ -130,7 +131,7 @@ const start = async (flags: readonly string[]): Promise<{ system: Scenario; evid
 const untilIndexed = async ({ quay }: Sandbox, log: readonly string[]): Promise<readonly string[]> => {
   const isIdle = (line: string) => line.includes('"phase":"idle"')
   while (!log.some(isIdle)) await new Promise((resolve) => setTimeout(resolve, 5))
-  return (quay.requests as { headers: { authorization?: string } }[])
+  return (quay.requests as RecordedRequest[])
     .splice(0)
     .flatMap(({ headers }) => /^Bearer (.*)$/.exec(headers.authorization ?? '')?.[1] ?? [])
 }

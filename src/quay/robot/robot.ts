@@ -7,7 +7,7 @@ import { decodeJwt } from 'jose'
 import { getDomain } from 'tldts'
 import { unavailable, type RegistryError } from '../../errors.ts'
 import { parseChallenge, type Challenge } from './challenge.ts'
-import type { RobotCredential } from './robot-credential.ts'
+import type { RobotCredential } from '../../secrets/robot-credential.ts'
 import { secondsOf, troubled, UpstreamLimit } from '../failures.ts'
 import type { Retry } from '../trouble/retry.ts'
 

@@ -2,7 +2,7 @@
  * Several robots in place of one: requests are spread evenly over those that are well, and nobody fails while one of them is.
  */
 import { UpstreamTrouble } from '../failures.ts'
-import type { RobotCredential } from './robot-credential.ts'
+import type { RobotCredential } from '../../secrets/robot-credential.ts'
 import { createRobot, type Robot, type RobotOptions } from './robot.ts'
 
 export interface Robots extends Robot {

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { parseDockerConfig, parseRobots } from '../../../src/quay/robot/robot-credential.ts'
-import { everythingIn } from '../upstream.ts'
+import { parseDockerConfig } from '../../src/secrets/docker-config.ts'
+import { everythingIn } from '../quay/upstream.ts'
 
 const quay = new URL('https://quay.io')
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
@@ -20,36 +20,6 @@ const thrown = (run: () => unknown): Error => {
   }
   throw new Error('nothing was thrown')
 }
-
-await t.test('a user name and a password, as editors and echo leave them', async (test) => {
-  test.strictSame(parseRobots(['openshift+ci\n', ' hunter2\r\n']), [
-    { username: 'openshift+ci', password: 'hunter2' },
-  ])
-})
-
-await t.test('an empty file is named, and the other is not told', async (test) => {
-  test.match(thrown(() => parseRobots([' \n', 'hunter2'])).message, /user name is empty/)
-  test.match(thrown(() => parseRobots(['a', ''])).message, /password is empty/)
-  test.match(thrown(() => parseRobots(['a'])).message, /password is empty/)
-  test.match(thrown(() => parseRobots([])).message, /user name is empty/)
-  test.notMatch(everythingIn(thrown(() => parseRobots(['', 'hunter2']))), /hunter2/)
-})
-
-await t.test('several robots: one a line, in the same order, blank lines aside', async (test) => {
-  test.strictSame(parseRobots(['a+1\na+2\r\n\n', '\n one \ntwo']), [
-    { username: 'a+1', password: 'one' },
-    { username: 'a+2', password: 'two' },
-  ])
-  for (const [usernames, passwords, expected] of [
-    ['a+1\na+2', 'hunter2', /^they hold one robot a line, .*: there are 2 user names and 1 passwords$/],
-    ['a+1', 'hunter2\nhunter3', /there are 1 user names and 2 passwords$/],
-    ['a+1\na+1', 'hunter2\nhunter3', /user names names a robot twice$/],
-  ] as const) {
-    const error = thrown(() => parseRobots([usernames, passwords]))
-    test.match(error.message, expected)
-    test.notMatch(everythingIn(error), /a\+1'|hunter/)
-  }
-})
 
 await t.test('trap 1: the password starts at the first colon and may hold more', async (test) => {
   test.strictSame(parse({ 'quay.io': { auth: base64('openshift+ci:a:b:') } }), {
@@ -99,13 +69,19 @@ await t.test('an entry without both halves is refused, and its half is not told'
     { username: 'hunter2' },
     { password: 'hunter2' },
     { username: '', password: 'hunter2' },
+    { username: 'a:b', password: 'hunter2' },
+    { username: ' \0', password: 'hunter2' },
+    { username: ['hunter2'], password: { hunter2: 1 } },
+    { auth: 'robot:hunter2' },
+    { auth: `${base64('robot:hunter2')}?` },
+    { auth: base64('hunter2'), username: 'a', password: 'hunter2' },
     {},
     null,
     'hunter2',
   ]
   for (const entry of entries) {
     const error = thrown(() => parse({ 'quay.io': entry }))
-    test.match(error.message, /entry quay\.io of the dockerconfigjson holds no user name and password/)
+    test.match(error.message, /^the entry quay\.io of the dockerconfigjson holds no user name and password/)
     test.notMatch(everythingIn(error), /hunter2/, JSON.stringify(entry))
   }
 })
@@ -128,4 +104,56 @@ await t.test('an empty auth beside the two, as some tools write it', async (test
   })
   const parse = parseDockerConfig(new URL('https://quay.io'), 'openshift/ci')
   test.same(parse([content]), [{ username: 'robot', password: 'secret' }])
+})
+
+await t.test('trap 1: auth as echo, editors and tools leave it', async (test) => {
+  const around = ['', ' ', '\n', '\r\n', '\0', '\0\0\0', '\t', '\uFEFF']
+  const expected = { username: 'openshift+ci', password: 'a:b' }
+  for (const before of around)
+    for (const after of around) {
+      const auth = base64(`${before}openshift+ci:a:b${after}`)
+      const spellings = [
+        auth,
+        auth.replace(/=+$/, ''),
+        `${before}${auth}${after}`,
+        `${auth.slice(0, 9)}\n${auth.slice(9)}`,
+        auth.replaceAll('+', '-').replaceAll('/', '_'),
+      ]
+      for (const spelling of spellings)
+        test.strictSame(parse({ 'quay.io': { auth: spelling } }), expected, JSON.stringify(spelling))
+      const [username, password] = [`${before}openshift+ci${after}`, `${before}a:b${after}`]
+      test.strictSame(parse({ 'quay.io': { username, password } }), expected)
+      test.strictSame(
+        parse({ 'quay.io': { auth, username: 'other', password: 'other' } }),
+        expected,
+        'auth counts',
+      )
+      const content = `${before}${JSON.stringify({ auths: { 'quay.io': { auth } } })}${after}`
+      test.strictSame(parseDockerConfig(quay, 'openshift/ci')([content]), [expected])
+    }
+})
+
+await t.test(
+  'a token of an identity provider is none of a robot, and is refused as what it is',
+  async (test) => {
+    for (const field of ['identitytoken', 'registrytoken'])
+      for (const entry of [{}, { auth: base64('robot:') }, { auth: base64('robot:p') }]) {
+        const error = thrown(() => parse({ 'quay.io': { ...entry, [field]: 'hunter2' } }))
+        test.match(
+          error.message,
+          `the entry quay.io of the dockerconfigjson has the field ${field}, with which`,
+        )
+        test.notMatch(everythingIn(error), /hunter2/)
+        test.match(parse({ 'quay.io': { auth: base64('robot:p'), [field]: '' } }), { username: 'robot' })
+      }
+  },
+)
+
+await t.test('one robot of several that match; where it is none, no other stands in for it', async (test) => {
+  const auths = { 'quay.io': { auth: base64('all:p') }, 'quay.io/openshift/ci': { auth: base64('one:p') } }
+  test.match(parse(auths), { username: 'one' })
+  test.match(
+    thrown(() => parse({ ...auths, 'quay.io/openshift/ci': {} })).message,
+    /^the entry quay\.io\/openshift\/ci of the dockerconfigjson holds no user name and password$/,
+  )
 })

@@ -1,0 +1,73 @@
+/**
+ * Which entry of a dockerconfigjson is for a repository. Keys are read as kubelet reads them: with or without scheme, `/v1/` or `/v2/`
+ * behind the host, a path that the repository begins with, `*` within one label of the host. Other than there, a path ends with a
+ * component (`quay.io/openshift/c` is not for `quay.io/openshift/ci`), and the host's letter case and default port do not matter.
+ * @see https://kubernetes.io/docs/concepts/containers/images/#config-json
+ */
+
+/** The repository that an entry is looked for. */
+export interface Target {
+  readonly upstream: URL
+  /** `openshift/ci` */
+  readonly repository: string
+}
+
+interface Match {
+  readonly key: string
+  /** Components of the path. */
+  readonly depth: number
+  readonly isGlob: boolean
+  readonly hasScheme: boolean
+}
+
+/**
+ * The keys for a repository, the most specific first: the longest path, then hosts without `*`, then those without a scheme, then the
+ * order of the file.
+ */
+export const matchingKeys = (keys: readonly string[], target: Target): readonly string[] =>
+  keys
+    .map((key) => matchOf(key, target))
+    .filter((match) => match !== undefined)
+    .toSorted(
+      (one, other) =>
+        other.depth - one.depth ||
+        Number(one.isGlob) - Number(other.isGlob) ||
+        Number(one.hasScheme) - Number(other.hasScheme),
+    )
+    .map(({ key }) => key)
+
+const matchOf = (key: string, { upstream, repository }: Target): Match | undefined => {
+  const bare = key.replace(/^\s*https?:\/\//i, '')
+  // With upstream's own scheme, so that the port it stands for is the same one, written or not.
+  const url = URL.parse(`${upstream.protocol}//${bare}`)
+  if (url === null || url.username !== '' || url.password !== '') return undefined
+  if (url.port !== upstream.port || !isSameHost(url.hostname, upstream.hostname)) return undefined
+  const path = componentsOf(url.pathname.replace(/^\/v[12](?=\/|$)/, ''))
+  const wanted = componentsOf(repository)
+  if (!path.every((component, index) => component === wanted[index])) return undefined
+  return { key, depth: path.length, isGlob: url.hostname.includes('*'), hasScheme: bare !== key }
+}
+
+const componentsOf = (path: string): readonly string[] =>
+  path.split('/').filter((component) => component !== '')
+
+/** Label by label: `*.quay.io` is neither `quay.io` nor `a.b.quay.io`. */
+const isSameHost = (glob: string, host: string): boolean => {
+  const [globs, labels] = [glob.split('.'), host.split('.')]
+  return globs.length === labels.length && globs.every((part, index) => isSameLabel(part, `${labels[index]}`))
+}
+
+/** `*` for any run of characters. By searching each part behind the one before, which takes no more than the length of both. */
+const isSameLabel = (glob: string, label: string): boolean => {
+  const [first = '', ...rest] = glob.split('*')
+  const last = rest.pop()
+  if (last === undefined) return first === label
+  if (!label.startsWith(first)) return false
+  let at = first.length
+  for (const part of rest) {
+    const found = label.indexOf(part, at)
+    if (found === -1) return false
+    at = found + part.length
+  }
+  return label.length - last.length >= at && label.endsWith(last)
+}

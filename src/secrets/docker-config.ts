@@ -1,0 +1,71 @@
+/**
+ * The robot out of a dockerconfigjson pull secret.
+ * @see https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
+ */
+import { matchingKeys } from './docker-config-keys.ts'
+import { trimBlanks } from './pasted-text.ts'
+import type { RobotCredential } from './robot-credential.ts'
+
+/**
+ * One robot: that of the most specific entry for the upstream's repository. Kubelet tries the others too; a robot for all of a host
+ * need not be one for this repository, so it is no stand-in for the one that was meant.
+ * @throws {Error} where there is none, or it is not a user name and a password
+ */
+export const parseDockerConfig =
+  (upstream: URL, repository: string) =>
+  ([content = '']: readonly string[]): readonly RobotCredential[] => {
+    const auths = authsOf(trimBlanks(content))
+    const [key] = matchingKeys(Object.keys(auths), { upstream, repository })
+    if (key === undefined) throw new Error(`the dockerconfigjson holds no entry for ${upstream.host}`)
+    return [credentialOf(auths[key] ?? {}, `the entry ${key} of the dockerconfigjson`)]
+  }
+
+type Entry = Readonly<Record<string, unknown>>
+type Auths = Readonly<Record<string, Entry | undefined>>
+
+const authsOf = (content: string): Auths => {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(content)
+  } catch {
+    // The parser's own message quotes the text, which is a secret.
+    throw new Error('the dockerconfigjson is not valid JSON')
+  }
+  const auths = typeof parsed === 'object' && parsed !== null && 'auths' in parsed ? parsed.auths : undefined
+  if (typeof auths !== 'object' || auths === null) throw new Error('the dockerconfigjson holds no "auths"')
+  return auths as Auths
+}
+
+const credentialOf = (entry: Entry, name: string): RobotCredential => {
+  const field = (key: string): string => {
+    const value = entry[key]
+    return typeof value === 'string' ? trimBlanks(value) : ''
+  }
+  for (const token of ['identitytoken', 'registrytoken'])
+    if (field(token) !== '')
+      throw new Error(
+        `${name} has the field ${token}, with which no robot logs in: give the robot's user name and password instead`,
+      )
+  const auth = field('auth')
+  // Some tools write an empty `auth` beside the two; where there is one it counts, as with kubelet.
+  const [username, password] =
+    auth === '' ? [field('username'), field('password')] : splitAtColon(decode(auth, name))
+  // Basic splits at the first colon.
+  if (username === '' || password === '' || username.includes(':'))
+    throw new Error(`${name} holds no user name and password`)
+  return { username, password }
+}
+
+const splitAtColon = (text: string): readonly [string, string] => {
+  const colon = text.indexOf(':')
+  return colon === -1 ? ['', ''] : [text.slice(0, colon), text.slice(colon + 1)]
+}
+
+/** `echo user:password | base64` encodes the end of the line with it, and some tools pad with NUL. */
+const decode = (auth: string, name: string): string => {
+  const base64 = auth.replaceAll(/\s/g, '')
+  // Node passes over what is no base64: a login in clear would decode to another one.
+  if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(base64))
+    throw new Error(`${name} holds no user name and password: its auth is not base64`)
+  return trimBlanks(Buffer.from(base64, 'base64').toString())
+}

@@ -1,0 +1,225 @@
+/**
+ * Who may pull what, as a matrix that is made and not picked: every family of tags, of an open and of a restricted namespace, for every
+ * kind of requester, by every way to a part of the image, on a replica that has just started, on one that has served it, and on one that
+ * came after a restart. What is right is told by `expected`, which knows the rules and nothing of how the proxy keeps them.
+ */
+import { dirname, join } from 'node:path'
+import { parseConfig } from '../../src/config/config.ts'
+import { createLogger } from '../../src/logging.ts'
+import { startProxy } from '../../src/proxy.ts'
+import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
+import { buildArtifact, buildImage, type Image } from '../../src/sandbox/quay/images.ts'
+import { accept, manifests, scenario, type Scenario } from './scenario.ts'
+
+type Namespace = 'team' | 'secret-priv'
+const namespaces: readonly Namespace[] = ['team', 'secret-priv']
+type Requester = 'qci-wide' | 'puller' | 'puller of another' | 'nobody' | 'robot'
+type Target = 'tag' | 'digest' | 'child' | 'config' | 'layer' | 'listed'
+const targets: readonly Target[] = ['tag', 'digest', 'child', 'config', 'layer', 'listed']
+
+/** Families whose owner is the namespace in them. */
+const owned = (namespace: Namespace): Readonly<Record<string, string>> => ({
+  plain: `${namespace}_plain_latest`,
+  pruned: `20240101120000_prune_${namespace}_pruned_latest`,
+  'pruned by the mirror': `20240101120000_prune___ci_images_mirror__${namespace}_mirrored_latest`,
+  art: `art__${namespace}_art_latest`,
+  'pruned art': `20240101120000_prune_art__${namespace}_pruned-art_latest`,
+  incoming: `${namespace}_incoming_latest_incoming`,
+  before: `${namespace}_before_latest__pre`,
+  after: `${namespace}_after_latest__post1`,
+})
+
+/** Families of nobody; in the restricted row the image has a tag of the restricted namespace as well. */
+const nobodys: Readonly<Record<string, string>> = {
+  'art by digits': 'art__0123456789abcdef',
+  'art builder': 'art-builder-0123456789abcdef',
+  payload: 'rc_payload__4.19.0-0.ci',
+  component: 'rc_payload__4.19.0-0.ci__component__etcd',
+  preserved: 'preserved__rc_payload__4.18.0-0.ci',
+  removed: 'remove__rc_payload__4.17.0-0.ci',
+}
+
+interface Row {
+  readonly family: string
+  readonly namespace: Namespace
+  readonly owner: 'namespace' | 'nobody'
+  readonly tag: string
+  readonly image: Image
+}
+
+const small = {
+  platforms: ['linux/amd64', 'linux/arm64'],
+  layers: 1,
+  layerBytes: 512,
+  format: 'oci',
+} as const
+
+const rowsOf = async (s: Scenario): Promise<readonly Row[]> => {
+  const rows: Row[] = []
+  for (const namespace of namespaces) {
+    for (const [family, tag] of Object.entries(owned(namespace)))
+      rows.push({
+        family,
+        namespace,
+        owner: 'namespace',
+        tag,
+        image: await buildImage({ ...small, name: tag }),
+      })
+    for (const [family, base] of Object.entries(nobodys)) {
+      const tag = namespace === 'team' ? base : base.replace(/(.)$/, '$1x').replace('abcdefx', 'abcdee')
+      rows.push({ family, namespace, owner: 'nobody', tag, image: await buildImage({ ...small, name: tag }) })
+    }
+  }
+  for (const { tag, image, owner, namespace, family } of rows) {
+    s.quay.tag(tag, image)
+    if (owner === 'nobody' && namespace === 'secret-priv')
+      s.quay.tag(`secret-priv_behind_${family.replaceAll(' ', '-')}`, image)
+  }
+  return rows
+}
+
+/** By the rules alone. */
+const expected = ({ owner, namespace }: Row, requester: Requester, target: Target): boolean => {
+  if (requester === 'robot') return true
+  if (requester === 'nobody' || requester === 'puller of another') return false
+  const isRestricted = namespace === 'secret-priv'
+  if (requester === 'qci-wide') return !isRestricted || (owner === 'nobody' && target === 'listed')
+  // Of what belongs to nobody a puller has what a tag of the namespace reaches.
+  if (owner === 'nobody') return isRestricted && !['tag', 'listed'].includes(target)
+  return true
+}
+
+const pathOf = ({ tag, image }: Row, target: Target): string => {
+  const child = [...image.platforms.values()][0] ?? ''
+  const manifest = JSON.parse(
+    image.manifests.find(({ digest }) => digest === child)?.body.toString() ?? '',
+  ) as { config: { digest: string }; layers: { digest: string }[] }
+  const monorepo = '/v2/openshift/ci'
+  const last = {
+    tag,
+    digest: image.digest,
+    child,
+    config: manifest.config.digest,
+    layer: manifest.layers[0]?.digest,
+  }
+  if (target === 'listed') return `${monorepo}/tags/list?n=1&last=${tag.slice(0, -1)}`
+  return `${monorepo}/${target === 'config' || target === 'layer' ? 'blobs' : 'manifests'}/${last[target]}`
+}
+
+const grant = (namespace: string, account: string) => ({
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'RoleBinding',
+  metadata: { name: `puller-${account}`, namespace },
+  roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'system:image-puller' },
+  subjects: [{ kind: 'ServiceAccount', name: account, namespace }],
+})
+
+type Ask = (
+  path: string,
+  authorization: string,
+) => Promise<{ readonly status: number; readonly body: string }>
+
+const askOf =
+  (url: string): Ask =>
+  async (path, authorization) => {
+    const answer = await fetch(`${url}${path}`, { headers: { authorization, accept } })
+    return { status: answer.status, body: await answer.text() }
+  }
+
+const authorizations = (s: Scenario, { namespace }: Pick<Row, 'namespace'>): Record<Requester, string> => {
+  const account = (name: string) =>
+    `Bearer ${s.remember(s.kubernetes.issueServiceAccountToken({ namespace: name, name: 'puller' }))}`
+  const basic = Buffer.from(`${s.robot.username}:${s.robot.password}`).toString('base64')
+  return {
+    'qci-wide': `Bearer ${s.alice}`,
+    puller: account(namespace),
+    'puller of another': account('other'),
+    nobody: `Bearer ${s.mallory}`,
+    robot: `Basic ${basic}`,
+  }
+}
+
+const isGiven = async (
+  ask: Ask,
+  row: Row,
+  target: Target,
+  authorization: string,
+): Promise<boolean | number> => {
+  const { status, body } = await ask(pathOf(row, target), authorization)
+  if (target === 'listed')
+    return status === 200 ? (JSON.parse(body) as { tags: string[] }).tags[0] === row.tag : status
+  return status === 200 ? true : status === 403 ? false : status
+}
+
+/** Another proxy of the same system. */
+const startAnother = async (s: Scenario, flags: readonly string[] = []) => {
+  const file = (name: string) => join(dirname(s.files.password), name)
+  const args = [
+    '--listen-addr=127.0.0.1:0',
+    `--robot-username-file=${file('username')}`,
+    `--robot-password-file=${s.files.password}`,
+    `--token-secret-file=${s.files.tokenSecret}`,
+    `--kubeconfig=${file('kubeconfig')}`,
+    `--upstream=${s.quay.url}`,
+    `--upstream-repository=${s.quay.repository}`,
+    '--upstream-limits=none',
+    '--grace-period=0s',
+    ...flags,
+  ]
+  const proxy = await startProxy(parseConfig(args, {}), createLogger('silent', { write: () => undefined }))
+  while ((await fetch(`${proxy.url}/readyz`)).status !== 200)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  return proxy
+}
+
+const setUp = async (s: Scenario) => {
+  const base = (await Promise.all(manifests.map(readManifests))).flat()
+  s.kubernetes.replaceObjects([
+    ...base,
+    ...['team', 'secret-priv', 'other'].map((namespace) => grant(namespace, 'puller') as never),
+  ])
+  return await rowsOf(s)
+}
+
+await scenario(
+  'every family x namespace x requester x target, on a warm replica and on fresh ones',
+  async (t, s) => {
+    const rows = await setUp(s)
+    const first = await startAnother(s)
+    const second = await startAnother(s)
+    try {
+      let cells = 0
+      const check = async (name: string, ask: Ask, tagsFirst: boolean) => {
+        for (const row of rows) {
+          const shown = authorizations(s, row)
+          // Facts are made by pulls of a tag: by one who may. On a replica that has not seen one, a puller knows no digest of an open tag.
+          if (tagsFirst) {
+            await ask(pathOf(row, 'tag'), shown.robot)
+            await ask(pathOf(row, 'child'), shown.robot)
+          }
+          const requesters = Object.keys(shown) as Requester[]
+          const wanted = requesters.flatMap((requester) => targets.map((target) => ({ requester, target })))
+          const answers = await Promise.all(
+            wanted.map(async ({ requester, target }) => ({
+              requester,
+              target,
+              given: await isGiven(ask, row, target, shown[requester]),
+            })),
+          )
+          for (const { requester, target, given } of answers) {
+            const isOpenDigest = row.namespace === 'team' && !['tag', 'listed'].includes(target)
+            if (!tagsFirst && requester === 'puller' && isOpenDigest) continue
+            cells += 1
+            t.equal(given, expected(row, requester, target), `${name}: ${row.tag}, ${requester}, ${target}`)
+          }
+        }
+      }
+      await check('fresh', askOf(first.url), false)
+      await check('warm', askOf(first.url), true)
+      await check('another replica', askOf(second.url), false)
+      t.ok(cells > 2000, `${cells} cells`)
+    } finally {
+      await Promise.all([first.stop(), second.stop()])
+    }
+  },
+)
