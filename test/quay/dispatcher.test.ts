@@ -537,7 +537,9 @@ await t.test('a redirect that is ignored is the answer, and nothing is asked of 
 await t.test('attack: a redirect back that is answered 401 says nothing about the robot', async (test) => {
   for (const kind of ['manifest', 'blob'] as const) {
     const { url, requests } = await serverFor(test, ({ url: path }, response) => {
-      response.writeHead(path === '/other/secret' ? 401 : 302, { location: '/other/secret' }).end()
+      response
+        .writeHead(path === '/other/secret' ? 401 : 302, { location: '/other/secret', 'content-length': '0' })
+        .end()
     })
     let invalidated = 0
     const robotOf = {
