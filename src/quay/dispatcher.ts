@@ -10,6 +10,7 @@ import { createDeadline } from './deadline.ts'
 import { ObjectTrouble, refusalOf, refusalOfStorage } from './failures.ts'
 import { createSend, type Hop, type Send, type SendOptions, type UpstreamKind } from './hop.ts'
 import { checkRedirect } from './redirect.ts'
+import { createInterimClient } from './interim-client.ts'
 import { isUnencoded, single } from './response-fields.ts'
 import type { LoginAnswer } from './robot/robot.ts'
 import { createStream } from './stream/stream.ts'
@@ -95,7 +96,8 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
   const agents = createAgents({ ...options, timeouts })
 
   const stream = createStream({ ...options, timeouts, lookupOf: agents.lookupOf })
-  const send = createSend({ agents, stream, observe })
+  const interim = createInterimClient({ ...options, timeouts, lookupOf: agents.lookupOf })
+  const send = createSend({ agents, stream, interim, observe })
   const sendAsRobot = asRobot(send, robot)
 
   const follow = async (request: UpstreamRequest & { signal: AbortSignal }): Promise<Followed> => {
@@ -147,6 +149,7 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
     ask,
     get: createGet(send, timeouts.total),
     close: async () => {
+      interim.close()
       await Promise.all([agents.close(), stream.close()])
     },
   }
