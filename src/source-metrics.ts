@@ -32,8 +32,10 @@ export const createSourceMetrics = (registry: Registry) => {
   )
   const away = counter(
     'upstream_not_asked_total',
-    'Requests that were not asked since upstream is away. Alert on a rate.',
+    'Requests that were not asked, by scope; upstream: it is away, alert on a rate; path: this one alone fails again and again.',
+    ['scope'],
   )
+  for (const scope of ['upstream', 'path']) away.inc({ scope }, 0)
   const resumes = counter(
     'blob_resumes_total',
     'Blobs that broke off, by whether they went on. Alert where given up.',
@@ -44,7 +46,7 @@ export const createSourceMetrics = (registry: Registry) => {
     tags: (source: string) => tagPages.inc({ source }),
     retry: () => retries.inc(),
     hedge: () => hedges.inc(),
-    away: () => away.inc(),
+    away: (scope: string) => away.inc({ scope }),
     resume: (outcome: string) => resumes.inc({ outcome }),
     ...limitMetrics(registry),
   }

@@ -58,7 +58,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   digests: ['reference.ts'],
   oci: ['reference.ts'],
   kubernetes: ['access', 'breaker.ts', 'reference.ts', 'errors.ts'],
-  quay: ['secrets', 'breaker.ts', 'reference.ts', 'errors.ts'],
+  quay: ['oci', 'secrets', 'breaker.ts', 'reference.ts', 'errors.ts'],
   secrets: [],
   'reference.ts': ['errors.ts'],
   'logging.ts': [],

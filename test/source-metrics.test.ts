@@ -11,7 +11,7 @@ await t.test('what was asked, what was spared, and what is in memory when it is 
   told.tags('memory')
   told.retry()
   told.hedge()
-  told.away()
+  told.away('path')
   told.resume('resumed')
   told.limited('tags', 'own-queue')
   told.paused('tags', 1.5)
@@ -24,7 +24,7 @@ await t.test('what was asked, what was spared, and what is in memory when it is 
     'quay_proxy_tag_pages_total{source="memory"} 1',
     'quay_proxy_upstream_retries_total 1',
     'quay_proxy_upstream_hedges_total 1',
-    'quay_proxy_upstream_not_asked_total 1',
+    'quay_proxy_upstream_not_asked_total{scope="path"} 1',
     'quay_proxy_blob_resumes_total{outcome="resumed"} 1',
     'quay_proxy_upstream_limited_total{kind="tags",why="own-queue"} 1',
     'quay_proxy_upstream_pause_seconds_total{kind="tags"} 1.5',

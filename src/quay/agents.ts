@@ -35,7 +35,7 @@ export interface Agents {
 }
 
 /** A signed URL's head or a challenge fits many times over. */
-const maxHeadBytes = 32 * 1024
+export const maxHeadBytes = 32 * 1024
 
 export const createAgents = (options: AgentsOptions): Agents => {
   const { origin, ca, maxConnections, lookup, timeouts } = options

@@ -1,11 +1,13 @@
 /**
  * Blobs from upstream, as a stream: through the 302 to the CDN, with Range, head as the CDN gives it.
  */
+import { createHash } from 'node:crypto'
 import { RegistryError, unavailable } from '../errors.ts'
 import type { Digest } from '../reference.ts'
 import type { Body } from './body.ts'
-import { troubled } from './failures.ts'
-import { single, type Ask, type UpstreamResponse, type Waiter } from './dispatcher.ts'
+import type { Ask, UpstreamResponse, Waiter } from './dispatcher.ts'
+import { ObjectTrouble } from './failures.ts'
+import { mediaTypeOf, single } from './response-fields.ts'
 
 export interface BlobRequest extends Waiter {
   readonly method: 'GET' | 'HEAD'
@@ -46,8 +48,10 @@ export interface BlobsOptions {
 
 export const createBlobs =
   ({ ask, repository, delivery }: BlobsOptions): OpenBlob =>
-  async ({ method, digest, asker, signal, ...asked }) => {
-    const { range, ifRange } = sendable(asked)
+  async (request) => {
+    const { method, digest, asker, signal, priority } = request
+    if (emptyDigests.has(digest)) return await emptyBlob(ask, repository, request)
+    const { range, ifRange } = sendable(request)
     const response = await ask({
       method,
       path: `/v2/${repository}/blobs/${digest}`,
@@ -57,18 +61,17 @@ export const createBlobs =
         ...(ifRange === undefined ? {} : { 'if-range': ifRange }),
       },
       kind: 'blob',
-      stopsAtRedirect: delivery === 'redirect',
+      redirects: delivery === 'redirect' ? 'locate' : 'follow',
       asker,
       signal,
+      priority,
     })
     const { status, location } = response
     if (location !== undefined) return redirectTo(location)
     if (status !== 200 && status !== 206) throw await refusal(digest, response, range)
-    if (!isAsAsked(response, range)) {
+    if (!isAsAsked(response, range, method)) {
       await response.body.discard()
-      throw troubled(
-        unavailable('the upstream registry sent a blob in another form than asked for; try again'),
-      )
+      throw new ObjectTrouble('the upstream registry sent a blob in another form than asked for; try again')
     }
     if (method === 'HEAD') await response.body.discard()
     return { status, headers: headOf(response), body: method === 'HEAD' ? undefined : response.body }
@@ -95,15 +98,49 @@ const sendable = ({
     ? { range, ifRange }
     : { range: undefined, ifRange: undefined }
 
+/** The one blob without bytes: that of an empty layer or artifact, by its two names. */
+const emptyDigests = new Set<Digest>(
+  ['sha256', 'sha512'].map((algorithm) => `${algorithm}:${createHash(algorithm).digest('hex')}` as Digest),
+)
+
+/** A storage that keeps no empty objects cannot be asked for it, and a redirect may lead nowhere: upstream alone says whether it is there. */
+const emptyBlob = async (
+  ask: Ask,
+  repository: string,
+  { method, digest, asker, signal, priority }: BlobRequest,
+): Promise<Blob> => {
+  const response = await ask({
+    method: 'HEAD',
+    path: `/v2/${repository}/blobs/${digest}`,
+    headers: { 'accept-encoding': 'identity' },
+    kind: 'blob',
+    redirects: 'ignore',
+    asker,
+    signal,
+    priority,
+  })
+  if (response.status >= 400) throw await refusal(digest, response, undefined)
+  await response.body.discard()
+  const headers = { 'content-type': 'application/octet-stream', 'content-length': '0' }
+  return { status: 200, headers, body: method === 'HEAD' ? undefined : nothing }
+}
+
+const nothing: Body = { deliver: async () => undefined, discard: async () => undefined }
+
 /**
- * Encoded bytes, for the way alone too, have another digest and length; a part that nobody asked for would pass for the whole; and HTML is a page about
- * something else (maintenance, a proxy in between): no image has a layer of it.
+ * A part that nobody asked for would pass for the whole; HTML is a page about something else (maintenance, a proxy in between): no image
+ * has a layer of it; and only one blob has no bytes, which is not asked for like this. Of HEAD a length of 0 is one that is not known.
  */
-const isAsAsked = ({ status, headers }: UpstreamResponse, range: string | undefined): boolean =>
-  !/^text\/html\b/i.test(single(headers['content-type']) ?? '') &&
-  ['identity', undefined].includes(single(headers['content-encoding'])) &&
-  ['chunked', undefined].includes(single(headers['transfer-encoding'])?.toLowerCase()) &&
+const isAsAsked = (
+  { status, headers }: UpstreamResponse,
+  range: string | undefined,
+  method: BlobRequest['method'],
+): boolean =>
+  mediaTypeOf(headers) !== 'text/html' &&
+  (method === 'HEAD' || !isZero(single(headers['content-length']))) &&
   (status === 200 || range !== undefined)
+
+const isZero = (length: string | undefined): boolean => length !== undefined && Number(length) === 0
 
 /** 307, which no cache keeps by itself: the URL is good for a minute. What a client does with it is its own affair, Range included. */
 const redirectTo = (location: URL): Blob => ({
@@ -115,10 +152,17 @@ const redirectTo = (location: URL): Blob => ({
 const headOf = ({ headers }: UpstreamResponse): Record<string, string> => {
   const head: Record<string, string> = {}
   for (const name of passedOn) {
-    const value = single(headers[name])
+    const value = name === 'content-type' ? typeOf(headers) : single(headers[name])
     if (value !== undefined) head[name] = value
   }
+  if (isZero(head['content-length'])) delete head['content-length']
   return head
+}
+
+/** What separates the ranges of several is a parameter. */
+const typeOf = (headers: UpstreamResponse['headers']): string | undefined => {
+  const mediaType = mediaTypeOf(headers)
+  return mediaType === 'multipart/byteranges' ? single(headers['content-type']) : mediaType
 }
 
 const refusal = async (

@@ -1,6 +1,7 @@
 /**
  * The body of an answer from upstream: handed over piece by piece, in memory that is used again.
  */
+import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { failureOf } from './failures.ts'
 
@@ -28,7 +29,15 @@ export const maxDiscardMs = 1000
  * A body as undici reads it: whatever HTTP allows, at several times the price.
  * @param signal of the request: aborted when nobody waits any more
  */
-export const libraryBody = (body: Dispatcher.ResponseData['body'], signal: AbortSignal): Body => {
+export const libraryBody = (body: Dispatcher.ResponseData['body'], signal: AbortSignal): Body =>
+  readableBody(body, signal, async () => {
+    await body
+      .dump({ limit: maxDiscardedBytes, signal: AbortSignal.timeout(maxDiscardMs) })
+      .catch(() => undefined)
+  })
+
+/** @param signal of the request: aborted when nobody waits any more */
+export const readableBody = (body: Readable, signal: AbortSignal, discard: Body['discard']): Body => {
   let giveUp: (error: unknown) => void = () => undefined
   // Whoever reads it hears of a break then; nobody listening at the moment would end the process. Who waits for a piece to be
   // written hears of it at once: to a client that has gone it never is.
@@ -50,10 +59,6 @@ export const libraryBody = (body: Dispatcher.ResponseData['body'], signal: Abort
         signal.removeEventListener('abort', leave)
       }
     },
-    discard: async () => {
-      await body
-        .dump({ limit: maxDiscardedBytes, signal: AbortSignal.timeout(maxDiscardMs) })
-        .catch(() => undefined)
-    },
+    discard,
   }
 }

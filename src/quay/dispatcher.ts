@@ -7,14 +7,17 @@ import { createAgents, type AgentsOptions, type ConnectionTimeouts } from './age
 import type { Body } from './body.ts'
 import { readBounded } from './bounded-body.ts'
 import { createDeadline } from './deadline.ts'
-import { refusalOf, refusalOfStorage } from './failures.ts'
+import { ObjectTrouble, refusalOf, refusalOfStorage } from './failures.ts'
 import { createSend, type Hop, type Send, type SendOptions, type UpstreamKind } from './hop.ts'
 import { checkRedirect } from './redirect.ts'
+import { createInterimClient } from './interim-client.ts'
+import { isUnencoded, single } from './response-fields.ts'
 import type { LoginAnswer } from './robot/robot.ts'
 import { createStream } from './stream/stream.ts'
 import { unlessAborted } from './unless-aborted.ts'
 
 export type { UpstreamKind } from './hop.ts'
+export { single } from './response-fields.ts'
 
 /** Who waits for an answer. */
 export interface Waiter {
@@ -22,11 +25,19 @@ export interface Waiter {
   readonly asker: string
   /** Aborted when nobody waits any more. */
   readonly signal?: AbortSignal | undefined
+  /**
+   * `background`: nobody waits for it, so it goes where nobody else wants to, waits longer for that, and what becomes of it says nothing
+   * to those who do wait.
+   */
+  readonly priority?: 'background' | undefined
 }
 
 export interface UpstreamRequest extends Waiter {
-  /** A redirect is checked and not followed: the answer is its `location`, and nothing was asked of that. */
-  readonly stopsAtRedirect?: boolean
+  /**
+   * `locate`: a redirect is checked and not followed: the answer is its `location`, and nothing was asked of that. `ignore`: it is the
+   * answer, wherever it leads.
+   */
+  readonly redirects?: 'follow' | 'locate' | 'ignore'
   readonly method: 'GET' | 'HEAD'
   /** Below the upstream origin, built from validated parts; never a client's own path. */
   readonly path: string
@@ -85,31 +96,31 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
   const agents = createAgents({ ...options, timeouts })
 
   const stream = createStream({ ...options, timeouts, lookupOf: agents.lookupOf })
-  const send = createSend({ agents, stream, observe })
-  const sendAsRobot = asRobot(send, origin, robot)
+  const interim = createInterimClient({ ...options, timeouts, lookupOf: agents.lookupOf })
+  const send = createSend({ agents, stream, interim, observe })
+  const sendAsRobot = asRobot(send, robot)
 
-  const follow = async (
-    request: UpstreamRequest & { signal: AbortSignal },
-  ): Promise<UpstreamResponse & { final: URL }> => {
+  const follow = async (request: UpstreamRequest & { signal: AbortSignal }): Promise<Followed> => {
     let url = new URL(request.path, origin)
     let digest: string | undefined
     for (let hop = 0; hop <= maxRedirects; hop++) {
-      const response = await sendAsRobot(url, request)
+      // Attack: a storage that redirects back would have the robot's token put on a path of its choosing.
+      const response = await (hop === 0 ? sendAsRobot : send)(url, request)
       digest ??= single(response.headers['docker-content-digest'])
-      if (!redirectStatuses.has(response.statusCode))
+      if (request.redirects === 'ignore' || !redirectStatuses.has(response.statusCode))
         return {
           status: response.statusCode,
           headers: response.headers,
           body: response.body,
           digest,
-          final: url,
+          isFirst: hop === 0,
         }
       await response.body.discard()
       url = checkRedirect(single(response.headers['location']), url, {
         allowHttp: origin.protocol === 'http:',
         allowPrivate: agents.isUpstreamPrivate(),
       })
-      if (request.stopsAtRedirect === true) return redirectTo(url, response, digest)
+      if (request.redirects === 'locate') return redirectTo(url, response, digest)
     }
     throw unavailable(
       'the upstream registry redirects without end',
@@ -119,16 +130,16 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
 
   const ask: Ask = async (request) => {
     const deadline = createDeadline(timeouts.total, request.signal)
-    const { final, ...response } = await follow({ ...request, signal: deadline.signal })
-    const isUpstream = final.origin === origin.origin
+    const { isFirst, ...response } = await follow({ ...request, signal: deadline.signal })
     const retryAfter = single(response.headers['retry-after'])
     const refusal =
-      request.kind === 'blob' && !isUpstream
+      request.kind === 'blob' && !isFirst
         ? refusalOfStorage(response.status, retryAfter)
-        : refusalOf(response.status, retryAfter, isUpstream ? onRefused : undefined)
-    if (refusal !== undefined) {
+        : refusalOf(response.status, retryAfter, isFirst ? onRefused : undefined)
+    const failure = refusal ?? (isEncoded(response) ? inAnotherForm() : undefined)
+    if (failure !== undefined) {
       await response.body.discard()
-      throw refusal
+      throw failure
     }
     if (request.kind === 'blob') deadline.lift()
     return response
@@ -138,22 +149,34 @@ export const createUpstream = (options: UpstreamOptions): Upstream => {
     ask,
     get: createGet(send, timeouts.total),
     close: async () => {
+      interim.close()
       await Promise.all([agents.close(), stream.close()])
     },
   }
+}
+
+interface Followed extends UpstreamResponse {
+  /** It is the answer of upstream itself, to the robot. */
+  readonly isFirst: boolean
 }
 
 const redirectTo = (
   location: URL,
   { statusCode: status, headers, body }: Hop,
   digest: string | undefined,
-): UpstreamResponse & { final: URL } => ({ status, headers, body, digest, location, final: location })
+): Followed => ({ status, headers, body, digest, location, isFirst: true })
 
-/** Attack: whatever origin a hop leads to, the robot's credential goes to the upstream origin alone. */
+/** Encoded bytes, for the way alone too, have another digest and length. */
+const isEncoded = ({ status, headers }: UpstreamResponse): boolean =>
+  (status === 200 || status === 206) && !isUnencoded(headers)
+
+const inAnotherForm = (): ObjectTrouble =>
+  new ObjectTrouble('the upstream registry sent its answer in another form than asked for; try again')
+
+/** To upstream itself, for its own paths: no other hop is asked like that. */
 const asRobot =
-  (send: Send, origin: URL, robot: UpstreamOptions['robot']): Send =>
+  (send: Send, robot: UpstreamOptions['robot']): Send =>
   async (url, request) => {
-    if (url.origin !== origin.origin) return await send(url, request)
     const attempt = async () => {
       // The robot's login is everybody's, and goes on without who has no more time.
       const authorization = await unlessAborted(request.signal, robot.authorization())
@@ -188,6 +211,3 @@ const createGet =
       ...(retryAfter === undefined ? {} : { retryAfter }),
     }
   }
-
-export const single = (value: string | string[] | undefined): string | undefined =>
-  Array.isArray(value) ? value[0] : value

@@ -26,6 +26,14 @@ export class UpstreamLimit extends UpstreamTrouble {
 
 const defaultRetryAfterSeconds = 5
 
+/** About the one thing that was asked for. Trying again may help; it says nothing about upstream, which has answered. */
+export class ObjectTrouble extends UpstreamTrouble {
+  constructor(message: string, cause?: unknown) {
+    const { code, headers } = unavailable(message, cause)
+    super(code, message, { headers, cause })
+  }
+}
+
 /**
  * Other pulls hold all connections: nothing was asked, which says nothing about upstream. Who begins is sent away; who has got half
  * of a blob already waits on.
@@ -76,17 +84,18 @@ export const refusalOf = (
   )
 }
 
-/** Of the storage that upstream redirects a blob to: it knows no robot, only signed URLs that end after a minute. */
+/**
+ * Of the storage that upstream redirects a blob to: it knows no robot, only signed URLs that end after a minute. S3 and CloudFront answer
+ * 403 also of an object that is gone.
+ */
 export const refusalOfStorage = (
   status: number,
   retryAfterField: string | undefined,
 ): RegistryError | undefined =>
   status === 401 || status === 403
-    ? troubled(
-        unavailable(
-          "the storage of the upstream registry refuses the registry's own signature; try again",
-          new Error(`its storage answered ${status}`),
-        ),
+    ? new ObjectTrouble(
+        'the storage of the upstream registry does not hand out this blob; try again',
+        new Error(`its storage answered ${status}`),
       )
     : troubleOf(status, retryAfterField)
 

@@ -3,6 +3,7 @@
  * whatever the stream does not read, through the library.
  */
 import { LRUCache } from 'lru-cache'
+import { errors } from 'undici'
 import type { Agents } from './agents.ts'
 import { libraryBody, type Body } from './body.ts'
 import { failureOf } from './failures.ts'
@@ -32,6 +33,8 @@ export type Send = (url: URL, request: HopRequest) => Promise<Hop>
 export interface SendOptions {
   readonly agents: Pick<Agents, 'of'>
   readonly stream: Pick<Stream, 'send'>
+  /** For servers that say `100 Continue` unasked. */
+  readonly interim: { readonly send: Send }
   readonly observe: (request: { kind: UpstreamKind | 'robot'; status: number | 'failed' }) => void
   /** Milliseconds, monotonic. */
   readonly now?: () => number
@@ -41,13 +44,11 @@ export interface SendOptions {
 const unusualForMs = 60_000
 const maxUnusual = 1000
 
-export const createSend = ({ agents, stream, observe, now = () => performance.now() }: SendOptions): Send => {
-  const unusual = new LRUCache<string, true>({
-    max: maxUnusual,
-    ttl: unusualForMs,
-    ttlResolution: 0,
-    perf: { now },
-  })
+export const createSend = (options: SendOptions): Send => {
+  const { agents, stream, interim, observe, now = () => performance.now() } = options
+  const remembered = { max: maxUnusual, ttl: unusualForMs, ttlResolution: 0, perf: { now } }
+  const unusual = new LRUCache<string, true>(remembered)
+  const saysContinue = new LRUCache<string, true>(remembered)
 
   const byLibrary = async (url: URL, { method, headers, signal, kind }: HopRequest): Promise<Hop> => {
     const { origin, pathname, search } = url
@@ -61,14 +62,24 @@ export const createSend = ({ agents, stream, observe, now = () => performance.no
     return { statusCode, headers: fields, body: libraryBody(body, signal) }
   }
 
+  const byEither = async (url: URL, request: HopRequest): Promise<Hop> => {
+    try {
+      if (!saysContinue.has(url.origin)) return await byLibrary(url, request)
+    } catch (error) {
+      if (!isContinue(error)) throw error
+      saysContinue.set(url.origin, true)
+    }
+    return await interim.send(url, request)
+  }
+
   const ask = async (url: URL, request: HopRequest): Promise<Hop> => {
     const { method, kind } = request
-    if (method !== 'GET' || kind !== 'blob' || unusual.has(url.origin)) return await byLibrary(url, request)
+    if (method !== 'GET' || kind !== 'blob' || unusual.has(url.origin)) return await byEither(url, request)
     try {
       return await stream.send(url, request)
     } catch (error) {
       if (!(error instanceof UnusualAnswer)) throw error
-      const hop = await byLibrary(url, request)
+      const hop = await byEither(url, request)
       // Attack: many a storage says no in chunks, to a range beyond the end for one, and sends its blobs with a length. Whoever
       // asks for such a range now and then would have all blobs at the library's price.
       if (hop.statusCode < 400) unusual.set(url.origin, true)
@@ -88,3 +99,7 @@ export const createSend = ({ agents, stream, observe, now = () => performance.no
     }
   }
 }
+
+/** How the library says that the status of an answer was 100. */
+const isContinue = (error: unknown): boolean =>
+  error instanceof errors.SocketError && error.message === 'bad response'

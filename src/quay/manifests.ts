@@ -3,10 +3,12 @@
  */
 import { createHash } from 'node:crypto'
 import { RegistryError, unavailable } from '../errors.ts'
+import { maxDescriptors, maxManifestDepth, parseManifest } from '../oci/manifest.ts'
 import { isDigest, type Digest, type QciTag } from '../reference.ts'
 import { readBounded } from './bounded-body.ts'
-import { single, type Ask, type UpstreamResponse, type Waiter } from './dispatcher.ts'
-import { troubled, type UpstreamTrouble } from './failures.ts'
+import type { Ask, UpstreamResponse, Waiter } from './dispatcher.ts'
+import { ObjectTrouble } from './failures.ts'
+import { mediaTypeOf } from './response-fields.ts'
 
 export interface ManifestRequest extends Waiter {
   readonly method: 'GET' | 'HEAD'
@@ -26,7 +28,7 @@ export interface Manifest {
   readonly isStale: boolean
 }
 
-/** @throws {RegistryError} MANIFEST_UNKNOWN, UNAVAILABLE, TOOMANYREQUESTS */
+/** @throws {RegistryError} MANIFEST_UNKNOWN, MANIFEST_INVALID, UNAVAILABLE, TOOMANYREQUESTS */
 export type FetchManifest = (request: ManifestRequest) => Promise<Manifest>
 
 /**
@@ -50,71 +52,62 @@ const signedSchema1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws
  * Attack: a page of HTML that comes with 200 (maintenance, a proxy in between) has no digest to be held against, would be served for
  * the image and take the place of the copy that is known. Every type of manifest there is is JSON, signed or not.
  */
-const isManifestType = (mediaType: string | undefined): mediaType is string =>
-  mediaType !== undefined && /^application\/(?:[^\s;]+\+)?(?:json|prettyjws)\s*(?:;|$)/i.test(mediaType)
+const isManifestType = (mediaType: string): boolean =>
+  /^application\/(?:.+\+)?(?:json|prettyjws)$/.test(mediaType)
 
 /** Whether its bytes were held against its digest: then they are the same for ever. */
-export const isVerified = ({ mediaType }: Manifest): boolean => mediaType !== signedSchema1
+export const isVerified = ({ mediaType }: Pick<Manifest, 'mediaType'>): boolean => mediaType !== signedSchema1
 
-export const createManifests = (ask: Ask, repository: string): FetchManifest => {
-  const request = async ({ method, reference, accept, asker, signal }: ManifestRequest) => {
+/** HEAD is asked as GET: a length that is passed on is that of bytes which were seen, and of the manifest that the next GET gets. */
+export const createManifests =
+  (ask: Ask, repository: string): FetchManifest =>
+  async ({ method, reference, accept, asker, signal, priority }) => {
     const response = await ask({
-      method,
+      method: 'GET',
       path: `/v2/${repository}/manifests/${reference}`,
       headers: { accept: accept ?? everyMediaType, 'accept-encoding': 'identity' },
       kind: 'manifest',
       asker,
       signal,
+      priority,
     })
-    if (response.status === 200) return response
-    await response.body.discard()
-    throw absent(reference, response.status)
-  }
-
-  const get: FetchManifest = async (wanted) => {
-    const response = await request({ ...wanted, method: 'GET' })
+    if (response.status !== 200) {
+      await response.body.discard()
+      throw absent(reference, response.status)
+    }
     const content = await readBounded(response.body, maxManifestBytes)
-    return verified(wanted.reference, response, content)
+    const manifest = verified(reference, response, content)
+    return method === 'HEAD' ? { ...manifest, content: undefined } : manifest
   }
-
-  return async (wanted) => {
-    if (wanted.method === 'GET') return await get(wanted)
-    const response = await request(wanted)
-    await response.body.discard()
-    return headOf(wanted.reference, response) ?? { ...(await get(wanted)), content: undefined }
-  }
-}
-
-/** Undefined where upstream's head does not say enough: containerd takes its length as the size of the manifest. */
-const headOf = (reference: QciTag | Digest, { headers, digest }: UpstreamResponse): Manifest | undefined => {
-  const size = Number(single(headers['content-length']) ?? 0)
-  const mediaType = single(headers['content-type'])
-  const named = isDigest(reference) ? reference : digest
-  if (size === 0 || !isManifestType(mediaType) || named === undefined || !isDigest(named)) return undefined
-  return { digest: named, mediaType, size, content: undefined, isStale: false }
-}
 
 const verified = (reference: QciTag | Digest, response: UpstreamResponse, content: Buffer): Manifest => {
-  const mediaType = single(response.headers['content-type'])
+  const mediaType = mediaTypeOf(response.headers)
   if (mediaType === undefined) throw wrong('has no Content-Type')
   if (!isManifestType(mediaType)) throw wrong('is no manifest by its Content-Type')
   const named = isDigest(reference) ? reference : response.digest
   const digest = named !== undefined && isDigest(named) ? named : digestOf(content)
   if (mediaType !== signedSchema1 && digestOf(content, digest) !== digest)
     throw wrong('does not match its digest')
+  // What cannot be learnt of its content would be open as what nobody has seen. It is what was pushed: another try gets the same.
+  const parsed = parseManifest(content)
+  if (parsed === 'too-large') throw tooLarge(reference)
   // An answer that ends with its connection may be half of one, and would have a digest of its own.
-  if (named === undefined && !isJson(content)) throw wrong('is cut off')
+  if (parsed === 'not-json')
+    throw digest === named && isVerified({ mediaType }) ? unreadable(reference) : wrong('is cut off')
   return { digest, mediaType, size: content.length, content, isStale: false }
 }
 
-const isJson = (content: Buffer): boolean => {
-  try {
-    JSON.parse(content.toString())
-    return true
-  } catch {
-    return false
-  }
-}
+const unreadable = (reference: string): RegistryError =>
+  new RegistryError(
+    'MANIFEST_INVALID',
+    `${reference} is no JSON, or has a field twice, which clients read differently: push it again`,
+  )
+
+const tooLarge = (reference: string): RegistryError =>
+  new RegistryError(
+    'MANIFEST_INVALID',
+    `${reference} names more than ${maxDescriptors} manifests and blobs, or nests them more than ${maxManifestDepth} levels deep: build it with fewer layers or platforms`,
+  )
 
 /** The digest of some bytes, by the algorithm of another digest. */
 const digestOf = (content: Buffer, like: Digest = 'sha256:' as Digest): Digest => {
@@ -123,12 +116,10 @@ const digestOf = (content: Buffer, like: Digest = 'sha256:' as Digest): Digest =
 }
 
 /** A trouble: what broke or was mixed up on the way is right the next time. */
-const wrong = (what: string): UpstreamTrouble =>
-  troubled(
-    unavailable(
-      'the upstream registry sent a manifest that is not the one asked for; try again',
-      new Error(`manifest ${what}`),
-    ),
+const wrong = (what: string): ObjectTrouble =>
+  new ObjectTrouble(
+    'the upstream registry sent a manifest that is not the one asked for; try again',
+    new Error(`manifest ${what}`),
   )
 
 /**

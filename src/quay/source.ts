@@ -1,17 +1,17 @@
 /**
  * Where the bytes come from: every stage between the registry and upstream, in the one order in which a request passes them.
  *
- *     manifest    memory -> retry -> hedge -> manifests -> outage -> budget -> dispatcher
- *     blob        places -> resume -> retry -> hedge -> blobs -> outage -> budget -> dispatcher
- *     tags        memory -> retry -> hedge -> tags -> outage -> budget -> dispatcher
- *     referrers   retry -> hedge -> referrers -> outage -> budget -> dispatcher
+ *     manifest    memory -> retry -> hedge -> manifests -> circuit breaker -> budget -> dispatcher
+ *     blob        places -> resume -> retry -> hedge -> blobs -> circuit breaker -> budget -> dispatcher
+ *     tags        memory -> retry -> hedge -> tags -> circuit breaker -> budget -> dispatcher
+ *     referrers   retry -> hedge -> referrers -> circuit breaker -> budget -> dispatcher
  *
  * - Memory first: what is known costs upstream nothing. A local cache of blobs would stand in the same place: an OpenBlob around an
  *   OpenBlob that fills while the first reader streams, and is joined by later ones.
  * - A place is kept through every break: who has half of a blob is not behind those who have none.
  * - Retry and hedge around whole answers, not heads: a manifest that is cut, hangs in the middle, or does not match its digest is
  *   asked for again as well.
- * - Outage outside of the budget: what is not asked does not wait for its turn.
+ * - Circuit breaker outside of the budget: what is not asked does not wait for its turn.
  * - The budget counts what really leaves.
  */
 import { isDigest, type QciTag } from '../reference.ts'
@@ -23,7 +23,7 @@ import { createManifestMemory, type ManifestMemoryOptions } from './memory/manif
 import { createManifests, type FetchManifest, type Manifest } from './manifests.ts'
 import { createPlaces, type PlacesOptions } from './budget/places.ts'
 import { createHedge, hedged } from './trouble/hedge.ts'
-import { createOutage, UpstreamAway } from './trouble/outage.ts'
+import { CircuitOpen, createCircuitBreaker, type CircuitScope } from './trouble/circuit-breaker.ts'
 import { ratesFor } from './budget/quay-limits.ts'
 import { createReferrers, type FetchReferrers } from './referrers.ts'
 import { createResume, type ResumeOptions } from './trouble/resume.ts'
@@ -66,7 +66,7 @@ export interface SourceObservers {
   readonly request: UpstreamOptions['observe']
   readonly retry: () => void
   readonly hedge: () => void
-  readonly away: () => void
+  readonly away: (scope: CircuitScope) => void
   readonly wait: BudgetOptions['observeWait']
   readonly limited: BudgetOptions['observeRefused']
   readonly paused: BudgetOptions['observePause']
@@ -109,15 +109,15 @@ export const createSource = (options: SourceOptions): MadeSource => {
     observePause: observe.paused,
     maxInFlight: options.maxUpstreamConnections,
   })
-  const ask = createOutage({ ask: budget(upstream.ask), observeRefused: observe.away })
+  const ask = createCircuitBreaker({ ask: budget(upstream.ask), observeRefused: observe.away })
   const retry = createRetry({
-    isAway: (error) => error instanceof UpstreamAway,
+    isAway: (error) => error instanceof CircuitOpen,
     withinMs: options.retryTimeoutMs,
     observeRetry: observe.retry,
   })
   const hedge = createHedge({ observe: observe.hedge })
   /** A bad moment of upstream does not end it. */
-  const persistent = <Request extends Pick<Waiter, 'signal'>, Answer>(
+  const persistent = <Request extends Waiter, Answer>(
     once: (request: Request) => Promise<Answer>,
     drop?: (answer: Answer) => unknown,
   ) => retried(retry, hedged(hedge, once, retried(retry, once), drop))

@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import t from 'tap'
 import type { Test } from 'tap'
-import { UpstreamTrouble } from '../../src/quay/failures.ts'
+import { ObjectTrouble, UpstreamTrouble } from '../../src/quay/failures.ts'
 import { createBlobs } from '../../src/quay/blobs.ts'
 import type { BlobRequest, OpenBlob } from '../../src/quay/blobs.ts'
 import type { Digest } from '../../src/reference.ts'
@@ -351,9 +352,93 @@ await t.test('attack: a page that comes with 200 is no blob, and worth another t
   test.equal(told(error), '503 UNAVAILABLE 5')
 })
 
-await t.test('an encoding that is none', async (test) => {
-  const { open } = await fromServer(test, 200, { 'content-encoding': 'identity' }, 'blob')
-  test.equal((await open(get(anyDigest))).status, 200)
+await t.test(
+  'types are passed on in lower case, and without parameters that are no part of them',
+  async (test) => {
+    const rows: Record<string, string | undefined> = {
+      'Application/Octet-Stream ; charset=utf-8': 'application/octet-stream',
+      'multipart/byteranges; boundary=A': 'multipart/byteranges; boundary=A',
+      nonsense: undefined,
+      'a b/c': undefined,
+      'a/b, c/d': undefined,
+    }
+    for (const [type, passed] of Object.entries(rows)) {
+      const { open } = await fromServer(test, 200, { 'content-type': type, 'content-length': '4' }, 'blob')
+      for (const method of ['GET', 'HEAD'] as const)
+        test.equal((await open({ ...get(anyDigest), method })).headers['content-type'], passed, type)
+    }
+  },
+)
+
+const empty = ['sha256', 'sha512'].map(
+  (algorithm) => `${algorithm}:${createHash(algorithm).digest('hex')}` as Digest,
+)
+
+await t.test('the empty blob is empty, wherever upstream redirects', async (test) => {
+  const answers: [number, Record<string, string>][] = [
+    [200, { 'content-length': '0' }],
+    [200, { 'content-length': '99' }],
+    [302, {}],
+    [302, { location: '' }],
+    [302, { location: 'file:///nowhere' }],
+    [307, { location: 'http://127.0.0.1:1/empty' }],
+  ]
+  for (const digest of empty)
+    for (const [status, headers] of answers)
+      for (const delivery of ['stream', 'redirect'] as const)
+        for (const method of ['GET', 'HEAD'] as const) {
+          const { url, requests } = await serverFor(test, always(status, headers))
+          const { ask } = upstreamFor(test, url)
+          const open = createBlobs({ ask, repository: 'openshift/ci', delivery })
+          const blob = await open({ ...get(digest, 'bytes=0-'), method })
+          test.match(blob, { status: 200, headers: { 'content-length': '0' } })
+          test.equal(blob.body === undefined, method === 'HEAD')
+          if (blob.body !== undefined) test.equal((await bytesOf(blob.body)).length, 0)
+          await blob.body?.discard()
+          test.strictSame(
+            requests.map((request) => request.method),
+            ['HEAD'],
+          )
+        }
+})
+
+await t.test('the empty blob is there only where upstream says so', async (test) => {
+  for (const digest of empty)
+    for (const [status, expected] of [
+      [404, '404 BLOB_UNKNOWN'],
+      [403, '503 UNAVAILABLE 5'],
+      [500, '503 UNAVAILABLE 5'],
+    ] as const) {
+      const { open } = await fromServer(test, status)
+      test.equal(told(await failure(open(get(digest)))), expected)
+    }
+})
+
+await t.test('attack: no other blob is empty', async (test) => {
+  for (const length of ['0', '000']) {
+    const { open } = await fromServer(test, 200, { 'content-length': length })
+    test.ok((await failure(open(get(anyDigest)))) instanceof ObjectTrouble)
+    const { headers } = await open({ ...get(anyDigest), method: 'HEAD' })
+    test.equal(headers['content-length'], undefined, 'of HEAD it is a length that is not known')
+  }
+})
+
+await t.test('what the storage says of one blob is about that blob', async (test) => {
+  const { quay, open, digest } = await storedBlob(test)
+  const rows = [
+    [401, '503 UNAVAILABLE 5', true],
+    [403, '503 UNAVAILABLE 5', true],
+    [404, '404 BLOB_UNKNOWN', false],
+    [410, '503 UNAVAILABLE 5', false],
+    [416, '416 SIZE_INVALID', false],
+  ] as const
+  for (const [status, expected, isTrouble] of rows) {
+    quay.fault({ origin: 'cdn', path: /./, status })
+    const error = await failure(open(get(digest)))
+    test.equal(told(error), expected, String(status))
+    test.equal(error instanceof ObjectTrouble, isTrouble)
+    test.equal(error instanceof UpstreamTrouble, isTrouble)
+  }
 })
 
 await t.test(

@@ -93,21 +93,24 @@ await t.test('attack: another port of the same host is another origin', async (t
   test.notOk('authorization' in (stranger.requests[0]?.headers ?? {}))
 })
 
-await t.test('a relative redirect stays with upstream, and with the robot', async (test) => {
-  const { url, requests } = await serverFor(test, (request, response) => {
-    if (request.url === '/b?c=d') response.end('here')
-    else response.writeHead(301, { location: '/b?c=d', 'docker-content-digest': 'first' }).end('moved')
-  })
-  const authorization = () => Promise.resolve('Bearer robot')
-  const { ask } = upstreamFor(test, url, { robot: { authorization, invalidate: () => undefined } })
-  const { body, digest } = await ask(manifest)
-  test.equal(String(await bytesOf(body)), 'here')
-  test.equal(digest, 'first')
-  test.strictSame(
-    requests.map(({ headers }) => headers.authorization),
-    ['Bearer robot', 'Bearer robot'],
-  )
-})
+await t.test(
+  'attack: a redirect back to upstream, on a path of its choosing, is followed without the robot',
+  async (test) => {
+    const { url, requests } = await serverFor(test, (request, response) => {
+      if (request.url === '/b?c=d') response.end('here')
+      else response.writeHead(301, { location: '/b?c=d', 'docker-content-digest': 'first' }).end('moved')
+    })
+    const authorization = () => Promise.resolve('Bearer robot')
+    const { ask } = upstreamFor(test, url, { robot: { authorization, invalidate: () => undefined } })
+    const { body, digest } = await ask(manifest)
+    test.equal(String(await bytesOf(body)), 'here')
+    test.equal(digest, 'first')
+    test.strictSame(
+      requests.map(({ headers }) => headers.authorization),
+      ['Bearer robot', undefined],
+    )
+  },
+)
 
 await t.test('three redirects are followed, a fourth is not', async (test) => {
   for (const status of [301, 302, 303, 307, 308]) {
@@ -139,7 +142,7 @@ await t.test(
     const quay = await quayFor(test)
     const { request, digest } = await blobOf(quay)
     const { ask } = connect(test, quay)
-    const response = await ask({ ...request, stopsAtRedirect: true })
+    const response = await ask({ ...request, redirects: 'locate' })
     test.equal(response.location?.origin, quay.cdnUrl)
     test.equal(response.digest, digest)
     test.ok(quay.requests.every(({ origin }) => origin === 'quay'))
@@ -505,4 +508,50 @@ await t.test('a blob whose head is here takes as long as it takes', async (test)
   test.equal((await bytesOf(body)).toString(), 'ab')
   const { body: cut } = await ask(manifest)
   await test.rejects(bytesOf(cut), { code: 'UNAVAILABLE' }, 'a manifest does not')
+})
+
+await t.test('trap 23: an answer in another form is none, of whatever kind', async (test) => {
+  const codings = { identity: true, IDENTITY: true, '': true, gzip: false, 'identity, br': false }
+  for (const kind of ['manifest', 'blob', 'tags', 'referrers'] as const)
+    for (const [coding, isPlain] of Object.entries(codings))
+      for (const status of [200, 206, 404]) {
+        const { url } = await serverFor(test, always(status, { 'content-encoding': coding }, 'x'))
+        const asked = upstreamFor(test, url).ask({ ...manifest, kind })
+        if (isPlain || status === 404) await (await asked).body.discard()
+        else test.equal(told(await failure(asked)), '503 UNAVAILABLE 5', `${kind} ${coding}`)
+      }
+})
+
+await t.test('a redirect that is ignored is the answer, and nothing is asked of it', async (test) => {
+  for (const headers of [{}, { location: '' }, { location: 'file:///etc/passwd' }] as Record<
+    string,
+    string
+  >[]) {
+    const { url, requests } = await serverFor(test, always(302, headers))
+    const { status, body } = await upstreamFor(test, url).ask({ ...manifest, redirects: 'ignore' })
+    await body.discard()
+    test.strictSame([status, requests.length], [302, 1])
+  }
+})
+
+await t.test('attack: a redirect back that is answered 401 says nothing about the robot', async (test) => {
+  for (const kind of ['manifest', 'blob'] as const) {
+    const { url, requests } = await serverFor(test, ({ url: path }, response) => {
+      response
+        .writeHead(path === '/other/secret' ? 401 : 302, { location: '/other/secret', 'content-length': '0' })
+        .end()
+    })
+    let invalidated = 0
+    const robotOf = {
+      authorization: () => Promise.resolve('Bearer robot'),
+      invalidate: () => void invalidated++,
+    }
+    const { ask, refusals } = upstreamFor(test, url, { robot: robotOf })
+    test.match(told(await failure(ask({ ...manifest, kind }))), /^503 UNAVAILABLE/)
+    test.strictSame(
+      requests.map(({ headers }) => headers.authorization),
+      ['Bearer robot', undefined],
+    )
+    test.strictSame([refusals, invalidated], [[], 0])
+  }
 })

@@ -1,7 +1,11 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Test } from 'tap'
 import { createAgents } from '../../src/quay/agents.ts'
 import { createSend, type HopRequest, type SendOptions } from '../../src/quay/hop.ts'
+import { createInterimClient } from '../../src/quay/interim-client.ts'
 import { UnusualAnswer } from '../../src/quay/stream/head.ts'
 import { createStream } from '../../src/quay/stream/stream.ts'
 import { always, bytesOf, failure, serverFor, told } from './upstream.ts'
@@ -12,14 +16,21 @@ const sendFor = (test: Test, origin: string, more: Partial<SendOptions> = {}) =>
   const options = { origin: new URL(origin), maxConnections: 4, timeouts }
   const agents = createAgents(options)
   const stream = createStream({ ...options, lookupOf: agents.lookupOf })
-  test.teardown(async () => await Promise.all([agents.close(), stream.close()]))
-  const seen = { streamed: 0, observed: [] as string[] }
+  const interim = createInterimClient({ ...options, lookupOf: agents.lookupOf })
+  test.teardown(async () => await Promise.all([agents.close(), stream.close(), interim.close()]))
+  const seen = { streamed: 0, plain: 0, observed: [] as string[] }
   const send = createSend({
     agents,
     stream: {
       send: async (url, request) => {
         seen.streamed++
         return await stream.send(url, request)
+      },
+    },
+    interim: {
+      send: async (url, request) => {
+        seen.plain++
+        return await interim.send(url, request)
       },
     },
     observe: ({ kind, status }) => void seen.observed.push(`${kind} ${status}`),
@@ -96,4 +107,54 @@ await t.test('what fails is a trouble, either way', async (test) => {
     },
   })
   test.equal(told(await failure(unusual.get())), '503 UNAVAILABLE 5')
+})
+
+/** A server that answers each request with these bytes, and ends the connection. */
+const rawServer = async (test: Test, answer: () => string): Promise<string> => {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.once('data', () => socket.end(answer()))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  test.teardown(() => server.close())
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+await t.test('interim answers are read over, whoever reads', async (test) => {
+  const interims = ['', '100 Continue', '102 Processing', '103 Early Hints\r\nLink: </a>']
+  const framings = {
+    'a length': 'Content-Length: 4\r\n\r\nblob',
+    chunks: 'Transfer-Encoding: Chunked\r\n\r\n4\r\nblob\r\n0\r\n\r\n',
+    'its end': 'Connection: close\r\n\r\nblob',
+  }
+  for (const first of interims)
+    for (const second of interims)
+      for (const [name, framing] of Object.entries(framings)) {
+        const heads = [first, second].filter((interim) => interim !== '')
+        const before = heads.map((interim) => `HTTP/1.1 ${interim}\r\n\r\n`).join('')
+        const { get, seen } = sendFor(
+          test,
+          await rawServer(test, () => `${before}HTTP/1.1 200 OK\r\nETag: "a"\r\n${framing}`),
+        )
+        for (const kind of ['blob', 'manifest', 'tags', 'referrers', 'robot'] as const) {
+          const { statusCode, headers, body } = await get({ kind })
+          test.strictSame([statusCode, headers['etag']], [200, '"a"'], `${heads} ${name} ${kind}`)
+          test.equal(String(await bytesOf(body)), 'blob')
+        }
+        test.equal(seen.plain > 0, heads.includes('100 Continue'), 'a connection each for those alone')
+      }
+})
+
+await t.test('HEAD of a server that says 100 unasked', async (test) => {
+  const { get, seen } = sendFor(
+    test,
+    await rawServer(test, () => 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n'),
+  )
+  for (let index = 0; index < 2; index++) {
+    const { statusCode, headers, body } = await get({ method: 'HEAD' })
+    test.strictSame([statusCode, headers['content-length']], [200, '4'])
+    await body.discard()
+  }
+  test.equal(seen.plain, 2)
 })

@@ -3,7 +3,8 @@
  * early would look like the end.
  */
 import { LRUCache } from 'lru-cache'
-import { isDigest, type Digest } from '../../reference.ts'
+import { parseManifest } from '../../oci/manifest.ts'
+import type { Digest } from '../../reference.ts'
 import type { FetchManifest } from '../manifests.ts'
 
 export interface BlobSizes {
@@ -28,7 +29,7 @@ export const createBlobSizes = (max = defaultMax): BlobSizes => {
   return {
     learning: (fetch) => async (request) => {
       const manifest = await fetch(request)
-      for (const [digest, size] of descriptorsOf(manifest.content)) learn(digest, size)
+      for (const [digest, size] of sizesIn(manifest.content)) learn(digest, size)
       return manifest
     },
     sizeOf: (digest) => {
@@ -38,21 +39,7 @@ export const createBlobSizes = (max = defaultMax): BlobSizes => {
   }
 }
 
-const descriptorsOf = (content: Buffer | undefined): readonly (readonly [Digest, number])[] => {
-  const { config, layers } = parse(content) as { config?: unknown; layers?: unknown }
-  return [config, ...(Array.isArray(layers) ? (layers as readonly unknown[]) : [])].flatMap((descriptor) => {
-    const { digest, size } = (descriptor ?? {}) as { digest?: unknown; size?: unknown }
-    const isSaid =
-      typeof digest === 'string' && isDigest(digest) && Number.isSafeInteger(size) && (size as number) > 0
-    return isSaid ? [[digest, size as number] as const] : []
-  })
-}
-
-const parse = (content: Buffer | undefined): object => {
-  try {
-    return (JSON.parse(content?.toString() ?? '{}') as object | null) ?? {}
-  } catch {
-    // Its digest is right, so this is what was pushed: it names nothing.
-    return {}
-  }
+const sizesIn = (content: Buffer | undefined): readonly (readonly [Digest, number])[] => {
+  const parsed = content && parseManifest(content)
+  return typeof parsed === 'object' ? parsed.sizes : []
 }

@@ -32,6 +32,7 @@ const maxHeadBytes = 32 * 1024
 const headEnd = '\r\n\r\n'
 const bareLineFeed = /[^\r]\n/
 const statusLine = /^HTTP\/1\.1 ([2-5]\d\d) [\t\x20-\x7e]*$/
+const interimLine = /^HTTP\/1\.1 10[023] [\t\x20-\x7e]*$/
 const fieldName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const fieldValue = /^[\t\x20-\x7e]*$/
 /** 15 digits are below 2^53: every length is an exact number. */
@@ -51,11 +52,28 @@ const singles = new Set([
 ])
 
 /**
- * Takes the bytes as they come, in memory that may change afterwards; undefined while the head is not complete.
+ * Takes the bytes as they come, in memory that may change afterwards; undefined while the head is not complete. Interim heads before it
+ * are read over; all of them together are as long as one may be.
  * @throws {UnusualAnswer}
  */
 export const createHeadParser = (): ((bytes: Buffer) => ReadHead | undefined) => {
-  const parts: string[] = []
+  const next = createTextReader()
+  return (bytes) => {
+    let from = 0
+    let read = next(bytes)
+    while (read !== undefined && isInterim(read.text)) {
+      from += read.bodyAt
+      read = next(bytes.subarray(from))
+    }
+    return read && { ...parse(read.text), bodyAt: from + read.bodyAt }
+  }
+}
+
+/** What is left of the bytes after the text of a head, its last line end aside, begins at `bodyAt`. */
+type ReadText = (bytes: Buffer) => { readonly text: string; readonly bodyAt: number } | undefined
+
+const createTextReader = (): ReadText => {
+  let parts: string[] = []
   let length = 0
   let tail = ''
   return (bytes) => {
@@ -75,16 +93,31 @@ export const createHeadParser = (): ((bytes: Buffer) => ReadHead | undefined) =>
       return undefined
     }
     parts.push(text.slice(0, bodyAt))
-    return { ...parse(parts.join('').slice(0, -headEnd.length)), bodyAt }
+    const whole = parts.join('').slice(0, -headEnd.length)
+    parts = []
+    tail = ''
+    return { text: whole, bodyAt }
   }
+}
+
+/**
+ * Nobody asked for a 100, and 102 and 103 tell nothing that is needed here; 101 would be another protocol.
+ * @throws {UnusualAnswer} where it says that a body follows, as no interim head may
+ */
+const isInterim = (text: string): boolean => {
+  const [first = '', ...lines] = text.split('\r\n')
+  if (!interimLine.test(first)) return false
+  const headers = fieldsOf(lines)
+  if ('content-length' in headers || 'transfer-encoding' in headers)
+    throw new UnusualAnswer('an interim answer with a body')
+  return true
 }
 
 const parse = (text: string): Head => {
   const [first = '', ...lines] = text.split('\r\n')
   const statusCode = Number(statusLine.exec(first)?.[1])
   if (Number.isNaN(statusCode) || bodiless.has(statusCode)) throw new UnusualAnswer('a status line')
-  const headers = Object.create(null) as Record<string, string | string[]>
-  for (const line of lines) addField(headers, line)
+  const headers = fieldsOf(lines)
   const { 'content-length': contentLength, 'transfer-encoding': coding, connection = '' } = headers
   if (coding !== undefined) throw new UnusualAnswer('a transfer coding')
   if (typeof contentLength !== 'string' || !lengthValue.test(contentLength))
@@ -95,6 +128,12 @@ const parse = (text: string): Head => {
     contentLength: Number(contentLength),
     isLast: /\bclose\b/i.test(String(connection)),
   }
+}
+
+const fieldsOf = (lines: readonly string[]): Head['headers'] => {
+  const headers = Object.create(null) as Head['headers']
+  for (const line of lines) addField(headers, line)
+  return headers
 }
 
 /**

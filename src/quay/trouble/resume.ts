@@ -45,10 +45,33 @@ export const createResume = (options: ResumeOptions): OpenBlob => {
   const { sizeOf } = options
   return async (request) => {
     const size = sizeOf(request.digest)
+    if (request.method === 'HEAD') return await headOf(options, request, size)
     const blob = await openBelieved(options, request, size)
     const extent = extentOf(blob, size)
     if (blob.body === undefined || extent === undefined) return blob
     return { ...blob, body: resumable(options, request, blob.body, extent) }
+  }
+}
+
+/**
+ * Trap 21: a length that is passed on is the one that GET has. What HEAD says is believed where a manifest says the same: a server that
+ * sends in chunks, or knows no HEAD, says nothing or something else. Where GET is a redirect for the client, HEAD alone says it.
+ */
+const headOf = async (
+  { open }: ResumeOptions,
+  request: BlobRequest,
+  size: number | undefined,
+): Promise<Blob> => {
+  const head = await open(request)
+  const { 'content-length': length, ...headers } = head.headers
+  if (head.status !== 200 || (size !== undefined && Number(length) === size)) return head
+  const whole = await open({ ...request, method: 'GET' })
+  await whole.body?.discard()
+  const said = whole.status === 200 ? whole.headers['content-length'] : length
+  const found = whole.status === 200 ? (said ?? size) : (size ?? said)
+  return {
+    ...head,
+    headers: { ...headers, ...(found === undefined ? {} : { 'content-length': `${found}` }) },
   }
 }
 

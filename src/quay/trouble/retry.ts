@@ -8,7 +8,7 @@ import { UpstreamLimit, UpstreamTrouble } from '../failures.ts'
 export interface RetryOptions {
   /** Upstream was not asked, because it is away: not counted as a try; its return is waited for. */
   readonly isAway?: (error: UpstreamTrouble) => boolean
-  /** Requests that wait for upstream's return at a time; who comes beyond them is told at once. */
+  /** Requests that wait for upstream's return at a time, shared out by asker; those beyond are told at once. */
   readonly maxWaiting?: number
   /** Milliseconds after the first try in which a further one may begin. */
   readonly withinMs?: number
@@ -20,7 +20,11 @@ export interface RetryOptions {
 }
 
 /** Tries something that may be tried again without harm. @throws what the last try throws */
-export type Retry = <Answer>(attempt: () => Promise<Answer>, signal?: AbortSignal) => Promise<Answer>
+export type Retry = <Answer>(
+  attempt: () => Promise<Answer>,
+  signal?: AbortSignal,
+  asker?: string,
+) => Promise<Answer>
 
 /** Of the 30 s that containerd waits for a head; a last try that begins then has time to connect and to be answered. */
 const defaultWithinMs = 8000
@@ -36,6 +40,8 @@ const awayPauseMs = 500
 const defaultMaxWaiting = 1024
 /** One that runs out of time has taken most of a client's patience. */
 const maxTimeouts = 2
+/** Up to here room to wait goes to whoever asks. What is beyond is for askers with less than their share. */
+const unsharedPart = 0.75
 const timedOutStatus = 504
 
 export const createRetry = (options: RetryOptions = {}): Retry => {
@@ -43,18 +49,18 @@ export const createRetry = (options: RetryOptions = {}): Retry => {
   const { maxWaiting = defaultMaxWaiting } = options
   const { clock = systemClock, random = Math.random } = options
 
-  let waiting = 0
+  const room = createWaitingRoom(maxWaiting)
   /** @throws what the last try ended with, where no further one is to follow */
   const untilNext = async (
     error: UpstreamTrouble,
     wasAsked: boolean,
     ms: number,
     signal: AbortSignal | undefined,
+    asker: string,
   ): Promise<void> => {
-    if (!wasAsked && waiting >= maxWaiting) throw error
-    if (!wasAsked) waiting += 1
+    if (!wasAsked && !room.enter(asker)) throw error
     await pause(ms, clock, signal)
-    if (!wasAsked) waiting -= 1
+    if (!wasAsked) room.leave(asker)
     if (signal?.aborted === true) throw error
     if (wasAsked) observeRetry?.()
   }
@@ -62,7 +68,7 @@ export const createRetry = (options: RetryOptions = {}): Retry => {
   const isWorthRetrying = (error: unknown): error is UpstreamTrouble =>
     error instanceof UpstreamTrouble && !(error instanceof UpstreamLimit)
 
-  return async (attempt, signal) => {
+  return async (attempt, signal, asker = '') => {
     const began = clock.now()
     let timeouts = 0
     let tries = 0
@@ -79,9 +85,32 @@ export const createRetry = (options: RetryOptions = {}): Retry => {
         const pauseMs = longestMs * (0.5 + random() / 2)
         const isOver = clock.now() + pauseMs - began >= withinMs
         if (timeouts === maxTimeouts || isOver) throw error
-        await untilNext(error, wasAsked, pauseMs, signal)
+        await untilNext(error, wasAsked, pauseMs, signal, asker)
       }
     }
+  }
+}
+
+/** Attack: one asker of many things that are away would take all the room, and everybody else's request would fail at once. */
+const createWaitingRoom = (max: number) => {
+  const held = new Map<string, number>()
+  let taken = 0
+  return {
+    enter: (asker: string): boolean => {
+      const own = held.get(asker) ?? 0
+      // Counted as if one more asker came, so that a newcomer finds room.
+      const isOpen = taken < max * unsharedPart || (taken < max && own < max / (held.size + 1))
+      if (!isOpen) return false
+      held.set(asker, own + 1)
+      taken += 1
+      return true
+    },
+    leave: (asker: string): void => {
+      const own = held.get(asker) as number
+      if (own === 1) held.delete(asker)
+      else held.set(asker, own - 1)
+      taken -= 1
+    },
   }
 }
 
@@ -99,9 +128,9 @@ const pause = async (ms: number, clock: Clock, signal: AbortSignal | undefined):
 
 /** The same, of a question that whoever waits for it may abandon. */
 export const retried =
-  <Request extends { readonly signal?: AbortSignal | undefined }, Answer>(
+  <Request extends { readonly asker: string; readonly signal?: AbortSignal | undefined }, Answer>(
     retry: Retry,
     ask: (request: Request) => Promise<Answer>,
   ) =>
   async (request: Request): Promise<Answer> =>
-    await retry(async () => await ask(request), request.signal)
+    await retry(async () => await ask(request), request.signal, request.asker)

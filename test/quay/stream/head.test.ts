@@ -67,7 +67,12 @@ await t.test('the end of the connection is announced', (test) => {
 const unusual: Readonly<Record<string, string>> = {
   'a status that has no body': 'HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n',
   'not modified': 'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n',
-  'an interim answer': 'HTTP/1.1 100 Continue\r\nContent-Length: 0\r\n\r\n',
+  'an interim answer with a length': 'HTTP/1.1 100 Continue\r\nContent-Length: 0\r\n\r\n',
+  'an interim answer in chunks': 'HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n',
+  'an interim answer with a line that is no field': 'HTTP/1.1 103 Early Hints\r\nA\r\n\r\n',
+  'another protocol': 'HTTP/1.1 101 Switching Protocols\r\n\r\n',
+  'an interim answer that nobody knows': 'HTTP/1.1 199 A\r\n\r\n',
+  'interim answers of more than 32 KiB': 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(1400),
   'another version': 'HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n',
   'no version': 'ICY 200 OK\r\nContent-Length: 5\r\n\r\n',
   'no space after the status': 'HTTP/1.1 200\r\nContent-Length: 5\r\n\r\n',
@@ -112,5 +117,31 @@ for (const [what, text] of Object.entries(unusual))
 
 await t.test('a long line of spaces takes no time', (test) => {
   test.equal(read(head(`A: b${' '.repeat(30_000)}`))?.headers['a'], 'b')
+  test.end()
+})
+
+await t.test('interim answers are read over, cut at every byte, and byte by byte', (test) => {
+  for (const interim of [
+    '100 Continue',
+    '100 ',
+    '102 Processing\r\nA: b',
+    '103 Early Hints\r\nLink: </a>\r\nLink: </b>',
+  ]) {
+    const before = `HTTP/1.1 ${interim}\r\n\r\n`.repeat(2)
+    const text = `${before}${head('ETag: "a"')}`
+    const bytes = Buffer.from(`${text}he`)
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      const parse = createHeadParser()
+      const first = parse(bytes.subarray(0, cut))
+      const found = first ?? parse(bytes.subarray(cut))
+      const at = first === undefined ? text.length - cut : text.length
+      test.same([found?.statusCode, found?.headers['etag'], found?.bodyAt], [200, '"a"', at], `cut at ${cut}`)
+      test.equal(found?.headers['link'], undefined)
+    }
+    const parse = createHeadParser()
+    const found = Array.from(text, (letter) => parse(Buffer.from(letter)))
+    test.equal(found.pop()?.bodyAt, 1)
+    test.ok(found.every((nothing) => nothing === undefined))
+  }
   test.end()
 })

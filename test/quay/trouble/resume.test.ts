@@ -377,3 +377,47 @@ await t.test(
     test.equal(twice.ranges.length, 2)
   },
 )
+
+await t.test('trap 21: HEAD tells the length that GET has, or none', async (test) => {
+  const of = (length: number | undefined, status: Blob['status'] = 200): Blob => ({
+    status,
+    headers: { etag: '"a"', ...(length === undefined ? {} : { 'content-length': String(length) }) },
+    body: status === 200 ? bodyOf(content) : undefined,
+  })
+  const redirect: Blob = { status: 307, headers: { location: 'a', 'content-length': '0' }, body: undefined }
+  const unknown = undefined
+  const rows: [string, Blob, number | undefined, Blob | undefined, number | undefined][] = [
+    // what HEAD says, a manifest, GET where it is asked; what is passed on
+    ['as the manifest says', of(10), 10, undefined, 10],
+    ['confirmed by GET', of(10), unknown, of(10), 10],
+    ['not what GET says', of(5), unknown, of(10), 10],
+    ['not what the manifest says', of(5), 10, of(10), 10],
+    ['the manifest is wrong: the other two say it twice', of(10), 5, of(10), 10],
+    ['three opinions', of(5), 7, of(10), 10],
+    ['in chunks', of(unknown), unknown, of(10), 10],
+    ['both in chunks', of(unknown), 10, of(unknown), 10],
+    ['both in chunks, and no manifest', of(unknown), unknown, of(unknown), unknown],
+    ['GET in chunks', of(5), unknown, of(unknown), unknown],
+    ['GET is for the client', of(10), unknown, redirect, 10],
+    ['GET is for the client, and HEAD is wrong', of(5), 10, redirect, 10],
+    ['GET is for the client, and HEAD says nothing', of(unknown), unknown, redirect, unknown],
+    ['a redirect', redirect, unknown, undefined, 0],
+  ]
+  for (const [name, head, size, whole, expected] of rows) {
+    const methods: string[] = []
+    const open = createResume({
+      open: async ({ method }) => {
+        methods.push(method)
+        return method === 'HEAD' ? { ...head, body: undefined } : (whole ?? Promise.reject(trouble))
+      },
+      sizeOf: () => size,
+      observe: () => undefined,
+    })
+    const blob = await open(request({ method: 'HEAD' }))
+    test.equal(blob.headers['content-length'], expected === undefined ? undefined : String(expected), name)
+    test.equal(blob.status, head.status)
+    test.equal(blob.body, undefined)
+    test.strictSame(methods, whole === undefined ? ['HEAD'] : ['HEAD', 'GET'], name)
+    if (whole?.body !== undefined) test.match(whole.body, { discarded: 1 }, 'and its content is not read')
+  }
+})

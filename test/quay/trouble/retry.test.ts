@@ -166,3 +166,22 @@ await t.test('around an Ask; a clock and chance of its own', async (test) => {
   test.match(await asking({ ...manifestRequest, signal: goes.signal }), { status: 200 })
   test.equal(asked, 2)
 })
+
+await t.test('attack: one asker of much that is away leaves room to wait to the others', async (test) => {
+  const away = trouble()
+  const clock = fakeClock()
+  const retry = createRetry({ isAway: () => true, maxWaiting: 8, clock, random: () => 0.5 })
+  let isBack = false
+  const ask = async (asker: string) =>
+    await retry(async () => (isBack ? asker : Promise.reject(away)), undefined, asker)
+  const waiting: Promise<string>[] = []
+  for (let index = 0; index < 6; index++) waiting.push(ask('mallory'))
+  await settled()
+  test.equal(await failure(ask('mallory')), away, 'three quarters are for whoever asks')
+  for (let index = 0; index < 2; index++) waiting.push(ask(`asker ${index}`))
+  await settled()
+  test.equal(await failure(ask('asker 3')), away, 'all of it is taken')
+  isBack = true
+  await clock.pass(1000)
+  test.strictSame(new Set(await Promise.all(waiting)), new Set(['mallory', 'asker 0', 'asker 1']))
+})
