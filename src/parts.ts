@@ -17,6 +17,7 @@ import { createTokenReviewer, expiryOf } from './kubernetes/token-review.ts'
 import { createKnownDigests, type KnownDigests } from './known-digests.ts'
 import type { Logger } from './logging.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
+import { createTagOwner } from './oci/qci-tag.ts'
 import type { RobotCredential } from './quay/robot/robot-credential.ts'
 import type { Robot } from './quay/robot/robot.ts'
 import { createSource } from './quay/source.ts'
@@ -105,6 +106,7 @@ export const createParts = (config: Config, logger: Logger, isStopping: () => bo
     expiryOf,
     carry,
     cursors: createTagCursors(keys),
+    ownerOf: createTagOwner(isRestricted),
     denied: login.anonymous?.denied(denied) ?? denied,
     monorepo: config.upstreamRepository,
     observe: ({ allowed, rule, source: from }, identity) =>

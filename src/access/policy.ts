@@ -34,6 +34,8 @@ export interface Policy {
   readonly decide: (identity: Identity, reference: Reference) => Promise<Decision>
   /** A yes that `decide` would come to without asking anybody, at once: as it is with nearly all requests of a pull. */
   readonly known: (identity: Identity, reference: Reference) => Decision | undefined
+  /** As `decide`, but what nobody has seen is not open: a list must not hand out the digests that are open for being a secret. */
+  readonly mayList: (identity: Identity, reference: Reference) => Promise<boolean>
   /** May they pull what belongs to an image stream; undefined: what belongs to none. For lists, before any tag is known. */
   readonly decideImageStream: (identity: Identity, imageStream: ImageStream | undefined) => Promise<Decision>
 }
@@ -41,6 +43,8 @@ export interface Policy {
 export interface PolicyOptions {
   readonly reviews: AccessReviews
   readonly doorsOf: DoorsOf
+  /** The same doors, closed for what nobody has seen. */
+  readonly listedDoorsOf: DoorsOf
   readonly qciNamespace: string
 }
 
@@ -48,7 +52,7 @@ export interface PolicyOptions {
 const maxReviewsPerDecision = 16
 
 export const createPolicy = (options: PolicyOptions): Policy => {
-  const { reviews, doorsOf, qciNamespace } = options
+  const { reviews, doorsOf, listedDoorsOf, qciNamespace } = options
   const qci: ImageStream = { namespace: qciNamespace }
 
   const doorways = ({ imageStreams, qciWide }: Doors): readonly Doorway[] => [
@@ -68,6 +72,8 @@ export const createPolicy = (options: PolicyOptions): Policy => {
       return opening === undefined ? undefined : decisionOf(opening, doors)
     },
     decide: async (identity, reference) => await decide(identity, doorsOf.reference(reference)),
+    mayList: async (identity, reference) =>
+      (await decide(identity, listedDoorsOf.reference(reference))).allowed,
     decideImageStream: async (identity, imageStream) =>
       await decide(identity, doorsOf.imageStream(imageStream)),
   }
