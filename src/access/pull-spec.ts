@@ -22,10 +22,10 @@ const quay = 'quay.io'
 export const parsePullSpec = (text: string, options: PullSpecOptions): Reference => {
   const { monorepo, ownerOf } = options
   const full = /^sha\d+:[^/]*$/.test(text) ? `${monorepo}@${text}` : text.replace(/^docker:\/\//, '')
-  const [spec = '', digest] = full.split('@')
+  const [spec, digest] = cut(full, '@')
   const { host, components } = split(spec)
   const [namespace = '', last = '', ...deeper] = components
-  const [name = '', tag] = last.split(':')
+  const [name, tag] = cut(last, ':')
   const path = `${namespace}/${name}`
   checkHost(host, path, options)
   if (deeper.length > 0 || last === '')
@@ -34,6 +34,11 @@ export const parsePullSpec = (text: string, options: PullSpecOptions): Reference
     )
   // With both, clients ask for the digest; with neither, for latest.
   return parseReference(parseRepository(namespace, name, monorepo), digest ?? tag ?? 'latest', ownerOf)
+}
+
+const cut = (text: string, mark: string): readonly [string, string | undefined] => {
+  const at = text.indexOf(mark)
+  return at === -1 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)]
 }
 
 /** As clients tell a registry from a namespace: by a dot, a port, or the one name that has neither. */
