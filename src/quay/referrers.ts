@@ -32,8 +32,8 @@ const maxPages = 20
 const maxManifests = 2000
 /** Milliseconds in which another page is begun; a page has its own deadline. */
 const maxElapsedMs = 10_000
-/** Characters of the query of a Link: a token of upstream's, opaque to us. */
-const maxQueryLength = 2048
+/** Characters: a path of ours, and a token of upstream's. */
+const maxLinkLength = 4096
 
 export interface ReferrersOptions {
   readonly ask: Ask
@@ -131,12 +131,18 @@ const parseManifests = (content: Buffer): readonly Descriptor[] => {
  * What a Link to the next page adds to a path that is ours. Attack: a Link to another repository, or another host, which the robot's
  * token opens.
  */
-const nextQuery = (link: string | undefined, path: string): string | undefined => {
-  if (link === undefined) return undefined
-  const [target = '', parameters = ''] = link.slice(0, maxQueryLength).replace(/^\s*</, '').split('>', 2)
-  if (!/^;\s*rel="?next"?/.test(parameters.trim())) return undefined
+const nextQuery = (header: string | undefined, path: string): string | undefined => {
+  if (header === undefined) return undefined
+  if (header.length > maxLinkLength) throw astray()
+  const [, target] =
+    [...header.matchAll(/<([^<>]*)>([^<]*)/g)].find(([, , parameters = '']) => relNext.test(parameters)) ?? []
+  if (target === undefined) return undefined
   const url = URL.parse(target, 'http://upstream')
-  if (url === null || decodeURIComponent(url.pathname) !== path || url.search === '')
-    throw unavailable('the upstream registry goes on with its list of referrers elsewhere')
+  if (url?.pathname.replaceAll(/%3a/gi, ':') !== path || url.search === '') throw astray()
   return `?${url.searchParams}`
 }
+
+// RFC 8288 section 3: parameters in any order, a value quoted or not.
+const relNext = /;\s*rel="?next\b/i
+
+const astray = () => unavailable('the upstream registry goes on with its list of referrers elsewhere')
