@@ -36,38 +36,32 @@ const identityOf = (
     'namespace',
     namespace ?? (isByDigest(reference) ? 'those that the digest was seen in' : withoutNamespace),
   ),
-  row('restricted', restriction(reference, namespace, options)),
+  row('restricted', restriction(reference, options)),
 ]
 
 const withoutNamespace = "none: the tag is nobody's, and QCI-wide access alone opens it"
 
-const restriction = (
-  reference: Reference,
-  namespace: string | undefined,
-  { isRestricted }: ExplainOptions,
-): string => {
-  if (isByDigest(reference))
+const restriction = (reference: Reference, { isRestricted }: ExplainOptions): string => {
+  if (reference.kind === 'digest' || reference.owner.by === 'digest')
     return 'if every namespace that the digest was seen in is: QCI-wide access does not open it then'
-  if (namespace === undefined || !isRestricted(namespace)) return 'no'
-  const by = isByPart(reference) ? `, by its part ${namespace}` : ''
+  const { owner, qciTag } = reference
+  if (owner.by === 'qci' || !isRestricted(owner.imageStream.namespace)) return 'no'
+  const by = isByPart(qciTag, owner.imageStream) ? `, by its part ${owner.imageStream.namespace}` : ''
   return `yes${by}: QCI-wide access does not open it`
 }
 
 /** Whether the tag would be another's, were the namespace that one of its parts names not restricted. */
-const isByPart = (reference: Reference): boolean => {
-  if (reference.kind === 'digest' || reference.owner.by !== 'image-stream') return false
-  const otherwise = createTagOwner(() => false)(reference.qciTag)
-  return (
-    otherwise.by !== 'image-stream' ||
-    otherwise.imageStream.namespace !== reference.owner.imageStream.namespace
-  )
+const isByPart = (qciTag: string, { namespace }: ImageStream): boolean => {
+  const otherwise = createTagOwner(() => false)(qciTag)
+  return otherwise.by !== 'image-stream' || otherwise.imageStream.namespace !== namespace
 }
 
 const imageStreamRow = (reference: Reference): readonly string[] => {
   if (reference.kind === 'digest') return []
   const { owner } = reference
   if (owner.by === 'digest') return [row('stands for', owner.digest)]
-  if (owner.by === 'qci' || isByPart(reference)) return [row('image stream', 'none')]
+  if (owner.by === 'qci' || isByPart(reference.qciTag, owner.imageStream))
+    return [row('image stream', 'none')]
   return [
     row('image stream', owner.imageStream.name ?? 'not certain: the tag can be split in more than one way'),
   ]

@@ -25,8 +25,8 @@ const rulesFor = (
       peek: () => undefined,
       peekInGrace: () => undefined,
     },
-    seenIn: () => [],
-    isRestricted: () => false,
+    seenIn: () => (isCarried() ? [{ namespace: 'ocp-priv' }] : []),
+    isRestricted: (namespace) => namespace === 'ocp-priv',
     unknownDigests: 'allow',
     qciNamespace: 'ocp',
   })

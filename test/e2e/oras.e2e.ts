@@ -5,7 +5,7 @@ import { test } from 'tap'
 import { documented } from './documented.ts'
 import { readImage, readLayout } from './layout.ts'
 import { missing, plainEnv, run } from './process.ts'
-import { endStack, serviceAccountUser, startQuayStack } from './stack.ts'
+import { endStack, pullByTag, seeSbom, serviceAccountUser, startQuayStack } from './stack.ts'
 
 const skip = missing('oras')
 
@@ -37,6 +37,7 @@ await test('oras', { skip }, async (suite) => {
       t.equal(code, 0, output)
       return stdout.trim().split('\n').toSorted()
     }
+    await pullByTag(stack, 'ocp_4.5_base')
     const open = stock.tags.map(({ tag }) => tag).filter((tag) => !tag.startsWith('ocp-priv_'))
     t.same(await list(alice, 'openshift/ci'), open.toSorted())
     t.same(await list(alice, 'ocp/4.5'), ['base'])
@@ -64,6 +65,8 @@ await test('oras', { skip }, async (suite) => {
       const { referrers } = JSON.parse(stdout) as { referrers: { digest: string }[] | null }
       return (referrers ?? []).map(({ digest }) => digest)
     }
+    t.same(await attached(`${host}/ocp/4.5:base`), [], 'nobody has seen it')
+    await seeSbom(stack)
     t.same(await attached(`${host}/ocp/4.5:base`), [stock.sbom])
     t.same(await attached(`${host}/ocp/4.5:base`, '--artifact-type=application/spdx+json'), [stock.sbom])
     t.same(await attached(`${host}/ocp/4.5:base`, '--artifact-type=application/other'), [])

@@ -5,6 +5,8 @@ import {
   createTagOwner,
   digestOfTag,
   isAttachedTag,
+  isImageStreamName,
+  isNamespace,
   isQciTag,
   mayHoldOthers,
   restrictedPartOf,
@@ -187,4 +189,12 @@ await t.test('what hangs on an image, and where a namespace cannot be passed ove
     test.notOk(isAttachedTag(tag), tag)
   for (const namespace of ['art', '20231029', stamp]) test.ok(mayHoldOthers(namespace))
   for (const namespace of ['ocp', 'art-x', '2023102', 'rc']) test.notOk(mayHoldOthers(namespace))
+})
+
+await t.test('what a namespace and an image stream can be called', async (test) => {
+  for (const text of ['ocp', 'a', '0', 'n'.repeat(63), 'a--b']) test.ok(isNamespace(text), text)
+  for (const text of ['', 'OCP', 'o_c', 'o.c', '-o', 'o-', 'n'.repeat(64)])
+    test.notOk(isNamespace(text), text)
+  for (const text of ['4.5', 'a_b', 'a__b', 'a--b']) test.ok(isImageStreamName(text), text)
+  for (const text of ['', 'A', '_a', 'a_', 'a___b', 'a..b', 'a/b']) test.notOk(isImageStreamName(text), text)
 })
