@@ -88,7 +88,7 @@ const decideAll = async (
  */
 const written = new WeakMap<readonly Descriptor[], Map<string, Buffer>>()
 /** Different views of one list that are kept: everybody's, and those of a few people of single namespaces. */
-const maxViews = 8
+const maxViews = 4
 
 const indexOf = (manifests: readonly Descriptor[], visible: readonly boolean[]): Buffer => {
   const views = written.get(manifests) ?? new Map<string, Buffer>()

@@ -1,4 +1,5 @@
 import './tools.ts'
+import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
@@ -72,6 +73,31 @@ await test('oras', { skip }, async (suite) => {
     t.same(await attached(`${host}/ocp/4.5:base`, '--artifact-type=application/other'), [])
     t.same(await attached(`${host}/ocp/4.15:base`), [], 'nothing is attached')
   })
+
+  await suite.test(
+    'discover finds it by the referrers tag too, beside the name that was pulled',
+    async (t) => {
+      const { body, mediaType } = await pullByTag(stack, stock.sbom)
+      const index = {
+        schemaVersion: 2,
+        mediaType: 'application/vnd.oci.image.index.v1+json',
+        manifests: [
+          { mediaType, digest: stock.sbom, size: body.length, artifactType: 'application/spdx+json' },
+        ],
+      }
+      const content = Buffer.from(JSON.stringify(index))
+      const hash = createHash('sha256').update(content).digest('hex')
+      const manifest = { digest: `sha256:${hash}`, mediaType: index.mediaType, body: content } as const
+      const tag = base.digest.replace(':', '-')
+      stack.quay.tagMany([tag], { ...manifest, manifests: [manifest], blobs: new Map() })
+      for (const image of ['ocp/4.5:base', 'openshift/ci:ocp_4.5_base']) {
+        const byTag = ['--distribution-spec', 'v1.1-referrers-tag', '--format', 'json', `${host}/${image}`]
+        const { code, stdout, output } = await oras('discover', ...alice, ...byTag)
+        t.equal(code, 0, output)
+        t.match(JSON.parse(stdout), { referrers: [{ digest: stock.sbom }] }, image)
+      }
+    },
+  )
 
   await suite.test('cp --recursive brings the attached too', async (t) => {
     const layout = join(stack.directory, 'recursive')
