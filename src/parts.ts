@@ -16,10 +16,11 @@ import { createTokenReviewer, expiryOf } from './kubernetes/token-review.ts'
 import { createKnownDigests, type KnownDigests, type KnownDigestsUpstream } from './known-digests.ts'
 import type { Logger } from './logging.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
+import { createTagOwner } from './oci/qci-tag.ts'
 import type { RobotCredential } from './secrets/robot-credential.ts'
 import type { Robot } from './quay/robot/robot.ts'
 import { createSource, type MadeSource } from './quay/source.ts'
-import { tagOwner, type Digest } from './reference.ts'
+import type { Digest } from './reference.ts'
 import { RegistryError } from './errors.ts'
 import { parseManifest } from './oci/manifest.ts'
 import { anonymousIdentity } from './registry/anonymous.ts'
@@ -117,6 +118,7 @@ export const createParts = (config: Config, logger: Logger, isStopping: () => bo
     judgeBeside,
     expiryOf,
     cursors: createTagCursors(keys.listCursors),
+    ownerOf: createTagOwner(isRestricted),
     denied: login.anonymous?.denied(denied) ?? denied,
     monorepo: config.upstreamRepository,
     observe: ({ allowed, rule, source: from }, identity) =>
@@ -189,12 +191,13 @@ const createAccess = (config: Config, logger: Logger, metrics: Metrics) => {
   const kubeConfig = loadKubeConfig(config.kubeconfig)
   const apiServer = createApiServer({ kubeConfig })
   const isRestricted = createRestricted(config.restrictedNamespaces)
+  const ownerOf = createTagOwner(isRestricted)
   const knownDigests = createKnownDigests({
     ...config,
     kubeConfig,
     isRestricted,
     locate: (tag) => {
-      const owner = tagOwner(tag)
+      const owner = ownerOf(tag)
       return owner.by === 'image-stream'
         ? { ...owner, isRestricted: isRestricted(owner.imageStream.namespace) }
         : owner

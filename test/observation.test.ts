@@ -5,11 +5,14 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { observation } from '../src/observation.ts'
 import { RegistryError, unavailable } from '../src/errors.ts'
+import { createTagOwner } from '../src/oci/qci-tag.ts'
 import { parseReference, parseRepository } from '../src/reference.ts'
 import type { Beside } from '../src/access/beside.ts'
 import type { ClusterIdentity } from '../src/access/identity.ts'
 import type { Decision } from '../src/access/policy.ts'
 import { alice, allowed, bareApp, digest, listen, partsFor, refused, until } from './registry/fakes.ts'
+
+const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
 
 const start = async (test: Test) => {
   const { parts, lines } = partsFor()
@@ -20,12 +23,12 @@ const start = async (test: Test) => {
     void reply.header('docker-content-digest', digest)
     request.identity = alice
     request.repository = repository
-    request.reference = parseReference(repository, 'base')
+    request.reference = parseReference(repository, 'base', ownerOf)
     request.decision = allowed
     return 'four'
   })
   app.get('/digest', async (request) => {
-    request.reference = parseReference(repository, digest)
+    request.reference = parseReference(repository, digest, ownerOf)
     request.decision = refused
     request.failure = new RegistryError('DENIED', 'no')
     throw request.failure
@@ -140,7 +143,7 @@ const startAudit = async (
   for (const [path, [decision, beside, text = 'base', status = 200]] of Object.entries(rows))
     app.get(path, async (request, reply) => {
       request.identity = account
-      request.reference = parseReference(repository, text)
+      request.reference = parseReference(repository, text, ownerOf)
       request.decision = decision
       request.beside = Promise.resolve(beside)
       return await reply.code(status).header('docker-content-digest', digest).send('')

@@ -7,11 +7,14 @@ import { createLogger } from '../src/logging.ts'
 import { createParts } from '../src/parts.ts'
 import { createPurposeKeys } from '../src/registry/signing-keys.ts'
 import { createTagCursors } from '../src/registry/tag-cursors.ts'
+import { createTagOwner } from '../src/oci/qci-tag.ts'
 import { parseReference, parseRepository } from '../src/reference.ts'
 import { startKubernetesApi } from '../src/sandbox/app-ci/kubernetes-api.ts'
 import { readManifests } from '../src/sandbox/app-ci/rbac.ts'
 import { challenge } from './registry/fakes.ts'
 import { quayFor, robot, selfSigned, smallImage } from './sandbox/quay/quay-client.ts'
+
+const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
 
 const create = async (test: Test, flags: readonly string[] = []) => {
   const kubernetes = await startKubernetesApi({
@@ -230,7 +233,7 @@ await t.test("audit: the predecessor's rule, and what it tells the refused", asy
   test.match(await parts.policy.decideImageStream(identity, { namespace: 'ocp' }), {
     rule: 'service-account',
   })
-  const reference = parseReference(parseRepository('ocp', '4.5', 'openshift/ci'), 'base')
+  const reference = parseReference(parseRepository('ocp', '4.5', 'openshift/ci'), 'base', ownerOf)
   test.match(await parts.judgeBeside?.(identity, reference), { decision: { allowed: false } })
   test.notMatch(parts.denied('alice', 'x', 'ocp').message, 'system:image-puller')
 })

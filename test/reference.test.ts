@@ -1,14 +1,16 @@
 import t from 'tap'
 import { RegistryError, type ErrorCode } from '../src/errors.ts'
+import { createTagOwner } from '../src/oci/qci-tag.ts'
 import {
   isDigest,
   isQciTag,
   parseDigest,
   parseReference,
   parseRepository,
-  tagOwner,
   type TagOwner,
 } from '../src/reference.ts'
+
+const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
 
 const monorepo = 'openshift/ci'
 const hex = '0123456789abcdef'.repeat(4)
@@ -17,7 +19,7 @@ const stamp = '20240603235401'
 
 const parse = (text: string) => {
   const [, namespace = '', name = '', reference = ''] = /^([^/]*)\/([^:@]*)[:@](.*)$/su.exec(text) ?? []
-  return parseReference(parseRepository(namespace, name, monorepo), reference)
+  return parseReference(parseRepository(namespace, name, monorepo), reference, ownerOf)
 }
 
 const stream = (namespace: string, name?: string): TagOwner => ({
@@ -44,7 +46,7 @@ await t.test('tags: what upstream is asked for, and whose it is', async (test) =
     ['ocp/4.5:base', 'ocp_4.5_base', stream('ocp', '4.5')],
     [`openshift/ci:${stamp}_prune_ocp_4.15_base`, `${stamp}_prune_ocp_4.15_base`, stream('ocp', '4.15')],
     [`openshift/ci:20231029_sha256_${hex}`, `20231029_sha256_${hex}`, byDigest],
-    ['openshift/ci:ocp__component', 'ocp__component', stream('ocp')],
+    ['openshift/ci:ocp__component', 'ocp__component', qci],
     ['openshift/ci:latest', 'latest', qci],
     [`openshift/ci:${stamp}_prune_latest`, `${stamp}_prune_latest`, qci],
     // Ambiguous: a/b:c_d and a/b_c:d are one tag.
@@ -81,14 +83,27 @@ await t.test('tags: what upstream is asked for, and whose it is', async (test) =
       stream('ocp-priv', '4.15'),
     ],
     [`openshift/ci:${stamp}_prune_20231029_sha256_${hex}`, `${stamp}_prune_20231029_sha256_${hex}`, byDigest],
-    [`openshift/ci:${stamp}_prune_`, `${stamp}_prune_`, stream(stamp)],
+    [`openshift/ci:${stamp}_prune_`, `${stamp}_prune_`, qci],
     [`openshift/ci:${stamp.slice(1)}_prune_a_b`, `${stamp.slice(1)}_prune_a_b`, stream(stamp.slice(1))],
     // What hangs on an image by the digest in its tag.
     [`openshift/ci:sha256-${hex}.sig`, `sha256-${hex}.sig`, byDigest],
     [`openshift/ci:sha256-${hex}.att`, `sha256-${hex}.att`, byDigest],
     [`openshift/ci:sha256-${hex}`, `sha256-${hex}`, byDigest],
     [`openshift/ci:sha256-${hex}_a_b`, `sha256-${hex}_a_b`, qci],
-    [`ocp/4.5:sha256-${hex}.sig`, `ocp_4.5_sha256-${hex}.sig`, stream('ocp', '4.5')],
+    // Beside whatever name was pulled: it is in the monorepo once.
+    [`ocp/4.5:sha256-${hex}`, `sha256-${hex}`, byDigest],
+    [`ocp/4.5:sha256-${hex}.sig`, `sha256-${hex}.sig`, byDigest],
+    [`ocp-priv/4.5:sha256-${hex}.att`, `sha256-${hex}.att`, byDigest],
+    [`${'n'.repeat(63)}/${'a'.repeat(64)}:sha256-${hex}.sbom`, `sha256-${hex}.sbom`, byDigest],
+    [`openshift/ci:ocp_4.5_sha256-${hex}.sig`, `ocp_4.5_sha256-${hex}.sig`, stream('ocp', '4.5')],
+    [`ocp/4.5:sha256-${hex}_sig`, `ocp_4.5_sha256-${hex}_sig`, stream('ocp')],
+    // The families of other writers.
+    ['openshift/ci:art__my-team_app_x', 'art__my-team_app_x', stream('my-team', 'app')],
+    ['openshift/ci:rc_payload__4.20.0', 'rc_payload__4.20.0', qci],
+    ['openshift/ci:tomorrow__ocp-priv_x', 'tomorrow__ocp-priv_x', stream('ocp-priv')],
+    ['art/x:y', 'art_x_y', stream('art', 'x')],
+    ['rc/payload:y', 'rc_payload_y', stream('rc', 'payload')],
+    ['art-builder-priv/x:y', 'art-builder-priv_x_y', stream('art-builder-priv')],
     // Nearly a dated digest.
     [`openshift/ci:2023102_sha256_${hex}`, `2023102_sha256_${hex}`, stream('2023102', 'sha256')],
     [`openshift/ci:20231029_sha256_${hex}0`, `20231029_sha256_${hex}0`, stream('20231029', 'sha256')],
@@ -102,7 +117,7 @@ await t.test('tags: what upstream is asked for, and whose it is', async (test) =
     test.match(reference, { kind: 'tag', qciTag, tag: text.slice(text.indexOf(':') + 1) }, text)
     test.strictSame(reference.kind === 'tag' && reference.owner, owner, text)
     test.ok(isQciTag(qciTag))
-    test.strictSame(tagOwner(qciTag), owner, 'a list of tags reads it alike')
+    test.strictSame(ownerOf(qciTag), owner, 'a list of tags reads it alike')
   }
 })
 
@@ -186,7 +201,7 @@ await t.test('trap 27: a joined tag that is too long is an image that cannot be 
   test.match(message, 'would have 129 characters, 128 is the most')
 })
 
-await t.test('attack: an image stream form that reads as a prune, date or digest tag', async (test) => {
+await t.test('attack: an image stream form whose tag is not of its namespace', async (test) => {
   for (const text of [
     `${stamp}/prune:ocp_4.15_base`,
     `${stamp}/prune:latest`,
@@ -195,6 +210,10 @@ await t.test('attack: an image stream form that reads as a prune, date or digest
     `${stamp}/prune_${stamp}_prune_ocp:base`,
     `${stamp}/prune:20231029_sha256_${hex}`,
     `20231029/sha256:${hex}`,
+    'rc/payload:_4.20.0',
+    'art-builder-x/a:b',
+    'my-team/app:x__ocp-priv_4.5_base',
+    `my-team/app:x__${stamp}_prune_ocp-priv_4.5_base`,
   ])
     test.match(
       codeOf(() => parse(text)),

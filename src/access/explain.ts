@@ -2,9 +2,11 @@
  * What decides about a reference, for a person who asks on the command line: by the same doors that the proxy looks at, with no
  * digest known yet. No network.
  */
-import { parseReference, parseRepository, type ImageStream, type Reference } from '../reference.ts'
+import { createTagOwner } from '../oci/qci-tag.ts'
+import type { ImageStream, Reference } from '../reference.ts'
 import { imagePullerCommand, qciImagePullerCommand, type Subject } from './commands.ts'
 import { createDoors, nothingKnown, type Doors } from './doors.ts'
+import { parsePullSpec } from './pull-spec.ts'
 
 export interface ExplainOptions {
   readonly isRestricted: (namespace: string) => boolean
@@ -12,55 +14,54 @@ export interface ExplainOptions {
   readonly qciNamespace: string
   /** `openshift/ci` */
   readonly monorepo: string
+  /** Where the proxy is served. */
+  readonly exposedHost: string
 }
 
 /** @throws {Error} where the text is no reference of QCI */
 export const explain = (text: string, options: ExplainOptions): string => {
-  const reference = parse(text, options.monorepo)
+  const reference = parsePullSpec(text, { ...options, ownerOf: createTagOwner(options.isRestricted) })
   const doors = createDoors({ ...options, knowledge: nothingKnown }).reference(reference)
   return [text, ...identityOf(reference, doors, options), '', ...ways(reference, doors, options)].join('\n')
-}
-
-/** As people write it: a registry in front, a tag or a digest behind; a digest alone is one of the monorepo. */
-const parse = (text: string, monorepo: string): Reference => {
-  const full = /^sha\d+:[^/]*$/.test(text) ? `${monorepo}@${text}` : text.replace(/^docker:\/\//, '')
-  const [path = '', digest] = full.split('@')
-  const [last = '', namespace] = path.split('/').toReversed()
-  const [name = '', tag] = last.split(':')
-  if (namespace === undefined)
-    throw new Error(
-      `${JSON.stringify(text)} is not a reference; expected ocp/4.5:base, ${monorepo}:ocp_4.5_base or ${monorepo}@sha256:...`,
-    )
-  // With both, clients ask for the digest; with neither, for latest.
-  return parseReference(parseRepository(namespace, name, monorepo), digest ?? tag ?? 'latest')
 }
 
 const identityOf = (
   reference: Reference,
   { namespace }: Doors,
-  { isRestricted }: ExplainOptions,
+  options: ExplainOptions,
 ): readonly string[] => [
   reference.kind === 'tag' ? row('QCI tag', reference.qciTag) : row('digest', reference.digest),
   ...imageStreamRow(reference),
-  row('namespace', namespace ?? (isByDigest(reference) ? 'those that the digest was seen in' : 'none')),
-  row('restricted', restriction(namespace, isRestricted, isByDigest(reference))),
+  row(
+    'namespace',
+    namespace ?? (isByDigest(reference) ? 'those that the digest was seen in' : withoutNamespace),
+  ),
+  row('restricted', restriction(reference, options)),
 ]
 
-const restriction = (
-  namespace: string | undefined,
-  isRestricted: ExplainOptions['isRestricted'],
-  byDigest: boolean,
-): string => {
-  if (byDigest)
+const withoutNamespace = "none: the tag is nobody's, and QCI-wide access alone opens it"
+
+const restriction = (reference: Reference, { isRestricted }: ExplainOptions): string => {
+  if (reference.kind === 'digest' || reference.owner.by === 'digest')
     return 'if every namespace that the digest was seen in is: QCI-wide access does not open it then'
-  return namespace !== undefined && isRestricted(namespace) ? 'yes: QCI-wide access does not open it' : 'no'
+  const { owner, qciTag } = reference
+  if (owner.by === 'qci' || !isRestricted(owner.imageStream.namespace)) return 'no'
+  const by = isByPart(qciTag, owner.imageStream) ? `, by its part ${owner.imageStream.namespace}` : ''
+  return `yes${by}: QCI-wide access does not open it`
+}
+
+/** Whether the tag would be another's, were the namespace that one of its parts names not restricted. */
+const isByPart = (qciTag: string, { namespace }: ImageStream): boolean => {
+  const otherwise = createTagOwner(() => false)(qciTag)
+  return otherwise.by !== 'image-stream' || otherwise.imageStream.namespace !== namespace
 }
 
 const imageStreamRow = (reference: Reference): readonly string[] => {
   if (reference.kind === 'digest') return []
   const { owner } = reference
   if (owner.by === 'digest') return [row('stands for', owner.digest)]
-  if (owner.by === 'qci') return [row('image stream', 'none')]
+  if (owner.by === 'qci' || isByPart(reference.qciTag, owner.imageStream))
+    return [row('image stream', 'none')]
   return [
     row('image stream', owner.imageStream.name ?? 'not certain: the tag can be split in more than one way'),
   ]

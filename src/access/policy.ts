@@ -38,6 +38,8 @@ export interface Policy {
   readonly decide: (identity: Identity, reference: Reference) => Promise<Decision>
   /** A yes that `decide` would come to without asking anybody, at once: as it is with nearly all requests of a pull. */
   readonly known: (identity: Identity, reference: Reference) => Decision | undefined
+  /** As `decide`, but what nobody has seen is not open: a list must not hand out the digests that are open for being a secret. */
+  readonly mayList: (identity: Identity, reference: Reference) => Promise<boolean>
   /** May they pull what belongs to an image stream; undefined: what belongs to none. For lists, before any tag is known. */
   readonly decideImageStream: (identity: Identity, imageStream: ImageStream | undefined) => Promise<Decision>
 }
@@ -64,6 +66,8 @@ export type LookFurther = (
 export interface PolicyOptions {
   readonly reviews: AccessReviews
   readonly doorsOf: DoorsOf
+  /** The same doors, closed for what nobody has seen. */
+  readonly listedDoorsOf: DoorsOf
   readonly qciNamespace: string
   readonly lookFurther?: LookFurther | undefined
   /** Milliseconds: a digest is refused after a multiple of them. */
@@ -74,7 +78,8 @@ export interface PolicyOptions {
 const defaultRefusalStepMs = 100
 
 export const createPolicy = (options: PolicyOptions): Policy => {
-  const { reviews, doorsOf, qciNamespace, lookFurther, refusalStepMs = defaultRefusalStepMs } = options
+  const { reviews, doorsOf, listedDoorsOf, qciNamespace, lookFurther } = options
+  const { refusalStepMs = defaultRefusalStepMs } = options
   const qci: ImageStream = { namespace: qciNamespace }
 
   const doorways = ({ imageStreams, qciWide }: Doors): readonly Doorway[] => [
@@ -123,6 +128,8 @@ export const createPolicy = (options: PolicyOptions): Policy => {
         ? await decide(identity, doorsOf.reference(reference))
         : await decideDigest(identity, reference, digest)
     },
+    mayList: async (identity, reference) =>
+      (await decide(identity, listedDoorsOf.reference(reference))).allowed,
     decideImageStream: async (identity, imageStream) =>
       await decide(identity, doorsOf.imageStream(imageStream)),
   }

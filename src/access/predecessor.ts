@@ -32,6 +32,8 @@ export const createPredecessorPolicy = (options: PredecessorOptions): Policy => 
       return opening === undefined ? undefined : decisionOf(opening, doorsOf.reference(reference))
     },
     decide: async (identity, reference) => decisionOf(await open(identity), doorsOf.reference(reference)),
+    // Whoever is let in at all may pull everything, seen or not.
+    mayList: async (identity) => (await open(identity)).rule !== 'none',
     decideImageStream: async (identity, imageStream) =>
       decisionOf(await open(identity), doorsOf.imageStream(imageStream)),
   }

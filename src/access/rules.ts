@@ -21,7 +21,8 @@ export interface Rules {
 
 export const createRules = (options: RulesOptions): Rules => {
   const doorsOf = createDoors(options)
-  const ours = createPolicy({ ...options, doorsOf })
+  const listedDoorsOf = createDoors({ ...options, unknownDigests: 'deny' })
+  const ours = createPolicy({ ...options, doorsOf, listedDoorsOf })
   return options.authorization === 'enforce'
     ? { policy: ours, judgeBeside: undefined }
     : {

@@ -54,6 +54,7 @@ export interface ExplainArguments {
   readonly restrictedNamespaces: readonly string[]
   readonly unknownDigests: 'allow' | 'deny'
   readonly monorepo: string
+  readonly exposedHost: string
 }
 
 /** @throws {ConfigError} */
@@ -61,7 +62,13 @@ export const parseExplainArguments = (
   args: readonly string[],
   environment: Environment,
 ): ExplainArguments => {
-  const names = ['qci-namespace', 'restricted-namespaces', 'unknown-digests', 'upstream-repository'] as const
+  const names = [
+    'qci-namespace',
+    'restricted-namespaces',
+    'unknown-digests',
+    'upstream-repository',
+    'exposed-host',
+  ] as const
   const { positionals, values } = parse('explain', args, names, environment)
   const [reference] = positionals
   if (reference === undefined || positionals.length > 1)
@@ -72,6 +79,7 @@ export const parseExplainArguments = (
     restrictedNamespaces: values['restricted-namespaces'],
     unknownDigests: values['unknown-digests'],
     monorepo: values['upstream-repository'],
+    exposedHost: values['exposed-host'],
   }
 }
 

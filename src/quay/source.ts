@@ -4,7 +4,7 @@
  *     manifest    memory -> retry -> hedge -> manifests -> circuit breaker -> budget -> dispatcher
  *     blob        places -> resume -> retry -> hedge -> blobs -> circuit breaker -> budget -> dispatcher
  *     tags        memory -> retry -> hedge -> tags -> circuit breaker -> budget -> dispatcher
- *     referrers   retry -> hedge -> referrers -> circuit breaker -> budget -> dispatcher
+ *     referrers   memory -> retry -> hedge -> referrers -> circuit breaker -> budget -> dispatcher
  *
  * - Memory first: what is known costs upstream nothing. A local cache of blobs would stand in the same place: an OpenBlob around an
  *   OpenBlob that fills while the first reader streams, and is joined by later ones.
@@ -25,6 +25,7 @@ import { createPlaces, type PlacesOptions } from './budget/places.ts'
 import { createHedge, hedged } from './trouble/hedge.ts'
 import { CircuitOpen, createCircuitBreaker, type CircuitScope } from './trouble/circuit-breaker.ts'
 import { ratesFor } from './budget/quay-limits.ts'
+import { createReferrersMemory } from './memory/referrers-memory.ts'
 import { createReferrers, type FetchReferrers } from './referrers.ts'
 import { createResume, type ResumeOptions } from './trouble/resume.ts'
 import { createRetry, retried } from './trouble/retry.ts'
@@ -135,6 +136,7 @@ export const createSource = (options: SourceOptions): MadeSource => {
     observe: observe.manifest,
   })
   const fetchTags = persistent(createTags(ask, repository))
+  const fetchReferrers = persistent(createReferrers({ ask, repository }))
   return {
     robot,
     stats: memory.stats,
@@ -150,7 +152,7 @@ export const createSource = (options: SourceOptions): MadeSource => {
         }),
       ),
       fetchTags: createTagMemory({ fetchTags, ttlMs: tagTtlMs, observe: observe.tags }),
-      fetchReferrers: persistent(createReferrers(ask, repository)),
+      fetchReferrers: createReferrersMemory({ fetchReferrers, ttlMs: tagTtlMs }),
     },
   }
 }

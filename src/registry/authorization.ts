@@ -13,6 +13,7 @@ import {
   type Digest,
   type Reference,
   type Repository,
+  type TagOwnerOf,
 } from '../reference.ts'
 import { beforeDeadline } from './deadline.ts'
 import type { Denied } from './denied.ts'
@@ -21,6 +22,7 @@ export interface AuthorizationOptions {
   readonly policy: Policy
   /** `openshift/ci` */
   readonly monorepo: string
+  readonly ownerOf: TagOwnerOf
   readonly denied: Denied
   readonly observe: (decision: Decision, identity: Identity) => void
   /** In audit mode: the rules that are not enforced yet. */
@@ -59,15 +61,10 @@ export const repositoryHook =
 
 /** For routes that name a tag or a digest: sets `request.reference` and `request.decision`. */
 export const authorizationHook = (options: AuthorizationOptions): onRequestAsyncHookHandler => {
-  const { policy, monorepo, denied, observe, judgeBeside } = options
+  const { policy, denied, observe, judgeBeside } = options
   return async (request) => {
-    const { namespace, name, reference: text, digest } = request.params as ReferenceParams
-    const repository = parseRepository(namespace, name, monorepo)
-    const reference: Reference =
-      text === undefined
-        ? { kind: 'digest', repository, digest: parseDigest(digest ?? '') }
-        : parseReference(repository, text)
-    request.repository = repository
+    const reference = parseRequest(request, options)
+    request.repository = reference.repository
     request.reference = reference
     const identity = identityOf(request)
     // Begun, and not waited for: it must neither delay nor fail what the rules in force allow.
@@ -77,7 +74,10 @@ export const authorizationHook = (options: AuthorizationOptions): onRequestAsync
     request.decision = decision
     observe(decision, identity)
     if (decision.isPremature === true) throw premature()
-    if (!decision.allowed) throw denied(identity.user.username, wantedOf(reference), namedBy(reference))
+    if (decision.allowed) return
+    if (await beforeDeadline(request, isSoughtBesideOwn(policy, identity, reference)))
+      throw notAttached(reference)
+    throw denied(identity.user.username, wantedOf(reference), namedBy(reference))
   }
 }
 
@@ -102,6 +102,37 @@ export const createAuthorizeDigest =
 const premature = (): RegistryError =>
   unavailable(
     'whether you may pull this digest is not known yet: this proxy has just started, or cannot reach the others; pull by tag, or try again in a moment',
+  )
+
+const parseRequest = (request: FastifyRequest, { monorepo, ownerOf }: AuthorizationOptions): Reference => {
+  const { namespace, name, reference: text, digest } = request.params as ReferenceParams
+  const repository = parseRepository(namespace, name, monorepo)
+  return text === undefined
+    ? { kind: 'digest', repository, digest: parseDigest(digest ?? '') }
+    : parseReference(repository, text, ownerOf)
+}
+
+/**
+ * Trap 28: clients look for what hangs on an image beside its name, and take a refusal in a repository that they may pull from for an
+ * error. Nothing hangs there that they may see: the same answer as where nothing hangs at all.
+ */
+const isSoughtBesideOwn = async (
+  policy: Policy,
+  identity: Identity,
+  reference: Reference,
+): Promise<boolean> => {
+  const { repository } = reference
+  if (reference.kind === 'digest' || reference.owner.by !== 'digest') return false
+  if (repository.form === 'monorepo') return false
+  const { namespace, name } = repository
+  return (await policy.decideImageStream(identity, { namespace, name })).allowed
+}
+
+/** In the words of a tag that upstream does not have. */
+const notAttached = (reference: Reference): RegistryError =>
+  new RegistryError(
+    'MANIFEST_UNKNOWN',
+    `${wantedOf(reference)} is not in QCI: it was not promoted or not mirrored yet, or it was pruned`,
   )
 
 export const identityOf = (request: FastifyRequest) => {

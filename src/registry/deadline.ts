@@ -17,7 +17,7 @@ declare module 'fastify' {
 
 /** The work goes on for others who wait for the same answer. @throws {RegistryError} UNAVAILABLE */
 export const beforeDeadline = async <Value>(
-  request: FastifyRequest,
+  request: Pick<FastifyRequest, 'receivedAt'>,
   work: Promise<Value>,
 ): Promise<Value> => {
   const timer = new AbortController()

@@ -3,6 +3,7 @@
  * anybody else: no groups, no bindings, not where else a digest is known.
  */
 import { RegistryError } from '../errors.ts'
+import { digestOfTag } from '../oci/qci-tag.ts'
 import { isDigest } from '../reference.ts'
 
 /** @param namespace the namespace that was asked for; undefined where the reference names none */
@@ -24,7 +25,7 @@ export const createDenied =
   (username, wanted, namespace) => {
     const group = askForGroup(qciNamespace)
     // Where a digest is known is not told, and so not which of the two ways would lead there.
-    if (isDigest(wanted))
+    if (isDigest(wanted) || digestOfTag(wanted.toLowerCase()) !== undefined)
       return denied(
         `${username} may not pull ${wanted}${namespace === undefined ? '' : ` from namespace ${namespace}`}: it is not known in an image that you may pull; pull such an image by its tag first`,
       )

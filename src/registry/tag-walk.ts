@@ -21,23 +21,22 @@ export interface TagWalk {
   readonly tags: readonly string[]
   /** Where it stands, if there may be more: a visible tag's name, or one that the asker may not learn. */
   readonly stands: { readonly after: string; readonly isVisible: boolean } | undefined
+  /** Behind every tag that was read, prefix included: what may come there later is after this one. Empty for no tag at all. */
+  readonly end: string
 }
 
 /** Pages of upstream that are read for one request. */
 const maxPages = 20
-/** Image streams, or namespaces of the monorepo, that are decided about for one request. */
-const maxDecided = 64
 
 export const walkTags = async (options: TagWalkOptions): Promise<TagWalk> => {
   const { fetchTags, visibility, prefix, count, after } = options
   const tags: string[] = []
-  if (count === 0) return { tags, stands: undefined }
+  const overAt = (tag = ''): TagWalk => ({ tags, stands: undefined, end: tag })
+  if (count === 0) return overAt(after)
   const jumps = createJumps(visibility, prefix === '')
   let position = after ?? (prefix === '' ? undefined : prefix)
-  const standsAt = (tag: string | undefined, isVisible: boolean): TagWalk => ({
-    tags,
-    stands: tag === undefined ? undefined : { after: tag.slice(prefix.length), isVisible },
-  })
+  const standsAt = (tag: string | undefined, isVisible: boolean): TagWalk =>
+    tag === undefined ? overAt() : { tags, stands: { after: tag.slice(prefix.length), isVisible }, end: tag }
   for (let page = 0; page < maxPages; page++) {
     const read = await fetchTags(position).catch((error: unknown) => {
       // What was read up to here is right: whoever follows the link may find upstream in a better mood, and is told if not.
@@ -53,7 +52,7 @@ export const walkTags = async (options: TagWalkOptions): Promise<TagWalk> => {
     }
     const step = await take(found, tags, options)
     if (step === 'full') return standsAt(prefix + tags.at(-1), true)
-    if (step === 'end' || (step === 'through' && !more)) return { tags, stands: undefined }
+    if (step === 'end' || (step === 'through' && !more)) return overAt(found.at(-1) ?? position)
     if (step !== 'through') return standsAt(step.after, false)
     if (tags.length === count) return standsAt(prefix + tags.at(-1), true)
     position = await jumps.from(found.at(-1))
@@ -72,7 +71,7 @@ const take = async (
     if (tags.length === count) return 'full'
     if (!tag.startsWith(prefix)) continue
     if (await visibility.isVisible(tag)) tags.push(tag.slice(prefix.length))
-    if (visibility.decided() >= maxDecided) return { after: tag }
+    if (visibility.isSpent()) return { after: tag }
   }
   return 'through'
 }

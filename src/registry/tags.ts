@@ -5,18 +5,20 @@
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { Policy } from '../access/policy.ts'
 import { RegistryError } from '../errors.ts'
-import type { ImageStream, Repository } from '../reference.ts'
+import type { Identity } from '../access/identity.ts'
+import type { ImageStream, Repository, TagOwnerOf } from '../reference.ts'
 import { abortedWith } from './abort.ts'
 import { askerOf } from './asker.ts'
 import { identityOf } from './authorization.ts'
 import { beforeDeadline } from './deadline.ts'
-import type { TagCursors } from './tag-cursors.ts'
-import { createVisibility } from './tag-visibility.ts'
-import { walkTags } from './tag-walk.ts'
+import type { CursorScope, TagCursors, TagPosition } from './tag-cursors.ts'
+import { createVisibility, type Visibility } from './tag-visibility.ts'
+import { walkTags, type TagWalk } from './tag-walk.ts'
 import type { Denied } from './denied.ts'
 
 export interface TagsOptions {
   readonly policy: Policy
+  readonly ownerOf: TagOwnerOf
   readonly denied: Denied
   readonly cursors: TagCursors
   readonly fetchTags: (request: {
@@ -35,25 +37,27 @@ export const tagsHandler =
   async (request, reply) => {
     const repository = request.repository as Repository
     const identity = identityOf(request)
-    const { count, last } = await parseQuery(request, options.cursors)
+    const scope = { repository: repository.path, requester: requesterOf(identity) }
+    const { count, from } = await parseQuery(request, options.cursors, scope)
     if (repository.form === 'image-stream')
-      await beforeDeadline(request, mayList(request, repository, options))
+      await beforeDeadline(request, authorizeList(request, repository, options))
     const signal = abortedWith(reply)
     const asker = askerOf(request)
     const prefix = repository.form === 'monorepo' ? '' : `${repository.namespace}_${repository.name}_`
+    const visibility = createVisibility({ ...options, identity, repository })
     const list = await walkTags({
       fetchTags: async (after) => await options.fetchTags({ after, asker, signal }),
-      visibility: createVisibility(identity, repository, options.policy),
+      visibility,
       prefix,
       count,
-      after: last === undefined ? undefined : prefix + last,
+      after: from.after === '' ? undefined : prefix + from.after,
     })
-    if (list.stands !== undefined) {
-      const { after, isVisible } = list.stands
-      const query = new URLSearchParams({
-        n: String(count),
-        last: isVisible ? after : await options.cursors.seal(after),
-      })
+    const emptyPages = list.tags.length === 0 ? from.emptyPages + 1 : 0
+    const goesOn =
+      count > 0 && (list.stands !== undefined || (await isPadded(visibility, prefix, emptyPages)))
+    if (goesOn) {
+      const last = await lastOf(list, emptyPages, scope, options.cursors)
+      const query = new URLSearchParams({ n: String(count), last })
       // Relative: clients refuse a Link to another origin, and ours is not ours to know behind a route.
       void reply.header('link', `</v2/${repository.path}/tags/list?${query}>; rel="next"`)
     }
@@ -61,7 +65,30 @@ export const tagsHandler =
     return reply.header('content-type', 'application/json').send(Buffer.from(body))
   }
 
-const mayList = async (
+const lastOf = async (
+  { stands, end }: TagWalk,
+  emptyPages: number,
+  scope: CursorScope,
+  { seal }: TagCursors,
+): Promise<string> => {
+  const { after, isVisible } = stands ?? { after: end, isVisible: false }
+  return isVisible ? after : await seal({ after, emptyPages }, scope)
+}
+
+/**
+ * Attack: somebody without any right follows the Links of a list that stays empty, and counts from them how many namespaces there
+ * are. So a list that ends with empty pages ends with 8 of them, or 64, 512, ..: whoever is not QCI-wide is led on until then.
+ */
+const isPadded = async (visibility: Visibility, prefix: string, emptyPages: number): Promise<boolean> => {
+  const isWhole = emptyPages > 1 && Number.isInteger(Math.log2(emptyPages) / 3)
+  return prefix === '' && emptyPages > 0 && !isWhole && !(await visibility.isQciWide())
+}
+
+/** By a hash of all that the cluster says of them; robots, whom it does not know, by their name. */
+const requesterOf = (identity: Identity): string =>
+  identity.kind === 'cluster' ? `cluster ${identity.key}` : `robot ${identity.user.username}`
+
+const authorizeList = async (
   request: FastifyRequest,
   imageStream: ImageStream,
   { policy, denied }: TagsOptions,
@@ -76,7 +103,8 @@ const mayList = async (
 const parseQuery = async (
   request: FastifyRequest,
   cursors: TagCursors,
-): Promise<{ count: number; last: string | undefined }> => {
+  scope: CursorScope,
+): Promise<{ count: number; from: TagPosition }> => {
   const { n, last } = request.query as { n?: unknown; last?: unknown }
   if (n !== undefined && (typeof n !== 'string' || !/^\d{1,9}$/.test(n)))
     throw new RegistryError('UNSUPPORTED', 'n is the number of tags to list: 0 or more, given once', {
@@ -87,5 +115,6 @@ const parseQuery = async (
       status: 400,
     })
   const count = Math.min(n === undefined ? defaultCount : Number(n), maxCount)
-  return { count, last: last === undefined || last === '' ? undefined : await cursors.open(last) }
+  const isFromStart = last === undefined || last === ''
+  return { count, from: isFromStart ? { after: '', emptyPages: 0 } : await cursors.open(last, scope) }
 }

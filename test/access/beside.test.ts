@@ -3,7 +3,10 @@ import { createJudgeBeside } from '../../src/access/beside.ts'
 import { createDoors } from '../../src/access/doors.ts'
 import type { ClusterIdentity } from '../../src/access/identity.ts'
 import type { Decision } from '../../src/access/policy.ts'
+import { createTagOwner } from '../../src/oci/qci-tag.ts'
 import { parseReference, parseRepository, type Digest } from '../../src/reference.ts'
+
+const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
 
 const alice: ClusterIdentity = {
   kind: 'cluster',
@@ -17,7 +20,8 @@ const doorsOf = createDoors({
   isRestricted: (namespace) => namespace.endsWith('-priv'),
   unknownDigests: 'deny',
 })
-const parse = (text: string) => parseReference(parseRepository('openshift', 'ci', 'openshift/ci'), text)
+const parse = (text: string) =>
+  parseReference(parseRepository('openshift', 'ci', 'openshift/ci'), text, ownerOf)
 
 await t.test('the decision, and the roles that open the reference', async (test) => {
   const judge = createJudgeBeside({ decide: async () => yes }, doorsOf)

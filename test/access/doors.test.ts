@@ -1,7 +1,10 @@
 import t from 'tap'
 import { createDoors } from '../../src/access/doors.ts'
 import { createRestricted } from '../../src/access/restricted.ts'
+import { createTagOwner } from '../../src/oci/qci-tag.ts'
 import { parseReference, parseRepository, type ImageStream } from '../../src/reference.ts'
+
+const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
 
 const hexOf = (digit: string) => digit.repeat(64)
 const open = { namespace: 'ocp', name: '4.5' }
@@ -20,7 +23,7 @@ const doorsFor = (unknownDigests: 'allow' | 'deny' = 'allow') =>
 
 const parse = (path: string, text: string) => {
   const [namespace = '', name = ''] = path.split('/')
-  return parseReference(parseRepository(namespace, name, 'openshift/ci'), text)
+  return parseReference(parseRepository(namespace, name, 'openshift/ci'), text, ownerOf)
 }
 
 await t.test('a tag: its image stream, and QCI-wide unless it is restricted', async (test) => {

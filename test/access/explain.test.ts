@@ -6,6 +6,7 @@ const options: ExplainOptions = {
   unknownDigests: 'allow',
   qciNamespace: 'ocp',
   monorepo: 'openshift/ci',
+  exposedHost: 'proxy.example:5000',
 }
 const digest = `sha256:${'a'.repeat(64)}`
 
@@ -30,8 +31,10 @@ Whoever gets a yes to one of these SubjectAccessReviews may pull it:
   const rest = text.split('\n').slice(1)
   for (const same of [
     'openshift/ci:ocp_4.5_base',
-    'docker://localhost:5000/ocp/4.5:base',
-    'q.io/ocp/4.5:base',
+    'docker://proxy.example:5000/ocp/4.5:base',
+    'quay-proxy.ci.openshift.org/ocp/4.5:base',
+    'registry.ci.openshift.org/ocp/4.5:base',
+    'quay.io/openshift/ci:ocp_4.5_base',
   ])
     test.strictSame(explain(same, options).split('\n').slice(1), rest, same)
 })
@@ -44,8 +47,36 @@ await t.test('restricted, uncertain, of no namespace', async (test) => {
   test.match(uncertain, /image stream +not certain/)
   test.notMatch(uncertain, ', named')
   const latest = explain('openshift/ci', options)
-  test.match(latest, /QCI tag +latest\n +image stream +none\n +namespace +none\n +restricted +no\n/)
+  test.match(
+    latest,
+    /QCI tag +latest\n +image stream +none\n +namespace +none: the tag is nobody's, and QCI-wide access alone opens it\n +restricted +no\n/,
+  )
   test.notMatch(latest, 'system:image-puller')
+})
+
+await t.test('the families of tags, as the proxy reads them', async (test) => {
+  const hex = 'a'.repeat(64)
+  const stamp = '20240101120000'
+  const rows = [
+    [
+      `${stamp}_prune___ci_images_mirror__ocp-priv_4.5_base`,
+      /image stream +4\.5\n +namespace +ocp-priv\n +restricted +yes:/,
+    ],
+    ['art__my-team_app_x', /image stream +app\n +namespace +my-team\n +restricted +no\n/],
+    ['rc_payload__4.20.0', /image stream +none\n +namespace +none: the tag is nobody's/],
+    ['art__0123456789abcdef', /image stream +none\n +namespace +none: the tag is nobody's/],
+    [
+      'tomorrow__ocp-priv_x',
+      /image stream +none\n +namespace +ocp-priv\n +restricted +yes, by its part ocp-priv: QCI-wide/,
+    ],
+    ['my-team_x_y__ocp-priv_z', /namespace +ocp-priv\n +restricted +yes, by its part ocp-priv: QCI-wide/],
+    [`sha256-${hex}.sig`, /stands for +sha256:a{64}\n +namespace +those/],
+  ] as const
+  for (const [tag, expected] of rows) test.match(explain(`openshift/ci:${tag}`, options), expected, tag)
+  test.match(
+    explain(`ocp/4.5:sha256-${hex}.sig`, options),
+    new RegExp(`QCI tag +sha256-${hex}\\.sig\n +stands for +sha256:${hex}\n +namespace +ocp\n`),
+  )
 })
 
 await t.test('a digest: QCI-wide, and wherever it was seen', async (test) => {
@@ -81,7 +112,7 @@ await t.test('a digest that is closed until it is seen: QCI-wide on that conditi
 
 await t.test('what is no reference', async (test) => {
   test.throws(() => explain('base', options), {
-    message: /^"base" is not a reference; expected ocp\/4\.5:base/,
+    message: /^"base" is not a reference of QCI, .* expected ocp\/4\.5:base/,
   })
   test.throws(() => explain('', options))
   test.throws(() => explain('OCP/4.5:base', options), { code: 'NAME_INVALID' })

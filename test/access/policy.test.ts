@@ -3,7 +3,10 @@ import type { ClusterIdentity, Identity } from '../../src/access/identity.ts'
 import { createDoors } from '../../src/access/doors.ts'
 import { createPolicy, type Decision } from '../../src/access/policy.ts'
 import { createRestricted } from '../../src/access/restricted.ts'
-import { parseReference, parseRepository, type ImageStream } from '../../src/reference.ts'
+import { createTagOwner } from '../../src/oci/qci-tag.ts'
+import { parseReference, parseRepository, type Digest, type ImageStream } from '../../src/reference.ts'
+
+const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
 
 const isRestricted = createRestricted(['*-priv', '*-private'])
 const hexOf = (digit: string) => digit.repeat(64)
@@ -58,11 +61,8 @@ const setUp = ({
   sources = {},
 }: Scene = {}) => {
   const asked: string[] = []
-  const doorsOf = createDoors({
-    seenIn: (digest) => known[digest.slice('sha256:'.length)] ?? [],
-    isRestricted,
-    unknownDigests,
-  })
+  const seenIn = (digest: Digest) => known[digest.slice('sha256:'.length)] ?? []
+  const doorsOf = createDoors({ seenIn, isRestricted, unknownDigests })
   const policy = createPolicy({
     reviews: {
       review: async ({ user }, imageStream) => {
@@ -79,6 +79,7 @@ const setUp = ({
       peekInGrace: (_identity, imageStream) => outdated[spell(imageStream)],
     },
     doorsOf,
+    listedDoorsOf: createDoors({ seenIn, isRestricted, unknownDigests: 'deny' }),
     qciNamespace: 'ocp',
   })
   /** Whose image it is said to be, whatever is decided. */
@@ -91,7 +92,7 @@ const setUp = ({
 
 const parse = (text: string) => {
   const [, namespace = '', name = '', reference = ''] = /^([^/]+)\/([^:@]+)[:@](.*)$/.exec(text) ?? []
-  return parseReference(parseRepository(namespace, name, 'openshift/ci'), reference)
+  return parseReference(parseRepository(namespace, name, 'openshift/ci'), reference, ownerOf)
 }
 
 interface Row {
@@ -492,12 +493,28 @@ await t.test('lists: an image stream, or what belongs to none', async (test) => 
   }
 })
 
+await t.test('lists: what nobody has seen is not open, all else is as it is decided', async (test) => {
+  const whos = ['qci-wide', 'puller', 'priv-puller', 'nobody', 'robot']
+  const digests = [inOpen, inRestricted, inBoth, nowhere]
+  const forms = (hex: string) => [mono(hex), `my-team/app@sha256:${hex}`, `openshift/ci:sha256-${hex}.sig`]
+  for (const who of whos)
+    for (const what of [...digests.flatMap(forms), open, restricted, nameless]) {
+      const { policy } = setUp()
+      const identity = who === 'robot' ? robot : person(who)
+      const isUnseen = what.includes(nowhere)
+      const expected = (await policy.decide(identity, parse(what))).allowed && (!isUnseen || who === 'robot')
+      test.equal(await policy.mayList(identity, parse(what)), expected, `${who} ${what}`)
+    }
+})
+
 await t.test('a stream of each namespace goes before a second one of any', async (test) => {
   const busy = Array.from({ length: 40 }, (_, index) => ({ namespace: 'busy', name: String(index) }))
   const seen = [{ namespace: 'mine', name: 'app' }, ...busy]
   const asked: string[] = []
+  const doorsOf = createDoors({ seenIn: () => seen, isRestricted: () => false, unknownDigests: 'allow' })
   const policy = createPolicy({
-    doorsOf: createDoors({ seenIn: () => seen, isRestricted: () => false, unknownDigests: 'allow' }),
+    doorsOf,
+    listedDoorsOf: doorsOf,
     qciNamespace: 'ocp',
     reviews: {
       peek: () => undefined,

@@ -2,7 +2,10 @@ import t from 'tap'
 import { createDoors } from '../../src/access/doors.ts'
 import type { Identity } from '../../src/access/identity.ts'
 import { createPredecessorPolicy } from '../../src/access/predecessor.ts'
+import { createTagOwner } from '../../src/oci/qci-tag.ts'
 import { parseReference, parseRepository } from '../../src/reference.ts'
+
+const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
 
 const identity = (username: string, kind: Identity['kind'] = 'cluster') =>
   ({ kind, key: username, user: { username, groups: [], extra: {} } }) as Identity
@@ -25,7 +28,7 @@ const setUp = (more: { outdated?: boolean; failing?: boolean } = {}) => {
   return { policy, asked }
 }
 
-const embargoed = parseReference(parseRepository('ocp-priv', '4.5', 'openshift/ci'), 'base')
+const embargoed = parseReference(parseRepository('ocp-priv', '4.5', 'openshift/ci'), 'base', ownerOf)
 
 await t.test('service accounts and the robot may everything, unasked; people by one review', async (test) => {
   const { policy, asked } = setUp()
@@ -39,6 +42,7 @@ await t.test('service accounts and the robot may everything, unasked; people by 
   for (const [name, expected] of rows) {
     test.strictSame(await policy.decide(identity(name), embargoed), expected, name)
     test.strictSame(await policy.decideImageStream(identity(name), place), expected, `${name}: a list`)
+    test.equal(await policy.mayList(identity(name), embargoed), expected.allowed, `${name}: in a list`)
   }
   test.match(await policy.decide(identity('robot', 'robot'), embargoed), { allowed: true, rule: 'robot' })
   test.strictSame([...new Set(asked)], ['alice qci ', 'mallory qci ', 'system:anonymous qci '])

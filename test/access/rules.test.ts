@@ -1,25 +1,35 @@
 import t from 'tap'
 import type { ClusterIdentity } from '../../src/access/identity.ts'
 import { createRules } from '../../src/access/rules.ts'
+import { createTagOwner } from '../../src/oci/qci-tag.ts'
 import { parseReference, parseRepository } from '../../src/reference.ts'
+
+const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
 
 const account: ClusterIdentity = {
   kind: 'cluster',
   key: 'a',
   user: { username: 'system:serviceaccount:a:b', groups: [], extra: {} },
 }
-const base = parseReference(parseRepository('ocp', '4.5', 'openshift/ci'), 'base')
+const base = parseReference(parseRepository('ocp', '4.5', 'openshift/ci'), 'base', ownerOf)
 
-const rulesFor = (authorization: 'enforce' | 'audit') =>
+const rulesFor = (
+  authorization: 'enforce' | 'audit',
+  { review = false, isCarried = () => false }: { review?: boolean; isCarried?: () => boolean } = {},
+) =>
   createRules({
     authorization,
+    isCarried,
     reviews: {
-      review: async () => ({ allowed: false, source: 'asked' }),
+      review: async (_identity, { namespace }) => ({
+        allowed: review && namespace === 'ocp',
+        source: 'asked',
+      }),
       peek: () => undefined,
       peekInGrace: () => undefined,
     },
-    seenIn: () => [],
-    isRestricted: () => false,
+    seenIn: () => (isCarried() ? [{ namespace: 'ocp-priv' }] : []),
+    isRestricted: (namespace) => namespace === 'ocp-priv',
     unknownDigests: 'allow',
     qciNamespace: 'ocp',
   })
@@ -29,6 +39,20 @@ await t.test('enforce: our rules, and nothing beside them', async (test) => {
   test.match(await policy.decide(account, base), { allowed: false })
   test.equal(judgeBeside, undefined)
 })
+
+await t.test(
+  'enforce: a list does not show what is open for being unseen, nor what was brought along',
+  async (test) => {
+    const digest = `sha256:${'a'.repeat(64)}` as const
+    for (const isCarried of [() => false, () => true]) {
+      const { policy } = rulesFor('enforce', { review: true, isCarried })
+      const reference = parseReference(parseRepository('openshift', 'ci', 'openshift/ci'), digest, ownerOf)
+      test.match(await policy.decide(account, reference), { allowed: true })
+      test.equal(await policy.mayList(account, reference), false)
+      test.equal(await policy.mayList(account, base), true)
+    }
+  },
+)
 
 await t.test("audit: the predecessor's, ours beside them", async (test) => {
   const { policy, judgeBeside } = rulesFor('audit')

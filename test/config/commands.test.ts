@@ -57,6 +57,7 @@ await t.test('explain: one reference', async (test) => {
     restrictedNamespaces: ['*-priv', '*-private'],
     unknownDigests: 'deny',
     monorepo: 'openshift/ci',
+    exposedHost: 'quay-proxy.ci.openshift.org',
   })
   for (const args of [[], ['a', 'b']])
     test.throws(() => parseExplainArguments(args, {}), { name: 'ConfigError', message: /^explain takes one/ })

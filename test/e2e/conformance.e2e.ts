@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { buildArtifact, buildImage } from '../../src/sandbox/quay/images.ts'
 import { missing, plainEnv, run } from './process.ts'
-import { endStack, startQuayStack, type QuayStack } from './stack.ts'
+import { endStack, pullByTag, startQuayStack, type QuayStack } from './stack.ts'
 
 const suiteName = 'oci-conformance'
 const skip = missing(suiteName)
@@ -33,7 +33,7 @@ const preload = async ({ quay }: QuayStack) => {
     artifact('application/vnd.example.red.v1', 'red'),
     artifact('application/vnd.example.blue.v1', 'blue'),
   ]
-  for (const referrer of referrers) quay.push(referrer)
+  for (const [index, referrer] of referrers.entries()) quay.tagMany([`ocp_4.5_referrer-${index}`], referrer)
   const [blob] = image.blobs.keys()
   return { image, blob: blob!, referrers }
 }
@@ -112,6 +112,8 @@ await test('the OCI conformance suite', { skip }, async (suite) => {
       })
       const byDigest = (a: { digest?: unknown }, b: { digest?: unknown }) =>
         String(a.digest).localeCompare(String(b.digest))
+      // What nobody has pulled by a tag is in no list.
+      for (const index of referrers.keys()) await pullByTag(stack, `ocp_4.5_referrer-${index}`)
       const all = await list(image.digest)
       t.same(all.manifests.toSorted(byDigest), described.toSorted(byDigest))
       const red = await list(image.digest, '?artifactType=application/vnd.example.red.v1')

@@ -5,7 +5,7 @@ import { test } from 'tap'
 import { documented } from './documented.ts'
 import { readImage, readLayout } from './layout.ts'
 import { answers, freePort, missing, plainEnv, run, startService } from './process.ts'
-import { endStack, serviceAccountUser, startQuayStack, type QuayStack } from './stack.ts'
+import { endStack, pullByTag, type QuayStack, serviceAccountUser, startQuayStack } from './stack.ts'
 
 const skip = missing('crane')
 
@@ -43,6 +43,7 @@ await test('crane', { skip }, async (suite) => {
       t.equal(code, 0, output)
       return stdout.trim().split('\n').toSorted()
     }
+    await pullByTag(stack, 'ocp_4.5_base')
     const open = stock.tags.map(({ tag }) => tag).filter((tag) => !tag.startsWith('ocp-priv_'))
     t.same(await list(alice, 'openshift/ci'), open.toSorted())
     t.same(await list(alice, 'ocp/4.5'), ['base'])

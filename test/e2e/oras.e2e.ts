@@ -1,11 +1,12 @@
 import './tools.ts'
+import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { documented } from './documented.ts'
 import { readImage, readLayout } from './layout.ts'
 import { missing, plainEnv, run } from './process.ts'
-import { endStack, serviceAccountUser, startQuayStack } from './stack.ts'
+import { endStack, pullByTag, seeSbom, serviceAccountUser, startQuayStack } from './stack.ts'
 
 const skip = missing('oras')
 
@@ -37,6 +38,7 @@ await test('oras', { skip }, async (suite) => {
       t.equal(code, 0, output)
       return stdout.trim().split('\n').toSorted()
     }
+    await pullByTag(stack, 'ocp_4.5_base')
     const open = stock.tags.map(({ tag }) => tag).filter((tag) => !tag.startsWith('ocp-priv_'))
     t.same(await list(alice, 'openshift/ci'), open.toSorted())
     t.same(await list(alice, 'ocp/4.5'), ['base'])
@@ -64,11 +66,38 @@ await test('oras', { skip }, async (suite) => {
       const { referrers } = JSON.parse(stdout) as { referrers: { digest: string }[] | null }
       return (referrers ?? []).map(({ digest }) => digest)
     }
+    t.same(await attached(`${host}/ocp/4.5:base`), [], 'nobody has seen it')
+    await seeSbom(stack)
     t.same(await attached(`${host}/ocp/4.5:base`), [stock.sbom])
     t.same(await attached(`${host}/ocp/4.5:base`, '--artifact-type=application/spdx+json'), [stock.sbom])
     t.same(await attached(`${host}/ocp/4.5:base`, '--artifact-type=application/other'), [])
     t.same(await attached(`${host}/ocp/4.15:base`), [], 'nothing is attached')
   })
+
+  await suite.test(
+    'discover finds it by the referrers tag too, beside the name that was pulled',
+    async (t) => {
+      const { body, mediaType } = await pullByTag(stack, stock.sbom)
+      const index = {
+        schemaVersion: 2,
+        mediaType: 'application/vnd.oci.image.index.v1+json',
+        manifests: [
+          { mediaType, digest: stock.sbom, size: body.length, artifactType: 'application/spdx+json' },
+        ],
+      }
+      const content = Buffer.from(JSON.stringify(index))
+      const hash = createHash('sha256').update(content).digest('hex')
+      const manifest = { digest: `sha256:${hash}`, mediaType: index.mediaType, body: content } as const
+      const tag = base.digest.replace(':', '-')
+      stack.quay.tagMany([tag], { ...manifest, manifests: [manifest], blobs: new Map() })
+      for (const image of ['ocp/4.5:base', 'openshift/ci:ocp_4.5_base']) {
+        const byTag = ['--distribution-spec', 'v1.1-referrers-tag', '--format', 'json', `${host}/${image}`]
+        const { code, stdout, output } = await oras('discover', ...alice, ...byTag)
+        t.equal(code, 0, output)
+        t.match(JSON.parse(stdout), { referrers: [{ digest: stock.sbom }] }, image)
+      }
+    },
+  )
 
   await suite.test('cp --recursive brings the attached too', async (t) => {
     const layout = join(stack.directory, 'recursive')

@@ -4,7 +4,7 @@ import { test } from 'tap'
 import { documented } from './documented.ts'
 import { readImage, readLayout } from './layout.ts'
 import { missing, plainEnv, run } from './process.ts'
-import { endStack, serviceAccountUser, startQuayStack, type QuayStack } from './stack.ts'
+import { endStack, pullByTag, type QuayStack, seeSbom, serviceAccountUser, startQuayStack } from './stack.ts'
 
 const skip = missing('regctl')
 
@@ -41,6 +41,7 @@ await test('regctl', { skip }, async (suite) => {
       t.equal(code, 0, output)
       return stdout.trim().split('\n').toSorted()
     }
+    await pullByTag(stack, 'ocp_4.5_base')
     const open = stock.tags.map(({ tag }) => tag).filter((tag) => !tag.startsWith('ocp-priv_'))
     t.same(await list(alice, 'openshift/ci'), open.toSorted())
     t.same(await list(alice, 'ocp/4.5'), ['base'])
@@ -67,6 +68,8 @@ await test('regctl', { skip }, async (suite) => {
       const { descriptors } = JSON.parse(stdout) as { descriptors: { digest: string }[] | null }
       return (descriptors ?? []).map(({ digest }) => digest)
     }
+    t.same(await attached(`${host}/ocp/4.5:base`), [], 'nobody has seen it')
+    await seeSbom(stack)
     t.same(await attached(`${host}/ocp/4.5:base`), [stock.sbom])
     t.same(await attached(`${host}/ocp/4.5:base`, '--filter-artifact-type=application/other'), [])
     t.same(await attached(`${host}/ocp/4.15:base`), [], 'nothing is attached')

@@ -235,6 +235,22 @@ export const startQuayStack = async (t: Test): Promise<QuayStack> => {
   return { ...base, quay, stock }
 }
 
+/** By tag, as alice: what nobody has pulled so is in no list, be it of tags or of referrers. */
+export const pullByTag = async ({ url, tokens }: Base, tag: string) => {
+  const headers = { authorization: `Bearer ${tokens.alice}` }
+  const response = await fetch(`${url}/v2/${repository}/manifests/${tag}`, { headers })
+  const body = Buffer.from(await response.arrayBuffer())
+  return { mediaType: response.headers.get('content-type') ?? '', body }
+}
+
+/** The attached document is known from an image that alice may pull. */
+export const seeSbom = async (stack: QuayStack) => {
+  const digest = stack.stock.sbom
+  const manifest = { digest, ...(await pullByTag(stack, digest)) }
+  stack.quay.tagMany(['ocp_4.5-sbom_latest'], { ...manifest, manifests: [manifest], blobs: new Map() })
+  await pullByTag(stack, 'ocp_4.5-sbom_latest')
+}
+
 // what base64 makes of a secret depends on where in the text it begins; the ends mix with its neighbours
 const encodings = (secret: string) => [
   secret,

@@ -165,3 +165,76 @@ await t.test('what is not known to be open is decided about', async (test) => {
   test.equal((await get('/ocp/4.5/manifests/base')).statusCode, 403)
   test.strictSame(observed, [refused])
 })
+
+const hex = 'b'.repeat(64)
+const attached = [`sha256-${hex}`, `sha256-${hex}.sig`, `sha256-${hex}.att`, `sha256-${hex}.sbom`]
+
+await t.test(
+  'trap 28: what hangs on no image that they may see is absent, where they may pull',
+  async (test) => {
+    const lists: unknown[] = []
+    const withRights = (namespaces: readonly string[]) => ({
+      policy: {
+        ...routesOptions().policy,
+        decide: async () => refused,
+        decideImageStream: async (_identity: unknown, imageStream: { namespace: string } | undefined) => {
+          lists.push(imageStream)
+          return namespaces.includes(imageStream?.namespace ?? '') ? allowed : refused
+        },
+      },
+    })
+    const { get } = create(test, withRights(['ocp']))
+    for (const tag of attached) {
+      const absent = await get(`/ocp/4.5/manifests/${tag}`)
+      test.equal(absent.statusCode, 404, tag)
+      test.match(absent.payload, `"MANIFEST_UNKNOWN","message":"${tag} is not in QCI: it was not promoted`)
+      const denied = await get(`/other/4.5/manifests/${tag}`)
+      test.equal(denied.statusCode, 403, tag)
+      test.match(
+        denied.payload,
+        `alice may not pull ${tag} from namespace other: it is not known in an image`,
+      )
+      test.equal(
+        (await get(`/openshift/ci/manifests/${tag}`)).statusCode,
+        403,
+        'the monorepo is no image stream',
+      )
+    }
+    test.strictSame(lists[0], { namespace: 'ocp', name: '4.5' })
+    test.equal(lists.length, 2 * attached.length)
+    for (const path of [
+      'ocp/4.5/manifests/base',
+      `ocp/4.5/manifests/sha256:${hex}`,
+      `ocp/4.5/blobs/sha256:${hex}`,
+    ])
+      test.equal((await get(`/${path}`)).statusCode, 403, 'and nothing else')
+    test.equal(lists.length, 2 * attached.length)
+  },
+)
+
+await t.test('a refusal names the namespace that was written, in every family', async (test) => {
+  const { get } = create(
+    test,
+    asking(async () => refused),
+  )
+  const stamp = '20240101120000'
+  const rows = [
+    ['art__my-team_app_x', 'alice may not pull from namespace my-team of QCI; ask'],
+    [`${stamp}_prune___ci_images_mirror__my-team_app_x`, 'from namespace my-team of QCI; ask'],
+    [
+      `${stamp}_prune_art__ocp-priv_app_x`,
+      'from namespace ocp-priv of QCI, which is restricted; ask for the role',
+    ],
+    ['tomorrow__ocp-priv_x', 'from namespace ocp-priv of QCI, which is restricted'],
+    ['my-team_app_x__ocp-priv_y', 'from namespace ocp-priv of QCI, which is restricted'],
+    ['OCP-PRIV_app_x', 'from namespace ocp-priv of QCI, which is restricted'],
+    ['rc_payload__4.20.0', 'may not pull rc_payload__4.20.0, which belongs to no namespace; ask'],
+    ['preserved__x', 'may not pull preserved__x, which belongs to no namespace'],
+    ['art__0123456789abcdef', 'may not pull art__0123456789abcdef, which belongs to no namespace'],
+  ] as const
+  for (const [tag, message] of rows) {
+    const { statusCode, payload } = await get(`/openshift/ci/manifests/${tag}`)
+    test.equal(statusCode, 403, tag)
+    test.match(payload, message, tag)
+  }
+})

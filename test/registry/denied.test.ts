@@ -46,3 +46,18 @@ await t.test("by the predecessor's rule there is one way in", async (test) => {
   )
   test.notMatch(message, 'system:image-puller')
 })
+
+await t.test('a tag that stands for a digest is refused as the digest is', async (test) => {
+  const hex = 'a'.repeat(64)
+  for (const wanted of [
+    `sha256-${hex}.sig`,
+    `20240101_sha256_${hex}`,
+    `art__sha256-${hex}`,
+    `SHA256-${hex}.sig`,
+  ]) {
+    const { message } = denied('alice', wanted, undefined)
+    test.match(message, `alice may not pull ${wanted}: it is not known in an image that you may pull`)
+    test.notMatch(message, 'belongs to no namespace')
+    test.match(denied('alice', wanted, 'ocp').message, `${wanted} from namespace ocp: it is not known`)
+  }
+})

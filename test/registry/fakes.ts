@@ -9,6 +9,7 @@ import type { Decision } from '../../src/access/policy.ts'
 import { errorBody, RegistryError } from '../../src/errors.ts'
 import { createLogger } from '../../src/logging.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import { createTagOwner } from '../../src/oci/qci-tag.ts'
 import { createChallenge } from '../../src/registry/credential.ts'
 import { createDenied } from '../../src/registry/denied.ts'
 import type { RoutesOptions } from '../../src/registry/routes.ts'
@@ -46,8 +47,10 @@ export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions 
   policy: {
     decide: async () => allowed,
     known: () => undefined,
+    mayList: async () => true,
     decideImageStream: async () => allowed,
   },
+  ownerOf: createTagOwner((namespace) => namespace.endsWith('-priv')),
   monorepo: 'openshift/ci',
   denied: createDenied('ocp', (namespace) => namespace.endsWith('-priv')),
   observe: () => undefined,
@@ -60,8 +63,11 @@ export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions 
   },
   digests: { learn: () => undefined, seenIn: () => [] },
   carry: () => undefined,
-  fetchReferrers: async () => ({ content: Buffer.from('{}'), filtersApplied: undefined }),
-  cursors: { seal: async (tag) => `~${tag}`, open: async (last) => last },
+  fetchReferrers: async () => ({ manifests: [], isFiltered: false }),
+  cursors: {
+    seal: async ({ after }) => `~${after}`,
+    open: async (last) => ({ after: last, emptyPages: 0 }),
+  },
   fetchTags: async () => ({ tags: [], more: false }),
   robotTokens: { mint: async () => ({ token: 'minted', expiresInSeconds: 60 }) },
   expiryOf: () => undefined,

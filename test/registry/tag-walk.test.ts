@@ -28,7 +28,8 @@ const settle = ({ tags, hidden = () => false, size = 3, canJump = true, compare 
       return !hidden(namespaceOf(tag))
     },
     hiddenNamespace: async (tag) => (canJump && hidden(namespaceOf(tag)) ? namespaceOf(tag) : undefined),
-    decided: () => decided.size,
+    isSpent: () => decided.size >= 64,
+    isQciWide: async () => false,
   }
   const fetchTags = async (after: string | undefined) => {
     asked.push(after)
@@ -50,7 +51,7 @@ await t.test('a hidden namespace is jumped over', async (t) => {
     tags: ['a_x_1', ...range(500, (index) => `b_x_${index}`), 'c_x_1'],
     hidden: (namespace) => namespace === 'b',
   })
-  t.same(await walk(''), { tags: ['a_x_1', 'c_x_1'], stands: undefined })
+  t.same(await walk(''), { tags: ['a_x_1', 'c_x_1'], stands: undefined, end: 'c_x_1' })
   t.same(asked, [undefined, 'b_~'])
 })
 
@@ -105,10 +106,19 @@ await t.test('bounds: pages, namespaces, and a position that tells nothing where
 
 await t.test('as many as were asked for, and whether there is more', async (t) => {
   const { walk } = settle({ tags: range(6, (index) => `a_x_${index}`) })
-  t.same(await walk('a_x_', 2), { tags: ['000', '001'], stands: { after: '001', isVisible: true } })
+  t.same(await walk('a_x_', 2), {
+    tags: ['000', '001'],
+    stands: { after: '001', isVisible: true },
+    end: 'a_x_001',
+  })
   t.same((await walk('a_x_', 3)).stands, { after: '002', isVisible: true }, 'a page of upstream is full')
-  t.same(await walk('a_x_', 6), { tags: ['000', '001', '002', '003', '004', '005'], stands: undefined })
-  t.same(await walk('a_x_', 0), { tags: [], stands: undefined })
+  t.same(await walk('a_x_', 6), {
+    tags: ['000', '001', '002', '003', '004', '005'],
+    stands: undefined,
+    end: 'a_x_005',
+  })
+  t.same(await walk('a_x_', 0), { tags: [], stands: undefined, end: '' })
+  t.same(await walk('', 5, 'z'), { tags: [], stands: undefined, end: 'z' }, 'nothing behind where it began')
 })
 
 await t.test('an upstream that promises more and gives nothing is not asked for ever', async (t) => {
@@ -117,11 +127,13 @@ await t.test('an upstream that promises more and gives nothing is not asked for 
   const visibility: Visibility = {
     isVisible: async () => true,
     hiddenNamespace: async () => undefined,
-    decided: () => 0,
+    isSpent: () => false,
+    isQciWide: async () => false,
   }
   t.same(await walkTags({ fetchTags, visibility, prefix: '', count: 1, after: undefined }), {
     tags: [],
     stands: undefined,
+    end: '',
   })
   t.equal(asked, 20)
 })
@@ -132,7 +144,8 @@ await t.test(
     const visibility: Visibility = {
       isVisible: async () => true,
       hiddenNamespace: async () => undefined,
-      decided: () => 0,
+      isSpent: () => false,
+      isQciWide: async () => false,
     }
     const failing = (error: Error) => async (after: string | undefined) => {
       if (after !== undefined) throw error
@@ -143,6 +156,7 @@ await t.test(
     t.same(await walkTags({ ...walk, fetchTags: failing(limit) }), {
       tags: ['a_x_1', 'a_x_2'],
       stands: { after: 'a_x_2', isVisible: false },
+      end: 'a_x_2',
     })
     await t.rejects(walkTags({ ...walk, fetchTags: failing(limit), after: 'a_x_2' }), limit)
     const mistake = new Error('of ours')

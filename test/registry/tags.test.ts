@@ -3,7 +3,8 @@ import type { Test } from 'tap'
 import { RegistryError } from '../../src/errors.ts'
 import type { ImageStream } from '../../src/reference.ts'
 import { routes, type RoutesOptions } from '../../src/registry/routes.ts'
-import { allowed, bareApp, bearer, refused, routesOptions } from './fakes.ts'
+import { createTagCursors } from '../../src/registry/tag-cursors.ts'
+import { alice, allowed, bareApp, bearer, refused, routesOptions } from './fakes.ts'
 
 /** Upstream in pages of `size`, sorted; may: which namespaces (or none: '') are open. */
 const serve = async (
@@ -11,8 +12,8 @@ const serve = async (
   tags: readonly string[],
   may: (namespace: string) => boolean = () => true,
   more: Partial<RoutesOptions> = {},
+  size = 3,
 ) => {
-  const size = 3
   const pages: (string | undefined)[] = []
   const asked: string[] = []
   const sorted = tags.toSorted()
@@ -28,6 +29,7 @@ const serve = async (
       policy: {
         known: () => undefined,
         decide: async () => refused,
+        mayList: async () => false,
         decideImageStream: async (_identity, imageStream?: ImageStream) => {
           asked.push(`${imageStream?.namespace}/${imageStream?.name ?? ''}`)
           return may(imageStream?.namespace ?? '') ? allowed : refused
@@ -94,8 +96,8 @@ await t.test('a long stretch of what may not be seen: a Link that does not tell 
   const tags = Array.from({ length: 100 }, (_, index) => `${20240603000000 + index}_prune_b-priv_x_1`)
   const { list, pages } = await serve(test, tags, () => false, {
     cursors: {
-      seal: async (tag) => `~sealed${tag.length}`,
-      open: async () => '20240603000090_prune_b-priv_x_1',
+      seal: async ({ after }) => `~sealed${after.length}`,
+      open: async () => ({ after: '20240603000090_prune_b-priv_x_1', emptyPages: 1 }),
     },
   })
   const { listed, link } = await list('openshift/ci')
@@ -104,6 +106,76 @@ await t.test('a long stretch of what may not be seen: a Link that does not tell 
   pages.length = 0
   await list('openshift/ci', '?last=~sealed31')
   test.equal(pages[0], '20240603000090_prune_b-priv_x_1')
+})
+
+/** How many pages a list has, and all its tags, for those whom cursors are sealed for. */
+const follow = async (list: Awaited<ReturnType<typeof serve>>['list'], query = '') => {
+  const tags: string[] = []
+  let pages = 0
+  const lengths = new Set<number>()
+  for (let next: string | undefined = query; next !== undefined; pages++) {
+    const page = await list('openshift/ci', next)
+    tags.push(...(page.listed ?? []))
+    const link: string | undefined = page.link?.toString()
+    if (link !== undefined) lengths.add(link.length)
+    next = link === undefined ? undefined : /tags\/list([^>]*)>/.exec(link)?.[1]
+  }
+  return { tags, pages, lengths }
+}
+
+await t.test('attack: the Links of an empty list do not tell how many namespaces there are', async (test) => {
+  const cursors = createTagCursors(() => [Buffer.alloc(32, 1)])
+  const namespaces = (count: number) =>
+    Array.from({ length: count }, (_, index) => `n${String(index).padStart(4, '0')}_x_1`)
+  const rows = [
+    [0, 8],
+    [1, 8],
+    [63, 8],
+    [201, 8],
+    [500, 8],
+    [600, 64],
+  ] as const
+  const lengths = new Set<number>()
+  for (const [count, expected] of rows) {
+    const { list } = await serve(test, namespaces(count), () => false, { cursors }, 100)
+    const seen = await follow(list)
+    test.strictSame([seen.tags, seen.pages], [[], expected], `${count} namespaces`)
+    for (const length of seen.lengths) lengths.add(length)
+  }
+  test.equal(lengths.size, 1, 'nor does what a Link looks like')
+  const wide = await serve(test, namespaces(1), (namespace) => namespace === '', { cursors })
+  test.equal((await follow(wide.list)).pages, 1, 'whoever sees the whole monorepo has nothing to count')
+  const own = await serve(test, namespaces(100), (namespace) => namespace === 'n0099', { cursors }, 100)
+  test.strictSame(await follow(own.list), { tags: ['n0099_x_1'], pages: 2, lengths })
+  const before = await serve(test, namespaces(100), (namespace) => namespace === 'n0000', { cursors }, 100)
+  test.strictSame(await follow(before.list), { tags: ['n0000_x_1'], pages: 9, lengths }, 'nor what is behind')
+  const nothing = await serve(test, namespaces(1), () => false, { cursors })
+  test.equal((await follow(nothing.list, '?n=0')).pages, 1)
+})
+
+await t.test('attack: a cursor of the monorepo is put behind the prefix of an image stream', async (test) => {
+  const cursors = createTagCursors(() => [Buffer.alloc(32, 1)])
+  const tags = Array.from({ length: 100 }, (_, index) => `${20240603000000 + index}_prune_b-priv_x_1`)
+  const { list } = await serve(test, tags, (namespace) => namespace === 'team', { cursors })
+  const { link } = await list('openshift/ci')
+  const last = /last=([^>]+)>/.exec(String(link))?.[1] ?? ''
+  test.match(last, /^%7E/)
+  test.equal((await list('openshift/ci', `?last=${last}`)).status, 200)
+  test.equal((await list('team/app', `?last=${last}`)).status, 400)
+  const mallory = { ...alice, key: 'mallory' }
+  const other = await serve(test, tags, () => false, {
+    cursors,
+    authenticate: async () => ({ identity: mallory, bearerToken: '' }),
+  })
+  test.equal((await other.list('openshift/ci', `?last=${last}`)).status, 400, 'nor by anybody else')
+  const robot = { kind: 'robot', user: { username: 'alice', groups: [], extra: {} } } as const
+  const robots = await serve(test, tags, () => false, {
+    cursors,
+    authenticate: async () => ({ identity: robot, bearerToken: '' }),
+  })
+  test.equal((await robots.list('openshift/ci', `?last=${last}`)).status, 400)
+  const sealed = /last=([^>]+)>/.exec(String((await robots.list('openshift/ci')).link))?.[1] ?? ''
+  test.equal((await robots.list('openshift/ci', `?last=${sealed}`)).status, 200, 'a robot by its name')
 })
 
 await t.test('an upstream that promises more and gives nothing is not asked for ever', async (test) => {

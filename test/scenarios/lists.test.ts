@@ -19,7 +19,13 @@ const walk = async ({ ask, url }: Scenario, path: string, token: string) => {
 await scenario('a tag list holds only what the asker may pull', async (t, s) => {
   const all = s.stock.tags.map(({ tag }) => tag).toSorted()
   const open = all.filter((tag) => !tag.startsWith('ocp-priv_'))
-  t.same((await walk(s, '/v2/openshift/ci/tags/list', s.alice)).tags, open)
+  const dated = open.find((tag) => tag.includes('_sha256_')) ?? ''
+  const seen = open.filter((tag) => tag !== dated)
+  t.same((await walk(s, '/v2/openshift/ci/tags/list', s.alice)).tags, seen, 'its digest is not known yet')
+  const digest = dated.slice(-64)
+  const twin = s.stock.tags.find((entry) => entry.digest.endsWith(digest) && entry.tag !== dated)
+  await s.ask(`/v2/openshift/ci/manifests/${twin?.tag}`, { token: s.alice, headers: { accept } })
+  t.same((await walk(s, '/v2/openshift/ci/tags/list', s.alice)).tags, open, 'it was pulled by its tag')
   t.same((await walk(s, '/v2/openshift/ci/tags/list', s.puller)).tags, ['my-team_app_latest'])
   t.same((await walk(s, '/v2/openshift/ci/tags/list', s.mallory)).tags, [])
   const basic = Buffer.from(`${s.robot.username}:${s.robot.password}`).toString('base64')
@@ -95,32 +101,65 @@ await scenario('trap 29: pages, by Links that stay with us', async (t, s) => {
 })
 
 await scenario(
-  'referrers: an index of exact type, and what it names is as open as what it belongs to',
+  'referrers: an index of exact type, of what was seen in an image that the asker may pull',
   async (t, s) => {
-    const base = s.stock.tags.find(({ tag }) => tag === 'ocp_4.5_base')?.digest ?? ''
-    await s.ask('/v2/ocp/4.5/manifests/base', { token: s.alice, headers: { accept } })
-    const answer = await s.ask(`/v2/ocp/4.5/referrers/${base}`, { token: s.alice })
-    t.equal(answer.status, 200)
-    t.equal(answer.headers.get('content-type'), 'application/vnd.oci.image.index.v1+json')
-    const { manifests } = JSON.parse(answer.body.toString()) as { manifests: { digest: string }[] }
-    t.same(
-      manifests.map(({ digest }) => digest),
-      [s.stock.sbom],
-    )
-    const filtered = await s.ask(
-      `/v2/ocp/4.5/referrers/${base}?artifactType=${encodeURIComponent('application/spdx+json')}`,
+    const { body, headers } = await s.ask('/v2/ocp/4.5/manifests/base', {
+      token: s.alice,
+      headers: { accept },
+    })
+    const base = headers.get('docker-content-digest') ?? ''
+    const subject = { digest: base as never, mediaType: headers.get('content-type') ?? '', body }
+    const attach = (tag: string, text: string) => {
+      const artifact = buildArtifact({
+        subject,
+        artifactType: 'application/vnd.vex+json',
+        payload: Buffer.from(text),
+        annotations: { text },
+      })
+      s.quay.push(artifact)
+      s.quay.tagMany([tag], artifact)
+      return artifact
+    }
+    const open = attach('ocp_vex_x', 'open')
+    const embargoed = attach('ocp-priv_vex_x', 'embargoed')
+    const basic = Buffer.from(`${s.robot.username}:${s.robot.password}`).toString('base64')
+    const asRobot = { headers: { authorization: `Basic ${basic}`, accept } }
+    const list = async (options: object, path = `/v2/ocp/4.5/referrers/${base}`) => {
+      const answer = await s.ask(path, options)
+      t.equal(answer.status, 200)
+      t.equal(answer.headers.get('content-type'), 'application/vnd.oci.image.index.v1+json')
+      const { manifests } = JSON.parse(answer.body.toString()) as { manifests: { digest: string }[] }
+      return { digests: manifests.map(({ digest }) => digest), answer }
+    }
+    const all = [s.stock.sbom, open.digest, embargoed.digest].toSorted()
+    t.same((await list(asRobot)).digests.toSorted(), all, 'the robot may pull everything')
+    t.same((await list({ token: s.alice })).digests, [], 'nobody has seen any of them')
+    // Attack: an embargoed statement about an open image. Whoever lists it learns of it, and the list must not open it.
+    for (const tag of ['ocp_vex_x', 'ocp-priv_vex_x'])
+      await s.ask(`/v2/openshift/ci/manifests/${tag}`, asRobot)
+    const { digests, answer } = await list({ token: s.alice })
+    t.same(digests, [open.digest])
+    t.notMatch(answer.body.toString(), 'embargoed')
+    t.same((await list({ token: s.alice }, `/v2/openshift/ci/referrers/${base}`)).digests, [open.digest])
+    for (const path of [
+      `manifests/${embargoed.digest}`,
+      `blobs/${[...embargoed.blobs.keys()].at(-1)}`,
+      'manifests/ocp-priv_vex_x',
+    ])
+      t.equal(
+        (await s.ask(`/v2/openshift/ci/${path}`, { token: s.alice, headers: { accept } })).status,
+        403,
+        path,
+      )
+    const filtered = await list(
       { token: s.alice },
+      `/v2/ocp/4.5/referrers/${base}?artifactType=${encodeURIComponent('application/spdx+json')}`,
     )
-    t.equal(filtered.headers.get('oci-filters-applied'), 'artifactType')
-    const unknown = await s.ask(`/v2/ocp/4.5/referrers/sha256:${'0'.repeat(64)}`, { token: s.alice })
-    t.equal(unknown.status, 200, 'trap 31: a digest that quay does not know has no referrers')
-    t.same((JSON.parse(unknown.body.toString()) as { manifests: unknown[] }).manifests, [])
+    t.equal(filtered.answer.headers.get('oci-filters-applied'), 'artifactType')
+    t.same(filtered.digests, [])
+    const unknown = await list({ token: s.alice }, `/v2/ocp/4.5/referrers/sha256:${'0'.repeat(64)}`)
+    t.same(unknown.digests, [], 'trap 31: a digest that quay does not know has no referrers')
     t.equal((await s.ask(`/v2/ocp/4.5/referrers/${base}?artifactType=x`, { token: s.alice })).status, 400)
-    t.equal(
-      (await s.ask(`/v2/openshift/ci/manifests/${s.stock.sbom}`, { token: s.puller, headers: { accept } }))
-        .status,
-      403,
-    )
   },
 )
 

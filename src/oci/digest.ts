@@ -1,0 +1,11 @@
+/**
+ * What a digest looks like: content that can be verified.
+ * @see https://github.com/opencontainers/image-spec/blob/main/descriptor.md#digests
+ */
+declare const valid: unique symbol
+/** `sha256:<64 hex>` or `sha512:<128 hex>`: the registered algorithms, the only ones that can be verified. */
+export type Digest = string & { readonly [valid]: 'Digest' }
+
+const digestPattern = /^(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$/
+
+export const isDigest = (text: string): text is Digest => digestPattern.test(text)
