@@ -8,7 +8,7 @@ import { parseConfig } from '../../src/config/config.ts'
 import { createLogger } from '../../src/logging.ts'
 import { startProxy } from '../../src/proxy.ts'
 import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
-import { buildArtifact, buildImage, type Image } from '../../src/sandbox/quay/images.ts'
+import { buildImage, type Image } from '../../src/sandbox/quay/images.ts'
 import { accept, manifests, scenario, type Scenario } from './scenario.ts'
 
 type Namespace = 'team' | 'secret-priv'
@@ -102,7 +102,7 @@ const pathOf = ({ tag, image }: Row, target: Target): string => {
     config: manifest.config.digest,
     layer: manifest.layers[0]?.digest,
   }
-  if (target === 'listed') return `${monorepo}/tags/list?n=1&last=${tag.slice(0, -1)}`
+  if (target === 'listed') return `${monorepo}/tags/list?n=100&last=${tag.slice(0, -1)}`
   return `${monorepo}/${target === 'config' || target === 'layer' ? 'blobs' : 'manifests'}/${last[target]}`
 }
 
@@ -147,7 +147,7 @@ const isGiven = async (
 ): Promise<boolean | number> => {
   const { status, body } = await ask(pathOf(row, target), authorization)
   if (target === 'listed')
-    return status === 200 ? (JSON.parse(body) as { tags: string[] }).tags[0] === row.tag : status
+    return status === 200 ? (JSON.parse(body) as { tags: string[] }).tags.includes(row.tag) : status
   return status === 200 ? true : status === 403 ? false : status
 }
 
