@@ -53,6 +53,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   access: ['reference.ts'],
   kubernetes: ['access', 'breaker.ts', 'reference.ts', 'errors.ts'],
   quay: ['breaker.ts', 'reference.ts', 'errors.ts'],
+  'shared-state': ['breaker.ts', 'reference.ts'],
   'reference.ts': ['errors.ts'],
   'logging.ts': [],
   'metrics.ts': ['tally.ts'],
