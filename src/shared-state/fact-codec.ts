@@ -8,7 +8,7 @@
  * Capital letters are restricted. What comes from the store is foreign: whatever is not of this form is no fact.
  */
 import { isQciTag, type Digest } from '../reference.ts'
-import { maxChildren, type Fact } from './shared-state.ts'
+import type { Fact } from './shared-state.ts'
 
 export type RecordKind = 't' | 'T' | 'n' | 'N'
 
@@ -19,6 +19,9 @@ export interface FactRecord {
   /** Milliseconds since 1970: of a tag when it was seen, of names when they were published. */
   readonly stamp: number
 }
+
+/** Descriptors of one manifest that are shared: 135 KB. */
+export const maxChildren = 4096
 
 const algorithms = [
   { name: 'sha256', bytes: 32 },

@@ -22,14 +22,11 @@ export interface TagFact {
 export interface NamesFact {
   readonly kind: 'names'
   readonly manifest: Digest
-  /** At most `maxChildren` of both together: a fact with more is not shared. */
+  /** At most 4096 of both together (fact-codec.ts): a fact with more is not shared. */
   readonly manifests: readonly Digest[]
   readonly blobs: readonly Digest[]
   readonly isRestricted: boolean
 }
-
-/** Descriptors of one manifest that are shared: 135 KB. */
-export const maxChildren = 4096
 
 export interface SharedFacts {
   /**

@@ -68,10 +68,10 @@ export const endsSession = (error: unknown): boolean =>
   error instanceof StoreRefused && ending.has(error.code)
 
 /** An error that a script ran into stands within the text of Redis 6, and before it in later ones. */
-const codePattern = /\b(?:OOM|READONLY|MISCONF|NOPERM)\b|^[A-Z]+\b/
+const withinPattern = / -(OOM|READONLY|MISCONF|NOPERM) /
 
 export const refusalOf = (text: string): StoreRefused =>
-  new StoreRefused(codePattern.exec(text)?.[0] ?? 'ERR')
+  new StoreRefused(withinPattern.exec(text)?.[1] ?? /^[A-Z]+\b/.exec(text)?.[0] ?? 'ERR')
 
 /** One line for the log. Of a foreign error its code or name alone. */
 export const reasonOf = (error: unknown): string => {

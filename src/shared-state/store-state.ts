@@ -54,6 +54,7 @@ class StoreState implements SharedState {
   #sweptAt = -Infinity
   #republishedAt = -Infinity
   #unreadable = 0
+  #isClosing = false
 
   constructor(options: StoreStateOptions) {
     const { store, apply, snapshot, replicas = 1, createTokenBucket, stateDir } = options
@@ -154,6 +155,8 @@ class StoreState implements SharedState {
   }
 
   readonly close = async (): Promise<void> => {
+    // No beat from now on: it would count this replica in again.
+    this.#isClosing = true
     await this.#directory?.close()
     await this.#lease.release()
     await this.#command(['ZREM', keys.replicas, this.#origin]).catch(() => undefined)
@@ -174,7 +177,7 @@ class StoreState implements SharedState {
     const { beatMs = 2000 } = this.#options
     while (session.isOpen()) {
       await Promise.race([sleep(beatMs, undefined, { ref: false }), session.ended])
-      if (session.isOpen()) await this.#beat(session).catch(() => undefined)
+      if (session.isOpen() && !this.#isClosing) await this.#beat(session).catch(() => undefined)
     }
   }
 

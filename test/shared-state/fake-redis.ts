@@ -12,7 +12,7 @@ export interface FakeRedis {
   readonly database: Database
   /** How often each command was asked, by its name; of EVAL by the name of the script. */
   readonly asked: Map<string, number>
-  /** Connections are taken and nothing is answered, until `speak`. */
+  /** Connections are taken, and answers wait until `speak`: as of a process that is stopped. */
   readonly hush: () => void
   readonly speak: () => void
   /** Each write (`OOM`) or each command at all is refused with this code; undefined ends it. */
@@ -46,7 +46,9 @@ export const startFakeRedis = async ({
   const asked = new Map<string, number>()
   const answers = new Map<string, Value>()
   const database = createDatabase()
-  let isSilent = false
+  /** Answers wait for it. */
+  let speech = Promise.withResolvers<void>()
+  speech.resolve()
   let refusal: string | undefined
 
   const run = async (
@@ -95,7 +97,8 @@ export const startFakeRedis = async ({
         const { args } = read
         turn = turn.then(async () => {
           const reply = await run(args, login, left.signal)
-          if (!isSilent && !socket.destroyed) socket.write(encode(reply))
+          await speech.promise
+          if (!socket.destroyed) socket.write(encode(reply))
         })
       }
     })
@@ -109,14 +112,15 @@ export const startFakeRedis = async ({
     url: new URL(`redis://127.0.0.1:${port}`),
     database,
     asked,
-    hush: () => (isSilent = true),
-    speak: () => (isSilent = false),
+    hush: () => (speech = Promise.withResolvers<void>()),
+    speak: () => speech.resolve(),
     refuse: (code) => (refusal = code),
     answer: (name, value) => void (value === undefined ? answers.delete(name) : answers.set(name, value)),
     drop,
     wipe: () => database.wipe(),
     connections: () => sockets.size,
     close: async () => {
+      speech.resolve()
       drop()
       server.close()
       if (server.listening) await once(server, 'close')
