@@ -22,6 +22,7 @@ interface Holder {
 export const lockDirectory = (
   directory: string,
   self: Holder = { host: hostname(), pid: process.pid },
+  everyMs = renewEveryMs,
 ): DirectoryLock => {
   const path = join(directory, 'lock')
   const take = (flag: 'wx' | 'w') => writeFileSync(path, JSON.stringify(self), { flag, mode: 0o600 })
@@ -41,7 +42,7 @@ export const lockDirectory = (
       )
     take('w')
   }
-  const timer = setInterval(() => renew(path), renewEveryMs).unref()
+  const timer = setInterval(() => renew(path), everyMs).unref()
   return {
     release: () => {
       clearInterval(timer)

@@ -25,7 +25,9 @@ export interface FactLogOptions {
   readonly wallClock: () => number
 }
 
+/** Where we stand: with which session, in which life of the store, on which entry. */
 interface Position {
+  readonly session: Session
   readonly epoch: string
   readonly entry: string
 }
@@ -39,10 +41,8 @@ const scanCount = 512
 
 export class FactLog {
   readonly #options: FactLogOptions
-  #session: Session | undefined
   #position: Position | undefined
   #isLoaded = false
-  #isOpening = false
   readonly #readFresh = createFreshReads(async () => await this.#read())
 
   constructor(options: FactLogOptions) {
@@ -64,18 +64,18 @@ export class FactLog {
    * @throws {Error} where the store does not answer
    */
   async open(session: Session): Promise<string> {
-    this.#session = session
-    this.#isOpening = false
     const before = this.#position
     const { position, logins } = await this.#begin(session)
-    if (before?.epoch === position.epoch && this.#isLoaded) await this.catchUp()
-    else this.#load(session, position, before !== undefined && before.epoch !== position.epoch)
+    if (before?.epoch === position.epoch && this.#isLoaded) {
+      this.#position = { ...before, session }
+      await this.catchUp()
+    } else this.#load(position, before !== undefined && before.epoch !== position.epoch)
     return logins
   }
 
   /** Everything that was published before this call has been applied. @returns false where that is not so @throws {Error} */
   async catchUp(): Promise<boolean> {
-    return this.#isLoaded && (await this.#readFresh())
+    return await this.#readFresh()
   }
 
   async #begin(session: Session): Promise<{ position: Position; logins: string }> {
@@ -88,21 +88,22 @@ export class FactLog {
         ),
       ),
     )
-    return { position: { epoch: textOf(reply[0]), entry: textOf(reply[1]) }, logins: textOf(reply[2]) }
+    return {
+      position: { session, epoch: textOf(reply[0]), entry: textOf(reply[1]) },
+      logins: textOf(reply[2]),
+    }
   }
 
-  /** In the background, once at a time for a session. */
-  #load(session: Session, position: Position, isLost: boolean): void {
+  /** In the background, until the session is over. */
+  #load(position: Position, isLost: boolean): void {
+    const { session } = position
     this.#isLoaded = false
     this.#position = position
     if (isLost) this.#options.onLost()
-    this.#isOpening = true
     const load = async (): Promise<void> => {
       for (const { kind, key } of factHashes(this.#options.wallClock()))
         await this.#loadHash(session, kind, key)
-      if (session !== this.#session) return
-      this.#isOpening = false
-      this.#isLoaded = true
+      if (this.#position === position) this.#isLoaded = true
     }
     load().catch((error: unknown) => session.end(error as Error))
   }
@@ -119,10 +120,10 @@ export class FactLog {
   /** @returns whether the end of the log was reached */
   async #read(): Promise<boolean> {
     for (;;) {
-      const [session, position] = [this.#session, this.#position]
-      if (session === undefined || position === undefined || this.#isOpening) return false
+      const position = this.#position
+      if (position === undefined || !this.#isLoaded) return false
       const reply = listOf(
-        await session.command(
+        await position.session.command(
           evalOf(
             readScript,
             [keys.epoch, keys.log, keys.nothing],
@@ -132,14 +133,14 @@ export class FactLog {
       )
       const state = textOf(reply[0])
       if (state !== 'ok') {
-        await this.#reload(session, state === 'lost')
+        await this.#reload(position.session, state === 'lost')
         return false
       }
       // The first one is where we stand.
       const entries = listOf(reply[1]).map(entryOf).slice(1)
       await this.#apply(entries.flatMap(({ pairs }) => this.#recordsOf(pairs)))
       // Another session has begun meanwhile, and stands elsewhere.
-      if (this.#session !== session || this.#position !== position) return false
+      if (this.#position !== position) return false
       this.#position = { ...position, entry: entries.at(-1)?.id ?? position.entry }
       if (entries.length < pageSize - 1) return true
     }
@@ -148,7 +149,7 @@ export class FactLog {
   async #reload(session: Session, isLost: boolean): Promise<void> {
     this.#isLoaded = false
     const { position } = await this.#begin(session)
-    this.#load(session, position, isLost)
+    this.#load(position, isLost)
   }
 
   #recordsOf(pairs: readonly (readonly [Buffer, Buffer])[]): StoredFact[] {

@@ -77,8 +77,9 @@ export class FactWriter {
     if (this.#isFlushing) return
     this.#isFlushing = true
     try {
-      while (this.#pending.length > 0) {
-        const batch = batchOf(this.#pending)
+      for (;;) {
+        const [batch] = batchesOf(this.#pending)
+        if (batch === undefined) break
         const settled = this.#settled + batch.length
         if (!this.#isStored(await this.#options.session().command(this.#command(batch, false)))) break
         // Some may have been given up meanwhile.
@@ -188,6 +189,3 @@ function* batchesOf(records: Iterable<FactRecord>): Generator<FactRecord[]> {
   }
   if (batch.length > 0) yield batch
 }
-
-/** The first batch of them; there is one where there is a record. */
-const batchOf = (records: readonly FactRecord[]): FactRecord[] => batchesOf(records).next().value ?? []

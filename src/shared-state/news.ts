@@ -16,7 +16,7 @@ const silentMs = blockMs + 2000
 
 export class News {
   readonly #options: NewsOptions
-  #loginsReadTo: string | undefined
+  #loginsReadTo = ''
 
   constructor(options: NewsOptions) {
     this.#options = options
@@ -29,9 +29,9 @@ export class News {
   async follow(session: Session, newestLogin: string): Promise<void> {
     // In a store that was emptied they begin anew.
     const before = this.#loginsReadTo
-    this.#loginsReadTo = before === undefined || timeOf(newestLogin) < timeOf(before) ? newestLogin : before
+    this.#loginsReadTo = before === '' || timeOf(newestLogin) < timeOf(before) ? newestLogin : before
     let rung = '0-0'
-    const from = () => ['STREAMS', keys.bell, keys.logins, rung, this.#loginsReadTo ?? newestLogin]
+    const from = () => ['STREAMS', keys.bell, keys.logins, rung, this.#loginsReadTo]
     while (session.isOpen())
       try {
         const command = ['XREAD', 'COUNT', '100', 'BLOCK', String(blockMs), ...from()]

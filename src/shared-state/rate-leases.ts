@@ -58,6 +58,7 @@ export class LeasedBucket implements TokenBucket {
       return false
     }
     this.#tokens -= 1
+    if (this.#tokens === 0) this.#wanted = Math.min(this.#mostWanted, this.#wanted * 2)
     if (this.#tokens <= this.#wanted / 2) this.#ask()
     return true
   }
@@ -112,7 +113,6 @@ export class LeasedBucket implements TokenBucket {
   #ask(): void {
     if (this.#isAsking || this.#options.now() < this.#opensAt) return
     this.#isAsking = true
-    if (this.#tokens === 0) this.#wanted = Math.min(this.#mostWanted, this.#wanted * 2)
     void this.#lease(this.#wanted, 0).finally(() => (this.#isAsking = false))
   }
 

@@ -7,8 +7,8 @@ import t, { type Test } from 'tap'
 import type { Digest, QciTag } from '../../src/reference.ts'
 import type { Fact, IndexState } from '../../src/shared-state/shared-state.ts'
 import type { StoreStateOptions } from '../../src/shared-state/store-state.ts'
-import { isReady, namesFact, storeReplica, tagFact, until } from '../shared-state/support.ts'
-import { missing, run } from './process.ts'
+import { isReady, makeCertificate, namesFact, storeReplica, tagFact, until } from '../shared-state/support.ts'
+import { missing } from './process.ts'
 import { startRedis, type RedisServer } from './redis-server.ts'
 
 const skip = missing('redis-server', 'redis-cli', 'openssl')
@@ -189,16 +189,18 @@ await t.test('a password, which is read for each connection and told to nobody',
 
 await t.test('TLS, verified', { skip }, async (test) => {
   const folder = test.testdir({ data: {} })
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  const made = await run('openssl', [
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'],
-    ...['-subj', '/CN=store', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'],
-    ...['-keyout', key, '-out', cert],
-  ])
-  test.equal(made.code, 0, made.output)
+  const { cert, key } = makeCertificate(folder, 'DNS:localhost,IP:127.0.0.1')
   const tls = (port: number) => [
-    ...['--port', '0', '--tls-port', String(port), '--tls-cert-file', cert, '--tls-key-file', key],
-    ...['--tls-auth-clients', 'no'],
+    '--port',
+    '0',
+    '--tls-port',
+    String(port),
+    '--tls-cert-file',
+    cert,
+    '--tls-key-file',
+    key,
+    '--tls-auth-clients',
+    'no',
   ]
   const server = await serve(test, tls, join(folder, 'data'))
   const url = new URL(`rediss://127.0.0.1:${server.port}`)

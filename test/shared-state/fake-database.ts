@@ -59,6 +59,15 @@ export const createDatabase = (): Database => {
     return last
   }
 
+  const isNewIn = (among: readonly string[], field: Buffer) =>
+    among.every((key) => hashes.get(key)?.has(field.toString('latin1')) !== true)
+  const bucketsFrom = (of: string, bucket: string, step: 1 | -1, generations: Buffer | undefined) =>
+    Array.from({ length: Number(generations) + 1 }, (_, at) => `${of}:${Number(bucket) + step * at}`)
+  const countIn = (index: string, kind: string) => {
+    const counted = hashes.get(index)?.get(kind)
+    if (counted !== undefined) hash(index).set(kind, Buffer.from(String(Number(counted) + 1)))
+  }
+
   const scripts: Record<
     string,
     (keys: readonly string[], args: readonly Buffer[], isFull: boolean) => Value
@@ -86,22 +95,16 @@ export const createDatabase = (): Database => {
       for (let at = 0; at < facts.length; at += 5) {
         const [kind, bucket, end] = facts.slice(at, at + 3).map(String) as [string, string, string]
         const [field, value] = [facts[at + 3]!, facts[at + 4]!]
-        const name = field.toString('latin1')
-        const isRestricted = bucket === ''
-        const of = (number: number | string) => `${prefix}${kind}${isRestricted ? '' : `:${number}`}`
-        const range = Array.from({ length: Number(generations) + 1 }, (_, step) => step)
-        const isKnown = isRestricted
-          ? hash(of('')).has(name)
-          : range.some((step) => hashes.get(of(Number(bucket) + step))?.has(name))
-        if (String(missing) === '1' && isKnown) continue
-        hash(of(bucket)).set(name, value)
-        if (isRestricted && !isKnown && hashes.has(index)) {
-          const counted = Number(hash(index).get(kind))
-          hash(index).set(kind, Buffer.from(String(counted + 1)))
-        }
-        if (!isRestricted) {
-          ends.set(of(bucket), Number(end) * 1000)
-          for (const step of range.slice(1)) hashes.get(of(Number(bucket) - step))?.delete(name)
+        const of = `${String(prefix)}${kind}`
+        const isMissing =
+          bucket === '' ? isNewIn([of], field) : isNewIn(bucketsFrom(of, bucket, 1, generations), field)
+        if (String(missing) === '1' && !isMissing) continue
+        hash(bucket === '' ? of : `${of}:${bucket}`).set(field.toString('latin1'), value)
+        if (bucket === '' && isMissing) countIn(index, kind)
+        if (bucket !== '') {
+          ends.set(`${of}:${bucket}`, Number(end) * 1000)
+          for (const key of bucketsFrom(of, bucket, -1, generations).slice(1))
+            hashes.get(key)?.delete(field.toString('latin1'))
         }
         logged.push(Buffer.concat([Buffer.from(kind), field]), value)
       }
@@ -179,31 +182,34 @@ export const createDatabase = (): Database => {
     },
   }
 
+  const scan = (key: string, cursor: string): Value => {
+    // In two steps, as a large one.
+    const all = [...(hashes.get(key) ?? [])]
+    const half = Math.ceil(all.length / 2)
+    const part = cursor === '0' ? all.slice(0, half) : all.slice(half)
+    const flat = part.flatMap(([field, value]) => [Buffer.from(field, 'latin1'), value])
+    return [cursor === '0' && all.length > 1 ? '1' : '0', flat]
+  }
+  const read = async (words: readonly string[], signal: AbortSignal): Promise<Value> => {
+    const [bell = '', logins = '', ...from] = words
+    const find = () =>
+      [bell, logins].flatMap((key, index) => {
+        const entries = (streams.get(key) ?? []).filter(({ id }) => isAfter(id, from[index]!))
+        return entries.length === 0 ? [] : [[key, entries.map(wire)] as const]
+      })
+    while (find().length === 0 && !signal.aborted)
+      await once(news, 'entry', { signal }).catch(() => undefined)
+    return find()
+  }
+
   const command = async (name: string, args: readonly Buffer[], signal: AbortSignal): Promise<Value> => {
     const words = args.map((arg) => arg.toString('latin1'))
+    const [key = '', member = ''] = words
     if (name === 'SELECT') return 'OK'
-    if (name === 'HSCAN') {
-      // In two steps at least, as a large one.
-      const [key = '', cursor] = words
-      const all = [...(hashes.get(key) ?? [])]
-      const half = Math.ceil(all.length / 2)
-      const part = cursor === '0' ? all.slice(0, half) : all.slice(half)
-      const flat = part.flatMap(([field, value]) => [Buffer.from(field, 'latin1'), value])
-      return [cursor === '0' && all.length > 1 ? '1' : '0', flat]
-    }
-    if (name === 'XADD') return add(words[0]!, args.slice(words.indexOf('*') + 1))
-    if (name === 'ZREM') return sets.get(words[0]!)?.delete(words[1]!) === true ? 1 : 0
-    if (name === 'XREAD') {
-      const [bell = '', logins = '', ...from] = words.slice(words.indexOf('STREAMS') + 1)
-      const find = () =>
-        [bell, logins].flatMap((key, index) => {
-          const entries = (streams.get(key) ?? []).filter(({ id }) => isAfter(id, from[index]!))
-          return entries.length === 0 ? [] : [[key, entries.map(wire)] as const]
-        })
-      while (find().length === 0 && !signal.aborted)
-        await once(news, 'entry', { signal }).catch(() => undefined)
-      return find()
-    }
+    if (name === 'HSCAN') return scan(key, member)
+    if (name === 'XADD') return add(key, args.slice(words.indexOf('*') + 1))
+    if (name === 'ZREM') return sets.get(key)?.delete(member) === true ? 1 : 0
+    if (name === 'XREAD') return await read(words.slice(words.indexOf('STREAMS') + 1), signal)
     return new Failure(`ERR unknown command ${name}, with args beginning with: ${words.join(' ')}`)
   }
 

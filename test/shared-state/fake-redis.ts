@@ -56,10 +56,8 @@ export const startFakeRedis = async ({
     login: { isIn: boolean },
     signal: AbortSignal,
   ): Promise<Value> => {
-    const [command = '', ...rest] = [args[0]!.toString().toUpperCase(), ...args.slice(1)] as [
-      string,
-      ...Buffer[],
-    ]
+    const command = args[0]!.toString().toUpperCase()
+    const rest = args.slice(1)
     const name = command === 'EVAL' ? (scriptNames.get(rest[0]!.toString()) ?? command) : command
     asked.set(name, (asked.get(name) ?? 0) + 1)
     const own = answers.get(name)
@@ -95,11 +93,14 @@ export const startFakeRedis = async ({
       for (let read = readCommand(input); read !== undefined; read = readCommand(input)) {
         input = input.subarray(read.end)
         const { args } = read
-        turn = turn.then(async () => {
+        const before = turn
+        const answer = async (): Promise<void> => {
+          await before
           const reply = await run(args, login, left.signal)
           await speech.promise
           if (!socket.destroyed) socket.write(encode(reply))
-        })
+        }
+        turn = answer()
       }
     })
   }).listen(0, '127.0.0.1')

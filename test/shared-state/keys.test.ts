@@ -6,6 +6,7 @@ import {
   generations,
   openForMs,
   prefix,
+  rateKey,
 } from '../../src/shared-state/keys.ts'
 
 await t.test('the bucket of a fact lives for as long as the fact', async (test) => {
@@ -29,4 +30,8 @@ await t.test('every bucket that may hold an open fact is looked into, the older 
   test.same(tags, tags.toSorted())
   test.ok(bucketOf(now) - bucketOf(now - openForMs) < generations)
   test.equal(hashes.filter(({ kind }) => kind === 'n').length, tags.length)
+})
+
+await t.test('a bucket has its own key', async (test) => {
+  test.equal(rateKey('manifest'), `${prefix}rate:manifest`)
 })

@@ -1,5 +1,7 @@
 /** Facts, digests and waiting, for the tests of shared state. */
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Digest, QciTag } from '../../src/reference.ts'
 import { createTokenBucket } from '../../src/quay/budget/token-bucket.ts'
@@ -88,4 +90,16 @@ export const storeReplica = (store: StoreStateOptions['store'], options: Partial
 export const isReady = ({ state }: Replica): boolean => {
   const { state: now, isLoaded } = state.status()
   return now === 'connected' && isLoaded
+}
+
+/** Makes a certificate that vouches for itself, for so many names (`DNS:localhost`). @returns the paths of it and of its key */
+export const makeCertificate = (
+  folder: string,
+  names: string,
+): { readonly cert: string; readonly key: string } => {
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+  const command = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=store'
+  const files = ['-addext', `subjectAltName=${names}`, '-keyout', key, '-out', cert]
+  execFileSync('openssl', [...command.split(' '), ...files], { stdio: 'ignore' })
+  return { cert, key }
 }
