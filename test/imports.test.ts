@@ -60,6 +60,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   kubernetes: ['access', 'breaker.ts', 'reference.ts', 'errors.ts'],
   quay: ['oci', 'secrets', 'breaker.ts', 'reference.ts', 'errors.ts'],
   secrets: [],
+  'shared-state': ['breaker.ts', 'reference.ts'],
   'reference.ts': ['oci', 'errors.ts'],
   oci: [],
   'logging.ts': [],

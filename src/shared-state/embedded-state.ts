@@ -1,0 +1,45 @@
+/** Shared state of one replica alone: in this process, and in the state directory where there is one. */
+import { StateDirectory } from './state-directory.ts'
+import type { IndexState, SharedState, SharedStateOptions } from './shared-state.ts'
+
+export const createEmbeddedState = (options: SharedStateOptions): SharedState => {
+  const { apply, snapshot, createTokenBucket, stateDir, replicas = 1 } = options
+  const { now = () => performance.now(), wallClock = Date.now, onTrouble = () => undefined } = options
+  const startedAt = now()
+  let index: IndexState | undefined
+  const directory =
+    stateDir === undefined
+      ? undefined
+      : new StateDirectory({ directory: stateDir, snapshot, index: async () => index, onTrouble, wallClock })
+
+  return {
+    facts: { publish: async () => undefined, catchUp: async () => true },
+    index: {
+      read: async () => index,
+      write: async (state) => {
+        index = state
+        return true
+      },
+      tryLead: async () => true,
+    },
+    // Replicas that know nothing of each other: a share each.
+    tokenBucket: (_name, rate) =>
+      createTokenBucket(
+        {
+          ...rate,
+          perSecond: rate.perSecond / replicas,
+          burst: Math.max(1, Math.floor(rate.burst / replicas)),
+        },
+        now,
+      ),
+    failedLogins: { publish: () => undefined, onCharge: () => undefined },
+    status: () => ({ state: 'embedded', sinceMs: now() - startedAt, replicas, isLoaded: true }),
+    start: async () => {
+      const stored = await directory?.open()
+      if (stored === undefined) return
+      apply(stored.facts)
+      index = stored.index
+    },
+    close: async () => await directory?.close(),
+  }
+}

@@ -1,0 +1,24 @@
+/** The state of the walk as text, for the store and for the state directory; what cannot be read as one is none. */
+import type { IndexState } from './shared-state.ts'
+
+export const printIndexState = (state: IndexState): string => JSON.stringify(state)
+
+export const parseIndexState = (text: string): IndexState | undefined => {
+  try {
+    const value = JSON.parse(text) as Partial<Record<keyof IndexState, unknown>> | null
+    if (value === null || typeof value !== 'object') return undefined
+    const { liveCompleteAt, datedCompleteAt, datedSeenUpTo, namespaces } = value
+    return isTime(liveCompleteAt) &&
+      isTime(datedCompleteAt) &&
+      typeof datedSeenUpTo === 'string' &&
+      Array.isArray(namespaces) &&
+      namespaces.every((namespace): namespace is string => typeof namespace === 'string')
+      ? { liveCompleteAt, datedCompleteAt, datedSeenUpTo, namespaces }
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const isTime = (value: unknown): value is number | undefined =>
+  value === undefined || (typeof value === 'number' && Number.isFinite(value))

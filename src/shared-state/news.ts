@@ -1,0 +1,57 @@
+/**
+ * Waits for news of the store, on a connection of its own: a bell that rings when facts were published, and failed logins.
+ */
+import { keys } from './keys.ts'
+import { entryOf, listOf, textOf, type Reply } from './reply.ts'
+import type { Session } from './session.ts'
+
+export interface NewsOptions {
+  readonly onFacts: () => Promise<unknown>
+  readonly onLogin: (entry: Reply) => void
+}
+
+const blockMs = 5000
+/** More than the store waits: silence for longer is no patience. */
+const silentMs = blockMs + 2000
+
+export class News {
+  readonly #options: NewsOptions
+  #loginsReadTo = ''
+
+  constructor(options: NewsOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Goes on for as long as the session does. Never rejects.
+   * @param newestLogin id of the newest entry: those before it are no news, unless others were read before
+   */
+  async follow(session: Session, newestLogin: string): Promise<void> {
+    // In a store that was emptied they begin anew.
+    const before = this.#loginsReadTo
+    this.#loginsReadTo = before === '' || timeOf(newestLogin) < timeOf(before) ? newestLogin : before
+    let rung = '0-0'
+    const from = () => ['STREAMS', keys.bell, keys.logins, rung, this.#loginsReadTo]
+    while (session.isOpen())
+      try {
+        const command = ['XREAD', 'COUNT', '100', 'BLOCK', String(blockMs), ...from()]
+        const reply = await session.follow(command, silentMs)
+        for (const stream of reply === null ? [] : listOf(reply)) {
+          const [name, entries] = listOf(stream)
+          const newest = entryOf(listOf(entries).at(-1)).id
+          if (textOf(name) === keys.bell) {
+            rung = newest
+            await this.#options.onFacts()
+          } else {
+            this.#loginsReadTo = newest
+            listOf(entries).forEach(this.#options.onLogin)
+          }
+        }
+      } catch (error) {
+        session.end(error as Error)
+      }
+  }
+}
+
+/** Of the id of an entry: milliseconds since 1970, by the clock of the store. */
+const timeOf = (id: string): number => Number(id.split('-', 1)[0])

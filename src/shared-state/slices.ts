@@ -1,0 +1,25 @@
+/** Work on many items in slices, between which the event loop has its turn: no pull waits for a load of a hundred thousand facts. */
+import { setImmediate as turn } from 'node:timers/promises'
+
+/** A request in between waits for as long as this. */
+const sliceMs = 5
+
+/**
+ * @param each called for each item, in order
+ * @param flush called at the end of each slice
+ */
+export const inSlices = async <Item>(
+  items: Iterable<Item>,
+  each: (item: Item) => void,
+  flush: () => void,
+): Promise<void> => {
+  let began = performance.now()
+  for (const item of items) {
+    each(item)
+    if (performance.now() - began < sliceMs) continue
+    flush()
+    await turn()
+    began = performance.now()
+  }
+  flush()
+}

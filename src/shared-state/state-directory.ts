@@ -1,0 +1,75 @@
+/**
+ * The state directory of one process: what was known is read once at the start, and kept at intervals and at the end. A file that
+ * cannot be used is told and passed over: then nothing is known, and the walk begins anew.
+ */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { lockDirectory, type DirectoryLock } from './directory-lock.ts'
+import type { Fact, IndexState } from './shared-state.ts'
+import { readStateFile, writeStateFile, type StoredState } from './state-file.ts'
+
+export interface StateDirectoryOptions {
+  readonly directory: string
+  readonly snapshot: () => Iterable<Fact>
+  /** The state of the walk as of now; asked before the facts, so that these are never fewer than it claims. */
+  readonly index: () => Promise<IndexState | undefined>
+  readonly onTrouble: (message: string) => void
+  readonly wallClock: () => number
+  /** Milliseconds between two writes. A crash loses what was learned within them, and the walk begins where it was then. */
+  readonly everyMs?: number
+}
+
+export class StateDirectory {
+  readonly #options: StateDirectoryOptions
+  readonly #path: string
+  #lock: DirectoryLock | undefined
+  #timer: NodeJS.Timeout | undefined
+  #writing: Promise<void> | undefined
+
+  constructor(options: StateDirectoryOptions) {
+    this.#options = options
+    this.#path = join(options.directory, 'state')
+  }
+
+  /** @throws {Error} where the directory is in use, or cannot be written to */
+  async open(): Promise<StoredState | undefined> {
+    const { directory, onTrouble, everyMs = 60_000 } = this.#options
+    await mkdir(directory, { recursive: true, mode: 0o700 }).catch(() => undefined)
+    this.#lock = lockDirectory(directory)
+    this.#timer = setInterval(() => void this.write(), everyMs).unref()
+    try {
+      return await readStateFile(this.#path)
+    } catch (error) {
+      onTrouble(
+        `${this.#path} is not used: ${(error as Error).message}; what it held is learned again, and the file replaced`,
+      )
+      return undefined
+    }
+  }
+
+  /** Never rejects. */
+  async write(): Promise<void> {
+    this.#writing ??= this.#write().finally(() => (this.#writing = undefined))
+    await this.#writing
+  }
+
+  async close(): Promise<void> {
+    if (this.#lock === undefined) return
+    clearInterval(this.#timer)
+    await this.#writing
+    await this.write()
+    this.#lock.release()
+    this.#lock = undefined
+  }
+
+  async #write(): Promise<void> {
+    const { snapshot, index, onTrouble, wallClock } = this.#options
+    try {
+      const state = await index()
+      await writeStateFile(this.#path, { index: state, facts: snapshot() }, wallClock())
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      onTrouble(`${this.#path} cannot be written (${code ?? message}); what is known is lost at a restart`)
+    }
+  }
+}

@@ -1,0 +1,26 @@
+import t from 'tap'
+import { parseIndexState, printIndexState } from '../../src/shared-state/index-state.ts'
+
+const whole = { liveCompleteAt: 1, datedCompleteAt: 2, datedSeenUpTo: '2026', namespaces: ['a-priv'] }
+
+await t.test('a state comes back as it was', async (test) => {
+  for (const state of [
+    whole,
+    { ...whole, liveCompleteAt: undefined, datedCompleteAt: undefined, namespaces: [] },
+  ])
+    test.same(parseIndexState(printIndexState(state)), state)
+})
+
+await t.test('anything else is none', async (test) => {
+  for (const wrong of [
+    { ...whole, liveCompleteAt: '1' },
+    { ...whole, datedCompleteAt: null },
+    { ...whole, datedSeenUpTo: undefined },
+    { ...whole, namespaces: 'a' },
+    { ...whole, namespaces: [1] },
+    null,
+    1,
+  ])
+    test.equal(parseIndexState(JSON.stringify(wrong)), undefined)
+  for (const text of ['', '{', 'undefined']) test.equal(parseIndexState(text), undefined)
+})

@@ -1,0 +1,37 @@
+import t from 'tap'
+import {
+  bucketEndsAt,
+  bucketOf,
+  factHashes,
+  generations,
+  openForMs,
+  prefix,
+  rateKey,
+} from '../../src/shared-state/keys.ts'
+
+await t.test('the bucket of a fact lives for as long as the fact', async (test) => {
+  const hour = 3_600_000
+  for (let at = 0; at < 48 * hour; at += hour / 2) {
+    const livesMs = bucketEndsAt(bucketOf(at)) * 1000 - at
+    test.ok(livesMs > openForMs && livesMs <= openForMs + 8 * hour)
+  }
+})
+
+await t.test('every bucket that may hold an open fact is looked into, the older ones first', async (test) => {
+  const now = 1_800_000_000_000
+  const hashes = factHashes(now)
+  test.same(hashes.slice(0, 2), [
+    { kind: 'N', key: `${prefix}N` },
+    { kind: 'T', key: `${prefix}T` },
+  ])
+  const tags = hashes.filter(({ kind }) => kind === 't').map(({ key }) => key)
+  for (const at of [now - openForMs, now - openForMs / 2, now, now + 3_600_000])
+    test.ok(tags.includes(`${prefix}t:${bucketOf(at)}`))
+  test.same(tags, tags.toSorted())
+  test.ok(bucketOf(now) - bucketOf(now - openForMs) < generations)
+  test.equal(hashes.filter(({ kind }) => kind === 'n').length, tags.length)
+})
+
+await t.test('a bucket has its own key', async (test) => {
+  test.equal(rateKey('manifest'), `${prefix}rate:manifest`)
+})
