@@ -186,3 +186,17 @@ export const createDigestMetrics = (
     () => read().followed ?? 0,
   )
 }
+
+/** Whether replicas share what they know. Only where they are to. */
+export const createSharedStateMetrics = (
+  { registry }: Pick<Metrics, 'registry'>,
+  status: () => { readonly state: string; readonly reason?: string; readonly replicas: number },
+): void => {
+  const gauge = gaugeOn(registry)
+  gauge(
+    'shared_state_connected',
+    '1 while what one replica learns reaches the others. Alert on 0 for more than a few minutes.',
+    () => Number(status().state === 'connected' && status().reason === undefined),
+  )
+  gauge('shared_state_replicas', 'Replicas that share state, as this one knows.', () => status().replicas)
+}

@@ -192,6 +192,15 @@ const createAccess = (config: Config, logger: Logger, metrics: Metrics) => {
   const apiServer = createApiServer({ kubeConfig })
   const isRestricted = createRestricted(config.restrictedNamespaces)
   const ownerOf = createTagOwner(isRestricted)
+  // Each tells the other what it learns.
+  const shared: SharedState = composeSharedState({
+    config,
+    password: files.sharedStatePassword?.current,
+    logger,
+    metrics,
+    apply: (facts) => knownDigests.facts.apply(facts),
+    snapshot: () => knownDigests.facts.snapshot(),
+  })
   const knownDigests = createKnownDigests({
     ...config,
     kubeConfig,
@@ -205,10 +214,7 @@ const createAccess = (config: Config, logger: Logger, metrics: Metrics) => {
     monorepos: [...new Set([config.exposed.host, config.upstream.host, ...usualHosts])].map(
       (host) => `${host}/${config.upstreamRepository}`,
     ),
-    shared: {
-      facts: { publish: async () => undefined, catchUp: async () => true },
-      index: { read: async () => undefined, write: async () => undefined, tryLead: async () => true },
-    },
+    shared,
     logger,
     metrics,
   })

@@ -1,0 +1,51 @@
+/**
+ * What replicas share, as this proxy is configured: over Valkey or Redis, or within this process alone.
+ */
+import type { Config } from '../config/config.ts'
+import type { Logger } from '../logging.ts'
+import { createSharedStateMetrics, type Metrics } from '../metrics.ts'
+import { createTokenBucket } from '../quay/budget/token-bucket.ts'
+import { createEmbeddedState } from '../shared-state/embedded-state.ts'
+import type { SharedState, SharedStateOptions, SharedStatus } from '../shared-state/shared-state.ts'
+import { createStoreState } from '../shared-state/store-state.ts'
+
+export interface SharedStateParts extends Pick<SharedStateOptions, 'apply' | 'snapshot'> {
+  readonly config: Pick<Config, 'sharedState' | 'sharedStateCa' | 'stateDir' | 'replicas'>
+  /** Read for each connection. */
+  readonly password: (() => string) | undefined
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+export const composeSharedState = (parts: SharedStateParts): SharedState => {
+  const { config, password, logger, metrics, apply, snapshot } = parts
+  const { sharedState: url, sharedStateCa: ca, stateDir, replicas } = config
+  const options: SharedStateOptions = {
+    apply,
+    snapshot,
+    createTokenBucket,
+    replicas,
+    ...(stateDir === undefined ? {} : { stateDir }),
+    onChange: (status) => {
+      const { state, reason } = status
+      if (state === 'away') logger.error({ reason }, 'the shared state is away; this replica goes on alone')
+      else if (reason === undefined) logger.info({ state }, 'the shared state is connected')
+      else logger.error({ state, reason }, 'the shared state takes no writes')
+    },
+    onTrouble: (message) => logger.warn({ reason: message }, 'shared state'),
+  }
+  const shared =
+    url === undefined ? createEmbeddedState(options) : createStoreState({ ...options, store: { url, password, ca } })
+  if (url !== undefined) createSharedStateMetrics(metrics, shared.status)
+  return shared
+}
+
+/** For `/readyz?verbose`. */
+export const describeSharedState = ({ state, sinceMs, reason, replicas, isLoaded }: SharedStatus): string => {
+  const details = [
+    `${replicas} replicas known`,
+    ...(isLoaded ? [] : ['not loaded yet']),
+    ...(reason === undefined ? [] : [reason]),
+  ]
+  return `shared state: ${state} for ${Math.round(sinceMs / 1000)} s, ${details.join(', ')}`
+}
