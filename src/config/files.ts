@@ -21,6 +21,9 @@ export interface ConfigFiles {
   readonly tls: SecretFiles<KeyPair> | undefined
   /** PEM. */
   readonly upstreamCa: string | undefined
+  readonly sharedStatePassword: SecretFiles<string> | undefined
+  /** PEM. */
+  readonly sharedStateCa: string | undefined
 }
 
 /** PEM. */
@@ -47,17 +50,39 @@ export const filesOf = (values: FlagValues, problems: string[]): ConfigFiles | u
   read('--token-secret-file', tokenSecret)
   read('--tls-cert-file and --tls-key-file', tls)
   const upstreamCa = read('--upstream-ca-file', single(values['upstream-ca-file'], parseCa))
+  const sharedStatePassword = single(values['shared-state-password-file'], parsePassword)
+  sharedStateProblems(values, problems)
+  read('--shared-state-password-file', sharedStatePassword)
+  const sharedStateCa = read('--shared-state-ca-file', single(values['shared-state-ca-file'], parseCa))
   // What it says is for those who connect with it; that there is one is known now.
   read('--kubeconfig', single(values.kubeconfig, String))
   return robot === undefined || tokenSecret === undefined
     ? undefined
-    : { robot, tokenSecret, tls, upstreamCa }
+    : { robot, tokenSecret, tls, upstreamCa, sharedStatePassword, sharedStateCa }
 }
 
 const single = <Value>(path: string | undefined, parse: (content: string) => Value) =>
   path === undefined
     ? undefined
     : { paths: [path], parse: ([content = '']: readonly string[]) => parse(content) }
+
+const sharedStateProblems = (values: FlagValues, problems: string[]): void => {
+  const url = values['shared-state']
+  if (url !== undefined && url.password !== '')
+    problems.push('--shared-state has a password in it: put it into a file, for --shared-state-password-file')
+  for (const name of ['shared-state-password-file', 'shared-state-ca-file'] as const)
+    if (url === undefined && values[name] !== undefined) problems.push(`--${name} needs --shared-state`)
+  if (url?.protocol === 'redis:' && values['shared-state-ca-file'] !== undefined)
+    problems.push(
+      '--shared-state-ca-file is for rediss://, and --shared-state is redis://, which is not encrypted',
+    )
+}
+
+const parsePassword = (content: string): string => {
+  const password = content.trim()
+  if (password === '') throw new Error('it holds no password')
+  return password
+}
 
 const robotFiles = (values: FlagValues, problems: string[]): ConfigFiles['robot'] | undefined => {
   const { 'robot-username-file': username, 'robot-password-file': password } = values
