@@ -20,6 +20,9 @@ export interface Config extends ConfigFiles {
   readonly maxUpstreamConnections: number
   readonly upstreamLimits: 'quay' | 'none'
   readonly replicas: number
+  /** Valkey or Redis; undefined where this process shares nothing. */
+  readonly sharedState: URL | undefined
+  readonly stateDir: string | undefined
   readonly stallTimeoutMs: number
   readonly retryTimeoutMs: number
   readonly manifestCacheBytes: number
@@ -89,11 +92,16 @@ const parseValues = (texts: Given['texts'], problems: string[]): FlagValues => {
     const { text, origin } = texts.get(name) ?? { text: fallback, origin: `--${name}` }
     if (text === undefined) return [name, undefined]
     const value = parse(text)
-    if (value === undefined) problems.push(`${origin}=${text} is not valid: expected ${expected}`)
+    if (value === undefined)
+      problems.push(`${origin}=${withoutUser(text)} is not valid: expected ${expected}`)
     return [name, value]
   })
   return Object.fromEntries(entries) as FlagValues
 }
+
+/** Attack: a URL with a password in it, given to any flag, would stand in the log of a start that failed. */
+const withoutUser = (text: string): string =>
+  text.includes('@') ? `***${text.slice(text.lastIndexOf('@'))}` : text
 
 /** Only read once no problem was found, so that every value with a fallback is there. */
 const settingsOf = (values: FlagValues) => {
@@ -109,6 +117,8 @@ const settingsOf = (values: FlagValues) => {
     maxUpstreamConnections: all['max-upstream-connections'],
     upstreamLimits: all['upstream-limits'],
     replicas: all.replicas,
+    sharedState: values['shared-state'],
+    stateDir: values['state-dir'],
     stallTimeoutMs: all['stall-timeout'],
     retryTimeoutMs: all['retry-timeout'],
     manifestCacheBytes: all['manifest-cache-bytes'],

@@ -33,6 +33,9 @@ export interface ConfigFiles {
   readonly tls: SecretFiles<KeyPair> | undefined
   /** PEM. */
   readonly upstreamCa: string | undefined
+  readonly sharedStatePassword: SecretFiles<string> | undefined
+  /** PEM. */
+  readonly sharedStateCa: string | undefined
 }
 
 /** PEM. */
@@ -60,11 +63,22 @@ export const filesOf = (
   read(tokenSecret)
   read(tls)
   const upstreamCa = read(single('--upstream-ca-file', values['upstream-ca-file'], 'public', parseCa))
+  const sharedStatePassword = single(
+    '--shared-state-password-file',
+    values['shared-state-password-file'],
+    'secret',
+    parsePassword,
+  )
+  sharedStateProblems(values, problems)
+  read(sharedStatePassword)
+  const sharedStateCa = read(
+    single('--shared-state-ca-file', values['shared-state-ca-file'], 'public', parseCa),
+  )
   // What it says is for those who connect with it; that there is one is known now.
   read(single('--kubeconfig', values.kubeconfig, 'secret', String))
   return robot === undefined || tokenSecret === undefined
     ? undefined
-    : { robot, tokenSecret, tls, upstreamCa }
+    : { robot, tokenSecret, tls, upstreamCa, sharedStatePassword, sharedStateCa }
 }
 
 /** With the flags by which they were given. */
@@ -103,6 +117,24 @@ const tokenSecretFile = (values: FlagValues, problems: string[]) => {
   }
   const parse = isStrict === true ? parseStrongTokenSecret : parseTokenSecret
   return namedFiles('--token-secret-file', [[path, 'secret']], parse, cautionsAboutTokenSecret)
+}
+
+const sharedStateProblems = (values: FlagValues, problems: string[]): void => {
+  const url = values['shared-state']
+  if (url !== undefined && url.password !== '')
+    problems.push('--shared-state has a password in it: put it into a file, for --shared-state-password-file')
+  for (const name of ['shared-state-password-file', 'shared-state-ca-file'] as const)
+    if (url === undefined && values[name] !== undefined) problems.push(`--${name} needs --shared-state`)
+  if (url?.protocol === 'redis:' && values['shared-state-ca-file'] !== undefined)
+    problems.push(
+      '--shared-state-ca-file is for rediss://, and --shared-state is redis://, which is not encrypted',
+    )
+}
+
+const parsePassword = (content: string): string => {
+  const password = content.trim()
+  if (password === '') throw new Error('it holds no password')
+  return password
 }
 
 const robotFiles = (

@@ -9,6 +9,7 @@ import {
   parseNetwork,
   parseOrigin,
   parseSize,
+  parseStoreUrl,
 } from './quantities.ts'
 
 export interface Flag<Value> {
@@ -138,6 +139,24 @@ export const flags = {
   replicas: flag('1', 'proxies behind one address: each takes its share of what quay.io allows an address', [
     'a number from 1',
     positive,
+  ]),
+  'shared-state': flag(undefined, 'Valkey or Redis through which replicas share what they know and may do', [
+    'a URL such as rediss://valkey.example.org:6379, with a user at most',
+    parseStoreUrl,
+  ]),
+  'shared-state-password-file': flag(
+    undefined,
+    'file with the password of it; read again for each connection',
+    file,
+  ),
+  'shared-state-ca-file': flag(
+    undefined,
+    'PEM authorities accepted for it, instead of the well-known ones',
+    file,
+  ),
+  'state-dir': flag(undefined, 'directory of this process that keeps what it knows over a restart', [
+    'the path of a directory',
+    nonEmpty,
   ]),
   'stall-timeout': flag('10s', 'how long upstream may be silent within a blob before the rest is asked for', [
     'a duration above 0, such as 10s',

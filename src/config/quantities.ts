@@ -73,3 +73,11 @@ export const parseOrigin = (text: string): URL | undefined => {
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) return undefined
   return url.href === `${url.origin}/` ? url : undefined
 }
+
+/** `redis://host:6379`, `rediss://user@host/1`: the number is that of a database. A password in it is for others to refuse. */
+export const parseStoreUrl = (text: string): URL | undefined => {
+  const url = URL.parse(text)
+  if (url === null || (url.protocol !== 'redis:' && url.protocol !== 'rediss:') || url.hostname === '')
+    return undefined
+  return /^(?:\/\d{0,4})?$/.test(url.pathname) && url.search === '' && url.hash === '' ? url : undefined
+}

@@ -54,6 +54,7 @@ await t.test('the files alone are enough: everything else has a fallback', async
     warnings: [],
   })
   test.strictSame([config.metricsListen, config.kubeconfig, config.tls], [undefined, undefined, undefined])
+  test.strictSame([config.sharedState, config.stateDir], [undefined, undefined])
   test.ok(Object.isFrozen(config))
 })
 
@@ -121,4 +122,65 @@ await t.test('a problem alone keeps from starting, with its message', async (tes
     name: 'ConfigError',
     message: '--upstream=quay.io is not valid: expected an origin, such as https://quay.io',
   })
+})
+
+await t.test('attack: a password in the URL of any flag is neither taken nor told', async (test) => {
+  for (const [flag, url] of [
+    ['shared-state', 'redis://:hunter2@127.0.0.1'],
+    ['shared-state', 'redis://proxy:hunter2@127.0.0.1:6379/1'],
+    ['shared-state', 'http://proxy:hunter2@127.0.0.1'],
+    ['shared-state', 'redis://proxy:hun/ter2@127.0.0.1'],
+    ['shared-state', 'proxy:hunter2@127.0.0.1'],
+    ['upstream', 'https://proxy:hunter2@quay.io'],
+    ['exposed-url', 'https://proxy:hun@ter2@quay.io'],
+  ]) {
+    for (const problems of [
+      problemsOf([...filesFor(test), `--${flag}=${url}`]),
+      problemsOf(filesFor(test), { [`QUAY_PROXY_${flag!.toUpperCase().replaceAll('-', '_')}`]: url }),
+    ]) {
+      test.equal(problems.length, 1)
+      test.notMatch(problems.join(), /hun|ter2/)
+    }
+  }
+})
+
+await t.test('shared state: where, and with what', async (test) => {
+  const folder = test.testdir({
+    password: ' hunter2\n',
+    empty: '\n',
+    username: 'r',
+    robot: 'p',
+    secret: 'a secret of 22 letters',
+  })
+  const files = [
+    `--robot-username-file=${join(folder, 'username')}`,
+    `--robot-password-file=${join(folder, 'robot')}`,
+    `--token-secret-file=${join(folder, 'secret')}`,
+  ]
+  const password = `--shared-state-password-file=${join(folder, 'password')}`
+  const config = parseConfig(
+    [...files, '--shared-state=rediss://proxy@valkey:6380/1', password, '--state-dir=/state'],
+    {},
+  )
+  test.match(config, {
+    sharedState: new URL('rediss://proxy@valkey:6380/1'),
+    stateDir: '/state',
+    sharedStateCa: undefined,
+  })
+  const read = config.sharedStatePassword!
+  test.equal(read.parse([' hunter2\n']), 'hunter2')
+  test.same(problemsOf([...files, password, `--shared-state-ca-file=${join(folder, 'password')}`]), [
+    '--shared-state-password-file needs --shared-state',
+    '--shared-state-ca-file needs --shared-state',
+    '--shared-state-ca-file: it holds no PEM certificate',
+  ])
+  test.match(
+    problemsOf([
+      ...files,
+      '--shared-state=redis://valkey',
+      `--shared-state-password-file=${join(folder, 'empty')}`,
+      `--shared-state-ca-file=${join(folder, 'password')}`,
+    ]),
+    [/is for rediss:/, /password-file: it holds no password/, /no PEM certificate/],
+  )
 })

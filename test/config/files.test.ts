@@ -280,3 +280,31 @@ await t.test('white space inside of a credential is told, and the credential is 
   ])
   test.notMatch(warnings.join(), 'hunter')
 })
+await t.test('the password of shared state is a file, and its authorities are for TLS', async (test) => {
+  const path = write(test, { ...good, empty: ' \n' })
+  const given = (values: Record<string, unknown>) =>
+    filesFor({ ...robotOf(path), ...(values as Record<string, string>) })
+  const url = (text: string) => ({ 'shared-state': new URL(text) })
+  const file = { 'shared-state-password-file': path('password') }
+  const { files, problems } = given({ ...url('redis://proxy@valkey'), ...file })
+  test.same(problems, [])
+  test.equal(files!.sharedStatePassword!.parse(['hunter2\n']), 'hunter2')
+  test.equal(files!.sharedStateCa, undefined)
+  const ca = { 'shared-state-ca-file': path('password') }
+  const rows: (readonly [Record<string, unknown>, readonly RegExp[]])[] = [
+    [url('redis://:hunter2@valkey'), [/put it into a file/]],
+    [
+      { ...file, ...ca },
+      [/password-file needs --shared-state/, /ca-file needs --shared-state/, /no PEM certificate/],
+    ],
+    [{ ...url('redis://valkey'), ...ca }, [/is for rediss:/, /no PEM certificate/]],
+    [{ ...url('rediss://valkey'), ...ca }, [/no PEM certificate/]],
+    [{ ...url('rediss://valkey'), 'shared-state-password-file': path('empty') }, [/it holds no password/]],
+  ]
+  for (const [values, expected] of rows) {
+    const found = given(values).problems
+    test.match(found, expected)
+    test.equal(found.length, expected.length)
+    test.notMatch(found.join(), /hunter2/)
+  }
+})

@@ -6,6 +6,7 @@ import {
   parseListenAddress,
   parseNetwork,
   parseOrigin,
+  parseStoreUrl,
   parseSize,
 } from '../../src/config/quantities.ts'
 
@@ -106,4 +107,22 @@ await t.test('origins: a scheme and a host, nothing else', async (test) => {
   const wrong = ['quay.io', 'ftp://quay.io', 'https://u:p@quay.io', 'https://quay.io/v2', 'https://quay.io?a']
   for (const text of [...wrong, 'https://quay.io#a', ''])
     test.equal(parseOrigin(text), undefined, JSON.stringify(text))
+})
+
+await t.test('the URL of a store', async (test) => {
+  for (const text of ['redis://a', 'rediss://user@a:6380/15', 'redis://[::1]:1/', 'redis://:password@a'])
+    test.equal(parseStoreUrl(text)?.href, new URL(text).href, text)
+  for (const text of [
+    '',
+    'a',
+    'a:6379',
+    'http://a',
+    'redis:a',
+    'redis:///1',
+    'redis://a/x',
+    'redis://a/1/2',
+    'redis://a?b',
+    'redis://a#b',
+  ])
+    test.equal(parseStoreUrl(text), undefined, text)
 })

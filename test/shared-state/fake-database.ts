@@ -63,6 +63,17 @@ export const createDatabase = (): Database => {
     among.every((key) => hashes.get(key)?.has(field.toString('latin1')) !== true)
   const bucketsFrom = (of: string, bucket: string, step: 1 | -1, generations: Buffer | undefined) =>
     Array.from({ length: Number(generations) + 1 }, (_, at) => `${of}:${Number(bucket) + step * at}`)
+  const moveUp = (
+    of: string,
+    bucket: string,
+    end: number,
+    field: Buffer,
+    generations: Buffer | undefined,
+  ) => {
+    ends.set(`${of}:${bucket}`, end)
+    for (const key of bucketsFrom(of, bucket, -1, generations).slice(1))
+      hashes.get(key)?.delete(field.toString('latin1'))
+  }
   const countIn = (index: string, kind: string) => {
     const counted = hashes.get(index)?.get(kind)
     if (counted !== undefined) hash(index).set(kind, Buffer.from(String(Number(counted) + 1)))
@@ -100,12 +111,8 @@ export const createDatabase = (): Database => {
           bucket === '' ? isNewIn([of], field) : isNewIn(bucketsFrom(of, bucket, 1, generations), field)
         if (String(missing) === '1' && !isMissing) continue
         hash(bucket === '' ? of : `${of}:${bucket}`).set(field.toString('latin1'), value)
-        if (bucket === '' && isMissing) countIn(index, kind)
-        if (bucket !== '') {
-          ends.set(`${of}:${bucket}`, Number(end) * 1000)
-          for (const key of bucketsFrom(of, bucket, -1, generations).slice(1))
-            hashes.get(key)?.delete(field.toString('latin1'))
-        }
+        if (bucket !== '') moveUp(of, bucket, Number(end) * 1000, field, generations)
+        else if (isMissing) countIn(index, kind)
         logged.push(Buffer.concat([Buffer.from(kind), field]), value)
       }
       if (logged.length > 0) {
