@@ -9,7 +9,8 @@ import type { ListenAddress } from './config/quantities.ts'
 import { endGently } from './ending.ts'
 import { health } from './health.ts'
 import type { Logger } from './logging.ts'
-import { createParts, type Files } from './parts.ts'
+import { createParts } from './parts.ts'
+import type { Files } from './proxy/secret-files.ts'
 import { buildMetricsServer, buildServer, type Parts } from './server.ts'
 import { warmUp } from './warm-up.ts'
 
@@ -34,7 +35,11 @@ export const startProxy = async (
   limits: NonNullable<Parts['limits']> = {},
 ): Promise<Proxy> => {
   let stopping = false
-  const { parts, robot, apiServer, knownDigests, files, close } = createParts(config, logger, () => stopping)
+  const { parts, robot, apiServer, knownDigests, shared, files, close } = createParts(
+    config,
+    logger,
+    () => stopping,
+  )
   const ended = new AbortController()
   const servers: FastifyInstance[] = []
   const closeAll = async () => {
@@ -49,6 +54,7 @@ export const startProxy = async (
     reloadTls(app, files.tls)
     const url = await listen(app, config.listen, '--listen-addr')
     const metricsUrl = await listenForMetrics(config, parts, servers)
+    await shared.start()
     knownDigests.start()
     void warmUp({ apiServer, robot, qciNamespace: config.qciNamespace, logger, signal: ended.signal })
     logger.info(

@@ -35,7 +35,9 @@ export const composeSharedState = (parts: SharedStateParts): SharedState => {
     onTrouble: (message) => logger.warn({ reason: message }, 'shared state'),
   }
   const shared =
-    url === undefined ? createEmbeddedState(options) : createStoreState({ ...options, store: { url, password, ca } })
+    url === undefined
+      ? createEmbeddedState(options)
+      : createStoreState({ ...options, store: { url, password, ca } })
   if (url !== undefined) createSharedStateMetrics(metrics, shared.status)
   return shared
 }

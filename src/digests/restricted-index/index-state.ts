@@ -22,7 +22,7 @@ export const nothingIndexed: IndexState = {
 /** Where the state is kept, and who walks. */
 export interface SharedIndex {
   readonly read: () => Promise<IndexState | undefined>
-  readonly write: (state: IndexState) => Promise<void>
+  readonly write: (state: IndexState) => Promise<unknown>
   /** True while this replica is the one that walks. */
   readonly tryLead: () => Promise<boolean>
 }

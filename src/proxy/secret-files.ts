@@ -1,0 +1,49 @@
+/**
+ * The files of secrets that are read again while the proxy runs.
+ */
+import type { Config } from '../config/config.ts'
+import type { SecretFiles } from '../config/files.ts'
+import type { Logger } from '../logging.ts'
+import type { Metrics } from '../metrics.ts'
+import type { RobotCredential } from '../secrets/robot-credential.ts'
+import { watchFiles, type WatchedFiles } from '../watched-files.ts'
+
+export interface Files {
+  readonly robot: WatchedFiles<readonly RobotCredential[]>
+  readonly tokenSecret: WatchedFiles<readonly Uint8Array[]>
+  readonly tls: WatchedFiles<{ cert: string; key: string }> | undefined
+  readonly sharedStatePassword: WatchedFiles<string> | undefined
+}
+
+export const watchSecretFiles = (config: Config, logger: Logger, metrics: Metrics): Files => {
+  const watch = <Value>(file: string, { paths, parse, cautions }: SecretFiles<Value>) => {
+    // Of the start they were told with the configuration.
+    let told: readonly string[] = []
+    const watched = watchFiles({
+      paths,
+      parse: (contents) => {
+        const value = parse(contents)
+        told = cautions(contents)
+        return value
+      },
+      onError: (error) => {
+        metrics.reloadFailures.inc({ file })
+        logger.error({ err: error, file }, 'changed and cannot be used: the old content stays in force')
+      },
+    })
+    watched.onChange(() => {
+      logger.info({ file }, 'reloaded')
+      for (const caution of told) logger.warn({ file }, caution)
+    })
+    return watched
+  }
+  return {
+    robot: watch('robot', config.robot),
+    tokenSecret: watch('token secret', config.tokenSecret),
+    tls: config.tls === undefined ? undefined : watch('tls', config.tls),
+    sharedStatePassword:
+      config.sharedStatePassword === undefined
+        ? undefined
+        : watch('shared state password', config.sharedStatePassword),
+  }
+}
