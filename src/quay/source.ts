@@ -52,6 +52,8 @@ export interface SourceOptions {
   readonly tagTtlMs: number
   readonly staleIfErrorMs: number
   readonly blobDelivery: 'stream' | 'redirect'
+  /** Where several proxies share what upstream grants; each counts for itself unless given. */
+  readonly tokenBucket?: BudgetOptions['tokenBucket']
   readonly observe: SourceObservers
 }
 
@@ -100,6 +102,7 @@ export const createSource = (options: SourceOptions): MadeSource => {
     observeRefused: observe.limited,
     observePause: observe.paused,
     maxInFlight: options.maxUpstreamConnections,
+    tokenBucket: options.tokenBucket,
   })
   const ask = createCircuitBreaker({ ask: budget(upstream.ask), observeRefused: observe.away })
   const retry = createRetry({
