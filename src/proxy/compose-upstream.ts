@@ -37,6 +37,8 @@ export const composeUpstream = ({
       await knownDigests.learn(tag, digest, typeof children === 'string' ? undefined : children)
     },
     credentials: files.robot.current,
+    // One bucket of all replicas, or this one's share of it: in either case nothing is left to divide.
+    replicas: 1,
     tokenBucket: shared.tokenBucket,
     observe: {
       refused: (reason) => {
@@ -63,7 +65,7 @@ export const readsOf = ({ source, background }: MadeSource): KnownDigestsUpstrea
     await background.fetchTags({ ...indexRequest, after, signal }),
 })
 
-const indexRequest = { accept: undefined, asker: 'the restricted index' } as const
+const indexRequest = { accept: undefined, asker: 'the restricted index', priority: 'background' } as const
 
 /** Undefined where upstream has none. */
 const digestOf = async (fetching: Promise<{ readonly digest: Digest }>): Promise<Digest | undefined> => {

@@ -59,6 +59,8 @@ export interface SourceOptions {
    * @param tag undefined where it was asked for by digest
    */
   readonly learn?: (tag: QciTag | undefined, manifest: Manifest) => Promise<void>
+  /** Where several proxies share what upstream grants; each counts for itself unless given. */
+  readonly tokenBucket?: BudgetOptions['tokenBucket']
   readonly observe: SourceObservers
 }
 
@@ -109,6 +111,7 @@ export const createSource = (options: SourceOptions): MadeSource => {
     observeRefused: observe.limited,
     observePause: observe.paused,
     maxInFlight: options.maxUpstreamConnections,
+    tokenBucket: options.tokenBucket,
   })
   const ask = createCircuitBreaker({ ask: budget(upstream.ask), observeRefused: observe.away })
   const retry = createRetry({

@@ -27,7 +27,7 @@ const maxPageBytes = 1024 * 1024
 
 export const createTags =
   (ask: Ask, repository: string): FetchTags =>
-  async ({ after, asker, signal }) => {
+  async ({ after, asker, signal, priority }) => {
     const query = new URLSearchParams({
       n: String(pageSize),
       ...(after === undefined ? {} : { last: after }),
@@ -39,6 +39,7 @@ export const createTags =
       kind: 'tags',
       asker,
       signal,
+      priority,
     })
     if (response.status !== 200) {
       await response.body.discard()

@@ -7,11 +7,12 @@ import type { Ask, UpstreamKind, UpstreamRequest, UpstreamResponse } from '../di
 import { UpstreamLimit } from '../failures.ts'
 import { createGate, type Gate, type Refusal } from './gate.ts'
 import type { Rates } from './quay-limits.ts'
+import type { Rate, TokenBucket } from './token-bucket.ts'
 
 export interface BudgetOptions {
   /** Undefined for an upstream without limits of its own; its 429 is honoured all the same. */
   readonly rates: Rates | undefined
-  /** Called for each request that is let through: seconds it waited, mostly 0. */
+  /** Called for each request that is let through and that somebody waits for: seconds it waited, mostly 0. */
   readonly observeWait: (kind: UpstreamKind, seconds: number) => void
   readonly observeRefused: (kind: UpstreamKind, why: Refusal) => void
   /** Called for each 429 that pauses a kind: seconds by which it is paused for longer. */
@@ -20,6 +21,8 @@ export interface BudgetOptions {
   readonly maxQueued?: number
   /** Requests of one kind without a head of an answer; each kind may have all connections. */
   readonly maxInFlight: number
+  /** Counts what is granted: in this process alone, unless given. Its `take` may be refused sooner and later than it says. */
+  readonly tokenBucket?: ((kind: UpstreamKind, rate: Rate) => TokenBucket) | undefined
   readonly clock?: Clock
 }
 
@@ -28,6 +31,8 @@ export interface BudgetOptions {
  * access takes up to 4.5 s, retries begin within 8 s, and an answer may take 10 s.
  */
 const maxWaitMs = 3000
+/** Nobody waits for what is asked in the background. */
+const maxBackgroundWaitMs = 60_000
 /** Requests for the same thing: 429 each time, and a pause before the next one. */
 const maxTries = 3
 
@@ -42,7 +47,7 @@ export const createBudget = (options: BudgetOptions): ((ask: Ask) => Ask) => {
 
   /** One request that may go. What it meets counts before its place is free. */
   const once = async (ask: Ask, request: UpstreamRequest): Promise<UpstreamResponse> => {
-    const { kind } = request
+    const { kind, priority } = request
     const began = clock.now()
     const met = (error: unknown): void => {
       if (!(error instanceof UpstreamLimit)) return
@@ -54,18 +59,19 @@ export const createBudget = (options: BudgetOptions): ((ask: Ask) => Ask) => {
     try {
       return await answer
     } finally {
-      gates[kind].leave()
+      gates[kind].leave(priority)
     }
   }
 
   return (ask) => async (request) => {
-    const { kind, asker, signal } = request
-    const until = clock.now() + maxWaitMs
+    const { kind, asker, signal, priority } = request
+    const isBackground = priority === 'background'
+    const until = clock.now() + (isBackground ? maxBackgroundWaitMs : maxWaitMs)
     let tries = 0
     for (;;) {
       const came = clock.now()
-      await gates[kind].enter({ asker, until, signal })
-      observeWait(kind, (clock.now() - came) / 1000)
+      await gates[kind].enter({ asker, until, signal, priority })
+      if (!isBackground) observeWait(kind, (clock.now() - came) / 1000)
       try {
         return await once(ask, request)
       } catch (error) {
@@ -78,7 +84,7 @@ export const createBudget = (options: BudgetOptions): ((ask: Ask) => Ask) => {
 }
 
 const gateOf = (kind: UpstreamKind, options: BudgetOptions, clock: Clock): Gate => {
-  const { rates, maxQueued = 1024, maxInFlight, observeRefused } = options
+  const { rates, maxQueued = 1024, maxInFlight, observeRefused, tokenBucket } = options
   const rate = rates?.[kind]
   return createGate({
     rate,
@@ -88,6 +94,7 @@ const gateOf = (kind: UpstreamKind, options: BudgetOptions, clock: Clock): Gate 
     maxPerAsker:
       rate === undefined ? maxQueued : Math.min(maxQueued, Math.ceil((rate.perSecond * maxWaitMs) / 1000)),
     clock,
+    tokenBucket: tokenBucket && ((given) => tokenBucket(kind, given)),
     observeRefused: (why) => observeRefused(kind, why),
   })
 }

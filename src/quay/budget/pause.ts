@@ -10,13 +10,23 @@ export interface Pause {
   readonly served: (began: number) => void
 }
 
-/** The zones of quay that are met first refill within a second (manifests, burst 10 at 50 a second: 0.2 s). */
-const firstMs = 1000
-/** Longer than a client's whole patience helps nobody: docker has 15 s for all. */
-const longestMs = 8000
+/**
+ * The zones of quay that are met first refill within a second (manifests, burst 10 at 50 a second: 0.2 s). Longer than a client's whole
+ * patience helps nobody: docker has 15 s for all.
+ */
+const defaultPause: PauseOptions = { firstMs: 1000, longestMs: 8000 }
+
+/** Milliseconds of the first pause, which are doubled each time, up to the longest. */
+export interface PauseOptions {
+  readonly firstMs: number
+  readonly longestMs: number
+}
 
 /** @param now milliseconds, monotonic */
-export const createPause = (now: () => number): Pause => {
+export const createPause = (
+  now: () => number,
+  { firstMs, longestMs }: PauseOptions = defaultPause,
+): Pause => {
   let until = -Infinity
   /** Pauses without an answer in between. */
   let inARow = 0

@@ -21,8 +21,10 @@ export interface PlacesOptions {
 const defaultMaxQueued = 1024
 /** Milliseconds: docker has 15 s for all that comes before the first byte. */
 const maxWaitMs = 8000
+const maxBackgroundWaitMs = 60_000
 /** Up to here places go to whoever asks. Those beyond are for askers with less than their share. */
 const unsharedPart = 0.75
+const backgroundPart = 0.5
 
 /** @throws {ConnectionsTaken} */
 export const createPlaces = (options: PlacesOptions): ((open: OpenBlob) => OpenBlob) => {
@@ -30,20 +32,31 @@ export const createPlaces = (options: PlacesOptions): ((open: OpenBlob) => OpenB
   /** Places that each asker holds; nobody is in it without one. */
   const held = new Map<string, number>()
   let taken = 0
+  /** Of these, by the background. */
+  let takenBehind = 0
+  const refuse = (why: SentAway): ConnectionsTaken => {
+    observeRefused(why)
+    return new ConnectionsTaken()
+  }
   const queue = createFairQueue({
     maxPerAsker: maxQueued,
     maxQueued,
     clock,
-    refuse: (why) => {
-      observeRefused(why)
-      return new ConnectionsTaken()
-    },
+    refuse,
   })
 
+  /** Behind all others, and never in the second half of the places: they are not counted among those who share them. */
+  const background = createFairQueue({ maxPerAsker: maxQueued, maxQueued, clock, refuse })
+  const takeBehind = (): boolean => {
+    if (queue.size() > 0 || taken >= maxPlaces * backgroundPart) return false
+    taken += 1
+    takenBehind += 1
+    return true
+  }
   const take = (asker: string): boolean => {
     const own = held.get(asker) ?? 0
     // Counted as if one more asker came, so that a newcomer finds a place.
-    const share = maxPlaces / (held.size + 1)
+    const share = (maxPlaces - takenBehind) / (held.size + 1)
     const isOpen = taken < maxPlaces * unsharedPart || (taken < maxPlaces && own < share)
     if (!isOpen) return false
     held.set(asker, own + 1)
@@ -52,20 +65,24 @@ export const createPlaces = (options: PlacesOptions): ((open: OpenBlob) => OpenB
   }
   const pump = (): void => {
     while (queue.next(take));
+    while (background.next(takeBehind));
   }
-  const enter = async ({ asker, signal }: BlobRequest): Promise<void> => {
-    if (queue.size() === 0 && take(asker)) return
-    const wait = queue.wait({ asker, until: clock.now() + maxWaitMs, signal })
+  const enter = async ({ asker, signal, priority }: BlobRequest): Promise<void> => {
+    const isBackground = priority === 'background'
+    if (!isBackground && queue.size() === 0 && take(asker)) return
+    const until = clock.now() + (isBackground ? maxBackgroundWaitMs : maxWaitMs)
+    const wait = (isBackground ? background : queue).wait({ asker, until, signal })
     pump()
     await wait.catch((error: unknown) => {
       throw failureOf(error)
     })
   }
-  const leave = (asker: string): void => {
-    const own = held.get(asker) as number
-    if (own === 1) held.delete(asker)
-    else held.set(asker, own - 1)
+  const leave = ({ asker, priority }: BlobRequest): void => {
     taken -= 1
+    const own = held.get(asker) as number
+    if (priority === 'background') takenBehind -= 1
+    else if (own === 1) held.delete(asker)
+    else held.set(asker, own - 1)
     pump()
   }
 
@@ -73,7 +90,7 @@ export const createPlaces = (options: PlacesOptions): ((open: OpenBlob) => OpenB
     await enter(request)
     let isHeld = true
     const leaveOnce = () => {
-      if (isHeld) leave(request.asker)
+      if (isHeld) leave(request)
       isHeld = false
     }
     let blob: Blob

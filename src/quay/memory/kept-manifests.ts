@@ -46,6 +46,7 @@ export const createKeptManifests = (maxBytes: number): KeptManifests => {
 
 /** Node cuts small Buffers out of pools of 64 KiB: one kept kilobyte would keep all of its pool, beyond any count. */
 const ownBytes = (content: Buffer): Buffer => {
+  if (content.buffer.byteLength === content.length) return content
   const own = Buffer.allocUnsafeSlow(content.length)
   content.copy(own)
   return own

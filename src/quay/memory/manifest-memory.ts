@@ -46,8 +46,8 @@ export const createManifestMemory = (options: ManifestMemoryOptions): ManifestMe
   const kept = createKeptManifests(maxBytes)
   const tags = createKnownTags({ ...options, now })
   const share = createShare<Manifest>(now)
-  const ask: FetchManifest = async ({ method, reference, accept, asker }) =>
-    kept.keep(await fetch({ method, reference, accept, asker }))
+  const ask: FetchManifest = async ({ method, reference, accept, asker, priority }) =>
+    kept.keep(await fetch({ method, reference, accept, asker, priority }))
   // Asked with GET: who asks what a tag is asks for just that next, and what the tag reaches is known by the bytes alone. Where nothing is
   // kept there is no use in it for a digest.
   const methodFor = ({ method, reference }: ManifestRequest) =>
@@ -90,11 +90,13 @@ type Serve = (request: ManifestRequest) => Served | Promise<Served>
 
 const createByDigest = ({ kept, share, ask, methodFor }: MemoryParts): Serve => {
   const asked = async (request: ManifestRequest): Promise<Served> => {
-    const { reference, asker, signal } = request
+    const { reference, asker, signal, priority } = request
     const method = methodFor(request)
     // Quay answers for a digest whatever Accept says. A cache in front of it may not: this is asked for all who ask.
-    const question = async () => await ask({ method, reference, asker, accept: undefined })
-    return fresh(await share({ key: `${method} ${reference}`, asker, ask: question, signal }))
+    const question = async () => await ask({ method, reference, asker, priority, accept: undefined })
+    return fresh(
+      await share({ key: `${flightKey(request, method)} ${reference}`, asker, ask: question, signal }),
+    )
   }
   return (request) => {
     const manifest = kept.get(request.reference as Digest)
@@ -111,11 +113,11 @@ const createByTag = (parts: MemoryParts): Serve => {
     { key, accept }: { readonly key: string; readonly accept: string },
     manifest: Manifest | undefined,
   ): Promise<Served> => {
-    const { reference, asker, signal } = request
+    const { reference, asker, signal, priority } = request
     const method = methodFor(request)
-    const ask = async () => await refresh(key, { method, reference, asker, accept })
+    const ask = async () => await refresh(key, { method, reference, asker, priority, accept })
     const instead = manifest && { answer: manifest, covers: isTrouble, patienceMs }
-    return fresh(await share({ key: `${method} ${key}`, asker, ask, signal, instead }))
+    return fresh(await share({ key: `${flightKey(request, method)} ${key}`, asker, ask, signal, instead }))
   }
   return (request) => {
     const { key: acceptKey, accept } = acceptSetOf(request.accept)
@@ -128,6 +130,10 @@ const createByTag = (parts: MemoryParts): Serve => {
     return asked(request, { key, accept }, manifest)
   }
 }
+
+/** What waits in the background is joined by the background alone: people would wait behind everybody. */
+const flightKey = ({ priority }: ManifestRequest, method: string): string =>
+  priority === undefined ? method : `${priority} ${method}`
 
 /** A refusal of the robot or an absence is an answer: what was there before counts no more. */
 const isTrouble = (error: unknown): boolean => error instanceof UpstreamTrouble
@@ -150,7 +156,8 @@ const createRefresh =
       return manifest
     } catch (error) {
       // Attack: a limit may be of the asker alone, who would keep the tag where it is for everybody else by asking too much.
-      if (isTrouble(error) && !(error instanceof UpstreamLimit)) tags.failed(key)
+      const isLimit = error instanceof UpstreamLimit || request.priority === 'background'
+      if (isTrouble(error) && !isLimit) tags.failed(key)
       // An absence or a refusal. For this Accept set alone: quay answers 404 as well where it stores a type that is not in it.
       if (!mayPass(error)) tags.forget(key)
       throw error

@@ -42,13 +42,14 @@ export const createTagMemory = (options: TagMemoryOptions): FetchTags => {
     perf: { now },
     ttlResolution: 0,
   })
-  const flights = createFlights(fetchTags, (key, page) => {
+  const flights = createFlights(fetchTags, (after, page) => {
     // To the cache 0 would be forever.
-    if (ttlMs > 0) pages.set(key, page)
+    if (ttlMs > 0) pages.set(after, page)
   })
 
   return async (request) => {
     const { after = '', asker, signal } = request
+    const key = flightKey(request)
     if (signal?.aborted === true) throw failureOf(signal.reason)
     for (;;) {
       const page = pages.get(after)
@@ -56,11 +57,11 @@ export const createTagMemory = (options: TagMemoryOptions): FetchTags => {
         observe('memory')
         return page
       }
-      const joined = flights.get(after)
+      const joined = flights.get(key)
       observe(joined === undefined ? 'asked' : 'joined')
-      const flight = joined ?? flights.start(after, request)
+      const flight = joined ?? flights.start(key, request)
       try {
-        return await flights.wait(after, flight, signal)
+        return await flights.wait(key, flight, signal)
       } catch (error) {
         // Who was sent away for the greed of the one who asked first asks on their own account: each round has another first one.
         if (flight.asker === asker || !(error instanceof UpstreamLimit)) throw error
@@ -69,8 +70,12 @@ export const createTagMemory = (options: TagMemoryOptions): FetchTags => {
   }
 }
 
+/** What waits in the background is joined by the background alone: people would wait behind everybody. */
+const flightKey = ({ after = '', priority }: TagsRequest): string =>
+  priority === undefined ? after : `${priority} ${after}`
+
 /** Not `createShare`: a page that nobody waits for any more is not worth one of quay's five requests a second, so it is abandoned. */
-const createFlights = (fetchTags: FetchTags, keep: (key: string, page: TagPage) => void) => {
+const createFlights = (fetchTags: FetchTags, keep: (after: string, page: TagPage) => void) => {
   const flights = new Map<string, Flight>()
 
   const forget = (key: string, flight: Flight): void => {
@@ -79,11 +84,11 @@ const createFlights = (fetchTags: FetchTags, keep: (key: string, page: TagPage) 
 
   return {
     get: (key: string) => flights.get(key),
-    start: (key: string, { after, asker }: TagsRequest): Flight => {
+    start: (key: string, { after, asker, priority }: TagsRequest): Flight => {
       const abandoned = new AbortController()
-      const page = fetchTags({ after, asker, signal: abandoned.signal })
+      const page = fetchTags({ after, asker, priority, signal: abandoned.signal })
         .then((fresh) => {
-          keep(key, fresh)
+          keep(after ?? '', fresh)
           return fresh
         })
         .finally(() => forget(key, flight))

@@ -4,6 +4,7 @@
  * @see https://research.google/pubs/the-tail-at-scale/, hedged requests
  */
 import { systemClock, type Clock } from '../clock.ts'
+import type { Waiter } from '../dispatcher.ts'
 import { mayPass } from '../failures.ts'
 
 export interface HedgeOptions {
@@ -96,16 +97,19 @@ const either = async <Answer>(
 
 /** The same, of a question that whoever waits for it may abandon. */
 export const hedged =
-  <Request extends { readonly signal?: AbortSignal | undefined }, Answer>(
+  <Request extends Pick<Waiter, 'signal' | 'priority'>, Answer>(
     hedge: Hedge,
     ask: (request: Request) => Promise<Answer>,
     askBeside: (request: Request) => Promise<Answer> = ask,
     drop?: Question<Answer>['drop'],
   ) =>
-  async (request: Request): Promise<Answer> =>
-    await hedge({
+  async (request: Request): Promise<Answer> => {
+    // Nobody waits for it: that it is late costs nobody anything.
+    if (request.priority === 'background') return await ask(request)
+    return await hedge({
       ask: async () => await ask(request),
       askBeside: async (signal) => await askBeside({ ...request, signal }),
       drop,
       signal: request.signal,
     })
+  }

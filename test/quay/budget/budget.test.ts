@@ -33,7 +33,9 @@ const budgetFor = (options: Partial<BudgetOptions> = {}) => {
   })(upstream)
   const send = (asker: string, kind: UpstreamKind = 'manifest', signal?: AbortSignal) =>
     ask({ ...manifestRequest, asker, kind, signal })
-  return { clock, send, asked, outcomes, observed, waits }
+  const sendBehind = (kind: UpstreamKind) =>
+    ask({ ...manifestRequest, asker: 'walk', kind, priority: 'background' })
+  return { clock, send, sendBehind, asked, outcomes, observed, waits }
 }
 
 const limited = (seconds?: number) => new UpstreamLimit('no', seconds)
@@ -181,4 +183,37 @@ await t.test('over the clock of the system', async (test) => {
   })
   await Promise.all(['a', 'a', 'b'].map((asker) => ask({ ...manifestRequest, asker })))
   test.strictSame(asked, ['a', 'a', 'b'])
+})
+
+await t.test('the background waits for a minute, and keeps nobody waiting', async (test) => {
+  const { clock, send, sendBehind, asked, waits } = budgetFor()
+  const loop = Array.from({ length: 12 }, () => send('mallory', 'tags'))
+  const walk = sendBehind('tags')
+  await clock.pass(2440)
+  test.notOk(asked.includes('walk tags'))
+  await clock.pass(3000)
+  await Promise.all(loop)
+  test.equal(await walk, answer)
+  test.equal(asked.at(-1), 'walk tags')
+  test.equal(asked.length, 13)
+  test.equal(waits.length, 12, 'the wait of nobody is not measured')
+})
+
+await t.test('buckets from elsewhere, one for each kind that has a rate', async (test) => {
+  const made: string[] = []
+  let tokens = 1
+  const { clock, send, observed } = budgetFor({
+    tokenBucket: (kind, { burst }) => {
+      made.push(`${kind} ${burst}`)
+      return { take: () => tokens-- > 0, opensInMs: () => 1000, drain: () => undefined }
+    },
+  })
+  test.strictSame(made, ['manifest 9', 'blob 45', 'tags 1', 'referrers 1'])
+  test.equal(await send('alice', 'tags'), answer)
+  const refused = failure(send('alice', 'tags'))
+  await clock.pass(3000)
+  test.equal(told(await refused), '429 TOOMANYREQUESTS 1')
+  test.strictSame(observed, ['tags refused: time'])
+  tokens = 1
+  test.equal(await send('alice', 'tags'), answer)
 })

@@ -17,9 +17,12 @@ const gateFor = (options: Partial<GateOptions> = {}) => {
   })
   /** Who has gone, and when. */
   const gone: string[] = []
+  /** In the background where the name begins with an x. */
   const enter = (name: string, signal?: AbortSignal) => {
     const [asker = ''] = name
-    const entered = gate.enter({ asker, until: clock.now() + 3000, signal })
+    const priority = asker === 'x' ? 'background' : undefined
+    const until = clock.now() + (priority === undefined ? 3000 : 60_000)
+    const entered = gate.enter({ asker, until, signal, priority })
     entered.then(
       () => gone.push(`${name} at ${Math.round(clock.now())}`),
       () => undefined,
@@ -167,3 +170,100 @@ await t.test(
     gate.leave()
   },
 )
+
+await t.test('the background goes where nobody waits, and keeps half of the burst for them', async (test) => {
+  const { clock, gone, enterAll } = gateFor({ rate: { perSecond: 10, burst: 10 } })
+  enterAll('x1', 'x2', 'x3', 'x4', 'x5', 'x6', 'x7')
+  await settled()
+  test.equal(gone.length, 5)
+  enterAll('a1', 'a2', 'a3', 'a4', 'a5', 'a6', 'a7')
+  await settled()
+  test.strictSame(gone.slice(5), ['a1 at 0', 'a2 at 0', 'a3 at 0', 'a4 at 0', 'a5 at 0'])
+  await clock.pass(3000)
+  test.strictSame(gone.slice(10, 12), ['a6 at 100', 'a7 at 200'])
+  test.strictSame(
+    gone.slice(12).map((line) => line.slice(0, 2)),
+    ['x6', 'x7'],
+  )
+  test.equal(clock.pending(), 0)
+})
+
+await t.test('tags: a quiet second, or ten seconds of waiting', async (test) => {
+  const { clock, gone, enterAll } = gateFor({ rate: { perSecond: 5, burst: 1 }, maxInFlight: 1000 })
+  enterAll('a1', 'x1')
+  await clock.pass(2000)
+  test.match(gone, ['a1 at 0', /^x1 at 1\d\d\d$/])
+  // A loop of somebody's, which always has one waiting and one to come.
+  for (let time = 0; time < 25_000; time += 100) {
+    enterAll(`a${time}`)
+    if (time === 0) enterAll('x2', 'x3', 'x4')
+    await clock.pass(100)
+  }
+  const ofBackground = gone.filter((line) => line.startsWith('x')).map((line) => line.slice(0, 2))
+  test.strictSame(ofBackground, ['x1', 'x2', 'x3'], 'one in ten seconds')
+  test.ok(gone.length > 110, 'the others have all the rest')
+})
+
+await t.test('a loop that leaves no moment free keeps the background waiting no longer', async (test) => {
+  const { clock, gone, enterAll } = gateFor({ rate: { perSecond: 5, burst: 1 } })
+  enterAll('a', 'x1')
+  for (let time = 0; time < 12_000; time += 200) {
+    await clock.pass(200)
+    enterAll('a')
+  }
+  test.ok(gone.some((line) => line.startsWith('x1')))
+})
+
+await t.test('the background leaves, runs out of time, and pauses for longer', async (test) => {
+  const { clock, gate, gone, enter, refused } = gateFor({ maxInFlight: 2 })
+  const controller = new AbortController()
+  gate.limited(clock.now(), 2)
+  const left = failure(enter('x1', controller.signal))
+  controller.abort()
+  await left
+  const waiting = enter('x2')
+  await clock.pass(2000)
+  await enter('a1')
+  test.strictSame(gone, ['a1 at 2000'])
+  await clock.pass(2000)
+  await waiting
+  gate.leave('background')
+  gate.served(clock.now())
+  for (let time = 0; time < 60; time++) {
+    gate.limited(clock.now(), 30)
+    if (time === 0) enter('x3').catch(() => undefined)
+    await clock.pass(1000)
+  }
+  test.strictSame(refused, ['time'])
+})
+
+await t.test('a bucket that others take from too: sooner and later than it says', async (test) => {
+  const bucket = { tokens: 0, saysMs: 0, drained: 0 }
+  const { clock, gate, gone, enterAll } = gateFor({
+    tokenBucket: () => ({
+      take: () => bucket.tokens > 0 && bucket.tokens-- > 0,
+      opensInMs: () => bucket.saysMs,
+      drain: () => void bucket.drained++,
+    }),
+  })
+  enterAll('a1', 'a2')
+  await clock.pass(500)
+  test.strictSame(gone, [], 'it says now, and has none: it is not asked without a pause')
+  bucket.tokens = 1
+  await clock.pass(20)
+  test.equal(gone.length, 1)
+  bucket.saysMs = 2000
+  await clock.pass(100)
+  bucket.tokens = 1
+  await clock.pass(250)
+  test.equal(gone.length, 2, 'sooner than it said')
+  gate.limited(clock.now(), 1)
+  test.equal(bucket.drained, 1)
+  bucket.saysMs = 0
+  enterAll('x1')
+  await clock.pass(3000)
+  test.equal(gone.length, 2)
+  bucket.tokens = 1
+  await clock.pass(250)
+  test.match(gone[2], /^x1/)
+})

@@ -35,8 +35,10 @@ const placesOf = (options: Partial<PlacesOptions> = {}) => {
     running.push({ asker, end, fail })
     return { status: 200, headers: {}, body: bodyOf(promise) }
   })
+  /** In the background where the asker is x. */
   const ask = async (asker: string, signal?: AbortSignal) => {
     const { body } = await openBlob({
+      priority: asker === 'x' ? 'background' : undefined,
       method: 'GET',
       digest,
       range: undefined,
@@ -160,4 +162,29 @@ await t.test('who leaves while waiting takes no place', async (test) => {
   await end('a')
   test.strictSame(opened, ['a', 'c'])
   test.equal(clock.pending(), 0)
+})
+
+await t.test('the background has half of the places at most, where nobody waits', async (test) => {
+  const { clock, opened, askAll, end, refused } = placesOf()
+  const failures = await askAll(...times(6, 'x'))
+  test.strictSame(opened.join(''), 'xxxx')
+  await askAll(...times(5, 'a'), ...times(2, 'b'))
+  test.strictSame(opened.join(''), 'xxxxaabb', 'the rest is shared out among those who wait')
+  for (let left = 0; left < 4; left++) await end('x')
+  test.strictSame(opened.slice(8).join(''), 'aa', 'and then nobody of the background goes before them')
+  for (const asker of ['a', 'a', 'a', 'a', 'b', 'b']) await end(asker)
+  test.strictSame(opened.slice(10).join(''), 'axx')
+  await clock.pass(60_000)
+  test.equal(failures.length, refused.length)
+})
+
+await t.test('the background waits for a minute', async (test) => {
+  const { clock, opened, askAll, refused } = placesOf({ maxPlaces: 2 })
+  const failures = await askAll('a', 'x')
+  test.strictSame(opened.join(''), 'a')
+  await clock.pass(59_999)
+  test.strictSame(failures, [])
+  await clock.pass(1)
+  test.ok(failures[0] instanceof ConnectionsTaken)
+  test.strictSame(refused, ['time'])
 })

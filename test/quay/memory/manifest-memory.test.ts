@@ -80,7 +80,9 @@ await t.test('by digest: asked for once, and never again', async (test) => {
       'whatever Accept says: the very same, and never stale',
     )
   test.strictSame(await ask(one.digest, head), { ...one, content: undefined })
-  test.strictSame(requests, [{ method: 'GET', reference: one.digest, accept: undefined, asker: 'alice' }])
+  test.strictSame(requests, [
+    { method: 'GET', reference: one.digest, accept: undefined, priority: undefined, asker: 'alice' },
+  ])
   test.strictSame(sources(served), ['asked', ...Array.from({ length: 5 }, () => 'memory')])
 })
 
@@ -377,4 +379,26 @@ await t.test('on the clock of the machine', async (test) => {
   const wanted = { method: 'GET', reference: tag, accept: undefined, asker: 'alice' } as const
   test.equal(await fetchManifest(wanted), await fetchManifest(wanted))
   test.equal(requests.length, 1)
+})
+
+await t.test('the background keeps nobody waiting, and its failures are its own', async (test) => {
+  const { ask, requests, answerWith, failWith, pass } = setUp()
+  const priority = 'background'
+  const slow = Promise.withResolvers<Manifest>()
+  answerWith(({ priority: asked }) => (asked === undefined ? one : slow.promise))
+  for (const reference of [tag, one.digest]) {
+    const behind = ask(reference, { priority })
+    test.strictSame(await ask(reference), one, 'not joined')
+    slow.resolve(one)
+    test.strictSame(await behind, one)
+  }
+  test.strictSame(
+    requests.map((request) => request.priority),
+    [priority, undefined, priority].slice(0, requests.length),
+  )
+  pass(10_000)
+  failWith(trouble)
+  test.equal((await ask(tag, { priority })).isStale, true)
+  answerWith(() => two)
+  test.strictSame(await ask(tag), two, 'it is asked at once')
 })

@@ -36,7 +36,8 @@ const memoryFor = (options: Partial<TagMemoryOptions> = {}) => {
     await answerAll()
     return await page
   }
-  return { clock, asked, answers, observed, list, listed, answerAll }
+  const listBehind = (after?: string) => fetchTags({ after, asker: 'walk', priority: 'background' })
+  return { clock, asked, answers, observed, list, listBehind, listed, answerAll }
 }
 
 await t.test(
@@ -150,3 +151,22 @@ await t.test('with the clock of the system', async (test) => {
     test.strictSame(await fetchTags({ after: 'a', asker: 'a' }), pageAfter('a'))
   test.equal(asked, 1)
 })
+
+await t.test(
+  'the background is joined by the background alone, and what it finds is for all',
+  async (test) => {
+    const { asked, list, listBehind, answerAll } = memoryFor()
+    for (const after of [undefined, 'a']) {
+      const before = asked.length
+      const all = [listBehind(after), listBehind(after), list(after), list(after)]
+      test.strictSame(
+        asked.slice(before).map(({ priority }) => priority),
+        ['background', undefined],
+      )
+      await answerAll()
+      for (const page of await Promise.all(all)) test.strictSame(page, pageAfter(after))
+      test.strictSame(await list(after), pageAfter(after))
+    }
+    test.equal(asked.length, 4)
+  },
+)

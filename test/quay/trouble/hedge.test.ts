@@ -1,6 +1,7 @@
 import t from 'tap'
 import { RegistryError } from '../../../src/errors.ts'
 import { ConnectionsTaken, UpstreamTrouble } from '../../../src/quay/failures.ts'
+import type { Waiter } from '../../../src/quay/dispatcher.ts'
 import { createHedge, hedged, type HedgeOptions } from '../../../src/quay/trouble/hedge.ts'
 import { fakeClock, settled, staying } from '../fake-clock.ts'
 import { failure } from '../upstream.ts'
@@ -153,4 +154,19 @@ await t.test('over the clock of the system, of what has no answers to drop', asy
   test.equal(await ask({ name: 'tag' }), 'tag 2')
   hangs.resolve('late')
   await settled()
+})
+
+await t.test('what nobody waits for is asked once, however late', async (test) => {
+  const clock = fakeClock()
+  const answer = Promise.withResolvers<string>()
+  let asked = 0
+  const ask = hedged(createHedge({ clock }), async (_request: Pick<Waiter, 'signal' | 'priority'>) => {
+    asked++
+    return await answer.promise
+  })
+  const asking = ask({ priority: 'background' })
+  await clock.pass(60_000)
+  answer.resolve('late')
+  test.equal(await asking, 'late')
+  test.equal(asked, 1)
 })
