@@ -5,7 +5,8 @@
 import type { KubeConfig } from '@kubernetes/client-node'
 import type { DigestKnowledge } from './access/doors.ts'
 import type { LookFurther } from './access/policy.ts'
-import { createClaimChecks, type ClaimChecks } from './digests/claim-checks.ts'
+import { createClaimChecks } from './digests/claim-checks.ts'
+import { createClaimFollower } from './digests/claim-follower.ts'
 import { Facts, type Fact } from './digests/facts.ts'
 import { createImageStreamClaims, keyOf, type Claim } from './digests/image-stream-claims.ts'
 import { createLookFurther, type UpstreamReads } from './digests/look-further.ts'
@@ -77,18 +78,24 @@ export const createKnownDigests = (
     onFull: (namespace) =>
       logger.error(
         { namespace },
-        'a restricted namespace has more digests than are kept: its pullers need to pull by tag',
+        'a restricted namespace has more digests than are kept: for its oldest, pullers need to pull by tag',
       ),
   })
   const facts = new Facts({ graph, locate, publish: shared.facts.publish })
   let upstream: KnownDigestsUpstream = notConnected
   const index =
     options.restrictedIndex === 'on' ? createIndex(options, graph, facts, () => upstream) : undefined
-  const isNew = (digest: Digest) => !graph.reachOf(digest).isRestricted
-  const claims = createWatched(options, (imageStream, added) => {
+  const followClaims = createClaimFollower({
+    follow: async (tags) => await index?.follow(tags),
+    onFailure: (error) => logger.debug({ err: error }, 'stopped to follow the claims of an ImageStream'),
+  })
+  const claims = createWatched(options, ({ namespace }, digests) => {
     // An image stream of a restricted namespace has changed: its tag in QCI has, too.
-    if (index?.isComplete() === true && isRestricted(imageStream.namespace))
-      followClaims(index, checks, added.filter(isNew), logger)
+    if (index?.isComplete() !== true || !isRestricted(namespace)) return
+    const unknown = digests.filter(
+      (digest) => !graph.reachOf(digest).isRestricted && checks.isClaimed(digest),
+    )
+    followClaims(namespace, unknown.flatMap(checks.closingClaims))
   })
   const checks = createClaimChecks({
     claimsOf: claims.of,
@@ -103,7 +110,8 @@ export const createKnownDigests = (
     learn: facts.learn.bind(facts),
     knowledge: {
       reachOf: (digest) => graph.reachOf(digest),
-      parentsOf: (digest) => graph.parentsOf(digest),
+      // Attack: without the index, a restricted image that nobody has pulled by tag looks like one that no tag reaches.
+      parentsOf: (digest) => (index === undefined ? [] : graph.parentsOf(digest)),
       isClaimed: checks.isClaimed,
       isComplete,
     },
@@ -157,7 +165,7 @@ const createIndex = (
   return new RestrictedIndex({
     fetchPage: async (after, signal) => await upstream().fetchPageInBackground(after, signal),
     fetchManifest: async (reference, signal) => await upstream().fetchManifestInBackground(reference, signal),
-    manifestsOf: (digest) => graph.childrenOf(digest)?.manifests,
+    manifestsOf: (digest) => graph.manifestsOf(digest),
     isRestrictedDigest: (digest) => graph.reachOf(digest).isRestricted,
     locate,
     facts,
@@ -176,22 +184,6 @@ const createIndex = (
       ),
   })
 }
-
-/** Tags that restricted ImageStreams say have moved, and that no digest is known for. */
-const followClaims = (
-  index: RestrictedIndex,
-  checks: ClaimChecks,
-  added: readonly Digest[],
-  logger: Logger,
-): void => {
-  const tags = added.flatMap((digest) => (checks.isClaimed(digest) ? checks.closingClaims(digest) : []))
-  index.follow([...new Set(tags)].slice(0, maxFollowed)).catch((error: unknown) => {
-    logger.debug({ err: error }, 'stopped to follow the claims of an ImageStream')
-  })
-}
-
-/** Tags of one ImageStream that are resolved when it changes; the others are when somebody asks, or the next round of the index comes. */
-const maxFollowed = 50
 
 /** What the ImageStreams of app.ci claim, where they are watched. */
 const createWatched = (

@@ -75,12 +75,14 @@ export const createDoors = (options: DoorsOptions): DoorsOf => {
 
   /**
    * A release payload is pulled by digest, and a base layer of its images may be known in restricted images alone: a blob is open where a
-   * manifest that is open names it. Never a manifest: an index that costs nothing to make would open one.
+   * manifest that is open, or that no tag is known to reach, names it. Not where a tag of nobody reaches that manifest: such a tag opens
+   * nothing that a restricted one reaches. Never a manifest: an index that costs nothing to make would open one.
    */
   const isNamedByOpenManifest = (blob: Digest): boolean =>
     knowledge.parentsOf(blob).some((manifest) => {
       const reach = knowledge.reachOf(manifest)
-      return reach.isOpen || (!reach.isRestricted && opensUnowned(manifest, reach) === true)
+      if (reach.isOpen) return true
+      return !reach.isRestricted && !reach.isOfNobody && opensUnowned(manifest, reach) === true
     })
 
   const opensQciWide = (digest: Digest, reach: DigestReach): boolean | 'later' => {

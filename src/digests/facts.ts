@@ -3,7 +3,8 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { Digest, QciTag } from '../reference.ts'
-import type { ManifestChildren, ReachGraph } from './reach-graph.ts'
+import type { ManifestChildren } from './manifest-names.ts'
+import type { ReachGraph } from './reach-graph.ts'
 import { isRestricted, restrictedLifeMs, type Location } from './sightings.ts'
 
 /** A tag gave a manifest; or a manifest names other content. Both were verified by the one who tells it. */
@@ -49,6 +50,8 @@ interface Kept extends KnownTag {
 const recordAgainMs = 60_000
 /** Other replicas are told so often that a tag still gives what it gave: far below the day after which a fact ends. */
 const publishAgainMs = 3600_000
+/** As deep as the graph follows what an index names. */
+const maxDepth = 5
 const maxOpenTags = 100_000
 const maxManifests = 300_000
 
@@ -96,8 +99,11 @@ export class Facts {
         this.#markPublished(fact.manifest, fact.isRestricted)
       } else {
         const location = locate(fact.tag)
-        graph.recordTag(location, fact.digest, fact.seenAt)
-        this.#keep(fact, isRestricted(location), this.#now())
+        const now = this.#now()
+        // A replica whose clock is ahead must not make a fact that lives longer.
+        const seenAt = Math.min(fact.seenAt, now)
+        graph.recordTag(location, fact.digest, seenAt)
+        this.#keep({ ...fact, seenAt }, isRestricted(location), now)
       }
   }
 
@@ -115,24 +121,27 @@ export class Facts {
 
   /** Everything that is known, restricted facts first. */
   *snapshot(): Generator<Fact> {
-    const manifests = new Set<Digest>()
-    for (const [kept, isRestricted] of [
-      [this.#restricted, true],
-      [this.#open, false],
-    ] as const)
-      for (const [key, { digest, seenAt }] of kept) {
-        const tag = key.slice(0, key.indexOf(' ')) as QciTag
-        yield { kind: 'tag', tag, digest, seenAt, isRestricted }
-        yield* this.#namesBelow(digest, isRestricted, manifests)
-      }
+    const told = new Set<Digest>()
+    yield* this.#tagsOf(this.#restricted, true, told)
+    yield* this.#tagsOf(this.#open, false, told)
   }
 
-  *#namesBelow(digest: Digest, isRestricted: boolean, told: Set<Digest>): Generator<Fact> {
-    const names = told.has(digest) ? undefined : this.#options.graph.childrenOf(digest)
+  *#tagsOf(facts: Iterable<[string, Kept]>, closes: boolean, told: Set<Digest>): Generator<Fact> {
+    // Facts are learnt while somebody reads this.
+    const copy = Array.from(facts)
+    for (const [key, { digest, seenAt }] of copy) {
+      const tag = key.slice(0, key.indexOf(' ')) as QciTag
+      yield { kind: 'tag', tag, digest, seenAt, isRestricted: closes }
+      yield* this.#namesBelow(digest, closes, told, maxDepth)
+    }
+  }
+
+  *#namesBelow(digest: Digest, closes: boolean, told: Set<Digest>, depth: number): Generator<Fact> {
+    const names = depth === 0 || told.has(digest) ? undefined : this.#options.graph.childrenOf(digest)
     if (names === undefined) return
     told.add(digest)
-    yield { kind: 'names', manifest: digest, ...names, isRestricted }
-    for (const child of names.manifests) yield* this.#namesBelow(child, isRestricted, told)
+    yield { kind: 'names', manifest: digest, ...names, isRestricted: closes }
+    for (const child of names.manifests) yield* this.#namesBelow(child, closes, told, depth - 1)
   }
 
   #recordTag(tag: QciTag, digest: Digest): readonly Fact[] {
@@ -149,13 +158,12 @@ export class Facts {
   }
 
   #keep({ tag, digest, seenAt }: KnownTag & { tag: QciTag }, closes: boolean, publishedAt: number): void {
-    const kept = { digest, seenAt, publishedAt }
-    if (!closes) {
-      this.#open.set(`${tag} ${digest}`, kept)
-      return
-    }
-    this.#restricted.set(`${tag} ${digest}`, kept)
-    if ((this.#newest.get(tag)?.seenAt ?? -Infinity) <= seenAt) this.#newest.set(tag, kept)
+    const key = `${tag} ${digest}`
+    const facts = closes ? this.#restricted : this.#open
+    // Another replica may tell old news.
+    const kept = { digest, seenAt: Math.max(seenAt, facts.get(key)?.seenAt ?? seenAt), publishedAt }
+    facts.set(key, kept)
+    if (closes && (this.#newest.get(tag)?.seenAt ?? -Infinity) <= kept.seenAt) this.#newest.set(tag, kept)
   }
 
   /** What it and its children name, as far as other replicas do not know it, or do not know that it closes. */

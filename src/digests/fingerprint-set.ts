@@ -13,8 +13,8 @@ const defaultMax = 1 << 22
 
 export class FingerprintSet {
   readonly #max: number
-  /** Odd and secret: digests cannot be chosen so that they all meet in one place. */
-  readonly #multiplier = (randomInt(2 ** 31) * 2 + 1) | 0
+  /** Attack: a manifest may name any digests, chosen so that they all meet in one slot. Where they meet is secret. */
+  readonly #secrets = [randomInt(2 ** 32), randomInt(2 ** 32)] as const
   #slots = new Uint32Array(2 * firstSlots)
   #size = 0
 
@@ -57,7 +57,7 @@ export class FingerprintSet {
   #find(high: number, low: number): number {
     const slots = this.#slots
     const mask = slots.length / 2 - 1
-    let slot = (Math.imul(high ^ low, this.#multiplier) >>> 7) & mask
+    let slot = mixed(mixed(high ^ this.#secrets[0]) ^ low ^ this.#secrets[1]) & mask
     for (;;) {
       const at = 2 * slot
       const isEmpty = slots[at] === 0 && slots[at + 1] === 0
@@ -74,6 +74,13 @@ export class FingerprintSet {
       if (high !== 0 || low !== 0) this.#put(high, low)
     }
   }
+}
+
+/** The finalizer of MurmurHash3: each bit of the word changes about half of the bits of the result. */
+const mixed = (word: number): number => {
+  const once = Math.imul(word ^ (word >>> 16), 0x85ebca6b)
+  const twice = Math.imul(once ^ (once >>> 13), 0xc2b2ae35)
+  return twice ^ (twice >>> 16)
 }
 
 /** The first eight bytes of a digest; never two zeros, which mark an empty slot. */

@@ -7,7 +7,7 @@
  * where every other one is in two streams, 94 MiB. Derived: the string 48, its entry in the Map 33 (three words, half a word for
  * buckets, 2^19 slots), the reference of its stream 8, and what is around them; a second stream adds a string, and an array of two.
  */
-import type { Digest, ImageStream } from '../reference.ts'
+import { isQciTag, type Digest, type ImageStream } from '../reference.ts'
 import { keyOf as digestKeyOf } from './digest-key.ts'
 
 /** One tag of an ImageStream, as its status tells it. */
@@ -91,8 +91,10 @@ export const createImageStreamClaims = (options: ImageStreamClaimsOptions): Imag
       const same = before?.imageStream ?? { namespace: imageStream.namespace, name: imageStream.name }
       const tags = new Map<string, string>()
       // The first one counts: a status begins with what a tag is now.
+      // Attack: what is no tag would become part of a path at upstream.
       for (const { digest, tag } of claims)
-        if (!tags.has(digestKeyOf(digest))) tags.set(digestKeyOf(digest), tag)
+        if (!tags.has(digestKeyOf(digest)) && isQciTag(`${same.namespace}_${same.name}_${tag}`))
+          tags.set(digestKeyOf(digest), tag)
       const kept = (before?.digests ?? []).filter((digest) => {
         if (tags.has(digest)) return true
         index.remove(digest, same)

@@ -40,7 +40,9 @@ export interface Search {
 const maxTags = 32
 /** Pages of an image stream's tags that are read for one search. */
 const maxPages = 3
+/** Claims that are resolved for one search, and those whose right is reviewed for it. */
 const maxClaims = 4
+const maxReviewed = 16
 /** A search that has found nothing is not made again for so long: every request of a failing pull would. */
 const forgetMs = 10_000
 /** Searches at upstream of one requester: so many at once, and one more each so many milliseconds. */
@@ -56,7 +58,7 @@ export interface SearchResult {
 }
 
 export const createLookFurther = (options: LookFurtherOptions) => {
-  const { graph, catchUp, checkClaims, now = () => performance.now() } = options
+  const { graph, catchUp, now = () => performance.now() } = options
   const perf = { now }
   const searched = new LRUCache<string, Promise<void>>({ max: 10_000, ttl: forgetMs, ttlResolution: 0, perf })
   const spent = new LRUCache<string, { count: number; since: number }>({ max: 10_000 })
@@ -85,20 +87,26 @@ export const createLookFurther = (options: LookFurtherOptions) => {
     const claims = options.claimsOf(digest).map(({ namespace, name, tag }) => `${namespace}/${name}:${tag}`)
     const key = [search.requester, path, digest, ...claims.slice(0, maxClaims)].join(' ')
     const known = searched.get(key)
+    const isClaimed = claims.length > 0
     if (known !== undefined) await known
     else if (mayAfford(search.requester)) {
-      const looking = resolveTags(digest, search, options)
+      const looking = lookAtUpstream(digest, search, options)
       searched.set(key, looking)
       // What could not be asked is asked again.
       looking.catch(() => searched.delete(key))
       await looking
     }
-    const wasClaimed = claims.length > 0
-    if (wasClaimed)
-      await checkClaims(digest, async (tag) => await options.upstream.fetchManifest(tag, search.requester))
     await graph.settled()
-    return { hasLearnt: wasClaimed || stateOf(digest) !== before, isCertain }
+    return { hasLearnt: isClaimed || stateOf(digest) !== before, isCertain }
   }
+}
+
+const lookAtUpstream = async (digest: Digest, search: Search, options: LookFurtherOptions): Promise<void> => {
+  await resolveTags(digest, search, options)
+  await options.checkClaims(
+    digest,
+    async (tag) => await options.upstream.fetchManifest(tag, search.requester),
+  )
 }
 
 /** The tags that claim the digest, then those of the image stream that the requester named, as far as the requester may pull them. */
@@ -106,26 +114,27 @@ const resolveTags = async (digest: Digest, search: Search, options: LookFurtherO
   const { graph, claimsOf, upstream } = options
   const { repository, requester, mayPull } = search
   const named = repository.form === 'image-stream' ? repository : undefined
-  const isFound = () =>
-    graph
-      .reachOf(digest)
-      .imageStreams.some(({ namespace }) => named === undefined || namespace === named.namespace)
+  const isFoundIn = (wanted: string) =>
+    graph.reachOf(digest).imageStreams.some(({ namespace }) => namespace === wanted)
   const claims = claimsOf(digest).filter(
     ({ namespace }) => named === undefined || namespace === named.namespace,
   )
-  for (const { namespace, name, tag } of claims.slice(0, maxClaims)) {
+  let resolved = 0
+  // Attack: claims that the requester may not pull, made by others, would use up the bound before the right one comes.
+  for (const { namespace, name, tag } of claims.slice(0, maxReviewed)) {
     if (!(await mayPull({ namespace, name }))) continue
     await resolve(`${namespace}_${name}_${tag}` as QciTag, requester, options)
-    if (isFound()) return
+    if (isFoundIn(namespace)) return
+    if (++resolved >= maxClaims) break
   }
-  if (named === undefined || isFound() || !(await mayPull(named))) return
+  if (named === undefined || isFoundIn(named.namespace) || !(await mayPull(named))) return
   const fetchPage = async (after: string | undefined) => await upstream.fetchPage(after, requester)
   let [tags, pages] = [0, 0]
   for await (const page of scanPrefix(fetchPage, `${named.namespace}_${named.name}_`)) {
     for (const tag of page as readonly QciTag[]) {
       if (tags++ >= maxTags) return
       await resolve(tag, requester, options)
-      if (isFound()) return
+      if (isFoundIn(named.namespace)) return
     }
     if (++pages >= maxPages) return
   }

@@ -8,20 +8,16 @@
  *
  * The graph is kept as its closure: for each digest, the locations of the tags that reach it. Facts that open are in a bounded cache:
  * forgetting one costs a pull by tag. Facts that close are never evicted by what others do: each restricted namespace has a share of
- * its own, and what finds no room there stays closed by its fingerprint.
+ * its own, and what finds no room there any more stays closed by its fingerprint.
  */
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../reference.ts'
-import { digestOf, joinKeys, keyOf, splitKeys, type DigestKey } from './digest-key.ts'
-import { FingerprintSet } from './fingerprint-set.ts'
-import { isRestricted, joinReaches, Sightings, sightingStepMs, unseen } from './sightings.ts'
+import { digestOf, keyOf, splitKeys, type DigestKey } from './digest-key.ts'
+import { ManifestNames, type ManifestChildren } from './manifest-names.ts'
+import { boundedCache, SightingStores, type SightingStore } from './sighting-stores.ts'
+import { SlicedWork } from './sliced-work.ts'
+import { isRestricted, joinReaches, Sightings, sightingStepMs } from './sightings.ts'
 import type { Location, Reach, Sighting } from './sightings.ts'
-
-/** What a manifest names. */
-export interface ManifestChildren {
-  readonly manifests: readonly Digest[]
-  readonly blobs: readonly Digest[]
-}
 
 export interface ReachGraphOptions {
   /** Milliseconds since the epoch. */
@@ -32,21 +28,25 @@ export interface ReachGraphOptions {
   readonly maxPerNamespace?: number
   /** Bound on what is kept of manifests: about 33 bytes for a child. */
   readonly maxNamesBytes?: number
-  /** Called when a restricted namespace has no room left: what comes after is closed to all but robots. */
+  /** Called once when a restricted namespace has no room left: its oldest digests are closed to all but robots until a pull by tag. */
   readonly onFull?: (namespace: string) => void
 }
 
-/** Children of one manifest, see `joinKeys`. */
-interface Names {
-  readonly manifests: string
-  readonly blobs: string
+/** Sightings on their way down from a manifest to one store. What had the same sightings before has the same object after. */
+interface Part {
+  readonly store: SightingStore
+  readonly added: readonly Sighting[]
+  readonly merged: Map<Sightings, Sightings>
 }
 
-/** Sightings on their way down from a manifest. What had the same sightings before has the same object after. */
 interface Batch {
-  readonly opening: readonly Sighting[]
-  readonly closing: readonly Sighting[]
-  readonly merged: Map<Sightings, Sightings>
+  readonly parts: readonly Part[]
+  readonly closes: boolean
+  /**
+   * Manifests that were touched, and how many levels below each were followed. Attack: indexes that name the same indexes, level by
+   * level, have more paths than anybody can walk.
+   */
+  readonly followed: Map<DigestKey, number>
 }
 
 interface Work {
@@ -58,42 +58,31 @@ interface Work {
 
 /** Index, manifest, blob, and two to spare. */
 const maxDepth = 5
-/** How far a tag that stands for a digest leads to another such tag. */
-const maxAttachedDepth = 4
+/** Digests that tags which stand for digests lead to, one from the other. Behind more of them, something may be restricted. */
+const maxAttached = 1000
 /** Digests that are touched before others get a turn: some 5 ms. */
 const sliceSize = 4000
-const maxParents = 32
-
-// `maxSize` instead of `max`: lru-cache reserves memory for `max` entries at once.
-const boundedCache = <Value extends object>(maxSize: number) =>
-  new LRUCache<DigestKey, Value>({ maxSize, sizeCalculation: () => 1 })
+const maxRemembered = 32
 
 export class ReachGraph {
   readonly #now: () => number
-  readonly #maxPerNamespace: number
-  readonly #onFull: (namespace: string) => void
-  readonly #open: LRUCache<DigestKey, Sightings>
-  readonly #restricted = new Map<DigestKey, Sightings>()
-  readonly #restrictedCounts = new Map<string, number>()
-  readonly #closed = new FingerprintSet()
-  readonly #names: LRUCache<DigestKey, Names>
+  readonly #stores: SightingStores
+  readonly #names: ManifestNames
   /** Manifests that no open tag reaches, by the blobs that they name. */
   readonly #parents: LRUCache<DigestKey, readonly DigestKey[]>
   readonly #locations = new LRUCache<string, Location>({ maxSize: 200_000, sizeCalculation: () => 1 })
-  readonly #work: Work[] = []
-  #settling: Promise<void> | undefined
+  /** What tags that stand for a digest gave, by that digest, as long as it is not restricted. */
+  readonly #attached: LRUCache<DigestKey, readonly DigestKey[]>
+  readonly #work = new SlicedWork<Work>((work) => this.#touch(work), sliceSize)
 
   constructor(options: ReachGraphOptions = {}) {
-    const { maxOpen = 500_000, maxNamesBytes = 64 * 1024 * 1024 } = options
-    this.#now = options.now ?? Date.now
-    this.#maxPerNamespace = options.maxPerNamespace ?? 400_000
-    this.#onFull = options.onFull ?? (() => undefined)
-    this.#open = boundedCache(maxOpen)
+    const { maxOpen = 500_000, maxPerNamespace = 400_000, maxNamesBytes = 64 * 1024 * 1024 } = options
+    const { now = Date.now, onFull = () => undefined } = options
+    this.#now = now
+    this.#stores = new SightingStores({ maxOpen, maxPerNamespace, onFull })
     this.#parents = boundedCache(maxOpen)
-    this.#names = new LRUCache({
-      maxSize: maxNamesBytes,
-      sizeCalculation: ({ manifests, blobs }) => manifests.length + blobs.length + 200,
-    })
+    this.#attached = boundedCache(maxOpen)
+    this.#names = new ManifestNames(maxNamesBytes)
   }
 
   /**
@@ -106,14 +95,17 @@ export class ReachGraph {
   }
 
   /** What a verified manifest names. */
-  recordManifest(digest: Digest, { manifests, blobs }: ManifestChildren): void {
+  recordManifest(digest: Digest, children: ManifestChildren): void {
     const key = keyOf(digest)
-    if (this.#names.has(key)) return
-    const blobKeys = blobs.map(keyOf)
-    this.#names.set(key, { manifests: joinKeys(manifests.map(keyOf)), blobs: joinKeys(blobKeys) })
-    const sightings = this.#sightingsOf(key)
-    if (!this.#reachOf(key, maxAttachedDepth).isOpen) for (const blob of blobKeys) this.#addParent(blob, key)
-    if (sightings.length > 0) this.#enqueue(key, sightings)
+    if (this.#names.get(key) !== undefined) return
+    const isClosed = this.#stores.isClosed(key)
+    this.#names.set(key, children, isClosed)
+    this.#parents.delete(key)
+    if (!this.reachOf(digest).isOpen)
+      for (const blob of children.blobs) remember(this.#parents, keyOf(blob), key)
+    const sightings = this.#stores.of(key)
+    // What has lost its sightings for want of room closes what it names all the same.
+    if (sightings.length > 0 || isClosed) this.#enqueue(key, sightings)
   }
 
   /** What a manifest names, where that is known. */
@@ -127,38 +119,41 @@ export class ReachGraph {
     )
   }
 
-  /** Resolves once what was recorded before has reached every digest below it. */
-  async settled(): Promise<void> {
-    await this.#settling
+  /** The manifests that a manifest names, where that is known: most of them name none, and then nothing is made for it. */
+  manifestsOf(digest: Digest): readonly Digest[] | undefined {
+    const names = this.#names.get(keyOf(digest))
+    return names && [...splitKeys(names.manifests)].map(digestOf)
   }
 
+  /** Resolves once what was recorded before has reached every digest below it. */
+  async settled(): Promise<void> {
+    await this.#work.settled()
+  }
+
+  /** What a tag that stands for a digest reaches is as open as that digest. */
   reachOf(digest: Digest): Reach {
-    return this.#reachOf(keyOf(digest), maxAttachedDepth)
+    const now = this.#now()
+    const own = this.#stores.reachOf(keyOf(digest), now)
+    if (own.attachedTo.length === 0) return own
+    const found = new Map([[digest, own]])
+    // A Map that grows is iterated to its new end.
+    for (const { attachedTo } of found.values())
+      for (const other of attachedTo) {
+        if (found.has(other)) continue
+        if (found.size > maxAttached) return { ...joinReaches([...found.values()]), isRestricted: true }
+        found.set(other, this.#stores.reachOf(keyOf(other), now))
+      }
+    return joinReaches([...found.values()].toReversed())
   }
 
   /** Manifests that name this blob and that no open tag reached when they were recorded; none for what is a manifest itself. */
   parentsOf(digest: Digest): readonly Digest[] {
     const key = keyOf(digest)
-    return this.#names.has(key) ? [] : (this.#parents.get(key) ?? []).map(digestOf)
+    return this.#names.get(key) === undefined ? (this.#parents.get(key) ?? []).map(digestOf) : []
   }
 
   counts(): { readonly digests: number; readonly restrictedDigests: number; readonly manifests: number } {
-    return { digests: this.#open.size, restrictedDigests: this.#closed.size, manifests: this.#names.size }
-  }
-
-  #reachOf(key: DigestKey, depth: number): Reach {
-    const now = this.#now()
-    const open = this.#open.get(key)?.reach(now) ?? unseen
-    const isClosed = this.#closed.has(key)
-    if (!isClosed && open.attachedTo.length === 0) return open
-    const restricted = this.#restricted.get(key)?.reach(now) ?? unseen
-    const own = joinReaches([restricted, open])
-    const attached = depth > 0 ? own.attachedTo.map((digest) => this.#reachOf(keyOf(digest), depth - 1)) : []
-    return joinReaches([...attached, { ...own, isRestricted: isClosed }])
-  }
-
-  #sightingsOf(key: DigestKey): readonly Sighting[] {
-    return [...(this.#restricted.get(key)?.list ?? []), ...(this.#open.get(key)?.list ?? [])]
+    return { ...this.#stores.counts(), manifests: this.#names.size }
   }
 
   #intern(location: Location): Location {
@@ -168,72 +163,63 @@ export class ReachGraph {
     return known
   }
 
-  #addParent(key: DigestKey, parent: DigestKey): void {
-    const parents = this.#parents.get(key) ?? []
-    if (!parents.includes(parent)) this.#parents.set(key, [...parents.slice(1 - maxParents), parent])
-  }
-
   /** What is attached to a restricted image closes as that does: it must not be evicted either. */
   #closes({ location }: Sighting): boolean {
     if (location.by === 'digest') return this.reachOf(location.digest).isRestricted
     return isRestricted(location)
   }
 
+  #storeOf(sighting: Sighting): SightingStore {
+    if (!this.#closes(sighting)) return this.#stores.open
+    const { location } = sighting
+    return this.#stores.restricted(location.by === 'image-stream' ? location.imageStream.namespace : '')
+  }
+
   #enqueue(key: DigestKey, sightings: readonly Sighting[]): void {
-    const closing = sightings.filter((one) => this.#closes(one))
-    const opening = sightings.filter((one) => !closing.includes(one))
-    this.#work.push({ key, batch: { opening, closing, merged: new Map() }, depth: maxDepth })
-    if (this.#settling === undefined && !this.#runSlice()) this.#settling = this.#settle()
+    for (const { location } of sightings)
+      if (location.by === 'digest') remember(this.#attached, keyOf(location.digest), key)
+    this.#add(key, sightings)
+    this.#work.run()
   }
 
-  async #settle(): Promise<void> {
-    do await new Promise((resolve) => setImmediate(resolve))
-    while (!this.#runSlice())
-    this.#settling = undefined
+  #add(key: DigestKey, sightings: readonly Sighting[]): void {
+    const byStore = Map.groupBy(sightings, (one) => this.#storeOf(one))
+    const parts = [...byStore].map(([store, added]) => ({ store, added, merged: new Map() }))
+    const closes = this.#stores.isClosed(key) || parts.some(({ store }) => store !== this.#stores.open)
+    this.#work.add({ key, batch: { parts, closes, followed: new Map() }, depth: maxDepth })
   }
 
-  /** @returns whether nothing is left to do */
-  #runSlice(): boolean {
-    for (let touched = 0; touched < sliceSize; touched++) {
-      const work = this.#work.pop()
-      if (work === undefined) return true
-      this.#touch(work)
-    }
-    return false
+  #close(key: DigestKey): void {
+    this.#stores.close(key)
+    this.#names.close(key)
+    // What was attached to it while it was not restricted closes with it.
+    const attached = this.#attached.get(key) ?? []
+    this.#attached.delete(key)
+    for (const one of attached) this.#add(one, this.#stores.of(one))
   }
 
   #touch({ key, batch, depth }: Work): void {
-    if (batch.closing.length > 0) this.#close(key, batch)
-    if (batch.opening.length > 0)
-      this.#open.set(key, mergeOnce(batch, this.#open.get(key) ?? Sightings.none, batch.opening))
-    const names = depth > 0 ? this.#names.get(key) : undefined
+    if (batch.closes) this.#close(key)
+    for (const { store, added, merged } of batch.parts) {
+      const before = store.get(key) ?? Sightings.none
+      const after = merged.get(before) ?? before.with(added)
+      merged.set(before, after)
+      store.set(key, after)
+    }
+    const names = depth > (batch.followed.get(key) ?? 0) ? this.#names.get(key) : undefined
     if (names === undefined) return
-    for (const child of splitKeys(names.manifests)) this.#work.push({ key: child, batch, depth: depth - 1 })
+    batch.followed.set(key, depth)
+    for (const child of splitKeys(names.manifests)) this.#work.add({ key: child, batch, depth: depth - 1 })
     // A blob has nothing below it.
-    for (const child of splitKeys(names.blobs)) this.#work.push({ key: child, batch, depth: 0 })
-  }
-
-  #close(key: DigestKey, batch: Batch): void {
-    this.#closed.add(key)
-    const before = this.#restricted.get(key)
-    if (before === undefined && !batch.closing.some(({ location }) => this.#takeRoom(location))) return
-    this.#restricted.set(key, mergeOnce(batch, before ?? Sightings.none, batch.closing))
-  }
-
-  #takeRoom(location: Location): boolean {
-    const namespace = location.by === 'image-stream' ? location.imageStream.namespace : ''
-    const count = this.#restrictedCounts.get(namespace) ?? 0
-    if (count === this.#maxPerNamespace) this.#onFull(namespace)
-    if (count <= this.#maxPerNamespace) this.#restrictedCounts.set(namespace, count + 1)
-    return count < this.#maxPerNamespace
+    for (const child of splitKeys(names.blobs)) this.#work.add({ key: child, batch, depth: 0 })
   }
 }
 
-/** Within one batch `open` and `restricted` never hold the same object but `none`, which each of the two kinds gets its own of. */
-const mergeOnce = ({ merged }: Batch, before: Sightings, added: readonly Sighting[]): Sightings => {
-  const known = merged.get(before)
-  if (known !== undefined && known.list.at(-1) === added.at(-1)) return known
-  const after = before.with(added)
-  merged.set(before, after)
-  return after
+const remember = (
+  cache: LRUCache<DigestKey, readonly DigestKey[]>,
+  key: DigestKey,
+  added: DigestKey,
+): void => {
+  const known = cache.get(key) ?? []
+  if (!known.includes(added)) cache.set(key, [...known.slice(1 - maxRemembered), added])
 }

@@ -53,14 +53,10 @@ export const unseen: Reach = {
   attachedTo: [],
 }
 
-/** No tag is known to reach it, but perhaps one that stands for another digest which is unseen itself. */
-export const isUnseen = ({ imageStreams, isRestricted, isOfNobody }: Reach): boolean =>
-  imageStreams.length === 0 && !isRestricted && !isOfNobody
-
 export const joinReaches = (reaches: readonly Reach[]): Reach => ({
   imageStreams: reaches.flatMap(({ imageStreams }) => imageStreams),
   isOpen: reaches.some(({ isOpen }) => isOpen),
-  isRestricted: reaches.some(({ isRestricted }) => isRestricted),
+  isRestricted: reaches.some((reach) => reach.isRestricted),
   isOfNobody: reaches.some(({ isOfNobody }) => isOfNobody),
   attachedTo: reaches.flatMap(({ attachedTo }) => attachedTo),
 })
@@ -84,16 +80,17 @@ export class Sightings {
     this.list = list
   }
 
-  /** These, and the given ones as the most recent; the same object where nothing is new. */
+  /** These and the given ones, by the time of each; the same object where nothing is new. */
   with(added: readonly Sighting[]): Sightings {
-    if (added.every((one) => this.#holds(one))) return this
     const newest = new Map(this.list.map((one) => [one.location, one]))
-    for (const one of added) {
-      const before = newest.get(one.location)
+    const news = added.filter(({ location, seenAt }) => (newest.get(location)?.seenAt ?? -Infinity) < seenAt)
+    if (news.length === 0) return this
+    for (const one of news) {
       newest.delete(one.location)
-      newest.set(one.location, before !== undefined && before.seenAt > one.seenAt ? before : one)
+      newest.set(one.location, one)
     }
-    return new Sightings(bounded([...newest.values()]))
+    // Another replica may tell old news.
+    return new Sightings(bounded([...newest.values()].toSorted((one, other) => one.seenAt - other.seenAt)))
   }
 
   /** @param now milliseconds since the epoch */
@@ -104,18 +101,14 @@ export class Sightings {
     this.#reach = alive.length === 0 ? unseen : reachOf(alive.map(({ location }) => location))
     return this.#reach
   }
-
-  #holds({ location, seenAt }: Sighting): boolean {
-    return this.list.some((one) => one.location === location && one.seenAt >= seenAt)
-  }
 }
 
 const reachOf = (locations: readonly Location[]): Reach => {
   const streams = locations.filter((location) => location.by === 'image-stream')
   return {
     imageStreams: streams.map(({ imageStream }) => imageStream),
-    isOpen: streams.some(({ isRestricted }) => !isRestricted),
-    isRestricted: streams.some(({ isRestricted }) => isRestricted),
+    isOpen: streams.some((stream) => !stream.isRestricted),
+    isRestricted: streams.some((stream) => stream.isRestricted),
     isOfNobody: locations.some(({ by }) => by === 'qci'),
     attachedTo: locations.flatMap((location) => (location.by === 'digest' ? [location.digest] : [])),
   }

@@ -8,26 +8,19 @@
 import type { Digest, QciTag } from '../../reference.ts'
 import type { Facts } from '../facts.ts'
 import type { Location } from '../sightings.ts'
-import { followTags, type FollowTagsOptions } from './follow-tags.ts'
 import type { IndexState } from './index-state.ts'
-import { copiedTagOf, datedBegin, hourOf } from './tag-order.ts'
+import { TagFollower, type TagFollowerOptions } from './tag-follower.ts'
+import { copiedTagOf, datedBegin, hourLength, hourOf, isDated } from './tag-order.ts'
 import { scanDated, scanLive, scanPrefix, type TagPage } from './tag-scan.ts'
 
-export interface WalkOptions {
+export interface WalkOptions extends TagFollowerOptions {
   /** A page of upstream's tags, behind what people wait for. */
   readonly fetchPage: (after: string | undefined, signal: AbortSignal) => Promise<TagPage>
-  /** A manifest of upstream, behind what people wait for; its facts are made. Undefined where upstream has none. */
-  readonly fetchManifest: (reference: QciTag | Digest, signal: AbortSignal) => Promise<Digest | undefined>
-  readonly manifestsOf: FollowTagsOptions['manifestsOf']
   readonly isRestrictedDigest: (digest: Digest) => boolean
   readonly locate: (tag: QciTag) => Location
   readonly facts: Pick<Facts, 'restrictedTags' | 'sweep'>
   /** Told when a part of the round begins, and every few pages. */
   readonly onProgress: (phase: IndexPhase) => void
-  readonly onFailure: (what: string, error: unknown) => void
-  readonly signal: AbortSignal
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
 }
 
 export type IndexPhase = 'live' | 'dated' | 'attached' | 'idle'
@@ -38,9 +31,8 @@ const discoverEveryMs = hourMs
 /** The same where every page has to be read. */
 const readWholeEveryMs = 24 * hourMs
 const attachedEveryMs = 6 * hourMs
-/** Live tags that nobody has seen for so long are resolved again, so many in one round at most. */
-const recheckAfterMs = hourMs
-const maxRechecked = 500
+/** How often live tags are looked at while dated copies, or the whole list, are read. */
+const refreshEveryMs = 5 * 60_000
 /** Dated copies are read again from so long before the last one that was seen: the clocks of their writers differ. */
 const overlapMs = hourMs
 /** Pages between two notes of how far the walk is. */
@@ -50,20 +42,22 @@ export class RestrictedWalk {
   readonly #options: WalkOptions
   /** Notes how far the walk is. */
   readonly #note: (change: Partial<IndexState>) => Promise<void>
+  readonly #follower: TagFollower
   #isTextOrder = false
   #discoveredAt = -Infinity
+  #liveReadAt = -Infinity
   #attachedAt = -Infinity
   #pages = 0
-  #followed = 0
 
   constructor(options: WalkOptions, note: (change: Partial<IndexState>) => Promise<void>) {
     this.#options = options
     this.#note = note
+    this.#follower = new TagFollower(options)
   }
 
   /** Pages that were read, and tags that were followed, since the start of the process. */
   counts(): { readonly pages: number; readonly followed: number } {
-    return { pages: this.#pages, followed: this.#followed }
+    return { pages: this.#pages, followed: this.#follower.followed }
   }
 
   async round(state: IndexState): Promise<void> {
@@ -71,12 +65,12 @@ export class RestrictedWalk {
     onProgress('live')
     const every = this.#isTextOrder ? readWholeEveryMs : discoverEveryMs
     const isDue = state.liveCompleteAt === undefined || now() - this.#discoveredAt >= every
-    const datedState = isDue ? await this.#discover(state) : await this.#refresh(state)
+    const live = isDue ? await this.#discover(state) : await this.#refresh(state)
     onProgress('dated')
-    await this.#readDated(datedState)
+    await this.#readDated(live)
     if (now() - this.#attachedAt >= attachedEveryMs) {
       onProgress('attached')
-      await this.#readAttached()
+      await this.#readAttached(live)
     }
     facts.sweep()
     onProgress('idle')
@@ -84,7 +78,7 @@ export class RestrictedWalk {
 
   /** Resolves tags now: those that somebody says have changed. */
   async follow(tags: Iterable<QciTag>): Promise<void> {
-    await this.#follow(iterate(tags))
+    await this.#follower.follow(tags)
   }
 
   /** Every restricted namespace there is, and its tags. @returns the state with what it says of dated copies */
@@ -100,40 +94,58 @@ export class RestrictedWalk {
         this.#isTextOrder = true
       },
     })
-    await this.#followUnknown(this.#restrictedOf(pages, namespaces))
+    await this.#follower.followUnknown(this.#restrictedOf(this.#keepingLive(pages, state), namespaces))
     this.#discoveredAt = startedAt
     // Where every page was read, so were the dated copies.
     const dated = this.#isTextOrder ? datedUpTo(startedAt) : {}
-    const change = { liveCompleteAt: now(), namespaces: [...namespaces], ...dated }
-    await this.#note(change)
-    return { ...state, ...change }
+    return await this.#noteLive(state, { namespaces: [...namespaces], ...dated })
   }
 
   /** What is new in the restricted namespaces that are known, and some of the old. */
   async #refresh(state: IndexState): Promise<IndexState> {
-    const { facts, now } = this.#options
     for (const namespace of state.namespaces)
       for (const prefix of [`${namespace}_`, `art__${namespace}_`])
-        await this.#followUnknown(this.#restrictedOf(scanPrefix(this.#fetchPage, prefix)))
-    const outdated = [...facts.restrictedTags]
-      .filter(([tag, { seenAt }]) => copiedTagOf(tag) === undefined && now() - seenAt >= recheckAfterMs)
-      .toSorted(([, one], [, other]) => one.seenAt - other.seenAt)
-      .slice(0, maxRechecked)
-    await this.follow(outdated.map(([tag]) => tag))
-    await this.#note({ liveCompleteAt: now() })
-    return state
+        await this.#follower.followUnknown(this.#restrictedOf(this.#scanPrefix(prefix)))
+    await this.#follower.recheck()
+    return await this.#noteLive(state, {})
   }
 
-  async #readDated({ datedSeenUpTo, datedCompleteAt }: IndexState): Promise<void> {
+  async #noteLive(state: IndexState, found: Partial<IndexState>): Promise<IndexState> {
+    this.#liveReadAt = this.#options.now()
+    const change = { liveCompleteAt: this.#liveReadAt, ...found }
+    await this.#note(change)
+    return { ...state, ...change }
+  }
+
+  /** The same pages. To read all of a list takes hours: what is new among live tags is not left to wait for that. */
+  async *#keepingLive(
+    pages: AsyncIterable<readonly string[]>,
+    state: IndexState,
+  ): AsyncGenerator<readonly string[]> {
+    const { now } = this.#options
+    for await (const tags of pages) {
+      yield tags
+      const isDue = now() - this.#liveReadAt >= refreshEveryMs
+      if (state.liveCompleteAt !== undefined && isDue) await this.#refresh(state)
+    }
+  }
+
+  async #readDated(state: IndexState): Promise<void> {
     const startedAt = this.#options.now()
-    const overwritten = new Set<string>()
+    const { datedSeenUpTo, datedCompleteAt } = state
+    const overwritten = new Set<QciTag>()
+    const namespaces = new Set(state.namespaces)
     const pages = scanDated(this.#fetchPage, datedSeenUpTo === '' ? datedBegin : datedSeenUpTo)
-    const noted = this.#noting(pages, (tags) => {
-      if (datedCompleteAt !== undefined) for (const tag of tags) overwritten.add(copiedTagOf(tag) ?? '')
+    const noted = this.#noting(this.#keepingLive(pages, state), (tags) => {
+      for (const tag of tags) {
+        const copied = copiedTagOf(tag) ?? ''
+        if (datedCompleteAt !== undefined && this.#namespaceOf(copied) !== undefined)
+          overwritten.add(copied as QciTag)
+      }
     })
-    await this.#followUnknown(this.#restrictedOf(noted))
-    await this.follow([...overwritten].filter((tag): tag is QciTag => this.#namespaceOf(tag) !== undefined))
-    await this.#note(datedUpTo(startedAt))
+    await this.#follower.followUnknown(this.#restrictedOf(noted, namespaces))
+    await this.follow(overwritten)
+    await this.#note({ ...datedUpTo(startedAt), namespaces: [...namespaces] })
   }
 
   /** The same pages; how far they are is noted, so that another replica goes on from there. */
@@ -145,16 +157,17 @@ export class RestrictedWalk {
     for await (const tags of pages) {
       yield tags
       onPage(tags)
-      const seen = (tags.at(-1) ?? '').slice(0, 10)
+      if (++read % pagesPerNote !== 0) continue
+      this.#options.onProgress('dated')
+      const seen = tags.findLast(isDated)?.slice(0, hourLength) ?? ''
       // Attack: a copy that claims to be of a time to come would hide all that come after it.
-      if (++read % pagesPerNote === 0 && seen !== '' && seen < hourOf(this.#options.now()))
-        await this.#note({ datedSeenUpTo: seen })
+      if (seen !== '' && seen < hourOf(this.#options.now())) await this.#note({ datedSeenUpTo: seen })
     }
   }
 
-  async #readAttached(): Promise<void> {
+  async #readAttached(state: IndexState): Promise<void> {
     const startedAt = this.#options.now()
-    await this.#follow(this.#attachedOf(scanPrefix(this.#fetchPage, 'sha256-')))
+    await this.#follower.followEach(this.#attachedOf(this.#keepingLive(this.#scanPrefix('sha256-'), state)))
     this.#attachedAt = startedAt
   }
 
@@ -195,22 +208,8 @@ export class RestrictedWalk {
     return page
   }
 
-  /** A tag whose fact is known need not be asked for: what has moved since is told by its dated copy. */
-  async #followUnknown(tags: AsyncIterable<QciTag>): Promise<void> {
-    await this.#follow(unlessKnown(tags, this.#options.facts))
-  }
-
-  async #follow(tags: AsyncIterable<QciTag>): Promise<void> {
-    const { fetchManifest, manifestsOf, onFailure, signal } = this.#options
-    await followTags(tags, {
-      fetch: async (reference) => await fetchManifest(reference, signal),
-      manifestsOf,
-      signal,
-      onFailure,
-      onFollowed: () => {
-        this.#followed += 1
-      },
-    })
+  #scanPrefix(prefix: string): AsyncGenerator<readonly string[]> {
+    return scanPrefix(this.#fetchPage, prefix, this.#discoveredAt !== -Infinity && !this.#isTextOrder)
   }
 }
 
@@ -218,14 +217,3 @@ const datedUpTo = (startedAt: number): Partial<IndexState> => ({
   datedCompleteAt: startedAt,
   datedSeenUpTo: hourOf(startedAt - overlapMs),
 })
-
-async function* iterate<Value>(values: Iterable<Value>): AsyncGenerator<Value> {
-  yield* values
-}
-
-async function* unlessKnown(
-  tags: AsyncIterable<QciTag>,
-  { restrictedTags }: Pick<Facts, 'restrictedTags'>,
-): AsyncGenerator<QciTag> {
-  for await (const tag of tags) if (!restrictedTags.has(tag)) yield tag
-}

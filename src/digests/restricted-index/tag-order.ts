@@ -8,8 +8,11 @@ const behindAll = '~'
 /** Sorts behind every digit, and before every letter. */
 const behindDigits = ':'
 
-/** Families whose rest is a tag of its own: a jump over one namespace in them must not pass over the next. */
-const familyPattern = /^(?:art__|__ci_images_mirror__|preserved__|remove__)+/
+/**
+ * Families whose rest is a tag of its own (`art__`, `preserved__`, `__ci_images_mirror__`, one that comes): a jump over one namespace in
+ * them must not pass over the next.
+ */
+const familyPattern = /^(?:[^_]*__(?:ci_images_mirror__)?)+/
 /** Dated copies begin with their time, and are too many to be read before anything else. */
 const datedPattern = /^\d{4}\d{4}(?:\d{6}_prune_|_sha256_)/
 
@@ -37,16 +40,19 @@ export const behindBlockOf = (tag: string): string | undefined => {
 /** A tag as a database compares text at first: letters without case, digits, no punctuation. */
 const letters = (text: string): string => text.replaceAll(/[^a-z0-9]/gi, '').toLowerCase()
 
-/** Whether every tag from this one on lies behind the prefix, whichever of the two orders upstream has. */
+/** Whether every tag from this one on lies behind the prefix, where upstream sorts by bytes. */
+export const isBehindInBytes = (tag: string, prefix: string): boolean =>
+  tag > prefix && !tag.startsWith(prefix)
+
+/** The same, whichever of the two orders upstream has. */
 export const isBehindPrefix = (tag: string, prefix: string): boolean =>
-  tag > prefix &&
-  !tag.startsWith(prefix) &&
-  letters(tag) > letters(prefix) &&
-  !letters(tag).startsWith(letters(prefix))
+  isBehindInBytes(tag, prefix) && letters(tag) > letters(prefix) && !letters(tag).startsWith(letters(prefix))
+
+export const hourLength = '2026112817'.length
 
 /** The text that every copy of this hour or later lies behind: `2026112817`. @param time milliseconds since the epoch */
 export const hourOf = (time: number): string =>
-  new Date(time).toISOString().replaceAll(/\D/g, '').slice(0, 10)
+  new Date(time).toISOString().replaceAll(/\D/g, '').slice(0, hourLength)
 
 export const isDated = (tag: string): boolean => datedPattern.test(tag)
 

@@ -2,7 +2,7 @@
  * Reads of upstream's tag list, a page at a time: of the live tags of restricted namespaces, of dated copies, of what is attached to
  * digests. Each yields the tags that it met; which of them matter is decided by the reader.
  */
-import { behindBlockOf, isBehindDated, isBehindPrefix, isInByteOrder, isDated } from './tag-order.ts'
+import { behindBlockOf, isBehindDated, isBehindInBytes, isBehindPrefix, isInByteOrder } from './tag-order.ts'
 
 export interface TagPage {
   readonly tags: readonly string[]
@@ -44,25 +44,35 @@ export async function* scanLive(options: LiveScan): AsyncGenerator<readonly stri
   }
 }
 
-/** The tags that begin with this, in either order of upstream. */
+/**
+ * The tags that begin with this, in either order of upstream.
+ * @param mayBeByteOrder the whole list was seen to be sorted by bytes: then the end is found without reading on to where text would end
+ */
 export async function* scanPrefix(
   fetchPage: FetchTagPage,
   prefix: string,
+  mayBeByteOrder = false,
 ): AsyncGenerator<readonly string[]> {
+  let isByteOrder = mayBeByteOrder
   for (let after = prefix; ;) {
     const { tags, more } = await fetchPage(after)
     yield tags.filter((tag) => tag.startsWith(prefix))
+    isByteOrder &&= isInByteOrder(after, tags)
+    const isBehind = isByteOrder ? isBehindInBytes : isBehindPrefix
     const last = tags.at(-1)
-    if (!more || last === undefined || isBehindPrefix(last, prefix)) return
+    if (!more || last === undefined || isBehind(last, prefix)) return
     after = goOn(after, last)
   }
 }
 
-/** Dated copies from this point of the list on: a date, or where an earlier scan has ended. Both orders begin with the digits. */
+/**
+ * Dated copies from this point of the list on: a date, or where an earlier scan has ended. Both orders begin with the digits. Tags of
+ * namespaces that begin with digits stand between them, and are told, too: a jump over a year may have passed over these.
+ */
 export async function* scanDated(fetchPage: FetchTagPage, from: string): AsyncGenerator<readonly string[]> {
   for (let after = from; ;) {
     const { tags, more } = await fetchPage(after)
-    yield tags.filter(isDated)
+    yield tags
     const last = tags.at(-1)
     if (!more || last === undefined || isBehindDated(last)) return
     after = goOn(after, last)

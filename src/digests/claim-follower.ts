@@ -1,0 +1,36 @@
+/**
+ * Tags that ImageStreams of restricted namespaces say have moved are resolved now, one run after the other.
+ *
+ * Attack: any editor of such a namespace can change what an ImageStream claims many times a second.
+ */
+import type { QciTag } from '../reference.ts'
+
+/** Tags of one namespace that wait; the others are resolved when somebody asks, or in the next round of the index. */
+const maxWaiting = 50
+
+export interface ClaimFollowerOptions {
+  readonly follow: (tags: readonly QciTag[]) => Promise<void>
+  readonly onFailure: (error: unknown) => void
+}
+
+export const createClaimFollower = ({ follow, onFailure }: ClaimFollowerOptions) => {
+  const waiting = new Map<string, Set<QciTag>>()
+  let isRunning = false
+  const run = async (): Promise<void> => {
+    while (waiting.size > 0) {
+      const tags = [...waiting.values()].flatMap((ofNamespace) => [...ofNamespace])
+      waiting.clear()
+      await follow(tags).catch(onFailure)
+    }
+    isRunning = false
+  }
+  return (namespace: string, tags: readonly QciTag[]): void => {
+    const ofNamespace = waiting.get(namespace) ?? new Set()
+    for (const tag of tags) if (ofNamespace.size < maxWaiting) ofNamespace.add(tag)
+    if (ofNamespace.size === 0) return
+    waiting.set(namespace, ofNamespace)
+    if (isRunning) return
+    isRunning = true
+    void run()
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * Which restricted tags have to be resolved at upstream: those that are not known down to their layers, and again and again the others.
+ */
+import { LRUCache } from 'lru-cache'
+import { isDigest, type Digest, type QciTag } from '../../reference.ts'
+import type { Facts, KnownTag } from '../facts.ts'
+import { followTags, maxDepth, type FollowTagsOptions } from './follow-tags.ts'
+import { copiedTagOf } from './tag-order.ts'
+
+export interface TagFollowerOptions {
+  /** A manifest of upstream, behind what people wait for; its facts are made. Undefined where upstream has none. */
+  readonly fetchManifest: (reference: QciTag | Digest, signal: AbortSignal) => Promise<Digest | undefined>
+  readonly manifestsOf: FollowTagsOptions['manifestsOf']
+  readonly facts: Pick<Facts, 'restrictedTags'>
+  readonly onFailure: (what: string, error: unknown) => void
+  readonly signal: AbortSignal
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+const hourMs = 3600_000
+/** Live tags that nobody has seen for so long are resolved again, so many in one round at most. */
+const recheckAfterMs = hourMs
+const maxRechecked = 500
+/** How long a manifest that upstream does not have, or that cannot be read, is not asked for again. */
+const unreadMs = 24 * hourMs
+
+export class TagFollower {
+  readonly #options: TagFollowerOptions
+  /** When tags were resolved again, in milliseconds since the epoch. */
+  readonly #checkedAt = new LRUCache<QciTag, number>({ maxSize: 200_000, sizeCalculation: () => 1 })
+  readonly #unread: LRUCache<Digest, true>
+  #followed = 0
+
+  constructor(options: TagFollowerOptions) {
+    this.#options = options
+    this.#unread = new LRUCache({
+      maxSize: 100_000,
+      sizeCalculation: () => 1,
+      ttl: unreadMs,
+      ttlResolution: 0,
+      perf: { now: options.now },
+    })
+  }
+
+  /** Tags that were followed, since the start of the process. */
+  get followed(): number {
+    return this.#followed
+  }
+
+  async follow(tags: Iterable<QciTag>): Promise<void> {
+    await this.followEach(iterate(tags))
+  }
+
+  async followEach(tags: AsyncIterable<QciTag>): Promise<void> {
+    const { manifestsOf, onFailure, signal } = this.#options
+    await followTags(tags, {
+      fetch: this.#fetch,
+      manifestsOf,
+      signal,
+      onFailure,
+      onFollowed: () => {
+        this.#followed += 1
+      },
+    })
+  }
+
+  /** A tag that is known down to layers need not be asked for: what has moved since is told by its dated copy. */
+  async followUnknown(tags: AsyncIterable<QciTag>): Promise<void> {
+    await this.followEach(this.#unknownOf(tags))
+  }
+
+  /** Resolves the live tags that were looked at longest ago. */
+  async recheck(): Promise<void> {
+    const { facts, now } = this.#options
+    const time = now()
+    // What is gone at upstream is not seen again: it must not take the turn of others.
+    const lookedAt = ([tag, { seenAt }]: readonly [QciTag, KnownTag]) =>
+      Math.max(seenAt, this.#checkedAt.get(tag) ?? 0)
+    const outdated = [...facts.restrictedTags]
+      .filter((entry) => copiedTagOf(entry[0]) === undefined && time - lookedAt(entry) >= recheckAfterMs)
+      .toSorted((one, other) => lookedAt(one) - lookedAt(other))
+      .slice(0, maxRechecked)
+      .map(([tag]) => tag)
+    await this.follow(outdated)
+    for (const tag of outdated) this.#checkedAt.set(tag, time)
+  }
+
+  /** Attack: HEAD for a restricted tag, or a pull of an index alone, makes a fact that says nothing of what is below. */
+  async *#unknownOf(tags: AsyncIterable<QciTag>): AsyncGenerator<QciTag> {
+    for await (const tag of tags) {
+      const known = this.#options.facts.restrictedTags.get(tag)
+      if (known === undefined || !this.#isFollowed(known.digest, maxDepth)) yield tag
+    }
+  }
+
+  #isFollowed(digest: Digest, depth: number): boolean {
+    const manifests = this.#options.manifestsOf(digest)
+    if (manifests === undefined) return this.#unread.has(digest)
+    return depth === 0 || manifests.every((child) => this.#isFollowed(child, depth - 1))
+  }
+
+  readonly #fetch = async (reference: QciTag | Digest): Promise<Digest | undefined> => {
+    const { fetchManifest, manifestsOf, signal } = this.#options
+    const digest = await fetchManifest(reference, signal)
+    const asked = digest ?? (isDigest(reference) ? reference : undefined)
+    if (asked !== undefined && manifestsOf(asked) === undefined) this.#unread.set(asked, true)
+    return digest
+  }
+}
+
+async function* iterate<Value>(values: Iterable<Value>): AsyncGenerator<Value> {
+  yield* values
+}

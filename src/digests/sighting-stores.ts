@@ -1,0 +1,79 @@
+/**
+ * Sightings by digest: one bounded store for what opens, and one for each restricted namespace, so that a namespace loses what it has
+ * itself pushed out, and nothing else. What was ever in a restricted store stays closed by its fingerprint.
+ */
+import { LRUCache } from 'lru-cache'
+import type { DigestKey } from './digest-key.ts'
+import { FingerprintSet } from './fingerprint-set.ts'
+import { joinReaches, unseen, type Reach, type Sighting, type Sightings } from './sightings.ts'
+
+export interface SightingStoresOptions {
+  /** Bound on digests that are known from other than restricted namespaces. */
+  readonly maxOpen: number
+  /** Bound on digests of one restricted namespace. */
+  readonly maxPerNamespace: number
+  /** Called once for each restricted namespace that has no room left, and loses its oldest from then on. */
+  readonly onFull: (namespace: string) => void
+}
+
+export type SightingStore = LRUCache<DigestKey, Sightings>
+
+/** `maxSize` instead of `max`: lru-cache reserves memory for `max` entries at once. */
+export const boundedCache = <Value extends object>(maxSize: number, onEvicted?: () => void) =>
+  new LRUCache<DigestKey, Value>({
+    maxSize,
+    sizeCalculation: () => 1,
+    ...(onEvicted === undefined
+      ? {}
+      : { dispose: (_value, _key, reason) => reason === 'evict' && onEvicted() }),
+  })
+
+export class SightingStores {
+  readonly #options: SightingStoresOptions
+  readonly open: SightingStore
+  readonly #restricted = new Map<string, SightingStore>()
+  readonly #closed = new FingerprintSet()
+
+  constructor(options: SightingStoresOptions) {
+    this.#options = options
+    this.open = boundedCache(options.maxOpen)
+  }
+
+  /** Digests that are known to be open, and those that were ever restricted. */
+  counts(): { readonly digests: number; readonly restrictedDigests: number } {
+    return { digests: this.open.size, restrictedDigests: this.#closed.size }
+  }
+
+  restricted(namespace: string): SightingStore {
+    const known = this.#restricted.get(namespace)
+    if (known !== undefined) return known
+    let isFull = false
+    const made = boundedCache<Sightings>(this.#options.maxPerNamespace, () => {
+      if (!isFull) this.#options.onFull(namespace)
+      isFull = true
+    })
+    this.#restricted.set(namespace, made)
+    return made
+  }
+
+  close(key: DigestKey): void {
+    this.#closed.add(key)
+  }
+
+  /** Whether a restricted tag has ever reached it. */
+  isClosed(key: DigestKey): boolean {
+    return this.#closed.has(key)
+  }
+
+  of(key: DigestKey): readonly Sighting[] {
+    return [...this.#restricted.values(), this.open].flatMap((store) => store.get(key)?.list ?? [])
+  }
+
+  /** What the tags that reach it by themselves make of it. @param now milliseconds since the epoch */
+  reachOf(key: DigestKey, now: number): Reach {
+    const open = this.open.get(key)?.reach(now) ?? unseen
+    if (!this.isClosed(key)) return open
+    const restricted = [...this.#restricted.values()].map((store) => store.get(key)?.reach(now) ?? unseen)
+    return { ...joinReaches([...restricted, open]), isRestricted: true }
+  }
+}
