@@ -4,7 +4,7 @@
 import type { ImageStream } from '../reference.ts'
 import type { Doors } from './doors.ts'
 import type { ClusterIdentity } from './identity.ts'
-import type { AccessReviews, Decision } from './policy.ts'
+import type { AccessReviews, Decision } from './decision.ts'
 
 /** What opened a reference: a rule, and the namespace whose review said yes where one was asked. */
 export interface Opening {

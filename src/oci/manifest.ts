@@ -2,7 +2,7 @@
  * What a manifest or an index names: the one reading of its JSON, which access, sizes and refusals share.
  * @see https://github.com/opencontainers/image-spec/blob/main/manifest.md, image-index.md and descriptor.md
  */
-import { isDigest, type Digest } from '../reference.ts'
+import { isDigest, type Digest } from './digest.ts'
 import { withinBounds } from './json-bounds.ts'
 
 export interface ManifestContent {
