@@ -130,11 +130,15 @@ export class ReachGraph {
     await this.#work.settled()
   }
 
-  /** What a tag that stands for a digest reaches is as open as that digest. */
+  /**
+   * What a tag that stands for a digest reaches is as open as that digest. Attack: the tag `sha256-<hex>` of an open image may give an index
+   * of all that refers to it, restricted artifacts among it. So such a tag never opens what a tag of a restricted namespace reaches.
+   */
   reachOf(digest: Digest): Reach {
     const now = this.#now()
-    const own = this.#stores.reachOf(keyOf(digest), now)
-    if (own.attachedTo.length === 0) return own
+    const key = keyOf(digest)
+    const own = this.#stores.reachOf(key, now)
+    if (own.attachedTo.length === 0 || this.#stores.hasRestrictedTag(key, now)) return own
     const found = new Map([[digest, own]])
     // A Map that grows is iterated to its new end.
     for (const { attachedTo } of found.values())

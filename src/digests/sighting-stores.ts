@@ -73,7 +73,15 @@ export class SightingStores {
   reachOf(key: DigestKey, now: number): Reach {
     const open = this.open.get(key)?.reach(now) ?? unseen
     if (!this.isClosed(key)) return open
-    const restricted = [...this.#restricted.values()].map((store) => store.get(key)?.reach(now) ?? unseen)
-    return { ...joinReaches([...restricted, open]), isRestricted: true }
+    return { ...joinReaches([...this.#restrictedReaches(key, now), open]), isRestricted: true }
+  }
+
+  /** Whether a tag of a restricted namespace reaches it, and not one that stands for a digest alone. */
+  hasRestrictedTag(key: DigestKey, now: number): boolean {
+    return this.#restrictedReaches(key, now).some(({ imageStreams }) => imageStreams.length > 0)
+  }
+
+  #restrictedReaches(key: DigestKey, now: number): readonly Reach[] {
+    return [...this.#restricted.values()].map((store) => store.get(key)?.reach(now) ?? unseen)
   }
 }

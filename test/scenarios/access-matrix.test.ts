@@ -3,12 +3,9 @@
  * kind of requester, by every way to a part of the image, on a replica that has just started, on one that has served it, and on one that
  * came after a restart. What is right is told by `expected`, which knows the rules and nothing of how the proxy keeps them.
  */
-import { dirname, join } from 'node:path'
-import { parseConfig } from '../../src/config/config.ts'
-import { createLogger } from '../../src/logging.ts'
-import { startProxy } from '../../src/proxy.ts'
 import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 import { buildImage, type Image } from '../../src/sandbox/quay/images.ts'
+import { startAnother } from './another-replica.ts'
 import { accept, manifests, scenario, type Scenario } from './scenario.ts'
 
 type Namespace = 'team' | 'secret-priv'
@@ -149,27 +146,6 @@ const isGiven = async (
   if (target === 'listed')
     return status === 200 ? (JSON.parse(body) as { tags: string[] }).tags.includes(row.tag) : status
   return status === 200 ? true : status === 403 ? false : status
-}
-
-/** Another proxy of the same system. */
-const startAnother = async (s: Scenario, flags: readonly string[] = []) => {
-  const file = (name: string) => join(dirname(s.files.password), name)
-  const args = [
-    '--listen-addr=127.0.0.1:0',
-    `--robot-username-file=${file('username')}`,
-    `--robot-password-file=${s.files.password}`,
-    `--token-secret-file=${s.files.tokenSecret}`,
-    `--kubeconfig=${file('kubeconfig')}`,
-    `--upstream=${s.quay.url}`,
-    `--upstream-repository=${s.quay.repository}`,
-    '--upstream-limits=none',
-    '--grace-period=0s',
-    ...flags,
-  ]
-  const proxy = await startProxy(parseConfig(args, {}), createLogger('silent', { write: () => undefined }))
-  while ((await fetch(`${proxy.url}/readyz`)).status !== 200)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  return proxy
 }
 
 const setUp = async (s: Scenario) => {

@@ -1,0 +1,29 @@
+/**
+ * Another proxy of the same system.
+ */
+import { dirname, join } from 'node:path'
+import { parseConfig } from '../../src/config/config.ts'
+import { createLogger } from '../../src/logging.ts'
+import { startProxy } from '../../src/proxy.ts'
+import type { Scenario } from './scenario.ts'
+
+/** Ready when it resolves. */
+export const startAnother = async (s: Scenario, flags: readonly string[] = []) => {
+  const file = (name: string) => join(dirname(s.files.password), name)
+  const args = [
+    '--listen-addr=127.0.0.1:0',
+    `--robot-username-file=${file('username')}`,
+    `--robot-password-file=${s.files.password}`,
+    `--token-secret-file=${s.files.tokenSecret}`,
+    `--kubeconfig=${file('kubeconfig')}`,
+    `--upstream=${s.quay.url}`,
+    `--upstream-repository=${s.quay.repository}`,
+    '--upstream-limits=none',
+    '--grace-period=0s',
+    ...flags,
+  ]
+  const proxy = await startProxy(parseConfig(args, {}), createLogger('silent', { write: () => undefined }))
+  while ((await fetch(`${proxy.url}/readyz`)).status !== 200)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  return proxy
+}
