@@ -52,13 +52,13 @@ export const createSend = (options: SendOptions): Send => {
 
   const byLibrary = async (url: URL, { method, headers, signal, kind }: HopRequest): Promise<Hop> => {
     const { origin, pathname, search } = url
-    const options = { origin, path: pathname + search, method, headers, signal }
+    const wanted = { origin, path: pathname + search, method, headers, signal }
     // The library looks at the signal only once it has found a connection.
     const {
       statusCode,
       headers: fields,
       body,
-    } = await unlessAborted(signal, agents.of(url, kind === 'blob').request(options))
+    } = await unlessAborted(signal, agents.of(url, kind === 'blob').request(wanted))
     return { statusCode, headers: fields, body: libraryBody(body, signal) }
   }
 

@@ -144,7 +144,9 @@ await t.test('attack: too much of anything', (test) => {
   test.equal(typeof parse(deep(maxManifestDepth)), 'object')
   const rows = {
     descriptors: { layers: layers(maxDescriptors + 1) },
-    'descriptors, the same one again and again': { layers: Array(48_000).fill({ digest: of('a') }) },
+    'descriptors, the same one again and again': {
+      layers: Array.from({ length: 48_000 }, () => ({ digest: of('a') })),
+    },
     'descriptors in several fields': { config: { digest: of('a') }, x: { y: layers(maxDescriptors) } },
     'descriptors of a payload': { ...payload(JSON.stringify(layers(maxDescriptors))), x: layers(1) },
     depth: deep(maxManifestDepth + 1),

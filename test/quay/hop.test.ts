@@ -17,7 +17,10 @@ const sendFor = (test: Test, origin: string, more: Partial<SendOptions> = {}) =>
   const agents = createAgents(options)
   const stream = createStream({ ...options, lookupOf: agents.lookupOf })
   const interim = createInterimClient({ ...options, lookupOf: agents.lookupOf })
-  test.teardown(async () => await Promise.all([agents.close(), stream.close(), interim.close()]))
+  test.teardown(async () => {
+    interim.close()
+    await Promise.all([agents.close(), stream.close()])
+  })
   const seen = { streamed: 0, plain: 0, observed: [] as string[] }
   const send = createSend({
     agents,
@@ -139,7 +142,7 @@ await t.test('interim answers are read over, whoever reads', async (test) => {
         )
         for (const kind of ['blob', 'manifest', 'tags', 'referrers', 'robot'] as const) {
           const { statusCode, headers, body } = await get({ kind })
-          test.strictSame([statusCode, headers['etag']], [200, '"a"'], `${heads} ${name} ${kind}`)
+          test.strictSame([statusCode, headers['etag']], [200, '"a"'], `${heads.join()} ${name} ${kind}`)
           test.equal(String(await bytesOf(body)), 'blob')
         }
         test.equal(seen.plain > 0, heads.includes('100 Continue'), 'a connection each for those alone')

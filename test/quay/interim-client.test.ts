@@ -9,11 +9,11 @@ import type { HopRequest } from '../../src/quay/hop.ts'
 import { selfSigned } from '../sandbox/quay/quay-client.ts'
 import { bytesOf, failure, lookupOf, serverFor, told } from './upstream.ts'
 
-const clientFor = (test: Test, ca?: string) => {
+const clientFor = (test: Test, ca?: string, silentMs = 10_000) => {
   const client = createInterimClient({
     ...(ca === undefined ? {} : { ca }),
     maxConnections: 2,
-    timeouts: { connect: 1000, head: 60, body: 60 },
+    timeouts: { connect: silentMs, head: silentMs, body: silentMs },
     lookupOf: () => lookupOf({ 'upstream.test': ['127.0.0.1'], localhost: ['127.0.0.1'] }),
   })
   test.teardown(client.close)
@@ -69,7 +69,7 @@ await t.test('silence before the head, and within a body', async (test) => {
     response.writeContinue()
     if (path === '/body') response.writeHead(200, { 'content-length': '4' }).write('bl')
   })
-  const { get } = clientFor(test)
+  const { get } = clientFor(test, undefined, 100)
   await test.rejects(get(`${url}/head`), { name: 'TimeoutError' })
   const { body } = await get(`${url}/body`)
   test.match(told(await failure(bytesOf(body))), /^504 /)
@@ -80,11 +80,11 @@ await t.test('a slow client is waited for', async (test) => {
     test,
     (_request, response) => void response.end('x'.repeat(4 * 1024 * 1024)),
   )
-  const { body } = await clientFor(test).get(url)
+  const { body } = await clientFor(test, undefined, 100).get(url)
   let received = 0
   await body.deliver((piece, written) => {
     // Longer than upstream may be silent, once everything between is full.
-    setTimeout(written, received === 0 ? 200 : 0)
+    setTimeout(written, received === 0 ? 350 : 0)
     received += piece.length
   })
   test.equal(received, 4 * 1024 * 1024)

@@ -42,7 +42,7 @@ await t.test('codings', (test) => {
       test.equal(
         isUnencoded({ 'content-encoding': content, 'transfer-encoding': transfer }),
         none.includes(content) && [...none, ...chunked].includes(transfer),
-        `${content} / ${transfer}`,
+        `${String(content)} / ${String(transfer)}`,
       )
   test.end()
 })

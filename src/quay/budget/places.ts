@@ -29,47 +29,27 @@ const backgroundPart = 0.5
 /** @throws {ConnectionsTaken} */
 export const createPlaces = (options: PlacesOptions): ((open: OpenBlob) => OpenBlob) => {
   const { maxPlaces, maxQueued = defaultMaxQueued, observeRefused, clock = systemClock } = options
-  /** Places that each asker holds; nobody is in it without one. */
-  const held = new Map<string, number>()
-  let taken = 0
-  /** Of these, by the background. */
-  let takenBehind = 0
-  const refuse = (why: SentAway): ConnectionsTaken => {
-    observeRefused(why)
-    return new ConnectionsTaken()
-  }
-  const queue = createFairQueue({
-    maxPerAsker: maxQueued,
-    maxQueued,
-    clock,
-    refuse,
-  })
+  const holdings = createHoldings(maxPlaces)
+  const createQueue = () =>
+    createFairQueue({
+      maxPerAsker: maxQueued,
+      maxQueued,
+      clock,
+      refuse: (why) => {
+        observeRefused(why)
+        return new ConnectionsTaken()
+      },
+    })
+  const queue = createQueue()
+  const background = createQueue()
 
-  /** Behind all others, and never in the second half of the places: they are not counted among those who share them. */
-  const background = createFairQueue({ maxPerAsker: maxQueued, maxQueued, clock, refuse })
-  const takeBehind = (): boolean => {
-    if (queue.size() > 0 || taken >= maxPlaces * backgroundPart) return false
-    taken += 1
-    takenBehind += 1
-    return true
-  }
-  const take = (asker: string): boolean => {
-    const own = held.get(asker) ?? 0
-    // Counted as if one more asker came, so that a newcomer finds a place.
-    const share = (maxPlaces - takenBehind) / (held.size + 1)
-    const isOpen = taken < maxPlaces * unsharedPart || (taken < maxPlaces && own < share)
-    if (!isOpen) return false
-    held.set(asker, own + 1)
-    taken += 1
-    return true
-  }
   const pump = (): void => {
-    while (queue.next(take));
-    while (background.next(takeBehind));
+    while (queue.next(holdings.take));
+    while (queue.size() === 0 && background.next(holdings.takeBehind));
   }
   const enter = async ({ asker, signal, priority }: BlobRequest): Promise<void> => {
     const isBackground = priority === 'background'
-    if (!isBackground && queue.size() === 0 && take(asker)) return
+    if (!isBackground && queue.size() === 0 && holdings.take(asker)) return
     const until = clock.now() + (isBackground ? maxBackgroundWaitMs : maxWaitMs)
     const wait = (isBackground ? background : queue).wait({ asker, until, signal })
     pump()
@@ -78,11 +58,8 @@ export const createPlaces = (options: PlacesOptions): ((open: OpenBlob) => OpenB
     })
   }
   const leave = ({ asker, priority }: BlobRequest): void => {
-    taken -= 1
-    const own = held.get(asker) as number
-    if (priority === 'background') takenBehind -= 1
-    else if (own === 1) held.delete(asker)
-    else held.set(asker, own - 1)
+    if (priority === 'background') holdings.leaveBehind()
+    else holdings.leave(asker)
     pump()
   }
 
@@ -103,6 +80,44 @@ export const createPlaces = (options: PlacesOptions): ((open: OpenBlob) => OpenB
     if (blob.body !== undefined) return { ...blob, body: holding(blob.body, leaveOnce) }
     leaveOnce()
     return blob
+  }
+}
+
+/** Who holds how many places, and who may have one more. */
+const createHoldings = (maxPlaces: number) => {
+  /** Places that each asker holds; nobody is in it without one. */
+  const held = new Map<string, number>()
+  let taken = 0
+  /** Of these, by the background, which is none of those who share them. */
+  let takenBehind = 0
+  return {
+    take: (asker: string): boolean => {
+      const own = held.get(asker) ?? 0
+      // Counted as if one more asker came, so that a newcomer finds a place.
+      const share = (maxPlaces - takenBehind) / (held.size + 1)
+      const isOpen = taken < maxPlaces * unsharedPart || (taken < maxPlaces && own < share)
+      if (!isOpen) return false
+      held.set(asker, own + 1)
+      taken += 1
+      return true
+    },
+    /** Never in the second half of the places. */
+    takeBehind: (): boolean => {
+      if (taken >= maxPlaces * backgroundPart) return false
+      taken += 1
+      takenBehind += 1
+      return true
+    },
+    leave: (asker: string): void => {
+      taken -= 1
+      const own = held.get(asker) as number
+      if (own === 1) held.delete(asker)
+      else held.set(asker, own - 1)
+    },
+    leaveBehind: (): void => {
+      taken -= 1
+      takenBehind -= 1
+    },
   }
 }
 

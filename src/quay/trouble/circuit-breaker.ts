@@ -32,7 +32,7 @@ const minPaths = 3
 /** Fewer may have the same broken image in common, or be one person at several addresses. */
 const minAskers = 3
 const defaultRetryMs = 1000
-/** A request is tried for 8 s: at least two of its tries find out about its path. */
+/** The first probe of a path comes soon, the later ones less and less often: in the 8 s that a request is tried for, twice at least. */
 const longestPathRetryMs = 4000
 /** Milliseconds for which upstream is not taken to be away, once it has been found to be well. */
 const wellMs = 5000
@@ -49,6 +49,7 @@ export const createCircuitBreaker = (options: CircuitBreakerOptions): Ask => {
     ...shared,
     minPaths: 1,
     maxAskers: 16,
+    retryMs: retryMs / 4,
     longestRetryMs: longestPathRetryMs,
     wellMs: 0,
   })

@@ -138,7 +138,7 @@ await t.test('one path that is broken is refused by itself, less and less often 
     if ((await failure(ask(nth(0)))) === trouble) probes.push(state.time)
     test.equal(await ask(nth(1)), response)
   }
-  test.strictSame(probes, [1000, 2000, 4000, 8000])
+  test.strictSame(probes, [300, 600, 1100, 2100, 4100, 8100])
   test.ok(state.refused.every((scope) => scope === 'path'))
   test.equal(await failure(ask(nth(0, { asker: 'bob' }))), trouble, 'who had no trouble with it finds out')
 })

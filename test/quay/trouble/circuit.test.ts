@@ -43,6 +43,8 @@ await t.test('an asker who has trouble with everything is refused, and nobody el
   test.end()
 })
 
+const four = ['a', 'b', 'c', 'd']
+
 await t.test('what it takes: troubles, on several paths, with no answer between them', (test) => {
   const rows: [string, readonly (readonly [string, Outcome])[], boolean][] = [
     ['four troubles', ['a', 'b', 'c', 'd'].map((path) => [path, 'trouble'] as const), false],
@@ -50,17 +52,17 @@ await t.test('what it takes: troubles, on several paths, with no answer between 
     ['of two paths', Array.from({ length: 50 }, (_, at) => [`${at % 2}`, 'trouble'] as const), false],
     [
       'with an answer between them',
-      [...'abcd', '!', ...'abcd'].map((path) => [path, path === '!' ? 'answered' : 'trouble'] as const),
+      [...four, '!', ...four].map((path) => [path, path === '!' ? 'answered' : 'trouble'] as const),
       false,
     ],
     [
       'with what is no answer between them',
-      [...'abcd', '!', 'e'].map((path) => [path, path === '!' ? 'error' : 'trouble'] as const),
+      [...four, '!', 'e'].map((path) => [path, path === '!' ? 'error' : 'trouble'] as const),
       true,
     ],
     [
       'with those who left between them',
-      [...'abcd', '!', 'e'].map((path) => [path, path === '!' ? 'nothing' : 'trouble'] as const),
+      [...four, '!', 'e'].map((path) => [path, path === '!' ? 'nothing' : 'trouble'] as const),
       true,
     ],
     ['errors alone', Array.from({ length: 50 }, (_, at) => [`${at}`, 'error'] as const), false],
