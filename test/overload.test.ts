@@ -9,7 +9,9 @@ await t.test('beyond the bound: 503 before anything is done, but for the kubelet
   const app = Fastify()
   const seen = { shed: 0, begun: 0, failures: [] as unknown[] }
   const open: (() => void)[] = []
-  app.addHook('onRequest', shedOverload({ maxRequests: 2, observeShed: () => void seen.shed++ }))
+  app.decorateRequest('client', { getter: () => ({ address: '127.0.0.1', network: '127.0.0.1' }) })
+  const overload = shedOverload({ maxRequests: 2, observeShed: () => void seen.shed++ })
+  app.addHook('onRequest', overload.onRequest)
   app.addHook('onRequest', async () => void seen.begun++)
   app.setErrorHandler((error, _request, reply) => {
     seen.failures.push(error)

@@ -39,6 +39,7 @@ export interface Config extends ConfigFiles {
   readonly denyTtlMs: number
   readonly authorizationGraceMs: number
   readonly trustedProxies: readonly string[]
+  readonly proxyProtocol: boolean
   readonly logLevel: LogLevel
   /** Flags that were given and mean nothing any more, each with the reason. */
   readonly warnings: readonly string[]
@@ -63,6 +64,8 @@ export const parseConfig = (args: readonly string[], environment: Environment): 
   const [host, url] = [texts.get('exposed-host'), texts.get('exposed-url')]
   if (host !== undefined && url !== undefined)
     problems.push(`${url.origin} stands instead of ${host.origin}: give one`)
+  if (values['proxy-protocol'] === true && values['trusted-proxies']?.length === 0)
+    problems.push('--proxy-protocol is read from --trusted-proxies alone: name the load balancers there')
   const files = filesOf(values, problems)
   if (problems.length > 0 || files === undefined) throw new ConfigError(problems)
   const settings = settingsOf(values)
@@ -121,6 +124,7 @@ const settingsOf = (values: FlagValues) => {
     denyTtlMs: all['deny-ttl'],
     authorizationGraceMs: all['authorization-grace'],
     trustedProxies: all['trusted-proxies'],
+    proxyProtocol: all['proxy-protocol'],
     logLevel: all['log-level'],
   }
 }

@@ -55,6 +55,11 @@ const listOf = (what: string, parseItem: (text: string) => string | undefined): 
   },
 ]
 const size: Kind<number> = ['a number of bytes, such as 64Mi or 1G', parseSize]
+const trueOrFalse: Kind<boolean> = [
+  'true or false',
+  (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
+  ['true', 'false'],
+]
 const file: Kind<string> = ['the path of a file', nonEmpty]
 const duration: Kind<number> = ['a duration with its unit, such as 90s, 5m or 6h', parseDuration]
 /** Clients raise a shorter life to a minute by themselves, and would outlive it. */
@@ -166,11 +171,11 @@ export const flags = {
     'audit enforces the rule of qci-appci, and logs and counts who would lose access',
     oneOf('enforce', 'audit'),
   ),
-  'allow-anonymous': flag('false', 'whether who is not logged in may pull what RBAC opens to everybody', [
-    'true or false',
-    (text: string) => (text === 'true' ? true : text === 'false' ? false : undefined),
-    ['true', 'false'],
-  ]),
+  'allow-anonymous': flag(
+    'false',
+    'whether who is not logged in may pull what RBAC opens to everybody',
+    trueOrFalse,
+  ),
   imagestreams: flag(
     'off',
     'whether digests are also known from the ImageStreams of app.ci',
@@ -194,6 +199,11 @@ export const flags = {
     'addresses and networks whose X-Forwarded-For is believed, in logs and for limits',
     listOf('IP addresses or networks from /1 on, such as 10.128.0.0/14', parseNetwork),
   ),
+  'proxy-protocol': flag(
+    'false',
+    'whether connections of --trusted-proxies begin with a header of the PROXY protocol',
+    trueOrFalse,
+  ),
   'metrics-addr': flag(undefined, 'address of /metrics, /healthz and /readyz; no metrics otherwise', address),
   'log-level': flag('info', 'the least that is logged', oneOf<LogLevel>(...logLevels)),
 } as const
@@ -213,7 +223,11 @@ export const retired: Readonly<Record<string, string>> = {
 }
 
 /** Flags that mean `true` without a value, as with Go's flag package: the argument after them is another flag. */
-export const switches: ReadonlySet<string> = new Set(['ignore-sar-check', 'allow-anonymous'])
+export const switches: ReadonlySet<string> = new Set([
+  'ignore-sar-check',
+  'allow-anonymous',
+  'proxy-protocol',
+])
 
 /** `--listen-addr` -> `QUAY_PROXY_LISTEN_ADDR` */
 export const environmentName = (name: string): string =>

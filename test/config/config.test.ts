@@ -50,6 +50,7 @@ await t.test('the files alone are enough: everything else has a fallback', async
     denyTtlMs: 10_000,
     authorizationGraceMs: 300_000,
     trustedProxies: [],
+    proxyProtocol: false,
     logLevel: 'info',
     warnings: [],
   })
