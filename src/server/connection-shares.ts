@@ -73,12 +73,9 @@ export class ConnectionShares {
   }
 
   #makeRoom(newcomer: Connection): void {
-    const own = newcomer.network === undefined ? 1 : this.#sizeOf(newcomer.network)
+    const { network } = newcomer
+    const own = network === undefined ? 1 : (this.#shares.get(network) as Share).size
     this.#cut(this.#largestIdle(own) ?? newcomer)
-  }
-
-  #sizeOf(network: string): number {
-    return this.#shares.get(network)?.size ?? 0
   }
 
   /** Of those who have more than the newcomer: nobody is cut for somebody who has as much. */
@@ -126,7 +123,7 @@ export class ConnectionShares {
   }
 
   #resize(share: Share, size: number): void {
-    this.#bySize[share.size]?.delete(share)
+    ;(this.#bySize[share.size] as Set<Share>).delete(share)
     share.size = size
     if (size > 0) (this.#bySize[size] ??= new Set()).add(share)
     while (this.#bySize.length > 1 && this.#bySize.at(-1)?.size === 0) this.#bySize.pop()
@@ -140,10 +137,11 @@ const linkNewest = (share: Share, connection: Connection): void => {
   share.newest = connection
 }
 
+/** In a share that has others. */
 const linkOldest = (share: Share, connection: Connection): void => {
-  connection.newer = share.oldest
-  if (share.oldest === undefined) share.newest = connection
-  else share.oldest.older = connection
+  const oldest = share.oldest as Connection
+  connection.newer = oldest
+  oldest.older = connection
   share.oldest = connection
 }
 
