@@ -27,13 +27,14 @@ export const boundPendingBytes = ({
 }: PendingBytesOptions): onSendHookHandler => {
   const shares = new FairShares(maxPendingBytes)
   return (request, reply, payload, done) => {
+    // A stream has a length of its own kind: none.
+    const length = Buffer.isBuffer(payload) || typeof payload === 'string' ? payload.length : 0
     // Of a connection that is gone nobody will hear that the answer is through.
-    if (!Buffer.isBuffer(payload) || payload.length <= smallAnswer || reply.raw.destroyed) {
+    if (length <= smallAnswer || reply.raw.destroyed) {
       done(null, payload)
       return
     }
     const holder = holderOf(request)
-    const { length } = payload
     if (!shares.tryTake(holder, length)) {
       observeShed()
       for (const field of itsFields) void reply.removeHeader(field)

@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { Readable } from 'node:stream'
 import Fastify from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -37,7 +38,8 @@ const serve = async (test: Test, maxPendingBytes: number) => {
       .send(large)
   })
   app.get('/small', async (_request, reply) => reply.send(Buffer.alloc(16 * 1024)))
-  app.get('/text', async () => 'a'.repeat(100_000))
+  app.get('/text', async () => String(large))
+  app.get('/stream', async (_request, reply) => reply.send(Readable.from([Buffer.alloc(100_000)])))
   const left = Promise.withResolvers<void>()
   app.get('/late', async (request, reply) => {
     if (!request.raw.socket.destroyed) await new Promise((resolve) => reply.raw.once('close', resolve))
@@ -83,7 +85,8 @@ await t.test(
       test.equal(refused.headers.get(field), null)
     // What is small is not counted: the kernel takes it.
     test.equal((await get('mallory', '/small')).status, 200)
-    test.equal((await get('mallory', '/text')).status, 200)
+    test.equal((await get('mallory', '/stream')).status, 200)
+    test.equal((await get('mallory', '/text')).status, 503)
     for (const socket of greedy) socket.destroy()
     let last = await get('mallory')
     while (last.status === 503) last = await get('mallory')
