@@ -18,7 +18,7 @@ export const patternsOf = (text: string): RegExp[] => {
     const rest = source.slice(at, at + 2)
     const character = source[at] as string
     const end = endOfToken(source, at)
-    if (character === '/' && rest !== '//' && rest !== '/*' && beforePattern.test(code.slice(-40))) {
+    if (isPattern(rest, code)) {
       const close = endOfPattern(source, at)
       const [flags = ''] = /^[a-z]*/.exec(source.slice(close + 1, close + 10)) ?? []
       patterns.push(new RegExp(source.slice(at + 1, close), flags))
@@ -27,26 +27,21 @@ export const patternsOf = (text: string): RegExp[] => {
     } else if (end > at) {
       at = end
       if (rest !== '//' && rest !== '/*') code += '0'
-    } else if (character === '`') {
+    } else if (character === '`' || (character === '}' && templates.at(-1) === depth - 1)) {
+      if (character === '}') depth = templates.pop() as number
       at = templatePart(source, at + 1)
       if (source[at] === '{') templates.push(depth++)
       code += source[at] === '{' ? '(' : '0'
-    } else if (character === '{') {
-      depth += 1
+    } else {
+      depth += character === '{' ? 1 : character === '}' ? -1 : 0
       code += character
-    } else if (character === '}') {
-      depth -= 1
-      if (templates.at(-1) !== depth) code += character
-      else {
-        templates.pop()
-        at = templatePart(source, at + 1)
-        if (source[at] === '{') templates.push(depth++)
-        code += source[at] === '{' ? '(' : '0'
-      }
-    } else code += character
+    }
   }
   return patterns
 }
+
+const isPattern = (begun: string, code: string): boolean =>
+  begun.startsWith('/') && !/^\/[/*]/.test(begun) && beforePattern.test(code.slice(-40))
 
 /** The last index of a comment or a quoted string; the same index where there is neither. */
 const endOfToken = (source: string, at: number): number => {

@@ -119,13 +119,13 @@ await t.test('spellings x trust: the nearest address that is not a trusted proxy
       // The one behind it is trusted as well: the next one counts.
       [['10.128.0.0/14', address], near, `198.51.100.1, ${text}`, '198.51.100.1'],
       // All of them: the furthest.
-      [['10.128.0.0/14', address], near, `${text}`, address],
+      [['10.128.0.0/14', address], near, text, address],
     ]
     for (const [trusted, peer, forwarded, expected] of rows)
       test.equal(
         clientOf(trusted, peer, forwarded).address,
         expected,
-        `${forwarded} by ${peer} <- ${trusted}`,
+        `${forwarded} by ${peer} <- ${trusted.join()}`,
       )
   }
 })
