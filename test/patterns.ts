@@ -27,7 +27,7 @@ export const patternsOf = (text: string): RegExp[] => {
     } else if (end > at) {
       at = end
       if (rest !== '//' && rest !== '/*') code += '0'
-    } else if (character === '`' || (character === '}' && templates.at(-1) === depth - 1)) {
+    } else if (isTemplate(character, templates.at(-1) === depth - 1)) {
       if (character === '}') depth = templates.pop() as number
       at = templatePart(source, at + 1)
       if (source[at] === '{') templates.push(depth++)
@@ -39,6 +39,10 @@ export const patternsOf = (text: string): RegExp[] => {
   }
   return patterns
 }
+
+/** Where one begins, or goes on behind `${...}`. */
+const isTemplate = (character: string, isWithin: boolean): boolean =>
+  character === '`' || (character === '}' && isWithin)
 
 const isPattern = (begun: string, code: string): boolean =>
   begun.startsWith('/') && !/^\/[/*]/.test(begun) && beforePattern.test(code.slice(-40))

@@ -92,6 +92,17 @@ await t.test('the environment is a twin of the flags, and the flag wins', async 
   test.match(config, { gracePeriodMs: 60_000, qciNamespace: 'b' })
 })
 
+await t.test('the PROXY protocol is read from somebody, or from nobody', async (test) => {
+  const files = filesFor(test)
+  test.strictSame(problemsOf([...files, '--proxy-protocol']), [
+    '--proxy-protocol is read from --trusted-proxies alone: name the load balancers there',
+  ])
+  test.match(parseConfig([...files, '--proxy-protocol', '--trusted-proxies=10.0.0.1'], {}), {
+    proxyProtocol: true,
+    trustedProxies: ['10.0.0.1'],
+  })
+})
+
 await t.test('flags without an effect are warnings', async (test) => {
   test.match(parseConfig([...filesFor(test), '--interval=1h'], {}).warnings, [/^--interval has no effect/])
 })
