@@ -37,7 +37,8 @@ export class UnfinishedHeads {
 
   /** The head of a request is whole. */
   arrived(socket: Socket): void {
-    this.#readAt.set(socket, socket.bytesRead)
+    // One that was let go is not taken up again.
+    if (this.#readAt.has(socket)) this.#readAt.set(socket, socket.bytesRead)
   }
 
   #sweep(): void {

@@ -82,9 +82,11 @@ await t.test('what arrived whole, and what is being answered, is no unfinished h
 })
 
 await t.test('who has left is forgotten', async (test) => {
-  const { add, cut, sweep } = setUp(test, 1000)
+  const { heads, add, cut, sweep } = setUp(test, 1000)
   const gone = add('a', 5000)
   gone.destroy()
+  heads.arrived(socketOf(gone))
+  gone.bytesRead += 5000
   add('b', 10)
   await sweep()
   test.same(cut, [])
