@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -40,8 +41,11 @@ await test('it runs as nobody in particular', async (t) => {
 
 await test('it starts a file that is there', async (t) => {
   const [entrypoint = '[]'] = values('ENTRYPOINT', finalStage)
-  const [command, file = ''] = JSON.parse(entrypoint) as string[]
+  const [command, option, file = ''] = JSON.parse(entrypoint) as string[]
   t.equal(command, 'node')
+  // Attack: the inspector that Node opens at SIGUSR1 reads every secret.
+  t.equal(option, '--disable-sigusr1')
+  t.equal(spawnSync(process.execPath, [option ?? '', '--version']).status, 0)
   t.match(file, /^\/app\/src\//)
   t.ok(existsSync(join(root, file.replace('/app/', ''))), file)
 })

@@ -56,7 +56,7 @@ const listOf = (what: string, parseItem: (text: string) => string | undefined): 
   },
 ]
 const size: Kind<number> = ['a number of bytes, such as 64Mi or 1G', parseSize]
-const boolean: Kind<boolean> = [
+const trueOrFalse: Kind<boolean> = [
   'true or false',
   (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
   ['true', 'false'],
@@ -106,7 +106,7 @@ export const flags = {
     'file with the secret that signs robot logins; further lines: accepted beside it',
     file,
   ),
-  'require-strong-secrets': flag('false', 'whether a token secret that could be guessed is refused', boolean),
+  'require-strong-secrets': flag('false', 'whether a token secret that could be guessed is refused', trueOrFalse),
   'token-validity': flag('6h', 'life of a robot login', [
     'a duration of a minute or more, such as 6h',
     (text) => atLeastMinute(parseDuration(text)),
@@ -194,7 +194,7 @@ export const flags = {
   'allow-anonymous': flag(
     'false',
     'whether who is not logged in may pull what RBAC opens to everybody',
-    boolean,
+    trueOrFalse,
   ),
   imagestreams: flag(
     'off',
@@ -228,6 +228,11 @@ export const flags = {
     'addresses and networks whose X-Forwarded-For is believed, in logs and for limits',
     listOf('IP addresses or networks from /1 on, such as 10.128.0.0/14', parseNetwork),
   ),
+  'proxy-protocol': flag(
+    'false',
+    'whether connections of --trusted-proxies begin with a header of the PROXY protocol',
+    trueOrFalse,
+  ),
   'metrics-addr': flag(undefined, 'address of /metrics, /healthz and /readyz; no metrics otherwise', address),
   'log-level': flag('info', 'the least that is logged', oneOf<LogLevel>(...logLevels)),
 } as const
@@ -251,6 +256,7 @@ export const switches: ReadonlySet<string> = new Set([
   'ignore-sar-check',
   'allow-anonymous',
   'require-strong-secrets',
+  'proxy-protocol',
 ])
 
 /** `--listen-addr` -> `QUAY_PROXY_LISTEN_ADDR` */

@@ -129,7 +129,10 @@ export const authenticationHook = (authenticate: Authenticate): onRequestAsyncHo
       return
     }
     const credential = parseAuthorization(header)
-    const { identity, again } = await beforeDeadline(request, authenticate(credential, request.ip))
+    const { identity, again } = await beforeDeadline(
+      request,
+      authenticate(credential, request.client.address),
+    )
     if (again !== undefined && header !== undefined) shown.set(socket, { header, again })
     request.identity = identity
   }

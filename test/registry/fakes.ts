@@ -80,6 +80,7 @@ export const bareApp = (test: Test): FastifyInstance => {
   for (const name of ['identity', 'repository', 'reference', 'decision', 'beside'] as const)
     app.decorateRequest(name, null)
   app.decorateRequest('receivedAt', 0)
+  app.decorateRequest('client', { getter: () => ({ address: '127.0.0.1', network: '127.0.0.1' }) })
   app.addHook('onRequest', async (request) => {
     request.receivedAt = performance.now()
   })

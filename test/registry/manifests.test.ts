@@ -135,3 +135,31 @@ await t.test(
     test.strictSame(learnt, [...both('ocp'), ...both('my-team')])
   },
 )
+
+await t.test('who has it already is told so, and is sent nothing', async (test) => {
+  const { ask } = await serve(test, '{"a":1}')
+  const other = of('b')
+  for (const method of ['GET', 'HEAD'] as const) {
+    for (const held of [`"${digest}"`, `W/"${digest}"`, `"${other}", "${digest}"`, '*']) {
+      const { statusCode, headers, payload } = await ask('ocp/4.5/manifests/base', method, {
+        'if-none-match': held,
+      })
+      test.strictSame([statusCode, payload], [304, ''], held)
+      test.match(headers, { etag: `"${digest}"`, 'docker-content-digest': digest })
+      test.notHas(headers, { 'content-length': /./ })
+      test.notHas(headers, { 'content-type': /./ })
+    }
+    for (const held of [`"${other}"`, digest, '']) {
+      const { statusCode, headers } = await ask('ocp/4.5/manifests/base', method, { 'if-none-match': held })
+      test.strictSame([statusCode, headers['content-length']], [200, '7'], held)
+    }
+  }
+  const { headers } = await ask('ocp/4.5/manifests/stale', 'GET', { 'if-none-match': '*' })
+  test.match(headers.warning, /Stale/)
+})
+
+await t.test('who has it already is asked who they are all the same', async (test) => {
+  const { ask } = await serve(test, '{}')
+  const conditions = { 'if-none-match': '*', authorization: '' }
+  test.equal((await ask('ocp/4.5/manifests/base', 'GET', conditions)).statusCode, 401)
+})
