@@ -6,9 +6,7 @@ import { globSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { hardTexts, patternsOf } from './patterns.ts'
 
-
-const files = globSync('src/**/*.ts')
-  .toSorted()
+const files = globSync('src/**/*.ts').toSorted()
 
 const run = (pattern: RegExp, text: string): void => {
   if (pattern.global) text.replaceAll(pattern, '')

@@ -106,7 +106,11 @@ export const flags = {
     'file with the secret that signs robot logins; further lines: accepted beside it',
     file,
   ),
-  'require-strong-secrets': flag('false', 'whether a token secret that could be guessed is refused', trueOrFalse),
+  'require-strong-secrets': flag(
+    'false',
+    'whether a token secret that could be guessed is refused',
+    trueOrFalse,
+  ),
   'token-validity': flag('6h', 'life of a robot login', [
     'a duration of a minute or more, such as 6h',
     (text) => atLeastMinute(parseDuration(text)),
