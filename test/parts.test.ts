@@ -7,14 +7,12 @@ import { createLogger } from '../src/logging.ts'
 import { createParts } from '../src/parts.ts'
 import { parseReference, parseRepository } from '../src/reference.ts'
 import { startKubernetesApi } from '../src/sandbox/app-ci/kubernetes-api.ts'
-import { readManifests } from '../src/sandbox/app-ci/rbac.ts'
 import { challenge } from './registry/fakes.ts'
+import { projectManifests } from './sandbox/app-ci/project-manifests.ts'
 import { quayFor, robot, selfSigned, smallImage } from './sandbox/quay/quay-client.ts'
 
 const create = async (test: Test, flags: readonly string[] = []) => {
-  const kubernetes = await startKubernetesApi({
-    objects: await readManifests(join(import.meta.dirname, '../manifests/rbac')),
-  })
+  const kubernetes = await startKubernetesApi({ objects: projectManifests })
   test.teardown(() => kubernetes.close())
   const quay = await quayFor(test)
   const { cert, key } = selfSigned(test)

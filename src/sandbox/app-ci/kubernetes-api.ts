@@ -1,3 +1,4 @@
+/** The API server of app.ci, as far as quay-proxy asks it: reviews, and the ImageStreams. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
@@ -24,6 +25,12 @@ export interface KubernetesApiOptions {
   readonly now?: () => number
 }
 
+/** Where images are pulled from: a namespace, and an image stream in it where one is meant. */
+export interface Place {
+  readonly namespace: string
+  readonly name?: string
+}
+
 /** What goes wrong with every request from now on, counted or not; `none` ends it. */
 export type Fault =
   | { readonly kind: 'none' }
@@ -40,8 +47,12 @@ export interface KubernetesApi {
   issueUserToken(options: UserTokenOptions): string
   issueServiceAccountToken(options: ServiceAccountTokenOptions): string
   revoke(token: string): void
-  /** As if everything was deleted and these were applied. @throws Error as createRbac */
+  /** As if everything was deleted and these were applied. */
   replaceObjects(objects: readonly KubernetesObject[]): void
+  /** The objects that an API server would refuse, each by its name, and why. */
+  readonly skipped: readonly string[]
+  /** What RBAC says of whoever has the token: a review of `get imagestreams/layers` in each place, and none of them counted. */
+  mayPull(token: string, places: readonly Place[]): readonly boolean[]
   /** Reviews asked for, answered or not. */
   readonly requests: { readonly tokenReviews: number; readonly subjectAccessReviews: number }
   /** The SubjectAccessReviews that were judged, oldest first. */
@@ -65,11 +76,18 @@ const statusReasons: Readonly<Record<number, string>> = {
   503: 'ServiceUnavailable',
 }
 
-/** Starts the two APIs of app.ci that the proxy asks, over HTTP on a free port. @throws Error as createRbac */
-export async function startKubernetesApi(options: KubernetesApiOptions): Promise<KubernetesApi> {
+/** Starts the APIs of app.ci that the proxy asks, over HTTP on a free port. */
+export const startKubernetesApi = async (options: KubernetesApiOptions): Promise<KubernetesApi> => {
   const api = new SandboxKubernetesApi(options)
   await api.listen(options.host ?? '127.0.0.1')
   return api
+}
+
+const pullAttributes = {
+  verb: 'get',
+  group: 'image.openshift.io',
+  resource: 'imagestreams',
+  subresource: 'layers',
 }
 
 class SandboxKubernetesApi implements KubernetesApi {
@@ -136,6 +154,18 @@ current-context: sandbox
 
   replaceObjects(objects: readonly KubernetesObject[]): void {
     this.#rbac = createRbac(objects)
+  }
+
+  get skipped(): readonly string[] {
+    return this.#rbac.skipped
+  }
+
+  mayPull(token: string, places: readonly Place[]): readonly boolean[] {
+    const caller = this.#tokens.authenticate(token, [apiAudience])
+    return places.map(
+      (place) =>
+        caller.authenticated && authorize(this.#rbac, caller.user, { ...pullAttributes, ...place }).allowed,
+    )
   }
 
   fault(mode: Fault): void {
@@ -215,7 +245,7 @@ const tooLarge = (): Answer =>
   failure(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${maxBodyBytes}`)
 
 /** The whole body, or undefined when it is longer than the API server reads. */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
+const readBody = async (request: IncomingMessage): Promise<string | undefined> => {
   const chunks: Buffer[] = []
   let length = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -225,13 +255,13 @@ async function readBody(request: IncomingMessage): Promise<string | undefined> {
   return length <= maxBodyBytes ? Buffer.concat(chunks).toString('utf8') : undefined
 }
 
-function sendFault(response: ServerResponse, fault: Fault & { readonly kind: 'status' }): void {
+const sendFault = (response: ServerResponse, fault: Fault & { readonly kind: 'status' }): void => {
   const { status = 503, retryAfterSeconds } = fault
   if (retryAfterSeconds !== undefined) response.setHeader('Retry-After', String(retryAfterSeconds))
   send(response, failure(status, statusReasons[status] ?? 'Unknown', 'the sandbox was told to fail'))
 }
 
-function send(response: ServerResponse, { status, body }: Answer): void {
+const send = (response: ServerResponse, { status, body }: Answer): void => {
   const isText = typeof body === 'string'
   response.writeHead(status, { 'Content-Type': isText ? 'text/plain; charset=utf-8' : 'application/json' })
   response.end(isText ? body : JSON.stringify(body))
