@@ -122,14 +122,14 @@ const gather = (
   const names = [...Object.keys(ofValues), ...switches]
   const { options, positionals } = tokensOf(args, names, new Set(switches))
   const texts = new Map<string, string>()
+  const add = (name: string, text: string) => lists[name]?.push(text) ?? texts.set(name, text)
   for (const { name, text } of options) {
     const isSwitch = switches.includes(name)
     if (!names.includes(name)) problems.push(`--${name} is not a flag of ${command}; --help lists them`)
     else if (texts.has(name)) problems.push(`--${name} is given twice`)
     else if (isSwitch && text !== undefined) problems.push(`--${name} takes no value`)
     else if (!isSwitch && text === undefined) problems.push(`--${name} needs a value: ${ofValues[name]}`)
-    else if (lists[name] !== undefined) lists[name].push(text ?? '')
-    else texts.set(name, text ?? '')
+    else add(name, text ?? '')
   }
   return { texts, positionals }
 }

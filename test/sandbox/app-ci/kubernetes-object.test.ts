@@ -85,7 +85,7 @@ await t.test('what is no manifest is named and left out, and the rest is there',
     `a.yaml, document 3: ${noObject}`,
     `dashboard.json, document 1: ${noObject}`,
     'deep/_more.yml: its name begins with _',
-    `jsonnetfile.lock.json, document 1: ${noObject}`,
+    'jsonnetfile.lock.json, document 1: Failed to load YAML',
     `list.yaml, document 1, item 1: ${noObject}`,
   ])
   test.equal(told.length, 7)
