@@ -155,7 +155,7 @@ await t.test(
     ])
     const open = service.spec!.ports!.map(({ targetPort }) => Number(targetPort))
     const ruled = spec!.ingress!.flatMap(({ ports }) => ports!.map((one) => Number(one.port)))
-    test.same(ruled.toSorted(), open.toSorted(), 'each port of the Service has a rule')
+    test.same(new Set(ruled), new Set(open), 'each port of the Service has a rule')
   },
 )
 

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { kubeconfigOf } from './kubeconfig.ts'
 import type { ImageStreams } from './image-streams.ts'
 import { imageStreamsVerb, SandboxImageStreams } from './image-streams.ts'
 import type { KubernetesObject, Rbac } from './rbac.ts'
@@ -11,9 +12,12 @@ import type { Answer, SubjectAccessReviewSpec } from './reviews.ts'
 import { authorize, failure, reviewAccess, reviewToken } from './reviews.ts'
 import type { ServiceAccountTokenOptions, Tokens, UserTokenOptions } from './tokens.ts'
 import { apiAudience, createTokens } from './tokens.ts'
+import type { Fault } from './wire.ts'
+import { readBody, send, sendFault, tooLarge } from './wire.ts'
 
 export type { SubjectAccessReviewSpec } from './reviews.ts'
 export type { ServiceAccountTokenOptions, UserTokenOptions } from './tokens.ts'
+export type { Fault } from './wire.ts'
 
 export interface KubernetesApiOptions {
   readonly objects: readonly KubernetesObject[]
@@ -30,15 +34,6 @@ export interface Place {
   readonly namespace: string
   readonly name?: string
 }
-
-/** What goes wrong with every request from now on, counted or not; `none` ends it. */
-export type Fault =
-  | { readonly kind: 'none' }
-  /** A Status with this code, 503 unless told. */
-  | { readonly kind: 'status'; readonly status?: number; readonly retryAfterSeconds?: number }
-  | { readonly kind: 'slow'; readonly delayMs: number }
-  | { readonly kind: 'hang' }
-  | { readonly kind: 'reset' }
 
 export interface KubernetesApi {
   readonly url: string
@@ -65,16 +60,7 @@ export interface KubernetesApi {
 const tokenReviewPath = '/apis/authentication.k8s.io/v1/tokenreviews'
 const accessReviewPath = '/apis/authorization.k8s.io/v1/subjectaccessreviews'
 
-// The kube-apiserver's own bound on a request body.
-const maxBodyBytes = 3 * 1024 * 1024
-
 const version = { major: '1', minor: '33', gitVersion: 'v1.33.0-sandbox', platform: 'linux/amd64' }
-
-const statusReasons: Readonly<Record<number, string>> = {
-  429: 'TooManyRequests',
-  500: 'InternalError',
-  503: 'ServiceUnavailable',
-}
 
 /** Starts the APIs of app.ci that the proxy asks, over HTTP on a free port. */
 export const startKubernetesApi = async (options: KubernetesApiOptions): Promise<KubernetesApi> => {
@@ -122,22 +108,7 @@ class SandboxKubernetesApi implements KubernetesApi {
   }
 
   kubeconfig(): string {
-    return `apiVersion: v1
-kind: Config
-clusters:
-  - name: sandbox
-    cluster:
-      server: ${this.url}
-      # There is no TLS to verify; the client asks to be told so before it sends a token over http.
-      insecure-skip-tls-verify: true
-users:
-  - name: quay-proxy
-    user: { token: ${this.#proxyToken} }
-contexts:
-  - name: sandbox
-    context: { cluster: sandbox, user: quay-proxy }
-current-context: sandbox
-`
+    return kubeconfigOf(this.url, this.#proxyToken)
   }
 
   issueUserToken(options: UserTokenOptions): string {
@@ -239,30 +210,4 @@ current-context: sandbox
       `in API group "${group}" at the cluster scope`
     return failure(403, 'Forbidden', reason === '' ? message : `${message}: ${reason}`)
   }
-}
-
-const tooLarge = (): Answer =>
-  failure(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${maxBodyBytes}`)
-
-/** The whole body, or undefined when it is longer than the API server reads. */
-const readBody = async (request: IncomingMessage): Promise<string | undefined> => {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length <= maxBodyBytes) chunks.push(chunk)
-  }
-  return length <= maxBodyBytes ? Buffer.concat(chunks).toString('utf8') : undefined
-}
-
-const sendFault = (response: ServerResponse, fault: Fault & { readonly kind: 'status' }): void => {
-  const { status = 503, retryAfterSeconds } = fault
-  if (retryAfterSeconds !== undefined) response.setHeader('Retry-After', String(retryAfterSeconds))
-  send(response, failure(status, statusReasons[status] ?? 'Unknown', 'the sandbox was told to fail'))
-}
-
-const send = (response: ServerResponse, { status, body }: Answer): void => {
-  const isText = typeof body === 'string'
-  response.writeHead(status, { 'Content-Type': isText ? 'text/plain; charset=utf-8' : 'application/json' })
-  response.end(isText ? body : JSON.stringify(body))
 }

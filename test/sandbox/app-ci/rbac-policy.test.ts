@@ -54,7 +54,7 @@ await t.test('what an API server would refuse grants nothing, and is named with 
     ],
   ]
   for (const [object, skipped] of rows) {
-    const policy = readPolicy([{ apiVersion, ...object } as KubernetesObject])
+    const policy = readPolicy([{ apiVersion, ...object }])
     test.strictSame(policy.skipped, [skipped])
     for (const held of [policy.roles, policy.clusterRoles, policy.grants]) test.equal(held.size, 0, skipped)
     test.strictSame(policy.clusterGrants, [])
@@ -138,3 +138,23 @@ await t.test(
     )
   },
 )
+
+await t.test('a list that is not there is an empty one', (test) => {
+  const metadata = { namespace: 'a', name: 'b' }
+  const policy = readPolicy([
+    { apiVersion, kind: 'Role', metadata },
+    { apiVersion, kind: 'ClusterRole', metadata: { name: 'c' }, rules: null },
+    { apiVersion, kind: 'RoleBinding', metadata, roleRef },
+    { apiVersion, kind: 'ClusterRoleBinding', metadata: { name: 'c' }, roleRef, subjects: null },
+  ])
+  test.strictSame(policy.skipped, [])
+  test.strictSame(policy.roles.get('a/b'), [])
+  test.strictSame(policy.clusterRoles.get('c'), [])
+  test.match(policy.grants.get('a'), [
+    { namespace: 'a', description: 'RoleBinding "b/a" of Role "r"', subjects: [] },
+  ])
+  test.match(policy.clusterGrants, [
+    { namespace: '', description: 'ClusterRoleBinding "c" of Role "r"', subjects: [] },
+  ])
+  test.end()
+})
