@@ -66,3 +66,14 @@ await test('only production dependencies come along, and no script of theirs run
   t.match(values('RUN'), ['npm ci --omit=dev --ignore-scripts'])
   t.equal(values('COPY', finalStage).filter((value) => value.startsWith('--from=')).length, 1)
 })
+
+await test('the base is of the release that tests run on, in both stages', async (t) => {
+  const lock = JSON.parse(await read('package-lock.json')) as {
+    packages: Record<string, { version: string }>
+  }
+  const { version } = lock.packages['node_modules/node']!
+  const bases = values('FROM').map((value) => value.split(' ', 1).join(''))
+  t.equal(bases.length, 2)
+  for (const base of bases)
+    t.match(base.replace(/@sha256:[0-9a-f]{64}$/, ''), new RegExp(`^node:${version}-slim$`))
+})

@@ -68,6 +68,7 @@ await t.test('every manifest is an object we mean', async (test) => {
     'Deployment ci/quay-proxy',
     'Kustomization -/undefined',
     'NetworkPolicy ci/qci-cache',
+    'NetworkPolicy ci/quay-proxy',
     'PodDisruptionBudget ci/qci-cache',
     'PodDisruptionBudget ci/quay-proxy',
     'Role ocp/qci-image-puller',
@@ -82,26 +83,94 @@ await t.test('every manifest is an object we mean', async (test) => {
   ])
 })
 
+const { resources } = objects.find(({ kind }) => kind === 'Kustomization') as unknown as Kustomization
+const applied = (
+  await Promise.all(resources.map(async (file) => await readFile(join(manifests, file), 'utf8')))
+).flatMap((text) => loadAllYaml(text) as KubernetesObject[])
+
 await t.test('`oc apply -k manifests` applies what the proxy needs, and nothing else', async (test) => {
-  const { resources } = objects.find(({ kind }) => kind === 'Kustomization') as unknown as Kustomization
-  const applied = (
-    await Promise.all(resources.map(async (file) => await readFile(join(manifests, file), 'utf8')))
-  ).flatMap((text) => loadAllYaml(text) as KubernetesObject[])
   const names = applied.map(({ kind, metadata }) => `${kind} ${metadata?.namespace ?? '-'}/${metadata?.name}`)
   test.same(names.toSorted(), [
     'ClusterRole -/quay-proxy',
     'ClusterRoleBinding -/quay-proxy',
     'ClusterRoleBinding -/quay-proxy-auth-delegator',
     'Deployment ci/quay-proxy',
+    'NetworkPolicy ci/quay-proxy',
     'PodDisruptionBudget ci/quay-proxy',
-    'Role ocp/qci-image-puller',
-    'RoleBinding ocp/qci-image-puller',
     'Route ci/quay-proxy',
     'Service ci/quay-proxy',
     'ServiceAccount ci/quay-proxy',
     'ServiceMonitor ci/quay-proxy',
   ])
   test.ok(names.includes(`ServiceAccount ci/${podSpec.serviceAccountName}`), 'no pod is created without it')
+})
+
+// Attack of one's own: app.ci has a RoleBinding qci-image-puller with the groups of all who may pull; applied anew, it has ours alone.
+await t.test('`oc apply -k manifests` touches no object that app.ci has', async (test) => {
+  for (const { kind, metadata } of applied) {
+    const what = `${kind} ${metadata?.namespace ?? '-'}/${metadata?.name}`
+    test.match(metadata?.name, /^quay-proxy(?:-|$)/, `${what} is called after us`)
+    test.ok(metadata?.namespace === undefined || metadata.namespace === 'ci', `${what} is in our namespace`)
+  }
+  // What opens images to people is theirs to bind: an example, said to be none for app.ci.
+  const rights = ['Role', 'ClusterRole'].flatMap((kind) => applied.filter((object) => object.kind === kind))
+  test.notMatch(JSON.stringify(rights), 'imagestreams/layers')
+  const example = await readFile(join(manifests, 'examples/qci-image-puller.yaml'), 'utf8')
+  test.match(example, /^# .*Never apply it to app\.ci/)
+})
+
+const policy = find('NetworkPolicy') as V1NetworkPolicy
+
+await t.test(
+  'clients reach the proxy through the routers, and metrics are read by who scrapes them',
+  async (test) => {
+    const { spec, metadata } = policy
+    test.equal(metadata!.namespace, deployment.metadata!.namespace)
+    test.same(spec!.podSelector, { matchLabels: deployment.spec!.template.metadata!.labels })
+    test.same(
+      spec!.policyTypes,
+      ['Ingress'],
+      'what is not let in is shut out, and nothing is kept from leaving',
+    )
+    test.equal(spec!.egress, undefined)
+    const routers = { matchLabels: { 'policy-group.network.openshift.io/ingress': '' } }
+    const nodes = { matchLabels: { 'policy-group.network.openshift.io/host-network': '' } }
+    const scrapers = {
+      matchExpressions: [
+        {
+          key: 'kubernetes.io/metadata.name',
+          operator: 'In',
+          values: ['openshift-monitoring', 'openshift-user-workload-monitoring'],
+        },
+      ],
+    }
+    const port = (name: string) => container.ports!.find((one) => one.name === name)!.containerPort
+    // No rule without `from`, no empty selector, no address block: any of them would let in every pod.
+    test.same(spec!.ingress, [
+      { _from: [{ namespaceSelector: routers }], ports: [{ protocol: 'TCP', port: port('https') }] },
+      {
+        _from: [{ namespaceSelector: scrapers }, { namespaceSelector: nodes }],
+        ports: [{ protocol: 'TCP', port: port('metrics') }],
+      },
+    ])
+    const open = service.spec!.ports!.map(({ targetPort }) => Number(targetPort))
+    const ruled = spec!.ingress!.flatMap(({ ports }) => ports!.map((one) => Number(one.port)))
+    test.same(new Set(ruled), new Set(open), 'each port of the Service has a rule')
+  },
+)
+
+await t.test('an image has the version of what is in it', async (test) => {
+  const { version } = JSON.parse(await readFile(join(manifests, '../package.json'), 'utf8')) as {
+    version: string
+  }
+  const image = `registry.ci.openshift.org/ci/quay-proxy:${version}`
+  test.equal(container.image, image)
+  const readme = await readFile(join(manifests, '../README.md'), 'utf8')
+  test.match(readme, `podman build -t ${image} . && podman push ${image}`)
+  const images = objects.flatMap((object) => [...JSON.stringify(object).matchAll(/"image":"([^"]+)"/g)])
+  test.ok(images.length >= 2)
+  for (const [, one = ''] of images)
+    test.match(one, /:\d+\.\d+\.\d+(?:@sha256:[0-9a-f]{64})?$/, 'no tag that moves')
 })
 
 /** What the `oc create secret` of a document make: `name/key`. */

@@ -10,16 +10,14 @@ import { createTagCursors } from '../src/registry/tag-cursors.ts'
 import { createTagOwner } from '../src/oci/qci-tag.ts'
 import { parseReference, parseRepository } from '../src/reference.ts'
 import { startKubernetesApi } from '../src/sandbox/app-ci/kubernetes-api.ts'
-import { readManifests } from '../src/sandbox/app-ci/rbac.ts'
 import { challenge } from './registry/fakes.ts'
+import { projectManifests } from './sandbox/app-ci/project-manifests.ts'
 import { quayFor, robot, selfSigned, smallImage } from './sandbox/quay/quay-client.ts'
 
 const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
 
 const create = async (test: Test, flags: readonly string[] = []) => {
-  const kubernetes = await startKubernetesApi({
-    objects: await readManifests(join(import.meta.dirname, '../manifests/rbac')),
-  })
+  const kubernetes = await startKubernetesApi({ objects: projectManifests })
   test.teardown(() => kubernetes.close())
   const quay = await quayFor(test)
   const { cert, key } = selfSigned(test)

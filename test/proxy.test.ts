@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Agent as HttpAgent, get, type IncomingMessage } from 'node:http'
 import { connect, createServer, type AddressInfo } from 'node:net'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { mock } from 'node:test'
 import { connect as connectTls, type PeerCertificate } from 'node:tls'
 import t from 'tap'
@@ -13,9 +13,8 @@ import { startProxy } from '../src/proxy.ts'
 import { readManifests } from '../src/sandbox/app-ci/rbac.ts'
 import { startSandbox, type Sandbox } from '../src/sandbox/sandbox.ts'
 import { until } from './registry/fakes.ts'
+import { projectDirectories as rbac } from './sandbox/app-ci/project-manifests.ts'
 import { ask, selfSigned } from './sandbox/quay/quay-client.ts'
-
-const rbac = [resolve(import.meta.dirname, '../manifests/rbac')]
 
 /** Replaces the clock of whatever looks at files every few seconds: `look` makes it look now. */
 const watching = (test: Test) => {

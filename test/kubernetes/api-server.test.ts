@@ -10,10 +10,9 @@ import { RegistryError } from '../../src/errors.ts'
 import { createApiServer } from '../../src/kubernetes/api-server.ts'
 import { loadKubeConfig } from '../../src/kubernetes/kubeconfig.ts'
 import { startKubernetesApi, type KubernetesApiOptions } from '../../src/sandbox/app-ci/kubernetes-api.ts'
-import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
+import { projectManifests as objects } from '../sandbox/app-ci/project-manifests.ts'
 import { kubeConfigOf } from './kubeconfig-of.ts'
 
-const objects = await readManifests(join(import.meta.dirname, '../../manifests/rbac'))
 const accessSpec = {
   user: 'alice',
   groups: ['qci-image-pullers'],

@@ -1,3 +1,4 @@
+/** The sample content of the sandbox: what QCI holds, in small. */
 import { allPlatforms, buildArtifact, buildImage } from './images.ts'
 import type { Image, ImageOptions } from './images.ts'
 import type { Digest } from './layers.ts'
@@ -23,8 +24,8 @@ export interface Stock {
 
 const sbomType = 'application/spdx+json'
 
-function sample(name: string, more: Partial<ImageOptions> = {}): Promise<Image> {
-  return buildImage({
+const sample = async (name: string, more: Partial<ImageOptions> = {}): Promise<Image> =>
+  await buildImage({
     name,
     platforms: allPlatforms,
     layers: 2,
@@ -32,10 +33,9 @@ function sample(name: string, more: Partial<ImageOptions> = {}): Promise<Image> 
     format: 'oci',
     ...more,
   })
-}
 
 /** The sample content of `quay-proxy sandbox`: each kind of tag that QCI holds, once. */
-export async function stockQuay(quay: Quay): Promise<Stock> {
+export const stockQuay = async (quay: Quay): Promise<Stock> => {
   const rootfs = await sample('ubi', { layers: 1, layerBytes: 64 * 1024 })
   const sharedLayers = rootfs.layers
   const base = await sample('ocp/4.5:base', { sharedLayers })
