@@ -245,7 +245,7 @@ await t.test('attack: a name that is no string costs a line, and not the process
   app.get('/odd', async (request) => {
     request.identity = { ...alice, user: { username: 5 as never, groups: [], extra: {} } }
     request.decision = allowed
-    request.reference = parseReference(parseRepository('ocp', '4.5', 'openshift/ci'), 'base')
+    request.reference = parseReference(parseRepository('ocp', '4.5', 'openshift/ci'), 'base', ownerOf)
     request.beside = Promise.resolve({ decision: refused, openedBy: [], error: undefined })
     return 'ok'
   })

@@ -152,7 +152,8 @@ await t.test('what should not stay as it is, told again when it is read again', 
 
 await t.test('no purpose has the keys of another, or a secret that is gone', async (test) => {
   const { parts, made, folder } = await create(test, ['--allow-anonymous'])
-  const sealed = await parts.cursors.seal('ocp_4.5_base')
+  const scope = { repository: 'openshift/ci', requester: 'robot x' }
+  const sealed = await parts.cursors.seal({ after: 'ocp_4.5_base', emptyPages: 0 }, scope)
   const login = await parts.robotTokens.mint(robot.username)
   const nothing = (await parts.anonymous?.mint())?.token ?? ''
   const authenticated = async (token: string) =>
@@ -161,15 +162,15 @@ await t.test('no purpose has the keys of another, or a secret that is gone', asy
       ({ status }: { status: number }) => status,
     )
   const all = async () => [
-    await parts.cursors.open(sealed).catch(({ code }: { code: string }) => code),
+    await parts.cursors.open(sealed, scope).then(({ after }) => after, ({ code }: { code: string }) => code),
     await authenticated(login.token),
     await authenticated(nothing),
   ]
   const secrets = made.files.tokenSecret.current()
   const keys = createPurposeKeys(() => secrets)
-  test.equal(await createTagCursors(keys.listCursors).open(sealed), 'ocp_4.5_base')
+  test.match(await createTagCursors(keys.listCursors).open(sealed, scope), { after: 'ocp_4.5_base' })
   for (const other of [keys.robotLogins, keys.anonymousLogins, () => secrets])
-    await test.rejects(createTagCursors(other).open(sealed), { code: 'TAG_INVALID' })
+    await test.rejects(createTagCursors(other).open(sealed, scope), { code: 'TAG_INVALID' })
   test.strictSame(await all(), ['ocp_4.5_base', 'robot', 'cluster'])
   const old = '5e1d8a07c3f94b62a0d71e3c9b58f640'
   const next = '0b97f1c46a8e4d2f93ce5d7081ba264f'
