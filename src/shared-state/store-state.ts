@@ -94,16 +94,17 @@ class StoreState implements SharedState {
       onFacts: this.#catchUp,
       onLogin: this.failedLogins.receive,
     })
-    this.#directory =
-      stateDir === undefined
-        ? undefined
-        : new StateDirectory({
-            directory: stateDir,
-            snapshot,
-            index: async () => await this.#indexToKeep(),
-            onTrouble: (message) => this.#options.onTrouble?.(message),
-            wallClock: this.#wallClock,
-          })
+    this.#directory = stateDir === undefined ? undefined : this.#directoryAt(stateDir)
+  }
+
+  #directoryAt(directory: string): StateDirectory {
+    return new StateDirectory({
+      directory,
+      snapshot: this.#options.snapshot,
+      index: async () => await this.#indexToKeep(),
+      onTrouble: (message) => this.#options.onTrouble?.(message),
+      wallClock: this.#wallClock,
+    })
   }
 
   readonly facts = {
