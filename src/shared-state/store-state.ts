@@ -6,10 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { FactLog } from './fact-log.ts'
 import { FactWriter } from './fact-writer.ts'
 import { createFailedLoginFeed, toldRate, type FailedLoginFeed } from './failed-login-feed.ts'
-import { keys, rateKey } from './keys.ts'
-import { LeasedBucket } from './rate-leases.ts'
+import { keys } from './keys.ts'
+import { LeasedBucket, leaseCommand } from './rate-leases.ts'
 import { listOf, numberOf, type Reply } from './reply.ts'
-import { beatScript, leaseScript } from './scripts.ts'
+import { beatScript } from './scripts.ts'
 import { deadlineMs, evalOf, type Session } from './session.ts'
 import type { Fact, IndexState, SharedState, SharedStateOptions, SharedStatus } from './shared-state.ts'
 import { News } from './news.ts'
@@ -118,21 +118,16 @@ class StoreState implements SharedState {
   readonly index = {
     read: async (): Promise<IndexState | undefined> =>
       this.#log.isLoaded() ? await this.#lease.read() : this.#keptIndex,
-    write: async (state: IndexState): Promise<boolean> => await this.#lease.write(state),
+    // What the state claims has to be in the store before it.
+    write: async (state: IndexState): Promise<boolean> =>
+      (await this.#writer.settle()) && (await this.#lease.write(state)),
     tryLead: async (): Promise<boolean> => await this.#lease.tryLead(),
   }
 
   readonly tokenBucket: SharedState['tokenBucket'] = (name, rate) =>
     new LeasedBucket({
       rate,
-      lease: async (wanted, spent, shutMs) =>
-        await this.#command(
-          evalOf(
-            leaseScript,
-            [rateKey(name)],
-            [rate.perSecond, rate.burst, wanted, spent, shutMs].map(String),
-          ),
-        ),
+      lease: async (...counts) => await this.#command(leaseCommand(name, rate, ...counts)),
       isUp: () => this.#connection.isUp(),
       replicas: () => this.#replicas.value(),
       createTokenBucket: this.#options.createTokenBucket,
@@ -202,7 +197,8 @@ class StoreState implements SharedState {
     void this.#republish()
     if (this.#lease.isHeld() && this.#now() - this.#sweptAt > sweepEveryMs) {
       this.#sweptAt = this.#now()
-      await sweep(session, this.#origin, this.#wallClock())
+      // Beside the beats, which hold the lease. Where the store does not answer, the session ends.
+      void Promise.allSettled([sweep(session, this.#origin, this.#wallClock())])
     }
   }
 
