@@ -1,5 +1,5 @@
 /**
- * Shared state over Valkey or Redis: puts its parts together, follows the news, and looks every two seconds whether all is as it was.
+ * Shared state over Valkey or Redis: puts its parts together, and looks every two seconds whether all is as it was.
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -34,8 +34,6 @@ const sweepEveryMs = 3_600_000
 /** What was lost and nobody here knows is not looked for every two seconds. */
 const republishEveryMs = 60_000
 
-export const createStoreState = (options: StoreStateOptions): SharedState => new StoreState(options)
-
 class StoreState implements SharedState {
   readonly #options: StoreStateOptions
   readonly #now: () => number
@@ -57,8 +55,8 @@ class StoreState implements SharedState {
   #isClosing = false
 
   constructor(options: StoreStateOptions) {
-    const { store, apply, snapshot, replicas = 1, createTokenBucket, stateDir } = options
     this.#options = options
+    const { store, apply, snapshot, replicas = 1, createTokenBucket, stateDir } = options
     this.#now = options.now ?? (() => performance.now())
     this.#wallClock = options.wallClock ?? Date.now
     this.#replicas = new ReplicaCount(replicas, this.#now)
@@ -179,11 +177,10 @@ class StoreState implements SharedState {
 
   /** @throws {Error} where the store does not answer */
   async #beat(session: Session): Promise<void> {
-    const { epoch: _, ...of } = keys
     const reply = await session.patiently(
       evalOf(
         beatScript,
-        [of.replicas, of.log, of.index, of.restrictedTags, of.restrictedNames, of.nothing],
+        [keys.replicas, keys.log, keys.index, keys.restrictedTags, keys.restrictedNames, keys.nothing],
         [this.#origin, String(replicaForMs), String(logForMs)],
       ),
     )
@@ -219,3 +216,5 @@ class StoreState implements SharedState {
       )
   }
 }
+
+export const createStoreState = (options: StoreStateOptions): SharedState => new StoreState(options)

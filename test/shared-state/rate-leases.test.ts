@@ -173,6 +173,10 @@ await t.test('what is asked of the store', async (test) => {
   test.same(leaseCommand('tags', { perSecond: 4.5, burst: 1 }, 3, 2, 0).slice(2), [
     '1',
     'quay-proxy:1:rate:tags',
-    ...['4.5', '1', '3', '2', '0'],
+    '4.5',
+    '1',
+    '3',
+    '2',
+    '0',
   ])
 })
