@@ -2,8 +2,8 @@
  * The way to upstream for requests of one kind: so many at a time, so many a second, and none while upstream asks for a pause. What
  * finds it shut waits for its turn, within bounds.
  */
-import type { Clock } from '../clock.ts'
-import { createFairQueue, type SentAway, type Waiting } from './fair-queue.ts'
+import type { Clock } from '../../concurrency/clock.ts'
+import { createFairQueue, type SentAway, type Waiting } from '../../concurrency/fair-queue.ts'
 import { failureOf, UpstreamLimit } from '../failures.ts'
 import { createPause } from './pause.ts'
 import { createTokenBucket, type Rate } from './token-bucket.ts'

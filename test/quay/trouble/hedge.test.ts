@@ -2,7 +2,7 @@ import t from 'tap'
 import { RegistryError } from '../../../src/errors.ts'
 import { ConnectionsTaken, UpstreamTrouble } from '../../../src/quay/failures.ts'
 import { createHedge, hedged, type HedgeOptions } from '../../../src/quay/trouble/hedge.ts'
-import { fakeClock, settled, staying } from '../fake-clock.ts'
+import { fakeClock, settled, staying } from '../../concurrency/fake-clock.ts'
 import { failure } from '../upstream.ts'
 
 const hedgeFor = (options: HedgeOptions = {}) => {
