@@ -49,9 +49,21 @@ const observe = (request: FastifyRequest, reply: FastifyReply, options: Observat
   const sentBefore = raw.socket.bytesWritten
   // Not the framework's onResponse: it does not run where the client leaves, or is cut off, before the end.
   reply.raw.on('close', () => {
-    record(request, reply, options, { client: ip, bytes: raw.socket.bytesWritten - sentBefore })
-    if (request.beside !== null) void audit(request, reply, request.beside, options)
+    const sent = { client: ip, bytes: raw.socket.bytesWritten - sentBefore }
+    guarded(options, () => record(request, reply, options, sent))
+    const { beside } = request
+    if (beside !== null) guarded(options, async () => await audit(request, reply, beside, options))
   })
+}
+
+/** Nobody catches what a listener throws: a mistake in a line of the log would end the process, and all pulls with it. */
+const guarded = ({ logger }: ObservationOptions, write: () => void | Promise<void>): void => {
+  const failed = (error: unknown) => logger.error({ err: error }, 'a request could not be written down')
+  try {
+    Promise.resolve(write()).catch(failed)
+  } catch (error) {
+    failed(error)
+  }
 }
 
 interface Sent {
@@ -119,6 +131,12 @@ export const observation = fp(plugin, { name: 'quay-proxy/observation', fastify:
 const levelOf = (request: FastifyRequest, reply: FastifyReply): 'info' | 'warn' =>
   reply.statusCode >= 500 || request.failure?.cause !== undefined ? 'warn' : 'info'
 
+/** Why a login was refused, with the program that showed it: mostly it is one that does so again and again. */
+const refusedOf = ({ failure, headers }: FastifyRequest) =>
+  failure?.forLog === undefined
+    ? undefined
+    : { ...failure.forLog, userAgent: headers['user-agent']?.slice(0, 200) }
+
 interface Measured {
   readonly client: string
   readonly route: string
@@ -146,6 +164,7 @@ const line = (request: FastifyRequest, reply: FastifyReply, measured: Measured) 
     source: decision?.source,
     status: reply.statusCode,
     error: failure?.code,
+    refused: refusedOf(request),
     err: failure?.cause === undefined ? undefined : failure,
     aborted: reply.raw.writableFinished ? undefined : true,
     client: measured.client,

@@ -49,9 +49,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'observation.ts': ['audit', 'access', 'logging.ts', 'metrics.ts', 'errors.ts', 'reference.ts'],
   audit: ['access'],
   config: ['logging.ts', 'registry', 'quay', 'watched-files.ts'],
-  registry: ['access', 'reference.ts', 'errors.ts'],
+  registry: ['access', 'concurrency', 'client-address.ts', 'reference.ts', 'errors.ts'],
   access: ['reference.ts'],
-  kubernetes: ['access', 'concurrency', 'breaker.ts', 'reference.ts', 'errors.ts'],
+  kubernetes: ['access', 'concurrency', 'client-address.ts', 'breaker.ts', 'reference.ts', 'errors.ts'],
   concurrency: [],
   quay: ['concurrency', 'breaker.ts', 'reference.ts', 'errors.ts'],
   'reference.ts': ['errors.ts'],
@@ -61,6 +61,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'tally.ts': [],
   'watched-files.ts': [],
   'breaker.ts': [],
+  'client-address.ts': [],
   'errors.ts': [],
 }
 

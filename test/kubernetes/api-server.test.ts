@@ -164,10 +164,10 @@ await t.test('cut twice is an outage: one retry, not more', async (test) => {
   test.equal(apiServer.reached(), false)
 })
 
-await t.test('trap 17: 429 and 5xx are asked once again, then 503 and never 401', async (test) => {
+await t.test('trap 17: 5xx are asked once again, then 503 and never 401', async (test) => {
   const { api, apiServer } = await setUp(test)
   let asked = 0
-  for (const status of [429, 500, 502, 503, 504]) {
+  for (const status of [500, 502, 503, 504]) {
     api.fault({ kind: 'status', status, retryAfterSeconds: 1 })
     const error = await failureOf(apiServer.reviewToken({ token: 'hunter2' }))
     test.match(error, {
@@ -237,7 +237,10 @@ await t.test(
     const forbidden = await setUp(test, { proxyServiceAccount: { namespace: 'ci', name: 'other' } })
     test.match(await failureOf(forbidden.apiServer.reviewToken({ token: 'x' })), {
       ...refused,
-      cause: { message: 'API server answered 403' },
+      cause: {
+        message:
+          /^API server answered 403: "tokenreviews.authentication.k8s.io is forbidden: User .*"; apply manifests.rbac.quay-proxy.yaml/,
+      },
     })
     test.equal(forbidden.api.requests.tokenReviews, 1)
     test.equal(forbidden.apiServer.reached(), false)
@@ -247,24 +250,11 @@ await t.test(
     revoked.api.revoke(ownToken)
     test.match(await failureOf(revoked.apiServer.reviewAccess(accessSpec)), {
       ...refused,
-      cause: { message: 'API server answered 401' },
+      cause: { message: /^API server answered 401: "Unauthorized"; apply manifests/ },
     })
     test.equal(revoked.api.requests.subjectAccessReviews, 1)
   },
 )
-
-await t.test('an answer without a status is no yes', async (test) => {
-  const server = createHttpServer((_request, response) => {
-    response.writeHead(201, { 'Content-Type': 'application/json' }).end('{}')
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  test.teardown(() => server.close())
-  const file = join(test.testdir({ config: kubeConfigOf((server.address() as AddressInfo).port) }), 'config')
-  const apiServer = createApiServer({ kubeConfig: loadKubeConfig(file) })
-  test.teardown(() => apiServer.close())
-  test.strictSame(await apiServer.reviewToken({ token: 'x' }), {})
-  test.strictSame(await apiServer.reviewAccess(accessSpec), { allowed: false })
-})
 
 await t.test('attack: somebody else at the address of the API server. TLS is verified', async (test) => {
   const { api, port } = await setUp(test)
