@@ -2,7 +2,7 @@
  * One question to the API server, over one pool of connections: in bounded time, with one more try where that may help, and never more
  * of an answer than a review can be.
  */
-import { HttpMethod, RequestContext } from '@kubernetes/client-node'
+import { HttpMethod, RequestContext, type Cluster } from '@kubernetes/client-node'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Reply } from './api-failures.ts'
 import type { Credentials } from './kubeconfig.ts'
@@ -63,7 +63,7 @@ const post = async (
   kubeConfig: Credentials,
   { path, body, signal }: Question,
 ): Promise<Reply> => {
-  const server = new URL(kubeConfig.getCurrentCluster()?.server ?? '')
+  const server = new URL((kubeConfig.getCurrentCluster() as Cluster).server)
   const url = new URL(`${server.pathname.replace(/\/$/, '')}${path}`, server)
   const context = new RequestContext(url.href, HttpMethod.POST)
   await withinSignal(kubeConfig.applySecurityAuthentication(context), signal)

@@ -2,6 +2,8 @@
  * A bounded cache whose room is shared out by owner: whoever has more in it than an equal share pushes out their own, and nobody
  * else's. lru-cache, and every other one that we know, has one order for all: one asker with enough questions empties it.
  */
+import { UseOrder } from './use-order.ts'
+
 export interface SharedCache<Value> {
   /** The value, which counts as a use of it. */
   readonly get: (key: string) => Value | undefined
@@ -19,29 +21,24 @@ interface Entry<Value> {
 
 /** @param max values of all owners together */
 export const createSharedCache = <Value>(max: number): SharedCache<Value> => {
-  /** Least recently used first, as is the set of each owner. A Map keeps the order in which keys came in. */
   const entries = new Map<string, Entry<Value>>()
-  const owners = new Map<string, Set<string>>()
+  const order = new UseOrder()
+  const owners = new Map<string, UseOrder>()
 
   const remove = (key: string): void => {
     const entry = entries.get(key)
     if (entry === undefined) return
     entries.delete(key)
-    const own = owners.get(entry.owner) as Set<string>
-    own.delete(key)
+    order.remove(key)
+    const own = owners.get(entry.owner) as UseOrder
+    own.remove(key)
     if (own.size === 0) owners.delete(entry.owner)
   }
-  const append = (key: string, entry: Entry<Value>): void => {
-    entries.set(key, entry)
-    owners.set(entry.owner, (owners.get(entry.owner) ?? new Set()).add(key))
-  }
-
-  /** Of whoever has just come where they have more than their share, else what nobody has used for longest. */
-  const evict = (owner: string): void => {
-    const own = owners.get(owner) as Set<string>
-    const isGreedy = own.size > 1 && own.size * owners.size > max
-    const [oldest = ''] = isGreedy ? own : entries.keys()
-    remove(oldest)
+  const use = (key: string, owner: string): UseOrder => {
+    const own = owners.get(owner) ?? new UseOrder()
+    owners.set(owner, own)
+    for (const each of [order, own]) each.use(key)
+    return own
   }
 
   return {
@@ -49,15 +46,17 @@ export const createSharedCache = <Value>(max: number): SharedCache<Value> => {
     peek: (key) => entries.get(key)?.value,
     get: (key) => {
       const entry = entries.get(key)
-      if (entry === undefined) return undefined
-      remove(key)
-      append(key, entry)
-      return entry.value
+      if (entry !== undefined) use(key, entry.owner)
+      return entry?.value
     },
     set: (key, value, owner) => {
       remove(key)
-      append(key, { value, owner })
-      if (entries.size > max) evict(owner)
+      entries.set(key, { value, owner })
+      const own = use(key, owner)
+      if (entries.size <= max) return
+      // Of whoever has just come where they have more than their share, else what nobody has used for longest.
+      const isGreedy = own.size > 1 && own.size * owners.size > max
+      remove((isGreedy ? own : order).oldest as string)
     },
     delete: remove,
   }
