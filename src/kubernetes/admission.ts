@@ -148,20 +148,24 @@ class AddressAdmission implements Admission {
       for (const each of paying) each.settle(refusals)
       for (let index = 0; index < refusals; index++) this.#options.onCharge?.(address, kind)
       this.#room.pump()
+      // Those who waited for a place wait for time now, and there is not as much of that.
+      if (allowance.state() === 'spent') this.#room.trim(address, maxWaitingForTime)
     }
   }
 
   #refusal(address: string): RegistryError {
     const { observeLimited } = this.#options
     const found = this.#obstacle(address)
-    if (found?.isSpent !== true) {
+    if (found?.isSpent === false) {
       observeLimited('waiting')
       return unavailable('too many new logins at once; try again in a moment', undefined, 1)
     }
-    observeLimited(found.limit)
-    const paying =
-      found.limit === 'address' ? this.#at(address).allowance : this.#everybody[this.#kindOf(address)]
-    return tooMany(found.limit, paying.retryAfterSeconds())
+    const { allowance, arrivals } = this.#at(address)
+    // Where nothing is in the way any more, others were in turn before.
+    const limit = found?.limit ?? (arrivals.areCalm() ? 'everybody' : 'address')
+    observeLimited(limit)
+    const paying = limit === 'address' ? allowance : this.#everybody[this.#kindOf(address)]
+    return tooMany(limit, paying.retryAfterSeconds())
   }
 }
 

@@ -23,10 +23,12 @@ export interface AccessReviewerOptions {
   readonly observe: (review: { outcome: 'allowed' | 'denied' | 'failed'; source: Source }) => void
   /** Called for each question that was not asked since its asker was refused too often. */
   readonly observeLimited?: () => void
+  /** Bound on remembered answers of all askers together. */
+  readonly maxReviews?: number
   readonly now?: () => number
 }
 
-const maxReviews = 100_000
+const defaultMaxReviews = 100_000
 /** About 200 bytes each. */
 const maxAskers = 20_000
 /**
@@ -43,7 +45,8 @@ interface Question {
 }
 
 export const createAccessReviewer = (options: AccessReviewerOptions): AccessReviews => {
-  const { ask, allowTtlMs, denyTtlMs, graceMs, observe, observeLimited, now = Date.now } = options
+  const { ask, allowTtlMs, denyTtlMs, graceMs, observe, observeLimited } = options
+  const { maxReviews = defaultMaxReviews, now = Date.now } = options
   const limits = createLimits(now, observeLimited)
   const reviews = createRemembered<Question, boolean>({
     ask: async ({ identity, imageStream }, last) => {

@@ -46,13 +46,15 @@ export class WaitingRoom<Value> {
     const entered = this.#waiting.has(address) ? undefined : this.#options.enter(address)
     if (entered !== undefined) return entered.value
     const promise = this.#add(address)
-    const own = this.#waiting.get(address) as Set<Waiter<Value>>
-    for (const oldest of own) {
-      if (own.size <= max) break
-      oldest.sendAway()
-    }
+    this.trim(address, max)
     if (this.#size > this.#options.maxWaiting) this.#oldestOfMost().sendAway()
     return await promise
+  }
+
+  /** Sends away the oldest of an address, until no more than `max` of it wait. */
+  trim(address: string, max: number): void {
+    const own = Array.from(this.#waiting.get(address) ?? [])
+    for (const oldest of own.slice(0, Math.max(0, own.length - max))) oldest.sendAway()
   }
 
   /** Lets in whoever may enter now. Called when a place was given back; what time alone opens is looked after here. */

@@ -97,3 +97,13 @@ await t.test('too many of all: the oldest of whoever has most goes', async (test
   await settled()
   test.strictSame(entered, ['no a1'])
 })
+
+await t.test('trimmed: only the newest of an address stay', async (test) => {
+  const { wait, room, entered } = setUp()
+  for (const name of ['a1', 'a2', 'a3']) void wait(name, 'a')
+  room.trim('a', 3)
+  room.trim('nobody', 1)
+  room.trim('a', 1)
+  await settled()
+  test.strictSame(entered, ['no a1', 'no a2'])
+})
