@@ -75,7 +75,11 @@ const post = async (
     origin: url.origin,
     path: url.pathname,
     method: 'POST',
-    headers: { ...context.getHeaders(), accept: 'application/json', 'content-type': 'application/json' },
+    headers: {
+      ...oneLined(context.getHeaders()),
+      accept: 'application/json',
+      'content-type': 'application/json',
+    },
     body,
     signal,
   })
@@ -90,6 +94,10 @@ const post = async (
   const retryAfter = String(headers['retry-after'] ?? '')
   return { status: statusCode, retryAfter, text: Buffer.concat(chunks).toString() }
 }
+
+/** A token file ends with a line end, which no field may hold. */
+const oneLined = (headers: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.trim()]))
 
 /** A plugin that says who we are takes its time, and more of it than one question has. @throws the reason of the signal */
 const withinSignal = async (work: Promise<void>, signal: AbortSignal): Promise<void> => {

@@ -141,9 +141,12 @@ const runPlugin = async (options: ExecCredentialOptions): Promise<Given> => {
   const run = execAuth()
   let child: ChildProcess | undefined
   let why = 'it failed'
+  const ended = Promise.withResolvers<never>()
   const end = (reason: string) => {
     why = reason
     killGroup(child)
+    // Whatever has left the group may hold its end of a pipe for ever: nobody waits for that.
+    ended.reject(new Error(reason))
   }
   const execFn = (command: string, args: readonly string[] | undefined, spawnOptions: SpawnOptions) => {
     // A group of its own: what the plugin has started ends with it.
@@ -164,7 +167,7 @@ const runPlugin = async (options: ExecCredentialOptions): Promise<Given> => {
   const credential: RequestOptions = { headers: {} }
   const timer = setTimeout(() => end(`it gave no answer in ${deadlineMs / 1000} s`), deadlineMs)
   try {
-    await run.applyAuthentication(user, credential)
+    await Promise.race([run.applyAuthentication(user, credential), ended.promise])
     const { token, expirationTimestamp } = run.tokenCache['plugin']?.status ?? {}
     if (typeof (token ?? '') !== 'string') throw new Error('the token is no text')
     const hasAny = Object.keys(credential.headers ?? {}).length > 0 || credential.cert !== undefined
@@ -199,9 +202,10 @@ const infoOf = ({ apiVersion }: ExecPlugin, cluster: Cluster | undefined): strin
 }
 
 const killGroup = (child: ChildProcess | undefined): void => {
+  for (const output of [child?.stdout, child?.stderr]) output?.destroy()
   try {
-    if (child?.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+    process.kill(-(child?.pid as number), 'SIGKILL')
   } catch {
-    // It has ended meanwhile.
+    // Nobody of the group is left.
   }
 }

@@ -28,7 +28,7 @@ export class AppCiKubeConfig extends KubeConfig {
 
   /** What an operator should know about it, each in one line. */
   get warnings(): readonly string[] {
-    const { server = '', skipTLSVerify } = this.getCurrentCluster() ?? {}
+    const { server, skipTLSVerify } = this.getCurrentCluster() as Cluster
     const { protocol, hostname } = new URL(server)
     if (protocol === 'https:')
       return skipTLSVerify === true

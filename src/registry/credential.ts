@@ -19,8 +19,9 @@ export const parseAuthorization = (header: string | undefined): Credential => {
   const text = trimmed(header ?? '')
   if (text === '') return { kind: 'none' }
   if (text.length > maxHeaderLength) return malformed('it is longer than any token; paste the token alone')
-  const [scheme = ''] = /^[^ \t]+/.exec(text) ?? []
-  const value = trimmed(text.slice(scheme.length))
+  const end = text.search(/[ \t]|$/)
+  const scheme = text.slice(0, end)
+  const value = trimmed(text.slice(end))
   if (value === '') return malformed('there is nothing behind the scheme')
   if (scheme.toLowerCase() === 'bearer') return { kind: 'bearer', token: value }
   if (scheme.toLowerCase() === 'basic') return parseBasic(value)

@@ -24,9 +24,9 @@ export type Kind = keyof typeof kinds
 export const review = (kind: Kind, status: unknown, more: Readonly<Record<string, unknown>> = {}): string =>
   JSON.stringify({ kind, apiVersion: kinds[kind].apiVersion, metadata: {}, status, ...more })
 
-const notStrings = [5, true, {}, [], { toString: 'x' }]
-const notLists = [5, true, 'abc', {}, [5], [null], [['a']], ['a', {}]]
-const notObjects = [5, 'x', true, []]
+const notStrings: readonly unknown[] = [5, true, {}, [], { toString: 'x' }]
+const notLists: readonly unknown[] = [5, true, 'abc', {}, [5], [null], [['a']], ['a', {}]]
+const notObjects: readonly unknown[] = [5, 'x', true, []]
 
 /** Statuses of the right kind with something wrong in them. */
 const wrongStatuses: Readonly<Record<Kind, readonly unknown[]>> = {
@@ -82,13 +82,23 @@ export const foreignAnswers = (kind: Kind): readonly Foreign[] => {
 
 /** A server that answers everything alike, until told otherwise. Counts. */
 export const startForeign = async (test: Test) => {
-  const server = { answer: { status: 200, body: '' } as Foreign, asked: 0, bodies: [] as string[], port: 0 }
+  const server = {
+    answer: { status: 200, body: '' } as Foreign,
+    asked: 0,
+    bodies: [] as string[],
+    port: 0,
+    accepts: '',
+  }
   const listening = createServer((request, response) => {
     server.asked += 1
     let body = ''
     request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk))
     request.on('end', () => {
       server.bodies.push(body)
+      if (server.accepts !== '' && request.headers.authorization !== server.accepts) {
+        response.writeHead(401).end()
+        return
+      }
       response.writeHead(server.answer.status, {
         'content-type': 'application/json',
         ...server.answer.headers,

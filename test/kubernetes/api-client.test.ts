@@ -6,12 +6,12 @@ import { loadKubeConfig, type Credentials } from '../../src/kubernetes/kubeconfi
 import { startForeign } from './answers.ts'
 import { kubeConfigOf } from './kubeconfig-of.ts'
 
-const setUp = async (test: Test, more: Partial<Credentials> = {}, path = '') => {
+const setUp = async (test: Test, more: Partial<Credentials> = {}, path = '', timeoutMs = 10_000) => {
   const server = await startForeign(test)
   const config = kubeConfigOf(server.port).replace(`:${server.port}'`, `:${server.port}${path}'`)
   const kubeConfig = loadKubeConfig(join(test.testdir({ config }), 'config'))
   for (const [name, value] of Object.entries(more)) Object.defineProperty(kubeConfig, name, { value })
-  const client = createApiClient({ kubeConfig, timeoutMs: 200 })
+  const client = createApiClient({ kubeConfig, timeoutMs })
   test.teardown(() => client.close())
   return { server, client }
 }
@@ -51,9 +51,14 @@ await t.test('a 401 is asked once again only where who we are may have changed',
 })
 
 await t.test('who we are takes no longer than the question may', async (test) => {
-  const { server, client } = await setUp(test, {
-    applySecurityAuthentication: async () => await new Promise(() => undefined),
-  })
+  const { server, client } = await setUp(
+    test,
+    {
+      applySecurityAuthentication: async () => await new Promise(() => undefined),
+    },
+    '',
+    100,
+  )
   await test.rejects(client.ask('/x', '{}'), { name: 'TimeoutError' })
   test.equal(server.asked, 0)
 })
