@@ -129,7 +129,10 @@ const keptOf = ({ credential, expires }: Given, time: number): Kept => {
 
 /** client-node does not export it: each KubeConfig has one, among its authenticators. */
 interface ExecAuth extends Authenticator {
-  readonly tokenCache: Readonly<Record<string, { readonly status: Readonly<Record<string, unknown>> }>>
+  readonly tokenCache: Readonly<Record<string, Said>>
+}
+interface Said {
+  readonly status: Readonly<Record<string, unknown>>
 }
 const execAuth = (): ExecAuth => {
   const { authenticators } = new KubeConfig() as unknown as { authenticators: readonly ExecAuth[] }
@@ -168,10 +171,10 @@ const runPlugin = async (options: ExecCredentialOptions): Promise<Given> => {
   const timer = setTimeout(() => end(`it gave no answer in ${deadlineMs / 1000} s`), deadlineMs)
   try {
     await Promise.race([run.applyAuthentication(user, credential), ended.promise])
-    const { token, expirationTimestamp } = run.tokenCache['plugin']?.status ?? {}
-    if (typeof (token ?? '') !== 'string') throw new Error('the token is no text')
-    const hasAny = Object.keys(credential.headers ?? {}).length > 0 || credential.cert !== undefined
-    if (!hasAny) throw new Error('there is neither a token nor a certificate')
+    const { token, expirationTimestamp } = (run.tokenCache['plugin'] as Said).status
+    const isText = token === undefined || typeof token === 'string'
+    if (!isText || (token ?? credential.cert) === undefined)
+      throw new Error('there is neither a token nor a certificate')
     return {
       credential,
       expires: typeof expirationTimestamp === 'string' ? expirationTimestamp : undefined,
