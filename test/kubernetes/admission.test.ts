@@ -18,13 +18,15 @@ const setUp = () => {
   const shown: string[] = []
   const showAtOnce = (client: string, outcome: Outcome, count: number) => {
     for (let index = 0; index < count; index++)
-      admit(client).then(
-        (settle) => {
+      void (async () => {
+        try {
+          const settle = await admit(client)
           shown.push(outcome)
           settle(outcome)
-        },
-        (error: { code: string }) => void shown.push(error.code),
-      )
+        } catch (error) {
+          shown.push((error as { code: string }).code)
+        }
+      })()
   }
   const count = (what: string) => shown.filter((one) => one === what).length
   return { admit, charge, charged, show, showAtOnce, shown, count, limited, clock }

@@ -31,7 +31,12 @@ const notObjects: readonly unknown[] = [5, 'x', true, []]
 /** Statuses of the right kind with something wrong in them. */
 const wrongStatuses: Readonly<Record<Kind, readonly unknown[]>> = {
   TokenReview: [
-    ...[null, 5, 'true', [], [tokenStatus], undefined],
+    null,
+    5,
+    'true',
+    [],
+    [tokenStatus],
+    undefined,
     ...['true', 1, null, {}, [true]].map((authenticated) => ({ ...tokenStatus, authenticated })),
     ...[undefined, null, ...notObjects, {}].map((user) => ({ ...tokenStatus, user })),
     ...['', null, undefined, ...notStrings].map((username) => ({
@@ -46,7 +51,13 @@ const wrongStatuses: Readonly<Record<Kind, readonly unknown[]>> = {
     ...notStrings.map((error) => ({ authenticated: false, error })),
   ],
   SubjectAccessReview: [
-    ...[null, 5, 'true', [], [accessStatus], undefined, {}],
+    null,
+    5,
+    'true',
+    [],
+    [accessStatus],
+    undefined,
+    {},
     ...['true', 1, null, {}, [true]].map((allowed) => ({ allowed })),
     ...['true', 1, {}, [true]].map((denied) => ({ allowed: true, denied })),
     ...notStrings.map((reason) => ({ allowed: true, reason })),
@@ -62,8 +73,20 @@ export const foreignAnswers = (kind: Kind): readonly Foreign[] => {
   const { apiVersion, status } = kinds[kind]
   const good = review(kind, status)
   const bodies = [
-    ...['', ' ', '{}', '[]', 'null', 'true', '5', '"x"', '<html>Welcome to nginx!</html>', 'OK'],
-    ...[good.slice(0, -1), `${good}}`, `[${good}]`, failed(200)],
+    '',
+    ' ',
+    '{}',
+    '[]',
+    'null',
+    'true',
+    '5',
+    '"x"',
+    '<html>Welcome to nginx!</html>',
+    'OK',
+    good.slice(0, -1),
+    `${good}}`,
+    `[${good}]`,
+    failed(200),
     ...['Status', 'tokenreview', 'SelfSubjectReview', null, 5].map((other) =>
       JSON.stringify({ kind: other, apiVersion, status }),
     ),

@@ -35,7 +35,7 @@ const setUp = (
     const options: { headers?: Record<string, string>; cert?: unknown; key?: unknown } = {
       headers: { a: 'b' },
     }
-    await credential.applyAuthentication(user, options as never)
+    await credential.applyAuthentication(user, options)
     return options
   }
   const runs = () =>
