@@ -183,7 +183,7 @@ export const flags = {
   ),
   'token-format': flag(
     'any',
-    'which tokens the cluster is asked about; openshift: sha256~ and 43 characters, or a JWT',
+    'which tokens are reviewed; openshift: sha256~ and 43 characters, or a JWT',
     oneOf('any', 'openshift'),
   ),
   'identity-ttl': flag('60s', 'how long a reviewed token is remembered', duration),
