@@ -132,6 +132,12 @@ export const observation = fp(plugin, { name: 'quay-proxy/observation', fastify:
 const levelOf = (request: FastifyRequest, reply: FastifyReply): 'info' | 'warn' =>
   reply.statusCode >= 500 || request.failure?.cause !== undefined ? 'warn' : 'info'
 
+/** Why a login was refused, with the program that showed it: mostly it is one that does so again and again. */
+const refusedOf = ({ failure, headers }: FastifyRequest) =>
+  failure?.forLog === undefined
+    ? undefined
+    : { ...failure.forLog, userAgent: headers['user-agent']?.slice(0, 200) }
+
 interface Measured {
   readonly client: string
   readonly route: string
@@ -159,6 +165,7 @@ const line = (request: FastifyRequest, reply: FastifyReply, measured: Measured) 
     source: decision?.source,
     status: reply.statusCode,
     error: failure?.code,
+    refused: refusedOf(request),
     err: failure?.cause === undefined ? undefined : failure,
     aborted: reply.raw.writableFinished ? undefined : true,
     client: measured.client,

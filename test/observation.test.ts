@@ -37,6 +37,15 @@ const start = async (test: Test) => {
     request.failure = unavailable('away', new Error('because https://cdn.example/blob?signature=hunter2'))
     throw request.failure
   })
+  app.get('/login', async (request) => {
+    const forLog = { reason: 'expired', tokenKind: 'jwt', unverifiedClaims: { iss: 'https://a' } }
+    request.failure = new RegistryError('UNAUTHORIZED', 'no', { forLog })
+    throw request.failure
+  })
+  app.get('/odd', async (request) => {
+    request.identity = { ...alice, user: { ...alice.user, username: 5 as unknown as string } }
+    return 'four'
+  })
   app.get('/healthz', async () => 'ok')
   app.get('/slow', async (_request, reply) => {
     const body = new PassThrough()
@@ -237,6 +246,22 @@ await t.test(
     ])
   },
 )
+
+await t.test('why a login was refused: whole, and with the program that showed it', async (test) => {
+  const { url, lines } = await start(test)
+  await (await fetch(`${url}/login`, { headers: { 'user-agent': 'x'.repeat(1000) } })).text()
+  await until(() => lines.length === 1)
+  test.match(lines[0], {
+    level: 'info',
+    error: 'UNAUTHORIZED',
+    refused: {
+      reason: 'expired',
+      tokenKind: 'jwt',
+      unverifiedClaims: { iss: 'https://a' },
+      userAgent: 'x'.repeat(200),
+    },
+  })
+})
 
 await t.test('attack: a name that is no string costs a line, and not the process', async (test) => {
   const { parts, lines } = partsFor()

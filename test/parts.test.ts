@@ -207,10 +207,10 @@ await t.test('floods: what an address may have refused, and how many reviews are
   const show = async (token: string, client: string) =>
     await parts.authenticate({ kind: 'bearer', token }, client).catch(({ code }: { code: string }) => code)
   const statuses = await Promise.all(
-    Array.from({ length: 40 }, async (_, index) => await show(`made-up-${index}`, '10.0.0.1')),
+    Array.from({ length: 100 }, async (_, index) => await show(`made-up-${index}`, '10.0.0.1')),
   )
   test.strictSame(new Set(statuses), new Set(['UNAUTHORIZED', 'TOOMANYREQUESTS']))
-  test.equal(kubernetes.requests.tokenReviews, 30)
+  test.ok(kubernetes.requests.tokenReviews <= 30 + 4, 'thirty, and one a second of those who wait')
   kubernetes.fault({ kind: 'slow', delayMs: 1500 })
   // Of these 100 are let in: 64 are in flight, and the others wait for longer than they may.
   const many = Array.from(
@@ -220,7 +220,7 @@ await t.test('floods: what an address may have refused, and how many reviews are
   const codes = await Promise.all(many)
   test.ok(codes.includes('UNAVAILABLE'))
   const metrics = await parts.metrics.registry.metrics()
-  test.match(metrics, 'logins_limited_total{limit="address"} 10')
+  test.match(metrics, /logins_limited_total\{limit="address"\} [67]\d/)
   test.match(metrics, /reviews_shed_total\{lane="TokenReview"\} [1-9]/)
   test.match(metrics, 'reviews_in_flight{lane="TokenReview"} 0')
 })

@@ -39,6 +39,7 @@ export interface Config extends ConfigFiles {
   readonly authorization: 'enforce' | 'audit'
   readonly allowAnonymous: boolean
   readonly tokenAudiences: readonly string[]
+  readonly tokenFormat: 'any' | 'openshift'
   readonly identityTtlMs: number
   readonly allowTtlMs: number
   readonly denyTtlMs: number
@@ -138,6 +139,7 @@ const settingsOf = (values: FlagValues) => {
     authorization: all.authorization,
     allowAnonymous: all['allow-anonymous'],
     tokenAudiences: all['token-audience'],
+    tokenFormat: all['token-format'],
     identityTtlMs: all['identity-ttl'],
     allowTtlMs: all['allow-ttl'],
     denyTtlMs: all['deny-ttl'],

@@ -219,6 +219,11 @@ export const flags = {
     "audiences of tokens accepted beside the API server's own",
     listOf('audiences', matching(/^\S+$/)),
   ),
+  'token-format': flag(
+    'any',
+    'which tokens are reviewed; openshift: sha256~ and 43 characters, or a JWT',
+    oneOf('any', 'openshift'),
+  ),
   'identity-ttl': flag('60s', 'how long a reviewed token is remembered', duration),
   'allow-ttl': flag(
     '60s',

@@ -7,7 +7,7 @@ import type { Config } from '../config/config.ts'
 import { createAdmission } from '../kubernetes/admission.ts'
 import { createApiServer } from '../kubernetes/api-server.ts'
 import { loadKubeConfig } from '../kubernetes/kubeconfig.ts'
-import { createLane } from '../kubernetes/lane.ts'
+import { createReviewQueue } from '../kubernetes/review-queue.ts'
 import { createAccessReviewer } from '../kubernetes/subject-access-review.ts'
 import { createTokenReviewer } from '../kubernetes/token-review.ts'
 import { createKnownDigests } from '../known-digests.ts'
@@ -21,6 +21,7 @@ import type { Files } from './secret-files.ts'
 
 export const composeAccess = (config: Config, files: Files, logger: Logger, metrics: Metrics) => {
   const kubeConfig = loadKubeConfig(config.kubeconfig)
+  for (const warning of kubeConfig.warnings) logger.warn(warning)
   const apiServer = createApiServer({ kubeConfig })
   const isRestricted = createRestricted(config.restrictedNamespaces)
   const ownerOf = createTagOwner(isRestricted)
@@ -57,22 +58,30 @@ export const composeAccess = (config: Config, files: Files, logger: Logger, metr
       else metrics.cacheHits.inc({ cache: kind, outcome, source })
     }
   const graceMs = config.authorizationGraceMs
-  const tokens = laneOf('TokenReview', metrics)
-  const access = laneOf('SubjectAccessReview', metrics)
+  const tokens = queueOf('TokenReview', metrics)
+  const access = queueOf('SubjectAccessReview', metrics)
   // Anybody may ask as nobody, for as many names as they can think of: that is not to be in the way of those who are known.
-  const anonymousAccess = laneOf('SubjectAccessReview of system:anonymous', metrics, 8)
+  const anonymousAccess = queueOf('SubjectAccessReview of system:anonymous', metrics, 8)
+  const admission = createAdmission({
+    observeLimited: (limit) => metrics.loginsLimited.inc({ limit }),
+    onCharge: (address, kind) => shared.failedLogins.publish({ address, kind }),
+  })
+  shared.failedLogins.onCharge(({ address, kind }) => {
+    if (kind === 'stranger' || kind === 'acquainted') admission.charge(String(address), kind)
+  })
   const reviewToken = createTokenReviewer({
-    ask: async (spec, isFamiliar) => await tokens(async () => await apiServer.reviewToken(spec), isFamiliar),
-    admit: createAdmission({ observeLimited: (limit) => metrics.loginsLimited.inc({ limit }) }),
+    ask: async (spec, turn) => await tokens(turn, async () => await apiServer.reviewToken(spec)),
+    admit: admission.admit,
     audiences: config.tokenAudiences,
+    format: config.tokenFormat,
     identityTtlMs: config.identityTtlMs,
     graceMs,
     observe: observe('TokenReview'),
   })
   const reviews = createAccessReviewer({
-    ask: async (spec) => {
-      const lane = spec.user === anonymousIdentity.user.username ? anonymousAccess : access
-      return await lane(async () => await apiServer.reviewAccess(spec))
+    ask: async (spec, asker) => {
+      const queue = spec.user === anonymousIdentity.user.username ? anonymousAccess : access
+      return await queue({ asker }, async () => await apiServer.reviewAccess(spec))
     },
     allowTtlMs: config.allowTtlMs,
     denyTtlMs: config.denyTtlMs,
@@ -102,8 +111,8 @@ const usualHosts = ['quay-proxy.ci.openshift.org', 'quay.io']
 /** More would only wait at the API server instead of here: it has a few hundred places for all of its clients. */
 const maxReviewsInFlight = 64
 
-const laneOf = (lane: string, metrics: Metrics, max = maxReviewsInFlight) =>
-  createLane({
+const queueOf = (lane: string, metrics: Metrics, max = maxReviewsInFlight) =>
+  createReviewQueue({
     max,
     maxQueued: 256,
     maxWaitMs: 1000,

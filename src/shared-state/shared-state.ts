@@ -80,7 +80,7 @@ export interface TokenBucket {
 /** A bucket of this process alone. @param now milliseconds, monotonic */
 export type CreateTokenBucket = (rate: Rate, now: () => number) => TokenBucket
 
-/** A charge for a failed login: whom it counts against (a hash, never an address), and whatever else the counting side needs. */
+/** A charge for a failed login: whom it counts against, and whatever else the counting side needs. */
 export type LoginCharge = Readonly<Record<string, string | number>>
 
 export interface FailedLogins {

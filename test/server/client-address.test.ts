@@ -2,7 +2,8 @@ import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import { globSync, readFileSync } from 'node:fs'
 import t from 'tap'
-import { ClientAddresses, networkOf, parseAddress } from '../../src/server/client-address.ts'
+import { networkOf, parseAddress } from '../../src/client-address.ts'
+import { ClientAddresses } from '../../src/server/client-address.ts'
 
 const peerAt = (remoteAddress: string | undefined) =>
   Object.assign(new EventEmitter(), { remoteAddress }) as unknown as Socket

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { systemClock } from '../../src/quay/clock.ts'
+import { systemClock } from '../../src/concurrency/clock.ts'
 import { staying } from './fake-clock.ts'
 
 await t.test('it goes on, and what is called off does not happen', async (test) => {

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { createFairQueue } from '../../../src/quay/budget/fair-queue.ts'
-import { fakeClock, settled } from '../fake-clock.ts'
+import { createFairQueue } from '../../src/concurrency/fair-queue.ts'
+import { fakeClock, settled } from './fake-clock.ts'
 
 const queueOf = (bounds: { maxPerAsker?: number; maxQueued?: number } = {}) => {
   const clock = fakeClock()

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createAllowance } from '../../src/kubernetes/allowance.ts'
+import { createAllowance } from '../../src/concurrency/allowance.ts'
 
 const setUp = () => {
   let now = 0
@@ -7,7 +7,7 @@ const setUp = () => {
   const spend = (count: number) => {
     for (let index = 0; index < count; index++) {
       allowance.hold()
-      allowance.settle(true)
+      allowance.settle(1)
     }
   }
   return { ...allowance, spend, pass: (milliseconds: number) => void (now += milliseconds) }
@@ -35,16 +35,26 @@ await t.test('what is held cannot be had twice, and comes back where it is not c
   test.equal(state(), 'free')
   hold()
   test.equal(state(), 'held', 'to wait for, and not over')
-  settle(false)
+  settle(0)
   test.equal(state(), 'free')
-  settle(true)
+  settle(1)
   test.equal(state(), 'free')
   hold()
   test.equal(state(), 'held')
-  settle(true)
+  settle(1)
   test.equal(state(), 'spent')
 })
 
 await t.test('nobody is told to come again at once', async (test) => {
   test.equal(setUp().retryAfterSeconds(), 1)
+})
+
+await t.test('a charge from elsewhere counts, and nobody owes anything', async (test) => {
+  const { state, charge, pass } = setUp()
+  charge(1)
+  test.equal(state(), 'free')
+  charge(50)
+  test.equal(state(), 'spent')
+  pass(2000)
+  test.equal(state(), 'free', 'what was charged beyond the end is not held against them')
 })

@@ -2,7 +2,7 @@
  * Those who wait for the same scarce thing, one of each asker in turn. Whoever has much waiting keeps nobody else from anything:
  * who comes with one request is behind one request of each of the others, not behind all of them.
  */
-import type { Clock } from '../clock.ts'
+import type { Clock } from './clock.ts'
 
 /** Why somebody is sent away: too much of their own waits, everybody together does, or their turn did not come in time. */
 export type SentAway = 'own-queue' | 'queue' | 'time'

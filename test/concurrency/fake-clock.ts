@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { Clock } from '../../src/quay/clock.ts'
+import type { Clock } from '../../src/concurrency/clock.ts'
 
 export interface FakeClock extends Clock {
   /** Lets time pass: what is due runs in its order, and all that follows from it at once is through before the next. */
