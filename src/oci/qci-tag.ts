@@ -94,19 +94,30 @@ export const createTagOwner =
 
 /**
  * The restricted namespace that one of the `__`-separated parts of a tag names, in lower case: at the beginning of the part, or
- * behind the date that it begins with and a word.
+ * behind the date that it begins with and a word, be it a date again.
+ *
+ * Attack: a dated family of tomorrow around a copy of today, `<8 digits>_<14 digits>_prune_<tag>`.
  */
 export const restrictedPartOf = (
   qciTag: string,
   isRestricted: (namespace: string) => boolean,
 ): string | undefined => {
   for (const part of qciTag.toLowerCase().split(/_{2,}/)) {
-    const [first = '', second = '', third = ''] = part.replace(copyPattern, '').split('_')
-    const named = /^\d{8,}$/.test(first) ? [first, second, third] : [first]
-    const restricted = named.find((word) => namespacePattern.test(word) && isRestricted(word))
+    const restricted = namingWords(part).find((word) => namespacePattern.test(word) && isRestricted(word))
     if (restricted !== undefined) return restricted
   }
   return undefined
+}
+
+/** The words of a part that may be a namespace. */
+const namingWords = (part: string): readonly string[] => {
+  const words = part.replace(copyPattern, '').split('_')
+  let end = 1
+  for (const [index, word] of words.entries()) {
+    if (index >= end) break
+    if (/^\d{8,}$/.test(word)) end = index + 3
+  }
+  return words.slice(0, end)
 }
 
 const ownerByGrammar: TagOwnerOf = (qciTag) => {

@@ -104,6 +104,9 @@ const unknownFamilies = [
   `${stamp}_keep_`,
   `${stamp}_`,
   `my-team_app_x__${stamp}_prune_`,
+  `20240603_${stamp}_prune_`,
+  `20240603_backup_${stamp}_prune_`,
+  `20240603_${stamp}_${stamp}_keep_`,
 ]
 
 await t.test('attack: what names a restricted namespace is restricted, whatever else it is', async (test) => {
