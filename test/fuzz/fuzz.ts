@@ -1,0 +1,206 @@
+/**
+ * Random attacks on everything that reads what others write. A case follows from its seed; what fails once is kept in seeds.json, and
+ * comes first in every run from then on.
+ *
+ *     npm run fuzz                                     a minute, shared out among all targets
+ *     npm run fuzz -- --seconds=600 --target=graph     one of them for longer
+ *     npm run fuzz -- --seed=12 --target=graph         one case again
+ */
+import { randomInt } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { format } from 'prettier'
+import { Random } from './random.ts'
+import type { Running, Target } from './target.ts'
+import { addresses } from './targets/addresses.ts'
+import { apiServer } from './targets/api-server.ts'
+import { credentials } from './targets/credentials.ts'
+import { cursors } from './targets/cursors.ts'
+import { front } from './targets/front.ts'
+import { graph } from './targets/graph.ts'
+import { manifests } from './targets/manifests.ts'
+import { references } from './targets/references.ts'
+import { upstream } from './targets/upstream.ts'
+
+const targets: readonly Target[] = [
+  front,
+  upstream,
+  references,
+  addresses,
+  credentials,
+  cursors,
+  manifests,
+  graph,
+  apiServer,
+]
+const seedsFile = join(import.meta.dirname, 'seeds.json')
+/** Milliseconds. No case waits for more than a deadline of the proxy. */
+const caseMs = 20_000
+/** Failures of one target after which it is left: the next ones would tell the same. */
+const maxFailures = 5
+const maxSeed = 2 ** 32
+/** Of an error: what it says, and where. */
+const stackLines = 6
+
+interface Failure {
+  readonly seed: number
+  readonly error: Error
+}
+
+interface Outcome {
+  readonly cases: number
+  readonly seconds: number
+  readonly failures: readonly Failure[]
+}
+
+interface Plan {
+  /** Run whatever the time. */
+  readonly seeds: readonly number[]
+  /** Then as many as there is time for, from this seed on; undefined for none. */
+  readonly from: number | undefined
+  readonly milliseconds: number
+}
+
+class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+const print = (text: string): void => void process.stdout.write(`${text}\n`)
+
+/** What is thrown where nobody waits for it would end the proxy, and fails every case that was running. */
+let onCrash: (error: Error) => void = () => undefined
+process.on('uncaughtException', (error) => onCrash(error))
+process.on('unhandledRejection', (error) => onCrash(error as Error))
+
+const runCase = async (running: Running, seed: number): Promise<Failure | undefined> => {
+  const over = new AbortController()
+  const late = sleep(caseMs, undefined, { signal: over.signal }).then(() => {
+    throw new Error(`it takes more than ${caseMs / 1000} s`)
+  })
+  late.catch(() => undefined)
+  const crash = new Promise<never>((_resolve, reject) => {
+    onCrash = (error) => reject(new Error(`the process would have ended: ${error.stack}`, { cause: error }))
+  })
+  crash.catch(() => undefined)
+  try {
+    await Promise.race([running.run(new Random(seed), seed), late, crash])
+    return undefined
+  } catch (error) {
+    return { seed, error: error as Error }
+  } finally {
+    over.abort()
+  }
+}
+
+const runTarget = async (target: Target, { seeds, from, milliseconds }: Plan): Promise<Outcome> => {
+  const began = performance.now()
+  const failures: Failure[] = []
+  const running = await target.start()
+  let cases = 0
+  const queue = [...seeds]
+  let next = from ?? 0
+  const isOver = () => from === undefined || performance.now() - began > milliseconds
+  const worker = async () => {
+    while (failures.length < maxFailures && (queue.length > 0 || !isOver())) {
+      const seed = queue.shift() ?? next++ % maxSeed
+      cases += 1
+      const failure = await runCase(running, seed)
+      if (failure !== undefined) failures.push(failure)
+      // What a case has set off comes to its end, and to the right of the other targets to run.
+      if (cases % 50 === 0) await sleep(0)
+    }
+  }
+  await Promise.all(Array.from({ length: target.parallel ?? 1 }, worker))
+  await running.close().catch((error: Error) => failures.push({ seed: -1, error }))
+  return { cases, seconds: (performance.now() - began) / 1000, failures }
+}
+
+type Seeds = Record<string, number[]>
+
+const readSeeds = (): Seeds => JSON.parse(readFileSync(seedsFile, 'utf8')) as Seeds
+
+/** What failed is tried first from now on. */
+const keep = async (kept: Seeds, { name }: Target, failures: readonly Failure[]): Promise<void> => {
+  const seeds = failures.map(({ seed }) => seed).filter((seed) => seed >= 0)
+  kept[name] = [...new Set([...(kept[name] ?? []), ...seeds])].toSorted((a, b) => a - b)
+  writeFileSync(seedsFile, await format(JSON.stringify(kept), { parser: 'json', printWidth: 110 }))
+}
+
+const tell = ({ name, about }: Target, { cases, seconds, failures }: Outcome): void => {
+  const result = failures.length === 0 ? 'ok    ' : 'FAILED'
+  print(
+    `${result} ${name.padEnd(12)} ${String(cases).padStart(7)} cases ${seconds.toFixed(1).padStart(5)} s   ${about}`,
+  )
+  for (const { seed, error } of failures) {
+    print(`\n  ${seed < 0 ? 'all together' : `npm run fuzz -- --target=${name} --seed=${seed}`}`)
+    print(
+      (error.stack ?? error.message).split('\n').slice(0, stackLines).join('\n').replaceAll(/^/gm, '    '),
+    )
+  }
+}
+
+interface Options {
+  readonly chosen: readonly Target[]
+  readonly seconds: number
+  readonly seed: number | undefined
+}
+
+const numberOf = (flag: string, text: string | undefined, most: number): number | undefined => {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value >= most)
+    throw new UsageError(`--${flag}=${text}: expected a number below ${most}`)
+  return value
+}
+
+/** @throws {UsageError} */
+const parseOptions = (args: readonly string[]): Options => {
+  const option = { type: 'string' } as const
+  let values: { readonly seconds?: string; readonly seed?: string; readonly target?: string }
+  try {
+    values = parseArgs({ args: [...args], options: { seconds: option, seed: option, target: option } }).values
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+  const { target } = values
+  const chosen = targets.filter(({ name }) => target === undefined || name === target)
+  if (chosen.length === 0) throw new UsageError(`there is no target ${target}`)
+  return {
+    chosen,
+    seconds: numberOf('seconds', values.seconds, 86_400) ?? 60,
+    seed: numberOf('seed', values.seed, maxSeed),
+  }
+}
+
+const fuzz = async ({ chosen, seconds, seed }: Options): Promise<void> => {
+  const kept = readSeeds()
+  const first = randomInt(maxSeed)
+  const ends = performance.now() + seconds * 1000
+  let failed = 0
+  if (seed === undefined) print(`${seconds} s, seeds from ${first} on; first those that failed once`)
+  for (const [index, target] of chosen.entries()) {
+    const plan: Plan = {
+      seeds: seed === undefined ? (kept[target.name] ?? []) : [seed],
+      from: seed === undefined ? first : undefined,
+      // What one target leaves of its time is the others'.
+      milliseconds: Math.max(0, (ends - performance.now()) / (chosen.length - index)),
+    }
+    const outcome = await runTarget(target, plan)
+    tell(target, outcome)
+    failed += outcome.failures.length
+    if (outcome.failures.length > 0) await keep(kept, target, outcome.failures)
+  }
+  if (failed > 0) throw new Error(`${failed} cases failed`)
+}
+
+try {
+  await fuzz(parseOptions(process.argv.slice(2)))
+  process.exit(0)
+} catch (error) {
+  process.stderr.write(`fuzz: ${(error as Error).message}\n`)
+  if (error instanceof UsageError)
+    process.stderr.write(['the targets are', ...targets.map(({ name }) => `  ${name}`), ''].join('\n'))
+  process.exit(error instanceof UsageError ? 2 : 1)
+}
