@@ -8,23 +8,28 @@ export interface Exchange {
   readonly isClosed: boolean
 }
 
+interface ExchangeOptions {
+  /** Where from. */
+  readonly localAddress?: string
+  /**
+   * Milliseconds of silence after which we close our side: not before, since a client that does so is taken to have left (as Node has it),
+   * and gets no answer.
+   */
+  readonly silenceMs?: number
+}
+
 /** Milliseconds until the connection has to be closed. */
 const patienceMs = 15_000
-/**
- * Milliseconds of silence after which we close our side: not before, since a client that does so is taken to have left (as Node has it),
- * and gets no answer.
- */
-const silenceMs = 400
+const defaultSilenceMs = 400
 
 /**
  * @param pieces each in a packet of its own, as far as the kernel has it
  * @param url where to
- * @param localAddress where from
  */
 export const exchange = async (
   url: string,
   pieces: readonly Buffer[],
-  localAddress = '127.0.0.1',
+  { localAddress = '127.0.0.1', silenceMs = defaultSilenceMs }: ExchangeOptions = {},
 ): Promise<Exchange> =>
   await new Promise((resolve) => {
     const { hostname, port } = new URL(url)

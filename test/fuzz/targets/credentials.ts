@@ -52,6 +52,8 @@ const headerFrom = (random: Random, secret: string): string =>
   ])()
 
 const requestFrom = (random: Random, secret: string, path: string): string => {
+  // Each from an address of its own: one has so many tries.
+  const from = `X-Forwarded-For: 2001:db8:${random.some(['1', 'a', '7', 'ff'], 2).join('')}:${random.text('0123456789abcdef', 4)}::1`
   const header = headerFrom(random, secret)
   const form = new URLSearchParams({
     grant_type: random.pick(['password', 'refresh_token', 'x']),
@@ -62,10 +64,19 @@ const requestFrom = (random: Random, secret: string, path: string): string => {
   }).toString()
   return random
     .pick([
-      () => [`GET ${path} HTTP/1.1`, 'Host: x', `Authorization: ${header}`, 'Connection: close', '', ''],
       () => [
         `GET ${path} HTTP/1.1`,
         'Host: x',
+        from,
+        `Authorization: ${header}`,
+        'Connection: close',
+        '',
+        '',
+      ],
+      () => [
+        `GET ${path} HTTP/1.1`,
+        'Host: x',
+        from,
         `Authorization: ${header}`,
         `Authorization: ${headerFrom(random, secret)}`,
         'Connection: close',
@@ -75,6 +86,7 @@ const requestFrom = (random: Random, secret: string, path: string): string => {
       () => [
         `GET /v2/auth?service=x&scope=${encodeURIComponent(`repository:${secret}:pull`)} HTTP/1.1`,
         'Host: x',
+        from,
         `Authorization: ${header}`,
         'Connection: close',
         '',
@@ -83,6 +95,7 @@ const requestFrom = (random: Random, secret: string, path: string): string => {
       () => [
         'POST /v2/auth HTTP/1.1',
         'Host: x',
+        from,
         'Content-Type: application/x-www-form-urlencoded',
         `Content-Length: ${form.length}`,
         'Connection: close',
@@ -92,6 +105,7 @@ const requestFrom = (random: Random, secret: string, path: string): string => {
       () => [
         'POST /v2/auth HTTP/1.1',
         'Host: x',
+        from,
         'Content-Type: application/json',
         `Content-Length: ${JSON.stringify({ secret }).length}`,
         'Connection: close',
@@ -102,6 +116,7 @@ const requestFrom = (random: Random, secret: string, path: string): string => {
       () => [
         `GET ${path} HTTP/1.1`,
         'Host: x',
+        from,
         `X-Registry-Auth: ${header}`,
         `Cookie: a=${secret}`,
         'Connection: close',
@@ -111,6 +126,7 @@ const requestFrom = (random: Random, secret: string, path: string): string => {
       () => [
         `GET ${path} HTTP/1.1`,
         'Host: x',
+        from,
         `Authorization${random.pick([' ', '\0', '\n'])}: ${header}`,
         'Connection: close',
         '',
@@ -119,6 +135,7 @@ const requestFrom = (random: Random, secret: string, path: string): string => {
       () => [
         `GET ${path}?token=${encodeURIComponent(secret)} HTTP/1.1`,
         'Host: x',
+        from,
         `Authorization: ${header}`,
         'Connection: close',
         '',
@@ -153,9 +170,11 @@ class Credentials implements Running {
       '/v2/openshift/ci/tags/list',
     ])
     const from = log.length
-    const { received, isClosed } = await exchange(url, [
-      Buffer.from(requestFrom(random, secret, path), 'latin1'),
-    ])
+    const { received, isClosed } = await exchange(
+      url,
+      [Buffer.from(requestFrom(random, secret, path), 'latin1')],
+      { silenceMs: 10_000 },
+    )
     must(isClosed, 'the connection is closed')
     const answers = answersIn(received)
     must(answers.length === 1, 'there is an answer', received.toString('latin1'))
@@ -192,5 +211,5 @@ export const credentials: Target = {
   name: 'credentials',
   about: 'nothing of a credential gets into a log or an answer, and none that is made up lets anybody in',
   parallel: 8,
-  start: async () => new Credentials(await startSystem()),
+  start: async () => new Credentials(await startSystem(['--trusted-proxies=127.0.0.1'])),
 }

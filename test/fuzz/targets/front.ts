@@ -228,7 +228,9 @@ class Front implements Running {
 }
 
 const send = async (url: string, random: Random, bytes: Buffer, localAddress?: string) => {
-  const { received, isClosed } = await exchange(url, inPieces(random, bytes), localAddress)
+  const { received, isClosed } = await exchange(url, inPieces(random, bytes), {
+    ...(localAddress === undefined ? {} : { localAddress }),
+  })
   must(isClosed, 'who has said all is answered, and the connection closed', bytes.toString('latin1'))
   const answers = answersIn(received)
   answers.forEach(mustBeOci)
