@@ -11,30 +11,21 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { format } from 'prettier'
 import { Random } from './random.ts'
 import type { Running, Target } from './target.ts'
-import { addresses } from './targets/addresses.ts'
-import { apiServer } from './targets/api-server.ts'
-import { credentials } from './targets/credentials.ts'
-import { cursors } from './targets/cursors.ts'
-import { front } from './targets/front.ts'
-import { graph } from './targets/graph.ts'
-import { manifests } from './targets/manifests.ts'
-import { references } from './targets/references.ts'
-import { upstream } from './targets/upstream.ts'
 
-const targets: readonly Target[] = [
-  front,
-  upstream,
-  references,
-  addresses,
-  credentials,
-  cursors,
-  manifests,
-  graph,
-  apiServer,
-]
+/** Loaded when it is their turn. */
+const targets: Readonly<Record<string, () => Promise<Target>>> = {
+  front: async () => (await import('./targets/front.ts')).front,
+  upstream: async () => (await import('./targets/upstream.ts')).upstream,
+  references: async () => (await import('./targets/references.ts')).references,
+  addresses: async () => (await import('./targets/addresses.ts')).addresses,
+  credentials: async () => (await import('./targets/credentials.ts')).credentials,
+  cursors: async () => (await import('./targets/cursors.ts')).cursors,
+  manifests: async () => (await import('./targets/manifests.ts')).manifests,
+  graph: async () => (await import('./targets/graph.ts')).graph,
+  'api-server': async () => (await import('./targets/api-server.ts')).apiServer,
+}
 const seedsFile = join(import.meta.dirname, 'seeds.json')
 /** Milliseconds. No case waits for more than a deadline of the proxy. */
 const caseMs = 20_000
@@ -123,6 +114,7 @@ const readSeeds = (): Seeds => JSON.parse(readFileSync(seedsFile, 'utf8')) as Se
 
 /** What failed is tried first from now on. */
 const keep = async (kept: Seeds, { name }: Target, failures: readonly Failure[]): Promise<void> => {
+  const { format } = await import('prettier')
   const seeds = failures.map(({ seed }) => seed).filter((seed) => seed >= 0)
   kept[name] = [...new Set([...(kept[name] ?? []), ...seeds])].toSorted((a, b) => a - b)
   writeFileSync(seedsFile, await format(JSON.stringify(kept), { parser: 'json', printWidth: 110 }))
@@ -142,7 +134,7 @@ const tell = ({ name, about }: Target, { cases, seconds, failures }: Outcome): v
 }
 
 interface Options {
-  readonly chosen: readonly Target[]
+  readonly chosen: readonly string[]
   readonly seconds: number
   readonly seed: number | undefined
 }
@@ -165,7 +157,7 @@ const parseOptions = (args: readonly string[]): Options => {
     throw new UsageError((error as Error).message)
   }
   const { target } = values
-  const chosen = targets.filter(({ name }) => target === undefined || name === target)
+  const chosen = Object.keys(targets).filter((name) => target === undefined || name === target)
   if (chosen.length === 0) throw new UsageError(`there is no target ${target}`)
   return {
     chosen,
@@ -180,13 +172,14 @@ const fuzz = async ({ chosen, seconds, seed }: Options): Promise<void> => {
   const ends = performance.now() + seconds * 1000
   let failed = 0
   if (seed === undefined) print(`${seconds} s, seeds from ${first} on; first those that failed once`)
-  for (const [index, target] of chosen.entries()) {
+  for (const [index, name] of chosen.entries()) {
     const plan: Plan = {
-      seeds: seed === undefined ? (kept[target.name] ?? []) : [seed],
+      seeds: seed === undefined ? (kept[name] ?? []) : [seed],
       from: seed === undefined ? first : undefined,
       // What one target leaves of its time is the others'.
       milliseconds: Math.max(0, (ends - performance.now()) / (chosen.length - index)),
     }
+    const target = await (targets[name] as () => Promise<Target>)()
     const outcome = await runTarget(target, plan)
     tell(target, outcome)
     failed += outcome.failures.length
@@ -201,6 +194,8 @@ try {
 } catch (error) {
   process.stderr.write(`fuzz: ${(error as Error).message}\n`)
   if (error instanceof UsageError)
-    process.stderr.write(['the targets are', ...targets.map(({ name }) => `  ${name}`), ''].join('\n'))
+    process.stderr.write(
+      ['the targets are', ...Object.keys(targets).map((name) => `  ${name}`), ''].join('\n'),
+    )
   process.exit(error instanceof UsageError ? 2 : 1)
 }
