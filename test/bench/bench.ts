@@ -13,6 +13,7 @@ import { parseDuration } from '../../src/config/quantities.ts'
 import { missing } from '../e2e/process.ts'
 import { coldImage } from './parts/cold-image.ts'
 import { firstByte } from './parts/first-byte.ts'
+import { hostile } from './parts/hostile.ts'
 import { manifests } from './parts/manifests.ts'
 import { requestsPerPull } from './parts/requests-per-pull.ts'
 import { restrictedIndex } from './parts/restricted-index.ts'
@@ -33,6 +34,7 @@ const parts: readonly Part[] = [
   requestsPerPull,
   watchedDigests,
   restrictedIndex,
+  hostile,
   soak,
 ]
 

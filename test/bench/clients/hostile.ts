@@ -1,0 +1,123 @@
+/** One bad requester: of each kind what it does, for as long as it is let. A program of its own; on SIGTERM it says what came of it. */
+import { randomBytes } from 'node:crypto'
+import { connect, type Socket } from 'node:net'
+
+export type HostileKind =
+  | 'forwarded'
+  | 'namespaces'
+  | 'broken-blobs'
+  | 'forms'
+  | 'idle'
+  | 'tokens'
+  | 'unread'
+  | 'descriptors'
+  | 'digests'
+  | 'tag-lists'
+
+export interface HostileInput {
+  readonly kind: HostileKind
+  readonly port: number
+  /** The address that it comes from. */
+  readonly from: string
+  /** What it shows where it needs to be let in. */
+  readonly token: string
+  /** Below /v2/, for those kinds that ask for what there is. */
+  readonly paths: readonly string[]
+  readonly connections: number
+}
+
+export interface HostileReport {
+  /** Connections that were made. */
+  readonly connections: number
+  /** Answers by their status. */
+  readonly answers: Readonly<Record<string, number>>
+}
+
+const { kind, port, from, token, paths, connections } = JSON.parse(
+  process.env['BENCH_INPUT'] ?? '{}',
+) as HostileInput
+const answers: Record<string, number> = {}
+let made = 0
+let turn = 0
+
+/** Milliseconds until a connection that was cut is made again, and until one that reads nothing is given up. */
+const againMs = 50
+const unreadMs = 3000
+
+const get = (path: string, authorization: string, ...more: readonly string[]): string =>
+  [
+    `GET ${path} HTTP/1.1`,
+    'Host: x',
+    ...(authorization === '' ? [] : [`Authorization: Bearer ${authorization}`]),
+    'Accept: */*',
+    ...more,
+    '',
+    '',
+  ].join('\r\n')
+
+const next = (): string => `/v2/${paths[turn++ % paths.length]}`
+
+/** What is said on a connection, and again after each answer. */
+const requestOf: Readonly<Record<HostileKind, () => string>> = {
+  forwarded: () => get('/v2/', '', `X-Forwarded-For: ?${'http://'.repeat(8500)}`),
+  namespaces: () => get(`/v2/made-up-${turn++}/x/manifests/latest`, token),
+  'broken-blobs': () => get(next(), token),
+  forms: () =>
+    'POST /v2/auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ngrant_type=',
+  idle: () => '',
+  tokens: () => get('/v2/ocp/4.5/manifests/base', `sha256~${randomBytes(32).toString('base64url')}`),
+  unread: () => get(next(), token),
+  descriptors: () => get(next(), token),
+  digests: () => get(`/v2/${paths[0]}/manifests/sha256:${randomBytes(32).toString('hex')}`, token),
+  'tag-lists': () => get(next(), token),
+}
+
+/** Nothing is read, or nothing will ever come. */
+const isSilent = kind === 'unread' || kind === 'idle' || kind === 'forms'
+
+const open = (): void => {
+  made += 1
+  const socket = connect({ port, host: '127.0.0.1', localAddress: from })
+  socket.once('connect', () => void socket.write(requestOf[kind]()))
+  socket.on('error', () => undefined)
+  socket.once('close', () => void setTimeout(open, againMs))
+  if (!isSilent) answerAgain(socket)
+  else if (kind === 'unread') {
+    socket.pause()
+    setTimeout(() => socket.destroy(), unreadMs)
+  } else socket.on('data', (bytes: Buffer) => count(bytes.toString('latin1', 9, 12)))
+}
+
+const count = (status: string): void => void (answers[status] = (answers[status] ?? 0) + 1)
+
+/** Asks again once an answer is there. */
+const answerAgain = (socket: Socket): void => {
+  let head = ''
+  let left = 0
+  socket.on('data', (bytes: Buffer) => {
+    let rest = bytes
+    while (rest.length > 0) {
+      if (left > 0) {
+        const taken = Math.min(left, rest.length)
+        left -= taken
+        rest = rest.subarray(taken)
+      } else {
+        head += rest.toString('latin1')
+        const end = head.indexOf('\r\n\r\n')
+        if (end === -1) return
+        rest = Buffer.from(head.slice(end + 4), 'latin1')
+        left = Number(/^content-length: (\d+)/im.exec(head.slice(0, end))?.[1] ?? 0)
+        count(head.slice(9, 12))
+        head = ''
+      }
+      if (left === 0) socket.write(requestOf[kind]())
+    }
+  })
+}
+
+for (let index = 0; index < connections; index++) open()
+
+process.once('SIGTERM', () => {
+  const report: HostileReport = { connections: made, answers }
+  process.stdout.write(`${JSON.stringify(report)}\n`, () => process.exit(0))
+})

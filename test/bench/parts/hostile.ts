@@ -1,0 +1,155 @@
+/** One bad requester of each kind beside ten good ones. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseDuration } from '../../../src/config/quantities.ts'
+import type { GoodInput, GoodReport } from '../clients/good.ts'
+import type { HostileReport } from '../clients/hostile.ts'
+import { atLeast, atMost, milliseconds, percent, times } from '../section.ts'
+import type { Part, Section, Setting } from '../section.ts'
+import { median } from '../statistics.ts'
+import { startAppCi } from '../system/app-ci.ts'
+import { stockHostile, trustedAddress, type Bad } from '../system/hostile.ts'
+import { scratch, startClient } from '../system/processes.ts'
+import { startProxy } from '../system/proxy.ts'
+import { startSandboxQuay, tagImage } from '../system/quay.ts'
+
+const good = 10
+const keptShare = 0.9
+const p99Times = 2
+/** Milliseconds in which a bad one comes to its full strength, and what it left behind is gone. */
+const settleMs = 1000
+
+interface Measured {
+  readonly bad: Bad
+  readonly alone: GoodReport
+  readonly beside: GoodReport
+  readonly report: HostileReport
+  readonly kept: number
+  readonly slower: number
+}
+
+const measureGood = async (input: GoodInput): Promise<GoodReport> => {
+  await using client = startClient<GoodReport>('good.ts', input)
+  return await client.next()
+}
+
+/** Alone before and after: a machine has other things to do, and not the same all the time. */
+const measure = async (bad: Bad, input: GoodInput, say: Setting['say']): Promise<Measured> => {
+  say(bad.label)
+  const before = await measureGood(input)
+  const { label: _label, ...kind } = bad
+  const client = startClient<HostileReport>('hostile.ts', {
+    ...kind,
+    port: Number(new URL(input.registry).port),
+  })
+  let beside: GoodReport
+  let report: HostileReport
+  try {
+    await sleep(settleMs)
+    beside = await measureGood(input)
+    client.end()
+    report = await client.next()
+  } finally {
+    await client[Symbol.asyncDispose]()
+  }
+  await sleep(settleMs)
+  const after = await measureGood(input)
+  const whole = median([before.whole, after.whole])
+  const p99 = median([before.p99, after.p99])
+  const alone = { ...before, whole, p99, p50: median([before.p50, after.p50]) }
+  return { bad, alone, beside, report, kept: beside.whole / whole, slower: beside.p99 / p99 }
+}
+
+const listOf = (counts: Readonly<Record<string, number>>): string =>
+  Object.entries(counts)
+    .map(([what, count]) => `${count} ${what}`)
+    .join(', ') || 'none'
+
+const rowOf = ({ bad, alone, beside, report, kept, slower }: Measured) => [
+  bad.label,
+  String(alone.whole),
+  String(beside.whole),
+  percent(kept),
+  milliseconds(alone.p99),
+  milliseconds(beside.p99),
+  times(slower),
+  listOf(beside.failures),
+  listOf(report.answers),
+]
+
+const run = async ({ main, argument = '3s', say }: Setting): Promise<Section> => {
+  const durationMs = parseDuration(argument)
+  if (durationMs === undefined || durationMs < 1000)
+    throw new Error(`hostile=${argument}: expected 1s or more, such as 10s`)
+  await using directory = await scratch()
+  await using appCi = await startAppCi()
+  await using upstream = await startSandboxQuay()
+  const { quay } = upstream
+  const image = await tagImage(quay, 'ocp_4.5_base', {
+    platforms: ['linux/amd64', 'linux/arm64'],
+    layers: 2,
+    layerBytes: 4096,
+  })
+  const bads = await stockHostile(appCi, quay)
+  await using proxy = await startProxy({
+    main,
+    directory: directory.path,
+    appCi,
+    upstream: quay.url,
+    flags: [`--trusted-proxies=${trustedAddress}`],
+  })
+  const input: GoodInput = {
+    registry: proxy.url,
+    tokens: Array.from({ length: good }, (_, index) => appCi.issue(`person-${index}`)),
+    manifests: [
+      'ocp/4.5/manifests/base',
+      `ocp/4.5/manifests/${image.digest}`,
+      'openshift/ci/manifests/ocp_4.5_base',
+    ],
+    image: [
+      ...image.manifests.map(({ digest }) => `ocp/4.5/manifests/${digest}`),
+      ...[...image.blobs.keys()].map((digest) => `ocp/4.5/blobs/${digest}`),
+    ],
+    milliseconds: durationMs,
+  }
+  say('the good ones alone')
+  await measureGood(input)
+  const all: Measured[] = []
+  for (const bad of bads) {
+    // The sandbox keeps every request for tests to count.
+    ;(quay.requests as unknown[]).length = 0
+    all.push(await measure(bad, input, say))
+  }
+  return {
+    tables: [
+      {
+        columns: [
+          'beside',
+          'alone',
+          'beside it',
+          'kept',
+          'p99 alone',
+          'p99 beside it',
+          '',
+          'failures of the good ones',
+          'answers to the bad one',
+        ],
+        rows: all.map(rowOf),
+      },
+    ],
+    outcomes: all.flatMap(({ bad, kept, slower }) => [
+      atLeast({ what: `${bad.kind}: requests kept`, limit: keptShare, measured: kept, format: percent }),
+      atMost({ what: `${bad.kind}: p99`, limit: p99Times, measured: slower, format: times }),
+    ]),
+  }
+}
+
+export const hostile: Part = {
+  name: 'hostile',
+  argument: 'a duration of each measurement, such as 10s',
+  title: 'Hostile requesters',
+  about: `${good} people who each ask for something every 20 ms (manifests that are in memory, by tag and by digest, and each tenth time a whole
+small image), and beside them one bad requester of each kind, in a process of its own, that does what it does as fast as it is answered. Requests
+of the good ones that were answered with the right bytes, and how long their slowest hundredth took: beside it, and the median of before and after.
+Proxy, upstream, app.ci and both loads share the cores of one machine, so that part of what is lost is lost to the load itself.`,
+  run,
+}
