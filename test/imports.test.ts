@@ -95,7 +95,6 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'tally.ts': [],
   'watched-files.ts': [],
   'breaker.ts': [],
-  'client-address.ts': [],
   'errors.ts': [],
 }
 
