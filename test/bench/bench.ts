@@ -17,7 +17,7 @@ import { requestsPerPull } from './parts/requests-per-pull.ts'
 import { slowReaders } from './parts/slow-readers.ts'
 import { soak } from './parts/soak.ts'
 import { streaming } from './parts/streaming.ts'
-import { watchedDigests } from './parts/watched-digests.ts'
+import { imageStreamClaims } from './parts/image-stream-claims.ts'
 import { sectionText, writeResults } from './results.ts'
 import { mustHold, type Part, type Section } from './section.ts'
 import { endEverything } from './system/processes.ts'
@@ -29,7 +29,7 @@ const parts: readonly Part[] = [
   slowReaders,
   coldImage,
   requestsPerPull,
-  watchedDigests,
+  imageStreamClaims,
   soak,
 ]
 
