@@ -4,6 +4,7 @@ import { createDoors } from '../../src/access/doors.ts'
 import { createPolicy, type Decision } from '../../src/access/policy.ts'
 import { createRestricted } from '../../src/access/restricted.ts'
 import { parseReference, parseRepository, type ImageStream } from '../../src/reference.ts'
+import { knowing } from './knowledge.ts'
 
 const isRestricted = createRestricted(['*-priv', '*-private'])
 const hexOf = (digit: string) => digit.repeat(64)
@@ -59,7 +60,7 @@ const setUp = ({
 }: Scene = {}) => {
   const asked: string[] = []
   const doorsOf = createDoors({
-    seenIn: (digest) => known[digest.slice('sha256:'.length)] ?? [],
+    knowledge: knowing((digest) => known[digest.slice('sha256:'.length)] ?? [], isRestricted),
     isRestricted,
     unknownDigests,
   })
@@ -80,6 +81,7 @@ const setUp = ({
     },
     doorsOf,
     qciNamespace: 'ocp',
+    refusalStepMs: 0,
   })
   /** Whose image it is said to be, whatever is decided. */
   const place = (what: string): { namespace?: string } => {
@@ -497,7 +499,14 @@ await t.test('a stream of each namespace goes before a second one of any', async
   const seen = [{ namespace: 'mine', name: 'app' }, ...busy]
   const asked: string[] = []
   const policy = createPolicy({
-    doorsOf: createDoors({ seenIn: () => seen, isRestricted: () => false, unknownDigests: 'allow' }),
+    doorsOf: createDoors({
+      knowledge: knowing(
+        () => seen,
+        () => false,
+      ),
+      isRestricted: () => false,
+      unknownDigests: 'allow',
+    }),
     qciNamespace: 'ocp',
     reviews: {
       peek: () => undefined,

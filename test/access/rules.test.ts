@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { ClusterIdentity } from '../../src/access/identity.ts'
+import { nothingKnown } from '../../src/access/doors.ts'
 import { createRules } from '../../src/access/rules.ts'
 import { parseReference, parseRepository } from '../../src/reference.ts'
 
@@ -18,7 +19,8 @@ const rulesFor = (authorization: 'enforce' | 'audit') =>
       peek: () => undefined,
       peekInGrace: () => undefined,
     },
-    seenIn: () => [],
+    knowledge: nothingKnown,
+    lookFurther: async () => ({ hasLearnt: false, isCertain: true }),
     isRestricted: () => false,
     unknownDigests: 'allow',
     qciNamespace: 'ocp',

@@ -24,7 +24,7 @@ await t.test(
       stores.close(key)
     }
     test.strictSame(full, ['two-priv'])
-  test.equal(stores.of(a).length, 1)
+    test.equal(stores.of(a).length, 1)
     test.match(stores.reachOf(a, 0), { isRestricted: true, imageStreams: [{ namespace: 'one-priv' }] })
     test.strictSame(stores.reachOf(b, 0), { ...unseen, isRestricted: true })
     test.match(stores.reachOf(d, 0), { isRestricted: true, imageStreams: [{ namespace: 'two-priv' }] })

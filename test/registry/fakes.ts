@@ -58,8 +58,6 @@ export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions 
   fetchManifest: async () => {
     throw new RegistryError('MANIFEST_UNKNOWN', 'no such manifest')
   },
-  digests: { learn: () => undefined, seenIn: () => [] },
-  carry: () => undefined,
   fetchReferrers: async () => ({ content: Buffer.from('{}'), filtersApplied: undefined }),
   cursors: { seal: async (tag) => `~${tag}`, open: async (last) => last },
   fetchTags: async () => ({ tags: [], more: false }),
