@@ -12,7 +12,7 @@ const [image, child, layer] = ['image', 'child', 'layer'].map((text) => digestOf
 ]
 const claimed = (namespace: string, tag = 'base', name = '4.15'): ClaimedTag => ({ namespace, name, tag })
 
-interface Scene extends Partial<LookFurtherOptions> {
+interface Scene extends Omit<Partial<LookFurtherOptions>, 'upstream'> {
   readonly claims?: readonly ClaimedTag[]
   /** Tags and digests of upstream, and what their manifests name. */
   readonly upstream?: Readonly<
