@@ -2,9 +2,9 @@
  * What opens a reference: the first yes among the reviews that would open it.
  */
 import type { ImageStream } from '../reference.ts'
+import type { AccessReviews, Decision } from './decision.ts'
 import type { Doors } from './doors.ts'
 import type { ClusterIdentity } from './identity.ts'
-import type { AccessReviews, Decision } from './policy.ts'
 
 /** What opened a reference: a rule, and the namespace whose review said yes where one was asked. */
 export interface Opening {

@@ -6,33 +6,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Digest, ImageStream, Reference, Repository } from '../reference.ts'
 import type { Doors, DoorsOf } from './doors.ts'
+import type { AccessReviews, Decision } from './decision.ts'
 import type { ClusterIdentity, Identity } from './identity.ts'
 import { decisionOf, firstOpen, knownOpening, robotMay, type Doorway } from './opening.ts'
 
-export interface Decision {
-  readonly allowed: boolean
-  /** What opened it, or that nothing did. */
-  readonly rule: 'robot' | 'qci-wide' | 'image-puller' | 'service-account' | 'none'
-  /** Whose image it is, as far as that is known. Not for the asker: see `Doors`. */
-  readonly namespace?: string
-  /** The namespace whose review said yes. */
-  readonly grantedBy?: string
-  /** Whether the API server was asked for this decision, or it stands on remembered (or outdated, in grace) reviews. */
-  readonly source: 'asked' | 'cached' | 'grace' | 'none'
-  /** Refused for now, since something is not known yet: whether the image is restricted, or what other replicas know of it. */
-  readonly isPremature?: true
-}
-
-/** The reviews of app.ci. Failing to get an answer is a throw, never a no. */
-export interface AccessReviews {
-  readonly review: (
-    identity: ClusterIdentity,
-    imageStream: ImageStream,
-  ) => Promise<{ allowed: boolean; source: 'asked' | 'cached' | 'grace' }>
-  readonly peek: (identity: ClusterIdentity, imageStream: ImageStream) => boolean | undefined
-  /** As `peek`, an outdated answer included that counts while the API server is away. */
-  readonly peekInGrace: (identity: ClusterIdentity, imageStream: ImageStream) => boolean | undefined
-}
+export type { AccessReviews, Decision } from './decision.ts'
 
 export interface Policy {
   readonly decide: (identity: Identity, reference: Reference) => Promise<Decision>

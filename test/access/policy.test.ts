@@ -435,7 +435,6 @@ await t.test('the source of a refusal is "asked" as soon as one review was', asy
 await t.test('trap 17: a review that fails is a throw, not a no', async (test) => {
   const rows: readonly (readonly [string, string, string])[] = [
     ['nobody', open, 'ocp'],
-    ['named', open, 'ocp'],
     ['nobody', open, 'ocp/4.15'],
     ['nobody', restricted, 'ocp-priv/4.15'],
     ['qci-wide', nameless, 'ocp'],

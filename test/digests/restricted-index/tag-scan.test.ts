@@ -1,5 +1,5 @@
 import t from 'tap'
-import { datedBegin } from '../../../src/digests/restricted-index/tag-order.ts'
+import { datedBegin, isDated } from '../../../src/digests/restricted-index/tag-order.ts'
 import { scanDated, scanLive, scanPrefix } from '../../../src/digests/restricted-index/tag-scan.ts'
 import { createRandom } from '../fixtures.ts'
 import { FakeUpstream, isRestrictedTag, type Order } from './upstream.ts'
@@ -17,7 +17,7 @@ const live = async (upstream: FakeUpstream, isTextOrder = false) => {
   const tags = await collect(
     scanLive({
       fetchPage: upstream.fetchPage,
-      matters: isRestrictedTag,
+      matters: (tag) => !isDated(tag) && isRestrictedTag(tag),
       isTextOrder,
       onTextOrder: () => {
         told += 1
@@ -232,6 +232,8 @@ await t.test(
       test.strictSame(await collect(scanDated(upstream.fetchPage, '20')), [])
     }
     const empty = async () => ({ tags: [], more: true })
+    const nothing = { matters: () => true, isTextOrder: false, onTextOrder: () => undefined }
+    test.strictSame(await collect(scanLive({ fetchPage: empty, ...nothing })), [])
     test.strictSame(await collect(scanPrefix(empty, 'a')), [])
     test.strictSame(await collect(scanDated(empty, 'a')), [])
   },
