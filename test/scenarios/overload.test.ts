@@ -75,7 +75,7 @@ await scenario(
   async (t, s) => {
     const layer = s.stock.openLayer
     const path = `/v2/openshift/ci/blobs/${layer}`
-    const hex = `${layer?.slice('sha256:'.length)}`
+    const hex = layer.slice('sha256:'.length)
     s.quay.tag('ocp_4.5_other', await smallImage())
     s.quay.fault({ origin: 'cdn', path: new RegExp(hex), stallAfterBytes: 1000, count: Infinity })
     const greedy = Array.from({ length: 20 }, () => dial(s))
