@@ -213,3 +213,16 @@ await t.test('what other replicas know is not in touch: a refusal is not certain
   shared.isInTouch = false
   test.strictSame(await known.lookFurther(image, search), { hasLearnt: false, isCertain: false })
 })
+
+await t.test('a restricted namespace that has no room left is an alarm', async (test) => {
+  const { known, lines } = await create(test)
+  for (let number = 0; number < 201; number++)
+    await known.learn(restricted, digestOf(`wide ${number}`), {
+      manifests: [],
+      blobs: Array.from(
+        { length: 2000 },
+        (_, blob) => `sha256:${(number * 2000 + blob).toString(16).padStart(8, '0').repeat(8)}` as Digest,
+      ),
+    })
+  test.match(lines, [{ level: 'error', namespace: 'ocp-priv', msg: /more digests than are kept/ }])
+})

@@ -164,7 +164,7 @@ await t.test('bounds: claims that are resolved and reviewed, tags, pages', async
   test.ok(attacked.graph.reachOf(image).isOpen)
   const wide = setUp({ upstream: wrong, perPage: 50 })
   await wide.find('ocp/4.15')
-  test.equal(wide.asked.filter((line) => /^alice ocp/.test(line)).length, 32)
+  test.equal(wide.asked.filter((line) => line.startsWith('alice ocp')).length, 32)
   const narrow = setUp({ upstream: wrong, perPage: 2 })
   await narrow.find('ocp/4.15')
   test.equal(narrow.asked.filter((line) => /alice after/.test(line)).length, 3)
@@ -262,3 +262,30 @@ await t.test('by default the clock is monotonic', async (test) => {
   const mayPull = async ({ namespace }: { namespace: string }) => !isPrivate(namespace)
   test.match(await look(image, { repository, requester: 'alice', mayPull }), { hasLearnt: false })
 })
+
+await t.test(
+  'manifests below that are known are not fetched, nor those of a tag that names none',
+  async (test) => {
+    const { find, asked, graph } = setUp({
+      claims: [claimed('ocp', 'index'), claimed('ocp', 'unread')],
+      upstream: { 'ocp_4.15_index': { digest: digestOf('index'), manifests: [child] } },
+    })
+    graph.recordManifest(child, { manifests: [], blobs: [] })
+    await find('openshift/ci')
+    test.notOk(asked.some((line) => line.includes('sha256:')))
+    const unread = createLookFurther({
+      graph: new ReachGraph(),
+      claimsOf: () => [claimed('ocp')],
+      catchUp: async () => true,
+      checkClaims: async () => undefined,
+      upstream: {
+        fetchManifest: async () => digestOf('unread'),
+        fetchPage: async () => ({ tags: [], more: false }),
+      },
+    })
+    const repository = parseRepository('openshift', 'ci', 'openshift/ci')
+    test.match(await unread(image, { repository, requester: 'alice', mayPull: async () => true }), {
+      isCertain: true,
+    })
+  },
+)
