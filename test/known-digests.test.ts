@@ -112,7 +112,7 @@ await t.test('off: only what is learnt is known, and nobody is asked', async (te
 })
 
 await t.test('the index: not ready before its live tags are known, and says how far it is', async (test) => {
-  const { known, upstream, lines, asked, fake } = await create(test, { restrictedIndex: 'on' })
+  const { known, upstream, lines, asked, fake, scrape } = await create(test, { restrictedIndex: 'on' })
   test.strictSame(known.notReady(), ['the index of restricted images is not complete yet'])
   test.match(known.status(), [
     /restricted index: not complete; phase idle, 0 pages of tags read, 0 tags followed/,
@@ -131,6 +131,7 @@ await t.test('the index: not ready before its live tags are known, and says how 
   await until(() => known.notReady().length === 0 && known.status()[0]?.includes('whole') === true)
   test.ok(isLive)
   test.strictSame(asked, [`background ${restricted}`])
+  test.match(await scrape(), /quay_proxy_restricted_tags_followed 1\n/)
   test.equal(known.knowledge.isComplete(), true)
   test.match(known.knowledge.reachOf(layer), { isRestricted: true })
   test.strictSame(known.knowledge.parentsOf(layer), [image])
