@@ -112,7 +112,10 @@ await t.test('off: only what is learnt is known, and nobody is asked', async (te
 })
 
 await t.test('the index: not ready before its live tags are known, and says how far it is', async (test) => {
-  const { known, upstream, lines, asked, fake, scrape } = await create(test, { restrictedIndex: 'on' })
+  const { known, upstream, lines, asked, fake, scrape } = await create(test, { restrictedIndex: 'on' }, [
+    restricted,
+    `sha256-${digestOf('open').slice(7)}.sig`,
+  ])
   test.strictSame(known.notReady(), ['the index of restricted images is not complete yet'])
   test.match(known.status(), [
     /restricted index: not complete; phase idle, 0 pages of tags read, 0 tags followed/,
