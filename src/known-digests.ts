@@ -79,13 +79,10 @@ export const createKnownDigests = (
   let upstream: KnownDigestsUpstream = notConnected
   const index =
     options.restrictedIndex === 'on' ? createIndex(options, graph, facts, () => upstream) : undefined
-  const followClaims = createClaimFollower({
-    follow: async (tags) => await index?.follow(tags),
-    onFailure: (error) => logger.debug({ err: error }, 'stopped to follow the claims of an ImageStream'),
-  })
-  const claims = createWatched(options, ({ namespace }, digests) => {
+  const followClaims = index && createFollower(index, logger)
+  const claims = createWatchedClaims(options, ({ namespace }, digests) => {
     // An image stream of a restricted namespace has changed: its tag in QCI has, too.
-    if (index?.isComplete() !== true || !isRestricted(namespace)) return
+    if (followClaims === undefined || !isComplete() || !isRestricted(namespace)) return
     const unknown = digests.filter(
       (digest) => !graph.reachOf(digest).isRestricted && checks.isClaimed(digest),
     )
@@ -132,6 +129,12 @@ export const createKnownDigests = (
   }
 }
 
+const createFollower = (index: RestrictedIndex, logger: Logger) =>
+  createClaimFollower({
+    follow: async (tags) => await index.follow(tags),
+    onFailure: (error) => logger.debug({ err: error }, 'stopped to follow the claims of an ImageStream'),
+  })
+
 const createGraph = (logger: Logger): ReachGraph =>
   new ReachGraph({
     onFull: (namespace) =>
@@ -147,11 +150,12 @@ const lateReads = (upstream: () => KnownDigestsUpstream): UpstreamReads => ({
   fetchPage: async (after, requester) => await upstream().fetchPage(after, requester),
 })
 
+const fail = async (): Promise<never> => await Promise.reject(new Error('not connected to upstream yet'))
 const notConnected: KnownDigestsUpstream = {
-  fetchManifest: () => Promise.reject(new Error('not connected to upstream yet')),
-  fetchPage: () => Promise.reject(new Error('not connected to upstream yet')),
-  fetchManifestInBackground: () => Promise.reject(new Error('not connected to upstream yet')),
-  fetchPageInBackground: () => Promise.reject(new Error('not connected to upstream yet')),
+  fetchManifest: fail,
+  fetchPage: fail,
+  fetchManifestInBackground: fail,
+  fetchPageInBackground: fail,
 }
 
 const describe = ({ phase, pages, followed, isLiveComplete, isWhole }: IndexProgress): string => {
