@@ -162,7 +162,10 @@ await t.test('no purpose has the keys of another, or a secret that is gone', asy
       ({ status }: { status: number }) => status,
     )
   const all = async () => [
-    await parts.cursors.open(sealed, scope).then(({ after }) => after, ({ code }: { code: string }) => code),
+    await parts.cursors.open(sealed, scope).then(
+      ({ after }) => after,
+      ({ code }: { code: string }) => code,
+    ),
     await authenticated(login.token),
     await authenticated(nothing),
   ]

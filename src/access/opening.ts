@@ -47,12 +47,13 @@ export const firstOpen = async (
   const answers = await Promise.allSettled(
     asked.map(async ({ imageStream }) => await reviews.review(identity, imageStream)),
   )
-  for (const [index, doorway] of asked.entries()) {
-    const answer = answers[index]
-    if (answer?.status === 'fulfilled' && answer.value.allowed) return opened(doorway, answer.value.source)
-  }
+  const answered = answers.flatMap((answer, index) =>
+    answer.status === 'fulfilled' ? [{ ...answer.value, doorway: asked[index] as Doorway }] : [],
+  )
+  const yes = answered.find(({ allowed }) => allowed)
+  if (yes !== undefined) return opened(yes.doorway, yes.source)
   const failed = answers.find((answer) => answer.status === 'rejected')
-  if (failed === undefined) return { rule: 'none', source: sourceOf(answers) }
+  if (failed === undefined) return { rule: 'none', source: sourceOf(answered) }
   const outdated = firstOf(doorways, identity, reviews.peekInGrace)
   if (outdated === undefined) throw failed.reason
   return opened(outdated, 'grace')
@@ -60,11 +61,9 @@ export const firstOpen = async (
 
 /** Of a refusal: whether the API server was asked for any part of it. */
 const sourceOf = (
-  answers: readonly PromiseSettledResult<{ readonly source: 'asked' | 'cached' | 'grace' }>[],
-): Decision['source'] => {
-  const sources = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value.source] : []))
-  return sources.includes('asked') ? 'asked' : (sources.at(-1) ?? 'none')
-}
+  answers: readonly { readonly source: 'asked' | 'cached' | 'grace' }[],
+): Decision['source'] =>
+  answers.some(({ source }) => source === 'asked') ? 'asked' : (answers.at(-1)?.source ?? 'none')
 
 export const knownOpening = (
   { peek }: AccessReviews,

@@ -1,7 +1,8 @@
 /**
  * The text of `--help`, made from the flags themselves: it cannot promise what is not there.
  */
-import { aliases, environmentName, flags, retired, type Flag } from './flags.ts'
+import type { Flag } from './flag-kinds.ts'
+import { aliases, environmentName, flags, retired } from './flags.ts'
 
 export const help = (): string =>
   `quay-proxy: pull images of OpenShift CI from one quay.io repository, with the RBAC of a cluster deciding who may

@@ -20,7 +20,7 @@ import { restrictedIndex } from './parts/restricted-index.ts'
 import { slowReaders } from './parts/slow-readers.ts'
 import { soak } from './parts/soak.ts'
 import { streaming } from './parts/streaming.ts'
-import { watchedDigests } from './parts/watched-digests.ts'
+import { imageStreamClaims } from './parts/image-stream-claims.ts'
 import { sectionText, writeResults } from './results.ts'
 import { mustHold, type Part, type Section } from './section.ts'
 import { endEverything } from './system/processes.ts'
@@ -32,7 +32,6 @@ const parts: readonly Part[] = [
   slowReaders,
   coldImage,
   requestsPerPull,
-  watchedDigests,
   restrictedIndex,
   hostile,
   soak,

@@ -61,8 +61,6 @@ export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions 
   fetchManifest: async () => {
     throw new RegistryError('MANIFEST_UNKNOWN', 'no such manifest')
   },
-  digests: { learn: () => undefined, seenIn: () => [] },
-  carry: () => undefined,
   fetchReferrers: async () => ({ manifests: [], isFiltered: false }),
   cursors: {
     seal: async ({ after }) => `~${after}`,
@@ -107,6 +105,7 @@ export const partsFor = (more: Partial<Parts> = {}): { parts: Parts; lines: Reco
       logger,
       metrics,
       notReady: () => [],
+      status: () => [],
       observeShed: () => undefined,
       tls: undefined,
       ...more,

@@ -316,7 +316,10 @@ for (const [state, life] of [
         }
       t.equal((await s.ask(embargoed, { headers })).status, 401, 'nobody in particular')
       // While upstream has trouble, what was asked before may still be tried again beside.
-      if (state === 'known') t.equal(s.upstreamRequests(), requests, 'and upstream hears nothing of it')
+      const asked = s.quay.requests.slice(requests).map(({ url }) => url)
+      const isOfIt = (url: string) =>
+        [top, child, layer, 'priv'].some((part) => part !== undefined && url.includes(part))
+      if (state === 'known') t.same(asked.filter(isOfIt), [], 'and upstream hears nothing of it')
     },
     [`--tag-ttl=${life}`, '--allow-ttl=50ms', '--deny-ttl=1h', '--retry-timeout=300ms'],
   )

@@ -20,6 +20,8 @@ export interface Stock {
   readonly sbom: Digest
   /** The layers that both `ocp_4.5_base` and `ocp-priv_4.5_embargoed` have, one for each platform. */
   readonly sharedLayers: readonly Digest[]
+  /** A layer of `ocp_4.15_base`, which no restricted image has. */
+  readonly openLayer: Digest
 }
 
 const sbomType = 'application/spdx+json'
@@ -39,9 +41,10 @@ export const stockQuay = async (quay: Quay): Promise<Stock> => {
   const rootfs = await sample('ubi', { layers: 1, layerBytes: 64 * 1024 })
   const sharedLayers = rootfs.layers
   const base = await sample('ocp/4.5:base', { sharedLayers })
+  const newer = await sample('ocp/4.15:base')
   const images = new Map([
     ['ocp_4.5_base', base],
-    ['ocp_4.15_base', await sample('ocp/4.15:base')],
+    ['ocp_4.15_base', newer],
     ['ci_tools_latest', await sample('ci/tools:latest', { format: 'docker' })],
     ['my-team_app_latest', await sample('my-team/app:latest')],
     ['ocp-priv_4.5_embargoed', await sample('ocp-priv/4.5:embargoed', { sharedLayers })],
@@ -62,5 +65,7 @@ export const stockQuay = async (quay: Quay): Promise<Stock> => {
     return { tag, digest, mediaType, platforms: [...platforms.keys()] }
   })
   const shared = [...sharedLayers.values()].flat().map(({ digest }) => digest)
-  return { tags, expiredTag, sbom: sbom.digest, sharedLayers: shared }
+  const [openLayer] = [...newer.layers.values()].flat()
+  if (openLayer === undefined) throw new Error('an image without layers')
+  return { tags, expiredTag, sbom: sbom.digest, sharedLayers: shared, openLayer: openLayer.digest }
 }

@@ -1,9 +1,9 @@
 /**
- * Bytes per digest of the watched index: `node --expose-gc test/bench/watched-digests.ts`. Prints what the docstring of
- * src/access/watched-digests.ts says.
+ * Bytes per digest of what ImageStreams claim: `node --expose-gc test/bench/image-stream-claims.ts`. Prints what the docstring of
+ * src/digests/image-stream-claims.ts says.
  */
 import { randomBytes } from 'node:crypto'
-import { createWatchedDigests } from '../../src/access/watched-digests.ts'
+import { createImageStreamClaims } from '../../src/digests/image-stream-claims.ts'
 import { parseDigest } from '../../src/reference.ts'
 
 const digests = 500_000
@@ -17,14 +17,17 @@ const heapUsed = (): number => {
 /** @param places image streams of a digest, on average */
 const measure = (places: number): void => {
   const before = heapUsed()
-  const index = createWatchedDigests({ isRestricted: () => false })
+  const index = createImageStreamClaims({ isRestricted: () => false })
   const each = digests / streams
   let shared = [parseDigest(`sha256:${randomBytes(32).toString('hex')}`)]
   const began = performance.now()
   for (let stream = 0; stream < streams; stream++) {
     const own = Array.from({ length: each }, () => parseDigest(`sha256:${randomBytes(32).toString('hex')}`))
     const again = shared.slice(0, Math.round(each * (places - 1)))
-    index.put({ namespace: `namespace-${stream % 500}`, name: `stream-${stream}` }, [...own, ...again])
+    index.put(
+      { namespace: `namespace-${stream % 500}`, name: `stream-${stream}` },
+      [...own, ...again].map((digest) => ({ digest, tag: 'latest' })),
+    )
     shared = own
   }
   const seconds = (performance.now() - began) / 1000

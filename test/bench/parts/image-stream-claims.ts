@@ -1,13 +1,13 @@
-/** Runs the measurement of the watched index, which is a program of its own. */
+/** Runs the measurement of what ImageStreams claim, which is a program of its own. */
 import { join } from 'node:path'
 import type { Part } from '../section.ts'
 import { runTool } from '../system/processes.ts'
 
-const program = join(import.meta.dirname, '../watched-digests.ts')
+const program = join(import.meta.dirname, '../image-stream-claims.ts')
 
-export const watchedDigests: Part = {
-  name: 'watched-digests',
-  title: 'Memory of the watched index',
+export const imageStreamClaims: Part = {
+  name: 'image-stream-claims',
+  title: 'Memory of what ImageStreams claim',
   about:
     'What `--imagestreams=watch` keeps in memory for half a million digests, by how many image streams share each.',
   run: async () => {
