@@ -4,6 +4,7 @@
  *     npm run bench                                        every part, with a soak of a minute: about seven minutes
  *     npm run bench -- streaming soak=10m                  these parts
  *     npm run bench -- restricted-index=1h                 the restricted index at QCI's size
+ *     npm run bench -- soak=10m --peaceful                 without bad requesters beside the others
  *     npm run bench -- --proxy=../base/src/main.ts         the proxy of another checkout
  *
  * It needs Linux, nginx, wrk, curl and openssl; `ss` of iproute2 for one column.
@@ -33,6 +34,7 @@ const parts: readonly Part[] = [
   coldImage,
   requestsPerPull,
   restrictedIndex,
+  imageStreamClaims,
   hostile,
   soak,
 ]
@@ -89,7 +91,9 @@ const notMeasured =
 
 const bench = async (args: readonly string[]): Promise<void> => {
   const proxyFlag = '--proxy='
-  const chosen = choose(args.filter((text) => !text.startsWith(proxyFlag)))
+  const peacefulFlag = '--peaceful'
+  const isPeaceful = args.includes(peacefulFlag)
+  const chosen = choose(args.filter((text) => !text.startsWith(proxyFlag) && text !== peacefulFlag))
   const absent = missing('nginx', 'wrk', 'curl', 'openssl')
   if (absent !== false) throw new Error(absent)
   const other = args.find((text) => text.startsWith(proxyFlag))?.slice(proxyFlag.length)
@@ -100,7 +104,7 @@ const bench = async (args: readonly string[]): Promise<void> => {
     const say = (text: string) => void process.stderr.write(`${part.name}: ${text}\n`)
     const text = await sectionText(
       part,
-      await part.run({ main, argument, say }).catch(notMeasured(part, say)),
+      await part.run({ main, argument, isPeaceful, say }).catch(notMeasured(part, say)),
     )
     if (ending) return
     print(`\n${text}`)

@@ -18,6 +18,8 @@ export interface Setting {
   readonly main: string
   /** What was given after the name: `10m` of `soak=10m`. */
   readonly argument: string | undefined
+  /** Without bad requesters, where there would be some beside others. */
+  readonly isPeaceful: boolean
   /** Progress, for who waits. */
   readonly say: (text: string) => void
 }

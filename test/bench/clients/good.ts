@@ -57,7 +57,8 @@ const get = async (dispatcher: Agent, token: string, path: string): Promise<void
     if (response.statusCode !== 200) failure = String(response.statusCode)
     else if (digest !== expected) failure = 'wrong bytes'
   } catch (error) {
-    failure = (error as NodeJS.ErrnoException).code ?? (error as Error).name
+    const { code, name } = error as Error & { code?: unknown }
+    failure = typeof code === 'string' ? code : name
   }
   if (failure === undefined) latencies.push(performance.now() - began)
   else failures[failure] = (failures[failure] ?? 0) + 1
@@ -73,7 +74,7 @@ const work = async (token: string, index: number): Promise<void> => {
     const paths = turn % pullEvery === 0 ? image : [manifests[turn % manifests.length] ?? '']
     for (const path of paths) await get(dispatcher, token, path)
     next = Math.max(next + paceMs * paths.length, performance.now())
-    await sleep(next - performance.now())
+    await sleep(Math.max(0, next - performance.now()))
   }
   await dispatcher.destroy()
 }

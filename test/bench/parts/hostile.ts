@@ -16,7 +16,7 @@ const good = 10
 const keptShare = 0.9
 const p99Times = 2
 /** Milliseconds in which a bad one comes to its full strength, and what it left behind is gone. */
-const settleMs = 1000
+const settleMs = 2000
 
 interface Measured {
   readonly bad: Bad
@@ -32,31 +32,47 @@ const measureGood = async (input: GoodInput): Promise<GoodReport> => {
   return await client.next()
 }
 
-/** Alone before and after: a machine has other things to do, and not the same all the time. */
-const measure = async (bad: Bad, input: GoodInput, say: Setting['say']): Promise<Measured> => {
-  say(bad.label)
-  const before = await measureGood(input)
-  const { label: _label, ...kind } = bad
-  const client = startClient<HostileReport>('hostile.ts', {
-    ...kind,
-    port: Number(new URL(input.registry).port),
-  })
-  let beside: GoodReport
-  let report: HostileReport
-  try {
-    await sleep(settleMs)
-    beside = await measureGood(input)
-    client.end()
-    report = await client.next()
-  } finally {
-    await client[Symbol.asyncDispose]()
-  }
+type Beside = Pick<Measured, 'beside' | 'report'>
+
+const measureBeside = async ({ label: _label, ...kind }: Bad, input: GoodInput): Promise<Beside> => {
+  const port = Number(new URL(input.registry).port)
+  await using client = startClient<HostileReport>('hostile.ts', { ...kind, port })
   await sleep(settleMs)
-  const after = await measureGood(input)
-  const whole = median([before.whole, after.whole])
-  const p99 = median([before.p99, after.p99])
-  const alone = { ...before, whole, p99, p50: median([before.p50, after.p50]) }
-  return { bad, alone, beside, report, kept: beside.whole / whole, slower: beside.p99 / p99 }
+  const beside = await measureGood(input)
+  client.end()
+  return { beside, report: await client.next() }
+}
+
+/** Of two measurements without it. */
+const together = (before: GoodReport, after: GoodReport): GoodReport => ({
+  failures: { ...before.failures, ...after.failures },
+  whole: median([before.whole, after.whole]),
+  p50: median([before.p50, after.p50]),
+  p99: median([before.p99, after.p99]),
+})
+
+/** Alone before and after each: a machine has other things to do, and not the same all the time. */
+const measureAll = async (
+  bads: readonly Bad[],
+  input: GoodInput,
+  say: Setting['say'],
+  forget: () => void,
+) => {
+  // Once more for warmth.
+  await measureGood(input)
+  let before = await measureGood(input)
+  const all: Measured[] = []
+  for (const bad of bads) {
+    say(bad.label)
+    forget()
+    const { beside, report } = await measureBeside(bad, input)
+    await sleep(settleMs)
+    const after = await measureGood(input)
+    const alone = together(before, after)
+    all.push({ bad, alone, beside, report, kept: beside.whole / alone.whole, slower: beside.p99 / alone.p99 })
+    before = after
+  }
+  return all
 }
 
 const listOf = (counts: Readonly<Record<string, number>>): string =>
@@ -66,14 +82,14 @@ const listOf = (counts: Readonly<Record<string, number>>): string =>
 
 const rowOf = ({ bad, alone, beside, report, kept, slower }: Measured) => [
   bad.label,
-  String(alone.whole),
+  alone.whole.toFixed(0),
   String(beside.whole),
   percent(kept),
   milliseconds(alone.p99),
   milliseconds(beside.p99),
   times(slower),
   listOf(beside.failures),
-  listOf(report.answers),
+  `${report.connections} connections; ${listOf(report.answers)}`,
 ]
 
 const run = async ({ main, argument = '3s', say }: Setting): Promise<Section> => {
@@ -112,13 +128,8 @@ const run = async ({ main, argument = '3s', say }: Setting): Promise<Section> =>
     milliseconds: durationMs,
   }
   say('the good ones alone')
-  await measureGood(input)
-  const all: Measured[] = []
-  for (const bad of bads) {
-    // The sandbox keeps every request for tests to count.
-    ;(quay.requests as unknown[]).length = 0
-    all.push(await measure(bad, input, say))
-  }
+  // The sandbox keeps every request for tests to count.
+  const all = await measureAll(bads, input, say, () => void ((quay.requests as unknown[]).length = 0))
   return {
     tables: [
       {
@@ -148,7 +159,7 @@ export const hostile: Part = {
   argument: 'a duration of each measurement, such as 10s',
   title: 'Hostile requesters',
   about: `${good} people who each ask for something every 20 ms (manifests that are in memory, by tag and by digest, and each tenth time a whole
-small image), and beside them one bad requester of each kind, in a process of its own, that does what it does as fast as it is answered. Requests
+small image), and beside them one bad requester of each kind, in a process of its own, that does what it does as fast as it is answered and as the others leave it a core (it is \`nice\`d). Requests
 of the good ones that were answered with the right bytes, and how long their slowest hundredth took: beside it, and the median of before and after.
 Proxy, upstream, app.ci and both loads share the cores of one machine, so that part of what is lost is lost to the load itself.`,
   run,

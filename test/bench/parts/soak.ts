@@ -8,6 +8,7 @@ import { atMost, megabytes, milliseconds, mustHold, percent } from '../section.t
 import type { Part, Section, Setting } from '../section.ts'
 import { median, rise } from '../statistics.ts'
 import { startAppCi, type AppCi } from '../system/app-ci.ts'
+import { stockHostile, trustedAddress } from '../system/hostile.ts'
 import { openInspector } from '../system/inspector.ts'
 import { descriptors, rssBytes } from '../system/proc.ts'
 import { scratch, startClient } from '../system/processes.ts'
@@ -127,7 +128,24 @@ const reportOf = ({ done, whole, refused, cut, wrong }: LoadReport, seconds: num
   }
 }
 
-const run = async ({ main, argument = '1m', say }: Setting): Promise<Section> => {
+/** Fewer than where one of them is measured: all of them run at once, and for as long as the soak. */
+const soakedConnections = 3
+
+/** Starts one bad requester of each kind. */
+const startHostile = async (appCi: AppCi, quay: Quay, url: string): Promise<AsyncDisposable> => {
+  const bads = await stockHostile(appCi, quay)
+  const port = Number(new URL(url).port)
+  const clients = bads.map(({ label: _label, ...bad }) =>
+    startClient('hostile.ts', { ...bad, port, connections: Math.min(bad.connections, soakedConnections) }),
+  )
+  return {
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(clients.map(async (client) => await client[Symbol.asyncDispose]()))
+    },
+  }
+}
+
+const run = async ({ main, argument = '1m', isPeaceful, say }: Setting): Promise<Section> => {
   const durationMs = parseDuration(argument)
   if (durationMs === undefined || durationMs < 4 * sampleMs)
     throw new Error(`soak=${argument}: expected 20s or more, such as 10m`)
@@ -144,6 +162,7 @@ const run = async ({ main, argument = '1m', say }: Setting): Promise<Section> =>
     directory: directory.path,
     appCi,
     upstream: quay.url,
+    flags: [`--trusted-proxies=${trustedAddress}`],
     nodeOptions: ['--inspect=127.0.0.1:0'],
   })
   await using inspector = await openInspector(proxy.log)
@@ -157,7 +176,8 @@ const run = async ({ main, argument = '1m', say }: Setting): Promise<Section> =>
   await using load = startClient<LoadReport>('load.ts', input)
   const over = new AbortController()
   const breaking = breakThings(appCi, quay, over.signal)
-  say(`${argument} of load`)
+  await using _bad = isPeaceful ? undefined : await startHostile(appCi, quay, proxy.url)
+  say(`${argument} of load${isPeaceful ? '' : ', and one bad requester of each kind'}`)
   const samples: Sample[] = []
   const began = performance.now()
   while (performance.now() - began < durationMs) {
@@ -182,7 +202,8 @@ export const soak: Part = {
   argument: 'a duration such as 10m',
   title: 'Soak',
   about: `Twelve workers pull images, ask for heads, lists, ranges and what is not there, and leave in the middle, while upstream cuts,
-stalls, lies and refuses four times a second and app.ci is away now and then. Every ${sampleMs / 1000} s: memory after a garbage
+stalls, lies and refuses four times a second and app.ci is away now and then. Beside them one bad requester of each kind does what it does in
+the part above, over ${soakedConnections} connections (not with \`--peaceful\`). Every ${sampleMs / 1000} s: memory after a garbage
 collection, open descriptors, and the delay of the event loop within the proxy. A rise is that of the least-squares line through the
 last three quarters. A minute says little about leaks: \`npm run bench -- soak=10m\` says more.`,
   run,

@@ -41,7 +41,7 @@ const wide = (name: string, descriptors: number, annotation = ''): Content => {
   return { ...manifest, manifests: [manifest], blobs: new Map() }
 }
 
-/** Stored twice as large as the memory for manifests: each has to be fetched. */
+/** More than the memory for manifests: each has to be fetched. */
 const largeBytes = 3_000_000
 const large = 60
 const streams = 40
