@@ -27,7 +27,7 @@ export class Random {
   }
 
   text(alphabet: string, length: number): string {
-    return this.some([...alphabet], length).join('')
+    return this.some(alphabet.split(''), length).join('')
   }
 
   bytes(length: number): Buffer {

@@ -227,10 +227,8 @@ class Front implements Running {
   }
 }
 
-const send = async (url: string, random: Random, bytes: Buffer, localAddress?: string) => {
-  const { received, isClosed } = await exchange(url, inPieces(random, bytes), {
-    ...(localAddress === undefined ? {} : { localAddress }),
-  })
+const send = async (url: string, random: Random, bytes: Buffer, localAddress = '127.0.0.1') => {
+  const { received, isClosed } = await exchange(url, inPieces(random, bytes), { localAddress })
   must(isClosed, 'who has said all is answered, and the connection closed', bytes.toString('latin1'))
   const answers = answersIn(received)
   answers.forEach(mustBeOci)

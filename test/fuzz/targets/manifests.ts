@@ -67,7 +67,7 @@ const digestsIn = (json: unknown, isRoot = true): string[] => {
     const name = key.toUpperCase()
     if (name === 'ANNOTATIONS' || (isRoot && name === 'SUBJECT')) return []
     if (!isRoot && (name === 'DIGEST' || name === 'BLOBSUM') && typeof inner === 'string' && isDigest(inner))
-      return [inner as string]
+      return [inner]
     return digestsIn(inner, false)
   })
 }
