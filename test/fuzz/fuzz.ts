@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util'
 import { Random } from './random.ts'
 import type { Running, Target } from './target.ts'
 
-/** Loaded when it is their turn. */
+/** Those that are not chosen are not loaded. */
 const targets: Readonly<Record<string, () => Promise<Target>>> = {
   front: async () => (await import('./targets/front.ts')).front,
   upstream: async () => (await import('./targets/upstream.ts')).upstream,
@@ -172,14 +172,15 @@ const fuzz = async ({ chosen, seconds, seed }: Options): Promise<void> => {
   const ends = performance.now() + seconds * 1000
   let failed = 0
   if (seed === undefined) print(`${seconds} s, seeds from ${first} on; first those that failed once`)
-  for (const [index, name] of chosen.entries()) {
+  const all = await Promise.all(chosen.map(async (name) => await (targets[name] as () => Promise<Target>)()))
+  const sharesFrom = (index: number) => all.slice(index).reduce((sum, { shares = 1 }) => sum + shares, 0)
+  for (const [index, target] of all.entries()) {
     const plan: Plan = {
-      seeds: seed === undefined ? (kept[name] ?? []) : [seed],
+      seeds: seed === undefined ? (kept[target.name] ?? []) : [seed],
       from: seed === undefined ? first : undefined,
       // What one target leaves of its time is the others'.
-      milliseconds: Math.max(0, (ends - performance.now()) / (chosen.length - index)),
+      milliseconds: Math.max(0, ((ends - performance.now()) * (target.shares ?? 1)) / sharesFrom(index)),
     }
-    const target = await (targets[name] as () => Promise<Target>)()
     const outcome = await runTarget(target, plan)
     tell(target, outcome)
     failed += outcome.failures.length

@@ -8,6 +8,8 @@ export interface Target {
   readonly about: string
   /** Cases at a time; one unless given. */
   readonly parallel?: number
+  /** Of the time, beside targets of one share; one unless given. */
+  readonly shares?: number
   readonly start: () => Promise<Running>
 }
 

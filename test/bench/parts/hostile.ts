@@ -6,6 +6,7 @@ import type { HostileReport } from '../clients/hostile.ts'
 import { atLeast, atMost, milliseconds, percent, times } from '../section.ts'
 import type { Part, Section, Setting } from '../section.ts'
 import { median } from '../statistics.ts'
+import { cpuSeconds } from '../system/proc.ts'
 import { startAppCi } from '../system/app-ci.ts'
 import { stockHostile, trustedAddress, type Bad } from '../system/hostile.ts'
 import { scratch, startClient } from '../system/processes.ts'
@@ -23,6 +24,8 @@ interface Measured {
   readonly alone: GoodReport
   readonly beside: GoodReport
   readonly report: HostileReport
+  /** Of one core, that the proxy took beside it. */
+  readonly cpu: number
   readonly kept: number
   readonly slower: number
 }
@@ -32,15 +35,21 @@ const measureGood = async (input: GoodInput): Promise<GoodReport> => {
   return await client.next()
 }
 
-type Beside = Pick<Measured, 'beside' | 'report'>
+type Beside = Pick<Measured, 'beside' | 'report' | 'cpu'>
 
-const measureBeside = async ({ label: _label, ...kind }: Bad, input: GoodInput): Promise<Beside> => {
+const measureBeside = async (
+  { label: _label, ...kind }: Bad,
+  input: GoodInput,
+  pid: number,
+): Promise<Beside> => {
   const port = Number(new URL(input.registry).port)
   await using client = startClient<HostileReport>('hostile.ts', { ...kind, port })
   await sleep(settleMs)
+  const before = { cpu: cpuSeconds(pid), at: performance.now() }
   const beside = await measureGood(input)
+  const cpu = (cpuSeconds(pid) - before.cpu) / ((performance.now() - before.at) / 1000)
   client.end()
-  return { beside, report: await client.next() }
+  return { beside, cpu, report: await client.next() }
 }
 
 /** Of two measurements without it. */
@@ -65,11 +74,12 @@ const measureAll = async (
   for (const bad of bads) {
     say(bad.label)
     forget()
-    const { beside, report } = await measureBeside(bad, input)
+    const measured = await measureBeside(bad, input, pid)
+    const { beside } = measured
     await sleep(settleMs)
     const after = await measureGood(input)
     const alone = together(before, after)
-    all.push({ bad, alone, beside, report, kept: beside.whole / alone.whole, slower: beside.p99 / alone.p99 })
+    all.push({ ...measured, bad, alone, kept: beside.whole / alone.whole, slower: beside.p99 / alone.p99 })
     before = after
   }
   return all
@@ -80,7 +90,7 @@ const listOf = (counts: Readonly<Record<string, number>>): string =>
     .map(([what, count]) => `${count} ${what}`)
     .join(', ') || 'none'
 
-const rowOf = ({ bad, alone, beside, report, kept, slower }: Measured) => [
+const rowOf = ({ bad, alone, beside, report, cpu, kept, slower }: Measured) => [
   bad.label,
   alone.whole.toFixed(0),
   String(beside.whole),
@@ -88,6 +98,7 @@ const rowOf = ({ bad, alone, beside, report, kept, slower }: Measured) => [
   milliseconds(alone.p99),
   milliseconds(beside.p99),
   times(slower),
+  percent(cpu),
   listOf(beside.failures),
   `${report.connections} connections; ${listOf(report.answers)}`,
 ]
@@ -129,7 +140,11 @@ const run = async ({ main, argument = '3s', say }: Setting): Promise<Section> =>
   }
   say('the good ones alone')
   // The sandbox keeps every request for tests to count.
-  const all = await measureAll(bads, input, say, () => void ((quay.requests as unknown[]).length = 0))
+  const all = await measureAll(bads, input, {
+    pid: proxy.pid,
+    say,
+    forget: () => void ((quay.requests as unknown[]).length = 0),
+  })
   return {
     tables: [
       {
@@ -141,6 +156,7 @@ const run = async ({ main, argument = '3s', say }: Setting): Promise<Section> =>
           'p99 alone',
           'p99 beside it',
           '',
+          'CPU of the proxy, of a core',
           'failures of the good ones',
           'answers to the bad one',
         ],

@@ -380,6 +380,7 @@ export const graph: Target = {
   name: 'graph',
   about: 'what an open tag does not reach stays closed, and what a tag reaches that one may pull is served',
   parallel: 12,
+  shares: 4,
   start: async () => {
     const rbac = (await Promise.all(['manifests/rbac', 'manifests/examples'].map(readManifests))).flat()
     const [allow, deny] = [await startSystem(), await startSystem(['--unknown-digests=deny'])]
