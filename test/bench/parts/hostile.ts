@@ -64,8 +64,7 @@ const together = (before: GoodReport, after: GoodReport): GoodReport => ({
 const measureAll = async (
   bads: readonly Bad[],
   input: GoodInput,
-  say: Setting['say'],
-  forget: () => void,
+  { pid, say, forget }: { pid: number; say: Setting['say']; forget: () => void },
 ) => {
   // Once more for warmth.
   await measureGood(input)
