@@ -1,4 +1,5 @@
 /** One bad requester of each kind beside ten good ones. */
+import { loadavg } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseDuration } from '../../../src/config/quantities.ts'
 import type { GoodInput, GoodReport } from '../clients/good.ts'
@@ -106,6 +107,7 @@ const run = async ({ main, argument = '3s', say }: Setting): Promise<Section> =>
   const durationMs = parseDuration(argument)
   if (durationMs === undefined || durationMs < 1000)
     throw new Error(`hostile=${argument}: expected 1s or more, such as 10s`)
+  const [load = 0] = loadavg()
   await using directory = await scratch()
   await using appCi = await startAppCi()
   await using upstream = await startSandboxQuay()
@@ -145,6 +147,9 @@ const run = async ({ main, argument = '3s', say }: Setting): Promise<Section> =>
     forget: () => void ((quay.requests as unknown[]).length = 0),
   })
   return {
+    notes: [
+      `The load average of the machine was ${load.toFixed(0)} before the part began: what is above 1 was taken by others.`,
+    ],
     tables: [
       {
         columns: [
