@@ -149,7 +149,7 @@ export const flags = {
   ),
   imagestreams: flag(
     'off',
-    'whether digests are also known from the ImageStreams of app.ci',
+    'whether ImageStreams of app.ci are watched, as hints which tag to resolve',
     oneOf('off', 'watch'),
   ),
   'restricted-index': flag(
