@@ -121,6 +121,8 @@ await t.test('README has a row for each flag, and no other', async (test) => {
   const rows = readFileSync('README.md', 'utf8')
     .split('\n')
     .filter((line) => line.startsWith('| `--'))
-    .flatMap((line) => [...(line.split('|')[1] ?? '').matchAll(/`--([a-z-]+)`/g)].map(([, name = '']) => name))
+    .flatMap((line) =>
+      [...(line.split('|')[1] ?? '').matchAll(/`--([a-z-]+)`/g)].map(([, name = '']) => name),
+    )
   test.strictSame(rows.toSorted(), Object.keys(flags).toSorted())
 })
