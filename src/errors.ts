@@ -29,6 +29,8 @@ export interface RegistryErrorOptions {
   /** Response header fields that belong to the answer (`Retry-After`, `Allow`, `WWW-Authenticate`). */
   readonly headers?: Readonly<Record<string, string>>
   readonly cause?: unknown
+  /** What the line of the request holds beside the code, under `refused`: nothing of it goes to the client, nor is a secret. */
+  readonly forLog?: Readonly<Record<string, unknown>>
 }
 
 /** An answer to the client that is not success: its status, registered code and a message for the person who asked. */
@@ -37,12 +39,14 @@ export class RegistryError extends Error {
   readonly code: ErrorCode
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
+  readonly forLog: RegistryErrorOptions['forLog']
 
   constructor(code: ErrorCode, message: string, options: RegistryErrorOptions = {}) {
     super(message, { cause: options.cause })
     this.code = code
     this.status = options.status ?? statusOf[code]
     this.headers = options.headers ?? {}
+    this.forLog = options.forLog
   }
 }
 

@@ -74,13 +74,7 @@ export const createKnownDigests = (
   options: KnownDigestsOptions,
 ): KnownDigests & { readonly facts: Facts } => {
   const { logger, shared, isRestricted, locate } = options
-  const graph = new ReachGraph({
-    onFull: (namespace) =>
-      logger.error(
-        { namespace },
-        'a restricted namespace has more digests than are kept: for its oldest, pullers need to pull by tag',
-      ),
-  })
+  const graph = createGraph(logger)
   const facts = new Facts({ graph, locate, publish: shared.facts.publish })
   let upstream: KnownDigestsUpstream = notConnected
   const index =
@@ -118,10 +112,7 @@ export const createKnownDigests = (
     lookFurther: createLookFurther({
       graph,
       claimsOf: claims.of,
-      upstream: {
-        fetchManifest: async (reference, requester) => await upstream.fetchManifest(reference, requester),
-        fetchPage: async (after, requester) => await upstream.fetchPage(after, requester),
-      },
+      upstream: lateReads(() => upstream),
       catchUp: shared.facts.catchUp,
       checkClaims: checks.check,
     }),
@@ -137,11 +128,24 @@ export const createKnownDigests = (
       ...(isComplete() ? [] : ['the index of restricted images is not complete yet']),
     ],
     status: () => (index === undefined ? [] : [describe(index.progress())]),
-    close: async () => {
-      await Promise.all([claims.close(), index?.close()])
-    },
+    close: async () => void (await Promise.all([claims.close(), index?.close()])),
   }
 }
+
+const createGraph = (logger: Logger): ReachGraph =>
+  new ReachGraph({
+    onFull: (namespace) =>
+      logger.error(
+        { namespace },
+        'a restricted namespace has more digests than are kept: for its oldest, pullers need to pull by tag',
+      ),
+  })
+
+/** What is connected later. */
+const lateReads = (upstream: () => KnownDigestsUpstream): UpstreamReads => ({
+  fetchManifest: async (reference, requester) => await upstream().fetchManifest(reference, requester),
+  fetchPage: async (after, requester) => await upstream().fetchPage(after, requester),
+})
 
 const notConnected: KnownDigestsUpstream = {
   fetchManifest: () => Promise.reject(new Error('not connected to upstream yet')),

@@ -1,8 +1,9 @@
 /**
- * Log lines: JSON by pino, redacted twice. No line is given a credential; the redaction is for the one that is written
+ * Log lines: JSON by pino, redacted twice, and of bounded length. No line is given a credential; the redaction is for the one that is written
  * tomorrow by mistake.
  */
 import { pino, type DestinationStream, type Logger } from 'pino'
+import { withinBounds, withoutQueries } from './telemetry/redaction.ts'
 
 export type { Logger } from 'pino'
 
@@ -31,7 +32,7 @@ export const createLogger = (level: LogLevel, destination?: DestinationStream): 
     serializers: { err: serializeError },
     // The line as a whole: so it does not matter how something came into it, at which depth, by a child of the logger, or as the
     // message of an error, which is given as `msg` unserialized where it is logged without a text of its own.
-    hooks: { streamWrite: (line: string) => withoutUrls(withoutSecrets(line)) },
+    hooks: { streamWrite: (line: string) => withinBounds(withoutQueries(withoutSecrets(line))) },
   }
   return destination === undefined ? pino(options) : pino(options, destination)
 }
@@ -101,18 +102,8 @@ export const serializeError = (error: unknown, depth = 0): SerializedError => {
   const { code } = error as { code?: unknown }
   return {
     type: error.name,
-    message: withoutUrls(error.message),
+    message: withoutQueries(error.message),
     ...(typeof code === 'string' ? { code } : {}),
     ...(error.cause === undefined || depth === 3 ? {} : { cause: serializeError(error.cause, depth + 1) }),
   }
 }
-
-/**
- * A URL in a text loses its query: a signed URL is a key to its blob, and names the robot. A backslash goes with what it
- * escapes, since the text may be a line of JSON; a quote, escaped or not, ends the URL.
- */
-const withoutUrls = (text: string): string =>
-  // Nearly no line holds a query.
-  !text.includes('?')
-    ? text
-    : text.replaceAll(/(https?:\/\/[^\s?"'\\]+)\?(?:[^\s"'\\]|\\[^"'])*/g, '$1?[redacted]')

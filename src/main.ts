@@ -26,25 +26,21 @@ const serve = async (args: readonly string[]): Promise<void> => {
 }
 
 const sandbox = async (args: readonly string[]): Promise<void> => {
-  const { check, rbac, port } = parseSandboxArguments(args)
-  const manifests = ['rbac', 'examples'].map((folder) =>
-    fileURLToPath(new URL(`../manifests/${folder}`, import.meta.url)),
-  )
+  const { check, rbac, as, port } = parseSandboxArguments(args)
+  const manifests = (folder: string): string =>
+    fileURLToPath(new URL(`../manifests/${folder}`, import.meta.url))
   const { startTour } = await import('./sandbox/tour.ts')
   const tour = await startTour({
     logger: createLogger('warn'),
-    rbac: rbac === undefined ? manifests : [rbac],
+    own: [manifests('rbac')],
+    rbac: rbac.length === 0 ? [manifests('examples')] : rbac,
+    as,
     port: check && port === undefined ? 0 : (port ?? 8400),
     print,
   })
   if (check) {
     await tour.close()
     print(tour.succeeded ? '\nAll as it should be.' : '\nNot as it should be: see above.')
-    if (!tour.succeeded && rbac !== undefined)
-      print(
-        `${rbac} has to let the group qci-image-pullers into ocp, the service account image-puller of my-team into my-team, ` +
-          `and nobody else, as these do: ${manifests.join(' and ')}`,
-      )
     process.exitCode = tour.succeeded ? 0 : 1
     return
   }

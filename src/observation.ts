@@ -12,6 +12,7 @@ import type { RegistryError } from './errors.ts'
 import type { Logger } from './logging.ts'
 import type { Metrics } from './metrics.ts'
 import type { Reference } from './reference.ts'
+import { createMistakes, type Mistakes } from './server/mistakes.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -30,7 +31,7 @@ const quietRoutes = new Set(['/healthz', '/readyz'])
 
 const plugin: FastifyPluginAsync<ObservationOptions> = async (app, { logger, metrics }) => {
   app.decorateRequest('failure', null)
-  const options = { logger, metrics }
+  const options = { logger, metrics, mistakes: createMistakes(logger) }
   // Not an async function, nor are the other hooks that every request passes: a promise for each would be paid for each.
   app.addHook('onRequest', (request, reply, done) => {
     observe(request, reply, options)
@@ -38,19 +39,31 @@ const plugin: FastifyPluginAsync<ObservationOptions> = async (app, { logger, met
   })
 }
 
+interface Observing extends ObservationOptions {
+  readonly mistakes: Mistakes
+}
+
 /** For each request once, before anything else becomes of it. */
-const observe = (request: FastifyRequest, reply: FastifyReply, options: ObservationOptions): void => {
+const observe = (request: FastifyRequest, reply: FastifyReply, options: Observing): void => {
   request.receivedAt = performance.now()
   void reply.header('x-request-id', request.id)
   // oc takes any answer with this field for a registry's.
   void reply.header('docker-distribution-api-version', 'registry/2.0')
-  // Noted now: of a connection that is gone nobody can tell whose it was.
-  const { ip, raw } = request
+  const { client, raw } = request
   const sentBefore = raw.socket.bytesWritten
   // Not the framework's onResponse: it does not run where the client leaves, or is cut off, before the end.
   reply.raw.on('close', () => {
-    record(request, reply, options, { client: ip, bytes: raw.socket.bytesWritten - sentBefore })
-    if (request.beside !== null) void audit(request, reply, request.beside, options)
+    const sent = { client: client.address, bytes: raw.socket.bytesWritten - sentBefore }
+    // Attack, or a mistake of ours: what is thrown here would end the process, and every pull with it.
+    try {
+      record(request, reply, options, sent)
+    } catch (error) {
+      options.mistakes.tell('record', error)
+    }
+    if (request.beside !== null)
+      audit(request, reply, request.beside, options).catch((error: unknown) =>
+        options.mistakes.tell('audit', error),
+      )
   })
 }
 
@@ -119,6 +132,12 @@ export const observation = fp(plugin, { name: 'quay-proxy/observation', fastify:
 const levelOf = (request: FastifyRequest, reply: FastifyReply): 'info' | 'warn' =>
   reply.statusCode >= 500 || request.failure?.cause !== undefined ? 'warn' : 'info'
 
+/** Why a login was refused, with the program that showed it: mostly it is one that does so again and again. */
+const refusedOf = ({ failure, headers }: FastifyRequest) =>
+  failure?.forLog === undefined
+    ? undefined
+    : { ...failure.forLog, userAgent: headers['user-agent']?.slice(0, 200) }
+
 interface Measured {
   readonly client: string
   readonly route: string
@@ -146,6 +165,7 @@ const line = (request: FastifyRequest, reply: FastifyReply, measured: Measured) 
     source: decision?.source,
     status: reply.statusCode,
     error: failure?.code,
+    refused: refusedOf(request),
     err: failure?.cause === undefined ? undefined : failure,
     aborted: reply.raw.writableFinished ? undefined : true,
     client: measured.client,

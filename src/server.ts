@@ -19,6 +19,11 @@ import { observation } from './observation.ts'
 import { shedOverload } from './overload.ts'
 import { inTurn } from './pipelining.ts'
 import { routes, type RoutesOptions } from './registry/routes.ts'
+import { ClientAddresses } from './server/client-address.ts'
+import { guardConnections } from './server/connections.ts'
+import { readForms } from './server/forms.ts'
+import { shareLogins } from './server/login-shares.ts'
+import { boundPendingBytes } from './server/pending-bytes.ts'
 import { cutStalledClients } from './stalled-clients.ts'
 import { answerRaw, answerUnreadable } from './unreadable.ts'
 
@@ -33,8 +38,23 @@ export interface Parts extends RoutesOptions, HealthOptions {
   readonly limits?: Partial<Limits>
 }
 
-/** `requests`, `connections`: too many of them. `pipelined`: too many on one connection. `stalled`: took nothing of its answer. */
-export type Shed = 'requests' | 'connections' | 'pipelined' | 'stalled'
+/**
+ * `requests`, `connections`, `logins`, `forms`: too many of them, or a form too late. `heads`: too many bytes of them are unfinished.
+ * `pipelined`: too many on one connection. `stalled`: took nothing of its answer. `pending`: has too much to read already.
+ * `proxy-protocol`: a proxy that did not say whom it speaks for.
+ */
+export type Shed =
+  | 'requests'
+  | 'connections'
+  | 'logins'
+  | 'forms'
+  | 'heads'
+  | 'pipelined'
+  | 'stalled'
+  | 'pending'
+  | 'proxy-protocol'
+
+export type ServerConfig = Pick<Config, 'trustedProxies' | 'proxyProtocol'>
 
 /** A zstd:chunked pull asks for up to 1024 ranges in one field: about 25 kB. Node's own limit would answer 431. */
 const maxHeaderBytes = 64 * 1024
@@ -43,17 +63,31 @@ const maxParamLength = 512
 /** The only body that is read is the realm's form: a user name and a token. */
 const maxBodyBytes = 16 * 1024
 
-export const buildServer = async (config: Config, parts: Parts): Promise<FastifyInstance> => {
+export const buildServer = async (config: ServerConfig, parts: Parts): Promise<FastifyInstance> => {
   const { logger, observeShed } = parts
   const limits = { ...defaultLimits, ...parts.limits }
-  const app = createFastify(config, parts, limits)
+  const clients = new ClientAddresses(config.trustedProxies)
+  const app = createFastify(clients, parts, limits)
+  app.decorateRequest('client', {
+    getter() {
+      return clients.of(this.raw)
+    },
+  })
   const observeCut = (reason: Shed) => (socket: Socket) => {
     observeShed(reason)
-    logger.info({ client: socket.remoteAddress, reason }, 'connection cut')
+    logger.info({ client: clients.peerOf(socket).address, reason }, 'connection cut')
   }
-  app.server.maxConnections = limits.maxConnections
-  // Node closes those without a word, since there is no request to answer. A line for each would be what fills the log.
-  app.server.on('drop', () => observeShed('connections'))
+  const shed = (reason: Shed) => () => observeShed(reason)
+  const overload = shedOverload({ ...limits, observeShed: shed('requests') })
+  const { isArriving } = readForms(app, { ...limits, observeShed: shed('forms'), whole: overload.onBody })
+  guardConnections(app.server, {
+    ...limits,
+    clients,
+    proxyProtocol: config.proxyProtocol,
+    isUnfinished: isArriving,
+    observeShed,
+    observeCut,
+  })
   cutStalledClients(app.server, {
     ...limits,
     minBytes: limits.minTakenBytes,
@@ -71,7 +105,8 @@ export const buildServer = async (config: Config, parts: Parts): Promise<Fastify
   // 1. Every answer carries an id, and leaves one line and its numbers behind, whatever becomes of it below.
   await app.register(observation, parts)
   // 2. What is too much ends here.
-  app.addHook('onRequest', shedOverload({ ...limits, observeShed: () => observeShed('requests') }))
+  app.addHook('onRequest', overload.onRequest)
+  app.addHook('onSend', boundPendingBytes({ ...limits, observeShed: shed('pending') }))
   // 3. What is not served ends here: before a body is read, before anybody is asked. Without a credential below /v2/ the answer
   //    is the challenge all the same, since clients learn from it where to log in.
   app.addHook('onRequest', (request, _reply, done) => {
@@ -85,7 +120,8 @@ export const buildServer = async (config: Config, parts: Parts): Promise<Fastify
   // 4. Alive and ready.
   await app.register(health, parts)
   // 5. The registry: authentication, then reference and authorization, then the bytes.
-  await app.register(routes, parts)
+  const authenticate = shareLogins(parts.authenticate, { ...limits, observeShed: shed('logins') })
+  await app.register(routes, { ...parts, authenticate })
   return app
 }
 
@@ -98,7 +134,7 @@ export const buildMetricsServer = ({ registry }: Metrics): FastifyInstance => {
   return app
 }
 
-const createFastify = (config: Config, { tls, logger }: Parts, limits: Limits): FastifyInstance => {
+const createFastify = (clients: ClientAddresses, { tls, logger }: Parts, limits: Limits): FastifyInstance => {
   const options = {
     maxHeaderSize: maxHeaderBytes,
     requireHostHeader: false,
@@ -120,22 +156,27 @@ const createFastify = (config: Config, { tls, logger }: Parts, limits: Limits): 
     exposeHeadRoutes: false,
     keepAliveTimeout: limits.idleMs,
     requestTimeout: limits.requestMs,
-    trustProxy: config.trustedProxies.length === 0 ? false : [...config.trustedProxies],
     forceCloseConnections: 'idle',
     // A request on a connection that is still open when we shut down is served, and is the last one on it.
     return503OnClosing: false,
     clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => {
       const answered = answerUnreadable(error, socket, limits.lingerMs)
       if (answered !== undefined)
-        logger.info({ ...answered, client: socket.remoteAddress, reason: error.code }, 'unreadable request')
+        logger.info(
+          { ...answered, client: clients.peerOf(socket).address, reason: error.code },
+          'unreadable request',
+        )
     },
     frameworkErrors: ({ code }, request, reply) => {
       const message =
         code === 'FST_ERR_BAD_URL'
           ? 'the path is not UTF-8 with valid escapes'
           : 'a component of the path is too long'
-      // No hook runs for these: the line is written here.
-      logger.info({ requestId: request.id, client: request.ip, status: 400, reason: code }, 'unreadable path')
+      // No hook runs for these, and no decoration is there: the line is written here.
+      logger.info(
+        { requestId: request.id, client: clients.of(request.raw).address, status: 400, reason: code },
+        'unreadable path',
+      )
       void answerError(new RegistryError('NAME_INVALID', message), request, reply)
     },
   }) as FastifyInstance

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -40,8 +41,11 @@ await test('it runs as nobody in particular', async (t) => {
 
 await test('it starts a file that is there', async (t) => {
   const [entrypoint = '[]'] = values('ENTRYPOINT', finalStage)
-  const [command, file = ''] = JSON.parse(entrypoint) as string[]
+  const [command, option, file = ''] = JSON.parse(entrypoint) as string[]
   t.equal(command, 'node')
+  // Attack: the inspector that Node opens at SIGUSR1 reads every secret.
+  t.equal(option, '--disable-sigusr1')
+  t.equal(spawnSync(process.execPath, [option ?? '', '--version']).status, 0)
   t.match(file, /^\/app\/src\//)
   t.ok(existsSync(join(root, file.replace('/app/', ''))), file)
 })
@@ -61,4 +65,15 @@ await test('it listens on the port that it exposes, and not for itself alone', a
 await test('only production dependencies come along, and no script of theirs runs', async (t) => {
   t.match(values('RUN'), ['npm ci --omit=dev --ignore-scripts'])
   t.equal(values('COPY', finalStage).filter((value) => value.startsWith('--from=')).length, 1)
+})
+
+await test('the base is of the release that tests run on, in both stages', async (t) => {
+  const lock = JSON.parse(await read('package-lock.json')) as {
+    packages: Record<string, { version: string }>
+  }
+  const { version } = lock.packages['node_modules/node']!
+  const bases = values('FROM').map((value) => value.split(' ', 1).join(''))
+  t.equal(bases.length, 2)
+  for (const base of bases)
+    t.match(base.replace(/@sha256:[0-9a-f]{64}$/, ''), new RegExp(`^node:${version}-slim$`))
 })

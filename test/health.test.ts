@@ -6,7 +6,7 @@ import { listen } from './registry/fakes.ts'
 await t.test('alive always; ready once nothing keeps it', async (test) => {
   const reasons = ['shutting down', 'upstream was not asked yet']
   const app = Fastify()
-  await app.register(health, { notReady: () => reasons })
+  await app.register(health, { notReady: () => reasons, status: () => ['restricted index: whole'] })
   const port = await listen(test, app)
   const get = async (path: string) => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`)
@@ -17,4 +17,6 @@ await t.test('alive always; ready once nothing keeps it', async (test) => {
   test.match(await get('/readyz'), { status: 503, body: 'shutting down\nupstream was not asked yet\n' })
   reasons.length = 0
   test.match(await get('/readyz'), { status: 200, type: 'text/plain', body: 'ok\n' })
+  test.equal((await get('/readyz')).body, 'ok\n', 'and no more')
+  test.equal((await get('/readyz?verbose')).body, 'ok\nrestricted index: whole\n')
 })

@@ -6,7 +6,6 @@ import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Test } from 'tap'
 import t from 'tap'
-import type { Config } from '../src/config/config.ts'
 import { defaultLimits, type Limits } from '../src/limits.ts'
 import { buildServer, type Parts } from '../src/server.ts'
 import { listen, partsFor, until, untilNoConnections } from './registry/fakes.ts'
@@ -16,7 +15,7 @@ const short: Partial<Limits> = { headMs: 60, requestMs: 120, checkMs: 5, handsha
 
 const serve = async (test: Test, more: Partial<Parts> = {}) => {
   const { parts, lines } = partsFor({ limits: short, ...more })
-  const app = await buildServer({ trustedProxies: [] as readonly string[] } as Config, parts)
+  const app = await buildServer({ trustedProxies: [], proxyProtocol: false }, parts)
   app.get('/endless', async (_request, reply) => {
     reply.hijack()
     reply.raw.write('the first bytes')

@@ -8,6 +8,9 @@ import {
   type V1NetworkPolicy,
   type V1PodDisruptionBudget,
   type V1Service,
+  type V1StatefulSet,
+  type V1Volume,
+  type V1VolumeMount,
 } from '@kubernetes/client-node'
 import t from 'tap'
 import { aliases, flags as known, retired } from '../src/config/flags.ts'
@@ -63,11 +66,14 @@ await t.test('every manifest is an object we mean', async (test) => {
     'ClusterRole -/system:image-puller',
     'ClusterRoleBinding -/quay-proxy',
     'ClusterRoleBinding -/quay-proxy-auth-delegator',
+    'Component -/undefined',
     'ConfigMap ci/qci-cache',
     'Deployment ci/qci-cache',
     'Deployment ci/quay-proxy',
     'Kustomization -/undefined',
     'NetworkPolicy ci/qci-cache',
+    'NetworkPolicy ci/quay-proxy',
+    'NetworkPolicy ci/quay-proxy-state',
     'PodDisruptionBudget ci/qci-cache',
     'PodDisruptionBudget ci/quay-proxy',
     'Role ocp/qci-image-puller',
@@ -76,32 +82,102 @@ await t.test('every manifest is an object we mean', async (test) => {
     'Route ci/quay-proxy',
     'Service ci/qci-cache',
     'Service ci/quay-proxy',
+    'Service ci/quay-proxy-state',
     'ServiceAccount ci/quay-proxy',
     'ServiceAccount my-team/image-puller',
     'ServiceMonitor ci/quay-proxy',
+    'StatefulSet ci/quay-proxy-state',
   ])
 })
 
+const { resources } = objects.find(({ kind }) => kind === 'Kustomization') as unknown as Kustomization
+const applied = (
+  await Promise.all(resources.map(async (file) => await readFile(join(manifests, file), 'utf8')))
+).flatMap((text) => loadAllYaml(text) as KubernetesObject[])
+
 await t.test('`oc apply -k manifests` applies what the proxy needs, and nothing else', async (test) => {
-  const { resources } = objects.find(({ kind }) => kind === 'Kustomization') as unknown as Kustomization
-  const applied = (
-    await Promise.all(resources.map(async (file) => await readFile(join(manifests, file), 'utf8')))
-  ).flatMap((text) => loadAllYaml(text) as KubernetesObject[])
   const names = applied.map(({ kind, metadata }) => `${kind} ${metadata?.namespace ?? '-'}/${metadata?.name}`)
   test.same(names.toSorted(), [
     'ClusterRole -/quay-proxy',
     'ClusterRoleBinding -/quay-proxy',
     'ClusterRoleBinding -/quay-proxy-auth-delegator',
     'Deployment ci/quay-proxy',
+    'NetworkPolicy ci/quay-proxy',
     'PodDisruptionBudget ci/quay-proxy',
-    'Role ocp/qci-image-puller',
-    'RoleBinding ocp/qci-image-puller',
     'Route ci/quay-proxy',
     'Service ci/quay-proxy',
     'ServiceAccount ci/quay-proxy',
     'ServiceMonitor ci/quay-proxy',
   ])
   test.ok(names.includes(`ServiceAccount ci/${podSpec.serviceAccountName}`), 'no pod is created without it')
+})
+
+// Attack of one's own: app.ci has a RoleBinding qci-image-puller with the groups of all who may pull; applied anew, it has ours alone.
+await t.test('`oc apply -k manifests` touches no object that app.ci has', async (test) => {
+  for (const { kind, metadata } of applied) {
+    const what = `${kind} ${metadata?.namespace ?? '-'}/${metadata?.name}`
+    test.match(metadata?.name, /^quay-proxy(?:-|$)/, `${what} is called after us`)
+    test.ok(metadata?.namespace === undefined || metadata.namespace === 'ci', `${what} is in our namespace`)
+  }
+  // What opens images to people is theirs to bind: an example, said to be none for app.ci.
+  const rights = ['Role', 'ClusterRole'].flatMap((kind) => applied.filter((object) => object.kind === kind))
+  test.notMatch(JSON.stringify(rights), 'imagestreams/layers')
+  const example = await readFile(join(manifests, 'examples/qci-image-puller.yaml'), 'utf8')
+  test.match(example, /^# .*Never apply it to app\.ci/)
+})
+
+const policy = find('NetworkPolicy') as V1NetworkPolicy
+
+await t.test(
+  'clients reach the proxy through the routers, and metrics are read by who scrapes them',
+  async (test) => {
+    const { spec, metadata } = policy
+    test.equal(metadata!.namespace, deployment.metadata!.namespace)
+    test.same(spec!.podSelector, { matchLabels: deployment.spec!.template.metadata!.labels })
+    test.same(
+      spec!.policyTypes,
+      ['Ingress'],
+      'what is not let in is shut out, and nothing is kept from leaving',
+    )
+    test.equal(spec!.egress, undefined)
+    const routers = { matchLabels: { 'policy-group.network.openshift.io/ingress': '' } }
+    const nodes = { matchLabels: { 'policy-group.network.openshift.io/host-network': '' } }
+    const scrapers = {
+      matchExpressions: [
+        {
+          key: 'kubernetes.io/metadata.name',
+          operator: 'In',
+          values: ['openshift-monitoring', 'openshift-user-workload-monitoring'],
+        },
+      ],
+    }
+    const port = (name: string) => container.ports!.find((one) => one.name === name)!.containerPort
+    // No rule without `from`, no empty selector, no address block: any of them would let in every pod.
+    test.same(spec!.ingress, [
+      { _from: [{ namespaceSelector: routers }], ports: [{ protocol: 'TCP', port: port('https') }] },
+      {
+        _from: [{ namespaceSelector: scrapers }, { namespaceSelector: nodes }],
+        ports: [{ protocol: 'TCP', port: port('metrics') }],
+      },
+    ])
+    const open = service.spec!.ports!.map(({ targetPort }) => Number(targetPort))
+    const ruled = spec!.ingress!.flatMap(({ ports }) => ports!.map((one) => Number(one.port)))
+    test.same(new Set(ruled), new Set(open), 'each port of the Service has a rule')
+  },
+)
+
+await t.test('an image has the version of what is in it', async (test) => {
+  const { version } = JSON.parse(await readFile(join(manifests, '../package.json'), 'utf8')) as {
+    version: string
+  }
+  const image = `registry.ci.openshift.org/ci/quay-proxy:${version}`
+  test.equal(container.image, image)
+  const readme = await readFile(join(manifests, '../README.md'), 'utf8')
+  test.match(readme, `podman build -t ${image} . && podman push ${image}`)
+  const images = objects.flatMap((object) => [...JSON.stringify(object).matchAll(/"image":"([^"]+)"/g)])
+  test.ok(images.length >= 2)
+  for (const [, one = ''] of images)
+    test.match(one, /:\d+\.\d+\.\d+(?:@sha256:[0-9a-f]{64})?$/, 'no tag that moves')
 })
 
 /** What the `oc create secret` of a document make: `name/key`. */
@@ -151,7 +227,8 @@ await t.test('README.md makes every secret that is not of the service CA', async
   const mounted = podSpec
     .volumes!.filter(({ name }) => name !== 'tls')
     .flatMap(({ secret }) => secret?.items?.map(({ key }) => `${secret.secretName}/${key}`) ?? [])
-  test.same((await secretsMadeIn('README.md')).toSorted(), mounted.toSorted())
+  const ofState = ['quay-proxy-state/acl', 'quay-proxy-state/password']
+  test.same((await secretsMadeIn('README.md')).toSorted(), [...mounted, ...ofState].toSorted())
 })
 
 await t.test('the pods have no rights on their node', async (test) => {
@@ -397,3 +474,121 @@ await t.test('docs/cache.md makes every secret that the cache reads', async (tes
   )
   test.same((await secretsMadeIn('docs/cache.md')).toSorted(), read.toSorted())
 })
+
+const state = {
+  set: find('StatefulSet', 'quay-proxy-state') as V1StatefulSet,
+  service: find('Service', 'quay-proxy-state') as V1Service,
+  networkPolicy: find('NetworkPolicy', 'quay-proxy-state') as V1NetworkPolicy,
+}
+const statePod = state.set.spec!.template
+const stateContainer = statePod.spec!.containers[0]!
+
+interface Component {
+  readonly resources: readonly string[]
+  readonly patches: readonly { readonly target: Record<string, string>; readonly patch: string }[]
+}
+interface Addition {
+  readonly op: string
+  readonly path: string
+  readonly value: string | V1Volume | V1VolumeMount
+}
+
+await t.test('shared state is part of what is applied, and names what is there', async (test) => {
+  const { components } = objects.find(({ kind }) => kind === 'Kustomization') as {
+    components?: readonly string[]
+  }
+  test.same(components, ['components/shared-state'])
+  const component = objects.find(({ kind }) => kind === 'Component') as unknown as Component
+  test.same(component.resources, ['valkey.yaml', 'networkpolicy.yaml'])
+  const [{ target, patch }] = component.patches as [Component['patches'][0]]
+  test.same(target, { kind: deployment.kind, name: deployment.metadata!.name })
+  const additions = loadYaml<readonly Addition[]>(patch)
+  test.ok(additions.every(({ op }) => op === 'add'))
+  const at = (path: string) => additions.filter((one) => one.path.endsWith(path)).map(({ value }) => value)
+  const given = new Map(
+    at('/args/-').map((arg) => /^--([a-z-]+)=(.+)$/.exec(arg as string)!.slice(1) as [string, string]),
+  )
+  for (const flag of given.keys()) {
+    test.ok(flags.has(flag), flag)
+    test.notOk(args.has(flag), 'given once')
+  }
+  const url = new URL(given.get('shared-state')!)
+  const { metadata, spec } = state.service
+  test.equal(url.hostname, `${metadata!.name}.${metadata!.namespace}.svc`)
+  test.equal(Number(url.port), spec!.ports![0]!.port)
+  test.same([url.protocol, url.password], ['rediss:', ''])
+  const mounts = at('/volumeMounts/-') as V1VolumeMount[]
+  const volumes = at('/volumes/-') as V1Volume[]
+  for (const [flag, name] of [
+    ['shared-state-password-file', 'shared-state'],
+    ['shared-state-ca-file', 'service-ca'],
+  ] as const) {
+    const mount = mounts.find((one) => one.name === name)!
+    test.ok(mount.readOnly)
+    test.ok(given.get(flag)!.startsWith(`${mount.mountPath}/`), flag)
+    test.ok(
+      volumes.some((one) => one.name === name),
+      flag,
+    )
+  }
+  test.same(volumes.find(({ secret }) => secret !== undefined)!.secret, {
+    secretName: 'quay-proxy-state',
+    items: [{ key: 'password', path: given.get('shared-state-password-file')!.split('/').at(-1) }],
+  })
+})
+
+await t.test('only quay-proxy reaches the store, and it reaches nobody', async (test) => {
+  const { spec } = state.networkPolicy
+  const { labels } = statePod.metadata!
+  for (const selector of [
+    spec!.podSelector!.matchLabels,
+    state.set.spec!.selector.matchLabels,
+    state.service.spec!.selector,
+  ])
+    test.same(selector, labels)
+  test.same(spec!.policyTypes, ['Ingress', 'Egress'])
+  test.equal(spec!.egress, undefined)
+  test.same(spec!.ingress, [
+    {
+      _from: [{ podSelector: { matchLabels: deployment.spec!.template.metadata!.labels } }],
+      ports: [{ protocol: 'TCP', port: stateContainer.ports![0]!.containerPort }],
+    },
+  ])
+  test.not(labels!['app'], service.spec!.selector!['app'], 'no client is sent to it')
+  test.equal(state.service.spec!.type, 'ClusterIP')
+  test.equal(state.service.spec!.ports![0]!.targetPort, stateContainer.ports![0]!.containerPort)
+})
+
+await t.test(
+  'the store keeps nothing on a disk, drops nothing by itself, and has no rights',
+  async (test) => {
+    const given = stateContainer.args!
+    const valueOf = (flag: string) => given[given.indexOf(flag) + 1]
+    test.same(['--port', '--tls-port', '--save', '--appendonly', '--maxmemory-policy'].map(valueOf), [
+      '0',
+      String(stateContainer.ports![0]!.containerPort),
+      '',
+      'no',
+      'noeviction',
+    ])
+    const bytes = parseSize(valueOf('--maxmemory')!.replace(/mb$/, 'Mi'))!
+    test.ok(parseSize(stateContainer.resources!.limits!['memory']!)! >= bytes * 1.3)
+    test.ok(stateContainer.resources!.requests!['cpu'])
+    test.match(stateContainer.image, /:\d+\.\d+\.\d+(?:@sha256:[0-9a-f]{64})?$/, 'not a tag that moves')
+    test.same(statePod.spec!.securityContext, podSpec.securityContext)
+    test.same(stateContainer.securityContext, container.securityContext)
+    test.equal(statePod.spec!.automountServiceAccountToken, false)
+    test.equal(statePod.spec!.enableServiceLinks, false)
+    for (const file of [...given, ...stateContainer.livenessProbe!.exec!.command!].filter((arg) =>
+      arg.startsWith('/'),
+    ))
+      test.ok(
+        stateContainer.volumeMounts!.some(({ mountPath }) => file.startsWith(`${mountPath}/`)),
+        file,
+      )
+    test.equal(
+      state.service.metadata!.annotations!['service.beta.openshift.io/serving-cert-secret-name'],
+      statePod.spec!.volumes!.find(({ name }) => name === 'tls')!.secret!.secretName,
+    )
+  },
+)

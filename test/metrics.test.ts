@@ -1,7 +1,7 @@
 import { Registry, register } from 'prom-client'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { createMetrics, createWatchMetrics } from '../src/metrics.ts'
+import { createDigestMetrics, createMetrics, createWatchMetrics } from '../src/metrics.ts'
 import { createSourceGauges, createSourceMetrics } from '../src/source-metrics.ts'
 
 await t.test('every instrument is on the Registry that was handed in, and on no other', async (test) => {
@@ -73,14 +73,14 @@ await t.test('what is watched is asked for at every scrape, only where it is wat
   const { restarts } = createWatchMetrics(metrics, () => ({
     digests: digests++,
     imageStreams: 2,
-    leftOut: 3,
+    notIndexed: 3,
     silentSeconds: 0.5,
   }))
   restarts.inc({ reason: 'expired' })
   for (const line of [
     'quay_proxy_watched_digests 7',
     'quay_proxy_watched_image_streams 2',
-    'quay_proxy_watched_digests_left_out 3',
+    'quay_proxy_digests_not_indexed 3',
     'quay_proxy_image_streams_silence_seconds 0.5',
     'quay_proxy_image_streams_restarts_total{reason="expired"} 1',
   ]) {
@@ -91,11 +91,33 @@ await t.test('what is watched is asked for at every scrape, only where it is wat
   test.match(await metrics.registry.metrics(), 'quay_proxy_watched_digests 8')
 })
 
+await t.test('what is known of digests; without an index it is as complete as it gets', async (test) => {
+  const rows = [
+    [{}, [1, 1, 0]],
+    [{ isLiveComplete: false, isWhole: false, followed: 5 }, [0, 0, 5]],
+    [{ isLiveComplete: true, isWhole: false, followed: 6 }, [1, 0, 6]],
+  ] as const
+  for (const [progress, [live, whole, followed]] of rows) {
+    const metrics = createMetrics(new Registry())
+    createDigestMetrics(metrics, () => ({ digests: 3, restrictedDigests: 2, ...progress }))
+    const lines = (await metrics.registry.metrics()).split('\n')
+    for (const line of [
+      'quay_proxy_known_digests 3',
+      'quay_proxy_restricted_digests 2',
+      `quay_proxy_restricted_index_complete ${live}`,
+      `quay_proxy_restricted_index_whole ${whole}`,
+      `quay_proxy_restricted_tags_followed ${followed}`,
+    ])
+      test.ok(lines.includes(line), line)
+  }
+})
+
 await t.test('docs/metrics.md lists all there are, in their own words', async (test) => {
   const metrics = createMetrics(new Registry())
   createSourceMetrics(metrics.registry)
   createSourceGauges(metrics.registry, () => ({ manifests: 0, bytes: 0, tags: 0 }))
-  createWatchMetrics(metrics, () => ({ digests: 0, imageStreams: 0, leftOut: 0, silentSeconds: 0 }))
+  createWatchMetrics(metrics, () => ({ digests: 0, imageStreams: 0, notIndexed: 0, silentSeconds: 0 }))
+  createDigestMetrics(metrics, () => ({ digests: 0, restrictedDigests: 0 }))
   const served = (await metrics.registry.getMetricsAsJSON()).map(
     ({ name, type, help }) => `\`${name}\` | ${type} | ${help}`,
   )

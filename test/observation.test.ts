@@ -37,6 +37,15 @@ const start = async (test: Test) => {
     request.failure = unavailable('away', new Error('because https://cdn.example/blob?signature=hunter2'))
     throw request.failure
   })
+  app.get('/login', async (request) => {
+    const forLog = { reason: 'expired', tokenKind: 'jwt', unverifiedClaims: { iss: 'https://a' } }
+    request.failure = new RegistryError('UNAUTHORIZED', 'no', { forLog })
+    throw request.failure
+  })
+  app.get('/odd', async (request) => {
+    request.identity = { ...alice, user: { ...alice.user, username: 5 as unknown as string } }
+    return 'four'
+  })
   app.get('/healthz', async () => 'ok')
   app.get('/slow', async (_request, reply) => {
     const body = new PassThrough()
@@ -237,3 +246,51 @@ await t.test(
     ])
   },
 )
+
+await t.test('why a login was refused: whole, and with the program that showed it', async (test) => {
+  const { url, lines } = await start(test)
+  await (await fetch(`${url}/login`, { headers: { 'user-agent': 'x'.repeat(1000) } })).text()
+  await until(() => lines.length === 1)
+  test.match(lines[0], {
+    level: 'info',
+    error: 'UNAUTHORIZED',
+    refused: {
+      reason: 'expired',
+      tokenKind: 'jwt',
+      unverifiedClaims: { iss: 'https://a' },
+      userAgent: 'x'.repeat(200),
+    },
+  })
+})
+
+await t.test('attack: a name that is no string costs a line, and not the process', async (test) => {
+  const { parts, lines } = partsFor()
+  const app = bareApp(test)
+  await app.register(observation, parts)
+  app.get('/odd', async (request) => {
+    request.identity = { ...alice, user: { username: 5 as never, groups: [], extra: {} } }
+    request.decision = allowed
+    request.reference = parseReference(parseRepository('ocp', '4.5', 'openshift/ci'), 'base', ownerOf)
+    request.beside = Promise.resolve({ decision: refused, openedBy: [], error: undefined })
+    return 'ok'
+  })
+  app.get('/failing', async (request) => {
+    request.beside = Promise.reject(new RangeError('beside'))
+    return 'ok'
+  })
+  app.get('/fine', async () => 'ok')
+  const url = `http://127.0.0.1:${await listen(test, app)}`
+  for (const path of ['/odd', '/odd', '/failing', '/fine']) test.equal((await fetch(url + path)).status, 200)
+  await until(() => lines.some(({ route }) => route === '/fine'))
+  const mistakes = lines.filter(({ level }) => level === 'error')
+  test.match(mistakes, [
+    { where: 'record', stack: /startsWith/, msg: /^unexpected error/ },
+    { where: 'audit', err: { type: 'TypeError' } },
+    { where: 'audit', err: { type: 'RangeError' } },
+  ])
+  test.equal(mistakes.length, 3, 'each kind once')
+  test.match(
+    await parts.metrics.registry.metrics(),
+    /requests_total\{route="\/odd",method="GET",status="200"\} 2/,
+  )
+})

@@ -10,16 +10,14 @@ import { createTagCursors } from '../src/registry/tag-cursors.ts'
 import { createTagOwner } from '../src/oci/qci-tag.ts'
 import { parseReference, parseRepository } from '../src/reference.ts'
 import { startKubernetesApi } from '../src/sandbox/app-ci/kubernetes-api.ts'
-import { readManifests } from '../src/sandbox/app-ci/rbac.ts'
 import { challenge } from './registry/fakes.ts'
+import { projectManifests } from './sandbox/app-ci/project-manifests.ts'
 import { quayFor, robot, selfSigned, smallImage } from './sandbox/quay/quay-client.ts'
 
 const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
 
 const create = async (test: Test, flags: readonly string[] = []) => {
-  const kubernetes = await startKubernetesApi({
-    objects: await readManifests(join(import.meta.dirname, '../manifests/rbac')),
-  })
+  const kubernetes = await startKubernetesApi({ objects: projectManifests })
   test.teardown(() => kubernetes.close())
   const quay = await quayFor(test)
   const { cert, key } = selfSigned(test)
@@ -154,7 +152,8 @@ await t.test('what should not stay as it is, told again when it is read again', 
 
 await t.test('no purpose has the keys of another, or a secret that is gone', async (test) => {
   const { parts, made, folder } = await create(test, ['--allow-anonymous'])
-  const sealed = await parts.cursors.seal('ocp_4.5_base')
+  const scope = { repository: 'openshift/ci', requester: 'robot x' }
+  const sealed = await parts.cursors.seal({ after: 'ocp_4.5_base', emptyPages: 0 }, scope)
   const login = await parts.robotTokens.mint(robot.username)
   const nothing = (await parts.anonymous?.mint())?.token ?? ''
   const authenticated = async (token: string) =>
@@ -163,15 +162,18 @@ await t.test('no purpose has the keys of another, or a secret that is gone', asy
       ({ status }: { status: number }) => status,
     )
   const all = async () => [
-    await parts.cursors.open(sealed).catch(({ code }: { code: string }) => code),
+    await parts.cursors.open(sealed, scope).then(
+      ({ after }) => after,
+      ({ code }: { code: string }) => code,
+    ),
     await authenticated(login.token),
     await authenticated(nothing),
   ]
   const secrets = made.files.tokenSecret.current()
   const keys = createPurposeKeys(() => secrets)
-  test.equal(await createTagCursors(keys.listCursors).open(sealed), 'ocp_4.5_base')
+  test.match(await createTagCursors(keys.listCursors).open(sealed, scope), { after: 'ocp_4.5_base' })
   for (const other of [keys.robotLogins, keys.anonymousLogins, () => secrets])
-    await test.rejects(createTagCursors(other).open(sealed), { code: 'TAG_INVALID' })
+    await test.rejects(createTagCursors(other).open(sealed, scope), { code: 'TAG_INVALID' })
   test.strictSame(await all(), ['ocp_4.5_base', 'robot', 'cluster'])
   const old = '5e1d8a07c3f94b62a0d71e3c9b58f640'
   const next = '0b97f1c46a8e4d2f93ce5d7081ba264f'
@@ -208,10 +210,10 @@ await t.test('floods: what an address may have refused, and how many reviews are
   const show = async (token: string, client: string) =>
     await parts.authenticate({ kind: 'bearer', token }, client).catch(({ code }: { code: string }) => code)
   const statuses = await Promise.all(
-    Array.from({ length: 40 }, async (_, index) => await show(`made-up-${index}`, '10.0.0.1')),
+    Array.from({ length: 100 }, async (_, index) => await show(`made-up-${index}`, '10.0.0.1')),
   )
   test.strictSame(new Set(statuses), new Set(['UNAUTHORIZED', 'TOOMANYREQUESTS']))
-  test.equal(kubernetes.requests.tokenReviews, 30)
+  test.ok(kubernetes.requests.tokenReviews <= 30 + 4, 'thirty, and one a second of those who wait')
   kubernetes.fault({ kind: 'slow', delayMs: 1500 })
   // Of these 100 are let in: 64 are in flight, and the others wait for longer than they may.
   const many = Array.from(
@@ -221,7 +223,7 @@ await t.test('floods: what an address may have refused, and how many reviews are
   const codes = await Promise.all(many)
   test.ok(codes.includes('UNAVAILABLE'))
   const metrics = await parts.metrics.registry.metrics()
-  test.match(metrics, 'logins_limited_total{limit="address"} 10')
+  test.match(metrics, /logins_limited_total\{limit="address"\} [67]\d/)
   test.match(metrics, /reviews_shed_total\{lane="TokenReview"\} [1-9]/)
   test.match(metrics, 'reviews_in_flight{lane="TokenReview"} 0')
 })

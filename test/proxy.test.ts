@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Agent as HttpAgent, get, type IncomingMessage } from 'node:http'
 import { connect, createServer, type AddressInfo } from 'node:net'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { mock } from 'node:test'
 import { connect as connectTls, type PeerCertificate } from 'node:tls'
 import t from 'tap'
@@ -10,12 +10,10 @@ import type { Test } from 'tap'
 import { parseConfig } from '../src/config/config.ts'
 import { createLogger } from '../src/logging.ts'
 import { startProxy } from '../src/proxy.ts'
-import { readManifests } from '../src/sandbox/app-ci/rbac.ts'
 import { startSandbox, type Sandbox } from '../src/sandbox/sandbox.ts'
 import { until } from './registry/fakes.ts'
+import { projectDirectories as rbac, projectManifests } from './sandbox/app-ci/project-manifests.ts'
 import { ask, selfSigned } from './sandbox/quay/quay-client.ts'
-
-const rbac = [resolve(import.meta.dirname, '../manifests/rbac')]
 
 /** Replaces the clock of whatever looks at files every few seconds: `look` makes it look now. */
 const watching = (test: Test) => {
@@ -231,7 +229,7 @@ await t.test('a start that cannot work says why, and nothing secret', async (tes
     msg: 'upstream cannot be asked: trying again, which /readyz does not wait for',
     err: { cause: { message: 'token endpoint answered 401' } },
   })
-  sandbox.kubernetes.replaceObjects(await readManifests(String(rbac)))
+  sandbox.kubernetes.replaceObjects(projectManifests)
   while ((await ask(`${proxy.url}/readyz`)).status !== 200)
     await new Promise((settle) => setTimeout(settle, 20))
   await until(() => told('app.ci is reached').length === 1)

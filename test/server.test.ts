@@ -3,12 +3,11 @@ import { once } from 'node:events'
 import t from 'tap'
 import type { Test } from 'tap'
 import { Agent, request } from 'undici'
-import type { Config } from '../src/config/config.ts'
-import { buildMetricsServer, buildServer, type Parts } from '../src/server.ts'
+import { buildMetricsServer, buildServer, type Parts, type ServerConfig } from '../src/server.ts'
 import { bearer, digest, listen, partsFor, raw, until, untilNoConnections } from './registry/fakes.ts'
 import { selfSigned } from './sandbox/quay/quay-client.ts'
 
-const config = { trustedProxies: [] as readonly string[] } as Config
+const config: ServerConfig = { trustedProxies: [], proxyProtocol: false }
 
 const serve = async (test: Test, more: Partial<Parts> = {}, settings = config) => {
   const { parts, lines } = partsFor(more)

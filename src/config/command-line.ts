@@ -66,7 +66,7 @@ export const tokensOf = (
  * QUAY_PROXY_SERVICE_HOST, QUAY_PROXY_PORT_443_TCP_ADDR...: none of our business, and no reason not to start.
  */
 const serviceLinkPattern =
-  /_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)$/
+  /_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]{1,15})?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)$/
 
 const variablesOf = (environment: Environment) =>
   Object.entries(environment).flatMap(([variable, text]) => {

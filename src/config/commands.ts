@@ -8,28 +8,33 @@ import { environmentName, flags, type FlagName, type FlagValues } from './flags.
 
 export interface SandboxArguments {
   readonly check: boolean
-  /** A folder; undefined for those of the project. */
-  readonly rbac: string | undefined
+  /** Folders; none for those of the project. */
+  readonly rbac: readonly string[]
+  /** Who logs in; none for some of those whom the RBAC names. */
+  readonly as: readonly string[]
   /** 0 for any free one. */
   readonly port: number | undefined
 }
 
 const expectedOfSandbox = {
   rbac: 'a folder of RBAC manifests',
+  as: 'a user, group:NAME, or system:serviceaccount:NAMESPACE:NAME',
   port: 'a port, or 0 for any free one',
 } as const
 
 /** @throws {ConfigError} */
 export const parseSandboxArguments = (args: readonly string[]): SandboxArguments => {
   const problems: string[] = []
-  const { texts, positionals } = gather('sandbox', args, expectedOfSandbox, ['check'], problems)
+  const lists = { rbac: [] as string[], as: [] as string[] }
+  const { texts, positionals } = gather('sandbox', args, expectedOfSandbox, ['check'], problems, lists)
   for (const text of positionals) problems.push(`${JSON.stringify(text)} is not a flag; flags begin with --`)
-  const [rbac, port] = [texts.get('rbac'), texts.get('port')]
-  if (rbac === '') problems.push(notValid('--rbac', rbac, expectedOfSandbox.rbac))
+  for (const name of ['rbac', 'as'] as const)
+    if (lists[name].includes('')) problems.push(notValid(`--${name}`, '', expectedOfSandbox[name]))
+  const port = texts.get('port')
   if (port !== undefined && (!/^\d{1,5}$/.test(port) || Number(port) > 65_535))
     problems.push(notValid('--port', port, expectedOfSandbox.port))
   if (problems.length > 0) throw new ConfigError(problems)
-  return { check: texts.has('check'), rbac, port: port === undefined ? undefined : Number(port) }
+  return { check: texts.has('check'), ...lists, port: port === undefined ? undefined : Number(port) }
 }
 
 export interface AuditReportArguments {
@@ -112,6 +117,7 @@ const parse = <Name extends FlagName>(
 /**
  * @param ofValues the flags of the command that take a value -> what it looks like
  * @param problems are added to
+ * @param lists are added to: the flags that may be given several times
  */
 const gather = (
   command: string,
@@ -119,17 +125,19 @@ const gather = (
   ofValues: Readonly<Record<string, string>>,
   switches: readonly string[],
   problems: string[],
+  lists: Readonly<Record<string, string[]>> = {},
 ): { readonly texts: ReadonlyMap<string, string>; readonly positionals: readonly string[] } => {
   const names = [...Object.keys(ofValues), ...switches]
   const { options, positionals } = tokensOf(args, names, new Set(switches))
   const texts = new Map<string, string>()
+  const add = (name: string, text: string) => lists[name]?.push(text) ?? texts.set(name, text)
   for (const { name, text } of options) {
     const isSwitch = switches.includes(name)
     if (!names.includes(name)) problems.push(`--${name} is not a flag of ${command}; --help lists them`)
     else if (texts.has(name)) problems.push(`--${name} is given twice`)
     else if (isSwitch && text !== undefined) problems.push(`--${name} takes no value`)
     else if (!isSwitch && text === undefined) problems.push(`--${name} needs a value: ${ofValues[name]}`)
-    else texts.set(name, text ?? '')
+    else add(name, text ?? '')
   }
   return { texts, positionals }
 }

@@ -39,11 +39,13 @@ export interface Config extends ConfigFiles {
   readonly authorization: 'enforce' | 'audit'
   readonly allowAnonymous: boolean
   readonly tokenAudiences: readonly string[]
+  readonly tokenFormat: 'any' | 'openshift'
   readonly identityTtlMs: number
   readonly allowTtlMs: number
   readonly denyTtlMs: number
   readonly authorizationGraceMs: number
   readonly trustedProxies: readonly string[]
+  readonly proxyProtocol: boolean
   readonly logLevel: LogLevel
   /** What the operator should know: flags that mean nothing any more, files that should not stay as they are. */
   readonly warnings: readonly string[]
@@ -68,6 +70,8 @@ export const parseConfig = (args: readonly string[], environment: Environment): 
   const [host, url] = [texts.get('exposed-host'), texts.get('exposed-url')]
   if (host !== undefined && url !== undefined)
     problems.push(`${url.origin} stands instead of ${host.origin}: give one`)
+  if (values['proxy-protocol'] === true && values['trusted-proxies']?.length === 0)
+    problems.push('--proxy-protocol is read from --trusted-proxies alone: name the load balancers there')
   const fileWarnings: string[] = []
   const files = filesOf(values, problems, fileWarnings)
   if (problems.length > 0 || files === undefined) throw new ConfigError(problems)
@@ -135,11 +139,13 @@ const settingsOf = (values: FlagValues) => {
     authorization: all.authorization,
     allowAnonymous: all['allow-anonymous'],
     tokenAudiences: all['token-audience'],
+    tokenFormat: all['token-format'],
     identityTtlMs: all['identity-ttl'],
     allowTtlMs: all['allow-ttl'],
     denyTtlMs: all['deny-ttl'],
     authorizationGraceMs: all['authorization-grace'],
     trustedProxies: all['trusted-proxies'],
+    proxyProtocol: all['proxy-protocol'],
     logLevel: all['log-level'],
   }
 }

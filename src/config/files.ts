@@ -211,10 +211,17 @@ const parseKeyPair = ([cert = '', key = '']: readonly string[]): KeyPair => {
   return { cert, key }
 }
 
-const certificatePattern = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g
+const [begin, end] = ['-----BEGIN CERTIFICATE-----', '-----END CERTIFICATE-----'] as const
+
+const certificatesIn = (text: string): readonly string[] =>
+  text
+    .split(end)
+    .slice(0, -1)
+    .filter((part) => part.includes(begin))
+    .map((part) => `${part.slice(part.indexOf(begin))}${end}`)
 
 const parseCa = (ca: string): string => {
-  const certificates = ca.match(certificatePattern) ?? []
+  const certificates = certificatesIn(ca)
   if (certificates.length === 0) throw new Error('it holds no PEM certificate')
   try {
     // A secure context passes over what it cannot read.

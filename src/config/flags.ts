@@ -3,74 +3,21 @@
  */
 import { logLevels, type LogLevel } from '../logging.ts'
 import {
-  parseDuration,
-  parseHost,
-  parseListenAddress,
-  parseNetwork,
-  parseOrigin,
-  parseSize,
-  parseStoreUrl,
-} from './quantities.ts'
-
-export interface Flag<Value> {
-  /** Undefined where the flag need not be given and means nothing then. */
-  readonly fallback: string | undefined
-  readonly help: string
-  /** What a value looks like, for the message about one that does not. */
-  readonly expected: string
-  /** Every value there is; none where they cannot be counted. */
-  readonly choices: readonly string[]
-  /** Undefined for text that is not of the form. */
-  readonly parse: (text: string) => Value | undefined
-}
-
-const flag = <Value>(
-  fallback: string | undefined,
-  help: string,
-  [expected, parse, choices = []]: Kind<Value>,
-): Flag<Value> => ({ fallback, help, expected, choices, parse })
-type Kind<Value> = readonly [
-  expected: string,
-  parse: (text: string) => Value | undefined,
-  choices?: readonly string[],
-]
-
-const nonEmpty = (text: string): string | undefined => (text === '' ? undefined : text)
-const matching =
-  (pattern: RegExp) =>
-  (text: string): string | undefined =>
-    pattern.test(text) ? text : undefined
-const oneOf = <Choice extends string>(...choices: readonly Choice[]): Kind<Choice> => [
-  choices.join(' or '),
-  (text) => choices.find((choice) => choice === text),
-  choices,
-]
-const listOf = (what: string, parseItem: (text: string) => string | undefined): Kind<readonly string[]> => [
-  `a comma-separated list of ${what}`,
-  (text) => {
-    const items = text
-      .split(',')
-      .map((item) => item.trim())
-      .filter((item) => item !== '')
-    return items.every((item) => parseItem(item) !== undefined) ? items : undefined
-  },
-]
-const size: Kind<number> = ['a number of bytes, such as 64Mi or 1G', parseSize]
-const boolean: Kind<boolean> = [
-  'true or false',
-  (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
-  ['true', 'false'],
-]
-const file: Kind<string> = ['the path of a file', nonEmpty]
-const duration: Kind<number> = ['a duration with its unit, such as 90s, 5m or 6h', parseDuration]
-/** Clients raise a shorter life to a minute by themselves, and would outlive it. */
-const atLeastMinute = (durationMs: number | undefined): number | undefined =>
-  durationMs === undefined || durationMs < 60_000 ? undefined : durationMs
-const aboveZero = (durationMs: number | undefined): number | undefined =>
-  durationMs === undefined || durationMs <= 0 ? undefined : durationMs
-const address = ['an address and a port, such as 0.0.0.0:8400 or :8400', parseListenAddress] as const
-const positive = (text: string): number | undefined =>
-  /^[1-9]\d{0,5}$/.test(text) ? Number(text) : undefined
+  aboveZero,
+  address,
+  atLeastMinute,
+  duration,
+  file,
+  flag,
+  listOf,
+  matching,
+  nonEmpty,
+  oneOf,
+  positive,
+  size,
+  trueOrFalse,
+} from './flag-kinds.ts'
+import { parseDuration, parseHost, parseNetwork, parseOrigin, parseStoreUrl } from './quantities.ts'
 
 /** Every flag of `serve`, in the order of the help text. */
 export const flags = {
@@ -106,7 +53,11 @@ export const flags = {
     'file with the secret that signs robot logins; further lines: accepted beside it',
     file,
   ),
-  'require-strong-secrets': flag('false', 'whether a token secret that could be guessed is refused', boolean),
+  'require-strong-secrets': flag(
+    'false',
+    'whether a token secret that could be guessed is refused',
+    trueOrFalse,
+  ),
   'token-validity': flag('6h', 'life of a robot login', [
     'a duration of a minute or more, such as 6h',
     (text) => atLeastMinute(parseDuration(text)),
@@ -194,7 +145,7 @@ export const flags = {
   'allow-anonymous': flag(
     'false',
     'whether who is not logged in may pull what RBAC opens to everybody',
-    boolean,
+    trueOrFalse,
   ),
   imagestreams: flag(
     'off',
@@ -215,6 +166,11 @@ export const flags = {
     "audiences of tokens accepted beside the API server's own",
     listOf('audiences', matching(/^\S+$/)),
   ),
+  'token-format': flag(
+    'any',
+    'which tokens are reviewed; openshift: sha256~ and 43 characters, or a JWT',
+    oneOf('any', 'openshift'),
+  ),
   'identity-ttl': flag('60s', 'how long a reviewed token is remembered', duration),
   'allow-ttl': flag(
     '60s',
@@ -227,6 +183,11 @@ export const flags = {
     '',
     'addresses and networks whose X-Forwarded-For is believed, in logs and for limits',
     listOf('IP addresses or networks from /1 on, such as 10.128.0.0/14', parseNetwork),
+  ),
+  'proxy-protocol': flag(
+    'false',
+    'whether connections of --trusted-proxies begin with a header of the PROXY protocol',
+    trueOrFalse,
   ),
   'metrics-addr': flag(undefined, 'address of /metrics, /healthz and /readyz; no metrics otherwise', address),
   'log-level': flag('info', 'the least that is logged', oneOf<LogLevel>(...logLevels)),
@@ -251,6 +212,7 @@ export const switches: ReadonlySet<string> = new Set([
   'ignore-sar-check',
   'allow-anonymous',
   'require-strong-secrets',
+  'proxy-protocol',
 ])
 
 /** `--listen-addr` -> `QUAY_PROXY_LISTEN_ADDR` */

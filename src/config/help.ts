@@ -1,7 +1,8 @@
 /**
  * The text of `--help`, made from the flags themselves: it cannot promise what is not there.
  */
-import { aliases, environmentName, flags, retired, type Flag } from './flags.ts'
+import type { Flag } from './flag-kinds.ts'
+import { aliases, environmentName, flags, retired } from './flags.ts'
 
 export const help = (): string =>
   `quay-proxy: pull images of OpenShift CI from one quay.io repository, with the RBAC of a cluster deciding who may
@@ -9,7 +10,10 @@ export const help = (): string =>
   quay-proxy [serve] [flags]     the proxy
   quay-proxy sandbox [flags]     an embedded cluster and registry with the proxy in front, to try it
       --check                    pull everything once, with all digests checked, and exit
-      --rbac DIR                 RBAC manifests of the embedded cluster (default: manifests/rbac and examples of the project)
+      --rbac DIR                 RBAC manifests of the embedded cluster, beside what the proxy itself needs; may be given several
+                                 times (default: manifests/rbac and examples of the project)
+      --as WHO                   who logs in: a user, group:NAME or system:serviceaccount:NAMESPACE:NAME; may be given several
+                                 times (default: some of those whom the RBAC names)
       --port N                   where the proxy listens (default 8400; 0 for any free port)
   quay-proxy audit-report [FILE...]
                                  who would lose access, from the log of a proxy with --authorization=audit (default: stdin)

@@ -9,8 +9,8 @@ const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 /** `90s`, `1h30m`, `250ms` -> whole milliseconds. @see https://pkg.go.dev/time#ParseDuration */
 export const parseDuration = (text: string): number | undefined => {
   if (text === '0') return 0
-  if (!/^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(text)) return undefined
-  const parts = text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)
+  if (!/^(?:\d{1,15}(?:\.\d{1,15})?(?:ms|s|m|h))+$/.test(text)) return undefined
+  const parts = text.matchAll(/(\d{1,15}(?:\.\d{1,15})?)(ms|s|m|h)/g)
   const total = [...parts].reduce(
     (sum, [, amount, unit]) => sum + Number(amount) * unitMs[unit as keyof typeof unitMs],
     0,

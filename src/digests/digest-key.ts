@@ -23,7 +23,7 @@ export const joinKeys = (keys: readonly DigestKey[]): string =>
 export function* splitKeys(joined: string): Generator<DigestKey> {
   const bytes = Buffer.from(joined, 'latin1')
   for (let at = 0; at < bytes.length;) {
-    const end = at + 1 + (bytes[at] ?? 0)
+    const end = at + 1 + bytes.readUInt8(at)
     yield bytes.toString('latin1', at + 1, end) as DigestKey
     at = end
   }

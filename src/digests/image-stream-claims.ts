@@ -108,7 +108,7 @@ export const createImageStreamClaims = (options: ImageStreamClaimsOptions): Imag
       const held = {
         imageStream: same,
         digests,
-        tags: digests.map((digest) => tags.get(digest) ?? ''),
+        tags: digests.map((digest) => tags.get(digest) as string),
         notIndexed: missing,
       }
       replace(key, digests.length + missing === 0 ? undefined : held)

@@ -88,16 +88,28 @@ export const createLookFurther = (options: LookFurtherOptions) => {
     const key = [search.requester, path, digest, ...claims.slice(0, maxClaims)].join(' ')
     const known = searched.get(key)
     const isClaimed = claims.length > 0
-    if (known !== undefined) await known
+    if (known !== undefined) await unlessRestricted(known, () => graph.reachOf(digest))
     else if (mayAfford(search.requester)) {
       const looking = lookAtUpstream(digest, search, options)
       searched.set(key, looking)
       // What could not be asked is asked again.
       looking.catch(() => searched.delete(key))
-      await looking
+      await unlessRestricted(looking, () => graph.reachOf(digest))
     }
     await graph.settled()
     return { hasLearnt: isClaimed || stateOf(digest) !== before, isCertain }
+  }
+}
+
+/** While upstream has trouble, what is known to be restricted is refused by what is known: that is certain enough. */
+const unlessRestricted = async (
+  looking: Promise<void>,
+  reach: () => { readonly isRestricted: boolean },
+): Promise<void> => {
+  try {
+    await looking
+  } catch (error) {
+    if (!reach().isRestricted) throw error
   }
 }
 

@@ -1,157 +1,96 @@
 /**
  * The connection to app.ci's API server: how long we wait, and what its failures mean to a client.
+ *
+ * Of client-node it takes who we are and where the API server is. Its generated API classes are not used: they take any JSON for a
+ * review, quote a broken one in the error, and lose keys of `extra`.
  */
-import {
-  ApiException,
-  AuthenticationV1Api,
-  AuthorizationV1Api,
-  Observable,
-  type ConfigurationOptions,
-  type KubeConfig,
-  type RequestContext,
-  type V1SubjectAccessReviewSpec,
-  type V1SubjectAccessReviewStatus,
-  type V1TokenReviewSpec,
-  type V1TokenReviewStatus,
-} from '@kubernetes/client-node'
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { V1ResourceAttributes } from '@kubernetes/client-node'
+import type { UserInfo } from '../access/identity.ts'
 import { createBreaker } from '../breaker.ts'
-import { unavailable, type RegistryError } from '../errors.ts'
+import { createApiClient } from './api-client.ts'
+import { isTimeout, outage, reviewText } from './api-failures.ts'
+import { readAccessReview, readTokenReview, type AccessAnswer, type TokenAnswer } from './review-answer.ts'
+import type { Credentials } from './kubeconfig.ts'
 
-/** The two questions we ask, each answered with the review's status. @throws {RegistryError} UNAVAILABLE */
+export interface TokenQuestion {
+  readonly token: string
+  /** None: the API server's own. */
+  readonly audiences?: readonly string[]
+}
+
+export interface AccessQuestion extends Partial<Omit<UserInfo, 'username'>> {
+  /** One of user and groups there has to be. */
+  readonly user?: string
+  readonly resourceAttributes: Readonly<V1ResourceAttributes>
+}
+
+/** The two questions we ask. @throws {RegistryError} UNAVAILABLE: an `OwnLoad` where too much is asked, an outage otherwise */
 export interface ApiServer {
-  readonly reviewToken: (spec: V1TokenReviewSpec) => Promise<V1TokenReviewStatus>
-  readonly reviewAccess: (spec: V1SubjectAccessReviewSpec) => Promise<V1SubjectAccessReviewStatus>
-  /** True once the API server has answered anything but an outage. */
+  readonly reviewToken: (spec: TokenQuestion) => Promise<TokenAnswer>
+  readonly reviewAccess: (spec: AccessQuestion) => Promise<AccessAnswer>
+  /** True once the API server has answered a review. */
   readonly reached: () => boolean
   readonly close: () => Promise<void>
 }
 
 export interface ApiServerOptions {
-  readonly kubeConfig: KubeConfig
+  readonly kubeConfig: Credentials
   /** Milliseconds for one question, its retry included. Two of them and a margin stay below the deadline of 4.5 s. */
   readonly timeoutMs?: number
 }
 
-const retryAfterMs = 100
-/** How long one connection pool is kept: then a renewed CA bundle or client certificate takes effect. */
-const poolLifeMs = 10 * 60_000
+interface Kind<Spec, Answer> {
+  readonly path: string
+  readonly kind: string
+  readonly apiVersion: string
+  readonly read: (status: number, body: string) => Answer
+  /** What must not show anywhere. */
+  readonly secretOf: (spec: Spec) => string
+}
+
+const tokenReview: Kind<TokenQuestion, TokenAnswer> = {
+  path: '/apis/authentication.k8s.io/v1/tokenreviews',
+  kind: 'TokenReview',
+  apiVersion: 'authentication.k8s.io/v1',
+  read: readTokenReview,
+  secretOf: ({ token }) => token,
+}
+const accessReview: Kind<AccessQuestion, AccessAnswer> = {
+  path: '/apis/authorization.k8s.io/v1/subjectaccessreviews',
+  kind: 'SubjectAccessReview',
+  apiVersion: 'authorization.k8s.io/v1',
+  read: readAccessReview,
+  secretOf: () => '',
+}
 
 export const createApiServer = ({ kubeConfig, timeoutMs = 2000 }: ApiServerOptions): ApiServer => {
-  const authentication = kubeConfig.makeApiClient(AuthenticationV1Api)
-  const authorization = kubeConfig.makeApiClient(AuthorizationV1Api)
-  const pool = createPool()
+  const client = createApiClient({ kubeConfig, timeoutMs })
   let reached = false
 
-  const askOnce = async <Review>(
-    call: (options: ConfigurationOptions) => Promise<Review>,
-  ): Promise<Review> => {
-    const signal = AbortSignal.timeout(timeoutMs)
-    const options = {
-      middleware: [requestMiddleware(pool, signal)],
-      middlewareMergeStrategy: 'append' as const,
-    }
-    try {
-      return await call(options)
-    } catch (error) {
-      if (!isTemporary(error) || signal.aborted) throw error
-      // A kept-alive connection that the server closed fails once, on a review as on anything else.
-      await sleep(retryAfterMs, undefined, { signal })
-      return await call(options)
-    }
-  }
-
   /** Each kind of question by itself: webhooks behind the one may hang while the other is answered. */
-  const createAsk = (): typeof askOnce => {
+  const createAsk = <Spec, Answer>({ path, kind, apiVersion, read, secretOf }: Kind<Spec, Answer>) => {
     // One is enough: it took the whole of its time, and the next would again.
     const breaker = createBreaker({
       isTrouble: isTimeout,
       refuse: () => new Error('it did not answer a moment ago'),
     })
-    return async (call) => {
+    return async (spec: Spec): Promise<Answer> => {
+      const body = JSON.stringify({ apiVersion, kind, spec })
       try {
-        return await breaker(async () => {
-          const review = await askOnce(call)
-          reached = true
-          return review
-        })
+        const reply = await breaker(async () => await client.ask(path, body))
+        const answer = read(reply.status, reviewText(reply, secretOf(spec)))
+        reached = true
+        return answer
       } catch (error) {
         throw outage(error)
       }
     }
   }
-  const askAboutToken = createAsk()
-  const askAboutAccess = createAsk()
 
   return {
-    reviewToken: async (spec) => {
-      const review = await askAboutToken((options) =>
-        authentication.createTokenReview({ body: { spec } }, options),
-      )
-      return review.status ?? {}
-    },
-    reviewAccess: async (spec) => {
-      const review = await askAboutAccess((options) =>
-        authorization.createSubjectAccessReview({ body: { spec } }, options),
-      )
-      return review.status ?? { allowed: false }
-    },
+    reviewToken: createAsk(tokenReview),
+    reviewAccess: createAsk(accessReview),
     reached: () => reached,
-    close: async () => pool.close(),
+    close: client.close,
   }
-}
-
-type Dispatcher = NonNullable<ReturnType<RequestContext['getDispatcher']>>
-
-/** client-node builds a connection pool for every request; keeping one saves a TLS handshake per review. */
-const createPool = () => {
-  let kept: Dispatcher | undefined
-  let keptSince = 0
-  return {
-    adopt: (offered: Dispatcher | undefined): Dispatcher | undefined => {
-      if (offered === undefined || (kept !== undefined && Date.now() - keptSince < poolLifeMs)) return kept
-      void kept?.close()
-      kept = offered
-      keptSince = Date.now()
-      return kept
-    },
-    close: async () => {
-      await kept?.destroy()
-    },
-  }
-}
-
-type Middleware = NonNullable<NonNullable<ConfigurationOptions['middleware']>[number]>
-
-const requestMiddleware = (pool: ReturnType<typeof createPool>, signal: AbortSignal): Middleware => ({
-  pre: (context) => {
-    context.setSignal(signal)
-    const dispatcher = pool.adopt(context.getDispatcher())
-    if (dispatcher !== undefined) context.setDispatcher(dispatcher)
-    return observableOf(context)
-  },
-  post: (context) => observableOf(context),
-})
-
-const observableOf = <Value>(value: Value): Observable<Value> => new Observable(Promise.resolve(value))
-
-/** The deadline's own error, or that of a wait which it ended. */
-const isTimeout = (error: unknown): boolean =>
-  error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')
-
-const isTemporary = (error: unknown): boolean =>
-  !(error instanceof ApiException) || error.code === 429 || error.code >= 500
-
-/**
- * Whatever keeps the API server from answering is 503 to the client, never 401: a 401 sends people off to log in again,
- * and makes some clients give up for good. A refusal of our own credential is an outage too, and says so in the log.
- */
-const outage = (error: unknown): RegistryError => {
-  if (!(error instanceof ApiException))
-    return unavailable('the cluster that decides about access does not answer; try again in a moment', error)
-  const reason =
-    error.code === 401 || error.code === 403
-      ? 'the cluster that decides about access refuses the proxy itself; its administrators have to look'
-      : 'the cluster that decides about access cannot answer now; try again in a moment'
-  return unavailable(reason, new Error(`API server answered ${error.code}`))
 }

@@ -1,63 +1,129 @@
 /**
- * May this identity `get imagestreams/layers` in a namespace, by a SubjectAccessReview.
+ * May this identity `get imagestreams/layers` in a namespace, by a SubjectAccessReview. Shared out by who asks: nobody's questions
+ * shut out another's, nor push what was answered to them out of memory.
  * @see https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subject-access-review-v1/
  */
-import type { V1SubjectAccessReviewSpec, V1SubjectAccessReviewStatus } from '@kubernetes/client-node'
+import { LRUCache } from 'lru-cache'
 import type { ClusterIdentity } from '../access/identity.ts'
 import type { AccessReviews } from '../access/policy.ts'
+import { createAllowance, type Allowance } from '../concurrency/allowance.ts'
 import type { ImageStream } from '../reference.ts'
+import type { AccessQuestion } from './api-server.ts'
+import { OwnLoad } from './own-load.ts'
 import { createRemembered, type Source } from './remembered.ts'
+import type { AccessAnswer } from './review-answer.ts'
+import { shareOf } from './share-of.ts'
 
 export interface AccessReviewerOptions {
-  readonly ask: (spec: V1SubjectAccessReviewSpec) => Promise<V1SubjectAccessReviewStatus>
+  /** @param asker whose share of the questions in flight it takes */
+  readonly ask: (spec: AccessQuestion, asker: string) => Promise<AccessAnswer>
   readonly allowTtlMs: number
   readonly denyTtlMs: number
   readonly graceMs: number
   readonly observe: (review: { outcome: 'allowed' | 'denied' | 'failed'; source: Source }) => void
+  /** Called for each question that was not asked since its asker was refused too often. */
+  readonly observeLimited?: () => void
+  /** Bound on remembered answers of all askers together. */
+  readonly maxReviews?: number
   readonly now?: () => number
 }
 
-const maxReviews = 100_000
+const defaultMaxReviews = 100_000
+/** About 200 bytes each. */
+const maxAskers = 20_000
+/**
+ * Refusals that an asker may cause: a list of all tags asks once for each namespace of QCI, which are hundreds, and is answered no
+ * for most of them.
+ */
+const refusals = { burst: 500, perSecond: 25 }
+/** Milliseconds for which an identity that was shed has no grace. */
+const shedMs = 1000
+
+interface Question {
+  readonly identity: ClusterIdentity
+  readonly imageStream: ImageStream
+}
 
 export const createAccessReviewer = (options: AccessReviewerOptions): AccessReviews => {
-  const { ask, allowTtlMs, denyTtlMs, graceMs, observe, now = Date.now } = options
-  const reviews = createRemembered<V1SubjectAccessReviewSpec, boolean>({
-    // "No opinion" is allowed: false, denied: false; only an outspoken yes opens.
-    ask: async (spec) => (await ask(spec)).allowed === true,
+  const { ask, allowTtlMs, denyTtlMs, graceMs, observe, observeLimited } = options
+  const { maxReviews = defaultMaxReviews, now = Date.now } = options
+  const limits = createLimits(now, observeLimited)
+  const reviews = createRemembered<Question, boolean>({
+    ask: async ({ identity, imageStream }, last) => {
+      const asker = shareOf(identity)
+      const askNow = async () => (await ask(specOf(identity, imageStream), asker)).allowed
+      // What was a yes is most probably one still: somebody else's refusals in the same share are not in its way.
+      return last === true ? await askNow() : await limits(asker, askNow)
+    },
     ttlMs: (allowed) => (allowed ? allowTtlMs : denyTtlMs),
     graceMs: (allowed) => (allowed ? graceMs : 0),
+    ownerOf: ({ identity }) => shareOf(identity),
     max: maxReviews,
     now,
   })
+  const shed = new LRUCache<string, number>({ maxSize: maxAskers, sizeCalculation: () => 1 })
+
   return {
     review: async (identity, imageStream) => {
       try {
-        const { answer: allowed, source } = await reviews.answer(
-          keyOf(identity, imageStream),
-          specOf(identity, imageStream),
-        )
+        const key = keyOf(identity, imageStream)
+        const { answer: allowed, source } = await reviews.answer(key, { identity, imageStream })
         observe({ outcome: allowed ? 'allowed' : 'denied', source })
         return { allowed, source }
       } catch (error) {
+        if (error instanceof OwnLoad) shed.set(identity.key, now())
+        else shed.delete(identity.key)
         observe({ outcome: 'failed', source: 'asked' })
         throw error
       }
     },
     peek: (identity, imageStream) => reviews.peek(keyOf(identity, imageStream)),
-    peekInGrace: (identity, imageStream) => reviews.peekInGrace(keyOf(identity, imageStream)),
+    // Whoever asks has just seen a question fail. Where that was shed, the API server is not away, and nothing outlives its life.
+    peekInGrace: (identity, imageStream) =>
+      now() - (shed.get(identity.key) ?? -Infinity) < shedMs
+        ? undefined
+        : reviews.peekInGrace(keyOf(identity, imageStream)),
   }
 }
+
+/** Charges an asker for each no, as an address is charged for each refused token. @throws {OwnLoad} TOOMANYREQUESTS */
+const createLimits = (now: () => number, observeLimited: () => void = () => undefined) => {
+  const allowances = new LRUCache<string, Allowance>({ maxSize: maxAskers, sizeCalculation: () => 1 })
+  return async (asker: string, ask: () => Promise<boolean>): Promise<boolean> => {
+    const allowance = allowances.get(asker) ?? createAllowance({ ...refusals, now })
+    allowances.set(asker, allowance)
+    if (allowance.state() !== 'free') {
+      observeLimited()
+      throw tooMany(allowance.retryAfterSeconds())
+    }
+    allowance.hold()
+    let allowed = true
+    try {
+      allowed = await ask()
+      return allowed
+    } finally {
+      allowance.settle(allowed ? 0 : 1)
+    }
+  }
+}
+
+const tooMany = (seconds: number): OwnLoad =>
+  new OwnLoad(
+    'TOOMANYREQUESTS',
+    `you asked for too many images that you may not pull; check their names, and try again in ${seconds} s`,
+    { headers: { 'retry-after': String(seconds) } },
+  )
 
 // Neither a base64 hash nor a namespace nor an image stream's name holds a space.
 const keyOf = (identity: ClusterIdentity, { namespace, name = '' }: ImageStream): string =>
   `${identity.key} ${namespace} ${name}`
 
 /** The split form `imagestreams` + `layers`: it matches every rule the joined one does, and `*\/layers` too. */
-const specOf = ({ user }: ClusterIdentity, { namespace, name }: ImageStream): V1SubjectAccessReviewSpec => ({
+const specOf = ({ user }: ClusterIdentity, { namespace, name }: ImageStream): AccessQuestion => ({
   user: user.username,
   ...(user.uid === undefined ? {} : { uid: user.uid }),
-  groups: [...user.groups],
-  extra: Object.fromEntries(Object.entries(user.extra).map(([key, values]) => [key, [...values]])),
+  groups: user.groups,
+  extra: user.extra,
   resourceAttributes: {
     verb: 'get',
     group: 'image.openshift.io',

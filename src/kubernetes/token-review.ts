@@ -2,21 +2,22 @@
  * Bearer token -> who it belongs to, by a TokenReview.
  * @see https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-review-v1/
  */
-import { createHash, createHmac, randomBytes } from 'node:crypto'
-import type { V1TokenReviewSpec, V1TokenReviewStatus, V1UserInfo } from '@kubernetes/client-node'
-import { decodeJwt } from 'jose'
-import { LRUCache } from 'lru-cache'
-import type { ClusterIdentity, UserInfo } from '../access/identity.ts'
+import { createHmac, randomBytes } from 'node:crypto'
+import type { ClusterIdentity } from '../access/identity.ts'
+import { addressOf } from '../client-address.ts'
 import type { Admit, Outcome } from './admission.ts'
+import { createRefusedTokens } from './refused-tokens.ts'
 import { createRemembered, type Source } from './remembered.ts'
-
-export type ReviewedToken =
-  | {
-      readonly authenticated: true
-      readonly identity: ClusterIdentity
-      readonly expiresAt: number | undefined
-    }
-  | { readonly authenticated: false; readonly reason: string }
+import { shareOf } from './share-of.ts'
+import { createSharedCache } from './shared-cache.ts'
+import { formOf, type TokenFormat } from './token-form.ts'
+import {
+  judge,
+  type AskAboutToken,
+  type ReviewedToken,
+  type Shown,
+  type TokenRefusal,
+} from './token-judgement.ts'
 
 /** `again` is the identity for as long as the review of this token holds: asks nobody, and does not need the token. */
 export type Answered = ReviewedToken & { readonly again?: () => ClusterIdentity | undefined }
@@ -28,12 +29,13 @@ export type Answered = ReviewedToken & { readonly again?: () => ClusterIdentity 
 export type ReviewToken = (bearerToken: string, client: string) => Promise<Answered>
 
 export interface TokenReviewerOptions {
-  /** @param isFamiliar the token was accepted before: it need not wait behind those that were not */
-  readonly ask: (spec: V1TokenReviewSpec, isFamiliar: boolean) => Promise<V1TokenReviewStatus>
+  readonly ask: AskAboutToken
   /** Whether an address may have one more unknown token reviewed. */
   readonly admit: Admit
   /** Audiences accepted beside the API server's own. */
   readonly audiences: readonly string[]
+  /** Forms that are reviewed at all; `any` unless told. */
+  readonly format?: TokenFormat
   /** Milliseconds for which an identity holds. */
   readonly identityTtlMs: number
   /** Milliseconds for which an identity counts while the API server is away. */
@@ -43,53 +45,40 @@ export interface TokenReviewerOptions {
   readonly now?: () => number
 }
 
-/**
- * The audience of the API server itself. A review that names audiences must name it too: tokens of `oc whoami -t` carry
- * no other, and would all be refused.
- */
-const apiServerAudience = 'https://kubernetes.default.svc'
-
-/** "Not authenticated" may hide an outage of the OAuth server behind the API server: it is believed for seconds only. */
-const refusalTtlMs = 5000
 const maxIdentities = 10_000
-/** About 150 bytes each. Not those of identities: refusals, which share that cache, push nobody out of this one. */
+/** About 150 bytes each. */
 const maxFamiliar = 50_000
 
-interface Question {
-  readonly token: string
-  readonly isFamiliar: boolean
-}
-
 export const createTokenReviewer = (options: TokenReviewerOptions): ReviewToken => {
-  const { ask, admit, audiences, identityTtlMs, graceMs, observe, now = Date.now } = options
+  const { admit, format = 'any', identityTtlMs, graceMs, observe, now = Date.now } = options
   // Keys are HMACs under a key of this process: a heap dump or an offline guess must not give tokens away.
   const processKey = randomBytes(32)
-  const asked = audiences.length === 0 ? [] : [apiServerAudience, ...audiences]
   const remaining = (review: ReviewedToken, atMostMs: number): number =>
-    review.authenticated && review.expiresAt !== undefined
-      ? Math.min(atMostMs, review.expiresAt - now())
-      : atMostMs
+    review.authenticated ? Math.min(atMostMs, (review.expiresAt ?? Infinity) - now()) : 0
 
-  const reviews = createRemembered<Question, ReviewedToken>({
-    ask: async ({ token, isFamiliar }) => {
-      const spec = asked.length === 0 ? { token } : { token, audiences: asked }
-      const review = read(await ask(spec, isFamiliar), asked, token)
-      // The API server accepts a token for up to a minute after its `exp`.
-      if (remaining(review, Infinity) <= 0) return { authenticated: false, reason: 'the token has expired' }
-      return review
-    },
-    ttlMs: (review) => (review.authenticated ? remaining(review, identityTtlMs) : refusalTtlMs),
-    graceMs: (review) => (review.authenticated && remaining(review, graceMs) > 0 ? graceMs : 0),
+  const reviews = createRemembered<Shown, ReviewedToken>({
+    ask: async (question) => await judge(question, options, now),
+    // Refusals are kept elsewhere, where they push out nobody's identity.
+    ttlMs: (review) => remaining(review, identityTtlMs),
+    graceMs: (review) => (remaining(review, graceMs) > 0 ? graceMs : 0),
+    ownerOf: (_question, review) => (review.authenticated ? shareOf(review.identity) : ''),
     max: maxIdentities,
     now,
   })
+  const refused = createRefusedTokens<TokenRefusal>(now)
+  const familiar = createSharedCache<true>(maxFamiliar)
 
-  const familiar = new LRUCache<string, true>({ max: maxFamiliar })
-  const review = async (key: string, token: string, isFamiliar: boolean): Promise<Reviewed> => {
+  const review = async (key: string, question: Shown): Promise<Reviewed> => {
     try {
-      const reviewed = await reviews.answer(key, { token, isFamiliar })
-      if (reviewed.answer.authenticated) familiar.set(key, true)
-      else familiar.delete(key)
+      const reviewed = await reviews.answer(key, question)
+      const { answer, source } = reviewed
+      if (answer.authenticated) {
+        familiar.set(key, true, shareOf(answer.identity))
+        refused.forget(key)
+      } else if (source === 'asked') {
+        familiar.delete(key)
+        refused.add(key, answer.refusal, question.address)
+      }
       return reviewed
     } catch (error) {
       observe({ outcome: 'failed', source: 'asked' })
@@ -106,13 +95,22 @@ export const createTokenReviewer = (options: TokenReviewerOptions): ReviewToken 
   }
 
   return async (bearerToken, client) => {
+    const { kind: tokenKind, claims: unverifiedClaims, refusal: reason } = formOf(bearerToken, format, now())
+    if (reason !== undefined)
+      return { authenticated: false, refusal: { reason, by: 'form', tokenKind, unverifiedClaims } }
     const key = createHmac('sha256', processKey).update(bearerToken).digest('base64')
-    // What is remembered costs nothing, be it a refusal; what was accepted before may not suffer from what others show.
+    const known = refused.known(key)
+    if (known !== undefined) {
+      observe({ outcome: 'refused', source: 'cached' })
+      return { authenticated: false, refusal: known }
+    }
+    // What is remembered costs nothing; what was accepted before may not suffer from what others show.
     const isFamiliar = familiar.get(key) === true
+    const question = { token: bearerToken, isFamiliar, address: addressOf(client), reviews: 0 }
     const { answer, source } =
       isFamiliar || reviews.peek(key) !== undefined
-        ? await review(key, bearerToken, isFamiliar)
-        : await reviewStranger(key, bearerToken, client)
+        ? await review(key, question)
+        : await reviewStranger(key, question, client)
     observe({ outcome: answer.authenticated ? 'authenticated' : 'refused', source })
     return answer.authenticated ? { ...answer, again: again(key) } : answer
   }
@@ -127,62 +125,30 @@ interface Reviewed {
  * Reviews of tokens that the cluster has not accepted yet. Many requests with the same one from the same address (a pull right after
  * our start) are let in as one; and nothing is put into the cache before it is let in, so that a flood pushes nobody out of it.
  */
-const shareByKey = (
-  admit: Admit,
-  review: (key: string, token: string, isFamiliar: boolean) => Promise<Reviewed>,
-) => {
+const shareByKey = (admit: Admit, review: (key: string, question: Shown) => Promise<Reviewed>) => {
   const pending = new Map<string, Promise<Reviewed>>()
-  const reviewOnce = async (key: string, token: string, client: string): Promise<Reviewed> => {
+  const reviewOnce = async (key: string, question: Shown, client: string): Promise<Reviewed> => {
     const settle = await admit(client)
     let outcome: Outcome = 'unanswered'
     try {
-      const reviewed = await review(key, token, false)
+      const reviewed = await review(key, question)
       if (reviewed.answer.authenticated) outcome = 'accepted'
       else if (reviewed.source === 'asked') outcome = 'refused'
       return reviewed
     } finally {
-      settle(outcome)
+      settle(outcome, question.reviews)
     }
   }
-  return async (key: string, token: string, client: string): Promise<Reviewed> => {
+  return async (key: string, question: Shown, client: string): Promise<Reviewed> => {
     const place = `${key} ${client}`
     const shared = pending.get(place)
     if (shared !== undefined) return { ...(await shared), source: 'cached' }
-    const reviewing = reviewOnce(key, token, client)
+    const reviewing = reviewOnce(key, question, client)
     pending.set(place, reviewing)
     try {
       return await reviewing
     } finally {
       pending.delete(place)
     }
-  }
-}
-
-const read = (status: V1TokenReviewStatus, asked: readonly string[], token: string): ReviewedToken => {
-  if (status.authenticated !== true || status.user?.username === undefined || status.user.username === '')
-    return { authenticated: false, reason: status.error ?? 'the token is not valid on this cluster' }
-  // An API server that does not know audiences ignores them: a token for somebody else must not pass by that.
-  if (asked.length > 0 && !(status.audiences ?? []).some((audience) => asked.includes(audience)))
-    return { authenticated: false, reason: 'the token is meant for another audience' }
-  return { authenticated: true, identity: identityOf(status.user), expiresAt: expiryOf(token) }
-}
-
-const identityOf = ({ username = '', uid, groups = [], extra = {} }: V1UserInfo): ClusterIdentity => {
-  const user: UserInfo = { username, groups, extra, ...(uid === undefined || uid === '' ? {} : { uid }) }
-  const key = createHash('sha256')
-    .update(JSON.stringify([username, uid, groups, extra]))
-    .digest('base64')
-  return { kind: 'cluster', user, key }
-}
-
-/** Milliseconds since the epoch of a JWT's own `exp`; undefined for tokens that do not carry one. */
-export const expiryOf = (token: string): number | undefined => {
-  try {
-    const { exp } = decodeJwt(token)
-    // Whatever stands there in a token that nobody has verified yet: a life computed from it must stay a number.
-    return typeof exp === 'number' ? exp * 1000 : undefined
-  } catch {
-    // Not a JWT (`sha256~...` of `oc whoami -t`): it has no expiry that can be read.
-    return undefined
   }
 }

@@ -4,23 +4,20 @@
 import { createRestricted } from '../access/restricted.ts'
 import { createRules } from '../access/rules.ts'
 import type { Config } from '../config/config.ts'
-import { createAdmission } from '../kubernetes/admission.ts'
 import { createApiServer } from '../kubernetes/api-server.ts'
 import { loadKubeConfig } from '../kubernetes/kubeconfig.ts'
-import { createLane } from '../kubernetes/lane.ts'
-import { createAccessReviewer } from '../kubernetes/subject-access-review.ts'
-import { createTokenReviewer } from '../kubernetes/token-review.ts'
 import { createKnownDigests } from '../known-digests.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 import { createTagOwner } from '../oci/qci-tag.ts'
-import { anonymousIdentity } from '../registry/anonymous.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
+import { composeReviews } from './compose-reviews.ts'
 import { composeSharedState } from './compose-shared-state.ts'
 import type { Files } from './secret-files.ts'
 
 export const composeAccess = (config: Config, files: Files, logger: Logger, metrics: Metrics) => {
   const kubeConfig = loadKubeConfig(config.kubeconfig)
+  for (const warning of kubeConfig.warnings) logger.warn(warning)
   const apiServer = createApiServer({ kubeConfig })
   const isRestricted = createRestricted(config.restrictedNamespaces)
   const ownerOf = createTagOwner(isRestricted)
@@ -50,35 +47,7 @@ export const composeAccess = (config: Config, files: Files, logger: Logger, metr
     logger,
     metrics,
   })
-  const observe =
-    (kind: string) =>
-    ({ outcome, source }: { outcome: string; source: string }) => {
-      if (source === 'asked') metrics.reviews.inc({ kind, outcome })
-      else metrics.cacheHits.inc({ cache: kind, outcome, source })
-    }
-  const graceMs = config.authorizationGraceMs
-  const tokens = laneOf('TokenReview', metrics)
-  const access = laneOf('SubjectAccessReview', metrics)
-  // Anybody may ask as nobody, for as many names as they can think of: that is not to be in the way of those who are known.
-  const anonymousAccess = laneOf('SubjectAccessReview of system:anonymous', metrics, 8)
-  const reviewToken = createTokenReviewer({
-    ask: async (spec, isFamiliar) => await tokens(async () => await apiServer.reviewToken(spec), isFamiliar),
-    admit: createAdmission({ observeLimited: (limit) => metrics.loginsLimited.inc({ limit }) }),
-    audiences: config.tokenAudiences,
-    identityTtlMs: config.identityTtlMs,
-    graceMs,
-    observe: observe('TokenReview'),
-  })
-  const reviews = createAccessReviewer({
-    ask: async (spec) => {
-      const lane = spec.user === anonymousIdentity.user.username ? anonymousAccess : access
-      return await lane(async () => await apiServer.reviewAccess(spec))
-    },
-    allowTtlMs: config.allowTtlMs,
-    denyTtlMs: config.denyTtlMs,
-    graceMs,
-    observe: observe('SubjectAccessReview'),
-  })
+  const { reviewToken, reviews } = composeReviews({ config, apiServer, shared, metrics })
   return {
     apiServer,
     reviewToken,
@@ -98,15 +67,3 @@ export const composeAccess = (config: Config, files: Files, logger: Logger, metr
 
 /** Whose pull specs promotion writes into ImageStreams, whatever this proxy and its upstream are called. */
 const usualHosts = ['quay-proxy.ci.openshift.org', 'quay.io']
-
-/** More would only wait at the API server instead of here: it has a few hundred places for all of its clients. */
-const maxReviewsInFlight = 64
-
-const laneOf = (lane: string, metrics: Metrics, max = maxReviewsInFlight) =>
-  createLane({
-    max,
-    maxQueued: 256,
-    maxWaitMs: 1000,
-    observeInFlight: (change) => metrics.reviewsInFlight.inc({ lane }, change),
-    observeShed: () => metrics.reviewsShed.inc({ lane }),
-  })

@@ -105,14 +105,7 @@ export const createSource = (options: SourceOptions): MadeSource => {
     blobDelivery,
   } = options
   const { upstream, robot } = connect(options)
-  const budget = createBudget({
-    rates: options.upstreamLimits === 'quay' ? ratesFor(options.replicas) : undefined,
-    observeWait: observe.wait,
-    observeRefused: observe.limited,
-    observePause: observe.paused,
-    maxInFlight: options.maxUpstreamConnections,
-    tokenBucket: options.tokenBucket,
-  })
+  const budget = budgetOf(options)
   const ask = createCircuitBreaker({ ask: budget(upstream.ask), observeRefused: observe.away })
   const retry = createRetry({
     isAway: (error) => error instanceof CircuitOpen,
@@ -159,6 +152,16 @@ export const createSource = (options: SourceOptions): MadeSource => {
     },
   }
 }
+
+const budgetOf = ({ observe, ...options }: SourceOptions) =>
+  createBudget({
+    rates: options.upstreamLimits === 'quay' ? ratesFor(options.replicas) : undefined,
+    observeWait: observe.wait,
+    observeRefused: observe.limited,
+    observePause: observe.paused,
+    maxInFlight: options.maxUpstreamConnections,
+    tokenBucket: options.tokenBucket,
+  })
 
 const learning =
   (learn: SourceOptions['learn'], fetch: FetchManifest): FetchManifest =>

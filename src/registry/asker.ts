@@ -13,5 +13,5 @@ export const askerOf = (request: FastifyRequest): string => {
   const identity = identityOf(request)
   const kind = kindOf(identity)
   const { username } = identity.user
-  return kind === 'robot' || kind === 'anonymous' ? `${username} at ${request.ip}` : username
+  return kind === 'robot' || kind === 'anonymous' ? `${username} at ${request.client.network}` : username
 }

@@ -5,6 +5,8 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { onRequestAsyncHookHandler } from 'fastify'
 import type { Identity } from '../access/identity.ts'
+import { createGuessLimit, type GuessLimit } from './guess-limit.ts'
+import { loginCommand, refusedLogin, type TokenRefusal } from './refused-login.ts'
 import { parseAuthorization, type Challenge, type Credential } from './credential.ts'
 import { beforeDeadline } from './deadline.ts'
 import { robotIdentity, type RobotTokens } from './robot-tokens.ts'
@@ -36,12 +38,13 @@ export interface AuthenticationOptions {
   readonly reviewToken: (
     bearerToken: string,
     client: string,
-  ) => Promise<({ authenticated: true } & Reviewed) | { authenticated: false; reason: string }>
+  ) => Promise<({ authenticated: true } & Reviewed) | { authenticated: false; refusal: TokenRefusal }>
   /** The same list for as long as the credentials are the same. */
   readonly robotCredentials: () => readonly RobotCredential[]
   readonly robotTokens: Pick<RobotTokens, 'verify'>
   /** As people type it: `quay-proxy.ci.openshift.org`. */
   readonly host: string
+  readonly limitGuesses?: GuessLimit
 }
 
 declare module 'fastify' {
@@ -53,7 +56,8 @@ declare module 'fastify' {
 
 export const createAuthenticate = (options: AuthenticationOptions): Authenticate => {
   const { challenge, reviewToken, robotCredentials, robotTokens, host } = options
-  const howToLogIn = `podman login -u=$(oc whoami) -p=$(oc whoami -t) ${host}`
+  const { limitGuesses = createGuessLimit() } = options
+  const howToLogIn = loginCommand(host)
 
   /** What is no credential of a robot's stays none until a robot is given another. */
   const reviewed = ({ identity, again }: Reviewed, robots: readonly RobotCredential[]) =>
@@ -61,11 +65,17 @@ export const createAuthenticate = (options: AuthenticationOptions): Authenticate
       ? { identity }
       : { identity, again: () => (robotCredentials() === robots ? again() : undefined) }
 
-  /** Who does not name it is not told its name. */
-  const wrongRobot = (robot: string) =>
-    challenge.unauthorized(
-      `the user name or the password of ${robot} is not right; ask for the current pull secret`,
+  /**
+   * One answer, whether the name is wrong or the password: whoever guesses learns neither. A right one never comes here, whatever
+   * others of its address have guessed.
+   */
+  const wrongRobot = (client: string) => {
+    limitGuesses(client)
+    return challenge.unauthorized(
+      'the user name or the password of the robot is not right; ask for the current pull secret',
+      { reason: "not a robot's user name and password" },
     )
+  }
 
   const bearer = async (
     token: string,
@@ -80,31 +90,44 @@ export const createAuthenticate = (options: AuthenticationOptions): Authenticate
     if (robot !== undefined) return { identity: robot, bearerToken: token }
     const review = await reviewToken(token, client)
     if (review.authenticated) return { ...reviewed(review, robotsAtFirst), bearerToken: token }
-    throw challenge.invalidToken(
-      `the app.ci cluster does not accept your token (expired, deleted, or of another cluster); log in again: oc login, then ${howToLogIn}`,
-    )
+    const { message, forLog } = refusedLogin(review.refusal, host)
+    throw challenge.invalidToken(message, forLog)
   }
 
   return async (credential, client) => {
     if (credential.kind === 'none') throw challenge.unauthorized(`log in first: ${howToLogIn}`)
     if (credential.kind === 'malformed')
-      throw challenge.unauthorized(`the login is not of the form user:token; log in again: ${howToLogIn}`)
+      throw challenge.unauthorized(
+        `the login cannot be read: ${credential.reason}; log in again: ${howToLogIn}`,
+        { reason: credential.reason },
+      )
     const robots = robotCredentials()
     // Each is compared, to the last: how long it takes does not tell which one it is.
     const isPassword = robots.filter(({ password }) => isEqual(credential.token, password)).length > 0
     if (credential.kind === 'bearer' && !isPassword) return await bearer(credential.token, client, robots)
-    if (credential.kind === 'bearer') throw wrongRobot('the robot')
+    if (credential.kind === 'bearer') throw wrongRobot(client)
     const [robot] = robots.filter(({ username, password }) =>
       isEqual(credential.userInfo, `${username}:${password}`),
     )
     if (robot !== undefined) return { identity: robotIdentity(robot.username), bearerToken: undefined }
     // A robot's password, under a mistyped name or mistyped itself, is upstream's secret: the cluster is not shown it as a token.
-    if (robots.some(({ username }) => username === credential.username))
-      throw wrongRobot(`the robot ${credential.username}`)
-    if (isPassword) throw wrongRobot('the robot')
+    if (isPassword || isForRobot(credential, robots)) throw wrongRobot(client)
     return await bearer(credential.token, client, robots)
   }
 }
+
+/**
+ * Whether a login is meant for a robot: by the form of its name alone (`openshift+ci_read_only`), so that neither the answer nor its
+ * time tells which robots there are. A token of the cluster is one, whatever the name beside it.
+ */
+const isForRobot = (
+  { username, token }: { readonly username: string; readonly token: string },
+  robots: readonly RobotCredential[],
+): boolean => {
+  const isNamed = username.includes('+') || robots.some((robot) => robot.username === username)
+  return isNamed && !clusterTokenPattern.test(token)
+}
+const clusterTokenPattern = /^(?:sha256~[\w-]{43}|eyJ[\w-]*\.[\w-]+\.[\w-]*)$/
 
 /** In time that depends on neither: hashes have one length, and are compared to their end. */
 const isEqual = (shown: string, expected: string): boolean =>
@@ -129,7 +152,10 @@ export const authenticationHook = (authenticate: Authenticate): onRequestAsyncHo
       return
     }
     const credential = parseAuthorization(header)
-    const { identity, again } = await beforeDeadline(request, authenticate(credential, request.ip))
+    const { identity, again } = await beforeDeadline(
+      request,
+      authenticate(credential, request.client.address),
+    )
     if (again !== undefined && header !== undefined) shown.set(socket, { header, again })
     request.identity = identity
   }

@@ -7,6 +7,7 @@ import type { Digest, QciTag, Reference } from '../reference.ts'
 import { abortedWith } from './abort.ts'
 import { askerOf } from './asker.ts'
 import { referenceOf } from './authorization.ts'
+import { isUnchanged } from './conditional.ts'
 
 export interface ManifestsOptions {
   readonly fetchManifest: (request: {
@@ -40,13 +41,15 @@ export const manifestHandler =
     if (reference.kind === 'tag' && reference.owner.by === 'qci')
       await authorizeDigest(request, manifest.digest)
     if (manifest.isStale) void reply.header('warning', staleWarning)
+    const held = { 'docker-content-digest': manifest.digest, etag: `"${manifest.digest}"` }
+    if (isUnchanged(request.headers['if-none-match'], manifest.digest))
+      return reply.code(304).headers(held).send()
     // A Buffer or nothing: of a string the framework would alter the content type, which is part of what is verified.
     return reply
       .headers({
         'content-type': manifest.mediaType,
         'content-length': manifest.size,
-        'docker-content-digest': manifest.digest,
-        etag: `"${manifest.digest}"`,
+        ...held,
       })
       .send(manifest.content)
   }

@@ -34,7 +34,7 @@ const marginSeconds = 30
 export const tokenHandlers = (options: TokenOptions) => {
   const { authenticate } = options
   const answer = async (request: FastifyRequest, reply: FastifyReply, credential: Credential) => {
-    const authenticated = await beforeDeadline(request, authenticate(credential, request.ip))
+    const authenticated = await beforeDeadline(request, authenticate(credential, request.client.address))
     request.identity = authenticated.identity
     const { token, expiresInSeconds } = await tokenFor(authenticated, options)
     // Some clients read `token`, some `access_token`, containerd's POST the latter only. No `issued_at`: all clients then

@@ -10,15 +10,19 @@ import { join } from 'node:path'
 import { parseConfig } from '../config/config.ts'
 import type { Logger } from '../logging.ts'
 import { startProxy, type Proxy } from '../proxy.ts'
+import { openshiftRoles } from './app-ci/openshift-roles.ts'
 import { stockQuay, type Stock } from './quay/content.ts'
+import { stockFamilies, type Families } from './quay/families.ts'
 import { startKubernetesApi, type KubernetesApi } from './app-ci/kubernetes-api.ts'
 import { startQuay, type Quay } from './quay/quay.ts'
-import { readManifests } from './app-ci/rbac.ts'
+import { loadManifests, type KubernetesObject } from './app-ci/kubernetes-object.ts'
 
 export interface SandboxOptions {
   readonly logger: Logger
-  /** Directories of RBAC manifests for app.ci. */
+  /** Directories of RBAC manifests for app.ci, beside what every OpenShift has; of an object given twice the last counts. */
   readonly rbac: readonly string[]
+  /** Whether quay also holds every family of tags that QCI has; not unless told. */
+  readonly families?: boolean
   /** Where the proxy listens; 0 for any free port. */
   readonly port: number
   /** Further flags of the proxy. */
@@ -31,6 +35,11 @@ export interface Sandbox {
   readonly kubernetes: KubernetesApi
   readonly quay: Quay
   readonly stock: Stock
+  readonly families: Families | undefined
+  /** What was read from each directory of RBAC. */
+  readonly objects: readonly (readonly KubernetesObject[])[]
+  /** What of it app.ci does not have, and why. */
+  readonly skipped: readonly string[]
   readonly proxy: Proxy
   readonly robot: { readonly username: string; readonly password: string }
   /** The files that the proxy reads its secrets from. */
@@ -38,21 +47,24 @@ export interface Sandbox {
   readonly close: () => Promise<void>
 }
 
-/** @throws {Error} where a manifest cannot be read or the port is taken; nothing is left running then */
-export const startSandbox = async ({ logger, rbac, port, flags = [] }: SandboxOptions): Promise<Sandbox> => {
+/** @throws {Error} where a directory cannot be read or the port is taken; nothing is left running then */
+export const startSandbox = async (options: SandboxOptions): Promise<Sandbox> => {
+  const { logger, rbac, port, flags = [] } = options
   const closers: (() => Promise<void>)[] = []
   // The proxy first, so that it says goodbye to nobody who has left.
   const close = async () => {
     for (const closer of closers.toReversed()) await closer()
   }
   try {
-    const objects = (await Promise.all(rbac.map(readManifests))).flat()
-    const kubernetes = await startKubernetesApi({ objects })
+    const loaded = await Promise.all(rbac.map(loadManifests))
+    const objects = loaded.map((one) => one.objects)
+    const kubernetes = await startKubernetesApi({ objects: [...openshiftRoles, ...objects.flat()] })
     closers.push(async () => await kubernetes.close())
     const robot = { username: 'openshift+ci_readonly', password: randomBytes(32).toString('hex') }
     const quay = await startQuay({ robot })
     closers.push(async () => await quay.close())
     const stock = await stockQuay(quay)
+    const families = options.families === true ? await stockFamilies(quay) : undefined
     const directory = await mkdtemp(join(tmpdir(), 'quay-proxy-sandbox-'))
     closers.push(async () => await rm(directory, { recursive: true, force: true }))
     const files = await writeSecrets(directory, robot, kubernetes.kubeconfig())
@@ -79,6 +91,9 @@ export const startSandbox = async ({ logger, rbac, port, flags = [] }: SandboxOp
       kubernetes,
       quay,
       stock,
+      families,
+      objects,
+      skipped: [...loaded.flatMap((one) => one.skipped), ...kubernetes.skipped],
       proxy,
       robot,
       files,

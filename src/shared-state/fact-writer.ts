@@ -72,6 +72,12 @@ export class FactWriter {
     this.#mustRepublish = true
   }
 
+  /** @returns whether the store has everything that was published. Never rejects. */
+  async settle(): Promise<boolean> {
+    await this.flush()
+    return this.#pending.length === 0 && !this.#mustRepublish && !this.#isRepublishing
+  }
+
   /** What waits is sent. Never rejects. */
   async flush(): Promise<void> {
     if (this.#isFlushing) return

@@ -4,8 +4,12 @@
  *
  * While the store is away, or takes no writes, each has a fixed share of the rate, which begins empty: the others have a share each, too.
  */
+import { rateKey } from './keys.ts'
 import { listOf, numberOf, type Reply } from './reply.ts'
+import { leaseScript } from './scripts.ts'
+import { evalOf } from './session.ts'
 import type { CreateTokenBucket, Rate, TokenBucket } from './shared-state.ts'
+import type { Argument } from './store-client.ts'
 
 export interface LeasedBucketOptions {
   readonly rate: Rate
@@ -31,6 +35,10 @@ const lapseMs = 1000
 const aloneMs = 1000
 /** About what a lease takes. */
 const askAgainMs = 5
+
+/** What is asked of the store for a lease. */
+export const leaseCommand = (name: string, rate: Rate, ...counts: readonly number[]): Argument[] =>
+  evalOf(leaseScript, [rateKey(name)], [rate.perSecond, rate.burst, ...counts].map(String))
 
 export class LeasedBucket implements TokenBucket {
   readonly #options: LeasedBucketOptions

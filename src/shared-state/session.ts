@@ -36,7 +36,7 @@ export const evalOf = (script: Script, keys: readonly string[], args: readonly A
 ]
 
 /**
- * @param onSlow called with the first unanswered command, and with undefined when one is answered again
+ * @param onSlow called with each command that is not answered in time, and with undefined for each that is
  * @throws {Error} where the store cannot be reached
  */
 export const openSession = async (
@@ -65,30 +65,38 @@ export const openSession = async (
     retryMs: probeEveryMs,
   })
 
-  const noticing = async (answer: Promise<Reply>): Promise<Reply> => {
+  const answered = async (answer: Promise<Reply>): Promise<Reply> => {
     try {
-      const reply = await answer
+      return await answer
+    } catch (error) {
+      if (endsSession(error)) end(error as Error)
+      throw error
+    }
+  }
+  /** Only what somebody waits for says whether the store is slow: an answer after a second is none to them. */
+  const inTime = async (answer: Promise<Reply>): Promise<Reply> => {
+    try {
+      const reply = await answered(answer)
       onSlow(undefined)
       return reply
     } catch (error) {
       if (error instanceof StoreSlow) onSlow(error)
-      if (endsSession(error)) end(error as Error)
       throw error
     }
   }
   /** Silence for as long as that: the connection may be one of those that never end by themselves. */
   const orEnd = async (answer: Promise<Reply>): Promise<Reply> => {
     try {
-      return await answer
+      return await answered(answer)
     } catch (error) {
       if (error instanceof StoreSlow) end(error)
       throw error
     }
   }
   return {
-    command: async (args) => await breaker(async () => await noticing(commands.send(args, deadlineMs))),
-    patiently: async (args) => await orEnd(noticing(commands.send(args, patientMs))),
-    follow: async (args, ms) => await orEnd(noticing(follower.send(args, ms))),
+    command: async (args) => await breaker(async () => await inTime(commands.send(args, deadlineMs))),
+    patiently: async (args) => await orEnd(commands.send(args, patientMs)),
+    follow: async (args, ms) => await orEnd(follower.send(args, ms)),
     isOpen: () => isOpen,
     end,
     ended,

@@ -52,7 +52,10 @@ export interface IndexState {
 export interface SharedIndex {
   /** Undefined where it is not known, or where the store has lost restricted facts since it was written: walk again then. */
   readonly read: () => Promise<IndexState | undefined>
-  /** Counts only from the replica that leads. @returns whether it is kept */
+  /**
+   * Counts only from the replica that leads, and when the store has everything that this replica published before: else a fresh
+   * replica would believe in facts that nobody told it. @returns whether it is kept; try again later where not
+   */
   readonly write: (state: IndexState) => Promise<boolean>
   /**
    * True while this replica holds the lease of the walk. Ask again before each step: a holder that lost contact is told false before
@@ -77,7 +80,7 @@ export interface TokenBucket {
 /** A bucket of this process alone. @param now milliseconds, monotonic */
 export type CreateTokenBucket = (rate: Rate, now: () => number) => TokenBucket
 
-/** A charge for a failed login: whom it counts against (a hash, never an address), and whatever else the counting side needs. */
+/** A charge for a failed login: whom it counts against, and whatever else the counting side needs. */
 export type LoginCharge = Readonly<Record<string, string | number>>
 
 export interface FailedLogins {

@@ -1,15 +1,15 @@
 /**
- * Shared state over Valkey or Redis: puts its parts together, follows the news, and looks every two seconds whether all is as it was.
+ * Shared state over Valkey or Redis: puts its parts together, and looks every two seconds whether all is as it was.
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FactLog } from './fact-log.ts'
 import { FactWriter } from './fact-writer.ts'
 import { createFailedLoginFeed, toldRate, type FailedLoginFeed } from './failed-login-feed.ts'
-import { keys, rateKey } from './keys.ts'
-import { LeasedBucket } from './rate-leases.ts'
+import { keys } from './keys.ts'
+import { LeasedBucket, leaseCommand } from './rate-leases.ts'
 import { listOf, numberOf, type Reply } from './reply.ts'
-import { beatScript, leaseScript } from './scripts.ts'
+import { beatScript } from './scripts.ts'
 import { deadlineMs, evalOf, type Session } from './session.ts'
 import type { Fact, IndexState, SharedState, SharedStateOptions, SharedStatus } from './shared-state.ts'
 import { News } from './news.ts'
@@ -34,8 +34,6 @@ const sweepEveryMs = 3_600_000
 /** What was lost and nobody here knows is not looked for every two seconds. */
 const republishEveryMs = 60_000
 
-export const createStoreState = (options: StoreStateOptions): SharedState => new StoreState(options)
-
 class StoreState implements SharedState {
   readonly #options: StoreStateOptions
   readonly #now: () => number
@@ -57,8 +55,8 @@ class StoreState implements SharedState {
   #isClosing = false
 
   constructor(options: StoreStateOptions) {
-    const { store, apply, snapshot, replicas = 1, createTokenBucket, stateDir } = options
     this.#options = options
+    const { store, apply, snapshot, replicas = 1, createTokenBucket, stateDir } = options
     this.#now = options.now ?? (() => performance.now())
     this.#wallClock = options.wallClock ?? Date.now
     this.#replicas = new ReplicaCount(replicas, this.#now)
@@ -94,16 +92,17 @@ class StoreState implements SharedState {
       onFacts: this.#catchUp,
       onLogin: this.failedLogins.receive,
     })
-    this.#directory =
-      stateDir === undefined
-        ? undefined
-        : new StateDirectory({
-            directory: stateDir,
-            snapshot,
-            index: async () => await this.#indexToKeep(),
-            onTrouble: (message) => this.#options.onTrouble?.(message),
-            wallClock: this.#wallClock,
-          })
+    this.#directory = stateDir === undefined ? undefined : this.#directoryAt(stateDir)
+  }
+
+  #directoryAt(directory: string): StateDirectory {
+    return new StateDirectory({
+      directory,
+      snapshot: this.#options.snapshot,
+      index: async () => await this.#indexToKeep(),
+      onTrouble: (message) => this.#options.onTrouble?.(message),
+      wallClock: this.#wallClock,
+    })
   }
 
   readonly facts = {
@@ -117,21 +116,16 @@ class StoreState implements SharedState {
   readonly index = {
     read: async (): Promise<IndexState | undefined> =>
       this.#log.isLoaded() ? await this.#lease.read() : this.#keptIndex,
-    write: async (state: IndexState): Promise<boolean> => await this.#lease.write(state),
+    // What the state claims has to be in the store before it.
+    write: async (state: IndexState): Promise<boolean> =>
+      (await this.#writer.settle()) && (await this.#lease.write(state)),
     tryLead: async (): Promise<boolean> => await this.#lease.tryLead(),
   }
 
   readonly tokenBucket: SharedState['tokenBucket'] = (name, rate) =>
     new LeasedBucket({
       rate,
-      lease: async (wanted, spent, shutMs) =>
-        await this.#command(
-          evalOf(
-            leaseScript,
-            [rateKey(name)],
-            [rate.perSecond, rate.burst, wanted, spent, shutMs].map(String),
-          ),
-        ),
+      lease: async (...counts) => await this.#command(leaseCommand(name, rate, ...counts)),
       isUp: () => this.#connection.isUp(),
       replicas: () => this.#replicas.value(),
       createTokenBucket: this.#options.createTokenBucket,
@@ -183,11 +177,10 @@ class StoreState implements SharedState {
 
   /** @throws {Error} where the store does not answer */
   async #beat(session: Session): Promise<void> {
-    const { epoch: _, ...of } = keys
     const reply = await session.patiently(
       evalOf(
         beatScript,
-        [of.replicas, of.log, of.index, of.restrictedTags, of.restrictedNames, of.nothing],
+        [keys.replicas, keys.log, keys.index, keys.restrictedTags, keys.restrictedNames, keys.nothing],
         [this.#origin, String(replicaForMs), String(logForMs)],
       ),
     )
@@ -201,7 +194,8 @@ class StoreState implements SharedState {
     void this.#republish()
     if (this.#lease.isHeld() && this.#now() - this.#sweptAt > sweepEveryMs) {
       this.#sweptAt = this.#now()
-      await sweep(session, this.#origin, this.#wallClock())
+      // Beside the beats, which hold the lease. Where the store does not answer, the session ends.
+      void Promise.allSettled([sweep(session, this.#origin, this.#wallClock())])
     }
   }
 
@@ -222,3 +216,5 @@ class StoreState implements SharedState {
       )
   }
 }
+
+export const createStoreState = (options: StoreStateOptions): SharedState => new StoreState(options)

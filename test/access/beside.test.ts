@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createJudgeBeside } from '../../src/access/beside.ts'
-import { createDoors } from '../../src/access/doors.ts'
+import { createDoors, nothingKnown } from '../../src/access/doors.ts'
 import type { ClusterIdentity } from '../../src/access/identity.ts'
 import type { Decision } from '../../src/access/policy.ts'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
@@ -16,7 +16,7 @@ const alice: ClusterIdentity = {
 const yes: Decision = { allowed: true, rule: 'qci-wide', source: 'asked' }
 const digest = `sha256:${'a'.repeat(64)}` as Digest
 const doorsOf = createDoors({
-  seenIn: () => [],
+  knowledge: nothingKnown,
   isRestricted: (namespace) => namespace.endsWith('-priv'),
   unknownDigests: 'deny',
 })

@@ -1,11 +1,12 @@
 import t from 'tap'
-import { createDoors } from '../../src/access/doors.ts'
+import { createDoors, nothingKnown, type DigestKnowledge, type DigestReach } from '../../src/access/doors.ts'
 import { createRestricted } from '../../src/access/restricted.ts'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
-import { parseReference, parseRepository, type ImageStream } from '../../src/reference.ts'
+import { parseDigest, parseReference, parseRepository, type ImageStream } from '../../src/reference.ts'
+import { knowing } from './knowledge.ts'
 
+const isRestricted = createRestricted(['*-priv'])
 const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
-
 const hexOf = (digit: string) => digit.repeat(64)
 const open = { namespace: 'ocp', name: '4.5' }
 const restricted = { namespace: 'ocp-priv', name: '4.5' }
@@ -16,8 +17,8 @@ const known: Readonly<Record<string, readonly ImageStream[]>> = {
 
 const doorsFor = (unknownDigests: 'allow' | 'deny' = 'allow') =>
   createDoors({
-    seenIn: (digest) => known[digest.slice(7)] ?? [],
-    isRestricted: createRestricted(['*-priv']),
+    knowledge: knowing((digest) => known[digest.slice(7)] ?? [], isRestricted),
+    isRestricted,
     unknownDigests,
   })
 
@@ -75,16 +76,78 @@ await t.test('lists: an image stream, or what belongs to none', async (test) => 
   test.strictSame(imageStream(undefined), { imageStreams: [], qciWide: true })
 })
 
-await t.test('what an unseen image brought along is as open as it was: to QCI-wide', async (test) => {
-  for (const unknownDigests of ['allow', 'deny'] as const) {
-    const { reference } = createDoors({
-      seenIn: () => [restricted],
-      isCarried: (digest) => digest.includes('b'),
-      isRestricted: createRestricted(['*-priv']),
-      unknownDigests,
-    })
-    const qciWide = (digit: string) => reference(parse('openshift/ci', `sha256:${hexOf(digit)}`)).qciWide
-    test.equal(qciWide('b'), unknownDigests === 'allow')
-    test.equal(qciWide('a'), false)
+const nowhere = nothingKnown.reachOf(parseDigest(`sha256:${hexOf('0')}`))
+/** Whether QCI-wide opens a digest of which this is known. */
+const opensQciWide = (
+  reaches: Readonly<Record<string, Partial<DigestReach>>>,
+  more: Partial<DigestKnowledge> = {},
+  digest = `sha256:${hexOf('a')}`,
+  unknownDigests: 'allow' | 'deny' = 'allow',
+) => {
+  const knowledge = {
+    ...nothingKnown,
+    reachOf: (one: string) => ({ ...nowhere, ...reaches[one.slice(7, 8)] }),
+    ...more,
   }
+  return createDoors({ knowledge, isRestricted, unknownDigests }).reference(parse('openshift/ci', digest))
+    .qciWide
+}
+
+await t.test('everything that can be known of a digest, and what QCI-wide opens of it', async (test) => {
+  const flags = [true, false]
+  for (const isOpen of flags)
+    for (const closes of flags)
+      for (const isOfNobody of flags)
+        for (const isClaimed of flags)
+          for (const isComplete of flags)
+            for (const unknownDigests of ['allow', 'deny'] as const) {
+              const reach = { isOpen, isRestricted: closes, isOfNobody }
+              const knowledge = { isClaimed: () => isClaimed, isComplete: () => isComplete }
+              const isUnowned = !isClaimed && (isOfNobody || unknownDigests === 'allow')
+              test.equal(
+                opensQciWide({ a: reach }, knowledge, undefined, unknownDigests),
+                isOpen || (!closes && isUnowned && (isComplete || 'later')),
+                JSON.stringify({ ...reach, isClaimed, isComplete, unknownDigests }),
+              )
+            }
+})
+
+await t.test('attack: the name of content by another algorithm is not open unseen', async (test) => {
+  const digest = `sha512:${'a'.repeat(128)}`
+  test.equal(opensQciWide({}, {}, digest), false)
+  test.equal(opensQciWide({ a: { isOfNobody: true } }, {}, digest), true)
+  test.equal(opensQciWide({ a: { isOpen: true } }, {}, digest), true)
+})
+
+await t.test(
+  'a blob of restricted images is open where a manifest that is open, or unseen, names it',
+  async (test) => {
+    const parent = parseDigest(`sha256:${hexOf('b')}`)
+    const parentsOf = () => [parent]
+    const rows = [
+      [{}, {}, true],
+      [{ isOpen: true }, {}, true],
+      [{ isOpen: true, isRestricted: true }, {}, true],
+      [{ isRestricted: true }, {}, false],
+      [{ isRestricted: true, isOfNobody: true }, {}, false],
+      [{ isOfNobody: true }, {}, false],
+      [{}, { isComplete: () => false }, false],
+      [{}, { isClaimed: () => true }, false],
+      [{ isOpen: true }, { isClaimed: () => true }, true],
+    ] as const
+    for (const [reach, more, expected] of rows) {
+      const reaches = { a: { isRestricted: true }, b: reach }
+      test.equal(opensQciWide(reaches, { parentsOf, ...more }), expected, JSON.stringify(reach))
+    }
+    test.equal(opensQciWide({ a: { isRestricted: true } }, { parentsOf }, undefined, 'deny'), false)
+    test.equal(opensQciWide({ a: { isRestricted: true } }), false)
+  },
+)
+
+await t.test('where nothing is known, nothing is claimed, and all is said', async (test) => {
+  const digest = parseDigest(`sha256:${hexOf('a')}`)
+  test.strictSame(
+    [nothingKnown.parentsOf(digest), nothingKnown.isClaimed(digest), nothingKnown.isComplete()],
+    [[], false, true],
+  )
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createDoors } from '../../src/access/doors.ts'
+import { createDoors, nothingKnown } from '../../src/access/doors.ts'
 import type { Identity } from '../../src/access/identity.ts'
 import { createPredecessorPolicy } from '../../src/access/predecessor.ts'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
@@ -22,7 +22,7 @@ const setUp = (more: { outdated?: boolean; failing?: boolean } = {}) => {
       peek: () => undefined,
       peekInGrace: () => more.outdated,
     },
-    doorsOf: createDoors({ seenIn: () => [], isRestricted: () => true, unknownDigests: 'deny' }),
+    doorsOf: createDoors({ knowledge: nothingKnown, isRestricted: () => true, unknownDigests: 'deny' }),
     qciNamespace: 'qci',
   })
   return { policy, asked }

@@ -3,6 +3,7 @@
  *
  *     npm run bench                                        every part, with a soak of a minute: about seven minutes
  *     npm run bench -- streaming soak=10m                  these parts
+ *     npm run bench -- restricted-index=1h                 the restricted index at QCI's size
  *     npm run bench -- --proxy=../base/src/main.ts         the proxy of another checkout
  *
  * It needs Linux, nginx, wrk, curl and openssl; `ss` of iproute2 for one column.
@@ -14,10 +15,11 @@ import { coldImage } from './parts/cold-image.ts'
 import { firstByte } from './parts/first-byte.ts'
 import { manifests } from './parts/manifests.ts'
 import { requestsPerPull } from './parts/requests-per-pull.ts'
+import { restrictedIndex } from './parts/restricted-index.ts'
 import { slowReaders } from './parts/slow-readers.ts'
 import { soak } from './parts/soak.ts'
 import { streaming } from './parts/streaming.ts'
-import { watchedDigests } from './parts/watched-digests.ts'
+import { imageStreamClaims } from './parts/image-stream-claims.ts'
 import { sectionText, writeResults } from './results.ts'
 import { mustHold, type Part, type Section } from './section.ts'
 import { endEverything } from './system/processes.ts'
@@ -29,7 +31,8 @@ const parts: readonly Part[] = [
   slowReaders,
   coldImage,
   requestsPerPull,
-  watchedDigests,
+  restrictedIndex,
+  imageStreamClaims,
   soak,
 ]
 

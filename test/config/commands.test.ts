@@ -6,17 +6,21 @@ import {
 } from '../../src/config/commands.ts'
 
 await t.test('sandbox: its own flags, in either form', async (test) => {
-  test.strictSame(parseSandboxArguments([]), { check: false, rbac: undefined, port: undefined })
-  test.strictSame(parseSandboxArguments(['--check', '--rbac', 'a', '--port=0']), {
-    check: true,
-    rbac: 'a',
-    port: 0,
-  })
+  test.strictSame(parseSandboxArguments([]), { check: false, rbac: [], as: [], port: undefined })
+  test.strictSame(
+    parseSandboxArguments(['--check', '--rbac', 'a', '--as=u', '--rbac=b', '--as=group:g', '--port=0']),
+    {
+      check: true,
+      rbac: ['a', 'b'],
+      as: ['u', 'group:g'],
+      port: 0,
+    },
+  )
   test.match(parseSandboxArguments(['-port=65535']), { port: 65_535 })
 })
 
 await t.test('sandbox: all mistakes at once, as serve tells them', async (test) => {
-  const args = ['--imagestreams=watch', '--check=no', '--rbac=', '--port=65536', 'there', '--port=1']
+  const args = ['--imagestreams=watch', '--check=no', '--rbac=', '--as=', '--port=65536', 'there', '--port=1']
   test.throws(() => parseSandboxArguments(args), {
     name: 'ConfigError',
     problems: [
@@ -25,6 +29,7 @@ await t.test('sandbox: all mistakes at once, as serve tells them', async (test) 
       '--port is given twice',
       '"there" is not a flag; flags begin with --',
       '--rbac= is not valid: expected a folder of RBAC manifests',
+      '--as= is not valid: expected a user, group:NAME, or system:serviceaccount:NAMESPACE:NAME',
       '--port=65536 is not valid: expected a port, or 0 for any free one',
     ],
   })

@@ -50,6 +50,7 @@ await t.test('the files alone are enough: everything else has a fallback', async
     denyTtlMs: 10_000,
     authorizationGraceMs: 300_000,
     trustedProxies: [],
+    proxyProtocol: false,
     logLevel: 'info',
     warnings: [],
   })
@@ -90,6 +91,17 @@ await t.test('the environment is a twin of the flags, and the flag wins', async 
   const environment = { QUAY_PROXY_GRACE_PERIOD: '1m', QUAY_PROXY_QCI_NAMESPACE: 'a' }
   const config = parseConfig([...filesFor(test), '--qci-namespace=b'], environment)
   test.match(config, { gracePeriodMs: 60_000, qciNamespace: 'b' })
+})
+
+await t.test('the PROXY protocol is read from somebody, or from nobody', async (test) => {
+  const files = filesFor(test)
+  test.strictSame(problemsOf([...files, '--proxy-protocol']), [
+    '--proxy-protocol is read from --trusted-proxies alone: name the load balancers there',
+  ])
+  test.match(parseConfig([...files, '--proxy-protocol', '--trusted-proxies=10.0.0.1'], {}), {
+    proxyProtocol: true,
+    trustedProxies: ['10.0.0.1'],
+  })
 })
 
 await t.test('flags without an effect are warnings', async (test) => {

@@ -31,12 +31,20 @@ await t.test('every value that can be chosen is listed, the one that holds first
 })
 
 await t.test('where the sandbox has its RBAC from', async (test) => {
-  const [, text = ''] = /--rbac DIR +(.*)/.exec(help()) ?? []
+  const [, text = ''] = /--rbac DIR +([\s\S]*?)--as/.exec(help()) ?? []
   test.match(text, 'manifests/rbac and examples')
 })
 
 await t.test('the flags of the predecessor are named, those of the sandbox too', async (test) => {
-  for (const name of [...Object.keys(aliases), ...Object.keys(retired), 'check', 'rbac', 'port', 'version'])
+  for (const name of [
+    ...Object.keys(aliases),
+    ...Object.keys(retired),
+    'check',
+    'rbac',
+    'as',
+    'port',
+    'version',
+  ])
     test.match(help(), new RegExp(`--${name}\\b`), name)
 })
 

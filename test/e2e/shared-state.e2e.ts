@@ -1,7 +1,9 @@
 /** Shared state over a real redis-server, through all that can happen to one. */
 import { readFileSync } from 'node:fs'
+import { readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { loadAllYaml, type V1StatefulSet } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
 import type { Digest, QciTag } from '../../src/reference.ts'
 import { factHashes } from '../../src/shared-state/keys.ts'
@@ -9,7 +11,7 @@ import type { Fact, IndexState } from '../../src/shared-state/shared-state.ts'
 import { openStoreClient } from '../../src/shared-state/store-client.ts'
 import type { StoreStateOptions } from '../../src/shared-state/store-state.ts'
 import { isReady, makeCertificate, namesFact, storeReplica, tagFact, until } from '../shared-state/support.ts'
-import { missing } from './process.ts'
+import { missing, run } from './process.ts'
 import { startRedis, type RedisServer } from './redis-server.ts'
 
 const skip = missing('redis-server', 'redis-cli', 'openssl')
@@ -329,4 +331,58 @@ await t.test('a fact of another program is passed over', { skip }, async (test) 
   const a = await joined(test, server)
   test.equal(a.known.size, 0)
   test.match(a.troubles, [/no fact of this version/])
+})
+
+await t.test('the store of the manifest, with the secret of README.md', { skip }, async (test) => {
+  const folder = test.testdir({ tls: {}, acl: {}, data: {} })
+  const root = join(import.meta.dirname, '../..')
+  const manifest = await readFile(join(root, 'manifests/components/shared-state/valkey.yaml'), 'utf8')
+  const [set] = loadAllYaml(manifest) as [V1StatefulSet]
+  const { cert, key } = makeCertificate(join(folder, 'tls'), 'DNS:localhost')
+  await rename(cert, join(folder, 'tls/tls.crt'))
+  await rename(key, join(folder, 'tls/tls.key'))
+  const command = /\$ (openssl rand.*> acl)\n/.exec(await readFile(join(root, 'README.md'), 'utf8'))![1]!
+  const made = await run('bash', ['-c', command], { cwd: join(folder, 'acl') })
+  test.equal(made.code, 0, 'the secret is made')
+  const { args } = set.spec!.template.spec!.containers[0]!
+  const server = await serve(
+    test,
+    (port) =>
+      args!.map((arg, at) =>
+        args![at - 1] === '--tls-port' ? String(port) : arg.replace('/etc/valkey', folder),
+      ),
+    join(folder, 'data'),
+  )
+  const ca = readFileSync(join(folder, 'tls/tls.crt'), 'utf8')
+  const password = readFileSync(join(folder, 'acl/password'), 'utf8')
+  const url = new URL(`rediss://localhost:${server.port}`)
+  const [a, b] = [
+    storeReplica({ url, ca, password: () => password }),
+    storeReplica({ url, ca, password: () => password }),
+  ]
+  for (const { state } of [a, b]) {
+    test.teardown(async () => await state.close())
+    await state.start()
+  }
+  await until(() => isReady(a) && isReady(b), 'both are let in')
+  await a.learn(tagFact('secret', true), tagFact('base'), namesFact('base'))
+  test.ok(await b.state.facts.catchUp())
+  test.equal(b.known.size, 3)
+  test.ok(await a.state.index.tryLead())
+  test.ok(await a.state.index.write(index))
+  test.same(await b.state.index.read(), index)
+  const bucket = a.state.tokenBucket('manifest', { perSecond: 100, burst: 10 })
+  await until(() => bucket.take(), 'tokens are leased')
+  test.same(a.troubles, [])
+  // What the liveness probe runs: an answer over TLS, be it a refusal.
+  const probe = await run('redis-cli', [
+    '-p',
+    String(server.port),
+    '--tls',
+    '--cacert',
+    join(folder, 'tls/tls.crt'),
+    'ping',
+  ])
+  test.equal(probe.code, 0)
+  test.match(probe.output, /NOAUTH/)
 })

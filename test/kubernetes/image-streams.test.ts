@@ -15,8 +15,11 @@ const start = async (test: Test, options: Partial<ImageStreamsOptions> = {}) => 
     kubeConfig: started.kubeConfig,
     retryMs: 2,
     observer: {
-      put: ({ namespace, name }, digests) =>
-        void known.set(`${namespace}/${name}`, [...digests].map((digest) => digest[7]).join('')),
+      put: ({ namespace, name }, claims) =>
+        void known.set(
+          `${namespace}/${name}`,
+          claims.map(({ digest, tag }) => digest[7] + (tag === 'latest' ? '' : `:${tag} `)).join(''),
+        ),
       remove: ({ namespace, name }) => void known.delete(`${namespace}/${name}`),
       listed: (streams) => {
         lists.push(streams.length)
@@ -199,3 +202,53 @@ await t.test('closing ends it at once, be it in a list or in a pause, and says n
   const { watch } = await start(test)
   await test.resolves(watch.close(), 'one that was not started')
 })
+
+await t.test(
+  'reference tags: the digest behind each host of the monorepo, and of no other repository',
+  async (test) => {
+    const monorepos = ['quay-proxy.ci.openshift.org/openshift/ci', 'quay.io/openshift/ci']
+    const { watch, imageStreams, known, lists } = await start(test, { monorepos })
+    const at = (host: string, letter: string) => `${host}@${hex(letter)}`
+    const status = (dockerImageReference: unknown, image: unknown = '') => ({
+      tags: [{ tag: 'latest', items: [{ image, dockerImageReference }] }],
+    })
+    const spec = (kind: string, name: unknown) => ({ tags: [{ name: 'latest', from: { kind, name } }] })
+    const rows: readonly (readonly [string, object, string])[] = [
+      ['first-host', { status: status(at(monorepos[0]!, 'a')) }, 'a'],
+      ['second-host', { status: status(at(monorepos[1]!, 'b')) }, 'b'],
+      ['image-first', { status: status(at(monorepos[0]!, 'a'), hex('c')) }, 'c'],
+      ['foreign', { status: status(at('quay.io/openshift/other', 'a')) }, ''],
+      ['foreign-host', { status: status(at('evil.example/quay.io/openshift/ci', 'a')) }, ''],
+      ['by-tag', { status: status(`${monorepos[0]}:ocp_4.15_base`) }, ''],
+      ['no-digest', { status: status(`${monorepos[0]}@sha256:short`) }, ''],
+      ['nothing-before', { status: status(`@${hex('a')}`) }, ''],
+      ['odd', { status: status(7) }, ''],
+      ['absent', { status: status(undefined) }, ''],
+      ['spec', { spec: spec('DockerImage', at(monorepos[1]!, 'd')) }, 'd'],
+      ['spec-of-another-kind', { spec: spec('ImageStreamTag', at(monorepos[1]!, 'd')) }, ''],
+      ['spec-odd', { spec: spec('DockerImage', null) }, ''],
+      ['spec-null', { spec: { tags: [{ name: 'latest', from: null }, { from: {} }, {}] } }, ''],
+      [
+        'spec-without-a-name',
+        { spec: { tags: [{ from: { kind: 'DockerImage', name: at(monorepos[0]!, 'a') } }] } },
+        'a: ',
+      ],
+      ['null-lists', { spec: { tags: null }, status: { tags: null } }, ''],
+      ['null', { spec: null, status: null }, ''],
+      ['null-items', { status: { tags: [{ tag: 'latest', items: null }] } }, ''],
+      [
+        'status-first',
+        { spec: spec('DockerImage', at(monorepos[0]!, 'e')), status: status(at(monorepos[0]!, 'f')) },
+        'fe',
+      ],
+    ]
+    const items = rows.map(([name, object]) => ({ metadata: { namespace: 'ocp', name }, ...object }))
+    const answer = { status: 200, body: { metadata: { resourceVersion: '1' }, items } }
+    test.intercept(Object.getPrototypeOf(imageStreams) as { answer: unknown }, 'answer', {
+      value: () => answer,
+    })
+    watch.start()
+    await until(() => lists.length > 0)
+    for (const [name, , expected] of rows) test.equal(known.get(`ocp/${name}`), expected, name)
+  },
+)

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { ownLoad } from '../../src/kubernetes/own-load.ts'
 import { createRemembered } from '../../src/kubernetes/remembered.ts'
 
 interface Answer {
@@ -20,6 +21,7 @@ const setUp = (max = 100) => {
     },
     ttlMs: (answer) => answer.ttlMs,
     graceMs: (answer) => answer.graceMs,
+    ownerOf: () => 'somebody',
     max,
     now: () => now,
   })
@@ -135,7 +137,7 @@ await t.test('an evicted question still answers those who wait for it', async (t
   test.strictSame(await first, { answer: yes, source: 'asked' })
   await test.rejects(third, { message: 'away' })
   test.strictSame(asked, ['a', 'c', 'b'])
-  test.equal(peek('b')?.text, 'other')
+  test.equal(peek('a'), yes, 'and the last answer is the one that is kept')
 })
 
 await t.test('while the other side is away, an answer outlives its life by the grace', async (test) => {
@@ -230,4 +232,57 @@ await t.test('being looked up is a use: the least recently used goes first', asy
   known('a')
   await ask('c', 'q')
   test.strictSame([known('a')?.answer, known('b')], [yes, undefined])
+})
+
+await t.test(
+  'attack: what was shed because of how much is asked has no grace: the API server is not away',
+  async (test) => {
+    const { answer: ask, peek, pass, replyWith, away } = setUp()
+    replyWith(async () => yes)
+    await ask('k', 'q')
+    pass(60_001)
+    replyWith(async () => {
+      throw ownLoad()
+    })
+    await test.rejects(ask('k', 'q'), { code: 'UNAVAILABLE', headers: { 'retry-after': '1' } })
+    test.equal(peek('k'), undefined)
+    away()
+    test.equal((await ask('k', 'q')).source, 'grace', 'and it has it still where the API server is')
+  },
+)
+
+await t.test('who asks is told what the last answer was', async (test) => {
+  const told: (string | undefined)[] = []
+  let now = 0
+  const remembered = createRemembered<string, string>({
+    ask: async (question, last) => {
+      told.push(last)
+      return question
+    },
+    ttlMs: () => 10,
+    graceMs: () => 0,
+    ownerOf: () => '',
+    max: 10,
+    now: () => now,
+  })
+  await remembered.answer('k', 'a')
+  now = 11
+  await remembered.answer('k', 'b')
+  test.strictSame(told, [undefined, 'a'])
+})
+
+await t.test('attack: one owner asks a thousand questions, and the answers of others stay', async (test) => {
+  const remembered = createRemembered<{ of: string; text: string }, string>({
+    ask: async ({ text }) => text,
+    ttlMs: () => 60_000,
+    graceMs: () => 0,
+    ownerOf: ({ of }) => of,
+    max: 100,
+    now: () => 0,
+  })
+  for (const of of ['alice', 'bob']) await remembered.answer(`${of} 0`, { of, text: 'yes' })
+  for (let index = 0; index < 1000; index++)
+    await remembered.answer(`mallory ${index}`, { of: 'mallory', text: 'no' })
+  test.strictSame([remembered.peek('alice 0'), remembered.peek('bob 0')], ['yes', 'yes'])
+  test.equal(remembered.peek('mallory 0'), undefined)
 })

@@ -1,6 +1,8 @@
-import type { V1SubjectAccessReviewSpec, V1SubjectAccessReviewStatus } from '@kubernetes/client-node'
 import t from 'tap'
 import type { ClusterIdentity } from '../../src/access/identity.ts'
+import type { AccessQuestion } from '../../src/kubernetes/api-server.ts'
+import { ownLoad } from '../../src/kubernetes/own-load.ts'
+import type { AccessAnswer } from '../../src/kubernetes/review-answer.ts'
 import { createAccessReviewer } from '../../src/kubernetes/subject-access-review.ts'
 
 const alice: ClusterIdentity = {
@@ -28,28 +30,39 @@ const ocp = { namespace: 'ocp' }
 
 const setUp = () => {
   let now = 1_000_000
-  let reply: () => Promise<V1SubjectAccessReviewStatus> = async () => ({ allowed: true })
-  const asked: V1SubjectAccessReviewSpec[] = []
+  let reply: () => Promise<AccessAnswer> = async () => ({ allowed: true })
+  const asked: AccessQuestion[] = []
   const observed: string[] = []
+  const askers: string[] = []
+  let limited = 0
   const reviews = createAccessReviewer({
-    ask: async (spec) => {
+    ask: async (spec, asker) => {
       asked.push(spec)
+      askers.push(asker)
       return await reply()
     },
     allowTtlMs: 60_000,
     denyTtlMs: 10_000,
     graceMs: 300_000,
     observe: ({ outcome, source }) => observed.push(`${outcome} ${source}`),
+    observeLimited: () => limited++,
     now: () => now,
   })
   return {
     ...reviews,
     asked,
+    askers,
+    limited: () => limited,
+    shed: () => {
+      reply = async () => {
+        throw ownLoad()
+      }
+    },
     observed,
     pass: (milliseconds: number) => {
       now += milliseconds
     },
-    replyWith: (status: V1SubjectAccessReviewStatus) => {
+    replyWith: (status: AccessAnswer) => {
       reply = async () => status
     },
     away: () => {
@@ -89,25 +102,6 @@ await t.test('trap 18: kube:admin has no uid, and none is made up', async (test)
     },
   ])
   test.notOk('uid' in (asked[0] ?? {}))
-})
-
-await t.test('only an outspoken yes opens; evaluationError changes nothing', async (test) => {
-  const rows: readonly (readonly [V1SubjectAccessReviewStatus, boolean])[] = [
-    [{ allowed: true }, true],
-    [{ allowed: true, evaluationError: 'role "x" not found' }, true],
-    [{ allowed: false }, false],
-    [{ allowed: false, denied: true }, false],
-    [{ allowed: false, denied: false, reason: 'no opinion' }, false],
-    [{ allowed: false, evaluationError: 'x' }, false],
-    [{} as V1SubjectAccessReviewStatus, false],
-    [{ allowed: 'true' } as unknown as V1SubjectAccessReviewStatus, false],
-    [{ allowed: 1 } as unknown as V1SubjectAccessReviewStatus, false],
-  ]
-  for (const [status, allowed] of rows) {
-    const { review, replyWith } = setUp()
-    replyWith(status)
-    test.strictSame(await review(alice, ocp), { allowed, source: 'asked' }, JSON.stringify(status))
-  }
 })
 
 await t.test('a yes holds 60 s, a no 10 s', async (test) => {
@@ -192,4 +186,127 @@ await t.test('the clock of the machine unless told', async (test) => {
   await reviews.review(alice, ocp)
   await reviews.review(alice, ocp)
   test.equal(asked, 1)
+})
+
+const person = (username: string): ClusterIdentity => ({
+  kind: 'cluster',
+  key: username,
+  user: { username, groups: [], extra: {} },
+})
+
+await t.test('who asks is told: the share it takes', async (test) => {
+  const { review, askers } = setUp()
+  await review(alice, ocp)
+  await review(person('system:serviceaccount:ci:builder'), ocp)
+  test.strictSame(askers, ['alice', 'system:serviceaccounts:ci'])
+})
+
+await t.test(
+  'attack: shed by ourselves, a yes does not outlive its life, nor does it for a moment after',
+  async (test) => {
+    const { review, peekInGrace, pass, replyWith, shed, away } = setUp()
+    replyWith({ allowed: true })
+    await review(alice, ocp)
+    await review(kubeAdmin, ocp)
+    pass(60_001)
+    shed()
+    await test.rejects(review(alice, ocp), { code: 'UNAVAILABLE', status: 503 })
+    test.equal(peekInGrace(alice, ocp), undefined)
+    test.equal(peekInGrace(kubeAdmin, ocp), true, 'whoever was not shed')
+    replyWith({ allowed: false })
+    await review(alice, { namespace: 'other' })
+    test.equal(peekInGrace(alice, ocp), undefined, 'another question of theirs was answered meanwhile')
+    away()
+    await test.rejects(review(alice, { namespace: 'third' }), { message: 'away' })
+    test.equal(peekInGrace(alice, ocp), true, 'the API server is away now')
+    shed()
+    await test.rejects(review(alice, { namespace: 'third' }))
+    pass(1000)
+    test.equal(peekInGrace(alice, ocp), true, 'a second later it is no news any more')
+  },
+)
+
+await t.test('attack: made-up questions are rationed by asker, and nobody else is', async (test) => {
+  const { review, peek, asked, replyWith, pass, limited } = setUp()
+  replyWith({ allowed: true })
+  await review(alice, ocp)
+  replyWith({ allowed: false })
+  let refused = 0
+  for (let index = 0; index < 2000; index++)
+    await review(person('mallory'), { namespace: `made-up-${index}` }).catch((error: unknown) => {
+      refused++
+      test.match(error, {
+        code: 'TOOMANYREQUESTS',
+        status: 429,
+        headers: { 'retry-after': '1' },
+        message: /^you asked for too many images that you may not pull; .* in 1 s$/,
+      })
+    })
+  test.equal(asked.length, 501)
+  test.strictSame([refused, limited()], [1500, 1500])
+  test.equal(peek(alice, ocp), true)
+  await review(person('bob'), ocp)
+  pass(1000)
+  for (let index = 0; index < 25; index++) await review(person('mallory'), { namespace: `later-${index}` })
+  await test.rejects(review(person('mallory'), { namespace: 'later' }), { code: 'TOOMANYREQUESTS' })
+})
+
+await t.test('attack: a thousand service accounts of one namespace are one asker', async (test) => {
+  const { review, replyWith } = setUp()
+  replyWith({ allowed: false })
+  for (let index = 0; index < 500; index++)
+    await review(person(`system:serviceaccount:mine:sa-${index}`), ocp)
+  await test.rejects(review(person('system:serviceaccount:mine:another'), ocp), { code: 'TOOMANYREQUESTS' })
+  await review(person('system:serviceaccount:yours:one'), ocp)
+})
+
+await t.test('what was a yes is asked about again, whatever its asker has asked besides', async (test) => {
+  const { review, replyWith, pass } = setUp()
+  replyWith({ allowed: true })
+  await review(alice, ocp)
+  replyWith({ allowed: false })
+  for (let index = 0; index < 500; index++) await review(alice, { namespace: `n-${index}` })
+  await test.rejects(review(alice, { namespace: 'n' }), { code: 'TOOMANYREQUESTS' })
+  pass(60_001)
+  for (let index = 0; index < 500; index++) await review(alice, { namespace: `m-${index}` })
+  replyWith({ allowed: true })
+  test.match(await review(alice, ocp), { allowed: true, source: 'asked' })
+})
+
+await t.test('a yes, and a question without an answer, cost nothing', async (test) => {
+  const { review, replyWith, away, limited } = setUp()
+  away()
+  for (let index = 0; index < 600; index++) await review(alice, ocp).catch(() => undefined)
+  replyWith({ allowed: true })
+  for (let index = 0; index < 600; index++) await review(alice, { namespace: `n-${index}` })
+  test.equal(limited(), 0)
+})
+
+await t.test('attack: any number of questions of one push out nobody else', async (test) => {
+  const identity = person('mallory')
+  const reviews = createAccessReviewer({
+    ask: async () => ({ allowed: true }),
+    allowTtlMs: 60_000,
+    denyTtlMs: 10_000,
+    graceMs: 0,
+    observe: () => undefined,
+    maxReviews: 1000,
+    now: () => 0,
+  })
+  await reviews.review(alice, ocp)
+  for (let index = 0; index < 1100; index++) await reviews.review(identity, { namespace: `n-${index}` })
+  test.equal(reviews.peek(alice, ocp), true)
+  test.equal(reviews.peek(identity, { namespace: 'n-0' }), undefined)
+})
+
+await t.test('refused without anybody who counts', async (test) => {
+  const reviews = createAccessReviewer({
+    ask: async () => ({ allowed: false }),
+    allowTtlMs: 1,
+    denyTtlMs: 1,
+    graceMs: 0,
+    observe: () => undefined,
+  })
+  for (let index = 0; index < 500; index++) await reviews.review(alice, { namespace: `n-${index}` })
+  await test.rejects(reviews.review(alice, ocp), { code: 'TOOMANYREQUESTS' })
 })

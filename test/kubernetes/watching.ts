@@ -1,10 +1,7 @@
-import { join } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
 import type { Test } from 'tap'
 import { startKubernetesApi } from '../../src/sandbox/app-ci/kubernetes-api.ts'
-import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
-
-const objects = await readManifests(join(import.meta.dirname, '../../manifests/rbac'))
+import { projectManifests as objects } from '../sandbox/app-ci/project-manifests.ts'
 
 export const hex = (letter: string) => `sha256:${letter.repeat(64)}`
 

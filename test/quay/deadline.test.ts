@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { createDeadline } from '../../src/quay/deadline.ts'
-import { staying } from './fake-clock.ts'
+import { staying } from '../concurrency/fake-clock.ts'
 
 await t.test('the time is over', async (test) => {
   const { signal } = createDeadline(10, new AbortController().signal)

@@ -5,7 +5,7 @@ import { askerOf } from '../../src/registry/asker.ts'
 import { alice } from './fakes.ts'
 
 const asker = (identity: Identity): string =>
-  askerOf({ identity, ip: '10.0.0.1' } as unknown as FastifyRequest)
+  askerOf({ identity, client: { address: '10.0.0.1', network: '10.0.0.1' } } as unknown as FastifyRequest)
 
 await t.test('a person is one, whatever token they show', async (test) => {
   test.equal(asker(alice), 'alice')

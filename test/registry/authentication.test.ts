@@ -14,6 +14,8 @@ const robots = [
   { username: 'ci+second', password: 'swordfish' },
 ]
 
+const refusal = { reason: 'unknown', by: 'cluster', tokenKind: 'opaque', unverifiedClaims: {} } as const
+
 const create = () => {
   const asked: string[] = []
   const clients = new Set<string>()
@@ -23,9 +25,7 @@ const create = () => {
     reviewToken: async (token, client) => {
       clients.add(client)
       asked.push(token)
-      return token === 'good'
-        ? { authenticated: true, identity: alice }
-        : { authenticated: false, reason: 'unknown' }
+      return token === 'good' ? { authenticated: true, identity: alice } : { authenticated: false, refusal }
     },
     robotCredentials: () => robots,
     robotTokens: {
@@ -63,8 +63,8 @@ await t.test('any of the robots, each with its own password', async (test) => {
   const second = { identity: robotIdentity('ci+second'), bearerToken: undefined }
   test.strictSame(await ask(basic('ci+second:swordfish')), second)
   for (const [header, message] of [
-    [basic('ci+robot:swordfish'), /password of the robot ci\+robot is not right/],
-    [basic('ci+second:hunter2'), /password of the robot ci\+second is not right/],
+    [basic('ci+robot:swordfish'), /password of the robot is not right/],
+    [basic('ci+second:hunter2'), /password of the robot is not right/],
     [basic('somebody:swordfish'), /password of the robot is not right/],
     ['Bearer swordfish', /password of the robot is not right/],
     ['Bearer hunter2', /password of the robot is not right/],
@@ -77,8 +77,8 @@ await t.test('trap 12: every refusal is a 401, with error where a token was show
   const { ask, asked } = create()
   const rows = [
     [undefined, /^log in first: podman login/, false],
-    ['Digest x', /^the login is not of the form user:token/, false],
-    [basic('ci+robot:hunter3'), /^the user name or the password of the robot ci\+robot is not right/, false],
+    ['Digest x', /^the login cannot be read: its scheme is neither/, false],
+    [basic('ci+robot:hunter3'), /^the user name or the password of the robot is not right/, false],
     ['Bearer bad', /^the app.ci cluster does not accept your token/, true],
     ['Bearer forged', /^the login of the robot is not valid, or has expired/, true],
   ] as const
@@ -216,4 +216,79 @@ await t.test('what does not hold any more, or cannot be had again, is found out 
   const ask = connection()
   for (const token of ['a', 'a', 'once', 'once']) test.equal(await ask(token), token)
   test.strictSame(asked, ['a', 'a', 'once', 'once'])
+})
+
+const failureOf = async (work: Promise<unknown>) =>
+  (await work.catch((error: unknown) => error)) as {
+    status: number
+    message: string
+    headers: Record<string, string>
+    forLog: unknown
+  }
+
+await t.test(
+  'attack: guesses. One answer for a wrong name and a wrong password, and the cluster is not asked',
+  async (test) => {
+    const { ask, asked } = create()
+    const answers = []
+    for (const login of [
+      'ci+robot:hunter3',
+      'ci+other:hunter2',
+      'ci+other:hunter3',
+      'alice:hunter2',
+      'openshift+ci:x',
+    ])
+      answers.push(await failureOf(ask(basic(login))))
+    for (const { status, message, headers, forLog } of answers)
+      test.strictSame(
+        [status, message, headers, forLog],
+        [401, answers[0]?.message, answers[0]?.headers, answers[0]?.forLog],
+      )
+    test.strictSame(asked, [])
+  },
+)
+
+await t.test('a token of the cluster is one beside the name of a robot too', async (test) => {
+  const { ask, asked } = create()
+  const tokens = [`sha256~${'a'.repeat(43)}`, 'eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2ln']
+  for (const name of ['ci+robot', 'ci+other'])
+    for (const token of tokens)
+      test.match((await failureOf(ask(basic(`${name}:${token}`)))).message, /^the app.ci cluster/)
+  test.strictSame(asked, [...tokens, ...tokens])
+})
+
+await t.test('attack: guesses are limited, and the right password is not', async (test) => {
+  const { ask } = create()
+  const statuses: number[] = []
+  for (let index = 0; index < 101; index++)
+    statuses.push(
+      (await failureOf(ask(index % 2 === 0 ? basic(`ci+robot:guess-${index}`) : 'Bearer hunter2'))).status,
+    )
+  test.equal(statuses.filter((status) => status === 401).length, 30)
+  test.equal(statuses.filter((status) => status === 429).length, 71)
+  test.match(await ask(basic('ci+robot:hunter2')), { identity: robotIdentity('ci+robot') })
+  test.match(await ask(basic('user:good')), { identity: alice })
+})
+
+await t.test('a robot whose name has no plus is none of the cluster either', async (test) => {
+  const authenticate = createAuthenticate({
+    challenge,
+    host: 'proxy.example',
+    reviewToken: async () => {
+      throw new Error('it was asked')
+    },
+    robotCredentials: () => [{ username: 'robot', password: 'hunter2' }],
+    robotTokens: { verify: async () => undefined },
+  })
+  const { message } = await failureOf(authenticate(parseAuthorization(basic('robot:hunter3')), '10.0.0.1'))
+  test.match(message, /password of the robot is not right/)
+})
+
+await t.test('why a login was refused goes to the log, and no token with it', async (test) => {
+  const { ask } = create()
+  const { forLog } = await failureOf(ask('Bearer bad'))
+  test.strictSame(forLog, refusal)
+  test.strictSame((await failureOf(ask(basic('alice')))).forLog, {
+    reason: 'it is not of the form user:token',
+  })
 })

@@ -61,8 +61,6 @@ export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions 
   fetchManifest: async () => {
     throw new RegistryError('MANIFEST_UNKNOWN', 'no such manifest')
   },
-  digests: { learn: () => undefined, seenIn: () => [] },
-  carry: () => undefined,
   fetchReferrers: async () => ({ manifests: [], isFiltered: false }),
   cursors: {
     seal: async ({ after }) => `~${after}`,
@@ -80,6 +78,7 @@ export const bareApp = (test: Test): FastifyInstance => {
   for (const name of ['identity', 'repository', 'reference', 'decision', 'beside'] as const)
     app.decorateRequest(name, null)
   app.decorateRequest('receivedAt', 0)
+  app.decorateRequest('client', { getter: () => ({ address: '127.0.0.1', network: '127.0.0.1' }) })
   app.addHook('onRequest', async (request) => {
     request.receivedAt = performance.now()
   })
@@ -106,6 +105,7 @@ export const partsFor = (more: Partial<Parts> = {}): { parts: Parts; lines: Reco
       logger,
       metrics,
       notReady: () => [],
+      status: () => [],
       observeShed: () => undefined,
       tls: undefined,
       ...more,

@@ -33,10 +33,6 @@ const serve = async (
         asked.push([of, artifactType, asker, signal.aborted])
         return { manifests, isFiltered }
       },
-      digests: {
-        learn: () => test.fail('nothing is learnt from a list of referrers'),
-        seenIn: () => [],
-      },
       policy: {
         ...routesOptions().policy,
         mayList: async (_identity, reference) => await mayList(reference),

@@ -2,14 +2,12 @@ import { createHash } from 'node:crypto'
 import { createServer, type RequestListener } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { resolve } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { createLogger } from '../../src/logging.ts'
 import { pull, PullError } from '../../src/sandbox/pull.ts'
 import { startSandbox } from '../../src/sandbox/sandbox.ts'
-
-const rbac = [resolve(import.meta.dirname, '../../manifests/rbac')]
+import { projectDirectories as rbac } from './app-ci/project-manifests.ts'
 
 const registryFor = async (test: Test, handle: RequestListener): Promise<string> => {
   const server = createServer(handle).listen(0, '127.0.0.1')

@@ -1,14 +1,14 @@
 import { existsSync, statSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
-import { dirname, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import t from 'tap'
 import { createLogger } from '../../src/logging.ts'
 import { startSandbox } from '../../src/sandbox/sandbox.ts'
+import { projectDirectories as rbac } from './app-ci/project-manifests.ts'
 import { ask } from './quay/quay-client.ts'
 
 const logger = createLogger('silent')
-const rbac = [resolve(import.meta.dirname, '../../manifests/rbac')]
 
 await t.test('a proxy that is ready, in front of a cluster and a registry of its own', async (test) => {
   const sandbox = await startSandbox({ logger, rbac, port: 0 })
@@ -17,6 +17,9 @@ await t.test('a proxy that is ready, in front of a cluster and a registry of its
   const { headers } = await ask(`${sandbox.url}/v2/`)
   test.match(headers['www-authenticate'], `realm="${sandbox.url}/v2/auth"`)
   test.ok(sandbox.stock.tags.length > 5)
+  test.equal(sandbox.families, undefined)
+  test.strictSame(sandbox.skipped, [])
+  test.equal(sandbox.objects.length, rbac.length)
   for (const file of Object.values(sandbox.files)) test.equal(statSync(file).mode & 0o777, 0o600)
   const urls = [sandbox.url, sandbox.quay.url, sandbox.kubernetes.url]
   await sandbox.close()
@@ -57,4 +60,31 @@ await t.test('a proxy that does not become ready, for nobody lets it ask', async
     message:
       'the proxy did not become ready: the RBAC has to let it create TokenReviews and SubjectAccessReviews, as manifests/rbac does',
   })
+})
+
+await t.test('RBAC as real clusters have it: their roles are known, what is none is named', async (test) => {
+  const folder = test.testdir({
+    '_config.yaml': 'a: b',
+    'role.yaml': 'apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: { name: lost }\n',
+    'builder.yaml': `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: { name: builders, namespace: ocp-priv }
+roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: 'system:image-builder' }
+subjects: [{ kind: ServiceAccount, name: builder }]
+`,
+  })
+  const sandbox = await startSandbox({ logger, rbac: [...rbac, folder], port: 0, families: true })
+  test.teardown(sandbox.close)
+  const builder = sandbox.kubernetes.issueServiceAccountToken({ namespace: 'ocp-priv', name: 'builder' })
+  test.strictSame(sandbox.kubernetes.mayPull(builder, [{ namespace: 'ocp-priv' }, { namespace: 'ocp' }]), [
+    true,
+    false,
+  ])
+  test.strictSame(sandbox.skipped, [
+    `${folder}/_config.yaml: its name begins with _, so it is applied to no cluster`,
+    'Role "lost": it has no metadata.namespace',
+  ])
+  test.equal(sandbox.objects.at(-1)?.length, 2)
+  test.ok(sandbox.families!.tags.length > 30)
 })

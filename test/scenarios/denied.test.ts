@@ -1,4 +1,4 @@
-import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
+import { withoutTeam } from '../sandbox/app-ci/project-manifests.ts'
 import { accept, scenario } from './scenario.ts'
 
 const robotLogin = async ({
@@ -162,7 +162,7 @@ await scenario(
   async (t, s) => {
     const path = '/v2/my-team/app/manifests/latest'
     t.equal((await s.ask(path, { token: s.puller, headers: { accept } })).status, 200)
-    s.kubernetes.replaceObjects(await readManifests('manifests/rbac'))
+    s.kubernetes.replaceObjects(withoutTeam)
     let status = 200
     // The test's own timeout is the bound.
     while (status === 200) {

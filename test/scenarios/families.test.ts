@@ -93,8 +93,8 @@ await scenario('attack: a copy of a restricted image is pulled once, and does no
     t.equal(await statusOf(s, image.digest, s.alice), 403, `the digest, after ${tag}`)
     t.equal((await s.ask(`/v2/openshift/ci/blobs/${blob}`, { token: s.alice })).status, 403)
   }
-  // A tag of nobody's is no evidence that what it gives is open.
-  t.equal(await statusOf(s, `art__${hex16}`, s.alice), 200)
+  // A tag of nobody's is no evidence that what it gives is open: neither by the digest, nor by the tag itself.
+  t.equal(await statusOf(s, `art__${hex16}`, s.alice), 403)
   t.equal(await statusOf(s, image.digest, s.alice), 403)
 })
 

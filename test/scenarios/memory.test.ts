@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { get as httpGet } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import tap from 'tap'
-import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 import { buildImage } from '../../src/sandbox/quay/images.ts'
+import { withoutTeam } from '../sandbox/app-ci/project-manifests.ts'
 import { accept, scenario, type Answer, type Scenario } from './scenario.ts'
 
 // Each has a system of its own, and mostly waits.
@@ -288,7 +288,7 @@ for (const [state, life] of [
         t.equal(answer.headers.get('warning'), warned)
       }
       // The right is lost.
-      s.kubernetes.replaceObjects(await readManifests('manifests/rbac'))
+      s.kubernetes.replaceObjects(withoutTeam)
       await until(async () => (await s.ask(team, { token: s.puller, headers })).status === 403)
 
       const requests = s.upstreamRequests()
@@ -316,7 +316,10 @@ for (const [state, life] of [
         }
       t.equal((await s.ask(embargoed, { headers })).status, 401, 'nobody in particular')
       // While upstream has trouble, what was asked before may still be tried again beside.
-      if (state === 'known') t.equal(s.upstreamRequests(), requests, 'and upstream hears nothing of it')
+      const asked = s.quay.requests.slice(requests).map(({ url }) => url)
+      const isOfIt = (url: string) =>
+        [top, child, layer, 'priv'].some((part) => part !== undefined && url.includes(part))
+      if (state === 'known') t.same(asked.filter(isOfIt), [], 'and upstream hears nothing of it')
     },
     [`--tag-ttl=${life}`, '--allow-ttl=50ms', '--deny-ttl=1h', '--retry-timeout=300ms'],
   )

@@ -20,7 +20,7 @@ interface Answer {
 
 const withReplicas = async (s: Scenario, use: (replicas: Replicas) => Promise<void>): Promise<void> => {
   const redis = await startFakeRedis()
-  const proxies = []
+  const proxies: Awaited<ReturnType<typeof startAnother>>[] = []
   for (let number = 0; number < 3; number++)
     proxies.push(await startAnother(s, [`--shared-state=${redis.url.href}`, '--imagestreams=watch']))
   let turn = 0

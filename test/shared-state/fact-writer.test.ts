@@ -185,3 +185,22 @@ await t.test('nobody waits for longer than the deadline', async (test) => {
   await writer.publish([fact('a')])
   test.ok(performance.now() - began >= 240)
 })
+
+await t.test('settled: the store has all, and nothing has to be sent again', async (test) => {
+  const { store, writer } = setUp({ maxPending: 2, snapshot: () => [fact('a')] })
+  test.ok(await writer.settle())
+  store.reply = new StoreAway('x')
+  await writer.publish([fact('1')])
+  test.notOk(await writer.settle())
+  store.reply = 1
+  test.ok(await writer.settle())
+  await writer.publish(['1', '2', '3'].map((name) => fact(name)))
+  test.notOk(await writer.settle(), 'some were given up')
+  const answer = Promise.withResolvers<Reply>()
+  store.reply = answer.promise
+  const sending = writer.republishAll()
+  test.notOk(await writer.settle(), 'not all are sent yet')
+  answer.resolve(1)
+  test.ok(await sending)
+  test.ok(await writer.settle())
+})

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createTokenBucket } from '../../src/quay/budget/token-bucket.ts'
-import { LeasedBucket } from '../../src/shared-state/rate-leases.ts'
+import { LeasedBucket, leaseCommand } from '../../src/shared-state/rate-leases.ts'
 import type { Rate } from '../../src/shared-state/shared-state.ts'
 
 const turn = async () => await new Promise(setImmediate)
@@ -167,4 +167,16 @@ await t.test('a pause while away', async (test) => {
   test.equal(bucket.opensInMs(), 2000)
   clock.now += 2000
   test.ok(bucket.take())
+})
+
+await t.test('what is asked of the store', async (test) => {
+  test.same(leaseCommand('tags', { perSecond: 4.5, burst: 1 }, 3, 2, 0).slice(2), [
+    '1',
+    'quay-proxy:1:rate:tags',
+    '4.5',
+    '1',
+    '3',
+    '2',
+    '0',
+  ])
 })

@@ -53,6 +53,7 @@ await t.test('news arrive without anybody asking', async (test) => {
   b.state.failedLogins.onCharge((charge) => charges.push(charge))
   a.state.failedLogins.publish({ address: 'abc' })
   await until(() => charges.length === 1, 'the charge is told')
+  test.same(charges, [{ address: 'abc' }])
 })
 
 await t.test('a store that is emptied is filled again', async (test) => {
@@ -66,6 +67,7 @@ await t.test('a store that is emptied is filled again', async (test) => {
   await until(() => b.knows(tagFact('after')), 'what was published meanwhile is told')
   const late = await joined(test, server)
   await until(() => late.known.size === 3, 'a fresh one knows all')
+  test.ok(late.knows(tagFact('secret', true)))
 })
 
 await t.test('restricted facts that are lost are put back, once in a while', async (test) => {
@@ -212,4 +214,17 @@ await t.test('closed before it is connected, and never started', async (test) =>
   await never.state.close()
   await sleep(10)
   test.equal(server.connections(), 0)
+})
+
+await t.test('the state of the walk is not written before the facts that it claims', async (test) => {
+  const server = await serve(test)
+  const a = await joined(test, server)
+  test.ok(await a.state.index.tryLead())
+  server.answer('publishScript', 0)
+  await a.learn(tagFact('secret', true))
+  test.notOk(await a.state.index.write(index))
+  test.equal(await a.state.index.read(), undefined)
+  server.answer('publishScript', undefined)
+  await until(async () => await a.state.index.write(index), 'it is written when the facts are')
+  test.equal(server.database.hashes.get(keys.restrictedTags)?.size, 1)
 })

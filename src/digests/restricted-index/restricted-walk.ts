@@ -88,7 +88,8 @@ export class RestrictedWalk {
     const namespaces = new Set(state.namespaces)
     const pages = scanLive({
       fetchPage: this.#fetchPage,
-      matters: (tag) => this.#namespaceOf(tag) !== undefined,
+      // Dated copies are read after that, and their neighbours are of other namespaces.
+      matters: (tag) => !isDated(tag) && this.#namespaceOf(tag) !== undefined,
       isTextOrder: this.#isTextOrder,
       onTextOrder: () => {
         this.#isTextOrder = true

@@ -2,7 +2,7 @@
  * What may be asked of upstream, shared out fairly. Each kind of request has a way of its own, as each has a limit of its own at
  * quay: a loop over tags leaves the manifests alone, and within one kind every asker gets a turn.
  */
-import { systemClock, type Clock } from '../clock.ts'
+import { systemClock, type Clock } from '../../concurrency/clock.ts'
 import type { Ask, UpstreamKind, UpstreamRequest, UpstreamResponse } from '../dispatcher.ts'
 import { UpstreamLimit } from '../failures.ts'
 import { createGate, type Gate, type Refusal } from './gate.ts'

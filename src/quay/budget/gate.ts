@@ -3,9 +3,9 @@
  * finds it shut waits for its turn, within bounds.
  */
 import { Background } from './background.ts'
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../../concurrency/clock.ts'
+import { createFairQueue, type FairQueue, type SentAway, type Waiting } from '../../concurrency/fair-queue.ts'
 import type { Waiter } from '../dispatcher.ts'
-import { createFairQueue, type FairQueue, type SentAway, type Waiting } from './fair-queue.ts'
 import { failureOf, UpstreamLimit } from '../failures.ts'
 import { createPause, type Pause } from './pause.ts'
 import { createTokenBucket, type Rate, type TokenBucket } from './token-bucket.ts'

@@ -4,9 +4,9 @@
  */
 import type { Blob, BlobRequest, OpenBlob } from '../blobs.ts'
 import type { Body } from '../body.ts'
-import { systemClock, type Clock } from '../clock.ts'
+import { systemClock, type Clock } from '../../concurrency/clock.ts'
 import { ConnectionsTaken, failureOf } from '../failures.ts'
-import { createFairQueue, type SentAway } from './fair-queue.ts'
+import { createFairQueue, type SentAway } from '../../concurrency/fair-queue.ts'
 
 export interface PlacesOptions {
   /** Of all askers together. */

@@ -3,7 +3,7 @@
  * first is taken. A connection that hangs costs whoever waits some seconds, and not their pull: all their patience may be one timeout.
  * @see https://research.google/pubs/the-tail-at-scale/, hedged requests
  */
-import { systemClock, type Clock } from '../clock.ts'
+import { systemClock, type Clock } from '../../concurrency/clock.ts'
 import type { Waiter } from '../dispatcher.ts'
 import { mayPass } from '../failures.ts'
 

@@ -2,7 +2,7 @@
  * A bad moment of upstream is tried again, and passes unnoticed: 5xx, a connection that breaks, a server that is not there. A
  * refusal, an absence and a limit are answers.
  */
-import { systemClock, type Clock } from '../clock.ts'
+import { systemClock, type Clock } from '../../concurrency/clock.ts'
 import { UpstreamLimit, UpstreamTrouble } from '../failures.ts'
 
 export interface RetryOptions {

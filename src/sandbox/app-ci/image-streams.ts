@@ -1,15 +1,36 @@
+/** The ImageStreams of app.ci, as `image.openshift.io/v1` lists and watches them, and what can go wrong with either. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Answer } from './reviews.ts'
 import { failure } from './reviews.ts'
+
+/** What a tag pointed to: the digest of an image that was imported, or a mere reference. */
+export type ImageStreamItem = string | ReferenceItem
+
+/**
+ * As ci-operator promotes to payload namespaces (`oc tag --reference`): OpenShift imports nothing, so the item has no `image`, and
+ * only `dockerImageReference` tells the digest.
+ * Source: openshift-apiserver pkg/image/apiserver/registry/imagestream/strategy.go tagReferenceToTagEvent
+ */
+export interface ReferenceItem {
+  /** The whole pull spec, say that of `promotedBy(digest)`. */
+  readonly reference: string
+}
+
+/** What promotion writes. Source: ci-tools pkg/api/promotion.go, QuayImageReference */
+export const promotedBy = (
+  digest: string,
+  repository = 'quay-proxy.ci.openshift.org/openshift/ci',
+): ReferenceItem => ({
+  reference: `${repository}@${digest}`,
+})
 
 export interface ImageStreamSpec {
   readonly namespace: string
   readonly name: string
   /** Tag -> what it points to and pointed to, newest first. */
-  readonly tags: Readonly<Record<string, readonly string[]>>
+  readonly tags: Readonly<Record<string, readonly ImageStreamItem[]>>
 }
 
-/** The ImageStreams of app.ci, as `image.openshift.io/v1` lists and watches them. */
 export interface ImageStreams {
   /** Creates or replaces one. */
   put(imageStream: ImageStreamSpec): void
@@ -140,7 +161,7 @@ export class SandboxImageStreams implements ImageStreams {
 }
 
 /** Whether a request is one of them, and the verb that RBAC knows it by. */
-export function imageStreamsVerb({ method, url = '' }: IncomingMessage): 'list' | 'watch' | undefined {
+export const imageStreamsVerb = ({ method, url = '' }: IncomingMessage): 'list' | 'watch' | undefined => {
   const { pathname, searchParams } = new URL(url, 'http://sandbox')
   if (method !== 'GET' || pathname !== imageStreamsPath) return undefined
   return searchParams.get('watch') === 'true' ? 'watch' : 'list'
@@ -154,10 +175,28 @@ const objectOf = ({ namespace, name, tags }: ImageStreamSpec, version: number) =
   apiVersion,
   kind: 'ImageStream',
   metadata: { namespace, name, resourceVersion: String(version) },
+  spec: { tags: Object.entries(tags).flatMap(([tag, [newest]]) => specTagOf(tag, newest)) },
   status: {
-    tags: Object.entries(tags).map(([tag, images]) => ({
-      tag,
-      items: images.map((image) => ({ image, dockerImageReference: `quay.io/openshift/ci@${image}` })),
-    })),
+    tags: Object.entries(tags).map(([tag, items]) => ({ tag, items: items.map(statusItemOf) })),
   },
 })
+
+/** Only what was tagged by reference, or by import, has one: what was pushed stands in the status alone. */
+const specTagOf = (tag: string, newest: ImageStreamItem | undefined) =>
+  typeof newest === 'object'
+    ? [
+        {
+          name: tag,
+          from: { kind: 'DockerImage', name: newest.reference },
+          reference: true,
+          referencePolicy: { type: 'Source' },
+        },
+      ]
+    : []
+
+const statusItemOf = (item: ImageStreamItem) =>
+  typeof item === 'object'
+    ? { created, dockerImageReference: item.reference, image: '', generation: 1 }
+    : { created, dockerImageReference: `quay.io/openshift/ci@${item}`, image: item, generation: 1 }
+
+const created = '2026-11-01T00:00:00Z'

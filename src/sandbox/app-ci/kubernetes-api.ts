@@ -1,7 +1,9 @@
+/** The API server of app.ci, as far as quay-proxy asks it: reviews, and the ImageStreams. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { kubeconfigOf } from './kubeconfig.ts'
 import type { ImageStreams } from './image-streams.ts'
 import { imageStreamsVerb, SandboxImageStreams } from './image-streams.ts'
 import type { KubernetesObject, Rbac } from './rbac.ts'
@@ -10,9 +12,12 @@ import type { Answer, SubjectAccessReviewSpec } from './reviews.ts'
 import { authorize, failure, reviewAccess, reviewToken } from './reviews.ts'
 import type { ServiceAccountTokenOptions, Tokens, UserTokenOptions } from './tokens.ts'
 import { apiAudience, createTokens } from './tokens.ts'
+import type { Fault } from './wire.ts'
+import { readBody, send, sendFault, tooLarge } from './wire.ts'
 
 export type { SubjectAccessReviewSpec } from './reviews.ts'
 export type { ServiceAccountTokenOptions, UserTokenOptions } from './tokens.ts'
+export type { Fault } from './wire.ts'
 
 export interface KubernetesApiOptions {
   readonly objects: readonly KubernetesObject[]
@@ -24,14 +29,11 @@ export interface KubernetesApiOptions {
   readonly now?: () => number
 }
 
-/** What goes wrong with every request from now on, counted or not; `none` ends it. */
-export type Fault =
-  | { readonly kind: 'none' }
-  /** A Status with this code, 503 unless told. */
-  | { readonly kind: 'status'; readonly status?: number; readonly retryAfterSeconds?: number }
-  | { readonly kind: 'slow'; readonly delayMs: number }
-  | { readonly kind: 'hang' }
-  | { readonly kind: 'reset' }
+/** Where images are pulled from: a namespace, and an image stream in it where one is meant. */
+export interface Place {
+  readonly namespace: string
+  readonly name?: string
+}
 
 export interface KubernetesApi {
   readonly url: string
@@ -40,8 +42,12 @@ export interface KubernetesApi {
   issueUserToken(options: UserTokenOptions): string
   issueServiceAccountToken(options: ServiceAccountTokenOptions): string
   revoke(token: string): void
-  /** As if everything was deleted and these were applied. @throws Error as createRbac */
+  /** As if everything was deleted and these were applied. */
   replaceObjects(objects: readonly KubernetesObject[]): void
+  /** The objects that an API server would refuse, each by its name, and why. */
+  readonly skipped: readonly string[]
+  /** What RBAC says of whoever has the token: a review of `get imagestreams/layers` in each place, and none of them counted. */
+  mayPull(token: string, places: readonly Place[]): readonly boolean[]
   /** Reviews asked for, answered or not. */
   readonly requests: { readonly tokenReviews: number; readonly subjectAccessReviews: number }
   /** The SubjectAccessReviews that were judged, oldest first. */
@@ -54,22 +60,20 @@ export interface KubernetesApi {
 const tokenReviewPath = '/apis/authentication.k8s.io/v1/tokenreviews'
 const accessReviewPath = '/apis/authorization.k8s.io/v1/subjectaccessreviews'
 
-// The kube-apiserver's own bound on a request body.
-const maxBodyBytes = 3 * 1024 * 1024
-
 const version = { major: '1', minor: '33', gitVersion: 'v1.33.0-sandbox', platform: 'linux/amd64' }
 
-const statusReasons: Readonly<Record<number, string>> = {
-  429: 'TooManyRequests',
-  500: 'InternalError',
-  503: 'ServiceUnavailable',
-}
-
-/** Starts the two APIs of app.ci that the proxy asks, over HTTP on a free port. @throws Error as createRbac */
-export async function startKubernetesApi(options: KubernetesApiOptions): Promise<KubernetesApi> {
+/** Starts the APIs of app.ci that the proxy asks, over HTTP on a free port. */
+export const startKubernetesApi = async (options: KubernetesApiOptions): Promise<KubernetesApi> => {
   const api = new SandboxKubernetesApi(options)
   await api.listen(options.host ?? '127.0.0.1')
   return api
+}
+
+const pullAttributes = {
+  verb: 'get',
+  group: 'image.openshift.io',
+  resource: 'imagestreams',
+  subresource: 'layers',
 }
 
 class SandboxKubernetesApi implements KubernetesApi {
@@ -104,22 +108,7 @@ class SandboxKubernetesApi implements KubernetesApi {
   }
 
   kubeconfig(): string {
-    return `apiVersion: v1
-kind: Config
-clusters:
-  - name: sandbox
-    cluster:
-      server: ${this.url}
-      # There is no TLS to verify; the client asks to be told so before it sends a token over http.
-      insecure-skip-tls-verify: true
-users:
-  - name: quay-proxy
-    user: { token: ${this.#proxyToken} }
-contexts:
-  - name: sandbox
-    context: { cluster: sandbox, user: quay-proxy }
-current-context: sandbox
-`
+    return kubeconfigOf(this.url, this.#proxyToken)
   }
 
   issueUserToken(options: UserTokenOptions): string {
@@ -136,6 +125,18 @@ current-context: sandbox
 
   replaceObjects(objects: readonly KubernetesObject[]): void {
     this.#rbac = createRbac(objects)
+  }
+
+  get skipped(): readonly string[] {
+    return this.#rbac.skipped
+  }
+
+  mayPull(token: string, places: readonly Place[]): readonly boolean[] {
+    const caller = this.#tokens.authenticate(token, [apiAudience])
+    return places.map(
+      (place) =>
+        caller.authenticated && authorize(this.#rbac, caller.user, { ...pullAttributes, ...place }).allowed,
+    )
   }
 
   fault(mode: Fault): void {
@@ -209,30 +210,4 @@ current-context: sandbox
       `in API group "${group}" at the cluster scope`
     return failure(403, 'Forbidden', reason === '' ? message : `${message}: ${reason}`)
   }
-}
-
-const tooLarge = (): Answer =>
-  failure(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${maxBodyBytes}`)
-
-/** The whole body, or undefined when it is longer than the API server reads. */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length <= maxBodyBytes) chunks.push(chunk)
-  }
-  return length <= maxBodyBytes ? Buffer.concat(chunks).toString('utf8') : undefined
-}
-
-function sendFault(response: ServerResponse, fault: Fault & { readonly kind: 'status' }): void {
-  const { status = 503, retryAfterSeconds } = fault
-  if (retryAfterSeconds !== undefined) response.setHeader('Retry-After', String(retryAfterSeconds))
-  send(response, failure(status, statusReasons[status] ?? 'Unknown', 'the sandbox was told to fail'))
-}
-
-function send(response: ServerResponse, { status, body }: Answer): void {
-  const isText = typeof body === 'string'
-  response.writeHead(status, { 'Content-Type': isText ? 'text/plain; charset=utf-8' : 'application/json' })
-  response.end(isText ? body : JSON.stringify(body))
 }

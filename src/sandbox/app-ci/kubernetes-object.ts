@@ -1,5 +1,6 @@
+/** Manifests from a directory. Real ones hold other things beside: those are named and left out, or refused, as the caller likes. */
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { loadYaml } from '@kubernetes/client-node'
 
 /** Any API object, as far as everything that has a kind and a name agrees; the rest is what its kind says. */
@@ -14,6 +15,12 @@ export interface KubernetesObject {
   readonly [key: string]: unknown
 }
 
+export interface LoadedManifests {
+  readonly objects: readonly KubernetesObject[]
+  /** What was left out: where, and why. */
+  readonly skipped: readonly string[]
+}
+
 const manifestName = /\.(?:ya?ml|json)$/
 
 // YAML 1.2, 9.1.2: three hyphens at the start of a line end a document, even inside a block scalar.
@@ -22,26 +29,39 @@ const documentSeparator = /^---(?=\s|$)/m
 const hasContent = (text: string): boolean => text.replaceAll(/^\s*#.*$/gm, '').trim() !== ''
 
 /**
- * Every object of every `*.yaml`, `*.yml` and `*.json` below a directory, in the order of the paths, documents in the
- * order of the file and `List` kinds flattened.
+ * Every object of every `*.yaml`, `*.yml` and `*.json` below a directory, in the order of the paths, documents in the order of the
+ * file and `List` kinds flattened. Documents that are none, and files whose name begins with `_` (which openshift/release applies to
+ * no cluster), are skipped.
  *
- * @throws Error naming the directory that cannot be read, or the file and document that is no Kubernetes object.
+ * @throws {Error} naming the directory or the file that cannot be read
  */
-export async function readManifests(directory: string): Promise<KubernetesObject[]> {
+export const loadManifests = async (directory: string): Promise<LoadedManifests> => {
   const objects: KubernetesObject[] = []
+  const skipped: string[] = []
   for (const file of await manifestFiles(directory)) {
+    if (basename(file).startsWith('_')) {
+      skipped.push(`${file}: its name begins with _, so it is applied to no cluster`)
+      continue
+    }
     const text = await readFile(file, 'utf8').catch((cause: unknown) => {
       throw new Error(`cannot read the manifest ${file}: ${messageOf(cause)}`, { cause })
     })
     const documents = text.split(documentSeparator).filter((document) => hasContent(document))
-    for (const [index, document] of documents.entries()) {
-      objects.push(...parseDocument(document, `${file}, document ${index + 1}`))
-    }
+    for (const [index, document] of documents.entries())
+      objects.push(...parseDocument(document, `${file}, document ${index + 1}`, skipped))
   }
-  return objects
+  return { objects, skipped }
 }
 
-async function manifestFiles(directory: string): Promise<string[]> {
+/** The same, for directories that hold manifests only. @throws {Error} also for the first thing that is none */
+export const readManifests = async (directory: string): Promise<KubernetesObject[]> => {
+  const { objects, skipped } = await loadManifests(directory)
+  const [first] = skipped
+  if (first !== undefined) throw new Error(first)
+  return [...objects]
+}
+
+const manifestFiles = async (directory: string): Promise<string[]> => {
   try {
     const names = await readdir(directory, { recursive: true })
     return names
@@ -53,23 +73,27 @@ async function manifestFiles(directory: string): Promise<string[]> {
   }
 }
 
-function parseDocument(document: string, where: string): KubernetesObject[] {
-  let object: KubernetesObject
+/** @param skipped is added to */
+const parseDocument = (document: string, where: string, skipped: string[]): KubernetesObject[] => {
   try {
-    object = loadYaml<KubernetesObject>(document)
+    return flatten(loadYaml<KubernetesObject>(document), where, skipped)
   } catch (cause) {
-    throw new Error(`${where}: ${messageOf(cause)}`, { cause })
+    // What follows shows the place in the file, over several lines.
+    skipped.push(`${where}: ${messageOf(cause).split('\n', 1).join('')}`)
+    return []
   }
-  return flatten(object, where)
 }
 
-function flatten(object: KubernetesObject, where: string): KubernetesObject[] {
+const flatten = (object: KubernetesObject, where: string, skipped: string[]): KubernetesObject[] => {
   if (typeof object?.kind !== 'string' || typeof object.apiVersion !== 'string') {
-    throw new Error(`${where}: not a Kubernetes object, it needs an apiVersion and a kind`)
+    skipped.push(`${where}: not a Kubernetes object, it needs an apiVersion and a kind`)
+    return []
   }
   const items = object['items']
   if (!object.kind.endsWith('List') || !Array.isArray(items)) return [object]
-  return items.flatMap((item: KubernetesObject, index) => flatten(item, `${where}, item ${index + 1}`))
+  return items.flatMap((item: KubernetesObject, index) =>
+    flatten(item, `${where}, item ${index + 1}`, skipped),
+  )
 }
 
 const messageOf = (cause: unknown): string => (cause as Error).message

@@ -1,3 +1,4 @@
+/** The sample content of the sandbox: what QCI holds, in small. */
 import { allPlatforms, buildArtifact, buildImage } from './images.ts'
 import type { Image, ImageOptions } from './images.ts'
 import type { Digest } from './layers.ts'
@@ -19,12 +20,14 @@ export interface Stock {
   readonly sbom: Digest
   /** The layers that both `ocp_4.5_base` and `ocp-priv_4.5_embargoed` have, one for each platform. */
   readonly sharedLayers: readonly Digest[]
+  /** A layer of `ocp_4.15_base`, which no restricted image has. */
+  readonly openLayer: Digest
 }
 
 const sbomType = 'application/spdx+json'
 
-function sample(name: string, more: Partial<ImageOptions> = {}): Promise<Image> {
-  return buildImage({
+const sample = async (name: string, more: Partial<ImageOptions> = {}): Promise<Image> =>
+  await buildImage({
     name,
     platforms: allPlatforms,
     layers: 2,
@@ -32,16 +35,16 @@ function sample(name: string, more: Partial<ImageOptions> = {}): Promise<Image> 
     format: 'oci',
     ...more,
   })
-}
 
 /** The sample content of `quay-proxy sandbox`: each kind of tag that QCI holds, once. */
-export async function stockQuay(quay: Quay): Promise<Stock> {
+export const stockQuay = async (quay: Quay): Promise<Stock> => {
   const rootfs = await sample('ubi', { layers: 1, layerBytes: 64 * 1024 })
   const sharedLayers = rootfs.layers
   const base = await sample('ocp/4.5:base', { sharedLayers })
+  const newer = await sample('ocp/4.15:base')
   const images = new Map([
     ['ocp_4.5_base', base],
-    ['ocp_4.15_base', await sample('ocp/4.15:base')],
+    ['ocp_4.15_base', newer],
     ['ci_tools_latest', await sample('ci/tools:latest', { format: 'docker' })],
     ['my-team_app_latest', await sample('my-team/app:latest')],
     ['ocp-priv_4.5_embargoed', await sample('ocp-priv/4.5:embargoed', { sharedLayers })],
@@ -62,5 +65,7 @@ export async function stockQuay(quay: Quay): Promise<Stock> {
     return { tag, digest, mediaType, platforms: [...platforms.keys()] }
   })
   const shared = [...sharedLayers.values()].flat().map(({ digest }) => digest)
-  return { tags, expiredTag, sbom: sbom.digest, sharedLayers: shared }
+  const [openLayer] = [...newer.layers.values()].flat()
+  if (openLayer === undefined) throw new Error('an image without layers')
+  return { tags, expiredTag, sbom: sbom.digest, sharedLayers: shared, openLayer: openLayer.digest }
 }

@@ -1,7 +1,8 @@
+/** The lists of quay: tags by pages, referrers at once or, as other registries do, by pages too. */
 import { jsonAnswer } from './answers.ts'
 import type { Answer } from './answers.ts'
-import type { Exchange } from './origin.ts'
 import { quayError } from './errors.ts'
+import type { Exchange } from './origin.ts'
 import type { QuayStore } from './store.ts'
 
 /** Source: quay endpoints/v2/__init__.py oci_tag_paginate: V2_PAGINATION_SIZE, at least 100; both default and cap. */
@@ -10,7 +11,7 @@ const maxPage = 100
 const indexType = 'application/vnd.oci.image.index.v1+json'
 
 /** end-8: a page of tag names. The Link is absolute and on quay's own host, as quay writes it. */
-export function listTags(store: QuayStore, repository: string, { url }: Exchange): Answer {
+export const listTags = (store: QuayStore, repository: string, { url }: Exchange): Answer => {
   const asked = url.searchParams.get('n') ?? ''
   const limit = /^\d+$/.test(asked) ? Math.min(Number(asked), maxPage) : maxPage
   const { names, more } = store.tagsAfter(url.searchParams.get('last') ?? '', limit)
@@ -18,24 +19,33 @@ export function listTags(store: QuayStore, repository: string, { url }: Exchange
   const headers: Record<string, string> = { connection: 'close' }
   if (more && last !== undefined) {
     const next = `${url.origin}/v2/${repository}/tags/list?n=${limit}&last=${encodeURIComponent(last)}`
-    headers['link'] = `<${next}>; rel="next"`
+    headers['link'] = nextLink(next)
   }
   return jsonAnswer(200, { name: repository, tags: names }, headers)
 }
 
-/** end-12: where the spec asks for an empty index, quay answers an unknown subject with 400. */
-export function listReferrers(store: QuayStore, digest: string, { url }: Exchange): Answer {
+/**
+ * end-12: where the spec asks for an empty index, quay answers an unknown subject with 400.
+ * @param page entries on one page; quay has them all on one: `Infinity`
+ */
+export const listReferrers = (store: QuayStore, digest: string, page: number, { url }: Exchange): Answer => {
   if (store.findByDigest(digest) === undefined) return quayError('MANIFEST_INVALID')
   const artifactType = url.searchParams.get('artifactType')
-  const all = store.referrersOf(digest)
-  const manifests =
-    artifactType === null ? all : all.filter((referrer) => referrer.artifactType === artifactType)
+  const all = store
+    .referrersOf(digest)
+    .filter((referrer) => artifactType === null || referrer.artifactType === artifactType)
+  const from = Number(url.searchParams.get('from') ?? '0')
+  const next = new URL(url)
+  next.searchParams.set('from', String(from + page))
   return jsonAnswer(
     200,
-    { schemaVersion: 2, mediaType: indexType, manifests },
+    { schemaVersion: 2, mediaType: indexType, manifests: all.slice(from, from + page) },
     {
       'content-type': indexType,
       ...(artifactType === null ? {} : { 'oci-filters-applied': 'artifactType' }),
+      ...(from + page < all.length ? { link: nextLink(next.href) } : {}),
     },
   )
 }
+
+const nextLink = (url: string): string => `<${url}>; rel="next"`

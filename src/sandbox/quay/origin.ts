@@ -1,3 +1,4 @@
+/** An HTTP server that records what it is asked, breaks what a fault rule says, and leaves the answer to a handler. */
 import { createServer } from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
@@ -23,6 +24,8 @@ export interface Exchange {
   readonly method: string
   readonly url: URL
   readonly headers: IncomingHttpHeaders
+  /** Of the client, as the socket has it; nothing once it has left. */
+  readonly address: string | undefined
   readonly fault: Fault
 }
 
@@ -37,7 +40,10 @@ export interface OriginOptions {
   readonly host: string
   readonly tls?: TlsOptions | undefined
   readonly faults: Faults
-  readonly requests: RecordedRequest[]
+  /** Is added to, in the order of arrival, where requests are kept. */
+  readonly requests?: RecordedRequest[] | undefined
+  /** Told each request when its answer is decided. */
+  readonly onAnswer?: (request: RecordedRequest) => void
   readonly handle: (exchange: Exchange) => Answer | Promise<Answer>
 }
 
@@ -50,7 +56,7 @@ export interface Origin {
 const maxHeaderSize = 64 * 1024
 
 /** One HTTP(S) server on a free port: records, breaks what a fault rule says, and leaves the answer to `handle`. */
-export async function startOrigin(options: OriginOptions): Promise<Origin> {
+export const startOrigin = async (options: OriginOptions): Promise<Origin> => {
   let url = ''
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
     exchange(options, url, request, response).catch(() => response.destroy())
@@ -64,25 +70,25 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   url = `${tls === undefined ? 'http' : 'https'}://${options.host}:${port}`
-  return { url, close: () => closeServer(server) }
+  return { url, close: async () => await closeServer(server) }
 }
 
-async function closeServer(server: Server): Promise<void> {
+const closeServer = async (server: Server): Promise<void> => {
   const closed = once(server, 'close')
   server.close()
   server.closeAllConnections()
   await closed
 }
 
-async function exchange(
+const exchange = async (
   options: OriginOptions,
   origin: string,
   request: IncomingMessage,
   response: ServerResponse,
-): Promise<void> {
+): Promise<void> => {
   const { method = '', url = '', headers } = request
   const record = { origin: options.name, method, url, headers, status: 0 }
-  options.requests.push(record)
+  options.requests?.push(record)
   // A request body nobody reads would turn the end of the connection into a reset.
   request.resume()
   const fault = options.faults.take(options.name, method, url)
@@ -91,9 +97,11 @@ async function exchange(
   fault.raw?.(request, response)
   if (fault.hang === true || fault.reset === true || fault.raw !== undefined || response.destroyed) return
   const target = URL.parse(origin + url)
+  const address = request.socket.remoteAddress
   const decided =
-    target === null ? htmlAnswer(400) : await options.handle({ method, url: target, headers, fault })
+    target === null ? htmlAnswer(400) : await options.handle({ method, url: target, headers, address, fault })
   const answer = applyFault(decided, fault)
   record.status = answer.status
+  options.onAnswer?.(record)
   await writeAnswer(response, answer, fault)
 }

@@ -1,11 +1,17 @@
+/** An embedded quay.io and the CDN behind it, on two free ports of this machine. */
 import { createCdn } from './cdn.ts'
 import { Faults } from './faults.ts'
+import type { CollationName } from './collation.ts'
+import type { Content } from './descriptors.ts'
 import type { FaultRule } from './faults.ts'
-import type { Content } from './images.ts'
 import { startOrigin } from './origin.ts'
 import type { OriginOptions, RecordedRequest, TlsOptions } from './origin.ts'
+import { createRateLimits } from './rate-limits.ts'
 import { answerRegistry } from './registry.ts'
+import { RequestCounter } from './request-kinds.ts'
+import type { RequestCounts } from './request-kinds.ts'
 import { QuayStore } from './store.ts'
+import type { MakeContent } from './store.ts'
 import { QuayTokens } from './tokens.ts'
 import type { Robot } from './tokens.ts'
 
@@ -21,6 +27,14 @@ export interface QuayOptions {
   readonly tls?: TlsOptions
   /** Milliseconds since 1970; the clock of JWTs and signed URLs. */
   readonly now?: () => number
+  /** The order of tag lists; `bytes` unless given. */
+  readonly collation?: CollationName
+  /** Whether nginx in front of it limits requests as at quay.io: 429, HTML, no Retry-After. Not unless given. */
+  readonly limits?: boolean
+  /** Referrers on one page, with a Link to the next; all on one, as quay has them, unless given. */
+  readonly referrersPage?: number
+  /** Whether `requests` holds each request; it does unless given. For those who ask it hundreds of thousands of times. */
+  readonly keepRequests?: boolean
 }
 
 /** A running quay and the CDN behind it. */
@@ -30,12 +44,16 @@ export interface Quay {
   readonly repository: string
   /** Every request to either origin, in the order of arrival. */
   readonly requests: readonly RecordedRequest[]
+  /** How many were answered so far, by what they were for. */
+  readonly counts: RequestCounts
   /** The requests that brought a credential to the CDN; anything in here is a leak. */
   readonly leaks: readonly RecordedRequest[]
   /** Stores the image and points the tag at it. */
   tag(name: string, content: Content): void
-  /** The same for many tags; 200,000 are fine. */
+  /** The same for many tags; a million are fine. */
   tagMany(names: Iterable<string>, content: Content): void
+  /** The same, each name with a content of its own that is made when somebody needs it. */
+  tagLazily(names: Iterable<string>, make: MakeContent): void
   /** TAG_EXPIRED from now on. Throws if there is no such tag. */
   untag(name: string): void
   /** Stores without a tag: an artifact, or an image that is pulled by digest. */
@@ -48,17 +66,16 @@ export interface Quay {
   close(): Promise<void>
 }
 
-function isLeak({ origin, headers }: RecordedRequest): boolean {
-  return origin === 'cdn' && (headers.authorization !== undefined || headers.cookie !== undefined)
-}
+const isLeak = ({ origin, headers }: RecordedRequest): boolean =>
+  origin === 'cdn' && (headers.authorization !== undefined || headers.cookie !== undefined)
 
 /** An embedded quay.io with one repository, on a free port, and its CDN on another. */
-export async function startQuay(options: QuayOptions): Promise<Quay> {
+export const startQuay = async (options: QuayOptions): Promise<Quay> => {
   const { repository = 'openshift/ci', tokenLifetimeSeconds = 3600, now = Date.now } = options
   let robots: readonly Robot[] = [options.robot]
-  const requests: RecordedRequest[] = []
-  const store = new QuayStore()
-  const faults = new Faults()
+  const { requests, counter, common } = startRecording(options)
+  const store = new QuayStore(options.collation)
+  const { faults } = common
   const tokens = new QuayTokens({
     repository,
     lifetimeSeconds: tokenLifetimeSeconds,
@@ -66,13 +83,13 @@ export async function startQuay(options: QuayOptions): Promise<Quay> {
     robots: () => robots,
   })
   const cdn = createCdn({ findBlob: (digest) => store.findBlob(digest), now })
-  const common = { host: options.host ?? '127.0.0.1', tls: options.tls, faults, requests }
   const storage = await startOrigin({ ...common, name: 'cdn', handle: (exchange) => cdn.handle(exchange) })
   const [namespace = '', name = ''] = repository.split('/')
   const signBlob = (digest: string, username: string): string =>
     cdn.sign(storage.url, digest, { username, namespace, repository: name })
-  const handle: OriginOptions['handle'] = (exchange) =>
-    answerRegistry({ repository, store, tokens, signBlob }, exchange)
+  const limit = options.limits === true ? createRateLimits(now) : () => undefined
+  const resources = { repository, store, tokens, signBlob, referrersPage: options.referrersPage ?? Infinity }
+  const handle: OriginOptions['handle'] = (exchange) => limit(exchange) ?? answerRegistry(resources, exchange)
   const registry = await startOrigin({ ...common, name: 'quay', handle })
 
   return {
@@ -80,11 +97,15 @@ export async function startQuay(options: QuayOptions): Promise<Quay> {
     cdnUrl: storage.url,
     repository,
     requests,
+    get counts() {
+      return counter.counts
+    },
     get leaks() {
       return requests.filter(isLeak)
     },
     tag: (tag, content) => store.tag([tag], content),
     tagMany: (tags, content) => store.tag(tags, content),
+    tagLazily: (tags, make) => store.tagLazily(tags, make),
     untag: (tag) => store.untag(tag),
     push: (content) => store.push(content),
     setRobot: (...next) => void (robots = next),
@@ -92,4 +113,13 @@ export async function startQuay(options: QuayOptions): Promise<Quay> {
     clearFaults: () => faults.clear(),
     close: async () => void (await Promise.all([registry.close(), storage.close()])),
   }
+}
+
+/** What both origins share: who is told of a request, and what goes wrong with it. */
+const startRecording = ({ host = '127.0.0.1', tls, keepRequests = true }: QuayOptions) => {
+  const requests: RecordedRequest[] = []
+  const counter = new RequestCounter()
+  const onAnswer = (request: RecordedRequest): void => counter.count(request)
+  const kept = keepRequests ? requests : undefined
+  return { requests, counter, common: { host, tls, faults: new Faults(), onAnswer, requests: kept } }
 }

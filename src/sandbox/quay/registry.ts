@@ -1,3 +1,4 @@
+/** The pull half of quay's /v2/: which resource a path names, who may read it, and what quay answers. */
 import { htmlAnswer, jsonAnswer } from './answers.ts'
 import type { Answer } from './answers.ts'
 import type { Exchange } from './origin.ts'
@@ -12,6 +13,8 @@ export interface QuayRegistryOptions {
   readonly tokens: QuayTokens
   /** The signed URL of a blob, for the robot that asks. */
   readonly signBlob: (digest: string, username: string) => string
+  /** Referrers on one page; quay has no pages of them. */
+  readonly referrersPage: number
 }
 
 type Resource = (
@@ -21,14 +24,7 @@ type Resource = (
   username: string,
 ) => Answer
 
-const resources = {
-  manifests: answerManifest,
-  blobs: answerBlob,
-  referrers: ({ store }, digest, exchange) => listReferrers(store, digest, exchange),
-  tags: ({ store, repository }, _list, exchange) => listTags(store, repository, exchange),
-} as const satisfies Record<string, Resource>
-
-type ResourceKind = keyof typeof resources
+type ResourceKind = 'manifests' | 'blobs' | 'referrers' | 'tags'
 
 const resourcePath =
   /^\/v2\/(?<name>.+)\/(?:(?<kind>manifests|blobs|referrers)\/(?<reference>[^/]+)|tags\/list)$/
@@ -36,7 +32,7 @@ const resourcePath =
 type Route = Readonly<Record<string, string>>
 
 /** The pull half of quay's /v2/ as a function of one request; everything that would write is a 405. */
-export async function answerRegistry(options: QuayRegistryOptions, exchange: Exchange): Promise<Answer> {
+export const answerRegistry = async (options: QuayRegistryOptions, exchange: Exchange): Promise<Answer> => {
   const { pathname } = exchange.url
   if (pathname === '/v2/auth') return options.tokens.issue(exchange)
   const route: Route | undefined = pathname === '/v2/' ? {} : resourcePath.exec(pathname)?.groups
@@ -56,12 +52,12 @@ export async function answerRegistry(options: QuayRegistryOptions, exchange: Exc
   return answerResource(options, route, exchange, bearer.username)
 }
 
-function answerResource(
+const answerResource = (
   options: QuayRegistryOptions,
   route: Route,
   exchange: Exchange,
   username: string,
-): Answer {
+): Answer => {
   const { name, kind = 'tags', reference = '' } = route
   if (name !== options.repository) return quayError('NAME_UNKNOWN')
   // In a path a client may write the colon of a digest either way.
@@ -69,7 +65,7 @@ function answerResource(
 }
 
 /** end-3. By digest whatever Accept says; by tag quay would convert to a type it finds there, so it must be there. */
-function answerManifest({ store }: QuayRegistryOptions, reference: string, exchange: Exchange): Answer {
+const answerManifest: Resource = ({ store }, reference, exchange) => {
   const isDigest = reference.includes(':')
   const manifest = isDigest ? store.findByDigest(reference) : store.findByTag(reference)
   if (manifest === undefined) {
@@ -88,12 +84,7 @@ function answerManifest({ store }: QuayRegistryOptions, reference: string, excha
 }
 
 /** end-2. HEAD is answered here, GET by a 302 that carries the digest; nginx closes the connection after either. */
-function answerBlob(
-  { store, signBlob }: QuayRegistryOptions,
-  digest: string,
-  { method }: Exchange,
-  username: string,
-): Answer {
+const answerBlob: Resource = ({ store, signBlob }, digest, { method }, username) => {
   const blob = store.findBlob(digest)
   if (blob === undefined) return quayError('BLOB_UNKNOWN', { connection: 'close' })
   const headers = {
@@ -104,4 +95,12 @@ function answerBlob(
   }
   if (method === 'GET') return { status: 302, headers: { ...headers, location: signBlob(digest, username) } }
   return { status: 200, headers: { ...headers, 'content-type': 'application/octet-stream' }, body: [blob] }
+}
+
+const resources: Readonly<Record<ResourceKind, Resource>> = {
+  manifests: answerManifest,
+  blobs: answerBlob,
+  referrers: ({ store, referrersPage }, digest, exchange) =>
+    listReferrers(store, digest, referrersPage, exchange),
+  tags: ({ store, repository }, _list, exchange) => listTags(store, repository, exchange),
 }

@@ -1,4 +1,11 @@
-import type { Content, Manifest } from './images.ts'
+/** The one repository of the sandbox's quay: tags, manifests, blobs, referrers. */
+import { collations } from './collation.ts'
+import type { CollationName } from './collation.ts'
+import type { Content, Manifest } from './descriptors.ts'
+import { SortedTags } from './sorted-tags.ts'
+
+/** Makes what a tag leads to when somebody first needs it; the same for each call. */
+export type MakeContent = (tag: string) => Content
 
 interface Referrer {
   readonly mediaType: string
@@ -8,39 +15,54 @@ interface Referrer {
   readonly annotations?: Readonly<Record<string, string>>
 }
 
-interface StoredManifest extends Manifest {
-  readonly subject: string | undefined
-  readonly referrer: Referrer
-}
-
-/** The one repository: tags, manifests, blobs, referrers. Deleted tags stay known, as quay's time machine keeps them. */
+/** Deleted tags stay known, as quay's time machine keeps them. A million tags of one content are a million names, no more. */
 export class QuayStore {
-  readonly #tags = new Map<string, string>()
+  /** Tag -> digest, or how its content is made. */
+  readonly #tags = new Map<string, string | MakeContent>()
   readonly #expired = new Set<string>()
-  readonly #manifests = new Map<string, StoredManifest>()
+  readonly #manifests = new Map<string, Manifest>()
   readonly #blobs = new Map<string, Buffer>()
-  #sorted: readonly string[] | null = null
+  /** Subject -> digest of the referrer -> referrer. */
+  readonly #referrers = new Map<string, Map<string, Referrer>>()
+  readonly #sorted: SortedTags
+  /** Tags whose content is not made yet. */
+  readonly #unmade = new Set<string>()
+
+  constructor(collation: CollationName = 'bytes') {
+    this.#sorted = new SortedTags(collations[collation])
+  }
 
   /** Stores without a tag; a manifest with a `subject` becomes its referrer. */
   push(content: Content): void {
-    for (const manifest of content.manifests) this.#manifests.set(manifest.digest, read(manifest))
+    for (const manifest of content.manifests) {
+      this.#manifests.set(manifest.digest, manifest)
+      this.#refer(manifest)
+    }
     for (const [digest, body] of content.blobs) this.#blobs.set(digest, body)
   }
 
-  /** Points every name at the content. Names are sorted when they are next listed, not here. */
+  /** Points every name at the content. */
   tag(names: Iterable<string>, content: Content): void {
     this.push(content)
     for (const name of names) {
-      this.#tags.set(name, content.digest)
-      this.#expired.delete(name)
+      this.#set(name, content.digest)
+      this.#unmade.delete(name)
     }
-    this.#sorted = null
+  }
+
+  /** Each name leads to a content of its own, made when it is first asked for, or when somebody asks for a digest that is unknown so far. */
+  tagLazily(names: Iterable<string>, make: MakeContent): void {
+    for (const name of names) {
+      this.#set(name, make)
+      this.#unmade.add(name)
+    }
   }
 
   untag(name: string): void {
     if (!this.#tags.delete(name)) throw new Error(`no tag ${name}`)
+    this.#unmade.delete(name)
     this.#expired.add(name)
-    this.#sorted = null
+    this.#sorted.delete(name)
   }
 
   isExpired(tag: string): boolean {
@@ -48,56 +70,65 @@ export class QuayStore {
   }
 
   findByTag(tag: string): Manifest | undefined {
-    return this.#manifests.get(this.#tags.get(tag) ?? '')
+    const target = this.#tags.get(tag)
+    return this.#manifests.get(typeof target === 'function' ? this.#make(tag, target) : (target ?? ''))
   }
 
   findByDigest(digest: string): Manifest | undefined {
+    if (!this.#manifests.has(digest)) this.#makeAll()
     return this.#manifests.get(digest)
   }
 
   findBlob(digest: string): Buffer | undefined {
+    if (!this.#blobs.has(digest)) this.#makeAll()
     return this.#blobs.get(digest)
   }
 
   referrersOf(digest: string): readonly Referrer[] {
-    return [...this.#manifests.values()]
-      .filter(({ subject }) => subject === digest)
-      .map(({ referrer }) => referrer)
+    this.#makeAll()
+    return [...(this.#referrers.get(digest)?.values() ?? [])]
   }
 
-  /** At most `limit` names after `last` (exclusive), by code unit, and whether there are more. */
+  /** At most `limit` names after `last` (exclusive), and whether there are more. */
   tagsAfter(last: string, limit: number): { readonly names: readonly string[]; readonly more: boolean } {
-    this.#sorted ??= [...this.#tags.keys()].toSorted()
-    const start = firstAfter(this.#sorted, last)
-    return { names: this.#sorted.slice(start, start + limit), more: start + limit < this.#sorted.length }
+    return this.#sorted.after(last, limit)
   }
-}
 
-function read(manifest: Manifest): StoredManifest {
-  const document = JSON.parse(manifest.body.toString()) as {
-    readonly subject?: { readonly digest: string }
-    readonly artifactType?: string
-    readonly annotations?: Readonly<Record<string, string>>
+  #set(name: string, target: string | MakeContent): void {
+    if (!this.#tags.has(name)) this.#sorted.add(name)
+    this.#tags.set(name, target)
+    this.#expired.delete(name)
   }
-  const { artifactType, annotations } = document
-  const { mediaType, digest, body } = manifest
-  const referrer = {
-    mediaType,
-    digest,
-    size: body.length,
-    ...(artifactType === undefined ? {} : { artifactType }),
-    ...(annotations === undefined ? {} : { annotations }),
-  }
-  return { ...manifest, subject: document.subject?.digest, referrer }
-}
 
-function firstAfter(sorted: readonly string[], last: string): number {
-  let low = 0
-  let high = sorted.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (sorted[middle]! > last) high = middle
-    else low = middle + 1
+  #make(tag: string, make: MakeContent): string {
+    const content = make(tag)
+    this.push(content)
+    this.#tags.set(tag, content.digest)
+    this.#unmade.delete(tag)
+    return content.digest
   }
-  return low
+
+  #makeAll(): void {
+    for (const tag of this.#unmade) this.#make(tag, this.#tags.get(tag) as MakeContent)
+  }
+
+  #refer(manifest: Manifest): void {
+    const { mediaType, digest, body } = manifest
+    const document = JSON.parse(body.toString()) as {
+      readonly subject?: { readonly digest: string }
+      readonly artifactType?: string
+      readonly annotations?: Readonly<Record<string, string>>
+    }
+    const { subject, artifactType, annotations } = document
+    if (subject === undefined) return
+    const referrers = this.#referrers.get(subject.digest) ?? new Map<string, Referrer>()
+    this.#referrers.set(subject.digest, referrers)
+    referrers.set(digest, {
+      mediaType,
+      digest,
+      size: body.length,
+      ...(artifactType === undefined ? {} : { artifactType }),
+      ...(annotations === undefined ? {} : { annotations }),
+    })
+  }
 }

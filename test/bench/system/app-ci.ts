@@ -1,7 +1,7 @@
 /** app.ci of the sandbox, with people and a service account that may pull all of QCI. */
-import { fileURLToPath } from 'node:url'
 import { startKubernetesApi, type KubernetesApi } from '../../../src/sandbox/app-ci/kubernetes-api.ts'
-import { readManifests, type KubernetesObject } from '../../../src/sandbox/app-ci/rbac.ts'
+import type { KubernetesObject } from '../../../src/sandbox/app-ci/rbac.ts'
+import { projectManifests } from '../../sandbox/app-ci/project-manifests.ts'
 
 export interface AppCi extends AsyncDisposable {
   readonly api: KubernetesApi
@@ -23,8 +23,7 @@ const binding = {
 } as KubernetesObject
 
 export const startAppCi = async (): Promise<AppCi> => {
-  const folder = fileURLToPath(new URL('../../../manifests/rbac', import.meta.url))
-  const api = await startKubernetesApi({ objects: [...(await readManifests(folder)), binding] })
+  const api = await startKubernetesApi({ objects: [...projectManifests, binding] })
   return {
     api,
     issue: (username) => api.issueUserToken({ username, groups: ['qci-image-pullers'] }),

@@ -10,7 +10,10 @@ const ticksPerSecond = 100
 /** Seconds of CPU, user and system; to a hundredth. */
 export const cpuSeconds = (pid: number): number => sum(pid, ownCpuSeconds)
 
-export const rssBytes = (pid: number): number => sum(pid, ownRssBytes)
+export const rssBytes = (pid: number): number => sum(pid, (one) => statusBytes(one, 'VmRSS'))
+
+/** The most that it was so far; of children that ended nothing is known. */
+export const peakRssBytes = (pid: number): number => sum(pid, (one) => statusBytes(one, 'VmHWM'))
 
 /** Open descriptors. */
 export const descriptors = (pid: number): number => sum(pid, (one) => readdirSync(`/proc/${one}/fd`).length)
@@ -35,5 +38,7 @@ const ownCpuSeconds = (pid: number): number => {
   return (Number(fields[14 - 3]) + Number(fields[15 - 3])) / ticksPerSecond
 }
 
-const ownRssBytes = (pid: number): number =>
-  Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024
+const statusBytes = (pid: number, field: 'VmRSS' | 'VmHWM'): number => {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? 0) * 1024
+}

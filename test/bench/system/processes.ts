@@ -23,6 +23,8 @@ export interface StartOptions {
   readonly name: string
   /** It is up once this says so. */
   readonly ready: () => Promise<boolean>
+  /** Milliseconds until it has to be; 20 s unless given. */
+  readonly patienceMs?: number
 }
 
 const running = new Set<ChildProcess>()
@@ -31,7 +33,7 @@ const groups = new WeakSet<ChildProcess>()
 const directories = new Set<string>()
 
 /** Milliseconds until a server has to be up, and until it has to be gone. */
-const patienceMs = 20_000
+const usualPatienceMs = 20_000
 const insistAfterMs = 5000
 
 /** @throws {Error} with its log, where it does not get ready */
@@ -40,7 +42,7 @@ export const start = async (
   args: readonly string[],
   options: StartOptions,
 ): Promise<Running> => {
-  const { directory, name, ready } = options
+  const { directory, name, ready, patienceMs = usualPatienceMs } = options
   const log = join(directory, `${name}.log`)
   const file = openSync(log, 'a', 0o600)
   const child = spawn(command, args, { cwd: directory, env: plainEnv(), stdio: ['ignore', file, file] })

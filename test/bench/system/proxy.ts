@@ -23,6 +23,10 @@ export interface ProxyOptions {
   /** PEM file, for an upstream on https. */
   readonly ca?: string
   readonly flags?: readonly string[]
+  /** Whether it keeps to quay.io's limits, for an upstream that has them; not unless given. */
+  readonly limits?: 'quay'
+  /** Milliseconds until it has to be ready. */
+  readonly patienceMs?: number
   /** Options of Node itself. */
   readonly nodeOptions?: readonly string[]
 }
@@ -55,11 +59,13 @@ export const startProxy = async (options: ProxyOptions): Promise<Proxy> => {
     ...(ca === undefined ? [] : [`--upstream-ca-file=${ca}`]),
     // Whoever still reads at the end of a measurement is not waited for.
     '--grace-period=1s',
-    ...(await unlimited(main)),
+    ...(options.limits === 'quay' ? ['--upstream-limits=quay'] : await unlimited(main)),
     ...flags,
   ]
   const ready = async () => await answers(`${url}/readyz`, 200)
-  const running = await start(process.execPath, args, { directory, name, ready })
+  const { patienceMs } = options
+  const patience = patienceMs === undefined ? {} : { patienceMs }
+  const running = await start(process.execPath, args, { directory, name, ready, ...patience })
   return { ...running, url, metricsUrl: `http://${metrics}/metrics` }
 }
 

@@ -4,7 +4,7 @@ import { createBudget, type BudgetOptions } from '../../../src/quay/budget/budge
 import type { Ask, UpstreamKind, UpstreamResponse } from '../../../src/quay/dispatcher.ts'
 import { UpstreamLimit } from '../../../src/quay/failures.ts'
 import { ratesFor } from '../../../src/quay/budget/quay-limits.ts'
-import { fakeClock, settled, staying } from '../fake-clock.ts'
+import { fakeClock, settled, staying } from '../../concurrency/fake-clock.ts'
 import { failure, manifestRequest, told } from '../upstream.ts'
 
 const answer = { status: 200 } as unknown as UpstreamResponse

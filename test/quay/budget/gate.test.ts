@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createGate, type GateOptions } from '../../../src/quay/budget/gate.ts'
-import { fakeClock, settled } from '../fake-clock.ts'
+import { fakeClock, settled } from '../../concurrency/fake-clock.ts'
 import { failure, told } from '../upstream.ts'
 
 const gateFor = (options: Partial<GateOptions> = {}) => {

@@ -4,7 +4,7 @@ import type { Body } from '../../../src/quay/body.ts'
 import { createPlaces, type PlacesOptions } from '../../../src/quay/budget/places.ts'
 import { ConnectionsTaken, UpstreamTrouble } from '../../../src/quay/failures.ts'
 import type { Digest } from '../../../src/reference.ts'
-import { fakeClock, settled } from '../fake-clock.ts'
+import { fakeClock, settled } from '../../concurrency/fake-clock.ts'
 import { failure } from '../upstream.ts'
 
 const digest = `sha256:${'a'.repeat(64)}` as Digest

@@ -7,7 +7,7 @@ import {
 } from '../../../src/quay/memory/referrers-memory.ts'
 import type { Referrers, ReferrersRequest } from '../../../src/quay/referrers.ts'
 import type { Digest } from '../../../src/reference.ts'
-import { settled } from '../fake-clock.ts'
+import { settled } from '../../concurrency/fake-clock.ts'
 import { failure, told } from '../upstream.ts'
 
 const digestOf = (digit: string) => `sha256:${digit.repeat(64)}` as Digest

@@ -3,7 +3,7 @@ import { unavailable } from '../../../src/errors.ts'
 import { UpstreamLimit } from '../../../src/quay/failures.ts'
 import { createTagMemory, type TagMemoryOptions } from '../../../src/quay/memory/tag-memory.ts'
 import type { TagPage, TagsRequest } from '../../../src/quay/tags.ts'
-import { settled } from '../fake-clock.ts'
+import { settled } from '../../concurrency/fake-clock.ts'
 import { failure, told } from '../upstream.ts'
 
 const pageAfter = (after: string | undefined): TagPage => ({ tags: [`${after}-1`, `${after}-2`], more: true })

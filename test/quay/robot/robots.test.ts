@@ -6,7 +6,7 @@ import { createRetry } from '../../../src/quay/trouble/retry.ts'
 import type { RobotCredential } from '../../../src/secrets/robot-credential.ts'
 import { createRobots, type Robots, type RobotsOptions } from '../../../src/quay/robot/robots.ts'
 import { quayFor } from '../../sandbox/quay/quay-client.ts'
-import { settled } from '../fake-clock.ts'
+import { settled } from '../../concurrency/fake-clock.ts'
 import { everythingIn, failure, manifestRequest, told, until, upstreamFor } from '../upstream.ts'
 
 const account = (username: string): RobotCredential => ({ username, password: `secret-of-${username}` })

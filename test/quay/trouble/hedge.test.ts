@@ -3,7 +3,7 @@ import { RegistryError } from '../../../src/errors.ts'
 import { ConnectionsTaken, UpstreamTrouble } from '../../../src/quay/failures.ts'
 import type { Waiter } from '../../../src/quay/dispatcher.ts'
 import { createHedge, hedged, type HedgeOptions } from '../../../src/quay/trouble/hedge.ts'
-import { fakeClock, settled, staying } from '../fake-clock.ts'
+import { fakeClock, settled, staying } from '../../concurrency/fake-clock.ts'
 import { failure } from '../upstream.ts'
 
 const hedgeFor = (options: HedgeOptions = {}) => {

@@ -4,7 +4,7 @@ import { RegistryError, unavailable } from '../../../src/errors.ts'
 import type { Ask, UpstreamResponse } from '../../../src/quay/dispatcher.ts'
 import { UpstreamLimit, UpstreamTrouble } from '../../../src/quay/failures.ts'
 import { createRetry, retried, type RetryOptions } from '../../../src/quay/trouble/retry.ts'
-import { fakeClock, settled, staying } from '../fake-clock.ts'
+import { fakeClock, settled, staying } from '../../concurrency/fake-clock.ts'
 import { failure, manifestRequest } from '../upstream.ts'
 
 const retryFor = (options: RetryOptions = {}) => {

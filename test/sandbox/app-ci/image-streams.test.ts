@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import t from 'tap'
-import { imageStreamsPath } from '../../../src/sandbox/app-ci/image-streams.ts'
+import { imageStreamsPath, promotedBy } from '../../../src/sandbox/app-ci/image-streams.ts'
 import { hex, startApi } from '../../kubernetes/watching.ts'
 import { until } from '../../registry/fakes.ts'
 
@@ -45,6 +45,34 @@ await t.test('lists in pages, of one moment', async (test) => {
   put('d')
   test.equal((await ask(next)).status, 410)
   test.strictSame(imageStreams.requests, { pages: 4, watches: 0 })
+})
+
+await t.test('a tag by reference: no image, as promotion leaves it', async (test) => {
+  const { ask, imageStreams } = await start(test)
+  const reference = `quay-proxy.ci.openshift.org/openshift/ci@${hex('b')}`
+  imageStreams.put({
+    namespace: 'ocp-priv',
+    name: '4.20',
+    tags: { imported: [hex('a')], promoted: [promotedBy(hex('b')), hex('c')], none: [] },
+  })
+  const { items } = (await (await ask('')).json()) as { items: { spec: object; status: object }[] }
+  test.strictSame(items[0]?.spec, {
+    tags: [
+      {
+        name: 'promoted',
+        from: { kind: 'DockerImage', name: reference },
+        reference: true,
+        referencePolicy: { type: 'Source' },
+      },
+    ],
+  })
+  test.match(items[0]?.status, {
+    tags: [
+      { tag: 'imported', items: [{ image: hex('a') }] },
+      { tag: 'promoted', items: [{ image: /^$/, dockerImageReference: reference }, { image: hex('c') }] },
+      { tag: 'none', items: [] },
+    ],
+  })
 })
 
 await t.test('watches from a version on', async (test) => {

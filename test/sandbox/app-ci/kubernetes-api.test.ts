@@ -1,14 +1,12 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { join } from 'node:path'
 import { AuthenticationV1Api, AuthorizationV1Api, KubeConfig } from '@kubernetes/client-node'
 import type { Test } from 'tap'
 import t from 'tap'
 import type { KubernetesApiOptions } from '../../../src/sandbox/app-ci/kubernetes-api.ts'
 import { startKubernetesApi } from '../../../src/sandbox/app-ci/kubernetes-api.ts'
-import { readManifests } from '../../../src/sandbox/app-ci/rbac.ts'
+import { projectManifests as objects } from './project-manifests.ts'
 
-const objects = await readManifests(join(import.meta.dirname, '../../../manifests/rbac'))
 const tokenReviews = '/apis/authentication.k8s.io/v1/tokenreviews'
 const accessReviews = '/apis/authorization.k8s.io/v1/subjectaccessreviews'
 const resourceAttributes = {
@@ -108,7 +106,23 @@ await t.test('the proxy has to be allowed to ask, and the manifests allow it', a
     message:
       / at the cluster scope: RBAC: clusterrole.rbac.authorization.k8s.io "system:auth-delegator" not found$/,
   })
-  test.throws(() => api.replaceObjects([{ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role' }]))
+})
+
+await t.test('what RBAC says is told without a review', async (test) => {
+  const { api } = await started(test)
+  const alice = api.issueUserToken({ username: 'alice', groups: ['qci-image-pullers'] })
+  const places = [{ namespace: 'ocp' }, { namespace: 'my-team', name: 'app' }]
+  test.strictSame(api.mayPull(alice, places), [true, false])
+  const account = api.issueServiceAccountToken({ namespace: 'my-team', name: 'image-puller' })
+  test.strictSame(api.mayPull(account, places), [false, true])
+  test.strictSame(api.mayPull('nobody', places), [false, false])
+  const scoped = { username: 'alice', groups: ['qci-image-pullers'], scopes: ['user:info'] }
+  test.strictSame(api.mayPull(api.issueUserToken(scoped), places), [false, false])
+  test.strictSame(api.requests, { tokenReviews: 0, subjectAccessReviews: 0 })
+  test.strictSame(api.reviews, [])
+  test.strictSame(api.skipped, [])
+  api.replaceObjects([{ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role' }])
+  test.strictSame(api.skipped, ['Role "": it has no metadata.namespace'])
 })
 
 await t.test('another account for the proxy', async (test) => {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { readManifests } from '../../../src/sandbox/app-ci/kubernetes-object.ts'
+import { loadManifests, readManifests } from '../../../src/sandbox/app-ci/kubernetes-object.ts'
 
 const account = (name: string) => `apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: ${name}}\n`
 
@@ -60,4 +60,34 @@ await t.test('an error says where', async (test) => {
   await test.rejects(readManifests(test.testdir({ 'd.yaml': {} })), {
     message: /^cannot read the manifest .*d\.yaml: EISDIR/,
   })
+})
+
+await t.test('what is no manifest is named and left out, and the rest is there', async (test) => {
+  const directory = test.testdir({
+    'a.yaml': `${account('a1')}---\nkind: [\n---\njust words\n---\n${account('a2')}`,
+    '_config.yaml': account('never'),
+    'dashboard.json': '{"panels": []}',
+    'jsonnetfile.lock.json': 'null',
+    deep: { '_more.yml': 'supplementalCIImages: {}' },
+    'list.yaml': `apiVersion: v1\nkind: List\nitems: [null, {apiVersion: v1, kind: ServiceAccount, metadata: {name: l}}]`,
+    'empty.yaml': '# nothing\n',
+  })
+  const { objects, skipped } = await loadManifests(directory)
+  test.strictSame(
+    objects.map(({ metadata }) => metadata?.name),
+    ['a1', 'a2', 'l'],
+  )
+  const noObject = 'not a Kubernetes object, it needs an apiVersion and a kind'
+  const told = skipped.map((text) => text.replace(`${directory}/`, ''))
+  test.match(told, [
+    '_config.yaml: its name begins with _, so it is applied to no cluster',
+    /^a\.yaml, document 2: /,
+    `a.yaml, document 3: ${noObject}`,
+    `dashboard.json, document 1: ${noObject}`,
+    'deep/_more.yml: its name begins with _',
+    'jsonnetfile.lock.json, document 1: Failed to load YAML',
+    `list.yaml, document 1, item 1: ${noObject}`,
+  ])
+  test.equal(told.length, 7)
+  await test.rejects(readManifests(directory), { message: /_config\.yaml: its name begins with _/ })
 })

@@ -11,7 +11,13 @@ await t.test('an error has a code, a message and an empty detail', async (test) 
 })
 
 await t.test('the challenge is one line, with a scope where there is a repository', async (test) => {
-  const exchange = { method: 'GET', url: new URL('http://127.0.0.1:1/v2/'), headers: {}, fault: {} }
+  const exchange = {
+    method: 'GET',
+    url: new URL('http://127.0.0.1:1/v2/'),
+    headers: {},
+    address: '',
+    fault: {},
+  }
   const ping = 'Bearer realm="http://127.0.0.1:1/v2/auth",service="127.0.0.1:1"'
   const version = { 'docker-distribution-api-version': 'registry/2.0' }
   test.strictSame(challenge(exchange), { ...version, 'www-authenticate': ping })

@@ -58,3 +58,26 @@ await t.test('referrers: an index of the artifacts, filtered by type', async (te
   const unknown = `${quay.url}/v2/openshift/ci/referrers/sha256:${'0'.repeat(64)}`
   test.equal(errorOf(await ask(unknown, headers)), '400 MANIFEST_INVALID {}')
 })
+
+await t.test('referrers by pages, where they are asked for', async (test) => {
+  const quay = await quayFor(test, { referrersPage: 2 })
+  const image = await smallImage()
+  quay.tag('a', image)
+  const types = ['a/1', 'a/2', 'a/3', 'b/4', 'a/5']
+  for (const artifactType of types)
+    quay.push(buildArtifact({ subject: image, artifactType, payload: Buffer.from(artifactType) }))
+  const headers = await login(quay)
+  const walk = async (start: string) => {
+    const pages: string[][] = []
+    for (let next: string | undefined = start; next !== undefined;) {
+      const reply = await ask(next, headers)
+      const { manifests } = JSON.parse(reply.body.toString()) as { manifests: { artifactType: string }[] }
+      pages.push(manifests.map(({ artifactType }) => artifactType))
+      next = /^<(http:\/\/[^>]+)>; rel="next"$/.exec(String(reply.headers['link']))?.[1]
+    }
+    return pages
+  }
+  const url = `${quay.url}/v2/openshift/ci/referrers/${image.digest}`
+  test.strictSame(await walk(url), [['a/1', 'a/2'], ['a/3', 'b/4'], ['a/5']])
+  test.strictSame(await walk(`${url}?artifactType=b%2F4`), [['b/4']], 'a filter goes along')
+})

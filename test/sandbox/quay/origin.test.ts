@@ -20,24 +20,27 @@ async function start(
   test: Test,
   rule?: Rule,
   tls?: TlsOptions,
-): Promise<{ origin: Origin; requests: RecordedRequest[] }> {
+): Promise<{ origin: Origin; requests: RecordedRequest[]; answered: RecordedRequest[] }> {
   const faults = new Faults()
   const requests: RecordedRequest[] = []
   if (rule !== undefined) faults.add({ origin: 'cdn', path: /./, ...rule })
-  const options = { name: 'cdn', host: 'localhost', tls, faults, requests } as const
+  const answered: RecordedRequest[] = []
+  const onAnswer = (request: RecordedRequest) => void answered.push(request)
+  const options = { name: 'cdn', host: 'localhost', tls, faults, requests, onAnswer } as const
   const origin = await startOrigin({ ...options, handle })
   test.teardown(() => origin.close())
-  return { origin, requests }
+  return { origin, requests, answered }
 }
 
 await t.test('a request is recorded with what it was answered', async (test) => {
-  const { origin, requests } = await start(test)
+  const { origin, requests, answered } = await start(test)
   const reply = await ask(`${origin.url}/a?b=c`, { 'x-y': 'z' })
   test.match(origin.url, /^http:\/\/localhost:\d+$/)
   test.equal(String(reply.body), `${origin.url}/a?b=c`)
   test.match(requests, [
     { origin: 'cdn', method: 'GET', url: '/a?b=c', headers: { 'x-y': 'z' }, status: 200 },
   ])
+  test.strictSame(answered, requests)
 })
 
 await t.test('a header of 25 kB gets through, as a pull of 1024 ranges sends it', async (test) => {
@@ -111,4 +114,20 @@ await t.test('with a key pair it serves https, and a cut looks the same', async 
   await test.rejects(cut.body.text())
   const whole = await request(origin.url, { dispatcher })
   test.equal(await whole.body.text(), `${origin.url}/`)
+})
+
+await t.test('a request goes unrecorded where nobody wants it', async (test) => {
+  const addresses: (string | undefined)[] = []
+  const origin = await startOrigin({
+    name: 'cdn',
+    host: 'localhost',
+    faults: new Faults(),
+    handle: (exchange) => {
+      addresses.push(exchange.address)
+      return handle(exchange)
+    },
+  })
+  test.teardown(() => origin.close())
+  test.equal((await ask(origin.url)).status, 200)
+  test.strictSame(addresses, ['127.0.0.1'])
 })

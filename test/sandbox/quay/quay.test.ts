@@ -1,4 +1,5 @@
 import t from 'tap'
+import { buildArtifact, buildTinyImage } from '../../../src/sandbox/quay/artifacts.ts'
 import { Agent, request } from 'undici'
 import {
   ask,
@@ -43,6 +44,35 @@ await t.test('tags come and go, in bulk too; the robot is rotated', async (test)
   test.equal((await ask(tokenUrl(quay), basic({ ...robot, password: 'next' }))).status, 200)
   test.equal((await ask(`${quay.url}/v2/`, token)).status, 200, 'a token outlives the rotation')
 })
+
+await t.test(
+  'limits, an order of its own, lazy content, pages of referrers, and counts without requests',
+  async (test) => {
+    const quay = await quayFor(test, {
+      now: () => 0,
+      limits: true,
+      collation: 'text',
+      referrersPage: 1,
+      keepRequests: false,
+    })
+    const subject = buildTinyImage({ name: 'B' })
+    quay.tagLazily(['b', 'B', 'a_c'], (name) => buildTinyImage({ name }))
+    for (const artifactType of ['x/y', 'x/z'])
+      quay.push(buildArtifact({ subject, artifactType, payload: Buffer.from('x') }))
+    const token = await login(quay)
+    const list = `${quay.url}/v2/openshift/ci/tags/list`
+    test.match(JSON.parse(String((await ask(list, token)).body)), { tags: ['a_c', 'b', 'B'] })
+    const referrers = await ask(`${quay.url}/v2/openshift/ci/referrers/${subject.digest}`, token)
+    test.match(String(referrers.headers['link']), /^<http:.*from=1>; rel="next"$/)
+    const statuses = [await ask(list, token), await ask(list, token), await ask(list, token)]
+    test.strictSame(
+      statuses.map(({ status }) => status),
+      [200, 200, 429],
+    )
+    test.strictSame(quay.requests, [])
+    test.match(quay.counts, { auth: 1, tags: 4, referrers: 1, limited: 1 })
+  },
+)
 
 await t.test('faults come and go', async (test) => {
   const quay = await quayFor(test)

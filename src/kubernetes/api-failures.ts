@@ -1,0 +1,71 @@
+/**
+ * What an answer of the API server that is no review means: to the operator, whole; to a client, always 503 and never 401. A 401 sends
+ * people off to log in again, and makes some clients give up for good.
+ */
+import { unavailable, type RegistryError } from '../errors.ts'
+import { printable } from './foreign-text.ts'
+import { OwnLoad, ownLoad } from './own-load.ts'
+import { NotAReview } from './review-answer.ts'
+
+export interface Reply {
+  readonly status: number
+  readonly retryAfter: string
+  readonly text: string
+}
+
+/** An answer of the API server that says in its status that it is none. */
+class Refused extends Error {
+  override readonly name = 'Refused'
+  readonly isOurs: boolean
+  constructor(message: string, isOurs: boolean) {
+    super(message)
+    this.isOurs = isOurs
+  }
+}
+
+/** The text of an answer that may be a review. @throws {OwnLoad | Refused} */
+export const reviewText = ({ status, retryAfter, text }: Reply, secret: string): string => {
+  if (status < 400) return text
+  const said = new Error(`API server answered ${status}`)
+  // As long as it says itself, where that is a number of seconds.
+  if (status === 429) throw ownLoad(/^[1-9]\d{0,2}$/.test(retryAfter) ? Number(retryAfter) : 1, said)
+  if (status !== 401 && status !== 403) throw new Refused(said.message, false)
+  throw new Refused(
+    `API server answered ${status}: ${messageOf(text, secret)}; apply manifests/rbac/quay-proxy.yaml, and look at the credential of the proxy`,
+    true,
+  )
+}
+
+/** The message of a Status, in quotes. */
+const messageOf = (text: string, secret: string): string => {
+  try {
+    const { message } = JSON.parse(text) as { message?: unknown }
+    if (typeof message === 'string') return JSON.stringify(printable(message, secret))
+  } catch {
+    // Not JSON: somebody else's page, and nobody's message. Its text stays unsaid.
+  }
+  return 'it does not say why'
+}
+
+/** The deadline's own error, or that of a wait which it ended. */
+export const isTimeout = (error: unknown): boolean =>
+  error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')
+
+/**
+ * Whatever keeps the API server from answering is 503 to the client, never 401: a 401 sends people off to log in again,
+ * and makes some clients give up for good. A refusal of our own credential is an outage too, and says so in the log.
+ */
+export const outage = (error: unknown): RegistryError => {
+  if (error instanceof OwnLoad) return error
+  if (error instanceof Refused && error.isOurs)
+    return unavailable(
+      'the cluster that decides about access refuses the proxy itself; its administrators have to look',
+      error,
+    )
+  if (error instanceof Refused || error instanceof NotAReview)
+    return unavailable(
+      'the cluster that decides about access cannot answer now; try again in a moment',
+      error,
+    )
+  return unavailable('the cluster that decides about access does not answer; try again in a moment', error)
+}

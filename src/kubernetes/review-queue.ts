@@ -1,0 +1,82 @@
+/**
+ * A bound on the questions of one kind that are in flight at a time (a bulkhead), shared out by asker. Beyond it askers wait for a
+ * moment, one of each in turn; a question whose turn does not come is answered 503 before anything was done for it.
+ *
+ * Each kind has a queue of its own: a crowd of unknown tokens fills that of TokenReviews, and keeps nobody waiting whose token is
+ * known and who is asked about in a SubjectAccessReview. Within it, those who are known go ahead of those who are not.
+ *
+ * Not p-queue: it has one order for all, or priorities. It cannot take one of each asker in turn, nor bound what each has waiting.
+ */
+import { systemClock, type Clock } from '../concurrency/clock.ts'
+import { createFairQueue } from '../concurrency/fair-queue.ts'
+import { ownLoad } from './own-load.ts'
+
+export interface ReviewQueueOptions {
+  /** Questions in flight at a time. */
+  readonly max: number
+  /** Bound on those who wait, for those who go ahead and for the others each. */
+  readonly maxQueued: number
+  /** Milliseconds to wait at most. Together with a slow answer it stays below what a client waits for a decision. */
+  readonly maxWaitMs: number
+  /** Called with +1 when a question goes out and -1 when it is answered, or has failed. */
+  readonly observeInFlight: (change: 1 | -1) => void
+  /** Called for each question that was not asked. */
+  readonly observeShed: () => void
+  readonly clock?: Clock
+}
+
+export interface Turn {
+  /** Who asks: an identity, or an address where nobody is known yet. */
+  readonly asker: string
+  readonly isAhead?: boolean
+}
+
+/** @throws {OwnLoad} UNAVAILABLE where it was not asked at all; what `ask` throws */
+export type ReviewQueue = <Answer>(turn: Turn, ask: () => Promise<Answer>) => Promise<Answer>
+
+/** Up to here a place goes to whoever asks. Those beyond are for askers who have less than their share. */
+const unsharedPart = 0.75
+
+export const createReviewQueue = (options: ReviewQueueOptions): ReviewQueue => {
+  const { max, maxQueued, maxWaitMs, observeInFlight, observeShed, clock = systemClock } = options
+  const refuse = () => {
+    observeShed()
+    return ownLoad()
+  }
+  const createWaiting = () => createFairQueue({ maxPerAsker: maxQueued, maxQueued, clock, refuse })
+  const [ahead, others] = [createWaiting(), createWaiting()]
+  /** Questions in flight of each asker; nobody is in it without one. */
+  const held = new Map<string, number>()
+  let inFlight = 0
+
+  const take = (asker: string): boolean => {
+    const own = held.get(asker) ?? 0
+    // Counted as if one more asker came, so that a newcomer finds a place.
+    const share = max / (held.size + 1)
+    const isOpen = inFlight < max * unsharedPart || (inFlight < max && own < share)
+    if (!isOpen) return false
+    held.set(asker, own + 1)
+    inFlight += 1
+    return true
+  }
+  const give = (asker: string): void => {
+    const own = held.get(asker) as number
+    if (own === 1) held.delete(asker)
+    else held.set(asker, own - 1)
+    inFlight -= 1
+    while (ahead.next(take) || others.next(take));
+  }
+
+  return async ({ asker, isAhead = false }, ask) => {
+    const queue = isAhead ? ahead : others
+    // Nobody is overtaken: where a place is open to this asker, others wait only because they hold more than their share.
+    if (!take(asker)) await queue.wait({ asker, until: clock.now() + maxWaitMs })
+    observeInFlight(1)
+    try {
+      return await ask()
+    } finally {
+      observeInFlight(-1)
+      give(asker)
+    }
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * A bounded cache whose room is shared out by owner: whoever has more in it than an equal share pushes out their own, and nobody
+ * else's. lru-cache, and every other one that we know, has one order for all: one asker with enough questions empties it.
+ */
+import { UseOrder } from './use-order.ts'
+
+export interface SharedCache<Value> {
+  /** The value, which counts as a use of it. */
+  readonly get: (key: string) => Value | undefined
+  /** The value, which does not. */
+  readonly peek: (key: string) => Value | undefined
+  readonly set: (key: string, value: Value, owner: string) => void
+  readonly delete: (key: string) => void
+  readonly size: () => number
+}
+
+interface Entry<Value> {
+  readonly value: Value
+  readonly owner: string
+}
+
+/** @param max values of all owners together */
+export const createSharedCache = <Value>(max: number): SharedCache<Value> => {
+  const entries = new Map<string, Entry<Value>>()
+  const order = new UseOrder()
+  const owners = new Map<string, UseOrder>()
+
+  const remove = (key: string): void => {
+    const entry = entries.get(key)
+    if (entry === undefined) return
+    entries.delete(key)
+    order.remove(key)
+    const own = owners.get(entry.owner) as UseOrder
+    own.remove(key)
+    if (own.size === 0) owners.delete(entry.owner)
+  }
+  const use = (key: string, owner: string): UseOrder => {
+    const own = owners.get(owner) ?? new UseOrder()
+    owners.set(owner, own)
+    for (const each of [order, own]) each.use(key)
+    return own
+  }
+
+  return {
+    size: () => entries.size,
+    peek: (key) => entries.get(key)?.value,
+    get: (key) => {
+      const entry = entries.get(key)
+      if (entry !== undefined) use(key, entry.owner)
+      return entry?.value
+    },
+    set: (key, value, owner) => {
+      remove(key)
+      entries.set(key, { value, owner })
+      const own = use(key, owner)
+      if (entries.size <= max) return
+      // Of whoever has just come where they have more than their share, else what nobody has used for longest.
+      const isGreedy = own.size > 1 && own.size * owners.size > max
+      remove((isGreedy ? own : order).oldest as string)
+    },
+    delete: remove,
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * What a token looks like, before anybody is asked about it: whether it can be one at all, of which kind it is, and what it claims.
+ * None of the claims is verified: they are for messages and logs alone, but for an `exp` that has passed by the token's own word.
+ */
+import { decodeJwt } from 'jose'
+import { printable } from './foreign-text.ts'
+
+export type TokenKind = 'jwt' | 'openshift' | 'opaque'
+
+/** `openshift`: `sha256~` and 43 characters, or a JWT; `any`: clusters may have opaque tokens of any form. */
+export type TokenFormat = 'any' | 'openshift'
+
+/** Claims of a token that nobody has verified. Text, short and printable. */
+export interface UnverifiedClaims {
+  readonly iss?: string
+  readonly sub?: string
+  readonly aud?: string
+  readonly exp?: string
+}
+
+export interface TokenForm {
+  readonly kind: TokenKind
+  readonly claims: UnverifiedClaims
+  /** Why it is refused as it is, without a question to anybody: a sentence without its end. */
+  readonly refusal?: string
+}
+
+/** @see https://datatracker.ietf.org/doc/html/rfc6750#section-2.1 */
+const bearerTokenPattern = /^[A-Za-z0-9._~+/-]+=*$/
+const openshiftPattern = /^sha256~[A-Za-z0-9_-]{43}$/
+/** Tokens of clusters have 1 to 2 KiB, those of some identity providers 8. */
+const maxTokenLength = 16 * 1024
+
+/** @param now milliseconds since the epoch */
+export const formOf = (token: string, format: TokenFormat, now: number): TokenForm => {
+  const unusable = whatIsWrong(token)
+  if (unusable !== undefined) return { kind: 'opaque', claims: {}, refusal: unusable }
+  if (openshiftPattern.test(token)) return { kind: 'openshift', claims: {} }
+  const claims = claimsOf(token)
+  if (claims === undefined)
+    return format === 'any'
+      ? { kind: 'opaque', claims: {} }
+      : {
+          kind: 'opaque',
+          claims: {},
+          refusal: 'it is neither sha256~ and 43 characters, as oc whoami -t shows it, nor a JWT',
+        }
+  const { exp } = claims
+  const told = unverified(claims)
+  if (typeof exp === 'number' && exp * 1000 <= now)
+    return { kind: 'jwt', claims: told, refusal: `it expired at ${timeOf(exp)}` }
+  return { kind: 'jwt', claims: told }
+}
+
+/** Milliseconds since the epoch of a JWT's own `exp`; undefined for tokens that do not carry one. */
+export const expiryOf = (token: string): number | undefined => {
+  const exp = claimsOf(token)?.['exp']
+  // Whatever stands there in a token that nobody has verified yet: a life computed from it must stay a number.
+  return typeof exp === 'number' ? exp * 1000 : undefined
+}
+
+/** Its audiences by its own word; undefined for what is no JWT. */
+export const audiencesOf = (token: string): readonly unknown[] | undefined => {
+  const claims = claimsOf(token)
+  return claims === undefined ? undefined : [claims['aud'] ?? []].flat()
+}
+
+type Claims = Readonly<Record<string, unknown>>
+
+const jwtPattern = /^[\w-]+\.[\w-]+\.[\w-]*$/
+
+const claimsOf = (token: string): Claims | undefined => {
+  // A thrown error costs more than all the rest that is done with an unknown token.
+  if (!jwtPattern.test(token)) return undefined
+  try {
+    return decodeJwt(token)
+  } catch {
+    // Not a JWT: it claims nothing that can be read.
+    return undefined
+  }
+}
+
+/** What people paste instead of a token, in the words of what it most probably is. */
+const whatIsWrong = (token: string): string | undefined => {
+  if (token.length > maxTokenLength) return `it is longer than ${maxTokenLength / 1024} KiB`
+  if (bearerTokenPattern.test(token)) return undefined
+  if (token === '') return 'it is empty'
+  if (token.includes('$(') || token.includes('${') || token.includes('`'))
+    return 'it is a command that no shell has run: use double quotes, not single ones'
+  if (/\s/.test(token)) return 'it holds white space: is it an error message, or more than the token?'
+  if (/["'\u2018-\u201d]/.test(token)) return 'it holds quotes: paste what is between them'
+  return 'it holds characters that no token has'
+}
+
+const unverified = ({ iss, sub, aud, exp }: Claims): UnverifiedClaims => ({
+  ...textOf('iss', iss),
+  ...textOf('sub', sub),
+  ...textOf('aud', Array.isArray(aud) ? aud.filter((one) => typeof one === 'string').join(' ') : aud),
+  ...(typeof exp === 'number' ? { exp: timeOf(exp) } : {}),
+})
+const textOf = <Name extends string>(name: Name, value: unknown): { readonly [Key in Name]?: string } =>
+  (typeof value === 'string' ? { [name]: printable(value, '', 120) } : {}) as { [Key in Name]?: string }
+
+/** Attack: a number that is no time, which would throw. */
+const timeOf = (seconds: number): string => {
+  const date = new Date(seconds * 1000)
+  return Number.isNaN(date.getTime()) ? 'no time that there is' : `${date.toISOString().slice(0, 19)}Z`
+}

@@ -1,0 +1,76 @@
+/** Who and what the RBAC of a cluster speaks of: identities that can log in to the sandbox, and the namespaces they may be let into. */
+import type { KubernetesObject } from './kubernetes-object.ts'
+import { asStored } from './legacy-rbac.ts'
+
+/** `name` of a service account: `namespace/name`. */
+export interface KnownIdentity {
+  readonly kind: 'User' | 'Group' | 'ServiceAccount'
+  readonly name: string
+}
+
+export interface Identities {
+  /** Each subject of a binding once, and each ServiceAccount that there is. */
+  readonly all: readonly KnownIdentity[]
+  /** The namespaces that a RoleBinding is in, sorted. */
+  readonly namespaces: readonly string[]
+  /** The Groups of `user.openshift.io` that a user is in. */
+  readonly groupsOf: (user: string) => readonly string[]
+}
+
+interface Subject {
+  readonly kind?: string
+  readonly name?: string
+  readonly namespace?: string
+}
+
+/** @param objects of which those that cannot be read as RBAC are passed over, as `createRbac` does */
+export const identitiesIn = (objects: readonly KubernetesObject[]): Identities => {
+  const found = new Map<string, KnownIdentity>()
+  const namespaces = new Set<string>()
+  const members = new Map<string, string[]>()
+  for (const object of objects) {
+    const { name = '', namespace = '' } = object.metadata ?? {}
+    if (object.kind === 'RoleBinding' && namespace !== '') namespaces.add(namespace)
+    if (object.kind === 'Group')
+      for (const user of stringsOf(object['users'])) members.set(user, [...(members.get(user) ?? []), name])
+    for (const subject of subjectsOf(object)) {
+      const identity = identityOf(subject, namespace)
+      if (identity !== undefined) found.set(`${identity.kind} ${identity.name}`, identity)
+    }
+  }
+  return {
+    all: [...found.values()],
+    namespaces: [...namespaces].toSorted(),
+    groupsOf: (user) => members.get(user) ?? [],
+  }
+}
+
+const subjectsOf = (object: KubernetesObject): readonly Subject[] => {
+  const { kind, metadata } = object
+  if (kind === 'ServiceAccount') return [{ kind, ...metadata }]
+  if (kind !== 'RoleBinding' && kind !== 'ClusterRoleBinding') return []
+  try {
+    const subjects = asStored(object)['subjects']
+    return Array.isArray(subjects) ? subjects.filter((subject) => typeof subject === 'object' && subject) : []
+  } catch {
+    return []
+  }
+}
+
+const stringsOf = (value: unknown): readonly string[] =>
+  Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
+
+const serviceAccount = /^system:serviceaccount:([^:]+):([^:]+)$/
+
+/** A user may be bound by the name that a service account has as a user. @param here the namespace of the binding */
+const identityOf = (
+  { kind, name = '', namespace = '' }: Subject,
+  here: string,
+): KnownIdentity | undefined => {
+  if (name === '') return undefined
+  const [, accountNamespace, account] = (kind === 'User' && serviceAccount.exec(name)) || []
+  if (account !== undefined) return { kind: 'ServiceAccount', name: `${accountNamespace}/${account}` }
+  if (kind === 'User' || kind === 'Group') return { kind, name }
+  const where = namespace || here
+  return kind === 'ServiceAccount' && where !== '' ? { kind, name: `${where}/${name}` } : undefined
+}

@@ -1,0 +1,142 @@
+/** Roles and bindings as the API server has them after they were applied: read once, to be asked often. */
+import type {
+  RbacV1Subject,
+  V1ClusterRole,
+  V1LabelSelector,
+  V1PolicyRule,
+  V1RoleRef,
+} from '@kubernetes/client-node'
+import type { KubernetesObject } from './kubernetes-object.ts'
+import { asStored } from './legacy-rbac.ts'
+
+export interface Grant {
+  /** Empty for a ClusterRoleBinding. */
+  readonly namespace: string
+  readonly description: string
+  readonly roleRef: V1RoleRef
+  readonly subjects: readonly RbacV1Subject[]
+}
+
+export interface Policy {
+  /** By `namespace/name`. */
+  readonly roles: ReadonlyMap<string, readonly V1PolicyRule[]>
+  readonly clusterRoles: ReadonlyMap<string, readonly V1PolicyRule[]>
+  readonly clusterGrants: readonly Grant[]
+  /** By namespace. */
+  readonly grants: ReadonlyMap<string, readonly Grant[]>
+  /** The objects that the API server would refuse: each by its name, and why. */
+  readonly skipped: readonly string[]
+}
+
+const kinds = ['Role', 'ClusterRole', 'RoleBinding', 'ClusterRoleBinding'] as const
+type Kind = (typeof kinds)[number]
+
+/** An object that was looked at: the lists are lists. */
+interface Applied {
+  readonly kind: Kind
+  readonly name: string
+  readonly namespace: string
+  readonly object: KubernetesObject
+}
+
+/** Of an object given twice the last counts, as when it is applied; other kinds grant nothing. */
+export const readPolicy = (objects: readonly KubernetesObject[]): Policy => {
+  const skipped: string[] = []
+  const applied = new Map<string, Applied>()
+  for (const object of objects) {
+    const one = apply(object, skipped)
+    if (one !== undefined) applied.set(`${one.kind} ${one.namespace}/${one.name}`, one)
+  }
+  const of = (kind: Kind) => [...applied.values()].filter((one) => one.kind === kind)
+  const clusterRoles = new Map(of('ClusterRole').map(({ name, object }) => [name, object as V1ClusterRole]))
+  const roles = of('Role').map(
+    ({ namespace, name, object }) => [`${namespace}/${name}`, (object as V1ClusterRole).rules ?? []] as const,
+  )
+  return {
+    roles: new Map(roles),
+    clusterRoles: new Map(clusterRoles.entries().map(([name, role]) => [name, rulesOf(role, clusterRoles)])),
+    clusterGrants: of('ClusterRoleBinding').map(grantOf),
+    grants: Map.groupBy(of('RoleBinding').map(grantOf), ({ namespace }) => namespace),
+    skipped,
+  }
+}
+
+/** @param skipped is added to */
+const apply = (object: KubernetesObject, skipped: string[]): Applied | undefined => {
+  const kind = kinds.find((one) => one === object.kind)
+  const [group = ''] = (object.apiVersion ?? '').split('/')
+  if (kind === undefined || !/^(?:rbac\.authorization\.k8s\.io|authorization\.openshift\.io)$/.test(group))
+    return undefined
+  const { name = '', namespace = '' } = object.metadata ?? {}
+  const skip = (reason: string): undefined => {
+    skipped.push(`${kind} ${JSON.stringify(namespace === '' ? name : `${namespace}/${name}`)}: ${reason}`)
+  }
+  const isClusterWide = kind.startsWith('Cluster')
+  const problem = problemOf(object, isClusterWide ? undefined : namespace)
+  if (problem !== undefined) return skip(problem)
+  try {
+    const stored = asStored(object)
+    return { kind, name, namespace: isClusterWide ? '' : namespace, object: stored }
+  } catch (error) {
+    return skip((error as Error).message)
+  }
+}
+
+const versions = ['rbac.authorization.k8s.io/v1', 'authorization.openshift.io/v1']
+
+/** @param namespace undefined for what has none */
+const problemOf = (object: KubernetesObject, namespace: string | undefined): string | undefined => {
+  if (!versions.includes(object.apiVersion!)) return `API servers of today have no ${object.apiVersion}`
+  // It would land wherever the person who applies it happens to be.
+  if (namespace === '') return 'it has no metadata.namespace'
+  if (object.kind!.endsWith('Role'))
+    return isListOf(object['rules'], isRule) ? undefined : 'its rules are not a list of rules'
+  const { roleRef } = object as { roleRef?: V1RoleRef | null }
+  if (typeof roleRef?.name !== 'string') return 'it refers to no role'
+  return isListOf(object['subjects'], isObject) ? undefined : 'its subjects are not a list of subjects'
+}
+
+const isListOf = (value: unknown, isItem: (item: unknown) => boolean): boolean =>
+  (value ?? null) === null || (Array.isArray(value) && value.every(isItem))
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
+
+const isRule = (value: unknown): boolean =>
+  isObject(value) &&
+  ['verbs', 'apiGroups', 'resources', 'resourceNames'].every((key) =>
+    isListOf((value as Readonly<Record<string, unknown>>)[key], (item) => typeof item === 'string'),
+  )
+
+const grantOf = ({ kind, name, namespace, object }: Applied): Grant => {
+  const { roleRef, subjects } = object as unknown as Grant
+  const where = namespace === '' ? name : `${name}/${namespace}`
+  const description = `${kind} ${JSON.stringify(where)} of ${roleRef.kind} ${JSON.stringify(roleRef.name)}`
+  return { namespace, description, roleRef, subjects: subjects ?? [] }
+}
+
+/** The rules after the controller came to rest: an aggregated role's own are overwritten, and circles add nothing. */
+const rulesOf = (
+  role: V1ClusterRole,
+  clusterRoles: ReadonlyMap<string, V1ClusterRole>,
+  seen = new Set<V1ClusterRole>(),
+): readonly V1PolicyRule[] => {
+  if (!role.aggregationRule) return role.rules ?? []
+  seen.add(role)
+  const selectors = role.aggregationRule.clusterRoleSelectors ?? []
+  return [...clusterRoles.values()]
+    .filter((other) => selectors.some((selector) => selects(selector, other.metadata?.labels ?? {})))
+    .flatMap((other) => (seen.has(other) ? [] : rulesOf(other, clusterRoles, seen)))
+}
+
+const selects = (selector: V1LabelSelector, labels: Readonly<Record<string, string>>): boolean => {
+  const held = new Map(Object.entries(labels))
+  return (
+    Object.entries(selector.matchLabels ?? {}).every(([key, value]) => held.get(key) === value) &&
+    (selector.matchExpressions ?? []).every(({ key, operator, values }) => {
+      if (operator === 'Exists' || operator === 'DoesNotExist')
+        return held.has(key) === (operator === 'Exists')
+      const listed = held.has(key) && (values ?? []).includes(held.get(key)!)
+      return operator === 'In' ? listed : operator === 'NotIn' && !listed
+    })
+  )
+}

@@ -1,0 +1,58 @@
+/**
+ * What a connection goes through before a request comes on it: whom it is from, and whether there is room for it.
+ */
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
+import type { ClientAddresses } from './client-address.ts'
+import { ConnectionShares } from './connection-shares.ts'
+import { readProxyHeaders } from './proxied-connections.ts'
+import { rawSocketOf } from './raw-socket.ts'
+import { UnfinishedHeads } from './unfinished-heads.ts'
+
+type Reason = 'connections' | 'heads' | 'proxy-protocol'
+
+export interface ConnectionsOptions {
+  readonly maxConnections: number
+  readonly maxHeadBytes: number
+  readonly headSweepMs: number
+  readonly proxyHeaderMs: number
+  readonly clients: ClientAddresses
+  /** Whether connections of trusted proxies begin with a header of the PROXY protocol. */
+  readonly proxyProtocol: boolean
+  readonly isUnfinished: (socket: Socket) => boolean
+  readonly observeShed: (reason: Reason) => void
+  readonly observeCut: (reason: Reason) => (socket: Socket) => void
+}
+
+/** For as long as the server is open. To be called before others listen to its connections. */
+export const guardConnections = (server: Server, options: ConnectionsOptions): void => {
+  const { clients, isUnfinished, maxConnections } = options
+  const shares = new ConnectionShares({
+    maxConnections,
+    isUnfinished,
+    // A line for each would be what fills the log.
+    observeCut: () => options.observeShed('connections'),
+  })
+  const heads = new UnfinishedHeads(server, {
+    ...options,
+    holderOf: (socket) => clients.peerOf(socket).network,
+    observeCut: options.observeCut('heads'),
+  })
+  if (options.proxyProtocol)
+    readProxyHeaders(server, {
+      ...options,
+      onIntroduced: (socket, client) => shares.move(socket, client.network),
+      observeCut: options.observeCut('proxy-protocol'),
+    })
+  server.on('connection', (socket) => {
+    const peer = clients.peerOf(socket)
+    shares.add(socket, peer.isTrusted ? undefined : peer.network)
+  })
+  const isTls = server instanceof TlsServer
+  server.on(isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
+    if (isTls) shares.secured(rawSocketOf(socket), socket)
+    heads.add(socket)
+  })
+  server.on('request', ({ socket }) => heads.arrived(socket))
+}

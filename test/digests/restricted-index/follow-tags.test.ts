@@ -1,0 +1,161 @@
+import t from 'tap'
+import { followTags, type FollowTagsOptions } from '../../../src/digests/restricted-index/follow-tags.ts'
+import { parseDigest, type Digest, type QciTag } from '../../../src/reference.ts'
+import { digestOf } from '../fixtures.ts'
+
+async function* tagsOf(...tags: readonly string[]): AsyncGenerator<QciTag> {
+  for (const tag of tags) yield tag as QciTag
+}
+
+interface Scene {
+  /** Manifests by tag or digest, and what they name. */
+  readonly manifests?: Readonly<Record<string, { digest: Digest; manifests: readonly Digest[] }>>
+  readonly fail?: (reference: string, tries: number) => boolean
+}
+
+const setUp = ({ manifests = {}, fail = () => false }: Scene = {}, more: Partial<FollowTagsOptions> = {}) => {
+  const ending = new AbortController()
+  const known = new Map<Digest, readonly Digest[]>()
+  const tries = new Map<string, number>()
+  const failures: string[] = []
+  let inFlight = 0
+  let most = 0
+  let followed = 0
+  const options: FollowTagsOptions = {
+    fetch: async (reference) => {
+      tries.set(reference, (tries.get(reference) ?? 0) + 1)
+      inFlight += 1
+      most = Math.max(most, inFlight)
+      await new Promise((resolve) => setImmediate(resolve))
+      inFlight -= 1
+      if (fail(reference, tries.get(reference) ?? 0)) throw new Error('503')
+      const found = manifests[reference]
+      if (found !== undefined) known.set(found.digest, found.manifests)
+      return found?.digest
+    },
+    manifestsOf: (digest) => known.get(digest),
+    signal: ending.signal,
+    onFailure: (reference) => void failures.push(reference),
+    onFollowed: () => {
+      followed += 1
+    },
+    retryMs: 0.01,
+    ...more,
+  }
+  return { options, ending, tries, failures, most: () => most, followed: () => followed }
+}
+
+await t.test('each tag, and every manifest below it that is not known', async (test) => {
+  const [index, image, other] = ['index', 'image', 'other'].map((text) => digestOf(text)) as [
+    Digest,
+    Digest,
+    Digest,
+  ]
+  const { options, tries, followed } = setUp({
+    manifests: {
+      a_b_c: { digest: index, manifests: [image, other, digestOf('gone')] },
+      [image]: { digest: image, manifests: [] },
+      [other]: { digest: other, manifests: [] },
+      a_b_d: { digest: image, manifests: [] },
+    },
+  })
+  await followTags(tagsOf('a_b_d'), options)
+  await followTags(tagsOf('a_b_c', 'a_b_gone'), options)
+  test.strictSame(Object.fromEntries(tries), {
+    a_b_d: 1,
+    a_b_c: 1,
+    [other]: 1,
+    [digestOf('gone')]: 1,
+    a_b_gone: 1,
+  })
+  test.equal(followed(), 3)
+  await followTags(tagsOf('a_b_d'), { ...options, onFollowed: undefined })
+  test.equal(followed(), 3)
+})
+
+await t.test('attack: indexes within indexes are followed four levels', async (test) => {
+  const chain = Array.from({ length: 9 }, (_, link) => digestOf(`link ${link}`))
+  const manifests = Object.fromEntries(
+    chain.map((digest, link) => [digest as string, { digest, manifests: chain.slice(link + 1, link + 2) }]),
+  )
+  const { options, tries } = setUp({
+    manifests: { ...manifests, a_b_c: { digest: chain[0]!, manifests: [chain[1]!] } },
+  })
+  await followTags(tagsOf('a_b_c'), options)
+  test.equal(tries.size, 5)
+})
+
+await t.test('eight at a time', async (test) => {
+  const { options, most, followed } = setUp()
+  await followTags(tagsOf(...Array.from({ length: 100 }, (_, number) => `a_b_${number}`)), options)
+  test.strictSame([most(), followed()], [8, 100])
+})
+
+await t.test(
+  'a failure is tried again; while upstream answers nothing, nothing is passed over',
+  async (test) => {
+    const { options, tries, failures } = setUp({ fail: (_reference, count) => count <= 20 })
+    await followTags(tagsOf('a_b_c', 'a_b_d'), options)
+    test.ok([...tries.values()].some((count) => count === 21))
+    test.ok(failures.length >= 20)
+  },
+)
+
+await t.test('one that fails again and again while others are answered does not stop them', async (test) => {
+  const { options, tries, followed } = setUp({ fail: (reference) => reference === 'a_b_broken' })
+  const many = Array.from({ length: 200 }, (_, number) => `a_b_${number}`)
+  await followTags(tagsOf('a_b_broken', ...many), options)
+  test.strictSame([tries.get('a_b_broken'), followed()], [8, 201])
+})
+
+await t.test('aborted: in a request, in a pause, and before', async (test) => {
+  for (const when of ['request', 'pause', 'before']) {
+    const scene = setUp({ fail: () => true }, { retryMs: when === 'pause' ? 60_000 : 0.01 })
+    const { options, ending, failures } = scene
+    if (when === 'before') ending.abort(new Error('closing'))
+    const following = followTags(tagsOf('a_b_c'), {
+      ...options,
+      fetch: async (reference) => {
+        if (when === 'request') ending.abort(new Error('closing'))
+        return await options.fetch(reference)
+      },
+      onFailure: (reference, error) => {
+        options.onFailure(reference, error)
+        ending.abort(new Error('closing'))
+      },
+    })
+    await test.rejects(following, when === 'pause' ? { name: 'AbortError' } : { message: 'closing' }, when)
+    test.equal(failures.length, when === 'pause' ? 1 : 0)
+  }
+})
+
+await t.test('tags that cannot be told reject once every worker has ended', async (test) => {
+  let inFlight = 0
+  const { options } = setUp(
+    {},
+    {
+      fetch: async () => {
+        inFlight += 1
+        for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+        inFlight -= 1
+        return parseDigest(digestOf('a'))
+      },
+    },
+  )
+  const broken = async function* (): AsyncGenerator<QciTag> {
+    yield* tagsOf('a_b_c', 'a_b_d')
+    throw new Error('no page')
+  }
+  await test.rejects(followTags(broken(), options), { message: 'no page' })
+  test.equal(inFlight, 0)
+})
+
+await t.test('by default a failure is tried again after a second', async (test) => {
+  const { options } = setUp({ fail: () => true })
+  const { retryMs: _retryMs, ...rest } = options
+  const ending = new AbortController()
+  const onFailure = () => setImmediate(() => ending.abort())
+  await test.rejects(followTags(tagsOf('a'), { ...rest, signal: ending.signal, onFailure }), {
+    name: 'AbortError',
+  })
+})

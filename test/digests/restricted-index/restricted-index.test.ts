@@ -1,0 +1,197 @@
+import t from 'tap'
+import type { Test } from 'tap'
+import { nothingIndexed, type IndexState } from '../../../src/digests/restricted-index/index-state.ts'
+import {
+  RestrictedIndex,
+  type IndexProgress,
+  type RestrictedIndexOptions,
+} from '../../../src/digests/restricted-index/restricted-index.ts'
+import { locate } from '../fixtures.ts'
+import { FakeUpstream } from './upstream.ts'
+
+const start = Date.UTC(2026, 10, 28, 17, 30)
+const tags = ['ocp_4.15_base', 'ocp-priv_4.15_base', '20240101000000_prune_ocp-priv_4.15_old']
+
+const until = async (holds: () => boolean): Promise<void> => {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 1))
+}
+
+/** What replicas share: one of them leads. */
+const share = () => {
+  const shared = {
+    state: undefined as IndexState | undefined,
+    leader: undefined as string | undefined,
+    writes: 0,
+  }
+  const of = (replica: string): RestrictedIndexOptions['shared'] => ({
+    read: async () => shared.state,
+    write: async (state) => {
+      shared.writes += 1
+      shared.state = state
+    },
+    tryLead: async () => (shared.leader ??= replica) === replica,
+  })
+  return { shared, of }
+}
+
+const setUp = (test: Test, more: Partial<RestrictedIndexOptions> = {}) => {
+  const clock = { now: start }
+  const upstream = new FakeUpstream(tags, 'bytes', () => clock.now)
+  const progress: IndexProgress[] = []
+  const failures: string[] = []
+  const index = new RestrictedIndex({
+    fetchPage: upstream.fetchPage,
+    fetchManifest: upstream.fetchManifest,
+    manifestsOf: upstream.manifestsOf,
+    isRestrictedDigest: (digest) => upstream.graph.reachOf(digest).isRestricted,
+    locate,
+    facts: upstream.facts,
+    shared: share().of('alone'),
+    catchUp: async () => true,
+    intervalMs: 5,
+    retryMs: 1,
+    onProgress: (one) => void progress.push(one),
+    onFailure: (what) => void failures.push(what),
+    now: () => clock.now,
+    ...more,
+  })
+  test.teardown(() => index.close())
+  return { index, upstream, progress, failures, clock }
+}
+
+await t.test('the one that leads walks, and tells how far it is', async (test) => {
+  const { index, progress, failures, upstream } = setUp(test)
+  test.strictSame([index.isComplete(), index.isWhole(), index.hasTagsOf('ocp-priv')], [false, false, false])
+  index.start()
+  index.start()
+  await until(() => index.isWhole())
+  test.strictSame(
+    [index.isComplete(), index.hasTagsOf('ocp-priv'), index.hasTagsOf('mallory-priv')],
+    [true, true, false],
+  )
+  test.match(progress[0], { phase: 'live', pages: 0, followed: 0, isLiveComplete: false, isWhole: false })
+  test.match(progress[1], { phase: 'dated', isLiveComplete: true, isWhole: false })
+  await until(() => progress.length > 6)
+  test.match(index.progress(), { followed: 2, isWhole: true })
+  test.strictSame([failures, upstream.taken().length], [[], 2])
+  await index.close()
+  const { length } = progress
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  test.equal(progress.length, length, 'closed')
+})
+
+await t.test('the others learn its facts, and read no page', async (test) => {
+  const { shared, of } = share()
+  const leader = setUp(test, { shared: of('leader') })
+  leader.index.start()
+  await until(() => leader.index.isWhole())
+  const follower = setUp(test, { shared: of('follower') })
+  follower.index.start()
+  await until(() => follower.index.isComplete())
+  test.strictSame(
+    [follower.index.isWhole(), follower.index.hasTagsOf('ocp-priv'), follower.upstream.pages],
+    [true, true, 0],
+  )
+  shared.leader = 'follower'
+  await until(() => follower.upstream.pages > 0)
+  test.ok(follower.upstream.pages > 0, 'and walk once the other is gone')
+})
+
+await t.test('a state that is outdated does not make a replica ready', async (test) => {
+  const { shared, of } = share()
+  shared.leader = 'another'
+  shared.state = {
+    ...nothingIndexed,
+    liveCompleteAt: start - 15,
+    datedCompleteAt: start,
+    namespaces: ['ocp-priv'],
+  }
+  let turns = 0
+  const { index, upstream } = setUp(test, {
+    shared: of('follower'),
+    catchUp: async () => {
+      turns += 1
+      return true
+    },
+  })
+  index.start()
+  await until(() => turns > 3)
+  test.strictSame([index.isComplete(), index.isWhole(), index.hasTagsOf('ocp-priv')], [false, false, true])
+  shared.state = { ...shared.state, liveCompleteAt: start - 14 }
+  await until(() => index.isComplete())
+  test.equal(upstream.pages, 0)
+})
+
+await t.test(
+  'a replica that is not in touch with the others walks by itself, and believes no state',
+  async (test) => {
+    const { shared, of } = share()
+    shared.leader = 'another'
+    shared.state = { ...nothingIndexed, liveCompleteAt: start, namespaces: ['x-priv'] }
+    const { index, upstream } = setUp(test, { shared: of('alone'), catchUp: async () => false })
+    index.start()
+    await until(() => index.isWhole())
+    test.ok(upstream.pages > 0)
+    test.equal(index.hasTagsOf('x-priv'), false)
+  },
+)
+
+await t.test('errors of upstream in the middle: told, tried again, and it becomes whole', async (test) => {
+  for (const retryMs of [1, undefined]) {
+    const { index, failures, upstream } = setUp(test, {
+      intervalMs: 2,
+      ...(retryMs === undefined ? {} : { retryMs }),
+    })
+    let left = retryMs === undefined ? 0 : 4
+    upstream.before = (_what, kind) => {
+      if (kind === 'page' && left-- > 0) throw new Error('503')
+    }
+    index.start()
+    await until(() => index.isWhole())
+    test.strictSame(
+      failures,
+      Array.from({ length: retryMs === undefined ? 0 : 4 }, () => 'the tag list'),
+    )
+  }
+})
+
+await t.test('closed while it fails: no failure is told', async (test) => {
+  const { index, failures, upstream } = setUp(test)
+  let closing: Promise<void> | undefined
+  upstream.before = () => {
+    closing = index.close()
+    throw new Error('aborted')
+  }
+  index.start()
+  await until(() => closing !== undefined)
+  await closing
+  test.strictSame(failures, [])
+})
+
+await t.test('tags are resolved at once on request', async (test) => {
+  const { index, upstream } = setUp(test)
+  await index.follow(['ocp-priv_4.15_base' as never])
+  test.equal(upstream.facts.restrictedTags.size, 1)
+})
+
+await t.test('by default the clock is the one of the system', async (test) => {
+  const shared = share()
+  const upstream = new FakeUpstream(tags, 'bytes')
+  const index = new RestrictedIndex({
+    fetchPage: upstream.fetchPage,
+    fetchManifest: upstream.fetchManifest,
+    manifestsOf: upstream.manifestsOf,
+    isRestrictedDigest: () => false,
+    locate,
+    facts: upstream.facts,
+    shared: shared.of('alone'),
+    catchUp: async () => true,
+    intervalMs: 60_000,
+    onProgress: () => undefined,
+    onFailure: () => undefined,
+  })
+  test.teardown(() => index.close())
+  index.start()
+  await until(() => index.isWhole())
+  test.ok(Math.abs((shared.shared.state?.datedCompleteAt ?? 0) - Date.now()) < 60_000)
+})

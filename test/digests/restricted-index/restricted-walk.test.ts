@@ -1,0 +1,237 @@
+import t from 'tap'
+import { nothingIndexed, type IndexState } from '../../../src/digests/restricted-index/index-state.ts'
+import { RestrictedWalk, type WalkOptions } from '../../../src/digests/restricted-index/restricted-walk.ts'
+import { hourOf } from '../../../src/digests/restricted-index/tag-order.ts'
+import { digestOf, locate } from '../fixtures.ts'
+import { FakeUpstream, isRestrictedTag, type Order } from './upstream.ts'
+
+const minuteMs = 60_000
+const hourMs = 60 * minuteMs
+const start = Date.UTC(2026, 10, 28, 17, 30)
+const orders = ['bytes', 'text'] as const
+const stamp = (time: number) => new Date(time).toISOString().replaceAll(/\D/g, '').slice(0, 14)
+
+const setUp = (
+  tags: Iterable<string>,
+  order: Order = 'bytes',
+  perPage = 100,
+  more: Partial<WalkOptions> = {},
+) => {
+  const clock = { now: start }
+  const upstream = new FakeUpstream(tags, order, () => clock.now, perPage)
+  const notes: Partial<IndexState>[] = []
+  const phases: string[] = []
+  let state = nothingIndexed
+  const walk = new RestrictedWalk(
+    {
+      fetchPage: upstream.fetchPage,
+      fetchManifest: upstream.fetchManifest,
+      manifestsOf: upstream.manifestsOf,
+      isRestrictedDigest: (digest) => upstream.graph.reachOf(digest).isRestricted,
+      locate,
+      facts: upstream.facts,
+      onProgress: (phase) => void phases.push(phase),
+      onFailure: () => undefined,
+      signal: new AbortController().signal,
+      now: () => clock.now,
+      ...more,
+    },
+    async (change) => {
+      notes.push(change)
+      state = { ...state, ...change }
+    },
+  )
+  /** What a round has asked for, and how many pages it has read. */
+  const round = async () => {
+    const before = upstream.pages
+    await walk.round(state)
+    return { tags: upstream.taken().toSorted(), pages: upstream.pages - before }
+  }
+  return { clock, upstream, walk, notes, phases, round, state: () => state }
+}
+
+const copies = [
+  '20240101000000_prune_ocp-priv_4.15_old',
+  '20240101000000_prune_ocp_4.15_old',
+  '20250101000000_prune___ci_images_mirror__ocp-priv_4.15_x',
+  '20250101000000_prune_art__more-priv_4.15_x',
+]
+const small = [
+  'ocp_4.15_base',
+  'ocp-priv_4.15_base',
+  'art__ocp-priv_4.15_base',
+  '3scale-priv_a_b',
+  'latest',
+  ...copies,
+]
+
+await t.test('a first round: every restricted tag, live and dated, once, in both orders', async (test) => {
+  for (const order of orders)
+    for (const perPage of [2, 100]) {
+      const { round, state, phases, walk, upstream } = setUp(small, order, perPage)
+      test.strictSame((await round()).tags, small.filter(isRestrictedTag).toSorted(), `${order} ${perPage}`)
+      test.match(state(), {
+        liveCompleteAt: start,
+        datedCompleteAt: start,
+        datedSeenUpTo: hourOf(start - hourMs),
+      })
+      test.strictSame(state().namespaces.toSorted(), ['3scale-priv', 'more-priv', 'ocp-priv'])
+      test.strictSame(phases, ['live', 'dated', 'attached', 'idle'])
+      test.strictSame(walk.counts(), {
+        pages: upstream.pages,
+        followed: small.filter(isRestrictedTag).length,
+      })
+      test.match(upstream.graph.reachOf(digestOf(`layer ${copies[0]}`)), { isRestricted: true })
+    }
+})
+
+await t.test(
+  'the next rounds read little: what is new is found, and what was overwritten is resolved',
+  async (test) => {
+    const others = Array.from({ length: 30_000 }, (_, number) => `ocp_4.15_${number}`)
+    for (const order of orders) {
+      const { round, upstream, clock } = setUp([...small, ...others], order)
+      await round()
+      clock.now += 5 * minuteMs
+      const second = await round()
+      test.strictSame(second.tags, [])
+      if (order === 'bytes') test.ok(second.pages <= 2 * 3 + 1, `${second.pages} pages`)
+      upstream.add(
+        'ocp-priv_4.15_new',
+        `${stamp(clock.now)}_prune_ocp-priv_4.15_base`,
+        `${stamp(clock.now)}_prune_ocp_4.15_base`,
+      )
+      upstream.manifests.set('ocp-priv_4.15_base', { digest: digestOf('replaced') })
+      clock.now += 5 * minuteMs
+      test.strictSame(
+        (await round()).tags,
+        [
+          'ocp-priv_4.15_new',
+          `${stamp(clock.now - 5 * minuteMs)}_prune_ocp-priv_4.15_base`,
+          'ocp-priv_4.15_base',
+        ].toSorted(),
+        order,
+      )
+      test.match(upstream.graph.reachOf(digestOf('replaced')), { isRestricted: true })
+    }
+  },
+)
+
+await t.test(
+  'a namespace that is new is found within the hour; where every page has to be read, in a day',
+  async (test) => {
+    for (const order of orders) {
+      const { round, upstream, clock, state } = setUp(small, order, 2)
+      await round()
+      upstream.add('new-priv_a_b')
+      clock.now += (order === 'bytes' ? 1 : 24) * hourMs - 1
+      test.notOk((await round()).tags.includes('new-priv_a_b'))
+      clock.now += 1
+      test.ok((await round()).tags.includes('new-priv_a_b'))
+      test.ok(state().namespaces.includes('new-priv'))
+    }
+  },
+)
+
+await t.test('how far dated copies are read is noted, but for those of a time to come', async (test) => {
+  const many = Array.from(
+    { length: 4000 },
+    (_, number) => `${stamp(Date.UTC(2024, 0, 1) + number * hourMs)}_prune_ocp_a_b`,
+  )
+  const future = Array.from(
+    { length: 100 },
+    (_, number) => `20480101${String(number).padStart(6, '0')}_prune_ocp-priv_a_${number}`,
+  )
+  const { round, notes, phases, upstream, clock, state } = setUp(
+    [...many, ...future, 'ocp-priv_a_b'],
+    'bytes',
+    2,
+  )
+  await round()
+  const seen = notes.flatMap(({ datedSeenUpTo }) => (datedSeenUpTo === undefined ? [] : [datedSeenUpTo]))
+  test.ok(seen.length > 90)
+  test.strictSame(seen, seen.toSorted())
+  test.ok(seen.every((hour) => hour < hourOf(start)))
+  test.ok(phases.filter((phase) => phase === 'dated').length > 90)
+  test.strictSame(
+    future.filter((tag) => !upstream.facts.restrictedTags.has(tag as never)),
+    [],
+    'attack: they are followed',
+  )
+  clock.now += 5 * minuteMs
+  const copy = `${stamp(clock.now)}_prune_ocp-priv_a_new`
+  upstream.add(copy)
+  test.ok((await round()).tags.includes(copy), 'and hide nothing that comes before them')
+  test.ok(state().datedSeenUpTo < '2027')
+})
+
+await t.test('a walk that was cut goes on from what was noted, and not from the beginning', async (test) => {
+  const many = Array.from(
+    { length: 400 },
+    (_, number) => `${stamp(Date.UTC(2024, 0, 1) + number * hourMs)}_prune_ocp-priv_a_${number}`,
+  )
+  const { round, upstream, state } = setUp(many, 'bytes', 2)
+  upstream.before = (_what, kind) => {
+    if (kind === 'page' && upstream.pages >= 150) throw new Error('away')
+  }
+  await test.rejects(round(), { message: 'away' })
+  test.match(state(), { liveCompleteAt: start, datedCompleteAt: undefined })
+  test.ok(state().datedSeenUpTo > '2024')
+  const asked = upstream.taken().length
+  upstream.before = () => undefined
+  const { tags } = await round()
+  test.ok(asked + tags.length >= 400 && tags.length < 300)
+  test.equal(upstream.facts.restrictedTags.size, 400)
+})
+
+await t.test(
+  'live tags are looked at while the dated copies are read, however long that takes',
+  async (test) => {
+    const many = Array.from(
+      { length: 1000 },
+      (_, number) => `${stamp(Date.UTC(2024, 0, 1) + number * hourMs)}_prune_ocp_a_b`,
+    )
+    for (const order of orders) {
+      const { round, upstream, clock, notes } = setUp([...many, 'ocp-priv_a_b'], order, 10)
+      await round()
+      notes.length = 0
+      // Everything is to be read again: a process that knows of a first round alone.
+      const second = setUp([...many, 'ocp-priv_a_b'], order, 10)
+      await second.walk.round({ ...nothingIndexed, liveCompleteAt: start - hourMs, namespaces: ['ocp-priv'] })
+      const before = second.notes.filter(({ liveCompleteAt }) => liveCompleteAt !== undefined).length
+      second.notes.length = 0
+      second.upstream.before = (_what, kind) => {
+        if (kind === 'page') second.clock.now += minuteMs
+      }
+      second.clock.now += 24 * hourMs
+      second.upstream.add('ocp-priv_a_new')
+      await second.walk.round({ ...nothingIndexed, liveCompleteAt: start, namespaces: ['ocp-priv'] })
+      const live = second.notes.filter(({ liveCompleteAt }) => liveCompleteAt !== undefined).length
+      test.ok(live > 5 && live > before, `${order}: ${live} times`)
+      test.ok(upstream.pages > 0 && clock.now === start)
+    }
+  },
+)
+
+await t.test('what is attached to restricted digests is followed, every six hours', async (test) => {
+  const image = digestOf('ocp-priv_4.15_base')
+  const signature = `sha256-${image.slice(7)}.sig`
+  const open = `sha256-${digestOf('ocp_4.15_base').slice(7)}.sig`
+  for (const order of orders) {
+    const { round, clock, upstream } = setUp([...small, signature, open, 'sha256-priv_a_b'], order)
+    const { tags } = await round()
+    test.ok(tags.includes(signature) && !tags.includes(open))
+    test.match(upstream.graph.reachOf(digestOf(`layer ${signature}`)), { isRestricted: true })
+    clock.now += 6 * hourMs - 1
+    test.notOk((await round()).tags.includes(signature))
+    clock.now += 1
+    test.ok((await round()).tags.includes(signature))
+  }
+})
+
+await t.test('tags that somebody says have changed are resolved now, known or not', async (test) => {
+  const { walk, upstream } = setUp(small)
+  await walk.follow(['ocp-priv_4.15_base' as never])
+  await walk.follow(['ocp-priv_4.15_base' as never])
+  test.equal(upstream.taken().length, 2)
+})

@@ -1,0 +1,109 @@
+import t from 'tap'
+import { TagFollower } from '../../../src/digests/restricted-index/tag-follower.ts'
+import type { Digest, QciTag } from '../../../src/reference.ts'
+import { digestOf } from '../fixtures.ts'
+import { FakeUpstream } from './upstream.ts'
+
+const hourMs = 3600_000
+const [index, image, gone, layer] = ['index', 'image', 'gone', 'layer'].map((text) => digestOf(text)) as [
+  Digest,
+  Digest,
+  Digest,
+  Digest,
+]
+const tag = 'ocp-priv_4.15_base' as QciTag
+
+const setUp = (tags: readonly string[] = [tag]) => {
+  const clock = { now: 1000 * 24 * hourMs }
+  const upstream = new FakeUpstream(tags, 'bytes', () => clock.now)
+  const follower = new TagFollower({
+    fetchManifest: upstream.fetchManifest,
+    manifestsOf: upstream.manifestsOf,
+    facts: upstream.facts,
+    onFailure: () => undefined,
+    signal: new AbortController().signal,
+    now: () => clock.now,
+  })
+  const followUnknown = async () => {
+    await follower.followUnknown(all())
+    return upstream.taken()
+  }
+  async function* all(): AsyncGenerator<QciTag> {
+    yield* tags as readonly QciTag[]
+  }
+  return { clock, upstream, follower, followUnknown }
+}
+
+await t.test('what is known down to layers is not asked for again', async (test) => {
+  const { followUnknown, follower } = setUp()
+  test.strictSame(await followUnknown(), [tag])
+  test.strictSame(await followUnknown(), [])
+  test.equal(follower.followed, 1)
+})
+
+await t.test(
+  'attack: HEAD, or a pull of the index alone, does not keep the layers from being known',
+  async (test) => {
+    for (const children of [undefined, { manifests: [image], blobs: [] }]) {
+      const { followUnknown, upstream } = setUp()
+      upstream.manifests.set(tag, { digest: index, manifests: [image] })
+      upstream.manifests.set(image, { digest: image, blobs: [layer] })
+      await upstream.facts.learn(tag, index, children)
+      test.strictSame(await followUnknown(), [tag, image])
+      test.match(upstream.graph.reachOf(layer), { isRestricted: true })
+      test.strictSame(await followUnknown(), [])
+    }
+  },
+)
+
+await t.test(
+  'a manifest that upstream does not have is not asked for in every round, but each day',
+  async (test) => {
+    const { followUnknown, upstream, clock } = setUp()
+    upstream.manifests.set(tag, { digest: index, manifests: [gone] })
+    test.strictSame(await followUnknown(), [tag, gone])
+    test.strictSame(await followUnknown(), [])
+    clock.now += 24 * hourMs + 1
+    test.strictSame(await followUnknown(), [tag, gone])
+  },
+)
+
+await t.test('a tag that upstream does not have any more', async (test) => {
+  const { followUnknown, upstream } = setUp()
+  upstream.remove(tag)
+  test.strictSame(await followUnknown(), [tag])
+})
+
+await t.test('indexes within indexes are looked at as deep as they are followed', async (test) => {
+  const { followUnknown, upstream } = setUp()
+  const chain = Array.from({ length: 9 }, (_, link) => digestOf(`link ${link}`))
+  for (const [link, digest] of chain.entries())
+    upstream.manifests.set(link === 0 ? tag : digest, { digest, manifests: chain.slice(link + 1, link + 2) })
+  test.equal((await followUnknown()).length, 5)
+  test.strictSame(await followUnknown(), [])
+})
+
+await t.test(
+  'live tags are resolved again after an hour; what is gone takes no turn of others',
+  async (test) => {
+    const tags = Array.from({ length: 700 }, (_, number) => `ocp-priv_4.15_${number}`)
+    const copy = '20261128170000_prune_ocp-priv_4.15_0'
+    const { follower, followUnknown, upstream, clock } = setUp([...tags, copy])
+    await followUnknown()
+    upstream.remove(...tags.slice(0, 600))
+    await follower.recheck()
+    test.strictSame(upstream.taken(), [])
+    clock.now += hourMs
+    await follower.recheck()
+    test.equal(upstream.taken().length, 500)
+    await follower.recheck()
+    test.strictSame(
+      upstream.taken().toSorted(),
+      tags.slice(500).toSorted(),
+      'those that were looked at longest ago',
+    )
+    await follower.recheck()
+    test.strictSame(upstream.taken(), [])
+    test.equal(upstream.facts.restrictedTags.get('ocp-priv_4.15_699' as QciTag)?.seenAt, clock.now)
+  },
+)

@@ -1,0 +1,49 @@
+import t from 'tap'
+import { keyOf } from '../../src/digests/digest-key.ts'
+import { SightingStores } from '../../src/digests/sighting-stores.ts'
+import { Sightings, unseen } from '../../src/digests/sightings.ts'
+import { at, digestOf } from './fixtures.ts'
+
+const setUp = () => {
+  const full: string[] = []
+  const onFull = (namespace: string) => void full.push(namespace)
+  return { full, stores: new SightingStores({ maxOpen: 2, maxPerNamespace: 2, onFull }) }
+}
+const keys = ['a', 'b', 'c', 'd'].map((name) => keyOf(digestOf(name)))
+const [a, b, c, d] = keys as [(typeof keys)[0], (typeof keys)[0], (typeof keys)[0], (typeof keys)[0]]
+const of = (namespace: string) => Sightings.none.with([{ location: at(namespace), seenAt: 0 }])
+
+await t.test(
+  'a namespace that is full loses its own oldest, is told once, and stays closed',
+  async (test) => {
+    const { stores, full } = setUp()
+    stores.restricted('one-priv').set(a, of('one-priv'))
+    stores.close(a)
+    for (const key of [a, b, c, d]) {
+      stores.restricted('two-priv').set(key, of('two-priv'))
+      stores.close(key)
+    }
+    test.strictSame(full, ['two-priv'])
+    test.equal(stores.of(a).length, 1)
+    test.match(stores.reachOf(a, 0), { isRestricted: true, imageStreams: [{ namespace: 'one-priv' }] })
+    test.strictSame(stores.reachOf(b, 0), { ...unseen, isRestricted: true })
+    test.match(stores.reachOf(d, 0), { isRestricted: true, imageStreams: [{ namespace: 'two-priv' }] })
+    test.strictSame(stores.counts(), { digests: 0, restrictedDigests: 4 })
+    test.equal(stores.isClosed(keyOf(digestOf('other'))), false)
+  },
+)
+
+await t.test('what opens is bounded apart, and both are one answer', async (test) => {
+  const { stores } = setUp()
+  stores.restricted('one-priv').set(a, of('one-priv'))
+  stores.close(a)
+  for (const key of [b, c, a]) stores.open.set(key, of('ocp'))
+  test.match(stores.reachOf(a, 0), {
+    isOpen: true,
+    isRestricted: true,
+    imageStreams: [{ namespace: 'one-priv' }, { namespace: 'ocp' }],
+  })
+  test.equal(stores.of(a).length, 2)
+  test.strictSame(stores.reachOf(b, 0), unseen)
+  test.strictSame(stores.counts(), { digests: 2, restrictedDigests: 1 })
+})

@@ -1,0 +1,35 @@
+import t from 'tap'
+import { SlicedWork } from '../../src/digests/sliced-work.ts'
+
+await t.test('little is done at once', async (test) => {
+  const done: number[] = []
+  const work = new SlicedWork<number>((item) => void done.push(item), 10)
+  for (let item = 0; item < 9; item++) work.add(item)
+  test.strictSame(done, [])
+  work.run()
+  test.strictSame(done, [8, 7, 6, 5, 4, 3, 2, 1, 0])
+  await work.settled()
+})
+
+await t.test('of much, others get a turn between two slices, and settled waits for all', async (test) => {
+  let done = 0
+  const work: SlicedWork<number> = new SlicedWork((depth) => {
+    done += 1
+    if (depth > 0) for (let child = 0; child < 2; child++) work.add(depth - 1)
+  }, 100)
+  work.add(9)
+  work.run()
+  test.equal(done, 100)
+  work.add(0)
+  work.run()
+  test.equal(done, 100, 'what comes meanwhile waits for its slice')
+  let turns = 0
+  const count = () => {
+    turns += 1
+    if (done < 1024) setImmediate(count)
+  }
+  setImmediate(count)
+  await work.settled()
+  test.equal(done, 1024)
+  test.ok(turns >= 9)
+})

@@ -1,0 +1,124 @@
+import t from 'tap'
+import { createReviewQueue, type ReviewQueueOptions } from '../../src/kubernetes/review-queue.ts'
+import { OwnLoad } from '../../src/kubernetes/own-load.ts'
+import { fakeClock, settled } from '../concurrency/fake-clock.ts'
+
+const setUp = (more: Partial<ReviewQueueOptions> = {}) => {
+  const seen = { inFlight: 0, most: 0, shed: 0 }
+  const clock = fakeClock()
+  const queue = createReviewQueue({
+    max: 2,
+    maxQueued: 2,
+    maxWaitMs: 1000,
+    observeInFlight: (change) => {
+      seen.inFlight += change
+      seen.most = Math.max(seen.most, seen.inFlight)
+    },
+    observeShed: () => (seen.shed += 1),
+    clock,
+    ...more,
+  })
+  const started: string[] = []
+  const gates = new Map<string, PromiseWithResolvers<string>>()
+  const ask = (name: string, asker = name, isAhead?: boolean) => {
+    const gate = Promise.withResolvers<string>()
+    gates.set(name, gate)
+    return queue(isAhead === undefined ? { asker } : { asker, isAhead }, async () => {
+      started.push(name)
+      return await gate.promise
+    })
+  }
+  const end = async (name: string) => {
+    gates.get(name)?.resolve(name)
+    await settled()
+  }
+  return { seen, started, ask, end, gates, clock }
+}
+
+await t.test('so many at a time, the next when one is over, and none slips in between', async (test) => {
+  const { seen, started, ask, end } = setUp({ maxQueued: 10 })
+  const answers = Promise.all(['a', 'b', 'c', 'd'].map((name) => ask(name)))
+  test.strictSame(started, ['a', 'b'])
+  await end('a')
+  test.strictSame(started, ['a', 'b', 'c'])
+  const late = ask('e')
+  test.strictSame(started, ['a', 'b', 'c'])
+  for (const name of ['b', 'c', 'd', 'e']) await end(name)
+  test.strictSame(await answers, ['a', 'b', 'c', 'd'])
+  test.equal(await late, 'e')
+  test.strictSame(seen, { inFlight: 0, most: 2, shed: 0 })
+})
+
+await t.test('a failure gives its place back', async (test) => {
+  const { seen, ask, gates, end } = setUp({ max: 1 })
+  const failing = ask('a')
+  const next = ask('b')
+  gates.get('a')?.reject(new Error('away'))
+  await test.rejects(failing, { message: 'away' })
+  await end('b')
+  test.equal(await next, 'b')
+  test.equal(seen.inFlight, 0)
+})
+
+await t.test('those who are known go ahead of those who are not', async (test) => {
+  const { started, ask, end } = setUp({ max: 1 })
+  const all = [ask('a'), ask('stranger'), ask('known', 'known', true)]
+  for (const name of ['a', 'known', 'stranger']) await end(name)
+  await Promise.all(all)
+  test.strictSame(started, ['a', 'known', 'stranger'])
+})
+
+await t.test('beyond the queue: 503 with Retry-After, and nothing was asked', async (test) => {
+  const { seen, started, ask, end } = setUp({ max: 1 })
+  const all = ['a', 'b', 'c'].map((name) => ask(name))
+  await test.rejects(ask('d'), { code: 'UNAVAILABLE', status: 503, headers: { 'retry-after': '1' } })
+  test.ok((await ask('d').catch((error: unknown) => error)) instanceof OwnLoad, 'which is no outage')
+  const known = ask('e', 'e', true)
+  for (const name of ['a', 'e', 'b', 'c']) await end(name)
+  await Promise.all([...all, known])
+  test.strictSame(started, ['a', 'e', 'b', 'c'], 'a queue of strangers is not in the way of the known')
+  test.equal(seen.shed, 2)
+})
+
+await t.test('who waits for too long is sent away, and is not asked about later', async (test) => {
+  const { seen, started, ask, end, clock } = setUp({ max: 1 })
+  const first = ask('a')
+  const second = test.rejects(ask('b'), { code: 'UNAVAILABLE' })
+  await clock.pass(1000)
+  await second
+  await end('a')
+  await first
+  test.strictSame(started, ['a'])
+  test.strictSame(seen, { inFlight: 0, most: 1, shed: 1 })
+})
+
+await t.test('attack: one asker of a thousand questions keeps nobody waiting', async (test) => {
+  const { started, ask, seen } = setUp({ max: 8, maxQueued: 100 })
+  const flood = Array.from({ length: 1000 }, (_, index) => ask(`m${index}`, 'mallory'))
+  for (const one of flood) one.catch(() => undefined)
+  await settled()
+  test.equal(seen.inFlight, 6, 'three quarters of the places')
+  for (const name of ['alice', 'bob']) void ask(name)
+  test.strictSame(started.slice(-2), ['alice', 'bob'])
+  test.equal(seen.inFlight, 8)
+})
+
+await t.test('attack: where all places are taken, one of each asker goes in turn', async (test) => {
+  const { started, ask, end } = setUp({ max: 2, maxQueued: 100 })
+  for (let index = 0; index < 50; index++) ask(`m${index}`, 'mallory').catch(() => undefined)
+  void ask('alice')
+  void ask('bob')
+  for (const name of ['m0', 'm1', 'm2', 'alice']) await end(name)
+  test.ok(started.indexOf('alice') <= 4 && started.includes('bob'), started.join(' '))
+})
+
+await t.test('the clock of the machine unless told', async (test) => {
+  const queue = createReviewQueue({
+    max: 1,
+    maxQueued: 1,
+    maxWaitMs: 1,
+    observeInFlight: () => undefined,
+    observeShed: () => undefined,
+  })
+  test.equal(await queue({ asker: 'a' }, async () => 'answer'), 'answer')
+})

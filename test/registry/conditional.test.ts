@@ -1,0 +1,53 @@
+import t from 'tap'
+import { isUnchanged } from '../../src/registry/conditional.ts'
+
+const tag = `sha256:${'a'.repeat(64)}`
+const other = `sha256:${'b'.repeat(64)}`
+
+await t.test('lists x positions x weakness: the one that is held', async (test) => {
+  for (const own of [`"${tag}"`, `W/"${tag}"`])
+    for (const row of [
+      [own],
+      [`"${other}"`, own],
+      [own, `"${other}"`],
+      ['""', `W/"a,b"`, own, `"${other}"`],
+      ['', own, ''],
+    ])
+      for (const comma of [',', ', ', ' ,\t', ',,'])
+        test.ok(isUnchanged(row.join(comma), tag), row.join(comma))
+  test.ok(isUnchanged('*', tag))
+  test.ok(isUnchanged(' * ', tag))
+})
+
+await t.test('what is another, or no entity tag, or nothing', async (test) => {
+  for (const field of [
+    undefined,
+    '',
+    ',',
+    `"${other}"`,
+    tag,
+    `w/"${tag}"`,
+    `W/ "${tag}"`,
+    `'${tag}'`,
+    `"${tag}`,
+    `${tag}"`,
+    `"x${tag}"`,
+    `"${tag}x"`,
+    `"${tag}"x`,
+    `"${tag} "`,
+    `"a" "${tag}"`,
+    `"a" b, "${tag}"`,
+    '"*"',
+    '*, "a"',
+    `*, "${tag}"`,
+    `"${tag.toUpperCase()}"`,
+  ])
+    test.notOk(isUnchanged(field, tag), String(field))
+})
+
+await t.test('one after the other, none is begun where another has ended', async (test) => {
+  test.ok(isUnchanged(`"${other}", "${tag}"`, tag))
+  test.ok(isUnchanged(`"${tag}"`, tag))
+  test.notOk(isUnchanged(`"${other}"`, tag))
+  test.ok(isUnchanged(`"${tag}"`, tag))
+})
