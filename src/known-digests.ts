@@ -49,6 +49,7 @@ export interface SharedKnowledge {
   readonly facts: {
     readonly publish: (facts: readonly Fact[]) => Promise<void>
     readonly catchUp: () => Promise<boolean>
+    readonly isCertain: () => boolean
   }
   readonly index: SharedIndex
 }
@@ -113,7 +114,7 @@ export const createKnownDigests = (
       graph,
       claimsOf: claims.of,
       upstream: lateReads(() => upstream),
-      catchUp: shared.facts.catchUp,
+      catchUp: async () => (await shared.facts.catchUp()) && shared.facts.isCertain(),
       checkClaims: checks.check,
     }),
     connect: (made) => {

@@ -24,6 +24,9 @@ export const keys = {
   restrictedNames: `${prefix}N`,
 } as const
 
+/** @param holder a hash */
+export const grantsKey = (holder: string): string => `${prefix}grants:${holder}`
+
 export const rateKey = (name: string): string => `${prefix}rate:${name}`
 
 const bucketMs = 8 * 3_600_000

@@ -11,7 +11,7 @@ export type Balancer = {
   host: string
   /** Requests that are new go to these from now on. */
   use: (hosts: readonly string[]) => Promise<void>
-  /** How often it gave which status, since it was asked last. */
+  /** How often it gave which status since it was asked last, TLS that it does not speak left out. */
   statuses: () => Promise<ReadonlyMap<number, number>>
   stop: () => Promise<void>
 }
@@ -48,7 +48,7 @@ export const startBalancer = async (directory: string, hosts: readonly string[])
       const log = (await readFile(accessLogOf({ directory, name }), 'utf8')).slice(read)
       read += log.length
       const counts = new Map<number, number>()
-      for (const [, status] of log.matchAll(/" (\d{3}) \d+ "/g))
+      for (const [, status] of log.matchAll(/ HTTP\/1\.1" (\d{3}) \d+ "/g))
         counts.set(Number(status), (counts.get(Number(status)) ?? 0) + 1)
       return counts
     },
