@@ -21,7 +21,11 @@ export const createGrants = (send: (args: readonly Argument[]) => Promise<Reply>
     await send(evalOf(grantScript, [grantsKey(holder)], args)).catch(() => undefined)
   },
   read: async (holder) => {
-    const reply = await send(['ZREVRANGE', grantsKey(holder), '0', String(maxPlaces - 1)]).catch(() => [])
-    return listOf(reply).map(textOf)
+    try {
+      const reply = await send(['ZREVRANGE', grantsKey(holder), '0', String(maxPlaces - 1)])
+      return listOf(reply).map(textOf)
+    } catch {
+      return []
+    }
   },
 })

@@ -6,8 +6,8 @@ import type { Account } from './token-realm.ts'
 
 /** A layer, and the digest of it uncompressed. */
 export type Layer = { descriptor: Descriptor; diffId: string }
-/** The digest of the top manifest, and the layer that no other image has. */
-export type Promoted = { tag: string; digest: string; own: string }
+/** The digests of the top manifest, of the one below it, and of the layer that no other image has. */
+export type Promoted = { tag: string; digest: string; child: string; own: string }
 
 export type Promotion = {
   layer: (files: Record<string, Buffer>) => Promise<Layer>
@@ -85,7 +85,7 @@ export const createPromotion = async (
         layers: layers.map(({ descriptor }) => descriptor),
       })
       const { digest } = await manifest(tag, type('index.v1+json'), { manifests: [{ ...child, platform }] })
-      return { tag, digest, own: own.descriptor.digest }
+      return { tag, digest, child: child.digest, own: own.descriptor.digest }
     },
   }
 }

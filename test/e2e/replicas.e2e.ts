@@ -10,9 +10,23 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { missingApiServer, type Account } from './api-server.ts'
 import { missing } from './process.ts'
-import type { Layer, Promoted, Promotion } from './promotion.ts'
+import type { Promoted } from './promotion.ts'
+import { Table } from './pull-table.ts'
+import {
+  forms,
+  identities,
+  letIn,
+  places,
+  promote,
+  restrictedPuller,
+  rights,
+  specOf,
+  teamPuller,
+  type Identity,
+  type Place,
+} from './pullers.ts'
 import { clientNames, resultOf, startClients, type ClientName, type Login } from './pulls.ts'
-import { startReplicas, type ReplicaSet } from './replica-set.ts'
+import { startReplicas } from './replica-set.ts'
 
 const skip =
   missingApiServer() ||
@@ -28,58 +42,6 @@ const skip =
     'redis-cli',
   )
 
-const identities = ['QCI-wide', 'one namespace', 'restricted', 'nobody'] as const
-type Identity = (typeof identities)[number]
-
-const places = {
-  open: { namespace: 'ocp', name: '4.5' },
-  team: { namespace: 'my-team', name: 'app' },
-  restricted: { namespace: 'ocp-priv', name: '4.5' },
-} as const
-type Place = keyof typeof places
-
-const rights: Record<Identity, { may?: Place; mayNot: readonly Place[] }> = {
-  'QCI-wide': { may: 'open', mayNot: ['restricted'] },
-  'one namespace': { may: 'team', mayNot: ['open', 'restricted'] },
-  restricted: { may: 'restricted', mayNot: ['team'] },
-  nobody: { mayNot: ['open', 'restricted'] },
-}
-
-/** Its rights are elsewhere than where it lives, so that its name tells nothing of them. */
-const teamPuller: Account = { namespace: 'ci', name: 'team-puller' }
-const restrictedPuller: Account = { namespace: 'ocp-priv', name: 'puller' }
-
-const letIn = async ({ api }: ReplicaSet, account: Account, namespace: string) => {
-  await api.apply({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { ...account } })
-  await api.apply({
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'RoleBinding',
-    metadata: { name: account.name, namespace },
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'system:image-puller' },
-    subjects: [{ kind: 'ServiceAccount', ...account }],
-  })
-  return await api.createToken(account)
-}
-
-type Form = { form: 'monorepo' | 'image stream'; by: 'tag' | 'digest' }
-// a digest is pulled after a tag that reaches it
-const forms: readonly Form[] = [
-  { form: 'monorepo', by: 'tag' },
-  { form: 'monorepo', by: 'digest' },
-  { form: 'image stream', by: 'tag' },
-  { form: 'image stream', by: 'digest' },
-]
-
-const specOf = (
-  { namespace, name }: (typeof places)[Place],
-  { tag, digest }: Promoted,
-  { form, by }: Form,
-) => {
-  const repository = form === 'monorepo' ? 'openshift/ci' : `${namespace}/${name}`
-  if (by === 'digest') return `${repository}@${digest}`
-  return `${repository}:${form === 'monorepo' ? tag : tag.slice(`${namespace}_${name}_`.length)}`
-}
-
 /** What happens while pulls run: `begin` after a tenth of them, before anybody but QCI-wide users has pulled, `end` near their end. */
 type Phase = {
   name: string
@@ -89,45 +51,6 @@ type Phase = {
   isStoreAway?: true
 }
 
-type Row = {
-  /** Pulls that are right: all of them, those that succeeded, and tries that were told to come again. */
-  pulls: number
-  ok: number
-  retried: number
-  /** Pulls that must fail: all of them, and those that were told to come again instead. */
-  forbidden: number
-  later: number
-  /** Of either sort. */
-  wrong: number
-}
-
-class Table {
-  readonly rows: Record<string, Row> = {}
-  readonly wrong: string[] = []
-
-  row(...keys: readonly string[]): Row {
-    return (this.rows[keys.join(' | ')] ??= { pulls: 0, ok: 0, retried: 0, forbidden: 0, later: 0, wrong: 0 })
-  }
-
-  lines(): string[] {
-    const line = (...cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`
-    return [
-      line('phase', 'identity', 'client', 'pulls', 'ok', 'retried/503', 'forbidden', 'of these 503', 'wrong'),
-      line('---', '---', '---', ...Array.from({ length: 6 }, () => '--:')),
-      ...Object.entries(this.rows).map(([key, row]) => line(key, ...Object.values(row))),
-      line('all', '', '', ...Object.values(this.#total())),
-    ]
-  }
-
-  #total(): Row {
-    const total = this.row('')
-    delete this.rows['']
-    for (const row of Object.values(this.rows))
-      for (const column of Object.keys(row) as (keyof Row)[]) total[column] += row[column]
-    return total
-  }
-}
-
 const mayFail = ({ isStoreAway }: Phase, identity: Identity, spec: string) =>
   isStoreAway === true && spec.startsWith('openshift/ci') && identity === 'one namespace'
 
@@ -135,16 +58,6 @@ const newcomer = ({ name }: Phase): Account => ({
   namespace: 'ci',
   name: `newcomer-${name.toLowerCase().replaceAll(/[^a-z]+/g, '-')}`,
 })
-
-const promote = async (promotion: Promotion, base: Layer, tag: string): Promise<Record<Place, Promoted>> => {
-  const image = async ({ namespace, name }: (typeof places)[Place]) =>
-    await promotion.image(`${namespace}_${name}_${tag}`, base)
-  return {
-    open: await image(places.open),
-    team: await image(places.team),
-    restricted: await image(places.restricted),
-  }
-}
 
 const crowd = Array.from({ length: 24 }, (_, number) => `crowd-${number}_base_latest`)
 /** Pulled before all of these. */
@@ -175,6 +88,7 @@ await test('three replicas behind a balancer', { skip }, async (suite) => {
   const clients = await startClients(replicas)
   const base = await promotion.layer({ 'usr/share/base': randomBytes(256 * 1024) })
   const crowded = await promotion.layer({ 'usr/share/crowded': randomBytes(1024) })
+  let crowdedChild = ''
   const table = new Table()
 
   const get = async (host: string, path: string, { token }: Login) => {
@@ -200,7 +114,10 @@ await test('three replicas behind a balancer', { skip }, async (suite) => {
     for (let tries = 1; ; tries++) {
       const outcome = await clients[client](logins[identity], spec)
       const result = resultOf(outcome)
-      if (result === 'ok') return void row.ok++
+      if (result === 'ok') {
+        row.ok++
+        return
+      }
       if (result !== 'refused') {
         row.retried++
         if (tries < maxTries) {
@@ -210,7 +127,8 @@ await test('three replicas behind a balancer', { skip }, async (suite) => {
         if (result === 'later' && mayFail(phase, identity, spec)) return
       }
       row.wrong++
-      return void table.wrong.push(`${phase.name}: ${client} as ${identity}, ${spec}: ${outcome.output}`)
+      table.wrong.push(`${phase.name}: ${client} as ${identity}, ${spec}: ${outcome.output}`)
+      return
     }
   }
   const pullWrong = async (phase: Phase, client: ClientName, identity: Identity, spec: string) => {
@@ -247,6 +165,7 @@ await test('three replicas behind a balancer', { skip }, async (suite) => {
     const row = table.row(phase.name, 'one namespace', 'HTTP')
     for (const [host, path] of [
       [first, `manifests/${crowdedTag}`],
+      [first, `manifests/${crowdedChild}`],
       ...others.map((other) => [other, `blobs/${crowded.descriptor.digest}`] as const),
     ] as const) {
       row.pulls++
@@ -279,9 +198,9 @@ await test('three replicas behind a balancer', { skip }, async (suite) => {
     const { begin = () => undefined, end = () => undefined } = phase
     const lists = clientNames.map((client) => pullsOf(phase, client, images))
     const total = lists.flat().length
-    let [done, isOver] = [0, false]
+    const progress = { done: 0, isOver: false }
     const until = async (share: number) => {
-      while (done < total * share) await sleep(20)
+      while (progress.done < total * share) await sleep(20)
     }
     const trouble = async () => {
       await until(0.1)
@@ -289,13 +208,13 @@ await test('three replicas behind a balancer', { skip }, async (suite) => {
       if (phase.name !== 'fresh') await probeCrowded(phase)
       await until(0.75)
       await end()
-      isOver = true
+      progress.isOver = true
     }
     const pulling = async (list: (typeof lists)[number]) => {
       // Once, and again as long as the trouble lasts.
-      for (let next = 0; next < list.length || !isOver; next++) {
+      for (let next = 0; next < list.length || !progress.isOver; next++) {
         await list[next % list.length]!()
-        done++
+        progress.done++
       }
     }
     await Promise.all([trouble(), ...lists.map(pulling)])
@@ -340,8 +259,10 @@ await test('three replicas behind a balancer', { skip }, async (suite) => {
         async (t) => {
           const statuses = []
           for (const tag of [crowdedTag, ...crowd]) {
-            await promotion.image(tag, crowded)
-            statuses.push(await get(replicas.host, `manifests/${tag}`, logins['QCI-wide']))
+            const { child } = await promotion.image(tag, crowded)
+            if (tag === crowdedTag) crowdedChild = child
+            for (const manifest of [tag, child])
+              statuses.push(await get(replicas.host, `manifests/${manifest}`, logins['QCI-wide']))
           }
           t.strictSame(new Set(statuses), new Set([200]))
         },

@@ -7,6 +7,7 @@ await t.test('a store that does not answer loses a hint, and nobody hears of it'
   const grants = createGrants(() => Promise.reject(new Error('away')))
   await grants.publish('holder', 'my-team/app')
   test.same(await grants.read('holder'), [])
+  test.same(await createGrants(async () => 'nonsense').read('holder'), [])
 })
 
 await t.test('the newest of a holder, from any replica', async (test) => {
