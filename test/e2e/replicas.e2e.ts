@@ -196,6 +196,8 @@ await test('three replicas behind a balancer', { skip }, async (suite) => {
 
   const run = async (phase: Phase, images: Record<Place, Promoted>) => {
     const { begin = () => undefined, end = () => undefined } = phase
+    for (const identity of identities)
+      for (const client of [...clientNames, 'HTTP']) table.row(phase.name, identity, client)
     const lists = clientNames.map((client) => pullsOf(phase, client, images))
     const total = lists.flat().length
     const progress = { done: 0, isOver: false }
