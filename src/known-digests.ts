@@ -2,23 +2,21 @@
  * What is known of digests, composed: the graph of facts, the claims of ImageStreams, the restricted index, and the search before a
  * refusal.
  */
-import type { KubeConfig } from '@kubernetes/client-node'
 import type { DigestKnowledge } from './access/doors.ts'
 import type { LookFurther } from './access/policy.ts'
 import { createClaimChecks } from './digests/claim-checks.ts'
 import { createClaimFollower } from './digests/claim-follower.ts'
 import { Facts, type Fact } from './digests/facts.ts'
-import { createImageStreamClaims, keyOf, type Claim } from './digests/image-stream-claims.ts'
 import { createLookFurther, type UpstreamReads } from './digests/look-further.ts'
 import { ReachGraph } from './digests/reach-graph.ts'
 import { RestrictedIndex, type IndexProgress } from './digests/restricted-index/restricted-index.ts'
 import type { SharedIndex } from './digests/restricted-index/index-state.ts'
 import type { TagPage } from './digests/restricted-index/tag-scan.ts'
 import type { Location } from './digests/sightings.ts'
-import { createImageStreamWatch } from './kubernetes/image-streams.ts'
 import type { Logger } from './logging.ts'
-import { createDigestMetrics, createWatchMetrics, type Metrics } from './metrics.ts'
-import type { Digest, ImageStream, QciTag } from './reference.ts'
+import { createDigestMetrics } from './metrics.ts'
+import type { Digest, QciTag } from './reference.ts'
+import { createWatchedClaims, type WatchedClaimsOptions } from './watched-claims.ts'
 
 export interface KnownDigests {
   readonly knowledge: DigestKnowledge
@@ -54,21 +52,12 @@ export interface SharedKnowledge {
   readonly index: SharedIndex
 }
 
-export interface KnownDigestsOptions {
-  readonly imageStreams: 'off' | 'watch'
+export interface KnownDigestsOptions extends WatchedClaimsOptions {
   readonly restrictedIndex: 'on' | 'off'
   readonly restrictedIndexIntervalMs: number
-  readonly kubeConfig: KubeConfig
-  readonly isRestricted: (namespace: string) => boolean
   readonly locate: (tag: QciTag) => Location
-  /** The monorepo as pull specs write it, behind each of its hosts. */
-  readonly monorepos: readonly string[]
   /** Made with what it tells, and what it asks for. */
   readonly shared: SharedKnowledge
-  readonly logger: Logger
-  readonly metrics: Metrics
-  /** Bound on what ImageStreams claim. */
-  readonly maxClaims?: number
 }
 
 export const createKnownDigests = (
@@ -80,13 +69,10 @@ export const createKnownDigests = (
   let upstream: KnownDigestsUpstream = notConnected
   const index =
     options.restrictedIndex === 'on' ? createIndex(options, graph, facts, () => upstream) : undefined
-  const followClaims = createClaimFollower({
-    follow: async (tags) => await index?.follow(tags),
-    onFailure: (error) => logger.debug({ err: error }, 'stopped to follow the claims of an ImageStream'),
-  })
-  const claims = createWatched(options, ({ namespace }, digests) => {
+  const followClaims = index && createFollower(index, logger)
+  const claims = createWatchedClaims(options, ({ namespace }, digests) => {
     // An image stream of a restricted namespace has changed: its tag in QCI has, too.
-    if (index?.isComplete() !== true || !isRestricted(namespace)) return
+    if (followClaims === undefined || !isComplete() || !isRestricted(namespace)) return
     const unknown = digests.filter(
       (digest) => !graph.reachOf(digest).isRestricted && checks.isClaimed(digest),
     )
@@ -113,7 +99,7 @@ export const createKnownDigests = (
     lookFurther: createLookFurther({
       graph,
       claimsOf: claims.of,
-      upstream: lateReads(() => upstream),
+      upstream: reading(() => upstream),
       catchUp: async () => (await shared.facts.catchUp()) && shared.facts.isCertain(),
       checkClaims: checks.check,
     }),
@@ -133,6 +119,12 @@ export const createKnownDigests = (
   }
 }
 
+const createFollower = (index: RestrictedIndex, logger: Logger) =>
+  createClaimFollower({
+    follow: async (tags) => await index.follow(tags),
+    onFailure: (error) => logger.debug({ err: error }, 'stopped to follow the claims of an ImageStream'),
+  })
+
 const createGraph = (logger: Logger): ReachGraph =>
   new ReachGraph({
     onFull: (namespace) =>
@@ -142,17 +134,18 @@ const createGraph = (logger: Logger): ReachGraph =>
       ),
   })
 
-/** What is connected later. */
-const lateReads = (upstream: () => KnownDigestsUpstream): UpstreamReads => ({
+/** Whatever is connected by then. */
+const reading = (upstream: () => KnownDigestsUpstream): UpstreamReads => ({
   fetchManifest: async (reference, requester) => await upstream().fetchManifest(reference, requester),
   fetchPage: async (after, requester) => await upstream().fetchPage(after, requester),
 })
 
+const fail = async (): Promise<never> => await Promise.reject(new Error('not connected to upstream yet'))
 const notConnected: KnownDigestsUpstream = {
-  fetchManifest: () => Promise.reject(new Error('not connected to upstream yet')),
-  fetchPage: () => Promise.reject(new Error('not connected to upstream yet')),
-  fetchManifestInBackground: () => Promise.reject(new Error('not connected to upstream yet')),
-  fetchPageInBackground: () => Promise.reject(new Error('not connected to upstream yet')),
+  fetchManifest: fail,
+  fetchPage: fail,
+  fetchManifestInBackground: fail,
+  fetchPageInBackground: fail,
 }
 
 const describe = ({ phase, pages, followed, isLiveComplete, isWhole }: IndexProgress): string => {
@@ -188,54 +181,4 @@ const createIndex = (
         'cannot read restricted tags of upstream; retrying (--restricted-index=off where upstream cannot list its tags)',
       ),
   })
-}
-
-/** What the ImageStreams of app.ci claim, where they are watched. */
-const createWatched = (
-  { imageStreams, kubeConfig, isRestricted, monorepos, logger, metrics, maxClaims }: KnownDigestsOptions,
-  onChange: (imageStream: Required<ImageStream>, digests: readonly Digest[]) => void,
-) => {
-  if (imageStreams === 'off')
-    return { of: () => [], start: () => undefined, notReady: () => [], close: async () => undefined }
-  const claims = createImageStreamClaims({
-    isRestricted,
-    ...(maxClaims === undefined ? {} : { max: maxClaims }),
-    onFull: (full) => {
-      if (full)
-        logger.error(claims.counts(), 'ImageStreams claim more digests than are held; some are not indexed')
-      else logger.info(claims.counts(), 'all digests that ImageStreams claim are held again')
-    },
-  })
-  const watch = createImageStreamWatch({
-    kubeConfig,
-    monorepos,
-    observer: {
-      put: (imageStream: Required<ImageStream>, named: readonly Claim[]) => {
-        claims.put(imageStream, named)
-        onChange(
-          imageStream,
-          named.map(({ digest }) => digest),
-        )
-      },
-      remove: claims.remove,
-      listed: (listed) => {
-        claims.retain(new Set(listed.map(keyOf)))
-        logger.info(claims.counts(), 'the ImageStreams of app.ci are listed')
-      },
-    },
-    onTrouble: (trouble, error) => {
-      watchMetrics.restarts.inc({ reason: trouble })
-      logger.warn({ err: error, trouble }, 'ImageStream list/watch failed; retrying')
-    },
-  })
-  const watchMetrics = createWatchMetrics(metrics, () => ({
-    ...claims.counts(),
-    silentSeconds: watch.silentMs() / 1000,
-  }))
-  return {
-    of: claims.of,
-    start: watch.start,
-    notReady: () => (watch.listed() ? [] : ['the ImageStreams of app.ci are not listed yet']),
-    close: watch.close,
-  }
 }

@@ -19,7 +19,7 @@ import { createLogin } from './registry/login.ts'
 import { createPurposeKeys } from './registry/signing-keys.ts'
 import { createTagCursors } from './registry/tag-cursors.ts'
 import type { Parts } from './server.ts'
-import type { SharedState } from './shared-state/shared-state.ts'
+import type { SharedState, SharedStatus } from './shared-state/shared-state.ts'
 
 export interface Made {
   readonly parts: Parts
@@ -75,6 +75,7 @@ export const createParts = (config: Config, logger: Logger, isStopping: () => bo
       ...(robot.tried() ? [] : ['upstream was not asked yet']),
       ...(apiServer.reached() ? [] : ['the API server was not reached yet']),
       ...knownDigests.notReady(),
+      ...unloaded(shared.status()),
     ],
     status: () => [describeSharedState(shared.status()), ...knownDigests.status()],
   }
@@ -86,3 +87,7 @@ export const createParts = (config: Config, logger: Logger, isStopping: () => bo
   }
   return { parts, robot, apiServer, knownDigests, shared, files, close }
 }
+
+/** While it is away, a replica goes on with what it knows: then there is nothing to wait for. */
+const unloaded = ({ state, isLoaded }: SharedStatus): readonly string[] =>
+  state === 'connected' && !isLoaded ? ['what other replicas know is not loaded yet'] : []

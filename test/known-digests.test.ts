@@ -113,7 +113,10 @@ await t.test('off: only what is learnt is known, and nobody is asked', async (te
 })
 
 await t.test('the index: not ready before its live tags are known, and says how far it is', async (test) => {
-  const { known, upstream, lines, asked, fake } = await create(test, { restrictedIndex: 'on' })
+  const { known, upstream, lines, asked, fake, scrape } = await create(test, { restrictedIndex: 'on' }, [
+    restricted,
+    `sha256-${digestOf('open').slice(7)}.sig`,
+  ])
   test.strictSame(known.notReady(), ['the index of restricted images is not complete yet'])
   test.match(known.status(), [
     /restricted index: not complete; phase idle, 0 pages of tags read, 0 tags followed/,
@@ -132,6 +135,7 @@ await t.test('the index: not ready before its live tags are known, and says how 
   await until(() => known.notReady().length === 0 && known.status()[0]?.includes('whole') === true)
   test.ok(isLive)
   test.strictSame(asked, [`background ${restricted}`])
+  test.match(await scrape(), /quay_proxy_restricted_tags_followed 1\n/)
   test.equal(known.knowledge.isComplete(), true)
   test.match(known.knowledge.reachOf(layer), { isRestricted: true })
   test.strictSame(known.knowledge.parentsOf(layer), [image])
@@ -213,4 +217,17 @@ await t.test('what other replicas know is not in touch: a refusal is not certain
   const { known, shared, search } = await create(test)
   shared.isInTouch = false
   test.strictSame(await known.lookFurther(image, search), { hasLearnt: false, isCertain: false })
+})
+
+await t.test('a restricted namespace that has no room left is an alarm', async (test) => {
+  const { known, lines } = await create(test)
+  for (let number = 0; number < 201; number++)
+    await known.learn(restricted, digestOf(`wide ${number}`), {
+      manifests: [],
+      blobs: Array.from(
+        { length: 2000 },
+        (_, blob) => `sha256:${(number * 2000 + blob).toString(16).padStart(8, '0').repeat(8)}` as Digest,
+      ),
+    })
+  test.match(lines, [{ level: 'error', namespace: 'ocp-priv', msg: /more digests than are kept/ }])
 })

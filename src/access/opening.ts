@@ -54,15 +54,18 @@ export const firstOpen = async (
   const answers = await Promise.allSettled(
     asked.map(async ({ imageStream }) => await reviews.review(identity, imageStream)),
   )
-  for (const [index, doorway] of asked.entries()) {
-    const answer = answers[index]
-    if (answer?.status !== 'fulfilled' || !answer.value.allowed) continue
-    if (doorway.rule === 'image-puller' && answer.value.source === 'asked')
+  const answered = answers.flatMap((answer, index) =>
+    answer.status === 'fulfilled' ? [{ ...answer.value, doorway: asked[index] as Doorway }] : [],
+  )
+  const yes = answered.find(({ allowed }) => allowed)
+  if (yes !== undefined) {
+    const { doorway, source } = yes
+    if (doorway.rule === 'image-puller' && source === 'asked')
       await granted.record(identity, doorway.imageStream)
-    return opened(doorway, answer.value.source)
+    return opened(doorway, source)
   }
   const failed = answers.find((answer) => answer.status === 'rejected')
-  if (failed === undefined) return { rule: 'none', source: sourceOf(answers) }
+  if (failed === undefined) return { rule: 'none', source: sourceOf(answered) }
   const outdated = firstOf(doorways, identity, reviews.peekInGrace)
   if (outdated === undefined) throw failed.reason
   return opened(outdated, 'grace')
@@ -70,11 +73,9 @@ export const firstOpen = async (
 
 /** Of a refusal: whether the API server was asked for any part of it. */
 const sourceOf = (
-  answers: readonly PromiseSettledResult<{ readonly source: 'asked' | 'cached' | 'grace' }>[],
-): Decision['source'] => {
-  const sources = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value.source] : []))
-  return sources.includes('asked') ? 'asked' : (sources.at(-1) ?? 'none')
-}
+  answers: readonly { readonly source: 'asked' | 'cached' | 'grace' }[],
+): Decision['source'] =>
+  answers.some(({ source }) => source === 'asked') ? 'asked' : (answers.at(-1)?.source ?? 'none')
 
 export const knownOpening = (
   { peek }: AccessReviews,
@@ -89,7 +90,7 @@ const firstOf = (doorways: readonly Doorway[], identity: ClusterIdentity, peek: 
   doorways.find(({ imageStream }) => peek(identity, imageStream) === true)
 
 /**
- * QCI-wide first, which most people have; then where they were let in lately; then the namespace of a service account; then a stream of
+ * QCI-wide first, which most people have; then the namespace of a service account; then where they were let in lately; then a stream of
  * each namespace, newest first; then the rest. Most rights are of a whole namespace, and any stream of it shows them: the bound is on
  * namespaces rather than on streams.
  */
@@ -105,10 +106,10 @@ const inOrder = (
     const { namespace } = imageStream
     const isFirst = !seen.has(namespace)
     seen.add(namespace)
+    if (isFirst && namespace === own) return 1
     const held = granted.holds(identity, imageStream)
-    if (held === 'stream' || (isFirst && held === 'namespace')) return 1
-    if (!isFirst) return 4
-    return namespace === own ? 2 : 3
+    if (held === 'stream' || (isFirst && held === 'namespace')) return 2
+    return isFirst ? 3 : 4
   })
   return doorways
     .map((doorway, index) => ({ doorway, rank: ranks[index] as number }))

@@ -4,7 +4,6 @@
  * QCI-wide is the review in the QCI namespace, where the role `qci-image-puller` lives.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isDeepStrictEqual } from 'node:util'
 import type { Digest, ImageStream, Reference, Repository } from '../reference.ts'
 import type { AccessReviews, Decision } from './decision.ts'
 import type { Doors, DoorsOf } from './doors.ts'
@@ -102,7 +101,7 @@ export const createPolicy = (options: PolicyOptions): Policy => {
     const doors = doorsOf.reference(reference)
     const isTold = doorways(doors).length > maxReviewsPerDecision && (await granted.lookUp(identity))
     // Trap: what another replica has told while the first reviews were waited for was not learnt by looking further.
-    const isWorth = isTold || found?.hasLearnt === true || !isDeepStrictEqual(doors, before)
+    const isWorth = isTold || found?.hasLearnt === true || JSON.stringify(doors) !== JSON.stringify(before)
     const further = isWorth ? await decide(identity, doors) : decision
     if (further.allowed) return further
     if (refusalStepMs > 0) await sleep(refusalStepMs - ((performance.now() - startedAt) % refusalStepMs))

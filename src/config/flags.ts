@@ -154,7 +154,7 @@ export const flags = {
   ),
   'restricted-index': flag(
     'on',
-    'whether the tags of restricted namespaces are followed before somebody asks; off is for an upstream that cannot list tags',
+    'whether restricted tags are followed before they are pulled; off: upstream lists none',
     oneOf('on', 'off'),
   ),
   'restricted-index-interval': flag('5m', 'time between two looks for restricted tags that are new', [

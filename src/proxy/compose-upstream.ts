@@ -67,12 +67,14 @@ export const readsOf = ({ source, background }: MadeSource): KnownDigestsUpstrea
 
 const indexRequest = { accept: undefined, asker: 'the restricted index', priority: 'background' } as const
 
-/** Undefined where upstream has none. */
+const absences: ReadonlySet<string> = new Set(['MANIFEST_UNKNOWN', 'MANIFEST_INVALID'])
+
+/** Undefined where upstream has none, or one that is served to nobody: so large that it is refused. */
 const digestOf = async (fetching: Promise<{ readonly digest: Digest }>): Promise<Digest | undefined> => {
   try {
     return (await fetching).digest
   } catch (error) {
-    if (error instanceof RegistryError && error.code === 'MANIFEST_UNKNOWN') return undefined
+    if (error instanceof RegistryError && absences.has(error.code)) return undefined
     throw error
   }
 }

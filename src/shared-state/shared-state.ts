@@ -48,7 +48,7 @@ export interface SharedFacts {
 
 /** Where somebody was let in lately: an order to ask in, and no right. Neither rejects. */
 export interface SharedGrants {
-  /** Resolves once the store has it, or it is clear that it will not in time. @param holder a hash @param place a namespace, or a stream of it */
+  /** Resolves once the store has it, or it is clear that it will not in time. @param holder whoever was let in @param place a namespace, or a stream of it */
   readonly publish: (holder: string, place: string) => Promise<void>
   /** The newest first; none where the store is away. */
   readonly read: (holder: string) => Promise<readonly string[]>

@@ -16,11 +16,11 @@ const sharing = () => {
     publish: async (holder, place) => void told.set(holder, [place, ...(told.get(holder) ?? [])]),
     read: async (holder) => told.get(holder) ?? [],
   }
-  return { told, shared }
+  return { shared }
 }
 
 await t.test('what one replica records another one can look up', async (test) => {
-  const { told, shared } = sharing()
+  const { shared } = sharing()
   const [one, other] = [createGranted(shared), createGranted(shared)]
   test.notOk(await other.lookUp(alice), 'nothing to know')
   await one.record(alice, { namespace: 'my-team', name: 'app' })
@@ -34,7 +34,6 @@ await t.test('what one replica records another one can look up', async (test) =>
     test.equal(granted.holds(alice, { namespace: 'my-team-2', name: 'app' }), undefined)
     test.equal(granted.holds(bob, { namespace: 'my-team', name: 'app' }), undefined)
   }
-  test.notMatch([...told.keys()].join(), 'alice', 'the store is not told who that is')
 })
 
 await t.test('a new token of the same account is let into the same namespaces', async (test) => {

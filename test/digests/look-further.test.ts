@@ -262,3 +262,30 @@ await t.test('by default the clock is monotonic', async (test) => {
   const mayPull = async ({ namespace }: { namespace: string }) => !isPrivate(namespace)
   test.match(await look(image, { repository, requester: 'alice', mayPull }), { hasLearnt: false })
 })
+
+await t.test(
+  'manifests below that are known are not fetched, nor those of a tag that names none',
+  async (test) => {
+    const { find, asked, graph } = setUp({
+      claims: [claimed('ocp', 'index'), claimed('ocp', 'unread')],
+      upstream: { 'ocp_4.15_index': { digest: digestOf('index'), manifests: [child] } },
+    })
+    graph.recordManifest(child, { manifests: [], blobs: [] })
+    await find('openshift/ci')
+    test.notOk(asked.some((line) => line.includes('sha256:')))
+    const unread = createLookFurther({
+      graph: new ReachGraph(),
+      claimsOf: () => [claimed('ocp')],
+      catchUp: async () => true,
+      checkClaims: async () => undefined,
+      upstream: {
+        fetchManifest: async () => digestOf('unread'),
+        fetchPage: async () => ({ tags: [], more: false }),
+      },
+    })
+    const repository = parseRepository('openshift', 'ci', 'openshift/ci')
+    test.match(await unread(image, { repository, requester: 'alice', mayPull: async () => true }), {
+      isCertain: true,
+    })
+  },
+)

@@ -25,6 +25,7 @@ await t.test('the newest of a holder, from any replica', async (test) => {
     await a.state.grants.publish('holder', `n${number}/app`)
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
+  test.notMatch([...server.database.sets.keys()].join(), 'holder', 'the store is not told who that is')
   const read = await b.state.grants.read('holder')
   test.strictSame(
     read,

@@ -65,7 +65,7 @@ const untilAnswered = async (
   answers: Answers,
 ): Promise<Digest | undefined> => {
   const before = answers.count
-  for (let failures = 0; ; failures++) {
+  for (let failures = 0; failures < maxTries || answers.count === before; failures++) {
     signal.throwIfAborted()
     try {
       const digest = await fetch(reference)
@@ -74,10 +74,10 @@ const untilAnswered = async (
     } catch (error) {
       signal.throwIfAborted()
       onFailure(reference, error)
-      if (failures + 1 >= maxTries && answers.count > before) return undefined
     }
     await sleep(Math.min(retryMs * 2 ** failures, maxRetryMs) * (0.5 + Math.random() / 2), undefined, {
       signal,
     })
   }
+  return undefined
 }

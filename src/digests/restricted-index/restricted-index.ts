@@ -67,7 +67,7 @@ export class RestrictedIndex {
   }
 
   start(): void {
-    this.#running ??= this.#run().catch(() => undefined)
+    this.#running ??= this.#run()
   }
 
   async close(): Promise<void> {
@@ -104,18 +104,18 @@ export class RestrictedIndex {
   async #run(): Promise<void> {
     const { signal } = this.#ending
     const { intervalMs, onFailure, retryMs = 5000 } = this.#options
-    for (let failures = 0; ;) {
+    for (let failures = 0; !signal.aborted;) {
       let waitMs = intervalMs
       try {
         await this.#takeTurn()
         failures = 0
         if (!this.#isLiveComplete) waitMs = Math.min(followMs, intervalMs)
       } catch (error) {
-        signal.throwIfAborted()
+        if (signal.aborted) return
         onFailure('the tag list', error)
         waitMs = Math.min(retryMs * 2 ** failures++, Math.max(intervalMs, retryMs))
       }
-      await sleep(waitMs * (0.75 + Math.random() / 4), undefined, { signal })
+      await sleep(waitMs * (0.75 + Math.random() / 4), undefined, { signal }).catch(() => undefined)
     }
   }
 

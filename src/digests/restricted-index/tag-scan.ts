@@ -28,7 +28,9 @@ export interface LiveScan {
 export async function* scanLive(options: LiveScan): AsyncGenerator<readonly string[]> {
   const { fetchPage, matters, onTextOrder } = options
   let canJump = !options.isTextOrder
-  for (let after: string | undefined; ;) {
+  let after: string | undefined
+  let isOver = false
+  while (!isOver) {
     const { tags, more } = await fetchPage(after)
     if (canJump && !isInByteOrder(after, tags)) {
       // What an earlier jump has passed over is not known: from the beginning, without jumps.
@@ -39,8 +41,8 @@ export async function* scanLive(options: LiveScan): AsyncGenerator<readonly stri
     }
     yield tags
     const last = tags.at(-1)
-    if (!more || last === undefined) return
-    after = goOn(after, (canJump && !matters(last) ? behindBlockOf(last) : undefined) ?? last)
+    if (!more || last === undefined) isOver = true
+    else after = goOn(after, (canJump && !matters(last) ? behindBlockOf(last) : undefined) ?? last)
   }
 }
 
@@ -70,12 +72,11 @@ export async function* scanPrefix(
  * namespaces that begin with digits stand between them, and are told, too: a jump over a year may have passed over these.
  */
 export async function* scanDated(fetchPage: FetchTagPage, from: string): AsyncGenerator<readonly string[]> {
-  for (let after = from; ;) {
+  for (let after: string | undefined = from; after !== undefined;) {
     const { tags, more } = await fetchPage(after)
     yield tags
     const last = tags.at(-1)
-    if (!more || last === undefined || isBehindDated(last)) return
-    after = goOn(after, last)
+    after = !more || last === undefined || isBehindDated(last) ? undefined : goOn(after, last)
   }
 }
 

@@ -143,7 +143,7 @@ await t.test('how far dated copies are read is noted, but for those of a time to
     (_, number) => `20480101${String(number).padStart(6, '0')}_prune_ocp-priv_a_${number}`,
   )
   const { round, notes, phases, upstream, clock, state } = setUp(
-    [...many, ...future, 'ocp-priv_a_b'],
+    [...many, ...future, 'ocp-priv_a_b', ...Array.from({ length: 90 }, (_, number) => `20-x_a_${number}`)],
     'bytes',
     2,
   )
