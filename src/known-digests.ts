@@ -47,6 +47,7 @@ export interface SharedKnowledge {
   readonly facts: {
     readonly publish: (facts: readonly Fact[]) => Promise<void>
     readonly catchUp: () => Promise<boolean>
+    readonly isCertain: () => boolean
   }
   readonly index: SharedIndex
 }
@@ -99,7 +100,7 @@ export const createKnownDigests = (
       graph,
       claimsOf: claims.of,
       upstream: reading(() => upstream),
-      catchUp: shared.facts.catchUp,
+      catchUp: async () => (await shared.facts.catchUp()) && shared.facts.isCertain(),
       checkClaims: checks.check,
     }),
     connect: (made) => {

@@ -43,7 +43,7 @@ export const warmUp = async (options: WarmUpOptions): Promise<void> => {
     untilAnswered(options, {
       ask: robot.authorization,
       intervalMs: upstreamIntervalMs,
-      failed: 'upstream cannot be asked: trying again, which /readyz does not wait for',
+      failed: 'cannot reach upstream; retrying',
       answered: 'upstream is reached',
     }),
   ])

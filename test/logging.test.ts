@@ -83,7 +83,9 @@ await t.test('a text that speaks of such keys is none', async (test) => {
 await t.test('times go on, within a millisecond or not', async (test) => {
   const { logger, parsed } = sink()
   const begun = Date.now()
+  logger.info('the first')
   while (Date.now() < begun + 3) logger.info('line')
+  logger.info('the last')
   const times = parsed().map(({ time }) => Date.parse(String(time)))
   test.ok(times.every((time, index) => time >= (times[index - 1] ?? begun)))
   test.ok(new Set(times).size > 1)

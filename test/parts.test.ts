@@ -36,6 +36,7 @@ const create = async (test: Test, flags: readonly string[] = []) => {
     `--token-secret-file=${folder}/secret`,
     `--kubeconfig=${folder}/kubeconfig`,
     `--upstream=${quay.url}`,
+    ...(flags.some((flag) => flag.startsWith('--restricted-index')) ? [] : ['--restricted-index=off']),
     ...flags.map((flag) => flag.replace('FOLDER', folder)),
   ]
   const lines: Record<string, unknown>[] = []
@@ -87,6 +88,18 @@ await t.test('not ready, and why', async (test) => {
   test.strictSame(parts.notReady(), [])
   state.stopping = true
   test.strictSame(parts.notReady(), ['shutting down'])
+  test.match(parts.status(), [/^shared state: embedded for \d+ s, 1 replicas known$/])
+})
+
+await t.test('not ready until restricted tags are followed, and how far that is', async (test) => {
+  const { made, parts } = await create(test, ['--restricted-index=on'])
+  await made.robot.authorization()
+  await made.apiServer.reviewAccess({ user: 'a', resourceAttributes: { verb: 'get', resource: 'pods' } })
+  test.strictSame(parts.notReady(), ['the index of restricted images is not complete yet'])
+  test.match(parts.status()[1], /^restricted index: not complete; phase idle, 0 pages/)
+  made.knownDigests.start()
+  while (parts.notReady().length > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  test.match(parts.status()[1], /^restricted index: /)
 })
 
 await t.test('a robot that upstream refuses is an alarm, without its password', async (test) => {

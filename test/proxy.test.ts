@@ -215,18 +215,19 @@ await t.test('a start that cannot work says why, and nothing secret', async (tes
   // As if the ClusterRoleBinding was forgotten.
   sandbox.kubernetes.replaceObjects([])
   sandbox.quay.setRobot({ ...sandbox.robot, password: 'another' })
-  const proxy = await startProxy(parseConfig([...flagsOf(sandbox), '--listen-addr=127.0.0.1:0'], {}), logger)
+  const args = [...flagsOf(sandbox), '--listen-addr=127.0.0.1:0', '--restricted-index=off']
+  const proxy = await startProxy(parseConfig(args, {}), logger)
   test.teardown(proxy.stop)
   const told = (message: string) => lines.filter((line) => line.includes(message))
-  await until(() => told('app.ci cannot be asked yet').length > 0 && told('upstream cannot').length > 0)
+  await until(() => told('app.ci cannot be asked yet').length > 0 && told('cannot reach upstream').length > 0)
   test.match(JSON.parse(told('app.ci cannot')[0] ?? ''), {
     level: 'warn',
     msg: 'app.ci cannot be asked yet: trying again',
     err: { cause: { message: 'API server answered 403' } },
   })
-  test.match(JSON.parse(told('upstream cannot')[0] ?? ''), {
+  test.match(JSON.parse(told('cannot reach upstream')[0] ?? ''), {
     level: 'warn',
-    msg: 'upstream cannot be asked: trying again, which /readyz does not wait for',
+    msg: 'cannot reach upstream; retrying',
     err: { cause: { message: 'token endpoint answered 401' } },
   })
   sandbox.kubernetes.replaceObjects(projectManifests)

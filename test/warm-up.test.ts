@@ -81,7 +81,7 @@ await t.test('upstream: said as well, and that it does not keep the proxy from b
   test.match(
     lines.map(({ level, msg }) => [level, msg]),
     [
-      ['warn', 'upstream cannot be asked: trying again, which /readyz does not wait for'],
+      ['warn', 'cannot reach upstream; retrying'],
       ['info', 'upstream is reached'],
     ],
   )

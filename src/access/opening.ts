@@ -5,12 +5,19 @@ import type { ImageStream } from '../reference.ts'
 import type { Doors } from './doors.ts'
 import type { ClusterIdentity } from './identity.ts'
 import type { AccessReviews, Decision } from './decision.ts'
+import type { Granted } from './granted.ts'
 
 /** What opened a reference: a rule, and the namespace whose review said yes where one was asked. */
 export interface Opening {
   readonly rule: Decision['rule']
   readonly grantedBy?: string
   readonly source: Decision['source']
+}
+
+/** The reviews, and in which order they are asked for where there are many. */
+export interface Asking {
+  readonly reviews: AccessReviews
+  readonly granted: Granted
 }
 
 export const robotMay: Opening = { rule: 'robot', source: 'none' }
@@ -30,20 +37,20 @@ export interface Doorway {
 }
 
 /** A base layer may be known in hundreds of streams; somebody without any right must not cost a review for each. */
-const maxReviewsPerDecision = 16
+export const maxReviewsPerDecision = 16
 
 /**
  * What is known to be open costs nothing. All others are asked at once, since the time that one after the other takes would tell how many
  * there are. While the API server is away, whichever of them it opened not long ago still counts, and nothing else.
  */
 export const firstOpen = async (
-  reviews: AccessReviews,
+  { reviews, granted }: Asking,
   identity: ClusterIdentity,
   doorways: readonly Doorway[],
 ): Promise<Opening> => {
   const remembered = knownOpening(reviews, identity, doorways)
   if (remembered !== undefined) return remembered
-  const asked = inOrder(identity, doorways).slice(0, maxReviewsPerDecision)
+  const asked = inOrder(granted, identity, doorways).slice(0, maxReviewsPerDecision)
   const answers = await Promise.allSettled(
     asked.map(async ({ imageStream }) => await reviews.review(identity, imageStream)),
   )
@@ -51,7 +58,12 @@ export const firstOpen = async (
     answer.status === 'fulfilled' ? [{ ...answer.value, doorway: asked[index] as Doorway }] : [],
   )
   const yes = answered.find(({ allowed }) => allowed)
-  if (yes !== undefined) return opened(yes.doorway, yes.source)
+  if (yes !== undefined) {
+    const { doorway, source } = yes
+    if (doorway.rule === 'image-puller' && source === 'asked')
+      await granted.record(identity, doorway.imageStream)
+    return opened(doorway, source)
+  }
   const failed = answers.find((answer) => answer.status === 'rejected')
   if (failed === undefined) return { rule: 'none', source: sourceOf(answered) }
   const outdated = firstOf(doorways, identity, reviews.peekInGrace)
@@ -78,18 +90,26 @@ const firstOf = (doorways: readonly Doorway[], identity: ClusterIdentity, peek: 
   doorways.find(({ imageStream }) => peek(identity, imageStream) === true)
 
 /**
- * QCI-wide first, which most people have; then the namespace of a service account; then a stream of each namespace, newest first; then
- * the rest. Most rights are of a whole namespace, and any stream of it shows them: the bound is on namespaces rather than on streams.
+ * QCI-wide first, which most people have; then the namespace of a service account; then where they were let in lately; then a stream of
+ * each namespace, newest first; then the rest. Most rights are of a whole namespace, and any stream of it shows them: the bound is on
+ * namespaces rather than on streams.
  */
-const inOrder = ({ user }: ClusterIdentity, doorways: readonly Doorway[]): readonly Doorway[] => {
-  const own = /^system:serviceaccount:([^:]+):/.exec(user.username)?.[1]
+const inOrder = (
+  granted: Granted,
+  identity: ClusterIdentity,
+  doorways: readonly Doorway[],
+): readonly Doorway[] => {
+  const own = /^system:serviceaccount:([^:]+):/.exec(identity.user.username)?.[1]
   const seen = new Set<string>()
-  const ranks = doorways.map(({ rule, imageStream: { namespace } }) => {
+  const ranks = doorways.map(({ rule, imageStream }) => {
     if (rule === 'qci-wide') return 0
+    const { namespace } = imageStream
     const isFirst = !seen.has(namespace)
     seen.add(namespace)
-    if (!isFirst) return 3
-    return namespace === own ? 1 : 2
+    if (isFirst && namespace === own) return 1
+    const held = granted.holds(identity, imageStream)
+    if (held === 'stream' || (isFirst && held === 'namespace')) return 2
+    return isFirst ? 3 : 4
   })
   return doorways
     .map((doorway, index) => ({ doorway, rank: ranks[index] as number }))

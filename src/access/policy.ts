@@ -7,8 +7,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Digest, ImageStream, Reference, Repository } from '../reference.ts'
 import type { AccessReviews, Decision } from './decision.ts'
 import type { Doors, DoorsOf } from './doors.ts'
+import { grantedHere, type Granted } from './granted.ts'
 import type { ClusterIdentity, Identity } from './identity.ts'
-import { decisionOf, firstOpen, knownOpening, robotMay, type Doorway } from './opening.ts'
+import {
+  decisionOf,
+  firstOpen,
+  knownOpening,
+  maxReviewsPerDecision,
+  robotMay,
+  type Doorway,
+} from './opening.ts'
 
 export type { AccessReviews, Decision } from './decision.ts'
 
@@ -48,6 +56,8 @@ export interface PolicyOptions {
   readonly listedDoorsOf: DoorsOf
   readonly qciNamespace: string
   readonly lookFurther?: LookFurther | undefined
+  /** Where people were let in lately; of this process alone unless told. */
+  readonly granted?: Granted
   /** Milliseconds: a digest is refused after a multiple of them. */
   readonly refusalStepMs?: number
 }
@@ -57,7 +67,7 @@ const defaultRefusalStepMs = 100
 
 export const createPolicy = (options: PolicyOptions): Policy => {
   const { reviews, doorsOf, listedDoorsOf, qciNamespace, lookFurther } = options
-  const { refusalStepMs = defaultRefusalStepMs } = options
+  const { refusalStepMs = defaultRefusalStepMs, granted = grantedHere() } = options
   const qci: ImageStream = { namespace: qciNamespace }
 
   const doorways = ({ imageStreams, qciWide }: Doors): readonly Doorway[] => [
@@ -67,7 +77,7 @@ export const createPolicy = (options: PolicyOptions): Policy => {
 
   const decide = async (identity: Identity, doors: Doors): Promise<Decision> => {
     if (identity.kind === 'robot') return decisionOf(robotMay, doors)
-    const opening = await firstOpen(reviews, identity, doorways(doors))
+    const opening = await firstOpen({ reviews, granted }, identity, doorways(doors))
     const decision = decisionOf(opening, doors)
     if (decision.allowed || doors.qciWide !== 'later') return decision
     const { allowed } = await reviews.review(identity, qci)
@@ -80,15 +90,19 @@ export const createPolicy = (options: PolicyOptions): Policy => {
     digest: Digest,
   ): Promise<Decision> => {
     const startedAt = performance.now()
-    const decision = await decide(identity, doorsOf.reference(reference))
+    const before = doorsOf.reference(reference)
+    const decision = await decide(identity, before)
     if (decision.allowed) return decision
     const found = await lookFurther?.(digest, {
       repository: reference.repository,
       requester: identity.user.username,
       mayPull: async (imageStream) => (await reviews.review(identity, imageStream)).allowed,
     })
-    const further =
-      found?.hasLearnt === true ? await decide(identity, doorsOf.reference(reference)) : decision
+    const doors = doorsOf.reference(reference)
+    const isTold = doorways(doors).length > maxReviewsPerDecision && (await granted.lookUp(identity))
+    // Trap: what another replica has told while the first reviews were waited for was not learnt by looking further.
+    const isWorth = isTold || found?.hasLearnt === true || JSON.stringify(doors) !== JSON.stringify(before)
+    const further = isWorth ? await decide(identity, doors) : decision
     if (further.allowed) return further
     if (refusalStepMs > 0) await sleep(refusalStepMs - ((performance.now() - startedAt) % refusalStepMs))
     return found?.isCertain === false ? { ...further, isPremature: true } : further

@@ -3,6 +3,7 @@
  * so may people whom a review lets pull from the QCI namespace.
  */
 import type { DoorsOf } from './doors.ts'
+import { grantedHere, type Granted } from './granted.ts'
 import { kindOf, type Identity } from './identity.ts'
 import { decisionOf, firstOpen, robotMay, type Opening } from './opening.ts'
 import type { AccessReviews, Policy } from './policy.ts'
@@ -11,12 +12,13 @@ export interface PredecessorOptions {
   readonly reviews: AccessReviews
   readonly doorsOf: DoorsOf
   readonly qciNamespace: string
+  readonly granted?: Granted
 }
 
 const serviceAccountMay: Opening = { rule: 'service-account', source: 'none' }
 
 export const createPredecessorPolicy = (options: PredecessorOptions): Policy => {
-  const { reviews, doorsOf, qciNamespace } = options
+  const { reviews, granted = grantedHere(), doorsOf, qciNamespace } = options
   const qciWide = { imageStream: { namespace: qciNamespace }, rule: 'qci-wide' } as const
   const openUnasked = (identity: Identity): Opening | undefined => {
     if (identity.kind === 'robot') return robotMay
@@ -25,7 +27,7 @@ export const createPredecessorPolicy = (options: PredecessorOptions): Policy => 
   const open = async (identity: Identity): Promise<Opening> =>
     identity.kind === 'robot'
       ? robotMay
-      : (openUnasked(identity) ?? (await firstOpen(reviews, identity, [qciWide])))
+      : (openUnasked(identity) ?? (await firstOpen({ reviews, granted }, identity, [qciWide])))
   return {
     known: (identity, reference) => {
       const opening = openUnasked(identity)

@@ -4,6 +4,7 @@
  */
 import { createJudgeBeside, type JudgeBeside } from './beside.ts'
 import { createDoors, type DoorsOptions } from './doors.ts'
+import type { Granted } from './granted.ts'
 import { createPolicy, type AccessReviews, type LookFurther, type Policy } from './policy.ts'
 import { createPredecessorPolicy } from './predecessor.ts'
 
@@ -12,6 +13,7 @@ export interface RulesOptions extends DoorsOptions {
   readonly reviews: AccessReviews
   readonly qciNamespace: string
   readonly lookFurther?: LookFurther | undefined
+  readonly granted?: Granted
 }
 
 export interface Rules {

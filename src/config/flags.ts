@@ -149,12 +149,12 @@ export const flags = {
   ),
   imagestreams: flag(
     'off',
-    'whether digests are also known from the ImageStreams of app.ci',
+    'whether ImageStreams of app.ci are watched, as hints which tag to resolve',
     oneOf('off', 'watch'),
   ),
   'restricted-index': flag(
     'on',
-    'whether the tags of restricted namespaces are followed before somebody asks; off is for an upstream that cannot list tags',
+    'whether restricted tags are followed before they are pulled; off: upstream lists none',
     oneOf('on', 'off'),
   ),
   'restricted-index-interval': flag('5m', 'time between two looks for restricted tags that are new', [

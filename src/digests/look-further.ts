@@ -21,7 +21,7 @@ export interface LookFurtherOptions {
   readonly graph: Pick<ReachGraph, 'reachOf' | 'childrenOf' | 'settled'>
   readonly claimsOf: (digest: Digest) => readonly ClaimedTag[]
   readonly upstream: UpstreamReads
-  /** Resolves once what other replicas know is known here, or cannot be had in time. */
+  /** Resolves once what other replicas know is known here, or cannot be had in time: then with false. */
   readonly catchUp: () => Promise<boolean>
   /** Checks what restricted namespaces claim; see `ClaimChecks`. */
   readonly checkClaims: (digest: Digest, fetch: (tag: QciTag) => Promise<unknown>) => Promise<void>

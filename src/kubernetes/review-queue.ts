@@ -9,7 +9,8 @@
  */
 import { systemClock, type Clock } from '../concurrency/clock.ts'
 import { createFairQueue } from '../concurrency/fair-queue.ts'
-import { ownLoad } from './own-load.ts'
+import { unavailable } from '../errors.ts'
+import { OwnLoad, ownLoad } from './own-load.ts'
 
 export interface ReviewQueueOptions {
   /** Questions in flight at a time. */
@@ -31,11 +32,13 @@ export interface Turn {
   readonly isAhead?: boolean
 }
 
-/** @throws {OwnLoad} UNAVAILABLE where it was not asked at all; what `ask` throws */
+/** @throws {OwnLoad} UNAVAILABLE where it was not asked at all, or was too much; else what `ask` throws */
 export type ReviewQueue = <Answer>(turn: Turn, ask: () => Promise<Answer>) => Promise<Answer>
 
 /** Up to here a place goes to whoever asks. Those beyond are for askers who have less than their share. */
 const unsharedPart = 0.75
+/** Below this part of the bound the API server's 429 is not for what we ask: others load it, and it is away for us. */
+const quietPart = 0.25
 
 export const createReviewQueue = (options: ReviewQueueOptions): ReviewQueue => {
   const { max, maxQueued, maxWaitMs, observeInFlight, observeShed, clock = systemClock } = options
@@ -74,6 +77,9 @@ export const createReviewQueue = (options: ReviewQueueOptions): ReviewQueue => {
     observeInFlight(1)
     try {
       return await ask()
+    } catch (error) {
+      const isOurs = !(error instanceof OwnLoad) || inFlight > max * quietPart
+      throw isOurs ? error : unavailable(error.message, error)
     } finally {
       observeInFlight(-1)
       give(asker)

@@ -1,6 +1,7 @@
 /**
  * Who they are and what they may, composed: reviews of app.ci, what is known of digests, and the rules.
  */
+import { createGranted } from '../access/granted.ts'
 import { createRestricted } from '../access/restricted.ts'
 import { createRules } from '../access/rules.ts'
 import type { Config } from '../config/config.ts'
@@ -60,6 +61,7 @@ export const composeAccess = (config: Config, files: Files, logger: Logger, metr
       reviews,
       knowledge: knownDigests.knowledge,
       lookFurther: knownDigests.lookFurther,
+      granted: createGranted(shared.grants),
       isRestricted,
     }),
   }

@@ -13,7 +13,7 @@ export const createEmbeddedState = (options: SharedStateOptions): SharedState =>
       : new StateDirectory({ directory: stateDir, snapshot, index: async () => index, onTrouble, wallClock })
 
   return {
-    facts: { publish: async () => undefined, catchUp: async () => true },
+    facts: { publish: async () => undefined, catchUp: async () => true, isCertain: () => true },
     index: {
       read: async () => index,
       write: async (state) => {
@@ -32,6 +32,7 @@ export const createEmbeddedState = (options: SharedStateOptions): SharedState =>
         },
         now,
       ),
+    grants: { publish: async () => undefined, read: async () => [] },
     failedLogins: { publish: () => undefined, onCharge: () => undefined },
     status: () => ({ state: 'embedded', sinceMs: now() - startedAt, replicas, isLoaded: true }),
     start: async () => {

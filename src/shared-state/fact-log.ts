@@ -43,6 +43,7 @@ export class FactLog {
   readonly #options: FactLogOptions
   #position: Position | undefined
   #isLoaded = false
+  #isFull = false
   readonly #readFresh = createFreshReads(async () => await this.#read())
 
   constructor(options: FactLogOptions) {
@@ -51,6 +52,11 @@ export class FactLog {
 
   isLoaded(): boolean {
     return this.#isLoaded
+  }
+
+  /** Whether the store took no writes when it was last read. */
+  isFull(): boolean {
+    return this.#isFull
   }
 
   /** Empty before the log was opened, which no store has. */
@@ -132,7 +138,8 @@ export class FactLog {
         ),
       )
       const state = textOf(reply[0])
-      if (state !== 'ok') {
+      this.#isFull = state === 'full'
+      if (state !== 'ok' && state !== 'full') {
         await this.#reload(position.session, state === 'lost')
         return false
       }

@@ -4,6 +4,7 @@
  * Open facts are held in hashes by the eight hours in which they were seen, each of which ends as a whole a day later: a field
  * costs less than a key with a life of its own, and is loaded without looking at the keys of others.
  */
+import { createHash } from 'node:crypto'
 import type { RecordKind } from './fact-codec.ts'
 
 export const prefix = 'quay-proxy:1:'
@@ -23,6 +24,10 @@ export const keys = {
   restrictedTags: `${prefix}T`,
   restrictedNames: `${prefix}N`,
 } as const
+
+/** The store is not told who that is. */
+export const grantsKey = (holder: string): string =>
+  `${prefix}grants:${createHash('sha256').update(holder).digest('base64url')}`
 
 export const rateKey = (name: string): string => `${prefix}rate:${name}`
 

@@ -35,14 +35,18 @@ return {epoch, tail[1][1], logins[1] and logins[1][1] or '0-0'}`,
 
 /**
  * KEYS epoch log nothing; ARGV epoch, id of the entry that was read last, most entries
- * @returns `ok` and the entries from that one on; `trimmed` where it has gone with all before it; `lost` where the log is another
+ * @returns `ok` (`full` in a store that takes no writes) and the entries from that one on; `trimmed` where it has gone with all before it; `lost` where the log is another
  */
 export const readScript: Script = {
   keys: 3,
-  lua: `redis.call('DEL', KEYS[3])
+  // A store that is full is asked first: after one write within a script it lets all others pass.
+  lua: `local full = redis.pcall('SETRANGE', KEYS[3], 0, '')
+redis.call('DEL', KEYS[3])
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'lost'} end
 local entries = redis.call('XRANGE', KEYS[2], ARGV[2], '+', 'COUNT', ARGV[3])
-if entries[1] and entries[1][1] == ARGV[2] then return {'ok', entries} end
+if entries[1] and entries[1][1] == ARGV[2] then
+  return {type(full) == 'table' and 'full' or 'ok', entries}
+end
 local first = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)
 if entries[1] and entries[1][1] == first[1][1] then return {'trimmed'} end
 return {'lost'}`,
@@ -127,6 +131,14 @@ for i, count in ipairs(counted) do
   if count and redis.call('HLEN', KEYS[3 + i]) < tonumber(count) then short = 1 end
 end
 return {redis.call('ZCARD', KEYS[1]), short}`,
+}
+
+/** KEYS grants of a holder; ARGV place, places that are kept, seconds that they are */
+export const grantScript: Script = {
+  keys: 1,
+  lua: `${clock}redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[2])
+return redis.call('EXPIRE', KEYS[1], ARGV[3])`,
 }
 
 /** KEYS lease; ARGV id, ms. @returns 1 where it is held */

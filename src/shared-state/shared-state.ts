@@ -39,6 +39,19 @@ export interface SharedFacts {
    * replica has not loaded everything yet. Never rejects. Callers at the same time share one read that began after they called.
    */
   readonly catchUp: () => Promise<boolean>
+  /**
+   * Whether a refusal may rest on it, once caught up. False where others may know what they could not tell: the store takes no writes,
+   * or was away or emptied a moment ago.
+   */
+  readonly isCertain: () => boolean
+}
+
+/** Where somebody was let in lately: an order to ask in, and no right. Neither rejects. */
+export interface SharedGrants {
+  /** Resolves once the store has it, or it is clear that it will not in time. @param holder whoever was let in @param place a namespace, or a stream of it */
+  readonly publish: (holder: string, place: string) => Promise<void>
+  /** The newest first; none where the store is away. */
+  readonly read: (holder: string) => Promise<readonly string[]>
 }
 
 /** What the walk of the restricted index has reached. Times are milliseconds since 1970. */
@@ -108,6 +121,7 @@ export interface SharedState {
   /** One bucket for all replicas; each name has one rate. */
   readonly tokenBucket: (name: string, rate: Rate) => TokenBucket
   readonly failedLogins: FailedLogins
+  readonly grants: SharedGrants
   readonly status: () => SharedStatus
   /** Applies what the state directory holds, connects, and goes on until closed. @throws {Error} where the directory is in use */
   readonly start: () => Promise<void>

@@ -3,9 +3,11 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Certainty } from './certainty.ts'
 import { FactLog } from './fact-log.ts'
 import { FactWriter } from './fact-writer.ts'
 import { createFailedLoginFeed, toldRate, type FailedLoginFeed } from './failed-login-feed.ts'
+import { createGrants } from './grants.ts'
 import { keys } from './keys.ts'
 import { LeasedBucket, leaseCommand } from './rate-leases.ts'
 import { listOf, numberOf, type Reply } from './reply.ts'
@@ -46,7 +48,9 @@ class StoreState implements SharedState {
   readonly #news: News
   readonly #directory: StateDirectory | undefined
   readonly failedLogins: FailedLoginFeed
+  readonly grants = createGrants(async (args) => await this.#command(args))
   readonly #replicas: ReplicaCount
+  readonly #certainty: Certainty
   /** What the state directory held: good until the store can say. */
   #keptIndex: IndexState | undefined
   #sweptAt = -Infinity
@@ -59,18 +63,22 @@ class StoreState implements SharedState {
     const { store, apply, snapshot, replicas = 1, createTokenBucket, stateDir } = options
     this.#now = options.now ?? (() => performance.now())
     this.#wallClock = options.wallClock ?? Date.now
+    this.#certainty = new Certainty(this.#now)
     this.#replicas = new ReplicaCount(replicas, this.#now)
     const shared = { origin: this.#origin, wallClock: this.#wallClock }
     this.#connection = new StoreConnection({
       address: store,
       onSession: async (session) => await this.#begin(session),
-      onChange: () => this.#options.onChange?.(this.status()),
+      onChange: () => {
+        this.#certainty.changed(this.#connection.isUp())
+        this.#options.onChange?.(this.status())
+      },
       now: this.#now,
     })
     this.#log = new FactLog({
       ...shared,
       apply,
-      onLost: () => this.#writer.republish(),
+      onLost: () => this.#onLost(),
       onUnreadable: () => this.#onUnreadable(),
     })
     this.#writer = new FactWriter({
@@ -109,6 +117,7 @@ class StoreState implements SharedState {
     publish: async (facts: readonly Fact[]): Promise<void> => await this.#writer.publish(facts),
     catchUp: async (): Promise<boolean> =>
       this.#connection.isUp() && (await within(this.#catchUp(), deadlineMs).catch(() => false)),
+    isCertain: (): boolean => this.#certainty.isSettled() && !this.#log.isFull(),
   }
 
   readonly #catchUp = async (): Promise<boolean> => await this.#log.catchUp().catch(() => false)
@@ -159,6 +168,11 @@ class StoreState implements SharedState {
 
   readonly #command = async (args: readonly Argument[]): Promise<Reply> =>
     await this.#connection.session().command(args)
+
+  #onLost(): void {
+    this.#certainty.doubt()
+    this.#writer.republish()
+  }
 
   async #begin(session: Session): Promise<void> {
     const newestLogin = await this.#log.open(session)

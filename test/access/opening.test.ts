@@ -1,4 +1,5 @@
 import t from 'tap'
+import { grantedHere } from '../../src/access/granted.ts'
 import type { ClusterIdentity } from '../../src/access/identity.ts'
 import { decisionOf, firstOpen, knownOpening, robotMay, type Doorway } from '../../src/access/opening.ts'
 import type { AccessReviews } from '../../src/access/policy.ts'
@@ -28,9 +29,10 @@ const setUp = (answers: Readonly<Record<string, Answer>>, more: Partial<AccessRe
     },
     ...more,
   }
+  const granted = grantedHere()
   const open = async (doorways: readonly Doorway[], username = 'alice') =>
-    await firstOpen(reviews, identity(username), doorways)
-  return { reviews, asked, open }
+    await firstOpen({ reviews, granted }, identity(username), doorways)
+  return { reviews, asked, open, granted }
 }
 
 await t.test('the first yes in order, of reviews that are asked at once', async (test) => {
@@ -60,6 +62,23 @@ await t.test(
     const many = setUp({})
     await many.open(Array.from({ length: 50 }, (_, number) => puller(`n${number}`)))
     test.equal(many.asked.length, 16)
+  },
+)
+
+await t.test(
+  'where they were let in lately goes before the rest, and is written down for it',
+  async (test) => {
+    const { open, asked, granted } = setUp({ b: true, c: 'cached', ocp: true })
+    const username = 'system:serviceaccount:mine:x'
+    const who = identity(username)
+    await open([puller('a'), puller('b')], username)
+    test.equal(granted.holds(who, { namespace: 'b' }), 'namespace')
+    await open([puller('a'), puller('c')], username)
+    await open([qciWide], username)
+    test.equal(granted.holds(who, { namespace: 'ocp' }), undefined, 'QCI-wide goes first without that')
+    asked.length = 0
+    await open([puller('a'), puller('b', 'one'), puller('b'), puller('mine'), qciWide], username)
+    test.strictSame(asked, ['ocp', 'mine/app', 'b/one', 'b/app', 'a/app'])
   },
 )
 

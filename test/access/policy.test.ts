@@ -2,6 +2,7 @@ import t from 'tap'
 import type { ClusterIdentity, Identity } from '../../src/access/identity.ts'
 import { createDoors, type DigestKnowledge } from '../../src/access/doors.ts'
 import { createPolicy, type Decision, type LookFurther, type PolicyOptions } from '../../src/access/policy.ts'
+import { createGranted, grantedHere, type Granted } from '../../src/access/granted.ts'
 import { createRestricted } from '../../src/access/restricted.ts'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
 import { parseReference, parseRepository, type ImageStream } from '../../src/reference.ts'
@@ -574,9 +575,10 @@ const over = (
   more: Partial<PolicyOptions> & {
     readonly rights?: readonly string[]
     readonly knowledge?: Partial<DigestKnowledge>
+    readonly onReview?: () => void
   } = {},
 ) => {
-  const { rights = [], knowledge = {}, ...options } = more
+  const { rights = [], knowledge = {}, onReview = () => undefined, ...options } = more
   const asked: string[] = []
   const waiting = { now: 0, most: 0 }
   const doorsOf = createDoors({
@@ -596,8 +598,10 @@ const over = (
         asked.push(spell(imageStream))
         waiting.most = Math.max(waiting.most, ++waiting.now)
         await new Promise((resolve) => setImmediate(resolve))
+        onReview()
         waiting.now -= 1
-        return { allowed: rights.includes(imageStream.namespace), source: 'asked' }
+        const allowed = [imageStream.namespace, spell(imageStream)].some((place) => rights.includes(place))
+        return { allowed, source: 'asked' }
       },
     },
     ...options,
@@ -663,20 +667,67 @@ await t.test(
   },
 )
 
-await t.test('what was learnt is decided about anew; what was not, is not', async (test) => {
+await t.test('what was learnt is decided about anew; where there is nothing new, it is not', async (test) => {
   for (const hasLearnt of [true, false]) {
-    const streams: ImageStream[] = [embargoed]
-    const { policy, asked } = over(streams, {
+    const { policy, asked } = over([embargoed], {
       rights: ['my-team'],
-      lookFurther: async () => {
-        streams.push(team)
-        return { hasLearnt, isCertain: true }
-      },
+      lookFurther: async () => ({ hasLearnt, isCertain: true }),
     })
-    test.match(await policy.decide(person('alice'), digest), { allowed: hasLearnt })
-    test.equal(asked.length, hasLearnt ? 4 : 1)
+    test.match(await policy.decide(person('alice'), digest), { allowed: false })
+    test.equal(asked.length, hasLearnt ? 2 : 1)
   }
 })
+
+await t.test(
+  'trap: what has come while the first reviews were waited for is decided about, too',
+  async (test) => {
+    const streams: ImageStream[] = [embargoed]
+    const { policy } = over(streams, {
+      rights: ['my-team'],
+      onReview: () => void streams.push(team),
+      // It looks, and sees nothing that has not been there before it looked.
+      lookFurther: async () => ({ hasLearnt: false, isCertain: true }),
+    })
+    test.match(await policy.decide(person('alice'), digest), { allowed: true, grantedBy: 'my-team' })
+  },
+)
+
+await t.test('where somebody was let in lately is asked for first, whoever has let them in', async (test) => {
+  const crowd = Array.from({ length: 40 }, (_, number) => ({ namespace: `n${number}-priv`, name: 'app' }))
+  const told: string[] = []
+  for (const [place, oldest] of [
+    ['my-team/app', team],
+    ['my-team/other', team],
+    ['my-team', team],
+  ] as const) {
+    const isToldBy = (granted: Granted) => over([oldest, ...crowd], { rights: ['my-team'], granted })
+    const nobody = isToldBy(grantedHere())
+    test.match(await nobody.policy.decide(person('alice'), digest), { allowed: false })
+    test.equal(nobody.asked.length, 16)
+    const another = isToldBy(
+      createGranted({ publish: async (_holder, at) => void told.push(at), read: async () => [place] }),
+    )
+    test.match(await another.policy.decide(person('alice'), digest), { allowed: true, grantedBy: 'my-team' })
+    test.match(
+      await another.policy.decide(person('alice'), digest),
+      { allowed: true },
+      'and at once from now on',
+    )
+    test.equal(another.asked.length, 3 * 16)
+  }
+  test.strictSame(told, Array(6).fill('my-team/app'))
+})
+
+await t.test(
+  'a named stream that somebody was let into is asked for before others of its namespace',
+  async (test) => {
+    const crowd = Array.from({ length: 40 }, (_, number) => ({ namespace: 'big-priv', name: `s${number}` }))
+    const granted = grantedHere()
+    await granted.record(person('alice'), { namespace: 'big-priv', name: 's0' })
+    const { policy } = over(crowd, { rights: ['big-priv/s0'], granted })
+    test.match(await policy.decide(person('alice'), digest), { allowed: true, grantedBy: 'big-priv' })
+  },
+)
 
 await t.test(
   'a refusal without what other replicas know is premature; an error is thrown on',

@@ -116,3 +116,13 @@ await t.test('no variable that the tests want exported keeps the proxy from star
     for (const [name] of readFileSync(file, 'utf8').matchAll(/QUAY_PROXY_[A-Z_]*[A-Z]/g))
       test.ok(names.has(name), `${file}: ${name}`)
 })
+
+await t.test('README has a row for each flag, and no other', async (test) => {
+  const rows = readFileSync('README.md', 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('| `--'))
+    .flatMap((line) =>
+      [...(line.split('|')[1] ?? '').matchAll(/`--([a-z-]+)`/g)].map(([, name = '']) => name),
+    )
+  test.strictSame(rows.toSorted(), Object.keys(flags).toSorted())
+})

@@ -1,24 +1,13 @@
 import './tools.ts'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { loggedIn } from './crane.ts'
 import { documented } from './documented.ts'
 import { readImage, readLayout } from './layout.ts'
-import { answers, freePort, missing, plainEnv, run, startService } from './process.ts'
+import { answers, freePort, missing, startService } from './process.ts'
 import { endStack, pullByTag, type QuayStack, serviceAccountUser, startQuayStack } from './stack.ts'
 
 const skip = missing('crane')
-
-/** A crane that knows one login. `crane auth login` only writes it down; the registry is asked at the first pull. */
-const loggedIn = async (stack: QuayStack, user: string, token: string) => {
-  const home = join(stack.directory, `crane-${user}-${token.slice(-8)}`)
-  await mkdir(home, { recursive: true })
-  const env = plainEnv({ HOME: home, DOCKER_CONFIG: home })
-  const crane = (...args: string[]) => run('crane', ['--insecure', ...args], { env })
-  const login = await crane('auth', 'login', stack.host, '-u', user, '-p', token)
-  if (login.code !== 0) throw new Error(login.output)
-  return crane
-}
 
 /** A registry of crane's own, to copy to. */
 const startTarget = async (stack: QuayStack) => {

@@ -1,43 +1,11 @@
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { test, type Test } from 'tap'
+import { startContainerd } from './containerd.ts'
 import { documented } from './documented.ts'
-import { missing, run, startService } from './process.ts'
+import { missing } from './process.ts'
 import { hostArchitecture } from './seed.ts'
 import { endStack, serviceAccountUser, startStack, type Stack } from './stack.ts'
 
 const skip = missing('containerd', 'ctr', 'skopeo', 'docker-registry', 'openssl')
-
-// JSON strings are TOML strings
-const configuration = (home: string, address: string) => `version = 2
-root = ${JSON.stringify(join(home, 'root'))}
-state = ${JSON.stringify(join(home, 'state'))}
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
-[grpc]
-address = ${JSON.stringify(address)}
-`
-
-const registry = (user: string, token: string) => ['--plain-http', '--user', `${user}:${token}`]
-
-/** A containerd of this test's own, and its client. */
-const startContainerd = async (stack: Stack) => {
-  const home = await stack.scratch('containerd')
-  const address = join(home, 'containerd.sock')
-  const config = join(home, 'config.toml')
-  await writeFile(config, configuration(home, address))
-  const ctr = (...args: string[]) => run('ctr', ['--address', address, '--connect-timeout', '2s', ...args])
-  const ready = async () => (await ctr('version')).code === 0
-  const containerd = await startService('containerd', ['--config', config], ready)
-  stack.defer(containerd.stop)
-  return {
-    fetch: (user: string, token: string, image: string) =>
-      ctr('content', 'fetch', ...registry(user, token), `${stack.host}/${image}`),
-    pull: (user: string, token: string, image: string) =>
-      ctr('images', 'pull', '--snapshotter', 'native', ...registry(user, token), `${stack.host}/${image}`),
-    content: async () => (await ctr('content', 'ls', '--quiet')).stdout.split('\n'),
-    images: async () => (await ctr('images', 'ls')).stdout,
-  }
-}
 
 await test('ctr', { skip }, async (suite) => {
   const stack = await startStack(suite)

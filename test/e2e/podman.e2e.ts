@@ -1,47 +1,12 @@
-import { writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'tap'
 import { documented } from './documented.ts'
-import { missing, plainEnv, run } from './process.ts'
+import { isolatedPodman } from './podman.ts'
+import { missing } from './process.ts'
 import { hostArchitecture } from './seed.ts'
 import { endStack, serviceAccountUser, startStack, type Stack } from './stack.ts'
 
 const skip = missing('podman', 'skopeo', 'docker-registry', 'openssl')
-
-/** A podman that shares nothing with the one of this machine. */
-const isolatedPodman = async (stack: Stack, name: string) => {
-  // podman takes no runroot of more than 50 characters
-  const home = await stack.scratch(name)
-  const file = (path: string) => join(home, path)
-  await writeFile(file('policy.json'), JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }))
-  await writeFile(file('containers.conf'), '')
-  await writeFile(file('registries.conf'), '')
-  await writeFile(file('auth.json'), '{}')
-  const env = plainEnv({
-    HOME: home,
-    XDG_RUNTIME_DIR: home,
-    CONTAINERS_CONF: file('containers.conf'),
-    CONTAINERS_REGISTRIES_CONF: file('registries.conf'),
-  })
-  const global = [
-    `--root=${file('root')}`,
-    `--runroot=${file('run')}`,
-    `--tmpdir=${file('tmp')}`,
-    ...'--storage-driver=vfs --cgroup-manager=cgroupfs --events-backend=none'.split(' '),
-  ]
-  const registry = ['--tls-verify=false', `--authfile=${file('auth.json')}`]
-  const policy = ['--signature-policy', file('policy.json')]
-  const podman = (...args: string[]) => run('podman', [...global, ...args], { env })
-  return {
-    login: (user: string, token: string) => podman('login', ...registry, '-u', user, '-p', token, stack.host),
-    pull: (image: string, ...options: string[]) =>
-      podman('pull', '--quiet', ...registry, ...policy, ...options, `${stack.host}/${image}`),
-    push: (image: string) => podman('push', ...registry, `${stack.host}/${image}`),
-    imageId: async (image: string) =>
-      (await podman('image', 'inspect', '--format', '{{.Id}}', `${stack.host}/${image}`)).stdout.trim(),
-  }
-}
 
 const manifestPath = (repository: string, tag: string) => `/v2/${repository}/manifests/${tag}`
 

@@ -30,8 +30,12 @@ const forwardTo =
   (request, response) => {
     const { method, url: path, headers } = request
     const onward = forward({ host: '127.0.0.1', port, method, path, headers }, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers)
-      pipeline(answer, response, () => undefined)
+      // A proxy that is ending has gone meanwhile.
+      if (response.destroyed) answer.destroy()
+      else {
+        response.writeHead(answer.statusCode ?? 502, answer.headers)
+        pipeline(answer, response, () => undefined)
+      }
     })
     pipeline(request, onward, (error) => {
       if (error) response.destroy()

@@ -13,13 +13,13 @@ export type SeededImage = { manifest: string; config: string; layers: string[] }
 export type Seeded = { tag: string; index: string; images: Record<string, SeededImage> }
 
 const architectures = ['amd64', 'arm64'] as const
-const type = (name: string) => `application/vnd.oci.image.${name}`
-const digestOf = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+export const type = (name: string) => `application/vnd.oci.image.${name}`
+export const digestOf = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 
 /** The architecture of this machine, as images name it. */
 export const hostArchitecture = process.arch === 'x64' ? 'amd64' : process.arch
 
-const tarOf = (files: Record<string, Buffer>) => {
+export const tarOf = (files: Record<string, Buffer>) => {
   const archive = pack()
   for (const [name, content] of Object.entries(files)) archive.entry({ name }, content)
   archive.finalize()

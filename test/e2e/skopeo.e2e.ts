@@ -2,17 +2,11 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { documented } from './documented.ts'
 import { readLayout } from './layout.ts'
-import { missing, plainEnv, run } from './process.ts'
-import { endStack, serviceAccountUser, startStack, type Stack } from './stack.ts'
+import { missing } from './process.ts'
+import { isolatedSkopeo } from './skopeo.ts'
+import { endStack, serviceAccountUser, startStack } from './stack.ts'
 
 const skip = missing('skopeo', 'docker-registry', 'openssl')
-
-const isolatedSkopeo = (stack: Stack) => {
-  // seed.ts left the policy there
-  const policy = join(stack.directory, 'policy.json')
-  const env = plainEnv({ HOME: stack.directory, XDG_RUNTIME_DIR: stack.directory })
-  return (...args: string[]) => run('skopeo', ['--policy', policy, ...args], { env })
-}
 
 await test('skopeo', { skip }, async (suite) => {
   const stack = await startStack(suite)

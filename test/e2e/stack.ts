@@ -15,8 +15,12 @@ import { createTokenRealm, type Account, type TokenRequest } from './token-realm
 
 export const root = resolve(import.meta.dirname, '../..')
 const repository = 'openshift/ci'
-const robot: Account = { username: 'openshift+ci_reader', password: 'robot-password-4711', actions: ['pull'] }
-const promoter: Account = {
+export const robot: Account = {
+  username: 'openshift+ci_reader',
+  password: 'robot-password-4711',
+  actions: ['pull'],
+}
+export const promoter: Account = {
   username: 'promoter',
   password: 'promoter-password-4711',
   actions: ['pull', 'push'],
@@ -39,11 +43,19 @@ type Upstream = {
   issued: () => string[]
 }
 
-type Base = {
+/** What a client of a test's own needs. */
+export type Workplace = {
   /** host:port of the proxy, as an image reference begins */
   host: string
-  url: string
   directory: string
+  /** A new empty directory of this test. */
+  scratch: (name: string) => Promise<string>
+  /** Ends with the test. */
+  defer: (dispose: () => Promise<unknown>) => void
+}
+
+type Base = Workplace & {
+  url: string
   tokens: Tokens
   /** What the proxy itself says to a credential: the text that a client owes its user. */
   message: (path: string, token: string) => Promise<string>
@@ -53,9 +65,6 @@ type Base = {
   secrets: () => [owner: string, secret: string][]
   tokenRequests: Upstream['tokenRequests']
   proxy: Service
-  /** A new empty directory of this stack. */
-  scratch: (name: string) => Promise<string>
-  defer: (dispose: () => Promise<unknown>) => void
 }
 
 /** Debian's docker-registry as quay. */

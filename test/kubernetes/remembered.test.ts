@@ -280,7 +280,7 @@ await t.test('attack: one owner asks a thousand questions, and the answers of ot
     max: 100,
     now: () => 0,
   })
-  for (const of of ['alice', 'bob']) await remembered.answer(`${of} 0`, { of, text: 'yes' })
+  for (const who of ['alice', 'bob']) await remembered.answer(`${who} 0`, { of: who, text: 'yes' })
   for (let index = 0; index < 1000; index++)
     await remembered.answer(`mallory ${index}`, { of: 'mallory', text: 'no' })
   test.strictSame([remembered.peek('alice 0'), remembered.peek('bob 0')], ['yes', 'yes'])

@@ -306,6 +306,7 @@ await t.test('refused without anybody who counts', async (test) => {
     denyTtlMs: 1,
     graceMs: 0,
     observe: () => undefined,
+    now: () => 0,
   })
   for (let index = 0; index < 500; index++) await reviews.review(alice, { namespace: `n-${index}` })
   await test.rejects(reviews.review(alice, ocp), { code: 'TOOMANYREQUESTS' })

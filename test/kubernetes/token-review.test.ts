@@ -456,5 +456,5 @@ await t.test('attack: refusals, and tokens of one person without number, push ou
 await t.test('who asks is told: the address whose share it takes', async (test) => {
   const { review, askers } = setUp()
   await review('x', '2001:db8::1')
-  test.strictSame(askers, ['32.1.13.184.0.0.0.0::/64'])
+  test.strictSame(askers, ['2001:db8:0:0::/64'])
 })

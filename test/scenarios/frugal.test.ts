@@ -162,6 +162,7 @@ await scenario(
       `--upstream-repository=${s.quay.repository}`,
       '--upstream-limits=none',
       '--grace-period=0s',
+      '--restricted-index=off',
     ]
     const lines: string[] = []
     const logger = createLogger('trace', { write: (line) => void lines.push(line) })

@@ -113,7 +113,7 @@ await scenario(
     )
     const wrong = await login(s, `${username}:${password.slice(0, -1)}`)
     t.equal(wrong.status, 401)
-    t.match(wrong.message, /password of the robot openshift\+ci_readonly is not right/)
+    t.match(wrong.message, /^the user name or the password of the robot is not right/)
     for (const answer of [await login(s, `somebody:${password}`), await s.ask('/v2/', { token: password })])
       t.match(answer.message, /password of the robot/, 'under another name, or as a token')
     t.equal(s.kubernetes.requests.tokenReviews, 0, 'the password never went to the cluster')

@@ -2,9 +2,10 @@
  * Several replicas behind one name: each request of a pull goes to the next one. They decide alike, also while what they share is away.
  */
 import type { Test } from 'tap'
+import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 import { startFakeRedis, type FakeRedis } from '../shared-state/fake-redis.ts'
 import { startAnother } from './another-replica.ts'
-import { accept, scenario, type Scenario } from './scenario.ts'
+import { accept, manifests, scenario, type Scenario } from './scenario.ts'
 
 interface Replicas {
   readonly redis: FakeRedis
@@ -127,6 +128,40 @@ await scenario(
         }
         end()
       }
+    })
+  },
+)
+
+/** Somebody of no namespace who may pull from my-team. */
+const newcomerOf = async (s: Scenario): Promise<string> => {
+  const binding = {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'RoleBinding',
+    metadata: { name: 'newcomer', namespace: 'my-team' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'system:image-puller' },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'newcomer' }],
+  }
+  s.kubernetes.replaceObjects([...(await Promise.all(manifests.map(readManifests))).flat(), binding])
+  return s.remember(s.kubernetes.issueUserToken({ username: 'newcomer', groups: [] }))
+}
+
+await scenario(
+  'a layer in more namespaces than one decision asks for: let in by one replica, let in by all',
+  async (t, s) => {
+    await withReplicas(s, async (replicas) => {
+      const newcomer = await newcomerOf(s)
+      onlyOk(t, await pullAll(replicas, 'my-team/app', 'latest', s.alice), 'it is known in its namespace')
+      const top = await replicas.ask('/v2/my-team/app/manifests/latest', s.alice)
+      const mediaType = 'application/vnd.oci.image.index.v1+json'
+      const manifest = { digest: top.digest as `sha256:${string}`, mediaType, body: top.body }
+      const tags = Array.from({ length: 40 }, (_, number) => `crowd-${number}_app_latest`)
+      s.quay.tagMany(tags, { ...manifest, manifests: [manifest], blobs: new Map() })
+      for (const tag of tags)
+        t.equal((await replicas.ask(`/v2/openshift/ci/manifests/${tag}`, s.alice)).status, 200)
+      const counts = await pullAll(replicas, 'openshift/ci', 'my-team_app_latest', newcomer)
+      t.ok(counts.has(200) && !counts.has(403), 'and in 40 more')
+      const asked = await replicas.ask(`/v2/openshift/ci/manifests/${top.digest}`, s.mallory)
+      t.ok([403, 503].includes(asked.status), 'who has no right is let in nowhere')
     })
   },
 )

@@ -192,3 +192,18 @@ await t.test('what is no fact is passed over', async (test) => {
   test.ok(await log.catchUp())
   test.same(counts, { lost: 0, unreadable: 2, applied: 0 })
 })
+
+await t.test('a store that is full is read, and is known to be', async (test) => {
+  const { server, log, open, add, known, loaded } = await setUp(test)
+  await open()
+  await loaded()
+  test.ok(await log.catchUp())
+  test.notOk(log.isFull())
+  server.refuse('OOM')
+  add([tagFact('before')])
+  test.ok(await log.catchUp())
+  test.strictSame([known.size, log.isFull()], [1, true])
+  server.refuse(undefined)
+  test.ok(await log.catchUp())
+  test.notOk(log.isFull())
+})

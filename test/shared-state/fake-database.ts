@@ -90,13 +90,13 @@ export const createDatabase = (): Database => {
       }
       return [strings.get(epoch)!, streams.get(log)!.at(-1)!.id, streams.get(logins)?.at(-1)?.id ?? '0-0']
     },
-    readScript: ([epoch = '', log = ''], [expected, from, count]) => {
+    readScript: ([epoch = '', log = ''], [expected, from, count], isFull) => {
       if (strings.get(epoch) !== String(expected)) return ['lost']
       const all = streams.get(log) ?? []
       const entries = all
         .filter(({ id }) => id === String(from) || isAfter(id, String(from)))
         .slice(0, Number(count))
-      if (entries[0]?.id === String(from)) return ['ok', entries.map(wire)]
+      if (entries[0]?.id === String(from)) return [isFull ? 'full' : 'ok', entries.map(wire)]
       return entries[0] !== undefined && entries[0] === all[0] ? ['trimmed'] : ['lost']
     },
     publishScript: ([epoch = '', log = '', bell = '', index = ''], args) => {
@@ -131,6 +131,13 @@ export const createDatabase = (): Database => {
         ([key, kind]) => size(key) < Number(counted?.get(kind) ?? 0),
       )
       return [sets.get(replicas)!.size, isShort ? 1 : 0]
+    },
+    grantScript: ([key = ''], [place, most, seconds]) => {
+      const set = new Map([...(sets.get(key) ?? []), [String(place), Date.now()]])
+      const newest = [...set].toSorted(([, one], [, other]) => one - other).slice(-Number(most))
+      sets.set(key, new Map(newest))
+      ends.set(key, Date.now() + Number(seconds) * 1000)
+      return 1
     },
     leadScript: ([lease = ''], [id, ms]) => {
       if ((ends.get(lease) ?? Infinity) < Date.now()) strings.delete(lease)
@@ -216,6 +223,11 @@ export const createDatabase = (): Database => {
     if (name === 'HSCAN') return scan(key, member)
     if (name === 'XADD') return add(key, args.slice(words.indexOf('*') + 1))
     if (name === 'ZREM') return sets.get(key)?.delete(member) === true ? 1 : 0
+    if (name === 'ZREVRANGE')
+      return [...(sets.get(key) ?? [])]
+        .toSorted(([, one], [, other]) => other - one)
+        .slice(Number(member), Number(words[2]) + 1)
+        .map(([place]) => place)
     if (name === 'XREAD') return await read(words.slice(words.indexOf('STREAMS') + 1), signal)
     return new Failure(`ERR unknown command ${name}, with args beginning with: ${words.join(' ')}`)
   }

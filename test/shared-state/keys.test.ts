@@ -7,6 +7,7 @@ import {
   openForMs,
   prefix,
   rateKey,
+  grantsKey,
 } from '../../src/shared-state/keys.ts'
 
 await t.test('the bucket of a fact lives for as long as the fact', async (test) => {
@@ -34,4 +35,10 @@ await t.test('every bucket that may hold an open fact is looked into, the older 
 
 await t.test('a bucket has its own key', async (test) => {
   test.equal(rateKey('manifest'), `${prefix}rate:manifest`)
+})
+
+await t.test('whose grants they are is not to be read in the store', (test) => {
+  test.match(grantsKey('alice'), /^quay-proxy:1:grants:[\w-]{43}$/)
+  test.not(grantsKey('alice'), grantsKey('bob'))
+  test.end()
 })

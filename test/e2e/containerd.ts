@@ -1,0 +1,38 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { run, startService } from './process.ts'
+import type { Workplace } from './stack.ts'
+
+// JSON strings are TOML strings
+const configuration = (home: string, address: string) => `version = 2
+root = ${JSON.stringify(join(home, 'root'))}
+state = ${JSON.stringify(join(home, 'state'))}
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+[plugins."io.containerd.metadata.v1.bolt"]
+content_sharing_policy = "isolated"
+[grpc]
+address = ${JSON.stringify(address)}
+`
+
+const registry = (user: string, token: string) => ['--plain-http', '--user', `${user}:${token}`]
+
+/** A containerd of this test's own, and its client. */
+export const startContainerd = async (stack: Workplace) => {
+  const home = await stack.scratch('containerd')
+  const address = join(home, 'containerd.sock')
+  const config = join(home, 'config.toml')
+  await writeFile(config, configuration(home, address))
+  const ctr = (...args: string[]) => run('ctr', ['--address', address, '--connect-timeout', '2s', ...args])
+  const ready = async () => (await ctr('version')).code === 0
+  const containerd = await startService('containerd', ['--config', config], ready)
+  stack.defer(containerd.stop)
+  return {
+    /** In a namespace that is new, nothing is there yet. */
+    fetch: (user: string, token: string, image: string, namespace = 'default') =>
+      ctr('--namespace', namespace, 'content', 'fetch', ...registry(user, token), `${stack.host}/${image}`),
+    pull: (user: string, token: string, image: string) =>
+      ctr('images', 'pull', '--snapshotter', 'native', ...registry(user, token), `${stack.host}/${image}`),
+    content: async () => (await ctr('content', 'ls', '--quiet')).stdout.split('\n'),
+    images: async () => (await ctr('images', 'ls')).stdout,
+  }
+}
