@@ -1,7 +1,12 @@
 import { Registry, register } from 'prom-client'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { createDigestMetrics, createMetrics, createWatchMetrics } from '../src/metrics.ts'
+import {
+  createDigestMetrics,
+  createSharedStateMetrics,
+  createMetrics,
+  createWatchMetrics,
+} from '../src/metrics.ts'
 import { createSourceGauges, createSourceMetrics } from '../src/source-metrics.ts'
 
 await t.test('every instrument is on the Registry that was handed in, and on no other', async (test) => {
@@ -112,12 +117,27 @@ await t.test('what is known of digests; without an index it is as complete as it
   }
 })
 
+await t.test('whether replicas share what they know', async (test) => {
+  for (const [status, connected] of [
+    [{ state: 'connected', replicas: 3 }, 1],
+    [{ state: 'connected', reason: 'it takes no writes', replicas: 3 }, 0],
+    [{ state: 'away', reason: 'it does not answer', replicas: 3 }, 0],
+  ] as const) {
+    const metrics = createMetrics(new Registry())
+    createSharedStateMetrics(metrics, () => status)
+    const lines = (await metrics.registry.metrics()).split('\n')
+    test.ok(lines.includes(`quay_proxy_shared_state_connected ${connected}`), status.state)
+    test.ok(lines.includes('quay_proxy_shared_state_replicas 3'))
+  }
+})
+
 await t.test('docs/metrics.md lists all there are, in their own words', async (test) => {
   const metrics = createMetrics(new Registry())
   createSourceMetrics(metrics.registry)
   createSourceGauges(metrics.registry, () => ({ manifests: 0, bytes: 0, tags: 0 }))
   createWatchMetrics(metrics, () => ({ digests: 0, imageStreams: 0, notIndexed: 0, silentSeconds: 0 }))
   createDigestMetrics(metrics, () => ({ digests: 0, restrictedDigests: 0 }))
+  createSharedStateMetrics(metrics, () => ({ state: 'away', replicas: 1 }))
   const served = (await metrics.registry.getMetricsAsJSON()).map(
     ({ name, type, help }) => `\`${name}\` | ${type} | ${help}`,
   )

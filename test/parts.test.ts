@@ -9,6 +9,7 @@ import { createPurposeKeys } from '../src/registry/signing-keys.ts'
 import { createTagCursors } from '../src/registry/tag-cursors.ts'
 import { createTagOwner } from '../src/oci/qci-tag.ts'
 import { parseReference, parseRepository } from '../src/reference.ts'
+import { startFakeRedis } from './shared-state/fake-redis.ts'
 import { startKubernetesApi } from '../src/sandbox/app-ci/kubernetes-api.ts'
 import { challenge } from './registry/fakes.ts'
 import { projectManifests } from './sandbox/app-ci/project-manifests.ts'
@@ -89,6 +90,23 @@ await t.test('not ready, and why', async (test) => {
   state.stopping = true
   test.strictSame(parts.notReady(), ['shutting down'])
   test.match(parts.status(), [/^shared state: embedded for \d+ s, 1 replicas known$/])
+})
+
+await t.test('not ready until what other replicas know is loaded', async (test) => {
+  const redis = await startFakeRedis()
+  test.teardown(redis.close)
+  const { made, parts } = await create(test, [`--shared-state=${redis.url.href}`])
+  await made.robot.authorization()
+  await made.apiServer.reviewAccess({ user: 'a', resourceAttributes: { verb: 'get', resource: 'pods' } })
+  test.match(parts.status(), [/^shared state: away/], 'not started yet: it goes on alone')
+  await made.shared.start()
+  const seen = new Set<string>()
+  while (made.shared.status().state !== 'connected' || parts.notReady().length > 0) {
+    for (const reason of parts.notReady()) seen.add(reason)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  test.ok([...seen].every((reason) => reason === 'what other replicas know is not loaded yet'))
+  test.match(parts.status(), [/^shared state: connected for \d+ s, 1 replicas known$/])
 })
 
 await t.test('not ready until restricted tags are followed, and how far that is', async (test) => {

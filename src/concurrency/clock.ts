@@ -12,7 +12,8 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   after: (ms, run) => {
     // Whoever waits has a connection open: a timer alone is no reason to stay.
-    const timer = setTimeout(run, ms).unref()
+    // What is due already is due at once: Node warns of a time that lies before now.
+    const timer = setTimeout(run, Math.max(0, ms)).unref()
     return () => clearTimeout(timer)
   },
 }

@@ -58,7 +58,7 @@ export interface SourceOptions {
    * Told of every manifest that upstream has answered with and whose bytes were verified, before anybody gets it.
    * @param tag undefined where it was asked for by digest
    */
-  readonly learn?: (tag: QciTag | undefined, manifest: Manifest) => Promise<void>
+  readonly learn: (tag: QciTag | undefined, manifest: Manifest) => Promise<void>
   /** Where several proxies share what upstream grants; each counts for itself unless given. */
   readonly tokenBucket?: BudgetOptions['tokenBucket']
   readonly observe: SourceObservers
@@ -167,7 +167,7 @@ const learning =
   (learn: SourceOptions['learn'], fetch: FetchManifest): FetchManifest =>
   async (request) => {
     const manifest = await fetch(request)
-    await learn?.(isDigest(request.reference) ? undefined : request.reference, manifest)
+    await learn(isDigest(request.reference) ? undefined : request.reference, manifest)
     return manifest
   }
 

@@ -2,7 +2,7 @@ import t from 'tap'
 import { keyOf } from '../../src/digests/digest-key.ts'
 import { SightingStores } from '../../src/digests/sighting-stores.ts'
 import { Sightings, unseen } from '../../src/digests/sightings.ts'
-import { at, digestOf } from './fixtures.ts'
+import { at, attachedTo, digestOf } from './fixtures.ts'
 
 const setUp = () => {
   const full: string[] = []
@@ -46,4 +46,15 @@ await t.test('what opens is bounded apart, and both are one answer', async (test
   test.equal(stores.of(a).length, 2)
   test.strictSame(stores.reachOf(b, 0), unseen)
   test.strictSame(stores.counts(), { digests: 2, restrictedDigests: 1 })
+})
+
+await t.test('a tag of a restricted namespace, and one that stands for a digest alone', async (test) => {
+  const { stores } = setUp()
+  stores.restricted('one-priv').set(a, of('one-priv'))
+  const attached = Sightings.none.with([{ location: attachedTo(digestOf('image')), seenAt: 0 }])
+  stores.restricted('').set(b, attached)
+  for (const key of [a, b]) stores.close(key)
+  test.equal(stores.hasRestrictedTag(a, 0), true)
+  test.equal(stores.hasRestrictedTag(b, 0), false)
+  test.equal(stores.hasRestrictedTag(c, 0), false)
 })

@@ -1,6 +1,7 @@
 import t from 'tap'
+import { RegistryError } from '../../src/errors.ts'
+import { OwnLoad, ownLoad } from '../../src/kubernetes/own-load.ts'
 import { createReviewQueue, type ReviewQueueOptions } from '../../src/kubernetes/review-queue.ts'
-import { OwnLoad } from '../../src/kubernetes/own-load.ts'
 import { fakeClock, settled } from '../concurrency/fake-clock.ts'
 
 const setUp = (more: Partial<ReviewQueueOptions> = {}) => {
@@ -121,4 +122,29 @@ await t.test('the clock of the machine unless told', async (test) => {
     observeShed: () => undefined,
   })
   test.equal(await queue({ asker: 'a' }, async () => 'answer'), 'answer')
+})
+
+await t.test("the API server's 429: for what we ask, or for what others do", async (test) => {
+  const answers: PromiseWithResolvers<string>[] = []
+  const queue = createReviewQueue({
+    max: 8,
+    maxQueued: 1,
+    maxWaitMs: 1,
+    observeInFlight: () => undefined,
+    observeShed: () => undefined,
+  })
+  const ask = async () =>
+    await queue({ asker: 'a' }, async () => {
+      const answer = Promise.withResolvers<string>()
+      answers.push(answer)
+      return await answer.promise
+    })
+  const few = ask()
+  answers[0]?.reject(ownLoad())
+  await test.rejects(few, { code: 'UNAVAILABLE', constructor: RegistryError }, 'it is away for us')
+  const many = Array.from({ length: 6 }, ask)
+  for (const one of many) one.catch(() => undefined)
+  answers[1]?.reject(ownLoad())
+  await test.rejects(many[0] as Promise<string>, { code: 'UNAVAILABLE', constructor: OwnLoad })
+  for (const answer of answers) answer.resolve('late')
 })

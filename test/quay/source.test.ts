@@ -13,11 +13,13 @@ import { bytesOf, failure, told } from './upstream.ts'
 
 const sourceFor = (test: Test, quay: Quay, options: Partial<SourceOptions> = {}) => {
   const counts: Record<string, number> = {}
+  const learnt: string[] = []
   const count = (what: string) => () => {
     counts[what] = (counts[what] ?? 0) + 1
   }
   const credentials = [robot]
   const { source, close } = createSource({
+    learn: async (tag, { digest }) => void learnt.push(tag ?? digest),
     upstream: new URL(quay.url),
     upstreamCa: undefined,
     upstreamRepository: quay.repository,
@@ -66,7 +68,7 @@ const sourceFor = (test: Test, quay: Quay, options: Partial<SourceOptions> = {})
     if (body === undefined) throw new Error('no body')
     return body
   }
-  return { fetchManifest, openBlob, counts }
+  return { fetchManifest, openBlob, counts, learnt }
 }
 
 /** A quay with one image of one layer, which is too large to be thrown away. */
@@ -146,5 +148,19 @@ await t.test(
     // With one of two connections held by an answer that nobody takes, the second would wait.
     const both = await Promise.all([openBlob(digest), openBlob(digest)])
     for (const body of both) test.same(await bytesOf(body), bytes)
+  },
+)
+
+await t.test(
+  'what upstream answers with is learnt before anybody has it: by tag, and by digest',
+  async (test) => {
+    const { quay } = await stocked(test)
+    const { fetchManifest, learnt } = sourceFor(test, quay)
+    const { digest } = await fetchManifest('ocp_4.5_base')
+    test.strictSame(learnt, ['ocp_4.5_base'])
+    await fetchManifest(digest)
+    test.strictSame(learnt, ['ocp_4.5_base', digest])
+    const failing = sourceFor(test, quay, { learn: async () => await Promise.reject(new Error('no room')) })
+    await test.rejects(failing.fetchManifest('ocp_4.5_base'), { message: 'no room' })
   },
 )

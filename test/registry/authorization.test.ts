@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Decision } from '../../src/access/policy.ts'
 import {
   authorizationHook,
+  createAuthorizeDigest,
   identityOf,
   referenceOf,
   repositoryHook,
@@ -236,5 +237,42 @@ await t.test('a refusal names the namespace that was written, in every family', 
     const { statusCode, payload } = await get(`/openshift/ci/manifests/${tag}`)
     test.equal(statusCode, 403, tag)
     test.match(payload, message, tag)
+  }
+})
+
+await t.test('what is not known yet is no refusal: 503, and to be asked again', async (test) => {
+  const premature: Decision = { ...refused, isPremature: true }
+  const { get } = create(
+    test,
+    asking(async () => premature),
+  )
+  const { statusCode, headers, payload } = await get('/ocp/4.5/manifests/base')
+  test.equal(statusCode, 503)
+  test.ok(headers['retry-after'])
+  test.match(payload, 'not known yet')
+})
+
+await t.test('what a tag of nobody gives is decided by its digest', async (test) => {
+  const rows = [
+    [{ known: () => allowed }, 200],
+    [{ known: () => undefined, decide: async () => allowed }, 200],
+    [{ known: () => undefined, decide: async () => refused }, 403],
+    [{ known: () => undefined, decide: async () => ({ ...refused, isPremature: true }) as const }, 503],
+  ] as const
+  for (const [decisions, status] of rows) {
+    const policy = { ...routesOptions().policy, ...decisions }
+    const app = bareApp(test)
+    app.addHook('onRequest', async (request) => {
+      request.identity = alice
+      request.receivedAt = performance.now()
+    })
+    const onRequest = authorizationHook({ ...routesOptions(), observe: () => undefined })
+    app.get('/:namespace/:name/manifests/:reference', { onRequest }, async (request) => {
+      await createAuthorizeDigest({ policy })(request, digest)
+      return 'served'
+    })
+    const { statusCode, payload } = await app.inject('/openshift/ci/manifests/latest')
+    test.equal(statusCode, status)
+    if (status === 403) test.match(payload, 'alice may not pull latest')
   }
 })

@@ -125,7 +125,7 @@ await scenario(
     t.equal(next.status, 429)
     t.match(next.headers.get('retry-after'), /^(?:30|2\d)$/)
     t.equal(seenAt(s, '/manifests/').length, seen, 'nothing is asked')
-    const blob = await s.ask(`/v2/openshift/ci/blobs/${s.stock.openLayer}`, { token: s.alice })
+    const blob = await s.ask(`/v2/openshift/ci/blobs/${s.stock.openLayers[0]}`, { token: s.alice })
     t.equal(blob.status, 200, 'blobs have a limit of their own')
     t.equal((await s.ask('/v2/openshift/ci/tags/list', { token: s.alice })).status, 200, 'and so have tags')
     t.match(await s.metrics(), /quay_proxy_upstream_pause_seconds_total\{kind="manifest"\} 3[01]/)
@@ -167,7 +167,7 @@ await scenario(
     const lines: string[] = []
     const logger = createLogger('trace', { write: (line) => void lines.push(line) })
     const proxy = await startProxy(parseConfig(args, {}), logger)
-    const blob = `${proxy.url}/v2/openshift/ci/blobs/${s.stock.openLayer}`
+    const blob = `${proxy.url}/v2/openshift/ci/blobs/${s.stock.openLayers[0]}`
     const statusOf = async () => {
       const answer = await fetch(blob, { headers: { authorization: `Bearer ${s.alice}` } })
       t.notMatch(await answer.text(), second.username)

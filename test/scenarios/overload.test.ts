@@ -39,7 +39,7 @@ await scenario('attack: ten thousand manifests in one go, by a client that reads
 await scenario(
   'two blobs on one connection, and the client leaves: the second was not begun',
   async (t, s) => {
-    const layer = s.stock.openLayer
+    const [layer = ''] = s.stock.openLayers
     s.quay.fault({ origin: 'cdn', path: /./, stallAfterBytes: 1000 })
     const socket = dial(s)
     socket.write(get(`/v2/openshift/ci/blobs/${layer}`, s.alice).repeat(2))
@@ -73,7 +73,7 @@ await scenario('a head of 100 kB, of a client that is known: 400 in OCI JSON, an
 await scenario(
   'attack: one person holds all the blobs there are connections for, and reads none; another pulls on',
   async (t, s) => {
-    const layer = s.stock.openLayer
+    const [layer = ''] = s.stock.openLayers
     const path = `/v2/openshift/ci/blobs/${layer}`
     const hex = layer.slice('sha256:'.length)
     s.quay.tag('ocp_4.5_other', await smallImage())

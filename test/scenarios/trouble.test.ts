@@ -29,7 +29,7 @@ void scenario(
 void scenario(
   'a bad second of upstream is nobody else’s trouble',
   async (t, s) => {
-    const path = `/v2/openshift/ci/blobs/${s.stock.openLayer}`
+    const path = `/v2/openshift/ci/blobs/${s.stock.openLayers[0]}`
     for (const fault of [
       { status: 429 },
       { status: 500 },
@@ -46,7 +46,7 @@ void scenario(
       s.quay.fault({ origin: 'cdn', path: /./, ...fault })
       const { status, body } = await s.ask(path, { token: s.alice })
       t.equal(status, 200, JSON.stringify(fault))
-      t.equal(sha256(body), s.stock.openLayer)
+      t.equal(sha256(body), s.stock.openLayers[0])
     }
   },
   ['--tag-ttl=0s', '--manifest-cache-bytes=0'],
@@ -121,7 +121,7 @@ void scenario('trap 36: a body that cannot be continued breaks off, and does not
   s.quay.fault({ origin: 'cdn', path: /./, headers: { etag: '"another"' } })
   const outcome = await new Promise<{ received: number; error: string }>((resolve) => {
     const headers = { authorization: `Bearer ${s.alice}` }
-    get(`${s.url}/v2/openshift/ci/blobs/${s.stock.openLayer}`, { headers }, (response) => {
+    get(`${s.url}/v2/openshift/ci/blobs/${s.stock.openLayers[0]}`, { headers }, (response) => {
       let received = 0
       response.on('data', (chunk: Buffer) => (received += chunk.length))
       response.on('error', ({ message }) => resolve({ received, error: message }))
@@ -135,7 +135,7 @@ void scenario('trap 36: a body that cannot be continued breaks off, and does not
 void scenario(
   'trap 37: a signed URL is used once, and a redirect elsewhere is not followed',
   async (t, s) => {
-    const path = `/v2/openshift/ci/blobs/${s.stock.openLayer}`
+    const path = `/v2/openshift/ci/blobs/${s.stock.openLayers[0]}`
     await s.ask(path, { token: s.alice })
     await s.ask(path, { token: s.alice })
     const signed = s.quay.requests.filter(({ origin }) => origin === 'cdn').map(({ url }) => url)
@@ -248,7 +248,7 @@ for (const fault of [
 void scenario('a client that goes away ends its stream upstream', async (t, s) => {
   s.quay.fault({ origin: 'cdn', path: /./, stallAfterBytes: 1000 })
   const controller = new AbortController()
-  const response = await fetch(`${s.url}/v2/openshift/ci/blobs/${s.stock.openLayer}`, {
+  const response = await fetch(`${s.url}/v2/openshift/ci/blobs/${s.stock.openLayers[0]}`, {
     headers: { authorization: `Bearer ${s.alice}` },
     signal: controller.signal,
   })

@@ -20,8 +20,8 @@ export interface Stock {
   readonly sbom: Digest
   /** The layers that both `ocp_4.5_base` and `ocp-priv_4.5_embargoed` have, one for each platform. */
   readonly sharedLayers: readonly Digest[]
-  /** A layer of `ocp_4.15_base`, which no restricted image has. */
-  readonly openLayer: Digest
+  /** The layers of `ocp_4.15_base`, which no restricted image has. */
+  readonly openLayers: readonly Digest[]
 }
 
 const sbomType = 'application/spdx+json'
@@ -65,7 +65,6 @@ export const stockQuay = async (quay: Quay): Promise<Stock> => {
     return { tag, digest, mediaType, platforms: [...platforms.keys()] }
   })
   const shared = [...sharedLayers.values()].flat().map(({ digest }) => digest)
-  const [openLayer] = [...newer.layers.values()].flat()
-  if (openLayer === undefined) throw new Error('an image without layers')
-  return { tags, expiredTag, sbom: sbom.digest, sharedLayers: shared, openLayer: openLayer.digest }
+  const openLayers = [...newer.layers.values()].flat().map(({ digest }) => digest)
+  return { tags, expiredTag, sbom: sbom.digest, sharedLayers: shared, openLayers }
 }

@@ -33,6 +33,7 @@ await t.test('lists in pages, of one moment', async (test) => {
   for (const name of ['a', 'b', 'c']) put(name)
   const all = (await (await ask('')).json()) as { items: { status: unknown }[]; metadata: object }
   test.equal(all.items.length, 3)
+  test.equal(imageStreams.count, 3)
   test.strictSame(all.metadata, { resourceVersion: '1003' })
   test.match(all.items[0]?.status, { tags: [{ tag: 'latest', items: [{ image: hex('a') }] }] })
   const first = (await (await ask('?limit=2')).json()) as {
