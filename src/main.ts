@@ -29,7 +29,7 @@ const sandbox = async (args: readonly string[]): Promise<void> => {
   const { check, rbac, as, port } = parseSandboxArguments(args)
   const manifests = (folder: string): string =>
     fileURLToPath(new URL(`../manifests/${folder}`, import.meta.url))
-  const { startTour } = await import('./sandbox/tour.ts')
+  const { startTour, verdictOf } = await import('./sandbox/tour.ts')
   const tour = await startTour({
     logger: createLogger('warn'),
     own: [manifests('rbac')],
@@ -40,8 +40,9 @@ const sandbox = async (args: readonly string[]): Promise<void> => {
   })
   if (check) {
     await tour.close()
-    print(tour.succeeded ? '\nAll as it should be.' : '\nNot as it should be: see above.')
-    process.exitCode = tour.succeeded ? 0 : 1
+    const { text, exitCode } = verdictOf(tour)
+    print(`\n${text}`)
+    process.exitCode = exitCode
     return
   }
   print('\nUp until Ctrl-C.')

@@ -169,8 +169,9 @@ const runPlugin = async (options: ExecCredentialOptions): Promise<Given> => {
   const user = { name: 'plugin', exec: { ...plugin, env } }
   const credential: RequestOptions = { headers: {} }
   const timer = setTimeout(() => end(`it gave no answer in ${deadlineMs / 1000} s`), deadlineMs)
+  const given = Promise.race([run.applyAuthentication(user, credential), ended.promise])
   try {
-    await Promise.race([run.applyAuthentication(user, credential), ended.promise])
+    await given.finally(() => clearTimeout(timer))
     const { token, expirationTimestamp } = (run.tokenCache['plugin'] as Said).status
     const isText = token === undefined || typeof token === 'string'
     if (!isText || (token ?? credential.cert) === undefined)
@@ -184,8 +185,6 @@ const runPlugin = async (options: ExecCredentialOptions): Promise<Given> => {
     const hint = why.includes('ENOENT') && plugin.installHint !== undefined ? `; ${plugin.installHint}` : ''
     const said = why === 'it ended with 0' ? 'it gave no ExecCredential with a token or a certificate' : why
     throw new Error(`the exec plugin ${plugin.command} of the kubeconfig did not help: ${said}${hint}`)
-  } finally {
-    clearTimeout(timer)
   }
 }
 

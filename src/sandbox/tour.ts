@@ -30,6 +30,12 @@ export interface Tour {
 
 type Print = TourOptions['print']
 
+/** What `--check` says in the end, and what it exits with. */
+export const verdictOf = ({ succeeded }: Pick<Tour, 'succeeded'>): { text: string; exitCode: 0 | 1 } =>
+  succeeded
+    ? { text: 'All as it should be.', exitCode: 0 }
+    : { text: 'Not as it should be: see above.', exitCode: 1 }
+
 export const startTour = async (options: TourOptions): Promise<Tour> => {
   const { logger, own, rbac, as, port, print } = options
   const sandbox = await startSandbox({ logger, rbac: [...own, ...rbac], port, families: true })

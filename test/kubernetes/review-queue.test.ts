@@ -148,3 +148,18 @@ await t.test("the API server's 429: for what we ask, or for what others do", asy
   await test.rejects(many[0] as Promise<string>, { code: 'UNAVAILABLE', constructor: OwnLoad })
   for (const answer of answers) answer.resolve('late')
 })
+
+await t.test('what the API server fails with is passed on', async (test) => {
+  const queue = createReviewQueue({
+    max: 1,
+    maxQueued: 1,
+    maxWaitMs: 1,
+    observeInFlight: () => undefined,
+    observeShed: () => undefined,
+  })
+  const failure = new Error('no answer')
+  await test.rejects(
+    queue({ asker: 'a' }, async () => await Promise.reject(failure)),
+    failure,
+  )
+})

@@ -100,3 +100,34 @@ await t.test('who has it already is asked who they are all the same', async (tes
   const conditions = { 'if-none-match': '*', authorization: '' }
   test.equal((await ask('ocp/4.5/manifests/base', 'GET', conditions)).statusCode, 401)
 })
+
+await t.test('what a tag of nobody gives is decided by its digest', async (test) => {
+  const decided: string[] = []
+  const { policy } = routesOptions()
+  for (const isAllowed of [true, false]) {
+    const app = bareApp(test)
+    await app.register(
+      routes,
+      routesOptions({
+        fetchManifest: async () => ({
+          digest,
+          mediaType,
+          size: 2,
+          content: Buffer.from('{}'),
+          isStale: false,
+        }),
+        policy: {
+          ...policy,
+          decide: async (identity, reference) => {
+            decided.push(reference.kind)
+            const decision = await policy.decide(identity, reference)
+            return reference.kind === 'digest' ? { ...decision, allowed: isAllowed } : decision
+          },
+        },
+      }),
+    )
+    const { statusCode } = await app.inject({ url: '/v2/openshift/ci/manifests/latest', headers: bearer })
+    test.equal(statusCode, isAllowed ? 200 : 403)
+  }
+  test.strictSame(decided, ['tag', 'digest', 'tag', 'digest'])
+})

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createLogger } from '../../src/logging.ts'
 import { startSandbox } from '../../src/sandbox/sandbox.ts'
-import { showSandbox, startTour } from '../../src/sandbox/tour.ts'
+import { showSandbox, startTour, verdictOf } from '../../src/sandbox/tour.ts'
 import { projectDirectories } from './app-ci/project-manifests.ts'
 import { ask } from './quay/quay-client.ts'
 
@@ -110,4 +110,9 @@ await t.test('a tour that breaks off leaves nothing running', async (test) => {
   await test.rejects(startTour({ ...project, print }), { message: 'broken pipe' })
   test.ok(urls.length >= 4)
   for (const url of urls) await test.rejects(ask(url))
+})
+
+await t.test('what a check says in the end', async (test) => {
+  test.strictSame(verdictOf({ succeeded: true }), { text: 'All as it should be.', exitCode: 0 })
+  test.match(verdictOf({ succeeded: false }), { text: /^Not as it should be/, exitCode: 1 })
 })
