@@ -5,6 +5,7 @@
  *     npm run fuzz                                     a minute, shared out among all targets
  *     npm run fuzz -- --seconds=600 --target=graph     one of them for longer
  *     npm run fuzz -- --seed=12 --target=graph         one case again
+ *     npm run fuzz -- --from=1                         the same cases each time, as many as there is time for
  */
 import { randomInt } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -137,6 +138,8 @@ interface Options {
   readonly chosen: readonly string[]
   readonly seconds: number
   readonly seed: number | undefined
+  /** The first seed of all; a random one otherwise. */
+  readonly from: number | undefined
 }
 
 const numberOf = (flag: string, text: string | undefined, most: number): number | undefined => {
@@ -150,9 +153,17 @@ const numberOf = (flag: string, text: string | undefined, most: number): number 
 /** @throws {UsageError} */
 const parseOptions = (args: readonly string[]): Options => {
   const option = { type: 'string' } as const
-  let values: { readonly seconds?: string; readonly seed?: string; readonly target?: string }
+  let values: {
+    readonly seconds?: string
+    readonly seed?: string
+    readonly from?: string
+    readonly target?: string
+  }
   try {
-    values = parseArgs({ args: [...args], options: { seconds: option, seed: option, target: option } }).values
+    values = parseArgs({
+      args: [...args],
+      options: { seconds: option, seed: option, from: option, target: option },
+    }).values
   } catch (error) {
     throw new UsageError((error as Error).message)
   }
@@ -163,12 +174,13 @@ const parseOptions = (args: readonly string[]): Options => {
     chosen,
     seconds: numberOf('seconds', values.seconds, 86_400) ?? 60,
     seed: numberOf('seed', values.seed, maxSeed),
+    from: numberOf('from', values.from, maxSeed),
   }
 }
 
-const fuzz = async ({ chosen, seconds, seed }: Options): Promise<void> => {
+const fuzz = async ({ chosen, seconds, seed, from }: Options): Promise<void> => {
   const kept = readSeeds()
-  const first = randomInt(maxSeed)
+  const first = from ?? randomInt(maxSeed)
   const ends = performance.now() + seconds * 1000
   let failed = 0
   if (seed === undefined) print(`${seconds} s, seeds from ${first} on; first those that failed once`)
