@@ -2,6 +2,7 @@
  * The Fastify server: the stages that every request passes, in one order. No listening, no I/O of its own.
  */
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Socket } from 'node:net'
 import Fastify, {
   type FastifyError,
@@ -18,12 +19,14 @@ import type { Metrics } from './metrics.ts'
 import { observation } from './observation.ts'
 import { shedOverload } from './overload.ts'
 import { inTurn } from './pipelining.ts'
+import { askerOf } from './registry/asker.ts'
 import { routes, type RoutesOptions } from './registry/routes.ts'
 import { ClientAddresses } from './server/client-address.ts'
 import { guardConnections } from './server/connections.ts'
 import { readForms } from './server/forms.ts'
 import { shareLogins } from './server/login-shares.ts'
 import { boundPendingBytes } from './server/pending-bytes.ts'
+import { RefusalPace, type RefusalPaceOptions } from './server/refusal-pace.ts'
 import { cutStalledClients } from './stalled-clients.ts'
 import { answerRaw, answerUnreadable } from './unreadable.ts'
 
@@ -34,6 +37,8 @@ export interface Parts extends RoutesOptions, HealthOptions {
   readonly tls: { readonly cert: string; readonly key: string } | undefined
   /** Called for each client that was sent away, or cut, and why. */
   readonly observeShed: (reason: Shed) => void
+  /** For tests: the usual one otherwise. */
+  readonly refusalPace?: RefusalPaceOptions
   /** Other than the usual ones. */
   readonly limits?: Partial<Limits>
 }
@@ -114,9 +119,15 @@ export const buildServer = async (config: ServerConfig, parts: Parts): Promise<F
     if (request.is404 || !request.raw.url?.startsWith('/')) done(notServed(request, parts))
     else done()
   })
-  app.setErrorHandler((error: FastifyError | RegistryError, request, reply) =>
-    answerError(toRegistryError(error, parts.logger, request.id), request, reply),
-  )
+  const pace = new RefusalPace(parts.refusalPace)
+  app.setErrorHandler(async (error: FastifyError | RegistryError, request, reply) => {
+    const failure = toRegistryError(error, parts.logger, request.id)
+    const delayMs = pace.delayOf(requesterOf(request), failure.status)
+    // A challenge is no refusal: every pull begins with it.
+    if (delayMs > 0 && request.headers.authorization !== undefined)
+      await sleep(delayMs, undefined, { ref: false })
+    return answerError(failure, request, reply)
+  })
   // 4. Alive and ready.
   await app.register(health, parts)
   // 5. The registry: authentication, then reference and authorization, then the bytes.
@@ -196,6 +207,10 @@ const createFastify = (clients: ClientAddresses, { tls, logger }: Parts, limits:
   })
   return app
 }
+
+/** Who is refused: by name, and by address where nobody is known, or where many have one name. */
+const requesterOf = (request: FastifyRequest): string =>
+  request.identity === null ? request.client.network : askerOf(request)
 
 const pullOnly = 'this registry is pull-only: images come to QCI by promotion, not by push'
 

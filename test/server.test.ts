@@ -4,7 +4,17 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { Agent, request } from 'undici'
 import { buildMetricsServer, buildServer, type Parts, type ServerConfig } from '../src/server.ts'
-import { bearer, digest, listen, partsFor, raw, until, untilNoConnections } from './registry/fakes.ts'
+import {
+  bearer,
+  digest,
+  listen,
+  partsFor,
+  raw,
+  refused,
+  routesOptions,
+  until,
+  untilNoConnections,
+} from './registry/fakes.ts'
 import { selfSigned } from './sandbox/quay/quay-client.ts'
 
 const config: ServerConfig = { trustedProxies: [], proxyProtocol: false }
@@ -332,3 +342,21 @@ await t.test('a half-open client is noticed by the kernel', async (test) => {
   const { app } = await serve(test)
   test.match(app.server, { keepAlive: true, keepAliveInitialDelay: 60, headersTimeout: 10_000 })
 })
+
+await t.test(
+  'attack: refused again and again, answered late; a challenge is not, and nobody else is',
+  async (test) => {
+    const { get } = await serve(test, {
+      policy: { ...routesOptions().policy, decide: async () => refused },
+      refusalPace: { burst: 2, perSecond: 0.001, delayMs: 200 },
+    })
+    const statusAndLateness = async (headers: Record<string, string>) => {
+      const began = performance.now()
+      const { status } = await get('/v2/ocp/4.5/manifests/base', { headers })
+      return { status, isLate: performance.now() - began >= 199 }
+    }
+    for (let index = 0; index < 2; index++) test.match(await statusAndLateness(bearer), { status: 403 })
+    test.strictSame(await statusAndLateness(bearer), { status: 403, isLate: true })
+    for (let index = 0; index < 4; index++) test.match(await statusAndLateness({}), { status: 401 })
+  },
+)
