@@ -202,3 +202,37 @@ await t.test('queries that are none, and a list that is empty', async (test) => 
   })
   test.equal((await forged.list('ocp/4.5', '?last=~a')).status, 400)
 })
+
+await t.test('attack: a loop over lists that are in memory waits, and is sent away', async (test) => {
+  const listPace = { burst: 1, everyMs: 30, maxWaitMs: 40 }
+  const { list, pages } = await serve(test, ['ocp_4.5_a'], () => true, { listPace })
+  const lists = await Promise.all(Array.from({ length: 4 }, async () => await list('openshift/ci')))
+  test.strictSame(lists.map(({ status }) => status).toSorted(), [200, 200, 429, 429])
+  test.equal(lists.find(({ status }) => status === 429)?.answer.headers['retry-after'], '3')
+  test.equal(pages.length, 2, 'upstream hears of two')
+})
+
+await t.test('who leaves while a list waits for its turn costs upstream nothing', async (test) => {
+  const app = bareApp(test)
+  const asked: boolean[] = []
+  await app.register(
+    routes,
+    routesOptions({
+      listPace: { burst: 1, everyMs: 10_000, maxWaitMs: 20_000 },
+      fetchTags: async ({ signal }) => {
+        asked.push(signal.aborted)
+        signal.throwIfAborted()
+        return { tags: [], more: false }
+      },
+    }),
+  )
+  const url = `${await app.listen({ port: 0, host: '127.0.0.1' })}/v2/openshift/ci/tags/list`
+  test.equal((await fetch(url, { headers: bearer })).status, 200)
+  const controller = new AbortController()
+  const left = fetch(url, { headers: bearer, signal: controller.signal }).catch(() => 'left')
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  controller.abort()
+  test.equal(await left, 'left')
+  while (asked.length < 2) await new Promise((resolve) => setTimeout(resolve, 5))
+  test.strictSame(asked, [false, true])
+})
