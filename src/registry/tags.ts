@@ -86,7 +86,7 @@ const takeTurn = async (pace: Pace, asker: string, signal: AbortSignal): Promise
       { headers: { 'retry-after': '3' } },
     )
   // A client that leaves meanwhile has its list abandoned by the first page that is asked for.
-  if (waitMs > 0) await sleep(waitMs, undefined, { signal, ref: false }).catch(() => undefined)
+  if (waitMs > 0) await sleep(waitMs, undefined, { signal }).catch(() => undefined)
 }
 
 const lastOf = async (
