@@ -76,10 +76,10 @@ export const createReviewQueue = (options: ReviewQueueOptions): ReviewQueue => {
     if (!take(asker)) await queue.wait({ asker, until: clock.now() + maxWaitMs })
     observeInFlight(1)
     try {
-      return await ask()
-    } catch (error) {
-      const isOurs = !(error instanceof OwnLoad) || inFlight > max * quietPart
-      throw isOurs ? error : unavailable(error.message, error)
+      return await ask().catch((error: unknown) => {
+        const isOurs = !(error instanceof OwnLoad) || inFlight > max * quietPart
+        throw isOurs ? error : unavailable(error.message, error)
+      })
     } finally {
       observeInFlight(-1)
       give(asker)

@@ -49,6 +49,10 @@ const maxIdentities = 10_000
 /** About 150 bytes each. */
 const maxFamiliar = 50_000
 
+/** A refusal has no life here, and nobody's share: it is kept elsewhere. */
+export const ownerOf = (review: ReviewedToken): string =>
+  review.authenticated ? shareOf(review.identity) : ''
+
 export const createTokenReviewer = (options: TokenReviewerOptions): ReviewToken => {
   const { admit, format = 'any', identityTtlMs, graceMs, observe, now = Date.now } = options
   // Keys are HMACs under a key of this process: a heap dump or an offline guess must not give tokens away.
@@ -60,8 +64,9 @@ export const createTokenReviewer = (options: TokenReviewerOptions): ReviewToken 
     ask: async (question) => await judge(question, options, now),
     // Refusals are kept elsewhere, where they push out nobody's identity.
     ttlMs: (review) => remaining(review, identityTtlMs),
-    graceMs: (review) => (remaining(review, graceMs) > 0 ? graceMs : 0),
-    ownerOf: (_question, review) => (review.authenticated ? shareOf(review.identity) : ''),
+    // None for a token that has ended by its own word.
+    graceMs: (review) => graceMs * Number(remaining(review, graceMs) > 0),
+    ownerOf: (_question, review) => ownerOf(review),
     max: maxIdentities,
     now,
   })

@@ -458,3 +458,19 @@ await t.test('who asks is told: the address whose share it takes', async (test) 
   await review('x', '2001:db8::1')
   test.strictSame(askers, ['2001:db8:0:0::/64'])
 })
+
+await t.test('whose share a review uses up', async (test) => {
+  const refusal = {
+    reason: 'unknown',
+    by: 'cluster',
+    tokenKind: 'opaque',
+    unverifiedClaims: undefined,
+  } as never
+  test.equal(tokenReview.ownerOf({ authenticated: false, refusal }), '')
+  const user = { username: 'system:serviceaccount:my-team:app', groups: [], extra: {} }
+  const identity = { kind: 'cluster', key: 'k', user } as const
+  test.equal(
+    tokenReview.ownerOf({ authenticated: true, identity, expiresAt: undefined }),
+    'system:serviceaccounts:my-team',
+  )
+})

@@ -8,8 +8,8 @@ import { readFileSync } from 'node:fs'
 export type Progress = 'none' | 'partial' | 'whole'
 
 const subject = /restricted[\s_-]?index/i
-const isWhole = /\b(?:whole|complete)\b/i
-const isNot = /\b(?:not|no|in)[\s-]?(?:yet[\s-])?(?:whole|complete)\b|incomplete/i
+const isWhole = /\bwhole\b/i
+const isNot = /\b(?:not|no|in)[\s-]?(?:yet[\s-])?whole\b/i
 
 /** @param line one line of text, or a piece of JSON, about the index */
 const progressOf = (line: string): Progress => (isWhole.test(line) && !isNot.test(line) ? 'whole' : 'partial')
@@ -53,5 +53,5 @@ const restrictedIndexOf = (value: unknown): unknown => {
 const progressOfValue = (value: unknown): Progress => {
   if (typeof value === 'string') return progressOf(value)
   const held = (value ?? {}) as Readonly<Record<string, unknown>>
-  return ['isWhole', 'whole', 'complete'].some((key) => held[key] === true) ? 'whole' : 'partial'
+  return ['isWhole', 'whole'].some((key) => held[key] === true) ? 'whole' : 'partial'
 }
