@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { stockQuay } from '../../src/sandbox/quay/content.ts'
 import { pull, PullError } from '../../src/sandbox/pull.ts'
+import { buildImage } from '../../src/sandbox/quay/images.ts'
 import { startQuay } from '../../src/sandbox/quay/quay.ts'
 import type { KubernetesObject } from '../../src/sandbox/app-ci/rbac.ts'
 import { missingApiServer, startApiServer, type ApiServer } from './api-server.ts'
@@ -115,6 +116,12 @@ await test('ImageStreams of a real API server', { skip }, async (suite) => {
   suite.teardown(() => quay.close())
   const stock = await stockQuay(quay)
   const digestOf = (name: string) => stock.tags.find(({ tag }) => tag === name)?.digest ?? ''
+  const push = async (tag: string): Promise<string> => {
+    const platforms = ['linux/amd64', 'linux/arm64'] as const
+    const image = await buildImage({ name: tag, platforms, layers: 1, layerBytes: 1024, format: 'oci' })
+    quay.tag(tag, image)
+    return image.digest
+  }
   const embargoed = digestOf('ocp-priv_4.5_embargoed')
   const app = digestOf('my-team_app_latest')
   await create(imageStream('ocp-priv', '4.5', embargoed))
@@ -159,29 +166,31 @@ await test('ImageStreams of a real API server', { skip }, async (suite) => {
       for (; !ending.signal.aborted; pulls++)
         t.equal(await pullAs(alice, 'ocp_4.5_base', proxies[pulls % 2]!.url), 200)
     })()
-    const never = digestOf('ocp_4.15_base')
+    const open = digestOf('ocp_4.15_base')
     await create(imageStream('my-team', 'app', app))
-    await become(t, 200, puller, app, 'added: the puller of its namespace')
-    await create(imageStream('ocp-priv', 'x', never))
-    await become(t, 403, alice, never, 'added to a restricted namespace: QCI-wide')
-    await create(imageStream('ocp-priv', '4.5', never))
-    await become(t, 200, alice, embargoed, 'named no more: QCI-wide')
-    await api.remove(imageStream('ocp-priv', 'x'))
-    await become(t, 403, alice, never, 'deleted from one of two: QCI-wide')
+    await become(t, 200, puller, app, 'added: the tag is resolved for the puller of its namespace')
+    await create(imageStream('ocp-priv', 'x', open))
+    await become(t, 200, alice, open, 'claimed by a restricted namespace that does not hold it: QCI-wide')
+    await create(imageStream('my-team', 'stolen', embargoed))
+    await become(t, 403, puller, embargoed, 'claimed by a namespace that does not hold it: its puller')
+    await become(t, 403, alice, embargoed, 'the same: QCI-wide')
+    const fresh = await push('ocp-priv_fresh_latest')
+    await create(imageStream('ocp-priv', 'fresh', fresh))
+    await become(t, 403, alice, fresh, 'pushed to a restricted namespace: QCI-wide')
     await api.remove(imageStream('ocp-priv', '4.5'))
-    await become(t, 200, alice, never, 'deleted: QCI-wide')
+    await become(t, 403, alice, embargoed, 'named no more: QCI-wide')
     ending.abort()
     await running
     t.ok(pulls > 0, `${pulls} pulls`)
   })
 
   await suite.test('the API server away for a while: the watch comes back', async (t) => {
-    const never = digestOf('ci_tools_latest')
+    const late = await push('my-team_late_latest')
     await api.freeze()
     await sleep(1000)
     api.thaw()
-    await create(imageStream('ocp-priv', 'y', never))
-    await become(t, 403, alice, never, 'added after that: QCI-wide')
+    await create(imageStream('my-team', 'late', late))
+    await become(t, 200, puller, late, 'added after that: the puller of its namespace')
   })
 
   await suite.test('both end cleanly', async (t) => {
