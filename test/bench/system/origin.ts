@@ -43,6 +43,7 @@ export interface Origin extends AsyncDisposable {
 
 export const manifestTag = 'ocp_4.5_base'
 export const manifestType = 'application/vnd.oci.image.manifest.v1+json'
+const tagList = JSON.stringify({ name: repository, tags: [manifestTag] })
 const blobs = `/v2/${repository}/blobs`
 const manifests = `/v2/${repository}/manifests`
 
@@ -58,6 +59,8 @@ export const startOrigin = async (directory: string, largeBytes = 1e9): Promise<
   const locations = `
     root ${root};
     location = /v2/ { default_type application/json; return 200 true; }
+    # Nothing in it is restricted, which the proxy has to have seen before it is ready.
+    location = /v2/${repository}/tags/list { default_type application/json; return 200 '${tagList}'; }
     location ${manifests}/ {
       default_type ${manifestType};
       add_header Docker-Content-Digest ${manifest.digest};
