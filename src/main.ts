@@ -6,10 +6,14 @@
 import { createReadStream } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { parseAuditReportArguments, parseExplainArguments, parseSandboxArguments } from './config/commands.ts'
+import {
+  parseAuditReportArguments,
+  parseExplainArguments,
+  parseSandboxArguments,
+} from './config/command-arguments.ts'
 import { ConfigError, parseConfig } from './config/config.ts'
 import { help } from './config/help.ts'
-import { createLogger, createOutput } from './logging.ts'
+import { createLogger, createOutput } from './telemetry/logging.ts'
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
 
@@ -20,7 +24,7 @@ const serve = async (args: readonly string[]): Promise<void> => {
   process.on('exit', output.flushSync)
   const logger = createLogger(config.logLevel, output)
   for (const warning of config.warnings) logger.warn(warning)
-  const { startProxy } = await import('./proxy.ts')
+  const { startProxy } = await import('./proxy/start.ts')
   const proxy = await startProxy(config, logger)
   onSignal(proxy.stop)
 }
@@ -61,9 +65,9 @@ const auditReport = async (args: readonly string[]): Promise<void> => {
 
 const explain = async (args: readonly string[]): Promise<void> => {
   const { reference, restrictedNamespaces, ...rest } = parseExplainArguments(args, process.env)
-  const { explain: explained } = await import('./access/explain.ts')
-  const { createRestricted } = await import('./access/restricted.ts')
-  print(explained(reference, { ...rest, isRestricted: createRestricted(restrictedNamespaces) }))
+  const { explain: explained } = await import('./explain/explain.ts')
+  const { createRestrictedNamespaces } = await import('./access/restricted-namespaces.ts')
+  print(explained(reference, { ...rest, isRestricted: createRestrictedNamespaces(restrictedNamespaces) }))
 }
 
 /** The first signal ends in order; a second one at once, for who cannot wait. */

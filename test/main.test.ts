@@ -370,7 +370,7 @@ void t.test('audit-report: a file, standard input, and what is neither', async (
     time: '2026-11-20T21:55:19.000Z',
     difference: 'loss',
     identity: 'system:serviceaccount:my-team:default',
-    kind: 'service account',
+    kind: 'service-account',
     namespace: 'ocp',
     image: 'ocp_4.5_base',
     openedBy: ['image-puller', 'qci-wide'],

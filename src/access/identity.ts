@@ -1,6 +1,7 @@
 /**
- * Who asks. A `cluster` identity is the UserInfo of a TokenReview, kept verbatim: a SubjectAccessReview that lost
- * `uid`, `groups` or `extra` would judge somebody else (a scope-restricted OAuth token would gain full rights).
+ * Who sends a request. The identity of somebody the cluster knows is the UserInfo of a TokenReview, kept verbatim: a
+ * SubjectAccessReview that lost `uid`, `groups` or `extra` would judge somebody else (a scope-restricted OAuth token would gain full
+ * rights).
  */
 export interface UserInfo {
   readonly username: string
@@ -11,7 +12,7 @@ export interface UserInfo {
 
 /** Somebody the cluster knows; `key` is a hash over the whole UserInfo, so that caches need not keep it. */
 export interface ClusterIdentity {
-  readonly kind: 'cluster'
+  readonly kind: ClusterIdentityKind
   readonly user: UserInfo
   readonly key: string
 }
@@ -24,14 +25,13 @@ export interface RobotIdentity {
 
 export type Identity = ClusterIdentity | RobotIdentity
 
-/** Sorts of askers, for logs and metrics. */
-export type IdentityKind = 'person' | 'service account' | 'robot' | 'anonymous'
+export type ClusterIdentityKind = 'user' | 'service-account' | 'anonymous'
+export type IdentityKind = Identity['kind']
 
-/** By the reviewed name, which the cluster lets nobody choose: `system:` is its own. */
-export const kindOf = ({ kind, user: { username } }: Identity): IdentityKind => {
-  if (kind === 'robot') return 'robot'
+/** By the reviewed name. The cluster lets nobody choose a name that begins with `system:`. */
+export const clusterKindOf = (username: string): ClusterIdentityKind => {
   if (username === 'system:anonymous') return 'anonymous'
-  return username.startsWith('system:serviceaccount:') ? 'service account' : 'person'
+  return username.startsWith('system:serviceaccount:') ? 'service-account' : 'user'
 }
 
 /** Both names of Kubernetes, from `system:serviceaccount:<namespace>:<name>`; undefined for anybody else. */

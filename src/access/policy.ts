@@ -5,12 +5,12 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LookFurther } from '../digests/look-further.ts'
-import type { Digest, ImageStream, Reference } from '../reference.ts'
+import type { Digest, ImageStream, Reference } from '../oci/reference.ts'
 import { maxReviewsPerDecision, type AccessReviews, type Decision } from './decision.ts'
-import type { Doors, DoorsOf } from './doors.ts'
-import { grantedHere, type Granted } from './granted.ts'
+import type { AccessRequirement, RequirementsOf } from './requirement.ts'
+import { localGrants, type RememberedGrants } from './remembered-grants.ts'
 import type { ClusterIdentity, Identity } from './identity.ts'
-import { decisionOf, firstOpen, knownOpening, robotMay, type Doorway } from './opening.ts'
+import { decisionOf, firstGrant, knownGrant, robotGrant, type CandidateReview } from './grant.ts'
 
 export type { AccessReviews, Decision } from './decision.ts'
 
@@ -26,13 +26,13 @@ export interface Policy {
 
 export interface PolicyOptions {
   readonly reviews: AccessReviews
-  readonly doorsOf: DoorsOf
-  /** The same doors, closed for what nobody has seen. */
-  readonly listedDoorsOf: DoorsOf
+  readonly requirementsOf: RequirementsOf
+  /** The same requirement, closed for what nobody has seen. */
+  readonly listedRequirementsOf: RequirementsOf
   readonly qciNamespace: string
   readonly lookFurther?: LookFurther | undefined
   /** Where people were let in lately; of this process alone unless told. */
-  readonly granted?: Granted
+  readonly rememberedGrants?: RememberedGrants
   /** Milliseconds: a digest is refused after a multiple of them. */
   readonly refusalStepMs?: number
 }
@@ -41,20 +41,20 @@ export interface PolicyOptions {
 const defaultRefusalStepMs = 100
 
 export const createPolicy = (options: PolicyOptions): Policy => {
-  const { reviews, doorsOf, listedDoorsOf, qciNamespace, lookFurther } = options
-  const { refusalStepMs = defaultRefusalStepMs, granted = grantedHere() } = options
+  const { reviews, requirementsOf, listedRequirementsOf, qciNamespace, lookFurther } = options
+  const { refusalStepMs = defaultRefusalStepMs, rememberedGrants = localGrants() } = options
   const qci: ImageStream = { namespace: qciNamespace }
 
-  const doorways = ({ imageStreams, qciWide }: Doors): readonly Doorway[] => [
+  const candidates = ({ imageStreams, qciWide }: AccessRequirement): readonly CandidateReview[] => [
     ...(qciWide === true ? [{ imageStream: qci, rule: 'qci-wide' as const }] : []),
     ...imageStreams.toReversed().map((imageStream) => ({ imageStream, rule: 'image-puller' as const })),
   ]
 
-  const decide = async (identity: Identity, doors: Doors): Promise<Decision> => {
-    if (identity.kind === 'robot') return decisionOf(robotMay, doors)
-    const opening = await firstOpen({ reviews, granted }, identity, doorways(doors))
-    const decision = decisionOf(opening, doors)
-    if (decision.allowed || doors.qciWide !== 'later') return decision
+  const decide = async (identity: Identity, requirement: AccessRequirement): Promise<Decision> => {
+    if (identity.kind === 'robot') return decisionOf(robotGrant, requirement)
+    const grant = await firstGrant({ reviews, rememberedGrants }, identity, candidates(requirement))
+    const decision = decisionOf(grant, requirement)
+    if (decision.allowed || requirement.qciWide !== 'later') return decision
     const { allowed } = await reviews.review(identity, qci)
     return allowed ? { ...decision, isPremature: true } : decision
   }
@@ -65,7 +65,7 @@ export const createPolicy = (options: PolicyOptions): Policy => {
     digest: Digest,
   ): Promise<Decision> => {
     const startedAt = performance.now()
-    const before = doorsOf.reference(reference)
+    const before = requirementsOf.reference(reference)
     const decision = await decide(identity, before)
     if (decision.allowed) return decision
     const found = await lookFurther?.(digest, {
@@ -73,11 +73,13 @@ export const createPolicy = (options: PolicyOptions): Policy => {
       requester: identity.user.username,
       mayPull: async (imageStream) => (await reviews.review(identity, imageStream)).allowed,
     })
-    const doors = doorsOf.reference(reference)
-    const isTold = doorways(doors).length > maxReviewsPerDecision && (await granted.lookUp(identity))
+    const requirement = requirementsOf.reference(reference)
+    const isTold =
+      candidates(requirement).length > maxReviewsPerDecision && (await rememberedGrants.lookUp(identity))
     // Trap: what another replica has told while the first reviews were waited for was not learnt by looking further.
-    const isWorth = isTold || found?.hasLearnt === true || JSON.stringify(doors) !== JSON.stringify(before)
-    const further = isWorth ? await decide(identity, doors) : decision
+    const isWorth =
+      isTold || found?.hasLearnt === true || JSON.stringify(requirement) !== JSON.stringify(before)
+    const further = isWorth ? await decide(identity, requirement) : decision
     if (further.allowed) return further
     if (refusalStepMs > 0) await sleep(refusalStepMs - ((performance.now() - startedAt) % refusalStepMs))
     return found?.isCertain === false ? { ...further, isPremature: true } : further
@@ -85,20 +87,21 @@ export const createPolicy = (options: PolicyOptions): Policy => {
 
   return {
     known: (identity, reference) => {
-      const doors = doorsOf.reference(reference)
-      const opening = identity.kind === 'robot' ? robotMay : knownOpening(reviews, identity, doorways(doors))
-      return opening === undefined ? undefined : decisionOf(opening, doors)
+      const requirement = requirementsOf.reference(reference)
+      const grant =
+        identity.kind === 'robot' ? robotGrant : knownGrant(reviews, identity, candidates(requirement))
+      return grant === undefined ? undefined : decisionOf(grant, requirement)
     },
     decide: async (identity, reference) => {
       const digest = digestOf(reference)
       return digest === undefined || identity.kind === 'robot'
-        ? await decide(identity, doorsOf.reference(reference))
+        ? await decide(identity, requirementsOf.reference(reference))
         : await decideDigest(identity, reference, digest)
     },
     mayList: async (identity, reference) =>
-      (await decide(identity, listedDoorsOf.reference(reference))).allowed,
+      (await decide(identity, listedRequirementsOf.reference(reference))).allowed,
     decideImageStream: async (identity, imageStream) =>
-      await decide(identity, doorsOf.imageStream(imageStream)),
+      await decide(identity, requirementsOf.imageStream(imageStream)),
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * The line of a difference in the log: what the proxy writes and what the report reads, so that they cannot drift apart.
  */
-import type { Grant } from '../access/beside.ts'
+import type { GrantingRole } from './shadow.ts'
 import type { IdentityKind } from '../access/identity.ts'
 import { differences, type Difference } from './difference.ts'
 
@@ -19,7 +19,7 @@ export interface AuditLine {
   /** What opened it, under the one set of rules that did. */
   readonly rule: string | undefined
   /** The roles of which either opens it under the rules to come. */
-  readonly openedBy: readonly Grant[]
+  readonly openedBy: readonly GrantingRole[]
 }
 
 /** As it is read: with the time that the logger has put to it. */
@@ -77,8 +77,8 @@ const parseAuditLine = (record: Readonly<Record<string, unknown>>): LoggedAuditL
   }
 }
 
-const kinds: readonly IdentityKind[] = ['person', 'service account', 'robot', 'anonymous']
-const grants: readonly Grant[] = ['image-puller', 'qci-wide']
+const kinds: readonly IdentityKind[] = ['user', 'service-account', 'robot', 'anonymous']
+const grants: readonly GrantingRole[] = ['image-puller', 'qci-wide']
 
 const isNamespace = (value: unknown): value is string =>
   typeof value === 'string' && namespacePattern.test(value)

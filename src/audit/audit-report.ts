@@ -1,8 +1,8 @@
 /**
  * Logs -> the report. What is wrong with them is said: a report about nothing would read as if nobody lost anything.
  */
-import { linesOf } from './lines.ts'
-import { createSumming } from './report.ts'
+import { splitLines } from './split-lines.ts'
+import { createReportBuilder } from './report.ts'
 import { reportText } from './report-text.ts'
 
 /** A log, and what it is called in messages. */
@@ -19,10 +19,10 @@ export interface AuditReportOptions {
 
 /** @throws {Error} where a log cannot be read, or none holds a line of ours */
 export const auditReport = async ({ logs, qciNamespace, json }: AuditReportOptions): Promise<string> => {
-  const summing = createSumming(qciNamespace)
+  const summing = createReportBuilder(qciNamespace)
   for (const { name, open } of logs)
     try {
-      for await (const line of linesOf(open())) summing.add(line)
+      for await (const line of splitLines(open())) summing.add(line)
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
       throw new Error(`${name} cannot be read (${code ?? message})`, { cause: error })

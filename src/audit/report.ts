@@ -2,7 +2,7 @@
  * Who would lose what, and which binding would keep it: summed up line by line, so that what is held depends on how many would
  * lose something, and not on how long the log is.
  */
-import { imagePullerCommand, qciImagePullerCommand, type Subject } from '../access/commands.ts'
+import { imagePullerCommand, qciImagePullerCommand, type Subject } from '../explain/grant-commands.ts'
 import { serviceAccountOf, type IdentityKind } from '../access/identity.ts'
 import { parseLine, type LoggedAuditLine } from './audit-line.ts'
 
@@ -35,7 +35,7 @@ export interface Loss {
   readonly keptBy: readonly string[]
 }
 
-export interface Summing {
+export interface ReportBuilder {
   /** A line of the log; undefined for one that is too long to be read. */
   readonly add: (text: string | undefined) => void
   readonly report: () => Report
@@ -52,7 +52,7 @@ interface Group {
 
 const maxImages = 5
 
-export const createSumming = (qciNamespace: string): Summing => {
+export const createReportBuilder = (qciNamespace: string): ReportBuilder => {
   const groups = new Map<string, Group>()
   const counted = { all: 0, decided: 0, unreadable: 0, gained: 0, undecided: 0 }
   let from: string | undefined

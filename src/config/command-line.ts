@@ -2,11 +2,11 @@
  * The texts that were given for flags: by the command line, else by the environment. What they mean comes later.
  */
 import { parseArgs } from 'node:util'
-import { aliases, environmentName, flags, retired, switches, type FlagName } from './flags.ts'
+import { aliases, environmentName, flags, deprecatedFlags, booleanFlags, type FlagName } from './flags.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-export interface Given {
+export interface GivenFlags {
   /** Canonical flag name -> its text, and where it was given, for messages. */
   readonly texts: ReadonlyMap<string, { readonly text: string; readonly origin: string }>
   /** Flags that mean nothing any more, each with the reason. */
@@ -14,16 +14,21 @@ export interface Given {
 }
 
 /** Problems are added to `problems`, each a sentence that names the flag. */
-export const gatherFlags = (args: readonly string[], environment: Environment, problems: string[]): Given => {
+export const collectFlags = (
+  args: readonly string[],
+  environment: Environment,
+  problems: string[],
+): GivenFlags => {
   const texts = new Map<string, { text: string; origin: string }>()
   const warnings: string[] = []
-  const names = [...Object.keys(flags), ...Object.keys(aliases), ...Object.keys(retired)]
-  const { options, positionals } = tokensOf(args, names, switches)
+  const names = [...Object.keys(flags), ...Object.keys(aliases), ...Object.keys(deprecatedFlags)]
+  const { options, positionals } = tokensOf(args, names, booleanFlags)
   for (const text of positionals) problems.push(`${JSON.stringify(text)} is not a flag; flags begin with --`)
   for (const { name, text: given } of options) {
     const canonical = aliases[name] ?? name
-    const text = given ?? (switches.has(canonical) ? 'true' : undefined)
-    if (Object.hasOwn(retired, canonical)) warnings.push(`--${name} has no effect: ${retired[canonical]}`)
+    const text = given ?? (booleanFlags.has(canonical) ? 'true' : undefined)
+    if (Object.hasOwn(deprecatedFlags, canonical))
+      warnings.push(`--${name} has no effect: ${deprecatedFlags[canonical]}`)
     else if (!isFlag(canonical)) problems.push(`--${name} is not a flag; --help lists them`)
     else if (texts.has(canonical)) problems.push(`--${name} is given twice`)
     else if (text === undefined) problems.push(`--${name} needs a value: ${flags[canonical].expected}`)

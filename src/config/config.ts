@@ -2,11 +2,11 @@
  * Flags, environment and files -> one frozen Config, or every problem at once. No side effects: the files are read, nothing is
  * started.
  */
-import { gatherFlags, type Environment, type Given } from './command-line.ts'
+import { collectFlags, type Environment, type GivenFlags } from './command-line.ts'
 import { filesOf, type ConfigFiles } from './files.ts'
 import { flags, type FlagName, type FlagValues } from './flags.ts'
-import type { LogLevel } from '../logging.ts'
-import type { ListenAddress } from './quantities.ts'
+import type { LogLevel } from '../telemetry/logging.ts'
+import type { ListenAddress } from './value-parsers.ts'
 
 export interface Config extends ConfigFiles {
   readonly listen: ListenAddress
@@ -65,7 +65,7 @@ export class ConfigError extends Error {
 /** @throws {ConfigError} */
 export const parseConfig = (args: readonly string[], environment: Environment): Config => {
   const problems: string[] = []
-  const { texts, warnings } = gatherFlags(args, environment, problems)
+  const { texts, warnings } = collectFlags(args, environment, problems)
   const values = parseValues(texts, problems)
   const [host, url] = [texts.get('exposed-host'), texts.get('exposed-url')]
   if (host !== undefined && url !== undefined)
@@ -91,7 +91,7 @@ const cautions = ({ authorization }: Pick<Config, 'authorization'>): readonly st
       ]
     : []
 
-const parseValues = (texts: Given['texts'], problems: string[]): FlagValues => {
+const parseValues = (texts: GivenFlags['texts'], problems: string[]): FlagValues => {
   const entries = Object.entries(flags).map(([name, { fallback, expected, parse }]) => {
     const { text, origin } = texts.get(name) ?? { text: fallback, origin: `--${name}` }
     if (text === undefined) return [name, undefined]

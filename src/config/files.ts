@@ -13,7 +13,7 @@ import {
   parseStrongTokenSecret,
   parseTokenSecret,
 } from '../secrets/token-secret.ts'
-import { readText } from '../watched-files.ts'
+import { readText } from '../secrets/watched-files.ts'
 
 /** Files together with how they are read. */
 export interface SecretFiles<Value> {

@@ -1,7 +1,7 @@
 /**
  * The kinds of values that flags have: how their text is read, and what is said where it cannot be.
  */
-import { parseDuration, parseListenAddress, parseSize } from './quantities.ts'
+import { parseDuration, parseListenAddress, parseSize } from './value-parsers.ts'
 
 export interface Flag<Value> {
   /** Undefined where the flag need not be given and means nothing then. */

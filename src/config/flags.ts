@@ -1,7 +1,7 @@
 /**
  * The command line and its environment twin: which flags there are, what they mean, and how their text becomes a value.
  */
-import { logLevels, type LogLevel } from '../logging.ts'
+import { logLevels, type LogLevel } from '../telemetry/logging.ts'
 import {
   aboveZero,
   address,
@@ -17,7 +17,7 @@ import {
   size,
   trueOrFalse,
 } from './flag-kinds.ts'
-import { parseDuration, parseHost, parseNetwork, parseOrigin, parseStoreUrl } from './quantities.ts'
+import { parseDuration, parseHost, parseNetwork, parseOrigin, parseStoreUrl } from './value-parsers.ts'
 
 /** Every flag of `serve`, in the order of the help text. */
 export const flags = {
@@ -202,13 +202,13 @@ export type FlagValues = {
 export const aliases: Readonly<Record<string, FlagName>> = { gracePeriod: 'grace-period' }
 
 /** Flags of qci-appci that have nothing left to mean, and why; accepted, so that its Deployment starts this program. */
-export const retired: Readonly<Record<string, string>> = {
+export const deprecatedFlags: Readonly<Record<string, string>> = {
   interval: 'robot tokens are renewed before their own expiry',
   'ignore-sar-check': 'every pull is decided by RBAC: bind system:image-puller in a namespace to open it',
 }
 
 /** Flags that mean `true` without a value, as with Go's flag package: the argument after them is another flag. */
-export const switches: ReadonlySet<string> = new Set([
+export const booleanFlags: ReadonlySet<string> = new Set([
   'ignore-sar-check',
   'allow-anonymous',
   'require-strong-secrets',

@@ -2,7 +2,7 @@
  * The text of `--help`, made from the flags themselves: it cannot promise what is not there.
  */
 import type { Flag } from './flag-kinds.ts'
-import { aliases, environmentName, flags, retired } from './flags.ts'
+import { aliases, environmentName, flags, deprecatedFlags } from './flags.ts'
 
 export const help = (): string =>
   `quay-proxy: pull images of OpenShift CI from one quay.io repository, with the RBAC of a cluster deciding who may
@@ -30,7 +30,7 @@ ${Object.entries(flags).map(describe).join('\n')}
 
 Taken over from qci-appci: ${Object.entries(aliases)
     .map(([old, name]) => `--${old} is --${name}`)
-    .join('; ')}; ${Object.entries(retired)
+    .join('; ')}; ${Object.entries(deprecatedFlags)
     .map(([name, reason]) => `--${name} is accepted and has no effect (${reason})`)
     .join('; ')}.
 `

@@ -4,7 +4,7 @@
  * digest is closed. Only a namespace that has tags in QCI can close by a claim.
  */
 import { LRUCache } from 'lru-cache'
-import type { Digest, QciTag } from '../reference.ts'
+import type { Digest, QciTag } from '../oci/reference.ts'
 import { qciTagOf, type ClaimedTag } from './image-stream-claims.ts'
 
 export interface ClaimChecksOptions {

@@ -3,7 +3,7 @@
  *
  * Attack: any editor of such a namespace can change what an ImageStream claims many times a second.
  */
-import type { QciTag } from '../reference.ts'
+import type { QciTag } from '../oci/reference.ts'
 
 /** Tags of one namespace that wait; the others are resolved when somebody asks, or in the next round of the index. */
 const maxWaiting = 50

@@ -1,7 +1,7 @@
 /**
  * A digest as a key of the maps of this room: its own bytes in a one-byte string, 48 bytes of memory instead of 88.
  */
-import type { Digest } from '../reference.ts'
+import type { Digest } from '../oci/reference.ts'
 
 declare const packed: unique symbol
 /** The bytes of a digest: 32 characters for sha256, 64 for sha512. */

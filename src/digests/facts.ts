@@ -2,7 +2,7 @@
  * The facts of the graph as they are made, told to other replicas, and kept over a restart.
  */
 import { LRUCache } from 'lru-cache'
-import type { Digest, QciTag } from '../reference.ts'
+import type { Digest, QciTag } from '../oci/reference.ts'
 import type { ManifestChildren } from './manifest-names.ts'
 import { maxDepth, type ReachGraph } from './reach-graph.ts'
 import { isRestricted, restrictedLifeMs, type Location } from './sightings.ts'

@@ -7,7 +7,7 @@
  * where every other one is in two streams, 94 MiB. Derived: the string 48, its entry in the Map 33 (three words, half a word for
  * buckets, 2^19 slots), the reference of its stream 8, and what is around them; a second stream adds a string, and an array of two.
  */
-import { isQciTag, tagPrefixOf, type Digest, type ImageStream, type QciTag } from '../reference.ts'
+import { isQciTag, tagPrefixOf, type Digest, type ImageStream, type QciTag } from '../oci/reference.ts'
 import { keyOf as digestKeyOf } from './digest-key.ts'
 
 /** One tag of an ImageStream, as its status tells it. */

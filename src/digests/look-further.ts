@@ -5,7 +5,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import { Pace } from '../concurrency/pace.ts'
-import { tagPrefixOf, type Digest, type ImageStream, type QciTag, type Repository } from '../reference.ts'
+import { tagPrefixOf, type Digest, type ImageStream, type QciTag, type Repository } from '../oci/reference.ts'
 import { qciTagOf, type ClaimedTag } from './image-stream-claims.ts'
 import type { ReachGraph } from './reach-graph.ts'
 import { scanPrefix, type TagPage } from './restricted-index/tag-scan.ts'

@@ -4,7 +4,7 @@
  * Attack: others' manifests would push out what restricted ones name, and a restricted tag that comes after that would not close it.
  */
 import { LRUCache } from 'lru-cache'
-import type { Digest } from '../reference.ts'
+import type { Digest } from '../oci/reference.ts'
 import { joinKeys, keyOf, type DigestKey } from './digest-key.ts'
 
 /** What a manifest names. */

@@ -11,7 +11,7 @@
  * its own, and what finds no room there any more stays closed by its fingerprint.
  */
 import { LRUCache } from 'lru-cache'
-import type { Digest } from '../reference.ts'
+import type { Digest } from '../oci/reference.ts'
 import { digestOf, keyOf, splitKeys, type DigestKey } from './digest-key.ts'
 import { ManifestNames, type ManifestChildren } from './manifest-names.ts'
 import { boundedCache, SightingStores, type SightingStore } from './sighting-stores.ts'

@@ -2,7 +2,7 @@
  * Where a digest was seen, and when: the tags that reach it, as far as they decide who may pull it. Many digests of one image share
  * one of these, so it never changes: `with` makes another one.
  */
-import type { Digest, ImageStream } from '../reference.ts'
+import type { Digest, ImageStream } from '../oci/reference.ts'
 
 /** What decides about a tag: its image stream, the digest that it stands for, or nothing but access to the whole monorepo. */
 export type Location =

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { unlessAborted } from '../concurrency/abortable.ts'
 import type { Reply } from './api-failures.ts'
 import type { Credentials } from './kubeconfig.ts'
-import { createPool, type Pool } from './pool.ts'
+import { createConnectionPool, type ConnectionPool } from './connection-pool.ts'
 import { NotAReview } from './review-answer.ts'
 
 export interface ApiClient {
@@ -27,7 +27,7 @@ const retryAfterMs = 100
 const maxAnswerBytes = 1024 * 1024
 
 export const createApiClient = ({ kubeConfig, timeoutMs }: ApiClientOptions): ApiClient => {
-  const pool = createPool()
+  const pool = createConnectionPool()
   const ask = async (path: string, body: string): Promise<Reply> => {
     const signal = AbortSignal.timeout(timeoutMs)
     const attempt = async () => await post(pool, kubeConfig, { path, body, signal })
@@ -60,7 +60,7 @@ interface Question {
 }
 
 const post = async (
-  pool: Pool,
+  pool: ConnectionPool,
   kubeConfig: Credentials,
   { path, body, signal }: Question,
 ): Promise<Reply> => {

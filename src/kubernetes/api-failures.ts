@@ -2,9 +2,9 @@
  * What an answer of the API server that is no review means: to the operator, whole; to a client, always 503 and never 401. A 401 sends
  * people off to log in again, and makes some clients give up for good.
  */
-import { unavailable, type RegistryError } from '../errors.ts'
+import { unavailable, type RegistryError } from '../oci/errors.ts'
 import { printable } from './foreign-text.ts'
-import { OwnLoad, ownLoad } from './own-load.ts'
+import { ReviewShed, reviewShed } from './review-shed.ts'
 import { NotAReview } from './review-answer.ts'
 
 export interface Reply {
@@ -23,12 +23,12 @@ class Refused extends Error {
   }
 }
 
-/** The text of an answer that may be a review. @throws {OwnLoad | Refused} */
+/** The text of an answer that may be a review. @throws {ReviewShed | Refused} */
 export const reviewText = ({ status, retryAfter, text }: Reply, secret: string): string => {
   if (status < 400) return text
   const said = new Error(`API server answered ${status}`)
   // As long as it says itself, where that is a number of seconds.
-  if (status === 429) throw ownLoad(/^[1-9]\d{0,2}$/.test(retryAfter) ? Number(retryAfter) : 1, said)
+  if (status === 429) throw reviewShed(/^[1-9]\d{0,2}$/.test(retryAfter) ? Number(retryAfter) : 1, said)
   if (status !== 401 && status !== 403) throw new Refused(said.message, false)
   throw new Refused(
     `API server answered ${status}: ${messageOf(text, secret)}; apply manifests/rbac/quay-proxy.yaml, and look at the credential of the proxy`,
@@ -56,7 +56,7 @@ export const isTimeout = (error: unknown): boolean =>
  * and makes some clients give up for good. A refusal of our own credential is an outage too, and says so in the log.
  */
 export const outage = (error: unknown): RegistryError => {
-  if (error instanceof OwnLoad) return error
+  if (error instanceof ReviewShed) return error
   if (error instanceof Refused && error.isOurs)
     return unavailable(
       'the cluster that decides about access refuses the proxy itself; its administrators have to look',

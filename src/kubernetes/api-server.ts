@@ -6,7 +6,7 @@
  */
 import type { V1ResourceAttributes } from '@kubernetes/client-node'
 import type { UserInfo } from '../access/identity.ts'
-import { createBreaker } from '../breaker.ts'
+import { createCircuitBreaker } from '../concurrency/circuit-breaker.ts'
 import { createApiClient } from './api-client.ts'
 import { isTimeout, outage, reviewText } from './api-failures.ts'
 import { readAccessReview, readTokenReview, type AccessAnswer, type TokenAnswer } from './review-answer.ts'
@@ -24,7 +24,7 @@ export interface AccessQuestion extends Partial<Omit<UserInfo, 'username'>> {
   readonly resourceAttributes: Readonly<V1ResourceAttributes>
 }
 
-/** The two questions we ask. @throws {RegistryError} UNAVAILABLE: an `OwnLoad` where too much is asked, an outage otherwise */
+/** The two questions we ask. @throws {RegistryError} UNAVAILABLE: an `ReviewShed` where too much is asked, an outage otherwise */
 export interface ApiServer {
   readonly reviewToken: (spec: TokenQuestion) => Promise<TokenAnswer>
   readonly reviewAccess: (spec: AccessQuestion) => Promise<AccessAnswer>
@@ -70,7 +70,7 @@ export const createApiServer = ({ kubeConfig, timeoutMs = 2000 }: ApiServerOptio
   /** Each kind of question by itself: webhooks behind the one may hang while the other is answered. */
   const createAsk = <Spec, Answer>({ path, kind, apiVersion, read, secretOf }: Kind<Spec, Answer>) => {
     // One is enough: it took the whole of its time, and the next would again.
-    const breaker = createBreaker({
+    const breaker = createCircuitBreaker({
       isTrouble: isTimeout,
       refuse: () => new Error('it did not answer a moment ago'),
     })

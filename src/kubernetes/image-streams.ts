@@ -8,8 +8,8 @@
  */
 import type { KubeConfig } from '@kubernetes/client-node'
 import { backoffMs, pause } from '../concurrency/backoff.ts'
-import { isDigest, type Digest, type ImageStream } from '../reference.ts'
-import { LostTrack, readEvents, readPages, type WatchedObject } from './list-and-watch.ts'
+import { isDigest, type Digest, type ImageStream } from '../oci/reference.ts'
+import { ResourceVersionExpired, readEvents, readPages, type WatchedObject } from './list-and-watch.ts'
 
 /** Told in the order of the API server. */
 export interface ImageStreamObserver {
@@ -97,7 +97,7 @@ export const createImageStreamWatch = (options: ImageStreamsOptions): ImageStrea
       from = object.metadata?.resourceVersion ?? from
       heardAt = now()
     })
-    const isLost = error instanceof LostTrack
+    const isLost = error instanceof ResourceVersionExpired
     if (error !== undefined) trouble(isLost ? 'expired' : 'watch', error)
     // A watch that was given up for its silence has waited long enough.
     const hasMoved = from !== resourceVersion || error?.name === 'TimeoutError'

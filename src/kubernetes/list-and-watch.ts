@@ -82,8 +82,8 @@ export const readPages = async (
 }
 
 /** The watch cannot be resumed: what happened in between can only be listed. */
-export class LostTrack extends Error {
-  override readonly name = 'LostTrack'
+export class ResourceVersionExpired extends Error {
+  override readonly name = 'ResourceVersionExpired'
 }
 
 export interface WatchRequest {
@@ -126,7 +126,7 @@ export const readEvents = async (
       onEvent({ type, object })
     } catch (error) {
       // Watch would swallow it, and go on with the next event as if nothing was missing.
-      end(new LostTrack((error as Error).message))
+      end(new ResourceVersionExpired((error as Error).message))
     }
   }
   const query = { resourceVersion, allowWatchBookmarks: true }
@@ -136,7 +136,7 @@ export const readEvents = async (
       query,
       received,
       (error: (Error & { statusCode?: number }) | null) =>
-        end(error?.statusCode === 410 ? new LostTrack('410 Gone') : (error ?? undefined)),
+        end(error?.statusCode === 410 ? new ResourceVersionExpired('410 Gone') : (error ?? undefined)),
     )
     .then((controller) => promise.then(() => controller.abort()))
     .catch(end)

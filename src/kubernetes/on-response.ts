@@ -1,7 +1,7 @@
 /**
  * A look at the status of every answer that a connection pool gives, before anybody reads it.
  */
-import type { Dispatcher } from './pool.ts'
+import type { Dispatcher } from './connection-pool.ts'
 
 type Interceptor = Extract<Parameters<Dispatcher['compose']>[0], (...args: never[]) => unknown>
 type Handler = Parameters<ReturnType<Interceptor>>[1]

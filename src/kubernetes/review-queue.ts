@@ -1,17 +1,17 @@
 /**
- * A bound on the questions of one kind that are in flight at a time (a bulkhead), shared out by asker. Beyond it askers wait for a
+ * A bound on the questions of one kind that are in flight at a time (a bulkhead), shared out by requester. Beyond it requesters wait for a
  * moment, one of each in turn; a question whose turn does not come is answered 503 before anything was done for it.
  *
  * Each kind has a queue of its own: a crowd of unknown tokens fills that of TokenReviews, and keeps nobody waiting whose token is
  * known and who is asked about in a SubjectAccessReview. Within it, those who are known go ahead of those who are not.
  *
- * Not p-queue: it has one order for all, or priorities. It cannot take one of each asker in turn, nor bound what each has waiting.
+ * Not p-queue: it has one order for all, or priorities. It cannot take one of each requester in turn, nor bound what each has waiting.
  */
 import { Bulkhead } from '../concurrency/bulkhead.ts'
 import { systemClock, type Clock } from '../concurrency/clock.ts'
 import { createFairQueue } from '../concurrency/fair-queue.ts'
-import { unavailable } from '../errors.ts'
-import { OwnLoad, ownLoad } from './own-load.ts'
+import { unavailable } from '../oci/errors.ts'
+import { ReviewShed, reviewShed } from './review-shed.ts'
 
 export interface ReviewQueueOptions {
   /** Questions in flight at a time. */
@@ -29,11 +29,11 @@ export interface ReviewQueueOptions {
 
 export interface Turn {
   /** Who asks: an identity, or an address where nobody is known yet. */
-  readonly asker: string
-  readonly isAhead?: boolean
+  readonly requester: string
+  readonly isPriority?: boolean
 }
 
-/** @throws {OwnLoad} UNAVAILABLE where it was not asked at all, or was too much; else what `ask` throws */
+/** @throws {ReviewShed} UNAVAILABLE where it was not asked at all, or was too much; else what `ask` throws */
 export type ReviewQueue = <Answer>(turn: Turn, ask: () => Promise<Answer>) => Promise<Answer>
 
 /** Below this part of the bound the API server's 429 is not for what we ask: others load it, and it is away for us. */
@@ -43,29 +43,29 @@ export const createReviewQueue = (options: ReviewQueueOptions): ReviewQueue => {
   const { max, maxQueued, maxWaitMs, observeInFlight, observeShed, clock = systemClock } = options
   const refuse = () => {
     observeShed()
-    return ownLoad()
+    return reviewShed()
   }
-  const createWaiting = () => createFairQueue({ maxPerAsker: maxQueued, maxQueued, clock, refuse })
+  const createWaiting = () => createFairQueue({ maxPerRequester: maxQueued, maxQueued, clock, refuse })
   const [ahead, others] = [createWaiting(), createWaiting()]
   const places = new Bulkhead(max)
-  const give = (asker: string): void => {
-    places.giveBack(asker)
+  const give = (requester: string): void => {
+    places.giveBack(requester)
     while (ahead.next(places.take) || others.next(places.take));
   }
 
-  return async ({ asker, isAhead = false }, ask) => {
-    const queue = isAhead ? ahead : others
-    // Nobody is overtaken: where a place is open to this asker, others wait only because they hold more than their share.
-    if (!places.take(asker)) await queue.wait({ asker, until: clock.now() + maxWaitMs })
+  return async ({ requester, isPriority = false }, ask) => {
+    const queue = isPriority ? ahead : others
+    // Nobody is overtaken: where a place is open to this requester, others wait only because they hold more than their share.
+    if (!places.take(requester)) await queue.wait({ requester, until: clock.now() + maxWaitMs })
     observeInFlight(1)
     try {
       return await ask().catch((error: unknown) => {
-        const isOurs = !(error instanceof OwnLoad) || places.taken > max * quietPart
+        const isOurs = !(error instanceof ReviewShed) || places.taken > max * quietPart
         throw isOurs ? error : unavailable(error.message, error)
       })
     } finally {
       observeInFlight(-1)
-      give(asker)
+      give(requester)
     }
   }
 }

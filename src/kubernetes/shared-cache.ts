@@ -1,8 +1,8 @@
 /**
  * A bounded cache whose room is shared out by owner: whoever has more in it than an equal share pushes out their own, and nobody
- * else's. lru-cache, and every other one that we know, has one order for all: one asker with enough questions empties it.
+ * else's. lru-cache, and every other one that we know, has one order for all: one requester with enough questions empties it.
  */
-import { UseOrder } from './use-order.ts'
+import { LeastRecentlyUsed } from '../concurrency/least-recently-used.ts'
 
 export interface SharedCache<Value> {
   /** The value, which counts as a use of it. */
@@ -22,20 +22,20 @@ interface Entry<Value> {
 /** @param max values of all owners together */
 export const createSharedCache = <Value>(max: number): SharedCache<Value> => {
   const entries = new Map<string, Entry<Value>>()
-  const order = new UseOrder()
-  const owners = new Map<string, UseOrder>()
+  const order = new LeastRecentlyUsed()
+  const owners = new Map<string, LeastRecentlyUsed>()
 
   const remove = (key: string): void => {
     const entry = entries.get(key)
     if (entry === undefined) return
     entries.delete(key)
     order.remove(key)
-    const own = owners.get(entry.owner) as UseOrder
+    const own = owners.get(entry.owner) as LeastRecentlyUsed
     own.remove(key)
     if (own.size === 0) owners.delete(entry.owner)
   }
-  const use = (key: string, owner: string): UseOrder => {
-    const own = owners.get(owner) ?? new UseOrder()
+  const use = (key: string, owner: string): LeastRecentlyUsed => {
+    const own = owners.get(owner) ?? new LeastRecentlyUsed()
     owners.set(owner, own)
     for (const each of [order, own]) each.use(key)
     return own

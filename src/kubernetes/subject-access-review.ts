@@ -8,32 +8,32 @@ import type { ClusterIdentity } from '../access/identity.ts'
 import type { AccessReviews } from '../access/policy.ts'
 import { createAllowance } from '../concurrency/allowance.ts'
 import { PerKey } from '../concurrency/per-key.ts'
-import type { ImageStream } from '../reference.ts'
+import type { ImageStream } from '../oci/reference.ts'
 import type { AccessQuestion } from './api-server.ts'
-import { OwnLoad } from './own-load.ts'
-import { createRemembered, type Source } from './remembered.ts'
+import { ReviewShed } from './review-shed.ts'
+import { createReviewCache, type Source } from './review-cache.ts'
 import type { AccessAnswer } from './review-answer.ts'
-import { shareOf } from './share-of.ts'
+import { shareOf } from './requester-group.ts'
 
 export interface AccessReviewerOptions {
-  /** @param asker whose share of the questions in flight it takes */
-  readonly ask: (spec: AccessQuestion, asker: string) => Promise<AccessAnswer>
+  /** @param requester whose share of the questions in flight it takes */
+  readonly ask: (spec: AccessQuestion, requester: string) => Promise<AccessAnswer>
   readonly allowTtlMs: number
   readonly denyTtlMs: number
   readonly graceMs: number
   readonly observe: (review: { outcome: 'allowed' | 'denied' | 'failed'; source: Source }) => void
-  /** Called for each question that was not asked since its asker was refused too often. */
+  /** Called for each question that was not asked since its requester was refused too often. */
   readonly observeLimited?: () => void
-  /** Bound on remembered answers of all askers together. */
+  /** Bound on remembered answers of all requesters together. */
   readonly maxReviews?: number
   readonly now?: () => number
 }
 
 const defaultMaxReviews = 100_000
 /** About 200 bytes each. */
-const maxAskers = 20_000
+const maxRequesters = 20_000
 /**
- * Refusals that an asker may cause: a list of all tags asks once for each namespace of QCI, which are hundreds, and is answered no
+ * Refusals that an requester may cause: a list of all tags asks once for each namespace of QCI, which are hundreds, and is answered no
  * for most of them.
  */
 const refusals = { burst: 500, perSecond: 25 }
@@ -49,12 +49,12 @@ export const createAccessReviewer = (options: AccessReviewerOptions): AccessRevi
   const { ask, allowTtlMs, denyTtlMs, graceMs, observe, observeLimited } = options
   const { maxReviews = defaultMaxReviews, now = Date.now } = options
   const limits = createLimits(now, observeLimited)
-  const reviews = createRemembered<Question, boolean>({
+  const reviews = createReviewCache<Question, boolean>({
     ask: async ({ identity, imageStream }, last) => {
-      const asker = shareOf(identity)
-      const askNow = async () => (await ask(specOf(identity, imageStream), asker)).allowed
+      const requester = shareOf(identity)
+      const askNow = async () => (await ask(specOf(identity, imageStream), requester)).allowed
       // What was a yes is most probably one still: somebody else's refusals in the same share are not in its way.
-      return last === true ? await askNow() : await limits(asker, askNow)
+      return last === true ? await askNow() : await limits(requester, askNow)
     },
     ttlMs: (allowed) => (allowed ? allowTtlMs : denyTtlMs),
     graceMs: (allowed) => (allowed ? graceMs : 0),
@@ -62,7 +62,7 @@ export const createAccessReviewer = (options: AccessReviewerOptions): AccessRevi
     max: maxReviews,
     now,
   })
-  const shed = new LRUCache<string, number>({ maxSize: maxAskers, sizeCalculation: () => 1 })
+  const shed = new LRUCache<string, number>({ maxSize: maxRequesters, sizeCalculation: () => 1 })
 
   return {
     review: async (identity, imageStream) => {
@@ -72,9 +72,9 @@ export const createAccessReviewer = (options: AccessReviewerOptions): AccessRevi
         observe({ outcome: allowed ? 'allowed' : 'denied', source })
         return { allowed, source }
       } catch (error) {
-        if (error instanceof OwnLoad) shed.set(identity.key, now())
+        if (error instanceof ReviewShed) shed.set(identity.key, now())
         else shed.delete(identity.key)
-        observe({ outcome: 'failed', source: 'asked' })
+        observe({ outcome: 'failed', source: 'live' })
         throw error
       }
     },
@@ -87,11 +87,11 @@ export const createAccessReviewer = (options: AccessReviewerOptions): AccessRevi
   }
 }
 
-/** Charges an asker for each no, as an address is charged for each refused token. @throws {OwnLoad} TOOMANYREQUESTS */
+/** Charges an requester for each no, as an address is charged for each refused token. @throws {ReviewShed} TOOMANYREQUESTS */
 const createLimits = (now: () => number, observeLimited: () => void = () => undefined) => {
-  const allowances = new PerKey(maxAskers, () => createAllowance({ ...refusals, now }))
-  return async (asker: string, ask: () => Promise<boolean>): Promise<boolean> => {
-    const allowance = allowances.of(asker)
+  const allowances = new PerKey(maxRequesters, () => createAllowance({ ...refusals, now }))
+  return async (requester: string, ask: () => Promise<boolean>): Promise<boolean> => {
+    const allowance = allowances.of(requester)
     if (allowance.state() !== 'free') {
       observeLimited()
       throw tooMany(allowance.retryAfterSeconds())
@@ -107,8 +107,8 @@ const createLimits = (now: () => number, observeLimited: () => void = () => unde
   }
 }
 
-const tooMany = (seconds: number): OwnLoad =>
-  new OwnLoad(
+const tooMany = (seconds: number): ReviewShed =>
+  new ReviewShed(
     'TOOMANYREQUESTS',
     `you asked for too many images that you may not pull; check their names, and try again in ${seconds} s`,
     { headers: { 'retry-after': String(seconds) } },

@@ -2,7 +2,7 @@
  * One token, asked about: who it belongs to, or why it does not count here.
  */
 import { createHash } from 'node:crypto'
-import type { ClusterIdentity, UserInfo } from '../access/identity.ts'
+import { clusterKindOf, type ClusterIdentity, type UserInfo } from '../access/identity.ts'
 import type { TokenKind, TokenRefusal } from '../access/token-refusal.ts'
 import type { TokenQuestion } from './api-server.ts'
 import { printable } from './foreign-text.ts'
@@ -21,7 +21,7 @@ export type ReviewedToken =
 /** @param turn whose share it takes, and whether it need not wait behind tokens that were not accepted before */
 export type AskAboutToken = (
   spec: TokenQuestion,
-  turn: { readonly asker: string; readonly isAhead: boolean },
+  turn: { readonly requester: string; readonly isPriority: boolean },
 ) => Promise<TokenAnswer>
 
 /** What is asked about. */
@@ -39,7 +39,7 @@ export const judge = async (
   { ask, audiences }: { readonly ask: AskAboutToken; readonly audiences: readonly string[] },
   now: () => number,
 ): Promise<ReviewedToken> => {
-  const { token, isFamiliar: isAhead, address: asker } = question
+  const { token, isFamiliar: isPriority, address: requester } = question
   const { kind: tokenKind, claims: unverifiedClaims } = formOf(token, 'any', now())
   const no = (reason: string): ReviewedToken => ({
     authenticated: false,
@@ -49,8 +49,8 @@ export const judge = async (
   for (const asked of audiencesToAsk(token, tokenKind, audiences)) {
     question.reviews += 1
     const answer = await ask(asked === undefined ? { token } : { token, audiences: asked }, {
-      asker,
-      isAhead,
+      requester,
+      isPriority,
     })
     if (!answer.authenticated) {
       if (answer.error !== undefined) last = no(printable(answer.error, token))
@@ -91,5 +91,5 @@ const identityOf = (user: UserInfo): ClusterIdentity => {
   const key = createHash('sha256')
     .update(JSON.stringify([username, uid, groups, extra]))
     .digest('base64')
-  return { kind: 'cluster', user, key }
+  return { kind: clusterKindOf(username), user, key }
 }

@@ -5,11 +5,11 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { ClusterIdentity } from '../access/identity.ts'
 import type { TokenRefusal } from '../access/token-refusal.ts'
-import { addressOf } from '../ip-address.ts'
-import type { Admit, Outcome } from './admission.ts'
+import { addressOf } from '../access/ip-address.ts'
+import type { AdmitLogin, Outcome } from './failed-login-limit.ts'
 import { createRefusedTokens } from './refused-tokens.ts'
-import { createRemembered, type Source } from './remembered.ts'
-import { shareOf } from './share-of.ts'
+import { createReviewCache, type Source } from './review-cache.ts'
+import { shareOf } from './requester-group.ts'
 import { createSharedCache } from './shared-cache.ts'
 import { formOf, type TokenFormat } from './token-form.ts'
 import { judge, type AskAboutToken, type ReviewedToken, type Shown } from './token-judgement.ts'
@@ -26,7 +26,7 @@ export type ReviewToken = (bearerToken: string, client: string) => Promise<Answe
 export interface TokenReviewerOptions {
   readonly ask: AskAboutToken
   /** Whether an address may have one more unknown token reviewed. */
-  readonly admit: Admit
+  readonly admit: AdmitLogin
   /** Audiences accepted beside the API server's own. */
   readonly audiences: readonly string[]
   /** Forms that are reviewed at all; `any` unless told. */
@@ -55,7 +55,7 @@ export const createTokenReviewer = (options: TokenReviewerOptions): ReviewToken 
   const remaining = (review: ReviewedToken, atMostMs: number): number =>
     review.authenticated ? Math.min(atMostMs, (review.expiresAt ?? Infinity) - now()) : 0
 
-  const reviews = createRemembered<Shown, ReviewedToken>({
+  const reviews = createReviewCache<Shown, ReviewedToken>({
     ask: async (question) => await judge(question, options, now),
     // Refusals are kept elsewhere, where they push out nobody's identity.
     ttlMs: (review) => remaining(review, identityTtlMs),
@@ -75,13 +75,13 @@ export const createTokenReviewer = (options: TokenReviewerOptions): ReviewToken 
       if (answer.authenticated) {
         familiar.set(key, true, shareOf(answer.identity))
         refused.forget(key)
-      } else if (source === 'asked') {
+      } else if (source === 'live') {
         familiar.delete(key)
         refused.add(key, answer.refusal, question.address)
       }
       return reviewed
     } catch (error) {
-      observe({ outcome: 'failed', source: 'asked' })
+      observe({ outcome: 'failed', source: 'live' })
       throw error
     }
   }
@@ -125,7 +125,7 @@ interface Reviewed {
  * Reviews of tokens that the cluster has not accepted yet. Many requests with the same one from the same address (a pull right after
  * our start) are let in as one; and nothing is put into the cache before it is let in, so that a flood pushes nobody out of it.
  */
-const shareByKey = (admit: Admit, review: (key: string, question: Shown) => Promise<Reviewed>) => {
+const shareByKey = (admit: AdmitLogin, review: (key: string, question: Shown) => Promise<Reviewed>) => {
   const pending = new Map<string, Promise<Reviewed>>()
   const reviewOnce = async (key: string, question: Shown, client: string): Promise<Reviewed> => {
     const settle = await admit(client)
@@ -133,7 +133,7 @@ const shareByKey = (admit: Admit, review: (key: string, question: Shown) => Prom
     try {
       const reviewed = await review(key, question)
       if (reviewed.answer.authenticated) outcome = 'accepted'
-      else if (reviewed.source === 'asked') outcome = 'refused'
+      else if (reviewed.source === 'live') outcome = 'refused'
       return reviewed
     } finally {
       settle(outcome, question.reviews)

@@ -1,15 +1,15 @@
 /**
  * Who they are and what they may, composed: reviews of app.ci, what is known of digests, and the rules.
  */
-import { createGranted } from '../access/granted.ts'
-import { createRestricted } from '../access/restricted.ts'
-import { createRules } from '../access/rules.ts'
+import { createRememberedGrants } from '../access/remembered-grants.ts'
+import { createRestrictedNamespaces } from '../access/restricted-namespaces.ts'
+import { createAuthorizationMode } from '../audit/authorization-mode.ts'
 import type { Config } from '../config/config.ts'
 import { createApiServer } from '../kubernetes/api-server.ts'
 import { loadKubeConfig } from '../kubernetes/kubeconfig.ts'
-import { createKnownDigests } from '../known-digests.ts'
-import type { Logger } from '../logging.ts'
-import type { Metrics } from '../metrics.ts'
+import { createKnownDigests } from './known-digests.ts'
+import type { Logger } from '../telemetry/logging.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import { createTagOwner } from '../oci/qci-tag.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
 import { composeReviews } from './compose-reviews.ts'
@@ -20,7 +20,7 @@ export const composeAccess = (config: Config, files: Files, logger: Logger, metr
   const kubeConfig = loadKubeConfig(config.kubeconfig)
   for (const warning of kubeConfig.warnings) logger.warn(warning)
   const apiServer = createApiServer({ kubeConfig })
-  const isRestricted = createRestricted(config.restrictedNamespaces)
+  const isRestricted = createRestrictedNamespaces(config.restrictedNamespaces)
   const ownerOf = createTagOwner(isRestricted)
   // Each tells the other what it learns.
   const shared: SharedState = composeSharedState({
@@ -56,12 +56,12 @@ export const composeAccess = (config: Config, files: Files, logger: Logger, metr
     shared,
     isRestricted,
     ownerOf,
-    ...createRules({
+    ...createAuthorizationMode({
       ...config,
       reviews,
       knowledge: knownDigests.knowledge,
       lookFurther: knownDigests.lookFurther,
-      granted: createGranted(shared.grants),
+      rememberedGrants: createRememberedGrants(shared.grants),
       isRestricted,
     }),
   }

@@ -2,13 +2,13 @@
  * The reviews of app.ci, composed: who may ask for how many, and what is remembered.
  */
 import type { Config } from '../config/config.ts'
-import { createAdmission } from '../kubernetes/admission.ts'
+import { createFailedLoginLimit } from '../kubernetes/failed-login-limit.ts'
 import type { ApiServer } from '../kubernetes/api-server.ts'
 import { createReviewQueue } from '../kubernetes/review-queue.ts'
 import { createAccessReviewer } from '../kubernetes/subject-access-review.ts'
 import { createTokenReviewer } from '../kubernetes/token-review.ts'
-import type { Metrics } from '../metrics.ts'
-import { anonymousIdentity } from '../registry/anonymous.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { anonymousIdentity } from '../registry/authentication/anonymous.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
 
 export interface ReviewParts {
@@ -22,7 +22,7 @@ export const composeReviews = ({ config, apiServer, shared, metrics }: ReviewPar
   const observe =
     (kind: string) =>
     ({ outcome, source }: { outcome: string; source: string }) => {
-      if (source === 'asked') metrics.reviews.inc({ kind, outcome })
+      if (source === 'live') metrics.reviews.inc({ kind, outcome })
       else metrics.cacheHits.inc({ cache: kind, outcome, source })
     }
   const graceMs = config.authorizationGraceMs
@@ -30,7 +30,7 @@ export const composeReviews = ({ config, apiServer, shared, metrics }: ReviewPar
   const access = queueOf('SubjectAccessReview', metrics)
   // Anybody may ask as nobody, for as many names as they can think of: that is not to be in the way of those who are known.
   const anonymousAccess = queueOf('SubjectAccessReview of system:anonymous', metrics, 8)
-  const admission = createAdmission({
+  const admission = createFailedLoginLimit({
     observeLimited: (limit) => metrics.loginsLimited.inc({ limit }),
     onCharge: (address, kind) => shared.failedLogins.publish({ address, kind }),
   })
@@ -47,9 +47,9 @@ export const composeReviews = ({ config, apiServer, shared, metrics }: ReviewPar
     observe: observe('TokenReview'),
   })
   const reviews = createAccessReviewer({
-    ask: async (spec, asker) => {
+    ask: async (spec, requester) => {
       const queue = spec.user === anonymousIdentity.user.username ? anonymousAccess : access
-      return await queue({ asker }, async () => await apiServer.reviewAccess(spec))
+      return await queue({ requester }, async () => await apiServer.reviewAccess(spec))
     },
     allowTtlMs: config.allowTtlMs,
     denyTtlMs: config.denyTtlMs,

@@ -2,8 +2,8 @@
  * What replicas share, as this proxy is configured: over Valkey or Redis, or within this process alone.
  */
 import type { Config } from '../config/config.ts'
-import type { Logger } from '../logging.ts'
-import { createSharedStateMetrics, type Metrics } from '../metrics.ts'
+import type { Logger } from '../telemetry/logging.ts'
+import { createSharedStateMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { createEmbeddedState } from '../shared-state/embedded-state.ts'
 import type { SharedState, SharedStateOptions, SharedStatus } from '../shared-state/shared-state.ts'
 import { createStoreState } from '../shared-state/store-state.ts'

@@ -2,15 +2,15 @@
  * Where the bytes come from, composed of the stages between the registry and upstream.
  */
 import type { Config } from '../config/config.ts'
-import { RegistryError } from '../errors.ts'
-import type { KnownDigests, KnownDigestsUpstream } from '../known-digests.ts'
-import type { Logger } from '../logging.ts'
-import type { Metrics } from '../metrics.ts'
+import { RegistryError } from '../oci/errors.ts'
+import type { KnownDigests, KnownDigestsUpstream } from './known-digests.ts'
+import type { Logger } from '../telemetry/logging.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import { parseManifest } from '../oci/manifest.ts'
-import { createSource, type MadeSource } from '../quay/source.ts'
-import type { Digest } from '../reference.ts'
+import { createPipeline, type Pipeline } from '../upstream/pipeline.ts'
+import type { Digest } from '../oci/reference.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
-import { createSourceGauges, createSourceMetrics } from '../source-metrics.ts'
+import { createUpstreamGauges, createUpstreamMetrics } from '../telemetry/upstream-metrics.ts'
 import type { Files } from './secret-files.ts'
 
 export interface UpstreamParts {
@@ -29,8 +29,8 @@ export const composeUpstream = ({
   files,
   knownDigests,
   shared,
-}: UpstreamParts): MadeSource => {
-  const made = createSource({
+}: UpstreamParts): Pipeline => {
+  const made = createPipeline({
     ...config,
     learn: async (tag, { digest, content }) => {
       const children = content === undefined ? undefined : parseManifest(content)
@@ -43,29 +43,29 @@ export const composeUpstream = ({
     observe: {
       refused: (reason) => {
         metrics.robotRefused.inc()
-        logger.error({ reason }, 'upstream refuses a robot')
+        logger.error({ reason }, 'upstream rejected the robot credential')
       },
       request: (labels) => metrics.upstreamRequests.inc(labels),
-      ...createSourceMetrics(metrics.registry),
+      ...createUpstreamMetrics(metrics.registry),
     },
   })
-  createSourceGauges(metrics.registry, made.stats)
-  files.robot.onChange(made.robot.renew)
+  createUpstreamGauges(metrics.registry, made.stats)
+  files.robot.onChange(made.robot.reset)
   return made
 }
 
 /** What is learnt of upstream for a requester, and behind what people wait for. */
-export const readsOf = ({ source, background }: MadeSource): KnownDigestsUpstream => ({
-  fetchManifest: async (reference, asker) =>
-    await digestOf(source.fetchManifest({ method: 'GET', reference, accept: undefined, asker })),
-  fetchPage: async (after, asker) => await source.fetchTags({ after, asker }),
+export const readsOf = ({ source, background }: Pipeline): KnownDigestsUpstream => ({
+  fetchManifest: async (reference, requester) =>
+    await digestOf(source.fetchManifest({ method: 'GET', reference, accept: undefined, requester })),
+  fetchPage: async (after, requester) => await source.fetchTags({ after, requester }),
   fetchManifestInBackground: async (reference, signal) =>
     await digestOf(background.fetchManifest({ ...indexRequest, method: 'GET', reference, signal })),
   fetchPageInBackground: async (after, signal) =>
     await background.fetchTags({ ...indexRequest, after, signal }),
 })
 
-const indexRequest = { accept: undefined, asker: 'the restricted index', priority: 'background' } as const
+const indexRequest = { accept: undefined, requester: 'the restricted index', priority: 'background' } as const
 
 const absences: ReadonlySet<string> = new Set(['MANIFEST_UNKNOWN', 'MANIFEST_INVALID'])
 

@@ -3,10 +3,10 @@
  */
 import type { Config } from '../config/config.ts'
 import type { SecretFiles } from '../config/files.ts'
-import type { Logger } from '../logging.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Logger } from '../telemetry/logging.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { RobotCredential } from '../secrets/robot-credential.ts'
-import { watchFiles, type WatchedFiles } from '../watched-files.ts'
+import { watchFiles, type WatchedFiles } from '../secrets/watched-files.ts'
 
 export interface Files {
   readonly robot: WatchedFiles<readonly RobotCredential[]>
@@ -28,7 +28,7 @@ export const watchSecretFiles = (config: Config, logger: Logger, metrics: Metric
       },
       onError: (error) => {
         metrics.reloadFailures.inc({ file })
-        logger.error({ err: error, file }, 'changed and cannot be used: the old content stays in force')
+        logger.error({ err: error, file }, 'reload failed; keeping the previous content')
       },
     })
     watched.onChange(() => {

@@ -2,10 +2,10 @@
  * identity x reference -> go on, or DENIED. The reference is parsed here, once, and everything after works on the parsed one.
  */
 import type { FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
-import type { Beside, JudgeBeside } from '../access/beside.ts'
+import type { ShadowDecision, EvaluateShadow } from '../audit/shadow.ts'
 import type { Identity } from '../access/identity.ts'
 import type { Decision, Policy } from '../access/policy.ts'
-import { RegistryError, unavailable } from '../errors.ts'
+import { RegistryError, unavailable } from '../oci/errors.ts'
 import {
   parseDigest,
   parseReference,
@@ -14,19 +14,19 @@ import {
   type Reference,
   type Repository,
   type TagOwnerOf,
-} from '../reference.ts'
-import { beforeDeadline } from './deadline.ts'
-import type { Denied } from './denied.ts'
+} from '../oci/reference.ts'
+import { beforeDeadline } from './decision-deadline.ts'
+import type { DenialMessage } from './denial.ts'
 
 export interface AuthorizationOptions {
   readonly policy: Policy
   /** `openshift/ci` */
   readonly monorepo: string
   readonly ownerOf: TagOwnerOf
-  readonly denied: Denied
+  readonly denied: DenialMessage
   readonly observe: (decision: Decision, identity: Identity) => void
   /** In audit mode: the rules that are not enforced yet. */
-  readonly judgeBeside?: JudgeBeside | undefined
+  readonly evaluateShadow?: EvaluateShadow | undefined
 }
 
 declare module 'fastify' {
@@ -37,7 +37,7 @@ declare module 'fastify' {
     /** What was decided about it; null while nothing was. */
     decision: Decision | null
     /** What other rules say about it, once they do; null where none are asked. */
-    beside: Promise<Beside> | null
+    beside: Promise<ShadowDecision> | null
   }
 }
 
@@ -61,14 +61,14 @@ export const repositoryHook =
 
 /** For routes that name a tag or a digest: sets `request.reference` and `request.decision`. */
 export const authorizationHook = (options: AuthorizationOptions): onRequestAsyncHookHandler => {
-  const { policy, denied, observe, judgeBeside } = options
+  const { policy, denied, observe, evaluateShadow } = options
   return async (request) => {
     const reference = parseRequest(request, options)
     request.repository = reference.repository
     request.reference = reference
     const identity = identityOf(request)
     // Begun, and not waited for: it must neither delay nor fail what the rules in force allow.
-    request.beside = judgeBeside?.(identity, reference) ?? null
+    request.beside = evaluateShadow?.(identity, reference) ?? null
     const decision = await decide(request, policy, reference)
     request.decision = decision
     observe(decision, identity)
@@ -151,7 +151,7 @@ export const referenceOf = (request: FastifyRequest): Reference => {
   return request.reference
 }
 
-/** The namespace that the asker has named, and no other: where else a digest is known is not theirs to learn. */
+/** The namespace that the requester has named, and no other: where else a digest is known is not theirs to learn. */
 const namedBy = (reference: Reference): string | undefined => {
   if (reference.kind === 'tag' && reference.owner.by === 'image-stream')
     return reference.owner.imageStream.namespace

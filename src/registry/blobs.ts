@@ -5,10 +5,10 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { finished } from 'node:stream'
 import type { RouteHandlerMethod } from 'fastify'
-import { RegistryError } from '../errors.ts'
-import type { Digest } from '../reference.ts'
+import { RegistryError } from '../oci/errors.ts'
+import type { Digest } from '../oci/reference.ts'
 import { abortedWith } from './abort.ts'
-import { askerOf } from './asker.ts'
+import { requesterOf } from './requester.ts'
 import { referenceOf } from './authorization.ts'
 
 export interface BlobsOptions {
@@ -17,7 +17,7 @@ export interface BlobsOptions {
     digest: Digest
     range: string | undefined
     ifRange: string | undefined
-    asker: string
+    requester: string
     signal: AbortSignal
   }) => Promise<{
     status: 200 | 206 | 307
@@ -28,9 +28,9 @@ export interface BlobsOptions {
   readonly observeStreams: (change: 1 | -1) => void
 }
 
-/** The bytes, piece by piece, in memory that is used again once `written` is called. */
+/** The bytes, chunk by chunk, in memory that is used again once `release` is called. */
 interface BlobBody {
-  readonly deliver: (take: (piece: Buffer, written: () => void) => void) => Promise<void>
+  readonly pipeTo: (take: (chunk: Buffer, release: () => void) => void) => Promise<void>
 }
 
 export const blobHandler =
@@ -44,7 +44,7 @@ export const blobHandler =
       digest: reference.digest,
       range: request.headers.range,
       ifRange: request.headers['if-range'] as string | undefined,
-      asker: askerOf(request),
+      requester: requesterOf(request),
       signal,
     })
     const head = {
@@ -66,7 +66,7 @@ export const blobHandler =
   }
 
 /**
- * The head goes out with the first piece: until then a failure can be answered, with nothing of a blob around it. After that the
+ * The head goes out with the first chunk: until then a failure can be answered, with nothing of a blob around it. After that the
  * connection is destroyed: a clean end would turn a break, which clients resume, into a digest mismatch, which they do not.
  */
 const write = async (body: BlobBody, response: ServerResponse, begin: () => void): Promise<unknown> => {
@@ -76,9 +76,9 @@ const write = async (body: BlobBody, response: ServerResponse, begin: () => void
     hasBegun = true
   }
   try {
-    await body.deliver((piece, written) => {
+    await body.pipeTo((chunk, release) => {
       beginOnce()
-      response.write(piece, () => written())
+      response.write(chunk, () => release())
     })
   } catch (error) {
     if (!hasBegun) throw error

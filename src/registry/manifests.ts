@@ -3,9 +3,9 @@
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
  */
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
-import type { Digest, QciTag, Reference } from '../reference.ts'
+import type { Digest, QciTag, Reference } from '../oci/reference.ts'
 import { abortedWith } from './abort.ts'
-import { askerOf } from './asker.ts'
+import { requesterOf } from './requester.ts'
 import { referenceOf } from './authorization.ts'
 import { isUnchanged } from './conditional.ts'
 
@@ -14,7 +14,7 @@ export interface ManifestsOptions {
     method: 'GET' | 'HEAD'
     reference: QciTag | Digest
     accept: string | undefined
-    asker: string
+    requester: string
     /** Made when it is looked at. */
     readonly signal: AbortSignal
   }) => Promise<{
@@ -62,14 +62,14 @@ class Wanted {
   readonly method: 'GET' | 'HEAD'
   readonly reference: QciTag | Digest
   readonly accept: string | undefined
-  readonly asker: string
+  readonly requester: string
   readonly #reply: FastifyReply
 
   constructor(request: FastifyRequest, reply: FastifyReply, reference: Reference) {
     this.method = request.method === 'HEAD' ? 'HEAD' : 'GET'
     this.reference = reference.kind === 'tag' ? reference.qciTag : reference.digest
     this.accept = request.headers.accept
-    this.asker = askerOf(request)
+    this.requester = requesterOf(request)
     this.#reply = reply
   }
 

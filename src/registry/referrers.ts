@@ -6,20 +6,20 @@
 import type { RouteHandlerMethod } from 'fastify'
 import type { Identity } from '../access/identity.ts'
 import type { Policy } from '../access/policy.ts'
-import { RegistryError } from '../errors.ts'
+import { RegistryError } from '../oci/errors.ts'
 import { indexMediaType, isMediaType, type Descriptor } from '../oci/descriptor.ts'
-import type { Digest, Repository } from '../reference.ts'
+import type { Digest, Repository } from '../oci/reference.ts'
 import { abortedWith } from './abort.ts'
-import { askerOf } from './asker.ts'
+import { requesterOf } from './requester.ts'
 import { identityOf, referenceOf } from './authorization.ts'
-import { beforeDeadline } from './deadline.ts'
+import { beforeDeadline } from './decision-deadline.ts'
 
 export interface ReferrersOptions {
   /** The list is one object for all who ask for it within a moment. */
   readonly fetchReferrers: (request: {
     digest: Digest
     artifactType: string | undefined
-    asker: string
+    requester: string
     signal: AbortSignal
   }) => Promise<{ manifests: readonly Descriptor[]; isFiltered: boolean }>
   readonly policy: Policy
@@ -35,7 +35,7 @@ export const referrersHandler =
     const list = await fetchReferrers({
       digest: reference.digest,
       artifactType,
-      asker: askerOf(request),
+      requester: requesterOf(request),
       signal,
     })
     const visible = await decideAll(policy, identityOf(request), reference.repository, list.manifests, signal)

@@ -12,8 +12,8 @@
 import formbody from '@fastify/formbody'
 import type { FastifyPluginAsync, onRequestAsyncHookHandler, RouteHandlerMethod } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Anonymous } from './anonymous.ts'
-import { authenticationHook, type Authenticate } from './authentication.ts'
+import type { Anonymous } from './authentication/anonymous.ts'
+import { authenticationHook, type Authenticate } from './authentication/authentication.ts'
 import {
   authorizationHook,
   createAuthorizeDigest,
@@ -23,8 +23,8 @@ import {
 import { blobHandler, type BlobsOptions } from './blobs.ts'
 import { manifestHandler, type ManifestsOptions } from './manifests.ts'
 import { referrersHandler, type ReferrersOptions } from './referrers.ts'
-import { tagsHandler, type TagsOptions } from './tags.ts'
-import { tokenHandlers, type TokenOptions } from './token.ts'
+import { tagsHandler, type TagsOptions } from './tags/tags.ts'
+import { tokenHandlers, type TokenOptions } from './authentication/token-endpoint.ts'
 
 export interface RoutesOptions
   extends
@@ -73,9 +73,9 @@ const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
   )
   pull(`${repository}/blobs/:digest`, blobHandler(options), everybody, authorized)
   // Asked for beside every image by some clients: whoever would lose it is known from the image itself.
-  const unaudited = authorizationHook({ ...options, judgeBeside: undefined })
+  const unaudited = authorizationHook({ ...options, evaluateShadow: undefined })
   pull(`${repository}/referrers/:digest`, referrersHandler(options), everybody, unaudited)
-  // A list is what its asker may see: a client that has a credential, and has not shown it yet, would take a part for all of it.
+  // A list is what its requester may see: a client that has a credential, and has not shown it yet, would take a part for all of it.
   pull(`${repository}/tags/list`, tagsHandler(options), authenticated, repositoryHook(options.monorepo))
 }
 

@@ -8,10 +8,10 @@ import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseConfig } from '../config/config.ts'
-import type { Logger } from '../logging.ts'
-import { startProxy, type Proxy } from '../proxy.ts'
+import type { Logger } from '../telemetry/logging.ts'
+import { startProxy, type Proxy } from '../proxy/start.ts'
 import { openshiftRoles } from './app-ci/openshift-roles.ts'
-import { stockQuay, type Stock } from './quay/content.ts'
+import { seedQuay, type SeededImages } from './quay/content.ts'
 import { stockFamilies, type Families } from './quay/families.ts'
 import { startKubernetesApi, type KubernetesApi } from './app-ci/kubernetes-api.ts'
 import { startQuay, type Quay } from './quay/quay.ts'
@@ -34,7 +34,7 @@ export interface Sandbox {
   readonly metricsUrl: string
   readonly kubernetes: KubernetesApi
   readonly quay: Quay
-  readonly stock: Stock
+  readonly stock: SeededImages
   readonly families: Families | undefined
   /** What was read from each directory of RBAC. */
   readonly objects: readonly (readonly KubernetesObject[])[]
@@ -63,7 +63,7 @@ export const startSandbox = async (options: SandboxOptions): Promise<Sandbox> =>
     const robot = { username: 'openshift+ci_readonly', password: randomBytes(32).toString('hex') }
     const quay = await startQuay({ robot })
     closers.push(async () => await quay.close())
-    const stock = await stockQuay(quay)
+    const stock = await seedQuay(quay)
     const families = options.families === true ? await stockFamilies(quay) : undefined
     const directory = await mkdtemp(join(tmpdir(), 'quay-proxy-sandbox-'))
     closers.push(async () => await rm(directory, { recursive: true, force: true }))

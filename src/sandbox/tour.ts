@@ -2,9 +2,9 @@
  * What `quay-proxy sandbox` shows: who can log in and what RBAC lets them pull, the commands to paste, and pulls by each of them, held
  * against what RBAC says.
  */
-import { createRestricted } from '../access/restricted.ts'
+import { createRestrictedNamespaces } from '../access/restricted-namespaces.ts'
 import { flags } from '../config/flags.ts'
-import type { Logger } from '../logging.ts'
+import type { Logger } from '../telemetry/logging.ts'
 import { identitiesIn } from './app-ci/identities.ts'
 import { choosePeople, reachText, type Person } from './people.ts'
 import { pull, PullError } from './pull.ts'
@@ -52,7 +52,7 @@ export const startTour = async (options: TourOptions): Promise<Tour> => {
 
 const qciNamespace = flags['qci-namespace'].fallback!
 const restrictedNamespaces = flags['restricted-namespaces']
-const isRestricted = createRestricted(restrictedNamespaces.parse(restrictedNamespaces.fallback!)!)
+const isRestricted = createRestrictedNamespaces(restrictedNamespaces.parse(restrictedNamespaces.fallback!)!)
 
 /** Each image of the sample content that is pulled, and the namespace it is of. */
 const images = [

@@ -11,7 +11,7 @@ import type {
   preValidationHookHandler,
   RouteOptions,
 } from 'fastify'
-import { RegistryError, unavailable } from '../errors.ts'
+import { RegistryError, unavailable } from '../oci/errors.ts'
 import { FairShares } from './fair-shares.ts'
 
 export interface FormsOptions {

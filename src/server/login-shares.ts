@@ -1,9 +1,9 @@
 /**
  * A bound on credentials that are being looked at, shared out by address: until it is known who asks, the address is all there is.
  */
-import { unavailable } from '../errors.ts'
-import type { Authenticate } from '../registry/authentication.ts'
-import { networkOf } from '../ip-address.ts'
+import { unavailable } from '../oci/errors.ts'
+import type { Authenticate } from '../registry/authentication/authentication.ts'
+import { networkOf } from '../access/ip-address.ts'
 import { FairShares } from './fair-shares.ts'
 
 export interface LoginSharesOptions {

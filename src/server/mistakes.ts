@@ -1,7 +1,7 @@
 /**
  * Mistakes of ours where nobody is left to be told: in listeners, whose exceptions end the process.
  */
-import type { Logger } from '../logging.ts'
+import type { Logger } from '../telemetry/logging.ts'
 
 export interface Mistakes {
   /** Logs each kind once: what is thrown for one request is thrown for the next one too. */

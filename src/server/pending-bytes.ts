@@ -4,8 +4,8 @@
  * Attack: hundreds of requests for a manifest of megabytes, by a client that reads none.
  */
 import type { onSendHookHandler } from 'fastify'
-import { unavailable } from '../errors.ts'
-import { askerOrAddressOf } from '../registry/asker.ts'
+import { unavailable } from '../oci/errors.ts'
+import { requesterOrNetworkOf } from '../registry/requester.ts'
 import { FairShares } from './fair-shares.ts'
 
 export interface PendingBytesOptions {
@@ -34,7 +34,7 @@ export const boundPendingBytes = ({
       done(null, payload)
       return
     }
-    const holder = askerOrAddressOf(request)
+    const holder = requesterOrNetworkOf(request)
     if (!shares.tryTake(holder, length)) {
       observeShed()
       for (const field of itsFields) void reply.removeHeader(field)

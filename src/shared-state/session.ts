@@ -2,7 +2,7 @@
  * One life of the connection to the store: a client for commands, one that waits for news, and a circuit breaker, so that a store that
  * has become slow is waited for by a single probe and by nobody else.
  */
-import { createBreaker } from '../breaker.ts'
+import { createCircuitBreaker } from '../concurrency/circuit-breaker.ts'
 import type { Reply } from './reply.ts'
 import type { Script } from './scripts.ts'
 import { openStoreClient, type Argument, type StoreAddress, type StoreClient } from './store-client.ts'
@@ -59,7 +59,7 @@ export const openSession = async (
       throw error
     }
   const [commands, follower] = clients as [StoreClient, StoreClient]
-  const breaker = createBreaker({
+  const breaker = createCircuitBreaker({
     isTrouble: (error) => error instanceof StoreSlow,
     refuse: () => new StoreAway('the store does not answer in time'),
     retryMs: probeEveryMs,

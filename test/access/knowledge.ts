@@ -1,6 +1,6 @@
 /** What is known of digests, for tests: by the image streams whose tags reach them. */
-import { nothingKnown, type DigestKnowledge, type DigestReach } from '../../src/access/doors.ts'
-import type { Digest, ImageStream } from '../../src/reference.ts'
+import { nothingKnown, type DigestKnowledge, type DigestReach } from '../../src/access/requirement.ts'
+import type { Digest, ImageStream } from '../../src/oci/reference.ts'
 
 export const reachOf = (
   imageStreams: readonly ImageStream[],

@@ -1,17 +1,21 @@
 import t from 'tap'
-import type { ClusterIdentity, Identity } from '../../src/access/identity.ts'
-import { createDoors, type DigestKnowledge } from '../../src/access/doors.ts'
+import { clusterKindOf, type ClusterIdentity, type Identity } from '../../src/access/identity.ts'
+import { createRequirements, type DigestKnowledge } from '../../src/access/requirement.ts'
 import { createPolicy, type Decision, type PolicyOptions } from '../../src/access/policy.ts'
 import type { LookFurther } from '../../src/digests/look-further.ts'
-import { createGranted, grantedHere, type Granted } from '../../src/access/granted.ts'
-import { createRestricted } from '../../src/access/restricted.ts'
+import {
+  createRememberedGrants,
+  localGrants,
+  type RememberedGrants,
+} from '../../src/access/remembered-grants.ts'
+import { createRestrictedNamespaces } from '../../src/access/restricted-namespaces.ts'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
-import { parseReference, parseRepository, type ImageStream } from '../../src/reference.ts'
+import { parseReference, parseRepository, type ImageStream } from '../../src/oci/reference.ts'
 import { knowing } from './knowledge.ts'
 
 const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
 
-const isRestricted = createRestricted(['*-priv', '*-private'])
+const isRestricted = createRestrictedNamespaces(['*-priv', '*-private'])
 const hexOf = (digit: string) => digit.repeat(64)
 const nowhere = hexOf('0')
 const inOpen = hexOf('a')
@@ -30,7 +34,7 @@ const known: Readonly<Record<string, readonly ImageStream[]>> = {
 }
 
 const person = (username: string): ClusterIdentity => ({
-  kind: 'cluster',
+  kind: clusterKindOf(username),
   key: username,
   user: { username, groups: [], extra: {} },
 })
@@ -45,7 +49,7 @@ const rights: Readonly<Record<string, readonly string[]>> = {
 const robot: Identity = { kind: 'robot', user: { username: 'robot', groups: [], extra: {} } }
 const spell = ({ namespace, name }: ImageStream) => (name === undefined ? namespace : `${namespace}/${name}`)
 
-type Source = 'asked' | 'cached' | 'grace'
+type Source = 'live' | 'cached' | 'grace'
 interface Scene {
   readonly unknownDigests?: 'allow' | 'deny'
   /** Spelled streams whose review is remembered, live or outdated. */
@@ -65,7 +69,7 @@ const setUp = ({
 }: Scene = {}) => {
   const asked: string[] = []
   const knowledge = knowing((digest) => known[digest.slice('sha256:'.length)] ?? [], isRestricted)
-  const doorsOf = createDoors({ knowledge, isRestricted, unknownDigests })
+  const requirementsOf = createRequirements({ knowledge, isRestricted, unknownDigests })
   const policy = createPolicy({
     reviews: {
       review: async ({ user }, imageStream) => {
@@ -75,20 +79,20 @@ const setUp = ({
         const may = rights[user.username] ?? []
         return {
           allowed: may.includes(imageStream.namespace) || may.includes(spelled),
-          source: sources[spelled] ?? 'asked',
+          source: sources[spelled] ?? 'live',
         }
       },
       peek: (_identity, imageStream) => remembered[spell(imageStream)],
       peekInGrace: (_identity, imageStream) => outdated[spell(imageStream)],
     },
-    doorsOf,
-    listedDoorsOf: createDoors({ knowledge, isRestricted, unknownDigests: 'deny' }),
+    requirementsOf,
+    listedRequirementsOf: createRequirements({ knowledge, isRestricted, unknownDigests: 'deny' }),
     qciNamespace: 'ocp',
     refusalStepMs: 0,
   })
   /** Whose image it is said to be, whatever is decided. */
   const place = (what: string): { namespace?: string } => {
-    const { namespace } = doorsOf.reference(parse(what))
+    const { namespace } = requirementsOf.reference(parse(what))
     return namespace === undefined ? {} : { namespace }
   }
   return { policy, asked, place }
@@ -351,7 +355,7 @@ for (const [title, rows] of Object.entries({
           rule,
           ...place(what),
           ...(namespace === undefined ? {} : rule === 'none' ? { namespace } : { grantedBy: namespace }),
-          source: asks.length === 0 ? 'none' : 'asked',
+          source: asks.length === 0 ? 'none' : 'live',
         },
         name,
       )
@@ -373,7 +377,7 @@ await t.test('at most 16 reviews, the newest streams first', async (test) => {
   test.equal(asked.at(-1), 'many/49')
 })
 
-await t.test('a remembered yes costs no review, wherever it is among the doors', async (test) => {
+await t.test('a remembered yes costs no review, wherever it is among the requirement', async (test) => {
   const rows: readonly (readonly [string, string, Decision])[] = [
     [open, 'ocp', { allowed: true, rule: 'qci-wide', grantedBy: 'ocp', source: 'cached' }],
     [open, 'ocp/4.15', { allowed: true, rule: 'image-puller', grantedBy: 'ocp', source: 'cached' }],
@@ -425,11 +429,11 @@ await t.test('a remembered no is not asked around: the review itself knows it', 
 
 await t.test('the source of a refusal is "asked" as soon as one review was', async (test) => {
   for (const sources of [
-    { ocp: 'asked', 'ocp/4.15': 'cached' },
-    { ocp: 'cached', 'ocp/4.15': 'asked' },
+    { ocp: 'live', 'ocp/4.15': 'cached' },
+    { ocp: 'cached', 'ocp/4.15': 'live' },
   ] as const) {
     const { policy } = setUp({ sources })
-    test.equal((await policy.decide(person('nobody'), parse(open))).source, 'asked')
+    test.equal((await policy.decide(person('nobody'), parse(open))).source, 'live')
   }
   const { policy } = setUp({ sources: { ocp: 'grace' } })
   test.match(await policy.decide(person('qci-wide'), parse(open)), { allowed: true, source: 'grace' })
@@ -475,7 +479,7 @@ await t.test('grace: the door that opened not long ago counts where a review fai
   const half = setUp({ failing: ['ocp'], outdated: { ocp: true } })
   test.match(
     await half.policy.decide(person('puller'), what),
-    { allowed: true, rule: 'image-puller', source: 'asked' },
+    { allowed: true, rule: 'image-puller', source: 'live' },
     'a yes of today goes before one of yesterday',
   )
   const answered = setUp({ outdated: { ocp: true, 'ocp/4.15': true } })
@@ -524,7 +528,7 @@ await t.test('a stream of each namespace goes before a second one of any', async
   const busy = Array.from({ length: 40 }, (_, index) => ({ namespace: 'busy', name: String(index) }))
   const seen = [{ namespace: 'mine', name: 'app' }, ...busy]
   const asked: string[] = []
-  const doorsOf = createDoors({
+  const requirementsOf = createRequirements({
     knowledge: knowing(
       () => seen,
       () => false,
@@ -533,15 +537,15 @@ await t.test('a stream of each namespace goes before a second one of any', async
     unknownDigests: 'allow',
   })
   const policy = createPolicy({
-    doorsOf,
-    listedDoorsOf: doorsOf,
+    requirementsOf,
+    listedRequirementsOf: requirementsOf,
     qciNamespace: 'ocp',
     reviews: {
       peek: () => undefined,
       peekInGrace: () => undefined,
       review: async (_identity, { namespace, name = '' }) => {
         asked.push(`${namespace}/${name}`)
-        return { allowed: namespace === 'mine', source: 'asked' }
+        return { allowed: namespace === 'mine', source: 'live' }
       },
     },
   })
@@ -582,14 +586,14 @@ const over = (
   const { rights = [], knowledge = {}, onReview = () => undefined, ...options } = more
   const asked: string[] = []
   const waiting = { now: 0, most: 0 }
-  const doorsOf = createDoors({
+  const requirementsOf = createRequirements({
     knowledge: knowing(() => imageStreams, isRestricted, knowledge),
     isRestricted,
     unknownDigests: 'allow',
   })
   const policy = createPolicy({
-    doorsOf,
-    listedDoorsOf: doorsOf,
+    requirementsOf,
+    listedRequirementsOf: requirementsOf,
     qciNamespace: 'ocp',
     refusalStepMs: 0,
     reviews: {
@@ -602,7 +606,7 @@ const over = (
         onReview()
         waiting.now -= 1
         const allowed = [imageStream.namespace, spell(imageStream)].some((place) => rights.includes(place))
-        return { allowed, source: 'asked' }
+        return { allowed, source: 'live' }
       },
     },
     ...options,
@@ -617,7 +621,7 @@ await t.test(
     for (const count of [1, 8, 40]) {
       const streams = Array.from({ length: count }, (_, number) => ({ namespace: `n${number}` }))
       const { policy, asked, waiting } = over(streams)
-      test.match(await policy.decide(person('nobody'), digest), { allowed: false, source: 'asked' })
+      test.match(await policy.decide(person('nobody'), digest), { allowed: false, source: 'live' })
       test.strictSame([waiting.most, asked.length], [Math.min(count + 1, 16), Math.min(count + 1, 16)])
     }
   },
@@ -701,12 +705,16 @@ await t.test('where somebody was let in lately is asked for first, whoever has l
     ['my-team/other', team],
     ['my-team', team],
   ] as const) {
-    const isToldBy = (granted: Granted) => over([oldest, ...crowd], { rights: ['my-team'], granted })
-    const nobody = isToldBy(grantedHere())
+    const isToldBy = (rememberedGrants: RememberedGrants) =>
+      over([oldest, ...crowd], { rights: ['my-team'], rememberedGrants })
+    const nobody = isToldBy(localGrants())
     test.match(await nobody.policy.decide(person('alice'), digest), { allowed: false })
     test.equal(nobody.asked.length, 16)
     const another = isToldBy(
-      createGranted({ publish: async (_holder, at) => void told.push(at), read: async () => [place] }),
+      createRememberedGrants({
+        publish: async (_holder, at) => void told.push(at),
+        read: async () => [place],
+      }),
     )
     test.match(await another.policy.decide(person('alice'), digest), { allowed: true, grantedBy: 'my-team' })
     test.match(
@@ -723,9 +731,9 @@ await t.test(
   'a named stream that somebody was let into is asked for before others of its namespace',
   async (test) => {
     const crowd = Array.from({ length: 40 }, (_, number) => ({ namespace: 'big-priv', name: `s${number}` }))
-    const granted = grantedHere()
-    await granted.record(person('alice'), { namespace: 'big-priv', name: 's0' })
-    const { policy } = over(crowd, { rights: ['big-priv/s0'], granted })
+    const rememberedGrants = localGrants()
+    await rememberedGrants.record(person('alice'), { namespace: 'big-priv', name: 's0' })
+    const { policy } = over(crowd, { rights: ['big-priv/s0'], rememberedGrants })
     test.match(await policy.decide(person('alice'), digest), { allowed: true, grantedBy: 'big-priv' })
   },
 )

@@ -3,7 +3,7 @@ import type { Decision } from '../../src/access/policy.ts'
 import { differenceOf } from '../../src/audit/difference.ts'
 
 const yes: Decision = { allowed: true, rule: 'service-account', source: 'none' }
-const no: Decision = { allowed: false, rule: 'none', source: 'asked' }
+const no: Decision = { allowed: false, rule: 'none', source: 'live' }
 
 await t.test('what is in force, held against what is beside it', async (test) => {
   const rows = [

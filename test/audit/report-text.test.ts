@@ -13,7 +13,7 @@ const nothing: Report = {
 }
 const account = 'system:serviceaccount:my-team:puller'
 const loss: Loss = {
-  kind: 'service account',
+  kind: 'service-account',
   serviceAccountNamespace: 'my-team',
   identities: { [account]: 2 },
   namespace: 'ocp',
@@ -49,7 +49,7 @@ service accounts of my-team: images of namespace ocp (2 requests, the last ${tim
 await t.test('a person, many images, no binding, and notes', async (test) => {
   const alice: Loss = {
     ...loss,
-    kind: 'person',
+    kind: 'user',
     serviceAccountNamespace: undefined,
     identities: { alice: 9 },
     namespace: undefined,

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createSumming } from '../../src/audit/report.ts'
+import { createReportBuilder } from '../../src/audit/report.ts'
 
 const at = (second: number) => `2026-11-20T21:55:${String(second).padStart(2, '0')}.000Z`
 const account = (name: string) => `system:serviceaccount:my-team:${name}`
@@ -9,7 +9,7 @@ const audit = (second: number, more: Readonly<Record<string, unknown>> = {}) =>
     time: at(second),
     difference: 'loss',
     identity: account('default'),
-    kind: 'service account',
+    kind: 'service-account',
     namespace: 'ocp',
     image: 'ocp_4.5_base',
     openedBy: ['image-puller', 'qci-wide'],
@@ -18,7 +18,7 @@ const audit = (second: number, more: Readonly<Record<string, unknown>> = {}) =>
   })
 
 const sum = (...lines: readonly (string | undefined)[]) => {
-  const summing = createSumming('qci')
+  const summing = createReportBuilder('qci')
   for (const line of lines) summing.add(line)
   return summing.report()
 }
@@ -32,7 +32,7 @@ await t.test('service accounts of a namespace are one loss, each with its bindin
   )
   test.strictSame(losses, [
     {
-      kind: 'service account',
+      kind: 'service-account',
       serviceAccountNamespace: 'my-team',
       identities: { [account('builder')]: 2, [account('default')]: 1 },
       namespace: 'ocp',
@@ -55,7 +55,7 @@ await t.test('service accounts of a namespace are one loss, each with its bindin
 })
 
 await t.test('people by a group: QCI-wide, unless that does not open it', async (test) => {
-  const alice = { identity: 'alice', kind: 'person' }
+  const alice = { identity: 'alice', kind: 'user' }
   const { losses } = sum(
     audit(1, { ...alice, namespace: 'ocp-priv', openedBy: ['image-puller'] }),
     audit(2, alice),

@@ -10,7 +10,7 @@
  * It needs Linux, nginx, wrk, curl and openssl; `ss` of iproute2 for one column.
  */
 import { join, resolve } from 'node:path'
-import { parseDuration } from '../../src/config/quantities.ts'
+import { parseDuration } from '../../src/config/value-parsers.ts'
 import { missing } from '../e2e/process.ts'
 import { coldImage } from './parts/cold-image.ts'
 import { firstByte } from './parts/first-byte.ts'

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { createImageStreamClaims } from '../../src/digests/image-stream-claims.ts'
-import { parseDigest } from '../../src/reference.ts'
+import { parseDigest } from '../../src/oci/reference.ts'
 
 const digests = 500_000
 const streams = 10_000

@@ -2,10 +2,10 @@ import t from 'tap'
 import { createFairQueue } from '../../src/concurrency/fair-queue.ts'
 import { fakeClock, settled } from './fake-clock.ts'
 
-const queueOf = (bounds: { maxPerAsker?: number; maxQueued?: number } = {}) => {
+const queueOf = (bounds: { maxPerRequester?: number; maxQueued?: number } = {}) => {
   const clock = fakeClock()
   const queue = createFairQueue({
-    maxPerAsker: 100,
+    maxPerRequester: 100,
     maxQueued: 1000,
     ...bounds,
     clock,
@@ -14,8 +14,8 @@ const queueOf = (bounds: { maxPerAsker?: number; maxQueued?: number } = {}) => {
   /** What became of each, in that order. */
   const outcomes: string[] = []
   const wait = (name: string, signal?: AbortSignal, until = 3000) => {
-    const [asker = ''] = name
-    void queue.wait({ asker, until, signal }).then(
+    const [requester = ''] = name
+    void queue.wait({ requester, until, signal }).then(
       () => outcomes.push(name),
       (error: Error) => outcomes.push(`${name} ${error.message}`),
     )
@@ -31,7 +31,7 @@ const queueOf = (bounds: { maxPerAsker?: number; maxQueued?: number } = {}) => {
   return { clock, queue, wait, serve, outcomes }
 }
 
-await t.test('one of each asker in turn, each in the order they came', async (test) => {
+await t.test('one of each requester in turn, each in the order they came', async (test) => {
   const { queue, wait, serve } = queueOf()
   for (const name of ['a1', 'a2', 'a3', 'a4', 'b1', 'b2', 'c1']) wait(name)
   test.equal(queue.size(), 7)
@@ -45,15 +45,15 @@ await t.test('one of each asker in turn, each in the order they came', async (te
   )
 })
 
-await t.test('a thousand of one asker are one turn for whoever comes with one', async (test) => {
-  const { wait, serve } = queueOf({ maxPerAsker: 1000 })
+await t.test('a thousand of one requester are one turn for whoever comes with one', async (test) => {
+  const { wait, serve } = queueOf({ maxPerRequester: 1000 })
   for (let index = 0; index < 999; index++) wait(`a${index}`)
   wait('b')
   test.strictSame(await serve(2), ['a0', 'b'])
 })
 
 await t.test('who has enough waiting is sent away; others are not', async (test) => {
-  const { wait, serve, queue } = queueOf({ maxPerAsker: 2 })
+  const { wait, serve, queue } = queueOf({ maxPerRequester: 2 })
   for (const name of ['a1', 'a2', 'a3', 'b1']) wait(name)
   test.equal(queue.size(), 3)
   test.strictSame(await serve(3), ['a3 own-queue', 'a1', 'b1', 'a2'])
@@ -81,7 +81,7 @@ await t.test('who may not go yet keeps their turn, and nobody else waits for it'
   const { queue, wait, outcomes } = queueOf()
   for (const name of ['a1', 'b1', 'c1', 'b2']) wait(name)
   const goAllBut = async (held: string) => {
-    while (queue.next((asker) => asker !== held)) await settled()
+    while (queue.next((requester) => requester !== held)) await settled()
     return outcomes.splice(0)
   }
   test.strictSame(await goAllBut('a'), ['b1', 'c1', 'b2'])

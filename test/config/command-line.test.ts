@@ -1,9 +1,9 @@
 import t from 'tap'
-import { gatherFlags, type Environment } from '../../src/config/command-line.ts'
+import { collectFlags, type Environment } from '../../src/config/command-line.ts'
 
 const gather = (args: readonly string[], environment: Environment = {}) => {
   const problems: string[] = []
-  const { texts, warnings } = gatherFlags(args, environment, problems)
+  const { texts, warnings } = collectFlags(args, environment, problems)
   return { texts: Object.fromEntries(texts), warnings, problems }
 }
 

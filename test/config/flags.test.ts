@@ -1,6 +1,13 @@
 import { globSync, readFileSync } from 'node:fs'
 import t from 'tap'
-import { aliases, environmentName, flags, retired, switches, type FlagName } from '../../src/config/flags.ts'
+import {
+  aliases,
+  environmentName,
+  flags,
+  deprecatedFlags,
+  booleanFlags,
+  type FlagName,
+} from '../../src/config/flags.ts'
 
 await t.test('every fallback is a value of its own flag', async (test) => {
   for (const [name, { fallback, parse }] of Object.entries(flags))
@@ -20,8 +27,9 @@ await t.test('old names lead to flags, and are none themselves', async (test) =>
     test.ok(Object.hasOwn(flags, name), name)
     test.notOk(Object.hasOwn(flags, old), old)
   }
-  for (const name of Object.keys(retired)) test.notOk(Object.hasOwn(flags, name), name)
-  for (const name of switches) test.ok(Object.hasOwn(retired, name) || Object.hasOwn(flags, name), name)
+  for (const name of Object.keys(deprecatedFlags)) test.notOk(Object.hasOwn(flags, name), name)
+  for (const name of booleanFlags)
+    test.ok(Object.hasOwn(deprecatedFlags, name) || Object.hasOwn(flags, name), name)
 })
 
 await t.test('values that are taken, and those that are not', async (test) => {

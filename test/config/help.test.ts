@@ -1,5 +1,5 @@
 import t from 'tap'
-import { aliases, flags, retired } from '../../src/config/flags.ts'
+import { aliases, flags, deprecatedFlags } from '../../src/config/flags.ts'
 import { help } from '../../src/config/help.ts'
 
 await t.test('the table holds every flag, in order, with its fallback, and nothing else', async (test) => {
@@ -38,7 +38,7 @@ await t.test('where the sandbox has its RBAC from', async (test) => {
 await t.test('the flags of the predecessor are named, those of the sandbox too', async (test) => {
   for (const name of [
     ...Object.keys(aliases),
-    ...Object.keys(retired),
+    ...Object.keys(deprecatedFlags),
     'check',
     'rbac',
     'as',

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createClaimChecks, type ClaimChecksOptions } from '../../src/digests/claim-checks.ts'
-import type { QciTag } from '../../src/reference.ts'
+import type { QciTag } from '../../src/oci/reference.ts'
 import { digestOf, isPrivate } from './fixtures.ts'
 
 const image = digestOf('image')

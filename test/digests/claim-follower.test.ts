@@ -1,7 +1,7 @@
 import t from 'tap'
 import { setImmediate as turn } from 'node:timers/promises'
 import { createClaimFollower } from '../../src/digests/claim-follower.ts'
-import type { QciTag } from '../../src/reference.ts'
+import type { QciTag } from '../../src/oci/reference.ts'
 
 const setUp = () => {
   const runs: { readonly tags: readonly QciTag[]; readonly end: (error?: Error) => void }[] = []

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Facts, type Fact } from '../../src/digests/facts.ts'
 import { ReachGraph } from '../../src/digests/reach-graph.ts'
-import type { Digest, QciTag } from '../../src/reference.ts'
+import type { Digest, QciTag } from '../../src/oci/reference.ts'
 import { createRandom, digestOf, locate, shuffled, sorted } from './fixtures.ts'
 
 const minuteMs = 60_000

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { keyOf } from '../../src/digests/digest-key.ts'
 import { FingerprintSet } from '../../src/digests/fingerprint-set.ts'
-import { parseDigest } from '../../src/reference.ts'
+import { parseDigest } from '../../src/oci/reference.ts'
 import { digestOf } from './fixtures.ts'
 
 /** A digest of these first eight bytes. */

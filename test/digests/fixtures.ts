@@ -1,7 +1,7 @@
 /** Digests, locations and random orders that the tests of this room share. */
 import { createHash } from 'node:crypto'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
-import { parseDigest, type Digest, type QciTag } from '../../src/reference.ts'
+import { parseDigest, type Digest, type QciTag } from '../../src/oci/reference.ts'
 import type { Location, Reach } from '../../src/digests/sightings.ts'
 
 export const digestOf = (text: string, algorithm: 'sha256' | 'sha512' = 'sha256'): Digest =>

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createImageStreamClaims, keyOf } from '../../src/digests/image-stream-claims.ts'
-import { parseDigest, type Digest } from '../../src/reference.ts'
+import { parseDigest, type Digest } from '../../src/oci/reference.ts'
 import { digestOf, isPrivate } from './fixtures.ts'
 
 const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((text) => digestOf(text)) as [Digest, Digest, Digest, Digest]

@@ -2,7 +2,7 @@ import t from 'tap'
 import type { ClaimedTag } from '../../src/digests/image-stream-claims.ts'
 import { createLookFurther, type LookFurtherOptions, type Search } from '../../src/digests/look-further.ts'
 import { ReachGraph } from '../../src/digests/reach-graph.ts'
-import { parseRepository, type Digest, type QciTag } from '../../src/reference.ts'
+import { parseRepository, type Digest, type QciTag } from '../../src/oci/reference.ts'
 import { digestOf, isPrivate, locate } from './fixtures.ts'
 
 const [image, child, layer] = ['image', 'child', 'layer'].map((text) => digestOf(text)) as [

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ReachGraph, type ReachGraphOptions } from '../../src/digests/reach-graph.ts'
 import { unseen, type Location } from '../../src/digests/sightings.ts'
-import type { Digest } from '../../src/reference.ts'
+import type { Digest } from '../../src/oci/reference.ts'
 import {
   at,
   attachedTo,

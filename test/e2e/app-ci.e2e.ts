@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test, type Test } from 'tap'
-import { stockQuay } from '../../src/sandbox/quay/content.ts'
+import { seedQuay } from '../../src/sandbox/quay/content.ts'
 import { pull, PullError, type Pulled } from '../../src/sandbox/pull.ts'
 import { startQuay } from '../../src/sandbox/quay/quay.ts'
 import type { KubernetesObject } from '../../src/sandbox/app-ci/rbac.ts'
@@ -40,7 +40,7 @@ const startProxy = async (t: Test, api: ApiServer, ...flags: string[]): Promise<
   const robot = { username: 'openshift+ci_reader', password: randomBytes(32).toString('hex') }
   const quay = await startQuay({ robot })
   t.teardown(() => quay.close())
-  await stockQuay(quay)
+  await seedQuay(quay)
   const secrets = {
     'robot-username': robot.username,
     'robot-password': robot.password,
@@ -138,13 +138,13 @@ await test('app.ci with a real API server', { skip }, async (suite) => {
   const pullWhile = async (
     status: number,
     pulling: () => ReturnType<typeof pullAs>,
-    patienceMs: number,
+    maxWaitMs: number,
     began: number,
   ) => {
     for (let pulls = 0; ; pulls++) {
       const end = await pulling()
       const ms = Math.round(performance.now() - began)
-      if (end.status !== status || ms > patienceMs) return { ...end, ms, pulls }
+      if (end.status !== status || ms > maxWaitMs) return { ...end, ms, pulls }
       await sleep(20)
     }
   }

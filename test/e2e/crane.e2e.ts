@@ -26,7 +26,7 @@ await test('crane', { skip }, async (suite) => {
   const alice = await loggedIn(stack, 'alice', tokens.alice)
   const user = await loggedIn(stack, serviceAccountUser, tokens.serviceAccount)
 
-  await suite.test('ls shows the tags that the asker may pull', async (t) => {
+  await suite.test('ls shows the tags that the requester may pull', async (t) => {
     const list = async (crane: typeof alice, repository: string) => {
       const { code, stdout, output } = await crane('ls', `${host}/${repository}`)
       t.equal(code, 0, output)

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test, type Test } from 'tap'
-import { stockQuay } from '../../src/sandbox/quay/content.ts'
+import { seedQuay } from '../../src/sandbox/quay/content.ts'
 import { pull, PullError } from '../../src/sandbox/pull.ts'
 import { buildImage } from '../../src/sandbox/quay/images.ts'
 import { startQuay } from '../../src/sandbox/quay/quay.ts'
@@ -114,7 +114,7 @@ await test('ImageStreams of a real API server', { skip }, async (suite) => {
   const robot = { username: 'openshift+ci_reader', password: randomBytes(32).toString('hex') }
   const quay = await startQuay({ robot })
   suite.teardown(() => quay.close())
-  const stock = await stockQuay(quay)
+  const stock = await seedQuay(quay)
   const digestOf = (name: string) => stock.tags.find(({ tag }) => tag === name)?.digest ?? ''
   const push = async (tag: string): Promise<string> => {
     const platforms = ['linux/amd64', 'linux/arm64'] as const

@@ -32,7 +32,7 @@ await test('oras', { skip }, async (suite) => {
     t.match(bad.output, `unauthorized: ${await stack.message('/v2/auth', tokens.invalid)}`)
   })
 
-  await suite.test('repo tags shows the tags that the asker may pull', async (t) => {
+  await suite.test('repo tags shows the tags that the requester may pull', async (t) => {
     const list = async (login: string[], repository: string) => {
       const { code, stdout, output } = await oras('repo', 'tags', ...login, `${host}/${repository}`)
       t.equal(code, 0, output)

@@ -24,8 +24,8 @@ const worlds = 50
 const questionsPerWorld = 64
 const atATime = 16
 
-type Asker = { user?: string; groups?: string[] }
-type Question = { asker: Asker; attributes: ResourceAttributes; features: string[] }
+type Requester = { user?: string; groups?: string[] }
+type Question = { requester: Requester; attributes: ResourceAttributes; features: string[] }
 type Rule = { verbs: string[]; apiGroups: string[]; resources: string[]; resourceNames?: string[] }
 type Subject = { kind: string; name: string; namespace?: string; apiGroup?: string }
 type Role = KubernetesObject & { metadata: { name: string; namespace?: string }; rules: Rule[] }
@@ -34,7 +34,7 @@ type Binding = KubernetesObject & {
   roleRef: { apiGroup: string; kind: string; name: string }
   subjects: Subject[]
 }
-type World = { namespaces: string[]; roles: Role[]; bindings: Binding[]; askers: Asker[] }
+type World = { namespaces: string[]; roles: Role[]; bindings: Binding[]; requesters: Requester[] }
 
 /** mulberry32: what it gives is a function of the seed alone. */
 const createDice = (state: number) => {
@@ -134,7 +134,7 @@ const createWorld = (dice: Dice, index: number): World => {
   ]
   const bindings = times(5, (number) => rollBinding(dice, world, inNamespaces, roles, number))
   const groups = [`${world}-pullers`, `${world}-ada`, `system:serviceaccounts:${inNamespaces[0]}`]
-  const askers: Asker[] = [
+  const requesters: Requester[] = [
     ...['ada', 'ben', 'pullers'].map((name) => ({
       user: `${world}-${name}`,
       groups: ['system:authenticated'],
@@ -145,10 +145,10 @@ const createWorld = (dice: Dice, index: number): World => {
     { user: 'system:anonymous', groups: ['system:unauthenticated'] },
     { user: 'root', groups: ['system:masters'] },
   ]
-  return { namespaces: inNamespaces, roles, bindings, askers }
+  return { namespaces: inNamespaces, roles, bindings, requesters }
 }
 
-const askerOf = ({ kind, name, namespace }: Subject, bound: string): Asker => {
+const requesterOf = ({ kind, name, namespace }: Subject, bound: string): Requester => {
   if (kind === 'Group') return { user: 'someone', groups: ['system:authenticated', name] }
   return { user: kind === 'User' ? name : `system:serviceaccount:${namespace ?? bound}:${name}` }
 }
@@ -178,7 +178,7 @@ const featuresOf = (subject: Subject, binding: Binding, rule: Rule, attributes: 
 ]
 
 /** A question that a binding of the world was made for, with something about it changed now and then. */
-const createQuestion = (dice: Dice, { namespaces: places, roles, bindings, askers }: World): Question => {
+const createQuestion = (dice: Dice, { namespaces: places, roles, bindings, requesters }: World): Question => {
   const { pick, chance } = dice
   const binding = pick(bindings)
   const subject = pick(binding.subjects)
@@ -205,17 +205,17 @@ const createQuestion = (dice: Dice, { namespaces: places, roles, bindings, asker
     namespace: chance(0.85) ? place : pick([...places, ...places, '', 'ocp', 'nowhere']),
     name: chance(0.85) ? pick(names) : pick(['', '4.5', 'app', '*']),
   }
-  const asker = chance(0.85) ? askerOf(subject, place) : pick(askers)
-  return { asker, attributes, features: featuresOf(subject, binding, rule, attributes) }
+  const requester = chance(0.85) ? requesterOf(subject, place) : pick(requesters)
+  return { requester, attributes, features: featuresOf(subject, binding, rule, attributes) }
 }
 
 /** What the manifests are for: who they name, and who they do not, asking for what the proxy asks. */
 const manifestQuestions = (): Question[] => {
-  const account = (namespace: string, name: string): Asker => ({
+  const account = (namespace: string, name: string): Requester => ({
     user: `system:serviceaccount:${namespace}:${name}`,
     groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'],
   })
-  const askers: Asker[] = [
+  const requesters: Requester[] = [
     { user: 'alice', groups: ['qci-image-pullers', 'system:authenticated'] },
     { user: 'mallory', groups: ['system:authenticated'] },
     { user: 'qci-image-pullers' },
@@ -238,8 +238,8 @@ const manifestQuestions = (): Question[] => {
     { verb: 'create', group: 'authorization.k8s.io', resource: 'selfsubjectaccessreviews' },
     { verb: 'get', group: '', resource: 'secrets', namespace: 'ci' },
   ]
-  return askers.flatMap((asker) =>
-    [...pulls, ...reviews].map((attributes) => ({ asker, attributes, features: ['manifests'] })),
+  return requesters.flatMap((requester) =>
+    [...pulls, ...reviews].map((attributes) => ({ requester, attributes, features: ['manifests'] })),
   )
 }
 
@@ -290,12 +290,12 @@ const caughtUp = async (api: ApiServer, reviewed: (question: Question) => Promis
   ]
   for (const object of last) await api.apply(object)
   for (const user of ['last-of-RoleBinding', 'last-of-ClusterRoleBinding'])
-    while (!(await reviewed({ asker: { user }, attributes: { ...pull, namespace: 'ci' }, features: [] })))
+    while (!(await reviewed({ requester: { user }, attributes: { ...pull, namespace: 'ci' }, features: [] })))
       await sleep(20)
   return last
 }
 
-const judge = (rbac: Rbac, { asker: { user = '', groups = [] }, attributes }: Question) =>
+const judge = (rbac: Rbac, { requester: { user = '', groups = [] }, attributes }: Question) =>
   rbac.authorize({ username: user, groups, extra: {} }, attributes).allowed
 
 await test('RBAC of the sandbox and of a kube-apiserver', { skip }, async (t) => {
@@ -304,8 +304,8 @@ await test('RBAC of the sandbox and of a kube-apiserver', { skip }, async (t) =>
   t.teardown(api.close)
   const server = createApiServer({ kubeConfig: api.admin, timeoutMs: 30_000 })
   t.teardown(server.close)
-  const reviewed = async ({ asker, attributes }: Question) =>
-    (await server.reviewAccess({ ...asker, resourceAttributes: attributes })).allowed === true
+  const reviewed = async ({ requester, attributes }: Question) =>
+    (await server.reviewAccess({ ...requester, resourceAttributes: attributes })).allowed === true
 
   const dice = createDice(seed)
   const created = times(worlds, (index) => createWorld(dice, index))

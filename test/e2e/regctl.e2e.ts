@@ -35,9 +35,9 @@ await test('regctl', { skip }, async (suite) => {
     t.not((await login(tokens.invalid)).code, 0)
   })
 
-  await suite.test('tag ls shows the tags that the asker may pull', async (t) => {
-    const list = async (asker: typeof alice, repository: string) => {
-      const { code, stdout, output } = await asker('tag', 'ls', `${host}/${repository}`)
+  await suite.test('tag ls shows the tags that the requester may pull', async (t) => {
+    const list = async (requester: typeof alice, repository: string) => {
+      const { code, stdout, output } = await requester('tag', 'ls', `${host}/${repository}`)
       t.equal(code, 0, output)
       return stdout.trim().split('\n').toSorted()
     }

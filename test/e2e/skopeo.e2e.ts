@@ -30,7 +30,7 @@ await test('skopeo', { skip }, async (suite) => {
     return { digest: Digest, tags: RepoTags.toSorted() }
   }
 
-  await suite.test('inspect shows the digest, and the tags that the asker may pull', async (t) => {
+  await suite.test('inspect shows the digest, and the tags that the requester may pull', async (t) => {
     t.same(await inspected('openshift/ci:ocp_4.5_base', 'alice', tokens.alice), {
       digest: stack.image('ocp_4.5_base').index,
       tags: ['my-team_app_latest', 'ocp_4.15_base', 'ocp_4.5_base'],

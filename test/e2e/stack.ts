@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { stockQuay, type Stock } from '../../src/sandbox/quay/content.ts'
+import { seedQuay, type SeededImages } from '../../src/sandbox/quay/content.ts'
 import { startKubernetesApi, type KubernetesApi } from '../../src/sandbox/app-ci/kubernetes-api.ts'
 import type { RecordedRequest } from '../../src/sandbox/quay/origin.ts'
 import { startQuay, type Quay } from '../../src/sandbox/quay/quay.ts'
@@ -70,7 +70,7 @@ type Base = Workplace & {
 /** Debian's docker-registry as quay. */
 export type Stack = Base & { image: (tag: (typeof tags)[number]) => Seeded }
 /** The sandbox's quay, which redirects blobs to a CDN and knows referrers. */
-export type QuayStack = Base & { quay: Quay; stock: Stock }
+export type QuayStack = Base & { quay: Quay; stock: SeededImages }
 
 // alice is in the group that may pull all of QCI, mallory has a login and nothing else
 const issueTokens = (kubernetes: KubernetesApi): Tokens => ({
@@ -238,7 +238,7 @@ export const startQuayStack = async (t: Test): Promise<QuayStack> => {
       tokenRequests: () => quayTokenRequests(started),
       issued: () => quayTokens(started),
       quay: started,
-      stock: await stockQuay(started),
+      stock: await seedQuay(started),
     }
   })
   return { ...base, quay, stock }

@@ -19,7 +19,7 @@ interface ExchangeOptions {
 }
 
 /** Milliseconds until the connection has to be closed. */
-const patienceMs = 15_000
+const maxWaitMs = 15_000
 const defaultSilenceMs = 400
 
 /**
@@ -42,7 +42,7 @@ export const exchange = async (
       socket.destroy()
       resolve({ received: Buffer.concat(chunks), isClosed })
     }
-    const late = setTimeout(() => settle(false), patienceMs)
+    const late = setTimeout(() => settle(false), maxWaitMs)
     const write = (index: number): void => {
       if (socket.destroyed) return
       if (index === pieces.length) silence = setTimeout(() => socket.end(), silenceMs)

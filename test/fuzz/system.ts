@@ -1,5 +1,5 @@
 /** The whole system over real sockets, and what its proxy writes into its log. */
-import { createLogger } from '../../src/logging.ts'
+import { createLogger } from '../../src/telemetry/logging.ts'
 import type { KubernetesObject } from '../../src/sandbox/app-ci/rbac.ts'
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
 

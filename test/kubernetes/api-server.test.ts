@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { KubeConfig } from '@kubernetes/client-node'
 import type { Test } from 'tap'
 import t from 'tap'
-import { RegistryError } from '../../src/errors.ts'
+import { RegistryError } from '../../src/oci/errors.ts'
 import { createApiServer } from '../../src/kubernetes/api-server.ts'
 import { loadKubeConfig } from '../../src/kubernetes/kubeconfig.ts'
 import { startKubernetesApi, type KubernetesApiOptions } from '../../src/sandbox/app-ci/kubernetes-api.ts'
@@ -289,7 +289,7 @@ const setUpForeign = async (test: Test) => {
     allowTtlMs: 60_000,
     denyTtlMs: 10_000,
   })
-  const identity = { kind: 'cluster', key: 'k', user: { username: 'a', groups: [], extra: {} } } as const
+  const identity = { kind: 'user', key: 'k', user: { username: 'a', groups: [], extra: {} } } as const
   const ask: Readonly<Record<Kind, () => Promise<boolean>>> = {
     TokenReview: async () => (await reviewToken('hunter2token', '10.0.0.1')).authenticated,
     SubjectAccessReview: async () => (await access.review(identity, { namespace: 'ocp' })).allowed,
@@ -384,7 +384,7 @@ await t.test(
       graceMs: 1,
       observe: () => undefined,
     })
-    await access.review({ kind: 'cluster', key: 'k', user: answer.user }, { namespace: 'ocp' })
+    await access.review({ kind: 'user', key: 'k', user: answer.user }, { namespace: 'ocp' })
     test.match(server.bodies.at(-1), `"extra":${extra}`)
   },
 )

@@ -1,6 +1,6 @@
 import { KubeConfig } from '@kubernetes/client-node'
 import t from 'tap'
-import { LostTrack, readEvents, readPages } from '../../src/kubernetes/list-and-watch.ts'
+import { ResourceVersionExpired, readEvents, readPages } from '../../src/kubernetes/list-and-watch.ts'
 import { until } from '../support/until.ts'
 import { hex, startApi } from './watching.ts'
 
@@ -99,7 +99,7 @@ await t.test('cut in the middle of a line: the half one is nobody, and it is an 
   imageStreams.cut('mid-line')
   const error = await watched
   test.ok(error instanceof Error)
-  test.notOk(error instanceof LostTrack)
+  test.notOk(error instanceof ResourceVersionExpired)
   test.strictSame(events, [])
 })
 
@@ -108,14 +108,17 @@ await t.test(
   async (test) => {
     const { imageStreams, events, watch } = await watching(test)
     imageStreams.expire()
-    test.match(await watch('1000'), { name: 'LostTrack', message: '410 too old resource version' })
+    test.match(await watch('1000'), {
+      name: 'ResourceVersionExpired',
+      message: '410 too old resource version',
+    })
     imageStreams.expire('status')
-    test.match(await watch('1000'), { name: 'LostTrack', message: '410 Gone' })
+    test.match(await watch('1000'), { name: 'ResourceVersionExpired', message: '410 Gone' })
     const watched = watch('1002')
     await until(() => imageStreams.watching === 1)
     imageStreams.put(stream('bad'))
     imageStreams.put(stream('after'))
-    test.match(await watched, { name: 'LostTrack', message: 'a bad one' })
+    test.match(await watched, { name: 'ResourceVersionExpired', message: 'a bad one' })
     test.strictSame(events, [], 'what comes after is not taken for all there is')
   },
 )

@@ -1,7 +1,7 @@
 import { Agent, fetch } from 'undici'
 import t from 'tap'
 import { onResponse } from '../../src/kubernetes/on-response.ts'
-import type { Dispatcher } from '../../src/kubernetes/pool.ts'
+import type { Dispatcher } from '../../src/kubernetes/connection-pool.ts'
 import { startForeign } from './answers.ts'
 
 await t.test('each status is seen once, before anything of the answer is read', async (test) => {

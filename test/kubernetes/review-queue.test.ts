@@ -1,6 +1,6 @@
 import t from 'tap'
-import { RegistryError } from '../../src/errors.ts'
-import { OwnLoad, ownLoad } from '../../src/kubernetes/own-load.ts'
+import { RegistryError } from '../../src/oci/errors.ts'
+import { ReviewShed, reviewShed } from '../../src/kubernetes/review-shed.ts'
 import { createReviewQueue, type ReviewQueueOptions } from '../../src/kubernetes/review-queue.ts'
 import { fakeClock, settled } from '../concurrency/fake-clock.ts'
 
@@ -21,10 +21,10 @@ const setUp = (more: Partial<ReviewQueueOptions> = {}) => {
   })
   const started: string[] = []
   const gates = new Map<string, PromiseWithResolvers<string>>()
-  const ask = (name: string, asker = name, isAhead?: boolean) => {
+  const ask = (name: string, requester = name, isPriority?: boolean) => {
     const gate = Promise.withResolvers<string>()
     gates.set(name, gate)
-    return queue(isAhead === undefined ? { asker } : { asker, isAhead }, async () => {
+    return queue(isPriority === undefined ? { requester } : { requester, isPriority }, async () => {
       started.push(name)
       return await gate.promise
     })
@@ -83,7 +83,7 @@ await t.test('beyond the queue: 503 with Retry-After, and nothing was asked', as
   const { seen, started, ask, end } = setUp({ max: 1 })
   const all = ['a', 'b', 'c'].map((name) => ask(name))
   await test.rejects(ask('d'), { code: 'UNAVAILABLE', status: 503, headers: { 'retry-after': '1' } })
-  test.ok((await ask('d').catch((error: unknown) => error)) instanceof OwnLoad, 'which is no outage')
+  test.ok((await ask('d').catch((error: unknown) => error)) instanceof ReviewShed, 'which is no outage')
   const known = ask('e', 'e', true)
   for (const name of ['a', 'e', 'b', 'c']) await end(name)
   await Promise.all([...all, known])
@@ -103,7 +103,7 @@ await t.test('who waits for too long is sent away, and is not asked about later'
   test.strictSame(seen, { inFlight: 0, most: 1, shed: 1 })
 })
 
-await t.test('attack: one asker of a thousand questions keeps nobody waiting', async (test) => {
+await t.test('attack: one requester of a thousand questions keeps nobody waiting', async (test) => {
   const { started, ask, seen } = setUp({ max: 8, maxQueued: 100 })
   const flood = Array.from({ length: 1000 }, (_, index) => ask(`m${index}`, 'mallory'))
   for (const one of flood) one.catch(() => undefined)
@@ -114,7 +114,7 @@ await t.test('attack: one asker of a thousand questions keeps nobody waiting', a
   test.equal(seen.inFlight, 8)
 })
 
-await t.test('attack: where all places are taken, one of each asker goes in turn', async (test) => {
+await t.test('attack: where all places are taken, one of each requester goes in turn', async (test) => {
   const { started, ask, end } = setUp({ max: 2, maxQueued: 100 })
   for (let index = 0; index < 50; index++) ask(`m${index}`, 'mallory').catch(() => undefined)
   void ask('alice')
@@ -125,25 +125,25 @@ await t.test('attack: where all places are taken, one of each asker goes in turn
 
 await t.test('the clock of the machine unless told', async (test) => {
   const queue = plainQueue()
-  test.equal(await queue({ asker: 'a' }, async () => 'answer'), 'answer')
+  test.equal(await queue({ requester: 'a' }, async () => 'answer'), 'answer')
 })
 
 await t.test("the API server's 429: for what we ask, or for what others do", async (test) => {
   const answers: PromiseWithResolvers<string>[] = []
   const queue = plainQueue(8)
   const ask = async () =>
-    await queue({ asker: 'a' }, async () => {
+    await queue({ requester: 'a' }, async () => {
       const answer = Promise.withResolvers<string>()
       answers.push(answer)
       return await answer.promise
     })
   const few = ask()
-  answers[0]?.reject(ownLoad())
+  answers[0]?.reject(reviewShed())
   await test.rejects(few, { code: 'UNAVAILABLE', constructor: RegistryError }, 'it is away for us')
   const many = Array.from({ length: 6 }, ask)
   for (const one of many) one.catch(() => undefined)
-  answers[1]?.reject(ownLoad())
-  await test.rejects(many[0] as Promise<string>, { code: 'UNAVAILABLE', constructor: OwnLoad })
+  answers[1]?.reject(reviewShed())
+  await test.rejects(many[0] as Promise<string>, { code: 'UNAVAILABLE', constructor: ReviewShed })
   for (const answer of answers) answer.resolve('late')
 })
 
@@ -151,7 +151,7 @@ await t.test('what the API server fails with is passed on', async (test) => {
   const queue = plainQueue()
   const failure = new Error('no answer')
   await test.rejects(
-    queue({ asker: 'a' }, async () => await Promise.reject(failure)),
+    queue({ requester: 'a' }, async () => await Promise.reject(failure)),
     failure,
   )
 })

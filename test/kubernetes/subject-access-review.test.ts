@@ -1,12 +1,12 @@
 import t from 'tap'
-import type { ClusterIdentity } from '../../src/access/identity.ts'
+import { clusterKindOf, type ClusterIdentity } from '../../src/access/identity.ts'
 import type { AccessQuestion } from '../../src/kubernetes/api-server.ts'
-import { ownLoad } from '../../src/kubernetes/own-load.ts'
+import { reviewShed } from '../../src/kubernetes/review-shed.ts'
 import type { AccessAnswer } from '../../src/kubernetes/review-answer.ts'
 import { createAccessReviewer } from '../../src/kubernetes/subject-access-review.ts'
 
 const alice: ClusterIdentity = {
-  kind: 'cluster',
+  kind: 'user',
   key: 'alice',
   user: {
     username: 'alice',
@@ -16,7 +16,7 @@ const alice: ClusterIdentity = {
   },
 }
 const kubeAdmin: ClusterIdentity = {
-  kind: 'cluster',
+  kind: 'user',
   key: 'kube:admin',
   user: { username: 'kube:admin', groups: ['system:cluster-admins'], extra: {} },
 }
@@ -33,12 +33,12 @@ const setUp = () => {
   let reply: () => Promise<AccessAnswer> = async () => ({ allowed: true })
   const asked: AccessQuestion[] = []
   const observed: string[] = []
-  const askers: string[] = []
+  const requesters: string[] = []
   let limited = 0
   const reviews = createAccessReviewer({
-    ask: async (spec, asker) => {
+    ask: async (spec, requester) => {
       asked.push(spec)
-      askers.push(asker)
+      requesters.push(requester)
       return await reply()
     },
     allowTtlMs: 60_000,
@@ -51,11 +51,11 @@ const setUp = () => {
   return {
     ...reviews,
     asked,
-    askers,
+    requesters,
     limited: () => limited,
     shed: () => {
       reply = async () => {
-        throw ownLoad()
+        throw reviewShed()
       }
     },
     observed,
@@ -117,7 +117,7 @@ await t.test('a yes holds 60 s, a no 10 s', async (test) => {
     test.equal(peek(alice, ocp), allowed)
     pass(2)
     test.equal(peek(alice, ocp), undefined)
-    test.strictSame(await review(alice, ocp), { allowed, source: 'asked' })
+    test.strictSame(await review(alice, ocp), { allowed, source: 'live' })
     test.equal(asked.length, 2)
     const outcome = allowed ? 'allowed' : 'denied'
     test.strictSame(observed, [`${outcome} asked`, `${outcome} cached`, `${outcome} asked`])
@@ -150,7 +150,7 @@ await t.test('trap 17: an outage is a throw, not a no, and is not remembered', a
   await test.rejects(review(alice, ocp), { message: 'away' })
   test.equal(peek(alice, ocp), undefined)
   replyWith({ allowed: true })
-  test.strictSame(await review(alice, ocp), { allowed: true, source: 'asked' })
+  test.strictSame(await review(alice, ocp), { allowed: true, source: 'live' })
   test.equal(asked.length, 2)
   test.strictSame(observed, ['failed asked', 'allowed asked'])
 })
@@ -189,16 +189,16 @@ await t.test('the clock of the machine unless told', async (test) => {
 })
 
 const person = (username: string): ClusterIdentity => ({
-  kind: 'cluster',
+  kind: clusterKindOf(username),
   key: username,
   user: { username, groups: [], extra: {} },
 })
 
 await t.test('who asks is told: the share it takes', async (test) => {
-  const { review, askers } = setUp()
+  const { review, requesters } = setUp()
   await review(alice, ocp)
   await review(person('system:serviceaccount:ci:builder'), ocp)
-  test.strictSame(askers, ['alice', 'system:serviceaccounts:ci'])
+  test.strictSame(requesters, ['alice', 'system:serviceaccounts:ci'])
 })
 
 await t.test(
@@ -226,7 +226,7 @@ await t.test(
   },
 )
 
-await t.test('attack: made-up questions are rationed by asker, and nobody else is', async (test) => {
+await t.test('attack: made-up questions are rationed by requester, and nobody else is', async (test) => {
   const { review, peek, asked, replyWith, pass, limited } = setUp()
   replyWith({ allowed: true })
   await review(alice, ocp)
@@ -251,7 +251,7 @@ await t.test('attack: made-up questions are rationed by asker, and nobody else i
   await test.rejects(review(person('mallory'), { namespace: 'later' }), { code: 'TOOMANYREQUESTS' })
 })
 
-await t.test('attack: a thousand service accounts of one namespace are one asker', async (test) => {
+await t.test('attack: a thousand service accounts of one namespace are one requester', async (test) => {
   const { review, replyWith } = setUp()
   replyWith({ allowed: false })
   for (let index = 0; index < 500; index++)
@@ -260,18 +260,21 @@ await t.test('attack: a thousand service accounts of one namespace are one asker
   await review(person('system:serviceaccount:yours:one'), ocp)
 })
 
-await t.test('what was a yes is asked about again, whatever its asker has asked besides', async (test) => {
-  const { review, replyWith, pass } = setUp()
-  replyWith({ allowed: true })
-  await review(alice, ocp)
-  replyWith({ allowed: false })
-  for (let index = 0; index < 500; index++) await review(alice, { namespace: `n-${index}` })
-  await test.rejects(review(alice, { namespace: 'n' }), { code: 'TOOMANYREQUESTS' })
-  pass(60_001)
-  for (let index = 0; index < 500; index++) await review(alice, { namespace: `m-${index}` })
-  replyWith({ allowed: true })
-  test.match(await review(alice, ocp), { allowed: true, source: 'asked' })
-})
+await t.test(
+  'what was a yes is asked about again, whatever its requester has asked besides',
+  async (test) => {
+    const { review, replyWith, pass } = setUp()
+    replyWith({ allowed: true })
+    await review(alice, ocp)
+    replyWith({ allowed: false })
+    for (let index = 0; index < 500; index++) await review(alice, { namespace: `n-${index}` })
+    await test.rejects(review(alice, { namespace: 'n' }), { code: 'TOOMANYREQUESTS' })
+    pass(60_001)
+    for (let index = 0; index < 500; index++) await review(alice, { namespace: `m-${index}` })
+    replyWith({ allowed: true })
+    test.match(await review(alice, ocp), { allowed: true, source: 'live' })
+  },
+)
 
 await t.test('a yes, and a question without an answer, cost nothing', async (test) => {
   const { review, replyWith, away, limited } = setUp()

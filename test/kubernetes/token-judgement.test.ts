@@ -32,7 +32,7 @@ const judged = async (
   const shown: Shown = { token, isFamiliar: true, address: 'a', reviews: 0 }
   const ask = async (spec: TokenQuestion, turn: object) => {
     asked.push(spec)
-    if (JSON.stringify(turn) !== '{"asker":"a","isAhead":true}') throw new Error(JSON.stringify(turn))
+    if (JSON.stringify(turn) !== '{"requester":"a","isPriority":true}') throw new Error(JSON.stringify(turn))
     return await answer(spec)
   }
   const result = await judge(shown, { ask, audiences }, () => now)
@@ -47,7 +47,7 @@ await t.test('trap 18: no audiences unless told, and the user info verbatim', as
     .digest('base64')
   test.strictSame(result, {
     authenticated: true,
-    identity: { kind: 'cluster', user, key },
+    identity: { kind: 'user', user, key },
     expiresAt: undefined,
   })
 })

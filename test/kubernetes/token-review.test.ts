@@ -28,15 +28,15 @@ const setUp = ({ audiences = [], status = good }: { audiences?: string[]; status
   let reply: (spec: TokenQuestion) => Promise<TokenAnswer> = async () => status
   const asked: TokenQuestion[] = []
   const aheads: boolean[] = []
-  const askers: string[] = []
+  const requesters: string[] = []
   let refuse: (client: string) => Promise<void> = async () => undefined
   const observed: string[] = []
   const admitted: string[] = []
   const reviewToken = createTokenReviewer({
-    ask: async (spec, { isAhead, asker }) => {
+    ask: async (spec, { isPriority, requester }) => {
       asked.push(spec)
-      aheads.push(isAhead)
-      askers.push(asker)
+      aheads.push(isPriority)
+      requesters.push(requester)
       return await reply(spec)
     },
     admit: async (client) => {
@@ -53,7 +53,7 @@ const setUp = ({ audiences = [], status = good }: { audiences?: string[]; status
     review: async (token: string, client = '10.0.0.1') => await reviewToken(token, client),
     admitted,
     aheads,
-    askers,
+    requesters,
     refuseWith: (next: typeof refuse) => {
       refuse = next
     },
@@ -80,7 +80,7 @@ await t.test('trap 18: the user info passes verbatim', async (test) => {
   test.strictSame(reviewed, {
     authenticated: true,
     identity: {
-      kind: 'cluster',
+      kind: 'user',
       user: alice,
       key: createHash('sha256')
         .update(JSON.stringify([alice.username, alice.uid, alice.groups, alice.extra]))
@@ -221,12 +221,12 @@ await t.test('attack: a heap dump. Keys are HMACs under a key of each reviewer',
   const { createTokenReviewer: createSpied } = await test.mockImport<Module>(
     '../../src/kubernetes/token-review.ts',
     {
-      '../../src/kubernetes/remembered.ts': {
-        createRemembered: () => ({
+      '../../src/kubernetes/review-cache.ts': {
+        createReviewCache: () => ({
           peek: () => undefined,
           answer: async (key: string) => {
             keys.push(key)
-            return { answer: { authenticated: true, identity: { user: alice } }, source: 'asked' }
+            return { answer: { authenticated: true, identity: { user: alice } }, source: 'live' }
           },
         }),
       },
@@ -454,9 +454,9 @@ await t.test('attack: refusals, and tokens of one person without number, push ou
 })
 
 await t.test('who asks is told: the address whose share it takes', async (test) => {
-  const { review, askers } = setUp()
+  const { review, requesters } = setUp()
   await review('x', '2001:db8::1')
-  test.strictSame(askers, ['2001:db8:0:0::/64'])
+  test.strictSame(requesters, ['2001:db8:0:0::/64'])
 })
 
 await t.test('whose share a review uses up', async (test) => {
@@ -468,7 +468,7 @@ await t.test('whose share a review uses up', async (test) => {
   } as never
   test.equal(tokenReview.ownerOf({ authenticated: false, refusal }), '')
   const user = { username: 'system:serviceaccount:my-team:app', groups: [], extra: {} }
-  const identity = { kind: 'cluster', key: 'k', user } as const
+  const identity = { kind: 'user', key: 'k', user } as const
   test.equal(
     tokenReview.ownerOf({ authenticated: true, identity, expiresAt: undefined }),
     'system:serviceaccounts:my-team',

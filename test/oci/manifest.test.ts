@@ -1,7 +1,7 @@
 import t from 'tap'
 import { maxDescriptors, maxManifestDepth, parseManifest } from '../../src/oci/manifest.ts'
 import type { ManifestContent } from '../../src/oci/manifest.ts'
-import type { Digest } from '../../src/reference.ts'
+import type { Digest } from '../../src/oci/reference.ts'
 import { randomFrom } from './random.ts'
 
 const nth = (index: number) => `sha256:${index.toString(16).padStart(64, '0')}` as Digest

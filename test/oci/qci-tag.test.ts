@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createRestricted } from '../../src/access/restricted.ts'
+import { createRestrictedNamespaces } from '../../src/access/restricted-namespaces.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import {
   createTagOwner,
@@ -13,7 +13,7 @@ import {
   type TagOwner,
 } from '../../src/oci/qci-tag.ts'
 
-const isRestricted = createRestricted(['*-priv', '*-private'])
+const isRestricted = createRestrictedNamespaces(['*-priv', '*-private'])
 const ownerOf = createTagOwner(isRestricted)
 
 const hex = '0123456789abcdef'.repeat(4)

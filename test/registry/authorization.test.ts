@@ -87,7 +87,7 @@ await t.test('a no is DENIED, names what was asked for, and is observed', async 
 await t.test('rules beside those in force are asked, and not waited for', async (test) => {
   const asked: unknown[] = []
   const { get } = create(test, {
-    judgeBeside: async (identity, reference) => {
+    evaluateShadow: async (identity, reference) => {
       asked.push(identity, reference)
       return await new Promise(() => undefined)
     },

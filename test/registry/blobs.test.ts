@@ -3,7 +3,7 @@ import { get, type IncomingMessage } from 'node:http'
 import { addAbortSignal, PassThrough, Readable } from 'node:stream'
 import t from 'tap'
 import type { Test } from 'tap'
-import { unavailable } from '../../src/errors.ts'
+import { unavailable } from '../../src/oci/errors.ts'
 import { blobHandler, type BlobsOptions } from '../../src/registry/blobs.ts'
 import { routes } from '../../src/registry/routes.ts'
 import { bareApp, bearer, digest, listen, routesOptions } from './fakes.ts'
@@ -39,10 +39,10 @@ const bodyOf = (content: Readable, signal?: AbortSignal): NonNullable<Blob['body
   content.on('error', () => undefined)
   if (signal !== undefined) addAbortSignal(signal, content)
   return {
-    deliver: async (take) => {
+    pipeTo: async (take) => {
       try {
-        for await (const piece of content)
-          await new Promise<void>((written) => take(piece as Buffer, written))
+        for await (const chunk of content)
+          await new Promise<void>((written) => take(chunk as Buffer, written))
       } catch (error) {
         throw unavailable('it broke off', error)
       }
@@ -58,13 +58,13 @@ const start = async (url: string, headers = {}): Promise<IncomingMessage> => {
 }
 
 await t.test('a client that reads nothing holds upstream back', async (test) => {
-  const pieces = 1000
+  const chunks = 1000
   let handed = 0
   const { url } = await serve(test, ({ signal }) => ({
     body: {
-      deliver: async (take) => {
+      pipeTo: async (take) => {
         const gone = once(signal, 'abort')
-        for (; handed < pieces && !signal.aborted; handed++)
+        for (; handed < chunks && !signal.aborted; handed++)
           await Promise.race([new Promise<void>((written) => take(Buffer.alloc(256 * 1024), written)), gone])
       },
     },
@@ -77,7 +77,7 @@ await t.test('a client that reads nothing holds upstream back', async (test) => 
     await new Promise((resolve) => setTimeout(resolve, 20))
     same = handed === before ? same + 1 : 0
   }
-  test.ok(handed < pieces / 2, `${handed} pieces of ${pieces}`)
+  test.ok(handed < chunks / 2, `${handed} chunks of ${chunks}`)
   response.destroy()
 })
 
@@ -100,7 +100,7 @@ await t.test(
       },
     })
     test.equal(Buffer.concat((await response.toArray()) as Buffer[]).toString(), 'four')
-    test.match(opened, [{ method: 'GET', digest, range: 'bytes=0-3', ifRange: '"x"', asker: 'alice' }])
+    test.match(opened, [{ method: 'GET', digest, range: 'bytes=0-3', ifRange: '"x"', requester: 'alice' }])
     await until(() => streams.begun === 1 && streams.running === 0)
     test.equal(opened[0]?.signal.aborted, false)
   },

@@ -6,22 +6,22 @@ import type { Test } from 'tap'
 import { Registry } from 'prom-client'
 import type { ClusterIdentity } from '../../src/access/identity.ts'
 import type { Decision } from '../../src/access/policy.ts'
-import { errorBody, RegistryError } from '../../src/errors.ts'
-import { createLogger } from '../../src/logging.ts'
-import { createMetrics } from '../../src/metrics.ts'
+import { errorBody, RegistryError } from '../../src/oci/errors.ts'
+import { createLogger } from '../../src/telemetry/logging.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
-import { createChallenge } from '../../src/registry/credential.ts'
-import { createDenied } from '../../src/registry/denied.ts'
+import { createChallenge } from '../../src/registry/authentication/credential.ts'
+import { createDenialMessage } from '../../src/registry/denial.ts'
 import type { RoutesOptions } from '../../src/registry/routes.ts'
-import type { Digest } from '../../src/reference.ts'
-import type { Parts } from '../../src/server.ts'
+import type { Digest } from '../../src/oci/reference.ts'
+import type { Parts } from '../../src/server/server.ts'
 
 export const hex = 'a'.repeat(64)
 export const digest = `sha256:${hex}` as Digest
 export const challenge = createChallenge('https://proxy.example/v2/auth', 'proxy.example')
 
 export const alice: ClusterIdentity = {
-  kind: 'cluster',
+  kind: 'user',
   key: 'alice',
   user: { username: 'alice', groups: [], extra: {} },
 }
@@ -30,7 +30,7 @@ export const allowed: Decision = {
   rule: 'qci-wide',
   namespace: 'ocp',
   grantedBy: 'ocp',
-  source: 'asked',
+  source: 'live',
 }
 export const refused: Decision = { allowed: false, rule: 'none', namespace: 'ocp', source: 'cached' }
 
@@ -52,7 +52,7 @@ export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions 
   },
   ownerOf: createTagOwner((namespace) => namespace.endsWith('-priv')),
   monorepo: 'openshift/ci',
-  denied: createDenied('ocp', (namespace) => namespace.endsWith('-priv')),
+  denied: createDenialMessage('ocp', (namespace) => namespace.endsWith('-priv')),
   observe: () => undefined,
   openBlob: async () => {
     throw new RegistryError('BLOB_UNKNOWN', 'no such blob')

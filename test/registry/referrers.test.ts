@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import type { Descriptor } from '../../src/oci/descriptor.ts'
-import type { Digest, Reference } from '../../src/reference.ts'
+import type { Digest, Reference } from '../../src/oci/reference.ts'
 import { referrersHandler } from '../../src/registry/referrers.ts'
 import { routes } from '../../src/registry/routes.ts'
 import { bareApp, bearer, digest, routesOptions } from './fakes.ts'
@@ -30,8 +30,8 @@ const serve = async (
   await app.register(
     routes,
     routesOptions({
-      fetchReferrers: async ({ digest: of, artifactType, asker, signal }) => {
-        asked.push([of, artifactType, asker, signal.aborted])
+      fetchReferrers: async ({ digest: of, artifactType, requester, signal }) => {
+        asked.push([of, artifactType, requester, signal.aborted])
         return { manifests, isFiltered }
       },
       policy: {

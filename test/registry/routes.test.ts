@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createAnonymous } from '../../src/registry/anonymous.ts'
+import { createAnonymous } from '../../src/registry/authentication/anonymous.ts'
 import { routes } from '../../src/registry/routes.ts'
 import { bareApp, bearer, challenge, digest, refused, routesOptions } from './fakes.ts'
 

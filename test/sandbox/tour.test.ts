@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createLogger } from '../../src/logging.ts'
+import { createLogger } from '../../src/telemetry/logging.ts'
 import { startSandbox } from '../../src/sandbox/sandbox.ts'
 import { showSandbox, startTour, verdictOf } from '../../src/sandbox/tour.ts'
 import { projectDirectories } from './app-ci/project-manifests.ts'

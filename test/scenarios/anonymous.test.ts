@@ -91,7 +91,7 @@ await scenario(
     const list = async (shown: { token?: string }) => await s.ask('/v2/openshift/ci/tags/list?n=1000', shown)
     t.equal((await list({})).status, 401, 'a part of the list would be taken for all of it')
     const { tags } = JSON.parse((await list({ token })).body.toString()) as { tags: string[] }
-    t.strictSame(tags, ['my-team_app_latest'], 'the list is what its asker may pull')
+    t.strictSame(tags, ['my-team_app_latest'], 'the list is what its requester may pull')
   },
   ['--allow-anonymous=true'],
 )

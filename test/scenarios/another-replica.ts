@@ -3,8 +3,8 @@
  */
 import { dirname, join } from 'node:path'
 import { parseConfig } from '../../src/config/config.ts'
-import { createLogger } from '../../src/logging.ts'
-import { startProxy } from '../../src/proxy.ts'
+import { createLogger } from '../../src/telemetry/logging.ts'
+import { startProxy } from '../../src/proxy/start.ts'
 import type { Scenario } from './scenario.ts'
 
 /** Listens when it resolves, and may not be ready yet. */

@@ -7,8 +7,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { mock } from 'node:test'
 import { decodeJwt, jwtVerify, SignJWT, UnsecuredJWT, type JWTPayload } from 'jose'
 import tap, { type Test } from 'tap'
-import type * as authentication from '../../src/registry/authentication.ts'
-import { parseAuthorization } from '../../src/registry/credential.ts'
+import type * as authentication from '../../src/registry/authentication/authentication.ts'
+import { parseAuthorization } from '../../src/registry/authentication/credential.ts'
 import { readManifests, type KubernetesObject } from '../../src/sandbox/app-ci/rbac.ts'
 import { challenge } from '../registry/fakes.ts'
 import { hashOf, loginKeyOf, purposeKeyOf } from '../registry/keys.ts'
@@ -124,7 +124,7 @@ await tap.test(
     // requests a character, the password is read off the clock. So: hashes, of one length, compared to their end.
     const compared: (readonly [number, number])[] = []
     const { createAuthenticate } = await t.mockImport<typeof authentication>(
-      '../../src/registry/authentication.ts',
+      '../../src/registry/authentication/authentication.ts',
       {
         'node:crypto': {
           ...crypto,
@@ -287,7 +287,7 @@ await scenario('restricted content by digest, of every part of it', async (t, s)
 })
 
 await scenario('restricted content by another repository form', async (t, s) => {
-  // Attack: blobs have no namespace, so ask for them in a repository that is open to the asker, or in one that is not there.
+  // Attack: blobs have no namespace, so ask for them in a repository that is open to the requester, or in one that is not there.
   const { top, child, layer } = await pulledBySomebody(s)
   for (const repository of ['ocp-priv/4.5', 'ocp-priv/other', 'ocp/4.5', 'my-team/app', 'nobody/nothing'])
     await allDenied(t, s, [
@@ -356,8 +356,8 @@ await scenario("restricted content after somebody else's yes is remembered", asy
   const paths = [embargoed, `/v2/openshift/ci/manifests/${top}`]
   for (const path of paths)
     for (let round = 0; round < 5; round++) {
-      const askers = [insider, s.alice, s.mallory]
-      const statuses = await Promise.all(askers.map(async (token) => await statusOf(s, token, path)))
+      const requesters = [insider, s.alice, s.mallory]
+      const statuses = await Promise.all(requesters.map(async (token) => await statusOf(s, token, path)))
       t.strictSame(statuses, [200, 403, 403], `${path}: ${round}`)
     }
   await allDenied(t, s, paths)

@@ -1,4 +1,4 @@
-import { createSumming } from '../../src/audit/report.ts'
+import { createReportBuilder } from '../../src/audit/report.ts'
 import { reportText } from '../../src/audit/report-text.ts'
 import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 import { accept, manifests, scenario, type Scenario } from './scenario.ts'
@@ -14,7 +14,7 @@ const untilAudited = async (s: Scenario, count: number): Promise<void> => {
 }
 
 const reportOf = ({ lines }: Scenario) => {
-  const summing = createSumming('ocp')
+  const summing = createReportBuilder('ocp')
   for (const line of lines()) summing.add(JSON.stringify(line))
   return summing.report()
 }
@@ -41,7 +41,7 @@ await scenario(
     const common = {
       requestId,
       identity: 'system:serviceaccount:my-team:default',
-      kind: 'service account',
+      kind: 'service-account',
       image: 'ocp_4.5_base',
       digest,
       namespace: 'ocp',
@@ -52,8 +52,8 @@ await scenario(
     t.match(decisions, [{ ...common, msg: 'request', decision: 'allowed', source: 'none' }])
     t.equal(decisions.length, 1, 'one line a decision')
     const metrics = await s.metrics()
-    t.match(metrics, 'quay_proxy_audit_losses_total{namespace="ocp",kind="service account"} 1')
-    t.match(metrics, 'decisions_total{rule="service-account",source="none",kind="service account"} 1')
+    t.match(metrics, 'quay_proxy_audit_losses_total{namespace="ocp",kind="service-account"} 1')
+    t.match(metrics, 'decisions_total{rule="service-account",source="none",kind="service-account"} 1')
     const text = reportText(reportOf(s))
     const command =
       'oc policy add-role-to-user system:image-puller system:serviceaccount:my-team:default -n ocp'
@@ -87,7 +87,7 @@ await scenario(
     await untilAudited(s, 2)
     t.match(auditLines(s), [
       { difference: 'loss', identity: 'system:serviceaccount:my-team:image-puller', namespace: 'ocp' },
-      { difference: 'loss', identity: 'alice', kind: 'person', namespace: 'ocp-priv' },
+      { difference: 'loss', identity: 'alice', kind: 'user', namespace: 'ocp-priv' },
     ])
     t.match(
       s.lines().find(({ identity }) => identity === 'mallory'),
@@ -95,7 +95,7 @@ await scenario(
     )
     const { losses } = reportOf(s)
     t.match(
-      losses.find(({ kind }) => kind === 'person'),
+      losses.find(({ kind }) => kind === 'user'),
       { keptBy: [/^oc policy add-role-to-group system:image-puller GROUP -n ocp-priv/] },
     )
     const missing = await s.ask('/v2/ocp/4.5/manifests/absent', { token: s.puller, headers: { accept } })

@@ -1,5 +1,5 @@
 /**
- * One asker of what is broken, and what the others notice of it: nothing.
+ * One requester of what is broken, and what the others notice of it: nothing.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { smallImage } from '../sandbox/quay/quay-client.ts'
@@ -62,7 +62,7 @@ await scenario(
       statuses.filter((status) => status !== 200),
       [],
     )
-    t.match(await s.metrics(), /quay_proxy_upstream_not_asked_total\{scope="upstream"\} 0/)
+    t.match(await s.metrics(), /quay_proxy_upstream_circuit_open_total\{scope="upstream"\} 0/)
   },
   ['--retry-timeout=300ms'],
 )

@@ -40,7 +40,7 @@ await scenario(
     }
     seen.isOver = true
     await Promise.all(loops)
-    t.match(await s.metrics(), /quay_proxy_upstream_not_asked_total\{scope="upstream"\} 0/)
+    t.match(await s.metrics(), /quay_proxy_upstream_circuit_open_total\{scope="upstream"\} 0/)
   },
   ['--retry-timeout=100ms'],
 )

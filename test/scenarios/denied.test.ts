@@ -125,7 +125,7 @@ await scenario('the denied are denied, and upstream hears nothing of it', async 
 })
 
 await scenario(
-  'a refusal tells the asker who they are, what they asked for, and what would help',
+  'a refusal tells the requester who they are, what they asked for, and what would help',
   async (t, s) => {
     const open = await s.ask('/v2/ocp/4.5/manifests/base', { token: s.puller })
     for (const part of [

@@ -4,8 +4,8 @@
 import { dirname, join } from 'node:path'
 import { decodeJwt } from 'jose'
 import { parseConfig } from '../../src/config/config.ts'
-import { createLogger } from '../../src/logging.ts'
-import { startProxy } from '../../src/proxy.ts'
+import { createLogger } from '../../src/telemetry/logging.ts'
+import { startProxy } from '../../src/proxy/start.ts'
 import { smallImage } from '../sandbox/quay/quay-client.ts'
 import { accept, scenario, type Scenario } from './scenario.ts'
 
@@ -26,7 +26,7 @@ const stockWith = async (s: Scenario, tags: readonly string[]) => {
 }
 
 await scenario(
-  "one asker's loop over 1,000 tags: within the limits of quay, and somebody else is served between two of them",
+  "one requester's loop over 1,000 tags: within the limits of quay, and somebody else is served between two of them",
   async (t, s) => {
     const bob = bobOf(s)
     const [loop, wanted] = [tagsNamed('loop', 1000), tagsNamed('wanted', 4)]
@@ -63,7 +63,10 @@ await scenario(
     t.equal(refusal?.code, 'TOOMANYREQUESTS')
     t.match(refusal?.message, /^you ask for more at once than the upstream registry grants/)
     t.match(refusal?.headers.get('retry-after'), /^[1-9]\d*$/)
-    t.match(await s.metrics(), /quay_proxy_upstream_limited_total\{kind="manifest",why="own-queue"\} [1-9]/)
+    t.match(
+      await s.metrics(),
+      /quay_proxy_upstream_rate_limited_total\{kind="manifest",why="own-queue"\} [1-9]/,
+    )
   },
   limited,
 )

@@ -16,7 +16,7 @@ const walk = async ({ ask, url }: Scenario, path: string, token: string) => {
   return { tags, links }
 }
 
-await scenario('a tag list holds only what the asker may pull', async (t, s) => {
+await scenario('a tag list holds only what the requester may pull', async (t, s) => {
   const all = s.stock.tags.map(({ tag }) => tag).toSorted()
   const open = all.filter((tag) => !tag.startsWith('ocp-priv_'))
   const dated = open.find((tag) => tag.includes('_sha256_')) ?? ''
@@ -101,7 +101,7 @@ await scenario('trap 29: pages, by Links that stay with us', async (t, s) => {
 })
 
 await scenario(
-  'referrers: an index of exact type, of what was seen in an image that the asker may pull',
+  'referrers: an index of exact type, of what was seen in an image that the requester may pull',
   async (t, s) => {
     const { body, headers } = await s.ask('/v2/ocp/4.5/manifests/base', {
       token: s.alice,

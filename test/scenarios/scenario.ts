@@ -4,7 +4,7 @@
  */
 import { connect } from 'node:net'
 import tap, { type Test } from 'tap'
-import { createLogger } from '../../src/logging.ts'
+import { createLogger } from '../../src/telemetry/logging.ts'
 import { pull, type PullOptions } from '../../src/sandbox/pull.ts'
 import type { RecordedRequest } from '../../src/sandbox/quay/origin.ts'
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'

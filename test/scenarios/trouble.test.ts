@@ -181,7 +181,7 @@ void scenario(
     t.equal((await pullManifest(s)).status, 200)
     t.match(
       await s.metrics(),
-      /quay_proxy_cache_hits_total\{cache="TokenReview",outcome="authenticated",source="grace"\}/,
+      /quay_proxy_review_cache_hits_total\{cache="TokenReview",outcome="authenticated",source="grace"\}/,
     )
   },
   ['--identity-ttl=50ms', '--allow-ttl=50ms'],

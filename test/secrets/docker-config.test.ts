@@ -1,6 +1,6 @@
 import t from 'tap'
 import { parseDockerConfig } from '../../src/secrets/docker-config.ts'
-import { everythingIn } from '../quay/upstream.ts'
+import { everythingIn } from '../upstream/upstream.ts'
 import { thrown } from '../support/thrown.ts'
 
 const quay = new URL('https://quay.io')

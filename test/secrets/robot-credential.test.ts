@@ -1,6 +1,6 @@
 import t from 'tap'
 import { cautionsAboutRobots, parseRobots } from '../../src/secrets/robot-credential.ts'
-import { everythingIn } from '../quay/upstream.ts'
+import { everythingIn } from '../upstream/upstream.ts'
 import { thrown } from '../support/thrown.ts'
 
 await t.test('a user name and a password, as editors and echo leave them', async (test) => {

@@ -57,7 +57,7 @@ await t.test('one alone may have all; whoever comes then has the newest of its i
 })
 
 await t.test(
-  'askers x sizes: whoever has less than another gets in, and nobody is cut for their equal',
+  'requesters x sizes: whoever has less than another gets in, and nobody is cut for their equal',
   async (test) => {
     for (const max of [2, 10, 100])
       for (const greedy of [1, 2, 7]) {

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import Fastify from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
-import { errorBody, type RegistryError } from '../../src/errors.ts'
+import { errorBody, type RegistryError } from '../../src/oci/errors.ts'
 import { boundPendingBytes } from '../../src/server/pending-bytes.ts'
 import { alice, listen } from '../registry/fakes.ts'
 import { until } from '../support/until.ts'
@@ -68,7 +68,7 @@ const serve = async (test: Test, maxPendingBytes: number) => {
 }
 
 await t.test(
-  'attack: answers that one asker does not read are bounded, and the next asker is served',
+  'attack: answers that one requester does not read are bounded, and the next requester is served',
   async (test) => {
     const { ask, get, begun, shed } = await serve(test, 8 * large.length)
     const greedy = Array.from({ length: 20 }, () => ask('mallory'))

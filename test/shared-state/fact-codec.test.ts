@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Digest, QciTag } from '../../src/reference.ts'
+import type { Digest, QciTag } from '../../src/oci/reference.ts'
 import { decodeFact, encodeFact, maxChildren } from '../../src/shared-state/fact-codec.ts'
 import type { Fact } from '../../src/digests/facts.ts'
 import { digestOf, namesFact, tagFact } from './support.ts'

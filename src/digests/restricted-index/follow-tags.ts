@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { backoffMs } from '../../concurrency/backoff.ts'
-import type { Digest, QciTag } from '../../reference.ts'
+import type { Digest, QciTag } from '../../oci/reference.ts'
 
 export interface FollowTagsOptions {
   /** Fetches a manifest, which makes its facts. @returns its digest; undefined where upstream has none */

@@ -4,7 +4,7 @@
  * Readiness waits for the live tags; dated copies come behind.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { QciTag } from '../../reference.ts'
+import type { QciTag } from '../../oci/reference.ts'
 import { nothingIndexed, type IndexState, type SharedIndex } from './index-state.ts'
 import { RestrictedWalk, type IndexPhase, type WalkOptions } from './restricted-walk.ts'
 

@@ -5,7 +5,7 @@
  * their beginning, and then from the last one that was seen: a tag that is overwritten leaves one behind, so they also tell which live
  * tags to resolve again. What is attached to digests has no time in its tag, and is looked through now and then.
  */
-import type { Digest, QciTag } from '../../reference.ts'
+import type { Digest, QciTag } from '../../oci/reference.ts'
 import type { Facts } from '../facts.ts'
 import type { Location } from '../sightings.ts'
 import type { IndexState } from './index-state.ts'

@@ -2,7 +2,7 @@
  * Which restricted tags have to be resolved at upstream: those that are not known down to their layers, and again and again the others.
  */
 import { LRUCache } from 'lru-cache'
-import { isDigest, type Digest, type QciTag } from '../../reference.ts'
+import { isDigest, type Digest, type QciTag } from '../../oci/reference.ts'
 import type { Facts, KnownTag } from '../facts.ts'
 import { followTags, maxDepth, type FollowTagsOptions } from './follow-tags.ts'
 import { copiedTagOf } from '../../oci/tag-order.ts'

@@ -11,8 +11,8 @@ export interface StockedTag {
   readonly platforms: readonly string[]
 }
 
-/** What `stockQuay` put there. */
-export interface Stock {
+/** What `seedQuay` put there. */
+export interface SeededImages {
   readonly tags: readonly StockedTag[]
   /** A tag that was there once: TAG_EXPIRED. */
   readonly expiredTag: string
@@ -37,7 +37,7 @@ const sample = async (name: string, more: Partial<ImageOptions> = {}): Promise<I
   })
 
 /** The sample content of `quay-proxy sandbox`: each kind of tag that QCI holds, once. */
-export const stockQuay = async (quay: Quay): Promise<Stock> => {
+export const seedQuay = async (quay: Quay): Promise<SeededImages> => {
   const rootfs = await sample('ubi', { layers: 1, layerBytes: 64 * 1024 })
   const sharedLayers = rootfs.layers
   const base = await sample('ocp/4.5:base', { sharedLayers })

@@ -33,7 +33,7 @@ const paceMs = 20
 /** Of so many requests one is a pull of the whole image. */
 const pullEvery = 10
 /** Milliseconds after which an answer is as good as none. */
-const patienceMs = 10_000
+const maxWaitMs = 10_000
 const accept = ['application/vnd.oci.image.index.v1+json', 'application/vnd.oci.image.manifest.v1+json'].join(
   ', ',
 )
@@ -49,7 +49,7 @@ const get = async (dispatcher: Agent, token: string, path: string): Promise<void
   let failure: string | undefined
   try {
     const headers = { authorization: `Bearer ${token}`, accept }
-    const signal = AbortSignal.timeout(patienceMs)
+    const signal = AbortSignal.timeout(maxWaitMs)
     const response = await request(`${registry}/v2/${path}`, { dispatcher, headers, signal })
     const body = Buffer.from(await response.body.arrayBuffer())
     const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`

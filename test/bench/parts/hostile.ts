@@ -1,7 +1,7 @@
 /** One bad requester of each kind beside ten good ones. */
 import { loadavg } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseDuration } from '../../../src/config/quantities.ts'
+import { parseDuration } from '../../../src/config/value-parsers.ts'
 import type { GoodInput, GoodReport } from '../clients/good.ts'
 import type { HostileReport } from '../clients/hostile.ts'
 import { atLeast, atMost, milliseconds, percent, times } from '../section.ts'

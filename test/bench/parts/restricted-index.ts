@@ -1,6 +1,6 @@
 /** The restricted index: how long a proxy that has just started takes to know what is restricted, and what that costs quay and itself. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseDuration } from '../../../src/config/quantities.ts'
+import { parseDuration } from '../../../src/config/value-parsers.ts'
 import type { CollationName } from '../../../src/sandbox/quay/collation.ts'
 import type { RequestCounts } from '../../../src/sandbox/quay/request-kinds.ts'
 import { megabytes, mustHold, type Outcome, type Part, type Section, type Setting } from '../section.ts'
@@ -17,7 +17,7 @@ type Size = Pick<LargeQuayInput, 'tags' | 'restrictedLive' | 'restrictedDated'>
 const full: Size = { tags: 1_000_000, restrictedLive: 5000, restrictedDated: 20_000 }
 const tenth: Size = { tags: 100_000, restrictedLive: 500, restrictedDated: 2000 }
 /** Of a tenth: 1000 pages at five a second are three and a half minutes. */
-const patienceMs = 8 * 60_000
+const maxWaitMs = 8 * 60_000
 const lookEveryMs = 500
 const collations: readonly CollationName[] = ['bytes', 'text']
 
@@ -56,7 +56,7 @@ const measure = async (
     appCi,
     upstream: url,
     limits: 'quay',
-    patienceMs: patience,
+    maxWaitMs: patience,
   })
   const readySeconds = seconds()
   const atReady = await counts()
@@ -100,7 +100,7 @@ const kinds = ['tags', 'manifests', 'referrers', 'blobs', 'auth', 'ping', 'limit
 const run = async (setting: Setting): Promise<Section> => {
   const { argument } = setting
   const [size, patience] =
-    argument === undefined ? [tenth, patienceMs] : [full, parseDuration(argument) ?? patienceMs]
+    argument === undefined ? [tenth, maxWaitMs] : [full, parseDuration(argument) ?? maxWaitMs]
   const measured: Measured[] = []
   for (const collation of collations) measured.push(await measure(setting, size, collation, patience))
   const requests = measured.flatMap(({ collation, atReady, atEnd }) =>

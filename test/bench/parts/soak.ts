@@ -1,6 +1,6 @@
 /** Everything at once for as long as it takes, while upstream and app.ci fail now and then: what is kept must not grow. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseDuration } from '../../../src/config/quantities.ts'
+import { parseDuration } from '../../../src/config/value-parsers.ts'
 import type { FaultRule } from '../../../src/sandbox/quay/faults.ts'
 import type { Quay } from '../../../src/sandbox/quay/quay.ts'
 import type { LoadInput, LoadReport } from '../clients/load.ts'

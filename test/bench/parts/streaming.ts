@@ -14,7 +14,7 @@ import { startProxy } from '../system/proxy.ts'
 
 /** Each round is one gigabyte through each of the contenders: as many as there is time for on a busy machine. */
 const rounds = { least: 3, most: 5 }
-const patienceMs = 75_000
+const maxWaitMs = 75_000
 /** Milliseconds in which what is left to do after the last byte (a line of log, a closed connection) is done. */
 const settleMs = 100
 
@@ -34,7 +34,7 @@ const measure = async (contenders: readonly Contender[], origin: Origin, token: 
   // Once for warmth: compiled code, connections, the page cache.
   const began = performance.now()
   for (let round = 0; round <= rounds.most; round++) {
-    if (round > rounds.least && performance.now() - began > patienceMs) break
+    if (round > rounds.least && performance.now() - began > maxWaitMs) break
     for (const { url, pid, seconds, speeds } of seen) {
       const before = cpuSeconds(pid)
       const { speed } = await transfer(url + path, token, digest)

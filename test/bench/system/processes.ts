@@ -24,7 +24,7 @@ export interface StartOptions {
   /** It is up once this says so. */
   readonly ready: () => Promise<boolean>
   /** Milliseconds until it has to be; 20 s unless given. */
-  readonly patienceMs?: number
+  readonly maxWaitMs?: number
 }
 
 const running = new Set<ChildProcess>()
@@ -42,7 +42,7 @@ export const start = async (
   args: readonly string[],
   options: StartOptions,
 ): Promise<Running> => {
-  const { directory, name, ready, patienceMs = usualPatienceMs } = options
+  const { directory, name, ready, maxWaitMs = usualPatienceMs } = options
   const log = join(directory, `${name}.log`)
   const file = openSync(log, 'a', 0o600)
   const child = spawn(command, args, { cwd: directory, env: plainEnv(), stdio: ['ignore', file, file] })
@@ -50,7 +50,7 @@ export const start = async (
   const failed = new Promise<never>((_resolve, reject) => child.once('error', reject))
   failed.catch(() => undefined)
   track(child)
-  const deadline = performance.now() + patienceMs
+  const deadline = performance.now() + maxWaitMs
   while (!(await Promise.race([failed, ready().catch(() => false)]))) {
     if (isOver(child) || performance.now() > deadline) {
       await end(child)

@@ -26,7 +26,7 @@ export interface ProxyOptions {
   /** Whether it keeps to quay.io's limits, for an upstream that has them; not unless given. */
   readonly limits?: 'quay'
   /** Milliseconds until it has to be ready. */
-  readonly patienceMs?: number
+  readonly maxWaitMs?: number
   /** Options of Node itself. */
   readonly nodeOptions?: readonly string[]
 }
@@ -63,8 +63,8 @@ export const startProxy = async (options: ProxyOptions): Promise<Proxy> => {
     ...flags,
   ]
   const ready = async () => await answers(`${url}/readyz`, 200)
-  const { patienceMs } = options
-  const patience = patienceMs === undefined ? {} : { patienceMs }
+  const { maxWaitMs } = options
+  const patience = maxWaitMs === undefined ? {} : { maxWaitMs }
   const running = await start(process.execPath, args, { directory, name, ready, ...patience })
   return { ...running, url, metricsUrl: `http://${metrics}/metrics` }
 }

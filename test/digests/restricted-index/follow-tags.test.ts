@@ -1,6 +1,6 @@
 import t from 'tap'
 import { followTags, type FollowTagsOptions } from '../../../src/digests/restricted-index/follow-tags.ts'
-import { parseDigest, type Digest, type QciTag } from '../../../src/reference.ts'
+import { parseDigest, type Digest, type QciTag } from '../../../src/oci/reference.ts'
 import { digestOf } from '../fixtures.ts'
 
 async function* tagsOf(...tags: readonly string[]): AsyncGenerator<QciTag> {

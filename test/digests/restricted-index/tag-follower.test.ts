@@ -1,6 +1,6 @@
 import t from 'tap'
 import { TagFollower } from '../../../src/digests/restricted-index/tag-follower.ts'
-import type { Digest, QciTag } from '../../../src/reference.ts'
+import type { Digest, QciTag } from '../../../src/oci/reference.ts'
 import { digestOf } from '../fixtures.ts'
 import { FakeUpstream } from './upstream.ts'
 

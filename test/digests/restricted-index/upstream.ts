@@ -1,7 +1,7 @@
 /** An upstream in memory: tags in one of the two orders, and a manifest for each. */
 import { ReachGraph } from '../../../src/digests/reach-graph.ts'
 import { Facts } from '../../../src/digests/facts.ts'
-import { isDigest, type Digest, type QciTag } from '../../../src/reference.ts'
+import { isDigest, type Digest, type QciTag } from '../../../src/oci/reference.ts'
 import { digestOf, locate } from '../fixtures.ts'
 
 export type Order = 'bytes' | 'text'

@@ -228,7 +228,7 @@ class Play {
     const [repository, reference] =
       tag.path !== undefined && random.chance(0.5) ? tag.path : ['openshift/ci', tag.qciTag]
     const method = random.pick(['GET', 'GET', 'HEAD'] as const)
-    const response = await this.#ask(person, method, `${repository}/manifests/${reference}`)
+    const response = await this.#send(person, method, `${repository}/manifests/${reference}`)
     const said = {
       person: person.name,
       asked: `${method} ${repository}/manifests/${reference}`,
@@ -270,7 +270,7 @@ class Play {
     const repository = within === undefined ? 'openshift/ci' : `${within}/x`
     const path = `${repository}/${stored.isManifest ? 'manifests' : 'blobs'}/${stored.digest}`
     const method = random.pick(['GET', 'GET', 'HEAD'] as const)
-    const response = await this.#ask(person, method, path)
+    const response = await this.#send(person, method, path)
     const said = { person: person.name, asked: `${method} ${path}`, status: response.status }
     this.#judge(
       response.status,
@@ -288,7 +288,7 @@ class Play {
     const { digest } = random.pick(this.#stored.filter(({ isManifest }) => isManifest))
     const within = random.chance(0.5) ? undefined : random.pick(this.#namespaces)
     const path = `${within === undefined ? 'openshift/ci' : `${within}/x`}/referrers/${digest}`
-    const response = await this.#ask(person, 'GET', path)
+    const response = await this.#send(person, 'GET', path)
     const said = { person: person.name, asked: path, status: response.status }
     this.#judge(
       response.status,
@@ -311,7 +311,7 @@ class Play {
     if (mustNotBe) must(status === 403, 'what no open tag reaches stays closed', { ...said, steps })
   }
 
-  async #ask({ token }: Person, method: string, path: string) {
+  async #send({ token }: Person, method: string, path: string) {
     const response = await fetch(`${this.#system.url}/v2/${path}`, {
       method,
       headers: { authorization: `Bearer ${token}`, accept: acceptAll },

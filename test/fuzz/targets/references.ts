@@ -1,12 +1,12 @@
 /** The grammar of references and of QCI's tags. */
-import { RegistryError } from '../../../src/errors.ts'
-import { createRestricted } from '../../../src/access/restricted.ts'
+import { RegistryError } from '../../../src/oci/errors.ts'
+import { createRestrictedNamespaces } from '../../../src/access/restricted-namespaces.ts'
 import { createTagOwner, isNamespace, isQciTag, type TagOwner } from '../../../src/oci/qci-tag.ts'
-import { parseReference, parseRepository, type Reference } from '../../../src/reference.ts'
+import { parseReference, parseRepository, type Reference } from '../../../src/oci/reference.ts'
 import type { Random } from '../random.ts'
 import { must, type Target } from '../target.ts'
 
-const isRestricted = createRestricted(['*-priv', '*-private', 'embargoed'])
+const isRestricted = createRestrictedNamespaces(['*-priv', '*-private', 'embargoed'])
 const ownerOf = createTagOwner(isRestricted)
 const monorepo = 'openshift/ci'
 const hex = '0123456789abcdef'

@@ -1,10 +1,10 @@
 /** The reader of upstream's answers, fast path and library, against a server that writes whatever bytes a case makes up. */
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { RegistryError } from '../../../src/errors.ts'
-import { createBlobs, type OpenBlob } from '../../../src/quay/blobs.ts'
-import { createUpstream } from '../../../src/quay/dispatcher.ts'
-import type { Digest } from '../../../src/reference.ts'
+import { RegistryError } from '../../../src/oci/errors.ts'
+import { createBlobs, type OpenBlob } from '../../../src/upstream/blobs.ts'
+import { createUpstreamClient } from '../../../src/upstream/client/client.ts'
+import type { Digest } from '../../../src/oci/reference.ts'
 import type { Random } from '../random.ts'
 import { must, type Running, type Target } from '../target.ts'
 
@@ -316,7 +316,7 @@ const read = async (openBlob: OpenBlob, digest: Digest): Promise<Buffer | Regist
       digest,
       range: undefined,
       ifRange: undefined,
-      asker: 'fuzz',
+      requester: 'fuzz',
     })
     must(status === 200, 'what was asked for as a whole comes as a whole', status)
     must(
@@ -324,7 +324,7 @@ const read = async (openBlob: OpenBlob, digest: Digest): Promise<Buffer | Regist
       'nothing of upstream passes but what concerns the bytes',
       headers,
     )
-    await body?.deliver((piece, written) => {
+    await body?.pipeTo((piece, written) => {
       pieces.push(Buffer.from(piece))
       written()
     })
@@ -344,12 +344,12 @@ const read = async (openBlob: OpenBlob, digest: Digest): Promise<Buffer | Regist
 
 class Upstreams implements Running {
   readonly #scripted: Scripted
-  readonly #upstream: ReturnType<typeof createUpstream>
+  readonly #upstream: ReturnType<typeof createUpstreamClient>
   readonly #openBlob: OpenBlob
 
   constructor(scripted: Scripted) {
     this.#scripted = scripted
-    this.#upstream = createUpstream({
+    this.#upstream = createUpstreamClient({
       origin: scripted.url,
       maxConnections: 20,
       robot: { authorization: () => Promise.resolve(undefined), invalidate: () => undefined },
@@ -358,7 +358,11 @@ class Upstreams implements Running {
       // As long as is needed on a busy machine, and not as long as a case may take.
       timeouts: { connect: 5000, head: 5000, body: 5000, total: 10_000 },
     })
-    this.#openBlob = createBlobs({ ask: this.#upstream.ask, repository: 'openshift/ci', delivery: 'stream' })
+    this.#openBlob = createBlobs({
+      send: this.#upstream.send,
+      repository: 'openshift/ci',
+      delivery: 'stream',
+    })
   }
 
   async run(random: Random): Promise<void> {

@@ -30,11 +30,13 @@ await t.test('roles and bindings of OpenShift are ordinary RBAC, of either kind 
             subjects,
           },
         ])
-        const asker = { username: 'u', groups: ['trt-admins'], extra: {} }
+        const requester = { username: 'u', groups: ['trt-admins'], extra: {} }
         const what = `${granted.kind} of ${roleVersion}, bound by ${bindingVersion}`
-        test.ok(decided.authorize(asker, { ...pull, namespace: 'ocp-priv' }).allowed, what)
-        test.notOk(decided.authorize(asker, { ...pull, namespace: 'ocp' }).allowed, what)
-        test.notOk(decided.authorize({ ...asker, groups: [] }, { ...pull, namespace: 'ocp-priv' }).allowed)
+        test.ok(decided.authorize(requester, { ...pull, namespace: 'ocp-priv' }).allowed, what)
+        test.notOk(decided.authorize(requester, { ...pull, namespace: 'ocp' }).allowed, what)
+        test.notOk(
+          decided.authorize({ ...requester, groups: [] }, { ...pull, namespace: 'ocp-priv' }).allowed,
+        )
       }
   test.end()
 })

@@ -27,8 +27,8 @@ await t.test('the reason names the binding, the role and the subject', async (te
     bind('', 'd', 'ClusterRole/everywhere', { kind: 'ServiceAccount', name: 'ci', namespace: 'tools' }),
     bind('', 'e', 'ClusterRole/everywhere', { kind: 'ServiceAccount', name: 'unqualified' }),
   ])
-  const reason = (asker: UserInfo, namespace = 'ocp') => {
-    const decision = rbac.authorize(asker, { ...pull, namespace })
+  const reason = (requester: UserInfo, namespace = 'ocp') => {
+    const decision = rbac.authorize(requester, { ...pull, namespace })
     return decision.allowed ? decision.reason : `no: ${decision.reason}`
   }
   const rows: [UserInfo, string, string][] = [
@@ -60,8 +60,8 @@ await t.test('the reason names the binding, the role and the subject', async (te
     [user('system:serviceaccount::unqualified'), 'ocp', 'no: '],
     [user('root', 'system:masters'), 'ocp', ''],
   ]
-  for (const [asker, namespace, expected] of rows) {
-    test.equal(reason(asker, namespace), expected, `${asker.username} in "${namespace}"`)
+  for (const [requester, namespace, expected] of rows) {
+    test.equal(reason(requester, namespace), expected, `${requester.username} in "${namespace}"`)
   }
 })
 
@@ -123,8 +123,8 @@ await t.test('a binding to nothing grants nothing, and is named', async (test) =
     bind('ocp', 'd', 'Group/odd', group('g')),
     bind('', 'e', 'Role/lost', group('h')),
   ]
-  const asker = user('u', 'g')
-  test.same(createRbac(dangling).authorize(asker, pull), {
+  const requester = user('u', 'g')
+  test.same(createRbac(dangling).authorize(requester, pull), {
     allowed: false,
     reason:
       'RBAC: [clusterrole.rbac.authorization.k8s.io "gone" not found, role.rbac.authorization.k8s.io "gone" not found, ' +
@@ -134,7 +134,7 @@ await t.test('a binding to nothing grants nothing, and is named', async (test) =
     allowed: false,
     reason: 'RBAC: role.rbac.authorization.k8s.io "lost" not found',
   })
-  const repaired = createRbac([...dangling, role('ocp', 'gone', pullRule)]).authorize(asker, pull)
+  const repaired = createRbac([...dangling, role('ocp', 'gone', pullRule)]).authorize(requester, pull)
   test.same(repaired, {
     allowed: true,
     reason: 'RBAC: allowed by RoleBinding "c/ocp" of Role "gone" to Group "g"',

@@ -1,10 +1,10 @@
 import t from 'tap'
-import { stockQuay } from '../../../src/sandbox/quay/content.ts'
+import { seedQuay } from '../../../src/sandbox/quay/content.ts'
 import { ask, errorOf, login, quayFor } from './quay-client.ts'
 
 await t.test('the sample content holds each kind of tag', async (test) => {
   const quay = await quayFor(test)
-  const stock = await stockQuay(quay)
+  const stock = await seedQuay(quay)
   const token = await login(quay)
   const base = stock.tags.find(({ tag }) => tag === 'ocp_4.5_base')
   const list = await ask(`${quay.url}/v2/openshift/ci/tags/list`, token)

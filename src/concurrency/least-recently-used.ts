@@ -1,0 +1,48 @@
+/**
+ * Keys in the order of their use, each step in constant time. A Map keeps an order too, but looking for its first key passes all those
+ * that were deleted before it: under a flood, which deletes the first one each time, that is tens of thousands.
+ */
+interface Link {
+  before: string | undefined
+  after: string | undefined
+}
+
+export class LeastRecentlyUsed {
+  readonly #links = new Map<string, Link>()
+  #oldest: string | undefined
+  #newest: string | undefined
+
+  get size(): number {
+    return this.#links.size
+  }
+
+  /** The key that was not used for longest; undefined where there is none. */
+  get oldest(): string | undefined {
+    return this.#oldest
+  }
+
+  /** It is the newest from now on. */
+  use(key: string): void {
+    this.remove(key)
+    this.#links.set(key, { before: this.#newest, after: undefined })
+    const newest = this.#linkOf(this.#newest)
+    if (newest === undefined) this.#oldest = key
+    else newest.after = key
+    this.#newest = key
+  }
+
+  remove(key: string): void {
+    const link = this.#links.get(key)
+    if (link === undefined) return
+    this.#links.delete(key)
+    const [before, after] = [this.#linkOf(link.before), this.#linkOf(link.after)]
+    if (before === undefined) this.#oldest = link.after
+    else before.after = link.after
+    if (after === undefined) this.#newest = link.before
+    else after.before = link.before
+  }
+
+  #linkOf(key: string | undefined): Link | undefined {
+    return key === undefined ? undefined : this.#links.get(key)
+  }
+}

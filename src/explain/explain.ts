@@ -1,0 +1,121 @@
+/**
+ * What decides about a reference, for a person who asks on the command line: by the same requirement that the proxy looks at, with no
+ * digest known yet. No network.
+ */
+import { createTagOwner } from '../oci/qci-tag.ts'
+import type { ImageStream, Reference } from '../oci/reference.ts'
+import { imagePullerCommand, qciImagePullerCommand, type Subject } from './grant-commands.ts'
+import { createRequirements, nothingKnown, type AccessRequirement } from '../access/requirement.ts'
+import { parsePullSpec } from './pull-spec.ts'
+
+export interface ExplainOptions {
+  readonly isRestricted: (namespace: string) => boolean
+  readonly unknownDigests: 'allow' | 'deny'
+  readonly qciNamespace: string
+  /** `openshift/ci` */
+  readonly monorepo: string
+  /** Where the proxy is served. */
+  readonly exposedHost: string
+}
+
+/** @throws {Error} where the text is no reference of QCI */
+export const explain = (text: string, options: ExplainOptions): string => {
+  const reference = parsePullSpec(text, { ...options, ownerOf: createTagOwner(options.isRestricted) })
+  const requirement = createRequirements({ ...options, knowledge: nothingKnown }).reference(reference)
+  return [
+    text,
+    ...identityOf(reference, requirement, options),
+    '',
+    ...ways(reference, requirement, options),
+  ].join('\n')
+}
+
+const identityOf = (
+  reference: Reference,
+  { namespace }: AccessRequirement,
+  options: ExplainOptions,
+): readonly string[] => [
+  reference.kind === 'tag' ? row('QCI tag', reference.qciTag) : row('digest', reference.digest),
+  ...imageStreamRow(reference),
+  row(
+    'namespace',
+    namespace ?? (isByDigest(reference) ? 'those that the digest was seen in' : withoutNamespace),
+  ),
+  row('restricted', restriction(reference, options)),
+]
+
+const withoutNamespace = "none: the tag is nobody's, and QCI-wide access alone opens it"
+
+const restriction = (reference: Reference, { isRestricted }: ExplainOptions): string => {
+  if (reference.kind === 'digest' || reference.owner.by === 'digest')
+    return 'if every namespace that the digest was seen in is: QCI-wide access does not open it then'
+  const { owner, qciTag } = reference
+  if (owner.by === 'qci' || !isRestricted(owner.imageStream.namespace)) return 'no'
+  const by = isByPart(qciTag, owner.imageStream) ? `, by its part ${owner.imageStream.namespace}` : ''
+  return `yes${by}: QCI-wide access does not open it`
+}
+
+/** Whether the tag would be another's, were the namespace that one of its parts names not restricted. */
+const isByPart = (qciTag: string, { namespace }: ImageStream): boolean => {
+  const otherwise = createTagOwner(() => false)(qciTag)
+  return otherwise.by !== 'image-stream' || otherwise.imageStream.namespace !== namespace
+}
+
+const imageStreamRow = (reference: Reference): readonly string[] => {
+  if (reference.kind === 'digest') return []
+  const { owner } = reference
+  if (owner.by === 'digest') return [row('stands for', owner.digest)]
+  if (owner.by === 'qci' || isByPart(reference.qciTag, owner.imageStream))
+    return [row('image stream', 'none')]
+  return [
+    row('image stream', owner.imageStream.name ?? 'not certain: the tag can be split in more than one way'),
+  ]
+}
+
+const row = (name: string, value: string): string => `  ${name.padEnd(14)}${value}`
+
+const isByDigest = (reference: Reference): boolean =>
+  reference.kind === 'digest' || reference.owner.by === 'digest'
+
+const serviceAccount: Subject = { sort: 'user', name: 'system:serviceaccount:NAMESPACE:NAME' }
+const person: Subject = { sort: 'group-of', name: 'whoever is to pull it' }
+
+/** In the order in which they are asked. */
+const ways = (
+  reference: Reference,
+  { imageStreams, qciWide }: AccessRequirement,
+  { qciNamespace }: ExplainOptions,
+): readonly string[] => {
+  const imagePuller = (namespace: string) =>
+    [person, serviceAccount].map((subject) => imagePullerCommand(subject, namespace))
+  const qciWideCommands = [person, serviceAccount].map((subject) =>
+    qciImagePullerCommand(subject, qciNamespace),
+  )
+  const byDigest = isByDigest(reference)
+  // No digest is known here, which is what closes it under --unknown-digests=deny.
+  const onceSeen = qciWide ? '' : ', if it was seen in a namespace that is not restricted'
+  return [
+    'Whoever gets a yes to one of these SubjectAccessReviews may pull it:',
+    ...(qciWide || byDigest ? way({ namespace: qciNamespace }, qciWideCommands, onceSeen) : []),
+    ...imageStreams.flatMap((imageStream) => way(imageStream, imagePuller(imageStream.namespace))),
+    ...(byDigest ? whereSeen(reference, imagePuller) : []),
+  ]
+}
+
+const way = (
+  { namespace, name }: ImageStream,
+  commands: readonly string[],
+  condition = '',
+): readonly string[] => [
+  `  get imagestreams/layers of image.openshift.io in namespace ${namespace}${name === undefined ? '' : `, named ${name}`}${condition}`,
+  ...commands.map((command) => `      ${command}`),
+]
+
+/** A running proxy knows where a digest was seen; here the namespace is known only if the reference has one. */
+const whereSeen = (
+  { repository }: Reference,
+  commandsFor: (namespace: string) => readonly string[],
+): readonly string[] => {
+  const namespace = repository.form === 'monorepo' ? 'NAMESPACE' : repository.namespace
+  return way({ namespace }, commandsFor(namespace), ', if the digest was seen in it')
+}

@@ -1,0 +1,60 @@
+/**
+ * A reference as people write it: a registry in front, a tag or a digest behind. What is not of QCI is refused: explained as if it
+ * were, it would send people after rights to a namespace that has nothing to do with their image.
+ */
+import { parseReference, parseRepository, type Reference, type TagOwnerOf } from '../oci/reference.ts'
+
+export interface PullSpecOptions {
+  /** `openshift/ci` */
+  readonly monorepo: string
+  /** Where this proxy is served, beside its usual host. */
+  readonly exposedHost: string
+  readonly ownerOf: TagOwnerOf
+}
+
+const usualHost = 'quay-proxy.ci.openshift.org'
+/** Its images are in QCI under the same names. */
+const appCiRegistry = 'registry.ci.openshift.org'
+/** Holds QCI, and much else. */
+const quay = 'quay.io'
+
+/** @throws {Error} where the text is no reference of QCI */
+export const parsePullSpec = (text: string, options: PullSpecOptions): Reference => {
+  const { monorepo, ownerOf } = options
+  const full = /^sha\d+:[^/]*$/.test(text) ? `${monorepo}@${text}` : text.replace(/^docker:\/\//, '')
+  const [spec, digest] = cut(full, '@')
+  const { host, components } = split(spec)
+  const [namespace = '', last = '', ...deeper] = components
+  const [name, tag] = cut(last, ':')
+  const path = `${namespace}/${name}`
+  checkHost(host, path, options)
+  if (deeper.length > 0 || last === '')
+    throw new Error(
+      `${JSON.stringify(text)} is not a reference of QCI, whose repositories have two components; expected ocp/4.5:base, ${monorepo}:ocp_4.5_base or ${monorepo}@sha256:...`,
+    )
+  // With both, clients ask for the digest; with neither, for latest.
+  return parseReference(parseRepository(namespace, name, monorepo), digest ?? tag ?? 'latest', ownerOf)
+}
+
+const cut = (text: string, mark: string): readonly [string, string | undefined] => {
+  const at = text.indexOf(mark)
+  return at === -1 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)]
+}
+
+/** As clients tell a registry from a namespace: by a dot, a port, or the one name that has neither. */
+const split = (spec: string): { host: string | undefined; components: readonly string[] } => {
+  const components = spec.split('/')
+  const [first = '', ...rest] = components
+  const isHost = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost')
+  return isHost ? { host: first.toLowerCase(), components: rest } : { host: undefined, components }
+}
+
+const checkHost = (host: string | undefined, path: string, { monorepo, exposedHost }: PullSpecOptions) => {
+  if (host === undefined || [usualHost, appCiRegistry, exposedHost.toLowerCase()].includes(host)) return
+  if (host === quay && path === monorepo) return
+  const held =
+    host === quay
+      ? `${quay}/${path} is another repository than ${quay}/${monorepo}`
+      : `${host} is another registry`
+  throw new Error(`${held}: what it holds is not in QCI, and not decided about here; ask whoever runs it`)
+}

@@ -1,0 +1,130 @@
+/**
+ * The grammar of what a client may ask for, and how it is called in QCI.
+ *
+ *     <namespace>/<name>:<tag>     ->  <namespace>_<name>_<tag>      image stream form
+ *     openshift/ci:<QCI tag>       ->  as is                         monorepo form
+ *     <namespace>/<name>:sha256-<hex>..  ->  sha256-<hex>..          what hangs on an image, in either form
+ *
+ * Everything downstream works on these parsed values.
+ */
+import { RegistryError } from './errors.ts'
+import { isDigest, type Digest } from './digest.ts'
+import {
+  isAttachedTag,
+  isImageStreamName,
+  isNamespace,
+  isQciTag,
+  tagPrefixOf,
+  type QciTag,
+  type TagOwner,
+  type TagOwnerOf,
+} from './qci-tag.ts'
+
+export { isDigest, type Digest } from './digest.ts'
+export {
+  isQciTag,
+  tagPrefixOf,
+  type ImageStream,
+  type QciTag,
+  type TagOwner,
+  type TagOwnerOf,
+} from './qci-tag.ts'
+
+export type Repository =
+  | { readonly form: 'monorepo'; readonly path: string }
+  | {
+      readonly form: 'image-stream'
+      readonly path: string
+      readonly namespace: string
+      readonly name: string
+    }
+
+export type Reference =
+  | {
+      readonly kind: 'tag'
+      readonly repository: Repository
+      readonly tag: string
+      readonly qciTag: QciTag
+      readonly owner: TagOwner
+    }
+  | { readonly kind: 'digest'; readonly repository: Repository; readonly digest: Digest }
+
+const maxTagLength = 128
+// A repository path of 255 characters is the most that clients accept (distribution's NameTotalLengthMax).
+const maxNameLength = 255
+
+/** @throws {RegistryError} DIGEST_INVALID */
+export const parseDigest = (text: string): Digest => {
+  if (isDigest(text)) return text
+  throw new RegistryError(
+    'DIGEST_INVALID',
+    `${quote(text)} is not a digest; expected sha256: and 64, or sha512: and 128 lower-case hexadecimal digits`,
+  )
+}
+
+/**
+ * @param monorepo the path of the monorepo form, `openshift/ci`
+ * @throws {RegistryError} NAME_INVALID
+ */
+export const parseRepository = (namespace: string, name: string, monorepo: string): Repository => {
+  const path = `${namespace}/${name}`
+  if (path === monorepo) return { form: 'monorepo', path }
+  if (!isNamespace(namespace))
+    throw new RegistryError(
+      'NAME_INVALID',
+      `${quote(namespace)} cannot be a namespace of app.ci; ${hint(monorepo)}`,
+    )
+  if (!isImageStreamName(name) || path.length > maxNameLength)
+    throw new RegistryError('NAME_INVALID', `${quote(name)} cannot be an image stream; ${hint(monorepo)}`)
+  return { form: 'image-stream', path, namespace, name }
+}
+
+/**
+ * What hangs on an image (a signature, an SBOM, the index of the referrers tag schema) is called by the image's digest: clients look
+ * for it beside whatever name they pulled, and it is in the monorepo once for all of them.
+ * @throws {RegistryError} TAG_INVALID (404), DIGEST_INVALID, or MANIFEST_UNKNOWN for a tag too long to exist in QCI
+ */
+export const parseReference = (repository: Repository, text: string, ownerOf: TagOwnerOf): Reference => {
+  if (text.includes(':')) return { kind: 'digest', repository, digest: parseDigest(text) }
+  // What is a tag there is a tag here.
+  if (!isQciTag(text))
+    throw new RegistryError(
+      'TAG_INVALID',
+      `${quote(text)} is not a tag; expected at most 128 letters, digits, "_", "." and "-", not starting with "." or "-"`,
+      // Not 400: the conformance suite of the spec asks for such a name, and wants to hear that there is no such manifest.
+      { status: 404 },
+    )
+  if (repository.form === 'monorepo' || isAttachedTag(text))
+    return { kind: 'tag', repository, tag: text, qciTag: text, owner: ownerOf(text) }
+  const qciTag = tagPrefixOf(repository) + text
+  if (!isQciTag(qciTag)) throw tooLong(repository, text, qciTag)
+  const owner = ownerOf(qciTag)
+  if (!owns(owner, repository.namespace)) throw misread(repository, text, qciTag)
+  return { kind: 'tag', repository, tag: text, qciTag, owner }
+}
+
+const owns = (owner: TagOwner, namespace: string): boolean =>
+  owner.by === 'image-stream' && owner.imageStream.namespace === namespace
+
+/** 404 rather than 400: the name and the tag are well formed, and clients must read "there is no such image". */
+const tooLong = (repository: Repository, tag: string, qciTag: string): RegistryError =>
+  new RegistryError(
+    'MANIFEST_UNKNOWN',
+    `${repository.path}:${tag} cannot be in QCI: its tag there, ${qciTag}, would have ${qciTag.length} characters, ${maxTagLength} is the most`,
+  )
+
+/** Attack: a namespace of digits with a stream `prune` (or `sha256`) would borrow the owner that the rest of the tag names. */
+const misread = (repository: Repository, tag: string, qciTag: string): RegistryError =>
+  new RegistryError(
+    'NAME_INVALID',
+    `${repository.path}:${tag} cannot be addressed: its tag in QCI, ${qciTag}, reads as another form (a copy, a digest's tag, or that of another namespace)`,
+  )
+
+const hint = (monorepo: string): string =>
+  `ask for ${monorepo}:<namespace>_<name>_<tag> or <namespace>/<name>:<tag>`
+
+/** A client's own text in a message: short, and without control characters that could forge a line in a terminal. */
+const quote = (text: string): string => {
+  const short = text.length > 80 ? `${text.slice(0, 80)}...` : text
+  return JSON.stringify(short.replaceAll(/[^\x20-\x7e]/g, '?'))
+}

@@ -1,0 +1,40 @@
+/**
+ * Whose word is taken for who they are, and what all others are told: the parts of authentication, joined.
+ */
+import { createAnonymous } from './anonymous.ts'
+import { createAuthenticate, type AuthenticationOptions } from './authentication.ts'
+import { createChallenge } from './credential.ts'
+import { createRobotTokens } from './robot-login.ts'
+import type { RoutesOptions } from '../routes.ts'
+import type { PurposeKeys } from './signing-keys.ts'
+
+export interface LoginOptions extends Pick<AuthenticationOptions, 'reviewToken' | 'robotCredentials'> {
+  /** Where clients find us. */
+  readonly exposed: URL
+  readonly keys: Pick<PurposeKeys, 'robotLogins' | 'anonymousLogins'>
+  /** Of a robot's login. */
+  readonly validityMs: number
+  readonly allowAnonymous: boolean
+}
+
+export const createLogin = (options: LoginOptions) => {
+  const { exposed, keys, validityMs, allowAnonymous, reviewToken, robotCredentials } = options
+  const { origin: issuer, host } = exposed
+  const challenge = createChallenge(`${issuer}/v2/auth`, host)
+  const robotTokens = createRobotTokens({
+    keys: keys.robotLogins,
+    robots: robotCredentials,
+    issuer,
+    validitySeconds: Math.floor(validityMs / 1000),
+  })
+  const authenticate = createAuthenticate({ challenge, reviewToken, robotTokens, robotCredentials, host })
+  const anonymous = allowAnonymous
+    ? createAnonymous({ keys: keys.anonymousLogins, issuer, challenge, host })
+    : undefined
+  return {
+    challenge,
+    robotTokens,
+    anonymous,
+    authenticate: anonymous?.recognize(authenticate) ?? authenticate,
+  } satisfies Partial<RoutesOptions>
+}

@@ -1,0 +1,42 @@
+/**
+ * Why a login was refused: told to the client as far as it helps, and whole to the log. Neither holds the token.
+ */
+import { serviceAccountOf } from '../../access/identity.ts'
+import type { TokenRefusal } from '../../access/token-refusal.ts'
+
+export interface RefusedLogin {
+  readonly message: string
+  readonly forLog: Readonly<Record<string, unknown>>
+}
+
+/** @param host as people type it */
+export const loginCommand = (host: string): string =>
+  `podman login -u=$(oc whoami) -p=$(oc whoami -t) ${host}`
+
+export const refusedLogin = (refusal: TokenRefusal, host: string): RefusedLogin => {
+  const { reason, by, tokenKind, unverifiedClaims } = refusal
+  const what =
+    by === 'form'
+      ? `your token cannot be one that the app.ci cluster accepts: ${reason}`
+      : `the app.ci cluster does not accept your token (${likely(refusal)})`
+  return {
+    message: `${what}; ${nextStep(unverifiedClaims.sub, host)}`,
+    forLog: { reason, by, tokenKind, unverifiedClaims },
+  }
+}
+
+/** The API server's own words name parts of its own that say nothing to people. */
+const likely = ({ reason, unverifiedClaims: { iss, aud } }: TokenRefusal): string => {
+  if (reason.includes('audience'))
+    return aud === undefined ? 'it is meant for another audience' : `it is meant for another audience: ${aud}`
+  if (reason.includes('expired')) return 'it has expired'
+  return `expired, deleted, or of another cluster${iss === undefined ? '' : `: it says that it is of ${iss}`}`
+}
+
+/** For this sort of identity, by the token's own word. */
+const nextStep = (sub: string | undefined, host: string): string => {
+  const account = serviceAccountOf(sub ?? '')
+  if (account === undefined) return `log in again: oc login, then ${loginCommand(host)}`
+  const { namespace, name } = account
+  return `log in again: podman login -u=${name} -p=$(oc create token ${name} -n ${namespace}) ${host}`
+}

@@ -1,0 +1,144 @@
+/**
+ * GET /v2/<name>/tags/list (end-8a, end-8b): only the tags that the requester may pull.
+ * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
+import type { Policy } from '../../access/policy.ts'
+import { Pace, type PaceOptions } from '../../concurrency/pace.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import type { Identity } from '../../access/identity.ts'
+import { tagPrefixOf, type ImageStream, type Repository, type TagOwnerOf } from '../../oci/reference.ts'
+import { abortedWith } from '../abort.ts'
+import { requesterOf } from '../requester.ts'
+import { identityOf } from '../authorization.ts'
+import { beforeDeadline } from '../decision-deadline.ts'
+import type { CursorScope, TagCursors, TagPosition } from './tag-cursors.ts'
+import { createVisibility, type Visibility } from './tag-visibility.ts'
+import { walkTags, type TagWalk } from './tag-walk.ts'
+import type { DenialMessage } from '../denial.ts'
+
+export interface TagsOptions {
+  readonly policy: Policy
+  readonly ownerOf: TagOwnerOf
+  readonly denied: DenialMessage
+  readonly cursors: TagCursors
+  readonly fetchTags: (request: {
+    after: string | undefined
+    requester: string
+    signal: AbortSignal
+  }) => Promise<{ tags: readonly string[]; more: boolean }>
+  /** For tests: the usual one otherwise. */
+  readonly listPace?: PaceOptions
+}
+
+/** What quay gives where nobody asks for a number, and the most that is gathered for one request. */
+const defaultCount = 100
+const maxCount = 1000
+/**
+ * Attack: pages that are in memory cost upstream nothing, and a loop over them takes the whole processor: a thousand tags are decided about
+ * for each. Twice as fast as quay grants pages to all, after as many as a list of 30,000 tags has.
+ */
+const usualPace: PaceOptions = { burst: 30, everyMs: 100, maxWaitMs: 3000 }
+
+export const tagsHandler = (options: TagsOptions): RouteHandlerMethod => {
+  const pace = new Pace(options.listPace ?? usualPace)
+  return async (request, reply) => {
+    const repository = request.repository as Repository
+    const identity = identityOf(request)
+    const scope = { repository: repository.path, requester: cursorOwnerOf(identity) }
+    const { count, from } = await parseQuery(request, options.cursors, scope)
+    if (repository.form === 'image-stream')
+      await beforeDeadline(request, authorizeList(request, repository, options))
+    const signal = abortedWith(reply)
+    const requester = requesterOf(request)
+    await takeTurn(pace, requester, signal)
+    const prefix = repository.form === 'monorepo' ? '' : tagPrefixOf(repository)
+    const visibility = createVisibility({ ...options, identity, repository })
+    const list = await walkTags({
+      fetchTags: async (after) => await options.fetchTags({ after, requester, signal }),
+      visibility,
+      prefix,
+      count,
+      after: from.after === '' ? undefined : prefix + from.after,
+    })
+    const emptyPages = list.tags.length === 0 ? from.emptyPages + 1 : 0
+    const goesOn =
+      count > 0 && (list.stands !== undefined || (await isPadded(visibility, prefix, emptyPages)))
+    if (goesOn) {
+      const last = await lastOf(list, emptyPages, scope, options.cursors)
+      const query = new URLSearchParams({ n: String(count), last })
+      // Relative: clients refuse a Link to another origin, and ours is not ours to know behind a route.
+      void reply.header('link', `</v2/${repository.path}/tags/list?${query}>; rel="next"`)
+    }
+    const body = JSON.stringify({ name: repository.path, tags: list.tags })
+    return reply.header('content-type', 'application/json').send(Buffer.from(body))
+  }
+}
+
+/** @throws {RegistryError} TOOMANYREQUESTS */
+const takeTurn = async (pace: Pace, requester: string, signal: AbortSignal): Promise<void> => {
+  const waitMs = pace.next(requester)
+  if (waitMs === undefined)
+    throw new RegistryError(
+      'TOOMANYREQUESTS',
+      'you list tags faster than this registry can decide about them; try again in 3 s',
+      { headers: { 'retry-after': '3' } },
+    )
+  // A client that leaves meanwhile has its list abandoned by the first page that is asked for.
+  if (waitMs > 0) await sleep(waitMs, undefined, { signal }).catch(() => undefined)
+}
+
+const lastOf = async (
+  { stands, end }: TagWalk,
+  emptyPages: number,
+  scope: CursorScope,
+  { seal }: TagCursors,
+): Promise<string> => {
+  const { after, isVisible } = stands ?? { after: end, isVisible: false }
+  return isVisible ? after : await seal({ after, emptyPages }, scope)
+}
+
+/**
+ * Attack: somebody without any right follows the Links of a list that stays empty, and counts from them how many namespaces there
+ * are. So a list that ends with empty pages ends with 8 of them, or 64, 512, ..: whoever is not QCI-wide is led on until then.
+ */
+const isPadded = async (visibility: Visibility, prefix: string, emptyPages: number): Promise<boolean> => {
+  const isWhole = emptyPages > 1 && Number.isInteger(Math.log2(emptyPages) / 3)
+  return prefix === '' && emptyPages > 0 && !isWhole && !(await visibility.isQciWide())
+}
+
+/** By a hash of all that the cluster says of them; robots, whom it does not know, by their name. */
+const cursorOwnerOf = (identity: Identity): string =>
+  identity.kind === 'robot' ? `robot ${identity.user.username}` : `cluster ${identity.key}`
+
+const authorizeList = async (
+  request: FastifyRequest,
+  imageStream: ImageStream,
+  { policy, denied }: TagsOptions,
+): Promise<void> => {
+  const { namespace, name } = imageStream
+  const identity = identityOf(request)
+  const decision = await policy.decideImageStream(identity, imageStream)
+  request.decision = decision
+  if (!decision.allowed) throw denied(identity.user.username, `the tags of ${namespace}/${name}`, namespace)
+}
+
+const parseQuery = async (
+  request: FastifyRequest,
+  cursors: TagCursors,
+  scope: CursorScope,
+): Promise<{ count: number; from: TagPosition }> => {
+  const { n, last } = request.query as { n?: unknown; last?: unknown }
+  if (n !== undefined && (typeof n !== 'string' || !/^\d{1,9}$/.test(n)))
+    throw new RegistryError('UNSUPPORTED', 'n is the number of tags to list: 0 or more, given once', {
+      status: 400,
+    })
+  if (last !== undefined && typeof last !== 'string')
+    throw new RegistryError('UNSUPPORTED', 'last is the tag after which the list goes on, given once', {
+      status: 400,
+    })
+  const count = Math.min(n === undefined ? defaultCount : Number(n), maxCount)
+  const isFromStart = last === undefined || last === ''
+  return { count, from: isFromStart ? { after: '', emptyPages: 0 } : await cursors.open(last, scope) }
+}

@@ -1,0 +1,138 @@
+/**
+ * Manifests from upstream, verified against their digest. Nothing that does not hash to its name leaves this file.
+ */
+import { createHash } from 'node:crypto'
+import { RegistryError, unavailable } from '../oci/errors.ts'
+import { maxDescriptors, maxManifestDepth, parseManifest } from '../oci/manifest.ts'
+import { isDigest, type Digest, type QciTag } from '../oci/reference.ts'
+import { readBounded } from './client/bounded-body.ts'
+import { TransientObjectError } from './errors.ts'
+import { mediaTypeOf } from './client/response-fields.ts'
+import type { Caller, SendUpstream, UpstreamResponse } from './request.ts'
+
+export interface ManifestRequest extends Caller {
+  readonly method: 'GET' | 'HEAD'
+  readonly reference: QciTag | Digest
+  /** Undefined for everything that there is. */
+  readonly accept: string | undefined
+}
+
+export interface Manifest {
+  readonly digest: Digest
+  readonly mediaType: string
+  /** Bytes. */
+  readonly size: number
+  /** Undefined for HEAD. */
+  readonly content: Buffer | undefined
+  /** Upstream could not say whether the tag has moved since. */
+  readonly isStale: boolean
+}
+
+/** @throws {RegistryError} MANIFEST_UNKNOWN, MANIFEST_INVALID, UNAVAILABLE, TOOMANYREQUESTS */
+export type FetchManifest = (request: ManifestRequest) => Promise<Manifest>
+
+/**
+ * Quay converts an image whose stored type is not literally in Accept to schema 1, whose digest is another, or answers 404;
+ * `*\/*` does not count. A client that does not say what it reads is given everything.
+ */
+export const everyMediaType = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+].join(', ')
+
+/** The most that clients read (containers/image: 4 MiB). */
+const maxManifestBytes = 4 * 1024 * 1024
+
+// The digest of a signed schema 1 manifest is over its JWS payload, not over the bytes: the client checks the signature.
+const signedSchema1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
+
+/**
+ * Attack: a page of HTML that comes with 200 (maintenance, a proxy in between) has no digest to be held against, would be served for
+ * the image and take the place of the copy that is known. Every type of manifest there is is JSON, signed or not.
+ */
+const isManifestType = (mediaType: string): boolean =>
+  /^application\/(?:.+\+)?(?:json|prettyjws)$/.test(mediaType)
+
+/** Whether its bytes were held against its digest: then they are the same for ever. */
+export const isVerified = ({ mediaType }: Pick<Manifest, 'mediaType'>): boolean => mediaType !== signedSchema1
+
+/** HEAD is asked as GET: a length that is passed on is that of bytes which were seen, and of the manifest that the next GET gets. */
+export const createManifests =
+  (send: SendUpstream, repository: string): FetchManifest =>
+  async ({ method, reference, accept, requester, signal, priority }) => {
+    const response = await send({
+      method: 'GET',
+      path: `/v2/${repository}/manifests/${reference}`,
+      headers: { accept: accept ?? everyMediaType, 'accept-encoding': 'identity' },
+      kind: 'manifest',
+      requester,
+      signal,
+      priority,
+    })
+    if (response.status !== 200) {
+      await response.body.discard()
+      throw absent(reference, response.status)
+    }
+    const content = await readBounded(response.body, maxManifestBytes)
+    const manifest = verified(reference, response, content)
+    return method === 'HEAD' ? { ...manifest, content: undefined } : manifest
+  }
+
+const verified = (reference: QciTag | Digest, response: UpstreamResponse, content: Buffer): Manifest => {
+  const mediaType = mediaTypeOf(response.headers)
+  if (mediaType === undefined) throw wrong('has no Content-Type')
+  if (!isManifestType(mediaType)) throw wrong('is no manifest by its Content-Type')
+  const named = isDigest(reference) ? reference : response.digest
+  const digest = named !== undefined && isDigest(named) ? named : digestOf(content)
+  if (mediaType !== signedSchema1 && digestOf(content, digest) !== digest)
+    throw wrong('does not match its digest')
+  // What cannot be learnt of its content would be open as what nobody has seen. It is what was pushed: another try gets the same.
+  const parsed = parseManifest(content)
+  if (parsed === 'too-large') throw tooLarge(reference)
+  // An answer that ends with its connection may be half of one, and would have a digest of its own.
+  if (parsed === 'not-json')
+    throw digest === named && isVerified({ mediaType }) ? unreadable(reference) : wrong('is cut off')
+  return { digest, mediaType, size: content.length, content, isStale: false }
+}
+
+const unreadable = (reference: string): RegistryError =>
+  new RegistryError(
+    'MANIFEST_INVALID',
+    `${reference} is no JSON, or has a field twice, which clients read differently: push it again`,
+  )
+
+const tooLarge = (reference: string): RegistryError =>
+  new RegistryError(
+    'MANIFEST_INVALID',
+    `${reference} names more than ${maxDescriptors} manifests and blobs, or nests them more than ${maxManifestDepth} levels deep: build it with fewer layers or platforms`,
+  )
+
+/** The digest of some bytes, by the algorithm of another digest. */
+const digestOf = (content: Buffer, like: Digest = 'sha256:' as Digest): Digest => {
+  const [algorithm = ''] = like.split(':')
+  return `${algorithm}:${createHash(algorithm).update(content).digest('hex')}` as Digest
+}
+
+/** A trouble: what broke or was mixed up on the way is right the next time. */
+const wrong = (what: string): TransientObjectError =>
+  new TransientObjectError(
+    'the upstream registry sent a manifest that is not the one asked for; try again',
+    new Error(`manifest ${what}`),
+  )
+
+/**
+ * Quay's own TAG_EXPIRED is not a registered code: podman would retry on it three times. Its 400 and 403 would be about the
+ * robot's request, which was built from validated parts, not about the client's.
+ */
+const absent = (reference: string, status: number): RegistryError =>
+  status === 404
+    ? new RegistryError(
+        'MANIFEST_UNKNOWN',
+        `${reference} is not in QCI: it was not promoted or not mirrored yet, or it was pruned`,
+      )
+    : unavailable(
+        'the upstream registry returned an unexpected status for the manifest; tell the administrators of this proxy if it stays so',
+        new Error(`upstream answered ${status}`),
+      )

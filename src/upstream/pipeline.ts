@@ -1,0 +1,203 @@
+/**
+ * Where the bytes come from: every stage between the registry and upstream, in the one order in which a request passes them.
+ *
+ *     manifest    memory -> retry -> hedge -> manifests -> circuit breaker -> budget -> dispatcher
+ *     blob        places -> resume -> retry -> hedge -> blobs -> circuit breaker -> budget -> dispatcher
+ *     tags        memory -> retry -> hedge -> tags -> circuit breaker -> budget -> dispatcher
+ *     referrers   memory -> retry -> hedge -> referrers -> circuit breaker -> budget -> dispatcher
+ *
+ * - Memory first: what is known costs upstream nothing. A local cache of blobs would stand in the same place: an OpenBlob around an
+ *   OpenBlob that fills while the first reader streams, and is joined by later ones.
+ * - A place is kept through every break: who has half of a blob is not behind those who have none.
+ * - Retry and hedge around whole answers, not heads: a manifest that is cut, hangs in the middle, or does not match its digest is
+ *   asked for again as well.
+ * - Circuit breaker outside of the budget: what is not asked does not wait for its turn.
+ * - The budget counts what really leaves.
+ */
+import { isDigest, type QciTag } from '../oci/reference.ts'
+import { createBlobs, type Blob, type OpenBlob } from './blobs.ts'
+import { createRateLimit, type RateLimitOptions } from './rate-limit/rate-limit.ts'
+import { createUpstreamClient, type UpstreamClient, type UpstreamClientOptions } from './client/client.ts'
+import { createBlobSizes } from './cache/blob-sizes.ts'
+import { createManifestCache, type ManifestCacheOptions } from './cache/manifest-cache.ts'
+import { createManifests, type FetchManifest, type Manifest } from './manifests.ts'
+import { createBlobSlots, type BlobSlotsOptions } from './rate-limit/blob-slots.ts'
+import { createHedge, hedged } from './resilience/hedging.ts'
+import { CircuitOpen, withCircuitBreaker, type CircuitScope } from './resilience/circuit-breaker.ts'
+import { ratesFor } from './rate-limit/quay-limits.ts'
+import { createReferrersCache } from './cache/referrers-cache.ts'
+import { createReferrers, type FetchReferrers } from './referrers.ts'
+import { createResume, type ResumeOptions } from './resilience/resume.ts'
+import { createRetry, retried } from './resilience/retry.ts'
+import type { Robot } from './robot/robot-token.ts'
+import { createRobotPool, type RobotPool, type RobotsOptions } from './robot/robot-pool.ts'
+import { createTagListCache, type TagListCacheOptions } from './cache/tag-list-cache.ts'
+import { createTags, type FetchTags } from './tags.ts'
+import type { Caller } from './request.ts'
+
+export interface PipelineOptions {
+  readonly upstream: URL
+  /** PEM, beside the well-known authorities. */
+  readonly upstreamCa: string | undefined
+  /** `openshift/ci` */
+  readonly upstreamRepository: string
+  readonly maxUpstreamConnections: number
+  readonly credentials: RobotsOptions['credentials']
+  /** `quay`: what quay grants an address is not exceeded. */
+  readonly upstreamLimits: 'quay' | 'none'
+  /** Proxies that share one address. */
+  readonly replicas: number
+  /** Milliseconds after a first try in which a further one may begin. */
+  readonly retryTimeoutMs: number
+  /** Milliseconds that upstream may be silent within a body. */
+  readonly stallTimeoutMs: number
+  readonly manifestCacheBytes: number
+  readonly tagTtlMs: number
+  readonly staleIfErrorMs: number
+  readonly blobDelivery: 'stream' | 'redirect'
+  /**
+   * Told of every manifest that upstream has answered with and whose bytes were verified, before anybody gets it.
+   * @param tag undefined where it was asked for by digest
+   */
+  readonly learn: (tag: QciTag | undefined, manifest: Manifest) => Promise<void>
+  /** Where several proxies share what upstream grants; each counts for itself unless given. */
+  readonly tokenBucket?: RateLimitOptions['tokenBucket']
+  readonly observe: PipelineObservers
+}
+
+export interface PipelineObservers {
+  readonly refused: (reason: string) => void
+  readonly request: UpstreamClientOptions['observe']
+  readonly retry: () => void
+  readonly hedge: () => void
+  readonly away: (scope: CircuitScope) => void
+  readonly wait: RateLimitOptions['observeWait']
+  readonly limited: RateLimitOptions['observeRefused']
+  readonly paused: RateLimitOptions['observePause']
+  readonly noPlace: BlobSlotsOptions['observeRefused']
+  readonly resume: ResumeOptions['observe']
+  readonly manifest: ManifestCacheOptions['observe']
+  readonly tags: TagListCacheOptions['observe']
+}
+
+export interface ImageSource {
+  readonly fetchManifest: FetchManifest
+  readonly openBlob: OpenBlob
+  readonly fetchTags: FetchTags
+  readonly fetchReferrers: FetchReferrers
+}
+
+export interface Pipeline {
+  readonly source: ImageSource
+  /** Behind what people wait for, past every cache: what is fetched here is learnt, and served to nobody. */
+  readonly background: Pick<ImageSource, 'fetchManifest' | 'fetchTags'>
+  readonly robot: Robot
+  readonly stats: ReturnType<typeof createManifestCache>['stats']
+  readonly close: () => Promise<void>
+}
+
+export const createPipeline = (options: PipelineOptions): Pipeline => {
+  const {
+    upstreamRepository: repository,
+    observe,
+    manifestCacheBytes,
+    tagTtlMs,
+    staleIfErrorMs,
+    blobDelivery,
+  } = options
+  const { upstream, robot } = connect(options)
+  const budget = budgetOf(options)
+  const send = withCircuitBreaker({ send: budget(upstream.send), observeRefused: observe.away })
+  const retry = createRetry({
+    isCircuitOpen: (error) => error instanceof CircuitOpen,
+    maxElapsedMs: options.retryTimeoutMs,
+    observeRetry: observe.retry,
+  })
+  const hedge = createHedge({ observe: observe.hedge })
+  /** A bad moment of upstream does not end it. */
+  const persistent = <Request extends Caller, Answer>(
+    once: (request: Request) => Promise<Answer>,
+    drop?: (answer: Answer) => unknown,
+  ) => retried(retry, hedged(hedge, once, retried(retry, once), drop))
+  const inPlaces = createBlobSlots({
+    maxPlaces: options.maxUpstreamConnections,
+    observeRefused: observe.noPlace,
+  })
+  const sizes = createBlobSizes()
+  const fetchManifest = learning(options.learn, sizes.learning(persistent(createManifests(send, repository))))
+  const memory = createManifestCache({
+    fetch: fetchManifest,
+    maxBytes: manifestCacheBytes,
+    tagTtlMs,
+    staleIfErrorMs,
+    observe: observe.manifest,
+  })
+  const fetchTags = persistent(createTags(send, repository))
+  const fetchReferrers = persistent(createReferrers({ send, repository }))
+  return {
+    robot,
+    stats: memory.stats,
+    close: upstream.close,
+    background: { fetchManifest, fetchTags },
+    source: {
+      fetchManifest: memory.fetchManifest,
+      openBlob: inPlaces(
+        createResume({
+          open: persistent(createBlobs({ send, repository, delivery: blobDelivery }), discardBlob),
+          sizeOf: sizes.sizeOf,
+          observe: observe.resume,
+        }),
+      ),
+      fetchTags: createTagListCache({ fetchTags, ttlMs: tagTtlMs, observe: observe.tags }),
+      fetchReferrers: createReferrersCache({ fetchReferrers, ttlMs: tagTtlMs }),
+    },
+  }
+}
+
+const budgetOf = ({ observe, ...options }: PipelineOptions) =>
+  createRateLimit({
+    rates: options.upstreamLimits === 'quay' ? ratesFor(options.replicas) : undefined,
+    observeWait: observe.wait,
+    observeRefused: observe.limited,
+    observePause: observe.paused,
+    maxInFlight: options.maxUpstreamConnections,
+    tokenBucket: options.tokenBucket,
+  })
+
+const learning =
+  (learn: PipelineOptions['learn'], fetch: FetchManifest): FetchManifest =>
+  async (request) => {
+    const manifest = await fetch(request)
+    await learn(isDigest(request.reference) ? undefined : request.reference, manifest)
+    return manifest
+  }
+
+const discardBlob = async ({ body }: Blob): Promise<void> => await body?.discard()
+
+/** The robot asks over the connections that its own token is put on. */
+const connect = (options: PipelineOptions) => {
+  const { upstream: origin, upstreamRepository: repository, upstreamCa: ca, credentials, observe } = options
+  const hedge = createHedge({ observe: observe.hedge })
+  const robot: RobotPool = createRobotPool({
+    credentials,
+    upstream: origin,
+    repository,
+    get: async (url, authorization) =>
+      await hedge({
+        send: async () => await upstream.get(url, authorization),
+        hedgedSend: async () => await upstream.get(url, authorization),
+      }),
+    retry: createRetry(),
+    onRefused: observe.refused,
+  })
+  const upstream: UpstreamClient = createUpstreamClient({
+    origin,
+    maxConnections: options.maxUpstreamConnections,
+    ...(ca === undefined ? {} : { ca }),
+    robot,
+    onRefused: observe.refused,
+    observe: observe.request,
+    timeouts: { body: options.stallTimeoutMs },
+  })
+  return { upstream, robot }
+}

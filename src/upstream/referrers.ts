@@ -1,0 +1,149 @@
+/**
+ * The manifests that refer to a digest (signatures, SBOMs), as upstream knows them.
+ * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers
+ */
+import { unavailable, unsupported } from '../oci/errors.ts'
+import { indexMediaType, readDescriptor, type Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/reference.ts'
+import { readBounded } from './client/bounded-body.ts'
+import { single } from './client/response-fields.ts'
+import type { Caller, SendUpstream, UpstreamResponse } from './request.ts'
+
+export interface Referrers {
+  /** Of all of upstream's pages. */
+  readonly manifests: readonly Descriptor[]
+  /** `OCI-Filters-Applied: artifactType`: upstream has left out what is of another type. */
+  readonly isFiltered: boolean
+  /** What upstream has sent for it. */
+  readonly bytes: number
+}
+
+export interface ReferrersRequest extends Caller {
+  readonly digest: Digest
+  readonly artifactType: string | undefined
+}
+
+/** @throws {RegistryError} UNSUPPORTED (404) where upstream has no such endpoint, UNAVAILABLE, TOOMANYREQUESTS */
+export type FetchReferrers = (request: ReferrersRequest) => Promise<Referrers>
+
+/** Bounds on one list, all of its pages together. 4 MiB is the most that a manifest may have, and a list is one. */
+const maxBytes = 4 * 1024 * 1024
+const maxPages = 20
+/** Each is decided about for whoever asks: 2000 decisions are some 20 ms. A popular base image has dozens of referrers. */
+const maxManifests = 2000
+/** Milliseconds in which another page is begun; a page has its own deadline. */
+const maxElapsedMs = 10_000
+/** Characters: a path of ours, and a token of upstream's. */
+const maxLinkLength = 4096
+
+export interface ReferrersOptions {
+  readonly send: SendUpstream
+  readonly repository: string
+  /** Milliseconds, monotonic. */
+  readonly now?: () => number
+}
+
+interface Page {
+  readonly manifests: readonly Descriptor[]
+  readonly isFiltered: boolean
+  readonly bytes: number
+  /** Of the page after it. */
+  readonly query: string | undefined
+}
+
+export const createReferrers = (options: ReferrersOptions): FetchReferrers => {
+  const { now = () => performance.now() } = options
+  return async (request) => {
+    const startedAt = now()
+    const manifests: Descriptor[] = []
+    let bytes = 0
+    let isFiltered = true
+    const { artifactType } = request
+    let query: string | undefined =
+      artifactType === undefined ? '' : `?${new URLSearchParams({ artifactType })}`
+    for (let pages = 0; query !== undefined; pages++) {
+      if (pages === maxPages || now() - startedAt > maxElapsedMs) throw tooMuch()
+      const page: Page = await fetchPage(options, request, query, maxBytes - bytes)
+      manifests.push(...page.manifests)
+      if (manifests.length > maxManifests) throw tooMuch()
+      bytes += page.bytes
+      isFiltered &&= page.isFiltered
+      query = page.query
+    }
+    return { manifests, isFiltered, bytes }
+  }
+}
+
+const tooMuch = () => unavailable('the upstream registry answers with more referrers than the proxy reads')
+
+const fetchPage = async (
+  { send, repository }: ReferrersOptions,
+  { digest, requester, signal }: ReferrersRequest,
+  query: string,
+  maxPageBytes: number,
+): Promise<Page> => {
+  const path = `/v2/${repository}/referrers/${digest}`
+  const response = await send({
+    method: 'GET',
+    path: `${path}${query}`,
+    headers: { accept: indexMediaType, 'accept-encoding': 'identity' },
+    kind: 'referrers',
+    requester,
+    signal,
+  })
+  if (response.status !== 200) return await withoutList(response)
+  const { headers, body } = response
+  const content = await readBounded(body, maxPageBytes)
+  return {
+    manifests: parseManifests(content),
+    isFiltered: filtersOf(single(headers['oci-filters-applied'])).includes('artifactType'),
+    bytes: content.length,
+    query: nextQuery(single(headers['link']), path),
+  }
+}
+
+const withoutList = async ({ status, body }: UpstreamResponse): Promise<Page> => {
+  await body.discard()
+  // Quay answers 400 for a digest it does not know; the spec wants an empty index, and oras takes 400 for fatal.
+  if (status === 400) return { manifests: [], isFiltered: false, bytes: 0, query: undefined }
+  if (status === 404 || status === 405)
+    throw unsupported(
+      404,
+      'the upstream registry has no referrers API; clients fall back to the tag sha256-<hex>',
+    )
+  throw unavailable('the upstream registry does not list referrers', new Error(`upstream answered ${status}`))
+}
+
+const filtersOf = (header = ''): readonly string[] => header.split(',').map((filter) => filter.trim())
+
+const parseManifests = (content: Buffer): readonly Descriptor[] => {
+  try {
+    const { manifests } = JSON.parse(content.toString()) as { manifests?: unknown }
+    if (Array.isArray(manifests))
+      return manifests.map(readDescriptor).filter((descriptor) => descriptor !== undefined)
+    if (manifests === undefined || manifests === null) return []
+  } catch (error) {
+    throw unavailable('the upstream registry answers with an unreadable list of referrers', error)
+  }
+  throw unavailable('the upstream registry answers with an unreadable list of referrers')
+}
+
+/**
+ * What a Link to the next page adds to a path that is ours. Attack: a Link to another repository, or another host, which the robot's
+ * token opens.
+ */
+const nextQuery = (header: string | undefined, path: string): string | undefined => {
+  if (header === undefined) return undefined
+  if (header.length > maxLinkLength) throw astray()
+  const [, target] =
+    [...header.matchAll(/<([^<>]*)>([^<]*)/g)].find(([, , parameters = '']) => relNext.test(parameters)) ?? []
+  if (target === undefined) return undefined
+  const url = URL.parse(target, 'http://upstream')
+  if (url?.pathname.replaceAll(/%3a/gi, ':') !== path || url.search === '') throw astray()
+  return `?${url.searchParams}`
+}
+
+// RFC 8288 section 3: parameters in any order, a value quoted or not.
+const relNext = /;\s*rel="?next\b/i
+
+const astray = () => unavailable('the upstream registry goes on with its list of referrers elsewhere')

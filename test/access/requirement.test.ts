@@ -1,0 +1,163 @@
+import t from 'tap'
+import {
+  createRequirements,
+  nothingKnown,
+  type DigestKnowledge,
+  type DigestReach,
+} from '../../src/access/requirement.ts'
+import { createRestrictedNamespaces } from '../../src/access/restricted-namespaces.ts'
+import { createTagOwner } from '../../src/oci/qci-tag.ts'
+import { parseDigest, parseReference, parseRepository, type ImageStream } from '../../src/oci/reference.ts'
+import { knowing } from './knowledge.ts'
+
+const isRestricted = createRestrictedNamespaces(['*-priv'])
+const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
+const hexOf = (digit: string) => digit.repeat(64)
+const open = { namespace: 'ocp', name: '4.5' }
+const restricted = { namespace: 'ocp-priv', name: '4.5' }
+const known: Readonly<Record<string, readonly ImageStream[]>> = {
+  [hexOf('a')]: [open, restricted],
+  [hexOf('b')]: [restricted, { namespace: 'more-priv' }],
+}
+
+const doorsFor = (unknownDigests: 'allow' | 'deny' = 'allow') =>
+  createRequirements({
+    knowledge: knowing((digest) => known[digest.slice(7)] ?? [], isRestricted),
+    isRestricted,
+    unknownDigests,
+  })
+
+const parse = (path: string, text: string) => {
+  const [namespace = '', name = ''] = path.split('/')
+  return parseReference(parseRepository(namespace, name, 'openshift/ci'), text, ownerOf)
+}
+
+await t.test('a tag: its image stream, and QCI-wide unless it is restricted', async (test) => {
+  const { reference } = doorsFor()
+  test.strictSame(reference(parse('ocp/4.5', 'base')), {
+    imageStreams: [open],
+    qciWide: true,
+    namespace: 'ocp',
+  })
+  test.strictSame(reference(parse('openshift/ci', 'ocp-priv_4.5_base')), {
+    imageStreams: [restricted],
+    qciWide: false,
+    namespace: 'ocp-priv',
+  })
+  test.strictSame(reference(parse('openshift/ci', 'latest')), { imageStreams: [], qciWide: true })
+})
+
+await t.test(
+  'a digest: where it was seen; the place that is told is an open one, if there is',
+  async (test) => {
+    const { reference } = doorsFor()
+    const rows = [
+      ['a', { imageStreams: known[hexOf('a')], qciWide: true, namespace: 'ocp' }],
+      ['b', { imageStreams: known[hexOf('b')], qciWide: false, namespace: 'more-priv' }],
+      ['c', { imageStreams: [], qciWide: true }],
+    ] as const
+    for (const [digit, expected] of rows) {
+      test.strictSame(reference(parse('openshift/ci', `sha256:${hexOf(digit)}`)), expected, digit)
+      test.strictSame(reference(parse('openshift/ci', `20240101_sha256_${hexOf(digit)}`)), expected, digit)
+    }
+    test.equal(doorsFor('deny').reference(parse('openshift/ci', `sha256:${hexOf('c')}`)).qciWide, false)
+  },
+)
+
+await t.test('a digest in an image stream: that namespace only, QCI-wide aside', async (test) => {
+  const { reference } = doorsFor()
+  const requirement = (namespace: string) => reference(parse(`${namespace}/x`, `sha256:${hexOf('a')}`))
+  test.strictSame(requirement('ocp-priv'), {
+    imageStreams: [restricted],
+    qciWide: true,
+    namespace: 'ocp-priv',
+  })
+  test.strictSame(requirement('elsewhere'), { imageStreams: [], qciWide: true, namespace: 'elsewhere' })
+})
+
+await t.test('lists: an image stream, or what belongs to none', async (test) => {
+  const { imageStream } = doorsFor()
+  test.strictSame(imageStream(restricted), {
+    imageStreams: [restricted],
+    qciWide: false,
+    namespace: 'ocp-priv',
+  })
+  test.strictSame(imageStream(undefined), { imageStreams: [], qciWide: true })
+})
+
+const nowhere = nothingKnown.reachOf(parseDigest(`sha256:${hexOf('0')}`))
+/** Whether QCI-wide opens a digest of which this is known. */
+const opensQciWide = (
+  reaches: Readonly<Record<string, Partial<DigestReach>>>,
+  more: Partial<DigestKnowledge> = {},
+  digest = `sha256:${hexOf('a')}`,
+  unknownDigests: 'allow' | 'deny' = 'allow',
+) => {
+  const knowledge = {
+    ...nothingKnown,
+    reachOf: (one: string) => ({ ...nowhere, ...reaches[one.slice(7, 8)] }),
+    ...more,
+  }
+  return createRequirements({ knowledge, isRestricted, unknownDigests }).reference(
+    parse('openshift/ci', digest),
+  ).qciWide
+}
+
+await t.test('everything that can be known of a digest, and what QCI-wide opens of it', async (test) => {
+  const flags = [true, false]
+  for (const isOpen of flags)
+    for (const closes of flags)
+      for (const isOfNobody of flags)
+        for (const isClaimed of flags)
+          for (const isComplete of flags)
+            for (const unknownDigests of ['allow', 'deny'] as const) {
+              const reach = { isOpen, isRestricted: closes, isOfNobody }
+              const knowledge = { isClaimed: () => isClaimed, isComplete: () => isComplete }
+              const isUnowned = !isClaimed && (isOfNobody || unknownDigests === 'allow')
+              test.equal(
+                opensQciWide({ a: reach }, knowledge, undefined, unknownDigests),
+                isOpen || (!closes && isUnowned && (isComplete || 'later')),
+                JSON.stringify({ ...reach, isClaimed, isComplete, unknownDigests }),
+              )
+            }
+})
+
+await t.test('attack: the name of content by another algorithm is not open unseen', async (test) => {
+  const digest = `sha512:${'a'.repeat(128)}`
+  test.equal(opensQciWide({}, {}, digest), false)
+  test.equal(opensQciWide({ a: { isOfNobody: true } }, {}, digest), true)
+  test.equal(opensQciWide({ a: { isOpen: true } }, {}, digest), true)
+})
+
+await t.test(
+  'a blob of restricted images is open where a manifest that is open, or unseen, names it',
+  async (test) => {
+    const parent = parseDigest(`sha256:${hexOf('b')}`)
+    const parentsOf = () => [parent]
+    const rows = [
+      [{}, {}, true],
+      [{ isOpen: true }, {}, true],
+      [{ isOpen: true, isRestricted: true }, {}, true],
+      [{ isRestricted: true }, {}, false],
+      [{ isRestricted: true, isOfNobody: true }, {}, false],
+      [{ isOfNobody: true }, {}, false],
+      [{}, { isComplete: () => false }, false],
+      [{}, { isClaimed: () => true }, false],
+      [{ isOpen: true }, { isClaimed: () => true }, true],
+    ] as const
+    for (const [reach, more, expected] of rows) {
+      const reaches = { a: { isRestricted: true }, b: reach }
+      test.equal(opensQciWide(reaches, { parentsOf, ...more }), expected, JSON.stringify(reach))
+    }
+    test.equal(opensQciWide({ a: { isRestricted: true } }, { parentsOf }, undefined, 'deny'), false)
+    test.equal(opensQciWide({ a: { isRestricted: true } }), false)
+  },
+)
+
+await t.test('where nothing is known, nothing is claimed, and all is said', async (test) => {
+  const digest = parseDigest(`sha256:${hexOf('a')}`)
+  test.strictSame(
+    [nothingKnown.parentsOf(digest), nothingKnown.isClaimed(digest), nothingKnown.isComplete()],
+    [[], false, true],
+  )
+})

@@ -1,0 +1,157 @@
+import t from 'tap'
+import { createCircuitBreaker } from '../../src/concurrency/circuit-breaker.ts'
+
+const timeout = new Error('timeout')
+const refusal = new Error('refused at once')
+
+const breakerFor = (threshold?: number) => {
+  const clock = { now: 0 }
+  const breaker = createCircuitBreaker({
+    isTrouble: (error) => error === timeout,
+    refuse: () => refusal,
+    ...(threshold === undefined ? {} : { threshold }),
+    retryMs: 100,
+    now: () => clock.now,
+  })
+  /** A question that takes so long, and what becomes of it. */
+  const ask = (takes: number, error?: Error) =>
+    breaker(async () => {
+      clock.now += takes
+      if (error !== undefined) throw error
+      return 'answer'
+    })
+  /** One that is answered when the test says so; whether it was asked at all. */
+  const pending = () => {
+    const answer = Promise.withResolvers<string>()
+    const seen = { asked: 0 }
+    const outcome = breaker(() => {
+      seen.asked++
+      return answer.promise
+    })
+    return { answer, seen, outcome }
+  }
+  return { clock, breaker, ask, pending }
+}
+
+/** Until what was settled has become known to those who wait for it. */
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+await t.test('a question that ran out of time opens it; one beside the others finds out', async (t) => {
+  const { clock, ask, pending } = breakerFor()
+  t.equal(await ask(1), 'answer')
+  await t.rejects(ask(2000, timeout), timeout)
+  const early = pending()
+  await t.rejects(early.outcome, refusal)
+  t.equal(early.seen.asked, 0, 'nobody was asked')
+  clock.now += 100
+  const attempt = pending()
+  await t.rejects(attempt.outcome, refusal, 'at once: the attempt is not waited for')
+  t.equal(attempt.seen.asked, 1)
+  clock.now += 1000
+  const other = pending()
+  await t.rejects(other.outcome, refusal)
+  t.equal(other.seen.asked, 0, 'one is out already, however long it takes')
+  attempt.answer.resolve('back')
+  await turn()
+  t.equal(await ask(1), 'answer', 'closed again')
+})
+
+await t.test('still away: it stays open for as long again, and nobody hears of the attempt', async (t) => {
+  const { clock, ask, pending } = breakerFor()
+  await t.rejects(ask(2000, timeout), timeout)
+  clock.now += 100
+  const attempt = pending()
+  await t.rejects(attempt.outcome, refusal)
+  clock.now += 2000
+  attempt.answer.reject(timeout)
+  await turn()
+  clock.now += 99
+  const early = pending()
+  await t.rejects(early.outcome, refusal)
+  t.equal(early.seen.asked, 0)
+  clock.now += 1
+  await t.rejects(ask(1), refusal)
+  await turn()
+  t.equal(await ask(1), 'answer')
+})
+
+await t.test(
+  'a failure that comes fast does not open it, and closes it when it comes from an attempt',
+  async (t) => {
+    const { clock, breaker, ask } = breakerFor()
+    const error = new Error('500')
+    await t.rejects(ask(1, error), error)
+    t.equal(await ask(1), 'answer')
+    await t.rejects(ask(2000, timeout), timeout)
+    clock.now += 100
+    const thrown = breaker(() => {
+      throw error
+    })
+    await t.rejects(thrown, refusal)
+    await turn()
+    t.equal(await ask(1), 'answer', 'it answers, if only with errors')
+  },
+)
+
+await t.test('one slow question among answered ones says nothing about the server', async (t) => {
+  const { clock, ask, pending } = breakerFor()
+  const slow = pending()
+  clock.now += 10
+  t.equal(await ask(1), 'answer')
+  slow.answer.reject(timeout)
+  await t.rejects(slow.outcome, timeout)
+  t.equal(await ask(1), 'answer')
+})
+
+await t.test(
+  'questions from before it opened: an answer closes it, a trouble puts nothing off',
+  async (t) => {
+    const { clock, ask, pending } = breakerFor()
+    const [answered, silent, late] = [pending(), pending(), pending()]
+    await t.rejects(ask(2000, timeout), timeout)
+    clock.now += 99
+    silent.answer.reject(timeout)
+    await t.rejects(silent.outcome, timeout)
+    clock.now += 1
+    const attempt = pending()
+    await t.rejects(attempt.outcome, refusal)
+    t.equal(attempt.seen.asked, 1, 'as soon as before')
+    clock.now += 1
+    answered.answer.resolve('late')
+    t.equal(await answered.outcome, 'late')
+    t.equal(await ask(1), 'answer', 'closed')
+    attempt.answer.reject(timeout)
+    await turn()
+    late.answer.reject(timeout)
+    await t.rejects(late.outcome, timeout)
+    t.equal(await ask(1), 'answer', 'and neither of the old ones opens it again')
+  },
+)
+
+await t.test('several troubles in a row, with no answer between them', async (t) => {
+  const { clock, ask } = breakerFor(3)
+  const left = new Error('the client left')
+  for (const error of [timeout, timeout]) await t.rejects(ask(1, error), error)
+  t.equal(await ask(1), 'answer')
+  for (const error of [timeout, left, timeout]) await t.rejects(ask(1, error), error)
+  t.equal(await ask(1), 'answer', 'two, and two')
+  for (const error of [timeout, left, timeout, timeout]) await t.rejects(ask(1, error), error)
+  await t.rejects(ask(1), refusal, 'three')
+  clock.now += 100
+  await t.rejects(ask(1, left), refusal)
+  await turn()
+  await t.rejects(ask(1, timeout), timeout, 'closed by what says nothing')
+  await t.rejects(ask(1), refusal, 'and opened by the next trouble')
+})
+
+await t.test('by the clock of the process, for a second', async (t) => {
+  const breaker = createCircuitBreaker({ isTrouble: () => true, refuse: () => refusal })
+  await t.rejects(
+    breaker(async () => Promise.reject(timeout)),
+    timeout,
+  )
+  await t.rejects(
+    breaker(async () => Promise.resolve(1)),
+    refusal,
+  )
+})

@@ -1,0 +1,79 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { test } from 'tap'
+import { environmentName, flags } from '../../src/config/flags.ts'
+import { parseListenAddress } from '../../src/config/value-parsers.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+const read = (name: string) => readFile(join(root, name), 'utf8')
+
+type Instruction = { name: string; value: string }
+
+const parse = (dockerfile: string): Instruction[] =>
+  dockerfile
+    .replaceAll(/\\\n\s*/g, ' ')
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !line.startsWith('#'))
+    .map((line) => ({ name: line.split(' ', 1)[0] ?? '', value: line.slice(line.indexOf(' ') + 1) }))
+
+const instructions = parse(await read('Dockerfile'))
+const values = (name: string, from = instructions) =>
+  from.filter((instruction) => instruction.name === name).map(({ value }) => value)
+const finalStage = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'))
+const copied = values('COPY')
+  .filter((value) => !value.startsWith('--from='))
+  .flatMap((value) => value.split(' ').slice(0, -1))
+
+await test('every file that is copied exists, and reaches the build', async (t) => {
+  const kept = (await read('.dockerignore')).split('\n')
+  t.not(copied.length, 0)
+  for (const source of copied) {
+    t.ok(existsSync(join(root, source)), source)
+    t.ok(kept.includes(`!${source.split('/')[0]}`), `${source} is not ignored`)
+  }
+})
+
+await test('it runs as nobody in particular', async (t) => {
+  t.same(values('USER', finalStage), ['1001'])
+})
+
+await test('it starts a file that is there', async (t) => {
+  const [entrypoint = '[]'] = values('ENTRYPOINT', finalStage)
+  const [command, option, file = ''] = JSON.parse(entrypoint) as string[]
+  t.equal(command, 'node')
+  // Attack: the inspector that Node opens at SIGUSR1 reads every secret.
+  t.equal(option, '--disable-sigusr1')
+  t.equal(spawnSync(process.execPath, [option ?? '', '--version']).status, 0)
+  t.match(file, /^\/app\/src\//)
+  t.ok(existsSync(join(root, file.replace('/app/', ''))), file)
+})
+
+await test('it listens on the port that it exposes, and not for itself alone', async (t) => {
+  const [port = ''] = values('EXPOSE', finalStage)
+  t.equal(port, '8400')
+  const environment = Object.fromEntries(
+    values('ENV', finalStage).map((value) => value.split('=') as [string, string]),
+  )
+  const address = environment[environmentName('listen-addr')] ?? flags['listen-addr'].fallback ?? ''
+  t.same(parseListenAddress(address), { host: '0.0.0.0', port: Number(port) })
+  // It would have to know the port and the scheme, which flags change; Kubernetes reads it from no image.
+  t.same(values('HEALTHCHECK', finalStage), [])
+})
+
+await test('only production dependencies come along, and no script of theirs runs', async (t) => {
+  t.match(values('RUN'), ['npm ci --omit=dev --ignore-scripts'])
+  t.equal(values('COPY', finalStage).filter((value) => value.startsWith('--from=')).length, 1)
+})
+
+await test('the base is of the release that tests run on, in both stages', async (t) => {
+  const lock = JSON.parse(await read('package-lock.json')) as {
+    packages: Record<string, { version: string }>
+  }
+  const { version } = lock.packages['node_modules/node']!
+  const bases = values('FROM').map((value) => value.split(' ', 1).join(''))
+  t.equal(bases.length, 2)
+  for (const base of bases)
+    t.match(base.replace(/@sha256:[0-9a-f]{64}$/, ''), new RegExp(`^node:${version}-slim$`))
+})

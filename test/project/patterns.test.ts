@@ -1,0 +1,102 @@
+/**
+ * Attack: a text that a regular expression tries to match from each of its places, or in all of the ways there are. Each one of the
+ * source is tried with what is hard for it, since who knows which of them meets foreign text tomorrow.
+ */
+import { globSync, readFileSync } from 'node:fs'
+import t from 'tap'
+import { hardTexts, patternsOf } from './patterns.ts'
+
+const files = globSync('src/**/*.ts').toSorted()
+
+const run = (pattern: RegExp, text: string): void => {
+  if (pattern.global) text.replaceAll(pattern, '')
+  else if (pattern.sticky) {
+    const sticky = new RegExp(pattern)
+    while ((sticky.exec(text)?.[0] ?? '') !== '');
+  } else pattern.test(text)
+}
+
+/** Milliseconds. What is linear takes one; what is quadratic takes seconds, however fast the machine. */
+const ceilingMs = 50
+
+/** The least of some runs, so that what else the machine does counts for nothing. */
+const isQuick = (pattern: RegExp, text: string): boolean => {
+  for (let round = 0; round < 5; round++) {
+    const begun = performance.now()
+    run(pattern, text)
+    const elapsed = performance.now() - begun
+    if (elapsed < ceilingMs) return true
+    // No machine is that busy with something else.
+    if (elapsed > 10 * ceilingMs) return false
+  }
+  return false
+}
+
+/** The first text that takes too long. Short ones first, in small steps: an exponential pattern would never return from a longer one. */
+const slowTextOf = (pattern: RegExp): string | undefined => {
+  for (const length of [20, 24, 28, 32, 60, 1000, 12_000, 64_000])
+    for (const text of hardTexts(pattern, length)) if (!isQuick(pattern, text)) return text
+  return undefined
+}
+
+await t.test('every regular expression of the source is linear on 64 kB of its worst', async (test) => {
+  let count = 0
+  for (const file of files)
+    for (const pattern of patternsOf(readFileSync(file, 'utf8'))) {
+      count += 1
+      const slow = slowTextOf(pattern)
+      if (slow !== undefined) test.fail(`${file}: ${pattern} on ${JSON.stringify(slow.slice(0, 60))}`)
+    }
+  test.ok(count > 60, `${count} of them`)
+})
+
+await t.test(
+  'one that is made at run time is made of what the operator says, in these files',
+  async (test) => {
+    const made = files.filter((file) => readFileSync(file, 'utf8').includes('new RegExp('))
+    test.same(made, ['src/access/restricted-namespaces.ts', 'src/telemetry/logging.ts'])
+  },
+)
+
+await t.test(
+  'the test finds what is slow: by its beginnings, by its ways, behind something',
+  async (test) => {
+    for (const pattern of [
+      /(https?:\/\/[^\s?"'\\]+)\?(?:[^\s"'\\]|\\[^"'])*/g,
+      /\s+$/,
+      /^(?:a+)+$/,
+      /[a-z]+=(?:"[^"]*"|[^,]*),/gi,
+    ])
+      test.not(slowTextOf(pattern), undefined, String(pattern))
+  },
+)
+
+await t.test('and takes nothing for slow that is not', async (test) => {
+  for (const pattern of [
+    /^[a-z]+\d+$/,
+    /^(?:[a-z0-9]+)(?:[._-][a-z0-9]+)*$/,
+    /\?/,
+    /^a{1,64}b$/,
+    /[ \t,]*"([^"]*)"/y,
+  ])
+    test.equal(slowTextOf(pattern), undefined, String(pattern))
+})
+
+await t.test('the literals of a source, and nothing that looks like one', async (test) => {
+  const source = [
+    'const a = 6 / 2 / 3',
+    'const b = /one[/]\\/"x/gi.test("/no/") // /no/',
+    "const c = f(/two'/u, '/no/', `/no/ ${x.replace(/three`/g, '') / 2 / 1} /no/`)",
+    '/* /no/ */ return /four/',
+    'const d = (1 + 2) / 3 / x[0] / 4',
+    'const e = `${`${/five/}`} ${{ a: /six/ }}` / 2',
+  ].join('\n')
+  test.same(patternsOf(source).map(String), [
+    '/one[/]\\/"x/gi',
+    "/two'/u",
+    '/three`/g',
+    '/four/',
+    '/five/',
+    '/six/',
+  ])
+})

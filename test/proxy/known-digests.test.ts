@@ -1,0 +1,236 @@
+import { Registry } from 'prom-client'
+import type { Test } from 'tap'
+import t from 'tap'
+import type { Fact } from '../../src/digests/facts.ts'
+import type { IndexState } from '../../src/digests/restricted-index/index-state.ts'
+import {
+  createKnownDigests,
+  type KnownDigestsOptions,
+  type KnownDigestsUpstream,
+} from '../../src/proxy/known-digests.ts'
+import { createLogger } from '../../src/telemetry/logging.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { parseRepository, type Digest, type QciTag } from '../../src/oci/reference.ts'
+import { digestOf, isPrivate, locate } from '../digests/fixtures.ts'
+import { FakeUpstream } from '../digests/restricted-index/upstream.ts'
+import { startApi } from '../kubernetes/watching.ts'
+import { until } from '../support/until.ts'
+
+const restricted = 'ocp-priv_4.15_base' as QciTag
+const [image, layer] = [digestOf(restricted), digestOf(`layer ${restricted}`)]
+const names = { manifests: [], blobs: [layer] }
+
+const create = async (
+  test: Test,
+  options: Partial<KnownDigestsOptions> = {},
+  tags: readonly string[] = [restricted],
+) => {
+  const started = await startApi(test)
+  const lines: Record<string, unknown>[] = []
+  const metrics = createMetrics(new Registry())
+  const published: Fact[] = []
+  const shared: { state: IndexState | undefined; isInTouch: boolean } = { state: undefined, isInTouch: true }
+  const known = createKnownDigests({
+    imageStreams: 'off',
+    restrictedIndex: 'off',
+    restrictedIndexIntervalMs: 5,
+    kubeConfig: started.kubeConfig,
+    isRestricted: isPrivate,
+    locate,
+    monorepos: ['quay.io/openshift/ci'],
+    shared: {
+      facts: {
+        isCertain: () => true,
+        publish: async (facts) => void published.push(...facts),
+        catchUp: async () => shared.isInTouch,
+      },
+      index: {
+        read: async () => shared.state,
+        write: async (state) => {
+          shared.state = state
+          return true
+        },
+        tryLead: async () => true,
+      },
+    },
+    logger: createLogger('debug', { write: (line) => void lines.push(JSON.parse(line) as never) }),
+    metrics,
+    ...options,
+  })
+  test.teardown(known.close)
+  const fake = new FakeUpstream(tags, 'bytes')
+  const asked: string[] = []
+  const learn = async (reference: QciTag | Digest, who: string) => {
+    asked.push(`${who} ${reference}`)
+    const digest = await fake.fetchManifest(reference)
+    if (digest !== undefined && !reference.includes(':'))
+      await known.learn(reference as QciTag, digest, fake.graph.childrenOf(digest))
+    return digest
+  }
+  const upstream: KnownDigestsUpstream = {
+    fetchManifest: learn,
+    fetchPage: fake.fetchPage,
+    fetchManifestInBackground: async (reference) => await learn(reference, 'background'),
+    fetchPageInBackground: fake.fetchPage,
+  }
+  const search = {
+    repository: parseRepository('openshift', 'ci', 'openshift/ci'),
+    requester: 'alice',
+    mayPull: async () => true,
+  }
+  return {
+    ...started,
+    known,
+    upstream,
+    fake,
+    asked,
+    lines,
+    published,
+    shared,
+    search,
+    scrape: async () => await metrics.registry.metrics(),
+  }
+}
+
+await t.test('off: only what is learnt is known, and nobody is asked', async (test) => {
+  const { known, imageStreams, scrape, published, search } = await create(test)
+  known.start()
+  test.strictSame([known.notReady(), known.status()], [[], []])
+  await known.learn(restricted, image, names)
+  test.match(known.knowledge.reachOf(layer), {
+    isRestricted: true,
+    imageStreams: [{ namespace: 'ocp-priv' }],
+  })
+  test.equal(published.length, 2)
+  test.strictSame(
+    known.knowledge.parentsOf(layer),
+    [],
+    'attack: what nobody has seen opens nothing without an index',
+  )
+  test.strictSame([known.knowledge.isClaimed(image), known.knowledge.isComplete()], [false, true])
+  test.strictSame(await known.lookFurther(image, search), { hasLearnt: false, isCertain: true })
+  await known.close()
+  test.strictSame(imageStreams.requests, { pages: 0, watches: 0 })
+  test.match(await scrape(), /quay_proxy_restricted_digests 2\n[^]*quay_proxy_restricted_index_complete 1\n/)
+  test.notMatch(await scrape(), 'watched')
+})
+
+await t.test('the index: not ready before its live tags are known, and says how far it is', async (test) => {
+  const { known, upstream, lines, asked, fake, scrape } = await create(test, { restrictedIndex: 'on' }, [
+    restricted,
+    `sha256-${digestOf('open').slice(7)}.sig`,
+  ])
+  test.strictSame(known.notReady(), ['the index of restricted images is not complete yet'])
+  test.match(known.status(), [
+    /restricted index: not complete; phase idle, 0 pages of tags read, 0 tags followed/,
+  ])
+  known.start()
+  await until(() => lines.some(({ level }) => level === 'warn'))
+  test.match(
+    lines.find(({ level }) => level === 'warn'),
+    { msg: /retrying/, err: { message: /not connected/ } },
+  )
+  known.connect(upstream)
+  let isLive = false
+  fake.before = () => {
+    isLive ||= known.status()[0]?.includes('live tags complete') === true
+  }
+  await until(() => known.notReady().length === 0 && known.status()[0]?.includes('whole') === true)
+  test.ok(isLive)
+  test.strictSame(asked, [`background ${restricted}`])
+  test.match(await scrape(), /quay_proxy_restricted_tags_followed 1\n/)
+  test.equal(known.knowledge.isComplete(), true)
+  test.match(known.knowledge.reachOf(layer), { isRestricted: true })
+  test.strictSame(known.knowledge.parentsOf(layer), [image])
+  test.match(
+    lines.find(({ msg, isWhole }) => msg === 'restricted index' && isWhole === true),
+    { followed: 1 },
+  )
+})
+
+await t.test('nothing can be looked for before upstream is connected, and that is an error', async (test) => {
+  const { known, search, upstream } = await create(test)
+  const repository = parseRepository('ocp-priv', '4.15', 'openshift/ci')
+  await test.rejects(known.lookFurther(image, { ...search, repository }), { message: /not connected/ })
+  known.connect(upstream)
+  test.match(await known.lookFurther(image, { ...search, repository }), { hasLearnt: true })
+  test.match(known.knowledge.reachOf(image), { isRestricted: true })
+})
+
+await t.test(
+  'a restricted claim closes until it is checked; a namespace without tags in QCI closes nothing',
+  async (test) => {
+    const other = digestOf('other')
+    const { known, imageStreams, upstream, search, asked } = await create(test, {
+      imageStreams: 'watch',
+      restrictedIndex: 'on',
+    })
+    imageStreams.put({ namespace: 'mallory-priv', name: 'x', tags: { base: [other] } })
+    known.connect(upstream)
+    known.start()
+    await until(() => known.notReady().length === 0 && known.status()[0]?.includes('whole') === true)
+    test.equal(known.knowledge.isClaimed(other), false)
+    imageStreams.put({ namespace: 'ocp', name: '4.15', tags: { open: [digestOf('open')] } })
+    imageStreams.put({ namespace: 'ocp-priv', name: '4.15', tags: { base: [other, image] } })
+    await until(() => known.knowledge.isClaimed(other))
+    await until(() => asked.filter((line) => line === `background ${restricted}`).length === 2)
+    test.equal(known.knowledge.isClaimed(other), true, 'what was followed does not refute it')
+    test.match(await known.lookFurther(other, search), { hasLearnt: true })
+    test.ok(asked.includes(`alice ${restricted}`))
+    test.equal(known.knowledge.isClaimed(other), false, 'checked')
+  },
+)
+
+await t.test('without the index any restricted namespace may close, until that is checked', async (test) => {
+  const other = digestOf('other')
+  const { known, imageStreams, upstream, search } = await create(test, { imageStreams: 'watch' })
+  imageStreams.put({ namespace: 'ocp-priv', name: '4.15', tags: { base: [other] } })
+  known.connect(upstream)
+  known.start()
+  await until(() => known.knowledge.isClaimed(other))
+  await known.lookFurther(other, search)
+  test.equal(known.knowledge.isClaimed(other), false)
+})
+
+await t.test('a claim that cannot be followed is told to those who debug', async (test) => {
+  const { known, imageStreams, upstream, lines, fake } = await create(test, {
+    imageStreams: 'watch',
+    restrictedIndex: 'on',
+  })
+  known.connect(upstream)
+  known.start()
+  await until(() => known.notReady().length === 0 && known.status()[0]?.includes('whole') === true)
+  let isAsked = false
+  fake.before = (_what, kind) => {
+    if (kind !== 'manifest') return
+    isAsked = true
+    throw new Error('503')
+  }
+  imageStreams.put({ namespace: 'ocp-priv', name: '4.15', tags: { base: [digestOf('other')] } })
+  await until(() => isAsked)
+  await known.close()
+  await until(() => lines.some(({ msg }) => /stopped to follow/.test(String(msg))))
+  test.match(
+    lines.find(({ msg }) => /stopped to follow/.test(String(msg))),
+    { level: 'debug' },
+  )
+})
+
+await t.test('what other replicas know is not in touch: a refusal is not certain', async (test) => {
+  const { known, shared, search } = await create(test)
+  shared.isInTouch = false
+  test.strictSame(await known.lookFurther(image, search), { hasLearnt: false, isCertain: false })
+})
+
+await t.test('a restricted namespace that has no room left is an alarm', async (test) => {
+  const { known, lines } = await create(test)
+  for (let number = 0; number < 201; number++)
+    await known.learn(restricted, digestOf(`wide ${number}`), {
+      manifests: [],
+      blobs: Array.from(
+        { length: 2000 },
+        (_, blob) => `sha256:${(number * 2000 + blob).toString(16).padStart(8, '0').repeat(8)}` as Digest,
+      ),
+    })
+  test.match(lines, [{ level: 'error', namespace: 'ocp-priv', msg: /more digests than are kept/ }])
+})

@@ -1,0 +1,59 @@
+import t from 'tap'
+import type { TokenRefusal } from '../../../src/access/token-refusal.ts'
+import { refusedLogin } from '../../../src/registry/authentication/refused-login.ts'
+
+const refusal = (more: Partial<TokenRefusal>): TokenRefusal => ({
+  reason: 'no',
+  by: 'cluster',
+  tokenKind: 'jwt',
+  unverifiedClaims: {},
+  ...more,
+})
+const oc = 'log in again: oc login, then podman login -u=$(oc whoami) -p=$(oc whoami -t) proxy.example'
+
+await t.test('what helps is told, with the command for this sort of identity', async (test) => {
+  const rows: readonly (readonly [Partial<TokenRefusal>, string])[] = [
+    [
+      { by: 'form', reason: 'it expired at 2026-11-28T12:00:00Z' },
+      `your token cannot be one that the app.ci cluster accepts: it expired at 2026-11-28T12:00:00Z; ${oc}`,
+    ],
+    [
+      { reason: '[invalid bearer token, token lookup failed]' },
+      `the app.ci cluster does not accept your token (expired, deleted, or of another cluster); ${oc}`,
+    ],
+    [
+      { unverifiedClaims: { iss: 'https://b' } },
+      `the app.ci cluster does not accept your token (expired, deleted, or of another cluster: it says that it is of https://b); ${oc}`,
+    ],
+    [
+      { reason: '[invalid bearer token, token is expired]' },
+      `the app.ci cluster does not accept your token (it has expired); ${oc}`,
+    ],
+    [
+      { reason: 'the token is meant for another audience', unverifiedClaims: { aud: 'vault' } },
+      `the app.ci cluster does not accept your token (it is meant for another audience: vault); ${oc}`,
+    ],
+    [
+      { reason: 'invalid audience' },
+      `the app.ci cluster does not accept your token (it is meant for another audience); ${oc}`,
+    ],
+    [
+      { unverifiedClaims: { sub: 'system:serviceaccount:ci:image-puller' } },
+      'the app.ci cluster does not accept your token (expired, deleted, or of another cluster); log in again: podman login -u=image-puller -p=$(oc create token image-puller -n ci) proxy.example',
+    ],
+    ...['system:serviceaccount:ci:$(rm)', 'alice', 'x system:serviceaccount:a:b'].map(
+      (sub) =>
+        [
+          { unverifiedClaims: { sub } },
+          `the app.ci cluster does not accept your token (expired, deleted, or of another cluster); ${oc}`,
+        ] as const,
+    ),
+  ]
+  for (const [more, message] of rows)
+    test.equal(refusedLogin(refusal(more), 'proxy.example').message, message)
+})
+
+await t.test('all of it is for the log', async (test) => {
+  const all = refusal({ unverifiedClaims: { iss: 'a', sub: 'b', aud: 'c', exp: 'd' } })
+  test.strictSame(refusedLogin(all, 'proxy.example').forLog, all)
+})

@@ -1,0 +1,299 @@
+import { once } from 'node:events'
+import { get } from 'node:http'
+import { PassThrough } from 'node:stream'
+import t from 'tap'
+import type { Test } from 'tap'
+import { accessLog } from '../../src/server/access-log.ts'
+import { RegistryError, unavailable } from '../../src/oci/errors.ts'
+import { createTagOwner } from '../../src/oci/qci-tag.ts'
+import { parseReference, parseRepository } from '../../src/oci/reference.ts'
+import type { ShadowDecision } from '../../src/audit/shadow.ts'
+import type { ClusterIdentity } from '../../src/access/identity.ts'
+import type { Decision } from '../../src/access/policy.ts'
+import { alice, allowed, bareApp, digest, listen, partsFor, refused } from '../registry/fakes.ts'
+import { until } from '../support/until.ts'
+
+const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
+
+const start = async (test: Test) => {
+  const { parts, lines } = partsFor()
+  const app = bareApp(test)
+  await app.register(accessLog, parts)
+  const repository = parseRepository('ocp', '4.5', 'openshift/ci')
+  app.get('/tag', async (request, reply) => {
+    void reply.header('docker-content-digest', digest)
+    request.identity = alice
+    request.repository = repository
+    request.reference = parseReference(repository, 'base', ownerOf)
+    request.decision = allowed
+    return 'four'
+  })
+  app.get('/digest', async (request) => {
+    request.reference = parseReference(repository, digest, ownerOf)
+    request.decision = refused
+    request.failure = new RegistryError('DENIED', 'no')
+    throw request.failure
+  })
+  app.get('/broken', async (request) => {
+    request.failure = unavailable('away', new Error('because https://cdn.example/blob?signature=hunter2'))
+    throw request.failure
+  })
+  app.get('/login', async (request) => {
+    const forLog = { reason: 'expired', tokenKind: 'jwt', unverifiedClaims: { iss: 'https://a' } }
+    request.failure = new RegistryError('UNAUTHORIZED', 'no', { forLog })
+    throw request.failure
+  })
+  app.get('/odd', async (request) => {
+    request.identity = { ...alice, user: { ...alice.user, username: 5 as unknown as string } }
+    return 'four'
+  })
+  app.get('/healthz', async () => 'ok')
+  app.get('/slow', async (_request, reply) => {
+    const body = new PassThrough()
+    body.write('begun')
+    return reply.send(body)
+  })
+  const port = await listen(test, app)
+  return { lines, parts, url: `http://127.0.0.1:${port}` }
+}
+
+await t.test('one line: who, what, the decision, what went back', async (test) => {
+  const { url, lines } = await start(test)
+  const response = await fetch(`${url}/tag?token=hunter2`, { headers: { authorization: 'Bearer hunter2' } })
+  test.equal(await response.text(), 'four')
+  test.equal(response.headers.get('docker-distribution-api-version'), 'registry/2.0')
+  await until(() => lines.length === 1)
+  test.match(lines[0], {
+    level: 'info',
+    msg: 'request',
+    requestId: response.headers.get('x-request-id'),
+    client: '127.0.0.1',
+    method: 'GET',
+    route: '/tag',
+    identity: 'alice',
+    repository: 'ocp/4.5',
+    image: 'ocp_4.5_base',
+    kind: 'user',
+    digest,
+    namespace: 'ocp',
+    grantedBy: 'ocp',
+    decision: 'allowed',
+    rule: 'qci-wide',
+    source: 'live',
+    status: 200,
+  })
+  test.ok(Number(lines[0]?.['bytes']) > 4)
+  test.ok(Number(lines[0]?.['seconds']) < 1)
+  test.notMatch(JSON.stringify(lines), 'hunter2')
+  test.notHas(lines[0], { aborted: true })
+})
+
+await t.test('a refusal is no trouble, a failure behind us is', async (test) => {
+  const { url, lines } = await start(test)
+  await (await fetch(`${url}/digest`)).text()
+  await (await fetch(`${url}/broken`)).text()
+  await (await fetch(`${url}/nothing/here`)).text()
+  await until(() => lines.length === 3)
+  test.match(lines, [
+    { level: 'info', image: digest, decision: 'denied', error: 'DENIED', status: 403 },
+    { level: 'warn', error: 'UNAVAILABLE', status: 503, err: { cause: { message: /^because/ } } },
+    { level: 'info', route: 'none', status: 404 },
+  ])
+  test.notMatch(JSON.stringify(lines), /hunter2|nothing/)
+})
+
+await t.test('what machines ask every few seconds is quiet', async (test) => {
+  const { url, lines } = await start(test)
+  await (await fetch(`${url}/healthz`)).text()
+  await until(() => lines.length === 1)
+  test.match(lines, [{ level: 'debug', route: '/healthz' }])
+})
+
+await t.test('a client that leaves in the middle leaves its line all the same', async (test) => {
+  const { url, lines, parts } = await start(test)
+  const client = get(`${url}/slow`)
+  const [response] = (await once(client, 'response')) as [NodeJS.ReadableStream]
+  await once(response, 'data')
+  response.on('error', () => undefined)
+  client.destroy()
+  await until(() => lines.length === 1)
+  test.match(lines, [{ route: '/slow', status: 200, aborted: true, client: '127.0.0.1' }])
+  test.match(
+    await parts.metrics.registry.metrics(),
+    /requests_total\{route="\/slow",method="GET",status="200"\} 1/,
+  )
+})
+
+await t.test('the numbers count per route, never per path', async (test) => {
+  const { url, parts, lines } = await start(test)
+  await (await fetch(`${url}/tag?a`)).text()
+  await (await fetch(`${url}/tag?b`)).text()
+  await until(() => lines.length === 2)
+  const metrics = await parts.metrics.registry.metrics()
+  test.match(metrics, /quay_proxy_requests_total\{route="\/tag",method="GET",status="200"\} 2/)
+  test.match(metrics, /quay_proxy_request_duration_seconds_count\{route="\/tag"\} 2/)
+  test.match(metrics, /quay_proxy_sent_bytes_total\{route="\/tag"\} [1-9]/)
+})
+
+const account: ClusterIdentity = {
+  ...alice,
+  user: { username: 'system:serviceaccount:my-team:puller', groups: [], extra: {} },
+}
+const unasked: Decision = { allowed: true, rule: 'service-account', namespace: 'ocp', source: 'none' }
+
+/** Requests with rules beside those in force: each a path of its own. */
+const startAudit = async (
+  test: Test,
+  rows: Readonly<
+    Record<string, readonly [Decision, ShadowDecision | Promise<ShadowDecision>, string?, number?]>
+  >,
+) => {
+  const { parts, lines } = partsFor()
+  const app = bareApp(test)
+  await app.register(accessLog, parts)
+  const repository = parseRepository('ocp', '4.5', 'openshift/ci')
+  for (const [path, [decision, beside, text = 'base', status = 200]] of Object.entries(rows))
+    app.get(path, async (request, reply) => {
+      request.identity = account
+      request.reference = parseReference(repository, text, ownerOf)
+      request.decision = decision
+      request.beside = Promise.resolve(beside)
+      return await reply.code(status).header('docker-content-digest', digest).send('')
+    })
+  const url = `http://127.0.0.1:${await listen(test, app)}`
+  const get = async (path: string) => (await fetch(`${url}${path}`)).headers.get('x-request-id')
+  return { get, lines, metrics: async () => await parts.metrics.registry.metrics() }
+}
+
+const both = { openedBy: ['image-puller', 'qci-wide'] } as const
+
+await t.test('audit: a loss is a line and a count, once the answer is through', async (test) => {
+  const { promise, resolve } = Promise.withResolvers<ShadowDecision>()
+  const { get, lines, metrics } = await startAudit(test, { '/tag': [unasked, promise] })
+  const requestId = await get('/tag')
+  await until(() => lines.length === 1)
+  resolve({ decision: refused, ...both })
+  await until(() => lines.length === 2)
+  test.match(lines, [
+    { msg: 'request', requestId, kind: 'service-account', rule: 'service-account' },
+    {
+      level: 'warn',
+      msg: 'audit',
+      difference: 'loss',
+      requestId,
+      identity: 'system:serviceaccount:my-team:puller',
+      kind: 'service-account',
+      namespace: 'ocp',
+      image: 'ocp_4.5_base',
+      digest,
+      rule: 'service-account',
+      openedBy: ['image-puller', 'qci-wide'],
+    },
+  ])
+  test.match(await metrics(), 'quay_proxy_audit_losses_total{namespace="ocp",kind="service-account"} 1')
+})
+
+await t.test(
+  'audit: a gain is told, the undecided is counted, and what is not there is no loss',
+  async (test) => {
+    const { get, lines, metrics } = await startAudit(test, {
+      '/gain': [refused, { decision: allowed, ...both }, 'base', 403],
+      '/undecided': [unasked, { decision: undefined, error: new Error('away'), ...both }],
+      '/missing': [unasked, { decision: refused, ...both }, 'base', 404],
+      '/same': [allowed, { decision: allowed, ...both }],
+    })
+    for (const path of ['/missing', '/same', '/gain', '/undecided']) await get(path)
+    await until(() => lines.filter(({ msg }) => msg === 'audit').length === 2)
+    test.match(
+      lines.filter(({ msg }) => msg === 'audit'),
+      [
+        { level: 'info', difference: 'gain', rule: 'qci-wide' },
+        { level: 'warn', difference: 'undecided', err: { message: 'away' } },
+      ],
+    )
+    const shown = await metrics()
+    test.match(shown, 'quay_proxy_audit_undecided_total 1')
+    test.notMatch(shown, 'audit_losses_total{')
+  },
+)
+
+await t.test('attack: a namespace that a client makes up before a digest is no label', async (test) => {
+  const { get, lines, metrics } = await startAudit(test, {
+    '/digest': [{ ...unasked, namespace: 'made-up' }, { decision: refused, openedBy: ['qci-wide'] }, digest],
+  })
+  await get('/digest')
+  await until(() => lines.length === 2)
+  test.match(lines[1], { namespace: 'made-up', image: digest, digest })
+  test.match(await metrics(), 'audit_losses_total{namespace="(none)",kind="service-account"} 1')
+})
+
+await t.test(
+  'audit: where the rules in force came to no decision, there is nothing to tell',
+  async (test) => {
+    const { parts, lines } = partsFor()
+    const app = bareApp(test)
+    await app.register(accessLog, parts)
+    app.get('/undecided', async (request) => {
+      request.identity = alice
+      request.beside = Promise.resolve({ decision: refused, openedBy: [], error: undefined })
+      throw unavailable('the API server is away')
+    })
+    app.get('/after', async () => 'ok')
+    const url = `http://127.0.0.1:${await listen(test, app)}`
+    test.equal((await fetch(`${url}/undecided`)).status, 503)
+    await (await fetch(`${url}/after`)).text()
+    await until(() => lines.length === 2)
+    test.match(lines, [
+      { msg: 'request', status: 503 },
+      { msg: 'request', status: 200 },
+    ])
+  },
+)
+
+await t.test('why a login was refused: whole, and with the program that showed it', async (test) => {
+  const { url, lines } = await start(test)
+  await (await fetch(`${url}/login`, { headers: { 'user-agent': 'x'.repeat(1000) } })).text()
+  await until(() => lines.length === 1)
+  test.match(lines[0], {
+    level: 'info',
+    error: 'UNAUTHORIZED',
+    refused: {
+      reason: 'expired',
+      tokenKind: 'jwt',
+      unverifiedClaims: { iss: 'https://a' },
+      userAgent: 'x'.repeat(200),
+    },
+  })
+})
+
+await t.test('attack: a name that is no string costs a line, and not the process', async (test) => {
+  const { parts, lines } = partsFor()
+  const app = bareApp(test)
+  await app.register(accessLog, parts)
+  app.get('/odd', async (request) => {
+    request.identity = { ...alice, user: { username: 5 as never, groups: [], extra: {} } }
+    request.decision = allowed
+    request.reference = parseReference(parseRepository('ocp', '4.5', 'openshift/ci'), 'base', ownerOf)
+    request.beside = Promise.resolve({ decision: refused, openedBy: [], error: undefined })
+    return 'ok'
+  })
+  app.get('/failing', async (request) => {
+    request.beside = Promise.reject(new RangeError('beside'))
+    return 'ok'
+  })
+  app.get('/fine', async () => 'ok')
+  const url = `http://127.0.0.1:${await listen(test, app)}`
+  for (const path of ['/odd', '/odd', '/failing', '/fine']) test.equal((await fetch(url + path)).status, 200)
+  await until(() => lines.some(({ route }) => route === '/fine'))
+  const mistakes = lines.filter(({ level }) => level === 'error')
+  test.match(mistakes, [
+    { where: 'record', stack: /startsWith/, msg: /^unexpected error/ },
+    { where: 'audit', err: { type: 'TypeError' } },
+    { where: 'audit', err: { type: 'RangeError' } },
+  ])
+  test.equal(mistakes.length, 3, 'each kind once')
+  test.match(
+    await parts.metrics.registry.metrics(),
+    /requests_total\{route="\/odd",method="GET",status="200"\} 2/,
+  )
+})

@@ -1,0 +1,22 @@
+import t from 'tap'
+import Fastify from 'fastify'
+import { health } from '../../src/server/health.ts'
+import { listen } from '../registry/fakes.ts'
+
+await t.test('alive always; ready once nothing keeps it', async (test) => {
+  const reasons = ['shutting down', 'upstream was not asked yet']
+  const app = Fastify()
+  await app.register(health, { notReady: () => reasons, status: () => ['restricted index: whole'] })
+  const port = await listen(test, app)
+  const get = async (path: string) => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`)
+    const { status, headers } = response
+    return { status, type: headers.get('content-type'), body: await response.text() }
+  }
+  test.match(await get('/healthz'), { status: 200, type: 'text/plain', body: 'ok\n' })
+  test.match(await get('/readyz'), { status: 503, body: 'shutting down\nupstream was not asked yet\n' })
+  reasons.length = 0
+  test.match(await get('/readyz'), { status: 200, type: 'text/plain', body: 'ok\n' })
+  test.equal((await get('/readyz')).body, 'ok\n', 'and no more')
+  test.equal((await get('/readyz?verbose')).body, 'ok\nrestricted index: whole\n')
+})

@@ -1,0 +1,404 @@
+import { createHash } from 'node:crypto'
+import t from 'tap'
+import { RegistryError, unavailable } from '../../../src/oci/errors.ts'
+import { UpstreamRateLimited, TransientUpstreamError } from '../../../src/upstream/errors.ts'
+import { createManifestCache } from '../../../src/upstream/cache/manifest-cache.ts'
+import type { ManifestCacheOptions } from '../../../src/upstream/cache/manifest-cache.ts'
+import type { FetchManifest, Manifest, ManifestRequest } from '../../../src/upstream/manifests.ts'
+import { isDigest, type Digest, type QciTag } from '../../../src/oci/reference.ts'
+import { failure, told } from '../upstream.ts'
+
+const tag = 'ocp_4.5_base' as QciTag
+const index = 'application/vnd.oci.image.index.v1+json'
+const image = 'application/vnd.oci.image.manifest.v1+json'
+const signed = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
+const manifestOf = (text: string, mediaType = index): Manifest => {
+  const content = Buffer.from(text)
+  const digest = `sha256:${createHash('sha256').update(content).digest('hex')}` as Digest
+  return { digest, mediaType, size: content.length, content, isStale: false }
+}
+const one = manifestOf('{"one":1}')
+const two = manifestOf('{"two":2}')
+const sources = (served: readonly { source: string }[]) => served.map(({ source }) => source)
+
+type Upstream = (request: ManifestRequest) => Promise<Manifest> | Manifest
+
+const setUp = (options: Partial<ManifestCacheOptions> = {}) => {
+  let time = 1_000_000
+  let upstream: Upstream = () => one
+  const requests: ManifestRequest[] = []
+  const served: { source: string }[] = []
+  const fetch: FetchManifest = async (request) => {
+    requests.push(request)
+    const manifest = await upstream(request)
+    return request.method === 'HEAD' ? { ...manifest, content: undefined } : manifest
+  }
+  const { fetchManifest, stats } = createManifestCache({
+    fetch,
+    maxBytes: 1_000_000,
+    tagTtlMs: 10_000,
+    staleIfErrorMs: 3_600_000,
+    observe: (manifest) => void served.push(manifest),
+    // as good as for ever, where a test does not say
+    maxWaitMs: 1_000_000,
+    now: () => time,
+    ...options,
+  })
+  return {
+    requests,
+    served,
+    stats,
+    ask: async (reference: QciTag | Digest, more: Partial<ManifestRequest> = {}) =>
+      await fetchManifest({ method: 'GET', reference, accept: undefined, requester: 'alice', ...more }),
+    pass: (milliseconds: number) => void (time += milliseconds),
+    answerWith: (next: Upstream) => void (upstream = next),
+    failWith: (error: Error) => {
+      upstream = () => {
+        throw error
+      }
+    },
+  }
+}
+const troubles = [
+  new TransientUpstreamError('UNAVAILABLE', 'upstream answered 503'),
+  new TransientUpstreamError('UNAVAILABLE', 'timeout', { status: 504 }),
+  new TransientUpstreamError('UNAVAILABLE', 'unreachable'),
+]
+const [trouble = new Error('none')] = troubles
+const head = { method: 'HEAD' } as const
+
+await t.test('by digest: asked for once, and never again', async (test) => {
+  const { ask, requests, served, pass, failWith } = setUp()
+  const first = await ask(one.digest, { accept: image, signal: new AbortController().signal })
+  test.strictSame(first, one)
+  failWith(trouble)
+  pass(1e9)
+  for (const accept of [undefined, image, index, 'text/plain'])
+    test.equal(
+      await ask(one.digest, { accept }),
+      first,
+      'whatever Accept says: the very same, and never stale',
+    )
+  test.strictSame(await ask(one.digest, head), { ...one, content: undefined })
+  test.strictSame(requests, [
+    { method: 'GET', reference: one.digest, accept: undefined, priority: undefined, requester: 'alice' },
+  ])
+  test.strictSame(sources(served), ['live', ...Array.from({ length: 5 }, () => 'cached')])
+})
+
+await t.test('by tag: fresh for a while, then asked again', async (test) => {
+  const { ask, requests, served, pass, answerWith } = setUp()
+  const first = await ask(tag)
+  answerWith(() => two)
+  pass(9_999)
+  test.equal(await ask(tag), first)
+  pass(1)
+  test.strictSame(await ask(tag), two, 'it has moved')
+  test.strictSame(await ask(tag, head), { ...two, content: undefined })
+  test.equal(requests.length, 2)
+  test.strictSame(sources(served), ['live', 'cached', 'live', 'cached'])
+  test.equal((await ask(one.digest)).content, first.content, 'what was there before is known by digest')
+  test.equal(requests.length, 2)
+})
+
+await t.test('one Buffer, however often it is fetched', async (test) => {
+  const { ask, pass, requests, answerWith } = setUp()
+  answerWith(() => manifestOf('{"one":1}'))
+  const { content } = await ask(tag)
+  pass(10_000)
+  test.equal((await ask(tag)).content, content)
+  test.equal((await ask('another' as QciTag)).content, content)
+  test.equal(requests.length, 3)
+})
+
+await t.test('trap 22: Accept sets are kept apart, spellings are not', async (test) => {
+  const { ask, requests, answerWith } = setUp()
+  const converted = manifestOf('{"converted":true}', image)
+  answerWith(({ accept = '' }) => (accept.includes(index) ? one : converted))
+  for (const [accept, expected] of [
+    [undefined, one],
+    ['*/*', one],
+    [index, one],
+    [`${image}, ${index}`, one],
+    [`${index};q=0.5,${image}`, one],
+    [image, converted],
+    [`${image};q=0.1`, converted],
+  ] as const)
+    for (const method of ['HEAD', 'GET'] as const)
+      test.equal((await ask(tag, { accept, method })).digest, expected.digest, accept ?? 'none')
+  test.strictSame(
+    requests.map(({ accept }) => accept).slice(1),
+    [index, `${index}, ${image}`, image],
+    'upstream is asked for the set, not for the spelling of who was first',
+  )
+})
+
+await t.test('a 404 for one Accept set says nothing of another', async (test) => {
+  const { ask, pass, answerWith, failWith } = setUp()
+  answerWith(({ accept = '' }) => {
+    if (accept.includes(index)) return one
+    throw new RegistryError('MANIFEST_UNKNOWN', 'not of this type')
+  })
+  await ask(tag)
+  test.equal(told(await failure(ask(tag, { accept: image }))), '404 MANIFEST_UNKNOWN')
+  pass(10_000)
+  failWith(trouble)
+  test.equal((await ask(tag)).isStale, true)
+})
+
+await t.test('trap 21: a HEAD is a GET to upstream, and answers what comes next', async (test) => {
+  const { ask, requests } = setUp()
+  test.strictSame(await ask(tag, head), { ...one, content: undefined })
+  test.strictSame(await ask(tag), one)
+  test.strictSame(await ask(one.digest), one)
+  test.strictSame(
+    requests.map(({ method }) => method),
+    ['GET'],
+  )
+})
+
+await t.test('200 at once, by HEAD and GET: one request, charged to the first', async (test) => {
+  for (const reference of [tag, one.digest]) {
+    const { ask, requests, served, answerWith } = setUp()
+    const gate = Promise.withResolvers<Manifest>()
+    answerWith(() => gate.promise)
+    const all = Array.from(
+      { length: 200 },
+      async (_, position) =>
+        await ask(reference, { requester: `requester ${position}`, ...(position % 2 === 0 ? head : {}) }),
+    )
+    gate.resolve(one)
+    for (const [position, manifest] of (await Promise.all(all)).entries())
+      test.strictSame(manifest, position % 2 === 0 ? { ...one, content: undefined } : one)
+    test.equal(requests.length, 1)
+    test.equal(requests[0]?.requester, 'requester 0')
+    test.equal(sources(served).filter((source) => source === 'shared').length, 199)
+  }
+})
+
+await t.test('the first one leaves, and harms nobody', async (test) => {
+  for (const reference of [tag, one.digest]) {
+    const { ask, requests, answerWith } = setUp()
+    const gate = Promise.withResolvers<Manifest>()
+    answerWith(() => gate.promise)
+    const controller = new AbortController()
+    const first = failure(ask(reference, { signal: controller.signal }))
+    const second = ask(reference)
+    controller.abort()
+    test.equal(told(await first), '503 UNAVAILABLE 5')
+    gate.resolve(one)
+    test.strictSame(await second, one)
+    test.equal(requests.length, 1)
+    test.equal(requests[0]?.signal, undefined, 'no signal of an requester goes out')
+  }
+})
+
+await t.test('trouble: known tags are served stale, unknown ones are not', async (test) => {
+  for (const error of troubles) {
+    const { ask, requests, served, pass, failWith, answerWith } = setUp()
+    const { content } = await ask(tag)
+    pass(10_000)
+    failWith(error)
+    const stale = await ask(tag)
+    test.strictSame(stale, { ...one, isStale: true })
+    test.equal(stale.content, content)
+    test.equal(requests.length, 2)
+    test.strictSame(await ask(tag, head), { ...one, content: undefined, isStale: true })
+    test.equal(requests.length, 2, 'for a second upstream is left alone')
+    test.equal(await failure(ask('unknown' as QciTag)), error)
+    test.equal(await failure(ask(tag, { accept: image })), error, 'nor is another Accept set known')
+    test.equal((await ask(one.digest)).isStale, false, 'by digest nothing is')
+    test.strictSame(sources(served), ['live', 'stale', 'stale', 'cached'])
+    pass(1000)
+    answerWith(() => two)
+    test.strictSame(await ask(tag), two, 'it is over when it is over')
+  }
+})
+
+await t.test('attack: who asks too much does not keep a tag where it is for others', async (test) => {
+  const limit = new UpstreamRateLimited('you ask for more at once than is granted', 5)
+  const { ask, requests, pass, answerWith } = setUp()
+  await ask(tag)
+  pass(10_000)
+  answerWith(({ requester }) => {
+    if (requester === 'greedy') throw limit
+    return two
+  })
+  const greedy = { requester: 'greedy' }
+  test.equal((await ask(tag, greedy)).isStale, true, 'known: better served than refused')
+  const [, other] = await Promise.all([ask(tag, greedy), ask(tag)])
+  test.strictSame(other, two)
+  test.equal(requests.length, 4)
+  test.equal(await failure(ask('another' as QciTag, greedy)), limit)
+})
+
+await t.test('stale ends when upstream has been silent for too long', async (test) => {
+  const { ask, pass, failWith } = setUp({ staleIfErrorMs: 60_000 })
+  await ask(tag)
+  failWith(trouble)
+  for (let seconds = 10; seconds < 60; seconds++) {
+    pass(seconds === 10 ? 10_000 : 1000)
+    test.equal((await ask(tag)).isStale, true)
+  }
+  pass(1000)
+  test.equal(await failure(ask(tag)), trouble)
+})
+
+await t.test('a refusal or an absence is never answered with what was there before', async (test) => {
+  for (const error of [
+    unavailable('upstream refuses the proxy', undefined, 30),
+    unavailable('upstream answered 403'),
+    new RegistryError('MANIFEST_UNKNOWN', 'not there'),
+    new TypeError('a defect'),
+  ]) {
+    const { ask, pass, failWith, requests } = setUp()
+    await ask(tag)
+    pass(10_000)
+    failWith(error)
+    await test.rejects(ask(tag), error)
+    await test.rejects(ask(tag, head), error)
+    test.equal(requests.length, 3, 'and is asked for each time')
+  }
+})
+
+await t.test('a 404 forgets the tag at once', async (test) => {
+  const { ask, pass, failWith, stats } = setUp()
+  await ask(tag)
+  pass(10_000)
+  failWith(new RegistryError('MANIFEST_UNKNOWN', 'pruned'))
+  test.equal(told(await failure(ask(tag))), '404 MANIFEST_UNKNOWN')
+  test.equal(stats().tags, 0)
+  failWith(trouble)
+  test.equal(await failure(ask(tag)), trouble)
+})
+
+await t.test('upstream hangs: nobody waits for long, and the question goes on beside', async (test) => {
+  const { ask, requests, pass, answerWith, failWith } = setUp({ maxWaitMs: 5 })
+  await ask(tag)
+  pass(10_000)
+  const gate = Promise.withResolvers<Manifest>()
+  answerWith(() => gate.promise)
+  test.equal((await ask(tag)).isStale, true)
+  pass(6)
+  const late = await Promise.all(Array.from({ length: 20 }, async () => await ask(tag)))
+  test.ok(late.every(({ isStale }) => isStale))
+  test.equal(requests.length, 2)
+  gate.resolve(two)
+  await new Promise((resolve) => setImmediate(resolve))
+  test.strictSame(await ask(tag), two, 'its answer is known as soon as it comes')
+  test.equal(requests.length, 2)
+
+  pass(10_000)
+  const failing = Promise.withResolvers<Manifest>()
+  answerWith(() => failing.promise)
+  test.equal((await ask(tag)).isStale, true)
+  failing.reject(trouble)
+  await new Promise((resolve) => setImmediate(resolve))
+  failWith(new TypeError('not asked'))
+  test.equal((await ask(tag)).isStale, true)
+  test.equal(requests.length, 3, 'it has just failed')
+})
+
+await t.test('signed schema 1 is never kept, and what the tag was before is forgotten', async (test) => {
+  const { ask, requests, pass, answerWith, failWith, stats } = setUp()
+  const schema1 = { ...manifestOf('{"signatures":[]}', signed), digest: two.digest }
+  await ask(tag)
+  pass(10_000)
+  answerWith(() => schema1)
+  for (const reference of [tag, schema1.digest])
+    for (const method of ['GET', 'HEAD'] as const)
+      test.strictSame(await ask(reference, { method }), {
+        ...schema1,
+        content: method === 'GET' ? schema1.content : undefined,
+      })
+  test.equal(requests.length, 5)
+  test.equal(stats().manifests, 1)
+  failWith(trouble)
+  test.equal(await failure(ask(tag)), trouble)
+})
+
+await t.test('1,000 manifests: the bound holds, and what fell out is asked for again', async (test) => {
+  const maxBytes = 100_000
+  const { ask, requests, answerWith, stats } = setUp({ maxBytes })
+  answerWith(({ reference }) => manifestOf(`{"of":"${reference}"}${' '.repeat(1000)}`))
+  for (let position = 0; position < 1000; position++) {
+    await ask(`ocp_4.5_${position}` as QciTag)
+    if (stats().bytes > maxBytes) test.fail(`${stats().bytes} bytes`)
+  }
+  test.ok(stats().manifests > 30 && stats().manifests < 100)
+  test.equal(stats().tags, 1000)
+  await ask('ocp_4.5_999' as QciTag)
+  test.equal(requests.length, 1000)
+  await ask('ocp_4.5_0' as QciTag)
+  test.equal(requests.at(-1)?.reference, 'ocp_4.5_0', 'by tag: that tells at once whether it has moved')
+  test.equal(requests.length, 1001)
+})
+
+await t.test('nothing is kept: each is asked for, and those at once are one', async (test) => {
+  const { ask, requests, pass, failWith, stats } = setUp({ maxBytes: 0 })
+  for (const reference of [tag, one.digest])
+    for (const method of ['GET', 'HEAD'] as const) {
+      const before = requests.length
+      const expected = { ...one, content: method === 'GET' ? one.content : undefined }
+      for (const manifest of await Promise.all([ask(reference, { method }), ask(reference, { method })]))
+        test.strictSame(manifest, expected)
+      await ask(reference, { method })
+      test.strictSame(
+        requests.slice(before).map((request) => request.method),
+        reference === tag ? ['GET', 'GET'] : [method, method],
+        'a HEAD of a digest stays a HEAD; what a tag reaches is known by the bytes alone',
+      )
+    }
+  test.strictSame(stats(), { manifests: 0, bytes: 0, tags: 0 })
+  pass(10_000)
+  failWith(trouble)
+  test.equal(await failure(ask(tag)), trouble)
+})
+
+await t.test('no life of a tag: asked each time, and stale in trouble', async (test) => {
+  const { ask, requests, failWith } = setUp({ tagTtlMs: 0 })
+  await ask(tag)
+  await ask(tag)
+  test.equal(requests.length, 2)
+  failWith(trouble)
+  test.equal((await ask(tag)).isStale, true)
+})
+
+await t.test('on the clock of the machine', async (test) => {
+  const requests: ManifestRequest[] = []
+  const { fetchManifest } = createManifestCache({
+    fetch: async (request) => {
+      requests.push(request)
+      return isDigest(request.reference) ? two : one
+    },
+    maxBytes: 1_000_000,
+    tagTtlMs: 3_600_000,
+    staleIfErrorMs: 0,
+    observe: () => undefined,
+  })
+  const wanted = { method: 'GET', reference: tag, accept: undefined, requester: 'alice' } as const
+  test.equal(await fetchManifest(wanted), await fetchManifest(wanted))
+  test.equal(requests.length, 1)
+})
+
+await t.test('the background keeps nobody waiting, and its failures are its own', async (test) => {
+  const { ask, requests, answerWith, failWith, pass } = setUp()
+  const priority = 'background'
+  const slow = Promise.withResolvers<Manifest>()
+  answerWith(({ priority: asked }) => (asked === undefined ? one : slow.promise))
+  for (const reference of [tag, one.digest]) {
+    const behind = ask(reference, { priority })
+    test.strictSame(await ask(reference), one, 'not joined')
+    slow.resolve(one)
+    test.strictSame(await behind, one)
+  }
+  test.strictSame(
+    requests.map((request) => request.priority),
+    [priority, undefined, priority].slice(0, requests.length),
+  )
+  pass(10_000)
+  failWith(trouble)
+  test.equal((await ask(tag, { priority })).isStale, true)
+  answerWith(() => two)
+  test.strictSame(await ask(tag), two, 'it is asked at once')
+})

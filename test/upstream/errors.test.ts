@@ -1,0 +1,131 @@
+import t from 'tap'
+import { errors } from 'undici'
+import { unavailable } from '../../src/oci/errors.ts'
+import {
+  PoolExhausted,
+  toRegistryError,
+  isRetryable,
+  errorForStatus,
+  errorForStorageStatus,
+  TransientUpstreamError,
+  UpstreamRateLimited,
+} from '../../src/upstream/errors.ts'
+import { told } from './upstream.ts'
+
+await t.test('what is an answer already stays what it is', async (test) => {
+  const error = unavailable('no')
+  test.equal(toRegistryError(error), error)
+})
+
+await t.test('too many pulls are no trouble of upstream', async (test) => {
+  const error = new PoolExhausted()
+  test.equal(told(error), '503 UNAVAILABLE 1')
+  test.notOk(error instanceof TransientUpstreamError)
+  test.equal(toRegistryError(error), error)
+})
+
+await t.test(
+  'what may pass: troubles and limits of upstream, and too many pulls; no answer ever',
+  async (test) => {
+    const limit = new UpstreamRateLimited('slowly', 1)
+    for (const error of [new TransientUpstreamError('UNAVAILABLE', 'cut'), limit, new PoolExhausted()])
+      test.ok(isRetryable(error), error.message)
+    for (const error of [unavailable('the robot is refused'), new Error('a mistake of ours'), undefined])
+      test.notOk(isRetryable(error))
+  },
+)
+
+await t.test('too slow is 504, everything else 503, and the cause is kept', async (test) => {
+  const rows = [
+    [new errors.HeadersTimeoutError(), '504 UNAVAILABLE 5'],
+    [new errors.BodyTimeoutError(), '504 UNAVAILABLE 5'],
+    [new errors.ConnectTimeoutError(), '504 UNAVAILABLE 5'],
+    [new errors.SocketError('other side closed'), '503 UNAVAILABLE 5'],
+    [Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }), '503 UNAVAILABLE 5'],
+    [new DOMException('aborted', 'AbortError'), '503 UNAVAILABLE 5'],
+    [new Error('anything'), '503 UNAVAILABLE 5'],
+  ] as const
+  for (const [error, expected] of rows) {
+    const failure = toRegistryError(error)
+    test.equal(told(failure), expected, error.message)
+    test.equal(failure.cause, error)
+  }
+})
+
+await t.test(
+  'trap 16: 401 is 503 and an alarm, without a cause that could hold a challenge',
+  async (test) => {
+    const reasons: string[] = []
+    const error = errorForStatus(401, undefined, (reason) => reasons.push(reason))
+    test.equal(error && told(error), '503 UNAVAILABLE 30')
+    test.equal(error?.cause, undefined)
+    test.equal(reasons.length, 1)
+  },
+)
+
+const noAlarm = (): void => void t.fail('only a 401 is an alarm')
+
+await t.test('trap 39: 429 has a Retry-After in seconds, whatever upstream says', async (test) => {
+  const rows = [
+    [undefined, '5'],
+    ['7', '7'],
+    ['60', '60'],
+    ['3600', '60'],
+    ['99999', '60'],
+    ['', '5'],
+    ['-1', '5'],
+    ['1.5', '5'],
+    ['Fri, 31 Dec 2027 23:59:59 GMT', '60'],
+    ['Fri, 31 Dec 2021 23:59:59 GMT', '0'],
+    ['2027-12-31', '5'],
+  ] as const
+  for (const [field, expected] of rows) {
+    const error = errorForStatus(429, field, noAlarm)
+    test.equal(error && told(error), `429 TOOMANYREQUESTS ${expected}`, String(field))
+  }
+  for (const [field, seconds] of [
+    [undefined, undefined],
+    ['soon', undefined],
+    ['7', 7],
+    ['3600', 60],
+  ] as const)
+    test.strictSame(
+      (errorForStatus(429, field, noAlarm) as UpstreamRateLimited).retryAfterSeconds,
+      seconds,
+      'as it says it',
+    )
+})
+
+await t.test('every 5xx is 503: on 500 podman gives up, on 502 containerd does', async (test) => {
+  for (const status of [500, 502, 503, 504, 520, 599]) {
+    const error = errorForStatus(status, '9', noAlarm)
+    test.equal(error && told(error), '503 UNAVAILABLE 5')
+    test.match(error?.cause, new Error(`upstream answered ${status}`))
+  }
+})
+
+await t.test('everything else is an answer', async (test) => {
+  for (const status of [200, 206, 304, 400, 403, 404, 405, 416])
+    test.equal(errorForStatus(status, undefined, noAlarm), undefined)
+})
+
+await t.test('a signature that the storage refuses is trouble, and worth a new one', async (test) => {
+  for (const status of [401, 403]) {
+    const error = errorForStorageStatus(status, undefined)
+    test.ok(error instanceof TransientUpstreamError)
+    test.equal(error && told(error), '503 UNAVAILABLE 5')
+  }
+  test.equal(errorForStorageStatus(404, undefined), undefined)
+  test.match(errorForStorageStatus(429, '7'), { status: 429, headers: { 'retry-after': '7' } })
+})
+
+await t.test('trouble is what may pass: a refusal or an absence never is', async (test) => {
+  for (const status of [429, 500, 503])
+    test.ok(errorForStatus(status, undefined, noAlarm) instanceof TransientUpstreamError)
+  test.notOk(errorForStatus(401, undefined, undefined) instanceof TransientUpstreamError)
+  test.ok(toRegistryError(new Error('reset')) instanceof TransientUpstreamError)
+})
+
+await t.test('401 of the CDN is 503 without an alarm: it never saw the robot', async (test) => {
+  test.match(errorForStatus(401, undefined, undefined), { code: 'UNAVAILABLE', status: 503 })
+})

@@ -1,0 +1,166 @@
+/**
+ * That each stage stands where source.ts says it does: what it keeps off upstream, or makes good for, is seen from outside.
+ */
+import { rootCertificates } from 'node:tls'
+import t from 'tap'
+import type { Test } from 'tap'
+import type { Quay } from '../../src/sandbox/quay/quay.ts'
+import { createPipeline, type PipelineOptions } from '../../src/upstream/pipeline.ts'
+import type { Digest, QciTag } from '../../src/oci/reference.ts'
+import { robot, quayFor, smallImage } from '../sandbox/quay/quay-client.ts'
+import { until } from '../support/until.ts'
+import { bytesOf, failure, told } from './upstream.ts'
+
+const sourceFor = (test: Test, quay: Quay, options: Partial<PipelineOptions> = {}) => {
+  const counts: Record<string, number> = {}
+  const learnt: string[] = []
+  const count = (what: string) => () => {
+    counts[what] = (counts[what] ?? 0) + 1
+  }
+  const credentials = [robot]
+  const { source, close } = createPipeline({
+    learn: async (tag, { digest }) => void learnt.push(tag ?? digest),
+    upstream: new URL(quay.url),
+    upstreamCa: undefined,
+    upstreamRepository: quay.repository,
+    maxUpstreamConnections: 8,
+    credentials: () => credentials,
+    upstreamLimits: 'none',
+    replicas: 1,
+    retryTimeoutMs: 0,
+    stallTimeoutMs: 10_000,
+    manifestCacheBytes: 0,
+    tagTtlMs: 0,
+    staleIfErrorMs: 0,
+    blobDelivery: 'stream',
+    observe: {
+      refused: count('refused'),
+      request: count('request'),
+      retry: count('retry'),
+      hedge: count('hedge'),
+      away: count('away'),
+      wait: count('wait'),
+      limited: count('limited'),
+      paused: count('paused'),
+      noPlace: count('noPlace'),
+      resume: count('resume'),
+      manifest: count('manifest'),
+      tags: count('tags'),
+    },
+    ...options,
+  })
+  test.teardown(close)
+  const fetchManifest = async (tag: string) =>
+    await source.fetchManifest({
+      method: 'GET',
+      reference: tag as QciTag,
+      accept: undefined,
+      requester: 'alice',
+    })
+  const openBlob = async (digest: Digest, requester = 'alice') => {
+    const { body } = await source.openBlob({
+      method: 'GET',
+      digest,
+      range: undefined,
+      ifRange: undefined,
+      requester,
+    })
+    if (body === undefined) throw new Error('no body')
+    return body
+  }
+  return { fetchManifest, openBlob, counts, learnt }
+}
+
+/** A quay with one image of one layer, which is too large to be thrown away. */
+const stocked = async (test: Test) => {
+  const quay = await quayFor(test)
+  const image = await smallImage({ platforms: ['linux/amd64'], layerBytes: 1_000_000 })
+  quay.tag('ocp_4.5_base', image)
+  const [digest, bytes] = [...image.blobs].toSorted(([, a], [, b]) => b.length - a.length)[0]!
+  return { quay, digest: digest as Digest, bytes }
+}
+
+await t.test('outage: an upstream that is away is not asked by everybody', async (test) => {
+  const { quay } = await stocked(test)
+  const { fetchManifest, counts } = sourceFor(test, quay)
+  await fetchManifest('ocp_4.5_base')
+  quay.fault({ origin: 'quay', path: /manifests/, status: 502, count: Infinity })
+  const before = quay.requests.length
+  for (let index = 0; index < 100; index++)
+    test.match(told(await failure(fetchManifest(`ocp_4.5_${index}`))), /^503 UNAVAILABLE/)
+  test.ok(quay.requests.length - before < 20, `${quay.requests.length - before} of 100`)
+  test.ok((counts['away'] ?? 0) > 80)
+})
+
+await t.test(
+  'places: as many blobs as connections, and the last ones not for whoever has most',
+  async (test) => {
+    const { quay, digest, bytes } = await stocked(test)
+    const { openBlob } = sourceFor(test, quay, { maxUpstreamConnections: 4 })
+    const opened: Awaited<ReturnType<typeof openBlob>>[] = []
+    for (let index = 0; index < 10; index++) void openBlob(digest).then((body) => opened.push(body))
+    await until(() => opened.length === 3)
+    test.same(await bytesOf(await openBlob(digest, 'bob')), bytes)
+    test.equal(opened.length, 3)
+    for (let index = 0; index < 10; index++) {
+      await until(() => opened.length > index)
+      await opened[index]!.discard()
+    }
+  },
+)
+
+await t.test('resume: what is silent for --stall-timeout goes on', async (test) => {
+  const { quay, digest, bytes } = await stocked(test)
+  const { openBlob, counts } = sourceFor(test, quay, { stallTimeoutMs: 50 })
+  quay.fault({ origin: 'cdn', path: /./, stallAfterBytes: 1000 })
+  const body = await openBlob(digest)
+  const late = setTimeout(() => test.fail('it waits for longer than that'), 10_000)
+  test.same(await bytesOf(body), bytes)
+  clearTimeout(late)
+  test.equal(counts['resume'], 1)
+})
+
+await t.test('retry: of the login too, which nobody else repeats', async (test) => {
+  const { quay } = await stocked(test)
+  const { fetchManifest, counts } = sourceFor(test, quay, {
+    upstreamLimits: 'quay',
+    upstreamCa: rootCertificates[0],
+  })
+  quay.fault({ origin: 'quay', path: /^\/v2\/auth/, status: 502 })
+  test.ok(await fetchManifest('ocp_4.5_base'))
+  test.equal(counts['retry'], undefined, 'not by who asked')
+})
+
+await t.test(
+  'hedge: a login and a blob that hang are asked a second time; what comes late lets go',
+  async (test) => {
+    const { quay, digest, bytes } = await stocked(test)
+    const { fetchManifest, openBlob, counts } = sourceFor(test, quay, { maxUpstreamConnections: 2 })
+    quay.fault({ origin: 'quay', path: /^\/v2\/auth/, hang: true })
+    test.ok(await fetchManifest('ocp_4.5_base'))
+    const hedges = counts['hedge'] ?? 0
+    quay.fault({ origin: 'cdn', path: /./, delayMs: 4500 })
+    test.same(await bytesOf(await openBlob(digest)), bytes)
+    test.equal(counts['hedge'], hedges + 1)
+    const requests = () => counts['request']
+    const before = requests()
+    await until(() => requests() === (before ?? 0) + 1)
+    // With one of two connections held by an answer that nobody takes, the second would wait.
+    const both = await Promise.all([openBlob(digest), openBlob(digest)])
+    for (const body of both) test.same(await bytesOf(body), bytes)
+  },
+)
+
+await t.test(
+  'what upstream answers with is learnt before anybody has it: by tag, and by digest',
+  async (test) => {
+    const { quay } = await stocked(test)
+    const { fetchManifest, learnt } = sourceFor(test, quay)
+    const { digest } = await fetchManifest('ocp_4.5_base')
+    test.strictSame(learnt, ['ocp_4.5_base'])
+    await fetchManifest(digest)
+    test.strictSame(learnt, ['ocp_4.5_base', digest])
+    const failing = sourceFor(test, quay, { learn: async () => await Promise.reject(new Error('no room')) })
+    await test.rejects(failing.fetchManifest('ocp_4.5_base'), { message: 'no room' })
+  },
+)
