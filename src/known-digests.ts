@@ -3,19 +3,18 @@
  * refusal.
  */
 import type { DigestKnowledge } from './access/doors.ts'
-import type { LookFurther } from './access/policy.ts'
 import { createClaimChecks } from './digests/claim-checks.ts'
 import { createClaimFollower } from './digests/claim-follower.ts'
-import { Facts, type Fact } from './digests/facts.ts'
-import { createLookFurther, type UpstreamReads } from './digests/look-further.ts'
+import { Facts } from './digests/facts.ts'
+import { createLookFurther, type LookFurther, type UpstreamReads } from './digests/look-further.ts'
 import { ReachGraph } from './digests/reach-graph.ts'
 import { RestrictedIndex, type IndexProgress } from './digests/restricted-index/restricted-index.ts'
-import type { SharedIndex } from './digests/restricted-index/index-state.ts'
 import type { TagPage } from './digests/restricted-index/tag-scan.ts'
 import type { Location } from './digests/sightings.ts'
 import type { Logger } from './logging.ts'
 import { createDigestMetrics } from './metrics.ts'
 import type { Digest, QciTag } from './reference.ts'
+import type { SharedState } from './shared-state/shared-state.ts'
 import { createWatchedClaims, type WatchedClaimsOptions } from './watched-claims.ts'
 
 export interface KnownDigests {
@@ -42,22 +41,12 @@ export interface KnownDigestsUpstream extends UpstreamReads {
   readonly fetchPageInBackground: (after: string | undefined, signal: AbortSignal) => Promise<TagPage>
 }
 
-/** What replicas share; see the room `shared-state`. */
-export interface SharedKnowledge {
-  readonly facts: {
-    readonly publish: (facts: readonly Fact[]) => Promise<void>
-    readonly catchUp: () => Promise<boolean>
-    readonly isCertain: () => boolean
-  }
-  readonly index: SharedIndex
-}
-
 export interface KnownDigestsOptions extends WatchedClaimsOptions {
   readonly restrictedIndex: 'on' | 'off'
   readonly restrictedIndexIntervalMs: number
   readonly locate: (tag: QciTag) => Location
   /** Made with what it tells, and what it asks for. */
-  readonly shared: SharedKnowledge
+  readonly shared: Pick<SharedState, 'facts' | 'index'>
 }
 
 export const createKnownDigests = (

@@ -1,34 +1,14 @@
 /**
  * What an operator can see from outside: Prometheus instruments on a Registry that is handed in.
  */
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { Gauge, type Registry } from 'prom-client'
 import { tallyOn, timingOn } from './tally.ts'
+import { counterOn, gaugeOn } from './telemetry/instruments.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
 
 /** Blobs of a gigabyte at a slow client's speed take minutes; a cached manifest takes a millisecond. */
 const durationBuckets = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 15, 60, 300]
-
-const counterOn =
-  (registry: Registry) =>
-  <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
-    new Counter({
-      name: `quay_proxy_${name}`,
-      help,
-      labelNames: [...labelNames],
-      registers: [registry],
-    })
-
-/** A value that is read at every scrape. */
-const gaugeOn = (registry: Registry) => (name: string, help: string, value: () => number) =>
-  new Gauge({
-    name: `quay_proxy_${name}`,
-    help,
-    registers: [registry],
-    collect() {
-      this.set(value())
-    },
-  })
 
 export const createMetrics = (registry: Registry) => {
   const registers = [registry]
@@ -141,12 +121,11 @@ export const createWatchMetrics = (
     () => read().silentSeconds,
   )
   return {
-    restarts: new Counter({
-      name: 'quay_proxy_image_streams_restarts_total',
-      help: 'Lists and watches of ImageStreams that ended before their time, by what ended; expired: listed anew.',
-      labelNames: ['reason'],
-      registers: [registry],
-    }),
+    restarts: counterOn(registry)(
+      'image_streams_restarts_total',
+      'Lists and watches of ImageStreams that ended before their time, by what ended; expired: listed anew.',
+      ['reason'],
+    ),
   }
 }
 

@@ -14,13 +14,21 @@ import {
   isImageStreamName,
   isNamespace,
   isQciTag,
+  tagPrefixOf,
   type QciTag,
   type TagOwner,
   type TagOwnerOf,
 } from './oci/qci-tag.ts'
 
 export { isDigest, type Digest } from './oci/digest.ts'
-export { isQciTag, type ImageStream, type QciTag, type TagOwner, type TagOwnerOf } from './oci/qci-tag.ts'
+export {
+  isQciTag,
+  tagPrefixOf,
+  type ImageStream,
+  type QciTag,
+  type TagOwner,
+  type TagOwnerOf,
+} from './oci/qci-tag.ts'
 
 export type Repository =
   | { readonly form: 'monorepo'; readonly path: string }
@@ -88,7 +96,7 @@ export const parseReference = (repository: Repository, text: string, ownerOf: Ta
     )
   if (repository.form === 'monorepo' || isAttachedTag(text))
     return { kind: 'tag', repository, tag: text, qciTag: text, owner: ownerOf(text) }
-  const qciTag = `${repository.namespace}_${repository.name}_${text}`
+  const qciTag = tagPrefixOf(repository) + text
   if (!isQciTag(qciTag)) throw tooLong(repository, text, qciTag)
   const owner = ownerOf(qciTag)
   if (!owns(owner, repository.namespace)) throw misread(repository, text, qciTag)

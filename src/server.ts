@@ -19,7 +19,7 @@ import type { Metrics } from './metrics.ts'
 import { observation } from './observation.ts'
 import { shedOverload } from './overload.ts'
 import { inTurn } from './pipelining.ts'
-import { askerOf } from './registry/asker.ts'
+import { askerOrAddressOf } from './registry/asker.ts'
 import { routes, type RoutesOptions } from './registry/routes.ts'
 import { ClientAddresses } from './server/client-address.ts'
 import { guardConnections } from './server/connections.ts'
@@ -122,7 +122,7 @@ export const buildServer = async (config: ServerConfig, parts: Parts): Promise<F
   const pace = new RefusalPace(parts.refusalPace)
   app.setErrorHandler(async (error: FastifyError | RegistryError, request, reply) => {
     const failure = toRegistryError(error, parts.logger, request.id)
-    const delayMs = pace.delayOf(requesterOf(request), failure.status)
+    const delayMs = pace.delayOf(askerOrAddressOf(request), failure.status)
     // A challenge is no refusal: every pull begins with it.
     if (delayMs > 0 && request.headers.authorization !== undefined)
       await sleep(delayMs, undefined, { ref: false })
@@ -207,10 +207,6 @@ const createFastify = (clients: ClientAddresses, { tls, logger }: Parts, limits:
   })
   return app
 }
-
-/** Who is refused: by name, and by address where nobody is known, or where many have one name. */
-const requesterOf = (request: FastifyRequest): string =>
-  request.identity === null ? request.client.network : askerOf(request)
 
 const pullOnly = 'this registry is pull-only: images come to QCI by promotion, not by push'
 

@@ -1,8 +1,9 @@
 /**
  * What an operator sees of the conversation with upstream: what was asked, what was spared, and what it took to get it whole.
  */
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { Histogram, type Registry } from 'prom-client'
 import { tallyOn } from './tally.ts'
+import { counterOn, gaugeOn } from './telemetry/instruments.ts'
 
 export interface SourceReadings {
   readonly manifests: number
@@ -86,21 +87,8 @@ const limitMetrics = (registry: Registry) => {
 
 /** @param read asked at every scrape */
 export const createSourceGauges = (registry: Registry, read: () => SourceReadings): void => {
-  const gauge = (name: string, help: string, value: () => number) =>
-    new Gauge({
-      name: `quay_proxy_${name}`,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(value())
-      },
-    })
+  const gauge = gaugeOn(registry)
   gauge('manifest_cache_manifests', 'Manifests in memory.', () => read().manifests)
   gauge('manifest_cache_bytes', 'Size of the manifests in memory.', () => read().bytes)
   gauge('manifest_cache_tags', 'Tags of which it is known where they were.', () => read().tags)
 }
-
-const counterOn =
-  (registry: Registry) =>
-  <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
-    new Counter({ name: `quay_proxy_${name}`, help, labelNames: [...labelNames], registers: [registry] })

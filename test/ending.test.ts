@@ -6,7 +6,8 @@ import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import type { Test } from 'tap'
 import { endGently } from '../src/ending.ts'
-import { until, untilNoConnections } from './registry/fakes.ts'
+import { untilNoConnections } from './registry/fakes.ts'
+import { until } from './support/until.ts'
 import { selfSigned } from './sandbox/quay/quay-client.ts'
 
 const content = Buffer.alloc(1_000_000, 'x')

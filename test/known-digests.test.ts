@@ -14,7 +14,7 @@ import { parseRepository, type Digest, type QciTag } from '../src/reference.ts'
 import { digestOf, isPrivate, locate } from './digests/fixtures.ts'
 import { FakeUpstream } from './digests/restricted-index/upstream.ts'
 import { startApi } from './kubernetes/watching.ts'
-import { until } from './registry/fakes.ts'
+import { until } from './support/until.ts'
 
 const restricted = 'ocp-priv_4.15_base' as QciTag
 const [image, layer] = [digestOf(restricted), digestOf(`layer ${restricted}`)]
@@ -46,7 +46,10 @@ const create = async (
       },
       index: {
         read: async () => shared.state,
-        write: async (state) => void (shared.state = state),
+        write: async (state) => {
+          shared.state = state
+          return true
+        },
         tryLead: async () => true,
       },
     },

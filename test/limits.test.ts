@@ -8,8 +8,10 @@ import type { Test } from 'tap'
 import t from 'tap'
 import { defaultLimits, type Limits } from '../src/limits.ts'
 import { buildServer, type Parts } from '../src/server.ts'
-import { listen, partsFor, until, untilNoConnections } from './registry/fakes.ts'
+import { listen, partsFor, untilNoConnections } from './registry/fakes.ts'
+import { until } from './support/until.ts'
 import { selfSigned } from './sandbox/quay/quay-client.ts'
+import { answerTo } from './support/answer-to.ts'
 
 const short: Partial<Limits> = { headMs: 60, requestMs: 120, checkMs: 5, handshakeMs: 60, lingerMs: 30 }
 
@@ -32,16 +34,6 @@ const serve = async (test: Test, more: Partial<Parts> = {}) => {
   }
   return { app, port, lines, dial, untilNone: async () => await untilNoConnections(app.server) }
 }
-
-/** All that comes until the end, which may be a reset in the middle of what the client still sends. */
-const answerTo = async (socket: Socket): Promise<string> =>
-  await new Promise((resolve) => {
-    let answer = ''
-    socket.on('data', (chunk) => {
-      answer += String(chunk)
-    })
-    socket.once('close', () => resolve(answer))
-  })
 
 /** Sends a byte every few milliseconds, for as long as it is let. */
 const trickle = (socket: Socket, bytes: string): void => {

@@ -10,7 +10,8 @@ import { parseReference, parseRepository } from '../src/reference.ts'
 import type { Beside } from '../src/access/beside.ts'
 import type { ClusterIdentity } from '../src/access/identity.ts'
 import type { Decision } from '../src/access/policy.ts'
-import { alice, allowed, bareApp, digest, listen, partsFor, refused, until } from './registry/fakes.ts'
+import { alice, allowed, bareApp, digest, listen, partsFor, refused } from './registry/fakes.ts'
+import { until } from './support/until.ts'
 
 const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
 

@@ -4,7 +4,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { RegistryError } from '../src/errors.ts'
 import { shedOverload } from '../src/overload.ts'
-import { listen, raw, until } from './registry/fakes.ts'
+import { listen, raw } from './registry/fakes.ts'
+import { until } from './support/until.ts'
 
 await t.test('beyond the bound: 503 before anything is done, but for the kubelet', async (test) => {
   const app = Fastify()

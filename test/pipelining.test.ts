@@ -4,7 +4,8 @@ import Fastify from 'fastify'
 import type { Test } from 'tap'
 import t from 'tap'
 import { inTurn } from '../src/pipelining.ts'
-import { listen, raw, until, untilNoConnections } from './registry/fakes.ts'
+import { listen, raw, untilNoConnections } from './registry/fakes.ts'
+import { until } from './support/until.ts'
 
 const serve = async (test: Test, maxPipelined: number) => {
   const app = Fastify()

@@ -11,7 +11,7 @@ import { parseConfig } from '../src/config/config.ts'
 import { createLogger } from '../src/logging.ts'
 import { startProxy } from '../src/proxy.ts'
 import { startSandbox, type Sandbox } from '../src/sandbox/sandbox.ts'
-import { until } from './registry/fakes.ts'
+import { until } from './support/until.ts'
 import { projectDirectories as rbac, projectManifests } from './sandbox/app-ci/project-manifests.ts'
 import { ask, selfSigned } from './sandbox/quay/quay-client.ts'
 

@@ -12,9 +12,9 @@ import {
   raw,
   refused,
   routesOptions,
-  until,
   untilNoConnections,
 } from './registry/fakes.ts'
+import { until } from './support/until.ts'
 import { selfSigned } from './sandbox/quay/quay-client.ts'
 
 const config: ServerConfig = { trustedProxies: [], proxyProtocol: false }

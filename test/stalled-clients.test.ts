@@ -6,7 +6,8 @@ import { connect as connectTls } from 'node:tls'
 import type { Test } from 'tap'
 import t from 'tap'
 import { cutStalledClients } from '../src/stalled-clients.ts'
-import { until, untilNoConnections } from './registry/fakes.ts'
+import { untilNoConnections } from './registry/fakes.ts'
+import { until } from './support/until.ts'
 import { selfSigned } from './sandbox/quay/quay-client.ts'
 
 const piece = Buffer.alloc(256 * 1024)

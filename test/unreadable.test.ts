@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { unsupported } from '../src/errors.ts'
 import { answerRaw, answerUnreadable } from '../src/unreadable.ts'
-import { until } from './registry/fakes.ts'
+import { until } from './support/until.ts'
 
 const failure = (code?: string) => Object.assign(new Error('x'), code === undefined ? {} : { code })
 

@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import { unavailable } from '../src/errors.ts'
 import { createLogger } from '../src/logging.ts'
 import { warmUp, type WarmUpOptions } from '../src/warm-up.ts'
-import { until } from './registry/fakes.ts'
+import { until } from './support/until.ts'
 
 type Answer = Error | 'answered'
 

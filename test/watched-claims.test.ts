@@ -6,7 +6,7 @@ import { createMetrics } from '../src/metrics.ts'
 import { parseDigest } from '../src/reference.ts'
 import { createWatchedClaims, type WatchedClaimsOptions } from '../src/watched-claims.ts'
 import { hex, startApi } from './kubernetes/watching.ts'
-import { until } from './registry/fakes.ts'
+import { until } from './support/until.ts'
 
 const [a, b] = [parseDigest(hex('a')), parseDigest(hex('b'))]
 const ocp = { namespace: 'ocp', name: '4.15' }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import t from 'tap'
 import { watchFiles } from '../src/watched-files.ts'
-import { until } from './registry/fakes.ts'
+import { until } from './support/until.ts'
 
 /** A secret volume: the files are links into `..data`, a link that is swapped for each new content. */
 const secretVolume = (test: Test, content: Readonly<Record<string, string>>) => {

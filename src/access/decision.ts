@@ -28,3 +28,6 @@ export interface AccessReviews {
   /** As `peek`, an outdated answer included that counts while the API server is away. */
   readonly peekInGrace: (identity: ClusterIdentity, imageStream: ImageStream) => boolean | undefined
 }
+
+/** A base layer may be known in hundreds of streams; somebody without any right must not cost a review for each. */
+export const maxReviewsPerDecision = 16

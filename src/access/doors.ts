@@ -2,6 +2,7 @@
  * A reference comes down to doors: the image streams whose `system:image-puller` opens it, and whether a right to the whole
  * monorepo (QCI-wide) opens it too. Who may go through one is not known here.
  */
+import type { Reach } from '../digests/sightings.ts'
 import type { Digest, ImageStream, Reference, Repository } from '../reference.ts'
 
 export interface Doors {
@@ -21,17 +22,8 @@ export interface DoorsOf {
   readonly imageStream: (imageStream: ImageStream | undefined) => Doors
 }
 
-/** What is known of the tags that reach a digest. */
-export interface DigestReach {
-  /** The image streams whose tags reach it, the most recent last. */
-  readonly imageStreams: readonly ImageStream[]
-  /** A tag of a namespace that is not restricted reaches it. */
-  readonly isOpen: boolean
-  /** A tag of a restricted namespace reaches it, or did once. */
-  readonly isRestricted: boolean
-  /** A tag that belongs to nobody reaches it. */
-  readonly isOfNobody: boolean
-}
+/** What is known of the tags that reach a digest, those that stand for a digest followed. */
+export type DigestReach = Omit<Reach, 'attachedTo'>
 
 export interface DigestKnowledge {
   readonly reachOf: (digest: Digest) => DigestReach

@@ -4,11 +4,15 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { ImageStream } from '../reference.ts'
+import { maxReviewsPerDecision } from './decision.ts'
 import type { ClusterIdentity } from './identity.ts'
 
 /** Where the grants of somebody are told to other replicas, and read. Neither rejects. */
 export interface SharedGrants {
-  /** @param holder their name @param place a namespace, or a stream of it: `ocp/4.15` */
+  /**
+   * Resolves once others can know it, or it is clear that they will not in time.
+   * @param holder their name  @param place a namespace, or a stream of it: `ocp/4.15`
+   */
   readonly publish: (holder: string, place: string) => Promise<void>
   /** The newest first; none where they cannot be had. */
   readonly read: (holder: string) => Promise<readonly string[]>
@@ -24,13 +28,11 @@ export interface Granted {
 }
 
 const maxHolders = 10_000
-/** As many as one decision asks for. */
-const maxPlaces = 16
 
 export const createGranted = (shared: SharedGrants): Granted => {
   const known = new LRUCache<string, readonly string[]>({ max: maxHolders })
   const keep = (holder: string, places: readonly string[]) =>
-    known.set(holder, [...new Set(places)].slice(0, maxPlaces))
+    known.set(holder, [...new Set(places)].slice(0, maxReviewsPerDecision))
   return {
     record: async (identity, imageStream) => {
       const [holder, place] = [holderOf(identity), placeOf(imageStream)]

@@ -33,3 +33,12 @@ export const kindOf = ({ kind, user: { username } }: Identity): IdentityKind => 
   if (username === 'system:anonymous') return 'anonymous'
   return username.startsWith('system:serviceaccount:') ? 'service account' : 'person'
 }
+
+/** Both names of Kubernetes, from `system:serviceaccount:<namespace>:<name>`; undefined for anybody else. */
+export const serviceAccountOf = (
+  username: string,
+): { readonly namespace: string; readonly name: string } | undefined => {
+  const [, namespace, name] = serviceAccountPattern.exec(username) ?? []
+  return namespace === undefined || name === undefined ? undefined : { namespace, name }
+}
+const serviceAccountPattern = /^system:serviceaccount:([a-z0-9-]{1,63}):([a-z0-9.-]{1,253})$/

@@ -3,8 +3,8 @@
  */
 import type { ImageStream } from '../reference.ts'
 import type { Doors } from './doors.ts'
-import type { ClusterIdentity } from './identity.ts'
-import type { AccessReviews, Decision } from './decision.ts'
+import { serviceAccountOf, type ClusterIdentity } from './identity.ts'
+import { maxReviewsPerDecision, type AccessReviews, type Decision } from './decision.ts'
 import type { Granted } from './granted.ts'
 
 /** What opened a reference: a rule, and the namespace whose review said yes where one was asked. */
@@ -35,9 +35,6 @@ export interface Doorway {
   readonly imageStream: ImageStream
   readonly rule: 'qci-wide' | 'image-puller'
 }
-
-/** A base layer may be known in hundreds of streams; somebody without any right must not cost a review for each. */
-export const maxReviewsPerDecision = 16
 
 /**
  * What is known to be open costs nothing. All others are asked at once, since the time that one after the other takes would tell how many
@@ -99,7 +96,7 @@ const inOrder = (
   identity: ClusterIdentity,
   doorways: readonly Doorway[],
 ): readonly Doorway[] => {
-  const own = /^system:serviceaccount:([^:]+):/.exec(identity.user.username)?.[1]
+  const own = serviceAccountOf(identity.user.username)?.namespace
   const seen = new Set<string>()
   const ranks = doorways.map(({ rule, imageStream }) => {
     if (rule === 'qci-wide') return 0

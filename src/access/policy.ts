@@ -4,19 +4,13 @@
  * QCI-wide is the review in the QCI namespace, where the role `qci-image-puller` lives.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Digest, ImageStream, Reference, Repository } from '../reference.ts'
-import type { AccessReviews, Decision } from './decision.ts'
+import type { LookFurther } from '../digests/look-further.ts'
+import type { Digest, ImageStream, Reference } from '../reference.ts'
+import { maxReviewsPerDecision, type AccessReviews, type Decision } from './decision.ts'
 import type { Doors, DoorsOf } from './doors.ts'
 import { grantedHere, type Granted } from './granted.ts'
 import type { ClusterIdentity, Identity } from './identity.ts'
-import {
-  decisionOf,
-  firstOpen,
-  knownOpening,
-  maxReviewsPerDecision,
-  robotMay,
-  type Doorway,
-} from './opening.ts'
+import { decisionOf, firstOpen, knownOpening, robotMay, type Doorway } from './opening.ts'
 
 export type { AccessReviews, Decision } from './decision.ts'
 
@@ -29,25 +23,6 @@ export interface Policy {
   /** May they pull what belongs to an image stream; undefined: what belongs to none. For lists, before any tag is known. */
   readonly decideImageStream: (identity: Identity, imageStream: ImageStream | undefined) => Promise<Decision>
 }
-
-/** For whom a digest is looked for, and where. */
-export interface Search {
-  readonly repository: Repository
-  /** Who pays for it. */
-  readonly requester: string
-  readonly mayPull: (imageStream: ImageStream) => Promise<boolean>
-}
-
-/** Looks for what could turn the refusal of a digest. */
-export type LookFurther = (
-  digest: Digest,
-  search: Search,
-) => Promise<{
-  /** It is worth to decide again. */
-  readonly hasLearnt: boolean
-  /** False where what other replicas know could not be looked at. */
-  readonly isCertain: boolean
-}>
 
 export interface PolicyOptions {
   readonly reviews: AccessReviews

@@ -2,10 +2,11 @@
  * Which rules are in force, and which are only asked beside them: `enforce` is ours alone, `audit` the predecessor's with ours
  * beside it.
  */
+import type { LookFurther } from '../digests/look-further.ts'
 import { createJudgeBeside, type JudgeBeside } from './beside.ts'
 import { createDoors, type DoorsOptions } from './doors.ts'
 import type { Granted } from './granted.ts'
-import { createPolicy, type AccessReviews, type LookFurther, type Policy } from './policy.ts'
+import { createPolicy, type AccessReviews, type Policy } from './policy.ts'
 import { createPredecessorPolicy } from './predecessor.ts'
 
 export interface RulesOptions extends DoorsOptions {

@@ -3,7 +3,7 @@
  * lose something, and not on how long the log is.
  */
 import { imagePullerCommand, qciImagePullerCommand, type Subject } from '../access/commands.ts'
-import type { IdentityKind } from '../access/identity.ts'
+import { serviceAccountOf, type IdentityKind } from '../access/identity.ts'
 import { parseLine, type LoggedAuditLine } from './audit-line.ts'
 
 export interface Report {
@@ -90,7 +90,7 @@ export const createSumming = (qciNamespace: string): Summing => {
 }
 
 const addLoss = (groups: Map<string, Group>, line: LoggedAuditLine): void => {
-  const serviceAccountNamespace = namespaceOf(line.identity)
+  const serviceAccountNamespace = serviceAccountOf(line.identity)?.namespace
   // What can be bound in a namespace is apart from what cannot.
   const key = JSON.stringify([serviceAccountNamespace ?? line.identity, line.namespace, line.openedBy])
   const group = groups.get(key) ?? {
@@ -107,10 +107,6 @@ const addLoss = (groups: Map<string, Group>, line: LoggedAuditLine): void => {
   if (line.time > group.lastSeen) group.lastSeen = line.time
   if (group.images.size < maxImages) group.images.add(line.image)
 }
-
-/** `system:serviceaccount:<namespace>:<name>`, both of them names of Kubernetes. */
-const namespaceOf = (identity: string): string | undefined =>
-  /^system:serviceaccount:([a-z0-9-]{1,63}):[a-z0-9.-]+$/.exec(identity)?.[1]
 
 const lossOf = (group: Group, qciNamespace: string): Loss => {
   const { line, serviceAccountNamespace, identities, images, count, lastSeen } = group

@@ -6,6 +6,7 @@ import { createSecureContext } from 'node:tls'
 import type { FlagValues } from './flags.ts'
 import { parseDockerConfig } from '../secrets/docker-config.ts'
 import { exposureOf, type FileKind } from '../secrets/file-permissions.ts'
+import { trimBlanks } from '../secrets/pasted-text.ts'
 import { cautionsAboutRobots, parseRobots, type RobotCredential } from '../secrets/robot-credential.ts'
 import {
   cautionsAboutTokenSecret,
@@ -132,7 +133,7 @@ const sharedStateProblems = (values: FlagValues, problems: string[]): void => {
 }
 
 const parsePassword = (content: string): string => {
-  const password = content.trim()
+  const password = trimBlanks(content)
   if (password === '') throw new Error('it holds no password')
   return password
 }

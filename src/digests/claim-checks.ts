@@ -5,7 +5,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { Digest, QciTag } from '../reference.ts'
-import type { ClaimedTag } from './image-stream-claims.ts'
+import { qciTagOf, type ClaimedTag } from './image-stream-claims.ts'
 
 export interface ClaimChecksOptions {
   readonly claimsOf: (digest: Digest) => readonly ClaimedTag[]
@@ -42,7 +42,7 @@ export const createClaimChecks = (options: ClaimChecksOptions): ClaimChecks => {
   const closingClaims = (digest: Digest): readonly QciTag[] =>
     claimsOf(digest)
       .filter(({ namespace }) => isRestricted(namespace) && hasTagsOf(namespace))
-      .map(({ namespace, name, tag }) => `${namespace}_${name}_${tag}` as QciTag)
+      .map(qciTagOf)
   return {
     closingClaims,
     isClaimed: (digest) => closingClaims(digest).length > 0 && !refuted.has(digest),

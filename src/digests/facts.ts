@@ -4,7 +4,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Digest, QciTag } from '../reference.ts'
 import type { ManifestChildren } from './manifest-names.ts'
-import type { ReachGraph } from './reach-graph.ts'
+import { maxDepth, type ReachGraph } from './reach-graph.ts'
 import { isRestricted, restrictedLifeMs, type Location } from './sightings.ts'
 
 /** A tag gave a manifest; or a manifest names other content. Both were verified by the one who tells it. */
@@ -50,8 +50,6 @@ interface Kept extends KnownTag {
 const recordAgainMs = 60_000
 /** Other replicas are told so often that a tag still gives what it gave: far below the day after which a fact ends. */
 const publishAgainMs = 3600_000
-/** As deep as the graph follows what an index names. */
-const maxDepth = 5
 const maxOpenTags = 100_000
 const maxManifests = 300_000
 

@@ -7,7 +7,7 @@
  * where every other one is in two streams, 94 MiB. Derived: the string 48, its entry in the Map 33 (three words, half a word for
  * buckets, 2^19 slots), the reference of its stream 8, and what is around them; a second stream adds a string, and an array of two.
  */
-import { isQciTag, type Digest, type ImageStream } from '../reference.ts'
+import { isQciTag, tagPrefixOf, type Digest, type ImageStream, type QciTag } from '../reference.ts'
 import { keyOf as digestKeyOf } from './digest-key.ts'
 
 /** One tag of an ImageStream, as its status tells it. */
@@ -60,6 +60,9 @@ interface Held {
   readonly notIndexed: number
 }
 
+/** The tag of QCI that would show whether a claim is right. What is no tag there was not taken in. */
+export const qciTagOf = (claimed: ClaimedTag): QciTag => (tagPrefixOf(claimed) + claimed.tag) as QciTag
+
 /** Neither a namespace nor a name holds a slash. */
 export const keyOf = ({ namespace, name }: Required<ImageStream>): string => `${namespace}/${name}`
 
@@ -93,7 +96,7 @@ export const createImageStreamClaims = (options: ImageStreamClaimsOptions): Imag
       // The first one counts: a status begins with what a tag is now.
       // Attack: what is no tag would become part of a path at upstream.
       for (const { digest, tag } of claims)
-        if (!tags.has(digestKeyOf(digest)) && isQciTag(`${same.namespace}_${same.name}_${tag}`))
+        if (!tags.has(digestKeyOf(digest)) && isQciTag(tagPrefixOf(same) + tag))
           tags.set(digestKeyOf(digest), tag)
       const kept = (before?.digests ?? []).filter((digest) => {
         if (tags.has(digest)) return true

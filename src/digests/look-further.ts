@@ -4,8 +4,9 @@
  * made again.
  */
 import { LRUCache } from 'lru-cache'
-import type { Digest, ImageStream, QciTag, Repository } from '../reference.ts'
-import type { ClaimedTag } from './image-stream-claims.ts'
+import { Pace } from '../concurrency/pace.ts'
+import { tagPrefixOf, type Digest, type ImageStream, type QciTag, type Repository } from '../reference.ts'
+import { qciTagOf, type ClaimedTag } from './image-stream-claims.ts'
 import type { ReachGraph } from './reach-graph.ts'
 import { scanPrefix, type TagPage } from './restricted-index/tag-scan.ts'
 
@@ -29,12 +30,24 @@ export interface LookFurtherOptions {
   readonly now?: () => number
 }
 
+/** For whom a digest is looked for, and where. */
 export interface Search {
   readonly repository: Repository
   /** Who pays for it. */
   readonly requester: string
   readonly mayPull: (imageStream: ImageStream) => Promise<boolean>
 }
+
+/** What a search came to. */
+export interface SearchResult {
+  /** Something was learnt, so that it is worth to decide again. */
+  readonly hasLearnt: boolean
+  /** What other replicas know was looked at: a refusal is not for want of it. */
+  readonly isCertain: boolean
+}
+
+/** Looks for what could turn the refusal of a digest. */
+export type LookFurther = (digest: Digest, search: Search) => Promise<SearchResult>
 
 /** Tags that are resolved for one search. */
 const maxTags = 32
@@ -45,40 +58,22 @@ const maxClaims = 4
 const maxReviewed = 16
 /** A search that has found nothing is not made again for so long: every request of a failing pull would. */
 const forgetMs = 10_000
-/** Searches at upstream of one requester: so many at once, and one more each so many milliseconds. */
-const maxAtOnce = 10
-const refillMs = 5000
+/** Searches at upstream of one requester: one that would have to wait is not made. */
+const searchPace = { burst: 10, everyMs: 5000, maxWaitMs: 0 }
 
-/** What a search came to. */
-export interface SearchResult {
-  /** Something was learnt, so that it is worth to decide again. */
-  readonly hasLearnt: boolean
-  /** What other replicas know was looked at: a refusal is not for want of it. */
-  readonly isCertain: boolean
-}
-
-export const createLookFurther = (options: LookFurtherOptions) => {
+export const createLookFurther = (options: LookFurtherOptions): LookFurther => {
   const { graph, catchUp, now = () => performance.now() } = options
   const perf = { now }
   const searched = new LRUCache<string, Promise<void>>({ max: 10_000, ttl: forgetMs, ttlResolution: 0, perf })
-  const spent = new LRUCache<string, { count: number; since: number }>({ max: 10_000 })
-
-  /** Attack: somebody who asks for digests that nobody knows would have upstream's limits used up by our searches. */
-  const mayAfford = (requester: string): boolean => {
-    const time = now()
-    const { count, since } = spent.get(requester) ?? { count: 0, since: time }
-    const left = Math.max(0, count - Math.floor((time - since) / refillMs))
-    if (left >= maxAtOnce) return false
-    spent.set(requester, { count: left + 1, since: left === 0 ? time : since + (count - left) * refillMs })
-    return true
-  }
+  // Attack: somebody who asks for digests that nobody knows would have upstream's limits used up by our searches.
+  const pace = new Pace({ ...searchPace, now })
 
   const stateOf = (digest: Digest): string => {
     const { imageStreams, isOpen, isRestricted, isOfNobody } = graph.reachOf(digest)
     return JSON.stringify([imageStreams, isOpen, isRestricted, isOfNobody])
   }
 
-  return async (digest: Digest, search: Search): Promise<SearchResult> => {
+  return async (digest, search) => {
     const before = stateOf(digest)
     const isCertain = await catchUp()
     await graph.settled()
@@ -89,7 +84,7 @@ export const createLookFurther = (options: LookFurtherOptions) => {
     const known = searched.get(key)
     const isClaimed = claims.length > 0
     if (known !== undefined) await unlessRestricted(known, () => graph.reachOf(digest))
-    else if (mayAfford(search.requester)) {
+    else if (pace.next(search.requester) !== undefined) {
       const looking = lookAtUpstream(digest, search, options)
       searched.set(key, looking)
       // What could not be asked is asked again.
@@ -133,16 +128,17 @@ const resolveTags = async (digest: Digest, search: Search, options: LookFurtherO
   )
   let resolved = 0
   // Attack: claims that the requester may not pull, made by others, would use up the bound before the right one comes.
-  for (const { namespace, name, tag } of claims.slice(0, maxReviewed)) {
+  for (const claim of claims.slice(0, maxReviewed)) {
+    const { namespace, name } = claim
     if (!(await mayPull({ namespace, name }))) continue
-    await resolve(`${namespace}_${name}_${tag}` as QciTag, requester, options)
+    await resolve(qciTagOf(claim), requester, options)
     if (isFoundIn(namespace)) return
     if (++resolved >= maxClaims) break
   }
   if (named === undefined || isFoundIn(named.namespace) || !(await mayPull(named))) return
   const fetchPage = async (after: string | undefined) => await upstream.fetchPage(after, requester)
   let [tags, pages] = [0, 0]
-  for await (const page of scanPrefix(fetchPage, `${named.namespace}_${named.name}_`)) {
+  for await (const page of scanPrefix(fetchPage, tagPrefixOf(named))) {
     for (const tag of page as readonly QciTag[]) {
       if (tags++ >= maxTags) return
       await resolve(tag, requester, options)

@@ -56,8 +56,8 @@ interface Work {
   readonly depth: number
 }
 
-/** Index, manifest, blob, and two to spare. */
-const maxDepth = 5
+/** Levels below a tag that are followed: index, manifest, blob, and two to spare. */
+export const maxDepth = 5
 /** Digests that tags which stand for digests lead to, one from the other. Behind more of them, something may be restricted. */
 const maxAttached = 1000
 /** Digests that are touched before others get a turn: some 5 ms. */

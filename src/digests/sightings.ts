@@ -21,7 +21,7 @@ export interface Sighting {
 export const sightingStepMs = 10 * 60_000
 const dayMs = 24 * 3600_000
 /** As long as a pull by digest may follow one by tag. */
-const openLifeMs = dayMs
+export const openLifeMs = dayMs
 /** Longer than upstream keeps what was pruned. */
 export const restrictedLifeMs = 30 * dayMs
 

@@ -18,9 +18,10 @@
  * come again.
  */
 import { LRUCache } from 'lru-cache'
-import { addressOf } from '../client-address.ts'
+import { addressOf } from '../ip-address.ts'
 import { createAllowance, type Allowance } from '../concurrency/allowance.ts'
 import { systemClock, type Clock } from '../concurrency/clock.ts'
+import { PerKey } from '../concurrency/per-key.ts'
 import { RegistryError, unavailable } from '../errors.ts'
 import { createArrivals, type Arrivals } from './arrivals.ts'
 import { WaitingRoom, type Entered } from './waiting-room.ts'
@@ -78,8 +79,7 @@ export const createAdmission = (options: AdmissionOptions): Admission => {
 
 class AddressAdmission implements Admission {
   readonly #options: AdmissionOptions
-  readonly #now: () => number
-  readonly #addresses = new LRUCache<string, Address>({ maxSize: maxAddresses, sizeCalculation: () => 1 })
+  readonly #addresses: PerKey<Address>
   // A cache of its own: strangers, however many, push nobody out of it.
   readonly #accepted = new LRUCache<string, true>({ maxSize: maxAddresses, sizeCalculation: () => 1 })
   readonly #everybody: Readonly<Record<ChargeKind, Allowance>>
@@ -89,7 +89,10 @@ class AddressAdmission implements Admission {
     const { clock = systemClock } = options
     const { now } = clock
     this.#options = options
-    this.#now = now
+    this.#addresses = new PerKey(maxAddresses, () => ({
+      allowance: createAllowance({ ...ofAddress, now }),
+      arrivals: createArrivals(now),
+    }))
     this.#everybody = {
       stranger: createAllowance({ ...ofEverybody, now }),
       acquainted: createAllowance({ ...ofEverybody, now }),
@@ -102,23 +105,14 @@ class AddressAdmission implements Admission {
 
   async admit(client: string): Promise<Settle> {
     const address = addressOf(client)
-    this.#at(address).arrivals.note()
+    this.#addresses.of(address).arrivals.note()
     const isSpent = this.#obstacle(address)?.isSpent === true
     return await this.#room.wait(address, isSpent ? maxWaitingForTime : maxWaiting)
   }
 
   charge(address: string, kind: ChargeKind): void {
-    this.#at(address).allowance.charge(1)
+    this.#addresses.of(address).allowance.charge(1)
     this.#everybody[kind].charge(1)
-  }
-
-  #at(address: string): Address {
-    const known = this.#addresses.get(address)
-    if (known !== undefined) return known
-    const now = this.#now
-    const made = { allowance: createAllowance({ ...ofAddress, now }), arrivals: createArrivals(now) }
-    this.#addresses.set(address, made)
-    return made
   }
 
   #kindOf(address: string): ChargeKind {
@@ -129,14 +123,14 @@ class AddressAdmission implements Admission {
   #obstacle(address: string): { limit: 'address' | 'everybody'; isSpent: boolean } | undefined {
     const all = this.#everybody[this.#kindOf(address)].state()
     if (all !== 'free') return { limit: 'everybody', isSpent: all === 'spent' }
-    const { allowance, arrivals } = this.#at(address)
+    const { allowance, arrivals } = this.#addresses.of(address)
     const own = allowance.state()
     return own === 'free' || arrivals.areCalm() ? undefined : { limit: 'address', isSpent: own === 'spent' }
   }
 
   #holdFor(address: string): Settle {
     const kind = this.#kindOf(address)
-    const { allowance, arrivals } = this.#at(address)
+    const { allowance, arrivals } = this.#addresses.of(address)
     const paying = [allowance, this.#everybody[kind]]
     for (const each of paying) each.hold()
     return (outcome, reviews = 1) => {
@@ -160,7 +154,7 @@ class AddressAdmission implements Admission {
       observeLimited('waiting')
       return unavailable('too many new logins at once; try again in a moment', undefined, 1)
     }
-    const { allowance, arrivals } = this.#at(address)
+    const { allowance, arrivals } = this.#addresses.of(address)
     // Where nothing is in the way any more, others were in turn before.
     const limit = found?.limit ?? (arrivals.areCalm() ? 'everybody' : 'address')
     observeLimited(limit)

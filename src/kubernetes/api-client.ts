@@ -4,6 +4,7 @@
  */
 import { HttpMethod, RequestContext, type Cluster } from '@kubernetes/client-node'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { unlessAborted } from '../concurrency/abortable.ts'
 import type { Reply } from './api-failures.ts'
 import type { Credentials } from './kubeconfig.ts'
 import { createPool, type Pool } from './pool.ts'
@@ -66,7 +67,8 @@ const post = async (
   const server = new URL((kubeConfig.getCurrentCluster() as Cluster).server)
   const url = new URL(`${server.pathname.replace(/\/$/, '')}${path}`, server)
   const context = new RequestContext(url.href, HttpMethod.POST)
-  await withinSignal(kubeConfig.applySecurityAuthentication(context), signal)
+  // A plugin that says who we are takes its time, and more of it than one question has.
+  await unlessAborted(signal, kubeConfig.applySecurityAuthentication(context))
   const {
     statusCode,
     headers,
@@ -98,16 +100,3 @@ const post = async (
 /** A token file ends with a line end, which no field may hold. */
 const oneLined = (headers: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.trim()]))
-
-/** A plugin that says who we are takes its time, and more of it than one question has. @throws the reason of the signal */
-const withinSignal = async (work: Promise<void>, signal: AbortSignal): Promise<void> => {
-  const left = Promise.withResolvers<never>()
-  const onAbort = () => left.reject(signal.reason as Error)
-  signal.addEventListener('abort', onAbort)
-  try {
-    await Promise.race([work, left.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-    work.catch(() => undefined)
-  }
-}

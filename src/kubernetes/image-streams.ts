@@ -6,8 +6,8 @@
  * `Watch` is what is left.
  * @see https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { KubeConfig } from '@kubernetes/client-node'
+import { backoffMs, pause } from '../concurrency/backoff.ts'
 import { isDigest, type Digest, type ImageStream } from '../reference.ts'
 import { LostTrack, readEvents, readPages, type WatchedObject } from './list-and-watch.ts'
 
@@ -146,7 +146,9 @@ const again = async (
       onFailure(error as Error)
     }
     failures = progress.hasMoved ? 0 : failures + 1
-    if (failures > 0) await pause(Math.min(maxRetryMs, retryMs * 2 ** (failures - 1)), signal)
+    // Replicas that lost the same API server do not come back in step.
+    if (failures > 0)
+      await pause(backoffMs(failures - 1, { firstMs: retryMs, longestMs: maxRetryMs }), signal)
   }
 }
 
@@ -155,11 +157,6 @@ interface Retry {
   readonly retryMs: number
   readonly maxRetryMs: number
   readonly onFailure: (error: Error) => void
-}
-
-/** Replicas that lost the same API server do not come back in step. */
-const pause = async (delayMs: number, signal: AbortSignal): Promise<void> => {
-  await sleep(delayMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined)
 }
 
 /** As much of an ImageStream as is read. All of it may be absent: it is somebody else's object. */

@@ -7,6 +7,7 @@
  *
  * Not p-queue: it has one order for all, or priorities. It cannot take one of each asker in turn, nor bound what each has waiting.
  */
+import { Bulkhead } from '../concurrency/bulkhead.ts'
 import { systemClock, type Clock } from '../concurrency/clock.ts'
 import { createFairQueue } from '../concurrency/fair-queue.ts'
 import { unavailable } from '../errors.ts'
@@ -35,8 +36,6 @@ export interface Turn {
 /** @throws {OwnLoad} UNAVAILABLE where it was not asked at all, or was too much; else what `ask` throws */
 export type ReviewQueue = <Answer>(turn: Turn, ask: () => Promise<Answer>) => Promise<Answer>
 
-/** Up to here a place goes to whoever asks. Those beyond are for askers who have less than their share. */
-const unsharedPart = 0.75
 /** Below this part of the bound the API server's 429 is not for what we ask: others load it, and it is away for us. */
 const quietPart = 0.25
 
@@ -48,36 +47,20 @@ export const createReviewQueue = (options: ReviewQueueOptions): ReviewQueue => {
   }
   const createWaiting = () => createFairQueue({ maxPerAsker: maxQueued, maxQueued, clock, refuse })
   const [ahead, others] = [createWaiting(), createWaiting()]
-  /** Questions in flight of each asker; nobody is in it without one. */
-  const held = new Map<string, number>()
-  let inFlight = 0
-
-  const take = (asker: string): boolean => {
-    const own = held.get(asker) ?? 0
-    // Counted as if one more asker came, so that a newcomer finds a place.
-    const share = max / (held.size + 1)
-    const isOpen = inFlight < max * unsharedPart || (inFlight < max && own < share)
-    if (!isOpen) return false
-    held.set(asker, own + 1)
-    inFlight += 1
-    return true
-  }
+  const places = new Bulkhead(max)
   const give = (asker: string): void => {
-    const own = held.get(asker) as number
-    if (own === 1) held.delete(asker)
-    else held.set(asker, own - 1)
-    inFlight -= 1
-    while (ahead.next(take) || others.next(take));
+    places.giveBack(asker)
+    while (ahead.next(places.take) || others.next(places.take));
   }
 
   return async ({ asker, isAhead = false }, ask) => {
     const queue = isAhead ? ahead : others
     // Nobody is overtaken: where a place is open to this asker, others wait only because they hold more than their share.
-    if (!take(asker)) await queue.wait({ asker, until: clock.now() + maxWaitMs })
+    if (!places.take(asker)) await queue.wait({ asker, until: clock.now() + maxWaitMs })
     observeInFlight(1)
     try {
       return await ask().catch((error: unknown) => {
-        const isOurs = !(error instanceof OwnLoad) || inFlight > max * quietPart
+        const isOurs = !(error instanceof OwnLoad) || places.taken > max * quietPart
         throw isOurs ? error : unavailable(error.message, error)
       })
     } finally {

@@ -6,7 +6,8 @@
 import { LRUCache } from 'lru-cache'
 import type { ClusterIdentity } from '../access/identity.ts'
 import type { AccessReviews } from '../access/policy.ts'
-import { createAllowance, type Allowance } from '../concurrency/allowance.ts'
+import { createAllowance } from '../concurrency/allowance.ts'
+import { PerKey } from '../concurrency/per-key.ts'
 import type { ImageStream } from '../reference.ts'
 import type { AccessQuestion } from './api-server.ts'
 import { OwnLoad } from './own-load.ts'
@@ -88,10 +89,9 @@ export const createAccessReviewer = (options: AccessReviewerOptions): AccessRevi
 
 /** Charges an asker for each no, as an address is charged for each refused token. @throws {OwnLoad} TOOMANYREQUESTS */
 const createLimits = (now: () => number, observeLimited: () => void = () => undefined) => {
-  const allowances = new LRUCache<string, Allowance>({ maxSize: maxAskers, sizeCalculation: () => 1 })
+  const allowances = new PerKey(maxAskers, () => createAllowance({ ...refusals, now }))
   return async (asker: string, ask: () => Promise<boolean>): Promise<boolean> => {
-    const allowance = allowances.get(asker) ?? createAllowance({ ...refusals, now })
-    allowances.set(asker, allowance)
+    const allowance = allowances.of(asker)
     if (allowance.state() !== 'free') {
       observeLimited()
       throw tooMany(allowance.retryAfterSeconds())

@@ -3,20 +3,11 @@
  * None of the claims is verified: they are for messages and logs alone, but for an `exp` that has passed by the token's own word.
  */
 import { decodeJwt } from 'jose'
+import type { TokenKind, UnverifiedClaims } from '../access/token-refusal.ts'
 import { printable } from './foreign-text.ts'
-
-export type TokenKind = 'jwt' | 'openshift' | 'opaque'
 
 /** `openshift`: `sha256~` and 43 characters, or a JWT; `any`: clusters may have opaque tokens of any form. */
 export type TokenFormat = 'any' | 'openshift'
-
-/** Claims of a token that nobody has verified. Text, short and printable. */
-export interface UnverifiedClaims {
-  readonly iss?: string
-  readonly sub?: string
-  readonly aud?: string
-  readonly exp?: string
-}
 
 export interface TokenForm {
   readonly kind: TokenKind

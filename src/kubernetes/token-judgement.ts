@@ -3,19 +3,11 @@
  */
 import { createHash } from 'node:crypto'
 import type { ClusterIdentity, UserInfo } from '../access/identity.ts'
+import type { TokenKind, TokenRefusal } from '../access/token-refusal.ts'
 import type { TokenQuestion } from './api-server.ts'
 import { printable } from './foreign-text.ts'
 import type { TokenAnswer } from './review-answer.ts'
-import { audiencesOf, expiryOf, formOf, type TokenKind, type UnverifiedClaims } from './token-form.ts'
-
-/** Why a token was refused. Nothing of it is the token, or of a secret. */
-export interface TokenRefusal {
-  readonly reason: string
-  /** Who says so: the form of the token alone, without a question to anybody, or the cluster. */
-  readonly by: 'form' | 'cluster'
-  readonly tokenKind: TokenKind
-  readonly unverifiedClaims: UnverifiedClaims
-}
+import { audiencesOf, expiryOf, formOf } from './token-form.ts'
 
 export type ReviewedToken =
   | {

@@ -4,20 +4,15 @@
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import type { ClusterIdentity } from '../access/identity.ts'
-import { addressOf } from '../client-address.ts'
+import type { TokenRefusal } from '../access/token-refusal.ts'
+import { addressOf } from '../ip-address.ts'
 import type { Admit, Outcome } from './admission.ts'
 import { createRefusedTokens } from './refused-tokens.ts'
 import { createRemembered, type Source } from './remembered.ts'
 import { shareOf } from './share-of.ts'
 import { createSharedCache } from './shared-cache.ts'
 import { formOf, type TokenFormat } from './token-form.ts'
-import {
-  judge,
-  type AskAboutToken,
-  type ReviewedToken,
-  type Shown,
-  type TokenRefusal,
-} from './token-judgement.ts'
+import { judge, type AskAboutToken, type ReviewedToken, type Shown } from './token-judgement.ts'
 
 /** `again` is the identity for as long as the review of this token holds: asks nobody, and does not need the token. */
 export type Answered = ReviewedToken & { readonly again?: () => ClusterIdentity | undefined }

@@ -22,6 +22,9 @@ export interface ImageStream {
   readonly name?: string
 }
 
+/** What the tags of an image stream begin with in QCI, each followed by its own tag. */
+export const tagPrefixOf = ({ namespace, name }: Required<ImageStream>): string => `${namespace}_${name}_`
+
 /** What decides access to a tag: the image stream it belongs to, the digest it stands for, or nothing but QCI-wide. */
 export type TagOwner =
   | { readonly by: 'image-stream'; readonly imageStream: ImageStream }

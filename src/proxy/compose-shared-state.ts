@@ -4,7 +4,6 @@
 import type { Config } from '../config/config.ts'
 import type { Logger } from '../logging.ts'
 import { createSharedStateMetrics, type Metrics } from '../metrics.ts'
-import { createTokenBucket } from '../quay/budget/token-bucket.ts'
 import { createEmbeddedState } from '../shared-state/embedded-state.ts'
 import type { SharedState, SharedStateOptions, SharedStatus } from '../shared-state/shared-state.ts'
 import { createStoreState } from '../shared-state/store-state.ts'
@@ -23,7 +22,6 @@ export const composeSharedState = (parts: SharedStateParts): SharedState => {
   const options: SharedStateOptions = {
     apply,
     snapshot,
-    createTokenBucket,
     replicas,
     ...(stateDir === undefined ? {} : { stateDir }),
     onChange: (status) => {

@@ -2,19 +2,19 @@
  * Every request that leaves for upstream. In this order: a redirect is followed outside, the robot's credential is put on
  * inside, per hop, for the upstream origin only. (The other way round the CDN would be handed the robot's token.)
  */
+import { unlessAborted } from '../concurrency/abortable.ts'
 import { unavailable } from '../errors.ts'
 import { createAgents, type AgentsOptions, type ConnectionTimeouts } from './agents.ts'
 import type { Body } from './body.ts'
 import { readBounded } from './bounded-body.ts'
 import { createDeadline } from './deadline.ts'
-import { ObjectTrouble, refusalOf, refusalOfStorage } from './failures.ts'
+import { failureOf, ObjectTrouble, refusalOf, refusalOfStorage } from './failures.ts'
 import { createSend, type Hop, type Send, type SendOptions, type UpstreamKind } from './hop.ts'
 import { checkRedirect } from './redirect.ts'
 import { createInterimClient } from './interim-client.ts'
 import { isUnencoded, single } from './response-fields.ts'
 import type { LoginAnswer } from './robot/robot.ts'
 import { createStream } from './stream/stream.ts'
-import { unlessAborted } from './unless-aborted.ts'
 
 export type { UpstreamKind } from './hop.ts'
 export { single } from './response-fields.ts'
@@ -179,7 +179,7 @@ const asRobot =
   async (url, request) => {
     const attempt = async () => {
       // The robot's login is everybody's, and goes on without who has no more time.
-      const authorization = await unlessAborted(request.signal, robot.authorization())
+      const authorization = await unlessAborted(request.signal, robot.authorization(), failureOf)
       const headers = authorization === undefined ? request.headers : { ...request.headers, authorization }
       return { authorization, response: await send(url, { ...request, headers }) }
     }

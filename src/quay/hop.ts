@@ -4,10 +4,10 @@
  */
 import { LRUCache } from 'lru-cache'
 import { errors } from 'undici'
+import { unlessAborted } from '../concurrency/abortable.ts'
 import type { Agents } from './agents.ts'
 import { libraryBody, type Body } from './body.ts'
 import { failureOf } from './failures.ts'
-import { unlessAborted } from './unless-aborted.ts'
 import { UnusualAnswer } from './stream/head.ts'
 import type { Stream } from './stream/stream.ts'
 
@@ -58,7 +58,7 @@ export const createSend = (options: SendOptions): Send => {
       statusCode,
       headers: fields,
       body,
-    } = await unlessAborted(signal, agents.of(url, kind === 'blob').request(wanted))
+    } = await unlessAborted(signal, agents.of(url, kind === 'blob').request(wanted), failureOf)
     return { statusCode, headers: fields, body: libraryBody(body, signal) }
   }
 

@@ -11,6 +11,7 @@ import type { Authenticate } from './authentication.ts'
 import type { Challenge } from './credential.ts'
 import type { Denied } from './denied.ts'
 import { mint } from './mint.ts'
+import { loginCommand } from './refused-login.ts'
 import type { Keys } from './signing-keys.ts'
 
 export interface Anonymous {
@@ -72,9 +73,7 @@ export const createAnonymous = ({ keys, issuer, challenge, host }: AnonymousOpti
     mint: async () => await mint({ keys, issuer, audience, subject: username, validitySeconds }),
     denied: (denied) => (asker, wanted, namespace) =>
       asker === username
-        ? challenge.unauthorized(
-            `${wanted} is not open to everybody; log in first: podman login -u=$(oc whoami) -p=$(oc whoami -t) ${host}`,
-          )
+        ? challenge.unauthorized(`${wanted} is not open to everybody; log in first: ${loginCommand(host)}`)
         : denied(asker, wanted, namespace),
   }
 }

@@ -15,3 +15,7 @@ export const askerOf = (request: FastifyRequest): string => {
   const { username } = identity.user
   return kind === 'robot' || kind === 'anonymous' ? `${username} at ${request.client.network}` : username
 }
+
+/** The same, before it is known who asks: by the address. */
+export const askerOrAddressOf = (request: FastifyRequest): string =>
+  request.identity === null ? request.client.network : askerOf(request)

@@ -69,8 +69,7 @@ export const authorizationHook = (options: AuthorizationOptions): onRequestAsync
     const identity = identityOf(request)
     // Begun, and not waited for: it must neither delay nor fail what the rules in force allow.
     request.beside = judgeBeside?.(identity, reference) ?? null
-    const decision =
-      policy.known(identity, reference) ?? (await beforeDeadline(request, policy.decide(identity, reference)))
+    const decision = await decide(request, policy, reference)
     request.decision = decision
     observe(decision, identity)
     if (decision.isPremature === true) throw premature()
@@ -88,8 +87,7 @@ export const createAuthorizeDigest =
     const { repository } = referenceOf(request)
     const identity = identityOf(request)
     const reference: Reference = { kind: 'digest', repository, digest }
-    const decision =
-      policy.known(identity, reference) ?? (await beforeDeadline(request, policy.decide(identity, reference)))
+    const decision = await decide(request, policy, reference)
     if (decision.allowed) return
     request.decision = decision
     if (decision.isPremature === true) throw premature()
@@ -98,6 +96,14 @@ export const createAuthorizeDigest =
       `${identity.user.username} may not pull ${wantedOf(referenceOf(request))}: its image belongs to a namespace that you may not pull from; pull the image by the tag of its namespace`,
     )
   }
+
+/** What is known at once waits for nothing. */
+const decide = async (request: FastifyRequest, policy: Policy, reference: Reference): Promise<Decision> => {
+  const identity = identityOf(request)
+  return (
+    policy.known(identity, reference) ?? (await beforeDeadline(request, policy.decide(identity, reference)))
+  )
+}
 
 const premature = (): RegistryError =>
   unavailable(

@@ -2,9 +2,9 @@
  * How many wrong passwords of robots are answered as such: beyond that they are answered 429, whatever they are. A right password is
  * compared before, and never comes here.
  */
-import { LRUCache } from 'lru-cache'
-import { addressOf } from '../client-address.ts'
+import { addressOf } from '../ip-address.ts'
 import { createAllowance, type Allowance } from '../concurrency/allowance.ts'
+import { PerKey } from '../concurrency/per-key.ts'
 import { RegistryError } from '../errors.ts'
 
 /** Counts a wrong one. @param client the address it came from. @throws {RegistryError} TOOMANYREQUESTS */
@@ -18,12 +18,10 @@ const maxAddresses = 20_000
 
 /** @param now milliseconds, monotonic */
 export const createGuessLimit = (now: () => number = () => performance.now()): GuessLimit => {
-  const addresses = new LRUCache<string, Allowance>({ maxSize: maxAddresses, sizeCalculation: () => 1 })
+  const addresses = new PerKey(maxAddresses, () => createAllowance({ ...ofAddress, now }))
   const everybody = createAllowance({ ...ofEverybody, now })
   return (client) => {
-    const address = addressOf(client)
-    const own = addresses.get(address) ?? createAllowance({ ...ofAddress, now })
-    addresses.set(address, own)
+    const own = addresses.of(addressOf(client))
     for (const allowance of [own, everybody]) if (allowance.state() === 'spent') throw tooMany(allowance)
     for (const allowance of [own, everybody]) allowance.charge(1)
   }

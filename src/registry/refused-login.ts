@@ -1,21 +1,8 @@
 /**
  * Why a login was refused: told to the client as far as it helps, and whole to the log. Neither holds the token.
  */
-
-/** As the review of tokens gives it. */
-export interface TokenRefusal {
-  readonly reason: string
-  /** Who says so: the form of the token alone, without a question to anybody, or the cluster. */
-  readonly by: 'form' | 'cluster'
-  readonly tokenKind: 'jwt' | 'openshift' | 'opaque'
-  /** Claims that nobody has verified: the client's own word. */
-  readonly unverifiedClaims: {
-    readonly iss?: string
-    readonly sub?: string
-    readonly aud?: string
-    readonly exp?: string
-  }
-}
+import { serviceAccountOf } from '../access/identity.ts'
+import type { TokenRefusal } from '../access/token-refusal.ts'
 
 export interface RefusedLogin {
   readonly message: string
@@ -48,9 +35,8 @@ const likely = ({ reason, unverifiedClaims: { iss, aud } }: TokenRefusal): strin
 
 /** For this sort of identity, by the token's own word. */
 const nextStep = (sub: string | undefined, host: string): string => {
-  const [, namespace, name] =
-    /^system:serviceaccount:([a-z0-9-]{1,63}):([a-z0-9.-]{1,253})$/.exec(sub ?? '') ?? []
-  return namespace === undefined
-    ? `log in again: oc login, then ${loginCommand(host)}`
-    : `log in again: podman login -u=${name} -p=$(oc create token ${name} -n ${namespace}) ${host}`
+  const account = serviceAccountOf(sub ?? '')
+  if (account === undefined) return `log in again: oc login, then ${loginCommand(host)}`
+  const { namespace, name } = account
+  return `log in again: podman login -u=${name} -p=$(oc create token ${name} -n ${namespace}) ${host}`
 }

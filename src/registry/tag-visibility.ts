@@ -7,6 +7,7 @@ import type { Policy } from '../access/policy.ts'
 import { isAttachedTag, mayHoldOthers } from '../oci/qci-tag.ts'
 import {
   isQciTag,
+  tagPrefixOf,
   type Digest,
   type ImageStream,
   type QciTag,
@@ -46,7 +47,7 @@ export const createVisibility = (options: VisibilityOptions): Visibility => {
       if (repository.form === 'image-stream') {
         // What cannot be pulled under this name is not listed under it: see `parseReference`.
         if (owner.by !== 'image-stream' || owner.imageStream.namespace !== repository.namespace) return false
-        const own = tag.slice(`${repository.namespace}_${repository.name}_`.length)
+        const own = tag.slice(tagPrefixOf(repository).length)
         return !isAttachedTag(own) && (await decide(owner.imageStream))
       }
       if (owner.by === 'image-stream') return await decide({ namespace: owner.imageStream.namespace })

@@ -3,6 +3,7 @@
  * costs upstream and the cluster. A walk that meets a bound says where it stands, and the next request goes on from there.
  */
 import { RegistryError } from '../errors.ts'
+import { behindAll, isBehindPrefix } from '../oci/tag-order.ts'
 import type { Visibility } from './tag-visibility.ts'
 
 export interface TagWalkOptions {
@@ -67,7 +68,8 @@ const take = async (
   { prefix, count, visibility }: TagWalkOptions,
 ): Promise<'full' | 'end' | 'through' | { after: string }> => {
   for (const tag of found) {
-    if (isBehind(tag, prefix)) return 'end'
+    // In either order of upstream.
+    if (isBehindPrefix(tag, prefix)) return 'end'
     if (tags.length === count) return 'full'
     if (!tag.startsWith(prefix)) continue
     if (await visibility.isVisible(tag)) tags.push(tag.slice(prefix.length))
@@ -75,21 +77,6 @@ const take = async (
   }
   return 'through'
 }
-
-/**
- * Upstream sorts by name; by bytes, or as its database sorts text, which passes over punctuation at first. Only a tag that is
- * behind the prefix either way ends the image stream.
- */
-const isBehind = (tag: string, prefix: string): boolean => {
-  const [letters, prefixLetters] = [tag, prefix].map((text) =>
-    text.replaceAll(/[^a-z0-9]/gi, '').toLowerCase(),
-  )
-  const isBehindByBytes = tag > prefix && !tag.startsWith(prefix)
-  return isBehindByBytes && `${letters}` > `${prefixLetters}` && !`${letters}`.startsWith(`${prefixLetters}`)
-}
-
-/** Sorts behind every character of a tag. */
-const behindAll = '~'
 
 /**
  * A namespace that is hidden as a whole is not read to its end: a monorepo of 200,000 tags would take hundreds of pages. Where

@@ -8,7 +8,7 @@ import type { Policy } from '../access/policy.ts'
 import { Pace, type PaceOptions } from '../concurrency/pace.ts'
 import { RegistryError } from '../errors.ts'
 import type { Identity } from '../access/identity.ts'
-import type { ImageStream, Repository, TagOwnerOf } from '../reference.ts'
+import { tagPrefixOf, type ImageStream, type Repository, type TagOwnerOf } from '../reference.ts'
 import { abortedWith } from './abort.ts'
 import { askerOf } from './asker.ts'
 import { identityOf } from './authorization.ts'
@@ -53,7 +53,7 @@ export const tagsHandler = (options: TagsOptions): RouteHandlerMethod => {
     const signal = abortedWith(reply)
     const asker = askerOf(request)
     await takeTurn(pace, asker, signal)
-    const prefix = repository.form === 'monorepo' ? '' : `${repository.namespace}_${repository.name}_`
+    const prefix = repository.form === 'monorepo' ? '' : tagPrefixOf(repository)
     const visibility = createVisibility({ ...options, identity, repository })
     const list = await walkTags({
       fetchTags: async (after) => await options.fetchTags({ after, asker, signal }),

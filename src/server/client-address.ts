@@ -5,7 +5,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { networkOf, parseAddress } from '../client-address.ts'
+import { networkOf, parseAddress } from '../ip-address.ts'
 import { rawSocketOf } from './raw-socket.ts'
 
 export interface Client {

@@ -3,7 +3,7 @@
  */
 import { unavailable } from '../errors.ts'
 import type { Authenticate } from '../registry/authentication.ts'
-import { networkOf } from '../client-address.ts'
+import { networkOf } from '../ip-address.ts'
 import { FairShares } from './fair-shares.ts'
 
 export interface LoginSharesOptions {

@@ -3,9 +3,9 @@
  *
  * Attack: hundreds of requests for a manifest of megabytes, by a client that reads none.
  */
-import type { FastifyRequest, onSendHookHandler } from 'fastify'
+import type { onSendHookHandler } from 'fastify'
 import { unavailable } from '../errors.ts'
-import { askerOf } from '../registry/asker.ts'
+import { askerOrAddressOf } from '../registry/asker.ts'
 import { FairShares } from './fair-shares.ts'
 
 export interface PendingBytesOptions {
@@ -34,7 +34,7 @@ export const boundPendingBytes = ({
       done(null, payload)
       return
     }
-    const holder = holderOf(request)
+    const holder = askerOrAddressOf(request)
     if (!shares.tryTake(holder, length)) {
       observeShed()
       for (const field of itsFields) void reply.removeHeader(field)
@@ -45,6 +45,3 @@ export const boundPendingBytes = ({
     done(null, payload)
   }
 }
-
-const holderOf = (request: FastifyRequest): string =>
-  request.identity === null ? request.client.network : askerOf(request)

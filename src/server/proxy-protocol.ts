@@ -4,7 +4,7 @@
  * @see https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt
  */
 import { isIPv4, isIPv6 } from 'node:net'
-import { parseAddress } from '../client-address.ts'
+import { parseAddress } from '../ip-address.ts'
 
 /**
  * `source`: the client's address; undefined where the proxy speaks for itself (LOCAL, a health check) or does not know.

@@ -1,9 +1,11 @@
 /** Shared state of one replica alone: in this process, and in the state directory where there is one. */
+import { createTokenBucket, partOf } from '../concurrency/token-bucket.ts'
+import type { IndexState } from '../digests/restricted-index/index-state.ts'
+import type { SharedState, SharedStateOptions } from './shared-state.ts'
 import { StateDirectory } from './state-directory.ts'
-import type { IndexState, SharedState, SharedStateOptions } from './shared-state.ts'
 
 export const createEmbeddedState = (options: SharedStateOptions): SharedState => {
-  const { apply, snapshot, createTokenBucket, stateDir, replicas = 1 } = options
+  const { apply, snapshot, stateDir, replicas = 1 } = options
   const { now = () => performance.now(), wallClock = Date.now, onTrouble = () => undefined } = options
   const startedAt = now()
   let index: IndexState | undefined
@@ -23,15 +25,7 @@ export const createEmbeddedState = (options: SharedStateOptions): SharedState =>
       tryLead: async () => true,
     },
     // Replicas that know nothing of each other: a share each.
-    tokenBucket: (_name, rate) =>
-      createTokenBucket(
-        {
-          ...rate,
-          perSecond: rate.perSecond / replicas,
-          burst: Math.max(1, Math.floor(rate.burst / replicas)),
-        },
-        now,
-      ),
+    tokenBucket: (_name, rate) => createTokenBucket(partOf(rate, replicas), now),
     grants: { publish: async () => undefined, read: async () => [] },
     failedLogins: { publish: () => undefined, onCharge: () => undefined },
     status: () => ({ state: 'embedded', sinceMs: now() - startedAt, replicas, isLoaded: true }),

@@ -7,8 +7,8 @@
  *
  * Capital letters are restricted. What comes from the store is foreign: whatever is not of this form is no fact.
  */
+import type { Fact } from '../digests/facts.ts'
 import { isQciTag, type Digest } from '../reference.ts'
-import type { Fact } from './shared-state.ts'
 
 export type RecordKind = 't' | 'T' | 'n' | 'N'
 

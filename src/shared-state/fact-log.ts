@@ -5,13 +5,14 @@
  * is gone, the log was trimmed past it, or the store was emptied, or put back to an older copy, and everything is loaded again.
  */
 import { randomBytes } from 'node:crypto'
+import type { Fact } from '../digests/facts.ts'
+import { openLifeMs } from '../digests/sightings.ts'
 import { decodeFact } from './fact-codec.ts'
 import { createFreshReads } from './fresh-reads.ts'
-import { factHashes, keys, openForMs } from './keys.ts'
+import { factHashes, keys } from './keys.ts'
 import { bytesOf, entryOf, listOf, pairsOf, textOf } from './reply.ts'
 import { openScript, readScript } from './scripts.ts'
 import { evalOf, type Session } from './session.ts'
-import type { Fact } from './shared-state.ts'
 import { inSlices } from './slices.ts'
 
 export interface FactLogOptions {
@@ -167,7 +168,7 @@ export class FactLog {
 
   /** An open fact of a tag that was last seen too long ago is none any more; the store drops it within eight hours. */
   async #apply(records: readonly StoredFact[]): Promise<void> {
-    const oldest = this.#options.wallClock() - openForMs
+    const oldest = this.#options.wallClock() - openLifeMs
     let facts: Fact[] = []
     await inSlices(
       records,

@@ -2,12 +2,13 @@
  * Facts on their way to the store: those that are published while one batch is on its way make up the next one. What could not be sent is
  * kept and sent later; where that is too much, or the store has lost what it had, everything that this replica knows is.
  */
+import type { Fact } from '../digests/facts.ts'
+import { openLifeMs } from '../digests/sightings.ts'
 import { encodeFact, type FactRecord } from './fact-codec.ts'
-import { bucketEndsAt, bucketOf, generations, keys, openForMs, prefix } from './keys.ts'
+import { bucketEndsAt, bucketOf, generations, keys, prefix } from './keys.ts'
 import { numberOf, type Reply } from './reply.ts'
 import { publishScript } from './scripts.ts'
 import { deadlineMs, evalOf, type Session } from './session.ts'
-import type { Fact } from './shared-state.ts'
 import { within, type Argument } from './store-client.ts'
 import { StoreRefused } from './store-errors.ts'
 
@@ -152,7 +153,7 @@ export class FactWriter {
     const now = this.#options.wallClock()
     for (const fact of facts) {
       const record = encodeFact(fact, now)
-      if (record !== undefined && (fact.isRestricted || record.stamp >= now - openForMs)) yield record
+      if (record !== undefined && (fact.isRestricted || record.stamp >= now - openLifeMs)) yield record
     }
   }
 

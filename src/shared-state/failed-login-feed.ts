@@ -2,10 +2,11 @@
  * Charges for failed logins, told to all replicas in a stream of the store: one that was away for a moment reads what it missed.
  * What a charge means is for those who count.
  */
+import type { TokenBucket } from '../concurrency/token-bucket.ts'
 import { keys } from './keys.ts'
 import { entryOf, textOf, type Reply } from './reply.ts'
 import type { Argument } from './store-client.ts'
-import type { FailedLogins, LoginCharge, TokenBucket } from './shared-state.ts'
+import type { FailedLogins, LoginCharge } from './shared-state.ts'
 
 export interface FailedLoginFeedOptions {
   readonly origin: string

@@ -2,27 +2,27 @@
  * In which namespaces somebody was let in lately, told to all replicas: which reviews they ask for first. A hint that is lost, or made up,
  * changes the order of the reviews and nothing else.
  */
+import { maxReviewsPerDecision } from '../access/decision.ts'
+import type { SharedGrants } from '../access/granted.ts'
+import { openLifeMs } from '../digests/sightings.ts'
 import { grantsKey } from './keys.ts'
 import { listOf, textOf, type Reply } from './reply.ts'
 import { grantScript } from './scripts.ts'
 import { evalOf } from './session.ts'
-import type { SharedGrants } from './shared-state.ts'
 import type { Argument } from './store-client.ts'
 
-/** As many as one decision asks for. */
-const maxPlaces = 16
 /** As long as a fact of an open tag. */
-const lifeSeconds = 86_400
+const lifeSeconds = openLifeMs / 1000
 
 export const createGrants = (send: (args: readonly Argument[]) => Promise<Reply>): SharedGrants => ({
   publish: async (holder, place) => {
-    const args = [place, String(maxPlaces), String(lifeSeconds)]
+    const args = [place, String(maxReviewsPerDecision), String(lifeSeconds)]
     // Lost where it cannot be sent: who is asked for then cannot be certain, or asks in another order.
     await send(evalOf(grantScript, [grantsKey(holder)], args)).catch(() => undefined)
   },
   read: async (holder) => {
     try {
-      const reply = await send(['ZREVRANGE', grantsKey(holder), '0', String(maxPlaces - 1)])
+      const reply = await send(['ZREVRANGE', grantsKey(holder), '0', String(maxReviewsPerDecision - 1)])
       return listOf(reply).map(textOf)
     } catch {
       return []

@@ -1,5 +1,5 @@
 /** The state of the walk as text, for the store and for the state directory; what cannot be read as one is none. */
-import type { IndexState } from './shared-state.ts'
+import type { IndexState } from '../digests/restricted-index/index-state.ts'
 
 export const printIndexState = (state: IndexState): string => JSON.stringify(state)
 

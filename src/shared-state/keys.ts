@@ -5,6 +5,7 @@
  * costs less than a key with a life of its own, and is loaded without looking at the keys of others.
  */
 import { createHash } from 'node:crypto'
+import { openLifeMs } from '../digests/sightings.ts'
 import type { RecordKind } from './fact-codec.ts'
 
 export const prefix = 'quay-proxy:1:'
@@ -32,15 +33,13 @@ export const grantsKey = (holder: string): string =>
 export const rateKey = (name: string): string => `${prefix}rate:${name}`
 
 const bucketMs = 8 * 3_600_000
-/** An open fact says nothing any more when its tag was last seen so long ago. */
-export const openForMs = 24 * 3_600_000
 /** Buckets that may hold open facts, beside the one of now. */
-export const generations = openForMs / bucketMs + 1
+export const generations = openLifeMs / bucketMs + 1
 
 export const bucketOf = (ms: number): number => Math.floor(ms / bucketMs)
 
 /** Seconds since 1970 at which a bucket has nothing of use any more. */
-export const bucketEndsAt = (bucket: number): number => ((bucket + 1) * bucketMs + openForMs) / 1000
+export const bucketEndsAt = (bucket: number): number => ((bucket + 1) * bucketMs + openLifeMs) / 1000
 
 /** Every hash that may hold facts, with the kind of them. The one of the next eight hours is for a replica whose clock is ahead. */
 export const factHashes = (now: number): readonly { readonly kind: RecordKind; readonly key: string }[] => {

@@ -4,11 +4,11 @@
  *
  * While the store is away, or takes no writes, each has a fixed share of the rate, which begins empty: the others have a share each, too.
  */
+import { createTokenBucket, partOf, type Rate, type TokenBucket } from '../concurrency/token-bucket.ts'
 import { rateKey } from './keys.ts'
 import { listOf, numberOf, type Reply } from './reply.ts'
 import { leaseScript } from './scripts.ts'
 import { evalOf } from './session.ts'
-import type { CreateTokenBucket, Rate, TokenBucket } from './shared-state.ts'
 import type { Argument } from './store-client.ts'
 
 export interface LeasedBucketOptions {
@@ -24,7 +24,6 @@ export interface LeasedBucketOptions {
   readonly isUp: () => boolean
   /** Live replicas as last known. */
   readonly replicas: () => number
-  readonly createTokenBucket: CreateTokenBucket
   /** Milliseconds, monotonic. */
   readonly now: () => number
 }
@@ -95,14 +94,11 @@ export class LeasedBucket implements TokenBucket {
   }
 
   #createShare(): TokenBucket {
-    const { rate, replicas, createTokenBucket, now } = this.#options
+    const { rate, replicas, now } = this.#options
     this.#tokens = 0
-    const perSecond = rate.perSecond / replicas()
-    const share = createTokenBucket(
-      { ...rate, perSecond, burst: Math.max(1, Math.floor(rate.burst / replicas())) },
-      now,
-    )
-    share.drain(1000 / perSecond)
+    const part = partOf(rate, replicas())
+    const share = createTokenBucket(part, now)
+    share.drain(1000 / part.perSecond)
     return share
   }
 

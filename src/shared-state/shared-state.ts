@@ -5,28 +5,10 @@
  * Nothing here throws or makes a request wait for longer than a deadline: a store that is away leaves each replica alone with what
  * it knows, and `status` says so.
  */
-import type { Digest, QciTag } from '../reference.ts'
-
-/** A fact: this system resolved the tag at upstream itself; or a manifest whose bytes were verified names other content. */
-export type Fact = TagFact | NamesFact
-
-export interface TagFact {
-  readonly kind: 'tag'
-  readonly tag: QciTag
-  readonly digest: Digest
-  /** Milliseconds since 1970: when upstream last gave this digest for the tag. */
-  readonly seenAt: number
-  readonly isRestricted: boolean
-}
-
-export interface NamesFact {
-  readonly kind: 'names'
-  readonly manifest: Digest
-  /** At most 4096 of both together (fact-codec.ts): a fact with more is not shared. */
-  readonly manifests: readonly Digest[]
-  readonly blobs: readonly Digest[]
-  readonly isRestricted: boolean
-}
+import type { SharedGrants } from '../access/granted.ts'
+import type { Rate, TokenBucket } from '../concurrency/token-bucket.ts'
+import type { Fact } from '../digests/facts.ts'
+import type { SharedIndex } from '../digests/restricted-index/index-state.ts'
 
 export interface SharedFacts {
   /**
@@ -45,53 +27,6 @@ export interface SharedFacts {
    */
   readonly isCertain: () => boolean
 }
-
-/** Where somebody was let in lately: an order to ask in, and no right. Neither rejects. */
-export interface SharedGrants {
-  /** Resolves once the store has it, or it is clear that it will not in time. @param holder whoever was let in @param place a namespace, or a stream of it */
-  readonly publish: (holder: string, place: string) => Promise<void>
-  /** The newest first; none where the store is away. */
-  readonly read: (holder: string) => Promise<readonly string[]>
-}
-
-/** What the walk of the restricted index has reached. Times are milliseconds since 1970. */
-export interface IndexState {
-  readonly liveCompleteAt: number | undefined
-  readonly datedCompleteAt: number | undefined
-  readonly datedSeenUpTo: string
-  readonly namespaces: readonly string[]
-}
-
-export interface SharedIndex {
-  /** Undefined where it is not known, or where the store has lost restricted facts since it was written: walk again then. */
-  readonly read: () => Promise<IndexState | undefined>
-  /**
-   * Counts only from the replica that leads, and when the store has everything that this replica published before: else a fresh
-   * replica would believe in facts that nobody told it. @returns whether it is kept; try again later where not
-   */
-  readonly write: (state: IndexState) => Promise<boolean>
-  /**
-   * True while this replica holds the lease of the walk. Ask again before each step: a holder that lost contact is told false before
-   * its lease ends in the store. Always true where there is one replica alone (embedded).
-   */
-  readonly tryLead: () => Promise<boolean>
-}
-
-/** So many at once, and so many a second after that; of all replicas together. */
-export interface Rate {
-  readonly perSecond: number
-  readonly burst: number
-}
-
-/** The token bucket of the rate limiter, which is synchronous. */
-export interface TokenBucket {
-  readonly take: () => boolean
-  readonly opensInMs: () => number
-  readonly drain: (ms: number) => void
-}
-
-/** A bucket of this process alone. @param now milliseconds, monotonic */
-export type CreateTokenBucket = (rate: Rate, now: () => number) => TokenBucket
 
 /** A charge for a failed login: whom it counts against, and whatever else the counting side needs. */
 export type LoginCharge = Readonly<Record<string, string | number>>
@@ -133,7 +68,6 @@ export interface SharedStateOptions {
   readonly apply: (facts: readonly Fact[]) => void
   /** What this replica knows: published again where the store has lost it, and kept in the state directory. */
   readonly snapshot: () => Iterable<Fact>
-  readonly createTokenBucket: CreateTokenBucket
   /** Replicas where the store has not told how many there are. */
   readonly replicas?: number
   /** Where facts and the state of the walk outlive this process. */

@@ -4,8 +4,9 @@
  */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Fact } from '../digests/facts.ts'
+import type { IndexState } from '../digests/restricted-index/index-state.ts'
 import { lockDirectory, type DirectoryLock } from './directory-lock.ts'
-import type { Fact, IndexState } from './shared-state.ts'
 import { readStateFile, writeStateFile, type StoredState } from './state-file.ts'
 
 export interface StateDirectoryOptions {

@@ -9,9 +9,10 @@
 import { createHash } from 'node:crypto'
 import { open, readFile, rename } from 'node:fs/promises'
 import { setImmediate as turn } from 'node:timers/promises'
+import type { Fact } from '../digests/facts.ts'
+import type { IndexState } from '../digests/restricted-index/index-state.ts'
 import { decodeFact, encodeFact } from './fact-codec.ts'
 import { parseIndexState, printIndexState } from './index-state.ts'
-import type { Fact, IndexState } from './shared-state.ts'
 import { inSlices } from './slices.ts'
 
 const header = Buffer.from('quay-proxy state 1\n')

@@ -1,7 +1,7 @@
 /**
  * Keeps a session with the store: opens one, and another when it has ended, with a growing pause; and says in which state that is.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { backoffMs, pause } from '../concurrency/backoff.ts'
 import type { SharedStatus } from './shared-state.ts'
 import { openSession, type Session } from './session.ts'
 import type { StoreAddress } from './store-client.ts'
@@ -16,8 +16,7 @@ export interface StoreConnectionOptions {
   readonly now: () => number
 }
 
-const firstPauseMs = 100
-const longestPauseMs = 5000
+const backoff = { firstMs: 100, longestMs: 5000 }
 
 export class StoreConnection {
   readonly #options: StoreConnectionOptions
@@ -69,13 +68,13 @@ export class StoreConnection {
   }
 
   async #run(): Promise<void> {
-    let pauseMs = firstPauseMs
-    while (!this.#closing.signal.aborted) {
-      const error = await this.#live(() => (pauseMs = firstPauseMs))
+    const { signal } = this.#closing
+    let failures = 0
+    while (!signal.aborted) {
+      const error = await this.#live(() => (failures = 0))
       this.#session = undefined
       this.#set('away', reasonOf(error))
-      await this.#pause(pauseMs * (0.5 + Math.random() / 2))
-      pauseMs = Math.min(longestPauseMs, pauseMs * 2)
+      await pause(backoffMs(failures++, backoff), signal)
     }
   }
 
@@ -112,9 +111,5 @@ export class StoreConnection {
     this.#state = state
     this.#reason = reason
     this.#options.onChange()
-  }
-
-  async #pause(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: this.#closing.signal }).catch(() => undefined)
   }
 }

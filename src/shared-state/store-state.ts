@@ -3,6 +3,9 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createTokenBucket } from '../concurrency/token-bucket.ts'
+import type { Fact } from '../digests/facts.ts'
+import type { IndexState } from '../digests/restricted-index/index-state.ts'
 import { Certainty } from './certainty.ts'
 import { FactLog } from './fact-log.ts'
 import { FactWriter } from './fact-writer.ts'
@@ -13,7 +16,7 @@ import { LeasedBucket, leaseCommand } from './rate-leases.ts'
 import { listOf, numberOf, type Reply } from './reply.ts'
 import { beatScript } from './scripts.ts'
 import { deadlineMs, evalOf, type Session } from './session.ts'
-import type { Fact, IndexState, SharedState, SharedStateOptions, SharedStatus } from './shared-state.ts'
+import type { SharedState, SharedStateOptions, SharedStatus } from './shared-state.ts'
 import { News } from './news.ts'
 import { ReplicaCount } from './replica-count.ts'
 import { StateDirectory } from './state-directory.ts'
@@ -60,7 +63,7 @@ class StoreState implements SharedState {
 
   constructor(options: StoreStateOptions) {
     this.#options = options
-    const { store, apply, snapshot, replicas = 1, createTokenBucket, stateDir } = options
+    const { store, apply, snapshot, replicas = 1, stateDir } = options
     this.#now = options.now ?? (() => performance.now())
     this.#wallClock = options.wallClock ?? Date.now
     this.#certainty = new Certainty(this.#now)
@@ -137,7 +140,6 @@ class StoreState implements SharedState {
       lease: async (...counts) => await this.#command(leaseCommand(name, rate, ...counts)),
       isUp: () => this.#connection.isUp(),
       replicas: () => this.#replicas.value(),
-      createTokenBucket: this.#options.createTokenBucket,
       now: this.#now,
     })
 

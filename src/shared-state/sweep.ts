@@ -2,6 +2,7 @@
  * Restricted facts have no life of their own in the store. The replica that leads takes out tags that were last seen a month ago,
  * and names of as long ago that no tag reaches any more.
  */
+import { restrictedLifeMs } from '../digests/sightings.ts'
 import { decodeFact, type Decoded } from './fact-codec.ts'
 import { keys } from './keys.ts'
 import { listOf, pairsOf, textOf } from './reply.ts'
@@ -9,7 +10,6 @@ import { sweepScript } from './scripts.ts'
 import { evalOf, type Session } from './session.ts'
 import { inSlices } from './slices.ts'
 
-export const restrictedForMs = 30 * 24 * 3_600_000
 const scanCount = 512
 
 interface Stored extends Partial<Decoded> {
@@ -23,7 +23,7 @@ interface Stored extends Partial<Decoded> {
  * @throws {Error} where the store does not answer
  */
 export const sweep = async (session: Session, origin: string, now: number): Promise<void> => {
-  const oldest = now - restrictedForMs
+  const oldest = now - restrictedLifeMs
   const reached = new Set<string>()
   await drop('T', keys.restrictedTags, ({ fact, stamp }) => {
     if (fact?.kind !== 'tag' || stamp === undefined || stamp < oldest) return true

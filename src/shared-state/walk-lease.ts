@@ -2,12 +2,12 @@
  * Which replica walks the restricted index, and what the walk has reached. The lease has a life in the store; its holder renews it,
  * and takes it for lost two seconds before the store does, so that two never walk at a time.
  */
+import type { IndexState, SharedIndex } from '../digests/restricted-index/index-state.ts'
 import { keys } from './keys.ts'
 import { parseIndexState, printIndexState } from './index-state.ts'
 import { numberOf, textOf, type Reply } from './reply.ts'
 import { leadScript, readIndexScript, releaseScript, writeIndexScript } from './scripts.ts'
 import { evalOf } from './session.ts'
-import type { IndexState, SharedIndex } from './shared-state.ts'
 import type { Argument } from './store-client.ts'
 
 export interface WalkLeaseOptions {

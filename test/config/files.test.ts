@@ -288,7 +288,8 @@ await t.test('the password of shared state is a file, and its authorities are fo
   const file = { 'shared-state-password-file': path('password') }
   const { files, problems } = given({ ...url('redis://proxy@valkey'), ...file })
   test.same(problems, [])
-  test.equal(files!.sharedStatePassword!.parse(['hunter2\n']), 'hunter2')
+  for (const pasted of ['hunter2\n', '\ufeffhunter2\r\n', 'hunter2\0', '\u200b hunter2\0\n'])
+    test.equal(files!.sharedStatePassword!.parse([pasted]), 'hunter2')
   test.equal(files!.sharedStateCa, undefined)
   const ca = { 'shared-state-ca-file': path('password') }
   const rows: (readonly [Record<string, unknown>, readonly RegExp[]])[] = [

@@ -7,10 +7,20 @@ import { loadAllYaml, type V1StatefulSet } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
 import type { Digest, QciTag } from '../../src/reference.ts'
 import { factHashes } from '../../src/shared-state/keys.ts'
-import type { Fact, IndexState } from '../../src/shared-state/shared-state.ts'
+import type { Fact } from '../../src/digests/facts.ts'
 import { openStoreClient } from '../../src/shared-state/store-client.ts'
 import type { StoreStateOptions } from '../../src/shared-state/store-state.ts'
-import { isReady, makeCertificate, namesFact, storeReplica, tagFact, until } from '../shared-state/support.ts'
+import {
+  isReady,
+  joinedReplica,
+  makeCertificate,
+  namesFact,
+  someIndex,
+  startedReplica,
+  storeReplica,
+  tagFact,
+  until,
+} from '../shared-state/support.ts'
 import { missing, run } from './process.ts'
 import { startRedis, type RedisServer } from './redis-server.ts'
 
@@ -32,23 +42,11 @@ const started = async (
   options: Partial<StoreStateOptions> = {},
   url = `redis://127.0.0.1:${port}`,
 ) => {
-  const replica = storeReplica({ url: new URL(url) }, options)
-  test.teardown(async () => await replica.state.close())
-  await replica.state.start()
-  return replica
+  return await startedReplica(test, { url: new URL(url) }, options)
 }
 
 const joined = async (test: Test, server: RedisServer, options: Partial<StoreStateOptions> = {}) => {
-  const replica = await started(test, server, options)
-  await until(() => isReady(replica), 'the replica is ready')
-  return replica
-}
-
-const index: IndexState = {
-  liveCompleteAt: 1000,
-  datedCompleteAt: undefined,
-  datedSeenUpTo: '20260101000000_prune_x',
-  namespaces: ['ocp-priv'],
+  return await joinedReplica(test, { url: new URL(`redis://127.0.0.1:${server.port}`) }, options)
 }
 
 await t.test('what one replica learns all know, also one that comes later', { skip }, async (test) => {
@@ -88,8 +86,8 @@ await t.test('a store that is emptied is filled again by those who know', { skip
   await a.learn(tagFact('base'), namesFact('base'))
   await b.learn(tagFact('secret', true))
   test.ok(await a.state.index.tryLead())
-  test.ok(await a.state.index.write(index))
-  test.same(await b.state.index.read(), index)
+  test.ok(await a.state.index.write(someIndex))
+  test.same(await b.state.index.read(), someIndex)
   await server.cli('FLUSHALL')
   test.equal(await b.state.index.read(), undefined, 'the walk begins anew')
   // What is published to the emptied store before anybody has noticed is not lost either.
@@ -105,9 +103,9 @@ await t.test('restricted facts that are lost show, and are put back', { skip }, 
   const a = await joined(test, server)
   await a.learn(tagFact('one', true), tagFact('two', true))
   await a.state.index.tryLead()
-  await a.state.index.write(index)
+  await a.state.index.write(someIndex)
   await a.learn(tagFact('three', true))
-  test.same(await a.state.index.read(), index)
+  test.same(await a.state.index.read(), someIndex)
   await server.cli('DEL', 'quay-proxy:1:T')
   test.equal(await a.state.index.read(), undefined)
   await until(async () => (await server.cli('HLEN', 'quay-proxy:1:T')) === '3', 'they are put back')
@@ -370,8 +368,8 @@ await t.test('the store of the manifest, with the secret of README.md', { skip }
   test.ok(await b.state.facts.catchUp())
   test.equal(b.known.size, 3)
   test.ok(await a.state.index.tryLead())
-  test.ok(await a.state.index.write(index))
-  test.same(await b.state.index.read(), index)
+  test.ok(await a.state.index.write(someIndex))
+  test.same(await b.state.index.read(), someIndex)
   const bucket = a.state.tokenBucket('manifest', { perSecond: 100, burst: 10 })
   await until(() => bucket.take(), 'tokens are leased')
   test.same(a.troubles, [])

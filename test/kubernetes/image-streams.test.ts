@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import t from 'tap'
 import { createImageStreamWatch, type ImageStreamsOptions } from '../../src/kubernetes/image-streams.ts'
-import { until } from '../registry/fakes.ts'
+import { until } from '../support/until.ts'
 import { hex, startApi } from './watching.ts'
 
 /** Who keeps what it is told, as the index does. */

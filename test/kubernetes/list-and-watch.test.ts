@@ -1,7 +1,7 @@
 import { KubeConfig } from '@kubernetes/client-node'
 import t from 'tap'
 import { LostTrack, readEvents, readPages } from '../../src/kubernetes/list-and-watch.ts'
-import { until } from '../registry/fakes.ts'
+import { until } from '../support/until.ts'
 import { hex, startApi } from './watching.ts'
 
 const resource = { group: 'image.openshift.io', version: 'v1', plural: 'imagestreams' }

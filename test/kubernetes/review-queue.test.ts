@@ -36,6 +36,16 @@ const setUp = (more: Partial<ReviewQueueOptions> = {}) => {
   return { seen, started, ask, end, gates, clock }
 }
 
+/** By the clock of the machine, and nobody looks. */
+const plainQueue = (max = 1) =>
+  createReviewQueue({
+    max,
+    maxQueued: 1,
+    maxWaitMs: 1,
+    observeInFlight: () => undefined,
+    observeShed: () => undefined,
+  })
+
 await t.test('so many at a time, the next when one is over, and none slips in between', async (test) => {
   const { seen, started, ask, end } = setUp({ maxQueued: 10 })
   const answers = Promise.all(['a', 'b', 'c', 'd'].map((name) => ask(name)))
@@ -114,25 +124,13 @@ await t.test('attack: where all places are taken, one of each asker goes in turn
 })
 
 await t.test('the clock of the machine unless told', async (test) => {
-  const queue = createReviewQueue({
-    max: 1,
-    maxQueued: 1,
-    maxWaitMs: 1,
-    observeInFlight: () => undefined,
-    observeShed: () => undefined,
-  })
+  const queue = plainQueue()
   test.equal(await queue({ asker: 'a' }, async () => 'answer'), 'answer')
 })
 
 await t.test("the API server's 429: for what we ask, or for what others do", async (test) => {
   const answers: PromiseWithResolvers<string>[] = []
-  const queue = createReviewQueue({
-    max: 8,
-    maxQueued: 1,
-    maxWaitMs: 1,
-    observeInFlight: () => undefined,
-    observeShed: () => undefined,
-  })
+  const queue = plainQueue(8)
   const ask = async () =>
     await queue({ asker: 'a' }, async () => {
       const answer = Promise.withResolvers<string>()
@@ -150,13 +148,7 @@ await t.test("the API server's 429: for what we ask, or for what others do", asy
 })
 
 await t.test('what the API server fails with is passed on', async (test) => {
-  const queue = createReviewQueue({
-    max: 1,
-    maxQueued: 1,
-    maxWaitMs: 1,
-    observeInFlight: () => undefined,
-    observeShed: () => undefined,
-  })
+  const queue = plainQueue()
   const failure = new Error('no answer')
   await test.rejects(
     queue({ asker: 'a' }, async () => await Promise.reject(failure)),

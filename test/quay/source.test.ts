@@ -8,7 +8,7 @@ import type { Quay } from '../../src/sandbox/quay/quay.ts'
 import { createSource, type SourceOptions } from '../../src/quay/source.ts'
 import type { Digest, QciTag } from '../../src/reference.ts'
 import { robot, quayFor, smallImage } from '../sandbox/quay/quay-client.ts'
-import { until } from '../registry/fakes.ts'
+import { until } from '../support/until.ts'
 import { bytesOf, failure, told } from './upstream.ts'
 
 const sourceFor = (test: Test, quay: Quay, options: Partial<SourceOptions> = {}) => {

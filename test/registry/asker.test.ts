@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { FastifyRequest } from 'fastify'
 import type { Identity } from '../../src/access/identity.ts'
-import { askerOf } from '../../src/registry/asker.ts'
+import { askerOf, askerOrAddressOf } from '../../src/registry/asker.ts'
 import { alice } from './fakes.ts'
 
 const asker = (identity: Identity): string =>
@@ -17,4 +17,11 @@ await t.test('the robot and nobody in particular are told apart by where they co
   test.equal(asker({ kind: 'robot', user }), 'openshift+ci at 10.0.0.1')
   const nobody = { ...alice, user: { ...alice.user, username: 'system:anonymous' } }
   test.equal(asker(nobody), 'system:anonymous at 10.0.0.1')
+})
+
+await t.test('before it is known who asks, the network does', async (test) => {
+  const client = { address: '2001:db8::1', network: '2001:db8:0:0::/64' }
+  const request = (identity: Identity | null) => ({ identity, client }) as unknown as FastifyRequest
+  test.equal(askerOrAddressOf(request(null)), '2001:db8:0:0::/64')
+  test.equal(askerOrAddressOf(request(alice)), 'alice')
 })

@@ -6,7 +6,8 @@ import type { Test } from 'tap'
 import { unavailable } from '../../src/errors.ts'
 import { blobHandler, type BlobsOptions } from '../../src/registry/blobs.ts'
 import { routes } from '../../src/registry/routes.ts'
-import { bareApp, bearer, digest, listen, routesOptions, until } from './fakes.ts'
+import { bareApp, bearer, digest, listen, routesOptions } from './fakes.ts'
+import { until } from '../support/until.ts'
 
 type Opened = Parameters<BlobsOptions['openBlob']>[0]
 type Blob = Awaited<ReturnType<BlobsOptions['openBlob']>>

@@ -128,11 +128,6 @@ export const raw = async (port: number, bytes: string): Promise<string> => {
   return await text(socket)
 }
 
-/** Until something holds that nobody announces. */
-export const until = async (holds: () => boolean): Promise<void> => {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2))
-}
-
 /** Until nobody is connected to it any more, by its own count. */
 export const untilNoConnections = async (server: Server): Promise<void> => {
   const count = () =>

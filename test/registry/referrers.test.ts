@@ -4,7 +4,8 @@ import type { Descriptor } from '../../src/oci/descriptor.ts'
 import type { Digest, Reference } from '../../src/reference.ts'
 import { referrersHandler } from '../../src/registry/referrers.ts'
 import { routes } from '../../src/registry/routes.ts'
-import { bareApp, bearer, digest, routesOptions, until } from './fakes.ts'
+import { bareApp, bearer, digest, routesOptions } from './fakes.ts'
+import { until } from '../support/until.ts'
 
 const entry = (index: number): Descriptor => ({
   mediaType: 'application/vnd.oci.image.manifest.v1+json',

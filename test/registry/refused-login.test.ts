@@ -1,5 +1,6 @@
 import t from 'tap'
-import { refusedLogin, type TokenRefusal } from '../../src/registry/refused-login.ts'
+import type { TokenRefusal } from '../../src/access/token-refusal.ts'
+import { refusedLogin } from '../../src/registry/refused-login.ts'
 
 const refusal = (more: Partial<TokenRefusal>): TokenRefusal => ({
   reason: 'no',

@@ -7,8 +7,8 @@ import { createLogger } from '../../src/logging.ts'
 import { startProxy } from '../../src/proxy.ts'
 import type { Scenario } from './scenario.ts'
 
-/** Ready when it resolves. */
-export const startAnother = async (s: Scenario, flags: readonly string[] = []) => {
+/** Listens when it resolves, and may not be ready yet. */
+export const startUnready = async (s: Scenario, flags: readonly string[] = []) => {
   const file = (name: string) => join(dirname(s.files.password), name)
   const args = [
     '--listen-addr=127.0.0.1:0',
@@ -22,7 +22,12 @@ export const startAnother = async (s: Scenario, flags: readonly string[] = []) =
     '--grace-period=0s',
     ...flags,
   ]
-  const proxy = await startProxy(parseConfig(args, {}), createLogger('silent', { write: () => undefined }))
+  return await startProxy(parseConfig(args, {}), createLogger('silent', { write: () => undefined }))
+}
+
+/** Ready when it resolves. */
+export const startAnother = async (s: Scenario, flags: readonly string[] = []) => {
+  const proxy = await startUnready(s, flags)
   while ((await fetch(`${proxy.url}/readyz`)).status !== 200)
     await new Promise((resolve) => setTimeout(resolve, 10))
   return proxy

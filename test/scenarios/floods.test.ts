@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 import { accept, scenario, type Scenario } from './scenario.ts'
+import { until } from '../support/until.ts'
 
 const manifest = '/v2/ocp/4.5/manifests/base'
 /** Believed, since the test stands where the router stands. */
@@ -138,10 +139,6 @@ await scenario(
 )
 
 /** The test's own timeout is the bound. */
-const until = async (holds: () => boolean): Promise<void> => {
-  while (!holds()) await sleep(20)
-}
-
 await scenario(
   '200 new tokens while the API server is slow: so many reviews in flight, and who is known does not wait',
   async (t, s) => {

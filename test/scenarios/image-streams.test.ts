@@ -1,8 +1,5 @@
-import { dirname, join } from 'node:path'
-import { parseConfig } from '../../src/config/config.ts'
-import { createLogger } from '../../src/logging.ts'
-import { startProxy } from '../../src/proxy.ts'
 import { buildImage } from '../../src/sandbox/quay/images.ts'
+import { startUnready } from './another-replica.ts'
 import { accept, scenario, type Scenario } from './scenario.ts'
 
 const watch = ['--imagestreams=watch']
@@ -149,20 +146,8 @@ await scenario(
   'two replicas agree, though no pull went through one of them; not listed is not ready',
   async (t, s) => {
     const digest = digestOf(s, 'ocp-priv_4.5_embargoed')
-    const file = (name: string) => join(dirname(s.files.password), name)
-    const args = [
-      '--listen-addr=127.0.0.1:0',
-      `--robot-username-file=${file('username')}`,
-      `--robot-password-file=${s.files.password}`,
-      `--token-secret-file=${s.files.tokenSecret}`,
-      `--kubeconfig=${file('kubeconfig')}`,
-      `--upstream=${s.quay.url}`,
-      `--upstream-repository=${s.quay.repository}`,
-      '--grace-period=0s',
-      ...watch,
-    ]
     s.kubernetes.fault({ kind: 'slow', delayMs: 300 })
-    const second = await startProxy(parseConfig(args, {}), createLogger('silent', { write: () => undefined }))
+    const second = await startUnready(s, watch)
     try {
       const early = await fetch(`${second.url}/readyz`)
       t.equal(early.status, 503)

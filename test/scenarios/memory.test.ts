@@ -5,6 +5,7 @@ import tap from 'tap'
 import { buildImage } from '../../src/sandbox/quay/images.ts'
 import { withoutTeam } from '../sandbox/app-ci/project-manifests.ts'
 import { accept, scenario, type Answer, type Scenario } from './scenario.ts'
+import { until } from '../support/until.ts'
 
 // Each has a system of its own, and mostly waits.
 tap.jobs = 3
@@ -22,10 +23,6 @@ const childrenOf = ({ body }: Answer): readonly string[] =>
 const exactly = ['content-type', 'content-length', 'docker-content-digest', 'etag'] as const
 const headOf = (answer: Answer) => exactly.map((name) => answer.headers.get(name))
 /** The test's own timeout is the bound. */
-const until = async (condition: () => boolean | Promise<boolean>): Promise<void> => {
-  while (!(await condition())) await sleep(10)
-}
-
 /** Requests that have come as far as the memory. */
 const decisionsIn = (metrics: string): number =>
   [...metrics.matchAll(/^quay_proxy_decisions_total\{.*\} (\d+)$/gm)].reduce(

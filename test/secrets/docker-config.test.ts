@@ -1,6 +1,7 @@
 import t from 'tap'
 import { parseDockerConfig } from '../../src/secrets/docker-config.ts'
 import { everythingIn } from '../quay/upstream.ts'
+import { thrown } from '../support/thrown.ts'
 
 const quay = new URL('https://quay.io')
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
@@ -9,16 +10,6 @@ const parse = (auths: unknown, upstream = quay) => {
   const [robot, ...more] = parseDockerConfig(upstream, 'openshift/ci')(configOf(auths))
   if (robot === undefined || more.length > 0) throw new Error('a pull secret is of one robot')
   return robot
-}
-
-/** What is thrown. */
-const thrown = (run: () => unknown): Error => {
-  try {
-    run()
-  } catch (error) {
-    return error as Error
-  }
-  throw new Error('nothing was thrown')
 }
 
 await t.test('trap 1: the password starts at the first colon and may hold more', async (test) => {

@@ -1,16 +1,7 @@
 import t from 'tap'
 import { cautionsAboutRobots, parseRobots } from '../../src/secrets/robot-credential.ts'
 import { everythingIn } from '../quay/upstream.ts'
-
-/** What is thrown. */
-const thrown = (run: () => unknown): Error => {
-  try {
-    run()
-  } catch (error) {
-    return error as Error
-  }
-  throw new Error('nothing was thrown')
-}
+import { thrown } from '../support/thrown.ts'
 
 await t.test('a user name and a password, as editors and echo leave them', async (test) => {
   test.strictSame(parseRobots(['openshift+ci\n', ' hunter2\r\n']), [

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import { globSync, readFileSync } from 'node:fs'
 import t from 'tap'
-import { networkOf, parseAddress } from '../../src/client-address.ts'
+import { networkOf, parseAddress } from '../../src/ip-address.ts'
 import { ClientAddresses } from '../../src/server/client-address.ts'
 
 const peerAt = (remoteAddress: string | undefined) =>

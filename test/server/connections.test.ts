@@ -1,13 +1,15 @@
 /** The whole server, and clients that want all there is of it. */
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import type { Test } from 'tap'
 import { buildServer, type Parts } from '../../src/server.ts'
-import { bearer, digest, listen, partsFor, until, untilNoConnections } from '../registry/fakes.ts'
+import { bearer, digest, listen, partsFor, untilNoConnections } from '../registry/fakes.ts'
+import { until } from '../support/until.ts'
 import { selfSigned } from '../sandbox/quay/quay-client.ts'
+import { answerTo } from '../support/answer-to.ts'
 
 const serve = async (test: Test, more: Partial<Parts> = {}, trustedProxies: readonly string[] = []) => {
   const shed: string[] = []
@@ -28,15 +30,6 @@ const serve = async (test: Test, more: Partial<Parts> = {}, trustedProxies: read
 }
 
 const get = 'GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
-
-const answerTo = async (socket: Socket): Promise<string> =>
-  await new Promise((resolve) => {
-    let answer = ''
-    socket.on('data', (chunk) => {
-      answer += String(chunk)
-    })
-    socket.once('close', () => resolve(answer))
-  })
 
 const announced =
   'POST /v2/auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\n'

@@ -5,7 +5,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { errorBody, type RegistryError } from '../../src/errors.ts'
 import { readForms, type FormsOptions } from '../../src/server/forms.ts'
-import { listen, until, untilNoConnections } from '../registry/fakes.ts'
+import { listen, untilNoConnections } from '../registry/fakes.ts'
+import { until } from '../support/until.ts'
 
 const form = 'grant_type=password&username=u&password=p'
 const head = (path = '/form', length = form.length) =>

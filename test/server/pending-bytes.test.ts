@@ -5,7 +5,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { errorBody, type RegistryError } from '../../src/errors.ts'
 import { boundPendingBytes } from '../../src/server/pending-bytes.ts'
-import { alice, listen, until } from '../registry/fakes.ts'
+import { alice, listen } from '../registry/fakes.ts'
+import { until } from '../support/until.ts'
 
 const mebibyte = 1024 * 1024
 /** More than the kernel takes for a client that reads nothing. */

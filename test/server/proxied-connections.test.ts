@@ -1,13 +1,15 @@
 /** The whole server behind a load balancer that says whom it speaks for. */
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import type { Test } from 'tap'
 import { buildServer, type Parts } from '../../src/server.ts'
-import { listen, partsFor, until, untilNoConnections } from '../registry/fakes.ts'
+import { listen, partsFor, untilNoConnections } from '../registry/fakes.ts'
+import { until } from '../support/until.ts'
 import { selfSigned } from '../sandbox/quay/quay-client.ts'
 import { binaryHeader, textHeader } from './proxy-headers.ts'
+import { answerTo } from '../support/answer-to.ts'
 
 const serve = async (test: Test, more: Partial<Parts> = {}, trustedProxies = ['127.0.0.1']) => {
   const shed: string[] = []
@@ -25,15 +27,6 @@ const serve = async (test: Test, more: Partial<Parts> = {}, trustedProxies = ['1
 
 const get = (fields = '', path = '/v2/') => `GET ${path} HTTP/1.1\r\nHost: x\r\n${fields}\r\n`
 const closing = get('Connection: close\r\n')
-
-const answerTo = async (socket: Socket): Promise<string> =>
-  await new Promise((resolve) => {
-    let answer = ''
-    socket.on('data', (chunk) => {
-      answer += String(chunk)
-    })
-    socket.once('close', () => resolve(answer))
-  })
 
 const headers = [
   [textHeader('203.0.113.9'), '203.0.113.9'],

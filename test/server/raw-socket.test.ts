@@ -5,7 +5,7 @@ import { connect, type AddressInfo, type Server, type Socket } from 'node:net'
 import { connect as connectTls, Server as TlsServer } from 'node:tls'
 import t from 'tap'
 import { hasRequest, rawSocketOf } from '../../src/server/raw-socket.ts'
-import { until } from '../registry/fakes.ts'
+import { until } from '../support/until.ts'
 import { selfSigned } from '../sandbox/quay/quay-client.ts'
 
 const portOf = async (server: Server): Promise<number> => {

@@ -3,7 +3,7 @@ import type { Server, Socket } from 'node:net'
 import t from 'tap'
 import type { Test } from 'tap'
 import { fairShare, UnfinishedHeads } from '../../src/server/unfinished-heads.ts'
-import { until } from '../registry/fakes.ts'
+import { until } from '../support/until.ts'
 
 class FakeSocket extends EventEmitter {
   readonly holder: string

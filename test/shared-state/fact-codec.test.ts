@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Digest, QciTag } from '../../src/reference.ts'
 import { decodeFact, encodeFact, maxChildren } from '../../src/shared-state/fact-codec.ts'
-import type { Fact } from '../../src/shared-state/shared-state.ts'
+import type { Fact } from '../../src/digests/facts.ts'
 import { digestOf, namesFact, tagFact } from './support.ts'
 
 const sha512 = `sha512:${'ab'.repeat(64)}` as Digest

@@ -1,9 +1,10 @@
 import t, { type Test } from 'tap'
 import { encodeFact } from '../../src/shared-state/fact-codec.ts'
 import { FactLog } from '../../src/shared-state/fact-log.ts'
-import { bucketOf, keys, openForMs, prefix } from '../../src/shared-state/keys.ts'
+import { openLifeMs } from '../../src/digests/sightings.ts'
+import { bucketOf, keys, prefix } from '../../src/shared-state/keys.ts'
 import { openSession } from '../../src/shared-state/session.ts'
-import type { Fact } from '../../src/shared-state/shared-state.ts'
+import type { Fact } from '../../src/digests/facts.ts'
 import { startFakeRedis } from './fake-redis.ts'
 import { keyOf, namesFact, tagFact, until } from './support.ts'
 
@@ -55,7 +56,7 @@ await t.test('everything that the store holds, then what comes', async (test) =>
   const held = [tagFact('a', true), namesFact('a', 2, true), tagFact('b'), namesFact('b'), tagFact('early')]
   for (const [at, key] of ['T', 'N', `t:${bucket}`, `n:${bucket}`, `t:${bucket - 2}`].entries())
     store(key, held[at]!)
-  store(`t:${bucket}`, tagFact('too-old', false, Date.now() - openForMs - 1000))
+  store(`t:${bucket}`, tagFact('too-old', false, Date.now() - openLifeMs - 1000))
   await open()
   await loaded()
   test.same([...known].toSorted(), held.map(keyOf).toSorted())

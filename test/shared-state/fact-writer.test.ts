@@ -1,6 +1,7 @@
 import t from 'tap'
 import { FactWriter, type FactWriterOptions } from '../../src/shared-state/fact-writer.ts'
-import { bucketOf, openForMs } from '../../src/shared-state/keys.ts'
+import { openLifeMs } from '../../src/digests/sightings.ts'
+import { bucketOf } from '../../src/shared-state/keys.ts'
 import type { Reply } from '../../src/shared-state/reply.ts'
 import type { Session } from '../../src/shared-state/session.ts'
 import type { Argument } from '../../src/shared-state/store-client.ts'
@@ -79,8 +80,8 @@ await t.test(
     await writer.publish([
       fact('secret', true),
       fact('now'),
-      tagFact('ahead', false, now + openForMs),
-      tagFact('old', false, now - openForMs - 1),
+      tagFact('ahead', false, now + openLifeMs),
+      tagFact('old', false, now - openLifeMs - 1),
       tagFact('old secret', true, 0),
     ])
     test.same(

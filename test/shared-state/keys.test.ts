@@ -1,10 +1,10 @@
 import t from 'tap'
+import { openLifeMs } from '../../src/digests/sightings.ts'
 import {
   bucketEndsAt,
   bucketOf,
   factHashes,
   generations,
-  openForMs,
   prefix,
   rateKey,
   grantsKey,
@@ -14,7 +14,7 @@ await t.test('the bucket of a fact lives for as long as the fact', async (test) 
   const hour = 3_600_000
   for (let at = 0; at < 48 * hour; at += hour / 2) {
     const livesMs = bucketEndsAt(bucketOf(at)) * 1000 - at
-    test.ok(livesMs > openForMs && livesMs <= openForMs + 8 * hour)
+    test.ok(livesMs > openLifeMs && livesMs <= openLifeMs + 8 * hour)
   }
 })
 
@@ -26,10 +26,10 @@ await t.test('every bucket that may hold an open fact is looked into, the older 
     { kind: 'T', key: `${prefix}T` },
   ])
   const tags = hashes.filter(({ kind }) => kind === 't').map(({ key }) => key)
-  for (const at of [now - openForMs, now - openForMs / 2, now, now + 3_600_000])
+  for (const at of [now - openLifeMs, now - openLifeMs / 2, now, now + 3_600_000])
     test.ok(tags.includes(`${prefix}t:${bucketOf(at)}`))
   test.same(tags, tags.toSorted())
-  test.ok(bucketOf(now) - bucketOf(now - openForMs) < generations)
+  test.ok(bucketOf(now) - bucketOf(now - openLifeMs) < generations)
   test.equal(hashes.filter(({ kind }) => kind === 'n').length, tags.length)
 })
 

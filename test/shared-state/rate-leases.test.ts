@@ -1,7 +1,6 @@
 import t from 'tap'
-import { createTokenBucket } from '../../src/quay/budget/token-bucket.ts'
 import { LeasedBucket, leaseCommand } from '../../src/shared-state/rate-leases.ts'
-import type { Rate } from '../../src/shared-state/shared-state.ts'
+import type { Rate } from '../../src/concurrency/token-bucket.ts'
 
 const turn = async () => await new Promise(setImmediate)
 
@@ -30,7 +29,6 @@ const setUp = (rate: Rate, replicas = 1, counted = replicas) => {
         lease,
         isUp: () => store.isUp,
         replicas: () => counted,
-        createTokenBucket,
         now: () => clock.now,
       }),
   )

@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { keys } from '../../src/shared-state/keys.ts'
-import type { IndexState } from '../../src/shared-state/shared-state.ts'
 import type { StoreStateOptions } from '../../src/shared-state/store-state.ts'
 import { startFakeRedis, type FakeRedis } from './fake-redis.ts'
-import { isReady, namesFact, storeReplica, tagFact, until } from './support.ts'
+import { isReady, joinedReplica, namesFact, someIndex, storeReplica, tagFact, until } from './support.ts'
 
 const serve = async (test: Test): Promise<FakeRedis> => {
   const server = await startFakeRedis()
@@ -13,18 +12,7 @@ const serve = async (test: Test): Promise<FakeRedis> => {
 }
 
 const joined = async (test: Test, { url }: FakeRedis, options: Partial<StoreStateOptions> = {}) => {
-  const replica = storeReplica({ url }, { beatMs: 20, ...options })
-  test.teardown(async () => await replica.state.close())
-  await replica.state.start()
-  await until(() => isReady(replica), 'the replica is ready')
-  return replica
-}
-
-const index: IndexState = {
-  liveCompleteAt: 1000,
-  datedCompleteAt: undefined,
-  datedSeenUpTo: '20260101000000_prune_x',
-  namespaces: ['ocp-priv'],
+  return await joinedReplica(test, { url }, { beatMs: 20, ...options })
 }
 
 await t.test('what one replica learns all know', async (test) => {
@@ -76,8 +64,8 @@ await t.test('restricted facts that are lost are put back, once in a while', asy
   const a = await joined(test, server, { now: () => now })
   await a.learn(tagFact('one', true), tagFact('two', true))
   test.ok(await a.state.index.tryLead())
-  test.ok(await a.state.index.write(index))
-  test.same(await a.state.index.read(), index)
+  test.ok(await a.state.index.write(someIndex))
+  test.same(await a.state.index.read(), someIndex)
   const lose = () => server.database.hashes.delete(keys.restrictedTags)
   const size = () => server.database.hashes.get(keys.restrictedTags)?.size ?? 0
   lose()
@@ -135,7 +123,7 @@ await t.test('away, and back', async (test) => {
   test.match(a.state.status(), { state: 'away', isLoaded: true })
   test.notOk(await a.state.facts.catchUp())
   test.notOk(await a.state.index.tryLead())
-  test.notOk(await a.state.index.write(index))
+  test.notOk(await a.state.index.write(someIndex))
   test.equal(await a.state.index.read(), undefined)
   await a.learn(tagFact('meanwhile'))
   server.refuse(undefined)
@@ -175,14 +163,14 @@ await t.test('a state directory is a copy for a start while the store is away', 
   const first = await joined(test, server, { stateDir })
   await first.learn(tagFact('secret', true))
   await first.state.index.tryLead()
-  await first.state.index.write(index)
+  await first.state.index.write(someIndex)
   await first.state.close()
   server.hush()
   const second = storeReplica({ url: server.url }, { stateDir, beatMs: 20 })
   test.teardown(async () => await second.state.close())
   await second.state.start()
   test.ok(second.knows(tagFact('secret', true)))
-  test.same(await second.state.index.read(), index)
+  test.same(await second.state.index.read(), someIndex)
   server.wipe()
   server.speak()
   await until(() => isReady(second), 'it is connected')
@@ -224,9 +212,9 @@ await t.test('the state of the walk is not written before the facts that it clai
   test.ok(await a.state.index.tryLead())
   server.answer('publishScript', 0)
   await a.learn(tagFact('secret', true))
-  test.notOk(await a.state.index.write(index))
+  test.notOk(await a.state.index.write(someIndex))
   test.equal(await a.state.index.read(), undefined)
   server.answer('publishScript', undefined)
-  await until(async () => await a.state.index.write(index), 'it is written when the facts are')
+  await until(async () => await a.state.index.write(someIndex), 'it is written when the facts are')
   test.equal(server.database.hashes.get(keys.restrictedTags)?.size, 1)
 })

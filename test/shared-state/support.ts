@@ -3,9 +3,11 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Test } from 'tap'
 import type { Digest, QciTag } from '../../src/reference.ts'
-import { createTokenBucket } from '../../src/quay/budget/token-bucket.ts'
-import type { Fact, SharedState, SharedStateOptions } from '../../src/shared-state/shared-state.ts'
+import type { Fact } from '../../src/digests/facts.ts'
+import type { IndexState } from '../../src/digests/restricted-index/index-state.ts'
+import type { SharedState, SharedStateOptions } from '../../src/shared-state/shared-state.ts'
 import { createStoreState, type StoreStateOptions } from '../../src/shared-state/store-state.ts'
 
 export const digestOf = (text: string): Digest =>
@@ -65,7 +67,6 @@ export const replicaOf = (
   const state = create({
     apply: keep,
     snapshot: () => known.values(),
-    createTokenBucket,
     onChange: (status) =>
       changes.push(`${status.state}${status.reason === undefined ? '' : `: ${status.reason}`}`),
     onTrouble: (message) => troubles.push(message),
@@ -90,6 +91,32 @@ export const storeReplica = (store: StoreStateOptions['store'], options: Partial
 export const isReady = ({ state }: Replica): boolean => {
   const { state: now, isLoaded } = state.status()
   return now === 'connected' && isLoaded
+}
+
+/** Started, and closed when the test is over. */
+export const startedReplica = async (
+  test: Test,
+  store: StoreStateOptions['store'],
+  options: Partial<StoreStateOptions> = {},
+): Promise<Replica> => {
+  const replica = storeReplica(store, options)
+  test.teardown(async () => await replica.state.close())
+  await replica.state.start()
+  return replica
+}
+
+/** The same, once it knows what the others know. */
+export const joinedReplica = async (...args: Parameters<typeof startedReplica>): Promise<Replica> => {
+  const replica = await startedReplica(...args)
+  await until(() => isReady(replica), 'the replica is ready')
+  return replica
+}
+
+export const someIndex: IndexState = {
+  liveCompleteAt: 1000,
+  datedCompleteAt: undefined,
+  datedSeenUpTo: '20260101000000_prune_x',
+  namespaces: ['ocp-priv'],
 }
 
 /** Makes a certificate that vouches for itself, for so many names (`DNS:localhost`). @returns the paths of it and of its key */

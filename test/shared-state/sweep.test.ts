@@ -2,13 +2,14 @@ import t, { type Test } from 'tap'
 import { encodeFact } from '../../src/shared-state/fact-codec.ts'
 import { keys } from '../../src/shared-state/keys.ts'
 import { openSession } from '../../src/shared-state/session.ts'
-import type { Fact } from '../../src/shared-state/shared-state.ts'
-import { restrictedForMs, sweep } from '../../src/shared-state/sweep.ts'
+import type { Fact } from '../../src/digests/facts.ts'
+import { restrictedLifeMs } from '../../src/digests/sightings.ts'
+import { sweep } from '../../src/shared-state/sweep.ts'
 import { startFakeRedis } from './fake-redis.ts'
 import { digestOf, namesFact, tagFact } from './support.ts'
 
 const now = 2_000_000_000_000
-const old = now - restrictedForMs - 1
+const old = now - restrictedLifeMs - 1
 
 const setUp = async (test: Test, facts: readonly (readonly [Fact, number])[]) => {
   const server = await startFakeRedis()

@@ -4,6 +4,7 @@
  * round: a broken manifest must not keep all that come after it from being known.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { backoffMs } from '../../concurrency/backoff.ts'
 import type { Digest, QciTag } from '../../reference.ts'
 
 export interface FollowTagsOptions {
@@ -75,9 +76,7 @@ const untilAnswered = async (
       signal.throwIfAborted()
       onFailure(reference, error)
     }
-    await sleep(Math.min(retryMs * 2 ** failures, maxRetryMs) * (0.5 + Math.random() / 2), undefined, {
-      signal,
-    })
+    await sleep(backoffMs(failures, { firstMs: retryMs, longestMs: maxRetryMs }), undefined, { signal })
   }
   return undefined
 }

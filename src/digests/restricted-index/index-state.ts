@@ -21,8 +21,16 @@ export const nothingIndexed: IndexState = {
 
 /** Where the state is kept, and who walks. */
 export interface SharedIndex {
+  /** Undefined where it is not known, or where restricted facts were lost since it was written: walk again then. */
   readonly read: () => Promise<IndexState | undefined>
-  readonly write: (state: IndexState) => Promise<unknown>
-  /** True while this replica is the one that walks. */
+  /**
+   * Counts only from the replica that leads, and when others can know everything that this replica published before: else a fresh
+   * replica would believe in facts that nobody told it. @returns whether it is kept; try again later where not
+   */
+  readonly write: (state: IndexState) => Promise<boolean>
+  /**
+   * True while this replica holds the lease of the walk. Ask again before each step: a holder that lost contact is told false before
+   * its lease ends. Always true where there is one replica alone.
+   */
   readonly tryLead: () => Promise<boolean>
 }

@@ -10,7 +10,7 @@ import type { Facts } from '../facts.ts'
 import type { Location } from '../sightings.ts'
 import type { IndexState } from './index-state.ts'
 import { TagFollower, type TagFollowerOptions } from './tag-follower.ts'
-import { copiedTagOf, datedBegin, hourLength, hourOf, isDated } from './tag-order.ts'
+import { copiedTagOf, datedBegin, hourLength, hourOf, isDated } from '../../oci/tag-order.ts'
 import { scanDated, scanLive, scanPrefix, type TagPage } from './tag-scan.ts'
 
 export interface WalkOptions extends TagFollowerOptions {

@@ -5,7 +5,7 @@ import { LRUCache } from 'lru-cache'
 import { isDigest, type Digest, type QciTag } from '../../reference.ts'
 import type { Facts, KnownTag } from '../facts.ts'
 import { followTags, maxDepth, type FollowTagsOptions } from './follow-tags.ts'
-import { copiedTagOf } from './tag-order.ts'
+import { copiedTagOf } from '../../oci/tag-order.ts'
 
 export interface TagFollowerOptions {
   /** A manifest of upstream, behind what people wait for; its facts are made. Undefined where upstream has none. */

@@ -2,7 +2,13 @@
  * Reads of upstream's tag list, a page at a time: of the live tags of restricted namespaces, of dated copies, of what is attached to
  * digests. Each yields the tags that it met; which of them matter is decided by the reader.
  */
-import { behindBlockOf, isBehindDated, isBehindInBytes, isBehindPrefix, isInByteOrder } from './tag-order.ts'
+import {
+  behindBlockOf,
+  isBehindDated,
+  isBehindInBytes,
+  isBehindPrefix,
+  isInByteOrder,
+} from '../../oci/tag-order.ts'
 
 export interface TagPage {
   readonly tags: readonly string[]

@@ -2,8 +2,8 @@
  * When a request that nobody waits for may go: where it takes nothing from those who do wait, and once in a while in any case, or a loop
  * of somebody's requests would keep it from ever being made.
  */
+import type { Rate } from '../../concurrency/token-bucket.ts'
 import { createPause } from './pause.ts'
-import type { Rate } from './token-bucket.ts'
 
 export interface BackgroundOptions {
   /** Undefined: as many a second as there are. */

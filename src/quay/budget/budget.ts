@@ -3,11 +3,11 @@
  * quay: a loop over tags leaves the manifests alone, and within one kind every asker gets a turn.
  */
 import { systemClock, type Clock } from '../../concurrency/clock.ts'
+import type { Rate, TokenBucket } from '../../concurrency/token-bucket.ts'
 import type { Ask, UpstreamKind, UpstreamRequest, UpstreamResponse } from '../dispatcher.ts'
 import { UpstreamLimit } from '../failures.ts'
 import { createGate, type Gate, type Refusal } from './gate.ts'
 import type { Rates } from './quay-limits.ts'
-import type { Rate, TokenBucket } from './token-bucket.ts'
 
 export interface BudgetOptions {
   /** Undefined for an upstream without limits of its own; its 429 is honoured all the same. */

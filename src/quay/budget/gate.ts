@@ -5,10 +5,11 @@
 import { Background } from './background.ts'
 import type { Clock } from '../../concurrency/clock.ts'
 import { createFairQueue, type FairQueue, type SentAway, type Waiting } from '../../concurrency/fair-queue.ts'
+import { createTokenBucket, type Rate, type TokenBucket } from '../../concurrency/token-bucket.ts'
 import type { Waiter } from '../dispatcher.ts'
 import { failureOf, UpstreamLimit } from '../failures.ts'
 import { createPause, type Pause } from './pause.ts'
-import { createTokenBucket, type Rate, type TokenBucket } from './token-bucket.ts'
+import type { UpstreamRate } from './quay-limits.ts'
 
 export type Refusal = SentAway | 'paused'
 
@@ -19,7 +20,7 @@ export type GateWaiting = Waiting & Pick<Waiter, 'priority'>
 
 export interface GateOptions {
   /** Undefined: as many a second as there are. */
-  readonly rate: Rate | undefined
+  readonly rate: UpstreamRate | undefined
   /** Requests without a head of an answer. */
   readonly maxInFlight: number
   readonly maxPerAsker: number

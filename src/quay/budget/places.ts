@@ -4,6 +4,7 @@
  */
 import type { Blob, BlobRequest, OpenBlob } from '../blobs.ts'
 import type { Body } from '../body.ts'
+import { Bulkhead } from '../../concurrency/bulkhead.ts'
 import { systemClock, type Clock } from '../../concurrency/clock.ts'
 import { ConnectionsTaken, failureOf } from '../failures.ts'
 import { createFairQueue, type SentAway } from '../../concurrency/fair-queue.ts'
@@ -22,14 +23,11 @@ const defaultMaxQueued = 1024
 /** Milliseconds: docker has 15 s for all that comes before the first byte. */
 const maxWaitMs = 8000
 const maxBackgroundWaitMs = 60_000
-/** Up to here places go to whoever asks. Those beyond are for askers with less than their share. */
-const unsharedPart = 0.75
-const backgroundPart = 0.5
 
 /** @throws {ConnectionsTaken} */
 export const createPlaces = (options: PlacesOptions): ((open: OpenBlob) => OpenBlob) => {
   const { maxPlaces, maxQueued = defaultMaxQueued, observeRefused, clock = systemClock } = options
-  const holdings = createHoldings(maxPlaces)
+  const places = new Bulkhead(maxPlaces)
   const createQueue = () =>
     createFairQueue({
       maxPerAsker: maxQueued,
@@ -44,12 +42,12 @@ export const createPlaces = (options: PlacesOptions): ((open: OpenBlob) => OpenB
   const background = createQueue()
 
   const pump = (): void => {
-    while (queue.next(holdings.take));
-    while (queue.size() === 0 && background.next(holdings.takeBehind));
+    while (queue.next(places.take));
+    while (queue.size() === 0 && background.next(places.takeInBackground));
   }
   const enter = async ({ asker, signal, priority }: BlobRequest): Promise<void> => {
     const isBackground = priority === 'background'
-    if (!isBackground && queue.size() === 0 && holdings.take(asker)) return
+    if (!isBackground && queue.size() === 0 && places.take(asker)) return
     const until = clock.now() + (isBackground ? maxBackgroundWaitMs : maxWaitMs)
     const wait = (isBackground ? background : queue).wait({ asker, until, signal })
     pump()
@@ -58,8 +56,8 @@ export const createPlaces = (options: PlacesOptions): ((open: OpenBlob) => OpenB
     })
   }
   const leave = ({ asker, priority }: BlobRequest): void => {
-    if (priority === 'background') holdings.leaveBehind()
-    else holdings.leave(asker)
+    if (priority === 'background') places.giveBackInBackground()
+    else places.giveBack(asker)
     pump()
   }
 
@@ -80,44 +78,6 @@ export const createPlaces = (options: PlacesOptions): ((open: OpenBlob) => OpenB
     if (blob.body !== undefined) return { ...blob, body: holding(blob.body, leaveOnce) }
     leaveOnce()
     return blob
-  }
-}
-
-/** Who holds how many places, and who may have one more. */
-const createHoldings = (maxPlaces: number) => {
-  /** Places that each asker holds; nobody is in it without one. */
-  const held = new Map<string, number>()
-  let taken = 0
-  /** Of these, by the background, which is none of those who share them. */
-  let takenBehind = 0
-  return {
-    take: (asker: string): boolean => {
-      const own = held.get(asker) ?? 0
-      // Counted as if one more asker came, so that a newcomer finds a place.
-      const share = (maxPlaces - takenBehind) / (held.size + 1)
-      const isOpen = taken < maxPlaces * unsharedPart || (taken < maxPlaces && own < share)
-      if (!isOpen) return false
-      held.set(asker, own + 1)
-      taken += 1
-      return true
-    },
-    /** Never in the second half of the places. */
-    takeBehind: (): boolean => {
-      if (taken >= maxPlaces * backgroundPart) return false
-      taken += 1
-      takenBehind += 1
-      return true
-    },
-    leave: (asker: string): void => {
-      taken -= 1
-      const own = held.get(asker) as number
-      if (own === 1) held.delete(asker)
-      else held.set(asker, own - 1)
-    },
-    leaveBehind: (): void => {
-      taken -= 1
-      takenBehind -= 1
-    },
   }
 }
 

@@ -2,10 +2,15 @@
  * What quay.io grants to one address, and the share of it that this proxy asks for.
  * @see https://github.com/quay/quay/blob/master/conf/nginx/rate-limiting.conf.jnj and server-base.conf.jnj, for HTTP/1
  */
+import { partOf, type Rate } from '../../concurrency/token-bucket.ts'
 import type { UpstreamKind } from '../dispatcher.ts'
-import type { Rate } from './token-bucket.ts'
 
-export type Rates = Readonly<Record<UpstreamKind, Rate>>
+export interface UpstreamRate extends Rate {
+  /** It is kept to only for a while after upstream has shown that it limits. */
+  readonly onceSeen?: boolean
+}
+
+export type Rates = Readonly<Record<UpstreamKind, UpstreamRate>>
 
 /**
  * Requests a second and the burst of each nginx zone. The zone of everything else names no burst that is known to us: none.
@@ -24,12 +29,11 @@ const used = 0.9
 
 /** @param replicas proxies behind the same address */
 export const ratesFor = (replicas: number): Rates => {
-  const share = (kind: UpstreamKind): Rate => ({
-    ...granted[kind],
-    perSecond: (granted[kind].perSecond * used) / replicas,
+  const share = (kind: UpstreamKind): UpstreamRate => {
+    const { perSecond, burst, ...rest } = granted[kind]
     // More replicas than the burst may meet it together; the 429 for that is waited out.
-    burst: Math.max(1, Math.floor((granted[kind].burst * used) / replicas)),
-  })
+    return { ...rest, ...partOf({ perSecond: perSecond * used, burst: burst * used }, replicas) }
+  }
   return {
     manifest: share('manifest'),
     blob: share('blob'),

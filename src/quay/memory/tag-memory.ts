@@ -3,6 +3,7 @@
  * that quay grants, and all who list the monorepo walk over the same ones. What an asker may see of a page is decided behind this.
  */
 import { LRUCache } from 'lru-cache'
+import { unlessAborted } from '../../concurrency/abortable.ts'
 import { failureOf, UpstreamLimit } from '../failures.ts'
 import type { FetchTags, TagPage, TagsRequest } from '../tags.ts'
 
@@ -97,14 +98,10 @@ const createFlights = (fetchTags: FetchTags, keep: (after: string, page: TagPage
       return flight
     },
     wait: async (key: string, flight: Flight, signal: AbortSignal | undefined): Promise<TagPage> => {
-      const left = Promise.withResolvers<never>()
-      const leave = () => left.reject(failureOf(signal?.reason))
-      signal?.addEventListener('abort', leave)
       flight.waiting += 1
       try {
-        return await Promise.race([flight.page, left.promise])
+        return await unlessAborted(signal, flight.page, failureOf)
       } finally {
-        signal?.removeEventListener('abort', leave)
         flight.waiting -= 1
         if (flight.waiting === 0) {
           forget(key, flight)

@@ -3,7 +3,7 @@
  * Range, and only where upstream's answer shows that it is the same blob. The client sees one unbroken body.
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-14.4
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { backoffMs, pause } from '../../concurrency/backoff.ts'
 import { unavailable } from '../../errors.ts'
 import type { Digest } from '../../reference.ts'
 import type { Blob, BlobRequest, OpenBlob } from '../blobs.ts'
@@ -26,9 +26,8 @@ export interface ResumeOptions {
 
 /** Upstream's restart, or a moment without network; a client that waits longer for a byte would rather try elsewhere. */
 const defaultPatienceMs = 30_000
-/** Milliseconds: the first attempt comes soon, the later ones not all at once where many streams broke together. */
-const firstPauseMs = 100
-const longestPauseMs = 2000
+/** The first attempt comes soon, the later ones not all at once where many streams broke together. */
+const backoff = { firstMs: 100, longestMs: 2000 }
 /** Less than this between two breaks is no progress: half of what containers/image takes for some. */
 const worthwhileBytes = 512 * 1024
 
@@ -153,8 +152,8 @@ const reopen = async (
     ? request
     : { ...request, range: `bytes=${rest.start}-${rest.end - 1}`, ifRange: undefined }
   let error = cause
-  for (let pauseMs = firstPauseMs; patience.lasts(); pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
-    await pause(pauseMs * (0.5 + random() / 2), request.signal)
+  for (let failures = 0; patience.lasts(); failures++) {
+    await pause(backoffMs(failures, backoff, random), request.signal)
     if (request.signal?.aborted === true) throw cause
     try {
       const body = await checked(await open(again), rest)
@@ -167,10 +166,6 @@ const reopen = async (
   }
   observe('given up')
   throw error
-}
-
-const pause = async (pauseMs: number, signal: AbortSignal | undefined): Promise<void> => {
-  await sleep(pauseMs, undefined, signal === undefined ? {} : { signal }).catch(() => undefined)
 }
 
 interface Patience {

@@ -2,6 +2,8 @@
  * A bad moment of upstream is tried again, and passes unnoticed: 5xx, a connection that breaks, a server that is not there. A
  * refusal, an absence and a limit are answers.
  */
+import { backoffMs, jittered } from '../../concurrency/backoff.ts'
+import { Bulkhead } from '../../concurrency/bulkhead.ts'
 import { systemClock, type Clock } from '../../concurrency/clock.ts'
 import { UpstreamLimit, UpstreamTrouble } from '../failures.ts'
 
@@ -29,8 +31,7 @@ export type Retry = <Answer>(
 /** Of the 30 s that containerd waits for a head; a last try that begins then has time to connect and to be answered. */
 const defaultWithinMs = 8000
 /** The pause before the second try is up to this long, and up to twice as long each time: ten tries in 8 s, of what fails at once. */
-const firstPauseMs = 50
-const longestPauseMs = 2000
+const backoff = { firstMs: 50, longestMs: 2000 }
 /** Between two looks whether upstream is back, up to: it is noticed to be within a second. */
 const awayPauseMs = 500
 /**
@@ -40,8 +41,6 @@ const awayPauseMs = 500
 const defaultMaxWaiting = 1024
 /** One that runs out of time has taken most of a client's patience. */
 const maxTimeouts = 2
-/** Up to here room to wait goes to whoever asks. What is beyond is for askers with less than their share. */
-const unsharedPart = 0.75
 const timedOutStatus = 504
 
 export const createRetry = (options: RetryOptions = {}): Retry => {
@@ -49,7 +48,7 @@ export const createRetry = (options: RetryOptions = {}): Retry => {
   const { maxWaiting = defaultMaxWaiting } = options
   const { clock = systemClock, random = Math.random } = options
 
-  const room = createWaitingRoom(maxWaiting)
+  const waiting = new Bulkhead(maxWaiting)
   /** @throws what the last try ended with, where no further one is to follow */
   const untilNext = async (
     error: UpstreamTrouble,
@@ -58,9 +57,9 @@ export const createRetry = (options: RetryOptions = {}): Retry => {
     signal: AbortSignal | undefined,
     asker: string,
   ): Promise<void> => {
-    if (!wasAsked && !room.enter(asker)) throw error
+    if (!wasAsked && !waiting.take(asker)) throw error
     await pause(ms, clock, signal)
-    if (!wasAsked) room.leave(asker)
+    if (!wasAsked) waiting.giveBack(asker)
     if (signal?.aborted === true) throw error
     if (wasAsked) observeRetry?.()
   }
@@ -80,37 +79,12 @@ export const createRetry = (options: RetryOptions = {}): Retry => {
         if (error.status === timedOutStatus) timeouts += 1
         const wasAsked = !isAway(error)
         if (wasAsked) tries += 1
-        // Jitter: those who failed together do not come back together.
-        const longestMs = wasAsked ? Math.min(firstPauseMs * 2 ** (tries - 1), longestPauseMs) : awayPauseMs
-        const pauseMs = longestMs * (0.5 + random() / 2)
+        const pauseMs = wasAsked ? backoffMs(tries - 1, backoff, random) : jittered(awayPauseMs, random)
         const isOver = clock.now() + pauseMs - began >= withinMs
         if (timeouts === maxTimeouts || isOver) throw error
         await untilNext(error, wasAsked, pauseMs, signal, asker)
       }
     }
-  }
-}
-
-/** Attack: one asker of many things that are away would take all the room, and everybody else's request would fail at once. */
-const createWaitingRoom = (max: number) => {
-  const held = new Map<string, number>()
-  let taken = 0
-  return {
-    enter: (asker: string): boolean => {
-      const own = held.get(asker) ?? 0
-      // Counted as if one more asker came, so that a newcomer finds room.
-      const isOpen = taken < max * unsharedPart || (taken < max && own < max / (held.size + 1))
-      if (!isOpen) return false
-      held.set(asker, own + 1)
-      taken += 1
-      return true
-    },
-    leave: (asker: string): void => {
-      const own = held.get(asker) as number
-      if (own === 1) held.delete(asker)
-      else held.set(asker, own - 1)
-      taken -= 1
-    },
   }
 }
 

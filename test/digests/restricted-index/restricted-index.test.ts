@@ -8,13 +8,10 @@ import {
 } from '../../../src/digests/restricted-index/restricted-index.ts'
 import { locate } from '../fixtures.ts'
 import { FakeUpstream } from './upstream.ts'
+import { until } from '../../support/until.ts'
 
 const start = Date.UTC(2026, 10, 28, 17, 30)
 const tags = ['ocp_4.15_base', 'ocp-priv_4.15_base', '20240101000000_prune_ocp-priv_4.15_old']
-
-const until = async (holds: () => boolean): Promise<void> => {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 1))
-}
 
 /** What replicas share: one of them leads. */
 const share = () => {
@@ -28,6 +25,7 @@ const share = () => {
     write: async (state) => {
       shared.writes += 1
       shared.state = state
+      return true
     },
     tryLead: async () => (shared.leader ??= replica) === replica,
   })
@@ -40,12 +38,7 @@ const setUp = (test: Test, more: Partial<RestrictedIndexOptions> = {}) => {
   const progress: IndexProgress[] = []
   const failures: string[] = []
   const index = new RestrictedIndex({
-    fetchPage: upstream.fetchPage,
-    fetchManifest: upstream.fetchManifest,
-    manifestsOf: upstream.manifestsOf,
-    isRestrictedDigest: (digest) => upstream.graph.reachOf(digest).isRestricted,
-    locate,
-    facts: upstream.facts,
+    ...upstream.walked(),
     shared: share().of('alone'),
     catchUp: async () => true,
     intervalMs: 5,

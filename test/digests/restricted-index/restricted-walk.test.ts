@@ -1,8 +1,8 @@
 import t from 'tap'
 import { nothingIndexed, type IndexState } from '../../../src/digests/restricted-index/index-state.ts'
 import { RestrictedWalk, type WalkOptions } from '../../../src/digests/restricted-index/restricted-walk.ts'
-import { hourOf } from '../../../src/digests/restricted-index/tag-order.ts'
-import { digestOf, locate } from '../fixtures.ts'
+import { hourOf } from '../../../src/oci/tag-order.ts'
+import { digestOf } from '../fixtures.ts'
 import { FakeUpstream, isRestrictedTag, type Order } from './upstream.ts'
 
 const minuteMs = 60_000
@@ -24,12 +24,7 @@ const setUp = (
   let state = nothingIndexed
   const walk = new RestrictedWalk(
     {
-      fetchPage: upstream.fetchPage,
-      fetchManifest: upstream.fetchManifest,
-      manifestsOf: upstream.manifestsOf,
-      isRestrictedDigest: (digest) => upstream.graph.reachOf(digest).isRestricted,
-      locate,
-      facts: upstream.facts,
+      ...upstream.walked(),
       onProgress: (phase) => void phases.push(phase),
       onFailure: () => undefined,
       signal: new AbortController().signal,

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { datedBegin, isDated } from '../../../src/digests/restricted-index/tag-order.ts'
+import { datedBegin, isDated } from '../../../src/oci/tag-order.ts'
 import { scanDated, scanLive, scanPrefix } from '../../../src/digests/restricted-index/tag-scan.ts'
 import { createRandom } from '../fixtures.ts'
 import { FakeUpstream, isRestrictedTag, type Order } from './upstream.ts'

@@ -39,6 +39,13 @@ export class FakeUpstream {
     this.facts = new Facts({ graph: this.graph, locate, publish: async () => undefined, now })
   }
 
+  /** What a walk asks of it, and of what it has taught. */
+  walked() {
+    const { fetchPage, fetchManifest, manifestsOf, graph, facts } = this
+    const isRestrictedDigest = (digest: Digest) => graph.reachOf(digest).isRestricted
+    return { fetchPage, fetchManifest, manifestsOf, isRestrictedDigest, locate, facts }
+  }
+
   add(...tags: readonly string[]): void {
     this.#tags = [...this.#tags, ...tags].toSorted(this.#compare)
   }

@@ -62,87 +62,28 @@ const requestFrom = (random: Random, secret: string, path: string): string => {
     username: 'x',
     service: 'x',
   }).toString()
-  return random
-    .pick([
-      () => [
-        `GET ${path} HTTP/1.1`,
-        'Host: x',
-        from,
-        `Authorization: ${header}`,
-        'Connection: close',
-        '',
-        '',
-      ],
-      () => [
-        `GET ${path} HTTP/1.1`,
-        'Host: x',
-        from,
-        `Authorization: ${header}`,
-        `Authorization: ${headerFrom(random, secret)}`,
-        'Connection: close',
-        '',
-        '',
-      ],
-      () => [
-        `GET /v2/auth?service=x&scope=${encodeURIComponent(`repository:${secret}:pull`)} HTTP/1.1`,
-        'Host: x',
-        from,
-        `Authorization: ${header}`,
-        'Connection: close',
-        '',
-        '',
-      ],
-      () => [
-        'POST /v2/auth HTTP/1.1',
-        'Host: x',
-        from,
-        'Content-Type: application/x-www-form-urlencoded',
-        `Content-Length: ${form.length}`,
-        'Connection: close',
-        '',
-        form,
-      ],
-      () => [
-        'POST /v2/auth HTTP/1.1',
-        'Host: x',
-        from,
-        'Content-Type: application/json',
-        `Content-Length: ${JSON.stringify({ secret }).length}`,
-        'Connection: close',
-        '',
-        JSON.stringify({ secret }),
-      ],
-      // Not in the place of a credential, and not HTTP at all.
-      () => [
-        `GET ${path} HTTP/1.1`,
-        'Host: x',
-        from,
-        `X-Registry-Auth: ${header}`,
-        `Cookie: a=${secret}`,
-        'Connection: close',
-        '',
-        '',
-      ],
-      () => [
-        `GET ${path} HTTP/1.1`,
-        'Host: x',
-        from,
-        `Authorization${random.pick([' ', '\0', '\n'])}: ${header}`,
-        'Connection: close',
-        '',
-        '',
-      ],
-      () => [
-        `GET ${path}?token=${encodeURIComponent(secret)} HTTP/1.1`,
-        'Host: x',
-        from,
-        `Authorization: ${header}`,
-        'Connection: close',
-        '',
-        '',
-      ],
-    ])()
-    .join(crlf)
+  const json = JSON.stringify({ secret })
+  const get = (target: string, ...fields: readonly string[]) => [`GET ${target} HTTP/1.1`, ...fields, '', '']
+  const post = (type: string, body: string) => [
+    'POST /v2/auth HTTP/1.1',
+    `Content-Type: ${type}`,
+    `Content-Length: ${body.length}`,
+    '',
+    body,
+  ]
+  const shown = `Authorization: ${header}`
+  const [line = '', ...rest] = random.pick([
+    () => get(path, shown),
+    () => get(path, shown, `Authorization: ${headerFrom(random, secret)}`),
+    () => get(`/v2/auth?service=x&scope=${encodeURIComponent(`repository:${secret}:pull`)}`, shown),
+    () => post('application/x-www-form-urlencoded', form),
+    () => post('application/json', json),
+    // Not in the place of a credential, and not HTTP at all.
+    () => get(path, `X-Registry-Auth: ${header}`, `Cookie: a=${secret}`),
+    () => get(path, `Authorization${random.pick([' ', '\0', '\n'])}: ${header}`),
+    () => get(`${path}?token=${encodeURIComponent(secret)}`, shown),
+  ])()
+  return [line, 'Host: x', from, 'Connection: close', ...rest].join(crlf)
 }
 
 /** Parts of a secret, as they are and as base64 has them wherever they stand in what is encoded. */

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { ratesFor } from '../../../src/quay/budget/quay-limits.ts'
-import { createTokenBucket, type Rate } from '../../../src/quay/budget/token-bucket.ts'
+import { createTokenBucket, type Rate } from '../../../src/concurrency/token-bucket.ts'
 
 await t.test('a little below what quay grants an address', async (test) => {
   test.strictSame(ratesFor(1), {

@@ -2,7 +2,7 @@ import type { Test } from 'tap'
 import t from 'tap'
 import { imageStreamsPath, promotedBy } from '../../../src/sandbox/app-ci/image-streams.ts'
 import { hex, startApi } from '../../kubernetes/watching.ts'
-import { until } from '../../registry/fakes.ts'
+import { until } from '../../support/until.ts'
 
 const start = async (test: Test) => {
   const { api, imageStreams } = await startApi(test)

@@ -1,7 +1,6 @@
 import { getEventListeners } from 'node:events'
 import t from 'tap'
-import { unlessAborted } from '../../src/quay/unless-aborted.ts'
-import { failure, told } from './upstream.ts'
+import { unlessAborted } from '../../src/concurrency/abortable.ts'
 
 await t.test('what it ends with, and nothing left behind', async (test) => {
   const { signal } = new AbortController()
@@ -9,15 +8,17 @@ await t.test('what it ends with, and nothing left behind', async (test) => {
   const error = new Error('no')
   await test.rejects(unlessAborted(signal, Promise.reject(error)), error)
   test.equal(getEventListeners(signal, 'abort').length, 0)
+  test.equal(await unlessAborted(undefined, Promise.resolve('nobody leaves')), 'nobody leaves')
 })
 
 await t.test('whoever leaves does not wait, and what comes later ends nothing', async (test) => {
   const leaves = new AbortController()
   const { promise, reject } = Promise.withResolvers<string>()
-  const waiting = failure(unlessAborted(leaves.signal, promise))
-  leaves.abort()
-  test.equal(told(await waiting), '503 UNAVAILABLE 5')
+  const waiting = unlessAborted(leaves.signal, promise, (reason) => new Error('left', { cause: reason }))
+  leaves.abort(new Error('gone'))
+  await test.rejects(waiting, { message: 'left', cause: { message: 'gone' } })
   reject(new Error('late'))
   await new Promise((resolve) => setImmediate(resolve))
-  test.equal(told(await failure(unlessAborted(leaves.signal, Promise.resolve('late')))), '503 UNAVAILABLE 5')
+  await test.rejects(unlessAborted(leaves.signal, Promise.resolve('late')), { message: 'gone' })
+  test.equal(getEventListeners(leaves.signal, 'abort').length, 0)
 })

@@ -4,7 +4,7 @@
  */
 
 /** Sorts behind every character of a tag. */
-const behindAll = '~'
+export const behindAll = '~'
 /** Sorts behind every digit, and before every letter. */
 const behindDigits = ':'
 

@@ -9,7 +9,7 @@ import {
   isBehindPrefix,
   isDated,
   isInByteOrder,
-} from '../../../src/digests/restricted-index/tag-order.ts'
+} from '../../src/oci/tag-order.ts'
 
 await t.test('the order of a page, from where it was asked for', (test) => {
   test.ok(isInByteOrder(undefined, ['A_b', 'a-priv_b', 'a_b']))

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { addressOf, parseAddress } from '../src/client-address.ts'
+import { addressOf, parseAddress } from '../src/ip-address.ts'
 
 await t.test('one address, however it is written; one IPv6 network', async (test) => {
   for (const [one, same, other] of [

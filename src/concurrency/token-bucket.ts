@@ -6,9 +6,13 @@ export interface Rate {
   readonly perSecond: number
   /** At once, after a while without any; 1 or more. */
   readonly burst: number
-  /** It is kept to only for a while after upstream has shown that it limits. */
-  readonly onceSeen?: boolean
 }
+
+/** An equal part of a rate, for one of several that know nothing of each other. A burst is never less than one. */
+export const partOf = ({ perSecond, burst }: Rate, parts: number): Rate => ({
+  perSecond: perSecond / parts,
+  burst: Math.max(1, Math.floor(burst / parts)),
+})
 
 export interface TokenBucket {
   /** False where there is none left now. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createTokenBucket } from '../../../src/quay/budget/token-bucket.ts'
+import { createTokenBucket, partOf } from '../../src/concurrency/token-bucket.ts'
 
 const bucketOf = (perSecond: number, burst: number) => {
   const clock = { now: 5000 }
@@ -49,4 +49,12 @@ await t.test('drained: one when the time is over, and the others at the rate', a
   test.equal(takeAll(), 1)
   clock.now += 100
   test.equal(takeAll(), 1)
+})
+
+await t.test('equal parts of a rate, each with a burst of one at least', async (test) => {
+  for (let parts = 1; parts <= 60; parts++) {
+    const { perSecond, burst } = partOf({ perSecond: 50, burst: 12 }, parts)
+    test.equal(perSecond, 50 / parts)
+    test.equal(burst, Math.max(1, Math.floor(12 / parts)))
+  }
 })

@@ -1,0 +1,24 @@
+/**
+ * One of something for each key, made when the key is first seen: a bound of their own for each requester, say. Bounded: of too many
+ * keys, the one that was seen longest ago is forgotten.
+ */
+import { LRUCache } from 'lru-cache'
+
+export class PerKey<Value extends object> {
+  readonly #values: LRUCache<string, Value>
+  readonly #make: () => Value
+
+  constructor(max: number, make: () => Value) {
+    // `maxSize` instead of `max`, for which lru-cache reserves memory at once.
+    this.#values = new LRUCache({ maxSize: max, sizeCalculation: () => 1 })
+    this.#make = make
+  }
+
+  of(key: string): Value {
+    const known = this.#values.get(key)
+    if (known !== undefined) return known
+    const made = this.#make()
+    this.#values.set(key, made)
+    return made
+  }
+}
