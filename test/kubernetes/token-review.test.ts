@@ -117,7 +117,7 @@ await t.test('the same identity again, without the token, for as long as its rev
   if (!first.authenticated) throw new Error('it is not accepted')
   pass(59_999)
   test.equal(first.again?.(), first.identity)
-  test.strictSame(observed, ['authenticated asked', 'authenticated cached'], 'it is counted as any other')
+  test.strictSame(observed, ['authenticated live', 'authenticated cached'], 'it is counted as any other')
   pass(2)
   test.equal(
     first.again?.(),
@@ -155,7 +155,7 @@ await t.test('an identity holds 60 s, a refusal 5 s (trap 17: it may hide an out
     pass(2)
     await review('x')
     test.equal(asked.length, 2)
-    test.strictSame(observed, [`${outcome} asked`, `${outcome} cached`, `${outcome} asked`])
+    test.strictSame(observed, [`${outcome} live`, `${outcome} cached`, `${outcome} live`])
   }
 })
 
@@ -203,7 +203,7 @@ await t.test('trap 42: 20 at once are one question', async (test) => {
   gate.resolve(good)
   test.ok((await all).every(({ authenticated }) => authenticated))
   test.equal(asked.length, 1)
-  test.equal(observed.filter((line) => line === 'authenticated asked').length, 1)
+  test.equal(observed.filter((line) => line === 'authenticated live').length, 1)
 })
 
 await t.test('an identity belongs to one token', async (test) => {
@@ -260,7 +260,7 @@ await t.test('trap 17: an outage is a throw, not a refusal, and is not remembere
   replyWith(async () => good)
   test.match(await review('x'), { authenticated: true })
   test.equal(asked.length, 2)
-  test.strictSame(observed, ['failed asked', 'authenticated asked'])
+  test.strictSame(observed, ['failed live', 'authenticated live'])
 })
 
 await t.test('grace: identities seen before count for five minutes of an outage', async (test) => {
@@ -272,7 +272,7 @@ await t.test('grace: identities seen before count for five minutes of an outage'
   await test.rejects(review('never-seen'), { message: 'away' })
   pass(240_000)
   await test.rejects(review('x'), { message: 'away' })
-  test.strictSame(observed, ['authenticated asked', 'authenticated grace', 'failed asked', 'failed asked'])
+  test.strictSame(observed, ['authenticated live', 'authenticated grace', 'failed live', 'failed live'])
 })
 
 await t.test('grace: not for a refusal', async (test) => {
@@ -386,7 +386,7 @@ await t.test('floods: many requests with one unknown token ask for one leave an 
   await all
   test.equal(asked.length, 1)
   test.strictSame(admitted.toSorted(), ['a refused 1', 'b unanswered 0'], 'one review is charged once')
-  test.equal(observed.filter((line) => line === 'refused asked').length, 1)
+  test.equal(observed.filter((line) => line === 'refused live').length, 1)
 })
 
 await t.test(

@@ -222,7 +222,7 @@ await t.test('a start that cannot work says why, and nothing secret', async (tes
   await until(
     () => told('cannot reach the app.ci API server').length > 0 && told('cannot reach upstream').length > 0,
   )
-  test.match(JSON.parse(told('app.ci cannot')[0] ?? ''), {
+  test.match(JSON.parse(told('cannot reach the app.ci')[0] ?? ''), {
     level: 'warn',
     msg: 'cannot reach the app.ci API server; retrying',
     err: { cause: { message: 'API server answered 403' } },

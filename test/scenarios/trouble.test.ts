@@ -88,7 +88,7 @@ void scenario(
     t.equal(refused.status, 503)
     t.equal(refused.headers.get('www-authenticate'), null)
     t.match(await s.metrics(), /quay_proxy_robot_refused_total 1/)
-    t.ok(s.lines().some(({ level, msg }) => level === 'error' && String(msg).includes('refuses a robot')))
+    t.ok(s.lines().some(({ level, msg }) => level === 'error' && String(msg).includes('rejected the robot')))
   },
   ['--tag-ttl=0s'],
 )

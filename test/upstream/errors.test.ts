@@ -9,6 +9,7 @@ import {
   errorForStorageStatus,
   TransientUpstreamError,
   UpstreamRateLimited,
+  sharedErrors,
 } from '../../src/upstream/errors.ts'
 import { told } from './upstream.ts'
 
@@ -129,3 +130,14 @@ await t.test('trouble is what may pass: a refusal or an absence never is', async
 await t.test('401 of the CDN is 503 without an alarm: it never saw the robot', async (test) => {
   test.match(errorForStatus(401, undefined, undefined), { code: 'UNAVAILABLE', status: 503 })
 })
+
+await t.test(
+  'of errors that several requesters share, a rate limit is of the one that sent the request',
+  (test) => {
+    test.ok(sharedErrors.isOfRequester(new UpstreamRateLimited('no', 1)))
+    test.notOk(sharedErrors.isOfRequester(new TransientUpstreamError('UNAVAILABLE', 'no')))
+    const reason = new Error('closed')
+    test.match(sharedErrors.callerGone(reason), { code: 'UNAVAILABLE', cause: reason })
+    test.end()
+  },
+)
