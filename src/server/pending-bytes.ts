@@ -6,6 +6,7 @@
 import type { onSendHookHandler } from 'fastify'
 import { unavailable } from '../oci/errors.ts'
 import { requesterOrNetworkOf } from '../registry/requester.ts'
+import { inSlices, sliceBytes } from './answer-slices.ts'
 import { FairShares } from './fair-shares.ts'
 
 export interface PendingBytesOptions {
@@ -42,6 +43,11 @@ export const boundPendingBytes = ({
       return
     }
     reply.raw.once('close', () => shares.giveBack(holder, length))
-    done(null, payload)
+    if (!Buffer.isBuffer(payload) || length <= sliceBytes) {
+      done(null, payload)
+      return
+    }
+    void reply.header('content-length', length)
+    done(null, inSlices(payload))
   }
 }

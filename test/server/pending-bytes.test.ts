@@ -12,6 +12,9 @@ const mebibyte = 1024 * 1024
 /** More than the kernel takes for a client that reads nothing. */
 const large = Buffer.alloc(16 * mebibyte, 'a')
 
+/** More than a small answer, and not more than one slice. */
+const medium = Buffer.alloc(32 * 1024, 'b')
+
 const serve = async (test: Test, maxPendingBytes: number) => {
   const app = Fastify()
   let shed = 0
@@ -39,6 +42,7 @@ const serve = async (test: Test, maxPendingBytes: number) => {
       .send(large)
   })
   app.get('/small', async (_request, reply) => reply.send(Buffer.alloc(16 * 1024)))
+  app.get('/medium', async (_request, reply) => reply.send(medium))
   app.get('/text', async () => String(large))
   app.get('/stream', async (_request, reply) => reply.send(Readable.from([Buffer.alloc(100_000)])))
   const left = Promise.withResolvers<void>()
@@ -117,4 +121,19 @@ await t.test('of a client that has left before its answer nothing is counted', a
   await new Promise(setImmediate)
   test.equal((await get('alice')).status, 200)
   test.equal((await get('alice')).status, 200)
+})
+
+await t.test('an answer is whole and has a length, in one slice, in many, or as text', async (test) => {
+  const { get } = await serve(test, 8 * large.length)
+  const rows = [
+    ['/medium', medium],
+    ['/large', large],
+    ['/text', large],
+  ] as const
+  for (const [path, expected] of rows) {
+    const { status, headers, body } = await get('alice', path)
+    test.equal(status, 200)
+    test.equal(headers.get('content-length'), String(expected.length), path)
+    test.ok(body.equals(expected), path)
+  }
 })
