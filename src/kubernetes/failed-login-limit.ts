@@ -115,13 +115,13 @@ class AddressAdmission implements Admission {
     this.#everybody[kind].charge(1)
   }
 
-  #kindOf(address: string): ChargeKind {
+  #chargeKindOf(address: string): ChargeKind {
     return this.#accepted.get(address) === true ? 'acquainted' : 'stranger'
   }
 
   /** What keeps a token of this address out now; undefined for nothing. */
   #obstacle(address: string): { limit: 'address' | 'everybody'; isSpent: boolean } | undefined {
-    const all = this.#everybody[this.#kindOf(address)].state()
+    const all = this.#everybody[this.#chargeKindOf(address)].state()
     if (all !== 'free') return { limit: 'everybody', isSpent: all === 'spent' }
     const { allowance, arrivals } = this.#addresses.of(address)
     const own = allowance.state()
@@ -129,7 +129,7 @@ class AddressAdmission implements Admission {
   }
 
   #holdFor(address: string): Settle {
-    const kind = this.#kindOf(address)
+    const kind = this.#chargeKindOf(address)
     const { allowance, arrivals } = this.#addresses.of(address)
     const paying = [allowance, this.#everybody[kind]]
     for (const each of paying) each.hold()
@@ -158,7 +158,7 @@ class AddressAdmission implements Admission {
     // Where nothing is in the way any more, others were in turn before.
     const limit = found?.limit ?? (arrivals.areCalm() ? 'everybody' : 'address')
     observeLimited(limit)
-    const paying = limit === 'address' ? allowance : this.#everybody[this.#kindOf(address)]
+    const paying = limit === 'address' ? allowance : this.#everybody[this.#chargeKindOf(address)]
     return tooMany(limit, paying.retryAfterSeconds())
   }
 }

@@ -24,7 +24,7 @@ export interface ManifestCacheOptions {
   readonly staleIfErrorMs: number
   /** Told of each manifest that is served. */
   readonly observe: (served: { source: ManifestSource }) => void
-  /** Milliseconds that an requester waits for upstream where a known manifest could be served instead. */
+  /** Milliseconds that a requester waits for upstream where a known manifest could be served instead. */
   readonly maxWaitMs?: number
   /** Milliseconds, monotonic. */
   readonly now?: () => number
