@@ -60,7 +60,7 @@ export const openSession = async (
     }
   const [commands, follower] = clients as [StoreClient, StoreClient]
   const breaker = createCircuitBreaker({
-    isTrouble: (error) => error instanceof StoreSlow,
+    isTransient: (error) => error instanceof StoreSlow,
     refuse: () => new StoreAway('the store does not answer in time'),
     retryMs: probeEveryMs,
   })
