@@ -50,7 +50,7 @@ export const composeUpstream = ({
     },
   })
   createUpstreamGauges(metrics.registry, made.stats)
-  files.robot.onChange(made.robot.reset)
+  files.robot.onChange(() => made.robot.reset())
   return made
 }
 

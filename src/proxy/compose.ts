@@ -12,7 +12,7 @@ import { composeAccess } from './compose-access.ts'
 import { describeSharedState } from './compose-shared-state.ts'
 import { composeUpstream, readsOf } from './compose-upstream.ts'
 import { watchSecretFiles, type Files } from './secret-files.ts'
-import type { Robot } from '../upstream/robot/robot-token.ts'
+import type { RobotPool } from '../upstream/robot/robot-pool.ts'
 import { createDenialMessage, createLegacyDenialMessage } from '../registry/denial.ts'
 import { createLogin } from '../registry/authentication/compose.ts'
 import { createPurposeKeys } from '../registry/authentication/signing-keys.ts'
@@ -22,7 +22,7 @@ import type { SharedState, SharedStatus } from '../shared-state/shared-state.ts'
 
 export interface Made {
   readonly parts: Parts
-  readonly robot: Robot
+  readonly robot: RobotPool
   readonly apiServer: ApiServer
   readonly knownDigests: KnownDigests
   readonly shared: SharedState

@@ -84,7 +84,7 @@ await t.test('everything is joined: a token, a decision, a manifest, and their n
 await t.test('not ready, and why', async (test) => {
   const { made, parts, state } = await create(test)
   test.strictSame(parts.notReady(), ['upstream was not asked yet', 'the API server was not reached yet'])
-  await made.robot.authorization()
+  await made.robot.acquire()
   await made.apiServer.reviewAccess({ user: 'a', resourceAttributes: { verb: 'get', resource: 'pods' } })
   test.strictSame(parts.notReady(), [])
   state.stopping = true
@@ -96,7 +96,7 @@ await t.test('not ready until what other replicas know is loaded', async (test) 
   const redis = await startFakeRedis()
   test.teardown(redis.close)
   const { made, parts } = await create(test, [`--shared-state=${redis.url.href}`])
-  await made.robot.authorization()
+  await made.robot.acquire()
   await made.apiServer.reviewAccess({ user: 'a', resourceAttributes: { verb: 'get', resource: 'pods' } })
   test.match(parts.status(), [/^shared state: away/], 'not started yet: it goes on alone')
   await made.shared.start()
@@ -111,7 +111,7 @@ await t.test('not ready until what other replicas know is loaded', async (test) 
 
 await t.test('not ready until restricted tags are followed, and how far that is', async (test) => {
   const { made, parts } = await create(test, ['--restricted-index=on'])
-  await made.robot.authorization()
+  await made.robot.acquire()
   await made.apiServer.reviewAccess({ user: 'a', resourceAttributes: { verb: 'get', resource: 'pods' } })
   test.strictSame(parts.notReady(), ['the index of restricted images is not complete yet'])
   test.match(parts.status()[1], /^restricted index: not complete; phase idle, 0 pages/)
@@ -123,7 +123,7 @@ await t.test('not ready until restricted tags are followed, and how far that is'
 await t.test('a robot that upstream refuses is an alarm, without its password', async (test) => {
   const { made, parts, quay, lines } = await create(test)
   quay.setRobot({ ...robot, password: 'another' })
-  await test.rejects(made.robot.authorization(), { code: 'UNAVAILABLE' })
+  await test.rejects(made.robot.acquire(), { code: 'UNAVAILABLE' })
   test.match(lines, [{ level: 'error', msg: 'upstream rejected the robot credential' }])
   test.match(await parts.metrics.registry.metrics(), 'quay_proxy_robot_refused_total 1')
   test.notMatch(JSON.stringify(lines), robot.password)

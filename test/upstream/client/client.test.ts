@@ -481,10 +481,10 @@ await t.test('get: no challenge, and a body that is too large', async (test) => 
 
 await t.test('close ends what is under way', async (test) => {
   const { url, requests } = await serverFor(test, () => undefined)
-  const { send, close } = upstreamFor(test, url)
+  const { send, network } = upstreamFor(test, url)
   const asked = failure(send(manifest))
   await until(() => requests.length === 1)
-  await close()
+  await network.close()
   test.equal(told(await asked), '503 UNAVAILABLE 5')
   test.equal(told(await failure(send(manifest))), '503 UNAVAILABLE 5')
 })
