@@ -42,20 +42,51 @@ await t.test(
   },
 )
 
-await t.test('a list that answers next to nothing is an empty one', async (test) => {
+/** What others say in the API server's place, and what its own next to nothing is. */
+const list = {
+  apiVersion: 'image.openshift.io/v1',
+  kind: 'ImageStreamList',
+  metadata: { resourceVersion: '7' },
+}
+const answers: readonly (readonly [what: string, body: unknown, outcome: RegExp | string])[] = [
+  ['an empty list', { ...list, items: [] }, '7'],
+  ['an empty list, as Go may write it', { ...list, items: null }, '7'],
+  ['a list without items', list, '7'],
+  ['no fields', {}, /is no list/],
+  ['nothing', null, /is no list/],
+  ['a number', 5, /is no list/],
+  ['a list of JSON', [], /is no list/],
+  ['a page in quotes', '<html>welcome</html>', /is no list/],
+  ['a Status', { kind: 'Status', apiVersion: 'v1', status: 'Success', metadata: {} }, /is no list/],
+  ['a list of another kind', { ...list, apiVersion: 'v1', kind: 'PodList' }, /is no list/],
+  ['one object', { ...list, kind: 'ImageStream' }, /is no list/],
+  ['a kind that is none', { ...list, kind: ['ImageStreamList'] }, /is no list/],
+  ['no version', { ...list, metadata: {}, items: [] }, /is no list/],
+  ['an empty version', { ...list, metadata: { resourceVersion: '' } }, /is no list/],
+  ['a version of another type', { ...list, metadata: { resourceVersion: 7 } }, /is no list/],
+  ['no metadata', { ...list, metadata: null }, /is no list/],
+  ['items of another type', { ...list, items: { 0: {} } }, /items are none/],
+]
+
+await t.test('attack: what is no list is a failure, and not a list without objects', async (test) => {
   const { api, kubeConfig } = await startApi(test)
   const other = { ...resource, group: 'authentication.k8s.io' }
   await test.rejects(
     readPages(kubeConfig, other, never, () => undefined),
     { message: /404/ },
   )
-  const answer = { status: 200, body: {} }
+  let body: unknown
   test.intercept(Object.getPrototypeOf(api.imageStreams) as { answer: unknown }, 'answer', {
-    value: () => answer,
+    value: () => ({ status: 200, body: typeof body === 'string' ? JSON.stringify(body) : body }),
   })
-  const pages: number[] = []
-  test.equal(await readPages(kubeConfig, resource, never, (items) => void pages.push(items.length)), '')
-  test.strictSame(pages, [0])
+  for (const [what, said, outcome] of answers) {
+    body = said
+    const pages: number[] = []
+    const read = readPages(kubeConfig, resource, never, (items) => void pages.push(items.length))
+    if (typeof outcome === 'string') test.equal(await read, outcome, what)
+    else await test.rejects(read, { message: outcome }, what)
+    test.strictSame(pages, typeof outcome === 'string' ? [0] : [], what)
+  }
 })
 
 const watching = async (test: Parameters<typeof startApi>[0], silenceMs = 5000) => {
