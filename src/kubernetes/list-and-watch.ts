@@ -11,6 +11,7 @@ import {
   type KubeConfig,
   type RequestContext,
 } from '@kubernetes/client-node'
+import { printable } from './foreign-text.ts'
 
 export interface Resource {
   readonly group: string
@@ -53,7 +54,22 @@ const pageOf = (answer: unknown, { group, version }: Resource): Page => {
   // Go writes null for an empty list.
   const found: unknown = items ?? []
   if (!Array.isArray(found)) throw new Error('API server answered with a list whose items are none')
-  return { items: found, next: typeof next === 'string' && next !== '' ? next : undefined, resourceVersion }
+  return {
+    items: found.map(watchedOf),
+    next: typeof next === 'string' && next !== '' ? next : undefined,
+    resourceVersion,
+  }
+}
+
+const eventTypes = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK'])
+
+/** @throws {Error} for what is no object of the API: what is kept by its names, and gone on from, has to be text */
+const watchedOf = (value: unknown): WatchedObject => {
+  const metadata = objectOf(objectOf(value)['metadata'])
+  const names = [metadata['namespace'], metadata['name'], metadata['resourceVersion']]
+  if (value !== objectOf(value) || names.some((name) => typeof (name ?? '') !== 'string'))
+    throw new Error('API server gave what is no object with names')
+  return value as WatchedObject
 }
 
 const objectOf = (value: unknown): Readonly<Record<string, unknown>> =>
@@ -140,11 +156,13 @@ export const readEvents = async (
   }
   const onAbort = () => end(undefined)
   signal.addEventListener('abort', onAbort)
-  const received = (type: string, object: WatchedObject & { code?: number; message?: string }) => {
+  const received = (type: string, object: unknown) => {
     if (ended) return
     try {
-      if (type === 'ERROR') throw new Error(`${object.code} ${object.message}`)
-      onEvent({ type, object })
+      const { code, message } = objectOf(object)
+      if (type === 'ERROR') throw new Error(printable(`${String(code)} ${String(message)}`))
+      if (!eventTypes.has(type)) throw new Error('API server told of no event that there is')
+      onEvent({ type, object: watchedOf(object) })
     } catch (error) {
       // Watch would swallow it, and go on with the next event as if nothing was missing.
       end(new ResourceVersionExpired((error as Error).message))

@@ -229,6 +229,7 @@ await t.test(
       ['no-digest', { status: status(`${monorepos[0]}@sha256:short`) }, ''],
       ['nothing-before', { status: status(`@${hex('a')}`) }, ''],
       ['odd', { status: status(7) }, ''],
+      ['odd-tag', { status: { tags: [{ tag: 7, items: [{ image: hex('a') }] }] } }, ''],
       ['absent', { status: status(undefined) }, ''],
       ['spec', { spec: spec('DockerImage', at(monorepos[1]!, 'd')) }, 'd'],
       ['spec-of-another-kind', { spec: spec('ImageStreamTag', at(monorepos[1]!, 'd')) }, ''],

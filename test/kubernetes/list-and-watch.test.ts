@@ -2,6 +2,7 @@ import { KubeConfig } from '@kubernetes/client-node'
 import t from 'tap'
 import { ResourceVersionExpired, readEvents, readPages } from '../../src/kubernetes/list-and-watch.ts'
 import { until } from '../support/until.ts'
+import { always, serverFor } from '../upstream/upstream.ts'
 import { hex, startApi } from './watching.ts'
 
 const resource = { group: 'image.openshift.io', version: 'v1', plural: 'imagestreams' }
@@ -66,6 +67,12 @@ const answers: readonly (readonly [what: string, body: unknown, outcome: RegExp 
   ['a version of another type', { ...list, metadata: { resourceVersion: 7 } }, /is no list/],
   ['no metadata', { ...list, metadata: null }, /is no list/],
   ['items of another type', { ...list, items: { 0: {} } }, /items are none/],
+  ['an item that is none', { ...list, items: [null] }, /no object with names/],
+  [
+    'an item with a number for a name',
+    { ...list, items: [{ metadata: { name: 5 } }] },
+    /no object with names/,
+  ],
 ]
 
 await t.test('attack: what is no list is a failure, and not a list without objects', async (test) => {
@@ -153,6 +160,36 @@ await t.test(
     test.strictSame(events, [], 'what comes after is not taken for all there is')
   },
 )
+
+/** Lines in the place of an event. */
+const oddEvents: readonly (readonly [object: unknown, message: RegExp])[] = [
+  [{ type: 'ADDED' }, /no object with names/],
+  [{ type: 'ADDED', object: null }, /no object with names/],
+  [{ type: 'DELETED', object: { metadata: { namespace: 5, name: 'a' } } }, /no object with names/],
+  [{ type: 'BOOKMARK', object: { metadata: { resourceVersion: {} } } }, /no object with names/],
+  [{ type: 'deleted', object: {} }, /no event/],
+  [{ kind: 'Status', code: 401 }, /no event/],
+  [null, /no event/],
+  [{ type: 'ERROR', object: null }, /^undefined undefined$/],
+  [{ type: 'ERROR', object: { code: 500, message: 'a\u001b'.repeat(1000) } }, /^500 (?:a\?)+\.\.$/],
+]
+
+await t.test('attack: what is no event ends the watch, and tells nobody anything', async (test) => {
+  for (const [line, message] of oddEvents) {
+    const server = await serverFor(
+      test,
+      always(200, { 'content-type': 'application/json' }, `${JSON.stringify(line)}\n`),
+    )
+    const kubeConfig = new KubeConfig()
+    kubeConfig.loadFromClusterAndUser({ name: 'c', server: server.url, skipTLSVerify: true }, { name: 'u' })
+    const events: unknown[] = []
+    const request = { kubeConfig, resource, resourceVersion: '1', signal: never, silenceMs: 5000 }
+    const error = await readEvents(request, (event) => void events.push(event))
+    if (line === null) test.equal(error, undefined, 'no line of JSON that says anything')
+    else test.match(error, { name: 'ResourceVersionExpired', message }, JSON.stringify(line).slice(0, 80))
+    test.strictSame(events, [])
+  }
+})
 
 await t.test('silence, refusal and a kubeconfig without a cluster are errors', async (test) => {
   const { api, watch } = await watching(test, 50)
