@@ -120,9 +120,10 @@ const filtersOf = (header = ''): readonly string[] => header.split(',').map((fil
 const parseManifests = (content: Buffer): readonly Descriptor[] => {
   try {
     const { manifests } = parseAnswer(content) as { manifests?: unknown }
+    // Go may write null for an empty list. Attack: an error that comes with 200, taken for a list without signatures.
+    if (manifests === null) return []
     if (Array.isArray(manifests))
       return manifests.map(readDescriptor).filter((descriptor) => descriptor !== undefined)
-    if (manifests === undefined || manifests === null) return []
   } catch (error) {
     throw unavailable('the upstream registry answers with an unreadable list of referrers', error)
   }
