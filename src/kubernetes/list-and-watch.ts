@@ -69,7 +69,7 @@ const watchedOf = (value: unknown): WatchedObject => {
   const names = [metadata['namespace'], metadata['name'], metadata['resourceVersion']]
   if (value !== objectOf(value) || names.some((name) => typeof (name ?? '') !== 'string'))
     throw new Error('API server gave what is no object with names')
-  return value as WatchedObject
+  return value
 }
 
 const objectOf = (value: unknown): Readonly<Record<string, unknown>> =>

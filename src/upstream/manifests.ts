@@ -85,8 +85,7 @@ export const createManifests =
 const verified = (reference: QciTag | Digest, response: UpstreamResponse, content: Buffer): Manifest => {
   const mediaType = mediaTypeOf(response.headers)
   if (mediaType === undefined) throw wrong('has no Content-Type')
-  const said = isDigest(reference) ? reference : response.digest
-  const named = said !== undefined && isDigest(said) ? said : undefined
+  const named = isDigest(reference) ? reference : digestIn(response)
   if (!isManifestType(mediaType)) throw wrong('is no manifest by its Content-Type')
   const digest = named ?? digestOf(content)
   if (mediaType !== signedSchema1 && digestOf(content, digest) !== digest)
@@ -113,6 +112,9 @@ const tooLarge = (reference: string): RegistryError =>
     'MANIFEST_INVALID',
     `${reference} names more than ${maxDescriptors} manifests and blobs, or nests them more than ${maxManifestDepth} levels deep: build it with fewer layers or platforms`,
   )
+
+const digestIn = ({ digest }: UpstreamResponse): Digest | undefined =>
+  digest !== undefined && isDigest(digest) ? digest : undefined
 
 /** The digest of some bytes, by the algorithm of another digest. */
 const digestOf = (content: Buffer, like: Digest = 'sha256:' as Digest): Digest => {
