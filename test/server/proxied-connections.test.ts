@@ -126,6 +126,22 @@ await t.test('a connection lives on: one header, many requests, a large head, a 
   test.same([...new Set(requests().map(({ client }) => client))], ['203.0.113.9'])
 })
 
+await t.test('attack: a client whom the proxy does not know writes X-Forwarded-For', async (test) => {
+  const { dial, requests } = await serve(test)
+  const rows = [
+    [Buffer.from('PROXY UNKNOWN\r\n'), '127.0.0.1'],
+    [Buffer.from('PROXY UNKNOWN 203.0.113.9 10.0.0.1 1 2\r\n'), '127.0.0.1'],
+    [binaryHeader({ family: 0, more: Buffer.alloc(30) }), '127.0.0.1'],
+    [binaryHeader({ command: 0x20 }), '198.51.100.1'],
+    [binaryHeader({ command: 0x20, source: '203.0.113.9' }), '198.51.100.1'],
+  ] as const
+  for (const [index, [header, client]] of rows.entries()) {
+    dial().write(Buffer.concat([header, Buffer.from(get('X-Forwarded-For: 198.51.100.1\r\n'))]))
+    await until(() => requests().length === index + 1)
+    test.equal(requests().at(-1)?.['client'], client, header.toString('latin1'))
+  }
+})
+
 await t.test(
   'X-Forwarded-For is believed of who is trusted, and of nobody that a proxy introduces',
   async (test) => {

@@ -6,6 +6,7 @@
 import { decodeJwt } from 'jose'
 import { getDomain } from 'tldts'
 import { unavailable, type RegistryError } from '../../oci/errors.ts'
+import { parseAnswer } from '../../oci/json-bounds.ts'
 import { parseChallenge, type Challenge } from './challenge.ts'
 import type { RobotCredential } from '../../secrets/robot-credential.ts'
 import { secondsOf, asTransient, UpstreamRateLimited } from '../errors.ts'
@@ -229,7 +230,7 @@ const claimsOf = (token: string): Readonly<Record<string, unknown>> => {
 
 const parseObject = (body: string): Readonly<Record<string, unknown>> => {
   try {
-    const value: unknown = JSON.parse(body)
+    const value: unknown = parseAnswer(Buffer.from(body))
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
   } catch (error) {
     // A page of HTML with 200 refuses nobody: what is known is served meanwhile, and it is tried again.
