@@ -13,7 +13,8 @@ import { startFakeRedis } from '../shared-state/fake-redis.ts'
 import { startKubernetesApi } from '../../src/sandbox/app-ci/kubernetes-api.ts'
 import { challenge } from '../registry/fakes.ts'
 import { projectManifests } from '../sandbox/app-ci/project-manifests.ts'
-import { quayFor, robot, selfSigned, smallImage } from '../sandbox/quay/quay-client.ts'
+import { quayFor, robot, smallImage } from '../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../support/tls.ts'
 
 const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
 
@@ -21,7 +22,7 @@ const create = async (test: Test, flags: readonly string[] = []) => {
   const kubernetes = await startKubernetesApi({ objects: projectManifests })
   test.teardown(() => kubernetes.close())
   const quay = await quayFor(test)
-  const { cert, key } = selfSigned(test)
+  const { cert, key } = selfSigned()
   const folder = test.testdir({
     username: robot.username,
     password: robot.password,

@@ -10,7 +10,7 @@ import { defaultClientLimits, type ClientLimits } from '../../src/server/client-
 import { buildServer, type Parts } from '../../src/server/server.ts'
 import { listen, partsFor, untilNoConnections } from '../registry/fakes.ts'
 import { until } from '../support/until.ts'
-import { selfSigned } from '../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../support/tls.ts'
 import { answerTo } from '../support/answer-to.ts'
 
 const short: Partial<ClientLimits> = {
@@ -148,7 +148,7 @@ await t.test('a head of many small fields is read, one of thousands is not', asy
 })
 
 await t.test('a TLS handshake that never ends, or is none', async (test) => {
-  const { cert, key } = selfSigned(test)
+  const { cert, key } = selfSigned()
   const { dial, lines, untilNone } = await serve(test, {
     tls: { cert: String(cert), key: String(key) },
   })
@@ -163,7 +163,7 @@ await t.test('a TLS handshake that never ends, or is none', async (test) => {
 })
 
 await t.test('slow-loris: over TLS too', async (test) => {
-  const { cert, key } = selfSigned(test)
+  const { cert, key } = selfSigned()
   const { port, untilNone } = await serve(test, {
     tls: { cert: String(cert), key: String(key) },
     // On a busy machine a handshake takes a while, and the server's end of it is later than the client's.

@@ -8,7 +8,7 @@ import type { Test } from 'tap'
 import { buildServer, type Parts } from '../../src/server/server.ts'
 import { bearer, digest, listen, partsFor, untilNoConnections } from '../registry/fakes.ts'
 import { until } from '../support/until.ts'
-import { selfSigned } from '../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../support/tls.ts'
 import { answerTo } from '../support/answer-to.ts'
 
 const serve = async (test: Test, more: Partial<Parts> = {}, trustedProxies: readonly string[] = []) => {
@@ -61,7 +61,7 @@ await t.test(
 )
 
 await t.test('under TLS too, whether the handshake is over or not', async (test) => {
-  const { cert, key } = selfSigned(test)
+  const { cert, key } = selfSigned()
   const { app, dial, shed, untilCount, port } = await serve(test, {
     tls: { cert: String(cert), key: String(key) },
     limits: { maxConnections: 6 },

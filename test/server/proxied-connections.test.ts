@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 import { buildServer, type Parts } from '../../src/server/server.ts'
 import { listen, partsFor, untilNoConnections } from '../registry/fakes.ts'
 import { until } from '../support/until.ts'
-import { selfSigned } from '../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../support/tls.ts'
 import { binaryHeader, textHeader } from './proxy-headers.ts'
 import { answerTo } from '../support/answer-to.ts'
 
@@ -67,7 +67,7 @@ await t.test(
 )
 
 await t.test('over TLS: the header comes before the handshake', async (test) => {
-  const { cert, key } = selfSigned(test)
+  const { cert, key } = selfSigned()
   const { app, dial, requests } = await serve(test, { tls: { cert: String(cert), key: String(key) } })
   for (const [header, client] of headers) {
     const raw = dial()
@@ -84,7 +84,7 @@ await t.test('over TLS: the header comes before the handshake', async (test) => 
 })
 
 await t.test('over TLS: header and hello in one packet', async (test) => {
-  const { cert, key } = selfSigned(test)
+  const { cert, key } = selfSigned()
   const { dial, requests } = await serve(test, { tls: { cert: String(cert), key: String(key) } })
   const raw = dial()
   await once(raw, 'connect')

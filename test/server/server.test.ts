@@ -15,7 +15,7 @@ import {
   untilNoConnections,
 } from '../registry/fakes.ts'
 import { until } from '../support/until.ts'
-import { selfSigned } from '../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../support/tls.ts'
 
 const config: ServerConfig = { trustedProxies: [], proxyProtocol: false }
 
@@ -240,7 +240,7 @@ await t.test('the client of a request: the peer, or whom a trusted proxy names',
 })
 
 await t.test('with a key pair it serves https', async (test) => {
-  const { cert, key } = selfSigned(test)
+  const { cert, key } = selfSigned()
   const { port } = await serve(test, { tls: { cert: String(cert), key: String(key) } })
   const dispatcher = new Agent({ connect: { ca: String(cert) } })
   test.teardown(() => dispatcher.destroy())

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import { quayFor, robot, selfSigned, smallImage } from '../../sandbox/quay/quay-client.ts'
+import { quayFor, robot, smallImage } from '../../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../../support/tls.ts'
 import type { Quay } from '../../../src/sandbox/quay/quay.ts'
 import {
   always,
@@ -416,7 +417,7 @@ await t.test('no more connections than allowed', async (test) => {
 })
 
 await t.test('an upstream with an authority of its own, on both hops', async (test) => {
-  const tls = selfSigned(test)
+  const tls = selfSigned()
   const quay = await quayFor(test, { tls, host: 'localhost' })
   const { request, content } = await blobOf(quay)
   const authorization = async (): Promise<string> => {
