@@ -556,3 +556,22 @@ await t.test('attack: a redirect back that is answered 401 says nothing about th
     test.strictSame([refusals, invalidated], [[], 0])
   }
 })
+
+await t.test(
+  'a robot that cannot log in again after a 401: its error, and the connection is free',
+  async (test) => {
+    const { url, requests } = await serverFor(test, always(401, {}, 'no'))
+    const tokens = ['Bearer one']
+    const { send } = upstreamFor(test, url, {
+      maxConnections: 1,
+      robot: {
+        authorization: async () => tokens.shift() ?? Promise.reject(new Error('no login')),
+        invalidate: () => true,
+      },
+    })
+    await test.rejects(send(manifest), new Error('no login'))
+    tokens.push('Bearer two')
+    await test.rejects(send(manifest), new Error('no login'))
+    test.equal(requests.length, 2)
+  },
+)
