@@ -100,20 +100,21 @@ const asRobot =
   (roundTrip: RoundTrip, robot: UpstreamClientOptions['robot']): RoundTrip =>
   async (url, request) => {
     // The robot's login is shared by all requests, and goes on without a caller whose time is over.
-    const inTime = async (leased: Promise<RobotLease | undefined>) =>
+    const inTime = async <Value>(leased: Promise<Value>) =>
       await unlessAborted(request.signal, leased, toRegistryError)
     let lease = await inTime(robot.acquire())
     for (let attempt = 1; ; attempt++) {
-      const authorization = lease?.authorization
+      const { authorization, rejected } = lease
       const headers = authorization === undefined ? request.headers : { ...request.headers, authorization }
       const response = await roundTrip(url, { ...request, headers })
       if (response.statusCode !== 401 || attempt === maxAttempts) return response
-      const { body } = response
-      lease = await inTime(lease?.rejected() ?? Promise.resolve(undefined)).catch(async (error: unknown) => {
-        await body.discard()
+      const next = await inTime(rejected()).catch(async (error: unknown) => {
+        await response.body.discard()
         throw error
       })
-      if (lease === undefined) return response
-      await body.discard()
+      if (next === undefined) return response
+      await response.body.discard()
+      lease = next
     }
+  }
   }
