@@ -117,4 +117,3 @@ const asRobot =
       lease = next
     }
   }
-  }
