@@ -75,7 +75,7 @@ export class Facts {
    * A manifest was fetched from upstream and verified. Resolves once the graph has it, and other replicas can: only then it may be served.
    * @param tag undefined where it was asked for by digest
    */
-  async learn(
+  async record(
     tag: QciTag | undefined,
     digest: Digest,
     children: ManifestChildren | undefined,

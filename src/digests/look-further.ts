@@ -41,7 +41,7 @@ export interface Search {
 /** What a search came to. */
 export interface SearchResult {
   /** Something was learnt, so that it is worth to decide again. */
-  readonly hasLearnt: boolean
+  readonly hasNewFacts: boolean
   /** What other replicas know was looked at: a refusal is not for want of it. */
   readonly isCertain: boolean
 }
@@ -92,7 +92,7 @@ export const createLookFurther = (options: LookFurtherOptions): LookFurther => {
       await unlessRestricted(looking, () => graph.reachOf(digest))
     }
     await graph.settled()
-    return { hasLearnt: isClaimed || stateOf(digest) !== before, isCertain }
+    return { hasNewFacts: isClaimed || stateOf(digest) !== before, isCertain }
   }
 }
 
