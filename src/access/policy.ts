@@ -78,7 +78,7 @@ export const createPolicy = (options: PolicyOptions): Policy => {
       candidates(requirement).length > maxReviewsPerDecision && (await rememberedGrants.lookUp(identity))
     // Trap: what another replica has told while the first reviews were waited for was not learnt by looking further.
     const isWorth =
-      isTold || found?.hasLearnt === true || JSON.stringify(requirement) !== JSON.stringify(before)
+      isTold || found?.hasNewFacts === true || JSON.stringify(requirement) !== JSON.stringify(before)
     const further = isWorth ? await decide(identity, requirement) : decision
     if (further.allowed) return further
     if (refusalStepMs > 0) await sleep(refusalStepMs - ((performance.now() - startedAt) % refusalStepMs))

@@ -18,7 +18,7 @@ export interface UpstreamParts {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly files: Files
-  readonly knownDigests: Pick<KnownDigests, 'learn'>
+  readonly knownDigests: Pick<KnownDigests, 'record'>
   readonly shared: Pick<SharedState, 'tokenBucket'>
 }
 
@@ -34,7 +34,7 @@ export const composeUpstream = ({
     ...config,
     learn: async (tag, { digest, content }) => {
       const children = content === undefined ? undefined : parseManifest(content)
-      await knownDigests.learn(tag, digest, typeof children === 'string' ? undefined : children)
+      await knownDigests.record(tag, digest, typeof children === 'string' ? undefined : children)
     },
     credentials: files.robot.current,
     // One bucket of all replicas, or this one's share of it: in either case nothing is left to divide.

@@ -650,7 +650,7 @@ await t.test(
         ['mine', 'ocp-priv'].map(async (namespace) => await mayPull({ namespace })),
       )
       looked.push(`${requester} ${repository.path} ${wanted.slice(7, 8)} ${may.join()}`)
-      return { hasLearnt: false, isCertain: true }
+      return { hasNewFacts: false, isCertain: true }
     }
     const { policy } = over([embargoed], { lookFurther, rights: ['mine'] })
     for (const text of [mono(inOpen), `openshift/ci:sha256-${inOpen}.sig`, `my-team/app@sha256:${inOpen}`])
@@ -673,13 +673,13 @@ await t.test(
 )
 
 await t.test('what was learnt is decided about anew; where there is nothing new, it is not', async (test) => {
-  for (const hasLearnt of [true, false]) {
+  for (const hasNewFacts of [true, false]) {
     const { policy, asked } = over([embargoed], {
       rights: ['my-team'],
-      lookFurther: async () => ({ hasLearnt, isCertain: true }),
+      lookFurther: async () => ({ hasNewFacts, isCertain: true }),
     })
     test.match(await policy.decide(person('alice'), digest), { allowed: false })
-    test.equal(asked.length, hasLearnt ? 2 : 1)
+    test.equal(asked.length, hasNewFacts ? 2 : 1)
   }
 })
 
@@ -691,7 +691,7 @@ await t.test(
       rights: ['my-team'],
       onReview: () => void streams.push(team),
       // It looks, and sees nothing that has not been there before it looked.
-      lookFurther: async () => ({ hasLearnt: false, isCertain: true }),
+      lookFurther: async () => ({ hasNewFacts: false, isCertain: true }),
     })
     test.match(await policy.decide(person('alice'), digest), { allowed: true, grantedBy: 'my-team' })
   },
@@ -742,7 +742,7 @@ await t.test(
   'a refusal without what other replicas know is premature; an error is thrown on',
   async (test) => {
     for (const isCertain of [true, false]) {
-      const { policy } = over([embargoed], { lookFurther: async () => ({ hasLearnt: false, isCertain }) })
+      const { policy } = over([embargoed], { lookFurther: async () => ({ hasNewFacts: false, isCertain }) })
       const decision = await policy.decide(person('alice'), digest)
       test.strictSame([decision.allowed, decision.isPremature], [false, isCertain ? undefined : true])
     }
