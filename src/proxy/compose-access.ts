@@ -5,7 +5,6 @@ import { createRememberedGrants } from '../access/remembered-grants.ts'
 import { createRestrictedNamespaces } from '../access/restricted-namespaces.ts'
 import { createAuthorizationMode } from '../audit/authorization-mode.ts'
 import type { Config } from '../config/config.ts'
-import { createApiServer } from '../kubernetes/api-server.ts'
 import { loadKubeConfig } from '../kubernetes/kubeconfig.ts'
 import { createKnownDigests } from './known-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
@@ -14,12 +13,11 @@ import { createTagOwner } from '../oci/qci-tag.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
 import { composeReviews } from './compose-reviews.ts'
 import { composeSharedState } from './compose-shared-state.ts'
-import type { Files } from './secret-files.ts'
+import type { WatchedSecrets } from './secret-files.ts'
 
-export const composeAccess = (config: Config, files: Files, logger: Logger, metrics: Metrics) => {
+export const composeAccess = (config: Config, files: WatchedSecrets, logger: Logger, metrics: Metrics) => {
   const kubeConfig = loadKubeConfig(config.kubeconfig)
   for (const warning of kubeConfig.warnings) logger.warn(warning)
-  const apiServer = createApiServer({ kubeConfig })
   const isRestricted = createRestrictedNamespaces(config.restrictedNamespaces)
   const ownerOf = createTagOwner(isRestricted)
   // Each tells the other what it learns.
@@ -32,7 +30,9 @@ export const composeAccess = (config: Config, files: Files, logger: Logger, metr
     snapshot: () => knownDigests.facts.snapshot(),
   })
   const knownDigests = createKnownDigests({
-    ...config,
+    imageStreams: config.imageStreams,
+    restrictedIndex: config.restrictedIndex,
+    restrictedIndexIntervalMs: config.restrictedIndexIntervalMs,
     kubeConfig,
     isRestricted,
     locate: (tag) => {
@@ -48,7 +48,7 @@ export const composeAccess = (config: Config, files: Files, logger: Logger, metr
     logger,
     metrics,
   })
-  const { reviewToken, reviews } = composeReviews({ config, apiServer, shared, metrics })
+  const { apiServer, reviewToken, accessReviews } = composeReviews({ config, kubeConfig, shared, metrics })
   return {
     apiServer,
     reviewToken,
@@ -57,8 +57,10 @@ export const composeAccess = (config: Config, files: Files, logger: Logger, metr
     isRestricted,
     ownerOf,
     ...createAuthorizationMode({
-      ...config,
-      reviews,
+      authorization: config.authorization,
+      qciNamespace: config.qciNamespace,
+      unknownDigests: config.unknownDigests,
+      reviews: accessReviews,
       knowledge: knownDigests.knowledge,
       lookFurther: knownDigests.lookFurther,
       rememberedGrants: createRememberedGrants(shared.grants),

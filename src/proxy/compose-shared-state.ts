@@ -8,7 +8,7 @@ import { createEmbeddedState } from '../shared-state/embedded-state.ts'
 import type { SharedState, SharedStateOptions, SharedStatus } from '../shared-state/shared-state.ts'
 import { createStoreState } from '../shared-state/store-state.ts'
 
-export interface SharedStateParts extends Pick<SharedStateOptions, 'apply' | 'snapshot'> {
+export interface ComposeSharedStateOptions extends Pick<SharedStateOptions, 'apply' | 'snapshot'> {
   readonly config: Pick<Config, 'sharedState' | 'sharedStateCa' | 'stateDir' | 'replicas'>
   /** Read for each connection. */
   readonly password: (() => string) | undefined
@@ -16,8 +16,8 @@ export interface SharedStateParts extends Pick<SharedStateOptions, 'apply' | 'sn
   readonly metrics: Metrics
 }
 
-export const composeSharedState = (parts: SharedStateParts): SharedState => {
-  const { config, password, logger, metrics, apply, snapshot } = parts
+export const composeSharedState = (from: ComposeSharedStateOptions): SharedState => {
+  const { config, password, logger, metrics, apply, snapshot } = from
   const { sharedState: url, sharedStateCa: ca, stateDir, replicas } = config
   const options: SharedStateOptions = {
     apply,

@@ -11,13 +11,13 @@ import { createPipeline, type Pipeline } from '../upstream/pipeline.ts'
 import type { Digest } from '../oci/reference.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
 import { createUpstreamGauges, createUpstreamMetrics } from '../telemetry/upstream-metrics.ts'
-import type { Files } from './secret-files.ts'
+import type { WatchedSecrets } from './secret-files.ts'
 
-export interface UpstreamParts {
+export interface ComposeUpstreamOptions {
   readonly config: Config
   readonly logger: Logger
   readonly metrics: Metrics
-  readonly files: Files
+  readonly files: WatchedSecrets
   readonly knownDigests: Pick<KnownDigests, 'record'>
   readonly shared: Pick<SharedState, 'tokenBucket'>
 }
@@ -29,9 +29,19 @@ export const composeUpstream = ({
   files,
   knownDigests,
   shared,
-}: UpstreamParts): Pipeline => {
-  const made = createPipeline({
-    ...config,
+}: ComposeUpstreamOptions): Pipeline => {
+  const pipeline = createPipeline({
+    upstream: config.upstream,
+    upstreamCa: config.upstreamCa,
+    upstreamRepository: config.upstreamRepository,
+    maxUpstreamConnections: config.maxUpstreamConnections,
+    upstreamLimits: config.upstreamLimits,
+    retryTimeoutMs: config.retryTimeoutMs,
+    stallTimeoutMs: config.stallTimeoutMs,
+    manifestCacheBytes: config.manifestCacheBytes,
+    tagTtlMs: config.tagTtlMs,
+    staleIfErrorMs: config.staleIfErrorMs,
+    blobDelivery: config.blobDelivery,
     learn: async (tag, { digest, content }) => {
       const children = content === undefined ? undefined : parseManifest(content)
       await knownDigests.record(tag, digest, typeof children === 'string' ? undefined : children)
@@ -49,9 +59,9 @@ export const composeUpstream = ({
       ...createUpstreamMetrics(metrics.registry),
     },
   })
-  createUpstreamGauges(metrics.registry, made.stats)
-  files.robot.onChange(() => made.robot.reset())
-  return made
+  createUpstreamGauges(metrics.registry, pipeline.stats)
+  files.robot.onChange(() => pipeline.robot.reset())
+  return pipeline
 }
 
 /** What is learnt of upstream for a requester, and behind what people wait for. */

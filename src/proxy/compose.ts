@@ -1,5 +1,5 @@
 /**
- * Every part of a proxy, made once from the Config and handed to those who need it. Nothing is started here.
+ * The composition root: every component of a proxy, created once from the Config. Nothing is started here.
  */
 import { Registry } from 'prom-client'
 import type { Config } from '../config/config.ts'
@@ -7,87 +7,104 @@ import type { ApiServer } from '../kubernetes/api-server.ts'
 import { expiryOf } from '../kubernetes/token-form.ts'
 import type { KnownDigests } from './known-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
-import { createMetrics } from '../telemetry/metrics.ts'
+import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { composeAccess } from './compose-access.ts'
 import { describeSharedState } from './compose-shared-state.ts'
 import { composeUpstream, readsOf } from './compose-upstream.ts'
-import { watchSecretFiles, type Files } from './secret-files.ts'
+import { watchSecretFiles, type WatchedSecrets } from './secret-files.ts'
 import type { RobotPool } from '../upstream/robot/robot-pool.ts'
-import { createDenialMessage, createLegacyDenialMessage } from '../registry/denial.ts'
+import { createDenialMessage, createLegacyDenialMessage, type DenialMessage } from '../registry/denial.ts'
 import { createLogin } from '../registry/authentication/compose.ts'
 import { createPurposeKeys } from '../registry/authentication/signing-keys.ts'
 import { createTagCursors } from '../registry/tags/tag-cursors.ts'
-import type { Parts } from '../server/server.ts'
+import type { LoginOptions, ServerOptions, TelemetryOptions } from '../server/server.ts'
 import type { SharedState, SharedStatus } from '../shared-state/shared-state.ts'
 
-export interface Made {
-  readonly parts: Parts
+export interface Components {
+  readonly server: ServerOptions
   readonly robot: RobotPool
   readonly apiServer: ApiServer
   readonly knownDigests: KnownDigests
   readonly shared: SharedState
-  readonly files: Files
+  readonly files: WatchedSecrets
   readonly close: () => Promise<void>
 }
 
 /** @throws {Error} where a file, or app.ci's kubeconfig, cannot be used; nothing is left open then */
-export const compose = (config: Config, logger: Logger, isStopping: () => boolean): Made => {
+export const compose = (config: Config, logger: Logger, isStopping: () => boolean): Components => {
   const metrics = createMetrics(new Registry())
   const files = watchSecretFiles(config, logger, metrics)
   const access = composeAccess(config, files, logger, metrics)
-  const { apiServer, reviewToken, policy, evaluateShadow, knownDigests, shared, isRestricted, ownerOf } =
-    access
-  const made = composeUpstream({ config, logger, metrics, files, knownDigests, shared })
-  const { robot, source, close: closeSource } = made
-  knownDigests.connect(readsOf(made))
+  const { apiServer, knownDigests, shared } = access
+  const pipeline = composeUpstream({ config, logger, metrics, files, knownDigests, shared })
+  const { robot } = pipeline
+  knownDigests.connect(readsOf(pipeline))
   const keys = createPurposeKeys(files.tokenSecret.current)
   const login = createLogin({
     exposed: config.exposed,
     keys,
     validityMs: config.tokenValidityMs,
     allowAnonymous: config.allowAnonymous,
-    reviewToken,
+    reviewToken: access.reviewToken,
     robotCredentials: files.robot.current,
   })
-  const denied =
-    evaluateShadow === undefined
-      ? createDenialMessage(config.qciNamespace, isRestricted)
-      : createLegacyDenialMessage(config.qciNamespace)
-  const parts: Parts = {
-    ...source,
-    ...login,
-    logger,
-    metrics,
-    policy,
-    evaluateShadow,
-    expiryOf,
-    cursors: createTagCursors(keys.listCursors),
-    ownerOf,
-    denied: login.anonymous?.denied(denied) ?? denied,
-    monorepo: config.upstreamRepository,
-    observe: ({ allowed, rule, source: from }, identity) =>
-      metrics.decisions.inc({ rule: allowed ? rule : 'denied', source: from, kind: identity.kind }),
-    observeStreams: (change) => metrics.streamsInFlight.inc(change),
-    observeShed: (reason) => metrics.shed.inc({ reason }),
-    tls: files.tls?.current(),
-    notReady: () => [
-      ...(isStopping() ? ['shutting down'] : []),
-      ...(robot.attempted() ? [] : ['upstream was not asked yet']),
-      ...(apiServer.reached() ? [] : ['the API server was not reached yet']),
-      ...knownDigests.notReady(),
-      ...unloaded(shared.status()),
-    ],
-    status: () => [describeSharedState(shared.status()), ...knownDigests.status()],
+  const server: ServerOptions = {
+    connections: {
+      trustedProxies: config.trustedProxies,
+      proxyProtocol: config.proxyProtocol,
+      tls: files.tls?.current(),
+    },
+    login: { ...login, expiryOf },
+    access: {
+      policy: access.policy,
+      evaluateShadow: access.evaluateShadow,
+      ownerOf: access.ownerOf,
+      cursors: createTagCursors(keys.listCursors),
+      denied: denialOf(config, access, login.anonymous),
+    },
+    source: { ...pipeline.source, monorepo: config.upstreamRepository },
+    telemetry: { logger, metrics, ...observersOf(metrics) },
+    health: {
+      notReady: () => [
+        ...(isStopping() ? ['shutting down'] : []),
+        ...(robot.attempted() ? [] : ['upstream was not asked yet']),
+        ...(apiServer.reached() ? [] : ['the API server was not reached yet']),
+        ...knownDigests.notReady(),
+        ...unloaded(shared.status()),
+      ],
+      status: () => [describeSharedState(shared.status()), ...knownDigests.status()],
+    },
   }
   const close = async () => {
     for (const file of Object.values(files)) file?.close()
-    await Promise.all([closeSource(), apiServer.close(), knownDigests.close()])
-    // Last: what was learnt is kept.
+    await Promise.all([pipeline.close(), apiServer.close(), knownDigests.close()])
+    // Last, because the others still publish facts until they are closed.
     await shared.close()
   }
-  return { parts, robot, apiServer, knownDigests, shared, files, close }
+  return { server, robot, apiServer, knownDigests, shared, files, close }
 }
 
-/** While it is away, a replica goes on with what it knows: then there is nothing to wait for. */
+const denialOf = (
+  { qciNamespace }: Config,
+  { evaluateShadow, isRestricted }: ReturnType<typeof composeAccess>,
+  anonymous: LoginOptions['anonymous'],
+): DenialMessage => {
+  const denied =
+    evaluateShadow === undefined
+      ? createDenialMessage(qciNamespace, isRestricted)
+      : createLegacyDenialMessage(qciNamespace)
+  return anonymous?.denied(denied) ?? denied
+}
+
+const observersOf = (
+  metrics: Metrics,
+): Pick<TelemetryOptions, 'observe' | 'observeStreams' | 'observeShed'> => ({
+  observe: ({ allowed, rule, source }, { kind }) =>
+    metrics.decisions.inc({ rule: allowed ? rule : 'denied', source, kind }),
+  observeStreams: (change) => metrics.streamsInFlight.inc(change),
+  observeShed: (reason) => metrics.shed.inc({ reason }),
+})
+
+/** While the shared state is unavailable, a replica serves with the facts it has: then it does not wait for the others' facts. */
 const unloaded = ({ state, isLoaded }: SharedStatus): readonly string[] =>
   state === 'connected' && !isLoaded ? ['what other replicas know is not loaded yet'] : []

@@ -8,14 +8,14 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import type { RobotCredential } from '../secrets/robot-credential.ts'
 import { watchFiles, type WatchedFiles } from '../secrets/watched-files.ts'
 
-export interface Files {
+export interface WatchedSecrets {
   readonly robot: WatchedFiles<readonly RobotCredential[]>
   readonly tokenSecret: WatchedFiles<readonly Uint8Array[]>
   readonly tls: WatchedFiles<{ cert: string; key: string }> | undefined
   readonly sharedStatePassword: WatchedFiles<string> | undefined
 }
 
-export const watchSecretFiles = (config: Config, logger: Logger, metrics: Metrics): Files => {
+export const watchSecretFiles = (config: Config, logger: Logger, metrics: Metrics): WatchedSecrets => {
   const watch = <Value>(file: string, { paths, parse, cautions }: SecretFiles<Value>) => {
     // Of the start they were told with the configuration.
     let told: readonly string[] = []

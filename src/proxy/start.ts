@@ -10,8 +10,9 @@ import { closeGracefully } from '../server/graceful-close.ts'
 import { health } from '../server/health.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import { compose } from './compose.ts'
-import type { Files } from './secret-files.ts'
-import { buildMetricsServer, buildServer, type Parts } from '../server/server.ts'
+import type { WatchedSecrets } from './secret-files.ts'
+import { buildMetricsServer } from '../server/metrics-server.ts'
+import { buildServer, type ServerOptions } from '../server/server.ts'
 import { warmUp } from './warm-up.ts'
 
 export interface Proxy {
@@ -32,14 +33,18 @@ const longestNoticeMs = 5000
 export const startProxy = async (
   config: Config,
   logger: Logger,
-  limits: NonNullable<Parts['limits']> = {},
+  limits: NonNullable<ServerOptions['limits']> = {},
 ): Promise<Proxy> => {
   let stopping = false
-  const { parts, robot, apiServer, knownDigests, shared, files, close } = compose(
-    config,
-    logger,
-    () => stopping,
-  )
+  const {
+    server: options,
+    robot,
+    apiServer,
+    knownDigests,
+    shared,
+    files,
+    close,
+  } = compose(config, logger, () => stopping)
   const ended = new AbortController()
   const servers: FastifyInstance[] = []
   const closeAll = async () => {
@@ -48,12 +53,12 @@ export const startProxy = async (
     await close()
   }
   try {
-    const app = await buildServer(config, { ...parts, limits })
+    const app = await buildServer({ ...options, limits })
     servers.push(app)
     closeGracefully(app.server)
     reloadTls(app, files.tls)
     const url = await listen(app, config.listen, '--listen-addr')
-    const metricsUrl = await listenForMetrics(config, parts, servers)
+    const metricsUrl = await listenForMetrics(config, options, servers)
     await shared.start()
     knownDigests.start()
     void warmUp({ apiServer, robot, qciNamespace: config.qciNamespace, logger, signal: ended.signal })
@@ -75,12 +80,16 @@ export const startProxy = async (
   }
 }
 
-const listenForMetrics = async ({ metricsListen }: Config, parts: Parts, servers: FastifyInstance[]) => {
+const listenForMetrics = async (
+  { metricsListen }: Config,
+  { telemetry, health: options }: ServerOptions,
+  servers: FastifyInstance[],
+) => {
   if (metricsListen === undefined) return undefined
-  const server = buildMetricsServer(parts.metrics)
+  const server = buildMetricsServer(telemetry.metrics)
   servers.push(server)
   // The front door closes to everybody when it is full: a kubelet that asks there would restart a replica for being busy.
-  await server.register(health, parts)
+  await server.register(health, options)
   return await listen(server, metricsListen, '--metrics-addr')
 }
 
@@ -113,7 +122,7 @@ const endWithin = async (app: FastifyInstance, gracePeriodMs: number, logger: Lo
   clearInterval(reap)
 }
 
-const reloadTls = (app: FastifyInstance, tls: Files['tls']): void => {
+const reloadTls = (app: FastifyInstance, tls: WatchedSecrets['tls']): void => {
   const server: unknown = app.server
   if (server instanceof HttpsServer) tls?.onChange((pair) => server.setSecureContext(pair))
 }

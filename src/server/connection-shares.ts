@@ -12,7 +12,7 @@ export interface ConnectionSharesOptions {
   /** Whether the request on a connection has not arrived whole: it is not being answered yet. */
   readonly isUnfinished: (socket: Socket) => boolean
   /** Called for each connection that is cut. */
-  readonly observeCut: () => void
+  readonly onConnectionCut: () => void
 }
 
 /** The connections of one network. */
@@ -96,7 +96,7 @@ export class ConnectionShares {
 
   #cut(connection: Connection): void {
     this.#remove(connection)
-    this.#options.observeCut()
+    this.#options.onConnectionCut()
     connection.raw.destroy()
   }
 

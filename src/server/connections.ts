@@ -22,7 +22,7 @@ export interface ConnectionsOptions {
   readonly proxyProtocol: boolean
   readonly isUnfinished: (socket: Socket) => boolean
   readonly observeShed: (reason: Reason) => void
-  readonly observeCut: (reason: Reason) => (socket: Socket) => void
+  readonly onConnectionCut: (reason: Reason) => (socket: Socket) => void
 }
 
 /** For as long as the server is open. To be called before others listen to its connections. */
@@ -32,18 +32,18 @@ export const guardConnections = (server: Server, options: ConnectionsOptions): v
     maxConnections,
     isUnfinished,
     // A line for each would be what fills the log.
-    observeCut: () => options.observeShed('connections'),
+    onConnectionCut: () => options.observeShed('connections'),
   })
   const heads = new UnfinishedHeads(server, {
     ...options,
     holderOf: (socket) => clients.peerOf(socket).network,
-    observeCut: options.observeCut('heads'),
+    onConnectionCut: options.onConnectionCut('heads'),
   })
   if (options.proxyProtocol)
     readProxyHeaders(server, {
       ...options,
       onIntroduced: (socket, client) => shares.move(socket, client.network),
-      observeCut: options.observeCut('proxy-protocol'),
+      onConnectionCut: options.onConnectionCut('proxy-protocol'),
     })
   server.on('connection', (socket) => {
     const peer = clients.peerOf(socket)

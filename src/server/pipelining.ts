@@ -13,11 +13,11 @@ export interface PipeliningOptions {
   /** Requests of one connection that wait for their turn; beyond them the connection is cut. */
   readonly maxPipelined: number
   /** Called for each connection that is cut, before it is. */
-  readonly observeCut: (socket: Socket) => void
+  readonly onConnectionCut: (socket: Socket) => void
 }
 
 /** A hook for `onRequest`, to be the first. Where the client leaves before its turn, nothing comes after it. */
-export const inTurn = ({ maxPipelined, observeCut }: PipeliningOptions): onRequestHookHandler => {
+export const inTurn = ({ maxPipelined, onConnectionCut }: PipeliningOptions): onRequestHookHandler => {
   const waiting = new WeakMap<Socket, number>()
   return (request, reply, done) => {
     // An answer has its socket once those before it are through.
@@ -30,7 +30,7 @@ export const inTurn = ({ maxPipelined, observeCut }: PipeliningOptions): onReque
     if (socket.destroyed) return
     const before = waiting.get(socket) ?? 0
     if (before >= maxPipelined) {
-      observeCut(socket)
+      onConnectionCut(socket)
       socket.destroy()
       return
     }

@@ -13,7 +13,7 @@ export interface ProxiedConnectionsOptions {
   /** Called with the client of each connection that was said to be somebody's. */
   readonly onIntroduced: (socket: Socket, client: Client) => void
   /** Called for each connection that is ended, before it is. */
-  readonly observeCut: (socket: Socket) => void
+  readonly onConnectionCut: (socket: Socket) => void
 }
 
 /**
@@ -21,7 +21,7 @@ export interface ProxiedConnectionsOptions {
  * off: from there on it costs a request what it always does, since TLS and HTTP read from the same handle.
  */
 export const readProxyHeaders = (server: Server, options: ProxiedConnectionsOptions): void => {
-  const { clients, proxyHeaderMs, onIntroduced, observeCut } = options
+  const { clients, proxyHeaderMs, onIntroduced, onConnectionCut } = options
   const accept = server.listeners('connection') as ((this: Server, socket: Socket) => void)[]
   const handOver = (socket: Socket): void => {
     for (const listener of accept) listener.call(server, socket)
@@ -33,7 +33,7 @@ export const readProxyHeaders = (server: Server, options: ProxiedConnectionsOpti
       return
     }
     const cut = () => {
-      observeCut(socket)
+      onConnectionCut(socket)
       socket.destroy()
     }
     readHeader(socket, proxyHeaderMs, cut, ({ source, isOwn }) => {

@@ -1,102 +1,124 @@
 /**
- * The Fastify server: the stages that every request passes, in one order. No listening, no I/O of its own.
+ * The server for clients: the stages that every request passes, in their order. It does not listen, and does no I/O of its own.
  */
-import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Socket } from 'node:net'
-import Fastify, {
-  type FastifyError,
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-} from 'fastify'
-import type { Config } from '../config/config.ts'
-import { errorBody, RegistryError, unavailable, unsupported } from '../oci/errors.ts'
-import { health, type HealthOptions } from './health.ts'
-import { defaultClientLimits, type ClientLimits } from './client-limits.ts'
+import type { FastifyInstance } from 'fastify'
+import { routes, type RoutesOptions } from '../registry/routes.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { accessLog } from './access-log.ts'
-import { shedLoad } from './load-shedding.ts'
-import { inTurn } from './pipelining.ts'
-import { requesterOrNetworkOf } from '../registry/requester.ts'
-import { routes, type RoutesOptions } from '../registry/routes.ts'
+import { answerErrors } from './answer-errors.ts'
 import { ClientAddresses } from './client-address.ts'
+import { defaultClientLimits, type ClientLimits } from './client-limits.ts'
 import { guardConnections } from './connections.ts'
+import { createFastifyServer } from './fastify-server.ts'
 import { readForms } from './forms.ts'
+import { health, type HealthOptions } from './health.ts'
+import { shedLoad } from './load-shedding.ts'
 import { shareLogins } from './login-shares.ts'
+import { refuseNotServed } from './not-served.ts'
 import { boundPendingBytes } from './pending-bytes.ts'
-import { RefusalPace, type RefusalPaceOptions } from './refusal-pace.ts'
+import { inTurn } from './pipelining.ts'
+import type { RefusalPaceOptions } from './refusal-pace.ts'
+import type { ShedReason } from './shed-reason.ts'
 import { cutStalledClients } from './stalled-clients.ts'
-import { answerRaw, answerMalformed } from './malformed-requests.ts'
 
-export interface Parts extends RoutesOptions, HealthOptions {
+/** The options of the registry's routes, by the room that provides them. */
+export type LoginOptions = Pick<
+  RoutesOptions,
+  'authenticate' | 'anonymous' | 'challenge' | 'robotTokens' | 'expiryOf'
+>
+export type SourceOptions = Pick<
+  RoutesOptions,
+  'fetchManifest' | 'openBlob' | 'fetchTags' | 'fetchReferrers' | 'monorepo'
+>
+export type ObserverOptions = Pick<RoutesOptions, 'observe' | 'observeStreams'>
+export type AccessOptions = Omit<
+  RoutesOptions,
+  keyof LoginOptions | keyof SourceOptions | keyof ObserverOptions
+>
+
+export interface TelemetryOptions extends ObserverOptions {
   readonly logger: Logger
   readonly metrics: Metrics
-  /** PEM; undefined for plain HTTP. */
-  readonly tls: { readonly cert: string; readonly key: string } | undefined
-  /** Called for each client that was sent away, or cut, and why. */
-  readonly observeShed: (reason: Shed) => void
-  /** For tests: the usual one otherwise. */
-  readonly refusalPace?: RefusalPaceOptions
-  /** Other than the usual ones. */
-  readonly limits?: Partial<ClientLimits>
+  /** Called for each client that was refused, and for each connection that was cut. */
+  readonly observeShed: (reason: ShedReason) => void
 }
 
-/**
- * `requests`, `connections`, `logins`, `forms`: too many of them, or a form too late. `heads`: too many bytes of them are unfinished.
- * `pipelined`: too many on one connection. `stalled`: took nothing of its answer. `pending`: has too much to read already.
- * `proxy-protocol`: a proxy that did not say whom it speaks for.
- */
-export type Shed =
-  | 'requests'
-  | 'connections'
-  | 'logins'
-  | 'forms'
-  | 'heads'
-  | 'pipelined'
-  | 'stalled'
-  | 'pending'
-  | 'proxy-protocol'
+export interface ConnectionOptions {
+  /** Addresses and networks of proxies whose word about a client is taken. */
+  readonly trustedProxies: readonly string[]
+  /** Connections of trusted proxies begin with a header of the PROXY protocol. */
+  readonly proxyProtocol: boolean
+  /** PEM; undefined for plain HTTP. */
+  readonly tls: { readonly cert: string; readonly key: string } | undefined
+}
 
-export type ServerConfig = Pick<Config, 'trustedProxies' | 'proxyProtocol'>
+export interface ServerOptions {
+  readonly connections: ConnectionOptions
+  readonly login: LoginOptions
+  readonly access: AccessOptions
+  readonly source: SourceOptions
+  readonly telemetry: TelemetryOptions
+  readonly health: HealthOptions
+  /** Replaces some of the default limits. */
+  readonly limits?: Partial<ClientLimits>
+  readonly refusalPace?: RefusalPaceOptions
+}
 
-/** A zstd:chunked pull asks for up to 1024 ranges in one field: about 25 kB. Node's own limit would answer 431. */
-const maxHeaderBytes = 64 * 1024
-/** A tag has up to 128 characters, a sha512 digest 135, each of which may be percent-encoded. */
-const maxParamLength = 512
-/** The only body that is read is the realm's form: a user name and a token. */
-const maxBodyBytes = 16 * 1024
-
-export const buildServer = async (config: ServerConfig, parts: Parts): Promise<FastifyInstance> => {
-  const { logger, observeShed } = parts
-  const limits = { ...defaultClientLimits, ...parts.limits }
-  const clients = new ClientAddresses(config.trustedProxies)
-  const app = createFastify(clients, parts, limits)
-  app.decorateRequest('client', {
-    getter() {
-      return clients.of(this.raw)
-    },
-  })
-  const observeCut = (reason: Shed) => (socket: Socket) => {
+export const buildServer = async (options: ServerOptions): Promise<FastifyInstance> => {
+  const { login, access, source, telemetry } = options
+  const { logger, observeShed } = telemetry
+  const limits = { ...defaultClientLimits, ...options.limits }
+  const clients = new ClientAddresses(options.connections.trustedProxies)
+  const app = createFastifyServer({ clients, limits, logger, tls: options.connections.tls })
+  decorateRequests(app, clients)
+  const shed = (reason: ShedReason) => () => observeShed(reason)
+  const onConnectionCut = (reason: ShedReason) => (socket: Socket) => {
     observeShed(reason)
     logger.info({ client: clients.peerOf(socket).address, reason }, 'connection cut')
   }
-  const shed = (reason: Shed) => () => observeShed(reason)
   const overload = shedLoad({ ...limits, observeShed: shed('requests') })
   const { isArriving } = readForms(app, { ...limits, observeShed: shed('forms'), whole: overload.onBody })
   guardConnections(app.server, {
     ...limits,
     clients,
-    proxyProtocol: config.proxyProtocol,
+    proxyProtocol: options.connections.proxyProtocol,
     isUnfinished: isArriving,
     observeShed,
-    observeCut,
+    onConnectionCut,
   })
   cutStalledClients(app.server, {
     ...limits,
     minBytes: limits.minTakenBytes,
-    observeCut: observeCut('stalled'),
+    onConnectionCut: onConnectionCut('stalled'),
+  })
+
+  // 0. One request of a connection at a time: the others do not count until their turn.
+  app.addHook('onRequest', inTurn({ ...limits, onConnectionCut: onConnectionCut('pipelined') }))
+  // 1. Every answer carries an id, and leaves one log line and its metrics, whatever the later stages do.
+  await app.register(accessLog, telemetry)
+  // 2. Requests over the limits end here.
+  app.addHook('onRequest', overload.onRequest)
+  app.addHook('onSend', boundPendingBytes({ ...limits, observeShed: shed('pending') }))
+  // 3. Requests that no route serves end here.
+  app.addHook('onRequest', refuseNotServed(login.challenge))
+  answerErrors(app, logger, options.refusalPace)
+  // 4. Alive and ready.
+  await app.register(health, options.health)
+  // 5. The registry: authentication, then reference and authorization, then the bytes.
+  const authenticate = shareLogins(login.authenticate, { ...limits, observeShed: shed('logins') })
+  const { observe, observeStreams } = telemetry
+  await app.register(routes, { ...login, ...access, ...source, observe, observeStreams, authenticate })
+  return app
+}
+
+/** Fastify wants every field of a request declared before the first request, for one shape of all requests. */
+const decorateRequests = (app: FastifyInstance, clients: ClientAddresses): void => {
+  app.decorateRequest('client', {
+    getter() {
+      return clients.of(this.raw)
+    },
   })
   app.decorateRequest('identity', null)
   app.decorateRequest('repository', null)
@@ -104,155 +126,4 @@ export const buildServer = async (config: ServerConfig, parts: Parts): Promise<F
   app.decorateRequest('decision', null)
   app.decorateRequest('beside', null)
   app.decorateRequest('receivedAt', 0)
-
-  // 0. One request of a connection at a time: what waits for its turn is not there yet.
-  app.addHook('onRequest', inTurn({ ...limits, observeCut: observeCut('pipelined') }))
-  // 1. Every answer carries an id, and leaves one line and its numbers behind, whatever becomes of it below.
-  await app.register(accessLog, parts)
-  // 2. What is too much ends here.
-  app.addHook('onRequest', overload.onRequest)
-  app.addHook('onSend', boundPendingBytes({ ...limits, observeShed: shed('pending') }))
-  // 3. What is not served ends here: before a body is read, before anybody is asked. Without a credential below /v2/ the answer
-  //    is the challenge all the same, since clients learn from it where to log in.
-  app.addHook('onRequest', (request, _reply, done) => {
-    // Attack: `GET http://elsewhere/...` treats us as a forward proxy. No client of a registry writes its target like that.
-    if (request.is404 || !request.raw.url?.startsWith('/')) done(notServed(request, parts))
-    else done()
-  })
-  const pace = new RefusalPace(parts.refusalPace)
-  app.setErrorHandler(async (error: FastifyError | RegistryError, request, reply) => {
-    const failure = toRegistryError(error, parts.logger, request.id)
-    const delayMs = pace.delayOf(requesterOrNetworkOf(request), failure.status)
-    // A challenge is no refusal: every pull begins with it.
-    if (delayMs > 0 && request.headers.authorization !== undefined)
-      await sleep(delayMs, undefined, { ref: false })
-    return answerError(failure, request, reply)
-  })
-  // 4. Alive and ready.
-  await app.register(health, parts)
-  // 5. The registry: authentication, then reference and authorization, then the bytes.
-  const authenticate = shareLogins(parts.authenticate, { ...limits, observeShed: shed('logins') })
-  await app.register(routes, { ...parts, authenticate })
-  return app
-}
-
-/** The Prometheus endpoint, on an address of its own: what it tells is not for clients. */
-export const buildMetricsServer = ({ registry }: Metrics): FastifyInstance => {
-  const app = Fastify({ logger: false })
-  app.get('/metrics', async (_request, reply) =>
-    reply.type(registry.contentType).send(await registry.metrics()),
-  )
-  return app
-}
-
-const createFastify = (
-  clients: ClientAddresses,
-  { tls, logger }: Parts,
-  limits: ClientLimits,
-): FastifyInstance => {
-  const options = {
-    maxHeaderSize: maxHeaderBytes,
-    requireHostHeader: false,
-    headersTimeout: limits.headerTimeoutMs,
-    connectionsCheckingInterval: limits.checkMs,
-    // A half-open client that nothing is sent to is noticed by the kernel alone.
-    keepAlive: true,
-    keepAliveInitialDelay: limits.probeAfterMs,
-  }
-  const app = Fastify({
-    ...(tls === undefined
-      ? { http: options }
-      : { https: { ...tls, ...options, handshakeTimeout: limits.handshakeMs } }),
-    logger: false,
-    genReqId: () => randomUUID(),
-    requestIdHeader: false,
-    routerOptions: { maxParamLength },
-    bodyLimit: maxBodyBytes,
-    exposeHeadRoutes: false,
-    keepAliveTimeout: limits.idleMs,
-    requestTimeout: limits.requestMs,
-    forceCloseConnections: 'idle',
-    // A request on a connection that is still open when we shut down is served, and is the last one on it.
-    return503OnClosing: false,
-    clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => {
-      const answered = answerMalformed(error, socket, limits.lingerMs)
-      if (answered !== undefined)
-        logger.info(
-          { ...answered, client: clients.peerOf(socket).address, reason: error.code },
-          'malformed request',
-        )
-    },
-    frameworkErrors: ({ code }, request, reply) => {
-      const message =
-        code === 'FST_ERR_BAD_URL'
-          ? 'the path is not UTF-8 with valid escapes'
-          : 'a component of the path is too long'
-      // No hook runs for these, and no decoration is there: the line is written here.
-      logger.info(
-        { requestId: request.id, client: clients.of(request.raw).address, status: 400, reason: code },
-        'malformed path',
-      )
-      void answerError(new RegistryError('NAME_INVALID', message), request, reply)
-    },
-  }) as FastifyInstance
-  // CONNECT never becomes a request: Node hands over the bare socket, and would close it without a word.
-  app.server.on('connect', (_request, socket) => {
-    const requestId = answerRaw(socket, unsupported(405, pullOnly), limits.lingerMs)
-    logger.info({ requestId, method: 'CONNECT', status: 405 }, 'malformed request')
-  })
-  // Node's own answer to an expectation other than 100-continue is an empty 417.
-  app.server.on('checkExpectation', ({ socket }) => {
-    const requestId = answerRaw(
-      socket,
-      new RegistryError('UNSUPPORTED', 'Expect is not supported', { status: 417 }),
-      limits.lingerMs,
-    )
-    logger.info({ requestId, status: 417 }, 'malformed request')
-  })
-  return app
-}
-
-const pullOnly = 'this registry is pull-only: images come to QCI by promotion, not by push'
-
-const notServed = (request: FastifyRequest, { challenge }: Parts): RegistryError => {
-  const [path = ''] = request.url.split('?')
-  const isRegistry = path === '/v2' || path.startsWith('/v2/')
-  if (isRegistry && request.headers.authorization === undefined)
-    return challenge.unauthorized('log in first: nothing here is open to everybody')
-  if (request.method !== 'GET' && request.method !== 'HEAD')
-    return unsupported(405, pullOnly, path === '/v2/auth' ? 'GET, HEAD, POST' : 'GET, HEAD')
-  return unsupported(
-    404,
-    'there is nothing here; an image is at /v2/<namespace>/<name>/manifests/<tag or digest>',
-  )
-}
-
-const toRegistryError = (
-  error: FastifyError | RegistryError,
-  logger: Logger,
-  requestId: string,
-): RegistryError => {
-  if (error instanceof RegistryError) return error
-  // The framework's own refusals: of a body's type, length or form.
-  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500)
-    return new RegistryError('UNSUPPORTED', `the request cannot be read: ${error.message}`, {
-      status: 400,
-      cause: error,
-    })
-  // A mistake of ours. 503, since podman gives up on 500 and another replica may know better.
-  logger.error({ err: error, stack: error.stack, requestId }, 'unexpected error')
-  return unavailable('the proxy has made a mistake; its administrators can find it by the request id', error)
-}
-
-/** The one writer of errors to clients that sent a readable request. */
-const answerError = (error: RegistryError, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
-  request.failure = error
-  // A body that nobody will read is not waited for: the connection ends with the answer.
-  const hasBody =
-    request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined
-  if (hasBody && request.body === undefined) void reply.header('connection', 'close')
-  return reply
-    .code(error.status)
-    .headers({ 'x-request-id': request.id, 'content-type': 'application/json', ...error.headers })
-    .send(errorBody(error))
 }

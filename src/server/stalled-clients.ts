@@ -15,7 +15,7 @@ export interface StalledClientsOptions {
   /** Milliseconds between two looks: so much later than promised a client is cut at most. */
   readonly sweepMs: number
   /** Called for each client that is cut, before it is. */
-  readonly observeCut: (socket: Socket) => void
+  readonly onConnectionCut: (socket: Socket) => void
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
@@ -28,7 +28,7 @@ interface Mark {
 
 /** For as long as the server is open. Under TLS it is the connection below that is looked at, and cut. */
 export const cutStalledClients = (server: Server, options: StalledClientsOptions): void => {
-  const { stallMs, minBytes, sweepMs, observeCut, now = () => performance.now() } = options
+  const { stallMs, minBytes, sweepMs, onConnectionCut, now = () => performance.now() } = options
   const marks = new Map<Socket, Mark | undefined>()
   server.on('connection', (socket: Socket) => {
     marks.set(socket, undefined)
@@ -40,7 +40,7 @@ export const cutStalledClients = (server: Server, options: StalledClientsOptions
     if (waiting === 0) marks.set(socket, undefined)
     else if (mark === undefined || taken - mark.taken >= minBytes) marks.set(socket, { taken, at: now() })
     else if (now() - mark.at >= stallMs) {
-      observeCut(socket)
+      onConnectionCut(socket)
       // Not a mere close: the kernel would go on offering what it holds for minutes.
       socket.resetAndDestroy()
     }

@@ -14,7 +14,7 @@ export interface UnfinishedHeadsOptions {
   /** Whose share a connection uses up. */
   readonly holderOf: (socket: Socket) => string
   /** Called for each connection that is cut, before it is. */
-  readonly observeCut: (socket: Socket) => void
+  readonly onConnectionCut: (socket: Socket) => void
 }
 
 export class UnfinishedHeads {
@@ -63,7 +63,7 @@ export class UnfinishedHeads {
       for (const { socket, bytes } of heads.toSorted((a, b) => b.bytes - a.bytes)) {
         if (held <= share) break
         held -= bytes
-        this.#options.observeCut(socket)
+        this.#options.onConnectionCut(socket)
         socket.destroy()
       }
     }

@@ -44,25 +44,25 @@ const create = async (test: Test, flags: readonly string[] = []) => {
   const lines: Record<string, unknown>[] = []
   const logger = createLogger('info', { write: (line) => void lines.push(JSON.parse(line) as never) })
   const state = { stopping: false }
-  const made = compose(parseConfig(args, {}), logger, () => state.stopping)
-  test.teardown(made.close)
-  return { made, parts: made.parts, kubernetes, quay, folder, lines, state }
+  const components = compose(parseConfig(args, {}), logger, () => state.stopping)
+  test.teardown(components.close)
+  return { components, server: components.server, kubernetes, quay, folder, lines, state }
 }
 
 await t.test('everything is joined: a token, a decision, a manifest, and their numbers', async (test) => {
-  const { parts, kubernetes, quay } = await create(test)
+  const { server, kubernetes, quay } = await create(test)
   const image = await smallImage()
   quay.tag('ocp_4.5_base', image)
   const token = kubernetes.issueUserToken({ username: 'alice', groups: ['qci-image-pullers'] })
-  const { identity } = await parts.authenticate({ kind: 'bearer', token }, '10.0.0.1')
-  await parts.authenticate({ kind: 'bearer', token }, '10.0.0.1')
-  const decision = await parts.policy.decideImageStream(identity, { namespace: 'ocp' })
-  parts.observe(decision, identity)
-  parts.observe({ ...decision, allowed: false }, identity)
-  parts.observeStreams(1)
-  parts.observeShed('stalled')
+  const { identity } = await server.login.authenticate({ kind: 'bearer', token }, '10.0.0.1')
+  await server.login.authenticate({ kind: 'bearer', token }, '10.0.0.1')
+  const decision = await server.access.policy.decideImageStream(identity, { namespace: 'ocp' })
+  server.telemetry.observe(decision, identity)
+  server.telemetry.observe({ ...decision, allowed: false }, identity)
+  server.telemetry.observeStreams(1)
+  server.telemetry.observeShed('stalled')
   const { signal } = new AbortController()
-  const manifest = await parts.fetchManifest({
+  const manifest = await server.source.fetchManifest({
     method: 'GET',
     reference: 'ocp_4.5_base' as never,
     accept: undefined,
@@ -70,7 +70,7 @@ await t.test('everything is joined: a token, a decision, a manifest, and their n
     signal,
   })
   test.equal(manifest.digest, image.digest)
-  const metrics = await parts.metrics.registry.metrics()
+  const metrics = await server.telemetry.metrics.registry.metrics()
   for (const line of [
     'reviews_total{kind="TokenReview",outcome="authenticated"} 1',
     'review_cache_hits_total{cache="TokenReview",outcome="authenticated",source="cached"} 1',
@@ -83,83 +83,95 @@ await t.test('everything is joined: a token, a decision, a manifest, and their n
 })
 
 await t.test('not ready, and why', async (test) => {
-  const { made, parts, state } = await create(test)
-  test.strictSame(parts.notReady(), ['upstream was not asked yet', 'the API server was not reached yet'])
-  await made.robot.acquire()
-  await made.apiServer.reviewAccess({ user: 'a', resourceAttributes: { verb: 'get', resource: 'pods' } })
-  test.strictSame(parts.notReady(), [])
+  const { components, server, state } = await create(test)
+  test.strictSame(server.health.notReady(), [
+    'upstream was not asked yet',
+    'the API server was not reached yet',
+  ])
+  await components.robot.acquire()
+  await components.apiServer.reviewAccess({
+    user: 'a',
+    resourceAttributes: { verb: 'get', resource: 'pods' },
+  })
+  test.strictSame(server.health.notReady(), [])
   state.stopping = true
-  test.strictSame(parts.notReady(), ['shutting down'])
-  test.match(parts.status(), [/^shared state: embedded for \d+ s, 1 replicas known$/])
+  test.strictSame(server.health.notReady(), ['shutting down'])
+  test.match(server.health.status(), [/^shared state: embedded for \d+ s, 1 replicas known$/])
 })
 
 await t.test('not ready until what other replicas know is loaded', async (test) => {
   const redis = await startFakeRedis()
   test.teardown(redis.close)
-  const { made, parts } = await create(test, [`--shared-state=${redis.url.href}`])
-  await made.robot.acquire()
-  await made.apiServer.reviewAccess({ user: 'a', resourceAttributes: { verb: 'get', resource: 'pods' } })
-  test.match(parts.status(), [/^shared state: away/], 'not started yet: it goes on alone')
-  await made.shared.start()
+  const { components, server } = await create(test, [`--shared-state=${redis.url.href}`])
+  await components.robot.acquire()
+  await components.apiServer.reviewAccess({
+    user: 'a',
+    resourceAttributes: { verb: 'get', resource: 'pods' },
+  })
+  test.match(server.health.status(), [/^shared state: away/], 'not started yet: it goes on alone')
+  await components.shared.start()
   const seen = new Set<string>()
-  while (made.shared.status().state !== 'connected' || parts.notReady().length > 0) {
-    for (const reason of parts.notReady()) seen.add(reason)
+  while (components.shared.status().state !== 'connected' || server.health.notReady().length > 0) {
+    for (const reason of server.health.notReady()) seen.add(reason)
     await new Promise((resolve) => setImmediate(resolve))
   }
   test.ok([...seen].every((reason) => reason === 'what other replicas know is not loaded yet'))
-  test.match(parts.status(), [/^shared state: connected for \d+ s, 1 replicas known$/])
+  test.match(server.health.status(), [/^shared state: connected for \d+ s, 1 replicas known$/])
 })
 
 await t.test('not ready until restricted tags are followed, and how far that is', async (test) => {
-  const { made, parts } = await create(test, ['--restricted-index=on'])
-  await made.robot.acquire()
-  await made.apiServer.reviewAccess({ user: 'a', resourceAttributes: { verb: 'get', resource: 'pods' } })
-  test.strictSame(parts.notReady(), ['the index of restricted images is not complete yet'])
-  test.match(parts.status()[1], /^restricted index: not complete; phase idle, 0 pages/)
-  made.knownDigests.start()
-  while (parts.notReady().length > 0) await new Promise((resolve) => setTimeout(resolve, 5))
-  test.match(parts.status()[1], /^restricted index: /)
+  const { components, server } = await create(test, ['--restricted-index=on'])
+  await components.robot.acquire()
+  await components.apiServer.reviewAccess({
+    user: 'a',
+    resourceAttributes: { verb: 'get', resource: 'pods' },
+  })
+  test.strictSame(server.health.notReady(), ['the index of restricted images is not complete yet'])
+  test.match(server.health.status()[1], /^restricted index: not complete; phase idle, 0 pages/)
+  components.knownDigests.start()
+  while (server.health.notReady().length > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  test.match(server.health.status()[1], /^restricted index: /)
 })
 
 await t.test('a robot that upstream refuses is an alarm, without its password', async (test) => {
-  const { made, parts, quay, lines } = await create(test)
+  const { components, server, quay, lines } = await create(test)
   quay.setRobot({ ...robot, password: 'another' })
-  await test.rejects(made.robot.acquire(), { code: 'UNAVAILABLE' })
+  await test.rejects(components.robot.acquire(), { code: 'UNAVAILABLE' })
   test.match(lines, [{ level: 'error', msg: 'upstream rejected the robot credential' }])
-  test.match(await parts.metrics.registry.metrics(), 'quay_proxy_robot_refused_total 1')
+  test.match(await server.telemetry.metrics.registry.metrics(), 'quay_proxy_robot_refused_total 1')
   test.notMatch(JSON.stringify(lines), robot.password)
 })
 
 await t.test('files that change are taken; those that cannot be used are an alarm', async (test) => {
-  const { made, parts, folder, lines } = await create(test, [
+  const { components, server, folder, lines } = await create(test, [
     '--tls-cert-file=FOLDER/cert',
     '--tls-key-file=FOLDER/key',
   ])
-  test.match(parts.tls, { cert: /BEGIN CERTIFICATE/, key: /BEGIN PRIVATE KEY/ })
+  test.match(server.connections.tls, { cert: /BEGIN CERTIFICATE/, key: /BEGIN PRIVATE KEY/ })
   writeFileSync(join(folder, 'password'), 'the-next')
-  test.equal(made.files.robot.reload(), true)
+  test.equal(components.files.robot.reload(), true)
   test.match(lines.at(-1), { level: 'info', file: 'robot', msg: 'reloaded' })
   writeFileSync(join(folder, 'secret'), '')
-  test.equal(made.files.tokenSecret.reload(), false)
+  test.equal(components.files.tokenSecret.reload(), false)
   test.match(lines.at(-1), { level: 'error', file: 'token secret', err: { message: /is empty/ } })
   writeFileSync(join(folder, 'key'), 'hunter2')
-  test.equal(made.files.tls?.reload(), false)
+  test.equal(components.files.tls?.reload(), false)
   test.match(lines.at(-1), { level: 'error', file: 'tls' })
   test.notMatch(JSON.stringify(lines), /hunter2|PRIVATE/)
-  const metrics = await parts.metrics.registry.metrics()
+  const metrics = await server.telemetry.metrics.registry.metrics()
   test.match(metrics, /reload_failures_total\{file="token secret"\} 1/)
   test.match(metrics, /reload_failures_total\{file="tls"\} 1/)
 })
 
 await t.test('what should not stay as it is, told again when it is read again', async (test) => {
   for (const strict of [false, true]) {
-    const { made, folder, lines } = await create(test, strict ? ['--require-strong-secrets'] : [])
+    const { components, folder, lines } = await create(test, strict ? ['--require-strong-secrets'] : [])
     const [secret, password] = [join(folder, 'secret'), join(folder, 'password')]
-    const before = made.files.tokenSecret.current()
+    const before = components.files.tokenSecret.current()
     writeFileSync(secret, 'hunter2'.repeat(6))
     chmodSync(secret, 0o604)
-    test.equal(made.files.tokenSecret.reload(), !strict)
-    test.equal(made.files.tokenSecret.current() === before, strict)
+    test.equal(components.files.tokenSecret.reload(), !strict)
+    test.equal(components.files.tokenSecret.current() === before, strict)
     const weak = /line 1 of the token secret repeats itself.* openssl rand -hex 32/
     if (strict)
       test.match(lines, [{ level: 'error', msg: /keeping the previous content/, err: { message: weak } }])
@@ -172,7 +184,7 @@ await t.test('what should not stay as it is, told again when it is read again', 
     test.equal(lines.length, strict ? 1 : 3)
     chmodSync(password, 0o602)
     writeFileSync(password, 'hunter 2')
-    test.equal(made.files.robot.reload(), true)
+    test.equal(components.files.robot.reload(), true)
     test.match(lines.slice(-3), [
       { level: 'info', msg: 'reloaded' },
       { level: 'warn', file: 'robot', msg: 'the password of robot 1 has white space' },
@@ -183,25 +195,25 @@ await t.test('what should not stay as it is, told again when it is read again', 
 })
 
 await t.test('no purpose has the keys of another, or a secret that is gone', async (test) => {
-  const { parts, made, folder } = await create(test, ['--allow-anonymous'])
+  const { server, components, folder } = await create(test, ['--allow-anonymous'])
   const scope = { repository: 'openshift/ci', requester: 'robot x' }
-  const sealed = await parts.cursors.seal({ after: 'ocp_4.5_base', emptyPages: 0 }, scope)
-  const login = await parts.robotTokens.mint(robot.username)
-  const nothing = (await parts.anonymous?.mint())?.token ?? ''
+  const sealed = await server.access.cursors.seal({ after: 'ocp_4.5_base', emptyPages: 0 }, scope)
+  const login = await server.login.robotTokens.mint(robot.username)
+  const nothing = (await server.login.anonymous?.mint())?.token ?? ''
   const authenticated = async (token: string) =>
-    await parts.authenticate({ kind: 'bearer', token }, '10.0.0.1').then(
+    await server.login.authenticate({ kind: 'bearer', token }, '10.0.0.1').then(
       ({ identity }) => identity.kind,
       ({ status }: { status: number }) => status,
     )
   const all = async () => [
-    await parts.cursors.open(sealed, scope).then(
+    await server.access.cursors.open(sealed, scope).then(
       ({ after }) => after,
       ({ code }: { code: string }) => code,
     ),
     await authenticated(login.token),
     await authenticated(nothing),
   ]
-  const secrets = made.files.tokenSecret.current()
+  const secrets = components.files.tokenSecret.current()
   const keys = createPurposeKeys(() => secrets)
   test.match(await createTagCursors(keys.listCursors).open(sealed, scope), { after: 'ocp_4.5_base' })
   for (const other of [keys.robotLogins, keys.anonymousLogins, () => secrets])
@@ -210,37 +222,39 @@ await t.test('no purpose has the keys of another, or a secret that is gone', asy
   const old = '5e1d8a07c3f94b62a0d71e3c9b58f640'
   const next = '0b97f1c46a8e4d2f93ce5d7081ba264f'
   writeFileSync(join(folder, 'secret'), `${next}\n${old}\n`)
-  made.files.tokenSecret.reload()
+  components.files.tokenSecret.reload()
   test.strictSame(await all(), ['ocp_4.5_base', 'robot', 'anonymous'], 'a new line above the old one')
   writeFileSync(join(folder, 'secret'), next)
-  made.files.tokenSecret.reload()
+  components.files.tokenSecret.reload()
   test.strictSame(await all(), ['TAG_INVALID', 401, 401], 'the old line is gone')
 })
 
 await t.test('an authority for upstream, and the exposed origin in the challenge', async (test) => {
-  const { parts } = await create(test, ['--upstream-ca-file=FOLDER/cert', '--exposed-host=proxy.example'])
-  test.strictSame(parts.challenge.unauthorized('a').headers, challenge.unauthorized('a').headers)
-  test.match(parts.denied('alice', 'x', 'ocp').message, 'namespace ocp')
+  const { server } = await create(test, ['--upstream-ca-file=FOLDER/cert', '--exposed-host=proxy.example'])
+  test.strictSame(server.login.challenge.unauthorized('a').headers, challenge.unauthorized('a').headers)
+  test.match(server.access.denied('alice', 'x', 'ocp').message, 'namespace ocp')
 })
 
 await t.test('who shows nothing is somebody only where that is allowed', async (test) => {
   const nothing = await create(test)
-  test.equal(nothing.parts.anonymous, undefined)
-  test.match(nothing.parts.denied('system:anonymous', 'x', 'ocp'), { status: 403 })
-  const { parts, kubernetes } = await create(test, ['--allow-anonymous'])
-  test.match(parts.denied('system:anonymous', 'x', 'ocp'), { status: 401 })
-  const { token = '' } = (await parts.anonymous?.mint()) ?? {}
-  const { identity } = await parts.authenticate({ kind: 'bearer', token }, '10.0.0.1')
-  test.match(await parts.policy.decideImageStream(identity, { namespace: 'ocp' }), { allowed: false })
+  test.equal(nothing.server.login.anonymous, undefined)
+  test.match(nothing.server.access.denied('system:anonymous', 'x', 'ocp'), { status: 403 })
+  const { server, kubernetes } = await create(test, ['--allow-anonymous'])
+  test.match(server.access.denied('system:anonymous', 'x', 'ocp'), { status: 401 })
+  const { token = '' } = (await server.login.anonymous?.mint()) ?? {}
+  const { identity } = await server.login.authenticate({ kind: 'bearer', token }, '10.0.0.1')
+  test.match(await server.access.policy.decideImageStream(identity, { namespace: 'ocp' }), { allowed: false })
   test.match(kubernetes.reviews, [{ user: 'system:anonymous', groups: ['system:unauthenticated'] }])
-  const metrics = await parts.metrics.registry.metrics()
+  const metrics = await server.telemetry.metrics.registry.metrics()
   test.match(metrics, 'reviews_in_flight{lane="SubjectAccessReview of system:anonymous"} 0')
 })
 
 await t.test('floods: what an address may have refused, and how many reviews are in flight', async (test) => {
-  const { parts, kubernetes } = await create(test)
+  const { server, kubernetes } = await create(test)
   const show = async (token: string, client: string) =>
-    await parts.authenticate({ kind: 'bearer', token }, client).catch(({ code }: { code: string }) => code)
+    await server.login
+      .authenticate({ kind: 'bearer', token }, client)
+      .catch(({ code }: { code: string }) => code)
   const statuses = await Promise.all(
     Array.from({ length: 100 }, async (_, index) => await show(`made-up-${index}`, '10.0.0.1')),
   )
@@ -254,20 +268,20 @@ await t.test('floods: what an address may have refused, and how many reviews are
   )
   const codes = await Promise.all(many)
   test.ok(codes.includes('UNAVAILABLE'))
-  const metrics = await parts.metrics.registry.metrics()
+  const metrics = await server.telemetry.metrics.registry.metrics()
   test.match(metrics, /logins_limited_total\{limit="address"\} [67]\d/)
   test.match(metrics, /reviews_shed_total\{lane="TokenReview"\} [1-9]/)
   test.match(metrics, 'reviews_in_flight{lane="TokenReview"} 0')
 })
 
 await t.test("audit: the predecessor's rule, and what it tells the refused", async (test) => {
-  const { parts, kubernetes } = await create(test, ['--authorization=audit'])
+  const { server, kubernetes } = await create(test, ['--authorization=audit'])
   const token = kubernetes.issueServiceAccountToken({ namespace: 'my-team', name: 'default' })
-  const { identity } = await parts.authenticate({ kind: 'bearer', token }, '192.0.2.1')
-  test.match(await parts.policy.decideImageStream(identity, { namespace: 'ocp' }), {
+  const { identity } = await server.login.authenticate({ kind: 'bearer', token }, '192.0.2.1')
+  test.match(await server.access.policy.decideImageStream(identity, { namespace: 'ocp' }), {
     rule: 'service-account',
   })
   const reference = parseReference(parseRepository('ocp', '4.5', 'openshift/ci'), 'base', ownerOf)
-  test.match(await parts.evaluateShadow?.(identity, reference), { decision: { allowed: false } })
-  test.notMatch(parts.denied('alice', 'x', 'ocp').message, 'system:image-puller')
+  test.match(await server.access.evaluateShadow?.(identity, reference), { decision: { allowed: false } })
+  test.notMatch(server.access.denied('alice', 'x', 'ocp').message, 'system:image-puller')
 })

@@ -3,18 +3,14 @@ import { connect, type Server } from 'node:net'
 import { text } from 'node:stream/consumers'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
-import { Registry } from 'prom-client'
 import type { ClusterIdentity } from '../../src/access/identity.ts'
 import type { Decision } from '../../src/access/policy.ts'
 import { errorBody, RegistryError } from '../../src/oci/errors.ts'
-import { createLogger } from '../../src/telemetry/logging.ts'
-import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
 import { createChallenge } from '../../src/registry/authentication/credential.ts'
 import { createDenialMessage } from '../../src/registry/denial.ts'
 import type { RoutesOptions } from '../../src/registry/routes.ts'
 import type { Digest } from '../../src/oci/reference.ts'
-import type { Parts } from '../../src/server/server.ts'
 
 export const hex = 'a'.repeat(64)
 export const digest = `sha256:${hex}` as Digest
@@ -91,26 +87,6 @@ export const bareApp = (test: Test): FastifyInstance => {
   })
   test.teardown(() => app.close())
   return app
-}
-
-/** Parts of a server around the same fakes, and the lines it logs. */
-export const partsFor = (more: Partial<Parts> = {}): { parts: Parts; lines: Record<string, unknown>[] } => {
-  const lines: Record<string, unknown>[] = []
-  const logger = createLogger('debug', { write: (line) => void lines.push(JSON.parse(line) as never) })
-  const metrics = createMetrics(new Registry())
-  return {
-    lines,
-    parts: {
-      ...routesOptions(),
-      logger,
-      metrics,
-      notReady: () => [],
-      status: () => [],
-      observeShed: () => undefined,
-      tls: undefined,
-      ...more,
-    },
-  }
 }
 
 /** Listens on a free port for as long as the test runs. */

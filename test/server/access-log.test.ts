@@ -10,15 +10,16 @@ import { parseReference, parseRepository } from '../../src/oci/reference.ts'
 import type { ShadowDecision } from '../../src/audit/shadow.ts'
 import type { ClusterIdentity } from '../../src/access/identity.ts'
 import type { Decision } from '../../src/access/policy.ts'
-import { alice, allowed, bareApp, digest, listen, partsFor, refused } from '../registry/fakes.ts'
+import { alice, allowed, bareApp, digest, listen, refused } from '../registry/fakes.ts'
+import { serverOptions } from './server-options.ts'
 import { until } from '../support/until.ts'
 
 const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
 
 const start = async (test: Test) => {
-  const { parts, lines } = partsFor()
+  const { options, lines } = serverOptions()
   const app = bareApp(test)
-  await app.register(accessLog, parts)
+  await app.register(accessLog, options.telemetry)
   const repository = parseRepository('ocp', '4.5', 'openshift/ci')
   app.get('/tag', async (request, reply) => {
     void reply.header('docker-content-digest', digest)
@@ -54,7 +55,7 @@ const start = async (test: Test) => {
     return reply.send(body)
   })
   const port = await listen(test, app)
-  return { lines, parts, url: `http://127.0.0.1:${port}` }
+  return { lines, options, url: `http://127.0.0.1:${port}` }
 }
 
 await t.test('one line: who, what, the decision, what went back', async (test) => {
@@ -110,7 +111,7 @@ await t.test('what machines ask every few seconds is quiet', async (test) => {
 })
 
 await t.test('a client that leaves in the middle leaves its line all the same', async (test) => {
-  const { url, lines, parts } = await start(test)
+  const { url, lines, options } = await start(test)
   const client = get(`${url}/slow`)
   const [response] = (await once(client, 'response')) as [NodeJS.ReadableStream]
   await once(response, 'data')
@@ -119,17 +120,17 @@ await t.test('a client that leaves in the middle leaves its line all the same', 
   await until(() => lines.length === 1)
   test.match(lines, [{ route: '/slow', status: 200, aborted: true, client: '127.0.0.1' }])
   test.match(
-    await parts.metrics.registry.metrics(),
+    await options.telemetry.metrics.registry.metrics(),
     /requests_total\{route="\/slow",method="GET",status="200"\} 1/,
   )
 })
 
 await t.test('the numbers count per route, never per path', async (test) => {
-  const { url, parts, lines } = await start(test)
+  const { url, options, lines } = await start(test)
   await (await fetch(`${url}/tag?a`)).text()
   await (await fetch(`${url}/tag?b`)).text()
   await until(() => lines.length === 2)
-  const metrics = await parts.metrics.registry.metrics()
+  const metrics = await options.telemetry.metrics.registry.metrics()
   test.match(metrics, /quay_proxy_requests_total\{route="\/tag",method="GET",status="200"\} 2/)
   test.match(metrics, /quay_proxy_request_duration_seconds_count\{route="\/tag"\} 2/)
   test.match(metrics, /quay_proxy_sent_bytes_total\{route="\/tag"\} [1-9]/)
@@ -149,9 +150,9 @@ const startAudit = async (
     Record<string, readonly [Decision, ShadowDecision | Promise<ShadowDecision>, string?, number?]>
   >,
 ) => {
-  const { parts, lines } = partsFor()
+  const { options, lines } = serverOptions()
   const app = bareApp(test)
-  await app.register(accessLog, parts)
+  await app.register(accessLog, options.telemetry)
   const repository = parseRepository('ocp', '4.5', 'openshift/ci')
   for (const [path, [decision, beside, text = 'base', status = 200]] of Object.entries(rows))
     app.get(path, async (request, reply) => {
@@ -163,7 +164,7 @@ const startAudit = async (
     })
   const url = `http://127.0.0.1:${await listen(test, app)}`
   const get = async (path: string) => (await fetch(`${url}${path}`)).headers.get('x-request-id')
-  return { get, lines, metrics: async () => await parts.metrics.registry.metrics() }
+  return { get, lines, metrics: async () => await options.telemetry.metrics.registry.metrics() }
 }
 
 const both = { openedBy: ['image-puller', 'qci-wide'] } as const
@@ -231,9 +232,9 @@ await t.test('attack: a namespace that a client makes up before a digest is no l
 await t.test(
   'audit: where the rules in force came to no decision, there is nothing to tell',
   async (test) => {
-    const { parts, lines } = partsFor()
+    const { options, lines } = serverOptions()
     const app = bareApp(test)
-    await app.register(accessLog, parts)
+    await app.register(accessLog, options.telemetry)
     app.get('/undecided', async (request) => {
       request.identity = alice
       request.beside = Promise.resolve({ decision: refused, openedBy: [], error: undefined })
@@ -268,9 +269,9 @@ await t.test('why a login was refused: whole, and with the program that showed i
 })
 
 await t.test('attack: an exception of the access log costs a line, and not the process', async (test) => {
-  const { parts, lines } = partsFor()
+  const { options, lines } = serverOptions()
   const app = bareApp(test)
-  await app.register(accessLog, parts)
+  await app.register(accessLog, options.telemetry)
   app.get('/odd', async (request) => {
     request.identity = { ...alice, user: undefined as never }
     request.decision = allowed
@@ -294,7 +295,7 @@ await t.test('attack: an exception of the access log costs a line, and not the p
   ])
   test.equal(mistakes.length, 3, 'each kind once')
   test.match(
-    await parts.metrics.registry.metrics(),
+    await options.telemetry.metrics.registry.metrics(),
     /requests_total\{route="\/odd",method="GET",status="200"\} 2/,
   )
 })

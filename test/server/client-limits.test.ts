@@ -7,8 +7,9 @@ import { connect as connectTls } from 'node:tls'
 import type { Test } from 'tap'
 import t from 'tap'
 import { defaultClientLimits, type ClientLimits } from '../../src/server/client-limits.ts'
-import { buildServer, type Parts } from '../../src/server/server.ts'
-import { listen, partsFor, untilNoConnections } from '../registry/fakes.ts'
+import { buildServer } from '../../src/server/server.ts'
+import { listen, untilNoConnections } from '../registry/fakes.ts'
+import { serverOptions, type FlatOptions } from './server-options.ts'
 import { until } from '../support/until.ts'
 import { selfSigned } from '../support/tls.ts'
 import { answerTo } from '../support/answer-to.ts'
@@ -21,9 +22,9 @@ const short: Partial<ClientLimits> = {
   lingerMs: 30,
 }
 
-const serve = async (test: Test, more: Partial<Parts> = {}) => {
-  const { parts, lines } = partsFor({ limits: short, ...more })
-  const app = await buildServer({ trustedProxies: [], proxyProtocol: false }, parts)
+const serve = async (test: Test, more: Partial<FlatOptions> = {}) => {
+  const { options, lines } = serverOptions({ limits: short, ...more })
+  const app = await buildServer(options)
   app.get('/endless', async (_request, reply) => {
     reply.hijack()
     reply.raw.write('the first bytes')

@@ -5,16 +5,21 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import type { Test } from 'tap'
-import { buildServer, type Parts } from '../../src/server/server.ts'
-import { bearer, digest, listen, partsFor, untilNoConnections } from '../registry/fakes.ts'
+import { buildServer } from '../../src/server/server.ts'
+import { bearer, digest, listen, untilNoConnections } from '../registry/fakes.ts'
+import { serverOptions, type FlatOptions } from './server-options.ts'
 import { until } from '../support/until.ts'
 import { selfSigned } from '../support/tls.ts'
 import { answerTo } from '../support/answer-to.ts'
 
-const serve = async (test: Test, more: Partial<Parts> = {}, trustedProxies: readonly string[] = []) => {
+const serve = async (test: Test, more: Partial<FlatOptions> = {}, trustedProxies: readonly string[] = []) => {
   const shed: string[] = []
-  const { parts, lines } = partsFor({ observeShed: (reason) => shed.push(reason), ...more })
-  const app = await buildServer({ trustedProxies, proxyProtocol: false }, parts)
+  const { options, lines } = serverOptions({
+    observeShed: (reason) => shed.push(reason),
+    trustedProxies,
+    ...more,
+  })
+  const app = await buildServer(options)
   const port = await listen(test, app)
   const dial = (localAddress: string) => {
     const socket = connect({ port, host: '127.0.0.1', localAddress }).on('error', () => undefined)
@@ -197,11 +202,13 @@ await t.test(
   'with the PROXY protocol connections count as those of the client that is named',
   async (test) => {
     const shed: string[] = []
-    const { parts, lines } = partsFor({
+    const { options, lines } = serverOptions({
       observeShed: (reason) => shed.push(reason),
       limits: { maxConnections: 3 },
+      trustedProxies: ['127.0.0.1'],
+      proxyProtocol: true,
     })
-    const app = await buildServer({ trustedProxies: ['127.0.0.1'], proxyProtocol: true }, parts)
+    const app = await buildServer(options)
     const port = await listen(test, app)
     const dial = (source: string) => {
       const socket = connect(port, '127.0.0.1').on('error', () => undefined)

@@ -12,7 +12,10 @@ const serve = async (test: Test, maxPipelined: number) => {
   const cut: (string | undefined)[] = []
   const begun: string[] = []
   const open: (() => void)[] = []
-  app.addHook('onRequest', inTurn({ maxPipelined, observeCut: (socket) => cut.push(socket.remoteAddress) }))
+  app.addHook(
+    'onRequest',
+    inTurn({ maxPipelined, onConnectionCut: (socket) => cut.push(socket.remoteAddress) }),
+  )
   app.addHook('onRequest', async (request) => void begun.push(request.url))
   app.get('/slow/:n', async (request) => {
     await new Promise<void>((resolve) => open.push(resolve))

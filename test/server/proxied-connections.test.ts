@@ -4,17 +4,23 @@ import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import type { Test } from 'tap'
-import { buildServer, type Parts } from '../../src/server/server.ts'
-import { listen, partsFor, untilNoConnections } from '../registry/fakes.ts'
+import { buildServer } from '../../src/server/server.ts'
+import { listen, untilNoConnections } from '../registry/fakes.ts'
+import { serverOptions, type FlatOptions } from './server-options.ts'
 import { until } from '../support/until.ts'
 import { selfSigned } from '../support/tls.ts'
 import { binaryHeader, textHeader } from './proxy-headers.ts'
 import { answerTo } from '../support/answer-to.ts'
 
-const serve = async (test: Test, more: Partial<Parts> = {}, trustedProxies = ['127.0.0.1']) => {
+const serve = async (test: Test, more: Partial<FlatOptions> = {}, trustedProxies = ['127.0.0.1']) => {
   const shed: string[] = []
-  const { parts, lines } = partsFor({ observeShed: (reason) => shed.push(reason), ...more })
-  const app = await buildServer({ trustedProxies, proxyProtocol: true }, parts)
+  const { options, lines } = serverOptions({
+    observeShed: (reason) => shed.push(reason),
+    trustedProxies,
+    proxyProtocol: true,
+    ...more,
+  })
+  const app = await buildServer(options)
   const port = await listen(test, app)
   const dial = (localAddress = '127.0.0.1') => {
     const socket = connect({ port, host: '127.0.0.1', localAddress }).on('error', () => undefined)

@@ -29,7 +29,7 @@ const setUp = async (test: Test, server: Server, minBytes = 1024 * 1024) => {
     minBytes,
     sweepMs: 2,
     now: () => clock.now,
-    observeCut: (socket) => cut.push(socket.remoteAddress),
+    onConnectionCut: (socket) => cut.push(socket.remoteAddress),
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -187,7 +187,7 @@ await t.test('a slow upstream is not the fault of the client, nor is a next requ
 await t.test('a connection that is being closed is left alone', async (test) => {
   const server = createNetServer()
   const closing = Object.assign(new EventEmitter(), { _handle: null })
-  cutStalledClients(server, { stallMs: 0, minBytes: 1, sweepMs: 1, observeCut: () => test.fail('cut') })
+  cutStalledClients(server, { stallMs: 0, minBytes: 1, sweepMs: 1, onConnectionCut: () => test.fail('cut') })
   server.emit('connection', closing)
   await looks()
   closing.emit('close')
@@ -201,7 +201,7 @@ await t.test('who has left is forgotten; by the clock of the process', async (te
     stallMs: 50,
     minBytes: 1,
     sweepMs: 1,
-    observeCut: (socket) => cut.push(socket),
+    onConnectionCut: (socket) => cut.push(socket),
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

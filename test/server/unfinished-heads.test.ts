@@ -33,7 +33,7 @@ const setUp = (test: Test, maxHeadBytes: number) => {
       looked.push(socket)
       return (socket as unknown as FakeSocket).holder
     },
-    observeCut: (socket) => cut.push(socket as unknown as FakeSocket),
+    onConnectionCut: (socket) => cut.push(socket as unknown as FakeSocket),
   })
   const add = (holder: string, bytes: number) => {
     const socket = new FakeSocket(holder)

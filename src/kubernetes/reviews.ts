@@ -1,0 +1,99 @@
+/**
+ * TokenReviews and SubjectAccessReviews of app.ci, composed: the client of the API server, a queue for each kind of review, the limit
+ * on failed logins, and the caches.
+ */
+import type { AccessReviews } from '../access/policy.ts'
+import { clusterKindOf } from '../access/identity.ts'
+import { createApiServer, type ApiServer } from './api-server.ts'
+import { createFailedLoginLimit, type Admission, type ChargeKind, type Limit } from './failed-login-limit.ts'
+import type { Credentials } from './kubeconfig.ts'
+import { createReviewQueue } from './review-queue.ts'
+import type { Source } from './review-cache.ts'
+import { createAccessReviewer } from './subject-access-review.ts'
+import type { TokenFormat } from './token-form.ts'
+import { createTokenReviewer, type ReviewToken } from './token-review.ts'
+
+export interface ReviewsOptions {
+  readonly kubeConfig: Credentials
+  /** Audiences accepted in addition to the API server's own. */
+  readonly tokenAudiences: readonly string[]
+  readonly tokenFormat: TokenFormat
+  /** Milliseconds, as the next three. */
+  readonly identityTtlMs: number
+  readonly allowTtlMs: number
+  readonly denyTtlMs: number
+  /** For cached answers while the API server is unavailable. */
+  readonly graceMs: number
+  /** Called for every refused review that was charged here, so that replicas can count together. */
+  readonly onCharge: (address: string, kind: ChargeKind) => void
+  readonly observe: ReviewObservers
+}
+
+export type ReviewKind = 'TokenReview' | 'SubjectAccessReview'
+
+export interface ReviewObservers {
+  readonly review: (review: { kind: ReviewKind; outcome: string; source: Source }) => void
+  /** Called with +1 when a review is sent and with -1 when it has ended. */
+  readonly inFlight: (queue: string, change: 1 | -1) => void
+  /** Called for each review that found no turn in its queue. */
+  readonly shed: (queue: string) => void
+  readonly loginLimited: (limit: Limit) => void
+}
+
+export interface Reviews {
+  /** Without queue and cache: for the warm-up and for readiness. */
+  readonly apiServer: ApiServer
+  readonly reviewToken: ReviewToken
+  readonly accessReviews: AccessReviews
+  /** Applies a charge of another replica. */
+  readonly charge: Admission['charge']
+}
+
+/** The API server has a few hundred slots for all its clients: more reviews would wait there instead of here. */
+const maxInFlight = 64
+/** Attack: a client without a login asks for as many names as it can invent. Its reviews must not delay those of other users. */
+const maxAnonymousInFlight = 8
+
+export const createReviews = (options: ReviewsOptions): Reviews => {
+  const { kubeConfig, allowTtlMs, denyTtlMs, graceMs, onCharge, observe } = options
+  const apiServer = createApiServer({ kubeConfig })
+  const admission = createFailedLoginLimit({ observeLimited: observe.loginLimited, onCharge })
+  const queueOf = createQueues(observe)
+  const tokens = queueOf('TokenReview')
+  const access = queueOf('SubjectAccessReview')
+  const anonymousAccess = queueOf('SubjectAccessReview of system:anonymous', maxAnonymousInFlight)
+  return {
+    apiServer,
+    charge: admission.charge,
+    reviewToken: createTokenReviewer({
+      ask: async (spec, turn) => await tokens(turn, async () => await apiServer.reviewToken(spec)),
+      admit: admission.admit,
+      audiences: options.tokenAudiences,
+      format: options.tokenFormat,
+      identityTtlMs: options.identityTtlMs,
+      graceMs,
+      observe: (review) => observe.review({ kind: 'TokenReview', ...review }),
+    }),
+    accessReviews: createAccessReviewer({
+      ask: async (spec, requester) => {
+        const queue = clusterKindOf(requester) === 'anonymous' ? anonymousAccess : access
+        return await queue({ requester }, async () => await apiServer.reviewAccess(spec))
+      },
+      allowTtlMs,
+      denyTtlMs,
+      graceMs,
+      observe: (review) => observe.review({ kind: 'SubjectAccessReview', ...review }),
+    }),
+  }
+}
+
+const createQueues =
+  ({ inFlight, shed }: ReviewObservers) =>
+  (name: string, max = maxInFlight) =>
+    createReviewQueue({
+      max,
+      maxQueued: 256,
+      maxWaitMs: 1000,
+      observeInFlight: (change) => inFlight(name, change),
+      observeShed: () => shed(name),
+    })

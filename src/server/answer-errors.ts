@@ -1,0 +1,55 @@
+/**
+ * The one writer of errors to clients that sent a well-formed request. @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { errorBody, RegistryError, unavailable } from '../oci/errors.ts'
+import { requesterOrNetworkOf } from '../registry/requester.ts'
+import type { Logger } from '../telemetry/logging.ts'
+import { RefusalPace, type RefusalPaceOptions } from './refusal-pace.ts'
+
+/** Whatever a hook or a handler throws is answered as a registry's error; requesters that are refused often get it later. */
+export const answerErrors = (app: FastifyInstance, logger: Logger, options?: RefusalPaceOptions): void => {
+  const pace = new RefusalPace(options)
+  app.setErrorHandler(async (error: FastifyError | RegistryError, request, reply) => {
+    const failure = toRegistryError(error, logger, request.id)
+    const delayMs = pace.delayOf(requesterOrNetworkOf(request), failure.status)
+    // Every pull begins with a challenge: it is answered without a delay.
+    if (delayMs > 0 && request.headers.authorization !== undefined)
+      await sleep(delayMs, undefined, { ref: false })
+    return answerError(failure, request, reply)
+  })
+}
+
+export const answerError = (
+  error: RegistryError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply => {
+  request.failure = error
+  // The proxy does not read the body of a refused request: the connection ends with the answer.
+  const hasBody =
+    request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined
+  if (hasBody && request.body === undefined) void reply.header('connection', 'close')
+  return reply
+    .code(error.status)
+    .headers({ 'x-request-id': request.id, 'content-type': 'application/json', ...error.headers })
+    .send(errorBody(error))
+}
+
+const toRegistryError = (
+  error: FastifyError | RegistryError,
+  logger: Logger,
+  requestId: string,
+): RegistryError => {
+  if (error instanceof RegistryError) return error
+  // Fastify refuses a body for its type, length or form.
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500)
+    return new RegistryError('UNSUPPORTED', `the request cannot be read: ${error.message}`, {
+      status: 400,
+      cause: error,
+    })
+  // A bug of the proxy. 503, because podman gives up on 500, and another replica may succeed.
+  logger.error({ err: error, stack: error.stack, requestId }, 'unexpected error')
+  return unavailable('the proxy has made a mistake; its administrators can find it by the request id', error)
+}

@@ -1,0 +1,77 @@
+import t from 'tap'
+import { bearer, raw, refused, routesOptions } from '../registry/fakes.ts'
+import { codeOf, cut, serve } from './server-options.ts'
+import { until } from '../support/until.ts'
+
+await t.test('a mistake of ours: 503, the stack in the log, nothing of it in the answer', async (test) => {
+  const { get, lines } = await serve(test, {
+    fetchManifest: async () => {
+      throw new TypeError('undefined is not hunter2')
+    },
+  })
+  const { status, headers, body } = await get('/v2/ocp/4.5/manifests/base', { headers: bearer })
+  test.strictSame([status, codeOf(body)], [503, 'UNAVAILABLE'])
+  test.ok(Number(headers.get('retry-after')) > 0)
+  test.notMatch(body, /hunter2|TypeError| at /)
+  const requestId = headers.get('x-request-id')
+  await until(() => lines.length === 2)
+  test.match(lines, [
+    {
+      level: 'error',
+      requestId,
+      msg: 'unexpected error',
+      stack: /TypeError: undefined is not hunter2\n +at /,
+    },
+    { level: 'warn', requestId, status: 503, error: 'UNAVAILABLE' },
+  ])
+})
+
+await t.test("the framework's refusals of a body are a 400, and the connection ends", async (test) => {
+  const { port } = await serve(test)
+  const heads = [
+    'content-type: application/json\r\ncontent-length: 2',
+    'content-type: application/x-www-form-urlencoded\r\ncontent-length: 99999',
+    'content-length: 10',
+  ]
+  for (const fields of heads) {
+    const { head, body } = cut(await raw(port, `POST /v2/auth HTTP/1.1\r\n${fields}\r\n\r\n{}`))
+    test.match(head, 'http/1.1 400', fields)
+    test.match(head, 'connection: close', fields)
+    test.equal(codeOf(body), 'UNSUPPORTED')
+  }
+})
+
+await t.test('a body that nobody reads is not waited for', async (test) => {
+  const { port } = await serve(test)
+  for (const fields of ['content-length: 1000000', 'transfer-encoding: chunked']) {
+    const { head, body } = cut(await raw(port, `PUT /v2/a/b/manifests/c HTTP/1.1\r\n${fields}\r\n\r\n`))
+    test.match(head, 'http/1.1 401')
+    test.match(head, 'connection: close')
+    test.equal(codeOf(body), 'UNAUTHORIZED')
+  }
+})
+
+await t.test('without a body the connection lives on', async (test) => {
+  const { get } = await serve(test)
+  const { headers } = await get('/v2/')
+  test.equal(headers.get('connection'), 'keep-alive')
+  test.match(headers.get('keep-alive'), 'timeout=75')
+})
+
+await t.test(
+  'attack: refused again and again, answered late; a challenge is not, and nobody else is',
+  async (test) => {
+    const { get } = await serve(test, {
+      policy: { ...routesOptions().policy, decide: async () => refused },
+      refusalPace: { burst: 2, perSecond: 0.001, delayMs: 200 },
+    })
+    const statusAndLateness = async (headers: Record<string, string>) => {
+      const began = performance.now()
+      const { status } = await get('/v2/ocp/4.5/manifests/base', { headers })
+      return { status, isLate: performance.now() - began >= 199 }
+    }
+    for (let index = 0; index < 2; index++) test.match(await statusAndLateness(bearer), { status: 403 })
+    test.strictSame(await statusAndLateness(bearer), { status: 403, isLate: true })
+    for (let index = 0; index < 4; index++) test.match(await statusAndLateness({}), { status: 401 })
+  },
+)
