@@ -128,20 +128,17 @@ await t.test('a cached yes sends no review', async (test) => {
   test.strictSame(asked, [])
 })
 
-await t.test(
-  'a decision says whose image it is, and who granted it, where that is known',
-  (test) => {
-    const requirement = { imageStreams: [], qciWide: true }
-    test.strictSame(decisionOf(robotGrant, requirement), { allowed: true, rule: 'robot', source: 'none' })
-    test.strictSame(decisionOf({ rule: 'none', source: 'live' }, { ...requirement, namespace: 'ocp' }), {
-      allowed: false,
-      rule: 'none',
-      namespace: 'ocp',
-      source: 'live',
-    })
-    test.match(decisionOf({ rule: 'qci-wide', grantedBy: 'ocp', source: 'cached' }, requirement), {
-      grantedBy: 'ocp',
-    })
-    test.end()
-  },
-)
+await t.test('a decision says whose image it is, and who granted it, where that is known', (test) => {
+  const requirement = { imageStreams: [], qciWide: true }
+  test.strictSame(decisionOf(robotGrant, requirement), { allowed: true, rule: 'robot', source: 'none' })
+  test.strictSame(decisionOf({ rule: 'none', source: 'live' }, { ...requirement, namespace: 'ocp' }), {
+    allowed: false,
+    rule: 'none',
+    namespace: 'ocp',
+    source: 'live',
+  })
+  test.match(decisionOf({ rule: 'qci-wide', grantedBy: 'ocp', source: 'cached' }, requirement), {
+    grantedBy: 'ocp',
+  })
+  test.end()
+})
