@@ -37,7 +37,7 @@ export type TagOwnerOf = (qciTag: string) => TagOwner
 const nobody: TagOwner = { by: 'qci' }
 
 const tagPattern = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/
-// RFC 1123 label: what Kubernetes accepts as a namespace. It has no `_`, which makes the first part of a QCI tag certain.
+/** RFC 1123 label: what Kubernetes accepts as a namespace. It has no `_`, which makes the first part of a QCI tag certain. */
 const namespacePattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 // distribution-spec, one component of <name>. https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
 const componentPattern = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
