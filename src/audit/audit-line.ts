@@ -4,6 +4,7 @@
 import type { GrantingRole } from './shadow.ts'
 import type { IdentityKind } from '../access/identity.ts'
 import { differences, type Difference } from './difference.ts'
+import { dnsLabelPattern } from '../oci/dns-label.ts'
 
 export const auditMessage = 'audit'
 
@@ -33,9 +34,6 @@ export type LoggedLine =
   | { readonly sort: 'decided'; readonly time: string }
   | { readonly sort: 'other' }
   | { readonly sort: 'unreadable' }
-
-// RFC 1123 label. What is printed in a command has to be one: a log may come from anywhere.
-const namespacePattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 
 /** Whatever stands before the JSON was put there by who collected it: a pod's name, a time, `stdout F`. */
 export const parseLine = (text: string): LoggedLine => {
@@ -81,7 +79,8 @@ const kinds: readonly IdentityKind[] = ['user', 'service-account', 'robot', 'ano
 const grants: readonly GrantingRole[] = ['image-puller', 'qci-wide']
 
 const isNamespace = (value: unknown): value is string =>
-  typeof value === 'string' && namespacePattern.test(value)
+  // It is printed in a command, and a log may come from anywhere.
+  typeof value === 'string' && dnsLabelPattern.test(value)
 
 const isTime = (value: unknown): value is string =>
   typeof value === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)
