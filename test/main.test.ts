@@ -10,7 +10,8 @@ import { Agent, request } from 'undici'
 import manifest from '../package.json' with { type: 'json' }
 import { help } from '../src/config/help.ts'
 import { startKubernetesApi } from '../src/sandbox/app-ci/kubernetes-api.ts'
-import { quayFor, robot, selfSigned } from './sandbox/quay/quay-client.ts'
+import { quayFor, robot } from './sandbox/quay/quay-client.ts'
+import { anotherSelfSigned, selfSigned } from './support/tls.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const secret = 'hunter2-hunter2-hunter2'
@@ -162,7 +163,7 @@ void t.test('bad flags: all of them at once', async (test) => {
 })
 
 void t.test('bad files, each in its own way: the reason, never the content', async (test) => {
-  const [{ cert }, { key }] = [selfSigned(test), selfSigned(test)]
+  const [{ cert }, { key }] = [selfSigned(), anotherSelfSigned()]
   const path = write(test, { garbage: secret, empty: '', cert: cert ?? '', key: key ?? '' })
   const folder = path('')
   await refused(
@@ -229,7 +230,7 @@ void t.test('an address in use', async (test) => {
 
 void t.test("the predecessor's arguments start it, over https; SIGTERM ends it with 0", async (test) => {
   const { quay, path, flags } = await surroundings(test)
-  const tls = selfSigned(test)
+  const tls = selfSigned()
   const files = { cert: tls.cert ?? '', key: tls.key ?? '', username: robot.username, secret }
   write(test, { ...files, password: robot.password, kubeconfig: flags.join() })
   const kubernetes = await startKubernetesApi({ objects: [] })

@@ -1,90 +1,104 @@
 /**
- * A server in trouble is not asked by everybody: after enough troubles in a row, questions fail at once, and a single one at a time
- * is asked beside them to find out whether the server is back. Nobody waits for that one, since it takes as long as the trouble does.
+ * A circuit breaker. After enough failures in a row the circuit is open: requests fail at once, and one probe at a time goes out to find
+ * out whether the server answers again. No caller waits for the probe, which takes as long as the failure does.
  *
- * What is trouble is for the conversation to say. Where only silence is (a question that ran into its deadline), failures that come
- * fast do not open it: they cost nobody time, and may be of one question alone.
+ * The caller says which errors are evidence against the server. Where only silence is (a request that ran into its deadline), errors that come
+ * fast do not open the circuit: they cost no time, and may be of one request alone.
  */
 
 export interface CircuitBreakerOptions {
-  /**
-   * Tells a failure that speaks against the server. Any other says nothing about it, as that of a client that left; what is an
-   * answer, as a 404, is to be returned.
-   */
-  readonly isTrouble: (error: unknown) => boolean
-  /** What those get who are not asked for. */
+  /** Whether an error is evidence against the server. A client that left is none; an answer such as 404 is to be returned. */
+  readonly isTransient: (error: unknown) => boolean
+  /** The error of a caller whose request is not sent. */
   readonly refuse: () => Error
-  /** Troubles without an answer in between that open it. */
+  /** Failures in a row that open the circuit; 1 unless given. */
   readonly threshold?: number
-  /** Milliseconds between two attempts: so long a return goes unnoticed at most. */
+  /** Milliseconds between two probes; 1000 unless given. */
   readonly retryMs?: number
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
 
 /**
- * `ask` may be called after its caller was refused, and its answer be dropped: it must not end with the caller.
- * @throws what `ask` throws, or what `refuse` makes
+ * `send` may run as a probe after its caller was refused, and its answer is dropped then: it must not end with the caller.
+ * @throws what `send` throws, or what `refuse` makes
  */
-export type CircuitBreaker = <Answer>(ask: () => Promise<Answer>) => Promise<Answer>
+export type CircuitBreaker = <Answer>(send: () => Promise<Answer>) => Promise<Answer>
 
 export const createCircuitBreaker = (options: CircuitBreakerOptions): CircuitBreaker => {
-  const { isTrouble, refuse } = options
-  const { threshold = 1, retryMs = 1000, now = () => performance.now() } = options
-  let answeredAt = -Infinity
-  let isOpen = false
+  const breaker = new Breaker(options)
+  return async (send) => await breaker.run(send)
+}
+
+class Breaker {
+  readonly #options: CircuitBreakerOptions
+  readonly #threshold: number
+  readonly #retryMs: number
+  readonly #now: () => number
+  #answeredAt = -Infinity
+  #isOpen = false
   /** Since the last answer. */
-  let troubles = 0
-  let dueAt = 0
-  let isOut = false
+  #failures = 0
+  #probeDueAt = 0
+  #isProbing = false
 
-  const answered = (): void => {
-    answeredAt = now()
-    troubles = 0
-    isOpen = false
+  constructor(options: CircuitBreakerOptions) {
+    const { threshold = 1, retryMs = 1000, now = () => performance.now() } = options
+    this.#options = options
+    this.#threshold = threshold
+    this.#retryMs = retryMs
+    this.#now = now
   }
 
-  /** Whether it speaks against the server: not where another question was answered since this one was asked. */
-  const tells = (error: unknown, began: number): boolean => isTrouble(error) && answeredAt <= began
-
-  const note = (): void => {
-    troubles += 1
-    if (isOpen || troubles < threshold) return
-    isOpen = true
-    dueAt = now() + retryMs
+  async run<Answer>(send: () => Promise<Answer>): Promise<Answer> {
+    if (!this.#isOpen) return await this.#sendNow(send)
+    if (!this.#isProbing && this.#now() >= this.#probeDueAt) void this.#probe(send)
+    throw this.#options.refuse()
   }
 
-  const askNow = async <Answer>(ask: () => Promise<Answer>): Promise<Answer> => {
-    const began = now()
+  async #sendNow<Answer>(send: () => Promise<Answer>): Promise<Answer> {
+    const began = this.#now()
     try {
-      const answer = await ask()
-      answered()
+      const answer = await send()
+      this.#succeeded()
       return answer
     } catch (error) {
-      if (tells(error, began)) note()
+      if (this.#isEvidence(error, began)) this.#failed()
       throw error
     }
   }
 
-  const attempt = async (ask: () => Promise<unknown>): Promise<void> => {
-    const began = now()
-    isOut = true
+  async #probe(send: () => Promise<unknown>): Promise<void> {
+    const began = this.#now()
+    this.#isProbing = true
     try {
-      await ask()
-      answered()
+      await send()
+      this.#succeeded()
     } catch (error) {
-      if (tells(error, began)) {
-        note()
-        dueAt = now() + retryMs
-        // It answers, if only with errors. The troubles are not forgotten: the next one opens it again.
-      } else isOpen = false
+      if (this.#isEvidence(error, began)) {
+        this.#failed()
+        this.#probeDueAt = this.#now() + this.#retryMs
+        // It answers, if only with errors. The failures are not forgotten: the next one opens the circuit again.
+      } else this.#isOpen = false
     }
-    isOut = false
+    this.#isProbing = false
   }
 
-  return async (ask) => {
-    if (!isOpen) return await askNow(ask)
-    if (!isOut && now() >= dueAt) void attempt(ask)
-    throw refuse()
+  /** Not where another request was answered since this one was sent. */
+  #isEvidence(error: unknown, began: number): boolean {
+    return this.#options.isTransient(error) && this.#answeredAt <= began
+  }
+
+  #succeeded(): void {
+    this.#answeredAt = this.#now()
+    this.#failures = 0
+    this.#isOpen = false
+  }
+
+  #failed(): void {
+    this.#failures += 1
+    if (this.#isOpen || this.#failures < this.#threshold) return
+    this.#isOpen = true
+    this.#probeDueAt = this.#now() + this.#retryMs
   }
 }

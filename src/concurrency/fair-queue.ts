@@ -1,6 +1,6 @@
 /**
- * Those who wait for the same scarce thing, one of each requester in turn. Whoever has much waiting keeps nobody else from anything:
- * who comes with one request is behind one request of each of the others, not behind all of them.
+ * A queue with one turn for each requester. A new request waits behind one request of each other requester, and not behind all of their
+ * requests.
  */
 import type { Clock } from './clock.ts'
 
@@ -36,31 +36,52 @@ interface Entry {
   readonly reject: (error: unknown) => void
 }
 
-export const createFairQueue = ({
-  maxPerRequester,
-  maxQueued,
-  clock,
-  refuse,
-}: FairQueueOptions): FairQueue => {
-  /** In the order of turns; nobody is in it without an entry. */
-  const requesters = new Map<string, Set<Entry>>()
-  let size = 0
+export const createFairQueue = (options: FairQueueOptions): FairQueue => new RoundRobinQueue(options)
 
-  const remove = (requester: string, entry: Entry): void => {
-    const own = requesters.get(requester)
-    own?.delete(entry)
-    size -= 1
-    if (own?.size === 0) requesters.delete(requester)
+class RoundRobinQueue implements FairQueue {
+  readonly #options: FairQueueOptions
+  /** In the order of turns. Each requester in it has an entry. */
+  readonly #requesters = new Map<string, Set<Entry>>()
+  #size = 0
+
+  constructor(options: FairQueueOptions) {
+    this.#options = options
+  }
+
+  size(): number {
+    return this.#size
+  }
+
+  async wait(waiting: Waiting): Promise<void> {
+    const { maxPerRequester, maxQueued, refuse } = this.#options
+    waiting.signal?.throwIfAborted()
+    if ((this.#requesters.get(waiting.requester)?.size ?? 0) >= maxPerRequester) throw refuse('own-queue')
+    if (this.#size >= maxQueued) this.#evictFor(waiting.requester)
+    await this.#enter(waiting)
+  }
+
+  next(take: (requester: string) => boolean): boolean {
+    for (const [requester, own] of this.#requesters) {
+      if (!take(requester)) continue
+      // To the end of the turns, with what is left.
+      this.#requesters.delete(requester)
+      this.#requesters.set(requester, own)
+      const [entry] = own
+      entry?.grant()
+      return true
+    }
+    return false
   }
 
   /**
-   * Attack: a few requesters who fill all the room would shut everybody else out. The newest of whoever has most there goes instead,
-   * unless the one who comes would have as much.
+   * Attack: a few requesters who fill the queue would shut out all others. The newest entry of the requester with the most entries is
+   * evicted, unless the new requester would have as many.
    */
-  const evict = (requester: string): void => {
-    let most = (requesters.get(requester)?.size ?? 0) + 1
+  #evictFor(requester: string): void {
+    const { refuse } = this.#options
+    let most = (this.#requesters.get(requester)?.size ?? 0) + 1
     let newest: Entry | undefined
-    for (const own of requesters.values())
+    for (const own of this.#requesters.values())
       if (own.size > most) {
         most = own.size
         newest = [...own].at(-1)
@@ -69,45 +90,31 @@ export const createFairQueue = ({
     newest.reject(refuse('own-queue'))
   }
 
-  const enter = ({ requester, until, signal }: Waiting): Promise<void> => {
+  #enter({ requester, until, signal }: Waiting): Promise<void> {
+    const { clock, refuse } = this.#options
     const turn = Promise.withResolvers<void>()
-    const entry: Entry = {
-      grant: () => leave(turn.resolve),
-      reject: (error) => leave(() => turn.reject(error)),
-    }
-    const stop = clock.after(Math.max(0, until - clock.now()), () => entry.reject(refuse('time')))
-    const aborted = () => entry.reject(signal?.reason)
     const leave = (settle: () => void): void => {
-      remove(requester, entry)
+      this.#remove(requester, entry)
       stop()
       signal?.removeEventListener('abort', aborted)
       settle()
     }
+    const entry: Entry = {
+      grant: () => leave(turn.resolve),
+      reject: (error) => leave(() => turn.reject(error)),
+    }
+    const aborted = (): void => entry.reject(signal?.reason)
+    const stop = clock.after(Math.max(0, until - clock.now()), () => entry.reject(refuse('time')))
     signal?.addEventListener('abort', aborted)
-    requesters.set(requester, (requesters.get(requester) ?? new Set()).add(entry))
-    size += 1
+    this.#requesters.set(requester, (this.#requesters.get(requester) ?? new Set()).add(entry))
+    this.#size += 1
     return turn.promise
   }
 
-  return {
-    size: () => size,
-    wait: async (waiting) => {
-      waiting.signal?.throwIfAborted()
-      if ((requesters.get(waiting.requester)?.size ?? 0) >= maxPerRequester) throw refuse('own-queue')
-      if (size >= maxQueued) evict(waiting.requester)
-      await enter(waiting)
-    },
-    next: (take) => {
-      for (const [requester, own] of requesters) {
-        if (!take(requester)) continue
-        // To the end of the turns, with what is left.
-        requesters.delete(requester)
-        requesters.set(requester, own)
-        const [entry] = own
-        entry?.grant()
-        return true
-      }
-      return false
-    },
+  #remove(requester: string, entry: Entry): void {
+    const own = this.#requesters.get(requester)
+    own?.delete(entry)
+    this.#size -= 1
+    if (own?.size === 0) this.#requesters.delete(requester)
   }
 }

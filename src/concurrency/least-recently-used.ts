@@ -23,6 +23,7 @@ export class LeastRecentlyUsed {
 
   /** It is the newest from now on. */
   use(key: string): void {
+    if (key === this.#newest) return
     this.remove(key)
     this.#links.set(key, { before: this.#newest, after: undefined })
     const newest = this.#linkOf(this.#newest)

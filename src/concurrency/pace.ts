@@ -2,7 +2,7 @@
  * A steady pace for each key, with a burst before it: how long the next one has to wait (GCRA, the token bucket without a bucket).
  * @see https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm
  */
-import { LRUCache } from 'lru-cache'
+import { createBoundedCache } from './bounded-cache.ts'
 
 export interface PaceOptions {
   /** So many at once without a wait; 1 or more. */
@@ -21,7 +21,7 @@ export class Pace {
   readonly #options: PaceOptions
   readonly #now: () => number
   /** When the next one of a key is due, with the whole burst spent. */
-  readonly #due = new LRUCache<string, number>({ maxSize: maxKeys, sizeCalculation: () => 1 })
+  readonly #due = createBoundedCache<string, number>(maxKeys)
 
   constructor(options: PaceOptions) {
     this.#options = options

@@ -2,15 +2,14 @@
  * One of something for each key, made when the key is first seen: a bound of their own for each requester, say. Bounded: of too many
  * keys, the one that was seen longest ago is forgotten.
  */
-import { LRUCache } from 'lru-cache'
+import { createBoundedCache, type BoundedCache } from './bounded-cache.ts'
 
 export class PerKey<Value extends object> {
-  readonly #values: LRUCache<string, Value>
+  readonly #values: BoundedCache<string, Value>
   readonly #make: () => Value
 
   constructor(max: number, make: () => Value) {
-    // `maxSize` instead of `max`, for which lru-cache reserves memory at once.
-    this.#values = new LRUCache({ maxSize: max, sizeCalculation: () => 1 })
+    this.#values = createBoundedCache(max)
     this.#make = make
   }
 

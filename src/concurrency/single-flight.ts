@@ -45,7 +45,7 @@ interface InFlight<Answer> {
   readonly startedAt: number
 }
 
-/** How often an requester tries again after a limit that another requester ran into, before the limit is theirs too. */
+/** How often a requester tries again after a limit that another requester ran into, before the limit is theirs too. */
 const maxRounds = 3
 
 export const createSingleFlight = <Answer>(options: SingleFlightOptions): SingleFlight<Answer> => {

@@ -3,7 +3,7 @@
  * claim opens nothing; but promotion writes it at the same time as the tag of QCI, and the tag may not be followed yet: until it is, the
  * digest is closed. Only a namespace that has tags in QCI can close by a claim.
  */
-import { LRUCache } from 'lru-cache'
+import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import type { Digest, QciTag } from '../oci/reference.ts'
 import { qciTagOf, type ClaimedTag } from './image-stream-claims.ts'
 
@@ -29,16 +29,11 @@ export interface ClaimChecks {
 /** How long a claim that was not right is taken for wrong: a tag may move to what it claims. */
 const refutedMs = 10 * 60_000
 const maxChecked = 8
+const maxRefuted = 100_000
 
 export const createClaimChecks = (options: ClaimChecksOptions): ClaimChecks => {
   const { claimsOf, isRestricted, hasTagsOf, isWhole, now = () => performance.now() } = options
-  const refuted = new LRUCache<Digest, true>({
-    maxSize: 100_000,
-    sizeCalculation: () => 1,
-    ttl: refutedMs,
-    ttlResolution: 0,
-    perf: { now },
-  })
+  const refuted = createBoundedCache<Digest, true>(maxRefuted, { ttlMs: refutedMs, now })
   const closingClaims = (digest: Digest): readonly QciTag[] =>
     claimsOf(digest)
       .filter(({ namespace }) => isRestricted(namespace) && hasTagsOf(namespace))

@@ -1,10 +1,11 @@
 /**
  * The facts of the graph as they are made, told to other replicas, and kept over a restart.
  */
-import { LRUCache } from 'lru-cache'
+import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import type { Digest, QciTag } from '../oci/reference.ts'
 import type { ManifestChildren } from './manifest-names.ts'
-import { maxDepth, type ReachGraph } from './reach-graph.ts'
+import { maxDepth } from './propagation.ts'
+import type { ReachGraph } from './reach-graph.ts'
 import { isRestricted, restrictedLifeMs, type Location } from './sightings.ts'
 
 /** A tag gave a manifest; or a manifest names other content. Both were verified by the one who tells it. */
@@ -57,14 +58,13 @@ export class Facts {
   readonly #options: FactsOptions
   readonly #now: () => number
   /** By tag and digest: a tag that moved, or has one for each Accept, reaches both. */
-  readonly #open = new LRUCache<string, Kept>({ maxSize: maxOpenTags, sizeCalculation: () => 1 })
+  readonly #open = createBoundedCache<string, Kept>(maxOpenTags)
   readonly #restricted = new Map<string, Kept>()
   readonly #newest = new Map<QciTag, KnownTag>()
   /** Manifests whose children other replicas were told of, when, and whether as restricted. */
-  readonly #published = new LRUCache<Digest, { readonly isRestricted: boolean; readonly at: number }>({
-    maxSize: maxManifests,
-    sizeCalculation: () => 1,
-  })
+  readonly #published = createBoundedCache<Digest, { readonly isRestricted: boolean; readonly at: number }>(
+    maxManifests,
+  )
 
   constructor(options: FactsOptions) {
     this.#options = options
@@ -75,7 +75,7 @@ export class Facts {
    * A manifest was fetched from upstream and verified. Resolves once the graph has it, and other replicas can: only then it may be served.
    * @param tag undefined where it was asked for by digest
    */
-  async learn(
+  async record(
     tag: QciTag | undefined,
     digest: Digest,
     children: ManifestChildren | undefined,

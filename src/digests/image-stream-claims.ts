@@ -8,7 +8,7 @@
  * buckets, 2^19 slots), the reference of its stream 8, and what is around them; a second stream adds a string, and an array of two.
  */
 import { isQciTag, tagPrefixOf, type Digest, type ImageStream, type QciTag } from '../oci/reference.ts'
-import { keyOf as digestKeyOf } from './digest-key.ts'
+import { keyOf as digestKeyOf, type DigestKey } from './digest-key.ts'
 
 /** One tag of an ImageStream, as its status tells it. */
 export interface Claim {
@@ -54,7 +54,7 @@ export interface ImageStreamClaimsOptions {
 
 interface Held {
   readonly imageStream: Required<ImageStream>
-  readonly digests: readonly string[]
+  readonly digests: readonly DigestKey[]
   /** The tag of each of the digests, in the same order. */
   readonly tags: readonly string[]
   readonly notIndexed: number
@@ -66,94 +66,137 @@ export const qciTagOf = (claimed: ClaimedTag): QciTag => (tagPrefixOf(claimed) +
 /** Neither a namespace nor a name holds a slash. */
 export const keyOf = ({ namespace, name }: Required<ImageStream>): string => `${namespace}/${name}`
 
-export const createImageStreamClaims = (options: ImageStreamClaimsOptions): ImageStreamClaims => {
-  const { isRestricted, max = 1_000_000, onFull = () => undefined } = options
-  const index = createIndex()
-  const streams = new Map<string, Held>()
-  let notIndexed = 0
+export const createImageStreamClaims = (options: ImageStreamClaimsOptions): ImageStreamClaims =>
+  new ClaimIndex(options)
 
-  const replace = (key: string, held: Held | undefined): void => {
-    const wasFull = notIndexed > 0
-    notIndexed += (held?.notIndexed ?? 0) - (streams.get(key)?.notIndexed ?? 0)
-    if (held === undefined) streams.delete(key)
-    else streams.set(key, held)
-    if (notIndexed > 0 !== wasFull) onFull(notIndexed > 0)
+class ClaimIndex implements ImageStreamClaims {
+  readonly #isRestricted: (namespace: string) => boolean
+  readonly #max: number
+  readonly #onFull: (full: boolean) => void
+  readonly #index = new StreamsByDigest()
+  readonly #streams = new Map<string, Held>()
+  #notIndexed = 0
+
+  constructor({ isRestricted, max = 1_000_000, onFull = () => undefined }: ImageStreamClaimsOptions) {
+    this.#isRestricted = isRestricted
+    this.#max = max
+    this.#onFull = onFull
   }
 
-  const remove = (key: string): void => {
-    const held = streams.get(key)
+  readonly put = (imageStream: Required<ImageStream>, claims: Iterable<Claim>): void => {
+    const key = keyOf(imageStream)
+    const before = this.#streams.get(key)
+    const same = before?.imageStream ?? { namespace: imageStream.namespace, name: imageStream.name }
+    const tags = tagsOf(same, claims)
+    const stay = (before?.digests ?? []).filter((digest) => tags.has(digest))
+    for (const digest of before?.digests ?? []) if (!tags.has(digest)) this.#index.remove(digest, same)
+    const added = [...new Set(tags.keys()).difference(new Set(stay))].slice(
+      0,
+      this.#freeSlots(same.namespace),
+    )
+    for (const digest of added) this.#index.add(digest, same)
+    const digests = [...stay, ...added]
+    const notIndexed = tags.size - digests.length
+    const held = {
+      imageStream: same,
+      digests,
+      tags: digests.map((digest) => tags.get(digest) as string),
+      notIndexed,
+    }
+    this.#replace(key, tags.size === 0 ? undefined : held)
+  }
+
+  readonly remove = (imageStream: Required<ImageStream>): void => {
+    this.#remove(keyOf(imageStream))
+  }
+
+  readonly retain = (keys: ReadonlySet<string>): void => {
+    for (const key of this.#streams.keys()) if (!keys.has(key)) this.#remove(key)
+  }
+
+  readonly of = (digest: Digest): readonly ClaimedTag[] => {
+    const key = digestKeyOf(digest)
+    return this.#index.get(key).map((imageStream) => {
+      const { digests, tags } = this.#streams.get(keyOf(imageStream)) as Held
+      return { ...imageStream, tag: tags[digests.indexOf(key)] as string }
+    })
+  }
+
+  readonly counts = (): ClaimCounts => ({
+    digests: this.#index.digests,
+    imageStreams: this.#streams.size,
+    notIndexed: this.#notIndexed,
+  })
+
+  #freeSlots(namespace: string): number {
+    const max = this.#isRestricted(namespace) ? 2 * this.#max : this.#max
+    return Math.max(0, max - this.#index.slots)
+  }
+
+  #remove(key: string): void {
+    const held = this.#streams.get(key)
     if (held === undefined) return
-    for (const digest of held.digests) index.remove(digest, held.imageStream)
-    replace(key, undefined)
+    for (const digest of held.digests) this.#index.remove(digest, held.imageStream)
+    this.#replace(key, undefined)
   }
 
-  return {
-    put: (imageStream, claims) => {
-      const key = keyOf(imageStream)
-      const before = streams.get(key)
-      const same = before?.imageStream ?? { namespace: imageStream.namespace, name: imageStream.name }
-      const tags = new Map<string, string>()
-      // The first one counts: a status begins with what a tag is now.
-      // Attack: what is no tag would become part of a path at upstream.
-      for (const { digest, tag } of claims)
-        if (!tags.has(digestKeyOf(digest)) && isQciTag(tagPrefixOf(same) + tag))
-          tags.set(digestKeyOf(digest), tag)
-      const kept = (before?.digests ?? []).filter((digest) => {
-        if (tags.has(digest)) return true
-        index.remove(digest, same)
-        return false
-      })
-      const added = [...new Set(tags.keys()).difference(new Set(kept))]
-      const room = Math.max(0, (isRestricted(imageStream.namespace) ? 2 * max : max) - index.size().places)
-      const digests = [...kept, ...added.slice(0, room)]
-      for (const digest of added.slice(0, room)) index.add(digest, same)
-      const missing = tags.size - digests.length
-      const held = {
-        imageStream: same,
-        digests,
-        tags: digests.map((digest) => tags.get(digest) as string),
-        notIndexed: missing,
-      }
-      replace(key, digests.length + missing === 0 ? undefined : held)
-    },
-    remove: (imageStream) => remove(keyOf(imageStream)),
-    retain: (keys) => {
-      for (const key of streams.keys()) if (!keys.has(key)) remove(key)
-    },
-    of: (digest) => {
-      const key = digestKeyOf(digest)
-      return index.get(key).map((imageStream) => {
-        const { digests, tags } = streams.get(keyOf(imageStream)) as Held
-        return { ...imageStream, tag: tags[digests.indexOf(key)] as string }
-      })
-    },
-    counts: () => ({ digests: index.size().digests, imageStreams: streams.size, notIndexed }),
+  #replace(key: string, held: Held | undefined): void {
+    const wasFull = this.#notIndexed > 0
+    this.#notIndexed += (held?.notIndexed ?? 0) - (this.#streams.get(key)?.notIndexed ?? 0)
+    if (held === undefined) this.#streams.delete(key)
+    else this.#streams.set(key, held)
+    const isFull = this.#notIndexed > 0
+    if (isFull !== wasFull) this.#onFull(isFull)
   }
 }
 
-/** Most digests are in one image stream: it stands in the Map by itself, in an array only where there are more. */
-const createIndex = () => {
-  type Stream = Required<ImageStream>
-  const known = new Map<string, Stream | readonly Stream[]>()
-  let places = 0
-  const get = (digest: string): readonly Stream[] => {
-    const streams = known.get(digest) ?? []
+/**
+ * The tag of each digest. Of several tags the first one counts, because a status begins with what a tag is now.
+ *
+ * Attack: a claim of something that is no tag would become part of a path at upstream.
+ */
+const tagsOf = (imageStream: Required<ImageStream>, claims: Iterable<Claim>): Map<DigestKey, string> => {
+  const tags = new Map<DigestKey, string>()
+  for (const { digest, tag } of claims) {
+    const key = digestKeyOf(digest)
+    if (!tags.has(key) && isQciTag(tagPrefixOf(imageStream) + tag)) tags.set(key, tag)
+  }
+  return tags
+}
+
+type Stream = Required<ImageStream>
+
+/** Most digests are in one image stream: the Map has the stream itself, and an array only where there are more. */
+class StreamsByDigest {
+  readonly #streams = new Map<DigestKey, Stream | readonly Stream[]>()
+  /** Pairs of a digest and an image stream. */
+  #slots = 0
+
+  get slots(): number {
+    return this.#slots
+  }
+
+  get digests(): number {
+    return this.#streams.size
+  }
+
+  get(digest: DigestKey): readonly Stream[] {
+    const streams = this.#streams.get(digest) ?? []
     return 'namespace' in streams ? [streams] : streams
   }
-  return {
-    get,
-    size: () => ({ digests: known.size, places }),
-    /** Of a digest that is not there yet for this stream. */
-    add: (digest: string, imageStream: Stream): void => {
-      places += 1
-      known.set(digest, known.has(digest) ? [...get(digest), imageStream] : imageStream)
-    },
-    /** Of a digest that is there for this stream. */
-    remove: (digest: string, imageStream: Stream): void => {
-      places -= 1
-      const [first, ...rest] = get(digest).filter((other) => other !== imageStream)
-      if (first === undefined) known.delete(digest)
-      else known.set(digest, rest.length === 0 ? first : [first, ...rest])
-    },
+
+  /** The digest is not there yet for this stream. */
+  add(digest: DigestKey, imageStream: Stream): void {
+    this.#slots += 1
+    const others = this.get(digest)
+    this.#streams.set(digest, others.length === 0 ? imageStream : [...others, imageStream])
+  }
+
+  /** The digest is there for this stream. */
+  remove(digest: DigestKey, imageStream: Stream): void {
+    this.#slots -= 1
+    const [first, ...rest] = this.get(digest).filter((other) => other !== imageStream)
+    if (first === undefined) this.#streams.delete(digest)
+    else this.#streams.set(digest, rest.length === 0 ? first : [first, ...rest])
   }
 }

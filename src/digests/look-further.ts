@@ -3,7 +3,7 @@
  * requester may pull and that could reach the digest are resolved. Nothing here opens anything: it makes facts, and the decision is
  * made again.
  */
-import { LRUCache } from 'lru-cache'
+import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import { Pace } from '../concurrency/pace.ts'
 import { tagPrefixOf, type Digest, type ImageStream, type QciTag, type Repository } from '../oci/reference.ts'
 import { qciTagOf, type ClaimedTag } from './image-stream-claims.ts'
@@ -41,7 +41,7 @@ export interface Search {
 /** What a search came to. */
 export interface SearchResult {
   /** Something was learnt, so that it is worth to decide again. */
-  readonly hasLearnt: boolean
+  readonly hasNewFacts: boolean
   /** What other replicas know was looked at: a refusal is not for want of it. */
   readonly isCertain: boolean
 }
@@ -58,13 +58,13 @@ const maxClaims = 4
 const maxReviewed = 16
 /** A search that has found nothing is not made again for so long: every request of a failing pull would. */
 const forgetMs = 10_000
+const maxSearches = 10_000
 /** Searches at upstream of one requester: one that would have to wait is not made. */
 const searchPace = { burst: 10, everyMs: 5000, maxWaitMs: 0 }
 
 export const createLookFurther = (options: LookFurtherOptions): LookFurther => {
   const { graph, catchUp, now = () => performance.now() } = options
-  const perf = { now }
-  const searched = new LRUCache<string, Promise<void>>({ max: 10_000, ttl: forgetMs, ttlResolution: 0, perf })
+  const searched = createBoundedCache<string, Promise<void>>(maxSearches, { ttlMs: forgetMs, now })
   // Attack: somebody who asks for digests that nobody knows would have upstream's limits used up by our searches.
   const pace = new Pace({ ...searchPace, now })
 
@@ -92,7 +92,7 @@ export const createLookFurther = (options: LookFurtherOptions): LookFurther => {
       await unlessRestricted(looking, () => graph.reachOf(digest))
     }
     await graph.settled()
-    return { hasLearnt: isClaimed || stateOf(digest) !== before, isCertain }
+    return { hasNewFacts: isClaimed || stateOf(digest) !== before, isCertain }
   }
 }
 

@@ -10,13 +10,14 @@
  * forgetting one costs a pull by tag. Facts that close are never evicted by what others do: each restricted namespace has a share of
  * its own, and what finds no room there any more stays closed by its fingerprint.
  */
-import { LRUCache } from 'lru-cache'
+import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import type { Digest } from '../oci/reference.ts'
 import { digestOf, keyOf, splitKeys, type DigestKey } from './digest-key.ts'
+import { KeyLists } from './key-lists.ts'
 import { ManifestNames, type ManifestChildren } from './manifest-names.ts'
-import { boundedCache, SightingStores, type SightingStore } from './sighting-stores.ts'
-import { SlicedWork } from './sliced-work.ts'
-import { isRestricted, joinReaches, Sightings, sightingStepMs } from './sightings.ts'
+import { Propagation } from './propagation.ts'
+import { SightingStores, type SightingStore } from './sighting-stores.ts'
+import { isRestricted, joinReaches, sightingStepMs } from './sightings.ts'
 import type { Location, Reach, Sighting } from './sightings.ts'
 
 export interface ReachGraphOptions {
@@ -32,57 +33,30 @@ export interface ReachGraphOptions {
   readonly onFull?: (namespace: string) => void
 }
 
-/** Sightings on their way down from a manifest to one store. What had the same sightings before has the same object after. */
-interface Part {
-  readonly store: SightingStore
-  readonly added: readonly Sighting[]
-  readonly merged: Map<Sightings, Sightings>
-}
-
-interface Batch {
-  readonly parts: readonly Part[]
-  readonly closes: boolean
-  /**
-   * Manifests that were touched, and how many levels below each were followed. Attack: indexes that name the same indexes, level by
-   * level, have more paths than anybody can walk.
-   */
-  readonly followed: Map<DigestKey, number>
-}
-
-interface Work {
-  readonly key: DigestKey
-  readonly batch: Batch
-  /** Levels below it that are followed. */
-  readonly depth: number
-}
-
-/** Levels below a tag that are followed: index, manifest, blob, and two to spare. */
-export const maxDepth = 5
 /** Digests that tags which stand for digests lead to, one from the other. Behind more of them, something may be restricted. */
 const maxAttached = 1000
-/** Digests that are touched before others get a turn: some 5 ms. */
-const sliceSize = 4000
-const maxRemembered = 32
+const maxLocations = 200_000
 
 export class ReachGraph {
   readonly #now: () => number
   readonly #stores: SightingStores
   readonly #names: ManifestNames
   /** Manifests that no open tag reaches, by the blobs that they name. */
-  readonly #parents: LRUCache<DigestKey, readonly DigestKey[]>
-  readonly #locations = new LRUCache<string, Location>({ maxSize: 200_000, sizeCalculation: () => 1 })
+  readonly #parents: KeyLists
+  readonly #locations = createBoundedCache<string, Location>(maxLocations)
   /** What tags that stand for a digest gave, by that digest, as long as it is not restricted. */
-  readonly #attached: LRUCache<DigestKey, readonly DigestKey[]>
-  readonly #work = new SlicedWork<Work>((work) => this.#touch(work), sliceSize)
+  readonly #attached: KeyLists
+  readonly #propagation: Propagation
 
   constructor(options: ReachGraphOptions = {}) {
     const { maxOpen = 500_000, maxPerNamespace = 400_000, maxNamesBytes = 64 * 1024 * 1024 } = options
     const { now = Date.now, onFull = () => undefined } = options
     this.#now = now
     this.#stores = new SightingStores({ maxOpen, maxPerNamespace, onFull })
-    this.#parents = boundedCache(maxOpen)
-    this.#attached = boundedCache(maxOpen)
+    this.#parents = new KeyLists(maxOpen)
+    this.#attached = new KeyLists(maxOpen)
     this.#names = new ManifestNames(maxNamesBytes)
+    this.#propagation = new Propagation(this.#names, (key) => this.#close(key))
   }
 
   /**
@@ -100,9 +74,8 @@ export class ReachGraph {
     if (this.#names.get(key) !== undefined) return
     const isClosed = this.#stores.isClosed(key)
     this.#names.set(key, children, isClosed)
-    this.#parents.delete(key)
-    if (!this.reachOf(digest).isOpen)
-      for (const blob of children.blobs) remember(this.#parents, keyOf(blob), key)
+    this.#parents.take(key)
+    if (!this.reachOf(digest).isOpen) for (const blob of children.blobs) this.#parents.add(keyOf(blob), key)
     const sightings = this.#stores.of(key)
     // What has lost its sightings for want of room closes what it names all the same.
     if (sightings.length > 0 || isClosed) this.#enqueue(key, sightings)
@@ -127,7 +100,7 @@ export class ReachGraph {
 
   /** Resolves once what was recorded before has reached every digest below it. */
   async settled(): Promise<void> {
-    await this.#work.settled()
+    await this.#propagation.settled()
   }
 
   /**
@@ -153,7 +126,7 @@ export class ReachGraph {
   /** Manifests that name this blob and that no open tag reached when they were recorded; none for what is a manifest itself. */
   parentsOf(digest: Digest): readonly Digest[] {
     const key = keyOf(digest)
-    return this.#names.get(key) === undefined ? (this.#parents.get(key) ?? []).map(digestOf) : []
+    return this.#names.get(key) === undefined ? this.#parents.get(key).map(digestOf) : []
   }
 
   counts(): { readonly digests: number; readonly restrictedDigests: number; readonly manifests: number } {
@@ -181,49 +154,22 @@ export class ReachGraph {
 
   #enqueue(key: DigestKey, sightings: readonly Sighting[]): void {
     for (const { location } of sightings)
-      if (location.by === 'digest') remember(this.#attached, keyOf(location.digest), key)
+      if (location.by === 'digest') this.#attached.add(keyOf(location.digest), key)
     this.#add(key, sightings)
-    this.#work.run()
+    this.#propagation.run()
   }
 
   #add(key: DigestKey, sightings: readonly Sighting[]): void {
     const byStore = Map.groupBy(sightings, (one) => this.#storeOf(one))
-    const parts = [...byStore].map(([store, added]) => ({ store, added, merged: new Map() }))
+    const parts = [...byStore].map(([store, added]) => ({ store, added }))
     const closes = this.#stores.isClosed(key) || parts.some(({ store }) => store !== this.#stores.open)
-    this.#work.add({ key, batch: { parts, closes, followed: new Map() }, depth: maxDepth })
+    this.#propagation.add(key, parts, closes)
   }
 
   #close(key: DigestKey): void {
     this.#stores.close(key)
     this.#names.close(key)
     // What was attached to it while it was not restricted closes with it.
-    const attached = this.#attached.get(key) ?? []
-    this.#attached.delete(key)
-    for (const one of attached) this.#add(one, this.#stores.of(one))
+    for (const one of this.#attached.take(key)) this.#add(one, this.#stores.of(one))
   }
-
-  #touch({ key, batch, depth }: Work): void {
-    if (batch.closes) this.#close(key)
-    for (const { store, added, merged } of batch.parts) {
-      const before = store.get(key) ?? Sightings.none
-      const after = merged.get(before) ?? before.with(added)
-      merged.set(before, after)
-      store.set(key, after)
-    }
-    const names = depth > (batch.followed.get(key) ?? 0) ? this.#names.get(key) : undefined
-    if (names === undefined) return
-    batch.followed.set(key, depth)
-    for (const child of splitKeys(names.manifests)) this.#work.add({ key: child, batch, depth: depth - 1 })
-    // A blob has nothing below it.
-    for (const child of splitKeys(names.blobs)) this.#work.add({ key: child, batch, depth: 0 })
-  }
-}
-
-const remember = (
-  cache: LRUCache<DigestKey, readonly DigestKey[]>,
-  key: DigestKey,
-  added: DigestKey,
-): void => {
-  const known = cache.get(key) ?? []
-  if (!known.includes(added)) cache.set(key, [...known.slice(1 - maxRemembered), added])
 }

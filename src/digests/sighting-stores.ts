@@ -2,7 +2,7 @@
  * Sightings by digest: one bounded store for what opens, and one for each restricted namespace, so that a namespace loses what it has
  * itself pushed out, and nothing else. What was ever in a restricted store stays closed by its fingerprint.
  */
-import { LRUCache } from 'lru-cache'
+import { createBoundedCache, type BoundedCache } from '../concurrency/bounded-cache.ts'
 import type { DigestKey } from './digest-key.ts'
 import { FingerprintSet } from './fingerprint-set.ts'
 import { joinReaches, unseen, type Reach, type Sighting, type Sightings } from './sightings.ts'
@@ -16,17 +16,7 @@ export interface SightingStoresOptions {
   readonly onFull: (namespace: string) => void
 }
 
-export type SightingStore = LRUCache<DigestKey, Sightings>
-
-/** `maxSize` instead of `max`: lru-cache reserves memory for `max` entries at once. */
-export const boundedCache = <Value extends object>(maxSize: number, onEvicted?: () => void) =>
-  new LRUCache<DigestKey, Value>({
-    maxSize,
-    sizeCalculation: () => 1,
-    ...(onEvicted === undefined
-      ? {}
-      : { dispose: (_value, _key, reason) => reason === 'evict' && onEvicted() }),
-  })
+export type SightingStore = BoundedCache<DigestKey, Sightings>
 
 export class SightingStores {
   readonly #options: SightingStoresOptions
@@ -36,7 +26,7 @@ export class SightingStores {
 
   constructor(options: SightingStoresOptions) {
     this.#options = options
-    this.open = boundedCache(options.maxOpen)
+    this.open = createBoundedCache(options.maxOpen)
   }
 
   /** Digests that are known to be open, and those that were ever restricted. */
@@ -48,9 +38,11 @@ export class SightingStores {
     const known = this.#restricted.get(namespace)
     if (known !== undefined) return known
     let isFull = false
-    const made = boundedCache<Sightings>(this.#options.maxPerNamespace, () => {
-      if (!isFull) this.#options.onFull(namespace)
-      isFull = true
+    const made = createBoundedCache<DigestKey, Sightings>(this.#options.maxPerNamespace, {
+      onEvicted: () => {
+        if (!isFull) this.#options.onFull(namespace)
+        isFull = true
+      },
     })
     this.#restricted.set(namespace, made)
     return made

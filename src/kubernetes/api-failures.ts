@@ -3,6 +3,7 @@
  * people off to log in again, and makes some clients give up for good.
  */
 import { unavailable, type RegistryError } from '../oci/errors.ts'
+import { parseAnswer } from '../oci/json-bounds.ts'
 import { printable } from './foreign-text.ts'
 import { ReviewShed, reviewShed } from './review-shed.ts'
 import { NotAReview } from './review-answer.ts'
@@ -39,7 +40,7 @@ export const reviewText = ({ status, retryAfter, text }: Reply, secret: string):
 /** The message of a Status, in quotes. */
 const messageOf = (text: string, secret: string): string => {
   try {
-    const { message } = JSON.parse(text) as { message?: unknown }
+    const { message } = parseAnswer(Buffer.from(text)) as { message?: unknown }
     if (typeof message === 'string') return JSON.stringify(printable(message, secret))
   } catch {
     // Not JSON: somebody else's page, and nobody's message. Its text stays unsaid.

@@ -71,7 +71,7 @@ export const createApiServer = ({ kubeConfig, timeoutMs = 2000 }: ApiServerOptio
   const createAsk = <Spec, Answer>({ path, kind, apiVersion, read, secretOf }: Kind<Spec, Answer>) => {
     // One is enough: it took the whole of its time, and the next would again.
     const breaker = createCircuitBreaker({
-      isTrouble: isTimeout,
+      isTransient: isTimeout,
       refuse: () => new Error('it did not answer a moment ago'),
     })
     return async (spec: Spec): Promise<Answer> => {

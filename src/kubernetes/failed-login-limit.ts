@@ -117,13 +117,13 @@ class AddressAdmission implements Admission {
     this.#everybody[kind].charge(1)
   }
 
-  #kindOf(address: string): ChargeKind {
+  #chargeKindOf(address: string): ChargeKind {
     return this.#accepted.get(address) === true ? 'acquainted' : 'stranger'
   }
 
   /** The limit that keeps a token of this address waiting now; undefined if a place is free. */
   #obstacle(address: string): { limit: 'address' | 'everybody'; isSpent: boolean } | undefined {
-    const all = this.#everybody[this.#kindOf(address)].state()
+    const all = this.#everybody[this.#chargeKindOf(address)].state()
     if (all !== 'free') return { limit: 'everybody', isSpent: all === 'spent' }
     const { allowance, strangeTokens } = this.#addresses.of(address)
     const own = allowance.state()
@@ -134,7 +134,7 @@ class AddressAdmission implements Admission {
 
   /** Holds a place of all addresses and one of this address; undefined where it has to wait. */
   #tryEnter(address: string): Entered<Settle> {
-    const kind = this.#kindOf(address)
+    const kind = this.#chargeKindOf(address)
     const everybody = this.#everybody[kind]
     const { allowance, strangeTokens } = this.#addresses.of(address)
     if (everybody.tryHold() !== 'held') return undefined
@@ -176,7 +176,7 @@ class AddressAdmission implements Admission {
     // If a place is free now, the turns of others came first.
     const limit = found?.limit ?? (strangeTokens.areCalm() ? 'everybody' : 'address')
     observeLimited(limit)
-    const paying = limit === 'address' ? allowance : this.#everybody[this.#kindOf(address)]
+    const paying = limit === 'address' ? allowance : this.#everybody[this.#chargeKindOf(address)]
     return tooMany(limit, paying.retryAfterSeconds())
   }
 }

@@ -197,7 +197,7 @@ const claimsOf = ({ spec, status }: WatchedObject, monorepos: readonly string[])
       tag: name,
       digest: from?.kind === 'DockerImage' ? digestIn(from.name, monorepos) : undefined,
     })),
-  ].flatMap(({ tag, digest }) => (digest === undefined ? [] : [{ tag, digest }]))
+  ].flatMap(({ tag, digest }) => (digest === undefined || typeof tag !== 'string' ? [] : [{ tag, digest }]))
 }
 
 /** `<monorepo>@<digest>`; of another repository, or of a tag, nothing is known by it. */

@@ -11,6 +11,7 @@ import {
   type KubeConfig,
   type RequestContext,
 } from '@kubernetes/client-node'
+import { printable } from './foreign-text.ts'
 
 export interface Resource {
   readonly group: string
@@ -34,16 +35,52 @@ const pageSize = 500
 const pageTimeoutMs = 60_000
 
 interface Page {
-  readonly metadata?: { readonly continue?: string; readonly resourceVersion?: string }
-  readonly items?: readonly WatchedObject[]
+  readonly items: readonly WatchedObject[]
+  readonly next: string | undefined
+  readonly resourceVersion: string
 }
+
+/**
+ * Attack: a web server in the API server's place answers 200 to everything. Taken for a list, its page would be one without any object:
+ * whatever was known would be gone.
+ * @throws {Error} for whatever is no list of this resource; holds nothing of what was answered
+ */
+const pageOf = (answer: unknown, { group, version }: Resource): Page => {
+  const { apiVersion, kind, metadata, items } = objectOf(answer)
+  const { continue: next, resourceVersion } = objectOf(metadata)
+  const isList = apiVersion === `${group}/${version}` && typeof kind === 'string' && kind.endsWith('List')
+  if (!isList || typeof resourceVersion !== 'string' || resourceVersion === '')
+    throw new Error('API server answered with what is no list')
+  // Go writes null for an empty list.
+  const found: unknown = items ?? []
+  if (!Array.isArray(found)) throw new Error('API server answered with a list whose items are none')
+  return {
+    items: found.map(watchedOf),
+    next: typeof next === 'string' && next !== '' ? next : undefined,
+    resourceVersion,
+  }
+}
+
+const eventTypes = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK'])
+
+/** @throws {Error} for what is no object of the API: what is kept by its names, and gone on from, has to be text */
+const watchedOf = (value: unknown): WatchedObject => {
+  const metadata = objectOf(objectOf(value)['metadata'])
+  const names = [metadata['namespace'], metadata['name'], metadata['resourceVersion']]
+  if (value !== objectOf(value) || names.some((name) => typeof (name ?? '') !== 'string'))
+    throw new Error('API server gave what is no object with names')
+  return value
+}
+
+const objectOf = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 
 type Dispatcher = NonNullable<ReturnType<RequestContext['getDispatcher']>>
 
 /**
  * Every page of one list, all of one moment: the resource version that a watch continues from.
  *
- * @throws {Error} where a page does not come; a 410, which says that the list took too long, is no exception to that
+ * @throws {Error} where a page does not come, or is no list; a 410, which says that the list took too long, is no exception to that
  */
 export const readPages = async (
   kubeConfig: KubeConfig,
@@ -67,10 +104,10 @@ export const readPages = async (
     }
     const options: ConfigurationOptions = { middleware, middlewareMergeStrategy: 'append' }
     try {
-      const page = (await api.listClusterCustomObject(request, options)) as Page
-      onPage(page.items ?? [])
-      next = page.metadata?.continue
-      if (next === undefined || next === '') return page.metadata?.resourceVersion ?? ''
+      const page = pageOf(await api.listClusterCustomObject(request, options), resource)
+      onPage(page.items)
+      next = page.next
+      if (next === undefined) return page.resourceVersion
     } catch (error) {
       // Its own message holds the whole answer, headers included.
       throw error instanceof ApiException ? new Error(`API server answered ${error.code}`) : error
@@ -119,11 +156,13 @@ export const readEvents = async (
   }
   const onAbort = () => end(undefined)
   signal.addEventListener('abort', onAbort)
-  const received = (type: string, object: WatchedObject & { code?: number; message?: string }) => {
+  const received = (type: string, object: unknown) => {
     if (ended) return
     try {
-      if (type === 'ERROR') throw new Error(`${object.code} ${object.message}`)
-      onEvent({ type, object })
+      const { code, message } = objectOf(object)
+      if (type === 'ERROR') throw new Error(printable(`${String(code)} ${String(message)}`))
+      if (!eventTypes.has(type)) throw new Error('API server told of no event that there is')
+      onEvent({ type, object: watchedOf(object) })
     } catch (error) {
       // Watch would swallow it, and go on with the next event as if nothing was missing.
       end(new ResourceVersionExpired((error as Error).message))

@@ -8,6 +8,7 @@
  * @see https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subject-access-review-v1/
  */
 import type { UserInfo } from '../access/identity.ts'
+import { parseAnswer } from '../oci/json-bounds.ts'
 
 /** Somebody answered, and it is not what was asked for. The message holds nothing of what was answered. */
 export class NotAReview extends Error {
@@ -53,10 +54,10 @@ const statusOf = (status: number, body: string, apiVersion: string, kind: string
   if (status !== 201 && status !== 200) throw no('that status is not of a review')
   let review: unknown
   try {
-    review = JSON.parse(body)
+    review = parseAnswer(Buffer.from(body))
   } catch {
     // Attack: the parser's message quotes the text, and the text may echo the token that was asked about.
-    throw no('it is not JSON')
+    throw no('it is not JSON, or has more structure than a review')
   }
   if (!isObject(review)) throw no('it is not an object')
   if (review['kind'] !== kind || review['apiVersion'] !== apiVersion) throw no('it is of another kind')

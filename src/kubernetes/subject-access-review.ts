@@ -33,7 +33,7 @@ const defaultMaxReviews = 100_000
 /** About 200 bytes each. */
 const maxRequesters = 20_000
 /**
- * Refusals that an requester may cause: a list of all tags asks once for each namespace of QCI, which are hundreds, and is answered no
+ * Refusals that a requester may cause: a list of all tags asks once for each namespace of QCI, which are hundreds, and is answered no
  * for most of them.
  */
 const refusals = { burst: 500, perSecond: 25 }
@@ -87,7 +87,7 @@ export const createAccessReviewer = (options: AccessReviewerOptions): AccessRevi
   }
 }
 
-/** Charges an requester for each no, as an address is charged for each refused token. @throws {ReviewShed} TOOMANYREQUESTS */
+/** Charges a requester for each no, as an address is charged for each refused token. @throws {ReviewShed} TOOMANYREQUESTS */
 const createLimits = (now: () => number, observeLimited: () => void = () => undefined) => {
   const allowances = new PerKey(maxRequesters, () => createAllowance({ ...refusals, now }))
   return async (requester: string, ask: () => Promise<boolean>): Promise<boolean> => {

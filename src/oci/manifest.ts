@@ -82,6 +82,12 @@ const readJson = (content: Buffer): { readonly value: unknown } | UnreadManifest
   }
 }
 
+/** What every manifest of an image has at its root. @param content that `parseManifest` has read */
+export const hasSchemaVersion = (content: Buffer): boolean => {
+  const value: unknown = JSON.parse(content.toString())
+  return typeof value === 'object' && value !== null && 'schemaVersion' in value
+}
+
 /** Recursion is as deep as `maxManifestDepth`. */
 const namesIn = (value: unknown): number => {
   if (typeof value !== 'object' || value === null) return 0

@@ -30,7 +30,7 @@ export const composeSharedState = (from: ComposeSharedStateOptions): SharedState
       else if (reason === undefined) logger.info({ state }, 'the shared state is connected')
       else logger.error({ state, reason }, 'the shared state takes no writes')
     },
-    onTrouble: (message) => logger.warn({ reason: message }, 'shared state'),
+    onWarning: (message) => logger.warn({ reason: message }, 'shared state'),
   }
   const shared =
     url === undefined

@@ -18,7 +18,7 @@ export interface ComposeUpstreamOptions {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly files: WatchedSecrets
-  readonly knownDigests: Pick<KnownDigests, 'learn'>
+  readonly knownDigests: Pick<KnownDigests, 'record'>
   readonly shared: Pick<SharedState, 'tokenBucket'>
 }
 
@@ -44,7 +44,7 @@ export const composeUpstream = ({
     blobDelivery: config.blobDelivery,
     learn: async (tag, { digest, content }) => {
       const children = content === undefined ? undefined : parseManifest(content)
-      await knownDigests.learn(tag, digest, typeof children === 'string' ? undefined : children)
+      await knownDigests.record(tag, digest, typeof children === 'string' ? undefined : children)
     },
     credentials: files.robot.current,
     // One bucket of all replicas, or this one's share of it: in either case nothing is left to divide.
@@ -60,7 +60,7 @@ export const composeUpstream = ({
     },
   })
   createUpstreamGauges(metrics.registry, pipeline.stats)
-  files.robot.onChange(pipeline.robot.reset)
+  files.robot.onChange(() => pipeline.robot.reset())
   return pipeline
 }
 

@@ -12,7 +12,7 @@ import { composeAccess } from './compose-access.ts'
 import { describeSharedState } from './compose-shared-state.ts'
 import { composeUpstream, readsOf } from './compose-upstream.ts'
 import { watchSecretFiles, type WatchedSecrets } from './secret-files.ts'
-import type { Robot } from '../upstream/robot/robot-token.ts'
+import type { RobotPool } from '../upstream/robot/robot-pool.ts'
 import { createDenialMessage, createLegacyDenialMessage, type DenialMessage } from '../registry/denial.ts'
 import { createLogin } from '../registry/authentication/compose.ts'
 import { createPurposeKeys } from '../registry/authentication/signing-keys.ts'
@@ -23,7 +23,7 @@ import type { SharedState, SharedStatus } from '../shared-state/shared-state.ts'
 
 export interface Components {
   readonly server: ServerOptions
-  readonly robot: Robot
+  readonly robot: RobotPool
   readonly apiServer: ApiServer
   readonly knownDigests: KnownDigests
   readonly shared: SharedState

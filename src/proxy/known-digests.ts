@@ -21,8 +21,8 @@ export interface KnownDigests {
   readonly knowledge: DigestKnowledge
   readonly lookFurther: LookFurther
   /** See `Facts`. */
-  readonly learn: Facts['learn']
-  /** Before `start`: where the bytes come from is made after this, since it tells what it fetches to `learn`. */
+  readonly record: Facts['record']
+  /** Before `start`: where the bytes come from is made after this, since it tells what it fetches to `record`. */
   readonly connect: (upstream: KnownDigestsUpstream) => void
   readonly start: () => void
   /** What keeps it from being relied upon. */
@@ -77,7 +77,7 @@ export const createKnownDigests = (
   createDigestMetrics(options.metrics, () => ({ ...graph.counts(), ...index?.progress() }))
   return {
     facts,
-    learn: facts.learn.bind(facts),
+    record: facts.record.bind(facts),
     knowledge: {
       reachOf: (digest) => graph.reachOf(digest),
       // Attack: without the index, a restricted image that nobody has pulled by tag looks like one that no tag reaches.

@@ -6,11 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ApiServer } from '../kubernetes/api-server.ts'
 import { pullAttributes } from '../kubernetes/subject-access-review.ts'
 import { serializeError, type Logger } from '../telemetry/logging.ts'
-import type { Robot } from '../upstream/robot/robot-token.ts'
+import type { RobotPool } from '../upstream/robot/robot-pool.ts'
 
 export interface WarmUpOptions {
   readonly apiServer: Pick<ApiServer, 'reviewAccess'>
-  readonly robot: Pick<Robot, 'authorization'>
+  readonly robot: Pick<RobotPool, 'acquire'>
   readonly qciNamespace: string
   readonly logger: Logger
   /** Ends it, without a word. */
@@ -36,7 +36,7 @@ export const warmUp = async (options: WarmUpOptions): Promise<void> => {
       answered: 'app.ci is reached',
     }),
     untilAnswered(options, {
-      ask: robot.authorization,
+      ask: async () => await robot.acquire(),
       intervalMs: upstreamIntervalMs,
       failed: 'cannot reach upstream; retrying',
       answered: 'upstream is reached',

@@ -27,6 +27,8 @@ export interface SandboxOptions {
   readonly port: number
   /** Further flags of the proxy. */
   readonly flags?: readonly string[]
+  /** Milliseconds; 10 s unless told. */
+  readonly readyTimeoutMs?: number
 }
 
 export interface Sandbox {
@@ -49,7 +51,7 @@ export interface Sandbox {
 
 /** @throws {Error} where a directory cannot be read or the port is taken; nothing is left running then */
 export const startSandbox = async (options: SandboxOptions): Promise<Sandbox> => {
-  const { logger, rbac, port, flags = [] } = options
+  const { logger, rbac, port, flags = [], readyTimeoutMs = 10_000 } = options
   const closers: (() => Promise<void>)[] = []
   // The proxy first, so that it says goodbye to nobody who has left.
   const close = async () => {
@@ -84,7 +86,7 @@ export const startSandbox = async (options: SandboxOptions): Promise<Sandbox> =>
     ]
     const proxy = await startProxy(parseConfig(args, {}), logger).catch(sayPort)
     closers.push(proxy.stop)
-    await untilReady(proxy.url)
+    await untilReady(proxy.url, readyTimeoutMs)
     return {
       url: proxy.url,
       metricsUrl: String(proxy.metricsUrl),
@@ -143,8 +145,9 @@ const freePort = async (): Promise<number> =>
     })
   })
 
-const untilReady = async (url: string): Promise<void> => {
-  for (let attempt = 0; attempt < 500; attempt++) {
+const untilReady = async (url: string, timeoutMs: number): Promise<void> => {
+  const deadline = performance.now() + timeoutMs
+  while (performance.now() < deadline) {
     const { status } = await fetch(`${url}/readyz`)
     if (status === 200) return
     await new Promise((resolve) => setTimeout(resolve, 20))

@@ -4,6 +4,7 @@
  * component (`quay.io/openshift/c` is not for `quay.io/openshift/ci`), and the host's letter case and default port do not matter.
  * @see https://kubernetes.io/docs/concepts/containers/images/#config-json
  */
+import { trimBlanks } from './pasted-text.ts'
 
 /** The repository that an entry is looked for. */
 export interface Target {
@@ -37,15 +38,16 @@ export const matchingKeys = (keys: readonly string[], target: Target): readonly 
     .map(({ key }) => key)
 
 const matchOf = (key: string, { upstream, repository }: Target): Match | undefined => {
-  const bare = key.replace(/^\s*https?:\/\//i, '')
+  const pasted = trimBlanks(key)
+  const bare = pasted.replace(/^https?:\/\//i, '')
   // With upstream's own scheme, so that the port it stands for is the same one, written or not.
   const url = URL.parse(`${upstream.protocol}//${bare}`)
   if (url === null || url.username !== '' || url.password !== '') return undefined
   if (url.port !== upstream.port || !isSameHost(url.hostname, upstream.hostname)) return undefined
-  const path = componentsOf(url.pathname.replace(/^\/v[12](?=\/|$)/, ''))
+  const path = componentsOf(url.pathname.replace(/^\/v[12](?=\/|$)/i, ''))
   const wanted = componentsOf(repository)
   if (!path.every((component, index) => component === wanted[index])) return undefined
-  return { key, depth: path.length, isGlob: url.hostname.includes('*'), hasScheme: bare !== key }
+  return { key, depth: path.length, isGlob: url.hostname.includes('*'), hasScheme: bare !== pasted }
 }
 
 const componentsOf = (path: string): readonly string[] =>

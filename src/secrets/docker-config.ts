@@ -3,7 +3,7 @@
  * @see https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
  */
 import { matchingKeys } from './docker-config-keys.ts'
-import { trimBlanks } from './pasted-text.ts'
+import { trimBlanks, withoutBlanks } from './pasted-text.ts'
 import type { RobotCredential } from './robot-credential.ts'
 
 /**
@@ -58,14 +58,14 @@ const credentialOf = (entry: Entry, name: string): RobotCredential => {
 
 const splitAtColon = (text: string): readonly [string, string] => {
   const colon = text.indexOf(':')
-  return colon === -1 ? ['', ''] : [text.slice(0, colon), text.slice(colon + 1)]
+  return colon === -1 ? ['', ''] : [trimBlanks(text.slice(0, colon)), trimBlanks(text.slice(colon + 1))]
 }
 
-/** `echo user:password | base64` encodes the end of the line with it, and some tools pad with NUL. */
+/** The end of the line of `echo user:password | base64`, or a file's byte order mark, is in there with the two. */
 const decode = (auth: string, name: string): string => {
-  const base64 = auth.replaceAll(/\s/g, '')
+  const base64 = withoutBlanks(auth)
   // Node passes over what is no base64: a login in clear would decode to another one.
   if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(base64))
     throw new Error(`${name} holds no user name and password: its auth is not base64`)
-  return trimBlanks(Buffer.from(base64, 'base64').toString())
+  return Buffer.from(base64, 'base64').toString()
 }

@@ -1,22 +1,32 @@
 /**
- * Text as people and tools leave it in files: with byte order marks, line ends of other systems, padding, blanks. None of these is part
- * of a secret at its ends; in the middle they are told, because half of what was meant may be missing.
+ * Text as people and tools leave it in files and logins: with byte order marks, line ends of other systems, padding, blanks. None of
+ * these is part of a secret at its ends; in the middle they are told, because half of what was meant may be missing.
  */
 
-/** White space (to JavaScript the byte order mark is some), and what web pages leave between letters unseen. */
-const unseen = /[\s\u200b-\u200d\u2060]/
+/**
+ * White space, controls (tools pad with NUL), and the characters that Unicode does not show: byte order marks, marks of direction,
+ * joiners, fillers, soft hyphens. By property: no list of them stays complete.
+ */
+const blanks = /[\p{White_Space}\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]/gu
 
-/** Controls as well, of which NUL is what tools pad with. */
-const isBlank = (character: string): boolean =>
-  character < ' ' || character === '\x7f' || unseen.test(character)
+const isBlank = (character: string): boolean => character.search(blanks) === 0
 
-/** Without the blanks at its ends. By index: an expression for the trailing ones takes quadratic time over a long run of them. */
+/** Without the blanks at its ends. Character by character: an expression for the trailing ones takes quadratic time. */
 export const trimBlanks = (text: string): string => {
   let [start, end] = [0, text.length]
-  while (start < end && isBlank(text.charAt(start))) start++
-  while (end > start && isBlank(text.charAt(end - 1))) end--
+  for (let first = firstOf(text, start); isBlank(first); first = firstOf(text, start)) start += first.length
+  for (let last = lastOf(text, end); end > start && isBlank(last); last = lastOf(text, end))
+    end -= last.length
   return text.slice(start, end)
 }
+
+/** Some characters take two units of a string. Empty at the end. */
+const firstOf = (text: string, start: number): string => Array.from(text.slice(start, start + 2))[0] ?? ''
+const lastOf = (text: string, end: number): string =>
+  Array.from(text.slice(Math.max(0, end - 2), end)).at(-1) ?? ''
+
+/** For base64, which files wrap. */
+export const withoutBlanks = (text: string): string => text.replaceAll(blanks, '')
 
 /** The lines that hold something, trimmed. */
 export const linesOf = (content: string): readonly string[] =>
@@ -26,4 +36,4 @@ export const linesOf = (content: string): readonly string[] =>
     .filter((line) => line !== '')
 
 /** Of a text that was trimmed. */
-export const hasInnerBlanks = (text: string): boolean => Array.from(text).some(isBlank)
+export const hasInnerBlanks = (text: string): boolean => text.search(blanks) !== -1

@@ -72,6 +72,11 @@ export class ClientAddresses {
     return peer
   }
 
+  /** The proxy at the other end speaks for somebody whom it does not know: what comes is that client's text. */
+  distrust(socket: Socket): void {
+    this.#peers.set(socket, { ...this.peerOf(socket), isTrusted: false })
+  }
+
   #peer(address: string): Peer {
     return { address, network: networkOf(address), isTrusted: this.#isTrusted(address) }
   }

@@ -4,10 +4,10 @@
  */
 import type { Server, Socket } from 'node:net'
 import type { Client, ClientAddresses } from './client-address.ts'
-import { parseProxyHeader } from './proxy-protocol.ts'
+import { parseProxyHeader, type ProxyHeader } from './proxy-protocol.ts'
 
 export interface ProxiedConnectionsOptions {
-  readonly clients: Pick<ClientAddresses, 'peerOf' | 'introduce'>
+  readonly clients: Pick<ClientAddresses, 'peerOf' | 'introduce' | 'distrust'>
   /** Milliseconds for the header to arrive: proxies send it with their first packet. */
   readonly proxyHeaderMs: number
   /** Called with the client of each connection that was said to be somebody's. */
@@ -36,8 +36,10 @@ export const readProxyHeaders = (server: Server, options: ProxiedConnectionsOpti
       onConnectionCut(socket)
       socket.destroy()
     }
-    readHeader(socket, proxyHeaderMs, cut, (source) => {
+    readHeader(socket, proxyHeaderMs, cut, ({ source, isOwn }) => {
       if (source !== undefined) onIntroduced(socket, clients.introduce(socket, source))
+      // Attack: a client whose address the proxy does not know (UNKNOWN, AF_UNSPEC) writes one into X-Forwarded-For.
+      else if (!isOwn) clients.distrust(socket)
       handOver(socket)
     })
   })
@@ -47,7 +49,7 @@ const readHeader = (
   socket: Socket,
   headerMs: number,
   cut: () => void,
-  read: (source: string | undefined) => void,
+  read: (header: Extract<ProxyHeader, { kind: 'whole' }>) => void,
 ): void => {
   let received: Buffer = Buffer.alloc(0)
   const late = setTimeout(cut, headerMs)
@@ -61,7 +63,7 @@ const readHeader = (
     if (header.kind !== 'whole') return
     stop()
     if (received.length > header.length) socket.unshift(received.subarray(header.length))
-    read(header.source)
+    read(header)
   }
   const onError = () => undefined
   const stop = () => {

@@ -7,11 +7,17 @@ import { isIPv4, isIPv6 } from 'node:net'
 import { parseAddress } from '../access/ip-address.ts'
 
 /**
- * `source`: the client's address; undefined where the proxy speaks for itself (LOCAL, a health check) or does not know.
+ * `source`: the client's address; undefined where the proxy does not know it, or speaks for itself.
+ * `isOwn`: the proxy speaks for itself (LOCAL, a health check).
  * `length`: bytes of the header; what follows is the client's.
  */
 export type ProxyHeader =
-  | { readonly kind: 'whole'; readonly length: number; readonly source: string | undefined }
+  | {
+      readonly kind: 'whole'
+      readonly length: number
+      readonly source: string | undefined
+      readonly isOwn: boolean
+    }
   | { readonly kind: 'partial' }
   | { readonly kind: 'malformed' }
 
@@ -45,14 +51,14 @@ const parseText = (received: Buffer): ProxyHeader => {
   if (end === -1) return line.length < maxTextLength ? partial : malformed
   const [, protocol, ...fields] = line.slice(0, end).split(' ')
   const length = end + 2
-  if (protocol === 'UNKNOWN') return { kind: 'whole', length, source: undefined }
+  if (protocol === 'UNKNOWN') return { kind: 'whole', length, source: undefined, isOwn: false }
   const isAddress = protocol === 'TCP4' ? isIPv4 : protocol === 'TCP6' ? isIPv6 : () => false
   const [source = '', destination = '', ...ports] = fields
   const isRight =
     fields.length === 4 && [source, destination].every(isAddress) && ports.every((port) => isPort(port))
   // A zone is nobody's but the proxy's.
   return isRight && !source.includes('%')
-    ? { kind: 'whole', length, source: parseAddress(source) }
+    ? { kind: 'whole', length, source: parseAddress(source), isOwn: false }
     : malformed
 }
 
@@ -79,7 +85,7 @@ const parseBinary = (received: Buffer): ProxyHeader => {
     isOfClient && address !== undefined
       ? textOf(received.subarray(fixedLength, fixedLength + address.each))
       : undefined
-  return { kind: 'whole', length, source }
+  return { kind: 'whole', length, source, isOwn: command === 0x20 }
 }
 
 const textOf = (bytes: Buffer): string | undefined => {

@@ -6,13 +6,13 @@ import { StateDirectory } from './state-directory.ts'
 
 export const createEmbeddedState = (options: SharedStateOptions): SharedState => {
   const { apply, snapshot, stateDir, replicas = 1 } = options
-  const { now = () => performance.now(), wallClock = Date.now, onTrouble = () => undefined } = options
+  const { now = () => performance.now(), wallClock = Date.now, onWarning = () => undefined } = options
   const startedAt = now()
   let index: IndexState | undefined
   const directory =
     stateDir === undefined
       ? undefined
-      : new StateDirectory({ directory: stateDir, snapshot, index: async () => index, onTrouble, wallClock })
+      : new StateDirectory({ directory: stateDir, snapshot, index: async () => index, onWarning, wallClock })
 
   return {
     facts: { publish: async () => undefined, catchUp: async () => true, isCertain: () => true },

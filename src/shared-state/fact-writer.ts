@@ -15,7 +15,7 @@ import { StoreRefused } from './store-errors.ts'
 export interface FactWriterOptions {
   readonly origin: string
   readonly snapshot: () => Iterable<Fact>
-  /** @throws {StoreAway} */
+  /** @throws {StoreUnavailable} */
   readonly session: () => Session
   readonly isUp: () => boolean
   readonly epoch: () => string

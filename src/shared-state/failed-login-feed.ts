@@ -21,7 +21,7 @@ export interface FailedLoginFeed extends FailedLogins {
 }
 
 /** Attack: a flood of failed logins is not to become a flood of the store. */
-export const toldRate = { perSecond: 50, burst: 100 }
+export const publishRate = { perSecond: 50, burst: 100 }
 const maxBytes = 256
 /** Some 200 KB; at the rate of ten replicas, the last two seconds. */
 const maxEntries = 1000

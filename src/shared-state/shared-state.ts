@@ -75,7 +75,7 @@ export interface SharedStateOptions {
   /** Called once for each change of state or reason. */
   readonly onChange?: (status: SharedStatus) => void
   /** What an operator has to know besides: a file that is not used, content of the store that cannot be read. */
-  readonly onTrouble?: (message: string) => void
+  readonly onWarning?: (message: string) => void
   /** Milliseconds, monotonic. */
   readonly now?: () => number
   /** Milliseconds since 1970. */

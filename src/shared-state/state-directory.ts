@@ -14,7 +14,7 @@ export interface StateDirectoryOptions {
   readonly snapshot: () => Iterable<Fact>
   /** The state of the walk as of now; asked before the facts, so that these are never fewer than it claims. */
   readonly index: () => Promise<IndexState | undefined>
-  readonly onTrouble: (message: string) => void
+  readonly onWarning: (message: string) => void
   readonly wallClock: () => number
   /** Milliseconds between two writes. A crash loses what was learned within them, and the walk begins where it was then. */
   readonly everyMs?: number
@@ -34,14 +34,14 @@ export class StateDirectory {
 
   /** @throws {Error} where the directory is in use, or cannot be written to */
   async open(): Promise<StoredState | undefined> {
-    const { directory, onTrouble, everyMs = 60_000 } = this.#options
+    const { directory, onWarning, everyMs = 60_000 } = this.#options
     await mkdir(directory, { recursive: true, mode: 0o700 }).catch(() => undefined)
     this.#lock = lockDirectory(directory)
     this.#timer = setInterval(() => void this.write(), everyMs).unref()
     try {
       return await readStateFile(this.#path)
     } catch (error) {
-      onTrouble(
+      onWarning(
         `${this.#path} is not used: ${(error as Error).message}; what it held is learned again, and the file replaced`,
       )
       return undefined
@@ -64,13 +64,13 @@ export class StateDirectory {
   }
 
   async #write(): Promise<void> {
-    const { snapshot, index, onTrouble, wallClock } = this.#options
+    const { snapshot, index, onWarning, wallClock } = this.#options
     try {
       const state = await index()
       await writeStateFile(this.#path, { index: state, facts: snapshot() }, wallClock())
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
-      onTrouble(`${this.#path} cannot be written (${code ?? message}); what is known is lost at a restart`)
+      onWarning(`${this.#path} cannot be written (${code ?? message}); what is known is lost at a restart`)
     }
   }
 }

@@ -4,7 +4,7 @@
  */
 import { createClient, ErrorReply, RESP_TYPES } from '@redis/client'
 import type { Reply } from './reply.ts'
-import { refusalOf, StoreAway, StoreSlow } from './store-errors.ts'
+import { refusalOf, StoreUnavailable, StoreSlow } from './store-errors.ts'
 
 export interface StoreAddress {
   /** `redis:` or `rediss:`; a user, a port and the number of a database may stand in it, a password not. */
@@ -18,7 +18,7 @@ export interface StoreAddress {
 export type Argument = string | Buffer
 
 export interface StoreClient {
-  /** @throws {StoreSlow | StoreAway | StoreRefused} */
+  /** @throws {StoreSlow | StoreUnavailable | StoreRefused} */
   readonly send: (args: readonly Argument[], deadlineMs: number) => Promise<Reply>
   readonly destroy: () => void
 }
@@ -52,7 +52,7 @@ export const openStoreClient = async (
       if (error instanceof StoreSlow) throw error
       throw error instanceof ErrorReply
         ? refusalOf(error.message)
-        : new StoreAway('the connection to the store is lost')
+        : new StoreUnavailable('the connection to the store is lost')
     }
   }
   return { send, destroy: () => client.destroy() }

@@ -5,7 +5,7 @@ import { backoffMs, pause } from '../concurrency/backoff.ts'
 import type { SharedStatus } from './shared-state.ts'
 import { openSession, type Session } from './session.ts'
 import type { StoreAddress } from './store-client.ts'
-import { reasonOf, StoreAway } from './store-errors.ts'
+import { reasonOf, StoreUnavailable } from './store-errors.ts'
 
 export interface StoreConnectionOptions {
   readonly address: StoreAddress
@@ -39,13 +39,13 @@ export class StoreConnection {
 
   async close(): Promise<void> {
     this.#closing.abort()
-    this.#session?.end(new StoreAway('closed'))
+    this.#session?.end(new StoreUnavailable('closed'))
     await this.#running
   }
 
-  /** @throws {StoreAway} where there is none */
+  /** @throws {StoreUnavailable} where there is none */
   session(): Session {
-    if (this.#session === undefined) throw new StoreAway('the store is away')
+    if (this.#session === undefined) throw new StoreUnavailable('the store is away')
     return this.#session
   }
 
@@ -84,14 +84,14 @@ export class StoreConnection {
       const session = await openSession(this.#options.address, (slow) => this.#onSlow(slow))
       this.#session = session
       this.#isSlow = false
-      if (this.#closing.signal.aborted) session.end(new StoreAway('closed'))
+      if (this.#closing.signal.aborted) session.end(new StoreUnavailable('closed'))
       try {
         await this.#options.onSession(session)
         onUp()
         if (session.isOpen() && !this.#isSlow) this.#set('connected', undefined)
         return await session.ended
       } finally {
-        session.end(new StoreAway('the session is over'))
+        session.end(new StoreUnavailable('the session is over'))
       }
     } catch (error) {
       return error

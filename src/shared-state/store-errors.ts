@@ -15,8 +15,8 @@ export class StoreSlow extends Error {
 }
 
 /** There is no connection. */
-export class StoreAway extends Error {
-  override readonly name = 'StoreAway'
+export class StoreUnavailable extends Error {
+  override readonly name = 'StoreUnavailable'
 }
 
 /** The store answered with an error. */
@@ -75,7 +75,7 @@ export const refusalOf = (text: string): StoreRefused =>
 
 /** One line for the log. Of a foreign error its code or name alone. */
 export const reasonOf = (error: unknown): string => {
-  if (error instanceof StoreSlow || error instanceof StoreAway || error instanceof StoreRefused)
+  if (error instanceof StoreSlow || error instanceof StoreUnavailable || error instanceof StoreRefused)
     return error.message
   const { code, name } = error as NodeJS.ErrnoException
   return `the store cannot be reached (${code ?? name})`

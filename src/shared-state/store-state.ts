@@ -1,43 +1,33 @@
 /**
- * Shared state over Valkey or Redis: puts its parts together, and looks every two seconds whether all is as it was.
+ * Shared state over Valkey or Redis: composes the connection, the log and the writer of facts, the leases and the feeds.
  */
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createTokenBucket } from '../concurrency/token-bucket.ts'
 import type { Fact } from '../digests/facts.ts'
 import type { IndexState } from '../digests/restricted-index/index-state.ts'
 import { Certainty } from './certainty.ts'
 import { FactLog } from './fact-log.ts'
 import { FactWriter } from './fact-writer.ts'
-import { createFailedLoginFeed, toldRate, type FailedLoginFeed } from './failed-login-feed.ts'
+import { createFailedLoginFeed, publishRate, type FailedLoginFeed } from './failed-login-feed.ts'
 import { createGrants } from './grants.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { keys } from './keys.ts'
 import { LeasedBucket, leaseCommand } from './rate-leases.ts'
-import { listOf, numberOf, type Reply } from './reply.ts'
-import { beatScript } from './scripts.ts'
-import { deadlineMs, evalOf, type Session } from './session.ts'
+import type { Reply } from './reply.ts'
+import { deadlineMs, type Session } from './session.ts'
 import type { SharedState, SharedStateOptions, SharedStatus } from './shared-state.ts'
-import { News } from './news.ts'
+import { StoreFeed } from './store-feed.ts'
 import { ReplicaCount } from './replica-count.ts'
 import { StateDirectory } from './state-directory.ts'
 import { within, type Argument, type StoreAddress } from './store-client.ts'
 import { StoreConnection } from './store-connection.ts'
-import { sweep } from './sweep.ts'
 import { WalkLease } from './walk-lease.ts'
 
 export interface StoreStateOptions extends SharedStateOptions {
   readonly store: StoreAddress
-  /** Milliseconds between two looks. */
+  /** Milliseconds between two beats; 2000 unless given. */
   readonly beatMs?: number
 }
-
-/** A replica that was not heard of for as long is none. */
-const replicaForMs = 10_000
-/** A replica that was away for longer loads everything again. */
-const logForMs = 600_000
-const sweepEveryMs = 3_600_000
-/** What was lost and nobody here knows is not looked for every two seconds. */
-const republishEveryMs = 60_000
 
 class StoreState implements SharedState {
   readonly #options: StoreStateOptions
@@ -48,7 +38,8 @@ class StoreState implements SharedState {
   readonly #log: FactLog
   readonly #writer: FactWriter
   readonly #lease: WalkLease
-  readonly #news: News
+  readonly #feed: StoreFeed
+  readonly #heartbeat: Heartbeat
   readonly #directory: StateDirectory | undefined
   readonly failedLogins: FailedLoginFeed
   readonly grants = createGrants(async (args) => await this.#command(args))
@@ -56,10 +47,7 @@ class StoreState implements SharedState {
   readonly #certainty: Certainty
   /** What the state directory held: good until the store can say. */
   #keptIndex: IndexState | undefined
-  #sweptAt = -Infinity
-  #republishedAt = -Infinity
   #unreadable = 0
-  #isClosing = false
 
   constructor(options: StoreStateOptions) {
     this.#options = options
@@ -68,9 +56,23 @@ class StoreState implements SharedState {
     this.#wallClock = options.wallClock ?? Date.now
     this.#certainty = new Certainty(this.#now)
     this.#replicas = new ReplicaCount(replicas, this.#now)
-    const shared = { origin: this.#origin, wallClock: this.#wallClock }
-    this.#connection = new StoreConnection({
-      address: store,
+    this.#connection = this.#connect(store)
+    this.#log = this.#followLog(apply)
+    this.#writer = this.#writeFacts(snapshot)
+    this.#lease = new WalkLease({ origin: this.#origin, command: this.#command, now: this.#now })
+    this.failedLogins = createFailedLoginFeed({
+      origin: this.#origin,
+      send: this.#command,
+      bucket: createTokenBucket(publishRate, this.#now),
+    })
+    this.#feed = new StoreFeed({ onFacts: this.#catchUp, onLogin: this.failedLogins.receive })
+    this.#heartbeat = this.#beatEvery(options.beatMs)
+    this.#directory = stateDir === undefined ? undefined : this.#directoryAt(stateDir)
+  }
+
+  #connect(address: StoreAddress): StoreConnection {
+    return new StoreConnection({
+      address,
       onSession: async (session) => await this.#begin(session),
       onChange: () => {
         this.#certainty.changed(this.#connection.isUp())
@@ -78,14 +80,22 @@ class StoreState implements SharedState {
       },
       now: this.#now,
     })
-    this.#log = new FactLog({
-      ...shared,
+  }
+
+  #followLog(apply: StoreStateOptions['apply']): FactLog {
+    return new FactLog({
+      origin: this.#origin,
+      wallClock: this.#wallClock,
       apply,
       onLost: () => this.#onLost(),
       onUnreadable: () => this.#onUnreadable(),
     })
-    this.#writer = new FactWriter({
-      ...shared,
+  }
+
+  #writeFacts(snapshot: StoreStateOptions['snapshot']): FactWriter {
+    return new FactWriter({
+      origin: this.#origin,
+      wallClock: this.#wallClock,
       snapshot,
       session: () => this.#connection.session(),
       isUp: () => this.#connection.isUp(),
@@ -93,17 +103,20 @@ class StoreState implements SharedState {
       onOtherEpoch: () => void this.#catchUp(),
       onWrites: (error) => this.#connection.setWrites(error?.message),
     })
-    this.#lease = new WalkLease({ origin: this.#origin, command: this.#command, now: this.#now })
-    this.failedLogins = createFailedLoginFeed({
+  }
+
+  #beatEvery(everyMs: number | undefined): Heartbeat {
+    return new Heartbeat({
       origin: this.#origin,
-      send: this.#command,
-      bucket: createTokenBucket(toldRate, this.#now),
+      log: this.#log,
+      writer: this.#writer,
+      lease: this.#lease,
+      catchUp: this.#catchUp,
+      onReplicas: (count) => this.#replicas.count(count),
+      now: this.#now,
+      wallClock: this.#wallClock,
+      everyMs,
     })
-    this.#news = new News({
-      onFacts: this.#catchUp,
-      onLogin: this.failedLogins.receive,
-    })
-    this.#directory = stateDir === undefined ? undefined : this.#directoryAt(stateDir)
   }
 
   #directoryAt(directory: string): StateDirectory {
@@ -111,7 +124,7 @@ class StoreState implements SharedState {
       directory,
       snapshot: this.#options.snapshot,
       index: async () => await this.#indexToKeep(),
-      onTrouble: (message) => this.#options.onTrouble?.(message),
+      onWarning: (message) => this.#options.onWarning?.(message),
       wallClock: this.#wallClock,
     })
   }
@@ -160,8 +173,7 @@ class StoreState implements SharedState {
   }
 
   readonly close = async (): Promise<void> => {
-    // No beat from now on: it would count this replica in again.
-    this.#isClosing = true
+    this.#heartbeat.stop()
     await this.#directory?.close()
     await this.#lease.release()
     await this.#command(['ZREM', keys.replicas, this.#origin]).catch(() => undefined)
@@ -178,45 +190,9 @@ class StoreState implements SharedState {
 
   async #begin(session: Session): Promise<void> {
     const newestLogin = await this.#log.open(session)
-    await this.#beat(session)
-    void this.#news.follow(session, newestLogin)
-    void this.#beats(session)
-  }
-
-  async #beats(session: Session): Promise<void> {
-    const { beatMs = 2000 } = this.#options
-    while (session.isOpen()) {
-      await Promise.race([sleep(beatMs, undefined, { ref: false }), session.ended])
-      if (session.isOpen() && !this.#isClosing) await this.#beat(session).catch(() => undefined)
-    }
-  }
-
-  /** @throws {Error} where the store does not answer */
-  async #beat(session: Session): Promise<void> {
-    const reply = await session.patiently(
-      evalOf(
-        beatScript,
-        [keys.replicas, keys.log, keys.index, keys.restrictedTags, keys.restrictedNames, keys.nothing],
-        [this.#origin, String(replicaForMs), String(logForMs)],
-      ),
-    )
-    const [replicas = 0, missing] = listOf(reply).map(numberOf)
-    this.#replicas.count(replicas)
-    if (missing === 1 && this.#now() - this.#republishedAt > republishEveryMs) this.#writer.republish()
-    await this.#catchUp()
-    await this.#writer.flush()
-    await this.#lease.renew()
-    if (!this.#log.isLoaded()) return
-    void this.#republish()
-    if (this.#lease.isHeld() && this.#now() - this.#sweptAt > sweepEveryMs) {
-      this.#sweptAt = this.#now()
-      // Beside the beats, which hold the lease. Where the store does not answer, the session ends.
-      void Promise.allSettled([sweep(session, this.#origin, this.#wallClock())])
-    }
-  }
-
-  async #republish(): Promise<void> {
-    if (await this.#writer.republishAll()) this.#republishedAt = this.#now()
+    await this.#heartbeat.beat(session)
+    void this.#feed.follow(session, newestLogin)
+    void this.#heartbeat.run(session)
   }
 
   async #indexToKeep(): Promise<IndexState | undefined> {
@@ -227,7 +203,7 @@ class StoreState implements SharedState {
   #onUnreadable(): void {
     this.#unreadable += 1
     if (this.#unreadable === 1)
-      this.#options.onTrouble?.(
+      this.#options.onWarning?.(
         `the store holds what is no fact of this version below ${keys.log}; it is passed over, remove who else writes there`,
       )
   }

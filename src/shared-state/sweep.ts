@@ -18,66 +18,70 @@ interface Stored extends Partial<Decoded> {
 }
 
 /**
- * @param origin name of this replica, which has to lead
- * @param now milliseconds since 1970
+ * @param origin name of this replica, which has to be the leader
+ * @param now milliseconds since the epoch
  * @throws {Error} where the store does not answer
  */
 export const sweep = async (session: Session, origin: string, now: number): Promise<void> => {
   const oldest = now - restrictedLifeMs
   const reached = new Set<string>()
-  await drop('T', keys.restrictedTags, ({ fact, stamp }) => {
+  await drop(session, origin, 'T', ({ fact, stamp }) => {
     if (fact?.kind !== 'tag' || stamp === undefined || stamp < oldest) return true
     reached.add(fact.digest)
     return false
   })
-  // What an index names may stand before it: all are known before any goes.
+  // The scan may meet a manifest before the index that names it. So nothing is deleted before the set stops growing.
   for (let before = -1; before !== reached.size;) {
     before = reached.size
-    await scan(keys.restrictedNames, 'N', ({ fact }) => {
+    await scan(session, 'N', ({ fact }) => {
       if (fact?.kind === 'names' && reached.has(fact.manifest))
         for (const manifest of fact.manifests) reached.add(manifest)
     })
   }
   await drop(
+    session,
+    origin,
     'N',
-    keys.restrictedNames,
     ({ fact, stamp }) =>
       fact?.kind !== 'names' || (stamp !== undefined && stamp < oldest && !reached.has(fact.manifest)),
   )
+}
 
-  async function scan(
-    key: string,
-    kind: string,
-    each: (stored: Stored) => void,
-    after?: () => Promise<void>,
-  ) {
-    let cursor = '0'
-    do {
-      const reply = listOf(await session.patiently(['HSCAN', key, cursor, 'COUNT', String(scanCount)]))
-      cursor = textOf(reply[0])
-      const pairs = pairsOf(reply[1])
-      await inSlices(
-        pairs,
-        ([field, value]) => each({ field, value, ...decodeFact(kind, field, value) }),
-        () => undefined,
-      )
-      await after?.()
-    } while (cursor !== '0')
-  }
+const hashes = { T: keys.restrictedTags, N: keys.restrictedNames } as const
+type Kind = keyof typeof hashes
 
-  async function drop(kind: string, key: string, isOver: (stored: Stored) => boolean) {
-    let gone: Buffer[] = []
-    await scan(
-      key,
-      kind,
-      (stored) => {
-        if (isOver(stored)) gone.push(stored.field, stored.value)
-      },
-      async () => {
-        if (gone.length > 0)
-          await session.patiently(evalOf(sweepScript, [keys.lease, keys.index, key], [origin, kind, ...gone]))
-        gone = []
-      },
+const scan = async (
+  session: Session,
+  kind: Kind,
+  each: (stored: Stored) => void,
+  afterPage = async (): Promise<void> => undefined,
+): Promise<void> => {
+  let cursor = '0'
+  do {
+    const reply = listOf(await session.patiently(['HSCAN', hashes[kind], cursor, 'COUNT', String(scanCount)]))
+    cursor = textOf(reply[0])
+    await inSlices(
+      pairsOf(reply[1]),
+      ([field, value]) => each({ field, value, ...decodeFact(kind, field, value) }),
+      () => undefined,
     )
+    await afterPage()
+  } while (cursor !== '0')
+}
+
+const drop = async (
+  session: Session,
+  origin: string,
+  kind: Kind,
+  isOver: (stored: Stored) => boolean,
+): Promise<void> => {
+  let gone: Buffer[] = []
+  const collect = (stored: Stored): void => {
+    if (isOver(stored)) gone.push(stored.field, stored.value)
   }
+  await scan(session, kind, collect, async () => {
+    const command = [keys.lease, keys.index, hashes[kind]]
+    if (gone.length > 0) await session.patiently(evalOf(sweepScript, command, [origin, kind, ...gone]))
+    gone = []
+  })
 }

@@ -186,7 +186,8 @@ const refusal = async (
       'BLOB_UNKNOWN',
       `${digest} is not in QCI: the image it belongs to may have been pruned`,
     )
-  if (response.status === 416) {
+  // Of a request without a range it is an answer to something else.
+  if (response.status === 416 && range !== undefined) {
     const contentRange = single(response.headers['content-range'])
     const headers = contentRange === undefined ? {} : { 'content-range': contentRange }
     return new RegistryError('SIZE_INVALID', `the range lies outside of ${digest}`, { headers })

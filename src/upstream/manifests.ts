@@ -3,7 +3,7 @@
  */
 import { createHash } from 'node:crypto'
 import { RegistryError, unavailable } from '../oci/errors.ts'
-import { maxDescriptors, maxManifestDepth, parseManifest } from '../oci/manifest.ts'
+import { hasSchemaVersion, maxDescriptors, maxManifestDepth, parseManifest } from '../oci/manifest.ts'
 import { isDigest, type Digest, type QciTag } from '../oci/reference.ts'
 import { readBounded } from './client/bounded-body.ts'
 import { TransientObjectError } from './errors.ts'
@@ -54,6 +54,8 @@ const signedSchema1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws
  */
 const isManifestType = (mediaType: string): boolean =>
   /^application\/(?:.+\+)?(?:json|prettyjws)$/.test(mediaType)
+/** Other JSON that has no digest to be held against may be an error, or a notice of maintenance. */
+const isNamedManifestType = (mediaType: string): boolean => /\.(?:manifest|index)\./.test(mediaType)
 
 /** Whether its bytes were held against its digest: then they are the same for ever. */
 export const isVerified = ({ mediaType }: Pick<Manifest, 'mediaType'>): boolean => mediaType !== signedSchema1
@@ -83,9 +85,9 @@ export const createManifests =
 const verified = (reference: QciTag | Digest, response: UpstreamResponse, content: Buffer): Manifest => {
   const mediaType = mediaTypeOf(response.headers)
   if (mediaType === undefined) throw wrong('has no Content-Type')
+  const named = isDigest(reference) ? reference : digestIn(response)
   if (!isManifestType(mediaType)) throw wrong('is no manifest by its Content-Type')
-  const named = isDigest(reference) ? reference : response.digest
-  const digest = named !== undefined && isDigest(named) ? named : digestOf(content)
+  const digest = named ?? digestOf(content)
   if (mediaType !== signedSchema1 && digestOf(content, digest) !== digest)
     throw wrong('does not match its digest')
   // What cannot be learnt of its content would be open as what nobody has seen. It is what was pushed: another try gets the same.
@@ -94,6 +96,8 @@ const verified = (reference: QciTag | Digest, response: UpstreamResponse, conten
   // An answer that ends with its connection may be half of one, and would have a digest of its own.
   if (parsed === 'not-json')
     throw digest === named && isVerified({ mediaType }) ? unreadable(reference) : wrong('is cut off')
+  if (named === undefined && !isNamedManifestType(mediaType) && !hasSchemaVersion(content))
+    throw wrong('is JSON about something else')
   return { digest, mediaType, size: content.length, content, isStale: false }
 }
 
@@ -108,6 +112,9 @@ const tooLarge = (reference: string): RegistryError =>
     'MANIFEST_INVALID',
     `${reference} names more than ${maxDescriptors} manifests and blobs, or nests them more than ${maxManifestDepth} levels deep: build it with fewer layers or platforms`,
   )
+
+const digestIn = ({ digest }: UpstreamResponse): Digest | undefined =>
+  digest !== undefined && isDigest(digest) ? digest : undefined
 
 /** The digest of some bytes, by the algorithm of another digest. */
 const digestOf = (content: Buffer, like: Digest = 'sha256:' as Digest): Digest => {

@@ -17,7 +17,8 @@
 import { isDigest, type QciTag } from '../oci/reference.ts'
 import { createBlobs, type Blob, type OpenBlob } from './blobs.ts'
 import { createRateLimit, type RateLimitOptions } from './rate-limit/rate-limit.ts'
-import { createUpstreamClient, type UpstreamClient, type UpstreamClientOptions } from './client/client.ts'
+import { createUpstreamClient } from './client/client.ts'
+import { createNetwork, type NetworkOptions } from './client/network.ts'
 import { createBlobSizes } from './cache/blob-sizes.ts'
 import { createManifestCache, type ManifestCacheOptions } from './cache/manifest-cache.ts'
 import { createManifests, type FetchManifest, type Manifest } from './manifests.ts'
@@ -29,8 +30,7 @@ import { createReferrersCache } from './cache/referrers-cache.ts'
 import { createReferrers, type FetchReferrers } from './referrers.ts'
 import { createResume, type ResumeOptions } from './resilience/resume.ts'
 import { createRetry, retried } from './resilience/retry.ts'
-import type { Robot } from './robot/robot-token.ts'
-import { createRobotPool, type RobotPool, type RobotsOptions } from './robot/robot-pool.ts'
+import { createRobotPool, type RobotPool, type RobotPoolOptions } from './robot/robot-pool.ts'
 import { createTagListCache, type TagListCacheOptions } from './cache/tag-list-cache.ts'
 import { createTags, type FetchTags } from './tags.ts'
 import type { Caller } from './request.ts'
@@ -42,7 +42,7 @@ export interface PipelineOptions {
   /** `openshift/ci` */
   readonly upstreamRepository: string
   readonly maxUpstreamConnections: number
-  readonly credentials: RobotsOptions['credentials']
+  readonly credentials: RobotPoolOptions['credentials']
   /** `quay`: what quay grants an address is not exceeded. */
   readonly upstreamLimits: 'quay' | 'none'
   /** Proxies that share one address. */
@@ -67,7 +67,7 @@ export interface PipelineOptions {
 
 export interface PipelineObservers {
   readonly refused: (reason: string) => void
-  readonly request: UpstreamClientOptions['observe']
+  readonly request: NetworkOptions['observe']
   readonly retry: () => void
   readonly hedge: () => void
   readonly away: (scope: CircuitScope) => void
@@ -91,7 +91,7 @@ export interface Pipeline {
   readonly source: ImageSource
   /** Behind what people wait for, past every cache: what is fetched here is learnt, and served to nobody. */
   readonly background: Pick<ImageSource, 'fetchManifest' | 'fetchTags'>
-  readonly robot: Robot
+  readonly robot: RobotPool
   readonly stats: ReturnType<typeof createManifestCache>['stats']
   readonly close: () => Promise<void>
 }
@@ -105,9 +105,9 @@ export const createPipeline = (options: PipelineOptions): Pipeline => {
     staleIfErrorMs,
     blobDelivery,
   } = options
-  const { upstream, robot } = connect(options)
+  const { send: sendNow, robot, close } = connect(options)
   const budget = budgetOf(options)
-  const send = withCircuitBreaker({ send: budget(upstream.send), observeRefused: observe.away })
+  const send = withCircuitBreaker({ send: budget(sendNow), observeRefused: observe.away })
   const retry = createRetry({
     isCircuitOpen: (error) => error instanceof CircuitOpen,
     maxElapsedMs: options.retryTimeoutMs,
@@ -137,7 +137,7 @@ export const createPipeline = (options: PipelineOptions): Pipeline => {
   return {
     robot,
     stats: memory.stats,
-    close: upstream.close,
+    close,
     background: { fetchManifest, fetchTags },
     source: {
       fetchManifest: memory.fetchManifest,
@@ -174,30 +174,28 @@ const learning =
 
 const discardBlob = async ({ body }: Blob): Promise<void> => await body?.discard()
 
-/** The robot asks over the connections that its own token is put on. */
+/** First the way to upstream, then the robot's login over it, then the client that has both. */
 const connect = (options: PipelineOptions) => {
   const { upstream: origin, upstreamRepository: repository, upstreamCa: ca, credentials, observe } = options
-  const hedge = createHedge({ observe: observe.hedge })
-  const robot: RobotPool = createRobotPool({
-    credentials,
-    upstream: origin,
-    repository,
-    get: async (url, authorization) =>
-      await hedge({
-        send: async () => await upstream.get(url, authorization),
-        hedgedSend: async () => await upstream.get(url, authorization),
-      }),
-    retry: createRetry(),
-    onRefused: observe.refused,
-  })
-  const upstream: UpstreamClient = createUpstreamClient({
+  const network = createNetwork({
     origin,
     maxConnections: options.maxUpstreamConnections,
     ...(ca === undefined ? {} : { ca }),
-    robot,
-    onRefused: observe.refused,
     observe: observe.request,
     timeouts: { body: options.stallTimeoutMs },
   })
-  return { upstream, robot }
+  const hedge = createHedge({ observe: observe.hedge })
+  const robot = createRobotPool({
+    credentials,
+    upstream: origin,
+    repository,
+    get: async (url, authorization) => {
+      const send = async () => await network.get(url, authorization)
+      return await hedge({ send, hedgedSend: send })
+    },
+    retry: createRetry(),
+    onRefused: observe.refused,
+  })
+  const send = createUpstreamClient({ origin, network, robot, onRefused: observe.refused })
+  return { send, robot, close: network.close }
 }

@@ -4,6 +4,7 @@
  */
 import { unavailable, unsupported } from '../oci/errors.ts'
 import { indexMediaType, readDescriptor, type Descriptor } from '../oci/descriptor.ts'
+import { parseAnswer } from '../oci/json-bounds.ts'
 import type { Digest } from '../oci/reference.ts'
 import { readBounded } from './client/bounded-body.ts'
 import { single } from './client/response-fields.ts'
@@ -118,10 +119,11 @@ const filtersOf = (header = ''): readonly string[] => header.split(',').map((fil
 
 const parseManifests = (content: Buffer): readonly Descriptor[] => {
   try {
-    const { manifests } = JSON.parse(content.toString()) as { manifests?: unknown }
+    const { manifests } = parseAnswer(content) as { manifests?: unknown }
+    // Go may write null for an empty list. Attack: an error that comes with 200, taken for a list without signatures.
+    if (manifests === null) return []
     if (Array.isArray(manifests))
       return manifests.map(readDescriptor).filter((descriptor) => descriptor !== undefined)
-    if (manifests === undefined || manifests === null) return []
   } catch (error) {
     throw unavailable('the upstream registry answers with an unreadable list of referrers', error)
   }

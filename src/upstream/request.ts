@@ -69,3 +69,15 @@ export interface LoginAnswer {
   readonly retryAfter?: string
   readonly body: string
 }
+
+/** The robot's credential for one request. */
+export interface RobotLease {
+  /** The field Authorization; undefined where upstream asks for none. */
+  readonly authorization: string | undefined
+  /**
+   * Upstream answered 401 to it.
+   * @returns the credential to try next; undefined where no further try can help
+   * @throws {RegistryError} UNAVAILABLE where no robot can log in
+   */
+  readonly rejected: () => Promise<RobotLease | undefined>
+}

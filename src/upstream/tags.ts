@@ -3,6 +3,7 @@
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags
  */
 import { unavailable } from '../oci/errors.ts'
+import { parseAnswer } from '../oci/json-bounds.ts'
 import { readBounded } from './client/bounded-body.ts'
 import { single } from './client/response-fields.ts'
 import type { Caller, SendUpstream } from './request.ts'
@@ -55,7 +56,7 @@ export const createTags =
 
 const parseTags = (body: Buffer): string[] => {
   try {
-    const { tags } = JSON.parse(body.toString()) as { tags?: unknown }
+    const { tags } = parseAnswer(body) as { tags?: unknown }
     // distribution answers null for an empty list.
     if (tags === null || (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string')))
       return tags ?? []

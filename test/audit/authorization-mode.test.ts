@@ -26,7 +26,7 @@ const rulesFor = (authorization: 'enforce' | 'audit', { review = false }: { revi
       peekInGrace: () => undefined,
     },
     knowledge: nothingKnown,
-    lookFurther: async () => ({ hasLearnt: false, isCertain: true }),
+    lookFurther: async () => ({ hasNewFacts: false, isCertain: true }),
     isRestricted: () => false,
     unknownDigests: 'allow',
     qciNamespace: 'ocp',

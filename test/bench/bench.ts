@@ -10,72 +10,30 @@
  * It needs Linux, nginx, wrk, curl and openssl; `ss` of iproute2 for one column.
  */
 import { join, resolve } from 'node:path'
-import { parseDuration } from '../../src/config/value-parsers.ts'
 import { missing } from '../e2e/process.ts'
-import { coldImage } from './parts/cold-image.ts'
-import { firstByte } from './parts/first-byte.ts'
-import { hostile } from './parts/hostile.ts'
-import { manifests } from './parts/manifests.ts'
-import { requestsPerPull } from './parts/requests-per-pull.ts'
-import { restrictedIndex } from './parts/restricted-index.ts'
-import { slowReaders } from './parts/slow-readers.ts'
-import { soak } from './parts/soak.ts'
-import { streaming } from './parts/streaming.ts'
-import { imageStreamClaims } from './parts/image-stream-claims.ts'
+import { choose, usage, UsageError, type PartName } from './arguments.ts'
 import { sectionText, writeResults } from './results.ts'
 import { mustHold, type Part, type Section } from './section.ts'
 import { endEverything } from './system/processes.ts'
 
-const parts: readonly Part[] = [
-  streaming,
-  manifests,
-  firstByte,
-  slowReaders,
-  coldImage,
-  requestsPerPull,
-  restrictedIndex,
-  imageStreamClaims,
-  hostile,
-  soak,
-]
-
-interface Chosen {
-  readonly part: Part
-  readonly argument: string | undefined
-}
+/** Imported after the arguments are read. */
+const importParts = async (): Promise<Readonly<Record<PartName, Part>>> => ({
+  streaming: (await import('./parts/streaming.ts')).streaming,
+  manifests: (await import('./parts/manifests.ts')).manifests,
+  'first-byte': (await import('./parts/first-byte.ts')).firstByte,
+  'slow-readers': (await import('./parts/slow-readers.ts')).slowReaders,
+  'cold-image': (await import('./parts/cold-image.ts')).coldImage,
+  'requests-per-pull': (await import('./parts/requests-per-pull.ts')).requestsPerPull,
+  'restricted-index': (await import('./parts/restricted-index.ts')).restrictedIndex,
+  'image-stream-claims': (await import('./parts/image-stream-claims.ts')).imageStreamClaims,
+  hostile: (await import('./parts/hostile.ts')).hostile,
+  soak: (await import('./parts/soak.ts')).soak,
+})
 
 /** What fails from now on fails since it was ended: that is no result. */
 let ending = false
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`)
-
-/** What was asked for cannot be done: told without a stack, and with what can. */
-class UsageError extends Error {
-  override readonly name = 'UsageError'
-}
-
-/** @throws {UsageError} for a name that no part has, and for what stands behind one */
-const choose = (args: readonly string[]): readonly Chosen[] => {
-  if (args.length === 0) return parts.map((part) => ({ part, argument: undefined }))
-  return args.map((text) => {
-    const [name = '', argument] = text.split('=')
-    const part = parts.find((candidate) => candidate.name === name)
-    if (part === undefined) throw new UsageError(`there is no part ${name}`)
-    if (argument !== undefined && part.argument === undefined)
-      throw new UsageError(`${name} takes no argument`)
-    // All there are take a duration.
-    if (argument !== undefined && parseDuration(argument) === undefined)
-      throw new UsageError(`${text}: expected ${part.argument}`)
-    return { part, argument }
-  })
-}
-
-const usage = (): string =>
-  [
-    'the parts are',
-    ...parts.map(({ name, argument }) => `  ${name}${argument === undefined ? '' : `[=${argument}]`}`),
-    '',
-  ].join('\n')
 
 /** Of a part that failed, its section says so; the others are measured all the same. */
 const notMeasured =
@@ -99,8 +57,10 @@ const bench = async (args: readonly string[]): Promise<void> => {
   const other = args.find((text) => text.startsWith(proxyFlag))?.slice(proxyFlag.length)
   const main = other === undefined ? join(import.meta.dirname, '../../src/main.ts') : resolve(other)
   const sections = new Map<string, string>()
-  const order = parts.map(({ title }) => title)
-  for (const { part, argument } of chosen) {
+  const parts = await importParts()
+  const order = Object.values(parts).map(({ title }) => title)
+  for (const { name, argument } of chosen) {
+    const part = parts[name]
     const say = (text: string) => void process.stderr.write(`${part.name}: ${text}\n`)
     const text = await sectionText(
       part,

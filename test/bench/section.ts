@@ -8,8 +8,6 @@ export interface Part {
   readonly title: string
   /** For who reads the tables for the first time: what is in them and how it was measured. */
   readonly about: string
-  /** What may follow its name after `=`; nothing unless given. */
-  readonly argument?: string
   readonly run: (setting: Setting) => Promise<Section>
 }
 

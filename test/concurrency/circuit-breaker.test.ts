@@ -7,7 +7,7 @@ const refusal = new Error('refused at once')
 const breakerFor = (threshold?: number) => {
   const clock = { now: 0 }
   const breaker = createCircuitBreaker({
-    isTrouble: (error) => error === timeout,
+    isTransient: (error) => error === timeout,
     refuse: () => refusal,
     ...(threshold === undefined ? {} : { threshold }),
     retryMs: 100,
@@ -145,7 +145,7 @@ await t.test('several troubles in a row, with no answer between them', async (t)
 })
 
 await t.test('by the clock of the process, for a second', async (t) => {
-  const breaker = createCircuitBreaker({ isTrouble: () => true, refuse: () => refusal })
+  const breaker = createCircuitBreaker({ isTransient: () => true, refuse: () => refusal })
   await t.rejects(
     breaker(async () => Promise.reject(timeout)),
     timeout,

@@ -5,7 +5,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { filesOf } from '../../src/config/files.ts'
 import type { FlagValues } from '../../src/config/flags.ts'
-import { selfSigned } from '../sandbox/quay/quay-client.ts'
+import { anotherSelfSigned, selfSigned } from '../support/tls.ts'
 
 /** Files below a folder of the test, by name; their paths. */
 const write = (test: Test, contents: Record<string, string>) => {
@@ -151,7 +151,7 @@ await t.test('empty files and garbage: the flag and the reason, never the conten
 })
 
 await t.test('a certificate and a key: of one pair, or it is said', async (test) => {
-  const [ours, theirs] = [selfSigned(test), selfSigned(test)]
+  const [ours, theirs] = [selfSigned(), anotherSelfSigned()]
   const folder = test.testdir({ empty: '' })
   const save = (name: string, content: string | Buffer) => {
     writeFileSync(join(folder, name), content)
@@ -184,7 +184,7 @@ await t.test('a certificate and a key: of one pair, or it is said', async (test)
 })
 
 await t.test('an encrypted key is told apart before it serves nobody', async (test) => {
-  const { cert } = selfSigned(test)
+  const { cert } = selfSigned()
   const key = execFileSync('openssl', ['genrsa', '-aes128', '-passout', 'pass:hunter2', '2048'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   })
@@ -199,7 +199,7 @@ await t.test('an encrypted key is told apart before it serves nobody', async (te
 
 await t.test('authorities of which one is broken are not taken for good', async (test) => {
   const broken = '-----BEGIN CERTIFICATE-----\nabcd\n-----END CERTIFICATE-----\n'
-  const { cert } = selfSigned(test)
+  const { cert } = selfSigned()
   const path = write(test, { ...good, ca: `${String(cert)}${broken}` })
   const { problems } = filesFor({ ...robotOf(path), 'upstream-ca-file': path('ca') })
   test.match(problems, [/^--upstream-ca-file: it holds a certificate that cannot be read \(/])
@@ -231,7 +231,7 @@ await t.test('a token secret that could be guessed: told, and by the flag refuse
 await t.test(
   'every file that everybody may read or write is told with its flag and the command',
   async (test) => {
-    const { cert, key } = selfSigned(test)
+    const { cert, key } = selfSigned()
     const files = { ...good, cert: String(cert), key: String(key), ca: String(cert), kubeconfig: '' }
     const path = write(test, files)
     const given = {

@@ -30,7 +30,7 @@ const setUp = () => {
 
 await t.test('a pull by tag: the graph has it, then others are told', async (test) => {
   const { facts, graph, published, clock } = setUp()
-  await facts.learn(restricted, image, names)
+  await facts.record(restricted, image, names)
   test.match(graph.reachOf(layer), { isRestricted: true })
   test.strictSame(published, [
     { kind: 'tag', tag: restricted, digest: image, seenAt: clock.now, isRestricted: true },
@@ -44,30 +44,30 @@ await t.test('a pull by tag: the graph has it, then others are told', async (tes
 
 await t.test('a pull by digest makes no place, and says what is named', async (test) => {
   const { facts, graph, published } = setUp()
-  await facts.learn(undefined, image, names)
+  await facts.record(undefined, image, names)
   test.match(graph.reachOf(image), { isOpen: false, imageStreams: [] })
   test.match(published, [{ kind: 'names', manifest: image, isRestricted: false }])
 })
 
 await t.test('HEAD: the tag alone', async (test) => {
   const { facts, graph, told } = setUp()
-  await facts.learn(open, image, undefined)
+  await facts.record(open, image, undefined)
   test.match(graph.reachOf(image), { isOpen: true })
   test.strictSame(told(), [open])
 })
 
 await t.test('not again within the hour, though the graph hears of it each minute', async (test) => {
   const { facts, graph, told, clock } = setUp()
-  await facts.learn(open, image, names)
+  await facts.record(open, image, names)
   test.strictSame(told(), [open, image])
   for (let minute = 0; minute < 59; minute++) {
     clock.now += minuteMs
-    await facts.learn(open, image, names)
+    await facts.record(open, image, names)
   }
   test.strictSame(told(), [])
   clock.now += dayMs - hourMs
   test.match(graph.reachOf(image), { isOpen: true }, 'since it was seen then')
-  await facts.learn(open, image, names)
+  await facts.record(open, image, names)
   test.strictSame(told(), [open, image])
 })
 
@@ -75,10 +75,10 @@ await t.test(
   'what was told as open is told again as restricted, children included, and once',
   async (test) => {
     const { facts, told, published } = setUp()
-    await facts.learn(undefined, image, names)
-    await facts.learn(open, index, { manifests: [image], blobs: [] })
+    await facts.record(undefined, image, names)
+    await facts.record(open, index, { manifests: [image], blobs: [] })
     told()
-    await facts.learn(restricted, index, { manifests: [image], blobs: [] })
+    await facts.record(restricted, index, { manifests: [image], blobs: [] })
     test.match(
       published.filter(({ kind }) => kind === 'names'),
       [
@@ -87,17 +87,17 @@ await t.test(
       ],
     )
     told()
-    await facts.learn(restricted, index, undefined)
-    await facts.learn(open, image, undefined)
+    await facts.record(restricted, index, undefined)
+    await facts.record(open, image, undefined)
     test.strictSame(told(), [open])
   },
 )
 
 await t.test('a tag that moves reaches both; the newest is the one that counts', async (test) => {
   const { facts, graph, clock } = setUp()
-  await facts.learn(restricted, image, names)
+  await facts.record(restricted, image, names)
   clock.now += 1
-  await facts.learn(restricted, other, undefined)
+  await facts.record(restricted, other, undefined)
   for (const digest of [image, other]) test.match(graph.reachOf(digest), { isRestricted: true })
   test.equal(facts.restrictedTags.get(restricted)?.digest, other)
 })
@@ -105,10 +105,10 @@ await t.test('a tag that moves reaches both; the newest is the one that counts',
 await t.test('what another replica has learnt is known, and is not told on', async (test) => {
   const one = setUp()
   const two = setUp()
-  await one.facts.learn(restricted, image, names)
+  await one.facts.record(restricted, image, names)
   two.facts.apply(one.published)
   test.match(two.graph.reachOf(layer), { isRestricted: true, imageStreams: [{ namespace: 'ocp-priv' }] })
-  await two.facts.learn(restricted, image, names)
+  await two.facts.record(restricted, image, names)
   test.strictSame(two.told(), [])
   two.facts.apply([{ kind: 'tag', tag: restricted, digest: other, seenAt: 0, isRestricted: false }])
   test.equal(two.facts.restrictedTags.get(restricted)?.digest, image, 'old news')
@@ -117,7 +117,7 @@ await t.test('what another replica has learnt is known, and is not told on', asy
 
 await t.test('old news does not make a fact older, nor a clock that is ahead one newer', async (test) => {
   const { facts, clock, graph } = setUp()
-  await facts.learn(restricted, image, names)
+  await facts.record(restricted, image, names)
   const fact = { kind: 'tag', tag: restricted, digest: image, isRestricted: true } as const
   facts.apply([{ ...fact, seenAt: clock.now - dayMs }])
   test.equal(facts.restrictedTags.get(restricted)?.seenAt, clock.now)
@@ -130,10 +130,10 @@ await t.test('old news does not make a fact older, nor a clock that is ahead one
 
 await t.test('a snapshot makes another replica know the same, restricted facts first', async (test) => {
   const one = setUp()
-  await one.facts.learn(open, other, { manifests: [], blobs: [layer] })
-  await one.facts.learn(undefined, image, names)
-  await one.facts.learn(restricted, index, { manifests: [image, digestOf('not fetched')], blobs: [] })
-  await one.facts.learn(tagOf('ocp-priv_4.15_same'), index, undefined)
+  await one.facts.record(open, other, { manifests: [], blobs: [layer] })
+  await one.facts.record(undefined, image, names)
+  await one.facts.record(restricted, index, { manifests: [image, digestOf('not fetched')], blobs: [] })
+  await one.facts.record(tagOf('ocp-priv_4.15_same'), index, undefined)
   const snapshot = [...one.facts.snapshot()]
   test.strictSame(
     snapshot.map((fact) => (fact.kind === 'tag' ? fact.tag : fact.manifest)),
@@ -152,11 +152,11 @@ await t.test('a snapshot makes another replica know the same, restricted facts f
 
 await t.test('a snapshot is read to its end while facts are learnt', async (test) => {
   const { facts } = setUp()
-  for (let number = 0; number < 50; number++) await facts.learn(tagOf(`ocp_4.15_${number}`), image, names)
+  for (let number = 0; number < 50; number++) await facts.record(tagOf(`ocp_4.15_${number}`), image, names)
   let read = 0
   for (const fact of facts.snapshot()) {
     if (fact.kind === 'tag') read += 1
-    await facts.learn(tagOf(`ocp_4.15_${read % 50}`), digestOf(String(read)), undefined)
+    await facts.record(tagOf(`ocp_4.15_${read % 50}`), digestOf(String(read)), undefined)
   }
   test.equal(read, 50)
 })
@@ -165,16 +165,16 @@ await t.test('attack: indexes within indexes without an end are told as deep as 
   const { facts } = setUp()
   const chain = Array.from({ length: 20_000 }, (_, link) => digestOf(`link ${link}`))
   for (const [link, digest] of chain.entries())
-    await facts.learn(undefined, digest, { manifests: chain.slice(link + 1, link + 2), blobs: [] })
-  await facts.learn(restricted, chain[0]!, undefined)
+    await facts.record(undefined, digest, { manifests: chain.slice(link + 1, link + 2), blobs: [] })
+  await facts.record(restricted, chain[0]!, undefined)
   test.equal([...facts.snapshot()].length, 6)
 })
 
 await t.test('swept: what upstream has pruned; what it reached stays closed', async (test) => {
   const { facts, graph, clock } = setUp()
-  await facts.learn(restricted, image, names)
+  await facts.record(restricted, image, names)
   clock.now += 10 * dayMs
-  await facts.learn(tagOf('ocp-priv_4.15_new'), other, undefined)
+  await facts.record(tagOf('ocp-priv_4.15_new'), other, undefined)
   facts.sweep()
   test.equal(facts.restrictedTags.size, 2)
   clock.now += 20 * dayMs + 1
@@ -192,7 +192,7 @@ await t.test('by default the clock is the one of the system', async (test) => {
     publish: async (told) => void published.push(...told),
   })
   const before = Date.now()
-  await facts.learn(open, image, undefined)
+  await facts.record(open, image, undefined)
   const [fact] = published
   test.ok(fact?.kind === 'tag' && fact.seenAt >= before && fact.seenAt <= Date.now())
 })
@@ -217,7 +217,7 @@ await t.test('random orders: two replicas that tell each other everything know t
         `sha256-${digests[random(10)]!.slice(7)}.sig`,
         undefined,
       ]
-      await facts.learn(
+      await facts.record(
         tags[random(5)] as QciTag | undefined,
         digests[number]!,
         random(4) === 0 ? undefined : children,

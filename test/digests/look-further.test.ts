@@ -72,7 +72,7 @@ const setUp = ({ claims = [], upstream = {}, rights = ['ocp'], perPage = 10, ...
 
 await t.test('nothing is known, and nothing is named: nothing is asked', async (test) => {
   const { find, asked } = setUp()
-  test.strictSame(await find('openshift/ci'), { hasLearnt: false, isCertain: true })
+  test.strictSame(await find('openshift/ci'), { hasNewFacts: false, isCertain: true })
   test.strictSame(asked, [])
 })
 
@@ -87,7 +87,7 @@ await t.test(
         [child]: { digest: child, blobs: [layer] },
       },
     })
-    test.strictSame(await find('openshift/ci'), { hasLearnt: true, isCertain: true })
+    test.strictSame(await find('openshift/ci'), { hasNewFacts: true, isCertain: true })
     test.strictSame(asked, [
       'may alice other',
       'may alice ocp',
@@ -121,7 +121,7 @@ await t.test('then the tags of the image stream that is named, until it is found
       'ocp_4.15_c': { digest: digestOf('c') },
     },
   })
-  test.match(await find('ocp/4.15'), { hasLearnt: true })
+  test.match(await find('ocp/4.15'), { hasNewFacts: true })
   test.strictSame(asked, ['may alice ocp', 'alice after ocp_4.15_', 'alice ocp_4.15_a', 'alice ocp_4.15_b'])
   const again = asked.length
   await find('ocp/4.15', digestOf('c'))
@@ -132,7 +132,7 @@ await t.test('then the tags of the image stream that is named, until it is found
 
 await t.test('not for those who may not pull the image stream', async (test) => {
   const { find, asked } = setUp({ upstream: { 'ocp-priv_4.15_a': { digest: image } } })
-  test.match(await find('ocp-priv/4.15'), { hasLearnt: false })
+  test.match(await find('ocp-priv/4.15'), { hasNewFacts: false })
   test.strictSame(asked, ['may alice ocp-priv'])
 })
 
@@ -158,7 +158,7 @@ await t.test('bounds: claims that are resolved and reviewed, tags, pages', async
   })
   test.match(
     await attacked.find('openshift/ci'),
-    { hasLearnt: true },
+    { hasNewFacts: true },
     'attack: claims of others use nothing up',
   )
   test.ok(attacked.graph.reachOf(image).isOpen)
@@ -175,7 +175,7 @@ await t.test(
   async (test) => {
     const { find, asked, clock } = setUp({ upstream: { 'ocp_4.15_a': { digest: digestOf('a') } } })
     const [one, two] = await Promise.all([find('ocp/4.15'), find('ocp/4.15')])
-    test.strictSame([one.hasLearnt, two.hasLearnt], [false, false])
+    test.strictSame([one.hasNewFacts, two.hasNewFacts], [false, false])
     const once = asked.length
     await find('ocp/4.15')
     test.equal(asked.length, once)
@@ -214,7 +214,7 @@ await t.test('claims that close are checked after that, once, and within the bud
       await fetch('ocp-priv_4.15_base' as QciTag)
     },
   })
-  test.match(await find('openshift/ci'), { hasLearnt: true })
+  test.match(await find('openshift/ci'), { hasNewFacts: true })
   test.strictSame(asked, ['may alice ocp-priv', 'alice ocp-priv_4.15_base'])
   for (let number = 0; number < 50; number++) await find('openshift/ci', digestOf(String(number)))
   for (let again = 0; again < 50; again++) await find('openshift/ci')
@@ -231,7 +231,7 @@ await t.test('errors of upstream are thrown on, to all who wait, and asked again
   ])
   test.equal(asked.filter((line) => line.includes('_base')).length, 1)
   delete fails.error
-  test.match(await find('ocp/4.15'), { hasLearnt: true })
+  test.match(await find('ocp/4.15'), { hasNewFacts: true })
 })
 
 await t.test(
@@ -244,8 +244,8 @@ await t.test(
           return isCertain
         },
       })
-      test.strictSame(await find('openshift/ci'), { hasLearnt: true, isCertain })
-      test.strictSame(await find('openshift/ci'), { hasLearnt: false, isCertain })
+      test.strictSame(await find('openshift/ci'), { hasNewFacts: true, isCertain })
+      test.strictSame(await find('openshift/ci'), { hasNewFacts: false, isCertain })
     }
   },
 )
@@ -260,7 +260,7 @@ await t.test('by default the clock is monotonic', async (test) => {
   })
   const repository = parseRepository('ocp', '4.15', 'openshift/ci')
   const mayPull = async ({ namespace }: { namespace: string }) => !isPrivate(namespace)
-  test.match(await look(image, { repository, requester: 'alice', mayPull }), { hasLearnt: false })
+  test.match(await look(image, { repository, requester: 'alice', mayPull }), { hasNewFacts: false })
 })
 
 await t.test(

@@ -186,7 +186,7 @@ await t.test('a password, which is read for each connection and told to nobody',
   await until(() => isReady(replica), 'it is let in')
   const none = await started(test, server)
   await until(() => none.changes.some((change) => change.includes('refuses the login')), 'it needs one')
-  test.notMatch(JSON.stringify([replica.changes, replica.troubles, none.changes]), /hunter2|wrong1/)
+  test.notMatch(JSON.stringify([replica.changes, replica.warnings, none.changes]), /hunter2|wrong1/)
 })
 
 await t.test('TLS, verified', { skip }, async (test) => {
@@ -329,7 +329,7 @@ await t.test('a fact of another program is passed over', { skip }, async (test) 
   await server.cli('HSET', 'quay-proxy:1:T', 'foreign', 'nonsense')
   const a = await joined(test, server)
   test.equal(a.known.size, 0)
-  test.match(a.troubles, [/no fact of this version/])
+  test.match(a.warnings, [/no fact of this version/])
 })
 
 await t.test('the store of the manifest, with the secret of README.md', { skip }, async (test) => {
@@ -372,7 +372,7 @@ await t.test('the store of the manifest, with the secret of README.md', { skip }
   test.same(await b.state.index.read(), someIndex)
   const bucket = a.state.tokenBucket('manifest', { perSecond: 100, burst: 10 })
   await until(() => bucket.take(), 'tokens are leased')
-  test.same(a.troubles, [])
+  test.same(a.warnings, [])
   // What the liveness probe runs: an answer over TLS, be it a refusal.
   const probe = await run('redis-cli', [
     '-p',

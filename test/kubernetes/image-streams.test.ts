@@ -49,6 +49,12 @@ const start = async (test: Test, options: Partial<ImageStreamsOptions> = {}) => 
   return { ...started, watch, known, troubles, lists, same, put, watched, watches: () => watches }
 }
 
+const list = {
+  apiVersion: 'image.openshift.io/v1',
+  kind: 'ImageStreamList',
+  metadata: { resourceVersion: '1' },
+}
+
 await t.test('listed first, then told of every change', async (test) => {
   const { watch, put, same, imageStreams, lists, watched, troubles } = await start(test)
   put('a', hex('a'), hex('b'))
@@ -77,7 +83,7 @@ await t.test('an object without a status, tags or items names nothing', async (t
     { metadata, status: { tags: null } },
     { metadata, status: { tags: [{ items: null }, { items: [{}] }, {}] } },
   ]
-  const answer = { status: 200, body: { metadata: { resourceVersion: '1' }, items } }
+  const answer = { status: 200, body: { ...list, items } }
   test.intercept(Object.getPrototypeOf(imageStreams) as { answer: unknown }, 'answer', {
     value: () => answer,
   })
@@ -98,7 +104,7 @@ await t.test('an event that tells no version is taken, and the version before it
 
 await t.test('an object without a name is no list to rely upon', async (test) => {
   const { watch, imageStreams, troubles } = await start(test)
-  const body = { items: [{}, { metadata: { namespace: 'ocp' } }] }
+  const body = { ...list, items: [{}, { metadata: { namespace: 'ocp' } }] }
   test.intercept(Object.getPrototypeOf(imageStreams) as { answer: unknown }, 'answer', {
     value: () => ({ status: 200, body }),
   })
@@ -223,6 +229,7 @@ await t.test(
       ['no-digest', { status: status(`${monorepos[0]}@sha256:short`) }, ''],
       ['nothing-before', { status: status(`@${hex('a')}`) }, ''],
       ['odd', { status: status(7) }, ''],
+      ['odd-tag', { status: { tags: [{ tag: 7, items: [{ image: hex('a') }] }] } }, ''],
       ['absent', { status: status(undefined) }, ''],
       ['spec', { spec: spec('DockerImage', at(monorepos[1]!, 'd')) }, 'd'],
       ['spec-of-another-kind', { spec: spec('ImageStreamTag', at(monorepos[1]!, 'd')) }, ''],
@@ -243,7 +250,7 @@ await t.test(
       ],
     ]
     const items = rows.map(([name, object]) => ({ metadata: { namespace: 'ocp', name }, ...object }))
-    const answer = { status: 200, body: { metadata: { resourceVersion: '1' }, items } }
+    const answer = { status: 200, body: { ...list, items } }
     test.intercept(Object.getPrototypeOf(imageStreams) as { answer: unknown }, 'answer', {
       value: () => answer,
     })

@@ -2,6 +2,7 @@ import { KubeConfig } from '@kubernetes/client-node'
 import t from 'tap'
 import { ResourceVersionExpired, readEvents, readPages } from '../../src/kubernetes/list-and-watch.ts'
 import { until } from '../support/until.ts'
+import { always, serverFor } from '../upstream/upstream.ts'
 import { hex, startApi } from './watching.ts'
 
 const resource = { group: 'image.openshift.io', version: 'v1', plural: 'imagestreams' }
@@ -42,20 +43,57 @@ await t.test(
   },
 )
 
-await t.test('a list that answers next to nothing is an empty one', async (test) => {
+/** What others say in the API server's place, and what its own next to nothing is. */
+const list = {
+  apiVersion: 'image.openshift.io/v1',
+  kind: 'ImageStreamList',
+  metadata: { resourceVersion: '7' },
+}
+const answers: readonly (readonly [what: string, body: unknown, outcome: RegExp | string])[] = [
+  ['an empty list', { ...list, items: [] }, '7'],
+  ['an empty list, as Go may write it', { ...list, items: null }, '7'],
+  ['a list without items', list, '7'],
+  ['no fields', {}, /is no list/],
+  ['nothing', null, /is no list/],
+  ['a number', 5, /is no list/],
+  ['a list of JSON', [], /is no list/],
+  ['a page in quotes', '<html>welcome</html>', /is no list/],
+  ['a Status', { kind: 'Status', apiVersion: 'v1', status: 'Success', metadata: {} }, /is no list/],
+  ['a list of another kind', { ...list, apiVersion: 'v1', kind: 'PodList' }, /is no list/],
+  ['one object', { ...list, kind: 'ImageStream' }, /is no list/],
+  ['a kind that is none', { ...list, kind: ['ImageStreamList'] }, /is no list/],
+  ['no version', { ...list, metadata: {}, items: [] }, /is no list/],
+  ['an empty version', { ...list, metadata: { resourceVersion: '' } }, /is no list/],
+  ['a version of another type', { ...list, metadata: { resourceVersion: 7 } }, /is no list/],
+  ['no metadata', { ...list, metadata: null }, /is no list/],
+  ['items of another type', { ...list, items: { 0: {} } }, /items are none/],
+  ['an item that is none', { ...list, items: [null] }, /no object with names/],
+  [
+    'an item with a number for a name',
+    { ...list, items: [{ metadata: { name: 5 } }] },
+    /no object with names/,
+  ],
+]
+
+await t.test('attack: what is no list is a failure, and not a list without objects', async (test) => {
   const { api, kubeConfig } = await startApi(test)
   const other = { ...resource, group: 'authentication.k8s.io' }
   await test.rejects(
     readPages(kubeConfig, other, never, () => undefined),
     { message: /404/ },
   )
-  const answer = { status: 200, body: {} }
+  let body: unknown
   test.intercept(Object.getPrototypeOf(api.imageStreams) as { answer: unknown }, 'answer', {
-    value: () => answer,
+    value: () => ({ status: 200, body: typeof body === 'string' ? JSON.stringify(body) : body }),
   })
-  const pages: number[] = []
-  test.equal(await readPages(kubeConfig, resource, never, (items) => void pages.push(items.length)), '')
-  test.strictSame(pages, [0])
+  for (const [what, said, outcome] of answers) {
+    body = said
+    const pages: number[] = []
+    const read = readPages(kubeConfig, resource, never, (items) => void pages.push(items.length))
+    if (typeof outcome === 'string') test.equal(await read, outcome, what)
+    else await test.rejects(read, { message: outcome }, what)
+    test.strictSame(pages, typeof outcome === 'string' ? [0] : [], what)
+  }
 })
 
 const watching = async (test: Parameters<typeof startApi>[0], silenceMs = 5000) => {
@@ -122,6 +160,36 @@ await t.test(
     test.strictSame(events, [], 'what comes after is not taken for all there is')
   },
 )
+
+/** Lines in the place of an event. */
+const oddEvents: readonly (readonly [object: unknown, message: RegExp])[] = [
+  [{ type: 'ADDED' }, /no object with names/],
+  [{ type: 'ADDED', object: null }, /no object with names/],
+  [{ type: 'DELETED', object: { metadata: { namespace: 5, name: 'a' } } }, /no object with names/],
+  [{ type: 'BOOKMARK', object: { metadata: { resourceVersion: {} } } }, /no object with names/],
+  [{ type: 'deleted', object: {} }, /no event/],
+  [{ kind: 'Status', code: 401 }, /no event/],
+  [null, /no event/],
+  [{ type: 'ERROR', object: null }, /^undefined undefined$/],
+  [{ type: 'ERROR', object: { code: 500, message: 'a\u001b'.repeat(1000) } }, /^500 (?:a\?)+\.\.$/],
+]
+
+await t.test('attack: what is no event ends the watch, and tells nobody anything', async (test) => {
+  for (const [line, message] of oddEvents) {
+    const server = await serverFor(
+      test,
+      always(200, { 'content-type': 'application/json' }, `${JSON.stringify(line)}\n`),
+    )
+    const kubeConfig = new KubeConfig()
+    kubeConfig.loadFromClusterAndUser({ name: 'c', server: server.url, skipTLSVerify: true }, { name: 'u' })
+    const events: unknown[] = []
+    const request = { kubeConfig, resource, resourceVersion: '1', signal: never, silenceMs: 5000 }
+    const error = await readEvents(request, (event) => void events.push(event))
+    if (line === null) test.equal(error, undefined, 'no line of JSON that says anything')
+    else test.match(error, { name: 'ResourceVersionExpired', message }, JSON.stringify(line).slice(0, 80))
+    test.strictSame(events, [])
+  }
+})
 
 await t.test('silence, refusal and a kubeconfig without a cluster are errors', async (test) => {
   const { api, watch } = await watching(test, 50)

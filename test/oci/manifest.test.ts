@@ -1,5 +1,5 @@
 import t from 'tap'
-import { maxDescriptors, maxManifestDepth, parseManifest } from '../../src/oci/manifest.ts'
+import { hasSchemaVersion, maxDescriptors, maxManifestDepth, parseManifest } from '../../src/oci/manifest.ts'
 import type { ManifestContent } from '../../src/oci/manifest.ts'
 import type { Digest } from '../../src/oci/reference.ts'
 import { randomFrom } from './random.ts'
@@ -222,5 +222,12 @@ await t.test('broken JSON: never an error, and nothing that is not in the bytes'
         if (!text.includes(digest)) test.fail(`round ${round}`)
   }
   test.pass('all of them')
+  test.end()
+})
+
+await t.test('whether JSON says that it is a manifest of an image', (test) => {
+  test.equal(hasSchemaVersion(Buffer.from('{"schemaVersion":2}')), true)
+  for (const text of ['{}', 'null', '5', '"schemaVersion"', '["schemaVersion"]', '{"a":{"schemaVersion":2}}'])
+    test.equal(hasSchemaVersion(Buffer.from(text)), false, text)
   test.end()
 })

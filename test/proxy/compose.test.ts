@@ -13,7 +13,8 @@ import { startFakeRedis } from '../shared-state/fake-redis.ts'
 import { startKubernetesApi } from '../../src/sandbox/app-ci/kubernetes-api.ts'
 import { challenge } from '../registry/fakes.ts'
 import { projectManifests } from '../sandbox/app-ci/project-manifests.ts'
-import { quayFor, robot, selfSigned, smallImage } from '../sandbox/quay/quay-client.ts'
+import { quayFor, robot, smallImage } from '../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../support/tls.ts'
 
 const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
 
@@ -21,7 +22,7 @@ const create = async (test: Test, flags: readonly string[] = []) => {
   const kubernetes = await startKubernetesApi({ objects: projectManifests })
   test.teardown(() => kubernetes.close())
   const quay = await quayFor(test)
-  const { cert, key } = selfSigned(test)
+  const { cert, key } = selfSigned()
   const folder = test.testdir({
     username: robot.username,
     password: robot.password,
@@ -87,7 +88,7 @@ await t.test('not ready, and why', async (test) => {
     'upstream was not asked yet',
     'the API server was not reached yet',
   ])
-  await components.robot.authorization()
+  await components.robot.acquire()
   await components.apiServer.reviewAccess({
     user: 'a',
     resourceAttributes: { verb: 'get', resource: 'pods' },
@@ -102,7 +103,7 @@ await t.test('not ready until what other replicas know is loaded', async (test) 
   const redis = await startFakeRedis()
   test.teardown(redis.close)
   const { components, server } = await create(test, [`--shared-state=${redis.url.href}`])
-  await components.robot.authorization()
+  await components.robot.acquire()
   await components.apiServer.reviewAccess({
     user: 'a',
     resourceAttributes: { verb: 'get', resource: 'pods' },
@@ -120,7 +121,7 @@ await t.test('not ready until what other replicas know is loaded', async (test) 
 
 await t.test('not ready until restricted tags are followed, and how far that is', async (test) => {
   const { components, server } = await create(test, ['--restricted-index=on'])
-  await components.robot.authorization()
+  await components.robot.acquire()
   await components.apiServer.reviewAccess({
     user: 'a',
     resourceAttributes: { verb: 'get', resource: 'pods' },
@@ -135,7 +136,7 @@ await t.test('not ready until restricted tags are followed, and how far that is'
 await t.test('a robot that upstream refuses is an alarm, without its password', async (test) => {
   const { components, server, quay, lines } = await create(test)
   quay.setRobot({ ...robot, password: 'another' })
-  await test.rejects(components.robot.authorization(), { code: 'UNAVAILABLE' })
+  await test.rejects(components.robot.acquire(), { code: 'UNAVAILABLE' })
   test.match(lines, [{ level: 'error', msg: 'upstream rejected the robot credential' }])
   test.match(await server.telemetry.metrics.registry.metrics(), 'quay_proxy_robot_refused_total 1')
   test.notMatch(JSON.stringify(lines), robot.password)

@@ -64,7 +64,7 @@ const create = async (
     asked.push(`${who} ${reference}`)
     const digest = await fake.fetchManifest(reference)
     if (digest !== undefined && !reference.includes(':'))
-      await known.learn(reference as QciTag, digest, fake.graph.childrenOf(digest))
+      await known.record(reference as QciTag, digest, fake.graph.childrenOf(digest))
     return digest
   }
   const upstream: KnownDigestsUpstream = {
@@ -96,7 +96,7 @@ await t.test('off: only what is learnt is known, and nobody is asked', async (te
   const { known, imageStreams, scrape, published, search } = await create(test)
   known.start()
   test.strictSame([known.notReady(), known.status()], [[], []])
-  await known.learn(restricted, image, names)
+  await known.record(restricted, image, names)
   test.match(known.knowledge.reachOf(layer), {
     isRestricted: true,
     imageStreams: [{ namespace: 'ocp-priv' }],
@@ -108,7 +108,7 @@ await t.test('off: only what is learnt is known, and nobody is asked', async (te
     'attack: what nobody has seen opens nothing without an index',
   )
   test.strictSame([known.knowledge.isClaimed(image), known.knowledge.isComplete()], [false, true])
-  test.strictSame(await known.lookFurther(image, search), { hasLearnt: false, isCertain: true })
+  test.strictSame(await known.lookFurther(image, search), { hasNewFacts: false, isCertain: true })
   await known.close()
   test.strictSame(imageStreams.requests, { pages: 0, watches: 0 })
   test.match(await scrape(), /quay_proxy_restricted_digests 2\n[^]*quay_proxy_restricted_index_complete 1\n/)
@@ -153,7 +153,7 @@ await t.test('nothing can be looked for before upstream is connected, and that i
   const repository = parseRepository('ocp-priv', '4.15', 'openshift/ci')
   await test.rejects(known.lookFurther(image, { ...search, repository }), { message: /not connected/ })
   known.connect(upstream)
-  test.match(await known.lookFurther(image, { ...search, repository }), { hasLearnt: true })
+  test.match(await known.lookFurther(image, { ...search, repository }), { hasNewFacts: true })
   test.match(known.knowledge.reachOf(image), { isRestricted: true })
 })
 
@@ -175,7 +175,7 @@ await t.test(
     await until(() => known.knowledge.isClaimed(other))
     await until(() => asked.filter((line) => line === `background ${restricted}`).length === 2)
     test.equal(known.knowledge.isClaimed(other), true, 'what was followed does not refute it')
-    test.match(await known.lookFurther(other, search), { hasLearnt: true })
+    test.match(await known.lookFurther(other, search), { hasNewFacts: true })
     test.ok(asked.includes(`alice ${restricted}`))
     test.equal(known.knowledge.isClaimed(other), false, 'checked')
   },
@@ -219,13 +219,13 @@ await t.test('a claim that cannot be followed is told to those who debug', async
 await t.test('what other replicas know is not in touch: a refusal is not certain', async (test) => {
   const { known, shared, search } = await create(test)
   shared.isInTouch = false
-  test.strictSame(await known.lookFurther(image, search), { hasLearnt: false, isCertain: false })
+  test.strictSame(await known.lookFurther(image, search), { hasNewFacts: false, isCertain: false })
 })
 
 await t.test('a restricted namespace that has no room left is an alarm', async (test) => {
   const { known, lines } = await create(test)
   for (let number = 0; number < 201; number++)
-    await known.learn(restricted, digestOf(`wide ${number}`), {
+    await known.record(restricted, digestOf(`wide ${number}`), {
       manifests: [],
       blobs: Array.from(
         { length: 2000 },

@@ -13,7 +13,8 @@ import { startProxy } from '../../src/proxy/start.ts'
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
 import { until } from '../support/until.ts'
 import { projectDirectories as rbac, projectManifests } from '../sandbox/app-ci/project-manifests.ts'
-import { ask, selfSigned } from '../sandbox/quay/quay-client.ts'
+import { ask } from '../sandbox/quay/quay-client.ts'
+import { anotherSelfSigned, selfSigned } from '../support/tls.ts'
 
 /** Replaces the clock of whatever looks at files every few seconds: `look` makes it look now. */
 const watching = (test: Test) => {
@@ -254,7 +255,7 @@ await t.test('stopped before app.ci was reached: it does not go on asking', asyn
 await t.test('a certificate that was renewed is shown to the next who connects', async (test) => {
   const { look, end } = watching(test)
   const { sandbox, logger } = await start(test)
-  const [first, second] = [selfSigned(test), selfSigned(test)]
+  const [first, second] = [selfSigned(), anotherSelfSigned()]
   const folder = test.testdir()
   const [cert, key] = [join(folder, 'cert'), join(folder, 'key')]
   writeFileSync(cert, first.cert ?? '')

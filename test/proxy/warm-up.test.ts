@@ -28,9 +28,9 @@ const warm = (test: Test, sides: { apiServer?: Answer[]; robot?: Answer[] }) => 
       },
     },
     robot: {
-      authorization: async () => {
+      acquire: async () => {
         say('robot')
-        return undefined
+        return { authorization: undefined, rejected: async () => undefined }
       },
     },
     qciNamespace: 'ocp',
@@ -104,7 +104,7 @@ await t.test(
     }
     await warmUp({
       apiServer: { reviewAccess: fails },
-      robot: { authorization: fails },
+      robot: { acquire: fails },
       qciNamespace: 'ocp',
       logger: createLogger('info', { write: (line) => void lines.push(line) }),
       signal: ending.signal,

@@ -56,7 +56,7 @@ await t.test('manifests that cannot be read', async (test) => {
 
 await t.test('a proxy that does not become ready, for nobody lets it ask', async (test) => {
   const folder = test.testdir({ 'a.yaml': 'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n' })
-  await test.rejects(startSandbox({ logger, rbac: [folder], port: 0 }), {
+  await test.rejects(startSandbox({ logger, rbac: [folder], port: 0, readyTimeoutMs: 200 }), {
     message:
       'the proxy did not become ready: the RBAC has to let it create TokenReviews and SubjectAccessReviews, as manifests/rbac does',
   })

@@ -64,7 +64,8 @@ void scenario('the one whose request it is leaves: the others notice nothing', a
     origin: 'quay',
     path: /manifests/,
     raw: (_request, response) => {
-      const answer = () => response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+      const answer = () =>
+        response.writeHead(200, { 'content-type': 'application/json' }).end('{"schemaVersion":2}')
       void gate.promise.then(answer)
     },
   })

@@ -8,6 +8,19 @@ const target = (upstream = 'https://quay.io', repository = 'openshift/ci') => ({
 const isFor = (key: string, upstream?: string, repository?: string): boolean =>
   matchingKeys([key], target(upstream, repository)).length === 1
 
+await t.test('a key as it was pasted, and a version in any case', async (test) => {
+  for (const key of [
+    ' quay.io ',
+    '\u00a0quay.io',
+    'quay.io\u200e',
+    '\ufeffhttps://quay.io',
+    'HTTPS://QUAY.IO/V2/',
+    'quay.io/V1',
+  ])
+    test.ok(isFor(key), JSON.stringify(key))
+  for (const key of ['quay. io', 'quay.io/V3', 'quay.io/v2x', 'docker://quay.io']) test.notOk(isFor(key), key)
+})
+
 /** Every way to write a host and a path. */
 const spellings = (host: string, path: string): readonly string[] =>
   ['', 'https://', 'http://', 'HTTPS://', ' https://'].flatMap((scheme) =>

@@ -19,6 +19,15 @@ await t.test('trap 1: the password starts at the first colon and may hold more',
   })
 })
 
+await t.test('what stands around either half of an auth is not part of it', async (test) => {
+  for (const blank of ['\ufeff', '\r\n', '\0', '\u200e', '\u00ad', '\u{e0020}'])
+    for (const text of [`${blank}r${blank}:p`, `r:${blank}p${blank}`, `r${blank}:${blank}p`]) {
+      const auth = base64(text)
+      for (const written of [auth, `${auth}${blank}`, `${auth.slice(0, 2)}${blank}${auth.slice(2)}`])
+        test.strictSame(parse({ 'quay.io': { auth: written } }), { username: 'r', password: 'p' })
+    }
+})
+
 await t.test('a user name and a password in clear', async (test) => {
   test.strictSame(parse({ 'quay.io': { username: 'a', password: 'b' } }), { username: 'a', password: 'b' })
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { hasInnerBlanks, linesOf, trimBlanks } from '../../src/secrets/pasted-text.ts'
+import { hasInnerBlanks, linesOf, trimBlanks, withoutBlanks } from '../../src/secrets/pasted-text.ts'
 
 const blanks = ['', ' ', '\t', '\0', '\0\0\0', '\r', '\uFEFF', '\u00A0', '\u200B', '\u2060', ' \0\t\uFEFF ']
 
@@ -12,6 +12,28 @@ await t.test(
         test.equal(trimBlanks(before + after), '')
       }
     for (const blank of blanks) test.equal(hasInnerBlanks(`a${blank}b`), blank !== '', JSON.stringify(blank))
+  },
+)
+
+/** One of each property, and none of a list: what chats, web pages, word processors and keyboards leave behind. */
+const unshown =
+  '\u0085\u00ad\u034f\u061c\u115f\u1680\u180e\u2003\u200e\u2028\u202e\u2062\u2068\u2069\u3000\u3164\ufe0f\ufff9\u{e0020}\u{e0100}\u{1d173}'
+
+await t.test(
+  'what nobody sees is a blank, whatever it is called and however many units it takes',
+  async (test) => {
+    for (const blank of Array.from(unshown)) {
+      const name = `U+${blank.codePointAt(0)?.toString(16)}`
+      test.equal(trimBlanks(`${blank}${blank}a:b${blank}`), 'a:b', name)
+      test.equal(trimBlanks(blank), '', name)
+      test.ok(hasInnerBlanks(`a${blank}b`), name)
+      test.equal(withoutBlanks(`${blank}a${blank}b`), 'ab', name)
+    }
+    for (const seen of ['\u{1f600}', '\ud83d', '\ude00', '\u00e9', '\u05d0', '.'])
+      for (const text of [seen, `${seen}a${seen}`, `a${seen}`]) {
+        test.equal(trimBlanks(text), text)
+        test.notOk(hasInnerBlanks(text))
+      }
   },
 )
 

@@ -186,6 +186,10 @@ await t.test(
     test.equal(clients.of({ socket, headers }).address, '203.0.113.9', 'who may not say for whom it asks')
     clients.introduce(socket, '10.0.0.2')
     test.equal(clients.of({ socket, headers }).address, '198.51.100.1', 'who may')
+    const unknown = peerAt('10.0.0.1')
+    clients.distrust(unknown)
+    test.equal(clients.of({ socket: unknown, headers }).address, '10.0.0.1', 'who is not known')
+    test.equal(clients.of({ socket: peerAt('10.0.0.1'), headers }).address, '198.51.100.1', 'others of it')
   },
 )
 

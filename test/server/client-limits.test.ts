@@ -11,7 +11,7 @@ import { buildServer } from '../../src/server/server.ts'
 import { listen, untilNoConnections } from '../registry/fakes.ts'
 import { serverOptions, type FlatOptions } from './server-options.ts'
 import { until } from '../support/until.ts'
-import { selfSigned } from '../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../support/tls.ts'
 import { answerTo } from '../support/answer-to.ts'
 
 const short: Partial<ClientLimits> = {
@@ -149,7 +149,7 @@ await t.test('a head of many small fields is read, one of thousands is not', asy
 })
 
 await t.test('a TLS handshake that never ends, or is none', async (test) => {
-  const { cert, key } = selfSigned(test)
+  const { cert, key } = selfSigned()
   const { dial, lines, untilNone } = await serve(test, {
     tls: { cert: String(cert), key: String(key) },
   })
@@ -164,7 +164,7 @@ await t.test('a TLS handshake that never ends, or is none', async (test) => {
 })
 
 await t.test('slow-loris: over TLS too', async (test) => {
-  const { cert, key } = selfSigned(test)
+  const { cert, key } = selfSigned()
   const { port, untilNone } = await serve(test, {
     tls: { cert: String(cert), key: String(key) },
     // On a busy machine a handshake takes a while, and the server's end of it is later than the client's.

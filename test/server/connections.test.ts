@@ -9,7 +9,7 @@ import { buildServer } from '../../src/server/server.ts'
 import { bearer, digest, listen, untilNoConnections } from '../registry/fakes.ts'
 import { serverOptions, type FlatOptions } from './server-options.ts'
 import { until } from '../support/until.ts'
-import { selfSigned } from '../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../support/tls.ts'
 import { answerTo } from '../support/answer-to.ts'
 
 const serve = async (test: Test, more: Partial<FlatOptions> = {}, trustedProxies: readonly string[] = []) => {
@@ -66,7 +66,7 @@ await t.test(
 )
 
 await t.test('under TLS too, whether the handshake is over or not', async (test) => {
-  const { cert, key } = selfSigned(test)
+  const { cert, key } = selfSigned()
   const { app, dial, shed, untilCount, port } = await serve(test, {
     tls: { cert: String(cert), key: String(key) },
     limits: { maxConnections: 6 },

@@ -4,7 +4,7 @@ import t from 'tap'
 import { Agent, request } from 'undici'
 import { bearer, digest, raw } from '../registry/fakes.ts'
 import { codeOf, cut, serve } from './server-options.ts'
-import { selfSigned } from '../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../support/tls.ts'
 
 await t.test('CONNECT is a 405, and the connection ends', async (test) => {
   const { port } = await serve(test)
@@ -79,7 +79,7 @@ await t.test('trap 25: a percent-encoded sha512 digest of 135 characters is a di
 })
 
 await t.test('with a key pair it serves https', async (test) => {
-  const { cert, key } = selfSigned(test)
+  const { cert, key } = selfSigned()
   const { port } = await serve(test, { tls: { cert: String(cert), key: String(key) } })
   const dispatcher = new Agent({ connect: { ca: String(cert) } })
   test.teardown(() => dispatcher.destroy())

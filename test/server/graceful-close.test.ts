@@ -8,7 +8,7 @@ import type { Test } from 'tap'
 import { closeGracefully } from '../../src/server/graceful-close.ts'
 import { untilNoConnections } from '../registry/fakes.ts'
 import { until } from '../support/until.ts'
-import { selfSigned } from '../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../support/tls.ts'
 
 const content = Buffer.alloc(1_000_000, 'x')
 
@@ -33,7 +33,7 @@ const ask = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
 
 for (const scheme of ['http', 'https'])
   await t.test(`${scheme}: what was written and not read yet arrives, then the end`, async (test) => {
-    const pair = selfSigned(test)
+    const pair = selfSigned()
     const server = scheme === 'http' ? createServer() : createTlsServer(pair)
     const { finished, port } = await serve(test, server)
     const client =

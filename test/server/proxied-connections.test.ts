@@ -8,7 +8,7 @@ import { buildServer } from '../../src/server/server.ts'
 import { listen, untilNoConnections } from '../registry/fakes.ts'
 import { serverOptions, type FlatOptions } from './server-options.ts'
 import { until } from '../support/until.ts'
-import { selfSigned } from '../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../support/tls.ts'
 import { binaryHeader, textHeader } from './proxy-headers.ts'
 import { answerTo } from '../support/answer-to.ts'
 
@@ -73,7 +73,7 @@ await t.test(
 )
 
 await t.test('over TLS: the header comes before the handshake', async (test) => {
-  const { cert, key } = selfSigned(test)
+  const { cert, key } = selfSigned()
   const { app, dial, requests } = await serve(test, { tls: { cert: String(cert), key: String(key) } })
   for (const [header, client] of headers) {
     const raw = dial()
@@ -90,7 +90,7 @@ await t.test('over TLS: the header comes before the handshake', async (test) => 
 })
 
 await t.test('over TLS: header and hello in one packet', async (test) => {
-  const { cert, key } = selfSigned(test)
+  const { cert, key } = selfSigned()
   const { dial, requests } = await serve(test, { tls: { cert: String(cert), key: String(key) } })
   const raw = dial()
   await once(raw, 'connect')
@@ -130,6 +130,22 @@ await t.test('a connection lives on: one header, many requests, a large head, a 
     'HTTP/1.1 401',
   ])
   test.same([...new Set(requests().map(({ client }) => client))], ['203.0.113.9'])
+})
+
+await t.test('attack: a client whom the proxy does not know writes X-Forwarded-For', async (test) => {
+  const { dial, requests } = await serve(test)
+  const rows = [
+    [Buffer.from('PROXY UNKNOWN\r\n'), '127.0.0.1'],
+    [Buffer.from('PROXY UNKNOWN 203.0.113.9 10.0.0.1 1 2\r\n'), '127.0.0.1'],
+    [binaryHeader({ family: 0, more: Buffer.alloc(30) }), '127.0.0.1'],
+    [binaryHeader({ command: 0x20 }), '198.51.100.1'],
+    [binaryHeader({ command: 0x20, source: '203.0.113.9' }), '198.51.100.1'],
+  ] as const
+  for (const [index, [header, client]] of rows.entries()) {
+    dial().write(Buffer.concat([header, Buffer.from(get('X-Forwarded-For: 198.51.100.1\r\n'))]))
+    await until(() => requests().length === index + 1)
+    test.equal(requests().at(-1)?.['client'], client, header.toString('latin1'))
+  }
 })
 
 await t.test(

@@ -35,7 +35,8 @@ await t.test(
   async (test) => {
     for (const [header, source] of valid) {
       const name = JSON.stringify(header.toString('latin1').slice(0, 30))
-      const whole = { kind: 'whole', length: header.length, source }
+      const isOwn = header.length > 12 && header[12] === 0x20 && header[0] === 0x0d
+      const whole = { kind: 'whole', length: header.length, source, isOwn }
       test.strictSame(parseProxyHeader(header), whole, name)
       for (const rest of [request, Buffer.from([0x16, 3, 1]), Buffer.alloc(70_000), header])
         test.strictSame(parseProxyHeader(Buffer.concat([header, rest])), whole, `${name} and more`)

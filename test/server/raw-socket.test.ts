@@ -6,7 +6,7 @@ import { connect as connectTls, Server as TlsServer } from 'node:tls'
 import t from 'tap'
 import { hasRequest, rawSocketOf } from '../../src/server/raw-socket.ts'
 import { until } from '../support/until.ts'
-import { selfSigned } from '../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../support/tls.ts'
 
 const portOf = async (server: Server): Promise<number> => {
   server.listen(0, '127.0.0.1')
@@ -17,7 +17,7 @@ const portOf = async (server: Server): Promise<number> => {
 await t.test(
   'plain and TLS: the connection below, and whether a request is on the one above',
   async (test) => {
-    const pair = selfSigned(test)
+    const pair = selfSigned()
     for (const server of [createServer(), createTlsServer(pair)]) {
       const isTls = server instanceof TlsServer
       const raws: Socket[] = []

@@ -8,7 +8,7 @@ import t from 'tap'
 import { cutStalledClients } from '../../src/server/stalled-clients.ts'
 import { untilNoConnections } from '../registry/fakes.ts'
 import { until } from '../support/until.ts'
-import { selfSigned } from '../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../support/tls.ts'
 
 const piece = Buffer.alloc(256 * 1024)
 
@@ -113,7 +113,7 @@ await t.test('attack: a little now and then does not pass for reading', async (t
 })
 
 await t.test('under TLS as well', async (test) => {
-  const pair = selfSigned(test)
+  const pair = selfSigned()
   const { clock, cut, port, ask, server } = await setUp(test, createTlsServer(pair))
   const client = connectTls({ port, host: '127.0.0.1', ca: pair.cert, servername: 'localhost' })
   const { response } = await ask(client, 'secureConnect')

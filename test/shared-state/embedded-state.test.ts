@@ -46,7 +46,7 @@ await t.test('a state directory keeps facts and the walk over a restart', async 
   await second.state.close()
   const broken = replicaOf(createEmbeddedState, {
     stateDir: test.testdir({ state: 'x' }),
-    onTrouble: undefined as never,
+    onWarning: undefined as never,
   })
   await broken.state.start()
   test.equal(await broken.state.index.read(), undefined, 'unknown is not complete')

@@ -5,7 +5,7 @@ import { bucketOf } from '../../src/shared-state/keys.ts'
 import type { Reply } from '../../src/shared-state/reply.ts'
 import type { Session } from '../../src/shared-state/session.ts'
 import type { Argument } from '../../src/shared-state/store-client.ts'
-import { StoreAway, StoreRefused } from '../../src/shared-state/store-errors.ts'
+import { StoreUnavailable, StoreRefused } from '../../src/shared-state/store-errors.ts'
 import { namesFact, tagFact } from './support.ts'
 
 const now = 1_800_000_000_000
@@ -102,7 +102,7 @@ await t.test('what could not be sent is kept, and nobody waits', async (test) =>
   await writer.publish([fact('away')])
   test.equal(batches.length, 0)
   store.isUp = true
-  for (const reply of [new StoreAway('x'), new StoreRefused('OOM'), 0, 1]) {
+  for (const reply of [new StoreUnavailable('x'), new StoreRefused('OOM'), 0, 1]) {
     store.reply = reply
     await writer.flush()
   }
@@ -170,7 +170,7 @@ await t.test('what is given up while it is on its way counts for nothing', async
 await t.test('sending everything that fails is done again', async (test) => {
   const { store, writer } = setUp({ snapshot: () => [fact('a')] })
   writer.republish()
-  for (const reply of [new StoreAway('x'), new StoreRefused('MISCONF'), 0]) {
+  for (const reply of [new StoreUnavailable('x'), new StoreRefused('MISCONF'), 0]) {
     store.reply = reply
     test.notOk(await writer.republishAll())
   }
@@ -190,7 +190,7 @@ await t.test('nobody waits for longer than the deadline', async (test) => {
 await t.test('settled: the store has all, and nothing has to be sent again', async (test) => {
   const { store, writer } = setUp({ maxPending: 2, snapshot: () => [fact('a')] })
   test.ok(await writer.settle())
-  store.reply = new StoreAway('x')
+  store.reply = new StoreUnavailable('x')
   await writer.publish([fact('1')])
   test.notOk(await writer.settle())
   store.reply = 1

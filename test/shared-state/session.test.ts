@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { openScript } from '../../src/shared-state/scripts.ts'
 import { evalOf, openSession } from '../../src/shared-state/session.ts'
-import { StoreAway, StoreSlow } from '../../src/shared-state/store-errors.ts'
+import { StoreUnavailable, StoreSlow } from '../../src/shared-state/store-errors.ts'
 import { startFakeRedis } from './fake-redis.ts'
 import { until } from './support.ts'
 
@@ -30,7 +30,7 @@ await t.test('a silent store is asked by a probe, and by nobody else', async (te
   server.hush()
   await test.rejects(session.command(probe), StoreSlow)
   const asked = server.asked.get('ZREM')
-  for (let count = 0; count < 50; count += 1) await test.rejects(session.command(probe), StoreAway)
+  for (let count = 0; count < 50; count += 1) await test.rejects(session.command(probe), StoreUnavailable)
   test.equal(server.asked.get('ZREM'), asked)
   test.ok(session.isOpen())
   server.speak()
@@ -45,7 +45,7 @@ await t.test('silence for long ends it', async (test) => {
   await test.rejects(session.follow(probe, 20), StoreSlow)
   test.type(await session.ended, StoreSlow)
   test.notOk(session.isOpen())
-  await test.rejects(session.command(probe), StoreAway)
+  await test.rejects(session.command(probe), StoreUnavailable)
   await until(() => server.connections() === 0, 'both connections are closed')
 })
 

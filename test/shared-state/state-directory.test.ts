@@ -7,18 +7,18 @@ import { tagFact, until } from './support.ts'
 const index = { liveCompleteAt: 1, datedCompleteAt: 2, datedSeenUpTo: '2026', namespaces: [] }
 
 const setUp = (test: Test, directory: string, options: Partial<StateDirectoryOptions> = {}) => {
-  const troubles: string[] = []
+  const warnings: string[] = []
   const facts = [tagFact('secret', true)]
   const kept = new StateDirectory({
     directory,
     snapshot: () => facts,
     index: async () => index,
-    onTrouble: (message) => troubles.push(message),
+    onWarning: (message) => warnings.push(message),
     wallClock: Date.now,
     ...options,
   })
   test.teardown(async () => await kept.close())
-  return { kept, troubles, facts }
+  return { kept, warnings, facts }
 }
 
 await t.test('kept at the end, and read at the next start', async (test) => {
@@ -30,7 +30,7 @@ await t.test('kept at the end, and read at the next start', async (test) => {
   await first.kept.close()
   const second = setUp(test, directory)
   test.same(await second.kept.open(), { index, facts: first.facts })
-  test.same([first.troubles, second.troubles], [[], []])
+  test.same([first.warnings, second.warnings], [[], []])
 })
 
 await t.test('kept at intervals', async (test) => {
@@ -42,9 +42,9 @@ await t.test('kept at intervals', async (test) => {
 
 await t.test('a foreign file is told, passed over and replaced', async (test) => {
   const directory = test.testdir({ state: 'foreign' })
-  const { kept, troubles } = setUp(test, directory)
+  const { kept, warnings } = setUp(test, directory)
   test.equal(await kept.open(), undefined)
-  test.match(troubles, [
+  test.match(warnings, [
     /state is not used: it is of another program or version; what it held is learned again/,
   ])
   await kept.close()
@@ -54,7 +54,7 @@ await t.test('a foreign file is told, passed over and replaced', async (test) =>
 
 await t.test('what cannot be written is told', async (test) => {
   const directory = test.testdir()
-  const { kept, troubles } = setUp(test, directory)
+  const { kept, warnings } = setUp(test, directory)
   await kept.open()
   rmSync(directory, { recursive: true })
   await kept.write()
@@ -65,7 +65,7 @@ await t.test('what cannot be written is told', async (test) => {
   })
   await failing.kept.write()
   test.match(
-    [troubles[0], failing.troubles[0]],
+    [warnings[0], failing.warnings[0]],
     [/cannot be written \(ENOENT\)/, /cannot be written \(why\)/],
   )
 })

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:tls'
 import t, { type Test } from 'tap'
 import { openStoreClient, within } from '../../src/shared-state/store-client.ts'
-import { StoreAway, StoreRefused, StoreSlow } from '../../src/shared-state/store-errors.ts'
+import { StoreUnavailable, StoreRefused, StoreSlow } from '../../src/shared-state/store-errors.ts'
 import { startFakeRedis } from './fake-redis.ts'
 import { makeCertificate, until } from './support.ts'
 
@@ -81,9 +81,9 @@ await t.test('deadline, refusal, end', async (test) => {
   await test.rejects(client.send(['ZREM', 'a', 'b'], 20), StoreSlow)
   const waiting = client.send(['ZREM', 'a', 'b'], 5000)
   server.drop()
-  await test.rejects(waiting, StoreAway)
+  await test.rejects(waiting, StoreUnavailable)
   test.equal(ends.length, 1)
-  await test.rejects(client.send(['ZREM', 'a', 'b'], 5000), StoreAway)
+  await test.rejects(client.send(['ZREM', 'a', 'b'], 5000), StoreUnavailable)
 })
 
 await t.test('an answer that came while this process was busy counts', async (test) => {

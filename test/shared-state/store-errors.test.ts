@@ -3,7 +3,7 @@ import {
   endsSession,
   reasonOf,
   refusalOf,
-  StoreAway,
+  StoreUnavailable,
   StoreRefused,
   StoreSlow,
 } from '../../src/shared-state/store-errors.ts'
@@ -30,7 +30,7 @@ await t.test('attack: a server that echoes the password does not bring it into t
 
 await t.test('reasons say what to do', async (test) => {
   test.equal(reasonOf(new StoreSlow(250)), 'the store did not answer within 250 ms')
-  test.equal(reasonOf(new StoreAway('gone')), 'gone')
+  test.equal(reasonOf(new StoreUnavailable('gone')), 'gone')
   test.match(reasonOf(new StoreRefused('NOAUTH')), /--shared-state-password-file/)
   test.match(reasonOf(new StoreRefused('MOVED')), /without cluster mode/)
   test.equal(reasonOf(new StoreRefused('WRONGTYPE')), 'the store answered WRONGTYPE')

@@ -153,8 +153,8 @@ await t.test('what is no fact is told once', async (test) => {
   )
   const a = await joined(test, server)
   test.equal(a.known.size, 0)
-  test.match(a.troubles, [/no fact of this version/])
-  test.equal(a.troubles.length, 1)
+  test.match(a.warnings, [/no fact of this version/])
+  test.equal(a.warnings.length, 1)
 })
 
 await t.test('a state directory is a copy for a start while the store is away', async (test) => {
@@ -186,7 +186,7 @@ await t.test('trouble with the directory is told', async (test) => {
   const stateDir = test.testdir({ state: 'foreign' })
   const server = await serve(test)
   const replica = await joined(test, server, { stateDir })
-  test.match(replica.troubles, [/another program or version/])
+  test.match(replica.warnings, [/another program or version/])
 })
 
 await t.test('closed before it is connected, and never started', async (test) => {

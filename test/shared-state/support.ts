@@ -48,7 +48,7 @@ export interface Replica {
   /** What this replica knows, by `keyOf`. */
   readonly known: Map<string, Fact>
   readonly changes: string[]
-  readonly troubles: string[]
+  readonly warnings: string[]
   readonly learn: (...facts: Fact[]) => Promise<void>
   readonly knows: (fact: Fact) => boolean
 }
@@ -60,7 +60,7 @@ export const replicaOf = (
 ): Replica => {
   const known = new Map<string, Fact>()
   const changes: string[] = []
-  const troubles: string[] = []
+  const warnings: string[] = []
   const keep = (facts: readonly Fact[]) => {
     for (const fact of facts) known.set(keyOf(fact), fact)
   }
@@ -69,14 +69,14 @@ export const replicaOf = (
     snapshot: () => known.values(),
     onChange: (status) =>
       changes.push(`${status.state}${status.reason === undefined ? '' : `: ${status.reason}`}`),
-    onTrouble: (message) => troubles.push(message),
+    onWarning: (message) => warnings.push(message),
     ...options,
   })
   return {
     state,
     known,
     changes,
-    troubles,
+    warnings,
     learn: async (...facts) => {
       keep(facts)
       await state.facts.publish(facts)

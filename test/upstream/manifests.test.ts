@@ -193,6 +193,22 @@ await t.test('attack: half a manifest, of which upstream names no digest', async
   test.match(error.cause, new Error('manifest is cut off'))
 })
 
+await t.test('attack: JSON about something else, of which upstream names no digest', async (test) => {
+  const types = ['application/json', 'Application/JSON; charset=utf-8', 'application/problem+json']
+  for (const text of ['{"errors":[]}', '{}', '[]', '5', 'null', '"schemaVersion"'])
+    for (const type of types)
+      for (const digests of [{}, { 'docker-content-digest': 'none' }]) {
+        const { fetch } = await fromServer(test, { 'content-type': type, ...digests }, Buffer.from(text))
+        const error = await failure(fetch(get(tag)))
+        test.ok(error instanceof TransientUpstreamError, 'what is known may be served')
+        test.match(error.cause, new Error('manifest is JSON about something else'), `${type} ${text}`)
+      }
+  const pushed = Buffer.from('{}')
+  const held = { 'content-type': 'application/json', 'docker-content-digest': digestOf('sha256', pushed) }
+  const { fetch } = await fromServer(test, held, pushed)
+  test.equal((await fetch(get(tag))).mediaType, 'application/json', 'its digest says that it was pushed')
+})
+
 const digest = digestOf('sha256')
 const named = { 'content-type': mediaType, 'docker-content-digest': digest }
 

@@ -171,12 +171,21 @@ await t.test('bounds: pages, entries, bytes and time', async (test) => {
 })
 
 await t.test('what is no list is a 503; what describes nothing is left out', async (test) => {
-  for (const content of ['<html>', 'null', '{"manifests":{}}', '{"manifests":"x"}', '']) {
+  const others = [
+    '{}',
+    '{"errors":[]}',
+    '{"tags":[]}',
+    '"x"',
+    '5',
+    '[]',
+    `{"manifests":${'['.repeat(100)}${']'.repeat(100)}}`,
+  ]
+  for (const content of ['<html>', 'null', '{"manifests":{}}', '{"manifests":"x"}', '', ...others]) {
     const { fetch } = await fromServer(test, 200, content)
     const error = await failure(fetch({ digest, artifactType: undefined, requester: 'alice' }))
     test.match(error.message, /unreadable list of referrers/, content)
   }
-  for (const content of ['{}', '{"manifests":null}', '{"manifests":[null,5,{"digest":"x"}]}']) {
+  for (const content of ['{"manifests":[]}', '{"manifests":null}', '{"manifests":[null,5,{"digest":"x"}]}']) {
     const { fetch } = await fromServer(test, 200, content)
     test.match(
       await fetch({ digest, artifactType: undefined, requester: 'alice' }),
@@ -187,7 +196,7 @@ await t.test('what is no list is a 503; what describes nothing is left out', asy
 })
 
 await t.test('what is sent, and nothing of a client', async (test) => {
-  const { fetch, requests, url } = await fromServer(test, 200, '{}')
+  const { fetch, requests, url } = await fromServer(test, 200, '{"manifests":[]}')
   await fetch({ digest, artifactType: 'a&b=c', requester: 'alice' })
   await fetch({ digest, artifactType: undefined, requester: 'alice' })
   const { host } = new URL(url)

@@ -7,13 +7,14 @@ import { inspect } from 'node:util'
 import type { Test } from 'tap'
 import { RegistryError } from '../../src/oci/errors.ts'
 import { createUpstreamClient } from '../../src/upstream/client/client.ts'
-import type { UpstreamClient, UpstreamClientOptions } from '../../src/upstream/client/client.ts'
+import type { UpstreamClientOptions } from '../../src/upstream/client/client.ts'
+import { createNetwork, type Network, type NetworkOptions } from '../../src/upstream/client/network.ts'
 import type { Lookup } from '../../src/upstream/client/redirect.ts'
 import { createRobotToken } from '../../src/upstream/robot/robot-token.ts'
 import type { RobotCredential } from '../../src/secrets/robot-credential.ts'
 import type { Robot, RobotOptions } from '../../src/upstream/robot/robot-token.ts'
 import { robot as account } from '../sandbox/quay/quay-client.ts'
-import type { Body } from '../../src/upstream/request.ts'
+import type { Body, RobotLease, SendUpstream } from '../../src/upstream/request.ts'
 
 export interface Seen {
   readonly method: string
@@ -54,30 +55,55 @@ export function always(
   return (_request, response) => void response.writeHead(status, headers).end(body)
 }
 
-export interface Connection extends UpstreamClient {
+export interface Connection extends Pick<Network, 'get'> {
+  readonly send: SendUpstream
+  readonly network: Network
   readonly refusals: readonly string[]
   /** `<kind> <status>` of every request. */
   readonly observed: readonly string[]
 }
 
+/** A robot as tests script it: what it gives, and whether a further try may help once two of its tokens were rejected. */
+export interface ScriptedRobot {
+  readonly authorization: () => Promise<string | undefined>
+  readonly invalidate: (rejected: string | undefined) => boolean | void
+}
+
+/** Leases of a scripted robot: a rejected token is worth one more, and another one where `invalidate` says so. */
+export const leasing = ({ authorization, invalidate }: ScriptedRobot): UpstreamClientOptions['robot'] => {
+  const leaseOf = (given: string | undefined, attempt: number): RobotLease => ({
+    authorization: given,
+    rejected: async () => {
+      const mayHelp = invalidate(given) === true
+      return attempt > 1 && !mayHelp ? undefined : leaseOf(await authorization(), attempt + 1)
+    },
+  })
+  return { acquire: async () => leaseOf(await authorization(), 1) }
+}
+
+interface ConnectionOptions extends Partial<NetworkOptions> {
+  readonly robot?: ScriptedRobot
+}
+
 /** An upstream without a robot. */
-export function upstreamFor(
-  test: Test,
-  origin: string,
-  options: Partial<UpstreamClientOptions> = {},
-): Connection {
+export function upstreamFor(test: Test, url: string, options: ConnectionOptions = {}): Connection {
   const refusals: string[] = []
   const observed: string[] = []
-  const upstream = createUpstreamClient({
-    origin: new URL(origin),
+  const origin = new URL(url)
+  const {
+    robot = { authorization: () => Promise.resolve(undefined), invalidate: () => undefined },
+    ...more
+  } = options
+  const network = createNetwork({
+    origin,
     maxConnections: 10,
-    robot: { authorization: () => Promise.resolve(undefined), invalidate: () => undefined },
-    onRefused: (reason) => void refusals.push(reason),
     observe: ({ kind, status }) => void observed.push(`${kind} ${status}`),
-    ...options,
+    ...more,
   })
-  test.teardown(() => upstream.close())
-  return { ...upstream, refusals, observed }
+  const onRefused = (reason: string) => void refusals.push(reason)
+  const send = createUpstreamClient({ origin, network, robot: leasing(robot), onRefused })
+  test.teardown(() => network.close())
+  return { send, network, get: network.get, refusals, observed }
 }
 
 export interface RobotFor {
@@ -89,7 +115,7 @@ export interface RobotFor {
 export function robotFor(
   test: Test,
   upstream: string,
-  options: Partial<RobotOptions> & Pick<Partial<UpstreamClientOptions>, 'lookup'> = {},
+  options: Partial<RobotOptions> & Pick<Partial<NetworkOptions>, 'lookup'> = {},
 ): RobotFor {
   const refusals: string[] = []
   const { lookup, ...rest } = options
@@ -107,11 +133,7 @@ export function robotFor(
 }
 
 /** An upstream with the sandbox quay's robot, put together as in production. */
-export function connect(
-  test: Test,
-  quay: { url: string },
-  options: Partial<UpstreamClientOptions> = {},
-): Connection {
+export function connect(test: Test, quay: { url: string }, options: ConnectionOptions = {}): Connection {
   const { robot } = robotFor(test, quay.url)
   return upstreamFor(test, quay.url, { robot, ...options })
 }

@@ -1,7 +1,7 @@
 /**
  * Which restricted tags have to be resolved at upstream: those that are not known down to their layers, and again and again the others.
  */
-import { LRUCache } from 'lru-cache'
+import { createBoundedCache, type BoundedCache } from '../../concurrency/bounded-cache.ts'
 import { isDigest, type Digest, type QciTag } from '../../oci/reference.ts'
 import type { Facts, KnownTag } from '../facts.ts'
 import { followTags, maxDepth, type FollowTagsOptions } from './follow-tags.ts'
@@ -24,23 +24,19 @@ const recheckAfterMs = hourMs
 const maxRechecked = 500
 /** How long a manifest that upstream does not have, or that cannot be read, is not asked for again. */
 const unreadMs = 24 * hourMs
+const maxChecked = 200_000
+const maxUnread = 100_000
 
 export class TagFollower {
   readonly #options: TagFollowerOptions
   /** When tags were resolved again, in milliseconds since the epoch. */
-  readonly #checkedAt = new LRUCache<QciTag, number>({ maxSize: 200_000, sizeCalculation: () => 1 })
-  readonly #unread: LRUCache<Digest, true>
+  readonly #checkedAt = createBoundedCache<QciTag, number>(maxChecked)
+  readonly #unread: BoundedCache<Digest, true>
   #followed = 0
 
   constructor(options: TagFollowerOptions) {
     this.#options = options
-    this.#unread = new LRUCache({
-      maxSize: 100_000,
-      sizeCalculation: () => 1,
-      ttl: unreadMs,
-      ttlResolution: 0,
-      perf: { now: options.now },
-    })
+    this.#unread = createBoundedCache(maxUnread, { ttlMs: unreadMs, now: options.now })
   }
 
   /** Tags that were followed, since the start of the process. */

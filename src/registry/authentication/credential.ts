@@ -3,6 +3,7 @@
  * @see https://distribution.github.io/distribution/spec/auth/token/
  */
 import { RegistryError, type RegistryErrorOptions } from '../../oci/errors.ts'
+import { trimBlanks, withoutBlanks } from '../../secrets/pasted-text.ts'
 
 /** `userInfo` is the whole of `user:password`, for a credential (the robot's) that is known in advance. */
 export type Credential =
@@ -16,21 +17,27 @@ export type Credential =
 const maxHeaderLength = 24 * 1024
 
 export const parseAuthorization = (header: string | undefined): Credential => {
-  const text = trimmed(header ?? '')
+  const text = trimBlanks(asWritten(header ?? ''))
   if (text === '') return { kind: 'none' }
   if (text.length > maxHeaderLength) return malformed('it is longer than any token; paste the token alone')
   const end = text.search(/[ \t]|$/)
   const scheme = text.slice(0, end)
-  const value = trimmed(text.slice(end))
+  const value = trimBlanks(text.slice(end))
   if (value === '') return malformed('there is nothing behind the scheme')
   if (scheme.toLowerCase() === 'bearer') return { kind: 'bearer', token: value }
   if (scheme.toLowerCase() === 'basic') return parseBasic(value)
   return malformed('its scheme is neither Basic nor Bearer')
 }
 
+/** Node reads each byte of a field as a character; clients send UTF-8. */
+const asWritten = (header: string): string => {
+  const text = Buffer.from(header, 'latin1').toString()
+  return text.includes('\uFFFD') ? header : text
+}
+
 const parseBasic = (value: string): Credential => {
   // Files are wrapped, and pasted with what wraps them. Both alphabets, with and without padding, are in use.
-  const base64 = value.replaceAll(/[\s\0]/g, '')
+  const base64 = withoutBlanks(value)
   if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(base64)) return malformed('what is behind Basic is not base64')
   return parseUserInfo(Buffer.from(base64, 'base64').toString())
 }
@@ -41,32 +48,15 @@ const parseBasic = (value: string): Credential => {
  * stores `user`. What was pasted along around it (line ends, NUL as docker's files have it) is not part of it.
  */
 export const parseUserInfo = (pasted: string): Credential => {
-  const text = trimmed(pasted)
+  const text = trimBlanks(pasted)
   const colon = text.lastIndexOf(':')
-  const [username, token] = [trimmed(text.slice(0, Math.max(0, colon))), trimmed(text.slice(colon + 1))]
+  const [username, token] = [trimBlanks(text.slice(0, Math.max(0, colon))), trimBlanks(text.slice(colon + 1))]
   if (colon === -1) return malformed('it is not of the form user:token')
   if (token === '') return malformed('the password is empty: does oc whoami -t print a token?')
   return { kind: 'basic', username, token, userInfo: `${username}:${token}` }
 }
 
 const malformed = (reason: string): Credential => ({ kind: 'malformed', reason })
-
-/** Control characters, spaces of any width, and marks that nobody sees. */
-const isBlank = (code: number): boolean =>
-  code <= 0x20 ||
-  (code >= 0x7f && code <= 0xa0) ||
-  (code >= 0x2000 && code <= 0x200f) ||
-  (code >= 0x2028 && code <= 0x202f) ||
-  code === 0x2060 ||
-  code === 0xfeff
-
-/** Attack: a pattern for blanks at the end takes the square of their number, where they are in the middle. */
-const trimmed = (text: string): string => {
-  let [start, end] = [0, text.length]
-  while (start < end && isBlank(text.charCodeAt(start))) start += 1
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1
-  return text.slice(start, end)
-}
 
 type ForLog = RegistryErrorOptions['forLog']
 

@@ -29,7 +29,8 @@ export const identitiesIn = (objects: readonly KubernetesObject[]): Identities =
   const namespaces = new Set<string>()
   const members = new Map<string, string[]>()
   for (const object of objects) {
-    const { name = '', namespace = '' } = object.metadata ?? {}
+    const { metadata } = object
+    const [name, namespace] = [textOf(metadata?.name), textOf(metadata?.namespace)]
     if (object.kind === 'RoleBinding' && namespace !== '') namespaces.add(namespace)
     if (object.kind === 'Group')
       for (const user of stringsOf(object['users'])) members.set(user, [...(members.get(user) ?? []), name])
@@ -62,11 +63,13 @@ const stringsOf = (value: unknown): readonly string[] =>
 
 const serviceAccount = /^system:serviceaccount:([^:]+):([^:]+)$/
 
+/** What YAML took for something else is no name. */
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
+
 /** A user may be bound by the name that a service account has as a user. @param here the namespace of the binding */
-const identityOf = (
-  { kind, name = '', namespace = '' }: Subject,
-  here: string,
-): KnownIdentity | undefined => {
+const identityOf = (subject: Subject, here: string): KnownIdentity | undefined => {
+  const { kind } = subject
+  const [name, namespace] = [textOf(subject.name), textOf(subject.namespace)]
   if (name === '') return undefined
   const [, accountNamespace, account] = (kind === 'User' && serviceAccount.exec(name)) || []
   if (account !== undefined) return { kind: 'ServiceAccount', name: `${accountNamespace}/${account}` }

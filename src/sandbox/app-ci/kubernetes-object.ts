@@ -1,5 +1,5 @@
 /** Manifests from a directory. Real ones hold other things beside: those are named and left out, or refused, as the caller likes. */
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { loadYaml } from '@kubernetes/client-node'
 
@@ -29,23 +29,24 @@ const documentSeparator = /^---(?=\s|$)/m
 const hasContent = (text: string): boolean => text.replaceAll(/^\s*#.*$/gm, '').trim() !== ''
 
 /**
- * Every object of every `*.yaml`, `*.yml` and `*.json` below a directory, in the order of the paths, documents in the order of the
- * file and `List` kinds flattened. Documents that are none, and files whose name begins with `_` (which openshift/release applies to
- * no cluster), are skipped.
+ * Every object of every `*.yaml`, `*.yml` and `*.json` below a directory, links followed, in the order of the paths, documents in the
+ * order of the file and `List` kinds flattened. Documents that are none, files that cannot be read, and files whose name begins with
+ * `_` (which openshift/release applies to no cluster), are skipped.
  *
- * @throws {Error} naming the directory or the file that cannot be read
+ * @throws {Error} naming the directory that cannot be read
  */
 export const loadManifests = async (directory: string): Promise<LoadedManifests> => {
   const objects: KubernetesObject[] = []
   const skipped: string[] = []
-  for (const file of await manifestFiles(directory)) {
+  for (const file of await manifestFiles(directory, skipped)) {
     if (basename(file).startsWith('_')) {
       skipped.push(`${file}: its name begins with _, so it is applied to no cluster`)
       continue
     }
-    const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-      throw new Error(`cannot read the manifest ${file}: ${messageOf(cause)}`, { cause })
-    })
+    const text = await readFile(file, 'utf8').catch(
+      (cause: unknown) => void skipped.push(`${file}: ${messageOf(cause)}`),
+    )
+    if (text === undefined) continue
     const documents = text.split(documentSeparator).filter((document) => hasContent(document))
     for (const [index, document] of documents.entries())
       objects.push(...parseDocument(document, `${file}, document ${index + 1}`, skipped))
@@ -61,16 +62,36 @@ export const readManifests = async (directory: string): Promise<KubernetesObject
   return [...objects]
 }
 
-const manifestFiles = async (directory: string): Promise<string[]> => {
+const manifestFiles = async (directory: string, skipped: string[]): Promise<string[]> => {
   try {
-    const names = await readdir(directory, { recursive: true })
-    return names
-      .filter((name) => manifestName.test(name))
-      .toSorted()
-      .map((name) => join(directory, name))
+    return (await filesBelow(directory, skipped, [])).toSorted()
   } catch (cause) {
     throw new Error(`cannot read the manifests below ${directory}: ${messageOf(cause)}`, { cause })
   }
+}
+
+/**
+ * By hand, because `readdir` follows no link, and a ConfigMap that is mounted consists of links.
+ * @param above the directories that it is in: a link may lead back
+ */
+const filesBelow = async (
+  directory: string,
+  skipped: string[],
+  above: readonly string[],
+): Promise<string[]> => {
+  const real = await realpath(directory)
+  if (above.includes(real)) return []
+  const found: string[] = []
+  for (const name of await readdir(directory)) {
+    // Where the kubelet keeps what the links lead to.
+    if (name.startsWith('..')) continue
+    const path = join(directory, name)
+    const entry = await stat(path).catch((cause: unknown) => messageOf(cause))
+    if (typeof entry === 'string') skipped.push(`${path}: ${entry}`)
+    else if (entry.isDirectory()) found.push(...(await filesBelow(path, skipped, [...above, real])))
+    else if (manifestName.test(name)) found.push(path)
+  }
+  return found
 }
 
 /** @param skipped is added to */
@@ -90,10 +111,15 @@ const flatten = (object: KubernetesObject, where: string, skipped: string[]): Ku
     return []
   }
   const items = object['items']
-  if (!object.kind.endsWith('List') || !Array.isArray(items)) return [object]
-  return items.flatMap((item: KubernetesObject, index) =>
-    flatten(item, `${where}, item ${index + 1}`, skipped),
+  const { apiVersion, kind } = object
+  if (!kind.endsWith('List') || !Array.isArray(items)) return [object]
+  // The API server leaves out of each item what its list says already; kubectl puts it back in the same way.
+  const said = kind === 'List' ? {} : { apiVersion, kind: kind.slice(0, -'List'.length) }
+  return items.flatMap((item: KubernetesObject | null, index) =>
+    flatten({ ...(hasKind(item) ? {} : said), ...item }, `${where}, item ${index + 1}`, skipped),
   )
 }
+
+const hasKind = (item: KubernetesObject | null): boolean => (item?.kind ?? item?.apiVersion) !== undefined
 
 const messageOf = (cause: unknown): string => (cause as Error).message

@@ -71,6 +71,7 @@ const apply = (object: KubernetesObject, skipped: string[]): Applied | undefined
   const skip = (reason: string): undefined => {
     skipped.push(`${kind} ${JSON.stringify(namespace === '' ? name : `${namespace}/${name}`)}: ${reason}`)
   }
+  if (![name, namespace].every(isText)) return skip('its name or namespace is not a text')
   const isClusterWide = kind.startsWith('Cluster')
   const problem = problemOf(object, isClusterWide ? undefined : namespace)
   if (problem !== undefined) return skip(problem)
@@ -89,22 +90,42 @@ const problemOf = (object: KubernetesObject, namespace: string | undefined): str
   if (!versions.includes(object.apiVersion!)) return `API servers of today have no ${object.apiVersion}`
   // It would land wherever the person who applies it happens to be.
   if (namespace === '') return 'it has no metadata.namespace'
-  if (object.kind!.endsWith('Role'))
-    return isListOf(object['rules'], isRule) ? undefined : 'its rules are not a list of rules'
+  if (object.kind!.endsWith('Role')) return problemOfRole(object)
   const { roleRef } = object as { roleRef?: V1RoleRef | null }
   if (typeof roleRef?.name !== 'string') return 'it refers to no role'
-  return isListOf(object['subjects'], isObject) ? undefined : 'its subjects are not a list of subjects'
+  return isListOf(object['subjects'], isSubject) ? undefined : 'its subjects are not a list of subjects'
+}
+
+const problemOfRole = (object: KubernetesObject): string | undefined => {
+  if (!isListOf(object['rules'], isRule)) return 'its rules are not a list of rules'
+  const { aggregationRule } = object
+  if ((aggregationRule ?? null) === null) return undefined
+  return isObject(aggregationRule) && isListOf(aggregationRule['clusterRoleSelectors'], isSelector)
+    ? undefined
+    : 'its aggregationRule is not a list of selectors'
 }
 
 const isListOf = (value: unknown, isItem: (item: unknown) => boolean): boolean =>
   (value ?? null) === null || (Array.isArray(value) && value.every(isItem))
 
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null
+
+const isText = (value: unknown): boolean => typeof value === 'string'
 
 const isRule = (value: unknown): boolean =>
   isObject(value) &&
-  ['verbs', 'apiGroups', 'resources', 'resourceNames'].every((key) =>
-    isListOf((value as Readonly<Record<string, unknown>>)[key], (item) => typeof item === 'string'),
+  ['verbs', 'apiGroups', 'resources', 'resourceNames'].every((key) => isListOf(value[key], isText))
+
+/** YAML takes a name of digits for a number, which the API server refuses. */
+const isSubject = (value: unknown): boolean =>
+  isObject(value) && ['kind', 'name', 'namespace'].every((key) => isText(value[key] ?? ''))
+
+const isSelector = (value: unknown): boolean =>
+  isObject(value) &&
+  isListOf(
+    value['matchExpressions'],
+    (expression) => isObject(expression) && isListOf(expression['values'], isText),
   )
 
 const grantOf = ({ kind, name, namespace, object }: Applied): Grant => {

@@ -36,8 +36,7 @@ const sample = async (name: string, more: Partial<ImageOptions> = {}): Promise<I
     ...more,
   })
 
-/** The sample content of `quay-proxy sandbox`: each kind of tag that QCI holds, once. */
-export const seedQuay = async (quay: Quay): Promise<SeededImages> => {
+const buildSamples = async () => {
   const rootfs = await sample('ubi', { layers: 1, layerBytes: 64 * 1024 })
   const sharedLayers = rootfs.layers
   const base = await sample('ocp/4.5:base', { sharedLayers })
@@ -52,10 +51,19 @@ export const seedQuay = async (quay: Quay): Promise<SeededImages> => {
     [`20231029_sha256_${base.digest.slice('sha256:'.length)}`, base],
     ['latest', await sample('latest', { platforms: ['linux/amd64'], format: 'docker' })],
   ])
+  return { sharedLayers, base, newer, images, expired: await sample('ocp/4.4:base') }
+}
+
+/** Built once: tests start a hundred sandboxes in one process. */
+let samples: ReturnType<typeof buildSamples> | undefined
+
+/** The sample content of `quay-proxy sandbox`: each kind of tag that QCI holds, once. */
+export const seedQuay = async (quay: Quay): Promise<SeededImages> => {
+  const { sharedLayers, base, newer, images, expired } = await (samples ??= buildSamples())
   for (const [tag, image] of images) quay.tag(tag, image)
 
   const expiredTag = 'ocp_4.4_base'
-  quay.tag(expiredTag, await sample('ocp/4.4:base'))
+  quay.tag(expiredTag, expired)
   quay.untag(expiredTag)
 
   const payload = Buffer.from(JSON.stringify({ spdxVersion: 'SPDX-2.3', name: 'ocp/4.5:base', packages: [] }))

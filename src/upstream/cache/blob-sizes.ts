@@ -21,7 +21,8 @@ const defaultMax = 200_000
 const disputed = -1
 
 export const createBlobSizes = (max = defaultMax): BlobSizes => {
-  const sizes = new LRUCache<Digest, number>({ max })
+  // `maxSize` instead of `max`: lru-cache reserves memory for `max` entries at once.
+  const sizes = new LRUCache<Digest, number>({ maxSize: max, sizeCalculation: () => 1 })
   const learn = (digest: Digest, size: number): void => {
     const known = sizes.get(digest) ?? size
     sizes.set(digest, known === size ? size : disputed)

@@ -48,7 +48,7 @@ const maxTags = 20_000
 const retryMs = 1000
 
 export const createKnownTags = ({ tagTtlMs, staleIfErrorMs, now }: KnownTagsOptions): KnownTags => {
-  const tags = new LRUCache<string, Entry>({ max: maxTags })
+  const tags = new LRUCache<string, Entry>({ maxSize: maxTags, sizeCalculation: () => 1 })
   return {
     get: (key) => {
       const entry = tags.get(key)

@@ -24,7 +24,7 @@ export interface ManifestCacheOptions {
   readonly staleIfErrorMs: number
   /** Told of each manifest that is served. */
   readonly observe: (served: { source: ManifestSource }) => void
-  /** Milliseconds that an requester waits for upstream where a known manifest could be served instead. */
+  /** Milliseconds that a requester waits for upstream where a known manifest could be served instead. */
   readonly maxWaitMs?: number
   /** Milliseconds, monotonic. */
   readonly now?: () => number
@@ -116,7 +116,7 @@ const createByTag = (parts: MemoryParts): ServeManifest => {
     const { reference, requester, signal, priority } = request
     const method = methodFor(request)
     const load = async () => await refresh(key, { method, reference, requester, priority, accept })
-    const fallback = manifest && { answer: manifest, appliesTo: isTrouble, maxWaitMs }
+    const fallback = manifest && { answer: manifest, appliesTo: isTransient, maxWaitMs }
     return fresh(
       await share({ key: `${flightKey(request, method)} ${key}`, requester, load, signal, fallback }),
     )
@@ -138,7 +138,7 @@ const flightKey = ({ priority }: ManifestRequest, method: string): string =>
   priority === undefined ? method : `${priority} ${method}`
 
 /** A refusal of the robot or an absence is an answer: what was there before counts no more. */
-const isTrouble = (error: unknown): boolean => error instanceof TransientUpstreamError
+const isTransient = (error: unknown): boolean => error instanceof TransientUpstreamError
 
 const fresh = ({ answer, source }: Shared<Manifest>): Served => ({
   answer,
@@ -159,7 +159,7 @@ const createRefresh =
     } catch (error) {
       // Attack: a limit may be of the requester alone, who would keep the tag where it is for everybody else by asking too much.
       const isLimit = error instanceof UpstreamRateLimited || request.priority === 'background'
-      if (isTrouble(error) && !isLimit) tags.failed(key)
+      if (isTransient(error) && !isLimit) tags.failed(key)
       // An absence or a refusal. For this Accept set alone: quay answers 404 as well where it stores a type that is not in it.
       if (!isRetryable(error)) tags.forget(key)
       throw error

@@ -1,5 +1,5 @@
 /**
- * Lists of referrers, kept for a moment and asked for once however many want them. What an requester may see of a list is decided behind
+ * Lists of referrers, kept for a moment and asked for once however many want them. What a requester may see of a list is decided behind
  * this. Attack: a list of megabytes, fetched and held once for each of hundreds of connections that read nothing.
  */
 import { LRUCache } from 'lru-cache'

@@ -1,6 +1,6 @@
 /**
  * Pages of upstream's tag list, kept for a moment and asked for once however many want them: five a second are the scarcest thing
- * that quay grants, and all who list the monorepo walk over the same ones. What an requester may see of a page is decided behind this.
+ * that quay grants, and all who list the monorepo walk over the same ones. What a requester may see of a page is decided behind this.
  */
 import { LRUCache } from 'lru-cache'
 import { unlessAborted } from '../../concurrency/abortable.ts'

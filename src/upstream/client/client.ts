@@ -4,56 +4,28 @@
  */
 import { unlessAborted } from '../../concurrency/abortable.ts'
 import { unavailable } from '../../oci/errors.ts'
-import { createAgents, type AgentsOptions, type ConnectionTimeouts } from './agents.ts'
-import { readBounded } from './bounded-body.ts'
 import { createDeadline } from './deadline.ts'
 import { toRegistryError, TransientObjectError, errorForStatus, errorForStorageStatus } from '../errors.ts'
-import { createRoundTrip, type UpstreamReply, type RoundTrip, type RoundTripOptions } from './round-trip.ts'
+import type { Network } from './network.ts'
+import type { RoundTrip, UpstreamReply } from './round-trip.ts'
 import { checkRedirect } from './redirect.ts'
-import { createInterimClient } from './interim-responses.ts'
 import { isUnencoded, single } from './response-fields.ts'
-import { createHttp1 } from '../http1/http1.ts'
-import type { LoginAnswer, SendUpstream, UpstreamRequest, UpstreamResponse } from '../request.ts'
+import type { RobotLease, SendUpstream, UpstreamRequest, UpstreamResponse } from '../request.ts'
 
-export interface UpstreamClient {
-  readonly send: SendUpstream
-  /** One GET to upstream or its realm: no redirect, no robot, body bounded. For the robot's own login. */
-  readonly get: (url: URL, authorization?: string) => Promise<LoginAnswer>
-  readonly close: () => Promise<void>
-}
-
-export interface UpstreamClientOptions extends Omit<AgentsOptions, 'timeouts'> {
-  readonly robot: {
-    readonly authorization: () => Promise<string | undefined>
-    /** True where a further try may help, though this one was with a fresh token. */
-    readonly invalidate: (refused: string | undefined) => boolean | void
-  }
+export interface UpstreamClientOptions {
+  readonly origin: URL
+  readonly network: Pick<Network, 'roundTrip' | 'isUpstreamPrivate' | 'totalTimeoutMs'>
+  readonly robot: { readonly acquire: () => Promise<RobotLease> }
   /** Upstream answers 401 to a fresh robot token. */
   readonly onRefused: (reason: string) => void
-  readonly observe: RoundTripOptions['observe']
-  readonly timeouts?: Partial<Timeouts>
 }
-
-/** Milliseconds. containerd gives up on a response head after 30 s: a lost first hop and a retry must fit in that. */
-interface Timeouts extends ConnectionTimeouts {
-  /** For all hops and retries up to the head that is handed on; of everything but blobs, to the end of the body. */
-  readonly total: number
-}
-const defaultTimeouts: Timeouts = { connect: 5000, head: 10_000, body: 30_000, total: 20_000 }
 
 const maxRedirects = 3
-/** Largest answer to the robot's login that is read: tokens are 1-2 KiB. */
-const maxLoginBytes = 64 * 1024
 const redirectStatuses = new Set([301, 302, 303, 307, 308])
 
-export const createUpstreamClient = (options: UpstreamClientOptions): UpstreamClient => {
-  const { origin, robot, onRefused, observe } = options
-  const timeouts = { ...defaultTimeouts, ...options.timeouts }
-  const agents = createAgents({ ...options, timeouts })
-
-  const stream = createHttp1({ ...options, timeouts, lookupOf: agents.lookupOf })
-  const interim = createInterimClient({ ...options, timeouts, lookupOf: agents.lookupOf })
-  const roundTrip = createRoundTrip({ agents, stream, interim, observe })
+export const createUpstreamClient = (options: UpstreamClientOptions): SendUpstream => {
+  const { origin, robot, onRefused, network } = options
+  const { roundTrip, isUpstreamPrivate, totalTimeoutMs } = network
   const sendAsRobot = asRobot(roundTrip, robot)
 
   const follow = async (request: UpstreamRequest & { signal: AbortSignal }): Promise<Followed> => {
@@ -74,7 +46,7 @@ export const createUpstreamClient = (options: UpstreamClientOptions): UpstreamCl
       await response.body.discard()
       url = checkRedirect(single(response.headers['location']), url, {
         allowHttp: origin.protocol === 'http:',
-        allowPrivate: agents.isUpstreamPrivate(),
+        allowPrivate: isUpstreamPrivate(),
       })
       if (request.redirects === 'locate') return redirectTo(url, response, digest)
     }
@@ -84,8 +56,8 @@ export const createUpstreamClient = (options: UpstreamClientOptions): UpstreamCl
     )
   }
 
-  const send: SendUpstream = async (request) => {
-    const deadline = createDeadline(timeouts.total, request.signal)
+  return async (request) => {
+    const deadline = createDeadline(totalTimeoutMs, request.signal)
     const { isFirst, ...response } = await follow({ ...request, signal: deadline.signal })
     const retryAfter = single(response.headers['retry-after'])
     const refusal =
@@ -99,15 +71,6 @@ export const createUpstreamClient = (options: UpstreamClientOptions): UpstreamCl
     }
     if (request.kind === 'blob') deadline.lift()
     return response
-  }
-
-  return {
-    send,
-    get: createGet(roundTrip, timeouts.total),
-    close: async () => {
-      interim.close()
-      await Promise.all([agents.close(), stream.close()])
-    },
   }
 }
 
@@ -129,41 +92,28 @@ const isEncoded = ({ status, headers }: UpstreamResponse): boolean =>
 const inAnotherForm = (): TransientObjectError =>
   new TransientObjectError('the upstream registry sent its answer in another form than asked for; try again')
 
-/** To upstream itself, for its own paths: no other hop is asked like that. */
+/** One more robot than the two tries that a fresh token of one robot takes. */
+const maxAttempts = 3
+
+/** To upstream itself, for its own paths: no other origin gets the robot's credential. */
 const asRobot =
   (roundTrip: RoundTrip, robot: UpstreamClientOptions['robot']): RoundTrip =>
   async (url, request) => {
-    const attempt = async () => {
-      // The robot's login is everybody's, and goes on without who has no more time.
-      const authorization = await unlessAborted(request.signal, robot.authorization(), toRegistryError)
+    // The robot's login is shared by all requests, and goes on without a caller whose time is over.
+    const inTime = async <Value>(leased: Promise<Value>) =>
+      await unlessAborted(request.signal, leased, toRegistryError)
+    let lease = await inTime(robot.acquire())
+    for (let attempt = 1; ; attempt++) {
+      const { authorization, rejected } = lease
       const headers = authorization === undefined ? request.headers : { ...request.headers, authorization }
-      return { authorization, response: await roundTrip(url, { ...request, headers }) }
-    }
-    const first = await attempt()
-    if (first.response.statusCode !== 401) return first.response
-    await first.response.body.discard()
-    // No `await` between this and the next `authorization`: what it gives is meant for this request.
-    robot.invalidate(first.authorization)
-    const second = await attempt()
-    if (second.response.statusCode !== 401 || robot.invalidate(second.authorization) !== true)
-      return second.response
-    await second.response.body.discard()
-    return (await attempt()).response
-  }
-
-const createGet =
-  (roundTrip: RoundTrip, timeoutMs: number): UpstreamClient['get'] =>
-  async (url, authorization) => {
-    const headers = authorization === undefined ? {} : { authorization }
-    const { signal } = createDeadline(timeoutMs)
-    const response = await roundTrip(url, { kind: 'robot', method: 'GET', headers, signal })
-    const challenge = single(response.headers['www-authenticate'])
-    const retryAfter = single(response.headers['retry-after'])
-    const body = await readBounded(response.body, maxLoginBytes)
-    return {
-      status: response.statusCode,
-      body: body.toString(),
-      ...(challenge === undefined ? {} : { challenge }),
-      ...(retryAfter === undefined ? {} : { retryAfter }),
+      const response = await roundTrip(url, { ...request, headers })
+      if (response.statusCode !== 401 || attempt === maxAttempts) return response
+      const next = await inTime(rejected()).catch(async (error: unknown) => {
+        await response.body.discard()
+        throw error
+      })
+      if (next === undefined) return response
+      await response.body.discard()
+      lease = next
     }
   }

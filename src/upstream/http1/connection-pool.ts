@@ -1,5 +1,5 @@
 /**
- * The connections to one origin: bounded in number, the one used last is used again first, and who finds none waits in line.
+ * The connections to one origin: bounded in number. The one used last is used again first. A request that finds none waits in line.
  */
 import { unavailable } from '../../oci/errors.ts'
 import { PoolExhausted } from '../errors.ts'
@@ -28,49 +28,82 @@ interface Waiter {
   readonly refuse: (error: unknown) => void
 }
 
-/** Time was up while others had the connections: upstream was not too slow, and is not to be taken for away. */
+/** The deadline passed while others had the connections. Upstream was not too slow, so the circuit must not open for that. */
 const isTimeout = (reason: unknown): boolean =>
   reason instanceof DOMException && reason.name === 'TimeoutError'
 
 const shuttingDown = () => unavailable('the proxy is shutting down; try again in a moment')
 
-export const createConnectionPool = ({
-  open,
-  maxConnections,
-  maxWaiting,
-}: ConnectionPoolOptions): ConnectionPool => {
-  const all = new Set<Connection>()
-  const idle: Connection[] = []
-  const waiting = new Set<Waiter>()
-  let isClosed = false
+export const createConnectionPool = (options: ConnectionPoolOptions): ConnectionPool =>
+  new BoundedPool(options)
 
-  const nextWaiter = (): Waiter | undefined => {
-    const [waiter] = waiting
-    if (waiter !== undefined) waiting.delete(waiter)
-    return waiter
+class BoundedPool implements ConnectionPool {
+  readonly #options: ConnectionPoolOptions
+  readonly #all = new Set<Connection>()
+  readonly #idle: Connection[] = []
+  readonly #waiting = new Set<Waiter>()
+  #isClosed = false
+
+  constructor(options: ConnectionPoolOptions) {
+    this.#options = options
   }
-  const openOne = (): Connection => {
+
+  async lease(signal?: AbortSignal, isFresh = false): Promise<Connection> {
+    signal?.throwIfAborted()
+    if (this.#isClosed) throw shuttingDown()
+    const last = isFresh ? undefined : this.#idle.pop()
+    if (last !== undefined) return last
+    const isFull = this.#all.size >= this.#options.maxConnections
+    // The longest idle connection makes room for a fresh one; until it has closed there is one more.
+    const oldest = isFull ? this.#idle.shift() : undefined
+    oldest?.close()
+    return isFull && oldest === undefined ? await this.#wait(signal) : this.#open()
+  }
+
+  isEmpty(): boolean {
+    return this.#all.size === 0 && this.#waiting.size === 0
+  }
+
+  close(): void {
+    this.#isClosed = true
+    for (const { refuse } of this.#waiting) refuse(shuttingDown())
+    this.#waiting.clear()
+    for (const connection of this.#all) connection.close()
+  }
+
+  #open(): Connection {
+    const { open, maxConnections } = this.#options
     const connection: Connection = open({
       onIdle: () => {
-        const waiter = nextWaiter() ?? { give: (free) => idle.push(free) }
-        waiter.give(connection)
+        const waiter = this.#nextWaiter()
+        if (waiter === undefined) this.#idle.push(connection)
+        else waiter.give(connection)
       },
       onClosed: () => {
-        all.delete(connection)
-        idle.splice(0, idle.length, ...idle.filter((other) => other !== connection))
-        if (all.size < maxConnections) nextWaiter()?.give(openOne())
+        this.#all.delete(connection)
+        const at = this.#idle.indexOf(connection)
+        if (at !== -1) this.#idle.splice(at, 1)
+        if (this.#all.size < maxConnections) this.#nextWaiter()?.give(this.#open())
       },
     })
-    all.add(connection)
+    this.#all.add(connection)
     return connection
   }
-  const wait = async (signal?: AbortSignal): Promise<Connection> => {
-    if (waiting.size >= maxWaiting) throw new PoolExhausted()
+
+  #nextWaiter(): Waiter | undefined {
+    const [waiter] = this.#waiting
+    if (waiter !== undefined) this.#waiting.delete(waiter)
+    return waiter
+  }
+
+  async #wait(signal?: AbortSignal): Promise<Connection> {
+    if (this.#waiting.size >= this.#options.maxWaiting) throw new PoolExhausted()
     const { promise, resolve, reject } = Promise.withResolvers<Connection>()
     const waiter = { give: resolve, refuse: reject }
-    waiting.add(waiter)
+    this.#waiting.add(waiter)
     const leave = (): void => {
-      if (waiting.delete(waiter)) reject(isTimeout(signal?.reason) ? new PoolExhausted() : signal?.reason)
+      if (this.#waiting.delete(waiter))
+        reject(isTimeout(signal?.reason) ? new PoolExhausted() : signal?.reason)
     }
     signal?.addEventListener('abort', leave, { once: true })
     try {
@@ -78,25 +111,5 @@ export const createConnectionPool = ({
     } finally {
       signal?.removeEventListener('abort', leave)
     }
-  }
-  return {
-    lease: async (signal, isFresh = false) => {
-      signal?.throwIfAborted()
-      if (isClosed) throw shuttingDown()
-      const last = isFresh ? undefined : idle.pop()
-      if (last !== undefined) return last
-      // The longest idle one makes room for a fresh one; for the moment of its end they are one more.
-      const oldest = all.size < maxConnections ? undefined : idle.shift()
-      oldest?.close()
-      if (oldest !== undefined || all.size < maxConnections) return openOne()
-      return await wait(signal)
-    },
-    isEmpty: () => all.size === 0 && waiting.size === 0,
-    close: () => {
-      isClosed = true
-      for (const { refuse } of waiting) refuse(shuttingDown())
-      waiting.clear()
-      for (const connection of all) connection.close()
-    },
   }
 }

@@ -90,7 +90,7 @@ const gateOf = (kind: UpstreamKind, options: RateLimitOptions, clock: Clock): Li
     rate,
     maxInFlight,
     maxQueued,
-    // What is granted within the longest wait to an requester who is alone: more would only wait to be refused.
+    // What is granted within the longest wait to a requester who is alone: more would only wait to be refused.
     maxPerRequester:
       rate === undefined ? maxQueued : Math.min(maxQueued, Math.ceil((rate.perSecond * maxWaitMs) / 1000)),
     clock,

@@ -1,7 +1,7 @@
 /**
  * A circuit: whether something is in so much trouble that it is not to be asked now, for whom, and who finds out whether it is well again.
  *
- * Trouble is evidence by path and requester. It opens the circuit for an requester who has it on several paths, and for everybody only where
+ * Trouble is evidence by path and requester. It opens the circuit for a requester who has it on several paths, and for everybody only where
  * several requesters do: what one requester breaks, or asks for though it is broken, is nobody else's trouble.
  */
 

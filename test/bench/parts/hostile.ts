@@ -176,7 +176,6 @@ const run = async ({ main, argument = '3s', say }: Setting): Promise<Section> =>
 
 export const hostile: Part = {
   name: 'hostile',
-  argument: 'a duration of each measurement, such as 10s',
   title: 'Hostile requesters',
   about: `${good} people who each ask for something every 20 ms (manifests that are in memory, by tag and by digest, and each tenth time a whole
 small image), and beside them one bad requester of each kind, in a process of its own, that does what it does as fast as it is answered and as the others leave it a core (it is \`nice\`d). Requests

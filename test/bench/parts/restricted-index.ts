@@ -148,6 +148,5 @@ export const restrictedIndex: Part = {
   about: `A proxy starts before a quay of very many tags that limits requests as quay.io does, and takes in what is restricted: how long until
 \`/readyz\` says 200, how long until it knows all of it, what it asked for on the way, and its memory. Once with tags sorted by bytes, where the
 walk can jump, and once as text, where it cannot. \`n/a\`: the proxy says nothing of an index. Without an argument a tenth of QCI.`,
-  argument: 'a duration such as 1h: all of QCI, for as long at most',
   run,
 }

@@ -199,7 +199,6 @@ const run = async ({ main, argument = '1m', isPeaceful, say }: Setting): Promise
 
 export const soak: Part = {
   name: 'soak',
-  argument: 'a duration such as 10m',
   title: 'Soak',
   about: `Twelve workers pull images, ask for heads, lists, ranges and what is not there, and leave in the middle, while upstream cuts,
 stalls, lies and refuses four times a second and app.ci is away now and then. Beside them one bad requester of each kind does what it does in

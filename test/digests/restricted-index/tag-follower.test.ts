@@ -48,7 +48,7 @@ await t.test(
       const { followUnknown, upstream } = setUp()
       upstream.manifests.set(tag, { digest: index, manifests: [image] })
       upstream.manifests.set(image, { digest: image, blobs: [layer] })
-      await upstream.facts.learn(tag, index, children)
+      await upstream.facts.record(tag, index, children)
       test.strictSame(await followUnknown(), [tag, image])
       test.match(upstream.graph.reachOf(layer), { isRestricted: true })
       test.strictSame(await followUnknown(), [])

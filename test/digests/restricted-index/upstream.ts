@@ -68,7 +68,7 @@ export class FakeUpstream {
     const own = this.manifests.get(reference)
     if (isDigest(reference)) {
       if (own !== undefined)
-        await this.facts.learn(undefined, own.digest, { manifests: [], blobs: [], ...own })
+        await this.facts.record(undefined, own.digest, { manifests: [], blobs: [], ...own })
       return own?.digest
     }
     if (!this.#tags.includes(reference)) return undefined
@@ -76,7 +76,7 @@ export class FakeUpstream {
       digest: digestOf(reference),
       blobs: [digestOf(`layer ${reference}`)],
     }
-    await this.facts.learn(reference, digest, { manifests: [], blobs: [], ...children })
+    await this.facts.record(reference, digest, { manifests: [], blobs: [], ...children })
     return digest
   }
 

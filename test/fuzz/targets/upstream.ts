@@ -4,6 +4,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { RegistryError } from '../../../src/oci/errors.ts'
 import { createBlobs, type OpenBlob } from '../../../src/upstream/blobs.ts'
 import { createUpstreamClient } from '../../../src/upstream/client/client.ts'
+import { createNetwork, type Network } from '../../../src/upstream/client/network.ts'
 import type { Digest } from '../../../src/oci/reference.ts'
 import type { Random } from '../random.ts'
 import { must, type Running, type Target } from '../target.ts'
@@ -344,22 +345,27 @@ const read = async (openBlob: OpenBlob, digest: Digest): Promise<Buffer | Regist
 
 class Upstreams implements Running {
   readonly #scripted: Scripted
-  readonly #upstream: ReturnType<typeof createUpstreamClient>
+  readonly #network: Network
   readonly #openBlob: OpenBlob
 
   constructor(scripted: Scripted) {
     this.#scripted = scripted
-    this.#upstream = createUpstreamClient({
-      origin: scripted.url,
+    const origin = scripted.url
+    this.#network = createNetwork({
+      origin,
       maxConnections: 20,
-      robot: { authorization: () => Promise.resolve(undefined), invalidate: () => undefined },
-      onRefused: () => undefined,
       observe: () => undefined,
       // As long as is needed on a busy machine, and not as long as a case may take.
       timeouts: { connect: 5000, head: 5000, body: 5000, total: 10_000 },
     })
+    const lease = { authorization: undefined, rejected: async () => undefined }
     this.#openBlob = createBlobs({
-      send: this.#upstream.send,
+      send: createUpstreamClient({
+        origin,
+        network: this.#network,
+        robot: { acquire: async () => lease },
+        onRefused: () => undefined,
+      }),
       repository: 'openshift/ci',
       delivery: 'stream',
     })
@@ -412,7 +418,7 @@ class Upstreams implements Running {
   }
 
   async close(): Promise<void> {
-    await this.#upstream.close()
+    await this.#network.close()
     this.#scripted.close()
   }
 }

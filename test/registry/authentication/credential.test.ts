@@ -25,6 +25,37 @@ await t.test('the header and what it amounts to', async (test) => {
     test.strictSame(parseAuthorization(header), credential, header?.slice(0, 30) ?? 'no header')
 })
 
+await t.test('what nobody sees is not part of a login, in any field and coding of it', async (test) => {
+  for (const blank of [
+    '\u00ad',
+    '\u3000',
+    '\u2068',
+    '\u180e',
+    '\ufe0f',
+    '\u{e0020}',
+    '\ufeff',
+    '\u200b',
+    '\u0085',
+  ]) {
+    const name = `U+${blank.codePointAt(0)?.toString(16)}`
+    const userInfo = `${blank}alice${blank}:${blank}tok${blank}`
+    const login = { kind: 'basic', username: 'alice', token: 'tok', userInfo: 'alice:tok' }
+    test.strictSame(parseUserInfo(userInfo), login, name)
+    // As Node gives a field: each byte of UTF-8 is a character.
+    const field = (text: string) => Buffer.from(text).toString('latin1')
+    const base64 = Buffer.from(userInfo).toString('base64')
+    const bearer = { kind: 'bearer', token: 'tok' }
+    for (const text of [`Bearer ${blank}tok${blank}`, `${blank}Bearer tok`])
+      test.strictSame(parseAuthorization(field(text)), bearer, name)
+    test.strictSame(
+      parseAuthorization(field(`Basic ${blank}${base64.slice(0, 5)}${blank}${base64.slice(5)}`)),
+      login,
+      name,
+    )
+  }
+  test.strictSame(parseAuthorization('Bearer t\u00f6k'), { kind: 'bearer', token: 't\u00f6k' }, 'no UTF-8')
+})
+
 await t.test('trap 1: user names hold colons, tokens none', async (test) => {
   const userInfo = 'system:serviceaccount:ci:puller:a.b.c'
   test.strictSame(parseUserInfo(userInfo), {

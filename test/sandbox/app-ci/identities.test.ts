@@ -19,6 +19,7 @@ await t.test('each subject of a binding once, and each service account', (test) 
         { kind: 'User', name: 'system:serviceaccount:a:there' },
         { kind: 'Alien', name: 'x' },
         { kind: 'Group' },
+        { kind: 'User', name: 12_345 },
         null,
       ],
     },

@@ -1,3 +1,7 @@
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { loadManifests, readManifests } from '../../../src/sandbox/app-ci/kubernetes-object.ts'
@@ -57,9 +61,59 @@ await t.test('an error says where', async (test) => {
   await test.rejects(readManifests(missing), {
     message: `cannot read the manifests below ${missing}: ENOENT`,
   })
-  await test.rejects(readManifests(test.testdir({ 'd.yaml': {} })), {
-    message: /^cannot read the manifest .*d\.yaml: EISDIR/,
+  const dangling = test.testdir({ 'd.yaml': test.fixture('symlink', 'nowhere') })
+  await test.rejects(readManifests(dangling), { message: /d\.yaml: ENOENT/ })
+})
+
+await t.test(
+  'a ConfigMap as it is mounted, links to directories, and directories called like files',
+  async (test) => {
+    const directory = test.testdir({
+      '..2026_11_28': { 'mounted.yaml': account('mounted'), 'words.yaml': 'words' },
+      '..data': test.fixture('symlink', '..2026_11_28'),
+      'mounted.yaml': test.fixture('symlink', '..data/mounted.yaml'),
+      elsewhere: { 'a.yaml': account('a') },
+      link: test.fixture('symlink', 'elsewhere'),
+      'folder.yaml': { 'b.yaml': account('b'), back: test.fixture('symlink', '..') },
+    })
+    const { objects, skipped } = await loadManifests(directory)
+    const names = objects.map(({ metadata }) => metadata?.name)
+    test.strictSame(names, ['a', 'b', 'a', 'mounted'])
+    test.strictSame(skipped, [])
+  },
+)
+
+await t.test('a file that cannot be read is named and left out', async (test) => {
+  // The path of a socket is short.
+  const short = await mkdtemp(join(tmpdir(), 'socket-'))
+  const socket = createServer().listen(join(short, 's'))
+  test.teardown(async () => {
+    socket.close()
+    await rm(short, { recursive: true })
   })
+  await once(socket, 'listening')
+  const directory = test.testdir({
+    'a.yaml': account('a'),
+    'gone.yaml': test.fixture('symlink', 'nowhere'),
+    'socket.yaml': test.fixture('symlink', join(short, 's')),
+  })
+  const { objects, skipped } = await loadManifests(directory)
+  test.equal(objects.length, 1)
+  test.match(skipped, [/gone\.yaml: ENOENT/, /socket\.yaml: ENXIO/])
+})
+
+await t.test('items of a list of one kind need not say what they are', async (test) => {
+  const directory = test.testdir({
+    'a.json': JSON.stringify({
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'RoleBindingList',
+      items: [{ metadata: { name: 'a' } }, { apiVersion: 'v1', kind: 'Secret' }, { kind: 'Half' }],
+    }),
+  })
+  const { objects, skipped } = await loadManifests(directory)
+  const said = objects.map(({ apiVersion, kind }) => `${apiVersion} ${kind}`)
+  test.strictSame(said, ['rbac.authorization.k8s.io/v1 RoleBinding', 'v1 Secret'])
+  test.match(skipped, [/a\.json, document 1, item 3: not a Kubernetes object/])
 })
 
 await t.test('what is no manifest is named and left out, and the rest is there', async (test) => {

@@ -43,6 +43,29 @@ await t.test('what an API server would refuse grants nothing, and is named with 
       { kind: 'ClusterRole', apiVersion: 'rbac.authorization.k8s.io/v1beta1', metadata: { name: 'r' } },
       'ClusterRole "r": API servers of today have no rbac.authorization.k8s.io/v1beta1',
     ],
+    ...[
+      'text',
+      { clusterRoleSelectors: {} },
+      { clusterRoleSelectors: [null] },
+      { clusterRoleSelectors: [{ matchExpressions: {} }] },
+      { clusterRoleSelectors: [{ matchExpressions: [null] }] },
+      { clusterRoleSelectors: [{ matchExpressions: [{ key: 'k', operator: 'In', values: 5 }] }] },
+    ].map((aggregationRule): readonly [object, string] => [
+      { kind: 'ClusterRole', metadata: { name: 'r' }, aggregationRule },
+      'ClusterRole "r": its aggregationRule is not a list of selectors',
+    ]),
+    ...[
+      { kind: 'User', name: 12_345 },
+      { kind: 7, name: 'x' },
+      { kind: 'ServiceAccount', name: 'x', namespace: 5 },
+    ].map((subject): readonly [object, string] => [
+      { kind: 'ClusterRoleBinding', metadata: { name: 'b' }, roleRef, subjects: [subject] },
+      'ClusterRoleBinding "b": its subjects are not a list of subjects',
+    ]),
+    [
+      { kind: 'RoleBinding', metadata: { namespace: 34, name: 'b' }, roleRef },
+      'RoleBinding "34/b": its name or namespace is not a text',
+    ],
     [
       {
         kind: 'RoleBinding',

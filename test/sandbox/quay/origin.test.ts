@@ -8,7 +8,8 @@ import { Faults } from '../../../src/sandbox/quay/faults.ts'
 import type { FaultRule } from '../../../src/sandbox/quay/faults.ts'
 import { startOrigin } from '../../../src/sandbox/quay/origin.ts'
 import type { Exchange, Origin, RecordedRequest, TlsOptions } from '../../../src/sandbox/quay/origin.ts'
-import { ask, selfSigned } from './quay-client.ts'
+import { ask } from './quay-client.ts'
+import { selfSigned } from '../../support/tls.ts'
 
 type Rule = Omit<FaultRule, 'origin' | 'path'>
 
@@ -105,7 +106,7 @@ await t.test('an error status of nginx', async (test) => {
 })
 
 await t.test('with a key pair it serves https, and a cut looks the same', async (test) => {
-  const tls = selfSigned(test)
+  const tls = selfSigned()
   const { origin } = await start(test, { cutAfterBytes: 5 }, tls)
   test.match(origin.url, /^https:/)
   const dispatcher = new Agent({ connect: { ca: tls.cert } })

@@ -1,11 +1,7 @@
-import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Test } from 'tap'
 import { request } from 'undici'
 import { allPlatforms, buildImage } from '../../../src/sandbox/quay/images.ts'
 import type { Image, ImageOptions } from '../../../src/sandbox/quay/images.ts'
-import type { TlsOptions } from '../../../src/sandbox/quay/origin.ts'
 import { startQuay } from '../../../src/sandbox/quay/quay.ts'
 import type { Quay, QuayOptions } from '../../../src/sandbox/quay/quay.ts'
 
@@ -61,15 +57,4 @@ export async function login(quay: Quay, scopes?: string[]): Promise<{ authorizat
 export function errorOf({ status, body }: Reply): string {
   const { errors } = JSON.parse(body.toString()) as { errors: Array<{ code: string; detail: object }> }
   return `${status} ${errors.map(({ code, detail }) => `${code} ${JSON.stringify(detail)}`).join()}`
-}
-
-/** A certificate for localhost that nobody but the test trusts: hand `cert` to the client as its CA. */
-export function selfSigned(test: Test): TlsOptions {
-  const folder = test.testdir()
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  const name = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
-  const algorithm = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-  const command = ['req', '-x509', '-days', '1', ...algorithm, ...name, '-keyout', key, '-out', cert]
-  execFileSync('openssl', command, { stdio: 'ignore' })
-  return { key: readFileSync(key), cert: readFileSync(cert) }
 }

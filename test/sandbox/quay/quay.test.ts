@@ -1,17 +1,8 @@
 import t from 'tap'
 import { buildArtifact, buildTinyImage } from '../../../src/sandbox/quay/artifacts.ts'
 import { Agent, request } from 'undici'
-import {
-  ask,
-  basic,
-  errorOf,
-  login,
-  quayFor,
-  robot,
-  selfSigned,
-  smallImage,
-  tokenUrl,
-} from './quay-client.ts'
+import { ask, basic, errorOf, login, quayFor, robot, smallImage, tokenUrl } from './quay-client.ts'
+import { selfSigned } from '../../support/tls.ts'
 
 await t.test('requests to both origins are recorded, and a credential at the CDN is a leak', async (test) => {
   const quay = await quayFor(test)
@@ -98,7 +89,7 @@ await t.test('the redirect of a blob can be bent', async (test) => {
 })
 
 await t.test('over TLS, both origins are https and bear the host name', async (test) => {
-  const tls = selfSigned(test)
+  const tls = selfSigned()
   const quay = await quayFor(test, { tls, host: 'localhost' })
   test.match([quay.url, quay.cdnUrl], [/^https:\/\/localhost:\d+$/, /^https:\/\/localhost:\d+$/])
   const dispatcher = new Agent({ connect: { ca: tls.cert } })

@@ -103,13 +103,13 @@ await t.test('lazily: made when a tag is asked for, or a digest that nobody know
   test.equal(other.store.findByTag('b')?.digest, subject.digest)
 })
 
-await t.test('a million tags of one content, by pages in either order', async (test) => {
-  const names = Array.from({ length: 1_000_000 }, (_, index) => `ocp_t${(index * 7919) % 1_000_000}`)
+await t.test('a hundred thousand tags of one content, by pages in either order', async (test) => {
+  const names = Array.from({ length: 100_000 }, (_, index) => `ocp_t${(index * 7919) % 100_000}`)
   const image = buildTinyImage({ name: 'a' })
   for (const collation of ['bytes', 'text'] as const) {
     const store = new QuayStore(collation)
     store.tag(names, image)
     test.strictSame(store.tagsAfter('', 3).names, ['ocp_t0', 'ocp_t1', 'ocp_t10'], collation)
-    test.strictSame(store.tagsAfter('ocp_t99999', 1).names, ['ocp_t999990'], collation)
+    test.strictSame(store.tagsAfter('ocp_t9999', 1).names, ['ocp_t99990'], collation)
   }
 })

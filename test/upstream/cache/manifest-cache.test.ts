@@ -189,7 +189,7 @@ await t.test('the first one leaves, and harms nobody', async (test) => {
     gate.resolve(one)
     test.strictSame(await second, one)
     test.equal(requests.length, 1)
-    test.equal(requests[0]?.signal, undefined, 'no signal of an requester goes out')
+    test.equal(requests[0]?.signal, undefined, 'no signal of a requester goes out')
   }
 })
 

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import { quayFor, robot, selfSigned, smallImage } from '../../sandbox/quay/quay-client.ts'
+import { quayFor, robot, smallImage } from '../../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../../support/tls.ts'
 import type { Quay } from '../../../src/sandbox/quay/quay.ts'
 import {
   always,
@@ -416,7 +417,7 @@ await t.test('no more connections than allowed', async (test) => {
 })
 
 await t.test('an upstream with an authority of its own, on both hops', async (test) => {
-  const tls = selfSigned(test)
+  const tls = selfSigned()
   const quay = await quayFor(test, { tls, host: 'localhost' })
   const { request, content } = await blobOf(quay)
   const authorization = async (): Promise<string> => {
@@ -481,10 +482,10 @@ await t.test('get: no challenge, and a body that is too large', async (test) => 
 
 await t.test('close ends what is under way', async (test) => {
   const { url, requests } = await serverFor(test, () => undefined)
-  const { send, close } = upstreamFor(test, url)
+  const { send, network } = upstreamFor(test, url)
   const asked = failure(send(manifest))
   await until(() => requests.length === 1)
-  await close()
+  await network.close()
   test.equal(told(await asked), '503 UNAVAILABLE 5')
   test.equal(told(await failure(send(manifest))), '503 UNAVAILABLE 5')
 })
@@ -555,3 +556,22 @@ await t.test('attack: a redirect back that is answered 401 says nothing about th
     test.strictSame([refusals, invalidated], [[], 0])
   }
 })
+
+await t.test(
+  'a robot that cannot log in again after a 401: its error, and the connection is free',
+  async (test) => {
+    const { url, requests } = await serverFor(test, always(401, {}, 'no'))
+    const tokens = ['Bearer one']
+    const { send } = upstreamFor(test, url, {
+      maxConnections: 1,
+      robot: {
+        authorization: async () => tokens.shift() ?? Promise.reject(new Error('no login')),
+        invalidate: () => true,
+      },
+    })
+    await test.rejects(send(manifest), new Error('no login'))
+    tokens.push('Bearer two')
+    await test.rejects(send(manifest), new Error('no login'))
+    test.equal(requests.length, 2)
+  },
+)

@@ -6,7 +6,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { createInterimClient } from '../../../src/upstream/client/interim-responses.ts'
 import type { HopRequest } from '../../../src/upstream/client/round-trip.ts'
-import { selfSigned } from '../../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../../support/tls.ts'
 import { bytesOf, failure, lookupOf, serverFor, told } from '../upstream.ts'
 
 const clientFor = (test: Test, ca?: string, silentMs = 10_000) => {
@@ -54,7 +54,7 @@ await t.test('100 unasked, over plain HTTP', async (test) => {
 })
 
 await t.test('over TLS, verified', async (test) => {
-  const { cert, key } = selfSigned(test)
+  const { cert, key } = selfSigned()
   const server = createServer({ cert, key }, saysContinue).listen(0, '127.0.0.1')
   test.teardown(() => server.close())
   await once(server, 'listening')

@@ -25,7 +25,7 @@ function poolOf(maxConnections: number, maxWaiting = 2) {
     },
   })
   const lease = async (signal?: AbortSignal, isFresh?: boolean) => (await pool.lease(signal, isFresh)) as Fake
-  return { ...pool, lease, opened, closed }
+  return { lease, isEmpty: () => pool.isEmpty(), close: () => pool.close(), opened, closed }
 }
 
 await t.test('the one used last is used again first', async (test) => {

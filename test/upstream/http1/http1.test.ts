@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { publicLookup } from '../../../src/upstream/client/redirect.ts'
 import { UnsupportedResponse } from '../../../src/upstream/http1/response-head.ts'
-import { selfSigned } from '../../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../../support/tls.ts'
 import { failure, told, until } from '../upstream.ts'
 import { ok, patient, scripted, streamFor } from './scripted.ts'
 import type { Body } from '../../../src/upstream/request.ts'
@@ -165,7 +165,7 @@ for (const scheme of ['http', 'https'])
   await t.test(
     `every byte in order over ${scheme}, however late and out of step it is written`,
     async (test) => {
-      const tls = scheme === 'https' ? selfSigned(test) : undefined
+      const tls = scheme === 'https' ? selfSigned() : undefined
       const blob = randomBytes(50 * 1024 * 1024)
       const server = await scripted(
         test,
@@ -265,7 +265,7 @@ await t.test('an abort at each stage leaves no connection', async (test) => {
 })
 
 await t.test('TLS is verified', async (test) => {
-  const tls = selfSigned(test)
+  const tls = selfSigned()
   const server = await scripted(test, (socket) => void socket.write(ok('hello')), tls)
   test.equal(told(await failure(streamFor(test).send(server.url, { headers: {} }))), '503 UNAVAILABLE 5')
   const other = new URL(`https://127.0.0.1:${server.url.port}/`)

@@ -3,7 +3,7 @@ import { createSecureContext } from 'node:tls'
 import type { TLSSocket } from 'node:tls'
 import t from 'tap'
 import { isTls, openSocket } from '../../../src/upstream/http1/origin.ts'
-import { selfSigned } from '../../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../../support/tls.ts'
 import { until } from '../upstream.ts'
 import { originOf, scripted } from './scripted.ts'
 
@@ -29,7 +29,7 @@ await t.test('the usual ports', async (test) => {
 })
 
 await t.test('TLS: HTTP/1.1 alone, and the session is used again', async (test) => {
-  const tls = selfSigned(test)
+  const tls = selfSigned()
   const server = await scripted(test, () => undefined, { ...tls, ALPNProtocols: ['h2', 'http/1.1'] })
   const origin = originOf(server.url, { secureContext: createSecureContext({ ca: String(tls.cert) }) })
   test.ok(isTls(origin))

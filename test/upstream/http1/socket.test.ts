@@ -1,12 +1,12 @@
 import t from 'tap'
 import { createOriginSocket } from '../../../src/upstream/http1/socket.ts'
-import { selfSigned } from '../../sandbox/quay/quay-client.ts'
+import { selfSigned } from '../../support/tls.ts'
 import { createSecureContext } from 'node:tls'
 import { until } from '../upstream.ts'
 import { originOf, scripted } from './scripted.ts'
 
 await t.test('read for one, then for nobody', async (test) => {
-  for (const tls of [undefined, selfSigned(test)]) {
+  for (const tls of [undefined, selfSigned()]) {
     const server = await scripted(test, (socket) => void socket.write('answer'), tls)
     const secureContext = createSecureContext(tls === undefined ? {} : { ca: String(tls.cert) })
     let closed = 0

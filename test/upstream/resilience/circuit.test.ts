@@ -29,7 +29,7 @@ const circuitFor = (options: Partial<CircuitOptions> = {}) => {
   return { clock, circuit, send, break_ }
 }
 
-await t.test('an requester who has trouble with everything is refused, and nobody else', (test) => {
+await t.test('a requester who has trouble with everything is refused, and nobody else', (test) => {
   const { send, break_ } = circuitFor()
   break_('alice')
   test.equal(send('alice', 'alice 0'), 'refused')

@@ -4,14 +4,13 @@ import type { Test } from 'tap'
 import { UpstreamRateLimited, TransientUpstreamError } from '../../../src/upstream/errors.ts'
 import { createRetry } from '../../../src/upstream/resilience/retry.ts'
 import type { RobotCredential } from '../../../src/secrets/robot-credential.ts'
-import {
-  createRobotPool,
-  type RobotPool,
-  type RobotsOptions,
-} from '../../../src/upstream/robot/robot-pool.ts'
+import { createUpstreamClient } from '../../../src/upstream/client/client.ts'
+import { createNetwork } from '../../../src/upstream/client/network.ts'
+import { createRobotPool, type RobotPoolOptions } from '../../../src/upstream/robot/robot-pool.ts'
+import type { RobotLease } from '../../../src/upstream/request.ts'
 import { quayFor } from '../../sandbox/quay/quay-client.ts'
 import { settled } from '../../concurrency/fake-clock.ts'
-import { everythingIn, failure, manifestRequest, told, until, upstreamFor } from '../upstream.ts'
+import { everythingIn, failure, manifestRequest, told, until } from '../upstream.ts'
 
 const account = (username: string): RobotCredential => ({ username, password: `secret-of-${username}` })
 const accounts = (count: number) => ['a', 'b', 'c'].slice(0, count).map(account)
@@ -23,7 +22,7 @@ const emptyGrant = async (): Promise<string> =>
 /** What the realm gives each robot: a new token each time, until something else is said. */
 type Answer = { status: number; body?: string; retryAfter?: string } | Error
 
-const poolOf = (count: number, options: Partial<RobotsOptions> = {}) => {
+const poolOf = (count: number, options: Partial<RobotPoolOptions> = {}) => {
   const clock = { now: Date.UTC(2026, 0, 1) }
   const state = { credentials: accounts(count) }
   const answers: Record<string, Answer> = {}
@@ -49,7 +48,13 @@ const poolOf = (count: number, options: Partial<RobotsOptions> = {}) => {
     now: () => clock.now,
     ...options,
   })
-  const take = async () => (await robots.authorization())?.replace('Bearer ', '')
+  const leases = new Map<string | undefined, RobotLease>()
+  const tokenOf = (lease: RobotLease | undefined) => {
+    const token = lease?.authorization?.replace('Bearer ', '')
+    if (lease !== undefined) leases.set(token, lease)
+    return token
+  }
+  const take = async () => tokenOf(await robots.acquire())
   const takeMany = async (times: number) => {
     const tokens: (string | undefined)[] = []
     for (let time = 0; time < times; time++) {
@@ -58,31 +63,31 @@ const poolOf = (count: number, options: Partial<RobotsOptions> = {}) => {
     }
     return tokens
   }
-  const refuse = (token: string | undefined) => robots.invalidate(`Bearer ${token}`)
+  /** Upstream rejects the token of a request. @returns the next one that the request gets */
+  const refuse = async (token: string) => tokenOf(await leases.get(token)?.rejected())
   return { clock, state, answers, logins, alarms, robots, take, takeMany, refuse }
 }
 
 await t.test('evenly, in turn; each logs in once, before it is needed', async (test) => {
   const { robots, logins, takeMany } = poolOf(3)
   test.equal(robots.attempted(), false)
-  const first = await robots.authorization()
+  const first = await robots.acquire()
   await settled()
-  test.equal(first, 'Bearer a1')
+  test.equal(first.authorization, 'Bearer a1')
   test.strictSame(logins, ['a', 'b', 'c'])
   test.equal(robots.attempted(), true)
   test.strictSame(await takeMany(5), ['b1', 'c1', 'a1', 'b1', 'c1'])
-  const many = await Promise.all(Array.from({ length: 300 }, () => robots.authorization()))
+  const many = await Promise.all(Array.from({ length: 300 }, () => robots.acquire()))
   for (const token of ['a1', 'b1', 'c1'])
-    test.equal(many.filter((header) => header === `Bearer ${token}`).length, 100)
+    test.equal(many.filter(({ authorization }) => authorization === `Bearer ${token}`).length, 100)
   test.equal(logins.length, 3)
 })
 
 await t.test('one alone is as it was', async (test) => {
   const { takeMany, refuse, answers, take, clock, alarms } = poolOf(1)
   test.strictSame(await takeMany(2), ['a1', 'a1'])
-  test.equal(refuse('a1'), true)
-  test.equal(await take(), 'a2')
-  test.equal(refuse('a2'), false, 'fresh, and there is no other')
+  test.equal(await refuse('a1'), 'a2')
+  test.equal(await refuse('a2'), undefined, 'fresh, and there is no other')
   test.equal(await take(), 'a3')
   test.strictSame(alarms, [], 'it is for who asked with it to tell')
   clock.now += 3_600_000
@@ -161,42 +166,34 @@ await t.test(
   async (test) => {
     const { take, takeMany, refuse, logins } = poolOf(2)
     test.strictSame(await takeMany(2), ['a1', 'b1'])
-    for (let request = 0; request < 3; request++) {
-      test.equal(refuse('a1'), true)
-      test.equal(await take(), 'a2')
-    }
-    test.equal(refuse('b1'), true)
-    test.equal(await take(), 'b2')
+    for (let request = 0; request < 3; request++) test.equal(await refuse('a1'), 'a2')
+    test.equal(await take(), 'a2')
+    test.equal(await refuse('b1'), 'b2')
     test.strictSame(logins, ['a', 'b', 'a', 'b'])
-    test.equal(refuse('of another time'), true)
   },
 )
 
 await t.test('refused with a fresh token: another robot, now and the next time', async (test) => {
-  const { take, takeMany, refuse, alarms, clock } = poolOf(2)
+  const { takeMany, refuse, alarms, clock } = poolOf(2)
   await takeMany(2)
-  refuse('a1')
-  test.equal(await take(), 'a2')
-  test.equal(refuse('a2'), true)
+  test.equal(await refuse('a1'), 'a2')
+  test.equal(await refuse('a2'), 'b1')
   test.strictSame(await takeMany(3), ['b1', 'b1', 'b1'])
   test.strictSame(alarms, ['a: a request with a fresh robot token was answered 401; 1 of 2 robots go on'])
   clock.now += 30_000
   await takeMany(2)
   const back = await takeMany(2)
   test.ok(back.includes('a3'))
-  test.equal(refuse('a3'), true)
-  test.equal(await take(), 'b1', 'nobody fails for it again')
-  refuse('b1')
-  await take()
-  test.equal(refuse('b2'), false, 'the last one')
+  test.equal(await refuse('a3'), 'b1', 'nobody fails for it again')
+  test.equal(await refuse('b1'), 'b2')
+  test.equal(await refuse('b2'), undefined, 'the last one')
 })
 
 await t.test('it lost its right: its fresh token does not come, and another robot is taken', async (test) => {
-  const { answers, take, takeMany, refuse, alarms } = poolOf(2)
+  const { answers, takeMany, refuse, alarms } = poolOf(2)
   await takeMany(2)
   answers['a'] = { status: 200, body: JSON.stringify({ token: await emptyGrant() }) }
-  test.equal(refuse('a1'), true)
-  test.equal(await take(), 'b1')
+  test.equal(await refuse('a1'), 'b1')
   test.strictSame(alarms, ['a: the robot may not pull openshift/ci; 1 of 2 robots go on'])
 })
 
@@ -204,42 +201,41 @@ await t.test('credentials that change: who is still the same keeps its token', a
   const { state, robots, takeMany, refuse, logins } = poolOf(2)
   await takeMany(2)
   state.credentials = [account('b'), { username: 'a', password: 'another' }, account('c')]
-  refuse('a1')
   robots.reset()
   test.equal(robots.attempted(), true)
   test.strictSame(new Set(await takeMany(3)), new Set(['a2', 'b1', 'c1']))
   test.strictSame(logins, ['a', 'b', 'a', 'c'])
+  test.ok(await refuse('a1'), 'a request with the token of a replaced robot goes on with another')
+  test.equal(logins.length, 4, 'and no healthy robot logs in again')
 })
 
 await t.test('an upstream without logins', async (test) => {
   const { robots } = poolOf(2, { get: async () => ({ status: 200, body: '' }) })
-  test.equal(await robots.authorization(), undefined)
-  test.equal(robots.invalidate(undefined), true)
-  test.equal(await robots.authorization(), undefined)
+  const lease = await robots.acquire()
+  test.equal(lease.authorization, undefined)
+  test.match(await lease.rejected(), { authorization: undefined })
 })
 
-/** Over sockets, with the dispatcher that puts the robots' tokens on. */
+/** Over sockets, with the client that puts the robots' tokens on. */
 const connect = async (test: Test, count: number) => {
   const pool = accounts(count)
   const quay = await quayFor(test, { robot: account('a') })
   quay.setRobot(account('a'), ...pool.slice(1))
   const alarms: string[] = []
-  const upstream = upstreamFor(test, quay.url, {
-    robot: {
-      authorization: async () => await robots.authorization(),
-      invalidate: (refused) => robots.invalidate(refused),
-    },
-  })
-  const robots: RobotPool = createRobotPool({
+  const origin = new URL(quay.url)
+  const network = createNetwork({ origin, maxConnections: 10, observe: () => undefined })
+  test.teardown(network.close)
+  const robot = createRobotPool({
     credentials: () => pool,
-    upstream: new URL(quay.url),
+    upstream: origin,
     repository: 'openshift/ci',
-    get: upstream.get,
+    get: network.get,
     retry: createRetry(),
     onRefused: (reason) => void alarms.push(reason),
   })
+  const send = createUpstreamClient({ origin, network, robot, onRefused: () => undefined })
   const statusOf = async () => {
-    const { status, body } = await upstream.send(manifestRequest)
+    const { status, body } = await send(manifestRequest)
     await body.discard()
     return status
   }

@@ -5,7 +5,7 @@ import { keys } from './keys.ts'
 import { entryOf, listOf, textOf, type Reply } from './reply.ts'
 import type { Session } from './session.ts'
 
-export interface NewsOptions {
+export interface StoreFeedOptions {
   readonly onFacts: () => Promise<unknown>
   readonly onLogin: (entry: Reply) => void
 }
@@ -14,11 +14,11 @@ const blockMs = 5000
 /** More than the store waits: silence for longer is no patience. */
 const silentMs = blockMs + 2000
 
-export class News {
-  readonly #options: NewsOptions
+export class StoreFeed {
+  readonly #options: StoreFeedOptions
   #loginsReadTo = ''
 
-  constructor(options: NewsOptions) {
+  constructor(options: StoreFeedOptions) {
     this.#options = options
   }
 

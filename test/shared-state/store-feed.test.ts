@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { keys } from '../../src/shared-state/keys.ts'
-import { News } from '../../src/shared-state/news.ts'
+import { StoreFeed } from '../../src/shared-state/store-feed.ts'
 import { entryOf } from '../../src/shared-state/reply.ts'
 import { openSession } from '../../src/shared-state/session.ts'
 import { startFakeRedis } from './fake-redis.ts'
@@ -10,14 +10,14 @@ const setUp = async (test: Test) => {
   const server = await startFakeRedis()
   test.teardown(async () => await server.close())
   const heard: string[] = []
-  const news = new News({
+  const feed = new StoreFeed({
     onFacts: async () => heard.push('bell'),
     onLogin: (entry) => heard.push(String(entryOf(entry).pairs[0]![1])),
   })
   const follow = async (newestLogin: string) => {
     const session = await openSession({ url: server.url }, () => undefined)
     test.teardown(() => session.end(new Error('over')))
-    return { session, followed: news.follow(session, newestLogin) }
+    return { session, followed: feed.follow(session, newestLogin) }
   }
   const login = (text: string) => server.database.add(keys.logins, ['you', text])
   return { server, heard, follow, login }

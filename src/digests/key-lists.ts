@@ -1,0 +1,32 @@
+/**
+ * A short list of digests for each digest, bounded both ways: of a list that is full, the oldest entry is dropped.
+ */
+import { createBoundedCache, type BoundedCache } from '../concurrency/bounded-cache.ts'
+import type { DigestKey } from './digest-key.ts'
+
+const maxLength = 32
+
+export class KeyLists {
+  readonly #lists: BoundedCache<DigestKey, readonly DigestKey[]>
+
+  /** @param maxLists bound on digests that have a list */
+  constructor(maxLists: number) {
+    this.#lists = createBoundedCache(maxLists)
+  }
+
+  get(key: DigestKey): readonly DigestKey[] {
+    return this.#lists.get(key) ?? []
+  }
+
+  add(key: DigestKey, added: DigestKey): void {
+    const before = this.get(key)
+    if (!before.includes(added)) this.#lists.set(key, [...before.slice(1 - maxLength), added])
+  }
+
+  /** @returns the list that there was */
+  take(key: DigestKey): readonly DigestKey[] {
+    const before = this.get(key)
+    this.#lists.delete(key)
+    return before
+  }
+}

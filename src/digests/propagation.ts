@@ -1,0 +1,81 @@
+/**
+ * Sightings on their way down: a tag gave a manifest, so the tag reaches what the manifest names, and what those manifests name.
+ */
+import type { DigestKey } from './digest-key.ts'
+import { splitKeys } from './digest-key.ts'
+import type { ManifestNames } from './manifest-names.ts'
+import type { SightingStore } from './sighting-stores.ts'
+import { SlicedWork } from './sliced-work.ts'
+import { Sightings, type Sighting } from './sightings.ts'
+
+/** Sightings for one store. Digests that had the same sightings before share one object after, too. */
+export interface Part {
+  readonly store: SightingStore
+  readonly added: readonly Sighting[]
+}
+
+interface Batch {
+  readonly parts: readonly (Part & { readonly merged: Map<Sightings, Sightings> })[]
+  /** Whether a restricted tag reaches the digests. */
+  readonly closes: boolean
+  /**
+   * Manifests that were touched, and how many levels below each were followed. Attack: indexes that name the same indexes, level by
+   * level, have more paths than anybody can walk.
+   */
+  readonly followed: Map<DigestKey, number>
+}
+
+interface Step {
+  readonly key: DigestKey
+  readonly batch: Batch
+  /** Levels below the digest that are followed. */
+  readonly depth: number
+}
+
+/** Levels below a tag that are followed: index, manifest, blob, and two to spare. */
+export const maxDepth = 5
+/** Digests that are touched before requests get a turn: about 5 ms. */
+const sliceSize = 4000
+
+export class Propagation {
+  readonly #names: ManifestNames
+  readonly #close: (key: DigestKey) => void
+  readonly #work = new SlicedWork<Step>((step) => this.#touch(step), sliceSize)
+
+  /** @param close called for each digest that a restricted tag reaches */
+  constructor(names: ManifestNames, close: (key: DigestKey) => void) {
+    this.#names = names
+    this.#close = close
+  }
+
+  /** Starts with the next `run`, or within the run that goes on. */
+  add(key: DigestKey, parts: readonly Part[], closes: boolean): void {
+    const merging = parts.map((part) => ({ ...part, merged: new Map<Sightings, Sightings>() }))
+    this.#work.add({ key, batch: { parts: merging, closes, followed: new Map() }, depth: maxDepth })
+  }
+
+  run(): void {
+    this.#work.run()
+  }
+
+  /** Resolves once what was added before has reached every digest below it. */
+  async settled(): Promise<void> {
+    await this.#work.settled()
+  }
+
+  #touch({ key, batch, depth }: Step): void {
+    if (batch.closes) this.#close(key)
+    for (const { store, added, merged } of batch.parts) {
+      const before = store.get(key) ?? Sightings.none
+      const after = merged.get(before) ?? before.with(added)
+      merged.set(before, after)
+      store.set(key, after)
+    }
+    const names = depth > (batch.followed.get(key) ?? 0) ? this.#names.get(key) : undefined
+    if (names === undefined) return
+    batch.followed.set(key, depth)
+    for (const child of splitKeys(names.manifests)) this.#work.add({ key: child, batch, depth: depth - 1 })
+    // A blob names nothing.
+    for (const child of splitKeys(names.blobs)) this.#work.add({ key: child, batch, depth: 0 })
+  }
+}

@@ -1,0 +1,54 @@
+/** What the benchmark can be told. No part is imported here: a wrong argument is reported at once. */
+import { parseDuration } from '../../src/config/value-parsers.ts'
+
+/** The parts in the order of RESULTS.md, and what may follow the name of a part after `=`; all of that are durations. */
+export const partArguments = {
+  streaming: undefined,
+  manifests: undefined,
+  'first-byte': undefined,
+  'slow-readers': undefined,
+  'cold-image': undefined,
+  'requests-per-pull': undefined,
+  'restricted-index': 'a duration such as 1h: all of QCI, for as long at most',
+  'image-stream-claims': undefined,
+  hostile: 'a duration of each measurement, such as 10s',
+  soak: 'a duration such as 10m',
+} as const satisfies Readonly<Record<string, string | undefined>>
+
+export type PartName = keyof typeof partArguments
+
+export interface Chosen {
+  readonly name: PartName
+  readonly argument: string | undefined
+}
+
+/** Reported without a stack, and with the list of the parts. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+const names = Object.keys(partArguments) as PartName[]
+
+/** @throws {UsageError} for the name of no part, and for a wrong argument behind a name */
+export const choose = (args: readonly string[]): readonly Chosen[] => {
+  if (args.length === 0) return names.map((name) => ({ name, argument: undefined }))
+  return args.map((text) => {
+    const [given = '', argument] = text.split('=')
+    const name = names.find((candidate) => candidate === given)
+    if (name === undefined) throw new UsageError(`there is no part ${given}`)
+    const expected = partArguments[name]
+    if (argument !== undefined && expected === undefined) throw new UsageError(`${name} takes no argument`)
+    if (argument !== undefined && parseDuration(argument) === undefined)
+      throw new UsageError(`${text}: expected ${expected}`)
+    return { name, argument }
+  })
+}
+
+export const usage = (): string =>
+  [
+    'the parts are',
+    ...Object.entries(partArguments).map(([name, argument]) =>
+      argument === undefined ? `  ${name}` : `  ${name}[=${argument}]`,
+    ),
+    '',
+  ].join('\n')

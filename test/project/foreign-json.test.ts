@@ -1,0 +1,24 @@
+/**
+ * Attack: JSON of a peer that takes a second to parse, in which nobody is served.
+ */
+import { globSync, readFileSync } from 'node:fs'
+import t from 'tap'
+
+/** Beside src/oci/json-bounds.ts: what they parse is the operator's, or our own, and short. */
+const own = [
+  'src/audit/audit-line.ts',
+  'src/oci/json-bounds.ts',
+  // Counts by bounds of its own.
+  'src/oci/manifest.ts',
+  'src/secrets/docker-config.ts',
+  'src/shared-state/directory-lock.ts',
+  'src/shared-state/failed-login-feed.ts',
+  'src/shared-state/index-state.ts',
+  'src/telemetry/logging.ts',
+  'src/telemetry/redaction.ts',
+]
+
+await t.test('what a peer sends is parsed within bounds', async (test) => {
+  const files = globSync('src/**/*.ts', { exclude: ['src/sandbox/**'] })
+  test.strictSame(files.filter((file) => readFileSync(file, 'utf8').includes('JSON.parse(')).toSorted(), own)
+})
