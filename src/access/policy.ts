@@ -39,7 +39,15 @@ export interface PolicyOptions {
 /** Attack: the time that a refusal takes would tell in how many namespaces a digest is known. */
 const defaultRefusalStepMs = 100
 
-export const createPolicy = (options: PolicyOptions): Policy => new ReviewPolicy(options)
+export const createPolicy = (options: PolicyOptions): Policy => {
+  const policy = new ReviewPolicy(options)
+  // Bound, since callers take single functions of it.
+  return {
+    decide: (identity, reference) => policy.decide(identity, reference),
+    mayList: async (identity, reference) => await policy.mayList(identity, reference),
+    decideImageStream: async (identity, imageStream) => await policy.decideImageStream(identity, imageStream),
+  }
+}
 
 class ReviewPolicy implements Policy {
   readonly #options: PolicyOptions

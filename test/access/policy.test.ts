@@ -779,3 +779,11 @@ await t.test('attack: a digest is refused after a multiple of a time, however ma
     test.ok(performance.now() - startedAt > 58)
   }
 })
+
+await t.test('a caller may take a single function of it', async (test) => {
+  const { decide, mayList, decideImageStream } = setUp().policy
+  const tag = parse('my-team/app:latest')
+  test.match(await decide(robot, tag), { allowed: true, rule: 'robot' })
+  test.equal(await mayList(robot, tag), true)
+  test.match(await decideImageStream(robot, { namespace: 'my-team' }), { allowed: true, rule: 'robot' })
+})
