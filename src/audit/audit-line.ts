@@ -1,7 +1,7 @@
 /**
  * The line of a difference in the log: what the proxy writes and what the report reads, so that they cannot drift apart.
  */
-import type { GrantingRole } from './shadow.ts'
+import type { GrantingRole } from './shadow-decision.ts'
 import type { IdentityKind } from '../access/identity.ts'
 import { isNamespace } from '../oci/qci-tag.ts'
 import { differences, type Difference } from './difference.ts'

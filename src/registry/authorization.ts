@@ -2,7 +2,6 @@
  * identity x reference -> go on, or DENIED. The reference is parsed here, once, and everything after works on the parsed one.
  */
 import type { FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
-import type { ShadowDecision, EvaluateShadow } from '../audit/shadow.ts'
 import type { Identity } from '../access/identity.ts'
 import type { Decision, Policy } from '../access/policy.ts'
 import { RegistryError, unavailable } from '../oci/errors.ts'
@@ -12,11 +11,11 @@ import {
   parseRepository,
   type Digest,
   type Reference,
-  type Repository,
   type TagOwnerOf,
 } from '../oci/reference.ts'
 import { beforeDeadline } from './decision-deadline.ts'
 import type { DenialMessage } from './denial.ts'
+import { identityOf, referenceOf } from './request-context.ts'
 
 export interface AuthorizationOptions {
   readonly policy: Policy
@@ -25,20 +24,6 @@ export interface AuthorizationOptions {
   readonly ownerOf: TagOwnerOf
   readonly denied: DenialMessage
   readonly observe: (decision: Decision, identity: Identity) => void
-  /** In audit mode: the rules that are not enforced yet. */
-  readonly evaluateShadow?: EvaluateShadow | undefined
-}
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** What is asked for, once its route has parsed it. */
-    reference: Reference | null
-    repository: Repository | null
-    /** What was decided about it; null while nothing was. */
-    decision: Decision | null
-    /** What other rules say about it, once they do; null where none are asked. */
-    beside: Promise<ShadowDecision> | null
-  }
 }
 
 /** The parameters of every route that names a repository. */
@@ -61,14 +46,12 @@ export const repositoryHook =
 
 /** For routes that name a tag or a digest: sets `request.reference` and `request.decision`. */
 export const authorizationHook = (options: AuthorizationOptions): onRequestAsyncHookHandler => {
-  const { policy, denied, observe, evaluateShadow } = options
+  const { policy, denied, observe } = options
   return async (request) => {
     const reference = parseRequest(request, options)
     request.repository = reference.repository
     request.reference = reference
     const identity = identityOf(request)
-    // Begun, and not waited for: it must neither delay nor fail what the rules in force allow.
-    request.beside = evaluateShadow?.(identity, reference) ?? null
     const decision = await decide(request, policy, reference)
     request.decision = decision
     observe(decision, identity)
@@ -139,16 +122,6 @@ const notAttached = (reference: Reference): RegistryError =>
     'MANIFEST_UNKNOWN',
     `${wantedOf(reference)} is not in QCI: it was not promoted or not mirrored yet, or it was pruned`,
   )
-
-export const identityOf = (request: FastifyRequest) => {
-  if (request.identity === null) throw new Error('authentication runs before authorization')
-  return request.identity
-}
-
-export const referenceOf = (request: FastifyRequest): Reference => {
-  if (request.reference === null) throw new Error('authorization runs before the handler')
-  return request.reference
-}
 
 /** The namespace that the requester has named, and no other: where else a digest is known is not theirs to learn. */
 const namedBy = (reference: Reference): string | undefined => {

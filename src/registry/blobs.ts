@@ -9,7 +9,7 @@ import { RegistryError } from '../oci/errors.ts'
 import type { Digest } from '../oci/reference.ts'
 import { abortedWith } from './abort.ts'
 import { requesterOf } from './requester.ts'
-import { referenceOf } from './authorization.ts'
+import { referenceOf } from './request-context.ts'
 
 export interface BlobsOptions {
   readonly openBlob: (request: {

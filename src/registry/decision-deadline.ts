@@ -8,13 +8,6 @@ import { unavailable } from '../oci/errors.ts'
 /** Milliseconds since the request came in. docker gives up on the whole of login after 15 s; 503 is promised within 5 s. */
 const decisionTimeoutMs = 4500
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Milliseconds, monotonic: when the request came in. */
-    receivedAt: number
-  }
-}
-
 /** The work goes on for others who wait for the same answer. @throws {RegistryError} UNAVAILABLE */
 export const beforeDeadline = async <Value>(
   request: Pick<FastifyRequest, 'receivedAt'>,

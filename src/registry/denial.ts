@@ -11,14 +11,9 @@ export type DenialMessage = (username: string, wanted: string, namespace: string
 
 const denied = (message: string) => new RegistryError('DENIED', message)
 
-const askForGroup = (qciNamespace: string) =>
+/** How access to all of QCI is granted. */
+export const askForGroup = (qciNamespace: string) =>
   `ask to be added to a group of the RoleBinding qci-image-puller in namespace ${qciNamespace}`
-
-/** Under the predecessor's rule there is one way in, restricted namespaces included. */
-export const createLegacyDenialMessage =
-  (qciNamespace: string): DenialMessage =>
-  (username, wanted) =>
-    denied(`${username} may not pull ${wanted}; ${askForGroup(qciNamespace)}`)
 
 export const createDenialMessage =
   (qciNamespace: string, isRestricted: (namespace: string) => boolean): DenialMessage =>

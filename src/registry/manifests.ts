@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { Digest, QciTag, Reference } from '../oci/reference.ts'
 import { abortedWith } from './abort.ts'
 import { requesterOf } from './requester.ts'
-import { referenceOf } from './authorization.ts'
+import { referenceOf } from './request-context.ts'
 import { isUnchanged } from './conditional.ts'
 
 export interface ManifestsOptions {

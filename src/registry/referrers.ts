@@ -11,7 +11,7 @@ import { indexMediaType, isMediaType, type Descriptor } from '../oci/descriptor.
 import type { Digest, Repository } from '../oci/reference.ts'
 import { abortedWith } from './abort.ts'
 import { requesterOf } from './requester.ts'
-import { identityOf, referenceOf } from './authorization.ts'
+import { identityOf, referenceOf } from './request-context.ts'
 import { beforeDeadline } from './decision-deadline.ts'
 
 export interface ReferrersOptions {

@@ -2,7 +2,7 @@
  * Whose share of upstream a request uses up, where there is not enough for everybody at once.
  */
 import type { FastifyRequest } from 'fastify'
-import { identityOf } from './authorization.ts'
+import { identityOf } from './request-context.ts'
 
 /**
  * By the name that the cluster has reviewed, since one person may have many tokens. The robot and nobody in particular are many

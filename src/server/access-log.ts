@@ -4,21 +4,10 @@
  */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { ShadowDecision } from '../audit/shadow.ts'
-import { auditMessage, type AuditLine } from '../audit/audit-line.ts'
-import { differenceOf } from '../audit/difference.ts'
-import type { RegistryError } from '../oci/errors.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { Reference } from '../oci/reference.ts'
-import { createMistakes, type Mistakes } from './mistakes.ts'
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** The error that was answered, if one was. */
-    failure: RegistryError | null
-  }
-}
+import { createUnexpectedErrors, type UnexpectedErrors } from '../telemetry/unexpected-errors.ts'
+import { imageOf } from '../registry/image-fields.ts'
 
 export interface AccessLogOptions {
   readonly logger: Logger
@@ -29,8 +18,7 @@ export interface AccessLogOptions {
 const quietRoutes = new Set(['/healthz', '/readyz'])
 
 const plugin: FastifyPluginAsync<AccessLogOptions> = async (app, { logger, metrics }) => {
-  app.decorateRequest('failure', null)
-  const options = { logger, metrics, mistakes: createMistakes(logger) }
+  const options = { logger, metrics, unexpected: createUnexpectedErrors(logger) }
   // Not an async function, nor are the other hooks that every request passes: a promise for each would be paid for each.
   app.addHook('onRequest', (request, reply, done) => {
     observe(request, reply, options)
@@ -39,7 +27,7 @@ const plugin: FastifyPluginAsync<AccessLogOptions> = async (app, { logger, metri
 }
 
 interface Observing extends AccessLogOptions {
-  readonly mistakes: Mistakes
+  readonly unexpected: UnexpectedErrors
 }
 
 /** For each request once, before anything else becomes of it. */
@@ -57,12 +45,8 @@ const observe = (request: FastifyRequest, reply: FastifyReply, options: Observin
     try {
       record(request, reply, options, sent)
     } catch (error) {
-      options.mistakes.tell('record', error)
+      options.unexpected.report('record', error)
     }
-    if (request.beside !== null)
-      audit(request, reply, request.beside, options).catch((error: unknown) =>
-        options.mistakes.tell('audit', error),
-      )
   })
 }
 
@@ -84,46 +68,6 @@ const record = (
   metrics.sentBytes.inc({ route }, bytes)
   const level = quietRoutes.has(route) ? 'debug' : levelOf(request, reply)
   logger[level](line(request, reply, { client, route, bytes, seconds }), 'request')
-}
-
-/** Once the rules beside have said what they say: the pull was over before. */
-const audit = async (
-  request: FastifyRequest,
-  reply: FastifyReply,
-  judged: Promise<ShadowDecision>,
-  { logger, metrics }: AccessLogOptions,
-) => {
-  const { identity, decision, reference } = request
-  const beside = await judged
-  if (identity === null || decision === null || reference === null) return
-  const difference = differenceOf(decision, beside, reply.statusCode)
-  if (difference === undefined) return
-  const { kind } = identity
-  const { namespace } = decision
-  const fields: AuditLine = {
-    difference,
-    requestId: request.id,
-    identity: identity.user.username,
-    kind,
-    namespace,
-    ...imageOf(reference, reply),
-    rule: difference === 'gain' ? beside.decision?.rule : decision.rule,
-    openedBy: beside.openedBy,
-  }
-  // A tag that was served, and a digest known in the namespace: the label has as many values as QCI has namespaces, whatever
-  // namespace a client writes before a digest.
-  const known = beside.openedBy.includes('image-puller') ? namespace : undefined
-  if (difference === 'loss') metrics.auditLosses.inc({ namespace: known ?? '(none)', kind })
-  if (difference === 'undecided') metrics.auditUndecided.inc()
-  logger[difference === 'gain' ? 'info' : 'warn']({ ...fields, err: beside.error }, auditMessage)
-}
-
-/** What was asked for, and what was served for it. */
-const imageOf = (reference: Reference, reply: FastifyReply) => {
-  const served = reply.getHeader('docker-content-digest') as string | undefined
-  return reference.kind === 'tag'
-    ? { image: reference.qciTag as string, digest: served }
-    : { image: reference.digest as string, digest: reference.digest as string }
 }
 
 export const accessLog = fp(plugin, { name: 'quay-proxy/access-log', fastify: '5.x' })

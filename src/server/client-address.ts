@@ -6,21 +6,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { networkOf, parseAddress } from '../access/ip-address.ts'
+import type { Client } from '../registry/request-context.ts'
 import { rawSocketOf } from './raw-socket.ts'
-
-export interface Client {
-  /** Canonical: IPv4 as IPv4 even where it was written as IPv6, without port, brackets and zone; `unknown` where there is none. */
-  readonly address: string
-  /** What allowances are counted by: an IPv4 address, or the /64 of an IPv6 address, of which its owner has all. */
-  readonly network: string
-}
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Where it comes from, as far as it is known. */
-    readonly client: Client
-  }
-}
 
 interface Peer extends Client {
   readonly isTrusted: boolean

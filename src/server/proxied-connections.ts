@@ -3,7 +3,8 @@
  * connection goes on as if the client had come by itself. Everybody else's connections are taken as they are.
  */
 import type { Server, Socket } from 'node:net'
-import type { Client, ClientAddresses } from './client-address.ts'
+import type { Client } from '../registry/request-context.ts'
+import type { ClientAddresses } from './client-address.ts'
 import { parseProxyHeader, type ProxyHeader } from './proxy-protocol.ts'
 
 export interface ProxiedConnectionsOptions {

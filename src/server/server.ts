@@ -2,7 +2,8 @@
  * The server for clients: the stages that every request passes, in their order. It does not listen, and does no I/O of its own.
  */
 import type { Socket } from 'node:net'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyPluginCallback } from 'fastify'
+import { decorateRequests } from '../registry/request-context.ts'
 import { routes, type RoutesOptions } from '../registry/routes.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -64,6 +65,8 @@ export interface ServerOptions {
   /** Replaces some of the default limits. */
   readonly limits?: Partial<ClientLimits>
   readonly refusalPace?: RefusalPaceOptions
+  /** Of rooms that observe requests, such as `audit/`; registered after the access log. */
+  readonly plugins?: readonly FastifyPluginCallback[]
 }
 
 export const buildServer = async (options: ServerOptions): Promise<FastifyInstance> => {
@@ -72,7 +75,7 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   const limits = { ...defaultClientLimits, ...options.limits }
   const clients = new ClientAddresses(options.connections.trustedProxies)
   const app = createFastifyServer({ clients, limits, logger, tls: options.connections.tls })
-  decorateRequests(app, clients)
+  decorateRequests(app, (raw) => clients.of(raw))
   const shed = (reason: ShedReason) => () => observeShed(reason)
   const onConnectionCut = (reason: ShedReason) => (socket: Socket) => {
     observeShed(reason)
@@ -98,6 +101,7 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   app.addHook('onRequest', inTurn({ ...limits, onConnectionCut: onConnectionCut('pipelined') }))
   // 1. Every answer carries an id, and leaves one log line and its metrics, whatever the later stages do.
   await app.register(accessLog, telemetry)
+  for (const plugin of options.plugins ?? []) await app.register(plugin)
   // 2. Requests over the limits end here.
   app.addHook('onRequest', overload.onRequest)
   app.addHook('onSend', boundPendingBytes({ ...limits, observeShed: shed('pending') }))
@@ -110,19 +114,4 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   const authenticate = shareLogins(login.authenticate, { ...limits, observeShed: shed('logins') })
   await app.register(routes, { ...login, ...access, ...source, observe, observeStreams, authenticate })
   return app
-}
-
-/** Fastify wants every field of a request declared before the first request, for one shape of all requests. */
-const decorateRequests = (app: FastifyInstance, clients: ClientAddresses): void => {
-  app.decorateRequest('client', {
-    getter() {
-      return clients.of(this.raw)
-    },
-  })
-  app.decorateRequest('identity', null)
-  app.decorateRequest('repository', null)
-  app.decorateRequest('reference', null)
-  app.decorateRequest('decision', null)
-  app.decorateRequest('beside', null)
-  app.decorateRequest('receivedAt', 0)
 }

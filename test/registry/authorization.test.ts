@@ -5,11 +5,10 @@ import type { Decision } from '../../src/access/policy.ts'
 import {
   authorizationHook,
   createAuthorizeDigest,
-  identityOf,
-  referenceOf,
   repositoryHook,
   type AuthorizationOptions,
 } from '../../src/registry/authorization.ts'
+import { identityOf, referenceOf } from '../../src/registry/request-context.ts'
 import { alice, allowed, bareApp, digest, refused, routesOptions } from './fakes.ts'
 
 const create = (test: Test, more: Partial<AuthorizationOptions> = {}) => {
@@ -82,18 +81,6 @@ await t.test('a no is DENIED, names what was asked for, and is observed', async 
     'may not pull latest, which belongs to no namespace',
   )
   test.strictSame([observed, namespace], [[refused], 'ocp'])
-})
-
-await t.test('rules beside those in force are asked, and not waited for', async (test) => {
-  const asked: unknown[] = []
-  const { get } = create(test, {
-    evaluateShadow: async (identity, reference) => {
-      asked.push(identity, reference)
-      return await new Promise(() => undefined)
-    },
-  })
-  test.equal((await get('/ocp/4.5/manifests/base')).statusCode, 200)
-  test.match(asked, [alice, { qciTag: 'ocp_4.5_base' }])
 })
 
 await t.test('a refusal names no namespace but the one that was asked for', async (test) => {

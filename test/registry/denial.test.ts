@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createDenialMessage, createLegacyDenialMessage } from '../../src/registry/denial.ts'
+import { createDenialMessage } from '../../src/registry/denial.ts'
 
 const denied = createDenialMessage('ocp', (namespace) => namespace.endsWith('-priv'))
 
@@ -35,16 +35,6 @@ await t.test('a digest within a namespace, and a tag of none', async (test) => {
     denied('bob', 'latest', undefined).message,
     /^bob may not pull latest, which belongs to no namespace; ask/,
   )
-})
-
-await t.test("by the predecessor's rule there is one way in", async (test) => {
-  const { code, message } = createLegacyDenialMessage('ocp')('alice', 'ocp-priv_4.5_base', 'ocp-priv')
-  test.equal(code, 'DENIED')
-  test.match(
-    message,
-    /^alice may not pull ocp-priv_4\.5_base; ask to be added to a group of the RoleBinding qci-image-puller/,
-  )
-  test.notMatch(message, 'system:image-puller')
 })
 
 await t.test('a tag that stands for a digest is refused as the digest is', async (test) => {

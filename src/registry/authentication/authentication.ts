@@ -48,13 +48,6 @@ export interface AuthenticationOptions {
   readonly limitGuesses?: GuessLimit
 }
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Who asks, once authentication has run. */
-    identity: Identity | null
-  }
-}
-
 export const createAuthenticate = (options: AuthenticationOptions): Authenticate => {
   const { challenge, reviewToken, robotCredentials, robotTokens, host } = options
   const { limitGuesses = createGuessLimit() } = options
