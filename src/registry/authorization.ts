@@ -1,5 +1,6 @@
 /**
- * identity x reference -> go on, or DENIED. The reference is parsed here, once, and everything after works on the parsed one.
+ * The stage after authentication: parses the reference, decides, and throws DENIED for a refusal. All later stages use the parsed
+ * reference.
  */
 import type { FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import type { Identity } from '../access/identity.ts'
@@ -36,7 +37,7 @@ interface ReferenceParams extends RepositoryParams {
   readonly digest?: string
 }
 
-/** For routes that name a repository only: what may be seen in it is decided entry by entry. */
+/** For routes of a repository without a reference, such as tag lists: each entry is decided by itself. */
 export const repositoryHook =
   (monorepo: string): onRequestAsyncHookHandler =>
   async (request) => {
@@ -63,7 +64,7 @@ export const authorizationHook = (options: AuthorizationOptions): onRequestAsync
   }
 }
 
-/** For what a tag of nobody has turned out to be. */
+/** For the digest of a tag that belongs to no image stream, once upstream has resolved the tag. */
 export const createAuthorizeDigest =
   ({ policy }: Pick<AuthorizationOptions, 'policy'>) =>
   async (request: FastifyRequest, digest: Digest): Promise<void> => {
@@ -80,7 +81,7 @@ export const createAuthorizeDigest =
     )
   }
 
-/** What is decided at once waits for nothing. */
+/** A decision from the cache costs no promise. */
 const decide = async (request: FastifyRequest, policy: Policy, reference: Reference): Promise<Decision> => {
   const identity = identityOf(request)
   const decided = policy.decide(identity, reference)
@@ -101,8 +102,8 @@ const parseRequest = (request: FastifyRequest, { monorepo, ownerOf }: Authorizat
 }
 
 /**
- * Trap 28: clients look for what hangs on an image beside its name, and take a refusal in a repository that they may pull from for an
- * error. Nothing hangs there that they may see: the same answer as where nothing hangs at all.
+ * Trap 28: clients look for signatures and attestations of an image under tags beside it, and treat 403 in a repository that they may
+ * pull from as an error. There is nothing here that they may see, so the proxy answers as if nothing were attached.
  */
 const isSoughtBesideOwn = async (
   policy: Policy,
@@ -116,14 +117,14 @@ const isSoughtBesideOwn = async (
   return (await policy.decideImageStream(identity, { namespace, name })).allowed
 }
 
-/** In the words of a tag that upstream does not have. */
+/** The message is the same as for a tag that upstream does not have. */
 const notAttached = (reference: Reference): RegistryError =>
   new RegistryError(
     'MANIFEST_UNKNOWN',
     `${wantedOf(reference)} is not in QCI: it was not promoted or not mirrored yet, or it was pruned`,
   )
 
-/** The namespace that the requester has named, and no other: where else a digest is known is not theirs to learn. */
+/** The namespace in the client's own request. In which other namespaces a digest is known is a secret. */
 const namedBy = (reference: Reference): string | undefined => {
   if (reference.kind === 'tag' && reference.owner.by === 'image-stream')
     return reference.owner.imageStream.namespace

@@ -36,11 +36,11 @@ export interface RoutesOptions
     TagsOptions,
     TokenOptions {
   readonly authenticate: Authenticate
-  /** Who shows nothing may pull what is open to everybody; undefined: has to log in. */
+  /** Undefined: clients have to log in. */
   readonly anonymous?: Anonymous | undefined
 }
 
-/** quay's own answer to a ping. */
+/** The same body as quay's. */
 const pong = Buffer.from('true')
 
 const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
@@ -55,12 +55,12 @@ const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
   const authenticated = authenticationHook(authenticate)
   const everybody = authenticationHook(authenticateAll)
   const pull = (url: string, handler: RouteHandlerMethod, ...onRequest: onRequestAsyncHookHandler[]) =>
-    // The order: who are they, what do they want, may they. Nothing before it is known goes any further.
+    // The order of the stages: authentication, authorization, then the handler.
     app.route({ method: ['GET', 'HEAD'], url, onRequest, handler })
 
   const ping: RouteHandlerMethod = async (_request, reply) =>
     reply.header('content-type', 'application/json').send(pong)
-  // Both, since docker loses the challenge over a redirect.
+  // Both paths, since docker loses the challenge in a redirect.
   pull(routePaths.ping, ping, authenticated)
   pull(routePaths.pingWithoutSlash, ping, authenticated)
 
@@ -73,7 +73,8 @@ const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
   )
   pull(routePaths.blobs, blobHandler(options), everybody, authorized)
   pull(routePaths.referrers, referrersHandler(options), everybody, authorized)
-  // A list is what its requester may see: a client that has a credential, and has not shown it yet, would take a part for all of it.
+  // A list depends on the requester. Authentication is required, because a client that has not sent its credential yet would take a
+  // partial list for the whole.
   pull(routePaths.tags, tagsHandler(options), authenticated, repositoryHook(options.monorepo))
 }
 

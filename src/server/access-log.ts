@@ -1,6 +1,6 @@
 /**
- * One line and its numbers for every request: who asked for what, what was decided, what went back. Never a credential, never
- * a client's own path: only what was parsed.
+ * One log line and the metrics of each request: identity, image, decision and response. Never a credential, and never a path as the
+ * client wrote it: only parsed values.
  */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -14,12 +14,12 @@ export interface AccessLogOptions {
   readonly metrics: Metrics
 }
 
-/** Asked every few seconds by machines: they would drown the lines that people look for. */
+/** Probes come every few seconds: at level info they would hide the other lines. */
 const quietRoutes = new Set(['/healthz', '/readyz'])
 
 const plugin: FastifyPluginAsync<AccessLogOptions> = async (app, { logger, metrics }) => {
   const options = { logger, metrics, unexpected: createUnexpectedErrors(logger) }
-  // Not an async function, nor are the other hooks that every request passes: a promise for each would be paid for each.
+  // No async function, as with all hooks that every request passes: each promise costs CPU.
   app.addHook('onRequest', (request, reply, done) => {
     observe(request, reply, options)
     done()
@@ -30,18 +30,18 @@ interface Observing extends AccessLogOptions {
   readonly unexpected: UnexpectedErrors
 }
 
-/** For each request once, before anything else becomes of it. */
+/** Runs once for each request, before all other hooks. */
 const observe = (request: FastifyRequest, reply: FastifyReply, options: Observing): void => {
   request.receivedAt = performance.now()
   void reply.header('x-request-id', request.id)
-  // oc takes any answer with this field for a registry's.
+  // oc accepts a response with this field as a registry's.
   void reply.header('docker-distribution-api-version', 'registry/2.0')
   const { client, raw } = request
   const sentBefore = raw.socket.bytesWritten
-  // Not the framework's onResponse: it does not run where the client leaves, or is cut off, before the end.
+  // Not the framework's onResponse: it does not run for a client that disconnects before the end.
   reply.raw.on('close', () => {
     const sent = { client: client.address, bytes: raw.socket.bytesWritten - sentBefore }
-    // Attack, or a mistake of ours: what is thrown here would end the process, and every pull with it.
+    // An uncaught error in a listener would end the process, and every pull with it.
     try {
       record(request, reply, options, sent)
     } catch (error) {
@@ -75,7 +75,7 @@ export const accessLog = fp(plugin, { name: 'quay-proxy/access-log', fastify: '5
 const levelOf = (request: FastifyRequest, reply: FastifyReply): 'info' | 'warn' =>
   reply.statusCode >= 500 || request.failure?.cause !== undefined ? 'warn' : 'info'
 
-/** Why a login was refused, with the program that showed it: mostly it is one that does so again and again. */
+/** The reason of a refused login and the client program, since programs repeat refused logins. */
 const refusedOf = ({ failure, headers }: FastifyRequest) =>
   failure?.forLog === undefined
     ? undefined
@@ -114,7 +114,7 @@ const line = (request: FastifyRequest, reply: FastifyReply, measured: Measured) 
     client: measured.client,
     route: measured.route,
     bytes: measured.bytes,
-    // To a tenth of a millisecond.
+    // Rounded to a tenth of a millisecond.
     seconds: Math.round(measured.seconds * 1e4) / 1e4,
   }
 }

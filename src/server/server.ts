@@ -1,5 +1,5 @@
 /**
- * The server for clients: the stages that every request passes, in their order. It does not listen, and does no I/O of its own.
+ * The server for clients: the stages of every request, in their order. It does not listen, and does no I/O itself.
  */
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyPluginCallback } from 'fastify'
@@ -42,14 +42,14 @@ export type AccessOptions = Omit<
 export interface TelemetryOptions extends ObserverOptions {
   readonly logger: Logger
   readonly metrics: Metrics
-  /** Called for each client that was refused, and for each connection that was cut. */
+  /** Called for each refused client and each cut connection. */
   readonly observeShed: (reason: ShedReason) => void
 }
 
 export interface ConnectionOptions {
-  /** Addresses and networks of proxies whose word about a client is taken. */
+  /** Addresses and networks of proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[]
-  /** Connections of trusted proxies begin with a header of the PROXY protocol. */
+  /** Whether connections of trusted proxies begin with a PROXY protocol header. */
   readonly proxyProtocol: boolean
   /** PEM; undefined for plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined
@@ -97,9 +97,9 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
     onConnectionCut: onConnectionCut('stalled'),
   })
 
-  // 0. One request of a connection at a time: the others do not count until their turn.
+  // 0. One request of a connection at a time.
   app.addHook('onRequest', inTurn({ ...limits, onConnectionCut: onConnectionCut('pipelined') }))
-  // 1. Every answer carries an id, and leaves one log line and its metrics, whatever the later stages do.
+  // 1. Every response gets an id, one log line and its metrics, whatever the later stages do.
   await app.register(accessLog, telemetry)
   for (const plugin of options.plugins ?? []) await app.register(plugin)
   // 2. Requests over the limits end here.
@@ -108,9 +108,9 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   // 3. Requests that no route serves end here.
   app.addHook('onRequest', refuseNotServed(login.challenge))
   answerErrors(app, logger, options.refusalPace)
-  // 4. Alive and ready.
+  // 4. Probes.
   await app.register(health, options.health)
-  // 5. The registry: authentication, then reference and authorization, then the bytes.
+  // 5. The registry: authentication, authorization, then the handler.
   const authenticate = shareLogins(login.authenticate, { ...limits, observeShed: shed('logins') })
   await app.register(routes, { ...login, ...access, ...source, observe, observeStreams, authenticate })
   return app
