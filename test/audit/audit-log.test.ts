@@ -63,7 +63,7 @@ const setUp = async (test: Test, rows: Readonly<Record<string, Row>>, evaluate?:
   return { get, lines, evaluated, metrics: async () => await registry.metrics() }
 }
 
-await t.test('a loss is a line and a count, once the answer is through', async (test) => {
+await t.test('a loss is a line and a count, after the response', async (test) => {
   const { promise, resolve } = Promise.withResolvers<ShadowDecision>()
   const { get, lines, evaluated, metrics } = await setUp(test, {
     '/tag': { decision: legacy, shadow: promise },

@@ -5,7 +5,7 @@ const denied = createDenialMessage('ocp', (namespace) => namespace.endsWith('-pr
 
 const digest = `sha256:${'a'.repeat(64)}`
 
-await t.test('the requester, the namespace, and both ways in', async (test) => {
+await t.test('the requester, the namespace, and both ways to get access', async (test) => {
   test.match(denied('alice', 'my-team_app_latest', 'my-team'), {
     code: 'DENIED',
     status: 403,
@@ -14,7 +14,7 @@ await t.test('the requester, the namespace, and both ways in', async (test) => {
   })
 })
 
-await t.test('a restricted namespace has one way in', async (test) => {
+await t.test('a restricted namespace has one way to get access', async (test) => {
   const { message } = denied('alice', 'x', 'ocp-priv')
   test.equal(
     message,
@@ -22,12 +22,12 @@ await t.test('a restricted namespace has one way in', async (test) => {
   )
 })
 
-await t.test('without a namespace nothing is told of where it is known', async (test) => {
+await t.test('without a namespace the message does not tell where the digest is known', async (test) => {
   const { message } = denied('alice', digest, undefined)
   test.match(message, /^alice may not pull sha256:a{64}: it is not known in an image that you may pull/)
 })
 
-await t.test('a digest within a namespace, and a tag of none', async (test) => {
+await t.test('a digest within a namespace, and a tag without one', async (test) => {
   const { message } = denied('alice', digest, 'ocp')
   test.match(message, /^alice may not pull sha256:a{64} from namespace ocp: it is not known in an image/)
   test.notMatch(message, 'qci-image-puller', 'no promise of a way that may not lead there')
@@ -37,7 +37,7 @@ await t.test('a digest within a namespace, and a tag of none', async (test) => {
   )
 })
 
-await t.test('a tag that stands for a digest is refused as the digest is', async (test) => {
+await t.test('a tag that stands for a digest is refused like the digest', async (test) => {
   const hex = 'a'.repeat(64)
   for (const wanted of [
     `sha256-${hex}.sig`,

@@ -13,7 +13,7 @@ const parse = (text: string) =>
   )
 const answering = (served: string | undefined) => ({ getHeader: () => served }) as unknown as FastifyReply
 
-await t.test('a tag with the digest that was served for it; a digest by itself', async (test) => {
+await t.test('a tag with the digest of the response; a digest by itself', async (test) => {
   test.strictSame(imageOf(parse('base'), answering(digest)), { image: 'ocp_4.5_base', digest })
   test.strictSame(imageOf(parse('base'), answering(undefined)), { image: 'ocp_4.5_base', digest: undefined })
   test.strictSame(imageOf(parse(digest), answering(undefined)), { image: digest, digest })

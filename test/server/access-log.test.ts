@@ -55,7 +55,7 @@ const start = async (test: Test) => {
   return { lines, options, url: `http://127.0.0.1:${port}` }
 }
 
-await t.test('one line: who, what, the decision, what went back', async (test) => {
+await t.test('one line: identity, image, decision, response', async (test) => {
   const { url, lines } = await start(test)
   const response = await fetch(`${url}/tag?token=hunter2`, { headers: { authorization: 'Bearer hunter2' } })
   test.equal(await response.text(), 'four')
@@ -86,7 +86,7 @@ await t.test('one line: who, what, the decision, what went back', async (test) =
   test.notHas(lines[0], { aborted: true })
 })
 
-await t.test('a refusal is no trouble, a failure behind us is', async (test) => {
+await t.test('a refusal is logged at info, a failure upstream at warn', async (test) => {
   const { url, lines } = await start(test)
   await (await fetch(`${url}/digest`)).text()
   await (await fetch(`${url}/broken`)).text()
@@ -100,14 +100,14 @@ await t.test('a refusal is no trouble, a failure behind us is', async (test) => 
   test.notMatch(JSON.stringify(lines), /hunter2|nothing/)
 })
 
-await t.test('what machines ask every few seconds is quiet', async (test) => {
+await t.test('probes are logged at debug', async (test) => {
   const { url, lines } = await start(test)
   await (await fetch(`${url}/healthz`)).text()
   await until(() => lines.length === 1)
   test.match(lines, [{ level: 'debug', route: '/healthz' }])
 })
 
-await t.test('a client that leaves in the middle leaves its line all the same', async (test) => {
+await t.test('a client that disconnects in the middle of a response is logged too', async (test) => {
   const { url, lines, options } = await start(test)
   const client = get(`${url}/slow`)
   const [response] = (await once(client, 'response')) as [NodeJS.ReadableStream]
@@ -122,7 +122,7 @@ await t.test('a client that leaves in the middle leaves its line all the same', 
   )
 })
 
-await t.test('the numbers count per route, never per path', async (test) => {
+await t.test('metrics count by route, never by path', async (test) => {
   const { url, options, lines } = await start(test)
   await (await fetch(`${url}/tag?a`)).text()
   await (await fetch(`${url}/tag?b`)).text()
@@ -133,7 +133,7 @@ await t.test('the numbers count per route, never per path', async (test) => {
   test.match(metrics, /quay_proxy_sent_bytes_total\{route="\/tag"\} [1-9]/)
 })
 
-await t.test('why a login was refused: whole, and with the program that showed it', async (test) => {
+await t.test('the reason of a refused login, with the client program', async (test) => {
   const { url, lines } = await start(test)
   await (await fetch(`${url}/login`, { headers: { 'user-agent': 'x'.repeat(1000) } })).text()
   await until(() => lines.length === 1)
