@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyPluginCallback } from 'fastify'
 import { decorateRequests } from '../registry/request-context.ts'
 import { routes, type RoutesOptions } from '../registry/routes.ts'
+import { TurnQueue } from '../concurrency/turn-queue.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { accessLog } from './access-log.ts'
@@ -21,6 +22,7 @@ import { refuseNotServed } from './not-served.ts'
 import { boundPendingBytes } from './pending-bytes.ts'
 import { inTurn } from './pipelining.ts'
 import type { RefusalPaceOptions } from './refusal-pace.ts'
+import { inTurns, maxPerTurn } from './request-turns.ts'
 import type { ShedReason } from './shed-reason.ts'
 import { cutStalledClients } from './stalled-clients.ts'
 
@@ -76,6 +78,7 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   const clients = new ClientAddresses(options.connections.trustedProxies)
   const app = createFastifyServer({ clients, limits, logger, tls: options.connections.tls })
   decorateRequests(app, (raw) => clients.of(raw))
+  const turns = new TurnQueue(maxPerTurn)
   const shed = (reason: ShedReason) => () => observeShed(reason)
   const onConnectionCut = (reason: ShedReason) => (socket: Socket) => {
     observeShed(reason)
@@ -102,12 +105,13 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   // 1. Every response gets an id, one log line and its metrics, whatever the later stages do.
   await app.register(accessLog, telemetry)
   for (const plugin of options.plugins ?? []) await app.register(plugin)
-  // 2. Requests over the limits end here.
+  // 2. Requests over the limits end here; bursts are spread over turns of the event loop.
   app.addHook('onRequest', overload.onRequest)
+  app.addHook('onRequest', inTurns(turns))
   app.addHook('onSend', boundPendingBytes({ ...limits, observeShed: shed('pending') }))
   // 3. Requests that no route serves end here.
   app.addHook('onRequest', refuseNotServed(login.challenge))
-  answerErrors(app, logger, options.refusalPace)
+  answerErrors(app, { logger, turns, refusalPace: options.refusalPace })
   // 4. Probes.
   await app.register(health, options.health)
   // 5. The registry: authentication, authorization, then the handler.
