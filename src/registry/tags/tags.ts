@@ -121,7 +121,7 @@ const authorizeList = async (
   const identity = identityOf(request)
   const decision = await policy.decideImageStream(identity, imageStream)
   request.decision = decision
-  if (!decision.allowed) throw denied(identity.user.username, `the tags of ${namespace}/${name}`, namespace)
+  if (!decision.allowed) throw denied({ identity, wanted: `the tags of ${namespace}/${name}`, namespace })
 }
 
 const parseQuery = async (

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { imagePullerCommand, qciImagePullerCommand } from '../../src/explain/grant-commands.ts'
+import { imagePullerCommand, qciImagePullerCommand } from '../../src/access/grant-commands.ts'
 
 const account = { sort: 'user', name: 'system:serviceaccount:my-team:puller' } as const
 const alice = { sort: 'group-of', name: 'alice' } as const
