@@ -107,10 +107,12 @@ await t.test('trap 33: a malformed reference reaches no decision', async (test) 
     ['/ocp/4.5/manifests/sha256:abc', 'DIGEST_INVALID'],
     ['/ocp/4.5/blobs/base', 'DIGEST_INVALID'],
     ['/ocp/4.5', 'DIGEST_INVALID'],
+    ['/ocp_4.5/base/manifests/latest', 'NAME_UNKNOWN'],
+    ['/ocp_4.5/base', 'NAME_UNKNOWN'],
   ] as const
   for (const [url, code] of rows) {
     const { statusCode, payload } = await get(url)
-    test.equal(statusCode, code === 'TAG_INVALID' ? 404 : 400, url)
+    test.equal(statusCode, code === 'TAG_INVALID' || code === 'NAME_UNKNOWN' ? 404 : 400, url)
     test.match(payload, `"${code}"`)
   }
 })
