@@ -1,5 +1,5 @@
 /**
- * IP addresses of clients: how they are written, and who comes from the same place, as far as limits go.
+ * IP addresses of clients: parses their spellings, and finds the network that a limit counts.
  */
 import { isIP, isIPv4 } from 'node:net'
 import ipaddr from 'ipaddr.js'
@@ -39,5 +39,5 @@ export const networkOf = (address: string): string => {
   return `${groups.map((group) => group.toString(16)).join(':')}::/64`
 }
 
-/** What allowances are counted by, of any text that is said to be an address; `unknown` for what is none. */
-export const addressOf = (client: string): string => networkOf(parseAddress(client) ?? 'unknown')
+/** The network that a client's address belongs to, which limits are counted by; `unknown` for a text that is not an address. */
+export const networkOfClient = (client: string): string => networkOf(parseAddress(client) ?? 'unknown')

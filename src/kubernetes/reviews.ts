@@ -66,7 +66,7 @@ export const createReviews = (options: ReviewsOptions): Reviews => {
     apiServer,
     charge: admission.charge,
     reviewToken: createTokenReviewer({
-      ask: async (spec, turn) => await tokens(turn, async () => await apiServer.reviewToken(spec)),
+      send: async (spec, turn) => await tokens(turn, async () => await apiServer.reviewToken(spec)),
       admit: admission.admit,
       audiences: options.tokenAudiences,
       format: options.tokenFormat,
@@ -75,7 +75,7 @@ export const createReviews = (options: ReviewsOptions): Reviews => {
       observe: (review) => observe.review({ kind: 'TokenReview', ...review }),
     }),
     accessReviews: createAccessReviewer({
-      ask: async (spec, requester) => {
+      send: async (spec, requester) => {
         const queue = clusterKindOf(requester) === 'anonymous' ? anonymousAccess : access
         return await queue({ requester }, async () => await apiServer.reviewAccess(spec))
       },

@@ -80,14 +80,14 @@ const accessMetrics = (registry: Registry) => {
     ]),
     reviewsInFlight: new Gauge({
       name: 'quay_proxy_reviews_in_flight',
-      help: 'Reviews that the API server has not answered yet, by lane.',
-      labelNames: ['lane'],
+      help: 'Reviews that the API server has not answered yet, by queue.',
+      labelNames: ['queue'],
       registers,
     }),
     reviewsShed: counter(
       'reviews_shed_total',
-      'Reviews that were not asked for since too many were in flight, by lane: answered 503.',
-      ['lane'],
+      'Reviews that were not asked for since too many were in flight, by queue: answered 503.',
+      ['queue'],
     ),
     loginsLimited: counter(
       'logins_limited_total',

@@ -128,7 +128,7 @@ await t.test('not ready until restricted tags are followed, and how far that is'
   })
   test.strictSame(server.health.notReady(), ['the index of restricted images is not complete yet'])
   test.match(server.health.status()[1], /^restricted index: not complete; phase idle, 0 pages/)
-  components.knownDigests.start()
+  components.digests.start()
   while (server.health.notReady().length > 0) await new Promise((resolve) => setTimeout(resolve, 5))
   test.match(server.health.status()[1], /^restricted index: /)
 })
@@ -246,7 +246,7 @@ await t.test('who shows nothing is somebody only where that is allowed', async (
   test.match(await server.access.policy.decideImageStream(identity, { namespace: 'ocp' }), { allowed: false })
   test.match(kubernetes.reviews, [{ user: 'system:anonymous', groups: ['system:unauthenticated'] }])
   const metrics = await server.telemetry.metrics.registry.metrics()
-  test.match(metrics, 'reviews_in_flight{lane="SubjectAccessReview of system:anonymous"} 0')
+  test.match(metrics, 'reviews_in_flight{queue="SubjectAccessReview of system:anonymous"} 0')
 })
 
 await t.test('floods: what an address may have refused, and how many reviews are in flight', async (test) => {
@@ -270,8 +270,8 @@ await t.test('floods: what an address may have refused, and how many reviews are
   test.ok(codes.includes('UNAVAILABLE'))
   const metrics = await server.telemetry.metrics.registry.metrics()
   test.match(metrics, /logins_limited_total\{limit="address"\} [67]\d/)
-  test.match(metrics, /reviews_shed_total\{lane="TokenReview"\} [1-9]/)
-  test.match(metrics, 'reviews_in_flight{lane="TokenReview"} 0')
+  test.match(metrics, /reviews_shed_total\{queue="TokenReview"\} [1-9]/)
+  test.match(metrics, 'reviews_in_flight{queue="TokenReview"} 0')
 })
 
 await t.test("audit: the predecessor's rule, and what it tells the refused", async (test) => {

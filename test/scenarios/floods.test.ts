@@ -142,7 +142,7 @@ await scenario(
 await scenario(
   '200 new tokens while the API server is slow: so many reviews in flight, and who is known does not wait',
   async (t, s) => {
-    const inFlight = 'reviews_in_flight{lane="TokenReview"}'
+    const inFlight = 'reviews_in_flight{queue="TokenReview"}'
     t.equal((await show(s, { token: s.alice, from: '198.51.100.7' }, manifest)).status, 200)
     const before = s.kubernetes.requests.tokenReviews
     const tokens = Array.from({ length: 200 }, (_, index) =>

@@ -32,8 +32,8 @@ await t.test('what is counted is what a scrape shows', async (test) => {
   metrics.auditLosses.inc({ namespace: 'ocp', kind: 'service-account' })
   metrics.auditUndecided.inc()
   metrics.reviews.inc({ kind: 'TokenReview', outcome: 'refused' })
-  metrics.reviewsInFlight.inc({ lane: 'TokenReview' }, 3)
-  metrics.reviewsShed.inc({ lane: 'TokenReview' })
+  metrics.reviewsInFlight.inc({ queue: 'TokenReview' }, 3)
+  metrics.reviewsShed.inc({ queue: 'TokenReview' })
   metrics.loginsLimited.inc({ limit: 'address' })
   metrics.cacheHits.inc({ cache: 'TokenReview', outcome: 'authenticated', source: 'grace' })
   metrics.upstreamRequests.inc({ kind: 'blob', status: 302 })
@@ -52,8 +52,8 @@ await t.test('what is counted is what a scrape shows', async (test) => {
     'quay_proxy_audit_losses_total{namespace="ocp",kind="service-account"} 1',
     'quay_proxy_audit_undecided_total 1',
     'quay_proxy_reviews_total{kind="TokenReview",outcome="refused"} 1',
-    'quay_proxy_reviews_in_flight{lane="TokenReview"} 3',
-    'quay_proxy_reviews_shed_total{lane="TokenReview"} 1',
+    'quay_proxy_reviews_in_flight{queue="TokenReview"} 3',
+    'quay_proxy_reviews_shed_total{queue="TokenReview"} 1',
     'quay_proxy_logins_limited_total{limit="address"} 1',
     'quay_proxy_review_cache_hits_total{cache="TokenReview",outcome="authenticated",source="grace"} 1',
     'quay_proxy_upstream_requests_total{kind="blob",status="302"} 1',

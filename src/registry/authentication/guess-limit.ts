@@ -2,7 +2,7 @@
  * How many wrong passwords of robots are answered as such: beyond that they are answered 429, whatever they are. A right password is
  * compared before, and never comes here.
  */
-import { addressOf } from '../../access/ip-address.ts'
+import { networkOfClient } from '../../access/ip-address.ts'
 import { createAllowance, type Allowance } from '../../concurrency/allowance.ts'
 import { PerKey } from '../../concurrency/per-key.ts'
 import { RegistryError } from '../../oci/errors.ts'
@@ -21,7 +21,7 @@ export const createGuessLimit = (now: () => number = () => performance.now()): G
   const addresses = new PerKey(maxAddresses, () => createAllowance({ ...ofAddress, now }))
   const everybody = createAllowance({ ...ofEverybody, now })
   return (client) => {
-    const own = addresses.of(addressOf(client))
+    const own = addresses.of(networkOfClient(client))
     for (const allowance of [own, everybody]) if (allowance.state() === 'spent') throw tooMany(allowance)
     for (const allowance of [own, everybody]) allowance.charge(1)
   }
