@@ -1,54 +1,55 @@
 /**
- * Where somebody was let in lately: which reviews to ask for first, where a digest is in more namespaces than one decision asks for. It
- * opens nothing: every yes is a review of now. Told to other replicas, since each request of a pull may go to another one.
+ * The namespaces and streams that opened an image for a user lately. Their reviews are sent first if a digest is in more namespaces than
+ * one decision may review. A recent grant opens nothing by itself. Replicas share recent grants, because each request of a pull may reach
+ * another replica.
  */
-import { LRUCache } from 'lru-cache'
+import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import type { ImageStream } from '../oci/reference.ts'
 import { maxReviewsPerDecision } from './decision.ts'
 import type { ClusterIdentity } from './identity.ts'
 
-/** Where the grants of somebody are told to other replicas, and read. Neither rejects. */
+/** The grants that replicas share. Neither function rejects. */
 export interface SharedGrants {
   /**
-   * Resolves once others can know it, or it is clear that they will not in time.
-   * @param holder their name  @param place a namespace, or a stream of it: `ocp/4.15`
+   * Resolves when other replicas can read it, or when it failed.
+   * @param holder a user name  @param place a namespace, or a stream of it: `ocp/4.15`
    */
   readonly publish: (holder: string, place: string) => Promise<void>
-  /** The newest first; none where they cannot be had. */
+  /** The newest first; empty if they cannot be read. */
   readonly read: (holder: string) => Promise<readonly string[]>
 }
 
-export interface RememberedGrants {
-  /** Resolves once other replicas can know it, or will not in time. */
+export interface RecentGrants {
+  /** Resolves when other replicas can read the grant, or when that failed. */
   readonly record: (identity: ClusterIdentity, imageStream: ImageStream) => Promise<void>
-  /** Asks what other replicas know. @returns whether there is any that was not known here */
+  /** Reads the grants of other replicas. @returns whether any of them is new here */
   readonly lookUp: (identity: ClusterIdentity) => Promise<boolean>
-  /** Whether they were let into this stream, or into another one of its namespace. */
-  readonly holds: (identity: ClusterIdentity, imageStream: ImageStream) => 'stream' | 'namespace' | undefined
+  /** Whether a recent grant is of this stream, or of another stream of its namespace. */
+  readonly match: (identity: ClusterIdentity, imageStream: ImageStream) => 'stream' | 'namespace' | undefined
 }
 
 const maxHolders = 10_000
 
-export const createRememberedGrants = (shared: SharedGrants): RememberedGrants => {
-  const known = new LRUCache<string, readonly string[]>({ max: maxHolders })
-  const keep = (holder: string, places: readonly string[]) =>
-    known.set(holder, [...new Set(places)].slice(0, maxReviewsPerDecision))
+export const createRecentGrants = (shared: SharedGrants): RecentGrants => {
+  const recent = createBoundedCache<string, readonly string[]>(maxHolders)
+  const store = (holder: string, places: readonly string[]) =>
+    recent.set(holder, [...new Set(places)].slice(0, maxReviewsPerDecision))
   return {
     record: async (identity, imageStream) => {
       const [holder, place] = [holderOf(identity), placeOf(imageStream)]
-      keep(holder, [place, ...(known.get(holder) ?? [])])
+      store(holder, [place, ...(recent.get(holder) ?? [])])
       await shared.publish(holder, place)
     },
     lookUp: async (identity) => {
       const holder = holderOf(identity)
-      const told = await shared.read(holder)
-      const before = known.get(holder) ?? []
-      const news = told.filter((place) => !before.includes(place))
-      if (news.length > 0) keep(holder, [...news, ...before])
-      return news.length > 0
+      const read = await shared.read(holder)
+      const before = recent.get(holder) ?? []
+      const added = read.filter((place) => !before.includes(place))
+      if (added.length > 0) store(holder, [...added, ...before])
+      return added.length > 0
     },
-    holds: (identity, imageStream) => {
-      const places = known.get(holderOf(identity)) ?? []
+    match: (identity, imageStream) => {
+      const places = recent.get(holderOf(identity)) ?? []
       if (places.includes(placeOf(imageStream))) return 'stream'
       return places.some((place) => place.split('/', 1)[0] === imageStream.namespace)
         ? 'namespace'
@@ -57,12 +58,12 @@ export const createRememberedGrants = (shared: SharedGrants): RememberedGrants =
   }
 }
 
-/** Told to no other replica. */
-export const localGrants = (): RememberedGrants =>
-  createRememberedGrants({ publish: async () => undefined, read: async () => [] })
+/** Recent grants of this replica only. */
+export const localGrants = (): RecentGrants =>
+  createRecentGrants({ publish: async () => undefined, read: async () => [] })
 
 const placeOf = ({ namespace, name }: ImageStream): string =>
   name === undefined ? namespace : `${namespace}/${name}`
 
-/** Not the key of an identity: a new token of the same account is let into the same namespaces. */
+/** Not the key of an identity, because a new token of the same user opens the same namespaces. */
 const holderOf = ({ user: { username } }: ClusterIdentity): string => username

@@ -5,7 +5,7 @@
 import type { LookFurther } from '../digests/look-further.ts'
 import { createJudgeBeside, type EvaluateShadow } from './shadow.ts'
 import { createRequirements, type RequirementsOptions } from '../access/requirement.ts'
-import type { RememberedGrants } from '../access/remembered-grants.ts'
+import type { RecentGrants } from '../access/recent-grants.ts'
 import { createPolicy, type AccessReviews, type Policy } from '../access/policy.ts'
 import { createLegacyPolicy } from './legacy-policy.ts'
 
@@ -14,7 +14,7 @@ export interface AuthorizationModeOptions extends RequirementsOptions {
   readonly reviews: AccessReviews
   readonly qciNamespace: string
   readonly lookFurther?: LookFurther | undefined
-  readonly rememberedGrants?: RememberedGrants
+  readonly recentGrants?: RecentGrants
 }
 
 export interface AuthorizationMode {

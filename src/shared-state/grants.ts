@@ -3,7 +3,7 @@
  * changes the order of the reviews and nothing else.
  */
 import { maxReviewsPerDecision } from '../access/decision.ts'
-import type { SharedGrants } from '../access/remembered-grants.ts'
+import type { SharedGrants } from '../access/recent-grants.ts'
 import { openLifeMs } from '../digests/sightings.ts'
 import { grantsKey } from './keys.ts'
 import { listOf, textOf, type Reply } from './reply.ts'

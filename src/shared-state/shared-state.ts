@@ -5,7 +5,7 @@
  * Nothing here throws or makes a request wait for longer than a deadline: a store that is away leaves each replica alone with what
  * it knows, and `status` says so.
  */
-import type { SharedGrants } from '../access/remembered-grants.ts'
+import type { SharedGrants } from '../access/recent-grants.ts'
 import type { Rate, TokenBucket } from '../concurrency/token-bucket.ts'
 import type { Fact } from '../digests/facts.ts'
 import type { SharedIndex } from '../digests/restricted-index/index-state.ts'

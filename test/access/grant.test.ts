@@ -1,5 +1,5 @@
 import t from 'tap'
-import { localGrants } from '../../src/access/remembered-grants.ts'
+import { localGrants } from '../../src/access/recent-grants.ts'
 import { clusterKindOf, type ClusterIdentity } from '../../src/access/identity.ts'
 import {
   decisionOf,
@@ -35,10 +35,10 @@ const setUp = (answers: Readonly<Record<string, Answer>>, more: Partial<AccessRe
     },
     ...more,
   }
-  const rememberedGrants = localGrants()
+  const recentGrants = localGrants()
   const open = async (candidates: readonly CandidateReview[], username = 'alice') =>
-    await reviewedGrant({ reviews, rememberedGrants }, identity(username), candidates)
-  return { reviews, asked, open, rememberedGrants }
+    await reviewedGrant({ reviews, recentGrants }, identity(username), candidates)
+  return { reviews, asked, open, recentGrants }
 }
 
 await t.test('the first yes in order, of reviews that are asked at once', async (test) => {
@@ -74,18 +74,14 @@ await t.test(
 await t.test(
   'where they were let in lately goes before the rest, and is written down for it',
   async (test) => {
-    const { open, asked, rememberedGrants } = setUp({ b: true, c: 'cached', ocp: true })
+    const { open, asked, recentGrants } = setUp({ b: true, c: 'cached', ocp: true })
     const username = 'system:serviceaccount:mine:x'
     const who = identity(username)
     await open([puller('a'), puller('b')], username)
-    test.equal(rememberedGrants.holds(who, { namespace: 'b' }), 'namespace')
+    test.equal(recentGrants.match(who, { namespace: 'b' }), 'namespace')
     await open([puller('a'), puller('c')], username)
     await open([qciWide], username)
-    test.equal(
-      rememberedGrants.holds(who, { namespace: 'ocp' }),
-      undefined,
-      'QCI-wide goes first without that',
-    )
+    test.equal(recentGrants.match(who, { namespace: 'ocp' }), undefined, 'QCI-wide goes first without that')
     asked.length = 0
     await open([puller('a'), puller('b', 'one'), puller('b'), puller('mine'), qciWide], username)
     test.strictSame(asked, ['ocp', 'mine/app', 'b/one', 'b/app', 'a/app'])

@@ -3,11 +3,7 @@ import { clusterKindOf, type ClusterIdentity, type Identity } from '../../src/ac
 import { createRequirements, type DigestKnowledge } from '../../src/access/requirement.ts'
 import { createPolicy, type Decision, type PolicyOptions } from '../../src/access/policy.ts'
 import type { LookFurther } from '../../src/digests/look-further.ts'
-import {
-  createRememberedGrants,
-  localGrants,
-  type RememberedGrants,
-} from '../../src/access/remembered-grants.ts'
+import { createRecentGrants, localGrants, type RecentGrants } from '../../src/access/recent-grants.ts'
 import { createRestrictedNamespaces } from '../../src/access/restricted-namespaces.ts'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
 import { parseReference, parseRepository, type ImageStream } from '../../src/oci/reference.ts'
@@ -711,13 +707,13 @@ await t.test('where somebody was let in lately is asked for first, whoever has l
     ['my-team/other', team],
     ['my-team', team],
   ] as const) {
-    const isToldBy = (rememberedGrants: RememberedGrants) =>
-      over([oldest, ...crowd], { rights: ['my-team'], rememberedGrants })
+    const isToldBy = (recentGrants: RecentGrants) =>
+      over([oldest, ...crowd], { rights: ['my-team'], recentGrants })
     const nobody = isToldBy(localGrants())
     test.match(await nobody.policy.decide(person('alice'), digest), { allowed: false })
     test.equal(nobody.asked.length, 16)
     const another = isToldBy(
-      createRememberedGrants({
+      createRecentGrants({
         publish: async (_holder, at) => void told.push(at),
         read: async () => [place],
       }),
@@ -737,9 +733,9 @@ await t.test(
   'a named stream that somebody was let into is asked for before others of its namespace',
   async (test) => {
     const crowd = Array.from({ length: 40 }, (_, number) => ({ namespace: 'big-priv', name: `s${number}` }))
-    const rememberedGrants = localGrants()
-    await rememberedGrants.record(person('alice'), { namespace: 'big-priv', name: 's0' })
-    const { policy } = over(crowd, { rights: ['big-priv/s0'], rememberedGrants })
+    const recentGrants = localGrants()
+    await recentGrants.record(person('alice'), { namespace: 'big-priv', name: 's0' })
+    const { policy } = over(crowd, { rights: ['big-priv/s0'], recentGrants })
     test.match(await policy.decide(person('alice'), digest), { allowed: true, grantedBy: 'big-priv' })
   },
 )
