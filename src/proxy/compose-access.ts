@@ -1,15 +1,17 @@
 /**
- * Who they are and what they may, composed: reviews of app.ci, what is known of digests, and the rules.
+ * Composes authentication and authorization: reviews of app.ci, the knowledge about digests, shared state, and the policy.
  */
-import { createRememberedGrants } from '../access/remembered-grants.ts'
+import { createRecentGrants } from '../access/recent-grants.ts'
 import { createRestrictedNamespaces } from '../access/restricted-namespaces.ts'
 import { createAuthorizationMode } from '../audit/authorization-mode.ts'
 import type { Config } from '../config/config.ts'
+import type { Location } from '../digests/sightings.ts'
 import { loadKubeConfig } from '../kubernetes/kubeconfig.ts'
-import { createKnownDigests } from './known-digests.ts'
+import { composeDigests } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createTagOwner } from '../oci/qci-tag.ts'
+import type { TagOwnerOf } from '../oci/reference.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
 import { composeReviews } from './compose-reviews.ts'
 import { composeSharedState } from './compose-shared-state.ts'
@@ -20,30 +22,23 @@ export const composeAccess = (config: Config, files: WatchedSecrets, logger: Log
   for (const warning of kubeConfig.warnings) logger.warn(warning)
   const isRestricted = createRestrictedNamespaces(config.restrictedNamespaces)
   const ownerOf = createTagOwner(isRestricted)
-  // Each tells the other what it learns.
+  // The two send facts to each other.
   const shared: SharedState = composeSharedState({
     config,
     password: files.sharedStatePassword?.current,
     logger,
     metrics,
-    apply: (facts) => knownDigests.facts.apply(facts),
-    snapshot: () => knownDigests.facts.snapshot(),
+    apply: (facts) => digests.facts.apply(facts),
+    snapshot: () => digests.facts.snapshot(),
   })
-  const knownDigests = createKnownDigests({
+  const digests = composeDigests({
     imageStreams: config.imageStreams,
     restrictedIndex: config.restrictedIndex,
     restrictedIndexIntervalMs: config.restrictedIndexIntervalMs,
     kubeConfig,
     isRestricted,
-    locate: (tag) => {
-      const owner = ownerOf(tag)
-      return owner.by === 'image-stream'
-        ? { ...owner, isRestricted: isRestricted(owner.imageStream.namespace) }
-        : owner
-    },
-    monorepos: [...new Set([config.exposed.host, config.upstream.host, ...usualHosts])].map(
-      (host) => `${host}/${config.upstreamRepository}`,
-    ),
+    locate: (tag) => locationOf(ownerOf(tag), isRestricted),
+    monorepos: monoreposOf(config),
     shared,
     logger,
     metrics,
@@ -52,7 +47,7 @@ export const composeAccess = (config: Config, files: WatchedSecrets, logger: Log
   return {
     apiServer,
     reviewToken,
-    knownDigests,
+    digests,
     shared,
     isRestricted,
     ownerOf,
@@ -61,13 +56,19 @@ export const composeAccess = (config: Config, files: WatchedSecrets, logger: Log
       qciNamespace: config.qciNamespace,
       unknownDigests: config.unknownDigests,
       reviews: accessReviews,
-      knowledge: knownDigests.knowledge,
-      lookFurther: knownDigests.lookFurther,
-      rememberedGrants: createRememberedGrants(shared.grants),
+      knowledge: digests.knowledge,
+      lookFurther: digests.lookFurther,
+      recentGrants: createRecentGrants(shared.grants),
       isRestricted,
     }),
   }
 }
 
-/** Whose pull specs promotion writes into ImageStreams, whatever this proxy and its upstream are called. */
+const locationOf = (owner: ReturnType<TagOwnerOf>, isRestricted: (namespace: string) => boolean): Location =>
+  owner.by === 'image-stream' ? { ...owner, isRestricted: isRestricted(owner.imageStream.namespace) } : owner
+
+/** Promotion writes pull specs of these hosts into ImageStreams, whatever the names of this proxy and its upstream. */
 const usualHosts = ['quay-proxy.ci.openshift.org', 'quay.io']
+
+const monoreposOf = ({ exposed, upstream, upstreamRepository }: Config): readonly string[] =>
+  [...new Set([exposed.host, upstream.host, ...usualHosts])].map((host) => `${host}/${upstreamRepository}`)

@@ -1,9 +1,9 @@
 /**
- * What is known of digests, composed: the graph of facts, the claims of ImageStreams, the restricted index, and the search before a
- * refusal.
+ * Composes the sources of what is known about digests: the graph of facts, the claims of ImageStreams, the restricted index, and the search
+ * before a refusal.
  */
 import type { DigestKnowledge } from '../access/requirement.ts'
-import { createClaimChecks } from '../digests/claim-checks.ts'
+import { createClaimChecks, type ClaimChecks } from '../digests/claim-checks.ts'
 import { createClaimFollower } from '../digests/claim-follower.ts'
 import { Facts } from '../digests/facts.ts'
 import { createLookFurther, type LookFurther, type UpstreamReads } from '../digests/look-further.ts'
@@ -15,25 +15,26 @@ import type { Logger } from '../telemetry/logging.ts'
 import { createDigestMetrics } from '../telemetry/metrics.ts'
 import type { Digest, QciTag } from '../oci/reference.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
-import { createWatchedClaims, type WatchedClaimsOptions } from './watched-claims.ts'
+import { createWatchedClaims, type WatchedClaims, type WatchedClaimsOptions } from './watched-claims.ts'
 
-export interface KnownDigests {
+export interface Digests {
+  readonly facts: Facts
   readonly knowledge: DigestKnowledge
   readonly lookFurther: LookFurther
   /** See `Facts`. */
   readonly record: Facts['record']
-  /** Before `start`: where the bytes come from is made after this, since it tells what it fetches to `record`. */
-  readonly connect: (upstream: KnownDigestsUpstream) => void
+  /** To be called before `start`. The upstream is created after this object, because it passes what it fetches to `record`. */
+  readonly connect: (upstream: DigestUpstream) => void
   readonly start: () => void
-  /** What keeps it from being relied upon. */
+  /** The reasons why this replica is not ready. */
   readonly notReady: () => readonly string[]
-  /** For people who ask how far it is. */
+  /** Lines for `/readyz?verbose`. */
   readonly status: () => readonly string[]
   readonly close: () => Promise<void>
 }
 
-/** Reads of upstream: for a requester, or behind what people wait for. */
-export interface KnownDigestsUpstream extends UpstreamReads {
+/** Reads of upstream: for a requester, or in the background with a lower priority. */
+export interface DigestUpstream extends UpstreamReads {
   readonly fetchManifestInBackground: (
     reference: QciTag | Digest,
     signal: AbortSignal,
@@ -41,70 +42,116 @@ export interface KnownDigestsUpstream extends UpstreamReads {
   readonly fetchPageInBackground: (after: string | undefined, signal: AbortSignal) => Promise<TagPage>
 }
 
-export interface KnownDigestsOptions extends WatchedClaimsOptions {
+export interface ComposeDigestsOptions extends WatchedClaimsOptions {
   readonly restrictedIndex: 'on' | 'off'
   readonly restrictedIndexIntervalMs: number
   readonly locate: (tag: QciTag) => Location
-  /** Made with what it tells, and what it asks for. */
   readonly shared: Pick<SharedState, 'facts' | 'index'>
 }
 
-export const createKnownDigests = (
-  options: KnownDigestsOptions,
-): KnownDigests & { readonly facts: Facts } => {
-  const { logger, shared, isRestricted, locate } = options
-  const graph = createGraph(logger)
-  const facts = new Facts({ graph, locate, publish: shared.facts.publish })
-  let upstream: KnownDigestsUpstream = notConnected
-  const index =
-    options.restrictedIndex === 'on' ? createIndex(options, graph, facts, () => upstream) : undefined
-  const followClaims = index && createFollower(index, logger)
-  const claims = createWatchedClaims(options, ({ namespace }, digests) => {
-    // An image stream of a restricted namespace has changed: its tag in QCI has, too.
-    if (followClaims === undefined || !isComplete() || !isRestricted(namespace)) return
-    const unknown = digests.filter(
-      (digest) => !graph.reachOf(digest).isRestricted && checks.isClaimed(digest),
-    )
-    followClaims(namespace, unknown.flatMap(checks.closingClaims))
-  })
-  const checks = createClaimChecks({
-    claimsOf: claims.of,
-    isRestricted,
-    hasTagsOf: (namespace) => index?.hasTagsOf(namespace) ?? true,
-    isWhole: () => index?.isWhole() ?? true,
-  })
-  const isComplete = () => index?.isComplete() ?? true
-  createDigestMetrics(options.metrics, () => ({ ...graph.counts(), ...index?.progress() }))
-  return {
-    facts,
-    record: facts.record.bind(facts),
-    knowledge: {
-      reachOf: (digest) => graph.reachOf(digest),
-      // Attack: without the index, a restricted image that nobody has pulled by tag looks like one that no tag reaches.
-      parentsOf: (digest) => (index === undefined ? [] : graph.parentsOf(digest)),
-      isClaimed: checks.isClaimed,
-      isComplete,
-    },
-    lookFurther: createLookFurther({
-      graph,
-      claimsOf: claims.of,
-      upstream: reading(() => upstream),
-      catchUp: async () => (await shared.facts.catchUp()) && shared.facts.isCertain(),
-      checkClaims: checks.check,
-    }),
-    connect: (made) => {
-      upstream = made
-    },
-    start: () => {
-      claims.start()
-      index?.start()
-    },
-    notReady: () => [
-      ...claims.notReady(),
-      ...(isComplete() ? [] : ['the index of restricted images is not complete yet']),
-    ],
-    status: () => (index === undefined ? [] : [describe(index.progress())]),
-    close: async () => void (await Promise.all([claims.close(), index?.close()])),
+export const composeDigests = (options: ComposeDigestsOptions): Digests => new ComposedDigests(options)
+
+class ComposedDigests implements Digests {
+  readonly facts: Facts
+  readonly record: Digests['record']
+  readonly knowledge: DigestKnowledge
+  readonly lookFurther: LookFurther
+  readonly #options: ComposeDigestsOptions
+  readonly #graph: ReachGraph
+  readonly #index: RestrictedIndex | undefined
+  readonly #claims: WatchedClaims
+  readonly #checks: ClaimChecks
+  #upstream = notConnected
+
+  constructor(options: ComposeDigestsOptions) {
+    const { logger, shared, locate, restrictedIndex, metrics } = options
+    this.#options = options
+    this.#graph = createGraph(logger)
+    this.facts = new Facts({ graph: this.#graph, locate, publish: shared.facts.publish })
+    this.record = this.facts.record.bind(this.facts)
+    this.#index =
+      restrictedIndex === 'on'
+        ? createIndex(options, this.#graph, this.facts, () => this.#upstream)
+        : undefined
+    this.#claims = this.#watchClaims()
+    this.#checks = this.#createChecks()
+    this.knowledge = this.#createKnowledge()
+    this.lookFurther = this.#createLookFurther()
+    createDigestMetrics(metrics, () => ({ ...this.#graph.counts(), ...this.#index?.progress() }))
+  }
+
+  connect(upstream: DigestUpstream): void {
+    this.#upstream = upstream
+  }
+
+  start(): void {
+    this.#claims.start()
+    this.#index?.start()
+  }
+
+  notReady(): readonly string[] {
+    return [
+      ...this.#claims.notReady(),
+      ...(this.#isComplete() ? [] : ['the index of restricted images is not complete yet']),
+    ]
+  }
+
+  status(): readonly string[] {
+    return this.#index === undefined ? [] : [describe(this.#index.progress())]
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#claims.close(), this.#index?.close()])
+  }
+
+  #isComplete(): boolean {
+    return this.#index?.isComplete() ?? true
+  }
+
+  #watchClaims(): WatchedClaims {
+    const followClaims = this.#index && createFollower(this.#index, this.#options.logger)
+    return createWatchedClaims(this.#options, ({ namespace }, digests) => {
+      // An image stream of a restricted namespace has changed, so its tag in QCI has changed as well.
+      if (followClaims === undefined || !this.#isComplete() || !this.#options.isRestricted(namespace)) return
+      const unchecked = digests.filter(
+        (digest) => !this.#graph.reachOf(digest).isRestricted && this.#checks.isClaimed(digest),
+      )
+      followClaims(namespace, unchecked.flatMap(this.#checks.closingClaims))
+    })
+  }
+
+  #createChecks(): ClaimChecks {
+    return createClaimChecks({
+      claimsOf: this.#claims.of,
+      isRestricted: this.#options.isRestricted,
+      hasTagsOf: (namespace) => this.#index?.hasTagsOf(namespace) ?? true,
+      isWhole: () => this.#index?.isWhole() ?? true,
+    })
+  }
+
+  #createKnowledge(): DigestKnowledge {
+    return {
+      reachOf: (digest) => this.#graph.reachOf(digest),
+      // Attack: without the index, a restricted image that was never pulled by tag looks like an image that no tag reaches.
+      parentsOf: (digest) => (this.#index === undefined ? [] : this.#graph.parentsOf(digest)),
+      isClaimed: this.#checks.isClaimed,
+      isComplete: () => this.#isComplete(),
+    }
+  }
+
+  #createLookFurther(): LookFurther {
+    const { facts } = this.#options.shared
+    return createLookFurther({
+      graph: this.#graph,
+      claimsOf: this.#claims.of,
+      upstream: {
+        fetchManifest: async (reference, requester) =>
+          await this.#upstream.fetchManifest(reference, requester),
+        fetchPage: async (after, requester) => await this.#upstream.fetchPage(after, requester),
+      },
+      catchUp: async () => (await facts.catchUp()) && facts.isCertain(),
+      checkClaims: this.#checks.check,
+    })
   }
 }
 
@@ -119,18 +166,12 @@ const createGraph = (logger: Logger): ReachGraph =>
     onFull: (namespace) =>
       logger.error(
         { namespace },
-        'a restricted namespace has more digests than are kept: for its oldest, pullers need to pull by tag',
+        'a restricted namespace has more digests than are stored; its oldest images have to be pulled by tag',
       ),
   })
 
-/** Whatever is connected by then. */
-const reading = (upstream: () => KnownDigestsUpstream): UpstreamReads => ({
-  fetchManifest: async (reference, requester) => await upstream().fetchManifest(reference, requester),
-  fetchPage: async (after, requester) => await upstream().fetchPage(after, requester),
-})
-
 const fail = async (): Promise<never> => await Promise.reject(new Error('not connected to upstream yet'))
-const notConnected: KnownDigestsUpstream = {
+const notConnected: DigestUpstream = {
   fetchManifest: fail,
   fetchPage: fail,
   fetchManifestInBackground: fail,
@@ -143,10 +184,10 @@ const describe = ({ phase, pages, followed, isLiveComplete, isWhole }: IndexProg
 }
 
 const createIndex = (
-  options: KnownDigestsOptions,
+  options: ComposeDigestsOptions,
   graph: ReachGraph,
   facts: Facts,
-  upstream: () => KnownDigestsUpstream,
+  upstream: () => DigestUpstream,
 ): RestrictedIndex => {
   const { logger, locate, shared } = options
   return new RestrictedIndex({

@@ -1,5 +1,5 @@
 /**
- * What replicas share, as this proxy is configured: over Valkey or Redis, or within this process alone.
+ * Composes the shared state of the replicas: over Valkey or Redis, or in this process only.
  */
 import type { Config } from '../config/config.ts'
 import type { Logger } from '../telemetry/logging.ts'
@@ -10,7 +10,7 @@ import { createStoreState } from '../shared-state/store-state.ts'
 
 export interface ComposeSharedStateOptions extends Pick<SharedStateOptions, 'apply' | 'snapshot'> {
   readonly config: Pick<Config, 'sharedState' | 'sharedStateCa' | 'stateDir' | 'replicas'>
-  /** Read for each connection. */
+  /** Called for each connection. */
   readonly password: (() => string) | undefined
   readonly logger: Logger
   readonly metrics: Metrics

@@ -5,7 +5,7 @@ import { Registry } from 'prom-client'
 import type { Config } from '../config/config.ts'
 import type { ApiServer } from '../kubernetes/api-server.ts'
 import { expiryOf } from '../kubernetes/token-form.ts'
-import type { KnownDigests } from './known-digests.ts'
+import type { Digests } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { composeAccess } from './compose-access.ts'
@@ -25,7 +25,7 @@ export interface Components {
   readonly server: ServerOptions
   readonly robot: RobotPool
   readonly apiServer: ApiServer
-  readonly knownDigests: KnownDigests
+  readonly digests: Digests
   readonly shared: SharedState
   readonly files: WatchedSecrets
   readonly close: () => Promise<void>
@@ -36,10 +36,10 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
   const metrics = createMetrics(new Registry())
   const files = watchSecretFiles(config, logger, metrics)
   const access = composeAccess(config, files, logger, metrics)
-  const { apiServer, knownDigests, shared } = access
-  const pipeline = composeUpstream({ config, logger, metrics, files, knownDigests, shared })
+  const { apiServer, digests, shared } = access
+  const pipeline = composeUpstream({ config, logger, metrics, files, digests, shared })
   const { robot } = pipeline
-  knownDigests.connect(readsOf(pipeline))
+  digests.connect(readsOf(pipeline))
   const keys = createPurposeKeys(files.tokenSecret.current)
   const login = createLogin({
     exposed: config.exposed,
@@ -65,34 +65,29 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
     },
     source: { ...pipeline.source, monorepo: config.upstreamRepository },
     telemetry: { logger, metrics, ...observersOf(metrics) },
-    health: healthOf({ robot, apiServer, knownDigests, shared }, isStopping),
+    health: healthOf({ robot, apiServer, digests, shared }, isStopping),
   }
   const close = async () => {
     for (const file of Object.values(files)) file?.close()
-    await Promise.all([pipeline.close(), apiServer.close(), knownDigests.close()])
+    await Promise.all([pipeline.close(), apiServer.close(), digests.close()])
     // Last, because the others still publish facts until they are closed.
     await shared.close()
   }
-  return { server, robot, apiServer, knownDigests, shared, files, close }
+  return { server, robot, apiServer, digests, shared, files, close }
 }
 
 const healthOf = (
-  {
-    robot,
-    apiServer,
-    knownDigests,
-    shared,
-  }: Pick<Components, 'robot' | 'apiServer' | 'knownDigests' | 'shared'>,
+  { robot, apiServer, digests, shared }: Pick<Components, 'robot' | 'apiServer' | 'digests' | 'shared'>,
   isStopping: () => boolean,
 ): HealthOptions => ({
   notReady: () => [
     ...(isStopping() ? ['shutting down'] : []),
     ...(robot.attempted() ? [] : ['upstream was not asked yet']),
     ...(apiServer.reached() ? [] : ['the API server was not reached yet']),
-    ...knownDigests.notReady(),
+    ...digests.notReady(),
     ...unloaded(shared.status()),
   ],
-  status: () => [describeSharedState(shared.status()), ...knownDigests.status()],
+  status: () => [describeSharedState(shared.status()), ...digests.status()],
 })
 
 const denialOf = (

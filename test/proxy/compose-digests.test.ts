@@ -4,10 +4,10 @@ import t from 'tap'
 import type { Fact } from '../../src/digests/facts.ts'
 import type { IndexState } from '../../src/digests/restricted-index/index-state.ts'
 import {
-  createKnownDigests,
-  type KnownDigestsOptions,
-  type KnownDigestsUpstream,
-} from '../../src/proxy/known-digests.ts'
+  composeDigests,
+  type ComposeDigestsOptions,
+  type DigestUpstream,
+} from '../../src/proxy/compose-digests.ts'
 import { createLogger } from '../../src/telemetry/logging.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { parseRepository, type Digest, type QciTag } from '../../src/oci/reference.ts'
@@ -22,7 +22,7 @@ const names = { manifests: [], blobs: [layer] }
 
 const create = async (
   test: Test,
-  options: Partial<KnownDigestsOptions> = {},
+  options: Partial<ComposeDigestsOptions> = {},
   tags: readonly string[] = [restricted],
 ) => {
   const started = await startApi(test)
@@ -30,7 +30,7 @@ const create = async (
   const metrics = createMetrics(new Registry())
   const published: Fact[] = []
   const shared: { state: IndexState | undefined; isInTouch: boolean } = { state: undefined, isInTouch: true }
-  const known = createKnownDigests({
+  const known = composeDigests({
     imageStreams: 'off',
     restrictedIndex: 'off',
     restrictedIndexIntervalMs: 5,
@@ -57,7 +57,7 @@ const create = async (
     metrics,
     ...options,
   })
-  test.teardown(known.close)
+  test.teardown(async () => await known.close())
   const fake = new FakeUpstream(tags, 'bytes')
   const asked: string[] = []
   const learn = async (reference: QciTag | Digest, who: string) => {
@@ -67,7 +67,7 @@ const create = async (
       await known.record(reference as QciTag, digest, fake.graph.childrenOf(digest))
     return digest
   }
-  const upstream: KnownDigestsUpstream = {
+  const upstream: DigestUpstream = {
     fetchManifest: learn,
     fetchPage: fake.fetchPage,
     fetchManifestInBackground: async (reference) => await learn(reference, 'background'),
@@ -232,5 +232,5 @@ await t.test('a restricted namespace that has no room left is an alarm', async (
         (_, blob) => `sha256:${(number * 2000 + blob).toString(16).padStart(8, '0').repeat(8)}` as Digest,
       ),
     })
-  test.match(lines, [{ level: 'error', namespace: 'ocp-priv', msg: /more digests than are kept/ }])
+  test.match(lines, [{ level: 'error', namespace: 'ocp-priv', msg: /more digests than are stored/ }])
 })
