@@ -1,13 +1,14 @@
 /**
  * Composes authentication and authorization: reviews of app.ci, the knowledge about digests, shared state, and the policy.
  */
+import { createPolicy } from '../access/policy.ts'
 import { createRecentGrants } from '../access/recent-grants.ts'
+import { createRequirements } from '../access/requirement.ts'
 import { createRestrictedNamespaces } from '../access/restricted-namespaces.ts'
-import { createAuthorizationMode } from '../audit/authorization-mode.ts'
 import type { Config } from '../config/config.ts'
 import type { Location } from '../digests/sightings.ts'
-import { loadKubeConfig } from '../kubernetes/kubeconfig.ts'
-import { composeDigests } from './compose-digests.ts'
+import { loadKubeConfig, type AppCiKubeConfig } from '../kubernetes/kubeconfig.ts'
+import { composeDigests, type Digests } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createTagOwner } from '../oci/qci-tag.ts'
@@ -17,12 +18,57 @@ import { composeReviews } from './compose-reviews.ts'
 import { composeSharedState } from './compose-shared-state.ts'
 import type { WatchedSecrets } from './secret-files.ts'
 
+interface Context {
+  readonly config: Config
+  readonly files: WatchedSecrets
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
 export const composeAccess = (config: Config, files: WatchedSecrets, logger: Logger, metrics: Metrics) => {
   const kubeConfig = loadKubeConfig(config.kubeconfig)
   for (const warning of kubeConfig.warnings) logger.warn(warning)
   const isRestricted = createRestrictedNamespaces(config.restrictedNamespaces)
   const ownerOf = createTagOwner(isRestricted)
-  // The two send facts to each other.
+  const owners = { isRestricted, ownerOf }
+  const { shared, digests } = composeKnowledge({ config, files, logger, metrics }, kubeConfig, owners)
+  const { apiServer, reviewToken, accessReviews } = composeReviews({ config, kubeConfig, shared, metrics })
+  const rules = { knowledge: digests.knowledge, isRestricted, unknownDigests: config.unknownDigests }
+  const requirementsOf = createRequirements(rules)
+  const recentGrants = createRecentGrants(shared.grants)
+  const policy = createPolicy({
+    reviews: accessReviews,
+    requirementsOf,
+    listedRequirementsOf: createRequirements({ ...rules, unknownDigests: 'deny' }),
+    qciNamespace: config.qciNamespace,
+    lookFurther: digests.lookFurther,
+    recentGrants,
+  })
+  return {
+    apiServer,
+    reviewToken,
+    digests,
+    shared,
+    isRestricted,
+    ownerOf,
+    policy,
+    requirementsOf,
+    reviews: accessReviews,
+    recentGrants,
+  }
+}
+
+interface Owners {
+  readonly isRestricted: (namespace: string) => boolean
+  readonly ownerOf: TagOwnerOf
+}
+
+/** The shared state and the digests, which send facts to each other. */
+const composeKnowledge = (
+  { config, files, logger, metrics }: Context,
+  kubeConfig: AppCiKubeConfig,
+  { isRestricted, ownerOf }: Owners,
+): { readonly shared: SharedState; readonly digests: Digests } => {
   const shared: SharedState = composeSharedState({
     config,
     password: files.sharedStatePassword?.current,
@@ -43,28 +89,10 @@ export const composeAccess = (config: Config, files: WatchedSecrets, logger: Log
     logger,
     metrics,
   })
-  const { apiServer, reviewToken, accessReviews } = composeReviews({ config, kubeConfig, shared, metrics })
-  return {
-    apiServer,
-    reviewToken,
-    digests,
-    shared,
-    isRestricted,
-    ownerOf,
-    ...createAuthorizationMode({
-      authorization: config.authorization,
-      qciNamespace: config.qciNamespace,
-      unknownDigests: config.unknownDigests,
-      reviews: accessReviews,
-      knowledge: digests.knowledge,
-      lookFurther: digests.lookFurther,
-      recentGrants: createRecentGrants(shared.grants),
-      isRestricted,
-    }),
-  }
+  return { shared, digests }
 }
 
-const locationOf = (owner: ReturnType<TagOwnerOf>, isRestricted: (namespace: string) => boolean): Location =>
+const locationOf = (owner: ReturnType<TagOwnerOf>, isRestricted: Owners['isRestricted']): Location =>
   owner.by === 'image-stream' ? { ...owner, isRestricted: isRestricted(owner.imageStream.namespace) } : owner
 
 /** Promotion writes pull specs of these hosts into ImageStreams, whatever the names of this proxy and its upstream. */
