@@ -15,13 +15,15 @@ import { ReviewCache, type Source } from './review-cache.ts'
 import type { AccessAnswer } from './review-answer.ts'
 import { shareOf } from './requester-group.ts'
 
+export type AccessOutcome = 'allowed' | 'denied' | 'failed'
+
 export interface AccessReviewerOptions {
   /** @param requester whose share of the reviews in flight it takes */
   readonly send: (spec: AccessQuestion, requester: string) => Promise<AccessAnswer>
   readonly allowTtlMs: number
   readonly denyTtlMs: number
   readonly graceMs: number
-  readonly observe: (review: { outcome: 'allowed' | 'denied' | 'failed'; source: Source }) => void
+  readonly observe: (review: { outcome: AccessOutcome; source: Source }) => void
   /** Called for each review that was not sent because its requester was refused too often. */
   readonly observeLimited?: () => void
   /** Bound on cached answers of all requesters together. */

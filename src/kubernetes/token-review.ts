@@ -24,6 +24,8 @@ export type Answered = ReviewedToken & { readonly again?: () => ClusterIdentity 
  */
 export type ReviewToken = (bearerToken: string, client: string) => Promise<Answered>
 
+export type TokenOutcome = 'authenticated' | 'refused' | 'failed'
+
 export interface TokenReviewerOptions {
   readonly send: SendTokenReview
   /** Admits one more unknown token of an address. */
@@ -36,7 +38,7 @@ export interface TokenReviewerOptions {
   readonly identityTtlMs: number
   /** Milliseconds for which an identity is valid while the API server is unavailable. */
   readonly graceMs: number
-  readonly observe: (review: { outcome: 'authenticated' | 'refused' | 'failed'; source: Source }) => void
+  readonly observe: (review: { outcome: TokenOutcome; source: Source }) => void
   /** Milliseconds since the epoch. */
   readonly now?: () => number
 }

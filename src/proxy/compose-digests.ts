@@ -12,7 +12,7 @@ import { RestrictedIndex, type IndexProgress } from '../digests/restricted-index
 import type { TagPage } from '../digests/restricted-index/tag-scan.ts'
 import type { Location } from '../digests/sightings.ts'
 import type { Logger } from '../telemetry/logging.ts'
-import { createDigestMetrics } from '../telemetry/metrics.ts'
+import { createDigestMetrics } from '../telemetry/digest-metrics.ts'
 import type { Digest, QciTag } from '../oci/reference.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
 import { createWatchedClaims, type WatchedClaims, type WatchedClaimsOptions } from './watched-claims.ts'

@@ -3,7 +3,8 @@
  */
 import type { Config } from '../config/config.ts'
 import type { Logger } from '../telemetry/logging.ts'
-import { createSharedStateMetrics, type Metrics } from '../telemetry/metrics.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { createSharedStateMetrics } from '../telemetry/shared-state-metrics.ts'
 import { createEmbeddedState } from '../shared-state/embedded-state.ts'
 import type { SharedState, SharedStateOptions, SharedStatus } from '../shared-state/shared-state.ts'
 import { createStoreState } from '../shared-state/store-state.ts'

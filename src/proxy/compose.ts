@@ -6,6 +6,7 @@ import { createAuditMode } from '../audit/audit-mode.ts'
 import type { Config } from '../config/config.ts'
 import type { ApiServer } from '../kubernetes/api-server.ts'
 import { expiryOf } from '../kubernetes/token-form.ts'
+import type { ReviewToken } from '../kubernetes/token-review.ts'
 import type { Digests } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
@@ -16,7 +17,7 @@ import { watchSecretFiles, type WatchedSecrets } from './secret-files.ts'
 import type { RobotPool } from '../upstream/robot/robot-pool.ts'
 import { createDenialMessage } from '../registry/denial.ts'
 import { createLogin } from '../registry/authentication/compose.ts'
-import { createPurposeKeys } from '../registry/authentication/signing-keys.ts'
+import { createPurposeKeys, type PurposeKeys } from '../registry/authentication/signing-keys.ts'
 import { createTagCursors } from '../registry/tags/tag-cursors.ts'
 import type { HealthOptions } from '../server/health.ts'
 import type { ServerOptions, TelemetryOptions } from '../server/server.ts'
@@ -42,14 +43,7 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
   const { robot } = pipeline
   digests.connect(readsOf(pipeline))
   const keys = createPurposeKeys(files.tokenSecret.current)
-  const login = createLogin({
-    exposed: config.exposed,
-    keys,
-    validityMs: config.tokenValidityMs,
-    allowAnonymous: config.allowAnonymous,
-    reviewToken: access.reviewToken,
-    robotCredentials: files.robot.current,
-  })
+  const login = loginOf(config, keys, access.reviewToken, files.robot.current)
   const audit =
     config.authorization === 'audit'
       ? createAuditMode({ ...access, qciNamespace: config.qciNamespace, logger, registry: metrics.registry })
@@ -82,6 +76,21 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
   return { server, robot, apiServer, digests, shared, files, close }
 }
 
+const loginOf = (
+  { exposed, tokenValidityMs, allowAnonymous }: Config,
+  keys: PurposeKeys,
+  reviewToken: ReviewToken,
+  robotCredentials: WatchedSecrets['robot']['current'],
+) =>
+  createLogin({
+    exposed,
+    keys,
+    validityMs: tokenValidityMs,
+    allowAnonymous,
+    reviewToken,
+    robotCredentials,
+  })
+
 const healthOf = (
   { robot, apiServer, digests, shared }: Pick<Components, 'robot' | 'apiServer' | 'digests' | 'shared'>,
   isStopping: () => boolean,
@@ -99,8 +108,8 @@ const healthOf = (
 const observersOf = (
   metrics: Metrics,
 ): Pick<TelemetryOptions, 'observe' | 'observeStreams' | 'observeShed'> => ({
-  observe: ({ allowed, rule, source }, { kind }) =>
-    metrics.decisions.inc({ rule: allowed ? rule : 'denied', source, kind }),
+  observe: ({ rule, source }, { kind }) =>
+    metrics.decisions.inc({ rule: rule === 'none' ? 'denied' : rule, source, kind }),
   observeStreams: (change) => metrics.streamsInFlight.inc(change),
   observeShed: (reason) => metrics.shed.inc({ reason }),
 })

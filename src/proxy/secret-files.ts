@@ -15,8 +15,10 @@ export interface WatchedSecrets {
   readonly sharedStatePassword: WatchedFiles<string> | undefined
 }
 
+type ReloadedFile = 'robot' | 'token secret' | 'tls' | 'shared state password'
+
 export const watchSecretFiles = (config: Config, logger: Logger, metrics: Metrics): WatchedSecrets => {
-  const watch = <Value>(file: string, { paths, parse, cautions }: SecretFiles<Value>) => {
+  const watch = <Value>(file: ReloadedFile, { paths, parse, cautions }: SecretFiles<Value>) => {
     // The configuration has logged the cautions of the start.
     let current: readonly string[] = []
     const watched = watchFiles({

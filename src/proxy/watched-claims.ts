@@ -5,7 +5,8 @@ import type { KubeConfig } from '@kubernetes/client-node'
 import { createImageStreamClaims, keyOf, type ImageStreamClaims } from '../digests/image-stream-claims.ts'
 import { ImageStreamWatch, type ImageStreamObserver } from '../kubernetes/image-streams.ts'
 import type { Logger } from '../telemetry/logging.ts'
-import { createWatchMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { createWatchMetrics } from '../telemetry/digest-metrics.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { Digest, ImageStream } from '../oci/reference.ts'
 
 export interface WatchedClaimsOptions {

@@ -58,7 +58,7 @@ await t.test('everything is joined: a token, a decision, a manifest, and their n
   await server.login.authenticate({ kind: 'bearer', token }, '10.0.0.1')
   const decision = await server.access.policy.decideImageStream(identity, { namespace: 'ocp' })
   server.telemetry.observe(decision, identity)
-  server.telemetry.observe({ ...decision, allowed: false }, identity)
+  server.telemetry.observe({ ...decision, allowed: false, rule: 'none' }, identity)
   server.telemetry.observeStreams(1)
   server.telemetry.observeShed('stalled')
   const { signal } = new AbortController()
