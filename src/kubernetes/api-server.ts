@@ -12,13 +12,13 @@ import { asUnavailable, isTimeout, reviewText } from './api-failures.ts'
 import { readAccessReview, readTokenReview, type AccessAnswer, type TokenAnswer } from './review-answer.ts'
 import type { Credentials } from './kubeconfig.ts'
 
-export interface TokenQuestion {
+export interface TokenReviewSpec {
   readonly token: string
   /** Those of the API server itself, unless given. */
   readonly audiences?: readonly string[]
 }
 
-export interface AccessQuestion extends Partial<Omit<UserInfo, 'username'>> {
+export interface AccessReviewSpec extends Partial<Omit<UserInfo, 'username'>> {
   /** A review needs a user, or groups. */
   readonly user?: string
   readonly resourceAttributes: Readonly<V1ResourceAttributes>
@@ -26,8 +26,8 @@ export interface AccessQuestion extends Partial<Omit<UserInfo, 'username'>> {
 
 /** @throws {RegistryError} UNAVAILABLE; a `ReviewShed` if the load is too high */
 export interface ApiServer {
-  readonly reviewToken: (spec: TokenQuestion) => Promise<TokenAnswer>
-  readonly reviewAccess: (spec: AccessQuestion) => Promise<AccessAnswer>
+  readonly reviewToken: (spec: TokenReviewSpec) => Promise<TokenAnswer>
+  readonly reviewAccess: (spec: AccessReviewSpec) => Promise<AccessAnswer>
   /** True once the API server has answered a review. */
   readonly reached: () => boolean
   readonly close: () => Promise<void>
@@ -48,14 +48,14 @@ interface ReviewKind<Spec, Answer> {
   readonly secretOf: (spec: Spec) => string
 }
 
-const tokenReview: ReviewKind<TokenQuestion, TokenAnswer> = {
+const tokenReview: ReviewKind<TokenReviewSpec, TokenAnswer> = {
   path: '/apis/authentication.k8s.io/v1/tokenreviews',
   kind: 'TokenReview',
   apiVersion: 'authentication.k8s.io/v1',
   read: readTokenReview,
   secretOf: ({ token }) => token,
 }
-const accessReview: ReviewKind<AccessQuestion, AccessAnswer> = {
+const accessReview: ReviewKind<AccessReviewSpec, AccessAnswer> = {
   path: '/apis/authorization.k8s.io/v1/subjectaccessreviews',
   kind: 'SubjectAccessReview',
   apiVersion: 'authorization.k8s.io/v1',

@@ -9,7 +9,7 @@ import { createAllowance } from '../concurrency/allowance.ts'
 import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import { PerKey } from '../concurrency/per-key.ts'
 import type { ImageStream } from '../oci/reference.ts'
-import type { AccessQuestion } from './api-server.ts'
+import type { AccessReviewSpec } from './api-server.ts'
 import { ReviewShed } from './review-shed.ts'
 import { ReviewCache, type Source } from './review-cache.ts'
 import type { AccessAnswer } from './review-answer.ts'
@@ -19,7 +19,7 @@ export type AccessOutcome = 'allowed' | 'denied' | 'failed'
 
 export interface AccessReviewerOptions {
   /** @param requester whose share of the reviews in flight it takes */
-  readonly send: (spec: AccessQuestion, requester: string) => Promise<AccessAnswer>
+  readonly send: (spec: AccessReviewSpec, requester: string) => Promise<AccessAnswer>
   readonly allowTtlMs: number
   readonly denyTtlMs: number
   readonly graceMs: number
@@ -116,7 +116,7 @@ const tooMany = (seconds: number): ReviewShed =>
 const keyOf = (identity: ClusterIdentity, { namespace, name = '' }: ImageStream): string =>
   `${identity.key} ${namespace} ${name}`
 
-const specOf = ({ user }: ClusterIdentity, imageStream: ImageStream): AccessQuestion => ({
+const specOf = ({ user }: ClusterIdentity, imageStream: ImageStream): AccessReviewSpec => ({
   user: user.username,
   ...(user.uid === undefined ? {} : { uid: user.uid }),
   groups: user.groups,

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto'
 import { clusterKindOf, type ClusterIdentity, type UserInfo } from '../access/identity.ts'
 import type { TokenKind, TokenRefusal } from '../access/token-refusal.ts'
-import type { TokenQuestion } from './api-server.ts'
+import type { TokenReviewSpec } from './api-server.ts'
 import { printable } from './foreign-text.ts'
 import type { TokenAnswer } from './review-answer.ts'
 import { audiencesOf, expiryOf, formOf } from './token-form.ts'
@@ -20,7 +20,7 @@ export type ReviewedToken =
 
 /** @param turn whose share of the queue it takes, and whether it goes ahead of tokens that were not accepted before */
 export type SendTokenReview = (
-  spec: TokenQuestion,
+  spec: TokenReviewSpec,
   turn: { readonly requester: string; readonly isPriority: boolean },
 ) => Promise<TokenAnswer>
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { clusterKindOf, type ClusterIdentity } from '../../src/access/identity.ts'
-import type { AccessQuestion } from '../../src/kubernetes/api-server.ts'
+import type { AccessReviewSpec } from '../../src/kubernetes/api-server.ts'
 import { reviewShed } from '../../src/kubernetes/review-shed.ts'
 import type { AccessAnswer } from '../../src/kubernetes/review-answer.ts'
 import { createAccessReviewer } from '../../src/kubernetes/subject-access-review.ts'
@@ -31,7 +31,7 @@ const ocp = { namespace: 'ocp' }
 const setUp = () => {
   let now = 1_000_000
   let reply: () => Promise<AccessAnswer> = async () => ({ allowed: true })
-  const asked: AccessQuestion[] = []
+  const asked: AccessReviewSpec[] = []
   const observed: string[] = []
   const requesters: string[] = []
   let limited = 0

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
-import type { TokenQuestion } from '../../src/kubernetes/api-server.ts'
+import type { TokenReviewSpec } from '../../src/kubernetes/api-server.ts'
 import type { TokenAnswer } from '../../src/kubernetes/review-answer.ts'
 import { judge, type ShownToken } from '../../src/kubernetes/token-judgement.ts'
 
@@ -16,7 +16,7 @@ const user = { username: 'alice', groups: ['g'], extra: {} }
 /** As the real one judges: by what a token is for, its own audience being whatever `--api-audiences` says. */
 const answersOf =
   (valid: Readonly<Record<string, readonly string[]>>) =>
-  async ({ token, audiences = [issuer] }: TokenQuestion): Promise<TokenAnswer> => {
+  async ({ token, audiences = [issuer] }: TokenReviewSpec): Promise<TokenAnswer> => {
     const both = (valid[token] ?? []).filter((audience) => audiences.includes(audience))
     return both.length > 0
       ? { authenticated: true, user, audiences: both }
@@ -26,11 +26,11 @@ const answersOf =
 const judged = async (
   token: string,
   audiences: readonly string[],
-  answer: (spec: TokenQuestion) => Promise<TokenAnswer>,
+  answer: (spec: TokenReviewSpec) => Promise<TokenAnswer>,
 ) => {
-  const sent: TokenQuestion[] = []
+  const sent: TokenReviewSpec[] = []
   const shown: ShownToken = { token, isFamiliar: true, address: 'a', reviews: 0 }
-  const send = async (spec: TokenQuestion, turn: object) => {
+  const send = async (spec: TokenReviewSpec, turn: object) => {
     sent.push(spec)
     if (JSON.stringify(turn) !== '{"requester":"a","isPriority":true}') throw new Error(JSON.stringify(turn))
     return await answer(spec)

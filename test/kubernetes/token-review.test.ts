@@ -1,6 +1,6 @@
 import { createHash, createHmac } from 'node:crypto'
 import t from 'tap'
-import type { TokenQuestion } from '../../src/kubernetes/api-server.ts'
+import type { TokenReviewSpec } from '../../src/kubernetes/api-server.ts'
 import type { TokenAnswer } from '../../src/kubernetes/review-answer.ts'
 import * as tokenReview from '../../src/kubernetes/token-review.ts'
 
@@ -25,8 +25,8 @@ const expiringIn = (milliseconds: number) => jwt({ exp: (started + milliseconds)
 
 const setUp = ({ audiences = [], status = good }: { audiences?: string[]; status?: TokenAnswer } = {}) => {
   let now = started
-  let reply: (spec: TokenQuestion) => Promise<TokenAnswer> = async () => status
-  const sent: TokenQuestion[] = []
+  let reply: (spec: TokenReviewSpec) => Promise<TokenAnswer> = async () => status
+  const sent: TokenReviewSpec[] = []
   const aheads: boolean[] = []
   const requesters: string[] = []
   let refuse: (client: string) => Promise<void> = async () => undefined
