@@ -27,7 +27,8 @@ export const composeSharedState = (from: ComposeSharedStateOptions): SharedState
     ...(stateDir === undefined ? {} : { stateDir }),
     onChange: (status) => {
       const { state, reason } = status
-      if (state === 'away') logger.error({ reason }, 'the shared state is away; this replica goes on alone')
+      if (state === 'unavailable')
+        logger.error({ reason }, 'the shared state is unavailable; this replica works alone')
       else if (reason === undefined) logger.info({ state }, 'the shared state is connected')
       else logger.error({ state, reason }, 'the shared state takes no writes')
     },

@@ -21,7 +21,7 @@ const puller = (namespace: string, name = 'app'): CandidateReview => ({
   rule: 'image-puller',
 })
 
-type Answer = boolean | 'cached' | 'away'
+type Answer = boolean | 'cached' | 'unavailable'
 const setUp = (answers: Readonly<Record<string, Answer>>, more: Partial<AccessReviews> = {}) => {
   const asked: string[] = []
   const reviews: AccessReviews = {
@@ -30,7 +30,7 @@ const setUp = (answers: Readonly<Record<string, Answer>>, more: Partial<AccessRe
     review: async (_identity, { namespace, name }) => {
       asked.push(name === undefined ? namespace : `${namespace}/${name}`)
       const answer = answers[namespace] ?? false
-      if (answer === 'away') throw new Error('away')
+      if (answer === 'unavailable') throw new Error('unavailable')
       return { allowed: answer === true, source: answer === 'cached' ? 'cached' : 'live' }
     },
     ...more,
@@ -103,10 +103,13 @@ await t.test(
   'a review that fails: a yes beside it counts, then one of yesterday, else it is thrown',
   async (test) => {
     const candidates = [puller('a'), puller('b')]
-    test.match(await setUp({ a: 'away', b: true }).open(candidates), { grantedBy: 'b', source: 'live' })
-    await test.rejects(setUp({ a: 'away' }).open(candidates), { message: 'away' })
+    test.match(await setUp({ a: 'unavailable', b: true }).open(candidates), {
+      grantedBy: 'b',
+      source: 'live',
+    })
+    await test.rejects(setUp({ a: 'unavailable' }).open(candidates), { message: 'unavailable' })
     const peekInGrace: AccessReviews['peekInGrace'] = (_identity, { namespace }) => namespace === 'b'
-    test.strictSame(await setUp({ a: 'away' }, { peekInGrace }).open(candidates), {
+    test.strictSame(await setUp({ a: 'unavailable' }, { peekInGrace }).open(candidates), {
       rule: 'image-puller',
       grantedBy: 'b',
       source: 'grace',

@@ -71,7 +71,7 @@ const setUp = ({
       review: async ({ user }, imageStream) => {
         const spelled = spell(imageStream)
         asked.push(spelled)
-        if (failing.includes(spelled)) throw new Error('away')
+        if (failing.includes(spelled)) throw new Error('unavailable')
         const may = rights[user.username] ?? []
         return {
           allowed: may.includes(imageStream.namespace) || may.includes(spelled),
@@ -447,7 +447,7 @@ await t.test('trap 17: a review that fails is a throw, not a no', async (test) =
     const { policy, asked } = setUp({ failing: [failing] })
     await test.rejects(
       async () => await policy.decide(person(who), parse(what)),
-      { message: 'away' },
+      { message: 'unavailable' },
       `${who} ${what}`,
     )
     test.ok(asked.includes(failing))
@@ -474,7 +474,7 @@ await t.test('grace: the door that opened not long ago counts where a review fai
   test.strictSame(asked, failing)
   for (const outdated of [{ 'my-team/app': false }, { ocp: false }, { 'ocp/4.15': true }, {}])
     await test.rejects(async () => await setUp({ failing, outdated }).policy.decide(person('puller'), what), {
-      message: 'away',
+      message: 'unavailable',
     })
   const half = setUp({ failing: ['ocp'], outdated: { ocp: true } })
   test.match(

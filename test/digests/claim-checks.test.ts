@@ -71,8 +71,8 @@ await t.test('attack: more claims than are checked leave it closed', async (test
 await t.test('what cannot be checked stays closed, and is an error', async (test) => {
   const { options, isClaimed } = setUp(['ocp-priv'])
   const checks = createClaimChecks(options)
-  const away = async () => await Promise.reject(new Error('away'))
-  await test.rejects(checks.check(image, away), { message: 'away' })
+  const away = async () => await Promise.reject(new Error('unavailable'))
+  await test.rejects(checks.check(image, away), { message: 'unavailable' })
   test.strictSame([checks.isClaimed(image), isClaimed(image)], [true, true])
 })
 

@@ -223,11 +223,11 @@ await t.test('claims that close are checked after that, once, and within the bud
 
 await t.test('errors of upstream are thrown on, to all who wait, and asked again', async (test) => {
   const { find, fails, asked } = setUp({ upstream: { 'ocp_4.15_base': { digest: image } } })
-  fails.error = new Error('upstream is away')
+  fails.error = new Error('upstream is unavailable')
   const results = await Promise.allSettled([find('ocp/4.15'), find('ocp/4.15')])
   test.match(results, [
-    { status: 'rejected', reason: { message: 'upstream is away' } },
-    { status: 'rejected', reason: { message: 'upstream is away' } },
+    { status: 'rejected', reason: { message: 'upstream is unavailable' } },
+    { status: 'rejected', reason: { message: 'upstream is unavailable' } },
   ])
   test.equal(asked.filter((line) => line.includes('_base')).length, 1)
   delete fails.error

@@ -65,9 +65,9 @@ const setUp = () => {
     replyWith: (status: AccessAnswer) => {
       reply = async () => status
     },
-    away: () => {
+    fail: () => {
       reply = async () => {
-        throw new Error('away')
+        throw new Error('unavailable')
       }
     },
   }
@@ -145,9 +145,9 @@ await t.test('trap 42: 20 requests at once cause one review', async (test) => {
 })
 
 await t.test('trap 17: a failure is a throw, not a no, and is not cached', async (test) => {
-  const { review, peek, asked, observed, replyWith, away } = setUp()
-  away()
-  await test.rejects(review(alice, ocp), { message: 'away' })
+  const { review, peek, asked, observed, replyWith, fail } = setUp()
+  fail()
+  await test.rejects(review(alice, ocp), { message: 'unavailable' })
   test.equal(peek(alice, ocp), undefined)
   replyWith({ allowed: true })
   test.strictSame(await review(alice, ocp), { allowed: true, source: 'live' })
@@ -158,21 +158,21 @@ await t.test('trap 17: a failure is a throw, not a no, and is not cached', async
 await t.test(
   'grace: a cached yes stays valid for five minutes while the API server is unavailable, a no does not',
   async (test) => {
-    const { review, peekInGrace, observed, pass, replyWith, away } = setUp()
+    const { review, peekInGrace, observed, pass, replyWith, fail } = setUp()
     const denied = { namespace: 'ocp-priv' }
     await review(alice, ocp)
     replyWith({ allowed: false })
     await review(alice, denied)
-    away()
+    fail()
     pass(60_001)
     test.equal(peekInGrace(alice, ocp), true)
     test.equal(peekInGrace(alice, denied), undefined)
     test.equal(peekInGrace(kubeAdmin, ocp), undefined)
     test.strictSame(await review(alice, ocp), { allowed: true, source: 'grace' })
-    await test.rejects(review(alice, denied), { message: 'away' })
+    await test.rejects(review(alice, denied), { message: 'unavailable' })
     pass(240_000)
     test.equal(peekInGrace(alice, ocp), undefined)
-    await test.rejects(review(alice, ocp), { message: 'away' })
+    await test.rejects(review(alice, ocp), { message: 'unavailable' })
     test.strictSame(observed.slice(2), ['allowed grace', 'failed live', 'failed live'])
   },
 )
@@ -205,7 +205,7 @@ await t.test('a review takes the share of its requester', async (test) => {
 })
 
 await t.test('attack: after a shed review, a yes has no grace for a moment', async (test) => {
-  const { review, peekInGrace, pass, replyWith, shed, away } = setUp()
+  const { review, peekInGrace, pass, replyWith, shed, fail } = setUp()
   replyWith({ allowed: true })
   await review(alice, ocp)
   await review(kubeAdmin, ocp)
@@ -217,8 +217,8 @@ await t.test('attack: after a shed review, a yes has no grace for a moment', asy
   replyWith({ allowed: false })
   await review(alice, { namespace: 'other' })
   test.equal(peekInGrace(alice, ocp), undefined, 'another question of theirs was answered meanwhile')
-  away()
-  await test.rejects(review(alice, { namespace: 'third' }), { message: 'away' })
+  fail()
+  await test.rejects(review(alice, { namespace: 'third' }), { message: 'unavailable' })
   test.equal(peekInGrace(alice, ocp), true, 'the API server is away now')
   shed()
   await test.rejects(review(alice, { namespace: 'third' }))
@@ -274,8 +274,8 @@ await t.test('a former yes is reviewed again, whatever else its requester was re
 })
 
 await t.test('a yes and a failed review are not charged', async (test) => {
-  const { review, replyWith, away, limited } = setUp()
-  away()
+  const { review, replyWith, fail, limited } = setUp()
+  fail()
   for (let index = 0; index < 600; index++) await review(alice, ocp).catch(() => undefined)
   replyWith({ allowed: true })
   for (let index = 0; index < 600; index++) await review(alice, { namespace: `n-${index}` })

@@ -108,7 +108,7 @@ await t.test('not ready until what other replicas know is loaded', async (test) 
     user: 'a',
     resourceAttributes: { verb: 'get', resource: 'pods' },
   })
-  test.match(server.health.status(), [/^shared state: away/], 'not started yet: it goes on alone')
+  test.match(server.health.status(), [/^shared state: unavailable/], 'not started yet: it works alone')
   await components.shared.start()
   const seen = new Set<string>()
   while (components.shared.status().state !== 'connected' || server.health.notReady().length > 0) {

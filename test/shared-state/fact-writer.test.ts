@@ -99,7 +99,7 @@ await t.test(
 await t.test('what could not be sent is kept, and nobody waits', async (test) => {
   const { store, writer, sent, batches } = setUp()
   store.isUp = false
-  await writer.publish([fact('away')])
+  await writer.publish([fact('unavailable')])
   test.equal(batches.length, 0)
   store.isUp = true
   for (const reply of [new StoreUnavailable('x'), new StoreRefused('OOM'), 0, 1]) {

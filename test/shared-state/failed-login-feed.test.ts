@@ -9,7 +9,7 @@ const setUp = (tokens = Infinity) => {
     origin: 'me',
     send: async (args) => {
       sent.push(args)
-      throw new Error('away')
+      throw new Error('unavailable')
     },
     bucket: { take: () => tokens-- > 0, opensInMs: () => 0, drain: () => undefined },
   })

@@ -4,7 +4,7 @@ import { startFakeRedis } from './fake-redis.ts'
 import { isReady, storeReplica, until } from './support.ts'
 
 await t.test('a store that does not answer loses a hint, and nobody hears of it', async (test) => {
-  const grants = createGrants(() => Promise.reject(new Error('away')))
+  const grants = createGrants(() => Promise.reject(new Error('unavailable')))
   await grants.publish('holder', 'my-team/app')
   test.same(await grants.read('holder'), [])
   test.same(await createGrants(async () => 'nonsense').read('holder'), [])

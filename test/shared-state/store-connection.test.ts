@@ -27,7 +27,7 @@ const probe = ['ZREM', 'a', 'b']
 
 await t.test('connected, away, connected: each told once, with its time', async (test) => {
   const { server, connection, changes, clock } = await setUp(test)
-  test.throws(() => connection.session(), /away/)
+  test.throws(() => connection.session(), /unavailable/)
   connection.setWrites('full')
   test.equal(connection.status().reason, 'not connected yet')
   connection.start()
@@ -39,9 +39,9 @@ await t.test('connected, away, connected: each told once, with its time', async 
   test.same(connection.status(), { state: 'connected', sinceMs: 50, reason: 'full' })
   connection.setWrites(undefined)
   server.drop()
-  await until(() => changes.length === 4, 'it is away')
+  await until(() => changes.length === 4, 'it is unavailable')
   await until(() => connection.isUp(), 'it is back')
-  test.match(changes, [/^connected $/, /^connected full/, /^connected $/, /^away .*/, /^connected $/])
+  test.match(changes, [/^connected $/, /^connected full/, /^connected $/, /^unavailable .*/, /^connected $/])
 })
 
 await t.test('what is slow is away, until it answers', async (test) => {
@@ -50,7 +50,7 @@ await t.test('what is slow is away, until it answers', async (test) => {
   await until(() => connection.isUp(), 'it is connected')
   server.hush()
   await test.rejects(connection.session().command(probe))
-  test.match(connection.status(), { state: 'away', reason: /250 ms/ })
+  test.match(connection.status(), { state: 'unavailable', reason: /250 ms/ })
   server.speak()
   await until(
     async () =>

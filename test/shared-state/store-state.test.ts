@@ -120,7 +120,7 @@ await t.test('away, and back', async (test) => {
   server.refuse('READONLY')
   server.drop()
   await until(() => /read-only/.test(a.state.status().reason ?? ''), 'the reason is told')
-  test.match(a.state.status(), { state: 'away', isLoaded: true })
+  test.match(a.state.status(), { state: 'unavailable', isLoaded: true })
   test.notOk(await a.state.facts.catchUp())
   test.notOk(await a.state.index.tryLead())
   test.notOk(await a.state.index.write(someIndex))
@@ -136,7 +136,7 @@ await t.test('a store that does not answer', async (test) => {
   const a = await joined(test, server, { beatMs: 60_000 })
   server.hush()
   test.notOk(await a.state.facts.catchUp())
-  test.match(a.state.status(), { state: 'away', reason: /within 250 ms/ })
+  test.match(a.state.status(), { state: 'unavailable', reason: /within 250 ms/ })
   const began = performance.now()
   for (let count = 0; count < 100; count += 1) await a.learn(tagFact(`meanwhile ${count}`))
   test.ok(performance.now() - began < 1000, 'nobody else waits')
@@ -153,7 +153,7 @@ await t.test('what is no fact is told once', async (test) => {
   )
   const a = await joined(test, server)
   test.equal(a.known.size, 0)
-  test.match(a.warnings, [/no fact of this version/])
+  test.match(a.warnings, [/no facts of this version/])
   test.equal(a.warnings.length, 1)
 })
 
@@ -193,7 +193,7 @@ await t.test('closed before it is connected, and never started', async (test) =>
   const server = await serve(test)
   const replica = storeReplica({ url: server.url }, { beatMs: 20 })
   test.match(replica.state.status(), {
-    state: 'away',
+    state: 'unavailable',
     reason: 'not connected yet',
     replicas: 1,
     isLoaded: false,

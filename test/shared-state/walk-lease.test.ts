@@ -24,7 +24,7 @@ const setUp = () => {
     command: async (args) => {
       const name = names.get(String(args[1]))!
       asked.push(name)
-      const reply = replies.get(name) ?? new Error('away')
+      const reply = replies.get(name) ?? new Error('unavailable')
       if (reply instanceof Error) throw reply
       return reply
     },
@@ -40,7 +40,7 @@ await t.test(
     test.same(await Promise.all([lease.tryLead(), lease.tryLead()]), [true, true])
     test.same(asked, ['lead'], 'asked once')
     clock.now = 12_999
-    replies.set('lead', new Error('away'))
+    replies.set('lead', new Error('unavailable'))
     await lease.renew()
     test.ok(await lease.tryLead())
     clock.now = 13_000

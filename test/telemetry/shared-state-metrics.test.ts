@@ -7,7 +7,7 @@ await t.test('whether replicas share state', async (test) => {
   for (const [status, connected] of [
     [{ state: 'connected', replicas: 3 }, 1],
     [{ state: 'connected', reason: 'it takes no writes', replicas: 3 }, 0],
-    [{ state: 'away', reason: 'it does not answer', replicas: 3 }, 0],
+    [{ state: 'unavailable', reason: 'it does not answer', replicas: 3 }, 0],
   ] as const) {
     const metrics = createMetrics(new Registry())
     createSharedStateMetrics(metrics, () => status)

@@ -167,9 +167,9 @@ await t.test('a walk that was cut goes on from what was noted, and not from the 
   )
   const { round, upstream, state } = setUp(many, 'bytes', 2)
   upstream.before = (_what, kind) => {
-    if (kind === 'page' && upstream.pages >= 150) throw new Error('away')
+    if (kind === 'page' && upstream.pages >= 150) throw new Error('unavailable')
   }
-  await test.rejects(round(), { message: 'away' })
+  await test.rejects(round(), { message: 'unavailable' })
   test.match(state(), { liveCompleteAt: start, datedCompleteAt: undefined })
   test.ok(state().datedSeenUpTo > '2024')
   const asked = upstream.taken().length

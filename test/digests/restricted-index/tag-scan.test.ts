@@ -242,7 +242,7 @@ await t.test(
 await t.test('errors of upstream in the middle are thrown on', async (test) => {
   const upstream = new FakeUpstream(large(), 'bytes')
   upstream.before = () => {
-    if (upstream.pages === 3) throw new Error('away')
+    if (upstream.pages === 3) throw new Error('unavailable')
   }
-  await test.rejects(live(upstream), { message: 'away' })
+  await test.rejects(live(upstream), { message: 'unavailable' })
 })
