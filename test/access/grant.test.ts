@@ -41,7 +41,7 @@ const setUp = (answers: Readonly<Record<string, Answer>>, more: Partial<AccessRe
   return { reviews, asked, open, recentGrants }
 }
 
-await t.test('the first yes in order, of reviews that are asked at once', async (test) => {
+await t.test('the grant is the first yes in order, of reviews that are sent at once', async (test) => {
   const { open, asked } = setUp({ b: true, c: true })
   test.strictSame(await open([puller('a'), puller('b'), puller('c'), qciWide]), {
     rule: 'image-puller',
@@ -52,7 +52,7 @@ await t.test('the first yes in order, of reviews that are asked at once', async 
 })
 
 await t.test(
-  'the order: QCI-wide, the own namespace, one stream of each, the rest; sixteen',
+  'the order: QCI-wide, the own namespace, one stream of each namespace, the rest; at most sixteen',
   async (test) => {
     const candidates = [
       puller('a'),
@@ -71,24 +71,21 @@ await t.test(
   },
 )
 
-await t.test(
-  'where they were let in lately goes before the rest, and is written down for it',
-  async (test) => {
-    const { open, asked, recentGrants } = setUp({ b: true, c: 'cached', ocp: true })
-    const username = 'system:serviceaccount:mine:x'
-    const who = identity(username)
-    await open([puller('a'), puller('b')], username)
-    test.equal(recentGrants.match(who, { namespace: 'b' }), 'namespace')
-    await open([puller('a'), puller('c')], username)
-    await open([qciWide], username)
-    test.equal(recentGrants.match(who, { namespace: 'ocp' }), undefined, 'QCI-wide goes first without that')
-    asked.length = 0
-    await open([puller('a'), puller('b', 'one'), puller('b'), puller('mine'), qciWide], username)
-    test.strictSame(asked, ['ocp', 'mine/app', 'b/one', 'b/app', 'a/app'])
-  },
-)
+await t.test('recent grants go before the rest, and a live yes is recorded as one', async (test) => {
+  const { open, asked, recentGrants } = setUp({ b: true, c: 'cached', ocp: true })
+  const username = 'system:serviceaccount:mine:x'
+  const who = identity(username)
+  await open([puller('a'), puller('b')], username)
+  test.equal(recentGrants.match(who, { namespace: 'b' }), 'namespace')
+  await open([puller('a'), puller('c')], username)
+  await open([qciWide], username)
+  test.equal(recentGrants.match(who, { namespace: 'ocp' }), undefined, 'QCI-wide goes first without that')
+  asked.length = 0
+  await open([puller('a'), puller('b', 'one'), puller('b'), puller('mine'), qciWide], username)
+  test.strictSame(asked, ['ocp', 'mine/app', 'b/one', 'b/app', 'a/app'])
+})
 
-await t.test('a refusal: where it comes from, and none where nothing is to be asked', async (test) => {
+await t.test('the source of a refusal, and none without candidates', async (test) => {
   const rows = [
     [[], 'none'],
     [[puller('a')], 'live'],
@@ -100,7 +97,7 @@ await t.test('a refusal: where it comes from, and none where nothing is to be as
 })
 
 await t.test(
-  'a review that fails: a yes beside it counts, then one of yesterday, else it is thrown',
+  'if a review fails, another yes counts, then a cached yes in its grace; otherwise the error is thrown',
   async (test) => {
     const candidates = [puller('a'), puller('b')]
     test.match(await setUp({ a: 'unavailable', b: true }).open(candidates), {
@@ -127,17 +124,20 @@ await t.test('a cached yes sends no review', async (test) => {
   test.strictSame(asked, [])
 })
 
-await t.test('a decision says whose image it is, and who granted it, where that is known', (test) => {
-  const requirement = { imageStreams: [], qciWide: true }
-  test.strictSame(decisionOf(robotGrant, requirement), { allowed: true, rule: 'robot', source: 'none' })
-  test.strictSame(decisionOf({ rule: 'none', source: 'live' }, { ...requirement, namespace: 'ocp' }), {
-    allowed: false,
-    rule: 'none',
-    namespace: 'ocp',
-    source: 'live',
-  })
-  test.match(decisionOf({ rule: 'qci-wide', grantedBy: 'ocp', source: 'cached' }, requirement), {
-    grantedBy: 'ocp',
-  })
-  test.end()
-})
+await t.test(
+  'a decision has the owner of the image and the granting namespace, if they are known',
+  (test) => {
+    const requirement = { imageStreams: [], qciWide: true }
+    test.strictSame(decisionOf(robotGrant, requirement), { allowed: true, rule: 'robot', source: 'none' })
+    test.strictSame(decisionOf({ rule: 'none', source: 'live' }, { ...requirement, namespace: 'ocp' }), {
+      allowed: false,
+      rule: 'none',
+      namespace: 'ocp',
+      source: 'live',
+    })
+    test.match(decisionOf({ rule: 'qci-wide', grantedBy: 'ocp', source: 'cached' }, requirement), {
+      grantedBy: 'ocp',
+    })
+    test.end()
+  },
+)

@@ -19,7 +19,7 @@ const sharing = () => {
   return { shared }
 }
 
-await t.test('what one replica records another one can look up', async (test) => {
+await t.test('a grant that one replica records can be read by another one', async (test) => {
   const { shared } = sharing()
   const [one, other] = [createRecentGrants(shared), createRecentGrants(shared)]
   test.notOk(await other.lookUp(alice), 'nothing to know')
@@ -36,14 +36,14 @@ await t.test('what one replica records another one can look up', async (test) =>
   }
 })
 
-await t.test('a new token of the same account is let into the same namespaces', async (test) => {
+await t.test('a new token of the same user has the same recent grants', async (test) => {
   const recentGrants = localGrants()
   await recentGrants.record(person('alice', 'one token'), { namespace: 'my-team' })
   test.equal(recentGrants.match(person('alice', 'another'), { namespace: 'my-team' }), 'stream')
   test.notOk(await recentGrants.lookUp(alice))
 })
 
-await t.test('the newest places are kept, as many as one decision asks for', async (test) => {
+await t.test('the newest grants are stored, as many as one decision reviews', async (test) => {
   const { shared } = sharing()
   const recentGrants = createRecentGrants(shared)
   for (let number = 0; number < 20; number++) await recentGrants.record(alice, { namespace: `n${number}` })

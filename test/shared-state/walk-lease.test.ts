@@ -33,7 +33,7 @@ const setUp = () => {
 }
 
 await t.test(
-  'held for 13 of the 15 seconds that the store grants, from before the question',
+  'the lease is held for 13 of the 15 seconds that the store grants, counted from before the command',
   async (test) => {
     const { clock, asked, replies, lease } = setUp()
     replies.set('lead', 1)
@@ -50,7 +50,7 @@ await t.test(
   },
 )
 
-await t.test('another one has it, or takes it', async (test) => {
+await t.test('another replica has the lease, or takes it', async (test) => {
   const { replies, lease } = setUp()
   replies.set('lead', 0)
   test.notOk(await lease.tryLead())
@@ -61,7 +61,7 @@ await t.test('another one has it, or takes it', async (test) => {
   test.notOk(lease.isHeld())
 })
 
-await t.test('released once, also where the store is away', async (test) => {
+await t.test('a lease is released once, also while the store is unavailable', async (test) => {
   const { asked, replies, lease } = setUp()
   await lease.release()
   replies.set('lead', 1)
