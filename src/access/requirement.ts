@@ -101,13 +101,13 @@ class Requirements implements RequirementsOf {
     return this.#knowledge.parentsOf(blob).some((manifest) => {
       const reach = this.#knowledge.reachOf(manifest)
       if (reach.isOpen) return true
-      return !reach.isRestricted && !reach.isOfNobody && this.#opensUnowned(manifest, reach) === true
+      return !reach.isRestricted && !reach.isUnowned && this.#opensUnowned(manifest, reach) === true
     })
   }
 
   /** For a digest that only a tag without an owner reaches, or no known tag, and that no restricted tag reaches or may reach. */
-  #opensUnowned(digest: Digest, { isOfNobody }: DigestReach): boolean | 'later' {
-    const isCandidate = isOfNobody || this.#mayBeOpenUnseen(digest)
+  #opensUnowned(digest: Digest, { isUnowned }: DigestReach): boolean | 'later' {
+    const isCandidate = isUnowned || this.#mayBeOpenUnseen(digest)
     if (this.#knowledge.isClaimed(digest) || !isCandidate) return false
     return this.#knowledge.isComplete() || 'later'
   }
@@ -123,7 +123,7 @@ class Requirements implements RequirementsOf {
 
 /** For `explain`, which has no registry to ask: no tag is known to reach any digest. */
 export const nothingKnown: DigestKnowledge = {
-  reachOf: () => ({ imageStreams: [], isOpen: false, isRestricted: false, isOfNobody: false }),
+  reachOf: () => ({ imageStreams: [], isOpen: false, isRestricted: false, isUnowned: false }),
   parentsOf: () => [],
   isClaimed: () => false,
   isComplete: () => true,

@@ -112,16 +112,16 @@ await t.test(
     const flags = [true, false]
     for (const isOpen of flags)
       for (const closes of flags)
-        for (const isOfNobody of flags)
+        for (const isUnowned of flags)
           for (const isClaimed of flags)
             for (const isComplete of flags)
               for (const unknownDigests of ['allow', 'deny'] as const) {
-                const reach = { isOpen, isRestricted: closes, isOfNobody }
+                const reach = { isOpen, isRestricted: closes, isUnowned }
                 const knowledge = { isClaimed: () => isClaimed, isComplete: () => isComplete }
-                const isUnowned = !isClaimed && (isOfNobody || unknownDigests === 'allow')
+                const opensUnowned = !isClaimed && (isUnowned || unknownDigests === 'allow')
                 test.equal(
                   opensQciWide({ a: reach }, knowledge, undefined, unknownDigests),
-                  isOpen || (!closes && isUnowned && (isComplete || 'later')),
+                  isOpen || (!closes && opensUnowned && (isComplete || 'later')),
                   JSON.stringify({ ...reach, isClaimed, isComplete, unknownDigests }),
                 )
               }
@@ -131,7 +131,7 @@ await t.test(
 await t.test('attack: an unseen digest of another algorithm is closed', async (test) => {
   const digest = `sha512:${'a'.repeat(128)}`
   test.equal(opensQciWide({}, {}, digest), false)
-  test.equal(opensQciWide({ a: { isOfNobody: true } }, {}, digest), true)
+  test.equal(opensQciWide({ a: { isUnowned: true } }, {}, digest), true)
   test.equal(opensQciWide({ a: { isOpen: true } }, {}, digest), true)
 })
 
@@ -143,8 +143,8 @@ await t.test('a blob of restricted images is open if an open or unseen manifest 
     [{ isOpen: true }, {}, true],
     [{ isOpen: true, isRestricted: true }, {}, true],
     [{ isRestricted: true }, {}, false],
-    [{ isRestricted: true, isOfNobody: true }, {}, false],
-    [{ isOfNobody: true }, {}, false],
+    [{ isRestricted: true, isUnowned: true }, {}, false],
+    [{ isUnowned: true }, {}, false],
     [{}, { isComplete: () => false }, false],
     [{}, { isClaimed: () => true }, false],
     [{ isOpen: true }, { isClaimed: () => true }, true],
