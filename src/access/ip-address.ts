@@ -8,8 +8,8 @@ import ipaddr from 'ipaddr.js'
 const maxAddressLength = 80
 
 /**
- * An address as proxies write it: `192.0.2.1`, `192.0.2.1:5678`, `2001:db8::1`, `[2001:db8::1]:443`, `fe80::1%eth0`,
- * `::ffff:192.0.2.1`. Undefined for anything else (RFC 7239's `unknown` and `_hidden`, names, garbage), however long.
+ * Parses an address as proxies write it: `192.0.2.1`, `192.0.2.1:5678`, `2001:db8::1`, `[2001:db8::1]:443`, `fe80::1%eth0`,
+ * `::ffff:192.0.2.1`. Undefined for any other text of any length (RFC 7239's `unknown` and `_hidden`, names, garbage).
  */
 export const parseAddress = (text: string): string | undefined => {
   if (text.length > maxAddressLength) return undefined
@@ -32,7 +32,7 @@ const withoutPort = (text: string): string => {
   return isWhole && bracketed === host.includes(':') ? host : ''
 }
 
-/** @param address as `parseAddress` gives it, or `unknown` */
+/** The address itself, or the /64 network of an IPv6 address. @param address as `parseAddress` returns it, or `unknown` */
 export const networkOf = (address: string): string => {
   if (!address.includes(':')) return address
   const groups = ipaddr.IPv6.parse(address).parts.slice(0, 4)

@@ -1,24 +1,24 @@
 /**
- * A reference as people write it: a registry in front, a tag or a digest behind. What is not of QCI is refused: explained as if it
- * were, it would send people after rights to a namespace that has nothing to do with their image.
+ * Parses a reference as people write it: with a registry, and with a tag or a digest. A reference outside of QCI is refused, because its
+ * explanation would make people request access to a namespace that has nothing to do with their image.
  */
 import { parseReference, parseRepository, type Reference, type TagOwnerOf } from '../oci/reference.ts'
 
 export interface PullSpecOptions {
   /** `openshift/ci` */
   readonly monorepo: string
-  /** Where this proxy is served, beside its usual host. */
+  /** The host of this proxy, in addition to the usual one. */
   readonly exposedHost: string
   readonly ownerOf: TagOwnerOf
 }
 
 const usualHost = 'quay-proxy.ci.openshift.org'
-/** Its images are in QCI under the same names. */
+/** The images of this registry are in QCI under the same names. */
 const appCiRegistry = 'registry.ci.openshift.org'
-/** Holds QCI, and much else. */
+/** This registry has QCI, and many other repositories. */
 const quay = 'quay.io'
 
-/** @throws {Error} where the text is no reference of QCI */
+/** @throws {Error} if the text is no reference of QCI */
 export const parsePullSpec = (text: string, options: PullSpecOptions): Reference => {
   const { monorepo, ownerOf } = options
   const full = /^sha\d+:[^/]*$/.test(text) ? `${monorepo}@${text}` : text.replace(/^docker:\/\//, '')
@@ -32,7 +32,7 @@ export const parsePullSpec = (text: string, options: PullSpecOptions): Reference
     throw new Error(
       `${JSON.stringify(text)} is not a reference of QCI, whose repositories have two components; expected ocp/4.5:base, ${monorepo}:ocp_4.5_base or ${monorepo}@sha256:...`,
     )
-  // With both, clients ask for the digest; with neither, for latest.
+  // As in clients: the digest wins over the tag, and latest is the default.
   return parseReference(parseRepository(namespace, name, monorepo), digest ?? tag ?? 'latest', ownerOf)
 }
 
@@ -41,7 +41,7 @@ const cut = (text: string, mark: string): readonly [string, string | undefined] 
   return at === -1 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)]
 }
 
-/** As clients tell a registry from a namespace: by a dot, a port, or the one name that has neither. */
+/** As in clients, a registry has a dot or a port, or is localhost. */
 const split = (spec: string): { host: string | undefined; components: readonly string[] } => {
   const components = spec.split('/')
   const [first = '', ...rest] = components

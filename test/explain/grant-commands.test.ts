@@ -1,8 +1,8 @@
 import t from 'tap'
 import { imagePullerCommand, qciImagePullerCommand } from '../../src/explain/grant-commands.ts'
 
-const account = { sort: 'user', name: 'system:serviceaccount:my-team:puller' } as const
-const alice = { sort: 'group-of', name: 'alice' } as const
+const account = { kind: 'user', name: 'system:serviceaccount:my-team:puller' } as const
+const alice = { kind: 'group-of', name: 'alice' } as const
 
 await t.test(
   'commands for a ClusterRole in a namespace, and for a Role of the QCI namespace',
@@ -27,10 +27,10 @@ await t.test(
 )
 
 await t.test('attack: any name is one word for a shell', async (test) => {
-  const command = imagePullerCommand({ sort: 'user', name: "a'; rm -rf $(b) #" }, 'ocp')
+  const command = imagePullerCommand({ kind: 'user', name: "a'; rm -rf $(b) #" }, 'ocp')
   test.equal(command, `oc policy add-role-to-user system:image-puller 'a'\\''; rm -rf $(b) #' -n ocp`)
   test.match(
-    imagePullerCommand({ sort: 'group-of', name: 'a\nrm -rf' }, 'ocp'),
+    imagePullerCommand({ kind: 'group-of', name: 'a\nrm -rf' }, 'ocp'),
     /# GROUP: a group of a\?rm -rf$/,
   )
 })
