@@ -135,7 +135,7 @@ const commandOf = (
   qciNamespace: string,
 ): string | undefined => {
   // People get QCI-wide access by a group, so that role comes first for them.
-  const preferred = subject.sort === 'group-of' ? openedBy.toReversed() : openedBy
+  const preferred = subject.kind === 'group-of' ? openedBy.toReversed() : openedBy
   const [grant] = preferred
   if (grant === 'qci-wide') return qciImagePullerCommand(subject, qciNamespace)
   return grant === undefined || namespace === undefined ? undefined : imagePullerCommand(subject, namespace)
