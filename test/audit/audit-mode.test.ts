@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { createPolicy } from '../../src/access/policy.ts'
-import { localGrants } from '../../src/access/remembered-grants.ts'
+import { localGrants } from '../../src/access/recent-grants.ts'
 import { createRequirements, nothingKnown } from '../../src/access/requirement.ts'
 import { createAuditMode } from '../../src/audit/audit-mode.ts'
 import { createLogger } from '../../src/telemetry/logging.ts'
@@ -34,7 +34,7 @@ await t.test("the predecessor's rule decides, and the rules of enforce are logge
     policy,
     requirementsOf,
     reviews,
-    rememberedGrants: localGrants(),
+    recentGrants: localGrants(),
     qciNamespace: 'ocp',
     logger: createLogger('info', { write: (line) => void lines.push(JSON.parse(line) as never) }),
     registry,

@@ -19,7 +19,7 @@ const hosts = [
   'docker://proxy.example:5000/',
 ]
 
-await t.test('every host that QCI is pulled from, or none, with every form', async (test) => {
+await t.test('every host of QCI, or none, with every form of a reference', async (test) => {
   for (const host of [...hosts, 'quay.io/'])
     for (const [spec, expected] of [
       ['openshift/ci:ocp_4.5_base', { kind: 'tag', qciTag: 'ocp_4.5_base' }],
@@ -62,14 +62,14 @@ await t.test(
   },
 )
 
-await t.test('what is behind the repository is read whole', async (test) => {
+await t.test('tag and digest are read as a whole', async (test) => {
   test.throws(() => parse(`openshift/ci@${digest}@x`), { code: 'DIGEST_INVALID' })
   test.throws(() => parse('ocp/4.5:base:x'), { code: 'DIGEST_INVALID' })
   test.throws(() => parse('ocp/4.5:'), { code: 'TAG_INVALID' })
   test.throws(() => parse('OCP/4.5:base'), { code: 'NAME_INVALID' })
 })
 
-await t.test('another depth than two components', async (test) => {
+await t.test('a repository with other than two components', async (test) => {
   for (const host of hosts)
     for (const spec of [
       'base',
