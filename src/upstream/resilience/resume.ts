@@ -99,7 +99,7 @@ const resumable = (options: ResumeOptions, request: BlobRequest, first: Body, ex
       body = await reopen(options, request, { ...extent, start: at }, at === extent.start, patience, error)
     }
   },
-  discard: first.discard,
+  discard: async () => await first.discard(),
 })
 
 interface Counting extends Sink {

@@ -5,7 +5,7 @@
 import { backoffMs, jittered } from '../../concurrency/backoff.ts'
 import { Bulkhead } from '../../concurrency/bulkhead.ts'
 import { systemClock, type Clock } from '../../concurrency/clock.ts'
-import { UpstreamRateLimited, TransientUpstreamError } from '../errors.ts'
+import { UpstreamRateLimited, UpstreamTimeout, TransientUpstreamError } from '../errors.ts'
 
 export interface RetryOptions {
   /** Upstream was not asked, because it is away: not counted as a try; its return is waited for. */
@@ -41,7 +41,6 @@ const awayPauseMs = 500
 const defaultMaxWaiting = 1024
 /** One that runs out of time has taken most of a client's patience. */
 const maxTimeouts = 2
-const timedOutStatus = 504
 
 export const createRetry = (options: RetryOptions = {}): Retry => {
   const { isCircuitOpen = () => false, maxElapsedMs = defaultWithinMs, observeRetry } = options
@@ -76,7 +75,7 @@ export const createRetry = (options: RetryOptions = {}): Retry => {
         return await attempt()
       } catch (error) {
         if (!isWorthRetrying(error)) throw error
-        if (error.status === timedOutStatus) timeouts += 1
+        if (error instanceof UpstreamTimeout) timeouts += 1
         const wasAsked = !isCircuitOpen(error)
         if (wasAsked) tries += 1
         const pauseMs = wasAsked ? backoffMs(tries - 1, backoff, random) : jittered(awayPauseMs, random)
