@@ -31,12 +31,12 @@ export const createUpstreamMetrics = (registry: Registry) => {
     'upstream_hedges_total',
     'Requests asked a second time beside the first, whose answer was late.',
   )
-  const away = counter(
+  const circuitOpen = counter(
     'upstream_circuit_open_total',
     'Requests that were not asked, by scope; upstream: it is away, alert on a rate; path: this one alone fails again and again.',
     ['scope'],
   )
-  for (const scope of ['upstream', 'path']) away.inc({ scope }, 0)
+  for (const scope of ['upstream', 'path']) circuitOpen.inc({ scope }, 0)
   const resumes = counter(
     'blob_resumes_total',
     'Blobs that broke off, by whether they went on. Alert where given up.',
@@ -47,7 +47,7 @@ export const createUpstreamMetrics = (registry: Registry) => {
     tags: (source: string) => tagPages.inc({ source }),
     retry: () => retries.inc(),
     hedge: () => hedges.inc(),
-    away: (scope: string) => away.inc({ scope }),
+    circuitOpen: (scope: string) => circuitOpen.inc({ scope }),
     resume: (outcome: string) => resumes.inc({ outcome }),
     ...limitMetrics(registry),
   }
@@ -80,7 +80,7 @@ const limitMetrics = (registry: Registry) => {
   return {
     limited: (kind: string, why: string) => limited.inc({ kind, why }),
     paused: (kind: string, seconds: number) => pauseSeconds.inc({ kind }, seconds),
-    noPlace: (why: string) => blobsRefused.inc({ why }),
+    slotRefused: (why: string) => blobsRefused.inc({ why }),
     wait: (kind: string, seconds: number) => waitSeconds.observe({ kind }, seconds),
   }
 }

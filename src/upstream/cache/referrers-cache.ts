@@ -1,6 +1,6 @@
 /**
- * Lists of referrers, kept for a moment and asked for once however many want them. What a requester may see of a list is decided behind
- * this. Attack: a list of megabytes, fetched and held once for each of hundreds of connections that read nothing.
+ * The cache of referrers lists. Each is cached for a short time and fetched once for all requesters. What a requester may see of a list is
+ * decided later. Attack: a list of megabytes, fetched and held once for each of hundreds of connections that read nothing.
  */
 import { LRUCache } from 'lru-cache'
 import type { FetchReferrers, Referrers } from '../referrers.ts'
@@ -9,14 +9,14 @@ import { sharedErrors } from '../errors.ts'
 
 export interface ReferrersCacheOptions {
   readonly fetchReferrers: FetchReferrers
-  /** Milliseconds that a list is served for; 0 keeps none. */
+  /** Milliseconds for which a list is cached; 0 caches none. */
   readonly ttlMs: number
   readonly maxBytes?: number
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
 
-/** Several lists of the largest size. As objects they take about twice the bytes that upstream sends. */
+/** Several lists of the largest size. As objects they take about twice the bytes of the response. */
 const defaultMaxBytes = 32 * 1024 * 1024
 const objectOverhead = 2
 const bytesPerList = 500
@@ -33,11 +33,11 @@ export const createReferrersCache = (options: ReferrersCacheOptions): FetchRefer
   const share = createSingleFlight<Referrers>({ ...sharedErrors, now })
   return async ({ digest, artifactType, requester, signal }) => {
     const key = `${digest} ${artifactType ?? ''}`
-    const known = lists.get(key)
-    if (known !== undefined) return known
+    const cached = lists.get(key)
+    if (cached !== undefined) return cached
     const load = async (): Promise<Referrers> => {
       const fresh = await fetchReferrers({ digest, artifactType, requester })
-      // To the cache 0 would be forever.
+      // lru-cache reads a ttl of 0 as "for ever".
       if (ttlMs > 0) lists.set(key, fresh)
       return fresh
     }
