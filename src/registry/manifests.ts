@@ -3,6 +3,7 @@
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
  */
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import type { FetchManifest, ManifestRequest } from '../oci/image-source.ts'
 import type { Digest, QciTag, Reference } from '../oci/reference.ts'
 import { abortedWith } from './abort.ts'
 import { requesterOf } from './requester.ts'
@@ -10,20 +11,7 @@ import { referenceOf } from './authorization.ts'
 import { isUnchanged } from './conditional.ts'
 
 export interface ManifestsOptions {
-  readonly fetchManifest: (request: {
-    method: 'GET' | 'HEAD'
-    reference: QciTag | Digest
-    accept: string | undefined
-    requester: string
-    /** Made when it is looked at. */
-    readonly signal: AbortSignal
-  }) => Promise<{
-    digest: Digest
-    mediaType: string
-    size: number
-    content: Buffer | undefined
-    isStale: boolean
-  }>
+  readonly fetchManifest: FetchManifest
   /** @throws {RegistryError} DENIED, where the requester may not pull this digest */
   readonly authorizeDigest: (request: FastifyRequest, digest: Digest) => Promise<void>
 }
@@ -58,7 +46,7 @@ export const manifestHandler =
  * What is asked for. Nearly all of it is in memory, where nobody looks at the signal: it is made for those who do. A class, since each
  * object with a getter of its own would be a shape of its own to the engine, and cost more than the signal.
  */
-class Wanted {
+class Wanted implements ManifestRequest {
   readonly method: 'GET' | 'HEAD'
   readonly reference: QciTag | Digest
   readonly accept: string | undefined

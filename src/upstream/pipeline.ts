@@ -15,25 +15,25 @@
  * - The rate limit counts the requests that are sent.
  */
 import { isDigest, type QciTag } from '../oci/reference.ts'
-import { createBlobs, type Blob, type OpenBlob } from './blobs.ts'
+import type { Blob, Caller, FetchManifest, ImageSource, Manifest } from '../oci/image-source.ts'
+import { createBlobs } from './blobs.ts'
 import { createRateLimit, type RateLimitOptions } from './rate-limit/rate-limit.ts'
 import { createUpstreamClient } from './client/client.ts'
 import { createNetwork, type NetworkOptions } from './client/network.ts'
 import { createBlobSizes } from './cache/blob-sizes.ts'
 import { createManifestCache, type ManifestCacheOptions } from './cache/manifest-cache.ts'
-import { createManifests, type FetchManifest, type Manifest } from './manifests.ts'
+import { createManifests } from './manifests.ts'
 import { createBlobSlots, type BlobSlotsOptions } from './rate-limit/blob-slots.ts'
 import { createHedge, hedged } from './resilience/hedging.ts'
 import { CircuitOpen, withCircuitBreaker, type CircuitScope } from './resilience/circuit-breaker.ts'
 import { ratesFor } from './rate-limit/quay-limits.ts'
 import { createReferrersCache } from './cache/referrers-cache.ts'
-import { createReferrers, type FetchReferrers } from './referrers.ts'
+import { createReferrers } from './referrers.ts'
 import { createResume, type ResumeOptions } from './resilience/resume.ts'
 import { createRetry, retried } from './resilience/retry.ts'
 import { createRobotPool, type RobotPool, type RobotPoolOptions } from './robot/robot-pool.ts'
 import { createTagListCache, type TagListCacheOptions } from './cache/tag-list-cache.ts'
-import { createTags, type FetchTags } from './tags.ts'
-import type { Caller } from './request.ts'
+import { createTags } from './tags.ts'
 
 export interface PipelineOptions {
   readonly upstream: URL
@@ -78,13 +78,6 @@ export interface PipelineObservers {
   readonly resume: ResumeOptions['observe']
   readonly manifest: ManifestCacheOptions['observe']
   readonly tags: TagListCacheOptions['observe']
-}
-
-export interface ImageSource {
-  readonly fetchManifest: FetchManifest
-  readonly openBlob: OpenBlob
-  readonly fetchTags: FetchTags
-  readonly fetchReferrers: FetchReferrers
 }
 
 export interface Pipeline {

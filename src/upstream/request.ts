@@ -2,22 +2,10 @@
  * The types that the rooms of upstream share: a request, its response, and its body. Types alone, so that no room imports another one for
  * them.
  */
+import type { Body, Caller } from '../oci/image-source.ts'
 
 /** The kind of a request, for metrics and rate limits. */
 export type UpstreamKind = 'manifest' | 'blob' | 'tags' | 'referrers'
-
-/** Who waits for a response. */
-export interface Caller {
-  /** The rate limits count by requester: a requester with many requests must not make others wait. */
-  readonly requester: string
-  /** Aborted when nobody waits any more. */
-  readonly signal?: AbortSignal | undefined
-  /**
-   * `background`: no user waits for it. It is sent only if no user's request wants its turn, it may wait longer, and its failure is no
-   * evidence for the circuit breaker.
-   */
-  readonly priority?: 'background' | undefined
-}
 
 export interface UpstreamRequest extends Caller {
   /**
@@ -44,21 +32,6 @@ export interface UpstreamResponse {
 
 /** @throws {RegistryError} UNAVAILABLE, TOOMANYREQUESTS. The statuses 2xx, and 4xx except 401 and 429, are responses. */
 export type SendUpstream = (request: UpstreamRequest) => Promise<UpstreamResponse>
-
-/** Takes the next chunk. The sink may use its memory until it calls `release`. After that, later chunks are written into it. */
-export type Sink = (chunk: Buffer, release: () => void) => void
-
-export interface Body {
-  /**
-   * Delivers every byte, in order, and resolves after the last one. Only a few chunks are out at a time: until the sink calls `release`,
-   * upstream is not read (backpressure). To be called once.
-   * @throws {RegistryError} if upstream breaks off, ends before its Content-Length, or is silent for too long
-   * @throws what `sink` throws. The connection is closed then.
-   */
-  readonly pipeTo: (sink: Sink) => Promise<void>
-  /** For an unwanted body: frees the connection, by reading the rest if it is short, or else by closing it. Never throws. */
-  readonly discard: () => Promise<void>
-}
 
 /** The response to a request of the robot's login. */
 export interface LoginAnswer {

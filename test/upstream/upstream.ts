@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
 import type { Test } from 'tap'
 import { RegistryError } from '../../src/oci/errors.ts'
+import type { Body } from '../../src/oci/image-source.ts'
 import { createUpstreamClient } from '../../src/upstream/client/client.ts'
 import type { UpstreamClientOptions } from '../../src/upstream/client/client.ts'
 import { createNetwork, type Network, type NetworkOptions } from '../../src/upstream/client/network.ts'
@@ -14,7 +15,7 @@ import { createRobotToken } from '../../src/upstream/robot/robot-token.ts'
 import type { RobotCredential } from '../../src/secrets/robot-credential.ts'
 import type { Robot, RobotOptions } from '../../src/upstream/robot/robot-token.ts'
 import { robot as account } from '../sandbox/quay/quay-client.ts'
-import type { Body, RobotLease, SendUpstream } from '../../src/upstream/request.ts'
+import type { RobotLease, SendUpstream } from '../../src/upstream/request.ts'
 
 export interface Seen {
   readonly method: string

@@ -5,7 +5,7 @@
 import { createBoundedCache } from '../../concurrency/bounded-cache.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import type { Digest } from '../../oci/reference.ts'
-import type { FetchManifest } from '../manifests.ts'
+import type { FetchManifest } from '../../oci/image-source.ts'
 
 export interface BlobSizes {
   /** Wraps a fetch, and records the sizes in each manifest that it returns. */

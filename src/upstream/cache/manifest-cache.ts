@@ -3,11 +3,11 @@
  * time, and for a longer time while upstream fails. Access was decided before, for cached manifests as for all others.
  */
 import { isDigest, type Digest } from '../../oci/reference.ts'
+import type { FetchManifest, Manifest, ManifestRequest } from '../../oci/image-source.ts'
 import { createAcceptSets } from './accept-key.ts'
 import { isRetryable, sharedErrors, UpstreamRateLimited, TransientUpstreamError } from '../errors.ts'
 import { createManifestsByDigest } from './manifests-by-digest.ts'
 import { createDigestsByTag, type DigestsByTag } from './digests-by-tag.ts'
-import type { FetchManifest, Manifest, ManifestRequest } from '../manifests.ts'
 import { createSingleFlight, type SingleFlight } from '../../concurrency/single-flight.ts'
 
 /** Where a manifest came from. `shared`: from the fetch of another request. */

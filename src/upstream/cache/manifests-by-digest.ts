@@ -3,7 +3,8 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../../oci/reference.ts'
-import { isVerified, type Manifest } from '../manifests.ts'
+import type { Manifest } from '../../oci/image-source.ts'
+import { isVerified } from '../manifests.ts'
 
 export interface ManifestsByDigest {
   readonly get: (digest: Digest) => CachedManifest | undefined

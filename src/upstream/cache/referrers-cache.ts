@@ -3,12 +3,13 @@
  * decided later. Attack: a list of megabytes, fetched and held once for each of hundreds of connections that read nothing.
  */
 import { LRUCache } from 'lru-cache'
-import type { FetchReferrers, Referrers } from '../referrers.ts'
 import { createSingleFlight } from '../../concurrency/single-flight.ts'
 import { sharedErrors } from '../errors.ts'
+import type { FetchReferrers } from '../../oci/image-source.ts'
+import type { FetchedReferrers, FetchReferrersUncached } from '../referrers.ts'
 
 export interface ReferrersCacheOptions {
-  readonly fetchReferrers: FetchReferrers
+  readonly fetchReferrers: FetchReferrersUncached
   /** Milliseconds for which a list is cached; 0 caches none. */
   readonly ttlMs: number
   readonly maxBytes?: number
@@ -23,19 +24,19 @@ const bytesPerList = 500
 
 export const createReferrersCache = (options: ReferrersCacheOptions): FetchReferrers => {
   const { fetchReferrers, ttlMs, maxBytes = defaultMaxBytes, now = () => performance.now() } = options
-  const lists = new LRUCache<string, Referrers>({
+  const lists = new LRUCache<string, FetchedReferrers>({
     maxSize: maxBytes,
     sizeCalculation: ({ bytes }) => bytesPerList + objectOverhead * bytes,
     ttl: ttlMs,
     perf: { now },
     ttlResolution: 0,
   })
-  const share = createSingleFlight<Referrers>({ ...sharedErrors, now })
+  const share = createSingleFlight<FetchedReferrers>({ ...sharedErrors, now })
   return async ({ digest, artifactType, requester, signal }) => {
     const key = `${digest} ${artifactType ?? ''}`
     const cached = lists.get(key)
     if (cached !== undefined) return cached
-    const load = async (): Promise<Referrers> => {
+    const load = async (): Promise<FetchedReferrers> => {
       const fresh = await fetchReferrers({ digest, artifactType, requester })
       // lru-cache reads a ttl of 0 as "for ever".
       if (ttlMs > 0) lists.set(key, fresh)

@@ -5,7 +5,7 @@
 import { LRUCache } from 'lru-cache'
 import { unlessAborted } from '../../concurrency/abortable.ts'
 import { toRegistryError, UpstreamRateLimited } from '../errors.ts'
-import type { FetchTags, TagPage, TagsRequest } from '../tags.ts'
+import type { FetchTags, TagPage, TagsRequest } from '../../oci/image-source.ts'
 
 export interface TagListCacheOptions {
   readonly fetchTags: FetchTags

@@ -6,7 +6,7 @@ import type { Dispatcher } from 'undici'
 import { onAbort } from '../../concurrency/abortable.ts'
 import { toRegistryError } from '../errors.ts'
 import { maxDiscardedBytes, maxDiscardMs } from '../http1/body.ts'
-import type { Body } from '../request.ts'
+import type { Body } from '../../oci/image-source.ts'
 
 /**
  * A body of undici: whatever HTTP allows, at several times the CPU time of http1/.

@@ -2,7 +2,7 @@
  * Reads a small body whole, within a size limit.
  */
 import { unavailable } from '../../oci/errors.ts'
-import type { Body } from '../request.ts'
+import type { Body } from '../../oci/image-source.ts'
 
 /** @throws {RegistryError} UNAVAILABLE if it is larger than `maxBytes` or breaks off */
 export const readBounded = async (body: Body, maxBytes: number): Promise<Buffer> => {

@@ -10,7 +10,8 @@ import { undiciBody } from './body.ts'
 import { toRegistryError } from '../errors.ts'
 import { UnsupportedResponse } from '../http1/response-head.ts'
 import type { Http1 } from '../http1/http1.ts'
-import type { Body, UpstreamKind } from '../request.ts'
+import type { UpstreamKind } from '../request.ts'
+import type { Body } from '../../oci/image-source.ts'
 
 export interface RoundTripRequest {
   readonly method: 'GET' | 'HEAD'

@@ -8,7 +8,7 @@ import { Delivery } from './delivery.ts'
 import { ChunkSize } from './chunk-size.ts'
 import type { Reader } from './reader.ts'
 import type { BufferPool } from './buffer-pool.ts'
-import type { Body, Sink } from '../request.ts'
+import type { Body, Sink } from '../../oci/image-source.ts'
 
 /** Bytes of an unwanted body (of a redirect or an error) that are read. The connection of a longer one is closed. */
 export const maxDiscardedBytes = 64 * 1024

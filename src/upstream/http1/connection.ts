@@ -6,7 +6,7 @@ import type { Head, ReadHead } from './response-head.ts'
 import { OriginSocket } from './socket.ts'
 import type { Origin } from './origin.ts'
 import { StreamedBody } from './body.ts'
-import type { Body } from '../request.ts'
+import type { Body } from '../../oci/image-source.ts'
 
 export interface Http1Response extends Pick<Head, 'statusCode' | 'headers'> {
   readonly body: Body

@@ -2,7 +2,7 @@
  * Hands what was read to a sink, one chunk at a time. While the sink holds a chunk, upstream is not read (backpressure).
  */
 import type { ReadBuffer, Stretch } from './read-buffer.ts'
-import type { Sink } from '../request.ts'
+import type { Sink } from '../../oci/image-source.ts'
 
 /** The body that is delivered. */
 export interface DeliveryOwner {

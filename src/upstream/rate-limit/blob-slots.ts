@@ -1,13 +1,8 @@
-/**
- * Limits how many blobs are streamed at once. Each holds a connection for as long as its client reads. Attack: a slow client with a
- * thousand blobs would leave no connection for others.
- */
-import type { Blob, BlobRequest, OpenBlob } from '../blobs.ts'
 import { Bulkhead } from '../../concurrency/bulkhead.ts'
 import { systemClock, type Clock } from '../../concurrency/clock.ts'
 import { PoolExhausted, toRegistryError } from '../errors.ts'
 import { createFairQueue, type FairQueue, type Rejection } from '../../concurrency/fair-queue.ts'
-import type { Body } from '../request.ts'
+import type { Blob, BlobRequest, OpenBlob, Body } from '../../oci/image-source.ts'
 
 export interface BlobSlotsOptions {
   /** For all requesters together. */

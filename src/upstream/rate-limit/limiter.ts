@@ -14,7 +14,7 @@ import { createTokenBucket, type Rate, type TokenBucket } from '../../concurrenc
 import { toRegistryError, UpstreamRateLimited } from '../errors.ts'
 import { createPause, type Pause } from './backoff-429.ts'
 import type { UpstreamRate } from './quay-limits.ts'
-import type { Caller } from '../request.ts'
+import type { Caller } from '../../oci/image-source.ts'
 
 export type Refusal = Rejection | 'paused'
 

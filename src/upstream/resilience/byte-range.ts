@@ -1,9 +1,3 @@
-/**
- * Which bytes of a blob a response holds.
- * @see https://www.rfc-editor.org/rfc/rfc9110#section-14.4
- */
-import type { Blob } from '../blobs.ts'
-
 /** Offsets within the blob. `end` is the offset after the last byte. */
 export interface ByteRange {
   readonly start: number
@@ -12,6 +6,7 @@ export interface ByteRange {
   readonly total: number
   readonly etag: string | undefined
 }
+import type { Blob } from '../../oci/image-source.ts'
 
 /** Whether they are the same bytes of the same blob, as far as the headers say. */
 export const isSameRange = (found: ByteRange | undefined, wanted: ByteRange): boolean =>

@@ -5,7 +5,7 @@
  */
 import { systemClock, type Clock } from '../../concurrency/clock.ts'
 import { isRetryable } from '../errors.ts'
-import type { Caller } from '../request.ts'
+import type { Caller } from '../../oci/image-source.ts'
 
 export interface HedgeOptions {
   /** Milliseconds after which the second request is sent. */

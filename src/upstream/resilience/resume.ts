@@ -6,9 +6,8 @@
 import { backoffMs, pause } from '../../concurrency/backoff.ts'
 import { unavailable } from '../../oci/errors.ts'
 import type { Digest } from '../../oci/reference.ts'
-import type { Blob, BlobRequest, OpenBlob } from '../blobs.ts'
+import type { Blob, BlobRequest, OpenBlob, Body, Sink } from '../../oci/image-source.ts'
 import { isRetryable, TransientUpstreamError } from '../errors.ts'
-import type { Body, Sink } from '../request.ts'
 import { byteRangeOf, isSameRange, type ByteRange } from './byte-range.ts'
 
 export interface ResumeOptions {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createManifestsByDigest } from '../../../src/upstream/cache/manifests-by-digest.ts'
-import type { Manifest } from '../../../src/upstream/manifests.ts'
 import type { Digest } from '../../../src/oci/reference.ts'
+import type { Manifest } from '../../../src/oci/image-source.ts'
 
 const mediaType = 'application/vnd.oci.image.manifest.v1+json'
 const overhead = 1536

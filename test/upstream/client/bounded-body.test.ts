@@ -5,7 +5,7 @@ import { Agent, request } from 'undici'
 import { undiciBody } from '../../../src/upstream/client/body.ts'
 import { readBounded } from '../../../src/upstream/client/bounded-body.ts'
 import { always, failure, serverFor, told } from '../upstream.ts'
-import type { Body } from '../../../src/upstream/request.ts'
+import type { Body } from '../../../src/oci/image-source.ts'
 
 /** A single connection: a second request shows whether the first let go of it. */
 const clientFor = (test: Test, url: string): (() => Promise<Body>) => {

@@ -9,7 +9,7 @@ import { UnsupportedResponse } from '../../../src/upstream/http1/response-head.t
 import { selfSigned } from '../../support/tls.ts'
 import { failure, told, until } from '../upstream.ts'
 import { ok, patient, scripted, streamFor } from './scripted.ts'
-import type { Body } from '../../../src/upstream/request.ts'
+import type { Body } from '../../../src/oci/image-source.ts'
 
 const text = async (body: Body): Promise<string> => {
   const parts: Buffer[] = []

@@ -1,12 +1,10 @@
 import t from 'tap'
-import type { Blob } from '../../../src/upstream/blobs.ts'
 import { createBlobSlots, type BlobSlotsOptions } from '../../../src/upstream/rate-limit/blob-slots.ts'
 import { PoolExhausted, TransientUpstreamError } from '../../../src/upstream/errors.ts'
 import type { Digest } from '../../../src/oci/reference.ts'
+import type { Blob, Body } from '../../../src/oci/image-source.ts'
 import { fakeClock, settled } from '../../concurrency/fake-clock.ts'
 import { failure } from '../upstream.ts'
-import type { Body } from '../../../src/upstream/request.ts'
-
 const digest = `sha256:${'a'.repeat(64)}` as Digest
 
 const times = (count: number, requester: string) => Array.from({ length: count }, () => requester)

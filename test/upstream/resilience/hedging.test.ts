@@ -1,11 +1,10 @@
 import t from 'tap'
 import { RegistryError } from '../../../src/oci/errors.ts'
+import type { Caller } from '../../../src/oci/image-source.ts'
 import { PoolExhausted, TransientUpstreamError } from '../../../src/upstream/errors.ts'
 import { createHedge, hedged, type HedgeOptions } from '../../../src/upstream/resilience/hedging.ts'
 import { fakeClock, settled, staying } from '../../concurrency/fake-clock.ts'
 import { failure } from '../upstream.ts'
-import type { Caller } from '../../../src/upstream/request.ts'
-
 const hedgeFor = (options: HedgeOptions = {}) => {
   const clock = fakeClock()
   let hedges = 0
