@@ -70,11 +70,11 @@ export interface PipelineObservers {
   readonly request: NetworkOptions['observe']
   readonly retry: () => void
   readonly hedge: () => void
-  readonly away: (scope: CircuitScope) => void
+  readonly circuitOpen: (scope: CircuitScope) => void
   readonly wait: RateLimitOptions['observeWait']
   readonly limited: RateLimitOptions['observeRefused']
   readonly paused: RateLimitOptions['observePause']
-  readonly noPlace: BlobSlotsOptions['observeRefused']
+  readonly slotRefused: BlobSlotsOptions['observeRefused']
   readonly resume: ResumeOptions['observe']
   readonly manifest: ManifestCacheOptions['observe']
   readonly tags: TagListCacheOptions['observe']
@@ -107,7 +107,7 @@ export const createPipeline = (options: PipelineOptions): Pipeline => {
   } = options
   const { send: sendNow, robot, close } = connect(options)
   const budget = budgetOf(options)
-  const send = withCircuitBreaker({ send: budget(sendNow), observeRefused: observe.away })
+  const send = withCircuitBreaker({ send: budget(sendNow), observeRefused: observe.circuitOpen })
   const retry = createRetry({
     isCircuitOpen: (error) => error instanceof CircuitOpen,
     maxElapsedMs: options.retryTimeoutMs,
@@ -121,7 +121,7 @@ export const createPipeline = (options: PipelineOptions): Pipeline => {
   ) => retried(retry, hedged(hedge, once, retried(retry, once), drop))
   const inPlaces = createBlobSlots({
     maxPlaces: options.maxUpstreamConnections,
-    observeRefused: observe.noPlace,
+    observeRefused: observe.slotRefused,
   })
   const sizes = createBlobSizes()
   const fetchManifest = learning(options.learn, sizes.learning(persistent(createManifests(send, repository))))

@@ -68,7 +68,7 @@ const words: Readonly<Record<string, string>> = {
 
 /** Words on their way out, and how often they are still there: never more often than that. */
 const fading: Readonly<Record<string, { readonly better: string; readonly most: number }>> = {
-  away: { better: 'unavailable, circuit open', most: 22 },
+  away: { better: 'unavailable, circuit open', most: 19 },
   beside: { better: 'shadow, hedged', most: 29 },
   gate: { better: 'limiter', most: 16 },
   hop: { better: 'round trip', most: 28 },
