@@ -8,6 +8,8 @@ import { environmentName, flags, type FlagName, type FlagValues } from './flags.
 
 export interface SandboxArguments {
   readonly check: boolean
+  /** Whether each digest is printed. */
+  readonly verbose: boolean
   /** Folders; none for those of the project. */
   readonly rbac: readonly string[]
   /** Who logs in; none for some of those whom the RBAC names. */
@@ -26,7 +28,14 @@ const expectedOfSandbox = {
 export const parseSandboxArguments = (args: readonly string[]): SandboxArguments => {
   const problems: string[] = []
   const lists = { rbac: [] as string[], as: [] as string[] }
-  const { texts, positionals } = gather('sandbox', args, expectedOfSandbox, ['check'], problems, lists)
+  const { texts, positionals } = gather(
+    'sandbox',
+    args,
+    expectedOfSandbox,
+    ['check', 'verbose'],
+    problems,
+    lists,
+  )
   for (const text of positionals) problems.push(`${JSON.stringify(text)} is not a flag; flags begin with --`)
   for (const name of ['rbac', 'as'] as const)
     if (lists[name].includes('')) problems.push(notValid(`--${name}`, '', expectedOfSandbox[name]))
@@ -34,7 +43,8 @@ export const parseSandboxArguments = (args: readonly string[]): SandboxArguments
   if (port !== undefined && (!/^\d{1,5}$/.test(port) || Number(port) > 65_535))
     problems.push(notValid('--port', port, expectedOfSandbox.port))
   if (problems.length > 0) throw new ConfigError(problems)
-  return { check: texts.has('check'), ...lists, port: port === undefined ? undefined : Number(port) }
+  const [check, verbose] = [texts.has('check'), texts.has('verbose')]
+  return { check, verbose, ...lists, port: port === undefined ? undefined : Number(port) }
 }
 
 export interface AuditReportArguments {

@@ -14,6 +14,7 @@ export const help = (): string =>
                                  times (default: manifests/rbac and examples of the project)
       --as WHO                   who logs in: a user, group:NAME or system:serviceaccount:NAMESPACE:NAME; may be given several
                                  times (default: some of those whom the RBAC names)
+      --verbose                  print each digest, each refusal, and the tags of the registry
       --port N                   where the proxy listens (default 8400; 0 for any free port)
   quay-proxy audit-report [FILE...]
                                  who would lose access, from the log of a proxy with --authorization=audit (default: stdin)

@@ -29,6 +29,8 @@ export interface SandboxOptions {
   readonly flags?: readonly string[]
   /** Milliseconds; 10 s unless told. */
   readonly readyTimeoutMs?: number
+  /** Ends the start between two steps. */
+  readonly signal?: AbortSignal
 }
 
 export interface Sandbox {
@@ -49,9 +51,10 @@ export interface Sandbox {
   readonly close: () => Promise<void>
 }
 
-/** @throws {Error} where a directory cannot be read or the port is taken; nothing is left running then */
+/** @throws {Error} if a directory cannot be read, the port is taken, or `signal` ended the start; nothing is left behind then */
 export const startSandbox = async (options: SandboxOptions): Promise<Sandbox> => {
   const { logger, rbac, port, flags = [], readyTimeoutMs = 10_000 } = options
+  const { signal = new AbortController().signal } = options
   const closers: (() => Promise<void>)[] = []
   // The proxy first, so that it says goodbye to nobody who has left.
   const close = async () => {
@@ -67,6 +70,7 @@ export const startSandbox = async (options: SandboxOptions): Promise<Sandbox> =>
     closers.push(async () => await quay.close())
     const stock = await seedQuay(quay)
     const families = options.families === true ? await stockFamilies(quay) : undefined
+    signal.throwIfAborted()
     const directory = await mkdtemp(join(tmpdir(), 'quay-proxy-sandbox-'))
     closers.push(async () => await rm(directory, { recursive: true, force: true }))
     const files = await writeSecrets(directory, robot, kubernetes.kubeconfig())
@@ -84,9 +88,10 @@ export const startSandbox = async (options: SandboxOptions): Promise<Sandbox> =>
       ...defaultsBeside(flags),
       ...flags,
     ]
+    signal.throwIfAborted()
     const proxy = await startProxy(parseConfig(args, {}), logger).catch(sayPort)
     closers.push(proxy.stop)
-    await untilReady(proxy.url, readyTimeoutMs)
+    await untilReady(proxy.url, readyTimeoutMs, signal)
     return {
       url: proxy.url,
       metricsUrl: String(proxy.metricsUrl),
@@ -145,9 +150,10 @@ const freePort = async (): Promise<number> =>
     })
   })
 
-const untilReady = async (url: string, timeoutMs: number): Promise<void> => {
+const untilReady = async (url: string, timeoutMs: number, signal: AbortSignal): Promise<void> => {
   const deadline = performance.now() + timeoutMs
   while (performance.now() < deadline) {
+    signal.throwIfAborted()
     const { status } = await fetch(`${url}/readyz`)
     if (status === 200) return
     await new Promise((resolve) => setTimeout(resolve, 20))

@@ -1,6 +1,7 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
+import { tmpdir } from 'node:os'
 import { dirname } from 'node:path'
 import t from 'tap'
 import { createLogger } from '../../src/telemetry/logging.ts'
@@ -87,4 +88,16 @@ subjects: [{ kind: ServiceAccount, name: builder }]
   ])
   test.equal(sandbox.objects.at(-1)?.length, 2)
   test.ok(sandbox.families!.tags.length > 30)
+})
+
+await t.test('a start that is ended leaves no secret behind', async (test) => {
+  const left = () => readdirSync(tmpdir()).filter((name) => name.startsWith('quay-proxy-sandbox-'))
+  const before = left()
+  await test.rejects(startSandbox({ logger, rbac, port: 0, signal: AbortSignal.abort() }), {
+    name: 'AbortError',
+  })
+  test.strictSame(
+    left().filter((name) => !before.includes(name)),
+    [],
+  )
 })
