@@ -40,16 +40,14 @@ export interface CandidateReview {
 }
 
 /**
- * What is known to be open costs nothing. All others are asked at once, since the time that one after the other takes would tell how many
- * there are. While the API server is away, whichever of them it opened not long ago still counts, and nothing else.
+ * The first yes of the reviews that are not cached. All of them are sent at once, since the time that one after the other takes would tell
+ * how many there are. While the API server is down, a cached yes in its grace counts, and nothing else.
  */
-export const firstGrant = async (
+export const reviewedGrant = async (
   { reviews, rememberedGrants }: Asking,
   identity: ClusterIdentity,
   candidates: readonly CandidateReview[],
 ): Promise<Grant> => {
-  const remembered = knownGrant(reviews, identity, candidates)
-  if (remembered !== undefined) return remembered
   const asked = inOrder(rememberedGrants, identity, candidates).slice(0, maxReviewsPerDecision)
   const answers = await Promise.allSettled(
     asked.map(async ({ imageStream }) => await reviews.review(identity, imageStream)),
@@ -77,7 +75,8 @@ const sourceOf = (
 ): Decision['source'] =>
   answers.some(({ source }) => source === 'live') ? 'live' : (answers.at(-1)?.source ?? 'none')
 
-export const knownGrant = (
+/** A cached yes: no review is sent. */
+export const cachedGrant = (
   { peek }: AccessReviews,
   identity: ClusterIdentity,
   candidates: readonly CandidateReview[],

@@ -10,14 +10,13 @@ import { maxReviewsPerDecision, type AccessReviews, type Decision } from './deci
 import type { AccessRequirement, RequirementsOf } from './requirement.ts'
 import { localGrants, type RememberedGrants } from './remembered-grants.ts'
 import type { ClusterIdentity, Identity } from './identity.ts'
-import { decisionOf, firstGrant, knownGrant, robotGrant, type CandidateReview } from './grant.ts'
+import { decisionOf, reviewedGrant, cachedGrant, robotGrant, type CandidateReview } from './grant.ts'
 
 export type { AccessReviews, Decision } from './decision.ts'
 
 export interface Policy {
-  readonly decide: (identity: Identity, reference: Reference) => Promise<Decision>
-  /** A yes that `decide` would come to without asking anybody, at once: as it is with nearly all requests of a pull. */
-  readonly known: (identity: Identity, reference: Reference) => Decision | undefined
+  /** At once, without a promise, where a cached yes decides: as it is with nearly all requests of a pull. */
+  readonly decide: (identity: Identity, reference: Reference) => Decision | Promise<Decision>
   /** As `decide`, but what nobody has seen is not open: a list must not hand out the digests that are open for being a secret. */
   readonly mayList: (identity: Identity, reference: Reference) => Promise<boolean>
   /** May they pull what belongs to an image stream; undefined: what belongs to none. For lists, before any tag is known. */
@@ -41,32 +40,82 @@ export interface PolicyOptions {
 const defaultRefusalStepMs = 100
 
 export const createPolicy = (options: PolicyOptions): Policy => {
-  const { reviews, requirementsOf, listedRequirementsOf, qciNamespace, lookFurther } = options
-  const { refusalStepMs = defaultRefusalStepMs, rememberedGrants = localGrants() } = options
-  const qci: ImageStream = { namespace: qciNamespace }
+  const policy = new ReviewPolicy(options)
+  // Bound, since callers take single functions of it.
+  return {
+    decide: (identity, reference) => policy.decide(identity, reference),
+    mayList: async (identity, reference) => await policy.mayList(identity, reference),
+    decideImageStream: async (identity, imageStream) => await policy.decideImageStream(identity, imageStream),
+  }
+}
 
-  const candidates = ({ imageStreams, qciWide }: AccessRequirement): readonly CandidateReview[] => [
-    ...(qciWide === true ? [{ imageStream: qci, rule: 'qci-wide' as const }] : []),
-    ...imageStreams.toReversed().map((imageStream) => ({ imageStream, rule: 'image-puller' as const })),
-  ]
+class ReviewPolicy implements Policy {
+  readonly #options: PolicyOptions
+  readonly #rememberedGrants: RememberedGrants
+  readonly #refusalStepMs: number
+  readonly #qci: ImageStream
 
-  const decide = async (identity: Identity, requirement: AccessRequirement): Promise<Decision> => {
+  constructor(options: PolicyOptions) {
+    this.#options = options
+    this.#rememberedGrants = options.rememberedGrants ?? localGrants()
+    this.#refusalStepMs = options.refusalStepMs ?? defaultRefusalStepMs
+    this.#qci = { namespace: options.qciNamespace }
+  }
+
+  decide(identity: Identity, reference: Reference): Decision | Promise<Decision> {
+    return this.#decideBy(identity, this.#options.requirementsOf.reference(reference), reference)
+  }
+
+  async mayList(identity: Identity, reference: Reference): Promise<boolean> {
+    const requirement = this.#options.listedRequirementsOf.reference(reference)
+    return (await this.#decideBy(identity, requirement)).allowed
+  }
+
+  async decideImageStream(identity: Identity, imageStream: ImageStream | undefined): Promise<Decision> {
+    return await this.#decideBy(identity, this.#options.requirementsOf.imageStream(imageStream))
+  }
+
+  /** @param searched the reference whose digest is searched for further, once the reviews have said no */
+  #decideBy(
+    identity: Identity,
+    requirement: AccessRequirement,
+    searched?: Reference,
+  ): Decision | Promise<Decision> {
     if (identity.kind === 'robot') return decisionOf(robotGrant, requirement)
-    const grant = await firstGrant({ reviews, rememberedGrants }, identity, candidates(requirement))
+    const candidates = candidatesOf(requirement, this.#qci)
+    const cached = cachedGrant(this.#options.reviews, identity, candidates)
+    if (cached !== undefined) return decisionOf(cached, requirement)
+    const digest = searched === undefined ? undefined : digestOf(searched)
+    return searched === undefined || digest === undefined
+      ? this.#review(identity, requirement, candidates)
+      : this.#reviewDigest(identity, requirement, { reference: searched, digest })
+  }
+
+  async #review(
+    identity: ClusterIdentity,
+    requirement: AccessRequirement,
+    candidates: readonly CandidateReview[],
+  ): Promise<Decision> {
+    const { reviews } = this.#options
+    const grant = await reviewedGrant(
+      { reviews, rememberedGrants: this.#rememberedGrants },
+      identity,
+      candidates,
+    )
     const decision = decisionOf(grant, requirement)
     if (decision.allowed || requirement.qciWide !== 'later') return decision
-    const { allowed } = await reviews.review(identity, qci)
+    const { allowed } = await reviews.review(identity, this.#qci)
     return allowed ? { ...decision, isPremature: true } : decision
   }
 
-  const decideDigest = async (
+  async #reviewDigest(
     identity: ClusterIdentity,
-    reference: Reference,
-    digest: Digest,
-  ): Promise<Decision> => {
+    before: AccessRequirement,
+    { reference, digest }: { readonly reference: Reference; readonly digest: Digest },
+  ): Promise<Decision> {
+    const { reviews, requirementsOf, lookFurther } = this.#options
     const startedAt = performance.now()
-    const before = requirementsOf.reference(reference)
-    const decision = await decide(identity, before)
+    const decision = await this.#review(identity, before, candidatesOf(before, this.#qci))
     if (decision.allowed) return decision
     const found = await lookFurther?.(digest, {
       repository: reference.repository,
@@ -75,35 +124,27 @@ export const createPolicy = (options: PolicyOptions): Policy => {
     })
     const requirement = requirementsOf.reference(reference)
     const isTold =
-      candidates(requirement).length > maxReviewsPerDecision && (await rememberedGrants.lookUp(identity))
+      candidatesOf(requirement, this.#qci).length > maxReviewsPerDecision &&
+      (await this.#rememberedGrants.lookUp(identity))
     // Trap: what another replica has told while the first reviews were waited for was not learnt by looking further.
     const isWorth =
       isTold || found?.hasNewFacts === true || JSON.stringify(requirement) !== JSON.stringify(before)
-    const further = isWorth ? await decide(identity, requirement) : decision
+    const further = isWorth ? await this.#decideBy(identity, requirement) : decision
     if (further.allowed) return further
-    if (refusalStepMs > 0) await sleep(refusalStepMs - ((performance.now() - startedAt) % refusalStepMs))
+    const stepMs = this.#refusalStepMs
+    if (stepMs > 0) await sleep(stepMs - ((performance.now() - startedAt) % stepMs))
     return found?.isCertain === false ? { ...further, isPremature: true } : further
   }
-
-  return {
-    known: (identity, reference) => {
-      const requirement = requirementsOf.reference(reference)
-      const grant =
-        identity.kind === 'robot' ? robotGrant : knownGrant(reviews, identity, candidates(requirement))
-      return grant === undefined ? undefined : decisionOf(grant, requirement)
-    },
-    decide: async (identity, reference) => {
-      const digest = digestOf(reference)
-      return digest === undefined || identity.kind === 'robot'
-        ? await decide(identity, requirementsOf.reference(reference))
-        : await decideDigest(identity, reference, digest)
-    },
-    mayList: async (identity, reference) =>
-      (await decide(identity, listedRequirementsOf.reference(reference))).allowed,
-    decideImageStream: async (identity, imageStream) =>
-      await decide(identity, requirementsOf.imageStream(imageStream)),
-  }
 }
+
+/** The reviews of which each yes satisfies a requirement: QCI-wide first, then the newest image stream first. */
+const candidatesOf = (
+  { imageStreams, qciWide }: AccessRequirement,
+  qci: ImageStream,
+): readonly CandidateReview[] => [
+  ...(qciWide === true ? [{ imageStream: qci, rule: 'qci-wide' as const }] : []),
+  ...imageStreams.toReversed().map((imageStream) => ({ imageStream, rule: 'image-puller' as const })),
+]
 
 /** The digest that decides about a reference, if one does. */
 const digestOf = (reference: Reference): Digest | undefined => {

@@ -3,6 +3,7 @@
  */
 import type { GrantingRole } from './shadow.ts'
 import type { IdentityKind } from '../access/identity.ts'
+import { isNamespace } from '../oci/qci-tag.ts'
 import { differences, type Difference } from './difference.ts'
 
 export const auditMessage = 'audit'
@@ -34,9 +35,6 @@ export type LoggedLine =
   | { readonly sort: 'other' }
   | { readonly sort: 'unreadable' }
 
-// RFC 1123 label. What is printed in a command has to be one: a log may come from anywhere.
-const namespacePattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
-
 /** Whatever stands before the JSON was put there by who collected it: a pod's name, a time, `stdout F`. */
 export const parseLine = (text: string): LoggedLine => {
   const record = parseRecord(text)
@@ -64,7 +62,7 @@ const parseAuditLine = (record: Readonly<Record<string, unknown>>): LoggedAuditL
   const kind = kinds.find((known) => known === record['kind'])
   if (difference === undefined || kind === undefined || !isTime(time)) return undefined
   if (typeof identity !== 'string' || typeof image !== 'string') return undefined
-  if (namespace !== undefined && !isNamespace(namespace)) return undefined
+  if (namespace !== undefined && !isNamespaceText(namespace)) return undefined
   const opens: readonly unknown[] = Array.isArray(openedBy) ? openedBy : []
   return {
     difference,
@@ -80,8 +78,8 @@ const parseAuditLine = (record: Readonly<Record<string, unknown>>): LoggedAuditL
 const kinds: readonly IdentityKind[] = ['user', 'service-account', 'robot', 'anonymous']
 const grants: readonly GrantingRole[] = ['image-puller', 'qci-wide']
 
-const isNamespace = (value: unknown): value is string =>
-  typeof value === 'string' && namespacePattern.test(value)
+/** Attack: a log may come from anywhere, and the report prints its namespaces in commands. */
+const isNamespaceText = (value: unknown): value is string => typeof value === 'string' && isNamespace(value)
 
 const isTime = (value: unknown): value is string =>
   typeof value === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)

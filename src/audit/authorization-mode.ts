@@ -7,7 +7,7 @@ import { createJudgeBeside, type EvaluateShadow } from './shadow.ts'
 import { createRequirements, type RequirementsOptions } from '../access/requirement.ts'
 import type { RememberedGrants } from '../access/remembered-grants.ts'
 import { createPolicy, type AccessReviews, type Policy } from '../access/policy.ts'
-import { createPredecessorPolicy } from './legacy-policy.ts'
+import { createLegacyPolicy } from './legacy-policy.ts'
 
 export interface AuthorizationModeOptions extends RequirementsOptions {
   readonly authorization: 'enforce' | 'audit'
@@ -29,7 +29,7 @@ export const createAuthorizationMode = (options: AuthorizationModeOptions): Auth
   return options.authorization === 'enforce'
     ? { policy: ours, evaluateShadow: undefined }
     : {
-        policy: createPredecessorPolicy({ ...options, requirementsOf }),
+        policy: createLegacyPolicy({ ...options, requirementsOf }),
         evaluateShadow: createJudgeBeside(ours, requirementsOf),
       }
 }

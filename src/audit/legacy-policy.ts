@@ -5,7 +5,7 @@
 import type { RequirementsOf } from '../access/requirement.ts'
 import { localGrants, type RememberedGrants } from '../access/remembered-grants.ts'
 import type { Identity } from '../access/identity.ts'
-import { decisionOf, firstGrant, robotGrant, type Grant } from '../access/grant.ts'
+import { cachedGrant, decisionOf, reviewedGrant, robotGrant, type Grant } from '../access/grant.ts'
 import type { AccessReviews, Policy } from '../access/policy.ts'
 
 export interface LegacyPolicyOptions {
@@ -17,24 +17,25 @@ export interface LegacyPolicyOptions {
 
 const serviceAccountMay: Grant = { rule: 'service-account', source: 'none' }
 
-export const createPredecessorPolicy = (options: LegacyPolicyOptions): Policy => {
+export const createLegacyPolicy = (options: LegacyPolicyOptions): Policy => {
   const { reviews, rememberedGrants = localGrants(), requirementsOf, qciNamespace } = options
   const qciWide = { imageStream: { namespace: qciNamespace }, rule: 'qci-wide' } as const
-  const openUnasked = (identity: Identity): Grant | undefined => {
+  const open = (identity: Identity): Grant | Promise<Grant> => {
     if (identity.kind === 'robot') return robotGrant
-    return identity.kind === 'service-account' ? serviceAccountMay : undefined
+    if (identity.kind === 'service-account') return serviceAccountMay
+    return (
+      cachedGrant(reviews, identity, [qciWide]) ??
+      reviewedGrant({ reviews, rememberedGrants }, identity, [qciWide])
+    )
   }
-  const open = async (identity: Identity): Promise<Grant> =>
-    identity.kind === 'robot'
-      ? robotGrant
-      : (openUnasked(identity) ?? (await firstGrant({ reviews, rememberedGrants }, identity, [qciWide])))
   return {
-    known: (identity, reference) => {
-      const grant = openUnasked(identity)
-      return grant === undefined ? undefined : decisionOf(grant, requirementsOf.reference(reference))
+    decide: (identity, reference) => {
+      const requirement = requirementsOf.reference(reference)
+      const grant = open(identity)
+      return grant instanceof Promise
+        ? grant.then((reviewed) => decisionOf(reviewed, requirement))
+        : decisionOf(grant, requirement)
     },
-    decide: async (identity, reference) =>
-      decisionOf(await open(identity), requirementsOf.reference(reference)),
     // Whoever is let in at all may pull everything, seen or not.
     mayList: async (identity) => (await open(identity)).rule !== 'none',
     decideImageStream: async (identity, imageStream) =>

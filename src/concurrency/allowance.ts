@@ -1,28 +1,33 @@
 /**
- * How many refusals somebody may cause: a token bucket that is charged for what has happened, and holds a place for what may
- * happen meanwhile, so that a hundred questions at once cannot all be asked on one allowance.
+ * How many refusals a requester may cause: a token bucket that is charged after the fact. A request holds a place until its outcome is
+ * known, so that a hundred requests at once cannot all pass on one free place.
  *
  * Not token-bucket.ts: that one takes before the fact, and has nothing to give back.
  * @see https://en.wikipedia.org/wiki/Token_bucket
  */
 export interface AllowanceOptions {
-  /** How many at once, after a while of none. */
+  /** Refusals at once, after a time without any. */
   readonly burst: number
-  /** How many more with each second. */
+  /** Refusals that become free with each second. */
   readonly perSecond: number
   /** Milliseconds, monotonic. */
   readonly now: () => number
 }
 
+/** `free`: a place is free. `busy`: not before a held place is settled. `spent`: not before some time has passed. */
+export type AllowanceState = 'free' | 'busy' | 'spent'
+
 export interface Allowance {
-  /** `free`: one more may be held; `held`: not before one that is held is settled; `spent`: not before some time has passed. */
-  readonly state: () => 'free' | 'held' | 'spent'
+  /** Holds a place if one is free. Each `held` is to be settled once. */
+  readonly tryHold: () => 'held' | Exclude<AllowanceState, 'free'>
+  /** Holds a place even where none is free. */
   readonly hold: () => void
   /** Ends a hold. @param refusals that came of it */
   readonly settle: (refusals: number) => void
-  /** Charges what nobody held a place for. It never owes: what is spent is spent. */
+  /** Charges refusals without a hold. It never owes: the bucket does not go below zero. */
   readonly charge: (refusals: number) => void
-  /** Whole seconds until one more may be had. */
+  readonly state: () => AllowanceState
+  /** Whole seconds until a place becomes free. */
   readonly retryAfterSeconds: () => number
 }
 
@@ -39,19 +44,27 @@ export const createAllowance = ({ burst, perSecond, now }: AllowanceOptions): Al
   const charge = (refusals: number): void => {
     left = Math.max(0, fill() - refusals)
   }
+  const state = (): AllowanceState => {
+    if (fill() - held >= 1) return 'free'
+    return left >= 1 ? 'busy' : 'spent'
+  }
+  const hold = (): void => {
+    held += 1
+  }
   return {
-    state: () => {
-      if (fill() - held >= 1) return 'free'
-      return left >= 1 ? 'held' : 'spent'
+    tryHold: () => {
+      const found = state()
+      if (found !== 'free') return found
+      hold()
+      return 'held'
     },
-    hold: () => {
-      held += 1
-    },
+    hold,
     settle: (refusals) => {
       held -= 1
       charge(refusals)
     },
     charge,
+    state,
     retryAfterSeconds: () => Math.max(1, Math.ceil((1 - fill()) / perSecond)),
   }
 }

@@ -2,6 +2,7 @@
  * A queue with one turn for each requester. A new request waits behind one request of each other requester, and not behind all of their
  * requests.
  */
+import { onAbort } from './abortable.ts'
 import type { Clock } from './clock.ts'
 
 /** Why somebody is sent away: too much of their own waits, everybody together does, or their turn did not come in time. */
@@ -96,16 +97,15 @@ class RoundRobinQueue implements FairQueue {
     const leave = (settle: () => void): void => {
       this.#remove(requester, entry)
       stop()
-      signal?.removeEventListener('abort', aborted)
+      listener?.[Symbol.dispose]()
       settle()
     }
     const entry: Entry = {
       grant: () => leave(turn.resolve),
       reject: (error) => leave(() => turn.reject(error)),
     }
-    const aborted = (): void => entry.reject(signal?.reason)
     const stop = clock.after(Math.max(0, until - clock.now()), () => entry.reject(refuse('time')))
-    signal?.addEventListener('abort', aborted)
+    const listener = onAbort(signal, () => entry.reject(signal?.reason))
     this.#requesters.set(requester, (this.#requesters.get(requester) ?? new Set()).add(entry))
     this.#size += 1
     return turn.promise

@@ -2,6 +2,8 @@
  * Single-flight: one load per key at a time, however many callers want it. It belongs to none of them. A caller that leaves is released,
  * and the load goes on for the others and for those to come.
  */
+import { onAbort } from './abortable.ts'
+
 export interface SingleFlightOptions {
   /** Whether a failure is of the requester alone, such as a rate limit of theirs, so that another one may try again. */
   readonly isOfRequester: (error: unknown) => boolean
@@ -88,8 +90,7 @@ const race = async <Answer>(
 ): Promise<Shared<Answer>> => {
   const { promise, resolve, reject } = Promise.withResolvers<Shared<Answer>>()
   answered.then(resolve, reject)
-  const leave = () => reject(callerGone(signal?.reason))
-  signal?.addEventListener('abort', leave)
+  using _listener = onAbort(signal, () => reject(callerGone(signal?.reason)))
   const timer =
     fallback &&
     setTimeout(
@@ -100,6 +101,5 @@ const race = async <Answer>(
     return await promise
   } finally {
     clearTimeout(timer)
-    signal?.removeEventListener('abort', leave)
   }
 }

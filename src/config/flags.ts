@@ -2,6 +2,7 @@
  * The command line and its environment twin: which flags there are, what they mean, and how their text becomes a value.
  */
 import { logLevels, type LogLevel } from '../telemetry/logging.ts'
+import { dnsLabelPattern } from '../oci/dns-label.ts'
 import {
   aboveZero,
   address,
@@ -125,7 +126,7 @@ export const flags = {
   kubeconfig: flag(undefined, 'kubeconfig of app.ci; the pod service account otherwise', file),
   'qci-namespace': flag('ocp', 'namespace whose imagestreams/layers right opens the whole monorepo', [
     'a namespace',
-    matching(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/),
+    matching(dnsLabelPattern),
   ]),
   'restricted-namespaces': flag(
     '*-priv,*-private',

@@ -1,7 +1,9 @@
 /**
- * What restricted namespaces claim to hold, until it is checked. Any editor of a project can write the status of its ImageStreams, so a
- * claim opens nothing; but promotion writes it at the same time as the tag of QCI, and the tag may not be followed yet: until it is, the
- * digest is closed. Only a namespace that has tags in QCI can close by a claim.
+ * Claims of restricted namespaces that are not checked yet. A claim closes its digest until the tag of QCI that it names was resolved:
+ * promotion writes the ImageStream and the tag at the same time, and the index may not have followed the tag yet.
+ *
+ * Attack: any editor of a project can write the status of its ImageStreams. So a claim opens nothing, and only a namespace that has tags
+ * in QCI can close a digest by a claim.
  */
 import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import type { Digest, QciTag } from '../oci/reference.ts'
@@ -11,22 +13,22 @@ export interface ClaimChecksOptions {
   readonly claimsOf: (digest: Digest) => readonly ClaimedTag[]
   readonly isRestricted: (namespace: string) => boolean
   readonly hasTagsOf: (namespace: string) => boolean
-  /** Whether all that restricted tags reach is known, replaced images among it: then a tag that gives something else refutes a claim. */
+  /** Whether every restricted tag was followed, dated copies too. Only then does a tag that gives another digest refute a claim. */
   readonly isWhole: () => boolean
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
 
 export interface ClaimChecks {
-  /** Whether a claim that is not checked closes it. */
+  /** Whether an unchecked claim closes the digest. */
   readonly isClaimed: (digest: Digest) => boolean
-  /** The tags of restricted namespaces that claim it, and may close it. */
+  /** The tags of restricted namespaces that claim the digest and can close it. */
   readonly closingClaims: (digest: Digest) => readonly QciTag[]
-  /** Resolves the tags that claim it. */
+  /** Resolves the tags that claim the digest. @throws what `fetch` throws */
   readonly check: (digest: Digest, fetch: (tag: QciTag) => Promise<unknown>) => Promise<void>
 }
 
-/** How long a claim that was not right is taken for wrong: a tag may move to what it claims. */
+/** How long a refuted claim counts as wrong. After that it is checked again, because the tag may have moved. */
 const refutedMs = 10 * 60_000
 const maxChecked = 8
 const maxRefuted = 100_000
@@ -45,7 +47,7 @@ export const createClaimChecks = (options: ClaimChecksOptions): ClaimChecks => {
       const tags = closingClaims(digest)
       if (tags.length === 0 || refuted.has(digest)) return
       for (const tag of tags.slice(0, maxChecked)) await fetch(tag)
-      // Closed by more claims than are checked, or by one that an image which was replaced may stand behind, it stays closed.
+      // With more claims than are checked, or before replaced images are known, the digest stays closed.
       if (tags.length <= maxChecked && isWhole()) refuted.set(digest, true)
     },
   }

@@ -1,11 +1,11 @@
 /**
- * Tags that ImageStreams of restricted namespaces say have moved are resolved now, one run after the other.
+ * Resolves tags of restricted namespaces as soon as an ImageStream claims that they moved, one run after the other.
  *
  * Attack: any editor of such a namespace can change what an ImageStream claims many times a second.
  */
 import type { QciTag } from '../oci/reference.ts'
 
-/** Tags of one namespace that wait; the others are resolved when somebody asks, or in the next round of the index. */
+/** Tags of one namespace that wait. Further tags are resolved by a request for them, or in the next round of the index. */
 const maxWaiting = 50
 
 export interface ClaimFollowerOptions {

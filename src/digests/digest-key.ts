@@ -9,14 +9,14 @@ export type DigestKey = string & { readonly [packed]: 'DigestKey' }
 
 export const sha256Length = 32
 
-/** A string of its own: a slice of the text would keep alive whatever that text was a slice of. */
+/** Makes a new string: a slice would keep the whole response alive that it was cut from. */
 export const keyOf = (digest: Digest): DigestKey =>
   Buffer.from(digest.slice(digest.indexOf(':') + 1), 'hex').toString('latin1') as DigestKey
 
 export const digestOf = (key: DigestKey): Digest =>
   `${key.length === sha256Length ? 'sha256' : 'sha512'}:${Buffer.from(key, 'latin1').toString('hex')}` as Digest
 
-/** Many keys in one string, each behind a character that tells its length: what a manifest names is kept without an object for each. */
+/** Many keys in one string, each after a character with its length: the children of a manifest take no object each. */
 export const joinKeys = (keys: readonly DigestKey[]): string =>
   Buffer.from(keys.map((key) => String.fromCharCode(key.length) + key).join(''), 'latin1').toString('latin1')
 

@@ -1,5 +1,5 @@
 /**
- * The facts of the graph as they are made, told to other replicas, and kept over a restart.
+ * The facts of the graph: recorded here, published to other replicas, and listed for a restart.
  */
 import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import type { Digest, QciTag } from '../oci/reference.ts'
@@ -8,7 +8,7 @@ import { maxDepth } from './propagation.ts'
 import type { ReachGraph } from './reach-graph.ts'
 import { isRestricted, restrictedLifeMs, type Location } from './sightings.ts'
 
-/** A tag gave a manifest; or a manifest names other content. Both were verified by the one who tells it. */
+/** A tag gave a manifest, or a manifest names other content. The replica that publishes a fact has verified it. */
 export type Fact =
   | {
       readonly kind: 'tag'
@@ -28,9 +28,9 @@ export type Fact =
 
 export interface FactsOptions {
   readonly graph: ReachGraph
-  /** What decides about a tag. */
+  /** Returns what decides access to a tag. */
   readonly locate: (tag: QciTag) => Location
-  /** Resolves once other replicas can know it, or will not in time. Never rejects. */
+  /** Resolves once other replicas can read the facts, or the deadline is over. Never rejects. */
   readonly publish: (facts: readonly Fact[]) => Promise<void>
   /** Milliseconds since the epoch. */
   readonly now?: () => number
@@ -43,13 +43,13 @@ export interface KnownTag {
 }
 
 interface Kept extends KnownTag {
-  /** When other replicas were told, or told us. */
+  /** When this replica published the fact, or read it from another replica. */
   readonly publishedAt: number
 }
 
-/** A tag that is pulled all the time is recorded so often: what was evicted meanwhile is there again. */
+/** How often a tag that is pulled all the time is recorded again, in case its entries were evicted. */
 const recordAgainMs = 60_000
-/** Other replicas are told so often that a tag still gives what it gave: far below the day after which a fact ends. */
+/** How often an unchanged tag is published again: far below the day after which a fact expires. */
 const publishAgainMs = 3600_000
 const maxOpenTags = 100_000
 const maxManifests = 300_000
@@ -57,11 +57,11 @@ const maxManifests = 300_000
 export class Facts {
   readonly #options: FactsOptions
   readonly #now: () => number
-  /** By tag and digest: a tag that moved, or has one for each Accept, reaches both. */
+  /** By tag and digest: a tag that moved, or that has a manifest for each Accept header, reaches both digests. */
   readonly #open = createBoundedCache<string, Kept>(maxOpenTags)
   readonly #restricted = new Map<string, Kept>()
   readonly #newest = new Map<QciTag, KnownTag>()
-  /** Manifests whose children other replicas were told of, when, and whether as restricted. */
+  /** Manifests whose children were published: when, and whether as restricted. */
   readonly #published = createBoundedCache<Digest, { readonly isRestricted: boolean; readonly at: number }>(
     maxManifests,
   )
@@ -72,8 +72,9 @@ export class Facts {
   }
 
   /**
-   * A manifest was fetched from upstream and verified. Resolves once the graph has it, and other replicas can: only then it may be served.
-   * @param tag undefined where it was asked for by digest
+   * Records a manifest that was fetched from upstream and verified. Serve the manifest only after this resolves: then the graph has the
+   * facts, and other replicas can read them.
+   * @param tag undefined for a request by digest
    */
   async record(
     tag: QciTag | undefined,
@@ -88,7 +89,7 @@ export class Facts {
     if (all.length > 0) await this.#options.publish(all)
   }
 
-  /** What another replica has learnt. */
+  /** Applies facts of another replica. */
   apply(facts: readonly Fact[]): void {
     const { graph, locate } = this.#options
     for (const fact of facts)
@@ -98,48 +99,48 @@ export class Facts {
       } else {
         const location = locate(fact.tag)
         const now = this.#now()
-        // A replica whose clock is ahead must not make a fact that lives longer.
+        // A replica whose clock is ahead must not extend the life of a fact.
         const seenAt = Math.min(fact.seenAt, now)
         graph.recordTag(location, fact.digest, seenAt)
         this.#keep({ ...fact, seenAt }, isRestricted(location), now)
       }
   }
 
-  /** What restricted tags are known to give: the newest of each. */
+  /** The newest digest of each restricted tag. */
   get restrictedTags(): ReadonlyMap<QciTag, KnownTag> {
     return this.#newest
   }
 
-  /** Forgets restricted tags that nobody has seen for so long that upstream has pruned them; what they reached stays closed. */
+  /** Drops restricted tags that upstream must have pruned by now. The digests that they reached stay closed. */
   sweep(): void {
     const oldest = this.#now() - restrictedLifeMs
     for (const [key, { seenAt }] of this.#restricted) if (seenAt < oldest) this.#restricted.delete(key)
     for (const [tag, { seenAt }] of this.#newest) if (seenAt < oldest) this.#newest.delete(tag)
   }
 
-  /** Everything that is known, restricted facts first. */
+  /** All facts, restricted ones first. */
   *snapshot(): Generator<Fact> {
-    const told = new Set<Digest>()
-    yield* this.#tagsOf(this.#restricted, true, told)
-    yield* this.#tagsOf(this.#open, false, told)
+    const visited = new Set<Digest>()
+    yield* this.#tagsOf(this.#restricted, true, visited)
+    yield* this.#tagsOf(this.#open, false, visited)
   }
 
-  *#tagsOf(facts: Iterable<[string, Kept]>, closes: boolean, told: Set<Digest>): Generator<Fact> {
-    // Facts are learnt while somebody reads this.
+  *#tagsOf(facts: Iterable<[string, Kept]>, closes: boolean, visited: Set<Digest>): Generator<Fact> {
+    // Facts are recorded while the caller reads this snapshot.
     const copy = Array.from(facts)
     for (const [key, { digest, seenAt }] of copy) {
       const tag = key.slice(0, key.indexOf(' ')) as QciTag
       yield { kind: 'tag', tag, digest, seenAt, isRestricted: closes }
-      yield* this.#namesBelow(digest, closes, told, maxDepth)
+      yield* this.#namesBelow(digest, closes, visited, maxDepth)
     }
   }
 
-  *#namesBelow(digest: Digest, closes: boolean, told: Set<Digest>, depth: number): Generator<Fact> {
-    const names = depth === 0 || told.has(digest) ? undefined : this.#options.graph.childrenOf(digest)
+  *#namesBelow(digest: Digest, closes: boolean, visited: Set<Digest>, depth: number): Generator<Fact> {
+    const names = depth === 0 || visited.has(digest) ? undefined : this.#options.graph.childrenOf(digest)
     if (names === undefined) return
-    told.add(digest)
+    visited.add(digest)
     yield { kind: 'names', manifest: digest, ...names, isRestricted: closes }
-    for (const child of names.manifests) yield* this.#namesBelow(child, closes, told, depth - 1)
+    for (const child of names.manifests) yield* this.#namesBelow(child, closes, visited, depth - 1)
   }
 
   #recordTag(tag: QciTag, digest: Digest): readonly Fact[] {
@@ -158,13 +159,13 @@ export class Facts {
   #keep({ tag, digest, seenAt }: KnownTag & { tag: QciTag }, closes: boolean, publishedAt: number): void {
     const key = `${tag} ${digest}`
     const facts = closes ? this.#restricted : this.#open
-    // Another replica may tell old news.
+    // A fact of another replica may be older than ours.
     const kept = { digest, seenAt: Math.max(seenAt, facts.get(key)?.seenAt ?? seenAt), publishedAt }
     facts.set(key, kept)
     if (closes && (this.#newest.get(tag)?.seenAt ?? -Infinity) <= kept.seenAt) this.#newest.set(tag, kept)
   }
 
-  /** What it and its children name, as far as other replicas do not know it, or do not know that it closes. */
+  /** The children of a manifest and of the manifests in it, unless they were published, and as restricted if they are. */
   #unpublished(digest: Digest): readonly Fact[] {
     const { graph } = this.#options
     const { manifests = [] } = graph.childrenOf(digest) ?? {}

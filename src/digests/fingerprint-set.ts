@@ -1,8 +1,8 @@
 /**
- * Digests that were ever reached by a restricted tag, as 64 bits of each: 16 bytes of memory for a digest, and nothing is ever
- * forgotten. What falls out of the graph for want of room stays closed by this set.
+ * Every digest that a restricted tag ever reached, as 64 bits of it: 16 bytes of memory each. Nothing is removed from the set, so a
+ * digest that the graph evicts stays closed.
  *
- * An entry that is not in the set is taken for one with a probability of entries / 2^64. That closes a digest; nothing here opens one.
+ * The set may claim a digest that was never added, with a probability of entries / 2^64. Such an error closes a digest and opens none.
  */
 import { randomInt } from 'node:crypto'
 import type { DigestKey } from './digest-key.ts'
@@ -13,12 +13,12 @@ const defaultMax = 1 << 22
 
 export class FingerprintSet {
   readonly #max: number
-  /** Attack: a manifest may name any digests, chosen so that they all meet in one slot. Where they meet is secret. */
+  /** Attack: a manifest names digests that were chosen to collide in one slot. So slots depend on a secret. */
   readonly #secrets = [randomInt(2 ** 32), randomInt(2 ** 32)] as const
   #slots = new Uint32Array(2 * firstSlots)
   #size = 0
 
-  /** @param max bound on digests; beyond it the set says yes to everything, since what it cannot hold must not be open */
+  /** @param max bound on digests; a full set claims every digest, because a restricted digest must never be open */
   constructor(max = defaultMax) {
     this.#max = max
   }
@@ -53,7 +53,7 @@ export class FingerprintSet {
     return isNew
   }
 
-  /** The slot of the words, or the empty one where they belong. */
+  /** Finds the slot of the words, or the empty slot for them. */
   #find(high: number, low: number): number {
     const slots = this.#slots
     const mask = slots.length / 2 - 1

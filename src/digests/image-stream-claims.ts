@@ -1,8 +1,10 @@
 /**
- * digest -> the tags of ImageStreams of app.ci that claim to be it. Any editor of a project can write the status of an ImageStream, so a
- * claim is no evidence: it tells which tag of QCI to resolve, and the claim of a restricted namespace closes a digest until it is checked.
+ * digest -> the tags of ImageStreams of app.ci that claim this digest.
  *
- * A digest is held as its 32 bytes in a one-byte string, and stands for its only image stream without an array in between. Measured
+ * Attack: any editor of a project can write the status of an ImageStream. So a claim is no evidence. It only says which tag of QCI to
+ * resolve, and a claim of a restricted namespace closes a digest until that tag was resolved.
+ *
+ * A digest is a one-byte string of 32 bytes, and a single image stream is stored without an array. Measured
  * (`node --expose-gc test/bench/image-stream-claims.ts`): 500,000 digests of 10,000 streams take 95 bytes each, 46 MiB in all; 196
  * where every other one is in two streams, 94 MiB. Derived: the string 48, its entry in the Map 33 (three words, half a word for
  * buckets, 2^19 slots), the reference of its stream 8, and what is around them; a second stream adds a string, and an array of two.
@@ -10,13 +12,13 @@
 import { isQciTag, tagPrefixOf, type Digest, type ImageStream, type QciTag } from '../oci/reference.ts'
 import { keyOf as digestKeyOf, type DigestKey } from './digest-key.ts'
 
-/** One tag of an ImageStream, as its status tells it. */
+/** One tag in the status of an ImageStream. */
 export interface Claim {
   readonly digest: Digest
   readonly tag: string
 }
 
-/** A tag of an ImageStream that is said to be, or to have been, a digest. */
+/** A tag of an ImageStream that has, or had, a digest according to the status. */
 export interface ClaimedTag {
   readonly namespace: string
   readonly name: string
@@ -24,12 +26,12 @@ export interface ClaimedTag {
 }
 
 export interface ImageStreamClaims {
-  /** What an image stream claims now, whatever it claimed before. */
+  /** Replaces all claims of an image stream. */
   readonly put: (imageStream: Required<ImageStream>, claims: Iterable<Claim>) => void
   readonly remove: (imageStream: Required<ImageStream>) => void
-  /** Forgets every image stream but these, by `keyOf`: what a complete list does not hold was deleted. */
+  /** Removes all image streams whose `keyOf` is not in a complete list: they were deleted. */
   readonly retain: (keys: ReadonlySet<string>) => void
-  /** Which tags claim to be it. */
+  /** The tags that claim the digest. */
   readonly of: (digest: Digest) => readonly ClaimedTag[]
   readonly counts: () => ClaimCounts
 }
@@ -37,18 +39,18 @@ export interface ImageStreamClaims {
 export interface ClaimCounts {
   readonly digests: number
   readonly imageStreams: number
-  /** Digests that image streams name and that found no room, each counted once for each of its streams. */
+  /** Claims that found no free slot: pairs of a digest and an image stream. */
   readonly notIndexed: number
 }
 
 export interface ImageStreamClaimsOptions {
   readonly isRestricted: (namespace: string) => boolean
   /**
-   * Bound on what is held: a digest in two image streams counts twice. Beyond it nothing is forgotten, and what comes is left out.
-   * Restricted namespaces have as much room again, which others cannot fill.
+   * Bound on pairs of a digest and an image stream. Beyond it, old claims stay and new claims are not indexed.
+   * Restricted namespaces have as many slots again, which other namespaces cannot fill.
    */
   readonly max?: number
-  /** Called when something is left out where all found room before, and when all finds room again. */
+  /** Called with true when the first claim is not indexed, and with false when all claims are indexed again. */
   readonly onFull?: (full: boolean) => void
 }
 
@@ -60,10 +62,10 @@ interface Held {
   readonly notIndexed: number
 }
 
-/** The tag of QCI that would show whether a claim is right. What is no tag there was not taken in. */
+/** The tag of QCI that proves or refutes a claim. `put` has dropped claims that are no tag there. */
 export const qciTagOf = (claimed: ClaimedTag): QciTag => (tagPrefixOf(claimed) + claimed.tag) as QciTag
 
-/** Neither a namespace nor a name holds a slash. */
+/** Unique, because neither a namespace nor a name contains a slash. */
 export const keyOf = ({ namespace, name }: Required<ImageStream>): string => `${namespace}/${name}`
 
 export const createImageStreamClaims = (options: ImageStreamClaimsOptions): ImageStreamClaims =>

@@ -1,7 +1,6 @@
 /**
- * Before a digest is refused: what other replicas know is looked at, what a restricted namespace claims is checked, and the tags that the
- * requester may pull and that could reach the digest are resolved. Nothing here opens anything: it makes facts, and the decision is
- * made again.
+ * The search before a digest is refused. It reads the facts of other replicas, checks claims of restricted namespaces, and resolves
+ * tags that could reach the digest and that the requester may pull. It opens nothing: it records facts, and the caller decides again.
  */
 import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import { Pace } from '../concurrency/pace.ts'
@@ -10,9 +9,9 @@ import { qciTagOf, type ClaimedTag } from './image-stream-claims.ts'
 import type { ReachGraph } from './reach-graph.ts'
 import { scanPrefix, type TagPage } from './restricted-index/tag-scan.ts'
 
-/** Reads of upstream that the requester pays for. */
+/** Reads of upstream that count against the rate limits of the requester. */
 export interface UpstreamReads {
-  /** Fetches a manifest, which makes its facts. Undefined where upstream has none. @throws {RegistryError} */
+  /** Fetches a manifest and records its facts. @returns undefined if upstream has none @throws {RegistryError} */
   readonly fetchManifest: (reference: QciTag | Digest, requester: string) => Promise<Digest | undefined>
   /** @throws {RegistryError} */
   readonly fetchPage: (after: string | undefined, requester: string) => Promise<TagPage>
@@ -22,27 +21,27 @@ export interface LookFurtherOptions {
   readonly graph: Pick<ReachGraph, 'reachOf' | 'childrenOf' | 'settled'>
   readonly claimsOf: (digest: Digest) => readonly ClaimedTag[]
   readonly upstream: UpstreamReads
-  /** Resolves once what other replicas know is known here, or cannot be had in time: then with false. */
+  /** Resolves once the facts of other replicas are applied here; with false if that is not possible in time. */
   readonly catchUp: () => Promise<boolean>
-  /** Checks what restricted namespaces claim; see `ClaimChecks`. */
+  /** Checks claims of restricted namespaces; see `ClaimChecks`. */
   readonly checkClaims: (digest: Digest, fetch: (tag: QciTag) => Promise<unknown>) => Promise<void>
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
 
-/** For whom a digest is looked for, and where. */
+/** Who searches, and in which repository. */
 export interface Search {
   readonly repository: Repository
-  /** Who pays for it. */
+  /** Whose rate limits the search counts against. */
   readonly requester: string
   readonly mayPull: (imageStream: ImageStream) => Promise<boolean>
 }
 
-/** What a search came to. */
+/** The result of a search. */
 export interface SearchResult {
-  /** Something was learnt, so that it is worth to decide again. */
+  /** The search found new facts, or a claim: decide again. */
   readonly hasNewFacts: boolean
-  /** What other replicas know was looked at: a refusal is not for want of it. */
+  /** The facts of other replicas were read: a refusal does not rest on a missing fact. */
   readonly isCertain: boolean
 }
 
@@ -53,19 +52,19 @@ export type LookFurther = (digest: Digest, search: Search) => Promise<SearchResu
 const maxTags = 32
 /** Pages of an image stream's tags that are read for one search. */
 const maxPages = 3
-/** Claims that are resolved for one search, and those whose right is reviewed for it. */
+/** Claims that one search resolves, and claims for which it reviews the access of the requester. */
 const maxClaims = 4
 const maxReviewed = 16
-/** A search that has found nothing is not made again for so long: every request of a failing pull would. */
+/** A finished search is not repeated within this time: each request of a failing pull would start one. */
 const forgetMs = 10_000
 const maxSearches = 10_000
-/** Searches at upstream of one requester: one that would have to wait is not made. */
+/** Searches at upstream of one requester. A search over the limit is skipped. */
 const searchPace = { burst: 10, everyMs: 5000, maxWaitMs: 0 }
 
 export const createLookFurther = (options: LookFurtherOptions): LookFurther => {
   const { graph, catchUp, now = () => performance.now() } = options
   const searched = createBoundedCache<string, Promise<void>>(maxSearches, { ttlMs: forgetMs, now })
-  // Attack: somebody who asks for digests that nobody knows would have upstream's limits used up by our searches.
+  // Attack: a requester sends requests for unknown digests, so that our searches use up the rate limits of upstream.
   const pace = new Pace({ ...searchPace, now })
 
   const stateOf = (digest: Digest): string => {
@@ -78,7 +77,7 @@ export const createLookFurther = (options: LookFurtherOptions): LookFurther => {
     const isCertain = await catchUp()
     await graph.settled()
     const { path } = search.repository
-    // A claim that has come meanwhile makes it another search.
+    // New claims make it another search.
     const claims = options.claimsOf(digest).map(({ namespace, name, tag }) => `${namespace}/${name}:${tag}`)
     const key = [search.requester, path, digest, ...claims.slice(0, maxClaims)].join(' ')
     const known = searched.get(key)
@@ -87,7 +86,7 @@ export const createLookFurther = (options: LookFurtherOptions): LookFurther => {
     else if (pace.next(search.requester) !== undefined) {
       const looking = lookAtUpstream(digest, search, options)
       searched.set(key, looking)
-      // What could not be asked is asked again.
+      // A failed search may be repeated at once.
       looking.catch(() => searched.delete(key))
       await unlessRestricted(looking, () => graph.reachOf(digest))
     }
@@ -96,7 +95,7 @@ export const createLookFurther = (options: LookFurtherOptions): LookFurther => {
   }
 }
 
-/** While upstream has trouble, what is known to be restricted is refused by what is known: that is certain enough. */
+/** A digest that is known to be restricted is refused even while upstream fails. */
 const unlessRestricted = async (
   looking: Promise<void>,
   reach: () => { readonly isRestricted: boolean },
@@ -116,7 +115,7 @@ const lookAtUpstream = async (digest: Digest, search: Search, options: LookFurth
   )
 }
 
-/** The tags that claim the digest, then those of the image stream that the requester named, as far as the requester may pull them. */
+/** Resolves the tags that claim the digest, then the tags of the requested image stream, if the requester may pull them. */
 const resolveTags = async (digest: Digest, search: Search, options: LookFurtherOptions): Promise<void> => {
   const { graph, claimsOf, upstream } = options
   const { repository, requester, mayPull } = search
@@ -127,7 +126,7 @@ const resolveTags = async (digest: Digest, search: Search, options: LookFurtherO
     ({ namespace }) => named === undefined || namespace === named.namespace,
   )
   let resolved = 0
-  // Attack: claims that the requester may not pull, made by others, would use up the bound before the right one comes.
+  // Attack: other projects make claims that the requester may not pull, to use up the bound before the right claim.
   for (const claim of claims.slice(0, maxReviewed)) {
     const { namespace, name } = claim
     if (!(await mayPull({ namespace, name }))) continue
@@ -148,7 +147,7 @@ const resolveTags = async (digest: Digest, search: Search, options: LookFurtherO
   }
 }
 
-/** A tag, and the manifests below it that are not known yet. */
+/** Fetches a tag, and the manifests below it that are not in the graph yet. */
 const resolve = async (
   tag: QciTag,
   requester: string,

@@ -1,19 +1,19 @@
 /**
- * What manifests name, in a few bytes each: bounded, and those of restricted manifests by themselves.
+ * The children of manifests in a few bytes each, bounded. Restricted manifests have a cache of their own.
  *
- * Attack: others' manifests would push out what restricted ones name, and a restricted tag that comes after that would not close it.
+ * Attack: manifests of other projects evict the children of a restricted manifest, so that its next tag does not close them.
  */
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../oci/reference.ts'
 import { joinKeys, keyOf, type DigestKey } from './digest-key.ts'
 
-/** What a manifest names. */
+/** Digests in a manifest. */
 export interface ManifestChildren {
   readonly manifests: readonly Digest[]
   readonly blobs: readonly Digest[]
 }
 
-/** The same, see `joinKeys`. */
+/** The same as text of `joinKeys`. */
 export interface Names {
   readonly manifests: string
   readonly blobs: string
@@ -47,7 +47,7 @@ export class ManifestNames {
     cache.set(key, names)
   }
 
-  /** A restricted tag reaches it. */
+  /** Moves a manifest that a restricted tag reaches. */
   close(key: DigestKey): void {
     const names = this.#open.get(key)
     if (names === undefined) return

@@ -1,21 +1,20 @@
 /**
- * Who may have an unknown token reviewed. Only a refusal is charged: for that of a token which had to be asked about, the client's
- * address pays one, and so do all addresses together.
+ * Limits the reviews of unknown tokens. Only refusals are charged: each refused review costs one to the address of the client, and one
+ * to all addresses together.
  *
- * What is guaranteed:
- * - A token that the cluster has accepted before never comes here, whatever its address has done; nor does one that it has just
- *   refused.
- * - A valid token costs nothing. Where others of its address have spent what there is, it waits for a place: the newest few of each
- *   address do, one of each address in turn.
- * - **A trickle is no flood.** All clients may be one address (behind a passthrough route, or an office's NAT), where some expired
- *   logins come in at all times. While unproven tokens come from an address in a trickle (arrivals.ts), each is reviewed, whatever the
- *   address has spent before.
+ * Guarantees:
+ * - A token that the cluster accepted before is not limited, whatever its address did. A token that the cluster has just refused is not
+ *   reviewed again.
+ * - A valid token costs nothing. If others have used up the allowance of its address, it waits for a place. Only the newest few tokens
+ *   of each address wait, and the addresses take turns.
+ * - **A trickle is no flood.** All clients may share one address (behind a passthrough route, or the NAT of an office) from which some
+ *   expired logins arrive all the time. While unknown tokens arrive from an address in a trickle (strange-tokens.ts), each is reviewed,
+ *   even if the allowance of the address is spent.
  * - A flood from one address causes `ofAddress.burst` refused reviews at once and `ofAddress.perSecond` after that.
- * - All addresses together cause at most twice the bounds of `ofEverybody`, trickles included: once for addresses at which somebody
- *   was accepted before, once for strangers. So a flood from many strange addresses costs people at known ones nothing.
+ * - All addresses together cause at most twice the bounds of `ofEverybody`, trickles included: once for addresses from which the cluster
+ *   has accepted a token, once for strangers. So a flood from many unknown addresses costs users at known addresses nothing.
  *
- * What is not: in the middle of a flood from their own address, or of strangers from many, people with a new token may be told to
- * come again.
+ * Not guaranteed: during a flood from their own address, or from many unknown addresses, users with a new token may get 429.
  */
 import { LRUCache } from 'lru-cache'
 import { addressOf } from '../access/ip-address.ts'
@@ -26,47 +25,47 @@ import { RegistryError, unavailable } from '../oci/errors.ts'
 import { createStrangeTokens, type StrangeTokens } from './strange-tokens.ts'
 import { WaitingRoom, type Entered } from './waiting-room.ts'
 
-/** What became of a token that was let in; `unanswered` where nobody can say, or nobody was asked. */
+/** The result for an admitted token; `unanswered` if the review failed or was not sent. */
 export type Outcome = 'accepted' | 'refused' | 'unanswered'
 
-/** Called once, when the review is over. @param reviews that it took */
+/** To be called once, after the review. @param reviews that were sent for the token */
 export type Settle = (outcome: Outcome, reviews?: number) => void
 
-/** Who pays for a refusal beside its address: all strange ones, or all at which somebody was accepted. */
+/** The group that pays for a refusal in addition to its address: addresses with an accepted token, or all others. */
 export type ChargeKind = 'stranger' | 'acquainted'
 
 export interface Admission {
-  /** Waits, or throws. @throws {RegistryError} TOOMANYREQUESTS, UNAVAILABLE */
+  /** Waits for a place. @throws {RegistryError} TOOMANYREQUESTS, UNAVAILABLE */
   readonly admit: (client: string) => Promise<Settle>
-  /** Applies a charge that was made elsewhere. @param address as `onCharge` gave it */
+  /** Applies a charge of another replica. @param address as `onCharge` gave it */
   readonly charge: (address: string, kind: ChargeKind) => void
 }
 export type AdmitLogin = Admission['admit']
 
 export interface FailedLoginLimitOptions {
-  /** Called for every token that is not let in: whose allowance was spent. */
+  /** Called for every token that is not admitted, with the allowance that is spent. */
   readonly observeLimited: (limit: Limit) => void
-  /** Called for every refused review that was charged here: for replicas that count together. */
+  /** Called for every refused review that is charged here, so that replicas can count together. */
   readonly onCharge?: (address: string, kind: ChargeKind) => void
   readonly clock?: Clock
 }
 export type Limit = 'address' | 'everybody' | 'waiting'
 
-/** An office or a CI cluster behind one address may have thirty outdated logins at a time. */
+/** An office or a CI cluster behind one address may send thirty outdated logins at a time. */
 const ofAddress = { burst: 30, perSecond: 1 }
-/** What a single kubelet may ask for by default: kubeAPIQPS and kubeAPIBurst. */
+/** The default rate limit of a single kubelet: kubeAPIQPS and kubeAPIBurst. */
 const ofEverybody = { burst: 100, perSecond: 50 }
 /** About 300 bytes each. */
 const maxAddresses = 20_000
 const maxWaiting = 512
-/** Where all that is there is spent: the newest of an address. Older ones are answered 429, so that a flood ends quickly. */
+/** The newest tokens of an address with a spent allowance. Older ones get 429, so that a flood ends quickly. */
 const maxWaitingForTime = 16
-/** Milliseconds. Two seconds for a flood to be over, and a review of two seconds, are within the deadline of a decision. */
+/** Milliseconds. Two seconds for a flood to end, and a review of two seconds, stay within the deadline of a decision. */
 const maxWaitMs = 2500
 
 interface Address {
   readonly allowance: Allowance
-  readonly arrivals: StrangeTokens
+  readonly strangeTokens: StrangeTokens
 }
 
 export const createFailedLoginLimit = (options: FailedLoginLimitOptions): Admission => {
@@ -80,7 +79,7 @@ export const createFailedLoginLimit = (options: FailedLoginLimitOptions): Admiss
 class AddressAdmission implements Admission {
   readonly #options: FailedLoginLimitOptions
   readonly #addresses: PerKey<Address>
-  // A cache of its own: strangers, however many, push nobody out of it.
+  // A separate cache, so that a flood from unknown addresses evicts nothing from it.
   readonly #accepted = new LRUCache<string, true>({ maxSize: maxAddresses, sizeCalculation: () => 1 })
   readonly #everybody: Readonly<Record<ChargeKind, Allowance>>
   readonly #room: WaitingRoom<Settle>
@@ -91,21 +90,24 @@ class AddressAdmission implements Admission {
     this.#options = options
     this.#addresses = new PerKey(maxAddresses, () => ({
       allowance: createAllowance({ ...ofAddress, now }),
-      arrivals: createStrangeTokens(now),
+      strangeTokens: createStrangeTokens(now),
     }))
     this.#everybody = {
       stranger: createAllowance({ ...ofEverybody, now }),
       acquainted: createAllowance({ ...ofEverybody, now }),
     }
-    const enter = (address: string): Entered<Settle> =>
-      this.#obstacle(address) === undefined ? { value: this.#holdFor(address) } : undefined
-    const refuse = (address: string) => this.#refusal(address)
-    this.#room = new WaitingRoom({ maxWaiting, maxWaitMs, clock, enter, refuse })
+    this.#room = new WaitingRoom({
+      maxWaiting,
+      maxWaitMs,
+      clock,
+      enter: (address) => this.#tryEnter(address),
+      refuse: (address) => this.#refusal(address),
+    })
   }
 
   async admit(client: string): Promise<Settle> {
     const address = addressOf(client)
-    this.#addresses.of(address).arrivals.note()
+    this.#addresses.of(address).strangeTokens.note()
     const isSpent = this.#obstacle(address)?.isSpent === true
     return await this.#room.wait(address, isSpent ? maxWaitingForTime : maxWaiting)
   }
@@ -119,30 +121,46 @@ class AddressAdmission implements Admission {
     return this.#accepted.get(address) === true ? 'acquainted' : 'stranger'
   }
 
-  /** What keeps a token of this address out now; undefined for nothing. */
+  /** The limit that keeps a token of this address waiting now; undefined if a place is free. */
   #obstacle(address: string): { limit: 'address' | 'everybody'; isSpent: boolean } | undefined {
     const all = this.#everybody[this.#chargeKindOf(address)].state()
     if (all !== 'free') return { limit: 'everybody', isSpent: all === 'spent' }
-    const { allowance, arrivals } = this.#addresses.of(address)
+    const { allowance, strangeTokens } = this.#addresses.of(address)
     const own = allowance.state()
-    return own === 'free' || arrivals.areCalm() ? undefined : { limit: 'address', isSpent: own === 'spent' }
+    return own === 'free' || strangeTokens.areCalm()
+      ? undefined
+      : { limit: 'address', isSpent: own === 'spent' }
   }
 
-  #holdFor(address: string): Settle {
+  /** Holds a place of all addresses and one of this address; undefined where it has to wait. */
+  #tryEnter(address: string): Entered<Settle> {
     const kind = this.#chargeKindOf(address)
-    const { allowance, arrivals } = this.#addresses.of(address)
+    const everybody = this.#everybody[kind]
+    const { allowance, strangeTokens } = this.#addresses.of(address)
+    if (everybody.tryHold() !== 'held') return undefined
+    if (allowance.tryHold() !== 'held') {
+      if (!strangeTokens.areCalm()) {
+        everybody.settle(0)
+        return undefined
+      }
+      allowance.hold()
+    }
+    return { value: this.#settleOf(address, kind) }
+  }
+
+  #settleOf(address: string, kind: ChargeKind): Settle {
+    const { allowance, strangeTokens } = this.#addresses.of(address)
     const paying = [allowance, this.#everybody[kind]]
-    for (const each of paying) each.hold()
     return (outcome, reviews = 1) => {
       if (outcome === 'accepted') {
         this.#accepted.set(address, true)
-        arrivals.proven()
+        strangeTokens.proven()
       }
       const refusals = outcome === 'refused' ? reviews : 0
       for (const each of paying) each.settle(refusals)
       for (let index = 0; index < refusals; index++) this.#options.onCharge?.(address, kind)
       this.#room.pump()
-      // Those who waited for a place wait for time now, and there is not as much of that.
+      // The others waited for a place; from now on they wait for time, which admits fewer of them.
       if (allowance.state() === 'spent') this.#room.trim(address, maxWaitingForTime)
     }
   }
@@ -154,9 +172,9 @@ class AddressAdmission implements Admission {
       observeLimited('waiting')
       return unavailable('too many new logins at once; try again in a moment', undefined, 1)
     }
-    const { allowance, arrivals } = this.#addresses.of(address)
-    // Where nothing is in the way any more, others were in turn before.
-    const limit = found?.limit ?? (arrivals.areCalm() ? 'everybody' : 'address')
+    const { allowance, strangeTokens } = this.#addresses.of(address)
+    // If a place is free now, the turns of others came first.
+    const limit = found?.limit ?? (strangeTokens.areCalm() ? 'everybody' : 'address')
     observeLimited(limit)
     const paying = limit === 'address' ? allowance : this.#everybody[this.#chargeKindOf(address)]
     return tooMany(limit, paying.retryAfterSeconds())

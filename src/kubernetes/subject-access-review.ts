@@ -118,18 +118,20 @@ const tooMany = (seconds: number): ReviewShed =>
 const keyOf = (identity: ClusterIdentity, { namespace, name = '' }: ImageStream): string =>
   `${identity.key} ${namespace} ${name}`
 
-/** The split form `imagestreams` + `layers`: it matches every rule the joined one does, and `*\/layers` too. */
-const specOf = ({ user }: ClusterIdentity, { namespace, name }: ImageStream): AccessQuestion => ({
+const specOf = ({ user }: ClusterIdentity, imageStream: ImageStream): AccessQuestion => ({
   user: user.username,
   ...(user.uid === undefined ? {} : { uid: user.uid }),
   groups: user.groups,
   extra: user.extra,
-  resourceAttributes: {
-    verb: 'get',
-    group: 'image.openshift.io',
-    resource: 'imagestreams',
-    subresource: 'layers',
-    namespace,
-    ...(name === undefined ? {} : { name }),
-  },
+  resourceAttributes: pullAttributes(imageStream),
+})
+
+/** `get imagestreams/layers`, in the split form: it matches every rule that the joined one matches, and `*\/layers` too. */
+export const pullAttributes = ({ namespace, name }: ImageStream) => ({
+  verb: 'get',
+  group: 'image.openshift.io',
+  resource: 'imagestreams',
+  subresource: 'layers',
+  namespace,
+  ...(name === undefined ? {} : { name }),
 })

@@ -11,6 +11,7 @@
  * @see https://github.com/openshift/ci-tools/blob/main/pkg/api/promotion.go
  */
 import { isDigest, type Digest } from './digest.ts'
+import { dnsLabelPattern } from './dns-label.ts'
 
 declare const valid: unique symbol
 /** A tag of the monorepo, at most 128 characters. */
@@ -37,8 +38,6 @@ export type TagOwnerOf = (qciTag: string) => TagOwner
 const nobody: TagOwner = { by: 'qci' }
 
 const tagPattern = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/
-// RFC 1123 label: what Kubernetes accepts as a namespace. It has no `_`, which makes the first part of a QCI tag certain.
-const namespacePattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 // distribution-spec, one component of <name>. https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
 const componentPattern = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
 
@@ -57,7 +56,7 @@ const familyPattern = /^(?:rc_payload__|art-builder-|[^_]*__)/
 
 export const isQciTag = (text: string): text is QciTag => tagPattern.test(text)
 
-export const isNamespace = (text: string): boolean => namespacePattern.test(text)
+export const isNamespace = (text: string): boolean => dnsLabelPattern.test(text)
 
 /** Whether a repository can be called so, without its namespace. */
 export const isImageStreamName = (text: string): boolean => componentPattern.test(text)
@@ -106,7 +105,7 @@ export const restrictedPartOf = (
   isRestricted: (namespace: string) => boolean,
 ): string | undefined => {
   for (const part of qciTag.toLowerCase().split(/_{2,}/)) {
-    const restricted = namingWords(part).find((word) => namespacePattern.test(word) && isRestricted(word))
+    const restricted = namingWords(part).find((word) => dnsLabelPattern.test(word) && isRestricted(word))
     if (restricted !== undefined) return restricted
   }
   return undefined
@@ -130,7 +129,7 @@ const ownerByGrammar: TagOwnerOf = (qciTag) => {
   const tag = withoutStages(copied)
   const cut = tag.indexOf('_')
   const namespace = tag.slice(0, Math.max(cut, 0))
-  if (familyPattern.test(copied) || !namespacePattern.test(namespace)) return nobody
+  if (familyPattern.test(copied) || !dnsLabelPattern.test(namespace)) return nobody
   // The name is sought with the stages on: a/b:c_incoming is a tag of that name as well.
   return { by: 'image-stream', imageStream: { namespace, ...certainName(copied.slice(cut + 1)) } }
 }

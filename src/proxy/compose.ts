@@ -17,6 +17,7 @@ import { createDenialMessage, createLegacyDenialMessage, type DenialMessage } fr
 import { createLogin } from '../registry/authentication/compose.ts'
 import { createPurposeKeys } from '../registry/authentication/signing-keys.ts'
 import { createTagCursors } from '../registry/tags/tag-cursors.ts'
+import type { HealthOptions } from '../server/health.ts'
 import type { LoginOptions, ServerOptions, TelemetryOptions } from '../server/server.ts'
 import type { SharedState, SharedStatus } from '../shared-state/shared-state.ts'
 
@@ -64,16 +65,7 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
     },
     source: { ...pipeline.source, monorepo: config.upstreamRepository },
     telemetry: { logger, metrics, ...observersOf(metrics) },
-    health: {
-      notReady: () => [
-        ...(isStopping() ? ['shutting down'] : []),
-        ...(robot.attempted() ? [] : ['upstream was not asked yet']),
-        ...(apiServer.reached() ? [] : ['the API server was not reached yet']),
-        ...knownDigests.notReady(),
-        ...unloaded(shared.status()),
-      ],
-      status: () => [describeSharedState(shared.status()), ...knownDigests.status()],
-    },
+    health: healthOf({ robot, apiServer, knownDigests, shared }, isStopping),
   }
   const close = async () => {
     for (const file of Object.values(files)) file?.close()
@@ -83,6 +75,25 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
   }
   return { server, robot, apiServer, knownDigests, shared, files, close }
 }
+
+const healthOf = (
+  {
+    robot,
+    apiServer,
+    knownDigests,
+    shared,
+  }: Pick<Components, 'robot' | 'apiServer' | 'knownDigests' | 'shared'>,
+  isStopping: () => boolean,
+): HealthOptions => ({
+  notReady: () => [
+    ...(isStopping() ? ['shutting down'] : []),
+    ...(robot.attempted() ? [] : ['upstream was not asked yet']),
+    ...(apiServer.reached() ? [] : ['the API server was not reached yet']),
+    ...knownDigests.notReady(),
+    ...unloaded(shared.status()),
+  ],
+  status: () => [describeSharedState(shared.status()), ...knownDigests.status()],
+})
 
 const denialOf = (
   { qciNamespace }: Config,

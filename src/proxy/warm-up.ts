@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ApiServer } from '../kubernetes/api-server.ts'
+import { pullAttributes } from '../kubernetes/subject-access-review.ts'
 import { serializeError, type Logger } from '../telemetry/logging.ts'
 import type { RobotPool } from '../upstream/robot/robot-pool.ts'
 
@@ -25,14 +26,8 @@ export const warmUp = async (options: WarmUpOptions): Promise<void> => {
   const { apiServerIntervalMs = 1000 } = options
   // Whoever pulls asks as well, and a robot that is refused is an alarm each time: as seldom as clients are told to come again then.
   const { upstreamIntervalMs = 30_000 } = options
-  // A question that any pull may ask: that it is answered shows that we may ask at all.
-  const resourceAttributes = {
-    verb: 'get',
-    group: 'image.openshift.io',
-    resource: 'imagestreams',
-    subresource: 'layers',
-    namespace: qciNamespace,
-  }
+  // Any pull may send this review: its answer shows that the proxy may send reviews at all.
+  const resourceAttributes = pullAttributes({ namespace: qciNamespace })
   await Promise.all([
     untilAnswered(options, {
       ask: async () => await apiServer.reviewAccess({ user: 'system:anonymous', resourceAttributes }),

@@ -97,12 +97,11 @@ export const createAuthorizeDigest =
     )
   }
 
-/** What is known at once waits for nothing. */
+/** What is decided at once waits for nothing. */
 const decide = async (request: FastifyRequest, policy: Policy, reference: Reference): Promise<Decision> => {
   const identity = identityOf(request)
-  return (
-    policy.known(identity, reference) ?? (await beforeDeadline(request, policy.decide(identity, reference)))
-  )
+  const decided = policy.decide(identity, reference)
+  return decided instanceof Promise ? await beforeDeadline(request, decided) : decided
 }
 
 const premature = (): RegistryError =>

@@ -126,7 +126,7 @@ const imageOf = (reference: Reference, reply: FastifyReply) => {
     : { image: reference.digest as string, digest: reference.digest as string }
 }
 
-export const accessLog = fp(plugin, { name: 'quay-proxy/observation', fastify: '5.x' })
+export const accessLog = fp(plugin, { name: 'quay-proxy/access-log', fastify: '5.x' })
 
 const levelOf = (request: FastifyRequest, reply: FastifyReply): 'info' | 'warn' =>
   reply.statusCode >= 500 || request.failure?.cause !== undefined ? 'warn' : 'info'

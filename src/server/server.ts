@@ -68,7 +68,7 @@ export interface ServerOptions {
 
 export const buildServer = async (options: ServerOptions): Promise<FastifyInstance> => {
   const { login, access, source, telemetry } = options
-  const { logger, observeShed } = telemetry
+  const { logger, observe, observeStreams, observeShed } = telemetry
   const limits = { ...defaultClientLimits, ...options.limits }
   const clients = new ClientAddresses(options.connections.trustedProxies)
   const app = createFastifyServer({ clients, limits, logger, tls: options.connections.tls })
@@ -108,7 +108,6 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   await app.register(health, options.health)
   // 5. The registry: authentication, then reference and authorization, then the bytes.
   const authenticate = shareLogins(login.authenticate, { ...limits, observeShed: shed('logins') })
-  const { observe, observeStreams } = telemetry
   await app.register(routes, { ...login, ...access, ...source, observe, observeStreams, authenticate })
   return app
 }

@@ -87,7 +87,8 @@ export class LeasedBucket implements TokenBucket {
 
   /** The share of this replica, while it has to do without the store: until that has granted something again. */
   #alone(): TokenBucket | undefined {
-    if (!this.#options.isUp() || this.#options.now() < this.#aloneUntil) this.#share ??= this.#createFixedShare()
+    if (!this.#options.isUp() || this.#options.now() < this.#aloneUntil)
+      this.#share ??= this.#createFixedShare()
     else if (this.#share !== undefined) this.#ask()
     else this.#lapse()
     return this.#share

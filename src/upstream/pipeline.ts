@@ -1,18 +1,18 @@
 /**
- * Where the bytes come from: every stage between the registry and upstream, in the one order in which a request passes them.
+ * The pipeline: every stage between the registry and upstream, in the one order in which a request passes them.
  *
- *     manifest    memory -> retry -> hedge -> manifests -> circuit breaker -> budget -> dispatcher
- *     blob        places -> resume -> retry -> hedge -> blobs -> circuit breaker -> budget -> dispatcher
- *     tags        memory -> retry -> hedge -> tags -> circuit breaker -> budget -> dispatcher
- *     referrers   memory -> retry -> hedge -> referrers -> circuit breaker -> budget -> dispatcher
+ *     manifest    cache -> retry -> hedge -> manifests -> circuit breaker -> rate limit -> client
+ *     blob        slot -> resume -> retry -> hedge -> blobs -> circuit breaker -> rate limit -> client
+ *     tags        cache -> retry -> hedge -> tags -> circuit breaker -> rate limit -> client
+ *     referrers   cache -> retry -> hedge -> referrers -> circuit breaker -> rate limit -> client
  *
- * - Memory first: what is known costs upstream nothing. A local cache of blobs would stand in the same place: an OpenBlob around an
- *   OpenBlob that fills while the first reader streams, and is joined by later ones.
- * - A place is kept through every break: who has half of a blob is not behind those who have none.
- * - Retry and hedge around whole answers, not heads: a manifest that is cut, hangs in the middle, or does not match its digest is
- *   asked for again as well.
- * - Circuit breaker outside of the budget: what is not asked does not wait for its turn.
- * - The budget counts what really leaves.
+ * - The cache comes first: a cached answer costs upstream nothing. A cache of blobs would stand in the same place: an OpenBlob around an
+ *   OpenBlob that fills while the first reader streams, and is shared by later readers.
+ * - A blob keeps its slot through every break: a client with half of a blob does not wait behind clients that have none.
+ * - Retry and hedge work on whole answers, not on heads: a manifest that is cut, stalls in the middle, or does not match its digest is
+ *   fetched again as well.
+ * - The circuit breaker stands outside of the rate limit: a request that is not sent does not wait for its turn.
+ * - The rate limit counts what is really sent.
  */
 import { isDigest, type QciTag } from '../oci/reference.ts'
 import { createBlobs, type Blob, type OpenBlob } from './blobs.ts'

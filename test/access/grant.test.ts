@@ -3,8 +3,8 @@ import { localGrants } from '../../src/access/remembered-grants.ts'
 import { clusterKindOf, type ClusterIdentity } from '../../src/access/identity.ts'
 import {
   decisionOf,
-  firstGrant,
-  knownGrant,
+  reviewedGrant,
+  cachedGrant,
   robotGrant,
   type CandidateReview,
 } from '../../src/access/grant.ts'
@@ -37,7 +37,7 @@ const setUp = (answers: Readonly<Record<string, Answer>>, more: Partial<AccessRe
   }
   const rememberedGrants = localGrants()
   const open = async (candidates: readonly CandidateReview[], username = 'alice') =>
-    await firstGrant({ reviews, rememberedGrants }, identity(username), candidates)
+    await reviewedGrant({ reviews, rememberedGrants }, identity(username), candidates)
   return { reviews, asked, open, rememberedGrants }
 }
 
@@ -118,30 +118,27 @@ await t.test(
   },
 )
 
-await t.test('what is remembered asks nobody', async (test) => {
+await t.test('a cached yes sends no review', async (test) => {
   const peek: AccessReviews['peek'] = (_identity, { namespace }) => namespace === 'b'
-  const { open, asked, reviews } = setUp({}, { peek })
+  const { asked, reviews } = setUp({}, { peek })
   const expected = { rule: 'image-puller', grantedBy: 'b', source: 'cached' } as const
-  test.strictSame(await open([qciWide, puller('b')]), expected)
-  test.strictSame(knownGrant(reviews, identity('alice'), [puller('b')]), expected)
-  test.equal(knownGrant(reviews, identity('alice'), [qciWide]), undefined)
+  test.strictSame(cachedGrant(reviews, identity('alice'), [qciWide, puller('b')]), expected)
+  test.strictSame(cachedGrant(reviews, identity('alice'), [puller('b')]), expected)
+  test.equal(cachedGrant(reviews, identity('alice'), [qciWide]), undefined)
   test.strictSame(asked, [])
 })
 
-await t.test(
-  'a decision says whose image it is, and who rememberedGrants it, where that is known',
-  (test) => {
-    const requirement = { imageStreams: [], qciWide: true }
-    test.strictSame(decisionOf(robotGrant, requirement), { allowed: true, rule: 'robot', source: 'none' })
-    test.strictSame(decisionOf({ rule: 'none', source: 'live' }, { ...requirement, namespace: 'ocp' }), {
-      allowed: false,
-      rule: 'none',
-      namespace: 'ocp',
-      source: 'live',
-    })
-    test.match(decisionOf({ rule: 'qci-wide', grantedBy: 'ocp', source: 'cached' }, requirement), {
-      grantedBy: 'ocp',
-    })
-    test.end()
-  },
-)
+await t.test('a decision says whose image it is, and who granted it, where that is known', (test) => {
+  const requirement = { imageStreams: [], qciWide: true }
+  test.strictSame(decisionOf(robotGrant, requirement), { allowed: true, rule: 'robot', source: 'none' })
+  test.strictSame(decisionOf({ rule: 'none', source: 'live' }, { ...requirement, namespace: 'ocp' }), {
+    allowed: false,
+    rule: 'none',
+    namespace: 'ocp',
+    source: 'live',
+  })
+  test.match(decisionOf({ rule: 'qci-wide', grantedBy: 'ocp', source: 'cached' }, requirement), {
+    grantedBy: 'ocp',
+  })
+  test.end()
+})

@@ -449,7 +449,11 @@ await t.test('trap 17: a review that fails is a throw, not a no', async (test) =
   ]
   for (const [who, what, failing] of rows) {
     const { policy, asked } = setUp({ failing: [failing] })
-    await test.rejects(policy.decide(person(who), parse(what)), { message: 'away' }, `${who} ${what}`)
+    await test.rejects(
+      async () => await policy.decide(person(who), parse(what)),
+      { message: 'away' },
+      `${who} ${what}`,
+    )
     test.ok(asked.includes(failing))
   }
   const { policy } = setUp({ failing: ['ocp-priv/4.15'] })
@@ -473,7 +477,7 @@ await t.test('grace: the door that opened not long ago counts where a review fai
   })
   test.strictSame(asked, failing)
   for (const outdated of [{ 'my-team/app': false }, { ocp: false }, { 'ocp/4.15': true }, {}])
-    await test.rejects(setUp({ failing, outdated }).policy.decide(person('puller'), what), {
+    await test.rejects(async () => await setUp({ failing, outdated }).policy.decide(person('puller'), what), {
       message: 'away',
     })
   const half = setUp({ failing: ['ocp'], outdated: { ocp: true } })
@@ -555,7 +559,7 @@ await t.test('a stream of each namespace goes before a second one of any', async
   test.equal(asked.length, 16)
 })
 
-await t.test('what is known at once is what would be decided, and never a no', async (test) => {
+await t.test('a cached yes decides at once, without a promise; a no never does', async (test) => {
   const tag = parse('my-team/app:latest')
   const rows: readonly (readonly [Scene, Identity, Decision['rule'] | undefined])[] = [
     [{ remembered: { ocp: true } }, person('qci-wide'), 'qci-wide'],
@@ -568,9 +572,11 @@ await t.test('what is known at once is what would be decided, and never a no', a
   ]
   for (const [scene, identity, rule] of rows) {
     const { policy, asked } = setUp(scene)
-    const known = policy.known?.(identity, tag)
-    test.strictSame([known?.rule, asked], [rule, []], JSON.stringify(scene))
-    if (known !== undefined) test.strictSame(known, await policy.decide(identity, tag))
+    const decided = policy.decide(identity, tag)
+    const isAtOnce = !(decided instanceof Promise)
+    test.equal(isAtOnce, rule !== undefined, JSON.stringify(scene))
+    if (isAtOnce) test.strictSame([decided.rule, asked], [rule, []], JSON.stringify(scene))
+    else await decided
   }
 })
 
@@ -747,7 +753,7 @@ await t.test(
       test.strictSame([decision.allowed, decision.isPremature], [false, isCertain ? undefined : true])
     }
     const { policy } = over([embargoed], { lookFurther: () => Promise.reject(new Error('503')) })
-    await test.rejects(policy.decide(person('alice'), digest), { message: '503' })
+    await test.rejects(async () => await policy.decide(person('alice'), digest), { message: '503' })
   },
 )
 
@@ -755,7 +761,7 @@ await t.test('what may be restricted is refused for now, to those who are QCI-wi
   const knowledge = { isComplete: () => false }
   const wide = over([], { knowledge, rights: ['ocp'] })
   test.match(await wide.policy.decide(person('alice'), digest), { allowed: false, isPremature: true })
-  test.equal(wide.policy.known(person('alice'), digest), undefined)
+  test.ok(wide.policy.decide(person('alice'), digest) instanceof Promise)
   const none = over([], { knowledge })
   const decision = await none.policy.decide(person('mallory'), digest)
   test.strictSame([decision.allowed, decision.isPremature], [false, undefined])
@@ -772,4 +778,12 @@ await t.test('attack: a digest is refused after a multiple of a time, however ma
     // Timers may be early by a part of a millisecond.
     test.ok(performance.now() - startedAt > 58)
   }
+})
+
+await t.test('a caller may take a single function of it', async (test) => {
+  const { decide, mayList, decideImageStream } = setUp().policy
+  const tag = parse('my-team/app:latest')
+  test.match(await decide(robot, tag), { allowed: true, rule: 'robot' })
+  test.equal(await mayList(robot, tag), true)
+  test.match(await decideImageStream(robot, { namespace: 'my-team' }), { allowed: true, rule: 'robot' })
 })

@@ -13,7 +13,7 @@ const setUp = () => {
   return { ...allowance, spend, pass: (milliseconds: number) => void (now += milliseconds) }
 }
 
-await t.test('a burst, then so many a second, and never more than the burst', async (test) => {
+await t.test('a burst, then a number a second, and never more than the burst', async (test) => {
   const { state, spend, retryAfterSeconds, pass } = setUp()
   spend(2)
   test.equal(state(), 'spent')
@@ -29,32 +29,37 @@ await t.test('a burst, then so many a second, and never more than the burst', as
   test.equal(state(), 'spent')
 })
 
-await t.test('what is held cannot be had twice, and comes back where it is not charged', async (test) => {
-  const { state, hold, settle } = setUp()
-  hold()
-  test.equal(state(), 'free')
-  hold()
-  test.equal(state(), 'held', 'to wait for, and not over')
-  settle(0)
-  test.equal(state(), 'free')
-  settle(1)
-  test.equal(state(), 'free')
-  hold()
-  test.equal(state(), 'held')
-  settle(1)
-  test.equal(state(), 'spent')
-})
+await t.test(
+  'a held place cannot be held twice, and becomes free again if nothing is charged',
+  async (test) => {
+    const { state, tryHold, hold, settle } = setUp()
+    test.equal(tryHold(), 'held')
+    test.equal(state(), 'free')
+    test.equal(tryHold(), 'held')
+    test.equal(state(), 'busy', 'a place is settled later')
+    test.equal(tryHold(), 'busy')
+    settle(0)
+    test.equal(state(), 'free')
+    settle(1)
+    test.equal(state(), 'free')
+    hold()
+    test.equal(state(), 'busy')
+    settle(1)
+    test.equal(state(), 'spent')
+    test.equal(tryHold(), 'spent')
+  },
+)
 
-await t.test('nobody is told to come again at once', async (test) => {
+await t.test('the shortest wait that is announced is one second', async (test) => {
   test.equal(setUp().retryAfterSeconds(), 1)
 })
 
-await t.test('a charge from elsewhere counts, and nobody owes anything', async (test) => {
+await t.test('a charge without a hold counts, and the bucket never owes', async (test) => {
   const { state, charge, pass } = setUp()
   charge(1)
   test.equal(state(), 'free')
   charge(50)
   test.equal(state(), 'spent')
   pass(2000)
-  test.equal(state(), 'free', 'what was charged beyond the end is not held against them')
+  test.equal(state(), 'free', 'the charge over the limit is forgotten')
 })

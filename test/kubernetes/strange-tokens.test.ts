@@ -3,11 +3,11 @@ import { createStrangeTokens } from '../../src/kubernetes/strange-tokens.ts'
 
 const setUp = () => {
   let now = 500
-  const arrivals = createStrangeTokens(() => now)
+  const tokens = createStrangeTokens(() => now)
   const note = (count: number) => {
-    for (let index = 0; index < count; index++) arrivals.note()
+    for (let index = 0; index < count; index++) tokens.note()
   }
-  return { ...arrivals, note, pass: (ms: number) => void (now += ms) }
+  return { ...tokens, note, pass: (ms: number) => void (now += ms) }
 }
 
 await t.test('a trickle is calm, however long', async (test) => {

@@ -146,22 +146,19 @@ await t.test('out of order is a mistake of ours, never a way in', async (test) =
   test.throws(() => referenceOf(request), { message: /authorization runs before/ })
 })
 
-await t.test('what is known to be open is not asked about', async (test) => {
+await t.test('what is decided at once', async (test) => {
   const { policy } = routesOptions()
-  const decide = async () => {
-    throw new Error('asked')
-  }
-  const { get, observed } = create(test, { policy: { ...policy, decide, known: () => allowed } })
+  const { get, observed } = create(test, { policy: { ...policy, decide: () => allowed } })
   const { statusCode, payload } = await get('/ocp/4.5/manifests/base')
   test.equal(statusCode, 200)
   test.match(JSON.parse(payload), { decision: allowed })
   test.strictSame(observed, [allowed])
 })
 
-await t.test('what is not known to be open is decided about', async (test) => {
+await t.test('what is decided later', async (test) => {
   const { policy } = routesOptions()
   const { get, observed } = create(test, {
-    policy: { ...policy, decide: async () => refused, known: () => undefined },
+    policy: { ...policy, decide: async () => refused },
   })
   test.equal((await get('/ocp/4.5/manifests/base')).statusCode, 403)
   test.strictSame(observed, [refused])

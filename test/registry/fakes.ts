@@ -42,7 +42,6 @@ export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions 
   challenge,
   policy: {
     decide: async () => allowed,
-    known: () => undefined,
     mayList: async () => true,
     decideImageStream: async () => allowed,
   },

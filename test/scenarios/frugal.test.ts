@@ -46,7 +46,7 @@ await scenario(
       }
     }
     const looping = Promise.all(Array.from({ length: 250 }, work))
-    while (refusals.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    while (refusals.length === 0 && left.length > 0) await new Promise((resolve) => setTimeout(resolve, 5))
     for (const tag of wanted) t.equal((await pullManifest(s, tag)).status, 200)
     await looping
     const seconds = (performance.now() - start) / 1000

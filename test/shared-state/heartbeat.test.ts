@@ -97,11 +97,12 @@ await t.test('beats go on after a failure, stop when told, and end with the sess
   const running = heartbeat.run(session)
   await until(() => steps.filter((step) => step.startsWith('replicas')).length > 2, 'it beats')
   heartbeat.stop()
-  await until(() => steps.length > 0, 'it has stopped')
   const before = steps.length
+  // Many times as long as between two beats: one may have been under way.
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  test.ok(steps.length <= before + 2, `${steps.length - before} steps after the end`)
   session.end(new Error('over'))
   await running
-  test.ok(steps.length <= before + 1)
 })
 
 await t.test('two seconds lie between beats unless given', async (test) => {

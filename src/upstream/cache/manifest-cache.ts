@@ -10,7 +10,7 @@ import { createKnownTags, type KnownTags } from './digests-by-tag.ts'
 import type { FetchManifest, Manifest, ManifestRequest } from '../manifests.ts'
 import { createSingleFlight, type Shared, type SingleFlight } from '../../concurrency/single-flight.ts'
 
-/** Where a manifest came from: `joined` waited for what another had asked upstream for. */
+/** Where a manifest came from. `shared`: it waited for the request of another. */
 export type ManifestSource = 'cached' | 'live' | 'shared' | 'stale'
 
 export interface ManifestCacheOptions {

@@ -1,6 +1,6 @@
 /**
- * Every request that leaves for upstream. In this order: a redirect is followed outside, the robot's credential is put on
- * inside, per hop, for the upstream origin only. (The other way round the CDN would be handed the robot's token.)
+ * Every request to upstream. Redirects are followed outside, and the robot's credential is put on inside, for the first request alone, which
+ * goes to the upstream origin. In the other order the CDN would get the robot's token.
  */
 import { unlessAborted } from '../../concurrency/abortable.ts'
 import { unavailable } from '../../oci/errors.ts'

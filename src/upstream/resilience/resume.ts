@@ -9,6 +9,7 @@ import type { Digest } from '../../oci/reference.ts'
 import type { Blob, BlobRequest, OpenBlob } from '../blobs.ts'
 import { isRetryable, TransientUpstreamError } from '../errors.ts'
 import type { Body, Sink } from '../request.ts'
+import { byteRangeOf, isSameRange, type ByteRange } from './byte-range.ts'
 
 export interface ResumeOptions {
   readonly open: OpenBlob
@@ -25,20 +26,11 @@ export interface ResumeOptions {
 }
 
 /** Upstream's restart, or a moment without network; a client that waits longer for a byte would rather try elsewhere. */
-const defaultPatienceMs = 30_000
+const defaultMaxWaitMs = 30_000
 /** The first attempt comes soon, the later ones not all at once where many streams broke together. */
 const backoff = { firstMs: 100, longestMs: 2000 }
 /** Less than this between two breaks is no progress: half of what containers/image takes for some. */
 const worthwhileBytes = 512 * 1024
-
-/** What of a blob is wanted, and by what it is known again. Offsets within the blob; `end` is the one after the last byte. */
-interface ByteRange {
-  readonly start: number
-  readonly end: number
-  /** Bytes of the whole blob. */
-  readonly total: number
-  readonly etag: string | undefined
-}
 
 export const createResume = (options: ResumeOptions): OpenBlob => {
   const { sizeOf } = options
@@ -46,7 +38,7 @@ export const createResume = (options: ResumeOptions): OpenBlob => {
     const size = sizeOf(request.digest)
     if (request.method === 'HEAD') return await headOf(options, request, size)
     const blob = await openWithExpectedSize(options, request, size)
-    const extent = extentOf(blob, size)
+    const extent = byteRangeOf(blob, size)
     if (blob.body === undefined || extent === undefined) return blob
     return { ...blob, body: resumable(options, request, blob.body, extent) }
   }
@@ -81,7 +73,7 @@ const openWithExpectedSize = async (
   size: number | undefined,
 ): Promise<Blob> => {
   const blob = await open(request)
-  const total = extentOf(blob)?.total
+  const total = byteRangeOf(blob)?.total
   if (blob.body === undefined || size === undefined || total === undefined || total === size) return blob
   await blob.body.discard()
   return await open(request)
@@ -89,7 +81,7 @@ const openWithExpectedSize = async (
 
 const resumable = (options: ResumeOptions, request: BlobRequest, first: Body, extent: ByteRange): Body => ({
   pipeTo: async (sink) => {
-    const patience = createPatience(options, extent.start)
+    const patience = createProgressDeadline(options, extent.start)
     let at = extent.start
     let body = first
     for (;;) {
@@ -174,8 +166,8 @@ interface ProgressDeadline {
 }
 
 /** Renewed by what is worth a request: a storage that gives a byte at a time would be asked a thousand times. */
-const createPatience = (
-  { maxWaitMs = defaultPatienceMs, now = () => performance.now() }: ResumeOptions,
+const createProgressDeadline = (
+  { maxWaitMs = defaultMaxWaitMs, now = () => performance.now() }: ResumeOptions,
   start: number,
 ): ProgressDeadline => {
   let notedAt = start
@@ -194,31 +186,7 @@ const createPatience = (
 
 /** Attack: bytes of another blob, or of another place in it, would be sewn to the first half. */
 const checked = async ({ body, ...blob }: Blob, wanted: ByteRange): Promise<Body> => {
-  const found = extentOf(blob, wanted.total)
-  const isSame =
-    found?.start === wanted.start &&
-    found.end === wanted.end &&
-    found.total === wanted.total &&
-    (found.etag === undefined || wanted.etag === undefined || found.etag === wanted.etag)
-  if (isSame && body !== undefined) return body
+  if (body !== undefined && isSameRange(byteRangeOf(blob, wanted.total), wanted)) return body
   await body?.discard()
   throw unavailable('the upstream registry does not go on with the blob where it broke off')
-}
-
-const contentRangePattern = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/
-
-/** Undefined where upstream does not say enough to go on later: several ranges at once, no length. */
-const extentOf = (
-  { status, headers }: Pick<Blob, 'status' | 'headers'>,
-  size?: number,
-): ByteRange | undefined => {
-  // Who sends in chunks does not say: what a manifest says is to be there, and not less.
-  const length = Number(headers['content-length'] ?? (status === 200 ? size : undefined) ?? NaN)
-  const { etag } = headers
-  if (status === 200)
-    return Number.isSafeInteger(length) ? { start: 0, end: length, total: length, etag } : undefined
-  const [, first, last, whole] = contentRangePattern.exec(headers['content-range'] ?? '') ?? []
-  const [start, end, total] = [Number(first), Number(last) + 1, Number(whole)]
-  const isWhole = Number.isNaN(length) || end - start === length
-  return start < end && end <= total && isWhole ? { start, end, total, etag } : undefined
 }

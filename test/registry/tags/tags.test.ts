@@ -30,7 +30,6 @@ const serve = async (
         return { tags: rest.slice(0, size), more: rest.length > size }
       },
       policy: {
-        known: () => undefined,
         decide: async () => refused,
         mayList: async () => false,
         decideImageStream: async (_identity, imageStream?: ImageStream) => {
