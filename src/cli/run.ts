@@ -2,7 +2,7 @@
  * One command line from its arguments to its exit code.
  */
 import { createRequire } from 'node:module'
-import { ConfigError } from '../config/config.ts'
+import { ConfigError } from '../config/config-error.ts'
 import { help } from '../config/help.ts'
 import type { Io } from './io.ts'
 import { auditReport, explain } from './reports.ts'

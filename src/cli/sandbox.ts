@@ -9,8 +9,8 @@ import type { Io } from './io.ts'
 const manifests = (folder: string): string =>
   fileURLToPath(new URL(`../../manifests/${folder}`, import.meta.url))
 
-/** As shells report a program that Ctrl-C ended. */
-const interrupted = 130
+/** A check that was ended has not passed. The number is that of shells for a program that Ctrl-C ended. */
+const interruptedCheck = 130
 
 /** @throws {Error} if the arguments are wrong, or the sandbox cannot start */
 export const sandbox = async (args: readonly string[], io: Io): Promise<number> => {
@@ -23,6 +23,7 @@ export const sandbox = async (args: readonly string[], io: Io): Promise<number> 
     ending.abort()
     await close()
   })
+  io.print('Starting a cluster, a registry and the proxy on this machine.\n')
   try {
     const { startTour, verdictOf } = await import('../sandbox/tour.ts')
     const tour = await startTour({
@@ -45,7 +46,7 @@ export const sandbox = async (args: readonly string[], io: Io): Promise<number> 
     return exitCode
   } catch (error) {
     if (!ending.signal.aborted) throw error
-    return interrupted
+    return check ? interruptedCheck : 0
   } finally {
     finish()
   }

@@ -18,10 +18,10 @@ export const sampleImages: readonly SampleImage[] = [
   { repository: 'ocp-priv/4.5', tag: 'embargoed', namespace: 'ocp-priv' },
 ]
 
-export const qciNamespace = flags['qci-namespace'].fallback!
-const restrictedNamespaces = flags['restricted-namespaces']
+export const qciNamespace = flags.qciNamespace.fallback
+const { restrictedNamespaces } = flags
 export const isRestricted = createRestrictedNamespaces(
-  restrictedNamespaces.parse(restrictedNamespaces.fallback!)!,
+  restrictedNamespaces.parse(restrictedNamespaces.fallback)!,
 )
 
 /** Whether the rule of the proxy for a tag, as README has it, lets this token pull the image. */

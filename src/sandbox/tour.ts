@@ -17,7 +17,7 @@ export interface TourOptions {
   readonly own: readonly string[]
   /** Directories whose identities log in. */
   readonly rbac: readonly string[]
-  /** Who logs in instead: users, `group:NAME`, service accounts by their user names. If empty, some identities of `rbac`. */
+  /** Users, `group:NAME`, and service accounts by their user names. If empty, some identities of `rbac` log in. */
   readonly as: readonly string[]
   readonly port: number
   /** Whether digests, the words of refusals, and the tags of the registry are printed too. */

@@ -56,7 +56,7 @@ await test('it listens on the port that it exposes, and not for itself alone', a
   const environment = Object.fromEntries(
     values('ENV', finalStage).map((value) => value.split('=') as [string, string]),
   )
-  const address = environment[environmentName('listen-addr')] ?? flags['listen-addr'].fallback ?? ''
+  const address = environment[environmentName('listen-addr')] ?? flags.listen.fallback
   t.same(parseListenAddress(address), { host: '0.0.0.0', port: Number(port) })
   // It would have to know the port and the scheme, which flags change; Kubernetes reads it from no image.
   t.same(values('HEALTHCHECK', finalStage), [])

@@ -1,13 +1,13 @@
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
-import { tmpdir } from 'node:os'
 import { dirname } from 'node:path'
 import t from 'tap'
 import { createLogger } from '../../src/telemetry/logging.ts'
 import { startSandbox } from '../../src/sandbox/sandbox.ts'
 import { projectDirectories as rbac } from './app-ci/project-manifests.ts'
 import { ask } from './quay/quay-client.ts'
+import { ownTemporaryFolder } from './temporary-folder.ts'
 
 const logger = createLogger('silent')
 
@@ -91,13 +91,9 @@ subjects: [{ kind: ServiceAccount, name: builder }]
 })
 
 await t.test('a start that is ended leaves no secret behind', async (test) => {
-  const left = () => readdirSync(tmpdir()).filter((name) => name.startsWith('quay-proxy-sandbox-'))
-  const before = left()
+  const leftBehind = ownTemporaryFolder(test)
   await test.rejects(startSandbox({ logger, rbac, port: 0, signal: AbortSignal.abort() }), {
     name: 'AbortError',
   })
-  test.strictSame(
-    left().filter((name) => !before.includes(name)),
-    [],
-  )
+  test.strictSame(leftBehind(), [])
 })

@@ -1,5 +1,3 @@
-import { readdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { relative } from 'node:path'
 import t from 'tap'
 import { createLogger } from '../../src/telemetry/logging.ts'
@@ -7,6 +5,7 @@ import { startSandbox } from '../../src/sandbox/sandbox.ts'
 import { showSandbox, startTour, verdictOf } from '../../src/sandbox/tour.ts'
 import { projectDirectories } from './app-ci/project-manifests.ts'
 import { ask } from './quay/quay-client.ts'
+import { ownTemporaryFolder } from './temporary-folder.ts'
 
 const logger = createLogger('silent')
 const [rbac = '', examples = ''] = projectDirectories
@@ -142,8 +141,7 @@ await t.test('what a check says in the end', async (test) => {
 await t.test(
   'a tour that is ended before it begins, or between two pulls, leaves nothing behind',
   async (test) => {
-    const left = () => readdirSync(tmpdir()).filter((name) => name.startsWith('quay-proxy-sandbox-'))
-    const before = left()
+    const leftBehind = ownTemporaryFolder(test)
     for (const word of ['', 'quay-proxy ', ':base']) {
       const ending = new AbortController()
       if (word === '') ending.abort()
@@ -152,9 +150,6 @@ await t.test(
       }
       await test.rejects(startTour({ ...project, print, signal: ending.signal }), { name: 'AbortError' })
     }
-    test.strictSame(
-      left().filter((name) => !before.includes(name)),
-      [],
-    )
+    test.strictSame(leftBehind(), [])
   },
 )
