@@ -1,6 +1,6 @@
 /**
- * The rule of the predecessor, qci-appci, which `--authorization=audit` enforces: any service account may pull everything, and
- * so may people whom a review lets pull from the QCI namespace.
+ * The rule of the predecessor, qci-appci, which `--authorization=audit` enforces: every service account may pull every image, and so may
+ * people who may pull from the QCI namespace.
  */
 import type { RequirementsOf } from '../access/requirement.ts'
 import { localGrants, type RememberedGrants } from '../access/remembered-grants.ts'
@@ -36,7 +36,7 @@ export const createLegacyPolicy = (options: LegacyPolicyOptions): Policy => {
         ? grant.then((reviewed) => decisionOf(reviewed, requirement))
         : decisionOf(grant, requirement)
     },
-    // Whoever is let in at all may pull everything, seen or not.
+    // With any access, the requester may list and pull every image.
     mayList: async (identity) => (await open(identity)).rule !== 'none',
     decideImageStream: async (identity, imageStream) =>
       decisionOf(await open(identity), requirementsOf.imageStream(imageStream)),

@@ -1,9 +1,10 @@
 /**
  * Who they are and what they may, composed: reviews of app.ci, what is known of digests, and the rules.
  */
+import { createPolicy } from '../access/policy.ts'
 import { createRememberedGrants } from '../access/remembered-grants.ts'
+import { createRequirements } from '../access/requirement.ts'
 import { createRestrictedNamespaces } from '../access/restricted-namespaces.ts'
-import { createAuthorizationMode } from '../audit/authorization-mode.ts'
 import type { Config } from '../config/config.ts'
 import { loadKubeConfig } from '../kubernetes/kubeconfig.ts'
 import { createKnownDigests } from './known-digests.ts'
@@ -49,6 +50,17 @@ export const composeAccess = (config: Config, files: WatchedSecrets, logger: Log
     metrics,
   })
   const { apiServer, reviewToken, accessReviews } = composeReviews({ config, kubeConfig, shared, metrics })
+  const rules = { knowledge: knownDigests.knowledge, isRestricted, unknownDigests: config.unknownDigests }
+  const requirementsOf = createRequirements(rules)
+  const rememberedGrants = createRememberedGrants(shared.grants)
+  const policy = createPolicy({
+    reviews: accessReviews,
+    requirementsOf,
+    listedRequirementsOf: createRequirements({ ...rules, unknownDigests: 'deny' }),
+    qciNamespace: config.qciNamespace,
+    lookFurther: knownDigests.lookFurther,
+    rememberedGrants,
+  })
   return {
     apiServer,
     reviewToken,
@@ -56,16 +68,10 @@ export const composeAccess = (config: Config, files: WatchedSecrets, logger: Log
     shared,
     isRestricted,
     ownerOf,
-    ...createAuthorizationMode({
-      authorization: config.authorization,
-      qciNamespace: config.qciNamespace,
-      unknownDigests: config.unknownDigests,
-      reviews: accessReviews,
-      knowledge: knownDigests.knowledge,
-      lookFurther: knownDigests.lookFurther,
-      rememberedGrants: createRememberedGrants(shared.grants),
-      isRestricted,
-    }),
+    policy,
+    requirementsOf,
+    reviews: accessReviews,
+    rememberedGrants,
   }
 }
 

@@ -2,6 +2,7 @@
  * The composition root: every component of a proxy, created once from the Config. Nothing is started here.
  */
 import { Registry } from 'prom-client'
+import { createAuditMode } from '../audit/audit-mode.ts'
 import type { Config } from '../config/config.ts'
 import type { ApiServer } from '../kubernetes/api-server.ts'
 import { expiryOf } from '../kubernetes/token-form.ts'
@@ -13,12 +14,12 @@ import { describeSharedState } from './compose-shared-state.ts'
 import { composeUpstream, readsOf } from './compose-upstream.ts'
 import { watchSecretFiles, type WatchedSecrets } from './secret-files.ts'
 import type { RobotPool } from '../upstream/robot/robot-pool.ts'
-import { createDenialMessage, createLegacyDenialMessage, type DenialMessage } from '../registry/denial.ts'
+import { createDenialMessage } from '../registry/denial.ts'
 import { createLogin } from '../registry/authentication/compose.ts'
 import { createPurposeKeys } from '../registry/authentication/signing-keys.ts'
 import { createTagCursors } from '../registry/tags/tag-cursors.ts'
 import type { HealthOptions } from '../server/health.ts'
-import type { LoginOptions, ServerOptions, TelemetryOptions } from '../server/server.ts'
+import type { ServerOptions, TelemetryOptions } from '../server/server.ts'
 import type { SharedState, SharedStatus } from '../shared-state/shared-state.ts'
 
 export interface Components {
@@ -49,6 +50,11 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
     reviewToken: access.reviewToken,
     robotCredentials: files.robot.current,
   })
+  const audit =
+    config.authorization === 'audit'
+      ? createAuditMode({ ...access, qciNamespace: config.qciNamespace, logger, registry: metrics.registry })
+      : undefined
+  const denied = audit?.denied ?? createDenialMessage(config.qciNamespace, access.isRestricted)
   const server: ServerOptions = {
     connections: {
       trustedProxies: config.trustedProxies,
@@ -57,15 +63,15 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
     },
     login: { ...login, expiryOf },
     access: {
-      policy: access.policy,
-      evaluateShadow: access.evaluateShadow,
+      policy: audit?.policy ?? access.policy,
       ownerOf: access.ownerOf,
       cursors: createTagCursors(keys.listCursors),
-      denied: denialOf(config, access, login.anonymous),
+      denied: login.anonymous?.denied(denied) ?? denied,
     },
     source: { ...pipeline.source, monorepo: config.upstreamRepository },
     telemetry: { logger, metrics, ...observersOf(metrics) },
     health: healthOf({ robot, apiServer, knownDigests, shared }, isStopping),
+    plugins: audit === undefined ? [] : [audit.plugin],
   }
   const close = async () => {
     for (const file of Object.values(files)) file?.close()
@@ -94,18 +100,6 @@ const healthOf = (
   ],
   status: () => [describeSharedState(shared.status()), ...knownDigests.status()],
 })
-
-const denialOf = (
-  { qciNamespace }: Config,
-  { evaluateShadow, isRestricted }: ReturnType<typeof composeAccess>,
-  anonymous: LoginOptions['anonymous'],
-): DenialMessage => {
-  const denied =
-    evaluateShadow === undefined
-      ? createDenialMessage(qciNamespace, isRestricted)
-      : createLegacyDenialMessage(qciNamespace)
-  return anonymous?.denied(denied) ?? denied
-}
 
 const observersOf = (
   metrics: Metrics,

@@ -1,30 +1,25 @@
 /**
- * What the refused are told: their own name, the namespace they asked for, and how access to it is granted. Nothing about
- * anybody else: no groups, no bindings, not where else a digest is known.
+ * The message of a refusal: the client's own name, the namespace of its request, and how to get access. It tells nothing about others: no
+ * groups, no bindings, and not in which namespaces a digest is known.
  */
 import { RegistryError } from '../oci/errors.ts'
 import { digestOfTag } from '../oci/qci-tag.ts'
 import { isDigest } from '../oci/reference.ts'
 
-/** @param namespace the namespace that was asked for; undefined where the reference names none */
+/** @param namespace the namespace of the request; undefined if the reference names none */
 export type DenialMessage = (username: string, wanted: string, namespace: string | undefined) => RegistryError
 
 const denied = (message: string) => new RegistryError('DENIED', message)
 
-const askForGroup = (qciNamespace: string) =>
+/** How access to all of QCI is granted. */
+export const askForGroup = (qciNamespace: string) =>
   `ask to be added to a group of the RoleBinding qci-image-puller in namespace ${qciNamespace}`
-
-/** Under the predecessor's rule there is one way in, restricted namespaces included. */
-export const createLegacyDenialMessage =
-  (qciNamespace: string): DenialMessage =>
-  (username, wanted) =>
-    denied(`${username} may not pull ${wanted}; ${askForGroup(qciNamespace)}`)
 
 export const createDenialMessage =
   (qciNamespace: string, isRestricted: (namespace: string) => boolean): DenialMessage =>
   (username, wanted, namespace) => {
     const group = askForGroup(qciNamespace)
-    // Where a digest is known is not told, and so not which of the two ways would lead there.
+    // Naming a role would tell in which namespaces the digest is known.
     if (isDigest(wanted) || digestOfTag(wanted.toLowerCase()) !== undefined)
       return denied(
         `${username} may not pull ${wanted}${namespace === undefined ? '' : ` from namespace ${namespace}`}: it is not known in an image that you may pull; pull such an image by its tag first`,

@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { Digest, QciTag, Reference } from '../oci/reference.ts'
 import { abortedWith } from './abort.ts'
 import { requesterOf } from './requester.ts'
-import { referenceOf } from './authorization.ts'
+import { referenceOf } from './request-context.ts'
 import { isUnchanged } from './conditional.ts'
 
 export interface ManifestsOptions {
@@ -15,7 +15,7 @@ export interface ManifestsOptions {
     reference: QciTag | Digest
     accept: string | undefined
     requester: string
-    /** Made when it is looked at. */
+    /** Created when it is read for the first time. */
     readonly signal: AbortSignal
   }) => Promise<{
     digest: Digest
@@ -24,12 +24,11 @@ export interface ManifestsOptions {
     content: Buffer | undefined
     isStale: boolean
   }>
-  /** @throws {RegistryError} DENIED, where the requester may not pull this digest */
+  /** @throws {RegistryError} DENIED if the requester may not pull this digest */
   readonly authorizeDigest: (request: FastifyRequest, digest: Digest) => Promise<void>
 }
 
-// RFC 7234 section 5.5.1; RFC 9111 section 5.5 lets it be, since nearly nobody reads it. A client that shows warnings shows code 299
-// alone, so this is for whoever looks at the answer.
+// RFC 7234 section 5.5.1; RFC 9111 section 5.5 made the field obsolete. No client shows code 110: it is for people who read the response.
 const staleWarning = '110 - "Response is Stale"'
 
 export const manifestHandler =
@@ -37,14 +36,14 @@ export const manifestHandler =
   async (request, reply) => {
     const reference = referenceOf(request)
     const manifest = await fetchManifest(new Wanted(request, reply, reference))
-    // Attack: a tag of nobody (`art__<hex>`, `latest`) points at a restricted image. What it stands for is decided by its digest.
+    // Attack: a tag of no image stream (`art__<hex>`, `latest`) that points at a restricted image. The digest of the tag decides.
     if (reference.kind === 'tag' && reference.owner.by === 'qci')
       await authorizeDigest(request, manifest.digest)
     if (manifest.isStale) void reply.header('warning', staleWarning)
     const held = { 'docker-content-digest': manifest.digest, etag: `"${manifest.digest}"` }
     if (isUnchanged(request.headers['if-none-match'], manifest.digest))
       return reply.code(304).headers(held).send()
-    // A Buffer or nothing: of a string the framework would alter the content type, which is part of what is verified.
+    // A Buffer or nothing: the framework would change the content type of a string, and clients verify the content type.
     return reply
       .headers({
         'content-type': manifest.mediaType,
@@ -55,8 +54,8 @@ export const manifestHandler =
   }
 
 /**
- * What is asked for. Nearly all of it is in memory, where nobody looks at the signal: it is made for those who do. A class, since each
- * object with a getter of its own would be a shape of its own to the engine, and cost more than the signal.
+ * The request for the cache and upstream. Its signal is created on demand, because a cache hit needs none. A class, since objects with a
+ * getter of their own have different hidden classes in V8, which costs more than the signal.
  */
 class Wanted {
   readonly method: 'GET' | 'HEAD'

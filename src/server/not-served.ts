@@ -10,7 +10,7 @@ export const pullOnly = 'this registry is pull-only: images come to QCI by promo
 export const refuseNotServed =
   (challenge: Challenge): onRequestHookHandler =>
   (request, _reply, done) => {
-    // Attack: `GET http://elsewhere/...` treats us as a forward proxy. No client of a registry writes its target like that.
+    // Attack: `GET http://elsewhere/...` uses the proxy as a forward proxy. No registry client writes its target in this form.
     if (request.is404 || !request.raw.url?.startsWith('/')) done(notServed(request, challenge))
     else done()
   }
@@ -18,7 +18,7 @@ export const refuseNotServed =
 const notServed = (request: FastifyRequest, challenge: Challenge): RegistryError => {
   const [path = ''] = request.url.split('?')
   const isRegistry = path === '/v2' || path.startsWith('/v2/')
-  // Clients learn from the challenge where to log in, on whatever path below /v2/ they try first.
+  // Clients learn from the challenge where to log in, whichever path below /v2/ they try first.
   if (isRegistry && request.headers.authorization === undefined)
     return challenge.unauthorized('log in first: nothing here is open to everybody')
   if (request.method !== 'GET' && request.method !== 'HEAD')

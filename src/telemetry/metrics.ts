@@ -65,15 +65,6 @@ const accessMetrics = (registry: Registry) => {
       'Access decisions, by what opened, whether the cluster was asked, and sort of identity.',
       ['rule', 'source', 'kind'],
     ),
-    auditLosses: counter(
-      'audit_losses_total',
-      'Served by the rule of the predecessor that the rules of --authorization=enforce would refuse.',
-      ['namespace', 'kind'],
-    ),
-    auditUndecided: counter(
-      'audit_undecided_total',
-      'Served by the rule of the predecessor, the other rules could not be asked.',
-    ),
     reviews: counter('reviews_total', 'Reviews that the API server was asked for, by kind and outcome.', [
       'kind',
       'outcome',

@@ -49,7 +49,7 @@ const joined = async (test: Test, server: RedisServer, options: Partial<StoreSta
   return await joinedReplica(test, { url: new URL(`redis://127.0.0.1:${server.port}`) }, options)
 }
 
-await t.test('what one replica learns all know, also one that comes later', { skip }, async (test) => {
+await t.test('all replicas get a fact, later ones too', { skip }, async (test) => {
   const server = await serve(test)
   const [a, b] = [await joined(test, server), await joined(test, server)]
   const facts = [tagFact('base'), tagFact('secret', true), namesFact('base', 7), namesFact('secret', 3, true)]
@@ -64,7 +64,7 @@ await t.test('what one replica learns all know, also one that comes later', { sk
   await until(async () => (await server.cli('ZCARD', 'quay-proxy:1:replicas')) === '2', 'it is counted out')
 })
 
-await t.test('facts arrive without anybody asking', { skip }, async (test) => {
+await t.test('facts arrive without a request', { skip }, async (test) => {
   const server = await serve(test)
   const [a, b] = [
     await joined(test, server, { beatMs: 60_000 }),
@@ -80,7 +80,7 @@ await t.test('facts arrive without anybody asking', { skip }, async (test) => {
   test.same(charges, [{ address: 'abc', kind: 'address' }])
 })
 
-await t.test('a store that is emptied is filled again by those who know', { skip }, async (test) => {
+await t.test('the replicas fill an emptied store again', { skip }, async (test) => {
   const server = await serve(test)
   const [a, b] = [await joined(test, server), await joined(test, server)]
   await a.learn(tagFact('base'), namesFact('base'))
@@ -98,7 +98,7 @@ await t.test('a store that is emptied is filled again by those who know', { skip
   await until(() => late.known.size === 4, 'a fresh one knows all')
 })
 
-await t.test('restricted facts that are lost show, and are put back', { skip }, async (test) => {
+await t.test('lost restricted facts are noticed and restored', { skip }, async (test) => {
   const server = await serve(test)
   const a = await joined(test, server)
   await a.learn(tagFact('one', true), tagFact('two', true))
@@ -111,7 +111,7 @@ await t.test('restricted facts that are lost show, and are put back', { skip }, 
   await until(async () => (await server.cli('HLEN', 'quay-proxy:1:T')) === '3', 'they are put back')
 })
 
-await t.test('a stopped store makes nobody wait for long', { skip }, async (test) => {
+await t.test('no request waits long for a stopped store', { skip }, async (test) => {
   const server = await serve(test)
   const [a, b] = [await joined(test, server), await joined(test, server)]
   server.signal('SIGSTOP')
@@ -144,7 +144,7 @@ await t.test('a store that is killed and comes back empty', { skip }, async (tes
   await until(() => late.known.size === 2, 'a fresh one knows all')
 })
 
-await t.test('a store that becomes a read-only replica is no store', { skip }, async (test) => {
+await t.test('a store that becomes a read-only replica counts as unavailable', { skip }, async (test) => {
   const server = await serve(test)
   const a = await joined(test, server)
   const other = await serve(test)
@@ -156,7 +156,7 @@ await t.test('a store that becomes a read-only replica is no store', { skip }, a
   await until(() => isReady(a), 'it is back')
 })
 
-await t.test('a store that is full is read, and written when it is not any more', { skip }, async (test) => {
+await t.test('a full store is read, and written to once it has room', { skip }, async (test) => {
   const server = await serve(test)
   const [a, b] = [await joined(test, server), await joined(test, server)]
   await until(() => a.state.status().replicas === 2, 'both are counted')
@@ -175,7 +175,7 @@ await t.test('a store that is full is read, and written when it is not any more'
   await until(() => a.changes.at(-1) === 'connected', 'it is told, too')
 })
 
-await t.test('a password, which is read for each connection and told to nobody', { skip }, async (test) => {
+await t.test('the password is read for each connection, and is in no log', { skip }, async (test) => {
   const server = await serve(test, (port) => ['--port', String(port), '--requirepass', 'hunter2'])
   let password = 'wrong1'
   const replica = storeReplica({ url: new URL(`redis://127.0.0.1:${server.port}`), password: () => password })
@@ -306,7 +306,7 @@ await t.test('a hundred thousand facts for a fresh replica', { skip }, async (te
   test.equal((await loadedFrom()).loaded, 100_000)
 })
 
-await t.test('three replicas keep to one rate together', { skip }, async (test) => {
+await t.test('three replicas share one rate limit', { skip }, async (test) => {
   const server = await serve(test)
   const replicas = [await joined(test, server), await joined(test, server), await joined(test, server)]
   const rate = { perSecond: 60, burst: 12 }
@@ -324,7 +324,7 @@ await t.test('three replicas keep to one rate together', { skip }, async (test) 
   test.comment(`${taken} taken of ${60 * 4 + 12} that the rate allows`)
 })
 
-await t.test('a fact of another program is passed over', { skip }, async (test) => {
+await t.test('facts of another program are ignored', { skip }, async (test) => {
   const server = await serve(test)
   await server.cli('HSET', 'quay-proxy:1:T', 'foreign', 'nonsense')
   const a = await joined(test, server)

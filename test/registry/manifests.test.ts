@@ -59,21 +59,21 @@ await t.test('traps 22 and 24: Accept is passed on, queries are not', async (tes
   test.ok(fetched[0]?.signal instanceof AbortSignal)
 })
 
-await t.test('a tag of which upstream could not say whether it has moved: a warning', async (test) => {
+await t.test('a stale tag carries a warning', async (test) => {
   const { ask } = await serve(test, '{}')
   for (const method of ['GET', 'HEAD'] as const)
     test.equal((await ask('ocp/4.5/manifests/stale', method)).headers['warning'], '110 - "Response is Stale"')
   test.equal((await ask('ocp/4.5/manifests/base')).headers['warning'], undefined)
 })
 
-await t.test('content that names nothing is passed on as it is', async (test) => {
+await t.test('content without descriptors is passed on unchanged', async (test) => {
   for (const content of ['not JSON', 'null', '7', '{"layers":{}}']) {
     const { ask } = await serve(test, content)
     test.equal((await ask('ocp/4.5/manifests/base')).payload, content)
   }
 })
 
-await t.test('who has it already is told so, and is sent nothing', async (test) => {
+await t.test('If-None-Match with the current digest: 304 without a body', async (test) => {
   const { ask } = await serve(test, '{"a":1}')
   const other = `sha256:${'b'.repeat(64)}`
   for (const method of ['GET', 'HEAD'] as const) {
@@ -95,13 +95,13 @@ await t.test('who has it already is told so, and is sent nothing', async (test) 
   test.match(headers.warning, /Stale/)
 })
 
-await t.test('who has it already is asked who they are all the same', async (test) => {
+await t.test('304 needs authentication and authorization too', async (test) => {
   const { ask } = await serve(test, '{}')
   const conditions = { 'if-none-match': '*', authorization: '' }
   test.equal((await ask('ocp/4.5/manifests/base', 'GET', conditions)).statusCode, 401)
 })
 
-await t.test('what a tag of nobody gives is decided by its digest', async (test) => {
+await t.test('a tag without an image stream is decided by its digest', async (test) => {
   const decided: string[] = []
   const { policy } = routesOptions()
   for (const isAllowed of [true, false]) {

@@ -7,6 +7,7 @@ import {
   createMetrics,
   createWatchMetrics,
 } from '../../src/telemetry/metrics.ts'
+import { createAuditMetrics } from '../../src/audit/audit-metrics.ts'
 import { createUpstreamGauges, createUpstreamMetrics } from '../../src/telemetry/upstream-metrics.ts'
 
 await t.test('every instrument is on the Registry that was handed in, and on no other', async (test) => {
@@ -29,8 +30,6 @@ await t.test('what is counted is what a scrape shows', async (test) => {
   metrics.streamsInFlight.inc(2)
   metrics.shed.inc({ reason: 'stalled' })
   metrics.decisions.inc({ rule: 'qci-wide', source: 'live', kind: 'user' })
-  metrics.auditLosses.inc({ namespace: 'ocp', kind: 'service-account' })
-  metrics.auditUndecided.inc()
   metrics.reviews.inc({ kind: 'TokenReview', outcome: 'refused' })
   metrics.reviewsInFlight.inc({ lane: 'TokenReview' }, 3)
   metrics.reviewsShed.inc({ lane: 'TokenReview' })
@@ -49,8 +48,6 @@ await t.test('what is counted is what a scrape shows', async (test) => {
     'quay_proxy_shed_total{reason="stalled"} 1',
     'quay_proxy_streams_in_flight 2',
     'quay_proxy_decisions_total{rule="qci-wide",source="live",kind="user"} 1',
-    'quay_proxy_audit_losses_total{namespace="ocp",kind="service-account"} 1',
-    'quay_proxy_audit_undecided_total 1',
     'quay_proxy_reviews_total{kind="TokenReview",outcome="refused"} 1',
     'quay_proxy_reviews_in_flight{lane="TokenReview"} 3',
     'quay_proxy_reviews_shed_total{lane="TokenReview"} 1',
@@ -133,6 +130,7 @@ await t.test('whether replicas share what they know', async (test) => {
 
 await t.test('docs/metrics.md lists all there are, in their own words', async (test) => {
   const metrics = createMetrics(new Registry())
+  createAuditMetrics(metrics.registry)
   createUpstreamMetrics(metrics.registry)
   createUpstreamGauges(metrics.registry, () => ({ manifests: 0, bytes: 0, tags: 0 }))
   createWatchMetrics(metrics, () => ({ digests: 0, imageStreams: 0, notIndexed: 0, silentSeconds: 0 }))

@@ -1,14 +1,14 @@
 import t from 'tap'
-import { createMistakes } from '../../src/server/mistakes.ts'
+import { createUnexpectedErrors } from '../../src/telemetry/unexpected-errors.ts'
 
 await t.test('each kind once: where it was and what it was', async (test) => {
   const lines: unknown[] = []
-  const { tell } = createMistakes({ error: (fields: unknown) => void lines.push(fields) } as never)
-  tell('record', new TypeError('a'))
-  tell('record', new TypeError('b'))
-  tell('record', new RangeError('c'))
-  tell('audit', new TypeError('d'))
-  tell('audit', 'thrown')
+  const { report } = createUnexpectedErrors({ error: (fields: unknown) => void lines.push(fields) } as never)
+  report('record', new TypeError('a'))
+  report('record', new TypeError('b'))
+  report('record', new RangeError('c'))
+  report('audit', new TypeError('d'))
+  report('audit', 'thrown')
   test.match(lines, [
     { where: 'record', err: { message: 'a' }, stack: /TypeError: a\n/ },
     { where: 'record', err: { message: 'c' } },

@@ -1,0 +1,13 @@
+import t from 'tap'
+import { createLegacyDenialMessage } from '../../src/audit/legacy-denial.ts'
+
+await t.test("by the predecessor's rule there is one way to get access", async (test) => {
+  const { code, status, message } = createLegacyDenialMessage('ocp')('alice', 'ocp-priv_4.5_base', 'ocp-priv')
+  test.equal(code, 'DENIED')
+  test.equal(status, 403)
+  test.match(
+    message,
+    /^alice may not pull ocp-priv_4\.5_base; ask to be added to a group of the RoleBinding qci-image-puller/,
+  )
+  test.notMatch(message, 'system:image-puller')
+})
