@@ -3,6 +3,7 @@
  */
 import { fileURLToPath } from 'node:url'
 import { parseSandboxArguments } from '../config/command-arguments.ts'
+import type { Tour, TourOptions } from '../sandbox/tour.ts'
 import { createLogger } from '../telemetry/logging.ts'
 import type { Io } from './io.ts'
 
@@ -16,38 +17,42 @@ const interruptedCheck = 130
 export const sandbox = async (args: readonly string[], io: Io): Promise<number> => {
   const { check, rbac, port, ...rest } = parseSandboxArguments(args)
   const ending = new AbortController()
-  const { promise: closed, resolve: finish } = Promise.withResolvers<void>()
-  let close = async (): Promise<void> => await closed
+  let starting: Promise<Tour | undefined> = Promise.resolve(undefined)
   // Before anything exists: Ctrl-C during the start must not leave the files of the sandbox behind.
   io.onEnd('terminal', async () => {
     ending.abort()
-    await close()
+    await (await starting)?.close()
   })
   io.print('Starting a cluster, a registry and the proxy on this machine.\n')
+  starting = startUnlessEnded({
+    logger: createLogger('warn', io.openLog()),
+    own: [manifests('rbac')],
+    rbac: rbac.length === 0 ? [manifests('examples')] : rbac,
+    port: check && port === undefined ? 0 : (port ?? 8400),
+    print: io.print,
+    signal: ending.signal,
+    ...rest,
+  })
+  const tour = await starting
+  if (check) return tour === undefined ? interruptedCheck : await endCheck(tour, io)
+  if (tour !== undefined) io.print('\nThe sandbox runs until Ctrl-C.')
+  return 0
+}
+
+const startUnlessEnded = async (options: TourOptions): Promise<Tour | undefined> => {
+  const { startTour } = await import('../sandbox/tour.ts')
   try {
-    const { startTour, verdictOf } = await import('../sandbox/tour.ts')
-    const tour = await startTour({
-      logger: createLogger('warn', io.openLog()),
-      own: [manifests('rbac')],
-      rbac: rbac.length === 0 ? [manifests('examples')] : rbac,
-      port: check && port === undefined ? 0 : (port ?? 8400),
-      print: io.print,
-      signal: ending.signal,
-      ...rest,
-    })
-    if (!check) {
-      close = tour.close
-      io.print('\nThe sandbox runs until Ctrl-C.')
-      return 0
-    }
-    await tour.close()
-    const { text, exitCode } = verdictOf(tour)
-    io.print(`\n${text}`)
-    return exitCode
+    return await startTour(options)
   } catch (error) {
-    if (!ending.signal.aborted) throw error
-    return check ? interruptedCheck : 0
-  } finally {
-    finish()
+    if (!options.signal.aborted) throw error
+    return undefined
   }
+}
+
+const endCheck = async (tour: Tour, io: Io): Promise<number> => {
+  await tour.close()
+  const { verdictOf } = await import('../sandbox/tour.ts')
+  const { text, exitCode } = verdictOf(tour)
+  io.print(`\n${text}`)
+  return exitCode
 }

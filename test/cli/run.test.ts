@@ -23,6 +23,10 @@ await t.test('without a command it serves', async (test) => {
   await refused(test, [], [/--robot-username-file is missing/, /--robot-password/, /--token-secret-file/])
 })
 
+await t.test('a command gets the arguments after its name', async (test) => {
+  await refused(test, ['explain', '--json'], ['--json is not a flag of explain; --help lists them'])
+})
+
 await t.test('an error is its message, without a stack', async (test) => {
   test.strictSame(problemsIn(new Error('broken')), ['quay-proxy: broken'])
 })
