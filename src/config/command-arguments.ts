@@ -13,13 +13,13 @@ export const sandboxFlags = {
   /** Directories; none for those of the project. */
   rbac: repeatedFlag(
     'rbac',
-    'RBAC manifests of the embedded cluster, beside what the proxy itself needs; may be given several times (default: manifests/rbac and examples of the project)',
+    'RBAC manifests of the embedded cluster, in addition to those that the proxy needs; may be given several times (default: manifests/rbac and examples of the project)',
     { expected: 'a folder of RBAC manifests', parse: nonEmpty },
   ),
   /** Who logs in; none for some of the identities in the RBAC. */
   as: repeatedFlag(
     'as',
-    'who logs in: a user, group:NAME or system:serviceaccount:NAMESPACE:NAME; may be given several times (default: some of those whom the RBAC names)',
+    'who logs in: a user, group:NAME or system:serviceaccount:NAMESPACE:NAME; may be given several times (default: some identities in the RBAC)',
     { expected: 'a user, group:NAME, or system:serviceaccount:NAMESPACE:NAME', parse: nonEmpty },
   ),
   /** Whether each digest is printed. */

@@ -12,10 +12,10 @@ export const help = (): string =>
   quay-proxy sandbox [flags]     an embedded cluster and registry with the proxy in front, to try it
 ${Object.values(sandboxFlags).flatMap(describeOfSandbox).join('\n')}
   quay-proxy audit-report [FILE...]
-                                 who would lose access, from the log of a proxy with --authorization=audit (default: stdin)
+                                 users that would lose access, from the log of a proxy with --authorization=audit (default: stdin)
       --json                     the same for machines
       --qci-namespace NAMESPACE  as for serve
-  quay-proxy explain REFERENCE   what an image is called in QCI, which reviews decide about it, and how access is granted;
+  quay-proxy explain REFERENCE   the name of an image in QCI, the reviews that decide about it, and how access is granted;
                                  --qci-namespace, --restricted-namespaces, --unknown-digests, --upstream-repository as for serve
   quay-proxy --help | --version
 

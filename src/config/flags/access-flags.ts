@@ -14,7 +14,12 @@ import {
 import { dnsLabelPattern } from '../../oci/dns-label.ts'
 
 export const accessFlags = {
-  kubeconfig: flag('kubeconfig', undefined, 'kubeconfig of app.ci; the pod service account otherwise', file),
+  kubeconfig: flag(
+    'kubeconfig',
+    undefined,
+    'kubeconfig of app.ci; without it: the service account of the pod',
+    file,
+  ),
   qciNamespace: flag(
     'qci-namespace',
     'ocp',
@@ -30,19 +35,19 @@ export const accessFlags = {
   unknownDigests: flag(
     'unknown-digests',
     'allow',
-    'whether this right opens digests that nobody has pulled by tag',
+    'whether this right opens digests that the proxy has not seen under a tag',
     oneOf('allow', 'deny'),
   ),
   authorization: flag(
     'authorization',
     'enforce',
-    'audit enforces the rule of qci-appci, and logs and counts who would lose access',
+    'audit enforces the rule of qci-appci, and reports pulls that would lose access',
     oneOf('enforce', 'audit'),
   ),
   allowAnonymous: flag(
     'allow-anonymous',
     'false',
-    'whether who is not logged in may pull what RBAC opens to everybody',
+    'whether clients without a login may pull images that RBAC opens to everybody',
     trueOrFalse,
   ),
   imageStreams: flag(
@@ -60,13 +65,13 @@ export const accessFlags = {
   restrictedIndexIntervalMs: flag(
     'restricted-index-interval',
     '5m',
-    'time between two looks for restricted tags that are new',
+    'time between two searches for new restricted tags',
     durationAboveZero('5m'),
   ),
   tokenAudiences: flag(
     'token-audience',
     '',
-    "audiences of tokens accepted beside the API server's own",
+    "audiences of tokens that are accepted, in addition to the API server's own",
     listOf('audiences', matching(/^\S+$/)),
   ),
   tokenFormat: flag(
@@ -75,18 +80,18 @@ export const accessFlags = {
     'which tokens are reviewed; openshift: sha256~ and 43 characters, or a JWT',
     oneOf('any', 'openshift'),
   ),
-  identityTtlMs: flag('identity-ttl', '60s', 'how long a reviewed token is remembered', duration),
+  identityTtlMs: flag('identity-ttl', '60s', 'how long the review of a token is cached', duration),
   allowTtlMs: flag(
     'allow-ttl',
     '60s',
-    'how long a granted access is remembered; a revocation holds after that',
+    'how long a grant is cached; a revocation takes effect after at most this time',
     duration,
   ),
-  denyTtlMs: flag('deny-ttl', '10s', 'how long a refused access is remembered', duration),
+  denyTtlMs: flag('deny-ttl', '10s', 'how long a denial is cached', duration),
   authorizationGraceMs: flag(
     'authorization-grace',
     '5m',
-    'how long remembered yeses count while the API server is away',
+    'how long cached grants are used while the API server is unavailable',
     duration,
   ),
 } as const

@@ -9,7 +9,7 @@ export const connectionFlags = {
   trustedProxies: flag(
     'trusted-proxies',
     '',
-    'addresses and networks whose X-Forwarded-For is believed, in logs and for limits',
+    'addresses and networks whose X-Forwarded-For is used, in logs and for limits',
     listOf('IP addresses or networks from /1 on, such as 10.128.0.0/14', parseNetwork),
   ),
   proxyProtocol: flag(
@@ -21,8 +21,8 @@ export const connectionFlags = {
   metricsListen: flag(
     'metrics-addr',
     undefined,
-    'address of /metrics, /healthz and /readyz; no metrics otherwise',
+    'address of /metrics, /healthz and /readyz; without it: no metrics',
     address,
   ),
-  logLevel: flag('log-level', 'info', 'the least that is logged', oneOf(...logLevels)),
+  logLevel: flag('log-level', 'info', 'lowest level that is logged', oneOf(...logLevels)),
 } as const

@@ -18,7 +18,7 @@ export const serverFlags = {
   exposedUrl: flag(
     'exposed-url',
     undefined,
-    'origin that clients use, instead of --exposed-host, where it is not https',
+    'origin that clients use, instead of --exposed-host, if it is not https',
     { expected: 'an origin, such as http://127.0.0.1:8400', parse: parseOrigin },
   ),
   gracePeriodMs: flag(
@@ -30,7 +30,7 @@ export const serverFlags = {
   robotUsernameFile: flag(
     'robot-username-file',
     undefined,
-    "file with the upstream robot's user name; several robots: one a line",
+    "file with the upstream robot's user name; several robots: one on each line",
     file,
   ),
   robotPasswordFile: flag(
@@ -48,7 +48,7 @@ export const serverFlags = {
   tokenSecretFile: flag(
     'token-secret-file',
     undefined,
-    'file with the secret that signs robot logins; further lines: accepted beside it',
+    'file with the secret that signs robot logins; further lines: also accepted',
     file,
   ),
   requireStrongSecrets: flag(
@@ -57,7 +57,7 @@ export const serverFlags = {
     'whether a token secret that could be guessed is refused',
     trueOrFalse,
   ),
-  tokenValidityMs: flag('token-validity', '6h', 'life of a robot login', {
+  tokenValidityMs: flag('token-validity', '6h', 'how long a robot login is valid', {
     expected: 'a duration of a minute or more, such as 6h',
     parse: (text) => {
       const durationMs = parseDuration(text)
@@ -70,5 +70,5 @@ export const serverFlags = {
     'PEM certificate chain to serve with; reloaded when it changes',
     file,
   ),
-  tlsKeyFile: flag('tls-key-file', undefined, 'PEM private key of it', file),
+  tlsKeyFile: flag('tls-key-file', undefined, 'PEM private key of that certificate', file),
 } as const

@@ -28,7 +28,7 @@ export const upstreamFlags = {
   upstreamCaFile: flag(
     'upstream-ca-file',
     undefined,
-    'PEM authorities accepted for upstream beside the well-known ones',
+    'PEM authorities accepted for upstream, in addition to the well-known ones',
     file,
   ),
   maxUpstreamConnections: flag(
@@ -40,20 +40,20 @@ export const upstreamFlags = {
   upstreamLimits: flag(
     'upstream-limits',
     'quay',
-    'whose request rates it stays below; none is for a cache or registry of your own',
+    'rates that the proxy stays below; none is for a cache or registry of your own',
     oneOf('quay', 'none'),
   ),
   replicas: flag(
     'replicas',
     '1',
-    'proxies behind one address: each takes its share of what quay.io allows an address',
+    'proxies behind one address: each uses its share of the rates that quay.io allows an address',
     positive,
   ),
   /** Undefined if this process shares nothing. */
   sharedState: flag(
     'shared-state',
     undefined,
-    'Valkey or Redis through which replicas share what they know and may do',
+    'Valkey or Redis through which replicas share digests, rate limits and failed logins',
     {
       expected: 'a URL such as rediss://valkey.example.org:6379, with a user at most',
       parse: parseStoreUrl,
@@ -62,45 +62,40 @@ export const upstreamFlags = {
   sharedStatePasswordFile: flag(
     'shared-state-password-file',
     undefined,
-    'file with the password of it; read again for each connection',
+    'file with the password of shared state; read again for each connection',
     file,
   ),
   sharedStateCaFile: flag(
     'shared-state-ca-file',
     undefined,
-    'PEM authorities accepted for it, instead of the well-known ones',
+    'PEM authorities accepted for shared state, instead of the well-known ones',
     file,
   ),
   stateDir: flag(
     'state-dir',
     undefined,
-    'directory of this process that keeps what it knows over a restart',
+    'directory of this process that keeps the digests it has seen over a restart',
     { expected: 'the path of a directory', parse: nonEmpty },
   ),
   stallTimeoutMs: flag(
     'stall-timeout',
     '10s',
-    'how long upstream may be silent within a blob before the rest is asked for',
+    'how long upstream may send nothing within a blob before the rest is requested again',
     durationAboveZero('10s'),
   ),
-  retryTimeoutMs: flag(
-    'retry-timeout',
-    '8s',
-    'how long a request is tried again while upstream has trouble',
-    duration,
-  ),
-  manifestCacheBytes: flag('manifest-cache-bytes', '256Mi', 'manifests kept in memory; 0 keeps none', size),
-  tagTtlMs: flag('tag-ttl', '10s', 'how long a tag is taken to stay where it was seen', duration),
+  retryTimeoutMs: flag('retry-timeout', '8s', 'how long a request is retried while upstream fails', duration),
+  manifestCacheBytes: flag('manifest-cache-bytes', '256Mi', 'size of the manifest cache; 0 for none', size),
+  tagTtlMs: flag('tag-ttl', '10s', 'how long the digest of a tag is cached', duration),
   staleIfErrorMs: flag(
     'stale-if-error',
     '1h',
-    'how long a known tag is served while upstream has trouble',
+    'how long a cached tag is served while upstream fails',
     duration,
   ),
   blobDelivery: flag(
     'blob-delivery',
     'stream',
-    "redirect hands out upstream's signed URLs instead of the bytes",
+    "redirect sends clients to upstream's signed URLs instead of sending the bytes",
     oneOf('stream', 'redirect'),
   ),
 } as const
