@@ -11,7 +11,7 @@ COPY src ./src
 # for the sandbox; serve reads neither
 COPY manifests/rbac ./manifests/rbac
 COPY manifests/examples ./manifests/examples
-# The compile cache of main.ts: a start with it takes half of the CPU. Node.js looks it up by its own path, release and user.
+# The compile cache of main.ts: a start with it takes half of the CPU. Node.js looks it up by its release, the user and the paths of the files.
 RUN mkdir node_modules/.cache && chown 1001 node_modules/.cache
 USER 1001
 RUN node --disable-sigusr1 src/main.ts sandbox --check && chmod -R a+rX node_modules/.cache

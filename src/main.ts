@@ -1,11 +1,16 @@
 /**
  * The program. The only file of `src` that touches the process: its arguments, environment, signals, output and exit code.
  */
-import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { useCompileCache } from './cli/compile-cache.ts'
 
 // Attack: in the shared folder for temporary files, Node's default, another user could put code into the cache.
-enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/quay-proxy', import.meta.url)))
+const removeLink = useCompileCache({
+  directory: fileURLToPath(new URL('../node_modules/.cache/quay-proxy', import.meta.url)),
+  getUserId: process.getuid,
+  temporary: '/dev/shm',
+})
+process.on('exit', removeLink)
 
 try {
   // Not imported above: only files that are loaded after the cache was enabled are cached, and only here a missing package is noticed.
