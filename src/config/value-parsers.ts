@@ -74,6 +74,13 @@ export const parseOrigin = (text: string): URL | undefined => {
   return url.href === `${url.origin}/` ? url : undefined
 }
 
+/** A page on the web, without a user: its text goes into messages. */
+export const parseWebUrl = (text: string): URL | undefined => {
+  const url = URL.parse(text)
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) return undefined
+  return url.username === '' && url.password === '' ? url : undefined
+}
+
 /** `redis://host:6379`, `rediss://user@host/1`: the number is that of a database. A password in it is for others to refuse. */
 export const parseStoreUrl = (text: string): URL | undefined => {
   const url = URL.parse(text)
