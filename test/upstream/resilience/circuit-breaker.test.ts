@@ -43,7 +43,7 @@ const nth = (index: number, more: Partial<UpstreamRequest> = {}): UpstreamReques
 })
 const fails: Answer = async () => Promise.reject(trouble)
 
-await t.test('upstream is away: after five troubles one request a second is asked', async (test) => {
+await t.test('upstream is down: after five failures one request a second is sent', async (test) => {
   let isBack = false
   const { state, send } = system(async () => (isBack ? response : Promise.reject(trouble)))
   for (let index = 0; index < 5; index++) test.equal(await failure(send(nth(index))), trouble)
@@ -64,7 +64,7 @@ await t.test('upstream is away: after five troubles one request a second is aske
 })
 
 await t.test(
-  'a total outage opens for one requester alone, and a newcomer finds out at once',
+  'a total failure opens the circuit for one requester alone, and the request of a newcomer is a probe at once',
   async (test) => {
     const { state, send } = system(fails)
     for (let index = 0; index < 5; index++) await failure(send(nth(index)))
@@ -82,7 +82,7 @@ await t.test(
   },
 )
 
-await t.test('what is an answer does not count, nor who left', async (test) => {
+await t.test('answers and aborted requests do not count', async (test) => {
   const errors = [
     new UpstreamRateLimited('slower', 1),
     new UpstreamRateLimited('full', 1, 'UNAVAILABLE'),
@@ -103,7 +103,7 @@ await t.test('what is an answer does not count, nor who left', async (test) => {
   test.strictSame([state.asked, state.refused], [20, []])
 })
 
-await t.test('the storage of blobs may be away alone', async (test) => {
+await t.test('the storage of blobs can fail alone', async (test) => {
   const { state, send } = system(fails)
   for (let index = 0; index < 5; index++) await failure(send(nth(index, { kind: 'blob' })))
   test.ok((await failure(send(nth(0, { kind: 'blob' })))) instanceof CircuitOpen)
@@ -111,7 +111,7 @@ await t.test('the storage of blobs may be away alone', async (test) => {
   test.equal(await failure(send(manifestRequest)), trouble)
 })
 
-await t.test('who leaves while theirs finds out: the next one finds out', async (test) => {
+await t.test('if the caller of a probe leaves, the next request is a probe', async (test) => {
   const answers: PromiseWithResolvers<UpstreamResponse>[] = []
   const { state, send } = system(async () => {
     const answer = Promise.withResolvers<UpstreamResponse>()
@@ -134,7 +134,7 @@ await t.test('who leaves while theirs finds out: the next one finds out', async 
   test.equal(state.asked, 7)
 })
 
-await t.test('one path that is broken is refused by itself, less and less often asked for', async (test) => {
+await t.test('one broken path is refused alone, with fewer and fewer probes', async (test) => {
   const { state, send } = system(async ({ path }) =>
     path === nth(0).path ? Promise.reject(trouble) : response,
   )
@@ -153,7 +153,7 @@ await t.test('one path that is broken is refused by itself, less and less often 
   )
 })
 
-await t.test('attack: parts of a blob that its storage does not hand out', async (test) => {
+await t.test('attack: refused ranges of a blob do not refuse the whole blob', async (test) => {
   const { send } = system(async ({ headers }) => (headers['range'] ? Promise.reject(trouble) : response))
   for (let index = 0; index < 30; index++)
     for (const requester of ['mallory', 'trudy', 'eve', 'oscar'])
@@ -162,7 +162,7 @@ await t.test('attack: parts of a blob that its storage does not hand out', async
     test.equal(await send(nth(index, { kind: 'blob', requester: 'bob' })), response)
 })
 
-await t.test('attack on memory: ever new paths that are broken', async (test) => {
+await t.test('attack on memory: ever new broken paths', async (test) => {
   const { state, send } = system(async ({ path }) =>
     path.endsWith('-well') ? response : Promise.reject(trouble),
   )
@@ -174,7 +174,7 @@ await t.test('attack on memory: ever new paths that are broken', async (test) =>
   test.equal(await well('bob'), response)
 })
 
-await t.test('generated: statuses of a storage, paths and requesters; nobody else notices', async (test) => {
+await t.test('generated: failures of some paths and requesters do not affect others', async (test) => {
   const errors = {
     403: new TransientObjectError('403'),
     404: new RegistryError('BLOB_UNKNOWN', '404'),
@@ -201,7 +201,7 @@ await t.test('generated: statuses of a storage, paths and requesters; nobody els
 })
 
 await t.test(
-  'generated: three requesters and more with broken paths: the first to come finds out',
+  'generated: three requesters or more with broken paths: the next newcomer is a probe',
   async (test) => {
     for (const requesters of [3, 10, 100])
       for (const paths of [3, 30]) {
@@ -225,7 +225,7 @@ await t.test(
   },
 )
 
-await t.test('the background finds nothing out, and has nothing to say', async (test) => {
+await t.test('a background request is no probe, and its failure is no evidence', async (test) => {
   const priority = 'background'
   let isHealthy = false
   const { state, send } = system(async () => (isHealthy ? response : Promise.reject(trouble)))
@@ -244,7 +244,7 @@ await t.test('the background finds nothing out, and has nothing to say', async (
   test.equal(await send(nth(7, { priority })), response)
 })
 
-await t.test('by the clock of the process', async (test) => {
+await t.test('the clock of the process is the default', async (test) => {
   const send = withCircuitBreaker({ send: fails, observeRefused: () => undefined })
   for (let index = 0; index < 5; index++) test.equal(await failure(send(nth(index))), trouble)
   test.ok((await failure(send(nth(0)))) instanceof CircuitOpen)

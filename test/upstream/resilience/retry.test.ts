@@ -29,7 +29,7 @@ const trouble = () => new TransientUpstreamError('UNAVAILABLE', 'upstream answer
 const timeout = () => new UpstreamTimeout()
 const troubles = (count: number) => Array.from({ length: count }, trouble)
 
-await t.test('a trouble is tried again, later each time', async (test) => {
+await t.test('a transient error is retried, later each time', async (test) => {
   const { clock, run, tried, retries } = retryFor()
   const answer = run(troubles(4))
   await clock.pass(1000)
@@ -39,18 +39,21 @@ await t.test('a trouble is tried again, later each time', async (test) => {
   test.equal(clock.pending(), 0)
 })
 
-await t.test('ten times in eight seconds of what fails at once; what is thrown is the last', async (test) => {
-  const { clock, run, tried } = retryFor()
-  const outcomes = troubles(20)
-  const error = failure(run(outcomes))
-  await clock.pass(8000)
-  test.equal(await error, outcomes[tried.length - 1])
-  test.equal(tried.length, 10)
-  test.equal(clock.pending(), 0)
-})
+await t.test(
+  'a request that fails at once is tried ten times in eight seconds; the last error is thrown',
+  async (test) => {
+    const { clock, run, tried } = retryFor()
+    const outcomes = troubles(20)
+    const error = failure(run(outcomes))
+    await clock.pass(8000)
+    test.equal(await error, outcomes[tried.length - 1])
+    test.equal(tried.length, 10)
+    test.equal(clock.pending(), 0)
+  },
+)
 
 await t.test(
-  'what is no trouble is an answer: absent, refused, limited, or nobody knows what',
+  'other errors are not retried: an absence, a refusal, a rate limit, an unknown error',
   async (test) => {
     for (const error of [
       new RegistryError('MANIFEST_UNKNOWN', 'absent'),
@@ -66,7 +69,7 @@ await t.test(
   },
 )
 
-await t.test('while upstream is away its return is waited for, and no try is spent', async (test) => {
+await t.test('while the circuit is open the request waits, and no try is counted', async (test) => {
   const away = trouble()
   const { clock, run, tried, retries } = retryFor({ isCircuitOpen: (error) => error === away })
   const answer = run([trouble(), ...Array<Error>(10).fill(away)])
@@ -82,7 +85,7 @@ await t.test('while upstream is away its return is waited for, and no try is spe
   test.strictSame(forEver.tried, [0, 375, 750])
 })
 
-await t.test('attack: no more than so many wait for its return', async (test) => {
+await t.test('attack: a bounded number of requests waits for an open circuit', async (test) => {
   const away = trouble()
   const clock = fakeClock()
   const retry = createRetry({ isCircuitOpen: () => true, maxWaiting: 2, clock, random: () => 0.5 })
@@ -106,7 +109,7 @@ await t.test('attack: no more than so many wait for its return', async (test) =>
   test.strictSame(await Promise.all(places), ['answer', 'answer'], 'their places are free again')
 })
 
-await t.test('who waits leaves nothing behind', async (test) => {
+await t.test('a wait leaves no listener behind', async (test) => {
   const { clock, run } = retryFor()
   const { signal } = new AbortController()
   const answer = run(troubles(4), 0, signal)
@@ -115,7 +118,7 @@ await t.test('who waits leaves nothing behind', async (test) => {
   test.equal(getEventListeners(signal, 'abort').length, 0)
 })
 
-await t.test('no try begins 8 s after the first', async (test) => {
+await t.test('no try begins 8 s after the first one', async (test) => {
   const { clock, run, tried } = retryFor()
   const error = failure(run(troubles(9), 2579))
   await clock.pass(60_000)
@@ -128,7 +131,7 @@ await t.test('no try begins 8 s after the first', async (test) => {
   test.strictSame(slow.tried, [0, 2617.5, 5272.5])
 })
 
-await t.test('a timeout is repeated once', async (test) => {
+await t.test('a timeout is retried once', async (test) => {
   const { clock, run, tried } = retryFor()
   const error = failure(run([timeout(), trouble(), timeout()]))
   await clock.pass(1000)
@@ -136,7 +139,7 @@ await t.test('a timeout is repeated once', async (test) => {
   test.equal(tried.length, 3)
 })
 
-await t.test('nobody waits any more: no further try', async (test) => {
+await t.test('there is no further try after the caller left', async (test) => {
   const before = new AbortController()
   const { run, tried, clock, retries } = retryFor()
   const outcomes = troubles(9)
@@ -153,7 +156,7 @@ await t.test('nobody waits any more: no further try', async (test) => {
   test.equal(retries(), 0)
 })
 
-await t.test('around an Ask; a clock and chance of its own', async (test) => {
+await t.test('retried wraps a send; clock and randomness have defaults', async (test) => {
   staying(test)
   let asked = 0
   const goes = new AbortController()
@@ -167,7 +170,7 @@ await t.test('around an Ask; a clock and chance of its own', async (test) => {
   test.equal(asked, 2)
 })
 
-await t.test('attack: one requester of much that is away leaves room to wait to the others', async (test) => {
+await t.test('attack: one requester with many waiting requests leaves permits to others', async (test) => {
   const away = trouble()
   const clock = fakeClock()
   const retry = createRetry({ isCircuitOpen: () => true, maxWaiting: 8, clock, random: () => 0.5 })
