@@ -9,11 +9,11 @@ import { RegistryError } from '../oci/errors.ts'
 import type { Body, OpenBlob } from '../oci/image-source.ts'
 import { abortedWith } from './abort.ts'
 import { requesterOf } from './requester.ts'
-import { referenceOf } from './authorization.ts'
+import { referenceOf } from './request-context.ts'
 
 export interface BlobsOptions {
   readonly openBlob: OpenBlob
-  /** Called with +1 when a stream begins and -1 when it is over, however it ends. */
+  /** Called with +1 when a stream begins, and with -1 when it ends in any way. */
   readonly observeStreams: (change: 1 | -1) => void
 }
 
@@ -38,7 +38,7 @@ export const blobHandler =
     }
     if (body === undefined) return reply.code(status).headers(head).send()
     const begin = () => {
-      // From here on the framework is out of it: what it pipes through a stream costs several times as much.
+      // Here the framework is bypassed: a stream that it pipes costs several times the CPU.
       reply.hijack()
       reply.raw.writeHead(status, { ...(reply.getHeaders() as OutgoingHttpHeaders), ...head })
       observeStreams(1)
@@ -50,8 +50,8 @@ export const blobHandler =
   }
 
 /**
- * The head goes out with the first chunk: until then a failure can be answered, with nothing of a blob around it. After that the
- * connection is destroyed: a clean end would turn a break, which clients resume, into a digest mismatch, which they do not.
+ * The head is sent with the first chunk, so an earlier failure can still be answered with an error. A later failure destroys the
+ * connection: clients resume after a broken connection, but a clean end would give them a digest mismatch, which they do not retry.
  */
 const write = async (
   body: Pick<Body, 'pipeTo'>,
