@@ -74,13 +74,13 @@ const words: Readonly<Record<string, string>> = {
 
 /** Words on their way out, and how often they are still there: never more often than that. */
 const fading: Readonly<Record<string, { readonly better: string; readonly most: number }>> = {
-  away: { better: 'unavailable, circuit open', most: 42 },
-  beside: { better: 'shadow, hedged', most: 53 },
-  hop: { better: 'round trip', most: 6 },
-  outage: { better: 'circuit breaker', most: 8 },
-  piece: { better: 'chunk', most: 13 },
-  remembered: { better: 'cached', most: 57 },
-  trouble: { better: 'transient error, failure', most: 17 },
+  away: { better: 'unavailable, circuit open', most: 2 },
+  beside: { better: 'shadow, hedged', most: 13 },
+  hop: { better: 'round trip', most: 5 },
+  outage: { better: 'circuit breaker', most: 0 },
+  piece: { better: 'chunk', most: 11 },
+  remembered: { better: 'cached', most: 4 },
+  trouble: { better: 'transient error, failure', most: 2 },
 }
 
 const textOf = (file: string): string => readFileSync(file, 'utf8')
