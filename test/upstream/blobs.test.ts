@@ -432,12 +432,12 @@ await t.test('an error of the storage concerns one blob', async (test) => {
     [410, '503 UNAVAILABLE 5', false],
     [416, '503 UNAVAILABLE 5', false],
   ] as const
-  for (const [status, expected, isTrouble] of rows) {
+  for (const [status, expected, isTransient] of rows) {
     quay.fault({ origin: 'cdn', path: /./, status })
     const error = await failure(open(get(digest)))
     test.equal(told(error), expected, String(status))
-    test.equal(error instanceof TransientObjectError, isTrouble)
-    test.equal(error instanceof TransientUpstreamError, isTrouble)
+    test.equal(error instanceof TransientObjectError, isTransient)
+    test.equal(error instanceof TransientUpstreamError, isTransient)
   }
 })
 

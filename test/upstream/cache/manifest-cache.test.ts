@@ -59,19 +59,19 @@ const setUp = (options: Partial<ManifestCacheOptions> = {}) => {
     },
   }
 }
-const troubles = [
+const transientErrors = [
   new TransientUpstreamError('UNAVAILABLE', 'upstream answered 503'),
   new TransientUpstreamError('UNAVAILABLE', 'timeout', { status: 504 }),
   new TransientUpstreamError('UNAVAILABLE', 'unreachable'),
 ]
-const [trouble = new Error('none')] = troubles
+const [transientError = new Error('none')] = transientErrors
 const head = { method: 'HEAD' } as const
 
 await t.test('by digest: a manifest is fetched once, and never again', async (test) => {
   const { ask, requests, served, pass, failWith } = setUp()
   const first = await ask(one.digest, { accept: image, signal: new AbortController().signal })
   test.strictSame(first, one)
-  failWith(trouble)
+  failWith(transientError)
   pass(1e9)
   for (const accept of [undefined, image, index, 'text/plain'])
     test.equal(
@@ -145,7 +145,7 @@ await t.test('a 404 for one Accept set does not count for another', async (test)
   await ask(tag)
   test.equal(told(await failure(ask(tag, { accept: image }))), '404 MANIFEST_UNKNOWN')
   pass(10_000)
-  failWith(trouble)
+  failWith(transientError)
   test.equal((await ask(tag)).isStale, true)
 })
 
@@ -197,7 +197,7 @@ await t.test('the first caller leaves, and does not affect others', async (test)
 })
 
 await t.test('while upstream fails, cached tags are served stale, others are not', async (test) => {
-  for (const error of troubles) {
+  for (const error of transientErrors) {
     const { ask, requests, served, pass, failWith, answerWith } = setUp()
     const { content } = await ask(tag)
     pass(10_000)
@@ -238,13 +238,13 @@ await t.test('attack: a requester over the rate limit does not keep a tag stale 
 await t.test('a tag is not served stale for longer than staleIfErrorMs', async (test) => {
   const { ask, pass, failWith } = setUp({ staleIfErrorMs: 60_000 })
   await ask(tag)
-  failWith(trouble)
+  failWith(transientError)
   for (let seconds = 10; seconds < 60; seconds++) {
     pass(seconds === 10 ? 10_000 : 1000)
     test.equal((await ask(tag)).isStale, true)
   }
   pass(1000)
-  test.equal(await failure(ask(tag)), trouble)
+  test.equal(await failure(ask(tag)), transientError)
 })
 
 await t.test('a refusal or an absence is never answered with a stale manifest', async (test) => {
@@ -271,8 +271,8 @@ await t.test('a 404 deletes the tag at once', async (test) => {
   failWith(new RegistryError('MANIFEST_UNKNOWN', 'pruned'))
   test.equal(told(await failure(ask(tag))), '404 MANIFEST_UNKNOWN')
   test.equal(stats().tags, 0)
-  failWith(trouble)
-  test.equal(await failure(ask(tag)), trouble)
+  failWith(transientError)
+  test.equal(await failure(ask(tag)), transientError)
 })
 
 await t.test('upstream hangs: no caller waits for long, and the fetch goes on', async (test) => {
@@ -295,7 +295,7 @@ await t.test('upstream hangs: no caller waits for long, and the fetch goes on', 
   const failing = Promise.withResolvers<Manifest>()
   answerWith(() => failing.promise)
   test.equal((await ask(tag)).isStale, true)
-  failing.reject(trouble)
+  failing.reject(transientError)
   await new Promise((resolve) => setImmediate(resolve))
   failWith(new TypeError('not asked'))
   test.equal((await ask(tag)).isStale, true)
@@ -316,8 +316,8 @@ await t.test('signed schema 1 is never cached, and the old digest of the tag is 
       })
   test.equal(requests.length, 5)
   test.equal(stats().manifests, 1)
-  failWith(trouble)
-  test.equal(await failure(ask(tag)), trouble)
+  failWith(transientError)
+  test.equal(await failure(ask(tag)), transientError)
 })
 
 await t.test('1,000 manifests stay within the bound, and an evicted one is fetched again', async (test) => {
@@ -356,8 +356,8 @@ await t.test(
       }
     test.strictSame(stats(), { manifests: 0, bytes: 0, tags: 0 })
     pass(10_000)
-    failWith(trouble)
-    test.equal(await failure(ask(tag)), trouble)
+    failWith(transientError)
+    test.equal(await failure(ask(tag)), transientError)
   },
 )
 
@@ -368,7 +368,7 @@ await t.test(
     await ask(tag)
     await ask(tag)
     test.equal(requests.length, 2)
-    failWith(trouble)
+    failWith(transientError)
     test.equal((await ask(tag)).isStale, true)
   },
 )
@@ -406,7 +406,7 @@ await t.test('background requests delay no other request, and their failures do 
     [priority, undefined, priority].slice(0, requests.length),
   )
   pass(10_000)
-  failWith(trouble)
+  failWith(transientError)
   test.equal((await ask(tag, { priority })).isStale, true)
   answerWith(() => two)
   test.strictSame(await ask(tag), two, 'it is asked at once')

@@ -10,7 +10,7 @@ import { CircuitOpen, withCircuitBreaker } from '../../../src/upstream/resilienc
 import { failure, manifestRequest, told } from '../upstream.ts'
 import type { SendUpstream, UpstreamRequest, UpstreamResponse } from '../../../src/upstream/request.ts'
 
-const trouble = new TransientUpstreamError('UNAVAILABLE', 'reset')
+const transientError = new TransientUpstreamError('UNAVAILABLE', 'reset')
 const response: UpstreamResponse = {
   status: 200,
   headers: {},
@@ -41,12 +41,12 @@ const nth = (index: number, more: Partial<UpstreamRequest> = {}): UpstreamReques
   path: `${manifestRequest.path}-${index}`,
   ...more,
 })
-const fails: Answer = async () => Promise.reject(trouble)
+const fails: Answer = async () => Promise.reject(transientError)
 
 await t.test('upstream is down: after five failures one request a second is sent', async (test) => {
   let isBack = false
-  const { state, send } = system(async () => (isBack ? response : Promise.reject(trouble)))
-  for (let index = 0; index < 5; index++) test.equal(await failure(send(nth(index))), trouble)
+  const { state, send } = system(async () => (isBack ? response : Promise.reject(transientError)))
+  for (let index = 0; index < 5; index++) test.equal(await failure(send(nth(index))), transientError)
   for (let index = 0; index < 100; index++) {
     const error = await failure(send(nth(0)))
     test.ok(error instanceof CircuitOpen)
@@ -69,14 +69,15 @@ await t.test(
     const { state, send } = system(fails)
     for (let index = 0; index < 5; index++) await failure(send(nth(index)))
     test.ok((await failure(send(nth(0)))) instanceof CircuitOpen)
-    for (const requester of ['bob', 'carol']) test.equal(await failure(send(nth(9, { requester }))), trouble)
+    for (const requester of ['bob', 'carol'])
+      test.equal(await failure(send(nth(9, { requester }))), transientError)
     const asked = state.asked
     for (const requester of ['alice', 'bob', 'carol'])
       test.ok(
         (await failure(send(nth(0, { requester })))) instanceof CircuitOpen,
         'now it is open for everybody',
       )
-    test.equal(await failure(send(nth(0, { requester: 'dave' }))), trouble)
+    test.equal(await failure(send(nth(0, { requester: 'dave' }))), transientError)
     test.ok((await failure(send(nth(0, { requester: 'dave' })))) instanceof CircuitOpen)
     test.equal(state.asked, asked + 1)
   },
@@ -97,7 +98,7 @@ await t.test('answers and aborted requests do not count', async (test) => {
   const controller = new AbortController()
   const { state, send } = system(async () => {
     controller.abort()
-    throw trouble
+    throw transientError
   })
   for (let index = 0; index < 20; index++) await failure(send(nth(index % 4, { signal: controller.signal })))
   test.strictSame([state.asked, state.refused], [20, []])
@@ -108,7 +109,7 @@ await t.test('the storage of blobs can fail alone', async (test) => {
   for (let index = 0; index < 5; index++) await failure(send(nth(index, { kind: 'blob' })))
   test.ok((await failure(send(nth(0, { kind: 'blob' })))) instanceof CircuitOpen)
   test.equal(state.asked, 5)
-  test.equal(await failure(send(manifestRequest)), trouble)
+  test.equal(await failure(send(manifestRequest)), transientError)
 })
 
 await t.test('if the caller of a probe leaves, the next request is a probe', async (test) => {
@@ -119,13 +120,13 @@ await t.test('if the caller of a probe leaves, the next request is a probe', asy
     return await answer.promise
   })
   const first = Array.from({ length: 5 }, async (_, index) => await failure(send(nth(index))))
-  for (const { reject } of answers) reject(trouble)
+  for (const { reject } of answers) reject(transientError)
   await Promise.all(first)
   state.time = 1000
   const controller = new AbortController()
   const left = failure(send(nth(0, { signal: controller.signal })))
   controller.abort()
-  answers.at(-1)?.reject(trouble)
+  answers.at(-1)?.reject(transientError)
   await left
   const next = send(nth(1))
   test.ok((await failure(send(nth(2)))) instanceof CircuitOpen, 'one at a time')
@@ -136,25 +137,27 @@ await t.test('if the caller of a probe leaves, the next request is a probe', asy
 
 await t.test('one broken path is refused alone, with fewer and fewer probes', async (test) => {
   const { state, send } = system(async ({ path }) =>
-    path === nth(0).path ? Promise.reject(trouble) : response,
+    path === nth(0).path ? Promise.reject(transientError) : response,
   )
-  for (let index = 0; index < 5; index++) test.equal(await failure(send(nth(0))), trouble)
+  for (let index = 0; index < 5; index++) test.equal(await failure(send(nth(0))), transientError)
   const probes: number[] = []
   for (state.time = 0; state.time < 12_000; state.time += 100) {
-    if ((await failure(send(nth(0)))) === trouble) probes.push(state.time)
+    if ((await failure(send(nth(0)))) === transientError) probes.push(state.time)
     test.equal(await send(nth(1)), response)
   }
   test.strictSame(probes, [300, 600, 1100, 2100, 4100, 8100])
   test.ok(state.refused.every((scope) => scope === 'path'))
   test.equal(
     await failure(send(nth(0, { requester: 'bob' }))),
-    trouble,
-    'who had no trouble with it finds out',
+    transientError,
+    'a requester without a failure of it is a probe',
   )
 })
 
 await t.test('attack: refused ranges of a blob do not refuse the whole blob', async (test) => {
-  const { send } = system(async ({ headers }) => (headers['range'] ? Promise.reject(trouble) : response))
+  const { send } = system(async ({ headers }) =>
+    headers['range'] ? Promise.reject(transientError) : response,
+  )
   for (let index = 0; index < 30; index++)
     for (const requester of ['mallory', 'trudy', 'eve', 'oscar'])
       await failure(send(nth(index % 4, { kind: 'blob', requester, headers: { range: `bytes=${index}-` } })))
@@ -164,7 +167,7 @@ await t.test('attack: refused ranges of a blob do not refuse the whole blob', as
 
 await t.test('attack on memory: ever new broken paths', async (test) => {
   const { state, send } = system(async ({ path }) =>
-    path.endsWith('-well') ? response : Promise.reject(trouble),
+    path.endsWith('-well') ? response : Promise.reject(transientError),
   )
   const well = (requester: string) => send({ ...manifestRequest, path: 'a-well', requester })
   for (let index = 0; index < 3000; index++) {
@@ -178,7 +181,7 @@ await t.test('generated: failures of some paths and requesters do not affect oth
   const errors = {
     403: new TransientObjectError('403'),
     404: new RegistryError('BLOB_UNKNOWN', '404'),
-    500: trouble,
+    500: transientError,
     504: new TransientUpstreamError('UNAVAILABLE', '504', { status: 504 }),
   }
   for (const [status, error] of Object.entries(errors))
@@ -206,7 +209,7 @@ await t.test(
     for (const requesters of [3, 10, 100])
       for (const paths of [3, 30]) {
         const { state, send } = system(async ({ path }) =>
-          path === nth(999).path ? response : Promise.reject(trouble),
+          path === nth(999).path ? response : Promise.reject(transientError),
         )
         for (let round = 0; round < 20; round++) {
           for (let index = 0; index < 100; index++)
@@ -228,10 +231,10 @@ await t.test(
 await t.test('a background request is no probe, and its failure is no evidence', async (test) => {
   const priority = 'background'
   let isHealthy = false
-  const { state, send } = system(async () => (isHealthy ? response : Promise.reject(trouble)))
+  const { state, send } = system(async () => (isHealthy ? response : Promise.reject(transientError)))
   for (let index = 0; index < 50; index++)
-    test.equal(await failure(send(nth(index % 5, { priority }))), trouble)
-  test.equal(await failure(send(nth(0))), trouble, 'its failures close nothing to others')
+    test.equal(await failure(send(nth(index % 5, { priority }))), transientError)
+  test.equal(await failure(send(nth(0))), transientError, 'its failures close nothing to others')
   for (let index = 0; index < 5; index++) await failure(send(nth(0)))
   state.time = 60_000
   test.ok((await failure(send(nth(0, { priority })))) instanceof CircuitOpen, 'the path is refused')
@@ -246,6 +249,6 @@ await t.test('a background request is no probe, and its failure is no evidence',
 
 await t.test('the clock of the process is the default', async (test) => {
   const send = withCircuitBreaker({ send: fails, observeRefused: () => undefined })
-  for (let index = 0; index < 5; index++) test.equal(await failure(send(nth(index))), trouble)
+  for (let index = 0; index < 5; index++) test.equal(await failure(send(nth(index))), transientError)
   test.ok((await failure(send(nth(0)))) instanceof CircuitOpen)
 })

@@ -22,7 +22,7 @@ const circuitFor = (options: Partial<CircuitOptions> = {}) => {
     circuit.settle(pass, outcome)
     return pass.turn === undefined ? 'asked' : 'probe'
   }
-  /** Five troubles with three paths. */
+  /** Five transientErrors with three paths. */
   const break_ = (requester: string) => {
     for (let index = 0; index < 5; index++) send(requester, `${requester} ${index % 3}`)
   }
@@ -47,7 +47,7 @@ const four = ['a', 'b', 'c', 'd']
 
 await t.test('it opens after failures of several paths without a success in between', (test) => {
   const rows: [string, readonly (readonly [string, Outcome])[], boolean][] = [
-    ['four troubles', ['a', 'b', 'c', 'd'].map((path) => [path, 'failure'] as const), false],
+    ['four failures', ['a', 'b', 'c', 'd'].map((path) => [path, 'failure'] as const), false],
     ['five', ['a', 'b', 'c', 'd', 'e'].map((path) => [path, 'failure'] as const), true],
     ['of two paths', Array.from({ length: 50 }, (_, at) => [`${at % 2}`, 'failure'] as const), false],
     [
@@ -82,7 +82,7 @@ await t.test('there is one probe at a time for paths with failures, and one for 
   const [other, second] = [circuit.enter('alice', 'new'), circuit.enter('alice', 'newer')]
   test.ok(other, 'at once: is it everything?')
   test.equal(second, undefined)
-  test.equal(circuit.enter('alice', 'alice 0'), undefined, 'that had trouble just now')
+  test.equal(circuit.enter('alice', 'alice 0'), undefined, 'that failed just now')
   clock.now = 1000
   const again = circuit.enter('alice', 'alice 0')
   test.ok(again)

@@ -30,7 +30,8 @@ const hedgeFor = (options: HedgeOptions = {}) => {
   return { clock, run, asked, discarded, ended, hedges: () => hedges }
 }
 
-const trouble = (message = 'upstream answered 502') => new TransientUpstreamError('UNAVAILABLE', message)
+const transientError = (message = 'upstream answered 502') =>
+  new TransientUpstreamError('UNAVAILABLE', message)
 const absent = new RegistryError('MANIFEST_UNKNOWN', 'absent')
 
 await t.test('a request with an answer in time is sent once, whatever the answer', async (test) => {
@@ -38,7 +39,7 @@ await t.test('a request with an answer in time is sent once, whatever the answer
   const [answer, error] = [run(), failure(run())]
   await clock.pass(3999)
   asked[0]?.answer('first')
-  asked[1]?.fail(trouble())
+  asked[1]?.fail(transientError())
   test.equal(await answer, 'first')
   test.match(await error, { message: 'upstream answered 502' })
   test.equal(clock.pending(), 0)
@@ -79,7 +80,7 @@ await t.test('if both answers come at once, one wins and the other is discarded'
 await t.test(
   'after a transient error of one request the other one counts; if both fail, the error of the first is thrown',
   async (test) => {
-    for (const error of [trouble(), new PoolExhausted()]) {
+    for (const error of [transientError(), new PoolExhausted()]) {
       const { clock, run, asked } = hedgeFor()
       const answer = run()
       await clock.pass(4000)
@@ -91,8 +92,8 @@ await t.test(
     const { clock, run, asked } = hedgeFor()
     const error = failure(run())
     await clock.pass(4000)
-    asked[1]?.fail(trouble('second'))
-    asked[0]?.fail(trouble('first'))
+    asked[1]?.fail(transientError('second'))
+    asked[0]?.fail(transientError('first'))
     test.match(await error, { message: 'first' })
   },
 )

@@ -11,7 +11,7 @@ import { quayFor, smallImage } from '../../sandbox/quay/quay-client.ts'
 import { bytesOf, connect, failure, told } from '../upstream.ts'
 const digest = `sha256:${'a'.repeat(64)}` as Digest
 const content = Buffer.from('0123456789')
-const trouble = new TransientUpstreamError('UNAVAILABLE', 'cut')
+const transientError = new TransientUpstreamError('UNAVAILABLE', 'cut')
 
 const request = (more: Partial<BlobRequest> = {}): BlobRequest => ({
   method: 'GET',
@@ -62,7 +62,7 @@ const scripted = (answers: readonly (Blob | Error)[], options: Partial<ResumeOpt
     open: async ({ range }) => {
       ranges.push(range)
       const answer = rest.shift()
-      if (answer === undefined || answer instanceof Error) throw answer ?? trouble
+      if (answer === undefined || answer instanceof Error) throw answer ?? transientError
       return answer
     },
     sizeOf: () => undefined,
@@ -86,8 +86,8 @@ await t.test('a blob that does not break is requested once', async (test) => {
 
 await t.test('a blob is resumed at the very next byte, as often as it breaks', async (test) => {
   const { get, ranges, outcomes } = scripted([
-    whole(content.subarray(0, 4), trouble),
-    part(4, 9, content.subarray(4, 6), trouble),
+    whole(content.subarray(0, 4), transientError),
+    part(4, 9, content.subarray(4, 6), transientError),
     part(6, 9, content.subarray(6)),
   ])
   test.strictSame(await bytesOf(await get()), content)
@@ -102,14 +102,14 @@ await t.test('a clean end that comes too early is a break, too', async (test) =>
 })
 
 await t.test('a break after the last byte does not count', async (test) => {
-  const { get, ranges } = scripted([whole(content, trouble)])
+  const { get, ranges } = scripted([whole(content, transientError)])
   test.strictSame(await bytesOf(await get()), content)
   test.equal(ranges.length, 1)
 })
 
 await t.test('a range of the client is resumed within the range', async (test) => {
   const { get, ranges } = scripted([
-    part(2, 7, content.subarray(2, 4), trouble),
+    part(2, 7, content.subarray(2, 4), transientError),
     part(4, 7, content.subarray(4, 8)),
   ])
   test.strictSame(await bytesOf(await get({ range: 'bytes=2-7' })), content.subarray(2, 8))
@@ -119,7 +119,7 @@ await t.test('a range of the client is resumed within the range', async (test) =
 await t.test('if no byte was delivered, the same request is sent again', async (test) => {
   for (const range of [undefined, 'bytes=-10']) {
     const blob = range === undefined ? whole : (bytes: Buffer, error?: Error) => part(0, 9, bytes, error)
-    const { get, ranges } = scripted([blob(Buffer.alloc(0), trouble), blob(content)])
+    const { get, ranges } = scripted([blob(Buffer.alloc(0), transientError), blob(content)])
     test.strictSame(await bytesOf(await get({ range })), content)
     test.strictSame(ranges, [range, range])
   }
@@ -133,7 +133,7 @@ await t.test(
       headers: {},
       body: bodyOf(bytes, error),
     })
-    const { get, ranges } = scripted([chunked(Buffer.alloc(0), trouble), chunked(content)], {
+    const { get, ranges } = scripted([chunked(Buffer.alloc(0), transientError), chunked(content)], {
       sizeOf: () => content.length,
     })
     test.strictSame(await bytesOf(await get()), content)
@@ -155,7 +155,7 @@ await t.test('attack: bytes of another blob are never appended', async (test) =>
     whole(content),
   ]
   for (const blob of wrong) {
-    const { get, ranges, outcomes } = scripted([whole(content.subarray(0, 4), trouble), blob])
+    const { get, ranges, outcomes } = scripted([whole(content.subarray(0, 4), transientError), blob])
     const received: Buffer[] = []
     const error = await failure(
       (await get()).pipeTo((chunk, written) => {
@@ -176,7 +176,7 @@ await t.test('without an ETag the numbers of the range are compared', async (tes
   const first: Blob = {
     status: 200,
     headers: { 'content-length': length },
-    body: bodyOf(content.subarray(0, 4), trouble),
+    body: bodyOf(content.subarray(0, 4), transientError),
   }
   const { get } = scripted([first, part(4, 9, content.subarray(4))])
   test.strictSame(await bytesOf(await get()), content)
@@ -191,8 +191,8 @@ await t.test('attack: more bytes than announced are an error', async (test) => {
 })
 
 await t.test('a transient error of the resume is retried, a refusal is not', async (test) => {
-  const first = () => whole(content.subarray(0, 4), trouble)
-  const again = scripted([first(), trouble, trouble, part(4, 9, content.subarray(4))])
+  const first = () => whole(content.subarray(0, 4), transientError)
+  const again = scripted([first(), transientError, transientError, part(4, 9, content.subarray(4))])
   test.strictSame(await bytesOf(await again.get()), content)
   test.equal(again.ranges.length, 4)
   const full = scripted([first(), new PoolExhausted(), part(4, 9, content.subarray(4))])
@@ -211,7 +211,7 @@ await t.test('an error that is not transient ends the stream', async (test) => {
 
 await t.test('a stream without progress is given up', async (test) => {
   let time = 0
-  const { get, ranges, outcomes } = scripted([whole(content.subarray(0, 4), trouble)], {
+  const { get, ranges, outcomes } = scripted([whole(content.subarray(0, 4), transientError)], {
     maxWaitMs: 10_000,
     now: () => (time += 2500),
   })
@@ -233,7 +233,7 @@ await t.test('attack: a byte at a time is no progress; half a megabyte is', asyn
       const body: Body = {
         pipeTo: async (take) => {
           await new Promise<void>((written) => take(Buffer.alloc(pieceBytes), written))
-          throw trouble
+          throw transientError
         },
         discard: async () => undefined,
       }
@@ -272,16 +272,16 @@ await t.test('an error of the sink is not an error of upstream', async (test) =>
   const body = await get()
   await test.rejects(
     body.pipeTo(() => {
-      throw trouble
+      throw transientError
     }),
-    trouble,
+    transientError,
   )
   test.equal(ranges.length, 1)
 })
 
 await t.test('no resume is tried after the caller left', async (test) => {
   const controller = new AbortController()
-  const { get, ranges } = scripted([whole(content.subarray(0, 4), trouble)])
+  const { get, ranges } = scripted([whole(content.subarray(0, 4), transientError)])
   const body = await get({ signal: controller.signal })
   const failed = failure(bytesOf(body))
   setImmediate(() => controller.abort())
@@ -407,7 +407,7 @@ await t.test('trap 21: HEAD has the length of the GET, or none', async (test) =>
     const open = createResume({
       open: async ({ method }) => {
         methods.push(method)
-        return method === 'HEAD' ? { ...head, body: undefined } : (whole ?? Promise.reject(trouble))
+        return method === 'HEAD' ? { ...head, body: undefined } : (whole ?? Promise.reject(transientError))
       },
       sizeOf: () => size,
       observe: () => undefined,
