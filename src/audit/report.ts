@@ -2,7 +2,7 @@
  * Who would lose access to what, and which binding would prevent it. The report is built line by line: its memory depends on the number
  * of losses, not on the length of the log.
  */
-import { imagePullerCommand, qciImagePullerCommand, type Subject } from '../explain/grant-commands.ts'
+import { imagePullerCommand, qciImagePullerCommand, type Subject } from '../access/grant-commands.ts'
 import { serviceAccountOf, type IdentityKind } from '../access/identity.ts'
 import { parseLine, type LoggedAuditLine } from './audit-line.ts'
 

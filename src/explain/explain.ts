@@ -4,9 +4,9 @@
  */
 import { createTagOwner } from '../oci/qci-tag.ts'
 import type { ImageStream, Reference } from '../oci/reference.ts'
-import { imagePullerCommand, qciImagePullerCommand, type Subject } from './grant-commands.ts'
+import { imagePullerCommand, qciImagePullerCommand, type Subject } from '../access/grant-commands.ts'
 import { createRequirements, nothingKnown, type AccessRequirement } from '../access/requirement.ts'
-import { parsePullSpec } from './pull-spec.ts'
+import { parsePullSpec } from '../oci/pull-spec.ts'
 
 export interface ExplainOptions {
   readonly isRestricted: (namespace: string) => boolean

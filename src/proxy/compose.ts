@@ -59,6 +59,7 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
     access: {
       policy: audit?.policy ?? access.policy,
       ownerOf: access.ownerOf,
+      exposedHost: config.exposed.host,
       cursors: createTagCursors(keys.listCursors),
       denied: login.anonymous?.denied(denied) ?? denied,
     },

@@ -11,7 +11,8 @@ import { createTagOwner } from '../../src/oci/qci-tag.ts'
 import { parseReference, parseRepository } from '../../src/oci/reference.ts'
 import { startFakeRedis } from '../shared-state/fake-redis.ts'
 import { startKubernetesApi } from '../../src/sandbox/app-ci/kubernetes-api.ts'
-import { challenge } from '../registry/fakes.ts'
+import { anonymousIdentity } from '../../src/registry/authentication/anonymous.ts'
+import { alice, challenge } from '../registry/fakes.ts'
 import { projectManifests } from '../sandbox/app-ci/project-manifests.ts'
 import { quayFor, robot, smallImage } from '../sandbox/quay/quay-client.ts'
 import { selfSigned } from '../support/tls.ts'
@@ -234,16 +235,23 @@ await t.test(
   async (test) => {
     const { server } = await create(test, ['--upstream-ca-file=FOLDER/cert', '--exposed-host=proxy.example'])
     test.strictSame(server.login.challenge.unauthorized('a').headers, challenge.unauthorized('a').headers)
-    test.match(server.access.denied('alice', 'x', 'ocp').message, 'namespace ocp')
+    test.match(
+      server.access.denied({ identity: alice, wanted: 'x', namespace: 'ocp' }).message,
+      'namespace ocp',
+    )
   },
 )
 
 await t.test('a request without a credential has an identity only if that is allowed', async (test) => {
   const nothing = await create(test)
   test.equal(nothing.server.login.anonymous, undefined)
-  test.match(nothing.server.access.denied('system:anonymous', 'x', 'ocp'), { status: 403 })
+  test.match(nothing.server.access.denied({ identity: anonymousIdentity, wanted: 'x', namespace: 'ocp' }), {
+    status: 403,
+  })
   const { server, kubernetes } = await create(test, ['--allow-anonymous'])
-  test.match(server.access.denied('system:anonymous', 'x', 'ocp'), { status: 401 })
+  test.match(server.access.denied({ identity: anonymousIdentity, wanted: 'x', namespace: 'ocp' }), {
+    status: 401,
+  })
   const { token = '' } = (await server.login.anonymous?.mint()) ?? {}
   const { identity } = await server.login.authenticate({ kind: 'bearer', token }, '10.0.0.1')
   test.match(await server.access.policy.decideImageStream(identity, { namespace: 'ocp' }), { allowed: false })
@@ -301,5 +309,8 @@ await t.test("audit: the predecessor's rule, and what it tells the refused", asy
     rule: 'service-account',
   })
   test.equal(server.plugins?.length, 1)
-  test.notMatch(server.access.denied('alice', 'x', 'ocp').message, 'system:image-puller')
+  test.notMatch(
+    server.access.denied({ identity: alice, wanted: 'x', namespace: 'ocp' }).message,
+    'system:image-puller',
+  )
 })

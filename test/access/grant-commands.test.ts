@@ -1,5 +1,5 @@
 import t from 'tap'
-import { imagePullerCommand, qciImagePullerCommand } from '../../src/explain/grant-commands.ts'
+import { imagePullerCommand, qciImagePullerCommand } from '../../src/access/grant-commands.ts'
 
 const account = { kind: 'user', name: 'system:serviceaccount:my-team:puller' } as const
 const alice = { kind: 'group-of', name: 'alice' } as const

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parsePullSpec } from '../../src/explain/pull-spec.ts'
+import { isRegistryHost, parsePullSpec, pullSpecOf } from '../../src/oci/pull-spec.ts'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
 
 const options = {
@@ -84,4 +84,19 @@ await t.test('a repository with other than two components', async (test) => {
         { message: /two components; expected ocp\/4\.5:base/ },
         `${host}${spec}`,
       )
+})
+
+await t.test('the pull spec of a reference, in both forms', async (test) => {
+  for (const spec of [
+    'ocp/4.5:base',
+    'openshift/ci:ocp_4.5_base',
+    `ocp/4.5@${digest}`,
+    `openshift/ci@${digest}`,
+  ])
+    test.equal(pullSpecOf(parse(spec), 'proxy.example'), `proxy.example/${spec}`)
+})
+
+await t.test('a registry has a dot or a port, or is localhost', async (test) => {
+  for (const host of ['quay.io', 'localhost', 'localhost:5000', 'a:1']) test.ok(isRegistryHost(host), host)
+  for (const name of ['ocp', 'library', '']) test.notOk(isRegistryHost(name), name)
 })
