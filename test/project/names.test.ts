@@ -68,14 +68,14 @@ const words: Readonly<Record<string, string>> = {
 
 /** Words on their way out, and how often they are still there: never more often than that. */
 const fading: Readonly<Record<string, { readonly better: string; readonly most: number }>> = {
-  away: { better: 'unavailable, circuit open', most: 19 },
-  beside: { better: 'shadow, hedged', most: 29 },
-  gate: { better: 'limiter', most: 16 },
-  hop: { better: 'round trip', most: 28 },
+  away: { better: 'unavailable, circuit open', most: 0 },
+  beside: { better: 'shadow, hedged', most: 1 },
+  gate: { better: 'limiter', most: 0 },
+  hop: { better: 'round trip', most: 5 },
   outage: { better: 'circuit breaker', most: 0 },
-  piece: { better: 'chunk', most: 15 },
-  remembered: { better: 'cached', most: 7 },
-  trouble: { better: 'transient error, failure', most: 45 },
+  piece: { better: 'chunk', most: 10 },
+  remembered: { better: 'cached', most: 0 },
+  trouble: { better: 'transient error, failure', most: 0 },
 }
 
 const textOf = (file: string): string => readFileSync(file, 'utf8')
