@@ -68,22 +68,22 @@ const identifiers: Readonly<Record<string, string>> = {
 /** Retired in comments, and as a part of any name: `askersLeft` has `asker`. */
 const words: Readonly<Record<string, string>> = {
   asker: 'requester',
+  away: 'unavailable, circuit open',
   doors: 'requirement',
   doorway: 'candidate review',
   gate: 'limiter',
   inflow: 'read buffer',
+  outage: 'circuit breaker',
   outflow: 'delivery',
+  remembered: 'cached',
+  trouble: 'transient error, failure',
 }
 
 /** Words on their way out, and how often they are still there: never more often than that. */
 const fading: Readonly<Record<string, { readonly better: string; readonly most: number }>> = {
-  away: { better: 'unavailable, circuit open', most: 2 },
-  beside: { better: 'shadow, hedged', most: 13 },
+  beside: { better: 'shadow, hedged', most: 1 },
   hop: { better: 'round trip', most: 5 },
-  outage: { better: 'circuit breaker', most: 0 },
-  piece: { better: 'chunk', most: 11 },
-  remembered: { better: 'cached', most: 4 },
-  trouble: { better: 'transient error, failure', most: 2 },
+  piece: { better: 'chunk', most: 10 },
 }
 
 const textOf = (file: string): string => readFileSync(file, 'utf8')
