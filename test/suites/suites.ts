@@ -42,5 +42,11 @@ export const testsInSuites = (): string[] =>
 
 /** @param suite path of the running file */
 export const run = async (suite: string): Promise<void> => {
-  for (const test of testsOf(suite)) await import(resolve(test))
+  // Not above: the runner imports this file too.
+  const { default: t } = await import('tap')
+  for (const test of testsOf(suite)) {
+    // With a teardown at the root, tap ends everything after the file that has it, and reports success.
+    if (t.ended) throw new Error(`${test} was not run: a file before it has a teardown at its root`)
+    await import(resolve(test))
+  }
 }
