@@ -21,6 +21,7 @@ const patterns: Readonly<Record<string, readonly string[]>> = {
   sandbox: ['sandbox/**/*.test.ts'],
   server: ['server/**/*.test.ts'],
   'shared-state': ['shared-state/**/*.test.ts'],
+  storage: ['storage/**/*.test.ts'],
   'upstream-stages': ['upstream/*.test.ts', 'upstream/{cache,rate-limit,resilience,robot}/**/*.test.ts'],
   'upstream-wire': ['upstream/{client,http1}/**/*.test.ts'],
   words: ['{oci,concurrency,secrets,telemetry,config}/**/*.test.ts'],
