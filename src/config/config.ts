@@ -26,6 +26,9 @@ export interface Config extends ConfigFiles {
   readonly stallTimeoutMs: number
   readonly retryTimeoutMs: number
   readonly manifestCacheBytes: number
+  /** Undefined where nothing is cached on a disk. */
+  readonly cacheDir: string | undefined
+  readonly cacheBytes: number
   readonly tagTtlMs: number
   readonly staleIfErrorMs: number
   readonly blobDelivery: 'stream' | 'redirect'
@@ -72,6 +75,8 @@ export const parseConfig = (args: readonly string[], environment: Environment): 
     problems.push(`${url.origin} stands instead of ${host.origin}: give one`)
   if (values['proxy-protocol'] === true && values['trusted-proxies']?.length === 0)
     problems.push('--proxy-protocol is read from --trusted-proxies alone: name the load balancers there')
+  if (values['cache-dir'] !== undefined && values['blob-delivery'] === 'redirect')
+    problems.push('--cache-dir has no blobs to keep with --blob-delivery=redirect: give one of the two')
   const fileWarnings: string[] = []
   const files = filesOf(values, problems, fileWarnings)
   if (problems.length > 0 || files === undefined) throw new ConfigError(problems)
@@ -126,6 +131,8 @@ const settingsOf = (values: FlagValues) => {
     stallTimeoutMs: all['stall-timeout'],
     retryTimeoutMs: all['retry-timeout'],
     manifestCacheBytes: all['manifest-cache-bytes'],
+    cacheDir: values['cache-dir'],
+    cacheBytes: all['cache-bytes'],
     tagTtlMs: all['tag-ttl'],
     staleIfErrorMs: all['stale-if-error'],
     blobDelivery: all['blob-delivery'],

@@ -50,18 +50,23 @@ export const listOf = (
   },
 ]
 export const size: Kind<number> = ['a number of bytes, such as 64Mi or 1G', parseSize]
+export const sizeAboveZero: Kind<number> = [
+  'a number of bytes above 0, such as 500Gi',
+  (text) => aboveZero(parseSize(text)),
+]
 export const trueOrFalse: Kind<boolean> = [
   'true or false',
   (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
   ['true', 'false'],
 ]
 export const file: Kind<string> = ['the path of a file', nonEmpty]
+export const directory: Kind<string> = ['the path of a directory', nonEmpty]
 export const duration: Kind<number> = ['a duration with its unit, such as 90s, 5m or 6h', parseDuration]
 /** Clients raise a shorter life to a minute by themselves, and would outlive it. */
 export const atLeastMinute = (durationMs: number | undefined): number | undefined =>
   durationMs === undefined || durationMs < 60_000 ? undefined : durationMs
-export const aboveZero = (durationMs: number | undefined): number | undefined =>
-  durationMs === undefined || durationMs <= 0 ? undefined : durationMs
+export const aboveZero = (value: number | undefined): number | undefined =>
+  value === undefined || value <= 0 ? undefined : value
 export const address = ['an address and a port, such as 0.0.0.0:8400 or :8400', parseListenAddress] as const
 export const positive = (text: string): number | undefined =>
   /^[1-9]\d{0,5}$/.test(text) ? Number(text) : undefined

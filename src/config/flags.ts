@@ -7,15 +7,16 @@ import {
   aboveZero,
   address,
   atLeastMinute,
+  directory,
   duration,
   file,
   flag,
   listOf,
   matching,
-  nonEmpty,
   oneOf,
   positive,
   size,
+  sizeAboveZero,
   trueOrFalse,
 } from './flag-kinds.ts'
 import { parseDuration, parseHost, parseNetwork, parseOrigin, parseStoreUrl } from './value-parsers.ts'
@@ -106,16 +107,19 @@ export const flags = {
     'PEM authorities accepted for it, instead of the well-known ones',
     file,
   ),
-  'state-dir': flag(undefined, 'directory of this process that keeps what it knows over a restart', [
-    'the path of a directory',
-    nonEmpty,
-  ]),
+  'state-dir': flag(
+    undefined,
+    'directory of this process that keeps what it knows over a restart',
+    directory,
+  ),
   'stall-timeout': flag('10s', 'how long upstream may be silent within a blob before the rest is asked for', [
     'a duration above 0, such as 10s',
     (text) => aboveZero(parseDuration(text)),
   ]),
   'retry-timeout': flag('8s', 'how long a request is tried again while upstream has trouble', duration),
   'manifest-cache-bytes': flag('256Mi', 'manifests kept in memory; 0 keeps none', size),
+  'cache-dir': flag(undefined, 'directory of this process that caches blobs and manifests', directory),
+  'cache-bytes': flag('50Gi', 'size of that cache; the least recently used goes first', sizeAboveZero),
   'tag-ttl': flag('10s', 'how long a tag is taken to stay where it was seen', duration),
   'stale-if-error': flag('1h', 'how long a known tag is served while upstream has trouble', duration),
   'blob-delivery': flag(

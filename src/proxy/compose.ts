@@ -10,6 +10,7 @@ import type { Logger } from '../telemetry/logging.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { composeAccess } from './compose-access.ts'
 import { describeSharedState } from './compose-shared-state.ts'
+import { composeStorage, describeStorage } from './compose-storage.ts'
 import { composeUpstream, readsOf } from './compose-upstream.ts'
 import { watchSecretFiles, type WatchedSecrets } from './secret-files.ts'
 import type { RobotPool } from '../upstream/robot/robot-pool.ts'
@@ -20,6 +21,7 @@ import { createTagCursors } from '../registry/tags/tag-cursors.ts'
 import type { HealthOptions } from '../server/health.ts'
 import type { LoginOptions, ServerOptions, TelemetryOptions } from '../server/server.ts'
 import type { SharedState, SharedStatus } from '../shared-state/shared-state.ts'
+import type { Storage } from '../storage/storage.ts'
 
 export interface Components {
   readonly server: ServerOptions
@@ -27,6 +29,8 @@ export interface Components {
   readonly apiServer: ApiServer
   readonly knownDigests: KnownDigests
   readonly shared: SharedState
+  /** Undefined without `--cache-dir`. */
+  readonly storage: Storage | undefined
   readonly files: WatchedSecrets
   readonly close: () => Promise<void>
 }
@@ -37,7 +41,9 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
   const files = watchSecretFiles(config, logger, metrics)
   const access = composeAccess(config, files, logger, metrics)
   const { apiServer, knownDigests, shared } = access
-  const pipeline = composeUpstream({ config, logger, metrics, files, knownDigests, shared })
+  const cache = composeStorage(config, logger, metrics)
+  const storage = cache?.storage
+  const pipeline = composeUpstream({ config, logger, metrics, files, knownDigests, shared, cache })
   const { robot } = pipeline
   knownDigests.connect(readsOf(pipeline))
   const keys = createPurposeKeys(files.tokenSecret.current)
@@ -65,15 +71,16 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
     },
     source: { ...pipeline.source, monorepo: config.upstreamRepository },
     telemetry: { logger, metrics, ...observersOf(metrics) },
-    health: healthOf({ robot, apiServer, knownDigests, shared }, isStopping),
+    health: healthOf({ robot, apiServer, knownDigests, shared, storage }, isStopping),
   }
   const close = async () => {
     for (const file of Object.values(files)) file?.close()
     await Promise.all([pipeline.close(), apiServer.close(), knownDigests.close()])
+    await storage?.close()
     // Last, because the others still publish facts until they are closed.
     await shared.close()
   }
-  return { server, robot, apiServer, knownDigests, shared, files, close }
+  return { server, robot, apiServer, knownDigests, shared, storage, files, close }
 }
 
 const healthOf = (
@@ -82,7 +89,8 @@ const healthOf = (
     apiServer,
     knownDigests,
     shared,
-  }: Pick<Components, 'robot' | 'apiServer' | 'knownDigests' | 'shared'>,
+    storage,
+  }: Pick<Components, 'robot' | 'apiServer' | 'knownDigests' | 'shared' | 'storage'>,
   isStopping: () => boolean,
 ): HealthOptions => ({
   notReady: () => [
@@ -92,7 +100,11 @@ const healthOf = (
     ...knownDigests.notReady(),
     ...unloaded(shared.status()),
   ],
-  status: () => [describeSharedState(shared.status()), ...knownDigests.status()],
+  status: () => [
+    describeSharedState(shared.status()),
+    ...knownDigests.status(),
+    ...(storage === undefined ? [] : [describeStorage(storage)]),
+  ],
 })
 
 const denialOf = (

@@ -42,6 +42,7 @@ export const startProxy = async (
     apiServer,
     knownDigests,
     shared,
+    storage,
     files,
     close,
   } = compose(config, logger, () => stopping)
@@ -61,6 +62,7 @@ export const startProxy = async (
     const metricsUrl = await listenForMetrics(config, options, servers)
     await shared.start()
     knownDigests.start()
+    void storage?.load(ended.signal)
     void warmUp({ apiServer, robot, qciNamespace: config.qciNamespace, logger, signal: ended.signal })
     logger.info(
       { url, metricsUrl, upstream: config.upstream.origin, exposed: config.exposed.origin },

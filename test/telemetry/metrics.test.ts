@@ -7,6 +7,7 @@ import {
   createMetrics,
   createWatchMetrics,
 } from '../../src/telemetry/metrics.ts'
+import { createCacheGauges, createCacheMetrics } from '../../src/telemetry/cache-metrics.ts'
 import { createUpstreamGauges, createUpstreamMetrics } from '../../src/telemetry/upstream-metrics.ts'
 
 await t.test('every instrument is on the Registry that was handed in, and on no other', async (test) => {
@@ -138,6 +139,12 @@ await t.test('docs/metrics.md lists all there are, in their own words', async (t
   createWatchMetrics(metrics, () => ({ digests: 0, imageStreams: 0, notIndexed: 0, silentSeconds: 0 }))
   createDigestMetrics(metrics, () => ({ digests: 0, restrictedDigests: 0 }))
   createSharedStateMetrics(metrics, () => ({ state: 'away', replicas: 1 }))
+  createCacheMetrics(metrics.registry)
+  createCacheGauges(metrics.registry, () => ({
+    blobs: { entries: 0, bytes: 0 },
+    manifests: { entries: 0, bytes: 0 },
+    isStuck: false,
+  }))
   const served = (await metrics.registry.getMetricsAsJSON()).map(
     ({ name, type, help }) => `\`${name}\` | ${type} | ${help}`,
   )

@@ -2,11 +2,11 @@
  * Manifests from memory. By digest for as long as there is room: they never change. By tag for a short life, and while upstream has
  * trouble for a longer one. Whether the requester may have it was decided before, for what is here as for everything else.
  */
-import { isDigest, type Digest } from '../../oci/reference.ts'
+import { isDigest, type Digest, type QciTag } from '../../oci/reference.ts'
 import { createAcceptSets } from './accept-key.ts'
 import { isRetryable, sharedErrors, UpstreamRateLimited, TransientUpstreamError } from '../errors.ts'
 import { createKeptManifests, type KeptManifests } from './manifests-by-digest.ts'
-import { createKnownTags, type KnownTags } from './digests-by-tag.ts'
+import { createKnownTags, type KnownTag, type KnownTags } from './digests-by-tag.ts'
 import type { FetchManifest, Manifest, ManifestRequest } from '../manifests.ts'
 import { createSingleFlight, type Shared, type SingleFlight } from '../../concurrency/single-flight.ts'
 
@@ -24,6 +24,13 @@ export interface ManifestCacheOptions {
   readonly staleIfErrorMs: number
   /** Told of each manifest that is served. */
   readonly observe: (served: { source: ManifestSource }) => void
+  /** What is cached on a disk; nothing unless given. */
+  readonly stored?: {
+    /** The same tags, and those of an earlier life of the program. */
+    readonly tags: (tags: KnownTags) => KnownTags
+    /** Undefined for a manifest that is not stored. Never rejects. */
+    readonly read: (tag: QciTag, digest: Digest, requester: string) => Promise<Manifest | undefined>
+  }
   /** Milliseconds that a requester waits for upstream where a known manifest could be served instead. */
   readonly maxWaitMs?: number
   /** Milliseconds, monotonic. */
@@ -41,10 +48,16 @@ export interface ManifestMemory {
  */
 const defaultPatienceMs = 1500
 
+const nothingStored: NonNullable<ManifestCacheOptions['stored']> = {
+  tags: (tags) => tags,
+  read: async () => await Promise.resolve(undefined),
+}
+
 export const createManifestCache = (options: ManifestCacheOptions): ManifestMemory => {
   const { fetch, maxBytes, observe, maxWaitMs = defaultPatienceMs, now = () => performance.now() } = options
   const kept = createKeptManifests(maxBytes)
-  const tags = createKnownTags({ ...options, now })
+  const { tags: withStored, read: readStored } = options.stored ?? nothingStored
+  const tags = withStored(createKnownTags({ ...options, now }))
   const share = createSingleFlight<Manifest>({ ...sharedErrors, now })
   const load: FetchManifest = async ({ method, reference, accept, requester, priority }) =>
     kept.keep(await fetch({ method, reference, accept, requester, priority }))
@@ -52,7 +65,7 @@ export const createManifestCache = (options: ManifestCacheOptions): ManifestMemo
   // kept there is no use in it for a digest.
   const methodFor = ({ method, reference }: ManifestRequest) =>
     maxBytes > 0 || !isDigest(reference) ? 'GET' : method
-  const parts = { kept, tags, share, load, methodFor, maxWaitMs, now }
+  const parts = { kept, tags, share, load, readStored, methodFor, maxWaitMs, now }
   const byDigest = createByDigest(parts)
   const byTag = createByTag(parts)
   return {
@@ -75,6 +88,7 @@ interface MemoryParts {
   readonly share: SingleFlight<Manifest>
   /** Asks upstream, without the signal of the requester, who may leave while others wait; and keeps what can be kept. */
   readonly load: FetchManifest
+  readonly readStored: NonNullable<ManifestCacheOptions['stored']>['read']
   /** What upstream is asked with. */
   readonly methodFor: (request: ManifestRequest) => 'GET' | 'HEAD'
   readonly maxWaitMs: number
@@ -105,7 +119,7 @@ const createByDigest = ({ kept, share, load, methodFor }: MemoryParts): ServeMan
 }
 
 const createByTag = (parts: MemoryParts): ServeManifest => {
-  const { kept, tags, share, methodFor, maxWaitMs } = parts
+  const { kept, tags, share, readStored, methodFor, maxWaitMs } = parts
   const acceptSetOf = createAcceptSets()
   const refresh = createRefresh(parts)
   const asked = async (
@@ -121,14 +135,26 @@ const createByTag = (parts: MemoryParts): ServeManifest => {
       await share({ key: `${flightKey(request, method)} ${key}`, requester, load, signal, fallback }),
     )
   }
+  const askedWithStored = async (
+    request: ManifestRequest,
+    accept: { readonly key: string; readonly accept: string },
+    { digest, isFresh, isFailing }: KnownTag,
+  ): Promise<Served> => {
+    const stored = await readStored(request.reference as QciTag, digest, request.requester)
+    if (stored === undefined) return await asked(request, accept, undefined)
+    const answer = kept.keep(stored)
+    if (isFresh || isFailing) return { answer, source: isFresh ? 'cached' : 'stale' }
+    return await asked(request, accept, answer)
+  }
   return (request) => {
     const { key: acceptKey, accept } = acceptSetOf(request.accept)
     const key = `${request.reference} ${acceptKey}`
     const tag = tags.get(key)
-    // One that fell out of memory is asked for by tag again: the same one request, and it tells whether the tag has moved.
+    // One that is nowhere any more is asked for by tag again: the same one request, and it tells whether the tag has moved.
     const manifest = tag && kept.get(tag.digest)
     if (manifest !== undefined && tag?.isFresh === true) return { answer: manifest, source: 'cached' }
     if (manifest !== undefined && tag?.isFailing === true) return { answer: manifest, source: 'stale' }
+    if (manifest === undefined && tag !== undefined) return askedWithStored(request, { key, accept }, tag)
     return asked(request, { key, accept }, manifest)
   }
 }
