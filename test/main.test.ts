@@ -204,7 +204,7 @@ void t.test('a kubeconfig of garbage', async (test) => {
   await refused(test, [...secretFlags(path), `--kubeconfig=${kubeconfig}`], [problem])
 })
 
-void t.test('a kubeconfig that names a file which is not there', async (test) => {
+void t.test('a kubeconfig with the name of a missing file', async (test) => {
   const cluster = "{ server: 'https://127.0.0.1:1', certificate-authority: /away.crt }"
   const kubeconfig = `
 clusters: [{ name: c, cluster: ${cluster} }]
@@ -344,7 +344,7 @@ void t.test(
   },
 )
 
-void t.test('sandbox --check --as: whom one likes', async (test) => {
+void t.test('sandbox --check --as: a chosen user', async (test) => {
   const args = ['--as=group:qci-image-pullers', '--as', 'system:serviceaccount:my-team:image-puller']
   const { code, stdout } = await ended(start(test, ['sandbox', '--check', ...args]))
   test.equal(code, 0)

@@ -1,7 +1,7 @@
 /**
- * The line of a difference in the log: what the proxy writes and what the report reads, so that they cannot drift apart.
+ * The log line of a difference. The proxy writes it and the report reads it: both use this file, so they cannot differ.
  */
-import type { GrantingRole } from './shadow.ts'
+import type { GrantingRole } from './shadow-decision.ts'
 import type { IdentityKind } from '../access/identity.ts'
 import { isNamespace } from '../oci/qci-tag.ts'
 import { differences, type Difference } from './difference.ts'
@@ -14,28 +14,28 @@ export interface AuditLine {
   readonly identity: string
   readonly kind: IdentityKind
   readonly namespace: string | undefined
-  /** The QCI tag that was asked for, or the digest. */
+  /** The QCI tag or the digest of the request. */
   readonly image: string
   readonly digest: string | undefined
-  /** What opened it, under the one set of rules that did. */
+  /** The rule that allows the request, in the one of the two decisions that does. */
   readonly rule: string | undefined
-  /** The roles of which either opens it under the rules to come. */
+  /** Each of these roles opens the image under `--authorization=enforce`. */
   readonly openedBy: readonly GrantingRole[]
 }
 
-/** As it is read: with the time that the logger has put to it. */
+/** A line as the report reads it, with the time of the logger. */
 export interface LoggedAuditLine extends Omit<AuditLine, 'rule' | 'requestId' | 'digest'> {
   readonly time: string
 }
 
 export type LoggedLine =
   | { readonly sort: 'audit'; readonly line: LoggedAuditLine }
-  /** A request that was decided about. */
+  /** The line of a request with a decision. */
   | { readonly sort: 'decided'; readonly time: string }
   | { readonly sort: 'other' }
   | { readonly sort: 'unreadable' }
 
-/** Whatever stands before the JSON was put there by who collected it: a pod's name, a time, `stdout F`. */
+/** Log collectors write text before the JSON: the name of a pod, a time, `stdout F`. */
 export const parseLine = (text: string): LoggedLine => {
   const record = parseRecord(text)
   if (record === undefined) return { sort: 'unreadable' }
@@ -78,11 +78,11 @@ const parseAuditLine = (record: Readonly<Record<string, unknown>>): LoggedAuditL
 const kinds: readonly IdentityKind[] = ['user', 'service-account', 'robot', 'anonymous']
 const grants: readonly GrantingRole[] = ['image-puller', 'qci-wide']
 
-/** Attack: a log may come from anywhere, and the report prints its namespaces in commands. */
+/** Attack: a log of unknown origin. The report prints its namespaces in commands. */
 const isNamespaceText = (value: unknown): value is string => typeof value === 'string' && isNamespace(value)
 
 const isTime = (value: unknown): value is string =>
   typeof value === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)
 
-/** Attack: a name with escape sequences that repaint the operator's terminal. */
+/** Attack: a name with escape sequences for the operator's terminal. */
 const printable = (text: string): string => text.slice(0, 300).replaceAll(/[^\x20-\x7e]/g, '?')

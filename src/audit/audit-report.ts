@@ -1,11 +1,11 @@
 /**
- * Logs -> the report. What is wrong with them is said: a report about nothing would read as if nobody lost anything.
+ * Logs -> the report. Unreadable logs are an error: an empty report would say that nobody loses access.
  */
 import { splitLines } from './split-lines.ts'
 import { createReportBuilder } from './report.ts'
 import { reportText } from './report-text.ts'
 
-/** A log, and what it is called in messages. */
+/** A log, and its name in messages. */
 export interface Log {
   readonly name: string
   readonly open: () => AsyncIterable<string>
@@ -17,7 +17,7 @@ export interface AuditReportOptions {
   readonly json: boolean
 }
 
-/** @throws {Error} where a log cannot be read, or none holds a line of ours */
+/** @throws {Error} if a log cannot be read, or no log has a line of quay-proxy */
 export const auditReport = async ({ logs, qciNamespace, json }: AuditReportOptions): Promise<string> => {
   const summing = createReportBuilder(qciNamespace)
   for (const { name, open } of logs)

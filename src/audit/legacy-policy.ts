@@ -1,9 +1,9 @@
 /**
- * The rule of the predecessor, qci-appci, which `--authorization=audit` enforces: any service account may pull everything, and
- * so may people whom a review lets pull from the QCI namespace.
+ * The rule of the predecessor, qci-appci, which `--authorization=audit` enforces: every service account may pull every image, and so may
+ * people who may pull from the QCI namespace.
  */
 import type { RequirementsOf } from '../access/requirement.ts'
-import { localGrants, type RememberedGrants } from '../access/remembered-grants.ts'
+import { localGrants, type RecentGrants } from '../access/recent-grants.ts'
 import type { Identity } from '../access/identity.ts'
 import { cachedGrant, decisionOf, reviewedGrant, robotGrant, type Grant } from '../access/grant.ts'
 import type { AccessReviews, Policy } from '../access/policy.ts'
@@ -12,20 +12,20 @@ export interface LegacyPolicyOptions {
   readonly reviews: AccessReviews
   readonly requirementsOf: RequirementsOf
   readonly qciNamespace: string
-  readonly rememberedGrants?: RememberedGrants
+  readonly recentGrants?: RecentGrants
 }
 
 const serviceAccountMay: Grant = { rule: 'service-account', source: 'none' }
 
 export const createLegacyPolicy = (options: LegacyPolicyOptions): Policy => {
-  const { reviews, rememberedGrants = localGrants(), requirementsOf, qciNamespace } = options
+  const { reviews, recentGrants = localGrants(), requirementsOf, qciNamespace } = options
   const qciWide = { imageStream: { namespace: qciNamespace }, rule: 'qci-wide' } as const
   const open = (identity: Identity): Grant | Promise<Grant> => {
     if (identity.kind === 'robot') return robotGrant
     if (identity.kind === 'service-account') return serviceAccountMay
     return (
       cachedGrant(reviews, identity, [qciWide]) ??
-      reviewedGrant({ reviews, rememberedGrants }, identity, [qciWide])
+      reviewedGrant({ reviews, recentGrants }, identity, [qciWide])
     )
   }
   return {
@@ -36,7 +36,7 @@ export const createLegacyPolicy = (options: LegacyPolicyOptions): Policy => {
         ? grant.then((reviewed) => decisionOf(reviewed, requirement))
         : decisionOf(grant, requirement)
     },
-    // Whoever is let in at all may pull everything, seen or not.
+    // With any access, the requester may list and pull every image.
     mayList: async (identity) => (await open(identity)).rule !== 'none',
     decideImageStream: async (identity, imageStream) =>
       decisionOf(await open(identity), requirementsOf.imageStream(imageStream)),

@@ -1,5 +1,5 @@
 /**
- * The report for a person: the greatest loss first, each with what keeps it.
+ * The report as text: the largest loss first, each with the bindings that prevent it.
  */
 import type { Loss, Report } from './report.ts'
 

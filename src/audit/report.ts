@@ -1,42 +1,42 @@
 /**
- * Who would lose what, and which binding would keep it: summed up line by line, so that what is held depends on how many would
- * lose something, and not on how long the log is.
+ * Who would lose access to what, and which binding would prevent it. The report is built line by line: its memory depends on the number
+ * of losses, not on the length of the log.
  */
-import { imagePullerCommand, qciImagePullerCommand, type Subject } from '../explain/grant-commands.ts'
+import { imagePullerCommand, qciImagePullerCommand, type Subject } from '../access/grant-commands.ts'
 import { serviceAccountOf, type IdentityKind } from '../access/identity.ts'
 import { parseLine, type LoggedAuditLine } from './audit-line.ts'
 
 export interface Report {
-  /** Of the log: lines in all, of them those of decided requests, and those that are no JSON, or of an unknown form. */
+  /** Lines of the log: all of them, those of decided requests, and those that are no JSON or have an unknown form. */
   readonly lines: { readonly all: number; readonly decided: number; readonly unreadable: number }
-  /** Times of the first and the last line that counts; undefined where there is none. */
+  /** Times of the first and the last counted line; undefined without such a line. */
   readonly from: string | undefined
   readonly to: string | undefined
   readonly losses: readonly Loss[]
-  /** Requests that are refused, and would not be. */
+  /** Requests that are refused now, and that `enforce` would allow. */
   readonly gained: number
-  /** Requests for which the rules to come could not be asked. */
+  /** Requests without a shadow decision, because the reviews failed. */
   readonly undecided: number
 }
 
-/** What the service accounts of a namespace, or one person, would lose of a namespace. */
+/** What one person, or the service accounts of one namespace, would lose in one namespace of images. */
 export interface Loss {
   readonly kind: IdentityKind
-  /** Of the service accounts; undefined for people. */
+  /** The namespace of the service accounts; undefined for people. */
   readonly serviceAccountNamespace: string | undefined
   readonly identities: Readonly<Record<string, number>>
-  /** Of the images; undefined where none is known. */
+  /** The namespace of the images; undefined if it is unknown. */
   readonly namespace: string | undefined
   readonly count: number
-  /** Some of what was asked for. */
+  /** Up to five of the images. */
   readonly images: readonly string[]
   readonly lastSeen: string
-  /** Each keeps all of it for whom it names. Empty where no binding does. */
+  /** Commands that create bindings; each prevents the whole loss for its subject. Empty if no binding does. */
   readonly keptBy: readonly string[]
 }
 
 export interface ReportBuilder {
-  /** A line of the log; undefined for one that is too long to be read. */
+  /** Adds a line of the log; undefined for a line over the length limit. */
   readonly add: (text: string | undefined) => void
   readonly report: () => Report
 }
@@ -59,7 +59,7 @@ export const createReportBuilder = (qciNamespace: string): ReportBuilder => {
   let to: string | undefined
 
   const noteTime = (time: string): void => {
-    // ISO 8601 in UTC sorts as text. The logs of replicas, one after the other, are not in order.
+    // ISO 8601 times in UTC sort as text. The concatenated logs of replicas are not in order.
     if (from === undefined || time < from) from = time
     if (to === undefined || time > to) to = time
   }
@@ -91,7 +91,7 @@ export const createReportBuilder = (qciNamespace: string): ReportBuilder => {
 
 const addLoss = (groups: Map<string, Group>, line: LoggedAuditLine): void => {
   const serviceAccountNamespace = serviceAccountOf(line.identity)?.namespace
-  // What can be bound in a namespace is apart from what cannot.
+  // Losses that a binding in the namespace can prevent are separate groups.
   const key = JSON.stringify([serviceAccountNamespace ?? line.identity, line.namespace, line.openedBy])
   const group = groups.get(key) ?? {
     line,
@@ -122,20 +122,20 @@ const lossOf = (group: Group, qciNamespace: string): Loss => {
   }
 }
 
-/** A service account by its name; a person by a group, since bindings to people outlast their work. */
+/** Service accounts are bound by name; people by a group, since a binding to a person outlasts their job. */
 const subjectsOf = ({ line, serviceAccountNamespace, identities }: Group): readonly Subject[] => {
-  if (serviceAccountNamespace === undefined) return [{ sort: 'group-of', name: line.identity }]
-  return [...identities.keys()].map((name) => ({ sort: 'user', name }))
+  if (serviceAccountNamespace === undefined) return [{ kind: 'group-of', name: line.identity }]
+  return [...identities.keys()].map((name) => ({ kind: 'user', name }))
 }
 
-/** The narrowest binding that is enough. */
+/** The binding with the least access that is enough. */
 const commandOf = (
   subject: Subject,
   { namespace, openedBy }: LoggedAuditLine,
   qciNamespace: string,
 ): string | undefined => {
-  // People are let into all of QCI by a group; it is what it does not open that needs a binding of its own.
-  const preferred = subject.sort === 'group-of' ? openedBy.toReversed() : openedBy
+  // People get QCI-wide access by a group, so that role comes first for them.
+  const preferred = subject.kind === 'group-of' ? openedBy.toReversed() : openedBy
   const [grant] = preferred
   if (grant === 'qci-wide') return qciImagePullerCommand(subject, qciNamespace)
   return grant === undefined || namespace === undefined ? undefined : imagePullerCommand(subject, namespace)

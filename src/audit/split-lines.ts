@@ -1,11 +1,11 @@
 /**
- * A stream of text, line by line, however long: one line is held at a time, and one that never ends is not.
+ * Splits a stream of text into lines. It holds one line at a time, and drops lines over the length limit.
  */
 
-/** Characters. The longest line that the proxy writes has a few thousand. */
+/** Characters. The longest line of the proxy has a few thousand. */
 export const maxLineLength = 256 * 1024
 
-/** Lines without their end; undefined for one that is too long to be ours. Empty ones are left out. */
+/** Lines without their line end; undefined for a line over the limit. Empty lines are left out. */
 export async function* splitLines(chunks: AsyncIterable<string>): AsyncGenerator<string | undefined> {
   let rest = ''
   let tooLong = false

@@ -9,6 +9,7 @@
  */
 import { RegistryError } from './errors.ts'
 import { isDigest, type Digest } from './digest.ts'
+import { quoteName } from './quote-name.ts'
 import {
   isAttachedTag,
   isImageStreamName,
@@ -58,7 +59,8 @@ export const parseDigest = (text: string): Digest => {
   if (isDigest(text)) return text
   throw new RegistryError(
     'DIGEST_INVALID',
-    `${quote(text)} is not a digest; expected sha256: and 64, or sha512: and 128 lower-case hexadecimal digits`,
+    `${quoteName(text)} is not a digest; expected sha256: and 64, or sha512: and 128 lower-case hexadecimal digits`,
+    { forLog: { rejected: quoteName(text) } },
   )
 }
 
@@ -72,10 +74,15 @@ export const parseRepository = (namespace: string, name: string, monorepo: strin
   if (!isNamespace(namespace))
     throw new RegistryError(
       'NAME_INVALID',
-      `${quote(namespace)} cannot be a namespace of app.ci; ${hint(monorepo)}`,
+      `${quoteName(namespace)} cannot be a namespace of app.ci; ${hint(monorepo)}`,
+      { forLog: { rejected: quoteName(path) } },
     )
   if (!isImageStreamName(name) || path.length > maxNameLength)
-    throw new RegistryError('NAME_INVALID', `${quote(name)} cannot be an image stream; ${hint(monorepo)}`)
+    throw new RegistryError(
+      'NAME_INVALID',
+      `${quoteName(name)} cannot be an image stream; ${hint(monorepo)}`,
+      { forLog: { rejected: quoteName(path) } },
+    )
   return { form: 'image-stream', path, namespace, name }
 }
 
@@ -90,9 +97,9 @@ export const parseReference = (repository: Repository, text: string, ownerOf: Ta
   if (!isQciTag(text))
     throw new RegistryError(
       'TAG_INVALID',
-      `${quote(text)} is not a tag; expected at most 128 letters, digits, "_", "." and "-", not starting with "." or "-"`,
+      `${quoteName(text)} is not a tag; expected at most 128 letters, digits, "_", "." and "-", not starting with "." or "-"`,
       // Not 400: the conformance suite of the spec asks for such a name, and wants to hear that there is no such manifest.
-      { status: 404 },
+      { status: 404, forLog: { rejected: quoteName(text) } },
     )
   if (repository.form === 'monorepo' || isAttachedTag(text))
     return { kind: 'tag', repository, tag: text, qciTag: text, owner: ownerOf(text) }
@@ -122,9 +129,3 @@ const misread = (repository: Repository, tag: string, qciTag: string): RegistryE
 
 const hint = (monorepo: string): string =>
   `ask for ${monorepo}:<namespace>_<name>_<tag> or <namespace>/<name>:<tag>`
-
-/** A client's own text in a message: short, and without control characters that could forge a line in a terminal. */
-const quote = (text: string): string => {
-  const short = text.length > 80 ? `${text.slice(0, 80)}...` : text
-  return JSON.stringify(short.replaceAll(/[^\x20-\x7e]/g, '?'))
-}

@@ -1,12 +1,12 @@
 /**
- * A client that goes away ends what was begun for it alone.
+ * The work for one request ends when its client disconnects.
  */
 import type { FastifyReply } from 'fastify'
 
-/** Aborted when the connection closes before the answer is through. */
+/** Aborted if the connection closes before the whole response is sent. */
 export const abortedWith = (reply: FastifyReply): AbortSignal => {
   const controller = new AbortController()
-  // Who left while access was decided about emits no more events.
+  // A response that was destroyed during authorization emits no further event.
   if (reply.raw.destroyed) controller.abort()
   else
     reply.raw.on('close', () => {

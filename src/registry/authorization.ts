@@ -1,8 +1,8 @@
 /**
- * identity x reference -> go on, or DENIED. The reference is parsed here, once, and everything after works on the parsed one.
+ * The stage after authentication: parses the reference, decides, and throws DENIED for a refusal. All later stages use the parsed
+ * reference.
  */
 import type { FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
-import type { ShadowDecision, EvaluateShadow } from '../audit/shadow.ts'
 import type { Identity } from '../access/identity.ts'
 import type { Decision, Policy } from '../access/policy.ts'
 import { RegistryError, unavailable } from '../oci/errors.ts'
@@ -13,32 +13,18 @@ import {
   type Digest,
   type Reference,
   type Repository,
-  type TagOwnerOf,
 } from '../oci/reference.ts'
+import type { PullSpecOptions } from '../oci/pull-spec.ts'
+import { isImageStreamName } from '../oci/qci-tag.ts'
 import { beforeDeadline } from './decision-deadline.ts'
 import type { DenialMessage } from './denial.ts'
+import { identityOf, referenceOf } from './request-context.ts'
+import { nameUnknown } from './unknown-names.ts'
 
-export interface AuthorizationOptions {
+export interface AuthorizationOptions extends PullSpecOptions {
   readonly policy: Policy
-  /** `openshift/ci` */
-  readonly monorepo: string
-  readonly ownerOf: TagOwnerOf
   readonly denied: DenialMessage
   readonly observe: (decision: Decision, identity: Identity) => void
-  /** In audit mode: the rules that are not enforced yet. */
-  readonly evaluateShadow?: EvaluateShadow | undefined
-}
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** What is asked for, once its route has parsed it. */
-    reference: Reference | null
-    repository: Repository | null
-    /** What was decided about it; null while nothing was. */
-    decision: Decision | null
-    /** What other rules say about it, once they do; null where none are asked. */
-    beside: Promise<ShadowDecision> | null
-  }
 }
 
 /** The parameters of every route that names a repository. */
@@ -51,36 +37,34 @@ interface ReferenceParams extends RepositoryParams {
   readonly digest?: string
 }
 
-/** For routes that name a repository only: what may be seen in it is decided entry by entry. */
+/** For routes of a repository without a reference, such as tag lists: each entry is decided by itself. */
 export const repositoryHook =
-  (monorepo: string): onRequestAsyncHookHandler =>
+  (options: PullSpecOptions): onRequestAsyncHookHandler =>
   async (request) => {
     const { namespace, name } = request.params as RepositoryParams
-    request.repository = parseRepository(namespace, name, monorepo)
+    request.repository = parseKnownRepository(namespace, name, undefined, options)
   }
 
 /** For routes that name a tag or a digest: sets `request.reference` and `request.decision`. */
 export const authorizationHook = (options: AuthorizationOptions): onRequestAsyncHookHandler => {
-  const { policy, denied, observe, evaluateShadow } = options
+  const { policy, denied, observe } = options
   return async (request) => {
     const reference = parseRequest(request, options)
     request.repository = reference.repository
     request.reference = reference
     const identity = identityOf(request)
-    // Begun, and not waited for: it must neither delay nor fail what the rules in force allow.
-    request.beside = evaluateShadow?.(identity, reference) ?? null
     const decision = await decide(request, policy, reference)
     request.decision = decision
     observe(decision, identity)
     if (decision.isPremature === true) throw premature()
     if (decision.allowed) return
-    if (await beforeDeadline(request, isSoughtBesideOwn(policy, identity, reference)))
-      throw notAttached(reference)
-    throw denied(identity.user.username, wantedOf(reference), namedBy(reference))
+    const isNamespaceOpen = await beforeDeadline(request, mayPullFromNamed(policy, identity, reference))
+    if (isNamespaceOpen && isAttached(reference)) throw notAttached(reference)
+    throw denied({ identity, wanted: wantedOf(reference), namespace: namedBy(reference), isNamespaceOpen })
   }
 }
 
-/** For what a tag of nobody has turned out to be. */
+/** For the digest of a tag that belongs to no image stream, once upstream has resolved the tag. */
 export const createAuthorizeDigest =
   ({ policy }: Pick<AuthorizationOptions, 'policy'>) =>
   async (request: FastifyRequest, digest: Digest): Promise<void> => {
@@ -97,7 +81,7 @@ export const createAuthorizeDigest =
     )
   }
 
-/** What is decided at once waits for nothing. */
+/** A decision from the cache costs no promise. */
 const decide = async (request: FastifyRequest, policy: Policy, reference: Reference): Promise<Decision> => {
   const identity = identityOf(request)
   const decided = policy.decide(identity, reference)
@@ -109,48 +93,60 @@ const premature = (): RegistryError =>
     'whether you may pull this digest is not known yet: this proxy has just started, or cannot reach the others; pull by tag, or try again in a moment',
   )
 
-const parseRequest = (request: FastifyRequest, { monorepo, ownerOf }: AuthorizationOptions): Reference => {
-  const { namespace, name, reference: text, digest } = request.params as ReferenceParams
-  const repository = parseRepository(namespace, name, monorepo)
+const parseRequest = (request: FastifyRequest, options: AuthorizationOptions): Reference => {
+  const { namespace, name, reference: text, digest = '' } = request.params as ReferenceParams
+  const repository = parseKnownRepository(namespace, name, text ?? digest, options)
   return text === undefined
-    ? { kind: 'digest', repository, digest: parseDigest(digest ?? '') }
-    : parseReference(repository, text, ownerOf)
+    ? { kind: 'digest', repository, digest: parseDigest(digest) }
+    : parseReference(repository, text, options.ownerOf)
+}
+
+/** @throws {RegistryError} NAME_UNKNOWN for a well-formed name that QCI cannot have; NAME_INVALID for others */
+const parseKnownRepository = (
+  namespace: string,
+  name: string,
+  reference: string | undefined,
+  options: PullSpecOptions,
+): Repository => {
+  try {
+    return parseRepository(namespace, name, options.monorepo)
+  } catch (error) {
+    const isWellFormed = isImageStreamName(namespace) && isImageStreamName(name)
+    throw isWellFormed ? nameUnknown([namespace, name], reference, options) : error
+  }
 }
 
 /**
- * Trap 28: clients look for what hangs on an image beside its name, and take a refusal in a repository that they may pull from for an
- * error. Nothing hangs there that they may see: the same answer as where nothing hangs at all.
+ * Whether the requester may pull from the namespace that it wrote before a digest. True for other references, which are decided by their
+ * namespace.
  */
-const isSoughtBesideOwn = async (
+const mayPullFromNamed = async (
   policy: Policy,
   identity: Identity,
   reference: Reference,
 ): Promise<boolean> => {
   const { repository } = reference
-  if (reference.kind === 'digest' || reference.owner.by !== 'digest') return false
-  if (repository.form === 'monorepo') return false
+  const isByDigest = reference.kind === 'digest' || isAttached(reference)
+  if (!isByDigest || repository.form === 'monorepo') return !isAttached(reference)
   const { namespace, name } = repository
   return (await policy.decideImageStream(identity, { namespace, name })).allowed
 }
 
-/** In the words of a tag that upstream does not have. */
+/**
+ * Trap 28: clients look for signatures and attestations of an image under tags beside it, and treat 403 in a repository that they may pull
+ * from as an error. There is nothing here that they may see, so the proxy answers as if nothing were attached.
+ */
+const isAttached = (reference: Reference): boolean =>
+  reference.kind === 'tag' && reference.owner.by === 'digest'
+
+/** The message is the same as for a tag that upstream does not have. */
 const notAttached = (reference: Reference): RegistryError =>
   new RegistryError(
     'MANIFEST_UNKNOWN',
     `${wantedOf(reference)} is not in QCI: it was not promoted or not mirrored yet, or it was pruned`,
   )
 
-export const identityOf = (request: FastifyRequest) => {
-  if (request.identity === null) throw new Error('authentication runs before authorization')
-  return request.identity
-}
-
-export const referenceOf = (request: FastifyRequest): Reference => {
-  if (request.reference === null) throw new Error('authorization runs before the handler')
-  return request.reference
-}
-
-/** The namespace that the requester has named, and no other: where else a digest is known is not theirs to learn. */
+/** The namespace in the client's own request. In which other namespaces a digest is known is a secret. */
 const namedBy = (reference: Reference): string | undefined => {
   if (reference.kind === 'tag' && reference.owner.by === 'image-stream')
     return reference.owner.imageStream.namespace

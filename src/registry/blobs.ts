@@ -9,7 +9,7 @@ import { RegistryError } from '../oci/errors.ts'
 import type { Digest } from '../oci/reference.ts'
 import { abortedWith } from './abort.ts'
 import { requesterOf } from './requester.ts'
-import { referenceOf } from './authorization.ts'
+import { referenceOf } from './request-context.ts'
 
 export interface BlobsOptions {
   readonly openBlob: (request: {
@@ -24,11 +24,11 @@ export interface BlobsOptions {
     headers: Readonly<Record<string, string>>
     body: BlobBody | undefined
   }>
-  /** Called with +1 when a stream begins and -1 when it is over, however it ends. */
+  /** Called with +1 when a stream begins, and with -1 when it ends in any way. */
   readonly observeStreams: (change: 1 | -1) => void
 }
 
-/** The bytes, chunk by chunk, in memory that is used again once `release` is called. */
+/** The bytes in chunks. The memory of a chunk is reused after `release`. */
 interface BlobBody {
   readonly pipeTo: (take: (chunk: Buffer, release: () => void) => void) => Promise<void>
 }
@@ -54,7 +54,7 @@ export const blobHandler =
     }
     if (body === undefined) return reply.code(status).headers(head).send()
     const begin = () => {
-      // From here on the framework is out of it: what it pipes through a stream costs several times as much.
+      // Here the framework is bypassed: a stream that it pipes costs several times the CPU.
       reply.hijack()
       reply.raw.writeHead(status, { ...(reply.getHeaders() as OutgoingHttpHeaders), ...head })
       observeStreams(1)
@@ -66,8 +66,8 @@ export const blobHandler =
   }
 
 /**
- * The head goes out with the first chunk: until then a failure can be answered, with nothing of a blob around it. After that the
- * connection is destroyed: a clean end would turn a break, which clients resume, into a digest mismatch, which they do not.
+ * The head is sent with the first chunk, so an earlier failure can still be answered with an error. A later failure destroys the
+ * connection: clients resume after a broken connection, but a clean end would give them a digest mismatch, which they do not retry.
  */
 const write = async (body: BlobBody, response: ServerResponse, begin: () => void): Promise<unknown> => {
   let hasBegun = false

@@ -1,15 +1,14 @@
 /**
- * Requests that want an answer only if it is another one than they have.
+ * Conditional requests: 304 if the client already has the current version.
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2
  */
 
-/** One entity tag of the list and what stands before it; entries may be empty. */
+/** One entity tag of the list, with the separators before it. Entries may be empty. */
 const entry = /[ \t,]*(?:W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?=,|$)/y
 
 /**
- * Whether the client has what it asks for, by weak comparison. A list that is no list of entity tags matches up to where it ends to
- * be one.
- * @param ifNoneMatch the field as it came
+ * Weak comparison. In a malformed list, the entity tags before the malformed part count.
+ * @param ifNoneMatch the value of the field, as received
  * @param tag the entity tag, without its quotes
  */
 export const isUnchanged = (ifNoneMatch: string | undefined, tag: string): boolean => {

@@ -1,21 +1,14 @@
 /**
- * How long a client waits for the decision about its request, however many questions that takes.
+ * The deadline of the access decision of a request. All reviews of the decision share it.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyRequest } from 'fastify'
 import { unavailable } from '../oci/errors.ts'
 
-/** Milliseconds since the request came in. docker gives up on the whole of login after 15 s; 503 is promised within 5 s. */
+/** Milliseconds since the request arrived. docker gives up on a login after 15 s; docs/operations.md promises a 503 within 5 s. */
 const decisionTimeoutMs = 4500
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Milliseconds, monotonic: when the request came in. */
-    receivedAt: number
-  }
-}
-
-/** The work goes on for others who wait for the same answer. @throws {RegistryError} UNAVAILABLE */
+/** The work continues for other requests that wait for the same result. @throws {RegistryError} UNAVAILABLE */
 export const beforeDeadline = async <Value>(
   request: Pick<FastifyRequest, 'receivedAt'>,
   work: Promise<Value>,

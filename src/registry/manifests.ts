@@ -3,19 +3,23 @@
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
  */
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import { RegistryError } from '../oci/errors.ts'
+import type { PullSpecOptions } from '../oci/pull-spec.ts'
 import type { Digest, QciTag, Reference } from '../oci/reference.ts'
 import { abortedWith } from './abort.ts'
 import { requesterOf } from './requester.ts'
-import { referenceOf } from './authorization.ts'
+import { identityOf, referenceOf } from './request-context.ts'
 import { isUnchanged } from './conditional.ts'
+import { adviceOnNearTag, adviceOnTag } from './missing-tag.ts'
+import type { FindNearTag } from './near-tag.ts'
 
-export interface ManifestsOptions {
+export interface ManifestsOptions extends PullSpecOptions {
   readonly fetchManifest: (request: {
     method: 'GET' | 'HEAD'
     reference: QciTag | Digest
     accept: string | undefined
     requester: string
-    /** Made when it is looked at. */
+    /** Created when it is read for the first time. */
     readonly signal: AbortSignal
   }) => Promise<{
     digest: Digest
@@ -24,27 +28,34 @@ export interface ManifestsOptions {
     content: Buffer | undefined
     isStale: boolean
   }>
-  /** @throws {RegistryError} DENIED, where the requester may not pull this digest */
+  /** @throws {RegistryError} DENIED if the requester may not pull this digest */
   readonly authorizeDigest: (request: FastifyRequest, digest: Digest) => Promise<void>
+  readonly findNearTag: FindNearTag
 }
 
-// RFC 7234 section 5.5.1; RFC 9111 section 5.5 lets it be, since nearly nobody reads it. A client that shows warnings shows code 299
-// alone, so this is for whoever looks at the answer.
+// RFC 7234 section 5.5.1; RFC 9111 section 5.5 made the field obsolete. No client shows code 110: it is for people who read the response.
 const staleWarning = '110 - "Response is Stale"'
 
 export const manifestHandler =
-  ({ fetchManifest, authorizeDigest }: ManifestsOptions): RouteHandlerMethod =>
+  (options: ManifestsOptions): RouteHandlerMethod =>
   async (request, reply) => {
+    const { fetchManifest, authorizeDigest } = options
     const reference = referenceOf(request)
-    const manifest = await fetchManifest(new Wanted(request, reply, reference))
-    // Attack: a tag of nobody (`art__<hex>`, `latest`) points at a restricted image. What it stands for is decided by its digest.
+    const wanted = new Wanted(request, reply, reference)
+    let manifest
+    try {
+      manifest = await fetchManifest(wanted)
+    } catch (error) {
+      throw await withAdvice(error, request, wanted, options)
+    }
+    // Attack: a tag of no image stream (`art__<hex>`, `latest`) that points at a restricted image. The digest of the tag decides.
     if (reference.kind === 'tag' && reference.owner.by === 'qci')
       await authorizeDigest(request, manifest.digest)
     if (manifest.isStale) void reply.header('warning', staleWarning)
     const held = { 'docker-content-digest': manifest.digest, etag: `"${manifest.digest}"` }
     if (isUnchanged(request.headers['if-none-match'], manifest.digest))
       return reply.code(304).headers(held).send()
-    // A Buffer or nothing: of a string the framework would alter the content type, which is part of what is verified.
+    // A Buffer or nothing: the framework would change the content type of a string, and clients verify the content type.
     return reply
       .headers({
         'content-type': manifest.mediaType,
@@ -54,9 +65,27 @@ export const manifestHandler =
       .send(manifest.content)
   }
 
+/** Adds advice to the error of a missing tag. No client shows the body of a HEAD. */
+const withAdvice = async (
+  error: unknown,
+  request: FastifyRequest,
+  { method, requester, signal }: Wanted,
+  options: ManifestsOptions,
+): Promise<unknown> => {
+  const reference = referenceOf(request)
+  const isMissing = error instanceof RegistryError && error.code === 'MANIFEST_UNKNOWN'
+  if (!isMissing || method === 'HEAD' || reference.kind === 'digest') return error
+  const identity = identityOf(request)
+  const advice = adviceOnTag(reference, options)
+  const near =
+    advice === undefined ? await options.findNearTag({ identity, reference, requester, signal }) : undefined
+  const text = near === undefined ? advice : adviceOnNearTag(reference, near, options)
+  return text === undefined ? error : new RegistryError(error.code, `${error.message}; ${text}`)
+}
+
 /**
- * What is asked for. Nearly all of it is in memory, where nobody looks at the signal: it is made for those who do. A class, since each
- * object with a getter of its own would be a shape of its own to the engine, and cost more than the signal.
+ * The request for the cache and upstream. Its signal is created on demand, because a cache hit needs none. A class, since objects with a
+ * getter of their own have different hidden classes in V8, which costs more than the signal.
  */
 class Wanted {
   readonly method: 'GET' | 'HEAD'

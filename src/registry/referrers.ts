@@ -1,6 +1,6 @@
 /**
- * GET /v2/<name>/referrers/<digest> (end-12a, end-12b): those that the requester may pull, each decided by its own digest. Nothing is
- * learnt from the list. Attack: an embargoed statement about an open image, which a list of the image's referrers would publish.
+ * GET /v2/<name>/referrers/<digest> (end-12a, end-12b): the referrers that the requester may pull, each decided by its own digest. The
+ * list is no evidence for access. Attack: a restricted attestation of an open image, published by the list of the image's referrers.
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers
  */
 import type { RouteHandlerMethod } from 'fastify'
@@ -11,11 +11,11 @@ import { indexMediaType, isMediaType, type Descriptor } from '../oci/descriptor.
 import type { Digest, Repository } from '../oci/reference.ts'
 import { abortedWith } from './abort.ts'
 import { requesterOf } from './requester.ts'
-import { identityOf, referenceOf } from './authorization.ts'
+import { identityOf, referenceOf } from './request-context.ts'
 import { beforeDeadline } from './decision-deadline.ts'
 
 export interface ReferrersOptions {
-  /** The list is one object for all who ask for it within a moment. */
+  /** Concurrent requests get the same list object. */
   readonly fetchReferrers: (request: {
     digest: Digest
     artifactType: string | undefined
@@ -41,7 +41,7 @@ export const referrersHandler =
     const visible = await decideAll(policy, identityOf(request), reference.repository, list.manifests, signal)
     if (list.isFiltered && artifactType !== undefined)
       void reply.header('oci-filters-applied', 'artifactType')
-    // A Buffer: of a string the framework would alter the content type.
+    // A Buffer: the framework would change the content type of a string.
     return reply.headers({ 'content-type': indexMediaType }).send(indexOf(list.manifests, visible))
   }
 
@@ -52,10 +52,10 @@ const artifactTypeOf = ({ artifactType }: { artifactType?: unknown }): string | 
   })
 }
 
-/** Decisions at a time for one list, which may each wait for reviews: others have questions too. */
+/** Concurrent decisions of one list. Each may wait for a review, and other requests need reviews as well. */
 const maxConcurrent = 8
 
-/** As many decisions as there are entries, which upstream's side bounds. @throws {RegistryError} UNAVAILABLE where they take too long */
+/** One decision for each entry; upstream's side limits the number of entries. @throws {RegistryError} UNAVAILABLE after the deadline */
 const decideAll = async (
   { mayList }: Pick<Policy, 'mayList'>,
   identity: Identity,
@@ -73,7 +73,7 @@ const decideAll = async (
     }
   }
   try {
-    // Since now: upstream's time for the list is not the cluster's.
+    // The deadline begins now: the time that upstream took for the list does not count.
     const since = { receivedAt: performance.now() }
     await beforeDeadline(since, Promise.all(Array.from({ length: maxConcurrent }, work)))
     return visible
@@ -83,11 +83,11 @@ const decideAll = async (
 }
 
 /**
- * By list, and by what of it is visible. Attack: connections that ask for a list of megabytes and read nothing: all who see the same
- * of it are sent the same bytes.
+ * The serialized lists, by list and by visible entries. Attack: connections that request a list of megabytes and read nothing. All
+ * requesters with the same view share the same bytes.
  */
 const written = new WeakMap<readonly Descriptor[], Map<string, Buffer>>()
-/** Different views of one list that are kept: everybody's, and those of a few people of single namespaces. */
+/** Cached views of one list: one for QCI-wide requesters, and a few for requesters with access to single namespaces. */
 const maxViews = 4
 
 const indexOf = (manifests: readonly Descriptor[], visible: readonly boolean[]): Buffer => {

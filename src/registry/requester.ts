@@ -1,12 +1,12 @@
 /**
- * Whose share of upstream a request uses up, where there is not enough for everybody at once.
+ * The name under which the limits count a request, where a resource is shared out by requester.
  */
 import type { FastifyRequest } from 'fastify'
-import { identityOf } from './authorization.ts'
+import { identityOf } from './request-context.ts'
 
 /**
- * By the name that the cluster has reviewed, since one person may have many tokens. The robot and nobody in particular are many
- * at once: there the address tells them apart.
+ * The user name from the TokenReview, since one person may have many tokens. Many clients use the robot's login or none: their address
+ * tells them apart.
  */
 export const requesterOf = (request: FastifyRequest): string => {
   const identity = identityOf(request)
@@ -17,6 +17,6 @@ export const requesterOf = (request: FastifyRequest): string => {
   return kind === 'robot' || kind === 'anonymous' ? `${username} at ${request.client.network}` : username
 }
 
-/** The same, before it is known who asks: by the address. */
+/** Before authentication: the address. */
 export const requesterOrNetworkOf = (request: FastifyRequest): string =>
   request.identity === null ? request.client.network : requesterOf(request)

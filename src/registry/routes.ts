@@ -22,7 +22,10 @@ import {
 } from './authorization.ts'
 import { blobHandler, type BlobsOptions } from './blobs.ts'
 import { manifestHandler, type ManifestsOptions } from './manifests.ts'
+import { createFindNearTag } from './near-tag.ts'
 import { referrersHandler, type ReferrersOptions } from './referrers.ts'
+import { routePaths } from './route-paths.ts'
+import { unknownNameHandler, unknownNameHook } from './unknown-names.ts'
 import { tagsHandler, type TagsOptions } from './tags/tags.ts'
 import { tokenHandlers, type TokenOptions } from './authentication/token-endpoint.ts'
 
@@ -30,16 +33,16 @@ export interface RoutesOptions
   extends
     AuthorizationOptions,
     BlobsOptions,
-    Omit<ManifestsOptions, 'authorizeDigest'>,
+    Omit<ManifestsOptions, 'authorizeDigest' | 'findNearTag'>,
     ReferrersOptions,
     TagsOptions,
     TokenOptions {
   readonly authenticate: Authenticate
-  /** Who shows nothing may pull what is open to everybody; undefined: has to log in. */
+  /** Undefined: clients have to log in. */
   readonly anonymous?: Anonymous | undefined
 }
 
-/** quay's own answer to a ping. */
+/** The same body as quay's. */
 const pong = Buffer.from('true')
 
 const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
@@ -48,35 +51,38 @@ const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
   const realm = tokenHandlers({ ...options, authenticate: authenticateAll })
   app.removeAllContentTypeParsers()
   await app.register(formbody)
-  app.route({ method: ['GET', 'HEAD'], url: '/v2/auth', handler: realm.get })
-  app.route({ method: 'POST', url: '/v2/auth', handler: realm.post })
+  app.route({ method: ['GET', 'HEAD'], url: routePaths.token, handler: realm.get })
+  app.route({ method: 'POST', url: routePaths.token, handler: realm.post })
 
   const authenticated = authenticationHook(authenticate)
   const everybody = authenticationHook(authenticateAll)
   const pull = (url: string, handler: RouteHandlerMethod, ...onRequest: onRequestAsyncHookHandler[]) =>
-    // The order: who are they, what do they want, may they. Nothing before it is known goes any further.
+    // The order of the stages: authentication, authorization, then the handler.
     app.route({ method: ['GET', 'HEAD'], url, onRequest, handler })
 
   const ping: RouteHandlerMethod = async (_request, reply) =>
     reply.header('content-type', 'application/json').send(pong)
-  // Both, since docker loses the challenge over a redirect.
-  pull('/v2/', ping, authenticated)
-  pull('/v2', ping, authenticated)
+  // Both paths, since docker loses the challenge in a redirect.
+  pull(routePaths.ping, ping, authenticated)
+  pull(routePaths.pingWithoutSlash, ping, authenticated)
 
   const authorized = authorizationHook(options)
-  const repository = '/v2/:namespace/:name'
   pull(
-    `${repository}/manifests/:reference`,
-    manifestHandler({ ...options, authorizeDigest: createAuthorizeDigest(options) }),
+    routePaths.manifests,
+    manifestHandler({
+      ...options,
+      authorizeDigest: createAuthorizeDigest(options),
+      findNearTag: createFindNearTag(options),
+    }),
     everybody,
     authorized,
   )
-  pull(`${repository}/blobs/:digest`, blobHandler(options), everybody, authorized)
-  // Asked for beside every image by some clients: whoever would lose it is known from the image itself.
-  const unaudited = authorizationHook({ ...options, evaluateShadow: undefined })
-  pull(`${repository}/referrers/:digest`, referrersHandler(options), everybody, unaudited)
-  // A list is what its requester may see: a client that has a credential, and has not shown it yet, would take a part for all of it.
-  pull(`${repository}/tags/list`, tagsHandler(options), authenticated, repositoryHook(options.monorepo))
+  pull(routePaths.blobs, blobHandler(options), everybody, authorized)
+  pull(routePaths.referrers, referrersHandler(options), everybody, authorized)
+  // A list depends on the requester. Authentication is required, because a client that has not sent its credential yet would take a
+  // partial list for the whole.
+  pull(routePaths.tags, tagsHandler(options), authenticated, repositoryHook(options))
+  pull(routePaths.others, unknownNameHandler(options), unknownNameHook(everybody, options.challenge))
 }
 
 export const routes = fp(plugin, { name: 'quay-proxy/routes', fastify: '5.x' })

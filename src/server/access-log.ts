@@ -1,37 +1,25 @@
 /**
- * One line and its numbers for every request: who asked for what, what was decided, what went back. Never a credential, never
- * a client's own path: only what was parsed.
+ * One log line and the metrics of each request: identity, image, decision and response. Never a credential, and never a path as the
+ * client wrote it: only parsed values.
  */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { ShadowDecision } from '../audit/shadow.ts'
-import { auditMessage, type AuditLine } from '../audit/audit-line.ts'
-import { differenceOf } from '../audit/difference.ts'
-import type { RegistryError } from '../oci/errors.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { Reference } from '../oci/reference.ts'
-import { createMistakes, type Mistakes } from './mistakes.ts'
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** The error that was answered, if one was. */
-    failure: RegistryError | null
-  }
-}
+import { createUnexpectedErrors, type UnexpectedErrors } from '../telemetry/unexpected-errors.ts'
+import { imageOf } from '../registry/image-fields.ts'
 
 export interface AccessLogOptions {
   readonly logger: Logger
   readonly metrics: Metrics
 }
 
-/** Asked every few seconds by machines: they would drown the lines that people look for. */
+/** Probes come every few seconds: at level info they would hide the other lines. */
 const quietRoutes = new Set(['/healthz', '/readyz'])
 
 const plugin: FastifyPluginAsync<AccessLogOptions> = async (app, { logger, metrics }) => {
-  app.decorateRequest('failure', null)
-  const options = { logger, metrics, mistakes: createMistakes(logger) }
-  // Not an async function, nor are the other hooks that every request passes: a promise for each would be paid for each.
+  const options = { logger, metrics, unexpected: createUnexpectedErrors(logger) }
+  // No async function, as with all hooks that every request passes: each promise costs CPU.
   app.addHook('onRequest', (request, reply, done) => {
     observe(request, reply, options)
     done()
@@ -39,30 +27,26 @@ const plugin: FastifyPluginAsync<AccessLogOptions> = async (app, { logger, metri
 }
 
 interface Observing extends AccessLogOptions {
-  readonly mistakes: Mistakes
+  readonly unexpected: UnexpectedErrors
 }
 
-/** For each request once, before anything else becomes of it. */
+/** Runs once for each request, before all other hooks. */
 const observe = (request: FastifyRequest, reply: FastifyReply, options: Observing): void => {
   request.receivedAt = performance.now()
   void reply.header('x-request-id', request.id)
-  // oc takes any answer with this field for a registry's.
+  // oc accepts a response with this field as a registry's.
   void reply.header('docker-distribution-api-version', 'registry/2.0')
   const { client, raw } = request
   const sentBefore = raw.socket.bytesWritten
-  // Not the framework's onResponse: it does not run where the client leaves, or is cut off, before the end.
+  // Not the framework's onResponse: it does not run for a client that disconnects before the end.
   reply.raw.on('close', () => {
     const sent = { client: client.address, bytes: raw.socket.bytesWritten - sentBefore }
-    // Attack, or a mistake of ours: what is thrown here would end the process, and every pull with it.
+    // An uncaught error in a listener would end the process, and every pull with it.
     try {
       record(request, reply, options, sent)
     } catch (error) {
-      options.mistakes.tell('record', error)
+      options.unexpected.report('record', error)
     }
-    if (request.beside !== null)
-      audit(request, reply, request.beside, options).catch((error: unknown) =>
-        options.mistakes.tell('audit', error),
-      )
   })
 }
 
@@ -86,52 +70,12 @@ const record = (
   logger[level](line(request, reply, { client, route, bytes, seconds }), 'request')
 }
 
-/** Once the rules beside have said what they say: the pull was over before. */
-const audit = async (
-  request: FastifyRequest,
-  reply: FastifyReply,
-  judged: Promise<ShadowDecision>,
-  { logger, metrics }: AccessLogOptions,
-) => {
-  const { identity, decision, reference } = request
-  const beside = await judged
-  if (identity === null || decision === null || reference === null) return
-  const difference = differenceOf(decision, beside, reply.statusCode)
-  if (difference === undefined) return
-  const { kind } = identity
-  const { namespace } = decision
-  const fields: AuditLine = {
-    difference,
-    requestId: request.id,
-    identity: identity.user.username,
-    kind,
-    namespace,
-    ...imageOf(reference, reply),
-    rule: difference === 'gain' ? beside.decision?.rule : decision.rule,
-    openedBy: beside.openedBy,
-  }
-  // A tag that was served, and a digest known in the namespace: the label has as many values as QCI has namespaces, whatever
-  // namespace a client writes before a digest.
-  const known = beside.openedBy.includes('image-puller') ? namespace : undefined
-  if (difference === 'loss') metrics.auditLosses.inc({ namespace: known ?? '(none)', kind })
-  if (difference === 'undecided') metrics.auditUndecided.inc()
-  logger[difference === 'gain' ? 'info' : 'warn']({ ...fields, err: beside.error }, auditMessage)
-}
-
-/** What was asked for, and what was served for it. */
-const imageOf = (reference: Reference, reply: FastifyReply) => {
-  const served = reply.getHeader('docker-content-digest') as string | undefined
-  return reference.kind === 'tag'
-    ? { image: reference.qciTag as string, digest: served }
-    : { image: reference.digest as string, digest: reference.digest as string }
-}
-
 export const accessLog = fp(plugin, { name: 'quay-proxy/access-log', fastify: '5.x' })
 
 const levelOf = (request: FastifyRequest, reply: FastifyReply): 'info' | 'warn' =>
   reply.statusCode >= 500 || request.failure?.cause !== undefined ? 'warn' : 'info'
 
-/** Why a login was refused, with the program that showed it: mostly it is one that does so again and again. */
+/** The reason of a refused login and the client program, since programs repeat refused logins. */
 const refusedOf = ({ failure, headers }: FastifyRequest) =>
   failure?.forLog === undefined
     ? undefined
@@ -170,7 +114,7 @@ const line = (request: FastifyRequest, reply: FastifyReply, measured: Measured) 
     client: measured.client,
     route: measured.route,
     bytes: measured.bytes,
-    // To a tenth of a millisecond.
+    // Rounded to a tenth of a millisecond.
     seconds: Math.round(measured.seconds * 1e4) / 1e4,
   }
 }

@@ -6,17 +6,29 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { errorBody, RegistryError, unavailable } from '../oci/errors.ts'
 import { requesterOrNetworkOf } from '../registry/requester.ts'
 import type { Logger } from '../telemetry/logging.ts'
+import type { TurnQueue } from '../concurrency/turn-queue.ts'
 import { RefusalPace, type RefusalPaceOptions } from './refusal-pace.ts'
 
-/** Whatever a hook or a handler throws is answered as a registry's error; requesters that are refused often get it later. */
-export const answerErrors = (app: FastifyInstance, logger: Logger, options?: RefusalPaceOptions): void => {
-  const pace = new RefusalPace(options)
+export interface ErrorOptions {
+  readonly logger: Logger
+  readonly turns: TurnQueue
+  readonly refusalPace?: RefusalPaceOptions | undefined
+}
+
+/**
+ * Errors of hooks and handlers become errors of a registry. Requesters with many refusals get them late. Attack: hundreds of requests whose
+ * deadline ends at the same moment; their responses are spread over turns of the event loop.
+ */
+export const answerErrors = (app: FastifyInstance, { logger, turns, refusalPace }: ErrorOptions): void => {
+  const pace = new RefusalPace(refusalPace)
   app.setErrorHandler(async (error: FastifyError | RegistryError, request, reply) => {
     const failure = toRegistryError(error, logger, request.id)
-    const delayMs = pace.delayOf(requesterOrNetworkOf(request), failure.status)
     // Every pull begins with a challenge: it is answered without a delay.
-    if (delayMs > 0 && request.headers.authorization !== undefined)
-      await sleep(delayMs, undefined, { ref: false })
+    if (request.headers.authorization !== undefined) {
+      const delayMs = pace.delayOf(requesterOrNetworkOf(request), failure.status)
+      if (delayMs > 0) await sleep(delayMs, undefined, { ref: false })
+      await new Promise<void>((resolve) => turns.run(request.client.network, resolve))
+    }
     return answerError(failure, request, reply)
   })
 }
@@ -34,8 +46,12 @@ export const answerError = (
   return reply
     .code(error.status)
     .headers({ 'x-request-id': request.id, 'content-type': 'application/json', ...error.headers })
-    .send(errorBody(error))
+    .send(errorBody({ code: error.code, message: withRequestId(error, request.id) }))
 }
+
+/** No client shows the field X-Request-Id. For a failure that the client did not cause, its message has the id for the administrators. */
+const withRequestId = ({ status, message }: RegistryError, id: string): string =>
+  status >= 500 ? `${message} (request id ${id})` : message
 
 const toRegistryError = (
   error: FastifyError | RegistryError,

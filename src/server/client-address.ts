@@ -1,46 +1,33 @@
 /**
- * Which address a request comes from. The one place that reads the peer of a connection and `X-Forwarded-For`: everything else asks
- * for `request.client`, which is an IP address or `unknown`, whatever a client writes.
+ * The address of a request's client. Only this file reads the peer of a connection and `X-Forwarded-For`. All others read
+ * `request.client`, which is an IP address or `unknown`, whatever a client writes.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { networkOf, parseAddress } from '../access/ip-address.ts'
+import type { Client } from '../registry/request-context.ts'
 import { rawSocketOf } from './raw-socket.ts'
-
-export interface Client {
-  /** Canonical: IPv4 as IPv4 even where it was written as IPv6, without port, brackets and zone; `unknown` where there is none. */
-  readonly address: string
-  /** What allowances are counted by: an IPv4 address, or the /64 of an IPv6 address, of which its owner has all. */
-  readonly network: string
-}
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Where it comes from, as far as it is known. */
-    readonly client: Client
-  }
-}
 
 interface Peer extends Client {
   readonly isTrusted: boolean
 }
 
-/** Proxies in a row that are walked through, empty entries included: nobody has more than a handful. */
+/** Proxies in a row, empty entries included. Real chains have a handful. */
 const maxHops = 32
 
 export class ClientAddresses {
   readonly #isTrusted: (address: string) => boolean
   readonly #peers = new WeakMap<Socket, Peer>()
-  /** What the last request of a connection said, and who that is: a router says the same for a while. */
+  /** The last X-Forwarded-For of a connection with its result: a router repeats it for the requests of one client. */
   readonly #last = new WeakMap<Socket, { readonly header: string; readonly client: Client }>()
 
-  /** @param trustedProxies addresses and networks whose word is believed */
+  /** @param trustedProxies addresses and networks whose X-Forwarded-For is believed */
   constructor(trustedProxies: readonly string[]) {
     this.#isTrusted = matcherOf(trustedProxies)
   }
 
-  /** By the nearest address that is not a trusted proxy's, seen from here. */
+  /** The nearest address that is no trusted proxy. */
   of({ socket, headers }: Pick<IncomingMessage, 'socket' | 'headers'>): Client {
     const peer = this.peerOf(socket)
     const header = peer.isTrusted ? (headers['x-forwarded-for'] as string | undefined) : undefined
@@ -53,8 +40,8 @@ export class ClientAddresses {
   }
 
   /**
-   * Who is at the other end of a connection, also once it is gone, if it was asked for before. Trusted ones speak for others.
-   * Under TLS, of the connection below.
+   * The peer of a TCP connection; for TLS, of the connection below. It is known after the connection is closed, too, if it was read
+   * before.
    */
   peerOf(socket: Socket): Peer {
     const raw = rawSocketOf(socket)
@@ -65,14 +52,17 @@ export class ClientAddresses {
     return peer
   }
 
-  /** The proxy at the other end has said, for the whole of the connection, whom it speaks for. */
+  /** Sets the client that a PROXY protocol header names for the whole connection. */
   introduce(socket: Socket, address: string): Client {
     const peer = this.#peer(address)
     this.#peers.set(socket, peer)
     return peer
   }
 
-  /** The proxy at the other end speaks for somebody whom it does not know: what comes is that client's text. */
+  /**
+   * For a PROXY protocol header without a client address: everything on this connection, X-Forwarded-For included, is the client's own
+   * text.
+   */
   distrust(socket: Socket): void {
     this.#peers.set(socket, { ...this.peerOf(socket), isTrusted: false })
   }
@@ -82,9 +72,9 @@ export class ClientAddresses {
   }
 
   /**
-   * From the right, as far as proxies are believed. Attack: what is no address is the client's own text. It must not become an
-   * address by itself, of which anybody has any number, nor one that all who do so share with strangers: it counts as the address
-   * of the nearest proxy that is believed.
+   * Reads the entries from the right, while the proxies are trusted. Attack: an entry that is no address. The client wrote it, so it must
+   * not become an address: clients could make up any number of addresses, or share one with strangers. The request counts for the nearest
+   * trusted proxy.
    */
   #forwarded(header: string, peer: Peer): Client {
     let nearest = peer
@@ -111,7 +101,7 @@ const matcherOf = (networks: readonly string[]): ((address: string) => boolean) 
   }
 }
 
-/** A network of IPv4 that is written as IPv6 is the one of IPv4, as with addresses. */
+/** An IPv4 network in IPv6 notation is the IPv4 network, as with addresses. */
 const rangeOf = (text: string): [ipaddr.IPv4 | ipaddr.IPv6, number] => {
   const [address = '', prefix] = text.split('/')
   const network = ipaddr.parse(address)

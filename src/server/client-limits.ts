@@ -1,86 +1,86 @@
 /**
- * What a client may cost before it is known who it is: connections, requests, time. No flags, since none of them is a matter of
- * taste; tests use shorter times.
+ * What a client may cost before authentication: connections, requests, time. These limits are no flags, because no operator needs other
+ * values; tests use shorter times.
  */
 export interface ClientLimits {
-  /** Milliseconds for a head to arrive, from the connection or from its first byte. */
+  /** Milliseconds until a request head has arrived, from the connection or from the first byte of the head. */
   readonly headerTimeoutMs: number
-  /** Milliseconds for a whole request to arrive, its body included. */
+  /** Milliseconds until a whole request has arrived, its body included. */
   readonly requestMs: number
-  /** Milliseconds for the realm's form to arrive once its head is there. */
+  /** Milliseconds until the form of the token endpoint has arrived, from the end of its head. */
   readonly formMs: number
-  /** Milliseconds for a proxy to say whom it speaks for, with `--proxy-protocol`. */
+  /** Milliseconds until a trusted proxy has sent the PROXY protocol header, with `--proxy-protocol`. */
   readonly proxyHeaderMs: number
   readonly handshakeMs: number
-  /** Milliseconds for a client to close its side once it was told what is wrong. */
+  /** Milliseconds until the client has closed its side, after an error response on the bare socket. */
   readonly lingerMs: number
-  /** Milliseconds that a connection is kept without a request on it. */
+  /** Milliseconds until an idle connection is closed. */
   readonly idleMs: number
-  /** Milliseconds of silence after which the kernel asks whether the peer is still there. */
+  /** Milliseconds of silence before TCP keep-alive probes. */
   readonly probeAfterMs: number
-  /** Milliseconds between two looks for what is late: so much longer than promised a late one is kept at most. */
+  /** Milliseconds between two checks of the deadlines: a late connection lives so much longer at most. */
   readonly checkMs: number
-  /** Milliseconds in which a client has to take `minTakenBytes` of an answer that waits for it. */
+  /** Milliseconds in which a client has to read `minTakenBytes` of a response that waits for it. */
   readonly stallMs: number
   readonly minTakenBytes: number
-  /** Milliseconds between two looks for clients that take nothing. */
+  /** Milliseconds between two checks for clients that do not read. */
   readonly sweepMs: number
-  /** Beyond them, whoever has most gives one to whoever comes. */
+  /** Connections. Beyond the limit, the address with the most connections loses one to the newcomer. */
   readonly maxConnections: number
-  /** Bytes of heads that have not arrived whole, and milliseconds between two looks at them. */
+  /** Bytes of unfinished request heads, and milliseconds between two checks of them. */
   readonly maxHeadBytes: number
   readonly headSweepMs: number
-  /** Requests in progress at a time. */
+  /** Concurrent requests. */
   readonly maxRequests: number
-  /** Forms that have not arrived whole. Shared out by address, as all that follow. */
+  /** Unfinished forms. This limit and the following ones are shared out by address. */
   readonly maxForms: number
-  /** Credentials that are being looked at. */
+  /** Concurrent authentications. */
   readonly maxLogins: number
-  /** Bytes of answers that wait for their clients, blobs aside. Shared out by who asks. */
+  /** Bytes of responses that wait for their clients, except blobs. Shared out by requester. */
   readonly maxPendingBytes: number
-  /** Requests of one connection that wait for those before them. */
+  /** Pipelined requests that wait on one connection. */
   readonly maxPipelined: number
 }
 
 export const defaultClientLimits: ClientLimits = {
-  // 64 KiB at 64 kbit/s take eight seconds; a usual head is one packet, and three seconds late when it is lost twice.
+  // 64 KiB at 64 kbit/s take eight seconds. A usual head is one packet, three seconds late if it is lost twice.
   headerTimeoutMs: 10_000,
-  // Whatever a client sends behind its head, and nobody reads.
+  // A body that the proxy does not read may follow the head.
   requestMs: 30_000,
-  // A few hundred bytes: with the head, or a packet behind it that was lost once or twice.
+  // A form has a few hundred bytes: in the packet of the head, or in the next one, which may be lost once or twice.
   formMs: 2000,
-  // In the first packet.
+  // The header is in the first packet.
   proxyHeaderMs: 2000,
-  // Two round trips, with the same packets lost.
+  // Two round trips, with lost packets.
   handshakeMs: 10_000,
   // A few round trips.
   lingerMs: 2000,
-  // Longer than the idle time of a load balancer in front, which must be the one that closes.
+  // Longer than the idle timeout of a load balancer in front of the proxy: the balancer must be the side that closes.
   idleMs: 75_000,
-  // Then ten probes a second apart (libuv): a client whose machine is gone is let go after 70 s.
+  // Then libuv sends ten probes, one a second: a dead client is dropped after 70 s.
   probeAfterMs: 60_000,
-  // Node's own half minute would make 40 s of ten.
+  // Node's own value of 30 s would turn a deadline of 10 s into 40 s.
   checkMs: 1000,
-  // docker and containers/image read nothing while they unpack a layer before: minutes at most. They resume what is cut.
+  // docker and containers/image do not read while they unpack the layer before: minutes at most. They resume cut downloads.
   stallMs: 5 * 60_000,
   // 218 bytes a second: 100 MB would take five days.
   minTakenBytes: 64 * 1024,
   sweepMs: 10_000,
-  // Twice the requests, since half of the connections may be idle. A descriptor each, and one to upstream for 1024 by default:
-  // below the 16384 that a careful ulimit leaves a container, and far below the usual 1048576.
+  // Twice the requests, since half of the connections may be idle. Each needs a descriptor, and upstream 1024 more by default: below the
+  // 16384 of a low container limit, and far below the usual 1048576.
   maxConnections: 8192,
-  // A thousandth of it is what a usual head takes that came in two packets. The pod has 3 GiB.
+  // A usual head in two packets takes a thousandth of it. The pod has 3 GiB.
   maxHeadBytes: 64 * 1024 * 1024,
-  // What a gigabit can bring meanwhile is 31 MB.
+  // A link of 1 Gbit/s brings 31 MB between two checks.
   headSweepMs: 250,
-  // Four times the connections to upstream by default; whoever waits costs about 25 KiB, 100 MiB in all.
+  // Four times the default of upstream connections. A waiting request costs about 25 KiB, 100 MiB in all.
   maxRequests: 4096,
-  // 16 KiB each at most.
+  // Each has 16 KiB at most.
   maxForms: 1024,
-  // Half of the requests: the others are of people who are known.
+  // Half of the requests: the other half is left for authenticated requests.
   maxLogins: 2048,
-  // 64 of the largest manifests, half of them one requester's. Shared buffers count for each answer all the same, as TLS copies them.
+  // 64 manifests of the largest size, half of them for one requester. Shared buffers count for each response, since TLS copies them.
   maxPendingBytes: 256 * 1024 * 1024,
-  // Clients of a registry send none, proxies in front a handful at most.
+  // Clients of a registry do not pipeline; proxies may pipeline a handful.
   maxPipelined: 16,
 }

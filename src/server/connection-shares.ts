@@ -1,15 +1,15 @@
 /**
- * A bound on connections that nobody can use up for others. Whoever comes when all are taken gets the place of somebody who has
- * more: of the address with the most connections, the newest on which no request is being answered.
+ * The connection limit, shared out by network address. At the limit, a newcomer replaces a connection of the address with the most
+ * connections: the newest one without a request in progress.
  *
- * Attack: thousands of connections with half a head, or none, of one address.
+ * Attack: thousands of connections from one address, with half a head or none.
  */
 import type { Socket } from 'node:net'
 import { hasRequest } from './raw-socket.ts'
 
 export interface ConnectionSharesOptions {
   readonly maxConnections: number
-  /** Whether the request on a connection has not arrived whole: it is not being answered yet. */
+  /** Whether the request on this connection has not arrived as a whole. */
   readonly isUnfinished: (socket: Socket) => boolean
   /** Called for each connection that is cut. */
   readonly onConnectionCut: () => void
@@ -24,21 +24,21 @@ interface Share {
 
 interface Connection {
   readonly raw: Socket
-  /** What requests come on: under TLS another one than below. */
+  /** The socket of the requests; with TLS it is another one than the TCP connection. */
   http: Socket
   network: string | undefined
   newer: Connection | undefined
   older: Connection | undefined
 }
 
-/** Connections that are looked at for one that has to go: so much a newcomer costs at most. */
+/** Connections that are checked for one to cut: this limits the cost of a newcomer. */
 const maxLooks = 128
 
 export class ConnectionShares {
   readonly #options: ConnectionSharesOptions
   readonly #connections = new Map<Socket, Connection>()
   readonly #shares = new Map<string, Share>()
-  /** By how many connections they have: the largest is found without a search. */
+  /** Shares by their number of connections, so the largest is found without a search. */
   readonly #bySize: Set<Share>[] = [new Set()]
 
   constructor(options: ConnectionSharesOptions) {
@@ -46,8 +46,8 @@ export class ConnectionShares {
   }
 
   /**
-   * @param raw the TCP connection; it may be cut at once
-   * @param network undefined for a proxy that speaks for everybody: it has no share, and is counted all the same
+   * @param raw the TCP connection; this call may cut it
+   * @param network undefined for a proxy that speaks for many clients: it has no share, and its connections count
    */
   add(raw: Socket, network: string | undefined): void {
     const connection: Connection = { raw, http: raw, network, newer: undefined, older: undefined }
@@ -57,13 +57,13 @@ export class ConnectionShares {
     if (this.#connections.size > this.#options.maxConnections) this.#makeRoom(connection)
   }
 
-  /** The handshake of a connection is over: requests come on the one above it. */
+  /** After the TLS handshake: requests come on the TLS socket. */
   secured(raw: Socket, http: Socket): void {
     const connection = this.#connections.get(raw)
     if (connection !== undefined) connection.http = http
   }
 
-  /** A proxy has said for whom a connection is. */
+  /** After the PROXY protocol header: the connection moves to the share of its client. */
   move(raw: Socket, network: string | undefined): void {
     const connection = this.#connections.get(raw)
     if (connection === undefined) return
@@ -78,12 +78,12 @@ export class ConnectionShares {
     this.#cut(this.#largestIdle(own) ?? newcomer)
   }
 
-  /** Of those who have more than the newcomer: nobody is cut for somebody who has as much. */
+  /** Only shares with more connections than the newcomer's lose one. */
   #largestIdle(own: number): Connection | undefined {
     let looks = 0
     for (let size = this.#bySize.length - 1; size > own; size--)
       for (const share of this.#bySize[size] as Set<Share>)
-        // One that is busy goes to the end, so that the next look begins behind it.
+        // A busy connection moves to the end, so that the next check begins behind it.
         for (let left = size; left > 0; left--) {
           if (looks++ === maxLooks) return undefined
           const newest = share.newest as Connection
@@ -137,7 +137,7 @@ const linkNewest = (share: Share, connection: Connection): void => {
   share.newest = connection
 }
 
-/** In a share that has others. */
+/** The share must have other connections. */
 const linkOldest = (share: Share, connection: Connection): void => {
   const oldest = share.oldest as Connection
   connection.newer = oldest

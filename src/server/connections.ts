@@ -1,5 +1,5 @@
 /**
- * What a connection goes through before a request comes on it: whom it is from, and whether there is room for it.
+ * The stages of a connection before its first request: its address, and the connection limit.
  */
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
@@ -25,13 +25,13 @@ export interface ConnectionsOptions {
   readonly onConnectionCut: (reason: Reason) => (socket: Socket) => void
 }
 
-/** For as long as the server is open. To be called before others listen to its connections. */
+/** For the lifetime of the server. Must be called before other listeners of its connections are added. */
 export const guardConnections = (server: Server, options: ConnectionsOptions): void => {
   const { clients, isUnfinished, maxConnections } = options
   const shares = new ConnectionShares({
     maxConnections,
     isUnfinished,
-    // A line for each would be what fills the log.
+    // No log line for each: an attack would fill the log.
     onConnectionCut: () => options.observeShed('connections'),
   })
   const heads = new UnfinishedHeads(server, {

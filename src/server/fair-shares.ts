@@ -1,6 +1,6 @@
 /**
- * A bound that is shared out: each holder may have as much as is left free, and no more. One alone gets half of everything, two a
- * third each, and something is left for the next one, however many there are. No number of holders has to be known for it.
+ * Shares out a limit: each holder may take as much as is free. One holder alone gets half of the limit, two get a third each, and some is
+ * always left for the next one. The number of holders need not be known.
  * @see https://doi.org/10.1109/90.664262 (dynamic thresholds, Choudhury and Hahne)
  */
 export class FairShares {
@@ -12,7 +12,7 @@ export class FairShares {
     this.#capacity = capacity
   }
 
-  /** False where the holder would have more than is left. What is taken has to be given back. */
+  /** False if the holder would take more than is free. The caller must release what it took. */
   tryTake(holder: string, amount = 1): boolean {
     const held = this.#held.get(holder) ?? 0
     if (held + amount > this.#capacity - this.#total) return false

@@ -1,7 +1,7 @@
 /**
- * The bodies of requests while they arrive: forms of a few hundred bytes, which come in one packet with their head or soon after.
+ * Request bodies while they arrive: forms of a few hundred bytes, in the packet of their head or soon after.
  *
- * Attack: thousands of forms that are announced and never sent.
+ * Attack: thousands of announced forms that are never sent.
  */
 import type { Socket } from 'node:net'
 import type {
@@ -15,17 +15,17 @@ import { RegistryError, unavailable } from '../oci/errors.ts'
 import { FairShares } from './fair-shares.ts'
 
 export interface FormsOptions {
-  /** Milliseconds for a body to arrive once its head is there. */
+  /** Milliseconds until the body has arrived, from the end of its head. */
   readonly formMs: number
-  /** Bodies that are on their way at a time, of all clients together. */
+  /** Unfinished bodies of all clients together. */
   readonly maxForms: number
-  /** Called for each request that is sent away. */
+  /** Called for each refused request. */
   readonly observeShed: () => void
-  /** Run once a body is whole. */
+  /** Called when a body has arrived as a whole. */
   readonly whole: preValidationHookHandler
 }
 
-/** For each route to come that reads a body. Others pay nothing for it. */
+/** Applies to every later route with a body. Other routes pay nothing for it. */
 export const readForms = (app: FastifyInstance, options: FormsOptions) => {
   const { formMs, maxForms, observeShed, whole } = options
   const shares = new FairShares(maxForms)
@@ -48,7 +48,7 @@ export const readForms = (app: FastifyInstance, options: FormsOptions) => {
       )
     }, formMs)
     const end = () => {
-      // Once: the body is whole, and later the answer is through.
+      // Called once: when the body is complete or when the response ends, whichever comes first.
       if (!ends.delete(request)) return
       clearTimeout(late)
       arriving.delete(socket)

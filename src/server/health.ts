@@ -1,12 +1,12 @@
 /**
- * Alive and ready: for the kubelet, asked often, depending on nobody.
+ * Liveness and readiness probes. The kubelet calls them often; they call no other service.
  */
 import type { FastifyInstance } from 'fastify'
 
 export interface HealthOptions {
-  /** What keeps the proxy from serving; empty when it is ready. */
+  /** The reasons why the proxy cannot serve; empty when it is ready. */
   readonly notReady: () => readonly string[]
-  /** For people who ask with `?verbose`: how the parts are, a line each. */
+  /** The state of the components for `?verbose`, one line each. */
   readonly status: () => readonly string[]
 }
 

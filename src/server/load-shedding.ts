@@ -1,31 +1,31 @@
 /**
- * A bound on the requests that are in progress. Whoever comes beyond it is sent away before anything is done for them: before a
- * credential is looked at. The second half of it is shared out by address, so that nobody has all of it.
+ * The limit of concurrent requests. A request over it is refused before any work, even before its credential is read. The second half of
+ * the limit is shared out by address.
  */
 import type { FastifyReply, FastifyRequest, onRequestHookHandler, preValidationHookHandler } from 'fastify'
 import { unavailable } from '../oci/errors.ts'
 import { FairShares } from './fair-shares.ts'
 
 export interface OverloadOptions {
-  /** Requests in progress at a time, until the last byte of their answers is out. */
+  /** Concurrent requests, until the last byte of their responses is sent. */
   readonly maxRequests: number
-  /** Called for each request that was sent away. */
+  /** Called for each refused request. */
   readonly observeShed: () => void
 }
 
 export interface ShedOverload {
-  /** For every request, but those of which the body is still to come. */
+  /** For requests without a body to come. */
   readonly onRequest: onRequestHookHandler
-  /** For those, once it is there. Attack: a form that is announced and never sent, to hold a place. */
+  /** For requests with a body, once it has arrived. Attack: an announced form that is never sent, to take up a request. */
   readonly onBody: preValidationHookHandler
 }
 
-/** Asked by the kubelet: a replica that is busy must not be restarted for it, which would make the others busier. */
+/** The probes of the kubelet are exempt: restarting a busy replica would make the other replicas busier. */
 const spared = new Set(['/healthz', '/readyz'])
 
 const retryAfterSeconds = 1
 
-/** All that it costs a request while there are few is a count, and a listener that all of them share. */
+/** Below the limit, a request costs one counter and a shared listener. */
 export const shedLoad = ({ maxRequests, observeShed }: OverloadOptions): ShedOverload => {
   const unshared = Math.floor(maxRequests / 2)
   const shares = new FairShares(maxRequests - unshared)
@@ -56,7 +56,7 @@ export const shedLoad = ({ maxRequests, observeShed }: OverloadOptions): ShedOve
       else enter(request, reply, done)
     },
     onBody: (request, reply, done) => {
-      // Of a connection that is gone nobody will hear that the answer is through.
+      // A closed connection emits no event for the end of its response.
       if (!reply.raw.destroyed) enter(request, reply, done)
     },
   }

@@ -1,5 +1,5 @@
 /**
- * A bound on credentials that are being looked at, shared out by address: until it is known who asks, the address is all there is.
+ * The limit of concurrent authentications, shared out by address: before authentication only the address is known.
  */
 import { unavailable } from '../oci/errors.ts'
 import type { Authenticate } from '../registry/authentication/authentication.ts'
@@ -7,13 +7,13 @@ import { networkOf } from '../access/ip-address.ts'
 import { FairShares } from './fair-shares.ts'
 
 export interface LoginSharesOptions {
-  /** Credentials at a time, of all addresses together. */
+  /** Concurrent authentications of all addresses together. */
   readonly maxLogins: number
-  /** Called for each that is sent away. */
+  /** Called for each refused request. */
   readonly observeShed: () => void
 }
 
-/** The same authentication, for no more at a time. @throws {RegistryError} UNAVAILABLE */
+/** The same authentication, within the limit. @throws {RegistryError} UNAVAILABLE */
 export const shareLogins = (
   authenticate: Authenticate,
   { maxLogins, observeShed }: LoginSharesOptions,

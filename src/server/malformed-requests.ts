@@ -1,13 +1,13 @@
 /**
- * Answers to what never becomes a request: bytes that are not HTTP, heads that are too large or too slow, CONNECT. There is no
- * reply object for these, only the socket; the answer is OCI JSON all the same.
+ * Error responses for input that never becomes a request: bytes that are no HTTP, heads that are too large or too slow, CONNECT. There is
+ * only a socket, and no reply object; the response is OCI JSON all the same.
  */
 import { randomUUID } from 'node:crypto'
 import { STATUS_CODES, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { errorBody, RegistryError } from '../oci/errors.ts'
 
-/** Node's own codes of what it could not read, and what to tell; everything else is not HTTP/1.1. */
+/** Node's error codes and the matching messages; all other codes mean that the input is no HTTP/1.1. */
 const refusals: Readonly<Record<string, { status: number; message: string }>> = {
   HPE_HEADER_OVERFLOW: {
     status: 400,
@@ -17,15 +17,15 @@ const refusals: Readonly<Record<string, { status: number; message: string }>> = 
 }
 const notHttp = { status: 400, message: 'the request is not valid HTTP/1.1' }
 
-/** Returns what was answered, for the log; undefined where nothing was. */
+/** Returns the response for the log; undefined if none was sent. */
 export const answerMalformed = (
   { code = '' }: NodeJS.ErrnoException,
   socket: Duplex,
   lingerMs: number,
 ): { requestId: string; status: number } | undefined => {
-  // Bytes that come after our last word: whoever sends them has an answer to read, and no time to waste.
+  // More bytes after our response: the client has nothing more to expect, so the connection ends.
   if (socket.writableEnded) return undefined
-  // Without a session, there is no way to say anything: Node would wait for a handshake to end first.
+  // Without a TLS session no response is possible: Node would wait for the end of the handshake.
   if (code === 'ECONNRESET' || /^ERR_(?:SSL|TLS)_/.test(code) || !socket.writable) {
     socket.destroy()
     return undefined
@@ -36,13 +36,13 @@ export const answerMalformed = (
 }
 
 /**
- * Writes an error to a bare socket, and ends it: on our side at once, which lets a client read on that is still sending; on both
- * after a moment, since who never closes theirs would keep the connection.
+ * Writes an error to a bare socket and ends it. Our side ends at once, so a client that is still sending can read; both sides end after a
+ * moment, so a client cannot keep the connection.
  * @param lingerMs milliseconds of that moment
- * @returns the request id; undefined where another answer was on its way, in the middle of which it would have been read
+ * @returns the request id; undefined if another response was in progress, whose client would have read the error as part of it
  */
 export const answerRaw = (socket: Duplex, error: RegistryError, lingerMs: number): string | undefined => {
-  // Nobody is told when it cannot be written any more.
+  // A failed write has no reader to tell.
   socket.on('error', () => undefined)
   if (isAnswering(socket)) {
     socket.destroy()
@@ -66,6 +66,6 @@ export const answerRaw = (socket: Duplex, error: RegistryError, lingerMs: number
   return requestId
 }
 
-/** Node's own name for the answer that has the socket; its own writer of these errors looks at it just so. */
+/** Node's name for the response that uses the socket; Node's own error writer reads the same field. */
 const isAnswering = (socket: Duplex & { readonly _httpMessage?: ServerResponse | null }): boolean =>
   socket._httpMessage?.headersSent === true

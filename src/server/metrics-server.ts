@@ -1,5 +1,5 @@
 /**
- * The Prometheus endpoint, on an address of its own: metrics are not for clients.
+ * The Prometheus endpoint, on an address of its own, so that clients cannot reach it.
  */
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Metrics } from '../telemetry/metrics.ts'

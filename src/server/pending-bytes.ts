@@ -1,7 +1,7 @@
 /**
- * A bound on the bytes of answers that wait for their clients, shared out by who asks. Not of blobs: of these one piece waits.
+ * The limit of response bytes that wait for their clients, shared out by requester. Blobs are exempt: only one chunk of each waits.
  *
- * Attack: hundreds of requests for a manifest of megabytes, by a client that reads none.
+ * Attack: hundreds of requests for a manifest of megabytes, from a client that reads none.
  */
 import type { onSendHookHandler } from 'fastify'
 import { unavailable } from '../oci/errors.ts'
@@ -11,26 +11,28 @@ import { FairShares } from './fair-shares.ts'
 
 export interface PendingBytesOptions {
   readonly maxPendingBytes: number
-  /** Called for each answer that is not given. */
+  /** Called for each refused response. */
   readonly observeShed: () => void
 }
 
-/** Bytes of an answer that is not counted: the kernel takes that much for any client, and `maxRequests` bounds how many there are. */
+/**
+ * Bytes of a response that does not count: the kernel buffers as much for any client, and `maxRequests` limits the number of responses.
+ */
 const smallAnswer = 16 * 1024
 
-/** What speaks of the answer that was to be, and not of the refusal. */
+/** Fields that describe the refused response, and not the error that replaces it. */
 const itsFields = ['etag', 'docker-content-digest', 'oci-filters-applied', 'link', 'warning', 'cache-control']
 
-/** A hook for `onSend`: an answer that would be too much is a 503 before a byte of it is handed over. */
+/** A hook for `onSend`: a response over the limit becomes a 503 before its first byte is sent. */
 export const boundPendingBytes = ({
   maxPendingBytes,
   observeShed,
 }: PendingBytesOptions): onSendHookHandler => {
   const shares = new FairShares(maxPendingBytes)
   return (request, reply, payload, done) => {
-    // A stream has a length of its own kind: none.
+    // A stream has no length here.
     const length = Buffer.isBuffer(payload) || typeof payload === 'string' ? payload.length : 0
-    // Of a connection that is gone nobody will hear that the answer is through.
+    // A closed connection emits no event for the end of its response.
     if (length <= smallAnswer || reply.raw.destroyed) {
       done(null, payload)
       return

@@ -1,32 +1,31 @@
 /**
- * Requests that a client sends before it has the answers to those before them (RFC 9112, section 9.3.2). No client of a registry
- * does. They are served in turn: a connection has one request in progress, whatever it sends.
+ * Pipelined requests (RFC 9112, section 9.3.2): a client sends them before it has the responses to earlier ones. No registry client does.
+ * They are served in order: a connection has one request in progress.
  *
- * Attack: thousands of requests in one packet, each of which would begin its questions to app.ci and to upstream at once, and
- * which Node goes on reading for as long as none has an answer to wait with. And where such a client leaves, Node tells nobody of
- * the answers that had not begun: what was begun for them would never be ended.
+ * Attack: thousands of requests in one packet. Each would start reviews and upstream requests at once, and Node keeps reading while no
+ * response waits. If the client disconnects, Node emits no event for responses that have not begun, so their work would never end.
  */
 import type { onRequestHookHandler } from 'fastify'
 import type { Socket } from 'node:net'
 
 export interface PipeliningOptions {
-  /** Requests of one connection that wait for their turn; beyond them the connection is cut. */
+  /** Requests that may wait on one connection; one more and the connection is cut. */
   readonly maxPipelined: number
-  /** Called for each connection that is cut, before it is. */
+  /** Called for each connection before it is cut. */
   readonly onConnectionCut: (socket: Socket) => void
 }
 
-/** A hook for `onRequest`, to be the first. Where the client leaves before its turn, nothing comes after it. */
+/** Must be the first `onRequest` hook. If the client disconnects during the wait, no later hook runs. */
 export const inTurn = ({ maxPipelined, onConnectionCut }: PipeliningOptions): onRequestHookHandler => {
   const waiting = new WeakMap<Socket, number>()
   return (request, reply, done) => {
-    // An answer has its socket once those before it are through.
+    // A response gets its socket when all earlier responses are complete.
     if (reply.raw.socket !== null) {
       done()
       return
     }
     const { socket } = request.raw
-    // The packet that holds one request too many is parsed to its end all the same.
+    // Node parses the packet to its end all the same.
     if (socket.destroyed) return
     const before = waiting.get(socket) ?? 0
     if (before >= maxPipelined) {

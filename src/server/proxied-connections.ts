@@ -1,24 +1,25 @@
 /**
- * Connections of trusted proxies that begin with a header of the PROXY protocol: it is read before TLS and before HTTP, and the
- * connection goes on as if the client had come by itself. Everybody else's connections are taken as they are.
+ * Connections of trusted proxies that begin with a PROXY protocol header. The header is read before TLS and HTTP; then the connection
+ * counts as the client's own. Connections of all other peers are left unchanged.
  */
 import type { Server, Socket } from 'node:net'
-import type { Client, ClientAddresses } from './client-address.ts'
+import type { Client } from '../registry/request-context.ts'
+import type { ClientAddresses } from './client-address.ts'
 import { parseProxyHeader, type ProxyHeader } from './proxy-protocol.ts'
 
 export interface ProxiedConnectionsOptions {
   readonly clients: Pick<ClientAddresses, 'peerOf' | 'introduce' | 'distrust'>
-  /** Milliseconds for the header to arrive: proxies send it with their first packet. */
+  /** Milliseconds until the header has arrived: proxies send it in their first packet. */
   readonly proxyHeaderMs: number
-  /** Called with the client of each connection that was said to be somebody's. */
+  /** Called with the client of each connection whose header names one. */
   readonly onIntroduced: (socket: Socket, client: Client) => void
-  /** Called for each connection that is ended, before it is. */
+  /** Called for each connection before it is ended. */
   readonly onConnectionCut: (socket: Socket) => void
 }
 
 /**
- * To be called before others listen to the connections of the server. Its own listeners are given a connection once the header is
- * off: from there on it costs a request what it always does, since TLS and HTTP read from the same handle.
+ * Must be called before other listeners of the server's connections are added. The server's own listeners get a connection after the
+ * header is removed. From then on a request costs nothing extra, since TLS and HTTP read from the same handle.
  */
 export const readProxyHeaders = (server: Server, options: ProxiedConnectionsOptions): void => {
   const { clients, proxyHeaderMs, onIntroduced, onConnectionCut } = options
@@ -38,7 +39,7 @@ export const readProxyHeaders = (server: Server, options: ProxiedConnectionsOpti
     }
     readHeader(socket, proxyHeaderMs, cut, ({ source, isOwn }) => {
       if (source !== undefined) onIntroduced(socket, clients.introduce(socket, source))
-      // Attack: a client whose address the proxy does not know (UNKNOWN, AF_UNSPEC) writes one into X-Forwarded-For.
+      // Attack: a client without a known address (UNKNOWN, AF_UNSPEC) that writes an X-Forwarded-For of its own.
       else if (!isOwn) clients.distrust(socket)
       handOver(socket)
     })
@@ -55,7 +56,7 @@ const readHeader = (
   const late = setTimeout(cut, headerMs)
   const onReadable = () => {
     const piece = socket.read() as Buffer | null
-    // The end of a connection is readable too.
+    // The end of a connection is a readable event too.
     if (piece === null) return
     received = received.length === 0 ? piece : Buffer.concat([received, piece])
     const header = parseProxyHeader(received)
@@ -70,6 +71,6 @@ const readHeader = (
     clearTimeout(late)
     socket.off('readable', onReadable).off('end', cut).off('error', onError).off('close', stop)
   }
-  // Attack: a reset before anybody listens for errors would end the process.
+  // Attack: a reset before the first error listener would end the process.
   socket.on('readable', onReadable).on('end', cut).on('error', onError).on('close', stop)
 }

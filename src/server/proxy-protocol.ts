@@ -1,15 +1,13 @@
 /**
- * The header of the PROXY protocol, version 1 and 2: what a load balancer that passes TLS through says of the client before the
- * client's own first byte.
+ * The header of the PROXY protocol, versions 1 and 2: a load balancer that passes TLS through names the client in it.
  * @see https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt
  */
 import { isIPv4, isIPv6 } from 'node:net'
 import { parseAddress } from '../access/ip-address.ts'
 
 /**
- * `source`: the client's address; undefined where the proxy does not know it, or speaks for itself.
- * `isOwn`: the proxy speaks for itself (LOCAL, a health check).
- * `length`: bytes of the header; what follows is the client's.
+ * `source`: the client's address; undefined if the proxy does not know it, or speaks for itself. `isOwn`: the proxy speaks for itself
+ * (LOCAL, a health check). `length`: bytes of the header; the client's bytes follow.
  */
 export type ProxyHeader =
   | {
@@ -25,20 +23,20 @@ const partial: ProxyHeader = { kind: 'partial' }
 const malformed: ProxyHeader = { kind: 'malformed' }
 
 const textPrefix = Buffer.from('PROXY ')
-/** By the specification, the line end included. */
+/** The longest header by the specification, line end included. */
 const maxTextLength = 107
 const signature = Buffer.from('\r\n\r\n\0\r\nQUIT\n')
 const fixedLength = 16
-/** Bytes behind the fixed part: two IPv6 addresses and TLVs (of TLS, of a cloud's endpoints), hundreds of bytes in the wild. */
+/** Bytes after the fixed part: two IPv6 addresses and TLVs (of TLS, of a cloud's endpoints). Real headers have hundreds of bytes. */
 const maxVariableLength = 2048
 
-/** @param received all that has come so far */
+/** @param received all bytes since the start of the connection */
 export const parseProxyHeader = (received: Buffer): ProxyHeader => {
   if (isBegunBy(received, textPrefix)) return parseText(received)
   return isBegunBy(received, signature) ? parseBinary(received) : malformed
 }
 
-/** As much as there is of either. */
+/** Compares as many bytes as both have. */
 const isBegunBy = (received: Buffer, prefix: Buffer): boolean => {
   const length = Math.min(received.length, prefix.length)
   return received.compare(prefix, 0, length, 0, length) === 0
@@ -56,7 +54,7 @@ const parseText = (received: Buffer): ProxyHeader => {
   const [source = '', destination = '', ...ports] = fields
   const isRight =
     fields.length === 4 && [source, destination].every(isAddress) && ports.every((port) => isPort(port))
-  // A zone is nobody's but the proxy's.
+  // A zone means nothing outside the proxy.
   return isRight && !source.includes('%')
     ? { kind: 'whole', length, source: parseAddress(source), isOwn: false }
     : malformed
@@ -64,7 +62,7 @@ const parseText = (received: Buffer): ProxyHeader => {
 
 const isPort = (text: string): boolean => /^(?:0|[1-9]\d{0,4})$/.test(text) && Number(text) < 65_536
 
-/** Where the source stands, by family and transport; a stream over a stream, all else is none of our clients. */
+/** The offset of the source address, by family and transport. Only a stream over TCP can be a client of ours. */
 const addresses: Readonly<Record<number, { readonly each: number; readonly both: number }>> = {
   0x11: { each: 4, both: 12 },
   0x21: { each: 16, both: 36 },

@@ -1,15 +1,15 @@
 /**
- * What Node has no public name for, of the connection that a request came on.
+ * Fields of Node's sockets that have no public name.
  */
 import type { Socket } from 'node:net'
 
-/** The TCP connection: under TLS the one below, otherwise the socket itself. */
+/** The TCP connection: below TLS, or the socket itself. */
 export const rawSocketOf = (socket: Socket): Socket => {
   const { _parent: parent } = socket as Socket & { readonly _parent?: Socket | null }
   return parent ?? socket
 }
 
-/** Whether a request on it has not got the whole of its answer. Node's own `closeIdleConnections` looks at the same. */
+/** Whether a response on this socket is incomplete. Node's own `closeIdleConnections` reads the same field. */
 export const hasRequest = (socket: Socket): boolean => {
   const { _httpMessage: answer } = socket as Socket & { readonly _httpMessage?: object | null }
   return answer !== undefined && answer !== null

@@ -1,22 +1,22 @@
 /**
- * How fast one requester is refused. Attack: somebody without any right asks on hundreds of connections for what is refused at once. Each
- * refusal is cheap, and together they take the whole processor from those who pull. So a requester who is refused again and again is
- * answered late; nobody else is, and no answer changes.
+ * The rate limit of refusals, by requester. Attack: a requester without access sends refused requests on hundreds of connections. Each
+ * refusal is cheap, but together they take the whole CPU. So a requester gets refusals over the limit late. No response changes, and
+ * other requesters are not affected.
  */
 import { Pace } from '../concurrency/pace.ts'
 
 export interface RefusalPaceOptions {
-  /** Refusals at once that are answered without a delay: more than the requests of any pull. */
+  /** Refusals without a delay: more than a pull has requests. */
   readonly burst?: number
-  /** And so many a second after that. */
+  /** Further refusals without a delay, per second. */
   readonly perSecond?: number
-  /** Milliseconds by which those beyond are answered late. */
+  /** Milliseconds of delay for refusals over the limit. */
   readonly delayMs?: number
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
 
-/** Answers to those who may not. What is not there, or is wrong with upstream or with us, is nobody's doing. */
+/** Statuses of a refusal. Missing images and errors of upstream or the proxy are not the requester's doing. */
 const refusals: ReadonlySet<number> = new Set([401, 403, 429])
 
 export class RefusalPace {
@@ -28,7 +28,7 @@ export class RefusalPace {
     this.#delayMs = delayMs
   }
 
-  /** Milliseconds by which an answer of this status is to be late. @param requester an identity; an address, where nobody is known */
+  /** Milliseconds of delay for a response of this status. @param requester an identity, or an address before authentication */
   delayOf(requester: string, status: number): number {
     if (!refusals.has(status)) return 0
     return this.#pace.next(requester) === undefined ? this.#delayMs : 0

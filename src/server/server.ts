@@ -1,9 +1,11 @@
 /**
- * The server for clients: the stages that every request passes, in their order. It does not listen, and does no I/O of its own.
+ * The server for clients: the stages of every request, in their order. It does not listen, and does no I/O itself.
  */
 import type { Socket } from 'node:net'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyPluginCallback } from 'fastify'
+import { decorateRequests } from '../registry/request-context.ts'
 import { routes, type RoutesOptions } from '../registry/routes.ts'
+import { TurnQueue } from '../concurrency/turn-queue.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { accessLog } from './access-log.ts'
@@ -20,6 +22,7 @@ import { refuseNotServed } from './not-served.ts'
 import { boundPendingBytes } from './pending-bytes.ts'
 import { inTurn } from './pipelining.ts'
 import type { RefusalPaceOptions } from './refusal-pace.ts'
+import { maxPerTurn, spreadBursts } from './request-turns.ts'
 import type { ShedReason } from './shed-reason.ts'
 import { cutStalledClients } from './stalled-clients.ts'
 
@@ -41,14 +44,14 @@ export type AccessOptions = Omit<
 export interface TelemetryOptions extends ObserverOptions {
   readonly logger: Logger
   readonly metrics: Metrics
-  /** Called for each client that was refused, and for each connection that was cut. */
+  /** Called for each refused client and each cut connection. */
   readonly observeShed: (reason: ShedReason) => void
 }
 
 export interface ConnectionOptions {
-  /** Addresses and networks of proxies whose word about a client is taken. */
+  /** Addresses and networks of proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[]
-  /** Connections of trusted proxies begin with a header of the PROXY protocol. */
+  /** Whether connections of trusted proxies begin with a PROXY protocol header. */
   readonly proxyProtocol: boolean
   /** PEM; undefined for plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined
@@ -64,6 +67,8 @@ export interface ServerOptions {
   /** Replaces some of the default limits. */
   readonly limits?: Partial<ClientLimits>
   readonly refusalPace?: RefusalPaceOptions
+  /** Of rooms that observe requests, such as `audit/`; registered after the access log. */
+  readonly plugins?: readonly FastifyPluginCallback[]
 }
 
 export const buildServer = async (options: ServerOptions): Promise<FastifyInstance> => {
@@ -72,7 +77,8 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   const limits = { ...defaultClientLimits, ...options.limits }
   const clients = new ClientAddresses(options.connections.trustedProxies)
   const app = createFastifyServer({ clients, limits, logger, tls: options.connections.tls })
-  decorateRequests(app, clients)
+  decorateRequests(app, (raw) => clients.of(raw))
+  const turns = new TurnQueue(maxPerTurn)
   const shed = (reason: ShedReason) => () => observeShed(reason)
   const onConnectionCut = (reason: ShedReason) => (socket: Socket) => {
     observeShed(reason)
@@ -80,49 +86,28 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   }
   const overload = shedLoad({ ...limits, observeShed: shed('requests') })
   const { isArriving } = readForms(app, { ...limits, observeShed: shed('forms'), whole: overload.onBody })
-  guardConnections(app.server, {
-    ...limits,
-    clients,
-    proxyProtocol: options.connections.proxyProtocol,
-    isUnfinished: isArriving,
-    observeShed,
-    onConnectionCut,
-  })
-  cutStalledClients(app.server, {
-    ...limits,
-    minBytes: limits.minTakenBytes,
-    onConnectionCut: onConnectionCut('stalled'),
-  })
+  const { proxyProtocol } = options.connections
+  const cut = { observeShed, onConnectionCut }
+  guardConnections(app.server, { ...limits, clients, proxyProtocol, isUnfinished: isArriving, ...cut })
+  const stalled = { minBytes: limits.minTakenBytes, onConnectionCut: onConnectionCut('stalled') }
+  cutStalledClients(app.server, { ...limits, ...stalled })
 
-  // 0. One request of a connection at a time: the others do not count until their turn.
+  // 0. One request of a connection at a time.
   app.addHook('onRequest', inTurn({ ...limits, onConnectionCut: onConnectionCut('pipelined') }))
-  // 1. Every answer carries an id, and leaves one log line and its metrics, whatever the later stages do.
+  // 1. Every response gets an id, one log line and its metrics, whatever the later stages do.
   await app.register(accessLog, telemetry)
-  // 2. Requests over the limits end here.
+  for (const plugin of options.plugins ?? []) await app.register(plugin)
+  // 2. Requests over the limits end here; bursts are spread over turns of the event loop.
   app.addHook('onRequest', overload.onRequest)
+  app.addHook('onRequest', spreadBursts(turns))
   app.addHook('onSend', boundPendingBytes({ ...limits, observeShed: shed('pending') }))
   // 3. Requests that no route serves end here.
   app.addHook('onRequest', refuseNotServed(login.challenge))
-  answerErrors(app, logger, options.refusalPace)
-  // 4. Alive and ready.
+  answerErrors(app, { logger, turns, refusalPace: options.refusalPace })
+  // 4. Probes.
   await app.register(health, options.health)
-  // 5. The registry: authentication, then reference and authorization, then the bytes.
+  // 5. The registry: authentication, authorization, then the handler.
   const authenticate = shareLogins(login.authenticate, { ...limits, observeShed: shed('logins') })
   await app.register(routes, { ...login, ...access, ...source, observe, observeStreams, authenticate })
   return app
-}
-
-/** Fastify wants every field of a request declared before the first request, for one shape of all requests. */
-const decorateRequests = (app: FastifyInstance, clients: ClientAddresses): void => {
-  app.decorateRequest('client', {
-    getter() {
-      return clients.of(this.raw)
-    },
-  })
-  app.decorateRequest('identity', null)
-  app.decorateRequest('repository', null)
-  app.decorateRequest('reference', null)
-  app.decorateRequest('decision', null)
-  app.decorateRequest('beside', null)
-  app.decorateRequest('receivedAt', 0)
 }

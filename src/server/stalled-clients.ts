@@ -1,32 +1,32 @@
 /**
- * Clients that take nothing of their answer: half-open ones, and those that mean to hold what is theirs alone meanwhile, a place
- * among the connections to upstream and the memory of the pieces on their way.
+ * Clients that do not read their response: half-open connections, and clients that hold an upstream connection and memory on purpose.
  *
- * Judged by what the kernel has taken for them, and not by a timer of inactivity: a slow upstream is not the client's fault, and
- * bytes that a client sends are not bytes that it takes. Looked at from time to time, so that no request pays for it.
+ * A client is judged by the bytes that the kernel has taken for it, not by an inactivity timer: a slow upstream is not the client's
+ * fault, and bytes that a client sends are no bytes that it reads. All connections are checked periodically, so that no request pays for
+ * it.
  */
 import type { Server, Socket } from 'node:net'
 
 export interface StalledClientsOptions {
-  /** Milliseconds in which a client with bytes waiting for it has to take `minBytes`. */
+  /** Milliseconds in which a client with waiting bytes has to read `minBytes`. */
   readonly stallMs: number
-  /** Attack: a byte now and then, to be taken for somebody who reads. */
+  /** Attack: reading one byte from time to time. */
   readonly minBytes: number
-  /** Milliseconds between two looks: so much later than promised a client is cut at most. */
+  /** Milliseconds between two checks: a client is cut so much later at most. */
   readonly sweepMs: number
-  /** Called for each client that is cut, before it is. */
+  /** Called for each client before it is cut. */
   readonly onConnectionCut: (socket: Socket) => void
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
 
-/** Where a client was, and when, that has had bytes waiting for it ever since. */
+/** The position of a client at an earlier check, since which bytes have waited for it. */
 interface Mark {
   readonly taken: number
   readonly at: number
 }
 
-/** For as long as the server is open. Under TLS it is the connection below that is looked at, and cut. */
+/** For the lifetime of the server. With TLS, the TCP connection below is checked and cut. */
 export const cutStalledClients = (server: Server, options: StalledClientsOptions): void => {
   const { stallMs, minBytes, sweepMs, onConnectionCut, now = () => performance.now() } = options
   const marks = new Map<Socket, Mark | undefined>()
@@ -41,7 +41,7 @@ export const cutStalledClients = (server: Server, options: StalledClientsOptions
     else if (mark === undefined || taken - mark.taken >= minBytes) marks.set(socket, { taken, at: now() })
     else if (now() - mark.at >= stallMs) {
       onConnectionCut(socket)
-      // Not a mere close: the kernel would go on offering what it holds for minutes.
+      // A reset, since the kernel would retry a normal close for minutes.
       socket.resetAndDestroy()
     }
   }
@@ -52,9 +52,9 @@ export const cutStalledClients = (server: Server, options: StalledClientsOptions
 }
 
 /**
- * Bytes that the kernel has not taken yet, and those it has. Node has no public name for either: `bytesWritten` of a socket counts
- * what waits as well, and its `writableLength` falls only when the whole of a write of megabytes is through. Node's own timers of
- * inactivity look at the same two numbers.
+ * Bytes that the kernel has not taken yet, and bytes that it has. Node has no public name for either: `bytesWritten` of a socket includes
+ * waiting bytes, and `writableLength` falls only when a whole write of megabytes is complete. Node's own inactivity timers read the same
+ * two numbers.
  */
 const sendingOf = (socket: Socket): { waiting: number; taken: number } => {
   const { _handle: handle } = socket as unknown as { _handle: Handle | null }
@@ -63,7 +63,7 @@ const sendingOf = (socket: Socket): { waiting: number; taken: number } => {
 }
 
 interface Handle {
-  /** Handed over to be written, what waits included. */
+  /** Bytes passed to the handle, waiting ones included. */
   readonly bytesWritten: number
   readonly writeQueueSize: number
 }

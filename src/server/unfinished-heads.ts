@@ -1,5 +1,5 @@
 /**
- * A bound on the memory of heads that have not arrived whole: those whose share is above what everybody may have are cut.
+ * The memory limit of unfinished request heads. Over the limit, connections with more than a fair share are cut.
  *
  * Attack: thousands of connections, each with 60 kB of a head that never ends.
  */
@@ -7,37 +7,37 @@ import type { Server, Socket } from 'node:net'
 import { hasRequest } from './raw-socket.ts'
 
 export interface UnfinishedHeadsOptions {
-  /** Bytes of all of them together. */
+  /** Bytes of all unfinished heads together. */
   readonly maxHeadBytes: number
-  /** Milliseconds between two looks: what comes in between is above the bound at most for so long. */
+  /** Milliseconds between two checks: the limit is exceeded for so long at most. */
   readonly headSweepMs: number
-  /** Whose share a connection uses up. */
+  /** The network whose share the connection uses. */
   readonly holderOf: (socket: Socket) => string
-  /** Called for each connection that is cut, before it is. */
+  /** Called for each connection before it is cut. */
   readonly onConnectionCut: (socket: Socket) => void
 }
 
 export class UnfinishedHeads {
   readonly #options: UnfinishedHeadsOptions
-  /** By connection, the bytes that had come when its last head was whole. */
+  /** By connection: the bytes received up to the end of its last head. */
   readonly #readAt = new Map<Socket, number>()
 
-  /** For as long as the server is open. */
+  /** For the lifetime of the server. */
   constructor(server: Server, options: UnfinishedHeadsOptions) {
     this.#options = options
     const sweep = setInterval(() => this.#sweep(), options.headSweepMs).unref()
     server.once('close', () => clearInterval(sweep))
   }
 
-  /** @param socket what requests come on */
+  /** @param socket the socket of the requests */
   add(socket: Socket): void {
     this.#readAt.set(socket, socket.bytesRead)
     socket.once('close', () => this.#readAt.delete(socket))
   }
 
-  /** The head of a request is whole. */
+  /** Called when the head of a request is complete. */
   arrived(socket: Socket): void {
-    // One that was let go is not taken up again.
+    // A connection that was dropped is not added again.
     if (this.#readAt.has(socket)) this.#readAt.set(socket, socket.bytesRead)
   }
 
@@ -77,7 +77,9 @@ interface Head {
 
 const sumOf = (heads: readonly Head[]): number => heads.reduce((sum, { bytes }) => sum + bytes, 0)
 
-/** The most that each may have so that all have the bound together: who needs less than an equal part leaves it to the others. */
+/**
+ * Max-min fairness: the largest share per holder with which all fit into the limit. Holders that need less leave the rest to the others.
+ */
 export const fairShare = (needs: readonly number[], bound: number): number => {
   let left = bound
   let others = needs.length

@@ -2,7 +2,7 @@
  * What an operator sees of the cache on a disk: where blobs came from, what became of fills, and what had to go.
  */
 import type { Registry } from 'prom-client'
-import { counterOn, gaugeOn } from './instruments.ts'
+import { closedCounterOn, counterOn, gaugeOn } from './instruments.ts'
 
 export interface CacheReadings {
   readonly blobs: { readonly entries: number; readonly bytes: number }
@@ -11,61 +11,64 @@ export interface CacheReadings {
   readonly isStuck: boolean
 }
 
-const tiers = ['disk', 'shared', 'live', 'bypassed']
-const kinds = ['blobs', 'manifests']
-const outcomes = ['stored', 'cancelled', 'failed', 'wrong', 'full', 'slow', 'unwritable']
-const corruptions = ['size', 'digest', 'unreadable']
+const tiers = ['disk', 'shared', 'live', 'bypassed'] as const
+const kinds = ['blobs', 'manifests'] as const
+const outcomes = ['stored', 'cancelled', 'failed', 'wrong', 'full', 'slow', 'unwritable'] as const
+const corruptions = ['size', 'digest', 'unreadable'] as const
 
-/** Told of what happens, as it happens. */
+type Kind = (typeof kinds)[number]
+
+/** The callbacks for the events of the cache. */
 export const createCacheMetrics = (registry: Registry) => {
-  const counter = counterOn(registry)
-  const served = counter(
+  const closedCounter = closedCounterOn(registry)
+  const served = closedCounter(
     'blobs_total',
     'Blobs served, by tier; shared: followed the fill of another request; live: began a fill; bypassed: not by the cache.',
-    ['tier'],
+    { tier: tiers },
   )
-  const sentBytes = counter('cache_sent_bytes_total', 'Bytes of blobs that clients got from the cache.')
-  const fills = counter(
+  const sentBytes = counterOn(registry)(
+    'cache_sent_bytes_total',
+    'Bytes of blobs that clients received from the cache.',
+  )
+  const fills = closedCounter(
     'cache_fills_total',
-    'Fills of the cache, by kind and outcome; full, slow, unwritable: given up for the disk. Alert on a rate of these.',
-    ['kind', 'outcome'],
+    'Fills of the cache, by kind and outcome; full, slow, unwritable: given up because of the disk. Alert on a rate of these.',
+    { kind: kinds, outcome: outcomes },
   )
-  const filledBytes = counter('cache_filled_bytes_total', 'Bytes that fills added to the cache, by kind.', [
-    'kind',
-  ])
-  const evictions = counter('cache_evictions_total', 'Entries that had to go for later ones, by kind.', [
-    'kind',
-  ])
-  const evictedBytes = counter('cache_evicted_bytes_total', 'Bytes of entries that had to go, by kind.', [
-    'kind',
-  ])
-  const corrupt = counter(
+  const filledBytes = closedCounter('cache_filled_bytes_total', 'Bytes added to the cache, by kind.', {
+    kind: kinds,
+  })
+  const evictions = closedCounter(
+    'cache_evictions_total',
+    'Entries that were removed to make room for others, by kind.',
+    { kind: kinds },
+  )
+  const evictedBytes = closedCounter(
+    'cache_evicted_bytes_total',
+    'Size of the entries that were removed to make room for others, by kind.',
+    { kind: kinds },
+  )
+  const corrupt = closedCounter(
     'cache_corrupt_entries_total',
-    'Entries that were dropped since the disk gave something else, by kind and why. Alert on any increase.',
-    ['kind', 'why'],
+    'Entries that were dropped because the disk returned something else, by kind and why. Alert on any increase.',
+    { kind: kinds, why: corruptions },
   )
-  for (const tier of tiers) served.inc({ tier }, 0)
-  for (const kind of kinds) {
-    for (const outcome of outcomes) fills.inc({ kind, outcome }, 0)
-    for (const why of corruptions) corrupt.inc({ kind, why }, 0)
-    for (const known of [filledBytes, evictions, evictedBytes]) known.inc({ kind }, 0)
-  }
   return {
-    served: (tier: string) => served.inc({ tier }),
+    served: (tier: (typeof tiers)[number]) => served.inc({ tier }),
     sent: (bytes: number) => sentBytes.inc(bytes),
-    fillEnded: (kind: string, outcome: string, bytes: number) => {
+    fillEnded: (kind: Kind, outcome: (typeof outcomes)[number], bytes: number) => {
       fills.inc({ kind, outcome })
       filledBytes.inc({ kind }, bytes)
     },
-    evicted: (kind: string, bytes: number) => {
+    evicted: (kind: Kind, bytes: number) => {
       evictions.inc({ kind })
       evictedBytes.inc({ kind }, bytes)
     },
-    corrupt: (kind: string, why: string) => corrupt.inc({ kind, why }),
+    corrupt: (kind: Kind, why: (typeof corruptions)[number]) => corrupt.inc({ kind, why }),
   }
 }
 
-/** @param read asked at every scrape */
+/** @param read called at every scrape */
 export const createCacheGauges = (registry: Registry, read: () => CacheReadings): void => {
   const gauge = gaugeOn(registry)
   gauge('cache_blobs', 'Blobs on the disk.', () => read().blobs.entries)
@@ -74,7 +77,7 @@ export const createCacheGauges = (registry: Registry, read: () => CacheReadings)
   gauge('cache_manifest_bytes', 'Size of the manifests on the disk.', () => read().manifests.bytes)
   gauge(
     'cache_disk_stuck',
-    '1 while the disk of the cache does not answer, so that everything goes past it. Alert on 1.',
+    '1 while the disk of the cache does not answer, so that it is bypassed. Alert on 1.',
     () => Number(read().isStuck),
   )
 }

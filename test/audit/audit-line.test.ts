@@ -24,7 +24,7 @@ const line = {
   openedBy: ['image-puller', 'qci-wide'],
 }
 
-await t.test('an audit line, with what a collector puts before it', async (test) => {
+await t.test("an audit line, with a log collector's prefix", async (test) => {
   for (const prefix of ['', `${time} stdout F `, '[pod/quay-proxy-1/quay-proxy] '])
     test.same(parseLine(prefix + JSON.stringify(audit)), { sort: 'audit', line }, prefix)
   const { namespace, ...nowhere } = audit
@@ -35,14 +35,14 @@ await t.test('an audit line, with what a collector puts before it', async (test)
   test.equal(namespace, 'ocp')
 })
 
-await t.test('a request that was decided about, and other lines', async (test) => {
+await t.test('a request with a decision, and other lines', async (test) => {
   const request = { msg: 'request', time, decision: 'allowed' }
   test.strictSame(parseLine(JSON.stringify(request)), { sort: 'decided', time })
   for (const other of [{ ...request, decision: undefined }, { msg: 'listening', time }, {}])
     test.strictSame(parseLine(JSON.stringify(other)), { sort: 'other' })
 })
 
-await t.test('what cannot be read', async (test) => {
+await t.test('unreadable lines', async (test) => {
   const rows = [
     'no json',
     '{"msg":"audit"',

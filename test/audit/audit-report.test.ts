@@ -11,7 +11,7 @@ const log = (name: string, ...chunks: readonly string[]): Log => ({
   },
 })
 
-await t.test('all logs together, for people or for machines', async (test) => {
+await t.test('all logs together, as text or JSON', async (test) => {
   const options = {
     logs: [log('a', decided), log('b', decided.slice(0, 9), decided.slice(9))],
     qciNamespace: 'ocp',
@@ -23,7 +23,7 @@ await t.test('all logs together, for people or for machines', async (test) => {
   })
 })
 
-await t.test('a log without a line of ours is a mistake, not a clean bill', async (test) => {
+await t.test('a log without a line of quay-proxy is an error', async (test) => {
   for (const chunks of [[], ['garbage\n', 'more'], ['{"msg":"listening"}\n']])
     await test.rejects(auditReport({ logs: [log('the log', ...chunks)], qciNamespace: 'ocp', json: false }), {
       message: /^the log: of \d lines none is about a decision of quay-proxy; expected its log/,

@@ -23,7 +23,7 @@ const loss: Loss = {
   keptBy: ['oc policy ...'],
 }
 
-await t.test('nobody loses anything', async (test) => {
+await t.test('no losses', async (test) => {
   test.equal(
     reportText(nothing),
     `No loss is logged. (Losses are logged with --authorization=audit alone: is this log of such a proxy?)\n\n1 request decided about in 12 lines, ${time} to ${time}.`,
@@ -31,7 +31,7 @@ await t.test('nobody loses anything', async (test) => {
   test.notMatch(reportText({ ...nothing, from: undefined }), ' to ')
 })
 
-await t.test('a loss, for a person to read', async (test) => {
+await t.test('a loss as text', async (test) => {
   test.equal(
     reportText({ ...nothing, losses: [loss] }),
     `1 identity would lose access with --authorization=enforce: 2 requests.

@@ -23,7 +23,7 @@ const sum = (...lines: readonly (string | undefined)[]) => {
   return summing.report()
 }
 
-await t.test('service accounts of a namespace are one loss, each with its binding', async (test) => {
+await t.test('the service accounts of a namespace are one loss, with a binding for each', async (test) => {
   const { losses, ...rest } = sum(
     audit(2),
     audit(1, { identity: account('builder'), image: 'ocp_4.5_cli' }),
@@ -54,7 +54,7 @@ await t.test('service accounts of a namespace are one loss, each with its bindin
   })
 })
 
-await t.test('people by a group: QCI-wide, unless that does not open it', async (test) => {
+await t.test('people by a group: QCI-wide, unless that does not open the image', async (test) => {
   const alice = { identity: 'alice', kind: 'user' }
   const { losses } = sum(
     audit(1, { ...alice, namespace: 'ocp-priv', openedBy: ['image-puller'] }),
@@ -86,7 +86,7 @@ await t.test('without a namespace: QCI-wide, or no binding at all', async (test)
   test.equal(losses.length, 3)
 })
 
-await t.test('the greatest loss first, then the latest; of many images some', async (test) => {
+await t.test('the largest loss first, then the latest; up to five images', async (test) => {
   const { losses } = sum(
     audit(1, { namespace: 'a' }),
     audit(3, { namespace: 'b' }),
@@ -100,7 +100,7 @@ await t.test('the greatest loss first, then the latest; of many images some', as
   test.strictSame([losses[0]?.count, losses[0]?.images.length], [9, 5])
 })
 
-await t.test('gains, the undecided, and what is not ours', async (test) => {
+await t.test('gains, undecided requests, and foreign lines', async (test) => {
   const report = sum(
     audit(1, { difference: 'gain' }),
     audit(2, { difference: 'undecided' }),

@@ -8,14 +8,14 @@ const read = async (...chunks: readonly string[]) => {
   return await Array.fromAsync(splitLines(from()))
 }
 
-await t.test('lines, wherever the chunks are cut', async (test) => {
+await t.test('lines, with any chunks', async (test) => {
   test.strictSame(await read('a\nb', 'c\n', '\n', ' \nd'), ['a', 'bc', 'd'])
   test.strictSame(await read('a\r\n'), ['a\r'])
   test.strictSame(await read(), [])
   test.strictSame(await read('', '\n'), [])
 })
 
-await t.test('a line that never ends is not held, and what follows is read', async (test) => {
+await t.test('a line over the limit is dropped, and the next one is read', async (test) => {
   const half = 'x'.repeat(maxLineLength / 2 + 1)
   test.strictSame(await read(half, half, half, half), [undefined])
   test.strictSame(await read(half, half, half, '\na\nb'), [undefined, 'a', 'b'])

@@ -189,7 +189,7 @@ await test('app.ci with a real API server', { skip }, async (suite) => {
     t.match(refused, { status: 403, message: /DENIED: alice may not pull from namespace ocp-priv/ })
   })
 
-  await suite.test('a service account pulls from the namespace that lets it', async (t) => {
+  await suite.test('a service account pulls from the namespace that binds it', async (t) => {
     const token = await api.createToken(serviceAccount)
     for (const image of ['my-team/app:latest', 'openshift/ci:my-team_app_latest'])
       t.match(await pullAs(token, image), { status: 200 }, image)
@@ -208,13 +208,13 @@ await test('app.ci with a real API server', { skip }, async (suite) => {
     t.match(await pullAs('a-token-of-nobody', 'ocp/4.5:base'), { status: 401, message: /UNAUTHORIZED/ })
   })
 
-  await suite.test('the identity that the proxy has pulls nothing itself', async (t) => {
+  await suite.test("the proxy's own service account may not pull", async (t) => {
     const token = await api.createToken(proxyAccount)
     for (const image of ['ocp/4.5:base', 'my-team/app:latest'])
       t.match(await pullAs(token, image), { status: 403 }, image)
   })
 
-  await suite.test('a token that ends soon is said to end a little sooner', async (t) => {
+  await suite.test('a token near its expiry is announced to end a little sooner', async (t) => {
     const token = await api.createToken(serviceAccount, shortestTokenSeconds)
     t.match(await pullAs(token, 'my-team/app:latest'), { status: 200 })
     const authorization = `Basic ${Buffer.from(`user:${token}`).toString('base64')}`
@@ -223,12 +223,12 @@ await test('app.ci with a real API server', { skip }, async (suite) => {
     t.ok(expiresIn > shortestTokenSeconds - 60 && expiresIn < shortestTokenSeconds, `${expiresIn} s`)
   })
 
-  await suite.test('a token for another audience is none', async (t) => {
+  await suite.test('a token for another audience is refused', async (t) => {
     const token = await api.createToken(serviceAccount, shortestTokenSeconds, ['vault'])
     t.match(await pullAs(token, 'my-team/app:latest'), { status: 401, message: /UNAUTHORIZED/ })
   })
 
-  await suite.test('a binding is gone once the life of a yes is over', async (t) => {
+  await suite.test('a removed binding takes effect when the cached yes expires', async (t) => {
     const limitMs = ttlMs + 1000
     for (const round of [1, 2, 3]) {
       const { account, pulling } = await newPuller('revoked')
@@ -240,17 +240,20 @@ await test('app.ci with a real API server', { skip }, async (suite) => {
     }
   })
 
-  await suite.test('a service account is gone once both memories of its token are over', async (t) => {
-    const limitMs = ttlMs + tokenCacheMs + 1000
-    const { account, pulling } = await newPuller('deleted')
-    const began = performance.now()
-    await api.remove(accountObject(account))
-    const end = await pullWhile(200, pulling, limitMs + 1000, began)
-    t.equal(end.status, 401)
-    bounded(t, `ServiceAccount deleted: first refusal, after ${end.pulls} pulls`, end.ms, limitMs)
-  })
+  await suite.test(
+    'a deleted service account takes effect when both caches of its token expire',
+    async (t) => {
+      const limitMs = ttlMs + tokenCacheMs + 1000
+      const { account, pulling } = await newPuller('deleted')
+      const began = performance.now()
+      await api.remove(accountObject(account))
+      const end = await pullWhile(200, pulling, limitMs + 1000, began)
+      t.equal(end.status, 401)
+      bounded(t, `ServiceAccount deleted: first refusal, after ${end.pulls} pulls`, end.ms, limitMs)
+    },
+  )
 
-  await suite.test('a token is gone with the Secret it is bound to', async (t) => {
+  await suite.test('a token ends with the Secret that it is bound to', async (t) => {
     const limitMs = ttlMs + tokenCacheMs + 1000
     const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { namespace: 'my-team', name: 'bound' } }
     await api.apply(secret)
@@ -262,7 +265,7 @@ await test('app.ci with a real API server', { skip }, async (suite) => {
     bounded(t, `Secret of a bound token deleted: first refusal, after ${end.pulls} pulls`, end.ms, limitMs)
   })
 
-  await suite.test('a token that expires in use ends then, however long identities are known', async (t) => {
+  await suite.test('a token ends at its expiry, also if its identity is cached for longer', async (t) => {
     const limitMs = 1000
     const { url } = await startProxy(t, api, '--identity-ttl=60s')
     const { account } = await newPuller('expired')
@@ -277,7 +280,7 @@ await test('app.ci with a real API server', { skip }, async (suite) => {
     bounded(t, `token expired: first refusal after its exp, after ${end.pulls} pulls`, end.ms, limitMs)
   })
 
-  await suite.test('frozen, the API server is not needed for who is known', async (t) => {
+  await suite.test('a frozen API server is not needed for known identities', async (t) => {
     const { url } = await startProxy(t, api)
     t.match(await pullAs(alice, ofOnePlatform, url), { status: 200 })
     await api.freeze()
@@ -293,7 +296,7 @@ await test('app.ci with a real API server', { skip }, async (suite) => {
     bounded(t, 'API server thawed: first pull of the unknown identity', end.ms, limitMs)
   })
 
-  await suite.test('gone, it is not needed until the grace is over', async (t) => {
+  await suite.test('a stopped API server is not needed until the grace is over', async (t) => {
     const { url } = await startProxy(t, api, `--authorization-grace=${shortGraceMs}ms`)
     const began = performance.now()
     t.match(await pullAs(alice, ofOnePlatform, url), { status: 200 })
@@ -306,7 +309,7 @@ await test('app.ci with a real API server', { skip }, async (suite) => {
     t.ok(end.ms >= shortGraceMs, 'and not before')
   })
 
-  await suite.test('the proxy ends cleanly, and wrote down no token', async (t) => {
+  await suite.test('the proxy ends cleanly, and its log has no token', async (t) => {
     t.equal(await proxy.service.stop(), 0)
     const log = proxy.service.output()
     t.match(log, 'alice')

@@ -11,7 +11,7 @@ const skip = missing('docker-registry')
 
 const username = 'openshift+ci_reader'
 
-await test('what docs/cache.md says about the secrets of the cache', { skip }, async (suite) => {
+await test('the secrets of the cache are as docs/cache.md says', { skip }, async (suite) => {
   const directory = await mkdtemp(join(tmpdir(), 'quay-proxy-cache-secrets-'))
   suite.teardown(async () => await rm(directory, { recursive: true, force: true }))
   const quay = await startQuay({ robot: { username, password: 'set below' } })
@@ -43,14 +43,14 @@ await test('what docs/cache.md says about the secrets of the cache', { skip }, a
     }
   })
 
-  await suite.test('without them it does not start, or has another password', async (t) => {
+  await suite.test('without the secrets the cache does not start, or has another password', async (t) => {
     for (const password of ['*abc', '@abc', 'a: b', '\u0001'])
       await t.rejects(pull({ username, password }, password), /error parsing/, JSON.stringify(password))
     t.same(await pull({ username, password: 'a #b' }, 'a #b'), [404, 'MANIFEST_UNKNOWN'])
     t.same(await pull({ username, password: 'a #b' }, 'a'), [200, undefined])
   })
 
-  await suite.test('two robots, one a line, are one that nobody knows', async (t) => {
+  await suite.test('two robots in one file are refused', async (t) => {
     const two = { username: `${username}\nopenshift+ci_other`, password: 'ABC\nDEF' }
     t.same(await pull(two, 'ABC'), [404, 'MANIFEST_UNKNOWN'])
   })

@@ -6,26 +6,29 @@ import { endStack } from './stack.ts'
 
 const skip = missing('docker-registry')
 
-await test('with a pull-through cache in front of a quay that has trouble', { skip }, async (suite) => {
+await test('with a pull-through cache in front of a failing quay', { skip }, async (suite) => {
   const { stack, cache, options, uncached, base, get, pullBase, cacheBase } = await startCachedStack(suite)
   const { quay, tokens } = stack
   const blobs = await cacheBase()
 
-  await suite.test('one replica deletes what is a week old, the other one fetches it again', async (t) => {
-    await expireAll(options.storage, quay.repository, blobs)
-    const replica = await startCache(options)
-    stack.defer(replica.stop)
-    await cache.gone(blobs)
-    const asked = watch(quay)
-    t.equal((await pullBase()).digest, base.digest)
-    for (const digest of blobs) t.ok(asked().includes(`HEAD /v2/openshift/ci/blobs/${digest}`), digest)
-    await cache.stored(blobs)
-    const again = watch(quay)
-    t.equal((await ask(`${replica.url}/v2/openshift/ci/blobs/${blobs[0]}`)).digest, blobs[0])
-    t.same(again(), [], 'and what it fetched is there for both')
-  })
+  await suite.test(
+    'one replica deletes what is a week old, the other replica fetches it again',
+    async (t) => {
+      await expireAll(options.storage, quay.repository, blobs)
+      const replica = await startCache(options)
+      stack.defer(replica.stop)
+      await cache.gone(blobs)
+      const asked = watch(quay)
+      t.equal((await pullBase()).digest, base.digest)
+      for (const digest of blobs) t.ok(asked().includes(`HEAD /v2/openshift/ci/blobs/${digest}`), digest)
+      await cache.stored(blobs)
+      const again = watch(quay)
+      t.equal((await ask(`${replica.url}/v2/openshift/ci/blobs/${blobs[0]}`)).digest, blobs[0])
+      t.same(again(), [], 'and what it fetched is there for both')
+    },
+  )
 
-  await suite.test('what arrives broken is not kept', async (t) => {
+  await suite.test('a broken blob is not stored', async (t) => {
     const torn = await image('torn', 1024)
     quay.push(torn)
     const { digest } = largestBlob(torn)

@@ -18,7 +18,7 @@ await test('with a pull-through cache in front of quay', { skip }, async (suite)
   const embargoed = stock.tags.find(({ tag }) => tag === 'ocp-priv_4.5_embargoed')!
   const blobs = await cacheBase()
 
-  await suite.test('what one client pulled, another one gets from the cache', async (t) => {
+  await suite.test('a blob that one client pulled comes from the cache for another client', async (t) => {
     const second = watch(quay)
     const policy = join(stack.directory, 'cache-policy.json')
     await writeFile(policy, JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }))
@@ -42,54 +42,50 @@ await test('with a pull-through cache in front of quay', { skip }, async (suite)
     t.same(quay.leaks, [], 'and the CDN saw no credential')
   })
 
-  await suite.test('by digest quay is asked nothing at all', async (t) => {
+  await suite.test('a pull by digest costs quay no request', async (t) => {
     const asked = watch(quay)
     t.equal((await pullBase(base.digest)).digest, base.digest)
     t.same(asked(), [])
   })
 
-  await suite.test('a part of a blob: all of it the first time, 206 once it is stored', async (t) => {
-    const { digest, content } = largestBlob(large)
-    const part = () => get(`openshift/ci/blobs/${digest}`, tokens.alice, { range: 'bytes=100-199' })
-    const first = watch(quay)
-    t.match(await part(), { status: 200, digest })
-    await cache.stored([digest])
-    // one time for the client and one time for the cache
-    t.equal(first().filter((line) => line.startsWith('GET /sha256/')).length, 2)
-    const second = watch(quay)
-    const { status, headers, body } = await part()
-    t.equal(status, 206)
-    t.equal(headers.get('content-range'), `bytes 100-199/${content.length}`)
-    t.same(body, content.subarray(100, 200))
-    t.same(second(), [])
-  })
-
   await suite.test(
-    'the cache asks nobody who they are; the proxy does, about cached images too',
+    'a range of a blob: 200 with the whole blob the first time, 206 once it is stored',
     async (t) => {
-      const robots = watch(quay)
-      await pullAs(robot.username, robot.password, 'ocp-priv/4.5', 'embargoed')
-      await cache.stored(blobsIn(robots()))
-      const paths = ['manifests/ocp-priv_4.5_embargoed', `manifests/${embargoed.digest}`]
-      const asked = watch(quay)
-      for (const path of paths) {
-        t.equal(
-          (await ask(`${cache.url}/v2/openshift/ci/${path}`)).digest,
-          embargoed.digest,
-          `cache: ${path}`,
-        )
-        t.match(await get(`openshift/ci/${path}`), { status: 403, code: 'DENIED' }, `alice: ${path}`)
-      }
-      for (const path of ['manifests/ocp_4.5_base', `manifests/${base.digest}`, `blobs/${blobs[0]}`]) {
-        t.match(await get(`openshift/ci/${path}`, tokens.mallory), { status: 403, code: 'DENIED' }, path)
-        t.equal((await ask(`${stack.url}/v2/openshift/ci/${path}`)).status, 401, path)
-      }
-      // of the cache, for the first path above
-      t.same(asked(), ['GET /v2/auth', 'HEAD /v2/openshift/ci/manifests/ocp-priv_4.5_embargoed'])
+      const { digest, content } = largestBlob(large)
+      const part = () => get(`openshift/ci/blobs/${digest}`, tokens.alice, { range: 'bytes=100-199' })
+      const first = watch(quay)
+      t.match(await part(), { status: 200, digest })
+      await cache.stored([digest])
+      // one time for the client and one time for the cache
+      t.equal(first().filter((line) => line.startsWith('GET /sha256/')).length, 2)
+      const second = watch(quay)
+      const { status, headers, body } = await part()
+      t.equal(status, 206)
+      t.equal(headers.get('content-range'), `bytes 100-199/${content.length}`)
+      t.same(body, content.subarray(100, 200))
+      t.same(second(), [])
     },
   )
 
-  await suite.test('a tag that moved is seen at once, one that expired lives on', async (t) => {
+  await suite.test('the cache does not authenticate; the proxy does, for cached images too', async (t) => {
+    const robots = watch(quay)
+    await pullAs(robot.username, robot.password, 'ocp-priv/4.5', 'embargoed')
+    await cache.stored(blobsIn(robots()))
+    const paths = ['manifests/ocp-priv_4.5_embargoed', `manifests/${embargoed.digest}`]
+    const asked = watch(quay)
+    for (const path of paths) {
+      t.equal((await ask(`${cache.url}/v2/openshift/ci/${path}`)).digest, embargoed.digest, `cache: ${path}`)
+      t.match(await get(`openshift/ci/${path}`), { status: 403, code: 'DENIED' }, `alice: ${path}`)
+    }
+    for (const path of ['manifests/ocp_4.5_base', `manifests/${base.digest}`, `blobs/${blobs[0]}`]) {
+      t.match(await get(`openshift/ci/${path}`, tokens.mallory), { status: 403, code: 'DENIED' }, path)
+      t.equal((await ask(`${stack.url}/v2/openshift/ci/${path}`)).status, 401, path)
+    }
+    // of the cache, for the first path above
+    t.same(asked(), ['GET /v2/auth', 'HEAD /v2/openshift/ci/manifests/ocp-priv_4.5_embargoed'])
+  })
+
+  await suite.test('a moved tag is seen at once, an expired tag is served from the cache', async (t) => {
     const [before, after] = [await image('before', 1024), await image('after', 1024)]
     const moving = async () => (await get('openshift/ci/manifests/ocp_4.16_moving')).digest
     quay.tag('ocp_4.16_moving', before)
@@ -100,7 +96,7 @@ await test('with a pull-through cache in front of quay', { skip }, async (suite)
     t.equal(await moving(), after.digest)
   })
 
-  await suite.test('what it does not have, or says otherwise than quay', async (t) => {
+  await suite.test('what the cache does not have, or answers unlike quay', async (t) => {
     t.match(await get(`ocp/4.5/referrers/${base.digest}`), { status: 404, code: 'UNSUPPORTED' })
     t.match(await get(`openshift/ci/manifests/${absent}`), { status: 503, code: 'UNAVAILABLE' })
     t.match(await get(`openshift/ci/blobs/${absent}`), { status: 404, code: 'BLOB_UNKNOWN' })

@@ -56,7 +56,7 @@ await test('crane', { skip }, async (suite) => {
     t.equal(pull.code, 0, pull.output)
   })
 
-  await suite.test('copy to another registry, which then has all of it', async (t) => {
+  await suite.test('copy to another registry, which then has the whole image', async (t) => {
     const target = await startTarget(stack)
     const copied = await alice('copy', `${host}/ocp/4.5:base`, `${target}/mirror/base:copy`)
     t.equal(copied.code, 0, copied.output)
@@ -79,14 +79,14 @@ await test('crane', { skip }, async (suite) => {
     })
   })
 
-  await suite.test('a restricted namespace stays shut to those who may pull all of QCI', async (t) => {
+  await suite.test('a restricted namespace is closed to QCI-wide requesters', async (t) => {
     const { code, output } = await alice('manifest', `${host}/ocp-priv/4.5:embargoed`)
     t.not(code, 0)
     const message = await stack.message('/v2/ocp-priv/4.5/manifests/embargoed', tokens.alice)
     t.match(output, `DENIED: ${message}`)
   })
 
-  await suite.test('nobody pushes', async (t) => {
+  await suite.test('no client can push', async (t) => {
     const pushed = await alice('copy', `${host}/ocp/4.15:base`, `${host}/ocp/4.5:base`)
     t.not(pushed.code, 0)
     t.equal((await alice('digest', `${host}/ocp/4.5:base`)).stdout.trim(), base.digest)

@@ -23,7 +23,7 @@ await test('ctr', { skip }, async (suite) => {
     )
   }
 
-  await suite.test('content fetch of the monorepo form; its token comes from the POST', async (t) => {
+  await suite.test('content fetch of the monorepo form; its token comes from POST', async (t) => {
     const { code, output } = await containerd.fetch('alice', tokens.alice, 'openshift/ci:ocp_4.5_base')
     t.equal(code, 0, output)
     await holds(t, 'ocp_4.5_base')
@@ -48,13 +48,13 @@ await test('ctr', { skip }, async (suite) => {
     await holds(t, 'my-team_app_latest')
   })
 
-  await suite.test('someone without access sees 403', async (t) => {
+  await suite.test('a person without access sees 403', async (t) => {
     const { code, output } = await containerd.fetch('mallory', tokens.mallory, 'openshift/ci:ocp_4.5_base')
     t.not(code, 0)
     t.match(output, '403 Forbidden')
   })
 
-  await suite.test('a token the cluster does not know sees 401', async (t) => {
+  await suite.test('an unknown token sees 401', async (t) => {
     const { code, output } = await containerd.fetch('alice', tokens.invalid, 'openshift/ci:ocp_4.5_base')
     t.not(code, 0)
     t.match(output, '401 Unauthorized')

@@ -152,7 +152,7 @@ await test('ImageStreams of a real API server', { skip }, async (suite) => {
     }
   }
 
-  await suite.test('what was there before is known as soon as a replica is ready', async (t) => {
+  await suite.test('a replica has all earlier facts when it becomes ready', async (t) => {
     for (const { url } of proxies) {
       t.equal(await pullAs(alice, embargoed, url), 403)
       t.equal(await pullAs(puller, app, url), 403)
@@ -184,7 +184,7 @@ await test('ImageStreams of a real API server', { skip }, async (suite) => {
     t.ok(pulls > 0, `${pulls} pulls`)
   })
 
-  await suite.test('the API server away for a while: the watch comes back', async (t) => {
+  await suite.test('the API server is unavailable for a while: the watch resumes', async (t) => {
     const late = await push('my-team_late_latest')
     await api.freeze()
     await sleep(1000)

@@ -23,7 +23,7 @@ await test('oras', { skip }, async (suite) => {
     return oras('cp', '--no-tty', ...from, ...options, `${host}/${image}`, '--to-oci-layout', layout)
   }
 
-  await suite.test('login says whether the token is good', async (t) => {
+  await suite.test('login tells whether the token is valid', async (t) => {
     const config = ['--registry-config', join(stack.directory, 'oras-login.json')]
     const good = await oras('login', ...config, ...alice, host)
     t.match(good, { code: 0, output: /Login Succeeded/ }, good.output)
@@ -58,7 +58,7 @@ await test('oras', { skip }, async (suite) => {
     })
   }
 
-  await suite.test('discover finds what is attached to an image, by the referrers API', async (t) => {
+  await suite.test('discover finds the referrers of an image by the referrers API', async (t) => {
     const api = ['--distribution-spec', 'v1.1-referrers-api', '--format', 'json']
     const attached = async (...more: string[]) => {
       const { code, stdout, output } = await oras('discover', ...alice, ...api, ...more)
@@ -74,32 +74,29 @@ await test('oras', { skip }, async (suite) => {
     t.same(await attached(`${host}/ocp/4.15:base`), [], 'nothing is attached')
   })
 
-  await suite.test(
-    'discover finds it by the referrers tag too, beside the name that was pulled',
-    async (t) => {
-      const { body, mediaType } = await pullByTag(stack, stock.sbom)
-      const index = {
-        schemaVersion: 2,
-        mediaType: 'application/vnd.oci.image.index.v1+json',
-        manifests: [
-          { mediaType, digest: stock.sbom, size: body.length, artifactType: 'application/spdx+json' },
-        ],
-      }
-      const content = Buffer.from(JSON.stringify(index))
-      const hash = createHash('sha256').update(content).digest('hex')
-      const manifest = { digest: `sha256:${hash}`, mediaType: index.mediaType, body: content } as const
-      const tag = base.digest.replace(':', '-')
-      stack.quay.tagMany([tag], { ...manifest, manifests: [manifest], blobs: new Map() })
-      for (const image of ['ocp/4.5:base', 'openshift/ci:ocp_4.5_base']) {
-        const byTag = ['--distribution-spec', 'v1.1-referrers-tag', '--format', 'json', `${host}/${image}`]
-        const { code, stdout, output } = await oras('discover', ...alice, ...byTag)
-        t.equal(code, 0, output)
-        t.match(JSON.parse(stdout), { referrers: [{ digest: stock.sbom }] }, image)
-      }
-    },
-  )
+  await suite.test('discover finds it by the referrers tag too', async (t) => {
+    const { body, mediaType } = await pullByTag(stack, stock.sbom)
+    const index = {
+      schemaVersion: 2,
+      mediaType: 'application/vnd.oci.image.index.v1+json',
+      manifests: [
+        { mediaType, digest: stock.sbom, size: body.length, artifactType: 'application/spdx+json' },
+      ],
+    }
+    const content = Buffer.from(JSON.stringify(index))
+    const hash = createHash('sha256').update(content).digest('hex')
+    const manifest = { digest: `sha256:${hash}`, mediaType: index.mediaType, body: content } as const
+    const tag = base.digest.replace(':', '-')
+    stack.quay.tagMany([tag], { ...manifest, manifests: [manifest], blobs: new Map() })
+    for (const image of ['ocp/4.5:base', 'openshift/ci:ocp_4.5_base']) {
+      const byTag = ['--distribution-spec', 'v1.1-referrers-tag', '--format', 'json', `${host}/${image}`]
+      const { code, stdout, output } = await oras('discover', ...alice, ...byTag)
+      t.equal(code, 0, output)
+      t.match(JSON.parse(stdout), { referrers: [{ digest: stock.sbom }] }, image)
+    }
+  })
 
-  await suite.test('cp --recursive brings the attached too', async (t) => {
+  await suite.test('cp --recursive brings the referrers too', async (t) => {
     const layout = join(stack.directory, 'recursive')
     const copied = await copy('ocp/4.5:base', `${layout}:copy`, '--recursive')
     t.equal(copied.code, 0, copied.output)
@@ -124,7 +121,7 @@ await test('oras', { skip }, async (suite) => {
     })
   })
 
-  await suite.test('nobody pushes', async (t) => {
+  await suite.test('no client can push', async (t) => {
     const pushed = await oras('tag', ...alice, `${host}/ocp/4.15:base`, 'pushed')
     t.not(pushed.code, 0)
     const list = await oras('repo', 'tags', ...alice, `${host}/ocp/4.15`)

@@ -35,7 +35,7 @@ await test('podman', { skip }, async (suite) => {
   })
 
   await suite.test(
-    'a service account logs in by its name, colons and all, and pulls from its namespace',
+    'a service account logs in by its name with colons, and pulls from its namespace',
     async (t) => {
       const podman = await isolatedPodman(stack, 'service-account')
       const login = await podman.login(serviceAccountUser, tokens.serviceAccount)
@@ -48,7 +48,7 @@ await test('podman', { skip }, async (suite) => {
     },
   )
 
-  await suite.test('a token the cluster does not know is told so', async (t) => {
+  await suite.test('an unknown token gets the reason', async (t) => {
     const podman = await isolatedPodman(stack, 'invalid')
     const login = await podman.login('alice', tokens.invalid)
     t.not(login.code, 0)
@@ -61,7 +61,7 @@ await test('podman', { skip }, async (suite) => {
     t.match(pull.output, `unauthorized: ${await stack.message('/v2/auth', tokens.invalid)}`)
   })
 
-  await suite.test('someone without access reads who lacks what, and how it is granted', async (t) => {
+  await suite.test('a person without access reads what is missing, and how it is granted', async (t) => {
     const podman = await isolatedPodman(stack, 'denied')
     t.equal((await podman.login('mallory', tokens.mallory)).code, 0, 'the token itself is good')
     for (const [repository, tag] of [
@@ -76,7 +76,26 @@ await test('podman', { skip }, async (suite) => {
     }
   })
 
-  await suite.test('a restricted namespace stays shut to those who may pull all of QCI', async (t) => {
+  await suite.test('a misspelled name: the pull spec to use, at once and once', async (t) => {
+    const podman = await isolatedPodman(stack, 'misspelled')
+    await podman.login('alice', tokens.alice)
+    for (const [name, spec] of [
+      ['registry.ci.openshift.org/ocp/4.5:base', '/ocp/4.5:base'],
+      ['ocp/4.5/base', '/ocp/4.5:base'],
+      ['ocp_4.5_base', '/openshift/ci:ocp_4.5_base'],
+      ['ocp_4.5/base', '/openshift/ci:ocp_4.5_base'],
+    ] as const) {
+      const { code, output } = await podman.pull(name)
+      t.not(code, 0, name)
+      t.match(output, 'is not a repository here; pull ', name)
+      t.match(output, spec, name)
+      t.equal(output.split('is not a repository here').length, 2, 'podman does not repeat the request')
+    }
+    const { output } = await podman.pull('ocp/4.5:bsae')
+    t.match(output, /did you mean base\? pull \S+\/ocp\/4\.5:base/)
+  })
+
+  await suite.test('a restricted namespace is closed to QCI-wide requesters', async (t) => {
     const podman = await isolatedPodman(stack, 'restricted')
     await podman.login('alice', tokens.alice)
     const { code, output } = await podman.pull('openshift/ci:ocp-priv_4.5_embargoed')
@@ -86,7 +105,7 @@ await test('podman', { skip }, async (suite) => {
     for (const word of ['alice', 'ocp-priv', 'system:image-puller']) t.match(message, word)
   })
 
-  await suite.test('an absent tag may not have been promoted', async (t) => {
+  await suite.test('an absent tag gets the reason that it may not have been promoted', async (t) => {
     const podman = await isolatedPodman(stack, 'absent')
     await podman.login('alice', tokens.alice)
     const { code, output } = await podman.pull('ocp/4.5:no-such-component')
@@ -107,7 +126,7 @@ await test('podman', { skip }, async (suite) => {
     })
   })
 
-  await suite.test('nobody pushes', async (t) => {
+  await suite.test('no client can push', async (t) => {
     const podman = await isolatedPodman(stack, 'push')
     await podman.login('alice', tokens.alice)
     await podman.pull('openshift/ci:ocp_4.5_base')

@@ -30,17 +30,20 @@ await test('the image the Dockerfile builds', async (suite) => {
     )
   })
 
-  await suite.test('they suffice, for another user and with nothing writable', async (t) => {
-    await chmod(directory, 0o755)
-    await run('chmod', ['-R', 'a+rX,a-w', app])
-    // root may write to what is read-only
-    const asUser = process.getuid?.() === 0 ? { uid: 1001 } : {}
-    const start = (...args: string[]) =>
-      run(process.execPath, [join(app, 'src/main.ts'), ...args], { cwd: app, ...asUser })
-    const help = await start('--help')
-    t.equal(help.code, 0, help.output)
-    t.match(help.output, '--listen-addr')
-    const check = await start('sandbox', '--check')
-    t.equal(check.code, 0, check.output)
-  })
+  await suite.test(
+    'production dependencies suffice, for another user and on a read-only file system',
+    async (t) => {
+      await chmod(directory, 0o755)
+      await run('chmod', ['-R', 'a+rX,a-w', app])
+      // root may write to what is read-only
+      const asUser = process.getuid?.() === 0 ? { uid: 1001 } : {}
+      const start = (...args: string[]) =>
+        run(process.execPath, [join(app, 'src/main.ts'), ...args], { cwd: app, ...asUser })
+      const help = await start('--help')
+      t.equal(help.code, 0, help.output)
+      t.match(help.output, '--listen-addr')
+      const check = await start('sandbox', '--check')
+      t.equal(check.code, 0, check.output)
+    },
+  )
 })

@@ -25,7 +25,7 @@ await test('regctl', { skip }, async (suite) => {
       regctl(stack, 'regctl.json', '--host', `reg=${host},user=${user},pass=${token},tls=disabled`, ...args)
   const alice = as('alice', tokens.alice)
 
-  await suite.test('registry login says whether the token is good', async (t) => {
+  await suite.test('registry login tells whether the token is valid', async (t) => {
     const registry = (...args: string[]) => regctl(stack, 'login.json', 'registry', ...args)
     const set = await registry('set', host, '--tls=disabled', '--skip-check')
     t.equal(set.code, 0, set.output)
@@ -61,7 +61,7 @@ await test('regctl', { skip }, async (suite) => {
     })
   }
 
-  await suite.test('artifact list finds what is attached to an image', async (t) => {
+  await suite.test('artifact list finds the referrers of an image', async (t) => {
     const attached = async (...args: string[]) => {
       const { code, stdout, output } = await alice('artifact', 'list', '--format={{json .}}', ...args)
       t.equal(code, 0, output)
@@ -75,7 +75,7 @@ await test('regctl', { skip }, async (suite) => {
     t.same(await attached(`${host}/ocp/4.15:base`), [], 'nothing is attached')
   })
 
-  await suite.test('image copy --referrers brings the attached too', async (t) => {
+  await suite.test('image copy --referrers brings the referrers too', async (t) => {
     const copied = await alice(
       'image',
       'copy',
@@ -105,7 +105,7 @@ await test('regctl', { skip }, async (suite) => {
     })
   })
 
-  await suite.test('nobody pushes', async (t) => {
+  await suite.test('no client can push', async (t) => {
     const pushed = await alice('image', 'copy', `${host}/ocp/4.15:base`, `${host}/ocp/4.5:base`)
     t.not(pushed.code, 0)
     t.equal((await alice('image', 'digest', `${host}/ocp/4.5:base`)).stdout.trim(), base.digest)

@@ -49,7 +49,7 @@ const joined = async (test: Test, server: RedisServer, options: Partial<StoreSta
   return await joinedReplica(test, { url: new URL(`redis://127.0.0.1:${server.port}`) }, options)
 }
 
-await t.test('what one replica learns all know, also one that comes later', { skip }, async (test) => {
+await t.test('all replicas get a fact, later ones too', { skip }, async (test) => {
   const server = await serve(test)
   const [a, b] = [await joined(test, server), await joined(test, server)]
   const facts = [tagFact('base'), tagFact('secret', true), namesFact('base', 7), namesFact('secret', 3, true)]
@@ -64,7 +64,7 @@ await t.test('what one replica learns all know, also one that comes later', { sk
   await until(async () => (await server.cli('ZCARD', 'quay-proxy:1:replicas')) === '2', 'it is counted out')
 })
 
-await t.test('facts arrive without anybody asking', { skip }, async (test) => {
+await t.test('facts arrive without a request', { skip }, async (test) => {
   const server = await serve(test)
   const [a, b] = [
     await joined(test, server, { beatMs: 60_000 }),
@@ -80,7 +80,7 @@ await t.test('facts arrive without anybody asking', { skip }, async (test) => {
   test.same(charges, [{ address: 'abc', kind: 'address' }])
 })
 
-await t.test('a store that is emptied is filled again by those who know', { skip }, async (test) => {
+await t.test('the replicas fill an emptied store again', { skip }, async (test) => {
   const server = await serve(test)
   const [a, b] = [await joined(test, server), await joined(test, server)]
   await a.learn(tagFact('base'), namesFact('base'))
@@ -98,7 +98,7 @@ await t.test('a store that is emptied is filled again by those who know', { skip
   await until(() => late.known.size === 4, 'a fresh one knows all')
 })
 
-await t.test('restricted facts that are lost show, and are put back', { skip }, async (test) => {
+await t.test('lost restricted facts are noticed and restored', { skip }, async (test) => {
   const server = await serve(test)
   const a = await joined(test, server)
   await a.learn(tagFact('one', true), tagFact('two', true))
@@ -111,7 +111,7 @@ await t.test('restricted facts that are lost show, and are put back', { skip }, 
   await until(async () => (await server.cli('HLEN', 'quay-proxy:1:T')) === '3', 'they are put back')
 })
 
-await t.test('a stopped store makes nobody wait for long', { skip }, async (test) => {
+await t.test('no request waits long for a stopped store', { skip }, async (test) => {
   const server = await serve(test)
   const [a, b] = [await joined(test, server), await joined(test, server)]
   server.signal('SIGSTOP')
@@ -122,7 +122,7 @@ await t.test('a stopped store makes nobody wait for long', { skip }, async (test
   for (let count = 0; count < 200; count += 1) test.notOk(await a.state.facts.catchUp())
   const tookMs = performance.now() - asked
   test.ok(tookMs < 2000, `200 callers waited ${Math.round(tookMs)} ms in all`)
-  test.equal(a.state.status().state, 'away')
+  test.equal(a.state.status().state, 'unavailable')
   await sleep(3000)
   server.signal('SIGCONT')
   await until(() => isReady(a) && isReady(b), 'both are back')
@@ -144,19 +144,19 @@ await t.test('a store that is killed and comes back empty', { skip }, async (tes
   await until(() => late.known.size === 2, 'a fresh one knows all')
 })
 
-await t.test('a store that becomes a read-only replica is no store', { skip }, async (test) => {
+await t.test('a store that becomes a read-only replica counts as unavailable', { skip }, async (test) => {
   const server = await serve(test)
   const a = await joined(test, server)
   const other = await serve(test)
   await server.cli('REPLICAOF', '127.0.0.1', String(other.port))
-  await until(() => a.changes.at(-1)?.startsWith('away'), 'it is away')
+  await until(() => a.changes.at(-1)?.startsWith('unavailable'), 'it is unavailable')
   test.notOk(await a.state.facts.catchUp())
   await until(() => a.changes.some((change) => change.includes('read-only replica')), 'the reason is told')
   await server.cli('REPLICAOF', 'NO', 'ONE')
   await until(() => isReady(a), 'it is back')
 })
 
-await t.test('a store that is full is read, and written when it is not any more', { skip }, async (test) => {
+await t.test('a full store is read, and written to once it has room', { skip }, async (test) => {
   const server = await serve(test)
   const [a, b] = [await joined(test, server), await joined(test, server)]
   await until(() => a.state.status().replicas === 2, 'both are counted')
@@ -175,7 +175,7 @@ await t.test('a store that is full is read, and written when it is not any more'
   await until(() => a.changes.at(-1) === 'connected', 'it is told, too')
 })
 
-await t.test('a password, which is read for each connection and told to nobody', { skip }, async (test) => {
+await t.test('the password is read for each connection, and is in no log', { skip }, async (test) => {
   const server = await serve(test, (port) => ['--port', String(port), '--requirepass', 'hunter2'])
   let password = 'wrong1'
   const replica = storeReplica({ url: new URL(`redis://127.0.0.1:${server.port}`), password: () => password })
@@ -216,8 +216,8 @@ await t.test('TLS, verified', { skip }, async (test) => {
   await until(() => isReady(trusting), 'it is connected')
   await until(() => doubting.changes.some((change) => /SELF_SIGNED/.test(change)), 'the reason is told')
   await until(() => plain.changes.length > 0, 'plain does not get in')
-  test.equal(doubting.state.status().state, 'away')
-  test.equal(plain.state.status().state, 'away')
+  test.equal(doubting.state.status().state, 'unavailable')
+  test.equal(plain.state.status().state, 'unavailable')
 })
 
 const seconds = (since: number): string => ((performance.now() - since) / 1000).toFixed(2)
@@ -306,7 +306,7 @@ await t.test('a hundred thousand facts for a fresh replica', { skip }, async (te
   test.equal((await loadedFrom()).loaded, 100_000)
 })
 
-await t.test('three replicas keep to one rate together', { skip }, async (test) => {
+await t.test('three replicas share one rate limit', { skip }, async (test) => {
   const server = await serve(test)
   const replicas = [await joined(test, server), await joined(test, server), await joined(test, server)]
   const rate = { perSecond: 60, burst: 12 }
@@ -324,12 +324,12 @@ await t.test('three replicas keep to one rate together', { skip }, async (test) 
   test.comment(`${taken} taken of ${60 * 4 + 12} that the rate allows`)
 })
 
-await t.test('a fact of another program is passed over', { skip }, async (test) => {
+await t.test('facts of another program are ignored', { skip }, async (test) => {
   const server = await serve(test)
   await server.cli('HSET', 'quay-proxy:1:T', 'foreign', 'nonsense')
   const a = await joined(test, server)
   test.equal(a.known.size, 0)
-  test.match(a.warnings, [/no fact of this version/])
+  test.match(a.warnings, [/no facts of this version/])
 })
 
 await t.test('the store of the manifest, with the secret of README.md', { skip }, async (test) => {

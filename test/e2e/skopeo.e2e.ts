@@ -48,7 +48,7 @@ await test('skopeo', { skip }, async (suite) => {
     })
   })
 
-  await suite.test('list-tags shows them too', async (t) => {
+  await suite.test('list-tags shows the same tags', async (t) => {
     const options = ['--tls-verify=false', `--creds=alice:${tokens.alice}`]
     const { code, stdout, output } = await skopeo('list-tags', ...options, `docker://${stack.host}/ocp/4.5`)
     t.equal(code, 0, output)
@@ -81,7 +81,7 @@ await test('skopeo', { skip }, async (suite) => {
     t.same((await readLayout(target)).tagged, [index])
   })
 
-  await suite.test('someone without access reads the message', async (t) => {
+  await suite.test('a person without access reads the message', async (t) => {
     for (const [user, token, image, namespace] of [
       ['mallory', tokens.mallory, 'openshift/ci:ocp_4.5_base', 'ocp'],
       [serviceAccountUser, tokens.serviceAccount, 'ocp/4.5:base', 'ocp'],
@@ -96,14 +96,14 @@ await test('skopeo', { skip }, async (suite) => {
     }
   })
 
-  await suite.test('a token the cluster does not know is told so', async (t) => {
+  await suite.test('an unknown token gets the reason', async (t) => {
     const { code, output } = await inspect('openshift/ci:ocp_4.5_base', 'alice', tokens.invalid)
     t.not(code, 0)
     t.match(output, 'unauthorized: ')
     t.match(output.replaceAll('\\"', '"'), await stack.message('/v2/auth', tokens.invalid))
   })
 
-  await suite.test('an absent tag may not have been promoted', async (t) => {
+  await suite.test('an absent tag gets the reason that it may not have been promoted', async (t) => {
     const { code, output } = await inspect('openshift/ci:ocp_4.5_no-such-component', 'alice', tokens.alice)
     t.not(code, 0)
     t.match(output, 'manifest unknown: ')
@@ -119,7 +119,7 @@ await test('skopeo', { skip }, async (suite) => {
     })
   })
 
-  await suite.test('nobody pushes', async (t) => {
+  await suite.test('no client can push', async (t) => {
     const layout = join(stack.directory, 'layout-ocp_4.15_base')
     const pushed = await copy(
       `oci:${layout}:ocp_4.15_base`,

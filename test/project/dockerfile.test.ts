@@ -35,11 +35,11 @@ await test('every file that is copied exists, and reaches the build', async (t) 
   }
 })
 
-await test('it runs as nobody in particular', async (t) => {
+await test('the container runs as an arbitrary user', async (t) => {
   t.same(values('USER', finalStage), ['1001'])
 })
 
-await test('it starts a file that is there', async (t) => {
+await test("the container's command is an existing file", async (t) => {
   const [entrypoint = '[]'] = values('ENTRYPOINT', finalStage)
   const [command, option, file = ''] = JSON.parse(entrypoint) as string[]
   t.equal(command, 'node')
@@ -50,7 +50,7 @@ await test('it starts a file that is there', async (t) => {
   t.ok(existsSync(join(root, file.replace('/app/', ''))), file)
 })
 
-await test('it listens on the port that it exposes, and not for itself alone', async (t) => {
+await test('the container listens on its exposed port, on all addresses', async (t) => {
   const [port = ''] = values('EXPOSE', finalStage)
   t.equal(port, '8400')
   const environment = Object.fromEntries(
@@ -62,12 +62,12 @@ await test('it listens on the port that it exposes, and not for itself alone', a
   t.same(values('HEALTHCHECK', finalStage), [])
 })
 
-await test('only production dependencies come along, and no script of theirs runs', async (t) => {
+await test('only production dependencies are installed, and none of their scripts runs', async (t) => {
   t.match(values('RUN'), ['npm ci --omit=dev --ignore-scripts'])
   t.equal(values('COPY', finalStage).filter((value) => value.startsWith('--from=')).length, 1)
 })
 
-await test('the base is of the release that tests run on, in both stages', async (t) => {
+await test('both stages use the base image of the tested release', async (t) => {
   const lock = JSON.parse(await read('package-lock.json')) as {
     packages: Record<string, { version: string }>
   }

@@ -19,7 +19,7 @@ const own = [
   'src/telemetry/redaction.ts',
 ]
 
-await t.test('what a peer sends is parsed within bounds', async (test) => {
+await t.test('messages of a peer are parsed within limits', async (test) => {
   const files = globSync('src/**/*.ts', { exclude: ['src/sandbox/**'] })
   test.strictSame(files.filter((file) => readFileSync(file, 'utf8').includes('JSON.parse(')).toSorted(), own)
 })

@@ -6,7 +6,7 @@ import t from 'tap'
 const fuzz = (...args: readonly string[]) =>
   spawnSync(process.execPath, [join(import.meta.dirname, '../fuzz/fuzz.ts'), ...args], { encoding: 'utf8' })
 
-await t.test('what the fuzzer cannot do: a sentence and the targets, no stack', async (test) => {
+await t.test('a wrong argument of the fuzzer: a sentence and the list of targets, no stack', async (test) => {
   for (const [text, problem] of [
     ['--target=grpah', 'there is no target grpah'],
     ['--seconds=1m', '--seconds=1m: expected a number below 86400'],

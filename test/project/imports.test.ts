@@ -31,7 +31,7 @@ const importsOf = (file: string): string[] =>
     ...readFileSync(file, 'utf8').matchAll(/(?:^(?:import|export)\s[^'"]*?from\s+|\bimport\()'(\.[^']+)'/gm),
   ].map(([, path = '']) => normalize(join(dirname(file), path)))
 
-await t.test('the drawing is whole, and every arrow of it points downward', async (t) => {
+await t.test('the drawing is complete, and every arrow points downward', async (t) => {
   t.equal(drawings.length, 2)
   t.ok(rooms.size > 10)
   const order = [...rooms.keys()]
@@ -40,7 +40,7 @@ await t.test('the drawing is whole, and every arrow of it points downward', asyn
     for (const to of targets) t.ok(order.indexOf(to) > order.indexOf(from), `${from} -> ${to}`)
 })
 
-await t.test('imports are as they are drawn', async (t) => {
+await t.test('imports match the drawing', async (t) => {
   t.ok(files.length > 40)
   const seen = new Set<string>()
   for (const file of files) {
@@ -56,7 +56,7 @@ await t.test('imports are as they are drawn', async (t) => {
   t.strictSame(drawn.toSorted(), [...seen].toSorted(), 'no arrow is left over')
 })
 
-await t.test('nothing but main.ts lies at the top of src', async (t) => {
+await t.test('main.ts is the only file at the top of src', async (t) => {
   t.strictSame(globSync('src/*.ts'), ['src/main.ts'])
 })
 

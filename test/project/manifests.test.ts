@@ -58,7 +58,7 @@ const args = new Map(
   }),
 )
 
-await t.test('every manifest is an object we mean', async (test) => {
+await t.test('every manifest is an expected object', async (test) => {
   const names = objects.map(({ kind, metadata }) => `${kind} ${metadata?.namespace ?? '-'}/${metadata?.name}`)
   test.same(names.toSorted(), [
     'ClusterRole -/quay-proxy',
@@ -95,7 +95,7 @@ const applied = (
   await Promise.all(resources.map(async (file) => await readFile(join(manifests, file), 'utf8')))
 ).flatMap((text) => loadAllYaml(text) as KubernetesObject[])
 
-await t.test('`oc apply -k manifests` applies what the proxy needs, and nothing else', async (test) => {
+await t.test('`oc apply -k manifests` applies only objects of the proxy', async (test) => {
   const names = applied.map(({ kind, metadata }) => `${kind} ${metadata?.namespace ?? '-'}/${metadata?.name}`)
   test.same(names.toSorted(), [
     'ClusterRole -/quay-proxy',
@@ -128,43 +128,40 @@ await t.test('`oc apply -k manifests` touches no object that app.ci has', async 
 
 const policy = find('NetworkPolicy') as V1NetworkPolicy
 
-await t.test(
-  'clients reach the proxy through the routers, and metrics are read by who scrapes them',
-  async (test) => {
-    const { spec, metadata } = policy
-    test.equal(metadata!.namespace, deployment.metadata!.namespace)
-    test.same(spec!.podSelector, { matchLabels: deployment.spec!.template.metadata!.labels })
-    test.same(
-      spec!.policyTypes,
-      ['Ingress'],
-      'what is not let in is shut out, and nothing is kept from leaving',
-    )
-    test.equal(spec!.egress, undefined)
-    const routers = { matchLabels: { 'policy-group.network.openshift.io/ingress': '' } }
-    const nodes = { matchLabels: { 'policy-group.network.openshift.io/host-network': '' } }
-    const scrapers = {
-      matchExpressions: [
-        {
-          key: 'kubernetes.io/metadata.name',
-          operator: 'In',
-          values: ['openshift-monitoring', 'openshift-user-workload-monitoring'],
-        },
-      ],
-    }
-    const port = (name: string) => container.ports!.find((one) => one.name === name)!.containerPort
-    // No rule without `from`, no empty selector, no address block: any of them would let in every pod.
-    test.same(spec!.ingress, [
-      { _from: [{ namespaceSelector: routers }], ports: [{ protocol: 'TCP', port: port('https') }] },
+await t.test('network policy: clients through the routers, metrics for the scrapers', async (test) => {
+  const { spec, metadata } = policy
+  test.equal(metadata!.namespace, deployment.metadata!.namespace)
+  test.same(spec!.podSelector, { matchLabels: deployment.spec!.template.metadata!.labels })
+  test.same(
+    spec!.policyTypes,
+    ['Ingress'],
+    'what is not let in is shut out, and nothing is kept from leaving',
+  )
+  test.equal(spec!.egress, undefined)
+  const routers = { matchLabels: { 'policy-group.network.openshift.io/ingress': '' } }
+  const nodes = { matchLabels: { 'policy-group.network.openshift.io/host-network': '' } }
+  const scrapers = {
+    matchExpressions: [
       {
-        _from: [{ namespaceSelector: scrapers }, { namespaceSelector: nodes }],
-        ports: [{ protocol: 'TCP', port: port('metrics') }],
+        key: 'kubernetes.io/metadata.name',
+        operator: 'In',
+        values: ['openshift-monitoring', 'openshift-user-workload-monitoring'],
       },
-    ])
-    const open = service.spec!.ports!.map(({ targetPort }) => Number(targetPort))
-    const ruled = spec!.ingress!.flatMap(({ ports }) => ports!.map((one) => Number(one.port)))
-    test.same(new Set(ruled), new Set(open), 'each port of the Service has a rule')
-  },
-)
+    ],
+  }
+  const port = (name: string) => container.ports!.find((one) => one.name === name)!.containerPort
+  // No rule without `from`, no empty selector, no address block: any of them would let in every pod.
+  test.same(spec!.ingress, [
+    { _from: [{ namespaceSelector: routers }], ports: [{ protocol: 'TCP', port: port('https') }] },
+    {
+      _from: [{ namespaceSelector: scrapers }, { namespaceSelector: nodes }],
+      ports: [{ protocol: 'TCP', port: port('metrics') }],
+    },
+  ])
+  const open = service.spec!.ports!.map(({ targetPort }) => Number(targetPort))
+  const ruled = spec!.ingress!.flatMap(({ ports }) => ports!.map((one) => Number(one.port)))
+  test.same(new Set(ruled), new Set(open), 'each port of the Service has a rule')
+})
 
 await t.test('an image has the version of what is in it', async (test) => {
   const { version } = JSON.parse(await readFile(join(manifests, '../package.json'), 'utf8')) as {
@@ -190,7 +187,7 @@ const secretsMadeIn = async (document: string) =>
     [...sources.matchAll(/--from-(?:file|literal)=([\w-]+)/g)].map(([, key]) => `${name}/${key}`),
   )
 
-await t.test('the arguments are flags, each given once', async (test) => {
+await t.test('the arguments are flags, each used once', async (test) => {
   test.equal(args.size, container.args!.length)
   for (const [flag, value] of args) {
     test.ok(flags.has(flag), flag)
@@ -203,7 +200,7 @@ await t.test('the arguments are flags, each given once', async (test) => {
   test.match(args.get('grace-period'), /^\d+m$/)
 })
 
-await t.test('every file an argument names is in a mounted secret', async (test) => {
+await t.test('every file of an argument is in a mounted secret', async (test) => {
   const files = [...args].filter(([flag]) => flag.endsWith('-file'))
   test.equal(files.length, 5)
   for (const [flag, file] of files) {
@@ -231,7 +228,7 @@ await t.test('README.md makes every secret that is not of the service CA', async
   test.same((await secretsMadeIn('README.md')).toSorted(), [...mounted, ...ofState].toSorted())
 })
 
-await t.test('the pods have no rights on their node', async (test) => {
+await t.test('the pods have no privileges on their node', async (test) => {
   test.match(podSpec.securityContext, { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } })
   test.match(container.securityContext, {
     allowPrivilegeEscalation: false,
@@ -242,7 +239,7 @@ await t.test('the pods have no rights on their node', async (test) => {
   test.ok(container.resources?.requests?.['cpu'])
 })
 
-await t.test('the memory of a pod holds what the flags allow', async (test) => {
+await t.test('the memory limit of a pod fits the flags', async (test) => {
   const { requests, limits } = container.resources!
   const bytesOf = (flag: 'manifest-cache-bytes' | 'max-upstream-connections') =>
     parseSize(args.get(flag) ?? known[flag].fallback!)!
@@ -298,14 +295,14 @@ await t.test('selectors find the pods, ports meet', async (test) => {
   test.same(route.tls, { termination: 'reencrypt', insecureEdgeTerminationPolicy: 'None' })
 })
 
-await t.test('the probes ask the port that clients cannot fill', async (test) => {
+await t.test('the probes use the port that clients cannot fill', async (test) => {
   test.same(container.livenessProbe?.httpGet, { path: '/healthz', port: 'metrics' })
   test.same(container.readinessProbe?.httpGet, { path: '/readyz', port: 'metrics' })
   // Plain http, and that port: see the ports above.
   test.equal(container.ports!.find(({ name }) => name === 'metrics')?.containerPort, 9090)
 })
 
-await t.test('who may pull what', async (test) => {
+await t.test('access by identity and image', async (test) => {
   const rbac = createRbac(objects)
   const groups = ['system:authenticated']
   const people = {
@@ -404,19 +401,22 @@ await t.test('the selectors of the cache find its pods, and its ports meet', asy
   test.equal(cache.deployment.spec!.strategy!.rollingUpdate!.maxUnavailable, 0)
 })
 
-await t.test('the pods of the cache have no rights on their node, and none in the cluster', async (test) => {
-  const pod = cachePod.spec!
-  test.same(pod.securityContext, podSpec.securityContext)
-  test.same(cacheContainer.securityContext, container.securityContext)
-  for (const key of ['hostNetwork', 'hostPID', 'hostIPC'] as const) test.notOk(pod[key])
-  test.equal(pod.automountServiceAccountToken, false)
-  test.equal(pod.enableServiceLinks, false, 'the environment is configuration')
-  test.ok(cacheContainer.resources?.requests?.['cpu'])
-  test.ok(cacheContainer.resources?.requests?.['memory'])
-  test.match(cacheContainer.image, /:\d+\.\d+\.\d+(?:@sha256:[0-9a-f]{64})?$/, 'not a tag that moves')
-})
+await t.test(
+  'the pods of the cache have no privileges on their node, and none in the cluster',
+  async (test) => {
+    const pod = cachePod.spec!
+    test.same(pod.securityContext, podSpec.securityContext)
+    test.same(cacheContainer.securityContext, container.securityContext)
+    for (const key of ['hostNetwork', 'hostPID', 'hostIPC'] as const) test.notOk(pod[key])
+    test.equal(pod.automountServiceAccountToken, false)
+    test.equal(pod.enableServiceLinks, false, 'the environment is configuration')
+    test.ok(cacheContainer.resources?.requests?.['cpu'])
+    test.ok(cacheContainer.resources?.requests?.['memory'])
+    test.match(cacheContainer.image, /:\d+\.\d+\.\d+(?:@sha256:[0-9a-f]{64})?$/, 'not a tag that moves')
+  },
+)
 
-await t.test('the memory of the cache holds 200 blobs that are being stored', async (test) => {
+await t.test('the memory limit of the cache fits 200 blobs in progress', async (test) => {
   const limit = parseSize(cacheContainer.resources!.limits!['memory']!)!
   test.equal(cacheConfig.storage['s3']!['chunksize'], 5 * 2 ** 20)
   // In parts of that size, as measured: see docs/cache.md.
@@ -426,7 +426,7 @@ await t.test('the memory of the cache holds 200 blobs that are being stored', as
   test.ok(bytes > limit * 0.8 && bytes < limit * 0.95, 'what Go does not count has room beside it')
 })
 
-await t.test('the configuration of the cache, and its secrets, which are elsewhere', async (test) => {
+await t.test('the configuration of the cache has no secrets', async (test) => {
   const [mount] = cacheContainer.volumeMounts!
   const [volume] = cachePod.spec!.volumes!
   test.equal(volume!.configMap!.name, cache.configMap.metadata!.name)
@@ -559,36 +559,33 @@ await t.test('only quay-proxy reaches the store, and it reaches nobody', async (
   test.equal(state.service.spec!.ports![0]!.targetPort, stateContainer.ports![0]!.containerPort)
 })
 
-await t.test(
-  'the store keeps nothing on a disk, drops nothing by itself, and has no rights',
-  async (test) => {
-    const given = stateContainer.args!
-    const valueOf = (flag: string) => given[given.indexOf(flag) + 1]
-    test.same(['--port', '--tls-port', '--save', '--appendonly', '--maxmemory-policy'].map(valueOf), [
-      '0',
-      String(stateContainer.ports![0]!.containerPort),
-      '',
-      'no',
-      'noeviction',
-    ])
-    const bytes = parseSize(valueOf('--maxmemory')!.replace(/mb$/, 'Mi'))!
-    test.ok(parseSize(stateContainer.resources!.limits!['memory']!)! >= bytes * 1.3)
-    test.ok(stateContainer.resources!.requests!['cpu'])
-    test.match(stateContainer.image, /:\d+\.\d+\.\d+(?:@sha256:[0-9a-f]{64})?$/, 'not a tag that moves')
-    test.same(statePod.spec!.securityContext, podSpec.securityContext)
-    test.same(stateContainer.securityContext, container.securityContext)
-    test.equal(statePod.spec!.automountServiceAccountToken, false)
-    test.equal(statePod.spec!.enableServiceLinks, false)
-    for (const file of [...given, ...stateContainer.livenessProbe!.exec!.command!].filter((arg) =>
-      arg.startsWith('/'),
-    ))
-      test.ok(
-        stateContainer.volumeMounts!.some(({ mountPath }) => file.startsWith(`${mountPath}/`)),
-        file,
-      )
-    test.equal(
-      state.service.metadata!.annotations!['service.beta.openshift.io/serving-cert-secret-name'],
-      statePod.spec!.volumes!.find(({ name }) => name === 'tls')!.secret!.secretName,
+await t.test('the store writes no disk, evicts nothing, and has no privileges', async (test) => {
+  const given = stateContainer.args!
+  const valueOf = (flag: string) => given[given.indexOf(flag) + 1]
+  test.same(['--port', '--tls-port', '--save', '--appendonly', '--maxmemory-policy'].map(valueOf), [
+    '0',
+    String(stateContainer.ports![0]!.containerPort),
+    '',
+    'no',
+    'noeviction',
+  ])
+  const bytes = parseSize(valueOf('--maxmemory')!.replace(/mb$/, 'Mi'))!
+  test.ok(parseSize(stateContainer.resources!.limits!['memory']!)! >= bytes * 1.3)
+  test.ok(stateContainer.resources!.requests!['cpu'])
+  test.match(stateContainer.image, /:\d+\.\d+\.\d+(?:@sha256:[0-9a-f]{64})?$/, 'not a tag that moves')
+  test.same(statePod.spec!.securityContext, podSpec.securityContext)
+  test.same(stateContainer.securityContext, container.securityContext)
+  test.equal(statePod.spec!.automountServiceAccountToken, false)
+  test.equal(statePod.spec!.enableServiceLinks, false)
+  for (const file of [...given, ...stateContainer.livenessProbe!.exec!.command!].filter((arg) =>
+    arg.startsWith('/'),
+  ))
+    test.ok(
+      stateContainer.volumeMounts!.some(({ mountPath }) => file.startsWith(`${mountPath}/`)),
+      file,
     )
-  },
-)
+  test.equal(
+    state.service.metadata!.annotations!['service.beta.openshift.io/serving-cert-secret-name'],
+    statePod.spec!.volumes!.find(({ name }) => name === 'tls')!.secret!.secretName,
+  )
+})

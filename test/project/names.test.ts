@@ -105,7 +105,7 @@ await t.test('no retired word is in the source', async (test) => {
   test.pass()
 })
 
-await t.test('words on their way out do not come back', async (test) => {
+await t.test('the count of retiring words does not grow', async (test) => {
   const all = sources.flatMap((file) => wordsIn(textOf(file)))
   for (const [word, { better, most }] of Object.entries(fading)) {
     const count = all.filter((found) => isWord(found, word)).length

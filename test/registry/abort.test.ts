@@ -4,7 +4,7 @@ import t from 'tap'
 import { abortedWith } from '../../src/registry/abort.ts'
 import { bareApp, listen } from './fakes.ts'
 
-await t.test('a client that leaves aborts; one that is answered does not', async (test) => {
+await t.test('a disconnect aborts; a complete response does not', async (test) => {
   const app = bareApp(test)
   const signals: AbortSignal[] = []
   app.get('/', async (request, reply) => {
@@ -25,7 +25,7 @@ await t.test('a client that leaves aborts; one that is answered does not', async
   )
 })
 
-await t.test('a client that had left before is not waited for', async (test) => {
+await t.test('a client that disconnected before aborts at once', async (test) => {
   const app = bareApp(test)
   const { promise, resolve } = Promise.withResolvers<AbortSignal>()
   app.get('/', async (_request, reply) => {

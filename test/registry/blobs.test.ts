@@ -57,7 +57,7 @@ const start = async (url: string, headers = {}): Promise<IncomingMessage> => {
   return response
 }
 
-await t.test('a client that reads nothing holds upstream back', async (test) => {
+await t.test('backpressure: a client that reads nothing stops upstream', async (test) => {
   const chunks = 1000
   let handed = 0
   const { url } = await serve(test, ({ signal }) => ({
@@ -82,7 +82,7 @@ await t.test('a client that reads nothing holds upstream back', async (test) => 
 })
 
 await t.test(
-  'traps 34 and 38: Range goes up, the head comes down unchanged, with the digest',
+  'traps 34 and 38: Range is passed upstream, the head is returned unchanged with the digest',
   async (test) => {
     const { url, opened, streams } = await serve(test, () => ({
       status: 206,
@@ -139,7 +139,7 @@ await t.test('trap 36: a stream that breaks off destroys the connection', async 
 })
 
 await t.test(
-  'one that breaks off before its first byte is a 503, with nothing of a blob around it',
+  'a stream that breaks before its first byte is a 503, without headers of a blob',
   async (test) => {
     const content = new PassThrough()
     const { url, streams } = await serve(test, () => {
@@ -158,7 +158,7 @@ await t.test(
   },
 )
 
-await t.test('a client that leaves ends what was begun for it', async (test) => {
+await t.test('a client that disconnects ends its upstream request', async (test) => {
   const content = new PassThrough()
   const { url, streams, opened } = await serve(test, ({ signal }) => ({ body: bodyOf(content, signal) }))
   content.write('begun')
@@ -170,7 +170,7 @@ await t.test('a client that leaves ends what was begun for it', async (test) => 
   test.equal(opened[0]?.signal.aborted, true)
 })
 
-await t.test('a client that left while the blob was sought leaves no stream behind', async (test) => {
+await t.test('a client that disconnects during the lookup leaves no stream open', async (test) => {
   const content = new PassThrough()
   const { url, streams, opened } = await serve(test, async ({ signal }) => {
     client.destroy()
@@ -182,7 +182,7 @@ await t.test('a client that left while the blob was sought leaves no stream behi
   test.strictSame([streams.running, opened[0]?.signal.aborted], [0, true])
 })
 
-await t.test('blobs are never asked for by tag', async (test) => {
+await t.test('a blob by tag is a bug', async (test) => {
   const app = bareApp(test)
   const hook = async (request: { reference: unknown }) => void (request.reference = { kind: 'tag' })
   app.get('/', { onRequest: hook }, blobHandler(routesOptions()))

@@ -4,7 +4,7 @@ import { isUnchanged } from '../../src/registry/conditional.ts'
 const tag = `sha256:${'a'.repeat(64)}`
 const other = `sha256:${'b'.repeat(64)}`
 
-await t.test('lists x positions x weakness: the one that is held', async (test) => {
+await t.test('lists x positions x weakness: the matching entity tag', async (test) => {
   for (const own of [`"${tag}"`, `W/"${tag}"`])
     for (const row of [
       [own],
@@ -19,7 +19,7 @@ await t.test('lists x positions x weakness: the one that is held', async (test) 
   test.ok(isUnchanged(' * ', tag))
 })
 
-await t.test('what is another, or no entity tag, or nothing', async (test) => {
+await t.test('other entity tags, malformed ones, and none', async (test) => {
   for (const field of [
     undefined,
     '',
@@ -45,7 +45,7 @@ await t.test('what is another, or no entity tag, or nothing', async (test) => {
     test.notOk(isUnchanged(field, tag), String(field))
 })
 
-await t.test('one after the other, none is begun where another has ended', async (test) => {
+await t.test('state of one match does not leak into the next', async (test) => {
   test.ok(isUnchanged(`"${other}", "${tag}"`, tag))
   test.ok(isUnchanged(`"${tag}"`, tag))
   test.notOk(isUnchanged(`"${other}"`, tag))

@@ -5,13 +5,13 @@ import { beforeDeadline } from '../../src/registry/decision-deadline.ts'
 const received = (secondsAgo: number) =>
   ({ receivedAt: performance.now() - secondsAgo * 1000 }) as FastifyRequest
 
-await t.test('work that is done in time', async (test) => {
+await t.test('work within the deadline', async (test) => {
   test.equal(await beforeDeadline(received(0), Promise.resolve('done')), 'done')
   await test.rejects(beforeDeadline(received(0), Promise.reject(new Error('no'))), { message: 'no' })
 })
 
 await t.test(
-  'trap 19: work that takes too long is a 503 with Retry-After, from when the request came in',
+  'trap 19: work past the deadline is a 503 with Retry-After, counted from the arrival of the request',
   async (test) => {
     const { promise, resolve } = Promise.withResolvers<string>()
     await test.rejects(beforeDeadline(received(4.45), promise), {
@@ -23,7 +23,7 @@ await t.test(
   },
 )
 
-await t.test('past the deadline there is no wait at all, and a late failure ends nothing', async (test) => {
+await t.test('past the deadline there is no wait, and a late failure is handled', async (test) => {
   const { promise, reject } = Promise.withResolvers<string>()
   await test.rejects(beforeDeadline(received(60), promise), { code: 'UNAVAILABLE' })
   reject(new Error('late'))

@@ -9,6 +9,7 @@ import { errorBody, RegistryError } from '../../src/oci/errors.ts'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
 import { createChallenge } from '../../src/registry/authentication/credential.ts'
 import { createDenialMessage } from '../../src/registry/denial.ts'
+import { decorateRequests } from '../../src/registry/request-context.ts'
 import type { RoutesOptions } from '../../src/registry/routes.ts'
 import type { Digest } from '../../src/oci/reference.ts'
 
@@ -47,6 +48,7 @@ export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions 
   },
   ownerOf: createTagOwner((namespace) => namespace.endsWith('-priv')),
   monorepo: 'openshift/ci',
+  exposedHost: 'proxy.example',
   denied: createDenialMessage('ocp', (namespace) => namespace.endsWith('-priv')),
   observe: () => undefined,
   openBlob: async () => {
@@ -70,10 +72,7 @@ export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions 
 /** A Fastify that knows what the hooks of the registry set, and writes errors as the server does. */
 export const bareApp = (test: Test): FastifyInstance => {
   const app = Fastify({ exposeHeadRoutes: false, routerOptions: { maxParamLength: 512 } })
-  for (const name of ['identity', 'repository', 'reference', 'decision', 'beside'] as const)
-    app.decorateRequest(name, null)
-  app.decorateRequest('receivedAt', 0)
-  app.decorateRequest('client', { getter: () => ({ address: '127.0.0.1', network: '127.0.0.1' }) })
+  decorateRequests(app, () => ({ address: '127.0.0.1', network: '127.0.0.1' }))
   app.addHook('onRequest', async (request) => {
     request.receivedAt = performance.now()
   })

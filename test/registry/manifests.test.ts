@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Test } from 'tap'
+import { RegistryError, unavailable } from '../../src/oci/errors.ts'
 import type { ManifestsOptions } from '../../src/registry/manifests.ts'
 import { routes } from '../../src/registry/routes.ts'
 import { bareApp, bearer, digest, routesOptions } from './fakes.ts'
@@ -59,21 +60,21 @@ await t.test('traps 22 and 24: Accept is passed on, queries are not', async (tes
   test.ok(fetched[0]?.signal instanceof AbortSignal)
 })
 
-await t.test('a tag of which upstream could not say whether it has moved: a warning', async (test) => {
+await t.test('a stale tag carries a warning', async (test) => {
   const { ask } = await serve(test, '{}')
   for (const method of ['GET', 'HEAD'] as const)
     test.equal((await ask('ocp/4.5/manifests/stale', method)).headers['warning'], '110 - "Response is Stale"')
   test.equal((await ask('ocp/4.5/manifests/base')).headers['warning'], undefined)
 })
 
-await t.test('content that names nothing is passed on as it is', async (test) => {
+await t.test('content without descriptors is passed on unchanged', async (test) => {
   for (const content of ['not JSON', 'null', '7', '{"layers":{}}']) {
     const { ask } = await serve(test, content)
     test.equal((await ask('ocp/4.5/manifests/base')).payload, content)
   }
 })
 
-await t.test('who has it already is told so, and is sent nothing', async (test) => {
+await t.test('If-None-Match with the current digest: 304 without a body', async (test) => {
   const { ask } = await serve(test, '{"a":1}')
   const other = `sha256:${'b'.repeat(64)}`
   for (const method of ['GET', 'HEAD'] as const) {
@@ -95,13 +96,13 @@ await t.test('who has it already is told so, and is sent nothing', async (test) 
   test.match(headers.warning, /Stale/)
 })
 
-await t.test('who has it already is asked who they are all the same', async (test) => {
+await t.test('304 needs authentication and authorization too', async (test) => {
   const { ask } = await serve(test, '{}')
   const conditions = { 'if-none-match': '*', authorization: '' }
   test.equal((await ask('ocp/4.5/manifests/base', 'GET', conditions)).statusCode, 401)
 })
 
-await t.test('what a tag of nobody gives is decided by its digest', async (test) => {
+await t.test('a tag without an image stream is decided by its digest', async (test) => {
   const decided: string[] = []
   const { policy } = routesOptions()
   for (const isAllowed of [true, false]) {
@@ -131,3 +132,38 @@ await t.test('what a tag of nobody gives is decided by its digest', async (test)
   }
   test.strictSame(decided, ['tag', 'digest', 'tag', 'digest'])
 })
+
+await t.test(
+  'a missing tag: advice for GET, a near tag that is visible, nothing for HEAD and digests',
+  async (test) => {
+    const app = bareApp(test)
+    let listed = 0
+    await app.register(
+      routes,
+      routesOptions({
+        fetchTags: async () => {
+          listed += 1
+          return { tags: ['ocp_4.5_base'], more: false }
+        },
+        fetchManifest: async ({ reference }) => {
+          if (reference === 'ocp_4.5_broken') throw unavailable('upstream is unavailable')
+          throw new RegistryError('MANIFEST_UNKNOWN', `${reference} is not in QCI`)
+        },
+      }),
+    )
+    const messageFor = async (path: string, method: 'GET' | 'HEAD' = 'GET') =>
+      (await app.inject({ method, url: `/v2/${path}`, headers: bearer })).payload
+    test.match(
+      await messageFor('ocp/4.5/manifests/bsae'),
+      'ocp_4.5_bsae is not in QCI; did you mean base? pull proxy.example/ocp/4.5:base',
+    )
+    test.match(await messageFor('ocp/4.5/manifests/latest'), 'if no tag is given: name a tag')
+    test.equal(listed, 1, 'advice without a search costs upstream nothing')
+    test.match(await messageFor('ocp/4.5/manifests/something'), '"ocp_4.5_something is not in QCI"')
+    test.equal(listed, 2)
+    for (const path of [`ocp/4.5/manifests/${digest}`, 'ocp/4.5/manifests/broken'])
+      test.notMatch(await messageFor(path), 'did you mean')
+    await messageFor('ocp/4.5/manifests/bsae', 'HEAD')
+    test.equal(listed, 2)
+  },
+)

@@ -45,7 +45,7 @@ const serve = async (
   return { ask, asked }
 }
 
-await t.test('trap 20: one index of the exact type, rebuilt from what was read', async (test) => {
+await t.test('trap 20: one index of the exact media type, rebuilt from the parsed entries', async (test) => {
   const manifests = [entry(1), entry(2)]
   const { ask, asked } = await serve(test, { manifests, isFiltered: true })
   const { statusCode, headers, payload } = await ask('?artifactType=application/spdx%2Bjson&ns=a')
@@ -62,7 +62,7 @@ await t.test('trap 20: one index of the exact type, rebuilt from what was read',
 })
 
 await t.test(
-  'trap 31: none is an empty index; a filter is told of only where it was asked for and applied',
+  'trap 31: no referrers are an empty index; OCI-Filters-Applied only for a requested and applied filter',
   async (test) => {
     for (const [query, isFiltered, header] of [
       ['', true, undefined],
@@ -78,7 +78,7 @@ await t.test(
 )
 
 await t.test(
-  'each entry is decided by its own digest, within the repository that was asked',
+  'each entry is decided by its own digest, within the repository of the request',
   async (test) => {
     const manifests = Array.from({ length: 50 }, (_, index) => entry(index))
     const references: Reference[] = []
@@ -104,7 +104,7 @@ await t.test(
   },
 )
 
-await t.test('bounded: a few decisions at a time, and none for those who have left', async (test) => {
+await t.test('few concurrent decisions, and none after a disconnect', async (test) => {
   let [now, most, begun] = [0, 0, 0]
   const gate = Promise.withResolvers<void>()
   const { ask } = await serve(test, {
@@ -124,7 +124,7 @@ await t.test('bounded: a few decisions at a time, and none for those who have le
   test.strictSame([most, begun], [8, 100])
 })
 
-await t.test('a review that fails is no answer: 503, and no more decisions are begun', async (test) => {
+await t.test('a failed review is a 503, and no more decisions are begun', async (test) => {
   let begun = 0
   const { ask } = await serve(test, {
     manifests: Array.from({ length: 100 }, (_, index) => entry(index)),
@@ -138,37 +138,40 @@ await t.test('a review that fails is no answer: 503, and no more decisions are b
   test.equal(begun, 8)
 })
 
-await t.test('those who see the same of a list are sent the same bytes; views are bounded', async (test) => {
-  const manifests = Array.from({ length: 20 }, (_, index) => entry(index))
-  const sent: Buffer[] = []
-  let hidden = -1
-  const app = bareApp(test)
-  app.addHook('onSend', async (_request, _reply, payload) => void sent.push(payload as Buffer))
-  await app.register(
-    routes,
-    routesOptions({
-      fetchReferrers: async () => ({ manifests, isFiltered: false }),
-      policy: {
-        ...routesOptions().policy,
-        mayList: async (_identity, reference) =>
-          reference.kind === 'digest' && reference.digest !== manifests[hidden]?.digest,
-      },
-    }),
-  )
-  const ask = async () => await app.inject({ url: `/v2/ocp/4.5/referrers/${digest}`, headers: bearer })
-  await ask()
-  await ask()
-  test.equal(sent[0], sent[1])
-  for (hidden = 0; hidden < 10; hidden++) {
-    const { payload } = await ask()
-    test.equal((JSON.parse(payload) as { manifests: unknown[] }).manifests.length, 19)
-  }
-  hidden = -1
-  await ask()
-  test.equal(sent.at(-1), sent[0])
-})
+await t.test(
+  'requesters with the same view share the bytes; the number of views is limited',
+  async (test) => {
+    const manifests = Array.from({ length: 20 }, (_, index) => entry(index))
+    const sent: Buffer[] = []
+    let hidden = -1
+    const app = bareApp(test)
+    app.addHook('onSend', async (_request, _reply, payload) => void sent.push(payload as Buffer))
+    await app.register(
+      routes,
+      routesOptions({
+        fetchReferrers: async () => ({ manifests, isFiltered: false }),
+        policy: {
+          ...routesOptions().policy,
+          mayList: async (_identity, reference) =>
+            reference.kind === 'digest' && reference.digest !== manifests[hidden]?.digest,
+        },
+      }),
+    )
+    const ask = async () => await app.inject({ url: `/v2/ocp/4.5/referrers/${digest}`, headers: bearer })
+    await ask()
+    await ask()
+    test.equal(sent[0], sent[1])
+    for (hidden = 0; hidden < 10; hidden++) {
+      const { payload } = await ask()
+      test.equal((JSON.parse(payload) as { manifests: unknown[] }).manifests.length, 19)
+    }
+    hidden = -1
+    await ask()
+    test.equal(sent.at(-1), sent[0])
+  },
+)
 
-await t.test('a client that has left is not decided for to the end', async (test) => {
+await t.test('decisions stop when the client disconnects', async (test) => {
   const app = bareApp(test)
   const left = Promise.withResolvers<void>()
   let begun = 0
@@ -206,14 +209,14 @@ await t.test('a client that has left is not decided for to the end', async (test
   test.equal(begun, 8)
 })
 
-await t.test('a filter that is no media type is not asked about', async (test) => {
+await t.test('a filter that is no media type is refused', async (test) => {
   const { ask, asked } = await serve(test)
   for (const query of ['?artifactType=a', '?artifactType=', '?artifactType=a/b&artifactType=c/d'])
     test.equal((await ask(query)).statusCode, 400, query)
   test.strictSame(asked, [])
 })
 
-await t.test('it is never asked by tag', async (test) => {
+await t.test('referrers by tag are a bug', async (test) => {
   const app = bareApp(test)
   const hook = async (request: { reference: unknown }) => void (request.reference = { kind: 'tag' })
   app.get('/', { onRequest: hook }, referrersHandler(routesOptions()))

@@ -7,12 +7,12 @@ import { alice } from './fakes.ts'
 const requester = (identity: Identity): string =>
   requesterOf({ identity, client: { address: '10.0.0.1', network: '10.0.0.1' } } as unknown as FastifyRequest)
 
-await t.test('a person is one, whatever token they show', async (test) => {
+await t.test('a person is one requester, with any token', async (test) => {
   test.equal(requester(alice), 'alice')
   test.equal(requester({ ...alice, key: 'of another token' }), 'alice')
 })
 
-await t.test('the robot and nobody in particular are told apart by where they come from', async (test) => {
+await t.test('robots and anonymous clients are told apart by address', async (test) => {
   const user = { username: 'openshift+ci', groups: [], extra: {} }
   test.equal(requester({ kind: 'robot', user }), 'openshift+ci at 10.0.0.1')
   const nobody = {
@@ -23,7 +23,7 @@ await t.test('the robot and nobody in particular are told apart by where they co
   test.equal(requester(nobody), 'system:anonymous at 10.0.0.1')
 })
 
-await t.test('before it is known who asks, the network does', async (test) => {
+await t.test('before authentication the network counts', async (test) => {
   const client = { address: '2001:db8::1', network: '2001:db8:0:0::/64' }
   const request = (identity: Identity | null) => ({ identity, client }) as unknown as FastifyRequest
   test.equal(requesterOrNetworkOf(request(null)), '2001:db8:0:0::/64')

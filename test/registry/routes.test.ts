@@ -3,7 +3,7 @@ import { createAnonymous } from '../../src/registry/authentication/anonymous.ts'
 import { routes } from '../../src/registry/routes.ts'
 import { bareApp, bearer, challenge, digest, refused, routesOptions } from './fakes.ts'
 
-await t.test('the table, and nothing else', async (test) => {
+await t.test('the routes of the table, and no others', async (test) => {
   const app = bareApp(test)
   const served: string[] = []
   app.addHook('onRoute', ({ method, url }) => void served.push(`${String(method)} ${url}`))
@@ -18,10 +18,11 @@ await t.test('the table, and nothing else', async (test) => {
     `GET,HEAD ${repository}/blobs/:digest`,
     `GET,HEAD ${repository}/referrers/:digest`,
     `GET,HEAD ${repository}/tags/list`,
+    'GET,HEAD /v2/*',
   ])
 })
 
-await t.test('traps 14 and 15: /v2/ and /v2 are one, and tell who is not logged in', async (test) => {
+await t.test('traps 14 and 15: /v2/ and /v2 are one, and challenge clients without a login', async (test) => {
   const app = bareApp(test)
   await app.register(routes, routesOptions())
   for (const url of ['/v2/', '/v2']) {
@@ -35,23 +36,26 @@ await t.test('traps 14 and 15: /v2/ and /v2 are one, and tell who is not logged 
   }
 })
 
-await t.test('who, then what, then whether: an answer tells no more than was found out', async (test) => {
-  const app = bareApp(test)
-  const { policy } = routesOptions()
-  await app.register(routes, routesOptions({ policy: { ...policy, decide: async () => refused } }))
-  for (const [url, headers, status] of [
-    ['/v2/UPPER/x/manifests/a', {}, 401],
-    ['/v2/UPPER/x/manifests/a', bearer, 400],
-    ['/v2/ocp/4.5/manifests/absent', bearer, 403],
-    [`/v2/ocp/4.5/blobs/${digest}`, bearer, 403],
-    [`/v2/ocp/4.5/referrers/${digest}`, bearer, 403],
-    ['/v2/UPPER/x/tags/list', bearer, 400],
-  ] as const)
-    test.equal((await app.inject({ url, headers })).statusCode, status, url)
-})
+await t.test(
+  'authentication, reference, authorization: a response tells no more than its stage knows',
+  async (test) => {
+    const app = bareApp(test)
+    const { policy } = routesOptions()
+    await app.register(routes, routesOptions({ policy: { ...policy, decide: async () => refused } }))
+    for (const [url, headers, status] of [
+      ['/v2/UPPER/x/manifests/a', {}, 401],
+      ['/v2/UPPER/x/manifests/a', bearer, 400],
+      ['/v2/ocp/4.5/manifests/absent', bearer, 403],
+      [`/v2/ocp/4.5/blobs/${digest}`, bearer, 403],
+      [`/v2/ocp/4.5/referrers/${digest}`, bearer, 403],
+      ['/v2/UPPER/x/tags/list', bearer, 400],
+    ] as const)
+      test.equal((await app.inject({ url, headers })).statusCode, status, url)
+  },
+)
 
 await t.test(
-  'who shows nothing, where that is allowed: pulls, gets a token, and is pinged the challenge',
+  'anonymous access: pulls succeed, the realm gives a token, the ping is a challenge',
   async (test) => {
     const app = bareApp(test)
     const { authenticate } = routesOptions()
@@ -82,7 +86,7 @@ await t.test(
   },
 )
 
-await t.test('the realm reads forms and nothing else', async (test) => {
+await t.test('the realm reads only forms', async (test) => {
   const app = bareApp(test)
   await app.register(routes, routesOptions())
   const payload = 'grant_type=password&username=a&password=b'

@@ -32,7 +32,7 @@ const closed = '/v2/ocp/4.5/manifests/base'
 const challengeOf = ({ url }: Scenario) => `Bearer realm="${url}/v2/auth",service="${new URL(url).host}"`
 
 await scenario(
-  'a client without a login: ping, challenge, a token for nothing, and the image that is open to everybody',
+  'a client without a login: ping, challenge, an anonymous token, and an image that is open to everybody',
   async (t, s) => {
     await open(s)
     for (const path of ['/v2/', '/v2']) {
@@ -62,7 +62,7 @@ await scenario(
 )
 
 await scenario(
-  'nothing shown at all: decided as anonymous, and refused with the way to log in, never 403',
+  'a request without a credential: decided as anonymous, refused with the login command, never 403',
   async (t, s) => {
     await open(s)
     const token = s.remember(tokenOf(await s.ask('/v2/auth')).token)
@@ -97,7 +97,7 @@ await scenario(
 )
 
 await scenario(
-  'whoever has a login uses it as before, robots too',
+  'clients with a login use it as before, robots too',
   async (t, s) => {
     await open(s)
     const { username, password } = s.robot
@@ -128,7 +128,7 @@ await scenario(
   ['--allow-anonymous'],
 )
 
-await scenario('without the flag nothing is anything without a login', async (t, s) => {
+await scenario('without the flag a request without a login is refused', async (t, s) => {
   await open(s)
   const before = s.kubernetes.requests.subjectAccessReviews
   for (const path of ['/v2/', '/v2/auth', opened, closed, '/v2/my-team/app/tags/list']) {

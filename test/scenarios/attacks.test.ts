@@ -35,7 +35,7 @@ const halves = ['', next.slice(0, 10)]
 for (const flags of [[], ['--require-strong-secrets']]) {
   mock.timers.enable({ apis: ['setInterval'] })
   await scenario(
-    `half a file is no key that lets anybody in ${flags.join()}`,
+    `half a file is no valid key ${flags.join()}`,
     async (t, s) => {
       const write = (content: string) => {
         writeFileSync(s.files.tokenSecret, content)
@@ -63,7 +63,7 @@ for (const flags of [[], ['--require-strong-secrets']]) {
   mock.timers.reset()
 }
 
-await scenario('alg games, and a robot login that has expired', async (t, s) => {
+await scenario('forged algorithms, and an expired robot token', async (t, s) => {
   const genuine = await robotLogin(s)
   const claims = decodeJwt(genuine)
   const secret = readFileSync(s.files.tokenSecret, 'utf8').trim()
@@ -117,89 +117,82 @@ await scenario('alg games, and a robot login that has expired', async (t, s) => 
   t.equal(s.kubernetes.requests.tokenReviews, 0, 'what claims to be ours is not shown to the cluster')
 })
 
-await tap.test(
-  'the time it takes to compare the password of the robot tells nothing about it',
-  async (t: Test) => {
-    // Attack: a comparison that ends at the first wrong character is a little slower with each right one. With some thousand
-    // requests a character, the password is read off the clock. So: hashes, of one length, compared to their end.
-    const compared: (readonly [number, number])[] = []
-    const { createAuthenticate } = await t.mockImport<typeof authentication>(
-      '../../src/registry/authentication/authentication.ts',
-      {
-        'node:crypto': {
-          ...crypto,
-          timingSafeEqual: (shown: Buffer, expected: Buffer) => {
-            compared.push([shown.length, expected.length])
-            return crypto.timingSafeEqual(shown, expected)
-          },
+await tap.test('the time of a password comparison tells nothing about the password', async (t: Test) => {
+  // Attack: a comparison that ends at the first wrong character is a little slower with each right one. With some thousand
+  // requests a character, the password is read off the clock. So: hashes, of one length, compared to their end.
+  const compared: (readonly [number, number])[] = []
+  const { createAuthenticate } = await t.mockImport<typeof authentication>(
+    '../../src/registry/authentication/authentication.ts',
+    {
+      'node:crypto': {
+        ...crypto,
+        timingSafeEqual: (shown: Buffer, expected: Buffer) => {
+          compared.push([shown.length, expected.length])
+          return crypto.timingSafeEqual(shown, expected)
         },
       },
-    )
-    const password = 'Tr0ub4dor&3-and-a-few-more'
-    const authenticate = createAuthenticate({
-      challenge,
-      host: 'proxy.example',
-      reviewToken: async () => t.fail('the cluster must not be shown it') as never,
-      robotCredentials: () => [{ username: 'ci+robot', password }],
-      robotTokens: { verify: async () => undefined },
-    })
-    const guesses = [
-      'x',
-      'T',
-      password.slice(0, -1),
-      `${password}x`,
-      password.toLowerCase(),
-      'x'.repeat(5000),
-    ]
-    const answers = new Set<string>()
-    for (const guess of guesses) {
-      const { authorization } = basic(`ci+robot:${guess}`)
-      await authenticate(parseAuthorization(authorization), '10.0.0.1').catch(({ message }: Error) =>
-        answers.add(message),
-      )
-    }
-    t.equal(answers.size, 1, 'how near a guess is shows in no answer')
-    t.strictSame(
-      compared,
-      // Once by itself, which must not go to the cluster, and once with the name before it.
-      Array.from([...guesses, ...guesses], () => [32, 32]),
-      'each is compared as its hash, however near it is',
-    )
-    const right = await authenticate(
-      parseAuthorization(basic(`ci+robot:${password}`).authorization),
-      '10.0.0.1',
-    )
-    t.equal(right.identity.kind, 'robot')
-  },
-)
-
-await scenario('a token for another audience: given to us by whom it was shown', async (t, s) => {
-  // Attack: a service that is trusted with tokens of its own audience (vault, a CI job's sidecar) shows them to us.
-  const tokenFor = (...audiences: string[]) =>
-    s.remember(
-      s.kubernetes.issueServiceAccountToken({ namespace: 'my-team', name: 'image-puller', audiences }),
-    )
-  const app = '/v2/my-team/app/manifests/latest'
-  t.equal(await statusOf(s, tokenFor('vault'), app), 401)
-  t.equal(
-    await statusOf(s, tokenFor('quay-proxy'), app),
-    401,
-    'our own name is an audience only if we were told',
+    },
   )
-  t.equal(await statusOf(s, s.puller, app), 200)
-  // The same attack on our own tokens: of another deployment that has the same secret.
-  const key = loginKeyOf(readFileSync(s.files.tokenSecret, 'utf8').trim(), s.robot)
-  const claims = decodeJwt(await robotLogin(s))
-  for (const other of [{ aud: 'https://staging.example' }, { aud: [] }, { iss: 'https://staging.example' }])
-    t.equal(
-      await statusOf(s, s.remember(await sign({ ...claims, ...other }, key))),
-      401,
-      JSON.stringify(other),
+  const password = 'Tr0ub4dor&3-and-a-few-more'
+  const authenticate = createAuthenticate({
+    challenge,
+    host: 'proxy.example',
+    reviewToken: async () => t.fail('the cluster must not be shown it') as never,
+    robotCredentials: () => [{ username: 'ci+robot', password }],
+    robotTokens: { verify: async () => undefined },
+  })
+  const guesses = ['x', 'T', password.slice(0, -1), `${password}x`, password.toLowerCase(), 'x'.repeat(5000)]
+  const answers = new Set<string>()
+  for (const guess of guesses) {
+    const { authorization } = basic(`ci+robot:${guess}`)
+    await authenticate(parseAuthorization(authorization), '10.0.0.1').catch(({ message }: Error) =>
+      answers.add(message),
     )
+  }
+  t.equal(answers.size, 1, 'how near a guess is shows in no answer')
+  t.strictSame(
+    compared,
+    // Once by itself, which must not go to the cluster, and once with the name before it.
+    Array.from([...guesses, ...guesses], () => [32, 32]),
+    'each is compared as its hash, however near it is',
+  )
+  const right = await authenticate(
+    parseAuthorization(basic(`ci+robot:${password}`).authorization),
+    '10.0.0.1',
+  )
+  t.equal(right.identity.kind, 'robot')
 })
 
 await scenario(
-  'a token for another audience, where an audience was added: that one, the own one, and no third',
+  'attack: a token for another audience, passed on by the service that received it',
+  async (t, s) => {
+    // Attack: a service that is trusted with tokens of its own audience (vault, a CI job's sidecar) shows them to us.
+    const tokenFor = (...audiences: string[]) =>
+      s.remember(
+        s.kubernetes.issueServiceAccountToken({ namespace: 'my-team', name: 'image-puller', audiences }),
+      )
+    const app = '/v2/my-team/app/manifests/latest'
+    t.equal(await statusOf(s, tokenFor('vault'), app), 401)
+    t.equal(
+      await statusOf(s, tokenFor('quay-proxy'), app),
+      401,
+      'our own name is an audience only if we were told',
+    )
+    t.equal(await statusOf(s, s.puller, app), 200)
+    // The same attack on our own tokens: of another deployment that has the same secret.
+    const key = loginKeyOf(readFileSync(s.files.tokenSecret, 'utf8').trim(), s.robot)
+    const claims = decodeJwt(await robotLogin(s))
+    for (const other of [{ aud: 'https://staging.example' }, { aud: [] }, { iss: 'https://staging.example' }])
+      t.equal(
+        await statusOf(s, s.remember(await sign({ ...claims, ...other }, key))),
+        401,
+        JSON.stringify(other),
+      )
+  },
+)
+
+await scenario(
+  "with an added audience: tokens for it and for the API server's own are accepted, and no others",
   async (t, s) => {
     const app = '/v2/my-team/app/manifests/latest'
     const rows = [
@@ -311,7 +304,7 @@ await scenario('restricted content by another repository form', async (t, s) => 
   ])
 })
 
-await scenario('restricted content by referrers, and by the tags that stand for them', async (t, s) => {
+await scenario('restricted content by referrers and referrers tags', async (t, s) => {
   // Attack: the list of what refers to an image names its signatures and SBOMs, which describe what is in it.
   const { top, child } = await pulledBySomebody(s)
   for (const repository of ['openshift/ci', 'ocp-priv/4.5', 'ocp/4.5'])
@@ -335,7 +328,7 @@ await scenario('restricted content by Range, a byte at a time', async (t, s) => 
     await allDenied(t, s, paths, { headers: { range, 'if-range': `"${layer}"` } })
 })
 
-await scenario('restricted content by HEAD, and by asking whether it has changed', async (t, s) => {
+await scenario('restricted content by HEAD and If-None-Match', async (t, s) => {
   // Attack: no content is wanted, only whether it is there, how large it is, or whether a guess of its digest is right.
   const { top, layer } = await pulledBySomebody(s)
   const paths = [
@@ -356,7 +349,7 @@ await scenario('restricted content by HEAD, and by asking whether it has changed
   t.equal(there?.body.length, absent?.body.length, 'what is there and what is not are refused alike')
 })
 
-await scenario("restricted content after somebody else's yes is remembered", async (t, s) => {
+await scenario("restricted content after another requester's yes is cached", async (t, s) => {
   // Attack: wait until somebody who may has pulled it, then ask for what is in the caches: of the reviews, the manifests, the
   // digests. Two of them at a time, so that the one who may not might be given what the one who may is waiting for.
   const { top } = await pulledBySomebody(s)
@@ -376,7 +369,7 @@ await scenario("restricted content after somebody else's yes is remembered", asy
   t.equal(await statusOf(s, namesake, embargoed), 403)
 })
 
-await scenario('a layer that restricted content shares with an open image', async (t, s) => {
+await scenario('a layer that a restricted and an open image share', async (t, s) => {
   // No attack, though it looks like one: the layer is a part of an image that is open, byte by byte, and refusing it would
   // break the pull of that one. What is not shared stays closed, and what is shared stays closed to who may pull neither.
   const { layer, shared, child } = await pulledBySomebody(s)

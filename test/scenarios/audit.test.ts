@@ -30,7 +30,7 @@ const binding = (name: string, namespace: string) => ({
 const audit = ['--authorization=audit', '--deny-ttl=1ms']
 
 await scenario(
-  'audit: who would lose access pulls, and is named with the binding that keeps it',
+  'audit: a requester that would lose access pulls, and the report names the binding that prevents the loss',
   async (t, s) => {
     const token = unboundFor(s)
     const answer = await s.ask('/v2/ocp/4.5/manifests/base', { token, headers: { accept } })
@@ -74,7 +74,7 @@ await scenario(
 )
 
 await scenario(
-  'audit: people are decided about as by the predecessor, and differences are told both ways',
+  "audit: the predecessor's rule decides about people, and differences of both kinds are logged",
   async (t, s) => {
     const status = async (path: string, token: string) =>
       (await s.ask(path, { token, headers: { accept } })).status
@@ -108,7 +108,7 @@ await scenario(
 )
 
 await scenario(
-  'audit: lists and referrers show what they showed, without a line for each tag',
+  'audit: lists and referrers stay as they are, without a line for each tag',
   async (t, s) => {
     const token = unboundFor(s)
     const list = async (path: string) => {
@@ -135,7 +135,7 @@ await scenario(
 )
 
 await scenario(
-  'audit: app.ci away or slow keeps nobody from what the old rule allows',
+  'audit: an unavailable or slow app.ci does not affect what the old rule allows',
   async (t, s) => {
     const token = unboundFor(s)
     t.equal((await s.ask('/v2/', { token })).status, 200, 'the token is known')

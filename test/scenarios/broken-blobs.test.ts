@@ -42,7 +42,7 @@ const layerPaths = async (s: Scenario, layers: number) => {
 }
 
 await scenario(
-  'attack: six blobs that the storage refuses, on 40 connections, beside eight others',
+  'attack: six blobs that the storage refuses, on 40 connections, do not affect eight others',
   async (t, s) => {
     const paths = await layerPaths(s, 8)
     const broken = paths.slice(0, 6)
@@ -68,7 +68,7 @@ await scenario(
 )
 
 await scenario(
-  'attack: a storage that fails on a range, and one other in a quiet hour',
+  'attack: a storage that fails for one range does not affect others',
   async (t, s) => {
     const paths = await layerPaths(s, 6)
     s.quay.fault({
@@ -94,7 +94,7 @@ await scenario(
 )
 
 await scenario(
-  'attack: tags for which upstream fails, on six connections, and one other',
+  'attack: tags for which upstream fails, on six connections, do not affect another tag',
   async (t, s) => {
     const good = Array.from({ length: 12 }, (_, index) => `ocp_good_${index}`)
     const bad = Array.from({ length: 6 }, (_, index) => `ocp_bad_${index}`)

@@ -107,23 +107,28 @@ const problemOfBody = (body: string): string | undefined => {
   return errors.length === 1 && error?.message !== '' ? undefined : 'not one error with a message'
 }
 
-await scenario('a closed list: any other method, any other path ends here, as OCI JSON', async (t, s) => {
-  const before = s.upstreamRequests()
-  const rows = methods.flatMap((method) => [...targets, ...unreadable].map((target) => ({ method, target })))
-  for (const { method, target } of rows) {
-    const answer = await s.raw(
-      Buffer.from(
-        `${method} ${target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${s.alice}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
-        'latin1',
-      ),
+await scenario(
+  'a closed list: other methods and paths get an error in OCI JSON, and reach nothing',
+  async (t, s) => {
+    const before = s.upstreamRequests()
+    const rows = methods.flatMap((method) =>
+      [...targets, ...unreadable].map((target) => ({ method, target })),
     )
-    const problem = problemOf(answer, method)
-    if (problem !== undefined)
-      t.fail(`${method} ${JSON.stringify(target.slice(0, 80))}: ${problem}`, { answer })
-  }
-  t.ok(rows.length > 2000, `${rows.length} requests`)
-  t.equal(s.upstreamRequests(), before, 'nothing of it reached upstream')
-})
+    for (const { method, target } of rows) {
+      const answer = await s.raw(
+        Buffer.from(
+          `${method} ${target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${s.alice}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
+          'latin1',
+        ),
+      )
+      const problem = problemOf(answer, method)
+      if (problem !== undefined)
+        t.fail(`${method} ${JSON.stringify(target.slice(0, 80))}: ${problem}`, { answer })
+    }
+    t.ok(rows.length > 2000, `${rows.length} requests`)
+    t.equal(s.upstreamRequests(), before, 'nothing of it reached upstream')
+  },
+)
 
 await scenario('on a route that exists, every method but GET and HEAD is answered 405', async (t, s) => {
   const routes = ['/v2/', '/v2', '/v2/ocp/4.5/manifests/base', '/v2/ocp/4.5/tags/list', '/healthz']
@@ -148,7 +153,7 @@ await scenario('on a route that exists, every method but GET and HEAD is answere
 })
 
 await scenario(
-  'trap 4: without a credential the challenge comes on every method and route of the registry',
+  'trap 4: without a credential every method and route of the registry gets the challenge',
   async (t, s) => {
     const before = s.upstreamRequests()
     for (const target of [
@@ -172,7 +177,7 @@ await scenario(
   },
 )
 
-await scenario('a head larger than is read, and a body that nobody reads', async (t, s) => {
+await scenario('a head over the limit, and a refused body', async (t, s) => {
   const before = s.upstreamRequests()
   const large = await s.raw(`GET /v2/ HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(70_000)}\r\n\r\n`)
   t.match(large, /^HTTP\/1\.1 400 [^]*"code":"UNSUPPORTED"/)

@@ -82,7 +82,7 @@ await scenario(
   },
 )
 
-await scenario('attack: a copy of a restricted image is pulled once, and does not open it', async (t, s) => {
+await scenario("attack: a pull of a restricted image's copy does not open the image", async (t, s) => {
   const image = artifact('embargoed')
   const blob = [...image.blobs.keys()].at(-1)
   const tags = ['ocp-priv_fam_x', 'art__ocp-priv_fam_x', `${stamp}_prune___ci_images_mirror__ocp-priv_fam_x`]
@@ -99,7 +99,7 @@ await scenario('attack: a copy of a restricted image is pulled once, and does no
 })
 
 await scenario(
-  'trap 28: signatures and the like are found beside the name that was pulled, or are absent',
+  'trap 28: signatures and attestations are found under the pulled name, or are absent',
   async (t, s) => {
     const suffixes = ['', '.sig', '.att', '.sbom', '.any-thing_2']
     const hexOf = async (path: string, token: string) => {

@@ -214,7 +214,7 @@ const table = (t: Test, hits: ReadonlyMap<string, number>, rows: Readonly<Record
 }
 
 await scenario(
-  `${pulls} pulls on a bad day of upstream: none fails`,
+  `${pulls} pulls with upstream failures: none fails`,
   async (t, { quay, url, puller: token, metrics }) => {
     await stock(quay)
     const before = descriptors()

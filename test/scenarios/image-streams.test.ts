@@ -32,7 +32,7 @@ const until = async (status: number, answer: () => Promise<number>): Promise<voi
 }
 
 await scenario(
-  'a restricted digest that nobody has pulled is closed to QCI-wide, and so is what is in it, whatever ImageStreams say',
+  'a restricted digest without any pull is closed to QCI-wide, with its contents, whatever ImageStreams say',
   async (t, s) => {
     const { imageStreams } = s.kubernetes
     const digest = digestOf(s, 'ocp-priv_4.5_embargoed')
@@ -66,7 +66,7 @@ await scenario(
 )
 
 await scenario(
-  "an ImageStream is a hint: a namespace's puller needs no pull by tag, since the tag is resolved for them",
+  'an ImageStream is a hint: with it, a puller of a namespace can pull by digest first',
   async (t, s) => {
     const { imageStreams } = s.kubernetes
     const digest = digestOf(s, 'my-team_app_latest')
@@ -88,7 +88,7 @@ await scenario(
 )
 
 await scenario(
-  'the claim of a restricted namespace closes an unseen digest until it is checked, and a wrong one no longer',
+  'the claim of a restricted namespace closes an unseen digest until it is checked',
   async (t, s) => {
     const { imageStreams } = s.kubernetes
     const never = digestOf(s, 'ocp_4.15_base')
@@ -143,7 +143,7 @@ await scenario(
 )
 
 await scenario(
-  'two replicas agree, though no pull went through one of them; not listed is not ready',
+  'two replicas agree, though one has served no pull; without a list a replica is not ready',
   async (t, s) => {
     const digest = digestOf(s, 'ocp-priv_4.5_embargoed')
     s.kubernetes.fault({ kind: 'slow', delayMs: 300 })

@@ -33,7 +33,7 @@ await scenario('a tag list holds only what the requester may pull', async (t, s)
   t.same((JSON.parse(robot.body.toString()) as { tags: string[] }).tags, all)
 })
 
-await scenario('an image stream has the tags without the prefix, and its own name', async (t, s) => {
+await scenario('the list of an image stream has tags without the prefix, and its own name', async (t, s) => {
   const answer = await s.ask('/v2/ocp/4.5/tags/list', { token: s.alice })
   t.same(JSON.parse(answer.body.toString()), { name: 'ocp/4.5', tags: ['base'] })
   t.equal(answer.headers.get('content-type'), 'application/json')
@@ -48,7 +48,7 @@ await scenario('an image stream has the tags without the prefix, and its own nam
   }
 })
 
-await scenario('trap 29: pages, by Links that stay with us', async (t, s) => {
+await scenario('trap 29: pages, by relative Links', async (t, s) => {
   const image = buildArtifact({
     subject: { digest: `sha256:${'0'.repeat(64)}`, mediaType: 'x', body: Buffer.alloc(0) },
     artifactType: 'text/plain',
@@ -101,7 +101,7 @@ await scenario('trap 29: pages, by Links that stay with us', async (t, s) => {
 })
 
 await scenario(
-  'referrers: an index of exact type, of what was seen in an image that the requester may pull',
+  'referrers: an index of the exact media type, with the entries that the requester may pull',
   async (t, s) => {
     const { body, headers } = await s.ask('/v2/ocp/4.5/manifests/base', {
       token: s.alice,

@@ -19,7 +19,7 @@ const get = (path: string, token: string) =>
 const pulls = async (s: Scenario): Promise<number> =>
   (await s.ask('/v2/ocp/4.5/manifests/base', { token: s.alice, headers: { accept } })).status
 
-await scenario('attack: ten thousand manifests in one go, by a client that reads none', async (t, s) => {
+await scenario('attack: ten thousand pipelined manifests, by a client that reads none', async (t, s) => {
   const before = s.upstreamRequests()
   const socket = dial(s)
   socket.pause()
@@ -37,7 +37,7 @@ await scenario('attack: ten thousand manifests in one go, by a client that reads
 })
 
 await scenario(
-  'two blobs on one connection, and the client leaves: the second was not begun',
+  'two blobs on one connection, and the client disconnects: the second is not begun',
   async (t, s) => {
     const [layer = ''] = s.stock.openLayers
     s.quay.fault({ origin: 'cdn', path: /./, stallAfterBytes: 1000 })
@@ -53,7 +53,7 @@ await scenario(
   },
 )
 
-await scenario('slow-loris: hundreds of connections that say little keep nobody waiting', async (t, s) => {
+await scenario('slow-loris: hundreds of slow connections delay no one', async (t, s) => {
   const silent = Array.from({ length: 300 }, () => dial(s))
   await Promise.all(silent.map(async (socket) => await once(socket, 'connect')))
   for (const socket of silent) socket.write('GET /v2/ HTTP/1.1\r\nx: ')
@@ -62,16 +62,19 @@ await scenario('slow-loris: hundreds of connections that say little keep nobody 
   for (const socket of silent) socket.destroy()
 })
 
-await scenario('a head of 100 kB, of a client that is known: 400 in OCI JSON, and the end', async (t, s) => {
-  const answer = await s.raw(
-    `GET /v2/ HTTP/1.1\r\nAuthorization: Bearer ${s.alice}\r\nx: ${'a'.repeat(100_000)}\r\n\r\n`,
-  )
-  t.match(answer, /^HTTP\/1.1 400 [^]*application\/json[^]*"code":"UNSUPPORTED"/)
-  t.equal(await pulls(s), 200)
-})
+await scenario(
+  'a head of 100 kB, of a known client: 400 in OCI JSON, and the connection ends',
+  async (t, s) => {
+    const answer = await s.raw(
+      `GET /v2/ HTTP/1.1\r\nAuthorization: Bearer ${s.alice}\r\nx: ${'a'.repeat(100_000)}\r\n\r\n`,
+    )
+    t.match(answer, /^HTTP\/1.1 400 [^]*application\/json[^]*"code":"UNSUPPORTED"/)
+    t.equal(await pulls(s), 200)
+  },
+)
 
 await scenario(
-  'attack: one person holds all the blobs there are connections for, and reads none; another pulls on',
+  'attack: one person opens blobs on all connections and reads none; another pulls on',
   async (t, s) => {
     const [layer = ''] = s.stock.openLayers
     const path = `/v2/openshift/ci/blobs/${layer}`

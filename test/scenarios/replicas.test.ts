@@ -71,7 +71,7 @@ const onlyOk = (t: Test, counts: ReadonlyMap<number, number>, name: string) =>
 const digestOf = ({ stock }: Scenario, name: string): string =>
   stock.tags.find(({ tag }) => tag === name)?.digest ?? ''
 
-await scenario('each request of a pull to the next replica: the same answers as from one', async (t, s) => {
+await scenario('each request of a pull to another replica: the same responses as from one', async (t, s) => {
   await withReplicas(s, async (replicas) => {
     for (const [name, token, namespace, image, tag] of [
       ['QCI-wide', s.alice, 'ocp', '4.5', 'base'],
@@ -146,7 +146,7 @@ const newcomerOf = async (s: Scenario): Promise<string> => {
 }
 
 await scenario(
-  'a layer in more namespaces than one decision asks for: let in by one replica, let in by all',
+  'a layer in more namespaces than one decision may review: allowed by one replica, allowed by all',
   async (t, s) => {
     await withReplicas(s, async (replicas) => {
       const newcomer = await newcomerOf(s)

@@ -4,7 +4,7 @@ import { inSlices, sliceBytes } from '../../src/server/answer-slices.ts'
 
 const slicesOf = async (answer: Buffer): Promise<Buffer[]> => await inSlices(answer).toArray()
 
-await t.test('every byte, in order', async (test) => {
+await t.test('every byte arrives, in order', async (test) => {
   for (const length of [0, 1, sliceBytes - 1, sliceBytes, sliceBytes + 1, 3 * sliceBytes]) {
     const answer = randomBytes(length)
     const slices = await slicesOf(answer)
@@ -13,7 +13,7 @@ await t.test('every byte, in order', async (test) => {
   }
 })
 
-await t.test('attack: a large answer leaves turns of the event loop to others', async (test) => {
+await t.test('attack: a large response leaves turns of the event loop to others', async (test) => {
   let turns = 0
   const count = () => {
     turns += 1

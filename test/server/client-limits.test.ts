@@ -71,13 +71,13 @@ await t.test('slow-loris: a head that trickles is a 408, and the connection ends
   )
 })
 
-await t.test('who connects and says nothing', async (test) => {
+await t.test('a connection that sends nothing', async (test) => {
   const { dial, untilNone } = await serve(test)
   test.match(await answerTo(dial()), tooSlow)
   await untilNone()
 })
 
-await t.test('slow-loris: a form that trickles, and a body that nobody wants', async (test) => {
+await t.test('slow-loris: a form that trickles, and a refused body', async (test) => {
   const { dial, untilNone } = await serve(test)
   const form = dial()
   form.write(
@@ -92,7 +92,7 @@ await t.test('slow-loris: a form that trickles, and a body that nobody wants', a
   await untilNone()
 })
 
-await t.test('who is told, and never closes their side, is cut', async (test) => {
+await t.test('a client that never closes its side after an error is cut', async (test) => {
   const { app, port, dial, untilNone } = await serve(test)
   const sockets = [
     'hello\r\n\r\n',
@@ -112,7 +112,7 @@ await t.test('who is told, and never closes their side, is cut', async (test) =>
   dial().destroy()
 })
 
-await t.test('who takes nothing of an answer is cut', async (test) => {
+await t.test('a client that does not read its response is cut', async (test) => {
   const { dial, lines, untilNone } = await serve(test, { limits: { stallMs: 50, sweepMs: 5 } })
   const socket = dial()
   socket.pause()
@@ -125,7 +125,7 @@ await t.test('who takes nothing of an answer is cut', async (test) => {
   )
 })
 
-await t.test('a head of more than 64 kB is told so, though the client is still sending', async (test) => {
+await t.test('a head of more than 64 kB gets its error while the client is still sending', async (test) => {
   const { dial, untilNone } = await serve(test, { limits: { lingerMs: 200 } })
   const [field, fields] = [`range: ${'a'.repeat(200_000)}`, 'a: b\r\n'.repeat(30_000)]
   for (const head of [field, fields]) {
@@ -136,7 +136,7 @@ await t.test('a head of more than 64 kB is told so, though the client is still s
   await untilNone()
 })
 
-await t.test('a head of many small fields is read, one of thousands is not', async (test) => {
+await t.test('a head of many small fields is read, a head of thousands is not', async (test) => {
   const { dial } = await serve(test)
   for (const [fields, status] of [
     [500, 401],
@@ -148,7 +148,7 @@ await t.test('a head of many small fields is read, one of thousands is not', asy
   }
 })
 
-await t.test('a TLS handshake that never ends, or is none', async (test) => {
+await t.test('a TLS handshake that never ends, and bytes that are no handshake', async (test) => {
   const { cert, key } = selfSigned()
   const { dial, lines, untilNone } = await serve(test, {
     tls: { cert: String(cert), key: String(key) },
@@ -178,7 +178,7 @@ await t.test('slow-loris: over TLS too', async (test) => {
   await untilNone()
 })
 
-await t.test('attack: what cannot be read, sent in the middle of an answer', async (test) => {
+await t.test('attack: malformed bytes in the middle of a response', async (test) => {
   const { dial, untilNone } = await serve(test)
   for (const next of ['hello\r\n\r\n', 'CONNECT a:1 HTTP/1.1\r\n\r\n', 'GET / HT']) {
     const socket = dial()
@@ -196,7 +196,7 @@ await t.test('attack: what cannot be read, sent in the middle of an answer', asy
   await untilNone()
 })
 
-await t.test('a connection without requests ends a second after it was said to', async (test) => {
+await t.test('an idle connection ends a second after its announced time', async (test) => {
   const { dial, untilNone } = await serve(test, { limits: { idleMs: 1000 } })
   const socket = dial()
   socket.write('GET /healthz HTTP/1.1\r\n\r\n')
@@ -204,7 +204,7 @@ await t.test('a connection without requests ends a second after it was said to',
   await untilNone()
 })
 
-await t.test('the usual limits: each within the next', async (test) => {
+await t.test('the default limits: each lies within the next', async (test) => {
   const { headerTimeoutMs, requestMs, idleMs, checkMs, maxRequests, maxConnections, sweepMs, stallMs } =
     defaultClientLimits
   test.ok(checkMs < headerTimeoutMs && headerTimeoutMs < requestMs && requestMs < idleMs)

@@ -37,7 +37,7 @@ const setUp = (maxConnections: number, isUnfinished: (socket: Socket) => boolean
 
 const times = <Value>(count: number, make: () => Value): Value[] => Array.from({ length: count }, make)
 
-await t.test('one alone may have all; whoever comes then has the newest of its idle ones', async (test) => {
+await t.test('one address may have all; a newcomer replaces its newest idle connection', async (test) => {
   const { add, open, openOf, cut } = setUp(10)
   const flood = times(14, () => add('greedy'))
   test.equal(open().length, 10)
@@ -57,7 +57,7 @@ await t.test('one alone may have all; whoever comes then has the newest of its i
 })
 
 await t.test(
-  'requesters x sizes: whoever has less than another gets in, and nobody is cut for their equal',
+  'addresses x sizes: an address with fewer connections gets in, and no address loses one to an equal',
   async (test) => {
     for (const max of [2, 10, 100])
       for (const greedy of [1, 2, 7]) {
@@ -75,7 +75,7 @@ await t.test(
 )
 
 await t.test(
-  'a connection with a request on it is left alone; one whose request is unfinished is not',
+  'a connection with a request in progress is left alone; one with an unfinished request is not',
   async (test) => {
     const unfinished = new Set<unknown>()
     const { add } = setUp(4, (socket) => unfinished.has(socket))
@@ -89,7 +89,7 @@ await t.test(
   },
 )
 
-await t.test('where the largest is busy throughout, the next one gives', async (test) => {
+await t.test('if all connections of the largest share are busy, the next share loses one', async (test) => {
   const { add } = setUp(5)
   times(3, () => add('busy', true))
   const [kept, given] = times(2, () => add('idle'))
@@ -99,7 +99,7 @@ await t.test('where the largest is busy throughout, the next one gives', async (
 })
 
 await t.test(
-  'attack: busy ones in front of the idle ones: a look is bounded, and each begins behind the last',
+  'attack: busy connections before idle ones: a check is limited, and each begins where the last one ended',
   async (test) => {
     const { add, open } = setUp(1001)
     const idle = add('greedy')
@@ -114,7 +114,7 @@ await t.test(
   },
 )
 
-await t.test('who leaves gives room; who was cut is not counted twice', async (test) => {
+await t.test('a closed connection makes room; a cut one is counted once', async (test) => {
   const { add, open, cut } = setUp(2)
   const [first, second] = [add('a'), add('b')]
   first.destroy()
@@ -128,7 +128,7 @@ await t.test('who leaves gives room; who was cut is not counted twice', async (t
   test.equal(open().length, 2)
 })
 
-await t.test('a proxy that speaks for everybody has no share, and is counted', async (test) => {
+await t.test('a proxy that speaks for many clients has no share, and its connections count', async (test) => {
   const { add, openOf } = setUp(4)
   times(2, () => add(undefined))
   times(2, () => add('greedy'))
@@ -139,7 +139,7 @@ await t.test('a proxy that speaks for everybody has no share, and is counted', a
   test.equal(openOf('undefined'), 3)
 })
 
-await t.test('what a proxy says moves a connection to its client', async (test) => {
+await t.test('a PROXY protocol header moves a connection to the share of its client', async (test) => {
   const { shares, add } = setUp(3)
   const sockets = times(3, () => add(undefined))
   for (const socket of sockets) shares.move(socket as unknown as Socket, '203.0.113.9')
@@ -152,7 +152,7 @@ await t.test('what a proxy says moves a connection to its client', async (test) 
   shares.move(sockets[0] as unknown as Socket, undefined)
 })
 
-await t.test('under TLS the request is on the connection above', async (test) => {
+await t.test('with TLS the request is on the TLS socket', async (test) => {
   const { shares, add } = setUp(2)
   const [busy, idle] = times(2, () => add('greedy'))
   const secured = new FakeSocket('above')

@@ -65,7 +65,7 @@ await t.test(
   },
 )
 
-await t.test('under TLS too, whether the handshake is over or not', async (test) => {
+await t.test('with TLS too, before and after the handshake', async (test) => {
   const { cert, key } = selfSigned()
   const { app, dial, shed, untilCount, port } = await serve(test, {
     tls: { cert: String(cert), key: String(key) },
@@ -92,7 +92,7 @@ await t.test('under TLS too, whether the handshake is over or not', async (test)
   await untilNoConnections(app.server)
 })
 
-await t.test('behind a trusted proxy nobody is cut for the others that it carries', async (test) => {
+await t.test('behind a trusted proxy no client is cut for other clients of that proxy', async (test) => {
   const { dial, shed, untilCount } = await serve(test, { limits: { maxConnections: 4 } }, ['127.0.0.2'])
   const router = Array.from({ length: 3 }, () => dial('127.0.0.2'))
   await untilCount(3)
@@ -105,7 +105,7 @@ await t.test('behind a trusted proxy nobody is cut for the others that it carrie
 })
 
 await t.test(
-  'attack: heads that never end are cut once they are too much, the largest address first',
+  'attack: heads that never end are cut over the limit, the largest address first',
   async (test) => {
     const { dial, shed, lines, untilCount } = await serve(test, {
       limits: { maxHeadBytes: 500_000, headSweepMs: 5 },
@@ -128,7 +128,7 @@ await t.test(
   },
 )
 
-await t.test('attack: logins of one address that take long: another address logs in', async (test) => {
+await t.test('attack: slow logins of one address: another address logs in', async (test) => {
   const open: (() => void)[] = []
   const { dial, shed, lines } = await serve(test, {
     limits: { maxLogins: 8 },
@@ -170,7 +170,7 @@ const hostile = [
   Array.from({ length: 900 }, (_, index) => `x-${index}: ${'a'.repeat(50)}`).join('\r\n'),
 ]
 
-await t.test('attack: the longest stall that a hostile head costs is short', async (test) => {
+await t.test('attack: a hostile head stalls the event loop for a short time only', async (test) => {
   const { dial, lines } = await serve(test, {}, ['127.0.0.1'])
   const paths = ['/v2/', `/v2/ocp/4.5/blobs/${digest}`, `/v2/${'a'.repeat(1000)}?${'a=b&'.repeat(100)}`]
   const stallOf = async (head: string): Promise<number> => {
@@ -198,31 +198,28 @@ await t.test('attack: the longest stall that a hostile head costs is short', asy
   test.ok(lines.every(({ client }) => client === undefined || /^"[\d.]+"$/.test(JSON.stringify(client))))
 })
 
-await t.test(
-  'with the PROXY protocol connections count as those of the client that is named',
-  async (test) => {
-    const shed: string[] = []
-    const { options, lines } = serverOptions({
-      observeShed: (reason) => shed.push(reason),
-      limits: { maxConnections: 3 },
-      trustedProxies: ['127.0.0.1'],
-      proxyProtocol: true,
-    })
-    const app = await buildServer(options)
-    const port = await listen(test, app)
-    const dial = (source: string) => {
-      const socket = connect(port, '127.0.0.1').on('error', () => undefined)
-      test.teardown(() => socket.destroy())
-      socket.resume().write(`PROXY TCP4 ${source} 10.0.0.1 1 2\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n`)
-      return socket
-    }
-    const greedy = [1, 2, 3].map(() => dial('203.0.113.9'))
-    await until(() => lines.length === 3)
-    const alice = dial('198.51.100.7')
-    await until(() => lines.length === 4)
-    test.equal(lines[3]?.['client'], '198.51.100.7')
-    test.same(shed, ['connections'])
-    await until(() => greedy.some(({ closed }) => closed))
-    alice.destroy()
-  },
-)
+await t.test('with the PROXY protocol, connections count for the named client', async (test) => {
+  const shed: string[] = []
+  const { options, lines } = serverOptions({
+    observeShed: (reason) => shed.push(reason),
+    limits: { maxConnections: 3 },
+    trustedProxies: ['127.0.0.1'],
+    proxyProtocol: true,
+  })
+  const app = await buildServer(options)
+  const port = await listen(test, app)
+  const dial = (source: string) => {
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+    test.teardown(() => socket.destroy())
+    socket.resume().write(`PROXY TCP4 ${source} 10.0.0.1 1 2\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n`)
+    return socket
+  }
+  const greedy = [1, 2, 3].map(() => dial('203.0.113.9'))
+  await until(() => lines.length === 3)
+  const alice = dial('198.51.100.7')
+  await until(() => lines.length === 4)
+  test.equal(lines[3]?.['client'], '198.51.100.7')
+  test.same(shed, ['connections'])
+  await until(() => greedy.some(({ closed }) => closed))
+  alice.destroy()
+})

@@ -8,7 +8,7 @@ const greedy = (shares: FairShares, holder: string): number => {
   return taken
 }
 
-await t.test('one alone has half, two a third each, and so on: as much as is left', async (test) => {
+await t.test('one holder gets half, two get a third each, and so on', async (test) => {
   const shares = new FairShares(1000)
   test.equal(greedy(shares, 'a'), 500)
   test.equal(greedy(shares, 'b'), 250)
@@ -17,25 +17,22 @@ await t.test('one alone has half, two a third each, and so on: as much as is lef
   test.equal(shares.total, 625)
 })
 
-await t.test(
-  'however many greedy ones there are, and in whatever order: a newcomer has something',
-  async (test) => {
-    for (const capacity of [64, 1000, 4096])
-      for (const count of [1, 2, 5]) {
-        const shares = new FairShares(capacity)
-        const names = Array.from({ length: count }, (_, index) => `greedy ${index}`)
-        for (let round = 0; round < 20; round++)
-          for (const name of names) {
-            greedy(shares, name)
-            shares.giveBack(name)
-          }
-        test.ok(shares.tryTake('newcomer'), `${capacity} among ${count}`)
-        test.ok(shares.total <= capacity)
-      }
-  },
-)
+await t.test('any number of greedy holders, in any order: a newcomer gets something', async (test) => {
+  for (const capacity of [64, 1000, 4096])
+    for (const count of [1, 2, 5]) {
+      const shares = new FairShares(capacity)
+      const names = Array.from({ length: count }, (_, index) => `greedy ${index}`)
+      for (let round = 0; round < 20; round++)
+        for (const name of names) {
+          greedy(shares, name)
+          shares.giveBack(name)
+        }
+      test.ok(shares.tryTake('newcomer'), `${capacity} among ${count}`)
+      test.ok(shares.total <= capacity)
+    }
+})
 
-await t.test('what is given back is free again; nobody is kept in mind for nothing', async (test) => {
+await t.test('released amounts are free again; holders of nothing are forgotten', async (test) => {
   const shares = new FairShares(1)
   for (const holder of ['a', 'b', 'a']) {
     test.ok(shares.tryTake(holder))
@@ -47,7 +44,7 @@ await t.test('what is given back is free again; nobody is kept in mind for nothi
   test.notOk(new FairShares(0).tryTake('a'))
 })
 
-await t.test('amounts: what is more than is left is refused whole', async (test) => {
+await t.test('amounts: more than is free is refused as a whole', async (test) => {
   const shares = new FairShares(100)
   test.ok(shares.tryTake('a', 40))
   test.notOk(shares.tryTake('a', 21))

@@ -60,7 +60,7 @@ const serve = async (test: Test, more: Partial<FormsOptions> = {}) => {
   return { app, dial, shed, whole, open, arriving }
 }
 
-await t.test('a form that is whole goes on, one that is not has not begun', async (test) => {
+await t.test('a complete form is handled, an incomplete one is not', async (test) => {
   const { dial, whole, arriving } = await serve(test)
   const half = dial(head() + form.slice(0, 5))
   await until(() => arriving() === 1)
@@ -74,20 +74,17 @@ await t.test('a form that is whole goes on, one that is not has not begun', asyn
   test.equal(whole.length, 1, 'what reads no body pays nothing')
 })
 
-await t.test(
-  'attack: a form that is announced and never sent: 408, and the connection ends',
-  async (test) => {
-    const { app, dial, shed, arriving } = await serve(test, { formMs: 40 })
-    const [silent, half] = [dial(head()), dial(head() + form.slice(1))]
-    await until(() => silent.socket.closed && half.socket.closed)
-    for (const { answer } of [silent, half]) test.match(answer, /^HTTP\/1\.1 408 [^]*took too long to arrive/)
-    test.same(shed, ['forms', 'forms'])
-    test.equal(arriving(), 0)
-    await untilNoConnections(app.server)
-  },
-)
+await t.test('attack: an announced form that is never sent: 408, and the connection ends', async (test) => {
+  const { app, dial, shed, arriving } = await serve(test, { formMs: 40 })
+  const [silent, half] = [dial(head()), dial(head() + form.slice(1))]
+  await until(() => silent.socket.closed && half.socket.closed)
+  for (const { answer } of [silent, half]) test.match(answer, /^HTTP\/1\.1 408 [^]*took too long to arrive/)
+  test.same(shed, ['forms', 'forms'])
+  test.equal(arriving(), 0)
+  await untilNoConnections(app.server)
+})
 
-await t.test('a form that is whole, or none at all, may be thought about for longer', async (test) => {
+await t.test('the deadline of a form ends when it is complete, or when there is none', async (test) => {
   const { dial, open, shed } = await serve(test, { formMs: 10 })
   const slow = [
     dial(head('/slow') + form),
@@ -101,17 +98,20 @@ await t.test('a form that is whole, or none at all, may be thought about for lon
   test.same(shed, [])
 })
 
-await t.test('attack: all the forms there may be, of one address: another one is read', async (test) => {
-  const { dial, shed, arriving } = await serve(test, { maxForms: 8 })
-  const greedy = Array.from({ length: 12 }, () => dial(head()))
-  await until(() => greedy.filter(({ answer }) => / 503 [^]*from your address/.test(answer)).length === 8)
-  test.equal(arriving(), 4)
-  test.equal(shed.length, 8)
-  const alice = dial(head().replace('Host: x', 'Host: x\r\nX-Network: other') + form)
-  await until(() => alice.answer.includes('"username":"u"'))
-  // Whoever leaves gives their place back.
-  for (const { socket } of greedy) socket.destroy()
-  await until(() => arriving() === 0)
-  const next = dial(head() + form)
-  await until(() => next.answer.includes('"username":"u"'))
-})
+await t.test(
+  'attack: all unfinished forms from one address: a form from another address is read',
+  async (test) => {
+    const { dial, shed, arriving } = await serve(test, { maxForms: 8 })
+    const greedy = Array.from({ length: 12 }, () => dial(head()))
+    await until(() => greedy.filter(({ answer }) => / 503 [^]*from your address/.test(answer)).length === 8)
+    test.equal(arriving(), 4)
+    test.equal(shed.length, 8)
+    const alice = dial(head().replace('Host: x', 'Host: x\r\nX-Network: other') + form)
+    await until(() => alice.answer.includes('"username":"u"'))
+    // Whoever leaves gives their place back.
+    for (const { socket } of greedy) socket.destroy()
+    await until(() => arriving() === 0)
+    const next = dial(head() + form)
+    await until(() => next.answer.includes('"username":"u"'))
+  },
+)

@@ -32,7 +32,7 @@ const serve = async (test: Test, server: Server) => {
 const ask = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
 
 for (const scheme of ['http', 'https'])
-  await t.test(`${scheme}: what was written and not read yet arrives, then the end`, async (test) => {
+  await t.test(`${scheme}: written bytes arrive, then the end`, async (test) => {
     const pair = selfSigned()
     const server = scheme === 'http' ? createServer() : createTlsServer(pair)
     const { finished, port } = await serve(test, server)
@@ -63,7 +63,7 @@ for (const scheme of ['http', 'https'])
     await closed
   })
 
-await t.test('an answer in progress goes on; its connection ends at the next look', async (test) => {
+await t.test('a response in progress goes on; its connection ends at the next check', async (test) => {
   const server = createServer()
   const { port } = await serve(test, server)
   const held: { end: () => void }[] = []
@@ -85,22 +85,25 @@ await t.test('an answer in progress goes on; its connection ends at the next loo
   await untilNoConnections(server)
 })
 
-await t.test('who has asked nothing yet is still answered, and who has gone is forgotten', async (test) => {
-  const server = createServer()
-  const { finished, port } = await serve(test, server)
-  const gone = connect(port, '127.0.0.1')
-  gone.write(ask('/held'))
-  await once(gone, 'data')
-  gone.destroy()
-  await untilNoConnections(server)
-  const client = connect(port, '127.0.0.1')
-  await once(server, 'connection')
-  server.closeIdleConnections()
-  client.write(ask('/'))
-  await once(client, 'data')
-  const ended = once(client.resume(), 'end')
-  await until(() => finished.count === 1)
-  server.closeIdleConnections()
-  await ended
-  await untilNoConnections(server)
-})
+await t.test(
+  'a connection without a request is still served, and a closed one is forgotten',
+  async (test) => {
+    const server = createServer()
+    const { finished, port } = await serve(test, server)
+    const gone = connect(port, '127.0.0.1')
+    gone.write(ask('/held'))
+    await once(gone, 'data')
+    gone.destroy()
+    await untilNoConnections(server)
+    const client = connect(port, '127.0.0.1')
+    await once(server, 'connection')
+    server.closeIdleConnections()
+    client.write(ask('/'))
+    await once(client, 'data')
+    const ended = once(client.resume(), 'end')
+    await until(() => finished.count === 1)
+    server.closeIdleConnections()
+    await ended
+    await untilNoConnections(server)
+  },
+)

@@ -3,7 +3,7 @@ import Fastify from 'fastify'
 import { health } from '../../src/server/health.ts'
 import { listen } from '../registry/fakes.ts'
 
-await t.test('alive always; ready once nothing keeps it', async (test) => {
+await t.test('alive always; ready once there is no reason against it', async (test) => {
   const reasons = ['shutting down', 'upstream was not asked yet']
   const app = Fastify()
   await app.register(health, { notReady: () => reasons, status: () => ['restricted index: whole'] })

@@ -7,7 +7,7 @@ import { shedLoad } from '../../src/server/load-shedding.ts'
 import { listen, raw } from '../registry/fakes.ts'
 import { until } from '../support/until.ts'
 
-await t.test('beyond the bound: 503 before anything is done, but for the kubelet', async (test) => {
+await t.test('over the limit: 503 before any work, except for the kubelet', async (test) => {
   const app = Fastify()
   const seen = { shed: 0, begun: 0, failures: [] as unknown[] }
   const open: (() => void)[] = []
@@ -83,7 +83,7 @@ const serveShared = async (test: Test, maxRequests: number) => {
 }
 
 await t.test(
-  'attack: one address takes all places but a quarter; the next address is served',
+  'attack: one address takes three quarters of the limit; the next address is served',
   async (test) => {
     const { ask, open, shed } = await serveShared(test, 16)
     const greedy = Array.from({ length: 30 }, async () => await ask('203.0.113.9'))
@@ -102,7 +102,7 @@ await t.test(
   },
 )
 
-await t.test('attack: a form that is not whole holds no place, and one that is does', async (test) => {
+await t.test('attack: an incomplete form does not count, a complete one does', async (test) => {
   const { port, ask, open, shed } = await serveShared(test, 2)
   const head = 'POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n'
   const announced = Array.from({ length: 8 }, () => connect(port, '127.0.0.1'))
@@ -121,7 +121,7 @@ await t.test('attack: a form that is not whole holds no place, and one that is d
   test.equal(await whole, 200)
 })
 
-await t.test('whose connection is gone once the form is whole has no place', async (test) => {
+await t.test('a form whose connection is closed does not count', async (test) => {
   const { onBody } = shedLoad({ maxRequests: 0, observeShed: () => test.fail('nobody is sent away') })
   const reply = { raw: { destroyed: true } }
   onBody.call({} as never, {} as never, reply as never, () => test.fail('nor goes on'))

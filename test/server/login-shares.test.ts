@@ -19,7 +19,7 @@ const setUp = (maxLogins: number) => {
   return { authenticate, open, shed: () => shed }
 }
 
-await t.test('attack: one address with all the logins there may be: another one logs in', async (test) => {
+await t.test('attack: one address with all concurrent logins: another one logs in', async (test) => {
   const { authenticate, open, shed } = setUp(8)
   const all = Array.from({ length: 20 }, async () => await authenticate(credential, '203.0.113.9'))
   const settled = Promise.allSettled(all)
@@ -34,7 +34,7 @@ await t.test('attack: one address with all the logins there may be: another one 
   test.equal(shed(), 16)
 })
 
-await t.test('the addresses of a /64 are one; a refusal gives its place back', async (test) => {
+await t.test('the addresses of a /64 count as one; a refusal releases its share', async (test) => {
   const { authenticate, open } = setUp(4)
   const all = [1, 2, 3].map(async (n) => await authenticate(credential, `2001:db8::${n}`))
   const settled = Promise.allSettled(all)

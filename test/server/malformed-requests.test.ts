@@ -7,7 +7,7 @@ import { until } from '../support/until.ts'
 
 const failure = (code?: string) => Object.assign(new Error('x'), code === undefined ? {} : { code })
 
-await t.test('trap 26: what cannot be read is answered in OCI JSON', async (t) => {
+await t.test('trap 26: malformed input gets an error in OCI JSON', async (t) => {
   const rows = [
     [undefined, 'HTTP/1.1 400 Bad Request', 'the request is not valid HTTP/1.1'],
     ['HPE_INVALID_METHOD', 'HTTP/1.1 400 Bad Request', 'the request is not valid HTTP/1.1'],
@@ -32,7 +32,7 @@ await t.test('trap 26: what cannot be read is answered in OCI JSON', async (t) =
   }
 })
 
-await t.test('who has left is not answered, nor who has no session to read it in', async (t) => {
+await t.test('no response for a client that disconnected or has no TLS session', async (t) => {
   for (const code of ['ECONNRESET', 'ERR_TLS_HANDSHAKE_TIMEOUT', 'ERR_SSL_HTTP_REQUEST']) {
     const socket = new PassThrough()
     t.equal(answerMalformed(failure(code), socket, 1000), undefined)
@@ -43,7 +43,7 @@ await t.test('who has left is not answered, nor who has no session to read it in
   t.equal(answerMalformed(failure(), gone, 1000), undefined)
 })
 
-await t.test('after the last word nothing is said, and the client may read on', async (t) => {
+await t.test('after the error nothing is sent, and the client may read on', async (t) => {
   const socket = new PassThrough()
   const { requestId } = answerMalformed(failure(), socket, 1000) ?? {}
   t.equal(answerMalformed(failure(), socket, 1000), undefined)
@@ -51,7 +51,7 @@ await t.test('after the last word nothing is said, and the client may read on', 
   t.match(await text(socket), `x-request-id: ${requestId}`)
 })
 
-await t.test('who never closes their side is cut after a moment', async (t) => {
+await t.test('a client that never closes its side is cut after a moment', async (t) => {
   const socket = new PassThrough()
   t.ok(answerRaw(socket, unsupported(405, 'no'), 5))
   t.notOk(socket.destroyed)
@@ -59,7 +59,7 @@ await t.test('who never closes their side is cut after a moment', async (t) => {
   t.pass()
 })
 
-await t.test('attack: an error in the middle of another answer, to be read as a part of it', async (t) => {
+await t.test('attack: an error in the middle of another response, to be read as a part of it', async (t) => {
   for (const [headersSent, isAnswered] of [
     [true, false],
     [false, true],
@@ -72,7 +72,7 @@ await t.test('attack: an error in the middle of another answer, to be read as a 
   }
 })
 
-await t.test('a socket that breaks while it is answered is nobody’s trouble', async (t) => {
+await t.test('a socket that breaks during the error response is ignored', async (t) => {
   const socket = new PassThrough()
   answerRaw(socket, unsupported(405, 'no'), 1000)
   socket.destroy(new Error('gone'))

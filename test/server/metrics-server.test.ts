@@ -3,7 +3,7 @@ import { buildMetricsServer } from '../../src/server/metrics-server.ts'
 import { listen } from '../registry/fakes.ts'
 import { serve } from './server-options.ts'
 
-await t.test('the metrics are served elsewhere', async (test) => {
+await t.test('metrics have a server of their own', async (test) => {
   const { options, get } = await serve(test)
   test.equal((await get('/metrics')).status, 404)
   const port = await listen(test, buildMetricsServer(options.telemetry.metrics))

@@ -3,7 +3,7 @@ import { bearer, raw } from '../registry/fakes.ts'
 import { codeOf, cut, serve } from './server-options.ts'
 
 await t.test(
-  'trap 4: without a credential everything below /v2/ is the challenge, on every method',
+  'trap 4: without a credential every path below /v2/ gets the challenge, for every method',
   async (test) => {
     const { get } = await serve(test)
     const paths = ['/v2/', '/v2', '/v2/_catalog', '/v2/a/b/blobs/uploads/?mount=x', '/v2?ns=quay.io']
@@ -18,7 +18,7 @@ await t.test(
   },
 )
 
-await t.test('what is not served is UNSUPPORTED, and says what would be', async (test) => {
+await t.test('other paths and methods get UNSUPPORTED with a hint', async (test) => {
   const { get } = await serve(test)
   const rows = [
     ['GET', '/v2/_catalog', 404, 'GET, HEAD'],
@@ -37,7 +37,7 @@ await t.test('what is not served is UNSUPPORTED, and says what would be', async 
   }
 })
 
-await t.test('a forward proxy it is not', async (test) => {
+await t.test('no forward proxy', async (test) => {
   const { port } = await serve(test)
   const { head, body } = cut(
     await raw(port, 'GET http://elsewhere/v2/ HTTP/1.1\r\nConnection: close\r\n\r\n'),

@@ -72,7 +72,7 @@ const serve = async (test: Test, maxPendingBytes: number) => {
 }
 
 await t.test(
-  'attack: answers that one requester does not read are bounded, and the next requester is served',
+  'attack: unread responses of one requester are limited, and the next requester is served',
   async (test) => {
     const { ask, get, begun, shed } = await serve(test, 8 * large.length)
     const greedy = Array.from({ length: 20 }, () => ask('mallory'))
@@ -99,7 +99,7 @@ await t.test(
   },
 )
 
-await t.test('who has no name yet is counted by address', async (test) => {
+await t.test('before authentication the address counts', async (test) => {
   const { ask, get, begun, shed } = await serve(test, 4 * large.length)
   for (let count = 0; count < 3; count++) ask(undefined)
   await until(() => begun() === 3)
@@ -107,13 +107,13 @@ await t.test('who has no name yet is counted by address', async (test) => {
   test.equal((await get('alice')).status, 200)
 })
 
-await t.test('many answers in turn, each read, are never too much', async (test) => {
+await t.test('many responses in turn, each read, stay under the limit', async (test) => {
   const { get, shed } = await serve(test, 2 * large.length)
   for (let count = 0; count < 8; count++) test.equal((await get('alice')).status, 200)
   test.equal(shed(), 0)
 })
 
-await t.test('of a client that has left before its answer nothing is counted', async (test) => {
+await t.test('a client that disconnects before its response does not count', async (test) => {
   const { ask, get, left } = await serve(test, 2 * large.length)
   const gone = ask('alice', '/late')
   gone.once('connect', () => setTimeout(() => gone.destroy(), 20))
@@ -123,7 +123,7 @@ await t.test('of a client that has left before its answer nothing is counted', a
   test.equal((await get('alice')).status, 200)
 })
 
-await t.test('an answer is whole and has a length, in one slice, in many, or as text', async (test) => {
+await t.test('a response is complete and has a length, in one slice, in many, or as text', async (test) => {
   const { get } = await serve(test, 8 * large.length)
   const rows = [
     ['/medium', medium],

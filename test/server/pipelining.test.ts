@@ -28,7 +28,7 @@ const serve = async (test: Test, maxPipelined: number) => {
 
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
 
-await t.test('one after the other, in order, on one connection', async (test) => {
+await t.test('pipelined requests are served one after the other, in order', async (test) => {
   const { port, cut, begun, open } = await serve(test, 3)
   const answer = raw(port, get('/slow/1') + get('/slow/2') + get('/slow/3') + get('/last'))
   for (const n of [1, 2, 3]) {
@@ -40,7 +40,7 @@ await t.test('one after the other, in order, on one connection', async (test) =>
   test.same(cut, [])
 })
 
-await t.test('attack: thousands of them are neither begun nor read', async (test) => {
+await t.test('attack: thousands of pipelined requests are neither begun nor read', async (test) => {
   const { port, cut, begun, untilNone } = await serve(test, 3)
   const socket = connect(port, '127.0.0.1').on('error', () => undefined)
   socket.write(get('/slow/1').repeat(10_000))
@@ -51,7 +51,7 @@ await t.test('attack: thousands of them are neither begun nor read', async (test
   await untilNone()
 })
 
-await t.test('as many as before, once those before are through', async (test) => {
+await t.test('the limit applies anew once earlier requests are complete', async (test) => {
   const { port, cut, begun, open } = await serve(test, 1)
   const socket = connect(port, '127.0.0.1')
   const answer = text(socket)
@@ -65,7 +65,7 @@ await t.test('as many as before, once those before are through', async (test) =>
   test.same(cut, [])
 })
 
-await t.test('who leaves before the turn has not asked', async (test) => {
+await t.test('a request whose client disconnects before its turn is not begun', async (test) => {
   const { port, begun, open, untilNone } = await serve(test, 3)
   const socket = connect(port, '127.0.0.1')
   socket.write(get('/slow/1') + get('/slow/2'))

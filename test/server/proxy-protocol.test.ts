@@ -31,7 +31,7 @@ const valid: readonly [header: Buffer, source: string | undefined][] = [
 ]
 
 await t.test(
-  'valid headers x pieces x what follows: the source, and where the client begins',
+  'valid headers x chunks x following bytes: the source, and the first byte of the client',
   async (test) => {
     for (const [header, source] of valid) {
       const name = JSON.stringify(header.toString('latin1').slice(0, 30))
@@ -88,7 +88,7 @@ const broken: readonly Buffer[] = [
   binaryHeader({ command: 0x20, more: Buffer.alloc(65_535) }),
 ]
 
-await t.test('broken headers are malformed, as soon as that can be seen and ever after', async (test) => {
+await t.test('broken headers are malformed as soon as that is certain', async (test) => {
   for (const header of broken) {
     const name = JSON.stringify(header.toString('latin1').slice(0, 50))
     test.equal(parseProxyHeader(header).kind, 'malformed', name)
@@ -102,14 +102,17 @@ await t.test('broken headers are malformed, as soon as that can be seen and ever
   }
 })
 
-await t.test('every byte of a header, another: never another client than it says', async (test) => {
-  for (const [header] of valid.filter(([{ length }]) => length < 120))
-    for (let at = 0; at < header.length; at++)
-      for (const byte of [0, 0x0a, 0x20, 0x30, 0x7f, 0xff]) {
-        const other = Buffer.from(header)
-        other[at] = byte
-        const parsed = parseProxyHeader(other)
-        if (parsed.kind === 'whole' && parsed.length > other.length) test.fail('more than there is')
-      }
-  test.pass()
-})
+await t.test(
+  'every byte of a header, changed: never a client that the header does not name',
+  async (test) => {
+    for (const [header] of valid.filter(([{ length }]) => length < 120))
+      for (let at = 0; at < header.length; at++)
+        for (const byte of [0, 0x0a, 0x20, 0x30, 0x7f, 0xff]) {
+          const other = Buffer.from(header)
+          other[at] = byte
+          const parsed = parseProxyHeader(other)
+          if (parsed.kind === 'whole' && parsed.length > other.length) test.fail('more than there is')
+        }
+    test.pass()
+  },
+)

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { RefusalPace } from '../../src/server/refusal-pace.ts'
 
-await t.test('those who are refused again and again are answered late, and nobody else is', async (test) => {
+await t.test('repeated refusals of one requester are late, those of others are not', async (test) => {
   let now = 0
   const pace = new RefusalPace({ burst: 3, perSecond: 10, delayMs: 1000, now: () => now })
   const delays = (requester: string, count: number, status = 403) =>
@@ -17,7 +17,7 @@ await t.test('those who are refused again and again are answered late, and nobod
   test.strictSame(delays('mallory', 4), [0, 0, 0, 1000], 'no more than the burst')
 })
 
-await t.test('a pull that is refused is answered at once', async (test) => {
+await t.test('the refusal of one pull is not late', async (test) => {
   const pace = new RefusalPace()
   for (let request = 0; request < 500; request++) test.equal(pace.delayOf('somebody', 403), 0)
 })

@@ -6,7 +6,7 @@ import { bearer, listen, untilNoConnections } from '../registry/fakes.ts'
 import { codeOf, serve, serverOptions } from './server-options.ts'
 import { until } from '../support/until.ts'
 
-await t.test('alive always; ready once nothing keeps it', async (test) => {
+await t.test('alive always; ready once there is no reason against it', async (test) => {
   const reasons = ['shutting down', 'upstream was not asked yet']
   const { get, lines } = await serve(test, { notReady: () => reasons })
   test.match(await get('/healthz'), { status: 200, body: 'ok\n' })
@@ -20,7 +20,7 @@ await t.test('alive always; ready once nothing keeps it', async (test) => {
   )
 })
 
-await t.test('the client of a request: the peer, or whom a trusted proxy names', async (test) => {
+await t.test('the client of a request: the peer, or the client that a trusted proxy names', async (test) => {
   for (const [trustedProxies, client] of [
     [[], '127.0.0.1'],
     [['127.0.0.0/8'], '10.1.2.3'],
@@ -32,7 +32,7 @@ await t.test('the client of a request: the peer, or whom a trusted proxy names',
   }
 })
 
-await t.test('overload: 503 before anybody is asked, and the kubelet is told that we live', async (test) => {
+await t.test('overload: 503 before any review, and probes succeed', async (test) => {
   const shed: string[] = []
   const { get, lines } = await serve(test, {
     observeShed: (reason) => shed.push(reason),
@@ -48,27 +48,24 @@ await t.test('overload: 503 before anybody is asked, and the kubelet is told tha
   test.match(lines[0], { requestId: headers.get('x-request-id'), status: 503 })
 })
 
-await t.test(
-  'too many connections: the last one ends without a word, and those before live on',
-  async (test) => {
-    const shed: string[] = []
-    const { port } = await serve(test, {
-      observeShed: (reason) => shed.push(reason),
-      limits: { maxConnections: 1 },
-    })
-    const socket = connect(port, '127.0.0.1')
-    await once(socket, 'connect')
-    const second = connect(port, '127.0.0.1').on('error', () => undefined)
-    await new Promise((resolve) => second.once('close', resolve))
-    test.equal(second.bytesRead, 0)
-    test.same(shed, ['connections'])
-    socket.write('GET /healthz HTTP/1.1\r\n\r\n')
-    test.match(String(((await once(socket, 'data')) as [Buffer])[0]), /^HTTP\/1.1 200/)
-    socket.destroy()
-  },
-)
+await t.test('over the connection limit: the newest connection ends without a response', async (test) => {
+  const shed: string[] = []
+  const { port } = await serve(test, {
+    observeShed: (reason) => shed.push(reason),
+    limits: { maxConnections: 1 },
+  })
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  const second = connect(port, '127.0.0.1').on('error', () => undefined)
+  await new Promise((resolve) => second.once('close', resolve))
+  test.equal(second.bytesRead, 0)
+  test.same(shed, ['connections'])
+  socket.write('GET /healthz HTTP/1.1\r\n\r\n')
+  test.match(String(((await once(socket, 'data')) as [Buffer])[0]), /^HTTP\/1.1 200/)
+  socket.destroy()
+})
 
-await t.test('attack: a client that takes nothing of its answer, one that asks and asks', async (test) => {
+await t.test('attack: a client that reads nothing, and one that pipelines', async (test) => {
   const shed: string[] = []
   const { options, lines } = serverOptions({
     observeShed: (reason) => shed.push(reason),
@@ -100,7 +97,7 @@ await t.test('attack: a client that takes nothing of its answer, one that asks a
   ])
 })
 
-await t.test('nobody need hear of it', async (test) => {
+await t.test('the observer is optional', async (test) => {
   const { get } = await serve(test, { limits: { maxRequests: 0 } })
   test.equal((await get('/v2/')).status, 503)
 })

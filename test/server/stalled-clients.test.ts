@@ -70,7 +70,7 @@ const untilFull = async (response: ServerResponse): Promise<void> => {
 const overTcp = (port: number) => connect(port, '127.0.0.1')
 
 await t.test(
-  'a client that takes nothing of its answer is cut, with all that was held for it',
+  'a client that reads nothing of its response is cut, and its resources are released',
   async (test) => {
     const { clock, cut, port, ask, server } = await setUp(test, createServer())
     const { socket, response } = await ask(overTcp(port), 'connect')
@@ -93,7 +93,7 @@ await t.test(
   },
 )
 
-await t.test('attack: a little now and then does not pass for reading', async (test) => {
+await t.test('attack: reading a little from time to time does not count', async (test) => {
   const { clock, cut, port, ask } = await setUp(test, createServer(), 1024 ** 3)
   const { socket, response } = await ask(overTcp(port), 'connect')
   const closed = once(response, 'close')
@@ -112,7 +112,7 @@ await t.test('attack: a little now and then does not pass for reading', async (t
   test.same(cut, ['127.0.0.1'])
 })
 
-await t.test('under TLS as well', async (test) => {
+await t.test('with TLS as well', async (test) => {
   const pair = selfSigned()
   const { clock, cut, port, ask, server } = await setUp(test, createTlsServer(pair))
   const client = connectTls({ port, host: '127.0.0.1', ca: pair.cert, servername: 'localhost' })
@@ -126,7 +126,7 @@ await t.test('under TLS as well', async (test) => {
   await untilNoConnections(server)
 })
 
-await t.test('a client that paused and reads on is not', async (test) => {
+await t.test('a client that pauses and reads on is not cut', async (test) => {
   const { clock, cut, port, ask } = await setUp(test, createServer())
   const { socket, response } = await ask(overTcp(port), 'connect')
   writeOn(response)
@@ -146,7 +146,7 @@ await t.test('a client that paused and reads on is not', async (test) => {
   test.notOk(response.destroyed)
 })
 
-await t.test('attack: a byte now and then, read or sent, is nothing taken', async (test) => {
+await t.test('attack: a byte from time to time, read or sent, does not count', async (test) => {
   const { clock, cut, port, ask } = await setUp(test, createServer())
   const { socket, response } = await ask(overTcp(port), 'connect')
   const closed = once(response, 'close')
@@ -164,7 +164,7 @@ await t.test('attack: a byte now and then, read or sent, is nothing taken', asyn
   test.same(cut, ['127.0.0.1'])
 })
 
-await t.test('a slow upstream is not the fault of the client, nor is a next request late', async (test) => {
+await t.test("a slow upstream is not the client's fault, and a later request starts anew", async (test) => {
   const { clock, cut, port, ask } = await setUp(test, createServer())
   const { socket, response } = await ask(overTcp(port), 'connect')
   socket.resume()
@@ -194,7 +194,7 @@ await t.test('a connection that is being closed is left alone', async (test) => 
   server.emit('close')
 })
 
-await t.test('who has left is forgotten; by the clock of the process', async (test) => {
+await t.test('a closed connection is forgotten; by the process clock', async (test) => {
   const server = createServer((_request, response) => writeOn(response))
   const cut: Socket[] = []
   cutStalledClients(server, {

@@ -48,7 +48,7 @@ const setUp = (test: Test, maxHeadBytes: number) => {
   return { heads, add, cut, sweep }
 }
 
-await t.test('within the bound nobody is cut', async (test) => {
+await t.test('within the limit no connection is cut', async (test) => {
   const { add, cut, sweep } = setUp(test, 1000)
   add('a', 600)
   add('b', 400)
@@ -56,19 +56,16 @@ await t.test('within the bound nobody is cut', async (test) => {
   test.same(cut, [])
 })
 
-await t.test(
-  'beyond it: the largest of those who have more than their part, until they have not',
-  async (test) => {
-    const { add, cut, sweep } = setUp(test, 1000)
-    const [large, small, smaller] = [add('greedy', 900), add('greedy', 300), add('greedy', 200)]
-    const alice = add('alice', 400)
-    await sweep()
-    test.same(cut, [large])
-    test.notOk([small, smaller, alice].some(({ destroyed }) => destroyed))
-  },
-)
+await t.test('over the limit: the largest shares are cut until all fit', async (test) => {
+  const { add, cut, sweep } = setUp(test, 1000)
+  const [large, small, smaller] = [add('greedy', 900), add('greedy', 300), add('greedy', 200)]
+  const alice = add('alice', 400)
+  await sweep()
+  test.same(cut, [large])
+  test.notOk([small, smaller, alice].some(({ destroyed }) => destroyed))
+})
 
-await t.test('what arrived whole, and what is being answered, is no unfinished head', async (test) => {
+await t.test('complete heads, and requests in progress, do not count', async (test) => {
   const { heads, add, cut, sweep } = setUp(test, 1000)
   const [whole, busy] = [add('a', 5000), add('b', 5000)]
   heads.arrived(socketOf(whole))
@@ -81,7 +78,7 @@ await t.test('what arrived whole, and what is being answered, is no unfinished h
   test.same(cut, [whole])
 })
 
-await t.test('who has left is forgotten', async (test) => {
+await t.test('a closed connection is forgotten', async (test) => {
   const { heads, add, cut, sweep } = setUp(test, 1000)
   const gone = add('a', 5000)
   gone.destroy()
@@ -92,24 +89,21 @@ await t.test('who has left is forgotten', async (test) => {
   test.same(cut, [])
 })
 
-await t.test(
-  'needs x bounds: together within the bound, and nobody is limited who needs less than a part',
-  async (test) => {
-    const rows: readonly [needs: readonly number[], bound: number, share: number][] = [
-      [[], 100, Infinity],
-      [[50, 50], 100, Infinity],
-      [[100, 100], 100, 50],
-      [[10, 200], 100, 90],
-      [[200, 10, 20], 100, 70],
-      [[60, 60, 60, 0], 90, 30],
-    ]
-    for (const [needs, bound, share] of rows) test.equal(fairShare(needs, bound), share)
-    for (let count = 1; count < 40; count++) {
-      const needs = Array.from({ length: count }, (_, index) => (index * 7919) % 101)
-      const share = fairShare(needs, 500)
-      const given = needs.reduce((sum, need) => sum + Math.min(need, share), 0)
-      test.ok(given <= 500 + 1e-9)
-      if (share !== Infinity) test.ok(given > 499 && share >= 500 / count)
-    }
-  },
-)
+await t.test('needs x limits: together within the limit, and small needs are met in full', async (test) => {
+  const rows: readonly [needs: readonly number[], bound: number, share: number][] = [
+    [[], 100, Infinity],
+    [[50, 50], 100, Infinity],
+    [[100, 100], 100, 50],
+    [[10, 200], 100, 90],
+    [[200, 10, 20], 100, 70],
+    [[60, 60, 60, 0], 90, 30],
+  ]
+  for (const [needs, bound, share] of rows) test.equal(fairShare(needs, bound), share)
+  for (let count = 1; count < 40; count++) {
+    const needs = Array.from({ length: count }, (_, index) => (index * 7919) % 101)
+    const share = fairShare(needs, 500)
+    const given = needs.reduce((sum, need) => sum + Math.min(need, share), 0)
+    test.ok(given <= 500 + 1e-9)
+    if (share !== Infinity) test.ok(given > 499 && share >= 500 / count)
+  }
+})

@@ -7,11 +7,13 @@ import { basename, resolve } from 'node:path'
  * names: those that begin with a digit take longest.
  */
 const patterns: Readonly<Record<string, readonly string[]>> = {
-  '1-scenarios-floods': ['scenarios/{floods,frugal,overload,restart}.test.ts'],
+  '1-scenarios-floods': ['scenarios/{floods,overload,request-counts,restart}.test.ts'],
   '1-scenarios-rights': [
     'scenarios/{access-matrix,anonymous,attacks,audit,closed-list,denied,families,lists}.test.ts',
   ],
-  '1-scenarios-upstream': ['scenarios/{broken,broken-blobs,faults,memory,trouble}.test.ts'],
+  '1-scenarios-upstream': [
+    'scenarios/{broken-blobs,broken-images,cached-manifests,faults,upstream-failures}.test.ts',
+  ],
   '2-proxy': ['proxy/*.test.ts', 'scenarios/{image-streams,pull,realm,replicas}.test.ts'],
   access: ['access/**/*.test.ts', 'audit/**/*.test.ts', 'explain/**/*.test.ts'],
   digests: ['digests/**/*.test.ts'],

@@ -1,9 +1,9 @@
 /**
- * Those who show nothing, where `--allow-anonymous` lets them be somebody: `system:anonymous` in `system:unauthenticated`, as the
- * API server calls them, decided by RBAC like anyone. @see https://kubernetes.io/docs/reference/access-authn-authz/authentication/
+ * Clients without a credential, with `--allow-anonymous`: they are `system:anonymous` in the group `system:unauthenticated`, as for the
+ * API server, and RBAC decides. @see https://kubernetes.io/docs/reference/access-authn-authz/authentication/
  *
- * The ping still answers 401 and the challenge: clients learn from it where to log in, and those who have a credential show it
- * there. Those who have none get a token of ours for nothing, which opens what showing nothing opens, and no more.
+ * The ping still answers 401 with the challenge. Clients learn from it where to log in, and send their credential there if they have one.
+ * Clients without a credential get an anonymous token, which gives the same access as no token.
  */
 import { decodeJwt, jwtVerify } from 'jose'
 import type { ClusterIdentity } from '../../access/identity.ts'
@@ -15,12 +15,12 @@ import { loginCommand } from './refused-login.ts'
 import type { Keys } from './signing-keys.ts'
 
 export interface Anonymous {
-  /** Knows our tokens for nothing; who shows nothing at all is told to log in. */
+  /** Recognizes anonymous tokens; refuses requests without any token. */
   readonly recognize: (authenticate: Authenticate) => Authenticate
-  /** Who shows nothing at all is anonymous. */
+  /** Accepts requests without any token as anonymous. */
   readonly admit: (authenticate: Authenticate) => Authenticate
   readonly mint: () => Promise<{ token: string; expiresInSeconds: number }>
-  /** A refusal is the challenge: a client that has a credential, and has not shown it, shows it then. */
+  /** The refusal of an anonymous client is the challenge, so that a client with a credential sends it. */
   readonly denied: (denied: DenialMessage) => DenialMessage
 }
 
@@ -36,14 +36,14 @@ const username = 'system:anonymous'
 
 export const anonymousIdentity: ClusterIdentity = {
   kind: 'anonymous',
-  // Of others it is a hash, in base64.
+  // The key of every other identity is a hash in base64, so none is equal to this one.
   key: username,
   user: { username, groups: ['system:unauthenticated'], extra: {} },
 }
 
 const validitySeconds = 300
 export const createAnonymous = ({ keys, issuer, challenge, host }: AnonymousOptions): Anonymous => {
-  // Attack: a token for nothing shown as a robot's. Each has keys of its own, and an audience that the other is not for.
+  // Attack: an anonymous token presented as a robot token. Each purpose has its own keys and its own audience.
   const audience = `${issuer}/anonymous`
 
   const isGenuine = async (token: string): Promise<boolean> => {
@@ -71,10 +71,12 @@ export const createAnonymous = ({ keys, issuer, challenge, host }: AnonymousOpti
         ? { identity: anonymousIdentity, bearerToken: undefined }
         : await authenticate(credential, client),
     mint: async () => await mint({ keys, issuer, audience, subject: username, validitySeconds }),
-    denied: (denied) => (requester, wanted, namespace) =>
-      requester === username
-        ? challenge.unauthorized(`${wanted} is not open to everybody; log in first: ${loginCommand(host)}`)
-        : denied(requester, wanted, namespace),
+    denied: (denied) => (refusal) =>
+      refusal.identity.kind === 'anonymous'
+        ? challenge.unauthorized(
+            `${refusal.wanted} is not open to everybody; log in first: ${loginCommand(host)}`,
+          )
+        : denied(refusal),
   }
 }
 
@@ -82,7 +84,7 @@ const claimsAudience = (token: string, audience: string): boolean => {
   try {
     return decodeJwt(token).aud === audience
   } catch {
-    // Not a JWT.
+    // The token is no JWT.
     return false
   }
 }

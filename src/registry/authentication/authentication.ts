@@ -1,5 +1,5 @@
 /**
- * Credential -> identity, or 401 and the challenge. The hook runs on every request below /v2/, and the realm calls the same.
+ * Credential -> identity, or 401 with the challenge. The hook runs for every request below /v2/; the realm calls the same function.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Socket } from 'node:net'
@@ -14,16 +14,16 @@ import { robotIdentity, type RobotTokens } from './robot-login.ts'
 
 export interface Authenticated {
   readonly identity: Identity
-  /** The bearer token it was shown by; undefined for the robot's password. */
+  /** The bearer token of the credential; undefined for the password of a robot. */
   readonly bearerToken: string | undefined
-  /** The same identity for the same credential, or undefined where it has to be found out anew. Asks nobody. */
+  /** The cached identity of the same credential; undefined if the cache entry has expired. Sends no review. */
   readonly again?: () => Identity | undefined
 }
 
 /**
- * @param client the address it was shown from
- * @throws {RegistryError} UNAUTHORIZED with the challenge; UNAVAILABLE where the cluster cannot be asked; TOOMANYREQUESTS where
- *   the address has shown too much that the cluster refused
+ * @param client the address of the client
+ * @throws {RegistryError} UNAUTHORIZED with the challenge; UNAVAILABLE if the API server does not answer; TOOMANYREQUESTS after too many
+ *   refused tokens from this address
  */
 export type Authenticate = (credential: Credential, client: string) => Promise<Authenticated>
 
@@ -40,7 +40,7 @@ export interface AuthenticationOptions {
     bearerToken: string,
     client: string,
   ) => Promise<({ authenticated: true } & Reviewed) | { authenticated: false; refusal: TokenRefusal }>
-  /** The same list for as long as the credentials are the same. */
+  /** The same array until the credentials change. */
   readonly robotCredentials: () => readonly RobotCredential[]
   readonly robotTokens: Pick<RobotTokens, 'verify'>
   /** As people type it: `quay-proxy.ci.openshift.org`. */
@@ -48,41 +48,54 @@ export interface AuthenticationOptions {
   readonly limitGuesses?: GuessLimit
 }
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Who asks, once authentication has run. */
-    identity: Identity | null
-  }
+export const createAuthenticate = (options: AuthenticationOptions): Authenticate => {
+  const authenticator = new Authenticator(options)
+  return async (credential, client) => await authenticator.authenticate(credential, client)
 }
 
-export const createAuthenticate = (options: AuthenticationOptions): Authenticate => {
-  const { challenge, reviewToken, robotCredentials, robotTokens, host } = options
-  const { limitGuesses = createGuessLimit() } = options
-  const howToLogIn = loginCommand(host)
+class Authenticator {
+  readonly #options: AuthenticationOptions
+  readonly #limitGuesses: GuessLimit
+  readonly #howToLogIn: string
 
-  /** What is no credential of a robot's stays none until a robot is given another. */
-  const reviewed = ({ identity, again }: Reviewed, robots: readonly RobotCredential[]) =>
-    again === undefined
-      ? { identity }
-      : { identity, again: () => (robotCredentials() === robots ? again() : undefined) }
-
-  /**
-   * One answer, whether the name is wrong or the password: whoever guesses learns neither. A right one never comes here, whatever
-   * others of its address have guessed.
-   */
-  const wrongRobot = (client: string) => {
-    limitGuesses(client)
-    return challenge.unauthorized(
-      'the user name or the password of the robot is not right; ask for the current pull secret',
-      { reason: "not a robot's user name and password" },
-    )
+  constructor(options: AuthenticationOptions) {
+    this.#options = options
+    this.#limitGuesses = options.limitGuesses ?? createGuessLimit()
+    this.#howToLogIn = loginCommand(options.host)
   }
 
-  const bearer = async (
-    token: string,
+  async authenticate(credential: Credential, client: string): Promise<Authenticated> {
+    const { challenge, robotCredentials } = this.#options
+    if (credential.kind === 'none') throw challenge.unauthorized(`log in first: ${this.#howToLogIn}`)
+    if (credential.kind === 'malformed')
+      throw challenge.unauthorized(
+        `the login cannot be read: ${credential.reason}; log in again: ${this.#howToLogIn}`,
+        { reason: credential.reason },
+      )
+    const robots = robotCredentials()
+    // Every credential is compared to its end, so that the time of the comparison does not tell which one matches.
+    const isPassword = robots.filter(({ password }) => isEqual(credential.token, password)).length > 0
+    if (credential.kind === 'basic') return await this.#basic(credential, client, { robots, isPassword })
+    if (isPassword) throw this.#wrongRobot(client)
+    return await this.#bearer(credential.token, client, robots)
+  }
+
+  async #basic(
+    credential: Extract<Credential, { kind: 'basic' }>,
     client: string,
-    robotsAtFirst: readonly RobotCredential[],
-  ): Promise<Authenticated> => {
+    { robots, isPassword }: { readonly robots: readonly RobotCredential[]; readonly isPassword: boolean },
+  ): Promise<Authenticated> {
+    const [robot] = robots.filter(({ username, password }) =>
+      isEqual(credential.userInfo, `${username}:${password}`),
+    )
+    if (robot !== undefined) return { identity: robotIdentity(robot.username), bearerToken: undefined }
+    // A mistyped robot login may contain upstream's secret: it is never sent to the API server as a token.
+    if (isPassword || isForRobot(credential, robots)) throw this.#wrongRobot(client)
+    return await this.#bearer(credential.token, client, robots)
+  }
+
+  async #bearer(token: string, client: string, robots: readonly RobotCredential[]): Promise<Authenticated> {
+    const { challenge, reviewToken, robotTokens, host } = this.#options
     const robot = await robotTokens.verify(token)
     if (robot === 'invalid')
       throw challenge.invalidToken(
@@ -90,36 +103,33 @@ export const createAuthenticate = (options: AuthenticationOptions): Authenticate
       )
     if (robot !== undefined) return { identity: robot, bearerToken: token }
     const review = await reviewToken(token, client)
-    if (review.authenticated) return { ...reviewed(review, robotsAtFirst), bearerToken: token }
+    if (review.authenticated) return { ...this.#reviewed(review, robots), bearerToken: token }
     const { message, forLog } = refusedLogin(review.refusal, host)
     throw challenge.invalidToken(message, forLog)
   }
 
-  return async (credential, client) => {
-    if (credential.kind === 'none') throw challenge.unauthorized(`log in first: ${howToLogIn}`)
-    if (credential.kind === 'malformed')
-      throw challenge.unauthorized(
-        `the login cannot be read: ${credential.reason}; log in again: ${howToLogIn}`,
-        { reason: credential.reason },
-      )
-    const robots = robotCredentials()
-    // Each is compared, to the last: how long it takes does not tell which one it is.
-    const isPassword = robots.filter(({ password }) => isEqual(credential.token, password)).length > 0
-    if (credential.kind === 'bearer' && !isPassword) return await bearer(credential.token, client, robots)
-    if (credential.kind === 'bearer') throw wrongRobot(client)
-    const [robot] = robots.filter(({ username, password }) =>
-      isEqual(credential.userInfo, `${username}:${password}`),
+  /** A cached identity counts until the robots' credentials change: the same text may then be the password of a robot. */
+  #reviewed({ identity, again }: Reviewed, robots: readonly RobotCredential[]): Reviewed {
+    if (again === undefined) return { identity }
+    return { identity, again: () => (this.#options.robotCredentials() === robots ? again() : undefined) }
+  }
+
+  /**
+   * Attack: guessing. The answer is the same for a wrong name and for a wrong password. A right password is accepted before this point,
+   * even if other clients of the same address have guessed.
+   */
+  #wrongRobot(client: string): Error {
+    this.#limitGuesses(client)
+    return this.#options.challenge.unauthorized(
+      'the user name or the password of the robot is not right; ask for the current pull secret',
+      { reason: "not a robot's user name and password" },
     )
-    if (robot !== undefined) return { identity: robotIdentity(robot.username), bearerToken: undefined }
-    // A robot's password, under a mistyped name or mistyped itself, is upstream's secret: the cluster is not shown it as a token.
-    if (isPassword || isForRobot(credential, robots)) throw wrongRobot(client)
-    return await bearer(credential.token, client, robots)
   }
 }
 
 /**
- * Whether a login is meant for a robot: by the form of its name alone (`openshift+ci_read_only`), so that neither the answer nor its
- * time tells which robots there are. A token of the cluster is one, whatever the name beside it.
+ * A login is a robot's if its name looks like one (`openshift+ci_read_only`). Neither the answer nor its time tells which robots exist. A
+ * token of the cluster is reviewed, whatever its user name.
  */
 const isForRobot = (
   { username, token }: { readonly username: string; readonly token: string },
@@ -130,16 +140,16 @@ const isForRobot = (
 }
 const clusterTokenPattern = /^(?:sha256~[\w-]{43}|eyJ[\w-]*\.[\w-]+\.[\w-]*)$/
 
-/** In time that depends on neither: hashes have one length, and are compared to their end. */
+/** Constant time: the hashes have equal length, and `timingSafeEqual` compares all of them. */
 const isEqual = (shown: string, expected: string): boolean =>
   timingSafeEqual(createHash('sha256').update(shown).digest(), createHash('sha256').update(expected).digest())
 
 /**
- * Sets `request.identity`. A pull shows the same header on its connection again and again: who that is is remembered beside the
- * connection, so that only the first of them is parsed and hashed. Whether it still holds is looked up for each all the same.
+ * Sets `request.identity`. The requests of a pull repeat one header on one connection, so the last header of each connection is cached
+ * with its identity: repeated headers are neither parsed nor hashed. Each request still checks that the identity has not expired.
  *
- * Attack: a map by header would keep tokens in memory for longer than they are in use. A connection holds the one it was shown
- * last, and goes with it. Behind a router one connection carries many clients: the whole header is compared, every time.
+ * Attack: a cache by header would keep tokens in memory after their use. Here the cache ends with the connection. One connection of a
+ * router carries many clients, so the whole header is compared for each request.
  */
 export const authenticationHook = (authenticate: Authenticate): onRequestAsyncHookHandler => {
   const shown = new WeakMap<Socket, { readonly header: string; readonly again: () => Identity | undefined }>()

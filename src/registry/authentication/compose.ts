@@ -1,5 +1,5 @@
 /**
- * Whose word is taken for who they are, and what all others are told: the parts of authentication, joined.
+ * The composition of authentication: cluster tokens, robot logins, anonymous clients, and the challenge for all others.
  */
 import { createAnonymous } from './anonymous.ts'
 import { createAuthenticate, type AuthenticationOptions } from './authentication.ts'
@@ -9,10 +9,10 @@ import type { RoutesOptions } from '../routes.ts'
 import type { PurposeKeys } from './signing-keys.ts'
 
 export interface LoginOptions extends Pick<AuthenticationOptions, 'reviewToken' | 'robotCredentials'> {
-  /** Where clients find us. */
+  /** The URL under which clients reach the proxy. */
   readonly exposed: URL
   readonly keys: Pick<PurposeKeys, 'robotLogins' | 'anonymousLogins'>
-  /** Of a robot's login. */
+  /** Of a robot token. */
   readonly validityMs: number
   readonly allowAnonymous: boolean
 }

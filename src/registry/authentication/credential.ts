@@ -1,19 +1,19 @@
 /**
- * What a client shows, and what it is told to show: the Authorization header and the WWW-Authenticate challenge.
+ * The Authorization header of a client, and the WWW-Authenticate challenge.
  * @see https://distribution.github.io/distribution/spec/auth/token/
  */
 import { RegistryError, type RegistryErrorOptions } from '../../oci/errors.ts'
 import { trimBlanks, withoutBlanks } from '../../secrets/pasted-text.ts'
 
-/** `userInfo` is the whole of `user:password`, for a credential (the robot's) that is known in advance. */
+/** `userInfo` is the whole `user:password`, to be compared with the robots' credentials. */
 export type Credential =
   | { readonly kind: 'none' }
   | { readonly kind: 'basic'; readonly username: string; readonly token: string; readonly userInfo: string }
   | { readonly kind: 'bearer'; readonly token: string }
-  /** `reason` is a clause for the person who has to do better. */
+  /** `reason` is a clause that tells a person what to do. */
   | { readonly kind: 'malformed'; readonly reason: string }
 
-/** The longest header that is looked at: the longest token in base64, with a long name. All of it is hashed on every request. */
+/** Characters of the longest accepted header: the longest token and a long name, in base64. Every request hashes the whole header. */
 const maxHeaderLength = 24 * 1024
 
 export const parseAuthorization = (header: string | undefined): Credential => {
@@ -29,23 +29,23 @@ export const parseAuthorization = (header: string | undefined): Credential => {
   return malformed('its scheme is neither Basic nor Bearer')
 }
 
-/** Node reads each byte of a field as a character; clients send UTF-8. */
+/** Node decodes each byte of a field as one character; clients send UTF-8. */
 const asWritten = (header: string): string => {
   const text = Buffer.from(header, 'latin1').toString()
   return text.includes('\uFFFD') ? header : text
 }
 
 const parseBasic = (value: string): Credential => {
-  // Files are wrapped, and pasted with what wraps them. Both alphabets, with and without padding, are in use.
+  // Pasted credentials contain line breaks. Clients use both alphabets of base64, with and without padding.
   const base64 = withoutBlanks(value)
   if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(base64)) return malformed('what is behind Basic is not base64')
   return parseUserInfo(Buffer.from(base64, 'base64').toString())
 }
 
 /**
- * `oc whoami` gives `system:serviceaccount:ns:name` or `kube:admin`, and clients split stored logins at the first colon: the
- * token is what follows the last one. Tokens hold none. The user name is not compared with anything: `oc registry login`
- * stores `user`. What was pasted along around it (line ends, NUL as docker's files have it) is not part of it.
+ * The token follows the last colon: `oc whoami` prints `system:serviceaccount:ns:name` or `kube:admin`, clients split stored logins at
+ * the first colon, and tokens contain no colon. The user name is ignored, because `oc registry login` stores `user`. White space and NUL
+ * around the token are removed: they come with pasting and with docker's files.
  */
 export const parseUserInfo = (pasted: string): Credential => {
   const text = trimBlanks(pasted)
@@ -60,17 +60,17 @@ const malformed = (reason: string): Credential => ({ kind: 'malformed', reason }
 
 type ForLog = RegistryErrorOptions['forLog']
 
-/** Makes the 401s of one registry: each with the same challenge, on one line, realm first, no empty value. */
+/** The 401 errors of one registry. Each has the same challenge, on one line, with the realm first and without empty values. */
 export interface Challenge {
-  /** Nothing was shown. */
+  /** The request had no credential. */
   readonly unauthorized: (message: string, forLog?: ForLog) => RegistryError
-  /** What was shown is not valid (any more); `error` makes containerd ask for a new token instead of trying it again. */
+  /** The credential is invalid or has expired. `error` makes containerd request a new token instead of repeating this one. */
   readonly invalidToken: (message: string, forLog?: ForLog) => RegistryError
 }
 
 /**
- * @param realm absolute URL of `/v2/auth` as clients reach it: configured, since the Host header is the client's own word and
- *   the scheme is lost where TLS ends before us
+ * @param realm absolute URL of `/v2/auth` as clients reach it. It is configured: the Host header is written by the client, and the scheme
+ *   is unknown behind a proxy that ends TLS
  * @param service the registry's host
  */
 export const createChallenge = (realm: string, service: string): Challenge => {

@@ -1,19 +1,18 @@
 /**
- * How many wrong passwords of robots are answered as such: beyond that they are answered 429, whatever they are. A right password is
- * compared before, and never comes here.
+ * The rate limit of wrong robot passwords, by address: further guesses get 429. A right password is accepted before this limit.
  */
-import { addressOf } from '../../access/ip-address.ts'
+import { networkOfClient } from '../../access/ip-address.ts'
 import { createAllowance, type Allowance } from '../../concurrency/allowance.ts'
 import { PerKey } from '../../concurrency/per-key.ts'
 import { RegistryError } from '../../oci/errors.ts'
 
-/** Counts a wrong one. @param client the address it came from. @throws {RegistryError} TOOMANYREQUESTS */
+/** Counts one wrong password. @param client its address. @throws {RegistryError} TOOMANYREQUESTS */
 export type GuessLimit = (client: string) => void
 
-/** As many as refused tokens: the same clients have outdated logins of either sort. */
+/** The same limit as for refused tokens: outdated logins of both kinds come from the same clients. */
 const ofAddress = { burst: 30, perSecond: 1 }
 const ofEverybody = { burst: 100, perSecond: 50 }
-/** About 200 bytes each. */
+/** About 200 bytes for each. */
 const maxAddresses = 20_000
 
 /** @param now milliseconds, monotonic */
@@ -21,7 +20,7 @@ export const createGuessLimit = (now: () => number = () => performance.now()): G
   const addresses = new PerKey(maxAddresses, () => createAllowance({ ...ofAddress, now }))
   const everybody = createAllowance({ ...ofEverybody, now })
   return (client) => {
-    const own = addresses.of(addressOf(client))
+    const own = addresses.of(networkOfClient(client))
     for (const allowance of [own, everybody]) if (allowance.state() === 'spent') throw tooMany(allowance)
     for (const allowance of [own, everybody]) allowance.charge(1)
   }

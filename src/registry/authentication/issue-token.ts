@@ -1,5 +1,5 @@
 /**
- * A bearer token of our own, signed with the newest key: for those whom no cluster could review.
+ * Bearer tokens that the proxy signs itself, with its newest key: for clients that the cluster cannot review.
  */
 import { SignJWT } from 'jose'
 import type { Keys } from './signing-keys.ts'
@@ -9,11 +9,11 @@ export interface MintOptions {
   readonly issuer: string
   readonly audience: string
   readonly subject: string
-  /** As the client is told; the token itself lives a little longer. */
+  /** The lifetime that the client is told; the token lives a little longer. */
   readonly validitySeconds: number
 }
 
-/** Clients keep using a token up to the very end of the life they were told, and do not ask for a new one on a 401. */
+/** Clients use a token up to the last second of the announced lifetime, and do not request a new one after a 401. */
 const leewaySeconds = 60
 
 export const mint = async (options: MintOptions): Promise<{ token: string; expiresInSeconds: number }> => {

@@ -1,5 +1,5 @@
 /**
- * Why a login was refused: told to the client as far as it helps, and whole to the log. Neither holds the token.
+ * The reason of a refused login: the log gets all of it, the client gets the part that helps. Neither contains the token.
  */
 import { serviceAccountOf } from '../../access/identity.ts'
 import type { TokenRefusal } from '../../access/token-refusal.ts'
@@ -25,7 +25,7 @@ export const refusedLogin = (refusal: TokenRefusal, host: string): RefusedLogin 
   }
 }
 
-/** The API server's own words name parts of its own that say nothing to people. */
+/** The message of the API server names its own components, which means nothing to people. */
 const likely = ({ reason, unverifiedClaims: { iss, aud } }: TokenRefusal): string => {
   if (reason.includes('audience'))
     return aud === undefined ? 'it is meant for another audience' : `it is meant for another audience: ${aud}`
@@ -33,7 +33,7 @@ const likely = ({ reason, unverifiedClaims: { iss, aud } }: TokenRefusal): strin
   return `expired, deleted, or of another cluster${iss === undefined ? '' : `: it says that it is of ${iss}`}`
 }
 
-/** For this sort of identity, by the token's own word. */
+/** The login command for this kind of identity, by the unverified claims of the token. */
 const nextStep = (sub: string | undefined, host: string): string => {
   const account = serviceAccountOf(sub ?? '')
   if (account === undefined) return `log in again: oc login, then ${loginCommand(host)}`

@@ -1,8 +1,8 @@
 /**
- * The tokens that we mint ourselves, for holders of the robot's credential: no cluster could review them.
+ * Bearer tokens that the proxy signs for holders of a robot's credential, which the cluster cannot review.
  *
- * Revoked is revoked: a token is good for as long as its robot is in the files with the password that it was minted for, and the secret
- * that signed it is in its file. All of that is in files, so every replica says the same.
+ * Revocation: a token is valid while its robot is in the files with the same password, and while the signing secret is in its file. All
+ * replicas read the same files, so all give the same answer.
  */
 import { createHmac } from 'node:crypto'
 import { decodeJwt, jwtVerify, type JWTPayload } from 'jose'
@@ -12,15 +12,15 @@ import { mint } from './issue-token.ts'
 import type { Keys } from './signing-keys.ts'
 
 export interface RobotTokens {
-  /** @throws {Error} for who is none of the robots */
+  /** @throws {Error} if the identity is no robot of ours */
   readonly mint: (username: string) => Promise<{ token: string; expiresInSeconds: number }>
-  /** Undefined for a token that is not ours; `invalid` for one that claims to be, and is forged, expired or revoked. */
+  /** Undefined for a token of another issuer; `invalid` for a token in our name that is forged, expired or revoked. */
   readonly verify: (token: string) => Promise<RobotIdentity | 'invalid' | undefined>
 }
 
 export interface RobotTokensOptions {
   readonly keys: Keys
-  /** Those that there are now. */
+  /** The current credentials. */
   readonly robots: () => readonly RobotCredential[]
   readonly issuer: string
   readonly validitySeconds: number
@@ -39,7 +39,7 @@ export const createRobotTokens = (options: RobotTokensOptions): RobotTokens => {
     },
     verify: async (token) => {
       const claims = unverifiedClaims(token)
-      // A cluster token is signed by the cluster's own issuer: what names us as issuer need not, and must not, be sent to it.
+      // The cluster signs its tokens as another issuer, so a token in our name is never sent to it.
       if (claims?.iss !== issuer) return undefined
       const robot = robotOf(claims.sub)
       if (robot === undefined) return 'invalid'
@@ -56,8 +56,8 @@ export const robotIdentity = (username: string): RobotIdentity => ({
 })
 
 /**
- * A keyed hash of the credential, as the key of its logins: they end with the password. Attack: who has guessed or read the token secret
- * forges no login of a robot whose password they do not have as well.
+ * A keyed hash of the credential is part of the signing key, so a token ends with the password. Attack: a stolen token secret. Without
+ * the robot's password it forges no robot token.
  */
 const loginKey = (key: Uint8Array, { username, password }: RobotCredential): Uint8Array =>
   createHmac('sha256', key)
@@ -68,12 +68,12 @@ const unverifiedClaims = (token: string): JWTPayload | undefined => {
   try {
     return decodeJwt(token)
   } catch {
-    // Not a JWT: a session token of the cluster's OAuth server.
+    // The token is no JWT: a session token of the cluster's OAuth server.
     return undefined
   }
 }
 
-// Attack: `alg: none`, or another algorithm that would read the key differently. One algorithm is accepted.
+// Attack: `alg: none`, or another algorithm that reads the key in another way. Only one algorithm is accepted.
 const isGenuine = async (token: string, key: Uint8Array, issuer: string, { username }: RobotCredential) =>
   await jwtVerify(token, key, {
     algorithms: ['HS256'],

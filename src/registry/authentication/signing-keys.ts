@@ -1,15 +1,15 @@
 /**
- * The keys of our own signatures and seals, newest first. The file of the token secret says all: what it does not hold (any more) signs
- * and opens nothing, from the moment that the file is read again.
+ * The keys of our signatures and seals, newest first. They come from the file of the token secret: a secret that was removed from the
+ * file signs and opens nothing after the file is read again.
  */
 import { hkdfSync } from 'node:crypto'
 
-/** The one that signs first, then those that are accepted beside it. */
+/** The first key signs; all keys are accepted. */
 export type Keys = () => readonly Uint8Array[]
 
 /**
- * Attack: what one purpose hands out, shown for another one. Everybody who lists tags gets a cursor, and with `--allow-anonymous` anybody
- * a token: neither is made with a key that opens anything else.
+ * Attack: a value of one purpose, presented for another one. Every requester gets tag cursors, and with `--allow-anonymous` every client
+ * gets a token: each purpose has its own derived key.
  */
 export interface PurposeKeys {
   readonly robotLogins: Keys
@@ -17,21 +17,21 @@ export interface PurposeKeys {
   readonly listCursors: Keys
 }
 
-/** Part of what is derived: a change ends all that was signed before it. */
+/** The HKDF label. A change of it invalidates all earlier signatures. */
 const labels = {
   robotLogins: 'quay-proxy robot login 1',
   anonymousLogins: 'quay-proxy anonymous login 1',
   listCursors: 'quay-proxy list cursor 1',
 } as const satisfies Readonly<Record<keyof PurposeKeys, string>>
 
-/** @param secrets the same list for as long as the file is the same */
+/** @param secrets returns the same array until the file changes */
 export const createPurposeKeys = (secrets: Keys): PurposeKeys => ({
   robotLogins: derived(secrets, labels.robotLogins),
   anonymousLogins: derived(secrets, labels.anonymousLogins),
   listCursors: derived(secrets, labels.listCursors),
 })
 
-/** Derived once for each content of the file; every request asks. */
+/** Derived once for each content of the file, since every request needs them. */
 const derived = (secrets: Keys, label: string): Keys => {
   let from: readonly Uint8Array[] | undefined
   let keys: readonly Uint8Array[] = []

@@ -1,11 +1,10 @@
 /**
- * The realm, /v2/auth: a login for a bearer token. By GET with Basic, as most clients do, and by POST of a form, as
- * containerd does first.
+ * The realm, /v2/auth: exchanges a login for a bearer token. Most clients use GET with Basic; containerd tries POST with a form first.
  * @see https://distribution.github.io/distribution/spec/auth/token/
  * @see https://distribution.github.io/distribution/spec/auth/oauth/
  *
- * It authenticates, and decides nothing: no client shows people what a realm answers with 403, and `podman login` asks for no
- * scope. A cluster token is handed back as it is: nothing to sign, nothing to steal, and every request is decided anew.
+ * The realm authenticates, and decides nothing: no client shows people the text of a 403 from the realm, and `podman login` requests no
+ * scope. A cluster token is returned as it is: nothing to sign, nothing to steal, and each later request is decided by itself.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RegistryError } from '../../oci/errors.ts'
@@ -19,16 +18,16 @@ export interface TokenOptions {
   readonly authenticate: Authenticate
   readonly challenge: Challenge
   readonly robotTokens: Pick<RobotTokens, 'mint'>
-  /** Where `authenticate` lets those in who show nothing. */
+  /** Present if `authenticate` accepts clients without a credential. */
   readonly anonymous?: Pick<Anonymous, 'mint'> | undefined
-  /** Milliseconds since the epoch at which a bearer token ends by its own word; undefined where it does not say. */
+  /** Expiry of a bearer token by its own claim, in milliseconds since the epoch; undefined if it has none. */
   readonly expiryOf: (bearerToken: string) => number | undefined
   readonly now?: () => number
 }
 
-/** Told to clients of tokens that do not say when they end; each renewal is a cached review. */
+/** The announced lifetime of tokens without an expiry. Each renewal costs a cached review. */
 const defaultLifeSeconds = 3600
-/** containers/image and docker use a token to the last second they were told, and never ask again on a 401. */
+/** containers/image and docker use a token up to the last announced second, and do not request a new one after a 401. */
 const marginSeconds = 30
 
 export const tokenHandlers = (options: TokenOptions) => {
@@ -37,8 +36,8 @@ export const tokenHandlers = (options: TokenOptions) => {
     const authenticated = await beforeDeadline(request, authenticate(credential, request.client.address))
     request.identity = authenticated.identity
     const { token, expiresInSeconds } = await tokenFor(authenticated, options)
-    // Some clients read `token`, some `access_token`, containerd's POST the latter only. No `issued_at`: all clients then
-    // count from their own clock. No `refresh_token`: docker would drop the password for it.
+    // Some clients read `token`, some `access_token`; containerd's POST reads only the latter. Without `issued_at`, all clients count
+    // from their own clock. No `refresh_token`: docker would drop the password for it.
     const body = { token, access_token: token, expires_in: expiresInSeconds }
     return await reply
       .headers({ 'content-type': 'application/json', 'cache-control': 'no-store' })
@@ -66,7 +65,7 @@ const tokenFor = async ({ identity, bearerToken }: Authenticated, options: Token
   return { token: bearerToken, expiresInSeconds: Math.max(1, Math.min(defaultLifeSeconds, remaining)) }
 }
 
-/** Whatever is wrong with the form is a 400 or a 401: then containerd tries GET, and at nothing else it does. */
+/** A wrong form gets 400 or 401: containerd then tries GET, which it does after no other status. */
 const formCredential = (request: FastifyRequest, challenge: Challenge): Credential => {
   if (request.headers.authorization !== undefined) return parseAuthorization(request.headers.authorization)
   const form = (request.body ?? {}) as Readonly<Record<string, unknown>>

@@ -1,42 +1,42 @@
 /**
- * Where a tag list goes on, when the last tag that was looked at is one that the requester may not see: sealed, so that the Link
- * tells neither its name nor its length. Any replica with the same token secret opens it, for the same list and the same requester.
+ * The position of a tag list after a tag that the requester may not see. The position is encrypted, so that the Link header tells neither
+ * the name nor its length. Any replica with the same token secret decrypts it, for the same list and the same requester.
  */
 import { createHash } from 'node:crypto'
 import { EncryptJWT, errors, jwtDecrypt, type JWTPayload } from 'jose'
 import { RegistryError } from '../../oci/errors.ts'
 
 /**
- * What a cursor is good for. Attack: a cursor of one list, opened on another, is put behind another prefix; what comes after it
- * there compares a hidden name with names of one's own choosing, letter by letter.
+ * The list that a cursor is valid for. Attack: a cursor of one list, used on another list with another prefix. The entries after it would
+ * compare a hidden name with names that the attacker chose, letter by letter.
  */
 export interface CursorScope {
-  /** The path of the list's repository. */
+  /** The path of the listed repository. */
   readonly repository: string
   readonly requester: string
 }
 
 export interface TagPosition {
-  /** The tag that was looked at last, without the prefix of the list; empty for the beginning. */
+  /** The last tag that was read, without the prefix of the list; empty for the beginning. */
   readonly after: string
-  /** How many pages without any tag led up to here. */
+  /** The number of empty pages before this position. */
   readonly emptyPages: number
 }
 
 export interface TagCursors {
-  /** A value for `last` that reads as no tag. */
+  /** A value for `last` that cannot be read as a tag. */
   readonly seal: (position: TagPosition, scope: CursorScope) => Promise<string>
-  /** The position behind a value of `last`, whether plain or sealed. @throws {RegistryError} TAG_INVALID */
+  /** The position of a value of `last`, plain or encrypted. @throws {RegistryError} TAG_INVALID */
   readonly open: (last: string, scope: CursorScope) => Promise<TagPosition>
 }
 
-/** No tag begins with it. */
+/** No tag begins with this character. */
 const mark = '~'
-/** The characters of a tag; a joined tag twice over, since registries differ on what they allow here. */
+/** The characters of a tag, up to the length of two tags: registries allow different lengths here. */
 const plainPattern = /^[a-zA-Z0-9_.-]{1,256}$/
-/** Characters: the longest tag there is. Every cursor has the length of one for that. */
+/** Characters: the longest possible tag. Every cursor is padded to this length. */
 const paddedTo = 128
-/** Seconds. Nobody reads a list for longer; what is older has nothing to say about today's tags. */
+/** Seconds. No client reads one list for longer. */
 const maxAge = 24 * 60 * 60
 const algorithms = { alg: 'dir', enc: 'A256GCM' }
 
@@ -69,7 +69,7 @@ export const createTagCursors = (
   },
 })
 
-/** Undefined for what this key has not sealed, or has sealed for another list or requester. */
+/** Undefined for a cursor of another key, another list or another requester. */
 const decrypt = async (
   sealed: string,
   key: Uint8Array,
@@ -92,7 +92,7 @@ const decrypt = async (
   }
 }
 
-/** Of one length, whoever it is. */
+/** The hash has the same length for every requester. */
 const subjectOf = ({ requester }: CursorScope): string =>
   createHash('sha256').update(requester).digest('base64url')
 

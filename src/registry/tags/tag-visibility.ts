@@ -1,6 +1,6 @@
 /**
- * Which tags of a list somebody may see: those that they may pull. Each image stream is decided about once for a list; the monorepo
- * is decided about by namespace, which costs a review per namespace and not one per image stream.
+ * Which tags of a list a requester may see: those that they may pull. One list costs one decision for each image stream; in the monorepo
+ * one decision for each namespace, which keeps the number of reviews low.
  */
 import type { Identity } from '../../access/identity.ts'
 import type { Policy } from '../../access/policy.ts'
@@ -17,11 +17,11 @@ import {
 
 export interface Visibility {
   readonly isVisible: (tag: string) => Promise<boolean>
-  /** The namespace of a tag, where the whole of it is hidden and its tags begin with its name. */
+  /** The namespace of a tag, if all of it is hidden and all of its tags begin with its name. */
   readonly hiddenNamespace: (tag: string) => Promise<string | undefined>
-  /** Whether so much was decided about that one request has had its share. */
+  /** Whether this request has used up its share of decisions. */
   readonly isSpent: () => boolean
-  /** Whether the whole monorepo is theirs to see, restricted namespaces aside. */
+  /** Whether the requester may see the whole monorepo, except restricted namespaces. */
   readonly isQciWide: () => Promise<boolean>
 }
 
@@ -32,9 +32,9 @@ export interface VisibilityOptions {
   readonly ownerOf: TagOwnerOf
 }
 
-/** Image streams, or namespaces of the monorepo, that are decided about for one request. */
+/** Image streams, or namespaces of the monorepo, that one request may cost decisions for. */
 const maxImageStreams = 64
-/** Digests that turn out to be hidden. Most of them cost no review: they are in the image streams of their neighbours. */
+/** Hidden digests in one request. Most of them cost no review, since the image streams of their neighbors are decided already. */
 const maxHiddenDigests = 512
 
 export const createVisibility = (options: VisibilityOptions): Visibility => {
@@ -45,7 +45,7 @@ export const createVisibility = (options: VisibilityOptions): Visibility => {
       if (!isQciTag(tag)) return false
       const owner = ownerOf(tag)
       if (repository.form === 'image-stream') {
-        // What cannot be pulled under this name is not listed under it: see `parseReference`.
+        // A list of an image stream shows the tags that can be pulled under its name: see `parseReference`.
         if (owner.by !== 'image-stream' || owner.imageStream.namespace !== repository.namespace) return false
         const own = tag.slice(tagPrefixOf(repository).length)
         return !isAttachedTag(own) && (await decide(owner.imageStream))
@@ -53,12 +53,12 @@ export const createVisibility = (options: VisibilityOptions): Visibility => {
       if (owner.by === 'image-stream') return await decide({ namespace: owner.imageStream.namespace })
       return owner.by === 'qci' ? await decide(undefined) : await mayList(tag, owner.digest)
     },
-    // Not right for tags that are restricted by one of their parts alone: they are passed over with the namespace they begin with.
+    // Tags that are restricted by one of their parts alone are skipped together with the namespace that they begin with.
     hiddenNamespace: async (tag) => {
       const owner = ownerOf(tag)
       if (owner.by !== 'image-stream') return undefined
       const { namespace } = owner.imageStream
-      // The tag of a copy begins with a date: its namespace is not where the list stands.
+      // The tag of a dated copy begins with a date, so it does not stand among the tags of its namespace.
       if (!tag.startsWith(`${namespace}_`) || mayHoldOthers(namespace)) return undefined
       return (await decide({ namespace })) ? undefined : namespace
     },
@@ -67,7 +67,7 @@ export const createVisibility = (options: VisibilityOptions): Visibility => {
   }
 }
 
-/** Each of them once, for as long as the request takes. */
+/** Decides each of them once within one request. */
 const createDecisions = ({ identity, repository, policy }: VisibilityOptions) => {
   const imageStreams = new Map<string, Promise<boolean>>()
   const digests = new Map<Digest, Promise<boolean>>()

@@ -1,6 +1,6 @@
 /**
- * From upstream's tag list, sorted and a page at a time, to the tags that somebody may see: within bounds on what one request
- * costs upstream and the cluster. A walk that meets a bound says where it stands, and the next request goes on from there.
+ * Reads upstream's sorted tag list page by page, and collects the visible tags. One request is limited in pages and in decisions; at a
+ * limit the walk returns its position, and the next request continues there.
  */
 import { RegistryError } from '../../oci/errors.ts'
 import { behindAll, isBehindPrefix } from '../../oci/tag-order.ts'
@@ -10,23 +10,23 @@ export interface TagWalkOptions {
   /** The tags after `after`. */
   readonly fetchTags: (after: string | undefined) => Promise<{ tags: readonly string[]; more: boolean }>
   readonly visibility: Visibility
-  /** `ocp_4.5_` for the tags of one image stream, which are given without it; empty for the monorepo. */
+  /** `ocp_4.5_` for the tags of one image stream, which the list shows without it; empty for the monorepo. */
   readonly prefix: string
-  /** Tags wanted at most. */
+  /** The most tags that the list may have. */
   readonly count: number
-  /** Where to begin: after this one, prefix included. */
+  /** The list begins after this tag, prefix included. */
   readonly after: string | undefined
 }
 
 export interface TagWalk {
   readonly tags: readonly string[]
-  /** Where it stands, if there may be more: a visible tag's name, or one that the requester may not learn. */
+  /** The position, if there may be more tags. `isVisible`: whether the requester may learn the name in `after`. */
   readonly stands: { readonly after: string; readonly isVisible: boolean } | undefined
-  /** Behind every tag that was read, prefix included: what may come there later is after this one. Empty for no tag at all. */
+  /** The last tag that was read, prefix included. Later additions stand after it. Empty if no tag was read. */
   readonly end: string
 }
 
-/** Pages of upstream that are read for one request. */
+/** Pages of upstream that one request may read. */
 const maxPages = 20
 
 export const walkTags = async (options: TagWalkOptions): Promise<TagWalk> => {
@@ -40,7 +40,7 @@ export const walkTags = async (options: TagWalkOptions): Promise<TagWalk> => {
     tag === undefined ? overAt() : { tags, stands: { after: tag.slice(prefix.length), isVisible }, end: tag }
   for (let page = 0; page < maxPages; page++) {
     const read = await fetchTags(position).catch((error: unknown) => {
-      // What was read up to here is right: whoever follows the link may find upstream in a better mood, and is told if not.
+      // The pages before the failure are right. A client that follows the Link continues there, or gets the error then.
       if (page === 0 || !(error instanceof RegistryError)) throw error
       return undefined
     })
@@ -61,14 +61,17 @@ export const walkTags = async (options: TagWalkOptions): Promise<TagWalk> => {
   return standsAt(position, false)
 }
 
-/** `full`: there is one more than was asked for; `end`: the image stream is over; `after`: enough was decided about. */
+/**
+ * `full`: the list has enough tags, and there is another one; `end`: the image stream has no more tags; `after`: the decisions are used
+ * up.
+ */
 const take = async (
   found: readonly string[],
   tags: string[],
   { prefix, count, visibility }: TagWalkOptions,
 ): Promise<'full' | 'end' | 'through' | { after: string }> => {
   for (const tag of found) {
-    // In either order of upstream.
+    // True in both sort orders of upstream.
     if (isBehindPrefix(tag, prefix)) return 'end'
     if (tags.length === count) return 'full'
     if (!tag.startsWith(prefix)) continue
@@ -79,8 +82,8 @@ const take = async (
 }
 
 /**
- * A namespace that is hidden as a whole is not read to its end: a monorepo of 200,000 tags would take hundreds of pages. Where
- * upstream does not sort by bytes the jump leads back to the same namespace; then the walk goes on by foot.
+ * Jumps over hidden namespaces: a monorepo of 200,000 tags would take hundreds of pages. If upstream does not sort by bytes, a jump leads
+ * back to the same namespace; from then on the walk reads page by page.
  */
 const createJumps = (visibility: Visibility, isMonorepo: boolean) => {
   let jump: { over: string; origin: string } | undefined
@@ -92,7 +95,7 @@ const createJumps = (visibility: Visibility, isMonorepo: boolean) => {
       jump = { over, origin: last }
       return `${over}_${behindAll}`
     },
-    /** Where to go on by foot, if the last jump led back to what it was to jump over. */
+    /** Where to continue page by page, if the last jump led back to the namespace that it should skip. */
     ledBack: (found: readonly string[]): string | undefined => {
       const { over, origin } = jump ?? {}
       jump = undefined

@@ -11,7 +11,7 @@ import type { Identity } from '../../access/identity.ts'
 import { tagPrefixOf, type ImageStream, type Repository, type TagOwnerOf } from '../../oci/reference.ts'
 import { abortedWith } from '../abort.ts'
 import { requesterOf } from '../requester.ts'
-import { identityOf } from '../authorization.ts'
+import { identityOf } from '../request-context.ts'
 import { beforeDeadline } from '../decision-deadline.ts'
 import type { CursorScope, TagCursors, TagPosition } from './tag-cursors.ts'
 import { createVisibility, type Visibility } from './tag-visibility.ts'
@@ -28,16 +28,16 @@ export interface TagsOptions {
     requester: string
     signal: AbortSignal
   }) => Promise<{ tags: readonly string[]; more: boolean }>
-  /** For tests: the usual one otherwise. */
+  /** For tests. */
   readonly listPace?: PaceOptions
 }
 
-/** What quay gives where nobody asks for a number, and the most that is gathered for one request. */
+/** quay's default number of tags, and the most that one request collects. */
 const defaultCount = 100
 const maxCount = 1000
 /**
- * Attack: pages that are in memory cost upstream nothing, and a loop over them takes the whole processor: a thousand tags are decided about
- * for each. Twice as fast as quay grants pages to all, after as many as a list of 30,000 tags has.
+ * Attack: a loop over cached pages, which costs upstream nothing and takes the whole CPU with a thousand decisions for each page. The
+ * limit: as many pages as a list of 30,000 tags has, then twice as fast as quay serves pages to everybody.
  */
 const usualPace: PaceOptions = { burst: 30, everyMs: 100, maxWaitMs: 3000 }
 
@@ -68,7 +68,7 @@ export const tagsHandler = (options: TagsOptions): RouteHandlerMethod => {
     if (goesOn) {
       const last = await lastOf(list, emptyPages, scope, options.cursors)
       const query = new URLSearchParams({ n: String(count), last })
-      // Relative: clients refuse a Link to another origin, and ours is not ours to know behind a route.
+      // A relative link: clients refuse a Link to another origin, and behind a route the proxy does not know its own origin.
       void reply.header('link', `</v2/${repository.path}/tags/list?${query}>; rel="next"`)
     }
     const body = JSON.stringify({ name: repository.path, tags: list.tags })
@@ -85,7 +85,7 @@ const takeTurn = async (pace: Pace, requester: string, signal: AbortSignal): Pro
       'you list tags faster than this registry can decide about them; try again in 3 s',
       { headers: { 'retry-after': '3' } },
     )
-  // A client that leaves meanwhile has its list abandoned by the first page that is asked for.
+  // If the client disconnects during the wait, fetching the first page fails.
   if (waitMs > 0) await sleep(waitMs, undefined, { signal }).catch(() => undefined)
 }
 
@@ -100,15 +100,15 @@ const lastOf = async (
 }
 
 /**
- * Attack: somebody without any right follows the Links of a list that stays empty, and counts from them how many namespaces there
- * are. So a list that ends with empty pages ends with 8 of them, or 64, 512, ..: whoever is not QCI-wide is led on until then.
+ * Attack: a requester without any access follows the Links of empty pages, and counts the hidden namespaces. So an empty list has 8, 64,
+ * 512, .. empty pages, unless the requester is QCI-wide.
  */
 const isPadded = async (visibility: Visibility, prefix: string, emptyPages: number): Promise<boolean> => {
   const isWhole = emptyPages > 1 && Number.isInteger(Math.log2(emptyPages) / 3)
   return prefix === '' && emptyPages > 0 && !isWhole && !(await visibility.isQciWide())
 }
 
-/** By a hash of all that the cluster says of them; robots, whom it does not know, by their name. */
+/** The hash of all that the TokenReview says about the identity. Robots are unknown to the cluster: their name. */
 const cursorOwnerOf = (identity: Identity): string =>
   identity.kind === 'robot' ? `robot ${identity.user.username}` : `cluster ${identity.key}`
 
@@ -121,7 +121,7 @@ const authorizeList = async (
   const identity = identityOf(request)
   const decision = await policy.decideImageStream(identity, imageStream)
   request.decision = decision
-  if (!decision.allowed) throw denied(identity.user.username, `the tags of ${namespace}/${name}`, namespace)
+  if (!decision.allowed) throw denied({ identity, wanted: `the tags of ${namespace}/${name}`, namespace })
 }
 
 const parseQuery = async (

@@ -14,7 +14,7 @@ export interface KnownTagsOptions {
   readonly now: () => number
 }
 
-export interface KnownTag {
+export interface SeenTag {
   readonly digest: Digest
   /** Else upstream is to be asked first. */
   readonly isFresh: boolean
@@ -24,7 +24,7 @@ export interface KnownTag {
 
 export interface KnownTags {
   /** Undefined for a tag that is not known, or was for longer than it may be served. */
-  readonly get: (key: string) => KnownTag | undefined
+  readonly get: (key: string) => SeenTag | undefined
   /** @param askedAt when upstream was asked: it may have moved while the answer was on its way */
   readonly confirm: (key: string, digest: Digest, askedAt: number) => void
   readonly failed: (key: string) => void

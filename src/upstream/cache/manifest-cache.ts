@@ -6,7 +6,7 @@ import { isDigest, type Digest, type QciTag } from '../../oci/reference.ts'
 import { createAcceptSets } from './accept-key.ts'
 import { isRetryable, sharedErrors, UpstreamRateLimited, TransientUpstreamError } from '../errors.ts'
 import { createKeptManifests, type KeptManifests } from './manifests-by-digest.ts'
-import { createKnownTags, type KnownTag, type KnownTags } from './digests-by-tag.ts'
+import { createKnownTags, type SeenTag, type KnownTags } from './digests-by-tag.ts'
 import type { FetchManifest, Manifest, ManifestRequest } from '../manifests.ts'
 import { createSingleFlight, type Shared, type SingleFlight } from '../../concurrency/single-flight.ts'
 
@@ -138,7 +138,7 @@ const createByTag = (parts: MemoryParts): ServeManifest => {
   const askedWithStored = async (
     request: ManifestRequest,
     accept: { readonly key: string; readonly accept: string },
-    { digest, isFresh, isFailing }: KnownTag,
+    { digest, isFresh, isFailing }: SeenTag,
   ): Promise<Served> => {
     const stored = await readStored(request.reference as QciTag, digest, request.requester)
     if (stored === undefined) return await asked(request, accept, undefined)

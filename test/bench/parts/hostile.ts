@@ -9,6 +9,7 @@ import type { Part, Section, Setting } from '../section.ts'
 import { median } from '../statistics.ts'
 import { cpuSeconds } from '../system/proc.ts'
 import { startAppCi } from '../system/app-ci.ts'
+import { openInspector, type Inspector } from '../system/inspector.ts'
 import { stockHostile, trustedAddress, type Bad } from '../system/hostile.ts'
 import { scratch, startClient } from '../system/processes.ts'
 import { startProxy } from '../system/proxy.ts'
@@ -27,6 +28,8 @@ interface Measured {
   readonly report: HostileReport
   /** Of one core, that the proxy took beside it. */
   readonly cpu: number
+  /** Milliseconds: 99th percentile of the event-loop delay within the proxy. */
+  readonly loopDelay: number
   readonly kept: number
   readonly slower: number
 }
@@ -36,21 +39,23 @@ const measureGood = async (input: GoodInput): Promise<GoodReport> => {
   return await client.next()
 }
 
-type Beside = Pick<Measured, 'beside' | 'report' | 'cpu'>
+type Beside = Pick<Measured, 'beside' | 'report' | 'cpu' | 'loopDelay'>
 
 const measureBeside = async (
   { label: _label, ...kind }: Bad,
   input: GoodInput,
-  pid: number,
+  { pid, inspector }: { pid: number; inspector: Inspector },
 ): Promise<Beside> => {
   const port = Number(new URL(input.registry).port)
   await using client = startClient<HostileReport>('hostile.ts', { ...kind, port })
   await sleep(settleMs)
+  await inspector.look()
   const before = { cpu: cpuSeconds(pid), at: performance.now() }
   const beside = await measureGood(input)
   const cpu = (cpuSeconds(pid) - before.cpu) / ((performance.now() - before.at) / 1000)
+  const { loopDelay } = await inspector.look()
   client.end()
-  return { beside, cpu, report: await client.next() }
+  return { beside, cpu, loopDelay, report: await client.next() }
 }
 
 /** Of two measurements without it. */
@@ -65,7 +70,12 @@ const together = (before: GoodReport, after: GoodReport): GoodReport => ({
 const measureAll = async (
   bads: readonly Bad[],
   input: GoodInput,
-  { pid, say, forget }: { pid: number; say: Setting['say']; forget: () => void },
+  {
+    pid,
+    inspector,
+    say,
+    forget,
+  }: { pid: number; inspector: Inspector; say: Setting['say']; forget: () => void },
 ) => {
   // Once more for warmth.
   await measureGood(input)
@@ -74,7 +84,7 @@ const measureAll = async (
   for (const bad of bads) {
     say(bad.label)
     forget()
-    const measured = await measureBeside(bad, input, pid)
+    const measured = await measureBeside(bad, input, { pid, inspector })
     const { beside } = measured
     await sleep(settleMs)
     const after = await measureGood(input)
@@ -90,7 +100,7 @@ const listOf = (counts: Readonly<Record<string, number>>): string =>
     .map(([what, count]) => `${count} ${what}`)
     .join(', ') || 'none'
 
-const rowOf = ({ bad, alone, beside, report, cpu, kept, slower }: Measured) => [
+const rowOf = ({ bad, alone, beside, report, cpu, loopDelay, kept, slower }: Measured) => [
   bad.label,
   alone.whole.toFixed(0),
   String(beside.whole),
@@ -99,6 +109,7 @@ const rowOf = ({ bad, alone, beside, report, cpu, kept, slower }: Measured) => [
   milliseconds(beside.p99),
   times(slower),
   percent(cpu),
+  milliseconds(loopDelay),
   listOf(beside.failures),
   `${report.connections} connections; ${listOf(report.answers)}`,
 ]
@@ -124,7 +135,9 @@ const run = async ({ main, argument = '3s', say }: Setting): Promise<Section> =>
     appCi,
     upstream: quay.url,
     flags: [`--trusted-proxies=${trustedAddress}`],
+    nodeOptions: ['--inspect=127.0.0.1:0'],
   })
+  await using inspector = await openInspector(proxy.log)
   const input: GoodInput = {
     registry: proxy.url,
     tokens: Array.from({ length: good }, (_, index) => appCi.issue(`person-${index}`)),
@@ -143,6 +156,7 @@ const run = async ({ main, argument = '3s', say }: Setting): Promise<Section> =>
   // The sandbox keeps every request for tests to count.
   const all = await measureAll(bads, input, {
     pid: proxy.pid,
+    inspector,
     say,
     forget: () => void ((quay.requests as unknown[]).length = 0),
   })
@@ -161,6 +175,7 @@ const run = async ({ main, argument = '3s', say }: Setting): Promise<Section> =>
           'p99 beside it',
           '',
           'CPU of the proxy, of a core',
+          'event-loop delay of the proxy, p99',
           'failures of the good ones',
           'answers to the bad one',
         ],
@@ -180,6 +195,6 @@ export const hostile: Part = {
   about: `${good} people who each ask for something every 20 ms (manifests that are in memory, by tag and by digest, and each tenth time a whole
 small image), and beside them one bad requester of each kind, in a process of its own, that does what it does as fast as it is answered and as the others leave it a core (it is \`nice\`d). Requests
 of the good ones that were answered with the right bytes, and how long their slowest hundredth took: beside it, and the median of before and after.
-Proxy, upstream, app.ci and both loads share the cores of one machine, so that part of what is lost is lost to the load itself.`,
+Proxy, upstream, app.ci and both loads share the cores of one machine, so that part of what is lost is lost to the load itself. The event-loop delay is the proxy's own part of it.`,
   run,
 }

@@ -21,7 +21,7 @@ const show = async (token: string, ...secrets: string[]) =>
 const passedOn = { identity: alice, bearerToken: 'passed on' }
 
 await t.test(
-  'a token for nothing is what showing nothing is, for a little longer than it says',
+  'an anonymous token gives anonymous access, for a little longer than announced',
   async (test) => {
     const { token, expiresInSeconds } = await anonymousOf('a').mint()
     test.equal(expiresInSeconds, 300)
@@ -39,7 +39,7 @@ await t.test(
   },
 )
 
-await t.test('nothing shown: to log in, or to be nobody', async (test) => {
+await t.test('no credential: a challenge, or anonymous access', async (test) => {
   const { admit, recognize } = anonymousOf('a')
   const nothing = { kind: 'none' } as const
   await test.rejects(recognize(next)(nothing, '10.0.0.1'), { code: 'UNAUTHORIZED' })
@@ -56,7 +56,7 @@ await t.test('nothing shown: to log in, or to be nobody', async (test) => {
   }
 })
 
-await t.test('attack: forged, expired, unsigned, and for somebody else', async (test) => {
+await t.test('attack: forged, expired, unsigned tokens, and tokens for others', async (test) => {
   const soon = Math.floor(Date.now() / 1000) + 60
   const whole = { iss: issuer, aud: audience, sub: 'system:anonymous', exp: soon }
   const sign = (claims: Record<string, unknown>, secret = 'a', alg = 'HS256') =>
@@ -79,7 +79,7 @@ await t.test('attack: forged, expired, unsigned, and for somebody else', async (
     })
 })
 
-await t.test("attack: a token for nothing as a robot's, and a robot's as one for nothing", async (test) => {
+await t.test('attack: an anonymous token as a robot token, and the reverse', async (test) => {
   const robots = createRobotTokens({
     keys: () => [keyOf('a')],
     robots: () => [{ username: 'system:anonymous', password: 'hunter2' }],
@@ -92,13 +92,16 @@ await t.test("attack: a token for nothing as a robot's, and a robot's as one for
   test.strictSame(await show(robot.token, 'a'), passedOn, 'is judged as what it is')
 })
 
-await t.test('a refusal is the challenge for who is nobody, and DENIED for everybody else', async (test) => {
+await t.test('a refusal is a challenge for anonymous clients, and DENIED for all others', async (test) => {
   const denied = anonymousOf('a').denied(createDenialMessage('ocp', () => false))
-  test.match(denied('system:anonymous', 'ocp_4.5_base', 'ocp'), {
+  test.match(denied({ identity: anonymousIdentity, wanted: 'ocp_4.5_base', namespace: 'ocp' }), {
     status: 401,
     code: 'UNAUTHORIZED',
     message: /^ocp_4.5_base is not open to everybody; log in first: podman login .* proxy.example$/,
     headers: { 'www-authenticate': /service="proxy.example"$/ },
   })
-  test.match(denied('alice', 'ocp_4.5_base', 'ocp'), { status: 403, code: 'DENIED' })
+  test.match(denied({ identity: alice, wanted: 'ocp_4.5_base', namespace: 'ocp' }), {
+    status: 403,
+    code: 'DENIED',
+  })
 })

@@ -44,7 +44,7 @@ const create = () => {
 }
 const basic = (userInfo: string) => `Basic ${btoa(userInfo)}`
 
-await t.test('a cluster token, by Bearer or as the password of anybody', async (test) => {
+await t.test('a cluster token, by Bearer or as the password of any user', async (test) => {
   const { ask, asked, clients } = create()
   for (const header of ['Bearer good', basic('user:good'), basic('system:serviceaccount:a:b:good')])
     test.strictSame(await ask(header), { identity: alice, bearerToken: 'good' }, 'trap 2')
@@ -52,7 +52,7 @@ await t.test('a cluster token, by Bearer or as the password of anybody', async (
   test.strictSame([...clients], ['10.0.0.1'], 'the address it came from is told, for its limit')
 })
 
-await t.test('the robot, by its password or the token that it was given for it', async (test) => {
+await t.test('the robot, by its password or by its robot token', async (test) => {
   const { ask, asked } = create()
   const identity = robotIdentity('ci+robot')
   test.strictSame(await ask(basic('ci+robot:hunter2')), { identity, bearerToken: undefined })
@@ -76,7 +76,7 @@ await t.test('any of the robots, each with its own password', async (test) => {
   test.strictSame(asked, [], 'no password is handed to the cluster')
 })
 
-await t.test('trap 12: every refusal is a 401, with error where a token was shown', async (test) => {
+await t.test('trap 12: every refusal is a 401, with `error` if there was a token', async (test) => {
   const { ask, asked } = create()
   const rows = [
     [undefined, /^log in first: podman login/, false],
@@ -105,7 +105,7 @@ await t.test('trap 12: every refusal is a 401, with error where a token was show
   test.strictSame(asked, ['bad'], "neither a robot's password nor a forgery is handed to the cluster")
 })
 
-await t.test('trap 17: an outage is no refusal', async (test) => {
+await t.test('trap 17: an unavailable API server is no refusal', async (test) => {
   const away = async () => {
     throw Object.assign(new Error('away'), { code: 'UNAVAILABLE' })
   }
@@ -117,7 +117,7 @@ await t.test('trap 17: an outage is no refusal', async (test) => {
   })
 })
 
-await t.test('the hook leaves who it is on the request', async (test) => {
+await t.test('the hook sets the identity of the request', async (test) => {
   const app = bareApp(test)
   const seen: unknown[] = []
   const hook = authenticationHook(async (credential, client) => {
@@ -131,7 +131,7 @@ await t.test('the hook leaves who it is on the request', async (test) => {
 })
 
 await t.test(
-  'again: for as long as the review says so, and the robot is given no other credential',
+  "again: valid while the review is cached and the robots' credentials stay the same",
   async (test) => {
     let credentials = robots
     let known: Identity | undefined = alice
@@ -185,7 +185,7 @@ const serve = async (test: Test, again: (token: string) => Identity | undefined)
   return { asked, connection }
 }
 
-await t.test('the same header again on its connection is not looked into again', async (test) => {
+await t.test('a repeated header on one connection is not parsed again', async (test) => {
   const { asked, connection } = await serve(test, (token) => ({
     ...alice,
     user: { ...alice.user, username: `${token} again` },
@@ -199,7 +199,7 @@ await t.test('the same header again on its connection is not looked into again',
   test.strictSame(asked, ['a', 'a'])
 })
 
-await t.test('attack: behind a router, one client after another on the same connection', async (test) => {
+await t.test('attack: several clients on one connection of a router', async (test) => {
   const { asked, connection } = await serve(test, (token) => ({
     ...alice,
     user: { ...alice.user, username: `${token} again` },
@@ -214,7 +214,7 @@ await t.test('attack: behind a router, one client after another on the same conn
   test.strictSame(asked, ['alice', 'alicf', 'alic', ''])
 })
 
-await t.test('what does not hold any more, or cannot be had again, is found out anew', async (test) => {
+await t.test('an expired or uncacheable identity is authenticated anew', async (test) => {
   const { asked, connection } = await serve(test, () => undefined)
   const ask = connection()
   for (const token of ['a', 'a', 'once', 'once']) test.equal(await ask(token), token)
@@ -230,7 +230,7 @@ const failureOf = async (work: Promise<unknown>) =>
   }
 
 await t.test(
-  'attack: guesses. One answer for a wrong name and a wrong password, and the cluster is not asked',
+  'attack: guesses. One answer for a wrong name and a wrong password, and no review',
   async (test) => {
     const { ask, asked } = create()
     const answers = []
@@ -251,7 +251,7 @@ await t.test(
   },
 )
 
-await t.test('a token of the cluster is one beside the name of a robot too', async (test) => {
+await t.test("a cluster token with a robot's user name is reviewed", async (test) => {
   const { ask, asked } = create()
   const tokens = [`sha256~${'a'.repeat(43)}`, 'eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2ln']
   for (const name of ['ci+robot', 'ci+other'])
@@ -273,7 +273,7 @@ await t.test('attack: guesses are limited, and the right password is not', async
   test.match(await ask(basic('user:good')), { identity: alice })
 })
 
-await t.test('a robot whose name has no plus is none of the cluster either', async (test) => {
+await t.test('a robot login without a plus in its name is not sent to the cluster', async (test) => {
   const authenticate = createAuthenticate({
     challenge,
     host: 'proxy.example',
@@ -287,7 +287,7 @@ await t.test('a robot whose name has no plus is none of the cluster either', asy
   test.match(message, /password of the robot is not right/)
 })
 
-await t.test('why a login was refused goes to the log, and no token with it', async (test) => {
+await t.test('the reason of a refused login goes to the log, without the token', async (test) => {
   const { ask } = create()
   const { forLog } = await failureOf(ask('Bearer bad'))
   test.strictSame(forLog, refusal)

@@ -14,19 +14,22 @@ const create = (allowAnonymous: boolean) =>
     robotCredentials: () => [{ username: 'ci+robot', password: 'hunter2' }],
   })
 
-await t.test('realm and service are those of where clients find us; a robot login is ours', async (test) => {
-  const { challenge, robotTokens, authenticate, anonymous } = create(false)
-  test.equal(anonymous, undefined)
-  test.equal(
-    challenge.unauthorized('a').headers['www-authenticate'],
-    'Bearer realm="https://proxy.example/v2/auth",service="proxy.example"',
-  )
-  const { token, expiresInSeconds } = await robotTokens.mint('ci+robot')
-  test.equal(expiresInSeconds, 60)
-  test.match(await authenticate({ kind: 'bearer', token }, '10.0.0.1'), { identity: { kind: 'robot' } })
-})
+await t.test(
+  'realm and service come from the exposed URL; robot tokens are signed by the proxy',
+  async (test) => {
+    const { challenge, robotTokens, authenticate, anonymous } = create(false)
+    test.equal(anonymous, undefined)
+    test.equal(
+      challenge.unauthorized('a').headers['www-authenticate'],
+      'Bearer realm="https://proxy.example/v2/auth",service="proxy.example"',
+    )
+    const { token, expiresInSeconds } = await robotTokens.mint('ci+robot')
+    test.equal(expiresInSeconds, 60)
+    test.match(await authenticate({ kind: 'bearer', token }, '10.0.0.1'), { identity: { kind: 'robot' } })
+  },
+)
 
-await t.test('a token for nothing is one only where it is allowed', async (test) => {
+await t.test('anonymous tokens exist only with --allow-anonymous', async (test) => {
   const { anonymous, authenticate } = create(true)
   const { token = '' } = (await anonymous?.mint()) ?? {}
   const user = { username: 'system:anonymous' }

@@ -7,7 +7,7 @@ import {
 
 const basic = (userInfo: string) => `Basic ${btoa(userInfo)}`
 
-await t.test('the header and what it amounts to', async (test) => {
+await t.test('headers and their credentials', async (test) => {
   const login = { kind: 'basic', username: 'alice', token: 'sha256~x', userInfo: 'alice:sha256~x' }
   const rows: [string | undefined, object][] = [
     [undefined, { kind: 'none' }],
@@ -25,7 +25,7 @@ await t.test('the header and what it amounts to', async (test) => {
     test.strictSame(parseAuthorization(header), credential, header?.slice(0, 30) ?? 'no header')
 })
 
-await t.test('what nobody sees is not part of a login, in any field and coding of it', async (test) => {
+await t.test('invisible characters are removed from logins, in all fields and encodings', async (test) => {
   for (const blank of [
     '\u00ad',
     '\u3000',
@@ -56,7 +56,7 @@ await t.test('what nobody sees is not part of a login, in any field and coding o
   test.strictSame(parseAuthorization('Bearer t\u00f6k'), { kind: 'bearer', token: 't\u00f6k' }, 'no UTF-8')
 })
 
-await t.test('trap 1: user names hold colons, tokens none', async (test) => {
+await t.test('trap 1: user names contain colons, tokens do not', async (test) => {
   const userInfo = 'system:serviceaccount:ci:puller:a.b.c'
   test.strictSame(parseUserInfo(userInfo), {
     kind: 'basic',
@@ -84,7 +84,7 @@ await t.test('trap 5: one line, realm first, quoted, nothing empty', async (test
   })
 })
 
-await t.test('what cannot be read is told by what is wrong with it', async (test) => {
+await t.test('a malformed header gets the reason', async (test) => {
   const rows: readonly (readonly [string, RegExp])[] = [
     [basic('alice'), /not of the form user:token/],
     [basic('alice:'), /password is empty/],
@@ -155,7 +155,7 @@ await t.test('base64 of both alphabets, with and without padding', async (test) 
       }
 })
 
-await t.test('what is for the log alone rides along', async (test) => {
+await t.test('fields for the log are kept apart from the message', async (test) => {
   const made = createChallenge('https://proxy.example/v2/auth', 'proxy.example')
   test.strictSame(made.invalidToken('a', { reason: 'b' }).forLog, { reason: 'b' })
   test.strictSame(made.unauthorized('a', { reason: 'b' }).forLog, { reason: 'b' })

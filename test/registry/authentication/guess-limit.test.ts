@@ -13,7 +13,7 @@ const limited = {
   message: /^too many logins of robots that are not right; ask for the current pull secret/,
 }
 
-await t.test('thirty of an address at once, one a second after that', async (test) => {
+await t.test('30 guesses of an address at once, then one a second', async (test) => {
   const { limit, pass } = setUp()
   for (let index = 0; index < 30; index++) limit('10.0.0.1')
   test.throws(() => limit('10.0.0.1'), limited)
@@ -23,7 +23,7 @@ await t.test('thirty of an address at once, one a second after that', async (tes
   test.throws(() => limit('10.0.0.1'), limited)
 })
 
-await t.test('a hundred of all addresses, fifty a second after that', async (test) => {
+await t.test('100 guesses of all addresses at once, then 50 a second', async (test) => {
   const { limit, pass } = setUp()
   for (let index = 0; index < 100; index++) limit(`10.0.0.${index}`)
   test.throws(() => limit('10.0.1.1'), limited)
@@ -31,6 +31,6 @@ await t.test('a hundred of all addresses, fifty a second after that', async (tes
   limit('10.0.1.1')
 })
 
-await t.test('the clock of the machine unless told', async (test) => {
+await t.test('the default clock', async (test) => {
   test.doesNotThrow(() => createGuessLimit()('10.0.0.1'))
 })

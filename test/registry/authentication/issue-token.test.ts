@@ -4,7 +4,7 @@ import { mint } from '../../../src/registry/authentication/issue-token.ts'
 
 const options = { issuer: 'https://proxy', audience: 'somebody', subject: 'ci+robot', validitySeconds: 300 }
 
-await t.test('trap 9: signed with the newest key, and living longer than the client is told', async (t) => {
+await t.test('trap 9: signed with the newest key, and valid for longer than announced', async (t) => {
   const [newest, older] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
   const { token, expiresInSeconds } = await mint({ ...options, keys: () => [newest, older] })
   t.equal(expiresInSeconds, 300)

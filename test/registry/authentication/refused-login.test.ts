@@ -11,7 +11,7 @@ const refusal = (more: Partial<TokenRefusal>): TokenRefusal => ({
 })
 const oc = 'log in again: oc login, then podman login -u=$(oc whoami) -p=$(oc whoami -t) proxy.example'
 
-await t.test('what helps is told, with the command for this sort of identity', async (test) => {
+await t.test('the client gets the helpful part, with the command for its kind of identity', async (test) => {
   const rows: readonly (readonly [Partial<TokenRefusal>, string])[] = [
     [
       { by: 'form', reason: 'it expired at 2026-11-28T12:00:00Z' },
@@ -53,7 +53,7 @@ await t.test('what helps is told, with the command for this sort of identity', a
     test.equal(refusedLogin(refusal(more), 'proxy.example').message, message)
 })
 
-await t.test('all of it is for the log', async (test) => {
+await t.test('the log gets the whole reason', async (test) => {
   const all = refusal({ unverifiedClaims: { iss: 'a', sub: 'b', aud: 'c', exp: 'd' } })
   test.strictSame(refusedLogin(all, 'proxy.example').forLog, all)
 })

@@ -17,7 +17,7 @@ const sign = (claims: Record<string, unknown>, key = loginKeyOf('a', robot)) =>
   new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(key)
 const soon = Math.floor(Date.now() / 1000) + 60
 
-await t.test('what is minted is accepted, for a little longer than it says', async (test) => {
+await t.test('a robot token is accepted for a little longer than announced', async (test) => {
   const { token, expiresInSeconds } = await tokensOf(['a']).mint('robot')
   test.equal(expiresInSeconds, 3600)
   const { iat = 0, exp = 0 } = decodeJwt(token)
@@ -26,13 +26,13 @@ await t.test('what is minted is accepted, for a little longer than it says', asy
   test.notMatch(token + JSON.stringify(decodeJwt(token)), /hunter2/)
 })
 
-await t.test('a secret that is in the file, and one that is not', async (test) => {
+await t.test('a secret in the file, and one that was removed', async (test) => {
   const { token } = await tokensOf(['old']).mint('robot')
   test.strictSame(await tokensOf(['new', 'old']).verify(token), robotIdentity('robot'))
   test.equal(await tokensOf(['new']).verify(token), 'invalid')
 })
 
-await t.test('revoked is revoked: the robots of then and of now, in every combination', async (test) => {
+await t.test('revocation: earlier and current robots, in every combination', async (test) => {
   const rows = [[], ['hunter2'], ['hunter3'], ['hunter2', 'second'], ['second', 'hunter2']].map((passwords) =>
     passwords.map((password, index) => ({ username: index === 0 ? 'robot' : 'other', password })),
   )
@@ -50,12 +50,12 @@ await t.test('revoked is revoked: the robots of then and of now, in every combin
     }
 })
 
-await t.test('tokens of others are theirs to judge', async (test) => {
+await t.test('tokens of other issuers are not judged', async (test) => {
   for (const token of ['sha256~x', 'a.b.c', await sign({ iss: 'https://kubernetes.default.svc' })])
     test.equal(await tokensOf(['a']).verify(token), undefined)
 })
 
-await t.test('what claims to be ours and is not: never passed on, never accepted', async (test) => {
+await t.test('forged tokens in our name are neither passed on nor accepted', async (test) => {
   const whole = { iss: issuer, aud: issuer, sub: 'robot', exp: soon }
   const { sub, exp, aud, ...rest } = whole
   const forged = [
@@ -81,7 +81,7 @@ await t.test('what claims to be ours and is not: never passed on, never accepted
   )
 })
 
-await t.test('nothing is minted without a key, or for who is no robot', async (test) => {
+await t.test('no token without a key, or for a user that is no robot', async (test) => {
   await test.rejects(tokensOf([]).mint('robot'))
   await test.rejects(tokensOf(['a']).mint('another'), { message: 'there is no robot of that name' })
 })

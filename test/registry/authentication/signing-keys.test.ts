@@ -27,21 +27,18 @@ await t.test('a key of 256 bits for each secret and purpose, in the order of the
   test.equal(all.size, 2 + 6, 'no two are the same, and none is the secret itself')
 })
 
-await t.test(
-  'what is not in the file any more is no key, at once; nothing is derived twice',
-  async (test) => {
-    let current = [hashOf('old')]
-    const keys = createPurposeKeys(() => current)
-    for (const purpose of purposes) {
-      current = [hashOf('old')]
-      const [old] = keys[purpose]()
-      test.equal(keys[purpose]()[0], old)
-      current = [hashOf('new'), hashOf('old')]
-      test.strictSame(keys[purpose]()[1], old)
-      current = [hashOf('new')]
-      test.strictSame(keys[purpose](), [purposeKeyOf('new', labels[purpose])])
-      current = []
-      test.strictSame(keys[purpose](), [])
-    }
-  },
-)
+await t.test('a removed secret stops working at once; each key is derived once', async (test) => {
+  let current = [hashOf('old')]
+  const keys = createPurposeKeys(() => current)
+  for (const purpose of purposes) {
+    current = [hashOf('old')]
+    const [old] = keys[purpose]()
+    test.equal(keys[purpose]()[0], old)
+    current = [hashOf('new'), hashOf('old')]
+    test.strictSame(keys[purpose]()[1], old)
+    current = [hashOf('new')]
+    test.strictSame(keys[purpose](), [purposeKeyOf('new', labels[purpose])])
+    current = []
+    test.strictSame(keys[purpose](), [])
+  }
+})

@@ -32,17 +32,20 @@ const realm = async (test: Test, more: Partial<TokenOptions> = {}) => {
   return { seen, get, post, bare }
 }
 
-await t.test('traps 8, 10 and 11: the same token twice, an integer life, nothing else', async (test) => {
-  const { get } = await realm(test)
-  const { statusCode, headers, payload } = await get()
-  test.strictSame(JSON.parse(payload), { token: 'tok', access_token: 'tok', expires_in: 3600 })
-  test.match(
-    { statusCode, headers },
-    { statusCode: 200, headers: { 'content-type': 'application/json', 'cache-control': 'no-store' } },
-  )
-})
+await t.test(
+  'traps 8, 10 and 11: the token in both fields, an integer lifetime, nothing else',
+  async (test) => {
+    const { get } = await realm(test)
+    const { statusCode, headers, payload } = await get()
+    test.strictSame(JSON.parse(payload), { token: 'tok', access_token: 'tok', expires_in: 3600 })
+    test.match(
+      { statusCode, headers },
+      { statusCode: 200, headers: { 'content-type': 'application/json', 'cache-control': 'no-store' } },
+    )
+  },
+)
 
-await t.test('trap 9: what a client is told ends before the token does', async (test) => {
+await t.test('trap 9: the announced lifetime ends before the token', async (test) => {
   const rows = [
     [600, 570],
     [100_000, 3600],
@@ -58,7 +61,7 @@ await t.test('trap 9: what a client is told ends before the token does', async (
   test.ok(life > 960 && life <= 970, String(life))
 })
 
-await t.test('the password of the robot is exchanged for a token of ours', async (test) => {
+await t.test("the robot's password is exchanged for a robot token", async (test) => {
   const { get } = await realm(test, {
     authenticate: async () => ({ identity: robotIdentity('robot'), bearerToken: undefined }),
     robotTokens: { mint: async (username) => ({ token: `minted for ${username}`, expiresInSeconds: 60 }) },
@@ -66,7 +69,7 @@ await t.test('the password of the robot is exchanged for a token of ours', async
   test.match(JSON.parse((await get()).payload), { token: 'minted for robot', expires_in: 60 })
 })
 
-await t.test('nothing shown is a token for nothing, where that is allowed', async (test) => {
+await t.test('no credential: an anonymous token, if allowed', async (test) => {
   const authenticate = async () => ({ identity: anonymousIdentity, bearerToken: undefined })
   const anonymous = { mint: async () => ({ token: 'for nothing', expiresInSeconds: 300 }) }
   const { get } = await realm(test, { authenticate, anonymous })
@@ -75,7 +78,7 @@ await t.test('nothing shown is a token for nothing, where that is allowed', asyn
   test.equal((await mistaken.get({})).statusCode, 500, "never a robot's")
 })
 
-await t.test('nothing shown is the challenge', async (test) => {
+await t.test('no credential: the challenge', async (test) => {
   const { get } = await realm(test)
   const { statusCode, headers } = await get({})
   test.equal(statusCode, 401)
@@ -104,7 +107,7 @@ await t.test('a POST with Basic, as some clients do', async (test) => {
   test.match(seen, [{ kind: 'basic', token: 'tok' }])
 })
 
-await t.test('trap 3: a POST that is wrong is a 400 or a 401, so that containerd tries GET', async (test) => {
+await t.test('trap 3: a wrong POST is a 400 or a 401, so that containerd tries GET', async (test) => {
   const { post, bare, seen } = await realm(test)
   const rows = [
     ['', 400],

@@ -12,11 +12,11 @@ const cursors = (...fills: number[]) =>
 const scope = { repository: 'openshift/ci', requester: 'cluster alice' }
 const hidden = { after: 'ocp-priv_4.5_embargoed', emptyPages: 3 }
 
-await t.test('a plain tag is itself', async (test) => {
+await t.test('a plain tag is its own position', async (test) => {
   test.strictSame(await cursors(1).open('ocp_4.5_base', scope), { after: 'ocp_4.5_base', emptyPages: 0 })
 })
 
-await t.test('a sealed one does not tell its name, and is opened by whoever has the key', async (test) => {
+await t.test('an encrypted position hides its name, and any replica with the key opens it', async (test) => {
   const sealed = await cursors(1).seal(hidden, scope)
   test.match(sealed, /^~[\w.-]+$/)
   test.notMatch(Buffer.from(sealed, 'base64url').toString('latin1'), 'embargoed')
@@ -27,43 +27,36 @@ await t.test('a sealed one does not tell its name, and is opened by whoever has 
   test.strictSame(await cursors(1).open(await cursors(1).seal(beginning, scope), scope), beginning)
 })
 
-await t.test(
-  'attack: its length tells nothing of the tag, the requester or the number of pages',
-  async (test) => {
-    const lengths = new Set<number>()
-    for (const length of [0, 1, 63, 127, 128])
-      for (const emptyPages of [0, 9, 10, 99_999])
-        for (const requester of ['a', 'b'.repeat(500)])
-          lengths.add(
-            (await cursors(1).seal({ after: 'a'.repeat(length), emptyPages }, { ...scope, requester }))
-              .length,
-          )
-    test.equal(lengths.size, 1)
-    const longer = { after: 'a'.repeat(300), emptyPages: 0 }
-    test.strictSame(
-      await cursors(1).open(await cursors(1).seal(longer, scope), scope),
-      longer,
-      'of no registry we know',
-    )
-  },
-)
+await t.test('attack: the length of a cursor tells nothing', async (test) => {
+  const lengths = new Set<number>()
+  for (const length of [0, 1, 63, 127, 128])
+    for (const emptyPages of [0, 9, 10, 99_999])
+      for (const requester of ['a', 'b'.repeat(500)])
+        lengths.add(
+          (await cursors(1).seal({ after: 'a'.repeat(length), emptyPages }, { ...scope, requester })).length,
+        )
+  test.equal(lengths.size, 1)
+  const longer = { after: 'a'.repeat(300), emptyPages: 0 }
+  test.strictSame(
+    await cursors(1).open(await cursors(1).seal(longer, scope), scope),
+    longer,
+    'of no registry we know',
+  )
+})
 
-await t.test(
-  'attack: a cursor is good for the list and the requester that it was sealed for alone',
-  async (test) => {
-    const sealed = await cursors(1).seal(hidden, scope)
-    for (const other of [
-      { ...scope, repository: 'team/app' },
-      { ...scope, repository: 'openshift/c' },
-      { ...scope, requester: 'cluster mallory' },
-      { ...scope, requester: 'robot alice' },
-      { repository: scope.requester, requester: scope.repository },
-    ])
-      await test.rejects(cursors(1).open(sealed, other), { code: 'TAG_INVALID', status: 400 })
-  },
-)
+await t.test('attack: a cursor is valid only for its list and its requester', async (test) => {
+  const sealed = await cursors(1).seal(hidden, scope)
+  for (const other of [
+    { ...scope, repository: 'team/app' },
+    { ...scope, repository: 'openshift/c' },
+    { ...scope, requester: 'cluster mallory' },
+    { ...scope, requester: 'robot alice' },
+    { repository: scope.requester, requester: scope.repository },
+  ])
+    await test.rejects(cursors(1).open(sealed, other), { code: 'TAG_INVALID', status: 400 })
+})
 
-await t.test('a day later it is over, and says so', async (test) => {
+await t.test('a cursor expires after a day, with a message', async (test) => {
   const sealed = await cursors(1).seal(hidden, scope)
   const begun = clock.now
   clock.now = begun + 24 * 3600_000 - 1000
@@ -83,7 +76,7 @@ await t.test('a day later it is over, and says so', async (test) => {
   )
 })
 
-await t.test('what nobody sealed is refused', async (test) => {
+await t.test('a forged cursor is refused', async (test) => {
   const sealed = await cursors(1).seal(hidden, scope)
   for (const last of ['~', '~a', `${sealed}x`, sealed.slice(0, -3), 'a'.repeat(257)])
     await test.rejects(cursors(1).open(last, scope), { code: 'TAG_INVALID', status: 400 })
@@ -103,6 +96,6 @@ await t.test('what nobody sealed is refused', async (test) => {
     )
 })
 
-await t.test('without a key nothing is sealed', async (test) => {
+await t.test('without a key there is no cursor', async (test) => {
   await test.rejects(cursors().seal(hidden, scope))
 })

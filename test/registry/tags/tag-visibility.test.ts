@@ -32,7 +32,7 @@ const visibilityFor = (open: readonly string[], { repository = monorepo, digests
   return { ...createVisibility({ identity: alice, repository, policy, ownerOf }), asked, listed }
 }
 
-await t.test('the monorepo by namespace, an image stream as its tags are, each once', async (test) => {
+await t.test('the monorepo by namespace, an image stream by its tags, each decided once', async (test) => {
   const inMonorepo = visibilityFor(['ocp/'])
   for (const tag of ['ocp_4.5_a', 'ocp_4.6_b']) test.ok(await inMonorepo.isVisible(tag))
   test.notOk(await inMonorepo.isVisible('other_4.6_b'))
@@ -43,7 +43,7 @@ await t.test('the monorepo by namespace, an image stream as its tags are, each o
   test.strictSame(inStream.asked, ['ocp/4.5', 'ocp/'])
 })
 
-await t.test('copies, stages and parts are seen by those of their namespace', async (test) => {
+await t.test('dated copies, stages and parts are visible with access to their namespace', async (test) => {
   const team = visibilityFor(['my-team/'])
   for (const copy of ['', `${stamp}_prune_`, `${stamp}_prune___ci_images_mirror__`, 'art__'])
     for (const stage of ['', '_incoming', '__pre']) {
@@ -57,34 +57,42 @@ await t.test('copies, stages and parts are seen by those of their namespace', as
   test.strictSame(everything.asked, ['ocp-priv/'])
 })
 
-await t.test("nobody's tags need QCI-wide, tags of a digest that it is known", async (test) => {
-  const nobodys = [
-    'latest',
-    'art__0123456789abcdef',
-    'rc_payload__4.20.0',
-    'preserved__x',
-    'remove__x',
-    'OCP_a_b',
-  ]
-  const ofDigest = [`20231029_sha256_${hex}`, `sha256-${hex}`, `sha256-${hex}.sig`, `art__sha256-${hex}.att`]
-  const open = visibilityFor(['none'])
-  const closed = visibilityFor([], { digests: false })
-  for (const tag of nobodys) {
-    test.ok(await open.isVisible(tag), tag)
-    test.notOk(await closed.isVisible(tag), tag)
-  }
-  for (const tag of ofDigest) {
-    test.ok(await open.isVisible(tag), tag)
-    test.notOk(await closed.isVisible(tag), tag)
-  }
-  test.match(open.listed, [
-    { kind: 'tag', repository: monorepo, owner: { by: 'digest', digest: `sha256:${hex}` } },
-  ])
-  test.equal(open.listed.length, 1, 'once for a digest')
-  for (const tag of ['-no tag', 'a'.repeat(129)]) test.notOk(await open.isVisible(tag))
-})
+await t.test(
+  'tags without an image stream need QCI-wide access, tags of a digest need a known digest',
+  async (test) => {
+    const nobodys = [
+      'latest',
+      'art__0123456789abcdef',
+      'rc_payload__4.20.0',
+      'preserved__x',
+      'remove__x',
+      'OCP_a_b',
+    ]
+    const ofDigest = [
+      `20231029_sha256_${hex}`,
+      `sha256-${hex}`,
+      `sha256-${hex}.sig`,
+      `art__sha256-${hex}.att`,
+    ]
+    const open = visibilityFor(['none'])
+    const closed = visibilityFor([], { digests: false })
+    for (const tag of nobodys) {
+      test.ok(await open.isVisible(tag), tag)
+      test.notOk(await closed.isVisible(tag), tag)
+    }
+    for (const tag of ofDigest) {
+      test.ok(await open.isVisible(tag), tag)
+      test.notOk(await closed.isVisible(tag), tag)
+    }
+    test.match(open.listed, [
+      { kind: 'tag', repository: monorepo, owner: { by: 'digest', digest: `sha256:${hex}` } },
+    ])
+    test.equal(open.listed.length, 1, 'once for a digest')
+    for (const tag of ['-no tag', 'a'.repeat(129)]) test.notOk(await open.isVisible(tag))
+  },
+)
 
-await t.test('an image stream has what can be pulled under its name, and no more', async (test) => {
+await t.test('the list of an image stream has the tags that can be pulled under its name', async (test) => {
   const inStream = visibilityFor(['ocp/4.5', 'ocp/'], { repository: imageStream })
   test.notOk(await inStream.isVisible(`ocp_4.5_sha256-${hex}.sig`), 'which is read as what hangs on an image')
   test.notOk(await inStream.isVisible('ocp_4.5_x__ocp-priv_y'))
@@ -94,7 +102,7 @@ await t.test('an image stream has what can be pulled under its name, and no more
   test.ok(await ofDigests.isVisible('20231029_sha256_x'))
 })
 
-await t.test('a namespace that can be passed over', async (test) => {
+await t.test('a namespace that the walk can skip', async (test) => {
   const { hiddenNamespace } = visibilityFor(['ocp/'])
   test.equal(await hiddenNamespace('secret_x_1'), 'secret')
   test.equal(await hiddenNamespace('ocp_x_1'), undefined, 'it is open')
@@ -106,7 +114,7 @@ await t.test('a namespace that can be passed over', async (test) => {
     test.equal(await hiddenNamespace(`${namespace}_x_1`), undefined, namespace)
 })
 
-await t.test('bounds: 64 image streams, 512 hidden digests; what is seen costs nothing', async (test) => {
+await t.test('limits: 64 image streams, 512 hidden digests; visible tags do not count', async (test) => {
   const streams = visibilityFor([])
   for (let index = 0; index < 64; index++) {
     test.notOk(streams.isSpent())

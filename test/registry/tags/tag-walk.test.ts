@@ -46,7 +46,7 @@ const settle = ({ tags, hidden = () => false, size = 3, canJump = true, compare 
 const range = (count: number, name: (index: string) => string) =>
   Array.from({ length: count }, (_, index) => name(String(index).padStart(3, '0')))
 
-await t.test('a hidden namespace is jumped over', async (t) => {
+await t.test('the walk jumps over a hidden namespace', async (t) => {
   const { walk, asked } = settle({
     tags: ['a_x_1', ...range(500, (index) => `b_x_${index}`), 'c_x_1'],
     hidden: (namespace) => namespace === 'b',
@@ -55,21 +55,18 @@ await t.test('a hidden namespace is jumped over', async (t) => {
   t.same(asked, [undefined, 'b_~'])
 })
 
-await t.test(
-  'an upstream that sorts otherwise leads back: the walk goes on by foot, and misses nothing',
-  async (t) => {
-    const { walk, asked } = settle({
-      tags: ['a_x_1', ...range(9, (index) => `b_x_${index}`), 'bc_x_1', 'c_x_1'],
-      hidden: (namespace) => namespace === 'b',
-      compare: byLetters,
-    })
-    const { tags, stands } = await walk('')
-    t.same([tags, stands], [['a_x_1', 'bc_x_1', 'c_x_1'], undefined])
-    t.ok(asked.length <= 6)
-  },
-)
+await t.test('with another sort order the walk reads page by page, and misses nothing', async (t) => {
+  const { walk, asked } = settle({
+    tags: ['a_x_1', ...range(9, (index) => `b_x_${index}`), 'bc_x_1', 'c_x_1'],
+    hidden: (namespace) => namespace === 'b',
+    compare: byLetters,
+  })
+  const { tags, stands } = await walk('')
+  t.same([tags, stands], [['a_x_1', 'bc_x_1', 'c_x_1'], undefined])
+  t.ok(asked.length <= 6)
+})
 
-await t.test('an image stream is found to its end, however upstream sorts', async (t) => {
+await t.test('an image stream is read to its end in any sort order', async (t) => {
   const tags = [
     'ocp_4.4_a',
     'ocp_4.5_a',
@@ -86,7 +83,7 @@ await t.test('an image stream is found to its end, however upstream sorts', asyn
   }
 })
 
-await t.test('bounds: pages, namespaces, and a position that tells nothing where it is hidden', async (t) => {
+await t.test('limits: pages, namespaces, and a hidden position', async (t) => {
   const hiddenPrunes = settle({
     tags: range(100, (index) => `2024_${index}`),
     hidden: () => true,
@@ -104,7 +101,7 @@ await t.test('bounds: pages, namespaces, and a position that tells nothing where
   t.equal(second.tags[0], 'n064_x_1')
 })
 
-await t.test('as many as were asked for, and whether there is more', async (t) => {
+await t.test('the requested number of tags, and whether there are more', async (t) => {
   const { walk } = settle({ tags: range(6, (index) => `a_x_${index}`) })
   t.same(await walk('a_x_', 2), {
     tags: ['000', '001'],
@@ -121,7 +118,7 @@ await t.test('as many as were asked for, and whether there is more', async (t) =
   t.same(await walk('', 5, 'z'), { tags: [], stands: undefined, end: 'z' }, 'nothing behind where it began')
 })
 
-await t.test('an upstream that promises more and gives nothing is not asked for ever', async (t) => {
+await t.test('an upstream with endless empty pages is read for a limited time', async (t) => {
   let asked = 0
   const fetchTags = async () => ({ tags: [], more: ++asked > 0 })
   const visibility: Visibility = {
@@ -138,28 +135,25 @@ await t.test('an upstream that promises more and gives nothing is not asked for 
   t.equal(asked, 20)
 })
 
-await t.test(
-  'where upstream gives no further page, what was read is given, and a place to go on from',
-  async (t) => {
-    const visibility: Visibility = {
-      isVisible: async () => true,
-      hiddenNamespace: async () => undefined,
-      isSpent: () => false,
-      isQciWide: async () => false,
-    }
-    const failing = (error: Error) => async (after: string | undefined) => {
-      if (after !== undefined) throw error
-      return { tags: ['a_x_1', 'a_x_2'], more: true }
-    }
-    const limit = new RegistryError('TOOMANYREQUESTS', 'slower')
-    const walk = { visibility, prefix: '', count: 100, after: undefined }
-    t.same(await walkTags({ ...walk, fetchTags: failing(limit) }), {
-      tags: ['a_x_1', 'a_x_2'],
-      stands: { after: 'a_x_2', isVisible: false },
-      end: 'a_x_2',
-    })
-    await t.rejects(walkTags({ ...walk, fetchTags: failing(limit), after: 'a_x_2' }), limit)
-    const mistake = new Error('of ours')
-    await t.rejects(walkTags({ ...walk, fetchTags: failing(mistake) }), mistake)
-  },
-)
+await t.test('a failure after the first page: the tags so far, and a position', async (t) => {
+  const visibility: Visibility = {
+    isVisible: async () => true,
+    hiddenNamespace: async () => undefined,
+    isSpent: () => false,
+    isQciWide: async () => false,
+  }
+  const failing = (error: Error) => async (after: string | undefined) => {
+    if (after !== undefined) throw error
+    return { tags: ['a_x_1', 'a_x_2'], more: true }
+  }
+  const limit = new RegistryError('TOOMANYREQUESTS', 'slower')
+  const walk = { visibility, prefix: '', count: 100, after: undefined }
+  t.same(await walkTags({ ...walk, fetchTags: failing(limit) }), {
+    tags: ['a_x_1', 'a_x_2'],
+    stands: { after: 'a_x_2', isVisible: false },
+    end: 'a_x_2',
+  })
+  await t.rejects(walkTags({ ...walk, fetchTags: failing(limit), after: 'a_x_2' }), limit)
+  const mistake = new Error('of ours')
+  await t.rejects(walkTags({ ...walk, fetchTags: failing(mistake) }), mistake)
+})

@@ -48,7 +48,7 @@ const serve = async (
   return { list, pages, asked }
 }
 
-await t.test('an image stream: its own tags, without the prefix', async (test) => {
+await t.test('an image stream: its tags without the prefix', async (test) => {
   const tags = ['ocp_4.4_a', 'ocp_4.5_a', 'ocp_4.5_b', 'ocp_4.5_c', 'ocp_4.5_d', 'ocp_4.6_a', 'z_z_z']
   const { list, pages } = await serve(test, tags)
   const { answer } = await list('ocp/4.5')
@@ -86,7 +86,7 @@ await t.test('the monorepo: what the requester may pull, a review for each names
   test.strictSame((await nobody.list('openshift/ci')).listed, [])
 })
 
-await t.test('trap 30: a list that may not be seen is DENIED', async (test) => {
+await t.test('trap 30: a forbidden list is DENIED', async (test) => {
   const { list, pages } = await serve(test, ['a_b_c'], () => false)
   const { status, answer } = await list('a/b')
   test.equal(status, 403)
@@ -94,7 +94,7 @@ await t.test('trap 30: a list that may not be seen is DENIED', async (test) => {
   test.strictSame(pages, [])
 })
 
-await t.test('a long stretch of what may not be seen: a Link that does not tell where', async (test) => {
+await t.test('many hidden tags: a Link that does not tell its position', async (test) => {
   const tags = Array.from({ length: 100 }, (_, index) => `${20240603000000 + index}_prune_b-priv_x_1`)
   const { list, pages } = await serve(test, tags, () => false, {
     cursors: {
@@ -155,7 +155,7 @@ await t.test('attack: the Links of an empty list do not tell how many namespaces
   test.equal((await follow(nothing.list, '?n=0')).pages, 1)
 })
 
-await t.test('attack: a cursor of the monorepo is put behind the prefix of an image stream', async (test) => {
+await t.test('attack: a cursor of the monorepo on the list of an image stream', async (test) => {
   const cursors = createTagCursors(() => [Buffer.alloc(32, 1)])
   const tags = Array.from({ length: 100 }, (_, index) => `${20240603000000 + index}_prune_b-priv_x_1`)
   const { list } = await serve(test, tags, (namespace) => namespace === 'team', { cursors })
@@ -180,7 +180,7 @@ await t.test('attack: a cursor of the monorepo is put behind the prefix of an im
   test.equal((await robots.list('openshift/ci', `?last=${sealed}`)).status, 200, 'a robot by its name')
 })
 
-await t.test('an upstream that promises more and gives nothing is not asked for ever', async (test) => {
+await t.test('an upstream with endless empty pages is read for a limited time', async (test) => {
   let pages = 0
   const fetchTags = async () => ({ tags: [], more: ++pages > 0 })
   const { list } = await serve(test, [], () => true, { fetchTags })
@@ -188,7 +188,7 @@ await t.test('an upstream that promises more and gives nothing is not asked for 
   test.strictSame([listed, link, pages], [[], undefined, 20])
 })
 
-await t.test('queries that are none, and a list that is empty', async (test) => {
+await t.test('malformed queries, and an empty list', async (test) => {
   const { list } = await serve(test, [])
   for (const query of ['?n=-1', '?n=a', '?n=1&n=2', '?last=a&last=b', '?n=1e3'])
     test.equal((await list('ocp/4.5', query)).status, 400, query)
@@ -205,7 +205,7 @@ await t.test('queries that are none, and a list that is empty', async (test) => 
   test.equal((await forged.list('ocp/4.5', '?last=~a')).status, 400)
 })
 
-await t.test('attack: a loop over lists that are in memory waits, and is sent away', async (test) => {
+await t.test('attack: a loop over cached lists is slowed down, then refused', async (test) => {
   const listPace = { burst: 1, everyMs: 300, maxWaitMs: 400 }
   const { list, pages } = await serve(test, ['ocp_4.5_a'], () => true, { listPace })
   const lists = await Promise.all(Array.from({ length: 4 }, async () => await list('openshift/ci')))
@@ -217,7 +217,7 @@ await t.test('attack: a loop over lists that are in memory waits, and is sent aw
   test.equal(pages.length, 2, 'upstream hears of two')
 })
 
-await t.test('who leaves while a list waits for its turn costs upstream nothing', async (test) => {
+await t.test('a client that disconnects during the wait costs upstream nothing', async (test) => {
   const app = bareApp(test)
   const asked: boolean[] = []
   await app.register(

@@ -11,7 +11,7 @@ const page = (_request: unknown, response: ServerResponse) =>
   void response.writeHead(200, { 'content-type': 'text/html' }).end('<html>maintenance</html>')
 
 await scenario(
-  'attack: an image that is broken upstream, asked for without end, keeps nobody from the others',
+  'attack: endless requests for a broken image do not affect other images',
   async (t, s) => {
     const bob = s.remember(s.kubernetes.issueUserToken({ username: 'bob', groups: ['qci-image-pullers'] }))
     const good = Array.from({ length: 10 }, (_, index) => `ocp_good_${index}`)
@@ -46,7 +46,7 @@ await scenario(
 )
 
 await scenario(
-  'attack: a page of HTML with 200, in place of a manifest or of a robot token, takes the place of nothing',
+  'attack: a page of HTML with 200 is neither a manifest nor a robot token, and replaces no cached one',
   async (t, s) => {
     const ask = async () => await s.ask(path, { token: s.alice, headers: { accept } })
     const before = await ask()

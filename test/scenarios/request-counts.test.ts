@@ -26,7 +26,7 @@ const stockWith = async (s: Scenario, tags: readonly string[]) => {
 }
 
 await scenario(
-  "one requester's loop over 1,000 tags: within the limits of quay, and somebody else is served between two of them",
+  "one requester's loop over 1,000 tags: within quay's limits, and another requester is served in between",
   async (t, s) => {
     const bob = bobOf(s)
     const [loop, wanted] = [tagsNamed('loop', 1000), tagsNamed('wanted', 4)]
@@ -72,7 +72,7 @@ await scenario(
 )
 
 await scenario(
-  'pages of tags, which quay grants fewest of: once for all who list, and a loop over them leaves manifests alone',
+  'pages of tags: fetched once for all requesters, and a loop over them does not affect manifests',
   async (t, s) => {
     await stockWith(s, tagsNamed('many', 250))
     const bob = bobOf(s)
@@ -103,7 +103,7 @@ await scenario(
 )
 
 await scenario(
-  "quay's 429: its Retry-After is waited out, or handed on, and nothing is asked meanwhile",
+  "quay's 429: the proxy waits for its Retry-After or passes it on, and sends nothing meanwhile",
   async (t, s) => {
     const fresh = tagsNamed('fresh', 4)
     await stockWith(s, fresh)
@@ -135,7 +135,7 @@ await scenario(
   },
 )
 
-await scenario('every third answer a 502: nobody notices', async (t, s) => {
+await scenario('a 502 for every third request: no pull fails', async (t, s) => {
   const tags = tagsNamed('bad-day', 40)
   await stockWith(s, tags)
   let asked = 0
@@ -147,7 +147,7 @@ await scenario('every third answer a 502: nobody notices', async (t, s) => {
 })
 
 await scenario(
-  'two robots: evenly, both may log in, and one that loses its right is not missed',
+  'two robots share the load, both may log in, and one that loses access is replaced',
   async (t, s) => {
     const second = { username: 'openshift+second', password: s.remember('the password of the second robot') }
     s.quay.setRobot(s.robot, second)

@@ -1,6 +1,5 @@
 /**
- * Our rules beside those that are enforced: what they would have said, and what would make them say yes. Never in the way of a
- * pull: an answer that cannot be had is a value too.
+ * What the rules of `enforce` would decide about a request, and which roles would open it.
  */
 import type { Reference } from '../oci/reference.ts'
 import type { RequirementsOf } from '../access/requirement.ts'
@@ -11,31 +10,31 @@ import type { Decision, Policy } from '../access/policy.ts'
 export type GrantingRole = 'image-puller' | 'qci-wide'
 
 export interface ShadowDecision {
-  /** Undefined where the reviews could not be had; `error` says why. */
+  /** Undefined if the reviews failed; `error` says why. */
   readonly decision: Decision | undefined
   readonly error?: unknown
-  /** The roles of which either opens the reference; none where a digest has to be seen first. */
+  /** Each of these roles opens the reference by itself. Empty for a digest that no known tag reaches. */
   readonly openedBy: readonly GrantingRole[]
 }
-
-/**
- * Judgements that wait for a review at a time, each for one. Fewer than the reviews that may be in flight: what is asked for
- * the rules in force finds a place among them, however many ask for what.
- */
-const maxWaiting = 32
 
 /** Never rejects. */
 export type EvaluateShadow = (identity: Identity, reference: Reference) => Promise<ShadowDecision>
 
-export const createJudgeBeside = (
+/**
+ * Shadow decisions that wait for a review at a time. Attack: shadow decisions that fill the review queue. This bound is lower than that
+ * of the reviews in flight, so the enforced rule always finds room.
+ */
+const maxWaiting = 32
+
+export const createShadow = (
   policy: Pick<Policy, 'decide'>,
   requirementsOf: RequirementsOf,
 ): EvaluateShadow => {
   let waiting = 0
   return async (identity, reference) => {
-    const openedBy = grantsOf(requirementsOf, reference)
+    const openedBy = openingRoles(requirementsOf, reference)
     try {
-      if (waiting >= maxWaiting) throw new Error('too many reviews are waited for beside the rules in force')
+      if (waiting >= maxWaiting) throw new Error(`more than ${maxWaiting} shadow decisions wait for a review`)
       waiting++
       try {
         return { decision: await policy.decide(identity, reference), openedBy }
@@ -48,7 +47,7 @@ export const createJudgeBeside = (
   }
 }
 
-export const grantsOf = (requirementsOf: RequirementsOf, reference: Reference): readonly GrantingRole[] => {
+const openingRoles = (requirementsOf: RequirementsOf, reference: Reference): readonly GrantingRole[] => {
   const { imageStreams, qciWide } = requirementsOf.reference(reference)
   return [
     ...(imageStreams.length === 0 ? [] : ['image-puller' as const]),

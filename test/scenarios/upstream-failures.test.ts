@@ -27,7 +27,7 @@ void scenario(
 )
 
 void scenario(
-  'a bad second of upstream is nobody else’s trouble',
+  'one failing path of upstream does not affect others',
   async (t, s) => {
     const path = `/v2/openshift/ci/blobs/${s.stock.openLayers[0]}`
     for (const fault of [
@@ -53,7 +53,7 @@ void scenario(
 )
 
 void scenario(
-  'trouble of upstream that stays is 503 with Retry-After, never 500 or 502',
+  'a lasting upstream failure is 503 with Retry-After, never 500 or 502',
   async (t, s) => {
     for (const fault of [
       { status: 500 },
@@ -94,7 +94,7 @@ void scenario(
 )
 
 void scenario(
-  'trap 40: a robot without a right is found out by its grant, which quay gives empty',
+  'trap 40: quay gives a robot without access an empty grant, which the proxy notices',
   async (t, s) => {
     s.quay.setRobot({ ...s.robot, mayPull: false })
     s.quay.fault({ origin: 'quay', path: /manifests/, expire: true })
@@ -104,7 +104,7 @@ void scenario(
   },
 )
 
-void scenario('trap 27: an expired tag is MANIFEST_UNKNOWN, as is one that never was', async (t, s) => {
+void scenario('trap 27: expired and absent tags are MANIFEST_UNKNOWN', async (t, s) => {
   for (const tag of [s.stock.expiredTag, 'ocp_4.5_absent', `ocp_4.5_sha256-${'0'.repeat(64)}.sig`]) {
     const answer = await s.ask(`/v2/openshift/ci/manifests/${tag}`, { token: s.alice, headers: { accept } })
     t.equal(answer.status, 404, tag)
@@ -115,22 +115,25 @@ void scenario('trap 27: an expired tag is MANIFEST_UNKNOWN, as is one that never
   t.equal(blob.code, 'BLOB_UNKNOWN')
 })
 
-void scenario('trap 36: a body that cannot be continued breaks off, and does not end', async (t, s) => {
-  s.quay.fault({ origin: 'cdn', path: /./, cutAfterBytes: 1000 })
-  // What comes next is another blob.
-  s.quay.fault({ origin: 'cdn', path: /./, headers: { etag: '"another"' } })
-  const outcome = await new Promise<{ received: number; error: string }>((resolve) => {
-    const headers = { authorization: `Bearer ${s.alice}` }
-    get(`${s.url}/v2/openshift/ci/blobs/${s.stock.openLayers[0]}`, { headers }, (response) => {
-      let received = 0
-      response.on('data', (chunk: Buffer) => (received += chunk.length))
-      response.on('error', ({ message }) => resolve({ received, error: message }))
-      response.on('end', () => resolve({ received, error: 'a clean end' }))
+void scenario(
+  'trap 36: a body that cannot be resumed breaks the connection, and does not end cleanly',
+  async (t, s) => {
+    s.quay.fault({ origin: 'cdn', path: /./, cutAfterBytes: 1000 })
+    // What comes next is another blob.
+    s.quay.fault({ origin: 'cdn', path: /./, headers: { etag: '"another"' } })
+    const outcome = await new Promise<{ received: number; error: string }>((resolve) => {
+      const headers = { authorization: `Bearer ${s.alice}` }
+      get(`${s.url}/v2/openshift/ci/blobs/${s.stock.openLayers[0]}`, { headers }, (response) => {
+        let received = 0
+        response.on('data', (chunk: Buffer) => (received += chunk.length))
+        response.on('error', ({ message }) => resolve({ received, error: message }))
+        response.on('end', () => resolve({ received, error: 'a clean end' }))
+      })
     })
-  })
-  t.equal(outcome.error, 'aborted')
-  t.ok(outcome.received <= 1000)
-})
+    t.equal(outcome.error, 'aborted')
+    t.ok(outcome.received <= 1000)
+  },
+)
 
 void scenario(
   'trap 37: a signed URL is used once, and a redirect elsewhere is not followed',
@@ -145,7 +148,7 @@ void scenario(
   },
 )
 
-void scenario('trap 17: while the API server is away, 503 within 5 s, never 401', async (t, s) => {
+void scenario('trap 17: while the API server is unavailable, 503 within 5 s, never 401', async (t, s) => {
   for (const fault of [
     { kind: 'reset' },
     { kind: 'status', status: 500 },
@@ -173,7 +176,7 @@ void scenario('trap 17: while the API server is away, 503 within 5 s, never 401'
 })
 
 void scenario(
-  'known identities pull on while the API server is away',
+  'known identities pull on while the API server is unavailable',
   async (t, s) => {
     t.equal((await pullManifest(s)).status, 200)
     s.kubernetes.fault({ kind: 'reset' })
@@ -194,7 +197,7 @@ for (const fault of [
 ] as const) {
   const trouble = fault.kind === 'slow' ? 'is slow' : `answers ${fault.status}`
   void scenario(
-    `while the API server ${trouble}, who is known pulls on, and all is well soon after`,
+    `while the API server ${trouble}, known identities pull on, and service recovers soon after`,
     async (t, s) => {
       const issue = (username: string, groups: readonly string[]) =>
         s.remember(s.kubernetes.issueUserToken({ username, groups }))
@@ -245,7 +248,7 @@ for (const fault of [
   )
 }
 
-void scenario('a client that goes away ends its stream upstream', async (t, s) => {
+void scenario('a client that disconnects ends its upstream stream', async (t, s) => {
   s.quay.fault({ origin: 'cdn', path: /./, stallAfterBytes: 1000 })
   const controller = new AbortController()
   const response = await fetch(`${s.url}/v2/openshift/ci/blobs/${s.stock.openLayers[0]}`, {

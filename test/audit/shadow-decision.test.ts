@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createJudgeBeside } from '../../src/audit/shadow.ts'
+import { createShadow } from '../../src/audit/shadow-decision.ts'
 import { createRequirements, nothingKnown } from '../../src/access/requirement.ts'
 import type { ClusterIdentity } from '../../src/access/identity.ts'
 import type { Decision } from '../../src/access/policy.ts'
@@ -24,7 +24,7 @@ const parse = (text: string) =>
   parseReference(parseRepository('openshift', 'ci', 'openshift/ci'), text, ownerOf)
 
 await t.test('the decision, and the roles that open the reference', async (test) => {
-  const judge = createJudgeBeside({ decide: async () => yes }, requirementsOf)
+  const evaluate = createShadow({ decide: async () => yes }, requirementsOf)
   const rows = [
     ['ocp_4.5_base', ['image-puller', 'qci-wide']],
     ['ocp-priv_4.5_base', ['image-puller']],
@@ -32,12 +32,12 @@ await t.test('the decision, and the roles that open the reference', async (test)
     [digest, []],
   ] as const
   for (const [text, openedBy] of rows)
-    test.strictSame(await judge(alice, parse(text)), { decision: yes, openedBy }, text)
+    test.strictSame(await evaluate(alice, parse(text)), { decision: yes, openedBy }, text)
 })
 
-await t.test('an answer that cannot be had is a value', async (test) => {
-  const error = new Error('away')
-  const judge = createJudgeBeside(
+await t.test('a failure of the reviews is a value', async (test) => {
+  const error = new Error('unavailable')
+  const evaluate = createShadow(
     {
       decide: async () => {
         throw error
@@ -45,19 +45,29 @@ await t.test('an answer that cannot be had is a value', async (test) => {
     },
     requirementsOf,
   )
-  test.strictSame(await judge(alice, parse('latest')), { decision: undefined, error, openedBy: ['qci-wide'] })
+  test.strictSame(await evaluate(alice, parse('latest')), {
+    decision: undefined,
+    error,
+    openedBy: ['qci-wide'],
+  })
 })
 
-await t.test('few wait at a time: the rest is undecided at once, until one is answered', async (test) => {
-  const answers: ((decision: Decision) => void)[] = []
-  const decide = async () => await new Promise<Decision>((resolve) => answers.push(resolve))
-  const judge = createJudgeBeside({ decide }, requirementsOf)
-  const waiting = Array.from({ length: 32 }, () => judge(alice, parse('latest')))
-  test.match(await judge(alice, parse('latest')), { decision: undefined, error: { message: /^too many/ } })
-  for (const answer of answers) answer(yes)
-  await Promise.all(waiting)
-  const next = judge(alice, parse('latest'))
-  test.equal(answers.length, 33)
-  answers[32]?.(yes)
-  test.match(await next, { decision: yes })
-})
+await t.test(
+  '32 wait at a time: the others are undecided at once, until one has its answer',
+  async (test) => {
+    const answers: ((decision: Decision) => void)[] = []
+    const decide = async () => await new Promise<Decision>((resolve) => answers.push(resolve))
+    const evaluate = createShadow({ decide }, requirementsOf)
+    const waiting = Array.from({ length: 32 }, () => evaluate(alice, parse('latest')))
+    test.match(await evaluate(alice, parse('latest')), {
+      decision: undefined,
+      error: { message: /^more than 32 shadow decisions/ },
+    })
+    for (const answer of answers) answer(yes)
+    await Promise.all(waiting)
+    const next = evaluate(alice, parse('latest'))
+    test.equal(answers.length, 33)
+    answers[32]?.(yes)
+    test.match(await next, { decision: yes })
+  },
+)

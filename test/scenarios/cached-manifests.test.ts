@@ -30,7 +30,7 @@ const decisionsIn = (metrics: string): number =>
     0,
   )
 
-void scenario('200 clients at once: upstream is asked for each manifest once', async (t, s) => {
+void scenario('200 clients at once: one upstream request for each manifest', async (t, s) => {
   s.quay.fault({ origin: 'quay', path: /manifests/, delayMs: 300 })
   const answers = await Promise.all(
     Array.from({ length: 200 }, async (_, index) =>
@@ -58,7 +58,7 @@ void scenario('200 clients at once: upstream is asked for each manifest once', a
   t.same(asked(s).toSorted(), ['GET ocp_4.5_base', ...children.map((digest) => `GET ${digest}`)].toSorted())
 })
 
-void scenario('the one whose request it is leaves: the others notice nothing', async (t, s) => {
+void scenario('the client of a shared request disconnects: the others notice nothing', async (t, s) => {
   const gate = Promise.withResolvers<void>()
   s.quay.fault({
     origin: 'quay',
@@ -83,7 +83,7 @@ void scenario('the one whose request it is leaves: the others notice nothing', a
   t.equal(asked(s).length, 1)
 })
 
-void scenario('trap 21: HEAD says exactly what GET does, and costs no second request', async (t, s) => {
+void scenario('trap 21: HEAD has exactly the headers of GET, and costs no second request', async (t, s) => {
   const head = await s.ask(path, { method: 'HEAD', token: s.alice, headers })
   const full = await s.ask(path, { token: s.alice, headers })
   const digest = full.headers.get('docker-content-digest') ?? ''
@@ -98,33 +98,36 @@ void scenario('trap 21: HEAD says exactly what GET does, and costs no second req
   t.same(asked(s), ['GET ocp_4.5_base'])
 })
 
-void scenario('trap 22: quay converts by Accept, and each gets what they read', async (t, s) => {
-  const bodies = {
-    'application/vnd.oci.image.index.v1+json': Buffer.from('{"schemaVersion":2,"manifests":[]}'),
-    'application/vnd.docker.distribution.manifest.v2+json': Buffer.from('{"schemaVersion":2,"layers":[]}'),
-  }
-  const types = Object.keys(bodies) as (keyof typeof bodies)[]
-  s.quay.fault({
-    origin: 'quay',
-    path: /manifests/,
-    count: Infinity,
-    raw: (request, response) => {
-      const type = types.find((name) => request.headers.accept?.includes(name)) ?? types[0]!
-      response.writeHead(200, { 'content-type': type }).end(bodies[type])
-    },
-  })
-  for (const method of ['GET', 'HEAD', 'GET'])
-    for (const type of types) {
-      const spelling = method === 'HEAD' ? `${type};q=0.5` : type
-      const answer = await s.ask(path, { method, token: s.alice, headers: { accept: spelling } })
-      t.equal(answer.headers.get('content-type'), type)
-      if (method === 'GET') t.same(answer.body, bodies[type])
+void scenario(
+  'trap 22: quay converts by Accept, and each client gets a type that it accepts',
+  async (t, s) => {
+    const bodies = {
+      'application/vnd.oci.image.index.v1+json': Buffer.from('{"schemaVersion":2,"manifests":[]}'),
+      'application/vnd.docker.distribution.manifest.v2+json': Buffer.from('{"schemaVersion":2,"layers":[]}'),
     }
-  t.equal(asked(s).length, types.length)
-})
+    const types = Object.keys(bodies) as (keyof typeof bodies)[]
+    s.quay.fault({
+      origin: 'quay',
+      path: /manifests/,
+      count: Infinity,
+      raw: (request, response) => {
+        const type = types.find((name) => request.headers.accept?.includes(name)) ?? types[0]!
+        response.writeHead(200, { 'content-type': type }).end(bodies[type])
+      },
+    })
+    for (const method of ['GET', 'HEAD', 'GET'])
+      for (const type of types) {
+        const spelling = method === 'HEAD' ? `${type};q=0.5` : type
+        const answer = await s.ask(path, { method, token: s.alice, headers: { accept: spelling } })
+        t.equal(answer.headers.get('content-type'), type)
+        if (method === 'GET') t.same(answer.body, bodies[type])
+      }
+    t.equal(asked(s).length, types.length)
+  },
+)
 
 void scenario(
-  'a tag that moves is seen to have moved after its life',
+  'a moved tag is seen when the cached one expires',
   async (t, s) => {
     const before = await s.ask(path, { token: s.alice, headers })
     const moved = await buildImage({
@@ -155,7 +158,7 @@ const shortLife = ['--tag-ttl=50ms', '--retry-timeout=300ms']
 
 for (const fault of [{ status: 500 }, { status: 503 }, { status: 429 }, { reset: true }, { hang: true }])
   void scenario(
-    `${JSON.stringify(fault)}: what is known is served, and says that it may be stale`,
+    `${JSON.stringify(fault)}: cached content is served, with a warning that it may be stale`,
     async (t, s) => {
       const known = await s.ask(path, { token: s.alice, headers })
       t.equal(known.headers.get('warning'), null)
@@ -190,7 +193,7 @@ for (const fault of [{ status: 500 }, { status: 503 }, { status: 429 }, { reset:
   )
 
 void scenario(
-  'the first stale answer is out before an upstream that is slow has answered',
+  'the first stale response does not wait for a slow upstream',
   async (t, s) => {
     t.equal((await s.ask(path, { token: s.alice, headers })).status, 200)
     await sleep(pastMs)
@@ -204,7 +207,7 @@ void scenario(
 )
 
 void scenario(
-  'what upstream refuses or does not have any more is not served from memory',
+  'what upstream refuses or has deleted is not served from the cache',
   async (t, s) => {
     const tag = '/v2/my-team/app/manifests/latest'
     const readBoth = async () => {
@@ -251,11 +254,11 @@ const robotOf = async ({ ask, robot, remember }: Scenario): Promise<string> => {
 }
 
 for (const [state, life] of [
-  ['known', '1h'],
+  ['cached', '1h'],
   ['stale', '50ms'],
 ] as const)
   void scenario(
-    `attack: a manifest that is ${state} is had by nobody who may not have it`,
+    `attack: a ${state} manifest is closed to requesters without access`,
     async (t, s) => {
       const robot = await robotOf(s)
       const embargoed = '/v2/ocp-priv/4.5/manifests/embargoed'
@@ -317,7 +320,7 @@ for (const [state, life] of [
       const asked = s.quay.requests.slice(requests).map(({ url }) => url)
       const isOfIt = (url: string) =>
         [top, child, layer, 'priv'].some((part) => part !== undefined && url.includes(part))
-      if (state === 'known') t.same(asked.filter(isOfIt), [], 'and upstream hears nothing of it')
+      if (state === 'cached') t.same(asked.filter(isOfIt), [], 'and upstream hears nothing of it')
     },
     [`--tag-ttl=${life}`, '--allow-ttl=50ms', '--deny-ttl=1h', '--retry-timeout=300ms'],
   )
