@@ -43,6 +43,7 @@ export class ContentStore {
   readonly #options: ContentStoreOptions
   readonly #index: EntryIndex
   readonly #touched = createBoundedCache<string, true>(maxTouched, { ttlMs: touchEveryMs })
+  readonly #publishing = new Set<Promise<void>>()
   #isLoaded = false
 
   constructor(options: ContentStoreOptions) {
@@ -118,7 +119,7 @@ export class ContentStore {
         fd,
         disk,
         queue,
-        publish: async () => await this.#publish(path, fd, digest, size),
+        publish: async () => await this.#tracked(this.#publish(path, fd, digest, size)),
         onEnd: (outcome) => {
           if (outcome !== 'stored') {
             this.#index.unreserve(size)
@@ -132,6 +133,11 @@ export class ContentStore {
       observe.fillEnded(kind, outcomeOf(error), 0)
       return undefined
     }
+  }
+
+  /** Resolves when the complete fills of this moment are entries, or cannot be. Never rejects. */
+  async published(): Promise<void> {
+    await Promise.allSettled(this.#publishing)
   }
 
   /** The entry is wrong, or is not wanted any more. */
@@ -169,6 +175,15 @@ export class ContentStore {
       else if (name !== 'DiskTooSlow') this.drop(digest, size, 'unreadable')
     }
     return undefined
+  }
+
+  async #tracked(publishing: Promise<void>): Promise<void> {
+    this.#publishing.add(publishing)
+    try {
+      await publishing
+    } finally {
+      this.#publishing.delete(publishing)
+    }
   }
 
   async #publish(path: string, fd: number, digest: string, size: number): Promise<void> {

@@ -41,6 +41,10 @@ export class DocumentStore {
     return this.#store.stats()
   }
 
+  async published(): Promise<void> {
+    await this.#store.published()
+  }
+
   /** Undefined for a document that is not there, or not as it was stored. Never rejects. */
   async get(digest: string, requester: string): Promise<StoredDocument | undefined> {
     const file = await this.#store.find(digest, requester)

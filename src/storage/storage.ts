@@ -2,6 +2,7 @@
  * Everything that a cache directory holds, opened together: blobs, manifests, and the tags that named them last.
  */
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { openCacheDirectory } from './cache-directory.ts'
 import { ContentStore, type StoreObservers } from './content-store.ts'
 import { systemDisk, type Disk } from './disk.ts'
@@ -38,6 +39,9 @@ const manifestShare = 1 / 20
 /** Milliseconds: a gigabyte in the cache of the kernel may take long to reach a disk. */
 const flushDeadlineMs = 120_000
 
+/** Milliseconds: what is not on the disk by then is fetched again. */
+const maxCloseMs = 5000
+
 /** @throws {Error} if another process has the directory, it is of another version, or it cannot be written to */
 export const openStorage = ({ directory, maxBytes, observe, disk = systemDisk }: StorageOptions): Storage => {
   const { path: root, close } = openCacheDirectory(directory)
@@ -60,7 +64,8 @@ export const openStorage = ({ directory, maxBytes, observe, disk = systemDisk }:
       await blobs.load(signal)
     },
     close: async () => {
-      await tags.close()
+      const published = Promise.all([blobs.published(), manifests.published(), tags.close()])
+      await Promise.race([published, sleep(maxCloseMs, undefined, { ref: false })])
       close()
     },
   }
