@@ -8,6 +8,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import {
   parseAuditReportArguments,
+  parseCacheArguments,
   parseExplainArguments,
   parseSandboxArguments,
 } from './config/command-arguments.ts'
@@ -70,6 +71,12 @@ const explain = async (args: readonly string[]): Promise<void> => {
   print(explained(reference, { ...rest, isRestricted: createRestrictedNamespaces(restrictedNamespaces) }))
 }
 
+const cache = async (args: readonly string[]): Promise<void> => {
+  const options = parseCacheArguments(args, process.env)
+  const { cacheCommand } = await import('./proxy/cache-command.ts')
+  if (!(await cacheCommand({ ...options, print }))) process.exitCode = 1
+}
+
 /** The first signal ends in order; a second one at once, for who cannot wait. */
 const onSignal = (stop: () => Promise<void>): void => {
   let stopping = false
@@ -97,6 +104,7 @@ const commands: Readonly<Record<string, (args: readonly string[]) => Promise<voi
   sandbox,
   'audit-report': auditReport,
   explain,
+  cache,
 }
 
 const run = async (args: readonly string[]): Promise<void> => {

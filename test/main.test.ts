@@ -396,6 +396,15 @@ void t.test('audit-report: a file, standard input, and what is neither', async (
   await refused(test, ['audit-report', '--jsn'], ['--jsn is not a flag of audit-report; --help lists them'])
 })
 
+void t.test('cache: what a directory holds', async (test) => {
+  const directory = test.testdir({ version: 'quay-proxy cache 1\n' })
+  const { stdout, code } = await ended(start(test, ['cache', 'stats', `--cache-dir=${directory}`]))
+  test.match(stdout, 'blobs: 0, 0.0 MiB')
+  test.equal(code, 0)
+  await refused(test, ['cache', 'stats'], [/cache needs --cache-dir=DIR/])
+  await refused(test, ['cache', 'stats', '--cache-dir=/absent'], [/cannot be read \(ENOENT\)/])
+})
+
 void t.test('explain: what decides about a reference', async (test) => {
   const { code, stdout } = await ended(
     start(test, ['explain', 'team-x/app:a', '--restricted-namespaces=team-*']),

@@ -88,6 +88,27 @@ export const parseExplainArguments = (
   }
 }
 
+export interface CacheArguments {
+  readonly action: 'stats' | 'verify' | 'rm'
+  readonly directory: string
+  /** Of `rm`. */
+  readonly target: string | undefined
+}
+
+const cacheActions = ['stats', 'verify', 'rm'] as const
+
+/** @throws {ConfigError} */
+export const parseCacheArguments = (args: readonly string[], environment: Environment): CacheArguments => {
+  const { positionals, texts, values } = parse('cache', args, ['cache-dir'], environment)
+  const [first, target, ...more] = positionals
+  const action = cacheActions.find((name) => name === first)
+  if (action === undefined || (target === undefined) === (action === 'rm') || more.length > 0)
+    throw new ConfigError(['cache takes stats, verify, or rm with a digest or a tag, and --cache-dir=DIR'])
+  if (!texts.has('cache-dir') && environment[environmentName('cache-dir')] === undefined)
+    throw new ConfigError(['cache needs --cache-dir=DIR, the directory of the proxy'])
+  return { action, directory: values['cache-dir'], target }
+}
+
 /** Those that always have a value. */
 type Values<Name extends FlagName> = { readonly [Key in Name]: NonNullable<FlagValues[Key]> }
 

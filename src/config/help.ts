@@ -21,6 +21,8 @@ export const help = (): string =>
       --qci-namespace NAMESPACE  as for serve
   quay-proxy explain REFERENCE   what an image is called in QCI, which reviews decide about it, and how access is granted;
                                  --qci-namespace, --restricted-namespaces, --unknown-digests, --upstream-repository as for serve
+  quay-proxy cache stats|verify|rm DIGEST|TAG --cache-dir DIR
+                                 what the cache in a directory holds, whether all of it is right, and removal of an image
   quay-proxy --help | --version
 
 Flags of serve. Each has a twin in the environment: --listen-addr is ${environmentName('listen-addr')}; the flag wins.

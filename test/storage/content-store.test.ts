@@ -277,7 +277,10 @@ await t.test('more entries in a folder than are looked at at once', async (test)
 
 await t.test('a flush that fails: the file is no entry', async (test) => {
   const { store, told, fills } = setUp(test, {}, { sync: failing('EIO') })
-  await put(store, content)
+  const filled = put(store, content)
+  await store.published()
+  await filled
+  await store.published()
   test.strictSame(told, ['blobs unwritable 0'])
   await until(() => fills().length === 0)
   await store.load(running)

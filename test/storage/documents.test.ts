@@ -32,6 +32,8 @@ await t.test('the type and the bytes come back', async (test) => {
   const { store } = storeFor(test)
   test.equal(await store.get(digest, 'alice'), undefined)
   await store.put(digest, document, 'alice')
+  await store.put(digest, document, 'alice')
+  await store.published()
   test.strictSame(await store.get(digest, 'alice'), document)
   test.equal(store.stats().entries, 1)
 })
