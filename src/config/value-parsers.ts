@@ -25,17 +25,18 @@ const unitBytes = {
   k: 1e3,
   M: 1e6,
   G: 1e9,
+  T: 1e12,
   Ki: 2 ** 10,
   Mi: 2 ** 20,
   Gi: 2 ** 30,
+  Ti: 2 ** 40,
 } as const
 
 /** `64Mi`, `1G`, `500000` -> bytes. @see https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ */
 export const parseSize = (text: string): number | undefined => {
-  const [, amount, unit] = /^(\d{1,9}(?:\.\d{1,3})?)(k|M|G|Ki|Mi|Gi|)$/.exec(text) ?? []
-  return amount === undefined
-    ? undefined
-    : Math.floor(Number(amount) * unitBytes[unit as keyof typeof unitBytes])
+  const [, amount, unit] = /^(\d{1,15}(?:\.\d{1,3})?)(k|M|G|T|Ki|Mi|Gi|Ti|)$/.exec(text) ?? []
+  const bytes = Math.floor(Number(amount) * unitBytes[unit as keyof typeof unitBytes])
+  return Number.isSafeInteger(bytes) ? bytes : undefined
 }
 
 export interface ListenAddress {

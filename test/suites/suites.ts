@@ -7,6 +7,7 @@ import { basename, resolve } from 'node:path'
  * names: those that begin with a digit take longest.
  */
 const patterns: Readonly<Record<string, readonly string[]>> = {
+  '1-scenarios-cache': ['scenarios/{cache,cache-crash}.test.ts'],
   '1-scenarios-floods': ['scenarios/{floods,overload,request-counts,restart}.test.ts'],
   '1-scenarios-rights': [
     'scenarios/{access-matrix,anonymous,attacks,audit,closed-list,denied,families,lists}.test.ts',
@@ -23,6 +24,7 @@ const patterns: Readonly<Record<string, readonly string[]>> = {
   sandbox: ['cli/*.test.ts', 'sandbox/**/*.test.ts'],
   server: ['server/**/*.test.ts'],
   'shared-state': ['shared-state/**/*.test.ts'],
+  storage: ['storage/**/*.test.ts'],
   'upstream-stages': ['upstream/*.test.ts', 'upstream/{cache,rate-limit,resilience,robot}/**/*.test.ts'],
   'upstream-wire': ['upstream/{client,http1}/**/*.test.ts'],
   words: ['{oci,concurrency,secrets,telemetry,config}/**/*.test.ts'],

@@ -411,3 +411,56 @@ await t.test('background requests delay no other request, and their failures do 
   answerWith(() => two)
   test.strictSame(await ask(tag), two, 'it is asked at once')
 })
+
+await t.test('what is on the disk is served for a tag whose manifest is not in memory', async (test) => {
+  const rows = [
+    // how old the tag is, what upstream does; what is served
+    [5000, 'answers', 'one cached'],
+    [20_000, 'answers', 'two live'],
+    [20_000, 'fails', 'one stale'],
+    [3_600_000, 'fails', 'failure'],
+  ] as const
+  for (const [ageMs, upstream, expected] of rows) {
+    const read: string[] = []
+    const { ask, answerWith, failWith, served } = setUp({
+      stored: {
+        tags: (tags) => {
+          tags.confirm(`${tag} 0356`, one.digest, 1_000_000 - ageMs)
+          return tags
+        },
+        read: async (name, digest, requester) => {
+          read.push(`${name} ${digest} ${requester}`)
+          return await Promise.resolve(one)
+        },
+      },
+    })
+    if (upstream === 'answers') answerWith(() => two)
+    else failWith(new TransientUpstreamError('UNAVAILABLE', 'down'))
+    const found = await ask(tag).catch(() => undefined)
+    const name = found === undefined ? 'failure' : found.digest === one.digest ? 'one' : 'two'
+    test.equal([name, ...sources(served)].join(' '), expected)
+    test.strictSame(read, expected === 'failure' ? [] : [`${tag} ${one.digest} alice`])
+    if (expected !== 'one stale') continue
+    test.equal((await ask(tag)).isStale, true)
+    test.equal(read.length, 1, 'it is in memory from then on')
+  }
+})
+
+await t.test('a tag that is known to fail, and is on the disk or nowhere', async (test) => {
+  for (const isStored of [true, false]) {
+    const { ask, failWith, served, requests } = setUp({
+      stored: {
+        tags: (tags) => {
+          tags.confirm(`${tag} 0356`, one.digest, 980_000)
+          tags.failed(`${tag} 0356`)
+          return tags
+        },
+        read: async () => await Promise.resolve(isStored ? one : undefined),
+      },
+    })
+    failWith(new TransientUpstreamError('UNAVAILABLE', 'down'))
+    await ask(tag).catch(() => undefined)
+    test.strictSame(sources(served), isStored ? ['stale'] : [])
+    test.equal(requests.length, isStored ? 0 : 1)
+  }
+})
