@@ -16,9 +16,9 @@
  *
  * Not guaranteed: during a flood from their own address, or from many unknown addresses, users with a new token may get 429.
  */
-import { LRUCache } from 'lru-cache'
-import { addressOf } from '../access/ip-address.ts'
+import { networkOfClient } from '../access/ip-address.ts'
 import { createAllowance, type Allowance } from '../concurrency/allowance.ts'
+import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import { systemClock, type Clock } from '../concurrency/clock.ts'
 import { PerKey } from '../concurrency/per-key.ts'
 import { RegistryError, unavailable } from '../oci/errors.ts'
@@ -80,7 +80,7 @@ class AddressAdmission implements Admission {
   readonly #options: FailedLoginLimitOptions
   readonly #addresses: PerKey<Address>
   // A separate cache, so that a flood from unknown addresses evicts nothing from it.
-  readonly #accepted = new LRUCache<string, true>({ maxSize: maxAddresses, sizeCalculation: () => 1 })
+  readonly #accepted = createBoundedCache<string, true>(maxAddresses)
   readonly #everybody: Readonly<Record<ChargeKind, Allowance>>
   readonly #room: WaitingRoom<Settle>
 
@@ -106,7 +106,7 @@ class AddressAdmission implements Admission {
   }
 
   async admit(client: string): Promise<Settle> {
-    const address = addressOf(client)
+    const address = networkOfClient(client)
     this.#addresses.of(address).strangeTokens.note()
     const isSpent = this.#obstacle(address)?.isSpent === true
     return await this.#room.wait(address, isSpent ? maxWaitingForTime : maxWaiting)

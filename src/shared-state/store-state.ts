@@ -45,7 +45,7 @@ class StoreState implements SharedState {
   readonly grants = createGrants(async (args) => await this.#command(args))
   readonly #replicas: ReplicaCount
   readonly #certainty: Certainty
-  /** What the state directory held: good until the store can say. */
+  /** The state from the state directory, until the store can be read. */
   #keptIndex: IndexState | undefined
   #unreadable = 0
 
@@ -141,7 +141,7 @@ class StoreState implements SharedState {
   readonly index = {
     read: async (): Promise<IndexState | undefined> =>
       this.#log.isLoaded() ? await this.#lease.read() : this.#keptIndex,
-    // What the state claims has to be in the store before it.
+    // The facts that the state relies on must be in the store before it.
     write: async (state: IndexState): Promise<boolean> =>
       (await this.#writer.settle()) && (await this.#lease.write(state)),
     tryLead: async (): Promise<boolean> => await this.#lease.tryLead(),
@@ -204,7 +204,7 @@ class StoreState implements SharedState {
     this.#unreadable += 1
     if (this.#unreadable === 1)
       this.#options.onWarning?.(
-        `the store holds what is no fact of this version below ${keys.log}; it is passed over, remove who else writes there`,
+        `the store contains entries below ${keys.log} that are no facts of this version; they are skipped. Find the other program that writes there`,
       )
   }
 }

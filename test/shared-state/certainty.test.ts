@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Certainty } from '../../src/shared-state/certainty.ts'
 
-await t.test('others need a while to send what they kept', (test) => {
+await t.test('other replicas need a while to send their facts', (test) => {
   let now = 0
   const certainty = new Certainty(() => now)
   const settles = (name: string) => {
