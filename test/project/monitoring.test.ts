@@ -9,12 +9,9 @@ import { loadYaml, type V1ConfigMap } from '@kubernetes/client-node'
 import { Registry, type Metric } from 'prom-client'
 import t from 'tap'
 import { createAuditMetrics } from '../../src/audit/audit-metrics.ts'
-import {
-  createDigestMetrics,
-  createMetrics,
-  createSharedStateMetrics,
-  createWatchMetrics,
-} from '../../src/telemetry/metrics.ts'
+import { createDigestMetrics, createWatchMetrics } from '../../src/telemetry/digest-metrics.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { createSharedStateMetrics } from '../../src/telemetry/shared-state-metrics.ts'
 import { createUpstreamGauges, createUpstreamMetrics } from '../../src/telemetry/upstream-metrics.ts'
 
 const component = join(import.meta.dirname, '../../manifests/components/monitoring')
@@ -62,7 +59,7 @@ const registered = async (): Promise<ReadonlyMap<string, ReadonlySet<string>>> =
   createUpstreamGauges(registry, () => ({ manifests: 0, bytes: 0, tags: 0 }))
   createWatchMetrics(metrics, () => ({ digests: 0, imageStreams: 0, notIndexed: 0, silentSeconds: 0 }))
   createDigestMetrics(metrics, () => ({ digests: 0, restrictedDigests: 0 }))
-  createSharedStateMetrics(metrics, () => ({ state: 'away', replicas: 1 }))
+  createSharedStateMetrics(metrics, () => ({ state: 'unavailable', replicas: 1 }))
   // The histogram that is none of prom-client's has its labels only with its values.
   metrics.requestSeconds.observe({ route: 'none' }, 1)
   const labels = new Map<string, ReadonlySet<string>>()

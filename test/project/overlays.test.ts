@@ -8,7 +8,10 @@ import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 import { accumulate } from './kustomize.ts'
 
 const manifests = join(import.meta.dirname, '../../manifests')
-const flags = new Set([known, aliases, deprecatedFlags].flatMap(Object.keys))
+const flags = new Set([
+  ...Object.values(known).map(({ name }) => name),
+  ...Object.keys({ ...aliases, ...deprecatedFlags }),
+])
 
 /** What a directory gives with `oc apply -k`: its objects, the pod of the proxy, and its arguments. */
 const builtOf = async (directory: string) => {
