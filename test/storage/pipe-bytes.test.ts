@@ -61,7 +61,8 @@ await t.test('a slow sink has one chunk; a quick one has two', async (test) => {
   const out: (() => void)[] = []
   const { source, reads } = sourceOf(1000)
   const sink: ChunkSink = (_chunk, release) => void out.push(release)
-  const piped = pipeBytes({ source, buffers: new ReadBuffers(), start: 0, end: 20_000 }, sink)
+  const now = () => 0
+  const piped = pipeBytes({ source, buffers: new ReadBuffers(), start: 0, end: 20_000, now }, sink)
   for (let index = 0; index < 8; index++) {
     await settled()
     test.equal(out.length, index + 1)
