@@ -402,7 +402,11 @@ void t.test('cache: what a directory holds', async (test) => {
   test.match(stdout, 'blobs: 0, 0.0 MiB')
   test.equal(code, 0)
   await refused(test, ['cache', 'stats'], [/cache needs --cache-dir=DIR/])
-  await refused(test, ['cache', 'stats', '--cache-dir=/absent'], ['--cache-dir=/absent cannot be read (ENOENT)'])
+  await refused(
+    test,
+    ['cache', 'stats', '--cache-dir=/absent'],
+    ['--cache-dir=/absent cannot be read (ENOENT)'],
+  )
 })
 
 void t.test('explain: what decides about a reference', async (test) => {
