@@ -14,7 +14,7 @@ export interface Decision {
   readonly grantedBy?: string
   /** Whether a review was sent for this decision, or it is based on a cached review, or on one in its grace. */
   readonly source: 'live' | 'cached' | 'grace' | 'none'
-  /** Refused for now, because it is not known yet whether the image is restricted, or what other replicas know of it. */
+  /** Refused for now, because it is not known yet whether the image is restricted, or which facts other replicas have. */
   readonly isPremature?: true
 }
 

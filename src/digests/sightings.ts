@@ -39,7 +39,7 @@ export interface Reach {
   readonly isOpen: boolean
   /** A tag of a restricted namespace reaches it, or has reached it. */
   readonly isRestricted: boolean
-  /** A tag without an owner reaches it. */
+  /** A tag without an owner (an unowned tag) reaches it. */
   readonly isUnowned: boolean
   /** A tag that stands for one of these digests reaches it, so it is as open as they are. */
   readonly attachedTo: readonly Digest[]
@@ -117,14 +117,14 @@ const reachOf = (locations: readonly Location[]): Reach => {
 /** The newest sightings, and in addition the newest one of each namespace. */
 const bounded = (list: readonly Sighting[]): readonly Sighting[] => {
   if (list.length <= maxSightings) return list
-  const kept = new Set(list.slice(-maxSightings))
+  const selected = new Set(list.slice(-maxSightings))
   const namespaces = new Set<string>()
   for (const one of list.toReversed()) {
     const { location } = one
     if (location.by !== 'image-stream' || namespaces.has(location.imageStream.namespace)) continue
     if (namespaces.size >= maxNamespaces) break
     namespaces.add(location.imageStream.namespace)
-    kept.add(one)
+    selected.add(one)
   }
-  return list.filter((one) => kept.has(one))
+  return list.filter((one) => selected.has(one))
 }

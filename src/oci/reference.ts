@@ -1,11 +1,11 @@
 /**
- * The grammar of what a client may ask for, and how it is called in QCI.
+ * The grammar of references in requests, and their names in QCI.
  *
  *     <namespace>/<name>:<tag>     ->  <namespace>_<name>_<tag>      image stream form
  *     openshift/ci:<QCI tag>       ->  as is                         monorepo form
- *     <namespace>/<name>:sha256-<hex>..  ->  sha256-<hex>..          what hangs on an image, in either form
+ *     <namespace>/<name>:sha256-<hex>..  ->  sha256-<hex>..          signatures etc. of an image, in either form
  *
- * Everything downstream works on these parsed values.
+ * All other code works on these parsed values.
  */
 import { RegistryError } from './errors.ts'
 import { isDigest, type Digest } from './digest.ts'
@@ -51,7 +51,7 @@ export type Reference =
   | { readonly kind: 'digest'; readonly repository: Repository; readonly digest: Digest }
 
 const maxTagLength = 128
-// A repository path of 255 characters is the most that clients accept (distribution's NameTotalLengthMax).
+// Clients accept repository paths of at most 255 characters (distribution's NameTotalLengthMax).
 const maxNameLength = 255
 
 /** @throws {RegistryError} DIGEST_INVALID */
@@ -87,18 +87,18 @@ export const parseRepository = (namespace: string, name: string, monorepo: strin
 }
 
 /**
- * What hangs on an image (a signature, an SBOM, the index of the referrers tag schema) is called by the image's digest: clients look
- * for it beside whatever name they pulled, and it is in the monorepo once for all of them.
+ * A signature, an SBOM, or the index of the referrers tag schema has a tag that is made of the digest of its image. Clients look for it under
+ * the name that they pulled. In the monorepo it exists once, for all names of the image.
  * @throws {RegistryError} TAG_INVALID (404), DIGEST_INVALID, or MANIFEST_UNKNOWN for a tag too long to exist in QCI
  */
 export const parseReference = (repository: Repository, text: string, ownerOf: TagOwnerOf): Reference => {
   if (text.includes(':')) return { kind: 'digest', repository, digest: parseDigest(text) }
-  // What is a tag there is a tag here.
+  // The rules for tags are the same here and in QCI.
   if (!isQciTag(text))
     throw new RegistryError(
       'TAG_INVALID',
       `${quoteName(text)} is not a tag; expected at most 128 letters, digits, "_", "." and "-", not starting with "." or "-"`,
-      // Not 400: the conformance suite of the spec asks for such a name, and wants to hear that there is no such manifest.
+      // Not 400: the conformance suite of the specification requests such a name, and expects 404.
       { status: 404, forLog: { rejected: quoteName(text) } },
     )
   if (repository.form === 'monorepo' || isAttachedTag(text))
@@ -113,14 +113,14 @@ export const parseReference = (repository: Repository, text: string, ownerOf: Ta
 const owns = (owner: TagOwner, namespace: string): boolean =>
   owner.by === 'image-stream' && owner.imageStream.namespace === namespace
 
-/** 404 rather than 400: the name and the tag are well formed, and clients must read "there is no such image". */
+/** 404 and not 400: the name and the tag are well formed, and clients must understand that there is no such image. */
 const tooLong = (repository: Repository, tag: string, qciTag: string): RegistryError =>
   new RegistryError(
     'MANIFEST_UNKNOWN',
     `${repository.path}:${tag} cannot be in QCI: its tag there, ${qciTag}, would have ${qciTag.length} characters, ${maxTagLength} is the most`,
   )
 
-/** Attack: a namespace of digits with a stream `prune` (or `sha256`) would borrow the owner that the rest of the tag names. */
+/** Attack: a namespace of digits with a stream `prune` (or `sha256`) would get the owner that the rest of the tag names. */
 const misread = (repository: Repository, tag: string, qciTag: string): RegistryError =>
   new RegistryError(
     'NAME_INVALID',

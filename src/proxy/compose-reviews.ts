@@ -27,7 +27,7 @@ export const composeReviews = ({ config, kubeConfig, shared, metrics }: ComposeR
     observe: observersOf(metrics),
   })
   shared.failedLogins.onCharge(({ address, kind }) => {
-    if (kind === 'stranger' || kind === 'acquainted') reviews.charge(String(address), kind)
+    if (kind === 'unknown-address' || kind === 'known-address') reviews.charge(String(address), kind)
   })
   return reviews
 }

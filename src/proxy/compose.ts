@@ -72,6 +72,7 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
     source: { ...pipeline.source, monorepo: config.upstreamRepository },
     telemetry: { logger, metrics, ...observersOf(metrics) },
     health: healthOf({ robot, apiServer, digests, shared, storage }, isStopping),
+    helpUrl: config.helpUrl,
     plugins: audit === undefined ? [] : [audit.plugin],
   }
   const close = async () => {
@@ -85,13 +86,14 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
 }
 
 const loginOf = (
-  { exposed, tokenValidityMs, allowAnonymous }: Config,
+  { exposed, clusterUrl, tokenValidityMs, allowAnonymous }: Config,
   keys: PurposeKeys,
   reviewToken: ReviewToken,
   robotCredentials: WatchedSecrets['robot']['current'],
 ) =>
   createLogin({
     exposed,
+    clusterUrl,
     keys,
     validityMs: tokenValidityMs,
     allowAnonymous,

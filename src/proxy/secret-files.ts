@@ -2,7 +2,7 @@
  * Watches the secret files, and reads them again when they change.
  */
 import type { Config } from '../config/config.ts'
-import type { SecretFiles } from '../config/files.ts'
+import type { SecretFiles } from '../config/named-files.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { RobotCredential } from '../secrets/robot-credential.ts'

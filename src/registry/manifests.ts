@@ -4,6 +4,7 @@
  */
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { RegistryError } from '../oci/errors.ts'
+import type { FetchManifest, ManifestRequest } from '../oci/image-source.ts'
 import type { PullSpecOptions } from '../oci/pull-spec.ts'
 import type { Digest, QciTag, Reference } from '../oci/reference.ts'
 import { abortedWith } from './abort.ts'
@@ -14,20 +15,7 @@ import { adviceOnNearTag, adviceOnTag } from './missing-tag.ts'
 import type { FindNearTag } from './near-tag.ts'
 
 export interface ManifestsOptions extends PullSpecOptions {
-  readonly fetchManifest: (request: {
-    method: 'GET' | 'HEAD'
-    reference: QciTag | Digest
-    accept: string | undefined
-    requester: string
-    /** Created when it is read for the first time. */
-    readonly signal: AbortSignal
-  }) => Promise<{
-    digest: Digest
-    mediaType: string
-    size: number
-    content: Buffer | undefined
-    isStale: boolean
-  }>
+  readonly fetchManifest: FetchManifest
   /** @throws {RegistryError} DENIED if the requester may not pull this digest */
   readonly authorizeDigest: (request: FastifyRequest, digest: Digest) => Promise<void>
   readonly findNearTag: FindNearTag
@@ -87,7 +75,7 @@ const withAdvice = async (
  * The request for the cache and upstream. Its signal is created on demand, because a cache hit needs none. A class, since objects with a
  * getter of their own have different hidden classes in V8, which costs more than the signal.
  */
-class Wanted {
+class Wanted implements ManifestRequest {
   readonly method: 'GET' | 'HEAD'
   readonly reference: QciTag | Digest
   readonly accept: string | undefined

@@ -5,15 +5,12 @@
 import { distance } from 'fastest-levenshtein'
 import { Pace } from '../concurrency/pace.ts'
 import type { Identity } from '../access/identity.ts'
+import type { FetchTags } from '../oci/image-source.ts'
 import { tagPrefixOf, type Reference } from '../oci/reference.ts'
 import { createVisibility, type VisibilityOptions } from './tags/tag-visibility.ts'
 
 export interface NearTagOptions extends Pick<VisibilityOptions, 'policy' | 'ownerOf'> {
-  readonly fetchTags: (request: {
-    after: string | undefined
-    requester: string
-    signal: AbortSignal
-  }) => Promise<{ tags: readonly string[]; more: boolean }>
+  readonly fetchTags: FetchTags
 }
 
 export interface NearTagRequest {

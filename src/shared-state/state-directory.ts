@@ -42,7 +42,7 @@ export class StateDirectory {
       return await readStateFile(this.#path)
     } catch (error) {
       onWarning(
-        `${this.#path} is not used: ${(error as Error).message}; what it held is learned again, and the file replaced`,
+        `${this.#path} is not used: ${(error as Error).message}; its facts are collected again, and the file is replaced`,
       )
       return undefined
     }
@@ -70,7 +70,7 @@ export class StateDirectory {
       await writeStateFile(this.#path, { index: state, facts: snapshot() }, wallClock())
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
-      onWarning(`${this.#path} cannot be written (${code ?? message}); what is known is lost at a restart`)
+      onWarning(`${this.#path} cannot be written (${code ?? message}); its facts are lost at a restart`)
     }
   }
 }

@@ -46,7 +46,7 @@ class StoreState implements SharedState {
   readonly #replicas: ReplicaCount
   readonly #certainty: Certainty
   /** The state from the state directory, until the store can be read. */
-  #keptIndex: IndexState | undefined
+  #storedIndex: IndexState | undefined
   #unreadable = 0
 
   constructor(options: StoreStateOptions) {
@@ -123,7 +123,7 @@ class StoreState implements SharedState {
     return new StateDirectory({
       directory,
       snapshot: this.#options.snapshot,
-      index: async () => await this.#indexToKeep(),
+      index: async () => await this.#indexToStore(),
       onWarning: (message) => this.#options.onWarning?.(message),
       wallClock: this.#wallClock,
     })
@@ -140,7 +140,7 @@ class StoreState implements SharedState {
 
   readonly index = {
     read: async (): Promise<IndexState | undefined> =>
-      this.#log.isLoaded() ? await this.#lease.read() : this.#keptIndex,
+      this.#log.isLoaded() ? await this.#lease.read() : this.#storedIndex,
     // The facts that the state relies on must be in the store before it.
     write: async (state: IndexState): Promise<boolean> =>
       (await this.#writer.settle()) && (await this.#lease.write(state)),
@@ -163,10 +163,10 @@ class StoreState implements SharedState {
   })
 
   readonly start = async (): Promise<void> => {
-    const kept = await this.#directory?.open()
-    if (kept !== undefined) {
-      this.#options.apply(kept.facts)
-      this.#keptIndex = kept.index
+    const stored = await this.#directory?.open()
+    if (stored !== undefined) {
+      this.#options.apply(stored.facts)
+      this.#storedIndex = stored.index
       this.#writer.republish()
     }
     this.#connection.start()
@@ -195,9 +195,9 @@ class StoreState implements SharedState {
     void this.#heartbeat.run(session)
   }
 
-  async #indexToKeep(): Promise<IndexState | undefined> {
-    if (await this.facts.catchUp()) this.#keptIndex = await this.#lease.read()
-    return this.#keptIndex
+  async #indexToStore(): Promise<IndexState | undefined> {
+    if (await this.facts.catchUp()) this.#storedIndex = await this.#lease.read()
+    return this.#storedIndex
   }
 
   #onUnreadable(): void {

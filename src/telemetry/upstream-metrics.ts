@@ -68,7 +68,7 @@ const resilienceObservers = (registry: Registry) => {
   return {
     retry: () => retries.inc(),
     hedge: () => hedges.inc(),
-    away: (scope: 'upstream' | 'path') => circuitOpen.inc({ scope }),
+    circuitOpen: (scope: 'upstream' | 'path') => circuitOpen.inc({ scope }),
     resume: (outcome: 'resumed' | 'given up') => resumes.inc({ outcome }),
   }
 }
@@ -100,7 +100,7 @@ const limitObservers = (registry: Registry) => {
   return {
     limited: (kind: Kind, why: Rejection | 'paused') => limited.inc({ kind, why }),
     paused: (kind: Kind, seconds: number) => pauseSeconds.inc({ kind }, seconds),
-    noPlace: (why: Rejection) => slotsRefused.inc({ why }),
+    slotRefused: (why: Rejection) => slotsRefused.inc({ why }),
     wait: (kind: Kind, seconds: number) => waitSeconds.observe({ kind }, seconds),
   }
 }

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { ConfigError, parseConfig } from '../../src/config/config.ts'
+import { ConfigError } from '../../src/config/config-error.ts'
+import { parseConfig } from '../../src/config/config.ts'
 
 const filesFor = (test: Test): string[] => {
   const folder = test.testdir({ username: 'robot', password: 'hunter2', secret: 'a secret of 22 letters' })
@@ -112,7 +113,7 @@ await t.test('a cache of blobs has blobs to keep', async (test) => {
     cacheBytes: 1_099_511_627_776,
   })
   test.strictSame(problemsOf([...files, '--cache-dir=/cache', '--blob-delivery=redirect']), [
-    '--cache-dir has no blobs to keep with --blob-delivery=redirect: give one of the two',
+    '--cache-dir has no blobs to cache with --blob-delivery=redirect: give one of the two',
   ])
 })
 

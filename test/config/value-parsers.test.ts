@@ -6,6 +6,7 @@ import {
   parseListenAddress,
   parseNetwork,
   parseOrigin,
+  parseWebUrl,
   parseStoreUrl,
   parseSize,
 } from '../../src/config/value-parsers.ts'
@@ -130,4 +131,11 @@ await t.test('the URL of a store', async (test) => {
     'redis://a#b',
   ])
     test.equal(parseStoreUrl(text), undefined, text)
+})
+
+await t.test('a page on the web, without a user', async (test) => {
+  for (const text of ['https://help.example/page?a=b#c', 'http://127.0.0.1:1/'])
+    test.equal(parseWebUrl(text)?.href, text)
+  for (const text of ['', 'help', 'ftp://a', 'javascript:alert(1)', 'https://a:b@c/', 'https://a@c/'])
+    test.equal(parseWebUrl(text), undefined, text)
 })

@@ -56,7 +56,7 @@ await t.test('an address is charged for refusals only', async (test) => {
   test.equal(count('refused'), 30)
   test.equal(count('TOOMANYREQUESTS'), 54, 'the newest few wait')
   test.equal(charged.length, 30)
-  test.strictSame([...new Set(charged)], ['10.0.0.1 acquainted'])
+  test.strictSame([...new Set(charged)], ['10.0.0.1 known-address'])
   await clock.pass(2500)
   test.equal(count('refused'), 32, 'one more a second')
   test.equal(count('TOOMANYREQUESTS'), 68)
@@ -209,7 +209,7 @@ await t.test('unknown addresses are limited together', async (test) => {
 await t.test('a token that needed two reviews is charged twice', async (test) => {
   const { admit, charged } = setUp()
   ;(await admit('10.0.0.1'))('refused', 2)
-  test.strictSame(charged, ['10.0.0.1 stranger', '10.0.0.1 stranger'])
+  test.strictSame(charged, ['10.0.0.1 unknown-address', '10.0.0.1 unknown-address'])
 })
 
 await t.test('charges of other replicas count, and are not published again', async (test) => {
@@ -227,7 +227,7 @@ await t.test('charges of other replicas count, and are not published again', asy
   await other.clock.pass(0)
   test.equal(other.count('refused'), 16, 'a trickle is one for each replica')
   test.equal(other.charged.length, 16)
-  test.strictSame([...kinds], ['stranger'])
+  test.strictSame([...kinds], ['unknown-address'])
 })
 
 await t.test('all spellings of an address count as one', async (test) => {
@@ -250,7 +250,7 @@ await t.test('a token whose turn did not come gets the limit that was in its way
   showAtOnce('10.0.0.1', 'refused', 100)
   await clock.pass(50)
   // From here on there is one more every second, 50 ms after a look.
-  charge('10.0.0.1', 'stranger')
+  charge('10.0.0.1', 'unknown-address')
   await clock.pass(510)
   const last = admit('10.0.0.1').catch((error: unknown) => error)
   await clock.pass(2500)

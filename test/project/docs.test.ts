@@ -104,11 +104,15 @@ await t.test('every path exists', async (test) => {
 
 /** Of other commands than serve, and of other programs. */
 const otherFlags = new Set(
-  'check rbac json seed creds user referrers audience disable-sigusr1 log-level'.split(' '),
+  'check rbac verbose json seed creds user referrers audience disable-sigusr1 log-level'.split(' '),
 )
 
 await t.test('every flag exists', async (test) => {
-  const known = new Set([...Object.keys({ ...flags, ...aliases, ...deprecatedFlags }), ...otherFlags])
+  const known = new Set([
+    ...Object.values(flags).map(({ name }) => name),
+    ...Object.keys({ ...aliases, ...deprecatedFlags }),
+    ...otherFlags,
+  ])
   let named = 0
   for (const file of documents)
     for (const code of codeIn(textOf(file))) {

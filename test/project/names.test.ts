@@ -7,6 +7,7 @@ import t from 'tap'
 
 /** The retired identifier, and what to say instead. They are gone from the tests, too. */
 const identifiers: Readonly<Record<string, string>> = {
+  addressOf: 'networkOfClient',
   askBeside: 'hedgedSend',
   askerOf: 'requesterOf',
   AskerLeft: 'CallerGone',
@@ -15,11 +16,15 @@ const identifiers: Readonly<Record<string, string>> = {
   createBreaker: 'createCircuitBreaker',
   createDispatcher: 'createUpstreamClient',
   createGate: 'createLimiter',
+  createKeptManifests: 'createManifestsByDigest',
+  createKnownDigests: 'composeDigests',
+  createKnownTags: 'createDigestsByTag',
   createLane: 'createReviewQueue',
   createOutage: 'withCircuitBreaker',
   createParts: 'compose',
   createPlaces: 'createBlobSlots',
-  createRemembered: 'createReviewCache',
+  createRemembered: 'ReviewCache',
+  createRememberedGrants: 'createRecentGrants',
   createRules: 'createAuthorizationMode',
   createShare: 'createSingleFlight',
   createSource: 'createPipeline',
@@ -28,7 +33,9 @@ const identifiers: Readonly<Record<string, string>> = {
   endGently: 'closeGracefully',
   firstOpen: 'reviewedGrant',
   gatherFlags: 'collectFlags',
+  GateWaiting: 'LimitedRequest',
   Hop: 'UpstreamReply',
+  HopRequest: 'RoundTripRequest',
   isAway: 'isCircuitOpen',
   isCarried: 'isPayloadBlob',
   isNothing: 'isNeutral',
@@ -37,8 +44,11 @@ const identifiers: Readonly<Record<string, string>> = {
   knownOpening: 'cachedGrant',
   lateMs: 'hedgeAfterMs',
   LostTrack: 'ResourceVersionExpired',
+  libraryBody: 'undiciBody',
   MadeSource: 'Pipeline',
+  ManifestMemory: 'ManifestCache',
   mayPass: 'isRetryable',
+  MemoryParts: 'ManifestCache',
   minAbout: 'minDistinctKeys',
   openBelieved: 'openWithExpectedSize',
   patienceMs: 'maxWaitMs',
@@ -46,6 +56,7 @@ const identifiers: Readonly<Record<string, string>> = {
   robotMay: 'robotGrant',
   SentAway: 'Rejection',
   setAside: 'quarantine',
+  SharedGate: 'KindLimiter',
   stockQuay: 'seedQuay',
   troubled: 'asTransient',
   UnusualAnswer: 'UnsupportedResponse',
@@ -57,22 +68,22 @@ const identifiers: Readonly<Record<string, string>> = {
 /** Retired in comments, and as a part of any name: `askersLeft` has `asker`. */
 const words: Readonly<Record<string, string>> = {
   asker: 'requester',
+  away: 'unavailable, circuit open',
   doors: 'requirement',
   doorway: 'candidate review',
+  gate: 'limiter',
   inflow: 'read buffer',
+  outage: 'circuit breaker',
   outflow: 'delivery',
+  remembered: 'cached',
+  trouble: 'transient error, failure',
 }
 
 /** Words on their way out, and how often they are still there: never more often than that. */
 const fading: Readonly<Record<string, { readonly better: string; readonly most: number }>> = {
-  away: { better: 'unavailable, circuit open', most: 86 },
-  beside: { better: 'shadow, hedged', most: 70 },
-  gate: { better: 'limiter', most: 16 },
-  hop: { better: 'round trip', most: 32 },
-  outage: { better: 'circuit breaker', most: 8 },
-  piece: { better: 'chunk', most: 17 },
-  remembered: { better: 'cached', most: 62 },
-  trouble: { better: 'transient error, failure', most: 74 },
+  beside: { better: 'shadow, hedged', most: 1 },
+  hop: { better: 'round trip', most: 5 },
+  piece: { better: 'chunk', most: 10 },
 }
 
 const textOf = (file: string): string => readFileSync(file, 'utf8')

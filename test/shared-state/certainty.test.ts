@@ -16,7 +16,7 @@ await t.test('other replicas need a while to send their facts', (test) => {
   certainty.changed(true)
   test.ok(certainty.isSettled(), 'connected for the first time')
   certainty.changed(false)
-  test.ok(certainty.isSettled(), 'away: there is nothing that a refusal could rest on')
+  test.ok(certainty.isSettled(), 'unavailable: a refusal does not rest on the store')
   certainty.changed(true)
   settles('back')
   certainty.changed(true)

@@ -45,7 +45,7 @@ await t.test('a foreign file causes a warning, and is replaced', async (test) =>
   const { kept, warnings } = setUp(test, directory)
   test.equal(await kept.open(), undefined)
   test.match(warnings, [
-    /state is not used: it is of another program or version; what it held is learned again/,
+    /state is not used: it is of another program or version; its facts are collected again/,
   ])
   await kept.close()
   const next = setUp(test, directory)

@@ -21,7 +21,7 @@ const patterns: Readonly<Record<string, readonly string[]>> = {
   kubernetes: ['kubernetes/**/*.test.ts'],
   project: ['project/*.test.ts'],
   registry: ['registry/**/*.test.ts'],
-  sandbox: ['sandbox/**/*.test.ts'],
+  sandbox: ['cli/*.test.ts', 'sandbox/**/*.test.ts'],
   server: ['server/**/*.test.ts'],
   'shared-state': ['shared-state/**/*.test.ts'],
   storage: ['storage/**/*.test.ts'],
@@ -44,5 +44,11 @@ export const testsInSuites = (): string[] =>
 
 /** @param suite path of the running file */
 export const run = async (suite: string): Promise<void> => {
-  for (const test of testsOf(suite)) await import(resolve(test))
+  // Not above: the runner imports this file too.
+  const { default: t } = await import('tap')
+  for (const test of testsOf(suite)) {
+    // With a teardown at the root, tap ends everything after the file that has it, and reports success.
+    if (t.ended) throw new Error(`${test} was not run: a file before it has a teardown at its root`)
+    await import(resolve(test))
+  }
 }

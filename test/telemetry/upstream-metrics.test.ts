@@ -11,12 +11,12 @@ await t.test('requests, retries, limits and the cache are exposed at a scrape', 
   told.tags('cached')
   told.retry()
   told.hedge()
-  told.away('path')
+  told.circuitOpen('path')
   told.resume('resumed')
   told.limited('tags', 'own-queue')
   told.paused('tags', 1.5)
   told.wait('manifest', 0.02)
-  told.noPlace('time')
+  told.slotRefused('time')
   manifests = 2
   const text = await registry.metrics()
   for (const line of [

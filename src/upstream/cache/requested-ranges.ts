@@ -3,7 +3,7 @@
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-14.1.2 and #section-13.1.5
  */
 import type { Digest } from '../../oci/reference.ts'
-import type { BlobRequest } from '../blobs.ts'
+import type { BlobRequest } from '../../oci/image-source.ts'
 
 /** Offsets; `end` is the one after the last byte. */
 export interface Stretch {

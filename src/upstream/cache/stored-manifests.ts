@@ -4,7 +4,8 @@
  */
 import { isDigest, type Digest } from '../../oci/reference.ts'
 import type { DocumentStore } from '../../storage/documents.ts'
-import { isVerified, type FetchManifest, type Manifest } from '../manifests.ts'
+import type { FetchManifest, Manifest } from '../../oci/image-source.ts'
+import { isVerified } from '../manifests.ts'
 
 export interface StoredManifests {
   /** The same, from the disk where it can be; what it fetches is stored. */

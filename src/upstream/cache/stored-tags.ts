@@ -4,7 +4,7 @@
  */
 import { isDigest } from '../../oci/reference.ts'
 import type { KeyJournal } from '../../storage/key-journal.ts'
-import type { KnownTags } from './digests-by-tag.ts'
+import type { DigestsByTag } from './digests-by-tag.ts'
 
 export interface StoredTagsOptions {
   readonly journal: Pick<KeyJournal, 'get' | 'set' | 'delete'>
@@ -15,9 +15,9 @@ export interface StoredTagsOptions {
 }
 
 export const createStoredTags = (
-  tags: KnownTags,
+  tags: DigestsByTag,
   { journal, now, wallClock = Date.now }: StoredTagsOptions,
-): KnownTags => ({
+): DigestsByTag => ({
   ...tags,
   get: (key) => {
     const known = tags.get(key)
@@ -31,8 +31,8 @@ export const createStoredTags = (
     tags.confirm(key, digest, askedAt)
     journal.set(key, digest)
   },
-  forget: (key) => {
-    tags.forget(key)
+  delete: (key) => {
+    tags.delete(key)
     journal.delete(key)
   },
 })

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import type { Digest, QciTag } from '../../../src/oci/reference.ts'
 import type { StoredDocument } from '../../../src/storage/documents.ts'
 import { createStoredManifests } from '../../../src/upstream/cache/stored-manifests.ts'
-import type { Manifest, ManifestRequest } from '../../../src/upstream/manifests.ts'
+import type { Manifest, ManifestRequest } from '../../../src/oci/image-source.ts'
 import { digestOf } from '../../storage/fixtures.ts'
 
 const content = Buffer.from('{"schemaVersion":2}')

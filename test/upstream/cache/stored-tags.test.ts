@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Digest } from '../../../src/oci/reference.ts'
-import { createKnownTags } from '../../../src/upstream/cache/digests-by-tag.ts'
+import { createDigestsByTag } from '../../../src/upstream/cache/digests-by-tag.ts'
 import { createStoredTags } from '../../../src/upstream/cache/stored-tags.ts'
 
 const digest = `sha256:${'a'.repeat(64)}` as Digest
@@ -10,7 +10,7 @@ const setUp = (stored: Readonly<Record<string, { value: string; time: number }>>
   const entries = new Map(Object.entries(stored))
   const clock = { now: 0, wall: 10 * hour }
   const now = () => clock.now
-  const tags = createStoredTags(createKnownTags({ tagTtlMs: 10_000, staleIfErrorMs: hour, now }), {
+  const tags = createStoredTags(createDigestsByTag({ tagTtlMs: 10_000, staleIfErrorMs: hour, now }), {
     journal: {
       get: (key) => entries.get(key),
       set: (key, value) => void entries.set(key, { value, time: clock.wall }),
@@ -28,7 +28,7 @@ await t.test('what is confirmed is written down, and what is forgotten is remove
   test.strictSame(entries.get('a'), { value: digest, time: 10 * hour })
   test.match(tags.get('a'), { digest, isFresh: true })
   test.equal(tags.size(), 1)
-  tags.forget('a')
+  tags.delete('a')
   test.equal(entries.size, 0)
   test.equal(tags.get('a'), undefined)
 })
@@ -52,7 +52,7 @@ await t.test('a tag of an earlier life is as old as it was seen, and no older', 
 })
 
 await t.test('the clock of the machine is asked unless another one is given', async (test) => {
-  const tags = createStoredTags(createKnownTags({ tagTtlMs: 0, staleIfErrorMs: hour, now: () => 0 }), {
+  const tags = createStoredTags(createDigestsByTag({ tagTtlMs: 0, staleIfErrorMs: hour, now: () => 0 }), {
     journal: {
       get: () => ({ value: digest, time: Date.now() }),
       set: () => undefined,

@@ -1,8 +1,8 @@
 import t from 'tap'
 import type { Digest, QciTag } from '../../../src/oci/reference.ts'
-import { createKnownTags } from '../../../src/upstream/cache/digests-by-tag.ts'
+import { createDigestsByTag } from '../../../src/upstream/cache/digests-by-tag.ts'
 import { createStoredTier } from '../../../src/upstream/cache/stored-tier.ts'
-import type { FetchManifest, Manifest, ManifestRequest } from '../../../src/upstream/manifests.ts'
+import type { FetchManifest, Manifest, ManifestRequest } from '../../../src/oci/image-source.ts'
 import { bytesOf, digestOf } from '../../storage/fixtures.ts'
 import { until } from '../../support/until.ts'
 import { allOf, cacheFor, requestFor, scriptedUpstream } from './scripted-upstream.ts'
@@ -59,7 +59,7 @@ await t.test('blobs, manifests and tags are stored; what is served for a tag is 
   test.strictSame(await stored?.read(tag, manifest.digest, 'alice'), manifest)
   test.match(learnt, [{ reference: tag, requester: 'alice' }])
   const known = () =>
-    createKnownTags({ tagTtlMs: 1000, staleIfErrorMs: 10_000, now: () => performance.now() })
+    createDigestsByTag({ tagTtlMs: 1000, staleIfErrorMs: 10_000, now: () => performance.now() })
   stored?.tags(known()).confirm('a', manifest.digest, performance.now())
   test.equal(stored?.tags(known()).get('a')?.digest, manifest.digest, 'also for tags of another life')
 })

@@ -1,7 +1,7 @@
 /**
  * Counts the unknown tokens of one address in the last two seconds, and tells a trickle from a flood.
  */
-export interface StrangeTokens {
+export interface UnknownTokens {
   readonly note: () => void
   /** One of the tokens was accepted: it does not count any more. */
   readonly proven: () => void
@@ -17,7 +17,7 @@ const leastOfFlood = 80
 const floodEndsAfterMs = 10_000
 
 /** @param now milliseconds, monotonic */
-export const createStrangeTokens = (now: () => number): StrangeTokens => {
+export const createUnknownTokens = (now: () => number): UnknownTokens => {
   let second = -Infinity
   let current = 0
   let before = 0

@@ -1,9 +1,9 @@
 import t from 'tap'
-import { createStrangeTokens } from '../../src/kubernetes/strange-tokens.ts'
+import { createUnknownTokens } from '../../src/kubernetes/unknown-tokens.ts'
 
 const setUp = () => {
   let now = 500
-  const tokens = createStrangeTokens(() => now)
+  const tokens = createUnknownTokens(() => now)
   const note = (count: number) => {
     for (let index = 0; index < count; index++) tokens.note()
   }
