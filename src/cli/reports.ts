@@ -1,12 +1,8 @@
 /**
- * The commands that print a text and end: `quay-proxy audit-report`, `explain` and `cache`.
+ * The commands that print a text and end: `quay-proxy audit-report` and `quay-proxy explain`.
  */
 import { createReadStream } from 'node:fs'
-import {
-  parseAuditReportArguments,
-  parseCacheArguments,
-  parseExplainArguments,
-} from '../config/command-arguments.ts'
+import { parseAuditReportArguments, parseExplainArguments } from '../config/command-arguments.ts'
 import type { Io } from './io.ts'
 
 /** @throws {Error} if the arguments are wrong, or a log cannot be used */
@@ -27,11 +23,4 @@ export const explain = async (args: readonly string[], io: Io): Promise<number> 
   const isRestricted = createRestrictedNamespaces(restrictedNamespaces)
   io.print(explained(reference, { ...rest, isRestricted }))
   return 0
-}
-
-/** @returns 1 if something is wrong with the cache. @throws {Error} if the arguments are wrong, or the directory is no cache */
-export const cache = async (args: readonly string[], io: Io): Promise<number> => {
-  const options = parseCacheArguments(args, io.environment)
-  const { cacheCommand } = await import('../proxy/cache-command.ts')
-  return (await cacheCommand({ ...options, print: io.print })) ? 0 : 1
 }

@@ -4,8 +4,9 @@
 import { createRequire } from 'node:module'
 import { ConfigError } from '../config/config-error.ts'
 import { help } from '../config/help.ts'
+import { cache } from './cache.ts'
 import type { Io } from './io.ts'
-import { auditReport, cache, explain } from './reports.ts'
+import { auditReport, explain } from './reports.ts'
 import { sandbox } from './sandbox.ts'
 import { serve } from './serve.ts'
 

@@ -59,6 +59,31 @@ export const parseAuditReportArguments = (
   return { files: positionals, ...values }
 }
 
+const { cacheDir } = flags
+
+export interface CacheArguments {
+  readonly action: 'stats' | 'verify' | 'rm'
+  readonly directory: string
+  /** For `rm`. */
+  readonly target: string | undefined
+}
+
+const cacheActions = ['stats', 'verify', 'rm'] as const
+
+/** @throws {ConfigError} */
+export const parseCacheArguments = (args: readonly string[], environment: Environment): CacheArguments => {
+  const syntax = { command: 'cache', flags: { cacheDir }, takesPositionals: true }
+  const { values, positionals } = parseCommand(syntax, args, environment)
+  const [first, target, ...more] = positionals
+  const action = cacheActions.find((name) => name === first)
+  if (action === undefined || (target === undefined) === (action === 'rm') || more.length > 0)
+    throw new ConfigError(['cache takes stats, verify, or rm with a digest or a tag, and --cache-dir=DIR'])
+  const { cacheDir: directory } = values
+  if (directory === undefined)
+    throw new ConfigError(['cache needs --cache-dir=DIR, the directory of the proxy'])
+  return { action, directory, target }
+}
+
 const explainFlags = { qciNamespace, restrictedNamespaces, unknownDigests, upstreamRepository, exposedHost }
 
 export type ExplainArguments = Omit<ValuesOf<typeof explainFlags>, 'upstreamRepository'> & {
@@ -78,27 +103,4 @@ export const parseExplainArguments = (
     throw new ConfigError(['explain takes one reference, such as ocp/4.5:base, and flags'])
   const { upstreamRepository: monorepo, ...rest } = values
   return { reference, monorepo, ...rest }
-}
-
-const cacheFlags = { cacheDir: flags.cacheDir }
-const cacheActions = ['stats', 'verify', 'rm'] as const
-
-export interface CacheArguments {
-  readonly action: (typeof cacheActions)[number]
-  readonly directory: string
-  /** For `rm`: a digest or a tag. */
-  readonly target: string | undefined
-}
-
-/** @throws {ConfigError} */
-export const parseCacheArguments = (args: readonly string[], environment: Environment): CacheArguments => {
-  const syntax = { command: 'cache', flags: cacheFlags, takesPositionals: true }
-  const { values, positionals } = parseCommand(syntax, args, environment)
-  const [first, target, ...more] = positionals
-  const action = cacheActions.find((name) => name === first)
-  if (action === undefined || (target === undefined) === (action === 'rm') || more.length > 0)
-    throw new ConfigError(['cache takes stats, verify, or rm with a digest or a tag, and --cache-dir=DIR'])
-  if (values.cacheDir === undefined)
-    throw new ConfigError(['cache needs --cache-dir=DIR, the directory of the proxy'])
-  return { action, directory: values.cacheDir, target }
 }

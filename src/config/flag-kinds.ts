@@ -125,8 +125,8 @@ export const sizeAboveZero: Kind<number> = {
     return bytes === 0 ? undefined : bytes
   },
 }
-export const directory: Kind<string> = { expected: 'the path of a directory', parse: nonEmpty }
 export const file: Kind<string> = { expected: 'the path of a file', parse: nonEmpty }
+export const directory: Kind<string> = { expected: 'the path of a directory', parse: nonEmpty }
 export const duration: Kind<number> = {
   expected: 'a duration with its unit, such as 90s, 5m or 6h',
   parse: parseDuration,

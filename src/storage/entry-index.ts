@@ -1,5 +1,5 @@
 /**
- * Which entries the store has, and which of them was not used for longest. The bound is in bytes. An entry takes about 200 bytes of
+ * Which entries the store has, and which of them was not used for longest. The bound is in bytes. An entry takes about 250 bytes of
  * memory: its key is the digest as 32 characters, its value one number.
  */
 import { setImmediate as turn } from 'node:timers/promises'
@@ -161,8 +161,14 @@ export class EntryIndex {
 /** Positions in the list. A million numbers are sorted in a tenth of a second, a million objects in more than one. */
 const oldestFirst = (found: readonly FoundEntry[]): Uint32Array => {
   const now = Date.now()
-  const keys = Float64Array.from(found, ({ mtimeMs }, at) => ageClass(mtimeMs, now) * maxEntries + at)
-  return Uint32Array.from(keys.toSorted(), (key) => key % maxEntries)
+  const keys = new Float64Array(found.length)
+  // Loops: a function for each of a million entries takes several times as long.
+  for (let at = 0; at < keys.length; at++)
+    keys[at] = ageClass((found[at] as FoundEntry).mtimeMs, now) * maxEntries + at
+  keys.sort()
+  const order = new Uint32Array(keys.length)
+  for (let at = 0; at < keys.length; at++) order[at] = (keys[at] as number) % maxEntries
+  return order
 }
 
 /** Together with the 27 bits of the class as many as a number holds exactly. */

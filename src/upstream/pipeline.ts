@@ -6,8 +6,8 @@
  *     tags        cache -> retry -> hedge -> tags -> circuit breaker -> rate limit -> client
  *     referrers   cache -> retry -> hedge -> referrers -> circuit breaker -> rate limit -> client
  *
- * - The cache comes first: a cached answer costs upstream nothing. With `--cache-dir` blobs and manifests are on the disk as well: the
- *   first reader of a blob fills it, and later readers follow or find it.
+ * - The cache comes first: a cached answer costs upstream nothing. With `--cache-dir`, blobs and manifests are on the disk as well: the
+ *   first reader of a blob fills it, and later readers follow the fill or find the file.
  * - A blob keeps its slot through every break: a client with half of a blob does not wait behind clients that have none.
  * - Retry and hedge work on whole answers, not on heads: a manifest that is cut, stalls in the middle, or does not match its digest is
  *   fetched again, too.
@@ -63,7 +63,7 @@ export interface PipelineOptions {
   readonly learn: (tag: QciTag | undefined, manifest: Manifest) => Promise<void>
   /** For replicas that share the rate limits of upstream. Each replica counts for itself unless given. */
   readonly tokenBucket?: RateLimitOptions['tokenBucket']
-  /** `--cache-dir`; undefined where nothing is cached on a disk. */
+  /** `--cache-dir`; undefined if nothing is cached on a disk. */
   readonly diskCache?: StoredTierOptions | undefined
   readonly observe: PipelineObservers
 }

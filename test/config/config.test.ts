@@ -113,7 +113,7 @@ await t.test('a cache of blobs has blobs to keep', async (test) => {
     cacheBytes: 1_099_511_627_776,
   })
   test.strictSame(problemsOf([...files, '--cache-dir=/cache', '--blob-delivery=redirect']), [
-    '--cache-dir has no blobs to keep with --blob-delivery=redirect: give one of the two',
+    '--cache-dir has no blobs to cache with --blob-delivery=redirect: give one of the two',
   ])
 })
 

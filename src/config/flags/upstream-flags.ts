@@ -86,6 +86,7 @@ export const upstreamFlags = {
   ),
   retryTimeoutMs: flag('retry-timeout', '8s', 'how long a request is retried while upstream fails', duration),
   manifestCacheBytes: flag('manifest-cache-bytes', '256Mi', 'size of the manifest cache; 0 for none', size),
+  /** Undefined if nothing is cached on a disk. */
   cacheDir: flag(
     'cache-dir',
     undefined,

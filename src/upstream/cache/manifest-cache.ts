@@ -24,9 +24,9 @@ export interface ManifestCacheOptions {
   readonly staleIfErrorMs: number
   /** Called for each manifest that is served. */
   readonly observe: (served: { source: ManifestSource }) => void
-  /** The tier on the disk; none unless given. */
+  /** What is cached on a disk; nothing unless given. */
   readonly stored?: {
-    /** The same tags, and those of earlier runs of the program. */
+    /** The same tags, and those of an earlier run of the program. */
     readonly tags: (tags: DigestsByTag) => DigestsByTag
     /** Undefined for a manifest that is not stored. Never rejects. */
     readonly read: (tag: QciTag, digest: Digest, requester: string) => Promise<Manifest | undefined>
@@ -48,11 +48,6 @@ export interface ManifestCache {
  */
 const defaultMaxWaitMs = 1500
 
-const nothingStored: NonNullable<ManifestCacheOptions['stored']> = {
-  tags: (tags) => tags,
-  read: async () => await Promise.resolve(undefined),
-}
-
 export const createManifestCache = (options: ManifestCacheOptions): ManifestCache => new Cache(options)
 
 interface Served {
@@ -67,15 +62,14 @@ class Cache implements ManifestCache {
   readonly #tags: DigestsByTag
   readonly #acceptSetOf = createAcceptSets()
   readonly #share: SingleFlight<Manifest>
-  readonly #stored: NonNullable<ManifestCacheOptions['stored']>
 
   constructor(options: ManifestCacheOptions) {
     const { maxBytes, tagTtlMs, staleIfErrorMs, now = () => performance.now() } = options
     this.#options = options
     this.#now = now
     this.#manifests = createManifestsByDigest(maxBytes)
-    this.#stored = options.stored ?? nothingStored
-    this.#tags = this.#stored.tags(createDigestsByTag({ tagTtlMs, staleIfErrorMs, now }))
+    const tags = createDigestsByTag({ tagTtlMs, staleIfErrorMs, now })
+    this.#tags = options.stored?.tags(tags) ?? tags
     this.#share = createSingleFlight<Manifest>({ ...sharedErrors, now })
   }
 
@@ -102,27 +96,23 @@ class Cache implements ManifestCache {
     const { key: acceptKey, accept } = this.#acceptSetOf(request.accept)
     const key = `${request.reference} ${acceptKey}`
     const tag = this.#tags.get(key)
+    // If the manifest is in no cache, the tag is fetched: that is one request as well, and it tells whether the tag has moved.
     const manifest = tag && this.#manifests.get(tag.digest)
     if (manifest !== undefined && tag?.isFresh === true) return { answer: manifest, source: 'cached' }
     if (manifest !== undefined && tag?.isFailing === true) return { answer: manifest, source: 'stale' }
-    if (manifest === undefined && tag !== undefined) return this.#readTag(request, key, accept, tag)
+    if (manifest === undefined && tag !== undefined && this.#options.stored !== undefined)
+      return this.#readTag(request, key, accept, tag)
     return this.#fetchTag(request, key, accept, manifest)
   }
 
-  /**
-   * For a tag whose manifest is not in memory. If the disk does not have it either, the tag is fetched: that is one request as well, and it
-   * tells whether the tag has moved.
-   */
-  async #readTag(
-    request: ManifestRequest,
-    key: string,
-    accept: string,
-    { digest, isFresh, isFailing }: CachedTag,
-  ): Promise<Served> {
-    const stored = await this.#stored.read(request.reference as QciTag, digest, request.requester)
+  /** For a tag whose manifest is not in memory: it may be on the disk. */
+  async #readTag(request: ManifestRequest, key: string, accept: string, tag: CachedTag): Promise<Served> {
+    const { reference, requester } = request
+    const stored = await this.#options.stored?.read(reference as QciTag, tag.digest, requester)
     if (stored === undefined) return await this.#fetchTag(request, key, accept, undefined)
     const answer = this.#manifests.add(stored)
-    if (isFresh || isFailing) return { answer, source: isFresh ? 'cached' : 'stale' }
+    if (tag.isFresh) return { answer, source: 'cached' }
+    if (tag.isFailing) return { answer, source: 'stale' }
     return await this.#fetchTag(request, key, accept, answer)
   }
 

@@ -2,8 +2,7 @@
  * The tier on the disk, for the pipeline: blobs, manifests by digest, and tags. Without storage each of them is passed through.
  */
 import type { Storage } from '../../storage/storage.ts'
-import type { OpenBlob } from '../../oci/image-source.ts'
-import type { FetchManifest } from '../../oci/image-source.ts'
+import type { FetchManifest, OpenBlob } from '../../oci/image-source.ts'
 import { createBlobCache, type BlobCacheOptions } from './blob-cache.ts'
 import type { ManifestCacheOptions } from './manifest-cache.ts'
 import { createStoredManifests } from './stored-manifests.ts'

@@ -3,9 +3,8 @@ import type { Digest } from '../../../src/oci/reference.ts'
 import { openStorage } from '../../../src/storage/storage.ts'
 import type { Disk } from '../../../src/storage/disk.ts'
 import { createBlobCache, type BlobCacheOptions } from '../../../src/upstream/cache/blob-cache.ts'
-import type { Blob, BlobRequest, OpenBlob } from '../../../src/oci/image-source.ts'
+import type { Blob, BlobRequest, Body, OpenBlob } from '../../../src/oci/image-source.ts'
 import { toRegistryError, TransientUpstreamError } from '../../../src/upstream/errors.ts'
-import type { Body } from '../../../src/oci/image-source.ts'
 import { digestOf, diskWith, freshDirectory } from '../../storage/fixtures.ts'
 
 /** What upstream does with its next answer to a GET. */
