@@ -12,6 +12,7 @@ import { EntryIndex, type FoundEntry } from './entry-index.ts'
 import { entriesInFolder, sizeInFolder } from './entry-folder.ts'
 import { Fill } from './fill.ts'
 import { outcomeOf, type FillOutcome } from './fill-outcome.ts'
+import { Pending } from './pending.ts'
 import { StoredFile, type CorruptEntry } from './stored-file.ts'
 
 export interface StoreObservers {
@@ -43,7 +44,7 @@ export class ContentStore {
   readonly #options: ContentStoreOptions
   readonly #index: EntryIndex
   readonly #touched = createBoundedCache<string, true>(maxTouched, { ttlMs: touchEveryMs })
-  readonly #publishing = new Set<Promise<void>>()
+  readonly #publishing = new Pending()
   #isLoaded = false
 
   constructor(options: ContentStoreOptions) {
@@ -119,7 +120,7 @@ export class ContentStore {
         fd,
         disk,
         queue,
-        publish: async () => await this.#tracked(this.#publish(path, fd, digest, size)),
+        publish: async () => await this.#publishing.add(this.#publish(path, fd, digest, size)),
         onEnd: (outcome) => {
           if (outcome !== 'stored') {
             this.#index.unreserve(size)
@@ -137,7 +138,7 @@ export class ContentStore {
 
   /** Resolves when the complete fills of this moment are entries, or cannot be. Never rejects. */
   async published(): Promise<void> {
-    await Promise.allSettled(this.#publishing)
+    await this.#publishing.settled()
   }
 
   /** The entry is wrong, or is not wanted any more. */
@@ -175,15 +176,6 @@ export class ContentStore {
       else if (name !== 'DiskTooSlow') this.drop(digest, size, 'unreadable')
     }
     return undefined
-  }
-
-  async #tracked(publishing: Promise<void>): Promise<void> {
-    this.#publishing.add(publishing)
-    try {
-      await publishing
-    } finally {
-      this.#publishing.delete(publishing)
-    }
   }
 
   async #publish(path: string, fd: number, digest: string, size: number): Promise<void> {

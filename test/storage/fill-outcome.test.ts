@@ -1,5 +1,5 @@
 import t from 'tap'
-import { endedBy, outcomeOf } from '../../src/storage/fill-outcome.ts'
+import { endedBy, outcomeOf, WrongContent } from '../../src/storage/fill-outcome.ts'
 import { DiskTooSlow } from '../../src/storage/disk-queue.ts'
 
 await t.test('what an error of the disk means to a fill', (test) => {
@@ -12,6 +12,7 @@ await t.test('what an error of the disk means to a fill', (test) => {
   ] as const
   for (const [error, outcome] of rows) test.equal(outcomeOf(error), outcome)
   const cause = new Error('cut')
+  test.equal(new WrongContent('x').name, 'WrongContent')
   test.match(endedBy(cause), { name: 'FillEnded', cause })
   test.end()
 })
