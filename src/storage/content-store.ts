@@ -5,11 +5,14 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { createBoundedCache } from '../concurrency/bounded-cache.ts'
-import { entryPath, parseEntryName, shardOf, shardsOf, type EntryKind } from './cache-directory.ts'
+import { entryPath, shardOf, shardsOf, type EntryKind } from './cache-directory.ts'
 import type { Disk } from './disk.ts'
 import type { DiskQueue } from './disk-queue.ts'
 import { EntryIndex, type FoundEntry } from './entry-index.ts'
-import { Fill, outcomeOf, type FillOutcome } from './fill.ts'
+import { entriesInFolder, sizeInFolder } from './entry-folder.ts'
+import { Fill } from './fill.ts'
+import { outcomeOf, type FillOutcome } from './fill-outcome.ts'
+import { Pending } from './pending.ts'
 import { StoredFile, type CorruptEntry } from './stored-file.ts'
 
 export interface StoreObservers {
@@ -34,8 +37,6 @@ const spareBytes = 64 * 1024 * 1024
 /** An entry is marked as used this often at most: the mark costs a write, and carries the order over a restart. */
 const touchEveryMs = 10 * 60_000
 const maxTouched = 20_000
-/** Files that are looked at in one turn at the disk: some milliseconds. */
-const namesAtOnce = 64
 /** Who reads the entries of an earlier life, for the turns at the disk. */
 const loader = 'the index of the cache'
 
@@ -43,7 +44,7 @@ export class ContentStore {
   readonly #options: ContentStoreOptions
   readonly #index: EntryIndex
   readonly #touched = createBoundedCache<string, true>(maxTouched, { ttlMs: touchEveryMs })
-  readonly #publishing = new Set<Promise<void>>()
+  readonly #publishing = new Pending()
   #isLoaded = false
 
   constructor(options: ContentStoreOptions) {
@@ -64,11 +65,11 @@ export class ContentStore {
 
   /** Reads the names of the entries of an earlier life. Until then each look-up reads one folder. Never rejects. */
   async load(signal: AbortSignal): Promise<void> {
-    const { root, kind } = this.#options
+    const { root, kind, disk, queue } = this.#options
     const found: FoundEntry[] = []
     for (const shard of shardsOf(root, kind)) {
       if (signal.aborted) return
-      found.push(...(await this.#entriesIn(shard)))
+      found.push(...(await entriesInFolder({ disk, queue, requester: loader }, shard)))
     }
     await this.#index.absorb(found)
     this.#isLoaded = true
@@ -119,7 +120,7 @@ export class ContentStore {
         fd,
         disk,
         queue,
-        publish: async () => await this.#tracked(this.#publish(path, fd, digest, size)),
+        publish: async () => await this.#publishing.add(this.#publish(path, fd, digest, size)),
         onEnd: (outcome) => {
           if (outcome !== 'stored') {
             this.#index.unreserve(size)
@@ -137,7 +138,7 @@ export class ContentStore {
 
   /** Resolves when the complete fills of this moment are entries, or cannot be. Never rejects. */
   async published(): Promise<void> {
-    await Promise.allSettled(this.#publishing)
+    await this.#publishing.settled()
   }
 
   /** The entry is wrong, or is not wanted any more. */
@@ -177,15 +178,6 @@ export class ContentStore {
     return undefined
   }
 
-  async #tracked(publishing: Promise<void>): Promise<void> {
-    this.#publishing.add(publishing)
-    try {
-      await publishing
-    } finally {
-      this.#publishing.delete(publishing)
-    }
-  }
-
   async #publish(path: string, fd: number, digest: string, size: number): Promise<void> {
     const { root, kind, disk, flushes } = this.#options
     await flushes.run(kind, async () => {
@@ -216,30 +208,7 @@ export class ContentStore {
   async #sizeInFolder(digest: string, requester: string): Promise<number | undefined> {
     if (this.#isLoaded || this.#index.isRemoved(digest)) return undefined
     const { root, kind, disk, queue } = this.#options
-    const folder = shardOf(root, kind, digest)
-    const names = await queue.run(requester, async () => await disk.list(folder)).catch(() => [])
-    return names.map(parseEntryName).find((entry) => entry?.digest === digest)?.size
-  }
-
-  async #entriesIn(shard: string): Promise<readonly FoundEntry[]> {
-    const { disk, queue } = this.#options
-    const found: FoundEntry[] = []
-    const names = await queue.run(loader, async () => await disk.list(shard)).catch(() => [])
-    for (let at = 0; at < names.length; at += namesAtOnce) {
-      const batch = names.slice(at, at + namesAtOnce)
-      const read = async () => {
-        for (const name of batch) found.push(...(await this.#entryOf(shard, name)))
-      }
-      await queue.run(loader, read).catch(() => undefined)
-    }
-    return found
-  }
-
-  async #entryOf(shard: string, name: string): Promise<readonly FoundEntry[]> {
-    const entry = parseEntryName(name)
-    if (entry === undefined) return []
-    const times = await this.#options.disk.times(join(shard, name)).catch(() => undefined)
-    return times === undefined ? [] : [{ ...entry, mtimeMs: times.mtimeMs }]
+    return await sizeInFolder({ disk, queue, requester }, shardOf(root, kind, digest), digest)
   }
 
   #unlink(digest: string, size: number): void {

@@ -3,22 +3,10 @@
  * from any offset. No reader gets the last bytes before the digest of all bytes is right.
  */
 import { createHash, type Hash } from 'node:crypto'
-import { performance } from 'node:perf_hooks'
 import type { Disk } from './disk.ts'
 import type { DiskQueue } from './disk-queue.ts'
-
-/** The bytes are not those of the digest. What a reader got of them cannot be made good for. */
-export class WrongContent extends Error {
-  override readonly name = 'WrongContent'
-}
-
-/** The store has not got the rest: it is upstream. */
-export class FillEnded extends Error {
-  override readonly name = 'FillEnded'
-}
-
-/** `stored`: complete. `cancelled`: nobody reads it. `failed`: upstream broke off. `wrong`: another digest or length. The rest: the disk. */
-export type FillOutcome = 'stored' | 'cancelled' | 'failed' | 'wrong' | 'full' | 'slow' | 'unwritable'
+import { DiskWait } from './disk-wait.ts'
+import { endedBy, FillEnded, outcomeOf, WrongContent, type FillOutcome } from './fill-outcome.ts'
 
 export interface FillOptions {
   readonly digest: string
@@ -43,11 +31,6 @@ export interface FillOptions {
 
 /** What no reader gets before the digest is right. More than one byte, so that the end is not a packet of its own. */
 export const heldBackBytes = 16 * 1024
-/** The disk may make readers wait for so long in all, or else for a share of the time: a slower one than the network is no use. */
-const maxDiskWaitMs = 1000
-const maxDiskShare = 2 / 3
-/** If the event loop is this busy, what the disk has done is noticed late: it is not the disk that is slow. */
-const maxBusyness = 0.7
 const defaultUnreadMs = 60_000
 
 export class Fill {
@@ -55,8 +38,7 @@ export class Fill {
   readonly #options: FillOptions
   readonly #hash: Hash
   readonly #now: () => number
-  readonly #startedAt: number
-  readonly #busyness: () => number
+  readonly #diskWait: DiskWait
   readonly #aborted = new AbortController()
   #received = 0
   #written = 0
@@ -68,7 +50,6 @@ export class Fill {
   #unread: NodeJS.Timeout | undefined
   /** Readers that wait for bytes are released together. */
   #progress: PromiseWithResolvers<void> | undefined
-  #diskWaitMs = 0
   #writing: Promise<void> = Promise.resolve()
   /** The call itself, which goes on after its deadline. */
   #call: Promise<unknown> = Promise.resolve()
@@ -78,9 +59,7 @@ export class Fill {
     this.size = options.size
     this.#hash = createHash(options.digest.slice(0, options.digest.indexOf(':')))
     this.#now = options.now ?? (() => performance.now())
-    this.#startedAt = this.#now()
-    const begun = performance.eventLoopUtilization()
-    this.#busyness = options.busyness ?? (() => performance.eventLoopUtilization(begun).utilization)
+    this.#diskWait = new DiskWait({ now: this.#now, busyness: options.busyness })
   }
 
   /** Aborted when the bytes of upstream are no longer wanted. */
@@ -189,16 +168,11 @@ export class Fill {
     this.#wake()
   }
 
-  /** Only time in which a reader had nothing to read counts: a slow reader does not wait for the disk. */
+  /** Only time in which a reader had nothing to read counts. */
   #countWait(begunAt: number): void {
     if (this.#progress === undefined) return
-    const now = this.#now()
-    this.#diskWaitMs += now - begunAt
-    const isSlow =
-      this.#diskWaitMs > maxDiskWaitMs &&
-      this.#diskWaitMs > (now - this.#startedAt) * maxDiskShare &&
-      this.#busyness() < maxBusyness
-    if (isSlow) this.#end('slow', new FillEnded('the disk is slower than upstream'))
+    this.#diskWait.add(begunAt)
+    if (this.#diskWait.isTooLong()) this.#end('slow', new FillEnded('the disk is slower than upstream'))
   }
 
   #cancelLater(): void {
@@ -239,13 +213,4 @@ export class Fill {
       .then(close, close)
       .catch(() => undefined)
   }
-}
-
-const endedBy = (error: unknown): FillEnded => new FillEnded('the fill has ended', { cause: error })
-
-/** What an error of the disk means to a fill. */
-export const outcomeOf = (error: unknown): FillOutcome => {
-  const { name, code = '' } = error as NodeJS.ErrnoException
-  if (name === 'DiskTooSlow') return 'slow'
-  return code === 'ENOSPC' || code === 'EDQUOT' ? 'full' : 'unwritable'
 }

@@ -5,7 +5,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { Disk } from './disk.ts'
 import type { DiskQueue } from './disk-queue.ts'
-import { WrongContent } from './fill.ts'
+import { WrongContent } from './fill-outcome.ts'
 import type { ByteSource } from './pipe-bytes.ts'
 
 /** Why an entry is dropped. */

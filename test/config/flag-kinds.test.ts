@@ -1,6 +1,7 @@
 import t from 'tap'
 import {
   address,
+  directory,
   duration,
   durationAboveZero,
   file,
@@ -13,6 +14,7 @@ import {
   positive,
   repeatedFlag,
   size,
+  sizeAboveZero,
   trueOrFalse,
   type Kind,
 } from '../../src/config/flag-kinds.ts'
@@ -56,6 +58,8 @@ await t.test('a kind of value: what is accepted, what is not, and how it is writ
       'switch',
     ],
     [size, [['1Ki', 1024]], ['1 KiB']],
+    [sizeAboveZero, [['1Ki', 1024]], ['0', '1 KiB']],
+    [directory, [['/cache', '/cache']], ['']],
     [file, [['/a', '/a']], ['']],
     [
       duration,

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { systemDisk, type Disk } from '../../src/storage/disk.ts'
 import { DiskQueue } from '../../src/storage/disk-queue.ts'
-import { Fill, type FillOptions, type FillOutcome } from '../../src/storage/fill.ts'
+import { Fill, type FillOptions } from '../../src/storage/fill.ts'
+import type { FillOutcome } from '../../src/storage/fill-outcome.ts'
 import { staying } from '../concurrency/fake-clock.ts'
 
 /** Bytes that differ from block to block. */

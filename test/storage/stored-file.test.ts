@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Disk } from '../../src/storage/disk.ts'
 import { DiskQueue } from '../../src/storage/disk-queue.ts'
-import { WrongContent } from '../../src/storage/fill.ts'
+import { WrongContent } from '../../src/storage/fill-outcome.ts'
 import { StoredFile } from '../../src/storage/stored-file.ts'
 import { bytesOf, digestOf, diskWith, failing, freshDirectory, hanging } from './fixtures.ts'
 

@@ -3,7 +3,7 @@
  */
 import { backoffMs, pause } from '../../concurrency/backoff.ts'
 import { unavailable } from '../../oci/errors.ts'
-import { WrongContent } from '../../storage/fill.ts'
+import { WrongContent } from '../../storage/fill-outcome.ts'
 import { pipeBytes, type ByteSource } from '../../storage/pipe-bytes.ts'
 import type { ReadBuffers } from '../../storage/read-buffers.ts'
 import type { Blob, BlobRequest, Body, OpenBlob, Sink } from '../../oci/image-source.ts'

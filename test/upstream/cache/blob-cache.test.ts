@@ -499,3 +499,25 @@ await t.test('a client that looked at the disk while another one began', async (
   test.strictSame(upstream.requests, ['GET'])
   test.strictSame(told.slice(0, 2), ['live', 'shared'])
 })
+
+await t.test(
+  'attack: 500 clients that read nothing hold one small buffer each, and the fill goes on',
+  async (test) => {
+    const { open, upstream, ended } = cacheFor(test, scriptedUpstream(content))
+    const out: Buffer[] = []
+    const gone = new AbortController()
+    const readers = Array.from({ length: 500 }, async () => {
+      const { body } = await open(requestFor(content, { signal: gone.signal }))
+      await body?.pipeTo((chunk) => void out.push(chunk))
+    })
+    const outcomes = Promise.allSettled(readers)
+    await until(() => ended('stored') === 1 && out.length === 500)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    test.equal(out.length, 500)
+    test.equal(new Set(out.map(({ buffer }) => buffer)).size, 500)
+    test.ok(out.every(({ buffer }) => buffer.byteLength === 64 * 1024))
+    test.strictSame(upstream.requests, ['GET'])
+    gone.abort()
+    test.ok((await outcomes).every(({ status }) => status === 'rejected'))
+  },
+)

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { RegistryError } from '../../../src/oci/errors.ts'
-import { WrongContent } from '../../../src/storage/fill.ts'
+import { WrongContent } from '../../../src/storage/fill-outcome.ts'
 import type { ByteSource } from '../../../src/storage/pipe-bytes.ts'
 import { ReadBuffers } from '../../../src/storage/read-buffers.ts'
 import { createStoredBody, type StoredBodyOptions } from '../../../src/upstream/cache/stored-body.ts'

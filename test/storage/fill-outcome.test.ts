@@ -1,0 +1,18 @@
+import t from 'tap'
+import { endedBy, outcomeOf, WrongContent } from '../../src/storage/fill-outcome.ts'
+import { DiskTooSlow } from '../../src/storage/disk-queue.ts'
+
+await t.test('what an error of the disk means to a fill', (test) => {
+  const rows = [
+    [new DiskTooSlow('it hangs'), 'slow'],
+    [Object.assign(new Error('x'), { code: 'ENOSPC' }), 'full'],
+    [Object.assign(new Error('x'), { code: 'EDQUOT' }), 'full'],
+    [Object.assign(new Error('x'), { code: 'EIO' }), 'unwritable'],
+    [new Error('x'), 'unwritable'],
+  ] as const
+  for (const [error, outcome] of rows) test.equal(outcomeOf(error), outcome)
+  const cause = new Error('cut')
+  test.equal(new WrongContent('x').name, 'WrongContent')
+  test.match(endedBy(cause), { name: 'FillEnded', cause })
+  test.end()
+})
