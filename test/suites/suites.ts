@@ -11,11 +11,14 @@ const patterns: Readonly<Record<string, readonly string[]>> = {
   '1-scenarios-rights': [
     'scenarios/{access-matrix,anonymous,attacks,audit,closed-list,denied,families,lists}.test.ts',
   ],
-  '1-scenarios-upstream': ['scenarios/{broken-blobs,broken-images,cached-manifests,faults,upstream-failures}.test.ts'],
+  '1-scenarios-upstream': [
+    'scenarios/{broken-blobs,broken-images,cached-manifests,faults,upstream-failures}.test.ts',
+  ],
   '2-proxy': ['proxy/*.test.ts', 'scenarios/{image-streams,pull,realm,replicas}.test.ts'],
   access: ['access/**/*.test.ts', 'audit/**/*.test.ts', 'explain/**/*.test.ts'],
   digests: ['digests/**/*.test.ts'],
   kubernetes: ['kubernetes/**/*.test.ts'],
+  mirror: ['mirror/**/*.test.ts'],
   project: ['project/*.test.ts'],
   registry: ['registry/**/*.test.ts'],
   sandbox: ['sandbox/**/*.test.ts'],
