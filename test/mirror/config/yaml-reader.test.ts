@@ -114,3 +114,14 @@ await t.test('whether a subject has an error', async (t) => {
   t.equal(reader.hasError('it'), true)
   t.equal(reader.hasError('other'), false)
 })
+
+await t.test('the items of a list, and of a key that is written twice one problem', async (t) => {
+  const list = new YamlReader('- a\n- b\n')
+  t.equal(list.itemsOf(list.root, 'it').length, 2)
+  const twice = new YamlReader('name: a\nname: b\n')
+  twice.fieldsOf(twice.root, 'it', ['name'])
+  t.strictSame(
+    twice.problems.map(({ message }) => message),
+    ['a key is written twice'],
+  )
+})

@@ -1,0 +1,15 @@
+import { Readable } from 'node:stream'
+import t from 'tap'
+import { abandon, BodyTooLarge, readBody } from '../../../src/mirror/registry/body.ts'
+
+await t.test('a body within its bound', async (t) => {
+  t.equal((await readBody(Readable.from([Buffer.from('ab'), Buffer.from('c')]), 3)).toString(), 'abc')
+  await t.rejects(readBody(Readable.from([Buffer.from('ab'), Buffer.from('cd')]), 3), BodyTooLarge)
+})
+
+await t.test('a body that is abandoned ends without an error', async (t) => {
+  const body = new Readable({ read: () => undefined, destroy: (_error, done) => done(new Error('aborted')) })
+  abandon(body)
+  await new Promise((resolve) => setImmediate(resolve))
+  t.ok(body.destroyed)
+})
