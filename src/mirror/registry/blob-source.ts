@@ -6,7 +6,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { single } from '../../upstream/client/response-fields.ts'
 import { abandon } from './body.ts'
 import { RegistryFailure } from './failure.ts'
-import type { RegistryReply } from './registry-client.ts'
+import type { RegistryReply } from './registry-connection.ts'
 import type { Repository } from './repository.ts'
 
 /** Breaks in a row without a byte in between. */

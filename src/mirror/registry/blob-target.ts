@@ -4,8 +4,9 @@
  */
 import type { Digest } from '../../oci/digest.ts'
 import { single } from '../../upstream/client/response-fields.ts'
+import { discard } from './body.ts'
 import { RegistryFailure } from './failure.ts'
-import { discard, type RegistryReply } from './registry-client.ts'
+import type { RegistryReply } from './registry-connection.ts'
 import type { Repository } from './repository.ts'
 import { scopeOf } from './tokens.ts'
 import { hashFor, isDigestOf } from './verified.ts'

@@ -19,6 +19,14 @@ export const readBody = async (body: Readable, maxBytes: number): Promise<Buffer
   return Buffer.concat(chunks)
 }
 
+/** Bytes of a body that nobody wants: more of them cost more than another connection. */
+const maxDiscardedBytes = 64 * 1024
+
+/** Frees the connection for the next request. Never throws. */
+export const discard = async (body: Readable): Promise<void> => {
+  await readBody(body, maxDiscardedBytes).catch(() => undefined)
+}
+
 /** Frees the connection by closing it. A stream that is destroyed tells of an error, which ends the process where nobody listens. */
 export const abandon = (body: Readable): void => {
   body.on('error', () => undefined)

@@ -1,41 +1,25 @@
 /**
- * Requests to one registry: paced together, tried again where that is harmless, with the token of their scopes. A redirect is followed
- * without the token.
+ * Requests to one registry: paced together, tried again where that is harmless, with the token of their scopes.
  */
-import type { Readable } from 'node:stream'
-import type { Dispatcher } from 'undici'
 import { backoffMs } from '../../concurrency/backoff.ts'
 import { systemClock, type Clock } from '../../concurrency/clock.ts'
 import type { Rate } from '../../concurrency/token-bucket.ts'
 import type { RobotCredential } from '../../secrets/robot-credential.ts'
-import { createAgents, type Agents } from '../../upstream/client/agents.ts'
-import { checkRedirect } from '../../upstream/client/redirect.ts'
 import { single } from '../../upstream/client/response-fields.ts'
 import { secondsOf } from '../../upstream/errors.ts'
 import { createLimiter, type Limiter } from '../../upstream/rate-limit/limiter.ts'
-import { readBody } from './body.ts'
+import { discard, readBody } from './body.ts'
 import { RegistryFailure } from './failure.ts'
+import { RegistryConnection, type ConnectionRequest, type RegistryReply } from './registry-connection.ts'
 import { Tokens, type Scope } from './tokens.ts'
 import { checkPermit, type WritePermit } from './write-permit.ts'
 
-export interface RegistryRequest {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
-  /** On the registry; built from validated parts, or the Location of an upload. */
-  readonly url: URL
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: Buffer
+export interface RegistryRequest extends ConnectionRequest {
   readonly scopes: readonly Scope[]
   /** The image that it is for: images take turns. */
   readonly image: string
   /** False for what must not be sent twice. */
   readonly isRepeatable: boolean
-  readonly signal?: AbortSignal | undefined
-}
-
-export interface RegistryReply {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  readonly body: Readable
 }
 
 export interface RegistryClientOptions {
@@ -55,12 +39,7 @@ export interface RegistryClientOptions {
   readonly ca?: string
 }
 
-/** Milliseconds. A registry may take long for a large manifest list. */
-const timeouts = { connect: 10_000, head: 60_000, body: 60_000 }
 const backoff = { firstMs: 100, longestMs: 5000 }
-const maxRedirects = 3
-const redirectStatuses = new Set([301, 302, 303, 307, 308])
-const maxErrorBytes = 64 * 1024
 const maxTokenBytes = 64 * 1024
 /** Milliseconds that a request waits for its turn; the pause after a 429 has an end before. */
 const maxQueueMs = 600_000
@@ -68,7 +47,7 @@ const maxQueueMs = 600_000
 export class RegistryClient {
   readonly origin: URL
   readonly #options: RegistryClientOptions
-  readonly #agents: Agents
+  readonly #connection: RegistryConnection
   readonly #limiter: Limiter
   readonly #tokens: Tokens
   readonly #clock: Clock
@@ -86,12 +65,7 @@ export class RegistryClient {
     this.origin = origin
     this.#options = options
     this.#clock = clock
-    this.#agents = createAgents({
-      origin,
-      maxConnections: maxInFlight,
-      timeouts,
-      ...(ca === undefined ? {} : { ca }),
-    })
+    this.#connection = new RegistryConnection({ origin, maxConnections: maxInFlight, ca })
     const bounds = { maxInFlight, maxPerRequester: maxWaiting, maxQueued: maxWaiting }
     this.#limiter = createLimiter({ rate, ...bounds, clock, observeRefused: () => undefined })
     this.#tokens = new Tokens({
@@ -108,7 +82,7 @@ export class RegistryClient {
   }
 
   async close(): Promise<void> {
-    await this.#agents.close()
+    await this.#connection.close()
   }
 
   async #try(request: RegistryRequest, failures: number): Promise<RegistryReply> {
@@ -168,7 +142,7 @@ export class RegistryClient {
     const began = this.#clock.now()
     try {
       if (request.method !== 'GET' && request.method !== 'HEAD') checkPermit(this.#options.permit)
-      const reply = await this.#follow(request, authorization)
+      const reply = await this.#connection.send(request, authorization)
       if (reply.status !== 429) this.#limiter.onSuccess(began)
       else this.#limiter.on429(began, secondsOf(single(reply.headers['retry-after'])))
       return await this.#checked(request, reply)
@@ -186,74 +160,12 @@ export class RegistryClient {
       : new RegistryFailure('transient', `${this.origin.host} answered ${status} to ${method}`)
   }
 
-  async #follow(request: RegistryRequest, authorization: string | undefined): Promise<RegistryReply> {
-    const isReading = request.method === 'GET' || request.method === 'HEAD'
-    let { url } = request
-    for (let redirects = 0; redirects <= maxRedirects; redirects++) {
-      // Attack: a storage that redirects back would get the token for a path of its choosing.
-      const reply = await this.#once(url, request, redirects === 0 ? authorization : undefined)
-      if (!isReading || !redirectStatuses.has(reply.status)) return await this.#ofStorage(reply, redirects)
-      await discard(reply.body)
-      url = this.#redirected(single(reply.headers['location']), url)
-    }
-    throw new RegistryFailure('broken', `${this.origin.host} redirects too many times`)
-  }
-
-  /** Attack: a challenge of a storage would name the page that gets the next login. A signed URL may also have ended. */
-  async #ofStorage(reply: RegistryReply, redirects: number): Promise<RegistryReply> {
-    if (redirects === 0 || (reply.status !== 401 && reply.status !== 403)) return reply
-    await discard(reply.body)
-    throw new RegistryFailure('transient', `the storage of ${this.origin.host} answered ${reply.status}`)
-  }
-
-  #redirected(location: string | undefined, base: URL): URL {
-    try {
-      return checkRedirect(location, base, {
-        allowHttp: this.origin.protocol === 'http:',
-        allowPrivate: this.#agents.isUpstreamPrivate(),
-      })
-    } catch (error) {
-      throw new RegistryFailure('broken', `${this.origin.host} redirects where nobody follows`, error)
-    }
-  }
-
-  async #once(
-    url: URL,
-    { method, headers, body, signal }: RegistryRequest,
-    authorization: string | undefined,
-  ): Promise<RegistryReply> {
-    const options: Dispatcher.RequestOptions = {
-      origin: url.origin,
-      path: url.pathname + url.search,
-      method,
-      headers: { ...headers, ...(authorization === undefined ? {} : { authorization }) },
-      ...(body === undefined ? {} : { body }),
-      ...(signal === undefined ? {} : { signal }),
-    }
-    try {
-      const { statusCode, headers: fields, body: stream } = await this.#agents.of(url, false).request(options)
-      return { status: statusCode, headers: fields, body: stream }
-    } catch (error) {
-      throw new RegistryFailure(
-        'transient',
-        `${url.host} cannot be reached: ${(error as Error).message}`,
-        error,
-      )
-    }
-  }
-
   async #get(
     url: URL,
     authorization: string | undefined,
   ): Promise<{ readonly status: number; readonly body: string }> {
-    const request = { method: 'GET', url, scopes: [], image: '', isRepeatable: true } as const
     // The realm has a limit of its own, and an origin that may be another one.
-    const { status, body } = await this.#once(url, request, authorization)
+    const { status, body } = await this.#connection.sendOnce(url, { method: 'GET', url }, authorization)
     return { status, body: (await readBody(body, maxTokenBytes)).toString() }
   }
-}
-
-/** Frees the connection. */
-export const discard = async (body: Readable): Promise<void> => {
-  await readBody(body, maxErrorBytes).catch(() => undefined)
 }

@@ -4,9 +4,10 @@
  */
 import { isDigest, type Digest } from '../../oci/digest.ts'
 import { mediaTypeOf, single } from '../../upstream/client/response-fields.ts'
-import { abandon, readBody } from './body.ts'
+import { abandon, discard, readBody } from './body.ts'
 import { RegistryFailure } from './failure.ts'
-import { discard, type RegistryClient, type RegistryReply, type RegistryRequest } from './registry-client.ts'
+import type { RegistryClient, RegistryRequest } from './registry-client.ts'
+import type { RegistryReply } from './registry-connection.ts'
 import { scopeOf, type Scope } from './tokens.ts'
 import { hasDigest, sha256Of } from './verified.ts'
 

@@ -1,7 +1,3 @@
-import { createServer } from 'node:http'
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
-import { buffer } from 'node:stream/consumers'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { RegistryRequest } from '../../../src/mirror/registry/registry-client.ts'
@@ -108,42 +104,6 @@ await t.test('writes need the permit, reads do not', async (t) => {
   t.equal((await holder.send(requestTo(registry, { method: 'PUT', body }))).status, 201)
 })
 
-await t.test('a redirect is followed without the token', async (t) => {
-  const registry = await started(t, { login: 'bearer' })
-  const seen: (string | undefined)[] = []
-  const storage = createServer((request, response) => {
-    seen.push(request.headers.authorization)
-    response.end('bytes')
-  })
-  storage.listen(0, '127.0.0.1')
-  await once(storage, 'listening')
-  t.teardown(() => storage.close().closeAllConnections())
-  registry.storage = new URL(`http://127.0.0.1:${(storage.address() as AddressInfo).port}`)
-  const [digest] = [...registry.repository('openshift/ci').blobs.keys()]
-  const client = clientOf(t, registry, { credential })
-  const url = new URL(`/v2/openshift/ci/blobs/${digest}`, registry.origin)
-  const reply = await client.send(requestTo(registry, { url }))
-  t.equal((await buffer(reply.body)).toString(), 'bytes')
-  t.strictSame(seen, [undefined])
-  registry.storage = registry.origin
-  await t.rejects(
-    client.send(requestTo(registry, { url })),
-    { name: 'RegistryFailure', kind: 'transient', message: `the storage of ${registry.host} answered 401` },
-    'attack: back to the registry, without the token',
-  )
-  t.equal(registry.tokenRequests.length, 1, 'its challenge is not followed')
-})
-
-await t.test('redirects that lead nowhere', async (t) => {
-  const registry = await started(t)
-  const client = clientOf(t, registry)
-  registry.fault = () => ({ status: 302, headers: { location: '/v2/' } })
-  await t.rejects(client.send(requestTo(registry)), { name: 'RegistryFailure', message: /too many times/ })
-  registry.fault = () => ({ status: 302, headers: { location: 'ftp://x/' } })
-  await t.rejects(client.send(requestTo(registry)), { name: 'RegistryFailure', kind: 'broken' })
-  t.equal((await client.send(requestTo(registry, { method: 'POST' }))).status, 302, 'a write follows none')
-})
-
 await t.test('who is gone is not tried for again', async (t) => {
   const registry = await started(t)
   const client = clientOf(t, registry)
@@ -154,16 +114,6 @@ await t.test('who is gone is not tried for again', async (t) => {
   }
   await t.rejects(client.send(requestTo(registry, { signal: gone.signal })), { name: 'RegistryFailure' })
   t.equal(registry.requests.length, 1)
-})
-
-await t.test('nobody listens, and another authority', async (t) => {
-  const registry = await started(t)
-  const client = clientOf(t, { origin: new URL('http://127.0.0.1:1') }, { maxTries: 1, ca: '' })
-  await t.rejects(client.send(requestTo(registry, { url: new URL('http://127.0.0.1:1/v2/') })), {
-    name: 'RegistryFailure',
-    kind: 'transient',
-    message: '127.0.0.1:1 cannot be reached: connect ECONNREFUSED 127.0.0.1:1',
-  })
 })
 
 await t.test('more requests than may wait', async (t) => {
