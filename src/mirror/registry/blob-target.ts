@@ -139,10 +139,12 @@ const patch = async (
     await repository.accepted(reply, [202, 204], 'a chunk of an upload')
     return reply
   } catch (error) {
-    if (error instanceof RegistryFailure && error.kind === 'transient') return undefined
+    if (error instanceof RegistryFailure && isPassing(error)) return undefined
     throw error
   }
 }
+
+const isPassing = ({ kind }: RegistryFailure): boolean => kind === 'transient' || kind === 'limited'
 
 /** How much of an upload has arrived. */
 const statusOf = async (

@@ -18,7 +18,7 @@ export interface RegistryRequest extends ConnectionRequest {
   readonly scopes: readonly Scope[]
   /** The image that it is for: images take turns. */
   readonly image: string
-  /** False for what must not be sent twice. */
+  /** False where the sender must look again first, be it after a 429: the world may have changed in the pause. */
   readonly isRepeatable: boolean
 }
 
@@ -103,8 +103,7 @@ export class RegistryClient {
   ): boolean {
     const { maxTries = 5 } = this.#options
     if (failures + 1 >= maxTries || signal?.aborted === true) return false
-    // What was answered 429 was not done.
-    return kind === 'limited' || (kind === 'transient' && isRepeatable)
+    return isRepeatable && (kind === 'limited' || kind === 'transient')
   }
 
   async #pause(ms: number): Promise<void> {

@@ -66,6 +66,19 @@ export class Repository {
     return (await this.manifest(tagOrDigest))?.digest
   }
 
+  /**
+   * The same for a tag that is about to be written. That there is none counts only where the registry itself says so: behind a load
+   * balancer that answered 404 for it, an image would be overwritten without a copy.
+   */
+  async resolveSurely(tag: string): Promise<Digest | undefined> {
+    const digest = await this.resolve(tag)
+    if (digest !== undefined) return digest
+    const reply = await this.send('GET', `manifests/${tag}`, { headers: { accept } })
+    const text = await readBody(reply.body, maxManifestBytes).catch(() => Buffer.alloc(0))
+    if (reply.status === 404 && absentCodes.has(codeIn(text.toString()))) return undefined
+    throw new RegistryFailure('transient', `${this.label} does not say for certain whether it has ${tag}`)
+  }
+
   /** Undefined where there is none. @throws {RegistryFailure} also where the bytes do not have the digest */
   async manifest(tagOrDigest: string): Promise<Manifest | undefined> {
     const reply = await this.send('GET', `manifests/${tagOrDigest}`, { headers: { accept } })
@@ -82,11 +95,16 @@ export class Repository {
     return { bytes, digest, mediaType: mediaTypeOf(reply.headers) ?? '' }
   }
 
-  /** @throws {RegistryFailure} */
-  async putManifest(tagOrDigest: string, { bytes, mediaType, digest }: Manifest): Promise<void> {
+  /** @param isRepeatable false for a tag that others write, too. @throws {RegistryFailure} */
+  async putManifest(
+    tagOrDigest: string,
+    { bytes, mediaType, digest }: Manifest,
+    isRepeatable = true,
+  ): Promise<void> {
     const reply = await this.send('PUT', `manifests/${tagOrDigest}`, {
       headers: { 'content-type': mediaType },
       body: bytes,
+      isRepeatable,
     })
     await this.accepted(reply, [201, 200, 202], `the manifest ${digest} as ${tagOrDigest}`)
   }
@@ -142,6 +160,8 @@ export class Repository {
 }
 
 const maxErrorBytes = 64 * 1024
+/** TAG_EXPIRED is quay's. */
+const absentCodes = new Set(['MANIFEST_UNKNOWN', 'NAME_UNKNOWN', 'TAG_EXPIRED'])
 
 /** The code of an error answer. Nothing else of the peer's text gets into a sentence of ours. */
 const codeIn = (body: string): string => /"code"\s{0,9}:\s{0,9}"([A-Z_]{1,40})"/.exec(body)?.[1] ?? ''

@@ -70,7 +70,7 @@ await t.test('an upload in chunks', async (t) => {
 })
 
 await t.test('a chunk that is lost, or whose answer is lost', async (t) => {
-  for (const fault of ['cut before', 'cut after', { status: 503 }] as const)
+  for (const fault of ['cut before', 'cut after', { status: 503 }, { status: 429 }] as const)
     for (const number of [1, 2, 3]) {
       const { registry, stored, repository } = await started(t)
       registry.fault = nth('PATCH', number, fault)

@@ -78,7 +78,7 @@ await t.test('429 and Retry-After pause the registry for everybody', async (t) =
   const client = clientOf(t, registry)
   faulty(registry, { status: 429, headers: { 'retry-after': '10' } }, 1)
   const began = fastClock.now()
-  const first = client.send(requestTo(registry, { isRepeatable: false }))
+  const first = client.send(requestTo(registry))
   while (registry.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
   await new Promise((resolve) => setTimeout(resolve, 20))
   const others = [1, 2, 3].map(async (n) => await client.send(requestTo(registry, { image: `image ${n}` })))

@@ -23,6 +23,19 @@ await t.test('a tag is one HEAD', async (t) => {
   )
 })
 
+await t.test('that there is no such tag counts only where the registry says so', async (t) => {
+  const { registry, repository, index } = await started(t)
+  t.equal(await repository.resolveSurely('a'), index.digest)
+  t.equal(await repository.resolveSurely('b'), undefined)
+  const unsure = { name: 'RegistryFailure', kind: 'transient', message: /does not say for certain/ }
+  registry.fault = () => ({ status: 404, body: '<html>' })
+  await t.rejects(repository.resolveSurely('a'), unsure)
+  registry.fault = ({ method }) => (method === 'HEAD' ? { status: 404 } : undefined)
+  await t.rejects(repository.resolveSurely('a'), unsure)
+  registry.fault = ({ method }) => (method === 'HEAD' ? { status: 404 } : 'half body')
+  await t.rejects(repository.resolveSurely('b'), unsure)
+})
+
 await t.test('a registry that names no digest', async (t) => {
   const { registry, repository, index } = await started(t)
   const { bytes } = registry.repository('openshift/ci').manifests.get(index.digest) as { bytes: Buffer }
@@ -56,6 +69,18 @@ await t.test('a manifest is put with its bytes unchanged', async (t) => {
   await repository.putManifest('b', { bytes, mediaType: ociManifest, digest })
   t.equal(stored.tags.get('b'), digest)
   t.strictSame(stored.manifests.get(digest), { bytes, mediaType: ociManifest })
+})
+
+await t.test('a tag that others write is put once', async (t) => {
+  const { registry, repository } = await started(t)
+  const manifest = await repository.manifest('a')
+  registry.requests.length = 0
+  registry.fault = () => ({ status: 429 })
+  await t.rejects(repository.putManifest('a', manifest as NonNullable<typeof manifest>, false), {
+    name: 'RegistryFailure',
+    kind: 'limited',
+  })
+  t.equal(registry.requests.length, 1)
 })
 
 await t.test('what a registry refuses, in a sentence', async (t) => {
