@@ -5,12 +5,14 @@ import { tokensOf } from '../config/command-line.ts'
 import { reportFormats, type ReportFormat } from './validation/report.ts'
 
 export interface MirrorArguments {
-  readonly validateConfigOnly: boolean
+  readonly command: 'validate' | 'plan' | undefined
   /** Files. */
   readonly config: string | undefined
   readonly base: string | undefined
   /** A checkout of openshift/release. */
   readonly releaseRepository: string | undefined
+  /** A docker auth file; without it, all registries are read anonymously. */
+  readonly registryConfig: string | undefined
   readonly format: ReportFormat
   /** Sentences about flags that have no effect. */
   readonly notices: readonly string[]
@@ -26,15 +28,14 @@ export class ArgumentsError extends Error {
   }
 }
 
-const valueFlags = ['config', 'base', 'format', 'release-repo-git-sync-path']
+const valueFlags = ['config', 'base', 'format', 'registry-config', 'release-repo-git-sync-path']
 const validateFlag = 'validate-config-only'
 const distributor = 'quayIOCIImagesDistributorOptions.'
-/** Those of the former program that mean nothing where only the configuration is checked. */
+/** Those of the former program that mean nothing as long as this program does not write. */
 const otherValueFlags = [
   'leader-election-namespace',
   'leader-election-suffix',
   'enable-controller',
-  'registry-config',
   'port',
   'gracePeriod',
   `${distributor}additional-image-stream-tag`,
@@ -48,7 +49,10 @@ const names = [...valueFlags, ...otherValueFlags, ...switches]
 /** @throws {ArgumentsError} */
 export const parseMirrorArguments = (args: readonly string[]): MirrorArguments => {
   const { options, positionals } = tokensOf(args, names, switches)
-  const problems = positionals.map((text) => `${JSON.stringify(text)} is not a flag; flags begin with --`)
+  const isPlan = positionals[0] === 'plan'
+  const problems = positionals
+    .slice(isPlan ? 1 : 0)
+    .map((text) => `${JSON.stringify(text)} is not a flag; flags begin with --`)
   const notices: string[] = []
   const texts = new Map<string, string>()
   for (const { name, text } of options)
@@ -59,14 +63,15 @@ export const parseMirrorArguments = (args: readonly string[]): MirrorArguments =
     else texts.set(name, text ?? 'true')
   for (const name of texts.keys())
     if (name !== validateFlag && !valueFlags.includes(name))
-      notices.push(`--${name} has no effect on the check of the configuration`)
+      notices.push(`--${name} has no effect: nothing is written`)
   const format = formatOf(texts.get('format'), problems)
   if (problems.length > 0) throw new ArgumentsError(problems)
   return {
-    validateConfigOnly: texts.get(validateFlag) === 'true',
+    command: isPlan ? 'plan' : texts.get(validateFlag) === 'true' ? 'validate' : undefined,
     config: texts.get('config'),
     base: texts.get('base'),
     releaseRepository: texts.get('release-repo-git-sync-path'),
+    registryConfig: texts.get('registry-config'),
     format,
     notices,
   }

@@ -13,16 +13,17 @@ await t.test('the flags of the check', async (t) => {
       '--format=json',
     ]),
     {
-      validateConfigOnly: true,
+      command: 'validate',
       config: 'a.yaml',
       base: 'b.yaml',
       releaseRepository: '/release',
+      registryConfig: undefined,
       format: 'json',
       notices: [],
     },
   )
-  t.match(parseMirrorArguments([]), { validateConfigOnly: false, config: undefined, format: 'plain' })
-  t.equal(parseMirrorArguments(['--validate-config-only=false']).validateConfigOnly, false)
+  t.match(parseMirrorArguments([]), { command: undefined, config: undefined, format: 'plain' })
+  t.equal(parseMirrorArguments(['--validate-config-only=false']).command, undefined)
 })
 
 await t.test('the arguments of the former deployment are accepted', async (t) => {
@@ -36,8 +37,16 @@ await t.test('the arguments of the former deployment are accepted', async (t) =>
     '--quayIOCIImagesDistributorOptions.additional-image-stream-tag=a/b:d',
     '--only-valid-manifest-v2-images',
   ])
-  t.equal(notices.length, 5)
-  t.match(notices, ['--leader-election-namespace has no effect on the check of the configuration'])
+  t.equal(notices.length, 4)
+  t.match(notices, ['--leader-election-namespace has no effect: nothing is written'])
+})
+
+await t.test('the plan', async (t) => {
+  t.match(parseMirrorArguments(['plan', '--config=a', '--registry-config=b']), {
+    command: 'plan',
+    config: 'a',
+    registryConfig: 'b',
+  })
 })
 
 await t.test('mistakes are told all at once', async (t) => {

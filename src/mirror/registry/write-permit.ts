@@ -7,6 +7,9 @@ export interface WritePermit {
   readonly isHeld: () => boolean
 }
 
+/** For what only reads. */
+export const noPermit: WritePermit = { isHeld: () => false }
+
 /** Checked immediately before each request that changes something. @throws {PermitLost} */
 export const checkPermit = (permit: WritePermit): void => {
   if (!permit.isHeld()) throw new PermitLost()

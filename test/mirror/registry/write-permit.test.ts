@@ -1,8 +1,8 @@
 import t from 'tap'
 import { PermitLost } from '../../../src/mirror/registry/failure.ts'
-import { checkPermit } from '../../../src/mirror/registry/write-permit.ts'
+import { checkPermit, noPermit } from '../../../src/mirror/registry/write-permit.ts'
 
 await t.test('without the permit nothing is written', async (t) => {
   t.doesNotThrow(() => checkPermit({ isHeld: () => true }))
-  t.throws(() => checkPermit({ isHeld: () => false }), new PermitLost())
+  t.throws(() => checkPermit(noPermit), new PermitLost())
 })
