@@ -1,19 +1,28 @@
 # The release that package-lock.json has for tests, so that what runs is what was tested. To hold it against a tag that is moved, put
 # the digest behind it: `skopeo inspect --format '{{.Digest}}' docker://docker.io/library/node:26.10.0-slim`
-FROM node:26.10.0-slim AS dependencies
+FROM node:26.10.0-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --ignore-scripts
-
-FROM node:26.10.0-slim
-ENV NODE_ENV=production
-WORKDIR /app
-COPY package.json ./
-COPY --from=dependencies /app/node_modules ./node_modules
+# types and source maps are half of the bytes; Node.js reads neither
+RUN npm ci --omit=dev --ignore-scripts \
+    && find node_modules -type f -regex '.*\(\.d\.[cm]?ts\|\.map\)' -delete \
+    && rm package-lock.json .npmrc
 COPY src ./src
 # for the sandbox; serve reads neither
 COPY manifests/rbac ./manifests/rbac
 COPY manifests/examples ./manifests/examples
+# The compile cache of main.ts: a start with it takes half of the CPU. Node.js looks it up by its release, the user and the paths of the files.
+RUN mkdir node_modules/.cache && chown 1001 node_modules/.cache
+USER 1001
+RUN node --disable-sigusr1 src/main.ts sandbox --check && chmod -R a+rX node_modules/.cache
+
+FROM node:26.10.0-slim
+# nothing in the image installs packages
+RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /opt/yarn-* /usr/local/bin/yarn*
+ENV NODE_ENV=production
+WORKDIR /app
+# Attack: a process that is taken over would write code into the cache that its next start runs. The files are those of root.
+COPY --from=build --chown=0:0 /app ./
 USER 1001
 # nobody but the container itself reaches the loopback of the default
 ENV QUAY_PROXY_LISTEN_ADDR=0.0.0.0:8400

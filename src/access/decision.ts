@@ -1,33 +1,33 @@
 /**
- * What a decision is, and the reviews that it stands on.
+ * An access decision, and the reviews that it is based on.
  */
 import type { ImageStream } from '../oci/reference.ts'
 import type { ClusterIdentity } from './identity.ts'
 
 export interface Decision {
   readonly allowed: boolean
-  /** What opened it, or that nothing did. */
+  /** The rule that allowed it; `none` for a refusal. */
   readonly rule: 'robot' | 'qci-wide' | 'image-puller' | 'service-account' | 'none'
-  /** Whose image it is, as far as that is known. Not for the requester: see `AccessRequirement`. */
+  /** The owner of the image, if it is known. Not for the requester: see `AccessRequirement`. */
   readonly namespace?: string
   /** The namespace whose review said yes. */
   readonly grantedBy?: string
-  /** Whether the API server was asked for this decision, or it stands on remembered (or outdated, in grace) reviews. */
+  /** Whether a review was sent for this decision, or it is based on a cached review, or on one in its grace. */
   readonly source: 'live' | 'cached' | 'grace' | 'none'
-  /** Refused for now, since something is not known yet: whether the image is restricted, or what other replicas know of it. */
+  /** Refused for now, because it is not known yet whether the image is restricted, or which facts other replicas have. */
   readonly isPremature?: true
 }
 
-/** The reviews of app.ci. Failing to get an answer is a throw, never a no. */
+/** The reviews of app.ci. A review without an answer is a throw, never a no. */
 export interface AccessReviews {
   readonly review: (
     identity: ClusterIdentity,
     imageStream: ImageStream,
   ) => Promise<{ allowed: boolean; source: 'live' | 'cached' | 'grace' }>
   readonly peek: (identity: ClusterIdentity, imageStream: ImageStream) => boolean | undefined
-  /** As `peek`, an outdated answer included that counts while the API server is away. */
+  /** As `peek`, and also an answer in its grace, which is valid while the API server is unavailable. */
   readonly peekInGrace: (identity: ClusterIdentity, imageStream: ImageStream) => boolean | undefined
 }
 
-/** A base layer may be known in hundreds of streams; somebody without any right must not cost a review for each. */
+/** Attack: a base layer may be seen in hundreds of streams. A user without access must not cause a review for each. */
 export const maxReviewsPerDecision = 16

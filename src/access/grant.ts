@@ -1,23 +1,23 @@
 /**
- * What opens a reference: the first yes among the reviews that would open it.
+ * The grant that opens a reference: the first yes among its candidate reviews.
  */
 import type { ImageStream } from '../oci/reference.ts'
 import type { AccessRequirement } from './requirement.ts'
 import { serviceAccountOf, type ClusterIdentity } from './identity.ts'
 import { maxReviewsPerDecision, type AccessReviews, type Decision } from './decision.ts'
-import type { RememberedGrants } from './remembered-grants.ts'
+import type { RecentGrants } from './recent-grants.ts'
 
-/** What opened a reference: a rule, and the namespace whose review said yes where one was asked. */
+/** The rule that opened a reference, and the namespace whose review said yes. */
 export interface Grant {
   readonly rule: Decision['rule']
   readonly grantedBy?: string
   readonly source: Decision['source']
 }
 
-/** The reviews, and in which order they are asked for where there are many. */
-export interface Asking {
+/** Where reviews come from, and the recent grants that order many candidates. */
+export interface GrantSources {
   readonly reviews: AccessReviews
-  readonly rememberedGrants: RememberedGrants
+  readonly recentGrants: RecentGrants
 }
 
 export const robotGrant: Grant = { rule: 'robot', source: 'none' }
@@ -33,33 +33,34 @@ export const decisionOf = (
   source,
 })
 
-/** A review whose yes opens a reference. */
+/** A review that opens a reference if its answer is yes. */
 export interface CandidateReview {
   readonly imageStream: ImageStream
   readonly rule: 'qci-wide' | 'image-puller'
 }
 
 /**
- * The first yes of the reviews that are not cached. All of them are sent at once, since the time that one after the other takes would tell
- * how many there are. While the API server is down, a cached yes in its grace counts, and nothing else.
+ * The first yes of reviews that are not cached. All of them are sent at once. If a review fails, a cached yes in its grace counts.
+ *
+ * Attack: reviews one after the other would show by their time how many candidates there are.
  */
 export const reviewedGrant = async (
-  { reviews, rememberedGrants }: Asking,
+  { reviews, recentGrants }: GrantSources,
   identity: ClusterIdentity,
   candidates: readonly CandidateReview[],
 ): Promise<Grant> => {
-  const asked = inOrder(rememberedGrants, identity, candidates).slice(0, maxReviewsPerDecision)
+  const sent = inOrder(recentGrants, identity, candidates).slice(0, maxReviewsPerDecision)
   const answers = await Promise.allSettled(
-    asked.map(async ({ imageStream }) => await reviews.review(identity, imageStream)),
+    sent.map(async ({ imageStream }) => await reviews.review(identity, imageStream)),
   )
   const answered = answers.flatMap((answer, index) =>
-    answer.status === 'fulfilled' ? [{ ...answer.value, candidate: asked[index] as CandidateReview }] : [],
+    answer.status === 'fulfilled' ? [{ ...answer.value, candidate: sent[index] as CandidateReview }] : [],
   )
   const yes = answered.find(({ allowed }) => allowed)
   if (yes !== undefined) {
     const { candidate, source } = yes
     if (candidate.rule === 'image-puller' && source === 'live')
-      await rememberedGrants.record(identity, candidate.imageStream)
+      await recentGrants.record(identity, candidate.imageStream)
     return opened(candidate, source)
   }
   const failed = answers.find((answer) => answer.status === 'rejected')
@@ -69,13 +70,13 @@ export const reviewedGrant = async (
   return opened(outdated, 'grace')
 }
 
-/** Of a refusal: whether the API server was asked for any part of it. */
+/** The source of a refusal: `live` if any of its reviews was sent. */
 const sourceOf = (
   answers: readonly { readonly source: 'live' | 'cached' | 'grace' }[],
 ): Decision['source'] =>
   answers.some(({ source }) => source === 'live') ? 'live' : (answers.at(-1)?.source ?? 'none')
 
-/** A cached yes: no review is sent. */
+/** The grant of a cached yes; sends no review. */
 export const cachedGrant = (
   { peek }: AccessReviews,
   identity: ClusterIdentity,
@@ -92,12 +93,12 @@ const firstOf = (
 ) => candidates.find(({ imageStream }) => peek(identity, imageStream) === true)
 
 /**
- * QCI-wide first, which most people have; then the namespace of a service account; then where they were let in lately; then a stream of
- * each namespace, newest first; then the rest. Most rights are of a whole namespace, and any stream of it shows them: the bound is on
- * namespaces rather than on streams.
+ * The order: QCI-wide access, which most users have; the namespace of a service account; recent grants; one stream of each namespace, the
+ * newest first; the rest. Most access is to a whole namespace, so that any stream of it shows the access. Thus the bound on reviews is a
+ * bound on namespaces rather than on streams.
  */
 const inOrder = (
-  rememberedGrants: RememberedGrants,
+  recentGrants: RecentGrants,
   identity: ClusterIdentity,
   candidates: readonly CandidateReview[],
 ): readonly CandidateReview[] => {
@@ -109,8 +110,8 @@ const inOrder = (
     const isFirst = !seen.has(namespace)
     seen.add(namespace)
     if (isFirst && namespace === own) return 1
-    const held = rememberedGrants.holds(identity, imageStream)
-    if (held === 'stream' || (isFirst && held === 'namespace')) return 2
+    const recent = recentGrants.match(identity, imageStream)
+    if (recent === 'stream' || (isFirst && recent === 'namespace')) return 2
     return isFirst ? 3 : 4
   })
   return candidates

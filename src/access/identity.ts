@@ -1,7 +1,6 @@
 /**
- * Who sends a request. The identity of somebody the cluster knows is the UserInfo of a TokenReview, kept verbatim: a
- * SubjectAccessReview that lost `uid`, `groups` or `extra` would judge somebody else (a scope-restricted OAuth token would gain full
- * rights).
+ * The identity behind a request. For a user of the cluster it is the UserInfo of the TokenReview, verbatim: a SubjectAccessReview without
+ * its `uid`, `groups` or `extra` would decide about another subject (a scope-restricted OAuth token would gain full rights).
  */
 export interface UserInfo {
   readonly username: string
@@ -10,14 +9,14 @@ export interface UserInfo {
   readonly extra: Readonly<Record<string, readonly string[]>>
 }
 
-/** Somebody the cluster knows; `key` is a hash over the whole UserInfo, so that caches need not keep it. */
+/** A user of the cluster. `key` is a hash over the whole UserInfo, so that caches need not store it. */
 export interface ClusterIdentity {
   readonly kind: ClusterIdentityKind
   readonly user: UserInfo
   readonly key: string
 }
 
-/** A holder of the upstream robot's own credential: may pull whatever the robot may. */
+/** A client with the upstream robot's own credential: it may pull everything that the robot may pull. */
 export interface RobotIdentity {
   readonly kind: 'robot'
   readonly user: UserInfo
@@ -28,13 +27,13 @@ export type Identity = ClusterIdentity | RobotIdentity
 export type ClusterIdentityKind = 'user' | 'service-account' | 'anonymous'
 export type IdentityKind = Identity['kind']
 
-/** By the reviewed name. The cluster lets nobody choose a name that begins with `system:`. */
+/** By the reviewed name. The cluster reserves names that begin with `system:`. */
 export const clusterKindOf = (username: string): ClusterIdentityKind => {
   if (username === 'system:anonymous') return 'anonymous'
   return username.startsWith('system:serviceaccount:') ? 'service-account' : 'user'
 }
 
-/** Both names of Kubernetes, from `system:serviceaccount:<namespace>:<name>`; undefined for anybody else. */
+/** Namespace and name of `system:serviceaccount:<namespace>:<name>`; undefined for other user names. */
 export const serviceAccountOf = (
   username: string,
 ): { readonly namespace: string; readonly name: string } | undefined => {

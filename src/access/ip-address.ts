@@ -1,5 +1,5 @@
 /**
- * IP addresses of clients: how they are written, and who comes from the same place, as far as limits go.
+ * IP addresses of clients: parses their spellings, and finds the network that a limit counts.
  */
 import { isIP, isIPv4 } from 'node:net'
 import ipaddr from 'ipaddr.js'
@@ -8,8 +8,8 @@ import ipaddr from 'ipaddr.js'
 const maxAddressLength = 80
 
 /**
- * An address as proxies write it: `192.0.2.1`, `192.0.2.1:5678`, `2001:db8::1`, `[2001:db8::1]:443`, `fe80::1%eth0`,
- * `::ffff:192.0.2.1`. Undefined for anything else (RFC 7239's `unknown` and `_hidden`, names, garbage), however long.
+ * Parses an address as proxies write it: `192.0.2.1`, `192.0.2.1:5678`, `2001:db8::1`, `[2001:db8::1]:443`, `fe80::1%eth0`,
+ * `::ffff:192.0.2.1`. Undefined for any other text of any length (RFC 7239's `unknown` and `_hidden`, names, garbage).
  */
 export const parseAddress = (text: string): string | undefined => {
   if (text.length > maxAddressLength) return undefined
@@ -32,12 +32,12 @@ const withoutPort = (text: string): string => {
   return isWhole && bracketed === host.includes(':') ? host : ''
 }
 
-/** @param address as `parseAddress` gives it, or `unknown` */
+/** The address itself, or the /64 network of an IPv6 address. @param address as `parseAddress` returns it, or `unknown` */
 export const networkOf = (address: string): string => {
   if (!address.includes(':')) return address
   const groups = ipaddr.IPv6.parse(address).parts.slice(0, 4)
   return `${groups.map((group) => group.toString(16)).join(':')}::/64`
 }
 
-/** What allowances are counted by, of any text that is said to be an address; `unknown` for what is none. */
-export const addressOf = (client: string): string => networkOf(parseAddress(client) ?? 'unknown')
+/** The network that a client's address belongs to, which limits are counted by; `unknown` for a text that is not an address. */
+export const networkOfClient = (client: string): string => networkOf(parseAddress(client) ?? 'unknown')

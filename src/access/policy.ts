@@ -1,47 +1,47 @@
 /**
- * May they? Which reviews decide a reference, and in which order. No I/O of its own.
+ * Decides whether an identity may pull a reference: which reviews decide, and in which order. It does no I/O of its own.
  *
- * QCI-wide is the review in the QCI namespace, where the role `qci-image-puller` lives.
+ * QCI-wide access is the review in the QCI namespace, which has the role `qci-image-puller`.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LookFurther } from '../digests/look-further.ts'
 import type { Digest, ImageStream, Reference } from '../oci/reference.ts'
 import { maxReviewsPerDecision, type AccessReviews, type Decision } from './decision.ts'
 import type { AccessRequirement, RequirementsOf } from './requirement.ts'
-import { localGrants, type RememberedGrants } from './remembered-grants.ts'
+import { localGrants, type RecentGrants } from './recent-grants.ts'
 import type { ClusterIdentity, Identity } from './identity.ts'
 import { decisionOf, reviewedGrant, cachedGrant, robotGrant, type CandidateReview } from './grant.ts'
 
 export type { AccessReviews, Decision } from './decision.ts'
 
 export interface Policy {
-  /** At once, without a promise, where a cached yes decides: as it is with nearly all requests of a pull. */
+  /** Without a promise if a cached yes decides, as for nearly all requests of a pull. */
   readonly decide: (identity: Identity, reference: Reference) => Decision | Promise<Decision>
-  /** As `decide`, but what nobody has seen is not open: a list must not hand out the digests that are open for being a secret. */
+  /** As `decide`, but unseen digests are closed: they are open only because nobody can guess them, so a list must not show them. */
   readonly mayList: (identity: Identity, reference: Reference) => Promise<boolean>
-  /** May they pull what belongs to an image stream; undefined: what belongs to none. For lists, before any tag is known. */
+  /** For the images of an image stream; undefined: images without one. For lists, before any tag is known. */
   readonly decideImageStream: (identity: Identity, imageStream: ImageStream | undefined) => Promise<Decision>
 }
 
 export interface PolicyOptions {
   readonly reviews: AccessReviews
   readonly requirementsOf: RequirementsOf
-  /** The same requirement, closed for what nobody has seen. */
+  /** The same requirements, but unseen digests are closed. */
   readonly listedRequirementsOf: RequirementsOf
   readonly qciNamespace: string
   readonly lookFurther?: LookFurther | undefined
-  /** Where people were let in lately; of this process alone unless told. */
-  readonly rememberedGrants?: RememberedGrants
-  /** Milliseconds: a digest is refused after a multiple of them. */
+  /** Recent grants of this replica only, unless given. */
+  readonly recentGrants?: RecentGrants
+  /** Milliseconds: the time of a refused digest is rounded up to a multiple of them. */
   readonly refusalStepMs?: number
 }
 
-/** Attack: the time that a refusal takes would tell in how many namespaces a digest is known. */
+/** Attack: the time of a refusal would show in how many namespaces a digest was seen. */
 const defaultRefusalStepMs = 100
 
 export const createPolicy = (options: PolicyOptions): Policy => {
   const policy = new ReviewPolicy(options)
-  // Bound, since callers take single functions of it.
+  // Bound functions, because callers take single ones.
   return {
     decide: (identity, reference) => policy.decide(identity, reference),
     mayList: async (identity, reference) => await policy.mayList(identity, reference),
@@ -51,13 +51,13 @@ export const createPolicy = (options: PolicyOptions): Policy => {
 
 class ReviewPolicy implements Policy {
   readonly #options: PolicyOptions
-  readonly #rememberedGrants: RememberedGrants
+  readonly #recentGrants: RecentGrants
   readonly #refusalStepMs: number
   readonly #qci: ImageStream
 
   constructor(options: PolicyOptions) {
     this.#options = options
-    this.#rememberedGrants = options.rememberedGrants ?? localGrants()
+    this.#recentGrants = options.recentGrants ?? localGrants()
     this.#refusalStepMs = options.refusalStepMs ?? defaultRefusalStepMs
     this.#qci = { namespace: options.qciNamespace }
   }
@@ -75,7 +75,7 @@ class ReviewPolicy implements Policy {
     return await this.#decideBy(identity, this.#options.requirementsOf.imageStream(imageStream))
   }
 
-  /** @param searched the reference whose digest is searched for further, once the reviews have said no */
+  /** @param searched the reference whose digest is looked for further if all reviews say no */
   #decideBy(
     identity: Identity,
     requirement: AccessRequirement,
@@ -97,11 +97,7 @@ class ReviewPolicy implements Policy {
     candidates: readonly CandidateReview[],
   ): Promise<Decision> {
     const { reviews } = this.#options
-    const grant = await reviewedGrant(
-      { reviews, rememberedGrants: this.#rememberedGrants },
-      identity,
-      candidates,
-    )
+    const grant = await reviewedGrant({ reviews, recentGrants: this.#recentGrants }, identity, candidates)
     const decision = decisionOf(grant, requirement)
     if (decision.allowed || requirement.qciWide !== 'later') return decision
     const { allowed } = await reviews.review(identity, this.#qci)
@@ -123,13 +119,13 @@ class ReviewPolicy implements Policy {
       mayPull: async (imageStream) => (await reviews.review(identity, imageStream)).allowed,
     })
     const requirement = requirementsOf.reference(reference)
-    const isTold =
+    const hasRecent =
       candidatesOf(requirement, this.#qci).length > maxReviewsPerDecision &&
-      (await this.#rememberedGrants.lookUp(identity))
-    // Trap: what another replica has told while the first reviews were waited for was not learnt by looking further.
-    const isWorth =
-      isTold || found?.hasNewFacts === true || JSON.stringify(requirement) !== JSON.stringify(before)
-    const further = isWorth ? await this.#decideBy(identity, requirement) : decision
+      (await this.#recentGrants.lookUp(identity))
+    // Trap: facts that another replica published during the first reviews are not found by looking further.
+    const isWorthRetry =
+      hasRecent || found?.hasNewFacts === true || JSON.stringify(requirement) !== JSON.stringify(before)
+    const further = isWorthRetry ? await this.#decideBy(identity, requirement) : decision
     if (further.allowed) return further
     const stepMs = this.#refusalStepMs
     if (stepMs > 0) await sleep(stepMs - ((performance.now() - startedAt) % stepMs))
@@ -137,7 +133,7 @@ class ReviewPolicy implements Policy {
   }
 }
 
-/** The reviews of which each yes satisfies a requirement: QCI-wide first, then the newest image stream first. */
+/** Each yes of these reviews satisfies the requirement. QCI-wide access comes first, then the newest image stream. */
 const candidatesOf = (
   { imageStreams, qciWide }: AccessRequirement,
   qci: ImageStream,

@@ -1,37 +1,37 @@
 /**
- * A reference comes down to requirement: the image streams whose `system:image-puller` opens it, and whether a right to the whole
- * monorepo (QCI-wide) opens it too. Who may go through one is not known here.
+ * The access that a reference requires: the image streams whose `system:image-puller` opens it, and whether QCI-wide access opens it as
+ * well. It does not know who has which access.
  */
 import type { Reach } from '../digests/sightings.ts'
 import type { Digest, ImageStream, Reference, Repository } from '../oci/reference.ts'
 
 export interface AccessRequirement {
   readonly imageStreams: readonly ImageStream[]
-  /** `later`: the system does not know yet whether it is restricted; the same request is to be made again in a moment. */
+  /** `later`: it is not known yet whether the digest is restricted; the client has to retry in a moment. */
   readonly qciWide: boolean | 'later'
   /**
-   * Whose image it is: the namespace that the reference names, else one that its digest is known in. For logs: the requester may be
-   * told of the first kind only.
+   * The owner of the image: the namespace that the reference names, otherwise one that its digest was seen in. For logs. Only a namespace
+   * that the requester named may be shown to them.
    */
   readonly namespace?: string
 }
 
 export interface RequirementsOf {
   readonly reference: (reference: Reference) => AccessRequirement
-  /** Of what belongs to an image stream; undefined: of what belongs to none. */
+  /** Of the images of an image stream; undefined: of images without one. */
   readonly imageStream: (imageStream: ImageStream | undefined) => AccessRequirement
 }
 
-/** What is known of the tags that reach a digest, those that stand for a digest followed. */
+/** The tags that reach a digest. Tags that stand for a digest are followed. */
 export type DigestReach = Omit<Reach, 'attachedTo'>
 
 export interface DigestKnowledge {
   readonly reachOf: (digest: Digest) => DigestReach
-  /** Manifests that are known to name this blob and that no open tag reaches; none for what is a manifest itself. */
+  /** Manifests that name this blob and that no open tag reaches; none for a manifest. */
   readonly parentsOf: (digest: Digest) => readonly Digest[]
-  /** Whether a restricted namespace is said to hold it, and nobody has checked that yet. */
+  /** Whether a restricted namespace claims the digest, and the claim is not checked yet. */
   readonly isClaimed: (digest: Digest) => boolean
-  /** Whether every tag of restricted namespaces has been followed, so that a digest which no tag is known to reach is not restricted. */
+  /** Whether all tags of restricted namespaces were followed, so that a digest without a known tag is not restricted. */
   readonly isComplete: () => boolean
 }
 
@@ -43,52 +43,41 @@ export interface RequirementsOptions {
 
 const withoutNamespace: AccessRequirement = { imageStreams: [], qciWide: true }
 
-export const createRequirements = (options: RequirementsOptions): RequirementsOf => {
-  const { knowledge, isRestricted, unknownDigests } = options
-  const isOpenStream = ({ namespace }: ImageStream) => !isRestricted(namespace)
+export const createRequirements = (options: RequirementsOptions): RequirementsOf => new Requirements(options)
 
-  const ofImageStream = (imageStream: ImageStream | undefined): AccessRequirement =>
-    imageStream === undefined
-      ? withoutNamespace
-      : { imageStreams: [imageStream], qciWide: isOpenStream(imageStream), namespace: imageStream.namespace }
+class Requirements implements RequirementsOf {
+  readonly #knowledge: DigestKnowledge
+  readonly #options: RequirementsOptions
 
-  /**
-   * Attack: an upstream that knows content by sha512 too serves the bytes of a restricted image under a name that nobody has closed. Only
-   * a tag that reaches that name opens it.
-   */
-  const mayBeOpenUnseen = (digest: Digest): boolean =>
-    unknownDigests === 'allow' && digest.startsWith('sha256:')
-
-  /** A tag of nobody reaches it, or no tag that is known. Nothing that a restricted tag reaches, or may reach, is open for that. */
-  const opensUnowned = (digest: Digest, { isOfNobody }: DigestReach): boolean | 'later' => {
-    if (knowledge.isClaimed(digest) || !(isOfNobody || mayBeOpenUnseen(digest))) return false
-    return knowledge.isComplete() || 'later'
+  constructor(options: RequirementsOptions) {
+    this.#options = options
+    this.#knowledge = options.knowledge
   }
 
-  /**
-   * A release payload is pulled by digest, and a base layer of its images may be known in restricted images alone: a blob is open where a
-   * manifest that is open, or that no tag is known to reach, names it. Not where a tag of nobody reaches that manifest: such a tag opens
-   * nothing that a restricted one reaches. Never a manifest: an index that costs nothing to make would open one.
-   */
-  const isNamedByOpenManifest = (blob: Digest): boolean =>
-    knowledge.parentsOf(blob).some((manifest) => {
-      const reach = knowledge.reachOf(manifest)
-      if (reach.isOpen) return true
-      return !reach.isRestricted && !reach.isOfNobody && opensUnowned(manifest, reach) === true
-    })
-
-  const opensQciWide = (digest: Digest, reach: DigestReach): boolean | 'later' => {
-    if (reach.isOpen) return true
-    return reach.isRestricted ? isNamedByOpenManifest(digest) : opensUnowned(digest, reach)
+  readonly reference = (reference: Reference): AccessRequirement => {
+    if (reference.kind === 'digest') return this.#ofDigest(reference.digest, reference.repository)
+    const { owner, repository } = reference
+    if (owner.by === 'image-stream') return this.imageStream(owner.imageStream)
+    return owner.by === 'digest' ? this.#ofDigest(owner.digest, repository) : withoutNamespace
   }
 
-  const ofDigest = (digest: Digest, repository: Repository): AccessRequirement => {
-    const reach = knowledge.reachOf(digest)
+  readonly imageStream = (imageStream: ImageStream | undefined): AccessRequirement => {
+    if (imageStream === undefined) return withoutNamespace
+    const { namespace } = imageStream
+    return { imageStreams: [imageStream], qciWide: this.#isOpen(imageStream), namespace }
+  }
+
+  #isOpen({ namespace }: ImageStream): boolean {
+    return !this.#options.isRestricted(namespace)
+  }
+
+  #ofDigest(digest: Digest, repository: Repository): AccessRequirement {
+    const reach = this.#knowledge.reachOf(digest)
     const { imageStreams } = reach
-    const qciWide = opensQciWide(digest, reach)
+    const qciWide = this.#opensQciWide(digest, reach)
     if (repository.form === 'monorepo') {
-      const place = imageStreams.findLast(isOpenStream) ?? imageStreams.at(-1)
-      return { imageStreams, qciWide, ...(place === undefined ? {} : { namespace: place.namespace }) }
+      const shown = imageStreams.findLast((stream) => this.#isOpen(stream)) ?? imageStreams.at(-1)
+      return { imageStreams, qciWide, ...(shown === undefined ? {} : { namespace: shown.namespace }) }
     }
     const { namespace } = repository
     return {
@@ -98,20 +87,43 @@ export const createRequirements = (options: RequirementsOptions): RequirementsOf
     }
   }
 
-  return {
-    imageStream: ofImageStream,
-    reference: (reference) => {
-      if (reference.kind === 'digest') return ofDigest(reference.digest, reference.repository)
-      const { owner, repository } = reference
-      if (owner.by === 'image-stream') return ofImageStream(owner.imageStream)
-      return owner.by === 'digest' ? ofDigest(owner.digest, repository) : withoutNamespace
-    },
+  #opensQciWide(digest: Digest, reach: DigestReach): boolean | 'later' {
+    if (reach.isOpen) return true
+    return reach.isRestricted ? this.#isNamedByOpenManifest(digest) : this.#opensUnowned(digest, reach)
+  }
+
+  /**
+   * Release payloads are pulled by digest, and a base layer of their images may be seen in restricted images only. So a blob is open if a
+   * manifest names it that is open, or that no tag is known to reach. A tag without an owner is not enough: it opens nothing that a
+   * restricted tag reaches. This never opens a manifest, because anyone can make an index that names it.
+   */
+  #isNamedByOpenManifest(blob: Digest): boolean {
+    return this.#knowledge.parentsOf(blob).some((manifest) => {
+      const reach = this.#knowledge.reachOf(manifest)
+      if (reach.isOpen) return true
+      return !reach.isRestricted && !reach.isUnowned && this.#opensUnowned(manifest, reach) === true
+    })
+  }
+
+  /** For a digest that only a tag without an owner reaches, or no known tag, and that no restricted tag reaches or may reach. */
+  #opensUnowned(digest: Digest, { isUnowned }: DigestReach): boolean | 'later' {
+    const isCandidate = isUnowned || this.#mayBeOpenUnseen(digest)
+    if (this.#knowledge.isClaimed(digest) || !isCandidate) return false
+    return this.#knowledge.isComplete() || 'later'
+  }
+
+  /**
+   * Attack: an upstream that also serves content by sha512 gives the bytes of a restricted image under a digest that nothing has closed.
+   * So only a tag that reaches such a digest opens it.
+   */
+  #mayBeOpenUnseen(digest: Digest): boolean {
+    return this.#options.unknownDigests === 'allow' && digest.startsWith('sha256:')
   }
 }
 
-/** No digest is known to be reached by any tag. For those who explain what decides, without a registry to ask. */
+/** For `explain`, which has no registry to ask: no tag is known to reach any digest. */
 export const nothingKnown: DigestKnowledge = {
-  reachOf: () => ({ imageStreams: [], isOpen: false, isRestricted: false, isOfNobody: false }),
+  reachOf: () => ({ imageStreams: [], isOpen: false, isRestricted: false, isUnowned: false }),
   parentsOf: () => [],
   isClaimed: () => false,
   isComplete: () => true,

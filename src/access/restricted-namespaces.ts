@@ -1,5 +1,5 @@
 /**
- * Which namespaces a right to the whole monorepo does not open: embargoed fixes live beside everything else in QCI.
+ * The namespaces that QCI-wide access does not open, because QCI also contains embargoed fixes.
  * A pattern is a namespace, or one with `*` for any run of characters (`*-priv`).
  */
 export const createRestrictedNamespaces = (patterns: readonly string[]): ((namespace: string) => boolean) => {

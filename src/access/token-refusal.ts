@@ -1,10 +1,10 @@
 /**
- * Why a token was refused, for those who tell people and the log. Nothing of it is the token, or of a secret.
+ * The reason why a token was refused, for messages and the log. It contains nothing of the token, and no secret.
  */
 
 export type TokenKind = 'jwt' | 'openshift' | 'opaque'
 
-/** Claims of a token that nobody has verified: the client's own word. Text, short and printable. */
+/** Claims of a token that are not verified. Each is a short printable text. */
 export interface UnverifiedClaims {
   readonly iss?: string
   readonly sub?: string
@@ -14,7 +14,7 @@ export interface UnverifiedClaims {
 
 export interface TokenRefusal {
   readonly reason: string
-  /** Who says so: the form of the token alone, without a question to anybody, or the cluster. */
+  /** `form`: the form of the token alone, without a review. `cluster`: a review. */
   readonly by: 'form' | 'cluster'
   readonly tokenKind: TokenKind
   readonly unverifiedClaims: UnverifiedClaims

@@ -5,7 +5,7 @@
 import type { FastifyPluginCallback } from 'fastify'
 import type { Registry } from 'prom-client'
 import type { AccessReviews, Policy } from '../access/policy.ts'
-import type { RememberedGrants } from '../access/remembered-grants.ts'
+import type { RecentGrants } from '../access/recent-grants.ts'
 import type { RequirementsOf } from '../access/requirement.ts'
 import type { DenialMessage } from '../registry/denial.ts'
 import type { Logger } from '../telemetry/logging.ts'
@@ -20,7 +20,7 @@ export interface AuditModeOptions {
   readonly policy: Pick<Policy, 'decide'>
   readonly requirementsOf: RequirementsOf
   readonly reviews: AccessReviews
-  readonly rememberedGrants: RememberedGrants
+  readonly recentGrants: RecentGrants
   readonly qciNamespace: string
   readonly logger: Logger
   readonly registry: Registry

@@ -4,5 +4,8 @@ import { askForGroup, type DenialMessage } from '../registry/denial.ts'
 
 export const createLegacyDenialMessage =
   (qciNamespace: string): DenialMessage =>
-  (username, wanted) =>
-    new RegistryError('DENIED', `${username} may not pull ${wanted}; ${askForGroup(qciNamespace)}`)
+  ({ identity, wanted }) =>
+    new RegistryError(
+      'DENIED',
+      `${identity.user.username} may not pull ${wanted}; ${askForGroup(qciNamespace)}`,
+    )

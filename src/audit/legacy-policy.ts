@@ -3,7 +3,7 @@
  * people who may pull from the QCI namespace.
  */
 import type { RequirementsOf } from '../access/requirement.ts'
-import { localGrants, type RememberedGrants } from '../access/remembered-grants.ts'
+import { localGrants, type RecentGrants } from '../access/recent-grants.ts'
 import type { Identity } from '../access/identity.ts'
 import { cachedGrant, decisionOf, reviewedGrant, robotGrant, type Grant } from '../access/grant.ts'
 import type { AccessReviews, Policy } from '../access/policy.ts'
@@ -12,20 +12,20 @@ export interface LegacyPolicyOptions {
   readonly reviews: AccessReviews
   readonly requirementsOf: RequirementsOf
   readonly qciNamespace: string
-  readonly rememberedGrants?: RememberedGrants
+  readonly recentGrants?: RecentGrants
 }
 
 const serviceAccountMay: Grant = { rule: 'service-account', source: 'none' }
 
 export const createLegacyPolicy = (options: LegacyPolicyOptions): Policy => {
-  const { reviews, rememberedGrants = localGrants(), requirementsOf, qciNamespace } = options
+  const { reviews, recentGrants = localGrants(), requirementsOf, qciNamespace } = options
   const qciWide = { imageStream: { namespace: qciNamespace }, rule: 'qci-wide' } as const
   const open = (identity: Identity): Grant | Promise<Grant> => {
     if (identity.kind === 'robot') return robotGrant
     if (identity.kind === 'service-account') return serviceAccountMay
     return (
       cachedGrant(reviews, identity, [qciWide]) ??
-      reviewedGrant({ reviews, rememberedGrants }, identity, [qciWide])
+      reviewedGrant({ reviews, recentGrants }, identity, [qciWide])
     )
   }
   return {

@@ -2,7 +2,7 @@
  * Who would lose access to what, and which binding would prevent it. The report is built line by line: its memory depends on the number
  * of losses, not on the length of the log.
  */
-import { imagePullerCommand, qciImagePullerCommand, type Subject } from '../explain/grant-commands.ts'
+import { imagePullerCommand, qciImagePullerCommand, type Subject } from '../access/grant-commands.ts'
 import { serviceAccountOf, type IdentityKind } from '../access/identity.ts'
 import { parseLine, type LoggedAuditLine } from './audit-line.ts'
 
@@ -124,8 +124,8 @@ const lossOf = (group: Group, qciNamespace: string): Loss => {
 
 /** Service accounts are bound by name; people by a group, since a binding to a person outlasts their job. */
 const subjectsOf = ({ line, serviceAccountNamespace, identities }: Group): readonly Subject[] => {
-  if (serviceAccountNamespace === undefined) return [{ sort: 'group-of', name: line.identity }]
-  return [...identities.keys()].map((name) => ({ sort: 'user', name }))
+  if (serviceAccountNamespace === undefined) return [{ kind: 'group-of', name: line.identity }]
+  return [...identities.keys()].map((name) => ({ kind: 'user', name }))
 }
 
 /** The binding with the least access that is enough. */
@@ -135,7 +135,7 @@ const commandOf = (
   qciNamespace: string,
 ): string | undefined => {
   // People get QCI-wide access by a group, so that role comes first for them.
-  const preferred = subject.sort === 'group-of' ? openedBy.toReversed() : openedBy
+  const preferred = subject.kind === 'group-of' ? openedBy.toReversed() : openedBy
   const [grant] = preferred
   if (grant === 'qci-wide') return qciImagePullerCommand(subject, qciNamespace)
   return grant === undefined || namespace === undefined ? undefined : imagePullerCommand(subject, namespace)

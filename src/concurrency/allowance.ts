@@ -1,33 +1,33 @@
 /**
- * How many refusals a requester may cause: a token bucket that is charged after the fact. A request holds a place until its outcome is
- * known, so that a hundred requests at once cannot all pass on one free place.
+ * How many refusals a requester may cause: a token bucket that is charged afterwards. A request holds a token until its outcome is known,
+ * so that a hundred requests at once cannot all pass with one free token.
  *
- * Not token-bucket.ts: that one takes before the fact, and has nothing to give back.
+ * Not token-bucket.ts: that one takes a token before a request, and never gives it back.
  * @see https://en.wikipedia.org/wiki/Token_bucket
  */
 export interface AllowanceOptions {
-  /** Refusals at once, after a time without any. */
+  /** Refusals at once, after a time without refusals. */
   readonly burst: number
-  /** Refusals that become free with each second. */
+  /** Tokens that are added each second. */
   readonly perSecond: number
   /** Milliseconds, monotonic. */
   readonly now: () => number
 }
 
-/** `free`: a place is free. `busy`: not before a held place is settled. `spent`: not before some time has passed. */
+/** `free`: a token is free. `busy`: one is free once a held one is settled. `spent`: one is free after some time. */
 export type AllowanceState = 'free' | 'busy' | 'spent'
 
 export interface Allowance {
-  /** Holds a place if one is free. Each `held` is to be settled once. */
+  /** Holds a token if one is free. Each `held` must be settled once. */
   readonly tryHold: () => 'held' | Exclude<AllowanceState, 'free'>
-  /** Holds a place even where none is free. */
+  /** Holds a token even if none is free. */
   readonly hold: () => void
-  /** Ends a hold. @param refusals that came of it */
+  /** Ends a hold. @param refusals that the request caused */
   readonly settle: (refusals: number) => void
-  /** Charges refusals without a hold. It never owes: the bucket does not go below zero. */
+  /** Charges refusals without a hold. The bucket does not go below zero. */
   readonly charge: (refusals: number) => void
   readonly state: () => AllowanceState
-  /** Whole seconds until a place becomes free. */
+  /** Whole seconds until a token is free. */
   readonly retryAfterSeconds: () => number
 }
 

@@ -1,10 +1,10 @@
 /**
- * Exponential backoff with jitter: how long to wait before something that failed is tried again.
+ * Exponential backoff with jitter: how long to wait before a retry.
  * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/, "equal jitter"
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Milliseconds after a first failure, doubled with each further one up to the longest. */
+/** Milliseconds after the first failure. Each further failure doubles them, up to the longest. */
 export interface Backoff {
   readonly firstMs: number
   readonly longestMs: number
@@ -17,10 +17,10 @@ export const backoffMs = (
   random: () => number = Math.random,
 ): number => jittered(Math.min(firstMs * 2 ** failures, longestMs), random)
 
-/** Between half of it and all of it: those who failed together do not come back together. */
+/** Between half and all of it, so that callers that failed together do not retry together. */
 export const jittered = (ms: number, random: () => number = Math.random): number => ms * (0.5 + random() / 2)
 
-/** Ends early where the signal is aborted. Never rejects. */
+/** Ends early if the signal is aborted. Never rejects. */
 export const pause = async (ms: number, signal: AbortSignal | undefined): Promise<void> => {
   await sleep(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined)
 }

@@ -1,15 +1,15 @@
 /**
- * A cache whose bound is a safety bound: it is far above the usual number of entries, and the least recently used entry is evicted.
+ * A cache with a safety bound: the bound is far above the usual number of entries, and the least recently used entry is evicted.
  *
  * The bound is `maxSize` and not `max`, because lru-cache allocates all slots of a `max` in its constructor: 5.6 MB and 27 ms for 200,000
- * of them, against 0.01 MB and 0.4 ms. The price is about 50 bytes more for each entry of a full cache.
+ * slots, instead of 0.01 MB and 0.4 ms. In return, each entry of a full cache takes about 50 bytes more.
  */
 import { LRUCache } from 'lru-cache'
 
 export type BoundedCache<Key extends string, Value extends {}> = LRUCache<Key, Value>
 
 export interface BoundedCacheOptions {
-  /** Milliseconds that an entry lives; unlimited unless given. */
+  /** Milliseconds for which an entry lives; unlimited unless given. */
   readonly ttlMs?: number
   /** The clock of `ttlMs` in milliseconds; monotonic unless given. */
   readonly now?: () => number
@@ -25,7 +25,7 @@ export const createBoundedCache = <Key extends string, Value extends {}>(
   new LRUCache<Key, Value>({
     maxSize: maxEntries,
     sizeCalculation: () => 1,
-    // With another resolution than 0, lru-cache would read the clock once a millisecond at most.
+    // With a resolution other than 0, lru-cache reads the clock once a millisecond at most.
     ...(ttlMs === undefined ? {} : { ttl: ttlMs, ttlResolution: 0, perf: { now } }),
     ...(onEvicted === undefined
       ? {}

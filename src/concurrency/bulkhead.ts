@@ -1,32 +1,32 @@
 /**
- * A bulkhead: so many places, of which nobody can hold all. Up to three quarters of them go to whoever asks. Those beyond are for holders
- * with less than their share, counted as if one more came, so that a newcomer finds a place.
+ * A bulkhead: a number of permits, of which no holder can have all. Any holder may take the first three quarters. The last quarter is for
+ * holders with less than their share, counted as if there were one holder more, so that a newcomer finds a permit.
  * @see https://learn.microsoft.com/azure/architecture/patterns/bulkhead
  *
- * Attack: one requester of many things that are slow, or away, would take every place, and everybody else would be sent away.
+ * Attack: one requester of many slow or hanging things would take every permit, and everybody else would be refused.
  */
 const unsharedPart = 0.75
 const backgroundPart = 0.5
 
 export class Bulkhead {
   readonly #max: number
-  /** Places of each holder; nobody is in it without one. */
+  /** Permits of each holder. A holder without a permit is not in it. */
   readonly #held = new Map<string, number>()
   #taken = 0
-  /** Of these, by the background, which is none of those who share them. */
+  /** Permits of the background, which is not a holder and has no share. */
   #background = 0
 
-  /** @param max places of all holders together */
+  /** @param max permits of all holders together */
   constructor(max: number) {
     this.#max = max
   }
 
-  /** Places that are taken. */
+  /** Permits that are taken. */
   get taken(): number {
     return this.#taken
   }
 
-  /** False where there is none for this holder now. What is taken has to be given back. */
+  /** False if there is no permit for this holder now. A taken permit must be given back. */
   readonly take = (holder: string): boolean => {
     const own = this.#held.get(holder) ?? 0
     const share = (this.#max - this.#background) / (this.#held.size + 1)
@@ -44,7 +44,7 @@ export class Bulkhead {
     this.#taken -= 1
   }
 
-  /** For what nobody waits for: never in the second half of the places. */
+  /** For background requests: never the second half of the permits. */
   readonly takeInBackground = (): boolean => {
     if (this.#taken >= this.#max * backgroundPart) return false
     this.#taken += 1

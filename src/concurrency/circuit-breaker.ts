@@ -1,13 +1,13 @@
 /**
- * A circuit breaker. After enough failures in a row the circuit is open: requests fail at once, and one probe at a time goes out to find
- * out whether the server answers again. No caller waits for the probe, which takes as long as the failure does.
+ * A circuit breaker. After enough failures in a row the circuit is open: requests fail at once, and one probe at a time tests whether the
+ * server answers again. No caller waits for the probe, which takes as long as the failure does.
  *
- * The caller says which errors are evidence against the server. Where only silence is (a request that ran into its deadline), errors that come
- * fast do not open the circuit: they cost no time, and may be of one request alone.
+ * The user of the breaker says which errors are evidence against the server. If only timeouts are, errors that come fast do not open the
+ * circuit: they cost no time, and may concern one request alone.
  */
 
 export interface CircuitBreakerOptions {
-  /** Whether an error is evidence against the server. A client that left is none; an answer such as 404 is to be returned. */
+  /** Whether an error is evidence against the server. An error because the caller left is not. An answer such as 404 must be returned. */
   readonly isTransient: (error: unknown) => boolean
   /** The error of a caller whose request is not sent. */
   readonly refuse: () => Error
@@ -20,7 +20,7 @@ export interface CircuitBreakerOptions {
 }
 
 /**
- * `send` may run as a probe after its caller was refused, and its answer is dropped then: it must not end with the caller.
+ * `send` may run as a probe after its caller was refused. Its answer is dropped then. So it must not end with the caller.
  * @throws what `send` throws, or what `refuse` makes
  */
 export type CircuitBreaker = <Answer>(send: () => Promise<Answer>) => Promise<Answer>
@@ -78,13 +78,13 @@ class Breaker {
       if (this.#isEvidence(error, began)) {
         this.#failed()
         this.#probeDueAt = this.#now() + this.#retryMs
-        // It answers, if only with errors. The failures are not forgotten: the next one opens the circuit again.
+        // The server answers, but with errors. The failures still count: the next one opens the circuit again.
       } else this.#isOpen = false
     }
     this.#isProbing = false
   }
 
-  /** Not where another request was answered since this one was sent. */
+  /** No, if another request was answered since this one was sent. */
   #isEvidence(error: unknown, began: number): boolean {
     return this.#options.isTransient(error) && this.#answeredAt <= began
   }

@@ -1,18 +1,18 @@
 /**
- * The time, and what is to happen in it: handed in, so that a test need not wait.
+ * The clock and timers, passed in so that tests need not wait.
  */
 export interface Clock {
   /** Milliseconds, monotonic. */
   readonly now: () => number
-  /** Runs something once, so many milliseconds from now; what it gives calls that off. */
+  /** Runs something once, after so many milliseconds. @returns cancels it */
   readonly after: (ms: number, run: () => void) => () => void
 }
 
 export const systemClock: Clock = {
   now: () => performance.now(),
   after: (ms, run) => {
-    // Whoever waits has a connection open: a timer alone is no reason to stay.
-    // What is due already is due at once: Node warns of a time that lies before now.
+    // `unref`: a timer alone must not keep the process alive; a waiting client has an open connection, which does.
+    // Node warns of negative delays.
     const timer = setTimeout(run, Math.max(0, ms)).unref()
     return () => clearTimeout(timer)
   },

@@ -1,33 +1,32 @@
 /**
- * A queue with one turn for each requester. A new request waits behind one request of each other requester, and not behind all of their
- * requests.
+ * A fair queue: requesters take turns. A new request waits behind one request of each other requester, and not behind all of their requests.
  */
 import { onAbort } from './abortable.ts'
 import type { Clock } from './clock.ts'
 
-/** Why somebody is sent away: too much of their own waits, everybody together does, or their turn did not come in time. */
+/** Why a request is refused: too many of its requester wait, too many of all requesters wait, or its turn did not come in time. */
 export type Rejection = 'own-queue' | 'queue' | 'time'
 
 export interface FairQueueOptions {
   readonly maxPerRequester: number
-  /** Of all requesters together. */
+  /** For all requesters together. */
   readonly maxQueued: number
   readonly clock: Clock
-  /** What those get who are sent away. */
+  /** Makes the error of a refused request. */
   readonly refuse: (why: Rejection) => Error
 }
 
 export interface Waiting {
   readonly requester: string
-  /** Milliseconds of the clock at which waiting has no point any more. */
+  /** Milliseconds of the clock. The request is refused then. */
   readonly until: number
   readonly signal?: AbortSignal | undefined
 }
 
 export interface FairQueue {
-  /** Resolves when it is this one's turn. @throws what `refuse` makes; the reason of the signal */
+  /** Resolves when the request has its turn. @throws what `refuse` makes; the reason of the signal */
   readonly wait: (waiting: Waiting) => Promise<void>
-  /** Lets go the first in turn of whom `take` says that they may; false where there is none. */
+  /** Grants the next request whose requester `take` accepts. @returns false if there is none */
   readonly next: (take: (requester: string) => boolean) => boolean
   readonly size: () => number
 }
@@ -41,7 +40,7 @@ export const createFairQueue = (options: FairQueueOptions): FairQueue => new Rou
 
 class RoundRobinQueue implements FairQueue {
   readonly #options: FairQueueOptions
-  /** In the order of turns. Each requester in it has an entry. */
+  /** In the order of turns. Each requester in it has at least one entry. */
   readonly #requesters = new Map<string, Set<Entry>>()
   #size = 0
 
@@ -64,7 +63,7 @@ class RoundRobinQueue implements FairQueue {
   next(take: (requester: string) => boolean): boolean {
     for (const [requester, own] of this.#requesters) {
       if (!take(requester)) continue
-      // To the end of the turns, with what is left.
+      // The requester moves to the end of the turns, with the remaining entries.
       this.#requesters.delete(requester)
       this.#requesters.set(requester, own)
       const [entry] = own
@@ -75,7 +74,7 @@ class RoundRobinQueue implements FairQueue {
   }
 
   /**
-   * Attack: a few requesters who fill the queue would shut out all others. The newest entry of the requester with the most entries is
+   * Attack: a few requesters that fill the queue would shut out all others. So the newest entry of the requester with the most entries is
    * evicted, unless the new requester would have as many.
    */
   #evictFor(requester: string): void {

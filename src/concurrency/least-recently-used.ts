@@ -1,6 +1,6 @@
 /**
- * Keys in the order of their use, each step in constant time. A Map keeps an order too, but looking for its first key passes all those
- * that were deleted before it: under a flood, which deletes the first one each time, that is tens of thousands.
+ * Keys in the order of their use. Each operation takes constant time. A Map has an order, too, but the search for its first key visits all
+ * keys that were deleted before it: under a flood, which deletes the first key each time, that is tens of thousands.
  */
 interface Link {
   before: string | undefined
@@ -16,12 +16,12 @@ export class LeastRecentlyUsed {
     return this.#links.size
   }
 
-  /** The key that was not used for longest; undefined where there is none. */
+  /** The least recently used key; undefined if there is no key. */
   get oldest(): string | undefined {
     return this.#oldest
   }
 
-  /** It is the newest from now on. */
+  /** Makes it the most recently used key. */
   use(key: string): void {
     if (key === this.#newest) return
     this.remove(key)

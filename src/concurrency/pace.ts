@@ -1,15 +1,15 @@
 /**
- * A steady pace for each key, with a burst before it: how long the next one has to wait (GCRA, the token bucket without a bucket).
+ * A rate limit by key that delays: it tells how long the next request of a key has to wait. GCRA, a token bucket that stores one time only.
  * @see https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm
  */
 import { createBoundedCache } from './bounded-cache.ts'
 
 export interface PaceOptions {
-  /** So many at once without a wait; 1 or more. */
+  /** Requests at once without a wait; 1 or more. */
   readonly burst: number
-  /** Milliseconds between those beyond. */
+  /** Milliseconds between requests beyond the burst. */
   readonly everyMs: number
-  /** Milliseconds; a wait for longer is refused. */
+  /** Milliseconds. A request that would wait for longer is refused. */
   readonly maxWaitMs: number
   /** Milliseconds, monotonic. */
   readonly now?: () => number
@@ -20,7 +20,7 @@ const maxKeys = 20_000
 export class Pace {
   readonly #options: PaceOptions
   readonly #now: () => number
-  /** When the next one of a key is due, with the whole burst spent. */
+  /** When the next request of a key is due if the whole burst is spent. */
   readonly #due = createBoundedCache<string, number>(maxKeys)
 
   constructor(options: PaceOptions) {
@@ -28,7 +28,7 @@ export class Pace {
     this.#now = options.now ?? (() => performance.now())
   }
 
-  /** @returns milliseconds to wait, mostly 0; undefined where that would be too long, which counts for nothing */
+  /** @returns milliseconds to wait, mostly 0; undefined if that is too long: such a request is not counted */
   next(key: string): number | undefined {
     const { burst, everyMs, maxWaitMs } = this.#options
     const now = this.#now()

@@ -1,23 +1,23 @@
 /**
- * One of something for each key, made when the key is first seen: a bound of their own for each requester, say. Bounded: of too many
- * keys, the one that was seen longest ago is forgotten.
+ * One value for each key, created when the key is first used: a rate limit for each requester, for example. If there are too many keys, the
+ * least recently used one is evicted.
  */
 import { createBoundedCache, type BoundedCache } from './bounded-cache.ts'
 
 export class PerKey<Value extends object> {
   readonly #values: BoundedCache<string, Value>
-  readonly #make: () => Value
+  readonly #create: () => Value
 
-  constructor(max: number, make: () => Value) {
+  constructor(max: number, create: () => Value) {
     this.#values = createBoundedCache(max)
-    this.#make = make
+    this.#create = create
   }
 
   of(key: string): Value {
-    const known = this.#values.get(key)
-    if (known !== undefined) return known
-    const made = this.#make()
-    this.#values.set(key, made)
-    return made
+    const existing = this.#values.get(key)
+    if (existing !== undefined) return existing
+    const created = this.#create()
+    this.#values.set(key, created)
+    return created
   }
 }

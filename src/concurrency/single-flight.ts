@@ -1,79 +1,81 @@
 /**
- * Single-flight: one load per key at a time, however many callers want it. It belongs to none of them. A caller that leaves is released,
- * and the load goes on for the others and for those to come.
+ * Single-flight: one load per key at a time, however many callers want it. The load belongs to none of them: a caller that leaves is
+ * released, and the load goes on for the others and for later ones.
  */
 import { onAbort } from './abortable.ts'
 
 export interface SingleFlightOptions {
-  /** Whether a failure is of the requester alone, such as a rate limit of theirs, so that another one may try again. */
-  readonly isOfRequester: (error: unknown) => boolean
-  /** What a requester gets whose signal was aborted. @param reason of the signal */
-  readonly callerGone: (reason: unknown) => Error
+  /** Whether an error concerns one requester alone, such as their rate limit, so that another requester may try again. None unless given. */
+  readonly isOfRequester?: (error: unknown) => boolean
+  /** The error of a caller whose signal is aborted; the reason of the signal unless given. @param reason of the signal */
+  readonly callerGone?: (reason: unknown) => unknown
   /** Milliseconds, monotonic. */
-  readonly now: () => number
+  readonly now?: () => number
 }
 
 export interface SingleFlightRequest<Answer> {
   readonly key: string
-  /** Who is charged for it, where nobody has asked yet. */
-  readonly requester: string
-  /** Has a deadline of its own: it does not end with the caller. */
+  /** The load counts against the limits of the requester that started it. */
+  readonly requester?: string | undefined
+  /** It needs a deadline of its own: it does not end with the caller. */
   readonly load: () => Promise<Answer>
-  /** The requester's own: aborted when they leave. */
+  /** The caller's own: aborted when the caller leaves. */
   readonly signal?: AbortSignal | undefined
   readonly fallback?: Fallback<Answer> | undefined
 }
 
-/** What the requester takes for an answer where there is none, or none in time. */
+/** An answer to use if the load fails, or takes too long. */
 export interface Fallback<Answer> {
   readonly answer: Answer
   readonly appliesTo: (error: unknown) => boolean
-  /** Milliseconds since the question went out, be it from another: of a question that hangs only the first requesters wait at all. */
+  /** Milliseconds since the load started, also if another caller started it: only the first callers wait for a load that hangs. */
   readonly maxWaitMs: number
 }
 
 export interface Shared<Answer> {
   readonly answer: Answer
-  /** This requester's own question went out, or another's was joined, or neither had an answer. */
+  /** `live`: this caller started the load. `shared`: another caller did. `stale`: the fallback. */
   readonly source: 'live' | 'shared' | 'stale'
 }
 
 /** @throws what `load` throws; what `callerGone` makes as soon as the signal is aborted */
-export type SingleFlight<Answer> = (question: SingleFlightRequest<Answer>) => Promise<Shared<Answer>>
+export type SingleFlight<Answer> = (request: SingleFlightRequest<Answer>) => Promise<Shared<Answer>>
 
 interface InFlight<Answer> {
   readonly answer: Promise<Answer>
-  readonly requester: string
+  readonly requester: string | undefined
   readonly startedAt: number
 }
 
-/** How often a requester tries again after a limit that another requester ran into, before the limit is theirs too. */
+/** How often a caller starts over after the rate limit of another requester. After that the error is the caller's, too. */
 const maxRounds = 3
 
-export const createSingleFlight = <Answer>(options: SingleFlightOptions): SingleFlight<Answer> => {
-  const { isOfRequester, callerGone, now } = options
-  const questions = new Map<string, InFlight<Answer>>()
+const itself = (reason: unknown): unknown => reason
+
+export const createSingleFlight = <Answer>(options: SingleFlightOptions = {}): SingleFlight<Answer> => {
+  const { isOfRequester, callerGone = itself, now = () => performance.now() } = options
+  const loads = new Map<string, InFlight<Answer>>()
   const start = ({ key, requester, load }: SingleFlightRequest<Answer>): InFlight<Answer> => {
-    const question = { answer: load(), requester, startedAt: now() }
-    questions.set(key, question)
-    const over = () => void questions.delete(key)
-    // All who asked may have left: a failure that nobody hears of must not end the process.
-    question.answer.then(over, over)
-    return question
+    const inFlight = { answer: load(), requester, startedAt: now() }
+    loads.set(key, inFlight)
+    const over = () => void loads.delete(key)
+    // All callers may have left. An unhandled rejection would end the process.
+    inFlight.answer.then(over, over)
+    return inFlight
   }
-  return async (question) => {
-    const { key, requester, signal, fallback } = question
+  return async (request) => {
+    const { key, requester, signal, fallback } = request
     for (let round = 1; ; round++) {
       if (signal?.aborted === true) throw callerGone(signal.reason)
-      const joined = questions.get(key)
-      const inFlight = joined ?? start(question)
-      const source = joined === undefined ? 'live' : 'shared'
+      const running = loads.get(key)
+      const inFlight = running ?? start(request)
+      const source = running === undefined ? 'live' : 'shared'
       const answered = inFlight.answer.then((answer): Shared<Answer> => ({ answer, source }))
       try {
-        return await race(answered, question, inFlight.startedAt - now(), callerGone)
+        return await race(answered, request, inFlight.startedAt - now(), callerGone)
       } catch (error) {
-        // Attack: who asks more than upstream grants would be refused what others want as well, and keep it from them.
-        if (isOfRequester(error) && inFlight.requester !== requester && round < maxRounds) continue
+        // Attack: a requester over their rate limit would make the same request fail for everybody else.
+        if (isOfRequester?.(error) === true && inFlight.requester !== requester && round < maxRounds) continue
         if (fallback?.appliesTo(error) === true) return { answer: fallback.answer, source: 'stale' }
         throw error
       }
@@ -81,12 +83,12 @@ export const createSingleFlight = <Answer>(options: SingleFlightOptions): Single
   }
 }
 
-/** @param untilAskedMs milliseconds; 0 or less, since the question is out */
+/** @param sinceStartMs milliseconds from now back to the start of the load: 0 or less */
 const race = async <Answer>(
   answered: Promise<Shared<Answer>>,
   { signal, fallback }: SingleFlightRequest<Answer>,
-  untilAskedMs: number,
-  callerGone: SingleFlightOptions['callerGone'],
+  sinceStartMs: number,
+  callerGone: (reason: unknown) => unknown,
 ): Promise<Shared<Answer>> => {
   const { promise, resolve, reject } = Promise.withResolvers<Shared<Answer>>()
   answered.then(resolve, reject)
@@ -95,7 +97,7 @@ const race = async <Answer>(
     fallback &&
     setTimeout(
       () => resolve({ answer: fallback.answer, source: 'stale' }),
-      Math.max(untilAskedMs + fallback.maxWaitMs, 0),
+      Math.max(sinceStartMs + fallback.maxWaitMs, 0),
     )
   try {
     return await promise

@@ -1,65 +1,69 @@
 /**
- * The arguments of the other commands: `sandbox`, `audit-report` and `explain`. What they share with `serve` is called, written
- * and defaulted as there, the environment included; so are mistakes.
+ * The arguments of `sandbox`, `audit-report` and `explain`. Flags that they share with `serve` have the same name, form, fallback and
+ * environment variable.
  */
-import { tokensOf, type Environment } from './command-line.ts'
-import { ConfigError } from './config.ts'
-import { environmentName, flags, type FlagName, type FlagValues } from './flags.ts'
+import type { Environment } from './command-line.ts'
+import { ConfigError } from './config-error.ts'
+import { flag, givenOrNot, nonEmpty, repeatedFlag, type ValuesOf } from './flag-kinds.ts'
+import { parseCommand } from './flag-values.ts'
+import { flags } from './flags.ts'
 
-export interface SandboxArguments {
-  readonly check: boolean
-  /** Folders; none for those of the project. */
-  readonly rbac: readonly string[]
-  /** Who logs in; none for some of those whom the RBAC names. */
-  readonly as: readonly string[]
-  /** 0 for any free one. */
-  readonly port: number | undefined
-}
-
-const expectedOfSandbox = {
-  rbac: 'a folder of RBAC manifests',
-  as: 'a user, group:NAME, or system:serviceaccount:NAMESPACE:NAME',
-  port: 'a port, or 0 for any free one',
+export const sandboxFlags = {
+  check: flag('check', 'false', 'pull everything once, with all digests checked, and exit', givenOrNot),
+  /** Directories; none for those of the project. */
+  rbac: repeatedFlag(
+    'rbac',
+    'RBAC manifests of the embedded cluster, in addition to those that the proxy needs; may be given several times (default: manifests/rbac and examples of the project)',
+    { expected: 'a folder of RBAC manifests', parse: nonEmpty },
+  ),
+  /** Who logs in; none for some of the identities in the RBAC. */
+  as: repeatedFlag(
+    'as',
+    'who logs in: a user, group:NAME or system:serviceaccount:NAMESPACE:NAME; may be given several times (default: some identities in the RBAC)',
+    { expected: 'a user, group:NAME, or system:serviceaccount:NAMESPACE:NAME', parse: nonEmpty },
+  ),
+  /** Whether each digest is printed. */
+  verbose: flag(
+    'verbose',
+    'false',
+    'print each digest, each refusal, and the tags of the registry',
+    givenOrNot,
+  ),
+  port: flag('port', undefined, 'where the proxy listens (default 8400; 0 for any free port)', {
+    expected: 'a port, or 0 for any free one',
+    // Number takes an empty text for 0, and 1e3 for 1000.
+    parse: (text) => (/^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Number(text) : undefined),
+  }),
 } as const
 
-/** @throws {ConfigError} */
-export const parseSandboxArguments = (args: readonly string[]): SandboxArguments => {
-  const problems: string[] = []
-  const lists = { rbac: [] as string[], as: [] as string[] }
-  const { texts, positionals } = gather('sandbox', args, expectedOfSandbox, ['check'], problems, lists)
-  for (const text of positionals) problems.push(`${JSON.stringify(text)} is not a flag; flags begin with --`)
-  for (const name of ['rbac', 'as'] as const)
-    if (lists[name].includes('')) problems.push(notValid(`--${name}`, '', expectedOfSandbox[name]))
-  const port = texts.get('port')
-  if (port !== undefined && (!/^\d{1,5}$/.test(port) || Number(port) > 65_535))
-    problems.push(notValid('--port', port, expectedOfSandbox.port))
-  if (problems.length > 0) throw new ConfigError(problems)
-  return { check: texts.has('check'), ...lists, port: port === undefined ? undefined : Number(port) }
-}
+export type SandboxArguments = ValuesOf<typeof sandboxFlags>
 
-export interface AuditReportArguments {
-  /** None: standard input. */
-  readonly files: readonly string[]
-  readonly json: boolean
-  readonly qciNamespace: string
-}
+/** @throws {ConfigError} */
+export const parseSandboxArguments = (args: readonly string[]): SandboxArguments =>
+  parseCommand({ command: 'sandbox', flags: sandboxFlags }, args, {}).values
+
+const { qciNamespace, restrictedNamespaces, unknownDigests, upstreamRepository, exposedHost } = flags
+
+const auditReportFlags = { json: flag('json', 'false', 'the same for machines', givenOrNot), qciNamespace }
+
+/** `files`: none for standard input. */
+export type AuditReportArguments = ValuesOf<typeof auditReportFlags> & { readonly files: readonly string[] }
 
 /** @throws {ConfigError} */
 export const parseAuditReportArguments = (
   args: readonly string[],
   environment: Environment,
 ): AuditReportArguments => {
-  const { positionals, values, texts } = parse('audit-report', args, ['qci-namespace'], environment, ['json'])
-  return { files: positionals, json: texts.has('json'), qciNamespace: values['qci-namespace'] }
+  const syntax = { command: 'audit-report', flags: auditReportFlags, takesPositionals: true }
+  const { values, positionals } = parseCommand(syntax, args, environment)
+  return { files: positionals, ...values }
 }
 
-export interface ExplainArguments {
+const explainFlags = { qciNamespace, restrictedNamespaces, unknownDigests, upstreamRepository, exposedHost }
+
+export type ExplainArguments = Omit<ValuesOf<typeof explainFlags>, 'upstreamRepository'> & {
   readonly reference: string
-  readonly qciNamespace: string
-  readonly restrictedNamespaces: readonly string[]
-  readonly unknownDigests: 'allow' | 'deny'
   readonly monorepo: string
-  readonly exposedHost: string
 }
 
 /** @throws {ConfigError} */
@@ -67,80 +71,11 @@ export const parseExplainArguments = (
   args: readonly string[],
   environment: Environment,
 ): ExplainArguments => {
-  const names = [
-    'qci-namespace',
-    'restricted-namespaces',
-    'unknown-digests',
-    'upstream-repository',
-    'exposed-host',
-  ] as const
-  const { positionals, values } = parse('explain', args, names, environment)
+  const syntax = { command: 'explain', flags: explainFlags, takesPositionals: true }
+  const { values, positionals } = parseCommand(syntax, args, environment)
   const [reference] = positionals
   if (reference === undefined || positionals.length > 1)
     throw new ConfigError(['explain takes one reference, such as ocp/4.5:base, and flags'])
-  return {
-    reference,
-    qciNamespace: values['qci-namespace'],
-    restrictedNamespaces: values['restricted-namespaces'],
-    unknownDigests: values['unknown-digests'],
-    monorepo: values['upstream-repository'],
-    exposedHost: values['exposed-host'],
-  }
+  const { upstreamRepository: monorepo, ...rest } = values
+  return { reference, monorepo, ...rest }
 }
-
-/** Those that always have a value. */
-type Values<Name extends FlagName> = { readonly [Key in Name]: NonNullable<FlagValues[Key]> }
-
-const parse = <Name extends FlagName>(
-  command: string,
-  args: readonly string[],
-  names: readonly Name[],
-  environment: Environment,
-  switches: readonly string[] = [],
-) => {
-  const problems: string[] = []
-  const ofValues = Object.fromEntries(names.map((name) => [name, flags[name].expected]))
-  const { texts, positionals } = gather(command, args, ofValues, switches, problems)
-  const entries = names.map((name) => {
-    const { fallback, expected, parse: parseValue } = flags[name]
-    const variable = environmentName(name)
-    const origin = texts.has(name) || environment[variable] === undefined ? `--${name}` : variable
-    const text = texts.get(name) ?? environment[variable] ?? String(fallback)
-    const value = parseValue(text)
-    if (value === undefined) problems.push(notValid(origin, text, expected))
-    return [name, value]
-  })
-  if (problems.length > 0) throw new ConfigError(problems)
-  return { positionals, texts, values: Object.fromEntries(entries) as Values<Name> }
-}
-
-/**
- * @param ofValues the flags of the command that take a value -> what it looks like
- * @param problems are added to
- * @param lists are added to: the flags that may be given several times
- */
-const gather = (
-  command: string,
-  args: readonly string[],
-  ofValues: Readonly<Record<string, string>>,
-  switches: readonly string[],
-  problems: string[],
-  lists: Readonly<Record<string, string[]>> = {},
-): { readonly texts: ReadonlyMap<string, string>; readonly positionals: readonly string[] } => {
-  const names = [...Object.keys(ofValues), ...switches]
-  const { options, positionals } = tokensOf(args, names, new Set(switches))
-  const texts = new Map<string, string>()
-  const add = (name: string, text: string) => lists[name]?.push(text) ?? texts.set(name, text)
-  for (const { name, text } of options) {
-    const isSwitch = switches.includes(name)
-    if (!names.includes(name)) problems.push(`--${name} is not a flag of ${command}; --help lists them`)
-    else if (texts.has(name)) problems.push(`--${name} is given twice`)
-    else if (isSwitch && text !== undefined) problems.push(`--${name} takes no value`)
-    else if (!isSwitch && text === undefined) problems.push(`--${name} needs a value: ${ofValues[name]}`)
-    else add(name, text ?? '')
-  }
-  return { texts, positionals }
-}
-
-const notValid = (origin: string, text: string, expected: string): string =>
-  `${origin}=${text} is not valid: expected ${expected}`

@@ -1,82 +1,145 @@
 /**
- * The texts that were given for flags: by the command line, else by the environment. What they mean comes later.
+ * The texts that were given for the flags of a command: by the command line, else by the environment.
  */
 import { parseArgs } from 'node:util'
-import { aliases, environmentName, flags, deprecatedFlags, booleanFlags, type FlagName } from './flags.ts'
+import type { Flag, FlagTable } from './flag-kinds.ts'
+import { environmentName, type DeprecatedFlag } from './flags.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
+export interface CommandSyntax<Table extends FlagTable = FlagTable> {
+  /** Named in messages; undefined for `serve`, which needs no name. */
+  readonly command?: string
+  readonly flags: Table
+  /** Old name -> key of the flag. */
+  readonly aliases?: Readonly<Record<string, keyof Table & string>>
+  readonly deprecated?: Readonly<Record<string, DeprecatedFlag>>
+  /** Whether arguments that are not flags have a meaning. */
+  readonly takesPositionals?: boolean
+  /** Whether every variable QUAY_PROXY_* has to be that of a flag. */
+  readonly checksEnvironment?: boolean
+}
+
+/** `origin` is where the flag was given: for messages. */
+export interface GivenFlag {
+  readonly texts: readonly string[]
+  readonly origin: string
+}
+
 export interface GivenFlags {
-  /** Canonical flag name -> its text, and where it was given, for messages. */
-  readonly texts: ReadonlyMap<string, { readonly text: string; readonly origin: string }>
-  /** Flags that mean nothing any more, each with the reason. */
+  /** By key. */
+  readonly given: ReadonlyMap<string, GivenFlag>
+  readonly positionals: readonly string[]
+  /** Flags that have no effect, each with the reason. */
   readonly warnings: readonly string[]
 }
 
-/** Problems are added to `problems`, each a sentence that names the flag. */
+/** @param problems is added to: a sentence for each, which names the flag */
 export const collectFlags = (
+  syntax: CommandSyntax,
   args: readonly string[],
   environment: Environment,
   problems: string[],
 ): GivenFlags => {
-  const texts = new Map<string, { text: string; origin: string }>()
+  const { takesPositionals = false, deprecated = {} } = syntax
+  const given = new Map<string, GivenFlag>()
   const warnings: string[] = []
-  const names = [...Object.keys(flags), ...Object.keys(aliases), ...Object.keys(deprecatedFlags)]
-  const { options, positionals } = tokensOf(args, names, booleanFlags)
-  for (const text of positionals) problems.push(`${JSON.stringify(text)} is not a flag; flags begin with --`)
-  for (const { name, text: given } of options) {
-    const canonical = aliases[name] ?? name
-    const text = given ?? (booleanFlags.has(canonical) ? 'true' : undefined)
-    if (Object.hasOwn(deprecatedFlags, canonical))
-      warnings.push(`--${name} has no effect: ${deprecatedFlags[canonical]}`)
-    else if (!isFlag(canonical)) problems.push(`--${name} is not a flag; --help lists them`)
-    else if (texts.has(canonical)) problems.push(`--${name} is given twice`)
-    else if (text === undefined) problems.push(`--${name} needs a value: ${flags[canonical].expected}`)
-    else texts.set(canonical, { text, origin: `--${name}` })
+  const rows = rowsOf(syntax)
+  const { options, positionals } = tokensOf(args, formsOf(syntax, rows))
+  if (!takesPositionals)
+    for (const text of positionals)
+      problems.push(`${JSON.stringify(text)} is not a flag; flags begin with --`)
+  for (const { name, text } of options) {
+    const row = rows.get(name)
+    if (Object.hasOwn(deprecated, name)) warnings.push(`--${name} has no effect: ${deprecated[name]?.reason}`)
+    else if (row === undefined) problems.push(unknownFlag(name, syntax))
+    else addOption(row, { name, text }, given, problems)
   }
-  for (const { variable, name, text } of variablesOf(environment)) {
-    if (name === undefined) problems.push(`${variable} is not the name of a flag; --help lists them`)
-    else if (!texts.has(name)) texts.set(name, { text, origin: variable })
-  }
-  return { texts, warnings }
+  addVariables(syntax, environment, given, problems)
+  return { given, positionals, warnings }
 }
 
-const isFlag = (name: string): name is FlagName => Object.hasOwn(flags, name)
+type Row = readonly [key: string, flag: Flag]
+
+/** By each name under which a flag may be given. */
+const rowsOf = ({ flags, aliases = {} }: CommandSyntax): ReadonlyMap<string, Row> => {
+  const rows = Object.entries(flags)
+  const old = Object.entries(aliases).map(
+    ([name, key]) => [name, rows.find(([own]) => own === key)!] as const,
+  )
+  return new Map([...rows.map((row) => [row[1].name, row] as const), ...old])
+}
+
+const formsOf = ({ deprecated = {} }: CommandSyntax, rows: ReadonlyMap<string, Row>) =>
+  new Map([
+    ...[...rows].map(([name, [, { form }]]) => [name, form] as const),
+    ...Object.entries(deprecated).map(([name, { form }]) => [name, form] as const),
+  ])
+
+const unknownFlag = (name: string, { command }: CommandSyntax): string =>
+  `--${name} is not a flag${command === undefined ? '' : ` of ${command}`}; --help lists them`
+
+interface Option {
+  readonly name: string
+  readonly text: string | undefined
+}
+
+const addOption = (
+  [key, { form, expected }]: Row,
+  { name, text }: Option,
+  given: Map<string, GivenFlag>,
+  problems: string[],
+): void => {
+  const { texts: earlier = [] } = given.get(key) ?? {}
+  const value = text ?? (form === 'boolean' || form === 'switch' ? 'true' : undefined)
+  if (earlier.length > 0 && form !== 'repeated') problems.push(`--${name} is given twice`)
+  else if (form === 'switch' && text !== undefined) problems.push(`--${name} takes no value`)
+  else if (value === undefined) problems.push(`--${name} needs a value: ${expected}`)
+  else given.set(key, { texts: [...earlier, value], origin: `--${name}` })
+}
 
 /**
- * In their order, also those that are of no such name. Go's flag package takes `-flag` for `--flag`: the predecessor's Deployment
+ * In the order of `args`, also those with unknown names. Go's flag package takes `-flag` for `--flag`: the Deployment of the predecessor
  * may use either.
  */
-export const tokensOf = (
-  args: readonly string[],
-  names: readonly string[],
-  ofSwitches: ReadonlySet<string>,
-) => {
+export const tokensOf = (args: readonly string[], forms: ReadonlyMap<string, Flag['form']>) => {
   const long = args.map((arg) => arg.replace(/^-(?=[a-zA-Z])/, '--'))
-  // Told that all are strings, the parser takes the next argument for the value of `--flag value`.
+  // For a string, the parser takes the next argument as the value of `--flag value`.
   const options = Object.fromEntries(
-    names.map((name) => [name, { type: ofSwitches.has(name) ? ('boolean' as const) : ('string' as const) }]),
+    [...forms].map(([name, form]) => [
+      name,
+      { type: form === 'boolean' || form === 'switch' ? ('boolean' as const) : ('string' as const) },
+    ]),
   )
   const { tokens } = parseArgs({ args: long, options, strict: false, allowPositionals: true, tokens: true })
   return {
     options: tokens
       .filter((token) => token.kind === 'option')
-      .map(({ name, value }) => ({ name, text: value })),
+      .map(({ name, value }): Option => ({ name, text: value })),
     positionals: tokens.filter((token) => token.kind === 'positional').map(({ value }) => value),
   }
 }
 
+const addVariables = (
+  { flags, checksEnvironment = false }: CommandSyntax,
+  environment: Environment,
+  given: Map<string, GivenFlag>,
+  problems: string[],
+): void => {
+  const keys = new Map(Object.entries(flags).map(([key, { name }]) => [environmentName(name), key]))
+  for (const [variable, text] of Object.entries(environment)) {
+    if (!variable.startsWith('QUAY_PROXY_') || text === undefined || serviceLinkPattern.test(variable))
+      continue
+    const key = keys.get(variable)
+    if (key === undefined && checksEnvironment)
+      problems.push(`${variable} is not the name of a flag; --help lists them`)
+    if (key !== undefined && !given.has(key)) given.set(key, { texts: [text], origin: variable })
+  }
+}
+
 /**
- * Kubernetes puts variables into every pod for every Service of its namespace. One called quay-proxy gives QUAY_PROXY_PORT,
- * QUAY_PROXY_SERVICE_HOST, QUAY_PROXY_PORT_443_TCP_ADDR...: none of our business, and no reason not to start.
+ * Kubernetes puts variables into every pod for every Service of its namespace. A Service called quay-proxy gives QUAY_PROXY_PORT,
+ * QUAY_PROXY_SERVICE_HOST and QUAY_PROXY_PORT_443_TCP_ADDR, which must not keep the proxy from starting.
  */
 const serviceLinkPattern =
   /_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]{1,15})?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)$/
-
-const variablesOf = (environment: Environment) =>
-  Object.entries(environment).flatMap(([variable, text]) => {
-    if (!variable.startsWith('QUAY_PROXY_') || text === undefined || serviceLinkPattern.test(variable))
-      return []
-    const name = Object.keys(flags).find((candidate) => environmentName(candidate) === variable)
-    return [{ variable, name, text }]
-  })

@@ -1,34 +1,22 @@
 /**
- * The files that flags name: how each is read, at the start and whenever it changes, and whether it can be used at all.
+ * The files that flags name. Each is read at the start, so that nothing starts with a secret that cannot work, and the watched ones again
+ * when they change.
  */
-import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { createSecureContext } from 'node:tls'
-import type { FlagValues } from './flags.ts'
-import { parseDockerConfig } from '../secrets/docker-config.ts'
-import { exposureOf, type FileKind } from '../secrets/file-permissions.ts'
 import { trimBlanks } from '../secrets/pasted-text.ts'
-import { cautionsAboutRobots, parseRobots, type RobotCredential } from '../secrets/robot-credential.ts'
+import type { RobotCredential } from '../secrets/robot-credential.ts'
 import {
   cautionsAboutTokenSecret,
   parseStrongTokenSecret,
   parseTokenSecret,
 } from '../secrets/token-secret.ts'
-import { readText } from '../secrets/watched-files.ts'
-
-/** Files together with how they are read. */
-export interface SecretFiles<Value> {
-  readonly paths: readonly string[]
-  readonly parse: (contents: readonly string[]) => Value
-  /**
-   * Of contents that can be parsed: what should not stay as it is, with them or with the permissions of the files. A sentence each for
-   * the operator, which names the flags and holds nothing of the contents.
-   * @throws {Error} where a file is away meanwhile
-   */
-  readonly cautions: (contents: readonly string[]) => readonly string[]
-}
+import type { PartialValuesOf } from './flag-values.ts'
+import type { FlagKey, flags } from './flags.ts'
+import { namedFile, namedFiles, tryFiles, type NamedFiles, type SecretFiles } from './named-files.ts'
+import { parseAuthorities, parseKeyPair, type KeyPair } from './pem.ts'
+import { robotFiles } from './robot-files.ts'
 
 export interface ConfigFiles {
-  /** Several where the two files hold several lines. */
+  /** Several if the two files hold several lines. */
   readonly robot: SecretFiles<readonly RobotCredential[]>
   readonly tokenSecret: SecretFiles<readonly Uint8Array[]>
   readonly tls: SecretFiles<KeyPair> | undefined
@@ -39,19 +27,32 @@ export interface ConfigFiles {
   readonly sharedStateCa: string | undefined
 }
 
-/** PEM. */
-export interface KeyPair {
-  readonly cert: string
-  readonly key: string
-}
+/** Flags that become `ConfigFiles`. */
+export const fileKeys = [
+  'robotUsernameFile',
+  'robotPasswordFile',
+  'robotDockerconfigFile',
+  'tokenSecretFile',
+  'requireStrongSecrets',
+  'tlsCertFile',
+  'tlsKeyFile',
+  'upstreamCaFile',
+  'sharedStatePasswordFile',
+  'sharedStateCaFile',
+] as const satisfies readonly FlagKey[]
+
+type Values = Pick<
+  PartialValuesOf<typeof flags>,
+  (typeof fileKeys)[number] | 'kubeconfig' | 'sharedState' | 'upstream' | 'upstreamRepository'
+>
 
 /**
- * Every file is read here once, so that nothing starts with a secret that cannot work.
- * @param problems why nothing can start, each a sentence that names the flag; are added to
- * @param warnings what should not stay as it is, likewise
+ * @param problems is added to: why nothing can start, each a sentence that names the flag
+ * @param warnings is added to: what should be changed, likewise
+ * @returns undefined if a file is missing without which nothing can start
  */
-export const filesOf = (
-  values: FlagValues,
+export const readFiles = (
+  values: Values,
   problems: string[],
   warnings: string[],
 ): ConfigFiles | undefined => {
@@ -59,129 +60,38 @@ export const filesOf = (
   const tokenSecret = tokenSecretFile(values, problems)
   const tls = tlsFiles(values, problems)
   const read = <Value>(files: NamedFiles<Value> | undefined): Value | undefined =>
-    files === undefined ? undefined : tryFile(files, problems, warnings)
+    files === undefined ? undefined : tryFiles(files, problems, warnings)
   read(robot)
   read(tokenSecret)
   read(tls)
-  const upstreamCa = read(single('--upstream-ca-file', values['upstream-ca-file'], 'public', parseCa))
-  const sharedStatePassword = single(
-    '--shared-state-password-file',
-    values['shared-state-password-file'],
-    'secret',
-    parsePassword,
-  )
-  sharedStateProblems(values, problems)
+  const upstreamCa = read(authorities('--upstream-ca-file', values.upstreamCaFile))
+  addSharedStateProblems(values, problems)
+  const sharedStatePassword = sharedStatePasswordFile(values)
   read(sharedStatePassword)
-  const sharedStateCa = read(
-    single('--shared-state-ca-file', values['shared-state-ca-file'], 'public', parseCa),
-  )
-  // What it says is for those who connect with it; that there is one is known now.
-  read(single('--kubeconfig', values.kubeconfig, 'secret', String))
+  const sharedStateCa = read(authorities('--shared-state-ca-file', values.sharedStateCaFile))
+  // Its content is checked where it is used. That it can be read is known now.
+  read(namedFile('--kubeconfig', values.kubeconfig, 'secret', String))
   return robot === undefined || tokenSecret === undefined
     ? undefined
     : { robot, tokenSecret, tls, upstreamCa, sharedStatePassword, sharedStateCa }
 }
 
-/** With the flags by which they were given. */
-interface NamedFiles<Value> extends SecretFiles<Value> {
-  readonly name: string
-}
+const authorities = (name: string, path: string | undefined) =>
+  namedFile(name, path, 'public', parseAuthorities)
 
-/** @param look what else is to be said about contents that can be parsed */
-const namedFiles = <Value>(
-  name: string,
-  files: readonly (readonly [path: string, kind: FileKind])[],
-  parse: (contents: readonly string[]) => Value,
-  look: (contents: readonly string[]) => readonly string[] = () => [],
-): NamedFiles<Value> => ({
-  name,
-  paths: files.map(([path]) => path),
-  parse,
-  cautions: (contents) =>
-    [...look(contents), ...files.map(([path, kind]) => exposureOf(path, kind))]
-      .filter((caution) => caution !== undefined)
-      .map((caution) => `${name}: ${caution}`),
-})
-
-const single = <Value>(
-  name: string,
-  path: string | undefined,
-  kind: FileKind,
-  parse: (content: string) => Value,
-) => (path === undefined ? undefined : namedFiles(name, [[path, kind]], ([content = '']) => parse(content)))
-
-const tokenSecretFile = (values: FlagValues, problems: string[]) => {
-  const { 'token-secret-file': path, 'require-strong-secrets': isStrict } = values
+const tokenSecretFile = ({ tokenSecretFile: path, requireStrongSecrets }: Values, problems: string[]) => {
   if (path === undefined) {
     problems.push('--token-secret-file is missing: it signs the logins of the robot')
     return undefined
   }
-  const parse = isStrict === true ? parseStrongTokenSecret : parseTokenSecret
+  const parse = requireStrongSecrets === true ? parseStrongTokenSecret : parseTokenSecret
   return namedFiles('--token-secret-file', [[path, 'secret']], parse, cautionsAboutTokenSecret)
 }
 
-const sharedStateProblems = (values: FlagValues, problems: string[]): void => {
-  const url = values['shared-state']
-  if (url !== undefined && url.password !== '')
-    problems.push('--shared-state has a password in it: put it into a file, for --shared-state-password-file')
-  for (const name of ['shared-state-password-file', 'shared-state-ca-file'] as const)
-    if (url === undefined && values[name] !== undefined) problems.push(`--${name} needs --shared-state`)
-  if (url?.protocol === 'redis:' && values['shared-state-ca-file'] !== undefined)
-    problems.push(
-      '--shared-state-ca-file is for rediss://, and --shared-state is redis://, which is not encrypted',
-    )
-}
-
-const parsePassword = (content: string): string => {
-  const password = trimBlanks(content)
-  if (password === '') throw new Error('it holds no password')
-  return password
-}
-
-const robotFiles = (
-  values: FlagValues,
+const tlsFiles = (
+  { tlsCertFile: cert, tlsKeyFile: key }: Values,
   problems: string[],
-): NamedFiles<readonly RobotCredential[]> | undefined => {
-  const { 'robot-username-file': username, 'robot-password-file': password } = values
-  const { 'robot-dockerconfig-file': dockerConfig, upstream, 'upstream-repository': repository } = values
-  if (dockerConfig !== undefined) {
-    if (username !== undefined || password !== undefined)
-      problems.push(
-        '--robot-dockerconfig-file stands instead of --robot-username-file and --robot-password-file: give one or the two',
-      )
-    // Without these two a problem is noted already, and what to look for in the file is not known.
-    if (upstream === undefined || repository === undefined) return undefined
-    return robotsFrom(
-      '--robot-dockerconfig-file',
-      [[dockerConfig, 'secret']],
-      parseDockerConfig(upstream, repository),
-    )
-  }
-  for (const [name, path] of [
-    ['username', username],
-    ['password', password],
-  ])
-    if (path === undefined)
-      problems.push(`--robot-${name}-file is missing: upstream is read with the credential of a robot`)
-  if (username === undefined || password === undefined) return undefined
-  return robotsFrom(
-    '--robot-username-file and --robot-password-file',
-    [
-      [username, 'public'],
-      [password, 'secret'],
-    ],
-    parseRobots,
-  )
-}
-
-const robotsFrom = (
-  name: string,
-  files: readonly (readonly [path: string, kind: FileKind])[],
-  parse: (contents: readonly string[]) => readonly RobotCredential[],
-) => namedFiles(name, files, parse, (contents) => cautionsAboutRobots(parse(contents)))
-
-const tlsFiles = (values: FlagValues, problems: string[]): NamedFiles<KeyPair> | undefined => {
-  const { 'tls-cert-file': cert, 'tls-key-file': key } = values
+): NamedFiles<KeyPair> | undefined => {
   if (cert !== undefined && key !== undefined)
     return namedFiles(
       '--tls-cert-file and --tls-key-file',
@@ -196,57 +106,22 @@ const tlsFiles = (values: FlagValues, problems: string[]): NamedFiles<KeyPair> |
   return undefined
 }
 
-/** @throws {Error} where the two are not PEM, or not of one pair; a rotation may be seen half done */
-const parseKeyPair = ([cert = '', key = '']: readonly string[]): KeyPair => {
-  try {
-    // A secure context alone would do without the one or the other where it is empty.
-    void new X509Certificate(cert)
-    createPrivateKey(key)
-    createSecureContext({ cert, key })
-  } catch (error) {
-    throw new Error(
-      `they hold no PEM certificate with its unencrypted private key (${(error as Error).message})`,
-      { cause: error },
+const addSharedStateProblems = (values: Values, problems: string[]): void => {
+  const { sharedState: url, sharedStatePasswordFile: password, sharedStateCaFile: ca } = values
+  if (url !== undefined && url.password !== '')
+    problems.push('--shared-state has a password in it: put it into a file, for --shared-state-password-file')
+  if (url === undefined && password !== undefined)
+    problems.push('--shared-state-password-file needs --shared-state')
+  if (url === undefined && ca !== undefined) problems.push('--shared-state-ca-file needs --shared-state')
+  if (url?.protocol === 'redis:' && ca !== undefined)
+    problems.push(
+      '--shared-state-ca-file is for rediss://, and --shared-state is redis://, which is not encrypted',
     )
-  }
-  return { cert, key }
 }
 
-const [begin, end] = ['-----BEGIN CERTIFICATE-----', '-----END CERTIFICATE-----'] as const
-
-const certificatesIn = (text: string): readonly string[] =>
-  text
-    .split(end)
-    .slice(0, -1)
-    .filter((part) => part.includes(begin))
-    .map((part) => `${part.slice(part.indexOf(begin))}${end}`)
-
-const parseCa = (ca: string): string => {
-  const certificates = certificatesIn(ca)
-  if (certificates.length === 0) throw new Error('it holds no PEM certificate')
-  try {
-    // A secure context passes over what it cannot read.
-    for (const certificate of certificates) void new X509Certificate(certificate)
-  } catch (error) {
-    throw new Error(`it holds a certificate that cannot be read (${(error as Error).message})`, {
-      cause: error,
-    })
-  }
-  return ca
-}
-
-const tryFile = <Value>(
-  { name, paths, parse, cautions }: NamedFiles<Value>,
-  problems: string[],
-  warnings: string[],
-): Value | undefined => {
-  try {
-    const contents = paths.map(readText)
-    const value = parse(contents)
-    warnings.push(...cautions(contents))
-    return value
-  } catch (error) {
-    problems.push(`${name}: ${(error as Error).message}`)
-    return undefined
-  }
-}
+const sharedStatePasswordFile = ({ sharedStatePasswordFile: path }: Values) =>
+  namedFile('--shared-state-password-file', path, 'secret', (content) => {
+    const password = trimBlanks(content)
+    if (password === '') throw new Error('it holds no password')
+    return password
+  })

@@ -1,5 +1,5 @@
 /**
- * A digest as a key of the maps of this room: its own bytes in a one-byte string, 48 bytes of memory instead of 88.
+ * A digest as a key of the maps of this room: its bytes in a one-byte string, which takes 48 bytes of memory instead of 88.
  */
 import type { Digest } from '../oci/reference.ts'
 
@@ -9,14 +9,14 @@ export type DigestKey = string & { readonly [packed]: 'DigestKey' }
 
 export const sha256Length = 32
 
-/** Makes a new string: a slice would keep the whole response alive that it was cut from. */
+/** Makes a new string, because a slice would keep the whole response in memory that it was cut from. */
 export const keyOf = (digest: Digest): DigestKey =>
   Buffer.from(digest.slice(digest.indexOf(':') + 1), 'hex').toString('latin1') as DigestKey
 
 export const digestOf = (key: DigestKey): Digest =>
   `${key.length === sha256Length ? 'sha256' : 'sha512'}:${Buffer.from(key, 'latin1').toString('hex')}` as Digest
 
-/** Many keys in one string, each after a character with its length: the children of a manifest take no object each. */
+/** Many keys in one string, each after a character with its length, so that the children of a manifest need no objects. */
 export const joinKeys = (keys: readonly DigestKey[]): string =>
   Buffer.from(keys.map((key) => String.fromCharCode(key.length) + key).join(''), 'latin1').toString('latin1')
 

@@ -37,12 +37,12 @@ export interface FactsOptions {
 }
 
 /** The newest fact about a tag. */
-export interface KnownTag {
+export interface SeenTag {
   readonly digest: Digest
   readonly seenAt: number
 }
 
-interface Kept extends KnownTag {
+interface StoredTag extends SeenTag {
   /** When this replica published the fact, or read it from another replica. */
   readonly publishedAt: number
 }
@@ -58,9 +58,9 @@ export class Facts {
   readonly #options: FactsOptions
   readonly #now: () => number
   /** By tag and digest: a tag that moved, or that has a manifest for each Accept header, reaches both digests. */
-  readonly #open = createBoundedCache<string, Kept>(maxOpenTags)
-  readonly #restricted = new Map<string, Kept>()
-  readonly #newest = new Map<QciTag, KnownTag>()
+  readonly #open = createBoundedCache<string, StoredTag>(maxOpenTags)
+  readonly #restricted = new Map<string, StoredTag>()
+  readonly #newest = new Map<QciTag, SeenTag>()
   /** Manifests whose children were published: when, and whether as restricted. */
   readonly #published = createBoundedCache<Digest, { readonly isRestricted: boolean; readonly at: number }>(
     maxManifests,
@@ -102,12 +102,12 @@ export class Facts {
         // A replica whose clock is ahead must not extend the life of a fact.
         const seenAt = Math.min(fact.seenAt, now)
         graph.recordTag(location, fact.digest, seenAt)
-        this.#keep({ ...fact, seenAt }, isRestricted(location), now)
+        this.#store({ ...fact, seenAt }, isRestricted(location), now)
       }
   }
 
   /** The newest digest of each restricted tag. */
-  get restrictedTags(): ReadonlyMap<QciTag, KnownTag> {
+  get restrictedTags(): ReadonlyMap<QciTag, SeenTag> {
     return this.#newest
   }
 
@@ -125,7 +125,7 @@ export class Facts {
     yield* this.#tagsOf(this.#open, false, visited)
   }
 
-  *#tagsOf(facts: Iterable<[string, Kept]>, closes: boolean, visited: Set<Digest>): Generator<Fact> {
+  *#tagsOf(facts: Iterable<[string, StoredTag]>, closes: boolean, visited: Set<Digest>): Generator<Fact> {
     // Facts are recorded while the caller reads this snapshot.
     const copy = Array.from(facts)
     for (const [key, { digest, seenAt }] of copy) {
@@ -147,22 +147,22 @@ export class Facts {
     const now = this.#now()
     const location = this.#options.locate(tag)
     const closes = isRestricted(location)
-    const known = (closes ? this.#restricted : this.#open).get(`${tag} ${digest}`)
-    if (known !== undefined && now - known.seenAt < recordAgainMs) return []
+    const before = (closes ? this.#restricted : this.#open).get(`${tag} ${digest}`)
+    if (before !== undefined && now - before.seenAt < recordAgainMs) return []
     this.#options.graph.recordTag(location, digest, now)
-    const isDue = known === undefined || now - known.publishedAt >= publishAgainMs
+    const isDue = before === undefined || now - before.publishedAt >= publishAgainMs
     const fact = { kind: 'tag', tag, digest, seenAt: now, isRestricted: closes } as const
-    this.#keep(fact, closes, isDue ? now : known.publishedAt)
+    this.#store(fact, closes, isDue ? now : before.publishedAt)
     return isDue ? [fact] : []
   }
 
-  #keep({ tag, digest, seenAt }: KnownTag & { tag: QciTag }, closes: boolean, publishedAt: number): void {
+  #store({ tag, digest, seenAt }: SeenTag & { tag: QciTag }, closes: boolean, publishedAt: number): void {
     const key = `${tag} ${digest}`
     const facts = closes ? this.#restricted : this.#open
     // A fact of another replica may be older than ours.
-    const kept = { digest, seenAt: Math.max(seenAt, facts.get(key)?.seenAt ?? seenAt), publishedAt }
-    facts.set(key, kept)
-    if (closes && (this.#newest.get(tag)?.seenAt ?? -Infinity) <= kept.seenAt) this.#newest.set(tag, kept)
+    const stored = { digest, seenAt: Math.max(seenAt, facts.get(key)?.seenAt ?? seenAt), publishedAt }
+    facts.set(key, stored)
+    if (closes && (this.#newest.get(tag)?.seenAt ?? -Infinity) <= stored.seenAt) this.#newest.set(tag, stored)
   }
 
   /** The children of a manifest and of the manifests in it, unless they were published, and as restricted if they are. */
@@ -173,9 +173,9 @@ export class Facts {
       const names = graph.childrenOf(manifest)
       if (names === undefined) return []
       const closes = graph.reachOf(manifest).isRestricted
-      const known = this.#published.get(manifest)
-      const isRecent = known !== undefined && this.#now() - known.at < publishAgainMs
-      if (isRecent && (known.isRestricted || !closes)) return []
+      const before = this.#published.get(manifest)
+      const isRecent = before !== undefined && this.#now() - before.at < publishAgainMs
+      if (isRecent && (before.isRestricted || !closes)) return []
       this.#markPublished(manifest, closes)
       return [{ kind: 'names', manifest, ...names, isRestricted: closes }]
     })

@@ -1,5 +1,5 @@
 /**
- * A short list of digests for each digest, bounded both ways: of a list that is full, the oldest entry is dropped.
+ * A short list of digests for each digest. The number of lists and their length are bounded: a full list drops its oldest entry.
  */
 import { createBoundedCache, type BoundedCache } from '../concurrency/bounded-cache.ts'
 import type { DigestKey } from './digest-key.ts'
@@ -23,7 +23,7 @@ export class KeyLists {
     if (!before.includes(added)) this.#lists.set(key, [...before.slice(1 - maxLength), added])
   }
 
-  /** @returns the list that there was */
+  /** Removes the list, and returns it. */
   take(key: DigestKey): readonly DigestKey[] {
     const before = this.get(key)
     this.#lists.delete(key)

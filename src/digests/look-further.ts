@@ -68,8 +68,8 @@ export const createLookFurther = (options: LookFurtherOptions): LookFurther => {
   const pace = new Pace({ ...searchPace, now })
 
   const stateOf = (digest: Digest): string => {
-    const { imageStreams, isOpen, isRestricted, isOfNobody } = graph.reachOf(digest)
-    return JSON.stringify([imageStreams, isOpen, isRestricted, isOfNobody])
+    const { imageStreams, isOpen, isRestricted, isUnowned } = graph.reachOf(digest)
+    return JSON.stringify([imageStreams, isOpen, isRestricted, isUnowned])
   }
 
   return async (digest, search) => {
@@ -80,9 +80,9 @@ export const createLookFurther = (options: LookFurtherOptions): LookFurther => {
     // New claims make it another search.
     const claims = options.claimsOf(digest).map(({ namespace, name, tag }) => `${namespace}/${name}:${tag}`)
     const key = [search.requester, path, digest, ...claims.slice(0, maxClaims)].join(' ')
-    const known = searched.get(key)
+    const recent = searched.get(key)
     const isClaimed = claims.length > 0
-    if (known !== undefined) await unlessRestricted(known, () => graph.reachOf(digest))
+    if (recent !== undefined) await unlessRestricted(recent, () => graph.reachOf(digest))
     else if (pace.next(search.requester) !== undefined) {
       const looking = lookAtUpstream(digest, search, options)
       searched.set(key, looking)

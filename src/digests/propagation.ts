@@ -1,5 +1,5 @@
 /**
- * Sightings on their way down: a tag gave a manifest, so the tag reaches what the manifest names, and what those manifests name.
+ * Propagates sightings downwards: a tag gave a manifest, so the tag reaches the children of the manifest, and their children.
  */
 import type { DigestKey } from './digest-key.ts'
 import { splitKeys } from './digest-key.ts'
@@ -8,7 +8,7 @@ import type { SightingStore } from './sighting-stores.ts'
 import { SlicedWork } from './sliced-work.ts'
 import { Sightings, type Sighting } from './sightings.ts'
 
-/** Sightings for one store. Digests that had the same sightings before share one object after, too. */
+/** Sightings for one store. Digests that shared one object of sightings before share one after it as well. */
 export interface Part {
   readonly store: SightingStore
   readonly added: readonly Sighting[]
@@ -19,8 +19,8 @@ interface Batch {
   /** Whether a restricted tag reaches the digests. */
   readonly closes: boolean
   /**
-   * Manifests that were touched, and how many levels below each were followed. Attack: indexes that name the same indexes, level by
-   * level, have more paths than anybody can walk.
+   * Manifests that were visited, and the number of levels below each that were followed. Attack: indexes that name the same indexes, level
+   * by level, have too many paths to follow all of them.
    */
   readonly followed: Map<DigestKey, number>
 }
@@ -32,9 +32,9 @@ interface Step {
   readonly depth: number
 }
 
-/** Levels below a tag that are followed: index, manifest, blob, and two to spare. */
+/** Levels below a tag that are followed: index, manifest, blob, and two in reserve. */
 export const maxDepth = 5
-/** Digests that are touched before requests get a turn: about 5 ms. */
+/** Digests that are visited before requests get a turn: about 5 ms. */
 const sliceSize = 4000
 
 export class Propagation {
@@ -42,13 +42,13 @@ export class Propagation {
   readonly #close: (key: DigestKey) => void
   readonly #work = new SlicedWork<Step>((step) => this.#touch(step), sliceSize)
 
-  /** @param close called for each digest that a restricted tag reaches */
+  /** @param close is called for each digest that a restricted tag reaches */
   constructor(names: ManifestNames, close: (key: DigestKey) => void) {
     this.#names = names
     this.#close = close
   }
 
-  /** Starts with the next `run`, or within the run that goes on. */
+  /** Adds work for the next `run`, or for the current one. */
   add(key: DigestKey, parts: readonly Part[], closes: boolean): void {
     const merging = parts.map((part) => ({ ...part, merged: new Map<Sightings, Sightings>() }))
     this.#work.add({ key, batch: { parts: merging, closes, followed: new Map() }, depth: maxDepth })
@@ -58,7 +58,7 @@ export class Propagation {
     this.#work.run()
   }
 
-  /** Resolves once what was added before has reached every digest below it. */
+  /** Resolves when everything that was added before has reached every digest below it. */
   async settled(): Promise<void> {
     await this.#work.settled()
   }

@@ -1,14 +1,14 @@
 /**
- * You may pull what a tag that you may pull reaches. This is the graph of that: tag -> manifest -> manifests, config, layers, whatever a
- * manifest names. It answers at once, since every request of a pull asks it.
+ * A user who may pull a tag may pull everything that the tag reaches. This is the graph of what tags reach: tag -> manifest -> manifests,
+ * config, layers, and all other children. It is synchronous, because every request of a pull reads it.
  *
- * A fact is made in one way: this system resolved the tag at upstream itself and verified the bytes of the manifest, in this process or
- * in another replica that shares its facts. Nothing else is evidence: not an ImageStream, not a list of referrers, not a manifest that
- * somebody pulled by digest (what it names is a fact, but it stands nowhere until a tag reaches it).
+ * There is only one source of facts: a replica of this system resolved the tag at upstream and verified the bytes of the manifest. Nothing
+ * else is evidence: not an ImageStream, not a list of referrers, not a manifest that was pulled by digest (its children are a fact, but no
+ * tag reaches it yet).
  *
- * The graph is kept as its closure: for each digest, the locations of the tags that reach it. Facts that open are in a bounded cache:
- * forgetting one costs a pull by tag. Facts that close are never evicted by what others do: each restricted namespace has a share of
- * its own, and what finds no room there any more stays closed by its fingerprint.
+ * The graph is stored as its closure: for each digest, the locations of the tags that reach it. Facts that open are in a bounded cache:
+ * the eviction of one costs a pull by tag. Facts that close are not evicted by other projects: each restricted namespace has a share of its
+ * own, and a digest that is evicted from there stays closed by its fingerprint.
  */
 import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import type { Digest } from '../oci/reference.ts'
@@ -23,17 +23,17 @@ import type { Location, Reach, Sighting } from './sightings.ts'
 export interface ReachGraphOptions {
   /** Milliseconds since the epoch. */
   readonly now?: () => number
-  /** Bound on digests that are known from other than restricted namespaces. */
+  /** Bound on digests of namespaces without restriction. */
   readonly maxOpen?: number
   /** Bound on digests of one restricted namespace. */
   readonly maxPerNamespace?: number
-  /** Bound on what is kept of manifests: about 33 bytes for a child. */
+  /** Bound on the stored children of manifests: about 33 bytes for a child. */
   readonly maxNamesBytes?: number
-  /** Called once when a restricted namespace has no room left: its oldest digests are closed to all but robots until a pull by tag. */
+  /** Called once when a restricted namespace is full: its oldest digests are closed to all but robots until a pull by tag. */
   readonly onFull?: (namespace: string) => void
 }
 
-/** Digests that tags which stand for digests lead to, one from the other. Behind more of them, something may be restricted. */
+/** The longest chain of tags that stand for digests. A digest with a longer chain counts as restricted. */
 const maxAttached = 1000
 const maxLocations = 200_000
 
@@ -44,7 +44,7 @@ export class ReachGraph {
   /** Manifests that no open tag reaches, by the blobs that they name. */
   readonly #parents: KeyLists
   readonly #locations = createBoundedCache<string, Location>(maxLocations)
-  /** What tags that stand for a digest gave, by that digest, as long as it is not restricted. */
+  /** Manifests of tags that stand for a digest, by that digest, while it is not restricted. */
   readonly #attached: KeyLists
   readonly #propagation: Propagation
 
@@ -60,7 +60,7 @@ export class ReachGraph {
   }
 
   /**
-   * A tag of this location gave this manifest.
+   * Records that a tag with this location gave this manifest.
    * @param seenAt milliseconds since the epoch
    */
   recordTag(location: Location, digest: Digest, seenAt: number): void {
@@ -68,7 +68,7 @@ export class ReachGraph {
     this.#enqueue(keyOf(digest), [{ location: this.#intern(location), seenAt: step }])
   }
 
-  /** What a verified manifest names. */
+  /** Records the children of a verified manifest. */
   recordManifest(digest: Digest, children: ManifestChildren): void {
     const key = keyOf(digest)
     if (this.#names.get(key) !== undefined) return
@@ -77,11 +77,11 @@ export class ReachGraph {
     this.#parents.take(key)
     if (!this.reachOf(digest).isOpen) for (const blob of children.blobs) this.#parents.add(keyOf(blob), key)
     const sightings = this.#stores.of(key)
-    // What has lost its sightings for want of room closes what it names all the same.
+    // A closed manifest whose sightings were evicted still closes its children.
     if (sightings.length > 0 || isClosed) this.#enqueue(key, sightings)
   }
 
-  /** What a manifest names, where that is known. */
+  /** The children of a manifest, if they are known. */
   childrenOf(digest: Digest): ManifestChildren | undefined {
     const names = this.#names.get(keyOf(digest))
     return (
@@ -92,20 +92,20 @@ export class ReachGraph {
     )
   }
 
-  /** The manifests that a manifest names, where that is known: most of them name none, and then nothing is made for it. */
+  /** The manifests among the children, if they are known. Cheaper than `childrenOf`, because most manifests name none. */
   manifestsOf(digest: Digest): readonly Digest[] | undefined {
     const names = this.#names.get(keyOf(digest))
     return names && [...splitKeys(names.manifests)].map(digestOf)
   }
 
-  /** Resolves once what was recorded before has reached every digest below it. */
+  /** Resolves when everything that was recorded before has reached every digest below it. */
   async settled(): Promise<void> {
     await this.#propagation.settled()
   }
 
   /**
-   * What a tag that stands for a digest reaches is as open as that digest. Attack: the tag `sha256-<hex>` of an open image may give an index
-   * of all that refers to it, restricted artifacts among it. So such a tag never opens what a tag of a restricted namespace reaches.
+   * A digest that a tag reaches which stands for another digest is as open as that one. Attack: the tag `sha256-<hex>` of an open image gives
+   * an index of everything that refers to it, with restricted artifacts in it. So such a tag never opens what a restricted tag reaches.
    */
   reachOf(digest: Digest): Reach {
     const now = this.#now()
@@ -123,7 +123,7 @@ export class ReachGraph {
     return joinReaches([...found.values()].toReversed())
   }
 
-  /** Manifests that name this blob and that no open tag reached when they were recorded; none for what is a manifest itself. */
+  /** Manifests that name this blob and that no open tag reached when they were recorded; none for a manifest. */
   parentsOf(digest: Digest): readonly Digest[] {
     const key = keyOf(digest)
     return this.#names.get(key) === undefined ? this.#parents.get(key).map(digestOf) : []
@@ -135,12 +135,12 @@ export class ReachGraph {
 
   #intern(location: Location): Location {
     const id = JSON.stringify(location)
-    const known = this.#locations.get(id) ?? location
-    this.#locations.set(id, known)
-    return known
+    const interned = this.#locations.get(id) ?? location
+    this.#locations.set(id, interned)
+    return interned
   }
 
-  /** What is attached to a restricted image closes as that does: it must not be evicted either. */
+  /** Content that is attached to a restricted image is restricted as well, so it must not be evicted either. */
   #closes({ location }: Sighting): boolean {
     if (location.by === 'digest') return this.reachOf(location.digest).isRestricted
     return isRestricted(location)
@@ -169,7 +169,7 @@ export class ReachGraph {
   #close(key: DigestKey): void {
     this.#stores.close(key)
     this.#names.close(key)
-    // What was attached to it while it was not restricted closes with it.
+    // Content that was attached to it while it was open closes with it.
     for (const one of this.#attached.take(key)) this.#add(one, this.#stores.of(one))
   }
 }

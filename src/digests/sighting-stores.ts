@@ -1,6 +1,6 @@
 /**
- * Sightings by digest: one bounded store for what opens, and one for each restricted namespace, so that a namespace loses what it has
- * itself pushed out, and nothing else. What was ever in a restricted store stays closed by its fingerprint.
+ * Sightings by digest: one bounded store for sightings that open, and one for each restricted namespace, so that a namespace evicts only its
+ * own sightings. A digest that was ever in a restricted store stays closed by its fingerprint.
  */
 import { createBoundedCache, type BoundedCache } from '../concurrency/bounded-cache.ts'
 import type { DigestKey } from './digest-key.ts'
@@ -8,11 +8,11 @@ import { FingerprintSet } from './fingerprint-set.ts'
 import { joinReaches, unseen, type Reach, type Sighting, type Sightings } from './sightings.ts'
 
 export interface SightingStoresOptions {
-  /** Bound on digests that are known from other than restricted namespaces. */
+  /** Bound on digests of namespaces without restriction. */
   readonly maxOpen: number
   /** Bound on digests of one restricted namespace. */
   readonly maxPerNamespace: number
-  /** Called once for each restricted namespace that has no room left, and loses its oldest from then on. */
+  /** Called once for each restricted namespace that is full, and evicts its oldest sightings from then on. */
   readonly onFull: (namespace: string) => void
 }
 
@@ -29,23 +29,23 @@ export class SightingStores {
     this.open = createBoundedCache(options.maxOpen)
   }
 
-  /** Digests that are known to be open, and those that were ever restricted. */
+  /** The number of open digests, and of digests that were ever restricted. */
   counts(): { readonly digests: number; readonly restrictedDigests: number } {
     return { digests: this.open.size, restrictedDigests: this.#closed.size }
   }
 
   restricted(namespace: string): SightingStore {
-    const known = this.#restricted.get(namespace)
-    if (known !== undefined) return known
+    const existing = this.#restricted.get(namespace)
+    if (existing !== undefined) return existing
     let isFull = false
-    const made = createBoundedCache<DigestKey, Sightings>(this.#options.maxPerNamespace, {
+    const store = createBoundedCache<DigestKey, Sightings>(this.#options.maxPerNamespace, {
       onEvicted: () => {
         if (!isFull) this.#options.onFull(namespace)
         isFull = true
       },
     })
-    this.#restricted.set(namespace, made)
-    return made
+    this.#restricted.set(namespace, store)
+    return store
   }
 
   close(key: DigestKey): void {
@@ -61,14 +61,14 @@ export class SightingStores {
     return [...this.#restricted.values(), this.open].flatMap((store) => store.get(key)?.list ?? [])
   }
 
-  /** What the tags that reach it by themselves make of it. @param now milliseconds since the epoch */
+  /** The reach by tags that reach the digest directly. @param now milliseconds since the epoch */
   reachOf(key: DigestKey, now: number): Reach {
     const open = this.open.get(key)?.reach(now) ?? unseen
     if (!this.isClosed(key)) return open
     return { ...joinReaches([...this.#restrictedReaches(key, now), open]), isRestricted: true }
   }
 
-  /** Whether a tag of a restricted namespace reaches it, and not one that stands for a digest alone. */
+  /** Whether a tag of a restricted namespace reaches the digest; tags that stand for a digest do not count. */
   hasRestrictedTag(key: DigestKey, now: number): boolean {
     return this.#restrictedReaches(key, now).some(({ imageStreams }) => imageStreams.length > 0)
   }

@@ -1,28 +1,28 @@
 /**
- * Where a digest was seen, and when: the tags that reach it, as far as they decide who may pull it. Many digests of one image share
- * one of these, so it never changes: `with` makes another one.
+ * The tags that reach a digest, as far as they decide access, and when they were seen. Many digests of one image share one `Sightings`, so
+ * it never changes: `with` returns another one.
  */
 import type { Digest, ImageStream } from '../oci/reference.ts'
 
-/** What decides about a tag: its image stream, the digest that it stands for, or nothing but access to the whole monorepo. */
+/** What decides access to a tag: its image stream, the digest that it stands for, or only QCI-wide access. */
 export type Location =
   | { readonly by: 'image-stream'; readonly imageStream: ImageStream; readonly isRestricted: boolean }
   | { readonly by: 'digest'; readonly digest: Digest }
   | { readonly by: 'qci' }
 
-/** A tag of this location gave a manifest that reaches the digest. */
+/** A tag with this location gave a manifest that reaches the digest. */
 export interface Sighting {
-  /** One object for each location: equal ones are identical. */
+  /** Interned: equal locations are identical objects. */
   readonly location: Location
-  /** Milliseconds since the epoch, rounded down to `sightingStepMs`: digests that are seen together share their sightings. */
+  /** Milliseconds since the epoch, rounded down to `sightingStepMs`, so that digests that are seen together share their sightings. */
   readonly seenAt: number
 }
 
 export const sightingStepMs = 10 * 60_000
 const dayMs = 24 * 3600_000
-/** As long as a pull by digest may follow one by tag. */
+/** The longest time between a pull by tag and a pull by its digest. */
 export const openLifeMs = dayMs
-/** Longer than upstream keeps what was pruned. */
+/** Longer than upstream keeps pruned images. */
 export const restrictedLifeMs = 30 * dayMs
 
 export const isRestricted = (location: Location): boolean =>
@@ -31,17 +31,17 @@ export const isRestricted = (location: Location): boolean =>
 const endOf = ({ location, seenAt }: Sighting): number =>
   seenAt + (isRestricted(location) ? restrictedLifeMs : openLifeMs)
 
-/** What is known of a digest. */
+/** What the tags that reach a digest say about it. */
 export interface Reach {
   /** The image streams whose tags reach it, the most recent last. */
   readonly imageStreams: readonly ImageStream[]
   /** A tag of a namespace that is not restricted reaches it. */
   readonly isOpen: boolean
-  /** A tag of a restricted namespace reaches it, or did once. */
+  /** A tag of a restricted namespace reaches it, or has reached it. */
   readonly isRestricted: boolean
-  /** A tag that belongs to nobody reaches it. */
-  readonly isOfNobody: boolean
-  /** A tag that stands for one of these reaches it: it is as open as they are. */
+  /** A tag without an owner (an unowned tag) reaches it. */
+  readonly isUnowned: boolean
+  /** A tag that stands for one of these digests reaches it, so it is as open as they are. */
   readonly attachedTo: readonly Digest[]
 }
 
@@ -49,7 +49,7 @@ export const unseen: Reach = {
   imageStreams: [],
   isOpen: false,
   isRestricted: false,
-  isOfNobody: false,
+  isUnowned: false,
   attachedTo: [],
 }
 
@@ -57,13 +57,13 @@ export const joinReaches = (reaches: readonly Reach[]): Reach => ({
   imageStreams: reaches.flatMap(({ imageStreams }) => imageStreams),
   isOpen: reaches.some(({ isOpen }) => isOpen),
   isRestricted: reaches.some((reach) => reach.isRestricted),
-  isOfNobody: reaches.some(({ isOfNobody }) => isOfNobody),
+  isUnowned: reaches.some(({ isUnowned }) => isUnowned),
   attachedTo: reaches.flatMap(({ attachedTo }) => attachedTo),
 })
 
 /**
- * Bound on the sightings of one digest: a base layer is in hundreds of image streams. One sighting of each namespace stays, since a
- * puller of that namespace needs it, as far as there are not more than `maxNamespaces` of them.
+ * Bound on the sightings of one digest, because a base layer is in hundreds of image streams. In addition, one sighting of each namespace
+ * stays for users of that namespace, up to `maxNamespaces`.
  */
 const maxSightings = 256
 const maxNamespaces = 1024
@@ -80,7 +80,7 @@ export class Sightings {
     this.list = list
   }
 
-  /** These and the given ones, by the time of each; the same object where nothing is new. */
+  /** These and the given sightings, in the order of their time; the same object if none is new. */
   with(added: readonly Sighting[]): Sightings {
     const newest = new Map(this.list.map((one) => [one.location, one]))
     const news = added.filter(({ location, seenAt }) => (newest.get(location)?.seenAt ?? -Infinity) < seenAt)
@@ -89,7 +89,7 @@ export class Sightings {
       newest.delete(one.location)
       newest.set(one.location, one)
     }
-    // Another replica may tell old news.
+    // Another replica may publish old sightings.
     return new Sightings(bounded([...newest.values()].toSorted((one, other) => one.seenAt - other.seenAt)))
   }
 
@@ -109,22 +109,22 @@ const reachOf = (locations: readonly Location[]): Reach => {
     imageStreams: streams.map(({ imageStream }) => imageStream),
     isOpen: streams.some((stream) => !stream.isRestricted),
     isRestricted: streams.some((stream) => stream.isRestricted),
-    isOfNobody: locations.some(({ by }) => by === 'qci'),
+    isUnowned: locations.some(({ by }) => by === 'qci'),
     attachedTo: locations.flatMap((location) => (location.by === 'digest' ? [location.digest] : [])),
   }
 }
 
-/** The newest ones, and before them the newest of each namespace. */
+/** The newest sightings, and in addition the newest one of each namespace. */
 const bounded = (list: readonly Sighting[]): readonly Sighting[] => {
   if (list.length <= maxSightings) return list
-  const kept = new Set(list.slice(-maxSightings))
+  const selected = new Set(list.slice(-maxSightings))
   const namespaces = new Set<string>()
   for (const one of list.toReversed()) {
     const { location } = one
     if (location.by !== 'image-stream' || namespaces.has(location.imageStream.namespace)) continue
     if (namespaces.size >= maxNamespaces) break
     namespaces.add(location.imageStream.namespace)
-    kept.add(one)
+    selected.add(one)
   }
-  return list.filter((one) => kept.has(one))
+  return list.filter((one) => selected.has(one))
 }

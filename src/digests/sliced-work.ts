@@ -1,5 +1,5 @@
 /**
- * Work that is done at once where it is little, and in slices where it is much, so that others get a turn between two of them.
+ * Does a little work at once, and much work in slices, so that requests get a turn between two slices.
  */
 export class SlicedWork<Item> {
   readonly #items: Item[] = []
@@ -7,13 +7,13 @@ export class SlicedWork<Item> {
   readonly #sliceSize: number
   #settling: Promise<void> | undefined
 
-  /** @param perform may add more, and does not throw  @param sliceSize items that are done without a pause */
+  /** @param perform may add more items, and does not throw  @param sliceSize items that are done without a pause */
   constructor(perform: (item: Item) => void, sliceSize: number) {
     this.#perform = perform
     this.#sliceSize = sliceSize
   }
 
-  /** For `run` to do, the last one first: so the items that wait are few. */
+  /** Adds an item for `run`, which does the last one first, so that few items wait. */
   add(item: Item): void {
     this.#items.push(item)
   }
@@ -22,7 +22,7 @@ export class SlicedWork<Item> {
     if (this.#settling === undefined && !this.#runSlice()) this.#settling = this.#settle()
   }
 
-  /** Resolves once everything that was added before is done. */
+  /** Resolves when all items that were added before are done. */
   async settled(): Promise<void> {
     await this.#settling
   }
@@ -33,7 +33,7 @@ export class SlicedWork<Item> {
     this.#settling = undefined
   }
 
-  /** @returns whether nothing is left to do */
+  /** @returns whether no item is left */
   #runSlice(): boolean {
     for (let done = 0; done < this.#sliceSize; done++) {
       const item = this.#items.pop()

@@ -1,12 +1,12 @@
 /**
- * What decides about a reference, for a person who asks on the command line: by the same requirement that the proxy looks at, with no
- * digest known yet. No network.
+ * Explains on the command line what decides access to a reference: by the same requirement as in the proxy, but without any knowledge about
+ * digests. It uses no network.
  */
 import { createTagOwner } from '../oci/qci-tag.ts'
 import type { ImageStream, Reference } from '../oci/reference.ts'
-import { imagePullerCommand, qciImagePullerCommand, type Subject } from './grant-commands.ts'
+import { imagePullerCommand, qciImagePullerCommand, type Subject } from '../access/grant-commands.ts'
 import { createRequirements, nothingKnown, type AccessRequirement } from '../access/requirement.ts'
-import { parsePullSpec } from './pull-spec.ts'
+import { parsePullSpec } from '../oci/pull-spec.ts'
 
 export interface ExplainOptions {
   readonly isRestricted: (namespace: string) => boolean
@@ -14,11 +14,11 @@ export interface ExplainOptions {
   readonly qciNamespace: string
   /** `openshift/ci` */
   readonly monorepo: string
-  /** Where the proxy is served. */
+  /** The host of this proxy. */
   readonly exposedHost: string
 }
 
-/** @throws {Error} where the text is no reference of QCI */
+/** @throws {Error} if the text is no reference of QCI */
 export const explain = (text: string, options: ExplainOptions): string => {
   const reference = parsePullSpec(text, { ...options, ownerOf: createTagOwner(options.isRestricted) })
   const requirement = createRequirements({ ...options, knowledge: nothingKnown }).reference(reference)
@@ -55,7 +55,7 @@ const restriction = (reference: Reference, { isRestricted }: ExplainOptions): st
   return `yes${by}: QCI-wide access does not open it`
 }
 
-/** Whether the tag would be another's, were the namespace that one of its parts names not restricted. */
+/** Whether the tag belongs to the namespace only because one of its parts names it, and it is restricted. */
 const isByPart = (qciTag: string, { namespace }: ImageStream): boolean => {
   const otherwise = createTagOwner(() => false)(qciTag)
   return otherwise.by !== 'image-stream' || otherwise.imageStream.namespace !== namespace
@@ -77,10 +77,10 @@ const row = (name: string, value: string): string => `  ${name.padEnd(14)}${valu
 const isByDigest = (reference: Reference): boolean =>
   reference.kind === 'digest' || reference.owner.by === 'digest'
 
-const serviceAccount: Subject = { sort: 'user', name: 'system:serviceaccount:NAMESPACE:NAME' }
-const person: Subject = { sort: 'group-of', name: 'whoever is to pull it' }
+const serviceAccount: Subject = { kind: 'user', name: 'system:serviceaccount:NAMESPACE:NAME' }
+const person: Subject = { kind: 'group-of', name: 'whoever is to pull it' }
 
-/** In the order in which they are asked. */
+/** The reviews that open the reference, in the order of the proxy. */
 const ways = (
   reference: Reference,
   { imageStreams, qciWide }: AccessRequirement,
@@ -92,7 +92,7 @@ const ways = (
     qciImagePullerCommand(subject, qciNamespace),
   )
   const byDigest = isByDigest(reference)
-  // No digest is known here, which is what closes it under --unknown-digests=deny.
+  // Here every digest is unseen, so --unknown-digests=deny closes it; in the proxy it may have been seen.
   const onceSeen = qciWide ? '' : ', if it was seen in a namespace that is not restricted'
   return [
     'Whoever gets a yes to one of these SubjectAccessReviews may pull it:',
@@ -111,7 +111,7 @@ const way = (
   ...commands.map((command) => `      ${command}`),
 ]
 
-/** A running proxy knows where a digest was seen; here the namespace is known only if the reference has one. */
+/** The proxy knows the namespaces where a digest was seen; here only the namespace of the reference is known. */
 const whereSeen = (
   { repository }: Reference,
   commandsFor: (namespace: string) => readonly string[],

@@ -1,6 +1,5 @@
 /**
- * One question to the API server, over one pool of connections: in bounded time, with one more try where that may help, and never more
- * of an answer than a review can be.
+ * POST requests to the API server over one connection pool: with a deadline, at most one retry, and a bound on the response.
  */
 import { HttpMethod, RequestContext, type Cluster } from '@kubernetes/client-node'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,63 +10,63 @@ import { createConnectionPool, type ConnectionPool } from './connection-pool.ts'
 import { NotAReview } from './review-answer.ts'
 
 export interface ApiClient {
-  /** @param body JSON. @throws {Error} where nothing, or too much, was answered */
-  readonly ask: (path: string, body: string) => Promise<Reply>
+  /** @param body JSON. @throws {Error} if there is no response, or one that is too large */
+  readonly post: (path: string, body: string) => Promise<Reply>
   readonly close: () => Promise<void>
 }
 
 export interface ApiClientOptions {
   readonly kubeConfig: Credentials
-  /** Milliseconds for one question, its retry included. */
+  /** Milliseconds for one request, its retry included. */
   readonly timeoutMs: number
 }
 
 const retryAfterMs = 100
-/** A review of a person with a thousand groups has some 50 KiB. */
+/** The review of a person with a thousand groups has about 50 KiB. */
 const maxAnswerBytes = 1024 * 1024
 
 export const createApiClient = ({ kubeConfig, timeoutMs }: ApiClientOptions): ApiClient => {
   const pool = createConnectionPool()
-  const ask = async (path: string, body: string): Promise<Reply> => {
+  const post = async (path: string, body: string): Promise<Reply> => {
     const signal = AbortSignal.timeout(timeoutMs)
-    const attempt = async () => await post(pool, kubeConfig, { path, body, signal })
+    const attempt = async () => await send(pool, kubeConfig, { path, body, signal })
     let reply: Reply
     try {
       reply = await attempt()
     } catch (error) {
       if (error instanceof NotAReview || signal.aborted) throw error
-      // A kept-alive connection that the server closed fails once, on a review as on anything else.
+      // The server may have closed a keep-alive connection: the request on it fails once.
       await sleep(retryAfterMs, undefined, { signal })
       return await attempt()
     }
     if (reply.status === 401 && kubeConfig.canRenew === true) {
-      // A renewed credential may be a certificate.
+      // The renewed credential may be a client certificate, which needs a new pool.
       pool.renew()
       return await attempt()
     }
-    // Not a 429: to ask again at once is more of what there is too much of.
+    // A 429 is not retried, because a retry adds to the load.
     if (reply.status < 500) return reply
     await sleep(retryAfterMs, undefined, { signal })
     return await attempt()
   }
-  return { ask, close: async () => await pool.close() }
+  return { post, close: async () => await pool.close() }
 }
 
-interface Question {
+interface PostRequest {
   readonly path: string
   readonly body: string
   readonly signal: AbortSignal
 }
 
-const post = async (
+const send = async (
   pool: ConnectionPool,
   kubeConfig: Credentials,
-  { path, body, signal }: Question,
+  { path, body, signal }: PostRequest,
 ): Promise<Reply> => {
   const server = new URL((kubeConfig.getCurrentCluster() as Cluster).server)
   const url = new URL(`${server.pathname.replace(/\/$/, '')}${path}`, server)
   const context = new RequestContext(url.href, HttpMethod.POST)
-  // A plugin that says who we are takes its time, and more of it than one question has.
+  // An exec plugin may run longer than the deadline of one request.
   await unlessAborted(signal, kubeConfig.applySecurityAuthentication(context))
   const {
     statusCode,
@@ -89,7 +88,7 @@ const post = async (
   let bytes = 0
   for await (const chunk of answer as AsyncIterable<Buffer>) {
     bytes += chunk.length
-    // Leaving the loop ends the answer, and its connection with it.
+    // Leaving the loop closes the connection.
     if (bytes > maxAnswerBytes) throw new NotAReview(`it answered ${statusCode} with too much`)
     chunks.push(chunk)
   }
@@ -97,6 +96,6 @@ const post = async (
   return { status: statusCode, retryAfter, text: Buffer.concat(chunks).toString() }
 }
 
-/** A token file ends with a line end, which no field may hold. */
+/** A token file ends with a line break, which a header must not contain. */
 const oneLined = (headers: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.trim()]))

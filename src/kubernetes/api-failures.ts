@@ -1,6 +1,6 @@
 /**
- * What an answer of the API server that is no review means: to the operator, whole; to a client, always 503 and never 401. A 401 sends
- * people off to log in again, and makes some clients give up for good.
+ * The meaning of a failed review: the operator gets the whole reason, a client always gets 503 and never 401. A 401 would make people log
+ * in again, and makes some clients give up for good.
  */
 import { unavailable, type RegistryError } from '../oci/errors.ts'
 import { parseAnswer } from '../oci/json-bounds.ts'
@@ -14,7 +14,7 @@ export interface Reply {
   readonly text: string
 }
 
-/** An answer of the API server that says in its status that it is none. */
+/** The API server answered with an error status. */
 class Refused extends Error {
   override readonly name = 'Refused'
   readonly isOurs: boolean
@@ -24,11 +24,11 @@ class Refused extends Error {
   }
 }
 
-/** The text of an answer that may be a review. @throws {ReviewShed | Refused} */
+/** The text of a reply without an error status. @throws {ReviewShed | Refused} */
 export const reviewText = ({ status, retryAfter, text }: Reply, secret: string): string => {
   if (status < 400) return text
   const said = new Error(`API server answered ${status}`)
-  // As long as it says itself, where that is a number of seconds.
+  // The time that the API server names, if that is a number of seconds.
   if (status === 429) throw reviewShed(/^[1-9]\d{0,2}$/.test(retryAfter) ? Number(retryAfter) : 1, said)
   if (status !== 401 && status !== 403) throw new Refused(said.message, false)
   throw new Refused(
@@ -37,26 +37,23 @@ export const reviewText = ({ status, retryAfter, text }: Reply, secret: string):
   )
 }
 
-/** The message of a Status, in quotes. */
+/** The message of a Kubernetes Status, in quotes. */
 const messageOf = (text: string, secret: string): string => {
   try {
     const { message } = parseAnswer(Buffer.from(text)) as { message?: unknown }
     if (typeof message === 'string') return JSON.stringify(printable(message, secret))
   } catch {
-    // Not JSON: somebody else's page, and nobody's message. Its text stays unsaid.
+    // Not JSON, so it is the page of another server. The log does not quote it.
   }
   return 'it does not say why'
 }
 
-/** The deadline's own error, or that of a wait which it ended. */
+/** The error of a deadline, or of a wait that the deadline ended. */
 export const isTimeout = (error: unknown): boolean =>
   error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')
 
-/**
- * Whatever keeps the API server from answering is 503 to the client, never 401: a 401 sends people off to log in again,
- * and makes some clients give up for good. A refusal of our own credential is an outage too, and says so in the log.
- */
-export const outage = (error: unknown): RegistryError => {
+/** The error for the client, 503. The log has the cause: if the API server refused the proxy's own credential, it says so. */
+export const asUnavailable = (error: unknown): RegistryError => {
   if (error instanceof ReviewShed) return error
   if (error instanceof Refused && error.isOurs)
     return unavailable(

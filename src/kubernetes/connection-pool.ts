@@ -1,38 +1,38 @@
 /**
- * client-node builds a connection pool for every request. Keeping one saves a TLS handshake per review.
+ * One connection pool for all reviews. client-node creates one for every request, which costs a TLS handshake each time.
  */
 import type { RequestContext } from '@kubernetes/client-node'
 
 export type Dispatcher = NonNullable<ReturnType<RequestContext['getDispatcher']>>
 
 export interface ConnectionPool {
-  /** The pool that is in use: the one offered, where that of before is too old or there is none. */
+  /** The pool in use. It is replaced by the offered one if it is too old. */
   readonly adopt: (offered: Dispatcher | undefined) => Dispatcher
-  /** The next one offered is taken: whoever we are, it may be by another certificate. */
+  /** Takes the next offered pool, because the proxy may have another client certificate now. */
   readonly renew: () => void
   readonly close: () => Promise<void>
 }
 
-/** How long one is kept: then a renewed CA bundle or client certificate takes effect. */
+/** How long one pool is used: then a renewed CA bundle or client certificate takes effect. */
 const lifeMs = 10 * 60_000
 
 export const createConnectionPool = (): ConnectionPool => {
-  let kept: Dispatcher | undefined
-  let keptSince = -Infinity
+  let current: Dispatcher | undefined
+  let since = -Infinity
   return {
     adopt: (offered) => {
-      if (kept !== undefined && Date.now() - keptSince < lifeMs) return kept
+      if (current !== undefined && Date.now() - since < lifeMs) return current
       if (offered === undefined) throw new Error('the kubeconfig gives no connection')
-      void kept?.close()
-      kept = offered
-      keptSince = Date.now()
-      return kept
+      void current?.close()
+      current = offered
+      since = Date.now()
+      return current
     },
     renew: () => {
-      keptSince = -Infinity
+      since = -Infinity
     },
     close: async () => {
-      await kept?.destroy()
+      await current?.destroy()
     },
   }
 }

@@ -8,21 +8,21 @@
  * - A valid token costs nothing. If others have used up the allowance of its address, it waits for a place. Only the newest few tokens
  *   of each address wait, and the addresses take turns.
  * - **A trickle is no flood.** All clients may share one address (behind a passthrough route, or the NAT of an office) from which some
- *   expired logins arrive all the time. While unknown tokens arrive from an address in a trickle (strange-tokens.ts), each is reviewed,
+ *   expired logins arrive all the time. While unknown tokens arrive from an address in a trickle (unknown-tokens.ts), each is reviewed,
  *   even if the allowance of the address is spent.
  * - A flood from one address causes `ofAddress.burst` refused reviews at once and `ofAddress.perSecond` after that.
  * - All addresses together cause at most twice the bounds of `ofEverybody`, trickles included: once for addresses from which the cluster
- *   has accepted a token, once for strangers. So a flood from many unknown addresses costs users at known addresses nothing.
+ *   has accepted a token, once for all others. So a flood from many unknown addresses costs users at known addresses nothing.
  *
  * Not guaranteed: during a flood from their own address, or from many unknown addresses, users with a new token may get 429.
  */
-import { LRUCache } from 'lru-cache'
-import { addressOf } from '../access/ip-address.ts'
+import { networkOfClient } from '../access/ip-address.ts'
 import { createAllowance, type Allowance } from '../concurrency/allowance.ts'
+import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import { systemClock, type Clock } from '../concurrency/clock.ts'
 import { PerKey } from '../concurrency/per-key.ts'
 import { RegistryError, unavailable } from '../oci/errors.ts'
-import { createStrangeTokens, type StrangeTokens } from './strange-tokens.ts'
+import { createUnknownTokens, type UnknownTokens } from './unknown-tokens.ts'
 import { WaitingRoom, type Entered } from './waiting-room.ts'
 
 /** The result for an admitted token; `unanswered` if the review failed or was not sent. */
@@ -32,7 +32,7 @@ export type Outcome = 'accepted' | 'refused' | 'unanswered'
 export type Settle = (outcome: Outcome, reviews?: number) => void
 
 /** The group that pays for a refusal in addition to its address: addresses with an accepted token, or all others. */
-export type ChargeKind = 'stranger' | 'acquainted'
+export type ChargeKind = 'unknown-address' | 'known-address'
 
 export interface Admission {
   /** Waits for a place. @throws {RegistryError} TOOMANYREQUESTS, UNAVAILABLE */
@@ -65,7 +65,7 @@ const maxWaitMs = 2500
 
 interface Address {
   readonly allowance: Allowance
-  readonly strangeTokens: StrangeTokens
+  readonly unknownTokens: UnknownTokens
 }
 
 export const createFailedLoginLimit = (options: FailedLoginLimitOptions): Admission => {
@@ -80,7 +80,7 @@ class AddressAdmission implements Admission {
   readonly #options: FailedLoginLimitOptions
   readonly #addresses: PerKey<Address>
   // A separate cache, so that a flood from unknown addresses evicts nothing from it.
-  readonly #accepted = new LRUCache<string, true>({ maxSize: maxAddresses, sizeCalculation: () => 1 })
+  readonly #accepted = createBoundedCache<string, true>(maxAddresses)
   readonly #everybody: Readonly<Record<ChargeKind, Allowance>>
   readonly #room: WaitingRoom<Settle>
 
@@ -90,11 +90,11 @@ class AddressAdmission implements Admission {
     this.#options = options
     this.#addresses = new PerKey(maxAddresses, () => ({
       allowance: createAllowance({ ...ofAddress, now }),
-      strangeTokens: createStrangeTokens(now),
+      unknownTokens: createUnknownTokens(now),
     }))
     this.#everybody = {
-      stranger: createAllowance({ ...ofEverybody, now }),
-      acquainted: createAllowance({ ...ofEverybody, now }),
+      'unknown-address': createAllowance({ ...ofEverybody, now }),
+      'known-address': createAllowance({ ...ofEverybody, now }),
     }
     this.#room = new WaitingRoom({
       maxWaiting,
@@ -106,8 +106,8 @@ class AddressAdmission implements Admission {
   }
 
   async admit(client: string): Promise<Settle> {
-    const address = addressOf(client)
-    this.#addresses.of(address).strangeTokens.note()
+    const address = networkOfClient(client)
+    this.#addresses.of(address).unknownTokens.note()
     const isSpent = this.#obstacle(address)?.isSpent === true
     return await this.#room.wait(address, isSpent ? maxWaitingForTime : maxWaiting)
   }
@@ -118,16 +118,16 @@ class AddressAdmission implements Admission {
   }
 
   #chargeKindOf(address: string): ChargeKind {
-    return this.#accepted.get(address) === true ? 'acquainted' : 'stranger'
+    return this.#accepted.get(address) === true ? 'known-address' : 'unknown-address'
   }
 
   /** The limit that keeps a token of this address waiting now; undefined if a place is free. */
   #obstacle(address: string): { limit: 'address' | 'everybody'; isSpent: boolean } | undefined {
     const all = this.#everybody[this.#chargeKindOf(address)].state()
     if (all !== 'free') return { limit: 'everybody', isSpent: all === 'spent' }
-    const { allowance, strangeTokens } = this.#addresses.of(address)
+    const { allowance, unknownTokens } = this.#addresses.of(address)
     const own = allowance.state()
-    return own === 'free' || strangeTokens.areCalm()
+    return own === 'free' || unknownTokens.areCalm()
       ? undefined
       : { limit: 'address', isSpent: own === 'spent' }
   }
@@ -136,10 +136,10 @@ class AddressAdmission implements Admission {
   #tryEnter(address: string): Entered<Settle> {
     const kind = this.#chargeKindOf(address)
     const everybody = this.#everybody[kind]
-    const { allowance, strangeTokens } = this.#addresses.of(address)
+    const { allowance, unknownTokens } = this.#addresses.of(address)
     if (everybody.tryHold() !== 'held') return undefined
     if (allowance.tryHold() !== 'held') {
-      if (!strangeTokens.areCalm()) {
+      if (!unknownTokens.areCalm()) {
         everybody.settle(0)
         return undefined
       }
@@ -149,12 +149,12 @@ class AddressAdmission implements Admission {
   }
 
   #settleOf(address: string, kind: ChargeKind): Settle {
-    const { allowance, strangeTokens } = this.#addresses.of(address)
+    const { allowance, unknownTokens } = this.#addresses.of(address)
     const paying = [allowance, this.#everybody[kind]]
     return (outcome, reviews = 1) => {
       if (outcome === 'accepted') {
         this.#accepted.set(address, true)
-        strangeTokens.proven()
+        unknownTokens.proven()
       }
       const refusals = outcome === 'refused' ? reviews : 0
       for (const each of paying) each.settle(refusals)
@@ -172,9 +172,9 @@ class AddressAdmission implements Admission {
       observeLimited('waiting')
       return unavailable('too many new logins at once; try again in a moment', undefined, 1)
     }
-    const { allowance, strangeTokens } = this.#addresses.of(address)
+    const { allowance, unknownTokens } = this.#addresses.of(address)
     // If a place is free now, the turns of others came first.
-    const limit = found?.limit ?? (strangeTokens.areCalm() ? 'everybody' : 'address')
+    const limit = found?.limit ?? (unknownTokens.areCalm() ? 'everybody' : 'address')
     observeLimited(limit)
     const paying = limit === 'address' ? allowance : this.#everybody[this.#chargeKindOf(address)]
     return tooMany(limit, paying.retryAfterSeconds())

@@ -1,14 +1,14 @@
 /**
- * What somebody else wrote, made fit for a log line or a message: short, printable, and without the secret it was about.
+ * Makes a foreign text fit for a log line or a message: short, printable, and without the secret that it is about.
  */
 
-/** Enough for the API server's own words: the longest message of RBAC that we know has some 200 characters. */
+/** Characters. The longest known message of RBAC has about 200. */
 const maxLength = 300
 
-/** @param secret never shown, should the text hold it: an API server, or a webhook behind it, may quote what it was asked. */
+/** @param secret is replaced wherever the text contains it: an API server, or a webhook behind it, may quote its request. */
 export const printable = (text: string, secret = '', max = maxLength): string => {
-  const known = secret === '' ? text : text.replaceAll(secret, '(token)')
-  // Cut before it is escaped: whatever the length of the text, this much of it is looked at.
-  const cut = known.length > max ? `${known.slice(0, max)}..` : known
+  const safe = secret === '' ? text : text.replaceAll(secret, '(token)')
+  // Cut before it is escaped, so that the work does not grow with the text.
+  const cut = safe.length > max ? `${safe.slice(0, max)}..` : safe
   return cut.replaceAll(/[^\x20-\x7e]/g, '?')
 }

@@ -1,209 +1,158 @@
 /**
- * The ImageStreams of app.ci, listed and watched: which tag of each of them claims to be which digest, told to the one that keeps that.
+ * Lists and watches the ImageStreams of app.ci, and tells an observer which digest each of their tags claims.
  *
- * Not `makeInformer` of client-node: it keeps every object whole (an ImageStream of app.ci has up to megabytes of status, of which
- * we need the digests), lists without pages, ends at the first error that is not a 410, and takes an ERROR event for progress. Its
- * `Watch` is what is left.
+ * Not `makeInformer` of client-node: it keeps whole objects (an ImageStream of app.ci has up to megabytes of status, of which the proxy
+ * needs the digests), lists without pages, stops at the first error that is not a 410, and counts an ERROR event as progress. So this
+ * file uses only its `Watch`.
  * @see https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
 import type { KubeConfig } from '@kubernetes/client-node'
 import { backoffMs, pause } from '../concurrency/backoff.ts'
-import { isDigest, type Digest, type ImageStream } from '../oci/reference.ts'
+import type { ImageStream } from '../oci/reference.ts'
 import { ResourceVersionExpired, readEvents, readPages, type WatchedObject } from './list-and-watch.ts'
+import { claimsOf, type TagClaim } from './tag-claims.ts'
 
-/** Told in the order of the API server. */
+/** Called in the order of the API server's events. */
 export interface ImageStreamObserver {
   /** An image stream claims these digests, and no others. */
   readonly put: (imageStream: Required<ImageStream>, claims: readonly TagClaim[]) => void
   readonly remove: (imageStream: Required<ImageStream>) => void
-  /** A list is complete: whatever it did not hold is gone. */
+  /** A list is complete: image streams that are not in it do not exist any more. */
   readonly listed: (imageStreams: readonly Required<ImageStream>[]) => void
 }
 
-/** A tag of an image stream is said to be, or to have been, this digest. */
-export interface TagClaim {
-  readonly digest: Digest
-  readonly tag: string
-}
-
-export type Trouble = 'list' | 'watch' | 'expired'
+/** What failed: a list, a watch, or a watch whose resource version is too old to continue from. */
+export type WatchFailure = 'list' | 'watch' | 'expired'
 
 export interface ImageStreamsOptions {
   readonly kubeConfig: KubeConfig
   readonly observer: ImageStreamObserver
-  /** Repositories that are the monorepo, as pull specs write them: `quay-proxy.ci.openshift.org/openshift/ci`. */
+  /** Names of the monorepo in pull specs: `quay-proxy.ci.openshift.org/openshift/ci`. */
   readonly monorepos?: readonly string[]
-  /** Called for whatever ended a list or a watch but its own time. It is tried again; what is known stays. */
-  readonly onTrouble: (trouble: Trouble, error: Error) => void
-  /** Called each time that a watch begins. */
+  /** Called for each list or watch that failed. It is retried; the observer keeps what it was told. */
+  readonly onFailure: (failure: WatchFailure, error: Error) => void
+  /** Called at the start of each watch. */
   readonly onWatch?: () => void
   /** Milliseconds to wait after a failure; doubled for each further one, up to `maxRetryMs`. */
   readonly retryMs?: number
   readonly maxRetryMs?: number
-  /** Milliseconds without a word after which a watch is given up: the API server sends a bookmark about every minute. */
+  /** Milliseconds without any event after which a watch is ended: the API server sends a bookmark about every minute. */
   readonly silenceMs?: number
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
 
-export interface ImageStreamWatch {
-  readonly start: () => void
-  /** True once a first list was complete. */
-  readonly listed: () => boolean
-  /** Since the last event, bookmark or page of a list; since the start before any. */
-  readonly silentMs: () => number
-  readonly close: () => Promise<void>
-}
-
 const resource = { group: 'image.openshift.io', version: 'v1', plural: 'imagestreams' }
 
-export const createImageStreamWatch = (options: ImageStreamsOptions): ImageStreamWatch => {
-  const { kubeConfig, observer, onTrouble, onWatch, silenceMs = 90_000, monorepos = [] } = options
-  const { retryMs = 500, maxRetryMs = 30_000, now = () => performance.now() } = options
-  const ending = new AbortController()
-  const { signal } = ending
-  let heardAt = now()
-  let listed = false
-  let running: Promise<void> | undefined
-  const trouble = (kind: Trouble, error: Error) => {
-    if (!signal.aborted) onTrouble(kind, error)
+export class ImageStreamWatch {
+  readonly #options: ImageStreamsOptions
+  readonly #now: () => number
+  readonly #ending = new AbortController()
+  #heardAt: number
+  #listed = false
+  #running: Promise<void> | undefined
+
+  constructor(options: ImageStreamsOptions) {
+    this.#options = options
+    this.#now = options.now ?? (() => performance.now())
+    this.#heardAt = this.#now()
   }
 
-  const put = (object: WatchedObject): Required<ImageStream> => {
+  /** Runs until `close`; further calls do nothing. */
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** True once a first list was complete. */
+  listed(): boolean {
+    return this.#listed
+  }
+
+  /** Milliseconds since the last event, bookmark or page of a list; since the creation of this watch if there was none. */
+  silentMs(): number {
+    return this.#now() - this.#heardAt
+  }
+
+  async close(): Promise<void> {
+    this.#ending.abort()
+    await this.#running
+  }
+
+  /** Lists and watches again and again, each time from where the last attempt ended. */
+  async #run(): Promise<void> {
+    const { retryMs = 500, maxRetryMs = 30_000 } = this.#options
+    const { signal } = this.#ending
+    let progress: Progress = { from: undefined, hasMoved: false }
+    for (let failures = 0; !signal.aborted;) {
+      try {
+        progress = await this.#watch(progress.from ?? (await this.#list()))
+      } catch (error) {
+        progress = { ...progress, hasMoved: false }
+        this.#failed('list', error as Error)
+      }
+      failures = progress.hasMoved ? 0 : failures + 1
+      // With jitter: replicas that lost the same API server do not return at the same moment.
+      if (failures > 0)
+        await pause(backoffMs(failures - 1, { firstMs: retryMs, longestMs: maxRetryMs }), signal)
+    }
+  }
+
+  /**
+   * The observer keeps what it was told before, until a page or the end of the list replaces it.
+   * @returns the resource version that a watch continues from
+   * @throws {Error} if a page does not come
+   */
+  async #list(): Promise<string> {
+    const { kubeConfig, observer } = this.#options
+    const seen: Required<ImageStream>[] = []
+    const resourceVersion = await readPages(kubeConfig, resource, this.#ending.signal, (items) => {
+      this.#heardAt = this.#now()
+      for (const item of items) seen.push(this.#put(item))
+    })
+    observer.listed(seen)
+    this.#listed = true
+    return resourceVersion
+  }
+
+  async #watch(resourceVersion: string): Promise<Progress> {
+    const { kubeConfig, observer, onWatch, silenceMs = 90_000 } = this.#options
+    let from = resourceVersion
+    onWatch?.()
+    const request = { kubeConfig, resource, resourceVersion, signal: this.#ending.signal, silenceMs }
+    const error = await readEvents(request, ({ type, object }) => {
+      if (type === 'DELETED') observer.remove(nameOf(object))
+      else if (type !== 'BOOKMARK') this.#put(object)
+      from = object.metadata?.resourceVersion ?? from
+      this.#heardAt = this.#now()
+    })
+    const isExpired = error instanceof ResourceVersionExpired
+    if (error !== undefined) this.#failed(isExpired ? 'expired' : 'watch', error)
+    // A watch that was ended because of its silence has waited long enough.
+    const hasMoved = from !== resourceVersion || error?.name === 'TimeoutError'
+    return { from: isExpired ? undefined : from, hasMoved }
+  }
+
+  #put(object: WatchedObject): Required<ImageStream> {
+    const { observer, monorepos = [] } = this.#options
     const imageStream = nameOf(object)
     observer.put(imageStream, claimsOf(object, monorepos))
     return imageStream
   }
 
-  /** What was known before stays known until its page, or the end of the list, says otherwise. */
-  const list = async (): Promise<string> => {
-    const seen: Required<ImageStream>[] = []
-    const resourceVersion = await readPages(kubeConfig, resource, signal, (items) => {
-      heardAt = now()
-      for (const item of items) seen.push(put(item))
-    })
-    observer.listed(seen)
-    listed = true
-    return resourceVersion
-  }
-
-  const watch = async (resourceVersion: string): Promise<Progress> => {
-    let from = resourceVersion
-    onWatch?.()
-    const request = { kubeConfig, resource, resourceVersion, signal, silenceMs }
-    const error = await readEvents(request, ({ type, object }) => {
-      if (type === 'DELETED') observer.remove(nameOf(object))
-      else if (type !== 'BOOKMARK') put(object)
-      from = object.metadata?.resourceVersion ?? from
-      heardAt = now()
-    })
-    const isLost = error instanceof ResourceVersionExpired
-    if (error !== undefined) trouble(isLost ? 'expired' : 'watch', error)
-    // A watch that was given up for its silence has waited long enough.
-    const hasMoved = from !== resourceVersion || error?.name === 'TimeoutError'
-    return { from: isLost ? undefined : from, hasMoved }
-  }
-
-  /** @throws {Error} where a list is needed and does not come */
-  const goOn = async (from: string | undefined): Promise<Progress> => await watch(from ?? (await list()))
-
-  return {
-    start: () => {
-      running ??= again(goOn, {
-        signal,
-        retryMs,
-        maxRetryMs,
-        onFailure: (error) => trouble('list', error),
-      })
-    },
-    listed: () => listed,
-    silentMs: () => now() - heardAt,
-    close: async () => {
-      ending.abort()
-      await running
-    },
+  #failed(failure: WatchFailure, error: Error): void {
+    if (!this.#ending.signal.aborted) this.#options.onFailure(failure, error)
   }
 }
 
 interface Progress {
-  /** The resource version that the next watch has to begin at; undefined where only a new list can tell. */
+  /** The resource version that the next watch begins at; undefined if only a new list can tell. */
   readonly from: string | undefined
-  /** Whether it brought something, so that there is no reason to wait before the next. */
+  /** Whether it received anything, so that the next one need not wait. */
   readonly hasMoved: boolean
-}
-
-/** Again and again, each time from where the last one ended, until `signal` says otherwise. */
-const again = async (
-  goOn: (from: string | undefined) => Promise<Progress>,
-  { signal, retryMs, maxRetryMs, onFailure }: Retry,
-): Promise<void> => {
-  let progress: Progress = { from: undefined, hasMoved: false }
-  for (let failures = 0; !signal.aborted;) {
-    try {
-      progress = await goOn(progress.from)
-    } catch (error) {
-      progress = { ...progress, hasMoved: false }
-      onFailure(error as Error)
-    }
-    failures = progress.hasMoved ? 0 : failures + 1
-    // Replicas that lost the same API server do not come back in step.
-    if (failures > 0)
-      await pause(backoffMs(failures - 1, { firstMs: retryMs, longestMs: maxRetryMs }), signal)
-  }
-}
-
-interface Retry {
-  readonly signal: AbortSignal
-  readonly retryMs: number
-  readonly maxRetryMs: number
-  readonly onFailure: (error: Error) => void
-}
-
-/** As much of an ImageStream as is read. All of it may be absent: it is somebody else's object. */
-interface Status {
-  readonly tags?: readonly StatusTag[] | null
-}
-interface StatusTag {
-  readonly tag?: string
-  readonly items?: readonly { readonly image?: string; readonly dockerImageReference?: string }[] | null
-}
-interface Spec {
-  readonly tags?: readonly SpecTag[] | null
-}
-interface SpecTag {
-  readonly name?: string
-  readonly from?: { readonly kind?: string; readonly name?: string } | null
 }
 
 const nameOf = ({ metadata = {} }: WatchedObject): Required<ImageStream> => {
   const { namespace = '', name = '' } = metadata
   if (namespace === '' || name === '') throw new Error('an ImageStream without a namespace or a name')
   return { namespace, name }
-}
-
-/** Every image that a tag points to, or pointed to and is still remembered for: the newest first, for each tag. */
-const claimsOf = ({ spec, status }: WatchedObject, monorepos: readonly string[]): readonly TagClaim[] => {
-  const fromStatus = ((status ?? {}) as Status).tags ?? []
-  const fromSpec = ((spec ?? {}) as Spec).tags ?? []
-  return [
-    ...fromStatus.flatMap(({ tag = '', items }) =>
-      (items ?? []).map(({ image = '', dockerImageReference }) => ({
-        tag,
-        // Promotion writes reference tags (`oc tag --reference`): OpenShift imports nothing then, and leaves `image` empty.
-        digest: isDigest(image) ? image : digestIn(dockerImageReference, monorepos),
-      })),
-    ),
-    ...fromSpec.map(({ name = '', from }) => ({
-      tag: name,
-      digest: from?.kind === 'DockerImage' ? digestIn(from.name, monorepos) : undefined,
-    })),
-  ].flatMap(({ tag, digest }) => (digest === undefined || typeof tag !== 'string' ? [] : [{ tag, digest }]))
-}
-
-/** `<monorepo>@<digest>`; of another repository, or of a tag, nothing is known by it. */
-const digestIn = (reference: string | undefined, monorepos: readonly string[]): Digest | undefined => {
-  if (typeof reference !== 'string') return undefined
-  const at = reference.lastIndexOf('@')
-  const digest = reference.slice(at + 1)
-  return at > 0 && monorepos.includes(reference.slice(0, at)) && isDigest(digest) ? digest : undefined
 }

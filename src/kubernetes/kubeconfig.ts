@@ -1,32 +1,33 @@
 /**
- * Where app.ci is, and who we are to it: a kubeconfig, or the service account of the pod.
+ * The address of app.ci and the credential of the proxy there: from a kubeconfig, or from the service account of the pod.
  */
 import { KubeConfig, loadYaml, type Cluster, type RequestContext, type User } from '@kubernetes/client-node'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import ipaddr from 'ipaddr.js'
-import { ExecCredential, type ExecPlugin } from './exec-credential.ts'
+import { ExecCredential } from './exec-credential.ts'
+import type { ExecPlugin } from './exec-plugin.ts'
 import { onResponse } from './on-response.ts'
 
-/** Where a pod finds who it is. https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/ */
+/** The token of the pod's service account. @see https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/ */
 const podToken = '/var/run/secrets/kubernetes.io/serviceaccount/token'
 
-/** What `createApiServer` needs of a kubeconfig. */
+/** The part of a kubeconfig that `createApiServer` needs. */
 export type Credentials = Pick<KubeConfig, 'getCurrentCluster' | 'applySecurityAuthentication'> & {
-  /** Whether a request that was answered 401 is worth another try: who we are may have been renewed. */
+  /** Whether to retry a request that was answered 401, because the credential may have been renewed. */
   readonly canRenew?: boolean
 }
 
 /**
- * client-node's, for reviews, lists and watches alike: no redirect is followed, and an `exec` plugin is run as it should be.
+ * The kubeconfig of client-node, for reviews, lists and watches. It follows no redirect, and runs `exec` plugins with a deadline.
  *
- * Attack: whoever can answer in the API server's place sends on the request with a 307, the client's token in its body, and its
- * answer is believed.
+ * Attack: a server at the API server's address answers 307, so that the review goes on to the attacker with the client's token in its
+ * body, and the attacker answers it.
  */
 export class AppCiKubeConfig extends KubeConfig {
   #exec: ExecCredential | undefined
 
-  /** What an operator should know about it, each in one line. */
+  /** Warnings for the operator, one line each. */
   get warnings(): readonly string[] {
     const { server, skipTLSVerify } = this.getCurrentCluster() as Cluster
     const { protocol, hostname } = new URL(server)
@@ -47,17 +48,17 @@ export class AppCiKubeConfig extends KubeConfig {
     return this.#exec !== undefined
   }
 
-  /** From now on the current user is who the plugin says. */
+  /** Takes the credential of the current user from the plugin. */
   runPlugin(plugin: ExecPlugin, cluster: Cluster | undefined): void {
     const user = this.getCurrentUser() as User
     this.#exec = new ExecCredential({ plugin, cluster })
     this.addAuthenticator(this.#exec)
-    // Else client-node's own authenticator would take it.
+    // Otherwise client-node's own authenticator would run the plugin.
     Object.assign(user, { exec: undefined, token: undefined })
   }
 
   override createDispatcherOptions(...[cluster, options]: Parameters<KubeConfig['createDispatcherOptions']>) {
-    // A kubeconfig that says nothing of TLS would get the global dispatcher, which is not ours to watch.
+    // A kubeconfig without TLS options would get the global dispatcher, whose responses must not be intercepted.
     return super.createDispatcherOptions(cluster, { rejectUnauthorized: true, ...options })
   }
 
@@ -82,8 +83,8 @@ export class AppCiKubeConfig extends KubeConfig {
 
 /**
  * @param file a kubeconfig; undefined for the service account of the pod
- * @param root where the pod's files are, below
- * @throws {Error} with a message for the operator, never holding the content
+ * @param root directory that the paths of the pod's files are below
+ * @throws {Error} with a message for the operator that quotes nothing of the file
  */
 export const loadKubeConfig = (file: string | undefined, root = ''): AppCiKubeConfig => {
   const kubeConfig = new AppCiKubeConfig()
@@ -97,7 +98,7 @@ export const loadKubeConfig = (file: string | undefined, root = ''): AppCiKubeCo
     kubeConfig.loadFromFile(file)
     adoptTokenFile(kubeConfig, file)
   } catch {
-    // The parser's own message quotes lines of the file, which holds a credential.
+    // Attack: the parser's own message quotes lines of the file, which contains a credential.
     throw new Error(`--kubeconfig: ${file} is not a valid kubeconfig`)
   }
   const cluster = kubeConfig.getCurrentCluster()
@@ -111,7 +112,7 @@ export const loadKubeConfig = (file: string | undefined, root = ''): AppCiKubeCo
   return kubeConfig
 }
 
-/** The client knows `tokenFile` only from the pod, where it reads it again every minute. It counts before `token`, as for kubectl. */
+/** client-node reads `tokenFile` only in a pod, again every minute. It takes precedence over `token`, as with kubectl. */
 const adoptTokenFile = (kubeConfig: KubeConfig, file: string): void => {
   const user = kubeConfig.getCurrentUser()
   const { users } = loadYaml<{ users?: { name: string; user?: { tokenFile?: string } }[] }>(
@@ -123,7 +124,7 @@ const adoptTokenFile = (kubeConfig: KubeConfig, file: string): void => {
   Object.assign(user, { token: undefined, authProvider })
 }
 
-/** A plugin counts only where there is no other credential, as for kubectl. */
+/** A plugin is used only if there is no other credential, as with kubectl. */
 const adoptPlugin = (kubeConfig: AppCiKubeConfig, cluster: Cluster, file: string): void => {
   const user = kubeConfig.getCurrentUser()
   const exec = user?.exec as (Partial<ExecPlugin> & Record<string, unknown>) | null | undefined
@@ -139,13 +140,13 @@ const adoptPlugin = (kubeConfig: AppCiKubeConfig, cluster: Cluster, file: string
     throw new Error(
       `--kubeconfig: ${file} has an exec plugin that wants to ask somebody (interactiveMode: Always), and nobody is there; use a token or a service account`,
     )
-  // Relative to the kubeconfig where it is a path, as for kubectl.
+  // A path is relative to the kubeconfig, as with kubectl.
   const path = command.includes('/') ? resolve(dirname(file), command) : command
   const plugin = { ...exec, command: path, apiVersion }
   kubeConfig.runPlugin(plugin, exec['provideClusterInfo'] === true ? cluster : undefined)
 }
 
-/** The client reads them for each question, and what it cannot read would look like an API server that does not answer. */
+/** client-node reads the files for each request: an unreadable file would look like an API server that does not answer. */
 const readFilesOf = (kubeConfig: KubeConfig, file: string): void => {
   const user = kubeConfig.getCurrentUser()
   const named = {

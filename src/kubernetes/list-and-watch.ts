@@ -1,5 +1,5 @@
 /**
- * Two requests of the Kubernetes API: a list in pages, and a watch of one connection. Neither keeps an object.
+ * Two requests of the Kubernetes API: a list in pages, and a watch over one connection. Neither keeps an object in memory.
  * @see https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
 import {
@@ -11,6 +11,7 @@ import {
   type KubeConfig,
   type RequestContext,
 } from '@kubernetes/client-node'
+import { onAbort } from '../concurrency/abortable.ts'
 import { printable } from './foreign-text.ts'
 
 export interface Resource {
@@ -29,7 +30,7 @@ export interface WatchedObject {
   readonly status?: unknown
 }
 
-/** Objects of a page: a few dozen milliseconds of parsing, in which no pull goes on. */
+/** Objects of a page: parsing it blocks the event loop, and thus all pulls, for a few dozen milliseconds. */
 const pageSize = 500
 /** Milliseconds for one page. */
 const pageTimeoutMs = 60_000
@@ -41,19 +42,19 @@ interface Page {
 }
 
 /**
- * Attack: a web server in the API server's place answers 200 to everything. Taken for a list, its page would be one without any object:
- * whatever was known would be gone.
- * @throws {Error} for whatever is no list of this resource; holds nothing of what was answered
+ * Attack: a web server at the API server's address answers 200 to everything. Read as a list, its page would have no objects, and all
+ * cached image streams would be dropped.
+ * @throws {Error} if the answer is not a list of this resource; the message quotes nothing of the answer
  */
 const pageOf = (answer: unknown, { group, version }: Resource): Page => {
   const { apiVersion, kind, metadata, items } = objectOf(answer)
   const { continue: next, resourceVersion } = objectOf(metadata)
   const isList = apiVersion === `${group}/${version}` && typeof kind === 'string' && kind.endsWith('List')
   if (!isList || typeof resourceVersion !== 'string' || resourceVersion === '')
-    throw new Error('API server answered with what is no list')
+    throw new Error('API server answered with something other than a list')
   // Go writes null for an empty list.
   const found: unknown = items ?? []
-  if (!Array.isArray(found)) throw new Error('API server answered with a list whose items are none')
+  if (!Array.isArray(found)) throw new Error('API server answered with a list without valid items')
   return {
     items: found.map(watchedOf),
     next: typeof next === 'string' && next !== '' ? next : undefined,
@@ -63,12 +64,12 @@ const pageOf = (answer: unknown, { group, version }: Resource): Page => {
 
 const eventTypes = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK'])
 
-/** @throws {Error} for what is no object of the API: what is kept by its names, and gone on from, has to be text */
+/** @throws {Error} if the value is no object of the API: its names are used as keys, and its version to continue from, so they must be text */
 const watchedOf = (value: unknown): WatchedObject => {
   const metadata = objectOf(objectOf(value)['metadata'])
   const names = [metadata['namespace'], metadata['name'], metadata['resourceVersion']]
   if (value !== objectOf(value) || names.some((name) => typeof (name ?? '') !== 'string'))
-    throw new Error('API server gave what is no object with names')
+    throw new Error('API server sent an object without valid names')
   return value
 }
 
@@ -78,9 +79,9 @@ const objectOf = (value: unknown): Readonly<Record<string, unknown>> =>
 type Dispatcher = NonNullable<ReturnType<RequestContext['getDispatcher']>>
 
 /**
- * Every page of one list, all of one moment: the resource version that a watch continues from.
- *
- * @throws {Error} where a page does not come, or is no list; a 410, which says that the list took too long, is no exception to that
+ * Reads every page of one list; all pages are of one moment.
+ * @returns the resource version that a watch continues from
+ * @throws {Error} if a page does not come, or is no list; also on a 410, which says that the list took too long
  */
 export const readPages = async (
   kubeConfig: KubeConfig,
@@ -109,16 +110,16 @@ export const readPages = async (
       next = page.next
       if (next === undefined) return page.resourceVersion
     } catch (error) {
-      // Its own message holds the whole answer, headers included.
+      // The message of an ApiException holds the whole answer with its headers.
       throw error instanceof ApiException ? new Error(`API server answered ${error.code}`) : error
     } finally {
-      // client-node builds a connection pool for every request.
+      // client-node creates a connection pool for every request.
       await dispatcher?.destroy()
     }
   }
 }
 
-/** The watch cannot be resumed: what happened in between can only be listed. */
+/** The watch cannot be resumed: only a new list shows what changed since then. */
 export class ResourceVersionExpired extends Error {
   override readonly name = 'ResourceVersionExpired'
 }
@@ -127,61 +128,85 @@ export interface WatchRequest {
   readonly kubeConfig: KubeConfig
   readonly resource: Resource
   readonly signal: AbortSignal
-  /** Milliseconds without a word after which it is given up. */
+  /** Milliseconds without any event after which the watch is ended. */
   readonly silenceMs: number
   readonly resourceVersion: string
 }
 
-/** Resolves when the watch has ended: with what ended it, or undefined where that was the API server's usual end. */
-export const readEvents = async (
-  { kubeConfig, resource, resourceVersion, signal, silenceMs }: WatchRequest,
-  onEvent: (event: { readonly type: string; readonly object: WatchedObject }) => void,
-): Promise<Error | undefined> => {
-  if (signal.aborted) return undefined
-  let dispatcher: Dispatcher | undefined
-  // The same kubeconfig, but for a look at the connection pool that client-node builds for this watch.
-  const observed = Object.create(kubeConfig) as KubeConfig
-  observed.applySecurityAuthentication = async (context) => {
-    await kubeConfig.applySecurityAuthentication(context)
-    dispatcher = context.getDispatcher()
+type OnEvent = (event: { readonly type: string; readonly object: WatchedObject }) => void
+
+/** Resolves when the watch has ended: with the error that ended it, or undefined if the API server ended it as usual. */
+export const readEvents = async (request: WatchRequest, onEvent: OnEvent): Promise<Error | undefined> =>
+  request.signal.aborted ? undefined : await new EventReader(request, onEvent).read()
+
+/** One watch. */
+class EventReader {
+  readonly #request: WatchRequest
+  readonly #onEvent: OnEvent
+  readonly #result = Promise.withResolvers<Error | undefined>()
+  #hasEnded = false
+  #dispatcher: Dispatcher | undefined
+
+  constructor(request: WatchRequest, onEvent: OnEvent) {
+    this.#request = request
+    this.#onEvent = onEvent
   }
-  const connection = new Watch(observed)
-  Object.assign(connection, { requestTimeoutMs: silenceMs })
-  const { promise, resolve } = Promise.withResolvers<Error | undefined>()
-  let ended = false
-  // What a cut connection had still in its buffer after this comes again with the next watch.
-  const end = (error: Error | undefined) => {
-    ended = true
-    resolve(error)
+
+  async read(): Promise<Error | undefined> {
+    using _listener = onAbort(this.#request.signal, () => this.#end(undefined))
+    void this.#connect()
+    const error = await this.#result.promise
+    await this.#dispatcher?.destroy()
+    return error
   }
-  const onAbort = () => end(undefined)
-  signal.addEventListener('abort', onAbort)
-  const received = (type: string, object: unknown) => {
-    if (ended) return
+
+  async #connect(): Promise<void> {
+    const { resource, resourceVersion, silenceMs } = this.#request
+    const watch = new Watch(this.#observedConfig())
+    Object.assign(watch, { requestTimeoutMs: silenceMs })
+    const path = `/apis/${resource.group}/${resource.version}/${resource.plural}`
+    const query = { resourceVersion, allowWatchBookmarks: true }
+    const received = (type: string, object: unknown) => this.#receive(type, object)
+    try {
+      const controller = await watch.watch(path, query, received, (error) => this.#done(error))
+      await this.#result.promise
+      controller.abort()
+    } catch (error) {
+      this.#end(error as Error)
+    }
+  }
+
+  /** The same kubeconfig. It also shows the connection pool that client-node creates for this watch. */
+  #observedConfig(): KubeConfig {
+    const { kubeConfig } = this.#request
+    const observed = Object.create(kubeConfig) as KubeConfig
+    observed.applySecurityAuthentication = async (context) => {
+      await kubeConfig.applySecurityAuthentication(context)
+      this.#dispatcher = context.getDispatcher()
+    }
+    return observed
+  }
+
+  #receive(type: string, object: unknown): void {
+    // The next watch repeats the events that a cut connection still has in its buffer.
+    if (this.#hasEnded) return
     try {
       const { code, message } = objectOf(object)
       if (type === 'ERROR') throw new Error(printable(`${String(code)} ${String(message)}`))
-      if (!eventTypes.has(type)) throw new Error('API server told of no event that there is')
-      onEvent({ type, object: watchedOf(object) })
+      if (!eventTypes.has(type)) throw new Error('API server sent an event of an unknown type')
+      this.#onEvent({ type, object: watchedOf(object) })
     } catch (error) {
-      // Watch would swallow it, and go on with the next event as if nothing was missing.
-      end(new ResourceVersionExpired((error as Error).message))
+      // Watch would drop the error and continue with the next event, so that one event would be missing.
+      this.#end(new ResourceVersionExpired((error as Error).message))
     }
   }
-  const query = { resourceVersion, allowWatchBookmarks: true }
-  const watching = connection
-    .watch(
-      `/apis/${resource.group}/${resource.version}/${resource.plural}`,
-      query,
-      received,
-      (error: (Error & { statusCode?: number }) | null) =>
-        end(error?.statusCode === 410 ? new ResourceVersionExpired('410 Gone') : (error ?? undefined)),
-    )
-    .then((controller) => promise.then(() => controller.abort()))
-    .catch(end)
-  const error = await promise
-  signal.removeEventListener('abort', onAbort)
-  await dispatcher?.destroy()
-  void watching
-  return error
+
+  #done(error: (Error & { statusCode?: number }) | null): void {
+    this.#end(error?.statusCode === 410 ? new ResourceVersionExpired('410 Gone') : (error ?? undefined))
+  }
+
+  #end(error: Error | undefined): void {
+    this.#hasEnded = true
+    this.#result.resolve(error)
+  }
 }

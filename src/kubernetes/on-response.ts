@@ -1,5 +1,5 @@
 /**
- * A look at the status of every answer that a connection pool gives, before anybody reads it.
+ * Passes the status of every response of a connection pool to a function, before the response is read.
  */
 import type { Dispatcher } from './connection-pool.ts'
 
@@ -7,8 +7,8 @@ type Interceptor = Extract<Parameters<Dispatcher['compose']>[0], (...args: never
 type Handler = Parameters<ReturnType<Interceptor>>[1]
 
 /**
- * @param begin called for each request as it goes out. What it gives is called with the status of the answer; where that throws,
- *   the request fails with the error, and nothing of the answer is read.
+ * @param begin is called when a request is sent. The function that it returns is called with the status of the response; if that throws,
+ *   the request fails with the error, and the response is not read.
  */
 export const onResponse =
   (begin: () => (status: number) => void): Interceptor =>

@@ -1,15 +1,15 @@
 /**
- * Tokens that the cluster has refused: remembered for some seconds at first, since a new one may not have reached every API server
- * yet, and for longer each time it is refused again. A client in a loop with an expired login costs the API server next to nothing.
+ * Caches the tokens that the cluster has refused: for some seconds at first, because a new token may not have reached every API server
+ * yet, and for longer after each further refusal. So a client that retries with an expired login causes few reviews.
  *
- * Attack: made-up tokens push out only what came from the same address.
+ * Attack: made-up tokens evict only entries of the same address.
  */
 import { createSharedCache } from './shared-cache.ts'
 
 export interface RefusedTokens<Refusal> {
-  /** What it was refused for, while nobody need be asked again. */
-  readonly known: (key: string) => Refusal | undefined
-  /** It was refused, once more or for the first time. @param address of the client that showed it */
+  /** The refusal, while it is cached. */
+  readonly get: (key: string) => Refusal | undefined
+  /** Caches a refusal, the first one or a further one. @param address of the client that showed the token */
   readonly add: (key: string, refusal: Refusal, address: string) => void
   readonly forget: (key: string) => void
 }
@@ -20,7 +20,7 @@ interface Entry<Refusal> {
   readonly until: number
 }
 
-/** "Not authenticated" may hide an outage of the OAuth server behind the API server: it is believed for seconds only. */
+/** "Not authenticated" may hide that the OAuth server behind the API server is down: it is cached for seconds only. */
 const firstLifeMs = 5000
 const maxLifeMs = 5 * 60_000
 /** About 300 bytes each. */
@@ -30,7 +30,7 @@ const maxRefused = 20_000
 export const createRefusedTokens = <Refusal>(now: () => number): RefusedTokens<Refusal> => {
   const entries = createSharedCache<Entry<Refusal>>(maxRefused)
   return {
-    known: (key) => {
+    get: (key) => {
       const entry = entries.get(key)
       return entry !== undefined && now() < entry.until ? entry.refusal : undefined
     },

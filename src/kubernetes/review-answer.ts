@@ -1,8 +1,8 @@
 /**
- * The only place that turns foreign JSON into a review. Whatever is not exactly the review that was asked for is no answer at all:
- * neither a yes, nor a no that would be remembered.
+ * The only place that parses a review from JSON. A response that is not exactly the requested review is an error: neither a yes, nor a no
+ * that would be cached.
  *
- * Attack: a web server, a captive portal or a misconfigured router in the API server's place answers 200 to everything. Its words
+ * Attack: a web server, a captive portal or a misconfigured router at the API server's address answers 200 to everything. Its responses
  * must not log people out, and must not make the proxy ready.
  * @see https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-review-v1/
  * @see https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subject-access-review-v1/
@@ -10,14 +10,14 @@
 import type { UserInfo } from '../access/identity.ts'
 import { parseAnswer } from '../oci/json-bounds.ts'
 
-/** Somebody answered, and it is not what was asked for. The message holds nothing of what was answered. */
+/** The response is not the requested review. The message quotes nothing of the response. */
 export class NotAReview extends Error {
   override readonly name = 'NotAReview'
 }
 
 export type TokenAnswer =
   | { readonly authenticated: true; readonly user: UserInfo; readonly audiences: readonly string[] }
-  /** `error` is the API server's own word, and may be anything. */
+  /** `error` is a text of the API server, and may be anything. */
   | { readonly authenticated: false; readonly error: string | undefined }
 
 export interface AccessAnswer {
@@ -27,7 +27,7 @@ export interface AccessAnswer {
 /** @param status of HTTP. @throws {NotAReview} */
 export const readTokenReview = (status: number, body: string): TokenAnswer => {
   const review = statusOf(status, body, 'authentication.k8s.io/v1', 'TokenReview')
-  // Go leaves out what is false or empty.
+  // Go omits fields that are false or empty.
   const authenticated = optional(review, 'authenticated', isBoolean) ?? false
   const error = nullable(review, 'error', isString)
   const audiences = nullable(review, 'audiences', isStrings) ?? []
@@ -42,7 +42,7 @@ export const readAccessReview = (status: number, body: string): AccessAnswer => 
   const denied = nullable(review, 'denied', isBoolean) ?? false
   nullable(review, 'reason', isString)
   nullable(review, 'evaluationError', isString)
-  // "No opinion" is neither. An outspoken no beside a yes is a no.
+  // "No opinion" sets neither. If both are set, the denial wins.
   return { allowed: allowed && !denied }
 }
 
@@ -50,13 +50,13 @@ type Json = Readonly<Record<string, unknown>>
 
 const statusOf = (status: number, body: string, apiVersion: string, kind: string): Json => {
   const no = (why: string) => new NotAReview(`it answered ${status} with what is no ${kind}: ${why}`)
-  // 201 is the API server's; some gateways before it make 200 of that.
+  // The API server answers 201; some gateways in front of it change that to 200.
   if (status !== 201 && status !== 200) throw no('that status is not of a review')
   let review: unknown
   try {
     review = parseAnswer(Buffer.from(body))
   } catch {
-    // Attack: the parser's message quotes the text, and the text may echo the token that was asked about.
+    // Attack: the parser's message quotes the text, and the text may contain the reviewed token.
     throw no('it is not JSON, or has more structure than a review')
   }
   if (!isObject(review)) throw no('it is not an object')
@@ -74,20 +74,20 @@ const userOf = (user: Json): UserInfo => {
     username,
     ...(uid === undefined || uid === '' ? {} : { uid }),
     groups: nullable(user, 'groups', isStrings) ?? [],
-    // As entries: an assignment would lose a key that is called `__proto__`.
+    // From entries: an assignment would lose a key that is called `__proto__`.
     extra: Object.fromEntries(Object.keys(extra).map((key) => [key, nullable(extra, key, isStrings) ?? []])),
   }
 }
 
 type Is<Value> = (value: unknown) => value is Value
 
-/** @throws {NotAReview} where it is there, and of another type */
+/** @throws {NotAReview} if the field has another type */
 const optional = <Value>(object: Json, field: string, is: Is<Value>): Value | undefined => {
   const value = Object.hasOwn(object, field) ? object[field] : undefined
   if (value === undefined || is(value)) return value
   throw malformed(field)
 }
-/** As Go writes an empty list or map. */
+/** Go writes null for an empty list or map. */
 const nullable = <Value>(object: Json, field: string, is: Is<Value>): Value | undefined =>
   Object.hasOwn(object, field) && object[field] === null ? undefined : optional(object, field, is)
 const required = <Value>(object: Json, field: string, is: Is<Value>): Value => {
@@ -103,10 +103,10 @@ const isStrings: Is<readonly string[]> = (value) =>
 const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-// Keys of `extra` are foreign: only those that we know ourselves are named.
+// Attack: keys of `extra` are foreign text. So the message names only fields of the API.
 const malformed = (field: string) =>
-  new NotAReview(`its review has no usable ${known.has(field) ? field : 'value in extra'}`)
-const known: ReadonlySet<string> = new Set(
+  new NotAReview(`its review has no usable ${fields.has(field) ? field : 'value in extra'}`)
+const fields: ReadonlySet<string> = new Set(
   'authenticated error audiences user username uid groups extra allowed denied reason evaluationError'.split(
     ' ',
   ),

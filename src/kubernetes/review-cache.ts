@@ -1,112 +1,126 @@
 /**
- * Answers of the API server, remembered: one question in flight per key however many ask, each outcome kept for as long
- * as it deserves, failures never. While the API server is away, a positive answer may outlive its life by the grace. It does not
- * where a question was not asked, or not answered, because of how much is asked: that is no outage.
+ * Cached answers of the API server. Each answer has a life of its own, failures are not cached, and a key has one request in flight
+ * (single-flight). While the API server is unavailable, a positive answer stays valid for the grace after its life.
  */
+import { createSingleFlight } from '../concurrency/single-flight.ts'
 import { ReviewShed } from './review-shed.ts'
 import { createSharedCache } from './shared-cache.ts'
 
-export interface ReviewCacheOptions<Question, Answer> {
+export interface ReviewCacheOptions<Request, Answer> {
   /**
-   * Asks the API server; throws where it does not answer.
-   * @param last what it answered when it was asked this before, as far as that is remembered
+   * Sends the request to the API server; throws if there is no answer.
+   * @param last the answer to the last request of this key, if it is still cached
    */
-  readonly ask: (question: Question, last: Answer | undefined) => Promise<Answer>
-  /** Milliseconds for which an answer holds; 0 or less: it is not kept. */
+  readonly load: (request: Request, last: Answer | undefined) => Promise<Answer>
+  /** Milliseconds for which an answer is valid; 0 or less: it is not cached. */
   readonly ttlMs: (answer: Answer) => number
-  /** Milliseconds since it was given for which an answer still counts while `ask` fails; 0 for an answer that must not. */
+  /** Milliseconds after the answer for which it stays valid while `load` fails; 0 for an answer without a grace. */
   readonly graceMs: (answer: Answer) => number
-  /** In whose share of the room an answer is kept. */
-  readonly ownerOf: (question: Question, answer: Answer) => string
-  /** Bound on remembered answers. */
+  /** Whose share of the cache the answer takes. */
+  readonly ownerOf: (request: Request, answer: Answer) => string
+  /** Bound on cached answers. */
   readonly max: number
   /** Milliseconds, monotonic. */
   readonly now: () => number
 }
 
-export interface ReviewCache<Question, Answer> {
-  /** The answer, and where it came from. @throws what `ask` throws, where no grace applies */
-  readonly answer: (key: string, question: Question) => Promise<{ answer: Answer; source: Source }>
-  /** What `answer` would give, if it is known and still holds: asks nobody. */
-  readonly known: (key: string) => { answer: Answer; source: 'cached' | 'grace' } | undefined
-  /** The answer, if it is known and still holds: asks nobody, and does not count as a use of it. */
-  readonly peek: (key: string) => Answer | undefined
-  /** The answer, if it would count while `ask` fails: asks nobody. For whoever has just seen a question fail. */
-  readonly peekInGrace: (key: string) => Answer | undefined
-}
-
 export type Source = 'live' | 'cached' | 'grace'
 
-interface Kept<Answer> {
+/** An answer, and where it came from. */
+export interface Sourced<Answer, From extends Source = Source> {
   readonly answer: Answer
-  readonly askedAt: number
-  /** Until then it holds by itself, or in grace without another try. */
+  readonly source: From
+}
+
+interface Entry<Answer> {
+  readonly answer: Answer
+  readonly answeredAt: number
+  /** The end of its life, or of the wait before the next attempt in the grace. */
   readonly until: number
   readonly inGrace: boolean
 }
 
-/** How long an answer in grace is used before the API server is tried again: short, so that its return is noticed. */
+/** How long an answer in its grace is used before the next attempt: short, so that the proxy notices when the API server returns. */
 const graceRetryMs = 1000
 
-export const createReviewCache = <Question, Answer>(
-  options: ReviewCacheOptions<Question, Answer>,
-): ReviewCache<Question, Answer> => {
-  const { ask, ttlMs, graceMs, ownerOf, max, now } = options
-  const cache = createSharedCache<Kept<Answer>>(max)
-  const asking = new Map<string, Promise<Kept<Answer>>>()
-  const holds = (kept: Kept<Answer> | undefined): kept is Kept<Answer> =>
-    kept !== undefined && now() < kept.until
-  const graceLeft = ({ answer, askedAt }: Kept<Answer>): number => graceMs(answer) - (now() - askedAt)
+export class ReviewCache<Request, Answer> {
+  readonly #options: ReviewCacheOptions<Request, Answer>
+  readonly #entries
+  readonly #flights
 
-  /** What counts instead of an answer that did not come. @throws the error */
-  const inGrace = (stale: Kept<Answer> | undefined, error: unknown): Kept<Answer> => {
-    // Attack: under a flood of one's own a revoked binding would live on for the whole of the grace.
-    if (stale === undefined || error instanceof ReviewShed || graceLeft(stale) <= 0) throw error
-    // Neither the grace nor a life that has an end of its own (an expiring token) is stretched by the wait.
-    const lifeMs = Math.min(graceRetryMs, graceLeft(stale), ttlMs(stale.answer))
+  constructor(options: ReviewCacheOptions<Request, Answer>) {
+    this.#options = options
+    this.#entries = createSharedCache<Entry<Answer>>(options.max)
+    this.#flights = createSingleFlight<Entry<Answer>>({
+      now: options.now,
+      isOfRequester: () => false,
+      // Not used, because the requests have no signal.
+      callerGone: Object,
+    })
+  }
+
+  /** Sends a request if no valid answer is cached. @throws what `load` throws, if no grace applies */
+  async answer(key: string, request: Request): Promise<Sourced<Answer>> {
+    const cached = this.cached(key)
+    if (cached !== undefined) return cached
+    const load = async () => await this.#load(key, request)
+    const { answer: entry, source } = await this.#flights({ key, requester: '', load })
+    return source === 'live' && !entry.inGrace ? { answer: entry.answer, source } : sourced(entry)
+  }
+
+  /** The valid cached answer; sends nothing. */
+  cached(key: string): Sourced<Answer, 'cached' | 'grace'> | undefined {
+    const entry = this.#entries.get(key)
+    return this.#isValid(entry) ? sourced(entry) : undefined
+  }
+
+  /** The valid cached answer; sends nothing, and does not count as a use of the entry. */
+  peek(key: string): Answer | undefined {
+    const entry = this.#entries.peek(key)
+    return this.#isValid(entry) ? entry.answer : undefined
+  }
+
+  /** The answer that `answer` would give if `load` failed; sends nothing. For a caller that has just seen a failure. */
+  peekInGrace(key: string): Answer | undefined {
+    const entry = this.#entries.peek(key)
+    return entry !== undefined && this.#graceLeft(entry) > 0 ? entry.answer : undefined
+  }
+
+  async #load(key: string, request: Request): Promise<Entry<Answer>> {
+    const { load, ttlMs, ownerOf, now } = this.#options
+    let entry: Entry<Answer>
+    try {
+      const answer = await load(request, this.#entries.peek(key)?.answer)
+      entry = { answer, answeredAt: now(), until: now() + ttlMs(answer), inGrace: false }
+    } catch (error) {
+      entry = this.#inGrace(this.#entries.peek(key), error)
+    }
+    if (entry.until > now()) this.#entries.set(key, entry, ownerOf(request, entry.answer))
+    else this.#entries.delete(key)
+    return entry
+  }
+
+  /** The answer that replaces a failed request. @throws the error, if there is none */
+  #inGrace(stale: Entry<Answer> | undefined, error: unknown): Entry<Answer> {
+    // Attack: a user whose flood of requests is shed would keep a revoked binding alive for the whole grace.
+    if (stale === undefined || error instanceof ReviewShed || this.#graceLeft(stale) <= 0) throw error
+    const { ttlMs, now } = this.#options
+    // The wait extends neither the grace nor a life that ends by itself (of an expiring token).
+    const lifeMs = Math.min(graceRetryMs, this.#graceLeft(stale), ttlMs(stale.answer))
     return { ...stale, until: now() + lifeMs, inGrace: true }
   }
 
-  const askFor = async (key: string, question: Question): Promise<Kept<Answer>> => {
-    let kept: Kept<Answer>
-    try {
-      const answer = await ask(question, cache.peek(key)?.answer)
-      kept = { answer, askedAt: now(), until: now() + ttlMs(answer), inGrace: false }
-    } catch (error) {
-      kept = inGrace(cache.peek(key), error)
-    }
-    if (kept.until > now()) cache.set(key, kept, ownerOf(question, kept.answer))
-    else cache.delete(key)
-    return kept
+  #graceLeft({ answer, answeredAt }: Entry<Answer>): number {
+    const { graceMs, now } = this.#options
+    return graceMs(answer) - (now() - answeredAt)
   }
 
-  const share = (key: string, question: Question): Promise<Kept<Answer>> => {
-    const promise = askFor(key, question).finally(() => asking.delete(key))
-    asking.set(key, promise)
-    return promise
-  }
-
-  const sourceOf = ({ inGrace: isInGrace }: Kept<Answer>) => (isInGrace ? 'grace' : 'cached')
-  return {
-    answer: async (key, question) => {
-      const kept = cache.get(key)
-      if (holds(kept)) return { answer: kept.answer, source: sourceOf(kept) }
-      const shared = asking.get(key)
-      const given = await (shared ?? share(key, question))
-      const source = shared === undefined && !given.inGrace ? 'live' : sourceOf(given)
-      return { answer: given.answer, source }
-    },
-    known: (key) => {
-      const kept = cache.get(key)
-      return holds(kept) ? { answer: kept.answer, source: sourceOf(kept) } : undefined
-    },
-    peek: (key) => {
-      const kept = cache.peek(key)
-      return holds(kept) ? kept.answer : undefined
-    },
-    peekInGrace: (key) => {
-      const kept = cache.peek(key)
-      return kept !== undefined && graceLeft(kept) > 0 ? kept.answer : undefined
-    },
+  #isValid(entry: Entry<Answer> | undefined): entry is Entry<Answer> {
+    return entry !== undefined && this.#options.now() < entry.until
   }
 }
+
+const sourced = <Answer>({ answer, inGrace }: Entry<Answer>): Sourced<Answer, 'cached' | 'grace'> => ({
+  answer,
+  source: inGrace ? 'grace' : 'cached',
+})

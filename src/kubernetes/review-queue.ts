@@ -1,11 +1,11 @@
 /**
- * A bound on the questions of one kind that are in flight at a time (a bulkhead), shared out by requester. Beyond it requesters wait for a
- * moment, one of each in turn; a question whose turn does not come is answered 503 before anything was done for it.
+ * A concurrency limit (bulkhead) for the reviews of one kind, with a share for each requester. Reviews over the limit wait for a moment,
+ * and the requesters take turns; a review without a turn is answered 503, and was not sent.
  *
- * Each kind has a queue of its own: a crowd of unknown tokens fills that of TokenReviews, and keeps nobody waiting whose token is
- * known and who is asked about in a SubjectAccessReview. Within it, those who are known go ahead of those who are not.
+ * Each kind of review has a queue of its own: a flood of unknown tokens fills the queue of TokenReviews, and does not delay the
+ * SubjectAccessReviews of users with a cached token. Within a queue, tokens that were accepted before go ahead of the others.
  *
- * Not p-queue: it has one order for all, or priorities. It cannot take one of each requester in turn, nor bound what each has waiting.
+ * Not p-queue: it has one order for all, or priorities. It cannot take turns between requesters, nor bound what each has waiting.
  */
 import { Bulkhead } from '../concurrency/bulkhead.ts'
 import { systemClock, type Clock } from '../concurrency/clock.ts'
@@ -14,29 +14,29 @@ import { unavailable } from '../oci/errors.ts'
 import { ReviewShed, reviewShed } from './review-shed.ts'
 
 export interface ReviewQueueOptions {
-  /** Questions in flight at a time. */
+  /** Reviews in flight at a time. */
   readonly max: number
-  /** Bound on those who wait, for those who go ahead and for the others each. */
+  /** Bound on the reviews that wait, for each of the two priorities. */
   readonly maxQueued: number
-  /** Milliseconds to wait at most. Together with a slow answer it stays below what a client waits for a decision. */
+  /** Milliseconds. With a slow answer, it stays within the deadline of a decision. */
   readonly maxWaitMs: number
-  /** Called with +1 when a question goes out and -1 when it is answered, or has failed. */
+  /** Called with +1 when a review is sent, and with -1 when it has ended. */
   readonly observeInFlight: (change: 1 | -1) => void
-  /** Called for each question that was not asked. */
+  /** Called for each review that was not sent. */
   readonly observeShed: () => void
   readonly clock?: Clock
 }
 
 export interface Turn {
-  /** Who asks: an identity, or an address where nobody is known yet. */
+  /** The name of an identity, or the network of an unknown token. */
   readonly requester: string
   readonly isPriority?: boolean
 }
 
-/** @throws {ReviewShed} UNAVAILABLE where it was not asked at all, or was too much; else what `ask` throws */
-export type ReviewQueue = <Answer>(turn: Turn, ask: () => Promise<Answer>) => Promise<Answer>
+/** @throws {ReviewShed} UNAVAILABLE if the review was not sent, or was too much for the API server; else what `send` throws */
+export type ReviewQueue = <Answer>(turn: Turn, send: () => Promise<Answer>) => Promise<Answer>
 
-/** Below this part of the bound the API server's 429 is not for what we ask: others load it, and it is away for us. */
+/** Below this part of the limit, other clients cause the API server's 429, so it counts as unavailable. */
 const quietPart = 0.25
 
 export const createReviewQueue = (options: ReviewQueueOptions): ReviewQueue => {
@@ -47,25 +47,25 @@ export const createReviewQueue = (options: ReviewQueueOptions): ReviewQueue => {
   }
   const createWaiting = () => createFairQueue({ maxPerRequester: maxQueued, maxQueued, clock, refuse })
   const [ahead, others] = [createWaiting(), createWaiting()]
-  const places = new Bulkhead(max)
-  const give = (requester: string): void => {
-    places.giveBack(requester)
-    while (ahead.next(places.take) || others.next(places.take));
+  const slots = new Bulkhead(max)
+  const release = (requester: string): void => {
+    slots.giveBack(requester)
+    while (ahead.next(slots.take) || others.next(slots.take));
   }
 
-  return async ({ requester, isPriority = false }, ask) => {
+  return async ({ requester, isPriority = false }, send) => {
     const queue = isPriority ? ahead : others
-    // Nobody is overtaken: where a place is open to this requester, others wait only because they hold more than their share.
-    if (!places.take(requester)) await queue.wait({ requester, until: clock.now() + maxWaitMs })
+    // This overtakes no one: if a slot is open to this requester, the others wait because they hold more than their share.
+    if (!slots.take(requester)) await queue.wait({ requester, until: clock.now() + maxWaitMs })
     observeInFlight(1)
     try {
-      return await ask().catch((error: unknown) => {
-        const isOurs = !(error instanceof ReviewShed) || places.taken > max * quietPart
+      return await send().catch((error: unknown) => {
+        const isOurs = !(error instanceof ReviewShed) || slots.taken > max * quietPart
         throw isOurs ? error : unavailable(error.message, error)
       })
     } finally {
       observeInFlight(-1)
-      give(requester)
+      release(requester)
     }
   }
 }

@@ -1,8 +1,8 @@
 /**
- * A question was not answered because of how much is asked: we shed it ourselves, or the API server said 429. That is no outage:
- * what was remembered does not outlive its life for it.
+ * A review failed because of the load: the proxy shed it, or the API server answered 429. The API server is available, so a cached answer
+ * gets no grace.
  *
- * Attack: whoever can flood the API server would otherwise keep a revoked binding alive, for as long as the grace lasts.
+ * Attack: a user floods the API server to keep a revoked binding alive for the whole grace.
  */
 import { RegistryError } from '../oci/errors.ts'
 

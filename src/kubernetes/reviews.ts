@@ -9,9 +9,9 @@ import { createFailedLoginLimit, type Admission, type ChargeKind, type Limit } f
 import type { Credentials } from './kubeconfig.ts'
 import { createReviewQueue } from './review-queue.ts'
 import type { Source } from './review-cache.ts'
-import { createAccessReviewer } from './subject-access-review.ts'
+import { createAccessReviewer, type AccessOutcome } from './subject-access-review.ts'
 import type { TokenFormat } from './token-form.ts'
-import { createTokenReviewer, type ReviewToken } from './token-review.ts'
+import { createTokenReviewer, type ReviewToken, type TokenOutcome } from './token-review.ts'
 
 export interface ReviewsOptions {
   readonly kubeConfig: Credentials
@@ -30,13 +30,15 @@ export interface ReviewsOptions {
 }
 
 export type ReviewKind = 'TokenReview' | 'SubjectAccessReview'
+export type ReviewOutcome = TokenOutcome | AccessOutcome
+export type ReviewQueueName = ReviewKind | 'SubjectAccessReview of system:anonymous'
 
 export interface ReviewObservers {
-  readonly review: (review: { kind: ReviewKind; outcome: string; source: Source }) => void
+  readonly review: (review: { kind: ReviewKind; outcome: ReviewOutcome; source: Source }) => void
   /** Called with +1 when a review is sent and with -1 when it has ended. */
-  readonly inFlight: (queue: string, change: 1 | -1) => void
+  readonly inFlight: (queue: ReviewQueueName, change: 1 | -1) => void
   /** Called for each review that found no turn in its queue. */
-  readonly shed: (queue: string) => void
+  readonly shed: (queue: ReviewQueueName) => void
   readonly loginLimited: (limit: Limit) => void
 }
 
@@ -66,7 +68,7 @@ export const createReviews = (options: ReviewsOptions): Reviews => {
     apiServer,
     charge: admission.charge,
     reviewToken: createTokenReviewer({
-      ask: async (spec, turn) => await tokens(turn, async () => await apiServer.reviewToken(spec)),
+      send: async (spec, turn) => await tokens(turn, async () => await apiServer.reviewToken(spec)),
       admit: admission.admit,
       audiences: options.tokenAudiences,
       format: options.tokenFormat,
@@ -75,7 +77,7 @@ export const createReviews = (options: ReviewsOptions): Reviews => {
       observe: (review) => observe.review({ kind: 'TokenReview', ...review }),
     }),
     accessReviews: createAccessReviewer({
-      ask: async (spec, requester) => {
+      send: async (spec, requester) => {
         const queue = clusterKindOf(requester) === 'anonymous' ? anonymousAccess : access
         return await queue({ requester }, async () => await apiServer.reviewAccess(spec))
       },
@@ -89,7 +91,7 @@ export const createReviews = (options: ReviewsOptions): Reviews => {
 
 const createQueues =
   ({ inFlight, shed }: ReviewObservers) =>
-  (name: string, max = maxInFlight) =>
+  (name: ReviewQueueName, max = maxInFlight) =>
     createReviewQueue({
       max,
       maxQueued: 256,

@@ -1,13 +1,14 @@
 /**
- * A bounded cache whose room is shared out by owner: whoever has more in it than an equal share pushes out their own, and nobody
- * else's. lru-cache, and every other one that we know, has one order for all: one requester with enough questions empties it.
+ * A bounded cache with an equal share for each owner: an owner with more than its share evicts its own entries.
+ *
+ * Not lru-cache: it has one order for all owners, so one requester with enough entries would evict those of all others.
  */
 import { LeastRecentlyUsed } from '../concurrency/least-recently-used.ts'
 
 export interface SharedCache<Value> {
-  /** The value, which counts as a use of it. */
+  /** The value; this counts as a use of the entry. */
   readonly get: (key: string) => Value | undefined
-  /** The value, which does not. */
+  /** The value; this does not count as a use. */
   readonly peek: (key: string) => Value | undefined
   readonly set: (key: string, value: Value, owner: string) => void
   readonly delete: (key: string) => void
@@ -54,7 +55,7 @@ export const createSharedCache = <Value>(max: number): SharedCache<Value> => {
       entries.set(key, { value, owner })
       const own = use(key, owner)
       if (entries.size <= max) return
-      // Of whoever has just come where they have more than their share, else what nobody has used for longest.
+      // Evicts from the owner of the new entry if it has more than its share, else the least recently used entry of all.
       const isGreedy = own.size > 1 && own.size * owners.size > max
       remove((isGreedy ? own : order).oldest as string)
     },

@@ -1,30 +1,32 @@
 /**
- * May this identity `get imagestreams/layers` in a namespace, by a SubjectAccessReview. Shared out by who asks: nobody's questions
- * shut out another's, nor push what was answered to them out of memory.
+ * Decides by a SubjectAccessReview whether an identity may `get imagestreams/layers` in a namespace. Each requester has a share of the
+ * reviews in flight and of the cache, so that one cannot block the reviews of another or evict their answers.
  * @see https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subject-access-review-v1/
  */
-import { LRUCache } from 'lru-cache'
 import type { ClusterIdentity } from '../access/identity.ts'
 import type { AccessReviews } from '../access/policy.ts'
 import { createAllowance } from '../concurrency/allowance.ts'
+import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import { PerKey } from '../concurrency/per-key.ts'
 import type { ImageStream } from '../oci/reference.ts'
-import type { AccessQuestion } from './api-server.ts'
+import type { AccessReviewSpec } from './api-server.ts'
 import { ReviewShed } from './review-shed.ts'
-import { createReviewCache, type Source } from './review-cache.ts'
+import { ReviewCache, type Source } from './review-cache.ts'
 import type { AccessAnswer } from './review-answer.ts'
 import { shareOf } from './requester-group.ts'
 
+export type AccessOutcome = 'allowed' | 'denied' | 'failed'
+
 export interface AccessReviewerOptions {
-  /** @param requester whose share of the questions in flight it takes */
-  readonly ask: (spec: AccessQuestion, requester: string) => Promise<AccessAnswer>
+  /** @param requester whose share of the reviews in flight it takes */
+  readonly send: (spec: AccessReviewSpec, requester: string) => Promise<AccessAnswer>
   readonly allowTtlMs: number
   readonly denyTtlMs: number
   readonly graceMs: number
-  readonly observe: (review: { outcome: 'allowed' | 'denied' | 'failed'; source: Source }) => void
-  /** Called for each question that was not asked since its requester was refused too often. */
+  readonly observe: (review: { outcome: AccessOutcome; source: Source }) => void
+  /** Called for each review that was not sent because its requester was refused too often. */
   readonly observeLimited?: () => void
-  /** Bound on remembered answers of all requesters together. */
+  /** Bound on cached answers of all requesters together. */
   readonly maxReviews?: number
   readonly now?: () => number
 }
@@ -32,29 +34,26 @@ export interface AccessReviewerOptions {
 const defaultMaxReviews = 100_000
 /** About 200 bytes each. */
 const maxRequesters = 20_000
-/**
- * Refusals that a requester may cause: a list of all tags asks once for each namespace of QCI, which are hundreds, and is answered no
- * for most of them.
- */
+/** Refusals that a requester may cause: a list of all tags sends a review for each of the hundreds of namespaces of QCI. */
 const refusals = { burst: 500, perSecond: 25 }
-/** Milliseconds for which an identity that was shed has no grace. */
+/** Milliseconds after a shed review for which its identity has no grace. */
 const shedMs = 1000
 
-interface Question {
+interface AccessRequest {
   readonly identity: ClusterIdentity
   readonly imageStream: ImageStream
 }
 
 export const createAccessReviewer = (options: AccessReviewerOptions): AccessReviews => {
-  const { ask, allowTtlMs, denyTtlMs, graceMs, observe, observeLimited } = options
+  const { send, allowTtlMs, denyTtlMs, graceMs, observe, observeLimited } = options
   const { maxReviews = defaultMaxReviews, now = Date.now } = options
-  const limits = createLimits(now, observeLimited)
-  const reviews = createReviewCache<Question, boolean>({
-    ask: async ({ identity, imageStream }, last) => {
+  const limited = createLimits(now, observeLimited)
+  const reviews = new ReviewCache<AccessRequest, boolean>({
+    load: async ({ identity, imageStream }, last) => {
       const requester = shareOf(identity)
-      const askNow = async () => (await ask(specOf(identity, imageStream), requester)).allowed
-      // What was a yes is most probably one still: somebody else's refusals in the same share are not in its way.
-      return last === true ? await askNow() : await limits(requester, askNow)
+      const sendNow = async () => (await send(specOf(identity, imageStream), requester)).allowed
+      // A former yes most probably is one again, so the refusals of others in the same share do not limit it.
+      return last === true ? await sendNow() : await limited(requester, sendNow)
     },
     ttlMs: (allowed) => (allowed ? allowTtlMs : denyTtlMs),
     graceMs: (allowed) => (allowed ? graceMs : 0),
@@ -62,8 +61,7 @@ export const createAccessReviewer = (options: AccessReviewerOptions): AccessRevi
     max: maxReviews,
     now,
   })
-  const shed = new LRUCache<string, number>({ maxSize: maxRequesters, sizeCalculation: () => 1 })
-
+  const shed = createBoundedCache<string, number>(maxRequesters)
   return {
     review: async (identity, imageStream) => {
       try {
@@ -79,7 +77,7 @@ export const createAccessReviewer = (options: AccessReviewerOptions): AccessRevi
       }
     },
     peek: (identity, imageStream) => reviews.peek(keyOf(identity, imageStream)),
-    // Whoever asks has just seen a question fail. Where that was shed, the API server is not away, and nothing outlives its life.
+    // The caller has just seen a review fail. If it was shed, the API server is available, and there is no grace.
     peekInGrace: (identity, imageStream) =>
       now() - (shed.get(identity.key) ?? -Infinity) < shedMs
         ? undefined
@@ -87,10 +85,10 @@ export const createAccessReviewer = (options: AccessReviewerOptions): AccessRevi
   }
 }
 
-/** Charges a requester for each no, as an address is charged for each refused token. @throws {ReviewShed} TOOMANYREQUESTS */
+/** Charges a requester for each no, as a network is charged for each refused token. @throws {ReviewShed} TOOMANYREQUESTS */
 const createLimits = (now: () => number, observeLimited: () => void = () => undefined) => {
   const allowances = new PerKey(maxRequesters, () => createAllowance({ ...refusals, now }))
-  return async (requester: string, ask: () => Promise<boolean>): Promise<boolean> => {
+  return async (requester: string, send: () => Promise<boolean>): Promise<boolean> => {
     const allowance = allowances.of(requester)
     if (allowance.state() !== 'free') {
       observeLimited()
@@ -99,7 +97,7 @@ const createLimits = (now: () => number, observeLimited: () => void = () => unde
     allowance.hold()
     let allowed = true
     try {
-      allowed = await ask()
+      allowed = await send()
       return allowed
     } finally {
       allowance.settle(allowed ? 0 : 1)
@@ -114,11 +112,11 @@ const tooMany = (seconds: number): ReviewShed =>
     { headers: { 'retry-after': String(seconds) } },
   )
 
-// Neither a base64 hash nor a namespace nor an image stream's name holds a space.
+// Unique, because neither a base64 hash nor a namespace nor the name of an image stream contains a space.
 const keyOf = (identity: ClusterIdentity, { namespace, name = '' }: ImageStream): string =>
   `${identity.key} ${namespace} ${name}`
 
-const specOf = ({ user }: ClusterIdentity, imageStream: ImageStream): AccessQuestion => ({
+const specOf = ({ user }: ClusterIdentity, imageStream: ImageStream): AccessReviewSpec => ({
   user: user.username,
   ...(user.uid === undefined ? {} : { uid: user.uid }),
   groups: user.groups,
@@ -126,7 +124,7 @@ const specOf = ({ user }: ClusterIdentity, imageStream: ImageStream): AccessQues
   resourceAttributes: pullAttributes(imageStream),
 })
 
-/** `get imagestreams/layers`, in the split form: it matches every rule that the joined one matches, and `*\/layers` too. */
+/** `get imagestreams/layers` in the split form, which matches every rule that the joined form matches, and `*\/layers` too. */
 export const pullAttributes = ({ namespace, name }: ImageStream) => ({
   verb: 'get',
   group: 'image.openshift.io',

@@ -1,6 +1,6 @@
 /**
- * What a token looks like, before anybody is asked about it: whether it can be one at all, of which kind it is, and what it claims.
- * None of the claims is verified: they are for messages and logs alone, but for an `exp` that has passed by the token's own word.
+ * The form of a token, before it is reviewed: whether it can be a token, its kind, and its claims. The claims are not verified. They are
+ * for messages and logs only, with one exception: a token that says that it has expired is refused.
  */
 import { decodeJwt } from 'jose'
 import type { TokenKind, UnverifiedClaims } from '../access/token-refusal.ts'
@@ -12,14 +12,14 @@ export type TokenFormat = 'any' | 'openshift'
 export interface TokenForm {
   readonly kind: TokenKind
   readonly claims: UnverifiedClaims
-  /** Why it is refused as it is, without a question to anybody: a sentence without its end. */
+  /** The reason for a refusal without a review: a sentence without its full stop. */
   readonly refusal?: string
 }
 
 /** @see https://datatracker.ietf.org/doc/html/rfc6750#section-2.1 */
 const bearerTokenPattern = /^[A-Za-z0-9._~+/-]+=*$/
 const openshiftPattern = /^sha256~[A-Za-z0-9_-]{43}$/
-/** Tokens of clusters have 1 to 2 KiB, those of some identity providers 8. */
+/** Characters. Tokens of clusters have 1 to 2 KiB, tokens of some identity providers 8 KiB. */
 const maxTokenLength = 16 * 1024
 
 /** @param now milliseconds since the epoch */
@@ -43,14 +43,14 @@ export const formOf = (token: string, format: TokenFormat, now: number): TokenFo
   return { kind: 'jwt', claims: told }
 }
 
-/** Milliseconds since the epoch of a JWT's own `exp`; undefined for tokens that do not carry one. */
+/** The `exp` of a JWT in milliseconds since the epoch; undefined for a token without one. */
 export const expiryOf = (token: string): number | undefined => {
   const exp = claimsOf(token)?.['exp']
-  // Whatever stands there in a token that nobody has verified yet: a life computed from it must stay a number.
+  // The token is not verified, so `exp` may have any type; a life that is computed from it must be a number.
   return typeof exp === 'number' ? exp * 1000 : undefined
 }
 
-/** Its audiences by its own word; undefined for what is no JWT. */
+/** The audiences that the token claims; undefined for a token that is no JWT. */
 export const audiencesOf = (token: string): readonly unknown[] | undefined => {
   const claims = claimsOf(token)
   return claims === undefined ? undefined : [claims['aud'] ?? []].flat()
@@ -61,17 +61,17 @@ type Claims = Readonly<Record<string, unknown>>
 const jwtPattern = /^[\w-]+\.[\w-]+\.[\w-]*$/
 
 const claimsOf = (token: string): Claims | undefined => {
-  // A thrown error costs more than all the rest that is done with an unknown token.
+  // A thrown error costs more than all other work for an unknown token.
   if (!jwtPattern.test(token)) return undefined
   try {
     return decodeJwt(token)
   } catch {
-    // Not a JWT: it claims nothing that can be read.
+    // Not a JWT.
     return undefined
   }
 }
 
-/** What people paste instead of a token, in the words of what it most probably is. */
+/** Describes what people most probably pasted instead of a token. */
 const whatIsWrong = (token: string): string | undefined => {
   if (token.length > maxTokenLength) return `it is longer than ${maxTokenLength / 1024} KiB`
   if (bearerTokenPattern.test(token)) return undefined
@@ -92,7 +92,7 @@ const unverified = ({ iss, sub, aud, exp }: Claims): UnverifiedClaims => ({
 const textOf = <Name extends string>(name: Name, value: unknown): { readonly [Key in Name]?: string } =>
   (typeof value === 'string' ? { [name]: printable(value, '', 120) } : {}) as { [Key in Name]?: string }
 
-/** Attack: a number that is no time, which would throw. */
+/** Attack: a number that is no time would throw. */
 const timeOf = (seconds: number): string => {
   const date = new Date(seconds * 1000)
   return Number.isNaN(date.getTime()) ? 'no time that there is' : `${date.toISOString().slice(0, 19)}Z`

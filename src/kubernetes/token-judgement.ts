@@ -1,10 +1,10 @@
 /**
- * One token, asked about: who it belongs to, or why it does not count here.
+ * Reviews one token: its identity, or the reason why it is refused.
  */
 import { createHash } from 'node:crypto'
 import { clusterKindOf, type ClusterIdentity, type UserInfo } from '../access/identity.ts'
 import type { TokenKind, TokenRefusal } from '../access/token-refusal.ts'
-import type { TokenQuestion } from './api-server.ts'
+import type { TokenReviewSpec } from './api-server.ts'
 import { printable } from './foreign-text.ts'
 import type { TokenAnswer } from './review-answer.ts'
 import { audiencesOf, expiryOf, formOf } from './token-form.ts'
@@ -18,63 +18,63 @@ export type ReviewedToken =
     }
   | { readonly authenticated: false; readonly refusal: TokenRefusal }
 
-/** @param turn whose share it takes, and whether it need not wait behind tokens that were not accepted before */
-export type AskAboutToken = (
-  spec: TokenQuestion,
+/** @param turn whose share of the queue it takes, and whether it goes ahead of tokens that were not accepted before */
+export type SendTokenReview = (
+  spec: TokenReviewSpec,
   turn: { readonly requester: string; readonly isPriority: boolean },
 ) => Promise<TokenAnswer>
 
-/** What is asked about. */
-export interface Shown {
+/** A token, as a client showed it. */
+export interface ShownToken {
   readonly token: string
+  /** It was accepted before. */
   readonly isFamiliar: boolean
+  /** The network of the client. */
   readonly address: string
-  /** Reviews that it took: counted as they go out. */
+  /** TokenReviews that were sent for it. */
   reviews: number
 }
 
-/** Asks until one of the audiences is the right one. */
+/** Sends one review for each audience until one of them accepts the token. */
 export const judge = async (
-  question: Shown,
-  { ask, audiences }: { readonly ask: AskAboutToken; readonly audiences: readonly string[] },
+  shown: ShownToken,
+  { send, audiences }: { readonly send: SendTokenReview; readonly audiences: readonly string[] },
   now: () => number,
 ): Promise<ReviewedToken> => {
-  const { token, isFamiliar: isPriority, address: requester } = question
+  const { token, isFamiliar: isPriority, address: requester } = shown
   const { kind: tokenKind, claims: unverifiedClaims } = formOf(token, 'any', now())
-  const no = (reason: string): ReviewedToken => ({
+  const refused = (reason: string): ReviewedToken => ({
     authenticated: false,
     refusal: { reason, by: 'cluster', tokenKind, unverifiedClaims },
   })
-  let last = no('the token is not valid on this cluster')
-  for (const asked of audiencesToAsk(token, tokenKind, audiences)) {
-    question.reviews += 1
-    const answer = await ask(asked === undefined ? { token } : { token, audiences: asked }, {
-      requester,
-      isPriority,
-    })
+  let last = refused('the token is not valid on this cluster')
+  for (const wanted of audiencesToReview(token, tokenKind, audiences)) {
+    shown.reviews += 1
+    const spec = wanted === undefined ? { token } : { token, audiences: wanted }
+    const answer = await send(spec, { requester, isPriority })
     if (!answer.authenticated) {
-      if (answer.error !== undefined) last = no(printable(answer.error, token))
+      if (answer.error !== undefined) last = refused(printable(answer.error, token))
       continue
     }
-    // An API server that does not know audiences ignores them: a token for somebody else must not pass by that.
-    if (asked !== undefined && !answer.audiences.some((audience) => asked.includes(audience))) {
-      last = no('the token is meant for another audience')
+    // Attack: an API server without support for audiences ignores them, and would accept a token for another audience.
+    if (wanted !== undefined && !answer.audiences.some((audience) => wanted.includes(audience))) {
+      last = refused('the token is meant for another audience')
       continue
     }
     const expiresAt = expiryOf(token)
     // The API server accepts a token for up to a minute after its `exp`.
-    if (expiresAt !== undefined && expiresAt <= now()) return no('the token has expired')
+    if (expiresAt !== undefined && expiresAt <= now()) return refused('the token has expired')
     return { authenticated: true, identity: identityOf(answer.user), expiresAt }
   }
   return last
 }
 
 /**
- * For which audiences a token is reviewed, one question each; undefined: the API server's own, whatever they are called there
- * (OpenShift's is the URL of its issuer). A question that names others only refuses all tokens of `oc whoami -t`, which have none of
- * their own. A token that says what it is meant for is asked about so first.
+ * The audiences to review a token for, one review each; undefined: the audiences of the API server itself, whatever their names
+ * (OpenShift's is the URL of its issuer). A review for other audiences alone refuses all tokens of `oc whoami -t`, which have none. The
+ * audiences that the token itself claims come first.
  */
-const audiencesToAsk = (
+const audiencesToReview = (
   token: string,
   kind: TokenKind,
   audiences: readonly string[],

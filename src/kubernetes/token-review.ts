@@ -1,41 +1,44 @@
 /**
- * Bearer token -> who it belongs to, by a TokenReview.
+ * Finds the identity of a bearer token by a TokenReview.
  * @see https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-review-v1/
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import type { ClusterIdentity } from '../access/identity.ts'
 import type { TokenRefusal } from '../access/token-refusal.ts'
-import { addressOf } from '../access/ip-address.ts'
+import { networkOfClient } from '../access/ip-address.ts'
+import { createSingleFlight } from '../concurrency/single-flight.ts'
 import type { AdmitLogin, Outcome } from './failed-login-limit.ts'
-import { createRefusedTokens } from './refused-tokens.ts'
-import { createReviewCache, type Source } from './review-cache.ts'
+import { createRefusedTokens, type RefusedTokens } from './refused-tokens.ts'
+import { ReviewCache, type Source, type Sourced } from './review-cache.ts'
 import { shareOf } from './requester-group.ts'
 import { createSharedCache } from './shared-cache.ts'
 import { formOf, type TokenFormat } from './token-form.ts'
-import { judge, type AskAboutToken, type ReviewedToken, type Shown } from './token-judgement.ts'
+import { judge, type ReviewedToken, type SendTokenReview, type ShownToken } from './token-judgement.ts'
 
-/** `again` is the identity for as long as the review of this token holds: asks nobody, and does not need the token. */
+/** `again` gives the identity while the review of this token is valid: it sends nothing, and does not need the token. */
 export type Answered = ReviewedToken & { readonly again?: () => ClusterIdentity | undefined }
 
 /**
- * @param client the address it was shown from
- * @throws {RegistryError} UNAVAILABLE where the API server does not answer: that is not a refusal; what `admit` throws
+ * @param client the address of the client
+ * @throws {RegistryError} UNAVAILABLE if the API server does not answer, which is not a refusal; what `admit` throws
  */
 export type ReviewToken = (bearerToken: string, client: string) => Promise<Answered>
 
+export type TokenOutcome = 'authenticated' | 'refused' | 'failed'
+
 export interface TokenReviewerOptions {
-  readonly ask: AskAboutToken
-  /** Whether an address may have one more unknown token reviewed. */
+  readonly send: SendTokenReview
+  /** Admits one more unknown token of an address. */
   readonly admit: AdmitLogin
-  /** Audiences accepted beside the API server's own. */
+  /** Audiences that are accepted in addition to the API server's own. */
   readonly audiences: readonly string[]
-  /** Forms that are reviewed at all; `any` unless told. */
+  /** Forms of tokens that are reviewed; `any` unless given. */
   readonly format?: TokenFormat
-  /** Milliseconds for which an identity holds. */
+  /** Milliseconds for which an identity is valid. */
   readonly identityTtlMs: number
-  /** Milliseconds for which an identity counts while the API server is away. */
+  /** Milliseconds for which an identity is valid while the API server is unavailable. */
   readonly graceMs: number
-  readonly observe: (review: { outcome: 'authenticated' | 'refused' | 'failed'; source: Source }) => void
+  readonly observe: (review: { outcome: TokenOutcome; source: Source }) => void
   /** Milliseconds since the epoch. */
   readonly now?: () => number
 }
@@ -44,111 +47,133 @@ const maxIdentities = 10_000
 /** About 150 bytes each. */
 const maxFamiliar = 50_000
 
-/** A refusal has no life here, and nobody's share: it is kept elsewhere. */
+/** A refusal takes nobody's share, because it is not cached here. */
 export const ownerOf = (review: ReviewedToken): string =>
   review.authenticated ? shareOf(review.identity) : ''
 
 export const createTokenReviewer = (options: TokenReviewerOptions): ReviewToken => {
-  const { admit, format = 'any', identityTtlMs, graceMs, observe, now = Date.now } = options
-  // Keys are HMACs under a key of this process: a heap dump or an offline guess must not give tokens away.
-  const processKey = randomBytes(32)
-  const remaining = (review: ReviewedToken, atMostMs: number): number =>
-    review.authenticated ? Math.min(atMostMs, (review.expiresAt ?? Infinity) - now()) : 0
+  const reviewer = new TokenReviewer(options)
+  return async (bearerToken, client) => await reviewer.review(bearerToken, client)
+}
 
-  const reviews = createReviewCache<Shown, ReviewedToken>({
-    ask: async (question) => await judge(question, options, now),
-    // Refusals are kept elsewhere, where they push out nobody's identity.
-    ttlMs: (review) => remaining(review, identityTtlMs),
-    // None for a token that has ended by its own word.
-    graceMs: (review) => graceMs * Number(remaining(review, graceMs) > 0),
-    ownerOf: (_question, review) => ownerOf(review),
-    max: maxIdentities,
-    now,
-  })
-  const refused = createRefusedTokens<TokenRefusal>(now)
-  const familiar = createSharedCache<true>(maxFamiliar)
+type Reviewed = Sourced<ReviewedToken>
 
-  const review = async (key: string, question: Shown): Promise<Reviewed> => {
-    try {
-      const reviewed = await reviews.answer(key, question)
-      const { answer, source } = reviewed
-      if (answer.authenticated) {
-        familiar.set(key, true, shareOf(answer.identity))
-        refused.forget(key)
-      } else if (source === 'live') {
-        familiar.delete(key)
-        refused.add(key, answer.refusal, question.address)
+class TokenReviewer {
+  readonly #options: TokenReviewerOptions
+  readonly #now: () => number
+  // Attack: a heap dump, or an offline guess. Keys are HMACs under a key of this process, so they reveal no token.
+  readonly #processKey = randomBytes(32)
+  readonly #reviews: ReviewCache<ShownToken, ReviewedToken>
+  readonly #refused: RefusedTokens<TokenRefusal>
+  readonly #familiar = createSharedCache<true>(maxFamiliar)
+  readonly #flights
+
+  constructor(options: TokenReviewerOptions) {
+    this.#options = options
+    this.#now = options.now ?? Date.now
+    this.#refused = createRefusedTokens(this.#now)
+    this.#reviews = this.#createReviews()
+    this.#flights = createSingleFlight<Reviewed>({
+      now: this.#now,
+      isOfRequester: () => false,
+      // Not used, because the requests have no signal.
+      callerGone: Object,
+    })
+  }
+
+  async review(bearerToken: string, client: string): Promise<Answered> {
+    const { format = 'any', observe } = this.#options
+    const { kind: tokenKind, claims: unverifiedClaims, refusal } = formOf(bearerToken, format, this.#now())
+    if (refusal !== undefined)
+      return {
+        authenticated: false,
+        refusal: { reason: refusal, by: 'form', tokenKind, unverifiedClaims },
       }
-      return reviewed
-    } catch (error) {
-      observe({ outcome: 'failed', source: 'live' })
-      throw error
-    }
-  }
-  const reviewStranger = shareByKey(admit, review)
-
-  const again = (key: string) => (): ClusterIdentity | undefined => {
-    const known = reviews.known(key)
-    if (known?.answer.authenticated !== true) return undefined
-    observe({ outcome: 'authenticated', source: known.source })
-    return known.answer.identity
-  }
-
-  return async (bearerToken, client) => {
-    const { kind: tokenKind, claims: unverifiedClaims, refusal: reason } = formOf(bearerToken, format, now())
-    if (reason !== undefined)
-      return { authenticated: false, refusal: { reason, by: 'form', tokenKind, unverifiedClaims } }
-    const key = createHmac('sha256', processKey).update(bearerToken).digest('base64')
-    const known = refused.known(key)
-    if (known !== undefined) {
+    const key = createHmac('sha256', this.#processKey).update(bearerToken).digest('base64')
+    const refused = this.#refused.get(key)
+    if (refused !== undefined) {
       observe({ outcome: 'refused', source: 'cached' })
-      return { authenticated: false, refusal: known }
+      return { authenticated: false, refusal: refused }
     }
-    // What is remembered costs nothing; what was accepted before may not suffer from what others show.
-    const isFamiliar = familiar.get(key) === true
-    const question = { token: bearerToken, isFamiliar, address: addressOf(client), reviews: 0 }
-    const { answer, source } =
-      isFamiliar || reviews.peek(key) !== undefined
-        ? await review(key, question)
-        : await reviewStranger(key, question, client)
+    const { answer, source } = await this.#reviewed(key, bearerToken, client)
     observe({ outcome: answer.authenticated ? 'authenticated' : 'refused', source })
-    return answer.authenticated ? { ...answer, again: again(key) } : answer
+    return answer.authenticated ? { ...answer, again: () => this.#again(key) } : answer
   }
-}
 
-interface Reviewed {
-  readonly answer: ReviewedToken
-  readonly source: Source
-}
+  /** A cached token, or one that was accepted before, does not wait for the limit on failed logins of its address. */
+  async #reviewed(key: string, token: string, client: string): Promise<Reviewed> {
+    const isFamiliar = this.#familiar.get(key) === true
+    const shown: ShownToken = { token, isFamiliar, address: networkOfClient(client), reviews: 0 }
+    return isFamiliar || this.#reviews.peek(key) !== undefined
+      ? await this.#review(key, shown)
+      : await this.#reviewStranger(key, shown, client)
+  }
 
-/**
- * Reviews of tokens that the cluster has not accepted yet. Many requests with the same one from the same address (a pull right after
- * our start) are let in as one; and nothing is put into the cache before it is let in, so that a flood pushes nobody out of it.
- */
-const shareByKey = (admit: AdmitLogin, review: (key: string, question: Shown) => Promise<Reviewed>) => {
-  const pending = new Map<string, Promise<Reviewed>>()
-  const reviewOnce = async (key: string, question: Shown, client: string): Promise<Reviewed> => {
-    const settle = await admit(client)
+  /**
+   * Many requests with one unknown token from one address (a pull right after the start of the proxy) are admitted as one. Nothing is
+   * cached before the admission, so a flood evicts nobody.
+   */
+  async #reviewStranger(key: string, shown: ShownToken, client: string): Promise<Reviewed> {
+    const load = async () => await this.#admitAndReview(key, shown, client)
+    const { answer, source } = await this.#flights({ key: `${key} ${client}`, requester: client, load })
+    return source === 'shared' ? { ...answer, source: 'cached' } : answer
+  }
+
+  async #admitAndReview(key: string, shown: ShownToken, client: string): Promise<Reviewed> {
+    const settle = await this.#options.admit(client)
     let outcome: Outcome = 'unanswered'
     try {
-      const reviewed = await review(key, question)
+      const reviewed = await this.#review(key, shown)
       if (reviewed.answer.authenticated) outcome = 'accepted'
       else if (reviewed.source === 'live') outcome = 'refused'
       return reviewed
     } finally {
-      settle(outcome, question.reviews)
+      settle(outcome, shown.reviews)
     }
   }
-  return async (key: string, question: Shown, client: string): Promise<Reviewed> => {
-    const place = `${key} ${client}`
-    const shared = pending.get(place)
-    if (shared !== undefined) return { ...(await shared), source: 'cached' }
-    const reviewing = reviewOnce(key, question, client)
-    pending.set(place, reviewing)
+
+  async #review(key: string, shown: ShownToken): Promise<Reviewed> {
     try {
-      return await reviewing
-    } finally {
-      pending.delete(place)
+      const reviewed = await this.#reviews.answer(key, shown)
+      this.#record(key, shown, reviewed)
+      return reviewed
+    } catch (error) {
+      this.#options.observe({ outcome: 'failed', source: 'live' })
+      throw error
     }
+  }
+
+  #record(key: string, { address }: ShownToken, { answer, source }: Reviewed): void {
+    if (answer.authenticated) {
+      this.#familiar.set(key, true, shareOf(answer.identity))
+      this.#refused.forget(key)
+    } else if (source === 'live') {
+      this.#familiar.delete(key)
+      this.#refused.add(key, answer.refusal, address)
+    }
+  }
+
+  /** The identity while its review is valid; sends nothing. */
+  #again(key: string): ClusterIdentity | undefined {
+    const cached = this.#reviews.cached(key)
+    if (cached?.answer.authenticated !== true) return undefined
+    this.#options.observe({ outcome: 'authenticated', source: cached.source })
+    return cached.answer.identity
+  }
+
+  #createReviews(): ReviewCache<ShownToken, ReviewedToken> {
+    const { identityTtlMs, graceMs } = this.#options
+    const remaining = (review: ReviewedToken, atMostMs: number): number =>
+      review.authenticated ? Math.min(atMostMs, (review.expiresAt ?? Infinity) - this.#now()) : 0
+    return new ReviewCache({
+      load: async (shown) => await judge(shown, this.#options, this.#now),
+      // Refusals have a cache of their own, where they evict no identity.
+      ttlMs: (review) => remaining(review, identityTtlMs),
+      // No grace for a token that has expired.
+      graceMs: (review) => graceMs * Number(remaining(review, graceMs) > 0),
+      ownerOf: (_shown, review) => ownerOf(review),
+      max: maxIdentities,
+      now: this.#now,
+    })
   }
 }

@@ -1,37 +1,37 @@
 /**
- * Those who wait until they may enter, one of each address in turn. Where an address has too many waiting, its oldest goes: whoever
- * has just come has the longest time left, and a flood is answered at once.
+ * A queue in which addresses take turns. If an address has too many waiters, its oldest waiter is rejected: the newest one has the most
+ * time left, and a flood is answered at once.
  *
- * Not fair-queue.ts: there the newcomer goes, which under a flood of one's own address is always the same one.
+ * Not fair-queue.ts: it rejects the newest waiter, so that a user at the address of a flood would always be rejected.
  */
 import type { Clock } from '../concurrency/clock.ts'
 
-/** What one that enters is given; undefined where it may not. */
+/** The value for a waiter that enters; undefined if it may not enter yet. */
 export type Entered<Value> = { readonly value: Value } | undefined
 
 export interface WaitingRoomOptions<Value> {
-  /** Of all addresses together. */
+  /** Waiters of all addresses together. */
   readonly maxWaiting: number
   /** Milliseconds. */
   readonly maxWaitMs: number
   readonly clock: Clock
-  /** Lets the next one of an address enter, or not. */
+  /** Called for the next waiter of an address. */
   readonly enter: (address: string) => Entered<Value>
-  /** What those get who are sent away. */
+  /** The error for a waiter that is rejected. */
   readonly refuse: (address: string) => Error
 }
 
-/** Milliseconds between two looks at what time has opened, while anybody waits. */
+/** Milliseconds between two attempts to let waiters enter, because some limits free places as time passes. */
 const lookMs = 100
 
 interface Waiter<Value> {
-  readonly letIn: (value: Value) => void
-  readonly sendAway: () => void
+  readonly admit: (value: Value) => void
+  readonly reject: () => void
 }
 
 export class WaitingRoom<Value> {
   readonly #options: WaitingRoomOptions<Value>
-  /** In the order of turns, each with its oldest first; nobody is in it without a waiter. */
+  /** Addresses in the order of their turns, each with its oldest waiter first. No address is in it without a waiter. */
   readonly #waiting = new Map<string, Set<Waiter<Value>>>()
   #size = 0
   #isLooking = false
@@ -40,36 +40,36 @@ export class WaitingRoom<Value> {
     this.#options = options
   }
 
-  /** @param max waiting of this address. @throws what `refuse` makes */
+  /** @param max waiters of this address. @throws what `refuse` returns */
   async wait(address: string, max: number): Promise<Value> {
-    // Nobody of the same address is overtaken.
+    // A new waiter does not overtake waiters of the same address.
     const entered = this.#waiting.has(address) ? undefined : this.#options.enter(address)
     if (entered !== undefined) return entered.value
     const promise = this.#add(address)
     this.trim(address, max)
-    if (this.#size > this.#options.maxWaiting) this.#oldestOfMost().sendAway()
+    if (this.#size > this.#options.maxWaiting) this.#oldestOfMost().reject()
     return await promise
   }
 
-  /** Sends away the oldest of an address, until no more than `max` of it wait. */
+  /** Rejects the oldest waiters of an address, until it has no more than `max`. */
   trim(address: string, max: number): void {
     const own = Array.from(this.#waiting.get(address) ?? [])
-    for (const oldest of own.slice(0, Math.max(0, own.length - max))) oldest.sendAway()
+    for (const oldest of own.slice(0, Math.max(0, own.length - max))) oldest.reject()
   }
 
-  /** Lets in whoever may enter now. Called when a place was given back; what time alone opens is looked after here. */
+  /** Admits all waiters that may enter now. To be called after a release; a timer here does it for limits that recover with time. */
   pump(): void {
-    // One of each address in turn, until nobody may enter.
-    for (let isAnybody = true; isAnybody;) {
-      isAnybody = false
+    // One waiter of each address in turn, until none may enter.
+    for (let hasEntered = true; hasEntered;) {
+      hasEntered = false
       for (const [address, own] of Array.from(this.#waiting)) {
         const entered = this.#options.enter(address)
         if (entered === undefined) continue
-        // To the end of the turns, with what is left.
+        // The address goes to the end of the turns.
         this.#waiting.delete(address)
         this.#waiting.set(address, own)
-        oldestOf(own).letIn(entered.value)
-        isAnybody = true
+        oldestOf(own).admit(entered.value)
+        hasEntered = true
       }
     }
   }
@@ -92,19 +92,19 @@ export class WaitingRoom<Value> {
       own.delete(waiter)
       if (own.size === 0) this.#waiting.delete(address)
       this.#size -= 1
-      callOff()
+      cancelTimer()
     }
     const waiter: Waiter<Value> = {
-      letIn: (value) => {
+      admit: (value) => {
         leave()
         turn.resolve(value)
       },
-      sendAway: () => {
+      reject: () => {
         leave()
         turn.reject(refuse(address))
       },
     }
-    const callOff = clock.after(maxWaitMs, waiter.sendAway)
+    const cancelTimer = clock.after(maxWaitMs, waiter.reject)
     this.#waiting.set(address, own.add(waiter))
     this.#size += 1
     this.#look()
@@ -118,6 +118,6 @@ export class WaitingRoom<Value> {
   }
 }
 
-/** Of a set that is not empty. */
+/** @param own not empty */
 const oldestOf = <Value>(own: ReadonlySet<Waiter<Value>>): Waiter<Value> =>
   own.values().next().value as Waiter<Value>

@@ -45,10 +45,11 @@ const otherValueFlags = [
 ]
 const switches = new Set([validateFlag, 'dry-run', 'only-valid-manifest-v2-images'])
 const names = [...valueFlags, ...otherValueFlags, ...switches]
+const forms = new Map(names.map((name) => [name, switches.has(name) ? 'boolean' : 'value'] as const))
 
 /** @throws {ArgumentsError} */
 export const parseMirrorArguments = (args: readonly string[]): MirrorArguments => {
-  const { options, positionals } = tokensOf(args, names, switches)
+  const { options, positionals } = tokensOf(args, forms)
   const isPlan = positionals[0] === 'plan'
   const problems = positionals
     .slice(isPlan ? 1 : 0)

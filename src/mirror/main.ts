@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /**
  * The program `ci-images-mirror`: its arguments, output and exit code.
  */

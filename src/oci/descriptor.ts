@@ -1,5 +1,5 @@
 /**
- * What an index says of each manifest in it, read from a peer: nothing of the peer passes but what is named here.
+ * Reads a descriptor, which an index has for each of its manifests. Fields of a peer that are not named here are dropped.
  * @see https://github.com/opencontainers/image-spec/blob/main/descriptor.md
  */
 import { isDigest, type Digest } from './digest.ts'
@@ -21,7 +21,7 @@ const mediaTypePattern = /^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}\/[a-z0-9][a-z0-9!#$&
 export const isMediaType = (value: unknown): value is string =>
   typeof value === 'string' && mediaTypePattern.test(value)
 
-/** Undefined for what describes nothing that could be pulled here. Whoever pushed a manifest has chosen its annotations: they are kept as text. */
+/** @returns undefined for a value without media type, digest and size. The pusher chose the annotations: only text is kept of them. */
 export const readDescriptor = (value: unknown): Descriptor | undefined => {
   if (typeof value !== 'object' || value === null) return undefined
   const { mediaType, digest, size, artifactType, annotations } = value as Readonly<Record<string, unknown>>
@@ -39,6 +39,6 @@ export const readDescriptor = (value: unknown): Descriptor | undefined => {
 const isObject = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** `Object.fromEntries` defines `__proto__` as it does any key: assigned, it would be the prototype. */
+/** `Object.fromEntries` defines `__proto__` as an ordinary key. An assignment would set the prototype. */
 const readAnnotations = (annotations: object): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(annotations).filter(([, value]) => typeof value === 'string'))

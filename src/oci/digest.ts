@@ -1,9 +1,9 @@
 /**
- * What a digest looks like: content that can be verified.
+ * The form of a digest.
  * @see https://github.com/opencontainers/image-spec/blob/main/descriptor.md#digests
  */
 declare const valid: unique symbol
-/** `sha256:<64 hex>` or `sha512:<128 hex>`: the registered algorithms, the only ones that can be verified. */
+/** `sha256:<64 hex>` or `sha512:<128 hex>`: only content with these registered algorithms can be verified. */
 export type Digest = string & { readonly [valid]: 'Digest' }
 
 const digestPattern = /^(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$/

@@ -24,16 +24,16 @@ const statusOf = {
 export type ErrorCode = keyof typeof statusOf
 
 export interface RegistryErrorOptions {
-  /** HTTP status, where it is not the usual one of the code. */
+  /** HTTP status, if it is not the usual one of the code. */
   readonly status?: number
-  /** Response header fields that belong to the answer (`Retry-After`, `Allow`, `WWW-Authenticate`). */
+  /** Header fields of the response (`Retry-After`, `Allow`, `WWW-Authenticate`). */
   readonly headers?: Readonly<Record<string, string>>
   readonly cause?: unknown
-  /** What the line of the request holds beside the code, under `refused`: nothing of it goes to the client, nor is a secret. */
+  /** Added to the code under `refused` in the access log. The client does not get it, and it holds no secret. */
   readonly forLog?: Readonly<Record<string, unknown>>
 }
 
-/** An answer to the client that is not success: its status, registered code and a message for the person who asked. */
+/** An error for the client: its status, its registered code, and a message for the person that pulls. */
 export class RegistryError extends Error {
   override readonly name = 'RegistryError'
   readonly code: ErrorCode
@@ -50,14 +50,14 @@ export class RegistryError extends Error {
   }
 }
 
-/** Seconds a client is asked to wait when the other side did not say: long enough for a restart, short for a person. */
+/** Seconds of Retry-After if the server behind the proxy sent none: enough for a restart, and short for a person. */
 const defaultRetryAfterSeconds = 5
 
-/** 503: somebody behind the proxy does not answer. Retried by every client that retries at all. */
+/** 503: a server behind the proxy does not answer. Every client that retries at all retries this. */
 export const unavailable = (message: string, cause?: unknown, retryAfterSeconds = defaultRetryAfterSeconds) =>
   new RegistryError('UNAVAILABLE', message, { cause, headers: { 'retry-after': String(retryAfterSeconds) } })
 
-/** 504: somebody behind the proxy was too slow. The one 5xx that every retrying client retries. */
+/** 504: a server behind the proxy was too slow. Every client that retries at all retries this. */
 export const timedOut = (message: string, cause?: unknown) =>
   new RegistryError('UNAVAILABLE', message, {
     status: 504,
@@ -65,13 +65,13 @@ export const timedOut = (message: string, cause?: unknown) =>
     headers: { 'retry-after': String(defaultRetryAfterSeconds) },
   })
 
-/** 404 or 405 for what a pull-only registry does not serve; `allow` lists the methods it would serve there. */
+/** 404 or 405 for requests that a pull-only registry does not serve. `allow` lists the methods that it serves there. */
 export const unsupported = (status: 404 | 405, message: string, allow = 'GET, HEAD') =>
   new RegistryError('UNSUPPORTED', message, { status, headers: { allow } })
 
 /**
- * The body of an error. A Buffer, since a framework that is handed a JSON string appends `; charset=utf-8` to the
- * content type, and docker and go-containerregistry compare it exactly.
+ * The body of an error. It is a Buffer: for a string, the framework appends `; charset=utf-8` to the content type, which docker and
+ * go-containerregistry compare exactly.
  */
 export const errorBody = (error: Pick<RegistryError, 'code' | 'message'>): Buffer =>
   Buffer.from(JSON.stringify({ errors: [{ code: error.code, message: error.message }] }))

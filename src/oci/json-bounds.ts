@@ -1,23 +1,22 @@
 /**
- * How much structure some JSON has, counted over its bytes, before a parser builds it: whatever a peer sends is parsed by way of this
- * file.
+ * Bounds on the structure of JSON, counted over its bytes before a parser builds it. All JSON of peers is parsed with this file.
  *
- * Attack: JSON.parse of two million nested arrays took a second, in which nobody is served.
+ * Attack: JSON.parse of two million nested arrays took a second, in which no request is served.
  */
 
 export interface JsonBounds {
-  /** Objects and arrays within each other. */
+  /** Nesting of objects and arrays. */
   readonly maxDepth: number
-  /** Objects and arrays, all in all. */
+  /** Objects and arrays in sum. */
   readonly maxContainers: number
-  /** Values that follow another one in their object or list, all in all. */
+  /** Values that follow another one in their object or list, in sum. */
   readonly maxValues: number
 }
 
-/** Of answers that hold a list at most: a person with a thousand groups, a thousand tags, 2000 descriptors with their annotations. */
+/** For responses with one list: a user with a thousand groups, a thousand tags, 2000 descriptors with their annotations. */
 const ofAnswers: JsonBounds = { maxDepth: 32, maxContainers: 20_000, maxValues: 50_000 }
 
-/** @throws {Error} where it is no JSON, whose message may quote it, or more than such an answer needs */
+/** @throws {Error} if it is not JSON (the message may quote it), or has more structure than such a response needs */
 export const parseAnswer = (content: Buffer): unknown => {
   if (withinBounds(content, ofAnswers) === undefined) throw new Error('it has more structure than is parsed')
   return JSON.parse(content.toString())
@@ -31,8 +30,8 @@ const openings = new Set([0x5b, 0x7b])
 const closings = new Set([0x5d, 0x7d])
 
 /**
- * Linear in the bytes, and does not look whether they are JSON: what stands in a string is text.
- * @returns the number of names in all objects; undefined where it has more than the bounds
+ * Takes time in proportion to the bytes. It does not check whether they are JSON.
+ * @returns the number of names in all objects; undefined if a bound is exceeded
  */
 export const withinBounds = (
   content: Buffer,
@@ -55,7 +54,7 @@ export const withinBounds = (
   return names
 }
 
-/** Where the closing quote is; the end of the content where there is none. */
+/** The index of the closing quote, or the end of the content if there is none. */
 const endOfString = (content: Buffer, start: number): number => {
   let at = start + 1
   while (at < content.length && content[at] !== quote) at += content[at] === backslash ? 2 : 1

@@ -1,5 +1,5 @@
 /**
- * What a manifest or an index names: the one reading of its JSON, which access, sizes and refusals share.
+ * Parses a manifest or an index. Access, blob sizes and the verification share the result.
  * @see https://github.com/opencontainers/image-spec/blob/main/manifest.md, image-index.md and descriptor.md
  */
 import { isDigest, type Digest } from './digest.ts'
@@ -8,23 +8,23 @@ import { withinBounds } from './json-bounds.ts'
 export interface ManifestContent {
   /** Digests of manifests and indexes, each once. */
   readonly manifests: readonly Digest[]
-  /** Digests of everything else (configs, layers, blobs of artifacts, fields of a format to come), each once. */
+  /** Digests of everything else (configs, layers, blobs of artifacts, fields of future formats), each once. */
   readonly blobs: readonly Digest[]
-  /** Bytes of blobs, as they are said; a blob that is said to have two sizes is here twice. */
+  /** Sizes of blobs in bytes, as the manifest states them. A blob with two sizes is here twice. */
   readonly sizes: readonly (readonly [Digest, number])[]
-  /** What the manifest refers to. It points up: the subject is not in the manifest. */
+  /** The manifest that this one refers to. The subject is not a part of this manifest. */
   readonly subject: Digest | undefined
 }
 
 /**
- * `too-large`: more than `maxDescriptors`, or more structure than such a manifest needs. `not-json`: no JSON, or JSON in which an
- * object has the same name twice, which readers read differently.
+ * `too-large`: more than `maxDescriptors`, or more structure than such a manifest needs. `not-json`: not JSON, or JSON in which an object has
+ * the same name twice, which parsers read differently.
  */
 export type UnreadManifest = 'too-large' | 'not-json'
 
-/** An index of a release payload has hundreds. Attack: 48,000 in one manifest took 150 ms of everybody's time per request. */
+/** An index of a release payload has hundreds. Attack: 48,000 in one manifest blocked the process for 150 ms per request. */
 export const maxDescriptors = 2000
-/** A descriptor's platform and its features are five levels down. */
+/** The features of a descriptor's platform are five levels deep. */
 export const maxManifestDepth = 32
 /**
  * A descriptor has a handful of objects and lists of its own (platform, features, annotations, urls), and some ten fields in them.
@@ -43,13 +43,13 @@ const manifestTypes = new Set([
   'application/vnd.docker.distribution.manifest.v1+prettyjws',
 ])
 
-/** By the Buffer, to which nobody writes again: content that is kept in memory is parsed once, however often it is served. */
+/** By Buffer, because nothing writes to it again: cached content is parsed once, however often it is served. */
 const parsed = new WeakMap<Buffer, ManifestContent | UnreadManifest>()
 
-/** @param content at most a few MiB; takes time in proportion to it */
+/** Takes time in proportion to the content. @param content a few MiB at most */
 export const parseManifest = (content: Buffer): ManifestContent | UnreadManifest => {
-  const known = parsed.get(content)
-  if (known !== undefined) return known
+  const cached = parsed.get(content)
+  if (cached !== undefined) return cached
   const result = parse(content)
   parsed.set(content, result)
   return result
@@ -70,19 +70,19 @@ const parse = (content: Buffer): ManifestContent | UnreadManifest => {
 }
 
 const readJson = (content: Buffer): { readonly value: unknown } | UnreadManifest => {
-  // Attack: JSON.parse of two million nested arrays took a second. So their number and depth are counted before.
+  // Attack: JSON.parse of two million nested arrays took a second. So their number and depth are counted first.
   const names = withinBounds(content, { maxDepth: maxManifestDepth, maxContainers, maxValues })
   if (names === undefined) return 'too-large'
   try {
     const value: unknown = JSON.parse(content.toString())
-    // Attack: of two fields `layers` this parser sees the last one, and another parser the first one, or both.
+    // Attack: if there are two fields `layers`, this parser takes the last one, and other parsers take the first one, or both.
     return namesIn(value) === names ? { value } : 'not-json'
   } catch {
     return 'not-json'
   }
 }
 
-/** What every manifest of an image has at its root. @param content that `parseManifest` has read */
+/** Every manifest of an image has this field at its root. @param content for which `parseManifest` found no error */
 export const hasSchemaVersion = (content: Buffer): boolean => {
   const value: unknown = JSON.parse(content.toString())
   return typeof value === 'object' && value !== null && 'schemaVersion' in value
@@ -96,7 +96,7 @@ const namesIn = (value: unknown): number => {
   return values.reduce<number>((names, inner) => names + namesIn(inner), values.length)
 }
 
-/** A schema 1 manifest that is signed is served with its fields beside the signatures, or as the payload of a JSON Web Signature. */
+/** A signed schema 1 manifest has its fields next to the signatures, or as the payload of a JSON Web Signature. */
 const payloadOf = (value: unknown): Buffer | undefined => {
   const { payload } = (value ?? {}) as { readonly payload?: unknown }
   return typeof payload === 'string' ? Buffer.from(payload, 'base64url') : undefined
@@ -123,23 +123,23 @@ class Found {
     }
   }
 
-  /** @param field upper-case name under which the value stands, be it in a list */
+  /** @param field upper-case name of the field whose value, or list item, this is */
   #walk(value: unknown, field: string, isRoot = false): void {
     if (typeof value !== 'object' || value === null) return
     if (Array.isArray(value)) {
       for (const item of value as readonly unknown[]) this.#walk(item, field)
       return
     }
-    const said = new Said()
+    const fields = new DescriptorFields()
     for (const [key, inner] of Object.entries(value)) {
-      const name = said.hear(key, inner)
+      const name = fields.read(key, inner)
       if (isRoot && name === 'SUBJECT') this.#subject ??= digestIn(inner)
       else if (name !== 'ANNOTATIONS') this.#walk(inner, name)
     }
-    if (!isRoot) for (const digest of said.digests) this.#describe(digest, said, field)
+    if (!isRoot) for (const digest of fields.digests) this.#describe(digest, fields, field)
   }
 
-  #describe(digest: Digest, { type, size }: Said, field: string): void {
+  #describe(digest: Digest, { type, size }: DescriptorFields, field: string): void {
     this.descriptors += 1
     if (field === 'MANIFESTS' || manifestTypes.has(type)) {
       this.#manifests.add(digest)
@@ -150,17 +150,17 @@ class Found {
   }
 }
 
-/** What an object says of the content that it describes. */
-class Said {
+/** The fields of an object that describe other content. */
+class DescriptorFields {
   readonly digests: Digest[] = []
   type = ''
   size: number | undefined
 
   /**
-   * Attack: readers written in Go take `Layers` and `DIGEST` for `layers` and `digest`, and the long s of Unicode for an s.
-   * @returns the name as such a reader compares it
+   * Attack: parsers written in Go take `Layers` and `DIGEST` for `layers` and `digest`, and the long s of Unicode for an s.
+   * @returns the name as such a parser compares it
    */
-  hear(key: string, value: unknown): string {
+  read(key: string, value: unknown): string {
     const name = key.toUpperCase()
     if (typeof value === 'string') {
       // Schema 1 calls the digest of a layer blobSum.
@@ -173,8 +173,8 @@ class Said {
 }
 
 const digestIn = (value: unknown): Digest | undefined => {
-  const said = new Said()
+  const fields = new DescriptorFields()
   if (typeof value === 'object' && value !== null)
-    for (const [key, inner] of Object.entries(value)) said.hear(key, inner)
-  return said.digests[0]
+    for (const [key, inner] of Object.entries(value)) fields.read(key, inner)
+  return fields.digests[0]
 }

@@ -1,12 +1,12 @@
 /**
- * The tags of the monorepo and whose they are. QCI has many writers (ci-operator, ci-images-mirror, ART, the release
- * controller, the pruner), and each has families of tags of its own:
+ * The tags of the monorepo, and who owns each of them. QCI has many writers (ci-operator, ci-images-mirror, ART, the release
+ * controller, the pruner). Each of them has its own families of tags:
  *
  *     <namespace>_<name>_<tag>                                  the image stream tag <namespace>/<name>:<tag>
  *     <14 digits>_prune_<tag>, __ci_images_mirror__<tag>,
- *     art__<tag>, <tag>_incoming, <tag>__pre, <tag>__post1      a copy or a stage of <tag>: whose <tag> is
+ *     art__<tag>, <tag>_incoming, <tag>__pre, <tag>__post1      a copy or a stage of <tag>, with the same owner
  *     <8 digits>_sha256_<hex>, sha256-<hex>[.<anything>]        stands for a digest
- *     anything else (latest, rc_payload__.., art__<hex>, ..)    nobody's
+ *     anything else (latest, rc_payload__.., art__<hex>, ..)    no owner
  *
  * @see https://github.com/openshift/ci-tools/blob/main/pkg/api/promotion.go
  */
@@ -17,40 +17,40 @@ declare const valid: unique symbol
 /** A tag of the monorepo, at most 128 characters. */
 export type QciTag = string & { readonly [valid]: 'QciTag' }
 
-/** A pair that a SubjectAccessReview can name; `name` is absent where the split of a QCI tag is not certain. */
+/** A pair that a SubjectAccessReview can name. `name` is absent if the QCI tag can be split in several ways. */
 export interface ImageStream {
   readonly namespace: string
   readonly name?: string
 }
 
-/** What the tags of an image stream begin with in QCI, each followed by its own tag. */
+/** The prefix of all tags of an image stream in QCI. */
 export const tagPrefixOf = ({ namespace, name }: Required<ImageStream>): string => `${namespace}_${name}_`
 
-/** What decides access to a tag: the image stream it belongs to, the digest it stands for, or nothing but QCI-wide. */
+/** What decides access to a tag: the image stream that it belongs to, the digest that it stands for, or a QCI-wide right alone. */
 export type TagOwner =
   | { readonly by: 'image-stream'; readonly imageStream: ImageStream }
   | { readonly by: 'digest'; readonly digest: Digest }
   | { readonly by: 'qci' }
 
-/** In one pass over the tag, however deep its families are nested; nobody's for what is no tag. */
+/** Reads the tag in one pass, however deep its families are nested. A text that is not a tag has no owner. */
 export type TagOwnerOf = (qciTag: string) => TagOwner
 
-const nobody: TagOwner = { by: 'qci' }
+const noOwner: TagOwner = { by: 'qci' }
 
 const tagPattern = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/
 // distribution-spec, one component of <name>. https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
 const componentPattern = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
 
-/** What stands before a tag in the name of a copy of it. The copies are copied too. */
+/** The prefixes of a copy. Copies are copied, too. */
 const copyPattern = /^(?:\d{14}_prune_|__ci_images_mirror__|art__)+/
-/** What stands behind a tag while it is promoted in stages. */
+/** The suffixes of a tag that is promoted in stages. */
 const stages = ['_incoming', '__pre', '__post1']
 const datedDigestPattern = /^\d{8}_sha256_([a-f0-9]{64})$/
-// Signatures, attestations and the referrers tag schema hang on an image by a tag made of its digest.
+// Signatures, attestations and the referrers tag schema have a tag that is made of the digest of their image.
 const attachedPattern = /^sha256-([a-f0-9]{64})(?:\.[a-zA-Z0-9._-]+)?$/
 /**
- * Families of nobody's that could be taken for an image stream's. No image stream has a name that begins with `_`: a word before
- * `__` is a family's, whether we know it or not. Attack: a project that is called `preserved` or `remove`.
+ * Families without an owner that look like those of an image stream. No image stream has a name that begins with `_`, so a word before `__`
+ * is a family, known or not. Attack: a project with the name `preserved` or `remove`.
  */
 const familyPattern = /^(?:rc_payload__|art-builder-|[^_]*__)/
 
@@ -58,19 +58,19 @@ export const isQciTag = (text: string): text is QciTag => tagPattern.test(text)
 
 export const isNamespace = (text: string): boolean => dnsLabelPattern.test(text)
 
-/** Whether a repository can be called so, without its namespace. */
+/** Whether a repository can have this name, without its namespace. */
 export const isImageStreamName = (text: string): boolean => componentPattern.test(text)
 
-/** A tag that clients make of the digest of an image, to look for what hangs on it beside the name that they pulled. */
+/** A tag that clients derive from the digest of an image, to look for its signatures and other artifacts. */
 export const isAttachedTag = (text: string): boolean => attachedPattern.test(text)
 
 /**
- * Whether tags of other namespaces, or of digests, can stand among those that begin with `<namespace>_`: whoever passes over this
- * namespace in a sorted list would miss them.
+ * Whether tags of other namespaces, or of digests, can begin with `<namespace>_`. A walk that jumps over this namespace in a sorted list
+ * would miss them.
  */
 export const mayHoldOthers = (namespace: string): boolean => /^(?:\d{8}|\d{14}|art)$/.test(namespace)
 
-/** The digest that a tag stands for; undefined for one that stands for none. */
+/** The digest that a tag stands for; undefined for other tags. */
 export const digestOfTag = (qciTag: string): Digest | undefined => {
   const tag = withoutStages(qciTag.replace(copyPattern, ''))
   const digest = `sha256:${(datedDigestPattern.exec(tag) ?? attachedPattern.exec(tag))?.[1]}`
@@ -78,13 +78,13 @@ export const digestOfTag = (qciTag: string): Digest | undefined => {
 }
 
 /**
- * Whose a tag is, with embargoed images in mind: a tag that names a restricted namespace where a namespace can stand is that
- * namespace's, whatever else it is. So copies under families of tomorrow are closed before anybody here has heard of them.
+ * The owner of a tag. Embargoed images come first: a tag that names a restricted namespace in any place where a namespace can be belongs to
+ * that namespace, whatever else it is. So copies in future families are restricted, too.
  */
 export const createTagOwner =
   (isRestricted: (namespace: string) => boolean): TagOwnerOf =>
   (qciTag) => {
-    if (!isQciTag(qciTag)) return nobody
+    if (!isQciTag(qciTag)) return noOwner
     const owner = ownerByGrammar(qciTag)
     if (owner.by === 'image-stream' && isRestricted(owner.imageStream.namespace)) return owner
     const namespace = restrictedPartOf(qciTag, isRestricted)
@@ -95,10 +95,10 @@ export const createTagOwner =
   }
 
 /**
- * The restricted namespace that one of the `__`-separated parts of a tag names, in lower case: at the beginning of the part, or
- * behind the date that it begins with and a word, be it a date again.
+ * The restricted namespace that one of the `__`-separated parts of a tag names, in lower case: at the beginning of the part, or after the
+ * date that it begins with and a word, which may be a date again.
  *
- * Attack: a dated family of tomorrow around a copy of today, `<8 digits>_<14 digits>_prune_<tag>`.
+ * Attack: a future dated family around a copy, `<8 digits>_<14 digits>_prune_<tag>`.
  */
 export const restrictedPartOf = (
   qciTag: string,
@@ -111,7 +111,7 @@ export const restrictedPartOf = (
   return undefined
 }
 
-/** The words of a part that may be a namespace. */
+/** The words of a part that can be a namespace. */
 const namingWords = (part: string): readonly string[] => {
   const words = part.replace(copyPattern, '').split('_')
   let end = 1
@@ -129,8 +129,8 @@ const ownerByGrammar: TagOwnerOf = (qciTag) => {
   const tag = withoutStages(copied)
   const cut = tag.indexOf('_')
   const namespace = tag.slice(0, Math.max(cut, 0))
-  if (familyPattern.test(copied) || !dnsLabelPattern.test(namespace)) return nobody
-  // The name is sought with the stages on: a/b:c_incoming is a tag of that name as well.
+  if (familyPattern.test(copied) || !dnsLabelPattern.test(namespace)) return noOwner
+  // The stages stay on for the name: a/b:c_incoming can be a tag of that name, too.
   return { by: 'image-stream', imageStream: { namespace, ...certainName(copied.slice(cut + 1)) } }
 }
 
@@ -144,8 +144,8 @@ const withoutStages = (tag: string): string => {
 }
 
 /**
- * `a/b:c_d` and `a/b_c:d` are one QCI tag. The image stream is named only where one split alone is possible: with a
- * guess, a right to one stream (RBAC `resourceNames`) would open another's image.
+ * `a/b:c_d` and `a/b_c:d` are one QCI tag. The image stream has a name only if there is exactly one split. Attack: with a guess, a right to
+ * one stream (RBAC `resourceNames`) would open an image of another one.
  */
 const certainName = (rest: string): { name?: string } => {
   const names: string[] = []

@@ -1,14 +1,15 @@
 /**
- * The grammar of what a client may ask for, and how it is called in QCI.
+ * The grammar of references in requests, and their names in QCI.
  *
  *     <namespace>/<name>:<tag>     ->  <namespace>_<name>_<tag>      image stream form
  *     openshift/ci:<QCI tag>       ->  as is                         monorepo form
- *     <namespace>/<name>:sha256-<hex>..  ->  sha256-<hex>..          what hangs on an image, in either form
+ *     <namespace>/<name>:sha256-<hex>..  ->  sha256-<hex>..          signatures etc. of an image, in either form
  *
- * Everything downstream works on these parsed values.
+ * All other code works on these parsed values.
  */
 import { RegistryError } from './errors.ts'
 import { isDigest, type Digest } from './digest.ts'
+import { quoteName } from './quote-name.ts'
 import {
   isAttachedTag,
   isImageStreamName,
@@ -50,7 +51,7 @@ export type Reference =
   | { readonly kind: 'digest'; readonly repository: Repository; readonly digest: Digest }
 
 const maxTagLength = 128
-// A repository path of 255 characters is the most that clients accept (distribution's NameTotalLengthMax).
+// Clients accept repository paths of at most 255 characters (distribution's NameTotalLengthMax).
 const maxNameLength = 255
 
 /** @throws {RegistryError} DIGEST_INVALID */
@@ -58,7 +59,8 @@ export const parseDigest = (text: string): Digest => {
   if (isDigest(text)) return text
   throw new RegistryError(
     'DIGEST_INVALID',
-    `${quote(text)} is not a digest; expected sha256: and 64, or sha512: and 128 lower-case hexadecimal digits`,
+    `${quoteName(text)} is not a digest; expected sha256: and 64, or sha512: and 128 lower-case hexadecimal digits`,
+    { forLog: { rejected: quoteName(text) } },
   )
 }
 
@@ -72,27 +74,32 @@ export const parseRepository = (namespace: string, name: string, monorepo: strin
   if (!isNamespace(namespace))
     throw new RegistryError(
       'NAME_INVALID',
-      `${quote(namespace)} cannot be a namespace of app.ci; ${hint(monorepo)}`,
+      `${quoteName(namespace)} cannot be a namespace of app.ci; ${hint(monorepo)}`,
+      { forLog: { rejected: quoteName(path) } },
     )
   if (!isImageStreamName(name) || path.length > maxNameLength)
-    throw new RegistryError('NAME_INVALID', `${quote(name)} cannot be an image stream; ${hint(monorepo)}`)
+    throw new RegistryError(
+      'NAME_INVALID',
+      `${quoteName(name)} cannot be an image stream; ${hint(monorepo)}`,
+      { forLog: { rejected: quoteName(path) } },
+    )
   return { form: 'image-stream', path, namespace, name }
 }
 
 /**
- * What hangs on an image (a signature, an SBOM, the index of the referrers tag schema) is called by the image's digest: clients look
- * for it beside whatever name they pulled, and it is in the monorepo once for all of them.
+ * A signature, an SBOM, or the index of the referrers tag schema has a tag that is made of the digest of its image. Clients look for it under
+ * the name that they pulled. In the monorepo it exists once, for all names of the image.
  * @throws {RegistryError} TAG_INVALID (404), DIGEST_INVALID, or MANIFEST_UNKNOWN for a tag too long to exist in QCI
  */
 export const parseReference = (repository: Repository, text: string, ownerOf: TagOwnerOf): Reference => {
   if (text.includes(':')) return { kind: 'digest', repository, digest: parseDigest(text) }
-  // What is a tag there is a tag here.
+  // The rules for tags are the same here and in QCI.
   if (!isQciTag(text))
     throw new RegistryError(
       'TAG_INVALID',
-      `${quote(text)} is not a tag; expected at most 128 letters, digits, "_", "." and "-", not starting with "." or "-"`,
-      // Not 400: the conformance suite of the spec asks for such a name, and wants to hear that there is no such manifest.
-      { status: 404 },
+      `${quoteName(text)} is not a tag; expected at most 128 letters, digits, "_", "." and "-", not starting with "." or "-"`,
+      // Not 400: the conformance suite of the specification requests such a name, and expects 404.
+      { status: 404, forLog: { rejected: quoteName(text) } },
     )
   if (repository.form === 'monorepo' || isAttachedTag(text))
     return { kind: 'tag', repository, tag: text, qciTag: text, owner: ownerOf(text) }
@@ -106,14 +113,14 @@ export const parseReference = (repository: Repository, text: string, ownerOf: Ta
 const owns = (owner: TagOwner, namespace: string): boolean =>
   owner.by === 'image-stream' && owner.imageStream.namespace === namespace
 
-/** 404 rather than 400: the name and the tag are well formed, and clients must read "there is no such image". */
+/** 404 and not 400: the name and the tag are well formed, and clients must understand that there is no such image. */
 const tooLong = (repository: Repository, tag: string, qciTag: string): RegistryError =>
   new RegistryError(
     'MANIFEST_UNKNOWN',
     `${repository.path}:${tag} cannot be in QCI: its tag there, ${qciTag}, would have ${qciTag.length} characters, ${maxTagLength} is the most`,
   )
 
-/** Attack: a namespace of digits with a stream `prune` (or `sha256`) would borrow the owner that the rest of the tag names. */
+/** Attack: a namespace of digits with a stream `prune` (or `sha256`) would get the owner that the rest of the tag names. */
 const misread = (repository: Repository, tag: string, qciTag: string): RegistryError =>
   new RegistryError(
     'NAME_INVALID',
@@ -122,9 +129,3 @@ const misread = (repository: Repository, tag: string, qciTag: string): RegistryE
 
 const hint = (monorepo: string): string =>
   `ask for ${monorepo}:<namespace>_<name>_<tag> or <namespace>/<name>:<tag>`
-
-/** A client's own text in a message: short, and without control characters that could forge a line in a terminal. */
-const quote = (text: string): string => {
-  const short = text.length > 80 ? `${text.slice(0, 80)}...` : text
-  return JSON.stringify(short.replaceAll(/[^\x20-\x7e]/g, '?'))
-}

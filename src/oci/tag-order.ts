@@ -1,22 +1,22 @@
 /**
- * The order of upstream's tag list, and where to go on in it. Quay sorts as its database does: by bytes, or as text, where punctuation is
- * passed over at first. A jump over tags that do not matter is right in the order of bytes alone.
+ * The order of upstream's tag list, and positions in it. Quay sorts like its database: by bytes, or as text, which ignores punctuation at
+ * first. A jump over irrelevant tags is correct in the order of bytes only.
  */
 
-/** Sorts behind every character of a tag. */
+/** Sorts after every character of a tag. */
 export const behindAll = '~'
-/** Sorts behind every digit, and before every letter. */
+/** Sorts after every digit, and before every letter. */
 const behindDigits = ':'
 
 /**
- * Families whose rest is a tag of its own (`art__`, `preserved__`, `__ci_images_mirror__`, one that comes): a jump over one namespace in
- * them must not pass over the next.
+ * Families whose rest is a tag of its own (`art__`, `preserved__`, `__ci_images_mirror__`, future ones): a jump over one namespace in them must
+ * not jump over the next one.
  */
 const familyPattern = /^(?:[^_]*__(?:ci_images_mirror__)?)+/
-/** Dated copies begin with their time, and are too many to be read before anything else. */
+/** Dated copies begin with their time. There are too many of them to read them before all other tags. */
 const datedPattern = /^\d{4}\d{4}(?:\d{6}_prune_|_sha256_)/
 
-/** Whether a page goes on upwards, by bytes, from where it was asked for. */
+/** Whether a page is in ascending order of bytes, after the tag that it was requested with. */
 export const isInByteOrder = (after: string | undefined, tags: readonly string[]): boolean => {
   let last = after ?? ''
   for (const tag of tags) {
@@ -27,8 +27,8 @@ export const isInByteOrder = (after: string | undefined, tags: readonly string[]
 }
 
 /**
- * Where the list goes on behind the namespace that a tag belongs to, or behind a year of dated copies; undefined for a tag that stands
- * alone. Not a tag itself: upstream compares with it, and does not look for it.
+ * The position after the namespace of a tag, or after a year of dated copies; undefined for a tag without either. It is not a tag itself:
+ * upstream only compares with it.
  */
 export const behindBlockOf = (tag: string): string | undefined => {
   if (datedPattern.test(tag)) return tag.slice(0, 4) + behindDigits
@@ -37,29 +37,29 @@ export const behindBlockOf = (tag: string): string | undefined => {
   return cut <= family.length ? undefined : `${tag.slice(0, cut + 1)}${behindAll}`
 }
 
-/** A tag as a database compares text at first: letters without case, digits, no punctuation. */
+/** A tag as a database compares it at first: letters without case, digits, no punctuation. */
 const letters = (text: string): string => text.replaceAll(/[^a-z0-9]/gi, '').toLowerCase()
 
-/** Whether every tag from this one on lies behind the prefix, where upstream sorts by bytes. */
+/** Whether every tag from this one on comes after the prefix, if upstream sorts by bytes. */
 export const isBehindInBytes = (tag: string, prefix: string): boolean =>
   tag > prefix && !tag.startsWith(prefix)
 
-/** The same, whichever of the two orders upstream has. */
+/** The same for either order of upstream. */
 export const isBehindPrefix = (tag: string, prefix: string): boolean =>
   isBehindInBytes(tag, prefix) && letters(tag) > letters(prefix) && !letters(tag).startsWith(letters(prefix))
 
 export const hourLength = '2026112817'.length
 
-/** The text that every copy of this hour or later lies behind: `2026112817`. @param time milliseconds since the epoch */
+/** A text that sorts before every copy of this hour or later: `2026112817`. @param time milliseconds since the epoch */
 export const hourOf = (time: number): string =>
   new Date(time).toISOString().replaceAll(/\D/g, '').slice(0, hourLength)
 
 export const isDated = (tag: string): boolean => datedPattern.test(tag)
 
-/** The tag whose copy a dated tag is; undefined for one that is no copy of a tag. */
+/** The tag that a dated tag is a copy of; undefined for other tags. */
 export const copiedTagOf = (tag: string): string | undefined =>
   /^\d{14}_prune_(?:__ci_images_mirror__)?(.+)$/.exec(tag)?.[1]
 
-/** Where dated copies begin, and the text that all of them lie before: the first ones are of this century. */
+/** The text at which dated copies begin, and a check for tags after all of them: they are of this century. */
 export const datedBegin = '20'
 export const isBehindDated = (tag: string): boolean => letters(tag) > '21'

@@ -1,79 +1,102 @@
 /**
- * Who they are and what they may, composed: reviews of app.ci, what is known of digests, and the rules.
+ * Composes authentication and authorization: reviews of app.ci, the knowledge about digests, shared state, and the policy.
  */
 import { createPolicy } from '../access/policy.ts'
-import { createRememberedGrants } from '../access/remembered-grants.ts'
+import { createRecentGrants } from '../access/recent-grants.ts'
 import { createRequirements } from '../access/requirement.ts'
 import { createRestrictedNamespaces } from '../access/restricted-namespaces.ts'
 import type { Config } from '../config/config.ts'
-import { loadKubeConfig } from '../kubernetes/kubeconfig.ts'
-import { createKnownDigests } from './known-digests.ts'
+import type { Location } from '../digests/sightings.ts'
+import { loadKubeConfig, type AppCiKubeConfig } from '../kubernetes/kubeconfig.ts'
+import { composeDigests, type Digests } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createTagOwner } from '../oci/qci-tag.ts'
+import type { TagOwnerOf } from '../oci/reference.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
 import { composeReviews } from './compose-reviews.ts'
 import { composeSharedState } from './compose-shared-state.ts'
 import type { WatchedSecrets } from './secret-files.ts'
+
+interface Context {
+  readonly config: Config
+  readonly files: WatchedSecrets
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
 
 export const composeAccess = (config: Config, files: WatchedSecrets, logger: Logger, metrics: Metrics) => {
   const kubeConfig = loadKubeConfig(config.kubeconfig)
   for (const warning of kubeConfig.warnings) logger.warn(warning)
   const isRestricted = createRestrictedNamespaces(config.restrictedNamespaces)
   const ownerOf = createTagOwner(isRestricted)
-  // Each tells the other what it learns.
-  const shared: SharedState = composeSharedState({
-    config,
-    password: files.sharedStatePassword?.current,
-    logger,
-    metrics,
-    apply: (facts) => knownDigests.facts.apply(facts),
-    snapshot: () => knownDigests.facts.snapshot(),
-  })
-  const knownDigests = createKnownDigests({
-    imageStreams: config.imageStreams,
-    restrictedIndex: config.restrictedIndex,
-    restrictedIndexIntervalMs: config.restrictedIndexIntervalMs,
-    kubeConfig,
-    isRestricted,
-    locate: (tag) => {
-      const owner = ownerOf(tag)
-      return owner.by === 'image-stream'
-        ? { ...owner, isRestricted: isRestricted(owner.imageStream.namespace) }
-        : owner
-    },
-    monorepos: [...new Set([config.exposed.host, config.upstream.host, ...usualHosts])].map(
-      (host) => `${host}/${config.upstreamRepository}`,
-    ),
-    shared,
-    logger,
-    metrics,
-  })
+  const owners = { isRestricted, ownerOf }
+  const { shared, digests } = composeKnowledge({ config, files, logger, metrics }, kubeConfig, owners)
   const { apiServer, reviewToken, accessReviews } = composeReviews({ config, kubeConfig, shared, metrics })
-  const rules = { knowledge: knownDigests.knowledge, isRestricted, unknownDigests: config.unknownDigests }
+  const rules = { knowledge: digests.knowledge, isRestricted, unknownDigests: config.unknownDigests }
   const requirementsOf = createRequirements(rules)
-  const rememberedGrants = createRememberedGrants(shared.grants)
+  const recentGrants = createRecentGrants(shared.grants)
   const policy = createPolicy({
     reviews: accessReviews,
     requirementsOf,
     listedRequirementsOf: createRequirements({ ...rules, unknownDigests: 'deny' }),
     qciNamespace: config.qciNamespace,
-    lookFurther: knownDigests.lookFurther,
-    rememberedGrants,
+    lookFurther: digests.lookFurther,
+    recentGrants,
   })
   return {
     apiServer,
     reviewToken,
-    knownDigests,
+    digests,
     shared,
     isRestricted,
     ownerOf,
     policy,
     requirementsOf,
     reviews: accessReviews,
-    rememberedGrants,
+    recentGrants,
   }
 }
 
-/** Whose pull specs promotion writes into ImageStreams, whatever this proxy and its upstream are called. */
+interface Owners {
+  readonly isRestricted: (namespace: string) => boolean
+  readonly ownerOf: TagOwnerOf
+}
+
+/** The shared state and the digests, which send facts to each other. */
+const composeKnowledge = (
+  { config, files, logger, metrics }: Context,
+  kubeConfig: AppCiKubeConfig,
+  { isRestricted, ownerOf }: Owners,
+): { readonly shared: SharedState; readonly digests: Digests } => {
+  const shared: SharedState = composeSharedState({
+    config,
+    password: files.sharedStatePassword?.current,
+    logger,
+    metrics,
+    apply: (facts) => digests.facts.apply(facts),
+    snapshot: () => digests.facts.snapshot(),
+  })
+  const digests = composeDigests({
+    imageStreams: config.imageStreams,
+    restrictedIndex: config.restrictedIndex,
+    restrictedIndexIntervalMs: config.restrictedIndexIntervalMs,
+    kubeConfig,
+    isRestricted,
+    locate: (tag) => locationOf(ownerOf(tag), isRestricted),
+    monorepos: monoreposOf(config),
+    shared,
+    logger,
+    metrics,
+  })
+  return { shared, digests }
+}
+
+const locationOf = (owner: ReturnType<TagOwnerOf>, isRestricted: Owners['isRestricted']): Location =>
+  owner.by === 'image-stream' ? { ...owner, isRestricted: isRestricted(owner.imageStream.namespace) } : owner
+
+/** Promotion writes pull specs of these hosts into ImageStreams, whatever the names of this proxy and its upstream. */
 const usualHosts = ['quay-proxy.ci.openshift.org', 'quay.io']
+
+const monoreposOf = ({ exposed, upstream, upstreamRepository }: Config): readonly string[] =>
+  [...new Set([exposed.host, upstream.host, ...usualHosts])].map((host) => `${host}/${upstreamRepository}`)

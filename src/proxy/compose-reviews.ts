@@ -1,5 +1,5 @@
 /**
- * What the reviews of app.ci need from the other rooms: the configuration, the metrics, and the failed logins of other replicas.
+ * Composes the reviews of app.ci with the configuration, the metrics, and the failed logins of other replicas.
  */
 import type { Config } from '../config/config.ts'
 import type { Credentials } from '../kubernetes/kubeconfig.ts'
@@ -27,7 +27,7 @@ export const composeReviews = ({ config, kubeConfig, shared, metrics }: ComposeR
     observe: observersOf(metrics),
   })
   shared.failedLogins.onCharge(({ address, kind }) => {
-    if (kind === 'stranger' || kind === 'acquainted') reviews.charge(String(address), kind)
+    if (kind === 'unknown-address' || kind === 'known-address') reviews.charge(String(address), kind)
   })
   return reviews
 }
@@ -37,7 +37,7 @@ const observersOf = (metrics: Metrics): ReviewObservers => ({
     if (source === 'live') metrics.reviews.inc({ kind, outcome })
     else metrics.cacheHits.inc({ cache: kind, outcome, source })
   },
-  inFlight: (lane, change) => metrics.reviewsInFlight.inc({ lane }, change),
-  shed: (lane) => metrics.reviewsShed.inc({ lane }),
+  inFlight: (queue, change) => metrics.reviewsInFlight.inc({ queue }, change),
+  shed: (queue) => metrics.reviewsShed.inc({ queue }),
   loginLimited: (limit) => metrics.loginsLimited.inc({ limit }),
 })

@@ -1,16 +1,17 @@
 /**
- * What replicas share, as this proxy is configured: over Valkey or Redis, or within this process alone.
+ * Composes the shared state of the replicas: over Valkey or Redis, or in this process only.
  */
 import type { Config } from '../config/config.ts'
 import type { Logger } from '../telemetry/logging.ts'
-import { createSharedStateMetrics, type Metrics } from '../telemetry/metrics.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { createSharedStateMetrics } from '../telemetry/shared-state-metrics.ts'
 import { createEmbeddedState } from '../shared-state/embedded-state.ts'
 import type { SharedState, SharedStateOptions, SharedStatus } from '../shared-state/shared-state.ts'
 import { createStoreState } from '../shared-state/store-state.ts'
 
 export interface ComposeSharedStateOptions extends Pick<SharedStateOptions, 'apply' | 'snapshot'> {
   readonly config: Pick<Config, 'sharedState' | 'sharedStateCa' | 'stateDir' | 'replicas'>
-  /** Read for each connection. */
+  /** Called for each connection. */
   readonly password: (() => string) | undefined
   readonly logger: Logger
   readonly metrics: Metrics
@@ -26,7 +27,8 @@ export const composeSharedState = (from: ComposeSharedStateOptions): SharedState
     ...(stateDir === undefined ? {} : { stateDir }),
     onChange: (status) => {
       const { state, reason } = status
-      if (state === 'away') logger.error({ reason }, 'the shared state is away; this replica goes on alone')
+      if (state === 'unavailable')
+        logger.error({ reason }, 'the shared state is unavailable; this replica works alone')
       else if (reason === undefined) logger.info({ state }, 'the shared state is connected')
       else logger.error({ state, reason }, 'the shared state takes no writes')
     },

@@ -1,9 +1,9 @@
 /**
- * Where the bytes come from, composed of the stages between the registry and upstream.
+ * Composes the stages between the registry and upstream.
  */
 import type { Config } from '../config/config.ts'
 import { RegistryError } from '../oci/errors.ts'
-import type { KnownDigests, KnownDigestsUpstream } from './known-digests.ts'
+import type { Digests, DigestUpstream } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { parseManifest } from '../oci/manifest.ts'
@@ -18,7 +18,7 @@ export interface ComposeUpstreamOptions {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly files: WatchedSecrets
-  readonly knownDigests: Pick<KnownDigests, 'record'>
+  readonly digests: Pick<Digests, 'record'>
   readonly shared: Pick<SharedState, 'tokenBucket'>
 }
 
@@ -27,7 +27,7 @@ export const composeUpstream = ({
   logger,
   metrics,
   files,
-  knownDigests,
+  digests,
   shared,
 }: ComposeUpstreamOptions): Pipeline => {
   const pipeline = createPipeline({
@@ -44,10 +44,10 @@ export const composeUpstream = ({
     blobDelivery: config.blobDelivery,
     learn: async (tag, { digest, content }) => {
       const children = content === undefined ? undefined : parseManifest(content)
-      await knownDigests.record(tag, digest, typeof children === 'string' ? undefined : children)
+      await digests.record(tag, digest, typeof children === 'string' ? undefined : children)
     },
     credentials: files.robot.current,
-    // One bucket of all replicas, or this one's share of it: in either case nothing is left to divide.
+    // The token bucket is of all replicas, or already this one's share of it: nothing is left to divide.
     replicas: 1,
     tokenBucket: shared.tokenBucket,
     observe: {
@@ -64,8 +64,8 @@ export const composeUpstream = ({
   return pipeline
 }
 
-/** What is learnt of upstream for a requester, and behind what people wait for. */
-export const readsOf = ({ source, background }: Pipeline): KnownDigestsUpstream => ({
+/** Reads of upstream for `Digests`: for a requester, and in the background with a lower priority. */
+export const readsOf = ({ source, background }: Pipeline): DigestUpstream => ({
   fetchManifest: async (reference, requester) =>
     await digestOf(source.fetchManifest({ method: 'GET', reference, accept: undefined, requester })),
   fetchPage: async (after, requester) => await source.fetchTags({ after, requester }),
@@ -79,7 +79,7 @@ const indexRequest = { accept: undefined, requester: 'the restricted index', pri
 
 const absences: ReadonlySet<string> = new Set(['MANIFEST_UNKNOWN', 'MANIFEST_INVALID'])
 
-/** Undefined where upstream has none, or one that is served to nobody: so large that it is refused. */
+/** Undefined if upstream has no manifest, or one that is too large to be served. */
 const digestOf = async (fetching: Promise<{ readonly digest: Digest }>): Promise<Digest | undefined> => {
   try {
     return (await fetching).digest

@@ -6,7 +6,8 @@ import { createAuditMode } from '../audit/audit-mode.ts'
 import type { Config } from '../config/config.ts'
 import type { ApiServer } from '../kubernetes/api-server.ts'
 import { expiryOf } from '../kubernetes/token-form.ts'
-import type { KnownDigests } from './known-digests.ts'
+import type { ReviewToken } from '../kubernetes/token-review.ts'
+import type { Digests } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { composeAccess } from './compose-access.ts'
@@ -16,7 +17,7 @@ import { watchSecretFiles, type WatchedSecrets } from './secret-files.ts'
 import type { RobotPool } from '../upstream/robot/robot-pool.ts'
 import { createDenialMessage } from '../registry/denial.ts'
 import { createLogin } from '../registry/authentication/compose.ts'
-import { createPurposeKeys } from '../registry/authentication/signing-keys.ts'
+import { createPurposeKeys, type PurposeKeys } from '../registry/authentication/signing-keys.ts'
 import { createTagCursors } from '../registry/tags/tag-cursors.ts'
 import type { HealthOptions } from '../server/health.ts'
 import type { ServerOptions, TelemetryOptions } from '../server/server.ts'
@@ -26,30 +27,23 @@ export interface Components {
   readonly server: ServerOptions
   readonly robot: RobotPool
   readonly apiServer: ApiServer
-  readonly knownDigests: KnownDigests
+  readonly digests: Digests
   readonly shared: SharedState
   readonly files: WatchedSecrets
   readonly close: () => Promise<void>
 }
 
-/** @throws {Error} where a file, or app.ci's kubeconfig, cannot be used; nothing is left open then */
+/** @throws {Error} if a file, or the kubeconfig of app.ci, cannot be used; nothing is left open then */
 export const compose = (config: Config, logger: Logger, isStopping: () => boolean): Components => {
   const metrics = createMetrics(new Registry())
   const files = watchSecretFiles(config, logger, metrics)
   const access = composeAccess(config, files, logger, metrics)
-  const { apiServer, knownDigests, shared } = access
-  const pipeline = composeUpstream({ config, logger, metrics, files, knownDigests, shared })
+  const { apiServer, digests, shared } = access
+  const pipeline = composeUpstream({ config, logger, metrics, files, digests, shared })
   const { robot } = pipeline
-  knownDigests.connect(readsOf(pipeline))
+  digests.connect(readsOf(pipeline))
   const keys = createPurposeKeys(files.tokenSecret.current)
-  const login = createLogin({
-    exposed: config.exposed,
-    keys,
-    validityMs: config.tokenValidityMs,
-    allowAnonymous: config.allowAnonymous,
-    reviewToken: access.reviewToken,
-    robotCredentials: files.robot.current,
-  })
+  const login = loginOf(config, keys, access.reviewToken, files.robot.current)
   const audit =
     config.authorization === 'audit'
       ? createAuditMode({ ...access, qciNamespace: config.qciNamespace, logger, registry: metrics.registry })
@@ -65,47 +59,58 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
     access: {
       policy: audit?.policy ?? access.policy,
       ownerOf: access.ownerOf,
+      exposedHost: config.exposed.host,
       cursors: createTagCursors(keys.listCursors),
       denied: login.anonymous?.denied(denied) ?? denied,
     },
     source: { ...pipeline.source, monorepo: config.upstreamRepository },
     telemetry: { logger, metrics, ...observersOf(metrics) },
-    health: healthOf({ robot, apiServer, knownDigests, shared }, isStopping),
+    health: healthOf({ robot, apiServer, digests, shared }, isStopping),
     plugins: audit === undefined ? [] : [audit.plugin],
   }
   const close = async () => {
     for (const file of Object.values(files)) file?.close()
-    await Promise.all([pipeline.close(), apiServer.close(), knownDigests.close()])
+    await Promise.all([pipeline.close(), apiServer.close(), digests.close()])
     // Last, because the others still publish facts until they are closed.
     await shared.close()
   }
-  return { server, robot, apiServer, knownDigests, shared, files, close }
+  return { server, robot, apiServer, digests, shared, files, close }
 }
 
+const loginOf = (
+  { exposed, tokenValidityMs, allowAnonymous }: Config,
+  keys: PurposeKeys,
+  reviewToken: ReviewToken,
+  robotCredentials: WatchedSecrets['robot']['current'],
+) =>
+  createLogin({
+    exposed,
+    keys,
+    validityMs: tokenValidityMs,
+    allowAnonymous,
+    reviewToken,
+    robotCredentials,
+  })
+
 const healthOf = (
-  {
-    robot,
-    apiServer,
-    knownDigests,
-    shared,
-  }: Pick<Components, 'robot' | 'apiServer' | 'knownDigests' | 'shared'>,
+  { robot, apiServer, digests, shared }: Pick<Components, 'robot' | 'apiServer' | 'digests' | 'shared'>,
   isStopping: () => boolean,
 ): HealthOptions => ({
   notReady: () => [
     ...(isStopping() ? ['shutting down'] : []),
     ...(robot.attempted() ? [] : ['upstream was not asked yet']),
     ...(apiServer.reached() ? [] : ['the API server was not reached yet']),
-    ...knownDigests.notReady(),
+    ...digests.notReady(),
     ...unloaded(shared.status()),
   ],
-  status: () => [describeSharedState(shared.status()), ...knownDigests.status()],
+  status: () => [describeSharedState(shared.status()), ...digests.status()],
 })
 
 const observersOf = (
   metrics: Metrics,
 ): Pick<TelemetryOptions, 'observe' | 'observeStreams' | 'observeShed'> => ({
-  observe: ({ allowed, rule, source }, { kind }) =>
-    metrics.decisions.inc({ rule: allowed ? rule : 'denied', source, kind }),
+  observe: ({ rule, source }, { kind }) =>
+    metrics.decisions.inc({ rule: rule === 'none' ? 'denied' : rule, source, kind }),
   observeStreams: (change) => metrics.streamsInFlight.inc(change),
   observeShed: (reason) => metrics.shed.inc({ reason }),
 })

@@ -1,8 +1,8 @@
 /**
- * The files of secrets that are read again while the proxy runs.
+ * Watches the secret files, and reads them again when they change.
  */
 import type { Config } from '../config/config.ts'
-import type { SecretFiles } from '../config/files.ts'
+import type { SecretFiles } from '../config/named-files.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { RobotCredential } from '../secrets/robot-credential.ts'
@@ -15,15 +15,17 @@ export interface WatchedSecrets {
   readonly sharedStatePassword: WatchedFiles<string> | undefined
 }
 
+type ReloadedFile = 'robot' | 'token secret' | 'tls' | 'shared state password'
+
 export const watchSecretFiles = (config: Config, logger: Logger, metrics: Metrics): WatchedSecrets => {
-  const watch = <Value>(file: string, { paths, parse, cautions }: SecretFiles<Value>) => {
-    // Of the start they were told with the configuration.
-    let told: readonly string[] = []
+  const watch = <Value>(file: ReloadedFile, { paths, parse, cautions }: SecretFiles<Value>) => {
+    // The configuration has logged the cautions of the start.
+    let current: readonly string[] = []
     const watched = watchFiles({
       paths,
       parse: (contents) => {
         const value = parse(contents)
-        told = cautions(contents)
+        current = cautions(contents)
         return value
       },
       onError: (error) => {
@@ -33,7 +35,7 @@ export const watchSecretFiles = (config: Config, logger: Logger, metrics: Metric
     })
     watched.onChange(() => {
       logger.info({ file }, 'reloaded')
-      for (const caution of told) logger.warn({ file }, caution)
+      for (const caution of current) logger.warn({ file }, caution)
     })
     return watched
   }

@@ -1,5 +1,5 @@
 /**
- * A Config becomes a running proxy, and a running proxy ends without cutting a pull.
+ * Starts a proxy from a Config, and stops it without cutting running pulls.
  */
 import { Server as HttpsServer } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,7 +9,7 @@ import type { ListenAddress } from '../config/value-parsers.ts'
 import { closeGracefully } from '../server/graceful-close.ts'
 import { health } from '../server/health.ts'
 import type { Logger } from '../telemetry/logging.ts'
-import { compose } from './compose.ts'
+import { compose, type Components } from './compose.ts'
 import type { WatchedSecrets } from './secret-files.ts'
 import { buildMetricsServer } from '../server/metrics-server.ts'
 import { buildServer, type ServerOptions } from '../server/server.ts'
@@ -19,16 +19,16 @@ export interface Proxy {
   /** Where it listens: `http://127.0.0.1:8400`. */
   readonly url: string
   readonly metricsUrl: string | undefined
-  /** Not ready first, then no new connections, then running pulls end, up to the grace period. */
+  /** First reports not ready, then refuses new connections, then waits for running pulls, up to the grace period. */
   readonly stop: () => Promise<void>
 }
 
-/** Milliseconds of being not ready before connections are refused: load balancers look every few seconds. */
+/** Milliseconds between "not ready" and the refusal of connections: load balancers probe every few seconds. */
 const longestNoticeMs = 5000
 
 /**
  * @param limits other than the usual ones
- * @throws {Error} where an address is taken, or app.ci's kubeconfig cannot be used; nothing is left running then
+ * @throws {Error} if an address is taken, or the kubeconfig of app.ci cannot be used; nothing is left running then
  */
 export const startProxy = async (
   config: Config,
@@ -36,41 +36,29 @@ export const startProxy = async (
   limits: NonNullable<ServerOptions['limits']> = {},
 ): Promise<Proxy> => {
   let stopping = false
-  const {
-    server: options,
-    robot,
-    apiServer,
-    knownDigests,
-    shared,
-    files,
-    close,
-  } = compose(config, logger, () => stopping)
+  const components = compose(config, logger, () => stopping)
   const ended = new AbortController()
   const servers: FastifyInstance[] = []
   const closeAll = async () => {
     ended.abort()
     await Promise.all(servers.map(async (server) => await server.close()))
-    await close()
+    await components.close()
   }
   try {
-    const app = await buildServer({ ...options, limits })
+    const app = await buildServer({ ...components.server, limits })
     servers.push(app)
     closeGracefully(app.server)
-    reloadTls(app, files.tls)
+    reloadTls(app, components.files.tls)
     const url = await listen(app, config.listen, '--listen-addr')
-    const metricsUrl = await listenForMetrics(config, options, servers)
-    await shared.start()
-    knownDigests.start()
-    void warmUp({ apiServer, robot, qciNamespace: config.qciNamespace, logger, signal: ended.signal })
+    const metricsUrl = await listenForMetrics(config, components.server, servers)
+    await startComponents(components, config, logger, ended.signal)
     logger.info(
       { url, metricsUrl, upstream: config.upstream.origin, exposed: config.exposed.origin },
       'listening',
     )
     const stop = async () => {
       stopping = true
-      logger.info('stopping')
-      await sleep(Math.min(longestNoticeMs, config.gracePeriodMs / 4))
-      await endWithin(app, config.gracePeriodMs, logger)
+      await stopServing(app, config, logger)
       await closeAll()
     }
     return { url, metricsUrl, stop }
@@ -78,6 +66,27 @@ export const startProxy = async (
     await closeAll()
     throw error
   }
+}
+
+const startComponents = async (
+  { shared, digests, apiServer, robot }: Components,
+  { qciNamespace }: Config,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> => {
+  await shared.start()
+  digests.start()
+  void warmUp({ apiServer, robot, qciNamespace, logger, signal })
+}
+
+const stopServing = async (
+  app: FastifyInstance,
+  { gracePeriodMs }: Config,
+  logger: Logger,
+): Promise<void> => {
+  logger.info('stopping')
+  await sleep(Math.min(longestNoticeMs, gracePeriodMs / 4))
+  await closeWithin(app, gracePeriodMs, logger)
 }
 
 const listenForMetrics = async (
@@ -88,7 +97,7 @@ const listenForMetrics = async (
   if (metricsListen === undefined) return undefined
   const server = buildMetricsServer(telemetry.metrics)
   servers.push(server)
-  // The front door closes to everybody when it is full: a kubelet that asks there would restart a replica for being busy.
+  // Probes use this port, because the client port refuses connections over its limit: a kubelet would restart a busy replica.
   await server.register(health, options)
   return await listen(server, metricsListen, '--metrics-addr')
 }
@@ -101,13 +110,13 @@ const listen = async (server: FastifyInstance, address: ListenAddress, flag: str
   }
 }
 
-/** The longest time that a timer of Node can wait; it takes a longer one for none at all. */
+/** The longest time of a timer in Node.js, which runs a longer one at once. */
 const longestTimerMs = 2 ** 31 - 1
-/** Milliseconds between two looks for connections whose last answer is through. */
+/** Milliseconds between two searches for connections whose last response has been sent. */
 const reapIntervalMs = 100
 
-/** What runs, or has not arrived, is waited for; what is left of it after the grace period is cut, which clients resume elsewhere. */
-const endWithin = async (app: FastifyInstance, gracePeriodMs: number, logger: Logger): Promise<void> => {
+/** Waits for running pulls. After the grace period it cuts the rest; the clients resume at another replica. */
+const closeWithin = async (app: FastifyInstance, gracePeriodMs: number, logger: Logger): Promise<void> => {
   const cut = setTimeout(
     () => {
       logger.warn('grace period exceeded; closing remaining connections')
@@ -115,7 +124,7 @@ const endWithin = async (app: FastifyInstance, gracePeriodMs: number, logger: Lo
     },
     Math.min(gracePeriodMs, longestTimerMs),
   )
-  // A connection that was busy when the server closed is kept alive for a next request after its answer.
+  // A connection that was busy when the server closed stays open after its response, for a next request.
   const reap = setInterval(() => app.server.closeIdleConnections(), reapIntervalMs)
   await app.close()
   clearTimeout(cut)

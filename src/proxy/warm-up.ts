@@ -1,6 +1,6 @@
 /**
- * Asks both sides until each has answered once: so that the first pull finds a robot token, readiness says what is true, and a start
- * that cannot work says why.
+ * Sends a request to the API server and to upstream until each has answered once. So the first pull finds a robot token, readiness is
+ * true, and a start that cannot work is logged with its reason.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ApiServer } from '../kubernetes/api-server.ts'
@@ -13,7 +13,7 @@ export interface WarmUpOptions {
   readonly robot: Pick<RobotPool, 'acquire'>
   readonly qciNamespace: string
   readonly logger: Logger
-  /** Ends it, without a word. */
+  /** Ends the warm-up without a log line. */
   readonly signal: AbortSignal
   /** Milliseconds between two attempts. */
   readonly apiServerIntervalMs?: number
@@ -22,21 +22,21 @@ export interface WarmUpOptions {
 
 export const warmUp = async (options: WarmUpOptions): Promise<void> => {
   const { apiServer, robot, qciNamespace } = options
-  // Nothing is served before.
+  // Short, because nothing is served before the API server has answered.
   const { apiServerIntervalMs = 1000 } = options
-  // Whoever pulls asks as well, and a robot that is refused is an alarm each time: as seldom as clients are told to come again then.
+  // Long, because each pull tries upstream as well, and each refusal of the robot raises an alarm. Clients get the same time to retry.
   const { upstreamIntervalMs = 30_000 } = options
-  // Any pull may send this review: its answer shows that the proxy may send reviews at all.
+  // Any pull may send this review. Its answer shows that the API server lets the proxy send reviews.
   const resourceAttributes = pullAttributes({ namespace: qciNamespace })
   await Promise.all([
     untilAnswered(options, {
-      ask: async () => await apiServer.reviewAccess({ user: 'system:anonymous', resourceAttributes }),
+      send: async () => await apiServer.reviewAccess({ user: 'system:anonymous', resourceAttributes }),
       intervalMs: apiServerIntervalMs,
       failed: 'cannot reach the app.ci API server; retrying',
       answered: 'app.ci is reached',
     }),
     untilAnswered(options, {
-      ask: async () => await robot.acquire(),
+      send: async () => await robot.acquire(),
       intervalMs: upstreamIntervalMs,
       failed: 'cannot reach upstream; retrying',
       answered: 'upstream is reached',
@@ -45,7 +45,7 @@ export const warmUp = async (options: WarmUpOptions): Promise<void> => {
 }
 
 interface Side {
-  readonly ask: () => Promise<unknown>
+  readonly send: () => Promise<unknown>
   readonly intervalMs: number
   readonly failed: string
   readonly answered: string
@@ -53,13 +53,13 @@ interface Side {
 
 const untilAnswered = async (
   { logger, signal }: WarmUpOptions,
-  { ask, intervalMs, failed, answered }: Side,
+  { send, intervalMs, failed, answered }: Side,
 ): Promise<void> => {
-  // Each reason once: of a server that is silent every other one is that it was not asked again so soon.
+  // Each reason is logged once: of a silent server, every second failure says that the circuit is open.
   const told = new Set<string>()
   while (!signal.aborted) {
     try {
-      await ask()
+      await send()
       if (told.size > 0) logger.info(answered)
       return
     } catch (error) {

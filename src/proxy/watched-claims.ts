@@ -1,71 +1,87 @@
 /**
- * What the ImageStreams of app.ci claim: the watch and the index of its claims, composed.
+ * What the ImageStreams of app.ci claim: composes the watch and the index of claims.
  */
 import type { KubeConfig } from '@kubernetes/client-node'
-import { createImageStreamClaims, keyOf, type Claim } from '../digests/image-stream-claims.ts'
-import { createImageStreamWatch } from '../kubernetes/image-streams.ts'
+import { createImageStreamClaims, keyOf, type ImageStreamClaims } from '../digests/image-stream-claims.ts'
+import { ImageStreamWatch, type ImageStreamObserver } from '../kubernetes/image-streams.ts'
 import type { Logger } from '../telemetry/logging.ts'
-import { createWatchMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { createWatchMetrics } from '../telemetry/digest-metrics.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { Digest, ImageStream } from '../oci/reference.ts'
 
 export interface WatchedClaimsOptions {
   readonly imageStreams: 'off' | 'watch'
   readonly kubeConfig: KubeConfig
   readonly isRestricted: (namespace: string) => boolean
-  /** The monorepo as pull specs write it, behind each of its hosts. */
+  /** Names of the monorepo in pull specs, one for each of its hosts. */
   readonly monorepos: readonly string[]
   readonly logger: Logger
   readonly metrics: Metrics
-  /** Bound on what ImageStreams claim. */
+  /** Bound on pairs of a digest and an image stream. */
   readonly maxClaims?: number
 }
 
-/** What the ImageStreams of app.ci claim, where they are watched. */
-export const createWatchedClaims = (
-  { imageStreams, kubeConfig, isRestricted, monorepos, logger, metrics, maxClaims }: WatchedClaimsOptions,
-  onChange: (imageStream: Required<ImageStream>, digests: readonly Digest[]) => void,
-) => {
-  if (imageStreams === 'off')
+export interface WatchedClaims {
+  readonly of: ImageStreamClaims['of']
+  readonly start: () => void
+  /** The reasons why this replica is not ready. */
+  readonly notReady: () => readonly string[]
+  readonly close: () => Promise<void>
+}
+
+/** Called for each image stream that was listed or that changed. */
+type OnChange = (imageStream: Required<ImageStream>, digests: readonly Digest[]) => void
+
+/** With `off`, no digest is claimed. */
+export const createWatchedClaims = (options: WatchedClaimsOptions, onChange: OnChange): WatchedClaims => {
+  if (options.imageStreams === 'off')
     return { of: () => [], start: () => undefined, notReady: () => [], close: async () => undefined }
-  const claims = createImageStreamClaims({
-    isRestricted,
-    ...(maxClaims === undefined ? {} : { max: maxClaims }),
-    onFull: (full) => {
-      if (full)
-        logger.error(claims.counts(), 'ImageStreams claim more digests than are held; some are not indexed')
-      else logger.info(claims.counts(), 'all digests that ImageStreams claim are held again')
-    },
-  })
-  const watch = createImageStreamWatch({
+  const { kubeConfig, monorepos, logger, metrics } = options
+  const claims = createClaims(options)
+  const watch = new ImageStreamWatch({
     kubeConfig,
     monorepos,
-    observer: {
-      put: (imageStream: Required<ImageStream>, named: readonly Claim[]) => {
-        claims.put(imageStream, named)
-        onChange(
-          imageStream,
-          named.map(({ digest }) => digest),
-        )
-      },
-      remove: claims.remove,
-      listed: (listed) => {
-        claims.retain(new Set(listed.map(keyOf)))
-        logger.info(claims.counts(), 'the ImageStreams of app.ci are listed')
-      },
-    },
-    onTrouble: (trouble, error) => {
-      watchMetrics.restarts.inc({ reason: trouble })
-      logger.warn({ err: error, trouble }, 'ImageStream list/watch failed; retrying')
+    observer: observerOf(claims, logger, onChange),
+    onFailure: (failure, error) => {
+      restarts.inc({ reason: failure })
+      logger.warn({ err: error, failure }, 'ImageStream list/watch failed; retrying')
     },
   })
-  const watchMetrics = createWatchMetrics(metrics, () => ({
+  const { restarts } = createWatchMetrics(metrics, () => ({
     ...claims.counts(),
     silentSeconds: watch.silentMs() / 1000,
   }))
   return {
     of: claims.of,
-    start: watch.start,
+    start: () => watch.start(),
     notReady: () => (watch.listed() ? [] : ['the ImageStreams of app.ci are not listed yet']),
-    close: watch.close,
+    close: async () => await watch.close(),
   }
 }
+
+const createClaims = ({ isRestricted, maxClaims, logger }: WatchedClaimsOptions): ImageStreamClaims => {
+  const claims: ImageStreamClaims = createImageStreamClaims({
+    isRestricted,
+    ...(maxClaims === undefined ? {} : { max: maxClaims }),
+    onFull: (full) => {
+      if (full) logger.error(claims.counts(), 'digest index full; some ImageStream digests are not indexed')
+      else logger.info(claims.counts(), 'all ImageStream digests are indexed again')
+    },
+  })
+  return claims
+}
+
+const observerOf = (claims: ImageStreamClaims, logger: Logger, onChange: OnChange): ImageStreamObserver => ({
+  put: (imageStream, named) => {
+    claims.put(imageStream, named)
+    onChange(
+      imageStream,
+      named.map(({ digest }) => digest),
+    )
+  },
+  remove: claims.remove,
+  listed: (listed) => {
+    claims.retain(new Set(listed.map(keyOf)))
+    logger.info(claims.counts(), 'the ImageStreams of app.ci are listed')
+  },
+})

@@ -12,17 +12,17 @@ import {
   parseRepository,
   type Digest,
   type Reference,
-  type TagOwnerOf,
+  type Repository,
 } from '../oci/reference.ts'
+import type { PullSpecOptions } from '../oci/pull-spec.ts'
+import { isImageStreamName } from '../oci/qci-tag.ts'
 import { beforeDeadline } from './decision-deadline.ts'
 import type { DenialMessage } from './denial.ts'
 import { identityOf, referenceOf } from './request-context.ts'
+import { nameUnknown } from './unknown-names.ts'
 
-export interface AuthorizationOptions {
+export interface AuthorizationOptions extends PullSpecOptions {
   readonly policy: Policy
-  /** `openshift/ci` */
-  readonly monorepo: string
-  readonly ownerOf: TagOwnerOf
   readonly denied: DenialMessage
   readonly observe: (decision: Decision, identity: Identity) => void
 }
@@ -39,10 +39,10 @@ interface ReferenceParams extends RepositoryParams {
 
 /** For routes of a repository without a reference, such as tag lists: each entry is decided by itself. */
 export const repositoryHook =
-  (monorepo: string): onRequestAsyncHookHandler =>
+  (options: PullSpecOptions): onRequestAsyncHookHandler =>
   async (request) => {
     const { namespace, name } = request.params as RepositoryParams
-    request.repository = parseRepository(namespace, name, monorepo)
+    request.repository = parseKnownRepository(namespace, name, undefined, options)
   }
 
 /** For routes that name a tag or a digest: sets `request.reference` and `request.decision`. */
@@ -58,9 +58,9 @@ export const authorizationHook = (options: AuthorizationOptions): onRequestAsync
     observe(decision, identity)
     if (decision.isPremature === true) throw premature()
     if (decision.allowed) return
-    if (await beforeDeadline(request, isSoughtBesideOwn(policy, identity, reference)))
-      throw notAttached(reference)
-    throw denied(identity.user.username, wantedOf(reference), namedBy(reference))
+    const isNamespaceOpen = await beforeDeadline(request, mayPullFromNamed(policy, identity, reference))
+    if (isNamespaceOpen && isAttached(reference)) throw notAttached(reference)
+    throw denied({ identity, wanted: wantedOf(reference), namespace: namedBy(reference), isNamespaceOpen })
   }
 }
 
@@ -93,29 +93,51 @@ const premature = (): RegistryError =>
     'whether you may pull this digest is not known yet: this proxy has just started, or cannot reach the others; pull by tag, or try again in a moment',
   )
 
-const parseRequest = (request: FastifyRequest, { monorepo, ownerOf }: AuthorizationOptions): Reference => {
-  const { namespace, name, reference: text, digest } = request.params as ReferenceParams
-  const repository = parseRepository(namespace, name, monorepo)
+const parseRequest = (request: FastifyRequest, options: AuthorizationOptions): Reference => {
+  const { namespace, name, reference: text, digest = '' } = request.params as ReferenceParams
+  const repository = parseKnownRepository(namespace, name, text ?? digest, options)
   return text === undefined
-    ? { kind: 'digest', repository, digest: parseDigest(digest ?? '') }
-    : parseReference(repository, text, ownerOf)
+    ? { kind: 'digest', repository, digest: parseDigest(digest) }
+    : parseReference(repository, text, options.ownerOf)
+}
+
+/** @throws {RegistryError} NAME_UNKNOWN for a well-formed name that QCI cannot have; NAME_INVALID for others */
+const parseKnownRepository = (
+  namespace: string,
+  name: string,
+  reference: string | undefined,
+  options: PullSpecOptions,
+): Repository => {
+  try {
+    return parseRepository(namespace, name, options.monorepo)
+  } catch (error) {
+    const isWellFormed = isImageStreamName(namespace) && isImageStreamName(name)
+    throw isWellFormed ? nameUnknown([namespace, name], reference, options) : error
+  }
 }
 
 /**
- * Trap 28: clients look for signatures and attestations of an image under tags beside it, and treat 403 in a repository that they may
- * pull from as an error. There is nothing here that they may see, so the proxy answers as if nothing were attached.
+ * Whether the requester may pull from the namespace that it wrote before a digest. True for other references, which are decided by their
+ * namespace.
  */
-const isSoughtBesideOwn = async (
+const mayPullFromNamed = async (
   policy: Policy,
   identity: Identity,
   reference: Reference,
 ): Promise<boolean> => {
   const { repository } = reference
-  if (reference.kind === 'digest' || reference.owner.by !== 'digest') return false
-  if (repository.form === 'monorepo') return false
+  const isByDigest = reference.kind === 'digest' || isAttached(reference)
+  if (!isByDigest || repository.form === 'monorepo') return !isAttached(reference)
   const { namespace, name } = repository
   return (await policy.decideImageStream(identity, { namespace, name })).allowed
 }
+
+/**
+ * Trap 28: clients look for signatures and attestations of an image under tags beside it, and treat 403 in a repository that they may pull
+ * from as an error. There is nothing here that they may see, so the proxy answers as if nothing were attached.
+ */
+const isAttached = (reference: Reference): boolean =>
+  reference.kind === 'tag' && reference.owner.by === 'digest'
 
 /** The message is the same as for a tag that upstream does not have. */
 const notAttached = (reference: Reference): RegistryError =>

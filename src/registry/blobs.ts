@@ -6,31 +6,15 @@ import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { finished } from 'node:stream'
 import type { RouteHandlerMethod } from 'fastify'
 import { RegistryError } from '../oci/errors.ts'
-import type { Digest } from '../oci/reference.ts'
+import type { Body, OpenBlob } from '../oci/image-source.ts'
 import { abortedWith } from './abort.ts'
 import { requesterOf } from './requester.ts'
 import { referenceOf } from './request-context.ts'
 
 export interface BlobsOptions {
-  readonly openBlob: (request: {
-    method: 'GET' | 'HEAD'
-    digest: Digest
-    range: string | undefined
-    ifRange: string | undefined
-    requester: string
-    signal: AbortSignal
-  }) => Promise<{
-    status: 200 | 206 | 307
-    headers: Readonly<Record<string, string>>
-    body: BlobBody | undefined
-  }>
+  readonly openBlob: OpenBlob
   /** Called with +1 when a stream begins, and with -1 when it ends in any way. */
   readonly observeStreams: (change: 1 | -1) => void
-}
-
-/** The bytes in chunks. The memory of a chunk is reused after `release`. */
-interface BlobBody {
-  readonly pipeTo: (take: (chunk: Buffer, release: () => void) => void) => Promise<void>
 }
 
 export const blobHandler =
@@ -69,7 +53,11 @@ export const blobHandler =
  * The head is sent with the first chunk, so an earlier failure can still be answered with an error. A later failure destroys the
  * connection: clients resume after a broken connection, but a clean end would give them a digest mismatch, which they do not retry.
  */
-const write = async (body: BlobBody, response: ServerResponse, begin: () => void): Promise<unknown> => {
+const write = async (
+  body: Pick<Body, 'pipeTo'>,
+  response: ServerResponse,
+  begin: () => void,
+): Promise<unknown> => {
   let hasBegun = false
   const beginOnce = () => {
     if (!hasBegun) begin()

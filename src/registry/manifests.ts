@@ -3,39 +3,39 @@
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
  */
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import { RegistryError } from '../oci/errors.ts'
+import type { FetchManifest, ManifestRequest } from '../oci/image-source.ts'
+import type { PullSpecOptions } from '../oci/pull-spec.ts'
 import type { Digest, QciTag, Reference } from '../oci/reference.ts'
 import { abortedWith } from './abort.ts'
 import { requesterOf } from './requester.ts'
-import { referenceOf } from './request-context.ts'
+import { identityOf, referenceOf } from './request-context.ts'
 import { isUnchanged } from './conditional.ts'
+import { adviceOnNearTag, adviceOnTag } from './missing-tag.ts'
+import type { FindNearTag } from './near-tag.ts'
 
-export interface ManifestsOptions {
-  readonly fetchManifest: (request: {
-    method: 'GET' | 'HEAD'
-    reference: QciTag | Digest
-    accept: string | undefined
-    requester: string
-    /** Created when it is read for the first time. */
-    readonly signal: AbortSignal
-  }) => Promise<{
-    digest: Digest
-    mediaType: string
-    size: number
-    content: Buffer | undefined
-    isStale: boolean
-  }>
+export interface ManifestsOptions extends PullSpecOptions {
+  readonly fetchManifest: FetchManifest
   /** @throws {RegistryError} DENIED if the requester may not pull this digest */
   readonly authorizeDigest: (request: FastifyRequest, digest: Digest) => Promise<void>
+  readonly findNearTag: FindNearTag
 }
 
 // RFC 7234 section 5.5.1; RFC 9111 section 5.5 made the field obsolete. No client shows code 110: it is for people who read the response.
 const staleWarning = '110 - "Response is Stale"'
 
 export const manifestHandler =
-  ({ fetchManifest, authorizeDigest }: ManifestsOptions): RouteHandlerMethod =>
+  (options: ManifestsOptions): RouteHandlerMethod =>
   async (request, reply) => {
+    const { fetchManifest, authorizeDigest } = options
     const reference = referenceOf(request)
-    const manifest = await fetchManifest(new Wanted(request, reply, reference))
+    const wanted = new Wanted(request, reply, reference)
+    let manifest
+    try {
+      manifest = await fetchManifest(wanted)
+    } catch (error) {
+      throw await withAdvice(error, request, wanted, options)
+    }
     // Attack: a tag of no image stream (`art__<hex>`, `latest`) that points at a restricted image. The digest of the tag decides.
     if (reference.kind === 'tag' && reference.owner.by === 'qci')
       await authorizeDigest(request, manifest.digest)
@@ -53,11 +53,29 @@ export const manifestHandler =
       .send(manifest.content)
   }
 
+/** Adds advice to the error of a missing tag. No client shows the body of a HEAD. */
+const withAdvice = async (
+  error: unknown,
+  request: FastifyRequest,
+  { method, requester, signal }: Wanted,
+  options: ManifestsOptions,
+): Promise<unknown> => {
+  const reference = referenceOf(request)
+  const isMissing = error instanceof RegistryError && error.code === 'MANIFEST_UNKNOWN'
+  if (!isMissing || method === 'HEAD' || reference.kind === 'digest') return error
+  const identity = identityOf(request)
+  const advice = adviceOnTag(reference, options)
+  const near =
+    advice === undefined ? await options.findNearTag({ identity, reference, requester, signal }) : undefined
+  const text = near === undefined ? advice : adviceOnNearTag(reference, near, options)
+  return text === undefined ? error : new RegistryError(error.code, `${error.message}; ${text}`)
+}
+
 /**
  * The request for the cache and upstream. Its signal is created on demand, because a cache hit needs none. A class, since objects with a
  * getter of their own have different hidden classes in V8, which costs more than the signal.
  */
-class Wanted {
+class Wanted implements ManifestRequest {
   readonly method: 'GET' | 'HEAD'
   readonly reference: QciTag | Digest
   readonly accept: string | undefined

@@ -8,7 +8,8 @@ import type { Identity } from '../access/identity.ts'
 import type { Policy } from '../access/policy.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { indexMediaType, isMediaType, type Descriptor } from '../oci/descriptor.ts'
-import type { Digest, Repository } from '../oci/reference.ts'
+import type { FetchReferrers } from '../oci/image-source.ts'
+import type { Repository } from '../oci/reference.ts'
 import { abortedWith } from './abort.ts'
 import { requesterOf } from './requester.ts'
 import { identityOf, referenceOf } from './request-context.ts'
@@ -16,12 +17,7 @@ import { beforeDeadline } from './decision-deadline.ts'
 
 export interface ReferrersOptions {
   /** Concurrent requests get the same list object. */
-  readonly fetchReferrers: (request: {
-    digest: Digest
-    artifactType: string | undefined
-    requester: string
-    signal: AbortSignal
-  }) => Promise<{ manifests: readonly Descriptor[]; isFiltered: boolean }>
+  readonly fetchReferrers: FetchReferrers
   readonly policy: Policy
 }
 

@@ -9,4 +9,6 @@ export const routePaths = {
   blobs: `${repository}/blobs/:digest`,
   referrers: `${repository}/referrers/:digest`,
   tags: `${repository}/tags/list`,
+  /** Names that QCI cannot have, and paths that are not served. */
+  others: '/v2/*',
 } as const

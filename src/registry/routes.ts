@@ -22,8 +22,10 @@ import {
 } from './authorization.ts'
 import { blobHandler, type BlobsOptions } from './blobs.ts'
 import { manifestHandler, type ManifestsOptions } from './manifests.ts'
+import { createFindNearTag } from './near-tag.ts'
 import { referrersHandler, type ReferrersOptions } from './referrers.ts'
 import { routePaths } from './route-paths.ts'
+import { unknownNameHandler, unknownNameHook } from './unknown-names.ts'
 import { tagsHandler, type TagsOptions } from './tags/tags.ts'
 import { tokenHandlers, type TokenOptions } from './authentication/token-endpoint.ts'
 
@@ -31,7 +33,7 @@ export interface RoutesOptions
   extends
     AuthorizationOptions,
     BlobsOptions,
-    Omit<ManifestsOptions, 'authorizeDigest'>,
+    Omit<ManifestsOptions, 'authorizeDigest' | 'findNearTag'>,
     ReferrersOptions,
     TagsOptions,
     TokenOptions {
@@ -67,7 +69,11 @@ const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
   const authorized = authorizationHook(options)
   pull(
     routePaths.manifests,
-    manifestHandler({ ...options, authorizeDigest: createAuthorizeDigest(options) }),
+    manifestHandler({
+      ...options,
+      authorizeDigest: createAuthorizeDigest(options),
+      findNearTag: createFindNearTag(options),
+    }),
     everybody,
     authorized,
   )
@@ -75,7 +81,8 @@ const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
   pull(routePaths.referrers, referrersHandler(options), everybody, authorized)
   // A list depends on the requester. Authentication is required, because a client that has not sent its credential yet would take a
   // partial list for the whole.
-  pull(routePaths.tags, tagsHandler(options), authenticated, repositoryHook(options.monorepo))
+  pull(routePaths.tags, tagsHandler(options), authenticated, repositoryHook(options))
+  pull(routePaths.others, unknownNameHandler(options), unknownNameHook(everybody, options.challenge))
 }
 
 export const routes = fp(plugin, { name: 'quay-proxy/routes', fastify: '5.x' })

@@ -1,4 +1,4 @@
-/** Who can log in to a sandbox: some of the identities that its RBAC speaks of, each with a token, and what RBAC lets each of them pull. */
+/** The people who can log in to a sandbox: some of the identities in its RBAC, each with a token and with what RBAC lets them pull. */
 import type { KnownIdentity, Identities } from './app-ci/identities.ts'
 import type { KubernetesApi } from './app-ci/kubernetes-api.ts'
 
@@ -6,15 +6,15 @@ export interface Person {
   readonly username: string
   readonly token: string
   readonly reach: Reach
-  /** Why they stand here: `of the group hive-team`. */
+  /** For the reader: `of the group hive-team`. */
   readonly who: string
 }
 
-/** What RBAC says; asked, not guessed. */
+/** What RBAC lets somebody pull. It is the result of reviews. */
 export interface Reach {
   /** Every namespace that is not restricted. */
   readonly isQciWide: boolean
-  /** The namespaces that are opened by themselves, restricted ones among them. */
+  /** The namespaces that have a binding of their own, including restricted ones. */
   readonly namespaces: readonly string[]
 }
 
@@ -24,7 +24,7 @@ export interface PeopleOptions {
   readonly isRestricted: (namespace: string) => boolean
   /** The namespace that opens all that are not restricted. */
   readonly qciNamespace: string
-  /** Namespaces that are asked about beside those of bindings. */
+  /** Namespaces that are reviewed in addition to those of bindings. */
   readonly namespaces: readonly string[]
 }
 
@@ -53,7 +53,7 @@ const named = (name: string): KnownIdentity => {
   return group === undefined ? { kind: 'User', name } : { kind: 'Group', name: group }
 }
 
-/** Nobody is put into a group by hand that the cluster gives by itself, and no component logs in to pull. */
+/** Not the groups that the cluster assigns by itself, and not its components. */
 const canLogIn = ({ kind, name }: KnownIdentity): boolean =>
   kind === 'ServiceAccount' || !name.startsWith('system:')
 

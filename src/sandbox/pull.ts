@@ -13,7 +13,7 @@ export interface PullOptions {
   readonly reference: string
   readonly username: string
   readonly password: string
-  /** Blobs fetched at a time: podman's number unless given. */
+  /** Blobs fetched at a time. Default: podman's number. */
   readonly parallel?: number
   /** One line for each thing that arrived whole. */
   readonly onProgress?: (line: string) => void
@@ -26,7 +26,7 @@ export interface Pulled {
   readonly bytes: number
 }
 
-/** The registry answered with something else than what was asked for; the message holds its own words. */
+/** The registry answered with something else than the requested content. The message holds its own words. */
 export class PullError extends Error {
   override readonly name = 'PullError'
   readonly status: number

@@ -1,6 +1,6 @@
 /**
- * The whole system on one machine: an embedded app.ci, an embedded quay, and the real proxy in front, configured by the real
- * flags. To try it, and for tests.
+ * The whole system on one machine, to try it and for tests: an embedded app.ci, an embedded quay, and the real proxy in front, with its
+ * real flags.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -19,16 +19,18 @@ import { loadManifests, type KubernetesObject } from './app-ci/kubernetes-object
 
 export interface SandboxOptions {
   readonly logger: Logger
-  /** Directories of RBAC manifests for app.ci, beside what every OpenShift has; of an object given twice the last counts. */
+  /** Directories of RBAC manifests for app.ci, in addition to the roles of every OpenShift. The last object of a name counts. */
   readonly rbac: readonly string[]
-  /** Whether quay also holds every family of tags that QCI has; not unless told. */
+  /** Whether quay also holds every family of tags that QCI has. Default: false. */
   readonly families?: boolean
   /** Where the proxy listens; 0 for any free port. */
   readonly port: number
   /** Further flags of the proxy. */
   readonly flags?: readonly string[]
-  /** Milliseconds; 10 s unless told. */
+  /** Milliseconds. Default: 10 s. */
   readonly readyTimeoutMs?: number
+  /** Ends the start between two steps. */
+  readonly signal?: AbortSignal
 }
 
 export interface Sandbox {
@@ -38,9 +40,9 @@ export interface Sandbox {
   readonly quay: Quay
   readonly stock: SeededImages
   readonly families: Families | undefined
-  /** What was read from each directory of RBAC. */
+  /** The objects of each directory of RBAC. */
   readonly objects: readonly (readonly KubernetesObject[])[]
-  /** What of it app.ci does not have, and why. */
+  /** The objects of them that app.ci does not have, and why. */
   readonly skipped: readonly string[]
   readonly proxy: Proxy
   readonly robot: { readonly username: string; readonly password: string }
@@ -49,72 +51,73 @@ export interface Sandbox {
   readonly close: () => Promise<void>
 }
 
-/** @throws {Error} where a directory cannot be read or the port is taken; nothing is left running then */
+/** @throws {Error} if a directory cannot be read, the port is taken, or `signal` ended the start; nothing is left behind then */
 export const startSandbox = async (options: SandboxOptions): Promise<Sandbox> => {
   const { logger, rbac, port, flags = [], readyTimeoutMs = 10_000 } = options
-  const closers: (() => Promise<void>)[] = []
-  // The proxy first, so that it says goodbye to nobody who has left.
-  const close = async () => {
-    for (const closer of closers.toReversed()) await closer()
-  }
-  try {
-    const loaded = await Promise.all(rbac.map(loadManifests))
-    const objects = loaded.map((one) => one.objects)
-    const kubernetes = await startKubernetesApi({ objects: [...openshiftRoles, ...objects.flat()] })
-    closers.push(async () => await kubernetes.close())
-    const robot = { username: 'openshift+ci_readonly', password: randomBytes(32).toString('hex') }
-    const quay = await startQuay({ robot })
-    closers.push(async () => await quay.close())
-    const stock = await seedQuay(quay)
-    const families = options.families === true ? await stockFamilies(quay) : undefined
-    const directory = await mkdtemp(join(tmpdir(), 'quay-proxy-sandbox-'))
-    closers.push(async () => await rm(directory, { recursive: true, force: true }))
-    const files = await writeSecrets(directory, robot, kubernetes.kubeconfig())
-    const listen = `127.0.0.1:${port === 0 ? await freePort() : port}`
-    const args = [
-      `--listen-addr=${listen}`,
-      `--exposed-url=http://${listen}`,
-      '--metrics-addr=127.0.0.1:0',
-      `--upstream=${quay.url}`,
-      `--upstream-repository=${quay.repository}`,
-      `--robot-username-file=${files.username}`,
-      `--robot-password-file=${files.password}`,
-      `--token-secret-file=${files.tokenSecret}`,
-      `--kubeconfig=${files.kubeconfig}`,
-      ...defaultsBeside(flags),
-      ...flags,
-    ]
-    const proxy = await startProxy(parseConfig(args, {}), logger).catch(sayPort)
-    closers.push(proxy.stop)
-    await untilReady(proxy.url, readyTimeoutMs)
-    return {
-      url: proxy.url,
-      metricsUrl: String(proxy.metricsUrl),
-      kubernetes,
-      quay,
-      stock,
-      families,
-      objects,
-      skipped: [...loaded.flatMap((one) => one.skipped), ...kubernetes.skipped],
-      proxy,
-      robot,
-      files,
-      close,
-    }
-  } catch (error) {
-    await close()
-    throw error
+  const { signal = new AbortController().signal } = options
+  // Ends what has started, if a later step fails. In reverse order: the proxy ends before the servers that it calls.
+  await using started = new AsyncDisposableStack()
+  const loaded = await Promise.all(rbac.map(loadManifests))
+  const objects = loaded.map((one) => one.objects)
+  const kubernetes = await startKubernetesApi({ objects: [...openshiftRoles, ...objects.flat()] })
+  started.defer(async () => await kubernetes.close())
+  const robot = { username: 'openshift+ci_readonly', password: randomBytes(32).toString('hex') }
+  const quay = await startQuay({ robot })
+  started.defer(async () => await quay.close())
+  const stock = await seedQuay(quay)
+  const families = options.families === true ? await stockFamilies(quay) : undefined
+  signal.throwIfAborted()
+  const directory = await mkdtemp(join(tmpdir(), 'quay-proxy-sandbox-'))
+  started.defer(async () => await rm(directory, { recursive: true, force: true }))
+  const files = await writeSecrets(directory, robot, kubernetes.kubeconfig())
+  const args = proxyArguments(port === 0 ? await freePort() : port, quay, files, flags)
+  signal.throwIfAborted()
+  const proxy = await startProxy(parseConfig(args, {}), logger).catch(namePortFlag)
+  started.defer(proxy.stop)
+  await untilReady(proxy.url, readyTimeoutMs, signal)
+  const running = started.move()
+  return {
+    url: proxy.url,
+    metricsUrl: String(proxy.metricsUrl),
+    kubernetes,
+    quay,
+    stock,
+    families,
+    objects,
+    skipped: [...loaded.flatMap((one) => one.skipped), ...kubernetes.skipped],
+    proxy,
+    robot,
+    files,
+    close: async () => await running.disposeAsync(),
   }
 }
 
-/** Of a machine of one's own, where nobody waits for a load balancer and no quay.io counts requests. */
-const defaultsBeside = (flags: readonly string[]): readonly string[] =>
-  ['--grace-period=1s', '--upstream-limits=none'].filter(
-    (given) => !flags.some((flag) => flag.split('=')[0] === given.split('=')[0]),
-  )
+const proxyArguments = (
+  port: number,
+  quay: Quay,
+  files: Awaited<ReturnType<typeof writeSecrets>>,
+  flags: readonly string[],
+): readonly string[] => [
+  `--listen-addr=127.0.0.1:${port}`,
+  `--exposed-url=http://127.0.0.1:${port}`,
+  '--metrics-addr=127.0.0.1:0',
+  `--upstream=${quay.url}`,
+  `--upstream-repository=${quay.repository}`,
+  `--robot-username-file=${files.username}`,
+  `--robot-password-file=${files.password}`,
+  `--token-secret-file=${files.tokenSecret}`,
+  `--kubeconfig=${files.kubeconfig}`,
+  ...defaults.filter((fallback) => !flags.some((flag) => nameOf(flag) === nameOf(fallback))),
+  ...flags,
+]
 
-/** Whoever starts a sandbox chose `--port`, and has no `--listen-addr`. */
-const sayPort = (error: Error): never => {
+/** For one machine, where no load balancer waits for the end and no quay.io limits requests. */
+const defaults = ['--grace-period=1s', '--upstream-limits=none']
+
+const nameOf = (flag: string): string | undefined => flag.split('=')[0]
+
+/** The sandbox has a `--port` and no `--listen-addr`. */
+const namePortFlag = (error: Error): never => {
   const message = error.message.replace(/^--listen-addr: (.*)$/, '$1: choose another with --port')
   throw new Error(message, { cause: error })
 }
@@ -134,7 +137,7 @@ const writeSecrets = async (directory: string, robot: Sandbox['robot'], kubeconf
   return files
 }
 
-/** The realm must name the port before it is listened on: ask the system for a free one. */
+/** The realm has to name the port before the proxy listens on it. */
 const freePort = async (): Promise<number> =>
   await new Promise((resolve, reject) => {
     const server = createServer()
@@ -145,9 +148,10 @@ const freePort = async (): Promise<number> =>
     })
   })
 
-const untilReady = async (url: string, timeoutMs: number): Promise<void> => {
+const untilReady = async (url: string, timeoutMs: number, signal: AbortSignal): Promise<void> => {
   const deadline = performance.now() + timeoutMs
   while (performance.now() < deadline) {
+    signal.throwIfAborted()
     const { status } = await fetch(`${url}/readyz`)
     if (status === 200) return
     await new Promise((resolve) => setTimeout(resolve, 20))

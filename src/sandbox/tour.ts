@@ -1,70 +1,62 @@
 /**
- * What `quay-proxy sandbox` shows: who can log in and what RBAC lets them pull, the commands to paste, and pulls by each of them, held
- * against what RBAC says.
+ * What `quay-proxy sandbox` shows: a pull of each sample image by some of the identities in the RBAC, compared with what RBAC says, and
+ * then the commands to paste.
  */
-import { createRestrictedNamespaces } from '../access/restricted-namespaces.ts'
-import { flags } from '../config/flags.ts'
+import { relative } from 'node:path'
 import type { Logger } from '../telemetry/logging.ts'
 import { identitiesIn } from './app-ci/identities.ts'
-import { choosePeople, reachText, type Person } from './people.ts'
-import { pull, PullError } from './pull.ts'
+import { commandsToPaste } from './commands-to-paste.ts'
+import { choosePeople } from './people.ts'
+import { isRestricted, qciNamespace, sampleImages } from './sample-pulls.ts'
 import { startSandbox, type Sandbox } from './sandbox.ts'
+import { showPulls } from './tour-pulls.ts'
 
 export interface TourOptions {
   readonly logger: Logger
-  /** RBAC that the proxy itself needs: nobody of it is shown. */
+  /** Directories with the RBAC that the proxy itself needs: no identity of them is shown. */
   readonly own: readonly string[]
   /** Directories whose identities log in. */
   readonly rbac: readonly string[]
-  /** Who logs in instead: users, `group:NAME`, service accounts by their user names; some of `rbac` where this is empty. */
+  /** Users, `group:NAME`, and service accounts by their user names. If empty, some identities of `rbac` log in. */
   readonly as: readonly string[]
   readonly port: number
+  /** Whether digests, the words of refusals, and the tags of the registry are printed too. */
+  readonly verbose: boolean
   readonly print: (line: string) => void
+  /** Ends the tour between two steps. */
+  readonly signal: AbortSignal
 }
 
 export interface Tour {
-  /** Every pull went as RBAC says. */
+  /** Whether every pull ended as RBAC says. */
   readonly succeeded: boolean
   readonly close: () => Promise<void>
 }
 
 type Print = TourOptions['print']
 
-/** What `--check` says in the end, and what it exits with. */
+/** The last line of `--check`, and its exit code. */
 export const verdictOf = ({ succeeded }: Pick<Tour, 'succeeded'>): { text: string; exitCode: 0 | 1 } =>
   succeeded
     ? { text: 'All as it should be.', exitCode: 0 }
     : { text: 'Not as it should be: see above.', exitCode: 1 }
 
+/** @throws {Error} if the sandbox cannot start, or `signal` ended it; nothing is left behind then */
 export const startTour = async (options: TourOptions): Promise<Tour> => {
-  const { logger, own, rbac, as, port, print } = options
-  const sandbox = await startSandbox({ logger, rbac: [...own, ...rbac], port, families: true })
+  const { logger, own, rbac, port, signal } = options
+  const sandbox = await startSandbox({ logger, rbac: [...own, ...rbac], port, families: true, signal })
   try {
-    return {
-      succeeded: await showSandbox(sandbox, { own, rbac, as, print }),
-      close: sandbox.close,
-    }
+    return { succeeded: await showSandbox(sandbox, options), close: sandbox.close }
   } catch (error) {
     await sandbox.close()
     throw error
   }
 }
 
-const qciNamespace = flags['qci-namespace'].fallback!
-const restrictedNamespaces = flags['restricted-namespaces']
-const isRestricted = createRestrictedNamespaces(restrictedNamespaces.parse(restrictedNamespaces.fallback!)!)
-
-/** Each image of the sample content that is pulled, and the namespace it is of. */
-const images = [
-  ['ocp/4.5', 'base', 'ocp'],
-  ['my-team/app', 'latest', 'my-team'],
-  ['ocp-priv/4.5', 'embargoed', 'ocp-priv'],
-] as const
-
-/** @returns whether every pull went as RBAC says */
+/** @returns whether every pull ended as RBAC says */
 export const showSandbox = async (
   sandbox: Sandbox,
-  { own, rbac, as, print }: Pick<TourOptions, 'own' | 'rbac' | 'as' | 'print'>,
+  { own, rbac, as, verbose, print, signal }: Omit<TourOptions, 'logger' | 'port'>,
 ): Promise<boolean> => {
   const identities = identitiesIn(sandbox.objects.slice(own.length).flat())
   const people = choosePeople(as, {
@@ -72,102 +64,41 @@ export const showSandbox = async (
     identities,
     isRestricted,
     qciNamespace,
-    namespaces: images.map(([, , namespace]) => namespace),
+    namespaces: sampleImages.map(({ namespace }) => namespace),
   })
-  showParts(sandbox, [...own, ...rbac], print)
-  showPeople(sandbox, people, print)
+  showAddresses(sandbox, [...own, ...rbac], print)
+  showSkipped(sandbox, print)
+  if (verbose) showTags(sandbox, print)
+  const succeeded = await showPulls(sandbox, { people, print, verbose, signal })
   if (as.length === 0)
     print(`\nIdentities in the RBAC: ${identities.all.length}. --as logs in as any of them.`)
-  showImages(sandbox, print)
-  return await showPulls(sandbox, people, print)
+  print('\nCommands to try it. Each login replaces the one before it.')
+  for (const line of commandsToPaste(sandbox, people)) print(line)
+  return succeeded
+}
+
+const showAddresses = (
+  { kubernetes, quay, url, metricsUrl }: Sandbox,
+  directories: readonly string[],
+  print: Print,
+): void => {
+  const shown = directories.map((directory) => relative('', directory))
+  print(`app.ci      ${kubernetes.url}  the cluster: checks tokens and RBAC, from ${shown.join(' and ')}`)
+  print(`quay.io     ${quay.url}  the registry, with its CDN at ${quay.cdnUrl}`)
+  print(`quay-proxy  ${url}  the proxy, with metrics at ${metricsUrl}/metrics`)
 }
 
 /** More would push everything else off the screen. */
 const mostSkipped = 20
 
-const showParts = (sandbox: Sandbox, directories: readonly string[], print: Print): void => {
-  const { kubernetes, quay, url, metricsUrl, skipped } = sandbox
-  print(
-    `app.ci     ${kubernetes.url}  TokenReview and SubjectAccessReview, from ${directories.join(' and ')}`,
-  )
-  print(`quay       ${quay.url}  with its CDN at ${quay.cdnUrl}`)
-  print(`quay-proxy ${url}  metrics at ${metricsUrl}/metrics`)
+const showSkipped = ({ skipped }: Sandbox, print: Print): void => {
   if (skipped.length > 0) print('\nLeft out of the RBAC:\n')
   for (const text of skipped.slice(0, mostSkipped)) print(`  ${text}`)
   if (skipped.length > mostSkipped) print(`  and ${skipped.length - mostSkipped} more`)
 }
 
-const showPeople = (sandbox: Sandbox, people: readonly Person[], print: Print): void => {
-  print('\nWho can log in, and what RBAC lets them pull:')
-  for (const { who, username, token, reach } of people) {
-    print(`\n  # ${username}, ${who}: ${reachText(reach, isRestricted)}`)
-    print(`  podman login --tls-verify=false -u ${username} -p ${token} ${new URL(sandbox.url).host}`)
-  }
-}
-
-const showImages = ({ url, stock, families }: Sandbox, print: Print): void => {
-  const { host } = new URL(url)
-  print('\nWhat to pull then:\n')
-  print(`  podman pull --tls-verify=false ${host}/openshift/ci:ocp_4.5_base`)
-  for (const [repository, tag] of images)
-    print(`  podman pull --tls-verify=false ${host}/${repository}:${tag}`)
-  print('\nTags in QCI:\n')
+const showTags = ({ stock, families }: Sandbox, print: Print): void => {
+  print('\nTags in the registry:\n')
   for (const { tag, platforms } of stock.tags) print(`  ${tag}  ${platforms.join(' ')}`)
   for (const { tag } of families?.tags ?? []) print(`  ${tag}`)
-}
-
-const showPulls = async (sandbox: Sandbox, people: readonly Person[], print: Print): Promise<boolean> => {
-  let succeeded = true
-  let isFirst = true
-  for (const { username, token: password } of people)
-    for (const [repository, reference, namespace] of images) {
-      print(`\n${username} pulls ${repository}:${reference}\n`)
-      const wanted = { registry: sandbox.url, repository, reference, username, password }
-      // Every blob of one pull: of the others it would be the same again.
-      const outcome = await attempt({ ...wanted, isShown: isFirst }, print)
-      isFirst &&= outcome !== 200
-      const status = expected(sandbox, password, repository, namespace)
-      if (outcome === status) continue
-      print(`  RBAC says that this has to ${status === 200 ? 'succeed' : 'be refused'}`)
-      succeeded = false
-    }
-  return succeeded
-}
-
-/** The rule of the proxy for a tag, as README has it. */
-const expected = (
-  { kubernetes }: Sandbox,
-  token: string,
-  repository: string,
-  namespace: string,
-): 200 | 403 => {
-  const name = repository.slice(namespace.length + 1)
-  const [isQciWide, mayPull] = kubernetes.mayPull(token, [{ namespace: qciNamespace }, { namespace, name }])
-  return (isQciWide === true && !isRestricted(namespace)) || mayPull === true ? 200 : 403
-}
-
-interface Wanted {
-  readonly registry: string
-  readonly repository: string
-  readonly reference: string
-  readonly username: string
-  readonly password: string
-  readonly isShown: boolean
-}
-
-/** The status that a pull ended with. */
-const attempt = async ({ isShown, ...wanted }: Wanted, print: Print): Promise<number> => {
-  try {
-    const onProgress = (line: string): void => print(`  ${line}`)
-    const pulled = await pull({ ...wanted, ...(isShown ? { onProgress } : {}) })
-    const platforms = pulled.platforms.join(', ')
-    print(
-      `  pulled ${pulled.digest} for ${platforms}: ${pulled.blobs} blobs, ${pulled.bytes} bytes, every digest right`,
-    )
-    return 200
-  } catch (error) {
-    if (!(error instanceof PullError)) throw error
-    print(`  ${error.message}`)
-    return error.status
-  }
 }

@@ -1,12 +1,12 @@
 /**
- * Which entry of a dockerconfigjson is for a repository. Keys are read as kubelet reads them: with or without scheme, `/v1/` or `/v2/`
- * behind the host, a path that the repository begins with, `*` within one label of the host. Other than there, a path ends with a
- * component (`quay.io/openshift/c` is not for `quay.io/openshift/ci`), and the host's letter case and default port do not matter.
+ * Finds the entry of a dockerconfigjson for a repository. Keys are read as kubelet reads them: with or without scheme, with `/v1/` or `/v2/`
+ * after the host, with a path that the repository begins with, with `*` within one label of the host. Unlike kubelet, a path consists of
+ * whole components (`quay.io/openshift/c` is not for `quay.io/openshift/ci`), and the letter case and default port of the host do not matter.
  * @see https://kubernetes.io/docs/concepts/containers/images/#config-json
  */
 import { trimBlanks } from './pasted-text.ts'
 
-/** The repository that an entry is looked for. */
+/** The repository to find an entry for. */
 export interface Target {
   readonly upstream: URL
   /** `openshift/ci` */
@@ -15,7 +15,7 @@ export interface Target {
 
 interface Match {
   readonly key: string
-  /** Components of the path. */
+  /** Number of components of the path. */
   readonly depth: number
   readonly isGlob: boolean
   readonly hasScheme: boolean
@@ -40,7 +40,7 @@ export const matchingKeys = (keys: readonly string[], target: Target): readonly 
 const matchOf = (key: string, { upstream, repository }: Target): Match | undefined => {
   const pasted = trimBlanks(key)
   const bare = pasted.replace(/^https?:\/\//i, '')
-  // With upstream's own scheme, so that the port it stands for is the same one, written or not.
+  // With the scheme of upstream, so that its default port is equal, written or not.
   const url = URL.parse(`${upstream.protocol}//${bare}`)
   if (url === null || url.username !== '' || url.password !== '') return undefined
   if (url.port !== upstream.port || !isSameHost(url.hostname, upstream.hostname)) return undefined
@@ -59,7 +59,7 @@ const isSameHost = (glob: string, host: string): boolean => {
   return globs.length === labels.length && globs.every((part, index) => isSameLabel(part, `${labels[index]}`))
 }
 
-/** `*` for any run of characters. By searching each part behind the one before, which takes no more than the length of both. */
+/** `*` matches any run of characters. Each part is searched after the one before, which takes no more time than the length of both. */
 const isSameLabel = (glob: string, label: string): boolean => {
   const [first = '', ...rest] = glob.split('*')
   const last = rest.pop()

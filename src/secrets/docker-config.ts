@@ -1,5 +1,5 @@
 /**
- * The robot out of a dockerconfigjson pull secret.
+ * Reads the robot from a dockerconfigjson pull secret.
  * @see https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
  */
 import { matchingKeys, type Target } from './docker-config-keys.ts'
@@ -7,9 +7,9 @@ import { trimBlanks, withoutBlanks } from './pasted-text.ts'
 import type { RobotCredential } from './robot-credential.ts'
 
 /**
- * One robot: that of the most specific entry for the upstream's repository. Kubelet tries the others too; a robot for all of a host
- * need not be one for this repository, so it is no stand-in for the one that was meant.
- * @throws {Error} where there is none, or it is not a user name and a password
+ * The robot of the most specific entry for the upstream's repository. Kubelet tries the other entries, too; but a robot for the whole host
+ * may have no right to this repository.
+ * @throws {Error} if there is no entry, or it has no user name and password
  */
 export const parseDockerConfig =
   (upstream: URL, repository: string) =>
@@ -36,7 +36,7 @@ const authsOf = (content: string): Auths => {
   try {
     parsed = JSON.parse(content)
   } catch {
-    // The parser's own message quotes the text, which is a secret.
+    // The message of the parser quotes the text, which is a secret.
     throw new Error('the dockerconfigjson is not valid JSON')
   }
   const auths = typeof parsed === 'object' && parsed !== null && 'auths' in parsed ? parsed.auths : undefined
@@ -55,7 +55,7 @@ const credentialOf = (entry: Entry, name: string): RobotCredential => {
         `${name} has the field ${token}, with which no robot logs in: give the robot's user name and password instead`,
       )
   const auth = field('auth')
-  // Some tools write an empty `auth` beside the two; where there is one it counts, as with kubelet.
+  // Some tools write an empty `auth` in addition to the two. As with kubelet, a nonempty `auth` counts before them.
   const [username, password] =
     auth === '' ? [field('username'), field('password')] : splitAtColon(decode(auth, name))
   // Basic splits at the first colon.
@@ -69,10 +69,10 @@ const splitAtColon = (text: string): readonly [string, string] => {
   return colon === -1 ? ['', ''] : [trimBlanks(text.slice(0, colon)), trimBlanks(text.slice(colon + 1))]
 }
 
-/** The end of the line of `echo user:password | base64`, or a file's byte order mark, is in there with the two. */
+/** The result may hold the line end of `echo user:password | base64`, or the byte order mark of a file. */
 const decode = (auth: string, name: string): string => {
   const base64 = withoutBlanks(auth)
-  // Node passes over what is no base64: a login in clear would decode to another one.
+  // Node skips characters that are not base64: a login in plain text would decode to another one.
   if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(base64))
     throw new Error(`${name} holds no user name and password: its auth is not base64`)
   return Buffer.from(base64, 'base64').toString()

@@ -1,21 +1,21 @@
 /**
- * Whether everybody on a machine may read or write a file that holds, or decides on, secrets.
+ * Checks whether every user of a machine may read or write a file with secrets, or with settings that decide about them.
  */
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 
-/** `public` may be read by everybody, and be written by nobody else all the same: a certificate, a user name. */
+/** `public`: everybody may read it, but nobody else may write it, such as a certificate or a user name. */
 export type FileKind = 'secret' | 'public'
 
 const readable = 0o004
 const writable = 0o002
 
 /**
- * What everybody may do with the file that a path leads to, and the command that ends it; undefined where that is nothing.
+ * A warning if every user may read or write the file at a path, with the command that changes it; undefined if they may not.
  *
- * The kubelet makes the files of a secret volume readable by everybody unless it is told otherwise, and only the containers of the
- * pod that mount it see them: that is not told. Writable ones are.
- * @throws {Error} where the file is away
+ * By default the kubelet makes the files of a secret volume readable for everybody, but only the containers of the pod that mount it see
+ * them. So this is no warning for a secret volume; writable files are.
+ * @throws {Error} if the file does not exist
  */
 export const exposureOf = (path: string, kind: FileKind): string | undefined => {
   const { mode } = statSync(path)
@@ -31,7 +31,7 @@ export const exposureOf = (path: string, kind: FileKind): string | undefined => 
   return `${path} can be ${may} by everybody on this machine (mode ${(mode & 0o777).toString(8).padStart(4, '0')}): ${remedy}`
 }
 
-/** A secret volume: files below `..2026_11_28_..`, which the link `..data` beside it points to. */
+/** A secret volume: its files are in a folder `..2026_11_28_..`, which the link `..data` next to it points to. */
 const isOfKubernetes = (path: string): boolean => {
   let folder = dirname(realpathSync(path))
   while (folder !== dirname(folder)) {
@@ -42,6 +42,6 @@ const isOfKubernetes = (path: string): boolean => {
   return false
 }
 
-/** For a shell. */
+/** Quotes a path for a shell. */
 const quoted = (path: string): string =>
   /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`

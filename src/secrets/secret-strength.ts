@@ -1,18 +1,18 @@
 /**
- * Whether a secret could be guessed. Attack: who holds one token that it signed tests guesses on it, offline and as fast as they can
- * buy machines. Nobody can tell a good secret by looking at it; the usual bad ones can be told.
+ * Estimates whether a secret can be guessed. Attack: with one token that the secret signed, an attacker can test guesses offline, on as many
+ * machines as they can pay for. No check can prove that a secret is good, but the usual bad ones can be recognised.
  */
 
 /** Characters of `openssl rand -hex 16`. */
 const minLength = 32
-/** By the estimate below, which is low: random hexadecimal digits of that length are far above it. */
+/** By the estimate below, which is low: random hexadecimal digits of `minLength` are far above it. */
 const minBits = 80
-/** Characters of a secret that are looked at; the search is quadratic. */
-const maxLooked = 512
+/** Characters of a secret that are examined: the search takes quadratic time. */
+const maxExamined = 512
 
 /**
- * What is wrong with a secret, to stand behind its name; undefined where nothing is seen to be. It tells nothing of the secret that
- * would help to guess it.
+ * What is wrong with a secret, as the rest of a sentence after its name; undefined if no weakness is found. The text does not help to guess
+ * the secret.
  */
 export const weaknessOf = (secret: string): string | undefined => {
   if (secret.includes('\uFFFD')) return 'holds bytes that are no text, of which nothing is left'
@@ -21,7 +21,7 @@ export const weaknessOf = (secret: string): string | undefined => {
   return undefined
 }
 
-/** What secrets are made of that people type, in the order of keyboards, alphabets and documentation. */
+/** Parts of secrets that people type: rows of keyboards, alphabets, words of documentation. */
 const wellKnown = [
   'abcdefghijklmnopqrstuvwxyz zyxwvutsrqponmlkjihgfedcba 01234567890123456789 98765432109876543210',
   'qwertyuiop asdfghjkl zxcvbnm qwertzuiop yxcvbnm 1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p deadbeef cafebabe',
@@ -32,13 +32,13 @@ const wellKnown = [
   '-----begin rsa ec openssh encrypted private key----- -----begin certificate-----',
 ].join(' ')
 
-/** Characters of the shortest run that was seen before; and bits for saying where that was, and how long it is. */
+/** The shortest repeated run in characters, and the bits that encode its position and length. */
 const minSeen = 4
 const bitsOfSeen = 10
 
-/** How many bits tell the secret to somebody who knows `wellKnown` and the characters in use. */
+/** The bits that encode the secret for a reader that has `wellKnown` and the set of its characters. */
 const estimatedBits = (secret: string): number => {
-  const text = secret.slice(0, maxLooked).toLowerCase()
+  const text = secret.slice(0, maxExamined).toLowerCase()
   const bitsOfCharacter = Math.log2(new Set(text).size)
   let bits = 0
   let at = 0
@@ -59,7 +59,7 @@ const estimatedBits = (secret: string): number => {
   return bits
 }
 
-/** Characters from `at` on that stand in what is known, or begin earlier in the secret. */
+/** The length of the run at `at` that is also in `wellKnown`, or begins earlier in the secret. */
 const longestSeen = (text: string, at: number): number => {
   const all = `${wellKnown} ${text}`
   const here = all.length - text.length + at
@@ -68,14 +68,14 @@ const longestSeen = (text: string, at: number): number => {
   return length
 }
 
-/** Characters from `at` on that go on as those before them do. */
+/** The length of the run at `at` that continues the sequence before it. */
 const longestCounted = (text: string, at: number): number => {
   let length = 0
   while (isCounted(text, at + length)) length++
   return length
 }
 
-/** One up, one down or the same as the steps before it: `abc`, `321`, and by twos `1a2b3c`. */
+/** The same step as before it, which is one up, one down or zero: `abc`, `321`, and alternating `1a2b3c`. */
 const isCounted = (text: string, at: number): boolean =>
   [1, 2].some((stride) => {
     const [one, two, three] = [at, at - stride, at - 2 * stride].map((index) => text.charCodeAt(index))

@@ -1,5 +1,5 @@
 /**
- * The secrets that our own tokens are signed with, as they lie in a file.
+ * Reads the secrets that sign the proxy's own tokens from a file.
  */
 import { createHash } from 'node:crypto'
 import { hasInnerBlanks, linesOf } from './pasted-text.ts'
@@ -8,8 +8,9 @@ import { weaknessOf } from './secret-strength.ts'
 const makeOne = 'make one with: openssl rand -hex 32'
 
 /**
- * One secret a line, the signing one first. What comes out are hashes: 32 bytes each, to derive keys from.
- * @throws {Error} where there is none
+ * Each line has one secret. The first one signs.
+ * @returns hashes of 32 bytes each, to derive keys from
+ * @throws {Error} if the file is empty
  */
 export const parseTokenSecret = ([content = '']: readonly string[]): readonly Uint8Array[] => {
   const secrets = linesOf(content)
@@ -17,7 +18,7 @@ export const parseTokenSecret = ([content = '']: readonly string[]): readonly Ui
   return secrets.map((secret) => createHash('sha256').update(secret).digest())
 }
 
-/** For those who would rather not start. @throws {Error} also where a secret could be guessed */
+/** For --require-strong-secrets. @throws {Error} also if a secret could be guessed */
 export const parseStrongTokenSecret = (contents: readonly string[]): readonly Uint8Array[] => {
   const keys = parseTokenSecret(contents)
   const weak = weaknessesOf(contents)
@@ -25,7 +26,7 @@ export const parseStrongTokenSecret = (contents: readonly string[]): readonly Ui
   return keys
 }
 
-/** A sentence for each line that should not stay as it is; none holds anything of the line. */
+/** A sentence for each line that should be changed. None of them holds a part of the line. */
 export const cautionsAboutTokenSecret = (contents: readonly string[]): readonly string[] => [
   ...weaknessesOf(contents),
   ...linesOf(contents[0] ?? '').flatMap((secret, index) =>

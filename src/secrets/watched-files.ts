@@ -1,13 +1,13 @@
 /**
- * Files whose content may be replaced while we run (a Kubernetes secret volume swaps a symbolic link): read eagerly, read
- * again on an interval, and never replaced by something worse.
+ * Files that may change while the process runs (a Kubernetes secret volume swaps a symbolic link). They are read at the start and again at
+ * an interval. If the new content cannot be parsed, the old content stays in use.
  */
 import { readFileSync } from 'node:fs'
 
 export interface WatchedFiles<Value> {
-  /** The newest content that could be parsed. */
+  /** The newest valid content. */
   readonly current: () => Value
-  /** Reads the files now; true where the content is new. */
+  /** Reads the files now. @returns whether the content is new */
   readonly reload: () => boolean
   readonly onChange: (listener: (value: Value) => void) => void
   readonly close: () => void
@@ -15,15 +15,15 @@ export interface WatchedFiles<Value> {
 
 export interface WatchedFilesOptions<Value> {
   readonly paths: readonly string[]
-  /** @throws {Error} with a message for the operator, never holding the content */
+  /** @throws {Error} with a message for the operator, which never holds the content */
   readonly parse: (contents: readonly string[]) => Value
-  /** Called where the files cannot be read or parsed any more; the last good content stays in force. */
+  /** Called if the files cannot be read or parsed any more. The last valid content stays in use. */
   readonly onError: (error: Error) => void
-  /** Milliseconds between two looks. A kubelet takes about a minute to bring a changed secret. */
+  /** Milliseconds between two reads. A kubelet takes about a minute to update a changed secret. */
   readonly intervalMs?: number
 }
 
-/** @throws {Error} where the files cannot be read or parsed at the start */
+/** @throws {Error} if the files cannot be read or parsed at the start */
 export const watchFiles = <Value>(options: WatchedFilesOptions<Value>): WatchedFiles<Value> => {
   const { paths, parse, onError, intervalMs = 10_000 } = options
   const listeners: ((value: Value) => void)[] = []
@@ -54,7 +54,7 @@ export const watchFiles = <Value>(options: WatchedFilesOptions<Value>): WatchedF
   }
 }
 
-/** @throws {Error} that names the file and what the system says of it */
+/** @throws {Error} with the name of the file and the error code of the system */
 export const readText = (path: string): string => {
   try {
     return readFileSync(path, 'utf8')

@@ -46,8 +46,12 @@ export const answerError = (
   return reply
     .code(error.status)
     .headers({ 'x-request-id': request.id, 'content-type': 'application/json', ...error.headers })
-    .send(errorBody(error))
+    .send(errorBody({ code: error.code, message: withRequestId(error, request.id) }))
 }
+
+/** No client shows the field X-Request-Id. For a failure that the client did not cause, its message has the id for the administrators. */
+const withRequestId = ({ status, message }: RegistryError, id: string): string =>
+  status >= 500 ? `${message} (request id ${id})` : message
 
 const toRegistryError = (
   error: FastifyError | RegistryError,

@@ -4,6 +4,7 @@
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
 import { unsupported, type RegistryError } from '../oci/errors.ts'
 import type { Challenge } from '../registry/authentication/credential.ts'
+import { loginFirst, notServed } from '../registry/unknown-names.ts'
 
 export const pullOnly = 'this registry is pull-only: images come to QCI by promotion, not by push'
 
@@ -11,20 +12,15 @@ export const refuseNotServed =
   (challenge: Challenge): onRequestHookHandler =>
   (request, _reply, done) => {
     // Attack: `GET http://elsewhere/...` uses the proxy as a forward proxy. No registry client writes its target in this form.
-    if (request.is404 || !request.raw.url?.startsWith('/')) done(notServed(request, challenge))
+    if (request.is404 || !request.raw.url?.startsWith('/')) done(refusalOf(request, challenge))
     else done()
   }
 
-const notServed = (request: FastifyRequest, challenge: Challenge): RegistryError => {
+const refusalOf = (request: FastifyRequest, challenge: Challenge): RegistryError => {
   const [path = ''] = request.url.split('?')
   const isRegistry = path === '/v2' || path.startsWith('/v2/')
-  // Clients learn from the challenge where to log in, whichever path below /v2/ they try first.
-  if (isRegistry && request.headers.authorization === undefined)
-    return challenge.unauthorized('log in first: nothing here is open to everybody')
+  if (isRegistry && request.headers.authorization === undefined) return loginFirst(challenge)
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return unsupported(405, pullOnly, path === '/v2/auth' ? 'GET, HEAD, POST' : 'GET, HEAD')
-  return unsupported(
-    404,
-    'there is nothing here; an image is at /v2/<namespace>/<name>/manifests/<tag or digest>',
-  )
+  return notServed()
 }

@@ -12,7 +12,7 @@ import type { TurnQueue } from '../concurrency/turn-queue.ts'
 export const maxPerTurn = 32
 
 /** A hook for `onRequest`. */
-export const inTurns =
+export const spreadBursts =
   (turns: TurnQueue): onRequestHookHandler =>
   (request, _reply, done) =>
     turns.run(request.client.network, done)

@@ -22,7 +22,7 @@ import { refuseNotServed } from './not-served.ts'
 import { boundPendingBytes } from './pending-bytes.ts'
 import { inTurn } from './pipelining.ts'
 import type { RefusalPaceOptions } from './refusal-pace.ts'
-import { inTurns, maxPerTurn } from './request-turns.ts'
+import { maxPerTurn, spreadBursts } from './request-turns.ts'
 import type { ShedReason } from './shed-reason.ts'
 import { cutStalledClients } from './stalled-clients.ts'
 
@@ -86,19 +86,11 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   }
   const overload = shedLoad({ ...limits, observeShed: shed('requests') })
   const { isArriving } = readForms(app, { ...limits, observeShed: shed('forms'), whole: overload.onBody })
-  guardConnections(app.server, {
-    ...limits,
-    clients,
-    proxyProtocol: options.connections.proxyProtocol,
-    isUnfinished: isArriving,
-    observeShed,
-    onConnectionCut,
-  })
-  cutStalledClients(app.server, {
-    ...limits,
-    minBytes: limits.minTakenBytes,
-    onConnectionCut: onConnectionCut('stalled'),
-  })
+  const { proxyProtocol } = options.connections
+  const cut = { observeShed, onConnectionCut }
+  guardConnections(app.server, { ...limits, clients, proxyProtocol, isUnfinished: isArriving, ...cut })
+  const stalled = { minBytes: limits.minTakenBytes, onConnectionCut: onConnectionCut('stalled') }
+  cutStalledClients(app.server, { ...limits, ...stalled })
 
   // 0. One request of a connection at a time.
   app.addHook('onRequest', inTurn({ ...limits, onConnectionCut: onConnectionCut('pipelined') }))
@@ -107,7 +99,7 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   for (const plugin of options.plugins ?? []) await app.register(plugin)
   // 2. Requests over the limits end here; bursts are spread over turns of the event loop.
   app.addHook('onRequest', overload.onRequest)
-  app.addHook('onRequest', inTurns(turns))
+  app.addHook('onRequest', spreadBursts(turns))
   app.addHook('onSend', boundPendingBytes({ ...limits, observeShed: shed('pending') }))
   // 3. Requests that no route serves end here.
   app.addHook('onRequest', refuseNotServed(login.challenge))

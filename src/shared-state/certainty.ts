@@ -1,9 +1,9 @@
 /**
- * Whether a refusal may rest on what the store holds. Others may know what they could not tell: while the store takes no writes, and for
- * as long after it was away or emptied as they take to come back and send what they kept.
+ * Whether a refusal may rely on the facts in the store. It may not while other replicas may have unsent facts: while the store takes no
+ * writes, and for some seconds after it was unavailable or emptied, until they have reconnected and sent their facts.
  */
 
-/** The longest pause of a replica before it connects again (store-connection.ts), and a second to send. */
+/** The longest pause of a replica before it reconnects (store-connection.ts), and a second to send. */
 const settleMs = 6000
 
 export class Certainty {
@@ -16,13 +16,13 @@ export class Certainty {
     this.#now = now
   }
 
-  /** The connection is another, or why it takes no writes is. Not of the first: what others kept before, they have sent long since. */
+  /** The connection, or its reason to take no writes, has changed. The first connection does not count: the others have sent their facts. */
   changed(isUp: boolean): void {
     if (isUp && this.#wasUp) this.doubt()
     this.#wasUp ||= isUp
   }
 
-  /** The store has lost what it held. */
+  /** The store has lost facts. */
   doubt(): void {
     this.#from = this.#now() + settleMs
   }

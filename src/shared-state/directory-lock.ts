@@ -1,6 +1,6 @@
 /**
- * One process for one state directory: two would overwrite each other's file. The lock is a file with the host and the process in it;
- * its time is renewed, since whether a process of another host lives cannot be asked.
+ * Locks a state directory for one process, because two would overwrite each other's file. The lock is a file with the host and the process
+ * ID. Its time is renewed, so that another host can see whether the process is alive.
  */
 import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
@@ -18,7 +18,7 @@ interface Holder {
   readonly pid: number
 }
 
-/** @throws {Error} where another process has it, or the directory cannot be written to */
+/** @throws {Error} if another process has the lock, or the directory is not writable */
 export const lockDirectory = (
   directory: string,
   self: Holder = { host: hostname(), pid: process.pid },
@@ -51,7 +51,7 @@ export const lockDirectory = (
   }
 }
 
-/** Undefined for what nobody can have written whole. */
+/** Undefined for a file that is not a complete lock. */
 const holderOf = (path: string): Holder | undefined => {
   try {
     const { host, pid } = JSON.parse(readFileSync(path, 'utf8')) as Partial<Holder>
@@ -63,7 +63,7 @@ const holderOf = (path: string): Holder | undefined => {
 
 const isAlive = (holder: Holder, self: Holder, path: string): boolean => {
   if (holder.host !== self.host) return Date.now() - statSync(path).mtimeMs < staleAfterMs
-  // In a container every life of the program has the same number.
+  // In a container, every run of the program has the same process ID.
   if (holder.pid === self.pid) return false
   try {
     process.kill(holder.pid, 0)
@@ -77,6 +77,6 @@ const renew = (path: string): void => {
   try {
     utimesSync(path, new Date(), new Date())
   } catch {
-    // The volume is gone, or read-only: what is written next says so.
+    // The volume is missing or read-only: the next write of the state reports that.
   }
 }

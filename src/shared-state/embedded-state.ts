@@ -1,4 +1,4 @@
-/** Shared state of one replica alone: in this process, and in the state directory where there is one. */
+/** Shared state of a single replica: in this process, and in the state directory if there is one. */
 import { createTokenBucket, partOf } from '../concurrency/token-bucket.ts'
 import type { IndexState } from '../digests/restricted-index/index-state.ts'
 import type { SharedState, SharedStateOptions } from './shared-state.ts'
@@ -24,7 +24,7 @@ export const createEmbeddedState = (options: SharedStateOptions): SharedState =>
       },
       tryLead: async () => true,
     },
-    // Replicas that know nothing of each other: a share each.
+    // Replicas without a common store: each has its share of the rate.
     tokenBucket: (_name, rate) => createTokenBucket(partOf(rate, replicas), now),
     grants: { publish: async () => undefined, read: async () => [] },
     failedLogins: { publish: () => undefined, onCharge: () => undefined },

@@ -1,11 +1,11 @@
 /**
- * A fact as the store holds it: a field and a value of a hash, the kind beside them. A digest takes 33 bytes (its algorithm, and
- * the hash itself) instead of 71.
+ * Encodes a fact for the store: as a field and a value of a hash, and a kind. A digest takes 33 bytes (its algorithm and the hash itself)
+ * instead of 71.
  *
  *     t, T   field: digest, tag       value: seenAt (6 bytes)
  *     n, N   field: digest            value: stamp (6), number of manifests (2), of blobs (2), their digests
  *
- * Capital letters are restricted. What comes from the store is foreign: whatever is not of this form is no fact.
+ * Capital letters are for restricted facts. The content of the store is foreign data: anything of another form is dropped.
  */
 import type { Fact } from '../digests/facts.ts'
 import { isQciTag, type Digest } from '../oci/reference.ts'
@@ -16,11 +16,11 @@ export interface FactRecord {
   readonly kind: RecordKind
   readonly field: Buffer
   readonly value: Buffer
-  /** Milliseconds since 1970: of a tag when it was seen, of names when they were published. */
+  /** Milliseconds since the epoch: when a tag was seen, or when names were published. */
   readonly stamp: number
 }
 
-/** Descriptors of one manifest that are shared: 135 KB. */
+/** Bound on the children of a shared manifest: 135 KB. */
 export const maxChildren = 4096
 
 const algorithms = [
@@ -39,7 +39,7 @@ const encodeStamp = (ms: number): Buffer => {
   return bytes
 }
 
-/** @returns undefined for names with more children than are shared */
+/** @returns undefined for names with more than `maxChildren` */
 export const encodeFact = (fact: Fact, now: number): FactRecord | undefined => {
   if (fact.kind === 'tag')
     return {
@@ -66,14 +66,14 @@ export interface Decoded {
   readonly stamp: number
 }
 
-/** @returns undefined for what is no fact */
+/** @returns undefined for bytes that are no fact */
 export const decodeFact = (kind: string, field: Buffer, value: Buffer): Decoded | undefined => {
   try {
     const isRestricted = kind === 'T' || kind === 'N'
     if (kind === 't' || kind === 'T') return decodeTag(field, value, isRestricted)
     return kind === 'n' || kind === 'N' ? decodeNames(field, value, isRestricted) : undefined
   } catch (error) {
-    // Shorter than it says.
+    // The bytes are shorter than their counts say.
     if (error instanceof RangeError) return undefined
     throw error
   }
@@ -103,11 +103,11 @@ const decodeNames = (field: Buffer, value: Buffer, isRestricted: boolean): Decod
   return { fact: { kind: 'names', manifest, manifests, blobs, isRestricted }, stamp: value.readUIntBE(0, 6) }
 }
 
-/** @throws {RangeError} where there is none */
+/** @throws {RangeError} if there is no digest */
 const digestAt = (bytes: Buffer, at: number): readonly [Digest, number] => {
   const algorithm = algorithms[bytes.readUInt8(at)]
   const end = at + 1 + (algorithm?.bytes ?? Infinity)
   if (algorithm === undefined || end > bytes.length) throw new RangeError('no digest')
-  // So many bytes in hexadecimal digits are one.
+  // Any bytes of this length are a valid hash.
   return [`${algorithm.name}:${bytes.toString('hex', at + 1, end)}` as Digest, end]
 }

@@ -1,8 +1,8 @@
 /**
- * What others have published, applied here: everything that the store holds once, then its log from there on.
+ * Applies the facts of other replicas: first all facts of the store, then the entries of its log from there on.
  *
- * The entry that was read last is the ground to stand on. As long as the log still holds it, nothing after it was missed; where it
- * is gone, the log was trimmed past it, or the store was emptied, or put back to an older copy, and everything is loaded again.
+ * While the log still has the entry that was read last, no entry after it was missed. If that entry is gone, the log was trimmed past it,
+ * or the store was emptied or restored from an older copy. Then all facts are loaded again.
  */
 import { randomBytes } from 'node:crypto'
 import type { Fact } from '../digests/facts.ts'
@@ -16,17 +16,17 @@ import { evalOf, type Session } from './session.ts'
 import { inSlices } from './slices.ts'
 
 export interface FactLogOptions {
-  /** Name of this replica: its own entries are passed over. */
+  /** Name of this replica, whose own entries are skipped. */
   readonly origin: string
   readonly apply: (facts: readonly Fact[]) => void
-  /** The store has lost facts that it had: it was emptied, or is an older copy. */
+  /** The store has lost facts: it was emptied, or restored from an older copy. */
   readonly onLost: () => void
-  /** Content of the store that is no fact of this version. */
+  /** The store contains something that is no fact of this version. */
   readonly onUnreadable: () => void
   readonly wallClock: () => number
 }
 
-/** Where we stand: with which session, in which life of the store, on which entry. */
+/** The last entry that was read, with the session and the epoch of the store that it belongs to. */
 interface Position {
   readonly session: Session
   readonly epoch: string
@@ -35,9 +35,9 @@ interface Position {
 
 type StoredFact = readonly [kind: string, field: Buffer, value: Buffer]
 
-/** Entries that one read takes at most. */
+/** Entries of one read at most. */
 const pageSize = 256
-/** Fields that one step of a load asks for. */
+/** Fields of one step of a load. */
 const scanCount = 512
 
 export class FactLog {
@@ -55,20 +55,20 @@ export class FactLog {
     return this.#isLoaded
   }
 
-  /** Whether the store took no writes when it was last read. */
+  /** Whether the store took no writes at the last read. */
   isFull(): boolean {
     return this.#isFull
   }
 
-  /** Empty before the log was opened, which no store has. */
+  /** Empty before the log was opened; no store has an empty epoch. */
   epoch(): string {
     return this.#position?.epoch ?? ''
   }
 
   /**
-   * To be called with each new session. The load goes on after it; where it cannot, the session ends.
+   * To be called with each new session. The load continues in the background; if it fails, the session ends.
    * @returns the id of the newest failed login
-   * @throws {Error} where the store does not answer
+   * @throws {Error} if the store does not answer
    */
   async open(session: Session): Promise<string> {
     const before = this.#position
@@ -80,7 +80,7 @@ export class FactLog {
     return logins
   }
 
-  /** Everything that was published before this call has been applied. @returns false where that is not so @throws {Error} */
+  /** Applies everything that was published before this call. @returns false if that was not possible @throws {Error} */
   async catchUp(): Promise<boolean> {
     return await this.#readFresh()
   }
@@ -166,7 +166,7 @@ export class FactLog {
     return facts.map(([field, value]) => [field.toString('latin1', 0, 1), field.subarray(1), value] as const)
   }
 
-  /** An open fact of a tag that was last seen too long ago is none any more; the store drops it within eight hours. */
+  /** Skips open facts that have expired; the store drops them within eight hours. */
   async #apply(records: readonly StoredFact[]): Promise<void> {
     const oldest = this.#options.wallClock() - openLifeMs
     let facts: Fact[] = []

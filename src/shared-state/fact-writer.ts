@@ -1,6 +1,6 @@
 /**
- * Facts on their way to the store: those that are published while one batch is on its way make up the next one. What could not be sent is
- * kept and sent later; where that is too much, or the store has lost what it had, everything that this replica knows is.
+ * Sends facts to the store in batches: facts that are published while a batch is in flight form the next one. Facts that could not be sent
+ * are kept and sent later. If there are too many of them, or the store has lost facts, all facts of this replica are sent again.
  */
 import type { Fact } from '../digests/facts.ts'
 import { openLifeMs } from '../digests/sightings.ts'
@@ -19,12 +19,12 @@ export interface FactWriterOptions {
   readonly session: () => Session
   readonly isUp: () => boolean
   readonly epoch: () => string
-  /** The store was emptied since the epoch was read. */
+  /** The store was emptied after the epoch was read. */
   readonly onOtherEpoch: () => void
-  /** A store that takes no writes, and one that takes them again. */
+  /** Called with the error of a store that takes no writes, and with undefined when it takes writes again. */
   readonly onWrites: (error: StoreRefused | undefined) => void
   readonly wallClock: () => number
-  /** Facts that wait at most: some 10 MB. */
+  /** Bound on unsent facts: about 10 MB. */
   readonly maxPending?: number
 }
 
@@ -34,16 +34,16 @@ interface Waiter {
 }
 
 const maxBatch = 256
-/** A command of the store holds up all others: this takes it a fraction of a millisecond. */
+/** A command blocks all other commands of the store: one of this size takes it a fraction of a millisecond. */
 const maxBatchBytes = 16_384
-/** Entries of the log: with the bytes of a batch, 64 MB at the very most. */
+/** Entries of the log: with the bytes of a batch, 64 MB at most. */
 const maxEntries = 4096
 
 export class FactWriter {
   readonly #options: FactWriterOptions
   #pending: FactRecord[] = []
-  /** Of all facts ever taken in: the number of those, and of those that are stored or given up. */
-  #taken = 0
+  /** The number of facts since the start, and the number of those that are stored or given up. */
+  #accepted = 0
   #settled = 0
   #waiters: Waiter[] = []
   #isFlushing = false
@@ -54,32 +54,32 @@ export class FactWriter {
     this.#options = options
   }
 
-  /** Resolves when they are stored, or will not be in time. */
+  /** Resolves when the facts are stored, or at the deadline. */
   async publish(facts: readonly Fact[]): Promise<void> {
     const records = this.#encode(facts)
     if (records.length === 0) return
     this.#pending.push(...records)
-    this.#taken += records.length
+    this.#accepted += records.length
     if (this.#pending.length > (this.#options.maxPending ?? 20_000)) this.#giveUpPending()
     if (!this.#options.isUp()) return
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#waiters.push({ upTo: this.#taken, done: resolve })
+    this.#waiters.push({ upTo: this.#accepted, done: resolve })
     void this.flush()
     await within(promise, deadlineMs).catch(() => undefined)
   }
 
-  /** Everything that this replica knows is to be sent again. */
+  /** Requests that `republishAll` sends all facts of this replica. */
   republish(): void {
     this.#mustRepublish = true
   }
 
-  /** @returns whether the store has everything that was published. Never rejects. */
+  /** @returns whether the store has all published facts. Never rejects. */
   async settle(): Promise<boolean> {
     await this.flush()
     return this.#pending.length === 0 && !this.#mustRepublish && !this.#isRepublishing
   }
 
-  /** What waits is sent. Never rejects. */
+  /** Sends the unsent facts. Never rejects. */
   async flush(): Promise<void> {
     if (this.#isFlushing) return
     this.#isFlushing = true
@@ -89,7 +89,7 @@ export class FactWriter {
         if (batch === undefined) break
         const settled = this.#settled + batch.length
         if (!this.#isStored(await this.#options.session().command(this.#command(batch, false)))) break
-        // Some may have been given up meanwhile.
+        // Some facts may have been given up meanwhile.
         this.#pending.splice(0, Math.max(0, settled - this.#settled))
         this.#settle(Math.max(settled, this.#settled))
       }
@@ -100,7 +100,7 @@ export class FactWriter {
     this.#release(Infinity)
   }
 
-  /** Sends all that this replica knows, where it has to; the store keeps what is missing. @returns whether it did. Never rejects. */
+  /** Sends all facts of this replica if requested; the store adds the missing ones. @returns whether all were sent. Never rejects. */
   async republishAll(): Promise<boolean> {
     if (!this.#mustRepublish || this.#isRepublishing) return false
     this.#isRepublishing = true
@@ -131,7 +131,7 @@ export class FactWriter {
   #giveUpPending(): void {
     this.#mustRepublish = true
     this.#pending = []
-    this.#settle(this.#taken)
+    this.#settle(this.#accepted)
   }
 
   #settle(upTo: number): void {
@@ -148,7 +148,7 @@ export class FactWriter {
     return [...this.#encoded(facts)]
   }
 
-  /** Open facts that are too old are left out, and names of more children than are shared. */
+  /** Skips open facts that have expired, and names with too many children. */
   *#encoded(facts: Iterable<Fact>): Generator<FactRecord> {
     const now = this.#options.wallClock()
     for (const fact of facts) {
@@ -161,7 +161,7 @@ export class FactWriter {
     const now = bucketOf(this.#options.wallClock())
     const facts = batch.flatMap(({ kind, field, value, stamp }): Argument[] => {
       if (kind === 'T' || kind === 'N') return [kind, '', '', field, value]
-      // A clock that is ahead must not make a fact live for longer.
+      // A replica whose clock is ahead must not extend the life of a fact.
       const bucket = Math.min(bucketOf(stamp), now)
       return [kind, String(bucket), String(bucketEndsAt(bucket)), field, value]
     })

@@ -1,6 +1,6 @@
 /**
- * Charges for failed logins, told to all replicas in a stream of the store: one that was away for a moment reads what it missed.
- * What a charge means is for those who count.
+ * Publishes charges for failed logins to all replicas in a stream of the store. A replica that was disconnected for a moment reads the
+ * charges that it missed. The meaning of a charge is up to its listener.
  */
 import type { TokenBucket } from '../concurrency/token-bucket.ts'
 import { keys } from './keys.ts'
@@ -11,7 +11,7 @@ import type { FailedLogins, LoginCharge } from './shared-state.ts'
 export interface FailedLoginFeedOptions {
   readonly origin: string
   readonly send: (args: readonly Argument[]) => Promise<Reply>
-  /** So many charges are told. */
+  /** Limits the charges that are published. */
   readonly bucket: TokenBucket
 }
 
@@ -20,10 +20,10 @@ export interface FailedLoginFeed extends FailedLogins {
   readonly receive: (entry: Reply) => void
 }
 
-/** Attack: a flood of failed logins is not to become a flood of the store. */
+/** Attack: a flood of failed logins must not flood the store. */
 export const publishRate = { perSecond: 50, burst: 100 }
 const maxBytes = 256
-/** Some 200 KB; at the rate of ten replicas, the last two seconds. */
+/** About 200 KB: the last two seconds, at the rate of ten replicas. */
 const maxEntries = 1000
 
 export const createFailedLoginFeed = ({ origin, send, bucket }: FailedLoginFeedOptions): FailedLoginFeed => {
@@ -32,7 +32,7 @@ export const createFailedLoginFeed = ({ origin, send, bucket }: FailedLoginFeedO
     publish: (charge) => {
       const text = JSON.stringify(charge)
       if (Buffer.byteLength(text) > maxBytes || !bucket.take()) return
-      // Lost where it cannot be sent: it is counted here all the same.
+      // If it cannot be sent, it is lost for other replicas; this replica has counted it.
       send(['XADD', keys.logins, 'MAXLEN', '~', String(maxEntries), '*', origin, text]).catch(() => undefined)
     },
     onCharge: (listener) => listeners.push(listener),

@@ -1,6 +1,8 @@
 /**
- * Single-flight for reads that must not be older than the question: callers share a read, but not one that began before they asked.
- * So at most two are ever wanted: the one on its way, and one after it.
+ * Single-flight for reads that must not begin before the call: callers share a read, but not one that is already in flight. So at most two
+ * reads are needed: the one in flight, and the next one.
+ *
+ * Not single-flight.ts: its callers share the load in flight.
  */
 export const createFreshReads = <Answer>(read: () => Promise<Answer>): (() => Promise<Answer>) => {
   let current: Promise<Answer> | undefined

@@ -1,9 +1,9 @@
 /**
- * In which namespaces somebody was let in lately, told to all replicas: which reviews they ask for first. A hint that is lost, or made up,
- * changes the order of the reviews and nothing else.
+ * Shares recent grants with all replicas, which send these reviews first. A grant that is lost or made up changes the order of reviews and
+ * nothing else.
  */
 import { maxReviewsPerDecision } from '../access/decision.ts'
-import type { SharedGrants } from '../access/remembered-grants.ts'
+import type { SharedGrants } from '../access/recent-grants.ts'
 import { openLifeMs } from '../digests/sightings.ts'
 import { grantsKey } from './keys.ts'
 import { listOf, textOf, type Reply } from './reply.ts'
@@ -11,13 +11,13 @@ import { grantScript } from './scripts.ts'
 import { evalOf } from './session.ts'
 import type { Argument } from './store-client.ts'
 
-/** As long as a fact of an open tag. */
+/** As long as the fact of an open tag lives. */
 const lifeSeconds = openLifeMs / 1000
 
 export const createGrants = (send: (args: readonly Argument[]) => Promise<Reply>): SharedGrants => ({
   publish: async (holder, place) => {
     const args = [place, String(maxReviewsPerDecision), String(lifeSeconds)]
-    // Lost where it cannot be sent: who is asked for then cannot be certain, or asks in another order.
+    // If it cannot be sent, it is lost: another replica sends its reviews in another order.
     await send(evalOf(grantScript, [grantsKey(holder)], args)).catch(() => undefined)
   },
   read: async (holder) => {

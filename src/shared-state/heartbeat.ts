@@ -1,6 +1,6 @@
 /**
- * What a replica does every two seconds while it is connected: it tells the store that it lives, looks whether the store lost something,
- * sends what waits, and renews its lease of the walk.
+ * The beat of a connected replica every two seconds: registers the replica, checks whether the store has lost facts, sends unsent facts, and
+ * renews the lease of the walk.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FactLog } from './fact-log.ts'
@@ -61,7 +61,7 @@ export class Heartbeat {
     }
   }
 
-  /** @throws {Error} where the store does not answer */
+  /** @throws {Error} if the store does not answer */
   async beat(session: Session): Promise<void> {
     const { origin, log, writer, lease, catchUp, onReplicas, now } = this.#options
     const reply = await session.patiently(

@@ -1,4 +1,4 @@
-/** The state of the walk as text, for the store and for the state directory; what cannot be read as one is none. */
+/** The state of the walk as text, for the store and for the state directory. An invalid text is undefined. */
 import type { IndexState } from '../digests/restricted-index/index-state.ts'
 
 export const printIndexState = (state: IndexState): string => JSON.stringify(state)

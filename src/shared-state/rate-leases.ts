@@ -1,8 +1,8 @@
 /**
- * One token bucket for all replicas, kept in the store. Each replica leases a few tokens ahead of its need, so that `take` stays
- * synchronous; so all of them together stay within the rate, however many there are.
+ * One token bucket for all replicas, in the store. Each replica leases a few tokens in advance, so that `take` stays synchronous. All
+ * replicas together stay within the rate, no matter how many there are.
  *
- * While the store is away, or takes no writes, each has a fixed share of the rate, which begins empty: the others have a share each, too.
+ * While the store is unavailable, or takes no writes, each replica has a fixed share of the rate, which starts empty.
  */
 import { createTokenBucket, partOf, type Rate, type TokenBucket } from '../concurrency/token-bucket.ts'
 import { rateKey } from './keys.ts'
@@ -15,27 +15,27 @@ export interface LeasedBucketOptions {
   readonly rate: Rate
   /**
    * @param wanted tokens, 0 or more
-   * @param spent tokens taken without asking
-   * @param shutMs for which there are none
-   * @returns granted, and milliseconds until there is another one
-   * @throws {Error} where the store cannot say
+   * @param spent tokens that were taken without a lease
+   * @param shutMs milliseconds for which the bucket grants none
+   * @returns granted tokens, and milliseconds until the next one
+   * @throws {Error} if the store does not answer
    */
   readonly lease: (wanted: number, spent: number, shutMs: number) => Promise<Reply>
   readonly isUp: () => boolean
-  /** Live replicas as last known. */
+  /** The last known number of live replicas. */
   readonly replicas: () => number
   /** Milliseconds, monotonic. */
   readonly now: () => number
 }
 
-/** What is not spent by then lapses: it was granted for now. */
+/** Leased tokens lapse after this time, because they were granted for now. */
 const lapseMs = 1000
-/** After a failure the store is not asked for as long. */
+/** Milliseconds without a lease after a failure. */
 const aloneMs = 1000
-/** About what a lease takes. */
-const askAgainMs = 5
+/** About the time that a lease takes. */
+const leaseAgainMs = 5
 
-/** What is asked of the store for a lease. */
+/** The command of the store for a lease. */
 export const leaseCommand = (name: string, rate: Rate, ...counts: readonly number[]): Argument[] =>
   evalOf(leaseScript, [rateKey(name)], [rate.perSecond, rate.burst, ...counts].map(String))
 
@@ -44,9 +44,9 @@ export class LeasedBucket implements TokenBucket {
   readonly #mostWanted: number
   #tokens = 0
   #lapseAt = 0
-  /** Doubled when they run out, halved when they lapse. */
+  /** Tokens of the next lease: doubled when the tokens run out, halved when they lapse. */
   #wanted = 1
-  #isAsking = false
+  #isLeasing = false
   #opensAt = -Infinity
   #aloneUntil = -Infinity
   #spentAlone = 0
@@ -61,12 +61,12 @@ export class LeasedBucket implements TokenBucket {
     const alone = this.#alone()
     if (alone !== undefined) return this.#takeAlone(alone)
     if (this.#tokens === 0) {
-      this.#ask()
+      this.#leaseMore()
       return false
     }
     this.#tokens -= 1
     if (this.#tokens === 0) this.#wanted = Math.min(this.#mostWanted, this.#wanted * 2)
-    if (this.#tokens <= this.#wanted / 2) this.#ask()
+    if (this.#tokens <= this.#wanted / 2) this.#leaseMore()
     return true
   }
 
@@ -74,8 +74,8 @@ export class LeasedBucket implements TokenBucket {
     const alone = this.#alone()
     if (alone !== undefined) return Math.max(alone.opensInMs(), this.#opensAt - this.#options.now())
     if (this.#tokens > 0) return 0
-    this.#ask()
-    return Math.max(askAgainMs, this.#opensAt - this.#options.now())
+    this.#leaseMore()
+    return Math.max(leaseAgainMs, this.#opensAt - this.#options.now())
   }
 
   drain(ms: number): void {
@@ -85,11 +85,11 @@ export class LeasedBucket implements TokenBucket {
     if (this.#options.isUp()) void this.#lease(0, ms)
   }
 
-  /** The share of this replica, while it has to do without the store: until that has granted something again. */
+  /** The share of this replica while it works without the store: until the store has granted a lease again. */
   #alone(): TokenBucket | undefined {
     if (!this.#options.isUp() || this.#options.now() < this.#aloneUntil)
       this.#share ??= this.#createFixedShare()
-    else if (this.#share !== undefined) this.#ask()
+    else if (this.#share !== undefined) this.#leaseMore()
     else this.#lapse()
     return this.#share
   }
@@ -115,10 +115,10 @@ export class LeasedBucket implements TokenBucket {
     return true
   }
 
-  #ask(): void {
-    if (this.#isAsking || this.#options.now() < this.#opensAt) return
-    this.#isAsking = true
-    void this.#lease(this.#wanted, 0).finally(() => (this.#isAsking = false))
+  #leaseMore(): void {
+    if (this.#isLeasing || this.#options.now() < this.#opensAt) return
+    this.#isLeasing = true
+    void this.#lease(this.#wanted, 0).finally(() => (this.#isLeasing = false))
   }
 
   async #lease(wanted: number, shutMs: number): Promise<void> {

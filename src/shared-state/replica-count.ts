@@ -1,6 +1,6 @@
 /**
- * How many replicas there are, for the share of each while the store is away. More are believed at once, fewer only when they were
- * counted for a while: a store that was emptied knows of one at first, and that one would take the rate of all.
+ * The number of replicas, for the share of each while the store is unavailable. A higher count is accepted at once, a lower one only after
+ * a while: a store that was emptied counts one replica at first, and that one would take the whole rate.
  */
 const fewerAfterMs = 15_000
 
@@ -9,7 +9,7 @@ export class ReplicaCount {
   #value: number
   #confirmedAt: number
 
-  /** @param configured believed until they are counted */
+  /** @param configured the number until the store has counted */
   constructor(configured: number, now: () => number) {
     this.#value = configured
     this.#now = now
@@ -20,7 +20,7 @@ export class ReplicaCount {
     return this.#value
   }
 
-  /** @param counted below 1 where nobody could count */
+  /** @param counted below 1 if the store could not count */
   count(counted: number): void {
     if (counted < 1 || (counted < this.#value && this.#now() - this.#confirmedAt < fewerAfterMs)) return
     this.#value = counted

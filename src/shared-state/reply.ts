@@ -1,4 +1,4 @@
-/** Answers of the store as types: what has another form than expected is refused here, once. */
+/** Parses replies of the store. A reply of another form than expected is refused here. */
 import { StoreRefused } from './store-errors.ts'
 
 export type Reply = Buffer | string | number | null | readonly Reply[]
@@ -30,7 +30,7 @@ export const pairsOf = (reply: Reply | undefined): (readonly [Buffer, Buffer])[]
   })
 }
 
-/** An entry of a stream: its id, and its pairs. */
+/** The id and the pairs of a stream's entry. */
 export const entryOf = (reply: Reply | undefined) => {
   const [id, pairs] = listOf(reply)
   return { id: textOf(id), pairs: pairsOf(pairs) }

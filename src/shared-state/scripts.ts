@@ -1,8 +1,9 @@
 /**
- * What the store does in one step, in Lua. Sent whole each time: they are short, and nothing is left over from an older version.
+ * The Lua scripts of the store, each of which is one atomic step. They are sent whole each time, because they are short, and no script of
+ * an older version stays in the store.
  *
- * Each begins with a write, be it of nothing: a primary that has become a replica refuses it (READONLY) and cannot answer with what
- * is old. A store that is full refuses only writes that need memory (OOM).
+ * Each script begins with a write, even if it changes nothing: a primary that has become a replica refuses it (READONLY) instead of
+ * answering with old data. A full store refuses only writes that need memory (OOM).
  */
 
 /** Milliseconds since 1970 by the clock of the store. */
@@ -35,11 +36,11 @@ return {epoch, tail[1][1], logins[1] and logins[1][1] or '0-0'}`,
 
 /**
  * KEYS epoch log nothing; ARGV epoch, id of the entry that was read last, most entries
- * @returns `ok` (`full` in a store that takes no writes) and the entries from that one on; `trimmed` where it has gone with all before it; `lost` where the log is another
+ * @returns `ok` (`full` in a store that takes no writes) and the entries from that one on; `trimmed` if that entry was trimmed; `lost` if the log is another one
  */
 export const readScript: Script = {
   keys: 3,
-  // A store that is full is asked first: after one write within a script it lets all others pass.
+  // This checks for a full store first, because after one write within a script the store lets all others pass.
   lua: `local full = redis.pcall('SETRANGE', KEYS[3], 0, '')
 redis.call('DEL', KEYS[3])
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'lost'} end
@@ -53,11 +54,11 @@ return {'lost'}`,
 }
 
 /**
- * KEYS epoch log bell index; ARGV epoch, origin, whether only what is missing is stored (1), entries that the log keeps, prefix,
- * generations, then for each fact: kind, bucket (empty where restricted), Unix time of its end, field, value
- * @returns 1, or 0 where the epoch is another
+ * KEYS epoch log bell index; ARGV epoch, origin, whether only missing facts are stored (1), entries that the log keeps, prefix,
+ * generations, then for each fact: kind, bucket (empty if restricted), Unix time of its end, field, value
+ * @returns 1, or 0 if the epoch is another one
  *
- * The index counts the restricted facts, so that a loss of any of them shows.
+ * The index counts the restricted facts, so that the loss of any of them shows.
  */
 export const publishScript: Script = {
   keys: 4,
@@ -110,7 +111,7 @@ return 1`,
 
 /**
  * KEYS replicas log index T N nothing; ARGV id of the replica, ms that it counts, ms that entries of the log are kept
- * @returns replicas (-1 in a store that is full), 1 where restricted facts are missing
+ * @returns replicas (-1 in a full store), 1 if restricted facts are missing
  */
 export const beatScript: Script = {
   keys: 6,
@@ -133,7 +134,7 @@ end
 return {redis.call('ZCARD', KEYS[1]), short}`,
 }
 
-/** KEYS grants of a holder; ARGV place, places that are kept, seconds that they are */
+/** KEYS grants of a holder; ARGV place, number of places that are stored, seconds until they expire */
 export const grantScript: Script = {
   keys: 1,
   lua: `${clock}redis.call('ZADD', KEYS[1], now, ARGV[1])
@@ -141,7 +142,7 @@ redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[2])
 return redis.call('EXPIRE', KEYS[1], ARGV[3])`,
 }
 
-/** KEYS lease; ARGV id, ms. @returns 1 where it is held */
+/** KEYS lease; ARGV id, ms. @returns 1 if this replica holds the lease */
 export const leadScript: Script = {
   keys: 1,
   lua: `local holder = redis.call('GET', KEYS[1])
@@ -157,7 +158,7 @@ export const releaseScript: Script = {
 return 0`,
 }
 
-/** KEYS lease index T N; ARGV id, state. @returns 1, or 0 where another one leads */
+/** KEYS lease index T N; ARGV id, state. @returns 1, or 0 if another replica leads */
 export const writeIndexScript: Script = {
   keys: 4,
   lua: `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -165,7 +166,7 @@ redis.call('HSET', KEYS[2], 'state', ARGV[2], 'T', redis.call('HLEN', KEYS[3]), 
 return 1`,
 }
 
-/** KEYS index T N nothing. @returns the state; null where there is none, or restricted facts are missing */
+/** KEYS index T N nothing. @returns the state; null if there is none, or if restricted facts are missing */
 export const readIndexScript: Script = {
   keys: 4,
   lua: `redis.call('DEL', KEYS[4])
@@ -177,8 +178,8 @@ return held[1]`,
 }
 
 /**
- * KEYS lease index hash; ARGV id, kind, then field and value of each that is to go unless it has changed
- * @returns how many went
+ * KEYS lease index hash; ARGV id, kind, then field and value of each entry that is removed unless it has changed
+ * @returns the number of removed entries
  */
 export const sweepScript: Script = {
   keys: 3,
@@ -192,10 +193,10 @@ return gone`,
 }
 
 /**
- * KEYS bucket; ARGV a second, burst, wanted, spent without asking, ms for which it is shut
- * @returns granted, ms until there is another one
+ * KEYS bucket; ARGV tokens a second, burst, wanted, spent without a lease, ms for which the bucket is shut
+ * @returns granted, ms until the next token
  *
- * What was spent without asking, while the store was away, may leave a debt of up to a burst.
+ * Tokens that were spent without a lease, while the store was unavailable, may leave a debt of up to a burst.
  */
 export const leaseScript: Script = {
   keys: 1,

@@ -1,6 +1,6 @@
 /**
- * One life of the connection to the store: a client for commands, one that waits for news, and a circuit breaker, so that a store that
- * has become slow is waited for by a single probe and by nobody else.
+ * A session with the store: one client for commands, one that waits for stream entries, and a circuit breaker. If the store has become slow,
+ * only a single probe waits for it.
  */
 import { createCircuitBreaker } from '../concurrency/circuit-breaker.ts'
 import type { Reply } from './reply.ts'
@@ -8,22 +8,22 @@ import type { Script } from './scripts.ts'
 import { openStoreClient, type Argument, type StoreAddress, type StoreClient } from './store-client.ts'
 import { endsSession, StoreUnavailable, StoreSlow } from './store-errors.ts'
 
-/** Milliseconds that somebody waits for an answer of the store. */
+/** Milliseconds for a command that a request waits for. */
 export const deadlineMs = 250
-/** Milliseconds for what nobody waits for. Silence for longer ends the session. */
+/** Milliseconds for a command in the background. A longer silence ends the session. */
 export const patientMs = 2000
 const probeEveryMs = 500
 
 export interface Session {
-  /** With the deadline of those who wait, or at once while the circuit is open. @throws {StoreSlow | StoreUnavailable | StoreRefused} */
+  /** For a request that waits. Fails at once while the circuit is open. @throws {StoreSlow | StoreUnavailable | StoreRefused} */
   readonly command: (args: readonly Argument[]) => Promise<Reply>
-  /** For what nobody waits for: past the circuit, and silence ends the session. @throws as `command` */
+  /** For work in the background: ignores the circuit, and silence ends the session. @throws as `command` */
   readonly patiently: (args: readonly Argument[]) => Promise<Reply>
-  /** Waits for news on a connection of its own. @throws as `command` */
+  /** Waits for stream entries, on a connection of its own. @throws as `command` */
   readonly follow: (args: readonly Argument[], ms: number) => Promise<Reply>
   readonly isOpen: () => boolean
   readonly end: (error: Error) => void
-  /** Resolves with the reason. */
+  /** Resolves with the reason of the end. */
   readonly ended: Promise<Error>
 }
 
@@ -36,8 +36,8 @@ export const evalOf = (script: Script, keys: readonly string[], args: readonly A
 ]
 
 /**
- * @param onSlow called with each command that is not answered in time, and with undefined for each that is
- * @throws {Error} where the store cannot be reached
+ * @param onSlow called with an error for each command without an answer in time, and with undefined for each with one
+ * @throws {Error} if the store cannot be reached
  */
 export const openSession = async (
   address: StoreAddress,
@@ -52,7 +52,7 @@ class StoreSession implements Session {
   readonly #onSlow: (error: StoreSlow | undefined) => void
   readonly #over = Promise.withResolvers<Error>()
   readonly ended = this.#over.promise
-  /** The one for commands, and the one that waits for entries of streams. */
+  /** The client for commands, and the client that waits for stream entries. */
   readonly #clients: StoreClient[] = []
   readonly #breaker = createCircuitBreaker({
     isTransient: (error) => error instanceof StoreSlow,
@@ -106,7 +106,7 @@ class StoreSession implements Session {
     }
   }
 
-  /** Only commands with a short deadline tell whether the store is slow: their callers gain nothing from a reply after a second. */
+  /** Only commands with the short deadline show whether the store is slow, because a late reply is useless to their callers. */
   async #inTime(answer: Promise<Reply>): Promise<Reply> {
     try {
       const reply = await answer
@@ -118,7 +118,7 @@ class StoreSession implements Session {
     }
   }
 
-  /** Ends a session that is silent for so long: its connection may be dead without a sign of it. */
+  /** Ends a session that was silent for so long, because its connection may be dead without an error. */
   async #orEnd(answer: Promise<Reply>): Promise<Reply> {
     try {
       return await answer

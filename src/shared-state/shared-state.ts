@@ -1,52 +1,52 @@
 /**
- * What replicas of the proxy share, as the rest of the program sees it. Two implementations: store-state.ts keeps it in Valkey or
- * Redis, embedded-state.ts in this process.
+ * The state that replicas share: facts, the state of the walk, rate limits, failed logins and recent grants. There are two implementations:
+ * store-state.ts in Valkey or Redis, embedded-state.ts in this process.
  *
- * Nothing here throws or makes a request wait for longer than a deadline: a store that is away leaves each replica alone with what
- * it knows, and `status` says so.
+ * No function throws, or makes a request wait longer than a deadline. If the store is unavailable, each replica works with the facts that
+ * it has, and `status` reports that.
  */
-import type { SharedGrants } from '../access/remembered-grants.ts'
+import type { SharedGrants } from '../access/recent-grants.ts'
 import type { Rate, TokenBucket } from '../concurrency/token-bucket.ts'
 import type { Fact } from '../digests/facts.ts'
 import type { SharedIndex } from '../digests/restricted-index/index-state.ts'
 
 export interface SharedFacts {
   /**
-   * Resolves once the store has them, or it is clear that it will not in time (250 ms; at once while the store is away). Facts that
-   * could not be stored are kept and sent later. Never rejects.
+   * Resolves when the store has the facts, or at the deadline (250 ms; at once while the store is unavailable). Facts that could not be
+   * stored are kept and sent later. Never rejects.
    */
   readonly publish: (facts: readonly Fact[]) => Promise<void>
   /**
-   * True: everything that others published before this call has been applied. False: the store is away, slow (250 ms), or this
-   * replica has not loaded everything yet. Never rejects. Callers at the same time share one read that began after they called.
+   * True: everything that others published before this call has been applied. False: the store is unavailable or slow (250 ms), or this
+   * replica has not loaded everything yet. Never rejects. Concurrent callers share one read that began after they called.
    */
   readonly catchUp: () => Promise<boolean>
   /**
-   * Whether a refusal may rest on it, once caught up. False where others may know what they could not tell: the store takes no writes,
-   * or was away or emptied a moment ago.
+   * Whether a refusal may rely on the facts, after `catchUp`. False while others may have unsent facts: the store takes no writes, or was
+   * unavailable or emptied a moment ago.
    */
   readonly isCertain: () => boolean
 }
 
-/** A charge for a failed login: whom it counts against, and whatever else the counting side needs. */
+/** A charge for a failed login: the network that pays, and what else the listener needs. */
 export type LoginCharge = Readonly<Record<string, string | number>>
 
 export interface FailedLogins {
-  /** Tells the other replicas. At most some 50 a second are told, 256 bytes of JSON each; what is beyond is dropped. */
+  /** Publishes to the other replicas about 50 charges a second of 256 bytes of JSON each at most; further ones are dropped. */
   readonly publish: (charge: LoginCharge) => void
   /** Called for each charge of another replica. */
   readonly onCharge: (listener: (charge: LoginCharge) => void) => void
 }
 
 export interface SharedStatus {
-  readonly state: 'embedded' | 'connected' | 'away'
-  /** Milliseconds for which it has been in that state. */
+  readonly state: 'embedded' | 'connected' | 'unavailable'
+  /** Milliseconds since the last change of the state. */
   readonly sinceMs: number
-  /** Why it is away, or why it takes no writes though connected. */
+  /** Why the store is unavailable, or why a connected store takes no writes. */
   readonly reason?: string
-  /** Live replicas as last known, this one included; 1 or more. */
+  /** The last known number of live replicas, this one included; 1 or more. */
   readonly replicas: number
-  /** Everything that the store holds has been applied since this replica first connected. */
+  /** All facts of the store were applied since this replica first connected. */
   readonly isLoaded: boolean
 }
 
@@ -58,26 +58,26 @@ export interface SharedState {
   readonly failedLogins: FailedLogins
   readonly grants: SharedGrants
   readonly status: () => SharedStatus
-  /** Applies what the state directory holds, connects, and goes on until closed. @throws {Error} where the directory is in use */
+  /** Applies the state directory and connects. @throws {Error} if the directory is in use */
   readonly start: () => Promise<void>
   readonly close: () => Promise<void>
 }
 
 export interface SharedStateOptions {
-  /** Called for what others have published, in order; and for what was kept over a restart. Must not throw. */
+  /** Called with facts of other replicas, in order, and with facts of the state directory. Must not throw. */
   readonly apply: (facts: readonly Fact[]) => void
-  /** What this replica knows: published again where the store has lost it, and kept in the state directory. */
+  /** All facts of this replica: published again if the store has lost facts, and stored in the state directory. */
   readonly snapshot: () => Iterable<Fact>
-  /** Replicas where the store has not told how many there are. */
+  /** The number of replicas until the store has counted them. */
   readonly replicas?: number
-  /** Where facts and the state of the walk outlive this process. */
+  /** Directory that stores facts and the state of the walk for a restart. */
   readonly stateDir?: string
   /** Called once for each change of state or reason. */
   readonly onChange?: (status: SharedStatus) => void
-  /** What an operator has to know besides: a file that is not used, content of the store that cannot be read. */
+  /** Other messages for the operator: a file that is not used, content of the store that is no fact. */
   readonly onWarning?: (message: string) => void
   /** Milliseconds, monotonic. */
   readonly now?: () => number
-  /** Milliseconds since 1970. */
+  /** Milliseconds since the epoch. */
   readonly wallClock?: () => number
 }

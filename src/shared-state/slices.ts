@@ -1,7 +1,7 @@
-/** Work on many items in slices, between which the event loop has its turn: no pull waits for a load of a hundred thousand facts. */
+/** Works on many items in slices, with a turn of the event loop between them, so that no pull waits for a load of a hundred thousand facts. */
 import { setImmediate as turn } from 'node:timers/promises'
 
-/** A request in between waits for as long as this. */
+/** The longest time that a request waits for a slice. */
 const sliceMs = 5
 
 /**

@@ -1,6 +1,6 @@
 /**
- * The state directory of one process: what was known is read once at the start, and kept at intervals and at the end. A file that
- * cannot be used is told and passed over: then nothing is known, and the walk begins anew.
+ * The state directory of one process: facts and the state of the walk are read once at the start, and written at intervals and at the end.
+ * A file that cannot be used causes a warning: then the replica starts without facts, and the walk starts from the beginning.
  */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,11 +12,11 @@ import { readStateFile, writeStateFile, type StoredState } from './state-file.ts
 export interface StateDirectoryOptions {
   readonly directory: string
   readonly snapshot: () => Iterable<Fact>
-  /** The state of the walk as of now; asked before the facts, so that these are never fewer than it claims. */
+  /** The current state of the walk. It is read before the facts, so that there are no fewer facts than it claims. */
   readonly index: () => Promise<IndexState | undefined>
   readonly onWarning: (message: string) => void
   readonly wallClock: () => number
-  /** Milliseconds between two writes. A crash loses what was learned within them, and the walk begins where it was then. */
+  /** Milliseconds between two writes. A crash loses the facts of this time, and the walk continues from the last write. */
   readonly everyMs?: number
 }
 
@@ -32,7 +32,7 @@ export class StateDirectory {
     this.#path = join(options.directory, 'state')
   }
 
-  /** @throws {Error} where the directory is in use, or cannot be written to */
+  /** @throws {Error} if the directory is in use, or not writable */
   async open(): Promise<StoredState | undefined> {
     const { directory, onWarning, everyMs = 60_000 } = this.#options
     await mkdir(directory, { recursive: true, mode: 0o700 }).catch(() => undefined)
@@ -42,7 +42,7 @@ export class StateDirectory {
       return await readStateFile(this.#path)
     } catch (error) {
       onWarning(
-        `${this.#path} is not used: ${(error as Error).message}; what it held is learned again, and the file replaced`,
+        `${this.#path} is not used: ${(error as Error).message}; its facts are collected again, and the file is replaced`,
       )
       return undefined
     }
@@ -70,7 +70,7 @@ export class StateDirectory {
       await writeStateFile(this.#path, { index: state, facts: snapshot() }, wallClock())
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
-      onWarning(`${this.#path} cannot be written (${code ?? message}); what is known is lost at a restart`)
+      onWarning(`${this.#path} cannot be written (${code ?? message}); its facts are lost at a restart`)
     }
   }
 }

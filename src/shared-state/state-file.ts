@@ -1,10 +1,11 @@
 /**
- * The file that keeps facts and the state of the walk over a restart.
+ * The file that stores facts and the state of the walk for a restart.
  *
  *     quay-proxy state 1\n   state of the walk (4 bytes of length, JSON)   facts (kind, length of field, of value, both) ...   SHA-256
  *
- * It is written beside and renamed when it is safely on the disk, so there is always a whole one. The sum at its end is of all
- * before it: a file that is broken or of another version is not used at all, since half of the restricted facts would pass for all.
+ * It is written under another name and renamed when it is safely on the disk, so there is always a complete file. The checksum at its end
+ * covers everything before it: a broken file, or one of another version, is not used, because half of the restricted facts would count as
+ * all of them.
  */
 import { createHash } from 'node:crypto'
 import { open, readFile, rename } from 'node:fs/promises'
@@ -25,16 +26,16 @@ export interface StoredState {
 }
 
 /**
- * @param now milliseconds since 1970
- * @throws {Error} where it cannot be written; the file that was there stays
+ * @param now milliseconds since the epoch
+ * @throws {Error} if the file cannot be written; the previous file stays
  */
 export const writeStateFile = async (
   path: string,
   { index, facts }: { readonly index: IndexState | undefined; readonly facts: Iterable<Fact> },
   now: number,
 ): Promise<void> => {
-  const beside = `${path}.new`
-  const file = await open(beside, 'w', 0o600)
+  const temporary = `${path}.new`
+  const file = await open(temporary, 'w', 0o600)
   try {
     const sum = createHash('sha256')
     for (const chunk of chunksOf(index, facts, now)) {
@@ -47,7 +48,7 @@ export const writeStateFile = async (
   } finally {
     await file.close()
   }
-  await rename(beside, path)
+  await rename(temporary, path)
 }
 
 function* chunksOf(index: IndexState | undefined, facts: Iterable<Fact>, now: number): Generator<Buffer> {
@@ -75,8 +76,8 @@ const sizeOf = (bytes: Buffer): Buffer => {
 }
 
 /**
- * @returns undefined where there is no file
- * @throws {Error} where it cannot be used, with the reason
+ * @returns undefined if there is no file
+ * @throws {Error} with the reason, if the file cannot be used
  */
 export const readStateFile = async (path: string): Promise<StoredState | undefined> => {
   const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {

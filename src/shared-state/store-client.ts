@@ -1,17 +1,17 @@
 /**
- * One connection to the store: logged in, with a deadline for every command, and good for one life. Whoever holds it opens another
- * when it has ended, so that a password or an address that changed meanwhile is read again.
+ * One connection to the store: logged in, with a deadline for every command. It does not reconnect: its owner opens another one, which reads
+ * the password and the address again.
  */
 import { createClient, ErrorReply, RESP_TYPES } from '@redis/client'
 import type { Reply } from './reply.ts'
 import { refusalOf, StoreUnavailable, StoreSlow } from './store-errors.ts'
 
 export interface StoreAddress {
-  /** `redis:` or `rediss:`; a user, a port and the number of a database may stand in it, a password not. */
+  /** `redis:` or `rediss:`, with an optional user, port and database number, but without a password. */
   readonly url: URL
-  /** Asked for each connection; undefined for a store without a password. */
+  /** Called for each connection; undefined for a store without a password. */
   readonly password?: (() => string) | undefined
-  /** PEM: the authorities that may vouch for the store, instead of the well-known ones. */
+  /** PEM: the certificate authorities of the store, instead of the well-known ones. */
   readonly ca?: string | undefined
 }
 
@@ -23,13 +23,13 @@ export interface StoreClient {
   readonly destroy: () => void
 }
 
-/** For TCP, TLS and the login together. */
+/** Milliseconds for TCP, TLS and the login together. */
 const connectMs = 2000
 
 /**
- * A store that is stopped takes the connection (its kernel does) and never answers: the login has a deadline, too.
+ * The login has a deadline as well, because the kernel of a stopped store accepts connections.
  * @param onEnd called once when the connection is lost
- * @throws {Error} where it cannot be opened
+ * @throws {Error} if the connection cannot be opened
  */
 export const openStoreClient = async (
   address: StoreAddress,
@@ -81,12 +81,12 @@ const clientOptions = ({ url, password, ca }: StoreAddress, deadlineMs: number) 
     disableOfflineQueue: true,
     disableClientInfo: true,
     maintNotifications: 'disabled' as const,
-    // The client's own deadline ends when a command is written; `within` goes on until it is answered.
+    // The client's own deadline covers only the write of a command; `within` covers its reply as well.
     commandOptions: { timeout: 0 },
   }
 }
 
-/** An answer that has arrived while this process was busy counts: the timer runs before the socket is read. */
+/** A reply that arrived while this process was busy counts, although the timer runs before the socket is read. */
 export const within = async <Value>(promise: Promise<Value>, ms: number): Promise<Value> =>
   await new Promise<Value>((resolve, reject) => {
     const timer = setTimeout(() => setImmediate(() => reject(new StoreSlow(ms))), ms)

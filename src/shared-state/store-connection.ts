@@ -1,5 +1,5 @@
 /**
- * Keeps a session with the store: opens one, and another when it has ended, with a growing pause; and says in which state that is.
+ * Keeps a session with the store open: opens a new one when it has ended, with backoff, and reports the state of the connection.
  */
 import { backoffMs, pause } from '../concurrency/backoff.ts'
 import type { SharedStatus } from './shared-state.ts'
@@ -9,9 +9,9 @@ import { reasonOf, StoreUnavailable } from './store-errors.ts'
 
 export interface StoreConnectionOptions {
   readonly address: StoreAddress
-  /** What is to be done with each session first; the store counts as connected after it. */
+  /** Called first with each new session. When it resolves, the store counts as connected. */
   readonly onSession: (session: Session) => Promise<void>
-  /** Called when state or reason are others than before. */
+  /** Called when the state or its reason has changed. */
   readonly onChange: () => void
   readonly now: () => number
 }
@@ -23,7 +23,7 @@ export class StoreConnection {
   readonly #closing = new AbortController()
   #session: Session | undefined
   #isSlow = false
-  #state: 'connected' | 'away' = 'away'
+  #state: 'connected' | 'unavailable' = 'unavailable'
   #since: number
   #reason: string | undefined = 'not connected yet'
   #running: Promise<void> = Promise.resolve()
@@ -43,9 +43,9 @@ export class StoreConnection {
     await this.#running
   }
 
-  /** @throws {StoreUnavailable} where there is none */
+  /** @throws {StoreUnavailable} if there is no session */
   session(): Session {
-    if (this.#session === undefined) throw new StoreUnavailable('the store is away')
+    if (this.#session === undefined) throw new StoreUnavailable('the store is unavailable')
     return this.#session
   }
 
@@ -62,7 +62,7 @@ export class StoreConnection {
     }
   }
 
-  /** @param reason why a connected store takes no writes; undefined where it does */
+  /** @param reason why a connected store takes no writes; undefined if it takes writes */
   setWrites(reason: string | undefined): void {
     if (this.#state === 'connected') this.#set('connected', reason)
   }
@@ -73,12 +73,12 @@ export class StoreConnection {
     while (!signal.aborted) {
       const error = await this.#live(() => (failures = 0))
       this.#session = undefined
-      this.#set('away', reasonOf(error))
+      this.#set('unavailable', reasonOf(error))
       await pause(backoffMs(failures++, backoff), signal)
     }
   }
 
-  /** @returns why it ended */
+  /** Opens one session and waits for its end. @returns the reason of the end */
   async #live(onUp: () => void): Promise<unknown> {
     try {
       const session = await openSession(this.#options.address, (slow) => this.#onSlow(slow))
@@ -101,11 +101,11 @@ export class StoreConnection {
   #onSlow(slow: Error | undefined): void {
     if (this.#isSlow === (slow !== undefined)) return
     this.#isSlow = slow !== undefined
-    if (slow !== undefined) this.#set('away', slow.message)
+    if (slow !== undefined) this.#set('unavailable', slow.message)
     else if (this.#session?.isOpen() === true) this.#set('connected', undefined)
   }
 
-  #set(state: 'connected' | 'away', reason: string | undefined): void {
+  #set(state: 'connected' | 'unavailable', reason: string | undefined): void {
     if (state === this.#state && reason === this.#reason) return
     if (state !== this.#state) this.#since = this.#options.now()
     this.#state = state

@@ -1,8 +1,8 @@
 /**
- * What a store that does not do as asked is called, for the program and for the person who reads the log.
+ * The errors of the store: classes for the program, messages for the log.
  *
- * Attack: a server may echo what it was sent in its error ("unknown command AUTH, with args beginning with: ..."), and so bring the
- * password into a log. Of a server's error the code alone is kept.
+ * Attack: a server echoes the command in its error ("unknown command AUTH, with args beginning with: ..."), which would bring the password
+ * into a log. So only the code of a server's error is used.
  */
 
 /** No answer within its deadline. */
@@ -22,7 +22,7 @@ export class StoreUnavailable extends Error {
 /** The store answered with an error. */
 export class StoreRefused extends Error {
   override readonly name = 'StoreRefused'
-  /** `OOM`, `READONLY`, `WRONGPASS` ...; `PROTOCOL` for an answer of another form than expected. */
+  /** `OOM`, `READONLY`, `WRONGPASS` ...; `PROTOCOL` for a reply of another form than expected. */
   readonly code: string
 
   constructor(code: string) {
@@ -50,7 +50,7 @@ const messages: Readonly<Record<string, string>> = {
   PROTOCOL: 'the store answered in another form than expected; is it Valkey, or Redis 6.2 or later?',
 }
 
-/** Codes of a store that cannot be worked with at all for now. One that is full still answers reads. */
+/** Codes of a store that cannot be used at all for now. A full store still answers reads. */
 const ending = new Set([
   'WRONGPASS',
   'NOAUTH',
@@ -67,13 +67,13 @@ const ending = new Set([
 export const endsSession = (error: unknown): boolean =>
   error instanceof StoreRefused && ending.has(error.code)
 
-/** An error that a script ran into stands within the text of Redis 6, and before it in later ones. */
+/** The code of an error within a script: Redis 6 has it in the middle of the text, later versions at its start. */
 const withinPattern = / -(OOM|READONLY|MISCONF|NOPERM) /
 
 export const refusalOf = (text: string): StoreRefused =>
   new StoreRefused(withinPattern.exec(text)?.[1] ?? /^[A-Z]+\b/.exec(text)?.[0] ?? 'ERR')
 
-/** One line for the log. Of a foreign error its code or name alone. */
+/** One line for the log, with only the code or name of a foreign error. */
 export const reasonOf = (error: unknown): string => {
   if (error instanceof StoreSlow || error instanceof StoreUnavailable || error instanceof StoreRefused)
     return error.message

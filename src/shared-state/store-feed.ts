@@ -1,5 +1,5 @@
 /**
- * Waits for news of the store, on a connection of its own: a bell that rings when facts were published, and failed logins.
+ * Waits for stream entries of the store, on a connection of its own: the bell for published facts, and failed logins.
  */
 import { keys } from './keys.ts'
 import { entryOf, listOf, textOf, type Reply } from './reply.ts'
@@ -11,7 +11,7 @@ export interface StoreFeedOptions {
 }
 
 const blockMs = 5000
-/** More than the store waits: silence for longer is no patience. */
+/** Longer than the store waits: after that, the connection counts as dead. */
 const silentMs = blockMs + 2000
 
 export class StoreFeed {
@@ -23,11 +23,11 @@ export class StoreFeed {
   }
 
   /**
-   * Goes on for as long as the session does. Never rejects.
-   * @param newestLogin id of the newest entry: those before it are no news, unless others were read before
+   * Runs until the session ends. Never rejects.
+   * @param newestLogin id of the newest entry: earlier entries are skipped, unless an earlier session has read entries
    */
   async follow(session: Session, newestLogin: string): Promise<void> {
-    // In a store that was emptied they begin anew.
+    // In a store that was emptied, the ids start again.
     const before = this.#loginsReadTo
     this.#loginsReadTo = before === '' || timeOf(newestLogin) < timeOf(before) ? newestLogin : before
     let rung = '0-0'
@@ -53,5 +53,5 @@ export class StoreFeed {
   }
 }
 
-/** Of the id of an entry: milliseconds since 1970, by the clock of the store. */
+/** The time in an entry's id: milliseconds since the epoch, by the clock of the store. */
 const timeOf = (id: string): number => Number(id.split('-', 1)[0])

@@ -45,8 +45,8 @@ class StoreState implements SharedState {
   readonly grants = createGrants(async (args) => await this.#command(args))
   readonly #replicas: ReplicaCount
   readonly #certainty: Certainty
-  /** What the state directory held: good until the store can say. */
-  #keptIndex: IndexState | undefined
+  /** The state from the state directory, until the store can be read. */
+  #storedIndex: IndexState | undefined
   #unreadable = 0
 
   constructor(options: StoreStateOptions) {
@@ -123,7 +123,7 @@ class StoreState implements SharedState {
     return new StateDirectory({
       directory,
       snapshot: this.#options.snapshot,
-      index: async () => await this.#indexToKeep(),
+      index: async () => await this.#indexToStore(),
       onWarning: (message) => this.#options.onWarning?.(message),
       wallClock: this.#wallClock,
     })
@@ -140,8 +140,8 @@ class StoreState implements SharedState {
 
   readonly index = {
     read: async (): Promise<IndexState | undefined> =>
-      this.#log.isLoaded() ? await this.#lease.read() : this.#keptIndex,
-    // What the state claims has to be in the store before it.
+      this.#log.isLoaded() ? await this.#lease.read() : this.#storedIndex,
+    // The facts that the state relies on must be in the store before it.
     write: async (state: IndexState): Promise<boolean> =>
       (await this.#writer.settle()) && (await this.#lease.write(state)),
     tryLead: async (): Promise<boolean> => await this.#lease.tryLead(),
@@ -163,10 +163,10 @@ class StoreState implements SharedState {
   })
 
   readonly start = async (): Promise<void> => {
-    const kept = await this.#directory?.open()
-    if (kept !== undefined) {
-      this.#options.apply(kept.facts)
-      this.#keptIndex = kept.index
+    const stored = await this.#directory?.open()
+    if (stored !== undefined) {
+      this.#options.apply(stored.facts)
+      this.#storedIndex = stored.index
       this.#writer.republish()
     }
     this.#connection.start()
@@ -195,16 +195,16 @@ class StoreState implements SharedState {
     void this.#heartbeat.run(session)
   }
 
-  async #indexToKeep(): Promise<IndexState | undefined> {
-    if (await this.facts.catchUp()) this.#keptIndex = await this.#lease.read()
-    return this.#keptIndex
+  async #indexToStore(): Promise<IndexState | undefined> {
+    if (await this.facts.catchUp()) this.#storedIndex = await this.#lease.read()
+    return this.#storedIndex
   }
 
   #onUnreadable(): void {
     this.#unreadable += 1
     if (this.#unreadable === 1)
       this.#options.onWarning?.(
-        `the store holds what is no fact of this version below ${keys.log}; it is passed over, remove who else writes there`,
+        `the store contains entries below ${keys.log} that are no facts of this version; they are skipped. Find the other program that writes there`,
       )
   }
 }

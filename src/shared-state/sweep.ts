@@ -1,6 +1,6 @@
 /**
- * Restricted facts have no life of their own in the store. The replica that leads takes out tags that were last seen a month ago,
- * and names of as long ago that no tag reaches any more.
+ * Removes old restricted facts, which do not expire by themselves in the store. The leading replica removes tags that were last seen a month
+ * ago, and names of the same age that no tag reaches any more.
  */
 import { restrictedLifeMs } from '../digests/sightings.ts'
 import { decodeFact, type Decoded } from './fact-codec.ts'
@@ -18,9 +18,9 @@ interface Stored extends Partial<Decoded> {
 }
 
 /**
- * @param origin name of this replica, which has to be the leader
+ * @param origin name of this replica, which must be the leader
  * @param now milliseconds since the epoch
- * @throws {Error} where the store does not answer
+ * @throws {Error} if the store does not answer
  */
 export const sweep = async (session: Session, origin: string, now: number): Promise<void> => {
   const oldest = now - restrictedLifeMs

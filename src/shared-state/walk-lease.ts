@@ -1,6 +1,6 @@
 /**
- * Which replica walks the restricted index, and what the walk has reached. The lease has a life in the store; its holder renews it,
- * and takes it for lost two seconds before the store does, so that two never walk at a time.
+ * The lease of the replica that walks the restricted index, and the state of the walk. The lease expires in the store. Its holder renews it,
+ * and counts it as lost two seconds before the store does, so that two replicas never walk at the same time.
  */
 import type { IndexState, SharedIndex } from '../digests/restricted-index/index-state.ts'
 import { keys } from './keys.ts'
@@ -13,7 +13,7 @@ import type { Argument } from './store-client.ts'
 export interface WalkLeaseOptions {
   /** Name of this replica. */
   readonly origin: string
-  /** @throws {Error} where the store does not answer */
+  /** @throws {Error} if the store does not answer */
   readonly command: (args: readonly Argument[]) => Promise<Reply>
   /** Milliseconds, monotonic. */
   readonly now: () => number
@@ -25,7 +25,8 @@ const marginMs = 2000
 export class WalkLease implements SharedIndex {
   readonly #options: WalkLeaseOptions
   #heldUntil = -Infinity
-  #asking: Promise<boolean> | undefined
+  /** Not single-flight.ts: there is one key, and no requester. */
+  #renewing: Promise<boolean> | undefined
 
   constructor(options: WalkLeaseOptions) {
     this.#options = options
@@ -52,8 +53,8 @@ export class WalkLease implements SharedIndex {
 
   readonly tryLead = async (): Promise<boolean> => {
     if (this.isHeld()) return true
-    this.#asking ??= this.#ask().finally(() => (this.#asking = undefined))
-    return await this.#asking
+    this.#renewing ??= this.#acquire().finally(() => (this.#renewing = undefined))
+    return await this.#renewing
   }
 
   isHeld(): boolean {
@@ -62,7 +63,7 @@ export class WalkLease implements SharedIndex {
 
   /** To be called every few seconds. */
   async renew(): Promise<void> {
-    if (this.isHeld()) await this.#ask()
+    if (this.isHeld()) await this.#acquire()
   }
 
   async release(): Promise<void> {
@@ -72,14 +73,14 @@ export class WalkLease implements SharedIndex {
     await this.#options.command(command).catch(() => undefined)
   }
 
-  async #ask(): Promise<boolean> {
-    // Counted from before the question: the store began to count after it.
+  async #acquire(): Promise<boolean> {
+    // Counted from before the command, because the store starts to count after it.
     const until = this.#options.now() + leaseMs - marginMs
     try {
       const command = evalOf(leadScript, [keys.lease], [this.#options.origin, String(leaseMs)])
       this.#heldUntil = numberOf(await this.#options.command(command)) === 1 ? until : -Infinity
     } catch {
-      // Nobody knows: what is held goes on to its end, and no longer.
+      // The outcome is unknown: a held lease stays valid until its end, and no longer.
     }
     return this.isHeld()
   }

@@ -1,8 +1,9 @@
 /**
- * Instruments of what happens with every request. prom-client makes one text of all labels for each event, and finds the row by that;
- * here the row is found by the values as they are, and what was counted is handed over when somebody scrapes.
+ * Counters and timers for every request. prom-client makes a text of all labels for each event, and finds the series by that text. These
+ * find the series by the values themselves, and pass their counts to prom-client at a scrape.
  */
 import { Counter, type Metric, type Registry } from 'prom-client'
+import { combinationsOf, type ClosedCounter, type LabelsOf, type LabelValues } from './instruments.ts'
 
 type Labels<Label extends string> = Readonly<Record<Label, string | number>>
 
@@ -14,7 +15,7 @@ export const fastCounterOn =
   (registry: Registry) =>
   <Label extends string>(name: string, help: string, labelNames: readonly Label[]): FastCounters<Label> => {
     const { rowOf, rows } = createRows(labelNames, () => ({ count: 0 }))
-    // It is reached by way of the registry.
+    // The registry has the reference to it.
     void new Counter({
       name: `quay_proxy_${name}`,
       help,
@@ -34,17 +35,31 @@ export const fastCounterOn =
     }
   }
 
+/** A fast counter with closed sets of label values; see `closedCounterOn`. */
+export const closedFastCounterOn =
+  (registry: Registry) =>
+  <const Values extends LabelValues>(
+    name: string,
+    help: string,
+    values: Values,
+    isPossible: (labels: LabelsOf<Values>) => boolean = () => true,
+  ): ClosedCounter<Values> => {
+    const counter = fastCounterOn(registry)(name, help, Object.keys(values))
+    for (const labels of combinationsOf(values).filter(isPossible)) counter.inc(labels, 0)
+    return counter
+  }
+
 export interface FastTimer<Label extends string> {
   readonly observe: (labels: Labels<Label>, seconds: number) => void
 }
 
 interface Timed {
-  /** One for each bucket, and one for what is longer than all of them. */
+  /** One for each bucket, and one for longer times. */
   readonly counts: number[]
   sum: number
 }
 
-/** A histogram. prom-client's own takes single values only, so this one stands beside it in the registry. */
+/** A histogram. prom-client's own takes only single values, so this one is registered next to those. */
 export const fastTimerOn =
   (registry: Registry) =>
   <Label extends string>(
@@ -78,7 +93,7 @@ export const fastTimerOn =
     }
   }
 
-/** As Prometheus reads it: each bucket holds what is in those below it as well. */
+/** For Prometheus, each bucket includes the counts of the buckets below it. */
 const valuesOf = <Label extends string>(
   name: string,
   buckets: readonly number[],
@@ -105,13 +120,13 @@ interface Row<Label extends string, Value> {
   readonly value: Value
 }
 
-/** What is known under the values of the labels so far. */
+/** The series below the values of the labels so far. */
 interface Level<Value> {
   readonly below: Map<string | number, Level<Value>>
   value?: Value
 }
 
-/** As many as the instrument has: one for each combination of values. */
+/** One row for each combination of values that was used. */
 const createRows = <Label extends string, Value>(labelNames: readonly Label[], first: () => Value) => {
   const rows: Row<Label, Value>[] = []
   const root: Level<Value> = { below: new Map() }

@@ -1,6 +1,5 @@
 /**
- * Log lines: JSON by pino, redacted twice, and of bounded length. No line is given a credential; the redaction is for the one that is written
- * tomorrow by mistake.
+ * Log lines: JSON by pino, redacted twice, and of bounded length. No code logs a credential; the redaction is for a future mistake.
  */
 import { pino, type DestinationStream, type Logger } from 'pino'
 import { withinBounds, withoutQueries } from './redaction.ts'
@@ -20,7 +19,7 @@ const secretKeys = new Set([
   'auth',
   'headers',
 ])
-/** One of them as a key of JSON, at any depth. Within a string its quotes would be escaped. */
+/** One of them as a key of JSON, at any depth. Within a string, the quotes would be escaped. */
 const secretKey = new RegExp(`"(?:${[...secretKeys].join('|')})":`)
 
 export const createLogger = (level: LogLevel, destination?: DestinationStream): Logger => {
@@ -30,8 +29,8 @@ export const createLogger = (level: LogLevel, destination?: DestinationStream): 
     timestamp: createTimestamp(),
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { err: serializeError },
-    // The line as a whole: so it does not matter how something came into it, at which depth, by a child of the logger, or as the
-    // message of an error, which is given as `msg` unserialized where it is logged without a text of its own.
+    // Applied to the whole line, so that every path into it is covered: any depth, bindings of a child logger, and the message of an error,
+    // which pino writes as `msg` without its serializer if the error is logged without a text.
     hooks: { streamWrite: (line: string) => withinBounds(withoutQueries(withoutSecrets(line))) },
   }
   return destination === undefined ? pino(options) : pino(options, destination)
@@ -39,38 +38,38 @@ export const createLogger = (level: LogLevel, destination?: DestinationStream): 
 
 /** Characters: fifty lines in one write, and half of the 64 KiB that a pipe holds. */
 const writtenAt = 32_768
-/** Milliseconds: whoever follows the log sees a line as good as at once. */
+/** Milliseconds: short enough to follow the log. */
 const flushIntervalMs = 100
 
 export interface Output extends DestinationStream {
-  /** Writes out what is held. To be called when the process exits, for whatever reason; pino calls it after a fatal line. */
+  /** Writes the buffered lines. To be called when the process exits for any reason; pino calls it after a fatal line. */
   readonly flushSync: () => void
 }
 
 /**
- * Standard output, written to fifty lines at a time where they come fast: a tenth of what pino's own `minLength` and `periodicFlush`
- * cost a line. Each write is synchronous: a log that nobody reads holds
- * the proxy up rather than growing in its memory, lines keep their order, and no write is under way when the process exits.
+ * Standard output with a buffer of about fifty lines, at a tenth of the cost of pino's own `minLength` and `periodicFlush`. Each write is
+ * synchronous: a log that nobody reads blocks the proxy instead of growing in its memory, lines keep their order, and no write is in
+ * progress when the process exits.
  */
 export const createOutput = (fd = 1): Output => {
   const output = pino.destination({ dest: fd, sync: true })
-  let held = ''
+  let buffer = ''
   const flushSync = () => {
-    const lines = held
-    held = ''
+    const lines = buffer
+    buffer = ''
     if (lines !== '') output.write(lines)
   }
   setInterval(flushSync, flushIntervalMs).unref()
   return {
     flushSync,
     write: (line) => {
-      held += line
-      if (held.length >= writtenAt) flushSync()
+      buffer += line
+      if (buffer.length >= writtenAt) flushSync()
     },
   }
 }
 
-/** pino's own `isoTime`, once per millisecond: thousands of lines a second share a time, and that is a tenth of what a line costs. */
+/** The `isoTime` of pino, computed once per millisecond: it is a tenth of the cost of a line, and many lines share a time. */
 const createTimestamp = () => {
   let [time, written] = [NaN, '']
   return (): string => {
@@ -80,7 +79,7 @@ const createTimestamp = () => {
   }
 }
 
-/** Nearly no line holds such a key: one look over it costs a tenth of asking each of its objects for each of the keys. */
+/** Nearly no line has such a key, and one search of the line costs a tenth of a check of each object for each key. */
 const withoutSecrets = (line: string): string =>
   secretKey.test(line)
     ? `${JSON.stringify(JSON.parse(line, (key, value: unknown) => (secretKeys.has(key) ? '[redacted]' : value)))}\n`
@@ -94,7 +93,7 @@ export interface SerializedError {
 }
 
 /**
- * Name, code and message down the causes. Not the object itself: errors of HTTP clients carry requests, and requests carry
+ * The name, code and message of an error and of its causes. Not the error itself: errors of HTTP clients have requests, and requests have
  * credentials and signed URLs.
  */
 export const serializeError = (error: unknown, depth = 0): SerializedError => {

@@ -1,172 +1,145 @@
 /**
- * What an operator can see from outside: Prometheus instruments on a Registry that is handed in.
+ * The Prometheus metrics of requests, decisions and reviews, on a given Registry.
  */
 import { Gauge, type Registry } from 'prom-client'
-import { fastCounterOn, fastTimerOn } from './fast-counters.ts'
-import { counterOn, gaugeOn } from './instruments.ts'
+import { closedFastCounterOn, fastCounterOn, fastTimerOn } from './fast-counters.ts'
+import { closedCounterOn, counterOn } from './instruments.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
 
-/** Blobs of a gigabyte at a slow client's speed take minutes; a cached manifest takes a millisecond. */
+/** Seconds. A cached manifest takes a millisecond, a blob of a gigabyte at the speed of a slow client takes minutes. */
 const durationBuckets = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 15, 60, 300]
 
-export const createMetrics = (registry: Registry) => {
-  const registers = [registry]
-  const counter = counterOn(registry)
-  const tally = fastCounterOn(registry)
-  return {
-    registry,
-    requests: tally('requests_total', 'Requests answered, by route, method and status.', [
-      'route',
-      'method',
-      'status',
-    ]),
-    requestSeconds: fastTimerOn(registry)(
-      'request_duration_seconds',
-      'Time from the request to the end of its answer, by route.',
-      ['route'],
-      durationBuckets,
-    ),
-    sentBytes: tally('sent_bytes_total', 'Bytes sent to clients, heads included, by route.', ['route']),
-    streamsInFlight: new Gauge({
-      name: 'quay_proxy_streams_in_flight',
-      help: 'Blobs that are being streamed.',
-      registers,
-    }),
-    shed: counter('shed_total', 'Clients that were sent away, or cut, by reason. Alert on a rate.', [
-      'reason',
-    ]),
-    ...accessMetrics(registry),
-    upstreamRequests: counter(
-      'upstream_requests_total',
-      'Requests to upstream, every hop, by kind and status.',
-      ['kind', 'status'],
-    ),
-    robotRefused: counter(
-      'robot_refused_total',
-      'Upstream refused a robot: nobody can pull where it is the only one. Alert on any increase.',
-    ),
-    reloadFailures: counter(
-      'reload_failures_total',
-      'Files that changed and could not be used; the old content stays. Alert on any increase.',
-      ['file'],
-    ),
-  }
-}
+const shedReasons = [
+  'requests',
+  'connections',
+  'logins',
+  'forms',
+  'heads',
+  'pipelined',
+  'stalled',
+  'pending',
+  'proxy-protocol',
+] as const
 
-/** Who is let in, and what the API server was asked for it. */
-const accessMetrics = (registry: Registry) => {
-  const registers = [registry]
-  const counter = counterOn(registry)
-  const tally = fastCounterOn(registry)
+export const createMetrics = (registry: Registry) => ({
+  registry,
+  ...requestMetrics(registry),
+  ...decisionMetrics(registry),
+  ...reviewMetrics(registry),
+  upstreamRequests: counterOn(registry)(
+    'upstream_requests_total',
+    'Requests to upstream, including each redirect, by kind and status.',
+    ['kind', 'status'],
+  ),
+  robotRefused: counterOn(registry)(
+    'robot_refused_total',
+    'Refusals of a robot credential by upstream. If it is the only robot, nobody can pull. Alert on any increase.',
+  ),
+  reloadFailures: closedCounterOn(registry)(
+    'reload_failures_total',
+    'Failures to reload a changed file; the previous content stays in use. Alert on any increase.',
+    { file: ['robot', 'token secret', 'tls', 'shared state password'] },
+  ),
+})
+
+const requestMetrics = (registry: Registry) => ({
+  requests: fastCounterOn(registry)('requests_total', 'Answered requests, by route, method and status.', [
+    'route',
+    'method',
+    'status',
+  ]),
+  requestSeconds: fastTimerOn(registry)(
+    'request_duration_seconds',
+    'Time from a request to the end of its response, by route.',
+    ['route'],
+    durationBuckets,
+  ),
+  sentBytes: fastCounterOn(registry)(
+    'sent_bytes_total',
+    'Bytes sent to clients, including response heads, by route.',
+    ['route'],
+  ),
+  streamsInFlight: new Gauge({
+    name: 'quay_proxy_streams_in_flight',
+    help: 'Blobs that are being streamed to clients.',
+    registers: [registry],
+  }),
+  shed: closedCounterOn(registry)(
+    'shed_total',
+    'Requests that were refused and connections that were closed to limit the load, by reason. Alert on a rate.',
+    { reason: shedReasons },
+  ),
+})
+
+const decisionMetrics = (registry: Registry) => ({
+  decisions: closedFastCounterOn(registry)(
+    'decisions_total',
+    'Access decisions, by the rule that allowed them, the source of the review, and the kind of identity.',
+    {
+      rule: ['robot', 'qci-wide', 'image-puller', 'service-account', 'denied'],
+      source: ['live', 'cached', 'grace', 'none'],
+      kind: ['user', 'service-account', 'anonymous', 'robot'],
+    },
+    ({ rule, source, kind }) => {
+      if (rule === 'robot' || kind === 'robot') return rule === kind && source === 'none'
+      // The rule of audit mode alone.
+      if (rule === 'service-account') return false
+      return source === 'grace' ? rule !== 'denied' : source !== 'none' || rule === 'denied'
+    },
+  ),
+})
+
+const reviewQueues = [
+  'TokenReview',
+  'SubjectAccessReview',
+  'SubjectAccessReview of system:anonymous',
+] as const
+const reviewOutcomes = ['authenticated', 'refused', 'allowed', 'denied', 'failed'] as const
+
+/** Whether a review of this kind can have the outcome. */
+const hasOutcome = (kind: string, outcome: string): boolean =>
+  outcome === 'failed' || (kind === 'TokenReview') === ['authenticated', 'refused'].includes(outcome)
+
+const reviewMetrics = (registry: Registry) => {
+  const closedCounter = closedCounterOn(registry)
+  const reviewsInFlight = new Gauge({
+    name: 'quay_proxy_reviews_in_flight',
+    help: 'Reviews without an answer yet, by queue.',
+    labelNames: ['queue'],
+    registers: [registry],
+  })
+  for (const queue of reviewQueues) reviewsInFlight.set({ queue }, 0)
   return {
-    decisions: tally(
-      'decisions_total',
-      'Access decisions, by what opened, whether the cluster was asked, and sort of identity.',
-      ['rule', 'source', 'kind'],
+    reviews: closedCounter(
+      'reviews_total',
+      'Reviews that were sent to the API server, by kind and outcome.',
+      { kind: ['TokenReview', 'SubjectAccessReview'], outcome: reviewOutcomes },
+      ({ kind, outcome }) => hasOutcome(kind, outcome),
     ),
-    reviews: counter('reviews_total', 'Reviews that the API server was asked for, by kind and outcome.', [
-      'kind',
-      'outcome',
-    ]),
-    reviewsInFlight: new Gauge({
-      name: 'quay_proxy_reviews_in_flight',
-      help: 'Reviews that the API server has not answered yet, by lane.',
-      labelNames: ['lane'],
-      registers,
-    }),
-    reviewsShed: counter(
+    reviewsInFlight,
+    reviewsShed: closedCounter(
       'reviews_shed_total',
-      'Reviews that were not asked for since too many were in flight, by lane: answered 503.',
-      ['lane'],
+      'Reviews that were not sent because too many were in flight, by queue; the client gets 503.',
+      { queue: reviewQueues },
     ),
-    loginsLimited: counter(
+    loginsLimited: closedCounter(
       'logins_limited_total',
-      'Unknown tokens that were not reviewed since too many were refused before (of their address, of everybody: 429), or wait (503).',
-      ['limit'],
+      'Unknown tokens that were not reviewed, by limit: too many refused tokens of the address or of everybody (429), or too many waiting (503).',
+      { limit: ['address', 'everybody', 'waiting'] },
     ),
-    cacheHits: tally(
+    cacheHits: closedFastCounterOn(registry)(
       'review_cache_hits_total',
-      'Reviews answered from memory, by cache and outcome; grace: API server away.',
-      ['cache', 'outcome', 'source'],
+      'Reviews that were answered from the cache, by cache, outcome and source; grace: the API server is unavailable.',
+      {
+        cache: ['TokenReview', 'SubjectAccessReview'],
+        outcome: reviewOutcomes,
+        source: ['cached', 'grace'],
+      },
+      ({ cache, outcome, source }) =>
+        hasOutcome(cache, outcome) &&
+        (source === 'cached' || outcome === 'authenticated' || outcome === 'allowed') &&
+        outcome !== 'failed',
     ),
   }
-}
-
-/** What is known by watching ImageStreams; `read` is asked at every scrape. Only where they are watched. */
-export const createWatchMetrics = (
-  { registry }: Pick<Metrics, 'registry'>,
-  read: () => Readonly<Record<'digests' | 'imageStreams' | 'notIndexed' | 'silentSeconds', number>>,
-) => {
-  const gauge = gaugeOn(registry)
-  gauge('watched_digests', 'Digests that ImageStreams of app.ci name.', () => read().digests)
-  gauge('watched_image_streams', 'ImageStreams of app.ci that name a digest.', () => read().imageStreams)
-  gauge(
-    'digests_not_indexed',
-    'Digests of ImageStreams that found no room: pulls by digest from these may need a pull by tag first. Alert above 0.',
-    () => read().notIndexed,
-  )
-  gauge(
-    'image_streams_silence_seconds',
-    'Time since app.ci last said something about ImageStreams. Alert above a few minutes.',
-    () => read().silentSeconds,
-  )
-  return {
-    restarts: counterOn(registry)(
-      'image_streams_restarts_total',
-      'Lists and watches of ImageStreams that ended before their time, by what ended; expired: listed anew.',
-      ['reason'],
-    ),
-  }
-}
-
-/** What the graph of facts holds, and how far the restricted index is. */
-export const createDigestMetrics = (
-  { registry }: Pick<Metrics, 'registry'>,
-  read: () => {
-    readonly digests: number
-    readonly restrictedDigests: number
-    readonly isLiveComplete?: boolean
-    readonly isWhole?: boolean
-    readonly followed?: number
-  },
-): void => {
-  const gauge = gaugeOn(registry)
-  gauge(
-    'known_digests',
-    'Digests that tags of namespaces which are not restricted reach.',
-    () => read().digests,
-  )
-  gauge(
-    'restricted_digests',
-    'Digests that tags of restricted namespaces reach, or have reached.',
-    () => read().restrictedDigests,
-  )
-  gauge(
-    'restricted_index_complete',
-    '1 once every live tag of restricted namespaces was followed; absent knowledge is not open before. Alert on 0.',
-    () => Number(read().isLiveComplete ?? true),
-  )
-  gauge('restricted_index_whole', '1 once dated copies of restricted images were followed, too.', () =>
-    Number(read().isWhole ?? true),
-  )
-  gauge(
-    'restricted_tags_followed',
-    'Tags that this replica has followed for the index.',
-    () => read().followed ?? 0,
-  )
-}
-
-/** Whether replicas share what they know. Only where they are to. */
-export const createSharedStateMetrics = (
-  { registry }: Pick<Metrics, 'registry'>,
-  status: () => { readonly state: string; readonly reason?: string; readonly replicas: number },
-): void => {
-  const gauge = gaugeOn(registry)
-  gauge(
-    'shared_state_connected',
-    '1 while what one replica learns reaches the others. Alert on 0 for more than a few minutes.',
-    () => Number(status().state === 'connected' && status().reason === undefined),
-  )
-  gauge('shared_state_replicas', 'Replicas that share state, as this one knows.', () => status().replicas)
 }

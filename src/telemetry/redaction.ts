@@ -1,36 +1,36 @@
 /**
- * What must not be in a log line, and how long one may be. Everything here is linear in the length of the text: what a client
- * writes gets into lines, and a client may write 64 KiB.
+ * Removes signed URLs from log lines, and bounds their length. All functions are linear in the length of the text, because clients write parts
+ * of log lines, up to 64 KiB.
  */
 
 const ends = /[\s"']/
 
 /**
- * A URL in a text loses its query: a signed URL is a key to its blob, and names the robot. A backslash goes with what it
- * escapes, since the text may be a line of JSON; a quote, escaped or not, ends the URL.
+ * Removes the query of each URL in a text, because a signed URL opens its blob, and names the robot. A backslash belongs to the character
+ * that it escapes, because the text may be a line of JSON. A quote ends the URL, escaped or not.
  *
- * Attack: `http://http://http://...`, which a pattern would try to match from each of its beginnings to the end.
+ * Attack: `http://http://http://...`, which a regular expression would match from each of its beginnings to the end.
  */
 export const withoutQueries = (text: string): string => {
-  // Nearly no line holds a query.
+  // Nearly no line has a query.
   if (!text.includes('?')) return text
   let result = ''
-  let kept = 0
+  let copied = 0
   let from = 0
   for (;;) {
     const authority = text.indexOf('://', from)
-    if (authority === -1) return result + text.slice(kept)
-    // What stands between two beginnings is looked at once: both have the same end.
+    if (authority === -1) return result + text.slice(copied)
+    // The text between two beginnings is scanned once, because both URLs have the same end.
     const end = endOf(text, authority + 3, true)
     from = end
     if (text[end] !== '?' || end === authority + 3) continue
     from = endOf(text, end + 1, false)
-    result += `${text.slice(kept, end)}?[redacted]`
-    kept = from
+    result += `${text.slice(copied, end)}?[redacted]`
+    copied = from
   }
 }
 
-/** Where a URL ends, or its path and what stands before it. */
+/** The end of a URL, or with `isPath` the end of its path. */
 const endOf = (text: string, start: number, isPath: boolean): number => {
   let at = start
   for (; at < text.length; at++) {
@@ -47,12 +47,12 @@ const endOf = (text: string, start: number, isPath: boolean): number => {
 /** Characters. Longer than any line of an ordinary request. */
 const shortLine = 2048
 const maxField = 1024
-/** A stack is ours, and is what the line is written for. */
+/** Characters. The stack is our own text, and the purpose of the line. */
 const maxStack = 4096
-/** Below the 16 KiB at which container runtimes cut a line in two, which no reader of JSON puts together. */
+/** Characters. Container runtimes cut a line at 16 KiB, and readers of JSON do not join the parts. */
 const maxLine = 12 * 1024
 
-/** A line of JSON in which every text is cut to a bound, and which is within one itself. */
+/** Cuts every text of a line of JSON to a bound, and the whole line to another one. */
 export const withinBounds = (line: string): string => {
   if (line.length <= shortLine) return line
   const fields = JSON.parse(line) as Readonly<Record<string, unknown>>

@@ -1,9 +1,9 @@
 /**
- * What an operator sees of the conversation with upstream: what was asked, what was spared, and what it took to get it whole.
+ * The Prometheus metrics of the requests to upstream: caches, retries, hedges, rate limits and circuits.
  */
 import { Histogram, type Registry } from 'prom-client'
-import { fastCounterOn } from './fast-counters.ts'
-import { counterOn, gaugeOn } from './instruments.ts'
+import { closedFastCounterOn } from './fast-counters.ts'
+import { closedCounterOn, counterOn, gaugeOn } from './instruments.ts'
 
 export interface SourceReadings {
   readonly manifests: number
@@ -12,83 +12,103 @@ export interface SourceReadings {
   readonly tags: number
 }
 
-/** A wait for quay's next second, and the longest that is granted. */
+/** Seconds: up to the next second of quay's rate limit, and the longest wait that is granted. */
 const waitBuckets = [0.01, 0.05, 0.25, 1, 3]
 
-/** Told of what happens, as it happens. */
-export const createUpstreamMetrics = (registry: Registry) => {
-  const counter = counterOn(registry)
-  const manifests = fastCounterOn(registry)(
+const kinds = ['manifest', 'blob', 'tags', 'referrers'] as const
+type Kind = (typeof kinds)[number]
+const rejections = ['own-queue', 'queue', 'time'] as const
+type Rejection = (typeof rejections)[number]
+
+/** Observers for the stages of the pipeline, which call them as events happen. */
+export const createUpstreamMetrics = (registry: Registry) => ({
+  ...cacheObservers(registry),
+  ...resilienceObservers(registry),
+  ...limitObservers(registry),
+})
+
+const cacheObservers = (registry: Registry) => {
+  const manifests = closedFastCounterOn(registry)(
     'manifests_total',
-    'Manifests served, by source; shared: waited for the request of another; stale: upstream is failing.',
-    ['source'],
+    'Manifests that were served, by source; shared: from the request of another client; stale: from the cache while upstream fails.',
+    { source: ['live', 'shared', 'cached', 'stale'] },
   )
-  const tagPages = counter('tag_pages_total', "Pages of upstream's tag list that were read, by source.", [
-    'source',
-  ])
-  const retries = counter('upstream_retries_total', 'Requests tried again after a trouble of upstream.')
-  const hedges = counter(
-    'upstream_hedges_total',
-    'Requests asked a second time beside the first, whose answer was late.',
-  )
-  const away = counter(
-    'upstream_circuit_open_total',
-    'Requests that were not asked, by scope; upstream: it is away, alert on a rate; path: this one alone fails again and again.',
-    ['scope'],
-  )
-  for (const scope of ['upstream', 'path']) away.inc({ scope }, 0)
-  const resumes = counter(
-    'blob_resumes_total',
-    'Blobs that broke off, by whether they went on. Alert where given up.',
-    ['outcome'],
+  const tagPages = closedCounterOn(registry)(
+    'tag_pages_total',
+    'Pages of the tag list of upstream that were read, by source.',
+    { source: ['live', 'shared', 'cached'] },
   )
   return {
-    manifest: (served: { readonly source: string }) => manifests.inc(served),
-    tags: (source: string) => tagPages.inc({ source }),
-    retry: () => retries.inc(),
-    hedge: () => hedges.inc(),
-    away: (scope: string) => away.inc({ scope }),
-    resume: (outcome: string) => resumes.inc({ outcome }),
-    ...limitMetrics(registry),
+    manifest: (served: { readonly source: 'live' | 'shared' | 'cached' | 'stale' }) => manifests.inc(served),
+    tags: (source: 'live' | 'shared' | 'cached') => tagPages.inc({ source }),
   }
 }
 
-const limitMetrics = (registry: Registry) => {
+const resilienceObservers = (registry: Registry) => {
   const counter = counterOn(registry)
-  const limited = counter(
+  const closedCounter = closedCounterOn(registry)
+  const retries = counter(
+    'upstream_retries_total',
+    'Requests that were retried after a transient error of upstream.',
+  )
+  const hedges = counter(
+    'upstream_hedges_total',
+    'Requests that were sent a second time because the first response was late.',
+  )
+  const circuitOpen = closedCounter(
+    'upstream_circuit_open_total',
+    'Requests that were not sent because a circuit is open, by scope; upstream: upstream is unavailable, alert on a rate; path: only this path fails repeatedly.',
+    { scope: ['upstream', 'path'] },
+  )
+  const resumes = closedCounter(
+    'blob_resumes_total',
+    'Blobs that broke off, by outcome: resumed, or given up. Alert on given up.',
+    { outcome: ['resumed', 'given up'] },
+  )
+  return {
+    retry: () => retries.inc(),
+    hedge: () => hedges.inc(),
+    circuitOpen: (scope: 'upstream' | 'path') => circuitOpen.inc({ scope }),
+    resume: (outcome: 'resumed' | 'given up') => resumes.inc({ outcome }),
+  }
+}
+
+const limitObservers = (registry: Registry) => {
+  const closedCounter = closedCounterOn(registry)
+  const limited = closedCounter(
     'upstream_rate_limited_total',
-    'Requests that found no turn within the limits of upstream, by kind and why.',
-    ['kind', 'why'],
+    'Requests that could not be sent within the rate limits of upstream, by kind and why.',
+    { kind: kinds, why: [...rejections, 'paused'] },
   )
-  const pauseSeconds = counter(
+  const pauseSeconds = closedCounter(
     'upstream_pause_seconds_total',
-    'Time that upstream asked for with its 429, by kind.',
-    ['kind'],
+    'Time that upstream demanded with 429 responses, by kind.',
+    { kind: kinds },
   )
-  const blobsRefused = counter(
+  const slotsRefused = closedCounter(
     'blob_slots_exhausted_total',
-    'Blobs that found no place among --max-upstream-connections, by why: answered 503.',
-    ['why'],
+    'Blobs that got no slot of --max-upstream-connections, by why; the client gets 503.',
+    { why: rejections },
   )
   const waitSeconds = new Histogram({
     name: 'quay_proxy_upstream_wait_seconds',
-    help: 'Time that requests waited for their turn within the limits of upstream, by kind.',
+    help: 'Time that requests waited for the rate limits of upstream, by kind.',
     labelNames: ['kind'],
     buckets: waitBuckets,
     registers: [registry],
   })
   return {
-    limited: (kind: string, why: string) => limited.inc({ kind, why }),
-    paused: (kind: string, seconds: number) => pauseSeconds.inc({ kind }, seconds),
-    noPlace: (why: string) => blobsRefused.inc({ why }),
-    wait: (kind: string, seconds: number) => waitSeconds.observe({ kind }, seconds),
+    limited: (kind: Kind, why: Rejection | 'paused') => limited.inc({ kind, why }),
+    paused: (kind: Kind, seconds: number) => pauseSeconds.inc({ kind }, seconds),
+    slotRefused: (why: Rejection) => slotsRefused.inc({ why }),
+    wait: (kind: Kind, seconds: number) => waitSeconds.observe({ kind }, seconds),
   }
 }
 
-/** @param read asked at every scrape */
+/** @param read is called at every scrape */
 export const createUpstreamGauges = (registry: Registry, read: () => SourceReadings): void => {
   const gauge = gaugeOn(registry)
-  gauge('manifest_cache_manifests', 'Manifests in memory.', () => read().manifests)
-  gauge('manifest_cache_bytes', 'Size of the manifests in memory.', () => read().bytes)
-  gauge('manifest_cache_tags', 'Tags of which it is known where they were.', () => read().tags)
+  gauge('manifest_cache_manifests', 'Manifests in the cache.', () => read().manifests)
+  gauge('manifest_cache_bytes', 'Size of the manifests in the cache.', () => read().bytes)
+  gauge('manifest_cache_tags', 'Tags whose digest is in the cache.', () => read().tags)
 }

@@ -1,33 +1,15 @@
 /**
- * Blobs from upstream, as a stream: through the 302 to the CDN, with Range, head as the CDN gives it.
+ * Opens blobs of upstream as a stream: through the redirect to the CDN, with Range, and with the header fields of the CDN.
  */
 import { createHash } from 'node:crypto'
 import { RegistryError, unavailable } from '../oci/errors.ts'
 import type { Digest } from '../oci/reference.ts'
+import type { Blob, BlobRequest, Body, OpenBlob } from '../oci/image-source.ts'
 import { TransientObjectError } from './errors.ts'
 import { mediaTypeOf, single } from './client/response-fields.ts'
-import type { Body, Caller, SendUpstream, UpstreamResponse } from './request.ts'
+import type { SendUpstream, UpstreamResponse } from './request.ts'
 
-export interface BlobRequest extends Caller {
-  readonly method: 'GET' | 'HEAD'
-  readonly digest: Digest
-  /** The client's Range and If-Range, for the hop that has the bytes. */
-  readonly range: string | undefined
-  readonly ifRange: string | undefined
-}
-
-export interface Blob {
-  readonly status: 200 | 206 | 307
-  /** Length, type and range, as upstream says them: clients compare them with what they expect. */
-  readonly headers: Readonly<Record<string, string>>
-  /** Undefined for HEAD and for a redirect. */
-  readonly body: Body | undefined
-}
-
-/** @throws {RegistryError} BLOB_UNKNOWN, SIZE_INVALID (416), UNAVAILABLE, TOOMANYREQUESTS */
-export type OpenBlob = (request: BlobRequest) => Promise<Blob>
-
-/** What of upstream's head concerns the bytes themselves. Everything else (cookies, CDN names, signatures) stays here. */
+/** The header fields that concern the bytes themselves. All others (cookies, names of the CDN, signatures) do not reach the client. */
 const passedOn = [
   'content-length',
   'content-type',
@@ -41,7 +23,7 @@ export interface BlobsOptions {
   readonly send: SendUpstream
   /** `openshift/ci` */
   readonly repository: string
-  /** `redirect`: the client is sent to where the bytes are, with upstream's signed URL. */
+  /** `redirect`: the client is redirected to the storage, with upstream's signed URL. */
   readonly delivery: 'stream' | 'redirect'
 }
 
@@ -78,18 +60,18 @@ export const createBlobs =
     return { status, headers: headOf(response), body: method === 'HEAD' ? undefined : response.body }
   }
 
-/** What servers answer to a field that is longer than they read: nginx, and RFC 6585 section 5. */
+/** The statuses for a header field that is too long: nginx, and RFC 6585 section 5. */
 const tooLong = new Set([400, 431])
 
-/** What a field of a request may hold. */
+/** The characters that a header field may have. */
 const fieldValue = /^[\t\x20-\x7e]*$/
 
 /**
- * A range that cannot be read is as good as none, and so is one under a condition that cannot.
+ * An unreadable range, or one with an unreadable condition, is ignored.
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-14.2
  *
- * Attack: a letter beyond ASCII fails before upstream is asked, and would count as its trouble: after a few of them upstream is
- * taken to be away, and nobody is served.
+ * Attack: a character beyond ASCII fails before the request is sent, and would count as a failure of upstream: a few of them would open the
+ * circuit for everybody.
  */
 const sendable = ({
   range,
@@ -99,12 +81,12 @@ const sendable = ({
     ? { range, ifRange }
     : { range: undefined, ifRange: undefined }
 
-/** The one blob without bytes: that of an empty layer or artifact, by its two names. */
+/** The digests of the empty blob, which is an empty layer or artifact. */
 const emptyDigests = new Set<Digest>(
   ['sha256', 'sha512'].map((algorithm) => `${algorithm}:${createHash(algorithm).digest('hex')}` as Digest),
 )
 
-/** A storage that keeps no empty objects cannot be asked for it, and a redirect may lead nowhere: upstream alone says whether it is there. */
+/** A storage without empty objects does not have it, and a redirect may lead nowhere: only upstream itself tells whether it exists. */
 const emptyBlob = async (
   send: SendUpstream,
   repository: string,
@@ -129,8 +111,9 @@ const emptyBlob = async (
 const nothing: Body = { pipeTo: async () => undefined, discard: async () => undefined }
 
 /**
- * A part that nobody asked for would pass for the whole; HTML is a page about something else (maintenance, a proxy in between): no image
- * has a layer of it; and only one blob has no bytes, which is not asked for like this. Of HEAD a length of 0 is one that is not known.
+ * Whether a response matches the request. An unrequested part would pass for the whole blob. HTML is a page about something else
+ * (maintenance, a proxy in between): no layer has that type. Only the empty blob has no bytes, and it is requested otherwise. For HEAD, a
+ * length of 0 means an unknown length.
  */
 const isAsAsked = (
   { status, headers }: UpstreamResponse,
@@ -143,7 +126,7 @@ const isAsAsked = (
 
 const isZero = (length: string | undefined): boolean => length !== undefined && Number(length) === 0
 
-/** 307, which no cache keeps by itself: the URL is good for a minute. What a client does with it is its own affair, Range included. */
+/** 307, which caches do not store by default: the URL is valid for a minute. The client sends its Range to that URL itself. */
 const redirectTo = (location: URL): Blob => ({
   status: 307,
   headers: { location: location.href, 'cache-control': 'no-store', 'content-length': '0' },
@@ -160,7 +143,7 @@ const headOf = ({ headers }: UpstreamResponse): Record<string, string> => {
   return head
 }
 
-/** What separates the ranges of several is a parameter. */
+/** The type of several ranges keeps its parameter, which is their separator. */
 const typeOf = (headers: UpstreamResponse['headers']): string | undefined => {
   const mediaType = mediaTypeOf(headers)
   return mediaType === 'multipart/byteranges' ? single(headers['content-type']) : mediaType
@@ -172,7 +155,7 @@ const refusal = async (
   range: string | undefined,
 ): Promise<RegistryError> => {
   await response.body.discard()
-  // Trap 35: a pull of zstd:chunked names up to 1024 ranges, halves their number on 400, and fails on everything else.
+  // Trap 35: a pull of zstd:chunked sends up to 1024 ranges, halves their number on 400, and fails on every other status.
   if (range !== undefined && tooLong.has(response.status))
     return new RegistryError(
       'UNSUPPORTED',
@@ -186,7 +169,7 @@ const refusal = async (
       'BLOB_UNKNOWN',
       `${digest} is not in QCI: the image it belongs to may have been pruned`,
     )
-  // Of a request without a range it is an answer to something else.
+  // Without a range in the request, a 416 is not about the request.
   if (response.status === 416 && range !== undefined) {
     const contentRange = single(response.headers['content-range'])
     const headers = contentRange === undefined ? {} : { 'content-range': contentRange }

@@ -1,19 +1,27 @@
 /**
- * What upstream's troubles mean to a client: 503, 504 or 429, never 500 (podman gives up on it) or 502 (containerd does).
+ * What the failures of upstream mean to a client: 503, 504 or 429, never 500 (podman gives up on it) or 502 (containerd does).
  */
 import { RegistryError, timedOut, unavailable, type ErrorCode } from '../oci/errors.ts'
 
 /**
- * Upstream has a bad moment: it is slow, away, overloaded or broken. What is known already may be served meanwhile, and what is not
- * may be tried again; a refusal or an absence never is one.
+ * Upstream fails for now: it is slow, unavailable, overloaded or broken. A cached answer may be served meanwhile, and the request may be
+ * sent again. A refusal (401, 403) or an absence (404) is never one.
  */
 export class TransientUpstreamError extends RegistryError {}
 
-/**
- * More is asked for than upstream grants: by its own 429, or by our count of what it grants. Asking again soon makes it worse.
- */
+/** Upstream, or a connection to it, took too long. The client gets 504. */
+export class UpstreamTimeout extends TransientUpstreamError {
+  constructor(cause?: unknown) {
+    const { code, message, status, headers } = timedOut(
+      'the upstream registry is too slow; try again in a moment',
+    )
+    super(code, message, { status, headers, cause })
+  }
+}
+
+/** There are more requests than upstream grants, by its own 429 or by the proxy's count. Sending again soon makes it worse. */
 export class UpstreamRateLimited extends TransientUpstreamError {
-  /** As upstream says it, within reason; undefined where it does not, as quay. */
+  /** From Retry-After, bounded; undefined if upstream did not send it. Quay does not. */
   readonly retryAfterSeconds: number | undefined
 
   constructor(message: string, retryAfterSeconds: number | undefined, code: ErrorCode = 'TOOMANYREQUESTS') {
@@ -26,7 +34,7 @@ export class UpstreamRateLimited extends TransientUpstreamError {
 
 const defaultRetryAfterSeconds = 5
 
-/** About the one thing that was asked for. Trying again may help; it says nothing about upstream, which has answered. */
+/** Only the requested object fails. A retry may help. Upstream has answered, so the circuit breaker of upstream does not count it. */
 export class TransientObjectError extends TransientUpstreamError {
   constructor(message: string, cause?: unknown) {
     const { code, headers } = unavailable(message, cause)
@@ -35,8 +43,8 @@ export class TransientObjectError extends TransientUpstreamError {
 }
 
 /**
- * Other pulls hold all connections: nothing was asked, which says nothing about upstream. Who begins is sent away; who has got half
- * of a blob already waits on.
+ * Other pulls hold all connections, so the request was not sent, which says nothing about upstream. A new pull is refused; a client
+ * that has half of a blob already waits on.
  */
 export class PoolExhausted extends RegistryError {
   constructor() {
@@ -44,7 +52,7 @@ export class PoolExhausted extends RegistryError {
   }
 }
 
-/** Whether the same may well be answered at another try. */
+/** Whether a retry may succeed. */
 export const isRetryable = (error: unknown): error is TransientUpstreamError | PoolExhausted =>
   error instanceof TransientUpstreamError || error instanceof PoolExhausted
 
@@ -59,29 +67,27 @@ export const asTransient = ({
 
 const timeoutCodes = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT'])
 
-/** A request or a body that broke: what it means to the client. */
+/** What the failure of a request or a body means to the client. */
 export const toRegistryError = (error: unknown): RegistryError => {
   if (error instanceof RegistryError) return error
   const { code = '', name } = error as { code?: string; name?: string }
-  return asTransient(
-    timeoutCodes.has(code) || name === 'TimeoutError'
-      ? timedOut('the upstream registry is too slow; try again in a moment', error)
-      : unavailable('the upstream registry cannot be reached; try again in a moment', error),
-  )
+  return timeoutCodes.has(code) || name === 'TimeoutError'
+    ? new UpstreamTimeout(error)
+    : asTransient(unavailable('the upstream registry cannot be reached; try again in a moment', error))
 }
 
 /**
- * @param onRefused undefined for an answer of another origin than upstream, which never saw the robot
+ * @param onRefused undefined for the response of another origin than upstream: it never got the robot's credential
  *
- * Attack: upstream's 401 must not reach a client: its challenge would send the client, with the cluster token it holds, to
- * upstream's login page. Its 429 comes from nginx as HTML without Retry-After; its 5xx bodies say nothing a person can use.
+ * Attack: if upstream's 401 reached a client, its challenge would send the client, with its cluster token, to upstream's login page.
+ * Upstream's 429 comes from nginx as HTML without Retry-After, and its 5xx bodies say nothing useful.
  */
 export const errorForStatus = (
   status: number,
   retryAfterField: string | undefined,
   onRefused: ((reason: string) => void) | undefined,
 ): RegistryError | undefined => {
-  if (status !== 401) return troubleOf(status, retryAfterField)
+  if (status !== 401) return transientErrorOf(status, retryAfterField)
   onRefused?.('a request with a fresh robot token was answered 401')
   return unavailable(
     'the upstream registry refuses the proxy; its administrators have been told',
@@ -91,8 +97,8 @@ export const errorForStatus = (
 }
 
 /**
- * Of the storage that upstream redirects a blob to: it knows no robot, only signed URLs that end after a minute. S3 and CloudFront answer
- * 403 also of an object that is gone.
+ * The error for a status of the storage that upstream redirects a blob to. The storage knows no robot, only signed URLs that expire after
+ * a minute. S3 and CloudFront answer 403 for a missing object, too.
  */
 export const errorForStorageStatus = (
   status: number,
@@ -103,9 +109,9 @@ export const errorForStorageStatus = (
         'the storage of the upstream registry returned an unexpected status for this blob; try again',
         new Error(`its storage answered ${status}`),
       )
-    : troubleOf(status, retryAfterField)
+    : transientErrorOf(status, retryAfterField)
 
-const troubleOf = (
+const transientErrorOf = (
   status: number,
   retryAfterField: string | undefined,
 ): TransientUpstreamError | undefined => {
@@ -124,7 +130,7 @@ const troubleOf = (
   return undefined
 }
 
-/** Retry-After, as upstream says it within reason; clients cap their wait at a minute. */
+/** Seconds of a field Retry-After, bounded: clients wait for a minute at most. Undefined for none, or an unreadable one. */
 export const secondsOf = (retryAfterField = ''): number | undefined => {
   if (/^\d+$/.test(retryAfterField)) return Math.min(Number(retryAfterField), longestRetryAfterSeconds)
   if (!httpDate.test(retryAfterField)) return undefined
@@ -133,10 +139,10 @@ export const secondsOf = (retryAfterField = ''): number | undefined => {
 }
 
 const longestRetryAfterSeconds = 60
-/** https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7, the form that is sent */
+/** The form that servers must send. @see https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7 */
 const httpDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/
 
-/** What single-flight does with errors of upstream: a rate limit is the requester's own, all other errors are everybody's. */
+/** How single-flight shares errors of upstream: a rate limit concerns one requester, every other error concerns all of them. */
 export const sharedErrors = {
   isOfRequester: (error: unknown): boolean => error instanceof UpstreamRateLimited,
   callerGone: (reason: unknown) => unavailable('the client did not wait for the answer', reason),

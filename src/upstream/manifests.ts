@@ -1,39 +1,19 @@
 /**
- * Manifests from upstream, verified against their digest. Nothing that does not hash to its name leaves this file.
+ * Fetches manifests from upstream, and verifies each against its digest. Only verified bytes leave this file.
  */
 import { createHash } from 'node:crypto'
 import { RegistryError, unavailable } from '../oci/errors.ts'
 import { hasSchemaVersion, maxDescriptors, maxManifestDepth, parseManifest } from '../oci/manifest.ts'
 import { isDigest, type Digest, type QciTag } from '../oci/reference.ts'
+import type { FetchManifest, Manifest } from '../oci/image-source.ts'
 import { readBounded } from './client/bounded-body.ts'
 import { TransientObjectError } from './errors.ts'
 import { mediaTypeOf } from './client/response-fields.ts'
-import type { Caller, SendUpstream, UpstreamResponse } from './request.ts'
-
-export interface ManifestRequest extends Caller {
-  readonly method: 'GET' | 'HEAD'
-  readonly reference: QciTag | Digest
-  /** Undefined for everything that there is. */
-  readonly accept: string | undefined
-}
-
-export interface Manifest {
-  readonly digest: Digest
-  readonly mediaType: string
-  /** Bytes. */
-  readonly size: number
-  /** Undefined for HEAD. */
-  readonly content: Buffer | undefined
-  /** Upstream could not say whether the tag has moved since. */
-  readonly isStale: boolean
-}
-
-/** @throws {RegistryError} MANIFEST_UNKNOWN, MANIFEST_INVALID, UNAVAILABLE, TOOMANYREQUESTS */
-export type FetchManifest = (request: ManifestRequest) => Promise<Manifest>
+import type { SendUpstream, UpstreamResponse } from './request.ts'
 
 /**
- * Quay converts an image whose stored type is not literally in Accept to schema 1, whose digest is another, or answers 404;
- * `*\/*` does not count. A client that does not say what it reads is given everything.
+ * If the stored type of an image is not literally in Accept, quay converts it to schema 1, with another digest, or answers 404. `*\/*` does
+ * not help. So a client without Accept gets every type.
  */
 export const everyMediaType = [
   'application/vnd.oci.image.index.v1+json',
@@ -42,25 +22,25 @@ export const everyMediaType = [
   'application/vnd.docker.distribution.manifest.v2+json',
 ].join(', ')
 
-/** The most that clients read (containers/image: 4 MiB). */
+/** The maximum that clients read (containers/image: 4 MiB). */
 const maxManifestBytes = 4 * 1024 * 1024
 
 // The digest of a signed schema 1 manifest is over its JWS payload, not over the bytes: the client checks the signature.
 const signedSchema1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
 
 /**
- * Attack: a page of HTML that comes with 200 (maintenance, a proxy in between) has no digest to be held against, would be served for
- * the image and take the place of the copy that is known. Every type of manifest there is is JSON, signed or not.
+ * Attack: a page of HTML that comes with 200 (maintenance, a proxy in between) has no digest to verify. It would be served as the image, and
+ * replace the cached manifest. Every type of manifest is JSON, signed or not.
  */
 const isManifestType = (mediaType: string): boolean =>
   /^application\/(?:.+\+)?(?:json|prettyjws)$/.test(mediaType)
-/** Other JSON that has no digest to be held against may be an error, or a notice of maintenance. */
+/** Other JSON without a digest may be an error, or a notice of maintenance. */
 const isNamedManifestType = (mediaType: string): boolean => /\.(?:manifest|index)\./.test(mediaType)
 
-/** Whether its bytes were held against its digest: then they are the same for ever. */
+/** Whether its bytes were verified against its digest: then they never change. */
 export const isVerified = ({ mediaType }: Pick<Manifest, 'mediaType'>): boolean => mediaType !== signedSchema1
 
-/** HEAD is asked as GET: a length that is passed on is that of bytes which were seen, and of the manifest that the next GET gets. */
+/** Sends GET for HEAD, too: so Content-Length is the length of verified bytes, and of the manifest that the next GET gets. */
 export const createManifests =
   (send: SendUpstream, repository: string): FetchManifest =>
   async ({ method, reference, accept, requester, signal, priority }) => {
@@ -90,10 +70,10 @@ const verified = (reference: QciTag | Digest, response: UpstreamResponse, conten
   const digest = named ?? digestOf(content)
   if (mediaType !== signedSchema1 && digestOf(content, digest) !== digest)
     throw wrong('does not match its digest')
-  // What cannot be learnt of its content would be open as what nobody has seen. It is what was pushed: another try gets the same.
+  // A manifest that cannot be parsed names digests that the access rules would not know. It was pushed like that: a retry gets the same.
   const parsed = parseManifest(content)
   if (parsed === 'too-large') throw tooLarge(reference)
-  // An answer that ends with its connection may be half of one, and would have a digest of its own.
+  // A response without Content-Length may be cut off, and half a manifest would have a digest of its own.
   if (parsed === 'not-json')
     throw digest === named && isVerified({ mediaType }) ? unreadable(reference) : wrong('is cut off')
   if (named === undefined && !isNamedManifestType(mediaType) && !hasSchemaVersion(content))
@@ -116,13 +96,13 @@ const tooLarge = (reference: string): RegistryError =>
 const digestIn = ({ digest }: UpstreamResponse): Digest | undefined =>
   digest !== undefined && isDigest(digest) ? digest : undefined
 
-/** The digest of some bytes, by the algorithm of another digest. */
+/** The digest of some bytes, with the algorithm of another digest. */
 const digestOf = (content: Buffer, like: Digest = 'sha256:' as Digest): Digest => {
   const [algorithm = ''] = like.split(':')
   return `${algorithm}:${createHash(algorithm).update(content).digest('hex')}` as Digest
 }
 
-/** A trouble: what broke or was mixed up on the way is right the next time. */
+/** A transient error: a response that broke or was mixed up on the way is right the next time. */
 const wrong = (what: string): TransientObjectError =>
   new TransientObjectError(
     'the upstream registry sent a manifest that is not the one asked for; try again',
@@ -130,8 +110,8 @@ const wrong = (what: string): TransientObjectError =>
   )
 
 /**
- * Quay's own TAG_EXPIRED is not a registered code: podman would retry on it three times. Its 400 and 403 would be about the
- * robot's request, which was built from validated parts, not about the client's.
+ * Quay's own TAG_EXPIRED is not a registered code: podman would retry it three times. Its 400 and 403 concern the robot's request, which was
+ * built from validated parts, and not the client's.
  */
 const absent = (reference: string, status: number): RegistryError =>
   status === 404

@@ -6,61 +6,61 @@
  *     tags        cache -> retry -> hedge -> tags -> circuit breaker -> rate limit -> client
  *     referrers   cache -> retry -> hedge -> referrers -> circuit breaker -> rate limit -> client
  *
- * - The cache comes first: a cached answer costs upstream nothing. A cache of blobs would stand in the same place: an OpenBlob around an
- *   OpenBlob that fills while the first reader streams, and is shared by later readers.
+ * - The cache comes first: a cached answer costs upstream nothing. A cache of blobs would have the same place: an OpenBlob around an
+ *   OpenBlob that fills while the first reader streams, and that later readers share.
  * - A blob keeps its slot through every break: a client with half of a blob does not wait behind clients that have none.
  * - Retry and hedge work on whole answers, not on heads: a manifest that is cut, stalls in the middle, or does not match its digest is
- *   fetched again as well.
- * - The circuit breaker stands outside of the rate limit: a request that is not sent does not wait for its turn.
- * - The rate limit counts what is really sent.
+ *   fetched again, too.
+ * - The circuit breaker comes before the rate limit: a request that is not sent does not wait for its turn.
+ * - The rate limit counts the requests that are sent.
  */
 import { isDigest, type QciTag } from '../oci/reference.ts'
-import { createBlobs, type Blob, type OpenBlob } from './blobs.ts'
+import type { Blob, Caller, FetchManifest, ImageSource, Manifest } from '../oci/image-source.ts'
+import { createBlobs } from './blobs.ts'
 import { createRateLimit, type RateLimitOptions } from './rate-limit/rate-limit.ts'
 import { createUpstreamClient } from './client/client.ts'
 import { createNetwork, type NetworkOptions } from './client/network.ts'
 import { createBlobSizes } from './cache/blob-sizes.ts'
 import { createManifestCache, type ManifestCacheOptions } from './cache/manifest-cache.ts'
-import { createManifests, type FetchManifest, type Manifest } from './manifests.ts'
+import { createManifests } from './manifests.ts'
 import { createBlobSlots, type BlobSlotsOptions } from './rate-limit/blob-slots.ts'
 import { createHedge, hedged } from './resilience/hedging.ts'
 import { CircuitOpen, withCircuitBreaker, type CircuitScope } from './resilience/circuit-breaker.ts'
 import { ratesFor } from './rate-limit/quay-limits.ts'
 import { createReferrersCache } from './cache/referrers-cache.ts'
-import { createReferrers, type FetchReferrers } from './referrers.ts'
+import { createReferrers } from './referrers.ts'
 import { createResume, type ResumeOptions } from './resilience/resume.ts'
 import { createRetry, retried } from './resilience/retry.ts'
 import { createRobotPool, type RobotPool, type RobotPoolOptions } from './robot/robot-pool.ts'
 import { createTagListCache, type TagListCacheOptions } from './cache/tag-list-cache.ts'
-import { createTags, type FetchTags } from './tags.ts'
-import type { Caller } from './request.ts'
+import { createTags } from './tags.ts'
 
 export interface PipelineOptions {
   readonly upstream: URL
-  /** PEM, beside the well-known authorities. */
+  /** PEM, in addition to the well-known authorities. */
   readonly upstreamCa: string | undefined
   /** `openshift/ci` */
   readonly upstreamRepository: string
   readonly maxUpstreamConnections: number
   readonly credentials: RobotPoolOptions['credentials']
-  /** `quay`: what quay grants an address is not exceeded. */
+  /** `quay`: the proxy stays below the rate limits of quay.io for one address. */
   readonly upstreamLimits: 'quay' | 'none'
   /** Proxies that share one address. */
   readonly replicas: number
   /** Milliseconds after a first try in which a further one may begin. */
   readonly retryTimeoutMs: number
-  /** Milliseconds that upstream may be silent within a body. */
+  /** Milliseconds for which upstream may be silent within a body. */
   readonly stallTimeoutMs: number
   readonly manifestCacheBytes: number
   readonly tagTtlMs: number
   readonly staleIfErrorMs: number
   readonly blobDelivery: 'stream' | 'redirect'
   /**
-   * Told of every manifest that upstream has answered with and whose bytes were verified, before anybody gets it.
-   * @param tag undefined where it was asked for by digest
+   * Called for every manifest of upstream after its bytes were verified, and before any client gets it.
+   * @param tag undefined if it was requested by digest
    */
   readonly learn: (tag: QciTag | undefined, manifest: Manifest) => Promise<void>
-  /** Where several proxies share what upstream grants; each counts for itself unless given. */
+  /** For replicas that share the rate limits of upstream. Each replica counts for itself unless given. */
   readonly tokenBucket?: RateLimitOptions['tokenBucket']
   readonly observe: PipelineObservers
 }
@@ -70,26 +70,19 @@ export interface PipelineObservers {
   readonly request: NetworkOptions['observe']
   readonly retry: () => void
   readonly hedge: () => void
-  readonly away: (scope: CircuitScope) => void
+  readonly circuitOpen: (scope: CircuitScope) => void
   readonly wait: RateLimitOptions['observeWait']
   readonly limited: RateLimitOptions['observeRefused']
   readonly paused: RateLimitOptions['observePause']
-  readonly noPlace: BlobSlotsOptions['observeRefused']
+  readonly slotRefused: BlobSlotsOptions['observeRefused']
   readonly resume: ResumeOptions['observe']
   readonly manifest: ManifestCacheOptions['observe']
   readonly tags: TagListCacheOptions['observe']
 }
 
-export interface ImageSource {
-  readonly fetchManifest: FetchManifest
-  readonly openBlob: OpenBlob
-  readonly fetchTags: FetchTags
-  readonly fetchReferrers: FetchReferrers
-}
-
 export interface Pipeline {
   readonly source: ImageSource
-  /** Behind what people wait for, past every cache: what is fetched here is learnt, and served to nobody. */
+  /** For background requests, without a cache: their answers are learnt, and no client gets them. */
   readonly background: Pick<ImageSource, 'fetchManifest' | 'fetchTags'>
   readonly robot: RobotPool
   readonly stats: ReturnType<typeof createManifestCache>['stats']
@@ -97,64 +90,60 @@ export interface Pipeline {
 }
 
 export const createPipeline = (options: PipelineOptions): Pipeline => {
-  const {
-    upstreamRepository: repository,
-    observe,
-    manifestCacheBytes,
-    tagTtlMs,
-    staleIfErrorMs,
-    blobDelivery,
-  } = options
+  const { upstreamRepository: repository, observe, tagTtlMs, staleIfErrorMs } = options
   const { send: sendNow, robot, close } = connect(options)
-  const budget = budgetOf(options)
-  const send = withCircuitBreaker({ send: budget(sendNow), observeRefused: observe.away })
-  const retry = createRetry({
-    isCircuitOpen: (error) => error instanceof CircuitOpen,
-    maxElapsedMs: options.retryTimeoutMs,
-    observeRetry: observe.retry,
-  })
-  const hedge = createHedge({ observe: observe.hedge })
-  /** A bad moment of upstream does not end it. */
-  const persistent = <Request extends Caller, Answer>(
-    once: (request: Request) => Promise<Answer>,
-    drop?: (answer: Answer) => unknown,
-  ) => retried(retry, hedged(hedge, once, retried(retry, once), drop))
-  const inPlaces = createBlobSlots({
-    maxPlaces: options.maxUpstreamConnections,
-    observeRefused: observe.noPlace,
+  const limited = rateLimitOf(options)
+  const send = withCircuitBreaker({ send: limited(sendNow), observeRefused: observe.circuitOpen })
+  const resilient = createResilience(options)
+  const withSlot = createBlobSlots({
+    maxSlots: options.maxUpstreamConnections,
+    observeRefused: observe.slotRefused,
   })
   const sizes = createBlobSizes()
-  const fetchManifest = learning(options.learn, sizes.learning(persistent(createManifests(send, repository))))
-  const memory = createManifestCache({
+  const fetchManifest = learning(options.learn, sizes.learning(resilient(createManifests(send, repository))))
+  const manifests = createManifestCache({
     fetch: fetchManifest,
-    maxBytes: manifestCacheBytes,
+    maxBytes: options.manifestCacheBytes,
     tagTtlMs,
     staleIfErrorMs,
     observe: observe.manifest,
   })
-  const fetchTags = persistent(createTags(send, repository))
-  const fetchReferrers = persistent(createReferrers({ send, repository }))
+  const fetchTags = resilient(createTags(send, repository))
+  const fetchReferrers = resilient(createReferrers({ send, repository }))
+  const openBlob = createResume({
+    open: resilient(createBlobs({ send, repository, delivery: options.blobDelivery }), discardBlob),
+    sizeOf: sizes.sizeOf,
+    observe: observe.resume,
+  })
   return {
     robot,
-    stats: memory.stats,
+    stats: manifests.stats,
     close,
     background: { fetchManifest, fetchTags },
     source: {
-      fetchManifest: memory.fetchManifest,
-      openBlob: inPlaces(
-        createResume({
-          open: persistent(createBlobs({ send, repository, delivery: blobDelivery }), discardBlob),
-          sizeOf: sizes.sizeOf,
-          observe: observe.resume,
-        }),
-      ),
+      fetchManifest: manifests.fetchManifest,
+      openBlob: withSlot(openBlob),
       fetchTags: createTagListCache({ fetchTags, ttlMs: tagTtlMs, observe: observe.tags }),
       fetchReferrers: createReferrersCache({ fetchReferrers, ttlMs: tagTtlMs }),
     },
   }
 }
 
-const budgetOf = ({ observe, ...options }: PipelineOptions) =>
+/** Wraps a fetch into a retry around a hedge. The second request of a hedge has retries of its own. */
+const createResilience = ({ observe, retryTimeoutMs }: PipelineOptions) => {
+  const retry = createRetry({
+    isCircuitOpen: (error) => error instanceof CircuitOpen,
+    maxElapsedMs: retryTimeoutMs,
+    observeRetry: observe.retry,
+  })
+  const hedge = createHedge({ observe: observe.hedge })
+  return <Request extends Caller, Answer>(
+    fetch: (request: Request) => Promise<Answer>,
+    discard?: (answer: Answer) => unknown,
+  ) => retried(retry, hedged(hedge, fetch, retried(retry, fetch), discard))
+}
+
+const rateLimitOf = ({ observe, ...options }: PipelineOptions) =>
   createRateLimit({
     rates: options.upstreamLimits === 'quay' ? ratesFor(options.replicas) : undefined,
     observeWait: observe.wait,
@@ -174,7 +163,7 @@ const learning =
 
 const discardBlob = async ({ body }: Blob): Promise<void> => await body?.discard()
 
-/** First the way to upstream, then the robot's login over it, then the client that has both. */
+/** First the network, then the robot's login over it, then the client with both. */
 const connect = (options: PipelineOptions) => {
   const { upstream: origin, upstreamRepository: repository, upstreamCa: ca, credentials, observe } = options
   const network = createNetwork({

@@ -1,40 +1,31 @@
 /**
- * The manifests that refer to a digest (signatures, SBOMs), as upstream knows them.
+ * Fetches the list of manifests that refer to a digest (signatures, SBOMs).
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers
  */
 import { unavailable, unsupported } from '../oci/errors.ts'
 import { indexMediaType, readDescriptor, type Descriptor } from '../oci/descriptor.ts'
 import { parseAnswer } from '../oci/json-bounds.ts'
-import type { Digest } from '../oci/reference.ts'
+import type { Referrers, ReferrersRequest } from '../oci/image-source.ts'
 import { readBounded } from './client/bounded-body.ts'
 import { single } from './client/response-fields.ts'
-import type { Caller, SendUpstream, UpstreamResponse } from './request.ts'
+import type { SendUpstream, UpstreamResponse } from './request.ts'
 
-export interface Referrers {
-  /** Of all of upstream's pages. */
-  readonly manifests: readonly Descriptor[]
-  /** `OCI-Filters-Applied: artifactType`: upstream has left out what is of another type. */
-  readonly isFiltered: boolean
-  /** What upstream has sent for it. */
+export interface FetchedReferrers extends Referrers {
+  /** Bytes of the response of upstream. */
   readonly bytes: number
 }
 
-export interface ReferrersRequest extends Caller {
-  readonly digest: Digest
-  readonly artifactType: string | undefined
-}
+/** @throws {RegistryError} UNSUPPORTED (404) if upstream has no such endpoint, UNAVAILABLE, TOOMANYREQUESTS */
+export type FetchReferrersUncached = (request: ReferrersRequest) => Promise<FetchedReferrers>
 
-/** @throws {RegistryError} UNSUPPORTED (404) where upstream has no such endpoint, UNAVAILABLE, TOOMANYREQUESTS */
-export type FetchReferrers = (request: ReferrersRequest) => Promise<Referrers>
-
-/** Bounds on one list, all of its pages together. 4 MiB is the most that a manifest may have, and a list is one. */
+/** Bounds on one list, for all of its pages together. A list is a manifest, and 4 MiB is the maximum of a manifest. */
 const maxBytes = 4 * 1024 * 1024
 const maxPages = 20
-/** Each is decided about for whoever asks: 2000 decisions are some 20 ms. A popular base image has dozens of referrers. */
+/** Access to each is decided for every request: 2000 decisions take some 20 ms. A popular base image has dozens of referrers. */
 const maxManifests = 2000
-/** Milliseconds in which another page is begun; a page has its own deadline. */
+/** Milliseconds within which a further page is requested. Each page has its own deadline. */
 const maxElapsedMs = 10_000
-/** Characters: a path of ours, and a token of upstream's. */
+/** Characters: a path of the proxy's request, and a token of upstream. */
 const maxLinkLength = 4096
 
 export interface ReferrersOptions {
@@ -48,11 +39,11 @@ interface Page {
   readonly manifests: readonly Descriptor[]
   readonly isFiltered: boolean
   readonly bytes: number
-  /** Of the page after it. */
+  /** For the next page; undefined for the last one. */
   readonly query: string | undefined
 }
 
-export const createReferrers = (options: ReferrersOptions): FetchReferrers => {
+export const createReferrers = (options: ReferrersOptions): FetchReferrersUncached => {
   const { now = () => performance.now() } = options
   return async (request) => {
     const startedAt = now()
@@ -105,7 +96,7 @@ const fetchPage = async (
 
 const withoutList = async ({ status, body }: UpstreamResponse): Promise<Page> => {
   await body.discard()
-  // Quay answers 400 for a digest it does not know; the spec wants an empty index, and oras takes 400 for fatal.
+  // Quay answers 400 for an unknown digest. The specification demands an empty index, and oras treats 400 as fatal.
   if (status === 400) return { manifests: [], isFiltered: false, bytes: 0, query: undefined }
   if (status === 404 || status === 405)
     throw unsupported(
@@ -120,7 +111,7 @@ const filtersOf = (header = ''): readonly string[] => header.split(',').map((fil
 const parseManifests = (content: Buffer): readonly Descriptor[] => {
   try {
     const { manifests } = parseAnswer(content) as { manifests?: unknown }
-    // Go may write null for an empty list. Attack: an error that comes with 200, taken for a list without signatures.
+    // Go may write null for an empty list. Attack: an error with status 200 that would pass for a list without signatures.
     if (manifests === null) return []
     if (Array.isArray(manifests))
       return manifests.map(readDescriptor).filter((descriptor) => descriptor !== undefined)
@@ -131,8 +122,8 @@ const parseManifests = (content: Buffer): readonly Descriptor[] => {
 }
 
 /**
- * What a Link to the next page adds to a path that is ours. Attack: a Link to another repository, or another host, which the robot's
- * token opens.
+ * The query of the next page; its path is always that of this page. Attack: a Link to another repository or host, which would be requested
+ * with the robot's token.
  */
 const nextQuery = (header: string | undefined, path: string): string | undefined => {
   if (header === undefined) return undefined

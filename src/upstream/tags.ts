@@ -1,28 +1,15 @@
 /**
- * One page of upstream's tag list, in upstream's order.
+ * Fetches one page of upstream's tag list, in upstream's order.
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags
  */
 import { unavailable } from '../oci/errors.ts'
 import { parseAnswer } from '../oci/json-bounds.ts'
+import type { FetchTags } from '../oci/image-source.ts'
 import { readBounded } from './client/bounded-body.ts'
 import { single } from './client/response-fields.ts'
-import type { Caller, SendUpstream } from './request.ts'
+import type { SendUpstream } from './request.ts'
 
-export interface TagPage {
-  readonly tags: readonly string[]
-  /** Upstream has more after the last of them. */
-  readonly more: boolean
-}
-
-export interface TagsRequest extends Caller {
-  /** The tag before the first one wanted; undefined for the beginning. */
-  readonly after: string | undefined
-}
-
-/** @throws {RegistryError} UNAVAILABLE, TOOMANYREQUESTS */
-export type FetchTags = (request: TagsRequest) => Promise<TagPage>
-
-/** The most that quay gives at once. */
+/** The maximum of quay. */
 const pageSize = 100
 /** `pageSize` tags of 128 characters, quoted, fit many times over. */
 const maxPageBytes = 1024 * 1024

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { localGrants } from '../../src/access/remembered-grants.ts'
+import { localGrants } from '../../src/access/recent-grants.ts'
 import { clusterKindOf, type ClusterIdentity } from '../../src/access/identity.ts'
 import {
   decisionOf,
@@ -21,7 +21,7 @@ const puller = (namespace: string, name = 'app'): CandidateReview => ({
   rule: 'image-puller',
 })
 
-type Answer = boolean | 'cached' | 'away'
+type Answer = boolean | 'cached' | 'unavailable'
 const setUp = (answers: Readonly<Record<string, Answer>>, more: Partial<AccessReviews> = {}) => {
   const asked: string[] = []
   const reviews: AccessReviews = {
@@ -30,18 +30,18 @@ const setUp = (answers: Readonly<Record<string, Answer>>, more: Partial<AccessRe
     review: async (_identity, { namespace, name }) => {
       asked.push(name === undefined ? namespace : `${namespace}/${name}`)
       const answer = answers[namespace] ?? false
-      if (answer === 'away') throw new Error('away')
+      if (answer === 'unavailable') throw new Error('unavailable')
       return { allowed: answer === true, source: answer === 'cached' ? 'cached' : 'live' }
     },
     ...more,
   }
-  const rememberedGrants = localGrants()
+  const recentGrants = localGrants()
   const open = async (candidates: readonly CandidateReview[], username = 'alice') =>
-    await reviewedGrant({ reviews, rememberedGrants }, identity(username), candidates)
-  return { reviews, asked, open, rememberedGrants }
+    await reviewedGrant({ reviews, recentGrants }, identity(username), candidates)
+  return { reviews, asked, open, recentGrants }
 }
 
-await t.test('the first yes in order, of reviews that are asked at once', async (test) => {
+await t.test('the grant is the first yes in order, of reviews that are sent at once', async (test) => {
   const { open, asked } = setUp({ b: true, c: true })
   test.strictSame(await open([puller('a'), puller('b'), puller('c'), qciWide]), {
     rule: 'image-puller',
@@ -52,7 +52,7 @@ await t.test('the first yes in order, of reviews that are asked at once', async 
 })
 
 await t.test(
-  'the order: QCI-wide, the own namespace, one stream of each, the rest; sixteen',
+  'the order: QCI-wide, the own namespace, one stream of each namespace, the rest; at most sixteen',
   async (test) => {
     const candidates = [
       puller('a'),
@@ -71,28 +71,21 @@ await t.test(
   },
 )
 
-await t.test(
-  'where they were let in lately goes before the rest, and is written down for it',
-  async (test) => {
-    const { open, asked, rememberedGrants } = setUp({ b: true, c: 'cached', ocp: true })
-    const username = 'system:serviceaccount:mine:x'
-    const who = identity(username)
-    await open([puller('a'), puller('b')], username)
-    test.equal(rememberedGrants.holds(who, { namespace: 'b' }), 'namespace')
-    await open([puller('a'), puller('c')], username)
-    await open([qciWide], username)
-    test.equal(
-      rememberedGrants.holds(who, { namespace: 'ocp' }),
-      undefined,
-      'QCI-wide goes first without that',
-    )
-    asked.length = 0
-    await open([puller('a'), puller('b', 'one'), puller('b'), puller('mine'), qciWide], username)
-    test.strictSame(asked, ['ocp', 'mine/app', 'b/one', 'b/app', 'a/app'])
-  },
-)
+await t.test('recent grants go before the rest, and a live yes is recorded as one', async (test) => {
+  const { open, asked, recentGrants } = setUp({ b: true, c: 'cached', ocp: true })
+  const username = 'system:serviceaccount:mine:x'
+  const who = identity(username)
+  await open([puller('a'), puller('b')], username)
+  test.equal(recentGrants.match(who, { namespace: 'b' }), 'namespace')
+  await open([puller('a'), puller('c')], username)
+  await open([qciWide], username)
+  test.equal(recentGrants.match(who, { namespace: 'ocp' }), undefined, 'QCI-wide goes first without that')
+  asked.length = 0
+  await open([puller('a'), puller('b', 'one'), puller('b'), puller('mine'), qciWide], username)
+  test.strictSame(asked, ['ocp', 'mine/app', 'b/one', 'b/app', 'a/app'])
+})
 
-await t.test('a refusal: where it comes from, and none where nothing is to be asked', async (test) => {
+await t.test('the source of a refusal, and none without candidates', async (test) => {
   const rows = [
     [[], 'none'],
     [[puller('a')], 'live'],
@@ -104,13 +97,16 @@ await t.test('a refusal: where it comes from, and none where nothing is to be as
 })
 
 await t.test(
-  'a review that fails: a yes beside it counts, then one of yesterday, else it is thrown',
+  'if a review fails, another yes counts, then a cached yes in its grace; otherwise the error is thrown',
   async (test) => {
     const candidates = [puller('a'), puller('b')]
-    test.match(await setUp({ a: 'away', b: true }).open(candidates), { grantedBy: 'b', source: 'live' })
-    await test.rejects(setUp({ a: 'away' }).open(candidates), { message: 'away' })
+    test.match(await setUp({ a: 'unavailable', b: true }).open(candidates), {
+      grantedBy: 'b',
+      source: 'live',
+    })
+    await test.rejects(setUp({ a: 'unavailable' }).open(candidates), { message: 'unavailable' })
     const peekInGrace: AccessReviews['peekInGrace'] = (_identity, { namespace }) => namespace === 'b'
-    test.strictSame(await setUp({ a: 'away' }, { peekInGrace }).open(candidates), {
+    test.strictSame(await setUp({ a: 'unavailable' }, { peekInGrace }).open(candidates), {
       rule: 'image-puller',
       grantedBy: 'b',
       source: 'grace',
@@ -128,17 +124,20 @@ await t.test('a cached yes sends no review', async (test) => {
   test.strictSame(asked, [])
 })
 
-await t.test('a decision says whose image it is, and who granted it, where that is known', (test) => {
-  const requirement = { imageStreams: [], qciWide: true }
-  test.strictSame(decisionOf(robotGrant, requirement), { allowed: true, rule: 'robot', source: 'none' })
-  test.strictSame(decisionOf({ rule: 'none', source: 'live' }, { ...requirement, namespace: 'ocp' }), {
-    allowed: false,
-    rule: 'none',
-    namespace: 'ocp',
-    source: 'live',
-  })
-  test.match(decisionOf({ rule: 'qci-wide', grantedBy: 'ocp', source: 'cached' }, requirement), {
-    grantedBy: 'ocp',
-  })
-  test.end()
-})
+await t.test(
+  'a decision has the owner of the image and the granting namespace, if they are known',
+  (test) => {
+    const requirement = { imageStreams: [], qciWide: true }
+    test.strictSame(decisionOf(robotGrant, requirement), { allowed: true, rule: 'robot', source: 'none' })
+    test.strictSame(decisionOf({ rule: 'none', source: 'live' }, { ...requirement, namespace: 'ocp' }), {
+      allowed: false,
+      rule: 'none',
+      namespace: 'ocp',
+      source: 'live',
+    })
+    test.match(decisionOf({ rule: 'qci-wide', grantedBy: 'ocp', source: 'cached' }, requirement), {
+      grantedBy: 'ocp',
+    })
+    test.end()
+  },
+)

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { clusterKindOf, serviceAccountOf } from '../../src/access/identity.ts'
 
-await t.test('the kind of an identity, by the name that the cluster gave', async (test) => {
+await t.test('the kind of an identity is found by its reviewed name', async (test) => {
   const rows = [
     ['alice', 'user'],
     ['kube:admin', 'user'],
@@ -12,7 +12,7 @@ await t.test('the kind of an identity, by the name that the cluster gave', async
   for (const [username, kind] of rows) test.equal(clusterKindOf(username), kind, username)
 })
 
-await t.test('both names of a service account, and of nothing that only looks like one', async (test) => {
+await t.test('namespace and name of a service account, and undefined for similar names', async (test) => {
   test.same(serviceAccountOf('system:serviceaccount:my-team:image-puller'), {
     namespace: 'my-team',
     name: 'image-puller',

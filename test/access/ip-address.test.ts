@@ -1,19 +1,22 @@
 import t from 'tap'
-import { addressOf, parseAddress } from '../../src/access/ip-address.ts'
+import { networkOfClient, parseAddress } from '../../src/access/ip-address.ts'
 
-await t.test('one address, however it is written; one IPv6 network', async (test) => {
-  for (const [one, same, other] of [
-    ['10.0.0.1', '::ffff:10.0.0.1', '10.0.0.2'],
-    ['2001:db8::1', '2001:db8:0:0:ffff::2', '2001:db8:0:1::1'],
-    ['not an address', 'x'.repeat(60_000), '10.0.0.1'],
-  ] as const) {
-    test.equal(addressOf(one), addressOf(same))
-    test.not(addressOf(one), addressOf(other))
-  }
-  test.equal(addressOf(''), 'unknown')
-})
+await t.test(
+  'all spellings of an address, and all addresses of an IPv6 network, count as one',
+  async (test) => {
+    for (const [one, same, other] of [
+      ['10.0.0.1', '::ffff:10.0.0.1', '10.0.0.2'],
+      ['2001:db8::1', '2001:db8:0:0:ffff::2', '2001:db8:0:1::1'],
+      ['not an address', 'x'.repeat(60_000), '10.0.0.1'],
+    ] as const) {
+      test.equal(networkOfClient(one), networkOfClient(same))
+      test.not(networkOfClient(one), networkOfClient(other))
+    }
+    test.equal(networkOfClient(''), 'unknown')
+  },
+)
 
-await t.test('an address as proxies write it, and nothing else', async (test) => {
+await t.test('an address is parsed as proxies write it; other texts are refused', async (test) => {
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['192.0.2.1', '192.0.2.1'],
     ['192.0.2.1:5678', '192.0.2.1'],

@@ -10,7 +10,7 @@ export const reachOf = (
   imageStreams,
   isOpen: imageStreams.some(({ namespace }) => !isRestricted(namespace)),
   isRestricted: imageStreams.some(({ namespace }) => isRestricted(namespace)),
-  isOfNobody: false,
+  isUnowned: false,
   ...more,
 })
 

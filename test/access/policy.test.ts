@@ -3,11 +3,7 @@ import { clusterKindOf, type ClusterIdentity, type Identity } from '../../src/ac
 import { createRequirements, type DigestKnowledge } from '../../src/access/requirement.ts'
 import { createPolicy, type Decision, type PolicyOptions } from '../../src/access/policy.ts'
 import type { LookFurther } from '../../src/digests/look-further.ts'
-import {
-  createRememberedGrants,
-  localGrants,
-  type RememberedGrants,
-} from '../../src/access/remembered-grants.ts'
+import { createRecentGrants, localGrants, type RecentGrants } from '../../src/access/recent-grants.ts'
 import { createRestrictedNamespaces } from '../../src/access/restricted-namespaces.ts'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
 import { parseReference, parseRepository, type ImageStream } from '../../src/oci/reference.ts'
@@ -52,8 +48,8 @@ const spell = ({ namespace, name }: ImageStream) => (name === undefined ? namesp
 type Source = 'live' | 'cached' | 'grace'
 interface Scene {
   readonly unknownDigests?: 'allow' | 'deny'
-  /** Spelled streams whose review is remembered, live or outdated. */
-  readonly remembered?: Readonly<Record<string, boolean>>
+  /** Spelled streams whose review is cached, live or outdated. */
+  readonly cached?: Readonly<Record<string, boolean>>
   readonly outdated?: Readonly<Record<string, boolean>>
   /** Spelled streams whose review fails. */
   readonly failing?: readonly string[]
@@ -62,7 +58,7 @@ interface Scene {
 
 const setUp = ({
   unknownDigests = 'allow',
-  remembered = {},
+  cached = {},
   outdated = {},
   failing = [],
   sources = {},
@@ -75,14 +71,14 @@ const setUp = ({
       review: async ({ user }, imageStream) => {
         const spelled = spell(imageStream)
         asked.push(spelled)
-        if (failing.includes(spelled)) throw new Error('away')
+        if (failing.includes(spelled)) throw new Error('unavailable')
         const may = rights[user.username] ?? []
         return {
           allowed: may.includes(imageStream.namespace) || may.includes(spelled),
           source: sources[spelled] ?? 'live',
         }
       },
-      peek: (_identity, imageStream) => remembered[spell(imageStream)],
+      peek: (_identity, imageStream) => cached[spell(imageStream)],
       peekInGrace: (_identity, imageStream) => outdated[spell(imageStream)],
     },
     requirementsOf,
@@ -377,7 +373,7 @@ await t.test('at most 16 reviews, the newest streams first', async (test) => {
   test.equal(asked.at(-1), 'many/49')
 })
 
-await t.test('a remembered yes costs no review, wherever it is among the requirement', async (test) => {
+await t.test('a cached yes sends no review, wherever it is among the candidates', async (test) => {
   const rows: readonly (readonly [string, string, Decision])[] = [
     [open, 'ocp', { allowed: true, rule: 'qci-wide', grantedBy: 'ocp', source: 'cached' }],
     [open, 'ocp/4.15', { allowed: true, rule: 'image-puller', grantedBy: 'ocp', source: 'cached' }],
@@ -394,13 +390,13 @@ await t.test('a remembered yes costs no review, wherever it is among the require
     [nameless, 'ocp', { allowed: true, rule: 'qci-wide', grantedBy: 'ocp', source: 'cached' }],
   ]
   for (const [what, stream, expected] of rows) {
-    const { policy, asked, place } = setUp({ remembered: { [stream]: true } })
+    const { policy, asked, place } = setUp({ cached: { [stream]: true } })
     test.strictSame(await policy.decide(person('nobody'), parse(what)), { ...place(what), ...expected }, what)
     test.strictSame(asked, [])
   }
 })
 
-await t.test('a remembered yes for one door opens no other', async (test) => {
+await t.test('a cached yes for one candidate opens no other reference', async (test) => {
   for (const [what, stream] of [
     [restricted, 'ocp'],
     [restricted, 'ocp-priv'],
@@ -408,14 +404,14 @@ await t.test('a remembered yes for one door opens no other', async (test) => {
     [nameless, 'ocp/4.15'],
     [`my-team/app@sha256:${inOpen}`, 'ocp/4.15'],
   ] as const) {
-    const { policy } = setUp({ remembered: { [stream]: true } })
+    const { policy } = setUp({ cached: { [stream]: true } })
     test.equal((await policy.decide(person('nobody'), parse(what))).allowed, false, what)
   }
 })
 
-await t.test('a remembered no is not asked around: the review itself knows it', async (test) => {
+await t.test('a cached no is left to the review itself', async (test) => {
   const { policy, asked } = setUp({
-    remembered: { ocp: false, 'ocp/4.15': false },
+    cached: { ocp: false, 'ocp/4.15': false },
     sources: { ocp: 'cached', 'ocp/4.15': 'cached' },
   })
   test.strictSame(await policy.decide(person('nobody'), parse(open)), {
@@ -427,7 +423,7 @@ await t.test('a remembered no is not asked around: the review itself knows it', 
   test.strictSame(asked, ['ocp', 'ocp/4.15'])
 })
 
-await t.test('the source of a refusal is "asked" as soon as one review was', async (test) => {
+await t.test('the source of a refusal is live as soon as one review was sent', async (test) => {
   for (const sources of [
     { ocp: 'live', 'ocp/4.15': 'cached' },
     { ocp: 'cached', 'ocp/4.15': 'live' },
@@ -451,7 +447,7 @@ await t.test('trap 17: a review that fails is a throw, not a no', async (test) =
     const { policy, asked } = setUp({ failing: [failing] })
     await test.rejects(
       async () => await policy.decide(person(who), parse(what)),
-      { message: 'away' },
+      { message: 'unavailable' },
       `${who} ${what}`,
     )
     test.ok(asked.includes(failing))
@@ -464,7 +460,7 @@ await t.test('trap 17: a review that fails is a throw, not a no', async (test) =
   )
 })
 
-await t.test('grace: the door that opened not long ago counts where a review fails', async (test) => {
+await t.test('grace: a former yes counts if a review fails', async (test) => {
   const what = parse('my-team/app:latest')
   const failing = ['ocp', 'my-team/app']
   const { policy, asked } = setUp({ failing, outdated: { 'my-team/app': true } })
@@ -478,7 +474,7 @@ await t.test('grace: the door that opened not long ago counts where a review fai
   test.strictSame(asked, failing)
   for (const outdated of [{ 'my-team/app': false }, { ocp: false }, { 'ocp/4.15': true }, {}])
     await test.rejects(async () => await setUp({ failing, outdated }).policy.decide(person('puller'), what), {
-      message: 'away',
+      message: 'unavailable',
     })
   const half = setUp({ failing: ['ocp'], outdated: { ocp: true } })
   test.match(
@@ -494,7 +490,7 @@ await t.test('grace: the door that opened not long ago counts where a review fai
   )
 })
 
-await t.test('lists: an image stream, or what belongs to none', async (test) => {
+await t.test('lists: an image stream, or images without one', async (test) => {
   const rows: readonly (readonly [string, ImageStream | undefined, Decision['rule'], readonly string[]])[] = [
     ['qci-wide', undefined, 'qci-wide', ['ocp']],
     ['puller', undefined, 'none', ['ocp']],
@@ -514,7 +510,7 @@ await t.test('lists: an image stream, or what belongs to none', async (test) => 
   }
 })
 
-await t.test('lists: what nobody has seen is not open, all else is as it is decided', async (test) => {
+await t.test('lists: unseen digests are closed, all else is as in decide', async (test) => {
   const whos = ['qci-wide', 'puller', 'priv-puller', 'nobody', 'robot']
   const digests = [inOpen, inRestricted, inBoth, nowhere]
   const forms = (hex: string) => [mono(hex), `my-team/app@sha256:${hex}`, `openshift/ci:sha256-${hex}.sig`]
@@ -528,7 +524,7 @@ await t.test('lists: what nobody has seen is not open, all else is as it is deci
     }
 })
 
-await t.test('a stream of each namespace goes before a second one of any', async (test) => {
+await t.test('one stream of each namespace goes before a second one of any', async (test) => {
   const busy = Array.from({ length: 40 }, (_, index) => ({ namespace: 'busy', name: String(index) }))
   const seen = [{ namespace: 'mine', name: 'app' }, ...busy]
   const asked: string[] = []
@@ -562,10 +558,10 @@ await t.test('a stream of each namespace goes before a second one of any', async
 await t.test('a cached yes decides at once, without a promise; a no never does', async (test) => {
   const tag = parse('my-team/app:latest')
   const rows: readonly (readonly [Scene, Identity, Decision['rule'] | undefined])[] = [
-    [{ remembered: { ocp: true } }, person('qci-wide'), 'qci-wide'],
-    [{ remembered: { 'my-team/app': true } }, person('puller'), 'image-puller'],
-    [{ remembered: { ocp: false, 'my-team/app': true } }, person('puller'), 'image-puller'],
-    [{ remembered: { ocp: false, 'my-team/app': false } }, person('nobody'), undefined],
+    [{ cached: { ocp: true } }, person('qci-wide'), 'qci-wide'],
+    [{ cached: { 'my-team/app': true } }, person('puller'), 'image-puller'],
+    [{ cached: { ocp: false, 'my-team/app': true } }, person('puller'), 'image-puller'],
+    [{ cached: { ocp: false, 'my-team/app': false } }, person('nobody'), undefined],
     [{ outdated: { ocp: true } }, person('qci-wide'), undefined],
     [{}, person('qci-wide'), undefined],
     [{}, robot, 'robot'],
@@ -622,7 +618,7 @@ const over = (
 const digest = parse(mono(inOpen))
 
 await t.test(
-  'all reviews of a decision are in flight at once: their time does not tell their number',
+  'attack: all reviews of a decision are sent at once, so that their time does not show their number',
   async (test) => {
     for (const count of [1, 8, 40]) {
       const streams = Array.from({ length: count }, (_, number) => ({ namespace: `n${number}` }))
@@ -648,7 +644,7 @@ await t.test("a service account's own namespace goes before all others but QCI-w
 })
 
 await t.test(
-  'before a digest is refused it is looked for; never for a tag, a robot, or a yes',
+  'the search runs before a digest is refused; never for a tag, a robot, or a yes',
   async (test) => {
     const looked: string[] = []
     const lookFurther: LookFurther = async (wanted, { repository, requester, mayPull }) => {
@@ -678,7 +674,7 @@ await t.test(
   },
 )
 
-await t.test('what was learnt is decided about anew; where there is nothing new, it is not', async (test) => {
+await t.test('new facts cause a second decision; without new facts there is none', async (test) => {
   for (const hasNewFacts of [true, false]) {
     const { policy, asked } = over([embargoed], {
       rights: ['my-team'],
@@ -689,21 +685,18 @@ await t.test('what was learnt is decided about anew; where there is nothing new,
   }
 })
 
-await t.test(
-  'trap: what has come while the first reviews were waited for is decided about, too',
-  async (test) => {
-    const streams: ImageStream[] = [embargoed]
-    const { policy } = over(streams, {
-      rights: ['my-team'],
-      onReview: () => void streams.push(team),
-      // It looks, and sees nothing that has not been there before it looked.
-      lookFurther: async () => ({ hasNewFacts: false, isCertain: true }),
-    })
-    test.match(await policy.decide(person('alice'), digest), { allowed: true, grantedBy: 'my-team' })
-  },
-)
+await t.test('trap: facts that arrived during the first reviews are decided about, too', async (test) => {
+  const streams: ImageStream[] = [embargoed]
+  const { policy } = over(streams, {
+    rights: ['my-team'],
+    onReview: () => void streams.push(team),
+    // It looks, and sees nothing that has not been there before it looked.
+    lookFurther: async () => ({ hasNewFacts: false, isCertain: true }),
+  })
+  test.match(await policy.decide(person('alice'), digest), { allowed: true, grantedBy: 'my-team' })
+})
 
-await t.test('where somebody was let in lately is asked for first, whoever has let them in', async (test) => {
+await t.test('recent grants are reviewed first, whichever replica recorded them', async (test) => {
   const crowd = Array.from({ length: 40 }, (_, number) => ({ namespace: `n${number}-priv`, name: 'app' }))
   const told: string[] = []
   for (const [place, oldest] of [
@@ -711,13 +704,13 @@ await t.test('where somebody was let in lately is asked for first, whoever has l
     ['my-team/other', team],
     ['my-team', team],
   ] as const) {
-    const isToldBy = (rememberedGrants: RememberedGrants) =>
-      over([oldest, ...crowd], { rights: ['my-team'], rememberedGrants })
+    const isToldBy = (recentGrants: RecentGrants) =>
+      over([oldest, ...crowd], { rights: ['my-team'], recentGrants })
     const nobody = isToldBy(localGrants())
     test.match(await nobody.policy.decide(person('alice'), digest), { allowed: false })
     test.equal(nobody.asked.length, 16)
     const another = isToldBy(
-      createRememberedGrants({
+      createRecentGrants({
         publish: async (_holder, at) => void told.push(at),
         read: async () => [place],
       }),
@@ -734,18 +727,18 @@ await t.test('where somebody was let in lately is asked for first, whoever has l
 })
 
 await t.test(
-  'a named stream that somebody was let into is asked for before others of its namespace',
+  'a recent grant of a named stream is reviewed before other streams of its namespace',
   async (test) => {
     const crowd = Array.from({ length: 40 }, (_, number) => ({ namespace: 'big-priv', name: `s${number}` }))
-    const rememberedGrants = localGrants()
-    await rememberedGrants.record(person('alice'), { namespace: 'big-priv', name: 's0' })
-    const { policy } = over(crowd, { rights: ['big-priv/s0'], rememberedGrants })
+    const recentGrants = localGrants()
+    await recentGrants.record(person('alice'), { namespace: 'big-priv', name: 's0' })
+    const { policy } = over(crowd, { rights: ['big-priv/s0'], recentGrants })
     test.match(await policy.decide(person('alice'), digest), { allowed: true, grantedBy: 'big-priv' })
   },
 )
 
 await t.test(
-  'a refusal without what other replicas know is premature; an error is thrown on',
+  'a refusal without the facts of other replicas is premature; an error is thrown',
   async (test) => {
     for (const isCertain of [true, false]) {
       const { policy } = over([embargoed], { lookFurther: async () => ({ hasNewFacts: false, isCertain }) })
@@ -757,7 +750,7 @@ await t.test(
   },
 )
 
-await t.test('what may be restricted is refused for now, to those who are QCI-wide', async (test) => {
+await t.test('a digest that may be restricted is refused prematurely to QCI-wide users', async (test) => {
   const knowledge = { isComplete: () => false }
   const wide = over([], { knowledge, rights: ['ocp'] })
   test.match(await wide.policy.decide(person('alice'), digest), { allowed: false, isPremature: true })
@@ -767,18 +760,21 @@ await t.test('what may be restricted is refused for now, to those who are QCI-wi
   test.strictSame([decision.allowed, decision.isPremature], [false, undefined])
 })
 
-await t.test('attack: a digest is refused after a multiple of a time, however many know it', async (test) => {
-  for (const streams of [
-    [embargoed],
-    Array.from({ length: 40 }, (_, number) => ({ namespace: `n${number}-priv` })),
-  ]) {
-    const { policy } = over(streams, { refusalStepMs: 60 })
-    const startedAt = performance.now()
-    await policy.decide(person('mallory'), digest)
-    // Timers may be early by a part of a millisecond.
-    test.ok(performance.now() - startedAt > 58)
-  }
-})
+await t.test(
+  'attack: a digest is refused after a multiple of a step, in however many namespaces it was seen',
+  async (test) => {
+    for (const streams of [
+      [embargoed],
+      Array.from({ length: 40 }, (_, number) => ({ namespace: `n${number}-priv` })),
+    ]) {
+      const { policy } = over(streams, { refusalStepMs: 60 })
+      const startedAt = performance.now()
+      await policy.decide(person('mallory'), digest)
+      // Timers may be early by a part of a millisecond.
+      test.ok(performance.now() - startedAt > 58)
+    }
+  },
+)
 
 await t.test('a caller may take a single function of it', async (test) => {
   const { decide, mayList, decideImageStream } = setUp().policy

@@ -20,7 +20,7 @@ const known: Readonly<Record<string, readonly ImageStream[]>> = {
   [hexOf('b')]: [restricted, { namespace: 'more-priv' }],
 }
 
-const doorsFor = (unknownDigests: 'allow' | 'deny' = 'allow') =>
+const requirementsFor = (unknownDigests: 'allow' | 'deny' = 'allow') =>
   createRequirements({
     knowledge: knowing((digest) => known[digest.slice(7)] ?? [], isRestricted),
     isRestricted,
@@ -32,8 +32,8 @@ const parse = (path: string, text: string) => {
   return parseReference(parseRepository(namespace, name, 'openshift/ci'), text, ownerOf)
 }
 
-await t.test('a tag: its image stream, and QCI-wide unless it is restricted', async (test) => {
-  const { reference } = doorsFor()
+await t.test('a tag requires its image stream, or QCI-wide access unless it is restricted', async (test) => {
+  const { reference } = requirementsFor()
   test.strictSame(reference(parse('ocp/4.5', 'base')), {
     imageStreams: [open],
     qciWide: true,
@@ -48,9 +48,9 @@ await t.test('a tag: its image stream, and QCI-wide unless it is restricted', as
 })
 
 await t.test(
-  'a digest: where it was seen; the place that is told is an open one, if there is',
+  'a digest requires a stream where it was seen; its namespace is an open one, if there is one',
   async (test) => {
-    const { reference } = doorsFor()
+    const { reference } = requirementsFor()
     const rows = [
       ['a', { imageStreams: known[hexOf('a')], qciWide: true, namespace: 'ocp' }],
       ['b', { imageStreams: known[hexOf('b')], qciWide: false, namespace: 'more-priv' }],
@@ -60,12 +60,15 @@ await t.test(
       test.strictSame(reference(parse('openshift/ci', `sha256:${hexOf(digit)}`)), expected, digit)
       test.strictSame(reference(parse('openshift/ci', `20240101_sha256_${hexOf(digit)}`)), expected, digit)
     }
-    test.equal(doorsFor('deny').reference(parse('openshift/ci', `sha256:${hexOf('c')}`)).qciWide, false)
+    test.equal(
+      requirementsFor('deny').reference(parse('openshift/ci', `sha256:${hexOf('c')}`)).qciWide,
+      false,
+    )
   },
 )
 
-await t.test('a digest in an image stream: that namespace only, QCI-wide aside', async (test) => {
-  const { reference } = doorsFor()
+await t.test('a digest in an image stream requires this namespace, or QCI-wide access', async (test) => {
+  const { reference } = requirementsFor()
   const requirement = (namespace: string) => reference(parse(`${namespace}/x`, `sha256:${hexOf('a')}`))
   test.strictSame(requirement('ocp-priv'), {
     imageStreams: [restricted],
@@ -75,8 +78,8 @@ await t.test('a digest in an image stream: that namespace only, QCI-wide aside',
   test.strictSame(requirement('elsewhere'), { imageStreams: [], qciWide: true, namespace: 'elsewhere' })
 })
 
-await t.test('lists: an image stream, or what belongs to none', async (test) => {
-  const { imageStream } = doorsFor()
+await t.test('lists: an image stream, or images without one', async (test) => {
+  const { imageStream } = requirementsFor()
   test.strictSame(imageStream(restricted), {
     imageStreams: [restricted],
     qciWide: false,
@@ -103,58 +106,58 @@ const opensQciWide = (
   ).qciWide
 }
 
-await t.test('everything that can be known of a digest, and what QCI-wide opens of it', async (test) => {
-  const flags = [true, false]
-  for (const isOpen of flags)
-    for (const closes of flags)
-      for (const isOfNobody of flags)
-        for (const isClaimed of flags)
-          for (const isComplete of flags)
-            for (const unknownDigests of ['allow', 'deny'] as const) {
-              const reach = { isOpen, isRestricted: closes, isOfNobody }
-              const knowledge = { isClaimed: () => isClaimed, isComplete: () => isComplete }
-              const isUnowned = !isClaimed && (isOfNobody || unknownDigests === 'allow')
-              test.equal(
-                opensQciWide({ a: reach }, knowledge, undefined, unknownDigests),
-                isOpen || (!closes && isUnowned && (isComplete || 'later')),
-                JSON.stringify({ ...reach, isClaimed, isComplete, unknownDigests }),
-              )
-            }
-})
-
-await t.test('attack: the name of content by another algorithm is not open unseen', async (test) => {
-  const digest = `sha512:${'a'.repeat(128)}`
-  test.equal(opensQciWide({}, {}, digest), false)
-  test.equal(opensQciWide({ a: { isOfNobody: true } }, {}, digest), true)
-  test.equal(opensQciWide({ a: { isOpen: true } }, {}, digest), true)
-})
-
 await t.test(
-  'a blob of restricted images is open where a manifest that is open, or unseen, names it',
+  'generated: all knowledge about a digest, and whether QCI-wide access opens it',
   async (test) => {
-    const parent = parseDigest(`sha256:${hexOf('b')}`)
-    const parentsOf = () => [parent]
-    const rows = [
-      [{}, {}, true],
-      [{ isOpen: true }, {}, true],
-      [{ isOpen: true, isRestricted: true }, {}, true],
-      [{ isRestricted: true }, {}, false],
-      [{ isRestricted: true, isOfNobody: true }, {}, false],
-      [{ isOfNobody: true }, {}, false],
-      [{}, { isComplete: () => false }, false],
-      [{}, { isClaimed: () => true }, false],
-      [{ isOpen: true }, { isClaimed: () => true }, true],
-    ] as const
-    for (const [reach, more, expected] of rows) {
-      const reaches = { a: { isRestricted: true }, b: reach }
-      test.equal(opensQciWide(reaches, { parentsOf, ...more }), expected, JSON.stringify(reach))
-    }
-    test.equal(opensQciWide({ a: { isRestricted: true } }, { parentsOf }, undefined, 'deny'), false)
-    test.equal(opensQciWide({ a: { isRestricted: true } }), false)
+    const flags = [true, false]
+    for (const isOpen of flags)
+      for (const closes of flags)
+        for (const isUnowned of flags)
+          for (const isClaimed of flags)
+            for (const isComplete of flags)
+              for (const unknownDigests of ['allow', 'deny'] as const) {
+                const reach = { isOpen, isRestricted: closes, isUnowned }
+                const knowledge = { isClaimed: () => isClaimed, isComplete: () => isComplete }
+                const opensUnowned = !isClaimed && (isUnowned || unknownDigests === 'allow')
+                test.equal(
+                  opensQciWide({ a: reach }, knowledge, undefined, unknownDigests),
+                  isOpen || (!closes && opensUnowned && (isComplete || 'later')),
+                  JSON.stringify({ ...reach, isClaimed, isComplete, unknownDigests }),
+                )
+              }
   },
 )
 
-await t.test('where nothing is known, nothing is claimed, and all is said', async (test) => {
+await t.test('attack: an unseen digest of another algorithm is closed', async (test) => {
+  const digest = `sha512:${'a'.repeat(128)}`
+  test.equal(opensQciWide({}, {}, digest), false)
+  test.equal(opensQciWide({ a: { isUnowned: true } }, {}, digest), true)
+  test.equal(opensQciWide({ a: { isOpen: true } }, {}, digest), true)
+})
+
+await t.test('a blob of restricted images is open if an open or unseen manifest names it', async (test) => {
+  const parent = parseDigest(`sha256:${hexOf('b')}`)
+  const parentsOf = () => [parent]
+  const rows = [
+    [{}, {}, true],
+    [{ isOpen: true }, {}, true],
+    [{ isOpen: true, isRestricted: true }, {}, true],
+    [{ isRestricted: true }, {}, false],
+    [{ isRestricted: true, isUnowned: true }, {}, false],
+    [{ isUnowned: true }, {}, false],
+    [{}, { isComplete: () => false }, false],
+    [{}, { isClaimed: () => true }, false],
+    [{ isOpen: true }, { isClaimed: () => true }, true],
+  ] as const
+  for (const [reach, more, expected] of rows) {
+    const reaches = { a: { isRestricted: true }, b: reach }
+    test.equal(opensQciWide(reaches, { parentsOf, ...more }), expected, JSON.stringify(reach))
+  }
+  test.equal(opensQciWide({ a: { isRestricted: true } }, { parentsOf }, undefined, 'deny'), false)
+  test.equal(opensQciWide({ a: { isRestricted: true } }), false)
+})
+
+await t.test('without knowledge, no digest is claimed, and the knowledge is complete', async (test) => {
   const digest = parseDigest(`sha256:${hexOf('a')}`)
   test.strictSame(
     [nothingKnown.parentsOf(digest), nothingKnown.isClaimed(digest), nothingKnown.isComplete()],

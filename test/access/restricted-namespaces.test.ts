@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createRestrictedNamespaces } from '../../src/access/restricted-namespaces.ts'
 
-await t.test('patterns', async (test) => {
+await t.test('patterns of namespaces', async (test) => {
   const rows: readonly (readonly [readonly string[], string, boolean])[] = [
     [['*-priv', '*-private'], 'ocp-priv', true],
     [['*-priv', '*-private'], 'ocp-private', true],
@@ -30,7 +30,7 @@ await t.test('patterns', async (test) => {
     )
 })
 
-await t.test('a pattern is text, whatever a regular expression would read in it', async (test) => {
+await t.test('attack: a pattern is literal text, not a regular expression', async (test) => {
   for (const [pattern, other] of [
     ['a.b', 'axb'],
     ['a+', 'aa'],

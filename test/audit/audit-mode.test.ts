@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { createPolicy } from '../../src/access/policy.ts'
-import { localGrants } from '../../src/access/remembered-grants.ts'
+import { localGrants } from '../../src/access/recent-grants.ts'
 import { createRequirements, nothingKnown } from '../../src/access/requirement.ts'
 import { createAuditMode } from '../../src/audit/audit-mode.ts'
 import { createLogger } from '../../src/telemetry/logging.ts'
@@ -34,7 +34,7 @@ await t.test("the predecessor's rule decides, and the rules of enforce are logge
     policy,
     requirementsOf,
     reviews,
-    rememberedGrants: localGrants(),
+    recentGrants: localGrants(),
     qciNamespace: 'ocp',
     logger: createLogger('info', { write: (line) => void lines.push(JSON.parse(line) as never) }),
     registry,
@@ -48,7 +48,10 @@ await t.test("the predecessor's rule decides, and the rules of enforce are logge
   const reference = parseReference(parseRepository('ocp', '4.5', 'openshift/ci'), 'base', ownerOf)
   const decision = await audit.policy.decide(identity, reference)
   test.match(decision, { allowed: true, rule: 'service-account' })
-  test.notMatch(audit.denied('a', 'ocp_4.5_base', 'ocp').message, 'system:image-puller')
+  test.notMatch(
+    audit.denied({ identity, wanted: 'ocp_4.5_base', namespace: 'ocp' }).message,
+    'system:image-puller',
+  )
 
   const app = Fastify()
   test.teardown(() => app.close())

@@ -1,8 +1,13 @@
 import t from 'tap'
+import { alice } from '../registry/fakes.ts'
 import { createLegacyDenialMessage } from '../../src/audit/legacy-denial.ts'
 
 await t.test("by the predecessor's rule there is one way to get access", async (test) => {
-  const { code, status, message } = createLegacyDenialMessage('ocp')('alice', 'ocp-priv_4.5_base', 'ocp-priv')
+  const { code, status, message } = createLegacyDenialMessage('ocp')({
+    identity: alice,
+    wanted: 'ocp-priv_4.5_base',
+    namespace: 'ocp-priv',
+  })
   test.equal(code, 'DENIED')
   test.equal(status, 403)
   test.match(

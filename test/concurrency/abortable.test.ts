@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 import t from 'tap'
 import { unlessAborted } from '../../src/concurrency/abortable.ts'
 
-await t.test('what it ends with, and nothing left behind', async (test) => {
+await t.test('the result or the error is passed on, and the listener is removed', async (test) => {
   const { signal } = new AbortController()
   test.equal(await unlessAborted(signal, Promise.resolve('answer')), 'answer')
   const error = new Error('no')
@@ -11,7 +11,7 @@ await t.test('what it ends with, and nothing left behind', async (test) => {
   test.equal(await unlessAborted(undefined, Promise.resolve('nobody leaves')), 'nobody leaves')
 })
 
-await t.test('whoever leaves does not wait, and what comes later ends nothing', async (test) => {
+await t.test('an abort ends the wait, and a later rejection does not end the process', async (test) => {
   const leaves = new AbortController()
   const { promise, reject } = Promise.withResolvers<string>()
   const waiting = unlessAborted(leaves.signal, promise, (reason) => new Error('left', { cause: reason }))

@@ -13,7 +13,7 @@ const setUp = () => {
   return { ...allowance, spend, pass: (milliseconds: number) => void (now += milliseconds) }
 }
 
-await t.test('a burst, then a number a second, and never more than the burst', async (test) => {
+await t.test('a burst, then a rate per second, and never more than the burst', async (test) => {
   const { state, spend, retryAfterSeconds, pass } = setUp()
   spend(2)
   test.equal(state(), 'spent')
@@ -30,7 +30,7 @@ await t.test('a burst, then a number a second, and never more than the burst', a
 })
 
 await t.test(
-  'a held place cannot be held twice, and becomes free again if nothing is charged',
+  'a held token cannot be held twice, and becomes free again if no refusal is charged',
   async (test) => {
     const { state, tryHold, hold, settle } = setUp()
     test.equal(tryHold(), 'held')
@@ -54,7 +54,7 @@ await t.test('the shortest wait that is announced is one second', async (test) =
   test.equal(setUp().retryAfterSeconds(), 1)
 })
 
-await t.test('a charge without a hold counts, and the bucket never owes', async (test) => {
+await t.test('a charge without a hold counts, and the bucket never goes below zero', async (test) => {
   const { state, charge, pass } = setUp()
   charge(1)
   test.equal(state(), 'free')

@@ -1,14 +1,14 @@
 import t from 'tap'
 import { backoffMs, jittered, pause } from '../../src/concurrency/backoff.ts'
 
-await t.test('doubled with each failure, up to the longest', async (test) => {
+await t.test('the backoff doubles with each failure, up to the longest', async (test) => {
   const all = [0, 1, 2, 3, 60].map((failures) =>
     backoffMs(failures, { firstMs: 100, longestMs: 500 }, () => 0.999_999),
   )
   test.strictSame(all.map(Math.round), [100, 200, 400, 500, 500])
 })
 
-await t.test('between half of it and all of it', async (test) => {
+await t.test('jitter is between half and all of it', async (test) => {
   test.equal(
     jittered(100, () => 0),
     50,
@@ -19,7 +19,7 @@ await t.test('between half of it and all of it', async (test) => {
   }
 })
 
-await t.test('a pause ends when nobody waits any more', async (test) => {
+await t.test('a pause ends when its signal is aborted', async (test) => {
   await pause(1, undefined)
   const over = new AbortController()
   const waiting = pause(3_600_000, over.signal)

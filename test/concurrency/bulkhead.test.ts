@@ -5,7 +5,7 @@ import { Bulkhead } from '../../src/concurrency/bulkhead.ts'
 const takeAll = (bulkhead: Bulkhead, holder: string, tries: number): number =>
   Array.from({ length: tries }, () => bulkhead.take(holder)).filter(Boolean).length
 
-await t.test('one alone holds three quarters, and leaves places to those who come', async (test) => {
+await t.test('a single holder gets three quarters, and leaves permits to newcomers', async (test) => {
   const bulkhead = new Bulkhead(16)
   test.equal(takeAll(bulkhead, 'greedy', 20), 12)
   test.equal(takeAll(bulkhead, 'second', 20), 4, 'below a third of all')
@@ -13,7 +13,7 @@ await t.test('one alone holds three quarters, and leaves places to those who com
   test.equal(bulkhead.taken, 16)
 })
 
-await t.test('what is given back is there for others', async (test) => {
+await t.test('a permit that was given back is free for others', async (test) => {
   const bulkhead = new Bulkhead(8)
   takeAll(bulkhead, 'greedy', 20)
   takeAll(bulkhead, 'second', 20)
@@ -40,13 +40,16 @@ for (let max = 1; max <= 40; max++)
     },
   )
 
-await t.test('the background has the first half alone, and takes nobody’s share', async (test) => {
-  const bulkhead = new Bulkhead(8)
-  for (let index = 0; index < 4; index++) test.ok(bulkhead.takeInBackground())
-  test.notOk(bulkhead.takeInBackground())
-  test.equal(takeAll(bulkhead, 'one', 8), 2)
-  test.equal(takeAll(bulkhead, 'two', 8), 2)
-  bulkhead.giveBackInBackground()
-  test.ok(bulkhead.take('three'))
-  test.equal(bulkhead.taken, 8)
-})
+await t.test(
+  "the background gets the first half only, and no holder's share becomes smaller",
+  async (test) => {
+    const bulkhead = new Bulkhead(8)
+    for (let index = 0; index < 4; index++) test.ok(bulkhead.takeInBackground())
+    test.notOk(bulkhead.takeInBackground())
+    test.equal(takeAll(bulkhead, 'one', 8), 2)
+    test.equal(takeAll(bulkhead, 'two', 8), 2)
+    bulkhead.giveBackInBackground()
+    test.ok(bulkhead.take('three'))
+    test.equal(bulkhead.taken, 8)
+  },
+)

@@ -36,7 +36,7 @@ const breakerFor = (threshold?: number) => {
 /** Until what was settled has become known to those who wait for it. */
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
-await t.test('a question that ran out of time opens it; one beside the others finds out', async (t) => {
+await t.test('a timeout opens the circuit; a probe tests the server', async (t) => {
   const { clock, ask, pending } = breakerFor()
   t.equal(await ask(1), 'answer')
   await t.rejects(ask(2000, timeout), timeout)
@@ -56,27 +56,30 @@ await t.test('a question that ran out of time opens it; one beside the others fi
   t.equal(await ask(1), 'answer', 'closed again')
 })
 
-await t.test('still away: it stays open for as long again, and nobody hears of the attempt', async (t) => {
-  const { clock, ask, pending } = breakerFor()
-  await t.rejects(ask(2000, timeout), timeout)
-  clock.now += 100
-  const attempt = pending()
-  await t.rejects(attempt.outcome, refusal)
-  clock.now += 2000
-  attempt.answer.reject(timeout)
-  await turn()
-  clock.now += 99
-  const early = pending()
-  await t.rejects(early.outcome, refusal)
-  t.equal(early.seen.asked, 0)
-  clock.now += 1
-  await t.rejects(ask(1), refusal)
-  await turn()
-  t.equal(await ask(1), 'answer')
-})
+await t.test(
+  'a failed probe keeps the circuit open for another pause, and no caller gets its error',
+  async (t) => {
+    const { clock, ask, pending } = breakerFor()
+    await t.rejects(ask(2000, timeout), timeout)
+    clock.now += 100
+    const attempt = pending()
+    await t.rejects(attempt.outcome, refusal)
+    clock.now += 2000
+    attempt.answer.reject(timeout)
+    await turn()
+    clock.now += 99
+    const early = pending()
+    await t.rejects(early.outcome, refusal)
+    t.equal(early.seen.asked, 0)
+    clock.now += 1
+    await t.rejects(ask(1), refusal)
+    await turn()
+    t.equal(await ask(1), 'answer')
+  },
+)
 
 await t.test(
-  'a failure that comes fast does not open it, and closes it when it comes from an attempt',
+  'an error that is no timeout does not open the circuit, and closes it as the outcome of a probe',
   async (t) => {
     const { clock, breaker, ask } = breakerFor()
     const error = new Error('500')
@@ -93,7 +96,7 @@ await t.test(
   },
 )
 
-await t.test('one slow question among answered ones says nothing about the server', async (t) => {
+await t.test('one timeout among answered requests does not open the circuit', async (t) => {
   const { clock, ask, pending } = breakerFor()
   const slow = pending()
   clock.now += 10
@@ -104,7 +107,7 @@ await t.test('one slow question among answered ones says nothing about the serve
 })
 
 await t.test(
-  'questions from before it opened: an answer closes it, a trouble puts nothing off',
+  'requests from before it opened: an answer closes the circuit, a timeout does not delay the probe',
   async (t) => {
     const { clock, ask, pending } = breakerFor()
     const [answered, silent, late] = [pending(), pending(), pending()]
@@ -128,7 +131,7 @@ await t.test(
   },
 )
 
-await t.test('several troubles in a row, with no answer between them', async (t) => {
+await t.test('several failures in a row open it, if no answer comes between them', async (t) => {
   const { clock, ask } = breakerFor(3)
   const left = new Error('the client left')
   for (const error of [timeout, timeout]) await t.rejects(ask(1, error), error)
@@ -144,7 +147,7 @@ await t.test('several troubles in a row, with no answer between them', async (t)
   await t.rejects(ask(1), refusal, 'and opened by the next trouble')
 })
 
-await t.test('by the clock of the process, for a second', async (t) => {
+await t.test('by the clock of the process, the pause is a second', async (t) => {
   const breaker = createCircuitBreaker({ isTransient: () => true, refuse: () => refusal })
   await t.rejects(
     breaker(async () => Promise.reject(timeout)),

@@ -2,7 +2,7 @@ import t from 'tap'
 import { systemClock } from '../../src/concurrency/clock.ts'
 import { staying } from './fake-clock.ts'
 
-await t.test('it goes on, and what is called off does not happen', async (test) => {
+await t.test('the clock advances, and a cancelled timer does not run', async (test) => {
   staying(test)
   const began = systemClock.now()
   let happened = false

@@ -31,7 +31,7 @@ const queueOf = (bounds: { maxPerRequester?: number; maxQueued?: number } = {}) 
   return { clock, queue, wait, serve, outcomes }
 }
 
-await t.test('one of each requester in turn, each in the order they came', async (test) => {
+await t.test('requesters take turns, each in the order of its requests', async (test) => {
   const { queue, wait, serve } = queueOf()
   for (const name of ['a1', 'a2', 'a3', 'a4', 'b1', 'b2', 'c1']) wait(name)
   test.equal(queue.size(), 7)
@@ -45,14 +45,14 @@ await t.test('one of each requester in turn, each in the order they came', async
   )
 })
 
-await t.test('a thousand of one requester are one turn for whoever comes with one', async (test) => {
+await t.test('a thousand requests of one requester delay another requester by one turn', async (test) => {
   const { wait, serve } = queueOf({ maxPerRequester: 1000 })
   for (let index = 0; index < 999; index++) wait(`a${index}`)
   wait('b')
   test.strictSame(await serve(2), ['a0', 'b'])
 })
 
-await t.test('who has enough waiting is sent away; others are not', async (test) => {
+await t.test('a requester over its limit is refused; others are not', async (test) => {
   const { wait, serve, queue } = queueOf({ maxPerRequester: 2 })
   for (const name of ['a1', 'a2', 'a3', 'b1']) wait(name)
   test.equal(queue.size(), 3)
@@ -62,7 +62,7 @@ await t.test('who has enough waiting is sent away; others are not', async (test)
 })
 
 await t.test(
-  'attack: the room filled by few: the newest of the greediest goes for who has less',
+  'attack: if a few requesters fill the queue, the newest entry of the greediest is evicted',
   async (test) => {
     const { wait, serve, queue } = queueOf({ maxQueued: 5 })
     for (const name of ['a1', 'b1', 'b2', 'b3', 'a2', 'c1']) wait(name)
@@ -77,7 +77,7 @@ await t.test(
   },
 )
 
-await t.test('who may not go yet keeps their turn, and nobody else waits for it', async (test) => {
+await t.test('a requester that may not go yet keeps its turn, and others pass', async (test) => {
   const { queue, wait, outcomes } = queueOf()
   for (const name of ['a1', 'b1', 'c1', 'b2']) wait(name)
   const goAllBut = async (held: string) => {
@@ -89,7 +89,7 @@ await t.test('who may not go yet keeps their turn, and nobody else waits for it'
   test.strictSame(await goAllBut('d'), ['a1'])
 })
 
-await t.test('whose turn does not come in time is sent away then', async (test) => {
+await t.test('a request whose turn does not come in time is refused', async (test) => {
   const { clock, queue, wait, outcomes } = queueOf()
   wait('a', undefined, 100)
   wait('b')
@@ -105,7 +105,7 @@ await t.test('whose turn does not come in time is sent away then', async (test) 
   test.equal(clock.pending(), 0, 'no timer is left of those who are gone')
 })
 
-await t.test('who gives up leaves; who has given up before does not enter', async (test) => {
+await t.test('an aborted request leaves; one that is aborted already does not enter', async (test) => {
   const { clock, queue, wait, serve } = queueOf()
   const goes = new AbortController()
   wait('a1', goes.signal)

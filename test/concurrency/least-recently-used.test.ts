@@ -2,7 +2,7 @@ import t from 'tap'
 import { LeastRecentlyUsed } from '../../src/concurrency/least-recently-used.ts'
 
 await t.test(
-  'generated: the oldest is what a plain list says, whatever is used and removed',
+  'generated: the oldest key is that of a plain list, whatever is used and removed',
   async (test) => {
     let seed = 7
     const dice = (sides: number) => (seed = (seed * 48_271) % 2_147_483_647) % sides

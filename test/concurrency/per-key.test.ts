@@ -1,7 +1,7 @@
 import t from 'tap'
 import { PerKey } from '../../src/concurrency/per-key.ts'
 
-await t.test('one for each key, and the same for as long as it is remembered', async (test) => {
+await t.test('each key has one value, until it is evicted', async (test) => {
   let made = 0
   const perKey = new PerKey(2, () => ({ number: made++ }))
   const numbers = (...keys: readonly string[]) => keys.map((key) => perKey.of(key).number)

@@ -6,17 +6,18 @@ import {
 } from '../../src/config/command-arguments.ts'
 
 await t.test('sandbox: its own flags, in either form', async (test) => {
-  test.strictSame(parseSandboxArguments([]), { check: false, rbac: [], as: [], port: undefined })
+  test.strictSame(parseSandboxArguments([]), {
+    check: false,
+    rbac: [],
+    as: [],
+    verbose: false,
+    port: undefined,
+  })
   test.strictSame(
     parseSandboxArguments(['--check', '--rbac', 'a', '--as=u', '--rbac=b', '--as=group:g', '--port=0']),
-    {
-      check: true,
-      rbac: ['a', 'b'],
-      as: ['u', 'group:g'],
-      port: 0,
-    },
+    { check: true, rbac: ['a', 'b'], as: ['u', 'group:g'], verbose: false, port: 0 },
   )
-  test.match(parseSandboxArguments(['-port=65535']), { port: 65_535 })
+  test.match(parseSandboxArguments(['-port=65535', '--verbose']), { port: 65_535, verbose: true })
 })
 
 await t.test('sandbox: all mistakes at once, as serve tells them', async (test) => {
@@ -24,10 +25,10 @@ await t.test('sandbox: all mistakes at once, as serve tells them', async (test) 
   test.throws(() => parseSandboxArguments(args), {
     name: 'ConfigError',
     problems: [
+      '"there" is not a flag; flags begin with --',
       '--imagestreams is not a flag of sandbox; --help lists them',
       '--check takes no value',
       '--port is given twice',
-      '"there" is not a flag; flags begin with --',
       '--rbac= is not valid: expected a folder of RBAC manifests',
       '--as= is not valid: expected a user, group:NAME, or system:serviceaccount:NAMESPACE:NAME',
       '--port=65536 is not valid: expected a port, or 0 for any free one',

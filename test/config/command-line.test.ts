@@ -1,10 +1,14 @@
 import t from 'tap'
-import { collectFlags, type Environment } from '../../src/config/command-line.ts'
+import { collectFlags, type CommandSyntax, type Environment } from '../../src/config/command-line.ts'
+import { flag, givenOrNot, nonEmpty, repeatedFlag } from '../../src/config/flag-kinds.ts'
+import { aliases, deprecatedFlags, flags } from '../../src/config/flags.ts'
 
-const gather = (args: readonly string[], environment: Environment = {}) => {
+const serve: CommandSyntax = { flags, aliases, deprecated: deprecatedFlags, checksEnvironment: true }
+
+const gather = (args: readonly string[], environment: Environment = {}, syntax = serve) => {
   const problems: string[] = []
-  const { texts, warnings } = collectFlags(args, environment, problems)
-  return { texts: Object.fromEntries(texts), warnings, problems }
+  const { given, positionals, warnings } = collectFlags(syntax, args, environment, problems)
+  return { given: Object.fromEntries(given), positionals, warnings, problems }
 }
 
 await t.test('a flag has one hyphen or two, its value behind = or a space', async (test) => {
@@ -14,20 +18,20 @@ await t.test('a flag has one hyphen or two, its value behind = or a space', asyn
     ['-exposed-host=a'],
     ['-exposed-host', 'a'],
   ]) {
-    const { texts, problems } = gather(args)
-    test.strictSame(texts, { 'exposed-host': { text: 'a', origin: '--exposed-host' } }, args.join(' '))
+    const { given, problems } = gather(args)
+    test.strictSame(given, { exposedHost: { texts: ['a'], origin: '--exposed-host' } }, args.join(' '))
     test.strictSame(problems, [])
   }
 })
 
 await t.test('a value may hold = and be empty', async (test) => {
-  test.equal(gather(['--token-audience=a=b']).texts['token-audience']?.text, 'a=b')
-  test.equal(gather(['--token-audience=']).texts['token-audience']?.text, '')
+  test.strictSame(gather(['--token-audience=a=b']).given['tokenAudiences']?.texts, ['a=b'])
+  test.strictSame(gather(['--token-audience=']).given['tokenAudiences']?.texts, [''])
 })
 
 await t.test('an old name is the flag, and counts as given', async (test) => {
-  test.strictSame(gather(['--gracePeriod=5s']).texts, {
-    'grace-period': { text: '5s', origin: '--gracePeriod' },
+  test.strictSame(gather(['--gracePeriod=5s']).given, {
+    gracePeriodMs: { texts: ['5s'], origin: '--gracePeriod' },
   })
   test.strictSame(gather(['--gracePeriod=5s', '--grace-period=6s']).problems, [
     '--grace-period is given twice',
@@ -35,15 +39,15 @@ await t.test('an old name is the flag, and counts as given', async (test) => {
 })
 
 await t.test('what has no effect is a warning with its reason', async (test) => {
-  const { texts, warnings, problems } = gather(['--interval=1h', '--ignore-sar-check'])
+  const { given, warnings, problems } = gather(['--interval=1h', '--ignore-sar-check'])
   test.match(warnings, [/^--interval has no effect: ./, /^--ignore-sar-check has no effect: ./])
-  test.strictSame([texts, problems], [{}, []])
+  test.strictSame([given, problems], [{}, []])
 })
 
 await t.test('a switch of Go takes no value from the argument behind it', async (test) => {
   for (const flag of ['--ignore-sar-check', '-ignore-sar-check', '--ignore-sar-check=true']) {
-    const { texts, problems } = gather([flag, '--exposed-host', 'a'])
-    test.equal(texts['exposed-host']?.text, 'a', flag)
+    const { given, problems } = gather([flag, '--exposed-host', 'a'])
+    test.equal(given['exposedHost']?.texts[0], 'a', flag)
     test.strictSame(problems, [], flag)
   }
 })
@@ -56,11 +60,14 @@ await t.test('a switch of ours means true without a value', async (test) => {
     ['--allow-anonymous=false', 'false'],
   ] as const
   for (const [flag, text] of rows) {
-    const { texts, problems } = gather([flag, '--exposed-host', 'a'], { QUAY_PROXY_ALLOW_ANONYMOUS: 'false' })
-    test.strictSame([texts['allow-anonymous']?.text, texts['exposed-host']?.text, problems], [text, 'a', []])
+    const { given, problems } = gather([flag, '--exposed-host', 'a'], { QUAY_PROXY_ALLOW_ANONYMOUS: 'false' })
+    test.strictSame(
+      [given['allowAnonymous']?.texts, given['exposedHost']?.texts, problems],
+      [[text], ['a'], []],
+    )
   }
-  test.strictSame(gather([], { QUAY_PROXY_ALLOW_ANONYMOUS: 'true' }).texts, {
-    'allow-anonymous': { text: 'true', origin: 'QUAY_PROXY_ALLOW_ANONYMOUS' },
+  test.strictSame(gather([], { QUAY_PROXY_ALLOW_ANONYMOUS: 'true' }).given, {
+    allowAnonymous: { texts: ['true'], origin: 'QUAY_PROXY_ALLOW_ANONYMOUS' },
   })
 })
 
@@ -87,10 +94,10 @@ await t.test('each mistake is a sentence that names it, all of them at once', as
 
 await t.test('the environment stands in, and the flag wins', async (test) => {
   const environment = { QUAY_PROXY_UPSTREAM: 'b', QUAY_PROXY_LOG_LEVEL: 'warn', PATH: '/bin' }
-  const { texts, problems } = gather(['--upstream=a'], environment)
-  test.strictSame(texts, {
-    upstream: { text: 'a', origin: '--upstream' },
-    'log-level': { text: 'warn', origin: 'QUAY_PROXY_LOG_LEVEL' },
+  const { given, problems } = gather(['--upstream=a'], environment)
+  test.strictSame(given, {
+    upstream: { texts: ['a'], origin: '--upstream' },
+    logLevel: { texts: ['warn'], origin: 'QUAY_PROXY_LOG_LEVEL' },
   })
   test.strictSame(problems, [])
 })
@@ -112,5 +119,39 @@ await t.test('the variables of a Service called quay-proxy are none of our busin
     QUAY_PROXY_PORT_443_TCP_ADDR: '10.0.0.1',
     QUAY_PROXY_METRICS_PORT_9090_TCP_PROTO: 'tcp',
   }
-  test.strictSame(gather([], environment), { texts: {}, warnings: [], problems: [] })
+  test.strictSame(gather([], environment), { given: {}, positionals: [], warnings: [], problems: [] })
 })
+
+const own: CommandSyntax = {
+  command: 'own',
+  flags: {
+    level: flag('level', undefined, 'a level', { expected: 'a level', parse: nonEmpty }),
+    quick: flag('quick', 'false', 'whether it is quick', givenOrNot),
+    names: repeatedFlag('name', 'a name', { expected: 'a name', parse: nonEmpty }),
+  },
+  takesPositionals: true,
+}
+
+await t.test(
+  'a command with positionals, switches and flags that may be given several times',
+  async (test) => {
+    const args = ['a', '--name=b', '--quick', 'c', '--name', 'd']
+    test.strictSame(gather(args, { QUAY_PROXY_LEVEL: 'high', QUAY_PROXY_OTHER: 'x' }, own), {
+      given: {
+        names: { texts: ['b', 'd'], origin: '--name' },
+        quick: { texts: ['true'], origin: '--quick' },
+        level: { texts: ['high'], origin: 'QUAY_PROXY_LEVEL' },
+      },
+      positionals: ['a', 'c'],
+      warnings: [],
+      problems: [],
+    })
+    const mistakes = ['--quick=no', '--nme=b', '--level=a', '--level=b', '--name']
+    test.strictSame(gather(mistakes, {}, own).problems, [
+      '--quick takes no value',
+      '--nme is not a flag of own; --help lists them',
+      '--level is given twice',
+      '--name needs a value: a name',
+    ])
+  },
+)

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { ConfigError, parseConfig } from '../../src/config/config.ts'
+import { ConfigError } from '../../src/config/config-error.ts'
+import { parseConfig } from '../../src/config/config.ts'
 
 const filesFor = (test: Test): string[] => {
   const folder = test.testdir({ username: 'robot', password: 'hunter2', secret: 'a secret of 22 letters' })

@@ -3,7 +3,7 @@ import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { filesOf } from '../../src/config/files.ts'
+import { readFiles } from '../../src/config/files.ts'
 import type { FlagValues } from '../../src/config/flags.ts'
 import { anotherSelfSigned, selfSigned } from '../support/tls.ts'
 
@@ -24,14 +24,14 @@ const good = {
 const filesFor = (values: Record<string, string | boolean>) => {
   const problems: string[] = []
   const warnings: string[] = []
-  const all = { ...values, upstream: new URL('https://quay.io'), 'upstream-repository': 'openshift/ci' }
-  return { files: filesOf(all as unknown as FlagValues, problems, warnings), problems, warnings }
+  const all = { ...values, upstream: new URL('https://quay.io'), upstreamRepository: 'openshift/ci' }
+  return { files: readFiles(all as unknown as FlagValues, problems, warnings), problems, warnings }
 }
 
 const robotOf = (path: (name: string) => string) => ({
-  'robot-username-file': path('username'),
-  'robot-password-file': path('password'),
-  'token-secret-file': path('secret'),
+  robotUsernameFile: path('username'),
+  robotPasswordFile: path('password'),
+  tokenSecretFile: path('secret'),
 })
 
 await t.test('the robot from two files, or from a pull secret', async (test) => {
@@ -45,15 +45,15 @@ await t.test('the robot from two files, or from a pull secret', async (test) => 
   ])
   test.match(two.files, { tls: undefined, upstreamCa: undefined })
   const one = filesFor({
-    'robot-dockerconfig-file': path('dockerconfig'),
-    'token-secret-file': path('secret'),
+    robotDockerconfigFile: path('dockerconfig'),
+    tokenSecretFile: path('secret'),
   })
   test.strictSame(one.problems, [])
   test.strictSame(one.files?.robot.parse([good.dockerconfig]), [{ username: 'robot', password: 'hunter2' }])
 })
 
 await t.test('what is missing is named, all of it', async (test) => {
-  const { files, problems } = filesFor({ 'tls-cert-file': 'a' })
+  const { files, problems } = filesFor({ tlsCertFile: 'a' })
   test.equal(files, undefined)
   test.match(problems, [
     /^--robot-username-file is missing: ./,
@@ -61,7 +61,7 @@ await t.test('what is missing is named, all of it', async (test) => {
     /^--token-secret-file is missing: ./,
     /^--tls-key-file is missing: --tls-cert-file needs it/,
   ])
-  test.match(filesFor({ 'tls-key-file': 'a' }).problems.at(-1), /^--tls-cert-file is missing: ./)
+  test.match(filesFor({ tlsKeyFile: 'a' }).problems.at(-1), /^--tls-cert-file is missing: ./)
 })
 
 await t.test('robots without their passwords: the flags are named, the contents are not', async (test) => {
@@ -73,7 +73,7 @@ await t.test('robots without their passwords: the flags are named, the contents 
 
 await t.test('one sort of robot credential, not both', async (test) => {
   const path = write(test, good)
-  const { problems } = filesFor({ ...robotOf(path), 'robot-dockerconfig-file': path('dockerconfig') })
+  const { problems } = filesFor({ ...robotOf(path), robotDockerconfigFile: path('dockerconfig') })
   test.match(problems, [
     /^--robot-dockerconfig-file stands instead of --robot-username-file and .*: give one/,
   ])
@@ -83,12 +83,12 @@ await t.test('a pull secret is not searched for an upstream that is not known', 
   const path = write(test, good)
   const problems: string[] = []
   const values = {
-    'robot-dockerconfig-file': path('dockerconfig'),
-    'token-secret-file': path('secret'),
+    robotDockerconfigFile: path('dockerconfig'),
+    tokenSecretFile: path('secret'),
     upstream: undefined,
-    'upstream-repository': 'openshift/ci',
+    upstreamRepository: 'openshift/ci',
   }
-  test.equal(filesOf(values as unknown as FlagValues, problems, []), undefined)
+  test.equal(readFiles(values as unknown as FlagValues, problems, []), undefined)
   test.strictSame(problems, [])
 })
 
@@ -96,11 +96,11 @@ await t.test('every file that cannot be read is named with its flag, in one go',
   const folder = test.testdir()
   const away = join(folder, 'away')
   const { problems } = filesFor({
-    'robot-dockerconfig-file': folder,
-    'token-secret-file': away,
-    'tls-cert-file': away,
-    'tls-key-file': away,
-    'upstream-ca-file': away,
+    robotDockerconfigFile: folder,
+    tokenSecretFile: away,
+    tlsCertFile: away,
+    tlsKeyFile: away,
+    upstreamCaFile: away,
     kubeconfig: away,
   })
   test.strictSame(problems, [
@@ -114,7 +114,7 @@ await t.test('every file that cannot be read is named with its flag, in one go',
 
 await t.test('a missing flag hides no problem of another file', async (test) => {
   const path = write(test, { empty: '' })
-  const { problems } = filesFor({ 'robot-username-file': path('empty'), 'token-secret-file': path('empty') })
+  const { problems } = filesFor({ robotUsernameFile: path('empty'), tokenSecretFile: path('empty') })
   test.match(problems, [
     /^--robot-password-file is missing/,
     /^--token-secret-file: the token secret file is empty/,
@@ -126,11 +126,11 @@ await t.test('empty files and garbage: the flag and the reason, never the conten
   for (const name of ['empty', 'garbage']) {
     const file = path(name)
     const { problems } = filesFor({
-      'robot-dockerconfig-file': file,
-      'token-secret-file': path('empty'),
-      'tls-cert-file': file,
-      'tls-key-file': file,
-      'upstream-ca-file': file,
+      robotDockerconfigFile: file,
+      tokenSecretFile: path('empty'),
+      tlsCertFile: file,
+      tlsKeyFile: file,
+      upstreamCaFile: file,
     })
     test.match(problems, [
       /^--robot-dockerconfig-file: the dockerconfigjson is not valid JSON/,
@@ -141,9 +141,9 @@ await t.test('empty files and garbage: the flag and the reason, never the conten
     test.notMatch(problems.join(), 'hunter2')
   }
   const { problems } = filesFor({
-    'robot-username-file': path('garbage'),
-    'robot-password-file': path('empty'),
-    'token-secret-file': path('garbage'),
+    robotUsernameFile: path('garbage'),
+    robotPasswordFile: path('empty'),
+    tokenSecretFile: path('garbage'),
   })
   test.strictSame(problems, [
     '--robot-username-file and --robot-password-file: the file of the robot password is empty',
@@ -165,7 +165,7 @@ await t.test('a certificate and a key: of one pair, or it is said', async (test)
   }
   const robot = robotOf((name) => save(name, good[name as keyof typeof good]))
   const tls = (cert: string, key: string) =>
-    filesFor({ ...robot, 'tls-cert-file': cert, 'tls-key-file': key, 'upstream-ca-file': paths.cert })
+    filesFor({ ...robot, tlsCertFile: cert, tlsKeyFile: key, upstreamCaFile: paths.cert })
   const right = tls(paths.cert, paths.key)
   test.strictSame(right.problems, [])
   const pair = { cert: String(ours.cert), key: String(ours.key) }
@@ -191,8 +191,8 @@ await t.test('an encrypted key is told apart before it serves nobody', async (te
   const path = write(test, { ...good, cert: String(cert), key: String(key) })
   const { problems } = filesFor({
     ...robotOf(path),
-    'tls-cert-file': path('cert'),
-    'tls-key-file': path('key'),
+    tlsCertFile: path('cert'),
+    tlsKeyFile: path('key'),
   })
   test.match(problems, [/unencrypted private key \(/])
 })
@@ -201,7 +201,7 @@ await t.test('authorities of which one is broken are not taken for good', async 
   const broken = '-----BEGIN CERTIFICATE-----\nabcd\n-----END CERTIFICATE-----\n'
   const { cert } = selfSigned()
   const path = write(test, { ...good, ca: `${String(cert)}${broken}` })
-  const { problems } = filesFor({ ...robotOf(path), 'upstream-ca-file': path('ca') })
+  const { problems } = filesFor({ ...robotOf(path), upstreamCaFile: path('ca') })
   test.match(problems, [/^--upstream-ca-file: it holds a certificate that cannot be read \(/])
 })
 
@@ -219,7 +219,7 @@ await t.test('a token secret that could be guessed: told, and by the flag refuse
     test.match(warnings, [/^--token-secret-file: line 1 of the token secret .*: openssl rand -hex 32$/])
     test.strictSame(files?.tokenSecret.cautions([secret]), warnings, 'again when it is read again')
     test.strictSame(files?.tokenSecret.cautions([good.secret]), [])
-    const strict = filesFor({ ...robotOf(path), 'require-strong-secrets': true })
+    const strict = filesFor({ ...robotOf(path), requireStrongSecrets: true })
     test.match(strict.problems, [/^--token-secret-file: line 1 .*; --require-strong-secrets refuses that$/])
     test.strictSame(strict.warnings, [])
     test.throws(() => strict.files?.tokenSecret.parse([secret]), /refuses that$/)
@@ -235,13 +235,13 @@ await t.test(
     const files = { ...good, cert: String(cert), key: String(key), ca: String(cert), kubeconfig: '' }
     const path = write(test, files)
     const given = {
-      'tls-cert-file': path('cert'),
-      'tls-key-file': path('key'),
-      'upstream-ca-file': path('ca'),
+      tlsCertFile: path('cert'),
+      tlsKeyFile: path('key'),
+      upstreamCaFile: path('ca'),
       kubeconfig: path('kubeconfig'),
     }
     const two = { ...robotOf(path), ...given }
-    const one = { 'robot-dockerconfig-file': path('dockerconfig'), 'token-secret-file': path('secret') }
+    const one = { robotDockerconfigFile: path('dockerconfig'), tokenSecretFile: path('secret') }
     test.strictSame([filesFor(two).warnings, filesFor(one).warnings], [[], []])
     const robots = '--robot-username-file and --robot-password-file'
     const tls = '--tls-cert-file and --tls-key-file'
@@ -284,14 +284,14 @@ await t.test('the password of shared state is a file, and its authorities are fo
   const path = write(test, { ...good, empty: ' \n' })
   const given = (values: Record<string, unknown>) =>
     filesFor({ ...robotOf(path), ...(values as Record<string, string>) })
-  const url = (text: string) => ({ 'shared-state': new URL(text) })
-  const file = { 'shared-state-password-file': path('password') }
+  const url = (text: string) => ({ sharedState: new URL(text) })
+  const file = { sharedStatePasswordFile: path('password') }
   const { files, problems } = given({ ...url('redis://proxy@valkey'), ...file })
   test.same(problems, [])
   for (const pasted of ['hunter2\n', '\ufeffhunter2\r\n', 'hunter2\0', '\u200b hunter2\0\n'])
     test.equal(files!.sharedStatePassword!.parse([pasted]), 'hunter2')
   test.equal(files!.sharedStateCa, undefined)
-  const ca = { 'shared-state-ca-file': path('password') }
+  const ca = { sharedStateCaFile: path('password') }
   const rows: (readonly [Record<string, unknown>, readonly RegExp[]])[] = [
     [url('redis://:hunter2@valkey'), [/put it into a file/]],
     [
@@ -300,7 +300,7 @@ await t.test('the password of shared state is a file, and its authorities are fo
     ],
     [{ ...url('redis://valkey'), ...ca }, [/is for rediss:/, /no PEM certificate/]],
     [{ ...url('rediss://valkey'), ...ca }, [/no PEM certificate/]],
-    [{ ...url('rediss://valkey'), 'shared-state-password-file': path('empty') }, [/it holds no password/]],
+    [{ ...url('rediss://valkey'), sharedStatePasswordFile: path('empty') }, [/it holds no password/]],
   ]
   for (const [values, expected] of rows) {
     const found = given(values).problems

@@ -7,11 +7,9 @@ import { writeFileSync } from 'node:fs'
 import { aliases, deprecatedFlags, environmentName, flags } from '../../src/config/flags.ts'
 import type { Flag } from '../../src/config/flag-kinds.ts'
 
-type Shown = Pick<Flag<unknown>, 'help' | 'fallback' | 'choices'>
-
 const code = (text: string): string => (text === '' ? '' : `\`${text}\``)
 
-const row = ([name, { help, fallback = '', choices }]: [string, Shown]): string => {
+const row = ({ name, help, fallback = '', choices }: Flag): string => {
   const others = choices.filter((choice) => choice !== fallback).map(code)
   const values = [code(fallback), ...others].filter((value) => value !== '').join(', ')
   return `| \`--${name}\` | ${values} | ${help.replaceAll('|', '\\|')} | \`${environmentName(name)}\` |`
@@ -26,14 +24,16 @@ export const flagsDocument = (): string =>
     '',
     '| flag | default, other values | what it does | in the environment |',
     '| --- | --- | --- | --- |',
-    ...Object.entries(flags).map(row),
+    ...Object.values(flags).map(row),
     '',
     '## Taken over from qci-appci',
     '',
     '| flag | meaning |',
     '| --- | --- |',
-    ...Object.entries(aliases).map(([old, name]) => `| \`--${old}\` | \`--${name}\` |`),
-    ...Object.entries(deprecatedFlags).map(([name, reason]) => `| \`--${name}\` | no effect: ${reason} |`),
+    ...Object.entries(aliases).map(([old, key]) => `| \`--${old}\` | \`--${flags[key].name}\` |`),
+    ...Object.entries(deprecatedFlags).map(
+      ([name, { reason }]) => `| \`--${name}\` | no effect: ${reason} |`,
+    ),
     '',
   ].join('\n')
 

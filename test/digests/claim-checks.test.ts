@@ -22,7 +22,7 @@ const setUp = (namespaces: readonly string[], more: Partial<ClaimChecksOptions> 
   return { ...checks, options, check, clock, fetched }
 }
 
-await t.test('only a restricted namespace that has tags in QCI closes by a claim', async (test) => {
+await t.test('only a claim of a restricted namespace with tags in QCI closes a digest', async (test) => {
   const rows = [
     [[], []],
     [['ocp'], []],
@@ -43,7 +43,7 @@ await t.test('only a restricted namespace that has tags in QCI closes by a claim
 })
 
 await t.test(
-  'a claim that was checked counts no more for ten minutes: a tag may move to it',
+  'a claim that was checked does not count for ten minutes, because a tag may move to it',
   async (test) => {
     const { isClaimed, check, clock, fetched } = setUp(['ocp-priv'])
     await check()
@@ -56,27 +56,27 @@ await t.test(
   },
 )
 
-await t.test('a claim that an image which was replaced may stand behind goes on closing', async (test) => {
+await t.test('a claim that a replaced image may justify still closes', async (test) => {
   const { isClaimed, check } = setUp(['ocp-priv'], { isWhole: () => false })
   await check()
   test.equal(isClaimed(image), true)
 })
 
-await t.test('attack: more claims than are checked leave it closed', async (test) => {
+await t.test('attack: with more claims than are checked, the digest stays closed', async (test) => {
   const { isClaimed, check, fetched } = setUp(Array.from({ length: 9 }, (_, number) => `n${number}-priv`))
   await check()
   test.strictSame([isClaimed(image), fetched.length], [true, 8])
 })
 
-await t.test('what cannot be checked stays closed, and is an error', async (test) => {
+await t.test('a digest whose check fails stays closed, and the failure is an error', async (test) => {
   const { options, isClaimed } = setUp(['ocp-priv'])
   const checks = createClaimChecks(options)
-  const away = async () => await Promise.reject(new Error('away'))
-  await test.rejects(checks.check(image, away), { message: 'away' })
+  const away = async () => await Promise.reject(new Error('unavailable'))
+  await test.rejects(checks.check(image, away), { message: 'unavailable' })
   test.strictSame([checks.isClaimed(image), isClaimed(image)], [true, true])
 })
 
-await t.test('by default the clock is monotonic', async (test) => {
+await t.test('the clock is monotonic unless given', async (test) => {
   const checks = createClaimChecks({
     claimsOf: () => [{ namespace: 'ocp-priv', name: 'a', tag: 'b' }],
     isRestricted: isPrivate,

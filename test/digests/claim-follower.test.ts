@@ -20,29 +20,32 @@ const setUp = () => {
   }
 }
 
-await t.test('one run after the other; what comes meanwhile is in the next, each tag once', async (test) => {
-  const { runs, follow } = setUp()
-  follow('a-priv')
-  test.equal(runs.length, 0)
-  follow('a-priv', 'x', 'x')
-  follow('a-priv', 'y')
-  follow('b-priv', 'z')
-  follow('a-priv', 'y', 'w')
-  test.strictSame(
-    runs.map(({ tags }) => tags),
-    [['x']],
-  )
-  runs[0]?.end()
-  await turn()
-  test.strictSame(runs[1]?.tags, ['y', 'w', 'z'])
-  runs[1]?.end()
-  await turn()
-  test.equal(runs.length, 2)
-  follow('a-priv', 'x')
-  test.strictSame(runs[2]?.tags, ['x'])
-})
+await t.test(
+  'runs follow each other; tags that arrive during a run are in the next one, each once',
+  async (test) => {
+    const { runs, follow } = setUp()
+    follow('a-priv')
+    test.equal(runs.length, 0)
+    follow('a-priv', 'x', 'x')
+    follow('a-priv', 'y')
+    follow('b-priv', 'z')
+    follow('a-priv', 'y', 'w')
+    test.strictSame(
+      runs.map(({ tags }) => tags),
+      [['x']],
+    )
+    runs[0]?.end()
+    await turn()
+    test.strictSame(runs[1]?.tags, ['y', 'w', 'z'])
+    runs[1]?.end()
+    await turn()
+    test.equal(runs.length, 2)
+    follow('a-priv', 'x')
+    test.strictSame(runs[2]?.tags, ['x'])
+  },
+)
 
-await t.test('attack: a namespace that changes all the time takes no room of others', async (test) => {
+await t.test('attack: a namespace that changes all the time takes no share of others', async (test) => {
   const { runs, follow } = setUp()
   follow('a-priv', 'first')
   for (let event = 0; event < 1000; event++) follow('evil-priv', `${event}-a`, `${event}-b`)
@@ -53,12 +56,12 @@ await t.test('attack: a namespace that changes all the time takes no room of oth
   test.equal(runs[1]?.tags.at(-1), 'wanted')
 })
 
-await t.test('a failure is told, and ends nothing', async (test) => {
+await t.test('a failure is reported, and later runs continue', async (test) => {
   const { runs, failures, follow } = setUp()
   follow('a-priv', 'x')
   follow('a-priv', 'y')
-  runs[0]?.end(new Error('away'))
+  runs[0]?.end(new Error('unavailable'))
   await turn()
-  test.match(failures, [{ message: 'away' }])
+  test.match(failures, [{ message: 'unavailable' }])
   test.strictSame(runs[1]?.tags, ['y'])
 })

@@ -28,7 +28,7 @@ const setUp = () => {
   return { clock, graph, facts, published, told }
 }
 
-await t.test('a pull by tag: the graph has it, then others are told', async (test) => {
+await t.test('a pull by tag is recorded in the graph, then published', async (test) => {
   const { facts, graph, published, clock } = setUp()
   await facts.record(restricted, image, names)
   test.match(graph.reachOf(layer), { isRestricted: true })
@@ -42,21 +42,21 @@ await t.test('a pull by tag: the graph has it, then others are told', async (tes
   )
 })
 
-await t.test('a pull by digest makes no place, and says what is named', async (test) => {
+await t.test('a pull by digest records no sighting, and publishes the children', async (test) => {
   const { facts, graph, published } = setUp()
   await facts.record(undefined, image, names)
   test.match(graph.reachOf(image), { isOpen: false, imageStreams: [] })
   test.match(published, [{ kind: 'names', manifest: image, isRestricted: false }])
 })
 
-await t.test('HEAD: the tag alone', async (test) => {
+await t.test('HEAD records the tag alone', async (test) => {
   const { facts, graph, told } = setUp()
   await facts.record(open, image, undefined)
   test.match(graph.reachOf(image), { isOpen: true })
   test.strictSame(told(), [open])
 })
 
-await t.test('not again within the hour, though the graph hears of it each minute', async (test) => {
+await t.test('a tag is published once an hour, and recorded in the graph once a minute', async (test) => {
   const { facts, graph, told, clock } = setUp()
   await facts.record(open, image, names)
   test.strictSame(told(), [open, image])
@@ -72,7 +72,7 @@ await t.test('not again within the hour, though the graph hears of it each minut
 })
 
 await t.test(
-  'what was told as open is told again as restricted, children included, and once',
+  'facts that were published as open are published once again as restricted, with children',
   async (test) => {
     const { facts, told, published } = setUp()
     await facts.record(undefined, image, names)
@@ -93,7 +93,7 @@ await t.test(
   },
 )
 
-await t.test('a tag that moves reaches both; the newest is the one that counts', async (test) => {
+await t.test('a tag that moves reaches both digests, and the newest one counts', async (test) => {
   const { facts, graph, clock } = setUp()
   await facts.record(restricted, image, names)
   clock.now += 1
@@ -102,7 +102,7 @@ await t.test('a tag that moves reaches both; the newest is the one that counts',
   test.equal(facts.restrictedTags.get(restricted)?.digest, other)
 })
 
-await t.test('what another replica has learnt is known, and is not told on', async (test) => {
+await t.test('facts of another replica are applied, and not published again', async (test) => {
   const one = setUp()
   const two = setUp()
   await one.facts.record(restricted, image, names)
@@ -115,20 +115,23 @@ await t.test('what another replica has learnt is known, and is not told on', asy
   test.match(two.graph.reachOf(other), { isRestricted: true }, 'whether a tag is restricted is decided here')
 })
 
-await t.test('old news does not make a fact older, nor a clock that is ahead one newer', async (test) => {
-  const { facts, clock, graph } = setUp()
-  await facts.record(restricted, image, names)
-  const fact = { kind: 'tag', tag: restricted, digest: image, isRestricted: true } as const
-  facts.apply([{ ...fact, seenAt: clock.now - dayMs }])
-  test.equal(facts.restrictedTags.get(restricted)?.seenAt, clock.now)
-  facts.apply([{ ...fact, seenAt: clock.now + 400 * dayMs }])
-  test.equal(facts.restrictedTags.get(restricted)?.seenAt, clock.now)
-  facts.apply([{ ...fact, tag: open, seenAt: clock.now + 400 * dayMs, isRestricted: false }])
-  clock.now += dayMs
-  test.match(graph.reachOf(image), { isOpen: false })
-})
+await t.test(
+  'an old fact does not make a fact older, and a clock that is ahead does not make one newer',
+  async (test) => {
+    const { facts, clock, graph } = setUp()
+    await facts.record(restricted, image, names)
+    const fact = { kind: 'tag', tag: restricted, digest: image, isRestricted: true } as const
+    facts.apply([{ ...fact, seenAt: clock.now - dayMs }])
+    test.equal(facts.restrictedTags.get(restricted)?.seenAt, clock.now)
+    facts.apply([{ ...fact, seenAt: clock.now + 400 * dayMs }])
+    test.equal(facts.restrictedTags.get(restricted)?.seenAt, clock.now)
+    facts.apply([{ ...fact, tag: open, seenAt: clock.now + 400 * dayMs, isRestricted: false }])
+    clock.now += dayMs
+    test.match(graph.reachOf(image), { isOpen: false })
+  },
+)
 
-await t.test('a snapshot makes another replica know the same, restricted facts first', async (test) => {
+await t.test('a snapshot gives another replica the same facts, restricted ones first', async (test) => {
   const one = setUp()
   await one.facts.record(open, other, { manifests: [], blobs: [layer] })
   await one.facts.record(undefined, image, names)
@@ -150,7 +153,7 @@ await t.test('a snapshot makes another replica know the same, restricted facts f
   test.strictSame([...two.facts.snapshot()], snapshot)
 })
 
-await t.test('a snapshot is read to its end while facts are learnt', async (test) => {
+await t.test('a snapshot is read to its end while facts are recorded', async (test) => {
   const { facts } = setUp()
   for (let number = 0; number < 50; number++) await facts.record(tagOf(`ocp_4.15_${number}`), image, names)
   let read = 0
@@ -161,7 +164,7 @@ await t.test('a snapshot is read to its end while facts are learnt', async (test
   test.equal(read, 50)
 })
 
-await t.test('attack: indexes within indexes without an end are told as deep as they reach', async (test) => {
+await t.test('attack: endless indexes within indexes are published to the bound on depth', async (test) => {
   const { facts } = setUp()
   const chain = Array.from({ length: 20_000 }, (_, link) => digestOf(`link ${link}`))
   for (const [link, digest] of chain.entries())
@@ -170,7 +173,7 @@ await t.test('attack: indexes within indexes without an end are told as deep as 
   test.equal([...facts.snapshot()].length, 6)
 })
 
-await t.test('swept: what upstream has pruned; what it reached stays closed', async (test) => {
+await t.test('a sweep drops pruned tags; the digests that they reached stay closed', async (test) => {
   const { facts, graph, clock } = setUp()
   await facts.record(restricted, image, names)
   clock.now += 10 * dayMs
@@ -184,7 +187,7 @@ await t.test('swept: what upstream has pruned; what it reached stays closed', as
   test.match(graph.reachOf(image), { isRestricted: true })
 })
 
-await t.test('by default the clock is the one of the system', async (test) => {
+await t.test('the system clock is used unless one is given', async (test) => {
   const published: Fact[] = []
   const facts = new Facts({
     graph: new ReachGraph(),
@@ -197,52 +200,55 @@ await t.test('by default the clock is the one of the system', async (test) => {
   test.ok(fact?.kind === 'tag' && fact.seenAt >= before && fact.seenAt <= Date.now())
 })
 
-await t.test('random orders: two replicas that tell each other everything know the same', async (test) => {
-  const digests = Array.from({ length: 10 }, (_, number) => digestOf(`node ${number}`))
-  for (let seed = 0; seed < 60; seed++) {
-    const random = createRandom(seed)
-    const replicas = [setUp(), setUp()] as const
-    for (let step = 0; step < 30; step++) {
-      const { facts, clock } = replicas[random(2)] as (typeof replicas)[0]
-      for (const replica of replicas) replica.clock.now += random(20) * minuteMs
-      const number = random(10)
-      const children = {
-        manifests: digests.slice(number + 1, number + 3),
-        blobs: [digestOf(`blob ${number % 3}`)],
-      }
-      const tags = [
-        `ocp_4.15_${random(3)}`,
-        `ocp-priv_4.15_${random(3)}`,
-        'latest',
-        `sha256-${digests[random(10)]!.slice(7)}.sig`,
-        undefined,
-      ]
-      await facts.record(
-        tags[random(5)] as QciTag | undefined,
-        digests[number]!,
-        random(4) === 0 ? undefined : children,
-      )
-      test.ok(clock.now > 0)
-    }
-    const now = Math.max(...replicas.map(({ clock }) => clock.now))
-    const all = replicas.map(({ published }) => [...published])
-    for (const [number, replica] of replicas.entries()) {
-      replica.clock.now = now
-      replica.facts.apply(shuffled(all[1 - number] ?? [], random))
-      await replica.graph.settled()
-    }
-    const [one, two] = replicas.map(({ graph, facts }) => ({
-      reaches: [...digests, ...[0, 1, 2].map((number) => digestOf(`blob ${number}`))].map((digest) => {
-        const { attachedTo: _attachedTo, imageStreams, ...reach } = graph.reachOf(digest)
-        return {
-          ...reach,
-          imageStreams: [
-            ...new Set(imageStreams.map(({ namespace, name }) => `${namespace}/${name}`)),
-          ].toSorted(),
+await t.test(
+  'generated: two replicas that publish all facts in random orders have the same graph',
+  async (test) => {
+    const digests = Array.from({ length: 10 }, (_, number) => digestOf(`node ${number}`))
+    for (let seed = 0; seed < 60; seed++) {
+      const random = createRandom(seed)
+      const replicas = [setUp(), setUp()] as const
+      for (let step = 0; step < 30; step++) {
+        const { facts, clock } = replicas[random(2)] as (typeof replicas)[0]
+        for (const replica of replicas) replica.clock.now += random(20) * minuteMs
+        const number = random(10)
+        const children = {
+          manifests: digests.slice(number + 1, number + 3),
+          blobs: [digestOf(`blob ${number % 3}`)],
         }
-      }),
-      tags: [...facts.restrictedTags].map(([tag, { digest }]) => `${tag} ${digest}`).toSorted(),
-    }))
-    test.strictSame(one, two, `seed ${seed}`)
-  }
-})
+        const tags = [
+          `ocp_4.15_${random(3)}`,
+          `ocp-priv_4.15_${random(3)}`,
+          'latest',
+          `sha256-${digests[random(10)]!.slice(7)}.sig`,
+          undefined,
+        ]
+        await facts.record(
+          tags[random(5)] as QciTag | undefined,
+          digests[number]!,
+          random(4) === 0 ? undefined : children,
+        )
+        test.ok(clock.now > 0)
+      }
+      const now = Math.max(...replicas.map(({ clock }) => clock.now))
+      const all = replicas.map(({ published }) => [...published])
+      for (const [number, replica] of replicas.entries()) {
+        replica.clock.now = now
+        replica.facts.apply(shuffled(all[1 - number] ?? [], random))
+        await replica.graph.settled()
+      }
+      const [one, two] = replicas.map(({ graph, facts }) => ({
+        reaches: [...digests, ...[0, 1, 2].map((number) => digestOf(`blob ${number}`))].map((digest) => {
+          const { attachedTo: _attachedTo, imageStreams, ...reach } = graph.reachOf(digest)
+          return {
+            ...reach,
+            imageStreams: [
+              ...new Set(imageStreams.map(({ namespace, name }) => `${namespace}/${name}`)),
+            ].toSorted(),
+          }
+        }),
+        tags: [...facts.restrictedTags].map(([tag, { digest }]) => `${tag} ${digest}`).toSorted(),
+      }))
+      test.strictSame(one, two, `seed ${seed}`)
+    }
+  },
+)

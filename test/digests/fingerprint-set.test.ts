@@ -12,7 +12,7 @@ const starting = (high: number, low: number, rest = '0') =>
     ),
   )
 
-await t.test('holds what was added, each once, and grows', async (test) => {
+await t.test('the set has each added digest once, and grows', async (test) => {
   const set = new FingerprintSet()
   const keys = Array.from({ length: 20_000 }, (_, index) => keyOf(digestOf(`in ${index}`)))
   for (const key of [...keys, ...keys]) set.add(key)
@@ -23,7 +23,7 @@ await t.test('holds what was added, each once, and grows', async (test) => {
   test.equal(set.isFull, false)
 })
 
-await t.test('eight zeros are no empty slot', async (test) => {
+await t.test('a digest of eight zero bytes is no empty slot', async (test) => {
   const set = new FingerprintSet()
   test.equal(set.has(starting(0, 0)), false)
   set.add(starting(0, 0))
@@ -32,13 +32,13 @@ await t.test('eight zeros are no empty slot', async (test) => {
   test.equal(set.has(starting(1, 0)), false)
 })
 
-await t.test('the same first eight bytes are taken for the same digest: closed', async (test) => {
+await t.test('digests with the same first eight bytes count as the same: closed', async (test) => {
   const set = new FingerprintSet()
   set.add(starting(1, 2, '0'))
   test.equal(set.has(starting(1, 2, 'f')), true)
 })
 
-await t.test('full: yes to everything', async (test) => {
+await t.test('a full set contains every digest', async (test) => {
   const set = new FingerprintSet(2)
   set.add(keyOf(digestOf('a')))
   test.equal(set.has(keyOf(digestOf('c'))), false)
@@ -47,7 +47,7 @@ await t.test('full: yes to everything', async (test) => {
   for (const name of ['a', 'b', 'c', 'd']) test.equal(set.has(keyOf(digestOf(name))), true)
 })
 
-await t.test('attack: digests that are chosen to meet in one place do not', async (test) => {
+await t.test('attack: digests that are chosen to collide in one slot do not collide', async (test) => {
   const set = new FingerprintSet()
   // With a hash of the xor of both words each of these would look at all before it: 2 * 10^10 looks.
   const chosen = Array.from({ length: 200_000 }, (_, index) => starting(index, (index ^ 0x5a5a5a5a) >>> 0))

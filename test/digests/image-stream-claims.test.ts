@@ -17,7 +17,7 @@ const setUp = (options = {}) => {
   return { ...known, of }
 }
 
-await t.test('a digest is where streams claim it, until they do not', async (test) => {
+await t.test('a digest is claimed by a stream until the stream changes', async (test) => {
   const known = setUp()
   test.strictSame(known.of(a), [])
   known.put(ocp, claims(a, b, a))
@@ -38,7 +38,7 @@ await t.test('a digest is where streams claim it, until they do not', async (tes
   test.strictSame(known.counts(), { digests: 0, imageStreams: 0, notIndexed: 0 }, 'nothing is left behind')
 })
 
-await t.test('a list that lacks a stream forgets it', async (test) => {
+await t.test('a stream that is not in a list is removed', async (test) => {
   const known = setUp()
   known.put(ocp, claims(a, b))
   known.put(team, claims(b))
@@ -46,7 +46,7 @@ await t.test('a list that lacks a stream forgets it', async (test) => {
   test.strictSame([a, b].map(known.of), [[], ['my-team/app:t0']])
 })
 
-await t.test('sha512 is a digest too, and shares no key with sha256', async (test) => {
+await t.test('sha512 digests share no key with sha256 digests', async (test) => {
   const known = setUp()
   const long = digestOf('a', 'sha512')
   known.put(ocp, claims(long))
@@ -54,7 +54,7 @@ await t.test('sha512 is a digest too, and shares no key with sha256', async (tes
 })
 
 await t.test(
-  'attack: what is no tag of QCI is not held, as it would be part of a path at upstream',
+  'attack: a claim that is no tag of QCI is dropped, because it would become part of a path at upstream',
   async (test) => {
     const known = setUp()
     for (const tag of ['', '../../other/secret/manifests/latest', 'a?b', 'a b', 'ä', 'x'.repeat(120)]) {
@@ -69,7 +69,7 @@ await t.test(
   },
 )
 
-await t.test('full: what is known stays, what comes is left out, and that is said once', async (test) => {
+await t.test('full: old claims stay, new claims are not indexed, and this is reported once', async (test) => {
   const said: boolean[] = []
   const known = setUp({ max: 2, onFull: (full: boolean) => void said.push(full) })
   known.put(ocp, claims(a, b))
@@ -91,7 +91,7 @@ await t.test('full: what is known stays, what comes is left out, and that is sai
   test.equal(untold.counts().notIndexed, 1)
 })
 
-await t.test('restricted namespaces have room that others cannot fill', async (test) => {
+await t.test('restricted namespaces have slots that others cannot fill', async (test) => {
   const known = setUp({ max: 2 })
   known.put(ocp, claims(a, b, c))
   known.put(embargoed, claims(c, d, digestOf('e')))
@@ -99,7 +99,7 @@ await t.test('restricted namespaces have room that others cannot fill', async (t
   test.equal(known.counts().notIndexed, 2)
 })
 
-await t.test('half a million digests find room', async (test) => {
+await t.test('half a million digests fit', async (test) => {
   const known = setUp()
   const digests = Array.from({ length: 1000 }, (_, stream) =>
     Array.from({ length: 500 }, (__, image) =>

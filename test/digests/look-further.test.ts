@@ -70,14 +70,14 @@ const setUp = ({ claims = [], upstream = {}, rights = ['ocp'], perPage = 10, ...
   return { clock, graph, asked, fails, find }
 }
 
-await t.test('nothing is known, and nothing is named: nothing is asked', async (test) => {
+await t.test('without claims and without a named stream, no request is sent', async (test) => {
   const { find, asked } = setUp()
   test.strictSame(await find('openshift/ci'), { hasNewFacts: false, isCertain: true })
   test.strictSame(asked, [])
 })
 
 await t.test(
-  'claims first, as far as the requester may pull them, with the manifests below',
+  'claims that the requester may pull are resolved first, with the manifests below',
   async (test) => {
     const { find, asked, graph } = setUp({
       claims: [claimed('other'), claimed('ocp', 'wrong'), claimed('ocp'), claimed('ocp', 'more')],
@@ -101,42 +101,48 @@ await t.test(
   },
 )
 
-await t.test('a digest that is known elsewhere is looked for where the requester may pull', async (test) => {
-  const { find, graph, asked } = setUp({
-    claims: [claimed('ocp', 'wrong'), claimed('ocp')],
-    upstream: { 'ocp_4.15_wrong': { digest: digestOf('wrong') }, 'ocp_4.15_base': { digest: image } },
-  })
-  graph.recordTag(locate('ocp-priv_4.15_base' as QciTag), image, Date.now())
-  await find('openshift/ci')
-  test.ok(asked.includes('alice ocp_4.15_base'))
-  test.match(graph.reachOf(image), { isOpen: true })
-})
+await t.test(
+  'a digest that is known in other namespaces is looked for where the requester may pull',
+  async (test) => {
+    const { find, graph, asked } = setUp({
+      claims: [claimed('ocp', 'wrong'), claimed('ocp')],
+      upstream: { 'ocp_4.15_wrong': { digest: digestOf('wrong') }, 'ocp_4.15_base': { digest: image } },
+    })
+    graph.recordTag(locate('ocp-priv_4.15_base' as QciTag), image, Date.now())
+    await find('openshift/ci')
+    test.ok(asked.includes('alice ocp_4.15_base'))
+    test.match(graph.reachOf(image), { isOpen: true })
+  },
+)
 
-await t.test('then the tags of the image stream that is named, until it is found', async (test) => {
-  const { find, asked, graph } = setUp({
-    claims: [claimed('other')],
-    upstream: {
-      'ocp_4.15_a': { digest: digestOf('a') },
-      'ocp_4.15_b': { digest: image },
-      'ocp_4.15_c': { digest: digestOf('c') },
-    },
-  })
-  test.match(await find('ocp/4.15'), { hasNewFacts: true })
-  test.strictSame(asked, ['may alice ocp', 'alice after ocp_4.15_', 'alice ocp_4.15_a', 'alice ocp_4.15_b'])
-  const again = asked.length
-  await find('ocp/4.15', digestOf('c'))
-  test.match(graph.reachOf(digestOf('c')), { isOpen: true })
-  await find('ocp/other', image, 'bob')
-  test.strictSame(asked.slice(again + 5), [], 'what is known in that namespace needs no look')
-})
+await t.test(
+  'then the tags of the named image stream are resolved, until the digest is found',
+  async (test) => {
+    const { find, asked, graph } = setUp({
+      claims: [claimed('other')],
+      upstream: {
+        'ocp_4.15_a': { digest: digestOf('a') },
+        'ocp_4.15_b': { digest: image },
+        'ocp_4.15_c': { digest: digestOf('c') },
+      },
+    })
+    test.match(await find('ocp/4.15'), { hasNewFacts: true })
+    test.strictSame(asked, ['may alice ocp', 'alice after ocp_4.15_', 'alice ocp_4.15_a', 'alice ocp_4.15_b'])
+    const again = asked.length
+    await find('ocp/4.15', digestOf('c'))
+    test.match(graph.reachOf(digestOf('c')), { isOpen: true })
+    await find('ocp/other', image, 'bob')
+    test.strictSame(asked.slice(again + 5), [], 'what is known in that namespace needs no look')
+  },
+)
 
-await t.test('not for those who may not pull the image stream', async (test) => {
+await t.test('the tags of a stream are not resolved for a requester who may not pull it', async (test) => {
   const { find, asked } = setUp({ upstream: { 'ocp-priv_4.15_a': { digest: image } } })
   test.match(await find('ocp-priv/4.15'), { hasNewFacts: false })
   test.strictSame(asked, ['may alice ocp-priv'])
 })
 
-await t.test('bounds: claims that are resolved and reviewed, tags, pages', async (test) => {
+await t.test('claims that are resolved and reviewed, tags and pages are bounded', async (test) => {
   const wrong = Object.fromEntries(
     Array.from({ length: 100 }, (_, number) => [
       `ocp_4.15_${String(number).padStart(3, '0')}`,
@@ -171,7 +177,7 @@ await t.test('bounds: claims that are resolved and reviewed, tags, pages', async
 })
 
 await t.test(
-  'a search that found nothing is not made again for ten seconds, by the same requester',
+  'a search without a result is not repeated by the same requester for ten seconds',
   async (test) => {
     const { find, asked, clock } = setUp({ upstream: { 'ocp_4.15_a': { digest: digestOf('a') } } })
     const [one, two] = await Promise.all([find('ocp/4.15'), find('ocp/4.15')])
@@ -187,7 +193,7 @@ await t.test(
   },
 )
 
-await t.test('attack: a budget for each requester; another has one of their own', async (test) => {
+await t.test('attack: each requester has a limit on searches of its own', async (test) => {
   const { find, asked, clock } = setUp()
   const searches = async (count: number, from: number, requester = 'mallory') => {
     const before = asked.length
@@ -205,7 +211,7 @@ await t.test('attack: a budget for each requester; another has one of their own'
   test.equal(await searches(50, 300), 10)
 })
 
-await t.test('claims that close are checked after that, once, and within the budget', async (test) => {
+await t.test('claims that close are checked last, once, and within the limit', async (test) => {
   const checked: Digest[] = []
   const { find, asked } = setUp({
     claims: [claimed('ocp-priv')],
@@ -221,13 +227,13 @@ await t.test('claims that close are checked after that, once, and within the bud
   test.equal(checked.length, 10)
 })
 
-await t.test('errors of upstream are thrown on, to all who wait, and asked again', async (test) => {
+await t.test('errors of upstream are thrown to all callers, and the search may be repeated', async (test) => {
   const { find, fails, asked } = setUp({ upstream: { 'ocp_4.15_base': { digest: image } } })
-  fails.error = new Error('upstream is away')
+  fails.error = new Error('upstream is unavailable')
   const results = await Promise.allSettled([find('ocp/4.15'), find('ocp/4.15')])
   test.match(results, [
-    { status: 'rejected', reason: { message: 'upstream is away' } },
-    { status: 'rejected', reason: { message: 'upstream is away' } },
+    { status: 'rejected', reason: { message: 'upstream is unavailable' } },
+    { status: 'rejected', reason: { message: 'upstream is unavailable' } },
   ])
   test.equal(asked.filter((line) => line.includes('_base')).length, 1)
   delete fails.error
@@ -235,7 +241,7 @@ await t.test('errors of upstream are thrown on, to all who wait, and asked again
 })
 
 await t.test(
-  'what other replicas know is waited for, and a refusal without it is not certain',
+  'the search waits for the facts of other replicas, and a refusal without them is not certain',
   async (test) => {
     for (const isCertain of [true, false]) {
       const { find, graph } = setUp({
@@ -250,7 +256,7 @@ await t.test(
   },
 )
 
-await t.test('by default the clock is monotonic', async (test) => {
+await t.test('the clock is monotonic unless given', async (test) => {
   const look = createLookFurther({
     graph: new ReachGraph(),
     claimsOf: () => [],
@@ -263,29 +269,26 @@ await t.test('by default the clock is monotonic', async (test) => {
   test.match(await look(image, { repository, requester: 'alice', mayPull }), { hasNewFacts: false })
 })
 
-await t.test(
-  'manifests below that are known are not fetched, nor those of a tag that names none',
-  async (test) => {
-    const { find, asked, graph } = setUp({
-      claims: [claimed('ocp', 'index'), claimed('ocp', 'unread')],
-      upstream: { 'ocp_4.15_index': { digest: digestOf('index'), manifests: [child] } },
-    })
-    graph.recordManifest(child, { manifests: [], blobs: [] })
-    await find('openshift/ci')
-    test.notOk(asked.some((line) => line.includes('sha256:')))
-    const unread = createLookFurther({
-      graph: new ReachGraph(),
-      claimsOf: () => [claimed('ocp')],
-      catchUp: async () => true,
-      checkClaims: async () => undefined,
-      upstream: {
-        fetchManifest: async () => digestOf('unread'),
-        fetchPage: async () => ({ tags: [], more: false }),
-      },
-    })
-    const repository = parseRepository('openshift', 'ci', 'openshift/ci')
-    test.match(await unread(image, { repository, requester: 'alice', mayPull: async () => true }), {
-      isCertain: true,
-    })
-  },
-)
+await t.test('known manifests below a tag are not fetched', async (test) => {
+  const { find, asked, graph } = setUp({
+    claims: [claimed('ocp', 'index'), claimed('ocp', 'unread')],
+    upstream: { 'ocp_4.15_index': { digest: digestOf('index'), manifests: [child] } },
+  })
+  graph.recordManifest(child, { manifests: [], blobs: [] })
+  await find('openshift/ci')
+  test.notOk(asked.some((line) => line.includes('sha256:')))
+  const unread = createLookFurther({
+    graph: new ReachGraph(),
+    claimsOf: () => [claimed('ocp')],
+    catchUp: async () => true,
+    checkClaims: async () => undefined,
+    upstream: {
+      fetchManifest: async () => digestOf('unread'),
+      fetchPage: async () => ({ tags: [], more: false }),
+    },
+  })
+  const repository = parseRepository('openshift', 'ci', 'openshift/ci')
+  test.match(await unread(image, { repository, requester: 'alice', mayPull: async () => true }), {
+    isCertain: true,
+  })
+})

@@ -6,7 +6,7 @@ import { digestOf } from './fixtures.ts'
 const image = keyOf(digestOf('image'))
 const children = { manifests: [digestOf('a')], blobs: [digestOf('b'), digestOf('c')] }
 
-await t.test('what was named, in either of the two', async (test) => {
+await t.test('the children of open and of restricted manifests', async (test) => {
   for (const isRestricted of [true, false]) {
     const names = new ManifestNames(10_000)
     names.set(image, children, isRestricted)
@@ -20,7 +20,7 @@ await t.test('what was named, in either of the two', async (test) => {
   }
 })
 
-await t.test('attack: those of others do not push out the restricted ones', async (test) => {
+await t.test('attack: manifests of other projects do not evict restricted ones', async (test) => {
   for (const closes of ['at once', 'later', 'never']) {
     const names = new ManifestNames(10_000)
     names.set(image, children, closes === 'at once')

@@ -25,7 +25,7 @@ const setUp = () => {
   return { propagation, stores, closed, spread, manifest, isReached }
 }
 
-await t.test('a sighting reaches manifests and blobs below, which share one object', async (test) => {
+await t.test('a sighting reaches the manifests and blobs below, which share one object', async (test) => {
   const { stores, closed, spread, manifest } = setUp()
   manifest('index', ['image'], [])
   manifest('image', [], ['layer'])
@@ -38,7 +38,7 @@ await t.test('a sighting reaches manifests and blobs below, which share one obje
   test.equal(closed.length, 3, 'a restricted tag closes each of them')
 })
 
-await t.test('levels below the bound are not followed, and a blob names nothing', async (test) => {
+await t.test('levels below the bound are not followed, and a blob has no children', async (test) => {
   const { spread, manifest, isReached } = setUp()
   for (let level = 0; level < 10; level++) manifest(`level ${level}`, [`level ${level + 1}`])
   manifest('image', [], ['blob'])
@@ -63,7 +63,7 @@ await t.test(
   },
 )
 
-await t.test('a wide image is done in slices', async (test) => {
+await t.test('a wide image is propagated in slices', async (test) => {
   const { propagation, spread, manifest, isReached } = setUp()
   const layers = Array.from({ length: 5000 }, (_, index) => `layer ${index}`)
   manifest('wide', [], layers)

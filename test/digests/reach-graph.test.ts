@@ -32,7 +32,7 @@ const setUp = (options: ReachGraphOptions = {}) => {
 }
 
 await t.test(
-  'what nobody has seen, and what a manifest names without any tag, stand nowhere',
+  'an unseen digest, and children of a manifest without a tag, have no sightings',
   async (test) => {
     const { graph, manifest } = setUp()
     test.strictSame(graph.reachOf(image), unseen)
@@ -47,7 +47,7 @@ await t.test(
   },
 )
 
-await t.test('index, child, layer and tags, learnt in whichever order: the same is known', async (test) => {
+await t.test('generated: index, child, layer and tags give the same graph in any order', async (test) => {
   const steps = {
     index: ({ graph }) => graph.recordManifest(index, { manifests: [image], blobs: [] }),
     image: ({ graph }) => graph.recordManifest(image, { manifests: [], blobs: [layer, config] }),
@@ -80,7 +80,7 @@ await t.test('index, child, layer and tags, learnt in whichever order: the same 
   test.equal(orders, 120)
 })
 
-await t.test('sightings end: open ones after a day, and what was restricted stays closed', async (test) => {
+await t.test('open sightings end after a day, and restricted digests stay closed', async (test) => {
   const { graph, tag, manifest, clock } = setUp()
   manifest(image, [layer])
   tag(at('ocp'), image)
@@ -93,40 +93,43 @@ await t.test('sightings end: open ones after a day, and what was restricted stay
     test.strictSame(graph.reachOf(digest), { ...unseen, isRestricted: true })
 })
 
-await t.test('a tag of nobody reaches, and opens nothing by itself', async (test) => {
+await t.test('a tag without an owner reaches digests, and opens nothing by itself', async (test) => {
   const { graph, tag, manifest } = setUp()
   manifest(image, [layer])
   tag(ofNobody, image)
-  test.strictSame(graph.reachOf(layer), { ...unseen, isOfNobody: true })
+  test.strictSame(graph.reachOf(layer), { ...unseen, isUnowned: true })
   tag(at('ocp-priv'), image)
-  test.match(graph.reachOf(layer), { isOpen: false, isOfNobody: true, isRestricted: true })
+  test.match(graph.reachOf(layer), { isOpen: false, isUnowned: true, isRestricted: true })
 })
 
-await t.test('a tag that stands for a digest is as open as that, in either order', async (test) => {
-  const signature = digestOf('signature')
-  const places = { open: at('ocp'), restricted: at('ocp-priv'), nobody: ofNobody, unseen: undefined }
-  for (const [name, place] of Object.entries(places))
-    for (const isFirst of [true, false]) {
-      const { graph, tag, manifest } = setUp()
-      manifest(signature, [layer])
-      if (isFirst) tag(attachedTo(image), signature)
-      if (place !== undefined) tag(place, image)
-      if (!isFirst) tag(attachedTo(image), signature)
-      for (const digest of [signature, layer])
-        test.match(
-          graph.reachOf(digest),
-          {
-            isOpen: name === 'open',
-            isRestricted: name === 'restricted',
-            isOfNobody: name === 'nobody',
-            attachedTo: [image],
-          },
-          `${name} ${isFirst}`,
-        )
-    }
-})
+await t.test(
+  'content of a tag that stands for a digest is as open as that digest, in either order',
+  async (test) => {
+    const signature = digestOf('signature')
+    const places = { open: at('ocp'), restricted: at('ocp-priv'), nobody: ofNobody, unseen: undefined }
+    for (const [name, place] of Object.entries(places))
+      for (const isFirst of [true, false]) {
+        const { graph, tag, manifest } = setUp()
+        manifest(signature, [layer])
+        if (isFirst) tag(attachedTo(image), signature)
+        if (place !== undefined) tag(place, image)
+        if (!isFirst) tag(attachedTo(image), signature)
+        for (const digest of [signature, layer])
+          test.match(
+            graph.reachOf(digest),
+            {
+              isOpen: name === 'open',
+              isRestricted: name === 'restricted',
+              isUnowned: name === 'nobody',
+              attachedTo: [image],
+            },
+            `${name} ${isFirst}`,
+          )
+      }
+  },
+)
 
-await t.test('chains and cycles of tags that stand for digests come to an end', async (test) => {
+await t.test('chains and cycles of tags that stand for digests end', async (test) => {
   const chain = Array.from({ length: 20 }, (_, link) => digestOf(`link ${link}`))
   for (const order of [chain, chain.toReversed()]) {
     const { graph, tag } = setUp()
@@ -145,7 +148,7 @@ await t.test('chains and cycles of tags that stand for digests come to an end', 
 })
 
 await t.test(
-  'attack: many digests that stand for each other are looked at once each, or closed',
+  'attack: many digests that stand for each other are visited once each, or closed',
   async (test) => {
     const { graph, tag } = setUp()
     const all = Array.from({ length: 40 }, (_, number) => digestOf(`mutual ${number}`))
@@ -158,7 +161,7 @@ await t.test(
   },
 )
 
-await t.test('what is attached closes with its image, and outlives its own sighting', async (test) => {
+await t.test('attached content closes with its image, even after its own sighting', async (test) => {
   const { graph, tag, manifest, clock } = setUp({ maxOpen: 10 })
   const signature = digestOf('signature')
   manifest(signature, [layer])
@@ -210,7 +213,7 @@ await t.test(
   },
 )
 
-await t.test('a full namespace keeps what comes, so that a pull by tag helps', async (test) => {
+await t.test('a full namespace stores new sightings, so that a pull by tag helps', async (test) => {
   const { graph, tag } = setUp({ maxPerNamespace: 2 })
   for (const digest of [index, image, other]) tag(at('ocp-priv'), digest)
   test.strictSame(graph.reachOf(index), { ...unseen, isRestricted: true })
@@ -218,7 +221,7 @@ await t.test('a full namespace keeps what comes, so that a pull by tag helps', a
   test.match(graph.reachOf(index), { imageStreams: [{ namespace: 'ocp-priv' }] })
 })
 
-await t.test('what has lost its sightings closes what it is found to name', async (test) => {
+await t.test('a closed manifest without sightings still closes its children', async (test) => {
   const { graph, tag, manifest } = setUp({ maxPerNamespace: 1 })
   tag(at('ocp-priv'), image)
   tag(at('ocp-priv'), other)
@@ -227,7 +230,7 @@ await t.test('what has lost its sightings closes what it is found to name', asyn
 })
 
 await t.test(
-  'others get a turn while a wide index is recorded, and settled waits for all of it',
+  'requests get a turn while a wide index is recorded, and settled waits for all of it',
   async (test) => {
     const { graph, tag, manifest } = setUp({ maxPerNamespace: 1_000_000 })
     const children = Array.from({ length: 256 }, (_, child) => digestOf(`child ${child}`))
@@ -275,7 +278,7 @@ await t.test(
 )
 
 await t.test(
-  'a manifest that is first met far below is followed as deep as it stands above',
+  'a manifest that is first met on a deep level is followed again from a higher one',
   async (test) => {
     const { graph, tag, manifest } = setUp()
     const chain = Array.from({ length: 5 }, (_, link) => digestOf(`down ${link}`))
@@ -291,7 +294,7 @@ await t.test(
   },
 )
 
-await t.test('parents: manifests that no open tag reaches, by their blobs', async (test) => {
+await t.test('parents are the manifests that no open tag reaches, by their blobs', async (test) => {
   const { graph, tag, manifest } = setUp()
   const open = digestOf('open')
   tag(at('ocp'), open)
@@ -312,7 +315,7 @@ await t.test('parents: manifests that no open tag reaches, by their blobs', asyn
   test.strictSame(graph.parentsOf(digestOf('unknown')), [])
 })
 
-await t.test('random graphs: any order of learning ends in the closure of what was learnt', async (test) => {
+await t.test('generated: random graphs in any order end in the closure of their facts', async (test) => {
   for (let seed = 0; seed < 40; seed++) {
     const random = createRandom(seed)
     const digests = Array.from({ length: 12 }, (_, number) => digestOf(`node ${number}`))
@@ -354,13 +357,13 @@ await t.test('random graphs: any order of learning ends in the closure of what w
       const locations = [...(expected[number] ?? [])].map((text) => JSON.parse(text) as Location)
       const streams = locations.filter((location) => location.by === 'image-stream')
       // Names are followed five levels below a tag, and five more where they are learnt later: no less than expected.
-      const { imageStreams, isOpen, isRestricted, isOfNobody } = graph.reachOf(digest)
+      const { imageStreams, isOpen, isRestricted, isUnowned } = graph.reachOf(digest)
       const found = new Set(imageStreams.map(({ namespace }) => namespace))
       test.ok(
         streams.every(({ imageStream }) => found.has(imageStream.namespace)) &&
           (isOpen || streams.every((one) => one.isRestricted)) &&
           (isRestricted || streams.every((one) => !one.isRestricted)) &&
-          (isOfNobody || locations.every(({ by }) => by !== 'qci')),
+          (isUnowned || locations.every(({ by }) => by !== 'qci')),
         `seed ${seed}, node ${number}`,
       )
       if (locations.length === 0 && names.every((some) => !some.includes(digest)))

@@ -14,7 +14,7 @@ const [a, b, c, d] = keys as [(typeof keys)[0], (typeof keys)[0], (typeof keys)[
 const of = (namespace: string) => Sightings.none.with([{ location: at(namespace), seenAt: 0 }])
 
 await t.test(
-  'a namespace that is full loses its own oldest, is told once, and stays closed',
+  'a full namespace evicts its own oldest sightings, is reported once, and stays closed',
   async (test) => {
     const { stores, full } = setUp()
     stores.restricted('one-priv').set(a, of('one-priv'))
@@ -33,7 +33,7 @@ await t.test(
   },
 )
 
-await t.test('what opens is bounded apart, and both are one answer', async (test) => {
+await t.test('open sightings have a bound of their own, and both kinds are joined', async (test) => {
   const { stores } = setUp()
   stores.restricted('one-priv').set(a, of('one-priv'))
   stores.close(a)
@@ -48,7 +48,7 @@ await t.test('what opens is bounded apart, and both are one answer', async (test
   test.strictSame(stores.counts(), { digests: 2, restrictedDigests: 1 })
 })
 
-await t.test('a tag of a restricted namespace, and one that stands for a digest alone', async (test) => {
+await t.test('a tag of a restricted namespace, and a tag that only stands for a digest', async (test) => {
   const { stores } = setUp()
   stores.restricted('one-priv').set(a, of('one-priv'))
   const attached = Sightings.none.with([{ location: attachedTo(digestOf('image')), seenAt: 0 }])

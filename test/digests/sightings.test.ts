@@ -9,13 +9,13 @@ const ocp = at('ocp')
 const embargoed = at('ocp-priv')
 const spelled = (sightings: Sightings) => sightings.list.map(({ location }) => JSON.stringify(location))
 
-await t.test('what the locations make of a digest', async (test) => {
+await t.test('the reach of a digest by its locations', async (test) => {
   const digest = digestOf('image')
   const rows = [
     [[], unseen],
     [[ocp], { ...unseen, imageStreams: [{ namespace: 'ocp', name: 'app' }], isOpen: true }],
     [[embargoed], { ...unseen, imageStreams: [{ namespace: 'ocp-priv', name: 'app' }], isRestricted: true }],
-    [[ofNobody], { ...unseen, isOfNobody: true }],
+    [[ofNobody], { ...unseen, isUnowned: true }],
     [[attachedTo(digest)], { ...unseen, attachedTo: [digest] }],
   ] as const
   for (const [locations, expected] of rows)
@@ -31,7 +31,7 @@ await t.test('what the locations make of a digest', async (test) => {
 })
 
 await t.test(
-  'a day for what is open, thirty for what is restricted, since it was seen last',
+  'open sightings live a day, restricted ones thirty days, since they were last seen',
   async (test) => {
     const both = Sightings.none.with([see(ocp), see(embargoed)])
     const rows = [
@@ -52,12 +52,12 @@ await t.test(
   },
 )
 
-await t.test('the answer is made once, as long as it holds', async (test) => {
+await t.test('the reach is computed once while it is valid', async (test) => {
   const sightings = Sightings.none.with([see(ocp)])
   test.equal(sightings.reach(0), sightings.reach(dayMs - 1))
 })
 
-await t.test('the same object where nothing is new', async (test) => {
+await t.test('the same object is returned if nothing is new', async (test) => {
   const sightings = Sightings.none.with([see(ocp, hourMs), see(embargoed, hourMs)])
   test.equal(sightings.with([]), sightings)
   test.equal(sightings.with([see(ocp, hourMs)]), sightings)
@@ -70,14 +70,14 @@ await t.test('the same object where nothing is new', async (test) => {
   )
 })
 
-await t.test('the most recent last, in whichever order it is told', async (test) => {
+await t.test('the most recent sighting is the last one, in whichever order they arrive', async (test) => {
   const [a, b, c] = [see(at('a'), 1), see(at('b'), 2), see(at('c'), 3)]
   const expected = spelled(Sightings.none.with([a, b, c]))
   test.strictSame(spelled(Sightings.none.with([c]).with([a]).with([b])), expected)
   test.strictSame(spelled(Sightings.none.with([c, b, a])), expected)
 })
 
-await t.test('bounded: the newest, and one of each namespace', async (test) => {
+await t.test('the list is bounded: the newest sightings, and one of each namespace', async (test) => {
   const early = [see(at('early', 'one')), see(at('early', 'two')), see(ofNobody)]
   const flood = Array.from({ length: 1000 }, (_, index) => see(at('busy', String(index)), 1))
   const sightings = Sightings.none.with([...early, ...flood])

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { SlicedWork } from '../../src/digests/sliced-work.ts'
 
-await t.test('little is done at once', async (test) => {
+await t.test('a little work is done at once', async (test) => {
   const done: number[] = []
   const work = new SlicedWork<number>((item) => void done.push(item), 10)
   for (let item = 0; item < 9; item++) work.add(item)
@@ -11,25 +11,28 @@ await t.test('little is done at once', async (test) => {
   await work.settled()
 })
 
-await t.test('of much, others get a turn between two slices, and settled waits for all', async (test) => {
-  let done = 0
-  const work: SlicedWork<number> = new SlicedWork((depth) => {
-    done += 1
-    if (depth > 0) for (let child = 0; child < 2; child++) work.add(depth - 1)
-  }, 100)
-  work.add(9)
-  work.run()
-  test.equal(done, 100)
-  work.add(0)
-  work.run()
-  test.equal(done, 100, 'what comes meanwhile waits for its slice')
-  let turns = 0
-  const count = () => {
-    turns += 1
-    if (done < 1024) setImmediate(count)
-  }
-  setImmediate(count)
-  await work.settled()
-  test.equal(done, 1024)
-  test.ok(turns >= 9)
-})
+await t.test(
+  'much work gives others a turn between two slices, and settled waits for all of it',
+  async (test) => {
+    let done = 0
+    const work: SlicedWork<number> = new SlicedWork((depth) => {
+      done += 1
+      if (depth > 0) for (let child = 0; child < 2; child++) work.add(depth - 1)
+    }, 100)
+    work.add(9)
+    work.run()
+    test.equal(done, 100)
+    work.add(0)
+    work.run()
+    test.equal(done, 100, 'what comes meanwhile waits for its slice')
+    let turns = 0
+    const count = () => {
+      turns += 1
+      if (done < 1024) setImmediate(count)
+    }
+    setImmediate(count)
+    await work.settled()
+    test.equal(done, 1024)
+    test.ok(turns >= 9)
+  },
+)

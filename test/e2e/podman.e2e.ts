@@ -76,6 +76,25 @@ await test('podman', { skip }, async (suite) => {
     }
   })
 
+  await suite.test('a misspelled name: the pull spec to use, at once and once', async (t) => {
+    const podman = await isolatedPodman(stack, 'misspelled')
+    await podman.login('alice', tokens.alice)
+    for (const [name, spec] of [
+      ['registry.ci.openshift.org/ocp/4.5:base', '/ocp/4.5:base'],
+      ['ocp/4.5/base', '/ocp/4.5:base'],
+      ['ocp_4.5_base', '/openshift/ci:ocp_4.5_base'],
+      ['ocp_4.5/base', '/openshift/ci:ocp_4.5_base'],
+    ] as const) {
+      const { code, output } = await podman.pull(name)
+      t.not(code, 0, name)
+      t.match(output, 'is not a repository here; pull ', name)
+      t.match(output, spec, name)
+      t.equal(output.split('is not a repository here').length, 2, 'podman does not repeat the request')
+    }
+    const { output } = await podman.pull('ocp/4.5:bsae')
+    t.match(output, /did you mean base\? pull \S+\/ocp\/4\.5:base/)
+  })
+
   await suite.test('a restricted namespace is closed to QCI-wide requesters', async (t) => {
     const podman = await isolatedPodman(stack, 'restricted')
     await podman.login('alice', tokens.alice)

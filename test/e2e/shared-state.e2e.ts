@@ -122,7 +122,7 @@ await t.test('no request waits long for a stopped store', { skip }, async (test)
   for (let count = 0; count < 200; count += 1) test.notOk(await a.state.facts.catchUp())
   const tookMs = performance.now() - asked
   test.ok(tookMs < 2000, `200 callers waited ${Math.round(tookMs)} ms in all`)
-  test.equal(a.state.status().state, 'away')
+  test.equal(a.state.status().state, 'unavailable')
   await sleep(3000)
   server.signal('SIGCONT')
   await until(() => isReady(a) && isReady(b), 'both are back')
@@ -149,7 +149,7 @@ await t.test('a store that becomes a read-only replica counts as unavailable', {
   const a = await joined(test, server)
   const other = await serve(test)
   await server.cli('REPLICAOF', '127.0.0.1', String(other.port))
-  await until(() => a.changes.at(-1)?.startsWith('away'), 'it is away')
+  await until(() => a.changes.at(-1)?.startsWith('unavailable'), 'it is unavailable')
   test.notOk(await a.state.facts.catchUp())
   await until(() => a.changes.some((change) => change.includes('read-only replica')), 'the reason is told')
   await server.cli('REPLICAOF', 'NO', 'ONE')
@@ -216,8 +216,8 @@ await t.test('TLS, verified', { skip }, async (test) => {
   await until(() => isReady(trusting), 'it is connected')
   await until(() => doubting.changes.some((change) => /SELF_SIGNED/.test(change)), 'the reason is told')
   await until(() => plain.changes.length > 0, 'plain does not get in')
-  test.equal(doubting.state.status().state, 'away')
-  test.equal(plain.state.status().state, 'away')
+  test.equal(doubting.state.status().state, 'unavailable')
+  test.equal(plain.state.status().state, 'unavailable')
 })
 
 const seconds = (since: number): string => ((performance.now() - since) / 1000).toFixed(2)
@@ -329,7 +329,7 @@ await t.test('facts of another program are ignored', { skip }, async (test) => {
   await server.cli('HSET', 'quay-proxy:1:T', 'foreign', 'nonsense')
   const a = await joined(test, server)
   test.equal(a.known.size, 0)
-  test.match(a.warnings, [/no fact of this version/])
+  test.match(a.warnings, [/no facts of this version/])
 })
 
 await t.test('the store of the manifest, with the secret of README.md', { skip }, async (test) => {

@@ -10,7 +10,7 @@ const options: ExplainOptions = {
 }
 const digest = `sha256:${'a'.repeat(64)}`
 
-await t.test('both forms of a tag: names, namespace, reviews in their order, commands', async (test) => {
+await t.test('both forms of a tag show names, namespace, reviews in order, and commands', async (test) => {
   const text = explain('ocp/4.5:base', options)
   test.equal(
     text,
@@ -39,7 +39,7 @@ Whoever gets a yes to one of these SubjectAccessReviews may pull it:
     test.strictSame(explain(same, options).split('\n').slice(1), rest, same)
 })
 
-await t.test('restricted, uncertain, of no namespace', async (test) => {
+await t.test('tags that are restricted, ambiguous, or without a namespace', async (test) => {
   const restricted = explain('ocp-priv/4.5:base', options)
   test.match(restricted, /restricted +yes/)
   test.notMatch(restricted, 'qci-image-puller')
@@ -54,7 +54,7 @@ await t.test('restricted, uncertain, of no namespace', async (test) => {
   test.notMatch(latest, 'system:image-puller')
 })
 
-await t.test('the families of tags, as the proxy reads them', async (test) => {
+await t.test('each family of tags is explained as the proxy reads it', async (test) => {
   const hex = 'a'.repeat(64)
   const stamp = '20240101120000'
   const rows = [
@@ -79,7 +79,7 @@ await t.test('the families of tags, as the proxy reads them', async (test) => {
   )
 })
 
-await t.test('a digest: QCI-wide, and wherever it was seen', async (test) => {
+await t.test('a digest needs QCI-wide access, or access to a namespace where it was seen', async (test) => {
   for (const text of [digest, `openshift/ci@${digest}`, `openshift/ci:ocp_4.5_base@${digest}`]) {
     const explained = explain(text, options)
     test.match(explained, `digest        ${digest}`)
@@ -92,7 +92,7 @@ await t.test('a digest: QCI-wide, and wherever it was seen', async (test) => {
   test.match(dated, `stands for    ${digest}`)
 })
 
-await t.test('a digest that is closed until it is seen: QCI-wide on that condition', async (test) => {
+await t.test('an unseen digest that is closed shows QCI-wide access with its condition', async (test) => {
   const condition = ', if it was seen in a namespace that is not restricted'
   for (const text of [digest, `ocp/4.5@${digest}`]) {
     test.notMatch(explain(text, options), condition, 'open at once')
@@ -110,7 +110,7 @@ await t.test('a digest that is closed until it is seen: QCI-wide on that conditi
   test.notMatch(tag, condition)
 })
 
-await t.test('what is no reference', async (test) => {
+await t.test('a text that is no reference is an error', async (test) => {
   test.throws(() => explain('base', options), {
     message: /^"base" is not a reference of QCI, .* expected ocp\/4\.5:base/,
   })

@@ -16,41 +16,44 @@ const setUp = async (test: Test, more: Partial<Credentials> = {}, path = '', tim
   return { server, client }
 }
 
-await t.test('the question as it is, and the answer as it is', async (test) => {
+await t.test('request and response are passed unchanged', async (test) => {
   const { server, client } = await setUp(test)
   server.answer = { status: 201, body: 'text', headers: { 'retry-after': '5' } }
-  test.strictSame(await client.ask('/x', '{"a":1}'), { status: 201, text: 'text', retryAfter: '5' })
+  test.strictSame(await client.post('/x', '{"a":1}'), { status: 201, text: 'text', retryAfter: '5' })
   test.strictSame(server.bodies, ['{"a":1}'])
 })
 
-await t.test('an API server behind a path', async (test) => {
+await t.test('an API server may have a path', async (test) => {
   for (const path of ['/k8s/clusters/c', '/k8s/clusters/c/', '/']) {
     const { server, client } = await setUp(test, {}, path)
     server.answer = { status: 201, body: 'text' }
-    test.match(await client.ask('/x', '{}'), { status: 201 }, path)
+    test.match(await client.post('/x', '{}'), { status: 201 }, path)
   }
 })
 
-await t.test('more than a review can be is not read', async (test) => {
+await t.test('a response that is larger than a review can be is not read', async (test) => {
   const { server, client } = await setUp(test)
   server.answer = { status: 201, body: 'x'.repeat(3_000_000) }
-  await test.rejects(client.ask('/x', '{}'), { name: 'NotAReview', message: 'it answered 201 with too much' })
+  await test.rejects(client.post('/x', '{}'), {
+    name: 'NotAReview',
+    message: 'it answered 201 with too much',
+  })
   test.equal(server.asked, 1)
 })
 
-await t.test('a 401 is asked once again only where who we are may have changed', async (test) => {
+await t.test('a 401 is retried only if the credential may have been renewed', async (test) => {
   for (const [canRenew, asked] of [
     [true, 2],
     [false, 1],
   ] as const) {
     const { server, client } = await setUp(test, { canRenew })
     server.answer = { status: 401, body: '' }
-    test.match(await client.ask('/x', '{}'), { status: 401 })
+    test.match(await client.post('/x', '{}'), { status: 401 })
     test.equal(server.asked, asked)
   }
 })
 
-await t.test('who we are takes no longer than the question may', async (test) => {
+await t.test('an exec plugin takes no longer than the deadline of the request', async (test) => {
   const { server, client } = await setUp(
     test,
     {
@@ -59,20 +62,20 @@ await t.test('who we are takes no longer than the question may', async (test) =>
     '',
     100,
   )
-  await test.rejects(client.ask('/x', '{}'), { name: 'TimeoutError' })
+  await test.rejects(client.post('/x', '{}'), { name: 'TimeoutError' })
   test.equal(server.asked, 0)
 })
 
-await t.test('5xx once again', async (test) => {
+await t.test('a 5xx is retried once', async (test) => {
   const { server, client } = await setUp(test)
   server.answer = { status: 500, body: '' }
-  test.match(await client.ask('/x', '{}'), { status: 500 })
+  test.match(await client.post('/x', '{}'), { status: 500 })
   test.equal(server.asked, 2)
 })
 
-await t.test('nobody listens: once again, then the error', async (test) => {
+await t.test('a refused connection is retried once, then the request fails', async (test) => {
   const { client } = await setUp(test, {
     getCurrentCluster: () => ({ name: 'c', server: 'http://127.0.0.1:1', skipTLSVerify: true }),
   })
-  await test.rejects(client.ask('/x', '{}'), { code: 'ECONNREFUSED' })
+  await test.rejects(client.post('/x', '{}'), { code: 'ECONNREFUSED' })
 })

@@ -81,7 +81,7 @@ const failureOf = async (question: Promise<unknown>): Promise<RegistryError> => 
 
 const outage = { code: 'UNAVAILABLE', status: 503, headers: { 'retry-after': '5' } }
 
-await t.test('both questions, over one connection', async (test) => {
+await t.test('both kinds of reviews use one connection', async (test) => {
   const { api, apiServer, counter } = await setUp(test)
   test.equal(apiServer.reached(), false)
   const token = api.issueUserToken({ username: 'alice', uid: 'u-1', groups: ['qci-image-pullers'] })
@@ -103,14 +103,14 @@ await t.test('both questions, over one connection', async (test) => {
   test.strictSame(api.reviews[0], accessSpec, 'verbatim')
 })
 
-await t.test('a refused token is an answer: the API server is there, and is asked once', async (test) => {
+await t.test('a refused token is an answer of the API server, and is not retried', async (test) => {
   const { api, apiServer } = await setUp(test)
   test.match(await apiServer.reviewToken({ token: 'nonsense' }), { authenticated: false, error: /invalid/ })
   test.equal(apiServer.reached(), true)
   test.equal(api.requests.tokenReviews, 1)
 })
 
-await t.test('closing closes the connection; before any there is nothing to close', async (test) => {
+await t.test('closing closes the connection, and does nothing before the first one', async (test) => {
   const { apiServer, sockets } = await setUp(test)
   await apiServer.reviewToken({ token: 'x' })
   const [socket] = sockets
@@ -119,7 +119,7 @@ await t.test('closing closes the connection; before any there is nothing to clos
   await test.resolves((await setUp(test)).apiServer.close())
 })
 
-await t.test('a pool is kept ten minutes, so that a renewed certificate takes effect', async (test) => {
+await t.test('a pool is used for ten minutes, so that a renewed certificate takes effect', async (test) => {
   const { apiServer, counter, sockets } = await setUp(test)
   let now = Date.now()
   test.intercept(Date, 'now', { value: () => now })
@@ -137,7 +137,7 @@ await t.test('a pool is kept ten minutes, so that a renewed certificate takes ef
   test.equal(sockets.size, 1, 'the old one is not left open')
 })
 
-await t.test('a connection that was cut is tried once again, and nobody notices', async (test) => {
+await t.test('a request whose connection was cut is retried once', async (test) => {
   const { api, apiServer, counter } = await setUp(test)
   counter.cutNext = 1
   test.match(await apiServer.reviewToken({ token: 'x' }), { authenticated: false })
@@ -146,7 +146,7 @@ await t.test('a connection that was cut is tried once again, and nobody notices'
   test.equal(apiServer.reached(), true)
 })
 
-await t.test('a kept connection that the server closed is tried once again', async (test) => {
+await t.test('a request on a keep-alive connection that the server closed is retried once', async (test) => {
   const { apiServer, counter, sockets } = await setUp(test)
   await apiServer.reviewAccess(accessSpec)
   counter.cutNext = 1
@@ -154,7 +154,7 @@ await t.test('a kept connection that the server closed is tried once again', asy
   test.match(await apiServer.reviewAccess(accessSpec), { allowed: true })
 })
 
-await t.test('cut twice is an outage: one retry, not more', async (test) => {
+await t.test('a request that is cut twice fails: there is one retry', async (test) => {
   const { api, apiServer, counter } = await setUp(test)
   counter.cutNext = 2
   const error = await failureOf(apiServer.reviewAccess(accessSpec))
@@ -165,7 +165,7 @@ await t.test('cut twice is an outage: one retry, not more', async (test) => {
   test.equal(apiServer.reached(), false)
 })
 
-await t.test('trap 17: 5xx are asked once again, then 503 and never 401', async (test) => {
+await t.test('trap 17: a 5xx is retried once, then the client gets 503 and never 401', async (test) => {
   const { api, apiServer } = await setUp(test)
   let asked = 0
   for (const status of [500, 502, 503, 504]) {
@@ -188,7 +188,7 @@ await t.test('trap 17: 5xx are asked once again, then 503 and never 401', async 
   test.equal(apiServer.reached(), true, 'it was reached once')
 })
 
-await t.test('what will not change is asked once', async (test) => {
+await t.test('a lasting failure is not retried', async (test) => {
   const { api, apiServer } = await setUp(test)
   test.match(await failureOf(apiServer.reviewToken({ token: '' })), {
     ...outage,
@@ -198,7 +198,7 @@ await t.test('what will not change is asked once', async (test) => {
 })
 
 await t.test(
-  'trap 19: an API server that hangs is given up in bounded time, without a second try',
+  'trap 19: a review of an API server that hangs ends at its deadline, without a retry',
   async (test) => {
     const { api, apiServer, counter } = await setUp(test, { timeoutMs: 80 })
     api.fault({ kind: 'hang' })
@@ -213,14 +213,14 @@ await t.test(
   },
 )
 
-await t.test('trap 19: the bound holds over the retry as well', async (test) => {
+await t.test('trap 19: the deadline includes the retry', async (test) => {
   const { api, apiServer } = await setUp(test, { timeoutMs: 60 })
   api.fault({ kind: 'status', status: 500 })
   test.match(await failureOf(apiServer.reviewToken({ token: 'x' })), outage)
   test.equal(api.requests.tokenReviews, 1, 'no time was left for another')
 })
 
-await t.test('nobody listens', async (test) => {
+await t.test('a refused connection is 503', async (test) => {
   const { api, apiServer } = await setUp(test)
   await api.close()
   api.close = async () => undefined
@@ -228,7 +228,7 @@ await t.test('nobody listens', async (test) => {
 })
 
 await t.test(
-  'trap 17: a refusal of our own credential is an outage to the client, and asked once',
+  "trap 17: a refusal of the proxy's own credential is 503 to the client, and is not retried",
   async (test) => {
     const refused = {
       ...outage,
@@ -257,7 +257,7 @@ await t.test(
   },
 )
 
-await t.test('attack: somebody else at the address of the API server. TLS is verified', async (test) => {
+await t.test('attack: another server at the address of the API server. TLS is verified', async (test) => {
   const { api, port } = await setUp(test)
   const file = join(
     test.testdir({ config: kubeConfigOf(port, { scheme: 'https', insecure: false }) }),
@@ -278,14 +278,14 @@ const setUpForeign = async (test: Test) => {
   const options = { graceMs: 300_000, observe: () => undefined, now: () => now }
   const reviewToken = createTokenReviewer({
     ...options,
-    ask: apiServer.reviewToken,
+    send: apiServer.reviewToken,
     admit: async () => () => undefined,
     audiences: [],
     identityTtlMs: 60_000,
   })
   const access = createAccessReviewer({
     ...options,
-    ask: apiServer.reviewAccess,
+    send: apiServer.reviewAccess,
     allowTtlMs: 60_000,
     denyTtlMs: 10_000,
   })
@@ -298,7 +298,7 @@ const setUpForeign = async (test: Test) => {
 }
 
 await t.test(
-  'attack: somebody else answers. 503, nothing remembered, not reached, and grace for the known',
+  'attack: another server answers. 503, nothing is cached, readiness stays false, and cached users have their grace',
   async (test) => {
     for (const kind of Object.keys(kinds) as Kind[]) {
       const { server, apiServer, ask, pass } = await setUpForeign(test)
@@ -328,7 +328,7 @@ await t.test(
   },
 )
 
-await t.test('attack: no redirect is followed, with a token in its body, whatever its code', async (test) => {
+await t.test('attack: no redirect of a review, with a token in its body, is followed', async (test) => {
   const elsewhere = await startForeign(test)
   for (const kind of Object.keys(kinds) as Kind[]) {
     elsewhere.answer = { status: 201, body: review(kind, kinds[kind].status) }
@@ -345,7 +345,7 @@ await t.test('attack: no redirect is followed, with a token in its body, whateve
   test.equal(elsewhere.asked, 0)
 })
 
-await t.test('a 429 is our own load and no outage: asked once, and no grace for it', async (test) => {
+await t.test('a 429 is shed load: it is not retried, and gets no grace', async (test) => {
   for (const kind of Object.keys(kinds) as Kind[]) {
     const { server, ask, pass } = await setUpForeign(test)
     server.answer = { status: 201, body: review(kind, kinds[kind].status) }
@@ -366,7 +366,7 @@ await t.test('a 429 is our own load and no outage: asked once, and no grace for 
 })
 
 await t.test(
-  'trap 18: what the cluster says of somebody is what it is asked about, __proto__ too',
+  'trap 18: the user info of a TokenReview goes verbatim into the SubjectAccessReview, __proto__ too',
   async (test) => {
     const { server, apiServer } = await setUpForeign(test)
     const extra = '{"__proto__":["x"],"b":["y"]}'
@@ -378,7 +378,7 @@ await t.test(
     if (!answer.authenticated) throw new Error('it is not accepted')
     server.answer = { status: 201, body: review('SubjectAccessReview', { allowed: false }) }
     const access = createAccessReviewer({
-      ask: apiServer.reviewAccess,
+      send: apiServer.reviewAccess,
       allowTtlMs: 1,
       denyTtlMs: 1,
       graceMs: 1,

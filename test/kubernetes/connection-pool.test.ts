@@ -7,7 +7,7 @@ const fake = (name: string, ended: string[]) =>
     destroy: async () => void ended.push(`${name} destroyed`),
   }) as unknown as Dispatcher
 
-await t.test('the first one is kept for ten minutes, or until it is renewed', async (test) => {
+await t.test('the first pool is used for ten minutes, or until it is renewed', async (test) => {
   let now = 0
   test.intercept(Date, 'now', { value: () => now })
   const ended: string[] = []

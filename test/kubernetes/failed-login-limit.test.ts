@@ -45,7 +45,7 @@ const fate = async (promise: Promise<unknown>) =>
     settled().then(() => 'waiting'),
   ])
 
-await t.test('an address pays for what was refused, and for nothing else', async (test) => {
+await t.test('an address is charged for refusals only', async (test) => {
   const { show, showAtOnce, count, limited, clock, charged } = setUp()
   await show('10.0.0.1', 'accepted', 100)
   await show('10.0.0.1', 'unanswered', 100)
@@ -56,7 +56,7 @@ await t.test('an address pays for what was refused, and for nothing else', async
   test.equal(count('refused'), 30)
   test.equal(count('TOOMANYREQUESTS'), 54, 'the newest few wait')
   test.equal(charged.length, 30)
-  test.strictSame([...new Set(charged)], ['10.0.0.1 acquainted'])
+  test.strictSame([...new Set(charged)], ['10.0.0.1 known-address'])
   await clock.pass(2500)
   test.equal(count('refused'), 32, 'one more a second')
   test.equal(count('TOOMANYREQUESTS'), 68)
@@ -65,7 +65,7 @@ await t.test('an address pays for what was refused, and for nothing else', async
   await show('10.0.0.2', 'refused')
 })
 
-await t.test('what a limited one is told', async (test) => {
+await t.test('the message for a limited client', async (test) => {
   const { showAtOnce, admit, clock } = setUp()
   showAtOnce('10.0.0.1', 'refused', 100)
   const refused = test.rejects(admit('10.0.0.1'), {
@@ -79,7 +79,7 @@ await t.test('what a limited one is told', async (test) => {
   await refused
 })
 
-await t.test('a flood from one address: 30, and one a second', async (test) => {
+await t.test('a flood from one address causes 30 reviews, then one a second', async (test) => {
   const { showAtOnce, count, clock } = setUp()
   for (let tenth = 0; tenth < 200; tenth++) {
     showAtOnce('10.0.0.1', 'refused', 20)
@@ -91,7 +91,7 @@ await t.test('a flood from one address: 30, and one a second', async (test) => {
 })
 
 await t.test(
-  'trickle: 60 expired logins at once, then three a second, and twelve of twelve good ones',
+  'trickle: with 60 expired logins at once, then three a second, all valid logins are reviewed',
   async (test) => {
     for (const accepted of [true, false]) {
       const { show, showAtOnce, shown, count, clock } = setUp()
@@ -111,7 +111,7 @@ await t.test(
   },
 )
 
-await t.test('a trickle for an hour: nobody is ever told to come again', async (test) => {
+await t.test('a trickle for an hour: no token is limited', async (test) => {
   const { show, limited, clock } = setUp()
   for (let second = 0; second < 3600; second++) {
     await show('10.0.0.1', 'refused', 3)
@@ -122,7 +122,7 @@ await t.test('a trickle for an hour: nobody is ever told to come again', async (
 })
 
 await t.test(
-  'where a place is held by a review in flight, the next one waits for what becomes of it',
+  'if a review in flight holds the last place, the next token waits for its outcome',
   async (test) => {
     const { admit } = setUp()
     const held = await Promise.all(Array.from({ length: 30 }, async () => await admit('10.0.0.1')))
@@ -137,7 +137,7 @@ await t.test(
 )
 
 await t.test(
-  'an office of a hundred, all at once: they wait for each other, and nobody is refused',
+  'a hundred valid logins of one office wait for each other, and none is limited',
   async (test) => {
     const { admit } = setUp()
     const all = Promise.all(
@@ -151,7 +151,7 @@ await t.test(
   },
 )
 
-await t.test('reviews that never end: 503 after a while, and only so many wait', async (test) => {
+await t.test('reviews that never end: waiting tokens get 503, and their number is bounded', async (test) => {
   const { admit, limited, clock } = setUp()
   await Promise.all(Array.from({ length: 30 }, async () => await admit('10.0.0.1')))
   const waiting = Array.from(
@@ -166,7 +166,7 @@ await t.test('reviews that never end: 503 after a while, and only so many wait',
 })
 
 await t.test(
-  'all addresses together pay as well, those at which somebody was accepted apart from the others',
+  'all addresses together are charged as well; addresses with an accepted token have a limit of their own',
   async (test) => {
     const { show, showAtOnce, admit, count, limited, clock } = setUp()
     await show('192.0.2.1', 'accepted')
@@ -183,7 +183,7 @@ await t.test(
   },
 )
 
-await t.test('what a stranger is told where all strangers are limited', async (test) => {
+await t.test('the message while all unknown addresses are limited', async (test) => {
   const { showAtOnce, admit, clock } = setUp()
   for (let index = 0; index < 600; index++) showAtOnce(`10.0.${index % 200}.${index >> 7}`, 'refused', 1)
   await clock.pass(0)
@@ -195,7 +195,7 @@ await t.test('what a stranger is told where all strangers are limited', async (t
   await clock.pass(2500)
 })
 
-await t.test('strangers are limited however many they are', async (test) => {
+await t.test('unknown addresses are limited together', async (test) => {
   const { showAtOnce, count, clock } = setUp()
   for (let second = 0; second < 10; second++) {
     for (let index = 0; index < 500; index++)
@@ -206,13 +206,13 @@ await t.test('strangers are limited however many they are', async (test) => {
   test.ok(count('refused') >= 100 + 9 * 50, 'and what there is goes to somebody')
 })
 
-await t.test('a review that took two is charged twice', async (test) => {
+await t.test('a token that needed two reviews is charged twice', async (test) => {
   const { admit, charged } = setUp()
   ;(await admit('10.0.0.1'))('refused', 2)
-  test.strictSame(charged, ['10.0.0.1 stranger', '10.0.0.1 stranger'])
+  test.strictSame(charged, ['10.0.0.1 unknown-address', '10.0.0.1 unknown-address'])
 })
 
-await t.test('charges from elsewhere count, and are not told on', async (test) => {
+await t.test('charges of other replicas count, and are not published again', async (test) => {
   const one = setUp()
   const other = setUp()
   const kinds = new Set<ChargeKind>()
@@ -227,10 +227,10 @@ await t.test('charges from elsewhere count, and are not told on', async (test) =
   await other.clock.pass(0)
   test.equal(other.count('refused'), 16, 'a trickle is one for each replica')
   test.equal(other.charged.length, 16)
-  test.strictSame([...kinds], ['stranger'])
+  test.strictSame([...kinds], ['unknown-address'])
 })
 
-await t.test('one address, however it is written', async (test) => {
+await t.test('all spellings of an address count as one', async (test) => {
   const { showAtOnce, count, clock } = setUp()
   showAtOnce('10.0.0.1', 'refused', 100)
   await clock.pass(0)
@@ -239,18 +239,18 @@ await t.test('one address, however it is written', async (test) => {
   test.equal(count('refused'), 30)
 })
 
-await t.test('the clock of the machine, and nobody who counts, unless told', async (test) => {
+await t.test('the system clock is used, and no charge is published, unless given', async (test) => {
   const { admit } = createFailedLoginLimit({ observeLimited: () => undefined })
   ;(await admit('10.0.0.1'))('refused')
   test.equal(typeof (await admit('10.0.0.1')), 'function')
 })
 
-await t.test('whose turn was about to come is told what was in the way', async (test) => {
+await t.test('a token whose turn did not come gets the limit that was in its way', async (test) => {
   const { showAtOnce, admit, charge, limited, clock } = setUp()
   showAtOnce('10.0.0.1', 'refused', 100)
   await clock.pass(50)
   // From here on there is one more every second, 50 ms after a look.
-  charge('10.0.0.1', 'stranger')
+  charge('10.0.0.1', 'unknown-address')
   await clock.pass(510)
   const last = admit('10.0.0.1').catch((error: unknown) => error)
   await clock.pass(2500)

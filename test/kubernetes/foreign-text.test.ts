@@ -1,7 +1,7 @@
 import t from 'tap'
 import { printable } from '../../src/kubernetes/foreign-text.ts'
 
-await t.test('short, printable, and without the secret', async (test) => {
+await t.test('a foreign text is cut, printable, and without the secret', async (test) => {
   test.equal(printable('as it is'), 'as it is')
   test.equal(printable('a\nb\u001b[31m\u202ec\u0000'), 'a?b?[31m?c?')
   test.equal(printable('x'.repeat(400)), `${'x'.repeat(300)}..`)

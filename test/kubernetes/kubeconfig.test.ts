@@ -11,7 +11,7 @@ import { loadKubeConfig } from '../../src/kubernetes/kubeconfig.ts'
 import { review, startForeign } from './answers.ts'
 import { kubeConfigOf } from './kubeconfig-of.ts'
 
-await t.test('kubeconfig: what is wrong with it is said, its content is not', async (test) => {
+await t.test('a bad kubeconfig is named with its fault, without its content', async (test) => {
   const plain = kubeConfigOf(1, { insecure: false })
   const files = {
     garbage: 'users: [ token: "hunter2\n  } {',
@@ -60,7 +60,7 @@ await t.test('kubeconfig: what is wrong with it is said, its content is not', as
   }
 })
 
-await t.test('a good kubeconfig', async (test) => {
+await t.test('a valid kubeconfig', async (test) => {
   const directory = test.testdir({
     http: kubeConfigOf(1),
     https: kubeConfigOf(1, { scheme: 'https', insecure: false }),
@@ -69,7 +69,7 @@ await t.test('a good kubeconfig', async (test) => {
     test.equal(loadKubeConfig(join(directory, scheme)).getCurrentCluster()?.server, `${scheme}://127.0.0.1:1`)
 })
 
-await t.test('a kubeconfig that names a file which is not there', async (test) => {
+await t.test('a kubeconfig that names a file that does not exist', async (test) => {
   const https = kubeConfigOf(1, { scheme: 'https', insecure: false })
   const rows: Readonly<Record<string, string>> = {
     'certificate-authority': https.replace("127.0.0.1:1'", "127.0.0.1:1', certificate-authority: away"),
@@ -88,50 +88,50 @@ await t.test('a kubeconfig that names a file which is not there', async (test) =
   }
 })
 
+await t.test('the content of a tokenFile is sent, and takes precedence over a token', async (test) => {
+  const shown: (string | undefined)[] = []
+  const server = createHttpServer((request, response) => {
+    shown.push(request.headers.authorization)
+    response.setHeader('content-type', 'application/json').writeHead(201).end(review('TokenReview', {}))
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  test.teardown(() => server.close())
+  const config = kubeConfigOf((server.address() as AddressInfo).port)
+  const directory = test.testdir({
+    alone: config.replace('token: hunter2', 'tokenFile: token'),
+    both: config.replace('token: hunter2', 'token: other, tokenFile: token'),
+    token: 'hunter2\n',
+  })
+  for (const name of ['alone', 'both']) {
+    const apiServer = createApiServer({ kubeConfig: loadKubeConfig(join(directory, name)) })
+    test.teardown(() => apiServer.close())
+    await apiServer.reviewToken({ token: 'x' })
+  }
+  test.strictSame(shown, ['Bearer hunter2', 'Bearer hunter2'])
+})
+
 await t.test(
-  'a kubeconfig with a tokenFile: its content is shown, and counts before a token',
+  "without a kubeconfig, the pod's service account is used; outside of a pod it is an error",
   async (test) => {
-    const shown: (string | undefined)[] = []
-    const server = createHttpServer((request, response) => {
-      shown.push(request.headers.authorization)
-      response.setHeader('content-type', 'application/json').writeHead(201).end(review('TokenReview', {}))
-    }).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    test.teardown(() => server.close())
-    const config = kubeConfigOf((server.address() as AddressInfo).port)
     const directory = test.testdir({
-      alone: config.replace('token: hunter2', 'tokenFile: token'),
-      both: config.replace('token: hunter2', 'token: other, tokenFile: token'),
-      token: 'hunter2\n',
+      var: { run: { secrets: { 'kubernetes.io': { serviceaccount: { token: 'x', namespace: 'ci' } } } } },
     })
-    for (const name of ['alone', 'both']) {
-      const apiServer = createApiServer({ kubeConfig: loadKubeConfig(join(directory, name)) })
-      test.teardown(() => apiServer.close())
-      await apiServer.reviewToken({ token: 'x' })
-    }
-    test.strictSame(shown, ['Bearer hunter2', 'Bearer hunter2'])
+    const env = { ...process.env, KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: '6443' }
+    test.intercept(process, 'env', { value: env })
+    const kubeConfig = loadKubeConfig(undefined, directory)
+    test.equal(kubeConfig.getCurrentCluster()?.server, 'https://127.0.0.1:6443')
+    test.match(kubeConfig.getCurrentUser(), {
+      authProvider: {
+        config: { tokenFile: join(directory, 'var/run/secrets/kubernetes.io/serviceaccount/token') },
+      },
+    })
+    test.throws(() => loadKubeConfig(undefined, join(directory, 'elsewhere')), {
+      message: '--kubeconfig is missing: outside a pod it says where app.ci is',
+    })
   },
 )
 
-await t.test('no kubeconfig: who the pod is, or an error outside of one', async (test) => {
-  const directory = test.testdir({
-    var: { run: { secrets: { 'kubernetes.io': { serviceaccount: { token: 'x', namespace: 'ci' } } } } },
-  })
-  const env = { ...process.env, KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: '6443' }
-  test.intercept(process, 'env', { value: env })
-  const kubeConfig = loadKubeConfig(undefined, directory)
-  test.equal(kubeConfig.getCurrentCluster()?.server, 'https://127.0.0.1:6443')
-  test.match(kubeConfig.getCurrentUser(), {
-    authProvider: {
-      config: { tokenFile: join(directory, 'var/run/secrets/kubernetes.io/serviceaccount/token') },
-    },
-  })
-  test.throws(() => loadKubeConfig(undefined, join(directory, 'elsewhere')), {
-    message: '--kubeconfig is missing: outside a pod it says where app.ci is',
-  })
-})
-
-await t.test('what is dangerous is warned about, and nothing else', async (test) => {
+await t.test('only dangerous settings cause a warning', async (test) => {
   const https = kubeConfigOf(1, { scheme: 'https', insecure: false })
   const http = kubeConfigOf(1)
   const at = (config: string, host: string) => config.replace('127.0.0.1', host)
@@ -160,7 +160,7 @@ const execConfig = (port: number, exec: string) =>
   kubeConfigOf(port).replace('token: hunter2', `exec: { ${exec} }`)
 const v1 = 'apiVersion: client.authentication.k8s.io/v1'
 
-await t.test('an exec plugin that cannot work is refused at start', async (test) => {
+await t.test('an exec plugin that cannot work is refused at the start', async (test) => {
   const rows: readonly (readonly [string, RegExp])[] = [
     [v1, /has an exec plugin without a command$/],
     [`${v1}, command: ''`, /without a command/],
@@ -185,7 +185,7 @@ await t.test('an exec plugin that cannot work is refused at start', async (test)
   )
 })
 
-await t.test('an exec plugin: one run for all, and another after a 401', async (test) => {
+await t.test('an exec plugin runs once for all requests, and again after a 401', async (test) => {
   const server = await startForeign(test)
   const script = `#!/bin/sh
 echo run >> "$(dirname "$0")/runs"
@@ -214,7 +214,7 @@ printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential",
   test.equal(runs(), 2, 'not for each question')
 })
 
-await t.test('attack: no redirect is followed, by a list or a watch either', async (test) => {
+await t.test('attack: no redirect of a list or a watch is followed', async (test) => {
   const [server, elsewhere] = [await startForeign(test), await startForeign(test)]
   elsewhere.answer = { status: 200, body: '{"items":[],"metadata":{"resourceVersion":"1"}}' }
   const file = join(test.testdir({ config: kubeConfigOf(server.port) }), 'config')
@@ -233,7 +233,7 @@ await t.test('attack: no redirect is followed, by a list or a watch either', asy
   test.equal(elsewhere.asked, 0)
 })
 
-await t.test('without a connection there is no question', async (test) => {
+await t.test('no request is sent without a connection', async (test) => {
   const kubeConfig = loadKubeConfig(join(test.testdir({ config: kubeConfigOf(1) }), 'config'))
   kubeConfig.createDispatcherOptions = () => ({ type: 'none' }) as never
   await test.rejects(

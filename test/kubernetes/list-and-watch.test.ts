@@ -9,7 +9,7 @@ const resource = { group: 'image.openshift.io', version: 'v1', plural: 'imagestr
 const stream = (name: string) => ({ namespace: 'ocp', name, tags: { latest: [hex('a')] } })
 const never = new AbortController().signal
 
-await t.test('a list comes in pages, all of one moment', async (test) => {
+await t.test('a list is read in pages, all of one moment', async (test) => {
   const { kubeConfig, imageStreams } = await startApi(test)
   for (let number = 0; number < 1001; number++) imageStreams.put(stream(`s${number}`))
   const pages: number[] = []
@@ -43,7 +43,7 @@ await t.test(
   },
 )
 
-/** What others say in the API server's place, and what its own next to nothing is. */
+/** Answers of other servers at the API server's address, and empty lists of its own. */
 const list = {
   apiVersion: 'image.openshift.io/v1',
   kind: 'ImageStreamList',
@@ -53,48 +53,55 @@ const answers: readonly (readonly [what: string, body: unknown, outcome: RegExp 
   ['an empty list', { ...list, items: [] }, '7'],
   ['an empty list, as Go may write it', { ...list, items: null }, '7'],
   ['a list without items', list, '7'],
-  ['no fields', {}, /is no list/],
-  ['nothing', null, /is no list/],
-  ['a number', 5, /is no list/],
-  ['a list of JSON', [], /is no list/],
-  ['a page in quotes', '<html>welcome</html>', /is no list/],
-  ['a Status', { kind: 'Status', apiVersion: 'v1', status: 'Success', metadata: {} }, /is no list/],
-  ['a list of another kind', { ...list, apiVersion: 'v1', kind: 'PodList' }, /is no list/],
-  ['one object', { ...list, kind: 'ImageStream' }, /is no list/],
-  ['a kind that is none', { ...list, kind: ['ImageStreamList'] }, /is no list/],
-  ['no version', { ...list, metadata: {}, items: [] }, /is no list/],
-  ['an empty version', { ...list, metadata: { resourceVersion: '' } }, /is no list/],
-  ['a version of another type', { ...list, metadata: { resourceVersion: 7 } }, /is no list/],
-  ['no metadata', { ...list, metadata: null }, /is no list/],
-  ['items of another type', { ...list, items: { 0: {} } }, /items are none/],
-  ['an item that is none', { ...list, items: [null] }, /no object with names/],
+  ['no fields', {}, /something other than a list/],
+  ['nothing', null, /something other than a list/],
+  ['a number', 5, /something other than a list/],
+  ['a list of JSON', [], /something other than a list/],
+  ['a page in quotes', '<html>welcome</html>', /something other than a list/],
+  [
+    'a Status',
+    { kind: 'Status', apiVersion: 'v1', status: 'Success', metadata: {} },
+    /something other than a list/,
+  ],
+  ['a list of another kind', { ...list, apiVersion: 'v1', kind: 'PodList' }, /something other than a list/],
+  ['one object', { ...list, kind: 'ImageStream' }, /something other than a list/],
+  ['a kind that is none', { ...list, kind: ['ImageStreamList'] }, /something other than a list/],
+  ['no version', { ...list, metadata: {}, items: [] }, /something other than a list/],
+  ['an empty version', { ...list, metadata: { resourceVersion: '' } }, /something other than a list/],
+  ['a version of another type', { ...list, metadata: { resourceVersion: 7 } }, /something other than a list/],
+  ['no metadata', { ...list, metadata: null }, /something other than a list/],
+  ['items of another type', { ...list, items: { 0: {} } }, /without valid items/],
+  ['an item that is none', { ...list, items: [null] }, /object without valid names/],
   [
     'an item with a number for a name',
     { ...list, items: [{ metadata: { name: 5 } }] },
-    /no object with names/,
+    /object without valid names/,
   ],
 ]
 
-await t.test('attack: what is no list is a failure, and not a list without objects', async (test) => {
-  const { api, kubeConfig } = await startApi(test)
-  const other = { ...resource, group: 'authentication.k8s.io' }
-  await test.rejects(
-    readPages(kubeConfig, other, never, () => undefined),
-    { message: /404/ },
-  )
-  let body: unknown
-  test.intercept(Object.getPrototypeOf(api.imageStreams) as { answer: unknown }, 'answer', {
-    value: () => ({ status: 200, body: typeof body === 'string' ? JSON.stringify(body) : body }),
-  })
-  for (const [what, said, outcome] of answers) {
-    body = said
-    const pages: number[] = []
-    const read = readPages(kubeConfig, resource, never, (items) => void pages.push(items.length))
-    if (typeof outcome === 'string') test.equal(await read, outcome, what)
-    else await test.rejects(read, { message: outcome }, what)
-    test.strictSame(pages, typeof outcome === 'string' ? [0] : [], what)
-  }
-})
+await t.test(
+  'attack: an answer that is not a list fails, and is not read as a list without objects',
+  async (test) => {
+    const { api, kubeConfig } = await startApi(test)
+    const other = { ...resource, group: 'authentication.k8s.io' }
+    await test.rejects(
+      readPages(kubeConfig, other, never, () => undefined),
+      { message: /404/ },
+    )
+    let body: unknown
+    test.intercept(Object.getPrototypeOf(api.imageStreams) as { answer: unknown }, 'answer', {
+      value: () => ({ status: 200, body: typeof body === 'string' ? JSON.stringify(body) : body }),
+    })
+    for (const [what, said, outcome] of answers) {
+      body = said
+      const pages: number[] = []
+      const read = readPages(kubeConfig, resource, never, (items) => void pages.push(items.length))
+      if (typeof outcome === 'string') test.equal(await read, outcome, what)
+      else await test.rejects(read, { message: outcome }, what)
+      test.strictSame(pages, typeof outcome === 'string' ? [0] : [], what)
+    }
+  },
+)
 
 const watching = async (test: Parameters<typeof startApi>[0], silenceMs = 5000) => {
   const started = await startApi(test)
@@ -111,26 +118,29 @@ const watching = async (test: Parameters<typeof startApi>[0], silenceMs = 5000) 
   return { ...started, events, ending, watch }
 }
 
-await t.test('a watch tells what happened since, and ends when the API server ends it', async (test) => {
-  const { imageStreams, events, watch } = await watching(test)
-  imageStreams.put(stream('before'))
-  const watched = watch('1000')
-  await until(() => events.length === 1)
-  imageStreams.put(stream('before'))
-  imageStreams.delete('ocp', 'before')
-  imageStreams.bookmark()
-  await until(() => events.length === 4)
-  imageStreams.cut()
-  test.equal(await watched, undefined)
-  test.strictSame(events, [
-    'ADDED before 1001',
-    'MODIFIED before 1002',
-    'DELETED before 1003',
-    'BOOKMARK undefined 1003',
-  ])
-})
+await t.test(
+  'a watch reports the events since a version, and ends when the API server ends it',
+  async (test) => {
+    const { imageStreams, events, watch } = await watching(test)
+    imageStreams.put(stream('before'))
+    const watched = watch('1000')
+    await until(() => events.length === 1)
+    imageStreams.put(stream('before'))
+    imageStreams.delete('ocp', 'before')
+    imageStreams.bookmark()
+    await until(() => events.length === 4)
+    imageStreams.cut()
+    test.equal(await watched, undefined)
+    test.strictSame(events, [
+      'ADDED before 1001',
+      'MODIFIED before 1002',
+      'DELETED before 1003',
+      'BOOKMARK undefined 1003',
+    ])
+  },
+)
 
-await t.test('cut in the middle of a line: the half one is nobody, and it is an error', async (test) => {
+await t.test('a watch that was cut in the middle of a line drops the half line, and fails', async (test) => {
   const { imageStreams, events, watch } = await watching(test)
   const watched = watch('1000')
   await until(() => imageStreams.watching === 1)
@@ -142,7 +152,7 @@ await t.test('cut in the middle of a line: the half one is nobody, and it is an 
 })
 
 await t.test(
-  '410 as an event or as a status, and an event that cannot be taken: track is lost',
+  '410 as an event or as a status, and an event that its receiver rejects, expire the resource version',
   async (test) => {
     const { imageStreams, events, watch } = await watching(test)
     imageStreams.expire()
@@ -161,20 +171,20 @@ await t.test(
   },
 )
 
-/** Lines in the place of an event. */
+/** Lines that are sent instead of an event. */
 const oddEvents: readonly (readonly [object: unknown, message: RegExp])[] = [
-  [{ type: 'ADDED' }, /no object with names/],
-  [{ type: 'ADDED', object: null }, /no object with names/],
-  [{ type: 'DELETED', object: { metadata: { namespace: 5, name: 'a' } } }, /no object with names/],
-  [{ type: 'BOOKMARK', object: { metadata: { resourceVersion: {} } } }, /no object with names/],
-  [{ type: 'deleted', object: {} }, /no event/],
-  [{ kind: 'Status', code: 401 }, /no event/],
-  [null, /no event/],
+  [{ type: 'ADDED' }, /object without valid names/],
+  [{ type: 'ADDED', object: null }, /object without valid names/],
+  [{ type: 'DELETED', object: { metadata: { namespace: 5, name: 'a' } } }, /object without valid names/],
+  [{ type: 'BOOKMARK', object: { metadata: { resourceVersion: {} } } }, /object without valid names/],
+  [{ type: 'deleted', object: {} }, /event of an unknown type/],
+  [{ kind: 'Status', code: 401 }, /event of an unknown type/],
+  [null, /event of an unknown type/],
   [{ type: 'ERROR', object: null }, /^undefined undefined$/],
   [{ type: 'ERROR', object: { code: 500, message: 'a\u001b'.repeat(1000) } }, /^500 (?:a\?)+\.\.$/],
 ]
 
-await t.test('attack: what is no event ends the watch, and tells nobody anything', async (test) => {
+await t.test('attack: a line that is no event ends the watch without an event', async (test) => {
   for (const [line, message] of oddEvents) {
     const server = await serverFor(
       test,
@@ -191,7 +201,7 @@ await t.test('attack: what is no event ends the watch, and tells nobody anything
   }
 })
 
-await t.test('silence, refusal and a kubeconfig without a cluster are errors', async (test) => {
+await t.test('silence, a refusal and a kubeconfig without a cluster are errors', async (test) => {
   const { api, watch } = await watching(test, 50)
   test.match(await watch('1000'), { name: 'TimeoutError' })
   api.replaceObjects([])
@@ -199,13 +209,16 @@ await t.test('silence, refusal and a kubeconfig without a cluster are errors', a
   test.match(await watch('1000', new KubeConfig()), { message: /No currently active cluster/ })
 })
 
-await t.test('whoever ends it does not wait, be it open, not answered yet, or not begun', async (test) => {
-  const { imageStreams, ending, watch, api } = await watching(test)
-  const open = watch('1000')
-  await until(() => imageStreams.watching === 1)
-  api.fault({ kind: 'hang' })
-  const hanging = watch('1000')
-  ending.abort()
-  test.strictSame(await Promise.all([open, hanging, watch('1000')]), [undefined, undefined, undefined])
-  await until(() => imageStreams.watching === 0)
-})
+await t.test(
+  'an aborted watch ends at once, whether it is open, not answered yet, or not begun',
+  async (test) => {
+    const { imageStreams, ending, watch, api } = await watching(test)
+    const open = watch('1000')
+    await until(() => imageStreams.watching === 1)
+    api.fault({ kind: 'hang' })
+    const hanging = watch('1000')
+    ending.abort()
+    test.strictSame(await Promise.all([open, hanging, watch('1000')]), [undefined, undefined, undefined])
+    await until(() => imageStreams.watching === 0)
+  },
+)

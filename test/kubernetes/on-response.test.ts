@@ -4,7 +4,7 @@ import { onResponse } from '../../src/kubernetes/on-response.ts'
 import type { Dispatcher } from '../../src/kubernetes/connection-pool.ts'
 import { startForeign } from './answers.ts'
 
-await t.test('each status is seen once, before anything of the answer is read', async (test) => {
+await t.test('each status is seen once, before the response is read', async (test) => {
   const server = await startForeign(test)
   const seen: (string | number)[] = []
   const agent = new Agent()
@@ -28,7 +28,7 @@ await t.test('each status is seen once, before anything of the answer is read', 
   test.equal(server.asked, 2)
 })
 
-await t.test('everything else of a handler is as it was', async (test) => {
+await t.test('all other methods of a handler are unchanged', async (test) => {
   const called: unknown[] = []
   const handler = {
     name: 'five',

@@ -4,7 +4,7 @@ import { shareOf } from '../../src/kubernetes/requester-group.ts'
 const share = (username: string) => shareOf({ user: { username, groups: [], extra: {} } })
 
 await t.test(
-  'a person by name; service accounts by namespace, since one makes as many as one likes',
+  "a person's share is by name; the service accounts of a namespace have one share",
   async (test) => {
     test.equal(share('alice'), 'alice')
     test.equal(share('system:anonymous'), 'system:anonymous')

@@ -7,7 +7,7 @@ const readers: Readonly<Record<Kind, (status: number, body: string) => unknown>>
   SubjectAccessReview: readAccessReview,
 }
 
-await t.test('generated: whatever is not the review that was asked for is no answer', async (test) => {
+await t.test('generated: a response that is not exactly the requested review is an error', async (test) => {
   for (const kind of Object.keys(kinds) as Kind[]) {
     const answers = foreignAnswers(kind)
     test.ok(answers.length > 80)
@@ -18,7 +18,7 @@ await t.test('generated: whatever is not the review that was asked for is no ans
   }
 })
 
-await t.test('attack: a broken answer that echoes the token is not quoted', async (test) => {
+await t.test('attack: a broken response that contains the token is not quoted', async (test) => {
   for (const body of ['hunter2', '{"spec":{"token":"hunter2"', 'x hunter2', '{"status":hunter2}'])
     for (const read of Object.values(readers)) {
       let said = ''
@@ -36,7 +36,7 @@ await t.test('attack: a broken answer that echoes the token is not quoted', asyn
   })
 })
 
-await t.test('trap 18: the user info as it is', async (test) => {
+await t.test('trap 18: the user info stays verbatim', async (test) => {
   for (const status of [200, 201])
     test.strictSame(readTokenReview(status, review('TokenReview', tokenStatus)), {
       authenticated: true,
@@ -45,7 +45,7 @@ await t.test('trap 18: the user info as it is', async (test) => {
     })
 })
 
-await t.test('null is empty, as Go writes it', async (test) => {
+await t.test('null is read as empty, as Go writes it', async (test) => {
   const user = { username: 'kube:admin', uid: null, groups: null, extra: { a: null, b: [] } }
   const empty = { authenticated: true, user, audiences: null, error: null }
   test.strictSame(readTokenReview(201, review('TokenReview', empty)), {
@@ -77,7 +77,7 @@ await t.test('attack: extra with a key __proto__ is a key like any other', async
   test.equal(JSON.stringify(extra), '{"__proto__":["x"],"constructor":["y"]}')
 })
 
-await t.test('a refusal, with or without a reason; what is false may be left out', async (test) => {
+await t.test('a refusal may have a reason; a false field may be omitted', async (test) => {
   for (const [status, error] of [
     [{ authenticated: false, user: {}, error: 'invalid bearer token' }, 'invalid bearer token'],
     [{ user: {}, error: 'x' }, 'x'],
@@ -88,7 +88,7 @@ await t.test('a refusal, with or without a reason; what is false may be left out
     test.strictSame(readTokenReview(201, review('TokenReview', status)), { authenticated: false, error })
 })
 
-await t.test('only an outspoken yes is one, and a no beside it wins', async (test) => {
+await t.test('only an explicit yes allows, and an explicit denial wins', async (test) => {
   const rows = [
     [accessStatus, true],
     [{ allowed: true, denied: false, reason: '', evaluationError: 'role "x" not found' }, true],

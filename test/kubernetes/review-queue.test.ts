@@ -46,7 +46,7 @@ const plainQueue = (max = 1) =>
     observeShed: () => undefined,
   })
 
-await t.test('so many at a time, the next when one is over, and none slips in between', async (test) => {
+await t.test('the limit holds, and a free slot goes to the next waiter', async (test) => {
   const { seen, started, ask, end } = setUp({ maxQueued: 10 })
   const answers = Promise.all(['a', 'b', 'c', 'd'].map((name) => ask(name)))
   test.strictSame(started, ['a', 'b'])
@@ -60,18 +60,18 @@ await t.test('so many at a time, the next when one is over, and none slips in be
   test.strictSame(seen, { inFlight: 0, most: 2, shed: 0 })
 })
 
-await t.test('a failure gives its place back', async (test) => {
+await t.test('a failed review releases its slot', async (test) => {
   const { seen, ask, gates, end } = setUp({ max: 1 })
   const failing = ask('a')
   const next = ask('b')
-  gates.get('a')?.reject(new Error('away'))
-  await test.rejects(failing, { message: 'away' })
+  gates.get('a')?.reject(new Error('unavailable'))
+  await test.rejects(failing, { message: 'unavailable' })
   await end('b')
   test.equal(await next, 'b')
   test.equal(seen.inFlight, 0)
 })
 
-await t.test('those who are known go ahead of those who are not', async (test) => {
+await t.test('reviews with priority go ahead of the others', async (test) => {
   const { started, ask, end } = setUp({ max: 1 })
   const all = [ask('a'), ask('stranger'), ask('known', 'known', true)]
   for (const name of ['a', 'known', 'stranger']) await end(name)
@@ -79,7 +79,7 @@ await t.test('those who are known go ahead of those who are not', async (test) =
   test.strictSame(started, ['a', 'known', 'stranger'])
 })
 
-await t.test('beyond the queue: 503 with Retry-After, and nothing was asked', async (test) => {
+await t.test("a review over the queue's bound gets 503 with Retry-After, and is not sent", async (test) => {
   const { seen, started, ask, end } = setUp({ max: 1 })
   const all = ['a', 'b', 'c'].map((name) => ask(name))
   await test.rejects(ask('d'), { code: 'UNAVAILABLE', status: 503, headers: { 'retry-after': '1' } })
@@ -91,7 +91,7 @@ await t.test('beyond the queue: 503 with Retry-After, and nothing was asked', as
   test.equal(seen.shed, 2)
 })
 
-await t.test('who waits for too long is sent away, and is not asked about later', async (test) => {
+await t.test('a review that waited too long gets 503, and is not sent later', async (test) => {
   const { seen, started, ask, end, clock } = setUp({ max: 1 })
   const first = ask('a')
   const second = test.rejects(ask('b'), { code: 'UNAVAILABLE' })
@@ -103,7 +103,7 @@ await t.test('who waits for too long is sent away, and is not asked about later'
   test.strictSame(seen, { inFlight: 0, most: 1, shed: 1 })
 })
 
-await t.test('attack: one requester of a thousand questions keeps nobody waiting', async (test) => {
+await t.test('attack: a thousand reviews of one requester delay no other requester', async (test) => {
   const { started, ask, seen } = setUp({ max: 8, maxQueued: 100 })
   const flood = Array.from({ length: 1000 }, (_, index) => ask(`m${index}`, 'mallory'))
   for (const one of flood) one.catch(() => undefined)
@@ -114,7 +114,7 @@ await t.test('attack: one requester of a thousand questions keeps nobody waiting
   test.equal(seen.inFlight, 8)
 })
 
-await t.test('attack: where all places are taken, one of each requester goes in turn', async (test) => {
+await t.test('attack: if all slots are taken, requesters take turns', async (test) => {
   const { started, ask, end } = setUp({ max: 2, maxQueued: 100 })
   for (let index = 0; index < 50; index++) ask(`m${index}`, 'mallory').catch(() => undefined)
   void ask('alice')
@@ -123,12 +123,12 @@ await t.test('attack: where all places are taken, one of each requester goes in 
   test.ok(started.indexOf('alice') <= 4 && started.includes('bob'), started.join(' '))
 })
 
-await t.test('the clock of the machine unless told', async (test) => {
+await t.test('the system clock is used unless one is given', async (test) => {
   const queue = plainQueue()
   test.equal(await queue({ requester: 'a' }, async () => 'answer'), 'answer')
 })
 
-await t.test("the API server's 429: for what we ask, or for what others do", async (test) => {
+await t.test('a 429 of the API server is shed load only if the proxy caused it', async (test) => {
   const answers: PromiseWithResolvers<string>[] = []
   const queue = plainQueue(8)
   const ask = async () =>
@@ -147,7 +147,7 @@ await t.test("the API server's 429: for what we ask, or for what others do", asy
   for (const answer of answers) answer.resolve('late')
 })
 
-await t.test('what the API server fails with is passed on', async (test) => {
+await t.test('a failure of the API server is passed on', async (test) => {
   const queue = plainQueue()
   const failure = new Error('no answer')
   await test.rejects(

@@ -2,7 +2,7 @@ import t from 'tap'
 import { RegistryError } from '../../src/oci/errors.ts'
 import { ReviewShed, reviewShed } from '../../src/kubernetes/review-shed.ts'
 
-await t.test('503 that says when to come again, and a class of its own', async (test) => {
+await t.test('a 503 with Retry-After, and a class of its own', async (test) => {
   const error = reviewShed()
   test.ok(error instanceof ReviewShed && error instanceof RegistryError)
   test.match(error, { code: 'UNAVAILABLE', status: 503, headers: { 'retry-after': '1' } })

@@ -71,7 +71,7 @@ await t.test('a refused token is charged; charges of other replicas count as wel
   const { reviews, charges, limited } = await setUp(test)
   test.match(await reviews.reviewToken('made-up', '10.0.0.1'), { authenticated: false })
   test.strictSame(charges, ['10.0.0.1'])
-  for (let count = 0; count < 100; count++) reviews.charge('10.0.0.2', 'stranger')
+  for (let count = 0; count < 100; count++) reviews.charge('10.0.0.2', 'unknown-address')
   const tokens = Array.from({ length: 40 }, (_, index) => `another-${index}`)
   const codes = await Promise.all(
     tokens.map(
@@ -83,7 +83,8 @@ await t.test('a refused token is charged; charges of other replicas count as wel
     ),
   )
   test.ok(codes.includes('TOOMANYREQUESTS'))
-  test.strictSame([...new Set(limited)], ['everybody'])
+  // Later ones may meet the limit of the address: the limit of everybody recovers by one in 20 ms.
+  test.equal(limited[0], 'everybody')
 })
 
 await t.test('a review without a turn is shed', async (test) => {

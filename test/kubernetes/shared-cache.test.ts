@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createSharedCache } from '../../src/kubernetes/shared-cache.ts'
 
-await t.test('values by key; looking up is a use, peeking is none', async (test) => {
+await t.test('a lookup is a use of the entry, and a peek is not', async (test) => {
   const cache = createSharedCache<number>(2)
   test.strictSame([cache.get('a'), cache.peek('a'), cache.size()], [undefined, undefined, 0])
   cache.set('a', 1, 'alice')
@@ -22,7 +22,7 @@ await t.test('a key has one value and one owner', async (test) => {
   test.strictSame([cache.get('a'), cache.size()], [2, 1])
 })
 
-await t.test('attack: whoever has more than their share pushes out their own', async (test) => {
+await t.test('attack: an owner with more than its share evicts its own entries', async (test) => {
   const cache = createSharedCache<number>(100)
   for (let index = 0; index < 20; index++) cache.set(`person ${index}`, index, `person ${index}`)
   for (let index = 0; index < 10_000; index++) cache.set(`mallory ${index}`, index, 'mallory')
@@ -34,7 +34,7 @@ await t.test('attack: whoever has more than their share pushes out their own', a
   test.equal(cache.peek('newcomer'), 1, 'who comes with one finds room')
 })
 
-await t.test('attack: a hundred names of one person share what is left', async (test) => {
+await t.test('attack: a hundred owners share the rest', async (test) => {
   const cache = createSharedCache<number>(1000)
   for (let index = 0; index < 50; index++) cache.set(`p${index}`, index, `p${index}`)
   for (let round = 0; round < 100; round++)

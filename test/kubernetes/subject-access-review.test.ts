@@ -1,6 +1,6 @@
 import t from 'tap'
 import { clusterKindOf, type ClusterIdentity } from '../../src/access/identity.ts'
-import type { AccessQuestion } from '../../src/kubernetes/api-server.ts'
+import type { AccessReviewSpec } from '../../src/kubernetes/api-server.ts'
 import { reviewShed } from '../../src/kubernetes/review-shed.ts'
 import type { AccessAnswer } from '../../src/kubernetes/review-answer.ts'
 import { createAccessReviewer } from '../../src/kubernetes/subject-access-review.ts'
@@ -31,12 +31,12 @@ const ocp = { namespace: 'ocp' }
 const setUp = () => {
   let now = 1_000_000
   let reply: () => Promise<AccessAnswer> = async () => ({ allowed: true })
-  const asked: AccessQuestion[] = []
+  const asked: AccessReviewSpec[] = []
   const observed: string[] = []
   const requesters: string[] = []
   let limited = 0
   const reviews = createAccessReviewer({
-    ask: async (spec, requester) => {
+    send: async (spec, requester) => {
       asked.push(spec)
       requesters.push(requester)
       return await reply()
@@ -65,15 +65,15 @@ const setUp = () => {
     replyWith: (status: AccessAnswer) => {
       reply = async () => status
     },
-    away: () => {
+    fail: () => {
       reply = async () => {
-        throw new Error('away')
+        throw new Error('unavailable')
       }
     },
   }
 }
 
-await t.test('trap 18: uid, groups and extra go verbatim into the question', async (test) => {
+await t.test('trap 18: uid, groups and extra go verbatim into the review', async (test) => {
   const { review, asked } = setUp()
   await review(alice, ocp)
   await review(alice, { namespace: 'ocp', name: '4.15' })
@@ -90,7 +90,7 @@ await t.test('trap 18: uid, groups and extra go verbatim into the question', asy
   ])
 })
 
-await t.test('trap 18: kube:admin has no uid, and none is made up', async (test) => {
+await t.test('trap 18: kube:admin has no uid, and the review has none', async (test) => {
   const { review, asked } = setUp()
   await review(kubeAdmin, ocp)
   test.strictSame(asked, [
@@ -104,7 +104,7 @@ await t.test('trap 18: kube:admin has no uid, and none is made up', async (test)
   test.notOk('uid' in (asked[0] ?? {}))
 })
 
-await t.test('a yes holds 60 s, a no 10 s', async (test) => {
+await t.test('a yes is cached for 60 s, a no for 10 s', async (test) => {
   for (const [allowed, lifeMs] of [
     [true, 60_000],
     [false, 10_000],
@@ -124,7 +124,7 @@ await t.test('a yes holds 60 s, a no 10 s', async (test) => {
   }
 })
 
-await t.test('a yes for one is no yes for another: identity, namespace and name keep apart', async (test) => {
+await t.test('each identity, namespace and name has its own answer', async (test) => {
   const { review, peek, asked } = setUp()
   const stream = { namespace: 'ocp', name: '4.15' }
   await review(alice, stream)
@@ -136,7 +136,7 @@ await t.test('a yes for one is no yes for another: identity, namespace and name 
   test.equal(asked.length, 1, 'peek asks nobody')
 })
 
-await t.test('trap 42: 20 at once are one question', async (test) => {
+await t.test('trap 42: 20 requests at once cause one review', async (test) => {
   const { review, asked, observed } = setUp()
   const answers = await Promise.all(Array.from({ length: 20 }, async () => await review(alice, ocp)))
   test.ok(answers.every(({ allowed }) => allowed))
@@ -144,10 +144,10 @@ await t.test('trap 42: 20 at once are one question', async (test) => {
   test.equal(observed.filter((line) => line === 'allowed live').length, 1)
 })
 
-await t.test('trap 17: an outage is a throw, not a no, and is not remembered', async (test) => {
-  const { review, peek, asked, observed, replyWith, away } = setUp()
-  away()
-  await test.rejects(review(alice, ocp), { message: 'away' })
+await t.test('trap 17: a failure is a throw, not a no, and is not cached', async (test) => {
+  const { review, peek, asked, observed, replyWith, fail } = setUp()
+  fail()
+  await test.rejects(review(alice, ocp), { message: 'unavailable' })
   test.equal(peek(alice, ocp), undefined)
   replyWith({ allowed: true })
   test.strictSame(await review(alice, ocp), { allowed: true, source: 'live' })
@@ -155,29 +155,32 @@ await t.test('trap 17: an outage is a throw, not a no, and is not remembered', a
   test.strictSame(observed, ['failed live', 'allowed live'])
 })
 
-await t.test('grace: a yes counts for five minutes of an outage, a no does not', async (test) => {
-  const { review, peekInGrace, observed, pass, replyWith, away } = setUp()
-  const denied = { namespace: 'ocp-priv' }
-  await review(alice, ocp)
-  replyWith({ allowed: false })
-  await review(alice, denied)
-  away()
-  pass(60_001)
-  test.equal(peekInGrace(alice, ocp), true)
-  test.equal(peekInGrace(alice, denied), undefined)
-  test.equal(peekInGrace(kubeAdmin, ocp), undefined)
-  test.strictSame(await review(alice, ocp), { allowed: true, source: 'grace' })
-  await test.rejects(review(alice, denied), { message: 'away' })
-  pass(240_000)
-  test.equal(peekInGrace(alice, ocp), undefined)
-  await test.rejects(review(alice, ocp), { message: 'away' })
-  test.strictSame(observed.slice(2), ['allowed grace', 'failed live', 'failed live'])
-})
+await t.test(
+  'grace: a cached yes stays valid for five minutes while the API server is unavailable, a no does not',
+  async (test) => {
+    const { review, peekInGrace, observed, pass, replyWith, fail } = setUp()
+    const denied = { namespace: 'ocp-priv' }
+    await review(alice, ocp)
+    replyWith({ allowed: false })
+    await review(alice, denied)
+    fail()
+    pass(60_001)
+    test.equal(peekInGrace(alice, ocp), true)
+    test.equal(peekInGrace(alice, denied), undefined)
+    test.equal(peekInGrace(kubeAdmin, ocp), undefined)
+    test.strictSame(await review(alice, ocp), { allowed: true, source: 'grace' })
+    await test.rejects(review(alice, denied), { message: 'unavailable' })
+    pass(240_000)
+    test.equal(peekInGrace(alice, ocp), undefined)
+    await test.rejects(review(alice, ocp), { message: 'unavailable' })
+    test.strictSame(observed.slice(2), ['allowed grace', 'failed live', 'failed live'])
+  },
+)
 
-await t.test('the clock of the machine unless told', async (test) => {
+await t.test('the system clock is used unless one is given', async (test) => {
   let asked = 0
   const reviews = createAccessReviewer({
-    ask: async () => ({ allowed: ++asked > 0 }),
+    send: async () => ({ allowed: ++asked > 0 }),
     allowTtlMs: 60_000,
     denyTtlMs: 10_000,
     graceMs: 0,
@@ -194,39 +197,36 @@ const person = (username: string): ClusterIdentity => ({
   user: { username, groups: [], extra: {} },
 })
 
-await t.test('who asks is told: the share it takes', async (test) => {
+await t.test('a review takes the share of its requester', async (test) => {
   const { review, requesters } = setUp()
   await review(alice, ocp)
   await review(person('system:serviceaccount:ci:builder'), ocp)
   test.strictSame(requesters, ['alice', 'system:serviceaccounts:ci'])
 })
 
-await t.test(
-  'attack: shed by ourselves, a yes does not outlive its life, nor does it for a moment after',
-  async (test) => {
-    const { review, peekInGrace, pass, replyWith, shed, away } = setUp()
-    replyWith({ allowed: true })
-    await review(alice, ocp)
-    await review(kubeAdmin, ocp)
-    pass(60_001)
-    shed()
-    await test.rejects(review(alice, ocp), { code: 'UNAVAILABLE', status: 503 })
-    test.equal(peekInGrace(alice, ocp), undefined)
-    test.equal(peekInGrace(kubeAdmin, ocp), true, 'whoever was not shed')
-    replyWith({ allowed: false })
-    await review(alice, { namespace: 'other' })
-    test.equal(peekInGrace(alice, ocp), undefined, 'another question of theirs was answered meanwhile')
-    away()
-    await test.rejects(review(alice, { namespace: 'third' }), { message: 'away' })
-    test.equal(peekInGrace(alice, ocp), true, 'the API server is away now')
-    shed()
-    await test.rejects(review(alice, { namespace: 'third' }))
-    pass(1000)
-    test.equal(peekInGrace(alice, ocp), true, 'a second later it is no news any more')
-  },
-)
+await t.test('attack: after a shed review, a yes has no grace for a moment', async (test) => {
+  const { review, peekInGrace, pass, replyWith, shed, fail } = setUp()
+  replyWith({ allowed: true })
+  await review(alice, ocp)
+  await review(kubeAdmin, ocp)
+  pass(60_001)
+  shed()
+  await test.rejects(review(alice, ocp), { code: 'UNAVAILABLE', status: 503 })
+  test.equal(peekInGrace(alice, ocp), undefined)
+  test.equal(peekInGrace(kubeAdmin, ocp), true, 'whoever was not shed')
+  replyWith({ allowed: false })
+  await review(alice, { namespace: 'other' })
+  test.equal(peekInGrace(alice, ocp), undefined, 'another question of theirs was answered meanwhile')
+  fail()
+  await test.rejects(review(alice, { namespace: 'third' }), { message: 'unavailable' })
+  test.equal(peekInGrace(alice, ocp), true, 'the API server is away now')
+  shed()
+  await test.rejects(review(alice, { namespace: 'third' }))
+  pass(1000)
+  test.equal(peekInGrace(alice, ocp), true, 'a second later it is no news any more')
+})
 
-await t.test('attack: made-up questions are rationed by requester, and nobody else is', async (test) => {
+await t.test('attack: reviews for made-up names are limited for their requester only', async (test) => {
   const { review, peek, asked, replyWith, pass, limited } = setUp()
   replyWith({ allowed: true })
   await review(alice, ocp)
@@ -260,51 +260,51 @@ await t.test('attack: a thousand service accounts of one namespace are one reque
   await review(person('system:serviceaccount:yours:one'), ocp)
 })
 
-await t.test(
-  'what was a yes is asked about again, whatever its requester has asked besides',
-  async (test) => {
-    const { review, replyWith, pass } = setUp()
-    replyWith({ allowed: true })
-    await review(alice, ocp)
-    replyWith({ allowed: false })
-    for (let index = 0; index < 500; index++) await review(alice, { namespace: `n-${index}` })
-    await test.rejects(review(alice, { namespace: 'n' }), { code: 'TOOMANYREQUESTS' })
-    pass(60_001)
-    for (let index = 0; index < 500; index++) await review(alice, { namespace: `m-${index}` })
-    replyWith({ allowed: true })
-    test.match(await review(alice, ocp), { allowed: true, source: 'live' })
-  },
-)
+await t.test('a former yes is reviewed again, whatever else its requester was refused', async (test) => {
+  const { review, replyWith, pass } = setUp()
+  replyWith({ allowed: true })
+  await review(alice, ocp)
+  replyWith({ allowed: false })
+  for (let index = 0; index < 500; index++) await review(alice, { namespace: `n-${index}` })
+  await test.rejects(review(alice, { namespace: 'n' }), { code: 'TOOMANYREQUESTS' })
+  pass(60_001)
+  for (let index = 0; index < 500; index++) await review(alice, { namespace: `m-${index}` })
+  replyWith({ allowed: true })
+  test.match(await review(alice, ocp), { allowed: true, source: 'live' })
+})
 
-await t.test('a yes, and a question without an answer, cost nothing', async (test) => {
-  const { review, replyWith, away, limited } = setUp()
-  away()
+await t.test('a yes and a failed review are not charged', async (test) => {
+  const { review, replyWith, fail, limited } = setUp()
+  fail()
   for (let index = 0; index < 600; index++) await review(alice, ocp).catch(() => undefined)
   replyWith({ allowed: true })
   for (let index = 0; index < 600; index++) await review(alice, { namespace: `n-${index}` })
   test.equal(limited(), 0)
 })
 
-await t.test('attack: any number of questions of one push out nobody else', async (test) => {
-  const identity = person('mallory')
-  const reviews = createAccessReviewer({
-    ask: async () => ({ allowed: true }),
-    allowTtlMs: 60_000,
-    denyTtlMs: 10_000,
-    graceMs: 0,
-    observe: () => undefined,
-    maxReviews: 1000,
-    now: () => 0,
-  })
-  await reviews.review(alice, ocp)
-  for (let index = 0; index < 1100; index++) await reviews.review(identity, { namespace: `n-${index}` })
-  test.equal(reviews.peek(alice, ocp), true)
-  test.equal(reviews.peek(identity, { namespace: 'n-0' }), undefined)
-})
+await t.test(
+  "attack: any number of reviews of one requester evict no other requester's answers",
+  async (test) => {
+    const identity = person('mallory')
+    const reviews = createAccessReviewer({
+      send: async () => ({ allowed: true }),
+      allowTtlMs: 60_000,
+      denyTtlMs: 10_000,
+      graceMs: 0,
+      observe: () => undefined,
+      maxReviews: 1000,
+      now: () => 0,
+    })
+    await reviews.review(alice, ocp)
+    for (let index = 0; index < 1100; index++) await reviews.review(identity, { namespace: `n-${index}` })
+    test.equal(reviews.peek(alice, ocp), true)
+    test.equal(reviews.peek(identity, { namespace: 'n-0' }), undefined)
+  },
+)
 
-await t.test('refused without anybody who counts', async (test) => {
+await t.test('a refusal needs no observer', async (test) => {
   const reviews = createAccessReviewer({
-    ask: async () => ({ allowed: false }),
+    send: async () => ({ allowed: false }),
     allowTtlMs: 1,
     denyTtlMs: 1,
     graceMs: 0,

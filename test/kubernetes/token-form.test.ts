@@ -8,7 +8,7 @@ const jwt = (claims: unknown) => {
 }
 const openshift = `sha256~${'aB3-_'.repeat(8)}xyz`
 
-await t.test('what cannot be a bearer token at all is told by what it most probably is', async (test) => {
+await t.test('a text that cannot be a token is described as what it most probably is', async (test) => {
   const rows: readonly (readonly [string, RegExp])[] = [
     ['', /empty/],
     ['$(oc whoami -t)', /no shell has run/],
@@ -36,7 +36,7 @@ await t.test('what cannot be a bearer token at all is told by what it most proba
   }
 })
 
-await t.test('nothing else is refused by its looks', async (test) => {
+await t.test('no other text is refused by its form', async (test) => {
   for (const token of [
     'a',
     'hunter2',
@@ -61,7 +61,7 @@ await t.test('--token-format=openshift: sha256~ and 43 characters, or a JWT', as
     )
 })
 
-await t.test('a JWT whose own end has passed', async (test) => {
+await t.test('a JWT that says that it has expired is refused', async (test) => {
   const seconds = now / 1000
   test.equal(formOf(jwt({ exp: seconds }), 'any', now).refusal, 'it expired at 2026-11-28T12:00:00Z')
   test.equal(formOf(jwt({ exp: seconds - 3600.5 }), 'any', now).refusal, 'it expired at 2026-11-28T10:59:59Z')
@@ -70,7 +70,7 @@ await t.test('a JWT whose own end has passed', async (test) => {
     test.notHas(formOf(jwt({ exp }), 'any', now), { refusal: String }, JSON.stringify(exp))
 })
 
-await t.test('claims: text alone, short and printable, and none of the token', async (test) => {
+await t.test('claims are short printable texts, without the token', async (test) => {
   const claims = {
     iss: 'https://a\n',
     sub: 'x'.repeat(500),
@@ -89,7 +89,7 @@ await t.test('claims: text alone, short and printable, and none of the token', a
   })
 })
 
-await t.test('the expiry and the audiences of a token that says some', async (test) => {
+await t.test('the expiry and the audiences of a token are read if it names them', async (test) => {
   test.equal(expiryOf(jwt({ exp: 1_800_000_000 })), 1_800_000_000_000)
   for (const token of [
     '',

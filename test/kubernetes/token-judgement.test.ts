@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
-import type { TokenQuestion } from '../../src/kubernetes/api-server.ts'
+import type { TokenReviewSpec } from '../../src/kubernetes/api-server.ts'
 import type { TokenAnswer } from '../../src/kubernetes/review-answer.ts'
-import { judge, type Shown } from '../../src/kubernetes/token-judgement.ts'
+import { judge, type ShownToken } from '../../src/kubernetes/token-judgement.ts'
 
 const now = 1_800_000_000_000
 const jwt = (claims: unknown) => {
@@ -16,7 +16,7 @@ const user = { username: 'alice', groups: ['g'], extra: {} }
 /** As the real one judges: by what a token is for, its own audience being whatever `--api-audiences` says. */
 const answersOf =
   (valid: Readonly<Record<string, readonly string[]>>) =>
-  async ({ token, audiences = [issuer] }: TokenQuestion): Promise<TokenAnswer> => {
+  async ({ token, audiences = [issuer] }: TokenReviewSpec): Promise<TokenAnswer> => {
     const both = (valid[token] ?? []).filter((audience) => audiences.includes(audience))
     return both.length > 0
       ? { authenticated: true, user, audiences: both }
@@ -26,34 +26,37 @@ const answersOf =
 const judged = async (
   token: string,
   audiences: readonly string[],
-  answer: (spec: TokenQuestion) => Promise<TokenAnswer>,
+  answer: (spec: TokenReviewSpec) => Promise<TokenAnswer>,
 ) => {
-  const asked: TokenQuestion[] = []
-  const shown: Shown = { token, isFamiliar: true, address: 'a', reviews: 0 }
-  const ask = async (spec: TokenQuestion, turn: object) => {
-    asked.push(spec)
+  const sent: TokenReviewSpec[] = []
+  const shown: ShownToken = { token, isFamiliar: true, address: 'a', reviews: 0 }
+  const send = async (spec: TokenReviewSpec, turn: object) => {
+    sent.push(spec)
     if (JSON.stringify(turn) !== '{"requester":"a","isPriority":true}') throw new Error(JSON.stringify(turn))
     return await answer(spec)
   }
-  const result = await judge(shown, { ask, audiences }, () => now)
-  return { result, asked, reviews: shown.reviews }
+  const result = await judge(shown, { send, audiences }, () => now)
+  return { result, sent, reviews: shown.reviews }
 }
 
-await t.test('trap 18: no audiences unless told, and the user info verbatim', async (test) => {
-  const { result, asked } = await judged('x', [], answersOf({ x: [issuer] }))
-  test.strictSame(asked, [{ token: 'x' }])
-  const key = createHash('sha256')
-    .update(JSON.stringify(['alice', undefined, ['g'], {}]))
-    .digest('base64')
-  test.strictSame(result, {
-    authenticated: true,
-    identity: { kind: 'user', user, key },
-    expiresAt: undefined,
-  })
-})
+await t.test(
+  'trap 18: without --token-audience the review names no audiences; the user info stays verbatim',
+  async (test) => {
+    const { result, sent } = await judged('x', [], answersOf({ x: [issuer] }))
+    test.strictSame(sent, [{ token: 'x' }])
+    const key = createHash('sha256')
+      .update(JSON.stringify(['alice', undefined, ['g'], {}]))
+      .digest('base64')
+    test.strictSame(result, {
+      authenticated: true,
+      identity: { kind: 'user', user, key },
+      expiresAt: undefined,
+    })
+  },
+)
 
 await t.test(
-  'trap 18: with --token-audience, beside an API server whose audience is its own URL',
+  'trap 18: with --token-audience, and an API server whose own audience is its URL',
   async (test) => {
     const proxy = ['quay-proxy']
     const [forProxy, forCluster, forBoth, forOther] = [
@@ -84,15 +87,15 @@ await t.test(
       [forBoth, true, [withProxy(forBoth)]],
       [forOther, false, [withOwn(forOther), withProxy(forOther)]],
     ] as const
-    for (const [token, authenticated, asked] of rows) {
+    for (const [token, authenticated, sent] of rows) {
       const told = await judged(token, proxy, answer)
-      test.strictSame([told.result.authenticated, told.asked], [authenticated, asked], token)
-      test.equal(told.reviews, asked.length, 'each is counted')
+      test.strictSame([told.result.authenticated, told.sent], [authenticated, sent], token)
+      test.equal(told.reviews, sent.length, 'each is counted')
     }
   },
 )
 
-await t.test('an answer for other audiences than were asked for is a refusal', async (test) => {
+await t.test('an answer for audiences that the review did not name is a refusal', async (test) => {
   for (const audiences of [[], ['other'], [issuer]]) {
     const { result } = await judged('x', ['quay-proxy'], async (spec) =>
       spec.audiences === undefined
@@ -106,7 +109,7 @@ await t.test('an answer for other audiences than were asked for is a refusal', a
   }
 })
 
-await t.test('refusals: the words of the API server, without the token', async (test) => {
+await t.test('a refusal has the message of the API server, without the token', async (test) => {
   for (const [error, reason] of [
     ['invalid bearer token', 'invalid bearer token'],
     ['no hunter2\n!', 'no (token)?!'],
@@ -125,7 +128,7 @@ await t.test('refusals: the words of the API server, without the token', async (
 })
 
 await t.test(
-  'trap: the API server accepts a token for up to a minute after its end, and we do not',
+  'trap: the API server accepts a token for up to a minute after its end, but the proxy does not',
   async (test) => {
     for (const [ms, authenticated] of [
       [1, true],

@@ -1,6 +1,6 @@
 import { createHash, createHmac } from 'node:crypto'
 import t from 'tap'
-import type { TokenQuestion } from '../../src/kubernetes/api-server.ts'
+import type { TokenReviewSpec } from '../../src/kubernetes/api-server.ts'
 import type { TokenAnswer } from '../../src/kubernetes/review-answer.ts'
 import * as tokenReview from '../../src/kubernetes/token-review.ts'
 
@@ -25,16 +25,16 @@ const expiringIn = (milliseconds: number) => jwt({ exp: (started + milliseconds)
 
 const setUp = ({ audiences = [], status = good }: { audiences?: string[]; status?: TokenAnswer } = {}) => {
   let now = started
-  let reply: (spec: TokenQuestion) => Promise<TokenAnswer> = async () => status
-  const asked: TokenQuestion[] = []
+  let reply: (spec: TokenReviewSpec) => Promise<TokenAnswer> = async () => status
+  const sent: TokenReviewSpec[] = []
   const aheads: boolean[] = []
   const requesters: string[] = []
   let refuse: (client: string) => Promise<void> = async () => undefined
   const observed: string[] = []
   const admitted: string[] = []
   const reviewToken = createTokenReviewer({
-    ask: async (spec, { isPriority, requester }) => {
-      asked.push(spec)
+    send: async (spec, { isPriority, requester }) => {
+      sent.push(spec)
       aheads.push(isPriority)
       requesters.push(requester)
       return await reply(spec)
@@ -57,7 +57,7 @@ const setUp = ({ audiences = [], status = good }: { audiences?: string[]; status
     refuseWith: (next: typeof refuse) => {
       refuse = next
     },
-    asked,
+    sent,
     observed,
     pass: (milliseconds: number) => {
       now += milliseconds
@@ -65,16 +65,16 @@ const setUp = ({ audiences = [], status = good }: { audiences?: string[]; status
     replyWith: (next: typeof reply) => {
       reply = next
     },
-    away: () => {
+    fail: () => {
       reply = async () => {
-        throw new Error('away')
+        throw new Error('unavailable')
       }
     },
   }
 }
 
 await t.test('trap 18: the user info passes verbatim', async (test) => {
-  const { review, asked } = setUp()
+  const { review, sent } = setUp()
   const { again, ...reviewed } = await review('sha256~abc')
   test.type(again, 'function')
   test.strictSame(reviewed, {
@@ -88,10 +88,10 @@ await t.test('trap 18: the user info passes verbatim', async (test) => {
     },
     expiresAt: undefined,
   })
-  test.strictSame(asked, [{ token: 'sha256~abc' }], 'no audiences unless told: not even the own one')
+  test.strictSame(sent, [{ token: 'sha256~abc' }], 'no audiences unless told: not even the own one')
 })
 
-await t.test('the key tells any two different user infos apart, and holds no token', async (test) => {
+await t.test('two different user infos have different keys, and a key contains no token', async (test) => {
   const keys = new Set<string>()
   const users = [
     alice,
@@ -111,8 +111,8 @@ await t.test('the key tells any two different user infos apart, and holds no tok
   for (const key of keys) test.notMatch(key, / /)
 })
 
-await t.test('the same identity again, without the token, for as long as its review holds', async (test) => {
-  const { review, asked, observed, pass, replyWith } = setUp()
+await t.test('again gives the same identity without the token while its review is valid', async (test) => {
+  const { review, sent, observed, pass, replyWith } = setUp()
   const first = await review('x')
   if (!first.authenticated) throw new Error('it is not accepted')
   pass(59_999)
@@ -124,17 +124,17 @@ await t.test('the same identity again, without the token, for as long as its rev
     undefined,
     'a revocation holds after a minute for whoever keeps a connection too',
   )
-  test.equal(asked.length, 1, 'nobody was asked')
+  test.equal(sent.length, 1, 'no review was sent')
   replyWith(async () => bad)
   const revoked = await review('x')
   test.strictSame([revoked.authenticated, first.again?.()], [false, undefined])
   test.notHas(revoked, { again: Function })
 })
 
-await t.test('again, while the API server is away: what the grace lets count', async (test) => {
-  const { review, observed, pass, away } = setUp()
+await t.test('again gives an identity in its grace while the API server is unavailable', async (test) => {
+  const { review, observed, pass, fail } = setUp()
   await review('x')
-  away()
+  fail()
   pass(60_001)
   const second = await review('x')
   if (!second.authenticated) throw new Error('it does not count in grace')
@@ -142,39 +142,42 @@ await t.test('again, while the API server is away: what the grace lets count', a
   test.strictSame(observed.slice(1), ['authenticated grace', 'authenticated grace'])
 })
 
-await t.test('an identity holds 60 s, a refusal 5 s (trap 17: it may hide an outage)', async (test) => {
-  for (const [status, lifeMs, outcome] of [
-    [good, 60_000, 'authenticated'],
-    [bad, 5000, 'refused'],
-  ] as const) {
-    const { review, asked, observed, pass } = setUp({ status })
-    await review('x')
-    pass(lifeMs - 1)
-    await review('x')
-    test.equal(asked.length, 1)
-    pass(2)
-    await review('x')
-    test.equal(asked.length, 2)
-    test.strictSame(observed, [`${outcome} live`, `${outcome} cached`, `${outcome} live`])
-  }
-})
+await t.test(
+  'trap 17: an identity is cached for 60 s, a refusal for 5 s, because it may hide a failure',
+  async (test) => {
+    for (const [status, lifeMs, outcome] of [
+      [good, 60_000, 'authenticated'],
+      [bad, 5000, 'refused'],
+    ] as const) {
+      const { review, sent, observed, pass } = setUp({ status })
+      await review('x')
+      pass(lifeMs - 1)
+      await review('x')
+      test.equal(sent.length, 1)
+      pass(2)
+      await review('x')
+      test.equal(sent.length, 2)
+      test.strictSame(observed, [`${outcome} live`, `${outcome} cached`, `${outcome} live`])
+    }
+  },
+)
 
-await t.test('an identity holds no longer than its token', async (test) => {
-  const { review, asked, pass, replyWith } = setUp()
+await t.test('an identity is valid no longer than its token', async (test) => {
+  const { review, sent, pass, replyWith } = setUp()
   const token = expiringIn(20_000)
   test.match(await review(token), { authenticated: true, expiresAt: started + 20_000 })
   pass(19_999)
   test.match(await review(token), { authenticated: true })
-  test.equal(asked.length, 1)
+  test.equal(sent.length, 1)
   replyWith(async () => bad)
   pass(2)
   test.match(await review(token), { authenticated: false })
-  test.equal(asked.length, 1, 'its own word is enough')
+  test.equal(sent.length, 1, 'its own word is enough')
   const long = setUp()
   await long.review(expiringIn(3_600_000))
   long.pass(60_001)
   await long.review(expiringIn(3_600_000))
-  test.equal(long.asked.length, 2, 'nor longer than 60 s')
+  test.equal(long.sent.length, 2, 'nor longer than 60 s')
 })
 
 await t.test('an expiry that is now, past or nonsense is not "for ever"', async (test) => {
@@ -187,33 +190,33 @@ await t.test('an expiry that is now, past or nonsense is not "for ever"', async 
     [jwt({ exp: -1 }), true],
     [jwt({ exp: 1e300 }), false],
   ] as const) {
-    const { review, asked, pass } = setUp()
+    const { review, sent, pass } = setUp()
     await review(token)
     pass(60_001)
     await review(token)
-    test.equal(asked.length, claimsEnd ? 0 : 2, token)
+    test.equal(sent.length, claimsEnd ? 0 : 2, token)
   }
 })
 
-await t.test('trap 42: 20 at once are one question', async (test) => {
-  const { review, asked, observed, replyWith } = setUp()
+await t.test('trap 42: 20 requests at once cause one review', async (test) => {
+  const { review, sent, observed, replyWith } = setUp()
   const gate = Promise.withResolvers<TokenAnswer>()
   replyWith(async () => await gate.promise)
   const all = Promise.all(Array.from({ length: 20 }, async () => await review('x')))
   gate.resolve(good)
   test.ok((await all).every(({ authenticated }) => authenticated))
-  test.equal(asked.length, 1)
+  test.equal(sent.length, 1)
   test.equal(observed.filter((line) => line === 'authenticated live').length, 1)
 })
 
 await t.test('an identity belongs to one token', async (test) => {
-  const { review, asked, replyWith } = setUp()
+  const { review, sent, replyWith } = setUp()
   replyWith(async ({ token }) => (token === 'a' ? good : bad))
   test.match(await review('a'), { authenticated: true })
   test.match(await review('b'), { authenticated: false })
   test.match(await review('a/'), { authenticated: false })
   test.match(await review('a'), { authenticated: true })
-  test.equal(asked.length, 3)
+  test.equal(sent.length, 3)
 })
 
 await t.test('attack: a heap dump. Keys are HMACs under a key of each reviewer', async (test) => {
@@ -222,18 +225,18 @@ await t.test('attack: a heap dump. Keys are HMACs under a key of each reviewer',
     '../../src/kubernetes/token-review.ts',
     {
       '../../src/kubernetes/review-cache.ts': {
-        createReviewCache: () => ({
-          peek: () => undefined,
-          answer: async (key: string) => {
+        ReviewCache: class {
+          peek(): void {}
+          async answer(key: string) {
             keys.push(key)
             return { answer: { authenticated: true, identity: { user: alice } }, source: 'live' }
-          },
-        }),
+          }
+        },
       },
     },
   )
   const options = {
-    ask: async () => good,
+    send: async () => good,
     admit: async () => () => undefined,
     audiences: [],
     identityTtlMs: 1,
@@ -253,58 +256,61 @@ await t.test('attack: a heap dump. Keys are HMACs under a key of each reviewer',
   }
 })
 
-await t.test('trap 17: an outage is a throw, not a refusal, and is not remembered', async (test) => {
-  const { review, asked, observed, replyWith, away } = setUp()
-  away()
-  await test.rejects(review('x'), { message: 'away' })
+await t.test('trap 17: a failure is a throw, not a refusal, and is not cached', async (test) => {
+  const { review, sent, observed, replyWith, fail } = setUp()
+  fail()
+  await test.rejects(review('x'), { message: 'unavailable' })
   replyWith(async () => good)
   test.match(await review('x'), { authenticated: true })
-  test.equal(asked.length, 2)
+  test.equal(sent.length, 2)
   test.strictSame(observed, ['failed live', 'authenticated live'])
 })
 
-await t.test('grace: identities seen before count for five minutes of an outage', async (test) => {
-  const { review, observed, pass, away } = setUp()
-  await review('x')
-  away()
-  pass(60_001)
-  test.match(await review('x'), { authenticated: true, identity: { user: alice } })
-  await test.rejects(review('never-seen'), { message: 'away' })
-  pass(240_000)
-  await test.rejects(review('x'), { message: 'away' })
-  test.strictSame(observed, ['authenticated live', 'authenticated grace', 'failed live', 'failed live'])
-})
+await t.test(
+  'grace: cached identities stay valid for five minutes while the API server is unavailable',
+  async (test) => {
+    const { review, observed, pass, fail } = setUp()
+    await review('x')
+    fail()
+    pass(60_001)
+    test.match(await review('x'), { authenticated: true, identity: { user: alice } })
+    await test.rejects(review('never-seen'), { message: 'unavailable' })
+    pass(240_000)
+    await test.rejects(review('x'), { message: 'unavailable' })
+    test.strictSame(observed, ['authenticated live', 'authenticated grace', 'failed live', 'failed live'])
+  },
+)
 
-await t.test('grace: not for a refusal', async (test) => {
-  const { review, pass, away } = setUp({ status: bad })
+await t.test('grace: a refusal has none', async (test) => {
+  const { review, pass, fail } = setUp({ status: bad })
   await review('x')
-  away()
+  fail()
   pass(5001)
-  await test.rejects(review('x'), { message: 'away' })
+  await test.rejects(review('x'), { message: 'unavailable' })
 })
 
-await t.test('grace: until the token expires, and not a moment longer', async (test) => {
-  const { review, pass, away } = setUp()
+await t.test('grace: it ends when the token expires', async (test) => {
+  const { review, pass, fail } = setUp()
   const token = expiringIn(90_000)
   await review(token)
-  away()
+  fail()
   pass(61_000)
-  test.match(await review(token), { authenticated: true }, 'more of its life is over than is left')
+  test.match(await review(token), { authenticated: true }, 'most of its life is over')
   pass(28_500)
   test.match(await review(token), { authenticated: true })
   pass(501)
   test.match(
     await review(token),
     { authenticated: false, refusal: { by: 'form', reason: /^it expired at / } },
-    'not even for the wait between two tries',
+    'not even for the wait between two attempts',
   )
 })
 
-await t.test('the clock of the machine unless told', async (test) => {
-  let asked = 0
+await t.test('the system clock is used unless one is given', async (test) => {
+  let sent = 0
   const review = createTokenReviewer({
-    ask: async () => {
-      asked++
+    send: async () => {
+      sent++
       return good
     },
     admit: async () => () => undefined,
@@ -316,49 +322,46 @@ await t.test('the clock of the machine unless told', async (test) => {
   const token = jwt({ exp: Math.floor(Date.now() / 1000) + 3600 })
   await review(token, '10.0.0.1')
   await review(token, '10.0.0.1')
-  test.equal(asked, 1)
+  test.equal(sent, 1)
+})
+
+await t.test('floods: an unknown token is admitted by its address, which gets the outcome', async (test) => {
+  const { review, admitted, replyWith, fail, pass } = setUp()
+  replyWith(async ({ token }) => (token === 'good' ? good : bad))
+  await review('good', 'a')
+  await review('bad', 'a')
+  await review('bad', 'b')
+  fail()
+  await test.rejects(review('other', 'c'))
+  test.strictSame(
+    admitted,
+    ['a accepted 1', 'a refused 1', 'c unanswered 1'],
+    'what is remembered costs nobody',
+  )
+  pass(300_000)
+  replyWith(async () => good)
+  await review('bad', 'b')
+  test.equal(admitted.at(-1), 'b accepted 1')
 })
 
 await t.test(
-  'floods: an unknown token is let in by its address, and the address told what became of it',
+  'floods: a token that is not admitted is neither reviewed nor cached nor counted',
   async (test) => {
-    const { review, admitted, replyWith, away, pass } = setUp()
-    replyWith(async ({ token }) => (token === 'good' ? good : bad))
-    await review('good', 'a')
-    await review('bad', 'a')
-    await review('bad', 'b')
-    away()
-    await test.rejects(review('other', 'c'))
-    test.strictSame(
-      admitted,
-      ['a accepted 1', 'a refused 1', 'c unanswered 1'],
-      'what is remembered costs nobody',
-    )
-    pass(300_000)
-    replyWith(async () => good)
-    await review('bad', 'b')
-    test.equal(admitted.at(-1), 'b accepted 1')
-  },
-)
-
-await t.test(
-  'floods: what is not let in is neither asked nor remembered nor counted as a review',
-  async (test) => {
-    const { review, asked, observed, refuseWith } = setUp()
+    const { review, sent, observed, refuseWith } = setUp()
     refuseWith(async () => {
       throw new Error('too many')
     })
     await test.rejects(review('x'), { message: 'too many' })
-    test.strictSame([asked, observed], [[], []])
+    test.strictSame([sent, observed], [[], []])
     refuseWith(async () => undefined)
     test.match(await review('x'), { authenticated: true })
   },
 )
 
 await t.test(
-  'floods: a token that was accepted before needs no leave, until the cluster refuses it',
+  'floods: a token that was accepted before needs no admission until the cluster refuses it',
   async (test) => {
-    const { review, asked, aheads, admitted, pass, replyWith, refuseWith } = setUp()
+    const { review, sent, aheads, admitted, pass, replyWith, refuseWith } = setUp()
     await review('x')
     refuseWith(async () => {
       throw new Error('too many')
@@ -372,27 +375,30 @@ await t.test(
     test.match(await review('x'), { authenticated: false }, 'and from memory')
     pass(5001)
     await test.rejects(review('x'), { message: 'too many' })
-    test.equal(asked.length, 3)
+    test.equal(sent.length, 3)
     test.strictSame(admitted, ['10.0.0.1 accepted 1'])
   },
 )
 
-await t.test('floods: many requests with one unknown token ask for one leave an address', async (test) => {
-  const { review, asked, observed, admitted, replyWith } = setUp()
-  const gate = Promise.withResolvers<TokenAnswer>()
-  replyWith(async () => await gate.promise)
-  const all = Promise.all(['a', 'a', 'a', 'b'].map(async (client) => await review('x', client)))
-  gate.resolve(bad)
-  await all
-  test.equal(asked.length, 1)
-  test.strictSame(admitted.toSorted(), ['a refused 1', 'b unanswered 0'], 'one review is charged once')
-  test.equal(observed.filter((line) => line === 'refused live').length, 1)
-})
+await t.test(
+  'floods: many requests with one unknown token need one admission for each address',
+  async (test) => {
+    const { review, sent, observed, admitted, replyWith } = setUp()
+    const gate = Promise.withResolvers<TokenAnswer>()
+    replyWith(async () => await gate.promise)
+    const all = Promise.all(['a', 'a', 'a', 'b'].map(async (client) => await review('x', client)))
+    gate.resolve(bad)
+    await all
+    test.equal(sent.length, 1)
+    test.strictSame(admitted.toSorted(), ['a refused 1', 'b unanswered 0'], 'one review is charged once')
+    test.equal(observed.filter((line) => line === 'refused live').length, 1)
+  },
+)
 
 await t.test(
-  'no review for what cannot be a token, nor for one that has expired by its own word',
+  'no review is sent for a text that cannot be a token, nor for a token that says that it has expired',
   async (test) => {
-    const { review, asked, admitted, observed } = setUp()
+    const { review, sent, admitted, observed } = setUp()
     for (const [token, refusal] of [
       [
         '$(oc whoami -t)',
@@ -409,19 +415,19 @@ await t.test(
       ],
     ] as const)
       test.match(await review(token), { authenticated: false, refusal })
-    test.strictSame([asked, admitted, observed], [[], [], []])
+    test.strictSame([sent, admitted, observed], [[], [], []])
   },
 )
 
-await t.test('a refused token that comes again: asked about ever more seldom, at no cost', async (test) => {
-  const { review, asked, admitted, pass } = setUp({ status: bad })
+await t.test('a refused token that is shown again is reviewed less and less often', async (test) => {
+  const { review, sent, admitted, pass } = setUp({ status: bad })
   // A client in a loop: ten minutes, twice a second.
   for (let half = 0; half < 1200; half++) {
     test.equal((await review('x', half % 2 === 0 ? 'a' : 'b')).authenticated, false)
     pass(500)
   }
-  test.ok(asked.length <= 8, String(asked.length))
-  test.equal(admitted.length, asked.length)
+  test.ok(sent.length <= 8, String(sent.length))
+  test.equal(admitted.length, sent.length)
 })
 
 await t.test('a token that was too new is accepted within five seconds', async (test) => {
@@ -438,8 +444,8 @@ await t.test('a token that was too new is accepted within five seconds', async (
   test.equal((await review('x')).authenticated, true, 'and what it was before is forgotten')
 })
 
-await t.test('attack: refusals, and tokens of one person without number, push out nobody', async (test) => {
-  const { review, asked, replyWith } = setUp()
+await t.test('attack: refusals, and any number of tokens of one person, evict nobody else', async (test) => {
+  const { review, sent, replyWith } = setUp()
   await review('alice-token')
   replyWith(async ({ token }) =>
     token.startsWith('bad')
@@ -448,18 +454,18 @@ await t.test('attack: refusals, and tokens of one person without number, push ou
   )
   for (let index = 0; index < 10_200; index++) await review(`mallory-${index}`)
   for (let index = 0; index < 10_200; index++) await review(`bad-${index}`)
-  const before = asked.length
+  const before = sent.length
   test.match(await review('alice-token'), { identity: { user: { username: 'alice' } } })
-  test.equal(asked.length, before)
+  test.equal(sent.length, before)
 })
 
-await t.test('who asks is told: the address whose share it takes', async (test) => {
+await t.test('a review takes the share of the network of its client', async (test) => {
   const { review, requesters } = setUp()
   await review('x', '2001:db8::1')
   test.strictSame(requesters, ['2001:db8:0:0::/64'])
 })
 
-await t.test('whose share a review uses up', async (test) => {
+await t.test('the owner of a cached review', async (test) => {
   const refusal = {
     reason: 'unknown',
     by: 'cluster',

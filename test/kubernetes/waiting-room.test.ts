@@ -28,7 +28,7 @@ const setUp = (maxWaiting = 10) => {
   return { clock, room, wait, open, entered }
 }
 
-await t.test('whoever may enter does not wait', async (test) => {
+await t.test('a waiter that may enter does not wait', async (test) => {
   const { wait, open, entered, clock } = setUp()
   open(1)
   await wait('a')
@@ -36,7 +36,7 @@ await t.test('whoever may enter does not wait', async (test) => {
   test.equal(clock.pending(), 0)
 })
 
-await t.test('one of each address in turn, its oldest first', async (test) => {
+await t.test('addresses take turns, each with its oldest waiter first', async (test) => {
   const { wait, open, room, entered } = setUp()
   for (const name of ['a1', 'a2', 'a3']) void wait(name, 'a')
   void wait('b1', 'b')
@@ -53,26 +53,29 @@ await t.test('one of each address in turn, its oldest first', async (test) => {
   test.strictSame(entered, ['a1', 'b1', 'a2', 'a3', 'a4'])
 })
 
-await t.test('what time alone opens is seen, and nobody looks when nobody waits', async (test) => {
-  const { wait, open, clock, entered } = setUp()
-  void wait('a')
-  await clock.pass(350)
-  test.strictSame(entered, [])
-  open(1)
-  await clock.pass(100)
-  test.strictSame(entered, ['a'])
-  await clock.pass(100)
-  test.equal(clock.pending(), 0)
-})
+await t.test(
+  'a limit that recovers with time is noticed, and no timer runs without a waiter',
+  async (test) => {
+    const { wait, open, clock, entered } = setUp()
+    void wait('a')
+    await clock.pass(350)
+    test.strictSame(entered, [])
+    open(1)
+    await clock.pass(100)
+    test.strictSame(entered, ['a'])
+    await clock.pass(100)
+    test.equal(clock.pending(), 0)
+  },
+)
 
-await t.test('too long: sent away', async (test) => {
+await t.test('a waiter that waits too long is rejected', async (test) => {
   const { wait, clock, entered } = setUp()
   void wait('a')
   await clock.pass(1000)
   test.strictSame(entered, ['no a'])
 })
 
-await t.test('too many of an address: the oldest goes, and the newest stays', async (test) => {
+await t.test('if an address has too many waiters, its oldest is rejected', async (test) => {
   const { wait, entered, room, open } = setUp()
   for (const name of ['a1', 'a2', 'a3', 'a4']) void wait(name, 'a', 2)
   void wait('b1', 'b', 2)
@@ -84,21 +87,24 @@ await t.test('too many of an address: the oldest goes, and the newest stays', as
   test.strictSame(entered.slice(2).toSorted(), ['a3', 'a4', 'b1'])
 })
 
-await t.test('too many of all: the oldest of whoever has most goes', async (test) => {
-  const { wait, entered } = setUp(4)
-  for (const [name, address] of [
-    ['b1', 'b'],
-    ['a1', 'a'],
-    ['a2', 'a'],
-    ['a3', 'a'],
-    ['c1', 'c'],
-  ] as const)
-    void wait(name, address)
-  await settled()
-  test.strictSame(entered, ['no a1'])
-})
+await t.test(
+  'if there are too many waiters, the oldest of the address with most is rejected',
+  async (test) => {
+    const { wait, entered } = setUp(4)
+    for (const [name, address] of [
+      ['b1', 'b'],
+      ['a1', 'a'],
+      ['a2', 'a'],
+      ['a3', 'a'],
+      ['c1', 'c'],
+    ] as const)
+      void wait(name, address)
+    await settled()
+    test.strictSame(entered, ['no a1'])
+  },
+)
 
-await t.test('trimmed: only the newest of an address stay', async (test) => {
+await t.test('trim leaves only the newest waiters of an address', async (test) => {
   const { wait, room, entered } = setUp()
   for (const name of ['a1', 'a2', 'a3']) void wait(name, 'a')
   room.trim('a', 3)

@@ -19,7 +19,10 @@ import { createRbac, readManifests, type KubernetesObject } from '../../src/sand
 
 const manifests = join(import.meta.dirname, '../../manifests')
 
-const flags = new Set([known, aliases, deprecatedFlags].flatMap(Object.keys))
+const flags = new Set([
+  ...Object.values(known).map(({ name }) => name),
+  ...Object.keys({ ...aliases, ...deprecatedFlags }),
+])
 
 interface Route {
   readonly spec: {
@@ -241,12 +244,16 @@ await t.test('the pods have no privileges on their node', async (test) => {
 
 await t.test('the memory limit of a pod fits the flags', async (test) => {
   const { requests, limits } = container.resources!
-  const bytesOf = (flag: 'manifest-cache-bytes' | 'max-upstream-connections') =>
-    parseSize(args.get(flag) ?? known[flag].fallback!)!
+  const bytesOf = ({ name, fallback }: { readonly name: string; readonly fallback: string }) =>
+    parseSize(args.get(name) ?? fallback)!
+  const [manifestCache, connections] = [
+    bytesOf(known.manifestCacheBytes),
+    bytesOf(known.maxUpstreamConnections),
+  ]
   // As measured, see the manifest.
-  const usual = 270e6 + 1.8 * bytesOf('manifest-cache-bytes') + 270e3 * bytesOf('max-upstream-connections')
+  const usual = 270e6 + 1.8 * manifestCache + 270e3 * connections
   test.ok(parseSize(requests!['memory']!)! >= usual)
-  const ofTheKernel = 1.4e6 * bytesOf('max-upstream-connections')
+  const ofTheKernel = 1.4e6 * connections
   test.ok(parseSize(limits!['memory']!)! >= usual + 600e6 + ofTheKernel)
 })
 

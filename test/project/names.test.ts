@@ -7,6 +7,7 @@ import t from 'tap'
 
 /** The retired identifier, and what to say instead. They are gone from the tests, too. */
 const identifiers: Readonly<Record<string, string>> = {
+  addressOf: 'networkOfClient',
   askBeside: 'hedgedSend',
   askerOf: 'requesterOf',
   AskerLeft: 'CallerGone',
@@ -15,11 +16,13 @@ const identifiers: Readonly<Record<string, string>> = {
   createBreaker: 'createCircuitBreaker',
   createDispatcher: 'createUpstreamClient',
   createGate: 'createLimiter',
+  createKnownDigests: 'composeDigests',
   createLane: 'createReviewQueue',
   createOutage: 'withCircuitBreaker',
   createParts: 'compose',
   createPlaces: 'createBlobSlots',
-  createRemembered: 'createReviewCache',
+  createRemembered: 'ReviewCache',
+  createRememberedGrants: 'createRecentGrants',
   createRules: 'createAuthorizationMode',
   createShare: 'createSingleFlight',
   createSource: 'createPipeline',
@@ -65,14 +68,14 @@ const words: Readonly<Record<string, string>> = {
 
 /** Words on their way out, and how often they are still there: never more often than that. */
 const fading: Readonly<Record<string, { readonly better: string; readonly most: number }>> = {
-  away: { better: 'unavailable, circuit open', most: 86 },
-  beside: { better: 'shadow, hedged', most: 70 },
+  away: { better: 'unavailable, circuit open', most: 19 },
+  beside: { better: 'shadow, hedged', most: 29 },
   gate: { better: 'limiter', most: 16 },
-  hop: { better: 'round trip', most: 32 },
-  outage: { better: 'circuit breaker', most: 8 },
-  piece: { better: 'chunk', most: 17 },
-  remembered: { better: 'cached', most: 62 },
-  trouble: { better: 'transient error, failure', most: 74 },
+  hop: { better: 'round trip', most: 28 },
+  outage: { better: 'circuit breaker', most: 0 },
+  piece: { better: 'chunk', most: 15 },
+  remembered: { better: 'cached', most: 7 },
+  trouble: { better: 'transient error, failure', most: 45 },
 }
 
 const textOf = (file: string): string => readFileSync(file, 'utf8')

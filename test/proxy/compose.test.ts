@@ -11,7 +11,8 @@ import { createTagOwner } from '../../src/oci/qci-tag.ts'
 import { parseReference, parseRepository } from '../../src/oci/reference.ts'
 import { startFakeRedis } from '../shared-state/fake-redis.ts'
 import { startKubernetesApi } from '../../src/sandbox/app-ci/kubernetes-api.ts'
-import { challenge } from '../registry/fakes.ts'
+import { anonymousIdentity } from '../../src/registry/authentication/anonymous.ts'
+import { alice, challenge } from '../registry/fakes.ts'
 import { projectManifests } from '../sandbox/app-ci/project-manifests.ts'
 import { quayFor, robot, smallImage } from '../sandbox/quay/quay-client.ts'
 import { selfSigned } from '../support/tls.ts'
@@ -49,7 +50,7 @@ const create = async (test: Test, flags: readonly string[] = []) => {
   return { components, server: components.server, kubernetes, quay, folder, lines, state }
 }
 
-await t.test('everything is joined: a token, a decision, a manifest, and their numbers', async (test) => {
+await t.test('a composed proxy: a token, a decision, a manifest, and their metrics', async (test) => {
   const { server, kubernetes, quay } = await create(test)
   const image = await smallImage()
   quay.tag('ocp_4.5_base', image)
@@ -58,7 +59,7 @@ await t.test('everything is joined: a token, a decision, a manifest, and their n
   await server.login.authenticate({ kind: 'bearer', token }, '10.0.0.1')
   const decision = await server.access.policy.decideImageStream(identity, { namespace: 'ocp' })
   server.telemetry.observe(decision, identity)
-  server.telemetry.observe({ ...decision, allowed: false }, identity)
+  server.telemetry.observe({ ...decision, allowed: false, rule: 'none' }, identity)
   server.telemetry.observeStreams(1)
   server.telemetry.observeShed('stalled')
   const { signal } = new AbortController()
@@ -82,7 +83,7 @@ await t.test('everything is joined: a token, a decision, a manifest, and their n
     test.ok(metrics.includes(`quay_proxy_${line}`), line)
 })
 
-await t.test('not ready, and why', async (test) => {
+await t.test('not ready, with the reasons', async (test) => {
   const { components, server, state } = await create(test)
   test.strictSame(server.health.notReady(), [
     'upstream was not asked yet',
@@ -99,7 +100,7 @@ await t.test('not ready, and why', async (test) => {
   test.match(server.health.status(), [/^shared state: embedded for \d+ s, 1 replicas known$/])
 })
 
-await t.test('not ready until what other replicas know is loaded', async (test) => {
+await t.test('not ready until the facts of other replicas are loaded', async (test) => {
   const redis = await startFakeRedis()
   test.teardown(redis.close)
   const { components, server } = await create(test, [`--shared-state=${redis.url.href}`])
@@ -108,7 +109,7 @@ await t.test('not ready until what other replicas know is loaded', async (test) 
     user: 'a',
     resourceAttributes: { verb: 'get', resource: 'pods' },
   })
-  test.match(server.health.status(), [/^shared state: away/], 'not started yet: it goes on alone')
+  test.match(server.health.status(), [/^shared state: unavailable/], 'not started yet: it works alone')
   await components.shared.start()
   const seen = new Set<string>()
   while (components.shared.status().state !== 'connected' || server.health.notReady().length > 0) {
@@ -119,7 +120,7 @@ await t.test('not ready until what other replicas know is loaded', async (test) 
   test.match(server.health.status(), [/^shared state: connected for \d+ s, 1 replicas known$/])
 })
 
-await t.test('not ready until restricted tags are followed, and how far that is', async (test) => {
+await t.test('not ready until restricted tags are followed, with the progress', async (test) => {
   const { components, server } = await create(test, ['--restricted-index=on'])
   await components.robot.acquire()
   await components.apiServer.reviewAccess({
@@ -128,12 +129,12 @@ await t.test('not ready until restricted tags are followed, and how far that is'
   })
   test.strictSame(server.health.notReady(), ['the index of restricted images is not complete yet'])
   test.match(server.health.status()[1], /^restricted index: not complete; phase idle, 0 pages/)
-  components.knownDigests.start()
+  components.digests.start()
   while (server.health.notReady().length > 0) await new Promise((resolve) => setTimeout(resolve, 5))
   test.match(server.health.status()[1], /^restricted index: /)
 })
 
-await t.test('a robot that upstream refuses is an alarm, without its password', async (test) => {
+await t.test('a robot that upstream refuses is logged as an error, without its password', async (test) => {
   const { components, server, quay, lines } = await create(test)
   quay.setRobot({ ...robot, password: 'another' })
   await test.rejects(components.robot.acquire(), { code: 'UNAVAILABLE' })
@@ -142,7 +143,7 @@ await t.test('a robot that upstream refuses is an alarm, without its password', 
   test.notMatch(JSON.stringify(lines), robot.password)
 })
 
-await t.test('files that change are taken; those that cannot be used are an alarm', async (test) => {
+await t.test('changed files are used; those that cannot be used are logged and counted', async (test) => {
   const { components, server, folder, lines } = await create(test, [
     '--tls-cert-file=FOLDER/cert',
     '--tls-key-file=FOLDER/key',
@@ -163,7 +164,7 @@ await t.test('files that change are taken; those that cannot be used are an alar
   test.match(metrics, /reload_failures_total\{file="tls"\} 1/)
 })
 
-await t.test('what should not stay as it is, told again when it is read again', async (test) => {
+await t.test('cautions about a file are logged again when it is reloaded', async (test) => {
   for (const strict of [false, true]) {
     const { components, folder, lines } = await create(test, strict ? ['--require-strong-secrets'] : [])
     const [secret, password] = [join(folder, 'secret'), join(folder, 'password')]
@@ -194,7 +195,7 @@ await t.test('what should not stay as it is, told again when it is read again', 
   }
 })
 
-await t.test('no purpose has the keys of another, or a secret that is gone', async (test) => {
+await t.test('each purpose has its own keys, and no key of a removed secret', async (test) => {
   const { server, components, folder } = await create(test, ['--allow-anonymous'])
   const scope = { repository: 'openshift/ci', requester: 'robot x' }
   const sealed = await server.access.cursors.seal({ after: 'ocp_4.5_base', emptyPages: 0 }, scope)
@@ -229,27 +230,37 @@ await t.test('no purpose has the keys of another, or a secret that is gone', asy
   test.strictSame(await all(), ['TAG_INVALID', 401, 401], 'the old line is gone')
 })
 
-await t.test('an authority for upstream, and the exposed origin in the challenge', async (test) => {
-  const { server } = await create(test, ['--upstream-ca-file=FOLDER/cert', '--exposed-host=proxy.example'])
-  test.strictSame(server.login.challenge.unauthorized('a').headers, challenge.unauthorized('a').headers)
-  test.match(server.access.denied('alice', 'x', 'ocp').message, 'namespace ocp')
-})
+await t.test(
+  'a certificate authority for upstream, and the exposed origin in the challenge',
+  async (test) => {
+    const { server } = await create(test, ['--upstream-ca-file=FOLDER/cert', '--exposed-host=proxy.example'])
+    test.strictSame(server.login.challenge.unauthorized('a').headers, challenge.unauthorized('a').headers)
+    test.match(
+      server.access.denied({ identity: alice, wanted: 'x', namespace: 'ocp' }).message,
+      'namespace ocp',
+    )
+  },
+)
 
-await t.test('who shows nothing is somebody only where that is allowed', async (test) => {
+await t.test('a request without a credential has an identity only if that is allowed', async (test) => {
   const nothing = await create(test)
   test.equal(nothing.server.login.anonymous, undefined)
-  test.match(nothing.server.access.denied('system:anonymous', 'x', 'ocp'), { status: 403 })
+  test.match(nothing.server.access.denied({ identity: anonymousIdentity, wanted: 'x', namespace: 'ocp' }), {
+    status: 403,
+  })
   const { server, kubernetes } = await create(test, ['--allow-anonymous'])
-  test.match(server.access.denied('system:anonymous', 'x', 'ocp'), { status: 401 })
+  test.match(server.access.denied({ identity: anonymousIdentity, wanted: 'x', namespace: 'ocp' }), {
+    status: 401,
+  })
   const { token = '' } = (await server.login.anonymous?.mint()) ?? {}
   const { identity } = await server.login.authenticate({ kind: 'bearer', token }, '10.0.0.1')
   test.match(await server.access.policy.decideImageStream(identity, { namespace: 'ocp' }), { allowed: false })
   test.match(kubernetes.reviews, [{ user: 'system:anonymous', groups: ['system:unauthenticated'] }])
   const metrics = await server.telemetry.metrics.registry.metrics()
-  test.match(metrics, 'reviews_in_flight{lane="SubjectAccessReview of system:anonymous"} 0')
+  test.match(metrics, 'reviews_in_flight{queue="SubjectAccessReview of system:anonymous"} 0')
 })
 
-await t.test('floods: what an address may have refused, and how many reviews are in flight', async (test) => {
+await t.test('floods: refused tokens of an address and reviews in flight are limited', async (test) => {
   const { server, kubernetes } = await create(test)
   const show = async (token: string, client: string) =>
     await server.login
@@ -270,8 +281,8 @@ await t.test('floods: what an address may have refused, and how many reviews are
   test.ok(codes.includes('UNAVAILABLE'))
   const metrics = await server.telemetry.metrics.registry.metrics()
   test.match(metrics, /logins_limited_total\{limit="address"\} [67]\d/)
-  test.match(metrics, /reviews_shed_total\{lane="TokenReview"\} [1-9]/)
-  test.match(metrics, 'reviews_in_flight{lane="TokenReview"} 0')
+  test.match(metrics, /reviews_shed_total\{queue="TokenReview"\} [1-9]/)
+  test.match(metrics, 'reviews_in_flight{queue="TokenReview"} 0')
 })
 
 await t.test(
@@ -298,5 +309,8 @@ await t.test("audit: the predecessor's rule, and what it tells the refused", asy
     rule: 'service-account',
   })
   test.equal(server.plugins?.length, 1)
-  test.notMatch(server.access.denied('alice', 'x', 'ocp').message, 'system:image-puller')
+  test.notMatch(
+    server.access.denied({ identity: alice, wanted: 'x', namespace: 'ocp' }).message,
+    'system:image-puller',
+  )
 })

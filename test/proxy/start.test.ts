@@ -66,7 +66,7 @@ const isRefused = async (url: string): Promise<boolean> => {
   }).finally(() => socket.destroy())) as boolean
 }
 
-await t.test('it serves, says where, and its metrics are beside it', async (test) => {
+await t.test('a proxy serves, logs its address, and serves its metrics on another port', async (test) => {
   const { sandbox, lines } = await start(test)
   test.match(JSON.parse(lines.find((line) => line.includes('"listening"')) ?? '{}'), {
     url: sandbox.url,
@@ -78,7 +78,7 @@ await t.test('it serves, says where, and its metrics are beside it', async (test
   test.match(String((await ask(`${sandbox.metricsUrl}/metrics`)).body), 'quay_proxy_requests_total')
 })
 
-await t.test('without --metrics-addr there are none', async (test) => {
+await t.test('without --metrics-addr no metrics are served', async (test) => {
   const { sandbox, logger } = await start(test)
   const proxy = await startProxy(parseConfig([...flagsOf(sandbox), '--listen-addr=127.0.0.1:0'], {}), logger)
   test.equal(proxy.metricsUrl, undefined)
@@ -86,60 +86,64 @@ await t.test('without --metrics-addr there are none', async (test) => {
   test.ok(await isRefused(proxy.url))
 })
 
+await t.test('probes of the kubelet are answered while the client port is full', async (test) => {
+  const { sandbox, logger } = await start(test)
+  const addresses = ['--listen-addr=127.0.0.1:0', '--metrics-addr=127.0.0.1:0']
+  const proxy = await startProxy(parseConfig([...flagsOf(sandbox), ...addresses], {}), logger, {
+    maxConnections: 1,
+  })
+  test.teardown(proxy.stop)
+  const held = connect(Number(new URL(proxy.url).port), '127.0.0.1')
+  test.teardown(() => held.destroy())
+  await once(held, 'connect')
+  await test.rejects(ask(`${proxy.url}/healthz`))
+  const probe = async (path: string) => await ask(`${proxy.metricsUrl}${path}`)
+  test.equal((await probe('/healthz')).status, 200)
+  while ((await probe('/readyz')).status !== 200) await new Promise((settle) => setTimeout(settle, 20))
+  test.match(String((await probe('/metrics')).body), 'quay_proxy_shed_total{reason="connections"} 1')
+})
+
 await t.test(
-  'a full front door: the kubelet, which asks elsewhere, is answered all the same',
+  'a stop reports not ready, then refuses connections, while a running pull completes',
   async (test) => {
-    const { sandbox, logger } = await start(test)
-    const addresses = ['--listen-addr=127.0.0.1:0', '--metrics-addr=127.0.0.1:0']
-    const proxy = await startProxy(parseConfig([...flagsOf(sandbox), ...addresses], {}), logger, {
-      maxConnections: 1,
+    const { sandbox, authorization, lines } = await start(test, ['--grace-period=4s'])
+    const { url, quay, proxy } = sandbox
+    const layer = await layerOf(sandbox, authorization)
+    const path = `${url}/v2/ocp/4.5/blobs/${layer}`
+    const content = (await ask(path, { authorization })).body
+    let finish = (): void => undefined
+    quay.fault({
+      origin: 'cdn',
+      path: /./,
+      raw: (_request, response) => {
+        response.writeHead(200, { 'content-length': content.length }).write(content.subarray(0, 5))
+        finish = () => void response.end(content.subarray(5))
+      },
     })
-    test.teardown(proxy.stop)
-    const held = connect(Number(new URL(proxy.url).port), '127.0.0.1')
-    test.teardown(() => held.destroy())
-    await once(held, 'connect')
-    await test.rejects(ask(`${proxy.url}/healthz`))
-    const probe = async (path: string) => await ask(`${proxy.metricsUrl}${path}`)
-    test.equal((await probe('/healthz')).status, 200)
-    while ((await probe('/readyz')).status !== 200) await new Promise((settle) => setTimeout(settle, 20))
-    test.match(String((await probe('/metrics')).body), 'quay_proxy_shed_total{reason="connections"} 1')
+    const agent = new HttpAgent({ keepAlive: true })
+    test.teardown(() => agent.destroy())
+    const blob = await open(path, { authorization }, agent)
+    const received = blob.toArray() as Promise<Buffer[]>
+    const stopped = proxy.stop()
+    for (const origin of [url, sandbox.metricsUrl]) {
+      const ready = await ask(`${origin}/readyz`)
+      test.match([ready.status, String(ready.body)], [503, 'shutting down\n'])
+    }
+    test.equal(
+      (await ask(`${url}/v2/ocp/4.5/manifests/base`, { authorization })).status,
+      200,
+      'still serving',
+    )
+    while (!(await isRefused(url))) await new Promise((settle) => setTimeout(settle, 10))
+    finish()
+    test.same(Buffer.concat(await received), content)
+    await stopped
+    test.notMatch(lines.join(''), 'cutting', 'a connection that is kept alive is not waited for')
+    test.ok(await isRefused(sandbox.metricsUrl))
   },
 )
 
-await t.test('not ready first, then refusing, while a running pull comes through', async (test) => {
-  const { sandbox, authorization, lines } = await start(test, ['--grace-period=4s'])
-  const { url, quay, proxy } = sandbox
-  const layer = await layerOf(sandbox, authorization)
-  const path = `${url}/v2/ocp/4.5/blobs/${layer}`
-  const content = (await ask(path, { authorization })).body
-  let finish = (): void => undefined
-  quay.fault({
-    origin: 'cdn',
-    path: /./,
-    raw: (_request, response) => {
-      response.writeHead(200, { 'content-length': content.length }).write(content.subarray(0, 5))
-      finish = () => void response.end(content.subarray(5))
-    },
-  })
-  const agent = new HttpAgent({ keepAlive: true })
-  test.teardown(() => agent.destroy())
-  const blob = await open(path, { authorization }, agent)
-  const received = blob.toArray() as Promise<Buffer[]>
-  const stopped = proxy.stop()
-  for (const origin of [url, sandbox.metricsUrl]) {
-    const ready = await ask(`${origin}/readyz`)
-    test.match([ready.status, String(ready.body)], [503, 'shutting down\n'])
-  }
-  test.equal((await ask(`${url}/v2/ocp/4.5/manifests/base`, { authorization })).status, 200, 'still serving')
-  while (!(await isRefused(url))) await new Promise((settle) => setTimeout(settle, 10))
-  finish()
-  test.same(Buffer.concat(await received), content)
-  await stopped
-  test.notMatch(lines.join(''), 'cutting', 'a connection that is kept alive is not waited for')
-  test.ok(await isRefused(sandbox.metricsUrl))
-})
-
-await t.test('what still runs after the grace period is cut', async (test) => {
+await t.test('a pull that runs after the grace period is cut', async (test) => {
   const { sandbox, authorization, lines } = await start(test, ['--grace-period=200ms'])
   const layer = await layerOf(sandbox, authorization)
   sandbox.quay.fault({ origin: 'cdn', path: /./, stallAfterBytes: 1000 })
@@ -151,54 +155,60 @@ await t.test('what still runs after the grace period is cut', async (test) => {
   test.match(lines.join(''), 'grace period exceeded; closing remaining connections')
 })
 
-await t.test('a request on a connection that is busy when we stop is served, and ends it', async (test) => {
-  const { sandbox, authorization } = await start(test, ['--grace-period=4s'])
-  const { quay, url } = sandbox
-  const layer = await layerOf(sandbox, authorization)
-  const held = Promise.withResolvers<() => void>()
-  quay.fault({
-    origin: 'cdn',
-    path: /./,
-    raw: (_request, response) => {
-      response.writeHead(200, { 'content-length': 1 }).flushHeaders()
-      held.resolve(() => void response.end('x'))
-    },
-  })
-  const socket = connect(Number(new URL(url).port), '127.0.0.1')
-  test.teardown(() => socket.destroy())
-  await once(socket, 'connect')
-  const line = (target: string) =>
-    `GET ${target} HTTP/1.1\r\nhost: a\r\nauthorization: ${authorization}\r\n\r\n`
-  socket.write(line(`/v2/ocp/4.5/blobs/${layer}`))
-  const finish = await held.promise
-  const stopped = sandbox.proxy.stop()
-  while (!(await isRefused(url))) await new Promise((settle) => setTimeout(settle, 10))
-  socket.write(line('/healthz'))
-  finish()
-  const answers = Buffer.concat((await socket.toArray()) as Buffer[]).toString('latin1')
-  test.equal(answers.match(/HTTP\/1\.1 200 OK/g)?.length, 2)
-  test.notMatch(answers, 'Service Unavailable')
-  await stopped
-})
+await t.test(
+  'a request on a connection that is busy at the stop is served, then the connection ends',
+  async (test) => {
+    const { sandbox, authorization } = await start(test, ['--grace-period=4s'])
+    const { quay, url } = sandbox
+    const layer = await layerOf(sandbox, authorization)
+    const held = Promise.withResolvers<() => void>()
+    quay.fault({
+      origin: 'cdn',
+      path: /./,
+      raw: (_request, response) => {
+        response.writeHead(200, { 'content-length': 1 }).flushHeaders()
+        held.resolve(() => void response.end('x'))
+      },
+    })
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    test.teardown(() => socket.destroy())
+    await once(socket, 'connect')
+    const line = (target: string) =>
+      `GET ${target} HTTP/1.1\r\nhost: a\r\nauthorization: ${authorization}\r\n\r\n`
+    socket.write(line(`/v2/ocp/4.5/blobs/${layer}`))
+    const finish = await held.promise
+    const stopped = sandbox.proxy.stop()
+    while (!(await isRefused(url))) await new Promise((settle) => setTimeout(settle, 10))
+    socket.write(line('/healthz'))
+    finish()
+    const answers = Buffer.concat((await socket.toArray()) as Buffer[]).toString('latin1')
+    test.equal(answers.match(/HTTP\/1\.1 200 OK/g)?.length, 2)
+    test.notMatch(answers, 'Service Unavailable')
+    await stopped
+  },
+)
 
-await t.test('an address that is taken: it says which flag, and leaves nothing running', async (test) => {
-  const { sandbox, logger } = await start(test)
-  const free = createServer().listen(0, '127.0.0.1')
-  await once(free, 'listening')
-  const { port } = free.address() as AddressInfo
-  free.close()
-  await once(free, 'close')
-  const taken = new URL(sandbox.url).host
-  const listening = (...flags: string[]) =>
-    startProxy(parseConfig([...flagsOf(sandbox), ...flags], {}), logger)
-  await test.rejects(listening(`--listen-addr=${taken}`), { message: /^--listen-addr: .*EADDRINUSE/ })
-  await test.rejects(listening(`--listen-addr=127.0.0.1:${port}`, `--metrics-addr=${taken}`), {
-    message: /^--metrics-addr: .*EADDRINUSE/,
-  })
-  test.ok(await isRefused(`http://127.0.0.1:${port}`))
-})
+await t.test(
+  'an address that is taken is an error with its flag, and leaves nothing running',
+  async (test) => {
+    const { sandbox, logger } = await start(test)
+    const free = createServer().listen(0, '127.0.0.1')
+    await once(free, 'listening')
+    const { port } = free.address() as AddressInfo
+    free.close()
+    await once(free, 'close')
+    const taken = new URL(sandbox.url).host
+    const listening = (...flags: string[]) =>
+      startProxy(parseConfig([...flagsOf(sandbox), ...flags], {}), logger)
+    await test.rejects(listening(`--listen-addr=${taken}`), { message: /^--listen-addr: .*EADDRINUSE/ })
+    await test.rejects(listening(`--listen-addr=127.0.0.1:${port}`, `--metrics-addr=${taken}`), {
+      message: /^--metrics-addr: .*EADDRINUSE/,
+    })
+    test.ok(await isRefused(`http://127.0.0.1:${port}`))
+  },
+)
 
-await t.test('not ready until app.ci was reached, which is tried again', async (test) => {
+await t.test('not ready until app.ci was reached, which is retried', async (test) => {
   const { sandbox, logger } = await start(test)
   sandbox.kubernetes.fault({ kind: 'status', status: 500 })
   const proxy = await startProxy(parseConfig([...flagsOf(sandbox), '--listen-addr=127.0.0.1:0'], {}), logger)
@@ -211,7 +221,7 @@ await t.test('not ready until app.ci was reached, which is tried again', async (
     await new Promise((settle) => setTimeout(settle, 20))
 })
 
-await t.test('a start that cannot work says why, and nothing secret', async (test) => {
+await t.test('a start that cannot work logs its reason, and no secret', async (test) => {
   const { sandbox, lines, logger } = await start(test)
   // As if the ClusterRoleBinding was forgotten.
   sandbox.kubernetes.replaceObjects([])
@@ -241,7 +251,7 @@ await t.test('a start that cannot work says why, and nothing secret', async (tes
   for (const secret of secrets) test.equal(told(secret).length, 0)
 })
 
-await t.test('stopped before app.ci was reached: it does not go on asking', async (test) => {
+await t.test('a proxy that is stopped before app.ci was reached sends no further requests', async (test) => {
   const { sandbox, logger } = await start(test)
   sandbox.kubernetes.fault({ kind: 'reset' })
   sandbox.quay.fault({ origin: 'quay', path: /./, reset: true, count: Infinity })
@@ -252,7 +262,7 @@ await t.test('stopped before app.ci was reached: it does not go on asking', asyn
   test.ok(await isRefused(proxy.url))
 })
 
-await t.test('a certificate that was renewed is shown to the next who connects', async (test) => {
+await t.test('a renewed certificate is used for the next connection', async (test) => {
   const { look, end } = watching(test)
   const { sandbox, logger } = await start(test)
   const [first, second] = [selfSigned(), anotherSelfSigned()]
@@ -281,7 +291,7 @@ await t.test('a certificate that was renewed is shown to the next who connects',
   await proxy.stop()
 })
 
-await t.test("the robot's new password is used, without a restart", async (test) => {
+await t.test("the robot's new password is used without a restart", async (test) => {
   const { look, end } = watching(test)
   const { sandbox, authorization } = await start(test)
   const { quay, robot, files, url } = sandbox
@@ -298,7 +308,7 @@ await t.test("the robot's new password is used, without a restart", async (test)
   test.equal(logins()[1]?.authorization, `Basic ${btoa(`${next.username}:${next.password}`)}`)
 })
 
-await t.test('revoked is revoked: on the same connection, at the next look at the files', async (test) => {
+await t.test('a revoked robot is refused on the same connection, after the next reload', async (test) => {
   const { look, end } = watching(test)
   const { sandbox } = await start(test)
   const { robot, files, url, kubernetes } = sandbox

@@ -45,7 +45,7 @@ const warm = (test: Test, sides: { apiServer?: Answer[]; robot?: Answer[] }) => 
 const refused = unavailable('it refuses the proxy', new Error('API server answered 403'))
 const silent = unavailable('it does not answer', new Error('connect ECONNREFUSED 127.0.0.1:6443'))
 
-await t.test('both answer: each is asked once, and nothing is said', async (test) => {
+await t.test('both answer: each gets one request, and nothing is logged', async (test) => {
   const { ended, lines, asked, specs } = warm(test, {})
   await ended
   test.same(asked, { apiServer: 1, robot: 1 })
@@ -53,7 +53,7 @@ await t.test('both answer: each is asked once, and nothing is said', async (test
   test.match(specs, [{ user: 'system:anonymous', resourceAttributes: { namespace: 'ocp', verb: 'get' } }])
 })
 
-await t.test('app.ci: each reason once, with its cause, and that it is reached in the end', async (test) => {
+await t.test('app.ci: each reason is logged once with its cause, then that it is reached', async (test) => {
   const apiServer = [silent, silent, refused, silent, refused, 'answered' as const]
   const { ended, lines, asked } = warm(test, { apiServer })
   await ended
@@ -74,7 +74,7 @@ await t.test('app.ci: each reason once, with its cause, and that it is reached i
   test.equal(lines.length, 3)
 })
 
-await t.test('upstream: said as well, and that it does not keep the proxy from being ready', async (test) => {
+await t.test('upstream: its reason is logged as well, and readiness does not depend on it', async (test) => {
   const { ended, lines, asked } = warm(test, { robot: [silent, silent, 'answered'] })
   await ended
   test.same(asked, { apiServer: 1, robot: 3 })
@@ -88,29 +88,26 @@ await t.test('upstream: said as well, and that it does not keep the proxy from b
   test.equal(lines.length, 2)
 })
 
-await t.test(
-  'ended while it waits, and while it asks: nobody is asked again, nothing more is said',
-  async (test) => {
-    const waiting = warm(test, { apiServer: [silent], robot: [silent] })
-    await until(() => waiting.lines.length === 2)
-    waiting.ending.abort()
-    await waiting.ended
-    const asked = { ...waiting.asked }
-    const ending = new AbortController()
-    const lines: string[] = []
-    const fails = async () => {
-      ending.abort()
-      throw silent
-    }
-    await warmUp({
-      apiServer: { reviewAccess: fails },
-      robot: { acquire: fails },
-      qciNamespace: 'ocp',
-      logger: createLogger('info', { write: (line) => void lines.push(line) }),
-      signal: ending.signal,
-    })
-    test.same(lines, [])
-    test.same(waiting.asked, asked)
-    test.equal(waiting.lines.length, 2)
-  },
-)
+await t.test('a warm-up that is ended while it waits or sends is silent', async (test) => {
+  const waiting = warm(test, { apiServer: [silent], robot: [silent] })
+  await until(() => waiting.lines.length === 2)
+  waiting.ending.abort()
+  await waiting.ended
+  const asked = { ...waiting.asked }
+  const ending = new AbortController()
+  const lines: string[] = []
+  const fails = async () => {
+    ending.abort()
+    throw silent
+  }
+  await warmUp({
+    apiServer: { reviewAccess: fails },
+    robot: { acquire: fails },
+    qciNamespace: 'ocp',
+    logger: createLogger('info', { write: (line) => void lines.push(line) }),
+    signal: ending.signal,
+  })
+  test.same(lines, [])
+  test.same(waiting.asked, asked)
+  test.equal(waiting.lines.length, 2)
+})

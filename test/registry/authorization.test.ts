@@ -107,10 +107,12 @@ await t.test('trap 33: a malformed reference reaches no decision', async (test) 
     ['/ocp/4.5/manifests/sha256:abc', 'DIGEST_INVALID'],
     ['/ocp/4.5/blobs/base', 'DIGEST_INVALID'],
     ['/ocp/4.5', 'DIGEST_INVALID'],
+    ['/ocp_4.5/base/manifests/latest', 'NAME_UNKNOWN'],
+    ['/ocp_4.5/base', 'NAME_UNKNOWN'],
   ] as const
   for (const [url, code] of rows) {
     const { statusCode, payload } = await get(url)
-    test.equal(statusCode, code === 'TAG_INVALID' ? 404 : 400, url)
+    test.equal(statusCode, code === 'TAG_INVALID' || code === 'NAME_UNKNOWN' ? 404 : 400, url)
     test.match(payload, `"${code}"`)
   }
 })
@@ -119,7 +121,7 @@ await t.test('a hook for routes without a reference', async (test) => {
   const app = bareApp(test)
   app.get(
     '/:namespace/:name',
-    { onRequest: repositoryHook('openshift/ci') },
+    { onRequest: repositoryHook(routesOptions()) },
     async (request) => request.repository,
   )
   test.match((await app.inject('/openshift/ci')).payload, '"monorepo"')
@@ -173,7 +175,7 @@ await t.test('trap 28: attachments of images that the requester may not see are 
     test.match(absent.payload, `"MANIFEST_UNKNOWN","message":"${tag} is not in QCI: it was not promoted`)
     const denied = await get(`/other/4.5/manifests/${tag}`)
     test.equal(denied.statusCode, 403, tag)
-    test.match(denied.payload, `alice may not pull ${tag} from namespace other: it is not known in an image`)
+    test.match(denied.payload, 'alice may not pull from namespace other of QCI')
     test.equal(
       (await get(`/openshift/ci/manifests/${tag}`)).statusCode,
       403,
@@ -188,7 +190,7 @@ await t.test('trap 28: attachments of images that the requester may not see are 
     `ocp/4.5/blobs/sha256:${hex}`,
   ])
     test.equal((await get(`/${path}`)).statusCode, 403, 'and nothing else')
-  test.equal(lists.length, 2 * attached.length)
+  test.equal(lists.length, 2 * attached.length + 2, 'a digest: how to get access depends on it')
 })
 
 await t.test('a refusal names the namespace of the request, for every family of tags', async (test) => {

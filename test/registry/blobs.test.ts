@@ -9,7 +9,8 @@ import { routes } from '../../src/registry/routes.ts'
 import { bareApp, bearer, digest, listen, routesOptions } from './fakes.ts'
 import { until } from '../support/until.ts'
 
-type Opened = Parameters<BlobsOptions['openBlob']>[0]
+/** The registry gives each request a signal. */
+type Opened = Parameters<BlobsOptions['openBlob']>[0] & { readonly signal: AbortSignal }
 type Blob = Awaited<ReturnType<BlobsOptions['openBlob']>>
 
 const serve = async (test: Test, open: (request: Opened) => Partial<Blob> | Promise<Partial<Blob>>) => {
@@ -19,7 +20,8 @@ const serve = async (test: Test, open: (request: Opened) => Partial<Blob> | Prom
   await app.register(
     routes,
     routesOptions({
-      openBlob: async (request) => {
+      openBlob: async (sent) => {
+        const request = sent as Opened
         opened.push(request)
         return { status: 200, headers: {}, body: undefined, ...(await open(request)) }
       },
@@ -47,6 +49,7 @@ const bodyOf = (content: Readable, signal?: AbortSignal): NonNullable<Blob['body
         throw unavailable('it broke off', error)
       }
     },
+    discard: async () => undefined,
   }
 }
 
@@ -67,6 +70,7 @@ await t.test('backpressure: a client that reads nothing stops upstream', async (
         for (; handed < chunks && !signal.aborted; handed++)
           await Promise.race([new Promise<void>((written) => take(Buffer.alloc(256 * 1024), written)), gone])
       },
+      discard: async () => undefined,
     },
   }))
   const response = await start(url)

@@ -48,6 +48,7 @@ export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions 
   },
   ownerOf: createTagOwner((namespace) => namespace.endsWith('-priv')),
   monorepo: 'openshift/ci',
+  exposedHost: 'proxy.example',
   denied: createDenialMessage('ocp', (namespace) => namespace.endsWith('-priv')),
   observe: () => undefined,
   openBlob: async () => {

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Test } from 'tap'
+import { RegistryError, unavailable } from '../../src/oci/errors.ts'
 import type { ManifestsOptions } from '../../src/registry/manifests.ts'
 import { routes } from '../../src/registry/routes.ts'
 import { bareApp, bearer, digest, routesOptions } from './fakes.ts'
@@ -131,3 +132,38 @@ await t.test('a tag without an image stream is decided by its digest', async (te
   }
   test.strictSame(decided, ['tag', 'digest', 'tag', 'digest'])
 })
+
+await t.test(
+  'a missing tag: advice for GET, a near tag that is visible, nothing for HEAD and digests',
+  async (test) => {
+    const app = bareApp(test)
+    let listed = 0
+    await app.register(
+      routes,
+      routesOptions({
+        fetchTags: async () => {
+          listed += 1
+          return { tags: ['ocp_4.5_base'], more: false }
+        },
+        fetchManifest: async ({ reference }) => {
+          if (reference === 'ocp_4.5_broken') throw unavailable('upstream is unavailable')
+          throw new RegistryError('MANIFEST_UNKNOWN', `${reference} is not in QCI`)
+        },
+      }),
+    )
+    const messageFor = async (path: string, method: 'GET' | 'HEAD' = 'GET') =>
+      (await app.inject({ method, url: `/v2/${path}`, headers: bearer })).payload
+    test.match(
+      await messageFor('ocp/4.5/manifests/bsae'),
+      'ocp_4.5_bsae is not in QCI; did you mean base? pull proxy.example/ocp/4.5:base',
+    )
+    test.match(await messageFor('ocp/4.5/manifests/latest'), 'if no tag is given: name a tag')
+    test.equal(listed, 1, 'advice without a search costs upstream nothing')
+    test.match(await messageFor('ocp/4.5/manifests/something'), '"ocp_4.5_something is not in QCI"')
+    test.equal(listed, 2)
+    for (const path of [`ocp/4.5/manifests/${digest}`, 'ocp/4.5/manifests/broken'])
+      test.notMatch(await messageFor(path), 'did you mean')
+    await messageFor('ocp/4.5/manifests/bsae', 'HEAD')
+    test.equal(listed, 2)
+  },
+)

@@ -31,7 +31,7 @@ const serve = async (
     routes,
     routesOptions({
       fetchReferrers: async ({ digest: of, artifactType, requester, signal }) => {
-        asked.push([of, artifactType, requester, signal.aborted])
+        asked.push([of, artifactType, requester, signal?.aborted])
         return { manifests, isFiltered }
       },
       policy: {

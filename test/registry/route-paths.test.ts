@@ -2,11 +2,12 @@ import t from 'tap'
 import { routePaths } from '../../src/registry/route-paths.ts'
 
 await t.test(
-  'the pull half of the OCI endpoints, the ping and the realm: and no other path',
+  'the pull half of the OCI endpoints, the ping and the realm, and advice on all other paths',
   async (test) => {
     test.strictSame(Object.values(routePaths).toSorted(), [
       '/v2',
       '/v2/',
+      '/v2/*',
       '/v2/:namespace/:name/blobs/:digest',
       '/v2/:namespace/:name/manifests/:reference',
       '/v2/:namespace/:name/referrers/:digest',

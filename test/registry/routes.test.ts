@@ -18,6 +18,7 @@ await t.test('the routes of the table, and no others', async (test) => {
     `GET,HEAD ${repository}/blobs/:digest`,
     `GET,HEAD ${repository}/referrers/:digest`,
     `GET,HEAD ${repository}/tags/list`,
+    'GET,HEAD /v2/*',
   ])
 })
 

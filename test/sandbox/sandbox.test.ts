@@ -7,6 +7,7 @@ import { createLogger } from '../../src/telemetry/logging.ts'
 import { startSandbox } from '../../src/sandbox/sandbox.ts'
 import { projectDirectories as rbac } from './app-ci/project-manifests.ts'
 import { ask } from './quay/quay-client.ts'
+import { ownTemporaryFolder } from './temporary-folder.ts'
 
 const logger = createLogger('silent')
 
@@ -87,4 +88,12 @@ subjects: [{ kind: ServiceAccount, name: builder }]
   ])
   test.equal(sandbox.objects.at(-1)?.length, 2)
   test.ok(sandbox.families!.tags.length > 30)
+})
+
+await t.test('a start that is ended leaves no secret behind', async (test) => {
+  const leftBehind = ownTemporaryFolder(test)
+  await test.rejects(startSandbox({ logger, rbac, port: 0, signal: AbortSignal.abort() }), {
+    name: 'AbortError',
+  })
+  test.strictSame(leftBehind(), [])
 })

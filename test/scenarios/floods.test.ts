@@ -139,7 +139,7 @@ await scenario('without trusted proxies the address is that of the connection', 
 await scenario(
   '200 new tokens while the API server is slow: a limited number of reviews, and known identities do not wait',
   async (t, s) => {
-    const inFlight = 'reviews_in_flight{lane="TokenReview"}'
+    const inFlight = 'reviews_in_flight{queue="TokenReview"}'
     t.equal((await show(s, { token: s.alice, from: '198.51.100.7' }, manifest)).status, 200)
     const before = s.kubernetes.requests.tokenReviews
     const tokens = Array.from({ length: 200 }, (_, index) =>

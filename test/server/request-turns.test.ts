@@ -2,13 +2,13 @@ import { connect } from 'node:net'
 import { once } from 'node:events'
 import t from 'tap'
 import { TurnQueue } from '../../src/concurrency/turn-queue.ts'
-import { inTurns, maxPerTurn } from '../../src/server/request-turns.ts'
+import { spreadBursts, maxPerTurn } from '../../src/server/request-turns.ts'
 import { bareApp, listen } from '../registry/fakes.ts'
 import { until } from '../support/until.ts'
 
 await t.test('attack: a burst of requests is spread over turns, and all of it is served', async (test) => {
   const app = bareApp(test)
-  app.addHook('onRequest', inTurns(new TurnQueue(maxPerTurn)))
+  app.addHook('onRequest', spreadBursts(new TurnQueue(maxPerTurn)))
   let turn = 0
   const perTurn = new Map<number, number>()
   app.get('/', async () => {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Certainty } from '../../src/shared-state/certainty.ts'
 
-await t.test('others need a while to send what they kept', (test) => {
+await t.test('other replicas need a while to send their facts', (test) => {
   let now = 0
   const certainty = new Certainty(() => now)
   const settles = (name: string) => {
@@ -16,7 +16,7 @@ await t.test('others need a while to send what they kept', (test) => {
   certainty.changed(true)
   test.ok(certainty.isSettled(), 'connected for the first time')
   certainty.changed(false)
-  test.ok(certainty.isSettled(), 'away: there is nothing that a refusal could rest on')
+  test.ok(certainty.isSettled(), 'unavailable: a refusal does not rest on the store')
   certainty.changed(true)
   settles('back')
   certainty.changed(true)

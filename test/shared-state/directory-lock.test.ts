@@ -8,7 +8,7 @@ import { lockDirectory } from '../../src/shared-state/directory-lock.ts'
 
 const here = { host: 'a', pid: process.pid }
 
-await t.test('one process at a time', async (test) => {
+await t.test('one process at a time has the lock', async (test) => {
   const directory = test.testdir()
   const path = join(directory, 'lock')
   const child = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1000)'], { stdio: 'ignore' })
@@ -27,12 +27,12 @@ await t.test('one process at a time', async (test) => {
   lockDirectory(directory, here).release()
 })
 
-await t.test('a life of ours that ended without a word', async (test) => {
+await t.test('the lock of an earlier run of this process is taken over', async (test) => {
   const directory = test.testdir({ lock: JSON.stringify({ host: hostname(), pid: process.pid }) })
   lockDirectory(directory).release()
 })
 
-await t.test('a process that is not ours to signal lives', async (test) => {
+await t.test('a process that cannot be signalled is alive', async (test) => {
   const directory = test.testdir({ lock: JSON.stringify({ host: 'a', pid: 1 }) })
   const kill = process.kill.bind(process)
   test.teardown(() => (process.kill = kill))
@@ -42,7 +42,7 @@ await t.test('a process that is not ours to signal lives', async (test) => {
   test.throws(() => lockDirectory(directory, here), { message: /process 1 of a/ })
 })
 
-await t.test('another host: by the time of the lock', async (test) => {
+await t.test('a lock of another host counts by its time', async (test) => {
   const directory = test.testdir({ lock: JSON.stringify({ host: 'b', pid: 1 }) })
   const path = join(directory, 'lock')
   test.throws(() => lockDirectory(directory, here), { message: /process 1 of b/ })
@@ -50,7 +50,7 @@ await t.test('another host: by the time of the lock', async (test) => {
   lockDirectory(directory, here).release()
 })
 
-await t.test('what is no lock of ours is taken', async (test) => {
+await t.test('a file that is no lock is taken over', async (test) => {
   for (const lock of ['', '{', '{"host":1}', '{"host":"a","pid":"1"}']) {
     const directory = test.testdir({ lock })
     lockDirectory(directory, here)
@@ -58,7 +58,7 @@ await t.test('what is no lock of ours is taken', async (test) => {
   }
 })
 
-await t.test('the time is renewed, and a volume that is gone harms nobody', async (test) => {
+await t.test('the time of the lock is renewed, and a missing volume causes no error', async (test) => {
   const directory = test.testdir()
   const path = join(directory, 'lock')
   const lock = lockDirectory(directory, here, 5)
@@ -70,7 +70,7 @@ await t.test('the time is renewed, and a volume that is gone harms nobody', asyn
   test.notOk(existsSync(path))
 })
 
-await t.test('a directory that cannot be written to', async (test) => {
+await t.test('a directory that is not writable', async (test) => {
   const directory = test.testdir({ file: '' })
   test.throws(() => lockDirectory(join(directory, 'file'), here), {
     message: /cannot be written to \(ENOTDIR\)/,

@@ -4,7 +4,7 @@ import { replicaOf, tagFact } from './support.ts'
 
 const index = { liveCompleteAt: 1, datedCompleteAt: 2, datedSeenUpTo: '2026', namespaces: [] }
 
-await t.test('one replica alone: leads, is up to date, and keeps nothing over a restart', async (test) => {
+await t.test('a single replica leads, is up to date, and stores nothing for a restart', async (test) => {
   const { state, learn } = replicaOf(createEmbeddedState)
   await state.start()
   await learn(tagFact('base'))
@@ -22,7 +22,7 @@ await t.test('one replica alone: leads, is up to date, and keeps nothing over a 
   await state.close()
 })
 
-await t.test('a share of the rate each, as many replicas as are told', async (test) => {
+await t.test('each replica has its share of the rate', async (test) => {
   let now = 0
   const { state } = replicaOf(createEmbeddedState, { replicas: 3, now: () => now })
   const bucket = state.tokenBucket('manifest', { perSecond: 30, burst: 6 })
@@ -32,7 +32,7 @@ await t.test('a share of the rate each, as many replicas as are told', async (te
   test.same(state.status(), { state: 'embedded', sinceMs: 40, replicas: 3, isLoaded: true })
 })
 
-await t.test('a state directory keeps facts and the walk over a restart', async (test) => {
+await t.test('a state directory stores facts and the state of the walk for a restart', async (test) => {
   const stateDir = test.testdir()
   const first = replicaOf(createEmbeddedState, { stateDir })
   await first.state.start()

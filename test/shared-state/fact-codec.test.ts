@@ -14,7 +14,7 @@ const facts: readonly Fact[] = [false, true].flatMap((isRestricted): Fact[] => [
   { kind: 'names', manifest: sha512, manifests: [digestOf('a'), sha512], blobs: [sha512], isRestricted },
 ])
 
-await t.test('a fact comes back as it was', async (test) => {
+await t.test('a fact is decoded as it was encoded', async (test) => {
   for (const fact of facts) {
     const { kind, field, value, stamp } = encodeFact(fact, 42)!
     test.same(decodeFact(kind, field, value), { fact, stamp })
@@ -22,7 +22,7 @@ await t.test('a fact comes back as it was', async (test) => {
   }
 })
 
-await t.test('names of too much are not shared', async (test) => {
+await t.test('names with too many children are not shared', async (test) => {
   test.equal(encodeFact(namesFact('too many', maxChildren + 1), 0), undefined)
 })
 
@@ -31,7 +31,7 @@ await t.test('a digest takes 33 bytes', async (test) => {
   test.equal(field.length + value.length, 33 + 10 + 330)
 })
 
-await t.test('what is cut, longer, or has another byte for a kind is no fact', async (test) => {
+await t.test('bytes that are cut, too long, or of another kind are no fact', async (test) => {
   for (const fact of facts.filter((one) => one.kind === 'tag' || one.blobs.length < 10)) {
     const { kind, field, value } = encodeFact(fact, 42)!
     for (let cut = 0; cut < value.length; cut += 1)
@@ -56,6 +56,6 @@ await t.test('what is cut, longer, or has another byte for a kind is no fact', a
   test.equal(decodeFact('n', names.field, claims), undefined)
 })
 
-await t.test('what is wrong with us is not taken for wrong content', async (test) => {
+await t.test('an error of our own does not count as wrong content', async (test) => {
   test.throws(() => decodeFact('t', undefined as unknown as Buffer, Buffer.alloc(6)), TypeError)
 })

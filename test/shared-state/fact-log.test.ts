@@ -48,7 +48,7 @@ const setUp = async (test: Test, slow: () => void = () => undefined) => {
   return { server, known, counts, log, open, add, store, loaded }
 }
 
-await t.test('everything that the store holds, then what comes', async (test) => {
+await t.test('all facts of the store are applied, then new ones', async (test) => {
   const { log, open, known, store, add, loaded, counts } = await setUp(test)
   test.notOk(await log.catchUp(), 'not before it is opened')
   test.equal(log.epoch(), '')
@@ -69,7 +69,7 @@ await t.test('everything that the store holds, then what comes', async (test) =>
   test.same(counts, { lost: 0, unreadable: 0, applied: 7 }, 'nothing twice')
 })
 
-await t.test('more entries than one read takes', async (test) => {
+await t.test('more entries than one read returns', async (test) => {
   const { log, open, known, add, loaded } = await setUp(test)
   await open()
   await loaded()
@@ -78,7 +78,7 @@ await t.test('more entries than one read takes', async (test) => {
   test.equal(known.size, 600)
 })
 
-await t.test('a session that is lost is gone on from where it was', async (test) => {
+await t.test('a new session continues after the last entry', async (test) => {
   const { log, open, known, server, add, store, loaded, counts } = await setUp(test)
   store('T', tagFact('a', true))
   const first = await open()
@@ -93,7 +93,7 @@ await t.test('a session that is lost is gone on from where it was', async (test)
   test.same(counts, { lost: 0, unreadable: 0, applied: 2 })
 })
 
-await t.test('the log was trimmed past us: all is loaded again, nothing is lost', async (test) => {
+await t.test('after the log was trimmed past the last entry, all facts are loaded again', async (test) => {
   const { log, open, known, server, add, store, loaded, counts } = await setUp(test)
   await open()
   await loaded()
@@ -112,33 +112,36 @@ await t.test('the log was trimmed past us: all is loaded again, nothing is lost'
   test.equal(counts.lost, 0)
 })
 
-await t.test('emptied, or an older copy: it is told, and all is loaded again', async (test) => {
-  const { log, open, server, add, loaded, counts } = await setUp(test)
-  await open()
-  await loaded()
-  const epoch = log.epoch()
-  const stream = server.database.streams.get(keys.log)!
-  add([tagFact('a')])
-  await log.catchUp()
-  server.database.streams.set(keys.log, stream)
-  test.notOk(await log.catchUp(), 'the entry where we stand is gone')
-  await loaded()
-  test.equal(counts.lost, 1)
-  test.equal(log.epoch(), epoch)
-  server.database.streams.set(keys.log, [...stream, { id: '1-0', pairs: [] }])
-  server.wipe()
-  test.notOk(await log.catchUp())
-  await loaded()
-  test.equal(counts.lost, 2)
-  test.not(log.epoch(), epoch)
-  server.wipe()
-  await open()
-  await loaded()
-  test.equal(counts.lost, 3, 'noticed with a new session, too')
-  test.ok(await log.catchUp())
-})
+await t.test(
+  'a store that was emptied or restored is reported, and all facts are loaded again',
+  async (test) => {
+    const { log, open, server, add, loaded, counts } = await setUp(test)
+    await open()
+    await loaded()
+    const epoch = log.epoch()
+    const stream = server.database.streams.get(keys.log)!
+    add([tagFact('a')])
+    await log.catchUp()
+    server.database.streams.set(keys.log, stream)
+    test.notOk(await log.catchUp(), 'the entry where we stand is gone')
+    await loaded()
+    test.equal(counts.lost, 1)
+    test.equal(log.epoch(), epoch)
+    server.database.streams.set(keys.log, [...stream, { id: '1-0', pairs: [] }])
+    server.wipe()
+    test.notOk(await log.catchUp())
+    await loaded()
+    test.equal(counts.lost, 2)
+    test.not(log.epoch(), epoch)
+    server.wipe()
+    await open()
+    await loaded()
+    test.equal(counts.lost, 3, 'noticed with a new session, too')
+    test.ok(await log.catchUp())
+  },
+)
 
-await t.test('a load that breaks off ends its session, and begins again with the next one', async (test) => {
+await t.test('a failed load ends its session, and starts again with the next one', async (test) => {
   const { log, open, server, store, loaded, counts } = await setUp(test)
   store('T', tagFact('a', true))
   server.answer('HSCAN', 'nonsense')
@@ -151,7 +154,7 @@ await t.test('a load that breaks off ends its session, and begins again with the
   test.same(counts, { lost: 0, unreadable: 0, applied: 1 })
 })
 
-await t.test('a load of a session that is over says nothing', async (test) => {
+await t.test('a load of an ended session has no effect', async (test) => {
   const { log, open, server, loaded } = await setUp(test)
   server.hush()
   server.answer('HSCAN', ['0', []])
@@ -163,7 +166,7 @@ await t.test('a load of a session that is over says nothing', async (test) => {
   test.ok(await log.catchUp())
 })
 
-await t.test('a read of a session that is over moves nothing', async (test) => {
+await t.test('a read of an ended session has no effect', async (test) => {
   const { log, open, server, add, known, loaded } = await setUp(test, () => {
     // A slice for each: the new session begins in between.
     const until = performance.now() + 6
@@ -184,7 +187,7 @@ await t.test('a read of a session that is over moves nothing', async (test) => {
   test.ok(known.has(keyOf(tagFact('after'))))
 })
 
-await t.test('what is no fact is passed over', async (test) => {
+await t.test('an entry that is no fact is skipped', async (test) => {
   const { log, open, server, loaded, counts } = await setUp(test)
   await open()
   await loaded()
@@ -194,7 +197,7 @@ await t.test('what is no fact is passed over', async (test) => {
   test.same(counts, { lost: 0, unreadable: 2, applied: 0 })
 })
 
-await t.test('a store that is full is read, and is known to be', async (test) => {
+await t.test('a full store is read, and reported as full', async (test) => {
   const { server, log, open, add, known, loaded } = await setUp(test)
   await open()
   await loaded()

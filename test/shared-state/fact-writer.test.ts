@@ -37,7 +37,7 @@ const setUp = (options: Partial<FactWriterOptions> = {}) => {
   return { store, batches, writer, sent: () => batches.flatMap(({ facts }) => facts) }
 }
 
-await t.test('facts that are published while one batch is on its way make up the next one', async (test) => {
+await t.test('facts that are published while a batch is in flight form the next one', async (test) => {
   const { store, batches, writer } = setUp()
   const answer = Promise.withResolvers<Reply>()
   store.reply = answer.promise
@@ -74,7 +74,7 @@ await t.test('batches are bounded', async (test) => {
 })
 
 await t.test(
-  'an open fact has the bucket in which it was seen; an old one is none, one of a clock ahead is of now',
+  'an open fact goes into the bucket of its time; an expired one is skipped, one of a clock ahead counts as of now',
   async (test) => {
     const { writer, sent } = setUp()
     await writer.publish([
@@ -96,10 +96,10 @@ await t.test(
   },
 )
 
-await t.test('what could not be sent is kept, and nobody waits', async (test) => {
+await t.test('facts that could not be sent are kept, and nobody waits', async (test) => {
   const { store, writer, sent, batches } = setUp()
   store.isUp = false
-  await writer.publish([fact('away')])
+  await writer.publish([fact('unavailable')])
   test.equal(batches.length, 0)
   store.isUp = true
   for (const reply of [new StoreUnavailable('x'), new StoreRefused('OOM'), 0, 1]) {
@@ -113,7 +113,7 @@ await t.test('what could not be sent is kept, and nobody waits', async (test) =>
   test.equal(batches.length, 4, 'and nothing is left')
 })
 
-await t.test('what is too much to keep is not: everything known is sent instead', async (test) => {
+await t.test('with too many unsent facts, all facts are sent again instead', async (test) => {
   const known = [fact('a'), fact('b', true)]
   const { store, batches, writer } = setUp({ maxPending: 3, snapshot: () => known })
   test.notOk(await writer.republishAll(), 'there is no need yet')
@@ -141,7 +141,7 @@ await t.test('what is too much to keep is not: everything known is sent instead'
   test.notOk(await writer.republishAll(), 'it is done')
 })
 
-await t.test('everything is sent in batches', async (test) => {
+await t.test('all facts are sent in batches', async (test) => {
   const known = Array.from({ length: 600 }, (_, at) => fact(`${at}`))
   const { batches, writer } = setUp({ snapshot: () => known })
   writer.republish()
@@ -152,7 +152,7 @@ await t.test('everything is sent in batches', async (test) => {
   )
 })
 
-await t.test('what is given up while it is on its way counts for nothing', async (test) => {
+await t.test('facts that are given up while their batch is in flight are not counted twice', async (test) => {
   const { store, writer, batches } = setUp({ maxPending: 2 })
   const answer = Promise.withResolvers<Reply>()
   store.reply = answer.promise
@@ -167,7 +167,7 @@ await t.test('what is given up while it is on its way counts for nothing', async
   )
 })
 
-await t.test('sending everything that fails is done again', async (test) => {
+await t.test('sending all facts is repeated after a failure', async (test) => {
   const { store, writer } = setUp({ snapshot: () => [fact('a')] })
   writer.republish()
   for (const reply of [new StoreUnavailable('x'), new StoreRefused('MISCONF'), 0]) {
@@ -179,7 +179,7 @@ await t.test('sending everything that fails is done again', async (test) => {
   test.same(store.writes, ['MISCONF', 'ok', 'ok'])
 })
 
-await t.test('nobody waits for longer than the deadline', async (test) => {
+await t.test('publishing takes no longer than the deadline', async (test) => {
   const { store, writer } = setUp()
   store.reply = new Promise(() => undefined)
   const began = performance.now()
@@ -187,21 +187,24 @@ await t.test('nobody waits for longer than the deadline', async (test) => {
   test.ok(performance.now() - began >= 240)
 })
 
-await t.test('settled: the store has all, and nothing has to be sent again', async (test) => {
-  const { store, writer } = setUp({ maxPending: 2, snapshot: () => [fact('a')] })
-  test.ok(await writer.settle())
-  store.reply = new StoreUnavailable('x')
-  await writer.publish([fact('1')])
-  test.notOk(await writer.settle())
-  store.reply = 1
-  test.ok(await writer.settle())
-  await writer.publish(['1', '2', '3'].map((name) => fact(name)))
-  test.notOk(await writer.settle(), 'some were given up')
-  const answer = Promise.withResolvers<Reply>()
-  store.reply = answer.promise
-  const sending = writer.republishAll()
-  test.notOk(await writer.settle(), 'not all are sent yet')
-  answer.resolve(1)
-  test.ok(await sending)
-  test.ok(await writer.settle())
-})
+await t.test(
+  'settled means that the store has all facts, and that nothing has to be sent again',
+  async (test) => {
+    const { store, writer } = setUp({ maxPending: 2, snapshot: () => [fact('a')] })
+    test.ok(await writer.settle())
+    store.reply = new StoreUnavailable('x')
+    await writer.publish([fact('1')])
+    test.notOk(await writer.settle())
+    store.reply = 1
+    test.ok(await writer.settle())
+    await writer.publish(['1', '2', '3'].map((name) => fact(name)))
+    test.notOk(await writer.settle(), 'some were given up')
+    const answer = Promise.withResolvers<Reply>()
+    store.reply = answer.promise
+    const sending = writer.republishAll()
+    test.notOk(await writer.settle(), 'not all are sent yet')
+    answer.resolve(1)
+    test.ok(await sending)
+    test.ok(await writer.settle())
+  },
+)

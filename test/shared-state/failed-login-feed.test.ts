@@ -9,7 +9,7 @@ const setUp = (tokens = Infinity) => {
     origin: 'me',
     send: async (args) => {
       sent.push(args)
-      throw new Error('away')
+      throw new Error('unavailable')
     },
     bucket: { take: () => tokens-- > 0, opensInMs: () => 0, drain: () => undefined },
   })
@@ -17,7 +17,7 @@ const setUp = (tokens = Infinity) => {
   return { sent, heard, feed }
 }
 
-await t.test('a charge is sent, as many as there are tokens for, and none too large', async (test) => {
+await t.test('charges are sent within the rate, unless they are too large', async (test) => {
   const { sent, feed } = setUp(2)
   feed.publish({ address: 'x'.repeat(256) })
   for (let count = 0; count < 5; count += 1) feed.publish({ address: 'abc', kind: count })
@@ -25,7 +25,7 @@ await t.test('a charge is sent, as many as there are tokens for, and none too la
   test.same(sent[0]!.slice(-2), ['me', '{"address":"abc","kind":0}'])
 })
 
-await t.test('those of others are heard, if they are any', async (test) => {
+await t.test('charges of other replicas are passed on if they are valid', async (test) => {
   const { heard, feed } = setUp()
   const receive = (origin: string, text: string) => feed.receive(['1-0', [origin, text]])
   receive('me', '{"address":"mine"}')

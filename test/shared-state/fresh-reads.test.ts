@@ -13,7 +13,7 @@ const setUp = () => {
 const turn = async () => await new Promise(setImmediate)
 
 await t.test(
-  'a read that began before the call does not count for it; later callers share the next one',
+  'a read that began before the call does not count; later callers share the next one',
   async (test) => {
     const { reads, read } = setUp()
     const first = read()
@@ -37,12 +37,12 @@ await t.test(
   },
 )
 
-await t.test('a read that fails is of those alone who share it', async (test) => {
+await t.test('a failed read affects only the callers that share it', async (test) => {
   const { reads, read } = setUp()
   const first = read()
   const second = read()
-  reads[0]!.reject(new Error('away'))
-  await test.rejects(first, { message: 'away' })
+  reads[0]!.reject(new Error('unavailable'))
+  await test.rejects(first, { message: 'unavailable' })
   await turn()
   reads[1]!.resolve(2)
   test.equal(await second, 2)

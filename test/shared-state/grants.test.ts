@@ -3,14 +3,14 @@ import { createGrants } from '../../src/shared-state/grants.ts'
 import { startFakeRedis } from './fake-redis.ts'
 import { isReady, storeReplica, until } from './support.ts'
 
-await t.test('a store that does not answer loses a hint, and nobody hears of it', async (test) => {
-  const grants = createGrants(() => Promise.reject(new Error('away')))
+await t.test('a store that does not answer loses a grant without an error', async (test) => {
+  const grants = createGrants(() => Promise.reject(new Error('unavailable')))
   await grants.publish('holder', 'my-team/app')
   test.same(await grants.read('holder'), [])
   test.same(await createGrants(async () => 'nonsense').read('holder'), [])
 })
 
-await t.test('the newest of a holder, from any replica', async (test) => {
+await t.test('the newest grants of a holder, of any replica', async (test) => {
   const server = await startFakeRedis()
   test.teardown(server.close)
   const replicas = [storeReplica({ url: server.url }), storeReplica({ url: server.url })] as const

@@ -37,7 +37,7 @@ const setUp = async (test: Test, options: Partial<HeartbeatOptions> = {}) => {
   return { server, session, heartbeat, steps, clock }
 }
 
-await t.test('a beat counts replicas, catches up, sends, renews, in that order', async (test) => {
+await t.test('a beat counts replicas, catches up, sends and renews, in this order', async (test) => {
   const { server, session, heartbeat, steps } = await setUp(test)
   await heartbeat.beat(session)
   test.strictSame(
@@ -47,7 +47,7 @@ await t.test('a beat counts replicas, catches up, sends, renews, in that order',
   test.ok(server.database.sets.get(keys.replicas)!.has('a'))
 })
 
-await t.test('facts that the store lost are sent again once a minute at most', async (test) => {
+await t.test('facts that the store lost are sent again at most once a minute', async (test) => {
   const { session: real, heartbeat, steps, clock } = await setUp(test)
   const session = Object.assign(Object.create(real), { patiently: async () => [3, 1] }) as Session
   const count = () => steps.filter((step) => step === 'republish').length
@@ -61,7 +61,7 @@ await t.test('facts that the store lost are sent again once a minute at most', a
 })
 
 await t.test(
-  'a replica that has not loaded everything sends nothing again, and does not sweep',
+  'a replica that has not loaded all facts sends nothing again, and does not sweep',
   async (test) => {
     const { server, session, heartbeat, steps } = await setUp(test, {
       log: { isLoaded: () => false },
@@ -88,7 +88,7 @@ await t.test('the leader sweeps once an hour', async (test) => {
   test.equal(scans(), 2 * first)
 })
 
-await t.test('beats go on after a failure, stop when told, and end with the session', async (test) => {
+await t.test('beats continue after a failure, stop on request, and end with the session', async (test) => {
   const { session, heartbeat, steps } = await setUp(test, {
     catchUp: async () => {
       throw new Error('no answer')
@@ -105,7 +105,7 @@ await t.test('beats go on after a failure, stop when told, and end with the sess
   await running
 })
 
-await t.test('two seconds lie between beats unless given', async (test) => {
+await t.test('beats come every two seconds unless given', async (test) => {
   const { session, heartbeat, steps } = await setUp(test, { everyMs: undefined })
   const running = heartbeat.run(session)
   session.end(new Error('over'))

@@ -3,7 +3,7 @@ import { parseIndexState, printIndexState } from '../../src/shared-state/index-s
 
 const whole = { liveCompleteAt: 1, datedCompleteAt: 2, datedSeenUpTo: '2026', namespaces: ['a-priv'] }
 
-await t.test('a state comes back as it was', async (test) => {
+await t.test('a state is parsed as it was printed', async (test) => {
   for (const state of [
     whole,
     { ...whole, liveCompleteAt: undefined, datedCompleteAt: undefined, namespaces: [] },
@@ -11,7 +11,7 @@ await t.test('a state comes back as it was', async (test) => {
     test.same(parseIndexState(printIndexState(state)), state)
 })
 
-await t.test('anything else is none', async (test) => {
+await t.test('any other text is undefined', async (test) => {
   for (const wrong of [
     { ...whole, liveCompleteAt: '1' },
     { ...whole, datedCompleteAt: null },

@@ -10,7 +10,7 @@ import {
   grantsKey,
 } from '../../src/shared-state/keys.ts'
 
-await t.test('the bucket of a fact lives for as long as the fact', async (test) => {
+await t.test('the bucket of a fact lives as long as the fact', async (test) => {
   const hour = 3_600_000
   for (let at = 0; at < 48 * hour; at += hour / 2) {
     const livesMs = bucketEndsAt(bucketOf(at)) * 1000 - at
@@ -18,7 +18,7 @@ await t.test('the bucket of a fact lives for as long as the fact', async (test) 
   }
 })
 
-await t.test('every bucket that may hold an open fact is looked into, the older ones first', async (test) => {
+await t.test('every bucket that may contain an open fact is loaded, the oldest first', async (test) => {
   const now = 1_800_000_000_000
   const hashes = factHashes(now)
   test.same(hashes.slice(0, 2), [
@@ -37,7 +37,7 @@ await t.test('a bucket has its own key', async (test) => {
   test.equal(rateKey('manifest'), `${prefix}rate:manifest`)
 })
 
-await t.test('whose grants they are is not to be read in the store', (test) => {
+await t.test("the store does not contain the holder's name", (test) => {
   test.match(grantsKey('alice'), /^quay-proxy:1:grants:[\w-]{43}$/)
   test.not(grantsKey('alice'), grantsKey('bob'))
   test.end()

@@ -48,7 +48,7 @@ const hunger = async ({ clock, buckets }: ReturnType<typeof setUp>, rate: Rate, 
   return { taken, worst }
 }
 
-await t.test('however many replicas: never more than the rate, nor much less', async (test) => {
+await t.test('any number of replicas stays within the rate, and uses most of it', async (test) => {
   for (const replicas of [1, 2, 3, 10])
     for (const rate of [
       { perSecond: 45, burst: 9 },
@@ -62,7 +62,7 @@ await t.test('however many replicas: never more than the rate, nor much less', a
     }
 })
 
-await t.test('tokens at hand cost nothing, and those not spent lapse', async (test) => {
+await t.test('leased tokens need no command, and unspent ones lapse', async (test) => {
   const { clock, store, bucket } = setUp({ perSecond: 40, burst: 40 })
   test.notOk(bucket.take(), 'none is there before it was leased')
   test.equal(bucket.opensInMs(), 5)
@@ -86,7 +86,7 @@ await t.test('tokens at hand cost nothing, and those not spent lapse', async (te
   test.equal(store.asked.length, asked, 'nobody asks while nobody takes')
 })
 
-await t.test('where there is none, the store says when', async (test) => {
+await t.test('without a token, the store says when there is one', async (test) => {
   const { clock, store, bucket } = setUp({ perSecond: 2, burst: 1 })
   bucket.take()
   await turn()
@@ -101,7 +101,7 @@ await t.test('where there is none, the store says when', async (test) => {
   test.equal(bucket.opensInMs(), 0)
 })
 
-await t.test('a pause is of all replicas', async (test) => {
+await t.test('a pause applies to all replicas', async (test) => {
   const { clock, store, buckets } = setUp({ perSecond: 10, burst: 10 }, 2)
   const [first, second] = buckets as [LeasedBucket, LeasedBucket]
   first.take()
@@ -121,25 +121,28 @@ await t.test('a pause is of all replicas', async (test) => {
   test.ok(first.take())
 })
 
-await t.test('away: a share each, which begins empty; what it spends is told to the store', async (test) => {
-  const rate = { perSecond: 30, burst: 9 }
-  const setting = setUp(rate, 3)
-  setting.store.isUp = false
-  test.equal(setting.bucket.opensInMs(), 100)
-  const { taken, worst } = await hunger(setting, rate, 10_000)
-  test.ok(worst <= 0)
-  test.ok(taken >= 290 && taken <= 300, String(taken))
-  test.equal(setting.store.asked.length, 0)
-  setting.store.isUp = true
-  setting.bucket.take()
-  await turn()
-  const [, spent] = setting.store.asked[0]!
-  test.ok(spent >= 95)
-  test.ok(setting.bucket.opensInMs() > 100, 'the debt is waited for')
-})
+await t.test(
+  'unavailable: each replica has a share, which starts empty; the store is told what it spent',
+  async (test) => {
+    const rate = { perSecond: 30, burst: 9 }
+    const setting = setUp(rate, 3)
+    setting.store.isUp = false
+    test.equal(setting.bucket.opensInMs(), 100)
+    const { taken, worst } = await hunger(setting, rate, 10_000)
+    test.ok(worst <= 0)
+    test.ok(taken >= 290 && taken <= 300, String(taken))
+    test.equal(setting.store.asked.length, 0)
+    setting.store.isUp = true
+    setting.bucket.take()
+    await turn()
+    const [, spent] = setting.store.asked[0]!
+    test.ok(spent >= 95)
+    test.ok(setting.bucket.opensInMs() > 100, 'the debt is waited for')
+  },
+)
 
 await t.test(
-  'a store that takes no writes: the share goes on while it is asked once a second',
+  'with a store that takes no writes, the share is used, and a lease is tried once a second',
   async (test) => {
     const rate = { perSecond: 1, burst: 1 }
     const setting = setUp(rate, 2)
@@ -156,7 +159,7 @@ await t.test(
   },
 )
 
-await t.test('a pause while away', async (test) => {
+await t.test('a pause while the store is unavailable', async (test) => {
   const { clock, store, bucket } = setUp({ perSecond: 10, burst: 1 }, 1, 2)
   store.isUp = false
   bucket.drain(2000)
@@ -167,7 +170,7 @@ await t.test('a pause while away', async (test) => {
   test.ok(bucket.take())
 })
 
-await t.test('what is asked of the store', async (test) => {
+await t.test('the command for a lease', async (test) => {
   test.same(leaseCommand('tags', { perSecond: 4.5, burst: 1 }, 3, 2, 0).slice(2), [
     '1',
     'quay-proxy:1:rate:tags',

@@ -9,7 +9,7 @@ import {
   type Reply,
 } from '../../src/shared-state/reply.ts'
 
-await t.test('what has the form', async (test) => {
+await t.test('replies of the expected form', async (test) => {
   test.same(listOf([1, null]), [1, null])
   test.same(bytesOf('a'), Buffer.from('a'))
   test.same(bytesOf(Buffer.of(1)), Buffer.of(1))
@@ -19,7 +19,7 @@ await t.test('what has the form', async (test) => {
   test.same(entryOf(['1-0', ['a', 'b']]), { id: '1-0', pairs: [[Buffer.from('a'), Buffer.from('b')]] })
 })
 
-await t.test('what has not is refused', async (test) => {
+await t.test('replies of another form are refused', async (test) => {
   const wrong: readonly (readonly [(reply: Reply | undefined) => unknown, Reply | undefined])[] = [
     [listOf, 'text'],
     [listOf, undefined],

@@ -24,7 +24,7 @@ await t.test('a script is sent with its keys', async (test) => {
   test.equal(String((reply as unknown[])[0]), 'life')
 })
 
-await t.test('a silent store is asked by a probe, and by nobody else', async (test) => {
+await t.test('a silent store gets only probes', async (test) => {
   const { server, session, slow } = await setUp(test)
   test.equal(await session.command(probe), 0)
   server.hush()
@@ -39,7 +39,7 @@ await t.test('a silent store is asked by a probe, and by nobody else', async (te
   test.ok(slow.some((error) => error instanceof StoreSlow))
 })
 
-await t.test('silence for long ends it', async (test) => {
+await t.test('a long silence ends the session', async (test) => {
   const { server, session } = await setUp(test)
   server.hush()
   await test.rejects(session.follow(probe, 20), StoreSlow)
@@ -49,7 +49,7 @@ await t.test('silence for long ends it', async (test) => {
   await until(() => server.connections() === 0, 'both connections are closed')
 })
 
-await t.test('a refusal of everything ends it, of a write alone does not', async (test) => {
+await t.test('a refusal of all commands ends the session, a refusal of writes does not', async (test) => {
   const { server, session } = await setUp(test)
   server.refuse('MISCONF')
   await test.rejects(session.patiently(probe), { code: 'MISCONF' })
@@ -59,14 +59,14 @@ await t.test('a refusal of everything ends it, of a write alone does not', async
   test.match(await session.ended, { code: 'READONLY' })
 })
 
-await t.test('a lost connection ends it', async (test) => {
+await t.test('a lost connection ends the session', async (test) => {
   const { server, session } = await setUp(test)
   server.drop()
   test.type(await session.ended, Error)
   test.notOk(session.isOpen())
 })
 
-await t.test('a store that cannot be reached leaves nothing open', async (test) => {
+await t.test('a store that cannot be reached leaves no connection open', async (test) => {
   const server = await startFakeRedis({ password: 'hunter2' })
   test.teardown(async () => await server.close())
   await test.rejects(

@@ -21,7 +21,7 @@ const setUp = (test: Test, directory: string, options: Partial<StateDirectoryOpt
   return { kept, warnings, facts }
 }
 
-await t.test('kept at the end, and read at the next start', async (test) => {
+await t.test('the state is written at the end, and read at the next start', async (test) => {
   const directory = join(test.testdir(), 'made')
   const first = setUp(test, directory)
   test.equal(await first.kept.open(), undefined)
@@ -33,26 +33,26 @@ await t.test('kept at the end, and read at the next start', async (test) => {
   test.same([first.warnings, second.warnings], [[], []])
 })
 
-await t.test('kept at intervals', async (test) => {
+await t.test('the state is written at intervals', async (test) => {
   const directory = test.testdir()
   const { kept } = setUp(test, directory, { everyMs: 5 })
   await kept.open()
   await until(() => statSync(join(directory, 'state'), { throwIfNoEntry: false }), 'it is written')
 })
 
-await t.test('a foreign file is told, passed over and replaced', async (test) => {
+await t.test('a foreign file causes a warning, and is replaced', async (test) => {
   const directory = test.testdir({ state: 'foreign' })
   const { kept, warnings } = setUp(test, directory)
   test.equal(await kept.open(), undefined)
   test.match(warnings, [
-    /state is not used: it is of another program or version; what it held is learned again/,
+    /state is not used: it is of another program or version; its facts are collected again/,
   ])
   await kept.close()
   const next = setUp(test, directory)
   test.same((await next.kept.open())?.index, index)
 })
 
-await t.test('what cannot be written is told', async (test) => {
+await t.test('a failed write causes a warning', async (test) => {
   const directory = test.testdir()
   const { kept, warnings } = setUp(test, directory)
   await kept.open()
@@ -70,7 +70,7 @@ await t.test('what cannot be written is told', async (test) => {
   )
 })
 
-await t.test('a directory that cannot be made, or is in use, stops the start', async (test) => {
+await t.test('a directory that cannot be created, or is in use, stops the start', async (test) => {
   const directory = test.testdir({ file: '', used: { lock: JSON.stringify({ host: 'elsewhere', pid: 1 }) } })
   await test.rejects(setUp(test, join(directory, 'file', 'x')).kept.open(), {
     message: /cannot be written to/,

@@ -13,7 +13,7 @@ const index = {
   namespaces: ['ocp-priv'],
 }
 
-await t.test('what was written is read', async (test) => {
+await t.test('a written state is read', async (test) => {
   const path = join(test.testdir(), 'state')
   test.equal(await readStateFile(path), undefined, 'no file, nothing known')
   const facts = [
@@ -29,7 +29,7 @@ await t.test('what was written is read', async (test) => {
   test.same(readdirSync(join(path, '..')), ['state'])
 })
 
-await t.test('a file that is broken anywhere is not used at all', async (test) => {
+await t.test('a file with any damage is not used', async (test) => {
   const path = join(test.testdir(), 'state')
   await writeStateFile(path, { index, facts: [tagFact('secret', true), namesFact('secret', 2, true)] }, 5)
   const whole = readFileSync(path)
@@ -43,7 +43,7 @@ await t.test('a file that is broken anywhere is not used at all', async (test) =
   }
 })
 
-await t.test('a sum that is right over what is no fact', async (test) => {
+await t.test('a valid checksum over something that is no fact', async (test) => {
   const path = join(test.testdir(), 'state')
   const content = Buffer.concat([
     Buffer.from('quay-proxy state 1\n'),
@@ -55,7 +55,7 @@ await t.test('a sum that is right over what is no fact', async (test) => {
   await test.rejects(readStateFile(path), { message: 'it holds what is no fact' })
 })
 
-await t.test('what cannot be read or written says so, and the old file stays', async (test) => {
+await t.test('a failed read or write is an error, and the old file stays', async (test) => {
   const directory = test.testdir({ folder: {} })
   await test.rejects(readStateFile(join(directory, 'folder')), { message: 'it cannot be read (EISDIR)' })
   await test.rejects(writeStateFile(join(directory, 'none', 'state'), { index, facts: [] }, 0), {

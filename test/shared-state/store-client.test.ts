@@ -22,7 +22,7 @@ const open = async (test: Test, ...args: Parameters<typeof openStoreClient>) => 
 
 const ignore = () => undefined
 
-await t.test('answers keep their bytes', async (test) => {
+await t.test('replies keep their bytes', async (test) => {
   const { url } = await serve(test)
   const client = await open(test, { url }, ignore)
   const bytes = Buffer.of(0, 255, 13, 10)
@@ -47,14 +47,14 @@ await t.test('user, password and database', async (test) => {
   await test.rejects(none.send(['ZREM', 'a', 'b'], 1000), { code: 'NOAUTH' })
 })
 
-await t.test('a server that does not answer the login', async (test) => {
+await t.test('a login without an answer fails at its deadline', async (test) => {
   const server = await serve(test, 'hunter2')
   server.hush()
   await test.rejects(openStoreClient({ url: server.url, password: () => 'hunter2' }, ignore, 50), StoreSlow)
   await until(() => server.connections() === 0, 'the connection is closed')
 })
 
-await t.test('no server', async (test) => {
+await t.test('a server that cannot be reached', async (test) => {
   const server = await serve(test)
   await server.close()
   await test.rejects(openStoreClient({ url: server.url }, ignore), { code: 'ECONNREFUSED' })
@@ -64,7 +64,7 @@ await t.test('no server', async (test) => {
   await test.rejects(openStoreClient({ url: new URL('redis://[::1]:1') }, ignore), { code: /^E/ })
 })
 
-await t.test('a password that cannot be read', async (test) => {
+await t.test('a password file that cannot be read', async (test) => {
   const { url } = await serve(test)
   const password = () => {
     throw new Error('gone')
@@ -72,7 +72,7 @@ await t.test('a password that cannot be read', async (test) => {
   await test.rejects(openStoreClient({ url, password }, ignore), { message: 'gone' })
 })
 
-await t.test('deadline, refusal, end', async (test) => {
+await t.test('a command fails by its deadline, a refusal or the end of the connection', async (test) => {
   const server = await serve(test)
   const ends: Error[] = []
   const client = await open(test, { url: server.url }, (error) => ends.push(error))
@@ -86,7 +86,7 @@ await t.test('deadline, refusal, end', async (test) => {
   await test.rejects(client.send(['ZREM', 'a', 'b'], 5000), StoreUnavailable)
 })
 
-await t.test('an answer that came while this process was busy counts', async (test) => {
+await t.test('a reply that arrived while this process was busy counts', async (test) => {
   const server = await serve(test)
   const client = await open(test, { url: server.url }, ignore)
   await client.send(['ZREM', 'a', 'b'], 1000)
@@ -98,7 +98,7 @@ await t.test('an answer that came while this process was busy counts', async (te
   await test.rejects(within(new Promise(() => undefined), 5), StoreSlow)
 })
 
-await t.test('TLS: the authority has to vouch for the name', async (test) => {
+await t.test('TLS: the certificate must be valid for the name', async (test) => {
   const { cert, key } = makeCertificate(test.testdir(), 'DNS:localhost')
   const [keyPem, ca] = [readFileSync(key, 'utf8'), readFileSync(cert, 'utf8')]
   const server = createServer({ key: keyPem, cert: ca }, (socket) => {

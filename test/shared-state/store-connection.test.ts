@@ -25,32 +25,41 @@ const setUp = async (test: Test, onSession: (session: Session) => Promise<void> 
 }
 const probe = ['ZREM', 'a', 'b']
 
-await t.test('connected, away, connected: each told once, with its time', async (test) => {
-  const { server, connection, changes, clock } = await setUp(test)
-  test.throws(() => connection.session(), /away/)
-  connection.setWrites('full')
-  test.equal(connection.status().reason, 'not connected yet')
-  connection.start()
-  await until(() => connection.isUp(), 'it is connected')
-  clock.now += 50
-  test.same(connection.status(), { state: 'connected', sinceMs: 50 })
-  connection.setWrites('full')
-  connection.setWrites('full')
-  test.same(connection.status(), { state: 'connected', sinceMs: 50, reason: 'full' })
-  connection.setWrites(undefined)
-  server.drop()
-  await until(() => changes.length === 4, 'it is away')
-  await until(() => connection.isUp(), 'it is back')
-  test.match(changes, [/^connected $/, /^connected full/, /^connected $/, /^away .*/, /^connected $/])
-})
+await t.test(
+  'connected, unavailable, connected: each change is reported once, with its time',
+  async (test) => {
+    const { server, connection, changes, clock } = await setUp(test)
+    test.throws(() => connection.session(), /unavailable/)
+    connection.setWrites('full')
+    test.equal(connection.status().reason, 'not connected yet')
+    connection.start()
+    await until(() => connection.isUp(), 'it is connected')
+    clock.now += 50
+    test.same(connection.status(), { state: 'connected', sinceMs: 50 })
+    connection.setWrites('full')
+    connection.setWrites('full')
+    test.same(connection.status(), { state: 'connected', sinceMs: 50, reason: 'full' })
+    connection.setWrites(undefined)
+    server.drop()
+    await until(() => changes.length === 4, 'it is unavailable')
+    await until(() => connection.isUp(), 'it is back')
+    test.match(changes, [
+      /^connected $/,
+      /^connected full/,
+      /^connected $/,
+      /^unavailable .*/,
+      /^connected $/,
+    ])
+  },
+)
 
-await t.test('what is slow is away, until it answers', async (test) => {
+await t.test('a slow store is unavailable until it answers', async (test) => {
   const { server, connection, changes } = await setUp(test)
   connection.start()
   await until(() => connection.isUp(), 'it is connected')
   server.hush()
   await test.rejects(connection.session().command(probe))
-  test.match(connection.status(), { state: 'away', reason: /250 ms/ })
+  test.match(connection.status(), { state: 'unavailable', reason: /250 ms/ })
   server.speak()
   await until(
     async () =>
@@ -64,7 +73,7 @@ await t.test('what is slow is away, until it answers', async (test) => {
   test.equal(changes.length, 3)
 })
 
-await t.test('an unanswered command of a session that is over changes nothing', async (test) => {
+await t.test('an unanswered command of an ended session changes nothing', async (test) => {
   const { server, connection } = await setUp(test, async (session) => {
     if (calls++ > 0) return
     server.hush()
@@ -84,7 +93,7 @@ await t.test('an unanswered command of a session that is over changes nothing', 
   test.equal(calls, 1)
 })
 
-await t.test('a session that cannot be begun is tried again, with growing pauses', async (test) => {
+await t.test('a session that cannot be opened is retried with backoff', async (test) => {
   let tries = 0
   const { connection, changes } = await setUp(test, async () => {
     tries += 1
@@ -96,7 +105,7 @@ await t.test('a session that cannot be begun is tried again, with growing pauses
   test.match(changes, [/cannot be reached \(EX\)/, /^connected $/])
 })
 
-await t.test('closed while it connects', async (test) => {
+await t.test('closing while connecting', async (test) => {
   const { connection, server } = await setUp(test)
   connection.start()
   await connection.close()

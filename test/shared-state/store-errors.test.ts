@@ -8,7 +8,7 @@ import {
   StoreSlow,
 } from '../../src/shared-state/store-errors.ts'
 
-await t.test('the code of an error, wherever a server writes it', async (test) => {
+await t.test('the code of an error is found wherever a server writes it', async (test) => {
   const rows = [
     ['OOM command not allowed when used memory > maxmemory', 'OOM'],
     ["OOM command not allowed when used memory > 'maxmemory'. script: 5d, on @user_script:1.", 'OOM'],
@@ -28,7 +28,7 @@ await t.test('attack: a server that echoes the password does not bring it into t
   test.notMatch(reasonOf(new Error('hunter2')), /hunter2/)
 })
 
-await t.test('reasons say what to do', async (test) => {
+await t.test('messages say what to do', async (test) => {
   test.equal(reasonOf(new StoreSlow(250)), 'the store did not answer within 250 ms')
   test.equal(reasonOf(new StoreUnavailable('gone')), 'gone')
   test.match(reasonOf(new StoreRefused('NOAUTH')), /--shared-state-password-file/)
@@ -39,7 +39,7 @@ await t.test('reasons say what to do', async (test) => {
   test.equal(reasonOf(new TypeError('x')), 'the store cannot be reached (TypeError)')
 })
 
-await t.test('what ends a session: not a store that is full', async (test) => {
+await t.test('the errors that end a session; a full store does not', async (test) => {
   for (const code of ['READONLY', 'NOAUTH', 'WRONGPASS', 'LOADING', 'MOVED', 'PROTOCOL'])
     test.ok(endsSession(new StoreRefused(code)), code)
   for (const error of [

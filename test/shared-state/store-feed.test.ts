@@ -24,7 +24,7 @@ const setUp = async (test: Test) => {
 }
 
 await t.test(
-  'logins from now on, those of a short absence too, and those after the store was emptied',
+  'failed logins are read from now on, also those of a short disconnection, and those after the store was emptied',
   async (test) => {
     const { server, heard, follow, login } = await setUp(test)
     const newest = login('before')
@@ -47,7 +47,7 @@ await t.test(
   },
 )
 
-await t.test('an empty answer is no news; one of another form ends the session', async (test) => {
+await t.test('an empty reply is ignored; a reply of another form ends the session', async (test) => {
   const { server, heard, follow } = await setUp(test)
   server.answer('XREAD', null)
   const { session, followed } = await follow('0-0')

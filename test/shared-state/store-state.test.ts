@@ -15,7 +15,7 @@ const joined = async (test: Test, { url }: FakeRedis, options: Partial<StoreStat
   return await joinedReplica(test, { url }, { beatMs: 20, ...options })
 }
 
-await t.test('what one replica learns all know', async (test) => {
+await t.test('a fact of one replica reaches all others', async (test) => {
   const server = await serve(test)
   const [a, b] = [await joined(test, server), await joined(test, server)]
   const facts = [tagFact('base'), tagFact('secret', true), namesFact('base'), namesFact('secret', 3, true)]
@@ -29,7 +29,7 @@ await t.test('what one replica learns all know', async (test) => {
   test.equal(server.database.sets.get(keys.replicas)!.size, 2, 'who leaves is counted out')
 })
 
-await t.test('news arrive without anybody asking', async (test) => {
+await t.test('facts arrive without a request', async (test) => {
   const server = await serve(test)
   const [a, b] = [
     await joined(test, server, { beatMs: 60_000 }),
@@ -44,7 +44,7 @@ await t.test('news arrive without anybody asking', async (test) => {
   test.same(charges, [{ address: 'abc' }])
 })
 
-await t.test('a store that is emptied is filled again', async (test) => {
+await t.test('a store that was emptied is filled again', async (test) => {
   const server = await serve(test)
   const [a, b] = [await joined(test, server), await joined(test, server)]
   await a.learn(tagFact('base'))
@@ -58,7 +58,7 @@ await t.test('a store that is emptied is filled again', async (test) => {
   test.ok(late.knows(tagFact('secret', true)))
 })
 
-await t.test('restricted facts that are lost are put back, once in a while', async (test) => {
+await t.test('lost restricted facts are stored again, once in a while', async (test) => {
   const server = await serve(test)
   let now = 0
   const a = await joined(test, server, { now: () => now })
@@ -89,7 +89,7 @@ await t.test('the leader sweeps', async (test) => {
   await until(() => server.database.hashes.get(keys.restrictedTags)?.size === 0, 'it is swept')
 })
 
-await t.test('a store that is full is read, and written later', async (test) => {
+await t.test('a full store is read, and written later', async (test) => {
   const server = await serve(test)
   const [a, b] = [await joined(test, server), await joined(test, server)]
   await until(() => a.state.status().replicas === 2, 'both are counted')
@@ -114,13 +114,13 @@ await t.test('tokens are leased', async (test) => {
   test.ok(server.database.hashes.has('quay-proxy:1:rate:manifest'))
 })
 
-await t.test('away, and back', async (test) => {
+await t.test('the store is unavailable, then available again', async (test) => {
   const server = await serve(test)
   const [a, b] = [await joined(test, server), await joined(test, server)]
   server.refuse('READONLY')
   server.drop()
   await until(() => /read-only/.test(a.state.status().reason ?? ''), 'the reason is told')
-  test.match(a.state.status(), { state: 'away', isLoaded: true })
+  test.match(a.state.status(), { state: 'unavailable', isLoaded: true })
   test.notOk(await a.state.facts.catchUp())
   test.notOk(await a.state.index.tryLead())
   test.notOk(await a.state.index.write(someIndex))
@@ -136,13 +136,13 @@ await t.test('a store that does not answer', async (test) => {
   const a = await joined(test, server, { beatMs: 60_000 })
   server.hush()
   test.notOk(await a.state.facts.catchUp())
-  test.match(a.state.status(), { state: 'away', reason: /within 250 ms/ })
+  test.match(a.state.status(), { state: 'unavailable', reason: /within 250 ms/ })
   const began = performance.now()
   for (let count = 0; count < 100; count += 1) await a.learn(tagFact(`meanwhile ${count}`))
   test.ok(performance.now() - began < 1000, 'nobody else waits')
 })
 
-await t.test('what is no fact is told once', async (test) => {
+await t.test('an entry that is no fact causes one warning', async (test) => {
   const server = await serve(test)
   server.database.hashes.set(
     keys.restrictedTags,
@@ -153,11 +153,11 @@ await t.test('what is no fact is told once', async (test) => {
   )
   const a = await joined(test, server)
   test.equal(a.known.size, 0)
-  test.match(a.warnings, [/no fact of this version/])
+  test.match(a.warnings, [/no facts of this version/])
   test.equal(a.warnings.length, 1)
 })
 
-await t.test('a state directory is a copy for a start while the store is away', async (test) => {
+await t.test('a state directory is used at a start while the store is unavailable', async (test) => {
   const stateDir = test.testdir()
   const server = await serve(test)
   const first = await joined(test, server, { stateDir })
@@ -182,18 +182,18 @@ await t.test('a state directory is a copy for a start while the store is away', 
   test.ok(third.knows(tagFact('secret', true)))
 })
 
-await t.test('trouble with the directory is told', async (test) => {
+await t.test('a failure of the directory causes a warning', async (test) => {
   const stateDir = test.testdir({ state: 'foreign' })
   const server = await serve(test)
   const replica = await joined(test, server, { stateDir })
   test.match(replica.warnings, [/another program or version/])
 })
 
-await t.test('closed before it is connected, and never started', async (test) => {
+await t.test('closing before the connection, and without a start', async (test) => {
   const server = await serve(test)
   const replica = storeReplica({ url: server.url }, { beatMs: 20 })
   test.match(replica.state.status(), {
-    state: 'away',
+    state: 'unavailable',
     reason: 'not connected yet',
     replicas: 1,
     isLoaded: false,
@@ -206,7 +206,7 @@ await t.test('closed before it is connected, and never started', async (test) =>
   test.equal(server.connections(), 0)
 })
 
-await t.test('the state of the walk is not written before the facts that it claims', async (test) => {
+await t.test('the state of the walk is not written before the facts that it relies on', async (test) => {
   const server = await serve(test)
   const a = await joined(test, server)
   test.ok(await a.state.index.tryLead())

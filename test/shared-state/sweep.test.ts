@@ -40,7 +40,7 @@ const index = (name: string, ...children: readonly string[]): Fact => ({
   isRestricted: true,
 })
 
-await t.test('old tags go, and old names that no tag reaches', async (test) => {
+await t.test('old tags are removed, and old names that no tag reaches', async (test) => {
   const facts = [
     [tagFact('live', true, now - 1000), 0],
     [tagFact('old', true, old), 0],
@@ -67,13 +67,13 @@ await t.test('old tags go, and old names that no tag reaches', async (test) => {
   test.equal(server.asked.get('sweepScript'), swept, 'nothing to do, nothing asked')
 })
 
-await t.test('who does not lead sweeps nothing', async (test) => {
+await t.test('a replica that does not lead removes nothing', async (test) => {
   const { session, sizes } = await setUp(test, [[tagFact('old', true, old), 0]])
   await sweep(session, 'another', now)
   test.same(sizes(), [1, 0])
 })
 
-await t.test('a store that does not answer is told', async (test) => {
+await t.test('a store that does not answer is an error', async (test) => {
   const { session, server } = await setUp(test, [])
   server.refuse('READONLY')
   await test.rejects(sweep(session, 'me', now), { code: 'READONLY' })

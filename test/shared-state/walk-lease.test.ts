@@ -24,7 +24,7 @@ const setUp = () => {
     command: async (args) => {
       const name = names.get(String(args[1]))!
       asked.push(name)
-      const reply = replies.get(name) ?? new Error('away')
+      const reply = replies.get(name) ?? new Error('unavailable')
       if (reply instanceof Error) throw reply
       return reply
     },
@@ -33,14 +33,14 @@ const setUp = () => {
 }
 
 await t.test(
-  'held for 13 of the 15 seconds that the store grants, from before the question',
+  'the lease is held for 13 of the 15 seconds that the store grants, counted from before the command',
   async (test) => {
     const { clock, asked, replies, lease } = setUp()
     replies.set('lead', 1)
     test.same(await Promise.all([lease.tryLead(), lease.tryLead()]), [true, true])
     test.same(asked, ['lead'], 'asked once')
     clock.now = 12_999
-    replies.set('lead', new Error('away'))
+    replies.set('lead', new Error('unavailable'))
     await lease.renew()
     test.ok(await lease.tryLead())
     clock.now = 13_000
@@ -50,7 +50,7 @@ await t.test(
   },
 )
 
-await t.test('another one has it, or takes it', async (test) => {
+await t.test('another replica has the lease, or takes it', async (test) => {
   const { replies, lease } = setUp()
   replies.set('lead', 0)
   test.notOk(await lease.tryLead())
@@ -61,7 +61,7 @@ await t.test('another one has it, or takes it', async (test) => {
   test.notOk(lease.isHeld())
 })
 
-await t.test('released once, also where the store is away', async (test) => {
+await t.test('a lease is released once, also while the store is unavailable', async (test) => {
   const { asked, replies, lease } = setUp()
   await lease.release()
   replies.set('lead', 1)

@@ -21,7 +21,7 @@ const patterns: Readonly<Record<string, readonly string[]>> = {
   mirror: ['mirror/**/*.test.ts'],
   project: ['project/*.test.ts'],
   registry: ['registry/**/*.test.ts'],
-  sandbox: ['sandbox/**/*.test.ts'],
+  sandbox: ['cli/*.test.ts', 'sandbox/**/*.test.ts'],
   server: ['server/**/*.test.ts'],
   'shared-state': ['shared-state/**/*.test.ts'],
   'upstream-stages': ['upstream/*.test.ts', 'upstream/{cache,rate-limit,resilience,robot}/**/*.test.ts'],

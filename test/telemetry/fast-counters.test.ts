@@ -1,11 +1,11 @@
 import { Histogram, Registry } from 'prom-client'
 import t from 'tap'
-import { fastCounterOn, fastTimerOn } from '../../src/telemetry/fast-counters.ts'
+import { closedFastCounterOn, fastCounterOn, fastTimerOn } from '../../src/telemetry/fast-counters.ts'
 
 const linesOf = async (registry: Registry) =>
   (await registry.metrics()).split('\n').filter((line) => line.startsWith('quay_proxy_'))
 
-await t.test('what is counted is handed over once, at a scrape', async (test) => {
+await t.test('counts are passed to prom-client once, at a scrape', async (test) => {
   const registry = new Registry()
   const pulls = fastCounterOn(registry)('pulls_total', 'Pulls.', ['route', 'status'])
   test.strictSame(await linesOf(registry), [])
@@ -25,7 +25,7 @@ await t.test('what is counted is handed over once, at a scrape', async (test) =>
   test.strictSame((await linesOf(registry))[0], 'quay_proxy_pulls_total{route="/v2/",status="200"} 3')
 })
 
-await t.test("what is timed is shown as prom-client's own histogram shows it", async (test) => {
+await t.test('a timer is exposed like a histogram of prom-client', async (test) => {
   const [registry, expected] = [new Registry(), new Registry()]
   const buckets = [0.001, 0.5, 60]
   const timing = fastTimerOn(registry)('seconds', 'Time.', ['route'], buckets)
@@ -54,4 +54,23 @@ await t.test("what is timed is shown as prom-client's own histogram shows it", a
   test.match(shown, 'quay_proxy_seconds_bucket{le="+Inf",route="/v2/"} 5')
   test.equal(shown, await expected.metrics())
   test.equal(await registry.metrics(), shown, 'and the same at the next scrape')
+})
+
+await t.test('a closed counter starts at 0 for every possible combination of labels', async (test) => {
+  const registry = new Registry()
+  const values = { kind: ['a', 'b'], why: ['x', 'y'] } as const
+  closedFastCounterOn(registry)('all_total', 'All.', { kind: ['a'] })
+  const counter = closedFastCounterOn(registry)(
+    'things_total',
+    'Things.',
+    values,
+    ({ kind, why }) => kind === 'a' || why === 'x',
+  )
+  counter.inc({ kind: 'a', why: 'x' })
+  test.strictSame(await linesOf(registry), [
+    'quay_proxy_all_total{kind="a"} 0',
+    'quay_proxy_things_total{kind="a",why="x"} 1',
+    'quay_proxy_things_total{kind="a",why="y"} 0',
+    'quay_proxy_things_total{kind="b",why="x"} 0',
+  ])
 })

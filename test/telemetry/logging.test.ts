@@ -35,7 +35,7 @@ await t.test(
   },
 )
 
-await t.test('levels', async (test) => {
+await t.test('log levels', async (test) => {
   const { logger, lines } = sink('warn')
   logger.info('no')
   logger.warn('yes')
@@ -45,7 +45,7 @@ await t.test('levels', async (test) => {
   test.strictSame(silent.lines, [])
 })
 
-await t.test('no credential comes out, wherever in the first three levels it was put', async (test) => {
+await t.test('no credential is logged, wherever in the first three levels it is', async (test) => {
   const { logger, lines, parsed } = sink()
   for (const key of secretKeys) {
     logger.info({ [key]: 'hunter2' }, 'top')
@@ -60,7 +60,7 @@ await t.test('no credential comes out, wherever in the first three levels it was
   test.strictSame(parsed().at(3)?.['some'], { request: { authorization: '[redacted]' } })
 })
 
-await t.test('nor deeper, nor out of a list, nor of what turns itself into JSON', async (test) => {
+await t.test('no credential is logged from deeper levels, lists, or objects with toJSON', async (test) => {
   const { logger, lines, parsed } = sink()
   for (const token of ['hunter2', ['hunter2'], { a: { token: 'hunter2' } }, 2, null]) {
     logger.info({ a: { b: { c: { d: [{ token }] } } }, after: 'kept' }, 'deep')
@@ -73,14 +73,14 @@ await t.test('nor deeper, nor out of a list, nor of what turns itself into JSON'
   test.match(parsed()[0], { level: 'info', a: { b: { c: { d: [{ token: '[redacted]' }] } } }, after: 'kept' })
 })
 
-await t.test('a text that speaks of such keys is none', async (test) => {
+await t.test('a text that names such keys is not redacted', async (test) => {
   const { logger, lines, parsed } = sink()
   logger.info({ text: '{"token":"a"}', tokens: 3, nontoken: 'b', Token: 'c' }, '"password": see "token":')
   test.match(parsed()[0], { text: '{"token":"a"}', tokens: 3, nontoken: 'b', Token: 'c' })
   test.notMatch(lines[0], 'redacted')
 })
 
-await t.test('times go on, within a millisecond or not', async (test) => {
+await t.test('times of lines increase', async (test) => {
   const { logger, parsed } = sink()
   const begun = Date.now()
   logger.info('the first')
@@ -91,7 +91,7 @@ await t.test('times go on, within a millisecond or not', async (test) => {
   test.ok(new Set(times).size > 1)
 })
 
-await t.test('trap 37: no signed URL comes out, in an error or beside it', async (test) => {
+await t.test('trap 37: no signed URL is logged, in an error or elsewhere', async (test) => {
   const url = 'https://cdn.example/sha256/ab?user=robot&X-Amz-Signature=hunter2'
   const { logger, lines, parsed } = sink()
   const error = Object.assign(new Error(`GET ${url} failed`, { cause: new Error(`"${url}" was cut`) }), {
@@ -121,7 +121,7 @@ await t.test('trap 37: no signed URL comes out, in an error or beside it', async
   }
 })
 
-await t.test('a redacted line is still JSON, whatever ends the URL', async (test) => {
+await t.test('a redacted line is still JSON, whatever character ends the URL', async (test) => {
   const { logger, lines, parsed } = sink()
   const texts = ['"', '\\', '\\"', "'", '\n', '\t', ' ', '\u2028', '\\\\', '}'].map(
     (end) => `http://a/b?secret=1${end} and more`,
@@ -149,7 +149,7 @@ await t.test('the error serializer', async (test) => {
   })
 })
 
-await t.test('causes are followed three deep, round ones too', async (test) => {
+await t.test('causes are followed three levels deep, circular ones too', async (test) => {
   const round = new Error('round')
   round.cause = round
   const depthOf = (serialized: ReturnType<typeof serializeError>): number =>
@@ -157,7 +157,7 @@ await t.test('causes are followed three deep, round ones too', async (test) => {
   test.equal(depthOf(serializeError(round)), 3)
 })
 
-await t.test('standard output unless told', async (test) => {
+await t.test('standard output is used unless given', async (test) => {
   const file = pathToFileURL(join(import.meta.dirname, '../../src/telemetry/logging.ts')).href
   const { stdout } = spawnSync(
     process.execPath,
@@ -179,7 +179,7 @@ const outputTo = (test: Test) => {
   return { output: createOutput(fd), written: () => readFileSync(path, 'utf8') }
 }
 
-await t.test('output: many lines are one write, in their order, and none is lost', async (test) => {
+await t.test('output: many lines are one write, in order, and no line is lost', async (test) => {
   const { output, written } = outputTo(test)
   const logger = createLogger('info', output)
   logger.info('first')
@@ -194,7 +194,7 @@ await t.test('output: many lines are one write, in their order, and none is lost
   test.strictSame(numbers, [undefined, ...Array.from({ length: 1000 }, (_, number) => number)])
 })
 
-await t.test('output: a single line comes out by itself', async (test) => {
+await t.test('output: a single line is written without further ones', async (test) => {
   const { output, written } = outputTo(test)
   const logger = createLogger('info', output)
   logger.info('alone')
@@ -204,7 +204,7 @@ await t.test('output: a single line comes out by itself', async (test) => {
   test.match(written(), /"msg":"at once"\}\n$/)
 })
 
-await t.test('output: standard output unless told, and it keeps no process alive', async (test) => {
+await t.test('output: standard output is used unless given, and it keeps no process alive', async (test) => {
   const file = pathToFileURL(join(import.meta.dirname, '../../src/telemetry/logging.ts')).href
   const script = `const { createOutput, createLogger } = await import('${file}')
     const output = createOutput()

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { withinBounds, withoutQueries } from '../../src/telemetry/redaction.ts'
 
-await t.test('URLs x what stands around them: the query goes, and nothing else', async (test) => {
+await t.test('URLs x their surroundings: only the query is removed', async (test) => {
   const rows: readonly [text: string, expected: string][] = [
     ['', ''],
     ['what?', 'what?'],
@@ -27,7 +27,7 @@ await t.test('URLs x what stands around them: the query goes, and nothing else',
   for (const [text, expected] of rows) test.equal(withoutQueries(text), expected)
 })
 
-await t.test('attack: many beginnings and one query are looked at once each', async (test) => {
+await t.test('attack: many beginnings of URLs and one query take linear time', async (test) => {
   for (const text of [
     `?${'http://'.repeat(9000)}`,
     `${'http://'.repeat(9000)}?b`,
@@ -48,12 +48,12 @@ await t.test('attack: many beginnings and one query are looked at once each', as
 const lineOf = (fields: Readonly<Record<string, unknown>>) => `${JSON.stringify(fields)}\n`
 const base = { level: 'info', time: '2026-11-28T00:00:00.000Z' }
 
-await t.test('an ordinary line is left as it is', async (test) => {
+await t.test('an ordinary line is not changed', async (test) => {
   const line = lineOf({ ...base, client: 'a'.repeat(1500), msg: 'request' })
   test.equal(withinBounds(line), line)
 })
 
-await t.test('fields x lengths: each is cut to a bound, and so is the line', async (test) => {
+await t.test('fields x lengths: each field and the whole line are cut to a bound', async (test) => {
   for (const length of [3000, 20_000, 64 * 1024, 1024 * 1024])
     for (const fields of [
       { client: 'a'.repeat(length) },

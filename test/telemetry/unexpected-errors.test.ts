@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createUnexpectedErrors } from '../../src/telemetry/unexpected-errors.ts'
 
-await t.test('each kind once: where it was and what it was', async (test) => {
+await t.test('each kind of error is logged once, with its place', async (test) => {
   const lines: unknown[] = []
   const { report } = createUnexpectedErrors({ error: (fields: unknown) => void lines.push(fields) } as never)
   report('record', new TypeError('a'))

@@ -2,7 +2,7 @@ import t from 'tap'
 import { Registry } from 'prom-client'
 import { createUpstreamGauges, createUpstreamMetrics } from '../../src/telemetry/upstream-metrics.ts'
 
-await t.test('what was asked, what was spared, and what is in memory when it is scraped', async (test) => {
+await t.test('requests, retries, limits and the cache are exposed at a scrape', async (test) => {
   const registry = new Registry()
   let manifests = 1
   createUpstreamGauges(registry, () => ({ manifests, bytes: 2700, tags: 3 }))
@@ -11,12 +11,12 @@ await t.test('what was asked, what was spared, and what is in memory when it is 
   told.tags('cached')
   told.retry()
   told.hedge()
-  told.away('path')
+  told.circuitOpen('path')
   told.resume('resumed')
   told.limited('tags', 'own-queue')
   told.paused('tags', 1.5)
   told.wait('manifest', 0.02)
-  told.noPlace('time')
+  told.slotRefused('time')
   manifests = 2
   const text = await registry.metrics()
   for (const line of [

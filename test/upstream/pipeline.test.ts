@@ -38,11 +38,11 @@ const sourceFor = (test: Test, quay: Quay, options: Partial<PipelineOptions> = {
       request: count('request'),
       retry: count('retry'),
       hedge: count('hedge'),
-      away: count('away'),
+      circuitOpen: count('circuitOpen'),
       wait: count('wait'),
       limited: count('limited'),
       paused: count('paused'),
-      noPlace: count('noPlace'),
+      slotRefused: count('slotRefused'),
       resume: count('resume'),
       manifest: count('manifest'),
       tags: count('tags'),
@@ -89,7 +89,7 @@ await t.test('outage: an upstream that is away is not asked by everybody', async
   for (let index = 0; index < 100; index++)
     test.match(told(await failure(fetchManifest(`ocp_4.5_${index}`))), /^503 UNAVAILABLE/)
   test.ok(quay.requests.length - before < 20, `${quay.requests.length - before} of 100`)
-  test.ok((counts['away'] ?? 0) > 80)
+  test.ok((counts['circuitOpen'] ?? 0) > 80)
 })
 
 await t.test(

@@ -1,10 +1,10 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import { createTags } from '../../src/upstream/tags.ts'
-import type { FetchTags } from '../../src/upstream/tags.ts'
 import { quayFor, smallImage } from '../sandbox/quay/quay-client.ts'
 import { connect, failure, serverFor, told, until, upstreamFor } from './upstream.ts'
 import type { TestServer } from './upstream.ts'
+import type { FetchTags } from '../../src/oci/image-source.ts'
 
 const fromServer = async (
   test: Test,

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
 import type { Test } from 'tap'
 import { RegistryError } from '../../src/oci/errors.ts'
+import type { Body } from '../../src/oci/image-source.ts'
 import { createUpstreamClient } from '../../src/upstream/client/client.ts'
 import type { UpstreamClientOptions } from '../../src/upstream/client/client.ts'
 import { createNetwork, type Network, type NetworkOptions } from '../../src/upstream/client/network.ts'
@@ -14,7 +15,7 @@ import { createRobotToken } from '../../src/upstream/robot/robot-token.ts'
 import type { RobotCredential } from '../../src/secrets/robot-credential.ts'
 import type { Robot, RobotOptions } from '../../src/upstream/robot/robot-token.ts'
 import { robot as account } from '../sandbox/quay/quay-client.ts'
-import type { Body, RobotLease, SendUpstream } from '../../src/upstream/request.ts'
+import type { RobotLease, SendUpstream } from '../../src/upstream/request.ts'
 
 export interface Seen {
   readonly method: string
@@ -70,15 +71,15 @@ export interface ScriptedRobot {
 }
 
 /** Leases of a scripted robot: a rejected token is worth one more, and another one where `invalidate` says so. */
-export const leasing = ({ authorization, invalidate }: ScriptedRobot): UpstreamClientOptions['robot'] => {
+export const leasing = (robot: ScriptedRobot): UpstreamClientOptions['robot'] => {
   const leaseOf = (given: string | undefined, attempt: number): RobotLease => ({
     authorization: given,
     rejected: async () => {
-      const mayHelp = invalidate(given) === true
-      return attempt > 1 && !mayHelp ? undefined : leaseOf(await authorization(), attempt + 1)
+      const mayHelp = robot.invalidate(given) === true
+      return attempt > 1 && !mayHelp ? undefined : leaseOf(await robot.authorization(), attempt + 1)
     },
   })
-  return { acquire: async () => leaseOf(await authorization(), 1) }
+  return { acquire: async () => leaseOf(await robot.authorization(), 1) }
 }
 
 interface ConnectionOptions extends Partial<NetworkOptions> {
@@ -111,7 +112,7 @@ export interface RobotFor {
   readonly refusals: readonly string[]
 }
 
-/** A robot that asks over a socket. */
+/** A robot that logs in over a socket. */
 export function robotFor(
   test: Test,
   upstream: string,
@@ -138,12 +139,12 @@ export function connect(test: Test, quay: { url: string }, options: ConnectionOp
   return upstreamFor(test, quay.url, { robot, ...options })
 }
 
-/** All of a body; each chunk is copied, and given back at once. */
-export async function bytesOf({ pipeTo }: Body): Promise<Buffer> {
+/** All of a body. Each chunk is copied and released at once. */
+export async function bytesOf(body: Body): Promise<Buffer> {
   const chunks: Buffer[] = []
-  await pipeTo((chunk, written) => {
+  await body.pipeTo((chunk, release) => {
     chunks.push(Buffer.from(chunk))
-    written()
+    release()
   })
   return Buffer.concat(chunks)
 }

@@ -1,38 +1,38 @@
 /**
- * From tags to facts: each tag is resolved at upstream, with every manifest below it, so that its layers are known too. A few at a time.
- * While upstream answers nothing, nothing is passed over. One that fails again and again while others are answered is, until the next
- * round: a broken manifest must not keep all that come after it from being known.
+ * Resolves tags at upstream, with every manifest below them, so that their layers are known as well; a few tags at a time. While upstream
+ * answers no request, no tag is skipped. A tag that fails repeatedly while others are answered is skipped until the next round, because a
+ * broken manifest must not block the tags after it.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { backoffMs } from '../../concurrency/backoff.ts'
 import type { Digest, QciTag } from '../../oci/reference.ts'
 
 export interface FollowTagsOptions {
-  /** Fetches a manifest, which makes its facts. @returns its digest; undefined where upstream has none */
+  /** Fetches a manifest and records its facts. @returns its digest; undefined if upstream has none */
   readonly fetch: (reference: QciTag | Digest) => Promise<Digest | undefined>
-  /** The manifests that a manifest names; undefined where it was not fetched yet. */
+  /** The manifests among the children of a manifest; undefined if it was not fetched yet. */
   readonly manifestsOf: (digest: Digest) => readonly Digest[] | undefined
   readonly signal: AbortSignal
-  /** Told of each failure. */
+  /** Called for each failure. */
   readonly onFailure: (reference: QciTag | Digest, error: unknown) => void
-  /** Told of each tag that has been followed, or is gone. */
+  /** Called for each tag that was followed, or that upstream does not have any more. */
   readonly onFollowed?: (() => void) | undefined
   readonly retryMs?: number
 }
 
-/** Quay grants 50 manifests a second; each takes a tenth of one. */
+/** Quay grants 50 manifests a second; each takes a tenth of a second. */
 const concurrency = 8
 /** Levels of indexes below a tag. */
 export const maxDepth = 4
 const maxRetryMs = 60_000
 const maxTries = 8
 
-/** What all workers see of upstream. */
+/** The answers of upstream to all workers. */
 interface Answers {
   count: number
 }
 
-/** Resolves once every tag was followed; rejects when `signal` aborts, or where the tags cannot be told. */
+/** Resolves when every tag was followed; rejects when `signal` aborts, or if the tags cannot be read. */
 export const followTags = async (tags: AsyncIterable<QciTag>, options: FollowTagsOptions): Promise<void> => {
   const waiting = tags[Symbol.asyncIterator]()
   const answers: Answers = { count: 0 }
@@ -43,7 +43,7 @@ export const followTags = async (tags: AsyncIterable<QciTag>, options: FollowTag
       options.onFollowed?.()
     }
   }
-  // Waits for all of them: workers that stayed behind would go on beside those of the next round.
+  // Waits for all workers: otherwise some would run at the same time as those of the next round.
   const results = await Promise.allSettled(Array.from({ length: concurrency }, worker))
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }

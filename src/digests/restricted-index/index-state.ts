@@ -1,12 +1,12 @@
 /**
- * How far the restricted index has come: shared by replicas and kept over a restart, so that a new one need not walk.
+ * The progress of the restricted index. Replicas share it and store it for a restart, so that a new replica need not walk.
  */
 export interface IndexState {
-  /** Milliseconds since the epoch when every live tag of restricted namespaces was followed; undefined: not yet. */
+  /** When every live tag of restricted namespaces was followed, in milliseconds since the epoch; undefined: not yet. */
   readonly liveCompleteAt: number | undefined
-  /** The same for dated copies, and for what is attached to restricted digests. */
+  /** The same for dated copies, and for content that is attached to restricted digests. */
   readonly datedCompleteAt: number | undefined
-  /** The last dated tag that was looked at. */
+  /** The last dated tag that was read. */
   readonly datedSeenUpTo: string
   /** Restricted namespaces that have tags in QCI. */
   readonly namespaces: readonly string[]
@@ -19,18 +19,18 @@ export const nothingIndexed: IndexState = {
   namespaces: [],
 }
 
-/** Where the state is kept, and who walks. */
+/** The shared state of the index, and the lease of the replica that walks. */
 export interface SharedIndex {
-  /** Undefined where it is not known, or where restricted facts were lost since it was written: walk again then. */
+  /** Undefined if there is none, or if restricted facts were lost since it was written: then walk again. */
   readonly read: () => Promise<IndexState | undefined>
   /**
-   * Counts only from the replica that leads, and when others can know everything that this replica published before: else a fresh
-   * replica would believe in facts that nobody told it. @returns whether it is kept; try again later where not
+   * Has an effect only from the leading replica, and only if others can read everything that it published before: otherwise a new replica
+   * would rely on facts that it does not have. @returns whether the state was stored; if not, try again later
    */
   readonly write: (state: IndexState) => Promise<boolean>
   /**
-   * True while this replica holds the lease of the walk. Ask again before each step: a holder that lost contact is told false before
-   * its lease ends. Always true where there is one replica alone.
+   * True while this replica holds the lease of the walk. To be called before each step: for a holder without a connection it is false before
+   * the lease ends. Always true for a single replica.
    */
   readonly tryLead: () => Promise<boolean>
 }

@@ -1,7 +1,7 @@
 /**
- * The restricted index: every tag of restricted namespaces, followed down to layers, so that a restricted digest is known before anybody
- * asks for it, on a replica that has just started. One replica walks over upstream's tags; the others learn its facts, and how far it is.
- * Readiness waits for the live tags; dated copies come behind.
+ * The restricted index: all tags of restricted namespaces, followed down to layers, so that restricted digests are known before the first
+ * request for them, also on a new replica. One replica walks the tags of upstream; the others get its facts and its progress. Readiness waits
+ * for the live tags; dated copies come later.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { QciTag } from '../../oci/reference.ts'
@@ -10,31 +10,31 @@ import { RestrictedWalk, type IndexPhase, type WalkOptions } from './restricted-
 
 export interface RestrictedIndexOptions extends Omit<WalkOptions, 'signal' | 'onProgress' | 'now'> {
   readonly shared: SharedIndex
-  /** Resolves true once what other replicas know is known here; false where that cannot be had. */
+  /** Resolves when the facts of other replicas are applied here; with false if that is not possible. */
   readonly catchUp: () => Promise<boolean>
   /** Milliseconds between two rounds. */
   readonly intervalMs: number
   readonly onProgress: (progress: IndexProgress) => void
   /** Milliseconds since the epoch. */
   readonly now?: () => number
-  /** Milliseconds after a first failure; doubled for each further one, up to the interval. */
+  /** Milliseconds to wait after a first failure; doubled for each further one, up to the interval. */
   readonly retryMs?: number
 }
 
 export interface IndexProgress {
   readonly phase: IndexPhase
-  /** Pages of upstream's tag list that this process has read, and tags that it has followed. */
+  /** Pages of the tag list that this process has read, and tags that it has followed. */
   readonly pages: number
   readonly followed: number
-  /** Every live tag of restricted namespaces was followed, here or by another replica whose facts are known here. */
+  /** All live tags of restricted namespaces were followed, here or by another replica whose facts are applied here. */
   readonly isLiveComplete: boolean
-  /** Dated copies were, too. */
+  /** Dated copies were followed as well. */
   readonly isWhole: boolean
 }
 
-/** How often a replica that does not walk looks whether the one that does is through. */
+/** How often a replica that does not walk checks whether the walk is complete. */
 const followMs = 2000
-/** A round that ended longer ago than so many intervals tells nothing of today. */
+/** A round that ended more than so many intervals ago is outdated. */
 const outdatedAfter = 3
 
 export class RestrictedIndex {
@@ -96,7 +96,7 @@ export class RestrictedIndex {
     }
   }
 
-  /** Resolves tags now: those that somebody says have changed. */
+  /** Resolves tags now that an ImageStream claims have changed. */
   async follow(tags: readonly QciTag[]): Promise<void> {
     await this.#walk.follow(tags)
   }
@@ -119,15 +119,15 @@ export class RestrictedIndex {
     }
   }
 
-  /** Walks where this replica is the one to do so, or knows of no other; else learns what the one that walks has found. */
+  /** Walks if this replica has the lease, or has no connection to others; otherwise reads the progress of the walk. */
   async #takeTurn(): Promise<void> {
     const { shared, catchUp, intervalMs } = this.#options
     const leads = await shared.tryLead()
     const isInTouch = await catchUp()
-    const known = isInTouch ? await shared.read() : undefined
-    if (known !== undefined) {
-      this.#state = known
-      const { liveCompleteAt = -Infinity } = known
+    const stored = isInTouch ? await shared.read() : undefined
+    if (stored !== undefined) {
+      this.#state = stored
+      const { liveCompleteAt = -Infinity } = stored
       if (this.#now() - liveCompleteAt < outdatedAfter * intervalMs) this.#isLiveComplete = true
     }
     if (leads || !isInTouch) await this.#walk.round(this.#state)

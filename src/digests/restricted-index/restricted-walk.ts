@@ -1,9 +1,9 @@
 /**
- * One round of the restricted index: what is new among upstream's tags of restricted namespaces, followed down to layers.
+ * One round of the restricted index: follows new tags of restricted namespaces down to layers.
  *
- * QCI has a million tags and more, so a round does not read all of them. Live tags are found by jumps. Dated copies are read once from
- * their beginning, and then from the last one that was seen: a tag that is overwritten leaves one behind, so they also tell which live
- * tags to resolve again. What is attached to digests has no time in its tag, and is looked through now and then.
+ * QCI has more than a million tags, so a round does not read all of them. It finds live tags by jumps. It reads dated copies once from their
+ * beginning, and then from the last one that it saw: a tag that is overwritten leaves a dated copy, so these also show which live tags to
+ * resolve again. Tags that are attached to digests have no date, and are scanned every few hours.
  */
 import type { Digest, QciTag } from '../../oci/reference.ts'
 import type { Facts } from '../facts.ts'
@@ -14,33 +14,33 @@ import { copiedTagOf, datedBegin, hourLength, hourOf, isDated } from '../../oci/
 import { scanDated, scanLive, scanPrefix, type TagPage } from './tag-scan.ts'
 
 export interface WalkOptions extends TagFollowerOptions {
-  /** A page of upstream's tags, behind what people wait for. */
+  /** Fetches a page of the tag list with a low priority. */
   readonly fetchPage: (after: string | undefined, signal: AbortSignal) => Promise<TagPage>
   readonly isRestrictedDigest: (digest: Digest) => boolean
   readonly locate: (tag: QciTag) => Location
   readonly facts: Pick<Facts, 'restrictedTags' | 'sweep'>
-  /** Told when a part of the round begins, and every few pages. */
+  /** Called at the start of each part of the round, and every few pages. */
   readonly onProgress: (phase: IndexPhase) => void
 }
 
 export type IndexPhase = 'live' | 'dated' | 'attached' | 'idle'
 
 const hourMs = 3600_000
-/** How often the list is looked through for restricted namespaces that are new: a page for each namespace. */
+/** How often the list is scanned for new restricted namespaces, which costs a page for each namespace. */
 const discoverEveryMs = hourMs
-/** The same where every page has to be read. */
+/** The same if every page has to be read. */
 const readWholeEveryMs = 24 * hourMs
 const attachedEveryMs = 6 * hourMs
-/** How often live tags are looked at while dated copies, or the whole list, are read. */
+/** How often live tags are scanned while dated copies, or the whole list, are read. */
 const refreshEveryMs = 5 * 60_000
-/** Dated copies are read again from so long before the last one that was seen: the clocks of their writers differ. */
+/** Dated copies are read from so long before the last one that was seen, because the clocks of their writers differ. */
 const overlapMs = hourMs
-/** Pages between two notes of how far the walk is. */
+/** Pages between two notes of the progress. */
 const pagesPerNote = 20
 
 export class RestrictedWalk {
   readonly #options: WalkOptions
-  /** Notes how far the walk is. */
+  /** Stores the progress of the walk. */
   readonly #note: (change: Partial<IndexState>) => Promise<void>
   readonly #follower: TagFollower
   #isTextOrder = false
@@ -55,7 +55,7 @@ export class RestrictedWalk {
     this.#follower = new TagFollower(options)
   }
 
-  /** Pages that were read, and tags that were followed, since the start of the process. */
+  /** Pages that were read and tags that were followed since the start of the process. */
   counts(): { readonly pages: number; readonly followed: number } {
     return { pages: this.#pages, followed: this.#follower.followed }
   }
@@ -76,19 +76,19 @@ export class RestrictedWalk {
     onProgress('idle')
   }
 
-  /** Resolves tags now: those that somebody says have changed. */
+  /** Resolves tags now that an ImageStream claims have changed. */
   async follow(tags: Iterable<QciTag>): Promise<void> {
     await this.#follower.follow(tags)
   }
 
-  /** Every restricted namespace there is, and its tags. @returns the state with what it says of dated copies */
+  /** Finds all restricted namespaces, and follows their tags. @returns the new state */
   async #discover(state: IndexState): Promise<IndexState> {
     const { now } = this.#options
     const startedAt = now()
     const namespaces = new Set(state.namespaces)
     const pages = scanLive({
       fetchPage: this.#fetchPage,
-      // Dated copies are read after that, and their neighbours are of other namespaces.
+      // Dated copies are read later, and their neighbours belong to other namespaces.
       matters: (tag) => !isDated(tag) && this.#namespaceOf(tag) !== undefined,
       isTextOrder: this.#isTextOrder,
       onTextOrder: () => {
@@ -97,12 +97,12 @@ export class RestrictedWalk {
     })
     await this.#follower.followUnknown(this.#restrictedOf(this.#keepingLive(pages, state), namespaces))
     this.#discoveredAt = startedAt
-    // Where every page was read, so were the dated copies.
+    // If every page was read, the dated copies were read as well.
     const dated = this.#isTextOrder ? datedUpTo(startedAt) : {}
     return await this.#noteLive(state, { namespaces: [...namespaces], ...dated })
   }
 
-  /** What is new in the restricted namespaces that are known, and some of the old. */
+  /** Follows new tags of the known restricted namespaces, and some old ones. */
   async #refresh(state: IndexState): Promise<IndexState> {
     for (const namespace of state.namespaces)
       for (const prefix of [`${namespace}_`, `art__${namespace}_`])
@@ -118,7 +118,7 @@ export class RestrictedWalk {
     return { ...state, ...change }
   }
 
-  /** The same pages. To read all of a list takes hours: what is new among live tags is not left to wait for that. */
+  /** Passes pages on. The whole list takes hours to read, so this follows new live tags in between. */
   async *#keepingLive(
     pages: AsyncIterable<readonly string[]>,
     state: IndexState,
@@ -149,7 +149,7 @@ export class RestrictedWalk {
     await this.#note({ ...datedUpTo(startedAt), namespaces: [...namespaces] })
   }
 
-  /** The same pages; how far they are is noted, so that another replica goes on from there. */
+  /** Passes pages on, and notes the progress, so that another replica can continue from there. */
   async *#noting(
     pages: AsyncIterable<readonly string[]>,
     onPage: (tags: readonly string[]) => void,
@@ -161,7 +161,7 @@ export class RestrictedWalk {
       if (++read % pagesPerNote !== 0) continue
       this.#options.onProgress('dated')
       const seen = tags.findLast(isDated)?.slice(0, hourLength) ?? ''
-      // Attack: a copy that claims to be of a time to come would hide all that come after it.
+      // Attack: a copy with a date in the future would hide all copies before that date.
       if (seen !== '' && seen < hourOf(this.#options.now())) await this.#note({ datedSeenUpTo: seen })
     }
   }
@@ -194,7 +194,7 @@ export class RestrictedWalk {
       }
   }
 
-  /** The restricted namespace that a tag belongs to, if it belongs to one. */
+  /** The restricted namespace of a tag, if it belongs to one. */
   #namespaceOf(tag: string): string | undefined {
     if (tag === '') return undefined
     const location = this.#options.locate(tag as QciTag)

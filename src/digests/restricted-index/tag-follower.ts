@@ -1,14 +1,14 @@
 /**
- * Which restricted tags have to be resolved at upstream: those that are not known down to their layers, and again and again the others.
+ * Chooses the restricted tags to resolve at upstream: tags that are not known down to their layers, and from time to time all others.
  */
 import { createBoundedCache, type BoundedCache } from '../../concurrency/bounded-cache.ts'
 import { isDigest, type Digest, type QciTag } from '../../oci/reference.ts'
-import type { Facts, KnownTag } from '../facts.ts'
+import type { Facts, SeenTag } from '../facts.ts'
 import { followTags, maxDepth, type FollowTagsOptions } from './follow-tags.ts'
 import { copiedTagOf } from '../../oci/tag-order.ts'
 
 export interface TagFollowerOptions {
-  /** A manifest of upstream, behind what people wait for; its facts are made. Undefined where upstream has none. */
+  /** Fetches a manifest with a low priority, and records its facts. Undefined if upstream has none. */
   readonly fetchManifest: (reference: QciTag | Digest, signal: AbortSignal) => Promise<Digest | undefined>
   readonly manifestsOf: FollowTagsOptions['manifestsOf']
   readonly facts: Pick<Facts, 'restrictedTags'>
@@ -19,10 +19,10 @@ export interface TagFollowerOptions {
 }
 
 const hourMs = 3600_000
-/** Live tags that nobody has seen for so long are resolved again, so many in one round at most. */
+/** Live tags that were not seen for so long are resolved again, up to `maxRechecked` in one round. */
 const recheckAfterMs = hourMs
 const maxRechecked = 500
-/** How long a manifest that upstream does not have, or that cannot be read, is not asked for again. */
+/** How long a manifest that upstream does not have, or that cannot be parsed, is not fetched again. */
 const unreadMs = 24 * hourMs
 const maxChecked = 200_000
 const maxUnread = 100_000
@@ -39,7 +39,7 @@ export class TagFollower {
     this.#unread = createBoundedCache(maxUnread, { ttlMs: unreadMs, now: options.now })
   }
 
-  /** Tags that were followed, since the start of the process. */
+  /** Tags that were followed since the start of the process. */
   get followed(): number {
     return this.#followed
   }
@@ -61,32 +61,32 @@ export class TagFollower {
     })
   }
 
-  /** A tag that is known down to layers need not be asked for: what has moved since is told by its dated copy. */
+  /** Skips tags that are known down to their layers: if such a tag has moved since, its dated copy shows that. */
   async followUnknown(tags: AsyncIterable<QciTag>): Promise<void> {
     await this.followEach(this.#unknownOf(tags))
   }
 
-  /** Resolves the live tags that were looked at longest ago. */
+  /** Resolves the live tags that were resolved longest ago. */
   async recheck(): Promise<void> {
     const { facts, now } = this.#options
     const time = now()
-    // What is gone at upstream is not seen again: it must not take the turn of others.
-    const lookedAt = ([tag, { seenAt }]: readonly [QciTag, KnownTag]) =>
+    // A tag that upstream does not have any more is not seen again: it must not take the turn of others.
+    const resolvedAt = ([tag, { seenAt }]: readonly [QciTag, SeenTag]) =>
       Math.max(seenAt, this.#checkedAt.get(tag) ?? 0)
     const outdated = [...facts.restrictedTags]
-      .filter((entry) => copiedTagOf(entry[0]) === undefined && time - lookedAt(entry) >= recheckAfterMs)
-      .toSorted((one, other) => lookedAt(one) - lookedAt(other))
+      .filter((entry) => copiedTagOf(entry[0]) === undefined && time - resolvedAt(entry) >= recheckAfterMs)
+      .toSorted((one, other) => resolvedAt(one) - resolvedAt(other))
       .slice(0, maxRechecked)
       .map(([tag]) => tag)
     await this.follow(outdated)
     for (const tag of outdated) this.#checkedAt.set(tag, time)
   }
 
-  /** Attack: HEAD for a restricted tag, or a pull of an index alone, makes a fact that says nothing of what is below. */
+  /** Attack: HEAD for a restricted tag, or a pull of an index alone, records a fact without the manifests below. */
   async *#unknownOf(tags: AsyncIterable<QciTag>): AsyncGenerator<QciTag> {
     for await (const tag of tags) {
-      const known = this.#options.facts.restrictedTags.get(tag)
-      if (known === undefined || !this.#isFollowed(known.digest, maxDepth)) yield tag
+      const seen = this.#options.facts.restrictedTags.get(tag)
+      if (seen === undefined || !this.#isFollowed(seen.digest, maxDepth)) yield tag
     }
   }
 
@@ -99,8 +99,8 @@ export class TagFollower {
   readonly #fetch = async (reference: QciTag | Digest): Promise<Digest | undefined> => {
     const { fetchManifest, manifestsOf, signal } = this.#options
     const digest = await fetchManifest(reference, signal)
-    const asked = digest ?? (isDigest(reference) ? reference : undefined)
-    if (asked !== undefined && manifestsOf(asked) === undefined) this.#unread.set(asked, true)
+    const fetched = digest ?? (isDigest(reference) ? reference : undefined)
+    if (fetched !== undefined && manifestsOf(fetched) === undefined) this.#unread.set(fetched, true)
     return digest
   }
 }

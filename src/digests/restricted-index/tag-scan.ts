@@ -1,6 +1,6 @@
 /**
- * Reads of upstream's tag list, a page at a time: of the live tags of restricted namespaces, of dated copies, of what is attached to
- * digests. Each yields the tags that it met; which of them matter is decided by the reader.
+ * Scans the tag list of upstream page by page: for the live tags of restricted namespaces, for dated copies, and for tags that are attached to
+ * digests. Each scan yields all tags that it read; the caller selects those that matter.
  */
 import {
   behindBlockOf,
@@ -19,17 +19,17 @@ export type FetchTagPage = (after: string | undefined) => Promise<TagPage>
 
 export interface LiveScan {
   readonly fetchPage: FetchTagPage
-  /** Whether a tag has to be followed: then its neighbours are read, too. */
+  /** Whether a tag has to be followed. Its neighbours are read as well. */
   readonly matters: (tag: string) => boolean
-  /** Told once, if upstream does not sort by bytes: the list is read whole from its beginning then. */
+  /** Called once if upstream does not sort by bytes: then the whole list is read from its beginning. */
   readonly onTextOrder: () => void
   /** Whether an earlier scan has found that upstream does not sort by bytes. */
   readonly isTextOrder: boolean
 }
 
 /**
- * All tags that matter, and some others. A million tags are not read for it: from a tag that does not matter the scan jumps behind its
- * namespace, so that it costs a page for each namespace. Dated copies are jumped over, too, as long as the order allows jumps.
+ * Yields all tags that matter, and some others. It does not read all million tags: from a tag that does not matter, the scan jumps behind its
+ * namespace, so that it costs one page for each namespace. It jumps over dated copies as well, if the order allows jumps.
  */
 export async function* scanLive(options: LiveScan): AsyncGenerator<readonly string[]> {
   const { fetchPage, matters, onTextOrder } = options
@@ -39,7 +39,7 @@ export async function* scanLive(options: LiveScan): AsyncGenerator<readonly stri
   while (!isOver) {
     const { tags, more } = await fetchPage(after)
     if (canJump && !isInByteOrder(after, tags)) {
-      // What an earlier jump has passed over is not known: from the beginning, without jumps.
+      // Earlier jumps may have skipped tags that matter, so the scan starts again without jumps.
       canJump = false
       after = undefined
       onTextOrder()
@@ -48,13 +48,13 @@ export async function* scanLive(options: LiveScan): AsyncGenerator<readonly stri
     yield tags
     const last = tags.at(-1)
     if (!more || last === undefined) isOver = true
-    else after = goOn(after, (canJump && !matters(last) ? behindBlockOf(last) : undefined) ?? last)
+    else after = nextAfter(after, (canJump && !matters(last) ? behindBlockOf(last) : undefined) ?? last)
   }
 }
 
 /**
- * The tags that begin with this, in either order of upstream.
- * @param mayBeByteOrder the whole list was seen to be sorted by bytes: then the end is found without reading on to where text would end
+ * Yields the tags with this prefix, in either order of upstream.
+ * @param mayBeByteOrder an earlier scan found the whole list sorted by bytes; this finds the end of the prefix earlier
  */
 export async function* scanPrefix(
   fetchPage: FetchTagPage,
@@ -69,25 +69,25 @@ export async function* scanPrefix(
     const isBehind = isByteOrder ? isBehindInBytes : isBehindPrefix
     const last = tags.at(-1)
     if (!more || last === undefined || isBehind(last, prefix)) return
-    after = goOn(after, last)
+    after = nextAfter(after, last)
   }
 }
 
 /**
- * Dated copies from this point of the list on: a date, or where an earlier scan has ended. Both orders begin with the digits. Tags of
- * namespaces that begin with digits stand between them, and are told, too: a jump over a year may have passed over these.
+ * Yields dated copies from this point of the list on: a date, or the end of an earlier scan. Both orders begin with the digits. It also yields
+ * tags of namespaces that begin with digits, which are between them: a jump over a year may have skipped these.
  */
 export async function* scanDated(fetchPage: FetchTagPage, from: string): AsyncGenerator<readonly string[]> {
   for (let after: string | undefined = from; after !== undefined;) {
     const { tags, more } = await fetchPage(after)
     yield tags
     const last = tags.at(-1)
-    after = !more || last === undefined || isBehindDated(last) ? undefined : goOn(after, last)
+    after = !more || last === undefined || isBehindDated(last) ? undefined : nextAfter(after, last)
   }
 }
 
-/** @throws {Error} where upstream does not go on: the scan would never end */
-const goOn = (before: string | undefined, after: string): string => {
+/** @throws {Error} if upstream repeats a page, because the scan would never end */
+const nextAfter = (before: string | undefined, after: string): string => {
   if (after === before) throw new Error('upstream answers with the same page of its tag list again')
   return after
 }

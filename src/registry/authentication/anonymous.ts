@@ -71,10 +71,12 @@ export const createAnonymous = ({ keys, issuer, challenge, host }: AnonymousOpti
         ? { identity: anonymousIdentity, bearerToken: undefined }
         : await authenticate(credential, client),
     mint: async () => await mint({ keys, issuer, audience, subject: username, validitySeconds }),
-    denied: (denied) => (requester, wanted, namespace) =>
-      requester === username
-        ? challenge.unauthorized(`${wanted} is not open to everybody; log in first: ${loginCommand(host)}`)
-        : denied(requester, wanted, namespace),
+    denied: (denied) => (refusal) =>
+      refusal.identity.kind === 'anonymous'
+        ? challenge.unauthorized(
+            `${refusal.wanted} is not open to everybody; log in first: ${loginCommand(host)}`,
+          )
+        : denied(refusal),
   }
 }
 

@@ -49,33 +49,53 @@ export interface AuthenticationOptions {
 }
 
 export const createAuthenticate = (options: AuthenticationOptions): Authenticate => {
-  const { challenge, reviewToken, robotCredentials, robotTokens, host } = options
-  const { limitGuesses = createGuessLimit() } = options
-  const howToLogIn = loginCommand(host)
+  const authenticator = new Authenticator(options)
+  return async (credential, client) => await authenticator.authenticate(credential, client)
+}
 
-  /** A cached identity counts until the robots' credentials change: the same text may then be the password of a robot. */
-  const reviewed = ({ identity, again }: Reviewed, robots: readonly RobotCredential[]) =>
-    again === undefined
-      ? { identity }
-      : { identity, again: () => (robotCredentials() === robots ? again() : undefined) }
+class Authenticator {
+  readonly #options: AuthenticationOptions
+  readonly #limitGuesses: GuessLimit
+  readonly #howToLogIn: string
 
-  /**
-   * Attack: guessing. The answer is the same for a wrong name and for a wrong password. A right password is accepted before this point,
-   * even if other clients of the same address have guessed.
-   */
-  const wrongRobot = (client: string) => {
-    limitGuesses(client)
-    return challenge.unauthorized(
-      'the user name or the password of the robot is not right; ask for the current pull secret',
-      { reason: "not a robot's user name and password" },
-    )
+  constructor(options: AuthenticationOptions) {
+    this.#options = options
+    this.#limitGuesses = options.limitGuesses ?? createGuessLimit()
+    this.#howToLogIn = loginCommand(options.host)
   }
 
-  const bearer = async (
-    token: string,
+  async authenticate(credential: Credential, client: string): Promise<Authenticated> {
+    const { challenge, robotCredentials } = this.#options
+    if (credential.kind === 'none') throw challenge.unauthorized(`log in first: ${this.#howToLogIn}`)
+    if (credential.kind === 'malformed')
+      throw challenge.unauthorized(
+        `the login cannot be read: ${credential.reason}; log in again: ${this.#howToLogIn}`,
+        { reason: credential.reason },
+      )
+    const robots = robotCredentials()
+    // Every credential is compared to its end, so that the time of the comparison does not tell which one matches.
+    const isPassword = robots.filter(({ password }) => isEqual(credential.token, password)).length > 0
+    if (credential.kind === 'basic') return await this.#basic(credential, client, { robots, isPassword })
+    if (isPassword) throw this.#wrongRobot(client)
+    return await this.#bearer(credential.token, client, robots)
+  }
+
+  async #basic(
+    credential: Extract<Credential, { kind: 'basic' }>,
     client: string,
-    robotsAtFirst: readonly RobotCredential[],
-  ): Promise<Authenticated> => {
+    { robots, isPassword }: { readonly robots: readonly RobotCredential[]; readonly isPassword: boolean },
+  ): Promise<Authenticated> {
+    const [robot] = robots.filter(({ username, password }) =>
+      isEqual(credential.userInfo, `${username}:${password}`),
+    )
+    if (robot !== undefined) return { identity: robotIdentity(robot.username), bearerToken: undefined }
+    // A mistyped robot login may contain upstream's secret: it is never sent to the API server as a token.
+    if (isPassword || isForRobot(credential, robots)) throw this.#wrongRobot(client)
+    return await this.#bearer(credential.token, client, robots)
+  }
+
+  async #bearer(token: string, client: string, robots: readonly RobotCredential[]): Promise<Authenticated> {
+    const { challenge, reviewToken, robotTokens, host } = this.#options
     const robot = await robotTokens.verify(token)
     if (robot === 'invalid')
       throw challenge.invalidToken(
@@ -83,30 +103,27 @@ export const createAuthenticate = (options: AuthenticationOptions): Authenticate
       )
     if (robot !== undefined) return { identity: robot, bearerToken: token }
     const review = await reviewToken(token, client)
-    if (review.authenticated) return { ...reviewed(review, robotsAtFirst), bearerToken: token }
+    if (review.authenticated) return { ...this.#reviewed(review, robots), bearerToken: token }
     const { message, forLog } = refusedLogin(review.refusal, host)
     throw challenge.invalidToken(message, forLog)
   }
 
-  return async (credential, client) => {
-    if (credential.kind === 'none') throw challenge.unauthorized(`log in first: ${howToLogIn}`)
-    if (credential.kind === 'malformed')
-      throw challenge.unauthorized(
-        `the login cannot be read: ${credential.reason}; log in again: ${howToLogIn}`,
-        { reason: credential.reason },
-      )
-    const robots = robotCredentials()
-    // Every credential is compared to its end, so that the time of the comparison does not tell which one matches.
-    const isPassword = robots.filter(({ password }) => isEqual(credential.token, password)).length > 0
-    if (credential.kind === 'bearer' && !isPassword) return await bearer(credential.token, client, robots)
-    if (credential.kind === 'bearer') throw wrongRobot(client)
-    const [robot] = robots.filter(({ username, password }) =>
-      isEqual(credential.userInfo, `${username}:${password}`),
+  /** A cached identity counts until the robots' credentials change: the same text may then be the password of a robot. */
+  #reviewed({ identity, again }: Reviewed, robots: readonly RobotCredential[]): Reviewed {
+    if (again === undefined) return { identity }
+    return { identity, again: () => (this.#options.robotCredentials() === robots ? again() : undefined) }
+  }
+
+  /**
+   * Attack: guessing. The answer is the same for a wrong name and for a wrong password. A right password is accepted before this point,
+   * even if other clients of the same address have guessed.
+   */
+  #wrongRobot(client: string): Error {
+    this.#limitGuesses(client)
+    return this.#options.challenge.unauthorized(
+      'the user name or the password of the robot is not right; ask for the current pull secret',
+      { reason: "not a robot's user name and password" },
     )
-    if (robot !== undefined) return { identity: robotIdentity(robot.username), bearerToken: undefined }
-    // A mistyped robot login may contain upstream's secret: it is never sent to the API server as a token.
-    if (isPassword || isForRobot(credential, robots)) throw wrongRobot(client)
-    return await bearer(credential.token, client, robots)
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * The rate limit of wrong robot passwords, by address: further guesses get 429. A right password is accepted before this limit.
  */
-import { addressOf } from '../../access/ip-address.ts'
+import { networkOfClient } from '../../access/ip-address.ts'
 import { createAllowance, type Allowance } from '../../concurrency/allowance.ts'
 import { PerKey } from '../../concurrency/per-key.ts'
 import { RegistryError } from '../../oci/errors.ts'
@@ -20,7 +20,7 @@ export const createGuessLimit = (now: () => number = () => performance.now()): G
   const addresses = new PerKey(maxAddresses, () => createAllowance({ ...ofAddress, now }))
   const everybody = createAllowance({ ...ofEverybody, now })
   return (client) => {
-    const own = addresses.of(addressOf(client))
+    const own = addresses.of(networkOfClient(client))
     for (const allowance of [own, everybody]) if (allowance.state() === 'spent') throw tooMany(allowance)
     for (const allowance of [own, everybody]) allowance.charge(1)
   }

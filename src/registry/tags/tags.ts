@@ -8,6 +8,7 @@ import type { Policy } from '../../access/policy.ts'
 import { Pace, type PaceOptions } from '../../concurrency/pace.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import type { Identity } from '../../access/identity.ts'
+import type { FetchTags } from '../../oci/image-source.ts'
 import { tagPrefixOf, type ImageStream, type Repository, type TagOwnerOf } from '../../oci/reference.ts'
 import { abortedWith } from '../abort.ts'
 import { requesterOf } from '../requester.ts'
@@ -23,11 +24,7 @@ export interface TagsOptions {
   readonly ownerOf: TagOwnerOf
   readonly denied: DenialMessage
   readonly cursors: TagCursors
-  readonly fetchTags: (request: {
-    after: string | undefined
-    requester: string
-    signal: AbortSignal
-  }) => Promise<{ tags: readonly string[]; more: boolean }>
+  readonly fetchTags: FetchTags
   /** For tests. */
   readonly listPace?: PaceOptions
 }
@@ -121,7 +118,7 @@ const authorizeList = async (
   const identity = identityOf(request)
   const decision = await policy.decideImageStream(identity, imageStream)
   request.decision = decision
-  if (!decision.allowed) throw denied(identity.user.username, `the tags of ${namespace}/${name}`, namespace)
+  if (!decision.allowed) throw denied({ identity, wanted: `the tags of ${namespace}/${name}`, namespace })
 }
 
 const parseQuery = async (

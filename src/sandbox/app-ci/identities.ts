@@ -1,4 +1,4 @@
-/** Who and what the RBAC of a cluster speaks of: identities that can log in to the sandbox, and the namespaces they may be let into. */
+/** The identities in the RBAC of a cluster, which can log in to the sandbox, and the namespaces of its bindings. */
 import type { KubernetesObject } from './kubernetes-object.ts'
 import { asStored } from './legacy-rbac.ts'
 
@@ -23,7 +23,7 @@ interface Subject {
   readonly namespace?: string
 }
 
-/** @param objects of which those that cannot be read as RBAC are passed over, as `createRbac` does */
+/** @param objects those that cannot be read as RBAC are ignored, as `createRbac` does */
 export const identitiesIn = (objects: readonly KubernetesObject[]): Identities => {
   const found = new Map<string, KnownIdentity>()
   const namespaces = new Set<string>()
@@ -63,7 +63,7 @@ const stringsOf = (value: unknown): readonly string[] =>
 
 const serviceAccount = /^system:serviceaccount:([^:]+):([^:]+)$/
 
-/** What YAML took for something else is no name. */
+/** A name that YAML read as a number or the like is not a name. */
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 
 /** A user may be bound by the name that a service account has as a user. @param here the namespace of the binding */

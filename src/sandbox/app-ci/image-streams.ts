@@ -1,14 +1,14 @@
-/** The ImageStreams of app.ci, as `image.openshift.io/v1` lists and watches them, and what can go wrong with either. */
+/** The ImageStreams of app.ci, as `image.openshift.io/v1` lists and watches them, and how either can fail. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Answer } from './reviews.ts'
 import { failure } from './reviews.ts'
 
-/** What a tag pointed to: the digest of an image that was imported, or a mere reference. */
+/** The target of a tag: the digest of an imported image, or only a reference. */
 export type ImageStreamItem = string | ReferenceItem
 
 /**
  * As ci-operator promotes to payload namespaces (`oc tag --reference`): OpenShift imports nothing, so the item has no `image`, and
- * only `dockerImageReference` tells the digest.
+ * only `dockerImageReference` has the digest.
  * Source: openshift-apiserver pkg/image/apiserver/registry/imagestream/strategy.go tagReferenceToTagEvent
  */
 export interface ReferenceItem {
@@ -16,7 +16,7 @@ export interface ReferenceItem {
   readonly reference: string
 }
 
-/** What promotion writes. Source: ci-tools pkg/api/promotion.go, QuayImageReference */
+/** The item that promotion writes. Source: ci-tools pkg/api/promotion.go, QuayImageReference */
 export const promotedBy = (
   digest: string,
   repository = 'quay-proxy.ci.openshift.org/openshift/ci',
@@ -27,25 +27,25 @@ export const promotedBy = (
 export interface ImageStreamSpec {
   readonly namespace: string
   readonly name: string
-  /** Tag -> what it points to and pointed to, newest first. */
+  /** Tag -> its targets, newest first. */
   readonly tags: Readonly<Record<string, readonly ImageStreamItem[]>>
 }
 
 export interface ImageStreams {
-  /** Creates or replaces one. */
+  /** Creates or replaces an ImageStream. */
   put(imageStream: ImageStreamSpec): void
   delete(namespace: string, name: string): void
-  /** Tells every watch the current resource version, or what is given instead. */
+  /** Sends a bookmark to every watch: the current resource version, or `object`. */
   bookmark(object?: object): void
   /** Ends every watch: cleanly as after its time, or in the middle of a line. */
   cut(how?: 'cleanly' | 'mid-line'): void
-  /** Forgets what happened up to now: who asks for it hears 410, as an event of a watch or as its status. */
+  /** Forgets all events up to now: a request for them gets 410, as an event of a watch or as its status. */
   expire(as?: 'event' | 'status'): void
   /** Lists (pages of one count each) and watches so far. */
   readonly requests: { readonly pages: number; readonly watches: number }
   /** Watches that are open. */
   readonly watching: number
-  /** ImageStreams that there are. */
+  /** Number of ImageStreams. */
   readonly count: number
 }
 
@@ -125,7 +125,7 @@ export class SandboxImageStreams implements ImageStreams {
     for (const watch of this.#watches) writeLine(watch, event)
   }
 
-  /** All pages are of the moment of the first: `continue` holds it. What changed since then is not kept, so that is a 410. */
+  /** All pages are of the moment of the first page, which `continue` holds. After a change, a `continue` gets 410. */
   #page(query: URLSearchParams): Answer {
     this.requests.pages++
     const [version = String(this.#version), from = '0'] = query.get('continue')?.split('/') ?? []
@@ -181,7 +181,7 @@ const objectOf = ({ namespace, name, tags }: ImageStreamSpec, version: number) =
   },
 })
 
-/** Only what was tagged by reference, or by import, has one: what was pushed stands in the status alone. */
+/** Only a tag by reference has one: pushed images are in the status alone. */
 const specTagOf = (tag: string, newest: ImageStreamItem | undefined) =>
   typeof newest === 'object'
     ? [

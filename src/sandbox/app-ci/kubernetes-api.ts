@@ -1,4 +1,4 @@
-/** The API server of app.ci, as far as quay-proxy asks it: reviews, and the ImageStreams. */
+/** The part of app.ci's API server that quay-proxy uses: reviews, and the ImageStreams. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
@@ -21,15 +21,15 @@ export type { Fault } from './wire.ts'
 
 export interface KubernetesApiOptions {
   readonly objects: readonly KubernetesObject[]
-  /** Who the kubeconfig speaks as; `ci/quay-proxy` unless told. */
+  /** The service account of the kubeconfig. Default: `ci/quay-proxy`. */
   readonly proxyServiceAccount?: { readonly namespace: string; readonly name: string }
-  /** 127.0.0.1 unless told. */
+  /** Default: 127.0.0.1. */
   readonly host?: string
   /** Milliseconds since the epoch. */
   readonly now?: () => number
 }
 
-/** Where images are pulled from: a namespace, and an image stream in it where one is meant. */
+/** Where images are pulled from: a namespace, and perhaps an image stream in it. */
 export interface Place {
   readonly namespace: string
   readonly name?: string
@@ -37,18 +37,18 @@ export interface Place {
 
 export interface KubernetesApi {
   readonly url: string
-  /** YAML for `--kubeconfig`, with a token of the proxy's service account that holds for a year. */
+  /** YAML for `--kubeconfig`, with a token of the proxy's service account that is valid for a year. */
   kubeconfig(): string
   issueUserToken(options: UserTokenOptions): string
   issueServiceAccountToken(options: ServiceAccountTokenOptions): string
   revoke(token: string): void
-  /** As if everything was deleted and these were applied. */
+  /** As if all objects were deleted and these were applied. */
   replaceObjects(objects: readonly KubernetesObject[]): void
   /** The objects that an API server would refuse, each by its name, and why. */
   readonly skipped: readonly string[]
-  /** What RBAC says of whoever has the token: a review of `get imagestreams/layers` in each place, and none of them counted. */
+  /** What RBAC says about the owner of the token: a review of `get imagestreams/layers` in each place. These reviews are not counted. */
   mayPull(token: string, places: readonly Place[]): readonly boolean[]
-  /** Reviews asked for, answered or not. */
+  /** Requests for reviews, also those without an answer. */
   readonly requests: { readonly tokenReviews: number; readonly subjectAccessReviews: number }
   /** The SubjectAccessReviews that were judged, oldest first. */
   readonly reviews: readonly SubjectAccessReviewSpec[]
@@ -62,7 +62,7 @@ const accessReviewPath = '/apis/authorization.k8s.io/v1/subjectaccessreviews'
 
 const version = { major: '1', minor: '33', gitVersion: 'v1.33.0-sandbox', platform: 'linux/amd64' }
 
-/** Starts the APIs of app.ci that the proxy asks, over HTTP on a free port. */
+/** Starts these APIs over HTTP on a free port. */
 export const startKubernetesApi = async (options: KubernetesApiOptions): Promise<KubernetesApi> => {
   const api = new SandboxKubernetesApi(options)
   await api.listen(options.host ?? '127.0.0.1')
@@ -92,7 +92,7 @@ class SandboxKubernetesApi implements KubernetesApi {
     const account = proxyServiceAccount ?? { namespace: 'ci', name: 'quay-proxy' }
     this.#proxyToken = this.issueServiceAccountToken({ ...account, expiresInSeconds: 365 * 24 * 3600 })
     this.#server = createServer((request, response) => {
-      // Whoever hung up in the middle of a body gets no answer.
+      // A client that hung up in the middle of a body gets no answer.
       this.#serve(request, response).catch(() => response.destroy())
     })
   }
@@ -192,7 +192,7 @@ class SandboxKubernetesApi implements KubernetesApi {
     return failure(404, 'NotFound', 'the server could not find the requested resource')
   }
 
-  /** The proxy is a client like any other: without the rights its manifests grant it, it may ask nothing. */
+  /** The proxy needs the rights that its manifests grant, like any other client. */
   #refuseCaller(
     authorization: string | undefined,
     resource: string,

@@ -1,4 +1,4 @@
-/** Manifests from a directory. Real ones hold other things beside: those are named and left out, or refused, as the caller likes. */
+/** Manifests from a directory. Real directories hold other files too: they are left out and named, or refused, as the caller wants. */
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { loadYaml } from '@kubernetes/client-node'
@@ -17,7 +17,7 @@ export interface KubernetesObject {
 
 export interface LoadedManifests {
   readonly objects: readonly KubernetesObject[]
-  /** What was left out: where, and why. */
+  /** The documents that were left out: where, and why. */
   readonly skipped: readonly string[]
 }
 
@@ -99,7 +99,7 @@ const parseDocument = (document: string, where: string, skipped: string[]): Kube
   try {
     return flatten(loadYaml<KubernetesObject>(document), where, skipped)
   } catch (cause) {
-    // What follows shows the place in the file, over several lines.
+    // The further lines show the place in the file.
     skipped.push(`${where}: ${messageOf(cause).split('\n', 1).join('')}`)
     return []
   }

@@ -1,4 +1,4 @@
-/** Roles and bindings as the API server has them after they were applied: read once, to be asked often. */
+/** Roles and bindings as the API server has them after they were applied. */
 import type {
   RbacV1Subject,
   V1ClusterRole,
@@ -88,7 +88,7 @@ const versions = ['rbac.authorization.k8s.io/v1', 'authorization.openshift.io/v1
 /** @param namespace undefined for what has none */
 const problemOf = (object: KubernetesObject, namespace: string | undefined): string | undefined => {
   if (!versions.includes(object.apiVersion!)) return `API servers of today have no ${object.apiVersion}`
-  // It would land wherever the person who applies it happens to be.
+  // `oc apply` would put it into the current namespace of the user.
   if (namespace === '') return 'it has no metadata.namespace'
   if (object.kind!.endsWith('Role')) return problemOfRole(object)
   const { roleRef } = object as { roleRef?: V1RoleRef | null }

@@ -1,4 +1,4 @@
-/** The RBAC authorizer of the kube-apiserver: who may do what, by the manifests of a cluster. */
+/** The RBAC authorizer of the kube-apiserver, over the manifests of a cluster. */
 import type { RbacV1Subject, V1PolicyRule, V1RoleRef } from '@kubernetes/client-node'
 import type { UserInfo } from '../../access/identity.ts'
 import type { KubernetesObject } from './kubernetes-object.ts'
@@ -8,7 +8,7 @@ import type { Grant, Policy } from './rbac-policy.ts'
 export { readManifests } from './kubernetes-object.ts'
 export type { KubernetesObject } from './kubernetes-object.ts'
 
-/** What is asked, as in a SubjectAccessReview; an absent field and an empty one are the same, as in the API. */
+/** As in a SubjectAccessReview. An absent field and an empty one are the same, as in the API. */
 export interface ResourceAttributes {
   readonly verb?: string
   readonly group?: string
@@ -50,9 +50,8 @@ const authorize = (policy: Policy, user: UserInfo, attributes: ResourceAttribute
     if (subject === undefined) continue
     const rules = resolve(policy, grant)
     if (rules === undefined) dangling.add(notFound(grant.roleRef))
-    else if (rules.some((rule) => ruleAllows(rule, attributes))) {
+    else if (rules.some((rule) => ruleAllows(rule, attributes)))
       return { allowed: true, reason: `RBAC: allowed by ${grant.description} to ${describe(subject, grant)}` }
-    }
   }
   return { allowed: false, reason: dangling.size === 0 ? '' : `RBAC: ${aggregate([...dangling])}` }
 }

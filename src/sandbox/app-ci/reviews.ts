@@ -1,3 +1,4 @@
+/** TokenReview and SubjectAccessReview, as the API server answers them. */
 import type { UserInfo } from '../../access/identity.ts'
 import type { Decision, Rbac, ResourceAttributes } from './rbac.ts'
 import type { Tokens } from './tokens.ts'
@@ -18,14 +19,14 @@ export interface Answer {
   readonly body: string | Readonly<Record<string, unknown>>
 }
 
-/** A `Status`, what the API server says when it cannot say what was asked for. */
+/** A `Status`: the error of the API server. */
 export const failure = (code: number, reason: string, message: string): Answer => ({
   status: code,
   body: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, code },
 })
 
 /** The `spec` of a review of this kind, otherwise the 400 to answer. */
-function readSpec(body: string, apiVersion: string, kind: string): { spec: object } | { refusal: Answer } {
+const readSpec = (body: string, apiVersion: string, kind: string): { spec: object } | { refusal: Answer } => {
   let review: { apiVersion?: unknown; kind?: unknown; spec?: unknown } | null
   try {
     review = JSON.parse(body)
@@ -33,9 +34,8 @@ function readSpec(body: string, apiVersion: string, kind: string): { spec: objec
     return { refusal: badRequest(`the object provided is unrecognized: ${String(error)}`) }
   }
   // As the API server, which knows from the path what is meant when the body does not say.
-  if ((review?.apiVersion ?? apiVersion) !== apiVersion || (review?.kind ?? kind) !== kind) {
+  if ((review?.apiVersion ?? apiVersion) !== apiVersion || (review?.kind ?? kind) !== kind)
     return { refusal: badRequest(`the body must be a ${kind} of ${apiVersion}`) }
-  }
   const spec = review?.spec
   return typeof spec === 'object' && spec !== null
     ? { spec }
@@ -44,19 +44,18 @@ function readSpec(body: string, apiVersion: string, kind: string): { spec: objec
 
 const badRequest = (message: string): Answer => failure(400, 'BadRequest', message)
 
-/** The TokenReview the API server would answer; a bad token is a 201 like a good one. */
-export function reviewToken(body: string, tokens: Tokens): Answer {
+/** Answers 201 for a bad token as for a good one, as the API server does. */
+export const reviewToken = (body: string, tokens: Tokens): Answer => {
   const apiVersion = 'authentication.k8s.io/v1'
   const read = readSpec(body, apiVersion, 'TokenReview')
   if ('refusal' in read) return read.refusal
   const spec: { token?: unknown; audiences?: unknown } = read.spec
-  if (typeof spec.token !== 'string' || spec.token === '') {
+  if (typeof spec.token !== 'string' || spec.token === '')
     return badRequest('token is required for TokenReview in authentication')
-  }
   const asked = (spec.audiences ?? []) as readonly string[]
   const result = tokens.authenticate(spec.token, asked.length === 0 ? [apiAudience] : asked)
   const status = tokenReviewStatus(result)
-  // The spec comes back with the token in it, as from the real one: whoever logs an answer logs a credential.
+  // The spec comes back with the token in it, as from the real one: a log of answers would hold credentials.
   return { status: 201, body: { kind: 'TokenReview', apiVersion, metadata: {}, spec, status } }
 }
 
@@ -65,27 +64,26 @@ const tokenReviewStatus = (result: ReturnType<Tokens['authenticate']>): Record<s
     ? { authenticated: true, user: result.user, audiences: result.audiences }
     : { authenticated: false, user: {}, error: result.error }
 
-/** The SubjectAccessReview the API server would answer; `seen` is told every spec that was judged. */
-export function reviewAccess(
+/** @param seen is called with each spec that was judged */
+export const reviewAccess = (
   body: string,
   rbac: Rbac,
   seen: (spec: SubjectAccessReviewSpec) => void,
-): Answer {
+): Answer => {
   const apiVersion = 'authorization.k8s.io/v1'
   const read = readSpec(body, apiVersion, 'SubjectAccessReview')
   if ('refusal' in read) return read.refusal
   const spec: SubjectAccessReviewSpec = read.spec
   const invalid = problemOf(spec)
-  if (invalid !== undefined) {
+  if (invalid !== undefined)
     return failure(422, 'Invalid', `SubjectAccessReview.authorization.k8s.io "" is invalid: ${invalid}`)
-  }
   seen(spec)
   const { allowed, denied, reason } = authorize(rbac, userOf(spec), spec.resourceAttributes!)
   const status = { allowed, ...(denied ? { denied } : {}), ...(reason === '' ? {} : { reason }) }
   return { status: 201, body: { kind: 'SubjectAccessReview', apiVersion, metadata: {}, spec, status } }
 }
 
-function problemOf(spec: SubjectAccessReviewSpec): string | undefined {
+const problemOf = (spec: SubjectAccessReviewSpec): string | undefined => {
   if (!spec.resourceAttributes) return 'spec.resourceAttributes: the sandbox judges nothing else'
   if (spec.groups && !Array.isArray(spec.groups)) return 'spec.groups: Invalid value: must be a list'
   return spec.user || spec.groups?.length
@@ -104,14 +102,13 @@ const userOf = ({ user = '', uid, groups, extra }: SubjectAccessReviewSpec): Use
  * The authorizers of an OpenShift API server in their order: first the scopes of the OAuth token, which can only
  * deny, then RBAC. A scope other than `user:full` is taken to permit nothing.
  */
-export function authorize(
+export const authorize = (
   rbac: Rbac,
   user: UserInfo,
   attributes: ResourceAttributes,
-): Decision & { readonly denied: boolean } {
+): Decision & { readonly denied: boolean } => {
   const scopes = user.extra['scopes.authorization.openshift.io'] ?? []
-  if (scopes.length > 0 && !scopes.includes('user:full')) {
+  if (scopes.length > 0 && !scopes.includes('user:full'))
     return { allowed: false, denied: true, reason: `scopes [${scopes.join(' ')}] prevent this action` }
-  }
   return { ...rbac.authorize(user, attributes), denied: false }
 }

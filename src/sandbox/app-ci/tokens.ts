@@ -1,3 +1,4 @@
+/** The two kinds of token that app.ci knows: OAuth tokens of users, and JWTs of service accounts. */
 import {
   createHash,
   createPublicKey,
@@ -9,7 +10,7 @@ import {
 } from 'node:crypto'
 import type { UserInfo } from '../../access/identity.ts'
 
-/** The API server's own audience: what a TokenReview without audiences asks for, and all an OAuth token has. */
+/** The API server's own audience: the default of a TokenReview, and the only one of an OAuth token. */
 export const apiAudience = 'https://kubernetes.default.svc'
 
 export interface UserTokenOptions {
@@ -17,22 +18,22 @@ export interface UserTokenOptions {
   /** kube:admin has none. */
   readonly uid?: string
   readonly groups: readonly string[]
-  /** OAuth scopes; `['user:full']` unless told. */
+  /** OAuth scopes. Default: `['user:full']`. */
   readonly scopes?: readonly string[]
-  /** A day unless told. */
+  /** Default: a day. */
   readonly expiresInSeconds?: number
 }
 
 export interface ServiceAccountTokenOptions {
   readonly namespace: string
   readonly name: string
-  /** An hour unless told, as `oc create token`. */
+  /** Default: an hour, as with `oc create token`. */
   readonly expiresInSeconds?: number
-  /** The API server's own unless told. */
+  /** Default: the API server's own. */
   readonly audiences?: readonly string[]
 }
 
-/** What the authenticators of the kube-apiserver say of a token; `error` in their words. */
+/** The result of the authenticators of the kube-apiserver for a token; `error` in their words. */
 export type Authentication =
   | { readonly authenticated: true; readonly user: UserInfo; readonly audiences: readonly string[] }
   | { readonly authenticated: false; readonly error: string }
@@ -68,8 +69,8 @@ const refused = (why?: string): Authentication => ({
   error: why === undefined ? 'invalid bearer token' : `[invalid bearer token, ${why}]`,
 })
 
-/** Issues and judges the two kinds of token app.ci knows; `now` in milliseconds. */
-export function createTokens({ now }: { readonly now: () => number }): Tokens {
+/** @param now milliseconds since the epoch */
+export const createTokens = ({ now }: { readonly now: () => number }): Tokens => {
   const userTokens = new Map<string, UserToken>()
   const revoked = new Set<string>()
   const jwt = createJwt()
@@ -105,7 +106,7 @@ const oauthUser = ({ username, uid, groups, scopes = ['user:full'] }: UserTokenO
   extra: { 'scopes.authorization.openshift.io': scopes },
 })
 
-function serviceAccountClaims(options: ServiceAccountTokenOptions, issuedAt: number) {
+const serviceAccountClaims = (options: ServiceAccountTokenOptions, issuedAt: number) => {
   const { namespace, name, expiresInSeconds = 3600, audiences = [apiAudience] } = options
   return {
     aud: audiences,
@@ -125,17 +126,16 @@ const uidOf = (name: string): string =>
     .digest('hex')
     .replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, '$1-$2-4$3-8$4-$5')
 
-function judgeClaims(
+const judgeClaims = (
   claims: Claims,
   revoked: boolean,
   asked: readonly string[],
   nowMs: number,
-): Authentication {
+): Authentication => {
   if (claims.exp * 1000 <= nowMs) return refused('service account token has expired')
   const audiences = claims.aud.filter((audience) => asked.includes(audience))
-  if (audiences.length === 0) {
+  if (audiences.length === 0)
     return refused(`token audiences ${list(claims.aud)} is invalid for the target audiences ${list(asked)}`)
-  }
   if (revoked) return refused('service account token has been invalidated')
   const { namespace, serviceaccount } = claims['kubernetes.io']
   const user: UserInfo = {
@@ -153,7 +153,7 @@ const list = (values: readonly string[]): string =>
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
 
 // Node's own signatures rather than jose: these are synchronous, so a test can issue a token in an expression.
-function createJwt(): { issue(claims: Claims): string; open(token: string): Claims | undefined } {
+const createJwt = (): { issue(claims: Claims): string; open(token: string): Claims | undefined } => {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const publicKey = createPublicKey(privateKey)
   const kid = createHash('sha256')

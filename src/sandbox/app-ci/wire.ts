@@ -1,12 +1,12 @@
-/** Requests and answers of the sandbox's API server as they go over the wire, and what can be made to go wrong with them. */
+/** Requests and answers of the sandbox's API server as they go over the wire, and faults in them. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Answer } from './reviews.ts'
 import { failure } from './reviews.ts'
 
-/** What goes wrong with every request from now on, counted or not; `none` ends it. */
+/** How every request fails from now on; `none` ends it. */
 export type Fault =
   | { readonly kind: 'none' }
-  /** A Status with this code, 503 unless told. */
+  /** A Status with this code. Default: 503. */
   | { readonly kind: 'status'; readonly status?: number; readonly retryAfterSeconds?: number }
   | { readonly kind: 'slow'; readonly delayMs: number }
   | { readonly kind: 'hang' }

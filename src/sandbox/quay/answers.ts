@@ -1,3 +1,4 @@
+/** Responses of the sandbox's quay as values, and how they are written, broken or cut. */
 import { STATUS_CODES } from 'node:http'
 import type { ServerResponse } from 'node:http'
 import { setImmediate } from 'node:timers/promises'
@@ -13,37 +14,34 @@ export interface Answer {
 /** One write to the socket: large enough to be cheap, small enough that a slow reader holds little. */
 const pieceBytes = 256 * 1024
 
-export function jsonAnswer(
+export const jsonAnswer = (
   status: number,
   value: unknown,
   headers: Readonly<Record<string, string>> = {},
-): Answer {
-  return {
-    status,
-    headers: { 'content-type': 'application/json', ...headers },
-    body: [Buffer.from(JSON.stringify(value))],
-  }
-}
+): Answer => ({
+  status,
+  headers: { 'content-type': 'application/json', ...headers },
+  body: [Buffer.from(JSON.stringify(value))],
+})
 
 /** The page nginx in front of quay answers with where the application never saw the request (429, 502, 405). */
-export function htmlAnswer(status: number, headers: Readonly<Record<string, string>> = {}): Answer {
+export const htmlAnswer = (status: number, headers: Readonly<Record<string, string>> = {}): Answer => {
   const title = `${status} ${STATUS_CODES[status]}`
   const page = `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n`
   return { status, headers: { 'content-type': 'text/html', ...headers }, body: [Buffer.from(page)] }
 }
 
 /** Changes what is answered, before a byte of it is written. */
-export function applyFault(answer: Answer, fault: Fault): Answer {
+export const applyFault = (answer: Answer, fault: Fault): Answer => {
   const { status, headers, body = [] } = fault.status === undefined ? answer : htmlAnswer(fault.status)
   const added = Object.entries(fault.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])
   const merged = { ...headers, ...(Object.fromEntries(added) as Record<string, string>) }
-  if (fault.redirectTo !== undefined && status !== 401) {
+  if (fault.redirectTo !== undefined && status !== 401)
     return { status: 302, headers: { ...merged, location: fault.redirectTo } }
-  }
   return { status, headers: merged, body: fault.wrongBytes === true ? spoil(body) : body }
 }
 
-function spoil(body: readonly Buffer[]): readonly Buffer[] {
+const spoil = (body: readonly Buffer[]): readonly Buffer[] => {
   const wrong = Buffer.concat(body)
   const middle = wrong.length >> 1
   if (wrong.length > 0) wrong.writeUInt8(wrong.readUInt8(middle) ^ 0xff, middle)
@@ -51,7 +49,7 @@ function spoil(body: readonly Buffer[]): readonly Buffer[] {
 }
 
 /** Writes no faster than the client reads. Resolves when the body is with the kernel, or the socket is gone. */
-export async function writeAnswer(response: ServerResponse, answer: Answer, fault: Fault): Promise<void> {
+export const writeAnswer = async (response: ServerResponse, answer: Answer, fault: Fault): Promise<void> => {
   const { status, headers, body = [] } = answer
   const length = body.reduce((sum, part) => sum + part.length, 0)
   const chunked = fault.truncateAfterBytes !== undefined
@@ -67,10 +65,10 @@ export async function writeAnswer(response: ServerResponse, answer: Answer, faul
   else response.flushHeaders()
 }
 
-async function writeBody(response: ServerResponse, body: readonly Buffer[], limit: number): Promise<void> {
+const writeBody = async (response: ServerResponse, body: readonly Buffer[], limit: number): Promise<void> => {
   const closed = new Promise<void>((resolve) => response.once('close', resolve))
   let left = limit
-  for (const part of body) {
+  for (const part of body)
     for (let offset = 0; offset < part.length && left > 0 && !response.destroyed;) {
       const piece = part.subarray(offset, offset + Math.min(pieceBytes, left))
       const written = new Promise<void>((resolve) => response.write(piece, () => resolve()))
@@ -78,10 +76,9 @@ async function writeBody(response: ServerResponse, body: readonly Buffer[], limi
       offset += piece.length
       left -= piece.length
     }
-  }
 }
 
-async function cut(response: ServerResponse): Promise<void> {
+const cut = async (response: ServerResponse): Promise<void> => {
   response.flushHeaders()
   await setImmediate()
   response.destroy()

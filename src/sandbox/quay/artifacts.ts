@@ -1,4 +1,4 @@
-/** What registries hold beside images: signatures, SBOMs, attestations. */
+/** Content of registries that is no image: signatures, SBOMs, attestations. */
 import { byDigest, describe, encode, mediaTypes, toManifest } from './descriptors.ts'
 import type { Content, Manifest } from './descriptors.ts'
 import { digestOf } from './layers.ts'
@@ -34,7 +34,7 @@ export interface BlobsArtifactOptions {
 }
 
 /**
- * A manifest with `blobs` where others have `config` and `layers`: whoever knows only those two does not see what it reaches.
+ * A manifest with `blobs` where others have `config` and `layers`. A reader that knows only those two does not see the blobs.
  * Source: https://github.com/opencontainers/image-spec/blob/v1.1.0-rc2/artifact.md, which registries still hold
  */
 export const buildBlobsArtifact = ({ artifactType, blobs }: BlobsArtifactOptions): Content => {

@@ -1,3 +1,5 @@
+/** The Range header of a request. */
+
 /** One satisfiable range: first and last byte, both counted from 0 and included. */
 export interface ByteRange {
   readonly first: number
@@ -11,7 +13,7 @@ const rangeSet = /^bytes=(?<specs>\s*(?:\d+-\d*|-\d+)(?:\s*,\s*(?:\d+-\d*|-\d+))
  * ignored, an empty list when none of it can be satisfied (416). Ends beyond the last byte are clamped.
  * Source: https://www.rfc-editor.org/rfc/rfc9110#section-14.1.2
  */
-export function parseRanges(header: string | undefined, size: number): readonly ByteRange[] | null {
+export const parseRanges = (header: string | undefined, size: number): readonly ByteRange[] | null => {
   const specs = rangeSet.exec(header ?? '')?.groups?.['specs']
   if (specs === undefined) return null
   return specs
@@ -20,7 +22,7 @@ export function parseRanges(header: string | undefined, size: number): readonly 
     .filter(({ first, last }) => first <= last && first < size)
 }
 
-function toRange(spec: string, size: number): ByteRange {
+const toRange = (spec: string, size: number): ByteRange => {
   const dash = spec.indexOf('-')
   if (dash === 0) return { first: Math.max(0, size - Number(spec.slice(1))), last: size - 1 }
   const end = spec.slice(dash + 1)

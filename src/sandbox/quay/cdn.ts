@@ -1,3 +1,4 @@
+/** The storage behind quay: blobs at signed URLs, with ranges. */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Answer } from './answers.ts'
 import { parseRanges } from './byte-ranges.ts'
@@ -27,7 +28,7 @@ export interface Cdn {
 const signedForMs = 60_000
 
 /** The storage behind quay's 302: knows signed URLs and bytes, and no credentials at all. */
-export function createCdn(options: CdnOptions): Cdn {
+export const createCdn = (options: CdnOptions): Cdn => {
   const key = randomBytes(32)
   const signatureOf = (path: string, query: URLSearchParams): Buffer =>
     createHmac('sha256', key).update(`${path}?${query}`).digest()
@@ -51,9 +52,8 @@ export function createCdn(options: CdnOptions): Cdn {
       return `${base}${path}?${query}`
     },
     handle: ({ method, url, headers }) => {
-      if (headers.authorization !== undefined || headers.cookie !== undefined) {
+      if (headers.authorization !== undefined || headers.cookie !== undefined)
         return xmlError(400, 'InvalidArgument', 'Only one auth mechanism allowed')
-      }
       if (method !== 'GET' && method !== 'HEAD') return xmlError(405, 'MethodNotAllowed', 'Not allowed')
       if (!isSigned(url)) return xmlError(403, 'AccessDenied', 'Request has expired')
       const hex = url.pathname.slice(url.pathname.lastIndexOf('/') + 1)
@@ -64,12 +64,12 @@ export function createCdn(options: CdnOptions): Cdn {
   }
 }
 
-function xmlError(status: number, code: string, message: string): Answer {
+const xmlError = (status: number, code: string, message: string): Answer => {
   const body = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>${message}</Message></Error>`
   return { status, headers: { 'content-type': 'application/xml' }, body: [Buffer.from(body)] }
 }
 
-function answerBlob(blob: Buffer, etag: string, asked: Exchange['headers']): Answer {
+const answerBlob = (blob: Buffer, etag: string, asked: Exchange['headers']): Answer => {
   const headers = { 'content-type': 'application/octet-stream', 'accept-ranges': 'bytes', etag }
   const stale = asked['if-range'] !== undefined && asked['if-range'] !== etag
   const ranges = stale ? null : parseRanges(asked.range, blob.length)
@@ -84,12 +84,15 @@ function answerBlob(blob: Buffer, etag: string, asked: Exchange['headers']): Ans
   return { status: 206, headers: { ...headers, 'content-range': contentRange(first, blob) }, body: [slice] }
 }
 
-function contentRange({ first, last }: ByteRange, blob: Buffer): string {
-  return `bytes ${first}-${last}/${blob.length}`
-}
+const contentRange = ({ first, last }: ByteRange, blob: Buffer): string =>
+  `bytes ${first}-${last}/${blob.length}`
 
 /** Source: https://www.rfc-editor.org/rfc/rfc9110#section-14.6 */
-function answerRanges(blob: Buffer, ranges: readonly ByteRange[], headers: Record<string, string>): Answer {
+const answerRanges = (
+  blob: Buffer,
+  ranges: readonly ByteRange[],
+  headers: Record<string, string>,
+): Answer => {
   const boundary = randomBytes(16).toString('hex')
   const parts = ranges.flatMap((range) => [
     Buffer.from(

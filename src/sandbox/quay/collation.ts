@@ -1,6 +1,6 @@
 /**
- * The order in which quay lists tags: that of its database, which quay.io does not tell. Whoever walks the tags must get along with
- * both: by bytes, and as text.
+ * The order in which quay lists tags: that of its database, which quay.io does not document. A walk over the tags has to work
+ * with both: by bytes, and as text.
  */
 
 export type CollationName = 'bytes' | 'text'
@@ -38,7 +38,7 @@ const swapCase = (letter: string): string => {
   return letter === lower ? letter.toUpperCase() : lower
 }
 
-/** PostgreSQL with `en_US` or an ICU locale: punctuation is passed over first, so `ocp-priv_4` stands between `ocp_p` and `ocpq`. */
+/** PostgreSQL with `en_US` or an ICU locale: punctuation is ignored at first, so `ocp-priv_4` comes between `ocp_p` and `ocpq`. */
 const text: Collation = {
   compare: compareText,
   // A collator takes microseconds for each of twenty million comparisons: keys first.

@@ -11,7 +11,7 @@ export interface StockedTag {
   readonly platforms: readonly string[]
 }
 
-/** What `seedQuay` put there. */
+/** The result of `seedQuay`. */
 export interface SeededImages {
   readonly tags: readonly StockedTag[]
   /** A tag that was there once: TAG_EXPIRED. */

@@ -1,4 +1,4 @@
-/** What a registry stores, and how one piece of it names another. */
+/** Manifests, blobs, and the descriptors by which they name each other. */
 import { digestOf } from './layers.ts'
 import type { Digest } from './layers.ts'
 
@@ -24,7 +24,7 @@ export interface Manifest {
   readonly body: Buffer
 }
 
-/** A manifest to ask for, the manifests below it, and the blobs they name. */
+/** A manifest, the manifests below it, and the blobs that they name. */
 export interface Content extends Manifest {
   /** The manifest itself first; where it is an index, then one manifest for each platform. */
   readonly manifests: readonly Manifest[]

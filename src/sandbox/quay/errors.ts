@@ -1,3 +1,4 @@
+/** Errors and challenges in the words of quay. */
 import { jsonAnswer } from './answers.ts'
 import type { Answer } from './answers.ts'
 import type { Exchange } from './origin.ts'
@@ -19,13 +20,13 @@ export type QuayErrorCode = keyof typeof quayErrors
 export const apiVersion = { 'docker-distribution-api-version': 'registry/2.0' } as const
 
 /** quay writes `detail: {}` where others leave it out; ggcr prints it as `map[]`. */
-export function quayError(code: QuayErrorCode, headers: Readonly<Record<string, string>> = {}): Answer {
+export const quayError = (code: QuayErrorCode, headers: Readonly<Record<string, string>> = {}): Answer => {
   const [status, message] = quayErrors[code]
   return jsonAnswer(status, { errors: [{ code, message, detail: {} }] }, headers)
 }
 
-/** One line, as get_auth_headers of quay writes it; `scope` only where a repository is known. */
-export function challenge({ url }: Exchange, repository?: string): Readonly<Record<string, string>> {
+/** One line, as get_auth_headers of quay writes it; `scope` only if a repository is known. */
+export const challenge = ({ url }: Exchange, repository?: string): Readonly<Record<string, string>> => {
   const scope = repository === undefined ? '' : `,scope="repository:${repository}:pull"`
   return {
     ...apiVersion,

@@ -1,5 +1,5 @@
 /**
- * Every family of tags that the writers of QCI use, of an open and of a restricted namespace, beside the live tags that people pull:
+ * Every family of tags that the writers of QCI use, of an open and of a restricted namespace, in addition to the live tags that people pull:
  * copies that prune jobs keep, what ci-images-mirror and ART put there, release payloads and what is attached to an image.
  */
 import { buildArtifact, buildBlobsArtifact, buildTinyImage } from './artifacts.ts'
@@ -9,13 +9,13 @@ import type { Image } from './images.ts'
 import type { Digest } from './layers.ts'
 import type { Quay } from './quay.ts'
 
-/** A namespace, nobody (QCI-wide access), or whoever may pull the digest in the tag's name. */
+/** A namespace, nobody (QCI-wide access), or the people who may pull the digest in the tag's name. */
 type Owner =
   | { readonly owner: 'namespace'; readonly namespace: string }
   | { readonly owner: 'nobody' }
   | { readonly owner: 'digest'; readonly of: Digest }
 
-/** A tag, and whom it belongs to. */
+/** A tag and its owner. */
 export type FamilyTag = { readonly tag: string; readonly digest: Digest } & Owner
 
 export interface Families {
@@ -24,7 +24,7 @@ export interface Families {
   readonly sharedLayer: Digest
   /** An artifact in the restricted namespace whose subject is the open image. */
   readonly restrictedReferrer: Digest
-  /** What only the `blobs` of an artifact manifest of the restricted namespace name. */
+  /** A blob that only the `blobs` of an artifact manifest of the restricted namespace name. */
   readonly restrictedBlob: Digest
 }
 

@@ -1,8 +1,9 @@
+/** What can go wrong at the sandbox's quay and its CDN, and for which requests. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 export type OriginName = 'quay' | 'cdn'
 
-/** What goes wrong. Fields may be combined: `delayMs` with `status`, `wrongBytes` with `cutAfterBytes`. */
+/** One way to fail. Fields may be combined: `delayMs` with `status`, `wrongBytes` with `cutAfterBytes`. */
 export interface Fault {
   /** Wait before anything else. */
   readonly delayMs?: number
@@ -35,9 +36,9 @@ export interface FaultRule extends Fault {
   /** Matched against path and query. */
   readonly path: RegExp
   readonly method?: string
-  /** How many requests it hits; 1 unless given, `Infinity` for all until `clear`. */
+  /** How many requests it hits; Default: 1. `Infinity` for all until `clear`. */
   readonly count?: number
-  /** Asked about each request that matches: whether it is hit. */
+  /** Called for each request that matches: whether the rule hits it. */
   readonly when?: () => boolean
 }
 

@@ -1,3 +1,4 @@
+/** Layers of made-up images: their content follows from a seed, so digests are the same in every run. */
 import { createHash } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import { promisify } from 'node:util'
@@ -18,15 +19,14 @@ export const builtAt = new Date('2024-06-03T23:54:01Z')
 
 const compress = promisify(gzip)
 
-export function digestOf(bytes: Buffer): Digest {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
-}
+export const digestOf = (bytes: Buffer): Digest =>
+  `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 
 /**
  * A layer with one file of `bytes` bytes. The content follows from `seed` alone and does not compress, so the
- * layer on the wire is about as large as was asked for.
+ * layer on the wire is about as large as `bytes`.
  */
-export async function buildLayer(seed: string, bytes: number): Promise<Layer> {
+export const buildLayer = async (seed: string, bytes: number): Promise<Layer> => {
   const file = createHash('shake256', { outputLength: bytes }).update(seed).digest()
   const tar = pack()
   const folders = ['opt/', 'opt/quay-proxy/']

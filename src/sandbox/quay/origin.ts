@@ -1,4 +1,4 @@
-/** An HTTP server that records what it is asked, breaks what a fault rule says, and leaves the answer to a handler. */
+/** An HTTP server that records its requests, breaks those that a fault rule names, and leaves the others to a handler. */
 import { createServer } from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
@@ -9,7 +9,7 @@ import { applyFault, htmlAnswer, writeAnswer } from './answers.ts'
 import type { Answer } from './answers.ts'
 import type { Fault, Faults, OriginName } from './faults.ts'
 
-/** A request as it arrived, kept for tests to count and to search. `status` is 0 while nothing was answered. */
+/** A request as it arrived, for tests to count and to search. `status` is 0 before there is a response. */
 export interface RecordedRequest {
   readonly origin: OriginName
   readonly method: string
@@ -19,7 +19,7 @@ export interface RecordedRequest {
   readonly status: number
 }
 
-/** What a handler gets to see. `url` is built on the origin's own address, never on the Host header. */
+/** The input of a handler. `url` is built on the origin's own address, never on the Host header. */
 export interface Exchange {
   readonly method: string
   readonly url: URL
@@ -40,7 +40,7 @@ export interface OriginOptions {
   readonly host: string
   readonly tls?: TlsOptions | undefined
   readonly faults: Faults
-  /** Is added to, in the order of arrival, where requests are kept. */
+  /** In the order of arrival; empty if requests are not recorded. */
   readonly requests?: RecordedRequest[] | undefined
   /** Told each request when its answer is decided. */
   readonly onAnswer?: (request: RecordedRequest) => void

@@ -16,24 +16,24 @@ import { QuayTokens } from './tokens.ts'
 import type { Robot } from './tokens.ts'
 
 export interface QuayOptions {
-  /** `openshift/ci` unless given. */
+  /** Default: `openshift/ci`. */
   readonly repository?: string
   readonly robot: Robot
-  /** Life of a JWT; 3600 as at quay.io unless given. */
+  /** Life of a JWT. Default: 3600, as at quay.io. */
   readonly tokenLifetimeSeconds?: number
-  /** The host name in both URLs, `127.0.0.1` unless given; both servers listen on 127.0.0.1. */
+  /** The host name in both URLs. Default: `127.0.0.1`. Both servers listen on 127.0.0.1. */
   readonly host?: string
   /** Serves both origins over https. */
   readonly tls?: TlsOptions
   /** Milliseconds since 1970; the clock of JWTs and signed URLs. */
   readonly now?: () => number
-  /** The order of tag lists; `bytes` unless given. */
+  /** The order of tag lists. Default: `bytes`. */
   readonly collation?: CollationName
-  /** Whether nginx in front of it limits requests as at quay.io: 429, HTML, no Retry-After. Not unless given. */
+  /** Whether nginx in front of it limits requests as at quay.io: 429, HTML, no Retry-After. Default: false. */
   readonly limits?: boolean
-  /** Referrers on one page, with a Link to the next; all on one, as quay has them, unless given. */
+  /** Referrers on one page, with a Link to the next. Default: all, as at quay. */
   readonly referrersPage?: number
-  /** Whether `requests` holds each request; it does unless given. For those who ask it hundreds of thousands of times. */
+  /** Whether `requests` holds each request. Default: true. False for tests with hundreds of thousands of them. */
   readonly keepRequests?: boolean
 }
 
@@ -115,7 +115,7 @@ export const startQuay = async (options: QuayOptions): Promise<Quay> => {
   }
 }
 
-/** What both origins share: who is told of a request, and what goes wrong with it. */
+/** What both origins share: the recording of requests, and the faults. */
 const startRecording = ({ host = '127.0.0.1', tls, keepRequests = true }: QuayOptions) => {
   const requests: RecordedRequest[] = []
   const counter = new RequestCounter()

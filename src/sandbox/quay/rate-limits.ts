@@ -1,5 +1,5 @@
 /**
- * The rate limits of nginx in front of quay: what a proxy that asks too fast meets at quay.io.
+ * The rate limits of nginx in front of quay, as quay.io has them.
  * @see https://nginx.org/en/docs/http/ngx_http_limit_req_module.html
  * @see https://github.com/quay/quay/blob/master/conf/nginx/rate-limiting.conf.jnj and server-base.conf.jnj, for HTTP/1
  */
@@ -8,11 +8,11 @@ import type { Answer } from './answers.ts'
 import type { Exchange } from './origin.ts'
 import { kindOf } from './request-kinds.ts'
 
-/** `limit_req ... burst=N nodelay`: a leaky bucket for each key, which holds `burst` requests beside the one that runs out. */
+/** `limit_req ... burst=N nodelay`: a leaky bucket for each key, which holds `burst` requests in addition to the one that runs out. */
 export class LimitZone {
   readonly #perSecond: number
   readonly #burst: number
-  /** By key: requests in the bucket, and the time of the last that was let in. */
+  /** By key: requests in the bucket, and the time of the last that was admitted. */
   readonly #buckets = new Map<string, { readonly excess: number; readonly at: number }>()
 
   constructor({ perSecond, burst }: { readonly perSecond: number; readonly burst: number }) {

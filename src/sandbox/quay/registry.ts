@@ -1,4 +1,4 @@
-/** The pull half of quay's /v2/: which resource a path names, who may read it, and what quay answers. */
+/** The pull half of quay's /v2/: the resource that a path names, the right to read it, and the answer. */
 import { htmlAnswer, jsonAnswer } from './answers.ts'
 import type { Answer } from './answers.ts'
 import type { Exchange } from './origin.ts'
@@ -11,7 +11,7 @@ export interface QuayRegistryOptions {
   readonly repository: string
   readonly store: QuayStore
   readonly tokens: QuayTokens
-  /** The signed URL of a blob, for the robot that asks. */
+  /** The signed URL of a blob, for the robot that requests it. */
   readonly signBlob: (digest: string, username: string) => string
   /** Referrers on one page; quay has no pages of them. */
   readonly referrersPage: number
@@ -46,7 +46,7 @@ export const answerRegistry = async (options: QuayRegistryOptions, exchange: Exc
   // Not OCI JSON: quay aborts before its own error writer.
   if (bearer.kind === 'invalid') return jsonAnswer(401, { error: bearer.reason }, challenged)
   if (pathname === '/v2/') return jsonAnswer(200, true, apiVersion)
-  // quay tells of an unknown repository only whom it would let read it; here: who may pull the one there is.
+  // quay reveals that a repository is unknown only to callers that could read it: here, those that may pull the one repository.
   const mayPull = bearer.access.some((grant) => grant.actions.includes('pull'))
   if (!mayPull) return quayError('UNAUTHORIZED', challenged)
   return answerResource(options, route, exchange, bearer.username)
@@ -68,9 +68,8 @@ const answerResource = (
 const answerManifest: Resource = ({ store }, reference, exchange) => {
   const isDigest = reference.includes(':')
   const manifest = isDigest ? store.findByDigest(reference) : store.findByTag(reference)
-  if (manifest === undefined) {
+  if (manifest === undefined)
     return quayError(store.isExpired(reference) ? 'TAG_EXPIRED' : 'MANIFEST_UNKNOWN')
-  }
   const { mediaType, digest, body } = manifest
   const accepted = (exchange.headers.accept ?? '')
     .split(',')

@@ -1,4 +1,4 @@
-/** What a request to quay is for: what it is counted as, and which limit it falls under. */
+/** The purpose of a request to quay: it decides how the request is counted, and which limit applies. */
 import type { RecordedRequest } from './origin.ts'
 
 export type RequestKind = 'ping' | 'auth' | 'manifests' | 'blobs' | 'tags' | 'referrers' | 'cdn' | 'other'
@@ -19,7 +19,7 @@ const paths: readonly (readonly [RegExp, RequestKind])[] = [
 export const kindOf = (pathname: string): Exclude<RequestKind, 'cdn'> =>
   (paths.find(([path]) => path.test(pathname))?.[1] ?? 'other') as Exclude<RequestKind, 'cdn'>
 
-/** Counts for as long as quay runs, also where requests are too many to be kept. */
+/** Counts for as long as quay runs, also if there are too many requests to record them. */
 export class RequestCounter {
   readonly #counts: Record<RequestKind | 'limited', number> = {
     ping: 0,

@@ -4,7 +4,7 @@ import type { CollationName } from './collation.ts'
 import type { Content, Manifest } from './descriptors.ts'
 import { SortedTags } from './sorted-tags.ts'
 
-/** Makes what a tag leads to when somebody first needs it; the same for each call. */
+/** Makes the content of a tag at its first use; the same for each call. */
 export type MakeContent = (tag: string) => Content
 
 interface Referrer {
@@ -15,7 +15,7 @@ interface Referrer {
   readonly annotations?: Readonly<Record<string, string>>
 }
 
-/** Deleted tags stay known, as quay's time machine keeps them. A million tags of one content are a million names, no more. */
+/** Keeps deleted tags, as quay's time machine does. A million tags of one content cost a million names, no more. */
 export class QuayStore {
   /** Tag -> digest, or how its content is made. */
   readonly #tags = new Map<string, string | MakeContent>()
@@ -50,7 +50,7 @@ export class QuayStore {
     }
   }
 
-  /** Each name leads to a content of its own, made when it is first asked for, or when somebody asks for a digest that is unknown so far. */
+  /** Each name leads to a content of its own. It is made at the first request for the name, or at a request for an unknown digest. */
   tagLazily(names: Iterable<string>, make: MakeContent): void {
     for (const name of names) {
       this.#set(name, make)

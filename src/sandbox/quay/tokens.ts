@@ -1,3 +1,4 @@
+/** The realm of the sandbox's quay: exchanges the credential of a robot for a JWT, and reads that JWT. */
 import { randomBytes } from 'node:crypto'
 import { SignJWT, jwtVerify } from 'jose'
 import { htmlAnswer, jsonAnswer } from './answers.ts'
@@ -5,7 +6,7 @@ import type { Answer } from './answers.ts'
 import type { Exchange } from './origin.ts'
 import { quayError } from './errors.ts'
 
-/** A robot account of the repository. `mayPull: false` is a robot somebody took the permission from. */
+/** A robot account of the repository. `mayPull: false` is a robot without its permission. */
 export interface Robot {
   readonly username: string
   readonly password: string
@@ -17,7 +18,7 @@ export interface QuayTokensOptions {
   readonly lifetimeSeconds: number
   /** Milliseconds since 1970. */
   readonly now: () => number
-  /** Asked on each request, so that a rotation takes effect at once. */
+  /** Called for each request, so that a rotation takes effect at once. */
   readonly robots: () => readonly Robot[]
 }
 
@@ -27,7 +28,7 @@ export interface Grant {
   readonly actions: readonly string[]
 }
 
-/** What a request's Authorization header amounts to. */
+/** The meaning of a request's Authorization header. */
 export type Bearer =
   | { readonly kind: 'anonymous' }
   | { readonly kind: 'invalid'; readonly reason: string }
@@ -45,7 +46,7 @@ export class QuayTokens {
     this.#options = options
   }
 
-  /** GET /v2/auth. `service` becomes the audience as it stands: a wrong one gives a token that is refused later. */
+  /** GET /v2/auth. `service` becomes the audience without a check: with a wrong one, the token is refused later. */
   async issue({ method, url, headers }: Exchange): Promise<Answer> {
     if (method !== 'GET') return htmlAnswer(405, { allow: 'GET, OPTIONS' })
     const username = this.#robotOf(headers.authorization)
@@ -81,7 +82,7 @@ export class QuayTokens {
     }
   }
 
-  /** The empty name is nobody, null a credential that is wrong. */
+  /** Empty without a credential, null for a wrong one. */
   #robotOf(authorization: string | undefined): string | null {
     if (authorization === undefined) return ''
     const [scheme = '', encoded = ''] = authorization.split(' ')

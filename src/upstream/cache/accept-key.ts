@@ -1,10 +1,10 @@
 /**
- * What a client says it reads, as upstream is asked for it: quay answers a tag by what stands in Accept.
+ * Normalises the Accept of a client for upstream: quay answers a tag by what is in Accept.
  */
-import { LRUCache } from 'lru-cache'
+import { createBoundedCache } from '../../concurrency/bounded-cache.ts'
 import { everyMediaType } from '../manifests.ts'
 
-/** What else manifests were, or are, stored as. */
+/** Other types that manifests were, or are, stored as. */
 const olderMediaTypes = [
   'application/vnd.docker.distribution.manifest.v1+prettyjws',
   'application/vnd.docker.distribution.manifest.v1+json',
@@ -12,41 +12,41 @@ const olderMediaTypes = [
 ]
 
 /**
- * Attack: each Accept that nobody has sent before would have a place of its own in memory, and push out what others need while
- * upstream has trouble. Of the types that there are, there are 128 sets.
+ * Attack: each new Accept would get a cache entry of its own, and evict entries that others need while upstream fails. Of the stored types
+ * there are only 128 sets.
  */
 const storedTypes = [...everyMediaType.split(', '), ...olderMediaTypes].toSorted()
-/** To upstream any type that is not stored is like any other. */
+/** For upstream, all types that are not stored are alike. */
 const noneOfThem = 'application/json'
 
 export interface AcceptSet {
-  /** A few characters; equal for equal sets. */
+  /** A few characters. Equal sets have equal keys. */
   readonly key: string
-  /** The Accept that stands for all that have this key: what upstream answers is an answer to each of them. */
+  /** The Accept to send: the response is valid for every Accept with this key. */
   readonly accept: string
 }
 
-/** How many spellings of Accept are known without reading them: every client has one or two. */
-const maxKnown = 256
-/** Characters. What clients send has 300 (containers/image: six types); all that is known stays below half a megabyte. */
-const maxKnownLength = 1024
-/** Attack: 64 kB of types take 13 ms to read, 4 kB less than one. A type that is cut is one that nobody knows. */
+/** Spellings of Accept whose set is cached: every client has one or two. */
+const maxCached = 256
+/** Characters. The Accept of clients has 300 (containers/image: six types). The cache stays below half a megabyte. */
+const maxCachedLength = 1024
+/** Attack: 64 kB of types take 13 ms to parse, 4 kB less than one. A type that is cut off is unknown. */
 const maxReadLength = 4096
 
 /**
- * The media types of an Accept, without order, case, repetition and parameters: a client that has another spelling of the same
- * set gets the same answer. Asked of upstream in this one form, so that no spelling (`;q=0`, say) makes the answer to all others.
+ * The media types of an Accept, without order, case, repetition and parameters: clients with different spellings of one set share the
+ * response. Upstream gets this one form. Attack: a spelling such as `;q=0` that changes the response for everybody else.
  */
 export const createAcceptSets = (): ((accept: string | undefined) => AcceptSet) => {
-  const known = new LRUCache<string, AcceptSet>({ max: maxKnown })
+  const cached = createBoundedCache<string, AcceptSet>(maxCached)
   const all = setOf(everyMediaType.split(', '))
   return (accept) => {
     if (accept === undefined) return all
-    const seen = known.get(accept)
+    const seen = cached.get(accept)
     if (seen !== undefined) return seen
     const types = typesOf(accept.slice(0, maxReadLength))
     const set = saysNothing(types) ? all : setOf(types)
-    if (accept.length <= maxKnownLength) known.set(accept, set)
+    if (accept.length <= maxCachedLength) cached.set(accept, set)
     return set
   }
 }

@@ -1,28 +1,27 @@
 /**
- * How many bytes a blob has, by the manifests that name it. A storage that sends it in chunks does not say, and an end that comes too
- * early would look like the end.
+ * The sizes of blobs in bytes, from the manifests that name them. A storage that sends a blob in chunks sends no size, and a body that is
+ * cut off would look complete.
  */
-import { LRUCache } from 'lru-cache'
+import { createBoundedCache } from '../../concurrency/bounded-cache.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import type { Digest } from '../../oci/reference.ts'
-import type { FetchManifest } from '../manifests.ts'
+import type { FetchManifest } from '../../oci/image-source.ts'
 
 export interface BlobSizes {
-  /** The same, and what it fetches is learnt from. */
+  /** Wraps a fetch, and records the sizes in each manifest that it returns. */
   readonly learning: (fetch: FetchManifest) => FetchManifest
-  /** Bytes; undefined for what no manifest has named, or two have named differently. */
+  /** Bytes; undefined for a blob that no manifest has named, or whose size two manifests contradict. */
   readonly sizeOf: (digest: Digest) => number | undefined
 }
 
 /** About 150 bytes each; the layers of ten thousand images. */
 const defaultMax = 200_000
 
-/** Attack: a manifest that names another image's layer with a wrong size. Where two differ, none is believed. */
+/** Attack: a manifest that names a layer of another image with a wrong size. If two sizes differ, neither counts. */
 const disputed = -1
 
 export const createBlobSizes = (max = defaultMax): BlobSizes => {
-  // `maxSize` instead of `max`: lru-cache reserves memory for `max` entries at once.
-  const sizes = new LRUCache<Digest, number>({ maxSize: max, sizeCalculation: () => 1 })
+  const sizes = createBoundedCache<Digest, number>(max)
   const learn = (digest: Digest, size: number): void => {
     const known = sizes.get(digest) ?? size
     sizes.set(digest, known === size ? size : disputed)

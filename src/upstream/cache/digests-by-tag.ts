@@ -1,34 +1,34 @@
 /**
- * tag -> digest, as upstream said last, for each Accept set. Known tags are served for a short life without a question, and for a
- * longer one where upstream has no answer.
+ * tag -> digest, as upstream answered last, for each Accept set. A cached tag is served for a short time without a request, and for a
+ * longer time while upstream fails.
  */
-import { LRUCache } from 'lru-cache'
+import { createBoundedCache } from '../../concurrency/bounded-cache.ts'
 import type { Digest } from '../../oci/reference.ts'
 
-export interface KnownTagsOptions {
-  /** Milliseconds for which a tag is taken to stay where it was seen. */
+export interface DigestsByTagOptions {
+  /** Milliseconds for which a tag is assumed not to move. */
   readonly tagTtlMs: number
-  /** Milliseconds since upstream last said where it is for which it is served while upstream has trouble. */
+  /** Milliseconds since upstream last confirmed a tag for which it is served while upstream fails. */
   readonly staleIfErrorMs: number
   /** Milliseconds, monotonic. */
   readonly now: () => number
 }
 
-export interface KnownTag {
+export interface CachedTag {
   readonly digest: Digest
-  /** Else upstream is to be asked first. */
+  /** If false, upstream must be asked first. */
   readonly isFresh: boolean
-  /** Upstream has just had no answer: it is not to be asked again yet. */
+  /** Upstream has just failed: it must not be asked again yet. */
   readonly isFailing: boolean
 }
 
-export interface KnownTags {
-  /** Undefined for a tag that is not known, or was for longer than it may be served. */
-  readonly get: (key: string) => KnownTag | undefined
-  /** @param askedAt when upstream was asked: it may have moved while the answer was on its way */
+export interface DigestsByTag {
+  /** @returns undefined for a tag that is not cached, or for longer than it may be served */
+  readonly get: (key: string) => CachedTag | undefined
+  /** @param askedAt when the request was sent: the tag may have moved while the response was on its way */
   readonly confirm: (key: string, digest: Digest, askedAt: number) => void
   readonly failed: (key: string) => void
-  readonly forget: (key: string) => void
+  readonly delete: (key: string) => void
   readonly size: () => number
 }
 
@@ -40,15 +40,15 @@ interface Entry {
 }
 
 /**
- * Bound on tags times Accept sets. About 350 bytes each, 7 MB: more than are pulled within an hour, which is what a tag is
- * served stale for.
+ * Bound on tags times Accept sets. About 350 bytes each, 7 MB: more than are pulled within an hour, which is how long a tag is served
+ * stale.
  */
 const maxTags = 20_000
-/** Milliseconds. A dead upstream is not asked by every request, and its return is noticed soon. */
+/** Milliseconds. Not every request waits for an upstream that is down, and its recovery is noticed soon. */
 const retryMs = 1000
 
-export const createKnownTags = ({ tagTtlMs, staleIfErrorMs, now }: KnownTagsOptions): KnownTags => {
-  const tags = new LRUCache<string, Entry>({ maxSize: maxTags, sizeCalculation: () => 1 })
+export const createDigestsByTag = ({ tagTtlMs, staleIfErrorMs, now }: DigestsByTagOptions): DigestsByTag => {
+  const tags = createBoundedCache<string, Entry>(maxTags)
   return {
     get: (key) => {
       const entry = tags.get(key)
@@ -66,7 +66,7 @@ export const createKnownTags = ({ tagTtlMs, staleIfErrorMs, now }: KnownTagsOpti
       const entry = tags.peek(key)
       if (entry !== undefined) entry.retryAt = now() + retryMs
     },
-    forget: (key) => void tags.delete(key),
+    delete: (key) => void tags.delete(key),
     size: () => tags.size,
   }
 }

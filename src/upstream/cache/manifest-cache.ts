@@ -1,167 +1,164 @@
 /**
- * Manifests from memory. By digest for as long as there is room: they never change. By tag for a short life, and while upstream has
- * trouble for a longer one. Whether the requester may have it was decided before, for what is here as for everything else.
+ * The cache of manifests. By digest, a manifest is served for as long as there is room: it never changes. By tag, it is served for a short
+ * time, and for a longer time while upstream fails. Access was decided before, for cached manifests as for all others.
  */
 import { isDigest, type Digest } from '../../oci/reference.ts'
+import type { FetchManifest, Manifest, ManifestRequest } from '../../oci/image-source.ts'
 import { createAcceptSets } from './accept-key.ts'
 import { isRetryable, sharedErrors, UpstreamRateLimited, TransientUpstreamError } from '../errors.ts'
-import { createKeptManifests, type KeptManifests } from './manifests-by-digest.ts'
-import { createKnownTags, type KnownTags } from './digests-by-tag.ts'
-import type { FetchManifest, Manifest, ManifestRequest } from '../manifests.ts'
-import { createSingleFlight, type Shared, type SingleFlight } from '../../concurrency/single-flight.ts'
+import { createManifestsByDigest } from './manifests-by-digest.ts'
+import { createDigestsByTag, type DigestsByTag } from './digests-by-tag.ts'
+import { createSingleFlight, type SingleFlight } from '../../concurrency/single-flight.ts'
 
-/** Where a manifest came from. `shared`: it waited for the request of another. */
+/** Where a manifest came from. `shared`: from the fetch of another request. */
 export type ManifestSource = 'cached' | 'live' | 'shared' | 'stale'
 
 export interface ManifestCacheOptions {
-  /** Asks upstream. */
+  /** Fetches from upstream. */
   readonly fetch: FetchManifest
-  /** Bound on what is kept; 0 keeps nothing. */
+  /** Bound on the cached manifests; 0 caches none. */
   readonly maxBytes: number
-  /** Milliseconds for which a tag is taken to stay where it was seen. */
+  /** Milliseconds for which a tag is assumed not to move. */
   readonly tagTtlMs: number
-  /** Milliseconds since upstream last confirmed a tag for which it is served while upstream has trouble. */
+  /** Milliseconds since upstream last confirmed a tag for which it is served while upstream fails. */
   readonly staleIfErrorMs: number
-  /** Told of each manifest that is served. */
+  /** Called for each manifest that is served. */
   readonly observe: (served: { source: ManifestSource }) => void
-  /** Milliseconds that a requester waits for upstream where a known manifest could be served instead. */
+  /** Milliseconds that a request waits for upstream if a stale manifest could be served. */
   readonly maxWaitMs?: number
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
 
-export interface ManifestMemory {
+export interface ManifestCache {
   readonly fetchManifest: FetchManifest
   readonly stats: () => { readonly manifests: number; readonly bytes: number; readonly tags: number }
 }
 
 /**
- * Within 2 s of the loss of upstream the first stale copy is to be out: half a second of them for reviews at the API server and the
- * way to the client. An upstream that is well answers in a tenth of the rest.
+ * The first stale manifest must be served within 2 s of the loss of upstream. Half a second of them is for reviews at the API server and
+ * the way to the client. A healthy upstream answers within a tenth of the rest.
  */
-const defaultPatienceMs = 1500
+const defaultMaxWaitMs = 1500
 
-export const createManifestCache = (options: ManifestCacheOptions): ManifestMemory => {
-  const { fetch, maxBytes, observe, maxWaitMs = defaultPatienceMs, now = () => performance.now() } = options
-  const kept = createKeptManifests(maxBytes)
-  const tags = createKnownTags({ ...options, now })
-  const share = createSingleFlight<Manifest>({ ...sharedErrors, now })
-  const load: FetchManifest = async ({ method, reference, accept, requester, priority }) =>
-    kept.keep(await fetch({ method, reference, accept, requester, priority }))
-  // Asked with GET: who asks what a tag is asks for just that next, and what the tag reaches is known by the bytes alone. Where nothing is
-  // kept there is no use in it for a digest.
-  const methodFor = ({ method, reference }: ManifestRequest) =>
-    maxBytes > 0 || !isDigest(reference) ? 'GET' : method
-  const parts = { kept, tags, share, load, methodFor, maxWaitMs, now }
-  const byDigest = createByDigest(parts)
-  const byTag = createByTag(parts)
-  return {
-    fetchManifest: async (request) => {
-      const found = (isDigest(request.reference) ? byDigest : byTag)(request)
-      // What is here is here at once: of all that is asked for the most, and by the most.
-      const { answer: manifest, source } = found instanceof Promise ? await found : found
-      observe({ source })
-      const isStale = source === 'stale'
-      if (request.method === 'HEAD') return { ...manifest, content: undefined, isStale }
-      return isStale ? { ...manifest, isStale } : manifest
-    },
-    stats: () => ({ ...kept.stats(), tags: tags.size() }),
-  }
-}
-
-interface MemoryParts {
-  readonly kept: KeptManifests
-  readonly tags: KnownTags
-  readonly share: SingleFlight<Manifest>
-  /** Asks upstream, without the signal of the requester, who may leave while others wait; and keeps what can be kept. */
-  readonly load: FetchManifest
-  /** What upstream is asked with. */
-  readonly methodFor: (request: ManifestRequest) => 'GET' | 'HEAD'
-  readonly maxWaitMs: number
-  readonly now: () => number
-}
+export const createManifestCache = (options: ManifestCacheOptions): ManifestCache => new Cache(options)
 
 interface Served {
   readonly answer: Manifest
   readonly source: ManifestSource
 }
-/** Looks at nothing of the request but what it needs: its signal is made when it is looked at. */
-type ServeManifest = (request: ManifestRequest) => Served | Promise<Served>
 
-const createByDigest = ({ kept, share, load, methodFor }: MemoryParts): ServeManifest => {
-  const asked = async (request: ManifestRequest): Promise<Served> => {
-    const { reference, requester, signal, priority } = request
-    const method = methodFor(request)
-    // Quay answers for a digest whatever Accept says. A cache in front of it may not: this is asked for all who ask.
-    const question = async () => await load({ method, reference, requester, priority, accept: undefined })
-    return fresh(
-      await share({ key: `${flightKey(request, method)} ${reference}`, requester, load: question, signal }),
-    )
-  }
-  return (request) => {
-    const manifest = kept.get(request.reference as Digest)
-    return manifest === undefined ? asked(request) : { answer: manifest, source: 'cached' }
-  }
-}
+class Cache implements ManifestCache {
+  readonly #options: ManifestCacheOptions
+  readonly #now: () => number
+  readonly #manifests
+  readonly #tags: DigestsByTag
+  readonly #acceptSetOf = createAcceptSets()
+  readonly #share: SingleFlight<Manifest>
 
-const createByTag = (parts: MemoryParts): ServeManifest => {
-  const { kept, tags, share, methodFor, maxWaitMs } = parts
-  const acceptSetOf = createAcceptSets()
-  const refresh = createRefresh(parts)
-  const asked = async (
-    request: ManifestRequest,
-    { key, accept }: { readonly key: string; readonly accept: string },
-    manifest: Manifest | undefined,
-  ): Promise<Served> => {
-    const { reference, requester, signal, priority } = request
-    const method = methodFor(request)
-    const load = async () => await refresh(key, { method, reference, requester, priority, accept })
-    const fallback = manifest && { answer: manifest, appliesTo: isTransient, maxWaitMs }
-    return fresh(
-      await share({ key: `${flightKey(request, method)} ${key}`, requester, load, signal, fallback }),
-    )
+  constructor(options: ManifestCacheOptions) {
+    const { maxBytes, tagTtlMs, staleIfErrorMs, now = () => performance.now() } = options
+    this.#options = options
+    this.#now = now
+    this.#manifests = createManifestsByDigest(maxBytes)
+    this.#tags = createDigestsByTag({ tagTtlMs, staleIfErrorMs, now })
+    this.#share = createSingleFlight<Manifest>({ ...sharedErrors, now })
   }
-  return (request) => {
-    const { key: acceptKey, accept } = acceptSetOf(request.accept)
+
+  readonly fetchManifest: FetchManifest = async (request) => {
+    const found = isDigest(request.reference) ? this.#byDigest(request) : this.#byTag(request)
+    // A cached manifest is served without another turn of the microtasks: it is the most frequent request of all.
+    const { answer: manifest, source } = found instanceof Promise ? await found : found
+    this.#options.observe({ source })
+    const isStale = source === 'stale'
+    if (request.method === 'HEAD') return { ...manifest, content: undefined, isStale }
+    return isStale ? { ...manifest, isStale } : manifest
+  }
+
+  readonly stats: ManifestCache['stats'] = () => ({ ...this.#manifests.stats(), tags: this.#tags.size() })
+
+  /** Reads only what it needs of the request: its signal is created when it is read. */
+  #byDigest(request: ManifestRequest): Served | Promise<Served> {
+    const manifest = this.#manifests.get(request.reference as Digest)
+    return manifest === undefined ? this.#fetchDigest(request) : { answer: manifest, source: 'cached' }
+  }
+
+  /** The same, for a tag. */
+  #byTag(request: ManifestRequest): Served | Promise<Served> {
+    const { key: acceptKey, accept } = this.#acceptSetOf(request.accept)
     const key = `${request.reference} ${acceptKey}`
-    const tag = tags.get(key)
-    // One that fell out of memory is asked for by tag again: the same one request, and it tells whether the tag has moved.
-    const manifest = tag && kept.get(tag.digest)
+    const tag = this.#tags.get(key)
+    // If the manifest was evicted, the tag is fetched: that is one request as well, and it tells whether the tag has moved.
+    const manifest = tag && this.#manifests.get(tag.digest)
     if (manifest !== undefined && tag?.isFresh === true) return { answer: manifest, source: 'cached' }
     if (manifest !== undefined && tag?.isFailing === true) return { answer: manifest, source: 'stale' }
-    return asked(request, { key, accept }, manifest)
+    return this.#fetchTag(request, key, accept, manifest)
   }
-}
 
-/** What waits in the background is joined by the background alone: people would wait behind everybody. */
-const flightKey = ({ priority }: ManifestRequest, method: string): string =>
-  priority === undefined ? method : `${priority} ${method}`
+  async #fetchDigest(request: ManifestRequest): Promise<Served> {
+    const { reference, requester, signal, priority } = request
+    const method = this.#methodFor(request)
+    // For a digest, quay ignores Accept. A cache in front of quay may not, and this response is for all requesters.
+    const load = async () => await this.#load({ method, reference, requester, priority, accept: undefined })
+    return await this.#share({ key: `${flightKey(request, method)} ${reference}`, requester, load, signal })
+  }
 
-/** A refusal of the robot or an absence is an answer: what was there before counts no more. */
-const isTransient = (error: unknown): boolean => error instanceof TransientUpstreamError
+  async #fetchTag(
+    request: ManifestRequest,
+    key: string,
+    accept: string,
+    manifest: Manifest | undefined,
+  ): Promise<Served> {
+    const { reference, requester, signal, priority } = request
+    const method = this.#methodFor(request)
+    const load = async () => await this.#refresh(key, { method, reference, requester, priority, accept })
+    const { maxWaitMs = defaultMaxWaitMs } = this.#options
+    const fallback = manifest && { answer: manifest, appliesTo: isTransient, maxWaitMs }
+    return await this.#share({
+      key: `${flightKey(request, method)} ${key}`,
+      requester,
+      load,
+      signal,
+      fallback,
+    })
+  }
 
-const fresh = ({ answer, source }: Shared<Manifest>): Served => ({
-  answer,
-  source,
-})
-
-/** Asks where a tag is, and remembers what comes of it. */
-const createRefresh =
-  ({ kept, tags, load, now }: MemoryParts) =>
-  async (key: string, request: ManifestRequest): Promise<Manifest> => {
-    const askedAt = now()
+  /** Fetches a tag, and caches where it is. */
+  async #refresh(key: string, request: ManifestRequest): Promise<Manifest> {
+    const askedAt = this.#now()
     try {
-      const manifest = await load(request)
-      // A tag that moved to what cannot be kept is not where it was.
-      if (kept.get(manifest.digest) === undefined) tags.forget(key)
-      else tags.confirm(key, manifest.digest, askedAt)
+      const manifest = await this.#load(request)
+      // A tag that moved to an uncacheable manifest is not where it was.
+      if (this.#manifests.get(manifest.digest) === undefined) this.#tags.delete(key)
+      else this.#tags.confirm(key, manifest.digest, askedAt)
       return manifest
     } catch (error) {
-      // Attack: a limit may be of the requester alone, who would keep the tag where it is for everybody else by asking too much.
+      // Attack: a requester over their own rate limit would keep a tag stale for everybody else.
       const isLimit = error instanceof UpstreamRateLimited || request.priority === 'background'
-      if (isTransient(error) && !isLimit) tags.failed(key)
-      // An absence or a refusal. For this Accept set alone: quay answers 404 as well where it stores a type that is not in it.
-      if (!isRetryable(error)) tags.forget(key)
+      if (isTransient(error) && !isLimit) this.#tags.failed(key)
+      // An absence or a refusal, for this Accept set alone: quay also answers 404 if the stored type is not in Accept.
+      if (!isRetryable(error)) this.#tags.delete(key)
       throw error
     }
   }
+
+  /** Without the signal of the requester, who may leave while others wait. */
+  async #load({ method, reference, accept, requester, priority }: ManifestRequest): Promise<Manifest> {
+    return this.#manifests.add(await this.#options.fetch({ method, reference, accept, requester, priority }))
+  }
+
+  /**
+   * GET even for HEAD: a client that resolves a tag requests its manifest next, and only the bytes tell what the tag reaches. If no
+   * manifest is cached, that is no use for a digest.
+   */
+  #methodFor({ method, reference }: ManifestRequest): 'GET' | 'HEAD' {
+    return this.#options.maxBytes > 0 || !isDigest(reference) ? 'GET' : method
+  }
+}
+
+/** Background requests share with each other alone: a user would wait behind everybody. */
+const flightKey = ({ priority }: ManifestRequest, method: string): string =>
+  priority === undefined ? method : `${priority} ${method}`
+
+/** A refusal of the robot or an absence is an answer: the stale manifest must not be served then. */
+const isTransient = (error: unknown): boolean => error instanceof TransientUpstreamError

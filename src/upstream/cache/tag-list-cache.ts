@@ -1,15 +1,15 @@
 /**
- * Pages of upstream's tag list, kept for a moment and asked for once however many want them: five a second are the scarcest thing
- * that quay grants, and all who list the monorepo walk over the same ones. What a requester may see of a page is decided behind this.
+ * The cache of upstream's tag list. Each page is cached for a short time and fetched once for all requesters: quay grants only five a
+ * second, and everybody who lists the monorepo reads the same pages. What a requester may see of a page is decided later.
  */
 import { LRUCache } from 'lru-cache'
 import { unlessAborted } from '../../concurrency/abortable.ts'
 import { toRegistryError, UpstreamRateLimited } from '../errors.ts'
-import type { FetchTags, TagPage, TagsRequest } from '../tags.ts'
+import type { FetchTags, TagPage, TagsRequest } from '../../oci/image-source.ts'
 
 export interface TagListCacheOptions {
   readonly fetchTags: FetchTags
-  /** Milliseconds that a page is served for; 0 keeps none. */
+  /** Milliseconds for which a page is cached; 0 caches none. */
   readonly ttlMs: number
   readonly observe: (source: 'cached' | 'shared' | 'live') => void
   readonly maxBytes?: number
@@ -18,14 +18,15 @@ export interface TagListCacheOptions {
 }
 
 /**
- * Quay grants 45 pages in the 10 s that they are kept by default. A page of 100 tags of 128 characters has 17 kB: ten times that.
+ * Quay grants 45 pages in the 10 s for which a page is cached by default. A page of 100 tags of 128 characters has 17 kB. This is ten times
+ * their sum.
  */
 const defaultMaxBytes = 8 * 1024 * 1024
-/** Of a string beside its characters, and its place in the list. */
+/** For each string, in addition to its characters, and its entry in the list. */
 const bytesPerTag = 40
 const bytesPerPage = 200
 
-/** A page that was asked for, and those who wait for it. */
+/** A page that is being fetched, and the number of requests that wait for it. */
 interface Flight {
   readonly requester: string
   readonly page: Promise<TagPage>
@@ -44,7 +45,7 @@ export const createTagListCache = (options: TagListCacheOptions): FetchTags => {
     ttlResolution: 0,
   })
   const flights = createFlights(fetchTags, (after, page) => {
-    // To the cache 0 would be forever.
+    // lru-cache reads a ttl of 0 as "for ever".
     if (ttlMs > 0) pages.set(after, page)
   })
 
@@ -64,22 +65,22 @@ export const createTagListCache = (options: TagListCacheOptions): FetchTags => {
       try {
         return await flights.wait(key, flight, signal)
       } catch (error) {
-        // Who was sent away for the greed of the one who asked first asks on their own account: each round has another first one.
+        // Attack: the rate limit of the requester who started the fetch must not refuse others. So one of them starts the next one.
         if (flight.requester === requester || !(error instanceof UpstreamRateLimited)) throw error
       }
     }
   }
 }
 
-/** What waits in the background is joined by the background alone: people would wait behind everybody. */
+/** Background requests share with each other alone: a user would wait behind everybody. */
 const flightKey = ({ after = '', priority }: TagsRequest): string =>
   priority === undefined ? after : `${priority} ${after}`
 
-/** Not `createSingleFlight`: a page that nobody waits for any more is not worth one of quay's five requests a second, so it is abandoned. */
-const createFlights = (fetchTags: FetchTags, keep: (after: string, page: TagPage) => void) => {
+/** Not `createSingleFlight`: a page that nobody waits for any more is aborted, because quay grants only five a second. */
+const createFlights = (fetchTags: FetchTags, onPage: (after: string, page: TagPage) => void) => {
   const flights = new Map<string, Flight>()
 
-  const forget = (key: string, flight: Flight): void => {
+  const remove = (key: string, flight: Flight): void => {
     if (flights.get(key) === flight) flights.delete(key)
   }
 
@@ -89,10 +90,10 @@ const createFlights = (fetchTags: FetchTags, keep: (after: string, page: TagPage
       const abandoned = new AbortController()
       const page = fetchTags({ after, requester, priority, signal: abandoned.signal })
         .then((fresh) => {
-          keep(after ?? '', fresh)
+          onPage(after ?? '', fresh)
           return fresh
         })
-        .finally(() => forget(key, flight))
+        .finally(() => remove(key, flight))
       const flight: Flight = { requester, page, abandoned, waiting: 0 }
       flights.set(key, flight)
       return flight
@@ -104,7 +105,7 @@ const createFlights = (fetchTags: FetchTags, keep: (after: string, page: TagPage
       } finally {
         flight.waiting -= 1
         if (flight.waiting === 0) {
-          forget(key, flight)
+          remove(key, flight)
           flight.abandoned.abort()
         }
       }

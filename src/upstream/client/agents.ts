@@ -1,6 +1,6 @@
 /**
- * The connections to upstream and to where it redirects: TLS verified, bounded in number, heads bounded in size, and the ones
- * elsewhere kept off private addresses.
+ * undici's connections to upstream and to where it redirects: TLS is verified, their number and the size of heads are bounded, and a
+ * redirect does not lead to a private address.
  */
 import { rootCertificates } from 'node:tls'
 import { Agent } from 'undici'
@@ -10,13 +10,13 @@ import { isPrivateAddress, isPrivateHost, observedLookup, publicLookup, type Loo
 export interface ConnectionTimeouts {
   readonly connect: number
   readonly head: number
-  /** Between two chunks of a body; it does not run while a slow client holds the stream back. */
+  /** Between two chunks of a body. It does not run while a slow client pauses the stream. */
   readonly body: number
 }
 
 export interface AgentsOptions {
   readonly origin: URL
-  /** PEM, beside the well-known authorities. */
+  /** PEM, in addition to the well-known authorities. */
   readonly ca?: string
   /** To one origin at a time. */
   readonly maxConnections: number
@@ -25,16 +25,16 @@ export interface AgentsOptions {
 }
 
 export interface Agents {
-  /** Blobs that the library reads hold their connections for as long as their clients take: they have some of their own. */
+  /** Blobs have connections of their own: a slow client holds one for as long as it reads. */
   readonly of: (url: URL, isBlob: boolean) => Agent
-  /** How the name of its host is resolved. */
+  /** The resolver for the host of a URL. */
   readonly lookupOf: (url: URL) => Lookup
-  /** Whether upstream is on a private address itself, as far as is known by now: only then may it redirect to one. */
+  /** Whether upstream itself is on a private address, as far as DNS has told. Only then may it redirect to one. */
   readonly isUpstreamPrivate: () => boolean
   readonly close: () => Promise<void>
 }
 
-/** A signed URL's head or a challenge fits many times over. */
+/** Bytes. A head with a signed URL or a challenge fits many times over. */
 export const maxHeadBytes = 32 * 1024
 
 export const createAgents = (options: AgentsOptions): Agents => {

@@ -1,17 +1,18 @@
 /**
- * The body of an answer from upstream: handed over chunk by chunk, in memory that is used again.
+ * The body of a response as undici or Node reads it, with the interface that all bodies of upstream have.
  */
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import { onAbort } from '../../concurrency/abortable.ts'
 import { toRegistryError } from '../errors.ts'
 import { maxDiscardedBytes, maxDiscardMs } from '../http1/body.ts'
-import type { Body } from '../request.ts'
+import type { Body } from '../../oci/image-source.ts'
 
 /**
- * A body as undici reads it: whatever HTTP allows, at several times the price.
+ * A body of undici: whatever HTTP allows, at several times the CPU time of http1/.
  * @param signal of the request: aborted when nobody waits any more
  */
-export const libraryBody = (body: Dispatcher.ResponseData['body'], signal: AbortSignal): Body =>
+export const undiciBody = (body: Dispatcher.ResponseData['body'], signal: AbortSignal): Body =>
   readableBody(body, signal, async () => {
     await body
       .dump({ limit: maxDiscardedBytes, signal: AbortSignal.timeout(maxDiscardMs) })
@@ -21,14 +22,12 @@ export const libraryBody = (body: Dispatcher.ResponseData['body'], signal: Abort
 /** @param signal of the request: aborted when nobody waits any more */
 export const readableBody = (body: Readable, signal: AbortSignal, discard: Body['discard']): Body => {
   let giveUp: (error: unknown) => void = () => undefined
-  // Whoever reads it hears of a break then; nobody listening at the moment would end the process. Who waits for a chunk to be
-  // released hears of it at once: to a client that has gone it never is.
+  // An error without a listener would end the process. And a client that has gone never releases its chunk, so a wait for that ends here.
   body.on('error', (error) => giveUp(error))
-  // Of what has been read to its end undici tells nothing any more, not even that.
-  const leave = () => giveUp(signal.reason)
   return {
     pipeTo: async (sink) => {
-      signal.addEventListener('abort', leave)
+      // Once the body is read to its end, undici does not report an abort any more.
+      using _listener = onAbort(signal, () => giveUp(signal.reason))
       try {
         for await (const chunk of body as AsyncIterable<Buffer>)
           await new Promise<void>((release, broken) => {
@@ -37,8 +36,6 @@ export const readableBody = (body: Readable, signal: AbortSignal, discard: Body[
           })
       } catch (error) {
         throw toRegistryError(error)
-      } finally {
-        signal.removeEventListener('abort', leave)
       }
     },
     discard,

@@ -1,10 +1,10 @@
 /**
- * Bodies of a peer that are small by nature, read within a bound.
+ * Reads a small body whole, within a size limit.
  */
 import { unavailable } from '../../oci/errors.ts'
-import type { Body } from '../request.ts'
+import type { Body } from '../../oci/image-source.ts'
 
-/** Reads a body to its end. @throws {RegistryError} UNAVAILABLE where it is larger than `maxBytes` or breaks off */
+/** @throws {RegistryError} UNAVAILABLE if it is larger than `maxBytes` or breaks off */
 export const readBounded = async (body: Body, maxBytes: number): Promise<Buffer> => {
   const chunks: Buffer[] = []
   let length = 0
@@ -14,7 +14,7 @@ export const readBounded = async (body: Body, maxBytes: number): Promise<Buffer>
     chunks.push(Buffer.from(chunk))
     release()
   })
-  // Memory of its own: what is kept of it keeps nothing else, and need not be copied again.
+  // A buffer of its own: a cached part of a pool would keep the whole pool, and this one need not be copied again.
   const whole = Buffer.allocUnsafeSlow(length)
   let at = 0
   for (const chunk of chunks) at += chunk.copy(whole, at)

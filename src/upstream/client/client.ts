@@ -1,6 +1,6 @@
 /**
- * Every request to upstream. Redirects are followed outside, and the robot's credential is put on inside, for the first request alone, which
- * goes to the upstream origin. In the other order the CDN would get the robot's token.
+ * Sends every request to upstream. Redirects are followed on the outside, and the robot's credential is added on the inside, to the first
+ * request alone, which goes to the upstream origin. In the other order the CDN would get the robot's token.
  */
 import { unlessAborted } from '../../concurrency/abortable.ts'
 import { unavailable } from '../../oci/errors.ts'
@@ -16,7 +16,7 @@ export interface UpstreamClientOptions {
   readonly origin: URL
   readonly network: Pick<Network, 'roundTrip' | 'isUpstreamPrivate' | 'totalTimeoutMs'>
   readonly robot: { readonly acquire: () => Promise<RobotLease> }
-  /** Upstream answers 401 to a fresh robot token. */
+  /** Called if upstream answers 401 to a fresh robot token. */
   readonly onRefused: (reason: string) => void
 }
 
@@ -24,40 +24,10 @@ const maxRedirects = 3
 const redirectStatuses = new Set([301, 302, 303, 307, 308])
 
 export const createUpstreamClient = (options: UpstreamClientOptions): SendUpstream => {
-  const { origin, robot, onRefused, network } = options
-  const { roundTrip, isUpstreamPrivate, totalTimeoutMs } = network
-  const sendAsRobot = asRobot(roundTrip, robot)
-
-  const follow = async (request: UpstreamRequest & { signal: AbortSignal }): Promise<Followed> => {
-    let url = new URL(request.path, origin)
-    let digest: string | undefined
-    for (let hop = 0; hop <= maxRedirects; hop++) {
-      // Attack: a storage that redirects back would have the robot's token put on a path of its choosing.
-      const response = await (hop === 0 ? sendAsRobot : roundTrip)(url, request)
-      digest ??= single(response.headers['docker-content-digest'])
-      if (request.redirects === 'ignore' || !redirectStatuses.has(response.statusCode))
-        return {
-          status: response.statusCode,
-          headers: response.headers,
-          body: response.body,
-          digest,
-          isFirst: hop === 0,
-        }
-      await response.body.discard()
-      url = checkRedirect(single(response.headers['location']), url, {
-        allowHttp: origin.protocol === 'http:',
-        allowPrivate: isUpstreamPrivate(),
-      })
-      if (request.redirects === 'locate') return redirectTo(url, response, digest)
-    }
-    throw unavailable(
-      'the upstream registry redirected too many times',
-      new Error(`more than ${maxRedirects} redirects`),
-    )
-  }
-
+  const { network, onRefused } = options
+  const follow = createFollow(options)
   return async (request) => {
-    const deadline = createDeadline(totalTimeoutMs, request.signal)
+    const deadline = createDeadline(network.totalTimeoutMs, request.signal)
     const { isFirst, ...response } = await follow({ ...request, signal: deadline.signal })
     const retryAfter = single(response.headers['retry-after'])
     const refusal =
@@ -75,45 +45,77 @@ export const createUpstreamClient = (options: UpstreamClientOptions): SendUpstre
 }
 
 interface Followed extends UpstreamResponse {
-  /** It is the answer of upstream itself, to the robot. */
+  /** It is the response of upstream itself, to the robot. */
   readonly isFirst: boolean
 }
 
-const redirectTo = (
-  location: URL,
+type Follow = (request: UpstreamRequest & { readonly signal: AbortSignal }) => Promise<Followed>
+
+const createFollow = ({ origin, robot, network }: UpstreamClientOptions): Follow => {
+  const { roundTrip, isUpstreamPrivate } = network
+  const sendAsRobot = asRobot(roundTrip, robot)
+  return async (request) => {
+    let url = new URL(request.path, origin)
+    let digest: string | undefined
+    for (let redirects = 0; redirects <= maxRedirects; redirects++) {
+      const isFirst = redirects === 0
+      // Attack: a storage that redirects back to upstream would choose a path that is requested with the robot's token.
+      const reply = await (isFirst ? sendAsRobot : roundTrip)(url, request)
+      digest ??= single(reply.headers['docker-content-digest'])
+      if (request.redirects === 'ignore' || !redirectStatuses.has(reply.statusCode))
+        return { ...responseOf(reply, digest), isFirst }
+      await reply.body.discard()
+      url = checkRedirect(single(reply.headers['location']), url, {
+        allowHttp: origin.protocol === 'http:',
+        allowPrivate: isUpstreamPrivate(),
+      })
+      if (request.redirects === 'locate')
+        return { ...responseOf(reply, digest), location: url, isFirst: true }
+    }
+    throw tooManyRedirects()
+  }
+}
+
+const responseOf = (
   { statusCode: status, headers, body }: UpstreamReply,
   digest: string | undefined,
-): Followed => ({ status, headers, body, digest, location, isFirst: true })
+): UpstreamResponse => ({ status, headers, body, digest })
 
-/** Encoded bytes, for the way alone too, have another digest and length. */
+const tooManyRedirects = () =>
+  unavailable(
+    'the upstream registry redirected too many times',
+    new Error(`more than ${maxRedirects} redirects`),
+  )
+
+/** Encoded bytes have another digest and another length, even if they are encoded for the transfer alone. */
 const isEncoded = ({ status, headers }: UpstreamResponse): boolean =>
   (status === 200 || status === 206) && !isUnencoded(headers)
 
 const inAnotherForm = (): TransientObjectError =>
   new TransientObjectError('the upstream registry sent its answer in another form than asked for; try again')
 
-/** One more robot than the two tries that a fresh token of one robot takes. */
+/** The first token, a fresh token of the same robot, and a token of another robot. */
 const maxAttempts = 3
 
-/** To upstream itself, for its own paths: no other origin gets the robot's credential. */
+/** Sends to upstream itself, with the robot's credential: no other origin gets it. */
 const asRobot =
   (roundTrip: RoundTrip, robot: UpstreamClientOptions['robot']): RoundTrip =>
   async (url, request) => {
-    // The robot's login is shared by all requests, and goes on without a caller whose time is over.
+    // All requests share the robot's login. It goes on without a caller whose deadline has passed.
     const inTime = async <Value>(leased: Promise<Value>) =>
       await unlessAborted(request.signal, leased, toRegistryError)
     let lease = await inTime(robot.acquire())
     for (let attempt = 1; ; attempt++) {
       const { authorization, rejected } = lease
       const headers = authorization === undefined ? request.headers : { ...request.headers, authorization }
-      const response = await roundTrip(url, { ...request, headers })
-      if (response.statusCode !== 401 || attempt === maxAttempts) return response
+      const reply = await roundTrip(url, { ...request, headers })
+      if (reply.statusCode !== 401 || attempt === maxAttempts) return reply
       const next = await inTime(rejected()).catch(async (error: unknown) => {
-        await response.body.discard()
+        await reply.body.discard()
         throw error
       })
-      if (next === undefined) return response
-      await response.body.discard()
+      if (next === undefined) return reply
+      await reply.body.discard()
       lease = next
     }
   }

@@ -1,11 +1,11 @@
 /**
- * One deadline over everything that a request to upstream waits for: a free connection, each hop, each retry.
+ * One deadline for all that a request to upstream waits for: a free connection, each round trip, the robot's login.
  */
 
 export interface Deadline {
-  /** Aborted by the caller's own signal, or with a `TimeoutError` when the time is over. */
+  /** Aborted by the caller's own signal, or with a `TimeoutError` after the deadline. */
   readonly signal: AbortSignal
-  /** From now on only the caller's signal counts: what follows takes as long as it takes. */
+  /** From now on only the caller's signal counts: a body may take as long as its client needs. */
   readonly lift: () => void
 }
 

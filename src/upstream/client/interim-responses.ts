@@ -1,17 +1,17 @@
 /**
- * Requests to a server that says `100 Continue` though nobody asked whether to, which the library takes for a broken answer and RFC 9110
- * (section 15.2) wants read over. By Node's own client, a connection each: such servers are few, and old.
+ * A client for servers that send an unrequested `100 Continue`. undici takes it for a broken response; RFC 9110 section 15.2 says that a
+ * client must skip it. It uses Node's own client and a new connection for each request: such servers are few and old.
  */
 import { Agent as HttpAgent, request as requestHttp, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import { rootCertificates } from 'node:tls'
 import { maxHeadBytes, type Agents, type AgentsOptions } from './agents.ts'
 import { readableBody } from './body.ts'
-import type { UpstreamReply, HopRequest } from './round-trip.ts'
+import type { UpstreamReply, RoundTripRequest } from './round-trip.ts'
 
 export interface InterimClient {
   /** @throws what breaks the request; a `TimeoutError` */
-  readonly send: (url: URL, request: HopRequest) => Promise<UpstreamReply>
+  readonly send: (url: URL, request: RoundTripRequest) => Promise<UpstreamReply>
   readonly close: () => void
 }
 
@@ -24,7 +24,7 @@ export const createInterimClient = (options: InterimClientOptions): InterimClien
   const plain = new HttpAgent({ maxSockets })
   const secure = new HttpsAgent({ maxSockets, ...trusted })
 
-  const send = async (url: URL, { method, headers, signal }: HopRequest): Promise<UpstreamReply> => {
+  const send = async (url: URL, { method, headers, signal }: RoundTripRequest): Promise<UpstreamReply> => {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
     const shared = { method, headers, signal, maxHeaderSize: maxHeadBytes, lookup: lookupOf(url) }
     const request =
@@ -40,7 +40,7 @@ export const createInterimClient = (options: InterimClientOptions): InterimClien
         resolve(answer)
       })
       .on('timeout', () => {
-        // What has come and is not taken yet is waited for: the client is slow, not upstream.
+        // Bytes that were read wait for the client: the client is slow, not upstream.
         if (response !== undefined && response.readableLength > 0) request.setTimeout(timeouts.body)
         else (response ?? request).destroy(new DOMException('no answer', 'TimeoutError'))
       })

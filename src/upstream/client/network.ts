@@ -1,5 +1,5 @@
 /**
- * The way to upstream and to where it redirects: one request to one origin at a time, without redirects and without the robot.
+ * The clients for upstream and for where it redirects, without redirects and without the robot's credential.
  */
 import { createAgents, type AgentsOptions, type ConnectionTimeouts } from './agents.ts'
 import { readBounded } from './bounded-body.ts'
@@ -12,9 +12,9 @@ import type { LoginAnswer } from '../request.ts'
 
 export interface Network {
   readonly roundTrip: RoundTrip
-  /** One GET to upstream or its realm: no redirect, no robot, body bounded. For the robot's own login. */
+  /** One GET to upstream or its realm, for the robot's own login: without redirects, with a bounded body. */
   readonly get: (url: URL, authorization?: string) => Promise<LoginAnswer>
-  /** Whether upstream is on a private address itself, as far as is known by now. */
+  /** Whether upstream itself is on a private address, as far as DNS has told. */
   readonly isUpstreamPrivate: () => boolean
   readonly totalTimeoutMs: number
   readonly close: () => Promise<void>
@@ -25,13 +25,13 @@ export interface NetworkOptions extends Omit<AgentsOptions, 'timeouts'> {
   readonly timeouts?: Partial<UpstreamTimeouts>
 }
 
-/** Milliseconds. containerd gives up on a response head after 30 s: a lost first hop and a retry must fit in that. */
+/** Milliseconds. containerd waits for a head for 30 s: a lost first round trip and a retry must fit into that. */
 export interface UpstreamTimeouts extends ConnectionTimeouts {
-  /** For all round trips of a request up to the head that is handed on; of everything but blobs, to the end of the body. */
+  /** For all round trips of a request, up to the head of a blob, or to the end of the body of everything else. */
   readonly total: number
 }
 const defaultTimeouts: UpstreamTimeouts = { connect: 5000, head: 10_000, body: 30_000, total: 20_000 }
-/** Largest answer to the robot's login that is read: tokens are 1-2 KiB. */
+/** The largest response to the robot's login: tokens have 1-2 KiB. */
 const maxLoginBytes = 64 * 1024
 
 export const createNetwork = (options: NetworkOptions): Network => {
@@ -39,7 +39,7 @@ export const createNetwork = (options: NetworkOptions): Network => {
   const agents = createAgents({ ...options, timeouts })
   const http1 = createHttp1({ ...options, timeouts, lookupOf: agents.lookupOf })
   const interim = createInterimClient({ ...options, timeouts, lookupOf: agents.lookupOf })
-  const roundTrip = createRoundTrip({ agents, stream: http1, interim, observe: options.observe })
+  const roundTrip = createRoundTrip({ agents, http1, interim, observe: options.observe })
   return {
     roundTrip,
     get: createGet(roundTrip, timeouts.total),

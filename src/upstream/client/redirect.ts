@@ -1,6 +1,6 @@
 /**
- * Where a redirect of upstream may lead. Quay answers a blob with a 302 to a signed URL of its CDN; the same mechanism in the
- * hands of somebody else (a taken-over bucket, a poisoned answer) would turn the proxy against its own network.
+ * Where a redirect of upstream may lead. Quay answers a blob with a 302 to a signed URL of its CDN. An attacker with the same mechanism
+ * (a taken-over bucket, a poisoned response) would turn the proxy against its own network (SSRF).
  */
 import { isIP } from 'node:net'
 import { lookup as dnsLookup, type LookupAddress } from 'node:dns'
@@ -8,13 +8,13 @@ import ipaddr from 'ipaddr.js'
 import { unavailable } from '../../oci/errors.ts'
 
 export interface RedirectRules {
-  /** Plain http only where the upstream itself was configured so. */
+  /** Plain http only if the upstream itself is configured so. */
   readonly allowHttp: boolean
-  /** Loopback, link-local and private addresses only where the upstream is on one. */
+  /** Loopback, link-local and private addresses only if the upstream is on one. */
   readonly allowPrivate: boolean
 }
 
-/** @throws {RegistryError} UNAVAILABLE; its message and cause never hold the URL, whose query is a key to the blob */
+/** @throws {RegistryError} UNAVAILABLE; its message and cause never hold the URL, because its query opens the blob */
 export const checkRedirect = (location: string | undefined, base: URL, rules: RedirectRules): URL => {
   const url = location === undefined ? null : URL.parse(location, base)
   if (url === null) throw refused('no readable Location')
@@ -31,7 +31,7 @@ const refused = (reason: string) =>
     new Error(`redirect ${reason}`),
   )
 
-/** Of an address or `localhost`, without asking DNS; a name is judged where it is resolved, by `publicLookup`. */
+/** For an address or `localhost`, without DNS. `publicLookup` checks other names when it resolves them. */
 export const isPrivateHost = (hostname: string): boolean => {
   const host = hostname.replaceAll(/^\[|\]$/g, '')
   return host === 'localhost' || host.endsWith('.localhost') || (isIP(host) !== 0 && isPrivateAddress(host))
@@ -48,8 +48,8 @@ type GuardedLookup = (
 ) => void
 
 /**
- * A resolver for connections to redirect targets. The address that was checked is the address that is used: a check
- * before the connection would be answered twice by a name that changes its mind (DNS rebinding).
+ * A resolver for connections to redirect targets. The checked address is the one that is connected to. Attack: a name that resolves to
+ * another address for the connection than for the check (DNS rebinding).
  */
 export const publicLookup =
   (allowPrivate: () => boolean, lookup: Lookup = dnsLookup): GuardedLookup =>
@@ -64,7 +64,7 @@ export const publicLookup =
     })
   }
 
-/** A resolver that tells which addresses a name has, and uses them. */
+/** A resolver that reports the addresses of a name, and uses them. */
 export const observedLookup =
   (observe: (addresses: readonly string[]) => void, lookup: Lookup = dnsLookup): GuardedLookup =>
   (hostname, options, callback) => {

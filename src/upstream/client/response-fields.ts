@@ -1,5 +1,5 @@
 /**
- * Fields of upstream's answers, read in one way whatever their spelling.
+ * Reads header fields of upstream's responses, whatever their spelling.
  */
 type Field = string | string[] | undefined
 type Fields = Readonly<Record<string, Field>>
@@ -9,8 +9,8 @@ export const single = (field: Field): string | undefined => (Array.isArray(field
 const mediaTypeForm = /^[!#$%&'*+\-.^_`|~0-9a-z]{1,127}\/[!#$%&'*+\-.^_`|~0-9a-z]{1,127}$/
 
 /**
- * Lower case, without parameters: a proxy in between adds `; charset=utf-8`, and clients compare types letter by letter.
- * @returns undefined where there is none, or none that can be read
+ * In lower case, without parameters: a proxy in between adds `; charset=utf-8`, and clients compare types letter by letter.
+ * @returns undefined for no type, or an unreadable one
  */
 export const mediaTypeOf = (headers: Fields): string | undefined => {
   const [type = ''] = (single(headers['content-type']) ?? '').split(';', 1)
@@ -19,8 +19,8 @@ export const mediaTypeOf = (headers: Fields): string | undefined => {
 }
 
 /**
- * Whether the body holds the bytes themselves, which Content-Encoding and Transfer-Encoding may deny. A transfer in chunks has been read
- * by now; `identity` says nothing.
+ * Whether neither Content-Encoding nor Transfer-Encoding says that the bytes are encoded. Chunked transfer is decoded already; `identity`
+ * means no encoding.
  */
 export const isUnencoded = (headers: Fields): boolean =>
   codingsOf(headers['content-encoding']).length === 0 &&

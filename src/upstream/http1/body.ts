@@ -1,17 +1,18 @@
 /**
- * The body of an answer as it comes off a connection: exactly Content-Length bytes, handed over no faster than they are taken.
+ * The body of a response as it comes off a connection: exactly Content-Length bytes, delivered no faster than the sink takes them.
  */
+import { onAbort } from '../../concurrency/abortable.ts'
 import { toRegistryError } from '../errors.ts'
-import { createReadBuffer } from './read-buffer.ts'
-import { createDelivery } from './delivery.ts'
-import { createChunkSize } from './chunk-size.ts'
+import { ReadBuffer } from './read-buffer.ts'
+import { Delivery } from './delivery.ts'
+import { ChunkSize } from './chunk-size.ts'
 import type { Reader } from './reader.ts'
 import type { BufferPool } from './buffer-pool.ts'
-import type { Body, Sink } from '../request.ts'
+import type { Body, Sink } from '../../oci/image-source.ts'
 
-/** What is thrown away of a redirect's or an error's body before the connection is given up instead. */
+/** Bytes of an unwanted body (of a redirect or an error) that are read. The connection of a longer one is closed. */
 export const maxDiscardedBytes = 64 * 1024
-/** Milliseconds that a client is made to wait for it. */
+/** Milliseconds for which a client waits until such a body is read. */
 export const maxDiscardMs = 1000
 
 export interface BodyOptions {
@@ -24,136 +25,130 @@ export interface BodyOptions {
     readonly pause: () => void
     /** Reads on, and watches for silence. */
     readonly resume: () => void
-    /** The answer has been read; `isClean` when nothing came behind it. */
+    /** The response has been read. `isClean`: no byte came after it. */
     readonly done: (isClean: boolean) => void
     readonly close: () => void
   }
 }
 
-export interface StreamedBody {
-  readonly body: Body
-  readonly receiver: Reader
-  /** What was read together with the head; false stops the reading until the body is wanted. */
-  readonly begin: (bytes: Buffer) => boolean
-}
-
 /**
- * A write costs about the same for one TLS record as for sixteen, so what is read waits for more: until a slab is full, or for so many
- * milliseconds. The beginning of a body never waits, nor does its end.
+ * A write costs about the same for one TLS record as for sixteen. So read bytes wait for more: until a slab is full, or for so many
+ * milliseconds. The first and the last bytes of a body never wait.
  */
 const gatherMs = 1
 
 interface Outcome {
-  /** Absent where every byte was handed over. */
+  /** Absent if every byte was delivered. */
   readonly error?: unknown
 }
 
-export const createStreamedBody = (options: BodyOptions): StreamedBody => {
-  const { bufferPool, connection, signal, now } = options
-  const chunkSize = createChunkSize(bufferPool)
-  const readBuffer = createReadBuffer(bufferPool, chunkSize.isLarge)
-  const { outcome, settle } = createOutcome()
-  let left = options.contentLength
+export class StreamedBody implements Body, Reader {
+  readonly #connection: BodyOptions['connection']
+  readonly #chunkSize: ChunkSize
+  readonly #readBuffer: ReadBuffer
+  readonly #delivery: Delivery
+  readonly #outcome = Promise.withResolvers<Outcome>()
+  readonly #listener: Disposable | undefined
+  /** Bytes that are not read yet. */
+  #left: number
+  #isFinished = false
+  #isFirst = true
+  #isGathering = false
 
-  const finish = (result: Outcome): void => {
-    if (!settle(result)) return
-    signal?.removeEventListener('abort', abort)
-    delivery.stop()
-    chunkSize.end()
-    const isCut = left > 0
-    left = 0
-    // What is ended last is dropped as well: whoever takes the body only now gets the error, and no chunk before it.
-    if (isCut) readBuffer.end(false)
-    readBuffer.drop()
-    if (isCut) connection.close()
-  }
-  const abort = (): void => finish({ error: toRegistryError(signal?.reason) })
-  const delivery = createDelivery({
-    readBuffer,
-    release: ({ slab }) => bufferPool.release(slab),
-    isComplete: () => left === 0,
-    pause: connection.pause,
-    resume: connection.resume,
-    onWritten: chunkSize.written,
-    onThrown: (error) => finish({ error }),
-    onDelivered: () => finish({}),
-    now,
-  })
-  const gather = createGather(delivery.flow)
-  let isFirst = true
-  const add = (read: number, store: (bytes: number) => boolean): boolean => {
-    const wanted = Math.min(read, left)
-    const isWhole = store(wanted)
-    left -= wanted
-    if (left === 0) {
-      readBuffer.end(true)
-      connection.done(read === wanted)
-    }
-    if (isWhole || isFirst || left === 0) delivery.flow()
-    else gather()
-    isFirst &&= read === 0
-    return left === 0 || !delivery.isHeld()
-  }
-
-  signal?.addEventListener('abort', abort, { once: true })
-  return {
-    begin: (bytes) => add(bytes.length, (wanted) => readBuffer.copied(bytes.subarray(0, wanted))),
-    receiver: {
-      room: readBuffer.room,
-      received: (bytes) => add(bytes, readBuffer.filled),
-      stalled: () => {
-        if (!delivery.isHeld())
-          finish({ error: toRegistryError(new DOMException('no body', 'TimeoutError')) })
+  constructor({ bufferPool, connection, contentLength, signal, now }: BodyOptions) {
+    this.#connection = connection
+    this.#left = contentLength
+    this.#chunkSize = new ChunkSize(bufferPool)
+    this.#readBuffer = new ReadBuffer(bufferPool, this.#chunkSize)
+    this.#delivery = new Delivery(this.#readBuffer, {
+      isComplete: () => this.#left === 0,
+      pause: () => connection.pause(),
+      resume: () => connection.resume(),
+      onReleased: ({ slab }, waitedMs) => {
+        bufferPool.release(slab)
+        this.#chunkSize.released(waitedMs)
       },
-      lost: (error) => finish({ error: toRegistryError(error) }),
-    },
-    body: createBody(outcome, delivery.start, () => left, finish),
+      onThrown: (error) => this.#finish({ error }),
+      onDelivered: () => this.#finish({}),
+      now,
+    })
+    this.#listener = onAbort(signal, () => this.#finish({ error: toRegistryError(signal?.reason) }))
   }
-}
 
-const createBody = (
-  outcome: Promise<Outcome>,
-  start: (sink: Sink) => void,
-  left: () => number,
-  finish: (result: Outcome) => void,
-): Body => ({
-  pipeTo: async (sink) => {
-    start(sink)
-    const result = await outcome
+  async pipeTo(sink: Sink): Promise<void> {
+    this.#delivery.start(sink)
+    const result = await this.#outcome.promise
     if ('error' in result) throw result.error
-  },
-  discard: async () => {
-    const unread = left()
-    if (unread === 0 || unread > maxDiscardedBytes)
-      return finish({ error: toRegistryError(new Error('not wanted')) })
-    const tooLong = setTimeout(() => finish({}), maxDiscardMs)
-    start((_chunk, release) => release())
-    await outcome
-    clearTimeout(tooLong)
-  },
-})
+  }
 
-const createGather = (flow: () => void): (() => void) => {
-  let isPlanned = false
-  const turn = (): void => {
-    isPlanned = false
-    flow()
+  async discard(): Promise<void> {
+    if (this.#left === 0 || this.#left > maxDiscardedBytes)
+      return this.#finish({ error: toRegistryError(new Error('not wanted')) })
+    const tooLong = setTimeout(() => this.#finish({}), maxDiscardMs)
+    this.#delivery.start((_chunk, release) => release())
+    await this.#outcome.promise
+    return clearTimeout(tooLong)
   }
-  return () => {
-    if (!isPlanned) setTimeout(turn, gatherMs)
-    isPlanned = true
-  }
-}
 
-/** How it ended; the first word counts. */
-const createOutcome = () => {
-  let isSettled = false
-  const { promise, resolve } = Promise.withResolvers<Outcome>()
-  const settle = (result: Outcome): boolean => {
-    if (isSettled) return false
-    isSettled = true
-    resolve(result)
-    return true
+  /** Takes the bytes that were read together with the head. False stops the reading until somebody wants the body. */
+  begin(bytes: Buffer): boolean {
+    const wanted = Math.min(bytes.length, this.#left)
+    return this.#added(bytes.length, wanted, this.#readBuffer.copied(bytes.subarray(0, wanted)))
   }
-  return { outcome: promise, settle }
+
+  room(): Buffer {
+    return this.#readBuffer.room()
+  }
+
+  received(bytes: number): boolean {
+    const wanted = Math.min(bytes, this.#left)
+    return this.#added(bytes, wanted, this.#readBuffer.filled(wanted))
+  }
+
+  stalled(): void {
+    if (this.#delivery.isPaused) return
+    this.#finish({ error: toRegistryError(new DOMException('no body', 'TimeoutError')) })
+  }
+
+  lost(error: Error): void {
+    this.#finish({ error: toRegistryError(error) })
+  }
+
+  #added(read: number, wanted: number, isSlabFull: boolean): boolean {
+    this.#left -= wanted
+    if (this.#left === 0) {
+      this.#readBuffer.end(true)
+      this.#connection.done(read === wanted)
+    }
+    if (isSlabFull || this.#isFirst || this.#left === 0) this.#delivery.flow()
+    else this.#flowSoon()
+    this.#isFirst &&= read === 0
+    return this.#left === 0 || !this.#delivery.isPaused
+  }
+
+  #flowSoon(): void {
+    if (!this.#isGathering) setTimeout(this.#flowNow, gatherMs)
+    this.#isGathering = true
+  }
+
+  readonly #flowNow = (): void => {
+    this.#isGathering = false
+    this.#delivery.flow()
+  }
+
+  /** The first call counts. */
+  #finish(result: Outcome): void {
+    if (this.#isFinished) return
+    this.#isFinished = true
+    this.#outcome.resolve(result)
+    this.#listener?.[Symbol.dispose]()
+    this.#delivery.stop()
+    this.#chunkSize.end()
+    const isCut = this.#left > 0
+    this.#left = 0
+    // `end` before `drop`: a sink that comes only now gets the error, and no chunk before it.
+    if (isCut) this.#readBuffer.end(false)
+    this.#readBuffer.drop()
+    if (isCut) this.#connection.close()
+  }
 }

@@ -1,21 +1,21 @@
 /**
- * Memory that bodies are read into, used again and again: fresh memory for every chunk costs more than reading it (the collector
- * frees it late, and its pages are new each time).
+ * A pool of the buffers that bodies are read into. A new buffer for every chunk would cost more than reading it: the garbage collector
+ * frees it late, and its pages are new each time.
  */
 
-/** A stretch of memory and how many still need it: the one who reads into it, and every chunk of it that is not yet written. */
+/** A buffer, and how many still need it: the body that reads into it, and every chunk of it that is not released yet. */
 export interface Slab {
   readonly memory: Buffer
   holders: number
-  /** Never used again, whoever lets go of it: something may still write into it. */
+  /** It is not used again: a socket may still write into it. */
   isSpoilt: boolean
 }
 
 export interface BufferPool {
-  /** Held once. Never waits: memory beyond what is kept is allocated. */
+  /** Held once. It never waits: if the pool is empty, a buffer is allocated. */
   readonly take: (isLarge: boolean) => Slab
   readonly release: (slab: Slab) => void
-  /** Whether one more body may read in large slabs; if so, `reduce` is owed. */
+  /** Whether one more body may read into large slabs. If so, it must call `reduce` once. */
   readonly enlarge: () => boolean
   readonly reduce: () => void
 }
@@ -23,24 +23,24 @@ export interface BufferPool {
 export interface SlabLimits {
   readonly smallBytes: number
   readonly largeBytes: number
-  /** Kept while nobody needs them. */
+  /** Unused slabs that the pool keeps. */
   readonly maxKept: { readonly small: number; readonly large: number }
-  /** Bodies that read in large slabs at a time. */
+  /** Bodies that read into large slabs at a time. */
   readonly maxLarge: number
 }
 
 /**
- * A body holds two slabs while its client is slow: one being written, one to read into. 500 slow clients in small slabs are 32 MB,
- * and 16 more in large ones 8 MB. Large ones save a fifth of the cost per byte, so they are for the fast. Four MiB of each are kept.
+ * A body holds two slabs while its client is slow: one is being written, one is read into. 500 slow clients with small slabs take 32 MB,
+ * 16 more with large ones 8 MB. Large ones save a fifth of the cost per byte, so fast clients get them. Four MiB of each are kept.
  */
-const defaultClientLimits: SlabLimits = {
+const defaultSlabLimits: SlabLimits = {
   smallBytes: 32 * 1024,
   largeBytes: 256 * 1024,
   maxKept: { small: 128, large: 16 },
   maxLarge: 16,
 }
 
-export const createBufferPool = (limits: SlabLimits = defaultClientLimits): BufferPool => {
+export const createBufferPool = (limits: SlabLimits = defaultSlabLimits): BufferPool => {
   const { smallBytes, largeBytes, maxKept, maxLarge } = limits
   const small: Buffer[] = []
   const large: Buffer[] = []

@@ -1,34 +1,35 @@
 /**
- * How large the chunks of one body are: small at first and for a slow client, large for one that takes them as they come.
+ * How large the chunks of one body are: small at first and for a slow client, large for a client that keeps up.
  */
 import type { BufferPool } from './buffer-pool.ts'
 
-export interface ChunkSize {
-  readonly isLarge: () => boolean
-  /** A chunk was written; `waitedMs` is how long upstream was not read for it. */
-  readonly written: (waitedMs: number) => void
-  readonly end: () => void
-}
-
 /** 1 MiB in small chunks: most manifests and many layers never need large ones. */
-const quickPieces = 32
-/** A client that keeps up takes a chunk within some turns of the event loop; one that does not waits for the network. */
+const quickChunks = 32
+/** Milliseconds. A client that keeps up takes a chunk within some turns of the event loop; a slower one waits for its network. */
 const slowMs = 10
 
-export const createChunkSize = (bufferPool: BufferPool): ChunkSize => {
-  let quick = 0
-  let isLarge = false
-  const shrink = (): void => {
-    quick = 0
-    if (isLarge) bufferPool.reduce()
-    isLarge = false
+export class ChunkSize {
+  readonly #bufferPool: Pick<BufferPool, 'enlarge' | 'reduce'>
+  #quick = 0
+  #isLarge = false
+
+  constructor(bufferPool: Pick<BufferPool, 'enlarge' | 'reduce'>) {
+    this.#bufferPool = bufferPool
   }
-  return {
-    isLarge: () => isLarge,
-    written: (waitedMs) => {
-      if (waitedMs >= slowMs) shrink()
-      else if (!isLarge && ++quick >= quickPieces) isLarge = bufferPool.enlarge()
-    },
-    end: shrink,
+
+  get isLarge(): boolean {
+    return this.#isLarge
+  }
+
+  /** The client has taken a chunk. `waitedMs`: for so long upstream was not read because of it. */
+  released(waitedMs: number): void {
+    if (waitedMs >= slowMs) this.end()
+    else if (!this.#isLarge && ++this.#quick >= quickChunks) this.#isLarge = this.#bufferPool.enlarge()
+  }
+
+  end(): void {
+    this.#quick = 0
+    if (this.#isLarge) this.#bufferPool.reduce()
+    this.#isLarge = false
   }
 }

@@ -1,6 +1,7 @@
 /**
- * The connections to one origin: bounded in number. The one used last is used again first. A request that finds none waits in line.
+ * The connections to one origin, bounded in number. The one used last is used again first. A request that finds no free one waits.
  */
+import { onAbort } from '../../concurrency/abortable.ts'
 import { unavailable } from '../../oci/errors.ts'
 import { PoolExhausted } from '../errors.ts'
 import type { Connection, ConnectionEvents } from './connection.ts'
@@ -13,12 +14,12 @@ export interface ConnectionPoolOptions {
 
 export interface ConnectionPool {
   /**
-   * A connection that nobody else uses, until it is idle or closed.
-   * @param isFresh not one that was idle: upstream may have closed all of those
-   * @throws {PoolExhausted} when too many wait, or for too long; the signal's reason
+   * A connection that no other request uses, until it is idle or closed.
+   * @param isFresh a new connection: upstream may have closed all idle ones
+   * @throws {PoolExhausted} if too many requests wait, or this one waited too long; the signal's reason
    */
   readonly lease: (signal?: AbortSignal, isFresh?: boolean) => Promise<Connection>
-  /** No connection is open, and nobody waits for one. */
+  /** No connection is open, and no request waits for one. */
   readonly isEmpty: () => boolean
   readonly close: () => void
 }
@@ -28,7 +29,7 @@ interface Waiter {
   readonly refuse: (error: unknown) => void
 }
 
-/** The deadline passed while others had the connections. Upstream was not too slow, so the circuit must not open for that. */
+/** The deadline passed while other requests had the connections. Upstream was not slow, so the circuit must not open. */
 const isTimeout = (reason: unknown): boolean =>
   reason instanceof DOMException && reason.name === 'TimeoutError'
 
@@ -54,7 +55,7 @@ class BoundedPool implements ConnectionPool {
     const last = isFresh ? undefined : this.#idle.pop()
     if (last !== undefined) return last
     const isFull = this.#all.size >= this.#options.maxConnections
-    // The longest idle connection makes room for a fresh one; until it has closed there is one more.
+    // The connection that was idle for longest makes room for a fresh one. Until it has closed, there is one more than the maximum.
     const oldest = isFull ? this.#idle.shift() : undefined
     oldest?.close()
     return isFull && oldest === undefined ? await this.#wait(signal) : this.#open()
@@ -105,11 +106,7 @@ class BoundedPool implements ConnectionPool {
       if (this.#waiting.delete(waiter))
         reject(isTimeout(signal?.reason) ? new PoolExhausted() : signal?.reason)
     }
-    signal?.addEventListener('abort', leave, { once: true })
-    try {
-      return await promise
-    } finally {
-      signal?.removeEventListener('abort', leave)
-    }
+    using _listener = onAbort(signal, leave)
+    return await promise
   }
 }

@@ -3,10 +3,10 @@
  */
 import { createResponseHeadReader, StaleConnection } from './response-head-reader.ts'
 import type { Head, ReadHead } from './response-head.ts'
-import { createOriginSocket } from './socket.ts'
+import { OriginSocket } from './socket.ts'
 import type { Origin } from './origin.ts'
-import { createStreamedBody } from './body.ts'
-import type { Body } from '../request.ts'
+import { StreamedBody } from './body.ts'
+import type { Body } from '../../oci/image-source.ts'
 
 export interface Http1Response extends Pick<Head, 'statusCode' | 'headers'> {
   readonly body: Body
@@ -14,7 +14,7 @@ export interface Http1Response extends Pick<Head, 'statusCode' | 'headers'> {
 
 export interface Connection {
   /**
-   * @param head of the request, whole
+   * @param head the whole head of the request
    * @throws {StaleConnection} {UnsupportedResponse} and whatever else ends a connection, which is closed then
    */
   readonly send: (head: string, signal?: AbortSignal) => Promise<Http1Response>
@@ -28,59 +28,81 @@ export interface ConnectionEvents {
   readonly onClosed: () => void
 }
 
-export const createConnection = (origin: Origin, { onIdle, onClosed }: ConnectionEvents): Connection => {
-  const { timeouts, bufferPool, now } = origin
-  const line = createOriginSocket(origin, onClosed)
-  let answers = 0
+export const createConnection = (origin: Origin, events: ConnectionEvents): Connection =>
+  new OriginConnection(origin, events)
 
-  const done = (isReusable: boolean): void => {
-    line.readFor(undefined)
-    answers++
-    if (!isReusable) return line.close()
-    line.resume(timeouts.idle)
-    return onIdle()
+class OriginConnection implements Connection {
+  readonly #origin: Origin
+  readonly #events: ConnectionEvents
+  readonly #socket: OriginSocket
+  #responses = 0
+
+  constructor(origin: Origin, events: ConnectionEvents) {
+    this.#origin = origin
+    this.#events = events
+    this.#socket = new OriginSocket(origin, events.onClosed)
   }
-  const readBody = (head: ReadHead, rest: Buffer, signal: AbortSignal | undefined) => {
-    const { contentLength, isLast } = head
-    const connection = {
-      pause: line.pause,
-      resume: () => line.resume(timeouts.body),
-      done: (isClean: boolean) => done(isClean && !isLast),
-      close: line.close,
+
+  async send(text: string, signal?: AbortSignal): Promise<Http1Response> {
+    const { promise, resolve, reject } = Promise.withResolvers<Http1Response>()
+    const onFailed = (error: unknown): void => {
+      reject(error)
+      this.#socket.close()
     }
-    const { body, receiver, begin } = createStreamedBody({
-      bufferPool,
-      now,
-      signal,
-      contentLength,
-      connection,
-    })
-    line.readFor(receiver)
-    return { body, goesOn: begin(rest) }
+    if (this.#socket.isClosed()) onFailed(new StaleConnection('closed already'))
+    else if (signal?.aborted === true) onFailed(signal.reason)
+    else this.#exchange(text, signal, resolve, onFailed)
+    return await promise
   }
-  const send: Connection['send'] = async (text, signal) =>
-    await new Promise((resolve, reject) => {
-      const refuse = (error: unknown): void => {
-        reject(error)
-        line.close()
-      }
-      if (line.isClosed()) return refuse(new StaleConnection('closed already'))
-      if (signal?.aborted === true) return refuse(signal.reason)
-      const waiting = createResponseHeadReader({
-        memory: line.memory,
-        isReused: answers > 0,
-        signal,
-        onHead: (head, rest) => {
-          const { body, goesOn } = readBody(head, rest, signal)
-          resolve({ statusCode: head.statusCode, headers: head.headers, body })
-          return goesOn
-        },
-        onFailed: refuse,
-      })
-      line.readFor(waiting)
-      line.write(text)
-      waiting.limit(timeouts.connect)
-      return line.whenOpen(() => waiting.limit(timeouts.head))
+
+  close(): void {
+    this.#socket.close()
+  }
+
+  #exchange(
+    text: string,
+    signal: AbortSignal | undefined,
+    onResponse: (response: Http1Response) => void,
+    onFailed: (error: unknown) => void,
+  ): void {
+    const { timeouts } = this.#origin
+    const reader = createResponseHeadReader({
+      memory: this.#socket.memory,
+      isReused: this.#responses > 0,
+      signal,
+      onHead: (head, rest) => {
+        const body = this.#readBody(head, signal)
+        const goesOn = body.begin(rest)
+        onResponse({ statusCode: head.statusCode, headers: head.headers, body })
+        return goesOn
+      },
+      onFailed,
     })
-  return { send, close: line.close }
+    this.#socket.readFor(reader)
+    this.#socket.write(text)
+    reader.limit(timeouts.connect)
+    this.#socket.whenOpen(() => reader.limit(timeouts.head))
+  }
+
+  #readBody({ contentLength, isLast }: ReadHead, signal: AbortSignal | undefined): StreamedBody {
+    const { bufferPool, timeouts, now } = this.#origin
+    const socket = this.#socket
+    const connection = {
+      pause: () => socket.pause(),
+      resume: () => socket.resume(timeouts.body),
+      done: (isClean: boolean) => this.#done(isClean && !isLast),
+      close: () => socket.close(),
+    }
+    const body = new StreamedBody({ bufferPool, now, signal, contentLength, connection })
+    socket.readFor(body)
+    return body
+  }
+
+  #done(isReusable: boolean): void {
+    this.#socket.readFor(undefined)
+    this.#responses++
+    if (!isReusable) return this.#socket.close()
+    this.#socket.resume(this.#origin.timeouts.idle)
+    return this.#events.onIdle()
+  }
 }

@@ -1,104 +1,107 @@
 /**
- * Handing over what was read, one chunk at a time: who has not written a chunk is waited for, and upstream with him.
+ * Hands what was read to a sink, one chunk at a time. While the sink holds a chunk, upstream is not read (backpressure).
  */
 import type { ReadBuffer, Stretch } from './read-buffer.ts'
-import type { Sink } from '../request.ts'
+import type { Sink } from '../../oci/image-source.ts'
 
-export interface DeliveryOptions {
-  readonly readBuffer: Pick<ReadBuffer, 'isEmpty' | 'next'>
-  readonly release: (stretch: Stretch) => void
+/** The body that is delivered. */
+export interface DeliveryOwner {
   /** Every byte has been read. */
   readonly isComplete: () => boolean
   readonly pause: () => void
   readonly resume: () => void
-  /** `waitedMs` is how long upstream was not read for it. */
-  readonly onWritten: (waitedMs: number) => void
-  /** What the taker threw. */
+  /** The sink has released a chunk. `waitedMs`: for so long upstream was not read because of it. */
+  readonly onReleased: (stretch: Stretch, waitedMs: number) => void
+  /** The sink threw. */
   readonly onThrown: (error: unknown) => void
   readonly onDelivered: () => void
   /** Milliseconds, any origin. */
   readonly now: () => number
 }
 
-export interface Delivery {
-  readonly start: (sink: Sink) => void
-  /** More has been read. */
-  readonly flow: () => void
-  /** Nobody takes anything now: upstream is not to be read. */
-  readonly isHeld: () => boolean
-  readonly stop: () => void
-}
+export class Delivery {
+  readonly #readBuffer: Pick<ReadBuffer, 'isEmpty' | 'next'>
+  readonly #owner: DeliveryOwner
+  #sink: Sink | undefined
+  /** The sink has not released its chunk yet. */
+  #isOut = false
+  #isFlowing = false
+  #isPaused = true
+  #pausedAt = 0
 
-export const createDelivery = (options: DeliveryOptions): Delivery => {
-  const { readBuffer, release, isComplete, pause, resume, onWritten, onThrown, onDelivered, now } = options
-  let sink: Sink | undefined
-  let isOut = false
-  let isFlowing = false
-  let isHeld = true
-  let heldAt = 0
+  constructor(readBuffer: Pick<ReadBuffer, 'isEmpty' | 'next'>, owner: DeliveryOwner) {
+    this.#readBuffer = readBuffer
+    this.#owner = owner
+  }
 
-  const hold = (): void => {
-    if (!isOut || isHeld || isComplete() || sink === undefined) return
-    isHeld = true
-    heldAt = now()
-    pause()
+  /** Upstream must not be read: there is no sink yet, or it holds a chunk. */
+  get isPaused(): boolean {
+    return this.#isPaused
   }
-  const goOn = (): void => {
-    if (isOut || !isHeld || sink === undefined || isComplete()) return
-    isHeld = false
-    resume()
+
+  start(sink: Sink): void {
+    this.#sink = sink
+    this.#pausedAt = this.#owner.now()
+    this.flow()
+    this.#resume()
   }
-  /** Whether it was written at once. */
-  const hand = (taker: Sink, stretch: Stretch): boolean => {
-    isOut = true
-    const written = (): void => {
-      isOut = false
-      release(stretch)
-      onWritten(isHeld ? now() - heldAt : 0)
-      flow()
-      goOn()
-    }
-    taker(stretch.bytes, once(written))
-    return !isOut
-  }
-  const flow = (): void => {
-    if (isFlowing) return
-    isFlowing = true
+
+  /** Call this when more has been read. */
+  flow(): void {
+    if (this.#isFlowing) return
+    this.#isFlowing = true
     try {
-      let isFree = !isOut
-      while (isFree) {
-        const stretch = sink === undefined ? undefined : readBuffer.next()
-        isFree = stretch !== undefined && sink !== undefined && hand(sink, stretch)
-      }
+      this.#handAll()
     } catch (error) {
-      onThrown(error)
+      this.#owner.onThrown(error)
     }
-    isFlowing = false
-    if (sink === undefined) return
-    if (readBuffer.isEmpty() && isComplete()) onDelivered()
-    // A chunk that the socket took at once is written by the time the microtasks run: upstream needs no pause then.
-    else if (isOut && !isHeld) queueMicrotask(hold)
+    this.#isFlowing = false
+    if (this.#sink === undefined) return
+    if (this.#readBuffer.isEmpty() && this.#owner.isComplete()) this.#owner.onDelivered()
+    // If the socket of the client takes a chunk at once, it is released before the microtasks run, and upstream needs no pause.
+    else if (this.#isOut && !this.#isPaused) queueMicrotask(this.#pause)
   }
-  const stop = (): void => void (sink = undefined)
-  return {
-    start: (taker) => {
-      sink = taker
-      heldAt = now()
-      flow()
-      goOn()
-    },
-    flow,
-    isHeld: () => isHeld,
-    stop,
-  }
-}
 
-/** Attack: memory that is given back twice would be two bodies' at a time. */
-const once = (action: () => void): (() => void) => {
-  let isDone = false
-  return () => {
-    if (isDone) return
-    isDone = true
-    action()
+  stop(): void {
+    this.#sink = undefined
+  }
+
+  #handAll(): void {
+    while (!this.#isOut && this.#sink !== undefined) {
+      const stretch = this.#readBuffer.next()
+      if (stretch === undefined) return
+      this.#hand(this.#sink, stretch)
+    }
+  }
+
+  #hand(sink: Sink, stretch: Stretch): void {
+    this.#isOut = true
+    let isReleased = false
+    sink(stretch.bytes, () => {
+      // Attack: memory that is released twice would belong to two bodies at a time.
+      if (isReleased) return
+      isReleased = true
+      this.#released(stretch)
+    })
+  }
+
+  #released(stretch: Stretch): void {
+    this.#isOut = false
+    this.#owner.onReleased(stretch, this.#isPaused ? this.#owner.now() - this.#pausedAt : 0)
+    this.flow()
+    this.#resume()
+  }
+
+  readonly #pause = (): void => {
+    if (!this.#isOut || this.#isPaused || this.#owner.isComplete() || this.#sink === undefined) return
+    this.#isPaused = true
+    this.#pausedAt = this.#owner.now()
+    this.#owner.pause()
+  }
+
+  #resume(): void {
+    if (this.#isOut || !this.#isPaused || this.#sink === undefined || this.#owner.isComplete()) return
+    this.#isPaused = false
+    this.#owner.resume()
   }
 }

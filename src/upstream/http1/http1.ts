@@ -1,6 +1,6 @@
 /**
- * GETs to upstream and to where it redirects, for bodies that are passed on: a third of the library's price per byte. Only the plain
- * case of HTTP/1.1; whatever else comes is an UnsupportedResponse, and the library is to be asked instead.
+ * An HTTP/1.1 client for GETs of blobs, to upstream and to where it redirects: a third of undici's CPU time per byte. It reads only the
+ * plain case. Every other response is an UnsupportedResponse, and the caller sends the request again through undici.
  */
 import { createSecureContext, rootCertificates } from 'node:tls'
 import { toRegistryError } from '../errors.ts'
@@ -14,14 +14,14 @@ import { requestHead } from './request-head.ts'
 import { createBufferPool } from './buffer-pool.ts'
 
 export interface Http1Options {
-  /** PEM, beside the well-known authorities. */
+  /** PEM, in addition to the well-known authorities. */
   readonly ca?: string
   /** To one origin at a time. */
   readonly maxConnections: number
   /** Requests that wait for a connection to one origin. */
   readonly maxWaiting?: number
   readonly timeouts: Omit<StreamTimeouts, 'idle'> & Partial<StreamTimeouts>
-  /** Resolves an origin's name; where the addresses are guarded. */
+  /** Resolves the name of an origin, and rejects addresses that must not be used. */
   readonly lookupOf: (url: URL) => typeof lookup
   readonly now?: () => number
 }
@@ -33,19 +33,19 @@ export interface Http1Request {
 
 export interface Http1 {
   /**
-   * @throws {UnsupportedResponse} nothing of the answer was used: ask again through the library
+   * @throws {UnsupportedResponse} no part of the response was used: send the request again through undici
    * @throws {RegistryError} UNAVAILABLE
    */
   readonly send: (url: URL, request: Http1Request) => Promise<Http1Response>
   readonly close: () => Promise<void>
 }
 
-/** Milliseconds: the library's. Quay ends some of its own sooner, which is noticed. */
+/** Milliseconds, as undici has it. Quay closes some connections sooner, which a StaleConnection shows. */
 const defaultIdleMs = 4000
-/** As many as a few clients with six layers each at a time; they wait seconds, not minutes. */
+/** A few dozen clients with six layers each. They wait for seconds, not minutes. */
 const defaultMaxWaiting = 256
 
-/** Upstream, its realm and its storage are a handful. Attack: redirects to ever new origins would fill the memory. */
+/** Upstream, its realm and its storage are a handful. Attack: redirects to ever new origins would fill the heap. */
 const maxOrigins = 16
 
 export const createHttp1 = (options: Http1Options): Http1 => {

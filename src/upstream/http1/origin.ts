@@ -1,5 +1,5 @@
 /**
- * Where connections lead: how a socket to one origin is opened, and what all of its connections share.
+ * One origin: how a socket to it is opened, and what all connections to it share.
  */
 import { connect as connectPlain, isIP, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls, type SecureContext } from 'node:tls'
@@ -9,11 +9,11 @@ import type { BufferPool } from './buffer-pool.ts'
 /** Milliseconds. */
 export interface StreamTimeouts {
   readonly connect: number
-  /** From the request to the end of the answer's head. */
+  /** From the request to the end of the response's head. */
   readonly head: number
-  /** Between two reads of a body; it does not run while a slow client holds the stream back. */
+  /** Between two reads of a body. It does not run while a slow client pauses the stream. */
   readonly body: number
-  /** How long a connection is kept that nobody uses. */
+  /** How long an unused connection is kept. */
   readonly idle: number
 }
 
@@ -25,13 +25,13 @@ export interface Origin {
   readonly timeouts: StreamTimeouts
   /** Milliseconds, from any start. */
   readonly now: () => number
-  /** The newest TLS session: the next handshake is cheaper for both sides. */
+  /** The newest TLS session. It makes the next handshake cheaper for both sides. */
   session?: Buffer
 }
 
 export const isTls = ({ url }: Origin): boolean => url.protocol === 'https:'
 
-/** TLS is verified; whoever speaks anything but HTTP/1.1 is not chosen. */
+/** Certificates are verified. ALPN offers HTTP/1.1 only. */
 export const openSocket = (origin: Origin, onread: OnReadOpts): Socket => {
   const { url, lookup, secureContext, session } = origin
   const host = url.hostname.replaceAll(/^\[|\]$/g, '')
@@ -43,7 +43,7 @@ export const openSocket = (origin: Origin, onread: OnReadOpts): Socket => {
     secureContext,
     rejectUnauthorized: true,
     ALPNProtocols: ['http/1.1'],
-    // RFC 6066: an address is no server name.
+    // RFC 6066: an IP address is not a server name.
     servername: isIP(host) === 0 ? host : '',
     ...(session === undefined ? {} : { session }),
   })

@@ -1,79 +1,92 @@
 /**
- * The memory a body is read into, and the stretches of it that are read and not yet handed over.
+ * The slabs that a body is read into, and the stretches of them that are read and not delivered yet.
  */
 import type { Slab, BufferPool } from './buffer-pool.ts'
+import type { ChunkSize } from './chunk-size.ts'
 
-/** Bytes of a slab, which is held for them. */
+/** Bytes of a slab. The slab is held for them. */
 export interface Stretch {
   readonly slab: Slab
   readonly bytes: Buffer
 }
 
-export interface ReadBuffer {
-  /** Where the next bytes go. */
-  readonly room: () => Buffer
-  /** So many bytes were read there; tells whether they had better be handed over now. */
-  readonly filled: (bytes: number) => boolean
-  /** Bytes that were read elsewhere. They fit: what is read with a head is less than a slab. */
-  readonly copied: (bytes: Buffer) => boolean
-  readonly isEmpty: () => boolean
-  readonly next: () => Stretch | undefined
-  /** Nothing is read into it any more; where that is not for sure, the memory is given up. What was read stays. */
-  readonly end: (isSure: boolean) => void
-  /** What was read is not wanted. */
-  readonly drop: () => void
-}
-
-/** The largest TLS record holds 2^14 bytes, and is handed over by itself: less room than that is not worth a read. */
+/** The largest TLS record holds 2^14 bytes and is read by itself: less room than that is not worth a read. */
 const recordBytes = 16 * 1024
 
 /**
- * The next room is asked for only after a read, and before the slab is changed nothing else may decide where bytes go: a slab is
- * changed in `filled` alone.
+ * A reader asks for room only after the read before, and until the slab is replaced nothing else may decide where bytes go. So the slab
+ * is replaced in `filled` alone.
  */
-export const createReadBuffer = (bufferPool: BufferPool, isLarge: () => boolean): ReadBuffer => {
-  let slab = bufferPool.take(isLarge())
-  let start = 0
-  let end = 0
-  const waiting: Stretch[] = []
-  const seal = (): void => {
-    if (start === end) return
-    slab.holders++
-    waiting.push({ slab, bytes: slab.memory.subarray(start, end) })
-    start = end
+export class ReadBuffer {
+  readonly #bufferPool: BufferPool
+  readonly #chunkSize: Pick<ChunkSize, 'isLarge'>
+  readonly #waiting: Stretch[] = []
+  #slab: Slab
+  #start = 0
+  #end = 0
+
+  constructor(bufferPool: BufferPool, chunkSize: Pick<ChunkSize, 'isLarge'>) {
+    this.#bufferPool = bufferPool
+    this.#chunkSize = chunkSize
+    this.#slab = bufferPool.take(chunkSize.isLarge)
   }
-  return {
-    room: () => slab.memory.subarray(end),
-    filled: (bytes) => {
-      end += bytes
-      const isWhole = slab.memory.length - end < recordBytes
-      if (isWhole) {
-        seal()
-        bufferPool.release(slab)
-        slab = bufferPool.take(isLarge())
-        start = 0
-        end = 0
-      }
-      return isWhole
-    },
-    copied: (bytes) => {
-      end += bytes.copy(slab.memory, end)
-      return false
-    },
-    isEmpty: () => start === end && waiting.length === 0,
-    next: () => {
-      seal()
-      return waiting.shift()
-    },
-    // Attack: over TLS bytes are still read into the room after the connection was destroyed. In memory that is used again they
-    // would end up in the middle of somebody else's image.
-    end: (isSure) => {
-      seal()
-      slab.isSpoilt = !isSure
-      bufferPool.release(slab)
-    },
-    drop: () => {
-      for (const stretch of waiting.splice(0)) bufferPool.release(stretch.slab)
-    },
+
+  /** Where the next bytes go. */
+  room(): Buffer {
+    return this.#slab.memory.subarray(this.#end)
+  }
+
+  /** So many bytes were read into `room`. @returns whether the slab is full: it is best delivered now */
+  filled(bytes: number): boolean {
+    this.#end += bytes
+    const isFull = this.#slab.memory.length - this.#end < recordBytes
+    if (isFull) this.#replaceSlab()
+    return isFull
+  }
+
+  /** Adds bytes that were read elsewhere. They fit: what is read with a head is less than a slab. */
+  copied(bytes: Buffer): boolean {
+    this.#end += bytes.copy(this.#slab.memory, this.#end)
+    return false
+  }
+
+  isEmpty(): boolean {
+    return this.#start === this.#end && this.#waiting.length === 0
+  }
+
+  next(): Stretch | undefined {
+    this.#seal()
+    return this.#waiting.shift()
+  }
+
+  /**
+   * No byte is read into it from now on. Undelivered bytes stay.
+   * @param isSure false if the socket may still write into the slab, which is then not used again. Attack: over TLS, bytes are still read
+   *   after the connection was destroyed. They would end up in the middle of somebody else's image.
+   */
+  end(isSure: boolean): void {
+    this.#seal()
+    this.#slab.isSpoilt = !isSure
+    this.#bufferPool.release(this.#slab)
+  }
+
+  /** Nobody wants the undelivered bytes. */
+  drop(): void {
+    for (const { slab } of this.#waiting.splice(0)) this.#bufferPool.release(slab)
+  }
+
+  #replaceSlab(): void {
+    this.#seal()
+    this.#bufferPool.release(this.#slab)
+    this.#slab = this.#bufferPool.take(this.#chunkSize.isLarge)
+    this.#start = 0
+    this.#end = 0
+  }
+
+  #seal(): void {
+    if (this.#start === this.#end) return
+    this.#slab.holders++
+    this.#waiting.push({ slab: this.#slab, bytes: this.#slab.memory.subarray(this.#start, this.#end) })
+    this.#start = this.#end
   }
 }

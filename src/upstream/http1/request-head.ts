@@ -5,7 +5,7 @@
 const targetForm = /^\/[\x21-\x7e]*$/
 const fieldName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const fieldValue = /^[\t\x20-\x7e]*$/
-/** They frame the request or the connection, and are said here alone. */
+/** They frame the request or the connection, so only this file writes them. */
 const framing = new Set([
   'host',
   'connection',
@@ -17,8 +17,8 @@ const framing = new Set([
 ])
 
 /**
- * Attack: a line end in a value would be a second request of somebody else's making (request smuggling), under the robot's name.
- * @throws {TypeError} it never holds the value
+ * Attack: a line end in a value would begin a second request of the attacker's own, with the robot's rights (request smuggling).
+ * @throws {TypeError} its message never holds the value
  */
 export const requestHead = (url: URL, headers: Readonly<Record<string, string>>): string => {
   const target = url.pathname + url.search

@@ -1,10 +1,11 @@
 /**
- * Waiting for the head of an answer: with a limit for the connection, then for the head, and an end when nobody waits any more.
+ * Reads the head of a response: with a time limit for the connection, then for the head. It ends early if the caller leaves.
  */
+import { onAbort } from '../../concurrency/abortable.ts'
 import { createHeadParser, UnsupportedResponse, type ReadHead } from './response-head.ts'
 import type { Reader } from './reader.ts'
 
-/** An idle connection that upstream closed while the request was on its way: a GET may be asked again. */
+/** Upstream closed an idle connection while the request was on its way. A GET may be sent again. */
 export class StaleConnection extends Error {
   override readonly name = 'StaleConnection'
 }
@@ -13,9 +14,9 @@ export interface ResponseHeadReaderOptions {
   readonly memory: Buffer
   readonly isReused: boolean
   readonly signal?: AbortSignal | undefined
-  /** `rest` came with the head; tells whether to go on reading. */
+  /** `rest` came with the head. @returns whether to read on */
   readonly onHead: (head: ReadHead, rest: Buffer) => boolean
-  /** Once, and not after `onHead`; the connection is to be closed. */
+  /** Called once, and not after `onHead`. The connection must be closed then. */
   readonly onFailed: (error: unknown) => void
 }
 
@@ -33,15 +34,14 @@ export const createResponseHeadReader = (options: ResponseHeadReaderOptions): Re
   const end = (): void => {
     isDone = true
     clearTimeout(timer)
-    signal?.removeEventListener('abort', abort)
+    listener?.[Symbol.dispose]()
   }
   const fail = (error: unknown): void => {
     if (isDone) return
     end()
     onFailed(error)
   }
-  const abort = (): void => fail(signal?.reason)
-  signal?.addEventListener('abort', abort, { once: true })
+  const listener = onAbort(signal, () => fail(signal?.reason))
   return {
     room: () => memory,
     received: (bytes) => {

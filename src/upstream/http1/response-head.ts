@@ -1,32 +1,32 @@
 /**
- * The head of an answer, read strictly: the plain case of HTTP/1.1, whose body is exactly Content-Length bytes, and nothing else.
+ * Parses the head of a response strictly: only the plain case of HTTP/1.1, whose body is exactly Content-Length bytes.
  * @see https://www.rfc-editor.org/rfc/rfc9112
  *
- * Attack: two readers that disagree on where an answer ends (request smuggling, response splitting). So whatever leaves room for
- * two opinions is not understood here at all; the library, which reads all of HTTP, is asked instead.
+ * Attack: two readers disagree about where a response ends (request smuggling, response splitting). So this parser rejects everything
+ * that can be read in two ways, and the request is sent again through undici, which reads all of HTTP.
  */
 
-/** Upstream answers in a way that only the library reads. The connection is closed; the request can be asked again. */
+/** Only undici can read this response. The connection is closed; the request can be sent again. */
 export class UnsupportedResponse extends Error {
   override readonly name = 'UnsupportedResponse'
 }
 
 export interface Head {
   readonly statusCode: number
-  /** Lower-case names, no prototype: a field may be called `__proto__`. */
+  /** Lower-case names, no prototype: a field can be called `__proto__`. */
   readonly headers: Record<string, string | string[]>
   /** Bytes of body. */
   readonly contentLength: number
-  /** Upstream ends the connection after this answer. */
+  /** Upstream closes the connection after this response. */
   readonly isLast: boolean
 }
 
-/** What is left of the bytes begins at `bodyAt`. */
+/** The bytes after the head begin at `bodyAt`. */
 export interface ReadHead extends Head {
   readonly bodyAt: number
 }
 
-/** A signed URL's head fits many times over; as much as the library accepts from upstream. */
+/** The head with a signed URL fits many times over. undici accepts the same from upstream. */
 const maxHeadBytes = 32 * 1024
 
 const headEnd = '\r\n\r\n'
@@ -35,11 +35,11 @@ const statusLine = /^HTTP\/1\.1 ([2-5]\d\d) [\t\x20-\x7e]*$/
 const interimLine = /^HTTP\/1\.1 10[023] [\t\x20-\x7e]*$/
 const fieldName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const fieldValue = /^[\t\x20-\x7e]*$/
-/** 15 digits are below 2^53: every length is an exact number. */
+/** 15 digits are below 2^53, so every length is an exact number. */
 const lengthValue = /^\d{1,15}$/
-/** No body whatever Content-Length says, or one by other rules. */
+/** They have no body whatever Content-Length says, or one by other rules. */
 const bodiless = new Set([204, 205, 304])
-/** Two of these say two things. */
+/** Two of these could contradict each other. */
 const singles = new Set([
   'content-length',
   'content-range',
@@ -52,8 +52,8 @@ const singles = new Set([
 ])
 
 /**
- * Takes the bytes as they come, in memory that may change afterwards; undefined while the head is not complete. Interim heads before it
- * are read over; all of them together are as long as one may be.
+ * Takes the bytes as they come, in memory that may change afterwards. The result is undefined until the head is complete. Interim heads
+ * before it are skipped; all of them together have the size limit of one head.
  * @throws {UnsupportedResponse}
  */
 export const createHeadParser = (): ((bytes: Buffer) => ReadHead | undefined) => {
@@ -69,7 +69,7 @@ export const createHeadParser = (): ((bytes: Buffer) => ReadHead | undefined) =>
   }
 }
 
-/** What is left of the bytes after the text of a head, its last line end aside, begins at `bodyAt`. */
+/** The text of a head without its last line end. The bytes after it begin at `bodyAt`. */
 type ReadText = (bytes: Buffer) => { readonly text: string; readonly bodyAt: number } | undefined
 
 const createTextReader = (): ReadText => {
@@ -78,15 +78,15 @@ const createTextReader = (): ReadText => {
   let tail = ''
   return (bytes) => {
     const text = bytes.toString('latin1')
-    // The end may lie across two reads; only its neighbourhood is searched, or a head byte by byte would cost its square.
+    // The end may lie across two reads. Searching the whole head again for each byte would take quadratic time.
     const seen = tail.length
     const around = tail + text
     const end = around.indexOf(headEnd)
     const bodyAt = end + headEnd.length - seen
     length += end < 0 ? text.length : bodyAt
-    if (length > maxHeadBytes) throw new UnsupportedResponse('a head without end')
+    if (length > maxHeadBytes) throw new UnsupportedResponse('a head that is too long')
     if (end < 0) {
-      // Its end would be waited for in vain: RFC 9112 lets a reader take a bare LF for the end of a line, and this one does not.
+      // RFC 9112 lets a reader take a bare LF for the end of a line. This one does not, so it would wait for the end in vain.
       if (bareLineFeed.test(around)) throw new UnsupportedResponse('a bare LF')
       parts.push(text)
       tail = around.slice(1 - headEnd.length)
@@ -101,8 +101,8 @@ const createTextReader = (): ReadText => {
 }
 
 /**
- * Nobody asked for a 100, and 102 and 103 tell nothing that is needed here; 101 would be another protocol.
- * @throws {UnsupportedResponse} where it says that a body follows, as no interim head may
+ * An unrequested 100, a 102 and a 103 carry nothing that is needed here. 101 would be another protocol.
+ * @throws {UnsupportedResponse} if it announces a body, which an interim head must not
  */
 const isInterim = (text: string): boolean => {
   const [first = '', ...lines] = text.split('\r\n')
@@ -136,10 +136,7 @@ const fieldsOf = (lines: readonly string[]): Head['headers'] => {
   return headers
 }
 
-/**
- * A line that begins with a space (an obsolete continuation) has no name, a bare CR or LF is in no value, nor around it: none of
- * these passes.
- */
+/** A line that begins with a space (an obsolete continuation) and a bare CR or LF are rejected: neither is in a name or a value. */
 const addField = (headers: Head['headers'], line: string): void => {
   const colon = line.indexOf(':')
   const name = line.slice(0, Math.max(colon, 0)).toLowerCase()

@@ -1,76 +1,86 @@
 /**
- * A socket and the one it is read for at the moment.
+ * A socket, and who reads it at the moment.
  */
+import type { Socket } from 'node:net'
 import { isTls, openSocket, type Origin } from './origin.ts'
 import type { Reader } from './reader.ts'
 
-export interface OriginSocket {
-  /** Nobody is read for with `undefined`; `idleMs` later the line is closed. */
-  readonly readFor: (receiver: Reader | undefined) => void
-  readonly write: (text: string) => void
-  readonly pause: () => void
-  /** Reads on; who is read for is told when nothing comes for so many milliseconds. */
-  readonly resume: (stallMs: number) => void
-  /** Calls at once where the socket is connected, else as soon as it is, TLS included. */
-  readonly whenOpen: (call: () => void) => void
-  readonly isClosed: () => boolean
-  readonly close: () => void
-}
+/** Most heads, signed URLs included, fit into one read. An idle connection holds no other memory. */
+const headBytes = 4096
 
-/** Most heads, signed URLs included, are read at once; and it is all the memory that an idle connection holds. */
-const memoryBytes = 4096
+export class OriginSocket {
+  /** Where heads are read into. */
+  readonly memory = Buffer.allocUnsafeSlow(headBytes)
+  readonly #socket: Socket
+  readonly #openEvent: 'connect' | 'secureConnect'
+  #isOpen = false
 
-/** `memory` is where heads are read into. */
-export const createOriginSocket = (
-  origin: Origin,
-  onClosed: () => void,
-): OriginSocket & { readonly memory: Buffer } => {
-  const memory = Buffer.allocUnsafeSlow(memoryBytes)
-  let isOpen = false
-  const lose = (error: Error): void => {
-    const reader = receiver
-    receiver = nobody
-    socket.destroy()
-    reader.lost(error)
-  }
-  const close = (): void => lose(new Error('the connection was closed'))
-  const nobody: Reader = {
-    room: () => memory,
-    // Attack: bytes that nobody asked for would be read as the answer to the next request (response splitting).
+  readonly #nobody: Reader = {
+    room: () => this.memory,
+    // Attack: bytes that no request asked for would be read as the response to the next request (response splitting).
     received: () => {
-      close()
+      this.close()
       return false
     },
-    stalled: close,
+    stalled: () => this.close(),
     lost: () => undefined,
   }
-  let receiver = nobody
-  const socket = openSocket(origin, {
-    buffer: () => receiver.room(),
-    callback: (bytes: number) => receiver.received(bytes),
-  })
-  const opened = isTls(origin) ? 'secureConnect' : 'connect'
-  socket
-    .on('error', lose)
-    .on('end', close)
-    .on('timeout', () => receiver.stalled())
-    .once(opened, () => {
-      isOpen = true
+  #reader: Reader = this.#nobody
+
+  constructor(origin: Origin, onClosed: () => void) {
+    this.#openEvent = isTls(origin) ? 'secureConnect' : 'connect'
+    this.#socket = openSocket(origin, {
+      buffer: () => this.#reader.room(),
+      callback: (bytes: number) => this.#reader.received(bytes),
     })
-    .once('close', () => {
-      close()
-      onClosed()
-    })
-  return {
-    memory,
-    readFor: (next) => {
-      receiver = next ?? nobody
-    },
-    write: (text) => void socket.write(text, 'latin1'),
-    pause: () => void socket.pause(),
-    resume: (stallMs) => void socket.setTimeout(stallMs).resume(),
-    whenOpen: (call) => (isOpen ? call() : void socket.once(opened, call)),
-    isClosed: () => socket.destroyed,
-    close,
+      .on('error', (error) => this.#lose(error))
+      .on('end', () => this.close())
+      .on('timeout', () => this.#reader.stalled())
+      .once(this.#openEvent, () => {
+        this.#isOpen = true
+      })
+      .once('close', () => {
+        this.close()
+        onClosed()
+      })
+  }
+
+  /** With `undefined` nobody reads, and the socket is closed when it times out. */
+  readFor(reader: Reader | undefined): void {
+    this.#reader = reader ?? this.#nobody
+  }
+
+  write(text: string): void {
+    this.#socket.write(text, 'latin1')
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  /** Reads on. The reader is told when no byte comes for so many milliseconds. */
+  resume(stallMs: number): void {
+    this.#socket.setTimeout(stallMs).resume()
+  }
+
+  /** Calls at once if the socket is connected, or else as soon as it is, TLS included. */
+  whenOpen(call: () => void): void {
+    if (this.#isOpen) call()
+    else this.#socket.once(this.#openEvent, call)
+  }
+
+  isClosed(): boolean {
+    return this.#socket.destroyed
+  }
+
+  close(): void {
+    this.#lose(new Error('the connection was closed'))
+  }
+
+  #lose(error: Error): void {
+    const reader = this.#reader
+    this.#reader = this.#nobody
+    this.#socket.destroy()
+    reader.lost(error)
   }
 }

@@ -1,36 +1,36 @@
 /**
- * When a request that nobody waits for may go: where it takes nothing from those who do wait, and once in a while in any case, or a loop
- * of somebody's requests would keep it from ever being made.
+ * When a background request may be sent: if no user's request wants its turn, and once in a while in any case. Otherwise a client that
+ * sends requests in a loop would keep the background waiting for ever.
  */
 import type { Rate } from '../../concurrency/token-bucket.ts'
 import { createPause } from './backoff-429.ts'
 
 export interface BackgroundOptions {
-  /** Undefined: as many a second as there are. */
+  /** Undefined: no limit per second. */
   readonly rate: Rate | undefined
-  /** Of the foreground and the background together. */
+  /** For the foreground and the background together. */
   readonly maxInFlight: number
   /** Milliseconds, monotonic. */
   readonly now: () => number
 }
 
-/** With so small a burst half of it is nothing: what is kept for the others is a moment without any of them. */
+/** Half of so small a burst is less than one request. Then the background waits for a quiet moment instead. */
 const smallBurst = 2
 const quietMs = 1000
-/** Milliseconds without a turn after which the next one is the background's, whoever else waits: 2 % of the scarcest kind, tags. */
+/** After so many milliseconds without a turn the background gets the next one: 2 % of the scarcest kind, tags. */
 const starvedMs = 10_000
-/** A 429 that it met, or caused, keeps it away for longer than the others. */
+/** A 429 pauses the background for longer than the foreground. */
 const pauseMs = { firstMs: 5000, longestMs: 60_000 }
 
 export class Background {
   readonly #options: BackgroundOptions
   readonly #rate: Rate
   readonly #pause
-  /** Of what is granted, as far as this process knows: the bucket itself may be shared with others. */
+  /** Tokens by this process's own count: replicas may share the bucket itself. */
   #left: number
   #countedAt: number
   #foregroundAt = -Infinity
-  /** Of those who wait, if any do. */
+  /** When the first waiting request is starved; Infinity if none waits. */
   #starvesFrom = Infinity
   #inFlight = 0
 
@@ -42,24 +42,24 @@ export class Background {
     this.#countedAt = options.now()
   }
 
-  /** Somebody who waits for an answer asks. */
+  /** A foreground request arrives. */
   foregroundCame(): void {
     this.#foregroundAt = this.#options.now()
   }
 
-  /** One of the foreground goes. */
+  /** A foreground request is sent. */
   foregroundWent(): void {
     this.#spend()
   }
 
-  /** One of the background waits. @param isFirst and none did before */
+  /** A background request waits. @param isFirst whether it is the only one */
   came(isFirst: boolean): void {
     if (isFirst) this.#starvesFrom = this.#options.now() + starvedMs
   }
 
   /**
-   * @param isIdle nobody else waits for a turn
-   * @param isLimited requests are counted now
+   * @param isIdle no foreground request waits
+   * @param isLimited the rate limit applies now
    */
   mayGo(isIdle: boolean, isLimited: boolean): boolean {
     const { maxInFlight } = this.#options
@@ -71,14 +71,14 @@ export class Background {
     return this.#options.now() >= this.#starvesFrom
   }
 
-  /** @param isWaitedFor further ones of the background wait */
+  /** A background request is sent. @param isWaitedFor whether further ones wait */
   went(isWaitedFor: boolean): void {
     this.#spend()
     this.#inFlight += 1
     this.came(isWaitedFor)
   }
 
-  left(): void {
+  released(): void {
     this.#inFlight -= 1
   }
 
@@ -90,7 +90,7 @@ export class Background {
     this.#pause.served(began)
   }
 
-  /** Half of the burst stays for the foreground. */
+  /** Whether more than half of the burst is left: that half is the foreground's. */
   #isSpare(): boolean {
     const { burst } = this.#rate
     if (burst <= smallBurst) return this.#options.now() - this.#foregroundAt >= quietMs

@@ -1,22 +1,23 @@
 /**
- * How long upstream is left alone after its 429. As long as it says; quay does not say, and is asked less and less until it answers.
+ * How long requests pause after a 429 of upstream: for as long as its Retry-After says. Quay sends none, so each pause is twice as long as
+ * the one before, until a request succeeds.
  */
 export interface Pause {
-  /** Milliseconds until it is over; 0 where there is none. */
+  /** Milliseconds until the pause is over; 0 for no pause. */
   readonly remainingMs: () => number
-  /** Upstream answered 429 to what was asked at `began`. @returns milliseconds by which that pauses it for longer; 0 for not */
+  /** Upstream answered 429 to a request that was sent at `began`. @returns milliseconds by which that extends the pause */
   readonly limited: (began: number, retryAfterSeconds: number | undefined) => number
-  /** Upstream answered what was asked at `began`. */
+  /** A request that was sent at `began` succeeded. */
   readonly served: (began: number) => void
 }
 
 /**
- * The zones of quay that are met first refill within a second (manifests, burst 10 at 50 a second: 0.2 s). Longer than a client's whole
- * patience helps nobody: docker has 15 s for all.
+ * The zones of quay that are exceeded first refill within a second (manifests, burst 10 at 50 a second: 0.2 s). A pause longer than a
+ * client waits helps nobody: docker has 15 s in all.
  */
 const defaultPause: PauseOptions = { firstMs: 1000, longestMs: 8000 }
 
-/** Milliseconds of the first pause, which are doubled each time, up to the longest. */
+/** Milliseconds of the first pause, which doubles each time, up to the longest. */
 export interface PauseOptions {
   readonly firstMs: number
   readonly longestMs: number
@@ -28,14 +29,14 @@ export const createPause = (
   { firstMs, longestMs }: PauseOptions = defaultPause,
 ): Pause => {
   let until = -Infinity
-  /** Pauses without an answer in between. */
+  /** Pauses without a success in between. */
   let inARow = 0
 
   const remainingMs = (): number => Math.max(0, until - now())
   return {
     remainingMs,
     limited: (began, retryAfterSeconds) => {
-      // What was on its way when the last pause began tells nothing new.
+      // Requests that were in flight when the last pause began tell nothing new.
       const isNew = began >= until
       if (retryAfterSeconds === undefined && !isNew) return 0
       const ms =

@@ -1,18 +1,13 @@
-/**
- * How many blobs are on their way at once. Each holds a connection for as long as its client takes to read it: whoever is slow with
- * a thousand of them would leave none for the others.
- */
-import type { Blob, BlobRequest, OpenBlob } from '../blobs.ts'
 import { Bulkhead } from '../../concurrency/bulkhead.ts'
 import { systemClock, type Clock } from '../../concurrency/clock.ts'
 import { PoolExhausted, toRegistryError } from '../errors.ts'
-import { createFairQueue, type Rejection } from '../../concurrency/fair-queue.ts'
-import type { Body } from '../request.ts'
+import { createFairQueue, type FairQueue, type Rejection } from '../../concurrency/fair-queue.ts'
+import type { Blob, BlobRequest, OpenBlob, Body } from '../../oci/image-source.ts'
 
 export interface BlobSlotsOptions {
-  /** Of all requesters together. */
-  readonly maxPlaces: number
-  /** Those who wait for one at a time. */
+  /** For all requesters together. */
+  readonly maxSlots: number
+  /** Requests that wait for a slot at a time. */
   readonly maxQueued?: number
   readonly observeRefused: (why: Rejection) => void
   readonly clock?: Clock
@@ -20,68 +15,78 @@ export interface BlobSlotsOptions {
 
 /** A quarter of the requests that may be in progress. */
 const defaultMaxQueued = 1024
-/** Milliseconds: docker has 15 s for all that comes before the first byte. */
+/** Milliseconds: docker waits for 15 s for all that comes before the first byte. */
 const maxWaitMs = 8000
 const maxBackgroundWaitMs = 60_000
 
 /** @throws {PoolExhausted} */
 export const createBlobSlots = (options: BlobSlotsOptions): ((open: OpenBlob) => OpenBlob) => {
-  const { maxPlaces, maxQueued = defaultMaxQueued, observeRefused, clock = systemClock } = options
-  const places = new Bulkhead(maxPlaces)
-  const createQueue = () =>
-    createFairQueue({
-      maxPerRequester: maxQueued,
-      maxQueued,
-      clock,
-      refuse: (why) => {
-        observeRefused(why)
-        return new PoolExhausted()
-      },
-    })
-  const queue = createQueue()
-  const background = createQueue()
+  const slots = new BlobSlots(options)
+  return (open) => async (request) => await slots.open(open, request)
+}
 
-  const pump = (): void => {
-    while (queue.next(places.take));
-    while (queue.size() === 0 && background.next(places.takeInBackground));
+class BlobSlots {
+  readonly #clock: Clock
+  readonly #slots: Bulkhead
+  readonly #queue: FairQueue
+  readonly #backgroundQueue: FairQueue
+
+  constructor(options: BlobSlotsOptions) {
+    const { maxSlots, maxQueued = defaultMaxQueued, observeRefused, clock = systemClock } = options
+    const refuse = (why: Rejection): PoolExhausted => {
+      observeRefused(why)
+      return new PoolExhausted()
+    }
+    const createQueue = () => createFairQueue({ maxPerRequester: maxQueued, maxQueued, clock, refuse })
+    this.#clock = clock
+    this.#slots = new Bulkhead(maxSlots)
+    this.#queue = createQueue()
+    this.#backgroundQueue = createQueue()
   }
-  const enter = async ({ requester, signal, priority }: BlobRequest): Promise<void> => {
+
+  async open(open: OpenBlob, request: BlobRequest): Promise<Blob> {
+    await this.#acquire(request)
+    let isHeld = true
+    const release = (): void => {
+      if (isHeld) this.#release(request)
+      isHeld = false
+    }
+    try {
+      const blob = await open(request)
+      if (blob.body !== undefined) return { ...blob, body: holding(blob.body, release) }
+      release()
+      return blob
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  async #acquire({ requester, signal, priority }: BlobRequest): Promise<void> {
     const isBackground = priority === 'background'
-    if (!isBackground && queue.size() === 0 && places.take(requester)) return
-    const until = clock.now() + (isBackground ? maxBackgroundWaitMs : maxWaitMs)
-    const wait = (isBackground ? background : queue).wait({ requester, until, signal })
-    pump()
+    if (!isBackground && this.#queue.size() === 0 && this.#slots.take(requester)) return
+    const until = this.#clock.now() + (isBackground ? maxBackgroundWaitMs : maxWaitMs)
+    const queue = isBackground ? this.#backgroundQueue : this.#queue
+    const wait = queue.wait({ requester, until, signal })
+    this.#pump()
     await wait.catch((error: unknown) => {
       throw toRegistryError(error)
     })
   }
-  const leave = ({ requester, priority }: BlobRequest): void => {
-    if (priority === 'background') places.giveBackInBackground()
-    else places.giveBack(requester)
-    pump()
+
+  #release({ requester, priority }: BlobRequest): void {
+    if (priority === 'background') this.#slots.giveBackInBackground()
+    else this.#slots.giveBack(requester)
+    this.#pump()
   }
 
-  return (open) => async (request) => {
-    await enter(request)
-    let isHeld = true
-    const leaveOnce = () => {
-      if (isHeld) leave(request)
-      isHeld = false
-    }
-    let blob: Blob
-    try {
-      blob = await open(request)
-    } catch (error) {
-      leaveOnce()
-      throw error
-    }
-    if (blob.body !== undefined) return { ...blob, body: holding(blob.body, leaveOnce) }
-    leaveOnce()
-    return blob
+  #pump(): void {
+    while (this.#queue.next(this.#slots.take));
+    while (this.#queue.size() === 0 && this.#backgroundQueue.next(this.#slots.takeInBackground));
   }
 }
 
-const holding = (body: Body, leave: () => void): Body => ({
-  pipeTo: async (takePiece) => await body.pipeTo(takePiece).finally(leave),
-  discard: async () => await body.discard().finally(leave),
+const holding = (body: Body, release: () => void): Body => ({
+  pipeTo: async (sink) => await body.pipeTo(sink).finally(release),
+  discard: async () => await body.discard().finally(release),
 })

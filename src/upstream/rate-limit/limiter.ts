@@ -1,6 +1,6 @@
 /**
- * The way to upstream for requests of one kind: so many at a time, so many a second, and none while upstream asks for a pause. What
- * finds it shut waits for its turn, within bounds.
+ * The limiter for requests of one kind: so many at a time, so many a second, and none during the pause after a 429. Other requests wait for
+ * their turn, within bounds.
  */
 import { Background } from './background.ts'
 import type { Clock } from '../../concurrency/clock.ts'
@@ -14,48 +14,48 @@ import { createTokenBucket, type Rate, type TokenBucket } from '../../concurrenc
 import { toRegistryError, UpstreamRateLimited } from '../errors.ts'
 import { createPause, type Pause } from './backoff-429.ts'
 import type { UpstreamRate } from './quay-limits.ts'
-import type { Caller } from '../request.ts'
+import type { Caller } from '../../oci/image-source.ts'
 
 export type Refusal = Rejection | 'paused'
 
 type Priority = Caller['priority']
 
-/** `background`: behind all others, with a burst kept for them; and now and then before them. */
-export type GateWaiting = Waiting & Pick<Caller, 'priority'>
+/** `background`: after all others, which keep a part of the burst for themselves; but once in a while before them. */
+export type LimitedRequest = Waiting & Pick<Caller, 'priority'>
 
 export interface LimiterOptions {
-  /** Undefined: as many a second as there are. */
+  /** Undefined: no limit per second. */
   readonly rate: UpstreamRate | undefined
-  /** Requests without a head of an answer. */
+  /** Requests that have no head of a response yet. */
   readonly maxInFlight: number
   readonly maxPerRequester: number
   readonly maxQueued: number
   readonly clock: Clock
-  /** Of this process alone, unless given. */
+  /** Counts in this process alone, unless given. */
   readonly tokenBucket?: ((rate: Rate) => TokenBucket) | undefined
   readonly observeRefused: (why: Refusal) => void
 }
 
 export interface Limiter {
-  /** Resolves when this one may go; each that has gone must `leave`. @throws {TransientUpstreamError} */
-  readonly acquire: (waiting: GateWaiting) => Promise<void>
+  /** Resolves when the request may be sent. It must call `release` once. @throws {TransientUpstreamError} */
+  readonly acquire: (request: LimitedRequest) => Promise<void>
   readonly release: (priority?: Priority) => void
-  /** Upstream answered 429 to what was asked at `began`. @returns milliseconds by which nothing is asked for longer */
+  /** Upstream answered 429 to a request that was sent at `began`. @returns milliseconds by which that extends the pause */
   readonly on429: (began: number, retryAfterSeconds: number | undefined) => number
   readonly onSuccess: (began: number) => void
-  /** What those get who cannot go. */
+  /** Makes the error of a request that is not sent. */
   readonly refuse: (why: Refusal) => UpstreamRateLimited
 }
 
-/** How long a limit that was met once is taken to be there: the busy hours of a day are told from its quiet ones. */
+/** Milliseconds for which a limit applies after a 429: upstream may limit in busy hours only. */
 const seenForMs = 600_000
-/** Milliseconds between two looks at what those who wait are waiting for. */
+/** Milliseconds between two checks whether a waiting request may be sent. */
 const shortestLookMs = 20
 const longestLookMs = 250
 
-export const createLimiter = (options: LimiterOptions): Limiter => new SharedGate(options)
+export const createLimiter = (options: LimiterOptions): Limiter => new KindLimiter(options)
 
-class SharedGate implements Limiter {
+class KindLimiter implements Limiter {
   readonly #options: LimiterOptions
   readonly #tokens: TokenBucket | undefined
   readonly #pause: Pause
@@ -78,10 +78,10 @@ class SharedGate implements Limiter {
     this.#backgroundQueue = createFairQueue({ maxPerRequester: maxQueued, maxQueued, clock, refuse })
   }
 
-  async acquire(waiting: GateWaiting): Promise<void> {
+  async acquire(request: LimitedRequest): Promise<void> {
     try {
-      waiting.signal?.throwIfAborted()
-      await (waiting.priority === 'background' ? this.#enterBehind(waiting) : this.#enter(waiting))
+      request.signal?.throwIfAborted()
+      await (request.priority === 'background' ? this.#acquireInBackground(request) : this.#acquire(request))
     } catch (error) {
       throw toRegistryError(error)
     }
@@ -89,7 +89,7 @@ class SharedGate implements Limiter {
 
   release(priority?: Priority): void {
     this.#inFlight -= 1
-    if (priority === 'background') this.#background.left()
+    if (priority === 'background') this.#background.released()
     this.#pump()
   }
 
@@ -97,7 +97,7 @@ class SharedGate implements Limiter {
     const longerMs = this.#pause.limited(began, retryAfterSeconds)
     this.#background.limited(began, retryAfterSeconds)
     this.#limitedAt = this.#options.clock.now()
-    // What has piled up meanwhile is not to go all at once when the pause is over.
+    // Otherwise all waiting requests would be sent at once after the pause.
     if (longerMs > 0) this.#tokens?.drain(this.#pause.remainingMs())
     return longerMs
   }
@@ -109,12 +109,12 @@ class SharedGate implements Limiter {
 
   refuse(why: Refusal): UpstreamRateLimited {
     this.#options.observeRefused(why)
-    // Upstream limits nothing where its answers are what is waited for.
+    // If all requests in flight wait for their response, upstream is slow and does not limit.
     const isFull = why === 'time' && this.#inFlight >= this.#options.maxInFlight
     return limitOf(isFull ? 'queue' : why, Math.max(1, Math.ceil(this.#opensInMs() / 1000)))
   }
 
-  async #enter(waiting: Waiting): Promise<void> {
+  async #acquire(waiting: Waiting): Promise<void> {
     const { clock } = this.#options
     this.#background.foregroundCame()
     if (this.#queue.size() === 0 && !this.#isBackgroundDue() && this.#take()) return
@@ -124,7 +124,7 @@ class SharedGate implements Limiter {
     await wait
   }
 
-  async #enterBehind(waiting: Waiting): Promise<void> {
+  async #acquireInBackground(waiting: Waiting): Promise<void> {
     const wait = this.#backgroundQueue.wait(waiting)
     this.#background.came(this.#backgroundQueue.size() === 1)
     this.#pump()
@@ -146,7 +146,7 @@ class SharedGate implements Limiter {
     return true
   }
 
-  #takeBehind = (): boolean => {
+  #takeInBackground = (): boolean => {
     const isLimited = this.#bucket() !== undefined
     if (!this.#background.mayGo(this.#queue.size() === 0, isLimited) || !this.#takeAny()) return false
     this.#background.went(this.#backgroundQueue.size() > 1)
@@ -165,10 +165,10 @@ class SharedGate implements Limiter {
   }
 
   #pump(): void {
-    if (this.#isBackgroundDue()) this.#backgroundQueue.next(this.#takeBehind)
+    if (this.#isBackgroundDue()) this.#backgroundQueue.next(this.#takeInBackground)
     while (this.#queue.next(this.#take));
-    while (this.#backgroundQueue.next(this.#takeBehind));
-    // Where all places are taken, whoever leaves one pumps again.
+    while (this.#backgroundQueue.next(this.#takeInBackground));
+    // If the maximum is in flight, the next release calls this again.
     const isWaitedFor = this.#queue.size() > 0 || this.#backgroundQueue.size() > 0
     if (isWaitedFor && this.#inFlight < this.#options.maxInFlight) this.#lookAgain()
   }
@@ -176,7 +176,7 @@ class SharedGate implements Limiter {
   #lookAgain(): void {
     const { clock } = this.#options
     const at = clock.now() + this.#nextLookMs()
-    // One that is due for the background alone is too late for those who have come since.
+    // A check that is due for the background alone can be too late for other requests.
     if (this.#nextLook !== undefined && this.#nextLook.at <= at) return
     this.#nextLook?.stop()
     const stop = clock.after(at - clock.now(), () => {
@@ -186,7 +186,7 @@ class SharedGate implements Limiter {
     this.#nextLook = { at, stop }
   }
 
-  /** A bucket that others take from may have a token sooner or later than it says, and does not call when it has. */
+  /** A bucket that replicas share may have a token sooner or later than it says, and does not tell when it has. */
   #nextLookMs(): number {
     const opensInMs = this.#opensInMs()
     return opensInMs > 0
@@ -198,8 +198,8 @@ class SharedGate implements Limiter {
 }
 
 /**
- * An upstream trouble, even where the requester's own greed is the reason: a manifest that is known is better served from memory, at no
- * cost to upstream, than refused and asked for again.
+ * A transient error even if the requester sends too much: serving a cached manifest costs upstream nothing, and a refused client would
+ * request it again.
  */
 const limitOf = (why: Refusal, seconds: number): UpstreamRateLimited => {
   if (why === 'queue')

@@ -1,10 +1,4 @@
-/**
- * Which bytes of a blob an answer holds.
- * @see https://www.rfc-editor.org/rfc/rfc9110#section-14.4
- */
-import type { Blob } from '../blobs.ts'
-
-/** Offsets within the blob; `end` is the one after the last byte. */
+/** Offsets within the blob. `end` is the offset after the last byte. */
 export interface ByteRange {
   readonly start: number
   readonly end: number
@@ -12,8 +6,9 @@ export interface ByteRange {
   readonly total: number
   readonly etag: string | undefined
 }
+import type { Blob } from '../../oci/image-source.ts'
 
-/** The same bytes of the same blob, as far as the answers say. */
+/** Whether they are the same bytes of the same blob, as far as the headers say. */
 export const isSameRange = (found: ByteRange | undefined, wanted: ByteRange): boolean =>
   found?.start === wanted.start &&
   found.end === wanted.end &&
@@ -22,12 +17,12 @@ export const isSameRange = (found: ByteRange | undefined, wanted: ByteRange): bo
 
 const contentRangePattern = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/
 
-/** @returns undefined where upstream does not say enough to go on later: several ranges at once, no length */
+/** @returns undefined if the headers do not say enough for a resume: several ranges at once, no length */
 export const byteRangeOf = (
   { status, headers }: Pick<Blob, 'status' | 'headers'>,
   size?: number,
 ): ByteRange | undefined => {
-  // A body in chunks has no length: the manifest says it.
+  // A chunked body has no Content-Length, so the size comes from the manifest.
   const length = Number(headers['content-length'] ?? (status === 200 ? size : undefined) ?? NaN)
   const { etag } = headers
   if (status === 200)

@@ -1,9 +1,9 @@
 /**
- * What is in trouble is not asked by every request. One circuit for each path: what is broken by itself is refused by itself. And one for
- * upstream, or its storage: it opens for those who have trouble with everything they ask for. Whoever comes when a probe is due is that
- * probe, and gets its answer; the others fail at once, and are tried again by the stage around this one.
+ * The circuit breaker of upstream. Each path has a circuit, so that one broken image is refused alone. Upstream and its storage have one
+ * each, which opens for requesters whose requests all fail. A request that comes when a probe is due is sent as that probe. The others
+ * fail at once, and the stage around this one retries them.
  */
-import { LRUCache } from 'lru-cache'
+import { createBoundedCache } from '../../concurrency/bounded-cache.ts'
 import { unavailable } from '../../oci/errors.ts'
 import {
   PoolExhausted,
@@ -14,81 +14,109 @@ import {
 import { Circuit, type CircuitOptions, type Outcome, type Pass } from './circuit.ts'
 import type { SendUpstream, UpstreamRequest, UpstreamResponse } from '../request.ts'
 
-/** It was not asked: it had too much trouble just now. Trying again at once is in vain. */
+/** The request was not sent: too many failed just now. A retry at once would fail, too. */
 export class CircuitOpen extends TransientUpstreamError {}
 
-/** What is not asked: upstream, or its storage, as a whole; or the one path. */
+/** What the open circuit is for: upstream, or its storage, as a whole; or one path. */
 export type CircuitScope = 'upstream' | 'path'
 
 export interface UpstreamCircuitOptions {
   readonly send: SendUpstream
-  /** Called for each request that was not asked. */
+  /** Called for each request that is not sent. */
   readonly observeRefused: (scope: CircuitScope) => void
-  /** Milliseconds between two probes: so long a return goes unnoticed at most. */
+  /** Milliseconds between two probes: the longest time until a recovery is noticed. */
   readonly retryMs?: number
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
 
-/** On a bad day one request in ten has no answer: five of them in a row do once in a hundred thousand. */
+/** If one request in ten fails by chance, five in a row do once in a hundred thousand. */
 const threshold = 5
-/** What is broken upstream by itself is asked for again and again by those who want it. Of an upstream that is away everything is. */
+/** Clients request one broken image again and again. If upstream itself is down, every path fails. */
 const minPaths = 3
-/** Fewer may have the same broken image in common, or be one person at several addresses. */
+/** Fewer could pull the same broken image, or be one person at several addresses. */
 const minRequesters = 3
 const defaultRetryMs = 1000
-/** The first probe of a path comes soon, the later ones less and less often: in the 8 s that a request is tried for, twice at least. */
+/** The first probe of a path comes soon, later ones less and less often. Within the 8 s of retries there are at least two. */
 const longestPathRetryMs = 4000
-/** Milliseconds for which upstream is not taken to be away, once it has been found to be well. */
+/** Milliseconds for which the circuit stays closed after a success has closed it. */
 const wellMs = 5000
-/** About 1 kB each. What is forgotten is asked for again. */
+/** About 1 kB each. A path that is evicted is requested again. */
 const maxPathCircuits = 2048
 
 export const withCircuitBreaker = (options: UpstreamCircuitOptions): SendUpstream => {
-  const { send, observeRefused, retryMs = defaultRetryMs, now = () => performance.now() } = options
-  const shared = { threshold, minRequesters, retryMs, now }
-  const upstreamOptions = { ...shared, minPaths, maxRequesters: 1024, longestRetryMs: retryMs, wellMs }
-  // Blobs come from a storage of their own, which may be away alone.
-  const [blobs, others] = [new Circuit(upstreamOptions), new Circuit(upstreamOptions)]
-  const paths = createPathCircuits({
-    ...shared,
-    minPaths: 1,
-    maxRequesters: 16,
-    retryMs: retryMs / 4,
-    longestRetryMs: longestPathRetryMs,
-    wellMs: 0,
-  })
-  const refuse = (scope: CircuitScope): CircuitOpen => {
-    observeRefused(scope)
-    const { message, headers } = unavailable(messages[scope], undefined, 2)
-    return new CircuitOpen('UNAVAILABLE', message, { headers })
+  const breaker = new UpstreamCircuitBreaker(options)
+  return async (request) => await breaker.run(request)
+}
+
+/** The permissions of one request: of the circuit of upstream, and of that of its path. */
+interface Passes {
+  readonly circuit: Circuit
+  readonly pass: Pass
+  readonly pathPass: Pass
+}
+
+class UpstreamCircuitBreaker {
+  readonly #options: UpstreamCircuitOptions
+  /** Blobs come from a storage of their own, which can fail alone. */
+  readonly #blobs: Circuit
+  readonly #others: Circuit
+  readonly #paths: PathCircuits
+
+  constructor(options: UpstreamCircuitOptions) {
+    const { retryMs = defaultRetryMs, now = () => performance.now() } = options
+    const shared = { threshold, minRequesters, retryMs, now }
+    const ofUpstream = { ...shared, minPaths, maxRequesters: 1024, longestRetryMs: retryMs, wellMs }
+    this.#options = options
+    this.#blobs = new Circuit(ofUpstream)
+    this.#others = new Circuit(ofUpstream)
+    this.#paths = new PathCircuits({
+      ...shared,
+      minPaths: 1,
+      maxRequesters: 16,
+      retryMs: retryMs / 4,
+      longestRetryMs: longestPathRetryMs,
+      wellMs: 0,
+    })
   }
 
-  return async (request) => {
-    const { requester, path } = request
-    const upstream = request.kind === 'blob' ? blobs : others
-    const own = paths.of(request)
-    // Nobody waits for the background: it asks where all is well, and finds nothing out for others.
-    if (isBackground(request) && upstream.isOpenFor(requester)) throw refuse('upstream')
-    if (isBackground(request) && own.get()?.isOpenFor(requester) === true) throw refuse('path')
-    const pass = upstream.enter(requester, path)
-    if (pass === undefined) throw refuse('upstream')
-    // Who finds out about upstream asks for what they came for.
-    const ownPass = pass.turn === undefined ? own.enter() : own.skip()
-    if (ownPass === undefined) throw refuse('path')
-    const settle = (outcome: Outcome, isOfObject = false): void => {
-      upstream.settle(pass, isOfObject ? 'error' : outcome)
-      own.settle(ownPass, outcome)
-    }
+  async run(request: UpstreamRequest): Promise<UpstreamResponse> {
+    const passes = this.#enter(request)
     let response: UpstreamResponse
     try {
-      response = await send(request)
+      response = await this.#options.send(request)
     } catch (error) {
-      settle(outcomeOf(error, request), error instanceof TransientObjectError)
+      this.#settle(passes, outcomeOf(error, request), error instanceof TransientObjectError)
       throw error
     }
-    settle('answered')
+    this.#settle(passes, 'answered')
     return response
+  }
+
+  /** @throws {CircuitOpen} */
+  #enter(request: UpstreamRequest): Passes {
+    const { requester, path } = request
+    const circuit = request.kind === 'blob' ? this.#blobs : this.#others
+    // No user waits for a background request: it is never a probe.
+    if (isBackground(request) && circuit.isOpenFor(requester)) throw this.#refuse('upstream')
+    if (isBackground(request) && this.#paths.isOpenFor(request)) throw this.#refuse('path')
+    const pass = circuit.enter(requester, path)
+    if (pass === undefined) throw this.#refuse('upstream')
+    // A probe of upstream is sent whatever the state of its path.
+    const pathPass = pass.turn === undefined ? this.#paths.enter(request) : this.#paths.passOf(request)
+    if (pathPass === undefined) throw this.#refuse('path')
+    return { circuit, pass, pathPass }
+  }
+
+  #settle({ circuit, pass, pathPass }: Passes, outcome: Outcome, isOfObject = false): void {
+    circuit.settle(pass, isOfObject ? 'error' : outcome)
+    this.#paths.settle(pathPass, outcome)
+  }
+
+  #refuse(scope: CircuitScope): CircuitOpen {
+    this.#options.observeRefused(scope)
+    const { message, headers } = unavailable(messages[scope], undefined, 2)
+    return new CircuitOpen('UNAVAILABLE', message, { headers })
   }
 }
 
@@ -100,36 +128,45 @@ const messages = {
 const isBackground = ({ priority }: UpstreamRequest): boolean => priority === 'background'
 
 const outcomeOf = (error: unknown, request: UpstreamRequest): Outcome => {
-  if (request.signal?.aborted === true || error instanceof PoolExhausted) return 'nothing'
-  // A limit is an answer, and is seen to elsewhere.
+  if (request.signal?.aborted === true || error instanceof PoolExhausted) return 'neutral'
+  // A rate limit is an answer. rate-limit/ handles it.
   if (!(error instanceof TransientUpstreamError) || error instanceof UpstreamRateLimited) return 'error'
-  return isBackground(request) ? 'nothing' : 'trouble'
+  return isBackground(request) ? 'neutral' : 'failure'
 }
 
-/** Of what had trouble since it was last answered. */
-const createPathCircuits = (options: CircuitOptions) => {
-  const circuits = new LRUCache<string, Circuit>({ max: maxPathCircuits })
-  return {
-    of: ({ method, path, headers, requester }: UpstreamRequest) => {
-      // Attack: parts of a blob that its storage does not hand out would keep others from the whole of it.
-      const key = `${method} ${path}${headers['range'] === undefined ? '' : ' in part'}`
-      const skip = (): Pass => ({ requester, path: key, began: options.now() })
-      return {
-        skip,
-        get: () => circuits.get(key),
-        enter: (): Pass | undefined => {
-          const circuit = circuits.get(key)
-          return circuit === undefined ? skip() : circuit.enter(requester, key)
-        },
-        settle: (pass: Pass, outcome: Outcome): void => {
-          if (outcome === 'answered') circuits.delete(key)
-          const known = circuits.get(key)
-          if (known !== undefined || outcome !== 'trouble') return known?.settle(pass, outcome)
-          const circuit = new Circuit(options)
-          circuits.set(key, circuit)
-          return circuit.settle(pass, outcome)
-        },
-      }
-    },
+/** The circuits of paths that failed since their last success. */
+class PathCircuits {
+  readonly #options: CircuitOptions
+  readonly #circuits = createBoundedCache<string, Circuit>(maxPathCircuits)
+
+  constructor(options: CircuitOptions) {
+    this.#options = options
+  }
+
+  isOpenFor(request: UpstreamRequest): boolean {
+    return this.#circuits.get(keyOf(request))?.isOpenFor(request.requester) === true
+  }
+
+  enter(request: UpstreamRequest): Pass | undefined {
+    const key = keyOf(request)
+    const circuit = this.#circuits.get(key)
+    return circuit === undefined ? this.passOf(request) : circuit.enter(request.requester, key)
+  }
+
+  passOf(request: UpstreamRequest): Pass {
+    return { requester: request.requester, path: keyOf(request), began: this.#options.now() }
+  }
+
+  settle(pass: Pass, outcome: Outcome): void {
+    if (outcome === 'answered') this.#circuits.delete(pass.path)
+    const known = this.#circuits.get(pass.path)
+    if (known !== undefined || outcome !== 'failure') return known?.settle(pass, outcome)
+    const circuit = new Circuit(this.#options)
+    this.#circuits.set(pass.path, circuit)
+    return circuit.settle(pass, outcome)
   }
 }
+
+/** Attack: ranges of a blob that its storage refuses would keep others from the whole blob. */
+const keyOf = ({ method, path, headers }: UpstreamRequest): string =>
+  `${method} ${path}${headers['range'] === undefined ? '' : ' in part'}`

@@ -1,44 +1,44 @@
 /**
- * A circuit: whether something is in so much trouble that it is not to be asked now, for whom, and who finds out whether it is well again.
+ * The state of one circuit: whether requests may be sent, for whom, and who sends the next probe.
  *
- * Trouble is evidence by path and requester. It opens the circuit for a requester who has it on several paths, and for everybody only where
- * several requesters do: what one requester breaks, or asks for though it is broken, is nobody else's trouble.
+ * Failures are counted by path and requester. The circuit opens for a requester with failures on several paths, and for everybody only if
+ * several requesters have them: a broken image that one requester requests again and again must not affect others.
  */
 
 export interface CircuitOptions {
-  /** Troubles without an answer in between that open it. */
+  /** Failures without a success in between that open the circuit. */
   readonly threshold: number
-  /** Different paths at least that they are about. */
+  /** The failures must be of at least so many paths. */
   readonly minPaths: number
-  /** Requesters at least who have them, for it to open for everybody. */
+  /** At least so many requesters must have failures before the circuit opens for everybody. */
   readonly minRequesters: number
-  /** Requesters that are told apart at a time; beyond them the oldest is forgotten. */
+  /** Requesters that are counted at a time. Beyond them the oldest one is dropped. */
   readonly maxRequesters: number
-  /** Milliseconds between two probes of one requester: the shortest time, and the longest, to which each probe in vain doubles it. */
+  /** Milliseconds between two probes of one requester: the first pause, and the longest. Each failed probe doubles the pause. */
   readonly retryMs: number
   readonly longestRetryMs: number
-  /** Milliseconds for which an answer, given while it was open, keeps it closed. */
+  /** Milliseconds for which the circuit stays closed after a success has closed it. */
   readonly wellMs: number
   /** Milliseconds, monotonic. */
   readonly now: () => number
 }
 
 /**
- * `answered`: it is well. `trouble`: evidence against it. `error`: no answer that was hoped for, but it answers. `nothing`: says nothing
- * at all, as where the requester left.
+ * `answered`: a success. `failure`: evidence against the server. `error`: an error that shows that the server answers. `neutral`: no
+ * evidence, such as after the caller left.
  */
-export type Outcome = 'answered' | 'trouble' | 'error' | 'nothing'
+export type Outcome = 'answered' | 'failure' | 'error' | 'neutral'
 
-/** Leave to ask once, to be settled. */
+/** Permission for one request. To be settled once. */
 export interface Pass {
   readonly requester: string
   readonly path: string
   readonly began: number
-  /** Present where the circuit is open, and this one finds out. */
+  /** Present if the circuit is open and this request is a probe. */
   readonly turn?: Turn
 }
 
-/** Whose probe is out, and when the next one is due. */
+/** Whether a probe is out, and when the next one is due. */
 interface Turn {
   dueAt: number
   pauseMs: number
@@ -46,30 +46,30 @@ interface Turn {
 }
 
 interface Requester {
-  troubles: number
+  failures: number
   readonly paths: Set<string>
   isOpen: boolean
   /**
-   * Attack: who asks again and again for what is broken would have every probe, and keep it open for the others behind the same name. So
-   * what has had no trouble yet has a turn of its own.
+   * Attack: a client that requests a broken image again and again would use every probe, and keep the circuit open for other clients with
+   * the same requester. So paths without a failure have a turn of their own.
    */
   readonly again: Turn
   readonly other: Turn
 }
 
-/** Paths with trouble that are told apart: more than is needed to show it, and no more memory than that. */
+/** Paths with failures that are counted at a time: more than a circuit needs to open, and bounded. */
 const maxPaths = 256
-/** So many requesters may find out within each pause; of more, each waits for longer, up to so many times. */
+/** So many requesters may send a probe within each pause. With more of them each one waits for longer, up to `maxSpread` times. */
 const requestersPerProbe = 8
 const maxSpread = 8
 
 export class Circuit {
   readonly #options: CircuitOptions
-  /** Those with trouble since the last answer, and those who have found out since then. */
+  /** Requesters with failures since the last success, or with a probe. */
   readonly #requesters = new Map<string, Requester>()
   readonly #paths = new Set<string>()
-  #troubles = 0
-  #troubledRequesters = 0
+  #failures = 0
+  #failingRequesters = 0
   #isOpen = false
   #answeredAt = -Infinity
   #wellUntil = -Infinity
@@ -82,7 +82,7 @@ export class Circuit {
     return this.#isOpen || this.#requesters.get(requester)?.isOpen === true
   }
 
-  /** @returns undefined where it is not to be asked. Each requester has a probe of their own: nobody waits for that of another. */
+  /** @returns undefined if the request must not be sent. Each requester has probes of their own: nobody waits for that of another. */
   enter(requester: string, path: string): Pass | undefined {
     const began = this.#options.now()
     if (!this.isOpenFor(requester)) return { requester, path, began }
@@ -96,17 +96,17 @@ export class Circuit {
   settle({ requester, path, began, turn }: Pass, outcome: Outcome): void {
     if (turn !== undefined) turn.isOut = false
     if (outcome === 'answered') this.#answered()
-    if (outcome === 'trouble') this.#trouble(requester, path, began)
+    if (outcome === 'failure') this.#failed(requester, path, began)
     if (turn === undefined) return
-    if (outcome === 'trouble') {
+    if (outcome === 'failure') {
       turn.dueAt = this.#options.now() + turn.pauseMs * this.#spread()
       turn.pauseMs = Math.min(2 * turn.pauseMs, this.#options.longestRetryMs)
     }
-    // It answers, if only with errors. The troubles are not forgotten: the next one opens it again.
+    // The server answers, but with errors. The failures still count: the next one opens the circuit again.
     if (outcome === 'error') this.#close(requester)
   }
 
-  /** Each requester has a probe, and all of them together are not to be what keeps it down. */
+  /** Each requester has a probe. The sum of all probes must not keep the server down. */
   #spread(): number {
     return Math.min(Math.ceil(this.#requesters.size / requestersPerProbe), maxSpread)
   }
@@ -115,7 +115,7 @@ export class Circuit {
     const known = this.#requesters.get(requester)
     if (known !== undefined) return known
     const turn = (): Turn => ({ dueAt: -Infinity, pauseMs: this.#options.retryMs, isOut: false })
-    const fresh = { troubles: 0, paths: new Set<string>(), isOpen: false, again: turn(), other: turn() }
+    const fresh = { failures: 0, paths: new Set<string>(), isOpen: false, again: turn(), other: turn() }
     const [oldest] = this.#requesters.keys()
     if (this.#requesters.size >= this.#options.maxRequesters) this.#requesters.delete(oldest as string)
     this.#requesters.set(requester, fresh)
@@ -125,15 +125,15 @@ export class Circuit {
   #answered(): void {
     const { now, wellMs } = this.#options
     this.#answeredAt = now()
-    // Nearly always: there is nothing to forget.
+    // The usual case: no failure is counted.
     if (this.#requesters.size === 0) return
     const wasOpen = this.#isOpen || [...this.#requesters.values()].some(({ isOpen }) => isOpen)
     if (wasOpen) this.#wellUntil = now() + wellMs
     this.#isOpen = false
     this.#requesters.clear()
     this.#paths.clear()
-    this.#troubles = 0
-    this.#troubledRequesters = 0
+    this.#failures = 0
+    this.#failingRequesters = 0
   }
 
   #close(requester: string): void {
@@ -141,28 +141,28 @@ export class Circuit {
     this.#of(requester).isOpen = false
   }
 
-  #trouble(requester: string, path: string, began: number): void {
+  #failed(requester: string, path: string, began: number): void {
     const { threshold, minPaths, minRequesters, now } = this.#options
-    // Somebody was answered since this one was asked.
+    // Another request has succeeded since this one was sent.
     if (this.#answeredAt > began) return
     const own = this.#of(requester)
-    if (own.troubles === 0) this.#troubledRequesters += 1
-    own.troubles += 1
-    this.#troubles += 1
+    if (own.failures === 0) this.#failingRequesters += 1
+    own.failures += 1
+    this.#failures += 1
     for (const paths of [own.paths, this.#paths]) if (paths.size < maxPaths) paths.add(path)
-    // Attack: who has trouble again and again would open it as often as it is found to be well.
+    // Attack: a client with a broken image could open the circuit again each time that a success has closed it.
     if (now() < this.#wellUntil) return
-    if (!own.isOpen && own.troubles >= threshold && own.paths.size >= minPaths) {
+    if (!own.isOpen && own.failures >= threshold && own.paths.size >= minPaths) {
       own.isOpen = true
       this.#putOff(own)
     }
-    const isEverybodys = this.#troubledRequesters >= minRequesters && this.#paths.size >= minPaths
-    if (this.#isOpen || !isEverybodys || this.#troubles < threshold) return
+    const isForAll = this.#failingRequesters >= minRequesters && this.#paths.size >= minPaths
+    if (this.#isOpen || !isForAll || this.#failures < threshold) return
     this.#isOpen = true
     for (const each of this.#requesters.values()) this.#putOff(each)
   }
 
-  /** What had trouble just now has it still. What had none is asked for at once: it tells what is broken, everything or only some. */
+  /** A path that failed just now is not probed at once. A path without a failure is: it tells whether everything fails, or only some. */
   #putOff({ again }: Requester): void {
     again.dueAt = this.#options.now() + this.#options.retryMs
   }

@@ -1,42 +1,47 @@
 /**
- * A question without an answer, when others would long have one, is asked a second time beside the first, and the answer that comes
- * first is taken. A connection that hangs costs whoever waits some seconds, and not their pull: all their patience may be one timeout.
+ * Hedged requests: a request that has no answer after a few seconds is sent a second time in parallel, and the first answer wins. So a
+ * connection that hangs costs a client some seconds, and not its pull: many clients wait no longer than one timeout.
  * @see https://research.google/pubs/the-tail-at-scale/, hedged requests
  */
 import { systemClock, type Clock } from '../../concurrency/clock.ts'
 import { isRetryable } from '../errors.ts'
-import type { Caller } from '../request.ts'
+import type { Caller } from '../../oci/image-source.ts'
 
 export interface HedgeOptions {
-  /** Milliseconds after which an answer is late. */
+  /** Milliseconds after which the second request is sent. */
   readonly hedgeAfterMs?: number
-  /** Second questions at a time: an upstream that is slow for all is not to be asked everything twice. */
+  /** Second requests at a time: an upstream that is slow for all must not get every request twice. */
   readonly maxAtOnce?: number
-  /** Called for each second question. */
+  /** Called for each second request. */
   readonly observe?: () => void
   readonly clock?: Clock
 }
 
-export interface Question<Answer> {
+export interface HedgedRequest<Answer> {
   readonly send: () => Promise<Answer>
-  /** What is asked beside it: the same, and again where that fails, since nobody else will. The signal ends it. */
+  /** Sends the second request, with retries of its own. The signal ends it. */
   readonly hedgedSend: (signal: AbortSignal) => Promise<Answer>
-  /** What to do with an answer that came second. */
-  readonly drop?: ((answer: Answer) => unknown) | undefined
+  /** Called with an answer that came second. */
+  readonly discard?: ((answer: Answer) => unknown) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** @throws what the first question ends with, if both have trouble; a refusal or an absence counts as an answer */
-export type Hedge = <Answer>(question: Question<Answer>) => Promise<Answer>
+/** @throws the error of the first request, if both have transient errors. A refusal or an absence counts as an answer. */
+export type Hedge = <Answer>(request: HedgedRequest<Answer>) => Promise<Answer>
 
-/** Longer than the 3 s for which a request waits for its turn; what is begun then is over before containerd's 30 s. */
-const defaultLateMs = 4000
+/** Longer than the 3 s for which a request waits for its turn. A second request still ends before containerd's 30 s. */
+const defaultHedgeAfterMs = 4000
 const defaultMaxAtOnce = 32
 
 export const createHedge = (options: HedgeOptions): Hedge => {
-  const { hedgeAfterMs = defaultLateMs, maxAtOnce = defaultMaxAtOnce, observe, clock = systemClock } = options
+  const {
+    hedgeAfterMs = defaultHedgeAfterMs,
+    maxAtOnce = defaultMaxAtOnce,
+    observe,
+    clock = systemClock,
+  } = options
   let inFlight = 0
-  return async ({ send, hedgedSend, drop, signal }) => {
+  return async ({ send, hedgedSend, discard, signal }) => {
     const first = send()
     const isLate = await isLateAfter(first, hedgeAfterMs, clock)
     if (!isLate || inFlight >= maxAtOnce || signal?.aborted === true) return await first
@@ -48,7 +53,7 @@ export const createHedge = (options: HedgeOptions): Hedge => {
     ).finally(() => {
       inFlight -= 1
     })
-    return await either(first, second, drop, notNeeded)
+    return await either(first, second, discard, notNeeded)
   }
 }
 
@@ -65,19 +70,19 @@ const isLateAfter = async (answer: Promise<unknown>, ms: number, clock: Clock): 
 const either = async <Answer>(
   first: Promise<Answer>,
   second: Promise<Answer>,
-  drop: Question<Answer>['drop'],
+  discard: HedgedRequest<Answer>['discard'],
   notNeeded: AbortController,
 ): Promise<Answer> => {
   let isTaken = false
-  /** Rejects with what is no answer: the other one may have one. */
-  const outcomeOf = async (asked: Promise<Answer>): Promise<() => Answer> => {
+  /** Rejects with a transient error: the other request may still succeed. */
+  const outcomeOf = async (sent: Promise<Answer>): Promise<() => Answer> => {
     const take = () => {
       isTaken = true
-      if (asked === first) notNeeded.abort()
+      if (sent === first) notNeeded.abort()
     }
     try {
-      const answer = await asked
-      if (isTaken) drop?.(answer)
+      const answer = await sent
+      if (isTaken) discard?.(answer)
       else take()
       return () => answer
     } catch (error) {
@@ -95,21 +100,21 @@ const either = async <Answer>(
   return outcome()
 }
 
-/** The same, of a question that whoever waits for it may abandon. */
+/** `send` with a hedge, until the caller's signal is aborted. */
 export const hedged =
   <Request extends Pick<Caller, 'signal' | 'priority'>, Answer>(
     hedge: Hedge,
     send: (request: Request) => Promise<Answer>,
     hedgedSend: (request: Request) => Promise<Answer> = send,
-    drop?: Question<Answer>['drop'],
+    discard?: HedgedRequest<Answer>['discard'],
   ) =>
   async (request: Request): Promise<Answer> => {
-    // Nobody waits for it: that it is late costs nobody anything.
+    // No user waits for it, so a late answer does no harm.
     if (request.priority === 'background') return await send(request)
     return await hedge({
       send: async () => await send(request),
       hedgedSend: async (signal) => await hedgedSend({ ...request, signal }),
-      drop,
+      discard,
       signal: request.signal,
     })
   }

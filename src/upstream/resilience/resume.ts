@@ -1,35 +1,34 @@
 /**
- * A blob whose stream breaks off goes on from the very next byte: asked for anew, since a signed URL lives for a minute, with
- * Range, and only where upstream's answer shows that it is the same blob. The client sees one unbroken body.
+ * Resumes a blob whose stream breaks off at the very next byte. It is requested again from upstream, because a signed URL lives for a
+ * minute, with a Range, and only if the response shows that it is the same blob. The client sees one unbroken body.
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-14.4
  */
 import { backoffMs, pause } from '../../concurrency/backoff.ts'
 import { unavailable } from '../../oci/errors.ts'
 import type { Digest } from '../../oci/reference.ts'
-import type { Blob, BlobRequest, OpenBlob } from '../blobs.ts'
+import type { Blob, BlobRequest, OpenBlob, Body, Sink } from '../../oci/image-source.ts'
 import { isRetryable, TransientUpstreamError } from '../errors.ts'
-import type { Body, Sink } from '../request.ts'
 import { byteRangeOf, isSameRange, type ByteRange } from './byte-range.ts'
 
 export interface ResumeOptions {
   readonly open: OpenBlob
-  /** Bytes of a blob, where a manifest says them. */
+  /** The size of a blob in bytes, if a manifest has told it. */
   readonly sizeOf: (digest: Digest) => number | undefined
-  /** Called for each break: whether the stream went on, or was given up. */
+  /** Called for each break: whether the stream was resumed, or given up. */
   readonly observe: (outcome: 'resumed' | 'given up') => void
   /** Milliseconds without progress after which a stream is given up. */
   readonly maxWaitMs?: number
   /** Milliseconds, monotonic. */
   readonly now?: () => number
-  /** From 0 to 1. */
+  /** From 0 to below 1. */
   readonly random?: () => number
 }
 
-/** Upstream's restart, or a moment without network; a client that waits longer for a byte would rather try elsewhere. */
+/** As long as a restart of upstream, or a short network failure. A client does not wait longer for a byte. */
 const defaultMaxWaitMs = 30_000
-/** The first attempt comes soon, the later ones not all at once where many streams broke together. */
+/** The first attempt comes soon. Jitter spreads the later ones, because many streams may have broken together. */
 const backoff = { firstMs: 100, longestMs: 2000 }
-/** Less than this between two breaks is no progress: half of what containers/image takes for some. */
+/** Fewer bytes between two breaks are no progress: half of what containers/image takes for progress. */
 const worthwhileBytes = 512 * 1024
 
 export const createResume = (options: ResumeOptions): OpenBlob => {
@@ -45,8 +44,8 @@ export const createResume = (options: ResumeOptions): OpenBlob => {
 }
 
 /**
- * Trap 21: a length that is passed on is the one that GET has. What HEAD says is believed where a manifest says the same: a server that
- * sends in chunks, or knows no HEAD, says nothing or something else. Where GET is a redirect for the client, HEAD alone says it.
+ * Trap 21: the length of a HEAD must be that of the GET. The length that upstream sends for HEAD counts if a manifest has the same: a server
+ * that sends in chunks, or does not support HEAD, sends none or a wrong one. If GET is a redirect for the client, only HEAD has a length.
  */
 const headOf = async (
   { open }: ResumeOptions,
@@ -66,7 +65,7 @@ const headOf = async (
   }
 }
 
-/** A length that contradicts the manifest is asked for again; who says it twice is believed, since any manifest may be wrong. */
+/** If the length contradicts the manifest, the blob is requested again. The same length twice counts: any manifest may be wrong. */
 const openWithExpectedSize = async (
   { open }: ResumeOptions,
   request: BlobRequest,
@@ -81,43 +80,47 @@ const openWithExpectedSize = async (
 
 const resumable = (options: ResumeOptions, request: BlobRequest, first: Body, extent: ByteRange): Body => ({
   pipeTo: async (sink) => {
-    const patience = createProgressDeadline(options, extent.start)
+    const deadline = createProgressDeadline(options, extent.start)
     let at = extent.start
     let body = first
     for (;;) {
       const counted = countBytes(sink, (bytes) => {
-        // Attack: more than was announced would be the beginning of the client's next answer.
+        // Attack: bytes beyond the announced length would be the beginning of the client's next response.
         if (at + bytes > extent.end)
           throw unavailable('the upstream registry sent more of a blob than it announced')
         at += bytes
       })
-      const error = await failureOfDelivery(body, counted)
-      if (counted.hasFailed === true) throw error
+      const error = await failureOfDelivery(body, counted.sink)
+      if (counted.hasFailed()) throw error
       if (at === extent.end) return
       if (!(error instanceof TransientUpstreamError)) throw error
-      patience.note(at)
-      body = await reopen(options, request, { ...extent, start: at }, at === extent.start, patience, error)
+      deadline.note(at)
+      body = await reopen(options, request, { ...extent, start: at }, at === extent.start, deadline, error)
     }
   },
-  discard: first.discard,
+  discard: async () => await first.discard(),
 })
 
-interface Counting extends Sink {
-  hasFailed?: boolean
+interface CountedSink {
+  readonly sink: Sink
+  readonly hasFailed: () => boolean
 }
 
-/** Tells a failure of who takes from one of upstream: only the latter is worth another attempt. */
-const countBytes = (sink: Sink, count: (bytes: number) => void): Counting => {
-  const counted: Counting = (chunk, release) => {
-    try {
-      count(chunk.length)
-      sink(chunk, release)
-    } catch (error) {
-      counted.hasFailed = true
-      throw error
-    }
+/** Tells an error of the sink from one of upstream: only the latter is worth another attempt. */
+const countBytes = (sink: Sink, count: (bytes: number) => void): CountedSink => {
+  let hasFailed = false
+  return {
+    sink: (chunk, release) => {
+      try {
+        count(chunk.length)
+        sink(chunk, release)
+      } catch (error) {
+        hasFailed = true
+        throw error
+      }
+    },
+    hasFailed: () => hasFailed,
   }
-  return counted
 }
 
 const failureOfDelivery = async (body: Body, sink: Sink): Promise<unknown> => {
@@ -129,22 +132,22 @@ const failureOfDelivery = async (body: Body, sink: Sink): Promise<unknown> => {
   }
 }
 
-/** The rest. @throws {RegistryError} where there is none to be had, or it is not the rest of the same blob */
+/** Opens the rest of a blob. @throws {RegistryError} if upstream does not send it, or sends bytes of another blob */
 const reopen = async (
   { open, observe, random = Math.random }: ResumeOptions,
   request: BlobRequest,
   rest: ByteRange,
   isUntouched: boolean,
-  patience: ProgressDeadline,
+  deadline: ProgressDeadline,
   cause: unknown,
 ): Promise<Body> => {
-  // Of what was not begun, the same is asked for again: not every storage knows ranges. Of the rest, without the client's own
-  // condition: where it did not hold, the client has got the whole, and would get the whole once more.
+  // If no byte was delivered, the same request is sent again: not every storage supports ranges. A resume is sent without the client's own
+  // If-Range: if it did not match, the client was sent the whole blob, and the response would be the whole blob once more.
   const again: BlobRequest = isUntouched
     ? request
     : { ...request, range: `bytes=${rest.start}-${rest.end - 1}`, ifRange: undefined }
   let error = cause
-  for (let failures = 0; patience.lasts(); failures++) {
+  for (let failures = 0; deadline.lasts(); failures++) {
     await pause(backoffMs(failures, backoff, random), request.signal)
     if (request.signal?.aborted === true) throw cause
     try {
@@ -165,7 +168,7 @@ interface ProgressDeadline {
   readonly lasts: () => boolean
 }
 
-/** Renewed by what is worth a request: a storage that gives a byte at a time would be asked a thousand times. */
+/** A deadline that progress renews. A few bytes do not: a storage that sends a byte at a time would get a thousand requests. */
 const createProgressDeadline = (
   { maxWaitMs = defaultMaxWaitMs, now = () => performance.now() }: ResumeOptions,
   start: number,
@@ -184,7 +187,7 @@ const createProgressDeadline = (
   }
 }
 
-/** Attack: bytes of another blob, or of another place in it, would be sewn to the first half. */
+/** Attack: bytes of another blob, or of another offset, would be joined to the first half. */
 const checked = async ({ body, ...blob }: Blob, wanted: ByteRange): Promise<Body> => {
   if (body !== undefined && isSameRange(byteRangeOf(blob, wanted.total), wanted)) return body
   await body?.discard()

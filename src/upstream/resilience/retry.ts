@@ -1,16 +1,17 @@
 /**
- * A bad moment of upstream is tried again, and passes unnoticed: 5xx, a connection that breaks, a server that is not there. A
- * refusal, an absence and a limit are answers.
+ * Retries transient errors of upstream, so that clients do not see them: 5xx, a broken connection, a server that is down. A refusal, an
+ * absence and a rate limit are answers and are not retried.
  */
+import { onAbort } from '../../concurrency/abortable.ts'
 import { backoffMs, jittered } from '../../concurrency/backoff.ts'
 import { Bulkhead } from '../../concurrency/bulkhead.ts'
 import { systemClock, type Clock } from '../../concurrency/clock.ts'
-import { UpstreamRateLimited, TransientUpstreamError } from '../errors.ts'
+import { UpstreamRateLimited, UpstreamTimeout, TransientUpstreamError } from '../errors.ts'
 
 export interface RetryOptions {
-  /** Upstream was not asked, because it is away: not counted as a try; its return is waited for. */
+  /** The request was not sent because the circuit is open. That is not counted as a try: the retry waits until the circuit closes. */
   readonly isCircuitOpen?: (error: TransientUpstreamError) => boolean
-  /** Requests that wait for upstream's return at a time, shared out by requester; those beyond are told at once. */
+  /** Requests that wait for the circuit to close at a time, shared out by requester. Those over the limit fail at once. */
   readonly maxWaiting?: number
   /** Milliseconds after the first try in which a further one may begin. */
   readonly maxElapsedMs?: number
@@ -21,52 +22,31 @@ export interface RetryOptions {
   readonly random?: () => number
 }
 
-/** Tries something that may be tried again without harm. @throws what the last try throws */
+/** Runs `attempt` until it succeeds. It must be safe to repeat. @throws the error of the last try */
 export type Retry = <Answer>(
   attempt: () => Promise<Answer>,
   signal?: AbortSignal,
   requester?: string,
 ) => Promise<Answer>
 
-/** Of the 30 s that containerd waits for a head; a last try that begins then has time to connect and to be answered. */
-const defaultWithinMs = 8000
-/** The pause before the second try is up to this long, and up to twice as long each time: ten tries in 8 s, of what fails at once. */
+/** Of the 30 s that containerd waits for a head. A last try that begins then still has time to connect and to be answered. */
+const defaultMaxElapsedMs = 8000
+/** The first pause is up to 50 ms, and each one up to twice the one before: ten tries in 8 s if each fails at once. */
 const backoff = { firstMs: 50, longestMs: 2000 }
-/** Between two looks whether upstream is back, up to: it is noticed to be within a second. */
-const awayPauseMs = 500
+/** Milliseconds between two looks at an open circuit, at most. Its probes are a second apart. */
+const openPauseMs = 500
 /**
- * A quarter of the requests that may be in progress: what is known is served meanwhile. Clients that leave are not in progress any
- * more, though their questions live on for 8 s.
+ * A quarter of the requests that may be in progress: cached answers are served meanwhile. A client that leaves is not in progress any more,
+ * but its fetch lives on for 8 s.
  */
 const defaultMaxWaiting = 1024
-/** One that runs out of time has taken most of a client's patience. */
+/** One timeout takes most of the time that a client waits. */
 const maxTimeouts = 2
-const timedOutStatus = 504
 
 export const createRetry = (options: RetryOptions = {}): Retry => {
-  const { isCircuitOpen = () => false, maxElapsedMs = defaultWithinMs, observeRetry } = options
-  const { maxWaiting = defaultMaxWaiting } = options
-  const { clock = systemClock, random = Math.random } = options
-
-  const waiting = new Bulkhead(maxWaiting)
-  /** @throws what the last try ended with, where no further one is to follow */
-  const untilNext = async (
-    error: TransientUpstreamError,
-    wasAsked: boolean,
-    ms: number,
-    signal: AbortSignal | undefined,
-    requester: string,
-  ): Promise<void> => {
-    if (!wasAsked && !waiting.take(requester)) throw error
-    await pause(ms, clock, signal)
-    if (!wasAsked) waiting.giveBack(requester)
-    if (signal?.aborted === true) throw error
-    if (wasAsked) observeRetry?.()
-  }
-
-  const isWorthRetrying = (error: unknown): error is TransientUpstreamError =>
-    error instanceof TransientUpstreamError && !(error instanceof UpstreamRateLimited)
-
+  const { isCircuitOpen = () => false, maxElapsedMs = defaultMaxElapsedMs, clock = systemClock } = options
+  const { random = Math.random } = options
+  const wait = createWait(options)
   return async (attempt, signal, requester = '') => {
     const began = clock.now()
     let timeouts = 0
@@ -76,31 +56,53 @@ export const createRetry = (options: RetryOptions = {}): Retry => {
         return await attempt()
       } catch (error) {
         if (!isWorthRetrying(error)) throw error
-        if (error.status === timedOutStatus) timeouts += 1
-        const wasAsked = !isCircuitOpen(error)
-        if (wasAsked) tries += 1
-        const pauseMs = wasAsked ? backoffMs(tries - 1, backoff, random) : jittered(awayPauseMs, random)
+        if (error instanceof UpstreamTimeout) timeouts += 1
+        const wasSent = !isCircuitOpen(error)
+        if (wasSent) tries += 1
+        const pauseMs = wasSent ? backoffMs(tries - 1, backoff, random) : jittered(openPauseMs, random)
         const isOver = clock.now() + pauseMs - began >= maxElapsedMs
         if (timeouts === maxTimeouts || isOver) throw error
-        await untilNext(error, wasAsked, pauseMs, signal, requester)
+        await wait({ error, wasSent, pauseMs, signal, requester })
       }
     }
   }
 }
 
-/** Ends early where the signal is aborted. */
+interface FailedTry {
+  readonly error: TransientUpstreamError
+  /** False if the circuit was open. */
+  readonly wasSent: boolean
+  readonly pauseMs: number
+  readonly signal: AbortSignal | undefined
+  readonly requester: string
+}
+
+/** Waits until the next try. It throws the error of the failed try if there must be no further one. */
+const createWait = ({ maxWaiting = defaultMaxWaiting, observeRetry, clock = systemClock }: RetryOptions) => {
+  const waiting = new Bulkhead(maxWaiting)
+  return async ({ error, wasSent, pauseMs, signal, requester }: FailedTry): Promise<void> => {
+    if (!wasSent && !waiting.take(requester)) throw error
+    await pause(pauseMs, clock, signal)
+    if (!wasSent) waiting.giveBack(requester)
+    if (signal?.aborted === true) throw error
+    if (wasSent) observeRetry?.()
+  }
+}
+
+const isWorthRetrying = (error: unknown): error is TransientUpstreamError =>
+  error instanceof TransientUpstreamError && !(error instanceof UpstreamRateLimited)
+
+/** Ends early if the signal is aborted. */
 const pause = async (ms: number, clock: Clock, signal: AbortSignal | undefined): Promise<void> => {
   if (signal?.aborted === true) return
   const over = Promise.withResolvers<void>()
   const stop = clock.after(ms, over.resolve)
-  const leave = () => over.resolve()
-  signal?.addEventListener('abort', leave)
+  using _listener = onAbort(signal, over.resolve)
   await over.promise
-  signal?.removeEventListener('abort', leave)
   stop()
 }
 
-/** The same, of a question that whoever waits for it may abandon. */
+/** `send` with retries, until the caller's signal is aborted. */
 export const retried =
   <Request extends { readonly requester: string; readonly signal?: AbortSignal | undefined }, Answer>(
     retry: Retry,

@@ -1,5 +1,5 @@
 /**
- * A WWW-Authenticate challenge. RFC 9110 section 11.6.1; one challenge per line, as every registry sends it.
+ * Parses a WWW-Authenticate challenge, RFC 9110 section 11.6.1: one challenge per line, as every registry sends it.
  */
 export interface Challenge {
   readonly scheme: 'bearer' | 'basic'
@@ -7,15 +7,15 @@ export interface Challenge {
   readonly service?: string
 }
 
-/** Characters. Quay's challenge has 90; what comes behind these is not read. */
+/** Characters. Quay's challenge has 90. The rest of a longer one is ignored. */
 const maxLength = 4096
 /**
- * A parameter, or what stands between two: each match begins where the last one ended, and none fails after it has read on, so every
- * character is read twice at most. Attack: 32 kB of names without a value, or of a quote without an end, took 1.6 s.
+ * A parameter, or the text between two. Each match begins where the last one ended, and none fails after it has read on, so every
+ * character is read twice at most. Attack: 32 kB of names without a value, or of an unclosed quote, took 1.6 s.
  */
 const parts = /([a-z_]+)=(?:"((?:[^"\\]|\\.?)*)("?)|([^\s",]+))|[a-z_]+|[^a-z_]+/gis
 
-/** Undefined for a scheme that a registry does not use. */
+/** @returns undefined for a scheme that registries do not use */
 export const parseChallenge = (header: string): Challenge | undefined => {
   const text = header.slice(0, maxLength)
   const scheme = /^\s*(bearer|basic)\b/i.exec(text)?.[1]?.toLowerCase()

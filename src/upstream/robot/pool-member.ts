@@ -4,17 +4,17 @@
 import type { RobotCredential } from '../../secrets/robot-credential.ts'
 import { createRobotToken, type Robot, type RobotOptions } from './robot-token.ts'
 
-/** As long as a client is told to wait where the robot is refused. After it a probe goes out; no caller waits for the probe. */
+/** As long as the Retry-After of a refused robot. After it a probe goes out. No caller waits for the probe. */
 const quarantineMs = 30_000
-/** A token lives for an hour: two rejected tokens of one robot within a minute are no accident of the first. */
+/** A token lives for an hour: if two tokens of one robot are rejected within a minute, the robot itself is refused. */
 const freshMs = 60_000
 
 export class PoolMember {
   readonly credential: RobotCredential
   readonly #robot: Robot
   readonly #now: () => number
-  /** The last token that it gave; null for none yet. */
-  #given: string | undefined | null = null
+  /** The last token that it issued; null for none yet. */
+  #issued: string | undefined | null = null
   #rejectedAt = -Infinity
   #quarantinedUntil: number | undefined
   #isStarted = false
@@ -36,9 +36,9 @@ export class PoolMember {
   async authorization(): Promise<string | undefined> {
     this.#isStarted = true
     try {
-      this.#given = await this.#robot.authorization()
+      this.#issued = await this.#robot.authorization()
       this.#quarantinedUntil = undefined
-      return this.#given
+      return this.#issued
     } catch (error) {
       this.quarantine()
       throw error
@@ -57,7 +57,7 @@ export class PoolMember {
     this.#quarantinedUntil = this.#now() + quarantineMs
   }
 
-  /** No caller waits for it: for a robot that was never used, or whose quarantine is over. */
+  /** Logs in a robot that was never used, or whose quarantine is over. No caller waits for it. */
   probe(): void {
     const until = this.#quarantinedUntil
     if (this.#isStarted && (until === undefined || this.#now() < until)) return
@@ -66,14 +66,14 @@ export class PoolMember {
   }
 
   /**
-   * Upstream answered 401 to a token of it.
-   * @returns `seen` where another request has told of it; `fresh` where it was fetched because the one before was rejected
+   * To be called when upstream answered 401 to a token of this robot.
+   * @returns `seen` if another request has reported it before; `fresh` if the token was fetched because the one before was rejected
    */
   invalidate(rejected: string | undefined): 'seen' | 'old' | 'fresh' {
-    if (rejected !== this.#given) return 'seen'
+    if (rejected !== this.#issued) return 'seen'
     const isFresh = this.#now() - this.#rejectedAt < freshMs
     this.#robot.invalidate(rejected)
-    this.#given = null
+    this.#issued = null
     this.#rejectedAt = this.#now()
     return isFresh ? 'fresh' : 'old'
   }

@@ -1,5 +1,5 @@
 /**
- * The robot's login: upstream's challenge names a realm, and the realm gives a token for the stored credential.
+ * The robot's login: upstream's challenge names a realm, and the realm issues a token for the stored credential.
  * @see https://distribution.github.io/distribution/spec/auth/token/
  */
 import { decodeJwt } from 'jose'
@@ -15,25 +15,26 @@ export interface LoginOptions {
   readonly upstream: URL
   /** `openshift/ci` */
   readonly repository: string
-  /** One GET without redirects; body bounded. @throws {RegistryError} where upstream does not answer */
+  /** One GET without redirects, with a bounded body. @throws {RegistryError} if upstream does not answer */
   readonly get: (url: URL, authorization?: string) => Promise<LoginAnswer>
-  /** Upstream refuses the robot: nobody can pull with it until an administrator acts. */
+  /** Called if upstream refuses the robot: its credential does not work until an administrator acts. */
   readonly onRefused: (reason: string) => void
 }
 
 export interface CachedToken {
   readonly header: string | undefined
-  /** Milliseconds since the epoch from which a new one is fetched beside it, and until which it may be used. */
+  /** Milliseconds since the epoch. From `refreshAt` on a new token is fetched while this one is used until `expiresAt`. */
   readonly refreshAt: number
   readonly expiresAt: number
 }
 
-/** Quay accepts a token 30 s past its end; a request that starts with it must also get through its queue. */
+/** A request that starts with a token must still get through its queue. Quay accepts a token for 30 s after it expired. */
 const safetyMs = 30_000
-/** A long-lived token is refreshed this long before its end: a few failures of its realm pass unnoticed. */
+/** A long-lived token is refreshed this long before it expires, so that some failures of the realm cause no error. */
 const refreshMs = 300_000
-/** Life of a token that does not say. https://distribution.github.io/distribution/spec/auth/token/#token-response-fields */
+/** The life of a token without an expiry. @see https://distribution.github.io/distribution/spec/auth/token/#token-response-fields */
 const defaultLifeSeconds = 60
+
 /** @throws {RegistryError} UNAVAILABLE, TOOMANYREQUESTS */
 export const logIn = async (
   options: LoginOptions,
@@ -71,7 +72,7 @@ const fetchToken = async (
   const usedMs = Math.max(lifeMs - safetyMs, lifeMs / 2)
   return {
     header: `Bearer ${token}`,
-    // Of the time it is used, not of its life: a token of a minute would be out of use before it is refreshed.
+    // A share of the time of use, not of the life: a token that lives for a minute would expire before it is refreshed.
     refreshAt: now() + Math.max(usedMs * 0.75, lifeMs - refreshMs),
     expiresAt: now() + usedMs,
   }
@@ -87,7 +88,7 @@ const notNow = (message: string, who: string, { status, retryAfter }: LoginAnswe
   return status >= 500 ? asTransient(error) : error
 }
 
-/** Attack: a challenge that names a realm elsewhere would be handed the robot's password. */
+/** Attack: a challenge that names a realm on another site would get the robot's password. */
 export const realmOf = (challenge: Challenge, upstream: URL): URL => {
   const realm = URL.parse(challenge.realm ?? '')
   const sameSite =
@@ -128,7 +129,7 @@ export const parseToken = (body: string, now: number): { token: string; lifeSeco
   return { token, lifeSeconds: typeof expiresIn === 'number' ? expiresIn : defaultLifeSeconds }
 }
 
-/** Quay answers 200 with an empty grant where a robot lacks a right; a token that does not say is taken at its word. */
+/** Quay answers 200 with an empty grant if a robot lacks a right. A token without a list of grants is trusted. */
 const grantsPull = (token: string, repository: string): boolean => {
   const { access } = claimsOf(token)
   if (!Array.isArray(access)) return true
@@ -142,7 +143,7 @@ const claimsOf = (token: string): Readonly<Record<string, unknown>> => {
   try {
     return decodeJwt(token)
   } catch {
-    // Opaque tokens are as good as JWTs; there is only nothing to read in them.
+    // An opaque token is valid, too. It only has no claims to read.
     return {}
   }
 }
@@ -152,7 +153,7 @@ const parseObject = (body: string): Readonly<Record<string, unknown>> => {
     const value: unknown = parseAnswer(Buffer.from(body))
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
   } catch (error) {
-    // A page of HTML with 200 refuses nobody: what is known is served meanwhile, and it is tried again.
+    // A page of HTML with 200 is no refusal: cached answers are served meanwhile, and the login is retried.
     throw asTransient(unavailable('the upstream registry gives no token now; try again in a moment', error))
   }
 }

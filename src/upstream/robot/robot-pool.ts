@@ -1,28 +1,25 @@
 /**
- * Several robots in the place of one. Requests are spread evenly over the healthy robots, and no request fails while one of them is healthy.
+ * A pool of robots. Requests are spread evenly over the healthy robots, and no request fails while one of them is healthy.
  */
-import { TransientUpstreamError } from '../errors.ts'
+import { TransientUpstreamError, UpstreamTimeout } from '../errors.ts'
 import type { RobotLease } from '../request.ts'
 import type { RobotCredential } from '../../secrets/robot-credential.ts'
 import { PoolMember } from './pool-member.ts'
 import type { RobotOptions } from './robot-token.ts'
 
 export interface RobotPool {
-  /** @throws {RegistryError} UNAVAILABLE where no robot can log in */
+  /** @throws {RegistryError} UNAVAILABLE if no robot can log in */
   readonly acquire: () => Promise<RobotLease>
   /** The stored credentials changed. A robot whose credential is the same keeps its token. */
   readonly reset: () => void
-  /** True once upstream was asked for a token, with whatever outcome. */
+  /** True once a login ended, with whatever outcome. */
   readonly attempted: () => boolean
 }
 
 export interface RobotPoolOptions extends Omit<RobotOptions, 'credential'> {
-  /** One at least. */
+  /** At least one. */
   readonly credentials: () => readonly RobotCredential[]
 }
-
-/** The realm is one for all robots: a caller that waited in vain for the token of one would do so for that of the next. */
-const timedOutStatus = 504
 
 export const createRobotPool = (options: RobotPoolOptions): RobotPool => new Pool(options)
 
@@ -98,7 +95,7 @@ class Pool implements RobotPool {
     }
   }
 
-  /** A fresh token of the same robot; where the rejected one was fresh already, the token of another robot. */
+  /** A fresh token of the same robot. If the rejected one was fresh already, the token of another robot. */
   async #next(
     member: PoolMember,
     rejected: string | undefined,
@@ -111,7 +108,7 @@ class Pool implements RobotPool {
       this.#alarm(member.credential.username, 'a request with a fresh robot token was answered 401')
       return await this.#leaseOf(this.#inOrder(), attempt + 1)
     }
-    // The first fresh token of a request is worth a second try, if there is no other robot.
+    // Without another robot, the first fresh token of a request is worth a second try.
     if (age === 'fresh' && attempt > 1) return undefined
     return await this.#leaseOf(isReplaced ? this.#inOrder() : this.#startingWith(member), attempt + 1)
   }
@@ -127,7 +124,8 @@ const firstOf = async (
     } catch (error) {
       // A transient error counts before the others: it is worth another try, and a cached copy may be served meanwhile.
       if (!(failure instanceof TransientUpstreamError)) failure = error
-      if (error instanceof TransientUpstreamError && error.status === timedOutStatus) break
+      // All robots have the same realm: if the login of one timed out, that of the next one would, too.
+      if (error instanceof UpstreamTimeout) break
     }
   throw failure
 }

@@ -1,5 +1,5 @@
 /**
- * The robot's token, cached until shortly before its end: an Authorization header for the upstream origin alone. One login at a time.
+ * The robot's token, cached until shortly before it expires: an Authorization header for the upstream origin alone. One login at a time.
  */
 import type { RobotCredential } from '../../secrets/robot-credential.ts'
 import { UpstreamRateLimited } from '../errors.ts'
@@ -7,84 +7,105 @@ import type { Retry } from '../resilience/retry.ts'
 import { logIn, type CachedToken, type LoginOptions } from './robot-login.ts'
 
 export interface Robot {
-  /** The Authorization header for upstream; undefined where upstream asks for none. @throws {RegistryError} UNAVAILABLE */
+  /** The Authorization header for upstream; undefined if upstream requires none. @throws {RegistryError} UNAVAILABLE */
   readonly authorization: () => Promise<string | undefined>
-  /** Upstream refused what `authorization` gave: the next call fetches anew. A newer token than `refused` is kept. */
+  /** Upstream refused this result of `authorization`: the next call fetches a new token. A newer token than `refused` is kept. */
   readonly invalidate: (refused: string | undefined) => void
-  /** The stored credential changed: what the old one gave is not used any more. */
+  /** The stored credential changed: tokens of the old one are not used any more. */
   readonly reset: () => void
-  /** True once upstream was asked, with whatever outcome. */
+  /** True once a login ended, with whatever outcome. */
   readonly attempted: () => boolean
 }
 
 export interface RobotOptions extends LoginOptions {
   readonly credential: () => RobotCredential
-  /** A failed login of the robot fails every request that waits for it. Once, unless given. */
+  /** A failed login fails every request that waits for it, so it is retried. No retry unless given. */
   readonly retry?: Retry
   /** Milliseconds since the epoch. */
   readonly now?: () => number
 }
 
 /**
- * Quay answers more than about three token requests at a time with 429: a refused robot is not tried by every client, and one that
- * is limited not before upstream says so.
+ * Quay answers more than about three token requests at a time with 429. So a refused robot does not try again for every client, and a rate
+ * limited one waits for as long as upstream says.
  */
 const failureLifeMs = 2000
 const failureLifeOf = (error: unknown): number =>
   Math.max(failureLifeMs, error instanceof UpstreamRateLimited ? (error.retryAfterSeconds ?? 0) * 1000 : 0)
 
-export const createRobotToken = (options: RobotOptions): Robot => {
-  const { now = Date.now, retry = once } = options
-  let held: CachedToken | undefined
-  let fetching: Promise<CachedToken> | undefined
-  let failed: { until: number; error: unknown; credential: RobotCredential } | undefined
-  let tried = false
+export const createRobotToken = (options: RobotOptions): Robot => new RobotToken(options)
 
-  const start = (credential: RobotCredential): Promise<CachedToken> => {
-    // Of what was asked with a credential that was replaced meanwhile, those who wait for it learn, and nobody else.
-    const isCurrent = () => fetching === result
-    const result: Promise<CachedToken> = retry(async () => await logIn(options, credential, now))
+interface Failure {
+  readonly until: number
+  readonly error: unknown
+  readonly credential: RobotCredential
+}
+
+class RobotToken implements Robot {
+  readonly #options: RobotOptions
+  readonly #now: () => number
+  #cached: CachedToken | undefined
+  #login: Promise<CachedToken> | undefined
+  #failure: Failure | undefined
+  #wasAttempted = false
+
+  constructor(options: RobotOptions) {
+    this.#options = options
+    this.#now = options.now ?? Date.now
+  }
+
+  async authorization(): Promise<string | undefined> {
+    const cached = this.#cached
+    if (cached === undefined || this.#now() >= cached.expiresAt) return (await this.#fetch()).header
+    // The old token is still good: no request waits for the new one, and a failure shows when the old one expires.
+    if (this.#now() >= cached.refreshAt) this.#fetch().catch(() => undefined)
+    return cached.header
+  }
+
+  invalidate(refused: string | undefined): void {
+    if (this.#cached?.header === refused) this.#cached = undefined
+  }
+
+  reset(): void {
+    this.#cached = undefined
+    this.#login = undefined
+  }
+
+  attempted(): boolean {
+    return this.#wasAttempted
+  }
+
+  async #fetch(): Promise<CachedToken> {
+    const credential = this.#options.credential()
+    const failure = this.#failure
+    if (failure !== undefined && this.#now() < failure.until && failure.credential === credential)
+      throw failure.error
+    this.#login ??= this.#startLogin(credential)
+    return await this.#login
+  }
+
+  #startLogin(credential: RobotCredential): Promise<CachedToken> {
+    const { retry = once } = this.#options
+    // If the credential was replaced during the login, only the callers that wait for the login get its result.
+    const isCurrent = () => this.#login === login
+    const login: Promise<CachedToken> = retry(async () => await logIn(this.#options, credential, this.#now))
       .then(
-        (fresh) => {
-          if (!isCurrent()) return fresh
-          failed = undefined
-          held = fresh
-          return fresh
+        (token) => {
+          if (!isCurrent()) return token
+          this.#failure = undefined
+          this.#cached = token
+          return token
         },
         (error: unknown) => {
-          failed = { until: now() + failureLifeOf(error), error, credential }
+          this.#failure = { until: this.#now() + failureLifeOf(error), error, credential }
           throw error
         },
       )
       .finally(() => {
-        if (isCurrent()) fetching = undefined
-        tried = true
+        if (isCurrent()) this.#login = undefined
+        this.#wasAttempted = true
       })
-    return result
-  }
-
-  const fetchOnce = async (): Promise<CachedToken> => {
-    const credential = options.credential()
-    if (failed !== undefined && now() < failed.until && failed.credential === credential) throw failed.error
-    fetching ??= start(credential)
-    return await fetching
-  }
-
-  return {
-    authorization: async () => {
-      if (held === undefined || now() >= held.expiresAt) return (await fetchOnce()).header
-      // The old token is still good: nobody waits for the new one, and a failure shows when the old one ends.
-      if (now() >= held.refreshAt) fetchOnce().catch(() => undefined)
-      return held.header
-    },
-    invalidate: (refused) => {
-      if (held?.header === refused) held = undefined
-    },
-    reset: () => {
-      held = undefined
-      fetching = undefined
-    },
-    attempted: () => tried,
+    return login
   }
 }
 

@@ -45,7 +45,7 @@ const setUp = ({ manifests = {}, fail = () => false }: Scene = {}, more: Partial
   return { options, ending, tries, failures, most: () => most, followed: () => followed }
 }
 
-await t.test('each tag, and every manifest below it that is not known', async (test) => {
+await t.test('each tag and every unknown manifest below it are fetched', async (test) => {
   const [index, image, other] = ['index', 'image', 'other'].map((text) => digestOf(text)) as [
     Digest,
     Digest,
@@ -85,30 +85,27 @@ await t.test('attack: indexes within indexes are followed four levels', async (t
   test.equal(tries.size, 5)
 })
 
-await t.test('eight at a time', async (test) => {
+await t.test('eight tags are followed at a time', async (test) => {
   const { options, most, followed } = setUp()
   await followTags(tagsOf(...Array.from({ length: 100 }, (_, number) => `a_b_${number}`)), options)
   test.strictSame([most(), followed()], [8, 100])
 })
 
-await t.test(
-  'a failure is tried again; while upstream answers nothing, nothing is passed over',
-  async (test) => {
-    const { options, tries, failures } = setUp({ fail: (_reference, count) => count <= 20 })
-    await followTags(tagsOf('a_b_c', 'a_b_d'), options)
-    test.ok([...tries.values()].some((count) => count === 21))
-    test.ok(failures.length >= 20)
-  },
-)
+await t.test('a failure is retried; while upstream answers nothing, no tag is skipped', async (test) => {
+  const { options, tries, failures } = setUp({ fail: (_reference, count) => count <= 20 })
+  await followTags(tagsOf('a_b_c', 'a_b_d'), options)
+  test.ok([...tries.values()].some((count) => count === 21))
+  test.ok(failures.length >= 20)
+})
 
-await t.test('one that fails again and again while others are answered does not stop them', async (test) => {
+await t.test('a tag that fails repeatedly while others are answered does not block them', async (test) => {
   const { options, tries, followed } = setUp({ fail: (reference) => reference === 'a_b_broken' })
   const many = Array.from({ length: 200 }, (_, number) => `a_b_${number}`)
   await followTags(tagsOf('a_b_broken', ...many), options)
   test.strictSame([tries.get('a_b_broken'), followed()], [8, 201])
 })
 
-await t.test('aborted: in a request, in a pause, and before', async (test) => {
+await t.test('the abort ends a request, a pause, and a start', async (test) => {
   for (const when of ['request', 'pause', 'before']) {
     const scene = setUp({ fail: () => true }, { retryMs: when === 'pause' ? 60_000 : 0.01 })
     const { options, ending, failures } = scene
@@ -129,7 +126,7 @@ await t.test('aborted: in a request, in a pause, and before', async (test) => {
   }
 })
 
-await t.test('tags that cannot be told reject once every worker has ended', async (test) => {
+await t.test('tags that cannot be read reject when every worker has ended', async (test) => {
   let inFlight = 0
   const { options } = setUp(
     {},
@@ -150,7 +147,7 @@ await t.test('tags that cannot be told reject once every worker has ended', asyn
   test.equal(inFlight, 0)
 })
 
-await t.test('by default a failure is tried again after a second', async (test) => {
+await t.test('a failure is retried after a second unless given', async (test) => {
   const { options } = setUp({ fail: () => true })
   const { retryMs: _retryMs, ...rest } = options
   const ending = new AbortController()

@@ -52,7 +52,7 @@ const setUp = (test: Test, more: Partial<RestrictedIndexOptions> = {}) => {
   return { index, upstream, progress, failures, clock }
 }
 
-await t.test('the one that leads walks, and tells how far it is', async (test) => {
+await t.test('the leading replica walks, and publishes its progress', async (test) => {
   const { index, progress, failures, upstream } = setUp(test)
   test.strictSame([index.isComplete(), index.isWhole(), index.hasTagsOf('ocp-priv')], [false, false, false])
   index.start()
@@ -73,7 +73,7 @@ await t.test('the one that leads walks, and tells how far it is', async (test) =
   test.equal(progress.length, length, 'closed')
 })
 
-await t.test('the others learn its facts, and read no page', async (test) => {
+await t.test('the other replicas get its facts, and read no page', async (test) => {
   const { shared, of } = share()
   const leader = setUp(test, { shared: of('leader') })
   leader.index.start()
@@ -90,7 +90,7 @@ await t.test('the others learn its facts, and read no page', async (test) => {
   test.ok(follower.upstream.pages > 0, 'and walk once the other is gone')
 })
 
-await t.test('a state that is outdated does not make a replica ready', async (test) => {
+await t.test('an outdated state does not make a replica ready', async (test) => {
   const { shared, of } = share()
   shared.leader = 'another'
   shared.state = {
@@ -116,7 +116,7 @@ await t.test('a state that is outdated does not make a replica ready', async (te
 })
 
 await t.test(
-  'a replica that is not in touch with the others walks by itself, and believes no state',
+  'a replica without a connection to the others walks by itself, and uses no stored state',
   async (test) => {
     const { shared, of } = share()
     shared.leader = 'another'
@@ -129,26 +129,29 @@ await t.test(
   },
 )
 
-await t.test('errors of upstream in the middle: told, tried again, and it becomes whole', async (test) => {
-  for (const retryMs of [1, undefined]) {
-    const { index, failures, upstream } = setUp(test, {
-      intervalMs: 2,
-      ...(retryMs === undefined ? {} : { retryMs }),
-    })
-    let left = retryMs === undefined ? 0 : 4
-    upstream.before = (_what, kind) => {
-      if (kind === 'page' && left-- > 0) throw new Error('503')
+await t.test(
+  'errors of upstream in a walk are reported and retried, and the index becomes whole',
+  async (test) => {
+    for (const retryMs of [1, undefined]) {
+      const { index, failures, upstream } = setUp(test, {
+        intervalMs: 2,
+        ...(retryMs === undefined ? {} : { retryMs }),
+      })
+      let left = retryMs === undefined ? 0 : 4
+      upstream.before = (_what, kind) => {
+        if (kind === 'page' && left-- > 0) throw new Error('503')
+      }
+      index.start()
+      await until(() => index.isWhole())
+      test.strictSame(
+        failures,
+        Array.from({ length: retryMs === undefined ? 0 : 4 }, () => 'the tag list'),
+      )
     }
-    index.start()
-    await until(() => index.isWhole())
-    test.strictSame(
-      failures,
-      Array.from({ length: retryMs === undefined ? 0 : 4 }, () => 'the tag list'),
-    )
-  }
-})
+  },
+)
 
-await t.test('closed while it fails: no failure is told', async (test) => {
+await t.test('closing during a failure reports no failure', async (test) => {
   const { index, failures, upstream } = setUp(test)
   let closing: Promise<void> | undefined
   upstream.before = () => {
@@ -167,7 +170,7 @@ await t.test('tags are resolved at once on request', async (test) => {
   test.equal(upstream.facts.restrictedTags.size, 1)
 })
 
-await t.test('by default the clock is the one of the system', async (test) => {
+await t.test('the system clock is used unless one is given', async (test) => {
   const shared = share()
   const upstream = new FakeUpstream(tags, 'bytes')
   const index = new RestrictedIndex({

@@ -60,28 +60,31 @@ const small = [
   ...copies,
 ]
 
-await t.test('a first round: every restricted tag, live and dated, once, in both orders', async (test) => {
-  for (const order of orders)
-    for (const perPage of [2, 100]) {
-      const { round, state, phases, walk, upstream } = setUp(small, order, perPage)
-      test.strictSame((await round()).tags, small.filter(isRestrictedTag).toSorted(), `${order} ${perPage}`)
-      test.match(state(), {
-        liveCompleteAt: start,
-        datedCompleteAt: start,
-        datedSeenUpTo: hourOf(start - hourMs),
-      })
-      test.strictSame(state().namespaces.toSorted(), ['3scale-priv', 'more-priv', 'ocp-priv'])
-      test.strictSame(phases, ['live', 'dated', 'attached', 'idle'])
-      test.strictSame(walk.counts(), {
-        pages: upstream.pages,
-        followed: small.filter(isRestrictedTag).length,
-      })
-      test.match(upstream.graph.reachOf(digestOf(`layer ${copies[0]}`)), { isRestricted: true })
-    }
-})
+await t.test(
+  'a first round follows every restricted tag, live and dated, once, in both orders',
+  async (test) => {
+    for (const order of orders)
+      for (const perPage of [2, 100]) {
+        const { round, state, phases, walk, upstream } = setUp(small, order, perPage)
+        test.strictSame((await round()).tags, small.filter(isRestrictedTag).toSorted(), `${order} ${perPage}`)
+        test.match(state(), {
+          liveCompleteAt: start,
+          datedCompleteAt: start,
+          datedSeenUpTo: hourOf(start - hourMs),
+        })
+        test.strictSame(state().namespaces.toSorted(), ['3scale-priv', 'more-priv', 'ocp-priv'])
+        test.strictSame(phases, ['live', 'dated', 'attached', 'idle'])
+        test.strictSame(walk.counts(), {
+          pages: upstream.pages,
+          followed: small.filter(isRestrictedTag).length,
+        })
+        test.match(upstream.graph.reachOf(digestOf(`layer ${copies[0]}`)), { isRestricted: true })
+      }
+  },
+)
 
 await t.test(
-  'the next rounds read little: what is new is found, and what was overwritten is resolved',
+  'the next rounds read few pages: new tags are found, and overwritten ones are resolved',
   async (test) => {
     const others = Array.from({ length: 30_000 }, (_, number) => `ocp_4.15_${number}`)
     for (const order of orders) {
@@ -113,7 +116,7 @@ await t.test(
 )
 
 await t.test(
-  'a namespace that is new is found within the hour; where every page has to be read, in a day',
+  'a new namespace is found within an hour; if every page has to be read, within a day',
   async (test) => {
     for (const order of orders) {
       const { round, upstream, clock, state } = setUp(small, order, 2)
@@ -128,48 +131,51 @@ await t.test(
   },
 )
 
-await t.test('how far dated copies are read is noted, but for those of a time to come', async (test) => {
-  const many = Array.from(
-    { length: 4000 },
-    (_, number) => `${stamp(Date.UTC(2024, 0, 1) + number * hourMs)}_prune_ocp_a_b`,
-  )
-  const future = Array.from(
-    { length: 100 },
-    (_, number) => `20480101${String(number).padStart(6, '0')}_prune_ocp-priv_a_${number}`,
-  )
-  const { round, notes, phases, upstream, clock, state } = setUp(
-    [...many, ...future, 'ocp-priv_a_b', ...Array.from({ length: 90 }, (_, number) => `20-x_a_${number}`)],
-    'bytes',
-    2,
-  )
-  await round()
-  const seen = notes.flatMap(({ datedSeenUpTo }) => (datedSeenUpTo === undefined ? [] : [datedSeenUpTo]))
-  test.ok(seen.length > 90)
-  test.strictSame(seen, seen.toSorted())
-  test.ok(seen.every((hour) => hour < hourOf(start)))
-  test.ok(phases.filter((phase) => phase === 'dated').length > 90)
-  test.strictSame(
-    future.filter((tag) => !upstream.facts.restrictedTags.has(tag as never)),
-    [],
-    'attack: they are followed',
-  )
-  clock.now += 5 * minuteMs
-  const copy = `${stamp(clock.now)}_prune_ocp-priv_a_new`
-  upstream.add(copy)
-  test.ok((await round()).tags.includes(copy), 'and hide nothing that comes before them')
-  test.ok(state().datedSeenUpTo < '2027')
-})
+await t.test(
+  'attack: the progress of dated copies is noted, except for dates in the future',
+  async (test) => {
+    const many = Array.from(
+      { length: 4000 },
+      (_, number) => `${stamp(Date.UTC(2024, 0, 1) + number * hourMs)}_prune_ocp_a_b`,
+    )
+    const future = Array.from(
+      { length: 100 },
+      (_, number) => `20480101${String(number).padStart(6, '0')}_prune_ocp-priv_a_${number}`,
+    )
+    const { round, notes, phases, upstream, clock, state } = setUp(
+      [...many, ...future, 'ocp-priv_a_b', ...Array.from({ length: 90 }, (_, number) => `20-x_a_${number}`)],
+      'bytes',
+      2,
+    )
+    await round()
+    const seen = notes.flatMap(({ datedSeenUpTo }) => (datedSeenUpTo === undefined ? [] : [datedSeenUpTo]))
+    test.ok(seen.length > 90)
+    test.strictSame(seen, seen.toSorted())
+    test.ok(seen.every((hour) => hour < hourOf(start)))
+    test.ok(phases.filter((phase) => phase === 'dated').length > 90)
+    test.strictSame(
+      future.filter((tag) => !upstream.facts.restrictedTags.has(tag as never)),
+      [],
+      'attack: they are followed',
+    )
+    clock.now += 5 * minuteMs
+    const copy = `${stamp(clock.now)}_prune_ocp-priv_a_new`
+    upstream.add(copy)
+    test.ok((await round()).tags.includes(copy), 'and hide nothing that comes before them')
+    test.ok(state().datedSeenUpTo < '2027')
+  },
+)
 
-await t.test('a walk that was cut goes on from what was noted, and not from the beginning', async (test) => {
+await t.test('a walk that was cut continues from its note, and not from the beginning', async (test) => {
   const many = Array.from(
     { length: 400 },
     (_, number) => `${stamp(Date.UTC(2024, 0, 1) + number * hourMs)}_prune_ocp-priv_a_${number}`,
   )
   const { round, upstream, state } = setUp(many, 'bytes', 2)
   upstream.before = (_what, kind) => {
-    if (kind === 'page' && upstream.pages >= 150) throw new Error('away')
+    if (kind === 'page' && upstream.pages >= 150) throw new Error('unavailable')
   }
-  await test.rejects(round(), { message: 'away' })
+  await test.rejects(round(), { message: 'unavailable' })
   test.match(state(), { liveCompleteAt: start, datedCompleteAt: undefined })
   test.ok(state().datedSeenUpTo > '2024')
   const asked = upstream.taken().length
@@ -179,36 +185,33 @@ await t.test('a walk that was cut goes on from what was noted, and not from the 
   test.equal(upstream.facts.restrictedTags.size, 400)
 })
 
-await t.test(
-  'live tags are looked at while the dated copies are read, however long that takes',
-  async (test) => {
-    const many = Array.from(
-      { length: 1000 },
-      (_, number) => `${stamp(Date.UTC(2024, 0, 1) + number * hourMs)}_prune_ocp_a_b`,
-    )
-    for (const order of orders) {
-      const { round, upstream, clock, notes } = setUp([...many, 'ocp-priv_a_b'], order, 10)
-      await round()
-      notes.length = 0
-      // Everything is to be read again: a process that knows of a first round alone.
-      const second = setUp([...many, 'ocp-priv_a_b'], order, 10)
-      await second.walk.round({ ...nothingIndexed, liveCompleteAt: start - hourMs, namespaces: ['ocp-priv'] })
-      const before = second.notes.filter(({ liveCompleteAt }) => liveCompleteAt !== undefined).length
-      second.notes.length = 0
-      second.upstream.before = (_what, kind) => {
-        if (kind === 'page') second.clock.now += minuteMs
-      }
-      second.clock.now += 24 * hourMs
-      second.upstream.add('ocp-priv_a_new')
-      await second.walk.round({ ...nothingIndexed, liveCompleteAt: start, namespaces: ['ocp-priv'] })
-      const live = second.notes.filter(({ liveCompleteAt }) => liveCompleteAt !== undefined).length
-      test.ok(live > 5 && live > before, `${order}: ${live} times`)
-      test.ok(upstream.pages > 0 && clock.now === start)
+await t.test('live tags are scanned while dated copies are read, however long that takes', async (test) => {
+  const many = Array.from(
+    { length: 1000 },
+    (_, number) => `${stamp(Date.UTC(2024, 0, 1) + number * hourMs)}_prune_ocp_a_b`,
+  )
+  for (const order of orders) {
+    const { round, upstream, clock, notes } = setUp([...many, 'ocp-priv_a_b'], order, 10)
+    await round()
+    notes.length = 0
+    // Everything is to be read again: a process that knows of a first round alone.
+    const second = setUp([...many, 'ocp-priv_a_b'], order, 10)
+    await second.walk.round({ ...nothingIndexed, liveCompleteAt: start - hourMs, namespaces: ['ocp-priv'] })
+    const before = second.notes.filter(({ liveCompleteAt }) => liveCompleteAt !== undefined).length
+    second.notes.length = 0
+    second.upstream.before = (_what, kind) => {
+      if (kind === 'page') second.clock.now += minuteMs
     }
-  },
-)
+    second.clock.now += 24 * hourMs
+    second.upstream.add('ocp-priv_a_new')
+    await second.walk.round({ ...nothingIndexed, liveCompleteAt: start, namespaces: ['ocp-priv'] })
+    const live = second.notes.filter(({ liveCompleteAt }) => liveCompleteAt !== undefined).length
+    test.ok(live > 5 && live > before, `${order}: ${live} times`)
+    test.ok(upstream.pages > 0 && clock.now === start)
+  }
+})
 
-await t.test('what is attached to restricted digests is followed, every six hours', async (test) => {
+await t.test('tags that are attached to restricted digests are followed every six hours', async (test) => {
   const image = digestOf('ocp-priv_4.15_base')
   const signature = `sha256-${image.slice(7)}.sig`
   const open = `sha256-${digestOf('ocp_4.15_base').slice(7)}.sig`
@@ -224,7 +227,7 @@ await t.test('what is attached to restricted digests is followed, every six hour
   }
 })
 
-await t.test('tags that somebody says have changed are resolved now, known or not', async (test) => {
+await t.test('tags that an ImageStream claims have changed are resolved now, known or not', async (test) => {
   const { walk, upstream } = setUp(small)
   await walk.follow(['ocp-priv_4.15_base' as never])
   await walk.follow(['ocp-priv_4.15_base' as never])

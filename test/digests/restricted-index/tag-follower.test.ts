@@ -34,7 +34,7 @@ const setUp = (tags: readonly string[] = [tag]) => {
   return { clock, upstream, follower, followUnknown }
 }
 
-await t.test('what is known down to layers is not asked for again', async (test) => {
+await t.test('a tag that is known down to its layers is not fetched again', async (test) => {
   const { followUnknown, follower } = setUp()
   test.strictSame(await followUnknown(), [tag])
   test.strictSame(await followUnknown(), [])
@@ -42,7 +42,7 @@ await t.test('what is known down to layers is not asked for again', async (test)
 })
 
 await t.test(
-  'attack: HEAD, or a pull of the index alone, does not keep the layers from being known',
+  'attack: after HEAD, or a pull of the index alone, the layers are still fetched',
   async (test) => {
     for (const children of [undefined, { manifests: [image], blobs: [] }]) {
       const { followUnknown, upstream } = setUp()
@@ -57,7 +57,7 @@ await t.test(
 )
 
 await t.test(
-  'a manifest that upstream does not have is not asked for in every round, but each day',
+  'a manifest that upstream does not have is fetched once a day, and not in every round',
   async (test) => {
     const { followUnknown, upstream, clock } = setUp()
     upstream.manifests.set(tag, { digest: index, manifests: [gone] })
@@ -68,13 +68,13 @@ await t.test(
   },
 )
 
-await t.test('a tag that upstream does not have any more', async (test) => {
+await t.test('a tag that upstream does not have any more is skipped', async (test) => {
   const { followUnknown, upstream } = setUp()
   upstream.remove(tag)
   test.strictSame(await followUnknown(), [tag])
 })
 
-await t.test('indexes within indexes are looked at as deep as they are followed', async (test) => {
+await t.test('indexes within indexes are checked as deep as they are followed', async (test) => {
   const { followUnknown, upstream } = setUp()
   const chain = Array.from({ length: 9 }, (_, link) => digestOf(`link ${link}`))
   for (const [link, digest] of chain.entries())
@@ -84,7 +84,7 @@ await t.test('indexes within indexes are looked at as deep as they are followed'
 })
 
 await t.test(
-  'live tags are resolved again after an hour; what is gone takes no turn of others',
+  'live tags are resolved again after an hour; a missing tag takes no turn of others',
   async (test) => {
     const tags = Array.from({ length: 700 }, (_, number) => `ocp-priv_4.15_${number}`)
     const copy = '20261128170000_prune_ocp-priv_4.15_0'

@@ -55,7 +55,7 @@ const large = (): readonly string[] => {
 }
 
 await t.test(
-  'a hundred thousand tags: every restricted live tag in both orders, by few pages in bytes',
+  'a hundred thousand tags: every restricted live tag is found in both orders, with few pages in byte order',
   async (test) => {
     const tags = large()
     const dated = /^\d{8}/
@@ -82,7 +82,7 @@ await t.test(
   },
 )
 
-await t.test('random tags: no jump passes over a restricted namespace', async (test) => {
+await t.test('generated: no jump over random tags skips a restricted namespace', async (test) => {
   const namespaces = [
     'ocp',
     'ocp-priv',
@@ -134,7 +134,7 @@ await t.test('random tags: no jump passes over a restricted namespace', async (t
 })
 
 await t.test(
-  'a namespace that a jump over a year has passed over is met among the dated copies',
+  'a namespace that a jump over a year has skipped is found among the dated copies',
   async (test) => {
     const tags = ['20260101000000_prune_a_b_c', '20261-priv_a_b', '20261231000000_prune_a_b_c', 'z_a_b']
     const upstream = new FakeUpstream(tags, 'bytes', Date.now, 1)
@@ -143,7 +143,7 @@ await t.test(
   },
 )
 
-await t.test('a prefix: all of its tags and no others, in both orders', async (test) => {
+await t.test('a scan of a prefix yields all of its tags and no others, in both orders', async (test) => {
   const tags = [...large(), 'ocp-priv_x', 'ocp_priv_y', 'ocppriv_z', 'ocp-priv-a_b', 'ocp-privz_a']
   for (const order of orders)
     for (const prefix of ['ocp-priv_', 'art__ocp-priv_', 'sha256-', 'zz-priv_', '3scale-priv_', 'none_']) {
@@ -162,7 +162,7 @@ await t.test('a prefix: all of its tags and no others, in both orders', async (t
     }
 })
 
-await t.test('a prefix is read to its end though the order was not what it was said to be', async (test) => {
+await t.test('a prefix is read to its end even if the order is not the promised one', async (test) => {
   const tags = ['ocp_priv_a', 'ocp-priv_b', 'ocp_priv_c', 'ocp-priv_d', 'ocp_z_a', 'z_a_b', 'z_a_c']
   const upstream = new FakeUpstream(tags, 'text', Date.now, 3)
   test.strictSame(await collect(scanPrefix(upstream.fetchPage, 'ocp-priv_', true)), [
@@ -171,78 +171,81 @@ await t.test('a prefix is read to its end though the order was not what it was s
   ])
 })
 
-await t.test('dated copies: from where they begin, or from an hour on, in both orders', async (test) => {
-  const tags = large()
-  const dated = tags.filter((tag) => /^\d{8}(?:\d{6}_prune|_sha256)_/.test(tag))
-  for (const order of orders) {
-    const upstream = new FakeUpstream(tags, order)
-    const found = new Set(await collect(scanDated(upstream.fetchPage, datedBegin)))
-    test.ok(
-      dated.every((tag) => found.has(tag)),
-      order,
-    )
-    test.ok(upstream.pages < 200, `${upstream.pages} pages`)
-    const rest = new Set(await collect(scanDated(upstream.fetchPage, '2023101500')))
-    test.ok(dated.filter((tag) => tag > '2023101500').every((tag) => rest.has(tag)))
-    test.ok(rest.size < found.size)
-  }
-})
-
-await t.test('a list that changes while it is read: what was there all the time is found', async (test) => {
-  for (const order of orders) {
-    const random = createRandom(7)
-    const stable = Array.from(
-      { length: 500 },
-      (_, number) => `${['a', 'ocp-priv', 'z-priv'][number % 3]}_x_${number}`,
-    )
-    const upstream = new FakeUpstream(stable, order, Date.now, 10)
-    upstream.before = () => {
-      upstream.add(`b${random(1000)}_x_${random(1000)}`, `ocp-priv_new_${random(10_000)}`)
-      upstream.remove(`a_x_${3 * random(160)}`)
-    }
-    const { restricted } = await live(upstream)
-    const found = new Set(restricted)
-    test.ok(
-      stable.filter(isRestrictedTag).every((tag) => found.has(tag)),
-      order,
-    )
-  }
-})
-
 await t.test(
-  'an upstream that gives the same page again and again is an error, and an empty list is none',
+  'dated copies are read from their beginning, or from an hour on, in both orders',
   async (test) => {
-    const stuck = async () => ({ tags: ['a-priv_b_c'], more: true })
-    const scans = {
-      live: scanLive({
-        fetchPage: stuck,
-        matters: () => true,
-        isTextOrder: true,
-        onTextOrder: () => undefined,
-      }),
-      prefix: scanPrefix(stuck, 'a-priv_'),
-      dated: scanDated(async () => ({ tags: ['20260101000000_prune_a_b_c'], more: true }), '20'),
+    const tags = large()
+    const dated = tags.filter((tag) => /^\d{8}(?:\d{6}_prune|_sha256)_/.test(tag))
+    for (const order of orders) {
+      const upstream = new FakeUpstream(tags, order)
+      const found = new Set(await collect(scanDated(upstream.fetchPage, datedBegin)))
+      test.ok(
+        dated.every((tag) => found.has(tag)),
+        order,
+      )
+      test.ok(upstream.pages < 200, `${upstream.pages} pages`)
+      const rest = new Set(await collect(scanDated(upstream.fetchPage, '2023101500')))
+      test.ok(dated.filter((tag) => tag > '2023101500').every((tag) => rest.has(tag)))
+      test.ok(rest.size < found.size)
     }
-    for (const [name, scan] of Object.entries(scans))
-      await test.rejects(collect(scan), { message: /the same page/ }, name)
-    for (const order of orders as readonly Order[]) {
-      const upstream = new FakeUpstream([], order)
-      test.strictSame((await live(upstream)).restricted, [])
-      test.strictSame(await collect(scanPrefix(upstream.fetchPage, 'a')), [])
-      test.strictSame(await collect(scanDated(upstream.fetchPage, '20')), [])
-    }
-    const empty = async () => ({ tags: [], more: true })
-    const nothing = { matters: () => true, isTextOrder: false, onTextOrder: () => undefined }
-    test.strictSame(await collect(scanLive({ fetchPage: empty, ...nothing })), [])
-    test.strictSame(await collect(scanPrefix(empty, 'a')), [])
-    test.strictSame(await collect(scanDated(empty, 'a')), [])
   },
 )
 
-await t.test('errors of upstream in the middle are thrown on', async (test) => {
+await t.test(
+  'tags that exist all the time are found in a list that changes while it is read',
+  async (test) => {
+    for (const order of orders) {
+      const random = createRandom(7)
+      const stable = Array.from(
+        { length: 500 },
+        (_, number) => `${['a', 'ocp-priv', 'z-priv'][number % 3]}_x_${number}`,
+      )
+      const upstream = new FakeUpstream(stable, order, Date.now, 10)
+      upstream.before = () => {
+        upstream.add(`b${random(1000)}_x_${random(1000)}`, `ocp-priv_new_${random(10_000)}`)
+        upstream.remove(`a_x_${3 * random(160)}`)
+      }
+      const { restricted } = await live(upstream)
+      const found = new Set(restricted)
+      test.ok(
+        stable.filter(isRestrictedTag).every((tag) => found.has(tag)),
+        order,
+      )
+    }
+  },
+)
+
+await t.test('an upstream that repeats a page is an error, and an empty list is not', async (test) => {
+  const stuck = async () => ({ tags: ['a-priv_b_c'], more: true })
+  const scans = {
+    live: scanLive({
+      fetchPage: stuck,
+      matters: () => true,
+      isTextOrder: true,
+      onTextOrder: () => undefined,
+    }),
+    prefix: scanPrefix(stuck, 'a-priv_'),
+    dated: scanDated(async () => ({ tags: ['20260101000000_prune_a_b_c'], more: true }), '20'),
+  }
+  for (const [name, scan] of Object.entries(scans))
+    await test.rejects(collect(scan), { message: /the same page/ }, name)
+  for (const order of orders as readonly Order[]) {
+    const upstream = new FakeUpstream([], order)
+    test.strictSame((await live(upstream)).restricted, [])
+    test.strictSame(await collect(scanPrefix(upstream.fetchPage, 'a')), [])
+    test.strictSame(await collect(scanDated(upstream.fetchPage, '20')), [])
+  }
+  const empty = async () => ({ tags: [], more: true })
+  const nothing = { matters: () => true, isTextOrder: false, onTextOrder: () => undefined }
+  test.strictSame(await collect(scanLive({ fetchPage: empty, ...nothing })), [])
+  test.strictSame(await collect(scanPrefix(empty, 'a')), [])
+  test.strictSame(await collect(scanDated(empty, 'a')), [])
+})
+
+await t.test('errors of upstream in a scan are thrown', async (test) => {
   const upstream = new FakeUpstream(large(), 'bytes')
   upstream.before = () => {
-    if (upstream.pages === 3) throw new Error('away')
+    if (upstream.pages === 3) throw new Error('unavailable')
   }
-  await test.rejects(live(upstream), { message: 'away' })
+  await test.rejects(live(upstream), { message: 'unavailable' })
 })

@@ -2,10 +2,11 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { RegistryError } from '../../../src/oci/errors.ts'
-import { createBlobs, type OpenBlob } from '../../../src/upstream/blobs.ts'
+import { createBlobs } from '../../../src/upstream/blobs.ts'
 import { createUpstreamClient } from '../../../src/upstream/client/client.ts'
 import { createNetwork, type Network } from '../../../src/upstream/client/network.ts'
 import type { Digest } from '../../../src/oci/reference.ts'
+import type { OpenBlob } from '../../../src/oci/image-source.ts'
 import type { Random } from '../random.ts'
 import { must, type Running, type Target } from '../target.ts'
 

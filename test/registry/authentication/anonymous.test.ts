@@ -94,11 +94,14 @@ await t.test('attack: an anonymous token as a robot token, and the reverse', asy
 
 await t.test('a refusal is a challenge for anonymous clients, and DENIED for all others', async (test) => {
   const denied = anonymousOf('a').denied(createDenialMessage('ocp', () => false))
-  test.match(denied('system:anonymous', 'ocp_4.5_base', 'ocp'), {
+  test.match(denied({ identity: anonymousIdentity, wanted: 'ocp_4.5_base', namespace: 'ocp' }), {
     status: 401,
     code: 'UNAUTHORIZED',
     message: /^ocp_4.5_base is not open to everybody; log in first: podman login .* proxy.example$/,
     headers: { 'www-authenticate': /service="proxy.example"$/ },
   })
-  test.match(denied('alice', 'ocp_4.5_base', 'ocp'), { status: 403, code: 'DENIED' })
+  test.match(denied({ identity: alice, wanted: 'ocp_4.5_base', namespace: 'ocp' }), {
+    status: 403,
+    code: 'DENIED',
+  })
 })

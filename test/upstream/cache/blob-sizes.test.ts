@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createBlobSizes } from '../../../src/upstream/cache/blob-sizes.ts'
-import type { FetchManifest } from '../../../src/upstream/manifests.ts'
 import type { Digest } from '../../../src/oci/reference.ts'
+import type { FetchManifest } from '../../../src/oci/image-source.ts'
 
 const of = (letter: string) => `sha256:${letter.repeat(64)}` as Digest
 

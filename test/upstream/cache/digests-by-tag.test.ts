@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createKnownTags } from '../../../src/upstream/cache/digests-by-tag.ts'
+import { createDigestsByTag } from '../../../src/upstream/cache/digests-by-tag.ts'
 import type { Digest } from '../../../src/oci/reference.ts'
 
 const digest = `sha256:${'a'.repeat(64)}` as Digest
@@ -7,7 +7,7 @@ const other = `sha256:${'b'.repeat(64)}` as Digest
 
 const setUp = ({ tagTtlMs = 10_000, staleIfErrorMs = 3_600_000 } = {}) => {
   let time = 1_000_000
-  const tags = createKnownTags({ tagTtlMs, staleIfErrorMs, now: () => time })
+  const tags = createDigestsByTag({ tagTtlMs, staleIfErrorMs, now: () => time })
   return { ...tags, now: () => time, pass: (milliseconds: number) => void (time += milliseconds) }
 }
 
@@ -73,11 +73,11 @@ await t.test('a failure does not lengthen a life', async (test) => {
 })
 
 await t.test('forgotten, and it alone', async (test) => {
-  const { get, confirm, forget, now, size } = setUp()
+  const { get, confirm, delete: remove, now, size } = setUp()
   confirm('tag', digest, now())
   confirm('another', other, now())
   test.equal(size(), 2)
-  forget('tag')
+  remove('tag')
   test.equal(get('tag'), undefined)
   test.equal(get('another')?.digest, other)
   test.equal(size(), 1)

@@ -4,8 +4,8 @@ import { RegistryError, unavailable } from '../../../src/oci/errors.ts'
 import { UpstreamRateLimited, TransientUpstreamError } from '../../../src/upstream/errors.ts'
 import { createManifestCache } from '../../../src/upstream/cache/manifest-cache.ts'
 import type { ManifestCacheOptions } from '../../../src/upstream/cache/manifest-cache.ts'
-import type { FetchManifest, Manifest, ManifestRequest } from '../../../src/upstream/manifests.ts'
 import { isDigest, type Digest, type QciTag } from '../../../src/oci/reference.ts'
+import type { FetchManifest, Manifest, ManifestRequest } from '../../../src/oci/image-source.ts'
 import { failure, told } from '../upstream.ts'
 
 const tag = 'ocp_4.5_base' as QciTag

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { createKeptManifests } from '../../../src/upstream/cache/manifests-by-digest.ts'
-import type { Manifest } from '../../../src/upstream/manifests.ts'
+import { createManifestsByDigest } from '../../../src/upstream/cache/manifests-by-digest.ts'
 import type { Digest } from '../../../src/oci/reference.ts'
+import type { Manifest } from '../../../src/oci/image-source.ts'
 
 const mediaType = 'application/vnd.oci.image.manifest.v1+json'
 const overhead = 1536
@@ -14,42 +14,42 @@ const manifestOf = (index: number, size = 1000): Manifest => ({
   isStale: false,
 })
 
-await t.test('what is kept is the same each time', async (test) => {
-  const { get, keep, stats } = createKeptManifests(1_000_000)
+await t.test('what is cached is the same each time', async (test) => {
+  const { get, add, stats } = createManifestsByDigest(1_000_000)
   const manifest = manifestOf(1)
   test.equal(get(manifest.digest), undefined)
-  const kept = keep(manifest)
-  test.strictSame(kept, manifest)
-  test.equal(get(manifest.digest), kept)
-  test.equal(keep(manifestOf(1)), kept, 'also where it was fetched once more')
-  test.equal(get(manifest.digest)?.content, kept.content, 'one Buffer')
+  const cached = add(manifest)
+  test.strictSame(cached, manifest)
+  test.equal(get(manifest.digest), cached)
+  test.equal(add(manifestOf(1)), cached, 'also where it was fetched once more')
+  test.equal(get(manifest.digest)?.content, cached.content, 'one Buffer')
   test.strictSame(stats(), { manifests: 1, bytes: 1000 + overhead })
 })
 
 await t.test('another type for the same bytes: of the type it is now, the Buffer it was', async (test) => {
-  const { get, keep, stats } = createKeptManifests(1_000_000)
-  const before = keep(manifestOf(1))
-  const after = keep({ ...manifestOf(1), mediaType: 'application/json' })
+  const { get, add, stats } = createManifestsByDigest(1_000_000)
+  const before = add(manifestOf(1))
+  const after = add({ ...manifestOf(1), mediaType: 'application/json' })
   test.equal(get(digestOf(1))?.mediaType, 'application/json')
   test.equal(after.content, before.content)
   test.equal(stats().manifests, 1)
 })
 
 await t.test('attack on memory: a small Buffer holds nothing beside itself', async (test) => {
-  const { keep } = createKeptManifests(1_000_000)
+  const { add } = createManifestsByDigest(1_000_000)
   const pooled = Buffer.concat([Buffer.from('{}')])
   test.ok(pooled.buffer.byteLength > 2)
-  const { content } = keep({ ...manifestOf(1), size: 2, content: pooled })
+  const { content } = add({ ...manifestOf(1), size: 2, content: pooled })
   test.equal(content?.buffer.byteLength, 2)
   test.equal(content?.toString(), '{}')
 })
 
-await t.test('what cannot be verified, and what is no manifest, is not kept', async (test) => {
-  const { get, keep, stats } = createKeptManifests(1_000_000)
+await t.test('what cannot be verified, and what is no manifest, is not cached', async (test) => {
+  const { get, add, stats } = createManifestsByDigest(1_000_000)
   const signed = { ...manifestOf(1), mediaType: 'application/vnd.docker.distribution.manifest.v1+prettyjws' }
   const head = { ...manifestOf(1), content: undefined }
   for (const manifest of [signed, head]) {
-    test.equal(keep(manifest), manifest)
+    test.equal(add(manifest), manifest)
     test.equal(get(digestOf(1)), undefined)
   }
   test.strictSame(stats(), { manifests: 0, bytes: 0 })
@@ -57,9 +57,9 @@ await t.test('what cannot be verified, and what is no manifest, is not kept', as
 
 await t.test('1,000 manifests, and the bound holds', async (test) => {
   const maxBytes = 100_000
-  const { get, keep, stats } = createKeptManifests(maxBytes)
+  const { get, add, stats } = createManifestsByDigest(maxBytes)
   for (let index = 0; index < 1000; index++) {
-    keep(manifestOf(index))
+    add(manifestOf(index))
     get(digestOf(0))
     if (stats().bytes > maxBytes) test.fail(`${stats().bytes} bytes after ${index}`)
   }
@@ -70,17 +70,17 @@ await t.test('1,000 manifests, and the bound holds', async (test) => {
 })
 
 await t.test('larger than all the room: handed on, and nothing has to go for it', async (test) => {
-  const { get, keep, stats } = createKeptManifests(10_000)
-  keep(manifestOf(1))
-  test.strictSame(keep(manifestOf(2, 10_000)), manifestOf(2, 10_000))
+  const { get, add, stats } = createManifestsByDigest(10_000)
+  add(manifestOf(1))
+  test.strictSame(add(manifestOf(2, 10_000)), manifestOf(2, 10_000))
   test.notOk(get(digestOf(2)))
   test.ok(get(digestOf(1)))
   test.equal(stats().manifests, 1)
 })
 
 await t.test('no room keeps nothing', async (test) => {
-  const { get, keep, stats } = createKeptManifests(0)
-  test.strictSame(keep(manifestOf(1)), manifestOf(1))
+  const { get, add, stats } = createManifestsByDigest(0)
+  test.strictSame(add(manifestOf(1)), manifestOf(1))
   test.equal(get(digestOf(1)), undefined)
   test.strictSame(stats(), { manifests: 0, bytes: 0 })
 })

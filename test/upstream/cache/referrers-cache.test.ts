@@ -5,22 +5,23 @@ import {
   createReferrersCache,
   type ReferrersCacheOptions,
 } from '../../../src/upstream/cache/referrers-cache.ts'
-import type { Referrers, ReferrersRequest } from '../../../src/upstream/referrers.ts'
 import type { Digest } from '../../../src/oci/reference.ts'
+import type { ReferrersRequest } from '../../../src/oci/image-source.ts'
+import type { FetchedReferrers } from '../../../src/upstream/referrers.ts'
 import { settled } from '../../concurrency/fake-clock.ts'
 import { failure, told } from '../upstream.ts'
 
 const digestOf = (digit: string) => `sha256:${digit.repeat(64)}` as Digest
-const list: Referrers = { manifests: [], isFiltered: false, bytes: 100 }
+const list: FetchedReferrers = { manifests: [], isFiltered: false, bytes: 100 }
 
 const memoryFor = (options: Partial<ReferrersCacheOptions> = {}) => {
   const clock = { now: 1000 }
   const asked: ReferrersRequest[] = []
-  const answers: PromiseWithResolvers<Referrers>[] = []
+  const answers: PromiseWithResolvers<FetchedReferrers>[] = []
   const memory = createReferrersCache({
     fetchReferrers: async (request) => {
       asked.push(request)
-      const answer = Promise.withResolvers<Referrers>()
+      const answer = Promise.withResolvers<FetchedReferrers>()
       answers.push(answer)
       return await answer.promise
     },

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { unavailable } from '../../../src/oci/errors.ts'
+import type { TagPage, TagsRequest } from '../../../src/oci/image-source.ts'
 import { UpstreamRateLimited } from '../../../src/upstream/errors.ts'
 import { createTagListCache, type TagListCacheOptions } from '../../../src/upstream/cache/tag-list-cache.ts'
-import type { TagPage, TagsRequest } from '../../../src/upstream/tags.ts'
 import { settled } from '../../concurrency/fake-clock.ts'
 import { failure, told } from '../upstream.ts'
 

@@ -6,7 +6,7 @@ import { always, lookupOf, serverFor } from '../upstream.ts'
 const timeouts = { connect: 1000, head: 1000, body: 1000 }
 const get = { method: 'GET', path: '/' } as const
 
-await t.test('one agent for upstream, one for everywhere else', async (test) => {
+await t.test('upstream has agents of its own, other origins share one', async (test) => {
   const agents = createAgents({ origin: new URL('https://quay.io'), maxConnections: 1, timeouts })
   test.equal(agents.of(new URL('https://quay.io/v2/'), false), agents.of(new URL('https://quay.io/x'), false))
   test.not(agents.of(new URL('https://quay.io/'), false), agents.of(new URL('https://cdn.quay.io/'), false))
@@ -22,7 +22,7 @@ await t.test('one agent for upstream, one for everywhere else', async (test) => 
 })
 
 await t.test(
-  'attack: elsewhere may not be a private address, until upstream is on one itself',
+  'attack: another origin may not be on a private address, unless upstream is on one itself',
   async (test) => {
     const server = await serverFor(test, always(200))
     const lookup = lookupOf({ 'upstream.test': ['127.0.0.1'], 'elsewhere.test': ['127.0.0.1'] })
@@ -44,7 +44,7 @@ await t.test(
   },
 )
 
-await t.test('whoever connects by themselves resolves names under the same rules', async (test) => {
+await t.test('other clients resolve names by the same rules', async (test) => {
   const lookup = lookupOf({ 'upstream.test': ['192.0.2.1'], 'elsewhere.test': ['127.0.0.1'] })
   const origin = new URL('https://upstream.test')
   const agents = createAgents({ origin, maxConnections: 1, timeouts, lookup })
@@ -59,7 +59,7 @@ await t.test('whoever connects by themselves resolves names under the same rules
   test.strictSame(await resolve('https://upstream.test/a'), [{ address: '192.0.2.1', family: 4 }])
 })
 
-await t.test('an authority of its own', async (test) => {
+await t.test('an upstream with a certificate authority of its own', async (test) => {
   const [ca = ''] = rootCertificates
   const origin = new URL('https://127.0.0.1:1')
   const agents = createAgents({ origin, maxConnections: 1, timeouts, ca })

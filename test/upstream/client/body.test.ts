@@ -2,18 +2,18 @@ import { once } from 'node:events'
 import t from 'tap'
 import type { Test } from 'tap'
 import { Agent, request } from 'undici'
-import { libraryBody } from '../../../src/upstream/client/body.ts'
+import { undiciBody } from '../../../src/upstream/client/body.ts'
 import { bytesOf, failure, serverFor, told } from '../upstream.ts'
-import type { Body } from '../../../src/upstream/request.ts'
+import type { Body } from '../../../src/oci/image-source.ts'
 
 /** A single connection: a second request shows whether the first let go of it. */
 const clientFor = (test: Test, url: string): (() => Promise<Body>) => {
   const dispatcher = new Agent({ connections: 1, bodyTimeout: 50 })
   test.teardown(() => dispatcher.destroy())
-  return async () => libraryBody((await request(url, { dispatcher })).body, new AbortController().signal)
+  return async () => undiciBody((await request(url, { dispatcher })).body, new AbortController().signal)
 }
 
-await t.test('whoever has not written holds upstream back', async (test) => {
+await t.test('an unreleased chunk pauses upstream', async (test) => {
   const { url } = await serverFor(test, (_request, response) => void response.end('x'.repeat(1024 * 1024)))
   const body = await clientFor(test, url)()
   let out = 0
@@ -30,7 +30,7 @@ await t.test('whoever has not written holds upstream back', async (test) => {
   test.strictSame([received, most], [1024 * 1024, 1])
 })
 
-await t.test('a break while a chunk is written to nobody', async (test) => {
+await t.test('a break while a chunk is never released ends the body', async (test) => {
   const { url } = await serverFor(test, (_request, response) => {
     response.writeHead(200, { 'content-length': '1000' })
     response.write('x')
@@ -39,13 +39,13 @@ await t.test('a break while a chunk is written to nobody', async (test) => {
   test.teardown(() => dispatcher.destroy())
   const client = new AbortController()
   const { signal } = client
-  const body = libraryBody((await request(url, { dispatcher, signal })).body, signal)
+  const body = undiciBody((await request(url, { dispatcher, signal })).body, signal)
   const error = await failure(body.pipeTo(() => client.abort()))
   test.equal(told(error), '503 UNAVAILABLE 5')
 })
 
 await t.test(
-  'the client leaves when all has been read, and a chunk is still on its way to it',
+  'a client that leaves after all was read, with an unreleased chunk, ends the body',
   async (test) => {
     const { url } = await serverFor(test, (_request, response) => void response.end('xyz'))
     const dispatcher = new Agent()
@@ -53,13 +53,13 @@ await t.test(
     const client = new AbortController()
     const { signal } = client
     const { body } = await request(url, { dispatcher, signal })
-    const read = libraryBody(body, signal)
+    const read = undiciBody(body, signal)
     body.once('close', () => client.abort())
     test.equal(told(await failure(read.pipeTo(() => undefined))), '503 UNAVAILABLE 5')
   },
 )
 
-await t.test('what the taker throws ends it, and the connection', async (test) => {
+await t.test('an error of the sink ends the body and the connection', async (test) => {
   let closed: Promise<unknown> | undefined
   const { url } = await serverFor(test, (_request, response) => {
     closed = once(response, 'close')
@@ -75,7 +75,7 @@ await t.test('what the taker throws ends it, and the connection', async (test) =
   await closed
 })
 
-await t.test('a break that nobody reads ends nothing', async (test) => {
+await t.test('a break of an unread body does not end the process', async (test) => {
   const { url } = await serverFor(test, (_request, response) => {
     response.writeHead(200, { 'content-length': '1000' })
     response.write('x', () => response.destroy())
@@ -85,7 +85,7 @@ await t.test('a break that nobody reads ends nothing', async (test) => {
   test.equal(told(await failure(bytesOf(body))), '503 UNAVAILABLE 5')
 })
 
-await t.test('what is discarded leaves the connection to the next', async (test) => {
+await t.test('a discarded body frees its connection for the next request', async (test) => {
   const sockets = new Set<unknown>()
   const { url, requests } = await serverFor(test, (received, response) => {
     sockets.add(received.socket)
@@ -97,7 +97,7 @@ await t.test('what is discarded leaves the connection to the next', async (test)
   test.equal(sockets.size, 1)
 })
 
-await t.test('what is too large to be discarded is cut off', async (test) => {
+await t.test('a body that is too large to be discarded is cut off', async (test) => {
   const sockets = new Set<unknown>()
   const { url } = await serverFor(test, (received, response) => {
     sockets.add(received.socket)
@@ -109,7 +109,7 @@ await t.test('what is too large to be discarded is cut off', async (test) => {
   test.equal(sockets.size, 2)
 })
 
-await t.test('what is silent while it is discarded is given up', async (test) => {
+await t.test('a body that is silent while it is discarded is given up', async (test) => {
   const { url } = await serverFor(test, (_request, response) => {
     response.writeHead(200, { 'content-length': '1000' }).write('x')
   })
@@ -121,7 +121,7 @@ await t.test('what is silent while it is discarded is given up', async (test) =>
   await test.resolves(discarded)
 })
 
-await t.test('what breaks off while it is discarded is nobody’s trouble', async (test) => {
+await t.test('a break while a body is discarded is no error', async (test) => {
   const { url } = await serverFor(test, (_request, response) => {
     response.writeHead(200, { 'content-length': '1000' })
     response.write('x', () => response.destroy())

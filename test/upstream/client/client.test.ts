@@ -32,7 +32,7 @@ const blobOf = async (quay: Quay): Promise<{ request: UpstreamRequest; digest: s
   return { request: { method: 'GET', path, headers: {}, kind: 'blob', requester: 'alice' }, digest, content }
 }
 
-await t.test('the robot logs in, and upstream is asked', async (test) => {
+await t.test('the robot logs in, and the request is sent', async (test) => {
   const quay = await quayFor(test)
   quay.tag('a', await smallImage())
   const { send, observed, refusals } = connect(test, quay)
@@ -44,7 +44,7 @@ await t.test('the robot logs in, and upstream is asked', async (test) => {
   test.strictSame(refusals, [])
 })
 
-await t.test('upstream sees the header fields it is meant to see, and none else', async (test) => {
+await t.test('upstream sees the header fields of the request, and no others', async (test) => {
   const { url, requests } = await serverFor(test, always(200))
   const authorization = () => Promise.resolve('Bearer robot')
   const { send } = upstreamFor(test, url, { robot: { authorization, invalidate: () => undefined } })
@@ -59,30 +59,33 @@ await t.test('upstream sees the header fields it is meant to see, and none else'
   ])
 })
 
-await t.test('an upstream without a login: no Authorization at all', async (test) => {
+await t.test('an upstream without a login gets no Authorization', async (test) => {
   const { url, requests } = await serverFor(test, always(200))
   await (await upstreamFor(test, url).send(manifest)).body.discard()
   test.notOk('authorization' in (requests[0]?.headers ?? {}))
 })
 
-await t.test('trap 37: the CDN never sees the robot; the digest is of the first hop', async (test) => {
-  const quay = await quayFor(test)
-  const { request, digest, content } = await blobOf(quay)
-  const { send, observed } = connect(test, quay)
-  for (let pull = 0; pull < 2; pull++) {
-    const response = await send(request)
-    test.equal(response.digest, digest)
-    test.equal(response.headers['docker-content-digest'], undefined)
-    test.strictSame(await bytesOf(response.body), content)
-  }
-  test.strictSame(quay.leaks, [])
-  const atCdn = quay.requests.filter(({ origin }) => origin === 'cdn')
-  test.strictSame(
-    atCdn.map(({ headers }) => Object.keys(headers)),
-    [['host'], ['host']],
-  )
-  test.strictSame(observed, ['blob 302', 'blob 200', 'blob 302', 'blob 200'], 'resolved anew per request')
-})
+await t.test(
+  'trap 37: the CDN never gets the robot token; the digest is that of the first round trip',
+  async (test) => {
+    const quay = await quayFor(test)
+    const { request, digest, content } = await blobOf(quay)
+    const { send, observed } = connect(test, quay)
+    for (let pull = 0; pull < 2; pull++) {
+      const response = await send(request)
+      test.equal(response.digest, digest)
+      test.equal(response.headers['docker-content-digest'], undefined)
+      test.strictSame(await bytesOf(response.body), content)
+    }
+    test.strictSame(quay.leaks, [])
+    const atCdn = quay.requests.filter(({ origin }) => origin === 'cdn')
+    test.strictSame(
+      atCdn.map(({ headers }) => Object.keys(headers)),
+      [['host'], ['host']],
+    )
+    test.strictSame(observed, ['blob 302', 'blob 200', 'blob 302', 'blob 200'], 'resolved anew per request')
+  },
+)
 
 await t.test('attack: another port of the same host is another origin', async (test) => {
   const stranger = await serverFor(test, always(200))
@@ -94,24 +97,21 @@ await t.test('attack: another port of the same host is another origin', async (t
   test.notOk('authorization' in (stranger.requests[0]?.headers ?? {}))
 })
 
-await t.test(
-  'attack: a redirect back to upstream, on a path of its choosing, is followed without the robot',
-  async (test) => {
-    const { url, requests } = await serverFor(test, (request, response) => {
-      if (request.url === '/b?c=d') response.end('here')
-      else response.writeHead(301, { location: '/b?c=d', 'docker-content-digest': 'first' }).end('moved')
-    })
-    const authorization = () => Promise.resolve('Bearer robot')
-    const { send } = upstreamFor(test, url, { robot: { authorization, invalidate: () => undefined } })
-    const { body, digest } = await send(manifest)
-    test.equal(String(await bytesOf(body)), 'here')
-    test.equal(digest, 'first')
-    test.strictSame(
-      requests.map(({ headers }) => headers.authorization),
-      ['Bearer robot', undefined],
-    )
-  },
-)
+await t.test('attack: a redirect back to upstream is followed without the robot token', async (test) => {
+  const { url, requests } = await serverFor(test, (request, response) => {
+    if (request.url === '/b?c=d') response.end('here')
+    else response.writeHead(301, { location: '/b?c=d', 'docker-content-digest': 'first' }).end('moved')
+  })
+  const authorization = () => Promise.resolve('Bearer robot')
+  const { send } = upstreamFor(test, url, { robot: { authorization, invalidate: () => undefined } })
+  const { body, digest } = await send(manifest)
+  test.equal(String(await bytesOf(body)), 'here')
+  test.equal(digest, 'first')
+  test.strictSame(
+    requests.map(({ headers }) => headers.authorization),
+    ['Bearer robot', undefined],
+  )
+})
 
 await t.test('three redirects are followed, a fourth is not', async (test) => {
   for (const status of [301, 302, 303, 307, 308]) {
@@ -137,20 +137,17 @@ await t.test('three redirects are followed, a fourth is not', async (test) => {
   }
 })
 
-await t.test(
-  'who wants to know where a redirect leads is told, and nothing is asked of that',
-  async (test) => {
-    const quay = await quayFor(test)
-    const { request, digest } = await blobOf(quay)
-    const { send } = connect(test, quay)
-    const response = await send({ ...request, redirects: 'locate' })
-    test.equal(response.location?.origin, quay.cdnUrl)
-    test.equal(response.digest, digest)
-    test.ok(quay.requests.every(({ origin }) => origin === 'quay'))
-  },
-)
+await t.test('the location of a redirect is returned, and no request is sent there', async (test) => {
+  const quay = await quayFor(test)
+  const { request, digest } = await blobOf(quay)
+  const { send } = connect(test, quay)
+  const response = await send({ ...request, redirects: 'locate' })
+  test.equal(response.location?.origin, quay.cdnUrl)
+  test.equal(response.digest, digest)
+  test.ok(quay.requests.every(({ origin }) => origin === 'quay'))
+})
 
-await t.test('304 and other 3xx are answers, not redirects', async (test) => {
+await t.test('304 and other 3xx are responses, not redirects', async (test) => {
   const { url, requests } = await serverFor(test, always(304, { location: '/elsewhere' }))
   const { status, body } = await upstreamFor(test, url).send(manifest)
   await body.discard()
@@ -158,7 +155,7 @@ await t.test('304 and other 3xx are answers, not redirects', async (test) => {
   test.equal(requests.length, 1)
 })
 
-await t.test('trap 37: a redirect that is not followed is not told either', async (test) => {
+await t.test('trap 37: the URL of a refused redirect is not in the error', async (test) => {
   const quay = await quayFor(test)
   const { request } = await blobOf(quay)
   const { send } = connect(test, quay)
@@ -173,7 +170,7 @@ await t.test('trap 37: a redirect that is not followed is not told either', asyn
   test.match((await failure(upstreamFor(test, url).send(manifest))).cause, /no readable Location/)
 })
 
-await t.test('trap 37: whatever happens at the CDN, the signed URL is not told', async (test) => {
+await t.test('trap 37: whatever fails at the CDN, the signed URL is not in the error', async (test) => {
   const quay = await quayFor(test)
   const { request } = await blobOf(quay)
   const { send, refusals } = connect(test, quay, { timeouts: { head: 60 } })
@@ -195,34 +192,37 @@ await t.test('trap 37: whatever happens at the CDN, the signed URL is not told',
 /** Public, as its resolver has it, and reached all the same: the first address is the one that is connected to. */
 const publicUpstream = ['127.0.0.1', '8.8.8.8']
 
-await t.test('attack: a name of a private address, from an upstream on a public one', async (test) => {
-  const inside = await serverFor(test, always(200))
-  let location = ''
-  const { port } = await serverFor(test, (_request, response) =>
-    response.writeHead(302, { location: `${location}/secret` }).end(),
-  )
-  const lookup = lookupOf({
-    'quay.example.com': publicUpstream,
-    'private.example.net': ['127.0.0.1'],
-    'mixed.example.net': publicUpstream,
-  })
-  const { send, observed } = upstreamFor(test, `http://quay.example.com:${port}`, { lookup })
-  for (const host of [
-    'private.example.net',
-    'mixed.example.net',
-    '127.0.0.1',
-    '[::ffff:127.0.0.1]',
-    'localhost',
-  ]) {
-    location = `http://${host}:${inside.port}`
-    const error = await failure(send(manifest))
-    test.equal(told(error), '503 UNAVAILABLE 5', host)
-    test.match(error.message, 'redirects where the proxy does not follow', host)
-    test.notMatch(everythingIn(error), /secret|127\.0\.0\.1/)
-  }
-  test.equal(inside.requests.length, 0)
-  test.strictSame(observed.slice(0, 2), ['manifest 302', 'manifest failed'])
-})
+await t.test(
+  'attack: a redirect to a name with a private address, from a public upstream, is refused',
+  async (test) => {
+    const inside = await serverFor(test, always(200))
+    let location = ''
+    const { port } = await serverFor(test, (_request, response) =>
+      response.writeHead(302, { location: `${location}/secret` }).end(),
+    )
+    const lookup = lookupOf({
+      'quay.example.com': publicUpstream,
+      'private.example.net': ['127.0.0.1'],
+      'mixed.example.net': publicUpstream,
+    })
+    const { send, observed } = upstreamFor(test, `http://quay.example.com:${port}`, { lookup })
+    for (const host of [
+      'private.example.net',
+      'mixed.example.net',
+      '127.0.0.1',
+      '[::ffff:127.0.0.1]',
+      'localhost',
+    ]) {
+      location = `http://${host}:${inside.port}`
+      const error = await failure(send(manifest))
+      test.equal(told(error), '503 UNAVAILABLE 5', host)
+      test.match(error.message, 'redirects where the proxy does not follow', host)
+      test.notMatch(everythingIn(error), /secret|127\.0\.0\.1/)
+    }
+    test.equal(inside.requests.length, 0)
+    test.strictSame(observed.slice(0, 2), ['manifest 302', 'manifest failed'])
+  },
+)
 
 await t.test('an upstream inside the cluster may redirect to storage inside the cluster', async (test) => {
   const storage = await serverFor(test, always(200))
@@ -236,7 +236,7 @@ await t.test('an upstream inside the cluster may redirect to storage inside the 
   test.equal(storage.requests.length, 1)
 })
 
-await t.test('a login that takes too long is not waited for beyond the deadline', async (test) => {
+await t.test('a request does not wait for a login beyond its deadline', async (test) => {
   const { url, requests } = await serverFor(test, always(200))
   const login = Promise.withResolvers<string>()
   const robot = { authorization: async () => await login.promise, invalidate: () => undefined }
@@ -246,7 +246,7 @@ await t.test('a login that takes too long is not waited for beyond the deadline'
   login.resolve('Bearer robot')
 })
 
-await t.test('trap 40: a 401 is tried again once, with a new token', async (test) => {
+await t.test('trap 40: a 401 is retried once, with a new token', async (test) => {
   const quay = await quayFor(test)
   const { request, content } = await blobOf(quay)
   const { send, observed, refusals } = connect(test, quay)
@@ -258,31 +258,34 @@ await t.test('trap 40: a 401 is tried again once, with a new token', async (test
   test.strictSame(refusals, [])
 })
 
-await t.test('trap 16: a second 401 is 503 and an alarm; its challenge stays here', async (test) => {
-  const headers = { 'www-authenticate': 'Bearer realm="https://secret.example.com/v2/auth"' }
-  const { url, requests } = await serverFor(test, always(401, headers, 'secret body'))
-  const tokens = ['Bearer secret-1', 'Bearer secret-2', 'Bearer secret-3']
-  const invalidated: Array<string | undefined> = []
-  const { send, refusals } = upstreamFor(test, url, {
-    robot: {
-      authorization: () => Promise.resolve(tokens.shift()),
-      invalidate: (refused) => void invalidated.push(refused),
-    },
-  })
-  const error = await failure(send(manifest))
-  test.equal(told(error), '503 UNAVAILABLE 30')
-  test.notMatch(everythingIn(error), /secret/)
-  test.strictSame(Object.keys(error.headers), ['retry-after'])
-  test.strictSame(invalidated, ['Bearer secret-1', 'Bearer secret-2'])
-  test.strictSame(
-    requests.map((request) => request.headers.authorization),
-    ['Bearer secret-1', 'Bearer secret-2'],
-  )
-  test.equal(refusals.length, 1)
-  test.notMatch(refusals.join(), /secret/)
-})
+await t.test(
+  'trap 16: a second 401 is 503 and an alarm; its challenge does not reach the client',
+  async (test) => {
+    const headers = { 'www-authenticate': 'Bearer realm="https://secret.example.com/v2/auth"' }
+    const { url, requests } = await serverFor(test, always(401, headers, 'secret body'))
+    const tokens = ['Bearer secret-1', 'Bearer secret-2', 'Bearer secret-3']
+    const invalidated: Array<string | undefined> = []
+    const { send, refusals } = upstreamFor(test, url, {
+      robot: {
+        authorization: () => Promise.resolve(tokens.shift()),
+        invalidate: (refused) => void invalidated.push(refused),
+      },
+    })
+    const error = await failure(send(manifest))
+    test.equal(told(error), '503 UNAVAILABLE 30')
+    test.notMatch(everythingIn(error), /secret/)
+    test.strictSame(Object.keys(error.headers), ['retry-after'])
+    test.strictSame(invalidated, ['Bearer secret-1', 'Bearer secret-2'])
+    test.strictSame(
+      requests.map((request) => request.headers.authorization),
+      ['Bearer secret-1', 'Bearer secret-2'],
+    )
+    test.equal(refusals.length, 1)
+    test.notMatch(refusals.join(), /secret/)
+  },
+)
 
-await t.test('a second 401 is no end where another robot may be well; a third one is', async (test) => {
+await t.test('after a second 401 another robot is tried; a third 401 is the end', async (test) => {
   for (const status of [200, 401]) {
     const { url, requests } = await serverFor(test, (request, response) => {
       response.writeHead(request.headers.authorization === 'Bearer other' ? status : 401).end()
@@ -298,7 +301,7 @@ await t.test('a second 401 is no end where another robot may be well; a third on
   }
 })
 
-await t.test('a robot that cannot log in: upstream is not asked', async (test) => {
+await t.test('without a login of the robot no request is sent', async (test) => {
   const { url, requests } = await serverFor(test, always(200))
   const authorization = () => Promise.reject(new Error('no'))
   const { send } = upstreamFor(test, url, { robot: { authorization, invalidate: () => undefined } })
@@ -306,7 +309,7 @@ await t.test('a robot that cannot log in: upstream is not asked', async (test) =
   test.equal(requests.length, 0)
 })
 
-await t.test('trap 39: 429 with and without Retry-After, and 5xx', async (test) => {
+await t.test('trap 39: 429, with and without Retry-After, and 5xx are transient errors', async (test) => {
   const quay = await quayFor(test)
   quay.tag('a', await smallImage())
   const { send, observed, refusals } = connect(test, quay)
@@ -327,7 +330,7 @@ await t.test('trap 39: 429 with and without Retry-After, and 5xx', async (test) 
   test.strictSame(refusals, [], 'no alarm')
 })
 
-await t.test('4xx are answers', async (test) => {
+await t.test('4xx are responses', async (test) => {
   for (const status of [400, 403, 404, 416]) {
     const { url } = await serverFor(test, always(status))
     const response = await upstreamFor(test, url).send(manifest)
@@ -336,7 +339,7 @@ await t.test('4xx are answers', async (test) => {
   }
 })
 
-await t.test('trap 19, 41: nobody waits without end for a connection, a head or a body', async (test) => {
+await t.test('trap 19, 41: the wait for a connection, a head or a body is bounded', async (test) => {
   const nowhere = (() => undefined) as unknown as ReturnType<typeof lookupOf>
   const connecting = upstreamFor(test, 'http://quay.example.com', {
     lookup: nowhere,
@@ -358,7 +361,7 @@ await t.test('trap 19, 41: nobody waits without end for a connection, a head or 
   test.strictSame(waiting.observed, ['manifest failed'])
 })
 
-await t.test('connection refused, connection reset, a name that is not there', async (test) => {
+await t.test('a refused connection, a reset one and an unknown name are errors', async (test) => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -377,7 +380,7 @@ await t.test('connection refused, connection reset, a name that is not there', a
   test.match(absent.cause, { code: 'ENOTFOUND' })
 })
 
-await t.test('attack: a head without bound', async (test) => {
+await t.test('attack: an endless head is given up', async (test) => {
   const { url } = await serverFor(test, always(200, { 'x-padding': 'x'.repeat(33 * 1024) }))
   const error = await failure(upstreamFor(test, url).send(manifest))
   test.equal(told(error), '503 UNAVAILABLE 5')
@@ -386,7 +389,7 @@ await t.test('attack: a head without bound', async (test) => {
   await (await upstreamFor(test, fitting.url).send(manifest)).body.discard()
 })
 
-await t.test('nobody waits any more: the request to upstream ends', async (test) => {
+await t.test('the request to upstream ends when its caller leaves', async (test) => {
   let closed: Promise<unknown> | undefined
   const { url } = await serverFor(test, (_request, response) => {
     closed = once(response, 'close')
@@ -400,7 +403,7 @@ await t.test('nobody waits any more: the request to upstream ends', async (test)
   await closed
 })
 
-await t.test('no more connections than allowed', async (test) => {
+await t.test('there are no more connections than allowed', async (test) => {
   let open = 0
   let most = 0
   const { url, requests } = await serverFor(test, (_request, response) => {
@@ -416,7 +419,7 @@ await t.test('no more connections than allowed', async (test) => {
   test.equal(most, 2)
 })
 
-await t.test('an upstream with an authority of its own, on both hops', async (test) => {
+await t.test('an upstream with a certificate authority of its own, for both round trips', async (test) => {
   const tls = selfSigned()
   const quay = await quayFor(test, { tls, host: 'localhost' })
   const { request, content } = await blobOf(quay)
@@ -448,7 +451,7 @@ await t.test('an upstream with an authority of its own, on both hops', async (te
 })
 
 await t.test(
-  'get: once, without a redirect, without the robot; what it says of logins is told',
+  'get sends once, without redirects and without the robot token; it returns the challenge',
   async (test) => {
     const challenges = ['Bearer realm="a"', 'Basic realm="b"']
     const elsewhere = await serverFor(test, always(200))
@@ -472,15 +475,18 @@ await t.test(
   },
 )
 
-await t.test('get: no challenge, and a body that is too large', async (test) => {
-  const small = await serverFor(test, always(200, {}, 'x'.repeat(64 * 1024)))
-  const answer = await upstreamFor(test, small.url).get(new URL(small.url))
-  test.notOk('challenge' in answer)
-  const large = await serverFor(test, always(200, {}, 'x'.repeat(64 * 1024 + 1)))
-  test.equal(told(await failure(upstreamFor(test, large.url).get(new URL(large.url)))), '503 UNAVAILABLE 5')
-})
+await t.test(
+  'get returns no challenge if there is none, and refuses a body that is too large',
+  async (test) => {
+    const small = await serverFor(test, always(200, {}, 'x'.repeat(64 * 1024)))
+    const answer = await upstreamFor(test, small.url).get(new URL(small.url))
+    test.notOk('challenge' in answer)
+    const large = await serverFor(test, always(200, {}, 'x'.repeat(64 * 1024 + 1)))
+    test.equal(told(await failure(upstreamFor(test, large.url).get(new URL(large.url)))), '503 UNAVAILABLE 5')
+  },
+)
 
-await t.test('close ends what is under way', async (test) => {
+await t.test('close ends all requests', async (test) => {
   const { url, requests } = await serverFor(test, () => undefined)
   const { send, network } = upstreamFor(test, url)
   const asked = failure(send(manifest))
@@ -490,7 +496,7 @@ await t.test('close ends what is under way', async (test) => {
   test.equal(told(await failure(send(manifest))), '503 UNAVAILABLE 5')
 })
 
-await t.test('one deadline over all hops, and the wait for a free connection', async (test) => {
+await t.test('one deadline covers all round trips and the wait for a free connection', async (test) => {
   const held = await serverFor(test, () => undefined)
   const { send, observed } = upstreamFor(test, held.url, { maxConnections: 1, timeouts: { total: 100 } })
   const outcomes = await Promise.all([failure(send(manifest)), failure(send(manifest))])
@@ -499,7 +505,7 @@ await t.test('one deadline over all hops, and the wait for a free connection', a
   test.equal(observed.length, 2)
 })
 
-await t.test('a blob whose head is here takes as long as it takes', async (test) => {
+await t.test('a blob has no deadline after its head', async (test) => {
   const slow = await serverFor(test, (_request, response) => {
     response.writeHead(200, { 'content-length': 2 }).write('a')
     setTimeout(() => response.end('b'), 200)
@@ -511,7 +517,7 @@ await t.test('a blob whose head is here takes as long as it takes', async (test)
   await test.rejects(bytesOf(cut), { code: 'UNAVAILABLE' }, 'a manifest does not')
 })
 
-await t.test('trap 23: an answer in another form is none, of whatever kind', async (test) => {
+await t.test('trap 23: an encoded response is a transient error, for every kind', async (test) => {
   const codings = { identity: true, IDENTITY: true, '': true, gzip: false, 'identity, br': false }
   for (const kind of ['manifest', 'blob', 'tags', 'referrers'] as const)
     for (const [coding, isPlain] of Object.entries(codings))
@@ -523,7 +529,7 @@ await t.test('trap 23: an answer in another form is none, of whatever kind', asy
       }
 })
 
-await t.test('a redirect that is ignored is the answer, and nothing is asked of it', async (test) => {
+await t.test('an ignored redirect is the response, and no request is sent there', async (test) => {
   for (const headers of [{}, { location: '' }, { location: 'file:///etc/passwd' }] as Record<
     string,
     string
@@ -535,7 +541,7 @@ await t.test('a redirect that is ignored is the answer, and nothing is asked of 
   }
 })
 
-await t.test('attack: a redirect back that is answered 401 says nothing about the robot', async (test) => {
+await t.test('attack: a 401 after a redirect back says nothing about the robot', async (test) => {
   for (const kind of ['manifest', 'blob'] as const) {
     const { url, requests } = await serverFor(test, ({ url: path }, response) => {
       response
@@ -558,7 +564,7 @@ await t.test('attack: a redirect back that is answered 401 says nothing about th
 })
 
 await t.test(
-  'a robot that cannot log in again after a 401: its error, and the connection is free',
+  'if the robot cannot log in again after a 401, its error is thrown and the connection is freed',
   async (test) => {
     const { url, requests } = await serverFor(test, always(401, {}, 'no'))
     const tokens = ['Bearer one']

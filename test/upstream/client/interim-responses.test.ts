@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Test } from 'tap'
 import { createInterimClient } from '../../../src/upstream/client/interim-responses.ts'
-import type { HopRequest } from '../../../src/upstream/client/round-trip.ts'
+import type { RoundTripRequest } from '../../../src/upstream/client/round-trip.ts'
 import { selfSigned } from '../../support/tls.ts'
 import { bytesOf, failure, lookupOf, serverFor, told } from '../upstream.ts'
 
@@ -17,7 +17,7 @@ const clientFor = (test: Test, ca?: string, silentMs = 10_000) => {
     lookupOf: () => lookupOf({ 'upstream.test': ['127.0.0.1'], localhost: ['127.0.0.1'] }),
   })
   test.teardown(client.close)
-  const get = async (url: string, more: Partial<HopRequest> = {}) =>
+  const get = async (url: string, more: Partial<RoundTripRequest> = {}) =>
     await client.send(new URL(url), {
       method: 'GET',
       headers: { accept: 'a/b' },
@@ -33,7 +33,7 @@ const saysContinue: RequestListener = (_request, response) => {
   response.writeHead(200, { 'content-length': '4', etag: '"a"' }).end('blob')
 }
 
-await t.test('100 unasked, over plain HTTP', async (test) => {
+await t.test('an unrequested 100 over plain HTTP is skipped', async (test) => {
   const { url, requests } = await serverFor(test, saysContinue)
   const { get } = clientFor(test)
   for (const base of [url, url.replace('127.0.0.1', 'upstream.test')]) {
@@ -53,7 +53,7 @@ await t.test('100 unasked, over plain HTTP', async (test) => {
   )
 })
 
-await t.test('over TLS, verified', async (test) => {
+await t.test('an unrequested 100 over verified TLS is skipped', async (test) => {
   const { cert, key } = selfSigned()
   const server = createServer({ cert, key }, saysContinue).listen(0, '127.0.0.1')
   test.teardown(() => server.close())
@@ -64,7 +64,7 @@ await t.test('over TLS, verified', async (test) => {
   await test.rejects(clientFor(test).get(`https://localhost:${port}/`), /certificate/)
 })
 
-await t.test('silence before the head, and within a body', async (test) => {
+await t.test('silence before the head, or within a body, is a timeout', async (test) => {
   const { url } = await serverFor(test, ({ url: path }, response) => {
     response.writeContinue()
     if (path === '/body') response.writeHead(200, { 'content-length': '4' }).write('bl')
@@ -75,7 +75,7 @@ await t.test('silence before the head, and within a body', async (test) => {
   test.match(told(await failure(bytesOf(body))), /^504 /)
 })
 
-await t.test('a slow client is waited for', async (test) => {
+await t.test('a slow client causes no timeout', async (test) => {
   const { url } = await serverFor(
     test,
     (_request, response) => void response.end('x'.repeat(4 * 1024 * 1024)),
@@ -90,7 +90,7 @@ await t.test('a slow client is waited for', async (test) => {
   test.equal(received, 4 * 1024 * 1024)
 })
 
-await t.test('a body that breaks off, and who leaves', async (test) => {
+await t.test('a body that breaks off, or whose client leaves, is an error', async (test) => {
   const { url } = await serverFor(test, (_request, response) => {
     response.writeHead(200, { 'content-length': '4' }).write('bl', () => response.destroy())
   })

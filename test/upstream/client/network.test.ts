@@ -1,7 +1,7 @@
 import t from 'tap'
 import { serverFor, always, upstreamFor, failure, told } from '../upstream.ts'
 
-await t.test('what is under way ends when the network is closed', async (test) => {
+await t.test('requests end when the network is closed', async (test) => {
   const { url, requests } = await serverFor(test, () => undefined)
   const { network } = upstreamFor(test, url)
   const login = failure(network.get(new URL(url)))
@@ -10,7 +10,7 @@ await t.test('what is under way ends when the network is closed', async (test) =
   test.equal(told(await login), '503 UNAVAILABLE 5')
 })
 
-await t.test('upstream on a private address is known as such before anything is resolved', async (test) => {
+await t.test('an upstream on a private address is recognised before anything is resolved', async (test) => {
   const { url } = await serverFor(test, always(200))
   const { network } = upstreamFor(test, url)
   test.equal(network.isUpstreamPrivate(), true)

@@ -29,13 +29,13 @@ await t.test('https to a public host is followed, its query untouched', async (t
     test.equal(refusalOf(`https://${host}/`), undefined, host)
 })
 
-await t.test('relative: to the host that said it', async (test) => {
+await t.test('a relative redirect leads to the same host', async (test) => {
   test.equal(checkRedirect('/a?b=c', base, strict).href, 'https://quay.io/a?b=c')
   test.equal(checkRedirect('x', base, strict).href, 'https://quay.io/v2/openshift/ci/blobs/x')
   test.equal(checkRedirect('//cdn.example.com/', base, strict).href, 'https://cdn.example.com/')
 })
 
-await t.test('no Location, or none that can be read', async (test) => {
+await t.test('a missing or unreadable Location is refused', async (test) => {
   for (const location of [undefined, 'https://', 'https://[::1', 'http://a:99999999/']) {
     const error = refusalOf(location)
     test.equal(error && told(error), '503 UNAVAILABLE 5')
@@ -43,14 +43,17 @@ await t.test('no Location, or none that can be read', async (test) => {
   }
 })
 
-await t.test('http only from an upstream on http; nothing else ever', async (test) => {
-  test.match(refusalOf('http://cdn.quay.io/')?.cause, new Error('redirect to http:'))
-  test.equal(refusalOf('http://cdn.quay.io/', { ...strict, allowHttp: true }), undefined)
-  for (const location of ['file:///etc/passwd', 'ftp://cdn.quay.io/', 'data:,a', 'javascript:1'])
-    test.match(refusalOf(location, { allowHttp: true, allowPrivate: true })?.cause, /redirect to [a-z]+:$/)
-})
+await t.test(
+  'a redirect to http is followed from an upstream on http only; other schemes never',
+  async (test) => {
+    test.match(refusalOf('http://cdn.quay.io/')?.cause, new Error('redirect to http:'))
+    test.equal(refusalOf('http://cdn.quay.io/', { ...strict, allowHttp: true }), undefined)
+    for (const location of ['file:///etc/passwd', 'ftp://cdn.quay.io/', 'data:,a', 'javascript:1'])
+      test.match(refusalOf(location, { allowHttp: true, allowPrivate: true })?.cause, /redirect to [a-z]+:$/)
+  },
+)
 
-await t.test('attack: a user in the URL', async (test) => {
+await t.test('attack: a URL with a user in it is refused', async (test) => {
   for (const user of ['quay.io@', 'user:password@', ':password@'])
     test.match(refusalOf(`https://${user}cdn.quay.io/`)?.cause, new Error('redirect with a user in it'))
 })
@@ -68,7 +71,7 @@ const privateHosts = {
 }
 
 for (const [name, hosts] of Object.entries(privateHosts))
-  await t.test(`attack: ${name}, only where the upstream is private too`, async (test) => {
+  await t.test(`attack: ${name}, only if the upstream is private too`, async (test) => {
     for (const host of hosts) {
       const error = refusalOf(`https://${host}:6443/api`)
       test.match(error?.cause, new Error('redirect to a private address'), host)
@@ -76,13 +79,13 @@ for (const [name, hosts] of Object.entries(privateHosts))
     }
   })
 
-await t.test('trap 37: a refusal never tells the URL, whose query is a key to the blob', async (test) => {
+await t.test('trap 37: a refusal never holds the URL, whose query opens the blob', async (test) => {
   const secret = '/secret?username=openshift%2Bci&Signature=secret'
   for (const start of ['http://cdn.quay.io', 'https://10.0.0.1', 'https://secret@cdn.quay.io', 'https://[:'])
     test.notMatch(everythingIn(refusalOf(start + secret)), /secret|openshift%2B|cdn\.quay|10\.0\.0/)
 })
 
-await t.test('names are not judged before they are resolved', async (test) => {
+await t.test('names are not checked before they are resolved', async (test) => {
   test.equal(isPrivateHost('internal.example.com'), false)
   test.equal(isPrivateHost('localhost.example.com'), false)
   test.equal(isPrivateHost('[::1]'), true)
@@ -107,7 +110,7 @@ const names = lookupOf({
   mixed: ['8.8.8.8', '::ffff:127.0.0.1'],
 })
 
-await t.test('attack: a public name with a private address', async (test) => {
+await t.test('attack: a public name with a private address is refused', async (test) => {
   const lookup = publicLookup(() => false, names)
   test.strictSame(await resolve(lookup, 'public'), {
     error: null,
@@ -121,7 +124,7 @@ await t.test('attack: a public name with a private address', async (test) => {
   }
 })
 
-await t.test('a private name where the upstream is private, asked anew each time', async (test) => {
+await t.test('a private name is allowed while the upstream is private, checked each time', async (test) => {
   let allowed = true
   const lookup = publicLookup(() => allowed, names)
   test.strictSame(await resolve(lookup, 'private'), { error: null, addresses: ['10.0.0.1'] })
@@ -129,36 +132,33 @@ await t.test('a private name where the upstream is private, asked anew each time
   test.match(await resolve(lookup, 'private'), { error: { code: 'UNAVAILABLE' }, addresses: [] })
 })
 
-await t.test('a name that is not there', async (test) => {
+await t.test('an unknown name is an error', async (test) => {
   const lookups = [publicLookup(() => false, names), observedLookup(() => test.fail('no addresses'), names)]
   for (const lookup of lookups)
     test.match(await resolve(lookup, 'absent'), { error: { code: 'ENOTFOUND' }, addresses: [] })
 })
 
-await t.test('the upstream is observed, and let through', async (test) => {
+await t.test('the addresses of the upstream are reported and used', async (test) => {
   const seen: string[] = []
   const lookup = observedLookup((addresses) => seen.push(...addresses), names)
   test.strictSame(await resolve(lookup, 'mixed'), { error: null, addresses: ['8.8.8.8', '::ffff:127.0.0.1'] })
   test.strictSame(seen, ['8.8.8.8', '::ffff:127.0.0.1'])
 })
 
-await t.test(
-  'without a resolver of its own, the one of the system: all addresses of a name',
-  async (test) => {
-    const seen: string[] = []
-    const { addresses } = await resolve(
-      observedLookup((all) => seen.push(...all)),
+await t.test('by default the resolver of the system gives all addresses of a name', async (test) => {
+  const seen: string[] = []
+  const { addresses } = await resolve(
+    observedLookup((all) => seen.push(...all)),
+    'localhost',
+    { all: false },
+  )
+  test.ok(addresses.every(isPrivateAddress) && addresses.length > 0)
+  test.strictSame(seen, addresses)
+  test.match(
+    await resolve(
+      publicLookup(() => false),
       'localhost',
-      { all: false },
-    )
-    test.ok(addresses.every(isPrivateAddress) && addresses.length > 0)
-    test.strictSame(seen, addresses)
-    test.match(
-      await resolve(
-        publicLookup(() => false),
-        'localhost',
-      ),
-      { error: { code: 'UNAVAILABLE' } },
-    )
-  },
-)
+    ),
+    { error: { code: 'UNAVAILABLE' } },
+  )
+})

@@ -1,13 +1,17 @@
 import t from 'tap'
 import { isUnencoded, mediaTypeOf, single } from '../../../src/upstream/client/response-fields.ts'
 
-await t.test('a media type, whatever is around it', (test) => {
+await t.test('a media type is read without parameters and blanks', (test) => {
   const type = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
   for (const spelling of [type, type.toUpperCase()])
     for (const around of ['', ' ', '\t'])
       for (const parameters of ['', ';', '; charset=utf-8', ';charset="a;b"', ' ; a=b; c=d'])
         test.equal(mediaTypeOf({ 'content-type': `${around}${spelling}${around}${parameters}` }), type)
-  test.equal(mediaTypeOf({ 'content-type': [type, 'a/b'] }), type, 'the first of several fields')
+  test.equal(
+    mediaTypeOf({ 'content-type': [type, 'a/b'] }),
+    type,
+    'the first of several fields counts fields',
+  )
   for (const unreadable of [
     undefined,
     '',
@@ -24,7 +28,7 @@ await t.test('a media type, whatever is around it', (test) => {
   test.end()
 })
 
-await t.test('codings', (test) => {
+await t.test('encodings are recognised', (test) => {
   const none = [
     undefined,
     '',

@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 import { createAgents } from '../../../src/upstream/client/agents.ts'
 import {
   createRoundTrip,
-  type HopRequest,
+  type RoundTripRequest,
   type RoundTripOptions,
 } from '../../../src/upstream/client/round-trip.ts'
 import { createInterimClient } from '../../../src/upstream/client/interim-responses.ts'
@@ -19,19 +19,19 @@ const timeouts = { connect: 1000, head: 1000, body: 1000 }
 const sendFor = (test: Test, origin: string, more: Partial<RoundTripOptions> = {}) => {
   const options = { origin: new URL(origin), maxConnections: 4, timeouts }
   const agents = createAgents(options)
-  const stream = createHttp1({ ...options, lookupOf: agents.lookupOf })
+  const http1 = createHttp1({ ...options, lookupOf: agents.lookupOf })
   const interim = createInterimClient({ ...options, lookupOf: agents.lookupOf })
   test.teardown(async () => {
     interim.close()
-    await Promise.all([agents.close(), stream.close()])
+    await Promise.all([agents.close(), http1.close()])
   })
   const seen = { streamed: 0, plain: 0, observed: [] as string[] }
   const send = createRoundTrip({
     agents,
-    stream: {
+    http1: {
       send: async (url, request) => {
         seen.streamed++
-        return await stream.send(url, request)
+        return await http1.send(url, request)
       },
     },
     interim: {
@@ -44,12 +44,12 @@ const sendFor = (test: Test, origin: string, more: Partial<RoundTripOptions> = {
     ...more,
   })
   const { signal } = new AbortController()
-  const get = async (request: Partial<HopRequest> = {}) =>
+  const get = async (request: Partial<RoundTripRequest> = {}) =>
     await send(new URL('/a?b=c', origin), { method: 'GET', headers: {}, kind: 'blob', signal, ...request })
   return { get, seen }
 }
 
-await t.test('a blob is streamed, all else goes through the library', async (test) => {
+await t.test('a blob goes through http1, everything else through undici', async (test) => {
   const { url, requests } = await serverFor(test, always(200, { 'content-length': '4' }, 'blob'))
   const { get, seen } = sendFor(test, url)
   const { statusCode, headers, body } = await get({ headers: { range: 'bytes=0-3' } })
@@ -69,22 +69,25 @@ await t.test('a blob is streamed, all else goes through the library', async (tes
   test.strictSame(seen.observed.slice(0, 3), ['blob 200', 'blob 200', 'manifest 200'])
 })
 
-await t.test('what the stream does not read is asked for again, and at once from then on', async (test) => {
-  let time = 1
-  const { url, requests } = await serverFor(test, (_request, response) => {
-    response.writeHead(200).write('in ')
-    response.end('chunks')
-  })
-  const { get, seen } = sendFor(test, url, { now: () => time })
-  for (let index = 0; index < 3; index++) test.equal(String(await bytesOf((await get()).body)), 'in chunks')
-  test.strictSame([seen.streamed, requests.length], [1, 4])
-  test.strictSame(seen.observed, ['blob 200', 'blob 200', 'blob 200'], 'an answer that nobody used is none')
-  time = 60_002
-  await bytesOf((await get()).body)
-  test.equal(seen.streamed, 2, 'it may have changed')
-})
+await t.test(
+  'an unsupported response is requested again through undici, and at once from then on',
+  async (test) => {
+    let time = 1
+    const { url, requests } = await serverFor(test, (_request, response) => {
+      response.writeHead(200).write('in ')
+      response.end('chunks')
+    })
+    const { get, seen } = sendFor(test, url, { now: () => time })
+    for (let index = 0; index < 3; index++) test.equal(String(await bytesOf((await get()).body)), 'in chunks')
+    test.strictSame([seen.streamed, requests.length], [1, 4])
+    test.strictSame(seen.observed, ['blob 200', 'blob 200', 'blob 200'], 'an answer that nobody used is none')
+    time = 60_002
+    await bytesOf((await get()).body)
+    test.equal(seen.streamed, 2, 'it may have changed')
+  },
+)
 
-await t.test('attack: a refusal in chunks does not make blobs dear', async (test) => {
+await t.test('attack: a refusal in chunks does not make blobs expensive', async (test) => {
   const { url, requests } = await serverFor(test, ({ headers: { range } }, response) => {
     if (range === undefined) return void response.writeHead(200, { 'content-length': '4' }).end('blob')
     response.writeHead(range === 'bytes=9-' ? 416 : 206).write('in ')
@@ -100,14 +103,14 @@ await t.test('attack: a refusal in chunks does not make blobs dear', async (test
   test.strictSame([seen.streamed, requests.length], [3, 6], 'a blob in chunks does')
 })
 
-await t.test('what fails is a trouble, either way', async (test) => {
+await t.test('a failure is a transient error, by either client', async (test) => {
   const { url } = await serverFor(test, (request) => void request.socket.destroy())
   const { get, seen } = sendFor(test, url)
   test.equal(told(await failure(get())), '503 UNAVAILABLE 5')
   test.equal(told(await failure(get({ kind: 'manifest' }))), '503 UNAVAILABLE 5')
   test.strictSame(seen.observed, ['blob failed', 'manifest failed'])
   const unusual = sendFor(test, url, {
-    stream: {
+    http1: {
       send: async () => {
         throw new UnsupportedResponse('in chunks')
       },
@@ -128,7 +131,7 @@ const rawServer = async (test: Test, answer: () => string): Promise<string> => {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-await t.test('interim answers are read over, whoever reads', async (test) => {
+await t.test('interim responses are skipped by every client', async (test) => {
   const interims = ['', '100 Continue', '102 Processing', '103 Early Hints\r\nLink: </a>']
   const framings = {
     'a length': 'Content-Length: 4\r\n\r\nblob',
@@ -153,7 +156,7 @@ await t.test('interim answers are read over, whoever reads', async (test) => {
       }
 })
 
-await t.test('HEAD of a server that says 100 unasked', async (test) => {
+await t.test('a HEAD to a server that sends an unrequested 100 is answered', async (test) => {
   const { get, seen } = sendFor(
     test,
     await rawServer(test, () => 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n'),

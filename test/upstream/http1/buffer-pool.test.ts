@@ -3,7 +3,7 @@ import { createBufferPool } from '../../../src/upstream/http1/buffer-pool.ts'
 
 const limits = { smallBytes: 8, largeBytes: 32, maxKept: { small: 1, large: 1 }, maxLarge: 1 }
 
-await t.test('memory is used again when the last holder lets go', (test) => {
+await t.test('a slab is used again when its last holder releases it', (test) => {
   const { take, release } = createBufferPool(limits)
   for (const isLarge of [false, true]) {
     const first = take(isLarge)
@@ -18,7 +18,7 @@ await t.test('memory is used again when the last holder lets go', (test) => {
   test.end()
 })
 
-await t.test('no more is kept than the limit', (test) => {
+await t.test('no more slabs are kept than the limit', (test) => {
   const { take, release } = createBufferPool(limits)
   const [first, second] = [take(false), take(false)]
   release(first)
@@ -28,7 +28,7 @@ await t.test('no more is kept than the limit', (test) => {
   test.end()
 })
 
-await t.test('attack: memory that something still writes into is never used again', (test) => {
+await t.test('attack: a slab that a socket still writes into is never used again', (test) => {
   const { take, release } = createBufferPool(limits)
   const slab = take(false)
   slab.isSpoilt = true
@@ -37,7 +37,7 @@ await t.test('attack: memory that something still writes into is never used agai
   test.end()
 })
 
-await t.test('few bodies read in large bufferPool at a time', (test) => {
+await t.test('few bodies read into large slabs at a time', (test) => {
   const { enlarge, reduce, take } = createBufferPool(limits)
   test.same([enlarge(), enlarge()], [true, false])
   reduce()

@@ -28,7 +28,7 @@ function poolOf(maxConnections: number, maxWaiting = 2) {
   return { lease, isEmpty: () => pool.isEmpty(), close: () => pool.close(), opened, closed }
 }
 
-await t.test('the one used last is used again first', async (test) => {
+await t.test('the connection that was used last is used again first', async (test) => {
   const { lease, opened } = poolOf(3)
   const [first, second] = [await lease(), await lease()]
   first.events.onIdle()
@@ -38,7 +38,7 @@ await t.test('the one used last is used again first', async (test) => {
   test.equal(opened.length, 2)
 })
 
-await t.test('the line is served in order, by whatever becomes free', async (test) => {
+await t.test('waiting requests are served in order, by whatever connection becomes free', async (test) => {
   const { lease, opened } = poolOf(1)
   const first = await lease()
   const waiting = [lease(new AbortController().signal), lease()]
@@ -50,7 +50,7 @@ await t.test('the line is served in order, by whatever becomes free', async (tes
   test.equal(opened.length, 2)
 })
 
-await t.test('who does not wait any more leaves the line', async (test) => {
+await t.test('a caller that leaves does not wait any more', async (test) => {
   const { lease } = poolOf(1, 1)
   const first = await lease()
   const abort = new AbortController()
@@ -63,32 +63,38 @@ await t.test('who does not wait any more leaves the line', async (test) => {
   test.equal(await next, first)
 })
 
-await t.test('who waits for too long is told of too many pulls, and not of a slow upstream', async (test) => {
-  const { lease } = poolOf(1, 1)
-  await lease()
-  const abort = new AbortController()
-  const late = failure(lease(abort.signal))
-  abort.abort(new DOMException('not through', 'TimeoutError'))
-  const error = await late
-  test.equal(told(error), '503 UNAVAILABLE 1')
-  test.notOk(error instanceof TransientUpstreamError)
-})
+await t.test(
+  'a wait that takes too long is reported as too many pulls, and not as a slow upstream',
+  async (test) => {
+    const { lease } = poolOf(1, 1)
+    await lease()
+    const abort = new AbortController()
+    const late = failure(lease(abort.signal))
+    abort.abort(new DOMException('not through', 'TimeoutError'))
+    const error = await late
+    test.equal(told(error), '503 UNAVAILABLE 1')
+    test.notOk(error instanceof TransientUpstreamError)
+  },
+)
 
-await t.test('a fresh one is opened beside the idle ones, or instead of the oldest', async (test) => {
-  const { lease, closed, opened } = poolOf(2)
-  const [first, second] = [await lease(), await lease()]
-  first.events.onIdle()
-  second.events.onIdle()
-  test.equal(await lease(undefined, true), opened[2])
-  test.same(closed.length, 1)
-  test.equal(closed[0], first)
-  first.events.onClosed()
-  second.events.onClosed()
-  test.equal(await lease(), opened[3])
-  test.equal(opened.length, 4)
-})
+await t.test(
+  'a fresh connection is opened in addition to the idle ones, or in place of the oldest',
+  async (test) => {
+    const { lease, closed, opened } = poolOf(2)
+    const [first, second] = [await lease(), await lease()]
+    first.events.onIdle()
+    second.events.onIdle()
+    test.equal(await lease(undefined, true), opened[2])
+    test.same(closed.length, 1)
+    test.equal(closed[0], first)
+    first.events.onClosed()
+    second.events.onClosed()
+    test.equal(await lease(), opened[3])
+    test.equal(opened.length, 4)
+  },
+)
 
-await t.test('closing ends all, and who waits hears of it', async (test) => {
+await t.test('closing ends all connections and rejects waiting requests', async (test) => {
   const { lease, close, closed, isEmpty } = poolOf(1)
   test.ok(isEmpty())
   const { events } = await lease()

@@ -9,7 +9,7 @@ import { UnsupportedResponse } from '../../../src/upstream/http1/response-head.t
 import { selfSigned } from '../../support/tls.ts'
 import { failure, told, until } from '../upstream.ts'
 import { ok, patient, scripted, streamFor } from './scripted.ts'
-import type { Body } from '../../../src/upstream/request.ts'
+import type { Body } from '../../../src/oci/image-source.ts'
 
 const text = async (body: Body): Promise<string> => {
   const parts: Buffer[] = []
@@ -20,7 +20,7 @@ const text = async (body: Body): Promise<string> => {
   return Buffer.concat(parts).toString()
 }
 
-await t.test('one connection serves one after another', async (test) => {
+await t.test('one connection serves one request after another', async (test) => {
   const server = await scripted(test, (socket, _request, nth) => void socket.write(ok(`hello ${nth}`)))
   const { send } = streamFor(test)
   for (const expected of ['hello 0', 'hello 1', 'hello 2']) {
@@ -33,7 +33,7 @@ await t.test('one connection serves one after another', async (test) => {
   test.match(server.requests[0], /^GET \/a\?b=c HTTP\/1\.1\r\nhost: 127\.0\.0\.1:\d+\r\naccept: a\r\n\r\n$/)
 })
 
-await t.test('an answer cut at every byte', async (test) => {
+await t.test('a response cut at every byte', async (test) => {
   const answer = ok('hello')
   const server = await scripted(test, (socket, _request, nth) => {
     socket.setNoDelay()
@@ -46,7 +46,7 @@ await t.test('an answer cut at every byte', async (test) => {
   test.equal(server.sockets.length, 1)
 })
 
-await t.test('attack: what comes behind an answer is nobody\u2019s', async (test) => {
+await t.test('attack: bytes after a response belong to no request', async (test) => {
   const server = await scripted(test, (socket) => void socket.write(ok('hello') + ok('forged')))
   const { send } = streamFor(test)
   for (let nth = 1; nth <= 3; nth++) {
@@ -55,7 +55,7 @@ await t.test('attack: what comes behind an answer is nobody\u2019s', async (test
   }
 })
 
-await t.test('attack: what comes while nobody asks is nobody\u2019s', async (test) => {
+await t.test('attack: bytes that come while no request is sent belong to no request', async (test) => {
   const server = await scripted(test, (socket, _request, nth) => void socket.write(ok(`hello ${nth}`)))
   const { send } = streamFor(test)
   test.equal(await text((await send(server.url, { headers: {} })).body), 'hello 0')
@@ -65,7 +65,7 @@ await t.test('attack: what comes while nobody asks is nobody\u2019s', async (tes
   test.equal(server.sockets.length, 2)
 })
 
-await t.test('an unusual answer costs its connection and nothing else', async (test) => {
+await t.test('an unsupported response costs its connection and nothing else', async (test) => {
   const server = await scripted(test, (socket, _request, nth) => {
     socket.write(nth === 0 ? 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n' : ok('hello'))
   })
@@ -75,7 +75,7 @@ await t.test('an unusual answer costs its connection and nothing else', async (t
   test.equal(server.sockets.length, 2)
 })
 
-await t.test('a connection that upstream ends is not used again', async (test) => {
+await t.test('a connection that upstream closes is not used again', async (test) => {
   const server = await scripted(test, (socket) => void socket.end(ok('hello', 'Connection: close\r\n')))
   const { send } = streamFor(test)
   test.equal(await text((await send(server.url, { headers: {} })).body), 'hello')
@@ -83,7 +83,7 @@ await t.test('a connection that upstream ends is not used again', async (test) =
   test.equal(server.sockets.length, 2)
 })
 
-await t.test('an idle connection that was lost: asked once more', async (test) => {
+await t.test('a request is sent again once if an idle connection was lost', async (test) => {
   const server = await scripted(test, (socket, _request, nth) => {
     if (nth === 1) socket.resetAndDestroy()
     else socket.write(ok(`hello ${nth}`))
@@ -94,13 +94,13 @@ await t.test('an idle connection that was lost: asked once more', async (test) =
   test.equal(server.requests.length, 3)
 })
 
-await t.test('a fresh connection that is lost: not asked again', async (test) => {
+await t.test('a request is not sent again if a fresh connection is lost', async (test) => {
   const server = await scripted(test, (socket) => void socket.destroy())
   test.equal(told(await failure(streamFor(test).send(server.url, { headers: {} }))), '503 UNAVAILABLE 5')
   test.equal(server.requests.length, 1)
 })
 
-await t.test('a head that does not come, or not to its end', async (test) => {
+await t.test('a head that never comes, or never ends, times out', async (test) => {
   for (const start of ['', 'HTTP/1.1 200']) {
     const server = await scripted(test, (socket) => void socket.write(start))
     const { send } = streamFor(test, { timeouts: { ...patient, head: 30 } })
@@ -132,7 +132,7 @@ for (const [what, expected, bodyMs, breaking] of broken)
     await until(() => server.sockets[0]?.closed === true)
   })
 
-await t.test('upstream is not read while a chunk is not written, however long', async (test) => {
+await t.test('upstream is not read while a chunk is not released, however long that takes', async (test) => {
   const server = await scripted(test, (socket) => {
     socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n`)
     const chunk = Buffer.alloc(1024 * 1024)
@@ -163,7 +163,7 @@ await t.test('upstream is not read while a chunk is not written, however long', 
 
 for (const scheme of ['http', 'https'])
   await t.test(
-    `every byte in order over ${scheme}, however late and out of step it is written`,
+    `every byte arrives in order over ${scheme}, however late chunks are released`,
     async (test) => {
       const tls = scheme === 'https' ? selfSigned() : undefined
       const blob = randomBytes(50 * 1024 * 1024)
@@ -202,7 +202,7 @@ for (const scheme of ['http', 'https'])
     },
   )
 
-await t.test('an error of the taker is his own, and ends the connection', async (test) => {
+await t.test('an error of the sink is thrown as it is, and closes the connection', async (test) => {
   const server = await scripted(test, (socket) => void socket.write(ok('x'.repeat(10)).slice(0, -1)))
   const { body } = await streamFor(test).send(server.url, { headers: {} })
   const thrown = new Error('mine')
@@ -215,7 +215,7 @@ await t.test('an error of the taker is his own, and ends the connection', async 
   await until(() => server.sockets[0]?.closed === true)
 })
 
-await t.test('what is not wanted is read if it is little, or else its connection is closed', async (test) => {
+await t.test('an unwanted body is read if it is short, or else its connection is closed', async (test) => {
   const server = await scripted(test, (socket, _request, nth) => {
     if (nth < 2) socket.write(ok('x'.repeat(20_000)))
     else if (nth === 2) socket.write(ok('x'.repeat(20_000)).slice(0, -1))
@@ -231,7 +231,7 @@ await t.test('what is not wanted is read if it is little, or else its connection
   await until(() => server.sockets.every(({ closed }) => closed))
 })
 
-await t.test('an abort at each stage leaves no connection', async (test) => {
+await t.test('an abort at any stage leaves no connection open', async (test) => {
   const server = await scripted(test, (socket, request) => {
     if (!request.includes('silent')) socket.write(ok('hello').slice(0, -1))
   })
@@ -275,7 +275,7 @@ await t.test('TLS is verified', async (test) => {
   test.equal(await text((await send(server.url, { headers: {} })).body), 'hello')
 })
 
-await t.test('an address that the lookup refuses is not connected to', async (test) => {
+await t.test('the client does not connect to an address that the lookup refuses', async (test) => {
   const server = await scripted(test, (socket) => void socket.write(ok('hello')))
   const url = new URL(`http://localhost:${server.url.port}/`)
   const { send } = streamFor(test, { lookupOf: () => publicLookup(() => false, lookup) as typeof lookup })
@@ -283,7 +283,7 @@ await t.test('an address that the lookup refuses is not connected to', async (te
   test.equal(server.sockets.length, 0)
 })
 
-await t.test('a request that cannot be sent is not', async (test) => {
+await t.test('a request with an invalid field is not sent', async (test) => {
   const server = await scripted(test, () => undefined)
   const { send } = streamFor(test)
   const error = await failure(send(server.url, { headers: { range: 'a\r\nhost: b' } }))
@@ -291,7 +291,7 @@ await t.test('a request that cannot be sent is not', async (test) => {
   test.equal(server.sockets.length, 0)
 })
 
-await t.test('passed on to a client, as the proxy does', async (test) => {
+await t.test('a body is passed on to a client as the proxy does it', async (test) => {
   const blob = randomBytes(5_000_000)
   const server = await scripted(test, (socket) => {
     socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${blob.length}\r\n\r\n`)
@@ -319,7 +319,7 @@ await t.test('passed on to a client, as the proxy does', async (test) => {
   await until(() => server.sockets.every(({ closed }) => closed))
 })
 
-await t.test('attack: ever new origins', async (test) => {
+await t.test('attack: redirects to ever new origins do not fill the heap', async (test) => {
   const server = await scripted(test, (socket) => void socket.end(ok('hello', 'Connection: close\r\n')))
   const asked: string[] = []
   const { send } = streamFor(test, {

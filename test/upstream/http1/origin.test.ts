@@ -9,7 +9,7 @@ import { originOf, scripted } from './scripted.ts'
 
 const onread = { buffer: Buffer.alloc(100), callback: () => true }
 
-await t.test('plain', async (test) => {
+await t.test('a plain socket connects', async (test) => {
   const { url } = await scripted(test, () => undefined)
   test.notOk(isTls(originOf(url)))
   const socket = openSocket(originOf(url), onread)
@@ -17,7 +17,7 @@ await t.test('plain', async (test) => {
   socket.destroy()
 })
 
-await t.test('the usual ports', async (test) => {
+await t.test('the usual ports are the default', async (test) => {
   for (const [scheme, port] of [
     ['http', 80],
     ['https', 443],
@@ -28,7 +28,7 @@ await t.test('the usual ports', async (test) => {
   }
 })
 
-await t.test('TLS: HTTP/1.1 alone, and the session is used again', async (test) => {
+await t.test('TLS offers HTTP/1.1 alone, and the session is used again', async (test) => {
   const tls = selfSigned()
   const server = await scripted(test, () => undefined, { ...tls, ALPNProtocols: ['h2', 'http/1.1'] })
   const origin = originOf(server.url, { secureContext: createSecureContext({ ca: String(tls.cert) }) })

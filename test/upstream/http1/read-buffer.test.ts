@@ -1,20 +1,20 @@
 import t from 'tap'
-import { createReadBuffer } from '../../../src/upstream/http1/read-buffer.ts'
+import { ReadBuffer } from '../../../src/upstream/http1/read-buffer.ts'
 import { createBufferPool } from '../../../src/upstream/http1/buffer-pool.ts'
 
-const slabsOf = () =>
+const poolOf = () =>
   createBufferPool({ smallBytes: 32_768, largeBytes: 65_536, maxKept: { small: 9, large: 9 }, maxLarge: 1 })
 
-await t.test('a slab is handed over when there is no room for one more record, and changed then', (test) => {
-  const bufferPool = slabsOf()
-  let isLarge = false
-  const readBuffer = createReadBuffer(bufferPool, () => isLarge)
+await t.test('a slab is delivered and replaced when one more record does not fit', (test) => {
+  const bufferPool = poolOf()
+  const chunkSize = { isLarge: false }
+  const readBuffer = new ReadBuffer(bufferPool, chunkSize)
   test.ok(readBuffer.isEmpty())
   test.equal(readBuffer.copied(Buffer.from('abc')), false)
   const first = readBuffer.room()
   test.equal(first.length, 32_765)
   test.equal(readBuffer.filled(16_000), false)
-  isLarge = true
+  chunkSize.isLarge = true
   test.equal(readBuffer.filled(1000), true)
   test.equal(readBuffer.room().length, 65_536)
   test.notOk(readBuffer.isEmpty())
@@ -27,8 +27,8 @@ await t.test('a slab is handed over when there is no room for one more record, a
   test.end()
 })
 
-await t.test('what is read in part can be handed over, and the rest of the slab goes on', (test) => {
-  const readBuffer = createReadBuffer(slabsOf(), () => false)
+await t.test('a part of a slab can be delivered, and the rest is still read into', (test) => {
+  const readBuffer = new ReadBuffer(poolOf(), { isLarge: false })
   readBuffer.filled(5)
   const [one, none] = [readBuffer.next(), readBuffer.next()]
   test.same([one?.bytes.length, none], [5, undefined])
@@ -38,9 +38,9 @@ await t.test('what is read in part can be handed over, and the rest of the slab 
   test.end()
 })
 
-await t.test('the end leaves what was read, dropping does not', (test) => {
-  const bufferPool = slabsOf()
-  const readBuffer = createReadBuffer(bufferPool, () => false)
+await t.test('the end keeps undelivered bytes, a drop releases them', (test) => {
+  const bufferPool = poolOf()
+  const readBuffer = new ReadBuffer(bufferPool, { isLarge: false })
   const memory = readBuffer.room().buffer
   readBuffer.filled(5)
   readBuffer.end(true)
@@ -51,9 +51,9 @@ await t.test('the end leaves what was read, dropping does not', (test) => {
   test.end()
 })
 
-await t.test('attack: memory that may still be read into is not used again', (test) => {
-  const bufferPool = slabsOf()
-  const readBuffer = createReadBuffer(bufferPool, () => false)
+await t.test('attack: a slab that a socket may still write into is not used again', (test) => {
+  const bufferPool = poolOf()
+  const readBuffer = new ReadBuffer(bufferPool, { isLarge: false })
   const memory = readBuffer.room().buffer
   readBuffer.filled(5)
   readBuffer.drop()

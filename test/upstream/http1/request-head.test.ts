@@ -3,7 +3,7 @@ import { requestHead } from '../../../src/upstream/http1/request-head.ts'
 
 const url = new URL('https://quay.example:8443/v2/a%20b?x=1#y')
 
-await t.test('a request', (test) => {
+await t.test('a request head is written', (test) => {
   test.equal(
     requestHead(url, { accept: '*/*', Range: 'bytes=1-' }),
     'GET /v2/a%20b?x=1 HTTP/1.1\r\nhost: quay.example:8443\r\naccept: */*\r\nRange: bytes=1-\r\n\r\n',
@@ -32,7 +32,7 @@ for (const headers of refused)
     test.end()
   })
 
-await t.test('a URL without a path of its own', (test) => {
+await t.test('a URL without a path', (test) => {
   test.throws(() => requestHead(new URL('data:a'), {}), TypeError)
   test.end()
 })

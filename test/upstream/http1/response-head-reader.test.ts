@@ -11,7 +11,7 @@ function waitingFor(isReused = false, signal?: AbortSignal) {
   const memory = Buffer.alloc(4096)
   const heads: string[] = []
   const failures: unknown[] = []
-  const receiver = createResponseHeadReader({
+  const reader = createResponseHeadReader({
     memory,
     isReused,
     signal,
@@ -22,13 +22,13 @@ function waitingFor(isReused = false, signal?: AbortSignal) {
     onFailed: (error) => void failures.push(error),
   })
   const read = (text: string): boolean => {
-    receiver.room().write(text)
-    return receiver.received(text.length)
+    reader.room().write(text)
+    return reader.received(text.length)
   }
-  return { ...receiver, heads, failures, read }
+  return { ...reader, heads, failures, read }
 }
 
-await t.test('a head, with what came behind it, and nothing afterwards', async (test) => {
+await t.test('a head is reported with the bytes after it, and nothing afterwards', async (test) => {
   const abort = new AbortController()
   const { read, heads, failures, lost, limit, stalled } = waitingFor(false, abort.signal)
   limit(20_000)
@@ -41,7 +41,7 @@ await t.test('a head, with what came behind it, and nothing afterwards', async (
   test.same([heads, failures], [['200 he'], []])
 })
 
-await t.test('each end is told once', async (test) => {
+await t.test('each end is reported once', async (test) => {
   const abort = new AbortController()
   const aborted = waitingFor(false, abort.signal)
   abort.abort('reason')
@@ -59,7 +59,7 @@ await t.test('each end is told once', async (test) => {
   test.ok(unusual.failures[0] instanceof UnsupportedResponse)
 })
 
-await t.test('only a used connection that said nothing is stale', (test) => {
+await t.test('only a used connection without any byte is stale', (test) => {
   const ends = [waitingFor(true), waitingFor(true), waitingFor(false)] as const
   ends[1].read(ok('').slice(0, 5))
   for (const { lost } of ends) lost(new Error('reset'))
@@ -70,8 +70,8 @@ await t.test('only a used connection that said nothing is stale', (test) => {
   test.end()
 })
 
-await t.test('an error of our own is not hidden', (test) => {
-  const receiver = createResponseHeadReader({
+await t.test('an error of the proxy itself is not hidden', (test) => {
+  const reader = createResponseHeadReader({
     memory: Buffer.from(ok('')),
     isReused: false,
     onHead: () => {
@@ -79,6 +79,6 @@ await t.test('an error of our own is not hidden', (test) => {
     },
     onFailed: () => undefined,
   })
-  test.throws(() => receiver.received(ok('').length), { message: 'ours' })
+  test.throws(() => reader.received(ok('').length), { message: 'ours' })
   test.end()
 })

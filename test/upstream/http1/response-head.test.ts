@@ -9,7 +9,7 @@ const read = (text: string): ReadHead | undefined => createHeadParser()(Buffer.f
 const head = (...fields: string[]): string =>
   ['HTTP/1.1 200 OK', 'Content-Length: 5', ...fields, '', ''].join('\r\n')
 
-await t.test('the plain case', (test) => {
+await t.test('a plain response is parsed', (test) => {
   const text = head(
     'X-A: 1',
     'x-a:\t2 ',
@@ -33,7 +33,7 @@ await t.test('the plain case', (test) => {
   test.end()
 })
 
-await t.test('cut at every byte, and byte by byte', (test) => {
+await t.test('a head may be cut at every byte, or come byte by byte', (test) => {
   const text = head('ETag: "a"')
   const bytes = Buffer.from(`${text}he`)
   for (let cut = 1; cut < text.length; cut++) {
@@ -51,7 +51,7 @@ await t.test('cut at every byte, and byte by byte', (test) => {
   test.end()
 })
 
-await t.test('bare line ends: what would never end is not waited for', (test) => {
+await t.test('a head with bare line ends is rejected at once: its end would never come', (test) => {
   const text = 'HTTP/1.1 200 OK\nContent-Length: 5\n\nhello'
   test.throws(() => read(text), UnsupportedResponse)
   const parse = createHeadParser()
@@ -61,7 +61,7 @@ await t.test('bare line ends: what would never end is not waited for', (test) =>
   test.end()
 })
 
-await t.test('the end of the connection is announced', (test) => {
+await t.test('Connection: close is reported', (test) => {
   test.equal(read(head('Connection: Close'))?.isLast, true)
   test.equal(read(head('Connection: a', 'Connection: close'))?.isLast, true)
   test.equal(read(head('Connection: keep-alive'))?.isLast, false)

@@ -79,7 +79,7 @@ await t.test('no more than half of what may be in flight', (test) => {
     const { background } = backgroundFor({ maxInFlight, rate: undefined })
     for (let taken = 0; taken < most; taken++) background.went(false)
     test.notOk(background.mayGo(true, false))
-    background.left()
+    background.released()
     test.ok(background.mayGo(true, false))
   }
   test.end()

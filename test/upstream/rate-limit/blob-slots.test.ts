@@ -1,12 +1,10 @@
 import t from 'tap'
-import type { Blob } from '../../../src/upstream/blobs.ts'
 import { createBlobSlots, type BlobSlotsOptions } from '../../../src/upstream/rate-limit/blob-slots.ts'
 import { PoolExhausted, TransientUpstreamError } from '../../../src/upstream/errors.ts'
 import type { Digest } from '../../../src/oci/reference.ts'
+import type { Blob, Body } from '../../../src/oci/image-source.ts'
 import { fakeClock, settled } from '../../concurrency/fake-clock.ts'
 import { failure } from '../upstream.ts'
-import type { Body } from '../../../src/upstream/request.ts'
-
 const digest = `sha256:${'a'.repeat(64)}` as Digest
 
 const times = (count: number, requester: string) => Array.from({ length: count }, () => requester)
@@ -17,11 +15,11 @@ const bodyOf = (end: Promise<void>): Body => ({
   discard: async () => undefined,
 })
 
-const placesOf = (options: Partial<BlobSlotsOptions> = {}) => {
+const setUp = (options: Partial<BlobSlotsOptions> = {}) => {
   const clock = fakeClock()
   const refused: string[] = []
-  const inPlaces = createBlobSlots({
-    maxPlaces: 8,
+  const withSlot = createBlobSlots({
+    maxSlots: 8,
     observeRefused: (why) => void refused.push(why),
     clock,
     ...options,
@@ -29,7 +27,7 @@ const placesOf = (options: Partial<BlobSlotsOptions> = {}) => {
   const opened: string[] = []
   /** How to end each that is on its way, in the order they began. */
   const running: { requester: string; end: () => void; fail: (error: Error) => void }[] = []
-  const openBlob = inPlaces(async ({ requester }): Promise<Blob> => {
+  const openBlob = withSlot(async ({ requester }): Promise<Blob> => {
     opened.push(requester)
     const { promise, resolve: end, reject: fail } = Promise.withResolvers<void>()
     running.push({ requester, end, fail })
@@ -63,11 +61,11 @@ const placesOf = (options: Partial<BlobSlotsOptions> = {}) => {
       ?.end()
     await settled()
   }
-  return { clock, inPlaces, opened, running, refused, send, askAll, end }
+  return { clock, withSlot, opened, running, refused, send, askAll, end }
 }
 
 await t.test('one requester has most places, and never the last ones', async (test) => {
-  const { opened, askAll, end } = placesOf()
+  const { opened, askAll, end } = setUp()
   await askAll(...times(8, 'a'))
   test.strictSame(opened.join(''), 'aaaaaa', 'two of eight are left for others')
   await askAll('b', 'c')
@@ -87,7 +85,7 @@ await t.test('one requester has most places, and never the last ones', async (te
 })
 
 await t.test('who has their share of the last places waits for one of their own', async (test) => {
-  const { opened, askAll, end } = placesOf({ maxPlaces: 12 })
+  const { opened, askAll, end } = setUp({ maxSlots: 12 })
   await askAll(...times(9, 'a'), ...times(4, 'b'))
   test.strictSame(opened.join(''), 'aaaaaaaaabbb', 'up to twelve')
   await end('a')
@@ -100,7 +98,7 @@ await t.test('who has their share of the last places waits for one of their own'
 })
 
 await t.test('who finds no place within 8 s is told to come again', async (test) => {
-  const { clock, askAll, refused } = placesOf({ maxPlaces: 1 })
+  const { clock, askAll, refused } = setUp({ maxSlots: 1 })
   await askAll('a')
   const failures = await askAll('b')
   await clock.pass(7999)
@@ -113,7 +111,7 @@ await t.test('who finds no place within 8 s is told to come again', async (test)
 })
 
 await t.test('the room to wait in is bounded, and one requester does not fill it', async (test) => {
-  const { askAll, refused, opened, end } = placesOf({ maxPlaces: 1, maxQueued: 2 })
+  const { askAll, refused, opened, end } = setUp({ maxSlots: 1, maxQueued: 2 })
   const failures = await askAll('a', 'b', 'b', 'b', 'c')
   test.strictSame(refused, ['own-queue', 'own-queue'])
   test.equal(failures.length, 2)
@@ -123,22 +121,22 @@ await t.test('the room to wait in is bounded, and one requester does not fill it
 })
 
 await t.test('a place is free again however it ends', async (test) => {
-  const { send, opened, running, inPlaces } = placesOf({ maxPlaces: 1 })
+  const { send, opened, running, withSlot } = setUp({ maxSlots: 1 })
   const cut = send('a')
   await settled()
   running[0]?.fail(new TransientUpstreamError('UNAVAILABLE', 'cut'))
   test.match(await failure(cut), { message: 'cut' })
 
   const request = { method: 'GET', digest, range: undefined, ifRange: undefined, requester: 'a' } as const
-  const refusing = inPlaces(async () => {
+  const refusing = withSlot(async () => {
     throw new TransientUpstreamError('UNAVAILABLE', 'away')
   })
   for (let time = 0; time < 3; time++) test.match(await failure(refusing(request)), { message: 'away' })
 
-  const headless = inPlaces(async () => ({ status: 200, headers: {}, body: undefined }))
+  const headless = withSlot(async () => ({ status: 200, headers: {}, body: undefined }))
   for (let time = 0; time < 3; time++) await headless(request)
 
-  const unwanted = inPlaces(async () => ({
+  const unwanted = withSlot(async () => ({
     status: 200,
     headers: {},
     body: bodyOf(Promise.resolve()),
@@ -151,7 +149,7 @@ await t.test('a place is free again however it ends', async (test) => {
 })
 
 await t.test('who leaves while waiting takes no place', async (test) => {
-  const { askAll, send, end, opened, clock } = placesOf({ maxPlaces: 1 })
+  const { askAll, send, end, opened, clock } = setUp({ maxSlots: 1 })
   await askAll('a')
   const goes = new AbortController()
   const waiting = failure(send('b', goes.signal))
@@ -165,7 +163,7 @@ await t.test('who leaves while waiting takes no place', async (test) => {
 })
 
 await t.test('the background has half of the places at most, where nobody waits', async (test) => {
-  const { clock, opened, askAll, end, refused } = placesOf()
+  const { clock, opened, askAll, end, refused } = setUp()
   const failures = await askAll(...times(6, 'x'))
   test.strictSame(opened.join(''), 'xxxx')
   await askAll(...times(5, 'a'), ...times(2, 'b'))
@@ -179,7 +177,7 @@ await t.test('the background has half of the places at most, where nobody waits'
 })
 
 await t.test('the background waits for a minute', async (test) => {
-  const { clock, opened, askAll, refused } = placesOf({ maxPlaces: 2 })
+  const { clock, opened, askAll, refused } = setUp({ maxSlots: 2 })
   const failures = await askAll('a', 'x')
   test.strictSame(opened.join(''), 'a')
   await clock.pass(59_999)

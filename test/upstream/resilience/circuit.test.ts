@@ -16,7 +16,7 @@ const circuitFor = (options: Partial<CircuitOptions> = {}) => {
     ...options,
   })
   /** Asks once, if it may, and tells whether it could, and as a probe. */
-  const send = (requester: string, path: string, outcome: Outcome = 'trouble') => {
+  const send = (requester: string, path: string, outcome: Outcome = 'failure') => {
     const pass = circuit.enter(requester, path)
     if (pass === undefined) return 'refused'
     circuit.settle(pass, outcome)
@@ -33,13 +33,13 @@ await t.test('a requester who has trouble with everything is refused, and nobody
   const { send, break_ } = circuitFor()
   break_('alice')
   test.equal(send('alice', 'alice 0'), 'refused')
-  test.equal(send('bob', 'b', 'nothing'), 'asked')
+  test.equal(send('bob', 'b', 'neutral'), 'asked')
   break_('bob')
   test.equal(send('bob', 'bob 0'), 'refused')
-  test.equal(send('carol', 'c', 'nothing'), 'asked', 'two are not everybody')
+  test.equal(send('carol', 'c', 'neutral'), 'asked', 'two are not everybody')
   send('carol', 'c')
   test.equal(send('carol', 'c'), 'refused', 'three are')
-  test.equal(send('dave', 'c', 'nothing'), 'probe', 'a newcomer has a probe of their own at once')
+  test.equal(send('dave', 'c', 'neutral'), 'probe', 'a newcomer has a probe of their own at once')
   test.end()
 })
 
@@ -47,22 +47,22 @@ const four = ['a', 'b', 'c', 'd']
 
 await t.test('what it takes: troubles, on several paths, with no answer between them', (test) => {
   const rows: [string, readonly (readonly [string, Outcome])[], boolean][] = [
-    ['four troubles', ['a', 'b', 'c', 'd'].map((path) => [path, 'trouble'] as const), false],
-    ['five', ['a', 'b', 'c', 'd', 'e'].map((path) => [path, 'trouble'] as const), true],
-    ['of two paths', Array.from({ length: 50 }, (_, at) => [`${at % 2}`, 'trouble'] as const), false],
+    ['four troubles', ['a', 'b', 'c', 'd'].map((path) => [path, 'failure'] as const), false],
+    ['five', ['a', 'b', 'c', 'd', 'e'].map((path) => [path, 'failure'] as const), true],
+    ['of two paths', Array.from({ length: 50 }, (_, at) => [`${at % 2}`, 'failure'] as const), false],
     [
       'with an answer between them',
-      [...four, '!', ...four].map((path) => [path, path === '!' ? 'answered' : 'trouble'] as const),
+      [...four, '!', ...four].map((path) => [path, path === '!' ? 'answered' : 'failure'] as const),
       false,
     ],
     [
       'with what is no answer between them',
-      [...four, '!', 'e'].map((path) => [path, path === '!' ? 'error' : 'trouble'] as const),
+      [...four, '!', 'e'].map((path) => [path, path === '!' ? 'error' : 'failure'] as const),
       true,
     ],
     [
       'with those who left between them',
-      [...four, '!', 'e'].map((path) => [path, path === '!' ? 'nothing' : 'trouble'] as const),
+      [...four, '!', 'e'].map((path) => [path, path === '!' ? 'neutral' : 'failure'] as const),
       true,
     ],
     ['errors alone', Array.from({ length: 50 }, (_, at) => [`${at}`, 'error'] as const), false],
@@ -88,9 +88,9 @@ await t.test('one probe at a time of what had trouble, and one of what had none'
   test.ok(again)
   test.equal(circuit.enter('alice', 'alice 1'), undefined)
   if (other === undefined || again === undefined) throw new Error('no probe')
-  circuit.settle(other, 'trouble')
+  circuit.settle(other, 'failure')
   test.equal(send('alice', 'newest'), 'refused')
-  circuit.settle(again, 'nothing')
+  circuit.settle(again, 'neutral')
   test.equal(send('alice', 'alice 1'), 'probe', 'it said nothing: the next one finds out')
   test.equal(send('alice', 'alice 1'), 'refused')
   clock.now = 2000
@@ -115,7 +115,7 @@ await t.test('attack: found to be well, it stays closed for some seconds whateve
   for (let time = 0; time < 5000; time += 100) {
     clock.now = time
     for (const requester of ['mallory', 'trudy', 'eve']) break_(requester)
-    test.equal(send('bob', 'well', 'nothing'), 'asked', String(time))
+    test.equal(send('bob', 'well', 'neutral'), 'asked', String(time))
   }
   clock.now = 5000
   break_('mallory')
@@ -129,7 +129,7 @@ await t.test('what was asked before an answer tells nothing against it', (test) 
   clock.now = 1
   send('bob', 'b', 'answered')
   clock.now = 2
-  for (const pass of slow) if (pass !== undefined) circuit.settle(pass, 'trouble')
+  for (const pass of slow) if (pass !== undefined) circuit.settle(pass, 'failure')
   test.equal(circuit.isOpenFor('alice'), false)
   test.end()
 })

@@ -1,17 +1,16 @@
 import t from 'tap'
 import { RegistryError } from '../../../src/oci/errors.ts'
+import type { Caller } from '../../../src/oci/image-source.ts'
 import { PoolExhausted, TransientUpstreamError } from '../../../src/upstream/errors.ts'
 import { createHedge, hedged, type HedgeOptions } from '../../../src/upstream/resilience/hedging.ts'
 import { fakeClock, settled, staying } from '../../concurrency/fake-clock.ts'
 import { failure } from '../upstream.ts'
-import type { Caller } from '../../../src/upstream/request.ts'
-
 const hedgeFor = (options: HedgeOptions = {}) => {
   const clock = fakeClock()
   let hedges = 0
   const hedge = createHedge({ clock, observe: () => void hedges++, ...options })
   const asked: { answer: (value: string) => void; fail: (error: unknown) => void }[] = []
-  const dropped: string[] = []
+  const discardped: string[] = []
   const ended: AbortSignal[] = []
   const send = async () => {
     const { promise, resolve: answer, reject: fail } = Promise.withResolvers<string>()
@@ -25,10 +24,10 @@ const hedgeFor = (options: HedgeOptions = {}) => {
         ended.push(isOver)
         return await send()
       },
-      drop: (answer) => void dropped.push(answer),
+      discard: (answer) => void discardped.push(answer),
       signal,
     })
-  return { clock, run, asked, dropped, ended, hedges: () => hedges }
+  return { clock, run, asked, discardped, ended, hedges: () => hedges }
 }
 
 const trouble = (message = 'upstream answered 502') => new TransientUpstreamError('UNAVAILABLE', message)
@@ -55,29 +54,29 @@ await t.test(
       [0, 1],
       [1, 0],
     ] as const) {
-      const { clock, run, asked, dropped, hedges } = hedgeFor()
+      const { clock, run, asked, discardped, hedges } = hedgeFor()
       const answer = run()
       await clock.pass(4000)
       test.equal(asked.length, 2)
       test.equal(hedges(), 1)
       asked[first]?.answer('quick')
       test.equal(await answer, 'quick')
-      test.strictSame(dropped, [])
+      test.strictSame(discardped, [])
       asked[second]?.answer('slow')
       await settled()
-      test.strictSame(dropped, ['slow'], 'nobody waits for it')
+      test.strictSame(discardped, ['slow'], 'nobody waits for it')
     }
   },
 )
 
-await t.test('both at once: one is taken, and the other dropped', async (test) => {
-  const { clock, run, asked, dropped } = hedgeFor()
+await t.test('both at once: one is taken, and the other discardped', async (test) => {
+  const { clock, run, asked, discardped } = hedgeFor()
   const answer = run()
   await clock.pass(4000)
   for (const { answer: give } of asked) give('same')
   test.equal(await answer, 'same')
   await settled()
-  test.strictSame(dropped, ['same'])
+  test.strictSame(discardped, ['same'])
 })
 
 await t.test(
@@ -102,14 +101,14 @@ await t.test(
 )
 
 await t.test('an absence or a refusal is an answer', async (test) => {
-  const { clock, run, asked, dropped } = hedgeFor()
+  const { clock, run, asked, discardped } = hedgeFor()
   const error = failure(run())
   await clock.pass(4000)
   asked[1]?.fail(absent)
   test.equal(await error, absent)
   asked[0]?.answer('late')
   await settled()
-  test.strictSame(dropped, ['late'])
+  test.strictSame(discardped, ['late'])
   const early = hedgeFor()
   const earlyError = failure(early.run(new AbortController().signal))
   await early.clock.pass(4000)
@@ -118,7 +117,7 @@ await t.test('an absence or a refusal is an answer', async (test) => {
   test.equal(early.ended[0]?.aborted, true)
   early.asked[1]?.fail(absent)
   await settled()
-  test.strictSame(early.dropped, [])
+  test.strictSame(early.discardped, [])
 })
 
 await t.test('an upstream that is slow for all is not asked everything twice', async (test) => {
@@ -144,7 +143,7 @@ await t.test('nobody asks a second time for who has left', async (test) => {
   test.equal(await answer, 'anyway')
 })
 
-await t.test('over the clock of the system, of what has no answers to drop', async (test) => {
+await t.test('over the clock of the system, of what has no answers to discard', async (test) => {
   staying(test)
   let asked = 0
   const hangs = Promise.withResolvers<string>()

@@ -1,15 +1,14 @@
 import t from 'tap'
 import type { Test } from 'tap'
-import { createBlobs, type Blob, type BlobRequest, type OpenBlob } from '../../../src/upstream/blobs.ts'
+import { createBlobs } from '../../../src/upstream/blobs.ts'
 import { PoolExhausted, TransientUpstreamError } from '../../../src/upstream/errors.ts'
 import { createResume, type ResumeOptions } from '../../../src/upstream/resilience/resume.ts'
 import { RegistryError } from '../../../src/oci/errors.ts'
 import type { Digest } from '../../../src/oci/reference.ts'
+import type { Blob, BlobRequest, OpenBlob, Body } from '../../../src/oci/image-source.ts'
 import type { FaultRule } from '../../../src/sandbox/quay/faults.ts'
 import { quayFor, smallImage } from '../../sandbox/quay/quay-client.ts'
 import { bytesOf, connect, failure, told } from '../upstream.ts'
-import type { Body } from '../../../src/upstream/request.ts'
-
 const digest = `sha256:${'a'.repeat(64)}` as Digest
 const content = Buffer.from('0123456789')
 const trouble = new TransientUpstreamError('UNAVAILABLE', 'cut')

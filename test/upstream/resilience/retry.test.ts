@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events'
 import t from 'tap'
 import { RegistryError, unavailable } from '../../../src/oci/errors.ts'
-import { UpstreamRateLimited, TransientUpstreamError } from '../../../src/upstream/errors.ts'
+import { UpstreamRateLimited, UpstreamTimeout, TransientUpstreamError } from '../../../src/upstream/errors.ts'
 import { createRetry, retried, type RetryOptions } from '../../../src/upstream/resilience/retry.ts'
 import { fakeClock, settled, staying } from '../../concurrency/fake-clock.ts'
 import { failure, manifestRequest } from '../upstream.ts'
@@ -26,7 +26,7 @@ const retryFor = (options: RetryOptions = {}) => {
 }
 
 const trouble = () => new TransientUpstreamError('UNAVAILABLE', 'upstream answered 502')
-const timeout = () => new TransientUpstreamError('UNAVAILABLE', 'too slow', { status: 504 })
+const timeout = () => new UpstreamTimeout()
 const troubles = (count: number) => Array.from({ length: count }, trouble)
 
 await t.test('a trouble is tried again, later each time', async (test) => {

@@ -28,7 +28,7 @@ const setUp = () => {
   return { member, clock, state }
 }
 
-await t.test('it has its credential, and no other', async (test) => {
+await t.test('a member has its own credential, and no other', async (test) => {
   const { member } = setUp()
   test.ok(member.has({ ...credential }))
   test.notOk(member.has({ ...credential, password: 'another' }))

@@ -25,23 +25,20 @@ const realmOf = (challenge: string | undefined, body: string, status = 200) => {
   return { options, asked }
 }
 
-await t.test(
-  'the realm of the challenge is asked for one scope, with the stored credential',
-  async (test) => {
-    const challenge = 'Bearer realm="https://quay.io/v2/auth",service="quay.io"'
-    const { options, asked } = realmOf(challenge, JSON.stringify({ token: 'x', expires_in: 3600 }))
-    const token = await logIn(options, credential, now)
-    test.equal(token.header, 'Bearer x')
-    test.equal(token.expiresAt, now() + 3_570_000)
-    const basic = `Basic ${Buffer.from('openshift+ci:of-the-robot').toString('base64')}`
-    test.strictSame(asked, [
-      'https://quay.io/v2/ without',
-      `https://quay.io/v2/auth?service=quay.io&scope=repository%3Aopenshift%2Fci%3Apull ${basic}`,
-    ])
-  },
-)
+await t.test('the realm of the challenge gets one scope and the stored credential', async (test) => {
+  const challenge = 'Bearer realm="https://quay.io/v2/auth",service="quay.io"'
+  const { options, asked } = realmOf(challenge, JSON.stringify({ token: 'x', expires_in: 3600 }))
+  const token = await logIn(options, credential, now)
+  test.equal(token.header, 'Bearer x')
+  test.equal(token.expiresAt, now() + 3_570_000)
+  const basic = `Basic ${Buffer.from('openshift+ci:of-the-robot').toString('base64')}`
+  test.strictSame(asked, [
+    'https://quay.io/v2/ without',
+    `https://quay.io/v2/auth?service=quay.io&scope=repository%3Aopenshift%2Fci%3Apull ${basic}`,
+  ])
+})
 
-await t.test('attack: a realm elsewhere does not get the password', async (test) => {
+await t.test('attack: a realm on another site does not get the password', async (test) => {
   for (const realm of [
     'https://quay.io.example.com/',
     'https://example.com/',
@@ -54,7 +51,7 @@ await t.test('attack: a realm elsewhere does not get the password', async (test)
   }
 })
 
-await t.test('no challenge: nothing is sent', async (test) => {
+await t.test('without a challenge no credential is sent', async (test) => {
   const { options, asked } = realmOf(undefined, '{}')
   test.equal(told(await failure(logIn(options, credential, now))), '503 UNAVAILABLE 5')
   test.equal(asked.length, 1)
@@ -69,7 +66,7 @@ await t.test('an empty grant is a refusal: quay answers 200', async (test) => {
   test.strictSame(refusals, ['the robot may not pull openshift/ci'])
 })
 
-await t.test('a grant for something else is none', async (test) => {
+await t.test('a grant for another repository is a refusal', async (test) => {
   const pull = { type: 'repository', name: 'openshift/ci', actions: ['pull'] }
   const refused = [
     [],
@@ -90,7 +87,7 @@ await t.test('a grant for something else is none', async (test) => {
   }
 })
 
-await t.test('attack: a realm elsewhere is not handed the password', async (test) => {
+await t.test('attack: a realm on a similar host does not get the password', async (test) => {
   const rows = [
     ['https://quay.io', 'https://quay.io/v2/auth', true],
     ['https://quay.io', 'https://auth.quay.io/token', true],
@@ -134,14 +131,14 @@ await t.test('attack: a realm elsewhere is not handed the password', async (test
   }
 })
 
-await t.test('a challenge without a realm', async (test) => {
+await t.test('a challenge without a realm is an error', async (test) => {
   const { robot, asked } = scriptedRobot(granted({ token: 'a' }), { challenge: 'Bearer service="quay.io"' })
   test.match((await failure(robot.authorization())).cause, new Error('realm on no host, upstream is quay.io'))
   test.equal(asked.length, 1)
 })
 
 await t.test(
-  'a realm on another host of the same domain, over the wire; elsewhere sees nothing',
+  'over sockets: a realm on another host of the same domain is used; another site gets no request',
   async (test) => {
     const realm = await serverFor(test, (_request, response) => void response.end('{"token":"a"}'))
     let host = 'auth.example.com'
@@ -165,7 +162,7 @@ await t.test(
   },
 )
 
-await t.test('Basic, for registries that have no tokens', async (test) => {
+await t.test('Basic is used for registries without tokens', async (test) => {
   let clock = 0
   const { robot, asked } = scriptedRobot(new Error('no realm'), {
     challenge: 'Basic realm="a"',
@@ -178,7 +175,7 @@ await t.test('Basic, for registries that have no tokens', async (test) => {
   test.equal(asked.length, 1)
 })
 
-await t.test('no login at all: /v2/ answers 200', async (test) => {
+await t.test('no login is needed if /v2/ answers 200', async (test) => {
   const { url, requests } = await serverFor(test, (_request, response) => void response.end('{}'))
   const { robot } = robotFor(test, url)
   test.equal(await robot.authorization(), undefined)
@@ -189,7 +186,7 @@ await t.test('no login at all: /v2/ answers 200', async (test) => {
   test.equal(requests.length, 2, 'refused without one: it may want one now')
 })
 
-await t.test('a ping that does not tell how to log in', async (test) => {
+await t.test('a ping without a readable challenge is an error', async (test) => {
   const rows: Array<[number, Record<string, string>]> = [
     [401, {}],
     [401, { 'www-authenticate': 'Negotiate' }],
@@ -211,7 +208,7 @@ await t.test('a ping that does not tell how to log in', async (test) => {
   }
 })
 
-await t.test('an upstream that does not answer at all', async (test) => {
+await t.test('an upstream without an answer is an error', async (test) => {
   const quay = await quayFor(test)
   quay.fault({ origin: 'quay', path: /./, reset: true })
   const { robot, refusals } = robotFor(test, quay.url)
@@ -237,7 +234,7 @@ await t.test('only a 401 or 403 of the realm is an alarm', async (test) => {
   }
 })
 
-await t.test('an answer without a token', async (test) => {
+await t.test('a response without a token is an error', async (test) => {
   const bodies = ['', '<html>', 'null', '1', '[]', '{}', '{"token":""}', '{"token":1,"access_token":{}}']
   for (const body of bodies) {
     const { robot, refusals } = scriptedRobot({ status: 200, body })
@@ -246,50 +243,50 @@ await t.test('an answer without a token', async (test) => {
   }
 })
 
+await t.test('a page of HTML in place of a token is no refusal, but a transient error', async (test) => {
+  for (const [body, isTrouble] of [
+    ['<html>maintenance</html>', true],
+    ['{}', false],
+  ] as const) {
+    const { robot } = scriptedRobot({ status: 200, body })
+    test.equal((await failure(robot.authorization())) instanceof TransientUpstreamError, isTrouble)
+  }
+})
+
 await t.test(
-  'a page of HTML in place of a token refuses nobody: it is a trouble, tried again',
+  'trap 11: the token is in token or access_token; trap 8, 9: how long it is used',
   async (test) => {
-    for (const [body, isTrouble] of [
-      ['<html>maintenance</html>', true],
-      ['{}', false],
-    ] as const) {
-      const { robot } = scriptedRobot({ status: 200, body })
-      test.equal((await failure(robot.authorization())) instanceof TransientUpstreamError, isTrouble)
+    const start = Date.UTC(2026, 0, 1)
+    const inAnHour = start / 1000 + 3600
+    // For how many seconds each is used: all of its life but 30 s, or half of it.
+    const rows: Array<[object, number]> = [
+      [{ token: 'a' }, 30],
+      [{ access_token: 'a' }, 30],
+      [{ token: '', access_token: 'a' }, 30],
+      [{ token: 'a', expires_in: 300 }, 270],
+      [{ token: 'a', expires_in: '300' }, 30],
+      [{ token: 'a', expires_in: 10 }, 5],
+      [{ token: await jwt({ exp: inAnHour }), expires_in: 60 }, 3570],
+      [{ token: await jwt({}), expires_in: 300 }, 270],
+      [{ token: await jwt({ exp: inAnHour - 7200 }) }, 0],
+    ]
+    for (const [answer, seconds] of rows) {
+      let clock = start
+      const { robot, asked } = scriptedRobot(granted(answer), { now: () => clock })
+      test.match(await robot.authorization(), /^Bearer ./)
+      // Before its end it is used as it is; at its end everybody waits for the next.
+      const { length } = asked
+      if (seconds > 0) {
+        clock = start + Math.floor(seconds * 700)
+        await robot.authorization()
+        test.equal(asked.length, length, JSON.stringify(answer))
+      }
+      clock = start + seconds * 1000
+      await robot.authorization()
+      test.equal(asked.length, length * 2, JSON.stringify(answer))
     }
   },
 )
-
-await t.test('trap 11: token or access_token; trap 8, 9: how long it is used', async (test) => {
-  const start = Date.UTC(2026, 0, 1)
-  const inAnHour = start / 1000 + 3600
-  // For how many seconds each is used: all of its life but 30 s, or half of it.
-  const rows: Array<[object, number]> = [
-    [{ token: 'a' }, 30],
-    [{ access_token: 'a' }, 30],
-    [{ token: '', access_token: 'a' }, 30],
-    [{ token: 'a', expires_in: 300 }, 270],
-    [{ token: 'a', expires_in: '300' }, 30],
-    [{ token: 'a', expires_in: 10 }, 5],
-    [{ token: await jwt({ exp: inAnHour }), expires_in: 60 }, 3570],
-    [{ token: await jwt({}), expires_in: 300 }, 270],
-    [{ token: await jwt({ exp: inAnHour - 7200 }) }, 0],
-  ]
-  for (const [answer, seconds] of rows) {
-    let clock = start
-    const { robot, asked } = scriptedRobot(granted(answer), { now: () => clock })
-    test.match(await robot.authorization(), /^Bearer ./)
-    // Before its end it is used as it is; at its end everybody waits for the next.
-    const { length } = asked
-    if (seconds > 0) {
-      clock = start + Math.floor(seconds * 700)
-      await robot.authorization()
-      test.equal(asked.length, length, JSON.stringify(answer))
-    }
-    clock = start + seconds * 1000
-    await robot.authorization()
-    test.equal(asked.length, length * 2, JSON.stringify(answer))
-  }
-})
 
 await t.test('a 429 of the realm is a rate limit, and no alarm', async (test) => {
   const { options } = realmOf('Bearer realm="https://quay.io/v2/auth"', '', 429)

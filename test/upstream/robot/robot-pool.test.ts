@@ -1,7 +1,7 @@
 import { decodeJwt, SignJWT } from 'jose'
 import t from 'tap'
 import type { Test } from 'tap'
-import { UpstreamRateLimited, TransientUpstreamError } from '../../../src/upstream/errors.ts'
+import { UpstreamRateLimited, TransientUpstreamError, UpstreamTimeout } from '../../../src/upstream/errors.ts'
 import { createRetry } from '../../../src/upstream/resilience/retry.ts'
 import type { RobotCredential } from '../../../src/secrets/robot-credential.ts'
 import { createUpstreamClient } from '../../../src/upstream/client/client.ts'
@@ -68,7 +68,7 @@ const poolOf = (count: number, options: Partial<RobotPoolOptions> = {}) => {
   return { clock, state, answers, logins, alarms, robots, take, takeMany, refuse }
 }
 
-await t.test('evenly, in turn; each logs in once, before it is needed', async (test) => {
+await t.test('requests go to the robots in turn; each logs in once, before it is needed', async (test) => {
   const { robots, logins, takeMany } = poolOf(3)
   test.equal(robots.attempted(), false)
   const first = await robots.acquire()
@@ -83,7 +83,7 @@ await t.test('evenly, in turn; each logs in once, before it is needed', async (t
   test.equal(logins.length, 3)
 })
 
-await t.test('one alone is as it was', async (test) => {
+await t.test('a pool of one robot works as that robot', async (test) => {
   const { takeMany, refuse, answers, take, clock, alarms } = poolOf(1)
   test.strictSame(await takeMany(2), ['a1', 'a1'])
   test.equal(await refuse('a1'), 'a2')
@@ -96,7 +96,7 @@ await t.test('one alone is as it was', async (test) => {
   test.strictSame(alarms, ['a: token endpoint answered 401'])
 })
 
-await t.test('a robot that is refused is told of by its name, and the others go on', async (test) => {
+await t.test('a refused robot is reported by its name, and the others go on', async (test) => {
   for (const answer of [
     { status: 401 },
     { status: 200, body: JSON.stringify({ token: await emptyGrant() }) },
@@ -120,27 +120,30 @@ await t.test('a robot that is refused is told of by its name, and the others go 
   }
 })
 
-await t.test('all fail: so does the request, with what may pass where there is such', async (test) => {
-  const { answers, take, logins, clock } = poolOf(3)
-  answers['a'] = { status: 401 }
-  answers['b'] = { status: 429, retryAfter: '40' }
-  answers['c'] = { status: 403 }
-  const error = await failure(take())
-  test.ok(error instanceof UpstreamRateLimited)
-  test.equal(told(error), '429 TOOMANYREQUESTS 40')
-  test.notMatch(everythingIn(error), /secret/)
-  await failure(take())
-  test.equal(logins.length, 3, 'not tried by every request')
-  clock.now += 39_000
-  await failure(take())
-  test.strictSame(logins.slice(3).toSorted(), ['a', 'c'], 'and the limited one not before its time')
-  answers['b'] = { status: 502 }
-  clock.now += 1000
-  test.ok((await failure(take())) instanceof TransientUpstreamError)
-})
+await t.test(
+  'if all robots fail, the request fails, with a transient error if there is one',
+  async (test) => {
+    const { answers, take, logins, clock } = poolOf(3)
+    answers['a'] = { status: 401 }
+    answers['b'] = { status: 429, retryAfter: '40' }
+    answers['c'] = { status: 403 }
+    const error = await failure(take())
+    test.ok(error instanceof UpstreamRateLimited)
+    test.equal(told(error), '429 TOOMANYREQUESTS 40')
+    test.notMatch(everythingIn(error), /secret/)
+    await failure(take())
+    test.equal(logins.length, 3, 'not tried by every request')
+    clock.now += 39_000
+    await failure(take())
+    test.strictSame(logins.slice(3).toSorted(), ['a', 'c'], 'and the limited one not before its time')
+    answers['b'] = { status: 502 }
+    clock.now += 1000
+    test.ok((await failure(take())) instanceof TransientUpstreamError)
+  },
+)
 
-await t.test('a realm that hangs is not waited for once for each robot', async (test) => {
-  const timeout = new TransientUpstreamError('UNAVAILABLE', 'too slow', { status: 504 })
+await t.test('a request waits for a hanging realm once, and not once for each robot', async (test) => {
+  const timeout = new UpstreamTimeout()
   let asked = 0
   const { take } = poolOf(3, {
     get: async () => {
@@ -161,19 +164,16 @@ await t.test('a realm that hangs is not waited for once for each robot', async (
   test.strictSame(logins, ['a', 'b', 'a'], 'nor in one request after another')
 })
 
-await t.test(
-  'refused in use: the same robot with a fresh token, for all who had the old one',
-  async (test) => {
-    const { take, takeMany, refuse, logins } = poolOf(2)
-    test.strictSame(await takeMany(2), ['a1', 'b1'])
-    for (let request = 0; request < 3; request++) test.equal(await refuse('a1'), 'a2')
-    test.equal(await take(), 'a2')
-    test.equal(await refuse('b1'), 'b2')
-    test.strictSame(logins, ['a', 'b', 'a', 'b'])
-  },
-)
+await t.test('a rejected token: all requests with it get a fresh token of the same robot', async (test) => {
+  const { take, takeMany, refuse, logins } = poolOf(2)
+  test.strictSame(await takeMany(2), ['a1', 'b1'])
+  for (let request = 0; request < 3; request++) test.equal(await refuse('a1'), 'a2')
+  test.equal(await take(), 'a2')
+  test.equal(await refuse('b1'), 'b2')
+  test.strictSame(logins, ['a', 'b', 'a', 'b'])
+})
 
-await t.test('refused with a fresh token: another robot, now and the next time', async (test) => {
+await t.test('a rejected fresh token: another robot is used, now and the next time', async (test) => {
   const { takeMany, refuse, alarms, clock } = poolOf(2)
   await takeMany(2)
   test.equal(await refuse('a1'), 'a2')
@@ -189,7 +189,7 @@ await t.test('refused with a fresh token: another robot, now and the next time',
   test.equal(await refuse('b2'), undefined, 'the last one')
 })
 
-await t.test('it lost its right: its fresh token does not come, and another robot is taken', async (test) => {
+await t.test('a robot without its right: no fresh token comes, and another robot is used', async (test) => {
   const { answers, takeMany, refuse, alarms } = poolOf(2)
   await takeMany(2)
   answers['a'] = { status: 200, body: JSON.stringify({ token: await emptyGrant() }) }
@@ -197,7 +197,7 @@ await t.test('it lost its right: its fresh token does not come, and another robo
   test.strictSame(alarms, ['a: the robot may not pull openshift/ci; 1 of 2 robots go on'])
 })
 
-await t.test('credentials that change: who is still the same keeps its token', async (test) => {
+await t.test('when credentials change, an unchanged robot keeps its token', async (test) => {
   const { state, robots, takeMany, refuse, logins } = poolOf(2)
   await takeMany(2)
   state.credentials = [account('b'), { username: 'a', password: 'another' }, account('c')]
@@ -209,7 +209,7 @@ await t.test('credentials that change: who is still the same keeps its token', a
   test.equal(logins.length, 4, 'and no healthy robot logs in again')
 })
 
-await t.test('an upstream without logins', async (test) => {
+await t.test('an upstream without logins needs no robot', async (test) => {
   const { robots } = poolOf(2, { get: async () => ({ status: 200, body: '' }) })
   const lease = await robots.acquire()
   test.equal(lease.authorization, undefined)
@@ -253,7 +253,7 @@ const connect = async (test: Test, count: number) => {
   return { quay, alarms, statusOf, requestsOf }
 }
 
-await t.test('over sockets: evenly, and a token that dies harms nobody', async (test) => {
+await t.test('over sockets: robots are used in turn, and an expired token fails no request', async (test) => {
   const { quay, alarms, statusOf, requestsOf } = await connect(test, 2)
   const many = await Promise.all(Array.from({ length: 40 }, statusOf))
   test.ok(many.every((status) => status === 404))
@@ -265,7 +265,7 @@ await t.test('over sockets: evenly, and a token that dies harms nobody', async (
   test.strictSame(alarms, [])
 })
 
-await t.test('over sockets: a robot whose fresh token is refused as well harms nobody', async (test) => {
+await t.test('over sockets: a robot whose fresh token is rejected fails no request', async (test) => {
   const { quay, alarms, statusOf, requestsOf } = await connect(test, 2)
   quay.fault({ origin: 'quay', path: /manifests/, expire: true, count: 2 })
   test.equal(await statusOf(), 404)
@@ -273,7 +273,7 @@ await t.test('over sockets: a robot whose fresh token is refused as well harms n
   test.strictSame(alarms, ['a: a request with a fresh robot token was answered 401; 1 of 2 robots go on'])
 })
 
-await t.test('over sockets: a robot without its right is told of, and nobody fails', async (test) => {
+await t.test('over sockets: a robot without its right is reported, and no request fails', async (test) => {
   const { quay, alarms, statusOf, requestsOf } = await connect(test, 2)
   quay.setRobot({ ...account('a'), mayPull: false }, account('b'))
   for (let request = 0; request < 6; request++) test.equal(await statusOf(), 404)
@@ -282,7 +282,7 @@ await t.test('over sockets: a robot without its right is told of, and nobody fai
 })
 
 await t.test(
-  'over sockets: a 502 of the realm is tried again, and no robot is set aside for it',
+  'over sockets: a 502 of the realm is retried, and puts no robot into quarantine',
   async (test) => {
     const { quay, alarms, statusOf, requestsOf } = await connect(test, 2)
     quay.fault({ origin: 'quay', path: /auth/, status: 502, count: 2 })

@@ -8,7 +8,7 @@ import { quayFor, robot as account } from '../../sandbox/quay/quay-client.ts'
 import { everythingIn, failure, robotFor, told, until } from '../upstream.ts'
 import { granted, loginsAt, scriptedRobot } from './scripted-robot.ts'
 
-await t.test('trap 40: 20 at once, one login, one scope per parameter', async (test) => {
+await t.test('trap 40: 20 requests at once cause one login, with one scope per parameter', async (test) => {
   const quay = await quayFor(test)
   const { robot, refusals } = robotFor(test, quay.url)
   test.equal(robot.attempted(), false)
@@ -30,7 +30,7 @@ await t.test('trap 40: 20 at once, one login, one scope per parameter', async (t
   test.strictSame(refusals, [])
 })
 
-await t.test('trap 40: refreshed before its end, while the old one is used', async (test) => {
+await t.test('trap 40: a token is refreshed before it expires, while the old one is used', async (test) => {
   let clock = Date.UTC(2026, 0, 1)
   const now = () => clock
   for (const [tokenLifetimeSeconds, refreshAfter] of [
@@ -53,7 +53,7 @@ await t.test('trap 40: refreshed before its end, while the old one is used', asy
   }
 })
 
-await t.test('a refresh that fails shows only when the old token is out of use', async (test) => {
+await t.test('a failed refresh shows only when the old token has expired', async (test) => {
   let clock = Date.UTC(2026, 0, 1)
   const now = () => clock
   const quay = await quayFor(test, { now })
@@ -72,7 +72,7 @@ await t.test('a refresh that fails shows only when the old token is out of use',
   test.not(await robot.authorization(), first)
 })
 
-await t.test('trap 40: a failure is remembered briefly, or until the credential changes', async (test) => {
+await t.test('trap 40: a failure is cached briefly, or until the credential changes', async (test) => {
   let clock = Date.UTC(2026, 0, 1)
   let credential: RobotCredential = { ...account, password: 'secret' }
   const quay = await quayFor(test, { now: () => clock })
@@ -96,7 +96,7 @@ await t.test('trap 40: a failure is remembered briefly, or until the credential 
   test.strictSame(refusals, ['token endpoint answered 401', 'token endpoint answered 401'])
 })
 
-await t.test('what upstream refused is fetched anew; a newer one is kept', async (test) => {
+await t.test('a rejected token is fetched again; a newer one is kept', async (test) => {
   let clock = Date.UTC(2026, 0, 1)
   const quay = await quayFor(test, { now: () => clock })
   const { robot } = robotFor(test, quay.url, { now: () => clock })
@@ -111,18 +111,21 @@ await t.test('what upstream refused is fetched anew; a newer one is kept', async
   test.equal(loginsAt(quay).length, 2)
 })
 
-await t.test('a changed credential: what the old one gave is not used any more', async (test) => {
-  let clock = Date.UTC(2026, 0, 1)
-  const quay = await quayFor(test, { now: () => clock })
-  const { robot } = robotFor(test, quay.url, { now: () => clock })
-  const first = await robot.authorization()
-  clock += 1000
-  robot.reset()
-  test.not(await robot.authorization(), first)
-})
+await t.test(
+  'after a change of the credential, tokens of the old one are not used any more',
+  async (test) => {
+    let clock = Date.UTC(2026, 0, 1)
+    const quay = await quayFor(test, { now: () => clock })
+    const { robot } = robotFor(test, quay.url, { now: () => clock })
+    const first = await robot.authorization()
+    clock += 1000
+    robot.reset()
+    test.not(await robot.authorization(), first)
+  },
+)
 
 await t.test(
-  'a credential that changes during a login: its outcome is for those who wait for it',
+  'if the credential changes during a login, only the callers that wait for it get its result',
   async (test) => {
     for (const outcome of ['accepted', 'refused'] as const) {
       const old: RobotCredential = { username: 'old', password: 'a' }
@@ -151,7 +154,7 @@ await t.test(
   },
 )
 
-await t.test('trap 40: a 429 is waited out, as long as upstream says', async (test) => {
+await t.test('trap 40: after a 429 the robot waits for as long as upstream says', async (test) => {
   const rows = [
     [undefined, '5', 2000],
     ['0', '0', 2000],
@@ -182,7 +185,7 @@ await t.test('trap 40: a 429 is waited out, as long as upstream says', async (te
     }
 })
 
-await t.test('a trouble of the realm is tried again for all who wait; a refusal is not', async (test) => {
+await t.test('a transient error of the realm is retried for all callers; a refusal is not', async (test) => {
   const quay = await quayFor(test)
   const retry = createRetry()
   const { robot } = robotFor(test, quay.url, { retry })

@@ -4,10 +4,10 @@ import t from 'tap'
 import type { Fact } from '../../src/digests/facts.ts'
 import type { IndexState } from '../../src/digests/restricted-index/index-state.ts'
 import {
-  createKnownDigests,
-  type KnownDigestsOptions,
-  type KnownDigestsUpstream,
-} from '../../src/proxy/known-digests.ts'
+  composeDigests,
+  type ComposeDigestsOptions,
+  type DigestUpstream,
+} from '../../src/proxy/compose-digests.ts'
 import { createLogger } from '../../src/telemetry/logging.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { parseRepository, type Digest, type QciTag } from '../../src/oci/reference.ts'
@@ -22,7 +22,7 @@ const names = { manifests: [], blobs: [layer] }
 
 const create = async (
   test: Test,
-  options: Partial<KnownDigestsOptions> = {},
+  options: Partial<ComposeDigestsOptions> = {},
   tags: readonly string[] = [restricted],
 ) => {
   const started = await startApi(test)
@@ -30,7 +30,7 @@ const create = async (
   const metrics = createMetrics(new Registry())
   const published: Fact[] = []
   const shared: { state: IndexState | undefined; isInTouch: boolean } = { state: undefined, isInTouch: true }
-  const known = createKnownDigests({
+  const known = composeDigests({
     imageStreams: 'off',
     restrictedIndex: 'off',
     restrictedIndexIntervalMs: 5,
@@ -57,7 +57,7 @@ const create = async (
     metrics,
     ...options,
   })
-  test.teardown(known.close)
+  test.teardown(async () => await known.close())
   const fake = new FakeUpstream(tags, 'bytes')
   const asked: string[] = []
   const learn = async (reference: QciTag | Digest, who: string) => {
@@ -67,7 +67,7 @@ const create = async (
       await known.record(reference as QciTag, digest, fake.graph.childrenOf(digest))
     return digest
   }
-  const upstream: KnownDigestsUpstream = {
+  const upstream: DigestUpstream = {
     fetchManifest: learn,
     fetchPage: fake.fetchPage,
     fetchManifestInBackground: async (reference) => await learn(reference, 'background'),
@@ -92,7 +92,7 @@ const create = async (
   }
 }
 
-await t.test('off: only what is learnt is known, and nobody is asked', async (test) => {
+await t.test('off: only recorded facts are known, and no request is sent', async (test) => {
   const { known, imageStreams, scrape, published, search } = await create(test)
   known.start()
   test.strictSame([known.notReady(), known.status()], [[], []])
@@ -115,40 +115,43 @@ await t.test('off: only what is learnt is known, and nobody is asked', async (te
   test.notMatch(await scrape(), 'watched')
 })
 
-await t.test('the index: not ready before its live tags are known, and says how far it is', async (test) => {
-  const { known, upstream, lines, asked, fake, scrape } = await create(test, { restrictedIndex: 'on' }, [
-    restricted,
-    `sha256-${digestOf('open').slice(7)}.sig`,
-  ])
-  test.strictSame(known.notReady(), ['the index of restricted images is not complete yet'])
-  test.match(known.status(), [
-    /restricted index: not complete; phase idle, 0 pages of tags read, 0 tags followed/,
-  ])
-  known.start()
-  await until(() => lines.some(({ level }) => level === 'warn'))
-  test.match(
-    lines.find(({ level }) => level === 'warn'),
-    { msg: /retrying/, err: { message: /not connected/ } },
-  )
-  known.connect(upstream)
-  let isLive = false
-  fake.before = () => {
-    isLive ||= known.status()[0]?.includes('live tags complete') === true
-  }
-  await until(() => known.notReady().length === 0 && known.status()[0]?.includes('whole') === true)
-  test.ok(isLive)
-  test.strictSame(asked, [`background ${restricted}`])
-  test.match(await scrape(), /quay_proxy_restricted_tags_followed 1\n/)
-  test.equal(known.knowledge.isComplete(), true)
-  test.match(known.knowledge.reachOf(layer), { isRestricted: true })
-  test.strictSame(known.knowledge.parentsOf(layer), [image])
-  test.match(
-    lines.find(({ msg, isWhole }) => msg === 'restricted index' && isWhole === true),
-    { followed: 1 },
-  )
-})
+await t.test(
+  'the index: not ready before its live tags are known, with its progress in the status',
+  async (test) => {
+    const { known, upstream, lines, asked, fake, scrape } = await create(test, { restrictedIndex: 'on' }, [
+      restricted,
+      `sha256-${digestOf('open').slice(7)}.sig`,
+    ])
+    test.strictSame(known.notReady(), ['the index of restricted images is not complete yet'])
+    test.match(known.status(), [
+      /restricted index: not complete; phase idle, 0 pages of tags read, 0 tags followed/,
+    ])
+    known.start()
+    await until(() => lines.some(({ level }) => level === 'warn'))
+    test.match(
+      lines.find(({ level }) => level === 'warn'),
+      { msg: /retrying/, err: { message: /not connected/ } },
+    )
+    known.connect(upstream)
+    let isLive = false
+    fake.before = () => {
+      isLive ||= known.status()[0]?.includes('live tags complete') === true
+    }
+    await until(() => known.notReady().length === 0 && known.status()[0]?.includes('whole') === true)
+    test.ok(isLive)
+    test.strictSame(asked, [`background ${restricted}`])
+    test.match(await scrape(), /quay_proxy_restricted_tags_followed 1\n/)
+    test.equal(known.knowledge.isComplete(), true)
+    test.match(known.knowledge.reachOf(layer), { isRestricted: true })
+    test.strictSame(known.knowledge.parentsOf(layer), [image])
+    test.match(
+      lines.find(({ msg, isWhole }) => msg === 'restricted index' && isWhole === true),
+      { followed: 1 },
+    )
+  },
+)
 
-await t.test('nothing can be looked for before upstream is connected, and that is an error', async (test) => {
+await t.test('looking further before upstream is connected is an error', async (test) => {
   const { known, search, upstream } = await create(test)
   const repository = parseRepository('ocp-priv', '4.15', 'openshift/ci')
   await test.rejects(known.lookFurther(image, { ...search, repository }), { message: /not connected/ })
@@ -158,7 +161,7 @@ await t.test('nothing can be looked for before upstream is connected, and that i
 })
 
 await t.test(
-  'a restricted claim closes until it is checked; a namespace without tags in QCI closes nothing',
+  'a restricted claim closes a digest until it is checked; a namespace without tags in QCI closes nothing',
   async (test) => {
     const other = digestOf('other')
     const { known, imageStreams, upstream, search, asked } = await create(test, {
@@ -181,18 +184,21 @@ await t.test(
   },
 )
 
-await t.test('without the index any restricted namespace may close, until that is checked', async (test) => {
-  const other = digestOf('other')
-  const { known, imageStreams, upstream, search } = await create(test, { imageStreams: 'watch' })
-  imageStreams.put({ namespace: 'ocp-priv', name: '4.15', tags: { base: [other] } })
-  known.connect(upstream)
-  known.start()
-  await until(() => known.knowledge.isClaimed(other))
-  await known.lookFurther(other, search)
-  test.equal(known.knowledge.isClaimed(other), false)
-})
+await t.test(
+  'without the index, a claim of any restricted namespace closes a digest until it is checked',
+  async (test) => {
+    const other = digestOf('other')
+    const { known, imageStreams, upstream, search } = await create(test, { imageStreams: 'watch' })
+    imageStreams.put({ namespace: 'ocp-priv', name: '4.15', tags: { base: [other] } })
+    known.connect(upstream)
+    known.start()
+    await until(() => known.knowledge.isClaimed(other))
+    await known.lookFurther(other, search)
+    test.equal(known.knowledge.isClaimed(other), false)
+  },
+)
 
-await t.test('a claim that cannot be followed is told to those who debug', async (test) => {
+await t.test('a claim that cannot be followed is logged at debug', async (test) => {
   const { known, imageStreams, upstream, lines, fake } = await create(test, {
     imageStreams: 'watch',
     restrictedIndex: 'on',
@@ -216,13 +222,13 @@ await t.test('a claim that cannot be followed is told to those who debug', async
   )
 })
 
-await t.test('what other replicas know is not in touch: a refusal is not certain', async (test) => {
+await t.test('a refusal is not certain while the facts of other replicas cannot be read', async (test) => {
   const { known, shared, search } = await create(test)
   shared.isInTouch = false
   test.strictSame(await known.lookFurther(image, search), { hasNewFacts: false, isCertain: false })
 })
 
-await t.test('a restricted namespace that has no room left is an alarm', async (test) => {
+await t.test('a restricted namespace with too many digests is logged as an error', async (test) => {
   const { known, lines } = await create(test)
   for (let number = 0; number < 201; number++)
     await known.record(restricted, digestOf(`wide ${number}`), {
@@ -232,5 +238,5 @@ await t.test('a restricted namespace that has no room left is an alarm', async (
         (_, blob) => `sha256:${(number * 2000 + blob).toString(16).padStart(8, '0').repeat(8)}` as Digest,
       ),
     })
-  test.match(lines, [{ level: 'error', namespace: 'ocp-priv', msg: /more digests than are kept/ }])
+  test.match(lines, [{ level: 'error', namespace: 'ocp-priv', msg: /more digests than are stored/ }])
 })

@@ -1,23 +1,23 @@
 /**
- * How many tokens that nobody knows came from one address lately, and whether that is a trickle or a flood.
+ * Counts the unknown tokens of one address in the last two seconds, and tells a trickle from a flood.
  */
-export interface StrangeTokens {
+export interface UnknownTokens {
   readonly note: () => void
-  /** One of them was accepted, and does not count. */
+  /** One of the tokens was accepted: it does not count any more. */
   readonly proven: () => void
-  /** Few came in this second of the clock and the one before it, and there was no flood a moment ago. */
+  /** Few tokens came in this second of the clock and the one before it, and no flood has just ended. */
   readonly areCalm: () => boolean
 }
 
-/** In two seconds. Three a second, as behind a router where all expired logins come from one address, are far below. */
+/** Tokens in two seconds. Three a second, as from a router that hides all addresses behind its own, are far below. */
 const mostOfTrickle = 16
-/** In two seconds. An office that comes back from lunch is below, a loop that makes up tokens is above. */
+/** Tokens in two seconds. An office after lunch is below, a loop of made-up tokens is above. */
 const leastOfFlood = 80
 /** Milliseconds. */
 const floodEndsAfterMs = 10_000
 
 /** @param now milliseconds, monotonic */
-export const createStrangeTokens = (now: () => number): StrangeTokens => {
+export const createUnknownTokens = (now: () => number): UnknownTokens => {
   let second = -Infinity
   let current = 0
   let before = 0

@@ -1,16 +1,16 @@
 import t from 'tap'
-import { createStrangeTokens } from '../../src/kubernetes/strange-tokens.ts'
+import { createUnknownTokens } from '../../src/kubernetes/unknown-tokens.ts'
 
 const setUp = () => {
   let now = 500
-  const tokens = createStrangeTokens(() => now)
+  const tokens = createUnknownTokens(() => now)
   const note = (count: number) => {
     for (let index = 0; index < count; index++) tokens.note()
   }
   return { ...tokens, note, pass: (ms: number) => void (now += ms) }
 }
 
-await t.test('a trickle is calm, however long', async (test) => {
+await t.test('a trickle is calm, no matter how long', async (test) => {
   const { note, areCalm, pass } = setUp()
   test.equal(areCalm(), true)
   for (let second = 0; second < 100; second++) {
@@ -20,7 +20,7 @@ await t.test('a trickle is calm, however long', async (test) => {
   }
 })
 
-await t.test('a burst is not, until two seconds of the clock are over', async (test) => {
+await t.test('a burst is not calm for two seconds of the clock', async (test) => {
   const { note, areCalm, pass } = setUp()
   note(17)
   test.equal(areCalm(), false)
@@ -34,7 +34,7 @@ await t.test('a burst is not, until two seconds of the clock are over', async (t
   test.equal(areCalm(), true)
 })
 
-await t.test('a flood is not, for ten seconds after its end', async (test) => {
+await t.test('a flood is not calm until ten seconds after its end', async (test) => {
   const { note, areCalm, pass } = setUp()
   note(80)
   pass(9999)
@@ -43,7 +43,7 @@ await t.test('a flood is not, for ten seconds after its end', async (test) => {
   test.equal(areCalm(), true)
 })
 
-await t.test('those that were accepted do not count', async (test) => {
+await t.test('accepted tokens do not count', async (test) => {
   const { note, proven, areCalm, pass } = setUp()
   note(17)
   proven()

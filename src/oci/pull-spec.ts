@@ -1,24 +1,24 @@
 /**
- * A reference as people write it: a registry in front, a tag or a digest behind. What is not of QCI is refused: explained as if it
- * were, it would send people after rights to a namespace that has nothing to do with their image.
+ * A pull spec as people write it: with or without a registry, a tag or a digest. A pull spec of another registry is refused, since advice
+ * about it would send people to a namespace that has nothing to do with their image.
  */
-import { parseReference, parseRepository, type Reference, type TagOwnerOf } from '../oci/reference.ts'
+import { parseReference, parseRepository, type Reference, type TagOwnerOf } from './reference.ts'
 
 export interface PullSpecOptions {
-  /** `openshift/ci` */
+  /** The path of the monorepo form, `openshift/ci`. */
   readonly monorepo: string
-  /** Where this proxy is served, beside its usual host. */
+  /** The host of this proxy; its usual host is accepted as well. */
   readonly exposedHost: string
   readonly ownerOf: TagOwnerOf
 }
 
 const usualHost = 'quay-proxy.ci.openshift.org'
-/** Its images are in QCI under the same names. */
+/** QCI holds the images of this registry under the same names. */
 const appCiRegistry = 'registry.ci.openshift.org'
-/** Holds QCI, and much else. */
+/** Holds QCI among many other repositories. */
 const quay = 'quay.io'
 
-/** @throws {Error} where the text is no reference of QCI */
+/** @throws {Error} if the text is no pull spec of QCI; the message says why */
 export const parsePullSpec = (text: string, options: PullSpecOptions): Reference => {
   const { monorepo, ownerOf } = options
   const full = /^sha\d+:[^/]*$/.test(text) ? `${monorepo}@${text}` : text.replace(/^docker:\/\//, '')
@@ -32,21 +32,31 @@ export const parsePullSpec = (text: string, options: PullSpecOptions): Reference
     throw new Error(
       `${JSON.stringify(text)} is not a reference of QCI, whose repositories have two components; expected ocp/4.5:base, ${monorepo}:ocp_4.5_base or ${monorepo}@sha256:...`,
     )
-  // With both, clients ask for the digest; with neither, for latest.
+  // Clients use the digest if both are given, and `latest` if neither is.
   return parseReference(parseRepository(namespace, name, monorepo), digest ?? tag ?? 'latest', ownerOf)
 }
+
+/** The pull spec for a reference, as people type it: `quay-proxy.ci.openshift.org/ocp/4.5:base`. */
+export const pullSpecOf = (reference: Reference, host: string): string => {
+  const repository = `${host}/${reference.repository.path}`
+  return reference.kind === 'tag' ? `${repository}:${reference.tag}` : `${repository}@${reference.digest}`
+}
+
+/** Whether clients take the first component of a name for a registry: it has a dot or a port, or is `localhost`. */
+export const isRegistryHost = (component: string): boolean =>
+  /[.:]/.test(component) || component === 'localhost'
 
 const cut = (text: string, mark: string): readonly [string, string | undefined] => {
   const at = text.indexOf(mark)
   return at === -1 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)]
 }
 
-/** As clients tell a registry from a namespace: by a dot, a port, or the one name that has neither. */
 const split = (spec: string): { host: string | undefined; components: readonly string[] } => {
   const components = spec.split('/')
   const [first = '', ...rest] = components
-  const isHost = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost')
-  return isHost ? { host: first.toLowerCase(), components: rest } : { host: undefined, components }
+  return rest.length > 0 && isRegistryHost(first)
+    ? { host: first.toLowerCase(), components: rest }
+    : { host: undefined, components }
 }
 
 const checkHost = (host: string | undefined, path: string, { monorepo, exposedHost }: PullSpecOptions) => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parsePullSpec } from '../../src/explain/pull-spec.ts'
+import { isRegistryHost, parsePullSpec, pullSpecOf } from '../../src/oci/pull-spec.ts'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
 
 const options = {
@@ -19,7 +19,7 @@ const hosts = [
   'docker://proxy.example:5000/',
 ]
 
-await t.test('every host that QCI is pulled from, or none, with every form', async (test) => {
+await t.test('every host of QCI, or none, with every form of a reference', async (test) => {
   for (const host of [...hosts, 'quay.io/'])
     for (const [spec, expected] of [
       ['openshift/ci:ocp_4.5_base', { kind: 'tag', qciTag: 'ocp_4.5_base' }],
@@ -62,14 +62,14 @@ await t.test(
   },
 )
 
-await t.test('what is behind the repository is read whole', async (test) => {
+await t.test('tag and digest are read as a whole', async (test) => {
   test.throws(() => parse(`openshift/ci@${digest}@x`), { code: 'DIGEST_INVALID' })
   test.throws(() => parse('ocp/4.5:base:x'), { code: 'DIGEST_INVALID' })
   test.throws(() => parse('ocp/4.5:'), { code: 'TAG_INVALID' })
   test.throws(() => parse('OCP/4.5:base'), { code: 'NAME_INVALID' })
 })
 
-await t.test('another depth than two components', async (test) => {
+await t.test('a repository with other than two components', async (test) => {
   for (const host of hosts)
     for (const spec of [
       'base',
@@ -84,4 +84,19 @@ await t.test('another depth than two components', async (test) => {
         { message: /two components; expected ocp\/4\.5:base/ },
         `${host}${spec}`,
       )
+})
+
+await t.test('the pull spec of a reference, in both forms', async (test) => {
+  for (const spec of [
+    'ocp/4.5:base',
+    'openshift/ci:ocp_4.5_base',
+    `ocp/4.5@${digest}`,
+    `openshift/ci@${digest}`,
+  ])
+    test.equal(pullSpecOf(parse(spec), 'proxy.example'), `proxy.example/${spec}`)
+})
+
+await t.test('a registry has a dot or a port, or is localhost', async (test) => {
+  for (const host of ['quay.io', 'localhost', 'localhost:5000', 'a:1']) test.ok(isRegistryHost(host), host)
+  for (const name of ['ocp', 'library', '']) test.notOk(isRegistryHost(name), name)
 })

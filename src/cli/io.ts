@@ -1,0 +1,21 @@
+/**
+ * What the commands need of the process. `main.ts` gives them the real one, tests give them their own.
+ */
+import type { Environment } from '../config/command-line.ts'
+import type { Output } from '../telemetry/logging.ts'
+
+export interface Io {
+  readonly environment: Environment
+  /** Writes a line to standard output. */
+  readonly print: (line: string) => void
+  /** Writes a line to standard error. */
+  readonly printError: (line: string) => void
+  readonly openInput: () => AsyncIterable<string>
+  /** Where log lines go. */
+  readonly openLog: () => Output
+  /**
+   * @param end runs once, at the first request to end: a signal or, for `terminal`, a closed terminal or pipe too. A second signal ends the
+   * process at once. A rejection is printed, with exit code 2.
+   */
+  readonly onEnd: (from: 'signal' | 'terminal', end: () => Promise<void>) => void
+}

@@ -1,0 +1,67 @@
+/**
+ * The `Io` of a real process: its streams, environment and signals.
+ */
+import { createOutput } from '../telemetry/logging.ts'
+import type { Io } from './io.ts'
+import { problemsIn } from './run.ts'
+
+/** The part of the global `process` that is used. */
+export interface Program {
+  readonly env: Io['environment']
+  readonly stdin: { setEncoding: (encoding: 'utf8') => AsyncIterable<string> }
+  readonly stdout: {
+    write: (text: string) => unknown
+    on: (event: 'error', listener: () => void) => unknown
+  }
+  readonly stderr: { write: (text: string) => unknown }
+  exitCode?: number | string | null | undefined
+  on: (event: 'exit' | 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void) => unknown
+  exit: (code: number) => void
+}
+
+export const createProcessIo = (program: Program): Io => {
+  const printError = (line: string): void => void program.stderr.write(`${line}\n`)
+  // `| head`: the reader has read enough.
+  program.stdout.on('error', () => undefined)
+  return {
+    environment: program.env,
+    print: (line) => void program.stdout.write(`${line}\n`),
+    printError,
+    openInput: () => program.stdin.setEncoding('utf8'),
+    openLog: () => {
+      const output = createOutput()
+      // Runs at every exit except SIGKILL, also after an exception that nobody catches.
+      program.on('exit', output.flushSync)
+      return output
+    },
+    onEnd: createOnEnd(program, (error) => {
+      problemsIn(error).forEach(printError)
+      program.exitCode = 2
+    }),
+  }
+}
+
+/** Milliseconds. npm passes Ctrl-C on to a program that the terminal has signalled already: one Ctrl-C arrives twice. */
+const sameSignalMs = 500
+
+const createOnEnd =
+  (program: Program, fail: (error: unknown) => void): Io['onEnd'] =>
+  (from, end) => {
+    let first: { readonly event: string; readonly at: number } | undefined
+    const endOnce = (event: string): void => {
+      if (first !== undefined) return
+      first = { event, at: performance.now() }
+      end().catch(fail)
+    }
+    const isSecond = (event: string): boolean =>
+      first !== undefined && (first.event !== event || performance.now() - first.at > sameSignalMs)
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      program.on(signal, () => {
+        if (isSecond(signal)) program.exit(1)
+        endOnce(signal)
+      })
+    if (from === 'signal') return
+    // A terminal that closes sends the signal, and fails each write after it.
+    program.on('SIGHUP', () => endOnce('SIGHUP'))
+    program.stdout.on('error', () => endOnce('closed output'))
+  }

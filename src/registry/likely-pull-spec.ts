@@ -1,0 +1,53 @@
+/**
+ * What a client with a misspelled name probably wants: the pull spec to use instead. The advice is made from the client's own text alone,
+ * so it reveals nothing.
+ */
+import { isRegistryHost, parsePullSpec, pullSpecOf, type PullSpecOptions } from '../oci/pull-spec.ts'
+import { isDigest } from '../oci/reference.ts'
+
+/** The tag that clients send if the person has written none. */
+export const implicitTag = 'latest'
+
+/**
+ * @param components the path of the repository: `registry.ci.openshift.org`, `ocp`, `4.5`
+ * @param reference a tag or a digest
+ * @returns undefined if no spelling of it is a pull spec of QCI
+ */
+export const likelyPullSpec = (
+  components: readonly string[],
+  reference: string,
+  options: PullSpecOptions,
+): string | undefined => {
+  for (const spelling of spellings(components, reference, options.monorepo))
+    try {
+      return pullSpecOf(parsePullSpec(spelling, options), options.exposedHost)
+    } catch {
+      // The next spelling is tried.
+    }
+  return undefined
+}
+
+/** From the most likely one. */
+function* spellings(
+  components: readonly string[],
+  reference: string,
+  monorepo: string,
+): Generator<string, void> {
+  const [host = ''] = components
+  const own = isRegistryHost(host) && components.length > 2 ? components.slice(1) : components
+  const registry = own === components ? '' : `${host}/`
+  if (isDigest(reference)) {
+    if (own.length === 2) yield `${registry}${own.join('/')}@${reference}`
+    // A digest needs no name: the monorepo has them all.
+    yield `${registry}${monorepo}@${reference}`
+    return
+  }
+  if (own.length === 2) yield `${registry}${own.join('/')}:${reference}`
+  const [namespace, name, tag] = own
+  const isImplicit = reference === implicitTag
+  // ocp/4.5/base
+  if (own.length === 3 && isImplicit) yield `${registry}${namespace}/${name}:${tag}`
+  // ocp_4.5_base, ocp_4.5/base, ocp_4.5:base
+  const qciTag = [...own, ...(isImplicit ? [] : [reference])].join('_')
+  if (own.join('').includes('_') && qciTag.split('_').length > 2) yield `${registry}${monorepo}:${qciTag}`
+}

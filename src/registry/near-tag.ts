@@ -1,0 +1,70 @@
+/**
+ * A tag that the requester may pull, with nearly the name of one that does not exist. Within limits: the search costs a page of upstream's
+ * tag list at most, and only some of the requests of a requester cost one.
+ */
+import { distance } from 'fastest-levenshtein'
+import { Pace } from '../concurrency/pace.ts'
+import type { Identity } from '../access/identity.ts'
+import type { FetchTags } from '../oci/image-source.ts'
+import { tagPrefixOf, type Reference } from '../oci/reference.ts'
+import { createVisibility, type VisibilityOptions } from './tags/tag-visibility.ts'
+
+export interface NearTagOptions extends Pick<VisibilityOptions, 'policy' | 'ownerOf'> {
+  readonly fetchTags: FetchTags
+}
+
+export interface NearTagRequest {
+  readonly identity: Identity
+  readonly reference: Extract<Reference, { kind: 'tag' }>
+  readonly requester: string
+  readonly signal: AbortSignal
+}
+
+/** Undefined if there is none, or none was found within the limits. Never rejects. */
+export type FindNearTag = (request: NearTagRequest) => Promise<string | undefined>
+
+/** Milliseconds that an error response waits for the search. */
+const maxWaitMs = 1500
+/** Attack: a loop over missing tags, to use up the pages that quay grants to everybody. */
+const searches = { burst: 5, everyMs: 10_000, maxWaitMs: 0 }
+/** Of the tags by distance: each costs a decision, most of which are cached. */
+const maxDecisions = 3
+
+export const createFindNearTag = (options: NearTagOptions): FindNearTag => {
+  const pace = new Pace(searches)
+  return async (request) => {
+    const { owner, repository } = request.reference
+    if (owner.by !== 'image-stream' || repository.form === 'monorepo') return undefined
+    if (pace.next(request.requester) === undefined) return undefined
+    try {
+      return await search(request, options, tagPrefixOf(repository))
+    } catch {
+      // The error that the client waits for is about its own tag.
+      return undefined
+    }
+  }
+}
+
+const search = async (
+  { identity, reference, requester, signal }: NearTagRequest,
+  { fetchTags, policy, ownerOf }: NearTagOptions,
+  prefix: string,
+): Promise<string | undefined> => {
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(maxWaitMs)])
+  const { tags } = await fetchTags({ after: prefix, requester, signal: limited })
+  const own = tags.filter((tag) => tag.startsWith(prefix)).map((tag) => tag.slice(prefix.length))
+  const { isVisible } = createVisibility({ identity, repository: reference.repository, policy, ownerOf })
+  for (const tag of nearest(reference.tag, own)) if (await isVisible(prefix + tag)) return tag
+  return undefined
+}
+
+/** A typing error changes a letter or two, or exchanges neighbors; half of a short tag is another tag. */
+const nearest = (wanted: string, tags: readonly string[]): readonly string[] => {
+  const most = Math.min(3, Math.floor(wanted.length / 2))
+  return tags
+    .map((tag) => ({ tag, edits: distance(wanted, tag) }))
+    .filter(({ edits }) => edits > 0 && edits <= most)
+    .toSorted((a, b) => a.edits - b.edits)
+    .slice(0, maxDecisions)
+    .map(({ tag }) => tag)
+}

@@ -1,0 +1,92 @@
+/**
+ * Names of repositories that QCI cannot have, such as one or three components, or another registry behind our host: 404 NAME_UNKNOWN with
+ * the pull spec to use. podman repeats other codes for three seconds.
+ */
+import type { FastifyInstance, onRequestAsyncHookHandler, RouteHandlerMethod } from 'fastify'
+import { RegistryError, unsupported } from '../oci/errors.ts'
+import { parsePullSpec, type PullSpecOptions } from '../oci/pull-spec.ts'
+import { quoteName } from '../oci/quote-name.ts'
+import type { Challenge } from './authentication/credential.ts'
+import { likelyPullSpec } from './likely-pull-spec.ts'
+
+interface Wanted {
+  readonly components: readonly string[]
+  /** Undefined for a list of tags. */
+  readonly reference: string | undefined
+}
+
+const endpoints = ['/manifests/', '/blobs/', '/referrers/']
+
+/** @param path what follows `/v2/`, decoded; undefined for a path of no endpoint of the registry API */
+export const parseUnknownName = (path: string): Wanted | undefined => {
+  const tags = '/tags/list'
+  if (path.endsWith(tags) && path.length > tags.length)
+    return { components: path.slice(0, -tags.length).split('/'), reference: undefined }
+  for (const endpoint of endpoints) {
+    const at = path.lastIndexOf(endpoint)
+    if (at > 0)
+      return { components: path.slice(0, at).split('/'), reference: path.slice(at + endpoint.length) }
+  }
+  return undefined
+}
+
+/** Names are answered after authentication, so that the log has the user. Other paths cost no review. */
+export const unknownNameHook = (
+  authenticate: onRequestAsyncHookHandler,
+  challenge: Challenge,
+): onRequestAsyncHookHandler =>
+  async function (this: FastifyInstance, request, reply) {
+    const { '*': path = '' } = request.params as { '*'?: string }
+    if (parseUnknownName(path) !== undefined) await authenticate.call(this, request, reply)
+    else if (request.headers.authorization === undefined) throw loginFirst(challenge)
+    else throw notServed()
+  }
+
+/** For every path below `/v2/` that no other route matches. */
+export const unknownNameHandler =
+  (options: PullSpecOptions): RouteHandlerMethod =>
+  async (request) => {
+    const { '*': path = '' } = request.params as { '*'?: string }
+    const { components, reference } = parseUnknownName(path) as Wanted
+    // The router passes over the route of an image for a longer component than any tag or digest.
+    if (components.length === 2)
+      throw new RegistryError('NAME_INVALID', 'a component of the path is too long')
+    throw nameUnknown(components, reference, options)
+  }
+
+/** Clients learn from the challenge where to log in, whichever path below /v2/ they try first. */
+export const loginFirst = (challenge: Challenge): RegistryError =>
+  challenge.unauthorized('log in first: nothing here is open to everybody')
+
+export const notServed = (): RegistryError =>
+  unsupported(404, 'there is nothing here; an image is at /v2/<namespace>/<name>/manifests/<tag or digest>')
+
+/** @param reference undefined for a list of tags */
+export const nameUnknown = (
+  components: readonly string[],
+  reference: string | undefined,
+  options: PullSpecOptions,
+): RegistryError => {
+  const { exposedHost, monorepo } = options
+  const name = components.join('/')
+  const likely = likelyPullSpec(components, reference ?? 'latest', options)
+  const spec = reference === undefined ? likely?.slice(0, likely.lastIndexOf(':')) : likely
+  const advice =
+    spec === undefined
+      ? (foreignRegistry(components, options) ??
+        `pull ${exposedHost}/<namespace>/<name>:<tag> or ${exposedHost}/${monorepo}:<namespace>_<name>_<tag>`)
+      : `${reference === undefined ? 'list' : 'pull'} ${spec}`
+  return new RegistryError('NAME_UNKNOWN', `${quoteName(name)} is not a repository here; ${advice}`, {
+    forLog: { rejected: quoteName(name) },
+  })
+}
+
+/** Why images of another registry are not here. */
+const foreignRegistry = (components: readonly string[], options: PullSpecOptions): string | undefined => {
+  try {
+    parsePullSpec(components.join('/'), options)
+    return undefined
+  } catch (error) {
+    return error instanceof RegistryError || components.length < 3 ? undefined : (error as Error).message
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * The commands with which a user tries the sandbox. Pasted as a whole they work in their order: each login stands directly above its
+ * pulls, and the login with the most rights comes last and stays.
+ */
+import { reachText, type Person } from './people.ts'
+import { isRestricted, mayPull, sampleImages } from './sample-pulls.ts'
+import type { Sandbox } from './sandbox.ts'
+
+/** @param people those with the most rights first */
+export const commandsToPaste = (
+  { url, kubernetes }: Pick<Sandbox, 'url' | 'kubernetes'>,
+  people: readonly Person[],
+): readonly string[] => {
+  const { host } = new URL(url)
+  const pullOf = (name: string, isAllowed: boolean) =>
+    `  podman pull --tls-verify=false ${host}/${name}${isAllowed ? '' : '  # refused, as it should be'}`
+  return people.toReversed().flatMap(({ username, who, token, reach }) => {
+    const pulls = sampleImages.map((image) => ({ ...image, isAllowed: mayPull(kubernetes, token, image) }))
+    const [base] = pulls
+    return [
+      '',
+      `  # ${username}, ${who}: ${reachText(reach, isRestricted)}`,
+      `  podman login --tls-verify=false -u ${username} -p ${token} ${host}`,
+      ...pulls.map(({ repository, tag, isAllowed }) => pullOf(`${repository}:${tag}`, isAllowed)),
+      // The first image again, under its name in QCI.
+      ...(base?.isAllowed === true ? [pullOf('openshift/ci:ocp_4.5_base', true)] : []),
+    ]
+  })
+}

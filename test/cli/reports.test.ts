@@ -1,0 +1,37 @@
+import t from 'tap'
+import { ended, refused } from './fake-io.ts'
+import { write } from './surroundings.ts'
+
+await t.test('audit-report: a file, standard input, and what is neither', async (test) => {
+  const line = JSON.stringify({
+    time: '2026-11-20T21:55:19.000Z',
+    difference: 'loss',
+    identity: 'system:serviceaccount:my-team:default',
+    kind: 'service-account',
+    namespace: 'ocp',
+    image: 'ocp_4.5_base',
+    openedBy: ['image-puller', 'qci-wide'],
+    msg: 'audit',
+  })
+  const path = write(test, { log: `garbage\n${line}\n`, garbage: 'garbage\n' })
+  const read = await ended(['audit-report', path('log')])
+  test.strictSame([read.code, read.stderr], [0, []])
+  const command =
+    'oc policy add-role-to-user system:image-puller system:serviceaccount:my-team:default -n ocp'
+  test.match(read.stdout, command)
+  const { code, stdout } = await ended(['audit-report', '--json'], { input: `${line}\n${line}` })
+  test.equal(code, 0)
+  test.match(JSON.parse(stdout), { losses: [{ count: 2, keptBy: [command] }] })
+  await refused(test, ['audit-report', path('away')], [`${path('away')} cannot be read (ENOENT)`])
+  await refused(test, ['audit-report', path('garbage')], [/.*garbage: of 1 lines none is about a decision/])
+  await refused(test, ['audit-report', '--jsn'], ['--jsn is not a flag of audit-report; --help lists them'])
+})
+
+await t.test('explain: what decides about a reference', async (test) => {
+  const { code, stdout } = await ended(['explain', 'team-x/app:a', '--restricted-namespaces=team-*'])
+  test.equal(code, 0)
+  test.match(stdout, /QCI tag +team-x_app_a\n[\s\S]*restricted +yes[\s\S]* -n team-x\n?$/)
+  await refused(test, ['explain'], [/explain takes one reference/])
+  await refused(test, ['explain', 'base'], [/"base" is not a reference/])
+  await refused(test, ['explain', '--foo', 'a/b'], ['--foo is not a flag of explain; --help lists them'])
+})
