@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import manifest from '../../package.json' with { type: 'json' }
 
+// As `npx ci-images-mirror` does.
 await t.test('the program', async (t) => {
   const folder = t.testdir({ good: 'supplementalCIImages:\n  a/b:c: {image: quay.io/a/b:c}\n' })
   const start = (...args: readonly string[]) =>
