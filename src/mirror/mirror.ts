@@ -59,12 +59,15 @@ export class Mirror {
   async pass(desired: Desired): Promise<readonly Finding[]> {
     this.#images = new Map(desired.images.map((image) => [image.target, image]))
     for (const { target } of this.queue.list()) if (!this.#images.has(target)) this.queue.remove(target)
+    const { qci } = this.#options
     const findings = await this.compare(desired)
     for (const finding of findings)
       if (finding.state === 'different')
         this.queue.put({
           target: finding.image.target,
           source: formatReference(finding.image.source),
+          destination: `${qci.registry}/${qci.repository}:${finding.image.float}`,
+          createdAt: Date.now(),
           sourceHost: finding.image.source.registry,
           digest: finding.digest,
         })

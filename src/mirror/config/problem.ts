@@ -1,5 +1,5 @@
 /**
- * What is wrong in the configuration of the mirror: where it stands, what it does, and what to write instead.
+ * What is wrong in the configuration of the mirror: where it stands, what it does, and what to write.
  */
 
 /** Both from 1. */

@@ -40,7 +40,7 @@ export class Retention {
     return tag
   }
 
-  /** The image was replaced: what was kept for it is not needed any more. */
+  /** The image was replaced: forgets its prune tag. */
   done(target: Repository, float: string, old: Digest): void {
     this.#kept.delete(`${target.label} ${float} ${old}`)
   }

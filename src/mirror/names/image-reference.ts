@@ -49,7 +49,7 @@ export const parseImageReference = (text: string): ImageReference | string => {
   }
 }
 
-/** What a registry is asked for: the digest where there is one. */
+/** What a request to the registry names: the digest if there is one. */
 export const versionOf = ({ tag, digest }: ImageReference): string => digest ?? `${tag}`
 
 export const formatReference = ({ registry, repository, tag, digest }: ImageReference): string =>

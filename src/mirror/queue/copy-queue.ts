@@ -1,5 +1,5 @@
 /**
- * The copies that are to be made. Hosts of sources take turns, so that one slow registry with a hundred images holds up nobody else's. A copy
+ * The copies that wait. Hosts of sources take turns, so that one slow registry with a hundred images does not block the others. A copy
  * that fails is tried again later and later; then it is dead, with the reason. Nothing leaves the queue but by its copy or by `remove`.
  */
 import type { Clock } from '../../concurrency/clock.ts'
@@ -109,7 +109,7 @@ export class CopyQueue {
     }
   }
 
-  /** The first of the first host that has a place free; the host goes to the end. */
+  /** The first entry of the first host below its limit. The host goes to the end of the rotation. */
   #next(): Entry | undefined {
     for (const [name, host] of this.#hosts) {
       if ((this.#running.get(name) ?? 0) >= this.#options.maxPerHost) continue

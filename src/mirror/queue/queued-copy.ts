@@ -1,5 +1,5 @@
 /**
- * A copy that is to be made, and what became of it so far.
+ * A copy in the queue: what it copies, and its state.
  */
 import type { Digest } from '../../oci/digest.ts'
 
@@ -8,6 +8,10 @@ export interface QueuedCopy {
   readonly target: string
   /** As a person writes it. */
   readonly source: string
+  /** As a person writes it, too. */
+  readonly destination: string
+  /** Milliseconds since the epoch at which the difference was seen. */
+  readonly createdAt: number
   /** Copies take turns by it. */
   readonly sourceHost: string
   /** Of the source, pinned when the two sides were compared. */

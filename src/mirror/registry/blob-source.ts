@@ -48,7 +48,7 @@ const open = async (repository: Repository, digest: Digest, at: number): Promise
   })
   repository.expect(reply, at === 0 ? [200] : [206], `the blob ${digest}`)
   const start = single(reply.headers['content-range'])
-  // Attack: bytes of another place would be put behind the first half. The digest would tell, after gigabytes.
+  // Attack: bytes of another range would follow the first half. The digest would show it, but only after gigabytes.
   if (at > 0 && start?.startsWith(`bytes ${at}-`) !== true) {
     abandon(reply.body)
     throw new RegistryFailure(

@@ -11,7 +11,7 @@ import type { Repository } from './repository.ts'
 import { scopeOf } from './tokens.ts'
 import { hashFor, isDigestOf } from './verified.ts'
 
-/** Bytes of a chunk, which is in memory until it has arrived. Storage such as S3 wants 5 MiB at least. */
+/** Bytes of a chunk. The chunk is buffered until the registry has it. Storage such as S3 wants 5 MiB at least. */
 const defaultChunkBytes = 8 * 1024 * 1024
 /** Tries of one chunk without progress. */
 const maxStalls = 5
@@ -73,7 +73,7 @@ export const uploadBlob = async (repository: Repository, upload: BlobUpload): Pr
   await repository.accepted(end, [201, 204], `the blob ${digest}`)
 }
 
-/** What a registry may ask for with OCI-Chunk-Min-Length. */
+/** Bytes. The largest OCI-Chunk-Min-Length that is followed. */
 const maxChunkBytes = 64 * 1024 * 1024
 
 async function* inChunks(bytes: AsyncIterable<Buffer>, length: number): AsyncGenerator<Buffer, void> {
@@ -119,7 +119,7 @@ const sendChunk = async (
   return url
 }
 
-/** @returns undefined where it is not known how much has arrived */
+/** @returns undefined if the registry may have a part of the chunk */
 const patch = async (
   repository: Repository,
   url: URL,

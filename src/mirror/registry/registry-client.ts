@@ -112,7 +112,7 @@ export class RegistryClient {
     await over.promise
   }
 
-  /** Twice at most: a token may have ended, or none was known to be wanted. */
+  /** At most twice: the token may have expired, or the first request had none. */
   async #sendAuthorized(request: RegistryRequest, isSecond: boolean): Promise<RegistryReply> {
     const authorization = await this.#tokens.authorization(request.scopes)
     const reply = await this.#sendPaced(request, authorization)

@@ -36,7 +36,7 @@ const safetyMs = 30_000
 
 export class Tokens {
   readonly #options: TokensOptions
-  /** Undefined until the registry has asked for a login. */
+  /** Undefined until the first 401. */
   #challenge: Challenge | undefined
   readonly #cached = new Map<string, CachedToken>()
   readonly #fetching = new Map<string, Promise<CachedToken>>()
@@ -45,7 +45,7 @@ export class Tokens {
     this.#options = options
   }
 
-  /** The field Authorization; undefined while the registry has not asked for one. @throws {RegistryFailure} */
+  /** The field Authorization; undefined until the first 401. @throws {RegistryFailure} */
   async authorization(scopes: readonly Scope[]): Promise<string | undefined> {
     if (this.#challenge === undefined) return undefined
     const key = scopes.join(' ')

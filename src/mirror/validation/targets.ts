@@ -61,7 +61,7 @@ const problemsOnAppCi = ({ target, position, subject }: AppCiImage): readonly Pr
       position,
       subject,
       message: `${formatTarget(target)} cannot be an ImageStream tag of app.ci`,
-      cure: 'use lower-case letters, digits and "-" in the namespace, and ".", "_" beside them in the name',
+      cure: 'use lower-case letters, digits and "-" in the namespace, and also "." and "_" in the name',
     },
   ]
 }
