@@ -23,17 +23,17 @@ const root = resolve(import.meta.dirname, '..')
 /** Too short to be a good token secret. */
 const secret = 'hunter2-hunter2-hunter2'
 /** V8 measures coverage less precisely in functions that come from a compile cache. */
-const uncached = { NODE_DISABLE_COMPILE_CACHE: '1' }
+const measured = { ...process.env, NODE_DISABLE_COMPILE_CACHE: '1' }
 /** Without the loaders of the test runner, which take as long as the program. */
-const unmeasured = { NODE_OPTIONS: '', NODE_V8_COVERAGE: '' }
+const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, ...unmeasured } = process.env
 
 const spawned = (
   test: Test,
   file: string,
   args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
+  env: NodeJS.ProcessEnv = measured,
 ): ChildProcessWithoutNullStreams => {
-  const child = spawn(file, args, { env: { ...process.env, ...uncached, ...env } })
+  const child = spawn(file, args, { env })
   test.teardown(() => child.kill('SIGKILL'))
   return child
 }
@@ -84,7 +84,10 @@ t.jobs = 4
 
 void t.test('it can be started by its own name, as npx does', async (test) => {
   const path = `${dirname(process.execPath)}${delimiter}${process.env['PATH']}`
-  const child = spawned(test, join(root, manifest.bin['quay-proxy']), ['--help'], { PATH: path })
+  const child = spawned(test, join(root, manifest.bin['quay-proxy']), ['--help'], {
+    ...measured,
+    PATH: path,
+  })
   test.strictSame(await ended(child), { code: 0, stdout: `${help()}\n`, stderr: [] })
 })
 

@@ -39,9 +39,9 @@ const linkFor = ({ directory, getUserId, temporary }: CompileCacheOptions): stri
       canWrite(directory)
     )
       return undefined
+    const ofUser = `${built.slice(0, built.lastIndexOf('-'))}-${userId}`
     // Attack: in a shared folder another user could put code into a cache whose name is known. This folder is new, and of this user alone.
-    const name = `${built.slice(0, built.lastIndexOf('-') + 1)}${userId}`
-    const link = join(mkdtempSync(join(temporary, 'quay-proxy-cache-')), name)
+    const link = join(mkdtempSync(join(temporary, 'quay-proxy-cache-')), ofUser)
     symlinkSync(join(directory, built), link)
     return link
   } catch {

@@ -1,8 +1,12 @@
 /**
- * The commands that print a text and end: `quay-proxy audit-report` and `quay-proxy explain`.
+ * The commands that print a text and end: `quay-proxy audit-report`, `explain` and `cache`.
  */
 import { createReadStream } from 'node:fs'
-import { parseAuditReportArguments, parseExplainArguments } from '../config/command-arguments.ts'
+import {
+  parseAuditReportArguments,
+  parseCacheArguments,
+  parseExplainArguments,
+} from '../config/command-arguments.ts'
 import type { Io } from './io.ts'
 
 /** @throws {Error} if the arguments are wrong, or a log cannot be used */
@@ -23,4 +27,11 @@ export const explain = async (args: readonly string[], io: Io): Promise<number> 
   const isRestricted = createRestrictedNamespaces(restrictedNamespaces)
   io.print(explained(reference, { ...rest, isRestricted }))
   return 0
+}
+
+/** @returns 1 if something is wrong with the cache. @throws {Error} if the arguments are wrong, or the directory is no cache */
+export const cache = async (args: readonly string[], io: Io): Promise<number> => {
+  const options = parseCacheArguments(args, io.environment)
+  const { cacheCommand } = await import('../proxy/cache-command.ts')
+  return (await cacheCommand({ ...options, print: io.print })) ? 0 : 1
 }

@@ -5,13 +5,19 @@ import { createRequire } from 'node:module'
 import { ConfigError } from '../config/config-error.ts'
 import { help } from '../config/help.ts'
 import type { Io } from './io.ts'
-import { auditReport, explain } from './reports.ts'
+import { auditReport, cache, explain } from './reports.ts'
 import { sandbox } from './sandbox.ts'
 import { serve } from './serve.ts'
 
 type Command = (args: readonly string[], io: Io) => Promise<number>
 
-const commands: Readonly<Record<string, Command>> = { serve, sandbox, 'audit-report': auditReport, explain }
+const commands: Readonly<Record<string, Command>> = {
+  serve,
+  sandbox,
+  'audit-report': auditReport,
+  explain,
+  cache,
+}
 
 const version = (): string =>
   (createRequire(import.meta.url)('../../package.json') as { version: string }).version

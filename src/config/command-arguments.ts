@@ -1,5 +1,5 @@
 /**
- * The arguments of `sandbox`, `audit-report` and `explain`. Flags that they share with `serve` have the same name, form, fallback and
+ * The arguments of `sandbox`, `audit-report`, `explain` and `cache`. Flags that they share with `serve` have the same name, form, fallback and
  * environment variable.
  */
 import type { Environment } from './command-line.ts'
@@ -78,4 +78,27 @@ export const parseExplainArguments = (
     throw new ConfigError(['explain takes one reference, such as ocp/4.5:base, and flags'])
   const { upstreamRepository: monorepo, ...rest } = values
   return { reference, monorepo, ...rest }
+}
+
+const cacheFlags = { cacheDir: flags.cacheDir }
+const cacheActions = ['stats', 'verify', 'rm'] as const
+
+export interface CacheArguments {
+  readonly action: (typeof cacheActions)[number]
+  readonly directory: string
+  /** For `rm`: a digest or a tag. */
+  readonly target: string | undefined
+}
+
+/** @throws {ConfigError} */
+export const parseCacheArguments = (args: readonly string[], environment: Environment): CacheArguments => {
+  const syntax = { command: 'cache', flags: cacheFlags, takesPositionals: true }
+  const { values, positionals } = parseCommand(syntax, args, environment)
+  const [first, target, ...more] = positionals
+  const action = cacheActions.find((name) => name === first)
+  if (action === undefined || (target === undefined) === (action === 'rm') || more.length > 0)
+    throw new ConfigError(['cache takes stats, verify, or rm with a digest or a tag, and --cache-dir=DIR'])
+  if (values.cacheDir === undefined)
+    throw new ConfigError(['cache needs --cache-dir=DIR, the directory of the proxy'])
+  return { action, directory: values.cacheDir, target }
 }

@@ -36,6 +36,8 @@ export const parseConfig = (args: readonly string[], environment: Environment): 
     problems.push(`${url.origin} stands instead of ${host.origin}: give one`)
   if (values.proxyProtocol === true && values.trustedProxies?.length === 0)
     problems.push('--proxy-protocol is read from --trusted-proxies alone: name the load balancers there')
+  if (values.cacheDir !== undefined && values.blobDelivery === 'redirect')
+    problems.push('--cache-dir has no blobs to keep with --blob-delivery=redirect: give one of the two')
   const fileWarnings: string[] = []
   const files = readFiles(values, problems, fileWarnings)
   if (problems.length > 0 || files === undefined) throw new ConfigError(problems)

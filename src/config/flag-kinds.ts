@@ -118,6 +118,14 @@ export const trueOrFalse: Kind<boolean> = {
 /** True if the flag is given; it takes no value. */
 export const givenOrNot: Kind<boolean> = { expected: 'no value', parse: parseBoolean, form: 'switch' }
 export const size: Kind<number> = { expected: 'a number of bytes, such as 64Mi or 1G', parse: parseSize }
+export const sizeAboveZero: Kind<number> = {
+  expected: 'a number of bytes above 0, such as 500Gi',
+  parse: (text) => {
+    const bytes = parseSize(text)
+    return bytes === 0 ? undefined : bytes
+  },
+}
+export const directory: Kind<string> = { expected: 'the path of a directory', parse: nonEmpty }
 export const file: Kind<string> = { expected: 'the path of a file', parse: nonEmpty }
 export const duration: Kind<number> = {
   expected: 'a duration with its unit, such as 90s, 5m or 6h',

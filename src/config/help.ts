@@ -17,6 +17,8 @@ ${Object.values(sandboxFlags).flatMap(describeOfSandbox).join('\n')}
       --qci-namespace NAMESPACE  as for serve
   quay-proxy explain REFERENCE   the name of an image in QCI, the reviews that decide about it, and how access is granted;
                                  --qci-namespace, --restricted-namespaces, --unknown-digests, --upstream-repository as for serve
+  quay-proxy cache stats|verify|rm DIGEST|TAG --cache-dir DIR
+                                 what the cache in a directory holds, whether all of it is right, and removal of an image
   quay-proxy --help | --version
 
 Flags of serve. Each has a twin in the environment: --listen-addr is ${environmentName('listen-addr')}; the flag wins.

@@ -1,6 +1,6 @@
 /**
- * Durations as Go writes them, sizes as Kubernetes does, addresses as Go listens on them, host names and networks as the field
- * writes them. Each parser returns undefined for text that is not of its form; the caller knows which flag it stands in.
+ * The values of flags: durations and listen addresses in the form of Go, sizes in that of Kubernetes, host names, networks and URLs. Each
+ * parser returns undefined for text that is not of its form.
  */
 import ipaddr from 'ipaddr.js'
 
@@ -25,17 +25,18 @@ const unitBytes = {
   k: 1e3,
   M: 1e6,
   G: 1e9,
+  T: 1e12,
   Ki: 2 ** 10,
   Mi: 2 ** 20,
   Gi: 2 ** 30,
+  Ti: 2 ** 40,
 } as const
 
 /** `64Mi`, `1G`, `500000` -> bytes. @see https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ */
 export const parseSize = (text: string): number | undefined => {
-  const [, amount, unit] = /^(\d{1,9}(?:\.\d{1,3})?)(k|M|G|Ki|Mi|Gi|)$/.exec(text) ?? []
-  return amount === undefined
-    ? undefined
-    : Math.floor(Number(amount) * unitBytes[unit as keyof typeof unitBytes])
+  const [, amount, unit] = /^(\d{1,15}(?:\.\d{1,3})?)(k|M|G|T|Ki|Mi|Gi|Ti|)$/.exec(text) ?? []
+  const bytes = Math.floor(Number(amount) * unitBytes[unit as keyof typeof unitBytes])
+  return Number.isSafeInteger(bytes) ? bytes : undefined
 }
 
 export interface ListenAddress {
@@ -52,7 +53,7 @@ export const parseListenAddress = (text: string): ListenAddress | undefined => {
   return { host: bracketed ?? (plain === undefined || plain === '' ? '::' : plain), port }
 }
 
-/** `example.org`, `example.org:8443`: what stands between `https://` and the path. */
+/** `example.org`, `example.org:8443`: the part between `https://` and the path. */
 export const parseHost = (text: string): string | undefined =>
   /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/i.test(text) ? text : undefined
 
@@ -74,7 +75,14 @@ export const parseOrigin = (text: string): URL | undefined => {
   return url.href === `${url.origin}/` ? url : undefined
 }
 
-/** `redis://host:6379`, `rediss://user@host/1`: the number is that of a database. A password in it is for others to refuse. */
+/** A page on the web, without a user: its text goes into messages. */
+export const parseWebUrl = (text: string): URL | undefined => {
+  const url = URL.parse(text)
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) return undefined
+  return url.username === '' && url.password === '' ? url : undefined
+}
+
+/** `redis://host:6379`, `rediss://user@host/1`: the number is that of a database. A password is accepted here, and refused with the files. */
 export const parseStoreUrl = (text: string): URL | undefined => {
   const url = URL.parse(text)
   if (url === null || (url.protocol !== 'redis:' && url.protocol !== 'rediss:') || url.hostname === '')

@@ -89,7 +89,8 @@ const send = async (
   for await (const chunk of answer as AsyncIterable<Buffer>) {
     bytes += chunk.length
     // Leaving the loop closes the connection.
-    if (bytes > maxAnswerBytes) throw new NotAReview(`it answered ${statusCode} with too much`)
+    if (bytes > maxAnswerBytes)
+      throw new NotAReview(`it answered ${statusCode} with a response that is too large`)
     chunks.push(chunk)
   }
   const retryAfter = String(headers['retry-after'] ?? '')

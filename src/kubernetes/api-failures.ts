@@ -45,7 +45,7 @@ const messageOf = (text: string, secret: string): string => {
   } catch {
     // Not JSON, so it is the page of another server. The log does not quote it.
   }
-  return 'it does not say why'
+  return 'without a reason'
 }
 
 /** The error of a deadline, or of a wait that the deadline ended. */

@@ -22,7 +22,7 @@ export const createConnectionPool = (): ConnectionPool => {
   return {
     adopt: (offered) => {
       if (current !== undefined && Date.now() - since < lifeMs) return current
-      if (offered === undefined) throw new Error('the kubeconfig gives no connection')
+      if (offered === undefined) throw new Error('client-node returned no connection pool')
       void current?.close()
       current = offered
       since = Date.now()

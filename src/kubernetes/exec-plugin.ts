@@ -129,7 +129,7 @@ class PluginRun {
     const hint = failure.includes('ENOENT') && installHint !== undefined ? `; ${installHint}` : ''
     const said =
       failure === 'it ended with 0' ? 'it gave no ExecCredential with a token or a certificate' : failure
-    return new Error(`the exec plugin ${command} of the kubeconfig did not help: ${said}${hint}`)
+    return new Error(`the exec plugin ${command} of the kubeconfig failed: ${said}${hint}`)
   }
 }
 

@@ -132,7 +132,7 @@ class AddressAdmission implements Admission {
       : { limit: 'address', isSpent: own === 'spent' }
   }
 
-  /** Holds a place of all addresses and one of this address; undefined where it has to wait. */
+  /** Holds a place of all addresses and one of this address; undefined if the token has to wait. */
   #tryEnter(address: string): Entered<Settle> {
     const kind = this.#chargeKindOf(address)
     const everybody = this.#everybody[kind]

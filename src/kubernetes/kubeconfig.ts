@@ -65,7 +65,7 @@ export class AppCiKubeConfig extends KubeConfig {
   override async applySecurityAuthentication(context: RequestContext): Promise<void> {
     await super.applySecurityAuthentication(context)
     const dispatcher = context.getDispatcher()
-    if (dispatcher === undefined) throw new Error('client-node gave no connection')
+    if (dispatcher === undefined) throw new Error('client-node returned no connection pool')
     context.setDispatcher(
       dispatcher.compose(
         onResponse(() => {

@@ -49,7 +49,7 @@ export const readAccessReview = (status: number, body: string): AccessAnswer => 
 type Json = Readonly<Record<string, unknown>>
 
 const statusOf = (status: number, body: string, apiVersion: string, kind: string): Json => {
-  const no = (why: string) => new NotAReview(`it answered ${status} with what is no ${kind}: ${why}`)
+  const no = (why: string) => new NotAReview(`it answered ${status} without a valid ${kind}: ${why}`)
   // The API server answers 201; some gateways in front of it change that to 200.
   if (status !== 201 && status !== 200) throw no('that status is not of a review')
   let review: unknown
@@ -105,7 +105,7 @@ const isObject = (value: unknown): value is Json =>
 
 // Attack: keys of `extra` are foreign text. So the message names only fields of the API.
 const malformed = (field: string) =>
-  new NotAReview(`its review has no usable ${fields.has(field) ? field : 'value in extra'}`)
+  new NotAReview(`its review has no valid ${fields.has(field) ? field : 'value in extra'}`)
 const fields: ReadonlySet<string> = new Set(
   'authenticated error audiences user username uid groups extra allowed denied reason evaluationError'.split(
     ' ',

@@ -51,12 +51,7 @@ export class ReviewCache<Request, Answer> {
   constructor(options: ReviewCacheOptions<Request, Answer>) {
     this.#options = options
     this.#entries = createSharedCache<Entry<Answer>>(options.max)
-    this.#flights = createSingleFlight<Entry<Answer>>({
-      now: options.now,
-      isOfRequester: () => false,
-      // Not used, because the requests have no signal.
-      callerGone: Object,
-    })
+    this.#flights = createSingleFlight<Entry<Answer>>()
   }
 
   /** Sends a request if no valid answer is cached. @throws what `load` throws, if no grace applies */
@@ -64,7 +59,7 @@ export class ReviewCache<Request, Answer> {
     const cached = this.cached(key)
     if (cached !== undefined) return cached
     const load = async () => await this.#load(key, request)
-    const { answer: entry, source } = await this.#flights({ key, requester: '', load })
+    const { answer: entry, source } = await this.#flights({ key, load })
     return source === 'live' && !entry.inGrace ? { answer: entry.answer, source } : sourced(entry)
   }
 

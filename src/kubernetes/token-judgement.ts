@@ -13,7 +13,7 @@ export type ReviewedToken =
   | {
       readonly authenticated: true
       readonly identity: ClusterIdentity
-      /** Milliseconds since the epoch, by the word of the token itself. */
+      /** Milliseconds since the epoch, from the `exp` of the token. */
       readonly expiresAt: number | undefined
     }
   | { readonly authenticated: false; readonly refusal: TokenRefusal }

@@ -66,19 +66,13 @@ class TokenReviewer {
   readonly #reviews: ReviewCache<ShownToken, ReviewedToken>
   readonly #refused: RefusedTokens<TokenRefusal>
   readonly #familiar = createSharedCache<true>(maxFamiliar)
-  readonly #flights
+  readonly #flights = createSingleFlight<Reviewed>()
 
   constructor(options: TokenReviewerOptions) {
     this.#options = options
     this.#now = options.now ?? Date.now
     this.#refused = createRefusedTokens(this.#now)
     this.#reviews = this.#createReviews()
-    this.#flights = createSingleFlight<Reviewed>({
-      now: this.#now,
-      isOfRequester: () => false,
-      // Not used, because the requests have no signal.
-      callerGone: Object,
-    })
   }
 
   async review(bearerToken: string, client: string): Promise<Answered> {
@@ -115,7 +109,7 @@ class TokenReviewer {
    */
   async #reviewStranger(key: string, shown: ShownToken, client: string): Promise<Reviewed> {
     const load = async () => await this.#admitAndReview(key, shown, client)
-    const { answer, source } = await this.#flights({ key: `${key} ${client}`, requester: client, load })
+    const { answer, source } = await this.#flights({ key: `${key} ${client}`, load })
     return source === 'shared' ? { ...answer, source: 'cached' } : answer
   }
 

@@ -35,7 +35,7 @@ export type TagOwner =
 /** Reads the tag in one pass, however deep its families are nested. A text that is not a tag has no owner. */
 export type TagOwnerOf = (qciTag: string) => TagOwner
 
-const noOwner: TagOwner = { by: 'qci' }
+const unowned: TagOwner = { by: 'qci' }
 
 const tagPattern = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/
 // distribution-spec, one component of <name>. https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
@@ -84,7 +84,7 @@ export const digestOfTag = (qciTag: string): Digest | undefined => {
 export const createTagOwner =
   (isRestricted: (namespace: string) => boolean): TagOwnerOf =>
   (qciTag) => {
-    if (!isQciTag(qciTag)) return noOwner
+    if (!isQciTag(qciTag)) return unowned
     const owner = ownerByGrammar(qciTag)
     if (owner.by === 'image-stream' && isRestricted(owner.imageStream.namespace)) return owner
     const namespace = restrictedPartOf(qciTag, isRestricted)
@@ -129,7 +129,7 @@ const ownerByGrammar: TagOwnerOf = (qciTag) => {
   const tag = withoutStages(copied)
   const cut = tag.indexOf('_')
   const namespace = tag.slice(0, Math.max(cut, 0))
-  if (familyPattern.test(copied) || !dnsLabelPattern.test(namespace)) return noOwner
+  if (familyPattern.test(copied) || !dnsLabelPattern.test(namespace)) return unowned
   // The stages stay on for the name: a/b:c_incoming can be a tag of that name, too.
   return { by: 'image-stream', imageStream: { namespace, ...certainName(copied.slice(cut + 1)) } }
 }

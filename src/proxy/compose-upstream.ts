@@ -11,6 +11,7 @@ import { createPipeline, type Pipeline } from '../upstream/pipeline.ts'
 import type { Digest } from '../oci/reference.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
 import { createUpstreamGauges, createUpstreamMetrics } from '../telemetry/upstream-metrics.ts'
+import type { ComposedStorage } from './compose-storage.ts'
 import type { WatchedSecrets } from './secret-files.ts'
 
 export interface ComposeUpstreamOptions {
@@ -20,6 +21,7 @@ export interface ComposeUpstreamOptions {
   readonly files: WatchedSecrets
   readonly digests: Pick<Digests, 'record'>
   readonly shared: Pick<SharedState, 'tokenBucket'>
+  readonly cache: ComposedStorage | undefined
 }
 
 export const composeUpstream = ({
@@ -29,6 +31,7 @@ export const composeUpstream = ({
   files,
   digests,
   shared,
+  cache,
 }: ComposeUpstreamOptions): Pipeline => {
   const pipeline = createPipeline({
     upstream: config.upstream,
@@ -39,6 +42,7 @@ export const composeUpstream = ({
     retryTimeoutMs: config.retryTimeoutMs,
     stallTimeoutMs: config.stallTimeoutMs,
     manifestCacheBytes: config.manifestCacheBytes,
+    diskCache: cache,
     tagTtlMs: config.tagTtlMs,
     staleIfErrorMs: config.staleIfErrorMs,
     blobDelivery: config.blobDelivery,

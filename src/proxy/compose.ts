@@ -12,6 +12,7 @@ import type { Logger } from '../telemetry/logging.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { composeAccess } from './compose-access.ts'
 import { describeSharedState } from './compose-shared-state.ts'
+import { composeStorage, describeStorage } from './compose-storage.ts'
 import { composeUpstream, readsOf } from './compose-upstream.ts'
 import { watchSecretFiles, type WatchedSecrets } from './secret-files.ts'
 import type { RobotPool } from '../upstream/robot/robot-pool.ts'
@@ -22,6 +23,7 @@ import { createTagCursors } from '../registry/tags/tag-cursors.ts'
 import type { HealthOptions } from '../server/health.ts'
 import type { ServerOptions, TelemetryOptions } from '../server/server.ts'
 import type { SharedState, SharedStatus } from '../shared-state/shared-state.ts'
+import type { Storage } from '../storage/storage.ts'
 
 export interface Components {
   readonly server: ServerOptions
@@ -29,6 +31,8 @@ export interface Components {
   readonly apiServer: ApiServer
   readonly digests: Digests
   readonly shared: SharedState
+  /** Undefined without `--cache-dir`. */
+  readonly storage: Storage | undefined
   readonly files: WatchedSecrets
   readonly close: () => Promise<void>
 }
@@ -39,7 +43,9 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
   const files = watchSecretFiles(config, logger, metrics)
   const access = composeAccess(config, files, logger, metrics)
   const { apiServer, digests, shared } = access
-  const pipeline = composeUpstream({ config, logger, metrics, files, digests, shared })
+  const cache = composeStorage(config, logger, metrics)
+  const storage = cache?.storage
+  const pipeline = composeUpstream({ config, logger, metrics, files, digests, shared, cache })
   const { robot } = pipeline
   digests.connect(readsOf(pipeline))
   const keys = createPurposeKeys(files.tokenSecret.current)
@@ -65,26 +71,29 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
     },
     source: { ...pipeline.source, monorepo: config.upstreamRepository },
     telemetry: { logger, metrics, ...observersOf(metrics) },
-    health: healthOf({ robot, apiServer, digests, shared }, isStopping),
+    health: healthOf({ robot, apiServer, digests, shared, storage }, isStopping),
+    helpUrl: config.helpUrl,
     plugins: audit === undefined ? [] : [audit.plugin],
   }
   const close = async () => {
     for (const file of Object.values(files)) file?.close()
     await Promise.all([pipeline.close(), apiServer.close(), digests.close()])
+    await storage?.close()
     // Last, because the others still publish facts until they are closed.
     await shared.close()
   }
-  return { server, robot, apiServer, digests, shared, files, close }
+  return { server, robot, apiServer, digests, shared, storage, files, close }
 }
 
 const loginOf = (
-  { exposed, tokenValidityMs, allowAnonymous }: Config,
+  { exposed, clusterUrl, tokenValidityMs, allowAnonymous }: Config,
   keys: PurposeKeys,
   reviewToken: ReviewToken,
   robotCredentials: WatchedSecrets['robot']['current'],
 ) =>
   createLogin({
     exposed,
+    clusterUrl,
     keys,
     validityMs: tokenValidityMs,
     allowAnonymous,
@@ -93,7 +102,13 @@ const loginOf = (
   })
 
 const healthOf = (
-  { robot, apiServer, digests, shared }: Pick<Components, 'robot' | 'apiServer' | 'digests' | 'shared'>,
+  {
+    robot,
+    apiServer,
+    digests,
+    shared,
+    storage,
+  }: Pick<Components, 'robot' | 'apiServer' | 'digests' | 'shared' | 'storage'>,
   isStopping: () => boolean,
 ): HealthOptions => ({
   notReady: () => [
@@ -103,7 +118,11 @@ const healthOf = (
     ...digests.notReady(),
     ...unloaded(shared.status()),
   ],
-  status: () => [describeSharedState(shared.status()), ...digests.status()],
+  status: () => [
+    describeSharedState(shared.status()),
+    ...digests.status(),
+    ...(storage === undefined ? [] : [describeStorage(storage)]),
+  ],
 })
 
 const observersOf = (

@@ -69,13 +69,14 @@ export const startProxy = async (
 }
 
 const startComponents = async (
-  { shared, digests, apiServer, robot }: Components,
+  { shared, storage, digests, apiServer, robot }: Components,
   { qciNamespace }: Config,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<void> => {
   await shared.start()
   digests.start()
+  void storage?.load(signal)
   void warmUp({ apiServer, robot, qciNamespace, logger, signal })
 }
 

@@ -13,13 +13,18 @@ export interface ErrorOptions {
   readonly logger: Logger
   readonly turns: TurnQueue
   readonly refusalPace?: RefusalPaceOptions | undefined
+  /** Where people get help. */
+  readonly helpUrl?: URL | undefined
 }
 
 /**
  * Errors of hooks and handlers become errors of a registry. Requesters with many refusals get them late. Attack: hundreds of requests whose
  * deadline ends at the same moment; their responses are spread over turns of the event loop.
  */
-export const answerErrors = (app: FastifyInstance, { logger, turns, refusalPace }: ErrorOptions): void => {
+export const answerErrors = (
+  app: FastifyInstance,
+  { logger, turns, refusalPace, helpUrl }: ErrorOptions,
+): void => {
   const pace = new RefusalPace(refusalPace)
   app.setErrorHandler(async (error: FastifyError | RegistryError, request, reply) => {
     const failure = toRegistryError(error, logger, request.id)
@@ -29,7 +34,7 @@ export const answerErrors = (app: FastifyInstance, { logger, turns, refusalPace 
       if (delayMs > 0) await sleep(delayMs, undefined, { ref: false })
       await new Promise<void>((resolve) => turns.run(request.client.network, resolve))
     }
-    return answerError(failure, request, reply)
+    return answerError(failure, request, reply, helpUrl)
   })
 }
 
@@ -37,6 +42,7 @@ export const answerError = (
   error: RegistryError,
   request: FastifyRequest,
   reply: FastifyReply,
+  helpUrl?: URL,
 ): FastifyReply => {
   request.failure = error
   // The proxy does not read the body of a refused request: the connection ends with the answer.
@@ -46,12 +52,21 @@ export const answerError = (
   return reply
     .code(error.status)
     .headers({ 'x-request-id': request.id, 'content-type': 'application/json', ...error.headers })
-    .send(errorBody({ code: error.code, message: withRequestId(error, request.id) }))
+    .send(errorBody({ code: error.code, message: messageOf(error, request.id, helpUrl) }))
 }
 
-/** No client shows the field X-Request-Id. For a failure that the client did not cause, its message has the id for the administrators. */
-const withRequestId = ({ status, message }: RegistryError, id: string): string =>
-  status >= 500 ? `${message} (request id ${id})` : message
+/**
+ * The message with what helps a person to go on: the request id for a failure that the client did not cause, since no client shows the
+ * field X-Request-Id, and where to get help.
+ */
+const messageOf = ({ status, message }: RegistryError, id: string, helpUrl: URL | undefined): string => {
+  const isFailure = status >= 500
+  const parts = [
+    ...(isFailure ? [`request id ${id}`] : []),
+    ...(helpUrl !== undefined && (isFailure || status === 401 || status === 403) ? [`help: ${helpUrl}`] : []),
+  ]
+  return parts.length === 0 ? message : `${message} (${parts.join('; ')})`
+}
 
 const toRegistryError = (
   error: FastifyError | RegistryError,

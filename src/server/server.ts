@@ -67,6 +67,8 @@ export interface ServerOptions {
   /** Replaces some of the default limits. */
   readonly limits?: Partial<ClientLimits>
   readonly refusalPace?: RefusalPaceOptions
+  /** Where people get help: named in messages about refusals and failures. */
+  readonly helpUrl?: URL | undefined
   /** Of rooms that observe requests, such as `audit/`; registered after the access log. */
   readonly plugins?: readonly FastifyPluginCallback[]
 }
@@ -103,7 +105,7 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   app.addHook('onSend', boundPendingBytes({ ...limits, observeShed: shed('pending') }))
   // 3. Requests that no route serves end here.
   app.addHook('onRequest', refuseNotServed(login.challenge))
-  answerErrors(app, { logger, turns, refusalPace: options.refusalPace })
+  answerErrors(app, { logger, turns, refusalPace: options.refusalPace, helpUrl: options.helpUrl })
   // 4. Probes.
   await app.register(health, options.health)
   // 5. The registry: authentication, authorization, then the handler.

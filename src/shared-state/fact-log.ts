@@ -144,7 +144,7 @@ export class FactLog {
         await this.#reload(position.session, state === 'lost')
         return false
       }
-      // The first one is where we stand.
+      // The first entry is the last one that was read.
       const entries = listOf(reply[1]).map(entryOf).slice(1)
       await this.#apply(entries.flatMap(({ pairs }) => this.#recordsOf(pairs)))
       // Another session has begun meanwhile, and stands elsewhere.

@@ -6,7 +6,7 @@
  * answering with old data. A full store refuses only writes that need memory (OOM).
  */
 
-/** Milliseconds since 1970 by the clock of the store. */
+/** Milliseconds since the epoch by the clock of the store. */
 const clock = `local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `

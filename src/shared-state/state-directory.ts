@@ -6,7 +6,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Fact } from '../digests/facts.ts'
 import type { IndexState } from '../digests/restricted-index/index-state.ts'
-import { lockDirectory, type DirectoryLock } from './directory-lock.ts'
+import { lockDirectory, type DirectoryLock } from '../storage/directory-lock.ts'
 import { readStateFile, writeStateFile, type StoredState } from './state-file.ts'
 
 export interface StateDirectoryOptions {
@@ -36,7 +36,7 @@ export class StateDirectory {
   async open(): Promise<StoredState | undefined> {
     const { directory, onWarning, everyMs = 60_000 } = this.#options
     await mkdir(directory, { recursive: true, mode: 0o700 }).catch(() => undefined)
-    this.#lock = lockDirectory(directory)
+    this.#lock = lockDirectory({ directory, flag: '--state-dir' })
     this.#timer = setInterval(() => void this.write(), everyMs).unref()
     try {
       return await readStateFile(this.#path)

@@ -50,7 +50,7 @@ export const createBlobs =
     const { status, location } = response
     if (location !== undefined) return redirectTo(location)
     if (status !== 200 && status !== 206) throw await refusal(digest, response, range)
-    if (!isAsAsked(response, range, method)) {
+    if (!matchesRequest(response, range, method)) {
       await response.body.discard()
       throw new TransientObjectError(
         'the upstream registry sent a blob in another form than asked for; try again',
@@ -115,7 +115,7 @@ const nothing: Body = { pipeTo: async () => undefined, discard: async () => unde
  * (maintenance, a proxy in between): no layer has that type. Only the empty blob has no bytes, and it is requested otherwise. For HEAD, a
  * length of 0 means an unknown length.
  */
-const isAsAsked = (
+const matchesRequest = (
   { status, headers }: UpstreamResponse,
   range: string | undefined,
   method: BlobRequest['method'],

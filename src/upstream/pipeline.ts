@@ -1,13 +1,13 @@
 /**
  * The pipeline: every stage between the registry and upstream, in the one order in which a request passes them.
  *
- *     manifest    cache -> retry -> hedge -> manifests -> circuit breaker -> rate limit -> client
- *     blob        slot -> resume -> retry -> hedge -> blobs -> circuit breaker -> rate limit -> client
+ *     manifest    cache -> disk -> retry -> hedge -> manifests -> circuit breaker -> rate limit -> client
+ *     blob        disk -> slot -> resume -> retry -> hedge -> blobs -> circuit breaker -> rate limit -> client
  *     tags        cache -> retry -> hedge -> tags -> circuit breaker -> rate limit -> client
  *     referrers   cache -> retry -> hedge -> referrers -> circuit breaker -> rate limit -> client
  *
- * - The cache comes first: a cached answer costs upstream nothing. A cache of blobs would have the same place: an OpenBlob around an
- *   OpenBlob that fills while the first reader streams, and that later readers share.
+ * - The cache comes first: a cached answer costs upstream nothing. With `--cache-dir` blobs and manifests are on the disk as well: the
+ *   first reader of a blob fills it, and later readers follow or find it.
  * - A blob keeps its slot through every break: a client with half of a blob does not wait behind clients that have none.
  * - Retry and hedge work on whole answers, not on heads: a manifest that is cut, stalls in the middle, or does not match its digest is
  *   fetched again, too.
@@ -33,6 +33,7 @@ import { createResume, type ResumeOptions } from './resilience/resume.ts'
 import { createRetry, retried } from './resilience/retry.ts'
 import { createRobotPool, type RobotPool, type RobotPoolOptions } from './robot/robot-pool.ts'
 import { createTagListCache, type TagListCacheOptions } from './cache/tag-list-cache.ts'
+import { createStoredTier, type StoredTierOptions } from './cache/stored-tier.ts'
 import { createTags } from './tags.ts'
 
 export interface PipelineOptions {
@@ -62,6 +63,8 @@ export interface PipelineOptions {
   readonly learn: (tag: QciTag | undefined, manifest: Manifest) => Promise<void>
   /** For replicas that share the rate limits of upstream. Each replica counts for itself unless given. */
   readonly tokenBucket?: RateLimitOptions['tokenBucket']
+  /** `--cache-dir`; undefined where nothing is cached on a disk. */
+  readonly diskCache?: StoredTierOptions | undefined
   readonly observe: PipelineObservers
 }
 
@@ -100,8 +103,11 @@ export const createPipeline = (options: PipelineOptions): Pipeline => {
     observeRefused: observe.slotRefused,
   })
   const sizes = createBlobSizes()
-  const fetchManifest = learning(options.learn, sizes.learning(resilient(createManifests(send, repository))))
+  const tier = createStoredTier(options.diskCache, sizes.sizeOf)
+  const learningAll = (fetch: FetchManifest) => learning(options.learn, sizes.learning(fetch))
+  const fetchManifest = learningAll(tier.storingManifests(resilient(createManifests(send, repository))))
   const manifests = createManifestCache({
+    ...tier.forMemory(learningAll),
     fetch: fetchManifest,
     maxBytes: options.manifestCacheBytes,
     tagTtlMs,
@@ -122,7 +128,7 @@ export const createPipeline = (options: PipelineOptions): Pipeline => {
     background: { fetchManifest, fetchTags },
     source: {
       fetchManifest: manifests.fetchManifest,
-      openBlob: withSlot(openBlob),
+      openBlob: tier.storingBlobs(withSlot(openBlob)),
       fetchTags: createTagListCache({ fetchTags, ttlMs: tagTtlMs, observe: observe.tags }),
       fetchReferrers: createReferrersCache({ fetchReferrers, ttlMs: tagTtlMs }),
     },

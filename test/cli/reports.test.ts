@@ -35,3 +35,16 @@ await t.test('explain: what decides about a reference', async (test) => {
   await refused(test, ['explain', 'base'], [/"base" is not a reference/])
   await refused(test, ['explain', '--foo', 'a/b'], ['--foo is not a flag of explain; --help lists them'])
 })
+
+await t.test('cache: the contents of a directory', async (test) => {
+  const directory = test.testdir({ version: 'quay-proxy cache 1\n' })
+  const { stdout, code } = await ended(['cache', 'stats', `--cache-dir=${directory}`])
+  test.match(stdout, 'blobs: 0, 0.0 MiB')
+  test.equal(code, 0)
+  await refused(test, ['cache', 'stats'], [/cache needs --cache-dir=DIR/])
+  await refused(
+    test,
+    ['cache', 'stats', '--cache-dir=/absent'],
+    ['--cache-dir=/absent cannot be read (ENOENT)'],
+  )
+})

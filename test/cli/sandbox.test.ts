@@ -7,8 +7,6 @@ import { ask } from '../sandbox/quay/quay-client.ts'
 import { ownTemporaryFolder } from '../sandbox/temporary-folder.ts'
 import { ended, fakeIo, refused, testProblems } from './fake-io.ts'
 
-const leftBehind = ownTemporaryFolder(t)
-
 await t.test('a flag that is none', async (test) => {
   const problem = '--imagestreams is not a flag of sandbox; --help lists them'
   await refused(test, ['sandbox', '--imagestreams=watch'], [problem])
@@ -25,6 +23,7 @@ await t.test('a port in use', async (test) => {
 })
 
 await t.test('a folder of RBAC that is not there', async (test) => {
+  const leftBehind = ownTemporaryFolder(test)
   const missing = join(test.testdir(), 'missing')
   const { code, stderr } = await ended(['sandbox', `--rbac=${missing}`])
   test.equal(code, 2)
@@ -33,6 +32,7 @@ await t.test('a folder of RBAC that is not there', async (test) => {
 })
 
 await t.test('--check pulls everything, says so and is gone', async (test) => {
+  const leftBehind = ownTemporaryFolder(test)
   const { io, printed, errors, log, ends } = fakeIo()
   test.equal(await run(['sandbox', '--check'], io), 0)
   test.strictSame([errors, log], [[], []])
@@ -82,6 +82,7 @@ await t.test('--check --as: any identity', async (test) => {
 })
 
 await t.test('it stays up until it is ended', async (test) => {
+  const leftBehind = ownTemporaryFolder(test)
   const { io, printed, ends } = fakeIo()
   test.equal(await run(['sandbox', '--port=0'], io), 0)
   test.equal(printed.at(-1), '\nThe sandbox runs until Ctrl-C.')
@@ -95,6 +96,7 @@ await t.test('it stays up until it is ended', async (test) => {
 })
 
 await t.test('ended while it starts or shows pulls, it leaves nothing behind', async (test) => {
+  const leftBehind = ownTemporaryFolder(test)
   const rows = [
     ['Starting', []],
     ['quay-proxy ', []],

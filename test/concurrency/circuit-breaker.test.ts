@@ -144,7 +144,7 @@ await t.test('several failures in a row open it, if no answer comes between them
   await t.rejects(ask(1, left), refusal)
   await turn()
   await t.rejects(ask(1, timeout), timeout, 'closed by what says nothing')
-  await t.rejects(ask(1), refusal, 'and opened by the next trouble')
+  await t.rejects(ask(1), refusal, 'and opened by the next failure')
 })
 
 await t.test('by the clock of the process, the pause is a second', async (t) => {

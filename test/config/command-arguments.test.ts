@@ -1,6 +1,7 @@
 import t from 'tap'
 import {
   parseAuditReportArguments,
+  parseCacheArguments,
   parseExplainArguments,
   parseSandboxArguments,
 } from '../../src/config/command-arguments.ts'
@@ -67,6 +68,25 @@ await t.test('explain: one reference', async (test) => {
   })
   for (const args of [[], ['a', 'b']])
     test.throws(() => parseExplainArguments(args, {}), { name: 'ConfigError', message: /^explain takes one/ })
+})
+
+await t.test('cache: an action, its target, and the directory', async (test) => {
+  test.strictSame(parseCacheArguments(['stats', '--cache-dir=/c'], {}), {
+    action: 'stats',
+    directory: '/c',
+    target: undefined,
+  })
+  test.strictSame(parseCacheArguments(['rm', 'ocp_4.5_base'], { QUAY_PROXY_CACHE_DIR: '/c' }), {
+    action: 'rm',
+    directory: '/c',
+    target: 'ocp_4.5_base',
+  })
+  for (const args of [[], ['purge'], ['stats', 'a'], ['rm'], ['rm', 'a', 'b'], ['verify', 'a']])
+    test.throws(() => parseCacheArguments([...args, '--cache-dir=/c'], {}), {
+      name: 'ConfigError',
+      message: /^cache takes stats, verify, or rm with a digest or a tag/,
+    })
+  test.throws(() => parseCacheArguments(['stats'], {}), { message: /^cache needs --cache-dir=DIR/ })
 })
 
 await t.test('mistakes are named as those of serve', async (test) => {

@@ -38,6 +38,7 @@ await t.test('the files alone are enough: everything else has a fallback', async
     stallTimeoutMs: 10_000,
     retryTimeoutMs: 8000,
     manifestCacheBytes: 268_435_456,
+    cacheBytes: 53_687_091_200,
     tagTtlMs: 10_000,
     staleIfErrorMs: 3_600_000,
     blobDelivery: 'stream',
@@ -103,6 +104,17 @@ await t.test('the PROXY protocol is read from somebody, or from nobody', async (
     proxyProtocol: true,
     trustedProxies: ['10.0.0.1'],
   })
+})
+
+await t.test('a cache of blobs has blobs to keep', async (test) => {
+  const files = filesFor(test)
+  test.match(parseConfig([...files, '--cache-dir=/cache', '--cache-bytes=1Ti'], {}), {
+    cacheDir: '/cache',
+    cacheBytes: 1_099_511_627_776,
+  })
+  test.strictSame(problemsOf([...files, '--cache-dir=/cache', '--blob-delivery=redirect']), [
+    '--cache-dir has no blobs to keep with --blob-delivery=redirect: give one of the two',
+  ])
 })
 
 await t.test('flags without an effect are warnings', async (test) => {

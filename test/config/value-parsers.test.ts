@@ -6,6 +6,7 @@ import {
   parseListenAddress,
   parseNetwork,
   parseOrigin,
+  parseWebUrl,
   parseStoreUrl,
   parseSize,
 } from '../../src/config/value-parsers.ts'
@@ -20,6 +21,10 @@ await t.test('sizes as Kubernetes writes them', async (test) => {
     ['3Ki', 3072],
     ['1M', 1_000_000],
     ['1G', 1_000_000_000],
+    ['2T', 2_000_000_000_000],
+    ['1.5Ti', 1_649_267_441_664],
+    ['536870912000', 536_870_912_000],
+    ['999999999999999Ti', undefined],
     ['64MB', undefined],
     ['-1', undefined],
     ['1e6', undefined],
@@ -126,4 +131,11 @@ await t.test('the URL of a store', async (test) => {
     'redis://a#b',
   ])
     test.equal(parseStoreUrl(text), undefined, text)
+})
+
+await t.test('a page on the web, without a user', async (test) => {
+  for (const text of ['https://help.example/page?a=b#c', 'http://127.0.0.1:1/'])
+    test.equal(parseWebUrl(text)?.href, text)
+  for (const text of ['', 'help', 'ftp://a', 'javascript:alert(1)', 'https://a:b@c/', 'https://a@c/'])
+    test.equal(parseWebUrl(text), undefined, text)
 })

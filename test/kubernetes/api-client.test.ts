@@ -36,7 +36,7 @@ await t.test('a response that is larger than a review can be is not read', async
   server.answer = { status: 201, body: 'x'.repeat(3_000_000) }
   await test.rejects(client.post('/x', '{}'), {
     name: 'NotAReview',
-    message: 'it answered 201 with too much',
+    message: 'it answered 201 with a response that is too large',
   })
   test.equal(server.asked, 1)
 })

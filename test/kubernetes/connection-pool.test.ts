@@ -13,7 +13,7 @@ await t.test('the first pool is used for ten minutes, or until it is renewed', a
   const ended: string[] = []
   const pool = createConnectionPool()
   await pool.close()
-  test.throws(() => pool.adopt(undefined), { message: 'the kubeconfig gives no connection' })
+  test.throws(() => pool.adopt(undefined), { message: 'client-node returned no connection pool' })
   const [a, b, c] = [fake('a', ended), fake('b', ended), fake('c', ended)]
   test.equal(pool.adopt(a), a)
   now = 599_999

@@ -83,7 +83,7 @@ await t.test('a renewal that fails affects no request while the credential is va
   test.match(await apply(), { headers: { Authorization: 'Bearer tok' } })
   while (runs() < 2) await sleep(5)
   pass(10_001)
-  await test.rejects(apply(), { message: /did not help: it ended with 3$/ })
+  await test.rejects(apply(), { message: /failed: it ended with 3$/ })
 })
 
 await t.test('a credential whose end cannot be parsed is valid for a minute', async (test) => {

@@ -44,7 +44,7 @@ await t.test('attack: no error quotes the output of a plugin', async (test) => {
     const { plugin } = createPlugin(test, body)
     const error = (await runPlugin({ plugin }).catch((reason: unknown) => reason)) as Error
     test.match(error.message, message, body)
-    test.match(error.message, /^the exec plugin .*plugin of the kubeconfig did not help: /)
+    test.match(error.message, /^the exec plugin .*plugin of the kubeconfig failed: /)
     test.notMatch(`${error.stack} ${String(error.cause)}`, /hunter2/)
   }
 })

@@ -238,6 +238,6 @@ await t.test('no request is sent without a connection', async (test) => {
   kubeConfig.createDispatcherOptions = () => ({ type: 'none' }) as never
   await test.rejects(
     kubeConfig.applySecurityAuthentication(new RequestContext('http://127.0.0.1:1/', HttpMethod.GET)),
-    { message: 'client-node gave no connection' },
+    { message: 'client-node returned no connection pool' },
   )
 })

@@ -32,7 +32,7 @@ await t.test('attack: a broken response that contains the token is not quoted', 
     }
   const secret = { ...tokenStatus, user: { username: 'a', extra: { hunter2: 5 } } }
   test.throws(() => readTokenReview(201, review('TokenReview', secret)), {
-    message: 'its review has no usable value in extra',
+    message: 'its review has no valid value in extra',
   })
 })
 

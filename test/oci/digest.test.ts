@@ -3,7 +3,7 @@ import { isDigest } from '../../src/oci/digest.ts'
 
 const hex = 'a'.repeat(64)
 
-await t.test('the registered algorithms, in lower case', async (test) => {
+await t.test('a digest has a registered algorithm, in lower case', async (test) => {
   for (const digest of [`sha256:${hex}`, `sha512:${hex}${hex}`]) test.ok(isDigest(digest))
   for (const text of [
     '',

@@ -35,7 +35,7 @@ await t.test('every code has the status of the specification', async (test) => {
   }
 })
 
-await t.test('status, headers and cause where they are not the usual ones', async (test) => {
+await t.test('status, headers and cause can be given', async (test) => {
   const cause = new Error('why')
   const error = new RegistryError('DENIED', 'no', { status: 418, headers: { allow: 'GET' }, cause })
   test.equal(error.status, 418)
@@ -43,7 +43,7 @@ await t.test('status, headers and cause where they are not the usual ones', asyn
   test.equal(error.cause, cause)
 })
 
-await t.test('trap 17: an outage asks for another try, 503 or 504, never 500 and never 401', async (test) => {
+await t.test('trap 17: a failure behind the proxy is 503 or 504, never 500 and never 401', async (test) => {
   const cause = new Error('why')
   test.match(unavailable('away', cause), {
     code: 'UNAVAILABLE',
@@ -62,7 +62,7 @@ await t.test('trap 17: an outage asks for another try, 503 or 504, never 500 and
   })
 })
 
-await t.test('what is not served says what is', async (test) => {
+await t.test('an unsupported request is answered with the allowed methods', async (test) => {
   test.match(unsupported(404, 'no'), {
     code: 'UNSUPPORTED',
     status: 404,
@@ -75,7 +75,7 @@ await t.test('what is not served says what is', async (test) => {
   })
 })
 
-await t.test('trap 20: the body is a Buffer, trap 26: without detail, status or cause', async (test) => {
+await t.test('trap 20: the body is a Buffer; trap 26: it has no detail, status or cause', async (test) => {
   const message = 'quotes " and \u{1f40b}'
   const body = errorBody(new RegistryError('DENIED', message, { cause: new Error('secret') }))
   test.ok(Buffer.isBuffer(body))

@@ -121,7 +121,7 @@ for (const [name, [value, expected]] of Object.entries(rows))
     test.end()
   })
 
-await t.test('what is no JSON, and JSON that says a thing twice', (test) => {
+await t.test('text that is not JSON, and JSON with a field twice', (test) => {
   for (const text of [
     '',
     'no JSON',
@@ -135,7 +135,7 @@ await t.test('what is no JSON, and JSON that says a thing twice', (test) => {
   test.end()
 })
 
-await t.test('attack: too much of anything', (test) => {
+await t.test('attack: too many descriptors, levels or values', (test) => {
   const layers = (length: number) => Array.from({ length }, (_, at) => ({ digest: nth(at), size: 1 }))
   const deep = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
   const payload = (text: string) => ({ payload: Buffer.from(text).toString('base64url') })
@@ -170,7 +170,7 @@ await t.test('one content is parsed once', (test) => {
   test.end()
 })
 
-await t.test('generated shapes: every descriptor is found, whatever is around it', (test) => {
+await t.test('generated: every descriptor is found, whatever is around it', (test) => {
   const random = randomFrom(7)
   const pick = <Value>(values: readonly Value[]) => values[Math.floor(random() * values.length)] as Value
   for (let round = 0; round < 500; round++) {
@@ -206,7 +206,7 @@ await t.test('generated shapes: every descriptor is found, whatever is around it
   test.end()
 })
 
-await t.test('broken JSON: never an error, and nothing that is not in the bytes', (test) => {
+await t.test('broken JSON never throws, and yields nothing that is not in the bytes', (test) => {
   const random = randomFrom(11)
   const whole = Buffer.from(
     JSON.stringify({ config: { digest: of('a') }, layers: [{ digest: of('b'), annotations: { x: '\\"' } }] }),
@@ -225,7 +225,7 @@ await t.test('broken JSON: never an error, and nothing that is not in the bytes'
   test.end()
 })
 
-await t.test('whether JSON says that it is a manifest of an image', (test) => {
+await t.test('a manifest is recognised by its schemaVersion', (test) => {
   test.equal(hasSchemaVersion(Buffer.from('{"schemaVersion":2}')), true)
   for (const text of ['{}', 'null', '5', '"schemaVersion"', '["schemaVersion"]', '{"a":{"schemaVersion":2}}'])
     test.equal(hasSchemaVersion(Buffer.from(text)), false, text)

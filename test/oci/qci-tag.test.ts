@@ -69,7 +69,7 @@ const stages = ['', '_incoming', '__pre', '__post1', '__pre_incoming']
 const withoutName = (owner: TagOwner): TagOwner =>
   owner.by === 'image-stream' ? stream(owner.imageStream.namespace) : owner
 
-await t.test('every copy and every stage of a tag is whose the tag is', async (test) => {
+await t.test('every copy and every stage of a tag has the owner of the tag', async (test) => {
   let rows = 0
   for (const [original, owner] of originals)
     for (const copy of copies)
@@ -84,7 +84,7 @@ await t.test('every copy and every stage of a tag is whose the tag is', async (t
   test.ok(rows > 800, `${rows} tags`)
 })
 
-await t.test('a stage does not make a split certain that is not', async (test) => {
+await t.test('a stage does not make an ambiguous split certain', async (test) => {
   test.strictSame(ownerOf('ocp_4.5_base_incoming'), stream('ocp'), '4.5:base_incoming or 4.5_base:incoming')
   test.strictSame(ownerOf('ocp_4.5_base__pre'), stream('ocp'))
   test.strictSame(ownerOf('ocp_app_incoming'), stream('ocp', 'app'))
@@ -109,33 +109,36 @@ const unknownFamilies = [
   `20240603_${stamp}_${stamp}_keep_`,
 ]
 
-await t.test('attack: what names a restricted namespace is restricted, whatever else it is', async (test) => {
-  let rows = 0
-  for (const namespace of ['ocp-priv', 'ocp-private', 'art-builder-priv'])
-    for (const rest of ['_4.5_base', '_a_b_c', '', '__x', '_incoming', '__pre'])
-      for (const family of [...copies, ...unknownFamilies])
-        for (const spell of [String, (tag: string) => tag.toUpperCase()]) {
-          const tag = spell(`${family}${namespace}${rest}`)
-          rows += 1
-          test.strictSame(withoutName(ownerOf(tag)), stream(namespace), tag)
-        }
-  test.ok(rows > 700, `${rows} tags`)
-  test.strictSame(ownerOf(`sha256-${hex}.__ocp-priv_x`), stream('ocp-priv'), 'a digest as well')
-  test.strictSame(
-    ownerOf('x-priv_a_b__ocp-priv_c'),
-    stream('x-priv'),
-    'whose it is, where that is restricted',
-  )
-})
+await t.test(
+  'attack: a tag that names a restricted namespace is restricted, whatever else it is',
+  async (test) => {
+    let rows = 0
+    for (const namespace of ['ocp-priv', 'ocp-private', 'art-builder-priv'])
+      for (const rest of ['_4.5_base', '_a_b_c', '', '__x', '_incoming', '__pre'])
+        for (const family of [...copies, ...unknownFamilies])
+          for (const spell of [String, (tag: string) => tag.toUpperCase()]) {
+            const tag = spell(`${family}${namespace}${rest}`)
+            rows += 1
+            test.strictSame(withoutName(ownerOf(tag)), stream(namespace), tag)
+          }
+    test.ok(rows > 700, `${rows} tags`)
+    test.strictSame(ownerOf(`sha256-${hex}.__ocp-priv_x`), stream('ocp-priv'), 'a digest as well')
+    test.strictSame(
+      ownerOf('x-priv_a_b__ocp-priv_c'),
+      stream('x-priv'),
+      'whose it is, where that is restricted',
+    )
+  },
+)
 
-await t.test('and no tag is that does not: the same with open namespaces', async (test) => {
+await t.test('the same tags with open namespaces are not restricted', async (test) => {
   // Behind a bare date the second word may be the namespace as well.
   for (const family of [...copies, ...unknownFamilies.filter((name) => name !== `${stamp}_`)])
     for (const open of ['ocp_4.5_base', 'ci_builder-priv_rhel-9', 'ci_app_x-priv', 'ocp-priv2_a_b'])
       test.equal(restrictedPartOf(`${family}${open}`, isRestricted), undefined, `${family}${open}`)
 })
 
-await t.test('attack: letter case, where upstream compares without regard to it', async (test) => {
+await t.test('attack: other letter case, because upstream may ignore it', async (test) => {
   test.strictSame(ownerOf('OCP-PRIV_4.5_base'), stream('ocp-priv'))
   test.strictSame(ownerOf(`${stamp}_PRUNE_Ocp-Priv_4.5_base`), stream('ocp-priv'))
   test.strictSame(ownerOf('ART__OCP-priv_4.5_base'), stream('ocp-priv'))
@@ -144,7 +147,7 @@ await t.test('attack: letter case, where upstream compares without regard to it'
     test.strictSame(ownerOf(tag), byDigest, tag)
 })
 
-await t.test('parts that are missing, and what only looks like a family', async (test) => {
+await t.test('tags with missing parts, and tags that only look like a family', async (test) => {
   const rows: readonly (readonly [string, TagOwner])[] = [
     ['ocp_4.5', stream('ocp')],
     ['ocp_', stream('ocp')],
@@ -165,7 +168,7 @@ await t.test('parts that are missing, and what only looks like a family', async 
   for (const [tag, owner] of rows) test.strictSame(ownerOf(tag), owner, tag)
 })
 
-await t.test("attack: hostile lengths and depths are read to their end, and are nobody's", async (test) => {
+await t.test('attack: tags of hostile length and depth are read in time, and have no owner', async (test) => {
   const times = 200_000
   for (const text of [
     'art__'.repeat(times),
@@ -186,7 +189,7 @@ await t.test("attack: hostile lengths and depths are read to their end, and are 
   test.strictSame(ownerOf(deepest), stream('ocp-priv', '4.5'))
 })
 
-await t.test('what hangs on an image, and where a namespace cannot be passed over', async (test) => {
+await t.test('tags of signatures, and namespaces that cannot be jumped over', async (test) => {
   for (const tag of [`sha256-${hex}`, `sha256-${hex}.sig`, `sha256-${hex}.a.b_c`]) test.ok(isAttachedTag(tag))
   for (const tag of [`sha256-${hex}_x`, `sha256-${hex}.`, `sha256-${hex.slice(1)}`, `x_sha256-${hex}`])
     test.notOk(isAttachedTag(tag), tag)
@@ -194,7 +197,7 @@ await t.test('what hangs on an image, and where a namespace cannot be passed ove
   for (const namespace of ['ocp', 'art-x', '2023102', 'rc']) test.notOk(mayHoldOthers(namespace))
 })
 
-await t.test('what a namespace and an image stream can be called', async (test) => {
+await t.test('the names of namespaces and image streams', async (test) => {
   for (const text of ['ocp', 'a', '0', 'n'.repeat(63), 'a--b']) test.ok(isNamespace(text), text)
   for (const text of ['', 'OCP', 'o_c', 'o.c', '-o', 'o-', 'n'.repeat(64)])
     test.notOk(isNamespace(text), text)

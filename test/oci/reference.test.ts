@@ -39,7 +39,7 @@ const codeOf = (work: () => unknown): { code: ErrorCode; message: string; status
   throw new Error('nothing was thrown')
 }
 
-await t.test('tags: what upstream is asked for, and whose it is', async (test) => {
+await t.test('tags: their name in QCI, and their owner', async (test) => {
   const rows: readonly (readonly [string, string, TagOwner])[] = [
     // The table of the design.
     ['openshift/ci:ocp_4.5_base', 'ocp_4.5_base', stream('ocp', '4.5')],
@@ -121,7 +121,7 @@ await t.test('tags: what upstream is asked for, and whose it is', async (test) =
   }
 })
 
-await t.test('digests', async (test) => {
+await t.test('digests are parsed', async (test) => {
   for (const digest of [sha256, parseDigest(`sha512:${hex}${hex}`)]) {
     test.strictSame(parse(`openshift/ci@${digest}`), {
       kind: 'digest',
@@ -137,7 +137,7 @@ await t.test('digests', async (test) => {
   }
 })
 
-await t.test('what is no digest is DIGEST_INVALID, never a tag', async (test) => {
+await t.test('an invalid digest is DIGEST_INVALID, never a tag', async (test) => {
   for (const text of [
     'sha256:',
     ':',
@@ -163,7 +163,7 @@ await t.test('what is no digest is DIGEST_INVALID, never a tag', async (test) =>
   }
 })
 
-await t.test('what is no tag is TAG_INVALID', async (test) => {
+await t.test('an invalid tag is TAG_INVALID', async (test) => {
   for (const text of [
     '',
     '.a',
@@ -191,7 +191,7 @@ await t.test('what is no tag is TAG_INVALID', async (test) => {
   test.equal(parse(`openshift/ci:${'a'.repeat(128)}`).kind, 'tag')
 })
 
-await t.test('trap 27: a joined tag that is too long is an image that cannot be there', async (test) => {
+await t.test('trap 27: a joined tag that is too long is MANIFEST_UNKNOWN', async (test) => {
   const longest = 'a'.repeat(128 - 'ocp_4.5_'.length)
   test.match(parse(`ocp/4.5:${longest}`), { qciTag: `ocp_4.5_${longest}` })
   const { code, status, message } = codeOf(() => parse(`ocp/4.5:${longest}a`))
@@ -268,20 +268,17 @@ await t.test('trap 33: a name is one namespace and one component, or NAME_INVALI
   test.equal(parseRepository('n'.repeat(63), 'a', monorepo).form, 'image-stream')
 })
 
-await t.test('the monorepo is whatever it was configured as', async (test) => {
+await t.test('the path of the monorepo is configurable', async (test) => {
   test.strictSame(parseRepository('Some', 'Where', 'Some/Where'), { form: 'monorepo', path: 'Some/Where' })
   test.equal(parseRepository('openshift', 'ci', 'some/where').form, 'image-stream')
 })
 
-await t.test(
-  'a message shows what was asked for, short, and cannot forge a line of a terminal',
-  async (test) => {
-    const { message } = codeOf(() => parseDigest(`\u001b[2J\n"\u{1f40b}${'x'.repeat(500)}`))
-    test.match(message, /^"\?\[2J\?\\"\?\?x{72}\.\.\." is not a digest; expected sha256: and 64, /)
-  },
-)
+await t.test('a message quotes the request, short, and cannot forge a line in a terminal', async (test) => {
+  const { message } = codeOf(() => parseDigest(`\u001b[2J\n"\u{1f40b}${'x'.repeat(500)}`))
+  test.match(message, /^"\?\[2J\?\\"\?\?x{72}\.\.\." is not a digest; expected sha256: and 64, /)
+})
 
-await t.test('attack: hostile lengths are read to their end', async (test) => {
+await t.test('attack: hostile lengths take no long time', async (test) => {
   // A pattern that goes back over what it has read takes longer for these than a test may.
   const length = 1_000_000
   for (const text of [

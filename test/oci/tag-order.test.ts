@@ -11,7 +11,7 @@ import {
   isInByteOrder,
 } from '../../src/oci/tag-order.ts'
 
-await t.test('the order of a page, from where it was asked for', (test) => {
+await t.test('a page is in byte order after its position, or not', (test) => {
   test.ok(isInByteOrder(undefined, ['A_b', 'a-priv_b', 'a_b']))
   test.ok(isInByteOrder('a', []))
   test.notOk(isInByteOrder(undefined, ['a_b', 'a-priv_b']))
@@ -20,7 +20,7 @@ await t.test('the order of a page, from where it was asked for', (test) => {
   test.end()
 })
 
-await t.test('a jump: behind the namespace, behind a year of copies, or none', (test) => {
+await t.test('a jump leads behind the namespace, behind a year of copies, or nowhere', (test) => {
   const rows = [
     ['ocp_4.15_base', 'ocp_~'],
     ['OCP_4.15_base', 'OCP_~'],
@@ -44,7 +44,7 @@ await t.test('a jump: behind the namespace, behind a year of copies, or none', (
   test.end()
 })
 
-await t.test('behind a prefix, in bytes and in either order', (test) => {
+await t.test('a tag is behind a prefix, in bytes and in either order', (test) => {
   const rows = [
     ['ocp-priv_4', 'ocp-priv_', false, false],
     ['ocp-a', 'ocp-priv_', false, false],
@@ -58,7 +58,7 @@ await t.test('behind a prefix, in bytes and in either order', (test) => {
   test.end()
 })
 
-await t.test('dated copies, and the hour that they lie behind', (test) => {
+await t.test('dated copies, and the text of an hour that they sort after', (test) => {
   test.equal(hourOf(Date.UTC(2026, 10, 28, 17, 59)), '2026112817')
   test.equal(hourOf(0).length, hourLength)
   for (const [tag, copied] of [

@@ -11,9 +11,10 @@ const own = [
   // Counts by bounds of its own.
   'src/oci/manifest.ts',
   'src/secrets/docker-config.ts',
-  'src/shared-state/directory-lock.ts',
   'src/shared-state/failed-login-feed.ts',
   'src/shared-state/index-state.ts',
+  'src/storage/directory-lock.ts',
+  'src/storage/key-journal.ts',
   'src/telemetry/logging.ts',
   'src/telemetry/redaction.ts',
 ]

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
-  loadAllYaml,
   loadYaml,
   type V1ConfigMap,
   type V1Deployment,
@@ -15,7 +14,8 @@ import {
 import t from 'tap'
 import { aliases, flags as known, deprecatedFlags } from '../../src/config/flags.ts'
 import { parseSize } from '../../src/config/value-parsers.ts'
-import { createRbac, readManifests, type KubernetesObject } from '../../src/sandbox/app-ci/rbac.ts'
+import { createRbac, readManifests } from '../../src/sandbox/app-ci/rbac.ts'
+import { accumulate } from './kustomize.ts'
 
 const manifests = join(import.meta.dirname, '../../manifests')
 
@@ -31,10 +31,6 @@ interface Route {
     readonly port: { readonly targetPort: string }
     readonly tls: Record<string, string>
   }
-}
-
-interface Kustomization {
-  readonly resources: readonly string[]
 }
 
 interface ServiceMonitor {
@@ -70,15 +66,35 @@ await t.test('every manifest is an expected object', async (test) => {
     'ClusterRoleBinding -/quay-proxy',
     'ClusterRoleBinding -/quay-proxy-auth-delegator',
     'Component -/undefined',
+    'Component -/undefined',
+    'Component -/undefined',
+    'Component -/undefined',
+    'Component -/undefined',
     'ConfigMap ci/qci-cache',
+    'ConfigMap ci/quay-proxy-dashboard',
     'Deployment ci/qci-cache',
     'Deployment ci/quay-proxy',
+    'Deployment ci/quay-proxy',
+    'HorizontalPodAutoscaler ci/quay-proxy',
+    'ImageDigestMirrorSet -/quay-proxy-image-streams',
+    'ImageDigestMirrorSet -/quay-proxy-monorepo',
+    'ImageTagMirrorSet -/quay-proxy-image-streams',
+    'ImageTagMirrorSet -/quay-proxy-monorepo',
+    'Ingress ci/quay-proxy',
     'Kustomization -/undefined',
+    'Kustomization -/undefined',
+    'Kustomization -/undefined',
+    'Kustomization -/undefined',
+    'Namespace -/ci',
+    'Namespace -/my-team',
+    'Namespace -/ocp',
     'NetworkPolicy ci/qci-cache',
     'NetworkPolicy ci/quay-proxy',
     'NetworkPolicy ci/quay-proxy-state',
     'PodDisruptionBudget ci/qci-cache',
     'PodDisruptionBudget ci/quay-proxy',
+    'PriorityClass -/quay-proxy',
+    'PrometheusRule ci/quay-proxy',
     'Role ocp/qci-image-puller',
     'RoleBinding my-team/image-puller',
     'RoleBinding ocp/qci-image-puller',
@@ -93,10 +109,8 @@ await t.test('every manifest is an expected object', async (test) => {
   ])
 })
 
-const { resources } = objects.find(({ kind }) => kind === 'Kustomization') as unknown as Kustomization
-const applied = (
-  await Promise.all(resources.map(async (file) => await readFile(join(manifests, file), 'utf8')))
-).flatMap((text) => loadAllYaml(text) as KubernetesObject[])
+const accumulated = await accumulate(manifests)
+const applied = accumulated.objects
 
 await t.test('`oc apply -k manifests` applies only objects of the proxy', async (test) => {
   const names = applied.map(({ kind, metadata }) => `${kind} ${metadata?.namespace ?? '-'}/${metadata?.name}`)
@@ -104,20 +118,27 @@ await t.test('`oc apply -k manifests` applies only objects of the proxy', async 
     'ClusterRole -/quay-proxy',
     'ClusterRoleBinding -/quay-proxy',
     'ClusterRoleBinding -/quay-proxy-auth-delegator',
+    'ConfigMap ci/quay-proxy-dashboard',
     'Deployment ci/quay-proxy',
     'NetworkPolicy ci/quay-proxy',
+    'NetworkPolicy ci/quay-proxy-state',
     'PodDisruptionBudget ci/quay-proxy',
+    'PriorityClass -/quay-proxy',
+    'PrometheusRule ci/quay-proxy',
     'Route ci/quay-proxy',
     'Service ci/quay-proxy',
+    'Service ci/quay-proxy-state',
     'ServiceAccount ci/quay-proxy',
     'ServiceMonitor ci/quay-proxy',
+    'StatefulSet ci/quay-proxy-state',
   ])
   test.ok(names.includes(`ServiceAccount ci/${podSpec.serviceAccountName}`), 'no pod is created without it')
 })
 
 // Attack of one's own: app.ci has a RoleBinding qci-image-puller with the groups of all who may pull; applied anew, it has ours alone.
 await t.test('`oc apply -k manifests` touches no object that app.ci has', async (test) => {
-  for (const { kind, metadata } of applied) {
+  const forAppCi = await accumulate(join(manifests, 'overlays/app.ci'))
+  for (const { kind, metadata } of [...applied, ...forAppCi.objects]) {
     const what = `${kind} ${metadata?.namespace ?? '-'}/${metadata?.name}`
     test.match(metadata?.name, /^quay-proxy(?:-|$)/, `${what} is called after us`)
     test.ok(metadata?.namespace === undefined || metadata.namespace === 'ci', `${what} is in our namespace`)
@@ -305,6 +326,9 @@ await t.test('selectors find the pods, ports meet', async (test) => {
 await t.test('the probes use the port that clients cannot fill', async (test) => {
   test.same(container.livenessProbe?.httpGet, { path: '/healthz', port: 'metrics' })
   test.same(container.readinessProbe?.httpGet, { path: '/readyz', port: 'metrics' })
+  const { httpGet, periodSeconds, failureThreshold } = container.startupProbe!
+  test.same(httpGet, container.livenessProbe?.httpGet)
+  test.ok(periodSeconds! * failureThreshold! >= 60, 'a slow node has a minute at least')
   // Plain http, and that port: see the ports above.
   test.equal(container.ports!.find(({ name }) => name === 'metrics')?.containerPort, 9090)
 })
@@ -501,11 +525,16 @@ interface Addition {
 }
 
 await t.test('shared state is part of what is applied, and names what is there', async (test) => {
-  const { components } = objects.find(({ kind }) => kind === 'Kustomization') as {
-    components?: readonly string[]
-  }
-  test.same(components, ['components/shared-state'])
-  const component = objects.find(({ kind }) => kind === 'Component') as unknown as Component
+  const { components } = accumulated.kustomizations.get(manifests)!
+  test.same(components, [
+    'components/route',
+    'components/network-policy',
+    'components/monitoring',
+    'components/shared-state',
+  ])
+  const component = accumulated.kustomizations.get(
+    join(manifests, 'components/shared-state'),
+  ) as unknown as Component
   test.same(component.resources, ['valkey.yaml', 'networkpolicy.yaml'])
   const [{ target, patch }] = component.patches as [Component['patches'][0]]
   test.same(target, { kind: deployment.kind, name: deployment.metadata!.name })

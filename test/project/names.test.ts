@@ -16,7 +16,9 @@ const identifiers: Readonly<Record<string, string>> = {
   createBreaker: 'createCircuitBreaker',
   createDispatcher: 'createUpstreamClient',
   createGate: 'createLimiter',
+  createKeptManifests: 'createManifestsByDigest',
   createKnownDigests: 'composeDigests',
+  createKnownTags: 'createDigestsByTag',
   createLane: 'createReviewQueue',
   createOutage: 'withCircuitBreaker',
   createParts: 'compose',
@@ -31,7 +33,9 @@ const identifiers: Readonly<Record<string, string>> = {
   endGently: 'closeGracefully',
   firstOpen: 'reviewedGrant',
   gatherFlags: 'collectFlags',
+  GateWaiting: 'LimitedRequest',
   Hop: 'UpstreamReply',
+  HopRequest: 'RoundTripRequest',
   isAway: 'isCircuitOpen',
   isCarried: 'isPayloadBlob',
   isNothing: 'isNeutral',
@@ -40,8 +44,11 @@ const identifiers: Readonly<Record<string, string>> = {
   knownOpening: 'cachedGrant',
   lateMs: 'hedgeAfterMs',
   LostTrack: 'ResourceVersionExpired',
+  libraryBody: 'undiciBody',
   MadeSource: 'Pipeline',
+  ManifestMemory: 'ManifestCache',
   mayPass: 'isRetryable',
+  MemoryParts: 'ManifestCache',
   minAbout: 'minDistinctKeys',
   openBelieved: 'openWithExpectedSize',
   patienceMs: 'maxWaitMs',
@@ -49,6 +56,7 @@ const identifiers: Readonly<Record<string, string>> = {
   robotMay: 'robotGrant',
   SentAway: 'Rejection',
   setAside: 'quarantine',
+  SharedGate: 'KindLimiter',
   stockQuay: 'seedQuay',
   troubled: 'asTransient',
   UnusualAnswer: 'UnsupportedResponse',
@@ -60,22 +68,22 @@ const identifiers: Readonly<Record<string, string>> = {
 /** Retired in comments, and as a part of any name: `askersLeft` has `asker`. */
 const words: Readonly<Record<string, string>> = {
   asker: 'requester',
+  away: 'unavailable, circuit open',
   doors: 'requirement',
   doorway: 'candidate review',
+  gate: 'limiter',
   inflow: 'read buffer',
+  outage: 'circuit breaker',
   outflow: 'delivery',
+  remembered: 'cached',
+  trouble: 'transient error, failure',
 }
 
 /** Words on their way out, and how often they are still there: never more often than that. */
 const fading: Readonly<Record<string, { readonly better: string; readonly most: number }>> = {
-  away: { better: 'unavailable, circuit open', most: 19 },
-  beside: { better: 'shadow, hedged', most: 29 },
-  gate: { better: 'limiter', most: 16 },
-  hop: { better: 'round trip', most: 28 },
-  outage: { better: 'circuit breaker', most: 0 },
-  piece: { better: 'chunk', most: 15 },
-  remembered: { better: 'cached', most: 7 },
-  trouble: { better: 'transient error, failure', most: 45 },
+  beside: { better: 'shadow, hedged', most: 1 },
+  hop: { better: 'round trip', most: 5 },
+  piece: { better: 'chunk', most: 10 },
 }
 
 const textOf = (file: string): string => readFileSync(file, 'utf8')

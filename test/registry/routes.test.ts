@@ -2,6 +2,9 @@ import t from 'tap'
 import { createAnonymous } from '../../src/registry/authentication/anonymous.ts'
 import { routes } from '../../src/registry/routes.ts'
 import { bareApp, bearer, challenge, digest, refused, routesOptions } from './fakes.ts'
+import { createLoginAdvice } from '../../src/registry/authentication/login-advice.ts'
+
+const advice = createLoginAdvice({ host: 'proxy.example' })
 
 await t.test('the routes of the table, and no others', async (test) => {
   const app = bareApp(test)
@@ -63,7 +66,7 @@ await t.test(
       keys: () => [new Uint8Array(32)],
       issuer: 'https://proxy.example',
       challenge,
-      host: 'proxy.example',
+      advice,
     })
     await app.register(routes, routesOptions({ anonymous, authenticate: anonymous.recognize(authenticate) }))
     for (const [url, status] of [

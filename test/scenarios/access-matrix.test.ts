@@ -3,6 +3,10 @@
  * kind of requester, by every way to a part of the image, on a replica that has just started, on one that has served it, and on one that
  * came after a restart. What is right is told by `expected`, which knows the rules and nothing of how the proxy keeps them.
  */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
 import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 import { buildImage, type Image } from '../../src/sandbox/quay/images.ts'
 import { startAnother } from './another-replica.ts'
@@ -157,45 +161,72 @@ const setUp = async (s: Scenario) => {
   return await rowsOf(s)
 }
 
+type Check = (name: string, ask: Ask, tagsFirst: boolean) => Promise<void>
+
+const checkOf = (t: Test, s: Scenario, rows: readonly Row[]): { check: Check; cells: () => number } => {
+  let cells = 0
+  const check: Check = async (name, ask, tagsFirst) => {
+    for (const row of rows) {
+      const shown = authorizations(s, row)
+      // Facts are made by pulls of a tag: by one who may. On a replica that has not seen one, a puller knows no digest of an open tag.
+      if (tagsFirst) {
+        await ask(pathOf(row, 'tag'), shown.robot)
+        await ask(pathOf(row, 'child'), shown.robot)
+      }
+      const requesters = Object.keys(shown) as Requester[]
+      const wanted = requesters.flatMap((requester) => targets.map((target) => ({ requester, target })))
+      const answers = await Promise.all(
+        wanted.map(async ({ requester, target }) => ({
+          requester,
+          target,
+          given: await isGiven(ask, row, target, shown[requester]),
+        })),
+      )
+      for (const { requester, target, given } of answers) {
+        const isOpenDigest = row.namespace === 'team' && !['tag', 'listed'].includes(target)
+        if (!tagsFirst && requester === 'puller' && isOpenDigest) continue
+        cells += 1
+        t.equal(given, expected(row, requester, target), `${name}: ${row.tag}, ${requester}, ${target}`)
+      }
+    }
+  }
+  return { check, cells: () => cells }
+}
+
 await scenario(
   'every family x namespace x requester x target, on a warm replica and on fresh ones',
   async (t, s) => {
-    const rows = await setUp(s)
+    const { check, cells } = checkOf(t, s, await setUp(s))
     const first = await startAnother(s)
     const second = await startAnother(s)
     try {
-      let cells = 0
-      const check = async (name: string, ask: Ask, tagsFirst: boolean) => {
-        for (const row of rows) {
-          const shown = authorizations(s, row)
-          // Facts are made by pulls of a tag: by one who may. On a replica that has not seen one, a puller knows no digest of an open tag.
-          if (tagsFirst) {
-            await ask(pathOf(row, 'tag'), shown.robot)
-            await ask(pathOf(row, 'child'), shown.robot)
-          }
-          const requesters = Object.keys(shown) as Requester[]
-          const wanted = requesters.flatMap((requester) => targets.map((target) => ({ requester, target })))
-          const answers = await Promise.all(
-            wanted.map(async ({ requester, target }) => ({
-              requester,
-              target,
-              given: await isGiven(ask, row, target, shown[requester]),
-            })),
-          )
-          for (const { requester, target, given } of answers) {
-            const isOpenDigest = row.namespace === 'team' && !['tag', 'listed'].includes(target)
-            if (!tagsFirst && requester === 'puller' && isOpenDigest) continue
-            cells += 1
-            t.equal(given, expected(row, requester, target), `${name}: ${row.tag}, ${requester}, ${target}`)
-          }
-        }
-      }
       await check('fresh', askOf(first.url), false)
       await check('warm', askOf(first.url), true)
       await check('another replica', askOf(second.url), false)
-      t.ok(cells > 2000, `${cells} cells`)
+      t.ok(cells() > 2000, `${cells()} cells`)
     } finally {
       await Promise.all([first.stop(), second.stop()])
     }
+  },
+)
+
+await scenario(
+  'the same with everything in the cache, also of an earlier life: the same answers',
+  async (t, s) => {
+    const { check, cells } = checkOf(t, s, await setUp(s))
+    const directory = mkdtempSync(join(tmpdir(), 'quay-proxy-cache-'))
+    t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+    const flags = [`--cache-dir=${directory}`]
+    const first = await startAnother(s, flags)
+    await check('filling', askOf(first.url), true)
+    await check('warm', askOf(first.url), true)
+    await first.stop()
+    const before = s.quay.requests.length
+    const second = await startAnother(s, flags)
+    await check('after a restart', askOf(second.url), false)
+    const blobs = s.quay.requests.slice(before).filter(({ url }) => url.includes('/blobs/'))
+    t.strictSame(blobs, [], 'all bytes came from the disk')
+    await second.stop()
+    t.ok(cells() > 2000, `${cells()} cells`)
   },
 )

@@ -13,6 +13,9 @@ import { readManifests, type KubernetesObject } from '../../src/sandbox/app-ci/r
 import { challenge } from '../registry/fakes.ts'
 import { hashOf, loginKeyOf, purposeKeyOf } from '../registry/keys.ts'
 import { accept, manifests, scenario, type Scenario } from './scenario.ts'
+import { createLoginAdvice } from '../../src/registry/authentication/login-advice.ts'
+
+const advice = createLoginAdvice({ host: 'proxy.example' })
 
 const open = '/v2/ocp/4.5/manifests/base'
 const embargoed = '/v2/ocp-priv/4.5/manifests/embargoed'
@@ -136,7 +139,7 @@ await tap.test('the time of a password comparison tells nothing about the passwo
   const password = 'Tr0ub4dor&3-and-a-few-more'
   const authenticate = createAuthenticate({
     challenge,
-    host: 'proxy.example',
+    advice,
     reviewToken: async () => t.fail('the cluster must not be shown it') as never,
     robotCredentials: () => [{ username: 'ci+robot', password }],
     robotTokens: { verify: async () => undefined },

@@ -8,7 +8,7 @@ const target = (upstream = 'https://quay.io', repository = 'openshift/ci') => ({
 const isFor = (key: string, upstream?: string, repository?: string): boolean =>
   matchingKeys([key], target(upstream, repository)).length === 1
 
-await t.test('a key as it was pasted, and a version in any case', async (test) => {
+await t.test('a key with blanks, and a version in any letter case', async (test) => {
   for (const key of [
     ' quay.io ',
     '\u00a0quay.io',
@@ -93,7 +93,7 @@ const paths: readonly (readonly [path: string, matches: boolean])[] = [
   ['/ci', false],
 ]
 
-await t.test('every spelling of every scope, for every upstream', async (test) => {
+await t.test('every spelling of every scope matches, for every upstream', async (test) => {
   let asked = 0
   for (const [upstream, rows] of Object.entries(hosts))
     for (const [host, isHost] of rows)
@@ -106,7 +106,7 @@ await t.test('every spelling of every scope, for every upstream', async (test) =
 })
 
 await t.test(
-  'the longest path first, a host without * before one with, without a scheme before one with',
+  'the longest path is first, a host without * is before one with *, no scheme is before a scheme',
   async (test) => {
     const ordered = [
       'quay.io/openshift/ci',
@@ -139,6 +139,6 @@ await t.test(
   },
 )
 
-await t.test('attack: a key of many stars takes no longer than its length and the host', async (test) => {
+await t.test('attack: a key of many stars takes linear time', async (test) => {
   test.equal(isFor(`${'*a'.repeat(5000)}.io`, `https://${'a'.repeat(63)}.io`), false)
 })

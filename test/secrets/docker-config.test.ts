@@ -19,7 +19,7 @@ await t.test('trap 1: the password starts at the first colon and may hold more',
   })
 })
 
-await t.test('what stands around either half of an auth is not part of it', async (test) => {
+await t.test('blanks around either half of an auth are removed', async (test) => {
   for (const blank of ['\ufeff', '\r\n', '\0', '\u200e', '\u00ad', '\u{e0020}'])
     for (const text of [`${blank}r${blank}:p`, `r:${blank}p${blank}`, `r${blank}:${blank}p`]) {
       const auth = base64(text)
@@ -28,11 +28,11 @@ await t.test('what stands around either half of an auth is not part of it', asyn
     }
 })
 
-await t.test('a user name and a password in clear', async (test) => {
+await t.test('a user name and a password in plain text are read', async (test) => {
   test.strictSame(parse({ 'quay.io': { username: 'a', password: 'b' } }), { username: 'a', password: 'b' })
 })
 
-await t.test('the most specific entry, and never the one of another host', async (test) => {
+await t.test('the most specific entry is used, and never one of another host', async (test) => {
   const entry = (username: string) => ({ auth: base64(`${username}:p`) })
   const auths = {
     'quay.io/openshift/ci': entry('repository'),
@@ -55,50 +55,56 @@ await t.test('the most specific entry, and never the one of another host', async
   test.match(named(configOf({ 'quay.io': entry('host') })), [{ username: 'host' }])
 })
 
-await t.test('an entry that is not there by itself is none', async (test) => {
+await t.test('a property of the prototype is not an entry', async (test) => {
   const prototype = parseDockerConfig(new URL('http://constructor'), 'openshift/ci')
   test.match(thrown(() => prototype(configOf({}))).message, /no entry for constructor/)
 })
 
-await t.test('an entry without both halves is refused, and its half is not told', async (test) => {
-  const entries = [
-    { auth: base64('hunter2') },
-    { auth: base64(':hunter2') },
-    { auth: base64('hunter2:') },
-    { auth: '' },
-    { username: 'hunter2' },
-    { password: 'hunter2' },
-    { username: '', password: 'hunter2' },
-    { username: 'a:b', password: 'hunter2' },
-    { username: ' \0', password: 'hunter2' },
-    { username: ['hunter2'], password: { hunter2: 1 } },
-    { auth: 'robot:hunter2' },
-    { auth: `${base64('robot:hunter2')}?` },
-    { auth: base64('hunter2'), username: 'a', password: 'hunter2' },
-    {},
-    null,
-    'hunter2',
-  ]
-  for (const entry of entries) {
-    const error = thrown(() => parse({ 'quay.io': entry }))
-    test.match(error.message, /^the entry quay\.io of the dockerconfigjson holds no user name and password/)
-    test.notMatch(everythingIn(error), /hunter2/, JSON.stringify(entry))
-  }
-})
+await t.test(
+  'an entry without both halves is refused, and the error does not hold the half',
+  async (test) => {
+    const entries = [
+      { auth: base64('hunter2') },
+      { auth: base64(':hunter2') },
+      { auth: base64('hunter2:') },
+      { auth: '' },
+      { username: 'hunter2' },
+      { password: 'hunter2' },
+      { username: '', password: 'hunter2' },
+      { username: 'a:b', password: 'hunter2' },
+      { username: ' \0', password: 'hunter2' },
+      { username: ['hunter2'], password: { hunter2: 1 } },
+      { auth: 'robot:hunter2' },
+      { auth: `${base64('robot:hunter2')}?` },
+      { auth: base64('hunter2'), username: 'a', password: 'hunter2' },
+      {},
+      null,
+      'hunter2',
+    ]
+    for (const entry of entries) {
+      const error = thrown(() => parse({ 'quay.io': entry }))
+      test.match(error.message, /^the entry quay\.io of the dockerconfigjson holds no user name and password/)
+      test.notMatch(everythingIn(error), /hunter2/, JSON.stringify(entry))
+    }
+  },
+)
 
-await t.test('what is not a dockerconfigjson is refused, and its text is not told', async (test) => {
-  const read = parseDockerConfig(quay, 'openshift/ci')
-  for (const content of ['{"auths": hunter2', 'hunter2', '']) {
-    const error = thrown(() => read([content]))
-    test.equal(error.message, 'the dockerconfigjson is not valid JSON')
-    test.notMatch(everythingIn(error), /hunter2/)
-  }
-  test.match(thrown(() => read([])).message, /not valid JSON/)
-  for (const content of ['1', 'null', '{}', '{"auths":null}', '{"auths":"hunter2"}'])
-    test.equal(thrown(() => read([content])).message, 'the dockerconfigjson holds no "auths"', content)
-})
+await t.test(
+  'a text that is not a dockerconfigjson is refused, and the error does not hold the text',
+  async (test) => {
+    const read = parseDockerConfig(quay, 'openshift/ci')
+    for (const content of ['{"auths": hunter2', 'hunter2', '']) {
+      const error = thrown(() => read([content]))
+      test.equal(error.message, 'the dockerconfigjson is not valid JSON')
+      test.notMatch(everythingIn(error), /hunter2/)
+    }
+    test.match(thrown(() => read([])).message, /not valid JSON/)
+    for (const content of ['1', 'null', '{}', '{"auths":null}', '{"auths":"hunter2"}'])
+      test.equal(thrown(() => read([content])).message, 'the dockerconfigjson holds no "auths"', content)
+  },
+)
 
-await t.test('an empty auth beside the two, as some tools write it', async (test) => {
+await t.test('an empty auth next to user name and password is ignored', async (test) => {
   const content = JSON.stringify({
     auths: { 'quay.io': { auth: '', username: 'robot', password: 'secret' } },
   })
@@ -106,7 +112,7 @@ await t.test('an empty auth beside the two, as some tools write it', async (test
   test.same(parse([content]), [{ username: 'robot', password: 'secret' }])
 })
 
-await t.test('trap 1: auth as echo, editors and tools leave it', async (test) => {
+await t.test('trap 1: auth as echo, editors and tools write it', async (test) => {
   const around = ['', ' ', '\n', '\r\n', '\0', '\0\0\0', '\t', '\uFEFF']
   const expected = { username: 'openshift+ci', password: 'a:b' }
   for (const before of around)
@@ -133,23 +139,20 @@ await t.test('trap 1: auth as echo, editors and tools leave it', async (test) =>
     }
 })
 
-await t.test(
-  'a token of an identity provider is none of a robot, and is refused as what it is',
-  async (test) => {
-    for (const field of ['identitytoken', 'registrytoken'])
-      for (const entry of [{}, { auth: base64('robot:') }, { auth: base64('robot:p') }]) {
-        const error = thrown(() => parse({ 'quay.io': { ...entry, [field]: 'hunter2' } }))
-        test.match(
-          error.message,
-          `the entry quay.io of the dockerconfigjson has the field ${field}, with which`,
-        )
-        test.notMatch(everythingIn(error), /hunter2/)
-        test.match(parse({ 'quay.io': { auth: base64('robot:p'), [field]: '' } }), { username: 'robot' })
-      }
-  },
-)
+await t.test('a token of an identity provider is refused by its name', async (test) => {
+  for (const field of ['identitytoken', 'registrytoken'])
+    for (const entry of [{}, { auth: base64('robot:') }, { auth: base64('robot:p') }]) {
+      const error = thrown(() => parse({ 'quay.io': { ...entry, [field]: 'hunter2' } }))
+      test.match(
+        error.message,
+        `the entry quay.io of the dockerconfigjson has the field ${field}, with which`,
+      )
+      test.notMatch(everythingIn(error), /hunter2/)
+      test.match(parse({ 'quay.io': { auth: base64('robot:p'), [field]: '' } }), { username: 'robot' })
+    }
+})
 
-await t.test('one robot of several that match; where it is none, no other stands in for it', async (test) => {
+await t.test('of several matching entries the first one is used, and no other replaces it', async (test) => {
   const auths = { 'quay.io': { auth: base64('all:p') }, 'quay.io/openshift/ci': { auth: base64('one:p') } }
   test.match(parse(auths), { username: 'one' })
   test.match(

@@ -5,7 +5,7 @@ import { exposureOf } from '../../src/secrets/file-permissions.ts'
 
 const octal = (mode: number) => mode.toString(8).padStart(4, '0')
 
-await t.test('every mode, for what is secret and what is not, itself and behind a link', async (test) => {
+await t.test('every mode, for secret and public files, directly and through a link', async (test) => {
   const folder = test.testdir({ real: {} })
   const [file, link] = [join(folder, 'real', 'file'), join(folder, 'link')]
   writeFileSync(file, 'hunter2')
@@ -32,7 +32,7 @@ await t.test('every mode, for what is secret and what is not, itself and behind 
   }
 })
 
-await t.test('a secret volume of Kubernetes: as the kubelet makes it, nothing is told', async (test) => {
+await t.test('a secret volume of Kubernetes causes no warning with default modes', async (test) => {
   const folder = test.testdir({})
   const version = join(folder, '..2026_11_28_17_00_00.1')
   mkdirSync(join(version, 'nested'), { recursive: true })
@@ -57,7 +57,7 @@ await t.test('a secret volume of Kubernetes: as the kubelet makes it, nothing is
   }
 })
 
-await t.test('what only looks like such a volume is none', async (test) => {
+await t.test('a folder that only looks like such a volume is not one', async (test) => {
   const folder = test.testdir({ '..2026': { a: '' }, b: { '..2026': { a: '' }, '..2027': {} } })
   symlinkSync('..2027', join(folder, 'b', '..data'))
   for (const path of [join(folder, '..2026', 'a'), join(folder, 'b', '..2026', 'a')]) {
@@ -66,13 +66,13 @@ await t.test('what only looks like such a volume is none', async (test) => {
   }
 })
 
-await t.test('the command is one for a shell, whatever the file is called', async (test) => {
+await t.test('the command is valid in a shell, whatever the name of the file', async (test) => {
   const folder = test.testdir({ "it's; a file": '' })
   const path = join(folder, "it's; a file")
   chmodSync(path, 0o604)
   test.equal(exposureOf(path, 'secret')?.split('): ')[1], `chmod o-rwx '${folder}/it'\\''s; a file'`)
 })
 
-await t.test('a file that is away', async (test) => {
+await t.test('a missing file is an error', async (test) => {
   test.throws(() => exposureOf(join(test.testdir({}), 'away'), 'secret'), { code: 'ENOENT' })
 })

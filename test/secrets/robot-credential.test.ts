@@ -3,13 +3,13 @@ import { cautionsAboutRobots, parseRobots } from '../../src/secrets/robot-creden
 import { everythingIn } from '../upstream/upstream.ts'
 import { thrown } from '../support/thrown.ts'
 
-await t.test('a user name and a password, as editors and echo leave them', async (test) => {
+await t.test('a user name and a password are read as editors and echo write them', async (test) => {
   test.strictSame(parseRobots(['openshift+ci\n', ' hunter2\r\n']), [
     { username: 'openshift+ci', password: 'hunter2' },
   ])
 })
 
-await t.test('an empty file is named, and the other is not told', async (test) => {
+await t.test('an empty file is named, and the content of the other is not in the error', async (test) => {
   test.match(thrown(() => parseRobots([' \n', 'hunter2'])).message, /user name is empty/)
   test.match(thrown(() => parseRobots(['a', ''])).message, /password is empty/)
   test.match(thrown(() => parseRobots(['a'])).message, /password is empty/)
@@ -17,7 +17,7 @@ await t.test('an empty file is named, and the other is not told', async (test) =
   test.notMatch(everythingIn(thrown(() => parseRobots(['', 'hunter2']))), /hunter2/)
 })
 
-await t.test('several robots: one a line, in the same order, blank lines aside', async (test) => {
+await t.test('several robots: one a line, in the same order, without blank lines', async (test) => {
   test.strictSame(parseRobots(['a+1\na+2\r\n\n', '\n one \ntwo']), [
     { username: 'a+1', password: 'one' },
     { username: 'a+2', password: 'two' },
@@ -34,7 +34,7 @@ await t.test('several robots: one a line, in the same order, blank lines aside',
   }
 })
 
-await t.test('pasted: byte order marks, line ends and padding are no part of a credential', async (test) => {
+await t.test('byte order marks, line ends and padding are no part of a credential', async (test) => {
   const around = ['', ' ', '\t', '\0', '\r', '\n', '\r\n', '\uFEFF', '\u200B']
   for (const before of around)
     for (const after of around)
@@ -45,7 +45,7 @@ await t.test('pasted: byte order marks, line ends and padding are no part of a c
       )
 })
 
-await t.test('what stands inside is told, by the number of the robot alone', async (test) => {
+await t.test('blanks inside a credential are reported, with the number of the robot only', async (test) => {
   test.strictSame(cautionsAboutRobots([{ username: 'a+1', password: 'hunter2' }]), [])
   for (const blank of [' ', '\t', '\0', '\u00A0']) {
     const robots = [

@@ -4,7 +4,7 @@ import { weaknessOf } from '../../src/secrets/secret-strength.ts'
 
 const pattern = 'repeats itself, counts, or is made of well-known words'
 
-await t.test('what people write where a secret is wanted', async (test) => {
+await t.test('usual bad secrets are weak', async (test) => {
   for (const [secret, weakness] of [
     ['a'.repeat(32), pattern],
     ['a'.repeat(100_000), pattern],
@@ -30,7 +30,7 @@ await t.test('what people write where a secret is wanted', async (test) => {
     test.match(weaknessOf(secret), weakness, secret.slice(0, 60))
 })
 
-await t.test('every character, and every short word, over and over', async (test) => {
+await t.test('every repeated character and short word is weak', async (test) => {
   for (let code = 0x21; code < 0x7f; code++)
     for (const word of ['', 'b', 'x1', 'pass', 'Zq7-', 'winter24'])
       test.equal(
@@ -40,7 +40,7 @@ await t.test('every character, and every short word, over and over', async (test
       )
 })
 
-await t.test('what a generator gives is never taken for a bad one', async (test) => {
+await t.test('a generated secret is never weak', async (test) => {
   const generators: Readonly<Record<string, (bytes: Buffer) => string>> = {
     'openssl rand -hex 16': (bytes) => bytes.toString('hex').slice(0, 32),
     'openssl rand -hex 32': (bytes) => bytes.toString('hex'),

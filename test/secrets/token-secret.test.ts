@@ -7,7 +7,7 @@ import {
 
 const good = '5e1d8a07c3f94b62a0d71e3c9b58f640'
 
-await t.test('one secret a line, the signing one first, each of 256 bits', async (test) => {
+await t.test('each line has one secret, the signing one first, and gives a key of 256 bits', async (test) => {
   const [one, two, ...more] = parseTokenSecret([
     '\uFEFF  first secret of many \0\n\nsecond secret of all\r\n',
   ])
@@ -16,17 +16,20 @@ await t.test('one secret a line, the signing one first, each of 256 bits', async
     test.strictSame(parseTokenSecret([same]), [one])
 })
 
-await t.test('no secret is refused, whatever the flag; a short one is taken without it', async (test) => {
-  for (const contents of [[], [''], [' \n\n'], ['\uFEFF\r\n\0']])
-    for (const parse of [parseTokenSecret, parseStrongTokenSecret])
-      test.throws(() => parse(contents), {
-        message: 'the token secret file is empty; make one with: openssl rand -hex 32',
-      })
-  test.equal(parseTokenSecret(['a']).length, 1, 'the predecessor took it')
-})
+await t.test(
+  'an empty file is refused, whatever the flag; a short secret is accepted without it',
+  async (test) => {
+    for (const contents of [[], [''], [' \n\n'], ['\uFEFF\r\n\0']])
+      for (const parse of [parseTokenSecret, parseStrongTokenSecret])
+        test.throws(() => parse(contents), {
+          message: 'the token secret file is empty; make one with: openssl rand -hex 32',
+        })
+    test.equal(parseTokenSecret(['a']).length, 1, 'the predecessor took it')
+  },
+)
 
 await t.test(
-  'each weak line is told by its number and with the command; by the flag, refused',
+  'each weak line is reported with its number and the command; with the flag it is refused',
   async (test) => {
     const short =
       /^line 1 of the token secret has fewer than 32 characters: .*; make one with: openssl rand -hex 32$/
@@ -54,7 +57,7 @@ await t.test(
   },
 )
 
-await t.test('what stands inside of a line is told, and is no reason to refuse', async (test) => {
+await t.test('blanks inside a line are reported, and not refused', async (test) => {
   for (const blank of [' ', '\t', '\0', '\u00A0']) {
     const content = `${good}\n${good.slice(0, 16)}${blank}${good.slice(16)}`
     test.match(cautionsAboutTokenSecret([content]), [

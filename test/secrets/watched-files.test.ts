@@ -41,7 +41,7 @@ const watched = (test: Test, paths: readonly string[], intervalMs?: number) => {
   return { files, errors, seen, parsed: () => parsed }
 }
 
-await t.test('a swapped symbolic link is seen, and every listener told once', async (test) => {
+await t.test('a swapped symbolic link is noticed, and every listener is called once', async (test) => {
   const { paths, update } = secretVolume(test, { username: 'robot', password: 'one' })
   const { files, errors, seen, parsed } = watched(test, paths)
   const others: string[] = []
@@ -57,7 +57,7 @@ await t.test('a swapped symbolic link is seen, and every listener told once', as
   test.strictSame(errors, [])
 })
 
-await t.test('what is unchanged is neither parsed nor told, even where the link is new', async (test) => {
+await t.test('unchanged content is neither parsed nor reported, even if the link is new', async (test) => {
   const content = { username: 'robot', password: 'one' }
   const { paths, update } = secretVolume(test, content)
   const { files, seen, parsed } = watched(test, paths)
@@ -77,7 +77,7 @@ await t.test('a change of the last file alone is a change', async (test) => {
 })
 
 await t.test(
-  'a file that is gone keeps the old content, says so, and is taken when it is back',
+  'a missing file keeps the old content and is reported; its new content is used when it is back',
   async (test) => {
     const { paths, update } = secretVolume(test, { username: 'robot', password: 'one' })
     const { files, errors, seen } = watched(test, paths)
@@ -107,7 +107,7 @@ await t.test('a content that cannot be parsed keeps the old one', async (test) =
   test.strictSame(seen, [])
 })
 
-await t.test('the start has nothing to fall back on', async (test) => {
+await t.test('an invalid file at the start is an error', async (test) => {
   const { directory } = secretVolume(test, { password: '' })
   const options = {
     parse: (): never => {
@@ -126,7 +126,7 @@ await t.test('the start has nothing to fall back on', async (test) => {
   })
 })
 
-await t.test('it looks by itself until it is closed', async (test) => {
+await t.test('the files are read at the interval until it is closed', async (test) => {
   const { paths, update } = secretVolume(test, { password: 'one' })
   const { files, seen } = watched(test, paths, 2)
   update({ password: 'two' })

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { RegistryError, unavailable } from '../../src/oci/errors.ts'
 import { bearer, raw, refused, routesOptions } from '../registry/fakes.ts'
 import { codeOf, cut, serve } from './server-options.ts'
 import { until } from '../support/until.ts'
@@ -71,4 +72,30 @@ await t.test('attack: repeated refusals are late; challenges and other requester
   for (let index = 0; index < 2; index++) test.match(await statusAndLateness(bearer), { status: 403 })
   test.strictSame(await statusAndLateness(bearer), { status: 403, isLate: true })
   for (let index = 0; index < 4; index++) test.match(await statusAndLateness({}), { status: 401 })
+})
+
+await t.test('the request id in failures, and where to get help in refusals and failures', async (test) => {
+  const messageFor = async (error: Error, helpUrl?: URL) => {
+    const { get } = await serve(test, {
+      fetchManifest: async () => {
+        throw error
+      },
+      ...(helpUrl === undefined ? {} : { helpUrl }),
+    })
+    const { body, headers } = await get('/v2/ocp/4.5/manifests/base', { headers: bearer })
+    const { errors } = JSON.parse(body) as { errors: { message: string }[] }
+    return errors[0]?.message.replace(headers.get('x-request-id') ?? '', 'ID')
+  }
+  const failure = unavailable('upstream is down')
+  const refusal = new RegistryError('DENIED', 'you may not')
+  const missing = new RegistryError('MANIFEST_UNKNOWN', 'not here')
+  test.equal(await messageFor(failure), 'upstream is down (request id ID)')
+  test.equal(await messageFor(refusal), 'you may not')
+  const helpUrl = new URL('https://help.example/ci')
+  test.equal(
+    await messageFor(failure, helpUrl),
+    'upstream is down (request id ID; help: https://help.example/ci)',
+  )
+  test.equal(await messageFor(refusal, helpUrl), 'you may not (help: https://help.example/ci)')
+  test.equal(await messageFor(missing, helpUrl), 'not here')
 })

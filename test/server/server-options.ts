@@ -23,7 +23,7 @@ export interface FlatOptions
     TelemetryOptions,
     HealthOptions,
     ConnectionOptions,
-    Pick<ServerOptions, 'limits' | 'refusalPace'> {}
+    Pick<ServerOptions, 'limits' | 'refusalPace' | 'helpUrl'> {}
 
 /** And the lines that the server logs. */
 export const serverOptions = (more: Partial<FlatOptions> = {}) => {
@@ -41,7 +41,7 @@ export const serverOptions = (more: Partial<FlatOptions> = {}) => {
     tls: undefined,
     ...more,
   }
-  const { limits, refusalPace } = flat
+  const { limits, refusalPace, helpUrl } = flat
   const options: ServerOptions = {
     connections: flat,
     login: flat,
@@ -51,6 +51,7 @@ export const serverOptions = (more: Partial<FlatOptions> = {}) => {
     health: flat,
     ...(limits === undefined ? {} : { limits }),
     ...(refusalPace === undefined ? {} : { refusalPace }),
+    helpUrl,
   }
   return { options, lines }
 }

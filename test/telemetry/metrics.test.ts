@@ -2,6 +2,7 @@ import { Registry, register } from 'prom-client'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { createAuditMetrics } from '../../src/audit/audit-metrics.ts'
+import { createCacheGauges, createCacheMetrics } from '../../src/telemetry/cache-metrics.ts'
 import { createDigestMetrics, createWatchMetrics } from '../../src/telemetry/digest-metrics.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { createSharedStateMetrics } from '../../src/telemetry/shared-state-metrics.ts'
@@ -66,6 +67,12 @@ const createAll = (): Registry => {
   createWatchMetrics(metrics, () => ({ digests: 0, imageStreams: 0, notIndexed: 0, silentSeconds: 0 }))
   createDigestMetrics(metrics, () => ({ digests: 0, restrictedDigests: 0 }))
   createSharedStateMetrics(metrics, () => ({ state: 'unavailable', replicas: 1 }))
+  createCacheMetrics(metrics.registry)
+  createCacheGauges(metrics.registry, () => ({
+    blobs: { entries: 0, bytes: 0 },
+    manifests: { entries: 0, bytes: 0 },
+    isStuck: false,
+  }))
   return metrics.registry
 }
 

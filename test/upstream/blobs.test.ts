@@ -72,21 +72,24 @@ const opened = async (blob: ReturnType<OpenBlob>) => {
   return { status, headers, body }
 }
 
-await t.test('trap 37, 38: whole, through the redirect, with the head of the CDN', async (test) => {
-  const { quay, open, digest, bytes } = await storedBlob(test)
-  const { status, headers, body } = await opened(open(get(digest)))
-  test.equal(status, 200)
-  test.match(headers, {
-    'content-length': String(bytes.length),
-    'content-type': 'application/octet-stream',
-    'accept-ranges': 'bytes',
-    etag: /^"[0-9a-f]+"$/,
-  })
-  test.strictSame(await bytesOf(body), bytes)
-  test.strictSame(quay.leaks, [])
-})
+await t.test(
+  'trap 37, 38: a whole blob comes through the redirect, with the header fields of the CDN',
+  async (test) => {
+    const { quay, open, digest, bytes } = await storedBlob(test)
+    const { status, headers, body } = await opened(open(get(digest)))
+    test.equal(status, 200)
+    test.match(headers, {
+      'content-length': String(bytes.length),
+      'content-type': 'application/octet-stream',
+      'accept-ranges': 'bytes',
+      etag: /^"[0-9a-f]+"$/,
+    })
+    test.strictSame(await bytesOf(body), bytes)
+    test.strictSame(quay.leaks, [])
+  },
+)
 
-await t.test('only what concerns the bytes is passed on', async (test) => {
+await t.test('only header fields that concern the bytes are passed on', async (test) => {
   const passed = {
     'content-length': '4',
     'content-type': 'a/b',
@@ -105,54 +108,54 @@ await t.test('only what concerns the bytes is passed on', async (test) => {
   test.equal(String(await bytesOf(body)), 'blob')
 })
 
+await t.test('trap 34: Range reaches the storage; no other field of a client does', async (test) => {
+  const { quay, open, digest, bytes } = await storedBlob(test)
+  const whole = await opened(open(get(digest)))
+  await bytesOf(whole.body)
+  const { etag = '' } = whole.headers
+  test.not(etag, '')
+  const before = quay.requests.length
+  const partial = await opened(open(get(digest, 'bytes=10-19', etag)))
+  test.equal(partial.status, 206)
+  test.match(partial.headers, {
+    'content-length': '10',
+    'content-range': `bytes 10-19/${bytes.length}`,
+    'content-type': 'application/octet-stream',
+  })
+  test.strictSame(await bytesOf(partial.body), bytes.subarray(10, 20))
+  const asked = quay.requests.slice(before)
+  const fields = ['accept-encoding', 'range', 'if-range', 'host']
+  test.strictSame(
+    asked.map(({ origin, headers }) => [origin, new Set(Object.keys(headers))]),
+    [
+      ['quay', new Set([...fields, 'authorization'])],
+      ['cdn', new Set(fields)],
+    ],
+  )
+  for (const { headers } of asked)
+    test.match(headers, { 'accept-encoding': 'identity', range: 'bytes=10-19', 'if-range': etag })
+})
+
 await t.test(
-  'trap 34: Range reaches the hop that has the bytes; nothing else of a client does',
+  'trap 34: a range beyond the end, several ranges, and one of another representation',
   async (test) => {
-    const { quay, open, digest, bytes } = await storedBlob(test)
-    const whole = await opened(open(get(digest)))
-    await bytesOf(whole.body)
-    const { etag = '' } = whole.headers
-    test.not(etag, '')
-    const before = quay.requests.length
-    const partial = await opened(open(get(digest, 'bytes=10-19', etag)))
-    test.equal(partial.status, 206)
-    test.match(partial.headers, {
-      'content-length': '10',
-      'content-range': `bytes 10-19/${bytes.length}`,
-      'content-type': 'application/octet-stream',
-    })
-    test.strictSame(await bytesOf(partial.body), bytes.subarray(10, 20))
-    const asked = quay.requests.slice(before)
-    const fields = ['accept-encoding', 'range', 'if-range', 'host']
-    test.strictSame(
-      asked.map(({ origin, headers }) => [origin, new Set(Object.keys(headers))]),
-      [
-        ['quay', new Set([...fields, 'authorization'])],
-        ['cdn', new Set(fields)],
-      ],
-    )
-    for (const { headers } of asked)
-      test.match(headers, { 'accept-encoding': 'identity', range: 'bytes=10-19', 'if-range': etag })
+    const { open, digest, bytes } = await storedBlob(test)
+    const { length } = bytes
+    const overrun = await opened(open(get(digest, `bytes=${length - 5}-${length}`)))
+    test.equal(overrun.headers['content-range'], `bytes ${length - 5}-${length - 1}/${length}`)
+    test.strictSame(await bytesOf(overrun.body), bytes.subarray(-5))
+    const many = await opened(open(get(digest, 'bytes=0-1,4-5')))
+    test.equal(many.status, 206)
+    test.match(many.headers['content-type'], /^multipart\/byteranges; boundary=/)
+    test.equal(many.headers['content-range'], undefined)
+    await bytesOf(many.body)
+    const other = await opened(open(get(digest, 'bytes=0-1', '"other"')))
+    test.equal(other.status, 200)
+    test.strictSame(await bytesOf(other.body), bytes)
   },
 )
 
-await t.test('trap 34: ranges overrun, many, and one of another representation', async (test) => {
-  const { open, digest, bytes } = await storedBlob(test)
-  const { length } = bytes
-  const overrun = await opened(open(get(digest, `bytes=${length - 5}-${length}`)))
-  test.equal(overrun.headers['content-range'], `bytes ${length - 5}-${length - 1}/${length}`)
-  test.strictSame(await bytesOf(overrun.body), bytes.subarray(-5))
-  const many = await opened(open(get(digest, 'bytes=0-1,4-5')))
-  test.equal(many.status, 206)
-  test.match(many.headers['content-type'], /^multipart\/byteranges; boundary=/)
-  test.equal(many.headers['content-range'], undefined)
-  await bytesOf(many.body)
-  const other = await opened(open(get(digest, 'bytes=0-1', '"other"')))
-  test.equal(other.status, 200)
-  test.strictSame(await bytesOf(other.body), bytes)
-})
-
-await t.test('416 tells the size', async (test) => {
+await t.test('a 416 has the size', async (test) => {
   const { open, digest, bytes } = await storedBlob(test)
   const error = await failure(open(get(digest, 'bytes=999999-')))
   test.equal(told(error), '416 SIZE_INVALID')
@@ -161,7 +164,7 @@ await t.test('416 tells the size', async (test) => {
   test.strictSame((await failure(bare.open(get(anyDigest, 'bytes=9-')))).headers, {})
 })
 
-await t.test('HEAD: no redirect, no content', async (test) => {
+await t.test('HEAD has neither a redirect nor content', async (test) => {
   const { quay, open, digest, bytes } = await storedBlob(test)
   const { status, headers, body } = await open({ ...get(digest), method: 'HEAD' })
   test.equal(status, 200)
@@ -170,7 +173,7 @@ await t.test('HEAD: no redirect, no content', async (test) => {
   test.ok(quay.requests.every(({ origin }) => origin === 'quay'))
 })
 
-await t.test('a blob that is not there', async (test) => {
+await t.test('a missing blob is BLOB_UNKNOWN', async (test) => {
   const { quay, open, digest } = await storedBlob(test)
   for (const method of ['GET', 'HEAD'] as const) {
     const error = await failure(open({ ...get(anyDigest), method }))
@@ -181,7 +184,7 @@ await t.test('a blob that is not there', async (test) => {
   test.equal(told(await failure(open(get(digest)))), '404 BLOB_UNKNOWN')
 })
 
-await t.test('trap 37: a CDN that refuses the signed URL, which is not told', async (test) => {
+await t.test('trap 37: if the CDN refuses the signed URL, the error does not hold it', async (test) => {
   const { quay, open, digest, bytes } = await storedBlob(test)
   quay.fault({ origin: 'cdn', path: /./, status: 403 })
   const error = await failure(open(get(digest)))
@@ -191,14 +194,14 @@ await t.test('trap 37: a CDN that refuses the signed URL, which is not told', as
   test.strictSame(await bytesOf((await opened(open(get(digest)))).body), bytes, 'resolved anew')
 })
 
-await t.test('neither 200 nor 206', async (test) => {
+await t.test('a status other than 200 and 206 is an error', async (test) => {
   for (const status of [204, 304, 400, 405]) {
     const { open } = await fromServer(test, status)
     test.equal(told(await failure(open(get(anyDigest)))), '503 UNAVAILABLE 5', String(status))
   }
 })
 
-await t.test('trap 23: an encoding nobody asked for', async (test) => {
+await t.test('trap 23: an unrequested encoding is a transient error', async (test) => {
   const { open, requests } = await fromServer(test, 200, { 'content-encoding': 'gzip' }, 'blob')
   const error = await failure(open(get(anyDigest)))
   test.equal(told(error), '503 UNAVAILABLE 5')
@@ -206,7 +209,7 @@ await t.test('trap 23: an encoding nobody asked for', async (test) => {
   test.equal(requests[0]?.headers['accept-encoding'], 'identity')
 })
 
-await t.test('trap 23: nor one for the way alone', async (test) => {
+await t.test('trap 23: so is an unrequested transfer encoding', async (test) => {
   const { url } = await serverFor(test, ({ socket }) => {
     socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nConnection: close\r\n\r\nblob')
   })
@@ -219,7 +222,7 @@ await t.test('trap 23: nor one for the way alone', async (test) => {
   test.equal(told(error), '503 UNAVAILABLE 5')
 })
 
-await t.test('trap 36: content that breaks off fails, and never ends', async (test) => {
+await t.test('trap 36: content that breaks off is an error, and never a clean end', async (test) => {
   const { quay, open, digest } = await storedBlob(test)
   const faults = [{ cutAfterBytes: 50_000 }, { cutAfterBytes: 0 }, { stallAfterBytes: 50_000 }]
   for (const fault of faults) {
@@ -239,7 +242,7 @@ await t.test('trap 36: content that breaks off fails, and never ends', async (te
   }
 })
 
-await t.test('trap 36: content that breaks off before anybody reads it', async (test) => {
+await t.test('trap 36: so is content that breaks off before it is read', async (test) => {
   const { quay, open, digest } = await storedBlob(test)
   quay.fault({ origin: 'cdn', path: /./, cutAfterBytes: 0 })
   const { body } = await opened(open(get(digest)))
@@ -247,7 +250,7 @@ await t.test('trap 36: content that breaks off before anybody reads it', async (
   await test.rejects(bytesOf(body), 'and nothing is thrown where nobody could catch it')
 })
 
-await t.test('the client goes away in the middle: so does the connection to the CDN', async (test) => {
+await t.test('when the client leaves, the connection to the CDN is closed', async (test) => {
   const { quay, open, digest } = await storedBlob(test)
   let closed: Promise<unknown> | undefined
   quay.fault({
@@ -267,7 +270,7 @@ await t.test('the client goes away in the middle: so does the connection to the 
   test.ok(closed)
 })
 
-await t.test('the client goes away before the head', async (test) => {
+await t.test('a client that leaves before the head ends the request', async (test) => {
   const { quay, open, digest } = await storedBlob(test)
   let closed: Promise<unknown> | undefined
   quay.fault({
@@ -283,7 +286,7 @@ await t.test('the client goes away before the head', async (test) => {
   await closed
 })
 
-await t.test('a slow reader holds upstream back', async (test) => {
+await t.test('a slow reader pauses upstream', async (test) => {
   let written = 0
   const { url } = await serverFor(test, (_request, response) => {
     const chunk = Buffer.alloc(64 * 1024)
@@ -310,12 +313,12 @@ await t.test('a slow reader holds upstream back', async (test) => {
   await body.discard()
 })
 
-await t.test('attack: a part that nobody asked for would pass for the whole', async (test) => {
+await t.test('attack: an unrequested part does not pass for the whole blob', async (test) => {
   const { open } = await fromServer(test, 206, { 'content-range': 'bytes 0-3/8' }, 'blob')
   test.equal(told(await failure(open(get(anyDigest)))), '503 UNAVAILABLE 5')
 })
 
-await t.test("attack: a range that cannot be sent is none, and not upstream's trouble", async (test) => {
+await t.test('attack: an unreadable range is ignored, and is not a failure of upstream', async (test) => {
   const { open, requests } = await fromServer(test, 200, { 'content-length': '4' }, 'blob')
   for (const [range, ifRange] of [['bytes=\xff'], ['bytes=0-1', '"\xff"']] as const) {
     const { status, body } = await opened(open(get(anyDigest, range, ifRange)))
@@ -331,7 +334,7 @@ await t.test("attack: a range that cannot be sent is none, and not upstream's tr
 })
 
 await t.test(
-  'trap 35: more ranges than upstream reads are a 400, on which clients ask for fewer',
+  'trap 35: more ranges than upstream reads are a 400, on which clients request fewer',
   async (test) => {
     for (const status of [400, 431]) {
       const { open } = await fromServer(test, status)
@@ -345,36 +348,33 @@ await t.test(
   },
 )
 
-await t.test('attack: a page that comes with 200 is no blob, and worth another try', async (test) => {
+await t.test('attack: a page of HTML with 200 is not a blob, but a transient error', async (test) => {
   const { open } = await fromServer(test, 200, { 'content-type': 'text/html; charset=utf-8' }, '<html>')
   const error = await failure(open(get(anyDigest)))
   test.ok(error instanceof TransientUpstreamError)
   test.equal(told(error), '503 UNAVAILABLE 5')
 })
 
-await t.test(
-  'types are passed on in lower case, and without parameters that are no part of them',
-  async (test) => {
-    const rows: Record<string, string | undefined> = {
-      'Application/Octet-Stream ; charset=utf-8': 'application/octet-stream',
-      'multipart/byteranges; boundary=A': 'multipart/byteranges; boundary=A',
-      nonsense: undefined,
-      'a b/c': undefined,
-      'a/b, c/d': undefined,
-    }
-    for (const [type, passed] of Object.entries(rows)) {
-      const { open } = await fromServer(test, 200, { 'content-type': type, 'content-length': '4' }, 'blob')
-      for (const method of ['GET', 'HEAD'] as const)
-        test.equal((await open({ ...get(anyDigest), method })).headers['content-type'], passed, type)
-    }
-  },
-)
+await t.test('types are passed on in lower case, without parameters', async (test) => {
+  const rows: Record<string, string | undefined> = {
+    'Application/Octet-Stream ; charset=utf-8': 'application/octet-stream',
+    'multipart/byteranges; boundary=A': 'multipart/byteranges; boundary=A',
+    nonsense: undefined,
+    'a b/c': undefined,
+    'a/b, c/d': undefined,
+  }
+  for (const [type, passed] of Object.entries(rows)) {
+    const { open } = await fromServer(test, 200, { 'content-type': type, 'content-length': '4' }, 'blob')
+    for (const method of ['GET', 'HEAD'] as const)
+      test.equal((await open({ ...get(anyDigest), method })).headers['content-type'], passed, type)
+  }
+})
 
 const empty = ['sha256', 'sha512'].map(
   (algorithm) => `${algorithm}:${createHash(algorithm).digest('hex')}` as Digest,
 )
 
-await t.test('the empty blob is empty, wherever upstream redirects', async (test) => {
+await t.test('the empty blob has no bytes, wherever upstream redirects', async (test) => {
   const answers: [number, Record<string, string>][] = [
     [200, { 'content-length': '0' }],
     [200, { 'content-length': '99' }],
@@ -402,7 +402,7 @@ await t.test('the empty blob is empty, wherever upstream redirects', async (test
         }
 })
 
-await t.test('the empty blob is there only where upstream says so', async (test) => {
+await t.test('the empty blob exists only if upstream says so', async (test) => {
   for (const digest of empty)
     for (const [status, expected] of [
       [404, '404 BLOB_UNKNOWN'],
@@ -414,7 +414,7 @@ await t.test('the empty blob is there only where upstream says so', async (test)
     }
 })
 
-await t.test('attack: no other blob is empty', async (test) => {
+await t.test('attack: another blob without bytes is an error', async (test) => {
   for (const length of ['0', '000']) {
     const { open } = await fromServer(test, 200, { 'content-length': length })
     test.ok((await failure(open(get(anyDigest)))) instanceof TransientObjectError)
@@ -423,7 +423,7 @@ await t.test('attack: no other blob is empty', async (test) => {
   }
 })
 
-await t.test('what the storage says of one blob is about that blob', async (test) => {
+await t.test('an error of the storage concerns one blob', async (test) => {
   const { quay, open, digest } = await storedBlob(test)
   const rows = [
     [401, '503 UNAVAILABLE 5', true],
@@ -432,17 +432,17 @@ await t.test('what the storage says of one blob is about that blob', async (test
     [410, '503 UNAVAILABLE 5', false],
     [416, '503 UNAVAILABLE 5', false],
   ] as const
-  for (const [status, expected, isTrouble] of rows) {
+  for (const [status, expected, isTransient] of rows) {
     quay.fault({ origin: 'cdn', path: /./, status })
     const error = await failure(open(get(digest)))
     test.equal(told(error), expected, String(status))
-    test.equal(error instanceof TransientObjectError, isTrouble)
-    test.equal(error instanceof TransientUpstreamError, isTrouble)
+    test.equal(error instanceof TransientObjectError, isTransient)
+    test.equal(error instanceof TransientUpstreamError, isTransient)
   }
 })
 
 await t.test(
-  '--blob-delivery=redirect: the client is sent to the bytes, and nothing is asked of them',
+  '--blob-delivery=redirect: the client is redirected to the storage, and the proxy requests no bytes',
   async (test) => {
     const { quay, digest, bytes } = await storedBlob(test)
     const { send } = connect(test, quay)
@@ -458,7 +458,7 @@ await t.test(
   },
 )
 
-await t.test('--blob-delivery=redirect: what upstream hands out itself is streamed', async (test) => {
+await t.test('--blob-delivery=redirect: a blob that upstream does not redirect is streamed', async (test) => {
   const { url } = await serverFor(test, always(200, {}, 'blob'))
   const open = createBlobs({
     send: upstreamFor(test, url).send,
@@ -470,7 +470,7 @@ await t.test('--blob-delivery=redirect: what upstream hands out itself is stream
 })
 
 await t.test(
-  'attack: --blob-delivery=redirect sends nobody where the proxy would not go itself',
+  'attack: --blob-delivery=redirect redirects to no address that the proxy itself refuses',
   async (test) => {
     const { url } = await serverFor(test, always(302, { location: 'file:///etc/passwd' }))
     const open = createBlobs({

@@ -13,12 +13,12 @@ import {
 } from '../../src/upstream/errors.ts'
 import { told } from './upstream.ts'
 
-await t.test('what is an answer already stays what it is', async (test) => {
+await t.test('a RegistryError is passed on unchanged', async (test) => {
   const error = unavailable('no')
   test.equal(toRegistryError(error), error)
 })
 
-await t.test('too many pulls are no trouble of upstream', async (test) => {
+await t.test('too many pulls are not a failure of upstream', async (test) => {
   const error = new PoolExhausted()
   test.equal(told(error), '503 UNAVAILABLE 1')
   test.notOk(error instanceof TransientUpstreamError)
@@ -26,7 +26,7 @@ await t.test('too many pulls are no trouble of upstream', async (test) => {
 })
 
 await t.test(
-  'what may pass: troubles and limits of upstream, and too many pulls; no answer ever',
+  'retryable: transient errors, rate limits, and too many pulls; never an answer',
   async (test) => {
     const limit = new UpstreamRateLimited('slowly', 1)
     for (const error of [new TransientUpstreamError('UNAVAILABLE', 'cut'), limit, new PoolExhausted()])
@@ -36,7 +36,7 @@ await t.test(
   },
 )
 
-await t.test('too slow is 504, everything else 503, and the cause is kept', async (test) => {
+await t.test('a timeout is 504, everything else 503, and the cause is kept', async (test) => {
   const rows = [
     [new errors.HeadersTimeoutError(), '504 UNAVAILABLE 5'],
     [new errors.BodyTimeoutError(), '504 UNAVAILABLE 5'],
@@ -105,12 +105,12 @@ await t.test('every 5xx is 503: on 500 podman gives up, on 502 containerd does',
   }
 })
 
-await t.test('everything else is an answer', async (test) => {
+await t.test('other statuses are no error', async (test) => {
   for (const status of [200, 206, 304, 400, 403, 404, 405, 416])
     test.equal(errorForStatus(status, undefined, noAlarm), undefined)
 })
 
-await t.test('a signature that the storage refuses is trouble, and worth a new one', async (test) => {
+await t.test('a refused signed URL is a transient error', async (test) => {
   for (const status of [401, 403]) {
     const error = errorForStorageStatus(status, undefined)
     test.ok(error instanceof TransientUpstreamError)
@@ -120,19 +120,19 @@ await t.test('a signature that the storage refuses is trouble, and worth a new o
   test.match(errorForStorageStatus(429, '7'), { status: 429, headers: { 'retry-after': '7' } })
 })
 
-await t.test('trouble is what may pass: a refusal or an absence never is', async (test) => {
+await t.test('a refusal or an absence is never transient', async (test) => {
   for (const status of [429, 500, 503])
     test.ok(errorForStatus(status, undefined, noAlarm) instanceof TransientUpstreamError)
   test.notOk(errorForStatus(401, undefined, undefined) instanceof TransientUpstreamError)
   test.ok(toRegistryError(new Error('reset')) instanceof TransientUpstreamError)
 })
 
-await t.test('401 of the CDN is 503 without an alarm: it never saw the robot', async (test) => {
+await t.test('a 401 of the CDN is 503 without an alarm: it never got the robot token', async (test) => {
   test.match(errorForStatus(401, undefined, undefined), { code: 'UNAVAILABLE', status: 503 })
 })
 
 await t.test(
-  'of errors that several requesters share, a rate limit is of the one that sent the request',
+  'of errors that requesters share, a rate limit concerns only the one that sent the request',
   (test) => {
     test.ok(sharedErrors.isOfRequester(new UpstreamRateLimited('no', 1)))
     test.notOk(sharedErrors.isOfRequester(new TransientUpstreamError('UNAVAILABLE', 'no')))

@@ -43,7 +43,7 @@ const get = (reference: QciTag | Digest, accept?: string) =>
 const head = (reference: QciTag | Digest, accept?: string) =>
   ({ method: 'HEAD', reference, accept, requester: 'alice' }) as const
 
-await t.test('by tag and by digest, GET and HEAD', async (test) => {
+await t.test('a manifest is fetched by tag and by digest, with GET and HEAD', async (test) => {
   const quay = await quayFor(test)
   const image = await smallImage()
   quay.tag(tag, image)
@@ -63,7 +63,7 @@ await t.test('by tag and by digest, GET and HEAD', async (test) => {
   )
 })
 
-await t.test('trap 22: Accept is passed on as it is; where there is none, everything', async (test) => {
+await t.test('trap 22: Accept is passed on unchanged; without one, every type is requested', async (test) => {
   const { fetch, requests } = await fromServer(test, { 'content-type': mediaType })
   const rows = [
     [undefined, everything],
@@ -78,20 +78,23 @@ await t.test('trap 22: Accept is passed on as it is; where there is none, everyt
   )
 })
 
-await t.test('trap 23, 24: identity encoding, and nothing of a client but its Accept', async (test) => {
-  const { fetch, requests, url } = await fromServer(test, { 'content-type': mediaType })
-  await fetch(get(tag, mediaType))
-  const { host } = new URL(url)
-  test.strictSame(requests, [
-    {
-      method: 'GET',
-      url: `/v2/openshift/ci/manifests/${tag}`,
-      headers: { host, connection: 'keep-alive', accept: mediaType, 'accept-encoding': 'identity' },
-    },
-  ])
-})
+await t.test(
+  'trap 23, 24: identity encoding is requested, and no field of a client except Accept',
+  async (test) => {
+    const { fetch, requests, url } = await fromServer(test, { 'content-type': mediaType })
+    await fetch(get(tag, mediaType))
+    const { host } = new URL(url)
+    test.strictSame(requests, [
+      {
+        method: 'GET',
+        url: `/v2/openshift/ci/manifests/${tag}`,
+        headers: { host, connection: 'keep-alive', accept: mediaType, 'accept-encoding': 'identity' },
+      },
+    ])
+  },
+)
 
-await t.test('trap 22: a stored type that is not asked for: unknown, not converted', async (test) => {
+await t.test('trap 22: a stored type that is not in Accept is unknown, not converted', async (test) => {
   const quay = await quayFor(test)
   quay.tag(tag, await smallImage())
   const fetch = fromQuay(test, quay)
@@ -99,7 +102,7 @@ await t.test('trap 22: a stored type that is not asked for: unknown, not convert
   test.ok(await fetch(get(tag)))
 })
 
-await t.test('attack: bytes that do not hash to their name', async (test) => {
+await t.test('attack: bytes that do not match their digest', async (test) => {
   const quay = await quayFor(test)
   const image = await smallImage()
   quay.tag(tag, image)
@@ -112,7 +115,7 @@ await t.test('attack: bytes that do not hash to their name', async (test) => {
   }
 })
 
-await t.test('attack: another manifest, with its own digest, in place of the one asked for', async (test) => {
+await t.test('attack: another manifest, with its own digest, in place of the requested one', async (test) => {
   const { fetch } = await fromServer(test, {
     'content-type': mediaType,
     'docker-content-digest': digestOf('sha256'),
@@ -132,7 +135,7 @@ await t.test('attack: a manifest cut short', async (test) => {
   }
 })
 
-await t.test('by sha512', async (test) => {
+await t.test('a manifest is fetched by sha512', async (test) => {
   const digest = digestOf('sha512')
   const { fetch } = await fromServer(test, { 'content-type': mediaType, 'docker-content-digest': digest })
   test.equal((await fetch(get(digest))).digest, digest)
@@ -142,7 +145,7 @@ await t.test('by sha512', async (test) => {
   test.equal(told(await failure(fetch(get(other)))), '503 UNAVAILABLE 5')
 })
 
-await t.test('by tag, where upstream names no digest, or none that can be verified', async (test) => {
+await t.test('a tag without a digest in the response, or with an unverifiable one', async (test) => {
   for (const named of [undefined, '', 'md5:d41d8cd98f00b204e9800998ecf8427e', 'sha256:short']) {
     const { fetch } = await fromServer(test, {
       'content-type': mediaType,
@@ -167,7 +170,7 @@ await t.test('signed schema 1: its digest is not over its bytes', async (test) =
   })
 })
 
-await t.test('no Content-Type', async (test) => {
+await t.test('a response without Content-Type is a transient error', async (test) => {
   const { fetch } = await fromServer(test, {})
   for (const reference of [tag, digestOf('sha256')]) {
     const error = await failure(fetch(get(reference)))
@@ -176,7 +179,7 @@ await t.test('no Content-Type', async (test) => {
   }
 })
 
-await t.test('4 MiB are read, a byte more is not', async (test) => {
+await t.test('a manifest of 4 MiB is read, one with a byte more is not', async (test) => {
   const most = Buffer.alloc(4 * 1024 * 1024, ' ').fill('{}', 0, 2)
   const { fetch } = await fromServer(test, { 'content-type': mediaType }, most)
   test.equal((await fetch(get(tag))).size, most.length)
@@ -186,14 +189,14 @@ await t.test('4 MiB are read, a byte more is not', async (test) => {
   test.match(error.message, /more than the proxy reads/)
 })
 
-await t.test('attack: half a manifest, of which upstream names no digest', async (test) => {
+await t.test('attack: half a manifest, without a digest in the response', async (test) => {
   const { fetch } = await fromServer(test, { 'content-type': mediaType }, content.subarray(0, -1))
   const error = await failure(fetch(get(tag)))
   test.equal(told(error), '503 UNAVAILABLE 5')
   test.match(error.cause, new Error('manifest is cut off'))
 })
 
-await t.test('attack: JSON about something else, of which upstream names no digest', async (test) => {
+await t.test('attack: JSON about something else, without a digest in the response', async (test) => {
   const types = ['application/json', 'Application/JSON; charset=utf-8', 'application/problem+json']
   for (const text of ['{"errors":[]}', '{}', '[]', '5', 'null', '"schemaVersion"'])
     for (const type of types)
@@ -212,7 +215,7 @@ await t.test('attack: JSON about something else, of which upstream names no dige
 const digest = digestOf('sha256')
 const named = { 'content-type': mediaType, 'docker-content-digest': digest }
 
-await t.test('trap 21: HEAD says what GET does, whatever upstream says to HEAD', async (test) => {
+await t.test('trap 21: HEAD is answered like GET, whatever upstream answers to HEAD', async (test) => {
   const { 'docker-content-digest': _, ...unnamed } = named
   for (const headers of [named, unnamed])
     for (const reference of [tag, digest])
@@ -234,7 +237,7 @@ await t.test('trap 21: HEAD says what GET does, whatever upstream says to HEAD',
       }
 })
 
-await t.test('types of a proxy in between: parameters and upper case', async (test) => {
+await t.test('types with parameters and in upper case, from a proxy in between', async (test) => {
   const signed = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
   for (const type of [mediaType, signed, 'application/json'])
     for (const spelling of [type, type.toUpperCase(), `${type}; charset=utf-8`, ` ${type} ;charset=x`]) {
@@ -249,7 +252,7 @@ await t.test('types of a proxy in between: parameters and upper case', async (te
     }
 })
 
-await t.test('trap 23: codings that are none, and others', async (test) => {
+await t.test('trap 23: identity codings are accepted, others are not', async (test) => {
   for (const coding of ['identity', 'Identity', ''])
     test.ok(await (await fromServer(test, { ...named, 'content-encoding': coding })).fetch(get(tag)))
   for (const coding of ['gzip', 'identity, zstd']) {
@@ -258,7 +261,7 @@ await t.test('trap 23: codings that are none, and others', async (test) => {
   }
 })
 
-await t.test('attack: what is too large to be learnt is refused, and not asked for again', async (test) => {
+await t.test('attack: a manifest that is too large to parse is refused, and not retried', async (test) => {
   const deep = (depth: number): Buffer<ArrayBuffer> => Buffer.from('['.repeat(depth) + ']'.repeat(depth))
   const layers = (count: number) =>
     Buffer.from(
@@ -303,26 +306,23 @@ await t.test('attack: what is too large to be learnt is refused, and not asked f
   )
 })
 
-await t.test(
-  'trap 27: TAG_EXPIRED and every other 404 is MANIFEST_UNKNOWN, named to the person',
-  async (test) => {
-    const quay = await quayFor(test)
-    quay.tag(tag, await smallImage())
-    quay.untag(tag)
-    const fetch = fromQuay(test, quay)
-    for (const reference of [tag, 'absent' as QciTag, digest])
-      for (const request of [get(reference), head(reference)]) {
-        const error = await failure(fetch(request))
-        test.equal(told(error), '404 MANIFEST_UNKNOWN')
-        test.match(error.message, `${reference} is not in QCI: `)
-        test.notMatch(everythingIn(error), /TAG_EXPIRED|time machine/)
-      }
-    const elsewhere = createManifests(connect(test, quay).send, 'openshift/other')
-    test.equal(told(await failure(elsewhere(get(tag)))), '404 MANIFEST_UNKNOWN')
-  },
-)
+await t.test('trap 27: TAG_EXPIRED and every other 404 is MANIFEST_UNKNOWN, with the name', async (test) => {
+  const quay = await quayFor(test)
+  quay.tag(tag, await smallImage())
+  quay.untag(tag)
+  const fetch = fromQuay(test, quay)
+  for (const reference of [tag, 'absent' as QciTag, digest])
+    for (const request of [get(reference), head(reference)]) {
+      const error = await failure(fetch(request))
+      test.equal(told(error), '404 MANIFEST_UNKNOWN')
+      test.match(error.message, `${reference} is not in QCI: `)
+      test.notMatch(everythingIn(error), /TAG_EXPIRED|time machine/)
+    }
+  const elsewhere = createManifests(connect(test, quay).send, 'openshift/other')
+  test.equal(told(await failure(elsewhere(get(tag)))), '404 MANIFEST_UNKNOWN')
+})
 
-await t.test('other answers are about the robot’s request, not the client’s', async (test) => {
+await t.test('other statuses concern the request of the robot, not that of the client', async (test) => {
   for (const status of [204, 206, 304, 400, 403, 405, 416]) {
     const { url } = await serverFor(test, (_request, response) => void response.writeHead(status).end())
     const fetch = createManifests(upstreamFor(test, url).send, 'openshift/ci')
@@ -332,7 +332,7 @@ await t.test('other answers are about the robot’s request, not the client’s'
   }
 })
 
-await t.test('trap 39: 429 and 5xx as everywhere', async (test) => {
+await t.test('trap 39: 429 and 5xx are transient errors', async (test) => {
   const quay = await quayFor(test)
   quay.tag(tag, await smallImage())
   const fetch = fromQuay(test, quay)
@@ -342,7 +342,7 @@ await t.test('trap 39: 429 and 5xx as everywhere', async (test) => {
   test.equal(told(await failure(fetch(head(tag)))), '503 UNAVAILABLE 5')
 })
 
-await t.test('nobody waits any more', async (test) => {
+await t.test('the request ends when its caller leaves', async (test) => {
   const { url, requests } = await serverFor(test, () => undefined)
   const fetch = createManifests(upstreamFor(test, url).send, 'openshift/ci')
   const controller = new AbortController()
@@ -353,7 +353,7 @@ await t.test('nobody waits any more', async (test) => {
 })
 
 await t.test(
-  'attack: a page of HTML with 200 is no manifest, by tag, by digest, GET and HEAD',
+  'attack: a page of HTML with 200 is not a manifest, by tag, by digest, GET and HEAD',
   async (test) => {
     const page = Buffer.from('<html>maintenance</html>')
     const types = [

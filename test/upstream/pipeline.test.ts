@@ -80,7 +80,7 @@ const stocked = async (test: Test) => {
   return { quay, digest: digest as Digest, bytes }
 }
 
-await t.test('outage: an upstream that is away is not asked by everybody', async (test) => {
+await t.test('circuit breaker: an upstream that is down does not get every request', async (test) => {
   const { quay } = await stocked(test)
   const { fetchManifest, counts } = sourceFor(test, quay)
   await fetchManifest('ocp_4.5_base')
@@ -92,24 +92,21 @@ await t.test('outage: an upstream that is away is not asked by everybody', async
   test.ok((counts['circuitOpen'] ?? 0) > 80)
 })
 
-await t.test(
-  'places: as many blobs as connections, and the last ones not for whoever has most',
-  async (test) => {
-    const { quay, digest, bytes } = await stocked(test)
-    const { openBlob } = sourceFor(test, quay, { maxUpstreamConnections: 4 })
-    const opened: Awaited<ReturnType<typeof openBlob>>[] = []
-    for (let index = 0; index < 10; index++) void openBlob(digest).then((body) => opened.push(body))
-    await until(() => opened.length === 3)
-    test.same(await bytesOf(await openBlob(digest, 'bob')), bytes)
-    test.equal(opened.length, 3)
-    for (let index = 0; index < 10; index++) {
-      await until(() => opened.length > index)
-      await opened[index]!.discard()
-    }
-  },
-)
+await t.test('slots: as many blobs as connections, and the last ones not for the greediest', async (test) => {
+  const { quay, digest, bytes } = await stocked(test)
+  const { openBlob } = sourceFor(test, quay, { maxUpstreamConnections: 4 })
+  const opened: Awaited<ReturnType<typeof openBlob>>[] = []
+  for (let index = 0; index < 10; index++) void openBlob(digest).then((body) => opened.push(body))
+  await until(() => opened.length === 3)
+  test.same(await bytesOf(await openBlob(digest, 'bob')), bytes)
+  test.equal(opened.length, 3)
+  for (let index = 0; index < 10; index++) {
+    await until(() => opened.length > index)
+    await opened[index]!.discard()
+  }
+})
 
-await t.test('resume: what is silent for --stall-timeout goes on', async (test) => {
+await t.test('resume: a blob that is silent for --stall-timeout is resumed', async (test) => {
   const { quay, digest, bytes } = await stocked(test)
   const { openBlob, counts } = sourceFor(test, quay, { stallTimeoutMs: 50 })
   quay.fault({ origin: 'cdn', path: /./, stallAfterBytes: 1000 })
@@ -120,7 +117,7 @@ await t.test('resume: what is silent for --stall-timeout goes on', async (test) 
   test.equal(counts['resume'], 1)
 })
 
-await t.test('retry: of the login too, which nobody else repeats', async (test) => {
+await t.test('retry: the login is retried, too', async (test) => {
   const { quay } = await stocked(test)
   const { fetchManifest, counts } = sourceFor(test, quay, {
     upstreamLimits: 'quay',
@@ -132,7 +129,7 @@ await t.test('retry: of the login too, which nobody else repeats', async (test) 
 })
 
 await t.test(
-  'hedge: a login and a blob that hang are asked a second time; what comes late lets go',
+  'hedge: a login and a blob that hang are sent a second time; a late answer frees its connection',
   async (test) => {
     const { quay, digest, bytes } = await stocked(test)
     const { fetchManifest, openBlob, counts } = sourceFor(test, quay, { maxUpstreamConnections: 2 })
@@ -151,16 +148,13 @@ await t.test(
   },
 )
 
-await t.test(
-  'what upstream answers with is learnt before anybody has it: by tag, and by digest',
-  async (test) => {
-    const { quay } = await stocked(test)
-    const { fetchManifest, learnt } = sourceFor(test, quay)
-    const { digest } = await fetchManifest('ocp_4.5_base')
-    test.strictSame(learnt, ['ocp_4.5_base'])
-    await fetchManifest(digest)
-    test.strictSame(learnt, ['ocp_4.5_base', digest])
-    const failing = sourceFor(test, quay, { learn: async () => await Promise.reject(new Error('no room')) })
-    await test.rejects(failing.fetchManifest('ocp_4.5_base'), { message: 'no room' })
-  },
-)
+await t.test('a manifest is learnt before any client gets it, by tag and by digest', async (test) => {
+  const { quay } = await stocked(test)
+  const { fetchManifest, learnt } = sourceFor(test, quay)
+  const { digest } = await fetchManifest('ocp_4.5_base')
+  test.strictSame(learnt, ['ocp_4.5_base'])
+  await fetchManifest(digest)
+  test.strictSame(learnt, ['ocp_4.5_base', digest])
+  const failing = sourceFor(test, quay, { learn: async () => await Promise.reject(new Error('no room')) })
+  await test.rejects(failing.fetchManifest('ocp_4.5_base'), { message: 'no room' })
+})

@@ -23,7 +23,7 @@ const fromServer = async (
   }
 }
 
-await t.test('what upstream lists, filtered where asked for', async (test) => {
+await t.test('the list of upstream is returned, filtered if requested', async (test) => {
   const quay = await quayFor(test)
   const image = await smallImage()
   quay.push(image)
@@ -45,7 +45,7 @@ await t.test('what upstream lists, filtered where asked for', async (test) => {
   test.equal(manifests.length, 1)
 })
 
-await t.test('trap 31: a subject that quay does not know has no referrers', async (test) => {
+await t.test('trap 31: an unknown subject has no referrers', async (test) => {
   const quay = await quayFor(test)
   const { send, observed } = connect(test, quay)
   const fetch = createReferrers({ send, repository: 'openshift/ci' })
@@ -90,7 +90,7 @@ const paged = async (
   }
 }
 
-await t.test('all pages, however their Links are written', async (test) => {
+await t.test('all pages are read, however their Links are written', async (test) => {
   const links: readonly ((page: number, url: string) => string)[] = [
     (page) => `<${path}?page=${page}>; rel="next"`,
     (page) => `<${path}?page=${page}>;rel=next`,
@@ -110,7 +110,7 @@ await t.test('all pages, however their Links are written', async (test) => {
   test.equal((await other.fetch()).manifests.length, 2)
 })
 
-await t.test('attack: a Link that leads elsewhere is not followed, and takes nothing along', async (test) => {
+await t.test('attack: a Link to another repository or host is not followed', async (test) => {
   for (const target of [
     `http://127.0.0.1:1/v2/other/repo/referrers/${digest}?page=1`,
     `/v2/other/repo/referrers/${digest}?page=1`,
@@ -142,7 +142,7 @@ await t.test('a list that is not filtered on every page is not filtered', async 
   }
 })
 
-await t.test('bounds: pages, entries, bytes and time', async (test) => {
+await t.test('pages, entries, bytes and time are bounded', async (test) => {
   const endless = await paged(test, 1000)
   test.match((await failure(endless.fetch())).message, /more referrers than the proxy reads/)
   test.equal(endless.requests.length, 20)
@@ -170,7 +170,7 @@ await t.test('bounds: pages, entries, bytes and time', async (test) => {
   test.equal(pages, 4, 'of all pages together')
 })
 
-await t.test('what is no list is a 503; what describes nothing is left out', async (test) => {
+await t.test('a response without a list is a 503; an invalid descriptor is left out', async (test) => {
   const others = [
     '{}',
     '{"errors":[]}',
@@ -195,7 +195,7 @@ await t.test('what is no list is a 503; what describes nothing is left out', asy
   }
 })
 
-await t.test('what is sent, and nothing of a client', async (test) => {
+await t.test('the request has no field of a client', async (test) => {
   const { fetch, requests, url } = await fromServer(test, 200, '{"manifests":[]}')
   await fetch({ digest, artifactType: 'a&b=c', requester: 'alice' })
   await fetch({ digest, artifactType: undefined, requester: 'alice' })
@@ -212,16 +212,19 @@ await t.test('what is sent, and nothing of a client', async (test) => {
   ])
 })
 
-await t.test('an upstream without the endpoint: clients fall back to the tag schema', async (test) => {
-  for (const status of [404, 405]) {
-    const error = await failure(
-      (await fromServer(test, status)).fetch({ digest, artifactType: undefined, requester: 'alice' }),
-    )
-    test.equal(told(error), '404 UNSUPPORTED')
-  }
-})
+await t.test(
+  'an upstream without the endpoint is a 404: clients fall back to the tag schema',
+  async (test) => {
+    for (const status of [404, 405]) {
+      const error = await failure(
+        (await fromServer(test, status)).fetch({ digest, artifactType: undefined, requester: 'alice' }),
+      )
+      test.equal(told(error), '404 UNSUPPORTED')
+    }
+  },
+)
 
-await t.test('another answer', async (test) => {
+await t.test('another status is a 503', async (test) => {
   for (const status of [204, 304, 403]) {
     const error = await failure(
       (await fromServer(test, status)).fetch({ digest, artifactType: undefined, requester: 'alice' }),
@@ -236,7 +239,7 @@ await t.test('another answer', async (test) => {
   )
 })
 
-await t.test('an index that is too large', async (test) => {
+await t.test('an index that is too large is a 503', async (test) => {
   const { fetch } = await fromServer(test, 200, ' '.repeat(4 * 1024 * 1024 + 1))
   test.match(
     (await failure(fetch({ digest, artifactType: undefined, requester: 'alice' }))).message,
@@ -244,7 +247,7 @@ await t.test('an index that is too large', async (test) => {
   )
 })
 
-await t.test('nobody waits any more', async (test) => {
+await t.test('the request ends when its caller leaves', async (test) => {
   const { url, requests } = await serverFor(test, () => undefined)
   const fetch = createReferrers({ send: upstreamFor(test, url).send, repository: 'openshift/ci' })
   const controller = new AbortController()

@@ -19,28 +19,34 @@ const fromServer = async (
   return { ...server, fetch: createTags(upstreamFor(test, server.url).send, 'openshift/ci') }
 }
 
-await t.test('trap 29: pages by the last tag; upstream’s Link only says that there is more', async (test) => {
-  const quay = await quayFor(test)
-  const names = Array.from({ length: 250 }, (_, index) => `t${String(index).padStart(3, '0')}`)
-  quay.tagMany(names, await smallImage())
-  const fetch = createTags(connect(test, quay).send, 'openshift/ci')
-  test.strictSame(await fetch({ after: undefined, requester: 'alice' }), {
-    tags: names.slice(0, 100),
-    more: true,
-  })
-  test.strictSame(await fetch({ after: 't099', requester: 'alice' }), {
-    tags: names.slice(100, 200),
-    more: true,
-  })
-  test.strictSame(await fetch({ after: 't199', requester: 'alice' }), { tags: names.slice(200), more: false })
-  test.strictSame(await fetch({ after: 't249', requester: 'alice' }), { tags: [], more: false })
-  test.strictSame(
-    quay.requests.filter(({ url }) => url.includes('tags')).map(({ url }) => url),
-    ['', '&last=t099', '&last=t199', '&last=t249'].map((last) => `/v2/openshift/ci/tags/list?n=100${last}`),
-  )
-})
+await t.test(
+  'trap 29: pages are requested by the last tag; a Link of upstream only means that there are more',
+  async (test) => {
+    const quay = await quayFor(test)
+    const names = Array.from({ length: 250 }, (_, index) => `t${String(index).padStart(3, '0')}`)
+    quay.tagMany(names, await smallImage())
+    const fetch = createTags(connect(test, quay).send, 'openshift/ci')
+    test.strictSame(await fetch({ after: undefined, requester: 'alice' }), {
+      tags: names.slice(0, 100),
+      more: true,
+    })
+    test.strictSame(await fetch({ after: 't099', requester: 'alice' }), {
+      tags: names.slice(100, 200),
+      more: true,
+    })
+    test.strictSame(await fetch({ after: 't199', requester: 'alice' }), {
+      tags: names.slice(200),
+      more: false,
+    })
+    test.strictSame(await fetch({ after: 't249', requester: 'alice' }), { tags: [], more: false })
+    test.strictSame(
+      quay.requests.filter(({ url }) => url.includes('tags')).map(({ url }) => url),
+      ['', '&last=t099', '&last=t199', '&last=t249'].map((last) => `/v2/openshift/ci/tags/list?n=100${last}`),
+    )
+  },
+)
 
-await t.test('what is sent, and nothing of a client', async (test) => {
+await t.test('the request has no field of a client', async (test) => {
   const { fetch, requests, url } = await fromServer(test, 200, '{"tags":[]}')
   await fetch({ after: 'a&b=c/../d', requester: 'alice' })
   const { host } = new URL(url)
@@ -58,7 +64,7 @@ await t.test('what is sent, and nothing of a client', async (test) => {
   ])
 })
 
-await t.test('an empty list as distribution writes it', async (test) => {
+await t.test('an empty list of distribution is read', async (test) => {
   const link = '</v2/>; rel="next"'
   const { fetch } = await fromServer(test, 200, '{"name":"openshift/ci","tags":null}', { link })
   test.strictSame(
@@ -68,7 +74,7 @@ await t.test('an empty list as distribution writes it', async (test) => {
   )
 })
 
-await t.test('a list that cannot be read', async (test) => {
+await t.test('an unreadable list is a 503', async (test) => {
   const bodies = ['', '<html>', 'null', '1', '[]', '{}', '{"tags":"a"}', '{"tags":{}}', '{"tags":["a",1]}']
   for (const body of bodies) {
     const error = await failure(
@@ -79,7 +85,7 @@ await t.test('a list that cannot be read', async (test) => {
   }
 })
 
-await t.test('a list that is too large', async (test) => {
+await t.test('a list that is too large is a 503', async (test) => {
   const { fetch } = await fromServer(test, 200, ' '.repeat(1024 * 1024 + 1))
   test.match(
     (await failure(fetch({ after: undefined, requester: 'alice' }))).message,
@@ -87,7 +93,7 @@ await t.test('a list that is too large', async (test) => {
   )
 })
 
-await t.test('another answer than a list', async (test) => {
+await t.test('a response that is not a list is a 503', async (test) => {
   for (const status of [204, 400, 403, 404, 405]) {
     const error = await failure(
       (await fromServer(test, status, '')).fetch({ after: undefined, requester: 'alice' }),
@@ -101,7 +107,7 @@ await t.test('another answer than a list', async (test) => {
   )
 })
 
-await t.test('nobody waits any more', async (test) => {
+await t.test('the request ends when its caller leaves', async (test) => {
   const { url, requests } = await serverFor(test, () => undefined)
   const fetch = createTags(upstreamFor(test, url).send, 'openshift/ci')
   const controller = new AbortController()

@@ -2,7 +2,7 @@
  * Flags of `serve`: where it listens, and the secrets and certificates that it reads from files.
  */
 import { address, duration, file, flag, trueOrFalse } from '../flag-kinds.ts'
-import { parseDuration, parseHost, parseOrigin } from '../value-parsers.ts'
+import { parseDuration, parseHost, parseOrigin, parseWebUrl } from '../value-parsers.ts'
 
 /** Clients raise a shorter validity to a minute by themselves, and would use the login after its end. */
 const shortestValidityMs = 60_000
@@ -20,6 +20,18 @@ export const serverFlags = {
     undefined,
     'origin that clients use, instead of --exposed-host, if it is not https',
     { expected: 'an origin, such as http://127.0.0.1:8400', parse: parseOrigin },
+  ),
+  clusterUrl: flag(
+    'cluster-url',
+    undefined,
+    'API server of app.ci as people log in to it; messages about logins name it',
+    { expected: 'an origin, such as https://api.ci.example:6443', parse: parseOrigin },
+  ),
+  helpUrl: flag(
+    'help-url',
+    undefined,
+    'page or chat where people get help; messages about refusals and failures name it',
+    { expected: 'a URL that begins with https:// or http://', parse: parseWebUrl },
   ),
   gracePeriodMs: flag(
     'grace-period',

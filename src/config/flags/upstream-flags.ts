@@ -2,15 +2,16 @@
  * Flags of `serve`: the registry behind the proxy, how the proxy treats it, and what replicas share.
  */
 import {
+  directory,
   duration,
   durationAboveZero,
   file,
   flag,
   matching,
-  nonEmpty,
   oneOf,
   positive,
   size,
+  sizeAboveZero,
 } from '../flag-kinds.ts'
 import { parseOrigin, parseStoreUrl } from '../value-parsers.ts'
 
@@ -75,7 +76,7 @@ export const upstreamFlags = {
     'state-dir',
     undefined,
     'directory of this process that keeps the digests it has seen over a restart',
-    { expected: 'the path of a directory', parse: nonEmpty },
+    directory,
   ),
   stallTimeoutMs: flag(
     'stall-timeout',
@@ -85,6 +86,18 @@ export const upstreamFlags = {
   ),
   retryTimeoutMs: flag('retry-timeout', '8s', 'how long a request is retried while upstream fails', duration),
   manifestCacheBytes: flag('manifest-cache-bytes', '256Mi', 'size of the manifest cache; 0 for none', size),
+  cacheDir: flag(
+    'cache-dir',
+    undefined,
+    'directory of this process that caches blobs and manifests',
+    directory,
+  ),
+  cacheBytes: flag(
+    'cache-bytes',
+    '50Gi',
+    'size of that cache; the least recently used entries are removed first',
+    sizeAboveZero,
+  ),
   tagTtlMs: flag('tag-ttl', '10s', 'how long the digest of a tag is cached', duration),
   staleIfErrorMs: flag(
     'stale-if-error',

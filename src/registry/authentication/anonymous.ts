@@ -11,7 +11,7 @@ import type { Authenticate } from './authentication.ts'
 import type { Challenge } from './credential.ts'
 import type { DenialMessage } from '../denial.ts'
 import { mint } from './issue-token.ts'
-import { loginCommand } from './refused-login.ts'
+import type { LoginAdvice } from './login-advice.ts'
 import type { Keys } from './signing-keys.ts'
 
 export interface Anonymous {
@@ -28,8 +28,7 @@ export interface AnonymousOptions {
   readonly keys: Keys
   readonly issuer: string
   readonly challenge: Challenge
-  /** As people type it: `quay-proxy.ci.openshift.org`. */
-  readonly host: string
+  readonly advice: LoginAdvice
 }
 
 const username = 'system:anonymous'
@@ -42,7 +41,7 @@ export const anonymousIdentity: ClusterIdentity = {
 }
 
 const validitySeconds = 300
-export const createAnonymous = ({ keys, issuer, challenge, host }: AnonymousOptions): Anonymous => {
+export const createAnonymous = ({ keys, issuer, challenge, advice }: AnonymousOptions): Anonymous => {
   // Attack: an anonymous token presented as a robot token. Each purpose has its own keys and its own audience.
   const audience = `${issuer}/anonymous`
 
@@ -73,9 +72,7 @@ export const createAnonymous = ({ keys, issuer, challenge, host }: AnonymousOpti
     mint: async () => await mint({ keys, issuer, audience, subject: username, validitySeconds }),
     denied: (denied) => (refusal) =>
       refusal.identity.kind === 'anonymous'
-        ? challenge.unauthorized(
-            `${refusal.wanted} is not open to everybody; log in first: ${loginCommand(host)}`,
-          )
+        ? challenge.unauthorized(`${refusal.wanted} is not open to everybody; log in first: ${advice.first}`)
         : denied(refusal),
   }
 }

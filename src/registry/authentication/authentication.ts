@@ -7,7 +7,8 @@ import type { onRequestAsyncHookHandler } from 'fastify'
 import type { Identity } from '../../access/identity.ts'
 import type { TokenRefusal } from '../../access/token-refusal.ts'
 import { createGuessLimit, type GuessLimit } from './guess-limit.ts'
-import { loginCommand, refusedLogin } from './refused-login.ts'
+import type { LoginAdvice } from './login-advice.ts'
+import { refusedLogin } from './refused-login.ts'
 import { parseAuthorization, type Challenge, type Credential } from './credential.ts'
 import { beforeDeadline } from '../decision-deadline.ts'
 import { robotIdentity, type RobotTokens } from './robot-login.ts'
@@ -43,8 +44,7 @@ export interface AuthenticationOptions {
   /** The same array until the credentials change. */
   readonly robotCredentials: () => readonly RobotCredential[]
   readonly robotTokens: Pick<RobotTokens, 'verify'>
-  /** As people type it: `quay-proxy.ci.openshift.org`. */
-  readonly host: string
+  readonly advice: LoginAdvice
   readonly limitGuesses?: GuessLimit
 }
 
@@ -56,20 +56,18 @@ export const createAuthenticate = (options: AuthenticationOptions): Authenticate
 class Authenticator {
   readonly #options: AuthenticationOptions
   readonly #limitGuesses: GuessLimit
-  readonly #howToLogIn: string
 
   constructor(options: AuthenticationOptions) {
     this.#options = options
     this.#limitGuesses = options.limitGuesses ?? createGuessLimit()
-    this.#howToLogIn = loginCommand(options.host)
   }
 
   async authenticate(credential: Credential, client: string): Promise<Authenticated> {
-    const { challenge, robotCredentials } = this.#options
-    if (credential.kind === 'none') throw challenge.unauthorized(`log in first: ${this.#howToLogIn}`)
+    const { challenge, robotCredentials, advice } = this.#options
+    if (credential.kind === 'none') throw challenge.unauthorized(`log in first: ${advice.first}`)
     if (credential.kind === 'malformed')
       throw challenge.unauthorized(
-        `the login cannot be read: ${credential.reason}; log in again: ${this.#howToLogIn}`,
+        `the login cannot be read: ${credential.reason}; log in again: ${advice.first}`,
         { reason: credential.reason },
       )
     const robots = robotCredentials()
@@ -95,16 +93,16 @@ class Authenticator {
   }
 
   async #bearer(token: string, client: string, robots: readonly RobotCredential[]): Promise<Authenticated> {
-    const { challenge, reviewToken, robotTokens, host } = this.#options
+    const { challenge, reviewToken, robotTokens, advice } = this.#options
     const robot = await robotTokens.verify(token)
     if (robot === 'invalid')
       throw challenge.invalidToken(
-        `the login of the robot is not valid, or has expired; log in to ${host} again`,
+        `the login of the robot is not valid, or has expired; log in to ${advice.host} again`,
       )
     if (robot !== undefined) return { identity: robot, bearerToken: token }
     const review = await reviewToken(token, client)
     if (review.authenticated) return { ...this.#reviewed(review, robots), bearerToken: token }
-    const { message, forLog } = refusedLogin(review.refusal, host)
+    const { message, forLog } = refusedLogin(review.refusal, advice)
     throw challenge.invalidToken(message, forLog)
   }
 

@@ -4,6 +4,7 @@
 import { createAnonymous } from './anonymous.ts'
 import { createAuthenticate, type AuthenticationOptions } from './authentication.ts'
 import { createChallenge } from './credential.ts'
+import { createLoginAdvice } from './login-advice.ts'
 import { createRobotTokens } from './robot-login.ts'
 import type { RoutesOptions } from '../routes.ts'
 import type { PurposeKeys } from './signing-keys.ts'
@@ -11,6 +12,7 @@ import type { PurposeKeys } from './signing-keys.ts'
 export interface LoginOptions extends Pick<AuthenticationOptions, 'reviewToken' | 'robotCredentials'> {
   /** The URL under which clients reach the proxy. */
   readonly exposed: URL
+  readonly clusterUrl?: URL | undefined
   readonly keys: Pick<PurposeKeys, 'robotLogins' | 'anonymousLogins'>
   /** Of a robot token. */
   readonly validityMs: number
@@ -20,6 +22,7 @@ export interface LoginOptions extends Pick<AuthenticationOptions, 'reviewToken' 
 export const createLogin = (options: LoginOptions) => {
   const { exposed, keys, validityMs, allowAnonymous, reviewToken, robotCredentials } = options
   const { origin: issuer, host } = exposed
+  const advice = createLoginAdvice({ host, clusterUrl: options.clusterUrl })
   const challenge = createChallenge(`${issuer}/v2/auth`, host)
   const robotTokens = createRobotTokens({
     keys: keys.robotLogins,
@@ -27,9 +30,9 @@ export const createLogin = (options: LoginOptions) => {
     issuer,
     validitySeconds: Math.floor(validityMs / 1000),
   })
-  const authenticate = createAuthenticate({ challenge, reviewToken, robotTokens, robotCredentials, host })
+  const authenticate = createAuthenticate({ challenge, reviewToken, robotTokens, robotCredentials, advice })
   const anonymous = allowAnonymous
-    ? createAnonymous({ keys: keys.anonymousLogins, issuer, challenge, host })
+    ? createAnonymous({ keys: keys.anonymousLogins, issuer, challenge, advice })
     : undefined
   return {
     challenge,

@@ -3,24 +3,21 @@
  */
 import { serviceAccountOf } from '../../access/identity.ts'
 import type { TokenRefusal } from '../../access/token-refusal.ts'
+import type { LoginAdvice } from './login-advice.ts'
 
 export interface RefusedLogin {
   readonly message: string
   readonly forLog: Readonly<Record<string, unknown>>
 }
 
-/** @param host as people type it */
-export const loginCommand = (host: string): string =>
-  `podman login -u=$(oc whoami) -p=$(oc whoami -t) ${host}`
-
-export const refusedLogin = (refusal: TokenRefusal, host: string): RefusedLogin => {
+export const refusedLogin = (refusal: TokenRefusal, advice: LoginAdvice): RefusedLogin => {
   const { reason, by, tokenKind, unverifiedClaims } = refusal
   const what =
     by === 'form'
       ? `your token cannot be one that the app.ci cluster accepts: ${reason}`
       : `the app.ci cluster does not accept your token (${likely(refusal)})`
   return {
-    message: `${what}; ${nextStep(unverifiedClaims.sub, host)}`,
+    message: `${what}; ${nextStep(unverifiedClaims.sub, advice)}`,
     forLog: { reason, by, tokenKind, unverifiedClaims },
   }
 }
@@ -34,9 +31,9 @@ const likely = ({ reason, unverifiedClaims: { iss, aud } }: TokenRefusal): strin
 }
 
 /** The login command for this kind of identity, by the unverified claims of the token. */
-const nextStep = (sub: string | undefined, host: string): string => {
+const nextStep = (sub: string | undefined, { host, again }: LoginAdvice): string => {
   const account = serviceAccountOf(sub ?? '')
-  if (account === undefined) return `log in again: oc login, then ${loginCommand(host)}`
+  if (account === undefined) return `log in again: ${again}`
   const { namespace, name } = account
   return `log in again: podman login -u=${name} -p=$(oc create token ${name} -n ${namespace}) ${host}`
 }

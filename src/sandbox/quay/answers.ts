@@ -12,7 +12,7 @@ export interface Answer {
 }
 
 /** One write to the socket: large enough to be cheap, small enough that a slow reader holds little. */
-const pieceBytes = 256 * 1024
+const chunkBytes = 256 * 1024
 
 export const jsonAnswer = (
   status: number,
@@ -70,11 +70,11 @@ const writeBody = async (response: ServerResponse, body: readonly Buffer[], limi
   let left = limit
   for (const part of body)
     for (let offset = 0; offset < part.length && left > 0 && !response.destroyed;) {
-      const piece = part.subarray(offset, offset + Math.min(pieceBytes, left))
-      const written = new Promise<void>((resolve) => response.write(piece, () => resolve()))
+      const chunk = part.subarray(offset, offset + Math.min(chunkBytes, left))
+      const written = new Promise<void>((resolve) => response.write(chunk, () => resolve()))
       await Promise.race([written, closed])
-      offset += piece.length
-      left -= piece.length
+      offset += chunk.length
+      left -= chunk.length
     }
 }
 

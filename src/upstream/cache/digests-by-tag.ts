@@ -16,9 +16,9 @@ export interface DigestsByTagOptions {
 
 export interface CachedTag {
   readonly digest: Digest
-  /** If false, upstream must be asked first. */
+  /** If false, it must be confirmed with upstream first. */
   readonly isFresh: boolean
-  /** Upstream has just failed: it must not be asked again yet. */
+  /** Upstream has just failed: no request is sent to it yet. */
   readonly isFailing: boolean
 }
 
@@ -35,7 +35,7 @@ export interface DigestsByTag {
 interface Entry {
   readonly digest: Digest
   readonly confirmedAt: number
-  /** When upstream may be asked again after a failure. */
+  /** When the next request to upstream may be sent after a failure. */
   retryAt: number
 }
 

@@ -2,12 +2,12 @@
  * The cache of manifests. By digest, a manifest is served for as long as there is room: it never changes. By tag, it is served for a short
  * time, and for a longer time while upstream fails. Access was decided before, for cached manifests as for all others.
  */
-import { isDigest, type Digest } from '../../oci/reference.ts'
+import { isDigest, type Digest, type QciTag } from '../../oci/reference.ts'
 import type { FetchManifest, Manifest, ManifestRequest } from '../../oci/image-source.ts'
 import { createAcceptSets } from './accept-key.ts'
 import { isRetryable, sharedErrors, UpstreamRateLimited, TransientUpstreamError } from '../errors.ts'
 import { createManifestsByDigest } from './manifests-by-digest.ts'
-import { createDigestsByTag, type DigestsByTag } from './digests-by-tag.ts'
+import { createDigestsByTag, type CachedTag, type DigestsByTag } from './digests-by-tag.ts'
 import { createSingleFlight, type SingleFlight } from '../../concurrency/single-flight.ts'
 
 /** Where a manifest came from. `shared`: from the fetch of another request. */
@@ -24,6 +24,13 @@ export interface ManifestCacheOptions {
   readonly staleIfErrorMs: number
   /** Called for each manifest that is served. */
   readonly observe: (served: { source: ManifestSource }) => void
+  /** The tier on the disk; none unless given. */
+  readonly stored?: {
+    /** The same tags, and those of earlier runs of the program. */
+    readonly tags: (tags: DigestsByTag) => DigestsByTag
+    /** Undefined for a manifest that is not stored. Never rejects. */
+    readonly read: (tag: QciTag, digest: Digest, requester: string) => Promise<Manifest | undefined>
+  }
   /** Milliseconds that a request waits for upstream if a stale manifest could be served. */
   readonly maxWaitMs?: number
   /** Milliseconds, monotonic. */
@@ -41,6 +48,11 @@ export interface ManifestCache {
  */
 const defaultMaxWaitMs = 1500
 
+const nothingStored: NonNullable<ManifestCacheOptions['stored']> = {
+  tags: (tags) => tags,
+  read: async () => await Promise.resolve(undefined),
+}
+
 export const createManifestCache = (options: ManifestCacheOptions): ManifestCache => new Cache(options)
 
 interface Served {
@@ -55,13 +67,15 @@ class Cache implements ManifestCache {
   readonly #tags: DigestsByTag
   readonly #acceptSetOf = createAcceptSets()
   readonly #share: SingleFlight<Manifest>
+  readonly #stored: NonNullable<ManifestCacheOptions['stored']>
 
   constructor(options: ManifestCacheOptions) {
     const { maxBytes, tagTtlMs, staleIfErrorMs, now = () => performance.now() } = options
     this.#options = options
     this.#now = now
     this.#manifests = createManifestsByDigest(maxBytes)
-    this.#tags = createDigestsByTag({ tagTtlMs, staleIfErrorMs, now })
+    this.#stored = options.stored ?? nothingStored
+    this.#tags = this.#stored.tags(createDigestsByTag({ tagTtlMs, staleIfErrorMs, now }))
     this.#share = createSingleFlight<Manifest>({ ...sharedErrors, now })
   }
 
@@ -88,11 +102,28 @@ class Cache implements ManifestCache {
     const { key: acceptKey, accept } = this.#acceptSetOf(request.accept)
     const key = `${request.reference} ${acceptKey}`
     const tag = this.#tags.get(key)
-    // If the manifest was evicted, the tag is fetched: that is one request as well, and it tells whether the tag has moved.
     const manifest = tag && this.#manifests.get(tag.digest)
     if (manifest !== undefined && tag?.isFresh === true) return { answer: manifest, source: 'cached' }
     if (manifest !== undefined && tag?.isFailing === true) return { answer: manifest, source: 'stale' }
+    if (manifest === undefined && tag !== undefined) return this.#readTag(request, key, accept, tag)
     return this.#fetchTag(request, key, accept, manifest)
+  }
+
+  /**
+   * For a tag whose manifest is not in memory. If the disk does not have it either, the tag is fetched: that is one request as well, and it
+   * tells whether the tag has moved.
+   */
+  async #readTag(
+    request: ManifestRequest,
+    key: string,
+    accept: string,
+    { digest, isFresh, isFailing }: CachedTag,
+  ): Promise<Served> {
+    const stored = await this.#stored.read(request.reference as QciTag, digest, request.requester)
+    if (stored === undefined) return await this.#fetchTag(request, key, accept, undefined)
+    const answer = this.#manifests.add(stored)
+    if (isFresh || isFailing) return { answer, source: isFresh ? 'cached' : 'stale' }
+    return await this.#fetchTag(request, key, accept, answer)
   }
 
   async #fetchDigest(request: ManifestRequest): Promise<Served> {

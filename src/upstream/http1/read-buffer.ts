@@ -14,7 +14,7 @@ export interface Stretch {
 const recordBytes = 16 * 1024
 
 /**
- * A reader asks for room only after the read before, and until the slab is replaced nothing else may decide where bytes go. So the slab
+ * The socket calls `room` only after a read, and nothing else may decide where bytes go until the slab is replaced. So the slab
  * is replaced in `filled` alone.
  */
 export class ReadBuffer {

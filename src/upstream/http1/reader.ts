@@ -2,7 +2,7 @@
  * What reads a connection at the moment: nobody, the head of a response, or its body.
  */
 export interface Reader {
-  /** Where the next bytes go. It is asked for after every read, and not again before the next. */
+  /** Where the next bytes go. Called once after every read. */
   readonly room: () => Buffer
   /** So many bytes are there. False stops the reading, but bytes that are decrypted already still come. */
   readonly received: (bytes: number) => boolean

@@ -17,7 +17,7 @@ export class OriginSocket {
 
   readonly #nobody: Reader = {
     room: () => this.memory,
-    // Attack: bytes that no request asked for would be read as the response to the next request (response splitting).
+    // Attack: unrequested bytes would be read as the response to the next request (response splitting).
     received: () => {
       this.close()
       return false

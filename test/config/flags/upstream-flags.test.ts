@@ -30,6 +30,11 @@ await t.test('values that are accepted, and those that are not', async (test) =>
     ['stallTimeoutMs', 'soon', undefined],
     ['manifestCacheBytes', '64Mi', 67_108_864],
     ['manifestCacheBytes', '-1', undefined],
+    ['cacheDir', '/cache', '/cache'],
+    ['cacheDir', '', undefined],
+    ['cacheBytes', '500Gi', 536_870_912_000],
+    ['cacheBytes', '0', undefined],
+    ['cacheBytes', 'much', undefined],
     ['blobDelivery', 'redirect', 'redirect'],
     ['blobDelivery', 'proxy', undefined],
   ])

@@ -6,12 +6,15 @@ import type { Authenticate } from '../../../src/registry/authentication/authenti
 import { createDenialMessage } from '../../../src/registry/denial.ts'
 import { createRobotTokens } from '../../../src/registry/authentication/robot-login.ts'
 import { alice, challenge } from '../fakes.ts'
+import { createLoginAdvice } from '../../../src/registry/authentication/login-advice.ts'
+
+const advice = createLoginAdvice({ host: 'proxy.example' })
 
 const issuer = 'https://proxy.example'
 const audience = `${issuer}/anonymous`
 const keyOf = (secret: string) => createHash('sha256').update(secret).digest()
 const anonymousOf = (...secrets: string[]) =>
-  createAnonymous({ keys: () => secrets.map(keyOf), issuer, challenge, host: 'proxy.example' })
+  createAnonymous({ keys: () => secrets.map(keyOf), issuer, challenge, advice })
 const next: Authenticate = async (credential) => {
   if (credential.kind === 'none') throw challenge.unauthorized('log in first')
   return { identity: alice, bearerToken: 'passed on' }

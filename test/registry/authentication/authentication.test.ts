@@ -11,6 +11,9 @@ import { parseAuthorization } from '../../../src/registry/authentication/credent
 import { robotIdentity } from '../../../src/registry/authentication/robot-login.ts'
 import type { Identity } from '../../../src/access/identity.ts'
 import { alice, bareApp, bearer, challenge, listen } from '../fakes.ts'
+import { createLoginAdvice } from '../../../src/registry/authentication/login-advice.ts'
+
+const advice = createLoginAdvice({ host: 'proxy.example' })
 
 const robots = [
   { username: 'ci+robot', password: 'hunter2' },
@@ -24,7 +27,7 @@ const create = () => {
   const clients = new Set<string>()
   const authenticate = createAuthenticate({
     challenge,
-    host: 'proxy.example',
+    advice,
     reviewToken: async (token, client) => {
       clients.add(client)
       asked.push(token)
@@ -111,7 +114,7 @@ await t.test('trap 17: an unavailable API server is no refusal', async (test) =>
   }
   const robotCredentials = () => [{ username: 'a', password: 'b' }]
   const robotTokens = { verify: async () => undefined }
-  const options = { challenge, host: 'a', reviewToken: away, robotCredentials, robotTokens }
+  const options = { challenge, advice, reviewToken: away, robotCredentials, robotTokens }
   await test.rejects(createAuthenticate(options)({ kind: 'bearer', token: 'x' }, '10.0.0.1'), {
     code: 'UNAVAILABLE',
   })
@@ -137,7 +140,7 @@ await t.test(
     let known: Identity | undefined = alice
     const authenticate = createAuthenticate({
       challenge,
-      host: 'proxy.example',
+      advice,
       reviewToken: async () => ({ authenticated: true, identity: alice, again: () => known }),
       robotCredentials: () => credentials,
       robotTokens: { verify: async (token) => (token === 'minted' ? robotIdentity('ci+robot') : undefined) },
@@ -276,7 +279,7 @@ await t.test('attack: guesses are limited, and the right password is not', async
 await t.test('a robot login without a plus in its name is not sent to the cluster', async (test) => {
   const authenticate = createAuthenticate({
     challenge,
-    host: 'proxy.example',
+    advice,
     reviewToken: async () => {
       throw new Error('it was asked')
     },

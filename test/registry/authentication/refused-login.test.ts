@@ -1,6 +1,9 @@
 import t from 'tap'
 import type { TokenRefusal } from '../../../src/access/token-refusal.ts'
 import { refusedLogin } from '../../../src/registry/authentication/refused-login.ts'
+import { createLoginAdvice } from '../../../src/registry/authentication/login-advice.ts'
+
+const advice = createLoginAdvice({ host: 'proxy.example' })
 
 const refusal = (more: Partial<TokenRefusal>): TokenRefusal => ({
   reason: 'no',
@@ -49,11 +52,10 @@ await t.test('the client gets the helpful part, with the command for its kind of
         ] as const,
     ),
   ]
-  for (const [more, message] of rows)
-    test.equal(refusedLogin(refusal(more), 'proxy.example').message, message)
+  for (const [more, message] of rows) test.equal(refusedLogin(refusal(more), advice).message, message)
 })
 
 await t.test('the log gets the whole reason', async (test) => {
   const all = refusal({ unverifiedClaims: { iss: 'a', sub: 'b', aud: 'c', exp: 'd' } })
-  test.strictSame(refusedLogin(all, 'proxy.example').forLog, all)
+  test.strictSame(refusedLogin(all, advice).forLog, all)
 })

@@ -5,7 +5,7 @@ import { createAcceptSets } from '../../../src/upstream/cache/accept-key.ts'
 const index = 'application/vnd.oci.image.index.v1+json'
 const manifest = 'application/vnd.oci.image.manifest.v1+json'
 
-await t.test('the same set in another spelling', async (test) => {
+await t.test('another spelling of the same set has the same key', async (test) => {
   const setOf = createAcceptSets()
   const { key, accept } = setOf(`${index}, ${manifest}`)
   test.equal(accept, `${index}, ${manifest}`)
@@ -21,7 +21,7 @@ await t.test('the same set in another spelling', async (test) => {
     test.strictSame(setOf(spelling), { key, accept }, spelling)
 })
 
-await t.test('trap 22: other sets are kept apart', async (test) => {
+await t.test('trap 22: different sets have different keys', async (test) => {
   const setOf = createAcceptSets()
   const spellings = [
     undefined,
@@ -36,7 +36,7 @@ await t.test('trap 22: other sets are kept apart', async (test) => {
     test.equal(new Set(sets.map((set) => set[field])).size, spellings.length, field)
 })
 
-await t.test('attack: what nothing is stored as makes no set of its own', async (test) => {
+await t.test('attack: a type that is not stored makes no new set', async (test) => {
   const setOf = createAcceptSets()
   const spellings = Array.from({ length: 1000 }, (_, type) => `application/x${type}+json`)
   const keys = spellings.map((type) => setOf(`${index}, ${type}, */*`).key)
@@ -45,7 +45,7 @@ await t.test('attack: what nothing is stored as makes no set of its own', async 
     test.strictSame(setOf(type), { key: '', accept: 'application/json' })
 })
 
-await t.test('trap 22: who does not say what they read reads everything', async (test) => {
+await t.test('trap 22: a missing Accept means every type', async (test) => {
   const setOf = createAcceptSets()
   const all = setOf(undefined)
   test.strictSame(
@@ -57,13 +57,13 @@ await t.test('trap 22: who does not say what they read reads everything', async 
     test.strictSame(setOf(spelling), all, JSON.stringify(spelling))
 })
 
-await t.test('a spelling that was seen is not read again', async (test) => {
+await t.test('a cached spelling is not parsed again', async (test) => {
   const setOf = createAcceptSets()
   test.equal(setOf(index), setOf(index))
   test.equal(setOf(undefined), setOf(undefined))
 })
 
-await t.test('attack on time: 64 kB of types are not read, nor sent on', async (test) => {
+await t.test('attack on time: 64 kB of types are neither parsed nor sent on', async (test) => {
   const setOf = createAcceptSets()
   const many = Array.from({ length: 12_000 }, (_, type) => `x${type}/`).join(',')
   const { accept } = setOf(`${index},${many}`)

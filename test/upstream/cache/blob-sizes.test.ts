@@ -25,7 +25,7 @@ const sizesFor = (max?: number) => {
   return { fetch, sizeOf }
 }
 
-await t.test('what a manifest says of its config and layers', async (test) => {
+await t.test('the sizes of config and layers are recorded', async (test) => {
   const { fetch, sizeOf } = sizesFor()
   await fetch({ config: { digest: of('a'), size: 1 }, layers: [{ digest: of('b'), size: 2 }] })
   test.strictSame([sizeOf(of('a')), sizeOf(of('b')), sizeOf(of('c'))], [1, 2, undefined])
@@ -33,7 +33,7 @@ await t.test('what a manifest says of its config and layers', async (test) => {
   test.equal(sizeOf(of('b')), 2)
 })
 
-await t.test('attack: a size that no blob has', async (test) => {
+await t.test('attack: an impossible size is ignored', async (test) => {
   const { fetch, sizeOf } = sizesFor()
   for (const size of [0, -1, 1.5, '2', null]) await fetch({ layers: [{ digest: of('b'), size }] })
   test.equal(sizeOf(of('b')), undefined)
@@ -41,13 +41,13 @@ await t.test('attack: a size that no blob has', async (test) => {
   test.equal(sizeOf(of('b')), 2)
 })
 
-await t.test('attack: where two manifests differ none is believed, for good', async (test) => {
+await t.test('attack: if two manifests contradict each other, neither size counts', async (test) => {
   const { fetch, sizeOf } = sizesFor()
   for (const size of [2, 3, 2, 2]) await fetch({ layers: [{ digest: of('b'), size }] })
   test.equal(sizeOf(of('b')), undefined)
 })
 
-await t.test('what is no manifest says nothing', async (test) => {
+await t.test('content that is not a manifest is ignored', async (test) => {
   const { fetch, sizeOf } = sizesFor()
   const digest = of('b')
   for (const content of [
@@ -62,7 +62,7 @@ await t.test('what is no manifest says nothing', async (test) => {
   test.equal(sizeOf(digest), undefined)
 })
 
-await t.test('it is bounded', async (test) => {
+await t.test('the number of sizes is bounded', async (test) => {
   const { fetch, sizeOf } = sizesFor(2)
   for (const letter of ['a', 'b', 'c']) await fetch({ config: { digest: of(letter), size: 1 } })
   test.strictSame([of('a'), of('b'), of('c')].map(sizeOf), [undefined, 1, 1])

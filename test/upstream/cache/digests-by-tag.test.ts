@@ -11,7 +11,7 @@ const setUp = ({ tagTtlMs = 10_000, staleIfErrorMs = 3_600_000 } = {}) => {
   return { ...tags, now: () => time, pass: (milliseconds: number) => void (time += milliseconds) }
 }
 
-await t.test('fresh for a short life, known for a longer one, and gone', async (test) => {
+await t.test('a tag is fresh for a short time, cached for a longer one, and then gone', async (test) => {
   const { get, confirm, now, pass } = setUp()
   test.equal(get('tag'), undefined)
   confirm('tag', digest, now())
@@ -26,7 +26,7 @@ await t.test('fresh for a short life, known for a longer one, and gone', async (
   test.equal(get('tag'), undefined)
 })
 
-await t.test('counted from the question, not from the answer', async (test) => {
+await t.test('its age counts from the request, not from the response', async (test) => {
   const { get, confirm, now, pass } = setUp()
   const askedAt = now()
   pass(9_000)
@@ -35,7 +35,7 @@ await t.test('counted from the question, not from the answer', async (test) => {
   test.equal(get('tag')?.isFresh, false)
 })
 
-await t.test('no life is none, and no grace is none', async (test) => {
+await t.test('with times of 0 a tag is neither fresh nor stale', async (test) => {
   const impatient = setUp({ tagTtlMs: 0 })
   impatient.confirm('tag', digest, impatient.now())
   test.strictSame(impatient.get('tag'), { digest, isFresh: false, isFailing: false })
@@ -46,7 +46,7 @@ await t.test('no life is none, and no grace is none', async (test) => {
   test.equal(strict.get('tag'), undefined)
 })
 
-await t.test('after a failure: not asked again for a second', async (test) => {
+await t.test('after a failure upstream is not asked for a second', async (test) => {
   const { get, confirm, failed, now, pass } = setUp()
   failed('tag')
   test.equal(get('tag'), undefined, 'of what is not known a failure says nothing')
@@ -63,7 +63,7 @@ await t.test('after a failure: not asked again for a second', async (test) => {
   test.strictSame(get('tag'), { digest: other, isFresh: true, isFailing: false })
 })
 
-await t.test('a failure does not lengthen a life', async (test) => {
+await t.test('a failure does not extend the time', async (test) => {
   const { get, confirm, failed, now, pass } = setUp({ staleIfErrorMs: 60_000 })
   confirm('tag', digest, now())
   pass(59_999)
@@ -72,7 +72,7 @@ await t.test('a failure does not lengthen a life', async (test) => {
   test.equal(get('tag'), undefined)
 })
 
-await t.test('forgotten, and it alone', async (test) => {
+await t.test('a deleted tag is gone, and no other', async (test) => {
   const { get, confirm, delete: remove, now, size } = setUp()
   confirm('tag', digest, now())
   confirm('another', other, now())

@@ -59,19 +59,19 @@ const setUp = (options: Partial<ManifestCacheOptions> = {}) => {
     },
   }
 }
-const troubles = [
+const transientErrors = [
   new TransientUpstreamError('UNAVAILABLE', 'upstream answered 503'),
   new TransientUpstreamError('UNAVAILABLE', 'timeout', { status: 504 }),
   new TransientUpstreamError('UNAVAILABLE', 'unreachable'),
 ]
-const [trouble = new Error('none')] = troubles
+const [transientError = new Error('none')] = transientErrors
 const head = { method: 'HEAD' } as const
 
-await t.test('by digest: asked for once, and never again', async (test) => {
+await t.test('by digest: a manifest is fetched once, and never again', async (test) => {
   const { ask, requests, served, pass, failWith } = setUp()
   const first = await ask(one.digest, { accept: image, signal: new AbortController().signal })
   test.strictSame(first, one)
-  failWith(trouble)
+  failWith(transientError)
   pass(1e9)
   for (const accept of [undefined, image, index, 'text/plain'])
     test.equal(
@@ -86,7 +86,7 @@ await t.test('by digest: asked for once, and never again', async (test) => {
   test.strictSame(sources(served), ['live', ...Array.from({ length: 5 }, () => 'cached')])
 })
 
-await t.test('by tag: fresh for a while, then asked again', async (test) => {
+await t.test('by tag: a manifest is fresh for a while, then fetched again', async (test) => {
   const { ask, requests, served, pass, answerWith } = setUp()
   const first = await ask(tag)
   answerWith(() => two)
@@ -101,7 +101,7 @@ await t.test('by tag: fresh for a while, then asked again', async (test) => {
   test.equal(requests.length, 2)
 })
 
-await t.test('one Buffer, however often it is fetched', async (test) => {
+await t.test('a manifest has one Buffer, however often it is fetched', async (test) => {
   const { ask, pass, requests, answerWith } = setUp()
   answerWith(() => manifestOf('{"one":1}'))
   const { content } = await ask(tag)
@@ -111,29 +111,32 @@ await t.test('one Buffer, however often it is fetched', async (test) => {
   test.equal(requests.length, 3)
 })
 
-await t.test('trap 22: Accept sets are kept apart, spellings are not', async (test) => {
-  const { ask, requests, answerWith } = setUp()
-  const converted = manifestOf('{"converted":true}', image)
-  answerWith(({ accept = '' }) => (accept.includes(index) ? one : converted))
-  for (const [accept, expected] of [
-    [undefined, one],
-    ['*/*', one],
-    [index, one],
-    [`${image}, ${index}`, one],
-    [`${index};q=0.5,${image}`, one],
-    [image, converted],
-    [`${image};q=0.1`, converted],
-  ] as const)
-    for (const method of ['HEAD', 'GET'] as const)
-      test.equal((await ask(tag, { accept, method })).digest, expected.digest, accept ?? 'none')
-  test.strictSame(
-    requests.map(({ accept }) => accept).slice(1),
-    [index, `${index}, ${image}`, image],
-    'upstream is asked for the set, not for the spelling of who was first',
-  )
-})
+await t.test(
+  'trap 22: different Accept sets have different entries, different spellings have not',
+  async (test) => {
+    const { ask, requests, answerWith } = setUp()
+    const converted = manifestOf('{"converted":true}', image)
+    answerWith(({ accept = '' }) => (accept.includes(index) ? one : converted))
+    for (const [accept, expected] of [
+      [undefined, one],
+      ['*/*', one],
+      [index, one],
+      [`${image}, ${index}`, one],
+      [`${index};q=0.5,${image}`, one],
+      [image, converted],
+      [`${image};q=0.1`, converted],
+    ] as const)
+      for (const method of ['HEAD', 'GET'] as const)
+        test.equal((await ask(tag, { accept, method })).digest, expected.digest, accept ?? 'none')
+    test.strictSame(
+      requests.map(({ accept }) => accept).slice(1),
+      [index, `${index}, ${image}`, image],
+      'upstream is asked for the set, not for the spelling of who was first',
+    )
+  },
+)
 
-await t.test('a 404 for one Accept set says nothing of another', async (test) => {
+await t.test('a 404 for one Accept set does not count for another', async (test) => {
   const { ask, pass, answerWith, failWith } = setUp()
   answerWith(({ accept = '' }) => {
     if (accept.includes(index)) return one
@@ -142,11 +145,11 @@ await t.test('a 404 for one Accept set says nothing of another', async (test) =>
   await ask(tag)
   test.equal(told(await failure(ask(tag, { accept: image }))), '404 MANIFEST_UNKNOWN')
   pass(10_000)
-  failWith(trouble)
+  failWith(transientError)
   test.equal((await ask(tag)).isStale, true)
 })
 
-await t.test('trap 21: a HEAD is a GET to upstream, and answers what comes next', async (test) => {
+await t.test('trap 21: a HEAD is a GET to upstream, whose result serves the next request', async (test) => {
   const { ask, requests } = setUp()
   test.strictSame(await ask(tag, head), { ...one, content: undefined })
   test.strictSame(await ask(tag), one)
@@ -157,7 +160,7 @@ await t.test('trap 21: a HEAD is a GET to upstream, and answers what comes next'
   )
 })
 
-await t.test('200 at once, by HEAD and GET: one request, charged to the first', async (test) => {
+await t.test('200 requests at once, HEAD and GET: one fetch, on account of the first', async (test) => {
   for (const reference of [tag, one.digest]) {
     const { ask, requests, served, answerWith } = setUp()
     const gate = Promise.withResolvers<Manifest>()
@@ -176,7 +179,7 @@ await t.test('200 at once, by HEAD and GET: one request, charged to the first', 
   }
 })
 
-await t.test('the first one leaves, and harms nobody', async (test) => {
+await t.test('the first caller leaves, and does not affect others', async (test) => {
   for (const reference of [tag, one.digest]) {
     const { ask, requests, answerWith } = setUp()
     const gate = Promise.withResolvers<Manifest>()
@@ -193,8 +196,8 @@ await t.test('the first one leaves, and harms nobody', async (test) => {
   }
 })
 
-await t.test('trouble: known tags are served stale, unknown ones are not', async (test) => {
-  for (const error of troubles) {
+await t.test('while upstream fails, cached tags are served stale, others are not', async (test) => {
+  for (const error of transientErrors) {
     const { ask, requests, served, pass, failWith, answerWith } = setUp()
     const { content } = await ask(tag)
     pass(10_000)
@@ -215,8 +218,8 @@ await t.test('trouble: known tags are served stale, unknown ones are not', async
   }
 })
 
-await t.test('attack: who asks too much does not keep a tag where it is for others', async (test) => {
-  const limit = new UpstreamRateLimited('you ask for more at once than is granted', 5)
+await t.test('attack: a requester over the rate limit does not keep a tag stale for others', async (test) => {
+  const limit = new UpstreamRateLimited('a rate limit of the requester serves a stale manifest', 5)
   const { ask, requests, pass, answerWith } = setUp()
   await ask(tag)
   pass(10_000)
@@ -232,19 +235,19 @@ await t.test('attack: who asks too much does not keep a tag where it is for othe
   test.equal(await failure(ask('another' as QciTag, greedy)), limit)
 })
 
-await t.test('stale ends when upstream has been silent for too long', async (test) => {
+await t.test('a tag is not served stale for longer than staleIfErrorMs', async (test) => {
   const { ask, pass, failWith } = setUp({ staleIfErrorMs: 60_000 })
   await ask(tag)
-  failWith(trouble)
+  failWith(transientError)
   for (let seconds = 10; seconds < 60; seconds++) {
     pass(seconds === 10 ? 10_000 : 1000)
     test.equal((await ask(tag)).isStale, true)
   }
   pass(1000)
-  test.equal(await failure(ask(tag)), trouble)
+  test.equal(await failure(ask(tag)), transientError)
 })
 
-await t.test('a refusal or an absence is never answered with what was there before', async (test) => {
+await t.test('a refusal or an absence is never answered with a stale manifest', async (test) => {
   for (const error of [
     unavailable('upstream refuses the proxy', undefined, 30),
     unavailable('upstream answered 403'),
@@ -261,18 +264,18 @@ await t.test('a refusal or an absence is never answered with what was there befo
   }
 })
 
-await t.test('a 404 forgets the tag at once', async (test) => {
+await t.test('a 404 deletes the tag at once', async (test) => {
   const { ask, pass, failWith, stats } = setUp()
   await ask(tag)
   pass(10_000)
   failWith(new RegistryError('MANIFEST_UNKNOWN', 'pruned'))
   test.equal(told(await failure(ask(tag))), '404 MANIFEST_UNKNOWN')
   test.equal(stats().tags, 0)
-  failWith(trouble)
-  test.equal(await failure(ask(tag)), trouble)
+  failWith(transientError)
+  test.equal(await failure(ask(tag)), transientError)
 })
 
-await t.test('upstream hangs: nobody waits for long, and the question goes on beside', async (test) => {
+await t.test('upstream hangs: no caller waits for long, and the fetch goes on', async (test) => {
   const { ask, requests, pass, answerWith, failWith } = setUp({ maxWaitMs: 5 })
   await ask(tag)
   pass(10_000)
@@ -292,14 +295,14 @@ await t.test('upstream hangs: nobody waits for long, and the question goes on be
   const failing = Promise.withResolvers<Manifest>()
   answerWith(() => failing.promise)
   test.equal((await ask(tag)).isStale, true)
-  failing.reject(trouble)
+  failing.reject(transientError)
   await new Promise((resolve) => setImmediate(resolve))
   failWith(new TypeError('not asked'))
   test.equal((await ask(tag)).isStale, true)
   test.equal(requests.length, 3, 'it has just failed')
 })
 
-await t.test('signed schema 1 is never kept, and what the tag was before is forgotten', async (test) => {
+await t.test('signed schema 1 is never cached, and the old digest of the tag is deleted', async (test) => {
   const { ask, requests, pass, answerWith, failWith, stats } = setUp()
   const schema1 = { ...manifestOf('{"signatures":[]}', signed), digest: two.digest }
   await ask(tag)
@@ -313,11 +316,11 @@ await t.test('signed schema 1 is never kept, and what the tag was before is forg
       })
   test.equal(requests.length, 5)
   test.equal(stats().manifests, 1)
-  failWith(trouble)
-  test.equal(await failure(ask(tag)), trouble)
+  failWith(transientError)
+  test.equal(await failure(ask(tag)), transientError)
 })
 
-await t.test('1,000 manifests: the bound holds, and what fell out is asked for again', async (test) => {
+await t.test('1,000 manifests stay within the bound, and an evicted one is fetched again', async (test) => {
   const maxBytes = 100_000
   const { ask, requests, answerWith, stats } = setUp({ maxBytes })
   answerWith(({ reference }) => manifestOf(`{"of":"${reference}"}${' '.repeat(1000)}`))
@@ -334,37 +337,43 @@ await t.test('1,000 manifests: the bound holds, and what fell out is asked for a
   test.equal(requests.length, 1001)
 })
 
-await t.test('nothing is kept: each is asked for, and those at once are one', async (test) => {
-  const { ask, requests, pass, failWith, stats } = setUp({ maxBytes: 0 })
-  for (const reference of [tag, one.digest])
-    for (const method of ['GET', 'HEAD'] as const) {
-      const before = requests.length
-      const expected = { ...one, content: method === 'GET' ? one.content : undefined }
-      for (const manifest of await Promise.all([ask(reference, { method }), ask(reference, { method })]))
-        test.strictSame(manifest, expected)
-      await ask(reference, { method })
-      test.strictSame(
-        requests.slice(before).map((request) => request.method),
-        reference === tag ? ['GET', 'GET'] : [method, method],
-        'a HEAD of a digest stays a HEAD; what a tag reaches is known by the bytes alone',
-      )
-    }
-  test.strictSame(stats(), { manifests: 0, bytes: 0, tags: 0 })
-  pass(10_000)
-  failWith(trouble)
-  test.equal(await failure(ask(tag)), trouble)
-})
+await t.test(
+  'with a bound of 0 each manifest is fetched, and requests at once share a fetch',
+  async (test) => {
+    const { ask, requests, pass, failWith, stats } = setUp({ maxBytes: 0 })
+    for (const reference of [tag, one.digest])
+      for (const method of ['GET', 'HEAD'] as const) {
+        const before = requests.length
+        const expected = { ...one, content: method === 'GET' ? one.content : undefined }
+        for (const manifest of await Promise.all([ask(reference, { method }), ask(reference, { method })]))
+          test.strictSame(manifest, expected)
+        await ask(reference, { method })
+        test.strictSame(
+          requests.slice(before).map((request) => request.method),
+          reference === tag ? ['GET', 'GET'] : [method, method],
+          'a HEAD of a digest stays a HEAD; what a tag reaches is known by the bytes alone',
+        )
+      }
+    test.strictSame(stats(), { manifests: 0, bytes: 0, tags: 0 })
+    pass(10_000)
+    failWith(transientError)
+    test.equal(await failure(ask(tag)), transientError)
+  },
+)
 
-await t.test('no life of a tag: asked each time, and stale in trouble', async (test) => {
-  const { ask, requests, failWith } = setUp({ tagTtlMs: 0 })
-  await ask(tag)
-  await ask(tag)
-  test.equal(requests.length, 2)
-  failWith(trouble)
-  test.equal((await ask(tag)).isStale, true)
-})
+await t.test(
+  'with a tag time of 0 upstream is asked each time, and stale tags are served if it fails',
+  async (test) => {
+    const { ask, requests, failWith } = setUp({ tagTtlMs: 0 })
+    await ask(tag)
+    await ask(tag)
+    test.equal(requests.length, 2)
+    failWith(transientError)
+    test.equal((await ask(tag)).isStale, true)
+  },
+)
 
-await t.test('on the clock of the machine', async (test) => {
+await t.test('the clock of the process is the default', async (test) => {
   const requests: ManifestRequest[] = []
   const { fetchManifest } = createManifestCache({
     fetch: async (request) => {
@@ -381,7 +390,7 @@ await t.test('on the clock of the machine', async (test) => {
   test.equal(requests.length, 1)
 })
 
-await t.test('the background keeps nobody waiting, and its failures are its own', async (test) => {
+await t.test('background requests delay no other request, and their failures do not count', async (test) => {
   const { ask, requests, answerWith, failWith, pass } = setUp()
   const priority = 'background'
   const slow = Promise.withResolvers<Manifest>()
@@ -397,8 +406,61 @@ await t.test('the background keeps nobody waiting, and its failures are its own'
     [priority, undefined, priority].slice(0, requests.length),
   )
   pass(10_000)
-  failWith(trouble)
+  failWith(transientError)
   test.equal((await ask(tag, { priority })).isStale, true)
   answerWith(() => two)
   test.strictSame(await ask(tag), two, 'it is asked at once')
+})
+
+await t.test('what is on the disk is served for a tag whose manifest is not in memory', async (test) => {
+  const rows = [
+    // how old the tag is, what upstream does; what is served
+    [5000, 'answers', 'one cached'],
+    [20_000, 'answers', 'two live'],
+    [20_000, 'fails', 'one stale'],
+    [3_600_000, 'fails', 'failure'],
+  ] as const
+  for (const [ageMs, upstream, expected] of rows) {
+    const read: string[] = []
+    const { ask, answerWith, failWith, served } = setUp({
+      stored: {
+        tags: (tags) => {
+          tags.confirm(`${tag} 0356`, one.digest, 1_000_000 - ageMs)
+          return tags
+        },
+        read: async (name, digest, requester) => {
+          read.push(`${name} ${digest} ${requester}`)
+          return await Promise.resolve(one)
+        },
+      },
+    })
+    if (upstream === 'answers') answerWith(() => two)
+    else failWith(new TransientUpstreamError('UNAVAILABLE', 'down'))
+    const found = await ask(tag).catch(() => undefined)
+    const name = found === undefined ? 'failure' : found.digest === one.digest ? 'one' : 'two'
+    test.equal([name, ...sources(served)].join(' '), expected)
+    test.strictSame(read, expected === 'failure' ? [] : [`${tag} ${one.digest} alice`])
+    if (expected !== 'one stale') continue
+    test.equal((await ask(tag)).isStale, true)
+    test.equal(read.length, 1, 'it is in memory from then on')
+  }
+})
+
+await t.test('a tag that is known to fail, and is on the disk or nowhere', async (test) => {
+  for (const isStored of [true, false]) {
+    const { ask, failWith, served, requests } = setUp({
+      stored: {
+        tags: (tags) => {
+          tags.confirm(`${tag} 0356`, one.digest, 980_000)
+          tags.failed(`${tag} 0356`)
+          return tags
+        },
+        read: async () => await Promise.resolve(isStored ? one : undefined),
+      },
+    })
+    failWith(new TransientUpstreamError('UNAVAILABLE', 'down'))
+    await ask(tag).catch(() => undefined)
+    test.strictSame(sources(served), isStored ? ['stale'] : [])
+    test.equal(requests.length, isStored ? 0 : 1)
+  }
 })

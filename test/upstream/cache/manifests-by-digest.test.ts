@@ -14,7 +14,7 @@ const manifestOf = (index: number, size = 1000): Manifest => ({
   isStale: false,
 })
 
-await t.test('what is cached is the same each time', async (test) => {
+await t.test('a cached manifest is the same object each time', async (test) => {
   const { get, add, stats } = createManifestsByDigest(1_000_000)
   const manifest = manifestOf(1)
   test.equal(get(manifest.digest), undefined)
@@ -26,16 +26,19 @@ await t.test('what is cached is the same each time', async (test) => {
   test.strictSame(stats(), { manifests: 1, bytes: 1000 + overhead })
 })
 
-await t.test('another type for the same bytes: of the type it is now, the Buffer it was', async (test) => {
-  const { get, add, stats } = createManifestsByDigest(1_000_000)
-  const before = add(manifestOf(1))
-  const after = add({ ...manifestOf(1), mediaType: 'application/json' })
-  test.equal(get(digestOf(1))?.mediaType, 'application/json')
-  test.equal(after.content, before.content)
-  test.equal(stats().manifests, 1)
-})
+await t.test(
+  'the same bytes with another type: the type is the new one, the Buffer the old one',
+  async (test) => {
+    const { get, add, stats } = createManifestsByDigest(1_000_000)
+    const before = add(manifestOf(1))
+    const after = add({ ...manifestOf(1), mediaType: 'application/json' })
+    test.equal(get(digestOf(1))?.mediaType, 'application/json')
+    test.equal(after.content, before.content)
+    test.equal(stats().manifests, 1)
+  },
+)
 
-await t.test('attack on memory: a small Buffer holds nothing beside itself', async (test) => {
+await t.test('attack on memory: a small Buffer keeps no pool alive', async (test) => {
   const { add } = createManifestsByDigest(1_000_000)
   const pooled = Buffer.concat([Buffer.from('{}')])
   test.ok(pooled.buffer.byteLength > 2)
@@ -44,7 +47,7 @@ await t.test('attack on memory: a small Buffer holds nothing beside itself', asy
   test.equal(content?.toString(), '{}')
 })
 
-await t.test('what cannot be verified, and what is no manifest, is not cached', async (test) => {
+await t.test('an unverified manifest, or one without content, is not cached', async (test) => {
   const { get, add, stats } = createManifestsByDigest(1_000_000)
   const signed = { ...manifestOf(1), mediaType: 'application/vnd.docker.distribution.manifest.v1+prettyjws' }
   const head = { ...manifestOf(1), content: undefined }
@@ -55,7 +58,7 @@ await t.test('what cannot be verified, and what is no manifest, is not cached', 
   test.strictSame(stats(), { manifests: 0, bytes: 0 })
 })
 
-await t.test('1,000 manifests, and the bound holds', async (test) => {
+await t.test('1,000 manifests stay within the bound', async (test) => {
   const maxBytes = 100_000
   const { get, add, stats } = createManifestsByDigest(maxBytes)
   for (let index = 0; index < 1000; index++) {
@@ -69,7 +72,7 @@ await t.test('1,000 manifests, and the bound holds', async (test) => {
   test.notOk(get(digestOf(500)))
 })
 
-await t.test('larger than all the room: handed on, and nothing has to go for it', async (test) => {
+await t.test('a manifest above the bound is returned, and evicts nothing', async (test) => {
   const { get, add, stats } = createManifestsByDigest(10_000)
   add(manifestOf(1))
   test.strictSame(add(manifestOf(2, 10_000)), manifestOf(2, 10_000))
@@ -78,7 +81,7 @@ await t.test('larger than all the room: handed on, and nothing has to go for it'
   test.equal(stats().manifests, 1)
 })
 
-await t.test('no room keeps nothing', async (test) => {
+await t.test('a bound of 0 caches nothing', async (test) => {
   const { get, add, stats } = createManifestsByDigest(0)
   test.strictSame(add(manifestOf(1)), manifestOf(1))
   test.equal(get(digestOf(1)), undefined)

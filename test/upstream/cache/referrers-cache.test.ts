@@ -40,7 +40,7 @@ const memoryFor = (options: Partial<ReferrersCacheOptions> = {}) => {
   return { clock, asked, answers, fetch, fetched }
 }
 
-await t.test('a list is asked for once, however many want it, and is one object for them', async (test) => {
+await t.test('a list is fetched once for all requesters, and is one object for them', async (test) => {
   const { clock, asked, answers, fetch, fetched } = memoryFor()
   const all = ['alice', 'bob', 'carol'].map((requester) => fetch('a', undefined, requester))
   test.equal(asked.length, 1)
@@ -55,7 +55,7 @@ await t.test('a list is asked for once, however many want it, and is one object 
   test.equal(asked.length, 2)
 })
 
-await t.test('each subject and each filter has a list of its own', async (test) => {
+await t.test('each subject and each filter has its own list', async (test) => {
   const { asked, fetched } = memoryFor()
   await fetched('a')
   await fetched('b')
@@ -65,7 +65,7 @@ await t.test('each subject and each filter has a list of its own', async (test) 
   test.equal(asked.length, 4)
 })
 
-await t.test('kept for no time: shared all the same', async (test) => {
+await t.test('with a time of 0 a list is still shared', async (test) => {
   const { asked, answers, fetch, fetched } = memoryFor({ ttlMs: 0 })
   const all = [fetch('a'), fetch('a')]
   answers[0]?.resolve(list)
@@ -75,7 +75,7 @@ await t.test('kept for no time: shared all the same', async (test) => {
   test.equal(asked.length, 2)
 })
 
-await t.test('bounded in bytes: the list that was used longest ago goes', async (test) => {
+await t.test('the cache is bounded in bytes: the least recently used list is evicted', async (test) => {
   const { asked, fetched } = memoryFor({ maxBytes: 2 * 700 })
   for (const digit of ['a', 'b', 'a', 'c', 'a']) await fetched(digit)
   test.equal(asked.length, 3)
@@ -83,7 +83,7 @@ await t.test('bounded in bytes: the list that was used longest ago goes', async 
   test.equal(asked.length, 4)
 })
 
-await t.test('one who leaves harms nobody; a failure is not kept', async (test) => {
+await t.test('a caller that leaves does not affect others; a failure is not cached', async (test) => {
   const { asked, answers, fetch, fetched } = memoryFor()
   const leaving = new AbortController()
   const alice = failure(fetch('a', undefined, 'alice', leaving.signal))
@@ -100,23 +100,26 @@ await t.test('one who leaves harms nobody; a failure is not kept', async (test) 
   test.equal(asked.length, 3)
 })
 
-await t.test('the greed of the one who asked first is not charged to those who joined', async (test) => {
-  const { asked, answers, fetch } = memoryFor()
-  const limit = new UpstreamRateLimited('too much at once', 1)
-  const greedy = failure(fetch('a', undefined, 'mallory'))
-  const other = fetch('a', undefined, 'alice')
-  answers[0]?.reject(limit)
-  test.equal(await greedy, limit)
-  await settled()
-  answers[1]?.resolve(list)
-  test.equal(await other, list)
-  test.strictSame(
-    asked.map(({ requester }) => requester),
-    ['mallory', 'alice'],
-  )
-})
+await t.test(
+  'the rate limit of the first requester does not refuse those that share the fetch',
+  async (test) => {
+    const { asked, answers, fetch } = memoryFor()
+    const limit = new UpstreamRateLimited('too much at once', 1)
+    const greedy = failure(fetch('a', undefined, 'mallory'))
+    const other = fetch('a', undefined, 'alice')
+    answers[0]?.reject(limit)
+    test.equal(await greedy, limit)
+    await settled()
+    answers[1]?.resolve(list)
+    test.equal(await other, list)
+    test.strictSame(
+      asked.map(({ requester }) => requester),
+      ['mallory', 'alice'],
+    )
+  },
+)
 
-await t.test('with the clock of the system', async (test) => {
+await t.test('the clock of the system is the default', async (test) => {
   let asked = 0
   const fetch = createReferrersCache({
     fetchReferrers: async () => {

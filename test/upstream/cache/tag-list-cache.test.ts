@@ -41,26 +41,23 @@ const memoryFor = (options: Partial<TagListCacheOptions> = {}) => {
   return { clock, asked, answers, observed, list, listBehind, listed, answerAll }
 }
 
-await t.test(
-  'a page is asked for once, however many want it at once, and kept for a moment',
-  async (test) => {
-    const { clock, asked, observed, list, listed, answerAll } = memoryFor()
-    const all = ['alice', 'bob', 'carol'].map((requester) => list('a', requester))
-    test.equal(asked.length, 1)
-    test.match(asked[0], { after: 'a', requester: 'alice' })
-    await answerAll()
-    for (const page of await Promise.all(all)) test.strictSame(page, pageAfter('a'))
-    clock.now += 9999
-    test.strictSame(await list('a', 'dave'), pageAfter('a'))
-    test.equal(asked.length, 1)
-    clock.now += 2
-    await listed('a')
-    test.equal(asked.length, 2)
-    test.strictSame(observed, ['live', 'shared', 'shared', 'cached', 'live'])
-  },
-)
+await t.test('a page is fetched once for all requesters, and cached for a short time', async (test) => {
+  const { clock, asked, observed, list, listed, answerAll } = memoryFor()
+  const all = ['alice', 'bob', 'carol'].map((requester) => list('a', requester))
+  test.equal(asked.length, 1)
+  test.match(asked[0], { after: 'a', requester: 'alice' })
+  await answerAll()
+  for (const page of await Promise.all(all)) test.strictSame(page, pageAfter('a'))
+  clock.now += 9999
+  test.strictSame(await list('a', 'dave'), pageAfter('a'))
+  test.equal(asked.length, 1)
+  clock.now += 2
+  await listed('a')
+  test.equal(asked.length, 2)
+  test.strictSame(observed, ['live', 'shared', 'shared', 'cached', 'live'])
+})
 
-await t.test('each page is one of its own; the beginning too', async (test) => {
+await t.test('each page has its own entry; the first one, too', async (test) => {
   const { asked, listed } = memoryFor()
   test.strictSame(await listed('a'), pageAfter('a'))
   test.strictSame(await listed(), pageAfter(undefined))
@@ -71,7 +68,7 @@ await t.test('each page is one of its own; the beginning too', async (test) => {
   )
 })
 
-await t.test('kept for no time: joined all the same', async (test) => {
+await t.test('with a time of 0 a page is still shared', async (test) => {
   const { asked, list, listed, answerAll } = memoryFor({ ttlMs: 0 })
   const all = [list('a'), list('a')]
   await answerAll()
@@ -81,7 +78,7 @@ await t.test('kept for no time: joined all the same', async (test) => {
   test.equal(asked.length, 2)
 })
 
-await t.test('bounded in bytes: the page that was used longest ago goes', async (test) => {
+await t.test('the cache is bounded in bytes: the least recently used page is evicted', async (test) => {
   // Each page below has 200 + 2 * (40 + 3) bytes.
   const { asked, listed } = memoryFor({ maxBytes: 2 * 286 })
   for (const after of ['a', 'b', 'a', 'c', 'a']) await listed(after)
@@ -90,28 +87,31 @@ await t.test('bounded in bytes: the page that was used longest ago goes', async 
   test.equal(asked.length, 4)
 })
 
-await t.test('one who leaves harms nobody; when all have left, nothing is asked any more', async (test) => {
-  const { asked, observed, list, listed, answerAll } = memoryFor()
-  const [first, second] = [new AbortController(), new AbortController()]
-  const alice = failure(list('a', 'alice', first.signal))
-  const bob = list('a', 'bob', second.signal)
-  first.abort()
-  test.equal(told(await alice), '503 UNAVAILABLE 5')
-  test.equal(asked[0]?.signal?.aborted, false)
-  await answerAll()
-  test.strictSame(await bob, pageAfter('a'))
-  const lonely = failure(list('b', 'bob', second.signal))
-  second.abort()
-  await lonely
-  test.equal(asked[1]?.signal?.aborted, true)
-  test.strictSame(await listed('b'), pageAfter('b'), 'who comes next does not join what was abandoned')
-  test.equal(asked.length, 3)
-  await failure(list('c', 'bob', second.signal))
-  test.equal(asked.length, 3, 'who has left before is not asked for')
-  test.strictSame(observed, ['live', 'shared', 'live', 'live'])
-})
+await t.test(
+  'a caller that leaves does not affect others; when all have left, the fetch is aborted',
+  async (test) => {
+    const { asked, observed, list, listed, answerAll } = memoryFor()
+    const [first, second] = [new AbortController(), new AbortController()]
+    const alice = failure(list('a', 'alice', first.signal))
+    const bob = list('a', 'bob', second.signal)
+    first.abort()
+    test.equal(told(await alice), '503 UNAVAILABLE 5')
+    test.equal(asked[0]?.signal?.aborted, false)
+    await answerAll()
+    test.strictSame(await bob, pageAfter('a'))
+    const lonely = failure(list('b', 'bob', second.signal))
+    second.abort()
+    await lonely
+    test.equal(asked[1]?.signal?.aborted, true)
+    test.strictSame(await listed('b'), pageAfter('b'), 'who comes next does not join what was abandoned')
+    test.equal(asked.length, 3)
+    await failure(list('c', 'bob', second.signal))
+    test.equal(asked.length, 3, 'who has left before is not asked for')
+    test.strictSame(observed, ['live', 'shared', 'live', 'live'])
+  },
+)
 
-await t.test('a failure is for all who wait, and is not kept', async (test) => {
+await t.test('a failure is for all waiting callers, and is not cached', async (test) => {
   const { asked, answers, list, listed } = memoryFor()
   const broken = unavailable('broken')
   const all = [list('a', 'alice'), list('a', 'bob')].map(failure)
@@ -121,24 +121,27 @@ await t.test('a failure is for all who wait, and is not kept', async (test) => {
   test.strictSame(await listed('a'), pageAfter('a'))
 })
 
-await t.test('the greed of the one who asked first is not charged to those who joined', async (test) => {
-  const { asked, answers, list } = memoryFor()
-  const limit = new UpstreamRateLimited('too much at once', 1)
-  const greedy = [list('a', 'mallory'), list('a', 'mallory')].map(failure)
-  const others = [list('a', 'alice'), list('a', 'bob')]
-  answers[0]?.reject(limit)
-  test.strictSame(await Promise.all(greedy), [limit, limit])
-  await settled()
-  test.strictSame(
-    asked.map(({ requester }) => requester),
-    ['mallory', 'alice'],
-  )
-  answers[1]?.resolve(pageAfter('a'))
-  test.strictSame(await Promise.all(others), [pageAfter('a'), pageAfter('a')])
-  test.equal(asked.length, 2)
-})
+await t.test(
+  'the rate limit of the first requester does not refuse those that share the fetch',
+  async (test) => {
+    const { asked, answers, list } = memoryFor()
+    const limit = new UpstreamRateLimited('too much at once', 1)
+    const greedy = [list('a', 'mallory'), list('a', 'mallory')].map(failure)
+    const others = [list('a', 'alice'), list('a', 'bob')]
+    answers[0]?.reject(limit)
+    test.strictSame(await Promise.all(greedy), [limit, limit])
+    await settled()
+    test.strictSame(
+      asked.map(({ requester }) => requester),
+      ['mallory', 'alice'],
+    )
+    answers[1]?.resolve(pageAfter('a'))
+    test.strictSame(await Promise.all(others), [pageAfter('a'), pageAfter('a')])
+    test.equal(asked.length, 2)
+  },
+)
 
-await t.test('with the clock of the system', async (test) => {
+await t.test('the clock of the system is the default', async (test) => {
   let asked = 0
   const fetchTags = createTagListCache({
     fetchTags: async () => {
@@ -154,7 +157,7 @@ await t.test('with the clock of the system', async (test) => {
 })
 
 await t.test(
-  'the background is joined by the background alone, and what it finds is for all',
+  'background requests share with each other alone, and their pages are cached for all',
   async (test) => {
     const { asked, list, listBehind, answerAll } = memoryFor()
     for (const after of [undefined, 'a']) {

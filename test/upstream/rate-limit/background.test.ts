@@ -12,7 +12,7 @@ const backgroundFor = (options: Partial<BackgroundOptions> = {}) => {
   return { clock, background }
 }
 
-await t.test('half of the burst stays for the others', (test) => {
+await t.test('half of the burst stays for the foreground', (test) => {
   const { clock, background } = backgroundFor({ maxInFlight: 100 })
   for (let taken = 0; taken < 5; taken++) {
     test.ok(background.mayGo(true, true))
@@ -29,7 +29,7 @@ await t.test('half of the burst stays for the others', (test) => {
   test.end()
 })
 
-await t.test('of a small burst: a second without any of the others', (test) => {
+await t.test('a small burst is for the background after a second without foreground requests', (test) => {
   for (const burst of [1, 2]) {
     const { clock, background } = backgroundFor({ rate: { perSecond: 5, burst } })
     test.ok(background.mayGo(true, true))
@@ -43,7 +43,7 @@ await t.test('of a small burst: a second without any of the others', (test) => {
   test.end()
 })
 
-await t.test('behind everybody who waits, but not for ever', (test) => {
+await t.test('the background waits behind all others, but not for ever', (test) => {
   const { clock, background } = backgroundFor()
   background.came(true)
   clock.now += 9999
@@ -60,7 +60,7 @@ await t.test('behind everybody who waits, but not for ever', (test) => {
   test.end()
 })
 
-await t.test('where nothing is counted it is only behind the others', (test) => {
+await t.test('without a limit, the background only waits for waiting requests', (test) => {
   for (const rate of [undefined, { perSecond: 10, burst: 10 }]) {
     const { background } = backgroundFor({ rate })
     for (let taken = 0; taken < 20; taken++) background.foregroundWent()
@@ -71,7 +71,7 @@ await t.test('where nothing is counted it is only behind the others', (test) => 
   test.end()
 })
 
-await t.test('no more than half of what may be in flight', (test) => {
+await t.test('the background has half of the requests in flight at most', (test) => {
   for (const [maxInFlight, most] of [
     [8, 4],
     [1, 1],
@@ -85,7 +85,7 @@ await t.test('no more than half of what may be in flight', (test) => {
   test.end()
 })
 
-await t.test('a 429 keeps it away for longer than the others', (test) => {
+await t.test('a 429 pauses the background for longer than the foreground', (test) => {
   const { clock, background } = backgroundFor()
   const after = (ms: number) => {
     clock.now += ms

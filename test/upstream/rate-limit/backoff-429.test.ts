@@ -12,7 +12,7 @@ const pauseFor = () => {
   return { clock, pause, limitedAfter }
 }
 
-await t.test('as long as upstream says, and a second at least', async (test) => {
+await t.test('a pause lasts for as long as upstream says, and a second at least', async (test) => {
   const { clock, pause, limitedAfter } = pauseFor()
   test.equal(pause.remainingMs(), 0)
   test.equal(limitedAfter(7), 7000)
@@ -24,7 +24,7 @@ await t.test('as long as upstream says, and a second at least', async (test) => 
   test.equal(limitedAfter(0), 1000)
 })
 
-await t.test('it does not say: twice as long each time, up to 8 s, until it answers', async (test) => {
+await t.test('without Retry-After each pause is twice as long, up to 8 s, until a success', async (test) => {
   const { clock, pause, limitedAfter } = pauseFor()
   const pauses = [1, 2, 3, 4, 5].map(() => limitedAfter())
   test.strictSame(pauses, [1000, 2000, 4000, 8000, 8000])
@@ -35,7 +35,7 @@ await t.test('it does not say: twice as long each time, up to 8 s, until it answ
   test.equal(limitedAfter(), 1000)
 })
 
-await t.test('many that were on their way together are one 429', async (test) => {
+await t.test('several 429 for requests in flight count once', async (test) => {
   const { clock, pause } = pauseFor()
   const began = clock.now
   clock.now += 50

@@ -64,7 +64,7 @@ const setUp = (options: Partial<BlobSlotsOptions> = {}) => {
   return { clock, withSlot, opened, running, refused, send, askAll, end }
 }
 
-await t.test('one requester has most places, and never the last ones', async (test) => {
+await t.test('one requester gets most slots, and never the last ones', async (test) => {
   const { opened, askAll, end } = setUp()
   await askAll(...times(8, 'a'))
   test.strictSame(opened.join(''), 'aaaaaa', 'two of eight are left for others')
@@ -84,7 +84,7 @@ await t.test('one requester has most places, and never the last ones', async (te
   test.strictSame(opened.join(''), 'aaaaaabcda', 'and below what is shared out for whoever waits')
 })
 
-await t.test('who has their share of the last places waits for one of their own', async (test) => {
+await t.test('a requester with its share of the last slots waits for one of its own', async (test) => {
   const { opened, askAll, end } = setUp({ maxSlots: 12 })
   await askAll(...times(9, 'a'), ...times(4, 'b'))
   test.strictSame(opened.join(''), 'aaaaaaaaabbb', 'up to twelve')
@@ -97,7 +97,7 @@ await t.test('who has their share of the last places waits for one of their own'
   test.strictSame(opened.length, 14)
 })
 
-await t.test('who finds no place within 8 s is told to come again', async (test) => {
+await t.test('a request without a slot after 8 s is a 503', async (test) => {
   const { clock, askAll, refused } = setUp({ maxSlots: 1 })
   await askAll('a')
   const failures = await askAll('b')
@@ -110,7 +110,7 @@ await t.test('who finds no place within 8 s is told to come again', async (test)
   test.equal(clock.pending(), 0)
 })
 
-await t.test('the room to wait in is bounded, and one requester does not fill it', async (test) => {
+await t.test('the queue is bounded, and one requester does not fill it', async (test) => {
   const { askAll, refused, opened, end } = setUp({ maxSlots: 1, maxQueued: 2 })
   const failures = await askAll('a', 'b', 'b', 'b', 'c')
   test.strictSame(refused, ['own-queue', 'own-queue'])
@@ -120,7 +120,7 @@ await t.test('the room to wait in is bounded, and one requester does not fill it
   test.strictSame(opened, ['a', 'b', 'c'])
 })
 
-await t.test('a place is free again however it ends', async (test) => {
+await t.test('a slot is released however a blob ends', async (test) => {
   const { send, opened, running, withSlot } = setUp({ maxSlots: 1 })
   const cut = send('a')
   await settled()
@@ -148,7 +148,7 @@ await t.test('a place is free again however it ends', async (test) => {
   test.strictSame(opened, ['a', 'a'])
 })
 
-await t.test('who leaves while waiting takes no place', async (test) => {
+await t.test('a request that leaves the queue takes no slot', async (test) => {
   const { askAll, send, end, opened, clock } = setUp({ maxSlots: 1 })
   await askAll('a')
   const goes = new AbortController()
@@ -162,7 +162,7 @@ await t.test('who leaves while waiting takes no place', async (test) => {
   test.equal(clock.pending(), 0)
 })
 
-await t.test('the background has half of the places at most, where nobody waits', async (test) => {
+await t.test('the background gets half of the slots at most, if no other request waits', async (test) => {
   const { clock, opened, askAll, end, refused } = setUp()
   const failures = await askAll(...times(6, 'x'))
   test.strictSame(opened.join(''), 'xxxx')
@@ -176,7 +176,7 @@ await t.test('the background has half of the places at most, where nobody waits'
   test.equal(failures.length, refused.length)
 })
 
-await t.test('the background waits for a minute', async (test) => {
+await t.test('a background request waits for a minute', async (test) => {
   const { clock, opened, askAll, refused } = setUp({ maxSlots: 2 })
   const failures = await askAll('a', 'x')
   test.strictSame(opened.join(''), 'a')

@@ -35,7 +35,7 @@ const gateFor = (options: Partial<LimiterOptions> = {}) => {
   return { clock, gate, gone, enter, enterAll, refused }
 }
 
-await t.test('the burst, then the rate, everybody in turn', async (test) => {
+await t.test('requests pass by the burst, then by the rate, and requesters take turns', async (test) => {
   const { clock, gone, enterAll } = gateFor()
   enterAll('a1', 'a2', 'a3', 'a4', 'b1')
   await settled()
@@ -48,7 +48,7 @@ await t.test('the burst, then the rate, everybody in turn', async (test) => {
   test.strictSame(gone.slice(5), ['a5 at 1000', 'a6 at 1000'])
 })
 
-await t.test('a rate that is only kept to once upstream has shown that it limits', async (test) => {
+await t.test('a rate with onceSeen applies only after a 429', async (test) => {
   const { clock, gate, gone, enterAll } = gateFor({ rate: { perSecond: 10, burst: 2, onceSeen: true } })
   enterAll('a1', 'a2', 'a3', 'a4')
   await settled()
@@ -63,7 +63,7 @@ await t.test('a rate that is only kept to once upstream has shown that it limits
   test.equal(gone.length, 10)
 })
 
-await t.test('who waits is not overtaken by who comes later', async (test) => {
+await t.test('a waiting request is not overtaken by a later one', async (test) => {
   const { clock, gone, enterAll } = gateFor()
   enterAll('a1', 'a2', 'a3')
   await clock.pass(99)
@@ -73,7 +73,7 @@ await t.test('who waits is not overtaken by who comes later', async (test) => {
 })
 
 await t.test(
-  'refused: who waits too long, who has too much waiting, and all when there is no room',
+  'a request is refused if it waits too long, if its requester has too many waiting, or if the queue is full',
   async (test) => {
     const bounds = { rate: { perSecond: 0.1, burst: 1 }, maxPerRequester: 2, maxQueued: 3 }
     const { clock, enter, enterAll, refused } = gateFor(bounds)
@@ -96,7 +96,7 @@ await t.test(
   },
 )
 
-await t.test('so many at a time, with or without a rate', async (test) => {
+await t.test('the number in flight is bounded, with or without a rate', async (test) => {
   const { clock, gate, gone, enterAll } = gateFor({ rate: undefined, maxInFlight: 2 })
   enterAll('a1', 'a2', 'a3', 'a4', 'b1')
   await clock.pass(1000)
@@ -113,24 +113,27 @@ await t.test('so many at a time, with or without a rate', async (test) => {
   test.strictSame(gone.slice(4), ['a4 at 1010', 'c1 at 1010'])
 })
 
-await t.test('a pause is waited for by who has the time, and refused to who has not', async (test) => {
-  const { clock, gate, gone, enter, enterAll, refused } = gateFor({ rate: undefined })
-  test.equal(gate.on429(clock.now(), 2), 2000)
-  enterAll('a1', 'b1')
-  await clock.pass(1999)
-  test.strictSame(gone, [])
-  await clock.pass(1)
-  test.strictSame(gone, ['a1 at 2000', 'b1 at 2000'])
-  test.equal(gate.on429(clock.now(), 9), 9000)
-  test.equal(told(await failure(enter('a2'))), '429 TOOMANYREQUESTS 9')
-  await clock.pass(7500)
-  enterAll('a3')
-  await clock.pass(1500)
-  test.strictSame(gone.slice(2), ['a3 at 11000'])
-  test.strictSame(refused, ['paused'])
-})
+await t.test(
+  'a request waits for a pause if its deadline allows it, and is refused otherwise',
+  async (test) => {
+    const { clock, gate, gone, enter, enterAll, refused } = gateFor({ rate: undefined })
+    test.equal(gate.on429(clock.now(), 2), 2000)
+    enterAll('a1', 'b1')
+    await clock.pass(1999)
+    test.strictSame(gone, [])
+    await clock.pass(1)
+    test.strictSame(gone, ['a1 at 2000', 'b1 at 2000'])
+    test.equal(gate.on429(clock.now(), 9), 9000)
+    test.equal(told(await failure(enter('a2'))), '429 TOOMANYREQUESTS 9')
+    await clock.pass(7500)
+    enterAll('a3')
+    await clock.pass(1500)
+    test.strictSame(gone.slice(2), ['a3 at 11000'])
+    test.strictSame(refused, ['paused'])
+  },
+)
 
-await t.test('after a pause the rate begins anew; one that grows is waited for', async (test) => {
+await t.test('after a pause the rate begins again; a longer pause extends the wait', async (test) => {
   const { clock, gate, gone, enterAll } = gateFor()
   gate.on429(clock.now(), undefined)
   enterAll('a1', 'a2')
@@ -143,7 +146,7 @@ await t.test('after a pause the rate begins anew; one that grows is waited for',
   test.equal(gate.on429(clock.now(), undefined), 1000)
 })
 
-await t.test('who gives up leaves the queue, and is told as by upstream', async (test) => {
+await t.test('an aborted request leaves the queue, with the error that upstream would give', async (test) => {
   const { clock, gone, enter, enterAll, refused } = gateFor({ rate: { perSecond: 1, burst: 1 } })
   const goes = new AbortController()
   enterAll('a0')
@@ -158,7 +161,7 @@ await t.test('who gives up leaves the queue, and is told as by upstream', async 
 })
 
 await t.test(
-  'all places taken by requests that hang: it is told that many wait, not of a limit',
+  'if all requests in flight hang, the error says that many wait, and not that upstream limits',
   async (test) => {
     const { clock, gate, enter, refused } = gateFor({ rate: undefined, maxInFlight: 1 })
     await enter('a1')
@@ -171,24 +174,27 @@ await t.test(
   },
 )
 
-await t.test('the background goes where nobody waits, and keeps half of the burst for them', async (test) => {
-  const { clock, gone, enterAll } = gateFor({ rate: { perSecond: 10, burst: 10 } })
-  enterAll('x1', 'x2', 'x3', 'x4', 'x5', 'x6', 'x7')
-  await settled()
-  test.equal(gone.length, 5)
-  enterAll('a1', 'a2', 'a3', 'a4', 'a5', 'a6', 'a7')
-  await settled()
-  test.strictSame(gone.slice(5), ['a1 at 0', 'a2 at 0', 'a3 at 0', 'a4 at 0', 'a5 at 0'])
-  await clock.pass(3000)
-  test.strictSame(gone.slice(10, 12), ['a6 at 100', 'a7 at 200'])
-  test.strictSame(
-    gone.slice(12).map((line) => line.slice(0, 2)),
-    ['x6', 'x7'],
-  )
-  test.equal(clock.pending(), 0)
-})
+await t.test(
+  'a background request passes if no other waits, and half of the burst stays for others',
+  async (test) => {
+    const { clock, gone, enterAll } = gateFor({ rate: { perSecond: 10, burst: 10 } })
+    enterAll('x1', 'x2', 'x3', 'x4', 'x5', 'x6', 'x7')
+    await settled()
+    test.equal(gone.length, 5)
+    enterAll('a1', 'a2', 'a3', 'a4', 'a5', 'a6', 'a7')
+    await settled()
+    test.strictSame(gone.slice(5), ['a1 at 0', 'a2 at 0', 'a3 at 0', 'a4 at 0', 'a5 at 0'])
+    await clock.pass(3000)
+    test.strictSame(gone.slice(10, 12), ['a6 at 100', 'a7 at 200'])
+    test.strictSame(
+      gone.slice(12).map((line) => line.slice(0, 2)),
+      ['x6', 'x7'],
+    )
+    test.equal(clock.pending(), 0)
+  },
+)
 
-await t.test('tags: a quiet second, or ten seconds of waiting', async (test) => {
+await t.test('tags: the background passes after a quiet second, or after ten seconds', async (test) => {
   const { clock, gone, enterAll } = gateFor({ rate: { perSecond: 5, burst: 1 }, maxInFlight: 1000 })
   enterAll('a1', 'x1')
   await clock.pass(2000)
@@ -204,7 +210,7 @@ await t.test('tags: a quiet second, or ten seconds of waiting', async (test) => 
   test.ok(gone.length > 110, 'the others have all the rest')
 })
 
-await t.test('a loop that leaves no moment free keeps the background waiting no longer', async (test) => {
+await t.test('a loop without a free moment does not delay the background for longer', async (test) => {
   const { clock, gone, enterAll } = gateFor({ rate: { perSecond: 5, burst: 1 } })
   enterAll('a', 'x1')
   for (let time = 0; time < 12_000; time += 200) {
@@ -214,7 +220,7 @@ await t.test('a loop that leaves no moment free keeps the background waiting no 
   test.ok(gone.some((line) => line.startsWith('x1')))
 })
 
-await t.test('the background leaves, runs out of time, and pauses for longer', async (test) => {
+await t.test('background requests can leave, run out of time, and pause for longer', async (test) => {
   const { clock, gate, gone, enter, refused } = gateFor({ maxInFlight: 2 })
   const controller = new AbortController()
   gate.on429(clock.now(), 2)
@@ -237,7 +243,7 @@ await t.test('the background leaves, runs out of time, and pauses for longer', a
   test.strictSame(refused, ['time'])
 })
 
-await t.test('a bucket that others take from too: sooner and later than it says', async (test) => {
+await t.test('a shared bucket may have a token sooner or later than it says', async (test) => {
   const bucket = { tokens: 0, saysMs: 0, drained: 0 }
   const { clock, gate, gone, enterAll } = gateFor({
     tokenBucket: () => ({

@@ -2,7 +2,7 @@ import t from 'tap'
 import { ratesFor } from '../../../src/upstream/rate-limit/quay-limits.ts'
 import { createTokenBucket, type Rate } from '../../../src/concurrency/token-bucket.ts'
 
-await t.test('a little below what quay grants an address', async (test) => {
+await t.test('the rates are a little below those of quay for an address', async (test) => {
   test.strictSame(ratesFor(1), {
     manifest: { perSecond: 45, burst: 9 },
     blob: { perSecond: 45, burst: 45, onceSeen: true },
@@ -11,7 +11,7 @@ await t.test('a little below what quay grants an address', async (test) => {
   })
 })
 
-await t.test('replicas share it, and each can ask at all', async (test) => {
+await t.test('replicas share the rates, and each can send at least one request', async (test) => {
   test.strictSame(ratesFor(3).manifest, { perSecond: 15, burst: 3 })
   test.strictSame(ratesFor(3).tags, { perSecond: 1.5, burst: 1 })
   test.strictSame(ratesFor(100).blob, { perSecond: 0.45, burst: 1, onceSeen: true })
@@ -30,7 +30,7 @@ const zoneOf = ({ perSecond, burst }: Rate) => {
 }
 
 await t.test(
-  'quay refuses none of it, though requests bunch up on their way; nor of several replicas',
+  'quay refuses no request at these rates, even if they bunch up, and come from several replicas',
   async (test) => {
     const zones = { manifest: [50, 10], blob: [50, 50], tags: [5, 2] } as const
     // Not by chance, and yet without a pattern.

@@ -40,43 +40,47 @@ const budgetFor = (options: Partial<RateLimitOptions> = {}) => {
 
 const limited = (seconds?: number) => new UpstreamRateLimited('no', seconds)
 
-await t.test('a loop over tags spends the tags, and takes turns with others who list', async (test) => {
-  const { clock, send, asked, observed, waits } = budgetFor()
-  const loop = Array.from({ length: 20 }, () => send('mallory', 'tags'))
-  const all = Promise.allSettled(loop)
-  await settled()
-  test.strictSame(asked, ['mallory tags'])
-  const alice = send('alice', 'tags')
-  for (const kind of ['manifest', 'blob', 'referrers'] as const) test.equal(await send('alice', kind), answer)
-  test.equal(asked.length, 4, 'the other kinds are not waited for')
-  await clock.pass(223)
-  test.equal(asked[4], 'mallory tags')
-  await clock.pass(223)
-  test.equal(await alice, answer)
-  test.equal(asked[5], 'alice tags', 'behind one of the loop, not behind all')
-  await clock.pass(3000)
-  const outcomes = await all
-  test.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 13)
-  test.equal(observed.filter((line) => line === 'tags refused: own-queue').length, 5)
-  test.equal(observed.filter((line) => line === 'tags refused: time').length, 2)
-  test.ok(waits.every((seconds) => seconds <= 3))
-  test.equal(waits.filter((seconds) => seconds === 0).length, 4)
-})
+await t.test(
+  'a loop over tags uses up the limit for tags, and takes turns with other requesters',
+  async (test) => {
+    const { clock, send, asked, observed, waits } = budgetFor()
+    const loop = Array.from({ length: 20 }, () => send('mallory', 'tags'))
+    const all = Promise.allSettled(loop)
+    await settled()
+    test.strictSame(asked, ['mallory tags'])
+    const alice = send('alice', 'tags')
+    for (const kind of ['manifest', 'blob', 'referrers'] as const)
+      test.equal(await send('alice', kind), answer)
+    test.equal(asked.length, 4, 'the other kinds are not waited for')
+    await clock.pass(223)
+    test.equal(asked[4], 'mallory tags')
+    await clock.pass(223)
+    test.equal(await alice, answer)
+    test.equal(asked[5], 'alice tags', 'behind one of the loop, not behind all')
+    await clock.pass(3000)
+    const outcomes = await all
+    test.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 13)
+    test.equal(observed.filter((line) => line === 'tags refused: own-queue').length, 5)
+    test.equal(observed.filter((line) => line === 'tags refused: time').length, 2)
+    test.ok(waits.every((seconds) => seconds <= 3))
+    test.equal(waits.filter((seconds) => seconds === 0).length, 4)
+  },
+)
 
-await t.test('no rates, no waiting', async (test) => {
+await t.test('without rates no request waits', async (test) => {
   const { send, asked, waits } = budgetFor({ rates: undefined })
   await Promise.all(Array.from({ length: 200 }, () => send('alice', 'tags')))
   test.equal(asked.length, 200)
   test.ok(waits.every((seconds) => seconds === 0))
 })
 
-await t.test('a bound on those who wait and on those in flight, without rates too', async (test) => {
+await t.test('waiting requests and requests in flight are bounded, also without rates', async (test) => {
   const { send } = budgetFor({ rates: undefined, maxInFlight: 1, maxQueued: 2 })
   const outcomes = await Promise.allSettled(Array.from({ length: 5 }, () => send('alice')))
   test.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 3)
 })
 
-await t.test("upstream's 429 is waited out, and the same is asked again", async (test) => {
+await t.test('after a 429 the request waits and is sent again', async (test) => {
   for (const rates of [undefined, ratesFor(1)]) {
     const { clock, send, asked, outcomes, observed } = budgetFor({ rates })
     outcomes.push(limited(2))
@@ -95,24 +99,27 @@ await t.test("upstream's 429 is waited out, and the same is asked again", async 
   }
 })
 
-await t.test('too long to wait for: 429 with what remains, and nothing is asked meanwhile', async (test) => {
-  const { clock, send, asked, outcomes, observed } = budgetFor()
-  outcomes.push(limited(60))
-  test.equal(told(await failure(send('alice'))), '429 TOOMANYREQUESTS 60')
-  await clock.pass(20_000)
-  const error = await failure(send('bob'))
-  test.ok(error instanceof UpstreamRateLimited)
-  test.equal(told(error), '429 TOOMANYREQUESTS 40')
-  test.equal(asked.length, 1)
-  test.strictSame(observed, [
-    'manifest paused for 60',
-    'manifest refused: paused',
-    'manifest refused: paused',
-  ])
-})
+await t.test(
+  'a pause that is too long is a 429 with the rest of it, and no request is sent meanwhile',
+  async (test) => {
+    const { clock, send, asked, outcomes, observed } = budgetFor()
+    outcomes.push(limited(60))
+    test.equal(told(await failure(send('alice'))), '429 TOOMANYREQUESTS 60')
+    await clock.pass(20_000)
+    const error = await failure(send('bob'))
+    test.ok(error instanceof UpstreamRateLimited)
+    test.equal(told(error), '429 TOOMANYREQUESTS 40')
+    test.equal(asked.length, 1)
+    test.strictSame(observed, [
+      'manifest paused for 60',
+      'manifest refused: paused',
+      'manifest refused: paused',
+    ])
+  },
+)
 
 await t.test(
-  'without Retry-After: longer each time, until it is too long; a success ends that',
+  'without Retry-After each pause is longer, until it is too long; a success resets that',
   async (test) => {
     const { clock, send, outcomes, observed } = budgetFor()
     outcomes.push(limited(), limited())
@@ -134,7 +141,7 @@ await t.test(
   },
 )
 
-await t.test('three times at most', async (test) => {
+await t.test('a request is sent three times at most', async (test) => {
   const { clock, send, outcomes, asked } = budgetFor()
   outcomes.push(...Array.from({ length: 9 }, () => limited(1)))
   const error = failure(send('alice'))
@@ -143,7 +150,7 @@ await t.test('three times at most', async (test) => {
   test.equal(asked.length, 3)
 })
 
-await t.test('any other failure is neither a limit nor a success', async (test) => {
+await t.test('any other failure neither extends nor resets the pause', async (test) => {
   const { clock, send, outcomes, observed } = budgetFor()
   const broken = unavailable('broken')
   outcomes.push(limited(), broken, limited())
@@ -156,7 +163,7 @@ await t.test('any other failure is neither a limit nor a success', async (test) 
   test.strictSame(observed, ['manifest paused for 1', 'manifest paused for 2'])
 })
 
-await t.test('who has left is not asked for again', async (test) => {
+await t.test('a request is not sent again after its caller left', async (test) => {
   const { clock, send, outcomes, asked } = budgetFor()
   const goes = new AbortController()
   outcomes.push(limited(1))
@@ -168,7 +175,7 @@ await t.test('who has left is not asked for again', async (test) => {
   test.strictSame(asked, ['alice manifest'])
 })
 
-await t.test('over the clock of the system', async (test) => {
+await t.test('the clock of the system is the default', async (test) => {
   staying(test)
   const asked: string[] = []
   const send = createRateLimit({
@@ -185,7 +192,7 @@ await t.test('over the clock of the system', async (test) => {
   test.strictSame(asked, ['a', 'a', 'b'])
 })
 
-await t.test('the background waits for a minute, and keeps nobody waiting', async (test) => {
+await t.test('a background request waits for a minute, and delays no other request', async (test) => {
   const { clock, send, sendBehind, asked, waits } = budgetFor()
   const loop = Array.from({ length: 12 }, () => send('mallory', 'tags'))
   const walk = sendBehind('tags')
@@ -199,7 +206,7 @@ await t.test('the background waits for a minute, and keeps nobody waiting', asyn
   test.equal(waits.length, 12, 'the wait of nobody is not measured')
 })
 
-await t.test('buckets from elsewhere, one for each kind that has a rate', async (test) => {
+await t.test('given buckets are used, one for each kind with a rate', async (test) => {
   const made: string[] = []
   let tokens = 1
   const { clock, send, observed } = budgetFor({

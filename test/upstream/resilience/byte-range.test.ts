@@ -1,7 +1,7 @@
 import t from 'tap'
 import { byteRangeOf, isSameRange, type ByteRange } from '../../../src/upstream/resilience/byte-range.ts'
 
-await t.test('which bytes an answer holds', async (test) => {
+await t.test('the byte range of a response is read', async (test) => {
   const rows: readonly [
     200 | 206,
     Record<string, string>,
@@ -35,7 +35,7 @@ await t.test('which bytes an answer holds', async (test) => {
   }
 })
 
-await t.test('attack: another place, another blob, another version of it', async (test) => {
+await t.test('attack: another range, another blob or another version is not the same range', async (test) => {
   const wanted: ByteRange = { start: 6, end: 10, total: 10, etag: '"a"' }
   test.ok(isSameRange({ ...wanted }, wanted))
   test.ok(isSameRange({ ...wanted, etag: undefined }, wanted), 'no version is said')

@@ -10,7 +10,7 @@ import { CircuitOpen, withCircuitBreaker } from '../../../src/upstream/resilienc
 import { failure, manifestRequest, told } from '../upstream.ts'
 import type { SendUpstream, UpstreamRequest, UpstreamResponse } from '../../../src/upstream/request.ts'
 
-const trouble = new TransientUpstreamError('UNAVAILABLE', 'reset')
+const transientError = new TransientUpstreamError('UNAVAILABLE', 'reset')
 const response: UpstreamResponse = {
   status: 200,
   headers: {},
@@ -41,12 +41,12 @@ const nth = (index: number, more: Partial<UpstreamRequest> = {}): UpstreamReques
   path: `${manifestRequest.path}-${index}`,
   ...more,
 })
-const fails: Answer = async () => Promise.reject(trouble)
+const fails: Answer = async () => Promise.reject(transientError)
 
-await t.test('upstream is away: after five troubles one request a second is asked', async (test) => {
+await t.test('upstream is down: after five failures one request a second is sent', async (test) => {
   let isBack = false
-  const { state, send } = system(async () => (isBack ? response : Promise.reject(trouble)))
-  for (let index = 0; index < 5; index++) test.equal(await failure(send(nth(index))), trouble)
+  const { state, send } = system(async () => (isBack ? response : Promise.reject(transientError)))
+  for (let index = 0; index < 5; index++) test.equal(await failure(send(nth(index))), transientError)
   for (let index = 0; index < 100; index++) {
     const error = await failure(send(nth(0)))
     test.ok(error instanceof CircuitOpen)
@@ -64,25 +64,26 @@ await t.test('upstream is away: after five troubles one request a second is aske
 })
 
 await t.test(
-  'a total outage opens for one requester alone, and a newcomer finds out at once',
+  'a total failure opens the circuit for one requester alone, and the request of a newcomer is a probe at once',
   async (test) => {
     const { state, send } = system(fails)
     for (let index = 0; index < 5; index++) await failure(send(nth(index)))
     test.ok((await failure(send(nth(0)))) instanceof CircuitOpen)
-    for (const requester of ['bob', 'carol']) test.equal(await failure(send(nth(9, { requester }))), trouble)
+    for (const requester of ['bob', 'carol'])
+      test.equal(await failure(send(nth(9, { requester }))), transientError)
     const asked = state.asked
     for (const requester of ['alice', 'bob', 'carol'])
       test.ok(
         (await failure(send(nth(0, { requester })))) instanceof CircuitOpen,
         'now it is open for everybody',
       )
-    test.equal(await failure(send(nth(0, { requester: 'dave' }))), trouble)
+    test.equal(await failure(send(nth(0, { requester: 'dave' }))), transientError)
     test.ok((await failure(send(nth(0, { requester: 'dave' })))) instanceof CircuitOpen)
     test.equal(state.asked, asked + 1)
   },
 )
 
-await t.test('what is an answer does not count, nor who left', async (test) => {
+await t.test('answers and aborted requests do not count', async (test) => {
   const errors = [
     new UpstreamRateLimited('slower', 1),
     new UpstreamRateLimited('full', 1, 'UNAVAILABLE'),
@@ -97,21 +98,21 @@ await t.test('what is an answer does not count, nor who left', async (test) => {
   const controller = new AbortController()
   const { state, send } = system(async () => {
     controller.abort()
-    throw trouble
+    throw transientError
   })
   for (let index = 0; index < 20; index++) await failure(send(nth(index % 4, { signal: controller.signal })))
   test.strictSame([state.asked, state.refused], [20, []])
 })
 
-await t.test('the storage of blobs may be away alone', async (test) => {
+await t.test('the storage of blobs can fail alone', async (test) => {
   const { state, send } = system(fails)
   for (let index = 0; index < 5; index++) await failure(send(nth(index, { kind: 'blob' })))
   test.ok((await failure(send(nth(0, { kind: 'blob' })))) instanceof CircuitOpen)
   test.equal(state.asked, 5)
-  test.equal(await failure(send(manifestRequest)), trouble)
+  test.equal(await failure(send(manifestRequest)), transientError)
 })
 
-await t.test('who leaves while theirs finds out: the next one finds out', async (test) => {
+await t.test('if the caller of a probe leaves, the next request is a probe', async (test) => {
   const answers: PromiseWithResolvers<UpstreamResponse>[] = []
   const { state, send } = system(async () => {
     const answer = Promise.withResolvers<UpstreamResponse>()
@@ -119,13 +120,13 @@ await t.test('who leaves while theirs finds out: the next one finds out', async 
     return await answer.promise
   })
   const first = Array.from({ length: 5 }, async (_, index) => await failure(send(nth(index))))
-  for (const { reject } of answers) reject(trouble)
+  for (const { reject } of answers) reject(transientError)
   await Promise.all(first)
   state.time = 1000
   const controller = new AbortController()
   const left = failure(send(nth(0, { signal: controller.signal })))
   controller.abort()
-  answers.at(-1)?.reject(trouble)
+  answers.at(-1)?.reject(transientError)
   await left
   const next = send(nth(1))
   test.ok((await failure(send(nth(2)))) instanceof CircuitOpen, 'one at a time')
@@ -134,27 +135,29 @@ await t.test('who leaves while theirs finds out: the next one finds out', async 
   test.equal(state.asked, 7)
 })
 
-await t.test('one path that is broken is refused by itself, less and less often asked for', async (test) => {
+await t.test('one broken path is refused alone, with fewer and fewer probes', async (test) => {
   const { state, send } = system(async ({ path }) =>
-    path === nth(0).path ? Promise.reject(trouble) : response,
+    path === nth(0).path ? Promise.reject(transientError) : response,
   )
-  for (let index = 0; index < 5; index++) test.equal(await failure(send(nth(0))), trouble)
+  for (let index = 0; index < 5; index++) test.equal(await failure(send(nth(0))), transientError)
   const probes: number[] = []
   for (state.time = 0; state.time < 12_000; state.time += 100) {
-    if ((await failure(send(nth(0)))) === trouble) probes.push(state.time)
+    if ((await failure(send(nth(0)))) === transientError) probes.push(state.time)
     test.equal(await send(nth(1)), response)
   }
   test.strictSame(probes, [300, 600, 1100, 2100, 4100, 8100])
   test.ok(state.refused.every((scope) => scope === 'path'))
   test.equal(
     await failure(send(nth(0, { requester: 'bob' }))),
-    trouble,
-    'who had no trouble with it finds out',
+    transientError,
+    'a requester without a failure of it is a probe',
   )
 })
 
-await t.test('attack: parts of a blob that its storage does not hand out', async (test) => {
-  const { send } = system(async ({ headers }) => (headers['range'] ? Promise.reject(trouble) : response))
+await t.test('attack: refused ranges of a blob do not refuse the whole blob', async (test) => {
+  const { send } = system(async ({ headers }) =>
+    headers['range'] ? Promise.reject(transientError) : response,
+  )
   for (let index = 0; index < 30; index++)
     for (const requester of ['mallory', 'trudy', 'eve', 'oscar'])
       await failure(send(nth(index % 4, { kind: 'blob', requester, headers: { range: `bytes=${index}-` } })))
@@ -162,9 +165,9 @@ await t.test('attack: parts of a blob that its storage does not hand out', async
     test.equal(await send(nth(index, { kind: 'blob', requester: 'bob' })), response)
 })
 
-await t.test('attack on memory: ever new paths that are broken', async (test) => {
+await t.test('attack on memory: ever new broken paths', async (test) => {
   const { state, send } = system(async ({ path }) =>
-    path.endsWith('-well') ? response : Promise.reject(trouble),
+    path.endsWith('-well') ? response : Promise.reject(transientError),
   )
   const well = (requester: string) => send({ ...manifestRequest, path: 'a-well', requester })
   for (let index = 0; index < 3000; index++) {
@@ -174,11 +177,11 @@ await t.test('attack on memory: ever new paths that are broken', async (test) =>
   test.equal(await well('bob'), response)
 })
 
-await t.test('generated: statuses of a storage, paths and requesters; nobody else notices', async (test) => {
+await t.test('generated: failures of some paths and requesters do not affect others', async (test) => {
   const errors = {
     403: new TransientObjectError('403'),
     404: new RegistryError('BLOB_UNKNOWN', '404'),
-    500: trouble,
+    500: transientError,
     504: new TransientUpstreamError('UNAVAILABLE', '504', { status: 504 }),
   }
   for (const [status, error] of Object.entries(errors))
@@ -201,12 +204,12 @@ await t.test('generated: statuses of a storage, paths and requesters; nobody els
 })
 
 await t.test(
-  'generated: three requesters and more with broken paths: the first to come finds out',
+  'generated: three requesters or more with broken paths: the next newcomer is a probe',
   async (test) => {
     for (const requesters of [3, 10, 100])
       for (const paths of [3, 30]) {
         const { state, send } = system(async ({ path }) =>
-          path === nth(999).path ? response : Promise.reject(trouble),
+          path === nth(999).path ? response : Promise.reject(transientError),
         )
         for (let round = 0; round < 20; round++) {
           for (let index = 0; index < 100; index++)
@@ -225,13 +228,13 @@ await t.test(
   },
 )
 
-await t.test('the background finds nothing out, and has nothing to say', async (test) => {
+await t.test('a background request is no probe, and its failure is no evidence', async (test) => {
   const priority = 'background'
   let isHealthy = false
-  const { state, send } = system(async () => (isHealthy ? response : Promise.reject(trouble)))
+  const { state, send } = system(async () => (isHealthy ? response : Promise.reject(transientError)))
   for (let index = 0; index < 50; index++)
-    test.equal(await failure(send(nth(index % 5, { priority }))), trouble)
-  test.equal(await failure(send(nth(0))), trouble, 'its failures close nothing to others')
+    test.equal(await failure(send(nth(index % 5, { priority }))), transientError)
+  test.equal(await failure(send(nth(0))), transientError, 'its failures close nothing to others')
   for (let index = 0; index < 5; index++) await failure(send(nth(0)))
   state.time = 60_000
   test.ok((await failure(send(nth(0, { priority })))) instanceof CircuitOpen, 'the path is refused')
@@ -244,8 +247,8 @@ await t.test('the background finds nothing out, and has nothing to say', async (
   test.equal(await send(nth(7, { priority })), response)
 })
 
-await t.test('by the clock of the process', async (test) => {
+await t.test('the clock of the process is the default', async (test) => {
   const send = withCircuitBreaker({ send: fails, observeRefused: () => undefined })
-  for (let index = 0; index < 5; index++) test.equal(await failure(send(nth(index))), trouble)
+  for (let index = 0; index < 5; index++) test.equal(await failure(send(nth(index))), transientError)
   test.ok((await failure(send(nth(0)))) instanceof CircuitOpen)
 })

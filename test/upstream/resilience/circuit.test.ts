@@ -22,14 +22,14 @@ const circuitFor = (options: Partial<CircuitOptions> = {}) => {
     circuit.settle(pass, outcome)
     return pass.turn === undefined ? 'asked' : 'probe'
   }
-  /** Five troubles with three paths. */
+  /** Five transientErrors with three paths. */
   const break_ = (requester: string) => {
     for (let index = 0; index < 5; index++) send(requester, `${requester} ${index % 3}`)
   }
   return { clock, circuit, send, break_ }
 }
 
-await t.test('a requester who has trouble with everything is refused, and nobody else', (test) => {
+await t.test('a requester whose requests all fail is refused, and no other', (test) => {
   const { send, break_ } = circuitFor()
   break_('alice')
   test.equal(send('alice', 'alice 0'), 'refused')
@@ -45,9 +45,9 @@ await t.test('a requester who has trouble with everything is refused, and nobody
 
 const four = ['a', 'b', 'c', 'd']
 
-await t.test('what it takes: troubles, on several paths, with no answer between them', (test) => {
+await t.test('it opens after failures of several paths without a success in between', (test) => {
   const rows: [string, readonly (readonly [string, Outcome])[], boolean][] = [
-    ['four troubles', ['a', 'b', 'c', 'd'].map((path) => [path, 'failure'] as const), false],
+    ['four failures', ['a', 'b', 'c', 'd'].map((path) => [path, 'failure'] as const), false],
     ['five', ['a', 'b', 'c', 'd', 'e'].map((path) => [path, 'failure'] as const), true],
     ['of two paths', Array.from({ length: 50 }, (_, at) => [`${at % 2}`, 'failure'] as const), false],
     [
@@ -76,13 +76,13 @@ await t.test('what it takes: troubles, on several paths, with no answer between 
   test.end()
 })
 
-await t.test('one probe at a time of what had trouble, and one of what had none', (test) => {
+await t.test('there is one probe at a time for paths with failures, and one for other paths', (test) => {
   const { clock, circuit, send, break_ } = circuitFor()
   break_('alice')
   const [other, second] = [circuit.enter('alice', 'new'), circuit.enter('alice', 'newer')]
   test.ok(other, 'at once: is it everything?')
   test.equal(second, undefined)
-  test.equal(circuit.enter('alice', 'alice 0'), undefined, 'that had trouble just now')
+  test.equal(circuit.enter('alice', 'alice 0'), undefined, 'that failed just now')
   clock.now = 1000
   const again = circuit.enter('alice', 'alice 0')
   test.ok(again)
@@ -99,7 +99,7 @@ await t.test('one probe at a time of what had trouble, and one of what had none'
   test.end()
 })
 
-await t.test('a probe that is answered with an error closes it until the next trouble', (test) => {
+await t.test('a probe with an error as answer closes it until the next failure', (test) => {
   const { send, break_ } = circuitFor()
   break_('alice')
   test.equal(send('alice', 'new', 'error'), 'probe')
@@ -108,7 +108,7 @@ await t.test('a probe that is answered with an error closes it until the next tr
   test.end()
 })
 
-await t.test('attack: found to be well, it stays closed for some seconds whatever is broken', (test) => {
+await t.test('attack: after a success it stays closed for some seconds, whatever fails', (test) => {
   const { clock, send, break_ } = circuitFor()
   for (const requester of ['mallory', 'trudy', 'eve']) break_(requester)
   test.equal(send('bob', 'well', 'answered'), 'probe')
@@ -123,7 +123,7 @@ await t.test('attack: found to be well, it stays closed for some seconds whateve
   test.end()
 })
 
-await t.test('what was asked before an answer tells nothing against it', (test) => {
+await t.test('failures of requests that were sent before a success do not count', (test) => {
   const { clock, circuit, send } = circuitFor()
   const slow = Array.from({ length: 9 }, (_, at) => circuit.enter('alice', `${at}`))
   clock.now = 1
@@ -134,7 +134,7 @@ await t.test('what was asked before an answer tells nothing against it', (test) 
   test.end()
 })
 
-await t.test('probes in vain: less and less often, up to a bound', (test) => {
+await t.test('each failed probe doubles the pause, up to a bound', (test) => {
   const { clock, send } = circuitFor({ minPaths: 1, longestRetryMs: 4000 })
   const probes: number[] = []
   for (clock.now = 0; clock.now < 20_000; clock.now += 100)
@@ -143,7 +143,7 @@ await t.test('probes in vain: less and less often, up to a bound', (test) => {
   test.end()
 })
 
-await t.test('many requesters have no more probes than a few', (test) => {
+await t.test('many requesters send no more probes than a few', (test) => {
   const { clock, send } = circuitFor()
   const requesters = Array.from({ length: 64 }, (_, at) => `requester ${at}`)
   for (const requester of requesters) send(requester, requester)
@@ -166,7 +166,7 @@ await t.test('attack on memory: ever new requesters and paths', (test) => {
   test.end()
 })
 
-await t.test('generated: paths that are broken, and others that are well, asked for in any order', (test) => {
+await t.test('generated: broken and healthy paths, requested in any order', (test) => {
   const random = randomFrom(3)
   for (let round = 0; round < 100; round++) {
     const { clock, send } = circuitFor()

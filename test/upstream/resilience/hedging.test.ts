@@ -10,7 +10,7 @@ const hedgeFor = (options: HedgeOptions = {}) => {
   let hedges = 0
   const hedge = createHedge({ clock, observe: () => void hedges++, ...options })
   const asked: { answer: (value: string) => void; fail: (error: unknown) => void }[] = []
-  const discardped: string[] = []
+  const discarded: string[] = []
   const ended: AbortSignal[] = []
   const send = async () => {
     const { promise, resolve: answer, reject: fail } = Promise.withResolvers<string>()
@@ -24,21 +24,22 @@ const hedgeFor = (options: HedgeOptions = {}) => {
         ended.push(isOver)
         return await send()
       },
-      discard: (answer) => void discardped.push(answer),
+      discard: (answer) => void discarded.push(answer),
       signal,
     })
-  return { clock, run, asked, discardped, ended, hedges: () => hedges }
+  return { clock, run, asked, discarded, ended, hedges: () => hedges }
 }
 
-const trouble = (message = 'upstream answered 502') => new TransientUpstreamError('UNAVAILABLE', message)
+const transientError = (message = 'upstream answered 502') =>
+  new TransientUpstreamError('UNAVAILABLE', message)
 const absent = new RegistryError('MANIFEST_UNKNOWN', 'absent')
 
-await t.test('what is answered in time is asked once, whatever the answer', async (test) => {
+await t.test('a request with an answer in time is sent once, whatever the answer', async (test) => {
   const { clock, run, asked, hedges } = hedgeFor()
   const [answer, error] = [run(), failure(run())]
   await clock.pass(3999)
   asked[0]?.answer('first')
-  asked[1]?.fail(trouble())
+  asked[1]?.fail(transientError())
   test.equal(await answer, 'first')
   test.match(await error, { message: 'upstream answered 502' })
   test.equal(clock.pending(), 0)
@@ -47,42 +48,39 @@ await t.test('what is answered in time is asked once, whatever the answer', asyn
   test.equal(hedges(), 0)
 })
 
-await t.test(
-  'what is late is asked a second time, and the answer that comes first is taken',
-  async (test) => {
-    for (const [first, second] of [
-      [0, 1],
-      [1, 0],
-    ] as const) {
-      const { clock, run, asked, discardped, hedges } = hedgeFor()
-      const answer = run()
-      await clock.pass(4000)
-      test.equal(asked.length, 2)
-      test.equal(hedges(), 1)
-      asked[first]?.answer('quick')
-      test.equal(await answer, 'quick')
-      test.strictSame(discardped, [])
-      asked[second]?.answer('slow')
-      await settled()
-      test.strictSame(discardped, ['slow'], 'nobody waits for it')
-    }
-  },
-)
+await t.test('a late request is sent a second time, and the first answer wins', async (test) => {
+  for (const [first, second] of [
+    [0, 1],
+    [1, 0],
+  ] as const) {
+    const { clock, run, asked, discarded, hedges } = hedgeFor()
+    const answer = run()
+    await clock.pass(4000)
+    test.equal(asked.length, 2)
+    test.equal(hedges(), 1)
+    asked[first]?.answer('quick')
+    test.equal(await answer, 'quick')
+    test.strictSame(discarded, [])
+    asked[second]?.answer('slow')
+    await settled()
+    test.strictSame(discarded, ['slow'], 'nobody waits for it')
+  }
+})
 
-await t.test('both at once: one is taken, and the other discardped', async (test) => {
-  const { clock, run, asked, discardped } = hedgeFor()
+await t.test('if both answers come at once, one wins and the other is discarded', async (test) => {
+  const { clock, run, asked, discarded } = hedgeFor()
   const answer = run()
   await clock.pass(4000)
   for (const { answer: give } of asked) give('same')
   test.equal(await answer, 'same')
   await settled()
-  test.strictSame(discardped, ['same'])
+  test.strictSame(discarded, ['same'])
 })
 
 await t.test(
-  'a trouble of one waits for the other; that of the first is told where both have it',
+  'after a transient error of one request the other one counts; if both fail, the error of the first is thrown',
   async (test) => {
-    for (const error of [trouble(), new PoolExhausted()]) {
+    for (const error of [transientError(), new PoolExhausted()]) {
       const { clock, run, asked } = hedgeFor()
       const answer = run()
       await clock.pass(4000)
@@ -94,21 +92,21 @@ await t.test(
     const { clock, run, asked } = hedgeFor()
     const error = failure(run())
     await clock.pass(4000)
-    asked[1]?.fail(trouble('second'))
-    asked[0]?.fail(trouble('first'))
+    asked[1]?.fail(transientError('second'))
+    asked[0]?.fail(transientError('first'))
     test.match(await error, { message: 'first' })
   },
 )
 
-await t.test('an absence or a refusal is an answer', async (test) => {
-  const { clock, run, asked, discardped } = hedgeFor()
+await t.test('an absence or a refusal counts as an answer', async (test) => {
+  const { clock, run, asked, discarded } = hedgeFor()
   const error = failure(run())
   await clock.pass(4000)
   asked[1]?.fail(absent)
   test.equal(await error, absent)
   asked[0]?.answer('late')
   await settled()
-  test.strictSame(discardped, ['late'])
+  test.strictSame(discarded, ['late'])
   const early = hedgeFor()
   const earlyError = failure(early.run(new AbortController().signal))
   await early.clock.pass(4000)
@@ -117,10 +115,10 @@ await t.test('an absence or a refusal is an answer', async (test) => {
   test.equal(early.ended[0]?.aborted, true)
   early.asked[1]?.fail(absent)
   await settled()
-  test.strictSame(early.discardped, [])
+  test.strictSame(early.discarded, [])
 })
 
-await t.test('an upstream that is slow for all is not asked everything twice', async (test) => {
+await t.test('an upstream that is slow for all does not get every request twice', async (test) => {
   const { clock, run, asked } = hedgeFor({ maxAtOnce: 2 })
   const answers = [run(), run(), run()]
   await clock.pass(4000)
@@ -132,7 +130,7 @@ await t.test('an upstream that is slow for all is not asked everything twice', a
   test.equal(asked.length, 7, 'those that are answered make room')
 })
 
-await t.test('nobody asks a second time for who has left', async (test) => {
+await t.test('no second request is sent after the caller left', async (test) => {
   const { clock, run, asked } = hedgeFor()
   const leaves = new AbortController()
   const answer = run(leaves.signal)
@@ -143,7 +141,7 @@ await t.test('nobody asks a second time for who has left', async (test) => {
   test.equal(await answer, 'anyway')
 })
 
-await t.test('over the clock of the system, of what has no answers to discard', async (test) => {
+await t.test('the clock of the system is the default, and so is no discard', async (test) => {
   staying(test)
   let asked = 0
   const hangs = Promise.withResolvers<string>()
@@ -157,7 +155,7 @@ await t.test('over the clock of the system, of what has no answers to discard', 
   await settled()
 })
 
-await t.test('what nobody waits for is asked once, however late', async (test) => {
+await t.test('a background request is sent once, however late its answer is', async (test) => {
   const clock = fakeClock()
   const answer = Promise.withResolvers<string>()
   let asked = 0

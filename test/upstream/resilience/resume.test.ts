@@ -11,7 +11,7 @@ import { quayFor, smallImage } from '../../sandbox/quay/quay-client.ts'
 import { bytesOf, connect, failure, told } from '../upstream.ts'
 const digest = `sha256:${'a'.repeat(64)}` as Digest
 const content = Buffer.from('0123456789')
-const trouble = new TransientUpstreamError('UNAVAILABLE', 'cut')
+const transientError = new TransientUpstreamError('UNAVAILABLE', 'cut')
 
 const request = (more: Partial<BlobRequest> = {}): BlobRequest => ({
   method: 'GET',
@@ -62,7 +62,7 @@ const scripted = (answers: readonly (Blob | Error)[], options: Partial<ResumeOpt
     open: async ({ range }) => {
       ranges.push(range)
       const answer = rest.shift()
-      if (answer === undefined || answer instanceof Error) throw answer ?? trouble
+      if (answer === undefined || answer instanceof Error) throw answer ?? transientError
       return answer
     },
     sizeOf: () => undefined,
@@ -78,16 +78,16 @@ const scripted = (answers: readonly (Blob | Error)[], options: Partial<ResumeOpt
   return { open, get, ranges, outcomes }
 }
 
-await t.test('what does not break is asked for once', async (test) => {
+await t.test('a blob that does not break is requested once', async (test) => {
   const { get, ranges, outcomes } = scripted([whole(content)])
   test.strictSame(await bytesOf(await get()), content)
   test.strictSame([ranges, outcomes], [[undefined], []])
 })
 
-await t.test('it goes on from the very next byte, as often as it breaks', async (test) => {
+await t.test('a blob is resumed at the very next byte, as often as it breaks', async (test) => {
   const { get, ranges, outcomes } = scripted([
-    whole(content.subarray(0, 4), trouble),
-    part(4, 9, content.subarray(4, 6), trouble),
+    whole(content.subarray(0, 4), transientError),
+    part(4, 9, content.subarray(4, 6), transientError),
     part(6, 9, content.subarray(6)),
   ])
   test.strictSame(await bytesOf(await get()), content)
@@ -95,50 +95,53 @@ await t.test('it goes on from the very next byte, as often as it breaks', async 
   test.strictSame(outcomes, ['resumed', 'resumed'])
 })
 
-await t.test('a clean end before the end is a break too', async (test) => {
+await t.test('a clean end that comes too early is a break, too', async (test) => {
   const { get, ranges } = scripted([whole(content.subarray(0, 4)), part(4, 9, content.subarray(4))])
   test.strictSame(await bytesOf(await get()), content)
   test.strictSame(ranges, [undefined, 'bytes=4-9'])
 })
 
-await t.test('a break after the last byte is none', async (test) => {
-  const { get, ranges } = scripted([whole(content, trouble)])
+await t.test('a break after the last byte does not count', async (test) => {
+  const { get, ranges } = scripted([whole(content, transientError)])
   test.strictSame(await bytesOf(await get()), content)
   test.equal(ranges.length, 1)
 })
 
-await t.test("the rest of a client's own range", async (test) => {
+await t.test('a range of the client is resumed within the range', async (test) => {
   const { get, ranges } = scripted([
-    part(2, 7, content.subarray(2, 4), trouble),
+    part(2, 7, content.subarray(2, 4), transientError),
     part(4, 7, content.subarray(4, 8)),
   ])
   test.strictSame(await bytesOf(await get({ range: 'bytes=2-7' })), content.subarray(2, 8))
   test.strictSame(ranges, ['bytes=2-7', 'bytes=4-7'])
 })
 
-await t.test('of what was not begun the same is asked for again', async (test) => {
+await t.test('if no byte was delivered, the same request is sent again', async (test) => {
   for (const range of [undefined, 'bytes=-10']) {
     const blob = range === undefined ? whole : (bytes: Buffer, error?: Error) => part(0, 9, bytes, error)
-    const { get, ranges } = scripted([blob(Buffer.alloc(0), trouble), blob(content)])
+    const { get, ranges } = scripted([blob(Buffer.alloc(0), transientError), blob(content)])
     test.strictSame(await bytesOf(await get({ range })), content)
     test.strictSame(ranges, [range, range])
   }
 })
 
-await t.test('in chunks, broken before the first byte: the same is asked for again', async (test) => {
-  const chunked = (bytes: Buffer, error?: unknown): Blob => ({
-    status: 200,
-    headers: {},
-    body: bodyOf(bytes, error),
-  })
-  const { get, ranges } = scripted([chunked(Buffer.alloc(0), trouble), chunked(content)], {
-    sizeOf: () => content.length,
-  })
-  test.strictSame(await bytesOf(await get()), content)
-  test.strictSame(ranges, [undefined, undefined])
-})
+await t.test(
+  'for a chunked body that breaks before the first byte, the same request is sent again',
+  async (test) => {
+    const chunked = (bytes: Buffer, error?: unknown): Blob => ({
+      status: 200,
+      headers: {},
+      body: bodyOf(bytes, error),
+    })
+    const { get, ranges } = scripted([chunked(Buffer.alloc(0), transientError), chunked(content)], {
+      sizeOf: () => content.length,
+    })
+    test.strictSame(await bytesOf(await get()), content)
+    test.strictSame(ranges, [undefined, undefined])
+  },
+)
 
-await t.test('attack: bytes of another blob are never sewn on', async (test) => {
+await t.test('attack: bytes of another blob are never appended', async (test) => {
   const rest = content.subarray(4)
   const wrong: Blob[] = [
     part(4, 9, rest, undefined, { etag: '"b"' }),
@@ -152,7 +155,7 @@ await t.test('attack: bytes of another blob are never sewn on', async (test) => 
     whole(content),
   ]
   for (const blob of wrong) {
-    const { get, ranges, outcomes } = scripted([whole(content.subarray(0, 4), trouble), blob])
+    const { get, ranges, outcomes } = scripted([whole(content.subarray(0, 4), transientError), blob])
     const received: Buffer[] = []
     const error = await failure(
       (await get()).pipeTo((chunk, written) => {
@@ -168,18 +171,18 @@ await t.test('attack: bytes of another blob are never sewn on', async (test) => 
   }
 })
 
-await t.test('a storage that gives no ETag is taken by the numbers', async (test) => {
+await t.test('without an ETag the numbers of the range are compared', async (test) => {
   const { 'content-length': length = '' } = whole(content).headers
   const first: Blob = {
     status: 200,
     headers: { 'content-length': length },
-    body: bodyOf(content.subarray(0, 4), trouble),
+    body: bodyOf(content.subarray(0, 4), transientError),
   }
   const { get } = scripted([first, part(4, 9, content.subarray(4))])
   test.strictSame(await bytesOf(await get()), content)
 })
 
-await t.test('attack: more than was announced', async (test) => {
+await t.test('attack: more bytes than announced are an error', async (test) => {
   const long = Buffer.concat([content, content])
   const { get, ranges } = scripted([whole(long)])
   const error = await failure(bytesOf(await get()))
@@ -187,9 +190,9 @@ await t.test('attack: more than was announced', async (test) => {
   test.equal(ranges.length, 1)
 })
 
-await t.test('trouble on the way is waited for, a refusal is not', async (test) => {
-  const first = () => whole(content.subarray(0, 4), trouble)
-  const again = scripted([first(), trouble, trouble, part(4, 9, content.subarray(4))])
+await t.test('a transient error of the resume is retried, a refusal is not', async (test) => {
+  const first = () => whole(content.subarray(0, 4), transientError)
+  const again = scripted([first(), transientError, transientError, part(4, 9, content.subarray(4))])
   test.strictSame(await bytesOf(await again.get()), content)
   test.equal(again.ranges.length, 4)
   const full = scripted([first(), new PoolExhausted(), part(4, 9, content.subarray(4))])
@@ -200,15 +203,15 @@ await t.test('trouble on the way is waited for, a refusal is not', async (test) 
   test.equal(gone.ranges.length, 2)
 })
 
-await t.test('an error that is no trouble of upstream ends it', async (test) => {
+await t.test('an error that is not transient ends the stream', async (test) => {
   const { get, ranges } = scripted([whole(content.subarray(0, 4), new RegistryError('DENIED', 'no'))])
   test.equal(told(await failure(bytesOf(await get()))), '403 DENIED')
   test.equal(ranges.length, 1)
 })
 
-await t.test('it is given up after a while without progress', async (test) => {
+await t.test('a stream without progress is given up', async (test) => {
   let time = 0
-  const { get, ranges, outcomes } = scripted([whole(content.subarray(0, 4), trouble)], {
+  const { get, ranges, outcomes } = scripted([whole(content.subarray(0, 4), transientError)], {
     maxWaitMs: 10_000,
     now: () => (time += 2500),
   })
@@ -217,7 +220,7 @@ await t.test('it is given up after a while without progress', async (test) => {
   test.strictSame(outcomes, ['given up'])
 })
 
-await t.test('attack: a byte at a time is no progress, and half a megabyte is', async (test) => {
+await t.test('attack: a byte at a time is no progress; half a megabyte is', async (test) => {
   const drip = async (pieceBytes: number): Promise<{ received: number; asked: number }> => {
     const total = 8 * 1024 * 1024
     let time = 0
@@ -230,7 +233,7 @@ await t.test('attack: a byte at a time is no progress, and half a megabyte is', 
       const body: Body = {
         pipeTo: async (take) => {
           await new Promise<void>((written) => take(Buffer.alloc(pieceBytes), written))
-          throw trouble
+          throw transientError
         },
         discard: async () => undefined,
       }
@@ -264,21 +267,21 @@ await t.test('attack: a byte at a time is no progress, and half a megabyte is', 
   test.equal((await drip(512 * 1024)).received, 8 * 1024 * 1024)
 })
 
-await t.test('what the client cannot take is no trouble of upstream', async (test) => {
+await t.test('an error of the sink is not an error of upstream', async (test) => {
   const { get, ranges } = scripted([whole(content)])
   const body = await get()
   await test.rejects(
     body.pipeTo(() => {
-      throw trouble
+      throw transientError
     }),
-    trouble,
+    transientError,
   )
   test.equal(ranges.length, 1)
 })
 
-await t.test('nobody waits any more', async (test) => {
+await t.test('no resume is tried after the caller left', async (test) => {
   const controller = new AbortController()
-  const { get, ranges } = scripted([whole(content.subarray(0, 4), trouble)])
+  const { get, ranges } = scripted([whole(content.subarray(0, 4), transientError)])
   const body = await get({ signal: controller.signal })
   const failed = failure(bytesOf(body))
   setImmediate(() => controller.abort())
@@ -286,7 +289,7 @@ await t.test('nobody waits any more', async (test) => {
   test.equal(ranges.length, 1)
 })
 
-await t.test('what cannot be continued is handed on as it is', async (test) => {
+await t.test('a response that cannot be resumed is passed on unchanged', async (test) => {
   const head: Blob = { status: 200, headers: { 'content-length': '10' }, body: undefined }
   const chunked: Blob = { status: 200, headers: {}, body: bodyOf(content) }
   const many: Blob = { status: 206, headers: { 'content-length': '10' }, body: bodyOf(content) }
@@ -322,7 +325,7 @@ const stored = async (test: Test) => {
   return { quay, bytes, get, outcomes }
 }
 
-await t.test('over sockets: every sort of break, each signed anew', async (test) => {
+await t.test('over sockets: every kind of break, each with a new signed URL', async (test) => {
   const breaks: (Partial<FaultRule> & { count: number })[] = [
     { cutAfterBytes: 0, count: 2 },
     { cutAfterBytes: 1, count: 2 },
@@ -341,16 +344,13 @@ await t.test('over sockets: every sort of break, each signed anew', async (test)
   }
 })
 
-await t.test(
-  "the client's own If-Range, which did not hold, is not asked again of the rest",
-  async (test) => {
-    const { quay, bytes, get } = await stored(test)
-    quay.fault({ origin: 'cdn', path: /./, cutAfterBytes: 100_000 })
-    test.strictSame(await bytesOf(await get({ range: 'bytes=7-', ifRange: '"another"' })), bytes)
-  },
-)
+await t.test("the client's own If-Range is not sent again with the rest", async (test) => {
+  const { quay, bytes, get } = await stored(test)
+  quay.fault({ origin: 'cdn', path: /./, cutAfterBytes: 100_000 })
+  test.strictSame(await bytesOf(await get({ range: 'bytes=7-', ifRange: '"another"' })), bytes)
+})
 
-await t.test('a blob in chunks goes on as well where a manifest says how long it is', async (test) => {
+await t.test('a chunked blob is resumed, too, if a manifest tells its size', async (test) => {
   const chunked = (bytes: Buffer): Blob => ({ status: 200, headers: { etag: '"a"' }, body: bodyOf(bytes) })
   const { headers } = part(4, 9, content)
   const rest: Blob = {
@@ -364,7 +364,7 @@ await t.test('a blob in chunks goes on as well where a manifest says how long it
 })
 
 await t.test(
-  'a length that contradicts the manifest is asked for again, and believed the second time',
+  'a length that contradicts the manifest is requested again, and counts the second time',
   async (test) => {
     const wrong = () => whole(content.subarray(0, 4), undefined, { 'content-length': '4' })
     const first = wrong()
@@ -377,7 +377,7 @@ await t.test(
   },
 )
 
-await t.test('trap 21: HEAD tells the length that GET has, or none', async (test) => {
+await t.test('trap 21: HEAD has the length of the GET, or none', async (test) => {
   const of = (length: number | undefined, status: Blob['status'] = 200): Blob => ({
     status,
     headers: { etag: '"a"', ...(length === undefined ? {} : { 'content-length': String(length) }) },
@@ -407,7 +407,7 @@ await t.test('trap 21: HEAD tells the length that GET has, or none', async (test
     const open = createResume({
       open: async ({ method }) => {
         methods.push(method)
-        return method === 'HEAD' ? { ...head, body: undefined } : (whole ?? Promise.reject(trouble))
+        return method === 'HEAD' ? { ...head, body: undefined } : (whole ?? Promise.reject(transientError))
       },
       sizeOf: () => size,
       observe: () => undefined,

@@ -25,13 +25,13 @@ const retryFor = (options: RetryOptions = {}) => {
   return { clock, run, tried, retries: () => retries }
 }
 
-const trouble = () => new TransientUpstreamError('UNAVAILABLE', 'upstream answered 502')
+const transientError = () => new TransientUpstreamError('UNAVAILABLE', 'upstream answered 502')
 const timeout = () => new UpstreamTimeout()
-const troubles = (count: number) => Array.from({ length: count }, trouble)
+const transientErrors = (count: number) => Array.from({ length: count }, transientError)
 
-await t.test('a trouble is tried again, later each time', async (test) => {
+await t.test('a transient error is retried, later each time', async (test) => {
   const { clock, run, tried, retries } = retryFor()
-  const answer = run(troubles(4))
+  const answer = run(transientErrors(4))
   await clock.pass(1000)
   test.equal(await answer, 'answer')
   test.strictSame(tried, [0, 37.5, 112.5, 262.5, 562.5])
@@ -39,18 +39,21 @@ await t.test('a trouble is tried again, later each time', async (test) => {
   test.equal(clock.pending(), 0)
 })
 
-await t.test('ten times in eight seconds of what fails at once; what is thrown is the last', async (test) => {
-  const { clock, run, tried } = retryFor()
-  const outcomes = troubles(20)
-  const error = failure(run(outcomes))
-  await clock.pass(8000)
-  test.equal(await error, outcomes[tried.length - 1])
-  test.equal(tried.length, 10)
-  test.equal(clock.pending(), 0)
-})
+await t.test(
+  'a request that fails at once is tried ten times in eight seconds; the last error is thrown',
+  async (test) => {
+    const { clock, run, tried } = retryFor()
+    const outcomes = transientErrors(20)
+    const error = failure(run(outcomes))
+    await clock.pass(8000)
+    test.equal(await error, outcomes[tried.length - 1])
+    test.equal(tried.length, 10)
+    test.equal(clock.pending(), 0)
+  },
+)
 
 await t.test(
-  'what is no trouble is an answer: absent, refused, limited, or nobody knows what',
+  'other errors are not retried: an absence, a refusal, a rate limit, an unknown error',
   async (test) => {
     for (const error of [
       new RegistryError('MANIFEST_UNKNOWN', 'absent'),
@@ -66,10 +69,10 @@ await t.test(
   },
 )
 
-await t.test('while upstream is away its return is waited for, and no try is spent', async (test) => {
-  const away = trouble()
+await t.test('while the circuit is open the request waits, and no try is counted', async (test) => {
+  const away = transientError()
   const { clock, run, tried, retries } = retryFor({ isCircuitOpen: (error) => error === away })
-  const answer = run([trouble(), ...Array<Error>(10).fill(away)])
+  const answer = run([transientError(), ...Array<Error>(10).fill(away)])
   await clock.pass(8000)
   test.equal(await answer, 'answer')
   test.equal(retries(), 1, 'a look is no try')
@@ -82,8 +85,8 @@ await t.test('while upstream is away its return is waited for, and no try is spe
   test.strictSame(forEver.tried, [0, 375, 750])
 })
 
-await t.test('attack: no more than so many wait for its return', async (test) => {
-  const away = trouble()
+await t.test('attack: a bounded number of requests waits for an open circuit', async (test) => {
+  const away = transientError()
   const clock = fakeClock()
   const retry = createRetry({ isCircuitOpen: () => true, maxWaiting: 2, clock, random: () => 0.5 })
   let isBack = false
@@ -106,40 +109,40 @@ await t.test('attack: no more than so many wait for its return', async (test) =>
   test.strictSame(await Promise.all(places), ['answer', 'answer'], 'their places are free again')
 })
 
-await t.test('who waits leaves nothing behind', async (test) => {
+await t.test('a wait leaves no listener behind', async (test) => {
   const { clock, run } = retryFor()
   const { signal } = new AbortController()
-  const answer = run(troubles(4), 0, signal)
+  const answer = run(transientErrors(4), 0, signal)
   await clock.pass(1000)
   test.equal(await answer, 'answer')
   test.equal(getEventListeners(signal, 'abort').length, 0)
 })
 
-await t.test('no try begins 8 s after the first', async (test) => {
+await t.test('no try begins 8 s after the first one', async (test) => {
   const { clock, run, tried } = retryFor()
-  const error = failure(run(troubles(9), 2579))
+  const error = failure(run(transientErrors(9), 2579))
   await clock.pass(60_000)
   test.match(await error, { code: 'UNAVAILABLE' })
   test.strictSame(tried, [0, 2616.5, 5270.5, 7999.5])
   const slow = retryFor()
-  const slowError = failure(slow.run(troubles(9), 2580))
+  const slowError = failure(slow.run(transientErrors(9), 2580))
   await slow.clock.pass(60_000)
   test.match(await slowError, { code: 'UNAVAILABLE' })
   test.strictSame(slow.tried, [0, 2617.5, 5272.5])
 })
 
-await t.test('a timeout is repeated once', async (test) => {
+await t.test('a timeout is retried once', async (test) => {
   const { clock, run, tried } = retryFor()
-  const error = failure(run([timeout(), trouble(), timeout()]))
+  const error = failure(run([timeout(), transientError(), timeout()]))
   await clock.pass(1000)
   test.equal((await error).status, 504)
   test.equal(tried.length, 3)
 })
 
-await t.test('nobody waits any more: no further try', async (test) => {
+await t.test('there is no further try after the caller left', async (test) => {
   const before = new AbortController()
   const { run, tried, clock, retries } = retryFor()
-  const outcomes = troubles(9)
+  const outcomes = transientErrors(9)
   before.abort()
   test.equal(await failure(run(outcomes, 0, before.signal)), outcomes[0])
   test.equal(tried.length, 1)
@@ -153,12 +156,12 @@ await t.test('nobody waits any more: no further try', async (test) => {
   test.equal(retries(), 0)
 })
 
-await t.test('around an Ask; a clock and chance of its own', async (test) => {
+await t.test('retried wraps a send; clock and randomness have defaults', async (test) => {
   staying(test)
   let asked = 0
   const goes = new AbortController()
   const send: SendUpstream = async ({ signal }) => {
-    if (++asked === 1) throw trouble()
+    if (++asked === 1) throw transientError()
     test.equal(signal, goes.signal)
     return { status: 200 } as UpstreamResponse
   }
@@ -167,8 +170,8 @@ await t.test('around an Ask; a clock and chance of its own', async (test) => {
   test.equal(asked, 2)
 })
 
-await t.test('attack: one requester of much that is away leaves room to wait to the others', async (test) => {
-  const away = trouble()
+await t.test('attack: one requester with many waiting requests leaves permits to others', async (test) => {
+  const away = transientError()
   const clock = fakeClock()
   const retry = createRetry({ isCircuitOpen: () => true, maxWaiting: 8, clock, random: () => 0.5 })
   let isBack = false

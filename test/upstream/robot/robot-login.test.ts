@@ -244,12 +244,12 @@ await t.test('a response without a token is an error', async (test) => {
 })
 
 await t.test('a page of HTML in place of a token is no refusal, but a transient error', async (test) => {
-  for (const [body, isTrouble] of [
+  for (const [body, isTransient] of [
     ['<html>maintenance</html>', true],
     ['{}', false],
   ] as const) {
     const { robot } = scriptedRobot({ status: 200, body })
-    test.equal((await failure(robot.authorization())) instanceof TransientUpstreamError, isTrouble)
+    test.equal((await failure(robot.authorization())) instanceof TransientUpstreamError, isTransient)
   }
 })
 

@@ -1,0 +1,124 @@
+/**
+ * `quay-proxy cache`: what the directory of a cache holds, whether it is right, and how to get rid of an image. A proxy may run on the
+ * directory meanwhile.
+ */
+import { join } from 'node:path'
+import { isDigest } from '../oci/digest.ts'
+import { parseManifest } from '../oci/manifest.ts'
+import { DiskQueue } from '../storage/disk-queue.ts'
+import { KeyJournal } from '../storage/key-journal.ts'
+import {
+  checkCacheDirectory,
+  entriesNamed,
+  entriesOf,
+  isIntact,
+  readManifest,
+  removeEntry,
+  type ScannedEntry,
+} from '../storage/scan.ts'
+
+export type CacheAction = 'stats' | 'verify' | 'rm'
+
+export interface CacheCommandOptions {
+  readonly action: CacheAction
+  readonly directory: string
+  /** Of `rm`: a digest, or a tag as upstream has it. */
+  readonly target: string | undefined
+  readonly print: (line: string) => void
+  /** Milliseconds between two lines of progress. */
+  readonly progressEveryMs?: number
+}
+
+const kinds = ['blobs', 'manifests'] as const
+
+/** @returns false if something is wrong with the cache. @throws {Error} if it is none, or nothing is there to remove */
+export const cacheCommand = async (options: CacheCommandOptions): Promise<boolean> => {
+  checkCacheDirectory(options.directory)
+  if (options.action === 'stats') return await stats(options)
+  if (options.action === 'verify') return await verify(options)
+  return await remove(options)
+}
+
+const sizeText = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(1)} MiB`
+
+const tagsOf = (directory: string, onWarning: (message: string) => void): KeyJournal =>
+  new KeyJournal({ path: join(directory, 'tags'), queue: new DiskQueue(), onWarning })
+
+const stats = async ({ directory, print }: CacheCommandOptions): Promise<boolean> => {
+  for (const kind of kinds) {
+    let [entries, bytes] = [0, 0]
+    for await (const { size } of entriesOf(directory, kind)) {
+      entries += 1
+      bytes += size
+    }
+    print(`${kind}: ${entries}, ${sizeText(bytes)}`)
+  }
+  const tags = tagsOf(directory, print)
+  print(`tags: ${tags.size}`)
+  await tags.close()
+  return true
+}
+
+const verify = async ({
+  directory,
+  print,
+  progressEveryMs = 5000,
+}: CacheCommandOptions): Promise<boolean> => {
+  let [entries, bytes, wrong] = [0, 0, 0]
+  let toldAt = performance.now()
+  for (const kind of kinds)
+    for await (const entry of entriesOf(directory, kind)) {
+      if (!(await isIntact(entry))) {
+        wrong += 1
+        await removeEntry(entry)
+        print(`${entry.digest} is wrong; removed`)
+      }
+      entries += 1
+      bytes += entry.size
+      if (performance.now() - toldAt < progressEveryMs) continue
+      toldAt = performance.now()
+      print(`... ${entries} entries, ${sizeText(bytes)} read`)
+    }
+  print(`${entries} entries, ${sizeText(bytes)}: ${wrong === 0 ? 'all of them right' : `${wrong} wrong`}`)
+  return wrong === 0
+}
+
+const remove = async ({ directory, target = '', print }: CacheCommandOptions): Promise<boolean> => {
+  const tags = tagsOf(directory, print)
+  const named = tags.startingWith(`${target} `)
+  const digests = isDigest(target) ? [target] : named.map(([, { value }]) => value)
+  const entries = (
+    await Promise.all([...new Set(digests)].map(async (of) => await reachable(directory, of)))
+  ).flat()
+  if (entries.length === 0 && named.length === 0) {
+    await tags.close()
+    throw new Error(
+      `${target} is not in the cache; a tag is written as upstream has it, such as ocp_4.5_base`,
+    )
+  }
+  for (const entry of entries) {
+    await removeEntry(entry)
+    print(`removed ${entry.digest} (${entry.kind}, ${sizeText(entry.size)})`)
+  }
+  for (const [key] of named) tags.delete(key)
+  await tags.close()
+  print(
+    'A proxy that runs keeps manifests in memory (--manifest-cache-bytes): restart it to forget these as well.',
+  )
+  return true
+}
+
+/** An entry, and what it names if it is a manifest. What other images share is fetched again. */
+const reachable = async (directory: string, digest: string): Promise<readonly ScannedEntry[]> => {
+  const found = await entriesNamed(directory, digest)
+  const below = await Promise.all(
+    found.map(async (entry) => {
+      const content = entry.kind === 'manifests' ? (await readManifest(entry))?.content : undefined
+      const parsed = content && parseManifest(content)
+      if (typeof parsed !== 'object') return []
+      const names = [...parsed.manifests, ...parsed.blobs]
+      return (await Promise.all(names.map(async (name) => await reachable(directory, name)))).flat()
+    }),
+  )
+  return [...found, ...below.flat()]
+}

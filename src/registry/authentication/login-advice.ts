@@ -1,0 +1,26 @@
+/** The commands that log a person in, for messages. */
+export interface LoginAdviceOptions {
+  /** The host of the proxy as people type it: `quay-proxy.ci.openshift.org`. */
+  readonly host: string
+  /** The API server of app.ci; without it people log in to the server that their `oc` knows, which may be another cluster. */
+  readonly clusterUrl?: URL | undefined
+}
+
+export interface LoginAdvice {
+  readonly host: string
+  /** For a client without a login. */
+  readonly first: string
+  /** For a client whose login is refused. */
+  readonly again: string
+}
+
+export const createLoginAdvice = ({ host, clusterUrl }: LoginAdviceOptions): LoginAdvice => {
+  const podman = `podman login -u=$(oc whoami) -p=$(oc whoami -t) ${host}`
+  return clusterUrl === undefined
+    ? { host, first: podman, again: `oc login, then ${podman}` }
+    : {
+        host,
+        first: `oc login ${clusterUrl.origin}, then ${podman}`,
+        again: `oc login ${clusterUrl.origin}, then ${podman}`,
+      }
+}

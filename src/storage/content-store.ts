@@ -1,0 +1,258 @@
+/**
+ * Content-addressed bytes on a disk: entries that are complete and of their digest, fills that become entries, and a bound on all of
+ * them. What is wrong with an entry or with the disk is never an error of the reader: the entry is dropped, or not found.
+ */
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { createBoundedCache } from '../concurrency/bounded-cache.ts'
+import { entryPath, parseEntryName, shardOf, shardsOf, type EntryKind } from './cache-directory.ts'
+import type { Disk } from './disk.ts'
+import type { DiskQueue } from './disk-queue.ts'
+import { EntryIndex, type FoundEntry } from './entry-index.ts'
+import { Fill, outcomeOf, type FillOutcome } from './fill.ts'
+import { StoredFile, type CorruptEntry } from './stored-file.ts'
+
+export interface StoreObservers {
+  readonly fillEnded: (kind: EntryKind, outcome: FillOutcome, bytes: number) => void
+  readonly evicted: (kind: EntryKind, bytes: number) => void
+  readonly corrupt: (kind: EntryKind, why: CorruptEntry) => void
+}
+
+export interface ContentStoreOptions {
+  readonly root: string
+  readonly kind: EntryKind
+  readonly maxBytes: number
+  readonly disk: Disk
+  readonly queue: DiskQueue
+  /** One flush at a time: it may take seconds, and must not hold the threads that readers need. */
+  readonly flushes: DiskQueue
+  readonly observe: StoreObservers
+}
+
+/** What stays free on the disk, for the tags, and for what else is on it. */
+const spareBytes = 64 * 1024 * 1024
+/** An entry is marked as used this often at most: the mark costs a write, and carries the order over a restart. */
+const touchEveryMs = 10 * 60_000
+const maxTouched = 20_000
+/** Files that are looked at in one turn at the disk: some milliseconds. */
+const namesAtOnce = 64
+/** Who reads the entries of an earlier life, for the turns at the disk. */
+const loader = 'the index of the cache'
+
+export class ContentStore {
+  readonly #options: ContentStoreOptions
+  readonly #index: EntryIndex
+  readonly #touched = createBoundedCache<string, true>(maxTouched, { ttlMs: touchEveryMs })
+  readonly #publishing = new Set<Promise<void>>()
+  #isLoaded = false
+
+  constructor(options: ContentStoreOptions) {
+    this.#options = options
+    this.#index = new EntryIndex({
+      maxBytes: options.maxBytes,
+      onEvicted: (digest, size) => {
+        options.observe.evicted(options.kind, size)
+        this.#unlink(digest, size)
+      },
+    })
+  }
+
+  /** `isLoaded`: what an earlier life left is counted. */
+  stats(): { readonly entries: number; readonly bytes: number; readonly isLoaded: boolean } {
+    return { entries: this.#index.entries, bytes: this.#index.bytes, isLoaded: this.#isLoaded }
+  }
+
+  /** Reads the names of the entries of an earlier life. Until then each look-up reads one folder. Never rejects. */
+  async load(signal: AbortSignal): Promise<void> {
+    const { root, kind } = this.#options
+    const found: FoundEntry[] = []
+    for (const shard of shardsOf(root, kind)) {
+      if (signal.aborted) return
+      found.push(...(await this.#entriesIn(shard)))
+    }
+    await this.#index.absorb(found)
+    this.#isLoaded = true
+  }
+
+  /** Whether it has the entry, as far as its names were read. */
+  has(digest: string): boolean {
+    return this.#index.sizeOf(digest) !== undefined
+  }
+
+  /** The entry, open for reading: to be closed by the caller. */
+  async find(digest: string, requester: string): Promise<StoredFile | undefined> {
+    const size = this.#index.sizeOf(digest) ?? (await this.#sizeInFolder(digest, requester))
+    if (size === undefined) return undefined
+    const file = await this.#open(digest, size, requester)
+    if (file !== undefined) this.#use(digest, size)
+    return file
+  }
+
+  /**
+   * @param size bytes of the file
+   * @param fileDigest of the file, if it holds more than the bytes of the digest
+   * @returns undefined if the disk is full, or hangs
+   */
+  async begin(
+    digest: string,
+    size: number,
+    requester: string,
+    fileDigest = digest,
+  ): Promise<Fill | undefined> {
+    const { root, kind, disk, queue, observe } = this.#options
+    if (!this.#index.reserve(size)) return undefined
+    const path = join(root, 'fills', randomUUID())
+    try {
+      await this.#makeRoom(size, requester)
+      const fd = await queue.run(
+        requester,
+        async () => await disk.create(path),
+        async (late) => {
+          await disk.close(late)
+          this.#discard(path)
+        },
+      )
+      return new Fill({
+        digest: fileDigest,
+        size,
+        requester,
+        fd,
+        disk,
+        queue,
+        publish: async () => await this.#tracked(this.#publish(path, fd, digest, size)),
+        onEnd: (outcome) => {
+          if (outcome !== 'stored') {
+            this.#index.unreserve(size)
+            this.#discard(path)
+          }
+          observe.fillEnded(kind, outcome, outcome === 'stored' ? size : 0)
+        },
+      })
+    } catch (error) {
+      this.#index.unreserve(size)
+      observe.fillEnded(kind, outcomeOf(error), 0)
+      return undefined
+    }
+  }
+
+  /** Resolves when the complete fills of this moment are entries, or cannot be. Never rejects. */
+  async published(): Promise<void> {
+    await Promise.allSettled(this.#publishing)
+  }
+
+  /** The entry is wrong, or is not wanted any more. */
+  drop(digest: string, size: number, why?: CorruptEntry): void {
+    if (why !== undefined) this.#options.observe.corrupt(this.#options.kind, why)
+    this.#index.remove(digest)
+    this.#unlink(digest, size)
+  }
+
+  async #open(digest: string, size: number, requester: string): Promise<StoredFile | undefined> {
+    const { root, kind, disk, queue } = this.#options
+    const path = entryPath(root, kind, { digest, size })
+    const close = async ({ fd }: { readonly fd: number }) => await disk.close(fd)
+    try {
+      const opened = await queue.run(requester, async () => await disk.open(path), close)
+      if (opened.size === size)
+        return new StoredFile({
+          digest,
+          size,
+          fd: opened.fd,
+          requester,
+          disk,
+          queue,
+          // The file of a manifest holds its type as well, and is compared with its digest by its reader.
+          isVerified: kind === 'manifests' || this.#index.isVerified(digest),
+          onVerified: () => this.#index.verified(digest, size),
+          onWrong: (why) => this.drop(digest, size, why),
+        })
+      await close(opened)
+      this.drop(digest, size, 'size')
+    } catch (error) {
+      const { code, name } = error as NodeJS.ErrnoException
+      // Somebody has purged it.
+      if (code === 'ENOENT') this.#index.remove(digest)
+      else if (name !== 'DiskTooSlow') this.drop(digest, size, 'unreadable')
+    }
+    return undefined
+  }
+
+  async #tracked(publishing: Promise<void>): Promise<void> {
+    this.#publishing.add(publishing)
+    try {
+      await publishing
+    } finally {
+      this.#publishing.delete(publishing)
+    }
+  }
+
+  async #publish(path: string, fd: number, digest: string, size: number): Promise<void> {
+    const { root, kind, disk, flushes } = this.#options
+    await flushes.run(kind, async () => {
+      await disk.sync(fd)
+      await disk.publish(path, entryPath(root, kind, { digest, size }))
+    })
+    this.#index.unreserve(size)
+    this.#index.verified(digest, size)
+  }
+
+  /** The bound may be larger than the disk: then the least recently used entries go all the same. @throws {Error} if they are not enough */
+  async #makeRoom(size: number, requester: string): Promise<void> {
+    const { root, disk, queue } = this.#options
+    const free = await queue.run(requester, async () => await disk.freeBytes(root))
+    const missing = size + spareBytes - free
+    if (missing > 0 && this.#index.evict(missing) < missing)
+      throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC' })
+  }
+
+  #use(digest: string, size: number): void {
+    this.#index.use(digest, size)
+    if (this.#touched.has(digest)) return
+    this.#touched.set(digest, true)
+    const { root, kind, disk } = this.#options
+    this.#later(async () => await disk.touch(entryPath(root, kind, { digest, size })))
+  }
+
+  async #sizeInFolder(digest: string, requester: string): Promise<number | undefined> {
+    if (this.#isLoaded || this.#index.isRemoved(digest)) return undefined
+    const { root, kind, disk, queue } = this.#options
+    const folder = shardOf(root, kind, digest)
+    const names = await queue.run(requester, async () => await disk.list(folder)).catch(() => [])
+    return names.map(parseEntryName).find((entry) => entry?.digest === digest)?.size
+  }
+
+  async #entriesIn(shard: string): Promise<readonly FoundEntry[]> {
+    const { disk, queue } = this.#options
+    const found: FoundEntry[] = []
+    const names = await queue.run(loader, async () => await disk.list(shard)).catch(() => [])
+    for (let at = 0; at < names.length; at += namesAtOnce) {
+      const batch = names.slice(at, at + namesAtOnce)
+      const read = async () => {
+        for (const name of batch) found.push(...(await this.#entryOf(shard, name)))
+      }
+      await queue.run(loader, read).catch(() => undefined)
+    }
+    return found
+  }
+
+  async #entryOf(shard: string, name: string): Promise<readonly FoundEntry[]> {
+    const entry = parseEntryName(name)
+    if (entry === undefined) return []
+    const times = await this.#options.disk.times(join(shard, name)).catch(() => undefined)
+    return times === undefined ? [] : [{ ...entry, mtimeMs: times.mtimeMs }]
+  }
+
+  #unlink(digest: string, size: number): void {
+    const { root, kind } = this.#options
+    this.#discard(entryPath(root, kind, { digest, size }))
+  }
+
+  #discard(path: string): void {
+    this.#later(async () => await this.#options.disk.remove(path))
+  }
+
+  /** Nobody waits for it, and a disk that cannot do it says so elsewhere. */
+  #later(operation: () => Promise<void>): void {
+    this.#options.queue.run(loader, operation).catch(() => undefined)
+  }
+}

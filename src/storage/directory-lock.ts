@@ -1,0 +1,158 @@
+/**
+ * One process for one directory: two would overwrite each other's files. The lock is a file that names the host, the process and the
+ * time at which that process started. Node has no lock of the kernel's (`flock`), and a library adds only what stands here: a process
+ * that was killed leaves its lock behind, and the next process sees by these three that the holder is gone.
+ */
+import { readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join, resolve } from 'node:path'
+
+const renewEveryMs = 15_000
+const staleAfterMs = 60_000
+
+export interface DirectoryLock {
+  readonly release: () => void
+}
+
+export interface LockHolder {
+  readonly host: string
+  readonly pid: number
+  /** When the process started, as the kernel counts it. A number of a process that is gone is given to another process later. */
+  readonly start?: string | undefined
+}
+
+export interface DirectoryLockOptions {
+  readonly directory: string
+  /** The flag that named the directory: `--cache-dir`. */
+  readonly flag: string
+  readonly self?: LockHolder
+  /** Milliseconds between two renewals: whether a process of another host lives is told by the time of its lock. */
+  readonly everyMs?: number
+}
+
+/** Directories that this process holds: its own lock looks like one that an earlier life of it left behind. */
+const held = new Set<string>()
+
+/** @throws {Error} if another process has it, or the directory cannot be written to */
+export const lockDirectory = ({
+  directory,
+  flag,
+  self = { host: hostname(), pid: process.pid, start: startOf(process.pid) },
+  everyMs = renewEveryMs,
+}: DirectoryLockOptions): DirectoryLock => {
+  const path = join(resolve(directory), 'lock')
+  const inUse = ({ host, pid }: LockHolder) =>
+    new Error(
+      `${flag}=${directory} is in use by process ${pid} of ${host}; give each proxy a directory of its own (or remove ${path} if that process is gone)`,
+    )
+  if (held.has(path)) throw inUse(self)
+  for (let attempt = 1; !create(path, self, `${flag}=${directory}`); attempt++) {
+    const text = textOf(path)
+    const holder = holderIn(text)
+    const isHeld = holder === undefined ? isBeingWritten(text, path) : isAlive(holder, self, path)
+    if (attempt > maxAttempts || isHeld) throw inUse(holder ?? self)
+    removeStale(path, text, self)
+  }
+  if (self.pid === process.pid) held.add(path)
+  const timer = setInterval(() => renew(path), everyMs).unref()
+  return {
+    release: () => {
+      clearInterval(timer)
+      held.delete(path)
+      rmSync(path, { force: true })
+    },
+  }
+}
+
+/** Another process has created it a moment ago, and writes into it now. */
+const isBeingWritten = (text: string | undefined, path: string): boolean =>
+  text === '' && ageMs(path) < writtenWithinMs
+
+const writtenWithinMs = 2000
+
+/** Another process that starts at the same time may take a stale lock first. */
+const maxAttempts = 3
+
+/** @returns false if there is a lock already. @throws {Error} if none can be written */
+const create = (path: string, self: LockHolder, flag: string): boolean => {
+  try {
+    writeFileSync(path, JSON.stringify(self), { flag: 'wx', mode: 0o600 })
+    return true
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return false
+    throw new Error(`${flag} cannot be written to (${code}); make it a directory of this user`, {
+      cause: error,
+    })
+  }
+}
+
+/** Undefined if the lock was removed meanwhile. */
+const textOf = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+/** Undefined for a file that no process can have written whole. */
+const holderIn = (text = ''): LockHolder | undefined => {
+  try {
+    const { host, pid, start } = JSON.parse(text) as Partial<LockHolder>
+    return typeof host === 'string' && typeof pid === 'number' ? { host, pid, start } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Moves the lock out of the way, which only one of two processes can do. Attack of time: the other one may have taken the stale lock just
+ * before, so that its new lock is moved here. Then that lock is put back.
+ */
+const removeStale = (path: string, text: string | undefined, { pid }: LockHolder): void => {
+  const stale = `${path}.stale.${pid}`
+  try {
+    renameSync(path, stale)
+    if (textOf(stale) === text) rmSync(stale)
+    else renameSync(stale, path)
+  } catch {
+    // The other process was faster: the next attempt finds its lock.
+  }
+}
+
+const isAlive = (holder: LockHolder, self: LockHolder, path: string): boolean => {
+  if (holder.host !== self.host) return ageMs(path) < staleAfterMs
+  // In a container every life of the program has the same number.
+  if (holder.pid === self.pid) return false
+  try {
+    process.kill(holder.pid, 0)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
+  }
+  const start = startOf(holder.pid)
+  return start === undefined || holder.start === undefined || start === holder.start
+}
+
+const ageMs = (path: string): number => {
+  try {
+    return Date.now() - statSync(path).mtimeMs
+  } catch {
+    return Infinity
+  }
+}
+
+/** Field 22 of `/proc/<pid>/stat`; undefined where the system has no such file. @see proc_pid_stat(5) */
+const startOf = (pid: number): string | undefined => {
+  const stat = textOf(`/proc/${pid}/stat`)
+  // The name of the program stands in parentheses, and may hold spaces and parentheses of its own.
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+}
+
+const renew = (path: string): void => {
+  try {
+    utimesSync(path, new Date(), new Date())
+  } catch {
+    // The volume is gone, or read-only: what is written next says so.
+  }
+}

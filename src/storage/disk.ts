@@ -1,0 +1,103 @@
+/**
+ * The calls to the file system that the store makes, on descriptors and without streams: a stream costs several times as much for each
+ * chunk. An interface, so that a test can inject the errors of a disk.
+ */
+import { close, fstat, fsync, open, read, write } from 'node:fs'
+import * as files from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+export interface OpenFile {
+  /** The descriptor. */
+  readonly fd: number
+  /** Bytes. */
+  readonly size: number
+}
+
+export interface FileTimes {
+  readonly size: number
+  /** Milliseconds since 1970. */
+  readonly mtimeMs: number
+}
+
+export interface Disk {
+  readonly open: (path: string) => Promise<OpenFile>
+  /** For reading and writing. @throws {Error} EEXIST */
+  readonly create: (path: string) => Promise<number>
+  /** @returns bytes read, fewer than the buffer has only at the end of the file */
+  readonly read: (fd: number, into: Buffer, position: number) => Promise<number>
+  readonly write: (fd: number, bytes: Buffer, position: number) => Promise<void>
+  readonly close: (fd: number) => Promise<void>
+  readonly sync: (fd: number) => Promise<void>
+  /** Renames a file whose bytes are synced, so that its new name outlives a crash. Creates the folder of the new name. */
+  readonly publish: (from: string, to: string) => Promise<void>
+  readonly remove: (path: string) => Promise<void>
+  readonly touch: (path: string) => Promise<void>
+  readonly times: (path: string) => Promise<FileTimes>
+  /** Names in a folder; none if there is no such folder. */
+  readonly list: (path: string) => Promise<readonly string[]>
+  /** Bytes that this user may still write. */
+  readonly freeBytes: (path: string) => Promise<number>
+}
+
+const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
+
+const called = async <Value>(
+  call: (done: (error: Error | null, value: Value) => void) => void,
+): Promise<Value> =>
+  await new Promise((resolve, reject) => {
+    call((error, value) => (error === null ? resolve(value) : reject(error)))
+  })
+
+const openFile = async (path: string): Promise<OpenFile> => {
+  const fd = await called<number>((done) => open(path, 'r', done))
+  const { size } = await called<{ size: number }>((done) => fstat(fd, done))
+  return { fd, size }
+}
+
+const writeAll = async (fd: number, bytes: Buffer, position: number): Promise<void> => {
+  for (let at = 0; at < bytes.length;)
+    at += await called<number>((done) => write(fd, bytes, at, bytes.length - at, position + at, done))
+}
+
+const readAll = async (fd: number, into: Buffer, position: number): Promise<number> => {
+  let at = 0
+  for (let count = -1; at < into.length && count !== 0; at += count)
+    count = await called<number>((done) => read(fd, into, at, into.length - at, position + at, done))
+  return at
+}
+
+const syncFolder = async (path: string): Promise<void> => {
+  await using folder = await files.open(path, 'r')
+  await folder.sync()
+}
+
+const publish = async (from: string, to: string): Promise<void> => {
+  try {
+    await files.rename(from, to)
+  } catch (error) {
+    if (!isAbsent(error)) throw error
+    await files.mkdir(dirname(to), { recursive: true, mode: 0o700 })
+    await files.rename(from, to)
+    await syncFolder(dirname(dirname(to)))
+  }
+  await syncFolder(dirname(to))
+}
+
+export const systemDisk: Disk = {
+  open: openFile,
+  create: async (path) => await called<number>((done) => open(path, 'wx+', 0o600, done)),
+  read: readAll,
+  write: writeAll,
+  close: async (fd) => await called<void>((done) => close(fd, done)),
+  sync: async (fd) => await called<void>((done) => fsync(fd, done)),
+  publish,
+  remove: async (path) => await files.rm(path, { force: true }),
+  touch: async (path) => await files.utimes(path, new Date(), new Date()),
+  times: async (path) => await files.stat(path),
+  list: async (path) =>
+    await files.readdir(path).catch((error: unknown) => (isAbsent(error) ? [] : Promise.reject(error))),
+  freeBytes: async (path) => {
+    const { bavail, bsize } = await files.statfs(path)
+    return bavail * bsize
+  },
+}

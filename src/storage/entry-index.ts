@@ -1,0 +1,174 @@
+/**
+ * Which entries the store has, and which of them was not used for longest. The bound is in bytes. An entry takes about 200 bytes of
+ * memory: its key is the digest as 32 characters, its value one number.
+ */
+import { setImmediate as turn } from 'node:timers/promises'
+import { LRUCache } from 'lru-cache'
+
+export interface FoundEntry {
+  readonly digest: string
+  /** Bytes. */
+  readonly size: number
+  /** Milliseconds since 1970. */
+  readonly mtimeMs: number
+}
+
+export interface EntryIndexOptions {
+  /** Bytes of all entries together, as they stand on the disk. */
+  readonly maxBytes: number
+  /** The entry has to go, since others were used later. */
+  readonly onEvicted: (digest: string, size: number) => void
+}
+
+/** File systems store files in blocks of this size. */
+const blockBytes = 4096
+/** Entries between two turns of the event loop: about 5 ms. */
+const sliceEntries = 5000
+
+/** `sha256:<hex>` -> its bytes as characters, with the algorithm as one letter before. */
+const keyOf = (digest: string): string => {
+  const colon = digest.indexOf(':')
+  return `${digest.slice(3, colon)}:${Buffer.from(digest.slice(colon + 1), 'hex').toString('latin1')}`
+}
+
+const digestOf = (key: string): string => {
+  const colon = key.indexOf(':')
+  return `sha${key.slice(0, colon)}:${Buffer.from(key.slice(colon + 1), 'latin1').toString('hex')}`
+}
+
+/** Both in one number, since an object would take as much memory as all the rest. */
+const valueOf = (size: number, isVerified: boolean): number => size * 2 + Number(isVerified)
+const sizeIn = (value: number): number => Math.floor(value / 2)
+const bytesOnDisk = (size: number): number => Math.ceil(Math.max(size, 1) / blockBytes) * blockBytes
+
+export class EntryIndex {
+  readonly #options: EntryIndexOptions
+  #entries: LRUCache<string, number>
+  /** Bytes of fills, which become entries. */
+  #reserved = 0
+  /** Removed before the entries of an earlier life were read: these may still name them. */
+  #removed: Set<string> | undefined = new Set()
+
+  constructor(options: EntryIndexOptions) {
+    this.#options = options
+    this.#entries = this.#create()
+  }
+
+  get entries(): number {
+    return this.#entries.size
+  }
+
+  get bytes(): number {
+    return this.#entries.calculatedSize
+  }
+
+  /** Bytes; undefined for what is not there. */
+  sizeOf(digest: string): number | undefined {
+    const value = this.#entries.peek(keyOf(digest))
+    return value === undefined ? undefined : sizeIn(value)
+  }
+
+  /** It is the last one that has to go. */
+  use(digest: string, size: number): void {
+    const key = keyOf(digest)
+    if (this.#entries.get(key) === undefined) this.#set(this.#entries, key, valueOf(size, false))
+  }
+
+  /** Its bytes were compared with its digest in this life of the program. */
+  verified(digest: string, size: number): void {
+    this.#removed?.delete(keyOf(digest))
+    this.#set(this.#entries, keyOf(digest), valueOf(size, true))
+    this.#shrink()
+  }
+
+  isVerified(digest: string): boolean {
+    return (this.#entries.peek(keyOf(digest)) ?? 0) % 2 === 1
+  }
+
+  remove(digest: string): void {
+    this.#removed?.add(keyOf(digest))
+    this.#entries.delete(keyOf(digest))
+  }
+
+  /** A file of it may still be there. */
+  isRemoved(digest: string): boolean {
+    return this.#removed?.has(keyOf(digest)) === true
+  }
+
+  /** Makes room for a fill. @returns false if it does not fit */
+  reserve(size: number): boolean {
+    const bytes = bytesOnDisk(size)
+    if (this.#reserved + bytes > this.#options.maxBytes) return false
+    this.#reserved += bytes
+    this.#shrink()
+    return true
+  }
+
+  /** The fill has ended. */
+  unreserve(size: number): void {
+    this.#reserved -= bytesOnDisk(size)
+  }
+
+  /** Evicts at least so many bytes, if there are as many. @returns bytes */
+  evict(bytes: number): number {
+    const before = this.bytes
+    while (this.#entries.size > 0 && before - this.bytes < bytes) this.#entries.pop()
+    return before - this.bytes
+  }
+
+  /**
+   * Entries of an earlier life of the program. They are older than everything that was used since, whatever the clock said then.
+   * Between slices the event loop has its turn, and the index is as it was before.
+   */
+  async absorb(found: readonly FoundEntry[]): Promise<void> {
+    const order = oldestFirst(found)
+    const fresh = this.#create()
+    for (let at = 0; at < order.length; at++) {
+      const { digest, size } = found[order[at] as number] as FoundEntry
+      const key = keyOf(digest)
+      if (!this.#entries.has(key)) this.#set(fresh, key, valueOf(size, false))
+      if (at % sliceEntries === sliceEntries - 1) await turn()
+    }
+    for (const key of this.#removed ?? []) fresh.delete(key)
+    const live = this.#entries
+    this.#entries = fresh
+    for (const key of live.rkeys()) this.#set(fresh, key, live.peek(key) as number)
+    this.#removed = undefined
+    this.#shrink()
+  }
+
+  #create(): LRUCache<string, number> {
+    const { maxBytes, onEvicted } = this.#options
+    return new LRUCache<string, number>({
+      // `maxSize` instead of `max`: lru-cache reserves memory for `max` entries at once.
+      maxSize: maxBytes,
+      dispose: (value, key, reason) => {
+        if (reason === 'evict') onEvicted(digestOf(key), sizeIn(value))
+      },
+    })
+  }
+
+  #set(entries: LRUCache<string, number>, key: string, value: number): void {
+    entries.set(key, value, { size: bytesOnDisk(sizeIn(value)) })
+  }
+
+  #shrink(): void {
+    const { maxBytes } = this.#options
+    while (this.#entries.size > 0 && this.bytes + this.#reserved > maxBytes) this.#entries.pop()
+  }
+}
+
+/** Positions in the list. A million numbers are sorted in a tenth of a second, a million objects in more than one. */
+const oldestFirst = (found: readonly FoundEntry[]): Uint32Array => {
+  const now = Date.now()
+  const keys = Float64Array.from(found, ({ mtimeMs }, at) => ageClass(mtimeMs, now) * maxEntries + at)
+  return Uint32Array.from(keys.toSorted(), (key) => key % maxEntries)
+}
+
+/** Together with the 27 bits of the class as many as a number holds exactly. */
+const maxEntries = 2 ** 26
+const classMs = 16_000
+
+/** A clock that was wrong: before 1970 is as old as can be, and the future is now. */
+const ageClass = (mtimeMs: number, now: number): number =>
+  Math.floor(Math.min(Math.max(mtimeMs, 0), now) / classMs)

@@ -1,0 +1,159 @@
+/**
+ * A small map that outlives the process: each change is a line that is appended to a file, and the file is written anew when most of its
+ * lines are out of date. Lines are flushed once a second. A crash loses that second, and at most half of a line, which is passed over.
+ */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { appendFile, rename, writeFile } from 'node:fs/promises'
+import { createBoundedCache, type BoundedCache } from '../concurrency/bounded-cache.ts'
+import type { DiskQueue } from './disk-queue.ts'
+
+export interface JournalEntry {
+  readonly value: string
+  /** Milliseconds since 1970. */
+  readonly time: number
+}
+
+export interface KeyJournalOptions {
+  readonly path: string
+  /** Of flushes: nobody waits for them. */
+  readonly queue: DiskQueue
+  /** The least recently used key goes first. */
+  readonly maxKeys?: number
+  /** An unchanged value is written again after so many milliseconds, for its time. */
+  readonly confirmEveryMs?: number
+  readonly onWarning: (message: string) => void
+  /** Milliseconds since 1970. */
+  readonly wallClock?: () => number
+}
+
+const defaultMaxKeys = 20_000
+const defaultConfirmEveryMs = 60_000
+const flushEveryMs = 1000
+/** Bytes of a file that is read at the start: it is written anew long before. */
+const maxFileBytes = 64 * 1024 * 1024
+
+export class KeyJournal {
+  readonly #options: KeyJournalOptions
+  readonly #entries: BoundedCache<string, JournalEntry>
+  #lines: string[] = []
+  /** Lines in the file. */
+  #written = 0
+  #writing: Promise<void> | undefined
+  readonly #timer: NodeJS.Timeout
+
+  constructor(options: KeyJournalOptions) {
+    this.#options = options
+    this.#entries = createBoundedCache<string, JournalEntry>(options.maxKeys ?? defaultMaxKeys)
+    this.#read()
+    this.#timer = setInterval(() => void this.flush(), flushEveryMs).unref()
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  get(key: string): JournalEntry | undefined {
+    return this.#entries.get(key)
+  }
+
+  /** The keys that begin with this, with their entries. */
+  startingWith(prefix: string): readonly (readonly [string, JournalEntry])[] {
+    return [...this.#entries.entries()].filter(([key]) => key.startsWith(prefix))
+  }
+
+  set(key: string, value: string): void {
+    const { confirmEveryMs = defaultConfirmEveryMs } = this.#options
+    const time = this.#now()
+    const before = this.#entries.get(key)
+    if (before?.value === value && Math.abs(time - before.time) < confirmEveryMs) return
+    this.#entries.set(key, { value, time })
+    this.#lines.push(lineOf([key, value, time]))
+  }
+
+  delete(key: string): void {
+    if (this.#entries.delete(key)) this.#lines.push(lineOf([key]))
+  }
+
+  /** Resolves when all changes so far are in the file. Never rejects. */
+  async flush(): Promise<void> {
+    await this.#writing
+    if (this.#lines.length === 0) return
+    this.#writing ??= this.#write().finally(() => (this.#writing = undefined))
+    await this.#writing
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.flush()
+  }
+
+  #now(): number {
+    return (this.#options.wallClock ?? Date.now)()
+  }
+
+  #read(): void {
+    try {
+      const text = readFileSync(this.#options.path, 'utf8')
+      if (text.length > maxFileBytes) throw new Error('it is too large')
+      const lines = text.split('\n')
+      this.#written = lines.length
+      for (const line of lines) this.#apply(line)
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      if (code !== 'ENOENT')
+        this.#options.onWarning(`${this.#options.path} is not used (${code ?? message}); it is written anew`)
+    }
+  }
+
+  #apply(line: string): void {
+    const fields = fieldsOf(line)
+    if (fields === undefined) return
+    const [key, value, time] = fields
+    // A clock that was set back since: the future is now.
+    if (value === undefined) this.#entries.delete(key)
+    else this.#entries.set(key, { value, time: Math.min(time, this.#now()) })
+  }
+
+  async #write(): Promise<void> {
+    const { path, queue, onWarning } = this.#options
+    const lines = this.#lines.splice(0)
+    this.#written += lines.length
+    const isOutOfDate = this.#written > 2 * this.#entries.size + 1000
+    try {
+      await queue.run(path, async () =>
+        isOutOfDate ? await this.#rewrite() : await appendFile(path, lines.join(''), { mode: 0o600 }),
+      )
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      onWarning(`${path} cannot be written (${code ?? message}); tags are lost at a restart`)
+    }
+  }
+
+  async #rewrite(): Promise<void> {
+    const { path } = this.#options
+    // From the least recently used on: the order of the lines is the order of use at the next start.
+    const lines = [...this.#entries.rkeys()].map((key) => {
+      const { value, time } = this.#entries.peek(key) as JournalEntry
+      return lineOf([key, value, time])
+    })
+    this.#written = lines.length
+    await writeFile(`${path}.new`, lines.join(''), { mode: 0o600 })
+    await rename(`${path}.new`, path)
+  }
+}
+
+/** Each line begins with a sum of itself: a line that was cut or overwritten is no line. */
+const sumOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16)
+
+const lineOf = (fields: readonly (string | number)[]): string => {
+  const text = JSON.stringify(fields)
+  return `${sumOf(text)} ${text}\n`
+}
+
+const fieldsOf = (line: string): readonly [string, string | undefined, number] | undefined => {
+  const text = line.slice(17)
+  if (line.length < 20 || line.slice(0, 16) !== sumOf(text)) return undefined
+  const [key, value, time] = JSON.parse(text) as [string, string?, number?]
+  return [key, value, time ?? 0]
+}

@@ -1,0 +1,113 @@
+/**
+ * The bytes of a stored or growing file, handed over chunk by chunk at the pace of the one who takes them.
+ */
+import { onAbort } from '../concurrency/abortable.ts'
+import type { ReadBuffers } from './read-buffers.ts'
+
+/** Takes the next chunk. Its memory is the taker's until `release` is called, and is used for later chunks after that. */
+export type ChunkSink = (chunk: Buffer, release: () => void) => void
+
+export interface ByteSource {
+  /**
+   * Waits for bytes that are still being written.
+   * @returns how many bytes from `position` on are in `into`; at least one
+   * @throws {Error} if they cannot be had
+   */
+  readonly read: (into: Buffer, position: number) => Promise<number>
+}
+
+export interface PipeBytesOptions {
+  readonly source: ByteSource
+  readonly buffers: ReadBuffers
+  /** Offset of the first byte, and of the one after the last byte. */
+  readonly start: number
+  readonly end: number
+  readonly signal?: AbortSignal | undefined
+  /** Milliseconds, monotonic. */
+  readonly now?: () => number
+}
+
+/** A client that keeps up takes a chunk within some turns of the event loop; another one waits for the network. */
+const slowMs = 10
+/** Chunks at this pace before the next one is large and read ahead: most configs and many layers never get there. */
+const quickChunks = 8
+
+/**
+ * Resolves when the last chunk is handed over. At most two chunks are out: a slow sink is waited for, and has one small chunk.
+ * @throws what the source or `sink` throws; the reason of the signal
+ */
+export const pipeBytes = async (options: PipeBytesOptions, sink: ChunkSink): Promise<void> =>
+  await new BytePipe(options, sink).run()
+
+class BytePipe {
+  readonly #options: PipeBytesOptions
+  readonly #sink: ChunkSink
+  readonly #now: () => number
+  /** Chunks since the last one that the sink was slow with. */
+  #quick = 0
+  /** Buffers that the sink has. */
+  readonly #out = new Set<Buffer>()
+  #released: Promise<void> = Promise.resolve()
+  /** Ends the wait that is on. */
+  #stop!: (error: unknown) => void
+
+  constructor(options: PipeBytesOptions, sink: ChunkSink) {
+    this.#options = options
+    this.#sink = sink
+    this.#now = options.now ?? (() => performance.now())
+  }
+
+  async run(): Promise<void> {
+    const { buffers, signal } = this.#options
+    signal?.throwIfAborted()
+    using _listener = onAbort(signal, () => this.#stop(signal?.reason))
+    try {
+      await this.#handAll()
+    } catch (error) {
+      for (const buffer of this.#out) buffers.abandon(buffer)
+      this.#out.clear()
+      throw error
+    }
+  }
+
+  async #handAll(): Promise<void> {
+    const { start, end } = this.#options
+    for (let at = start; at < end;) {
+      const isQuick = this.#quick >= quickChunks
+      if (!isQuick) await this.#orAborted(this.#released)
+      const { buffer, count } = await this.#next(at, isQuick)
+      await this.#orAborted(this.#released)
+      this.#released = this.#hand(buffer, count)
+      at += count
+    }
+  }
+
+  async #next(at: number, isLarge: boolean): Promise<{ readonly buffer: Buffer; readonly count: number }> {
+    const { source, buffers, end } = this.#options
+    const buffer = buffers.take(isLarge)
+    this.#out.add(buffer)
+    return { buffer, count: await this.#orAborted(source.read(buffer.subarray(0, end - at), at)) }
+  }
+
+  #hand(buffer: Buffer, count: number): Promise<void> {
+    const handedAt = this.#now()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#sink(buffer.subarray(0, count), () => {
+      // Attack: memory that is given back twice would be two readers' at a time.
+      if (!this.#out.delete(buffer)) return
+      this.#quick = this.#now() - handedAt < slowMs ? this.#quick + 1 : 0
+      this.#options.buffers.giveBack(buffer)
+      resolve()
+    })
+    return promise
+  }
+
+  /** @throws the reason of the signal, as soon as it is aborted: a client that is gone releases nothing */
+  async #orAborted<Value>(promise: Promise<Value>): Promise<Value> {
+    this.#options.signal?.throwIfAborted()
+    return await new Promise<Value>((resolve, reject) => {
+      this.#stop = reject
+      promise.then(resolve, reject)
+    })
+  }
+}

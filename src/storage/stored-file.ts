@@ -1,0 +1,80 @@
+/**
+ * An entry that is open for reading. The first reader of the whole entry in each life of the program compares its bytes with the digest
+ * on the way, and gets the last chunk only if they are right: what a crash or a bad disk has left is found before anybody has all of it.
+ */
+import { createHash, type Hash } from 'node:crypto'
+import type { Disk } from './disk.ts'
+import type { DiskQueue } from './disk-queue.ts'
+import { WrongContent } from './fill.ts'
+import type { ByteSource } from './pipe-bytes.ts'
+
+/** Why an entry is dropped. */
+export type CorruptEntry = 'size' | 'digest' | 'unreadable'
+
+export interface StoredFileOptions {
+  readonly digest: string
+  /** Bytes. */
+  readonly size: number
+  readonly fd: number
+  readonly requester: string
+  readonly disk: Pick<Disk, 'read' | 'close'>
+  readonly queue: DiskQueue
+  readonly isVerified: boolean
+  readonly onVerified: () => void
+  readonly onWrong: (why: CorruptEntry) => void
+}
+
+export class StoredFile implements ByteSource {
+  readonly size: number
+  readonly #options: StoredFileOptions
+  /** While the bytes were read from the beginning, in order. */
+  #hash: Hash | undefined
+  #hashed = 0
+
+  constructor(options: StoredFileOptions) {
+    const { digest, size, isVerified } = options
+    this.#options = options
+    this.size = size
+    if (!isVerified) this.#hash = createHash(digest.slice(0, digest.indexOf(':')))
+  }
+
+  /** @throws {WrongContent} instead of the last bytes, if all of them have another digest */
+  async read(into: Buffer, position: number): Promise<number> {
+    const { disk, queue, requester, fd, onWrong } = this.#options
+    let count: number
+    try {
+      count = await queue.run(requester, async () => await disk.read(fd, into, position))
+    } catch (error) {
+      if ((error as Error).name !== 'DiskTooSlow') onWrong('unreadable')
+      throw error
+    }
+    if (count === 0) {
+      onWrong('size')
+      throw new Error('the file is shorter than its name says')
+    }
+    if (this.#hash !== undefined) this.#verify(this.#hash, into.subarray(0, count), position)
+    return count
+  }
+
+  async close(): Promise<void> {
+    const { disk, fd } = this.#options
+    await disk.close(fd).catch(() => undefined)
+  }
+
+  #verify(hash: Hash, bytes: Buffer, position: number): void {
+    if (position !== this.#hashed) {
+      this.#hash = undefined
+      return
+    }
+    hash.update(bytes)
+    this.#hashed += bytes.length
+    if (this.#hashed < this.size) return
+    this.#hash = undefined
+    const { digest, onVerified, onWrong } = this.#options
+    if (digest.endsWith(`:${hash.digest('hex')}`)) onVerified()
+    else {
+      onWrong('digest')
+      throw new WrongContent('the stored bytes are not those of the digest')
+    }
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * tag -> digest, as upstream said last, also after a restart. A tag of an earlier life is as old as any that was
+ * seen at the same time.
+ */
+import { isDigest } from '../../oci/reference.ts'
+import type { KeyJournal } from '../../storage/key-journal.ts'
+import type { DigestsByTag } from './digests-by-tag.ts'
+
+export interface StoredTagsOptions {
+  readonly journal: Pick<KeyJournal, 'get' | 'set' | 'delete'>
+  /** Milliseconds, monotonic: the clock of the tags in memory. */
+  readonly now: () => number
+  /** Milliseconds since 1970. */
+  readonly wallClock?: () => number
+}
+
+export const createStoredTags = (
+  tags: DigestsByTag,
+  { journal, now, wallClock = Date.now }: StoredTagsOptions,
+): DigestsByTag => ({
+  ...tags,
+  get: (key) => {
+    const known = tags.get(key)
+    const stored = known === undefined ? journal.get(key) : undefined
+    if (stored === undefined || !isDigest(stored.value)) return known
+    const ageMs = Math.max(0, wallClock() - stored.time)
+    tags.confirm(key, stored.value, now() - ageMs)
+    return tags.get(key)
+  },
+  confirm: (key, digest, askedAt) => {
+    tags.confirm(key, digest, askedAt)
+    journal.set(key, digest)
+  },
+  delete: (key) => {
+    tags.delete(key)
+    journal.delete(key)
+  },
+})

@@ -1,0 +1,67 @@
+import t from 'tap'
+import type { Digest } from '../../../src/oci/reference.ts'
+import { requestedRanges, stretchesOf } from '../../../src/upstream/cache/requested-ranges.ts'
+
+const digest = `sha256:${'a'.repeat(64)}` as Digest
+const specsOf = (range: string | undefined, ifRange?: string) => requestedRanges({ digest, range, ifRange })
+
+await t.test('which bytes are asked for, of ten', async (test) => {
+  const rows: [string, [number, number][]][] = [
+    ['bytes=0-9', [[0, 10]]],
+    ['bytes=3-', [[3, 10]]],
+    ['bytes=3-100', [[3, 10]]],
+    ['bytes=-4', [[6, 10]]],
+    ['bytes=-40', [[0, 10]]],
+    ['BYTES=1-1', [[1, 2]]],
+    [
+      'bytes= 1-1 ,\t5-6',
+      [
+        [1, 2],
+        [5, 7],
+      ],
+    ],
+    ['bytes=10-', []],
+    ['bytes=-0', []],
+    ['bytes=10-,2-2', [[2, 3]]],
+    [`bytes=${'9'.repeat(15)}-`, []],
+  ]
+  for (const [range, expected] of rows) {
+    const found = stretchesOf(specsOf(range) ?? [], 10)
+    test.strictSame(
+      found.map(({ start, end }) => [start, end]),
+      expected,
+      range,
+    )
+  }
+})
+
+await t.test('what cannot be read is as good as nothing', async (test) => {
+  const unreadable = [
+    '',
+    'bytes',
+    'bytes=',
+    'bytes=-',
+    'bytes=a-b',
+    'bytes=5',
+    'bytes=9-5',
+    'items=0-5',
+    'bytes=1-2,',
+    'bytes=1-2;3-4',
+    `bytes=${'9'.repeat(16)}-`,
+  ]
+  for (const range of [undefined, ...unreadable]) test.equal(specsOf(range), undefined, `${range}`)
+})
+
+await t.test('trap 35: 1024 ranges are read, more are none', async (test) => {
+  const many = (count: number) =>
+    `bytes=${Array.from({ length: count }, (_, index) => `${2 * index}-${2 * index}`).join(',')}`
+  test.equal(specsOf(many(1024))?.length, 1024)
+  test.equal(specsOf(many(1025)), undefined)
+})
+
+await t.test('If-Range holds for the entity tag of the digest alone', async (test) => {
+  test.ok(specsOf('bytes=1-2', `"${digest}"`))
+  test.ok(specsOf('bytes=1-2', ` "${digest}" `))
+  for (const ifRange of ['"other"', `W/"${digest}"`, digest, '', 'Sun, 29 Nov 2026 00:00:00 GMT'])
+    test.equal(specsOf('bytes=1-2', ifRange), undefined, ifRange)
+})

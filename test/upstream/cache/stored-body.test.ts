@@ -1,0 +1,164 @@
+import t from 'tap'
+import { RegistryError } from '../../../src/oci/errors.ts'
+import { WrongContent } from '../../../src/storage/fill.ts'
+import type { ByteSource } from '../../../src/storage/pipe-bytes.ts'
+import { ReadBuffers } from '../../../src/storage/read-buffers.ts'
+import { createStoredBody, type StoredBodyOptions } from '../../../src/upstream/cache/stored-body.ts'
+import { TransientUpstreamError } from '../../../src/upstream/errors.ts'
+import { bytesOf } from '../../storage/fixtures.ts'
+import { failure, told } from '../upstream.ts'
+import { allOf, requestFor, scriptedUpstream, type ScriptedUpstream } from './scripted-upstream.ts'
+
+const content = bytesOf(200_000)
+
+/** Has the bytes up to an offset, and throws there. */
+const sourceUpTo = (end: number, error: Error = new Error('EIO')): ByteSource => ({
+  read: async (into, position) => {
+    if (position >= end) throw error
+    return content.copy(into, 0, position, Math.min(end, position + into.length))
+  },
+})
+
+const bodyFor = (
+  source: ByteSource,
+  upstream: ScriptedUpstream,
+  options: Partial<StoredBodyOptions> = {},
+) => {
+  const ends: number[] = []
+  const body = createStoredBody({
+    request: requestFor(content),
+    source,
+    buffers: new ReadBuffers(),
+    size: content.length,
+    parts: [{ start: 0, end: content.length }],
+    open: upstream.open,
+    again: undefined,
+    onEnd: (bytes) => void ends.push(bytes),
+    ...options,
+  })
+  return { ends, all: async () => await allOf({ status: 200, headers: {}, body }), body }
+}
+
+await t.test('parts in their order, and what stands between them', async (test) => {
+  const { all, ends } = bodyFor(sourceUpTo(Infinity), scriptedUpstream(content), {
+    parts: [Buffer.from('<'), { start: 5, end: 7 }, Buffer.from('|'), { start: 1, end: 2 }],
+  })
+  test.ok(
+    (await all()).equals(
+      Buffer.concat([Buffer.from('<'), content.subarray(5, 7), Buffer.from('|'), content.subarray(1, 2)]),
+    ),
+  )
+  test.strictSame(ends, [3])
+})
+
+await t.test('the rest comes from upstream: of the whole, of a part, of the second part', async (test) => {
+  const rows: [number, StoredBodyOptions['parts'], string][] = [
+    [0, [{ start: 0, end: 200_000 }], 'GET'],
+    [70_000, [{ start: 0, end: 200_000 }], 'GET bytes=70000-199999'],
+    [150, [{ start: 100, end: 180 }], 'GET bytes=150-179'],
+    [
+      150,
+      [
+        { start: 0, end: 50 },
+        { start: 120, end: 180 },
+      ],
+      'GET bytes=150-179',
+    ],
+  ]
+  for (const [at, parts, asked] of rows) {
+    const upstream = scriptedUpstream(content)
+    const { all } = bodyFor(sourceUpTo(at), upstream, { parts })
+    const expected = parts.map((part) =>
+      Buffer.isBuffer(part) ? part : content.subarray(part.start, part.end),
+    )
+    test.ok((await all()).equals(Buffer.concat(expected)), asked)
+    test.strictSame(upstream.requests, [asked])
+  }
+})
+
+await t.test(
+  'upstream that fails for a moment is asked again, for as long as a client waits',
+  async (test) => {
+    const trouble = new TransientUpstreamError('UNAVAILABLE', 'busy')
+    const upstream = scriptedUpstream(content)
+    upstream.scripts.push({ error: trouble }, { error: trouble })
+    test.ok((await bodyFor(sourceUpTo(10), upstream).all()).equals(content))
+    test.equal(upstream.requests.length, 3)
+    let time = 0
+    const busy = scriptedUpstream(content)
+    for (let index = 0; index < 5; index++) busy.scripts.push({ error: trouble })
+    const late = bodyFor(sourceUpTo(10), busy, { now: () => (time += 16_000) })
+    test.equal(await failure(late.all()), trouble)
+    test.equal(busy.requests.length, 2)
+    const gone = scriptedUpstream(content)
+    gone.scripts.push({ error: new RegistryError('BLOB_UNKNOWN', 'pruned') })
+    test.equal((await failure(bodyFor(sourceUpTo(10), gone).all())).code, 'BLOB_UNKNOWN')
+  },
+)
+
+await t.test('attack: another blob, or another place of it, is not sewn to the first half', async (test) => {
+  const upstream = scriptedUpstream(content)
+  upstream.scripts.push({ content: bytesOf(150_000) })
+  const { all } = bodyFor(sourceUpTo(10), upstream)
+  test.equal(told(await failure(all())), '503 UNAVAILABLE 5')
+  test.equal(upstream.unread(), 0, 'and it is let go of')
+  const redirect = { status: 307, headers: {}, body: undefined } as const
+  const other = bodyFor(sourceUpTo(10), scriptedUpstream(), {
+    open: async () => await Promise.resolve(redirect),
+  })
+  test.equal(told(await failure(other.all())), '503 UNAVAILABLE 5')
+})
+
+await t.test(
+  'wrong bytes: once more while the client has none of them, and else an end without the last',
+  async (test) => {
+    const wrong = new WrongContent('wrong')
+    let repeated = 0
+    const again = async () => {
+      repeated += 1
+      return await scriptedUpstream(content).open(requestFor(content))
+    }
+    test.ok((await bodyFor(sourceUpTo(0, wrong), scriptedUpstream(), { again }).all()).equals(content))
+    test.equal(repeated, 1)
+    for (const { all } of [
+      bodyFor(sourceUpTo(10, wrong), scriptedUpstream(content), { again }),
+      bodyFor(sourceUpTo(0, wrong), scriptedUpstream(content)),
+    ])
+      test.equal(told(await failure(all())), '503 UNAVAILABLE 5')
+    test.equal(repeated, 1)
+  },
+)
+
+await t.test('a client that leaves, or cannot take it, is no failure of the store', async (test) => {
+  const upstream = scriptedUpstream(content)
+  const gone = new AbortController()
+  const request = requestFor(content, { signal: gone.signal })
+  const waiting: ByteSource = { read: async () => await new Promise(() => undefined) }
+  const left = bodyFor(waiting, upstream, { request })
+  const failed = failure(left.all())
+  setImmediate(() => gone.abort())
+  test.equal((await failed).code, 'UNAVAILABLE')
+  const { body, ends } = bodyFor(sourceUpTo(Infinity), upstream)
+  const thrown = body.pipeTo(() => {
+    throw new Error('closed')
+  })
+  await test.rejects(thrown, { message: 'closed' })
+  test.strictSame(ends, [0])
+  const trouble = new TransientUpstreamError('UNAVAILABLE', 'busy')
+  upstream.scripts.push({ error: trouble })
+  const later = new AbortController()
+  const both = bodyFor(sourceUpTo(10), upstream, { request: requestFor(content, { signal: later.signal }) })
+  const outcome = failure(both.all())
+  while (upstream.requests.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  later.abort()
+  await outcome
+  test.equal(upstream.requests.length, 1)
+})
+
+await t.test('what is not wanted ends it, once', async (test) => {
+  const { body, ends } = bodyFor(sourceUpTo(Infinity), scriptedUpstream(content))
+  await body.discard()
+  await body.discard()
+  test.strictSame(ends, [0])
+})

@@ -1,0 +1,59 @@
+import t, { type Test } from 'tap'
+import type { Digest, QciTag } from '../../../src/oci/reference.ts'
+import type { StoredDocument } from '../../../src/storage/documents.ts'
+import { createStoredManifests } from '../../../src/upstream/cache/stored-manifests.ts'
+import type { Manifest, ManifestRequest } from '../../../src/oci/image-source.ts'
+import { digestOf } from '../../storage/fixtures.ts'
+
+const content = Buffer.from('{"schemaVersion":2}')
+const manifest: Manifest = {
+  digest: digestOf(content) as Digest,
+  mediaType: 'application/vnd.oci.image.index.v1+json',
+  size: content.length,
+  content,
+  isStale: false,
+}
+const request = (reference: QciTag | Digest, method: 'GET' | 'HEAD' = 'GET'): ManifestRequest => ({
+  method,
+  reference,
+  accept: undefined,
+  requester: 'alice',
+})
+
+const setUp = (_test: Test, answer: Manifest = manifest) => {
+  const stored = new Map<string, StoredDocument>()
+  let fetched = 0
+  const manifests = createStoredManifests({
+    get: async (digest) => await Promise.resolve(stored.get(digest)),
+    put: async (digest, document) => await Promise.resolve(void stored.set(digest, document)),
+  })
+  const fetch = manifests.storing(async ({ method }) => {
+    fetched += 1
+    return await Promise.resolve(method === 'HEAD' ? { ...answer, content: undefined } : answer)
+  })
+  return { fetch, stored, read: manifests.read, fetched: () => fetched }
+}
+
+await t.test('by digest from the disk; a tag is always asked for', async (test) => {
+  const { fetch, fetched, read } = setUp(test)
+  test.equal(await read(manifest.digest, 'alice'), undefined)
+  test.strictSame(await fetch(request('ocp_4.5_base' as QciTag)), manifest)
+  test.strictSame(await fetch(request(manifest.digest)), manifest)
+  test.strictSame(await fetch(request(manifest.digest, 'HEAD')), { ...manifest, content: undefined })
+  test.equal(fetched(), 1)
+  await fetch(request('ocp_4.5_base' as QciTag))
+  test.equal(fetched(), 2)
+  test.strictSame(await read(manifest.digest, 'alice'), manifest)
+})
+
+await t.test('what has no bytes, or cannot be compared with its digest, is not stored', async (test) => {
+  const head = setUp(test)
+  await head.fetch(request(manifest.digest, 'HEAD'))
+  test.equal(head.stored.size, 0)
+  const signed = setUp(test, {
+    ...manifest,
+    mediaType: 'application/vnd.docker.distribution.manifest.v1+prettyjws',
+  })
+  await signed.fetch(request(manifest.digest))
+  test.equal(signed.stored.size, 0)
+})

@@ -1,0 +1,65 @@
+import t from 'tap'
+import type { Digest, QciTag } from '../../../src/oci/reference.ts'
+import { createDigestsByTag } from '../../../src/upstream/cache/digests-by-tag.ts'
+import { createStoredTier } from '../../../src/upstream/cache/stored-tier.ts'
+import type { FetchManifest, Manifest, ManifestRequest } from '../../../src/oci/image-source.ts'
+import { bytesOf, digestOf } from '../../storage/fixtures.ts'
+import { until } from '../../support/until.ts'
+import { allOf, cacheFor, requestFor, scriptedUpstream } from './scripted-upstream.ts'
+
+const tag = 'ocp_4.5_base' as QciTag
+const content = Buffer.from('{"schemaVersion":2}')
+const manifest: Manifest = {
+  digest: digestOf(content) as Digest,
+  mediaType: 'application/vnd.oci.image.index.v1+json',
+  size: content.length,
+  content,
+  isStale: false,
+}
+const fetch: FetchManifest = async () => await Promise.resolve(manifest)
+const request: ManifestRequest = {
+  method: 'GET',
+  reference: manifest.digest,
+  accept: undefined,
+  requester: 'alice',
+}
+
+await t.test('without storage everything is passed through', async (test) => {
+  const tier = createStoredTier(undefined, () => undefined)
+  const { open } = scriptedUpstream()
+  test.equal(tier.storingBlobs(open), open)
+  test.equal(tier.storingManifests(fetch), fetch)
+  test.strictSame(
+    tier.forMemory((of) => of),
+    {},
+  )
+})
+
+await t.test('blobs, manifests and tags are stored; what is served for a tag is learnt', async (test) => {
+  const blob = bytesOf(50_000)
+  const upstream = scriptedUpstream(blob)
+  const { storage, ended } = cacheFor(test, upstream)
+  const observe = { served: () => undefined, sent: () => undefined }
+  const tier = createStoredTier({ storage, observe }, () => undefined)
+  const open = tier.storingBlobs(upstream.open)
+  test.ok((await allOf(await open(requestFor(blob)))).equals(blob))
+  await until(() => ended('stored') === 1)
+  test.ok((await allOf(await open(requestFor(blob)))).equals(blob))
+  test.strictSame(upstream.requests, ['GET'])
+
+  const learnt: ManifestRequest[] = []
+  const { stored } = tier.forMemory((of) => async (asked) => {
+    learnt.push(asked)
+    return await of(asked)
+  })
+  test.equal(await stored?.read(tag, manifest.digest, 'alice'), undefined)
+  test.strictSame(learnt, [], 'nothing is learnt of what is not there')
+  await tier.storingManifests(fetch)(request)
+  await until(() => storage.manifests.stats().entries === 1)
+  test.strictSame(await stored?.read(tag, manifest.digest, 'alice'), manifest)
+  test.match(learnt, [{ reference: tag, requester: 'alice' }])
+  const known = () =>
+    createDigestsByTag({ tagTtlMs: 1000, staleIfErrorMs: 10_000, now: () => performance.now() })
+  stored?.tags(known()).confirm('a', manifest.digest, performance.now())
+  test.equal(stored?.tags(known()).get('a')?.digest, manifest.digest, 'also for tags of another life')
+})
