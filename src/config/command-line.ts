@@ -102,7 +102,7 @@ const addOption = (
  * In the order of `args`, also those with unknown names. Go's flag package takes `-flag` for `--flag`: the Deployment of the predecessor
  * may use either.
  */
-const tokensOf = (args: readonly string[], forms: ReadonlyMap<string, Flag['form']>) => {
+export const tokensOf = (args: readonly string[], forms: ReadonlyMap<string, Flag['form']>) => {
   const long = args.map((arg) => arg.replace(/^-(?=[a-zA-Z])/, '--'))
   // For a string, the parser takes the next argument as the value of `--flag value`.
   const options = Object.fromEntries(

@@ -2,7 +2,7 @@
  * Reads the robot from a dockerconfigjson pull secret.
  * @see https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
  */
-import { matchingKeys } from './docker-config-keys.ts'
+import { matchingKeys, type Target } from './docker-config-keys.ts'
 import { trimBlanks, withoutBlanks } from './pasted-text.ts'
 import type { RobotCredential } from './robot-credential.ts'
 
@@ -14,11 +14,19 @@ import type { RobotCredential } from './robot-credential.ts'
 export const parseDockerConfig =
   (upstream: URL, repository: string) =>
   ([content = '']: readonly string[]): readonly RobotCredential[] => {
-    const auths = authsOf(trimBlanks(content))
-    const [key] = matchingKeys(Object.keys(auths), { upstream, repository })
-    if (key === undefined) throw new Error(`the dockerconfigjson holds no entry for ${upstream.host}`)
-    return [credentialOf(auths[key] ?? {}, `the entry ${key} of the dockerconfigjson`)]
+    const credential = credentialFor(content, { upstream, repository })
+    if (credential === undefined) throw new Error(`the dockerconfigjson holds no entry for ${upstream.host}`)
+    return [credential]
   }
+
+/** The same for any repository. Undefined where no entry is for it. @throws {Error} where it is not a user name and a password */
+export const credentialFor = (content: string, target: Target): RobotCredential | undefined => {
+  const auths = authsOf(trimBlanks(content))
+  const [key] = matchingKeys(Object.keys(auths), target)
+  return key === undefined
+    ? undefined
+    : credentialOf(auths[key] ?? {}, `the entry ${key} of the dockerconfigjson`)
+}
 
 type Entry = Readonly<Record<string, unknown>>
 type Auths = Readonly<Record<string, Entry | undefined>>

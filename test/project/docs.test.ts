@@ -5,6 +5,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
+import { help as mirrorHelp } from '../../src/mirror/run.ts'
 import { aliases, deprecatedFlags, flags } from '../../src/config/flags.ts'
 
 const documents = [...globSync('*.md'), ...globSync('docs/*.md')].toSorted()
@@ -106,12 +107,15 @@ await t.test('every path exists', async (test) => {
 const otherFlags = new Set(
   'check rbac verbose json seed creds user referrers audience disable-sigusr1 log-level'.split(' '),
 )
+/** Of ci-images-mirror. */
+const mirrorFlags = mirrorHelp.match(/(?<=--)[a-z][a-z-]+/g) ?? []
 
 await t.test('every flag exists', async (test) => {
   const known = new Set([
     ...Object.values(flags).map(({ name }) => name),
     ...Object.keys({ ...aliases, ...deprecatedFlags }),
     ...otherFlags,
+    ...mirrorFlags,
   ])
   let named = 0
   for (const file of documents)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseDockerConfig } from '../../src/secrets/docker-config.ts'
+import { credentialFor, parseDockerConfig } from '../../src/secrets/docker-config.ts'
 import { everythingIn } from '../upstream/upstream.ts'
 import { thrown } from '../support/thrown.ts'
 
@@ -159,4 +159,17 @@ await t.test('of several matching entries the first one is used, and no other re
     thrown(() => parse({ ...auths, 'quay.io/openshift/ci': {} })).message,
     /^the entry quay\.io\/openshift\/ci of the dockerconfigjson holds no user name and password$/,
   )
+})
+
+await t.test('of a repository without an entry there is no credential', async (t) => {
+  const auth = (user: string) => ({ username: user, password: 'secret' })
+  const content = JSON.stringify({
+    auths: { 'quay.io/openshift': auth('a'), 'quay.io/openshift/ci': auth('b') },
+  })
+  const userOf = (host: string, repository: string) =>
+    credentialFor(content, { upstream: new URL(`https://${host}`), repository })?.username
+  t.equal(userOf('quay.io', 'openshift/ci'), 'b')
+  t.equal(userOf('quay.io', 'openshift/other'), 'a')
+  t.equal(userOf('quay.io', 'fedora/fedora'), undefined)
+  t.equal(userOf('ghcr.io', 'openshift/ci'), undefined)
 })

@@ -19,6 +19,7 @@ const patterns: Readonly<Record<string, readonly string[]>> = {
   access: ['access/**/*.test.ts', 'audit/**/*.test.ts', 'explain/**/*.test.ts'],
   digests: ['digests/**/*.test.ts'],
   kubernetes: ['kubernetes/**/*.test.ts'],
+  mirror: ['mirror/**/*.test.ts'],
   project: ['project/*.test.ts'],
   registry: ['registry/**/*.test.ts'],
   sandbox: ['cli/*.test.ts', 'sandbox/**/*.test.ts'],

@@ -89,7 +89,7 @@ const notNow = (message: string, who: string, { status, retryAfter }: LoginAnswe
 }
 
 /** Attack: a challenge that names a realm on another site would get the robot's password. */
-const realmOf = (challenge: Challenge, upstream: URL): URL => {
+export const realmOf = (challenge: Challenge, upstream: URL): URL => {
   const realm = URL.parse(challenge.realm ?? '')
   const sameSite =
     realm?.host === upstream.host || (domain(realm) !== null && domain(realm) === domain(upstream))
@@ -113,7 +113,7 @@ const refused = (onRefused: (reason: string) => void, reason: string): RegistryE
   )
 }
 
-const parseToken = (body: string, now: number): { token: string; lifeSeconds: number } => {
+export const parseToken = (body: string, now: number): { token: string; lifeSeconds: number } => {
   const answer = parseObject(body)
   const token = [answer['token'], answer['access_token']].find(
     (value) => typeof value === 'string' && value !== '',

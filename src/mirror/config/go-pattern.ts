@@ -1,0 +1,29 @@
+/**
+ * Regular expressions of the configuration. They are written for Go (RE2): the subset that means the same here is accepted.
+ * @see https://github.com/google/re2/wiki/Syntax
+ */
+
+/** Unanchored, as in Go. */
+export interface GoPattern {
+  readonly text: string
+  readonly matches: (text: string) => boolean
+}
+
+const maxLength = 200
+/** Assertions and back references are not in Go; classes such as `[[:digit:]]` mean something else here. */
+const foreign = /\(\?(?:<?[=!])|\\[1-9k]|\[:/
+/** Attack: `(a+)+$` in a pull request takes years on a name of 60 characters. Go has no such problem. */
+const repeatedGroup = /\)[*+{]/
+
+/** @returns a sentence without its end where the pattern cannot be used */
+export const parseGoPattern = (text: string): GoPattern | string => {
+  if (text.length > maxLength) return `has more than ${maxLength} characters`
+  if (foreign.test(text)) return 'has a construct that Go and this program read differently'
+  if (repeatedGroup.test(text)) return 'repeats a group, which can take very long to match'
+  try {
+    const pattern = new RegExp(text, 'u')
+    return { text, matches: (candidate) => pattern.test(candidate) }
+  } catch {
+    return 'is not a regular expression'
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * YAML with positions, read as strictly as Go's `yaml.UnmarshalStrict` reads it: unknown and repeated keys are errors. Keys are compared
+ * without regard to case, as in Go's JSON.
+ */
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml'
+import type { Position, Problem } from './problem.ts'
+
+export type YamlNode = Node | null | undefined
+
+export interface YamlEntry {
+  readonly key: string
+  readonly position: Position
+  readonly value: YamlNode
+}
+
+export class YamlReader {
+  readonly problems: Problem[] = []
+  readonly root: YamlNode
+  readonly #document: Document
+  readonly #lines = new LineCounter()
+
+  constructor(text: string) {
+    // Go reads version 1.1, in which `yes` is no text.
+    const document = parseDocument(text, { lineCounter: this.#lines, version: '1.1', prettyErrors: false })
+    this.#document = document
+    this.root = document.contents
+    for (const { pos, code, message } of document.errors) {
+      const isTwice = code === 'DUPLICATE_KEY'
+      this.#add(
+        this.#positionAt(pos[0]),
+        'file',
+        isTwice ? 'a key is written twice' : `this is not YAML: ${firstLine(message)}`,
+        isTwice ? 'remove one of the two entries' : 'correct the syntax; https://yaml.org/spec/1.1/ has it',
+      )
+    }
+  }
+
+  /** Where a node begins; the beginning of the file where there is no node. */
+  positionOf(node: YamlNode): Position {
+    return this.#positionAt(node?.range?.[0] ?? 0)
+  }
+
+  error(node: YamlNode, subject: string, message: string, cure: string): void {
+    this.#add(this.positionOf(node), subject, message, cure)
+  }
+
+  warn(node: YamlNode, subject: string, message: string, cure: string): void {
+    this.problems.push({ severity: 'warning', position: this.positionOf(node), subject, message, cure })
+  }
+
+  hasError(subject: string): boolean {
+    return this.problems.some((problem) => problem.subject === subject && problem.severity === 'error')
+  }
+
+  /** Those of a map; none where there is no node. */
+  entriesOf(node: YamlNode, subject: string): readonly YamlEntry[] {
+    const map = this.#resolve(node)
+    if (isEmpty(map)) return []
+    if (!isMap<Node, YamlNode>(map)) {
+      this.error(map, subject, `${subject} is not a map`, 'write "key: value" lines below it')
+      return []
+    }
+    return map.items.flatMap(({ key, value }) => {
+      if (isEmpty(key))
+        this.error(key, subject, `a key of ${subject} is empty`, 'write the key before the ":"')
+      const text = this.text(key, subject)
+      return text === undefined ? [] : [{ key: text, position: this.positionOf(key), value }]
+    })
+  }
+
+  /** Those of a list; none where there is no node. */
+  itemsOf(node: YamlNode, subject: string): readonly YamlNode[] {
+    const list = this.#resolve(node)
+    if (isEmpty(list)) return []
+    if (isSeq<YamlNode>(list)) return list.items
+    this.error(list, subject, `${subject} is not a list`, 'begin each of its entries with "- "')
+    return []
+  }
+
+  /** The values of the named keys of a map. Any other key is an error. */
+  fieldsOf(node: YamlNode, subject: string, names: readonly string[]): ReadonlyMap<string, YamlNode> {
+    const fields = new Map<string, YamlNode>()
+    const spellings = new Map<string, string>()
+    for (const { key, value, position } of this.entriesOf(node, subject)) {
+      const name = names.find((candidate) => candidate.toLowerCase() === key.toLowerCase())
+      if (name === undefined)
+        this.#add(
+          position,
+          subject,
+          `${JSON.stringify(key)} is not a key of ${subject}`,
+          `use ${names.join(', ')}`,
+        )
+      // Of the same spelling, the parser has told.
+      else if (spellings.get(name) === key) continue
+      else if (fields.has(name))
+        this.#add(
+          position,
+          subject,
+          `${subject} has ${name} twice, in two spellings`,
+          'remove one of the two lines',
+        )
+      else {
+        fields.set(name, value)
+        spellings.set(name, key)
+      }
+    }
+    return fields
+  }
+
+  /** Undefined where there is none, or it is not text, which is an error. */
+  text(node: YamlNode, subject: string): string | undefined {
+    const scalar = this.#resolve(node)
+    if (isEmpty(scalar)) return undefined
+    if (!isScalar(scalar)) {
+      this.error(scalar, subject, `${subject} has a map or a list where text belongs`, 'write text there')
+      return undefined
+    }
+    const { value, source = '' } = scalar
+    // Go takes 4.10 for the number 4.1, and `yes` for `true`.
+    if (typeof value === 'string' || value instanceof Date || String(value) === source) return source
+    this.error(
+      scalar,
+      subject,
+      `${source} is not text but the value ${String(value)}`,
+      `write it in quotes: "${source}"`,
+    )
+    return undefined
+  }
+
+  #resolve(node: YamlNode): YamlNode {
+    return isAlias(node) ? node.resolve(this.#document) : node
+  }
+
+  #positionAt(offset: number): Position {
+    const { line, col } = this.#lines.linePos(offset)
+    return { line: Math.max(1, line), column: Math.max(1, col) }
+  }
+
+  #add(position: Position, subject: string, message: string, cure: string): void {
+    this.problems.push({ severity: 'error', position, subject, message, cure })
+  }
+}
+
+const isEmpty = (node: YamlNode): node is null | undefined =>
+  node === null || node === undefined || (isScalar(node) && node.value === null)
+
+const firstLine = (text: string): string => text.split('\n', 1)[0] as string

@@ -1,0 +1,55 @@
+/**
+ * Blobs on their way into the target: taken over inside the registry where that is possible, else uploaded. No digest is on its way twice
+ * at a time, however many images have it.
+ */
+import type { Descriptor } from '../../oci/descriptor.ts'
+import { readBlob } from '../registry/blob-source.ts'
+import { hasBlob, mountBlob, uploadBlob } from '../registry/blob-target.ts'
+import type { Repository } from '../registry/repository.ts'
+
+export type BlobOutcome = 'mounted' | 'present' | 'uploaded'
+
+export interface BlobCopier {
+  /** @throws {RegistryFailure} @throws {PermitLost} */
+  readonly copy: (source: Repository, target: Repository, blob: CopiedBlob) => Promise<BlobOutcome>
+}
+
+type CopiedBlob = Pick<Descriptor, 'digest' | 'size'>
+
+export const createBlobCopier = (chunkBytes?: number): BlobCopier => new SingleFlightCopier(chunkBytes)
+
+class SingleFlightCopier implements BlobCopier {
+  readonly #chunkBytes: number | undefined
+  readonly #copying = new Map<string, Promise<BlobOutcome>>()
+
+  constructor(chunkBytes: number | undefined) {
+    this.#chunkBytes = chunkBytes
+  }
+
+  async copy(source: Repository, target: Repository, blob: CopiedBlob): Promise<BlobOutcome> {
+    const key = `${target.label} ${blob.digest}`
+    const other = this.#copying.get(key)
+    if (other !== undefined) {
+      // A failure of the other source says nothing about this one.
+      const isThere = await other.then(
+        () => true,
+        () => false,
+      )
+      return isThere ? 'present' : await this.copy(source, target, blob)
+    }
+    const copying = this.#copy(source, target, blob).finally(() => this.#copying.delete(key))
+    this.#copying.set(key, copying)
+    return await copying
+  }
+
+  async #copy(source: Repository, target: Repository, { digest, size }: CopiedBlob): Promise<BlobOutcome> {
+    const isNeighbour = source.options.client.origin.origin === target.options.client.origin.origin
+    if (isNeighbour && source.options.name !== target.options.name)
+      if (await mountBlob(target, digest, source.options.name)) return 'mounted'
+    if (await hasBlob(target, digest)) return 'present'
+    const bytes = readBlob(source, digest, size)
+    const chunks = this.#chunkBytes === undefined ? {} : { chunkBytes: this.#chunkBytes }
+    await uploadBlob(target, { digest, size, bytes, ...chunks })
+    return 'uploaded'
+  }
+}

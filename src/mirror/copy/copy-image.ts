@@ -1,0 +1,82 @@
+/**
+ * One image from its source to its float, in an order in which no interruption loses an image:
+ *
+ *     read all manifests of the source        a broken source is found while the target is untouched
+ *     blobs and children into the target      nothing points to them yet
+ *     the old digest under its prune tag      and read back
+ *     the new manifest under the float        by its bytes, which have the digest that was compared
+ */
+import type { Digest } from '../../oci/digest.ts'
+import { RegistryFailure } from '../registry/failure.ts'
+import type { Repository } from '../registry/repository.ts'
+import type { BlobCopier, BlobOutcome } from './blob-copier.ts'
+import type { Retention } from './retention.ts'
+import { readSourceImage, type SourceManifest } from './source-image.ts'
+
+export interface CopyTools {
+  readonly blobs: BlobCopier
+  readonly retention: Retention
+}
+
+export interface CopyRequest {
+  readonly source: Repository
+  /** Pinned: what its tag points to later makes no difference. */
+  readonly digest: Digest
+  readonly target: Repository
+  readonly float: string
+}
+
+export interface CopyResult {
+  /** Blobs by what became of them. */
+  readonly blobs: Readonly<Record<BlobOutcome, number>>
+  /** Of the blobs that were uploaded. */
+  readonly bytes: number
+  /** What the float pointed to, and where that is now. Undefined for a new float. */
+  readonly replaced: { readonly digest: Digest; readonly pruneTag: string } | undefined
+}
+
+/** May be called again after any failure. @throws {RegistryFailure} @throws {PermitLost} */
+export const copyImage = async (tools: CopyTools, request: CopyRequest): Promise<CopyResult> => {
+  const manifests = await readSourceImage(request.source, request.digest)
+  const moved = { blobs: { mounted: 0, present: 0, uploaded: 0 }, bytes: 0 }
+  for (const manifest of manifests) await copyContent(tools, request, manifest, moved)
+  const replaced = await switchFloat(tools.retention, request, manifests.at(-1) as SourceManifest)
+  return { ...moved, replaced }
+}
+
+/** A manifest that the target has is complete there: the registry has checked that. */
+const copyContent = async (
+  { blobs }: CopyTools,
+  { source, target, digest }: CopyRequest,
+  manifest: SourceManifest,
+  moved: { readonly blobs: Record<BlobOutcome, number>; bytes: number },
+): Promise<void> => {
+  if ((await target.resolve(manifest.digest)) !== undefined) return
+  for (const blob of manifest.content.blobs) {
+    const outcome = await blobs.copy(source, target, blob)
+    moved.blobs[outcome] += 1
+    if (outcome === 'uploaded') moved.bytes += blob.size
+  }
+  // The image itself gets its tag at once.
+  if (manifest.digest !== digest) await target.putManifest(manifest.digest, manifest)
+}
+
+const switchFloat = async (
+  retention: Retention,
+  { target, float, digest }: CopyRequest,
+  manifest: SourceManifest,
+): Promise<CopyResult['replaced']> => {
+  const old = await target.resolveSurely(float)
+  if (old === digest) return undefined
+  const pruneTag = old && (await retention.keep(target, float, old))
+  // Promotions write floats, too. The registry knows no condition for a PUT: this leaves them the time of one request.
+  if (pruneTag !== undefined && (await target.resolve(float)) !== old)
+    throw new RegistryFailure('transient', `somebody else has just written ${target.label}:${float}`)
+  // Sent once: a repetition could overwrite an image that somebody has put there since.
+  await target.putManifest(float, manifest, false)
+  if ((await target.resolve(float)) !== digest)
+    throw new RegistryFailure('transient', `${target.label} does not show ${digest} as ${float}`)
+  if (old === undefined || pruneTag === undefined) return undefined
+  retention.done(target, float, old)
+  return { digest: old, pruneTag }
+}

@@ -1,0 +1,77 @@
+/**
+ * What a manifest needs in the repository before it can be there: its blobs, or the manifests of its index.
+ * @see https://github.com/opencontainers/image-spec/blob/main/manifest.md and image-index.md
+ */
+import { readDescriptor, type Descriptor } from '../../oci/descriptor.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { parseAnswer } from '../../oci/json-bounds.ts'
+import { RegistryFailure } from '../registry/failure.ts'
+import type { Manifest } from '../registry/repository.ts'
+
+export interface ManifestContent {
+  readonly mediaType: string
+  readonly children: readonly Digest[]
+  /** Each once. Without foreign layers, which no registry has to have. */
+  readonly blobs: readonly Pick<Descriptor, 'digest' | 'size'>[]
+}
+
+const indexTypes = new Set([
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+])
+const imageTypes = new Set([
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+])
+const schema1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+(?:json|prettyjws)$/
+
+/** @param label of the repository. @throws {RegistryFailure} where it cannot be copied with its digest */
+export const readManifestContent = (manifest: Manifest, label: string): ManifestContent => {
+  const { digest } = manifest
+  const json = jsonOf(manifest, label)
+  const mediaType = typeof json['mediaType'] === 'string' ? json['mediaType'] : manifest.mediaType
+  if (schema1.test(mediaType) || json['schemaVersion'] === 1)
+    throw refused(`${label} has ${digest} as schema 1, whose digest no copy keeps: build the image again`)
+  if (indexTypes.has(mediaType)) {
+    const children = listOf(json['manifests']).map((child) => descriptorOf(child, digest, label).digest)
+    return { mediaType, children: [...new Set(children)], blobs: [] }
+  }
+  if (!imageTypes.has(mediaType))
+    throw refused(`${label} has ${digest} as ${JSON.stringify(mediaType)}, which is not copied`)
+  const needed = [json['config'], ...listOf(json['layers']).filter((layer) => !isForeign(layer))]
+  const blobs = needed.map((blob) => descriptorOf(blob, digest, label))
+  return { mediaType, children: [], blobs: [...new Map(blobs.map((blob) => [blob.digest, blob])).values()] }
+}
+
+type Json = Readonly<Record<string, unknown>>
+
+const jsonOf = ({ bytes, digest }: Manifest, label: string): Json => {
+  try {
+    const value = parseAnswer(bytes)
+    if (typeof value === 'object' && value !== null) return value as Json
+  } catch {
+    // The same sentence for both.
+  }
+  throw refused(`${label} has ${digest} as something that is not a manifest`)
+}
+
+const descriptorOf = (value: unknown, digest: Digest, label: string): Descriptor => {
+  const descriptor = readDescriptor(value)
+  if (descriptor === undefined) throw refused(`${label} has a descriptor in ${digest} that is malformed`)
+  return descriptor
+}
+
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
+
+/** Layers of Windows come from Microsoft's own servers. */
+const isForeign = (layer: unknown): boolean => {
+  const { mediaType, urls } = (layer ?? {}) as Json
+  return (
+    typeof mediaType === 'string' &&
+    /\.foreign\.|\.nondistributable\./.test(mediaType) &&
+    Array.isArray(urls) &&
+    urls.length > 0
+  )
+}
+
+const refused = (message: string): RegistryFailure => new RegistryFailure('refused', message)

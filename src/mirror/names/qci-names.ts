@@ -1,0 +1,39 @@
+/**
+ * What an image is called on both sides: `<namespace>/<name>:<tag>` on app.ci and in the configuration, `<namespace>_<name>_<tag>` in QCI
+ * (the float), and what the mirror calls the image that it replaces.
+ * @see https://github.com/openshift/ci-tools/blob/main/pkg/api/promotion.go
+ */
+
+export interface ImageStreamTag {
+  readonly namespace: string
+  readonly name: string
+  readonly tag: string
+}
+
+/** Characters of a tag. https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests */
+const maxTagLength = 128
+const pruneInfix = '_prune___ci_images_mirror__'
+const digitsOfTime = 14
+/** Characters of a float whose prune tag is still a tag: 87. */
+export const maxFloatLength = maxTagLength - digitsOfTime - pruneInfix.length
+
+/** Exactly one `/` and one `:`, with something around each. @returns undefined for any other text */
+export const parseTarget = (key: string): ImageStreamTag | undefined => {
+  const [namespace = '', rest = '', ...slashes] = key.split('/')
+  const [name = '', tag = '', ...colons] = rest.split(':')
+  const isWhole = slashes.length === 0 && colons.length === 0
+  return isWhole && namespace !== '' && name !== '' && tag !== '' ? { namespace, name, tag } : undefined
+}
+
+export const formatTarget = ({ namespace, name, tag }: ImageStreamTag): string =>
+  `${namespace}/${name}:${tag}`
+
+/** The tag of the current image. */
+export const floatTagOf = ({ namespace, name, tag }: ImageStreamTag): string => `${namespace}_${name}_${tag}`
+
+/**
+ * The tag of an image that was replaced. The pruner reads the time from it.
+ * @param ms since the epoch; the tag holds whole seconds of UTC
+ */
+export const pruneTagOf = (float: string, ms: number): string =>
+  `${new Date(ms).toISOString().slice(0, 19).replaceAll(/[-T:]/g, '')}${pruneInfix}${float}`

@@ -1,0 +1,170 @@
+/**
+ * Requests to one registry: paced together, tried again where that is harmless, with the token of their scopes.
+ */
+import { backoffMs } from '../../concurrency/backoff.ts'
+import { systemClock, type Clock } from '../../concurrency/clock.ts'
+import type { Rate } from '../../concurrency/token-bucket.ts'
+import type { RobotCredential } from '../../secrets/robot-credential.ts'
+import { single } from '../../upstream/client/response-fields.ts'
+import { secondsOf } from '../../upstream/errors.ts'
+import { createLimiter, type Limiter } from '../../upstream/rate-limit/limiter.ts'
+import { discard, readBody } from './body.ts'
+import { RegistryFailure } from './failure.ts'
+import { RegistryConnection, type ConnectionRequest, type RegistryReply } from './registry-connection.ts'
+import { Tokens, type Scope } from './tokens.ts'
+import { checkPermit, type WritePermit } from './write-permit.ts'
+
+export interface RegistryRequest extends ConnectionRequest {
+  readonly scopes: readonly Scope[]
+  /** The image that it is for: images take turns. */
+  readonly image: string
+  /** False where the sender must look again first, be it after a 429: the world may have changed in the pause. */
+  readonly isRepeatable: boolean
+}
+
+export interface RegistryClientOptions {
+  readonly origin: URL
+  readonly credential?: RobotCredential | undefined
+  /** Held by every request that is no GET or HEAD. */
+  readonly permit: WritePermit
+  /** Of all methods together. */
+  readonly rate: Rate
+  readonly maxInFlight?: number
+  /** Requests that wait for their turn. */
+  readonly maxWaiting?: number
+  readonly maxTries?: number
+  readonly clock?: Clock
+  readonly random?: () => number
+  /** PEM, in addition to the well-known authorities. */
+  readonly ca?: string
+}
+
+const backoff = { firstMs: 100, longestMs: 5000 }
+const maxTokenBytes = 64 * 1024
+/** Milliseconds that a request waits for its turn; the pause after a 429 has an end before. */
+const maxQueueMs = 600_000
+
+export class RegistryClient {
+  readonly origin: URL
+  readonly #options: RegistryClientOptions
+  readonly #connection: RegistryConnection
+  readonly #limiter: Limiter
+  readonly #tokens: Tokens
+  readonly #clock: Clock
+
+  constructor(options: RegistryClientOptions) {
+    const {
+      origin,
+      credential,
+      rate,
+      maxInFlight = 16,
+      maxWaiting = 100_000,
+      clock = systemClock,
+      ca,
+    } = options
+    this.origin = origin
+    this.#options = options
+    this.#clock = clock
+    this.#connection = new RegistryConnection({ origin, maxConnections: maxInFlight, ca })
+    const bounds = { maxInFlight, maxPerRequester: maxWaiting, maxQueued: maxWaiting }
+    this.#limiter = createLimiter({ rate, ...bounds, clock, observeRefused: () => undefined })
+    this.#tokens = new Tokens({
+      origin,
+      credential,
+      now: Date.now,
+      get: async (url, authorization) => await this.#get(url, authorization),
+    })
+  }
+
+  /** Any status but 401, 429 and 5xx is an answer. @throws {RegistryFailure} @throws {PermitLost} */
+  async send(request: RegistryRequest): Promise<RegistryReply> {
+    return await this.#try(request, 0)
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close()
+  }
+
+  async #try(request: RegistryRequest, failures: number): Promise<RegistryReply> {
+    try {
+      return await this.#sendAuthorized(request, false)
+    } catch (error) {
+      if (!(error instanceof RegistryFailure) || !this.#mayRepeat(request, error, failures)) throw error
+      // A limit has a pause of its own, which everybody waits for.
+      if (error.kind === 'transient') await this.#pause(backoffMs(failures, backoff, this.#options.random))
+    }
+    return await this.#try(request, failures + 1)
+  }
+
+  #mayRepeat(
+    { isRepeatable, signal }: RegistryRequest,
+    { kind }: RegistryFailure,
+    failures: number,
+  ): boolean {
+    const { maxTries = 5 } = this.#options
+    if (failures + 1 >= maxTries || signal?.aborted === true) return false
+    return isRepeatable && (kind === 'limited' || kind === 'transient')
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const over = Promise.withResolvers<void>()
+    this.#clock.after(ms, over.resolve)
+    await over.promise
+  }
+
+  /** At most twice: the token may have expired, or the first request had none. */
+  async #sendAuthorized(request: RegistryRequest, isSecond: boolean): Promise<RegistryReply> {
+    const authorization = await this.#tokens.authorization(request.scopes)
+    const reply = await this.#sendPaced(request, authorization)
+    if (reply.status !== 401) return reply
+    await discard(reply.body)
+    const challenge = single(reply.headers['www-authenticate'])
+    const canLogIn = this.#tokens.challenged(challenge, request.scopes, authorization)
+    if (canLogIn && !isSecond) return await this.#sendAuthorized(request, true)
+    throw new RegistryFailure(
+      'refused',
+      `${this.origin.host} refuses ${request.method} ${request.scopes.join(' ')}: 401`,
+    )
+  }
+
+  async #turn(image: string, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.#limiter.acquire({ requester: image, until: this.#clock.now() + maxQueueMs, signal })
+    } catch (error) {
+      throw new RegistryFailure('limited', `too many requests wait for ${this.origin.host}`, error)
+    }
+  }
+
+  async #sendPaced(request: RegistryRequest, authorization: string | undefined): Promise<RegistryReply> {
+    const { image, signal } = request
+    await this.#turn(image, signal)
+    const began = this.#clock.now()
+    try {
+      if (request.method !== 'GET' && request.method !== 'HEAD') checkPermit(this.#options.permit)
+      const reply = await this.#connection.send(request, authorization)
+      if (reply.status !== 429) this.#limiter.onSuccess(began)
+      else this.#limiter.on429(began, secondsOf(single(reply.headers['retry-after'])))
+      return await this.#checked(request, reply)
+    } finally {
+      this.#limiter.release()
+    }
+  }
+
+  async #checked({ method }: RegistryRequest, reply: RegistryReply): Promise<RegistryReply> {
+    const { status } = reply
+    if (status !== 429 && status < 500) return reply
+    await discard(reply.body)
+    throw status === 429
+      ? new RegistryFailure('limited', `${this.origin.host} limits requests: 429`)
+      : new RegistryFailure('transient', `${this.origin.host} answered ${status} to ${method}`)
+  }
+
+  async #get(
+    url: URL,
+    authorization: string | undefined,
+  ): Promise<{ readonly status: number; readonly body: string }> {
+    // The realm has a limit of its own, and an origin that may be another one.
+    const { status, body } = await this.#connection.sendOnce(url, { method: 'GET', url }, authorization)
+    return { status, body: (await readBody(body, maxTokenBytes)).toString() }
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * Manifests of one repository: what its tags are, their bytes, and new ones with the bytes unchanged, so that digests are kept.
+ * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+ */
+import { isDigest, type Digest } from '../../oci/digest.ts'
+import { mediaTypeOf, single } from '../../upstream/client/response-fields.ts'
+import { abandon, discard, readBody } from './body.ts'
+import { RegistryFailure } from './failure.ts'
+import type { RegistryClient, RegistryRequest } from './registry-client.ts'
+import type { RegistryReply } from './registry-connection.ts'
+import { scopeOf, type Scope } from './tokens.ts'
+import { hasDigest, sha256Of } from './verified.ts'
+
+export interface Manifest {
+  readonly bytes: Buffer
+  readonly mediaType: string
+  readonly digest: Digest
+}
+
+/** Bytes. The spec asks registries to take 4 MiB. */
+const maxManifestBytes = 4 * 1024 * 1024
+
+/** Schema 1 too: it is refused later, by its name. */
+const accept = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+  'application/vnd.docker.distribution.manifest.v1+prettyjws;q=0.1',
+  'application/vnd.docker.distribution.manifest.v1+json;q=0.1',
+].join(', ')
+
+export interface RepositoryOptions {
+  readonly client: RegistryClient
+  /** `openshift/ci` */
+  readonly name: string
+  readonly mayPush: boolean
+  /** The image that the requests are for: images take turns. */
+  readonly image: string
+  readonly signal?: AbortSignal | undefined
+}
+
+export class Repository {
+  readonly options: RepositoryOptions
+  readonly scopes: readonly Scope[]
+
+  constructor(options: RepositoryOptions) {
+    this.options = options
+    this.scopes = [scopeOf(options.name, options.mayPush ? 'pull,push' : 'pull')]
+  }
+
+  /** `quay.io/openshift/ci` */
+  get label(): string {
+    return `${this.options.client.origin.host}/${this.options.name}`
+  }
+
+  /** The digest of a tag, by one HEAD. Undefined where there is no such tag. @throws {RegistryFailure} */
+  async resolve(tagOrDigest: string): Promise<Digest | undefined> {
+    const reply = await this.send('HEAD', `manifests/${tagOrDigest}`, { headers: { accept } })
+    await discard(reply.body)
+    if (reply.status === 404) return undefined
+    this.expect(reply, [200], `the manifest ${tagOrDigest}`)
+    const digest = single(reply.headers['docker-content-digest'])
+    if (digest !== undefined && isDigest(digest)) return digest
+    // Not every registry names it.
+    return (await this.manifest(tagOrDigest))?.digest
+  }
+
+  /**
+   * The same for a tag that is about to be written. That there is none counts only where the registry itself says so: behind a load
+   * balancer that answered 404 for it, an image would be overwritten without a copy.
+   */
+  async resolveSurely(tag: string): Promise<Digest | undefined> {
+    const digest = await this.resolve(tag)
+    if (digest !== undefined) return digest
+    const reply = await this.send('GET', `manifests/${tag}`, { headers: { accept } })
+    const text = await readBody(reply.body, maxManifestBytes).catch(() => Buffer.alloc(0))
+    if (reply.status === 404 && absentCodes.has(codeIn(text.toString()))) return undefined
+    throw new RegistryFailure('transient', `${this.label} does not say for certain whether it has ${tag}`)
+  }
+
+  /** Undefined where there is none. @throws {RegistryFailure} also where the bytes do not have the digest */
+  async manifest(tagOrDigest: string): Promise<Manifest | undefined> {
+    const reply = await this.send('GET', `manifests/${tagOrDigest}`, { headers: { accept } })
+    if (reply.status === 404) {
+      await discard(reply.body)
+      return undefined
+    }
+    this.expect(reply, [200], `the manifest ${tagOrDigest}`)
+    const bytes = await this.#read(reply, tagOrDigest)
+    const named = single(reply.headers['docker-content-digest']) ?? ''
+    const digest = [tagOrDigest, named].find(isDigest) ?? sha256Of(bytes)
+    if (!hasDigest(bytes, digest))
+      throw new RegistryFailure('broken', `${this.label} serves other bytes than those of ${digest}`)
+    return { bytes, digest, mediaType: mediaTypeOf(reply.headers) ?? '' }
+  }
+
+  /** @param isRepeatable false for a tag that others write, too. @throws {RegistryFailure} */
+  async putManifest(
+    tagOrDigest: string,
+    { bytes, mediaType, digest }: Manifest,
+    isRepeatable = true,
+  ): Promise<void> {
+    const reply = await this.send('PUT', `manifests/${tagOrDigest}`, {
+      headers: { 'content-type': mediaType },
+      body: bytes,
+      isRepeatable,
+    })
+    await this.accepted(reply, [201, 200, 202], `the manifest ${digest} as ${tagOrDigest}`)
+  }
+
+  /** Below `/v2/<name>/`. @throws {RegistryFailure} */
+  async send(
+    method: RegistryRequest['method'],
+    path: string,
+    request: Partial<RegistryRequest> = {},
+  ): Promise<RegistryReply> {
+    const { client, name, image, signal } = this.options
+    return await client.send({
+      method,
+      url: new URL(`/v2/${name}/${path}`, client.origin),
+      scopes: this.scopes,
+      isRepeatable: true,
+      image,
+      signal,
+      ...request,
+    })
+  }
+
+  /** @throws {RegistryFailure} where the status is none of those; the connection is closed then */
+  expect(reply: RegistryReply, statuses: readonly number[], what: string): void {
+    if (statuses.includes(reply.status)) return
+    abandon(reply.body)
+    throw this.#failureOf(reply.status, what, '')
+  }
+
+  /** The same of an answer whose body only matters where it is an error. */
+  async accepted(reply: RegistryReply, statuses: readonly number[], what: string): Promise<void> {
+    if (statuses.includes(reply.status)) return await discard(reply.body)
+    const text = await readBody(reply.body, maxErrorBytes).catch(() => Buffer.alloc(0))
+    throw this.#failureOf(reply.status, what, codeIn(text.toString()))
+  }
+
+  #failureOf(status: number, what: string, code: string): RegistryFailure {
+    // A manifest whose blobs have ended meanwhile is complete at the next try.
+    const isUnknown = status === 404 || code === 'MANIFEST_BLOB_UNKNOWN' || code === 'BLOB_UNKNOWN'
+    return new RegistryFailure(
+      isUnknown ? 'transient' : 'refused',
+      `${this.label} does not take or give ${what}: ${status}${code === '' ? '' : ` ${code}`}`,
+    )
+  }
+
+  async #read(reply: RegistryReply, what: string): Promise<Buffer> {
+    try {
+      return await readBody(reply.body, maxManifestBytes)
+    } catch (error) {
+      throw new RegistryFailure('transient', `${this.label} breaks off the manifest ${what}`, error)
+    }
+  }
+}
+
+const maxErrorBytes = 64 * 1024
+/** TAG_EXPIRED is quay's. */
+const absentCodes = new Set(['MANIFEST_UNKNOWN', 'NAME_UNKNOWN', 'TAG_EXPIRED'])
+
+/** The code of an error answer. Nothing else of the peer's text gets into a sentence of ours. */
+const codeIn = (body: string): string => /"code"\s{0,9}:\s{0,9}"([A-Z_]{1,40})"/.exec(body)?.[1] ?? ''

@@ -1,0 +1,59 @@
+/**
+ * `GET /api/v1/mirrors`, as the former program answers it: people have scripts with curl and jq. New are the filters `state` and `target`, and
+ * the last three fields of a task.
+ * @see https://github.com/openshift/ci-tools/blob/main/cmd/ci-images-mirror/main.go
+ */
+import type { CopyStatus } from '../queue/queued-copy.ts'
+
+export interface StatusAnswer {
+  readonly status: 200 | 404 | 500
+  /** JSON, or the text of an error. */
+  readonly body: object | string
+}
+
+const owner = 'supplementalCIImagesService'
+const defaultLimit = 1
+
+/** @param parameters of the query. @param statuses everything in the queue */
+export const answerMirrors = (parameters: URLSearchParams, statuses: readonly CopyStatus[]): StatusAnswer => {
+  const action = parameters.get('action') ?? ''
+  if (action === '' || action === 'summarize') return { status: 200, body: { total: statuses.length } }
+  if (action !== 'show') return { status: 500, body: `invalid action: ${action}` }
+  const limit = limitOf(parameters.get('limit') ?? '')
+  if (typeof limit === 'string') return { status: 500, body: limit }
+  const shown = statuses.filter((status) => isWanted(status, parameters)).slice(0, Math.max(0, limit))
+  // Go writes an empty list as null.
+  return {
+    status: 200,
+    body: { mirrors: shown.length === 0 ? null : shown.map(taskOf), total: statuses.length },
+  }
+}
+
+/** @returns the text of Go's error where it is not a number */
+const limitOf = (text: string): number | string => {
+  if (text === '') return defaultLimit
+  const limit = /^[+-]?\d{1,19}$/.test(text) ? Number(text) : NaN
+  if (Number.isNaN(limit)) return `strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`
+  return limit
+}
+
+const isWanted = ({ state, target }: CopyStatus, parameters: URLSearchParams): boolean =>
+  [
+    parameters.get('state') ?? state,
+    parameters.get('target') ?? target,
+    parameters.get('owner') ?? owner,
+  ].every((wanted, index) => wanted === [state, target, owner][index])
+
+/** The fields in their order. Those of the watch of ImageStreams are empty. */
+const taskOf = (status: CopyStatus): object => ({
+  source_tag_ref: { namespace: '', name: '', tag: '' },
+  source: status.source,
+  destination: status.destination,
+  current_quay_digest: '',
+  created_at: new Date(status.createdAt).toISOString(),
+  stale: false,
+  owner,
+  state: status.state,
+  failures: status.failures,
+  last_error: status.lastError ?? '',
+})

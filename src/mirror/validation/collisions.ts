@@ -1,0 +1,77 @@
+/**
+ * Two writers of one tag: the image under it would change each hour, each time with a copy of the other one.
+ */
+import type { ArtImages, MirrorConfig, SupplementalImage } from '../config/mirror-config.ts'
+import type { Problem } from '../config/problem.ts'
+import { floatTagOf, formatTarget, type ImageStreamTag } from '../names/qci-names.ts'
+
+/** Floats that the builds of ci-operator promote -> what promotes them. */
+export type PromotedTags = ReadonlyMap<string, string>
+
+export const checkCollisions = (config: MirrorConfig, promoted: PromotedTags): readonly Problem[] => [
+  ...writtenTwice(config.supplemental),
+  ...alsoPromoted(config.supplemental, promoted),
+  ...alsoOfArt(config),
+]
+
+/** `a/b_c:d` and `a/b:c_d` are one tag in QCI. */
+const writtenTwice = (supplemental: readonly SupplementalImage[]): readonly Problem[] => {
+  const first = new Map<string, SupplementalImage>()
+  return supplemental.flatMap((entry): Problem[] => {
+    const float = floatTagOf(entry.target)
+    const other = first.get(float)
+    if (other === undefined) {
+      first.set(float, entry)
+      return []
+    }
+    const { position, subject, target } = entry
+    return [
+      {
+        severity: 'error',
+        position,
+        subject,
+        message: `${formatTarget(target)} has the tag of ${formatTarget(other.target)} (line ${other.position.line}) in QCI, ${float}`,
+        cure: 'rename or remove one of the two',
+      },
+    ]
+  })
+}
+
+const alsoPromoted = (
+  supplemental: readonly SupplementalImage[],
+  promoted: PromotedTags,
+): readonly Problem[] =>
+  supplemental.flatMap(({ target, position, subject }): Problem[] => {
+    const by = promoted.get(floatTagOf(target))
+    if (by === undefined) return []
+    return [
+      {
+        severity: 'error',
+        position,
+        subject,
+        message: `target ${formatTarget(target)} would overwrite a promoted tag: ${by} promotes it`,
+        cure: 'choose another target, or remove the promotion',
+      },
+    ]
+  })
+
+/** The program passes over such tags of ART, so that there is one writer. The author may not know. */
+const alsoOfArt = ({ art, supplemental, appCi }: MirrorConfig): readonly Problem[] =>
+  art.flatMap((images) => {
+    const { position, subject } = images
+    return [...appCi, ...supplemental]
+      .filter(({ target }) => isOfArt(images, target))
+      .map((other) => ({
+        severity: 'warning',
+        position,
+        subject,
+        message: `${subject} also matches ${formatTarget(other.target)}, which ${other.subject} names (line ${other.position.line}): the latter wins`,
+        cure: 'let the patterns match fewer tags, or remove the other entry',
+      }))
+  })
+
+/** Whether ART's patterns match an ImageStream tag. */
+export const isOfArt = ({ namespace, name, tag }: ArtImages, imageStreamTag: ImageStreamTag): boolean =>
+  namespace === imageStreamTag.namespace &&
+  name.matches(imageStreamTag.name) &&
+  (tag?.matches(imageStreamTag.tag) ?? true)

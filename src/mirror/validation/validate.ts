@@ -1,0 +1,50 @@
+/**
+ * Everything that is wrong with a configuration. Compared with the version before, only what a change brings in is an error.
+ */
+import { parseMirrorConfig } from '../config/parse.ts'
+import { inOrder, type Problem } from '../config/problem.ts'
+import { checkCircles } from './circles.ts'
+import { checkCollisions, type PromotedTags } from './collisions.ts'
+import { checkSources } from './sources.ts'
+import { checkTargets } from './targets.ts'
+
+export interface ValidateOptions {
+  readonly promoted?: PromotedTags
+  /** The text of the version before. */
+  readonly base?: string | undefined
+}
+
+export interface Validation {
+  readonly problems: readonly Problem[]
+  /** Whether no problem is an error. */
+  readonly isValid: boolean
+}
+
+/** In the order of the file. */
+export const validate = (text: string, { promoted = new Map(), base }: ValidateOptions = {}): Validation => {
+  const old = new Set(base === undefined ? [] : problemsOf(base, promoted).map(keyOf))
+  const problems = problemsOf(text, promoted).map((problem) =>
+    problem.severity === 'error' && old.has(keyOf(problem)) ? asOld(problem) : problem,
+  )
+  return { problems: inOrder(problems), isValid: problems.every(({ severity }) => severity !== 'error') }
+}
+
+const problemsOf = (text: string, promoted: PromotedTags): readonly Problem[] => {
+  const { config, problems } = parseMirrorConfig(text)
+  return [
+    ...problems,
+    ...checkTargets(config),
+    ...checkSources(config),
+    ...checkCollisions(config, promoted),
+    ...checkCircles(config),
+  ]
+}
+
+/** Lines move; the entry and the sentence about it stay. Positions within a sentence move, too. */
+const keyOf = ({ subject, message }: Problem): string => `${subject} ${message.replaceAll(/line \d+/g, '')}`
+
+const asOld = (problem: Problem): Problem => ({
+  ...problem,
+  severity: 'warning',
+  message: `${problem.message} (this was so before the change)`,
+})

@@ -1,0 +1,104 @@
+import t from 'tap'
+import { copyImage } from '../../../src/mirror/copy/copy-image.ts'
+import { digestOf } from '../../support/pushable-registry.ts'
+import { putImage, putIndex, tag } from '../../support/image-fixtures.ts'
+import { float, pruneTag, startSides, toolsOf } from './sides.ts'
+
+await t.test('a list arrives with its digest, and the old one has a prune tag', async (t) => {
+  const { source, target, original, stored, qci } = await startSides(t)
+  const [old, fresh] = [putIndex(stored, 'old'), putIndex(original, 'new')]
+  tag(stored, float, old)
+  const order: string[] = []
+  qci.onTag = (_repository, name) => order.push(name)
+  const result = await copyImage(toolsOf(), { source, digest: fresh.digest, target, float })
+  t.strictSame(result, {
+    blobs: { mounted: 0, present: 2, uploaded: 4 },
+    bytes: result.bytes,
+    replaced: { digest: old.digest, pruneTag },
+  })
+  t.ok(result.bytes > 0)
+  t.strictSame(order, [pruneTag, float])
+  t.equal(stored.tags.get(float), fresh.digest)
+  t.equal(stored.tags.get(pruneTag), old.digest)
+  t.strictSame(stored.manifests.get(fresh.digest), original.manifests.get(fresh.digest))
+  for (const [digest, bytes] of stored.blobs) t.equal(digestOf(bytes), digest)
+})
+
+await t.test('from a neighbour no bytes are on the wire', async (t) => {
+  const { source, target, original, qci } = await startSides(t, { isNeighbour: true })
+  const fresh = putIndex(original, 'new')
+  const { blobs, bytes, replaced } = await copyImage(toolsOf(), {
+    source,
+    digest: fresh.digest,
+    target,
+    float,
+  })
+  t.strictSame(
+    { blobs, bytes, replaced },
+    { blobs: { mounted: 6, present: 0, uploaded: 0 }, bytes: 0, replaced: undefined },
+  )
+  t.notOk(
+    qci.requests.some(
+      ({ method, path }) => method === 'PATCH' || (method === 'GET' && path.includes('/blobs/')),
+    ),
+  )
+})
+
+await t.test('what is there is not copied again', async (t) => {
+  const { source, target, original, qci } = await startSides(t)
+  const fresh = putIndex(original, 'new')
+  const request = { source, digest: fresh.digest, target, float }
+  await copyImage(toolsOf(), request)
+  qci.requests.length = 0
+  t.match(await copyImage(toolsOf(), request), { bytes: 0, replaced: undefined })
+  t.ok(
+    qci.requests.every(({ method }) => method === 'HEAD'),
+    'nothing is written',
+  )
+})
+
+await t.test('a broken source leaves the target untouched', async (t) => {
+  const { source, target, original, stored, qci } = await startSides(t)
+  tag(stored, float, putImage(stored, 'old'))
+  const fresh = putIndex(original, 'new')
+  original.manifests.delete([...original.manifests.keys()][0] as string)
+  await t.rejects(copyImage(toolsOf(), { source, digest: fresh.digest, target, float }), {
+    name: 'RegistryFailure',
+  })
+  t.equal(qci.requests.length, 0)
+})
+
+await t.test('somebody else writes the float meanwhile', async (t) => {
+  const { source, target, original, stored, qci } = await startSides(t)
+  tag(stored, float, putImage(stored, 'old'))
+  const [fresh, promoted] = [putImage(original, 'new'), putImage(stored, 'promoted')]
+  qci.onTag = (_repository, name) => {
+    if (name === pruneTag) tag(stored, float, promoted)
+  }
+  const request = { source, digest: fresh.digest, target, float }
+  await t.rejects(copyImage(toolsOf(), request), {
+    name: 'RegistryFailure',
+    message: `somebody else has just written ${target.label}:${float}`,
+  })
+  t.equal(stored.tags.get(float), promoted.digest)
+})
+
+await t.test('a float is written once, and is read back', async (t) => {
+  const { source, target, original, stored, qci } = await startSides(t)
+  tag(stored, float, putImage(stored, 'old'))
+  const fresh = putImage(original, 'new')
+  const request = { source, digest: fresh.digest, target, float }
+  for (const status of [503, 429]) {
+    qci.requests.length = 0
+    qci.fault = ({ method, path }) =>
+      method === 'PUT' && path.endsWith(`/manifests/${float}`) ? { status } : undefined
+    await t.rejects(copyImage(toolsOf(), request), { name: 'RegistryFailure' })
+    const written = qci.requests.filter(
+      ({ path, method }) => method === 'PUT' && path.endsWith(`/manifests/${float}`),
+    )
+    t.equal(written.length, 1, `${status}`)
+  }
+  qci.fault = ({ method, path }) =>
+    method === 'PUT' && path.endsWith(`/manifests/${float}`) ? { status: 201 } : undefined
+  await t.rejects(copyImage(toolsOf(), request), { name: 'RegistryFailure', message: /does not show/ })
+})

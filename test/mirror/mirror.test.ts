@@ -1,0 +1,92 @@
+import t from 'tap'
+import type { Test } from 'tap'
+import { Mirror, type MirrorEvent, type MirrorOptions } from '../../src/mirror/mirror.ts'
+import { desiredImages } from '../../src/mirror/plan/desired.ts'
+import { Registries } from '../../src/mirror/registry/registries.ts'
+import { putImage, putIndex, tag } from '../support/image-fixtures.ts'
+import { startPushableRegistry } from '../support/pushable-registry.ts'
+import { fastClock } from './registry/clients.ts'
+import { configOf, supplemental } from './validation/entries.ts'
+
+const started = async (test: Test, options: Partial<MirrorOptions> = {}) => {
+  const registry = await startPushableRegistry(test)
+  const registries = new Registries({
+    permit: { isHeld: () => true },
+    credentialOf: () => undefined,
+    originOf: () => registry.origin,
+    rate: { perSecond: 1e6, burst: 1000 },
+    clock: fastClock,
+  })
+  test.teardown(async () => await registries.close())
+  const events: MirrorEvent[] = []
+  const mirror = new Mirror({
+    registries,
+    qci: { registry: 'quay.io', repository: 'openshift/ci' },
+    observe: (event) => events.push(event),
+    clock: fastClock,
+    ...options,
+  })
+  return { registry, mirror, events, stored: registry.repository('openshift/ci') }
+}
+const desiredOf = (sources: Readonly<Record<string, string>>) =>
+  desiredImages(configOf(supplemental(sources)))
+
+await t.test('a pass copies what differs, the next one writes nothing', async (t) => {
+  const { registry, mirror, events, stored } = await started(t)
+  const names = Array.from({ length: 12 }, (_, index) => `i${index}`)
+  for (const [index, name] of names.entries()) {
+    const original = registry.repository(`team/${name}`)
+    tag(original, 'v1', (index % 2 === 0 ? putImage : putIndex)(original, name))
+  }
+  const desired = desiredOf(
+    Object.fromEntries(names.map((name) => [`a/${name}:v1`, `quay.io/team/${name}:v1`])),
+  )
+  await mirror.pass(desired)
+  await mirror.queue.idle()
+  t.equal(events.length, 12)
+  t.ok(events.every(({ what }) => what === 'copied'))
+  for (const name of names)
+    t.equal(stored.tags.get(`a_${name}_v1`), registry.repository(`team/${name}`).tags.get('v1'))
+  registry.requests.length = 0
+  const findings = await mirror.pass(desired)
+  await mirror.queue.idle()
+  t.ok(findings.every(({ state }) => state === 'same'))
+  t.equal(registry.requests.length, 24, 'two requests an image')
+  t.ok(registry.requests.every(({ method }) => method === 'HEAD'))
+})
+
+await t.test(
+  'a broken image is dead with its reason, and leaves when it is not desired any more',
+  async (t) => {
+    const rules = {
+      backoff: { firstMs: 10, longestMs: 10 },
+      maxFailures: { refused: 1, other: 1 },
+      random: Math.random,
+    }
+    const { registry, mirror, events } = await started(t, { rules })
+    const original = registry.repository('team/broken')
+    const index = putIndex(original, 'broken')
+    tag(original, 'v1', index)
+    original.manifests.delete([...original.manifests.keys()][0] as string)
+    const desired = desiredOf({ 'a/b:c': 'quay.io/team/broken:v1', 'a/b:d': 'quay.io/team/none:v1' })
+    t.match(await mirror.pass(desired), [{ state: 'different' }, { state: 'missing' }])
+    await mirror.queue.idle()
+    t.match(mirror.queue.list(), [{ target: 'a/b:c', state: 'dead', lastError: /a part of the list/ }])
+    t.match(events, [{ what: 'failed', status: { state: 'dead' }, error: { kind: 'refused' } }])
+    await mirror.pass(desired)
+    t.match(mirror.queue.list(), [{ state: 'dead' }])
+    await mirror.pass(desiredOf({ 'a/b:d': 'quay.io/team/none:v1' }))
+    t.strictSame(mirror.queue.list(), [])
+  },
+)
+
+await t.test('the usual clock', async (t) => {
+  const { registries } = {
+    registries: new Registries({ permit: { isHeld: () => false }, credentialOf: () => undefined }),
+  }
+  t.teardown(async () => await registries.close())
+  const qci = { registry: 'quay.io', repository: 'openshift/ci' }
+  const mirror = new Mirror({ registries, qci, observe: () => undefined })
+  t.strictSame(await mirror.pass({ images: [], leftOut: [] }), [])
+  await mirror.queue.idle()
+})

@@ -1,0 +1,78 @@
+import t from 'tap'
+import type { Test } from 'tap'
+import type { Digest } from '../../../src/oci/digest.ts'
+import { readBlob } from '../../../src/mirror/registry/blob-source.ts'
+import { digestOf, startPushableRegistry } from '../../support/pushable-registry.ts'
+import { repositoryOf } from './clients.ts'
+
+const content = Buffer.from('0123456789'.repeat(10_000))
+const digest = digestOf(content) as Digest
+
+const started = async (test: Test) => {
+  const registry = await startPushableRegistry(test)
+  registry.repository('openshift/ci').blobs.set(digest, content)
+  return registry
+}
+
+const readAll = async (blob: AsyncIterable<Buffer>): Promise<Buffer> => {
+  const chunks: Buffer[] = []
+  for await (const chunk of blob) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+await t.test('every byte in order', async (t) => {
+  const registry = await started(t)
+  t.ok((await readAll(readBlob(repositoryOf(t, registry), digest, content.length))).equals(content))
+  t.equal(registry.requests.length, 1)
+})
+
+await t.test('a stream that breaks off goes on from the next byte', async (t) => {
+  const registry = await started(t)
+  registry.fault = () => (registry.requests.length <= 3 ? 'half body' : undefined)
+  t.ok((await readAll(readBlob(repositoryOf(t, registry), digest, content.length))).equals(content))
+  t.equal(registry.requests.length, 4)
+  t.match(registry.requests[1]?.headers.range, /^bytes=[1-9]\d*-$/)
+})
+
+await t.test('a stream that breaks off again and again', async (t) => {
+  const registry = await started(t)
+  registry.fault = () => 'no body'
+  await t.rejects(readAll(readBlob(repositoryOf(t, registry), digest, 100_000)), {
+    name: 'RegistryFailure',
+    kind: 'transient',
+    message: /again and again$/,
+  })
+})
+
+await t.test('more bytes than the manifest says, and none', async (t) => {
+  const registry = await started(t)
+  const repository = repositoryOf(t, registry)
+  await t.rejects(readAll(readBlob(repository, digest, 10)), { name: 'RegistryFailure', kind: 'broken' })
+  const unknown = digestOf('unknown') as Digest
+  await t.rejects(readAll(readBlob(repository, unknown, 10)), { name: 'RegistryFailure', kind: 'transient' })
+})
+
+await t.test('attack: the rest is from another place', async (t) => {
+  const registry = await started(t)
+  registry.fault = () =>
+    registry.requests.length === 1
+      ? 'half body'
+      : { status: 206, headers: { 'content-range': 'bytes 1-9/10' }, body: 'x' }
+  await t.rejects(readAll(readBlob(repositoryOf(t, registry), digest, content.length)), {
+    name: 'RegistryFailure',
+    kind: 'broken',
+  })
+})
+
+await t.test('whoever reads may leave', async (t) => {
+  const registry = await started(t)
+  const gone = new AbortController()
+  registry.fault = () => 'half body'
+  const repository = repositoryOf(t, registry, { signal: gone.signal })
+  await t.rejects(
+    (async () => {
+      for await (const _ of readBlob(repository, digest, content.length)) gone.abort()
+    })(),
+  )
+  t.equal(registry.requests.length, 1)
+})

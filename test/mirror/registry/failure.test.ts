@@ -1,0 +1,13 @@
+import t from 'tap'
+import { PermitLost, RegistryFailure } from '../../../src/mirror/registry/failure.ts'
+
+await t.test('a failure has a kind, a sentence and a cause', async (t) => {
+  const cause = new Error('x')
+  t.match(new RegistryFailure('limited', 'quay.io limits requests', cause), {
+    name: 'RegistryFailure',
+    kind: 'limited',
+    message: 'quay.io limits requests',
+    cause,
+  })
+  t.match(new PermitLost(), { name: 'PermitLost', message: 'this replica does not hold the lease any more' })
+})

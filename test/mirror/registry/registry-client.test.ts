@@ -1,0 +1,127 @@
+import t from 'tap'
+import type { Test } from 'tap'
+import type { RegistryRequest } from '../../../src/mirror/registry/registry-client.ts'
+import { startPushableRegistry, type Fault, type PushableRegistry } from '../../support/pushable-registry.ts'
+import { putImage, tag } from '../../support/image-fixtures.ts'
+import { clientOf, fastClock } from './clients.ts'
+
+const credential = { username: 'robot', password: 'secret' }
+const scopes = ['repository:openshift/ci:pull,push']
+
+const requestTo = (registry: PushableRegistry, request: Partial<RegistryRequest> = {}): RegistryRequest => ({
+  method: 'GET',
+  url: new URL('/v2/openshift/ci/manifests/a', registry.origin),
+  scopes,
+  image: 'a/b:c',
+  isRepeatable: true,
+  ...request,
+})
+
+const started = async (test: Test, options: Parameters<typeof startPushableRegistry>[1] = {}) => {
+  const registry = await startPushableRegistry(test, options)
+  tag(registry.repository('openshift/ci'), 'a', putImage(registry.repository('openshift/ci'), 'a'))
+  return registry
+}
+
+/** The first so many requests have the fault. */
+const faulty = (registry: PushableRegistry, fault: Fault, count = Infinity) => {
+  registry.fault = () => (registry.requests.length <= count ? fault : undefined)
+}
+
+await t.test('one token for all requests of a scope', async (t) => {
+  const registry = await started(t, { login: 'bearer' })
+  const client = clientOf(t, registry, { credential })
+  for (let round = 0; round < 3; round++) t.equal((await client.send(requestTo(registry))).status, 200)
+  t.equal(registry.requests.length, 4, 'the first one had no token')
+  t.strictSame(registry.tokenRequests, [
+    `Basic ${Buffer.from('robot:secret').toString('base64')} repository:openshift/ci:pull,push`,
+  ])
+})
+
+await t.test('a login that the registry refuses', async (t) => {
+  const registry = await started(t, { login: 'bearer' })
+  const client = clientOf(t, registry, { credential })
+  await t.rejects(client.send(requestTo(registry, { scopes: ['repository:x/y:pull'] })), {
+    name: 'RegistryFailure',
+    kind: 'refused',
+    message: `${registry.host} refuses GET repository:x/y:pull: 401`,
+  })
+  t.equal(registry.requests.length, 2)
+  registry.fault = () => ({ status: 401 })
+  await t.rejects(client.send(requestTo(registry)), { name: 'RegistryFailure', kind: 'refused' })
+})
+
+await t.test('a bad moment passes unnoticed where a repetition is harmless', async (t) => {
+  const registry = await started(t)
+  const client = clientOf(t, registry)
+  faulty(registry, { status: 503 }, 2)
+  t.equal((await client.send(requestTo(registry))).status, 200)
+  t.equal(registry.requests.length, 3)
+  registry.requests.length = 0
+  faulty(registry, 'cut before', 2)
+  t.equal((await client.send(requestTo(registry))).status, 200)
+  registry.requests.length = 0
+  faulty(registry, { status: 500 })
+  const failure = {
+    name: 'RegistryFailure',
+    kind: 'transient',
+    message: `${registry.host} answered 500 to GET`,
+  }
+  await t.rejects(client.send(requestTo(registry)), failure)
+  t.equal(registry.requests.length, 5, 'five tries')
+  await t.rejects(client.send(requestTo(registry, { isRepeatable: false })), failure)
+  t.equal(registry.requests.length, 6, 'one try')
+})
+
+await t.test('429 and Retry-After pause the registry for everybody', async (t) => {
+  const registry = await started(t)
+  const client = clientOf(t, registry)
+  faulty(registry, { status: 429, headers: { 'retry-after': '10' } }, 1)
+  const began = fastClock.now()
+  const first = client.send(requestTo(registry))
+  while (registry.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  const others = [1, 2, 3].map(async (n) => await client.send(requestTo(registry, { image: `image ${n}` })))
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  t.equal(registry.requests.length, 1, 'nobody else is sent meanwhile')
+  for (const reply of await Promise.all([first, ...others])) t.equal(reply.status, 200)
+  t.ok(fastClock.now() - began >= 10_000)
+  t.equal(registry.requests.length, 5)
+  registry.requests.length = 0
+  faulty(registry, { status: 429 })
+  await t.rejects(client.send(requestTo(registry)), { name: 'RegistryFailure', kind: 'limited' })
+})
+
+await t.test('writes need the permit, reads do not', async (t) => {
+  const registry = await started(t)
+  const client = clientOf(t, registry, { permit: { isHeld: () => false } })
+  t.equal((await client.send(requestTo(registry))).status, 200)
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'] as const)
+    await t.rejects(client.send(requestTo(registry, { method })), { name: 'PermitLost' })
+  t.equal(registry.requests.length, 1)
+  const holder = clientOf(t, registry)
+  const body = Buffer.from('{}')
+  t.equal((await holder.send(requestTo(registry, { method: 'PUT', body }))).status, 201)
+})
+
+await t.test('who is gone is not tried for again', async (t) => {
+  const registry = await started(t)
+  const client = clientOf(t, registry)
+  const gone = new AbortController()
+  registry.fault = () => {
+    gone.abort()
+    return 'cut before'
+  }
+  await t.rejects(client.send(requestTo(registry, { signal: gone.signal })), { name: 'RegistryFailure' })
+  t.equal(registry.requests.length, 1)
+})
+
+await t.test('more requests than may wait', async (t) => {
+  const registry = await started(t)
+  const client = clientOf(t, registry, { maxInFlight: 1, maxWaiting: 1, maxTries: 1 })
+  const results = await Promise.allSettled([1, 2, 3].map(async () => await client.send(requestTo(registry))))
+  t.match(
+    results.filter(({ status }) => status === 'rejected'),
+    [{ reason: { name: 'RegistryFailure', kind: 'limited', message: /^too many requests wait/ } }],
+  )
+})

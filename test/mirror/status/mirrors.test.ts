@@ -1,0 +1,79 @@
+import t from 'tap'
+import { Entry } from '../../../src/mirror/queue/entry.ts'
+import { answerMirrors } from '../../../src/mirror/status/mirrors.ts'
+import { copyOf } from '../queue/copies.ts'
+
+const rules = {
+  backoff: { firstMs: 1, longestMs: 1 },
+  maxFailures: { refused: 1, other: 1 },
+  random: Math.random,
+}
+const statuses = ['a/b:c', 'a/b:d', 'a/b:e'].map((target) => {
+  const entry = new Entry(copyOf(target))
+  if (target === 'a/b:d') entry.fail(new Error('x'), 0, rules)
+  return entry.status()
+})
+const ask = (query: string, all = statuses) => answerMirrors(new URLSearchParams(query), all)
+const targetsOf = (query: string): unknown =>
+  (ask(query).body as { mirrors: { destination: string }[] | null }).mirrors?.map(({ destination }) =>
+    destination.at(-1),
+  )
+
+await t.test('without an action, the number of tasks', async (t) => {
+  for (const query of ['', 'action=', 'action=summarize'])
+    t.strictSame(ask(query), { status: 200, body: { total: 3 } }, query)
+})
+
+await t.test('tasks have the fields of the former program, in their order', async (t) => {
+  const { body } = ask('action=show')
+  t.equal(
+    JSON.stringify(body),
+    JSON.stringify({
+      mirrors: [
+        {
+          source_tag_ref: { namespace: '', name: '', tag: '' },
+          source: 'quay.io/a/b:c',
+          destination: 'quay.io/openshift/ci:a_b_c',
+          current_quay_digest: '',
+          created_at: '2026-01-02T03:04:05.000Z',
+          stale: false,
+          owner: 'supplementalCIImagesService',
+          state: 'waiting',
+          failures: 0,
+          last_error: '',
+        },
+      ],
+      total: 3,
+    }),
+  )
+})
+
+await t.test('the limit is 1 unless given', async (t) => {
+  t.strictSame(targetsOf('action=show'), ['c'])
+  t.strictSame(targetsOf('action=show&limit='), ['c'])
+  t.strictSame(targetsOf('action=show&limit=%2B2'), ['c', 'd'])
+  t.strictSame(targetsOf('action=show&limit=100'), ['c', 'd', 'e'])
+  for (const query of ['action=show&limit=0', 'action=show&limit=-1'])
+    t.strictSame(ask(query).body, { mirrors: null, total: 3 }, query)
+  t.strictSame(ask('action=show', []).body, { mirrors: null, total: 0 })
+})
+
+await t.test('filters', async (t) => {
+  t.strictSame(targetsOf('action=show&limit=9&state=dead'), ['d'])
+  t.match(ask('action=show&state=dead').body, {
+    mirrors: [{ failures: 1, last_error: 'unexpected: x' }],
+    total: 3,
+  })
+  t.strictSame(targetsOf('action=show&limit=9&target=a/b:e'), ['e'])
+  t.strictSame(targetsOf('action=show&limit=9&owner=supplementalCIImagesService')?.toString(), 'c,d,e')
+  t.strictSame(ask('action=show&limit=9&owner=qciToAppCIImages').body, { mirrors: null, total: 3 })
+})
+
+await t.test('errors are text, word for word', async (t) => {
+  t.strictSame(ask('action=drop'), { status: 500, body: 'invalid action: drop' })
+  for (const text of ['x', '1.5', '1e3', ' 1'])
+    t.strictSame(ask(`action=show&limit=${text}`), {
+      status: 500,
+      body: `strconv.Atoi: parsing "${text}": invalid syntax`,
+    })
+})
