@@ -50,10 +50,7 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
   digests.connect(readsOf(pipeline))
   const keys = createPurposeKeys(files.tokenSecret.current)
   const login = loginOf(config, keys, access.reviewToken, files.robot.current)
-  const audit =
-    config.authorization === 'audit'
-      ? createAuditMode({ ...access, qciNamespace: config.qciNamespace, logger, registry: metrics.registry })
-      : undefined
+  const audit = auditModeOf(config, access, logger, metrics)
   const denied = audit?.denied ?? createDenialMessage(config.qciNamespace, access.isRestricted)
   const server: ServerOptions = {
     connections: {
@@ -84,6 +81,14 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
   }
   return { server, robot, apiServer, digests, shared, storage, files, close }
 }
+
+/** Undefined unless `--authorization=audit`. */
+const auditModeOf = (
+  { authorization, qciNamespace }: Config,
+  access: ReturnType<typeof composeAccess>,
+  logger: Logger,
+  { registry }: Metrics,
+) => (authorization === 'audit' ? createAuditMode({ ...access, qciNamespace, logger, registry }) : undefined)
 
 const loginOf = (
   { exposed, clusterUrl, tokenValidityMs, allowAnonymous }: Config,
