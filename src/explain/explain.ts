@@ -44,7 +44,7 @@ const identityOf = (
   row('restricted', restriction(reference, options)),
 ]
 
-const withoutNamespace = "none: no namespace owns the tag, so only QCI-wide access opens it"
+const withoutNamespace = 'none: no namespace owns the tag, so only QCI-wide access opens it'
 
 const restriction = (reference: Reference, { isRestricted }: ExplainOptions): string => {
   if (reference.kind === 'digest' || reference.owner.by === 'digest')

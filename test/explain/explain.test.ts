@@ -63,8 +63,8 @@ await t.test('each family of tags is explained as the proxy reads it', async (te
       /image stream +4\.5\n +namespace +ocp-priv\n +restricted +yes:/,
     ],
     ['art__my-team_app_x', /image stream +app\n +namespace +my-team\n +restricted +no\n/],
-    ['rc_payload__4.20.0', /image stream +none\n +namespace +none: the tag is nobody's/],
-    ['art__0123456789abcdef', /image stream +none\n +namespace +none: the tag is nobody's/],
+    ['rc_payload__4.20.0', /image stream +none\n +namespace +none: no namespace owns the tag/],
+    ['art__0123456789abcdef', /image stream +none\n +namespace +none: no namespace owns the tag/],
     [
       'tomorrow__ocp-priv_x',
       /image stream +none\n +namespace +ocp-priv\n +restricted +yes, by its part ocp-priv: QCI-wide/,
