@@ -11,15 +11,10 @@ import type { DiskQueue } from './disk-queue.ts'
 import { EntryIndex, type FoundEntry } from './entry-index.ts'
 import { entriesInFolder, sizeInFolder } from './entry-folder.ts'
 import { Fill } from './fill.ts'
-import { outcomeOf, type FillOutcome } from './fill-outcome.ts'
+import { outcomeOf } from './fill-outcome.ts'
 import { Pending } from './pending.ts'
+import type { StoreObservers } from './store-observers.ts'
 import { StoredFile, type CorruptEntry } from './stored-file.ts'
-
-export interface StoreObservers {
-  readonly fillEnded: (kind: EntryKind, outcome: FillOutcome, bytes: number) => void
-  readonly evicted: (kind: EntryKind, bytes: number) => void
-  readonly corrupt: (kind: EntryKind, why: CorruptEntry) => void
-}
 
 export interface ContentStoreOptions {
   readonly root: string
@@ -53,7 +48,7 @@ export class ContentStore {
       maxBytes: options.maxBytes,
       onEvicted: (digest, size) => {
         options.observe.evicted(options.kind, size)
-        this.#unlink(digest, size)
+        this.#discard(this.#pathOf(digest, size))
       },
     })
   }
@@ -145,12 +140,12 @@ export class ContentStore {
   drop(digest: string, size: number, why?: CorruptEntry): void {
     if (why !== undefined) this.#options.observe.corrupt(this.#options.kind, why)
     this.#index.remove(digest)
-    this.#unlink(digest, size)
+    this.#discard(this.#pathOf(digest, size))
   }
 
   async #open(digest: string, size: number, requester: string): Promise<StoredFile | undefined> {
-    const { root, kind, disk, queue } = this.#options
-    const path = entryPath(root, kind, { digest, size })
+    const { kind, disk, queue } = this.#options
+    const path = this.#pathOf(digest, size)
     const close = async ({ fd }: { readonly fd: number }) => await disk.close(fd)
     try {
       const opened = await queue.run(requester, async () => await disk.open(path), close)
@@ -179,10 +174,10 @@ export class ContentStore {
   }
 
   async #publish(path: string, fd: number, digest: string, size: number): Promise<void> {
-    const { root, kind, disk, flushes } = this.#options
+    const { kind, disk, flushes } = this.#options
     await flushes.run(kind, async () => {
       await disk.sync(fd)
-      await disk.publish(path, entryPath(root, kind, { digest, size }))
+      await disk.publish(path, this.#pathOf(digest, size))
     })
     this.#index.unreserve(size)
     this.#index.verified(digest, size)
@@ -201,8 +196,7 @@ export class ContentStore {
     this.#index.use(digest, size)
     if (this.#touched.has(digest)) return
     this.#touched.set(digest, true)
-    const { root, kind, disk } = this.#options
-    this.#later(async () => await disk.touch(entryPath(root, kind, { digest, size })))
+    this.#later(async () => await this.#options.disk.touch(this.#pathOf(digest, size)))
   }
 
   async #sizeInFolder(digest: string, requester: string): Promise<number | undefined> {
@@ -211,9 +205,8 @@ export class ContentStore {
     return await sizeInFolder({ disk, queue, requester }, shardOf(root, kind, digest), digest)
   }
 
-  #unlink(digest: string, size: number): void {
-    const { root, kind } = this.#options
-    this.#discard(entryPath(root, kind, { digest, size }))
+  #pathOf(digest: string, size: number): string {
+    return entryPath(this.#options.root, this.#options.kind, { digest, size })
   }
 
   #discard(path: string): void {

@@ -4,12 +4,13 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openCacheDirectory } from './cache-directory.ts'
-import { ContentStore, type StoreObservers } from './content-store.ts'
+import { ContentStore } from './content-store.ts'
 import { systemDisk, type Disk } from './disk.ts'
 import { DiskQueue } from './disk-queue.ts'
 import { DocumentStore } from './documents.ts'
 import { KeyJournal } from './key-journal.ts'
 import { ReadBuffers } from './read-buffers.ts'
+import type { StoreObservers } from './store-observers.ts'
 
 export interface StorageOptions {
   readonly directory: string
