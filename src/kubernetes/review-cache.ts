@@ -1,6 +1,7 @@
 /**
  * Cached answers of the API server. Each answer has a life of its own, failures are not cached, and a key has one request in flight
- * (single-flight). While the API server is unavailable, a positive answer stays valid for the grace after its life.
+ * (single-flight). While the API server is unavailable, a positive answer stays valid until its grace
+ * ends, which is counted from the answer.
  */
 import { createSingleFlight } from '../concurrency/single-flight.ts'
 import { ReviewShed } from './review-shed.ts'

@@ -1,6 +1,7 @@
 /**
  * The lease of the replica that walks the restricted index, and the state of the walk. The lease expires in the store. Its holder renews it,
- * and counts it as lost two seconds before the store does, so that two replicas never walk at the same time.
+ * and counts it as lost two seconds before the store does, so that two replicas never walk at the same time. A replica without
+ * the store walks by itself.
  */
 import type { IndexState, SharedIndex } from '../digests/restricted-index/index-state.ts'
 import { keys } from './keys.ts'

@@ -1,5 +1,6 @@
 /**
- * Fetches manifests from upstream, and verifies each against its digest. Only verified bytes leave this file.
+ * Fetches manifests from upstream, and verifies each against its digest. Only verified bytes leave this file,
+ * except signed schema 1, whose signature the client checks.
  */
 import { createHash } from 'node:crypto'
 import { RegistryError, unavailable } from '../oci/errors.ts'

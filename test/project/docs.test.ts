@@ -47,7 +47,7 @@ await t.test('README links to each document', async (test) => {
     test.match(textOf('README.md'), `](${file})`)
 })
 
-await t.test('README has 1,000 to 1,250 words', async (test) => {
+await t.test('README has 1,000 to 1,200 words', async (test) => {
   const words = withoutComments(textOf('README.md')).split(/\s+/).filter(Boolean).length
   test.ok(words >= 1000 && words <= 1200, `${words} words`)
 })

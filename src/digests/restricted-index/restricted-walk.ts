@@ -118,7 +118,7 @@ export class RestrictedWalk {
     return { ...state, ...change }
   }
 
-  /** Passes pages on. The whole list takes hours to read, so this follows new live tags in between. */
+  /** Passes pages on. The whole list may take an hour to read, so this follows new live tags in between. */
   async *#keepingLive(
     pages: AsyncIterable<readonly string[]>,
     state: IndexState,

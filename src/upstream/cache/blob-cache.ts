@@ -54,11 +54,11 @@ class BlobCache {
   readonly #options: BlobCacheOptions
   readonly #fills = new Map<Digest, Fill>()
   readonly #flight: SingleFlight<Begun>
-  readonly #places: Bulkhead
+  readonly #slots: Bulkhead
 
   constructor(options: BlobCacheOptions) {
     this.#options = options
-    this.#places = new Bulkhead(options.maxFills ?? defaultMaxFills)
+    this.#slots = new Bulkhead(options.maxFills ?? defaultMaxFills)
     this.#flight = createSingleFlight({
       callerGone: sharedErrors.callerGone,
       isOfRequester: (error) =>
@@ -175,7 +175,7 @@ class BlobCache {
   async #load(request: BlobRequest): Promise<Begun> {
     const { open, sizeOf, storage } = this.#options
     const { digest, requester } = request
-    if (!this.#places.take(requester)) throw new FillsTaken()
+    if (!this.#slots.take(requester)) throw new FillsTaken()
     const claim = new AbortController()
     let fill: Fill | undefined
     try {
@@ -186,7 +186,7 @@ class BlobCache {
       void this.#drive(request, blob, fill, claim)
       return { fill }
     } finally {
-      if (fill === undefined) this.#places.giveBack(requester)
+      if (fill === undefined) this.#slots.giveBack(requester)
     }
   }
 
@@ -204,7 +204,7 @@ class BlobCache {
       fill.fail(error)
     }
     if (this.#fills.get(digest) === fill) this.#fills.delete(digest)
-    this.#places.giveBack(requester)
+    this.#slots.giveBack(requester)
   }
 }
 

@@ -1,3 +1,7 @@
+/**
+ * The slots of blobs: how many are streamed from upstream at a time, shared out by requester. `concurrency/bulkhead.ts` has the rule of the
+ * shares. A request over the limit waits in a fair queue.
+ */
 import { Bulkhead } from '../../concurrency/bulkhead.ts'
 import { systemClock, type Clock } from '../../concurrency/clock.ts'
 import { PoolExhausted, toRegistryError } from '../errors.ts'
