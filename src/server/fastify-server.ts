@@ -78,15 +78,15 @@ const malformedAnswers = ({
       )
   },
   frameworkErrors: ({ code }, request, reply) => {
-    const message =
-      code === 'FST_ERR_BAD_URL'
-        ? 'the path is not UTF-8 with valid escapes'
-        : 'a component of the path is too long'
     logger.info(
       { requestId: request.id, client: clients.of(request.raw).address, status: 400, reason: code },
       'malformed path',
     )
-    void answerError(new RegistryError('NAME_INVALID', message), request, reply)
+    void answerError(
+      new RegistryError('NAME_INVALID', 'the path is not UTF-8 with valid escapes'),
+      request,
+      reply,
+    )
   },
 })
 

@@ -314,3 +314,13 @@ await t.test("audit: the predecessor's rule, and what it tells the refused", asy
     'system:image-puller',
   )
 })
+
+await t.test('with --cache-dir: the state of the disk, and a directory that is given back', async (test) => {
+  const { components, server } = await create(test, ['--cache-dir=FOLDER/cache'])
+  test.ok(components.storage)
+  test.ok(
+    server.health.status().some((line) => line.includes('cache')),
+    server.health.status().join(),
+  )
+  await components.close()
+})

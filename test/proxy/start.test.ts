@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { Agent as HttpAgent, get, type IncomingMessage } from 'node:http'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -76,6 +76,19 @@ await t.test('a proxy serves, logs its address, and serves its metrics on anothe
   })
   test.equal((await ask(`${sandbox.url}/v2/`)).status, 401)
   test.match(String((await ask(`${sandbox.metricsUrl}/metrics`)).body), 'quay_proxy_requests_total')
+})
+
+await t.test('with --cache-dir a pulled layer is on the disk, and served from there', async (test) => {
+  const directory = join(test.testdir(), 'cache')
+  const { sandbox, authorization } = await start(test, [`--cache-dir=${directory}`])
+  const layer = `${sandbox.url}/v2/ocp/4.5/blobs/${await layerOf(sandbox, authorization)}`
+  const first = await ask(layer, { authorization })
+  test.equal(first.status, 200)
+  const requestsBefore = sandbox.quay.requests.length
+  test.ok((await ask(layer, { authorization })).body.equals(first.body))
+  test.equal(sandbox.quay.requests.length, requestsBefore, 'no request for the second pull')
+  await sandbox.close()
+  test.ok(existsSync(directory))
 })
 
 await t.test('without --metrics-addr no metrics are served', async (test) => {

@@ -23,7 +23,7 @@ export interface FlatOptions
     TelemetryOptions,
     HealthOptions,
     ConnectionOptions,
-    Pick<ServerOptions, 'limits' | 'refusalPace' | 'helpUrl'> {}
+    Pick<ServerOptions, 'limits' | 'refusalPace' | 'helpUrl' | 'plugins'> {}
 
 /** And the lines that the server logs. */
 export const serverOptions = (more: Partial<FlatOptions> = {}) => {
@@ -41,7 +41,7 @@ export const serverOptions = (more: Partial<FlatOptions> = {}) => {
     tls: undefined,
     ...more,
   }
-  const { limits, refusalPace, helpUrl } = flat
+  const { limits, refusalPace, helpUrl, plugins } = flat
   const options: ServerOptions = {
     connections: flat,
     login: flat,
@@ -52,6 +52,7 @@ export const serverOptions = (more: Partial<FlatOptions> = {}) => {
     ...(limits === undefined ? {} : { limits }),
     ...(refusalPace === undefined ? {} : { refusalPace }),
     helpUrl,
+    ...(plugins === undefined ? {} : { plugins }),
   }
   return { options, lines }
 }

@@ -1,5 +1,7 @@
 import { connect } from 'node:net'
 import { once } from 'node:events'
+import type { FastifyPluginCallback } from 'fastify'
+import fp from 'fastify-plugin'
 import t from 'tap'
 import { buildServer } from '../../src/server/server.ts'
 import { bearer, listen, untilNoConnections } from '../registry/fakes.ts'
@@ -100,4 +102,18 @@ await t.test('attack: a client that reads nothing, and one that pipelines', asyn
 await t.test('the observer is optional', async (test) => {
   const { get } = await serve(test, { limits: { maxRequests: 0 } })
   test.equal((await get('/v2/')).status, 503)
+})
+
+await t.test('a plugin of another room sees every request, after the access log', async (test) => {
+  const seen: string[] = []
+  const plugin: FastifyPluginCallback = (app, _options, done) => {
+    app.addHook('onRequest', (request, _reply, next) => {
+      seen.push(`${request.method} ${request.url} ${request.receivedAt > 0}`)
+      next()
+    })
+    done()
+  }
+  const { get } = await serve(test, { plugins: [fp(plugin)] })
+  await get('/v2/')
+  test.strictSame(seen, ['GET /v2/ true'])
 })
