@@ -1,6 +1,6 @@
 /**
- * `--authorization=audit`: the rule of the predecessor is enforced, and the rules of `enforce` are evaluated as well. All of audit mode is
- * in this room: once the migration is over, the room goes, and with it the lines of `proxy/compose.ts` that call this function.
+ * `--authorization=audit`: the rule of the predecessor is enforced, and the rules of `enforce` are evaluated as well. Once the
+ * migration is over, this room goes, with the lines of `proxy/compose.ts` that call this function, the flag, and the command `audit-report`.
  */
 import type { FastifyPluginCallback } from 'fastify'
 import type { Registry } from 'prom-client'

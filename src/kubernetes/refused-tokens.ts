@@ -2,7 +2,7 @@
  * Caches the tokens that the cluster has refused: for some seconds at first, because a new token may not have reached every API server
  * yet, and for longer after each further refusal. So a client that retries with an expired login causes few reviews.
  *
- * Attack: made-up tokens evict only entries of the same address.
+ * Attack: made-up tokens of one address that evict the entries of others. An address over its share of the cache evicts its own entries.
  */
 import { createSharedCache } from './shared-cache.ts'
 

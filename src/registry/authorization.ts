@@ -117,8 +117,8 @@ const parseKnownRepository = (
 }
 
 /**
- * Whether the requester may pull from the namespace that it wrote before a digest. True for other references, which are decided by their
- * namespace.
+ * Whether the requester may pull from the namespace that it wrote before a digest, or before a tag that stands for one. Without such a
+ * namespace: true for digests and for tags that are decided by their namespace, false for attachments in the monorepo.
  */
 const mayPullFromNamed = async (
   policy: Policy,

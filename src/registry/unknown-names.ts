@@ -1,6 +1,6 @@
 /**
- * Names of repositories that QCI cannot have, such as one or three components, or another registry behind our host: 404 NAME_UNKNOWN with
- * the pull spec to use. podman repeats other codes for three seconds.
+ * Answers for repositories that QCI cannot have: a name of one or three components, or the name of another registry after our host. They
+ * get 404 NAME_UNKNOWN with the pull spec to use. podman repeats other codes for three seconds.
  */
 import type { FastifyInstance, onRequestAsyncHookHandler, RouteHandlerMethod } from 'fastify'
 import { RegistryError, unsupported } from '../oci/errors.ts'

@@ -29,13 +29,13 @@ export const accessFlags = {
   restrictedNamespaces: flag(
     'restricted-namespaces',
     '*-priv,*-private',
-    'namespaces that this right does not open',
+    'namespaces that QCI-wide access does not open',
     listOf('namespaces, with * for any run of characters', matching(/^[a-z0-9*](?:[a-z0-9*-]*[a-z0-9*])?$/)),
   ),
   unknownDigests: flag(
     'unknown-digests',
     'allow',
-    'whether this right opens digests that the proxy has not seen under a tag',
+    'whether QCI-wide access opens digests that the proxy has not seen under a tag',
     oneOf('allow', 'deny'),
   ),
   authorization: flag(

@@ -1,6 +1,6 @@
 /**
- * Sends every request to upstream. Redirects are followed on the outside, and the robot's credential is added on the inside, to the first
- * request alone, which goes to the upstream origin. In the other order the CDN would get the robot's token.
+ * Sends every request to upstream. The robot's credential is added to the first request alone, which goes to the upstream origin. The
+ * stage that follows redirects is outside of it: in the other order the CDN would get the robot's token.
  */
 import { unlessAborted } from '../../concurrency/abortable.ts'
 import { unavailable } from '../../oci/errors.ts'

@@ -1,5 +1,5 @@
 /**
- * Resumes a blob whose stream breaks off at the very next byte. It is requested again from upstream, because a signed URL lives for a
+ * Resumes a broken blob at the byte after the last one received. It is requested again from upstream, because a signed URL lives for a
  * minute, with a Range, and only if the response shows that it is the same blob. The client sees one unbroken body.
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-14.4
  */

@@ -1,5 +1,6 @@
 /**
- * The robot's token, cached until shortly before it expires: an Authorization header for the upstream origin alone. One login at a time.
+ * The robot's token, cached until shortly before it expires: an Authorization header for the upstream origin, which `client/client.ts` adds. One
+ * login at a time.
  */
 import type { RobotCredential } from '../../secrets/robot-credential.ts'
 import { UpstreamRateLimited } from '../errors.ts'
