@@ -166,16 +166,21 @@ await t.test(
     ] as const) {
       const isGivenUp = isAwaited && busyness < 0.5
       let time = 0
+      let isWaitingFor: () => boolean = () => true
       const disk = diskWith({
         write: async (fd, bytes, position) => {
           time += 90
           await systemDisk.write(fd, bytes, position)
+          // The reader has read everything before, and waits for this write.
+          if (isAwaited) await until(isWaitingFor)
+          await settled()
         },
       })
       const { fill, ended } = fillFor(test, content, { disk, now: () => time, busyness: () => busyness })
       // A client that has enough to do with what is there.
       fill.enter()
       const reader = follow(fill, isAwaited ? 0 : 200, isAwaited ? fill.size : 300)
+      isWaitingFor = () => reader.bytes().length >= fill.available
       const added = addAll(fill, content).then(
         () => 'whole',
         () => 'given up',
