@@ -70,7 +70,7 @@ await t.test(
     test.match(head, { status: 200, headers: { 'content-length': '300000' }, body: undefined })
     const tail = reading(await open(requestFor(content, { range: 'bytes=-10' })))
     await until(() => second.bytes().length === first.bytes().length)
-    upstream.goOn()
+    await upstream.goOn()
     await Promise.all([first.done, second.done, tail.done])
     test.ok(second.bytes().equals(content))
     test.ok(tail.bytes().equals(content.subarray(-10)))
@@ -97,7 +97,7 @@ await t.test(
     const head = await open(requestFor(large, { method: 'HEAD', range: 'bytes=8999990-' }))
     test.equal(head.status, 206)
     test.strictSame(upstream.requests, ['GET', 'GET bytes=8999990-'])
-    upstream.goOn()
+    await upstream.goOn()
     await first.done
     test.ok(first.bytes().equals(large))
     test.equal(told.filter((line) => line === 'bypassed').length, 1)
@@ -341,7 +341,7 @@ await t.test('a client that leaves harms nobody; the last one ends the fill', as
   await until(() => first.bytes().length > 90_000)
   gone.abort()
   await test.rejects(first.done, RegistryError)
-  upstream.goOn()
+  await upstream.goOn()
   await second.done
   test.ok(second.bytes().equals(content))
   await until(() => ended('stored') === 1)
@@ -415,7 +415,7 @@ await t.test(
     readers.push(reading(await open(requestFor(blobs[5]!, { requester: 'bob' }))))
     test.strictSame(told, ['live', 'live', 'live', 'bypassed', 'bypassed', 'live'])
     await until(() => readers.every(({ bytes }) => bytes().length > 30_000))
-    upstream.goOn()
+    await upstream.goOn(blobs.length)
     for (const [index, { done, bytes }] of readers.entries()) {
       await done
       test.ok(bytes().equals(blobs[index]!))
@@ -493,7 +493,7 @@ await t.test('a client that looked at the disk while another one began', async (
   held.resolve()
   const second = reading(await late)
   await until(() => first.bytes().length > 90_000)
-  upstream.goOn()
+  await upstream.goOn()
   await Promise.all([first.done, second.done])
   test.ok(second.bytes().equals(content))
   test.strictSame(upstream.requests, ['GET'])

@@ -6,6 +6,7 @@ import { createBlobCache, type BlobCacheOptions } from '../../../src/upstream/ca
 import type { Blob, BlobRequest, Body, OpenBlob } from '../../../src/oci/image-source.ts'
 import { toRegistryError, TransientUpstreamError } from '../../../src/upstream/errors.ts'
 import { digestOf, diskWith, freshDirectory } from '../../storage/fixtures.ts'
+import { until } from '../../support/until.ts'
 
 /** What upstream does with its next answer to a GET. */
 export interface Script {
@@ -25,7 +26,8 @@ export interface ScriptedUpstream {
   /** `GET`, `GET bytes=5-9`, `HEAD` */
   readonly requests: string[]
   readonly scripts: Script[]
-  readonly goOn: () => void
+  /** Once so many answers wait, lets them go on. */
+  readonly goOn: (count?: number) => Promise<void>
   /** Bodies that nobody reads and nobody has discarded. */
   readonly unread: () => number
 }
@@ -37,7 +39,8 @@ export const scriptedUpstream = (...contents: readonly Buffer[]): ScriptedUpstre
   const blobs = new Map(contents.map((content) => [digestOf(content), content]))
   const requests: string[] = []
   const scripts: Script[] = []
-  let gate = Promise.withResolvers<void>()
+  let goneOn = Promise.withResolvers<void>()
+  let waiting = 0
   let unread = 0
   const bodyOf = (bytes: Buffer, script: Script, signal: AbortSignal | undefined): Body => {
     unread += 1
@@ -54,7 +57,8 @@ export const scriptedUpstream = (...contents: readonly Buffer[]): ScriptedUpstre
           if (signal?.aborted === true) throw toRegistryError(signal.reason)
           if (script.waitsAt !== undefined && at >= script.waitsAt && !hasWaited) {
             hasWaited = true
-            await Promise.race([gate.promise, aborted.promise])
+            waiting += 1
+            await Promise.race([goneOn.promise, aborted.promise]).finally(() => (waiting -= 1))
           }
           if (script.cutAt !== undefined && at >= script.cutAt)
             throw new TransientUpstreamError('UNAVAILABLE', 'upstream broke off')
@@ -72,9 +76,10 @@ export const scriptedUpstream = (...contents: readonly Buffer[]): ScriptedUpstre
     requests,
     scripts,
     unread: () => unread,
-    goOn: () => {
-      gate.resolve()
-      gate = Promise.withResolvers()
+    goOn: async (count = 1) => {
+      await until(() => waiting >= count)
+      goneOn.resolve()
+      goneOn = Promise.withResolvers()
     },
     open: async ({ method, digest, range, signal }) => {
       requests.push([method, range].filter((part) => part !== undefined).join(' '))
