@@ -3,6 +3,7 @@
  * released, and the load goes on for the others and for later ones.
  */
 import { onAbort } from './abortable.ts'
+import { TurnQueue } from './turn-queue.ts'
 
 export interface SingleFlightOptions {
   /** Whether an error concerns one requester alone, such as their rate limit, so that another requester may try again. None unless given. */
@@ -50,11 +51,18 @@ interface InFlight<Answer> {
 /** How often a caller starts over after the rate limit of another requester. After that the error is the caller's, too. */
 const maxRounds = 3
 
+/**
+ * Callers of another's load that go on in one turn of the event loop. Attack: thousands of connections that wait for one load, and all
+ * answer their requests at the moment of its end.
+ */
+const maxPerTurn = 32
+
 const itself = (reason: unknown): unknown => reason
 
 export const createSingleFlight = <Answer>(options: SingleFlightOptions = {}): SingleFlight<Answer> => {
   const { isOfRequester, callerGone = itself, now = () => performance.now() } = options
   const loads = new Map<string, InFlight<Answer>>()
+  const turns = new TurnQueue(maxPerTurn)
   const start = ({ key, requester, load }: SingleFlightRequest<Answer>): InFlight<Answer> => {
     const inFlight = { answer: load(), requester, startedAt: now() }
     loads.set(key, inFlight)
@@ -72,7 +80,9 @@ export const createSingleFlight = <Answer>(options: SingleFlightOptions = {}): S
       const source = running === undefined ? 'live' : 'shared'
       const answered = inFlight.answer.then((answer): Shared<Answer> => ({ answer, source }))
       try {
-        return await race(answered, request, inFlight.startedAt - now(), callerGone)
+        const shared = await race(answered, request, inFlight.startedAt - now(), callerGone)
+        if (shared.source === 'shared') await turns.turn(requester ?? '')
+        return shared
       } catch (error) {
         // Attack: a requester over their rate limit would make the same request fail for everybody else.
         if (isOfRequester?.(error) === true && inFlight.requester !== requester && round < maxRounds) continue

@@ -31,6 +31,11 @@ export class TurnQueue {
     begin()
   }
 
+  /** Resolves when the job of the caller may begin. */
+  async turn(requester: string): Promise<void> {
+    await new Promise<void>((resolve) => this.run(requester, resolve))
+  }
+
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
@@ -48,7 +53,7 @@ export class TurnQueue {
   }
 
   #next(): () => void {
-    const [[requester, own]] = this.#waiting as unknown as [[string, (() => void)[]]]
+    const [requester, own] = this.#waiting.entries().next().value as [string, (() => void)[]]
     const begin = own.shift() as () => void
     this.#waiting.delete(requester)
     if (own.length > 0) this.#waiting.set(requester, own)

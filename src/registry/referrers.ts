@@ -6,6 +6,7 @@
 import type { RouteHandlerMethod } from 'fastify'
 import type { Identity } from '../access/identity.ts'
 import type { Policy } from '../access/policy.ts'
+import { TurnQueue } from '../concurrency/turn-queue.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { indexMediaType, isMediaType, type Descriptor } from '../oci/descriptor.ts'
 import type { FetchReferrers } from '../oci/image-source.ts'
@@ -21,25 +22,31 @@ export interface ReferrersOptions {
   readonly policy: Policy
 }
 
-export const referrersHandler =
-  ({ fetchReferrers, policy }: ReferrersOptions): RouteHandlerMethod =>
-  async (request, reply) => {
+/** A list may have thousands of entries. Attack: many requests for one long list, whose decisions would all begin at the same moment. */
+const listsPerTurn = 1
+
+export const referrersHandler = ({ fetchReferrers, policy }: ReferrersOptions): RouteHandlerMethod => {
+  const turns = new TurnQueue(listsPerTurn)
+  return async (request, reply) => {
     const reference = referenceOf(request)
     if (reference.kind !== 'digest') throw new Error('referrers are asked for by digest')
     const artifactType = artifactTypeOf(request.query as { artifactType?: unknown })
     const signal = abortedWith(reply)
+    const requester = requesterOf(request)
     const list = await fetchReferrers({
       digest: reference.digest,
       artifactType,
-      requester: requesterOf(request),
+      requester,
       signal,
     })
+    await turns.turn(requester)
     const visible = await decideAll(policy, identityOf(request), reference.repository, list.manifests, signal)
     if (list.isFiltered && artifactType !== undefined)
       void reply.header('oci-filters-applied', 'artifactType')
     // A Buffer: the framework would change the content type of a string.
     return reply.headers({ 'content-type': indexMediaType }).send(indexOf(list.manifests, visible))
   }
+}
 
 const artifactTypeOf = ({ artifactType }: { artifactType?: unknown }): string | undefined => {
   if (artifactType === undefined || isMediaType(artifactType)) return artifactType

@@ -32,7 +32,7 @@ export const answerErrors = (
     if (request.headers.authorization !== undefined) {
       const delayMs = pace.delayOf(requesterOrNetworkOf(request), failure.status)
       if (delayMs > 0) await sleep(delayMs, undefined, { ref: false })
-      await new Promise<void>((resolve) => turns.run(request.client.network, resolve))
+      await turns.turn(request.client.network)
     }
     return answerError(failure, request, reply, helpUrl)
   })

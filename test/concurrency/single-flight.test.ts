@@ -222,3 +222,27 @@ await t.test(
     for (const answer of staying) await test.rejects(answer, error)
   },
 )
+
+await t.test('attack: thousands of callers of one load go on over turns of the event loop', async (test) => {
+  const share = createSingleFlight<string>()
+  const loading = Promise.withResolvers<string>()
+  const load = async () => await loading.promise
+  const perTurn: number[] = []
+  let released = 0
+  let before = 0
+  const callers = Array.from({ length: 1000 }, async () => {
+    const { answer } = await share({ key: 'key', load, requester: 'mallory' })
+    released += 1
+    return answer
+  })
+  const other = share({ key: 'key', load, requester: 'alice' }).then(() => released)
+  loading.resolve('answer')
+  while (released < 1000) {
+    await new Promise((resolve) => setImmediate(resolve))
+    perTurn.push(released - before)
+    before = released
+  }
+  test.ok(Math.max(...perTurn) <= 3 * 32, perTurn.join())
+  test.ok((await other) <= 3 * 32, 'another requester does not wait for all of them')
+  test.strictSame(new Set(await Promise.all(callers)), new Set(['answer']))
+})

@@ -58,3 +58,15 @@ await t.test('sparse jobs never wait', async (test) => {
     await nextTurn()
   }
 })
+
+await t.test('a turn to wait for', async (test) => {
+  const queue = new TurnQueue(1)
+  const order: string[] = []
+  await Promise.all(
+    ['a', 'b', 'c'].map(async (requester) => {
+      await queue.turn(requester)
+      order.push(requester)
+    }),
+  )
+  test.strictSame(order, ['a', 'b', 'c'])
+})

@@ -241,3 +241,24 @@ await t.test('a client that disconnects during the wait costs upstream nothing',
   while (asked.length < 2) await new Promise((resolve) => setTimeout(resolve, 5))
   test.strictSame(asked, [false, true])
 })
+
+await t.test('attack: many lists over cached pages leave turns of the event loop to others', async (test) => {
+  const tags = Array.from({ length: 60 }, (_, index) => `a_b_${String(index).padStart(2, '0')}`)
+  const { list, pages } = await serve(test, tags, () => true, { listPace: quick })
+  const perTurn: number[] = []
+  let isOver = false
+  let before = 0
+  const count = (): void => {
+    perTurn.push(pages.length - before)
+    before = pages.length
+    if (!isOver) setImmediate(count)
+  }
+  setImmediate(count)
+  const lists = await Promise.all(Array.from({ length: 40 }, async () => await list('openshift/ci', '?n=60')))
+  isOver = true
+  perTurn.push(pages.length - before)
+  for (const { listed } of lists) test.strictSame(listed, tags.toSorted())
+  // The first page of each list is fetched when its request begins.
+  const [first = 0, ...later] = perTurn.filter((fetched) => fetched > 0)
+  test.ok(Math.max(first - lists.length, ...later) <= 12, perTurn.join())
+})
