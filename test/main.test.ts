@@ -14,7 +14,7 @@ import manifest from '../package.json' with { type: 'json' }
 import { help } from '../src/config/help.ts'
 import { startKubernetesApi } from '../src/sandbox/app-ci/kubernetes-api.ts'
 import { testProblems } from './cli/fake-io.ts'
-import { surroundings, write } from './cli/surroundings.ts'
+import { auditLoss, surroundings, write } from './cli/surroundings.ts'
 import { robot } from './sandbox/quay/quay-client.ts'
 import { temporaryFolder } from './sandbox/temporary-folder.ts'
 import { selfSigned } from './support/tls.ts'
@@ -224,19 +224,9 @@ void t.test('a pipe that closes during the tour ends the sandbox', async (test) 
 })
 
 void t.test('audit-report: standard input, read to its end or not', async (test) => {
-  const line = JSON.stringify({
-    time: '2026-11-20T21:55:19.000Z',
-    difference: 'loss',
-    identity: 'system:serviceaccount:my-team:default',
-    kind: 'service-account',
-    namespace: 'ocp',
-    image: 'ocp_4.5_base',
-    openedBy: ['image-puller', 'qci-wide'],
-    msg: 'audit',
-  })
-  const path = write(test, { log: `${line}\n` })
+  const path = write(test, { log: `${auditLoss}\n` })
   const child = start(test, ['audit-report', '--json'])
-  child.stdin.end(`${line}\n${line}`)
+  child.stdin.end(`${auditLoss}\n${auditLoss}`)
   const { code, stdout } = await ended(child)
   test.equal(code, 0)
   test.match(JSON.parse(stdout), { losses: [{ count: 2 }] })

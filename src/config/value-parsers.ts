@@ -70,9 +70,8 @@ export const parseNetwork = (text: string): string | undefined => {
 
 /** An origin: http or https, no user, path, query or fragment. */
 export const parseOrigin = (text: string): URL | undefined => {
-  const url = URL.parse(text)
-  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) return undefined
-  return url.href === `${url.origin}/` ? url : undefined
+  const url = parseWebUrl(text)
+  return url?.href === `${url?.origin}/` ? url : undefined
 }
 
 /** A page on the web, without a user: its text goes into messages. */

@@ -12,6 +12,7 @@
  */
 import { isDigest, type Digest } from './digest.ts'
 import { dnsLabelPattern } from './dns-label.ts'
+import { isNameComponent, isTag } from './name-grammar.ts'
 
 declare const valid: unique symbol
 /** A tag of the monorepo, at most 128 characters. */
@@ -37,10 +38,6 @@ export type TagOwnerOf = (qciTag: string) => TagOwner
 
 const unowned: TagOwner = { by: 'qci' }
 
-const tagPattern = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/
-// distribution-spec, one component of <name>. https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
-const componentPattern = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
-
 /** The prefixes of a copy. Copies are copied, too. */
 const copyPattern = /^(?:\d{14}_prune_|__ci_images_mirror__|art__)+/
 /** The suffixes of a tag that is promoted in stages. */
@@ -54,12 +51,12 @@ const attachedPattern = /^sha256-([a-f0-9]{64})(?:\.[a-zA-Z0-9._-]+)?$/
  */
 const familyPattern = /^(?:rc_payload__|art-builder-|[^_]*__)/
 
-export const isQciTag = (text: string): text is QciTag => tagPattern.test(text)
+export const isQciTag = (text: string): text is QciTag => isTag(text)
 
 export const isNamespace = (text: string): boolean => dnsLabelPattern.test(text)
 
 /** Whether a repository can have this name, without its namespace. */
-export const isImageStreamName = (text: string): boolean => componentPattern.test(text)
+export const isImageStreamName = (text: string): boolean => isNameComponent(text)
 
 /** A tag that clients derive from the digest of an image, to look for its signatures and other artifacts. */
 export const isAttachedTag = (text: string): boolean => attachedPattern.test(text)
@@ -150,8 +147,7 @@ const withoutStages = (tag: string): string => {
 const certainName = (rest: string): { name?: string } => {
   const names: string[] = []
   for (let cut = rest.indexOf('_'); cut !== -1; cut = rest.indexOf('_', cut + 1))
-    if (componentPattern.test(rest.slice(0, cut)) && tagPattern.test(rest.slice(cut + 1)))
-      names.push(rest.slice(0, cut))
+    if (isNameComponent(rest.slice(0, cut)) && isTag(rest.slice(cut + 1))) names.push(rest.slice(0, cut))
   const [name] = names
   return names.length === 1 && name !== undefined ? { name } : {}
 }

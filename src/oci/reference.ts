@@ -9,6 +9,7 @@
  */
 import { RegistryError } from './errors.ts'
 import { isDigest, type Digest } from './digest.ts'
+import { maxRepositoryLength, maxTagLength } from './name-grammar.ts'
 import { quoteName } from './quote-name.ts'
 import {
   isAttachedTag,
@@ -50,10 +51,6 @@ export type Reference =
     }
   | { readonly kind: 'digest'; readonly repository: Repository; readonly digest: Digest }
 
-const maxTagLength = 128
-// Clients accept repository paths of at most 255 characters (distribution's NameTotalLengthMax).
-const maxNameLength = 255
-
 /** @throws {RegistryError} DIGEST_INVALID */
 export const parseDigest = (text: string): Digest => {
   if (isDigest(text)) return text
@@ -77,7 +74,7 @@ export const parseRepository = (namespace: string, name: string, monorepo: strin
       `${quoteName(namespace)} cannot be a namespace of app.ci; ${hint(monorepo)}`,
       { forLog: { rejected: quoteName(path) } },
     )
-  if (!isImageStreamName(name) || path.length > maxNameLength)
+  if (!isImageStreamName(name) || path.length > maxRepositoryLength)
     throw new RegistryError(
       'NAME_INVALID',
       `${quoteName(name)} cannot be an image stream; ${hint(monorepo)}`,

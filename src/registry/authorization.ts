@@ -59,7 +59,7 @@ export const authorizationHook = (options: AuthorizationOptions): onRequestAsync
     if (decision.isPremature === true) throw premature()
     if (decision.allowed) return
     const isNamespaceOpen = await beforeDeadline(request, mayPullFromNamed(policy, identity, reference))
-    if (isNamespaceOpen && isAttached(reference)) throw notAttached(reference)
+    if (isNamespaceOpen === true && isAttached(reference)) throw notAttached(reference)
     throw denied({ identity, wanted: wantedOf(reference), namespace: namedBy(reference), isNamespaceOpen })
   }
 }
@@ -117,17 +117,17 @@ const parseKnownRepository = (
 }
 
 /**
- * Whether the requester may pull from the namespace that it wrote before a digest, or before a tag that stands for one. Without such a
- * namespace: true for digests and for tags that are decided by their namespace, false for attachments in the monorepo.
+ * Whether the requester may pull from the namespace that it wrote before a digest, or before a tag that stands for one. Undefined for other
+ * references.
  */
 const mayPullFromNamed = async (
   policy: Policy,
   identity: Identity,
   reference: Reference,
-): Promise<boolean> => {
+): Promise<boolean | undefined> => {
   const { repository } = reference
   const isByDigest = reference.kind === 'digest' || isAttached(reference)
-  if (!isByDigest || repository.form === 'monorepo') return !isAttached(reference)
+  if (!isByDigest || repository.form === 'monorepo') return undefined
   const { namespace, name } = repository
   return (await policy.decideImageStream(identity, { namespace, name })).allowed
 }

@@ -13,8 +13,8 @@ export interface Refusal {
   readonly wanted: string
   /** The namespace that the client wrote; undefined if it wrote none. */
   readonly namespace: string | undefined
-  /** Whether the requester may pull from that namespace: then the digest alone is closed. */
-  readonly isNamespaceOpen?: boolean
+  /** Whether the requester may pull from that namespace: then the digest alone is closed. Undefined if that was not decided. */
+  readonly isNamespaceOpen?: boolean | undefined
 }
 
 export type DenialMessage = (refusal: Refusal) => RegistryError

@@ -3,7 +3,7 @@
  * find the series by the values themselves, and pass their counts to prom-client at a scrape.
  */
 import { Counter, type Metric, type Registry } from 'prom-client'
-import { combinationsOf, type ClosedCounter, type LabelsOf, type LabelValues } from './instruments.ts'
+import { startAtZero, type ClosedCounter, type LabelsOf, type LabelValues } from './instruments.ts'
 
 type Labels<Label extends string> = Readonly<Record<Label, string | number>>
 
@@ -44,8 +44,8 @@ export const closedFastCounterOn =
     values: Values,
     isPossible: (labels: LabelsOf<Values>) => boolean = () => true,
   ): ClosedCounter<Values> => {
-    const counter = fastCounterOn(registry)(name, help, Object.keys(values))
-    for (const labels of combinationsOf(values).filter(isPossible)) counter.inc(labels, 0)
+    const counter: ClosedCounter<Values> = fastCounterOn(registry)(name, help, Object.keys(values))
+    startAtZero(counter, values, isPossible)
     return counter
   }
 

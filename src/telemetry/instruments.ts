@@ -36,6 +36,15 @@ export const counterOn =
       registers: [registry],
     })
 
+/** Starts every possible series of a counter at 0. */
+export const startAtZero = <const Values extends LabelValues>(
+  { inc }: ClosedCounter<Values>,
+  values: Values,
+  isPossible: (labels: LabelsOf<Values>) => boolean,
+): void => {
+  for (const labels of combinationsOf(values).filter(isPossible)) inc(labels, 0)
+}
+
 /**
  * A counter with closed sets of label values. All its series start at 0: `increase()` does not see the first event of a series that
  * starts at 1, so an alert would miss it.
@@ -50,8 +59,9 @@ export const closedCounterOn =
     isPossible: (labels: LabelsOf<Values>) => boolean = () => true,
   ): ClosedCounter<Values> => {
     const counter = counterOn(registry)(name, help, Object.keys(values))
-    for (const labels of combinationsOf(values).filter(isPossible)) counter.inc(labels, 0)
-    return { inc: (labels, by = 1) => counter.inc(labels, by) }
+    const closed: ClosedCounter<Values> = { inc: (labels, by = 1) => counter.inc(labels, by) }
+    startAtZero(closed, values, isPossible)
+    return closed
   }
 
 /** A value that is read at every scrape. */

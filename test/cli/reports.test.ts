@@ -1,25 +1,15 @@
 import t from 'tap'
 import { ended, refused } from './fake-io.ts'
-import { write } from './surroundings.ts'
+import { auditLoss, write } from './surroundings.ts'
 
 await t.test('audit-report: a file, standard input, and what is neither', async (test) => {
-  const line = JSON.stringify({
-    time: '2026-11-20T21:55:19.000Z',
-    difference: 'loss',
-    identity: 'system:serviceaccount:my-team:default',
-    kind: 'service-account',
-    namespace: 'ocp',
-    image: 'ocp_4.5_base',
-    openedBy: ['image-puller', 'qci-wide'],
-    msg: 'audit',
-  })
-  const path = write(test, { log: `garbage\n${line}\n`, garbage: 'garbage\n' })
+  const path = write(test, { log: `garbage\n${auditLoss}\n`, garbage: 'garbage\n' })
   const read = await ended(['audit-report', path('log')])
   test.strictSame([read.code, read.stderr], [0, []])
   const command =
     'oc policy add-role-to-user system:image-puller system:serviceaccount:my-team:default -n ocp'
   test.match(read.stdout, command)
-  const { code, stdout } = await ended(['audit-report', '--json'], { input: `${line}\n${line}` })
+  const { code, stdout } = await ended(['audit-report', '--json'], { input: `${auditLoss}\n${auditLoss}` })
   test.equal(code, 0)
   test.match(JSON.parse(stdout), { losses: [{ count: 2, keptBy: [command] }] })
   await refused(test, ['audit-report', path('away')], [`${path('away')} cannot be read (ENOENT)`])

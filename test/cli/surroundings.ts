@@ -18,6 +18,18 @@ export const write = (test: Test, contents: Record<string, string | Buffer>) => 
   return (name: string) => join(folder, name)
 }
 
+/** A line of the log in audit mode: a service account that would lose access to an image of `ocp`. */
+export const auditLoss = JSON.stringify({
+  time: '2026-11-20T21:55:19.000Z',
+  difference: 'loss',
+  identity: 'system:serviceaccount:my-team:default',
+  kind: 'service-account',
+  namespace: 'ocp',
+  image: 'ocp_4.5_base',
+  openedBy: ['image-puller', 'qci-wide'],
+  msg: 'audit',
+})
+
 export const secretFlags = (path: (name: string) => string) => [
   `--robot-username-file=${path('username')}`,
   `--robot-password-file=${path('password')}`,

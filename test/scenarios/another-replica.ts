@@ -7,10 +7,10 @@ import { createLogger } from '../../src/telemetry/logging.ts'
 import { startProxy } from '../../src/proxy/start.ts'
 import type { Scenario } from './scenario.ts'
 
-/** Listens when it resolves, and may not be ready yet. */
-export const startUnready = async (s: Scenario, flags: readonly string[] = []) => {
+/** The flags of another proxy of the same system, on a port of its own. */
+export const flagsOf = (s: Scenario): readonly string[] => {
   const file = (name: string) => join(dirname(s.files.password), name)
-  const args = [
+  return [
     '--listen-addr=127.0.0.1:0',
     `--robot-username-file=${file('username')}`,
     `--robot-password-file=${s.files.password}`,
@@ -19,9 +19,12 @@ export const startUnready = async (s: Scenario, flags: readonly string[] = []) =
     `--upstream=${s.quay.url}`,
     `--upstream-repository=${s.quay.repository}`,
     '--upstream-limits=none',
-    '--grace-period=0s',
-    ...flags,
   ]
+}
+
+/** Listens when it resolves, and may not be ready yet. */
+export const startUnready = async (s: Scenario, flags: readonly string[] = []) => {
+  const args = [...flagsOf(s), '--grace-period=0s', ...flags]
   return await startProxy(parseConfig(args, {}), createLogger('silent', { write: () => undefined }))
 }
 

@@ -6,30 +6,18 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildImage } from '../../src/sandbox/quay/images.ts'
+import { flagsOf } from './another-replica.ts'
 import { accept, scenario, type Scenario } from './scenario.ts'
 
-/** `.ci/run` does a hundred. */
+/** `CACHE_KILLS=100` does more. */
 const kills = Number(process.env['CACHE_KILLS'] ?? 6)
 
 const start = async (s: Scenario, directory: string) => {
-  const file = (name: string) => join(dirname(s.files.password), name)
-  const child = spawn(process.execPath, [
-    'src/main.ts',
-    'serve',
-    '--listen-addr=127.0.0.1:0',
-    `--robot-username-file=${file('username')}`,
-    `--robot-password-file=${s.files.password}`,
-    `--token-secret-file=${s.files.tokenSecret}`,
-    `--kubeconfig=${file('kubeconfig')}`,
-    `--upstream=${s.quay.url}`,
-    `--upstream-repository=${s.quay.repository}`,
-    '--upstream-limits=none',
-    '--restricted-index=off',
-    `--cache-dir=${directory}`,
-  ])
+  const flags = [...flagsOf(s), '--restricted-index=off', `--cache-dir=${directory}`]
+  const child = spawn(process.execPath, ['src/main.ts', 'serve', ...flags])
   child.stderr.resume()
   let log = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (log += text))

@@ -2,6 +2,7 @@
  * References of external images: `[host/]repository[:tag][@digest]`, as `podman pull` reads them.
  * @see https://github.com/distribution/reference/blob/main/reference.go
  */
+import { isNameComponent, isTag, maxRepositoryLength } from '../../oci/name-grammar.ts'
 import { isDigest, type Digest } from '../../oci/digest.ts'
 
 export interface ImageReference {
@@ -24,9 +25,6 @@ const hostsOfDockerHub = new Set([
 ])
 
 const hostPattern = /^(?:[a-z0-9][a-z0-9.-]{0,252}|\[[0-9a-f:]{2,39}\])(?::\d{1,5})?$/i
-const componentPattern = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
-const tagPattern = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/
-const maxRepositoryLength = 255
 
 /** @returns a sentence without its end where the text is not a reference */
 export const parseImageReference = (text: string): ImageReference | string => {
@@ -35,10 +33,10 @@ export const parseImageReference = (text: string): ImageReference | string => {
   if (digest !== undefined && !isDigest(digest)) return `has ${JSON.stringify(digest)} where a digest belongs`
   if (named.includes('://')) return 'begins with a scheme, and a reference has none'
   const { path, tag } = splitTag(named)
-  if (tag !== undefined && !tagPattern.test(tag)) return `has ${JSON.stringify(tag)} where a tag belongs`
+  if (tag !== undefined && !isTag(tag)) return `has ${JSON.stringify(tag)} where a tag belongs`
   const { registry, repository } = splitHost(path)
   if (!hostPattern.test(registry)) return `has ${JSON.stringify(registry)} where a host belongs`
-  const isRepository = repository.split('/').every((component) => componentPattern.test(component))
+  const isRepository = repository.split('/').every(isNameComponent)
   if (!isRepository || repository.length > maxRepositoryLength)
     return `has ${JSON.stringify(repository)} where a repository belongs`
   return {

@@ -3,6 +3,7 @@
  * (the float), and what the mirror calls the image that it replaces.
  * @see https://github.com/openshift/ci-tools/blob/main/pkg/api/promotion.go
  */
+import { maxTagLength } from '../../oci/name-grammar.ts'
 
 export interface ImageStreamTag {
   readonly namespace: string
@@ -10,8 +11,6 @@ export interface ImageStreamTag {
   readonly tag: string
 }
 
-/** Characters of a tag. https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests */
-const maxTagLength = 128
 const pruneInfix = '_prune___ci_images_mirror__'
 const digitsOfTime = 14
 /** Characters of a float whose prune tag is still a tag: 87. */

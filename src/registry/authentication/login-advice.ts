@@ -16,11 +16,7 @@ export interface LoginAdvice {
 
 export const createLoginAdvice = ({ host, clusterUrl }: LoginAdviceOptions): LoginAdvice => {
   const podman = `podman login -u=$(oc whoami) -p=$(oc whoami -t) ${host}`
-  return clusterUrl === undefined
-    ? { host, first: podman, again: `oc login, then ${podman}` }
-    : {
-        host,
-        first: `oc login ${clusterUrl.origin}, then ${podman}`,
-        again: `oc login ${clusterUrl.origin}, then ${podman}`,
-      }
+  const oc = clusterUrl === undefined ? 'oc login' : `oc login ${clusterUrl.origin}`
+  const again = `${oc}, then ${podman}`
+  return { host, first: clusterUrl === undefined ? podman : again, again }
 }

@@ -46,8 +46,9 @@ export const createStoredTier = (
         tags: (tags) => createStoredTags(tags, { journal: storage.tags, now }),
         read: async (tag, digest, requester) => {
           const manifest = await manifests.read(digest, requester)
-          const learnt = learning(async () => await Promise.resolve(manifest as NonNullable<typeof manifest>))
-          return manifest && (await learnt({ method: 'GET', reference: tag, accept: undefined, requester }))
+          if (manifest === undefined) return undefined
+          const fetch = learning(async () => await Promise.resolve(manifest))
+          return await fetch({ method: 'GET', reference: tag, accept: undefined, requester })
         },
       },
     }),

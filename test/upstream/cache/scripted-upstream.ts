@@ -3,7 +3,7 @@ import type { Digest } from '../../../src/oci/reference.ts'
 import { openStorage } from '../../../src/storage/storage.ts'
 import type { Disk } from '../../../src/storage/disk.ts'
 import { createBlobCache, type BlobCacheOptions } from '../../../src/upstream/cache/blob-cache.ts'
-import type { Blob, BlobRequest, Body, OpenBlob } from '../../../src/oci/image-source.ts'
+import type { Blob, BlobRequest, Body, Manifest, OpenBlob } from '../../../src/oci/image-source.ts'
 import { toRegistryError, TransientUpstreamError } from '../../../src/upstream/errors.ts'
 import { digestOf, diskWith, freshDirectory } from '../../storage/fixtures.ts'
 import { until } from '../../support/until.ts'
@@ -202,4 +202,14 @@ export const reading = (blob: Blob) => {
   })
   done.catch(() => undefined)
   return { done, bytes: () => Buffer.concat(chunks) }
+}
+
+const index = Buffer.from('{"schemaVersion":2}')
+/** A small index, as the stages of the pipeline pass it on. */
+export const smallIndex: Manifest = {
+  digest: digestOf(index) as Digest,
+  mediaType: 'application/vnd.oci.image.index.v1+json',
+  size: index.length,
+  content: index,
+  isStale: false,
 }

@@ -3,16 +3,8 @@ import type { Digest, QciTag } from '../../../src/oci/reference.ts'
 import type { StoredDocument } from '../../../src/storage/documents.ts'
 import { createStoredManifests } from '../../../src/upstream/cache/stored-manifests.ts'
 import type { Manifest, ManifestRequest } from '../../../src/oci/image-source.ts'
-import { digestOf } from '../../storage/fixtures.ts'
+import { smallIndex } from './scripted-upstream.ts'
 
-const content = Buffer.from('{"schemaVersion":2}')
-const manifest: Manifest = {
-  digest: digestOf(content) as Digest,
-  mediaType: 'application/vnd.oci.image.index.v1+json',
-  size: content.length,
-  content,
-  isStale: false,
-}
 const request = (reference: QciTag | Digest, method: 'GET' | 'HEAD' = 'GET'): ManifestRequest => ({
   method,
   reference,
@@ -20,7 +12,7 @@ const request = (reference: QciTag | Digest, method: 'GET' | 'HEAD' = 'GET'): Ma
   requester: 'alice',
 })
 
-const setUp = (_test: Test, answer: Manifest = manifest) => {
+const setUp = (_test: Test, answer: Manifest = smallIndex) => {
   const stored = new Map<string, StoredDocument>()
   let fetched = 0
   const manifests = createStoredManifests({
@@ -36,24 +28,24 @@ const setUp = (_test: Test, answer: Manifest = manifest) => {
 
 await t.test('by digest from the disk; a tag is always asked for', async (test) => {
   const { fetch, fetched, read } = setUp(test)
-  test.equal(await read(manifest.digest, 'alice'), undefined)
-  test.strictSame(await fetch(request('ocp_4.5_base' as QciTag)), manifest)
-  test.strictSame(await fetch(request(manifest.digest)), manifest)
-  test.strictSame(await fetch(request(manifest.digest, 'HEAD')), { ...manifest, content: undefined })
+  test.equal(await read(smallIndex.digest, 'alice'), undefined)
+  test.strictSame(await fetch(request('ocp_4.5_base' as QciTag)), smallIndex)
+  test.strictSame(await fetch(request(smallIndex.digest)), smallIndex)
+  test.strictSame(await fetch(request(smallIndex.digest, 'HEAD')), { ...smallIndex, content: undefined })
   test.equal(fetched(), 1)
   await fetch(request('ocp_4.5_base' as QciTag))
   test.equal(fetched(), 2)
-  test.strictSame(await read(manifest.digest, 'alice'), manifest)
+  test.strictSame(await read(smallIndex.digest, 'alice'), smallIndex)
 })
 
 await t.test('what has no bytes, or cannot be compared with its digest, is not stored', async (test) => {
   const head = setUp(test)
-  await head.fetch(request(manifest.digest, 'HEAD'))
+  await head.fetch(request(smallIndex.digest, 'HEAD'))
   test.equal(head.stored.size, 0)
   const signed = setUp(test, {
-    ...manifest,
+    ...smallIndex,
     mediaType: 'application/vnd.docker.distribution.manifest.v1+prettyjws',
   })
-  await signed.fetch(request(manifest.digest))
+  await signed.fetch(request(smallIndex.digest))
   test.equal(signed.stored.size, 0)
 })

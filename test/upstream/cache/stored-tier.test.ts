@@ -1,25 +1,17 @@
 import t from 'tap'
-import type { Digest, QciTag } from '../../../src/oci/reference.ts'
+import type { QciTag } from '../../../src/oci/reference.ts'
 import { createDigestsByTag } from '../../../src/upstream/cache/digests-by-tag.ts'
 import { createStoredTier } from '../../../src/upstream/cache/stored-tier.ts'
-import type { FetchManifest, Manifest, ManifestRequest } from '../../../src/oci/image-source.ts'
-import { bytesOf, digestOf } from '../../storage/fixtures.ts'
+import type { FetchManifest, ManifestRequest } from '../../../src/oci/image-source.ts'
+import { bytesOf } from '../../storage/fixtures.ts'
 import { until } from '../../support/until.ts'
-import { allOf, cacheFor, requestFor, scriptedUpstream } from './scripted-upstream.ts'
+import { allOf, cacheFor, requestFor, scriptedUpstream, smallIndex } from './scripted-upstream.ts'
 
 const tag = 'ocp_4.5_base' as QciTag
-const content = Buffer.from('{"schemaVersion":2}')
-const manifest: Manifest = {
-  digest: digestOf(content) as Digest,
-  mediaType: 'application/vnd.oci.image.index.v1+json',
-  size: content.length,
-  content,
-  isStale: false,
-}
-const fetch: FetchManifest = async () => await Promise.resolve(manifest)
+const fetch: FetchManifest = async () => await Promise.resolve(smallIndex)
 const request: ManifestRequest = {
   method: 'GET',
-  reference: manifest.digest,
+  reference: smallIndex.digest,
   accept: undefined,
   requester: 'alice',
 }
@@ -52,14 +44,14 @@ await t.test('blobs, manifests and tags are stored; what is served for a tag is 
     learnt.push(asked)
     return await of(asked)
   })
-  test.equal(await stored?.read(tag, manifest.digest, 'alice'), undefined)
+  test.equal(await stored?.read(tag, smallIndex.digest, 'alice'), undefined)
   test.strictSame(learnt, [], 'nothing is learnt of what is not there')
   await tier.storingManifests(fetch)(request)
   await until(() => storage.manifests.stats().entries === 1)
-  test.strictSame(await stored?.read(tag, manifest.digest, 'alice'), manifest)
+  test.strictSame(await stored?.read(tag, smallIndex.digest, 'alice'), smallIndex)
   test.match(learnt, [{ reference: tag, requester: 'alice' }])
   const known = () =>
     createDigestsByTag({ tagTtlMs: 1000, staleIfErrorMs: 10_000, now: () => performance.now() })
-  stored?.tags(known()).confirm('a', manifest.digest, performance.now())
-  test.equal(stored?.tags(known()).get('a')?.digest, manifest.digest, 'also for tags of another life')
+  stored?.tags(known()).confirm('a', smallIndex.digest, performance.now())
+  test.equal(stored?.tags(known()).get('a')?.digest, smallIndex.digest, 'also for tags of another life')
 })
