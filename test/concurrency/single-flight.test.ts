@@ -246,3 +246,13 @@ await t.test('attack: thousands of callers of one load go on over turns of the e
   test.ok((await other) <= 3 * 32, 'another requester does not wait for all of them')
   test.strictSame(new Set(await Promise.all(callers)), new Set(['answer']))
 })
+
+await t.test('callers without a requester share a turn of their own', async (test) => {
+  const share = createSingleFlight<string>()
+  const load = async () => await Promise.resolve('answer')
+  const answers = await Promise.all([1, 2, 3].map(async () => await share({ key: 'key', load })))
+  test.strictSame(
+    answers.map(({ answer, source }) => `${answer} ${source}`),
+    ['answer live', 'answer shared', 'answer shared'],
+  )
+})
