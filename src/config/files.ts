@@ -3,6 +3,7 @@
  * when they change.
  */
 import { trimBlanks } from '../secrets/pasted-text.ts'
+import { logLevels, type LogLevel } from '../telemetry/logging.ts'
 import type { RobotCredential } from '../secrets/robot-credential.ts'
 import {
   cautionsAboutTokenSecret,
@@ -25,6 +26,8 @@ export interface ConfigFiles {
   readonly sharedStatePassword: SecretFiles<string> | undefined
   /** PEM. */
   readonly sharedStateCa: string | undefined
+  /** Undefined if the level is that of `--log-level` for as long as the process runs. */
+  readonly logLevelFile: SecretFiles<LogLevel> | undefined
 }
 
 /** Flags that become `ConfigFiles`. */
@@ -39,6 +42,7 @@ export const fileKeys = [
   'upstreamCaFile',
   'sharedStatePasswordFile',
   'sharedStateCaFile',
+  'logLevelFile',
 ] as const satisfies readonly FlagKey[]
 
 type Values = Pick<
@@ -69,11 +73,19 @@ export const readFiles = (
   const sharedStatePassword = sharedStatePasswordFile(values)
   read(sharedStatePassword)
   const sharedStateCa = read(authorities('--shared-state-ca-file', values.sharedStateCaFile))
+  const logLevelFile = namedFile('--log-level-file', values.logLevelFile, 'public', parseLogLevel)
+  read(logLevelFile)
   // Its content is checked where it is used. That it can be read is known now.
   read(namedFile('--kubeconfig', values.kubeconfig, 'secret', String))
   return robot === undefined || tokenSecret === undefined
     ? undefined
-    : { robot, tokenSecret, tls, upstreamCa, sharedStatePassword, sharedStateCa }
+    : { robot, tokenSecret, tls, upstreamCa, sharedStatePassword, sharedStateCa, logLevelFile }
+}
+
+const parseLogLevel = (content: string): LogLevel => {
+  const level = logLevels.find((one) => one === content.trim())
+  if (level === undefined) throw new Error(`it holds no log level: expected ${logLevels.join(' or ')}`)
+  return level
 }
 
 const authorities = (name: string, path: string | undefined) =>

@@ -14,7 +14,11 @@ await t.test('audit-report: a file, standard input, and what is neither', async 
   test.match(JSON.parse(stdout), { losses: [{ count: 2, keptBy: [command] }] })
   await refused(test, ['audit-report', path('away')], [`${path('away')} cannot be read (ENOENT)`])
   await refused(test, ['audit-report', path('garbage')], [/.*garbage: of 1 lines none is about a decision/])
-  await refused(test, ['audit-report', '--jsn'], ['--jsn is not a flag of audit-report; --help lists them'])
+  await refused(
+    test,
+    ['audit-report', '--jsn'],
+    ['--jsn is not a flag of audit-report; did you mean --json? --help lists them'],
+  )
 })
 
 await t.test('explain: what decides about a reference', async (test) => {
