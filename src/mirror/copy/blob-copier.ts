@@ -5,6 +5,7 @@
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { readBlob } from '../registry/blob-source.ts'
 import { hasBlob, mountBlob, uploadBlob } from '../registry/blob-target.ts'
+import { RegistryFailure } from '../registry/failure.ts'
 import type { Repository } from '../registry/repository.ts'
 
 export type BlobOutcome = 'mounted' | 'present' | 'uploaded'
@@ -45,11 +46,25 @@ class SingleFlightCopier implements BlobCopier {
   async #copy(source: Repository, target: Repository, { digest, size }: CopiedBlob): Promise<BlobOutcome> {
     const isNeighbour = source.options.client.origin.origin === target.options.client.origin.origin
     if (isNeighbour && source.options.name !== target.options.name)
-      if (await mountBlob(target, digest, source.options.name)) return 'mounted'
+      if (await isMounted(source, target, digest)) return 'mounted'
     if (await hasBlob(target, digest)) return 'present'
     const bytes = readBlob(source, digest, size)
     const chunks = this.#chunkBytes === undefined ? {} : { chunkBytes: this.#chunkBytes }
     await uploadBlob(target, { digest, size, bytes, ...chunks })
     return 'uploaded'
+  }
+}
+
+/** The robot that may push may have no right to the source. Another one reads it then. */
+const isMounted = async (
+  source: Repository,
+  target: Repository,
+  digest: CopiedBlob['digest'],
+): Promise<boolean> => {
+  try {
+    return await mountBlob(target, digest, source.options.name)
+  } catch (error) {
+    if (error instanceof RegistryFailure && error.kind === 'refused') return false
+    throw error
   }
 }

@@ -31,6 +31,18 @@ await t.test('from the same registry, a blob is mounted: one request and no byte
   t.equal(await createBlobCopier().copy(source, target, blob), 'uploaded', 'a registry that does not mount')
 })
 
+await t.test('where the pushing robot may not read the source, the blob is uploaded', async (t) => {
+  const { source, target, original, qci } = await startSides(t, { isNeighbour: true })
+  original.blobs.set(blob.digest, bytes)
+  qci.fault = ({ path }) => (path.includes('mount=') ? { status: 403 } : undefined)
+  t.equal(await createBlobCopier().copy(source, target, blob), 'uploaded')
+  qci.fault = ({ path }) => (path.includes('mount=') ? { status: 500 } : undefined)
+  await t.rejects(createBlobCopier().copy(source, target, blob), {
+    name: 'RegistryFailure',
+    kind: 'transient',
+  })
+})
+
 await t.test('within one repository there is nothing to mount', async (t) => {
   const { target, stored } = await startSides(t)
   stored.blobs.set(blob.digest, bytes)
