@@ -1,7 +1,8 @@
 /**
  * Blobs on their way into the target: taken over inside the registry where that is possible, else uploaded. No digest is on its way twice
- * at a time, however many images have it.
+ * at a time, however many images have it, and one that has arrived is not asked for again.
  */
+import { createBoundedCache } from '../../concurrency/bounded-cache.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { readBlob } from '../registry/blob-source.ts'
 import { hasBlob, mountBlob, uploadBlob } from '../registry/blob-target.ts'
@@ -13,22 +14,34 @@ export type BlobOutcome = 'mounted' | 'present' | 'uploaded'
 export interface BlobCopier {
   /** @throws {RegistryFailure} @throws {PermitLost} */
   readonly copy: (source: Repository, target: Repository, blob: CopiedBlob) => Promise<BlobOutcome>
+  /** The target says that it does not have one of them. */
+  readonly forget: (target: Repository, blobs: readonly CopiedBlob[]) => void
 }
 
 type CopiedBlob = Pick<Descriptor, 'digest' | 'size'>
 
 export const createBlobCopier = (chunkBytes?: number): BlobCopier => new SingleFlightCopier(chunkBytes)
 
+/** Milliseconds. Quay keeps a blob without a manifest for an hour. */
+const arrivedMs = 600_000
+/** Blobs of 10 minutes. Each has some 200 bytes. */
+const maxArrived = 20_000
+
+const keyOf = (target: Repository, { digest }: Pick<CopiedBlob, 'digest'>): string =>
+  `${target.label} ${digest}`
+
 class SingleFlightCopier implements BlobCopier {
   readonly #chunkBytes: number | undefined
   readonly #copying = new Map<string, Promise<BlobOutcome>>()
+  readonly #arrived = createBoundedCache<string, true>(maxArrived, { ttlMs: arrivedMs })
 
   constructor(chunkBytes: number | undefined) {
     this.#chunkBytes = chunkBytes
   }
 
   async copy(source: Repository, target: Repository, blob: CopiedBlob): Promise<BlobOutcome> {
-    const key = `${target.label} ${blob.digest}`
+    const key = keyOf(target, blob)
+    if (this.#arrived.has(key)) return 'present'
     const other = this.#copying.get(key)
     if (other !== undefined) {
       // A failure of the other source says nothing about this one.
@@ -40,7 +53,13 @@ class SingleFlightCopier implements BlobCopier {
     }
     const copying = this.#copy(source, target, blob).finally(() => this.#copying.delete(key))
     this.#copying.set(key, copying)
-    return await copying
+    const outcome = await copying
+    this.#arrived.set(key, true)
+    return outcome
+  }
+
+  forget(target: Repository, blobs: readonly CopiedBlob[]): void {
+    for (const blob of blobs) this.#arrived.delete(keyOf(target, blob))
   }
 
   async #copy(source: Repository, target: Repository, { digest, size }: CopiedBlob): Promise<BlobOutcome> {

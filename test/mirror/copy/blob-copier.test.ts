@@ -58,6 +58,19 @@ await t.test('no digest is on its way twice', async (t) => {
   t.equal(qci.requests.filter(({ method }) => method === 'POST').length, 1)
 })
 
+await t.test('what has arrived is not asked for again, unless it is forgotten', async (t) => {
+  const { source, target, original, stored, qci } = await startSides(t)
+  original.blobs.set(blob.digest, bytes)
+  const copier = createBlobCopier()
+  t.equal(await copier.copy(source, target, blob), 'uploaded')
+  qci.requests.length = 0
+  t.equal(await copier.copy(source, target, blob), 'present')
+  t.strictSame(qci.requests, [])
+  stored.blobs.clear()
+  copier.forget(target, [blob])
+  t.equal(await copier.copy(source, target, blob), 'uploaded')
+})
+
 await t.test('a broken source does not fail another image', async (t) => {
   const [broken, good] = [await startSides(t), await startSides(t)]
   good.original.blobs.set(blob.digest, bytes)
