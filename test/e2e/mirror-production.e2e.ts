@@ -47,7 +47,7 @@ const countRequests = (hosts: readonly string[]) => {
   const counts = new Map<string, number>()
   const count = (message: unknown): void => {
     const { request } = message as { readonly request: { readonly method: string; readonly origin: string } }
-    if (hosts.some((host) => String(request.origin) === `http://${host}`))
+    if (hosts.some((host) => request.origin === `http://${host}`))
       counts.set(request.method, (counts.get(request.method) ?? 0) + 1)
   }
   subscribe('undici:request:create', count)

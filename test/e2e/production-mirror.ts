@@ -150,7 +150,7 @@ const byStream: readonly Entry[] = [
   ]),
 ].map(([target = '', from = '']) => {
   const [repository = '', tag = ''] = from.split(':')
-  return { target, source: source(appCi, repository, tag, 'docker'), spelling: 'stream' } as Entry
+  return { target, source: source(appCi, repository, tag, 'docker'), spelling: 'stream' }
 })
 
 const ignoredTools = [3, 30, 60, 90, 120, 150].map((index) => `openshiftci/tool-${index}:v1.${index}`)
@@ -268,7 +268,7 @@ const unpinned = (entry: Entry): Entry => {
   return ignoredTools.includes(`${repository}:${tag}`) ? { ...entry, spelling: 'block' } : entry
 }
 
-const reversed = (text: string): string => [...text].toReversed().join('')
+const reversed = (text: string): string => text.split('').toReversed().join('')
 
 const merged = (parts: readonly ArtStream[]): readonly ArtStream[] => {
   const byName = new Map<string, ArtStream>()
