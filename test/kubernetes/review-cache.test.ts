@@ -262,22 +262,25 @@ await t.test(
   },
 )
 
-await t.test('a request without an answer is reported once, also in the grace; a shed one was not sent', async (test) => {
-  const { answer, unanswered, pass, replyWith, fail } = setUp()
-  replyWith(async () => yes)
-  await answer('k', 'q')
-  fail()
-  pass(60_001)
-  await Promise.all([answer('k', 'q'), answer('k', 'q')])
-  test.equal(unanswered(), 1)
-  await Promise.allSettled([answer('other', 'q'), answer('other', 'q')])
-  test.equal(unanswered(), 2)
-  replyWith(async () => {
-    throw reviewShed()
-  })
-  await test.rejects(answer('third', 'q'))
-  test.equal(unanswered(), 2)
-})
+await t.test(
+  'a request without an answer is reported once, also in the grace; a shed one was not sent',
+  async (test) => {
+    const { answer, unanswered, pass, replyWith, fail } = setUp()
+    replyWith(async () => yes)
+    await answer('k', 'q')
+    fail()
+    pass(60_001)
+    await Promise.all([answer('k', 'q'), answer('k', 'q')])
+    test.equal(unanswered(), 1)
+    await Promise.allSettled([answer('other', 'q'), answer('other', 'q')])
+    test.equal(unanswered(), 2)
+    replyWith(async () => {
+      throw reviewShed()
+    })
+    await test.rejects(answer('third', 'q'))
+    test.equal(unanswered(), 2)
+  },
+)
 
 await t.test('load gets the last answer', async (test) => {
   const told: (string | undefined)[] = []

@@ -29,7 +29,12 @@ await t.test('a closed counter starts at 0 for every possible combination of lab
   const registry = new Registry()
   const values = { kind: ['a', 'b'], reason: ['x', 'y'] } as const
   const counter = closedCounterOn(registry)('things_total', 'Things.', values)
-  closedCounterOn(registry)('others_total', 'Others.', values, ({ kind, reason }) => kind === 'a' || reason === 'x')
+  closedCounterOn(registry)(
+    'others_total',
+    'Others.',
+    values,
+    ({ kind, reason }) => kind === 'a' || reason === 'x',
+  )
   counter.inc({ kind: 'a', reason: 'x' })
   counter.inc({ kind: 'a', reason: 'x' }, 2)
   const lines = (await registry.metrics()).split('\n').filter((line) => line.startsWith('quay_proxy_'))
