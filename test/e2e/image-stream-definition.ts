@@ -1,6 +1,6 @@
 import type { KubernetesObject } from '../../src/sandbox/app-ci/rbac.ts'
 
-/** As much of OpenShift's type as the proxy reads; whatever else is in a status is kept. */
+/** The part of OpenShift's type that the proxy reads. Other fields of a status are stored as well. */
 export const definition: KubernetesObject = {
   apiVersion: 'apiextensions.k8s.io/v1',
   kind: 'CustomResourceDefinition',
@@ -22,7 +22,7 @@ export const definition: KubernetesObject = {
         schema: {
           openAPIV3Schema: {
             type: 'object',
-            // as client-node spells it
+            // In the spelling of client-node.
             properties: { status: { type: 'object', x_kubernetes_preserve_unknown_fields: true } },
           },
         },

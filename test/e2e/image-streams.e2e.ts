@@ -1,5 +1,5 @@
 /**
- * ImageStreams of a real API server, by a CRD of their name: what is added and deleted while pulls run decides the next one.
+ * ImageStreams of a real API server, by a CRD of their name: what is added or deleted while pulls run decides the next pull.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -71,7 +71,7 @@ await test('ImageStreams of a real API server', { skip }, async (suite) => {
   const api = await startApiServer([{ username: 'alice', groups: ['qci-image-pullers'] }])
   suite.teardown(api.close)
   await api.apply(definition)
-  // a definition is served a moment after it was accepted
+  // The API server serves a definition a moment after it accepts it.
   const create = async (object: KubernetesObject) => {
     for (let attempt = 0; attempt < 100; attempt++)
       try {
@@ -108,7 +108,7 @@ await test('ImageStreams of a real API server', { skip }, async (suite) => {
       throw error
     }
   }
-  /** Every replica comes to the same answer. */
+  /** Every replica gives the same answer. */
   const become = async (t: Test, status: number, token: string, digest: string, what: string) => {
     for (const { url } of proxies) {
       const began = performance.now()
