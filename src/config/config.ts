@@ -44,11 +44,12 @@ export const parseConfig = (args: readonly string[], environment: Environment): 
     problems.push('--proxy-protocol is read from --trusted-proxies alone: name the load balancers there')
   if (values.cacheDir !== undefined && values.blobDelivery === 'redirect')
     problems.push('--cache-dir has no blobs to cache with --blob-delivery=redirect: give one of the two')
+  if (values.logins === 'robots') problems.push(...clusterFlagsOf(given))
   const fileWarnings: string[] = []
   const files = readFiles(values, problems, fileWarnings)
   if (problems.length > 0 || files === undefined) throw new ConfigError(problems)
   // Without a problem, every flag that has a fallback has a value.
-  const settings = withExposed(values as FlagValues)
+  const settings = withoutCluster(withExposed(values as FlagValues))
   return Object.freeze({
     ...settings,
     ...files,
@@ -56,6 +57,17 @@ export const parseConfig = (args: readonly string[], environment: Environment): 
     warnings: [...warnings, ...cautions(settings), ...fileWarnings],
   })
 }
+
+/** A robot may pull everything, so the proxy of robots need not know which images are restricted. */
+const withoutCluster = <Settings extends Pick<FlagValues, 'logins' | 'restrictedIndex'>>(
+  settings: Settings,
+): Settings => (settings.logins === 'robots' ? { ...settings, restrictedIndex: 'off' } : settings)
+
+/** The flags that need a cluster, which a proxy of robots does not have. */
+const clusterFlagsOf = (given: ReadonlyMap<string, unknown>): readonly string[] =>
+  (['kubeconfig', 'allowAnonymous', 'authorization', 'imageStreams', 'restrictedIndex'] as const)
+    .filter((key) => given.has(key))
+    .map((key) => `--logins=robots uses no cluster: leave out --${flags[key].name}`)
 
 /** A valid setting of which the operator should be reminded. */
 const cautions = ({ authorization }: Pick<Config, 'authorization'>): readonly string[] =>

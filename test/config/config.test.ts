@@ -118,6 +118,23 @@ await t.test('a cache of blobs has blobs to keep', async (test) => {
   ])
 })
 
+await t.test('a proxy of robots uses no cluster, and no index of restricted images', async (test) => {
+  const files = filesFor(test)
+  test.match(parseConfig([...files, '--logins=robots'], {}), { logins: 'robots', restrictedIndex: 'off' })
+  test.match(parseConfig(files, {}), { logins: 'all', restrictedIndex: 'on' })
+  const clusterFlags = [
+    '--kubeconfig=package.json',
+    '--allow-anonymous',
+    '--authorization=audit',
+    '--imagestreams=watch',
+    '--restricted-index=on',
+  ]
+  test.strictSame(
+    problemsOf([...files, '--logins=robots', ...clusterFlags]),
+    clusterFlags.map((flag) => `--logins=robots uses no cluster: leave out ${flag.replace(/=.*/, '')}`),
+  )
+})
+
 await t.test('flags without an effect are warnings', async (test) => {
   test.match(parseConfig([...filesFor(test), '--interval=1h'], {}).warnings, [/^--interval has no effect/])
 })
