@@ -43,7 +43,7 @@ await t.test('every flag exists, and every file is mounted', async (test) => {
   const claims = statefulSet.spec!.volumeClaimTemplates!.map(({ metadata }) => metadata!.name)
   test.same(
     container.volumeMounts!.map(({ name }) => name).toSorted(),
-    [...claims, ...pod.volumes!.map(({ name }) => name)].toSorted(),
+    [...claims, ...pod.volumes!.map(({ name }) => name)].map(String).toSorted(),
     'all volumes are mounted',
   )
 })
@@ -155,7 +155,7 @@ await t.test(
     const sets = (await readManifests(join(manifests, 'mirror-sets'))).filter(
       ({ metadata }) => metadata?.name === 'quay-proxy',
     ) as MirrorSet[]
-    test.same(sets.map(({ kind }) => kind).toSorted(), ['ImageDigestMirrorSet', 'ImageTagMirrorSet'])
+    test.same(sets.map(({ kind }) => String(kind)).toSorted(), ['ImageDigestMirrorSet', 'ImageTagMirrorSet'])
     for (const { kind, spec } of sets) {
       const mirrors = Object.values(spec).flat()
       test.same(
