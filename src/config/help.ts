@@ -96,10 +96,10 @@ ${more === undefined ? '' : `\n${wrap(more, width).join('\n')}\n`}`
 
 const flagIndent = 31
 
-const describe = ({ name, help: text, fallback = '', choices, form }: Flag): string => {
+const describe = ({ name, help: text, fallback = '', choices }: Flag): string => {
   const others = choices.filter((choice) => choice !== fallback)
   const values = others.length === 0 ? fallback : `${fallback}; or ${others.join(', ')}`
-  const shown = form === 'switch' || values === '' ? '' : ` (${values})`
+  const shown = values === '' ? '' : ` (${values})`
   const lines = wrap(`${text}${shown}`, width - flagIndent)
   const head = `  --${name}`
   return lines.map((line, index) => `${(index === 0 ? head : '').padEnd(flagIndent)}${line}`).join('\n')

@@ -1,5 +1,5 @@
 /**
- * The version of the programs: that of package.json, which stands beside `src` in the image as well.
+ * The version of the programs: that of package.json, which is part of the image as well.
  */
 import { createRequire } from 'node:module'
 
