@@ -35,6 +35,12 @@ const certificatesIn = (text: string): readonly string[] =>
     .filter((part) => part.includes(begin))
     .map((part) => `${part.slice(part.indexOf(begin))}${end}`)
 
+/** Milliseconds since the epoch: when the first certificate of a chain expires. @param pem a chain that can be parsed */
+export const expiryOfChain = (pem: string): number =>
+  Math.min(
+    ...certificatesIn(pem).map((certificate) => new X509Certificate(certificate).validToDate.getTime()),
+  )
+
 /** @throws {Error} if there is no certificate, or one that cannot be read */
 export const parseAuthorities = (text: string): string => {
   const certificates = certificatesIn(text)

@@ -39,6 +39,8 @@ export interface ReviewObservers {
   readonly inFlight: (queue: ReviewQueueName, change: 1 | -1) => void
   /** Called for each review that found no turn in its queue. */
   readonly shed: (queue: ReviewQueueName) => void
+  /** Called when the API server has answered a review, or could not. */
+  readonly sent: (kind: ReviewKind, seconds: number) => void
   readonly loginLimited: (limit: Limit) => void
 }
 
@@ -59,6 +61,7 @@ const maxAnonymousInFlight = 8
 export const createReviews = (options: ReviewsOptions): Reviews => {
   const { kubeConfig, allowTtlMs, denyTtlMs, graceMs, onCharge, observe } = options
   const apiServer = createApiServer({ kubeConfig })
+  const timed = createTimed(observe)
   const admission = createFailedLoginLimit({ observeLimited: observe.loginLimited, onCharge })
   const queueOf = createQueues(observe)
   const tokens = queueOf('TokenReview')
@@ -68,7 +71,8 @@ export const createReviews = (options: ReviewsOptions): Reviews => {
     apiServer,
     charge: admission.charge,
     reviewToken: createTokenReviewer({
-      send: async (spec, turn) => await tokens(turn, async () => await apiServer.reviewToken(spec)),
+      send: async (spec, turn) =>
+        await tokens(turn, async () => await timed('TokenReview', apiServer.reviewToken(spec))),
       admit: admission.admit,
       audiences: options.tokenAudiences,
       format: options.tokenFormat,
@@ -79,7 +83,10 @@ export const createReviews = (options: ReviewsOptions): Reviews => {
     accessReviews: createAccessReviewer({
       send: async (spec, requester) => {
         const queue = clusterKindOf(requester) === 'anonymous' ? anonymousAccess : access
-        return await queue({ requester }, async () => await apiServer.reviewAccess(spec))
+        return await queue(
+          { requester },
+          async () => await timed('SubjectAccessReview', apiServer.reviewAccess(spec)),
+        )
       },
       allowTtlMs,
       denyTtlMs,
@@ -88,6 +95,17 @@ export const createReviews = (options: ReviewsOptions): Reviews => {
     }),
   }
 }
+
+const createTimed =
+  ({ sent }: ReviewObservers) =>
+  async <Answer>(kind: ReviewKind, answer: Promise<Answer>): Promise<Answer> => {
+    const since = performance.now()
+    try {
+      return await answer
+    } finally {
+      sent(kind, (performance.now() - since) / 1000)
+    }
+  }
 
 const createQueues =
   ({ inFlight, shed }: ReviewObservers) =>

@@ -42,5 +42,6 @@ const observersOf = (metrics: Metrics): ReviewObservers => ({
   },
   inFlight: (queue, change) => metrics.reviewsInFlight.inc({ queue }, change),
   shed: (queue) => metrics.reviewsShed.inc({ queue }),
+  sent: (kind, seconds) => metrics.reviewSeconds.observe({ kind }, seconds),
   loginLimited: (reason) => metrics.loginsLimited.inc({ reason }),
 })

@@ -11,6 +11,7 @@ import type { Digests } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { composeAccess } from './compose-access.ts'
+import { composeMetrics } from './compose-metrics.ts'
 import { describeSharedState } from './compose-shared-state.ts'
 import { composeStorage, describeStorage } from './compose-storage.ts'
 import { composeUpstream, readsOf } from './compose-upstream.ts'
@@ -52,6 +53,8 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
   const login = loginOf(config, keys, access.reviewToken, files.robot.current)
   const audit = auditModeOf(config, access, logger, metrics)
   const denied = audit?.denied ?? createDenialMessage(config.qciNamespace, access.isRestricted)
+  const health = healthOf({ robot, apiServer, digests, shared, storage }, isStopping)
+  const processMetrics = composeMetrics({ metrics, files, robot, health })
   const server: ServerOptions = {
     connections: {
       trustedProxies: config.trustedProxies,
@@ -68,11 +71,12 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
     },
     source: { ...pipeline.source, monorepo: config.upstreamRepository },
     telemetry: { logger, metrics, ...observersOf(metrics) },
-    health: healthOf({ robot, apiServer, digests, shared, storage }, isStopping),
+    health,
     helpUrl: config.helpUrl,
     plugins: audit === undefined ? [] : [audit.plugin],
   }
   const close = async () => {
+    processMetrics.close()
     for (const file of Object.values(files)) file?.close()
     await Promise.all([pipeline.close(), apiServer.close(), digests.close()])
     await storage?.close()

@@ -3,12 +3,14 @@
  */
 import { Server as HttpsServer } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config/config.ts'
 import type { ListenAddress } from '../config/value-parsers.ts'
 import { closeGracefully } from '../server/graceful-close.ts'
 import { health } from '../server/health.ts'
 import type { Logger } from '../telemetry/logging.ts'
+import { createConnectionMetrics } from '../telemetry/state-metrics.ts'
 import { compose, type Components } from './compose.ts'
 import type { WatchedSecrets } from './secret-files.ts'
 import { buildMetricsServer } from '../server/metrics-server.ts'
@@ -50,6 +52,10 @@ export const startProxy = async (
     const app = await buildServer({ ...components.server, limits })
     servers.push(app)
     closeGracefully(app.server)
+    createConnectionMetrics(
+      components.server.telemetry.metrics.registry,
+      async () => await countConnections(app),
+    )
     reloadTls(app, components.files.tls)
     const url = await listen(app, config.listen, '--listen-addr')
     const metricsUrl = await listenForMetrics(config, components.server, servers)
@@ -138,6 +144,9 @@ const reloadFiles = (files: WatchedSecrets, logger: Logger): void => {
   for (const file of Object.values(files)) file?.reload()
   logger.info('looked at the files')
 }
+
+const countConnections = async ({ server }: FastifyInstance): Promise<number> =>
+  await promisify(server.getConnections.bind(server))()
 
 const reloadTls = (app: FastifyInstance, tls: WatchedSecrets['tls']): void => {
   const server: unknown = app.server

@@ -51,6 +51,8 @@ export const closedFastCounterOn =
 
 export interface FastTimer<Label extends string> {
   readonly observe: (labels: Labels<Label>, seconds: number) => void
+  /** Creates the series of these labels before the first event. */
+  readonly start: (labels: Labels<Label>) => void
 }
 
 interface Timed {
@@ -83,6 +85,7 @@ export const fastTimerOn =
     })
     registry.registerMetric({ name: full, get } as unknown as Metric)
     return {
+      start: (labels) => void rowOf(labels),
       observe: (labels, seconds) => {
         const timed = rowOf(labels)
         let bucket = 0

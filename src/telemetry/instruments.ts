@@ -65,12 +65,13 @@ export const closedCounterOn =
   }
 
 /** A value that is read at every scrape. */
-export const gaugeOn = (registry: Registry) => (name: string, help: string, value: () => number) =>
-  new Gauge({
-    name: `quay_proxy_${name}`,
-    help,
-    registers: [registry],
-    collect() {
-      this.set(value())
-    },
-  })
+export const gaugeOn =
+  (registry: Registry) => (name: string, help: string, value: () => number | Promise<number>) =>
+    new Gauge({
+      name: `quay_proxy_${name}`,
+      help,
+      registers: [registry],
+      async collect() {
+        this.set(await value())
+      },
+    })

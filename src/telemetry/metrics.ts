@@ -90,6 +90,20 @@ const reviewOutcomes = ['authenticated', 'refused', 'allowed', 'denied', 'failed
 const hasOutcome = (kind: string, outcome: string): boolean =>
   outcome === 'failed' || (kind === 'TokenReview') === ['authenticated', 'refused'].includes(outcome)
 
+/** Seconds. The deadline of a review is 2 s. */
+const reviewBuckets = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2]
+
+const reviewSecondsOn = (registry: Registry) => {
+  const timer = fastTimerOn(registry)(
+    'review_duration_seconds',
+    'Time from sending a review to the answer of the API server, or to its failure, by kind.',
+    ['kind'],
+    reviewBuckets,
+  )
+  for (const kind of ['TokenReview', 'SubjectAccessReview']) timer.start({ kind })
+  return timer
+}
+
 const reviewMetrics = (registry: Registry) => {
   const closedCounter = closedCounterOn(registry)
   const reviewsInFlight = new Gauge({
@@ -107,6 +121,7 @@ const reviewMetrics = (registry: Registry) => {
       ({ kind, outcome }) => hasOutcome(kind, outcome),
     ),
     reviewsInFlight,
+    reviewSeconds: reviewSecondsOn(registry),
     reviewsShed: closedCounter(
       'reviews_shed_total',
       'Reviews that were not sent because too many were in flight, by queue; the client gets 503.',

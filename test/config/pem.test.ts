@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import t from 'tap'
-import { parseAuthorities, parseKeyPair } from '../../src/config/pem.ts'
+import { X509Certificate } from 'node:crypto'
+import { expiryOfChain, parseAuthorities, parseKeyPair } from '../../src/config/pem.ts'
 import { anotherSelfSigned, selfSigned } from '../support/tls.ts'
 
 const [cert, key] = [String(selfSigned().cert), String(selfSigned().key)]
@@ -27,4 +28,11 @@ await t.test('authorities are all of their certificates, or none', async (test) 
   test.throws(() => parseAuthorities(`${cert}${broken}`), {
     message: /^it holds a certificate that cannot be read \(/,
   })
+})
+
+await t.test('a chain expires with the first of its certificates', async (test) => {
+  const ends = [cert, String(other.cert)].map((pem) => new X509Certificate(pem).validToDate.getTime())
+  test.equal(expiryOfChain(cert), ends[0])
+  test.equal(expiryOfChain(`${cert}${String(other.cert)}`), Math.min(...ends))
+  test.equal(expiryOfChain(`${String(other.cert)}${cert}`), Math.min(...ends))
 })

@@ -16,6 +16,7 @@ const setUp = async (test: Test) => {
   const inFlight = new Map<string, number>()
   const shed: string[] = []
   const limited: string[] = []
+  const sent: [kind: string, seconds: number][] = []
   const options: ReviewsOptions = {
     kubeConfig,
     tokenAudiences: [],
@@ -29,12 +30,13 @@ const setUp = async (test: Test) => {
       review: (review) => seen.push(review),
       inFlight: (queue, change) => inFlight.set(queue, (inFlight.get(queue) ?? 0) + change),
       shed: (queue) => shed.push(queue),
+      sent: (kind, seconds) => sent.push([kind, seconds]),
       loginLimited: (limit) => limited.push(limit),
     },
   }
   const reviews = createReviews(options)
   test.teardown(reviews.apiServer.close)
-  return { reviews, server, seen, charges, inFlight, shed, limited }
+  return { reviews, server, seen, charges, inFlight, shed, limited, sent }
 }
 
 const anonymous: ClusterIdentity = {
@@ -44,7 +46,7 @@ const anonymous: ClusterIdentity = {
 }
 
 await t.test('a token, then access: live, then cached', async (test) => {
-  const { reviews, server, seen } = await setUp(test)
+  const { reviews, server, seen, sent } = await setUp(test)
   const token = server.issueUserToken({ username: 'alice', groups: ['qci-image-pullers'] })
   for (let round = 0; round < 2; round++) {
     const answered = await reviews.reviewToken(token, '10.0.0.1')
@@ -53,6 +55,11 @@ await t.test('a token, then access: live, then cached', async (test) => {
     test.ok(allowed)
   }
   test.ok(reviews.apiServer.reached())
+  test.match(sent, [
+    ['TokenReview', Number],
+    ['SubjectAccessReview', Number],
+  ])
+  test.equal(sent.length, 2, 'the time of reviews that were sent')
   test.strictSame(seen, [
     { kind: 'TokenReview', outcome: 'authenticated', source: 'live' },
     { kind: 'SubjectAccessReview', outcome: 'allowed', source: 'live' },

@@ -11,6 +11,8 @@ import t from 'tap'
 import { createAuditMetrics } from '../../src/audit/audit-metrics.ts'
 import { createDigestMetrics, createWatchMetrics } from '../../src/telemetry/digest-metrics.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { createProcessMetrics } from '../../src/telemetry/process-metrics.ts'
+import { createConnectionMetrics, createStateMetrics } from '../../src/telemetry/state-metrics.ts'
 import { createSharedStateMetrics } from '../../src/telemetry/shared-state-metrics.ts'
 import { createUpstreamGauges, createUpstreamMetrics } from '../../src/telemetry/upstream-metrics.ts'
 
@@ -60,6 +62,13 @@ const registered = async (): Promise<ReadonlyMap<string, ReadonlySet<string>>> =
   createWatchMetrics(metrics, () => ({ digests: 0, imageStreams: 0, notIndexed: 0, silentSeconds: 0 }))
   createDigestMetrics(metrics, () => ({ digests: 0, restrictedDigests: 0 }))
   createSharedStateMetrics(metrics, () => ({ state: 'unavailable', replicas: 1 }))
+  createStateMetrics(
+    registry,
+    { version: '1', node: 'v26' },
+    { isReady: () => true, robotTokenAgeMs: () => undefined, certificateExpiry: () => 0 },
+  )
+  createConnectionMetrics(registry, async () => 0)
+  createProcessMetrics(registry).close()
   // The histogram that is none of prom-client's has its labels only with its values.
   metrics.requestSeconds.observe({ route: 'none' }, 1)
   const labels = new Map<string, ReadonlySet<string>>()
@@ -81,7 +90,7 @@ const foreign = new Map([
   ['kube_pod_container_status_restarts_total', ofKubernetes],
 ])
 const words = new Set(
-  'sum max min count avg by on and or unless offset rate increase absent vector avg_over_time histogram_quantile'.split(
+  'sum max min count avg by on and or unless offset rate increase absent vector time avg_over_time histogram_quantile'.split(
     ' ',
   ),
 )
@@ -90,7 +99,7 @@ const ours = await registered()
 
 const labelsOf = (name: string): ReadonlySet<string> | undefined => {
   const own = ours.get(name) ?? ours.get(name.replace(/_(?:bucket|sum|count)$/, ''))
-  return own === undefined ? foreign.get(name) : new Set([...own, 'pod'])
+  return own === undefined ? foreign.get(name) : new Set([...own, 'pod', 'job'])
 }
 const plain = (label: string): string => label.replace(/^exported_/, '')
 
@@ -147,7 +156,7 @@ await t.test('every label exists, and so does every value', async (test) => {
     const { metrics, groupings, matchers } = namesIn(expr)
     for (const { metric, label, values } of matchers) {
       test.ok(labelsOf(metric)?.has(plain(label)), `${where}: ${metric}{${label}}`)
-      if (!ours.has(metric) || label === 'status') continue
+      if (!ours.has(metric) || label === 'status' || label === 'job') continue
       for (const value of values.filter((one) => one !== '/metrics'))
         test.ok(source.includes(`'${value}'`), `${where}: ${label}="${value}"`)
     }

@@ -56,6 +56,13 @@ await t.test('a timer is exposed like a histogram of prom-client', async (test) 
   test.equal(await registry.metrics(), shown, 'and the same at the next scrape')
 })
 
+await t.test('a timer that is started has its series before the first event', async (test) => {
+  const registry = new Registry()
+  const timer = fastTimerOn(registry)('wait_seconds', 'Wait.', ['kind'], [1])
+  timer.start({ kind: 'a' })
+  test.match(await registry.metrics(), 'quay_proxy_wait_seconds_count{kind="a"} 0')
+})
+
 await t.test('a closed counter starts at 0 for every possible combination of labels', async (test) => {
   const registry = new Registry()
   const values = { kind: ['a', 'b'], reason: ['x', 'y'] } as const

@@ -45,6 +45,10 @@ export class PoolMember {
     }
   }
 
+  issuedAt(): number | undefined {
+    return this.#robot.issuedAt()
+  }
+
   attempted(): boolean {
     return this.#robot.attempted()
   }

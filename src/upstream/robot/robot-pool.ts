@@ -12,6 +12,8 @@ export interface RobotPool {
   readonly acquire: () => Promise<RobotLease>
   /** The stored credentials changed. A robot whose credential is the same keeps its token. */
   readonly reset: () => void
+  /** Milliseconds since the oldest token in use was issued; undefined without a token. */
+  readonly tokenAgeMs: () => number | undefined
   /** True once a login ended, with whatever outcome. */
   readonly attempted: () => boolean
 }
@@ -44,6 +46,12 @@ class Pool implements RobotPool {
     this.#members = this.#options
       .credentials()
       .map((credential) => this.#members.find((member) => member.has(credential)) ?? this.#join(credential))
+  }
+
+  tokenAgeMs(): number | undefined {
+    const { now = Date.now } = this.#options
+    const issued = this.#members.map((member) => member.issuedAt()).filter((at) => at !== undefined)
+    return issued.length === 0 ? undefined : now() - Math.min(...issued)
   }
 
   attempted(): boolean {

@@ -14,6 +14,8 @@ export interface Robot {
   readonly invalidate: (refused: string | undefined) => void
   /** The stored credential changed: tokens of the old one are not used any more. */
   readonly reset: () => void
+  /** Milliseconds since the epoch: when the cached token was issued. Undefined without a token. */
+  readonly issuedAt: () => number | undefined
   /** True once a login ended, with whatever outcome. */
   readonly attempted: () => boolean
 }
@@ -49,6 +51,7 @@ class RobotToken implements Robot {
   #login: Promise<CachedToken> | undefined
   #failure: Failure | undefined
   #wasAttempted = false
+  #issuedAt = 0
 
   constructor(options: RobotOptions) {
     this.#options = options
@@ -70,6 +73,11 @@ class RobotToken implements Robot {
   reset(): void {
     this.#cached = undefined
     this.#login = undefined
+  }
+
+  issuedAt(): number | undefined {
+    // A credential that is sent with each request is no token.
+    return this.#cached === undefined || this.#cached.expiresAt === Infinity ? undefined : this.#issuedAt
   }
 
   attempted(): boolean {
@@ -95,6 +103,7 @@ class RobotToken implements Robot {
           if (!isCurrent()) return token
           this.#failure = undefined
           this.#cached = token
+          this.#issuedAt = this.#now()
           return token
         },
         (error: unknown) => {
