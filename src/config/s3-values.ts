@@ -46,9 +46,7 @@ export const addS3Problems = (values: S3Values, problems: string[]): void => {
     for (const [key, name] of dependents)
       if (values[key] !== undefined) problems.push(`--${name} needs --cache-s3`)
     if (cacheDir !== undefined && values.blobDelivery === 'redirect')
-      problems.push(
-        '--cache-dir has no blobs to cache with --blob-delivery=redirect: give one of the two, or --cache-s3',
-      )
+      problems.push('--cache-dir has no blobs to cache with --blob-delivery=redirect: give one of the two')
     return
   }
   if (cacheDir === undefined)

@@ -74,7 +74,10 @@ export class S3Requests {
   async remove(key: string): Promise<void> {
     const { store, deadlineMs } = this.#options
     await this.#observed('delete', async () => {
-      await withDeadline(deadlineMs, undefined, async (signal) => await (await store).remove(key, signal))
+      await withDeadline(deadlineMs, undefined, async (signal) => {
+        const objects = await unlessAborted(signal, store)
+        await unlessAborted(signal, objects.remove(key, signal))
+      })
       return true
     })
   }
