@@ -84,33 +84,24 @@ const observersOf = (counters: ReturnType<typeof createS3Metrics>, logger: Logge
     loggedAt.set(what, now)
     return true
   }
+  const log = (operation: string, outcome: string, reason: string | undefined): void => {
+    if (outcome === 'refused' && isLoud(`${operation} refused`))
+      logger.error({ operation, reason }, 'S3 refuses a request of the cache')
+    if (outcome === 'failed' && isLoud(`${operation} failed`))
+      logger.warn({ operation, reason }, 'S3 fails a request of the cache')
+  }
   return {
     request: (operation, outcome, reason) => {
       counters.request(operation, outcome)
-      if (outcome === 'refused' && isLoud(operation))
-        logger.error(
-          { operation, reason },
-          'S3 refuses a request of the cache; it needs s3:GetObject, s3:ListBucket and s3:DeleteObject',
-        )
-      if (outcome === 'failed' && isLoud('failed'))
-        logger.warn({ operation, reason }, 'S3 fails; the cache goes on without it')
+      log(operation, outcome, reason)
     },
     uploaded: (kind, outcome, bytes, reason) => {
       counters.uploaded(kind, outcome, bytes)
-      if (outcome === 'refused' && isLoud('upload'))
-        logger.error(
-          { kind, reason },
-          'S3 refuses an upload of the cache; it needs s3:PutObject and s3:AbortMultipartUpload',
-        )
-      if (outcome === 'failed' && isLoud('upload failed'))
-        logger.warn({ kind, reason }, 'an upload of the cache to S3 failed')
+      log('upload', outcome, reason)
     },
     corrupt: (kind, why) => {
       counters.corrupt(kind, why)
-      logger.error(
-        { kind, why },
-        'S3 has an object with other bytes than those of its digest; it is replaced',
-      )
+      logger.error({ kind, why }, 'S3 has other bytes than those of the digest; they are replaced')
     },
     circuit: (isOpen) => {
       if (isOpen) logger.error('S3 is unavailable; the cache goes on without it')

@@ -86,17 +86,18 @@ class FakeS3 implements S3Server {
     const body = method === 'PUT' || method === 'POST' ? await bytesOfBody(request) : Buffer.alloc(0)
     if (url.searchParams.has('uploads') || url.searchParams.has('uploadId'))
       return this.#multipart(method, url, key, body, response)
-    if (method === 'PUT') {
-      this.objects.set(key, body)
-      return void response.writeHead(200, { etag: '"e"' }).end()
-    }
-    if (method === 'DELETE') {
-      this.objects.delete(key)
-      return void response.writeHead(204).end()
-    }
+    if (method === 'PUT') this.objects.set(key, body)
+    if (method === 'DELETE') this.objects.delete(key)
+    if (method === 'PUT' || method === 'DELETE') return void response.writeHead(200, { etag: '"e"' }).end()
+    return this.#send(request, response, key, fault ?? {})
+  }
+
+  #send(request: IncomingMessage, response: ServerResponse, key: string, fault: S3Fault): void {
     const content = this.objects.get(key)
     if (content === undefined) return fail(request, response, 404)
-    return send(request, response, content, fault ?? {})
+    const range = fault.ignoresRange === true ? undefined : rangeOf(request, content.length)
+    if (range !== undefined && range.start >= content.length) return fail(request, response, 416)
+    return send(request, response, content, range, fault)
   }
 
   #note({ method = '', headers }: IncomingMessage, url: URL, key: string): void {
@@ -153,24 +154,36 @@ const bytesOfBody = async (request: IncomingMessage): Promise<Buffer> => {
   return Buffer.concat(chunks)
 }
 
-const send = (request: IncomingMessage, response: ServerResponse, content: Buffer, fault: S3Fault): void => {
-  const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(request.headers.range ?? '') ?? []
-  const isPart = (first !== '' || last !== '') && fault.ignoresRange !== true
-  const start = first === '' ? Math.max(0, content.length - Number(last)) : Number(first)
-  const end = first === '' || last === '' ? content.length : Math.min(Number(last) + 1, content.length)
-  if (isPart && start >= content.length) return fail(request, response, 416)
-  const body = isPart ? content.subarray(start, end) : content
-  response.writeHead(isPart ? 206 : 200, {
+interface Range {
+  readonly start: number
+  readonly end: number
+}
+
+const rangeOf = ({ headers }: IncomingMessage, size: number): Range | undefined => {
+  const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(headers.range ?? '') ?? []
+  if (first === '') return last === '' ? undefined : { start: Math.max(0, size - Number(last)), end: size }
+  return { start: Number(first), end: last === '' ? size : Math.min(Number(last) + 1, size) }
+}
+
+const send = (
+  { method }: IncomingMessage,
+  response: ServerResponse,
+  content: Buffer,
+  range: Range | undefined,
+  { headers, cutAt, stallAt }: S3Fault,
+): void => {
+  const { start, end } = range ?? { start: 0, end: content.length }
+  response.writeHead(range === undefined ? 200 : 206, {
     'content-type': 'application/octet-stream',
-    'content-length': body.length,
+    'content-length': end - start,
     etag: '"of-the-store"',
-    ...(isPart ? { 'content-range': `bytes ${start}-${end - 1}/${content.length}` } : {}),
-    ...fault.headers,
+    ...(range === undefined ? {} : { 'content-range': `bytes ${start}-${end - 1}/${content.length}` }),
+    ...headers,
   })
-  if (request.method === 'HEAD') return void response.end()
-  const { cutAt, stallAt } = fault
-  if (cutAt === undefined && stallAt === undefined) return void response.end(body)
-  response.write(body.subarray(0, cutAt ?? stallAt), () => {
+  if (method === 'HEAD') return void response.end()
+  const part = content.subarray(start, end)
+  if (cutAt === undefined && stallAt === undefined) return void response.end(part)
+  response.write(part.subarray(0, cutAt ?? stallAt), () => {
     if (cutAt !== undefined) response.destroy()
   })
 }

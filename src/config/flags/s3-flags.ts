@@ -7,16 +7,10 @@ import { parseOrigin } from '../value-parsers.ts'
 
 export const s3Flags = {
   /** Undefined if nothing is cached in S3. */
-  cacheS3: flag(
-    'cache-s3',
-    undefined,
-    'bucket that replicas share: the tier of the cache between --cache-dir and upstream',
-    {
-      expected:
-        's3://bucket or s3://bucket/prefix; a prefix has letters, digits and . _ = - between its slashes',
-      parse: parseS3Location,
-    },
-  ),
+  cacheS3: flag('cache-s3', undefined, 'bucket that replicas share, between --cache-dir and upstream', {
+    expected: 's3://bucket or s3://bucket/prefix (letters, digits and . _ = - between slashes)',
+    parse: parseS3Location,
+  }),
   /** Undefined for AWS. */
   cacheS3Endpoint: flag('cache-s3-endpoint', undefined, 'origin of another store than AWS', {
     expected: 'an origin, such as https://s3.example.org',
@@ -25,19 +19,19 @@ export const s3Flags = {
   cacheS3Region: flag(
     'cache-s3-region',
     undefined,
-    'region of the bucket; else AWS_REGION, and us-east-1 for another store than AWS',
+    'region of the bucket; else AWS_REGION, or us-east-1 for another store',
     { expected: 'a region, such as us-east-1', parse: matching(/^[a-z0-9][a-z0-9-]{0,62}$/) },
   ),
   cacheS3Addressing: flag(
     'cache-s3-addressing',
     'auto',
-    'whether the bucket stands in the path or in the host name; auto: in the path for other stores than AWS',
+    'where the bucket stands in URLs; auto: in the path for other stores',
     oneOf('auto', 'path', 'virtual'),
   ),
   cacheS3CredentialsFile: flag(
     'cache-s3-credentials-file',
     undefined,
-    'credentials file of AWS with static keys; else the credentials are those that AWS SDKs find, IRSA included',
+    'credentials file of AWS with static keys; else as AWS SDKs find them, IRSA included',
     file,
   ),
   cacheS3CaFile: flag(

@@ -1,13 +1,15 @@
 import t from 'tap'
 import { S3Circuit } from '../../../src/storage/s3/s3-circuit.ts'
+import { failureOf } from './fixtures.ts'
 import { S3CircuitOpen, S3Refused, S3Unavailable } from '../../../src/storage/s3/s3-errors.ts'
+
+const rejected = async (failure: Error): Promise<never> => await Promise.reject(failure)
 
 const circuitFor = () => {
   const clock = { now: 0 }
   const changes: boolean[] = []
   const circuit = new S3Circuit({ onChange: (isOpen) => void changes.push(isOpen), now: () => clock.now })
-  const fail = async (error: Error) =>
-    await circuit.run(async () => await Promise.reject(error)).catch((thrown: unknown) => thrown)
+  const fail = async (failure: Error) => await failureOf(circuit.run(async () => await rejected(failure)))
   return { clock, changes, circuit, fail }
 }
 
