@@ -73,7 +73,7 @@ class FakeS3 implements S3Server {
   }
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { method = '', headers } = request
+    const { method = '' } = request
     const url = new URL(request.url ?? '', this.url)
     const key = decodeURIComponent(url.pathname).replace(`/${bucket}/`, '')
     this.#note(request, url, key)
@@ -81,15 +81,17 @@ class FakeS3 implements S3Server {
     await fault?.until
     if (fault?.hangs === true) return
     if (fault?.status !== undefined) return fail(request, response, fault.status)
-    if (headers.authorization === undefined && !url.searchParams.has('X-Amz-Signature'))
-      return fail(request, response, 403)
-    const body = method === 'PUT' || method === 'POST' ? await bytesOfBody(request) : Buffer.alloc(0)
+    if (!isSigned(request, url)) return fail(request, response, 403)
+    if (method === 'GET' || method === 'HEAD') return this.#send(request, response, key, fault ?? {})
+    return this.#change(method, url, key, await bytesOfBody(request), response)
+  }
+
+  #change(method: string, url: URL, key: string, body: Buffer, response: ServerResponse): void {
     if (url.searchParams.has('uploads') || url.searchParams.has('uploadId'))
       return this.#multipart(method, url, key, body, response)
     if (method === 'PUT') this.objects.set(key, body)
-    if (method === 'DELETE') this.objects.delete(key)
-    if (method === 'PUT' || method === 'DELETE') return void response.writeHead(200, { etag: '"e"' }).end()
-    return this.#send(request, response, key, fault ?? {})
+    else this.objects.delete(key)
+    return void response.writeHead(200, { etag: '"e"' }).end()
   }
 
   #send(request: IncomingMessage, response: ServerResponse, key: string, fault: S3Fault): void {
@@ -137,6 +139,9 @@ class FakeS3 implements S3Server {
     return xml(response, '<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>')
   }
 }
+
+const isSigned = ({ headers }: IncomingMessage, url: URL): boolean =>
+  headers.authorization !== undefined || url.searchParams.has('X-Amz-Signature')
 
 const xml = (response: ServerResponse, text: string): void =>
   void response.writeHead(200, { 'content-type': 'application/xml' }).end(`<?xml version="1.0"?>${text}`)
