@@ -26,8 +26,8 @@ interface Context {
 }
 
 export const composeAccess = (config: Config, files: WatchedSecrets, logger: Logger, metrics: Metrics) => {
-  const kubeConfig = loadKubeConfig(config.kubeconfig)
-  for (const warning of kubeConfig.warnings) logger.warn(warning)
+  const kubeConfig = config.logins === 'robots' ? undefined : loadKubeConfig(config.kubeconfig)
+  for (const warning of kubeConfig?.warnings ?? []) logger.warn(warning)
   const isRestricted = createRestrictedNamespaces(config.restrictedNamespaces)
   const ownerOf = createTagOwner(isRestricted)
   const owners = { isRestricted, ownerOf }
@@ -66,7 +66,7 @@ interface Owners {
 /** The shared state and the digests, which send facts to each other. */
 const composeKnowledge = (
   { config, files, logger, metrics }: Context,
-  kubeConfig: AppCiKubeConfig,
+  kubeConfig: AppCiKubeConfig | undefined,
   { isRestricted, ownerOf }: Owners,
 ): { readonly shared: SharedState; readonly digests: Digests } => {
   const shared: SharedState = composeSharedState({

@@ -4,17 +4,20 @@
 import type { Config } from '../config/config.ts'
 import type { Credentials } from '../kubernetes/kubeconfig.ts'
 import { createReviews, type ReviewObservers, type Reviews } from '../kubernetes/reviews.ts'
+import { reviewsWithoutCluster } from '../kubernetes/without-cluster.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 
 export interface ComposeReviewsOptions {
   readonly config: Config
-  readonly kubeConfig: Credentials
+  /** Undefined for a proxy of robots. */
+  readonly kubeConfig: Credentials | undefined
   readonly shared: Pick<SharedState, 'failedLogins'>
   readonly metrics: Metrics
 }
 
 export const composeReviews = ({ config, kubeConfig, shared, metrics }: ComposeReviewsOptions): Reviews => {
+  if (kubeConfig === undefined) return reviewsWithoutCluster()
   const reviews = createReviews({
     kubeConfig,
     tokenAudiences: config.tokenAudiences,
@@ -39,5 +42,5 @@ const observersOf = (metrics: Metrics): ReviewObservers => ({
   },
   inFlight: (queue, change) => metrics.reviewsInFlight.inc({ queue }, change),
   shed: (queue) => metrics.reviewsShed.inc({ queue }),
-  loginLimited: (limit) => metrics.loginsLimited.inc({ limit }),
+  loginLimited: (reason) => metrics.loginsLimited.inc({ reason }),
 })

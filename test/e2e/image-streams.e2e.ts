@@ -1,5 +1,5 @@
 /**
- * ImageStreams of a real API server, by a CRD of their name: what is added and deleted while pulls run decides the next one.
+ * ImageStreams of a real API server, by a CRD of their name: what is added or deleted while pulls run decides the next pull.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -13,41 +13,11 @@ import { buildImage } from '../../src/sandbox/quay/images.ts'
 import { startQuay } from '../../src/sandbox/quay/quay.ts'
 import type { KubernetesObject } from '../../src/sandbox/app-ci/rbac.ts'
 import { missingApiServer, startApiServer, type ApiServer } from './api-server.ts'
+import { definition } from './image-stream-definition.ts'
 import { answers, freePort, startService } from './process.ts'
 import { root, serviceAccount } from './stack.ts'
 
 const skip = missingApiServer()
-
-/** As much of OpenShift's type as the proxy reads; whatever else is in a status is kept. */
-const definition: KubernetesObject = {
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  metadata: { name: 'imagestreams.image.openshift.io' },
-  spec: {
-    group: 'image.openshift.io',
-    scope: 'Namespaced',
-    names: {
-      plural: 'imagestreams',
-      singular: 'imagestream',
-      kind: 'ImageStream',
-      listKind: 'ImageStreamList',
-    },
-    versions: [
-      {
-        name: 'v1',
-        served: true,
-        storage: true,
-        schema: {
-          openAPIV3Schema: {
-            type: 'object',
-            // as client-node spells it
-            properties: { status: { type: 'object', x_kubernetes_preserve_unknown_fields: true } },
-          },
-        },
-      },
-    ],
-  },
-}
 
 const imageStream = (namespace: string, name: string, ...images: string[]): KubernetesObject => ({
   apiVersion: 'image.openshift.io/v1',
@@ -101,7 +71,7 @@ await test('ImageStreams of a real API server', { skip }, async (suite) => {
   const api = await startApiServer([{ username: 'alice', groups: ['qci-image-pullers'] }])
   suite.teardown(api.close)
   await api.apply(definition)
-  // a definition is served a moment after it was accepted
+  // The API server serves a definition a moment after it accepts it.
   const create = async (object: KubernetesObject) => {
     for (let attempt = 0; attempt < 100; attempt++)
       try {
@@ -138,7 +108,7 @@ await test('ImageStreams of a real API server', { skip }, async (suite) => {
       throw error
     }
   }
-  /** Every replica comes to the same answer. */
+  /** Every replica gives the same answer. */
   const become = async (t: Test, status: number, token: string, digest: string, what: string) => {
     for (const { url } of proxies) {
       const began = performance.now()
