@@ -31,7 +31,7 @@ export const s3Flags = {
   cacheS3CredentialsFile: flag(
     'cache-s3-credentials-file',
     undefined,
-    'credentials file of AWS with static keys; else as AWS SDKs find them, IRSA included',
+    'credentials file of AWS with static keys; else as AWS SDKs find them (IRSA, ..)',
     file,
   ),
   cacheS3CaFile: flag(

@@ -111,7 +111,7 @@ export const upstreamFlags = {
   blobDelivery: flag(
     'blob-delivery',
     'stream',
-    'redirect sends clients to signed URLs of upstream or S3 instead of sending the bytes',
+    'redirect sends clients to signed URLs of upstream or S3, not the bytes',
     oneOf('stream', 'redirect'),
   ),
 } as const

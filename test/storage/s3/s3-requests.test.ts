@@ -21,7 +21,7 @@ const setUp = async (test: Test, deadlineMs = 10_000, store?: Promise<ObjectStor
   const s3 = await startS3(test)
   const { observe, told } = noted()
   const circuit = new S3Circuit({ onChange: observe.circuit, now: () => performance.now() })
-  const opened = store ?? storeFor(test, s3)
+  const opened = store ?? Promise.resolve(await storeFor(test, s3))
   return { s3, told, circuit, requests: new S3Requests({ store: opened, circuit, observe, deadlineMs }) }
 }
 
@@ -51,7 +51,7 @@ await t.test('sizes, and removals', async (test) => {
 })
 
 await t.test('S3 that does not answer in time; then it is not asked any more', async (test) => {
-  const { s3, told, circuit, requests } = await setUp(test, 50)
+  const { s3, told, circuit, requests } = await setUp(test, 300)
   s3.fault({ hangs: true, count: 3 })
   await Promise.all(
     ['a', 'b', 'c'].map(async (key) => await failureOf(requests.get(key, fetching, undefined))),
@@ -63,7 +63,7 @@ await t.test('S3 that does not answer in time; then it is not asked any more', a
 })
 
 await t.test('the answer of a probe is discarded', async (test) => {
-  const { s3, circuit, requests } = await setUp(test, 50)
+  const { s3, circuit, requests } = await setUp(test, 300)
   s3.objects.set('a', Buffer.from('bytes'))
   s3.fault({ hangs: true, count: 3 })
   await Promise.all(
