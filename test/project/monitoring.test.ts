@@ -12,6 +12,7 @@ import { createAuditMetrics } from '../../src/audit/audit-metrics.ts'
 import { createCacheGauges, createCacheMetrics } from '../../src/telemetry/cache-metrics.ts'
 import { createDigestMetrics, createWatchMetrics } from '../../src/telemetry/digest-metrics.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { createS3Gauges, createS3Metrics } from '../../src/telemetry/s3-metrics.ts'
 import { createSharedStateMetrics } from '../../src/telemetry/shared-state-metrics.ts'
 import { createUpstreamGauges, createUpstreamMetrics } from '../../src/telemetry/upstream-metrics.ts'
 
@@ -64,6 +65,8 @@ const registered = async (): Promise<ReadonlyMap<string, ReadonlySet<string>>> =
   createCacheMetrics(registry)
   const nothing = { entries: 0, bytes: 0 }
   createCacheGauges(registry, () => ({ blobs: nothing, manifests: nothing, isStuck: false }))
+  createS3Metrics(registry)
+  createS3Gauges(registry, () => ({ isOpen: false, uploads: 0 }))
   createWatchMetrics(metrics, () => ({ digests: 0, imageStreams: 0, notIndexed: 0, silentSeconds: 0 }))
   createDigestMetrics(metrics, () => ({ digests: 0, restrictedDigests: 0 }))
   createSharedStateMetrics(metrics, () => ({ state: 'unavailable', replicas: 1 }))
