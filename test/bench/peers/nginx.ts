@@ -48,6 +48,30 @@ export const startStreamingNginx = async (
   return { ...nginx, url: `http://127.0.0.1:${port}`, tunedUrl: `http://127.0.0.1:${tunedPort}` }
 }
 
+/** `proxy_pass` to one server, with the defaults of nginx and the host that the client's signature names. */
+export const startPassingNginx = async (
+  directory: string,
+  host: string,
+): Promise<Running & { readonly url: string }> => {
+  const port = await freePort()
+  const http = `
+  upstream passed { server ${host}; keepalive 32; }
+  server {
+    listen 127.0.0.1:${port};
+    location / {
+      proxy_pass http://passed;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host ${host};
+      # The signature is in the query. S3 refuses a second one.
+      proxy_set_header Authorization "";
+      proxy_max_temp_file_size 0;
+    }
+  }`
+  const nginx = await startNginx({ directory, name: 'nginx-passing', port, http })
+  return { ...nginx, url: `http://127.0.0.1:${port}` }
+}
+
 export interface BlobCacheNginx extends Running {
   readonly url: string
   readonly tlsUrl: string
@@ -66,6 +90,7 @@ export const startBlobCacheNginx = async (
       proxy_http_version 1.1;
       proxy_set_header Connection "";
       proxy_set_header Host ${origin.host};
+      proxy_set_header Authorization "";
       proxy_cache blobs;
       proxy_cache_key $uri;
       proxy_cache_lock on;
