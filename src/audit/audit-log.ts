@@ -74,8 +74,9 @@ const audit = async (
 const decidedOf = (request: FastifyRequest, reply: FastifyReply): Decided | undefined => {
   const { identity, reference, decision } = request
   if (identity === null || reference === null || decision === null) return undefined
-  // Some clients request referrers with each image: the request of the image itself is audited.
-  if (request.routeOptions.url === routePaths.referrers) return undefined
+  const { url = '' } = request.routeOptions
+  // Some clients request referrers with each image: the request of the image itself is audited. An explanation is no pull.
+  if (url === routePaths.referrers || !url.startsWith('/v2/')) return undefined
   if (decision.allowed && reply.statusCode >= 400) return undefined
   return { identity, reference, decision }
 }

@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts'
 import type { Credentials } from '../kubernetes/kubeconfig.ts'
 import { createReviews, type ReviewObservers, type Reviews } from '../kubernetes/reviews.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
+import type { PartHealth } from '../telemetry/part-states.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 
 export interface ComposeReviewsOptions {
@@ -12,9 +13,16 @@ export interface ComposeReviewsOptions {
   readonly kubeConfig: Credentials
   readonly shared: Pick<SharedState, 'failedLogins'>
   readonly metrics: Metrics
+  readonly health: Pick<PartHealth, 'note'>
 }
 
-export const composeReviews = ({ config, kubeConfig, shared, metrics }: ComposeReviewsOptions): Reviews => {
+export const composeReviews = ({
+  config,
+  kubeConfig,
+  shared,
+  metrics,
+  health,
+}: ComposeReviewsOptions): Reviews => {
   const reviews = createReviews({
     kubeConfig,
     tokenAudiences: config.tokenAudiences,
@@ -24,7 +32,7 @@ export const composeReviews = ({ config, kubeConfig, shared, metrics }: ComposeR
     denyTtlMs: config.denyTtlMs,
     graceMs: config.authorizationGraceMs,
     onCharge: (address, kind) => shared.failedLogins.publish({ address, kind }),
-    observe: observersOf(metrics),
+    observe: observersOf(metrics, health),
   })
   shared.failedLogins.onCharge(({ address, kind }) => {
     if (kind === 'unknown-address' || kind === 'known-address') reviews.charge(String(address), kind)
@@ -32,10 +40,12 @@ export const composeReviews = ({ config, kubeConfig, shared, metrics }: ComposeR
   return reviews
 }
 
-const observersOf = (metrics: Metrics): ReviewObservers => ({
+const observersOf = (metrics: Metrics, health: ComposeReviewsOptions['health']): ReviewObservers => ({
   review: ({ kind, outcome, source }) => {
-    if (source === 'live') metrics.reviews.inc({ kind, outcome })
-    else metrics.cacheHits.inc({ cache: kind, outcome, source })
+    if (source === 'live') {
+      metrics.reviews.inc({ kind, outcome })
+      health.note(outcome === 'failed' ? 'failed' : 'answered')
+    } else metrics.cacheHits.inc({ cache: kind, outcome, source })
   },
   inFlight: (queue, change) => metrics.reviewsInFlight.inc({ queue }, change),
   shed: (queue) => metrics.reviewsShed.inc({ queue }),

@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Digests, DigestUpstream } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
+import type { PartHealth } from '../telemetry/part-states.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import { createPipeline, type Pipeline } from '../upstream/pipeline.ts'
@@ -22,6 +23,7 @@ export interface ComposeUpstreamOptions {
   readonly digests: Pick<Digests, 'record'>
   readonly shared: Pick<SharedState, 'tokenBucket'>
   readonly cache: ComposedStorage | undefined
+  readonly health: Pick<PartHealth, 'note'>
 }
 
 export const composeUpstream = ({
@@ -32,6 +34,7 @@ export const composeUpstream = ({
   digests,
   shared,
   cache,
+  health,
 }: ComposeUpstreamOptions): Pipeline => {
   const pipeline = createPipeline({
     upstream: config.upstream,
@@ -59,7 +62,10 @@ export const composeUpstream = ({
         metrics.robotRefused.inc()
         logger.error({ reason }, 'upstream rejected the robot credential')
       },
-      request: (labels) => metrics.upstreamRequests.inc(labels),
+      request: (labels) => {
+        metrics.upstreamRequests.inc(labels)
+        health.note(labels.status === 'failed' || labels.status >= 500 ? 'failed' : 'answered')
+      },
       ...createUpstreamMetrics(metrics.registry),
     },
   })

@@ -63,6 +63,7 @@ export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions 
     seal: async ({ after }) => `~${after}`,
     open: async (last) => ({ after: last, emptyPages: 0 }),
   },
+  findNearTag: async () => undefined,
   fetchTags: async () => ({ tags: [], more: false }),
   robotTokens: { mint: async () => ({ token: 'minted', expiresInSeconds: 60 }) },
   expiryOf: () => undefined,

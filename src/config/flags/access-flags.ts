@@ -44,6 +44,12 @@ export const accessFlags = {
     'audit enforces the rule of qci-appci, and reports pulls that would lose access',
     oneOf('enforce', 'audit'),
   ),
+  grantAdvice: flag(
+    'grant-advice',
+    'oc-policy',
+    'how explanations say that access is granted: a command, or a pull request for openshift/release',
+    oneOf('oc-policy', 'release-repo'),
+  ),
   allowAnonymous: flag(
     'allow-anonymous',
     'false',
