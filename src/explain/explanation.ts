@@ -52,7 +52,7 @@ export interface ReviewResult {
 
 /** 0: may pull; 1: may not; 2: unknown. */
 export const exitCodeOf = ({ access }: Pick<Explanation, 'access'>): 0 | 1 | 2 =>
-  ({ allowed: 0, denied: 1, unknown: 2 } as const)[access]
+  (({ allowed: 0, denied: 1, unknown: 2 }) as const)[access]
 
 /** First the pull command to use, last what to do next. @param further rows to add, such as where the login came from */
 export const explanationText = (

@@ -20,7 +20,8 @@ export const createIsConfidential =
       const protocol = headers['x-forwarded-proto']
       // TLS between the proxies alone does not protect the way to the first one.
       if (protocol !== undefined) return [protocol].flat().join().split(',').every(isHttps)
-    } else if (!isEncrypted(socket)) return !proxyProtocol && isLoopback(client.address) && !isForwarded(headers)
+    } else if (!isEncrypted(socket))
+      return !proxyProtocol && isLoopback(client.address) && !isForwarded(headers)
     return isEncrypted(socket)
   }
 

@@ -29,32 +29,36 @@ export interface PageContent {
 export const pageOf = (frame: PageFrame, content: PageContent): string => {
   const { exposed } = frame
   return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${titleOf(content)}${exposed.host}</title>
-<link rel="icon" href="data:,">
-<style>${trusted(style)}</style>
-</head>
-<body>
-<header>
-<h1>${exposed.host}</h1>
-<p>The container images of OpenShift CI. Your login of the app.ci cluster decides which of them you may pull.</p>
-</header>
-<main>
-${verdict(content)}
-${content.acceptsToken ? form(frame, content) : notConfidential(frame)}
-${logins(frame)}
-${states(content.parts)}
-</main>
-<footer>
-<p>${help(frame)}Request id ${content.requestId}</p>
-</footer>
-<script>${trusted(script)}</script>
-</body>
-</html>
-`.toString()
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>${titleOf(content)}${exposed.host}</title>
+        <link rel="icon" href="data:," />
+        <style>
+          ${trusted(style)}
+        </style>
+      </head>
+      <body>
+        <header>
+          <h1>${exposed.host}</h1>
+          <p>
+            The container images of OpenShift CI. Your login of the app.ci cluster decides which of them you
+            may pull.
+          </p>
+        </header>
+        <main>
+          ${verdict(content)} ${content.acceptsToken ? form(frame, content) : notConfidential(frame)}
+          ${logins(frame)} ${states(content.parts)}
+        </main>
+        <footer>
+          <p>${help(frame)}Request id ${content.requestId}</p>
+        </footer>
+        <script>
+          ${trusted(script)}
+        </script>
+      </body>
+    </html> `.toString()
 }
 
 const headings = {
@@ -68,63 +72,114 @@ const titleOf = ({ result, failure }: PageContent): string => {
   return result === undefined ? '' : `${headings[result.access]} - `
 }
 
-const command = (text: string): Html => html`<div class="command"><pre><code>${text}</code></pre></div>`
+const command = (text: string): Html =>
+  html`<div class="command">
+    <pre><code>${text}</code></pre>
+  </div>`
 
 const verdict = ({ result, failure }: PageContent): Html => {
   if (failure !== undefined)
-    return html`<section class="verdict failed" role="alert"><h2>No answer</h2><p>${failure}</p></section>`
+    return html`<section class="verdict failed" role="alert">
+      <h2>No answer</h2>
+      <p>${failure}</p>
+    </section>`
   if (result === undefined) return html``
   const { access, inQci, pullSpec, reason, next } = result
   const heading = access === 'allowed' && inQci === 'no' ? 'This image is not in QCI' : headings[access]
   return html`<section class="verdict ${access}" role="status">
-<h2>${heading}</h2>
-${command(`podman pull ${pullSpec}`)}
-<p>${reason}</p>
-<dl>${rowsOf(result).map(([name, value]) => (value === undefined ? undefined : html`<dt>${name}</dt><dd>${value}</dd>`))}</dl>
-<p class="next"><strong>Next:</strong> ${next}</p>
-</section>`
+    <h2>${heading}</h2>
+    ${command(`podman pull ${pullSpec}`)}
+    <p>${reason}</p>
+    <dl>
+      ${rowsOf(result).map(([name, value]) =>
+        value === undefined
+          ? undefined
+          : html`<dt>${name}</dt>
+              <dd>${value}</dd>`,
+      )}
+    </dl>
+    <p class="next"><strong>Next:</strong> ${next}</p>
+  </section>`
 }
 
-const form = ({ allowAnonymous }: PageFrame, { image }: PageContent): Html => html`<section>
-<h2>May I pull this image?</h2>
-<form method="post" action="/">
-<label for="image">Image</label>
-<input id="image" name="image" value="${image}" required maxlength="700" autocapitalize="none" autocomplete="off" spellcheck="false" placeholder="ocp/4.5:base" aria-describedby="image-hint">
-<p class="hint" id="image-hint">A pull spec of this registry, of registry.ci.openshift.org or of quay.io/openshift/ci, with its tag or digest.</p>
-<label for="token">Token${allowAnonymous ? ' (empty: without a login)' : ''}</label>
-<input id="token" name="token" type="password"${allowAnonymous ? '' : trusted(' required')} autocomplete="off" aria-describedby="token-hint">
-<p class="hint" id="token-hint">What <code>oc whoami -t</code> prints. It is used for this one answer, and not stored.</p>
-<button>Explain</button>
-</form>
-</section>`
+const form = ({ allowAnonymous }: PageFrame, { image }: PageContent): Html =>
+  html`<section>
+    <h2>May I pull this image?</h2>
+    <form method="post" action="/">
+      <label for="image">Image</label>
+      <input
+        id="image"
+        name="image"
+        value="${image}"
+        required
+        maxlength="700"
+        autocapitalize="none"
+        autocomplete="off"
+        spellcheck="false"
+        placeholder="ocp/4.5:base"
+        aria-describedby="image-hint"
+      />
+      <p class="hint" id="image-hint">
+        A pull spec of this registry, of registry.ci.openshift.org or of quay.io/openshift/ci, with its tag or
+        digest.
+      </p>
+      <label for="token">Token${allowAnonymous ? ' (empty: without a login)' : ''}</label>
+      <input
+        id="token"
+        name="token"
+        type="password"
+        ${allowAnonymous ? '' : trusted(' required')}
+        autocomplete="off"
+        aria-describedby="token-hint"
+      />
+      <p class="hint" id="token-hint">
+        What <code>oc whoami -t</code> prints. It is used for this one answer, and not stored.
+      </p>
+      <button>Explain</button>
+    </form>
+  </section>`
 
-const notConfidential = ({ exposed }: PageFrame): Html => html`<section>
-<h2>May I pull this image?</h2>
-<p>Others could read a token on this connection, so the form is closed. ${
-  exposed.protocol === 'https:' ? html`Open <a href="${exposed.origin}/">${exposed.origin}</a>.` : undefined
-} On the command line:</p>
-${command(`quay-proxy explain ocp/4.5:base --server ${exposed.origin}`)}
-</section>`
+const notConfidential = ({ exposed }: PageFrame): Html =>
+  html`<section>
+    <h2>May I pull this image?</h2>
+    <p>
+      Others could read a token on this connection, so the form is closed.
+      ${
+        exposed.protocol === 'https:'
+          ? html`Open <a href="${exposed.origin}/">${exposed.origin}</a>.`
+          : undefined
+      }
+      On the command line:
+    </p>
+    ${command(`quay-proxy explain ocp/4.5:base --server ${exposed.origin}`)}
+  </section>`
 
-const logins = ({ loginAdvice: { first, host } }: PageFrame): Html => html`<section>
-<h2>Log in</h2>
-<h3>As yourself</h3>
-${first.split(', then ').map(command)}
-<h3>As a service account</h3>
-${command(`podman login -u=NAME -p=$(oc create token NAME -n NAMESPACE --duration=24h) ${host}`)}
-<h3>Then pull</h3>
-${command(`podman pull ${host}/ocp/4.5:base`)}
-</section>`
+const logins = ({ loginAdvice: { first, host } }: PageFrame): Html =>
+  html`<section>
+    <h2>Log in</h2>
+    <h3>As yourself</h3>
+    ${first.split(', then ').map(command)}
+    <h3>As a service account</h3>
+    ${command(`podman login -u=NAME -p=$(oc create token NAME -n NAMESPACE --duration=24h) ${host}`)}
+    <h3>Then pull</h3>
+    ${command(`podman pull ${host}/ocp/4.5:base`)}
+  </section>`
 
 const stateWords = { works: 'works', fails: 'fails', unknown: 'not known yet' } as const
 
-const states = (parts: readonly PartState[]): Html => html`<section>
-<h2>State</h2>
-<dl>${parts.map(
-  ({ name, state, detail }) =>
-    html`<dt>${name}</dt><dd><span class="${state}">${stateWords[state]}</span>${detail === undefined ? '' : `, ${detail}`}</dd>`,
-)}</dl>
-</section>`
+const states = (parts: readonly PartState[]): Html =>
+  html`<section>
+    <h2>State</h2>
+    <dl>
+      ${parts.map(
+        ({ name, state, detail }) =>
+          html`<dt>${name}</dt>
+            <dd>
+              <span class="${state}">${stateWords[state]}</span>${detail === undefined ? '' : `, ${detail}`}
+            </dd>`,
+      )}
+    </dl>
+  </section>`
 
 const help = ({ helpUrl }: PageFrame): Html =>
   helpUrl === undefined ? html`` : html`Help: <a href="${helpUrl.href}">${helpUrl.href}</a>. `

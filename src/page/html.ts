@@ -26,7 +26,8 @@ export const trusted = (text: string): Html => new Html(text)
 
 const textOf = (content: Content): string => {
   if (content === undefined) return ''
-  if (typeof content === 'object') return content instanceof Html ? content.toString() : content.map(textOf).join('')
+  if (typeof content === 'object')
+    return content instanceof Html ? content.toString() : content.map(textOf).join('')
   return escapeHtml(String(content))
 }
 
@@ -38,4 +39,5 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;',
 }
 
-const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (character) => `${entities[character]}`)
+const escapeHtml = (text: string): string =>
+  text.replaceAll(/[&<>"']/g, (character) => `${entities[character]}`)

@@ -42,9 +42,12 @@ export class PageHandlers {
   async explain(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { authenticate, explainImage, isConfidential, paceRefusal } = this.#options
     if (!isConfidential(request))
-      throw new RegistryError('DENIED', 'others can read a token on this connection: open the page with https')
+      throw new RegistryError(
+        'DENIED',
+        'others can read a token on this connection: open the page with https',
+      )
     // Attack: a page of another origin that sends forms with tokens, to use up the failed logins of its visitor's address.
-    if (!ownSites.has(String(request.headers['sec-fetch-site'] ?? 'none')))
+    if (!ownSites.has(request.headers['sec-fetch-site'] ?? 'none'))
       throw new RegistryError('DENIED', 'the form was sent by another site')
     const credential = credentialOf(field(request, 'token'))
     const authenticated = await beforeDeadline(request, authenticate(credential, request.client.address))

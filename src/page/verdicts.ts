@@ -113,10 +113,7 @@ const becauseOf = ({ rule, grantedBy }: Decision, { identity: { username } }: Ba
     : `you have system:image-puller in namespace ${grantedBy}`
 }
 
-const grantingReview = (
-  { rule, grantedBy }: Decision,
-  reference: Reference,
-): readonly ReviewResult[] => {
+const grantingReview = ({ rule, grantedBy }: Decision, reference: Reference): readonly ReviewResult[] => {
   if (grantedBy === undefined) return []
   if (rule === 'qci-wide') return [{ role: 'qci-image-puller', namespace: grantedBy, answer: 'yes' }]
   return [{ role: 'system:image-puller', namespace: grantedBy, ...nameIn(reference), answer: 'yes' }]

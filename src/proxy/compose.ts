@@ -4,22 +4,20 @@
 import { Registry } from 'prom-client'
 import { createAuditMode } from '../audit/audit-mode.ts'
 import type { Config } from '../config/config.ts'
-import { createGrantAdvice } from '../explain/grant-advice.ts'
 import type { ApiServer } from '../kubernetes/api-server.ts'
 import { expiryOf } from '../kubernetes/token-form.ts'
 import type { ReviewToken } from '../kubernetes/token-review.ts'
 import type { Digests } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
-import { PartHealth, type PartState } from '../telemetry/part-states.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { composeAccess } from './compose-access.ts'
+import { composeExplanation, createHealth } from './compose-explanation.ts'
 import { describeSharedState } from './compose-shared-state.ts'
-import { composeStorage, contentsOf, describeStorage } from './compose-storage.ts'
+import { composeStorage, describeStorage } from './compose-storage.ts'
 import { composeUpstream, readsOf } from './compose-upstream.ts'
 import { watchSecretFiles, type WatchedSecrets } from './secret-files.ts'
 import type { RobotPool } from '../upstream/robot/robot-pool.ts'
 import { createDenialMessage } from '../registry/denial.ts'
-import { createLoginAdvice } from '../registry/authentication/login-advice.ts'
 import { createLogin } from '../registry/authentication/compose.ts'
 import { createPurposeKeys, type PurposeKeys } from '../registry/authentication/signing-keys.ts'
 import { createTagCursors } from '../registry/tags/tag-cursors.ts'
@@ -44,10 +42,7 @@ export interface Components {
 export const compose = (config: Config, logger: Logger, isStopping: () => boolean): Components => {
   const metrics = createMetrics(new Registry())
   const files = watchSecretFiles(config, logger, metrics)
-  const health = {
-    apiServer: new PartHealth('API server of app.ci'),
-    upstream: new PartHealth(config.upstream.host),
-  }
+  const health = createHealth(config)
   const access = composeAccess({ config, files, logger, metrics, apiServerHealth: health.apiServer })
   const { apiServer, digests, shared } = access
   const cache = composeStorage(config, logger, metrics)
@@ -68,11 +63,6 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
   const login = loginOf(config, keys, access.reviewToken, files.robot.current)
   const audit = auditModeOf(config, access, logger, metrics)
   const denied = audit?.denied ?? createDenialMessage(config.qciNamespace, access.isRestricted)
-  const parts = (): readonly PartState[] => [
-    health.apiServer.state(),
-    health.upstream.state(),
-    ...(storage === undefined ? [] : [cacheState(storage)]),
-  ]
   const server: ServerOptions = {
     connections: {
       trustedProxies: config.trustedProxies,
@@ -90,7 +80,7 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
     source: { ...pipeline.source, monorepo: config.upstreamRepository },
     telemetry: { logger, metrics, ...observersOf(metrics) },
     health: healthOf({ robot, apiServer, digests, shared, storage }, isStopping),
-    explanation: explanationOf(config, access.isRestricted, parts),
+    explanation: composeExplanation({ config, isRestricted: access.isRestricted, health, storage }),
     helpUrl: config.helpUrl,
     plugins: audit === undefined ? [] : [audit.plugin],
   }
@@ -111,26 +101,6 @@ const auditModeOf = (
   logger: Logger,
   { registry }: Metrics,
 ) => (authorization === 'audit' ? createAuditMode({ ...access, qciNamespace, logger, registry }) : undefined)
-
-const explanationOf = (
-  { exposed, clusterUrl, grantAdvice, qciNamespace, authorization }: Config,
-  isRestricted: (namespace: string) => boolean,
-  parts: ServerOptions['explanation']['parts'],
-): ServerOptions['explanation'] => ({
-  exposed,
-  loginAdvice: createLoginAdvice({ host: exposed.host, clusterUrl }),
-  grantAdvice: createGrantAdvice(grantAdvice, qciNamespace),
-  isRestricted,
-  qciNamespace,
-  isAudit: authorization === 'audit',
-  parts,
-})
-
-const cacheState = (storage: Storage): PartState => ({
-  name: 'cache',
-  state: storage.isStuck() ? 'fails' : 'works',
-  detail: contentsOf(storage),
-})
 
 const loginOf = (
   { exposed, clusterUrl, tokenValidityMs, allowAnonymous }: Config,

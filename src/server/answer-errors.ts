@@ -37,10 +37,7 @@ export const createPaceRefusal = ({ turns, refusalPace }: PaceOptions): PaceRefu
 }
 
 /** Errors of hooks and handlers become errors of a registry. */
-export const answerErrors = (
-  app: FastifyInstance,
-  { logger, paceRefusal, helpUrl }: ErrorOptions,
-): void => {
+export const answerErrors = (app: FastifyInstance, { logger, paceRefusal, helpUrl }: ErrorOptions): void => {
   app.setErrorHandler(async (error: FastifyError | RegistryError, request, reply) => {
     const failure = toRegistryError(error, logger, request.id)
     // Every pull begins with a challenge: it is answered without a delay.

@@ -40,7 +40,11 @@ export class PartHealth {
   state(): PartState {
     const name = this.#name
     if (this.#failingSince !== undefined && (this.#failures >= failuresInARow || !this.#hasWorked))
-      return { name, state: 'fails', detail: `since ${new Date(this.#failingSince).toISOString().slice(0, 19)}Z` }
+      return {
+        name,
+        state: 'fails',
+        detail: `since ${new Date(this.#failingSince).toISOString().slice(0, 19)}Z`,
+      }
     return { name, state: this.#hasWorked ? 'works' : 'unknown' }
   }
 }
