@@ -2,7 +2,6 @@ import t from 'tap'
 import {
   parseAuditReportArguments,
   parseCacheArguments,
-  parseExplainArguments,
   parseSandboxArguments,
 } from '../../src/config/command-arguments.ts'
 

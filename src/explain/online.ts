@@ -1,0 +1,97 @@
+/**
+ * Asks a proxy: GET /access with the login of the person. The login goes to this server alone: a redirect is an error.
+ */
+import { request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import { getCACertificates } from 'node:tls'
+import type { Explanation } from './explanation.ts'
+
+export interface OnlineOptions {
+  readonly server: URL
+  /** PEM, in addition to the well-known authorities. */
+  readonly ca?: string | undefined
+  /** The value of the field Authorization. */
+  readonly authorization: string
+  /** Milliseconds for the whole answer. */
+  readonly timeoutMs?: number
+}
+
+export type Answer = Explanation & { readonly requestId: string }
+
+/** Longer than the proxy takes: two deadlines of 4.5 s. */
+const defaultTimeoutMs = 15_000
+/** Bytes. An explanation has about one thousand. */
+const maxAnswerBytes = 64 * 1024
+
+/** @throws {Error} with the message of the proxy, or with the reason why it did not answer */
+export const explainOnline = async (image: string, options: OnlineOptions): Promise<Answer> => {
+  const { server, timeoutMs = defaultTimeoutMs } = options
+  if (server.protocol === 'http:' && !isLoopback(server.hostname))
+    throw new Error(`${server.origin} is not https: others could read your token`)
+  const url = new URL(`/access?${new URLSearchParams({ image }).toString()}`, server)
+  const { status, body } = await get(url, options, AbortSignal.timeout(timeoutMs)).catch((error: unknown) => {
+    const { name, message } = error as Error
+    const isLate = name === 'AbortError' || name === 'TimeoutError'
+    throw new Error(`${server.host} ${isLate ? `did not answer in ${timeoutMs / 1000} s` : `cannot be reached: ${message}`}`, {
+      cause: error,
+    })
+  })
+  const answer = parse(body)
+  if (status === 200 && isAnswer(answer)) return answer
+  throw new Error(`${server.host}: ${messageIn(answer) ?? `it answered ${status}, not as a quay-proxy does`}`)
+}
+
+const isLoopback = (hostname: string): boolean =>
+  hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
+
+const get = async (
+  url: URL,
+  { ca, authorization }: OnlineOptions,
+  signal: AbortSignal,
+): Promise<{ readonly status: number; readonly body: string }> => {
+  const headers = { authorization, accept: 'application/json' }
+  const trust = ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const sent =
+    url.protocol === 'https:'
+      ? httpsRequest(url, { headers, signal, ...trust, agent: false }, resolve)
+      : httpRequest(url, { headers, signal, agent: false }, resolve)
+  sent.on('error', reject)
+  sent.end()
+  const response = await promise
+  let body = ''
+  for await (const chunk of response.setEncoding('utf8')) {
+    body += chunk
+    if (body.length > maxAnswerBytes) throw new Error('its answer is too long')
+  }
+  return { status: response.statusCode ?? 0, body }
+}
+
+const parse = (body: string): unknown => {
+  try {
+    return JSON.parse(body)
+  } catch {
+    return undefined
+  }
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+const isAnswer = (answer: unknown): answer is Answer => {
+  const { pullSpec, access, reading, reviews, reason, next } = (answer ?? {}) as Fields
+  return (
+    [pullSpec, reason, next].every((text) => typeof text === 'string') &&
+    ['allowed', 'denied', 'unknown'].includes(String(access)) &&
+    typeof reading === 'object' &&
+    reading !== null &&
+    Array.isArray(reviews)
+  )
+}
+
+const messageIn = (answer: unknown): string | undefined => {
+  const { errors } = (answer ?? {}) as { readonly errors?: readonly Fields[] }
+  const message = Array.isArray(errors) ? errors[0]?.['message'] : undefined
+  // Attack: a server that writes control characters into a terminal.
+  return typeof message === 'string' ? message.slice(0, 2000).replaceAll(/[^\x20-\x7e]/g, '?') : undefined
+}
