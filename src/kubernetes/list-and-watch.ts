@@ -31,7 +31,7 @@ export interface WatchedObject {
 }
 
 /** Objects of a page: parsing it blocks the event loop, and thus all pulls, for a few dozen milliseconds. */
-const pageSize = 500
+const defaultPageSize = 500
 /** Milliseconds for one page. */
 const pageTimeoutMs = 60_000
 
@@ -78,6 +78,14 @@ const objectOf = (value: unknown): Readonly<Record<string, unknown>> =>
 
 type Dispatcher = NonNullable<ReturnType<RequestContext['getDispatcher']>>
 
+/** Which objects are listed: all of the cluster, unless given. */
+export interface ListBounds {
+  readonly namespace?: string
+  /** The one object of this name. It is listed: a role with `list` and without `get` has to do. */
+  readonly name?: string
+  readonly pageSize?: number
+}
+
 /**
  * Reads every page of one list; all pages are of one moment.
  * @returns the resource version that a watch continues from
@@ -88,6 +96,7 @@ export const readPages = async (
   resource: Resource,
   signal: AbortSignal,
   onPage: (items: readonly WatchedObject[]) => void,
+  { namespace, name, pageSize = defaultPageSize }: ListBounds = {},
 ): Promise<string> => {
   const api = kubeConfig.makeApiClient(CustomObjectsApi)
   for (let next: string | undefined; ;) {
@@ -102,10 +111,15 @@ export const readPages = async (
       ...resource,
       limit: pageSize,
       ...(next === undefined ? {} : { _continue: next }),
+      ...(name === undefined ? {} : { fieldSelector: `metadata.name=${name}` }),
     }
     const options: ConfigurationOptions = { middleware, middlewareMergeStrategy: 'append' }
     try {
-      const page = pageOf(await api.listClusterCustomObject(request, options), resource)
+      const answer =
+        namespace === undefined
+          ? await api.listClusterCustomObject(request, options)
+          : await api.listNamespacedCustomObject({ ...request, namespace }, options)
+      const page = pageOf(answer, resource)
       onPage(page.items)
       next = page.next
       if (next === undefined) return page.resourceVersion

@@ -4,7 +4,7 @@
  *
  * Attack: made-up tokens of one address that evict the entries of others. An address over its share of the cache evicts its own entries.
  */
-import { createSharedCache } from './shared-cache.ts'
+import { createFairCache } from './fair-cache.ts'
 
 export interface RefusedTokens<Refusal> {
   /** The refusal, while it is cached. */
@@ -28,7 +28,7 @@ const maxRefused = 20_000
 
 /** @param now milliseconds */
 export const createRefusedTokens = <Refusal>(now: () => number): RefusedTokens<Refusal> => {
-  const entries = createSharedCache<Entry<Refusal>>(maxRefused)
+  const entries = createFairCache<Entry<Refusal>>(maxRefused)
   return {
     get: (key) => {
       const entry = entries.get(key)

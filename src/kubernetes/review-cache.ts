@@ -5,7 +5,7 @@
  */
 import { createSingleFlight } from '../concurrency/single-flight.ts'
 import { ReviewShed } from './review-shed.ts'
-import { createSharedCache } from './shared-cache.ts'
+import { createFairCache } from './fair-cache.ts'
 
 export interface ReviewCacheOptions<Request, Answer> {
   /**
@@ -13,6 +13,8 @@ export interface ReviewCacheOptions<Request, Answer> {
    * @param last the answer to the last request of this key, if it is still cached
    */
   readonly load: (request: Request, last: Answer | undefined) => Promise<Answer>
+  /** Called once for each request that was sent and not answered, however many callers wait for it. */
+  readonly onUnanswered: () => void
   /** Milliseconds for which an answer is valid; 0 or less: it is not cached. */
   readonly ttlMs: (answer: Answer) => number
   /** Milliseconds after the answer for which it stays valid while `load` fails; 0 for an answer without a grace. */
@@ -51,7 +53,7 @@ export class ReviewCache<Request, Answer> {
 
   constructor(options: ReviewCacheOptions<Request, Answer>) {
     this.#options = options
-    this.#entries = createSharedCache<Entry<Answer>>(options.max)
+    this.#entries = createFairCache<Entry<Answer>>(options.max)
     this.#flights = createSingleFlight<Entry<Answer>>()
   }
 
@@ -89,6 +91,7 @@ export class ReviewCache<Request, Answer> {
       const answer = await load(request, this.#entries.peek(key)?.answer)
       entry = { answer, answeredAt: now(), until: now() + ttlMs(answer), inGrace: false }
     } catch (error) {
+      if (!(error instanceof ReviewShed)) this.#options.onUnanswered()
       entry = this.#inGrace(this.#entries.peek(key), error)
     }
     if (entry.until > now()) this.#entries.set(key, entry, ownerOf(request, entry.answer))

@@ -56,6 +56,7 @@ export const createAccessReviewer = (options: AccessReviewerOptions): AccessRevi
       // A former yes most probably is one again, so the refusals of others in the same share do not limit it.
       return last === true ? await sendNow() : await limited(requester, sendNow)
     },
+    onUnanswered: () => observe({ outcome: 'failed', source: 'live' }),
     ttlMs: (allowed) => (allowed ? allowTtlMs : denyTtlMs),
     graceMs: (allowed) => (allowed ? graceMs : 0),
     ownerOf: ({ identity }) => shareOf(identity),
@@ -73,7 +74,6 @@ export const createAccessReviewer = (options: AccessReviewerOptions): AccessRevi
       } catch (error) {
         if (error instanceof ReviewShed) shed.set(identity.key, now())
         else shed.delete(identity.key)
-        observe({ outcome: 'failed', source: 'live' })
         throw error
       }
     },

@@ -11,7 +11,7 @@ import type { AdmitLogin, Outcome } from './failed-login-limit.ts'
 import { createRefusedTokens, type RefusedTokens } from './refused-tokens.ts'
 import { ReviewCache, type Source, type Sourced } from './review-cache.ts'
 import { shareOf } from './requester-group.ts'
-import { createSharedCache } from './shared-cache.ts'
+import { createFairCache } from './fair-cache.ts'
 import { formOf, type TokenFormat } from './token-form.ts'
 import { judge, type ReviewedToken, type SendTokenReview, type ShownToken } from './token-judgement.ts'
 
@@ -65,7 +65,7 @@ class TokenReviewer {
   readonly #processKey = randomBytes(32)
   readonly #reviews: ReviewCache<ShownToken, ReviewedToken>
   readonly #refused: RefusedTokens<TokenRefusal>
-  readonly #familiar = createSharedCache<true>(maxFamiliar)
+  readonly #familiar = createFairCache<true>(maxFamiliar)
   readonly #flights = createSingleFlight<Reviewed>()
 
   constructor(options: TokenReviewerOptions) {
@@ -127,14 +127,9 @@ class TokenReviewer {
   }
 
   async #review(key: string, shown: ShownToken): Promise<Reviewed> {
-    try {
-      const reviewed = await this.#reviews.answer(key, shown)
-      this.#record(key, shown, reviewed)
-      return reviewed
-    } catch (error) {
-      this.#options.observe({ outcome: 'failed', source: 'live' })
-      throw error
-    }
+    const reviewed = await this.#reviews.answer(key, shown)
+    this.#record(key, shown, reviewed)
+    return reviewed
   }
 
   #record(key: string, { address }: ShownToken, { answer, source }: Reviewed): void {
@@ -161,6 +156,7 @@ class TokenReviewer {
       review.authenticated ? Math.min(atMostMs, (review.expiresAt ?? Infinity) - this.#now()) : 0
     return new ReviewCache({
       load: async (shown) => await judge(shown, this.#options, this.#now),
+      onUnanswered: () => this.#options.observe({ outcome: 'failed', source: 'live' }),
       // Refusals have a cache of their own, where they evict no identity.
       ttlMs: (review) => remaining(review, identityTtlMs),
       // No grace for a token that has expired.

@@ -59,30 +59,33 @@ export class Mirror {
   async pass(desired: Desired): Promise<readonly Finding[]> {
     this.#images = new Map(desired.images.map((image) => [image.target, image]))
     for (const { target } of this.queue.list()) if (!this.#images.has(target)) this.queue.remove(target)
-    const { qci } = this.#options
     const findings = await this.compare(desired)
-    for (const finding of findings)
-      if (finding.state === 'different')
-        this.queue.put({
-          target: finding.image.target,
-          source: formatReference(finding.image.source),
-          destination: `${qci.registry}/${qci.repository}:${finding.image.float}`,
-          createdAt: Date.now(),
-          sourceHost: finding.image.source.registry,
-          digest: finding.digest,
-        })
+    for (const { image, ...finding } of findings) {
+      if (finding.state !== 'different') continue
+      const { registry, repository } = image.destination ?? this.#options.qci
+      this.queue.put({
+        target: image.target,
+        source: formatReference(image.source),
+        destination: `${registry}/${repository}:${image.float}`,
+        createdAt: Date.now(),
+        sourceHost: image.source.registry,
+        digest: finding.digest,
+      })
+    }
     return findings
   }
 
   async #copy(target: string, digest: CopyStatus['digest']): Promise<void> {
     const image = this.#images.get(target) as DesiredImage
     const { source, target: repository, float } = this.#sidesOf(image, true)
-    const result = await copyImage(this.#tools, { source, digest, target: repository, float })
+    const keepsOld = image.destination === undefined
+    const result = await copyImage(this.#tools, { source, digest, target: repository, float, keepsOld })
     this.#options.observe?.({ what: 'copied', target, result })
   }
 
-  #sidesOf({ source, float, target: image }: DesiredImage, mayPush: boolean): ComparedImage {
+  #sidesOf(desired: DesiredImage, mayPush: boolean): ComparedImage {
     const { registries, qci } = this.#options
+    const { source, float, target: image, destination = qci } = desired
     return {
       source: new Repository({
         client: registries.of(source.registry),
@@ -92,8 +95,8 @@ export class Mirror {
       }),
       version: versionOf(source),
       target: new Repository({
-        client: registries.of(qci.registry),
-        name: qci.repository,
+        client: registries.of(destination.registry),
+        name: destination.repository,
         mayPush,
         image,
       }),

@@ -49,5 +49,5 @@ const observersOf = (metrics: Metrics, health: ComposeReviewsOptions['health']):
   },
   inFlight: (queue, change) => metrics.reviewsInFlight.inc({ queue }, change),
   shed: (queue) => metrics.reviewsShed.inc({ queue }),
-  loginLimited: (limit) => metrics.loginsLimited.inc({ limit }),
+  loginLimited: (reason) => metrics.loginsLimited.inc({ reason }),
 })

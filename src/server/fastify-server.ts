@@ -11,6 +11,7 @@ import type { ClientAddresses } from './client-address.ts'
 import type { ClientLimits } from './client-limits.ts'
 import { answerMalformed, answerRaw } from './malformed-requests.ts'
 import { pullOnly } from './not-served.ts'
+import { SingleWriteResponse } from './single-write.ts'
 
 export interface FastifyServerConfig {
   readonly clients: ClientAddresses
@@ -50,6 +51,7 @@ export const createFastifyServer = (config: FastifyServerConfig): FastifyInstanc
 
 const nodeOptions = ({ tls, limits }: FastifyServerConfig) => {
   const options = {
+    ServerResponse: SingleWriteResponse,
     maxHeaderSize: maxHeaderBytes,
     requireHostHeader: false,
     headersTimeout: limits.headerTimeoutMs,

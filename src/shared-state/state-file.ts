@@ -13,7 +13,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Fact } from '../digests/facts.ts'
 import type { IndexState } from '../digests/restricted-index/index-state.ts'
 import { decodeFact, encodeFact } from './fact-codec.ts'
-import { parseIndexState, printIndexState } from './index-state.ts'
+import { parseIndexState, printIndexState } from './index-state-codec.ts'
 import { inSlices } from './slices.ts'
 
 const header = Buffer.from('quay-proxy state 1\n')

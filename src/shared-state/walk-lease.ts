@@ -5,7 +5,7 @@
  */
 import type { IndexState, SharedIndex } from '../digests/restricted-index/index-state.ts'
 import { keys } from './keys.ts'
-import { parseIndexState, printIndexState } from './index-state.ts'
+import { parseIndexState, printIndexState } from './index-state-codec.ts'
 import { numberOf, textOf, type Reply } from './reply.ts'
 import { leadScript, readIndexScript, releaseScript, writeIndexScript } from './scripts.ts'
 import { evalOf } from './session.ts'

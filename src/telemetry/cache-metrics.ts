@@ -50,8 +50,8 @@ export const createCacheMetrics = (registry: Registry) => {
   )
   const corrupt = closedCounter(
     'cache_corrupt_entries_total',
-    'Entries that were dropped because the disk returned something else, by kind and why. Alert on any increase.',
-    { kind: kinds, why: corruptions },
+    'Entries that were dropped because the disk returned something else, by kind and reason. Alert on any increase.',
+    { kind: kinds, reason: corruptions },
   )
   return {
     served: (tier: (typeof tiers)[number]) => served.inc({ tier }),
@@ -64,7 +64,7 @@ export const createCacheMetrics = (registry: Registry) => {
       evictions.inc({ kind })
       evictedBytes.inc({ kind }, bytes)
     },
-    corrupt: (kind: Kind, why: (typeof corruptions)[number]) => corrupt.inc({ kind, why }),
+    corrupt: (kind: Kind, reason: (typeof corruptions)[number]) => corrupt.inc({ kind, reason }),
   }
 }
 

@@ -4,23 +4,12 @@
 import { Gauge, type Registry } from 'prom-client'
 import { closedFastCounterOn, fastCounterOn, fastTimerOn } from './fast-counters.ts'
 import { closedCounterOn, counterOn } from './instruments.ts'
+import { shedReasons } from './shed-reason.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
 
 /** Seconds. A cached manifest takes a millisecond, a blob of a gigabyte at the speed of a slow client takes minutes. */
 const durationBuckets = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 15, 60, 300]
-
-const shedReasons = [
-  'requests',
-  'connections',
-  'logins',
-  'forms',
-  'heads',
-  'pipelined',
-  'stalled',
-  'pending',
-  'proxy-protocol',
-] as const
 
 export const createMetrics = (registry: Registry) => ({
   registry,
@@ -125,8 +114,8 @@ const reviewMetrics = (registry: Registry) => {
     ),
     loginsLimited: closedCounter(
       'logins_limited_total',
-      'Unknown tokens that were not reviewed, by limit: too many refused tokens of the address or of everybody (429), or too many waiting (503).',
-      { limit: ['address', 'everybody', 'waiting'] },
+      'Unknown tokens that were not reviewed, by reason: too many refused tokens of the address or of everybody (429), or too many waiting (503).',
+      { reason: ['address', 'everybody', 'waiting'] },
     ),
     cacheHits: closedFastCounterOn(registry)(
       'review_cache_hits_total',

@@ -77,8 +77,8 @@ const limitObservers = (registry: Registry) => {
   const closedCounter = closedCounterOn(registry)
   const limited = closedCounter(
     'upstream_rate_limited_total',
-    'Requests that could not be sent within the rate limits of upstream, by kind and why.',
-    { kind: kinds, why: [...rejections, 'paused'] },
+    'Requests that could not be sent within the rate limits of upstream, by kind and reason.',
+    { kind: kinds, reason: [...rejections, 'paused'] },
   )
   const pauseSeconds = closedCounter(
     'upstream_pause_seconds_total',
@@ -87,8 +87,8 @@ const limitObservers = (registry: Registry) => {
   )
   const slotsRefused = closedCounter(
     'blob_slots_exhausted_total',
-    'Blobs that got no slot of --max-upstream-connections, by why; the client gets 503.',
-    { why: rejections },
+    'Blobs that got no slot of --max-upstream-connections, by reason; the client gets 503.',
+    { reason: rejections },
   )
   const waitSeconds = new Histogram({
     name: 'quay_proxy_upstream_wait_seconds',
@@ -98,9 +98,9 @@ const limitObservers = (registry: Registry) => {
     registers: [registry],
   })
   return {
-    limited: (kind: Kind, why: Rejection | 'paused') => limited.inc({ kind, why }),
+    limited: (kind: Kind, reason: Rejection | 'paused') => limited.inc({ kind, reason }),
     paused: (kind: Kind, seconds: number) => pauseSeconds.inc({ kind }, seconds),
-    slotRefused: (why: Rejection) => slotsRefused.inc({ why }),
+    slotRefused: (reason: Rejection) => slotsRefused.inc({ reason }),
     wait: (kind: Kind, seconds: number) => waitSeconds.observe({ kind }, seconds),
   }
 }

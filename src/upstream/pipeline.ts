@@ -25,7 +25,7 @@ import { createManifestCache, type ManifestCacheOptions } from './cache/manifest
 import { createManifests } from './manifests.ts'
 import { createBlobSlots, type BlobSlotsOptions } from './rate-limit/blob-slots.ts'
 import { createHedge, hedged } from './resilience/hedging.ts'
-import { CircuitOpen, withCircuitBreaker, type CircuitScope } from './resilience/circuit-breaker.ts'
+import { CircuitOpen, withCircuitBreaker, type CircuitScope } from './resilience/upstream-circuits.ts'
 import { ratesFor } from './rate-limit/quay-limits.ts'
 import { createReferrersCache } from './cache/referrers-cache.ts'
 import { createReferrers } from './referrers.ts'

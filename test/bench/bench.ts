@@ -1,10 +1,10 @@
 /**
- * The benchmark: measures the proxy beside nginx and the straight library path, prints tables, and writes RESULTS.md.
+ * The benchmark: measures the proxy, nginx and Fastify with @fastify/reply-from in one run, prints tables, and writes RESULTS.md.
  *
  *     npm run bench                                        every part, with a soak of a minute: about seven minutes
  *     npm run bench -- streaming soak=10m                  these parts
  *     npm run bench -- restricted-index=1h                 the restricted index at QCI's size
- *     npm run bench -- soak=10m --peaceful                 without bad requesters beside the others
+ *     npm run bench -- soak=10m --peaceful                 without bad requesters
  *     npm run bench -- --proxy=../base/src/main.ts         the proxy of another checkout
  *
  * It needs Linux, nginx, wrk, curl and openssl; `ss` of iproute2 for one column.
@@ -16,7 +16,7 @@ import { sectionText, writeResults } from './results.ts'
 import { mustHold, type Part, type Section } from './section.ts'
 import { endEverything } from './system/processes.ts'
 
-/** Imported after the arguments are read. */
+/** The parts are imported after the arguments are read. */
 const importParts = async (): Promise<Readonly<Record<PartName, Part>>> => ({
   streaming: (await import('./parts/streaming.ts')).streaming,
   manifests: (await import('./parts/manifests.ts')).manifests,
@@ -30,16 +30,16 @@ const importParts = async (): Promise<Readonly<Record<PartName, Part>>> => ({
   soak: (await import('./parts/soak.ts')).soak,
 })
 
-/** What fails from now on fails since it was ended: that is no result. */
+/** A failure after this is the effect of ending the run, and no result. */
 let ending = false
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`)
 
-/** Of a part that failed, its section says so; the others are measured all the same. */
+/** The section of a part that failed says so. The other parts run all the same. */
 const notMeasured =
   ({ name }: Part, say: (text: string) => void) =>
   (error: Error): Section => {
-    // It refuses what stands behind its name before it starts, in a message that begins with that.
+    // A part rejects its argument before it starts, with a message that begins with the argument.
     if (error.message.startsWith(`${name}=`)) throw new UsageError(error.message)
     say(String(error.stack))
     process.exitCode = 1
@@ -69,7 +69,7 @@ const bench = async (args: readonly string[]): Promise<void> => {
     if (ending) return
     print(`\n${text}`)
     sections.set(part.title, text)
-    // After each: what is measured stays, whatever becomes of the next.
+    // After each part, so that its figures stay if the next one fails.
     if (other === undefined) await writeResults(sections, order)
   }
   print(
@@ -82,7 +82,7 @@ const endWith = async (code: number): Promise<void> => {
   await endEverything()
   process.exit(code)
 }
-// 128 and the number of the signal, as shells count.
+// 128 plus the number of the signal, as in shells.
 process.on('SIGINT', () => void endWith(130))
 process.on('SIGTERM', () => void endWith(143))
 

@@ -1,6 +1,6 @@
 /**
- * RESULTS.md: written anew by every run. A run of some parts replaces theirs and leaves the others as they were, which is why each
- * says when and where it was measured.
+ * RESULTS.md. A run of some parts replaces their sections and leaves the others as they were. So each section says when and where it was
+ * measured.
  */
 import { execFileSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -18,7 +18,7 @@ own (\`quay-proxy serve\`, logging to a file, metrics on, \`--upstream-limits=no
 median of alternating rounds unless it says otherwise. **Ratios hold on other machines, absolute figures do not.** A target that was not met says by how much.
 `
 
-/** Formatted as the rest of the repository is, so that it can be committed as it stands. */
+/** Formatted as the other files of the repository, so that it can be committed unchanged. */
 export const sectionText = async (part: Part, section: Section): Promise<string> => {
   const { tables, outcomes, notes = [] } = section
   const targets: Table = {
@@ -63,6 +63,6 @@ const machine = (): string => {
   return `${cores.length} cores (${model}), ${gibibytes} GiB, Node ${process.versions.node}, nginx ${nginxVersion()}`
 }
 
-/** nginx tells it on standard error. */
+/** nginx prints its version on standard error. */
 const nginxVersion = (): string =>
   execFileSync('sh', ['-c', 'nginx -v 2>&1'], { encoding: 'utf8' }).trim().split('/').at(-1) ?? 'unknown'

@@ -1,12 +1,12 @@
 /**
- * What a part of the benchmark has to say: tables, and what was promised beside what came out.
+ * The results of a part of the benchmark: tables, and targets with their outcomes.
  */
 
 export interface Part {
-  /** How it is asked for: `npm run bench -- <name>`. */
+  /** The argument that selects it: `npm run bench -- <name>`. */
   readonly name: string
   readonly title: string
-  /** For who reads the tables for the first time: what is in them and how it was measured. */
+  /** For a first-time reader of the tables: what they show, and how it was measured. */
   readonly about: string
   readonly run: (setting: Setting) => Promise<Section>
 }
@@ -14,11 +14,11 @@ export interface Part {
 export interface Setting {
   /** The `main.ts` of the proxy that is measured. */
   readonly main: string
-  /** What was given after the name: `10m` of `soak=10m`. */
+  /** The text after the name: `10m` of `soak=10m`. */
   readonly argument: string | undefined
-  /** Without bad requesters, where there would be some beside others. */
+  /** Without bad requesters. */
   readonly isPeaceful: boolean
-  /** Progress, for who waits. */
+  /** Shows progress. */
   readonly say: (text: string) => void
 }
 
@@ -33,7 +33,7 @@ export interface Table {
   readonly rows: readonly (readonly string[])[]
 }
 
-/** A promise, and what became of it. */
+/** A target, and its outcome. */
 export interface Outcome {
   readonly target: string
   readonly measured: string
@@ -60,7 +60,7 @@ export const atLeast = ({ what, limit, measured, format }: Compared): Outcome =>
   verdict: measured >= limit ? 'met' : `**missed by ${format(limit - measured)}**`,
 })
 
-/** @param measured says by how much, where it is missed */
+/** @param measured a text; it says by how much a target was missed */
 export const mustHold = (target: string, measured: string, holds: boolean): Outcome => ({
   target,
   measured,

@@ -1,6 +1,6 @@
-/** The few figures that stand for many. */
+/** Medians, percentiles and slopes. */
 
-/** @throws {Error} of nothing there is no figure */
+/** @throws {Error} if there are no values */
 export const percentile = (values: readonly number[], percent: number): number => {
   const sorted = values.toSorted((a, b) => a - b)
   // Nearest rank.
@@ -14,7 +14,7 @@ export const median = (values: readonly number[]): number => {
   return (percentile(sorted, 50) + sorted[Math.floor(sorted.length / 2)]!) / 2
 }
 
-/** By how much a series that is sampled evenly rises from its first sample to its last, as its least-squares line has it. */
+/** The rise of the least-squares line of evenly spaced samples, from the first to the last. */
 export const rise = (values: readonly number[]): number => {
   const middle = (values.length - 1) / 2
   const mean = values.reduce((total, value) => total + value, 0) / values.length

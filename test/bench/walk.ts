@@ -1,5 +1,5 @@
 /**
- * How far a request walks: the calls and the files of `src` that one request passes, counted by V8 while a whole sandbox runs in this
+ * The path of a request: the calls and the files of `src` that one request passes, counted by V8 while a whole sandbox runs in this
  * process. The sandbox itself, logging and counters are not counted.
  *
  *     node test/bench/walk.ts
@@ -15,7 +15,7 @@ interface Walk {
 }
 
 const accept = 'application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json'
-/** Background work may fall into one of them: the smallest is that of the request alone. */
+/** Background work may add to some of them. The smallest is the request alone. */
 const rounds = 5
 
 const sandbox = await startSandbox({

@@ -1,4 +1,4 @@
-/** The alerts, by promtool of Debian's prometheus: accepted, and each quiet and firing as the files of alerts/ say. */
+/** The alerts, by promtool of Debian's prometheus: accepted, and each quiet or firing as the files of alerts/ say. */
 import { dumpYaml, loadYaml } from '@kubernetes/client-node'
 import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ interface Rules {
   readonly spec: { readonly groups: readonly { readonly name: string }[] }
 }
 
-/** A directory as promtool wants it: the rules beside the tests. */
+/** A directory for promtool: the rules next to the tests. */
 const prepare = async (t: Test, change: (spec: Rules['spec']) => Rules['spec'] = (spec) => spec) => {
   const directory = t.testdir({})
   const manifest = join(root, 'manifests/components/monitoring/prometheusrule.yaml')

@@ -22,18 +22,18 @@ import { root } from './stack.ts'
 export type Account = { namespace: string; name: string }
 export type User = { username: string; groups: string[] }
 export type ApiServer = {
-  /** May do everything. */
+  /** The token of a user with all rights. */
   admin: KubeConfig
   /** JSON for `--kubeconfig`, with a token of the proxy's service account. */
   kubeconfig: () => Promise<string>
-  /** Of a user in the token file. */
+  /** The token of a user in the token file. */
   userToken: (username: string) => string
-  /** A bound token of a service account, as `oc create token` asks for it. */
+  /** A bound token of a service account, as `oc create token` requests it. */
   createToken: (account: Account, expiresInSeconds?: number, audiences?: string[]) => Promise<string>
-  /** A token that lasts no longer than an object of the account's namespace does. */
+  /** A token that is bound to an object of the account's namespace. */
   createTokenBoundTo: (object: KubernetesObject, account: Account) => Promise<string>
   /**
-   * What TokenRequest would give, but for a lifetime that it refuses: with the API server's own key.
+   * A token as TokenRequest issues it, but with a lifetime that TokenRequest refuses: signed with the API server's key.
    *
    * @param expiresAt seconds since the epoch
    */
@@ -41,7 +41,7 @@ export type ApiServer = {
   /** Creates or changes an object, as `oc apply --server-side` does. */
   apply: (object: KubernetesObject) => Promise<void>
   remove: (object: KubernetesObject) => Promise<void>
-  /** Connections stay, and new ones are accepted by the kernel, but nobody answers. */
+  /** Connections stay open, and the kernel accepts new ones, but no request is answered. */
   freeze: () => Promise<void>
   thaw: () => void
   /** Connections are refused from now on. */
@@ -50,9 +50,9 @@ export type ApiServer = {
 }
 
 export const namespaces = ['ci', 'ocp', 'my-team', 'ocp-priv'] as const
-/** Of manifests/rbac. */
+/** The objects of manifests/rbac. */
 export const proxyAccount: Account = { namespace: 'ci', name: 'quay-proxy' }
-// of the API server itself and of its tokens, as at app.ci
+// The audience of the API server and of its tokens, as at app.ci.
 const issuer = 'https://kubernetes.default.svc'
 const administrator: User = { username: 'administrator', groups: ['system:masters'] }
 
@@ -68,7 +68,7 @@ const isExecutable = (file: string) => {
   }
 }
 
-/** The reason to skip, as `missing` gives it for what is installed. */
+/** The reason to skip, as `missing` returns it for tools. */
 export const missingApiServer = (): string | false => {
   const absent = ['kube-apiserver', 'etcd'].find((name) => !isExecutable(asset(name)))
   if (assets !== '' && absent === undefined) return missing('openssl')
@@ -85,7 +85,7 @@ const openssl = async (directory: string, ...args: string[]) => {
   if (code !== 0) throw new Error(`openssl ${args[0]}: ${output}`)
 }
 
-/** The serving certificate, which is its own authority, and the key that signs the tokens of service accounts. */
+/** The serving certificate, signed by itself, and the key that signs the tokens of service accounts. */
 const generateKeys = async (directory: string) => {
   await openssl(
     directory,
@@ -118,7 +118,7 @@ const startKubeApiServer = async (directory: string, etcd: string, port: number,
     `--etcd-servers=${etcd}`,
     '--bind-address=127.0.0.1',
     `--secure-port=${port}`,
-    // no endpoint of the service `kubernetes`: it must not be loopback, and nobody looks for it
+    // No endpoint of the service `kubernetes`: it must not be loopback, and no test uses it.
     '--endpoint-reconciler-type=none',
     '--advertise-address=127.0.0.1',
     '--service-cluster-ip-range=10.0.0.0/24',
@@ -132,7 +132,7 @@ const startKubeApiServer = async (directory: string, etcd: string, port: number,
     '--v=0',
   ]
   const health = new Health(admin)
-  // sh becomes the server, after it has told the process id that freeze and thaw need
+  // sh prints its process id, which freeze and thaw need, and becomes the server.
   const service = await startService(
     'sh',
     ['-c', 'echo $$ && exec "$@"', 'sh', asset('kube-apiserver'), ...args],
@@ -167,14 +167,14 @@ const writeTokens = async (file: string, users: readonly User[]) => {
   }
 }
 
-/** What a client with all rights does there. */
+/** The requests of a client with all rights. */
 const administration = (admin: KubeConfig) => {
   const objects = KubernetesObjectApi.makeApiClient(admin)
   const core = admin.makeApiClient(CoreV1Api)
   const asHeader = (object: KubernetesObject) => object as ApiObject & { metadata: Account }
   const requestToken = async ({ namespace, name }: Account, spec: V1TokenRequestSpec) => {
     const { status } = await core.createNamespacedServiceAccountToken({ namespace, name, body: { spec } })
-    // the generated types let a token be absent; the server does not
+    // A token is optional in the generated types, but the server always sends one.
     return status!.token!
   }
   return {
@@ -184,7 +184,7 @@ const administration = (admin: KubeConfig) => {
         undefined,
         undefined,
         'quay-proxy-e2e',
-        // not forced: what would change something that the API server itself bootstrapped is a conflict
+        // Not forced: a change of an object that the API server created itself is a conflict.
         false,
         PatchStrategy.ServerSideApply,
       )),
@@ -217,12 +217,12 @@ const signToken = async (key: string, { namespace, name }: Account, uid: string,
     .sign(await importPKCS8(key, 'RS256'))
 }
 
-/** Whether every thread has stopped: the signal takes a moment, in which a request may still be answered. */
+/** Whether every thread has stopped. The signal takes a moment, in which a request may still be answered. */
 const isFrozen = async (pid: number) => {
   const threads = `/proc/${pid}/task`
   const states = await Promise.all(
     (await readdir(threads)).map(async (id) =>
-      // a thread may end before it is asked
+      // A thread may end before its state is read.
       readFile(join(threads, id, 'stat'), 'utf8').catch(() => ''),
     ),
   )
@@ -232,7 +232,7 @@ const isFrozen = async (pid: number) => {
 /**
  * Starts both on free ports of loopback, with the namespaces of OpenShift CI that the tests need and `manifests` applied.
  *
- * @param users who the token file knows beside the administrator
+ * @param users users of the token file, in addition to the administrator
  */
 export const startApiServer = async (users: readonly User[] = []): Promise<ApiServer> => {
   await using started = new AsyncDisposableStack()
@@ -247,11 +247,11 @@ export const startApiServer = async (users: readonly User[] = []): Promise<ApiSe
   const admin = kubeConfigOf(server, certificate, userToken(administrator.username))
   const { service, pid } = await startKubeApiServer(directory, etcd.url, port, admin)
   let stopped = false
-  // once the server has ended, its id may be somebody else's
+  // When the server has ended, another process may get its id.
   const signal = (name: NodeJS.Signals) => void (stopped || process.kill(pid, name))
   const stop = async () => {
     try {
-      // asked to end, it may take more than ten seconds for that, and a frozen one does not notice
+      // After SIGTERM it may take more than ten seconds to end, and a frozen one does not receive the signal.
       signal('SIGKILL')
     } finally {
       await service.stop()

@@ -1,6 +1,6 @@
 /**
- * The proxy in front of a real API server: who may pull, how soon a revocation holds, and what an outage does. Times are
- * measured, and printed as rows of a table.
+ * The proxy with a real API server: who may pull, how soon a revocation takes effect, and what happens while the API server is unavailable.
+ * The test measures times, and prints them as rows of a table.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -20,20 +20,20 @@ const skip = missingApiServer()
 
 const ttlMs = 2000
 const shortGraceMs = 8000
-// the API server's own memory of a token it accepted: deleting what the token is of is noticed after that
+// The API server caches an accepted token. It notices after this time that the object of the token was deleted.
 const tokenCacheMs = 10_000
-// TokenRequest gives nothing shorter
+// TokenRequest issues no shorter token.
 const shortestTokenSeconds = 600
-// of one that the test signs itself
+// The life of a token that the test signs itself.
 const shortLifeSeconds = 8
-// whatever happens, an answer takes no longer
+// No answer takes longer.
 const promisedMs = 5000
-// one review of either kind runs into its 2 s, the rest of the pull is told at once
+// One review of each kind times out after 2 s. The other requests of the pull are refused at once.
 const knownPullMs = 4000
 
 type Proxy = { url: string; service: Service }
 
-/** The proxy, and a quay of its own. */
+/** The proxy, and its own quay. */
 const startProxy = async (t: Test, api: ApiServer, ...flags: string[]): Promise<Proxy> => {
   const directory = await mkdtemp(join(tmpdir(), 'qp-app-ci-'))
   t.teardown(() => rm(directory, { recursive: true, force: true }))
@@ -77,7 +77,7 @@ const startProxy = async (t: Test, api: ApiServer, ...flags: string[]): Promise<
   return { url, service }
 }
 
-/** What came of it: the pull, or the status of the refusal. */
+/** The result: the pull, or the status of the refusal. */
 const outcome = async (pulling: Promise<Pulled>): Promise<{ status: number; message: string }> => {
   try {
     await pulling
@@ -94,7 +94,7 @@ const timed = async <Value>(work: Promise<Value>): Promise<[value: Value, ms: nu
   return [value, Math.round(performance.now() - began)]
 }
 
-/** What lets a service account pull from its own namespace. */
+/** The binding that lets a service account pull from its own namespace. */
 const binding = (account: Account): KubernetesObject => ({
   apiVersion: 'rbac.authorization.k8s.io/v1',
   kind: 'RoleBinding',
@@ -112,7 +112,7 @@ await test('app.ci with a real API server', { skip }, async (suite) => {
   const api = await startApiServer([
     { username: 'alice', groups: ['qci-image-pullers'] },
     { username: 'mallory', groups: ['developers'] },
-    // has every right that alice has, but the proxies have not heard of them
+    // Has every right that alice has, but no proxy has reviewed it.
     { username: 'bob', groups: ['qci-image-pullers'] },
   ])
   suite.teardown(api.close)
@@ -134,7 +134,7 @@ await test('app.ci with a real API server', { skip }, async (suite) => {
     row(what, ms, `<= ${limitMs} ms`)
     t.ok(ms <= limitMs, `${what}: ${ms} ms`)
   }
-  /** Pulls until that ends otherwise than with `status`, and says how many pulls and milliseconds since `began` it took. */
+  /** Pulls until the result differs from `status`. @returns the number of pulls, and milliseconds since `began` */
   const pullWhile = async (
     status: number,
     pulling: () => ReturnType<typeof pullAs>,
@@ -148,26 +148,26 @@ await test('app.ci with a real API server', { skip }, async (suite) => {
       await sleep(20)
     }
   }
-  /** A service account of my-team that may pull from there, and a token of it. */
+  /** A service account of my-team that may pull from my-team, and its token. */
   const newPuller = async (name: string, createToken: (of: Account) => Promise<string> = api.createToken) => {
     const account = { namespace: 'my-team', name }
     await api.apply(accountObject(account))
     await api.apply(binding(account))
     const token = await createToken(account)
     const pulling = () => pullAs(token, 'my-team/app:latest')
-    // the API server gets to know of a binding by a watch, a moment later
+    // The API server learns of a binding by a watch, a moment later.
     const { status } = await pullWhile(403, pulling, 5000, performance.now())
     if (status !== 200) throw new Error(`${name} cannot pull: ${status}`)
     return { account, pulling }
   }
 
   const ofOnePlatform = 'openshift/ci:latest'
-  /** Whatever keeps the API server from answering: alice is known, bob is not. */
+  /** While the API server does not answer: alice is cached, bob is not. */
   const outage = async (t: Test, what: string, registry: string) => {
     const [stranger, waited] = await timed(pullAs(api.userToken('bob'), ofOnePlatform, registry))
     t.equal(stranger.status, 503)
     bounded(t, `API server ${what}: 503 for an unknown identity`, waited, promisedMs)
-    // beyond the lives of what is known of alice
+    // Longer than the reviews of alice are cached.
     await sleep(Math.max(0, ttlMs + 100 - waited))
     for (const round of [1, 2]) {
       const [known, ms] = await timed(pullAs(alice, ofOnePlatform, registry))

@@ -1,6 +1,6 @@
 /**
- * Debian's nginx in front of several proxies, as the routers of app.ci stand in front of pods: each request goes to the next one, and
- * one that cannot be connected to is passed over.
+ * Debian's nginx before several proxies, as the routers of app.ci are before pods: each request goes to the next proxy, and
+ * a proxy that accepts no connection is skipped.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,9 +9,9 @@ import { freePort } from './process.ts'
 
 export type Balancer = {
   host: string
-  /** Requests that are new go to these from now on. */
+  /** New requests go to these proxies from now on. */
   use: (hosts: readonly string[]) => Promise<void>
-  /** How often it gave which status since it was asked last, TLS that it does not speak left out. */
+  /** The number of answers by status since the last call, without those to TLS, which it does not speak. */
   statuses: () => Promise<ReadonlyMap<number, number>>
   stop: () => Promise<void>
 }

@@ -18,7 +18,7 @@ await test('the secrets of the cache are as docs/cache.md says', { skip }, async
   suite.teardown(async () => await quay.close())
   quay.tag('ocp_4.5_base', await image('base', 1024))
 
-  /** What a cache with these in its secret answers, where quay knows the robot by `password`. */
+  /** The answer of a cache with this secret, when `password` is the robot's password at quay. */
   const pull = async (secret: { username: string; password: string }, password: string) => {
     quay.setRobot({ username, password })
     const storage = await mkdtemp(join(directory, 'storage-'))

@@ -41,7 +41,7 @@ await test('with a pull-through cache in front of a failing quay', { skip }, asy
     t.equal((await get(`openshift/ci/blobs/${digest}`)).digest, digest)
   })
 
-  /** What is stored, and what is not, while the cache cannot ask quay. */
+  /** Pulls of stored and of other images, while the cache cannot reach quay. */
   const withoutQuay = async (t: Test) => {
     t.equal((await pullBase()).digest, base.digest, 'a tag that was pulled before')
     t.equal((await pullBase(base.digest)).digest, base.digest, 'a digest')

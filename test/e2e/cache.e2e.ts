@@ -37,7 +37,7 @@ await test('with a pull-through cache in front of quay', { skip }, async (suite)
     t.equal(copied.code, 0, copied.output)
     t.same((await readLayout(layout)).tagged, [base.digest])
     t.equal((await readImage(layout, base.digest)).manifests.length, 1 + base.platforms.length)
-    // the tag, with a token of its own each time: distribution keeps none from one request to the next
+    // The tag, with a new token each time: distribution caches none.
     t.same(new Set(second()), new Set(['GET /v2/auth', 'HEAD /v2/openshift/ci/manifests/ocp_4.5_base']))
     t.same(quay.leaks, [], 'and the CDN saw no credential')
   })
@@ -56,7 +56,7 @@ await test('with a pull-through cache in front of quay', { skip }, async (suite)
       const first = watch(quay)
       t.match(await part(), { status: 200, digest })
       await cache.stored([digest])
-      // one time for the client and one time for the cache
+      // Once for the client and once for the cache.
       t.equal(first().filter((line) => line.startsWith('GET /sha256/')).length, 2)
       const second = watch(quay)
       const { status, headers, body } = await part()
@@ -81,7 +81,7 @@ await test('with a pull-through cache in front of quay', { skip }, async (suite)
       t.match(await get(`openshift/ci/${path}`, tokens.mallory), { status: 403, code: 'DENIED' }, path)
       t.equal((await ask(`${stack.url}/v2/openshift/ci/${path}`)).status, 401, path)
     }
-    // of the cache, for the first path above
+    // The requests of the cache for the first path above.
     t.same(asked(), ['GET /v2/auth', 'HEAD /v2/openshift/ci/manifests/ocp-priv_4.5_embargoed'])
   })
 
@@ -100,11 +100,11 @@ await test('with a pull-through cache in front of quay', { skip }, async (suite)
     t.match(await get(`ocp/4.5/referrers/${base.digest}`), { status: 404, code: 'UNSUPPORTED' })
     t.match(await get(`openshift/ci/manifests/${absent}`), { status: 503, code: 'UNAVAILABLE' })
     t.match(await get(`openshift/ci/blobs/${absent}`), { status: 404, code: 'BLOB_UNKNOWN' })
-    // all tags at once, whatever `n` says: 30,000 of 40 characters are more than the proxy reads as one page
+    // All tags at once, whatever `n` is: 30,000 tags of 40 characters are more than the proxy reads as one page.
     t.equal((await get('openshift/ci/tags/list')).status, 200)
     const many = Array.from({ length: 30_000 }, (_, number) => `ocp_many_${'x'.repeat(25)}${number}`)
     quay.tagMany(many, uncached)
-    // from another tag on: the first page is remembered
+    // From another tag on, because the first page is cached.
     t.match(await get('openshift/ci/tags/list?last=ocp'), { status: 503, code: 'UNAVAILABLE' })
     for (const tag of many) quay.untag(tag)
   })

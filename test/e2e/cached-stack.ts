@@ -1,5 +1,5 @@
 /**
- * The proxy with a pull-through cache as its upstream, and the sandbox's quay behind that.
+ * The proxy with a pull-through cache as its upstream, and the sandbox's quay behind the cache.
  */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { answers, freePort, startService } from './process.ts'
 import { startCache } from './pull-through-cache.ts'
 import { root, startQuayStack, type QuayStack } from './stack.ts'
 
-// the one of stack.ts
+// The upstream of stack.ts.
 export const robot = { username: 'openshift+ci_reader', password: 'robot-password-4711' }
 
 const accept = [
@@ -22,7 +22,7 @@ const accept = [
 
 const digestOf = (bytes: Uint8Array) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 
-/** The proxy of a stack once more, with the cache as its upstream. */
+/** A second proxy of a stack, with the cache as its upstream. */
 const startProxy = async ({ directory }: QuayStack, upstream: string) => {
   const host = `127.0.0.1:${await freePort()}`
   const url = `http://${host}`
@@ -39,7 +39,7 @@ const startProxy = async ({ directory }: QuayStack, upstream: string) => {
     '--grace-period=2s',
     '--upstream-limits=none',
     '--tag-ttl=0s',
-    // what the cache does not have is an error of its own while quay is away: not to be waited out each time
+    // While quay is unavailable, the cache answers with errors. The test does not wait for the retries each time.
     '--retry-timeout=2s',
   ]
   const main = join(root, 'src/main.ts')
@@ -59,13 +59,13 @@ export const ask = async (url: string, headers: Record<string, string> = {}): Pr
   return { status: response.status, headers: response.headers, body, digest: digestOf(body), code }
 }
 
-/** What quay and its CDN are asked from now on, without queries: those sign. */
+/** The requests to quay and its CDN from now on, without their queries, which are signatures. */
 export const watch = ({ requests }: QuayStack['quay']) => {
   const start = requests.length
   return () => requests.slice(start).map(({ method, url }) => `${method} ${url.replace(/\?.*/, '')}`)
 }
 
-/** The blobs that the cache did not have. */
+/** Blobs that the cache does not have. */
 export const blobsIn = (lines: readonly string[]) => [
   ...new Set(lines.flatMap((line) => /^HEAD .*\/blobs\/(.*)$/.exec(line)?.[1] ?? [])),
 ]
@@ -80,7 +80,7 @@ export const largestBlob = ({ blobs }: Image) => {
 
 export const startCachedStack = async (suite: Test) => {
   const direct = await startQuayStack(suite)
-  // that one asks quay itself
+  // This proxy sends its requests to quay itself.
   await direct.proxy.stop()
   const { quay, stock, tokens } = direct
   const uncached = await image('uncached', 1024)
@@ -101,7 +101,7 @@ export const startCachedStack = async (suite: Test) => {
     return pull({ registry, repository, reference, username: user, password: token })
   }
   const pullBase = (reference = 'base') => pullAs('alice', tokens.alice, 'ocp/4.5', reference)
-  /** @returns the blobs of it, which the cache then has */
+  /** @returns its blobs, which are in the cache afterwards */
   const cacheBase = async () => {
     const asked = watch(quay)
     const { digest, blobs: count } = await pullBase()

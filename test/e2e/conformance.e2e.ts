@@ -9,10 +9,10 @@ import { endStack, pullByTag, startQuayStack, type QuayStack } from './stack.ts'
 const suiteName = 'oci-conformance'
 const skip = missing(suiteName)
 const indexType = 'application/vnd.oci.image.index.v1+json'
-// a push among the tests of pulling: it wants 400 or 404 of an invalid PUT, which here is a 405 like any other PUT
+// A push among the tests of pulling: it expects 400 or 404 for an invalid PUT. The proxy answers 405 to every PUT.
 const push = '400 response body should contain OCI-conforming JSON message'
 
-// the suite asks for a manifest, not for an index
+// The suite requests a manifest, not an index.
 const preload = async ({ quay }: QuayStack) => {
   const image = await buildImage({
     name: 'ocp/4.5:conformance',
@@ -93,7 +93,7 @@ await test('the OCI conformance suite', { skip }, async (suite) => {
       t.same([inGroup('Pull'), inGroup('Content Discovery')], [11, 4], 'none of them was left out')
     })
 
-  // the suite asks for referrers from 1.1 on, and then only for what it has pushed itself
+  // The suite requests referrers from 1.1 on, and only of images that it has pushed itself.
   for (const [repository] of repositories)
     await suite.test(`referrers in ${repository}`, async (t) => {
       const list = async (digest: string, query = '') => {
@@ -112,7 +112,7 @@ await test('the OCI conformance suite', { skip }, async (suite) => {
       })
       const byDigest = (a: { digest?: unknown }, b: { digest?: unknown }) =>
         String(a.digest).localeCompare(String(b.digest))
-      // What nobody has pulled by a tag is in no list.
+      // An image that nobody has pulled by tag is in no list.
       for (const index of referrers.keys()) await pullByTag(stack, `ocp_4.5_referrer-${index}`)
       const all = await list(image.digest)
       t.same(all.manifests.toSorted(byDigest), described.toSorted(byDigest))

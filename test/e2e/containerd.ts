@@ -27,7 +27,7 @@ export const startContainerd = async (stack: Workplace) => {
   const containerd = await startService('containerd', ['--config', config], ready)
   stack.defer(containerd.stop)
   return {
-    /** In a namespace that is new, nothing is there yet. */
+    /** A new namespace is empty. */
     fetch: (user: string, token: string, image: string, namespace = 'default') =>
       ctr('--namespace', namespace, 'content', 'fetch', ...registry(user, token), `${stack.host}/${image}`),
     pull: (user: string, token: string, image: string) =>

@@ -9,7 +9,7 @@ import { endStack, pullByTag, type QuayStack, serviceAccountUser, startQuayStack
 
 const skip = missing('crane')
 
-/** A registry of crane's own, to copy to. */
+/** The registry of crane, as the target of copies. */
 const startTarget = async (stack: QuayStack) => {
   const host = `127.0.0.1:${await freePort()}`
   const service = await startService('crane', ['registry', 'serve', `--address=${host}`], () =>

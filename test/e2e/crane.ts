@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { plainEnv, run } from './process.ts'
 import type { Workplace } from './stack.ts'
 
-/** A crane that knows one login. `crane auth login` only writes it down; the registry is asked at the first pull. */
+/** A crane with one login. `crane auth login` only stores it; the first pull sends it. */
 export const loggedIn = async (stack: Pick<Workplace, 'directory' | 'host'>, user: string, token: string) => {
   const home = join(stack.directory, `crane-${user}-${token.slice(-8)}`)
   await mkdir(home, { recursive: true })

@@ -3,16 +3,16 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { root } from './stack.ts'
 
-/** What a client printed in each situation of docs/clients.md. */
+/** The output of a client in each situation of docs/clients.md. */
 export type Printed = { denied: string; token: string; absent: string }
 
-// the heading each has in the document
+// The heading of each situation in the document.
 const headings = { denied: 'No access', token: 'A token that is not accepted', absent: 'No such tag' }
 
-/** ctr shows it of whatever takes a tenth of a second or longer. */
+/** ctr prints the time of everything that takes a tenth of a second or longer. */
 const isProgress = (line: string) => / resolving .*\|$|^elapsed: .* total: /.test(line)
 
-/** As the same text would have read in production, without what differs from run to run. */
+/** The text as it would be in production, without the parts that differ from run to run. */
 const normalized = (output: string, host: string) =>
   output
     .replaceAll(`http://${host}`, 'https://quay-proxy.ci.openshift.org')
@@ -24,14 +24,14 @@ const normalized = (output: string, host: string) =>
     .map((line) => line.trimEnd())
     .filter((line) => line !== '' && !isProgress(line))
 
-/** What stands in the block of a client below a heading. */
+/** The block of a client below a heading. */
 const documentedText = (document: string, heading: string, client: string): string | undefined => {
   const section = document.split(/^## /m).find((part) => part.startsWith(`${heading}\n`)) ?? ''
   const own = section.split(/^### /m).find((part) => part.startsWith(`${client}\n`)) ?? ''
   return /^```text\n([\s\S]*?)\n```$/m.exec(own)?.[1]
 }
 
-/** Holds docs/clients.md against what the client really prints. */
+/** Compares docs/clients.md with the output of the client. */
 export const documented = async (t: Test, { host }: { host: string }, client: string, printed: Printed) => {
   const document = await readFile(join(root, 'docs/clients.md'), 'utf8')
   for (const situation of ['denied', 'token', 'absent'] as const) {

@@ -1,5 +1,5 @@
 /**
- * ImageStreams of a real API server, by a CRD of their name: what is added and deleted while pulls run decides the next one.
+ * ImageStreams of a real API server, by a CRD of their name: what is added or deleted while pulls run decides the next pull.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -18,7 +18,7 @@ import { root, serviceAccount } from './stack.ts'
 
 const skip = missingApiServer()
 
-/** As much of OpenShift's type as the proxy reads; whatever else is in a status is kept. */
+/** The part of OpenShift's type that the proxy reads. Other fields of a status are stored as well. */
 const definition: KubernetesObject = {
   apiVersion: 'apiextensions.k8s.io/v1',
   kind: 'CustomResourceDefinition',
@@ -40,7 +40,7 @@ const definition: KubernetesObject = {
         schema: {
           openAPIV3Schema: {
             type: 'object',
-            // as client-node spells it
+            // In the spelling of client-node.
             properties: { status: { type: 'object', x_kubernetes_preserve_unknown_fields: true } },
           },
         },
@@ -101,7 +101,7 @@ await test('ImageStreams of a real API server', { skip }, async (suite) => {
   const api = await startApiServer([{ username: 'alice', groups: ['qci-image-pullers'] }])
   suite.teardown(api.close)
   await api.apply(definition)
-  // a definition is served a moment after it was accepted
+  // The API server serves a definition a moment after it accepts it.
   const create = async (object: KubernetesObject) => {
     for (let attempt = 0; attempt < 100; attempt++)
       try {
@@ -138,7 +138,7 @@ await test('ImageStreams of a real API server', { skip }, async (suite) => {
       throw error
     }
   }
-  /** Every replica comes to the same answer. */
+  /** Every replica gives the same answer. */
   const become = async (t: Test, status: number, token: string, digest: string, what: string) => {
     for (const { url } of proxies) {
       const began = performance.now()

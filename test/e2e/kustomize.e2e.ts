@@ -1,6 +1,6 @@
 /**
- * manifests/ by kustomize and by a real API server, which knows the objects of OpenShift and of the Prometheus operator by their definitions:
- * each object that is applied anywhere passes its dry run.
+ * manifests/ by kustomize and by a real API server, which has definitions for the objects of OpenShift and of the Prometheus operator:
+ * each object passes its dry run.
  */
 import './tools.ts'
 import { KubernetesObjectApi, loadAllYaml, loadYaml, PatchStrategy } from '@kubernetes/client-node'
@@ -25,7 +25,7 @@ const build = async (directory: string): Promise<KubernetesObject[]> => {
 }
 const nameOf = ({ kind, metadata }: KubernetesObject) =>
   `${kind} ${metadata?.namespace ?? '-'}/${metadata?.name}`
-/** As plain JSON: the classes of what was patched by hand differ. */
+/** As plain JSON, because patched objects have other classes. */
 const byName = (objects: readonly KubernetesObject[]) =>
   (JSON.parse(JSON.stringify(objects)) as KubernetesObject[]).toSorted((one, other) =>
     nameOf(one).localeCompare(nameOf(other)),
@@ -47,7 +47,7 @@ const noDefinitions =
   tools === undefined && 'E2E_TOOLS is not set: test/e2e/tools/build makes such a directory'
 const skip = missing('kustomize') || missingApiServer() || noDefinitions
 
-/** The kinds that Kubernetes itself does not have. */
+/** Kinds that Kubernetes itself does not have. */
 const define = async (api: ApiServer): Promise<void> => {
   const crds = join(tools!, 'crds')
   for (const file of await readdir(crds))
@@ -63,7 +63,7 @@ await test('an API server accepts every object', { skip }, async (t) => {
     client.patch(object, undefined, 'All', 'quay-proxy-dry-run', true, PatchStrategy.ServerSideApply)
   const rule = await readFile(join(root, 'manifests/components/monitoring/prometheusrule.yaml'), 'utf8')
   const wrong = loadYaml<KubernetesObject>(rule.replaceAll('expr:', 'exprs:'))
-  // a definition takes a moment until it is served
+  // The API server serves a definition a moment after it accepts it.
   for (let tries = 0; tries < 50; tries++) {
     const refused = await dryRun(wrong).catch((error: unknown) => String(error))
     if (typeof refused === 'string' && refused.includes('exprs')) break

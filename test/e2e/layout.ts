@@ -15,7 +15,7 @@ const readBlob = async (directory: string, digest: string) => {
   return bytes
 }
 
-/** The digests an OCI layout holds, the tagged one apart. */
+/** The digests in an OCI layout, and the tagged one. */
 export const readLayout = async (directory: string) => {
   const { manifests } = await readIndex(directory)
   const blobs = await readdir(join(directory, 'blobs', 'sha256'))
@@ -26,9 +26,9 @@ export const readLayout = async (directory: string) => {
 }
 
 /**
- * What an image in an OCI layout consists of: its manifests by digest, and how many blobs they name.
+ * The content of an image in an OCI layout: its manifests by digest, and the number of blobs that they name.
  *
- * @throws {Error} where one of them is missing, or is not what its digest says
+ * @throws {Error} if one of them is missing, or has another digest
  */
 export const readImage = async (
   directory: string,

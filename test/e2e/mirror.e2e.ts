@@ -52,7 +52,7 @@ const blob = async (repository: Repository, bytes: Buffer, mediaType: string) =>
 }
 
 const manifest = async (repository: Repository, content: object, mediaType: string, tag?: string) => {
-  // With spaces of its own: bytes that are written anew would have another digest.
+  // With unusual spaces: if JSON were written again, its digest would differ.
   const bytes = Buffer.from(`${JSON.stringify({ schemaVersion: 2, mediaType, ...content }, null, 3)}\n`)
   const digest = sha256Of(bytes)
   await repository.putManifest(tag ?? digest, { bytes, mediaType, digest })
@@ -92,7 +92,7 @@ await test('mirror', { skip, timeout: 240_000 }, async (suite) => {
   const folder = suite.testdir({ qci: {}, elsewhere: {}, oracle: {} })
   const start = async (name: string) => await startPlainRegistry(suite, join(folder, name))
   const [qci, elsewhere, oracle] = [await start('qci'), await start('elsewhere'), await start('oracle')]
-  // Neighbours of QCI are on quay.io, too.
+  // quay.io has other repositories next to QCI, too.
   const hosts: Readonly<Record<string, string>> = { 'quay.io': qci, 'registry.access.redhat.com': elsewhere }
   const registries = new Registries({
     permit: { isHeld: () => true },

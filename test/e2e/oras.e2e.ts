@@ -104,7 +104,7 @@ await test('oras', { skip }, async (suite) => {
   })
 
   await suite.test('its texts are those of docs/clients.md', async (t) => {
-    // what oras login would have left; it keeps no token that is refused
+    // The file that `oras login` would write. It writes none for a refused token.
     const config = join(stack.directory, 'oras-texts.json')
     const prints = async (token: string, image: string) => {
       const auth = Buffer.from(`user:${token}`).toString('base64')

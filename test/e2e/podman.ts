@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { plainEnv, run } from './process.ts'
 import type { Workplace } from './stack.ts'
 
-/** A podman that shares nothing with the one of this machine. */
+/** A podman with storage and configuration of its own. */
 export const isolatedPodman = async (stack: Workplace, name: string) => {
-  // podman takes no runroot of more than 50 characters
+  // podman accepts no runroot of more than 50 characters.
   const home = await stack.scratch(name)
   const file = (path: string) => join(home, path)
   await writeFile(file('policy.json'), JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }))

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export type Outcome = { code: number; stdout: string; stderr: string; output: string }
 export type RunOptions = { env?: NodeJS.ProcessEnv; cwd?: string; timeout?: number; uid?: number }
 
-/** The environment for a child: without what tap puts in it to instrument the node processes it starts. */
+/** The environment for a child, without the variables by which tap instruments processes of Node.js. */
 export const plainEnv = (extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(NODE_OPTIONS$|NODE_V8_COVERAGE$|TAP|_TAPJS|QUAY_PROXY_)/.test(name),
@@ -16,7 +16,7 @@ export const plainEnv = (extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => {
   return { ...Object.fromEntries(inherited), ...extra }
 }
 
-/** Runs a client to its end; a refusal is an outcome, only a client that is absent or hangs throws. */
+/** Runs a client to its end. A refusal is a result. @throws {Error} if the client is missing or hangs */
 export const run = (command: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> => {
   const { timeout = 90_000, env = plainEnv(), ...rest } = options
   return new Promise((resolve, reject) => {
@@ -39,7 +39,7 @@ export const run = (command: string, args: readonly string[], options: RunOption
 export type Service = {
   output: () => string
   stdout: () => string
-  /** Asks it to end, insists after ten seconds; answers with the exit code, null when a signal ended it. */
+  /** Sends SIGTERM, and SIGKILL after ten seconds. @returns the exit code; null if a signal ended it */
   stop: () => Promise<number | null>
 }
 
@@ -53,7 +53,7 @@ const stopper = (child: ChildProcess, closed: Promise<unknown>) => async () => {
   return child.exitCode
 }
 
-/** Starts a server and waits until `ready` says yes; what it printed is in the error when it never does. */
+/** Starts a server and waits until it is ready. @throws {Error} with its output, if it does not get ready */
 export const startService = async (
   command: string,
   args: readonly string[],
@@ -105,7 +105,7 @@ const installed = (tool: string) =>
     }
   })
 
-/** The reason to skip, for tap. Where CI=true nothing may be skipped: what is missing throws. */
+/** The reason to skip, for tap. @throws {Error} with CI=true, where a missing tool is a failure */
 export const missing = (...tools: string[]): string | false => {
   const absent = tools.find((tool) => !installed(tool))
   if (absent === undefined) return false

@@ -5,7 +5,7 @@ import { test } from 'tap'
 import { plainEnv, run } from './process.ts'
 
 const root = resolve(import.meta.dirname, '../..')
-// what the Dockerfile copies
+// The files that the Dockerfile copies.
 const shipped = ['package.json', 'package-lock.json', '.npmrc', 'src', 'manifests/rbac', 'manifests/examples']
 
 await test('the image the Dockerfile builds', async (suite) => {
@@ -21,7 +21,7 @@ await test('the image the Dockerfile builds', async (suite) => {
     ...(await readFile(join(root, 'Dockerfile'), 'utf8')).matchAll(/^RUN ((?:.*\\\n)*.*)$/gm),
   ].map(([, command = '']) => command)
   const [install = '', prepareCache = '', fillCache = ''] = runs
-  // root may write to what is read-only
+  // root may write to read-only files.
   const asUser = process.getuid?.() === 0 ? { uid: 1001 } : {}
   const path = `${dirname(process.execPath)}${delimiter}${process.env['PATH']}`
   const shell = (command: string, options: object = {}) =>

@@ -1,17 +1,17 @@
-/** Pushes small images past the proxy, as the promotion jobs of the CI do: over HTTP, since a process for each image takes its time. */
+/** Pushes small images directly to the registry, as promotion jobs do: over HTTP, because a process for each image is slow. */
 import { gzipSync } from 'node:zlib'
 import type { Registry } from './registry.ts'
 import { digestOf, hostArchitecture, tarOf, type, type Descriptor } from './seed.ts'
 import type { Account } from './token-realm.ts'
 
-/** A layer, and the digest of it uncompressed. */
+/** A layer, and the digest of its uncompressed bytes. */
 export type Layer = { descriptor: Descriptor; diffId: string }
-/** The digests of the top manifest, of the one below it, and of the layer that no other image has. */
+/** The digests of the index, of its manifest, and of the layer that no other image has. */
 export type Promoted = { tag: string; digest: string; child: string; own: string }
 
 export type Promotion = {
   layer: (files: Record<string, Buffer>) => Promise<Layer>
-  /** A multi-arch image of one platform: a layer of its own on top of the base. */
+  /** An index with one platform: a layer of its own on top of the base. */
   image: (tag: string, base: Layer) => Promise<Promoted>
 }
 

@@ -1,13 +1,13 @@
-/** What came of pulls, counted by phase, identity and client. */
+/** The results of pulls, counted by phase, identity and client. */
 export type Row = {
-  /** Pulls that are right: all of them, those that succeeded, and tries that were told to come again. */
+  /** Allowed pulls: all of them, the successful ones, and attempts that got 503. */
   pulls: number
   ok: number
   retried: number
-  /** Pulls that must fail: all of them, and those that were told to come again instead. */
+  /** Forbidden pulls: all of them, and those that got 503 instead of a refusal. */
   forbidden: number
   later: number
-  /** Of either sort. */
+  /** Of both kinds. */
   wrong: number
 }
 

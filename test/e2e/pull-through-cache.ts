@@ -10,14 +10,14 @@ type Account = { username: string; password: string }
 type Settings = Record<'storage' | 'http' | 'proxy', Record<string, unknown>>
 export type Cache = Service & {
   url: string
-  /** Throws when they are not all stored, or not all gone, in good time. */
+  /** @throws {Error} if they are not all stored, or not all removed, in time */
   stored: (digests: readonly string[]) => Promise<void>
   gone: (digests: readonly string[]) => Promise<void>
 }
 
 const manifests = join(import.meta.dirname, '../../manifests/cache')
 
-/** The configuration of manifests/cache, but for where things are on this machine. */
+/** The configuration of manifests/cache, with the addresses and paths of this machine. */
 const settingsFor = async (storage: string, remoteUrl: string, addr: string): Promise<Settings> => {
   const configMap = (await readManifests(manifests)).find(({ kind }) => kind === 'ConfigMap')
   const data = configMap?.['data'] as Record<string, string> | undefined
@@ -39,7 +39,7 @@ const eventually = async (holds: () => Promise<boolean>, what: string) => {
   }
 }
 
-/** A blob is there in two places: its bytes, and after them the link that puts it in a repository. */
+/** A blob is two files: its bytes, and later the link that adds it to a repository. */
 const placesOf = async (storage: string, repository: string, digest: string) => {
   const [algorithm = '', hex = ''] = digest.split(':')
   const registry = join(storage, 'docker/registry/v2')
@@ -83,7 +83,7 @@ export const startCache = async (options: {
   return { ...service, url, stored: (digests) => all(digests, 2), gone: (digests) => all(digests, 0) }
 }
 
-/** The list of what a cache deletes and when, as if a week had passed since it fetched all of this. */
+/** The list of files that the cache deletes, with their times, as if a week had passed since it fetched them. */
 export const expireAll = async (storage: string, repository: string, digests: readonly string[]) => {
   const blob = 0
   const entries = digests.map((digest) => {

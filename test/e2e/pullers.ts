@@ -1,4 +1,4 @@
-/** Who pulls from several replicas, what they may and may not, and how they spell it. */
+/** The requesters that pull from several replicas, their allowed and forbidden images, and the spellings. */
 import type { Account } from './api-server.ts'
 import type { Layer, Promoted, Promotion } from './promotion.ts'
 import type { ReplicaSet } from './replica-set.ts'
@@ -20,7 +20,7 @@ export const rights: Record<Identity, { may?: Place; mayNot: readonly Place[] }>
   nobody: { mayNot: ['open', 'restricted'] },
 }
 
-/** Its rights are elsewhere than where it lives, so that its name tells nothing of them. */
+/** Its rights are in another namespace than its own, so that its name does not tell them. */
 export const teamPuller: Account = { namespace: 'ci', name: 'team-puller' }
 export const restrictedPuller: Account = { namespace: 'ocp-priv', name: 'puller' }
 
@@ -37,7 +37,7 @@ export const letIn = async ({ api }: ReplicaSet, account: Account, namespace: st
 }
 
 type Form = { form: 'monorepo' | 'image stream'; by: 'tag' | 'digest' }
-// a digest is pulled after a tag that reaches it
+// A digest is pulled after a tag that reaches it.
 export const forms: readonly Form[] = [
   { form: 'monorepo', by: 'tag' },
   { form: 'monorepo', by: 'digest' },
@@ -55,7 +55,7 @@ export const specOf = (
   return `${repository}:${form === 'monorepo' ? tag : tag.slice(`${namespace}_${name}_`.length)}`
 }
 
-/** An image at each place, with this tag. */
+/** An image with this tag in each namespace. */
 export const promote = async (
   promotion: Promotion,
   base: Layer,

@@ -1,4 +1,4 @@
-/** The four clients, each pull with nothing left over from another one, and what came of it. */
+/** The four clients, each pull without files of another one, and the results. */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startContainerd } from './containerd.ts'
@@ -17,7 +17,7 @@ export type ClientName = (typeof clientNames)[number]
 /** Starts a containerd, which ends with the test. */
 export const startClients = async (stack: Workplace): Promise<Record<ClientName, Pull>> => {
   let count = 0
-  /** An own place for a pull, which is gone after it. */
+  /** A directory for one pull, removed after it. */
   const inPlace = async (use: (name: string, path: string) => Promise<Outcome>) => {
     const name = `p${count++}`
     const path = join(stack.directory, name)
@@ -51,8 +51,8 @@ export const startClients = async (stack: Workplace): Promise<Record<ClientName,
 }
 
 /**
- * `later`: upstream, app.ci or the store is not to be had for now, and the same pull is worth another try. `broken` is none of them: the
- * client has trouble of its own, or an answer was cut off.
+ * `later`: upstream, app.ci or the store is unavailable, and a retry makes sense. `broken` is none of them: the
+ * client failed by itself, or an answer was cut.
  */
 export type Result = 'ok' | 'refused' | 'later' | 'broken'
 

@@ -1,6 +1,6 @@
 /**
- * The sandbox's RBAC and the real one, held against each other: the same objects, the same questions, the same answers.
- * ClusterRoles with an aggregationRule are left out: a controller writes their rules, and here is none.
+ * Compares the sandbox's RBAC with the real one: the same objects, the same reviews, the same answers.
+ * ClusterRoles with an aggregationRule are left out: a controller writes their rules, and this API server has none.
  */
 import { RbacAuthorizationV1Api, type KubeConfig } from '@kubernetes/client-node'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ import { missingApiServer, namespaces, startApiServer, type ApiServer } from './
 import { root } from './stack.ts'
 
 const skip = missingApiServer()
-// RBAC_SEED=... asks other questions
+// RBAC_SEED=... creates other reviews.
 const seed = Number(process.env['RBAC_SEED'] ?? 4711)
 const worlds = 50
 const questionsPerWorld = 64
@@ -36,7 +36,7 @@ type Binding = KubernetesObject & {
 }
 type World = { namespaces: string[]; roles: Role[]; bindings: Binding[]; requesters: Requester[] }
 
-/** mulberry32: what it gives is a function of the seed alone. */
+/** mulberry32: its numbers depend on the seed alone. */
 const createDice = (state: number) => {
   const random = () => {
     state = (state + 0x6d2b79f5) | 0
@@ -80,7 +80,7 @@ const rollRule = ({ pick, chance }: Dice): Rule => ({
   ...(chance(0.3) ? { resourceNames: pick(resourceNames) } : {}),
 })
 
-/** One of the people and machines of a world, who share names on purpose: a User may be called as a Group is. */
+/** A person or machine of a world. They share names on purpose: a User may have the name of a Group. */
 const rollSubject = ({ pick }: Dice, world: string, inNamespaces: string[], bound: string | undefined) => {
   const name = `${world}-${pick(['ada', 'ben', 'builder'])}`
   const account = { kind: 'ServiceAccount', name }
@@ -93,7 +93,7 @@ const rollSubject = ({ pick }: Dice, world: string, inNamespaces: string[], boun
     { apiGroup, kind: 'User', name: `system:serviceaccount:${namespace}:${name}` },
     { kind: 'User', name: '*' + world },
     { ...account, namespace },
-    // the namespace of the binding, then
+    // The namespace of the binding then.
     bound === undefined ? { ...account, namespace } : account,
   ])
 }
@@ -105,7 +105,7 @@ const rollBinding = (dice: Dice, world: string, inNamespaces: string[], roles: R
     kind === 'Role' ? metadata.namespace === namespace : true,
   )
   const { kind = '', metadata } = pick(candidates)
-  // Some are bound to nothing: to what was deleted, or to a role of another namespace.
+  // Some bindings name a deleted role, or a role of another namespace.
   const roleRef = { apiGroup, kind, name: chance(0.08) ? `${world}-gone` : metadata.name }
   return {
     apiVersion,
@@ -116,7 +116,7 @@ const rollBinding = (dice: Dice, world: string, inNamespaces: string[], roles: R
   }
 }
 
-/** Two namespaces with roles and bindings that know nothing of the other worlds, but share the cluster with them. */
+/** Two namespaces with roles and bindings. They are independent of the other worlds in the same cluster. */
 const createWorld = (dice: Dice, index: number): World => {
   const world = `w${index}`
   const inNamespaces = [`${world}-a`, `${world}-b`]
@@ -153,7 +153,7 @@ const requesterOf = ({ kind, name, namespace }: Subject, bound: string): Request
   return { user: kind === 'User' ? name : `system:serviceaccount:${namespace ?? bound}:${name}` }
 }
 
-/** What is granted or nearly so, in one of the two spellings. */
+/** A right that is granted, or nearly granted, in one of the two spellings. */
 const rollResource = (
   { pick, chance }: Dice,
   granted: string,
@@ -166,7 +166,7 @@ const rollResource = (
   return chance(0.35) ? { resource: whole } : { resource, subresource: rest.join('/') }
 }
 
-/** What of the authorizer it touches. */
+/** The feature of the authorizer that it tests. */
 const featuresOf = (subject: Subject, binding: Binding, rule: Rule, attributes: ResourceAttributes) => [
   subject.kind,
   `${binding.kind} to ${binding.roleRef.kind}`,
@@ -177,7 +177,7 @@ const featuresOf = (subject: Subject, binding: Binding, rule: Rule, attributes: 
   ...([...rule.verbs, ...rule.apiGroups, ...rule.resources].includes('*') ? ['*'] : []),
 ]
 
-/** A question that a binding of the world was made for, with something about it changed now and then. */
+/** A review that a binding of the world grants, sometimes with one change. */
 const createQuestion = (dice: Dice, { namespaces: places, roles, bindings, requesters }: World): Question => {
   const { pick, chance } = dice
   const binding = pick(bindings)
@@ -209,7 +209,7 @@ const createQuestion = (dice: Dice, { namespaces: places, roles, bindings, reque
   return { requester, attributes, features: featuresOf(subject, binding, rule, attributes) }
 }
 
-/** What the manifests are for: who they name, and who they do not, asking for what the proxy asks. */
+/** The reviews that the proxy sends, for the subjects of the manifests and for others. */
 const manifestQuestions = (): Question[] => {
   const account = (namespace: string, name: string): Requester => ({
     user: `system:serviceaccount:${namespace}:${name}`,
@@ -253,7 +253,7 @@ const inParallel = async <Item, Result>(items: readonly Item[], work: (item: Ite
   return results
 }
 
-/** What the API server holds of its own accord, `system:masters` for example. */
+/** Objects that the API server creates itself, `system:masters` for example. */
 const readBootstrapped = async (admin: KubeConfig) => {
   const rbac = admin.makeApiClient(RbacAuthorizationV1Api)
   const lists = {
@@ -262,7 +262,7 @@ const readBootstrapped = async (admin: KubeConfig) => {
     Role: await rbac.listRoleForAllNamespaces(),
     RoleBinding: await rbac.listRoleBindingForAllNamespaces(),
   }
-  // the items of a list do not say what they are
+  // The items of a list have no kind.
   return Object.entries(lists).flatMap(([kind, { items }]) =>
     items.map((item) => Object.assign(item, { apiVersion, kind }) as KubernetesObject),
   )
@@ -270,7 +270,7 @@ const readBootstrapped = async (admin: KubeConfig) => {
 
 const pull = { verb: 'get', group: 'image.openshift.io', resource: 'imagestreams', subresource: 'layers' }
 
-/** Its authorizer follows each of the four kinds by a watch of its own: one last object of each tells how far it is. */
+/** Its authorizer watches each of the four kinds: the last object of each kind shows its progress. */
 const caughtUp = async (api: ApiServer, reviewed: (question: Question) => Promise<boolean>) => {
   const rules = [{ verbs: ['get'], apiGroups: ['image.openshift.io'], resources: ['imagestreams/layers'] }]
   const named = (kind: string, name: string, namespace?: string) => ({
@@ -318,7 +318,7 @@ await test('RBAC of the sandbox and of a kube-apiserver', { skip }, async (t) =>
   await inParallel(generated, api.apply)
   const last = await caughtUp(api, reviewed)
 
-  // as they were written, where there is a text: what the API server filled in, the sandbox has to know
+  // As in the manifests, where there is a text: the sandbox must apply the defaults of the API server itself.
   const manifests = await readManifests(join(root, 'manifests'))
   const rbac = createRbac([...bootstrapped, ...manifests, ...generated, ...last])
   const questions = [
@@ -333,7 +333,7 @@ await test('RBAC of the sandbox and of a kube-apiserver', { skip }, async (t) =>
   t.same(differing.slice(0, 10), [], `${differing.length} of ${questions.length} answers differ`)
   t.ok(questions.length >= 2000, `${questions.length} questions`)
 
-  // questions that all have one answer would prove little
+  // Reviews that all have the same answer would prove little.
   const features = new Set(questions.flatMap((question) => question.features))
   for (const feature of features) {
     const given = answers.filter((_, index) => questions[index]!.features.includes(feature))

@@ -1,4 +1,4 @@
-/** A redis-server of Debian for one test: on a free port, its data in a directory of its own, ended by its pid. */
+/** Debian's redis-server for one test: on a free port, with a data directory of its own, ended by its pid. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -7,10 +7,10 @@ import { freePort, plainEnv, run } from './process.ts'
 
 export interface RedisServer {
   readonly port: number
-  /** What redis-cli prints; it logs in as nobody. */
+  /** The output of redis-cli without a login. */
   readonly cli: (...args: string[]) => Promise<string>
   readonly signal: (signal: NodeJS.Signals) => void
-  /** Kills it and starts another one on the same port, empty unless it saves. */
+  /** Kills it and starts another one on the same port, which is empty unless the first one saved. */
   readonly restart: () => Promise<void>
   readonly stop: () => Promise<void>
 }

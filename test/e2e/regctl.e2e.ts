@@ -8,7 +8,7 @@ import { endStack, pullByTag, type QuayStack, seeSbom, serviceAccountUser, start
 
 const skip = missing('regctl')
 
-/** Everything but its login comes from `config`, where `registry login` writes too. */
+/** All but its login is in `config`, into which `registry login` writes, too. */
 const regctl = ({ directory }: QuayStack, config: string, ...args: string[]) =>
   run('regctl', args, {
     env: plainEnv({ HOME: directory, REGCTL_CONFIG: join(directory, config) }),

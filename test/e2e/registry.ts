@@ -30,7 +30,7 @@ const forwardTo =
   (request, response) => {
     const { method, url: path, headers } = request
     const onward = forward({ host: '127.0.0.1', port, method, path, headers }, (answer) => {
-      // A proxy that is ending has gone meanwhile.
+      // A proxy that was ending has ended meanwhile.
       if (response.destroyed) answer.destroy()
       else {
         response.writeHead(answer.statusCode ?? 502, answer.headers)
@@ -42,7 +42,7 @@ const forwardTo =
     })
   }
 
-/** One origin for the realm and the registry, as quay.io is: the proxy trusts no realm elsewhere with its robot. */
+/** One origin for the realm and the registry, as at quay.io: the proxy sends the robot's password to no other origin. */
 const startFront = async (realm: TokenRealm, registryPort: number) => {
   const toRegistry = forwardTo(registryPort)
   const server = createServer((request, response) =>

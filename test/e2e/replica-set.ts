@@ -1,4 +1,4 @@
-/** Three proxies behind a balancer, with all that they share: app.ci, a store, and Debian's docker-registry as quay. */
+/** Three proxies behind a load balancer, with shared services: app.ci, a store, and Debian's docker-registry as quay. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,18 +16,18 @@ import { createTokenRealm } from './token-realm.ts'
 export type ReplicaSet = Workplace & {
   api: ApiServer
   redis: Omit<RedisServer, 'cli'> & {
-    /** What redis-cli prints, logged in. */
+    /** The output of redis-cli, logged in. */
     cli: (...args: string[]) => Promise<string>
   }
   promotion: Promotion
   balancer: Balancer
-  /** host:port of each. */
+  /** host:port of each proxy. */
   proxies: readonly string[]
-  /** Ends the proxies and starts them again, one after the other, as a Deployment does: the next one once this one is ready. */
+  /** Restarts the proxies one after the other, as a Deployment does: the next one when this one is ready. */
   rollingRestart: () => Promise<void>
-  /** The exit codes of all that are running. */
+  /** The exit codes of all running proxies. */
   stopProxies: () => Promise<readonly (number | null)[]>
-  /** What all of them wrote, those that have ended included. */
+  /** The logs of all proxies, also of those that have ended. */
   log: () => string
 }
 
@@ -38,7 +38,7 @@ const startStore = async (directory: string, password: string): Promise<ReplicaS
   return { ...redis, cli: async (...args) => await redis.cli('--no-auth-warning', '-a', password, ...args) }
 }
 
-/** @param prepare what upstream has before the first proxy starts: a repository without a tag cannot be listed */
+/** @param prepare pushes images before the first proxy starts: a repository without a tag cannot be listed */
 export const startReplicas = async (
   t: Test,
   users: readonly User[],
@@ -120,7 +120,7 @@ export const startReplicas = async (
     proxies: hosts,
     rollingRestart: async () => {
       for (const [number, host] of hosts.entries()) {
-        // As in a cluster, whoever sends requests hears of it while it ends.
+        // As in a cluster, the load balancer learns of it while the proxy ends.
         const ending = running[number]!.stop()
         await balancer.use(hosts.filter((other) => other !== host))
         const code = await ending

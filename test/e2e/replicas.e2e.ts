@@ -1,6 +1,6 @@
 /**
- * Three replicas, each request of a pull to the next one: every client and every sort of puller come to the same end as with one, also
- * while replicas are replaced and while the store that they share has trouble.
+ * Three replicas, each request of a pull to the next one: every client and every kind of requester gets the same result as with one replica,
+ * also while replicas are replaced and while their shared store fails.
  */
 import './tools.ts'
 import { randomBytes } from 'node:crypto'
@@ -42,12 +42,12 @@ const skip =
     'redis-cli',
   )
 
-/** What happens while pulls run: `begin` after a tenth of them, before anybody but QCI-wide users has pulled, `end` near their end. */
+/** The events while pulls run: `begin` after a tenth of them, when only QCI-wide users have pulled; `end` near their end. */
 type Phase = {
   name: string
   begin?: () => unknown
   end?: () => unknown
-  /** The store may be away: a puller of one namespace in the form of the monorepo may be told to come again. */
+  /** The store may be unavailable: a requester with one namespace may get 503 in the form of the monorepo. */
   isStoreAway?: true
 }
 
@@ -60,7 +60,7 @@ const newcomer = ({ name }: Phase): Account => ({
 })
 
 const crowd = Array.from({ length: 24 }, (_, number) => `crowd-${number}_base_latest`)
-/** Pulled before all of these. */
+/** Pulled before all phases. */
 const crowdedTag = 'my-team_app_old'
 const maxTries = 4
 
@@ -98,7 +98,7 @@ await test('three replicas behind a balancer', { skip }, async (suite) => {
     return response.status
   }
 
-  /** Until then it is open to those who know the digest: docs/access.md tells of it. */
+  /** Before that, it is open to requesters that know the digest: see docs/access.md. */
   const untilClosed = async ({ restricted }: Record<Place, Promoted>) => {
     for (const host of proxies)
       for (let patience = 300; ; patience--) {
@@ -141,7 +141,7 @@ await test('three replicas behind a balancer', { skip }, async (suite) => {
     table.wrong.push(`${phase.name}: ${client} as ${identity} was given ${spec}`)
   }
 
-  /** Bytes of a restricted image, asked of each replica itself. */
+  /** Bytes of a restricted image, requested from each replica directly. */
   const probeRestricted = async (phase: Phase, { restricted }: Record<Place, Promoted>) => {
     for (const identity of ['QCI-wide', 'one namespace', 'nobody'] as const)
       for (const host of proxies)
@@ -156,8 +156,8 @@ await test('three replicas behind a balancer', { skip }, async (suite) => {
         }
   }
   /**
-   * A base layer that is in more namespaces than one decision asks for: the manifest from one replica, the layer from others, which have
-   * never heard of that puller.
+   * A base layer in more namespaces than one decision reviews: the manifest from one replica, the layer from others, which have
+   * no review of this requester.
    */
   const probeCrowded = async (phase: Phase) => {
     const login = { user: 'robot', token: await letIn(replicas, newcomer(phase), 'my-team') }
@@ -183,7 +183,7 @@ await test('three replicas behind a balancer', { skip }, async (suite) => {
     identities.flatMap((identity) => {
       const { may, mayNot } = rights[identity]
       const right = may === undefined ? [] : forms.map((form) => specOf(places[may], images[may], form))
-      // Two of the eight or so that there are: each of them comes in some phase, with some client.
+      // Two of about eight combinations. Each comes in some phase, with some client.
       const wrong = Array.from({ length: may === undefined ? 4 : 2 }, () => {
         const place = mayNot[turn % mayNot.length]!
         return specOf(places[place], images[place], forms[Math.floor(turn++ / mayNot.length) % forms.length]!)
@@ -213,7 +213,7 @@ await test('three replicas behind a balancer', { skip }, async (suite) => {
       progress.isOver = true
     }
     const pulling = async (list: (typeof lists)[number]) => {
-      // Once, and again as long as the trouble lasts.
+      // Once, and again while the failure lasts.
       for (let next = 0; next < list.length || !progress.isOver; next++) {
         await list[next % list.length]!()
         progress.done++

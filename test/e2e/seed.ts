@@ -16,7 +16,7 @@ const architectures = ['amd64', 'arm64'] as const
 export const type = (name: string) => `application/vnd.oci.image.${name}`
 export const digestOf = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 
-/** The architecture of this machine, as images name it. */
+/** The architecture of this machine, as in images. */
 export const hostArchitecture = process.arch === 'x64' ? 'amd64' : process.arch
 
 export const tarOf = (files: Record<string, Buffer>) => {
@@ -53,7 +53,7 @@ class Layout {
   }
 }
 
-// a layer of noise is larger than any buffer on the way, so that streaming is really what happens
+// A layer of random bytes, larger than any buffer on its path, so that it is streamed.
 const layersOf = async (tag: string, architecture: string) => [
   await tarOf({ 'etc/image': Buffer.from(`${tag} for ${architecture}\n`) }),
   await tarOf({ 'usr/share/noise': randomBytes(3 * 1024 * 1024) }),
@@ -85,7 +85,7 @@ const addImage = async (layout: Layout, tag: string, architecture: string) => {
   return { image, descriptor: { ...manifest, platform: { architecture, os: 'linux' } } }
 }
 
-/** Writes a multi-arch image as an OCI layout that holds nothing else. */
+/** Writes an index of several platforms as an OCI layout with nothing else. */
 export const buildLayout = async (directory: string, tag: string): Promise<Seeded> => {
   const layout = new Layout(directory)
   await layout.create()
@@ -105,7 +105,7 @@ export const buildLayout = async (directory: string, tag: string): Promise<Seede
   return { tag, index: index.digest, images }
 }
 
-/** Builds an image for each tag and pushes it, as the promotion jobs of the CI do, past the proxy. */
+/** Builds an image for each tag and pushes it directly to the registry, as promotion jobs do. */
 export const seed = async (
   directory: string,
   registry: Pick<Registry, 'host'>,

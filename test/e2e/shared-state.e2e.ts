@@ -1,4 +1,4 @@
-/** Shared state over a real redis-server, through all that can happen to one. */
+/** Shared state over a real redis-server, with each failure that a redis-server can have. */
 import { readFileSync } from 'node:fs'
 import { readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -90,7 +90,7 @@ await t.test('the replicas fill an emptied store again', { skip }, async (test) 
   test.same(await b.state.index.read(), someIndex)
   await server.cli('FLUSHALL')
   test.equal(await b.state.index.read(), undefined, 'the walk begins anew')
-  // What is published to the emptied store before anybody has noticed is not lost either.
+  // Facts that are published to the emptied store before a replica notices are not lost either.
   await a.learn(tagFact('after'))
   await until(async () => (await server.cli('HLEN', 'quay-proxy:1:T')) === '1', 'restricted facts are back')
   await until(() => isReady(a) && isReady(b) && b.knows(tagFact('after')), 'both go on')
@@ -224,7 +224,7 @@ const seconds = (since: number): string => ((performance.now() - since) / 1000).
 
 let digests = 0
 
-/** Facts that cost the test little: what is measured is the sharing. */
+/** Facts that are cheap to create, because the test measures the sharing. */
 const manyFacts = (count: number, isRestricted: boolean, layers?: number): Fact[] => {
   const digest = () => `sha256:${(digests++).toString(16).padStart(64, '0')}` as Digest
   return Array.from({ length: count }, (_, at) =>
@@ -261,7 +261,7 @@ await t.test('a hundred thousand facts for a fresh replica', { skip }, async (te
     )
     return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
   }
-  /** @returns bytes of each in the store, without the log, which is bounded */
+  /** @returns bytes of each fact in the store, without the log, which is bounded */
   const publish = async (facts: readonly Fact[]): Promise<string> => {
     const before = await bytes()
     all.push(...facts)
@@ -373,7 +373,7 @@ await t.test('the store of the manifest, with the secret of README.md', { skip }
   const bucket = a.state.tokenBucket('manifest', { perSecond: 100, burst: 10 })
   await until(() => bucket.take(), 'tokens are leased')
   test.same(a.warnings, [])
-  // What the liveness probe runs: an answer over TLS, be it a refusal.
+  // The command of the liveness probe: any answer over TLS, also a refusal.
   const probe = await run('redis-cli', [
     '-p',
     String(server.port),

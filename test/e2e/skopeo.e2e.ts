@@ -90,7 +90,7 @@ await test('skopeo', { skip }, async (suite) => {
       const { code, output } = await inspect(image, user, token)
       t.not(code, 0)
       const message = await stack.message(`/v2/${image.replace(':', '/manifests/')}`, token)
-      // skopeo logs the error as a quoted string
+      // skopeo logs the error as a quoted string....
       t.match(output.replaceAll('\\"', '"'), `denied: ${message}`)
       for (const word of [user, namespace, 'system:image-puller']) t.match(message, word)
     }

@@ -28,22 +28,22 @@ export const promoter: Account = {
 const tokenSecret = 'token-secret-4711-token-secret-4711-token-secret-4711'
 const tags = ['ocp_4.5_base', 'ocp_4.15_base', 'my-team_app_latest', 'ocp-priv_4.5_embargoed'] as const
 
-// the one of manifests/examples/service-account.yaml
+// The service account of manifests/examples/service-account.yaml.
 export const serviceAccount = { namespace: 'my-team', name: 'image-puller' }
 export const serviceAccountUser = `system:serviceaccount:${serviceAccount.namespace}:${serviceAccount.name}`
 
 type Tokens = { alice: string; mallory: string; serviceAccount: string; invalid: string }
 
-/** What stands for quay. */
+/** The fake of quay. */
 type Upstream = {
   url: string
-  /** What its realm was asked for since it was filled. */
+  /** The requests to its realm since it was filled. */
   tokenRequests: () => Pick<TokenRequest, 'username' | 'scopes'>[]
-  /** The tokens it handed out. */
+  /** The tokens that it issued. */
   issued: () => string[]
 }
 
-/** What a client of a test's own needs. */
+/** The parts of the stack that the test of one client needs. */
 export type Workplace = {
   /** host:port of the proxy, as an image reference begins */
   host: string
@@ -57,11 +57,11 @@ export type Workplace = {
 type Base = Workplace & {
   url: string
   tokens: Tokens
-  /** What the proxy itself says to a credential: the text that a client owes its user. */
+  /** The proxy's own answer to a credential: the text that a client should show. */
   message: (path: string, token: string) => Promise<string>
-  /** True when the proxy's log has, or soon gets, a line with all three. */
+  /** Whether the proxy's log has, or soon gets, a line with all three. */
   logged: (method: string, path: string, status: number) => Promise<boolean>
-  /** What the proxy's log must not hold, by owner. */
+  /** Secrets that must not be in the proxy's log, by owner. */
   secrets: () => [owner: string, secret: string][]
   tokenRequests: Upstream['tokenRequests']
   proxy: Service
@@ -72,7 +72,7 @@ export type Stack = Base & { image: (tag: (typeof tags)[number]) => Seeded }
 /** The sandbox's quay, which redirects blobs to a CDN and knows referrers. */
 export type QuayStack = Base & { quay: Quay; stock: SeededImages }
 
-// alice is in the group that may pull all of QCI, mallory has a login and nothing else
+// alice is in the group that may pull all of QCI. mallory has a login and no rights.
 const issueTokens = (kubernetes: KubernetesApi): Tokens => ({
   alice: kubernetes.issueUserToken({
     username: 'alice',
@@ -116,7 +116,7 @@ const startProxy = async (directory: string, upstream: string, kubeconfig: strin
   return { host, url, service }
 }
 
-/** Every value in a log entry, however it is nested. */
+/** Every value in a log entry, at any depth. */
 const leaves = (value: unknown): unknown[] =>
   typeof value === 'object' && value !== null ? Object.values(value).flatMap(leaves) : [value]
 
@@ -146,7 +146,7 @@ const messageOf = async (url: string, token: string) => {
   return errors[0].message
 }
 
-/** app.ci, what stands for quay, and the proxy between them; all of it ends with the test. */
+/** app.ci, a fake of quay, and the proxy between them. All end with the test. */
 const startBase = async <U extends Upstream>(
   t: Test,
   startUpstream: (directory: string, disposers: AsyncDisposableStack) => Promise<U>,
@@ -199,7 +199,7 @@ export const startStack = async (t: Test): Promise<Stack> => {
     const registry = await startRegistry(directory, realm)
     disposers.defer(registry.stop)
     const images = await seed(directory, registry, promoter, repository, tags)
-    // what seeding asked for is no doing of the proxy
+    // The requests of seeding are not the proxy's.
     realm.requests.length = 0
     realm.issued.length = 0
     return {
@@ -223,7 +223,7 @@ const quayTokenRequests = ({ requests }: Quay) =>
       return { username: credential.split(':')[0], scopes }
     })
 
-// the robot's tokens, as the proxy showed them
+// The robot's tokens, as the proxy sent them.
 const quayTokens = ({ requests }: Quay) => {
   const bearer = requests.map(authorizationOf).filter((value) => value.startsWith('Bearer '))
   return [...new Set(bearer)].map((value) => value.slice('Bearer '.length))
@@ -244,7 +244,7 @@ export const startQuayStack = async (t: Test): Promise<QuayStack> => {
   return { ...base, quay, stock }
 }
 
-/** By tag, as alice: what nobody has pulled so is in no list, be it of tags or of referrers. */
+/** By tag, as alice: an image that nobody has pulled by tag is in no list of tags or referrers. */
 export const pullByTag = async ({ url, tokens }: Base, tag: string) => {
   const headers = { authorization: `Bearer ${tokens.alice}` }
   const response = await fetch(`${url}/v2/${repository}/manifests/${tag}`, { headers })
@@ -252,7 +252,7 @@ export const pullByTag = async ({ url, tokens }: Base, tag: string) => {
   return { mediaType: response.headers.get('content-type') ?? '', body }
 }
 
-/** The attached document is known from an image that alice may pull. */
+/** The attached document belongs to an image that alice may pull. */
 export const seeSbom = async (stack: QuayStack) => {
   const digest = stack.stock.sbom
   const manifest = { digest, ...(await pullByTag(stack, digest)) }
@@ -260,7 +260,7 @@ export const seeSbom = async (stack: QuayStack) => {
   await pullByTag(stack, 'ocp_4.5-sbom_latest')
 }
 
-// what base64 makes of a secret depends on where in the text it begins; the ends mix with its neighbours
+// The base64 of a secret depends on its offset in the text, and its ends mix with the characters around it.
 const encodings = (secret: string) => [
   secret,
   ...[0, 1, 2].map((offset) =>
@@ -271,7 +271,7 @@ const encodings = (secret: string) => [
   ),
 ]
 
-/** The last test of every client: what the proxy did to quay, how it ends, and what it wrote down. */
+/** The last test of every client: the proxy's requests to quay, its end, and its log. */
 export const endStack = async (suite: Test, stack: Base) => {
   await suite.test('quay saw the robot, asking to pull from the one repository', async (t) => {
     const requests = stack.tokenRequests()

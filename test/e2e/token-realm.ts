@@ -26,7 +26,7 @@ const accountOf = (request: IncomingMessage, accounts: readonly Account[]) => {
   return accounts.find((account) => account.username === username && account.password === password.join(':'))
 }
 
-// like quay: what the account may not do is left out of the grant, and the answer stays 200
+// As quay does: a right that the account lacks is left out of the token, and the answer is 200.
 const granted = (scopes: readonly string[], account: Account): Grant[] =>
   scopes.flatMap((scope) => {
     const [type = '', name = '', actions = ''] = scope.split(':')
@@ -49,7 +49,7 @@ const createKeyPair = async (directory: string) => {
   return { certificateFile, x5c, key: await importPKCS8(await readFile(keyFile, 'utf8'), 'RS256') }
 }
 
-/** Stands for quay's /v2/auth, with tokens that CNCF distribution verifies. */
+/** A fake of quay's /v2/auth, with tokens that CNCF distribution verifies. */
 export const createTokenRealm = async (
   directory: string,
   accounts: readonly Account[],

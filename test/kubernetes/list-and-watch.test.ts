@@ -19,6 +19,27 @@ await t.test('a list is read in pages, all of one moment', async (test) => {
   test.equal(imageStreams.requests.pages, 3)
 })
 
+await t.test('a list of a namespace, of one object, and in smaller pages', async (test) => {
+  const { kubeConfig, imageStreams } = await startApi(test)
+  for (const namespace of ['ocp', 'origin'])
+    for (const name of ['a', 'b', 'c']) imageStreams.put({ ...stream(name), namespace })
+  const read = async (bounds: Parameters<typeof readPages>[4]) => {
+    const pages: string[] = []
+    await readPages(
+      kubeConfig,
+      resource,
+      never,
+      (items) =>
+        void pages.push(items.map(({ metadata }) => `${metadata?.namespace}/${metadata?.name}`).join(' ')),
+      bounds,
+    )
+    return pages
+  }
+  test.strictSame(await read({ namespace: 'ocp', pageSize: 2 }), ['ocp/a ocp/b', 'ocp/c'])
+  test.strictSame(await read({ namespace: 'origin', name: 'b' }), ['origin/b'])
+  test.strictSame(await read({ namespace: 'none' }), [''])
+})
+
 await t.test(
   'a list that changed under way is a failure, as is a refusal; neither tells a header',
   async (test) => {

@@ -13,12 +13,14 @@ const setUp = (max = 100) => {
   let reply: (request: string) => Promise<Answer> = async () => {
     throw new Error('no reply')
   }
+  let unanswered = 0
   const sent: string[] = []
   const cache = new ReviewCache<string, Answer>({
     load: async (request) => {
       sent.push(request)
       return await reply(request)
     },
+    onUnanswered: () => unanswered++,
     ttlMs: (answer) => answer.ttlMs,
     graceMs: (answer) => answer.graceMs,
     ownerOf: () => 'somebody',
@@ -31,6 +33,7 @@ const setUp = (max = 100) => {
     peek: (key: string) => cache.peek(key),
     peekInGrace: (key: string) => cache.peekInGrace(key),
     sent,
+    unanswered: () => unanswered,
     pass: (milliseconds: number) => {
       now += milliseconds
     },
@@ -259,6 +262,26 @@ await t.test(
   },
 )
 
+await t.test(
+  'a request without an answer is reported once, also in the grace; a shed one was not sent',
+  async (test) => {
+    const { answer, unanswered, pass, replyWith, fail } = setUp()
+    replyWith(async () => yes)
+    await answer('k', 'q')
+    fail()
+    pass(60_001)
+    await Promise.all([answer('k', 'q'), answer('k', 'q')])
+    test.equal(unanswered(), 1)
+    await Promise.allSettled([answer('other', 'q'), answer('other', 'q')])
+    test.equal(unanswered(), 2)
+    replyWith(async () => {
+      throw reviewShed()
+    })
+    await test.rejects(answer('third', 'q'))
+    test.equal(unanswered(), 2)
+  },
+)
+
 await t.test('load gets the last answer', async (test) => {
   const told: (string | undefined)[] = []
   let now = 0
@@ -267,6 +290,7 @@ await t.test('load gets the last answer', async (test) => {
       told.push(last)
       return request
     },
+    onUnanswered: () => undefined,
     ttlMs: () => 10,
     graceMs: () => 0,
     ownerOf: () => '',
@@ -282,6 +306,7 @@ await t.test('load gets the last answer', async (test) => {
 await t.test('attack: one owner sends a thousand requests, and the answers of others stay', async (test) => {
   const cache = new ReviewCache<{ of: string; text: string }, string>({
     load: async ({ text }) => text,
+    onUnanswered: () => undefined,
     ttlMs: () => 60_000,
     graceMs: () => 0,
     ownerOf: ({ of }) => of,

@@ -155,6 +155,15 @@ await t.test('trap 17: a failure is a throw, not a no, and is not cached', async
   test.strictSame(observed, ['failed live', 'allowed live'])
 })
 
+await t.test('20 requests that wait for one failing review count one failure', async (test) => {
+  const { review, asked, observed, fail } = setUp()
+  fail()
+  const answers = await Promise.allSettled(Array.from({ length: 20 }, async () => await review(alice, ocp)))
+  test.ok(answers.every(({ status }) => status === 'rejected'))
+  test.equal(asked.length, 1)
+  test.strictSame(observed, ['failed live'])
+})
+
 await t.test(
   'grace: a cached yes stays valid for five minutes while the API server is unavailable, a no does not',
   async (test) => {
@@ -173,7 +182,7 @@ await t.test(
     pass(240_000)
     test.equal(peekInGrace(alice, ocp), undefined)
     await test.rejects(review(alice, ocp), { message: 'unavailable' })
-    test.strictSame(observed.slice(2), ['allowed grace', 'failed live', 'failed live'])
+    test.strictSame(observed.slice(2), ['failed live', 'allowed grace', 'failed live', 'failed live'])
   },
 )
 

@@ -139,7 +139,7 @@ await t.test('again gives an identity in its grace while the API server is unava
   const second = await review('x')
   if (!second.authenticated) throw new Error('it does not count in grace')
   test.equal(second.again?.(), second.identity)
-  test.strictSame(observed.slice(1), ['authenticated grace', 'authenticated grace'])
+  test.strictSame(observed.slice(1), ['failed live', 'authenticated grace', 'authenticated grace'])
 })
 
 await t.test(
@@ -266,6 +266,15 @@ await t.test('trap 17: a failure is a throw, not a refusal, and is not cached', 
   test.strictSame(observed, ['failed live', 'authenticated live'])
 })
 
+await t.test('20 requests that wait for one failing review count one failure', async (test) => {
+  const { review, sent, observed, fail } = setUp()
+  fail()
+  const answers = await Promise.allSettled(Array.from({ length: 20 }, async () => await review('x')))
+  test.ok(answers.every(({ status }) => status === 'rejected'))
+  test.equal(sent.length, 1)
+  test.strictSame(observed, ['failed live'])
+})
+
 await t.test(
   'grace: cached identities stay valid for five minutes while the API server is unavailable',
   async (test) => {
@@ -277,7 +286,13 @@ await t.test(
     await test.rejects(review('never-seen'), { message: 'unavailable' })
     pass(240_000)
     await test.rejects(review('x'), { message: 'unavailable' })
-    test.strictSame(observed, ['authenticated live', 'authenticated grace', 'failed live', 'failed live'])
+    test.strictSame(observed, [
+      'authenticated live',
+      'failed live',
+      'authenticated grace',
+      'failed live',
+      'failed live',
+    ])
   },
 )
 

@@ -12,7 +12,7 @@ const own = [
   'src/oci/manifest.ts',
   'src/secrets/docker-config.ts',
   'src/shared-state/failed-login-feed.ts',
-  'src/shared-state/index-state.ts',
+  'src/shared-state/index-state-codec.ts',
   'src/storage/directory-lock.ts',
   'src/storage/key-journal.ts',
   'src/telemetry/logging.ts',

@@ -58,19 +58,19 @@ await t.test('a timer is exposed like a histogram of prom-client', async (test) 
 
 await t.test('a closed counter starts at 0 for every possible combination of labels', async (test) => {
   const registry = new Registry()
-  const values = { kind: ['a', 'b'], why: ['x', 'y'] } as const
+  const values = { kind: ['a', 'b'], reason: ['x', 'y'] } as const
   closedFastCounterOn(registry)('all_total', 'All.', { kind: ['a'] })
   const counter = closedFastCounterOn(registry)(
     'things_total',
     'Things.',
     values,
-    ({ kind, why }) => kind === 'a' || why === 'x',
+    ({ kind, reason }) => kind === 'a' || reason === 'x',
   )
-  counter.inc({ kind: 'a', why: 'x' })
+  counter.inc({ kind: 'a', reason: 'x' })
   test.strictSame(await linesOf(registry), [
     'quay_proxy_all_total{kind="a"} 0',
-    'quay_proxy_things_total{kind="a",why="x"} 1',
-    'quay_proxy_things_total{kind="a",why="y"} 0',
-    'quay_proxy_things_total{kind="b",why="x"} 0',
+    'quay_proxy_things_total{kind="a",reason="x"} 1',
+    'quay_proxy_things_total{kind="a",reason="y"} 0',
+    'quay_proxy_things_total{kind="b",reason="x"} 0',
   ])
 })

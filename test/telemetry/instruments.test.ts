@@ -27,19 +27,24 @@ await t.test('every combination of label values', async (test) => {
 
 await t.test('a closed counter starts at 0 for every possible combination of labels', async (test) => {
   const registry = new Registry()
-  const values = { kind: ['a', 'b'], why: ['x', 'y'] } as const
+  const values = { kind: ['a', 'b'], reason: ['x', 'y'] } as const
   const counter = closedCounterOn(registry)('things_total', 'Things.', values)
-  closedCounterOn(registry)('others_total', 'Others.', values, ({ kind, why }) => kind === 'a' || why === 'x')
-  counter.inc({ kind: 'a', why: 'x' })
-  counter.inc({ kind: 'a', why: 'x' }, 2)
+  closedCounterOn(registry)(
+    'others_total',
+    'Others.',
+    values,
+    ({ kind, reason }) => kind === 'a' || reason === 'x',
+  )
+  counter.inc({ kind: 'a', reason: 'x' })
+  counter.inc({ kind: 'a', reason: 'x' }, 2)
   const lines = (await registry.metrics()).split('\n').filter((line) => line.startsWith('quay_proxy_'))
   test.strictSame(lines, [
-    'quay_proxy_things_total{kind="a",why="x"} 3',
-    'quay_proxy_things_total{kind="a",why="y"} 0',
-    'quay_proxy_things_total{kind="b",why="x"} 0',
-    'quay_proxy_things_total{kind="b",why="y"} 0',
-    'quay_proxy_others_total{kind="a",why="x"} 0',
-    'quay_proxy_others_total{kind="a",why="y"} 0',
-    'quay_proxy_others_total{kind="b",why="x"} 0',
+    'quay_proxy_things_total{kind="a",reason="x"} 3',
+    'quay_proxy_things_total{kind="a",reason="y"} 0',
+    'quay_proxy_things_total{kind="b",reason="x"} 0',
+    'quay_proxy_things_total{kind="b",reason="y"} 0',
+    'quay_proxy_others_total{kind="a",reason="x"} 0',
+    'quay_proxy_others_total{kind="a",reason="y"} 0',
+    'quay_proxy_others_total{kind="b",reason="x"} 0',
   ])
 })

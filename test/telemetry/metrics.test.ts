@@ -31,7 +31,7 @@ await t.test('a scrape shows what was counted', async (test) => {
   metrics.reviews.inc({ kind: 'TokenReview', outcome: 'refused' })
   metrics.reviewsInFlight.inc({ queue: 'TokenReview' }, 3)
   metrics.reviewsShed.inc({ queue: 'TokenReview' })
-  metrics.loginsLimited.inc({ limit: 'address' })
+  metrics.loginsLimited.inc({ reason: 'address' })
   metrics.cacheHits.inc({ cache: 'TokenReview', outcome: 'authenticated', source: 'grace' })
   metrics.upstreamRequests.inc({ kind: 'blob', status: 302 })
   metrics.robotRefused.inc()
@@ -49,7 +49,7 @@ await t.test('a scrape shows what was counted', async (test) => {
     'quay_proxy_reviews_total{kind="TokenReview",outcome="refused"} 1',
     'quay_proxy_reviews_in_flight{queue="TokenReview"} 3',
     'quay_proxy_reviews_shed_total{queue="TokenReview"} 1',
-    'quay_proxy_logins_limited_total{limit="address"} 1',
+    'quay_proxy_logins_limited_total{reason="address"} 1',
     'quay_proxy_review_cache_hits_total{cache="TokenReview",outcome="authenticated",source="grace"} 1',
     'quay_proxy_upstream_requests_total{kind="blob",status="302"} 1',
     'quay_proxy_robot_refused_total 1',
@@ -113,7 +113,7 @@ await t.test('an impossible combination of labels has no series', async (test) =
     'reviews_in_flight{queue="TokenReview"} 0',
     'review_cache_hits_total{cache="SubjectAccessReview",outcome="allowed",source="grace"} 0',
     'review_cache_hits_total{cache="TokenReview",outcome="refused",source="cached"} 0',
-    'upstream_rate_limited_total{kind="referrers",why="paused"} 0',
+    'upstream_rate_limited_total{kind="referrers",reason="paused"} 0',
     'reload_failures_total{file="shared state password"} 0',
   ])
     test.match(lines, `\nquay_proxy_${possible}\n`)

@@ -24,6 +24,8 @@ export interface CopyRequest {
   readonly digest: Digest
   readonly target: Repository
   readonly float: string
+  /** False for a registry that has a history of its own; true unless given. */
+  readonly keepsOld?: boolean
 }
 
 export interface CopyResult {
@@ -31,8 +33,8 @@ export interface CopyResult {
   readonly blobs: Readonly<Record<BlobOutcome, number>>
   /** Of the blobs that were uploaded. */
   readonly bytes: number
-  /** What the float pointed to, and where that is now. Undefined for a new float. */
-  readonly replaced: { readonly digest: Digest; readonly pruneTag: string } | undefined
+  /** What the float pointed to, and where that is now. Undefined for a new float; the tag also where no copy is kept. */
+  readonly replaced: { readonly digest: Digest; readonly pruneTag: string | undefined } | undefined
 }
 
 /** May be called again after any failure. @throws {RegistryFailure} @throws {PermitLost} */
@@ -63,12 +65,12 @@ const copyContent = async (
 
 const switchFloat = async (
   retention: Retention,
-  { target, float, digest }: CopyRequest,
+  { target, float, digest, keepsOld = true }: CopyRequest,
   manifest: SourceManifest,
 ): Promise<CopyResult['replaced']> => {
   const old = await target.resolveSurely(float)
   if (old === digest) return undefined
-  const pruneTag = old && (await retention.keep(target, float, old))
+  const pruneTag = old === undefined || !keepsOld ? undefined : await retention.keep(target, float, old)
   // Promotions write floats, too. The registry knows no condition for a PUT: this leaves them the time of one request.
   if (pruneTag !== undefined && (await target.resolve(float)) !== old)
     throw new RegistryFailure('transient', `somebody else has just written ${target.label}:${float}`)
@@ -76,7 +78,7 @@ const switchFloat = async (
   await target.putManifest(float, manifest, false)
   if ((await target.resolve(float)) !== digest)
     throw new RegistryFailure('transient', `${target.label} does not show ${digest} as ${float}`)
-  if (old === undefined || pruneTag === undefined) return undefined
+  if (old === undefined) return undefined
   retention.done(target, float, old)
   return { digest: old, pruneTag }
 }

@@ -115,8 +115,8 @@ export class SandboxImageStreams implements ImageStreams {
   }
 
   /** A page, or undefined for a watch, which is answered as long as it lasts. */
-  answer(query: URLSearchParams, response: ServerResponse): Answer | undefined {
-    if (query.get('watch') !== 'true') return this.#page(query)
+  answer({ pathname, searchParams: query }: URL, response: ServerResponse): Answer | undefined {
+    if (query.get('watch') !== 'true') return this.#page(query, namespaceOf(pathname))
     return this.#watch(Number(query.get('resourceVersion')), response)
   }
 
@@ -126,12 +126,16 @@ export class SandboxImageStreams implements ImageStreams {
   }
 
   /** All pages are of the moment of the first page, which `continue` holds. After a change, a `continue` gets 410. */
-  #page(query: URLSearchParams): Answer {
+  #page(query: URLSearchParams, namespace: string | undefined): Answer {
     this.requests.pages++
     const [version = String(this.#version), from = '0'] = query.get('continue')?.split('/') ?? []
     if (version !== String(this.#version)) return gone
     const limit = Number(query.get('limit') ?? '0') || Infinity
-    const all = [...this.#objects.values()]
+    const name = /^metadata\.name=(.+)$/.exec(query.get('fieldSelector') ?? '')?.[1]
+    const all = [...this.#objects.values()].filter(
+      ({ metadata }) =>
+        (namespace ?? metadata.namespace) === metadata.namespace && (name ?? metadata.name) === metadata.name,
+    )
     const end = Number(from) + limit
     const next = end < all.length ? { continue: `${version}/${end}` } : {}
     const metadata = { resourceVersion: version, ...next }
@@ -163,9 +167,14 @@ export class SandboxImageStreams implements ImageStreams {
 /** Whether a request is one of them, and the verb that RBAC knows it by. */
 export const imageStreamsVerb = ({ method, url = '' }: IncomingMessage): 'list' | 'watch' | undefined => {
   const { pathname, searchParams } = new URL(url, 'http://sandbox')
-  if (method !== 'GET' || pathname !== imageStreamsPath) return undefined
+  const isKnown = pathname === imageStreamsPath || namespaceOf(pathname) !== undefined
+  if (method !== 'GET' || !isKnown) return undefined
   return searchParams.get('watch') === 'true' ? 'watch' : 'list'
 }
+
+/** Of the list of one namespace. */
+export const namespaceOf = (pathname: string): string | undefined =>
+  /^\/apis\/image\.openshift\.io\/v1\/namespaces\/([a-z0-9-]+)\/imagestreams$/.exec(pathname)?.[1]
 
 const gone = failure(410, 'Expired', 'too old resource version')
 

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { kubeconfigOf } from './kubeconfig.ts'
 import type { ImageStreams } from './image-streams.ts'
-import { imageStreamsVerb, SandboxImageStreams } from './image-streams.ts'
+import { imageStreamsVerb, namespaceOf, SandboxImageStreams } from './image-streams.ts'
 import type { KubernetesObject, Rbac } from './rbac.ts'
 import { createRbac } from './rbac.ts'
 import type { Answer, SubjectAccessReviewSpec } from './reviews.ts'
@@ -174,8 +174,10 @@ class SandboxKubernetesApi implements KubernetesApi {
   #imageStreams(request: IncomingMessage, response: ServerResponse): Answer | undefined {
     const verb = imageStreamsVerb(request)!
     const { authorization } = request.headers
-    const refusal = this.#refuseCaller(authorization, 'imagestreams', 'image.openshift.io', verb)
-    return refusal ?? this.imageStreams.answer(new URL(request.url!, 'http://sandbox').searchParams, response)
+    const url = new URL(request.url!, 'http://sandbox')
+    const namespace = namespaceOf(url.pathname)
+    const refusal = this.#refuseCaller(authorization, 'imagestreams', 'image.openshift.io', verb, namespace)
+    return refusal ?? this.imageStreams.answer(url, response)
   }
 
   #answer(asked: string, authorization: string | undefined, body: string): Answer {
@@ -198,16 +200,18 @@ class SandboxKubernetesApi implements KubernetesApi {
     resource: string,
     group: string,
     verb = 'create',
+    namespace?: string,
   ): Answer | undefined {
     const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1] ?? ''
     const caller = this.#tokens.authenticate(token, [apiAudience])
     if (!caller.authenticated) return failure(401, 'Unauthorized', 'Unauthorized')
-    const attributes = { verb, group, version: 'v1', resource }
+    const place = namespace === undefined ? {} : { namespace }
+    const attributes = { verb, group, version: 'v1', resource, ...place }
     const { allowed, reason } = authorize(this.#rbac, caller.user, attributes)
     if (allowed) return undefined
     const message =
       `${resource}.${group} is forbidden: User "${caller.user.username}" cannot ${verb} resource "${resource}" ` +
-      `in API group "${group}" at the cluster scope`
+      `in API group "${group}" ${namespace === undefined ? 'at the cluster scope' : `in the namespace "${namespace}"`}`
     return failure(403, 'Forbidden', reason === '' ? message : `${message}: ${reason}`)
   }
 }

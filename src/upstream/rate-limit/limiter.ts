@@ -48,7 +48,7 @@ export interface Limiter {
 }
 
 /** Milliseconds for which a limit applies after a 429: upstream may limit in busy hours only. */
-const seenForMs = 600_000
+const appliesForMs = 600_000
 /** Milliseconds between two checks whether a waiting request may be sent. */
 const shortestLookMs = 20
 const longestLookMs = 250
@@ -132,8 +132,8 @@ class KindLimiter implements Limiter {
   }
 
   #bucket(): TokenBucket | undefined {
-    const isSeen = this.#options.clock.now() - this.#limitedAt < seenForMs
-    return this.#options.rate?.onceSeen !== true || isSeen ? this.#tokens : undefined
+    const isLimited = this.#options.clock.now() - this.#limitedAt < appliesForMs
+    return this.#options.rate?.onlyAfter429 !== true || isLimited ? this.#tokens : undefined
   }
 
   #opensInMs(): number {

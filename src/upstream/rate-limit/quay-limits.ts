@@ -7,7 +7,7 @@ import type { UpstreamKind } from '../request.ts'
 
 export interface UpstreamRate extends Rate {
   /** It applies only for a while after a 429. */
-  readonly onceSeen?: boolean
+  readonly onlyAfter429?: boolean
 }
 
 export type Rates = Readonly<Record<UpstreamKind, UpstreamRate>>
@@ -19,7 +19,7 @@ export type Rates = Readonly<Record<UpstreamKind, UpstreamRate>>
 const granted: Rates = {
   manifest: { perSecond: 50, burst: 10 },
   // It is unknown whether quay.io limits blobs. This limit would allow two images a second only; manifests and tags are cached.
-  blob: { perSecond: 50, burst: 50, onceSeen: true },
+  blob: { perSecond: 50, burst: 50, onlyAfter429: true },
   tags: { perSecond: 5, burst: 2 },
   referrers: { perSecond: 60, burst: 1 },
 }

@@ -1,6 +1,6 @@
 /**
- * People who pull as they always do, each a request every few milliseconds: manifests that are in memory, and whole small images. A
- * program of its own; says how it went when the time is over.
+ * Good requesters. Each sends a request every few milliseconds: manifests that are cached, and whole small images. A program of its own,
+ * which prints its report at the end.
  */
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,28 +11,28 @@ export interface GoodInput {
   readonly registry: string
   /** One for each person. */
   readonly tokens: readonly string[]
-  /** Below /v2/: asked for in turn. */
+  /** Paths below /v2/, requested in turn. */
   readonly manifests: readonly string[]
-  /** Below /v2/: all that a small image has, its manifests first. */
+  /** Paths below /v2/: all of a small image, its manifests first. */
   readonly image: readonly string[]
   readonly milliseconds: number
 }
 
 export interface GoodReport {
-  /** Answered with what was asked for. */
+  /** Requests that got the right bytes. */
   readonly whole: number
-  /** Answered with something else, or not at all, and how. */
+  /** Requests that got something else or no answer, by kind of failure. */
   readonly failures: Readonly<Record<string, number>>
   /** Milliseconds. */
   readonly p50: number
   readonly p99: number
 }
 
-/** Milliseconds between two requests of one person. Who waits for an answer asks no faster for it afterwards. */
+/** Milliseconds between two requests of one person. After a slow answer, requests do not come faster. */
 const paceMs = 20
-/** Of so many requests one is a pull of the whole image. */
+/** One in this many requests is a pull of the whole image. */
 const pullEvery = 10
-/** Milliseconds after which an answer is as good as none. */
+/** Milliseconds after which an answer counts as missing. */
 const maxWaitMs = 10_000
 const accept = ['application/vnd.oci.image.index.v1+json', 'application/vnd.oci.image.manifest.v1+json'].join(
   ', ',
@@ -67,7 +67,7 @@ const get = async (dispatcher: Agent, token: string, path: string): Promise<void
 const work = async (token: string, index: number): Promise<void> => {
   const dispatcher = new Agent({ connections: 1 })
   const ends = performance.now() + milliseconds
-  // Not all at the same moment.
+  // Not all start at the same moment.
   await sleep((paceMs / tokens.length) * index)
   let next = performance.now()
   for (let turn = index; performance.now() < ends; turn++) {

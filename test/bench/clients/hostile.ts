@@ -1,4 +1,4 @@
-/** One bad requester: of each kind what it does, for as long as it is let. A program of its own; on SIGTERM it says what came of it. */
+/** One bad requester, and what each kind of it does. A program of its own, which prints its report on SIGTERM. */
 import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { setPriority } from 'node:os'
@@ -18,19 +18,19 @@ export type HostileKind =
 export interface HostileInput {
   readonly kind: HostileKind
   readonly port: number
-  /** The address that it comes from. */
+  /** Its address. */
   readonly from: string
-  /** What it shows where it needs to be let in. */
+  /** Its token, for the kinds that log in. */
   readonly token: string
-  /** Below /v2/, for those kinds that ask for what there is. */
+  /** Paths below /v2/, for the kinds that request content that exists. */
   readonly paths: readonly string[]
   readonly connections: number
 }
 
 export interface HostileReport {
-  /** Connections that were made. */
+  /** Connections that were opened. */
   readonly connections: number
-  /** Answers by their status. */
+  /** Answers by status. */
   readonly answers: Readonly<Record<string, number>>
 }
 
@@ -41,12 +41,12 @@ const answers: Record<string, number> = {}
 let made = 0
 let turn = 0
 
-// Its own machine in the wild: here it takes what the others leave of the cores.
+// An attacker has a machine of its own. Here, it gets the CPU that the others leave.
 setPriority(19)
 
-/** Nothing is read, or nothing will ever come. */
+/** Kinds that read nothing, or that wait for nothing. */
 const isSilent = kind === 'unread' || kind === 'idle' || kind === 'forms'
-/** Milliseconds until a connection that was cut is made again, and until one that reads nothing is given up. */
+/** Milliseconds until a cut connection is opened again, and until a connection that reads nothing is closed. */
 const againMs = isSilent ? 1000 : 50
 const unreadMs = 3000
 
@@ -63,7 +63,7 @@ const get = (path: string, authorization: string, ...more: readonly string[]): s
 
 const next = (): string => `/v2/${paths[turn++ % paths.length]}`
 
-/** What is said on a connection, and again after each answer. */
+/** The request on a connection, sent again after each answer. */
 const requestOf: Readonly<Record<HostileKind, () => string>> = {
   forwarded: () => get('/v2/', '', `X-Forwarded-For: ?${'http://'.repeat(8500)}`),
   namespaces: () => get(`/v2/made-up-${turn++}/x/manifests/latest`, token),
@@ -93,7 +93,7 @@ const open = (): void => {
 
 const count = (status: string): void => void (answers[status] = (answers[status] ?? 0) + 1)
 
-/** Asks again once an answer is there. */
+/** Sends the next request after each answer. */
 const answerAgain = (socket: Socket): void => {
   let head = ''
   let left = 0

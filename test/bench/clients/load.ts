@@ -1,6 +1,6 @@
 /**
- * Everything that clients do, all the time, against a proxy whose upstream fails now and then. A program of its own: on SIGTERM it
- * says what came of it. Failures are expected; bytes that are not those of their digest are not.
+ * All kinds of requests of clients, to a proxy whose upstream fails now and then. A program of its own, which prints its report on SIGTERM.
+ * Failures are expected; bytes of another digest are not.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pull, PullError } from '../../../src/sandbox/pull.ts'
@@ -13,19 +13,19 @@ export interface LoadInput {
   /** A blob of a megabyte or more. */
   readonly large: string
   readonly workers: number
-  /** Milliseconds between two things that a worker does. */
+  /** Milliseconds between two actions of a worker. */
   readonly pauseMs: number
 }
 
 export interface LoadReport {
   readonly done: number
-  /** Things that ended as they do when nothing fails. */
+  /** Actions that ended as they do when nothing fails. */
   readonly whole: number
-  /** Answers that were an error, by status. */
+  /** Answers with an error, by status. */
   readonly refused: Readonly<Record<string, number>>
   /** Connections that were cut in the middle. */
   readonly cut: number
-  /** Bodies that are not what was asked for, each with what is wrong. */
+  /** Bodies of another digest, each with a description. */
   readonly wrong: readonly string[]
 }
 
@@ -49,7 +49,7 @@ const askAll = async (path: string, init: RequestInit, expected = 200): Promise<
 
 const indexType = 'application/vnd.oci.image.index.v1+json'
 
-/** Done in turn: pulls make most of the bytes. */
+/** Actions, in turn. Pulls make most of the bytes. */
 const acts: readonly Act[] = [
   async (_authorization, [repository, reference], password) =>
     void (await pull({ registry, repository, reference, username: 'bench', password })),
@@ -64,7 +64,7 @@ const acts: readonly Act[] = [
     const { length } = await askAll(`openshift/ci/blobs/${large}`, { headers }, 206)
     if (length !== 1000) wrong.push(`${length} bytes of a range of 1000`)
   },
-  // Whoever leaves in the middle.
+  // A client that disconnects before the end.
   async (authorization) => {
     const response = await ask(`openshift/ci/blobs/${large}`, { headers: { authorization } }, 200)
     const reader = response.body!.getReader()

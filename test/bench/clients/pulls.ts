@@ -1,4 +1,4 @@
-/** Many clients that pull the same image at once. A program of its own: it says how it went when all are through. */
+/** Many clients that pull the same image at once. A program of its own, which prints its report when all have ended. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pull, type Pulled } from '../../../src/sandbox/pull.ts'
 
@@ -12,24 +12,24 @@ export interface PullsInput {
 
 export interface PullsReport {
   readonly whole: number
-  /** What went wrong, each once. */
+  /** The failures, each once. */
   readonly failures: readonly string[]
-  /** Every digest and every sum of bytes that somebody ended with: one of each, where all got the same. */
+  /** Each digest and each sum of bytes that a client ended with: one of each if all got the same. */
   readonly digests: readonly string[]
   readonly bytes: readonly number[]
   readonly seconds: number
-  /** How often a client came again: it was told to, or could not connect in time. */
+  /** Retries: after 429 or 503, or because a client could not connect in time. */
   readonly repeats: number
 }
 
-/** As containers/image asks again after a 429: so many times, when Retry-After says. A 503 is met in the same way here. */
+/** Retries, as containers/image makes after a 429, at the time in Retry-After. Here also after a 503. */
 const maxRepeats = 5
 let repeats = 0
 const fetchOnce = globalThis.fetch
 globalThis.fetch = async (...asked) => {
   for (let repeat = 0; ; repeat++) {
     const response = await fetchOnce(...asked).catch((error: Error) => {
-      // 1200 connections at once to one process; Go's clients wait three times as long for one as fetch does.
+      // 1200 connections at once to one process. Clients in Go wait three times as long for a connection as fetch does.
       const isSlow = (error.cause as NodeJS.ErrnoException | undefined)?.code === 'UND_ERR_CONNECT_TIMEOUT'
       if (isSlow && repeat < maxRepeats) return undefined
       throw error

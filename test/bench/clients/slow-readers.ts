@@ -1,6 +1,6 @@
 /**
- * Many clients that each read a large blob slowly. A program of its own; says once that all have begun, and on SIGTERM how it went.
- * What each has read is held against the file: a byte of another's stream would be found.
+ * Many clients that each read a large blob slowly. A program of its own. It prints a line when all have begun, and its report on SIGTERM.
+ * It compares the bytes of each client with the file, so that a byte of another client's stream would be found.
  */
 import { openSync, readSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
@@ -9,7 +9,7 @@ export interface SlowReadersInput {
   readonly port: number
   readonly path: string
   readonly token: string
-  /** The blob on this machine. */
+  /** The file of the blob. */
   readonly file: string
   readonly count: number
 }
@@ -17,19 +17,19 @@ export interface SlowReadersInput {
 export interface SlowReadersReport {
   /** Readers that have begun. */
   readonly begun: number
-  /** Readers that broke off, or got another answer. */
+  /** Readers that were cut, or got another answer. */
   readonly broken: number
-  /** Readers that got a byte which is not the blob's. */
+  /** Readers that got a wrong byte. */
   readonly wrong: number
-  /** Bytes that the slowest and the fastest have read. */
+  /** Bytes that the slowest and the fastest client have read. */
   readonly least: number
   readonly most: number
 }
 
-/** A piece each quarter of a second: 20 kB/s. */
+/** Bytes that a client reads each quarter of a second: 20 kB/s. */
 const pieceBytes = 5000
 const intervalMs = 250
-/** No reader gets further than this in the minutes that it has. */
+/** Bytes. No reader gets further in its minutes. */
 const knownBytes = 16_000_000
 
 const input = JSON.parse(process.env['BENCH_INPUT'] ?? '{}') as SlowReadersInput
@@ -43,7 +43,7 @@ interface Reader {
   broken: boolean
 }
 
-// One for all: nothing is kept of what is read.
+// One buffer for all: the bytes are compared and dropped.
 const piece = Buffer.alloc(pieceBytes)
 
 const open = (): Reader => {
@@ -63,7 +63,7 @@ const open = (): Reader => {
       if (end !== -1) take(bytes.subarray(end + 4 - before))
       if (end !== -1 && !head.startsWith('HTTP/1.1 200 ')) reader.broken = true
     }
-    // No more until the next tick.
+    // Nothing more until the next tick.
     return false
   }
   const socket = connect({ host: '127.0.0.1', port: input.port, onread: { buffer: piece, callback } })

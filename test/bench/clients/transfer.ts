@@ -1,4 +1,4 @@
-/** One download by curl, hashed by sha256sum beside it: neither is in anybody's figures. */
+/** One download by curl, hashed by sha256sum. The CPU of both is in no figure. */
 import { runTool } from '../system/processes.ts'
 
 export interface Transfer {
@@ -6,7 +6,7 @@ export interface Transfer {
   readonly speed: number
 }
 
-/** @throws {Error} where the bytes are not those of the digest */
+/** @throws {Error} if the bytes have another digest */
 export const transfer = async (url: string, token: string, digest: string): Promise<Transfer> => {
   const script =
     'curl --silent --show-error --fail --write-out "%{stderr}%{speed_download}" --header "$2" "$1" | sha256sum'

@@ -1,4 +1,4 @@
-/** wrk with one thread: it hears, and asks again. */
+/** wrk with one thread: each connection sends the next request after an answer. */
 import { runTool } from '../system/processes.ts'
 
 export interface Load {
@@ -17,7 +17,7 @@ export interface Throughput {
   readonly p99: number
 }
 
-/** @throws {Error} where one answer was none, or no 2xx */
+/** @throws {Error} if an answer is missing or is not 2xx */
 export const wrk = async ({ url, token, accept, connections, seconds }: Load): Promise<Throughput> => {
   const load = ['--threads', '1', '--connections', String(connections), '--duration', `${seconds}s`]
   const headers = ['--header', `Authorization: Bearer ${token}`, '--header', `Accept: ${accept}`]

@@ -1,4 +1,4 @@
-/** A release: everybody wants the same new image in the same second. */
+/** A release: many clients pull the same new image in the same second. */
 import type { PullsInput, PullsReport } from '../clients/pulls.ts'
 import { mustHold, type Part, type Section, type Setting } from '../section.ts'
 import type { RecordedRequest } from '../../../src/sandbox/quay/origin.ts'
@@ -9,11 +9,11 @@ import { countRequests, startSandboxQuay, tagImage } from '../system/quay.ts'
 
 const clients = 200
 const layers = 20
-/** Small, since it is the requests that count: 200 times two platforms of 20 layers are 260 MB. */
+/** Bytes. Small, because this part counts requests: 200 times two platforms of 20 layers are 260 MB. */
 const layerBytes = 32 * 1024
 const tag = 'ocp_4.5_base'
 
-/** How often each of the manifests was asked for. */
+/** Requests for each manifest. */
 const timesEach = (requests: readonly RecordedRequest[]): readonly number[] => {
   const urls = requests.map(({ url }) => url).filter((url) => url.includes('/manifests/'))
   return [...Map.groupBy(urls, (url) => url).values()].map(({ length }) => length)
@@ -42,13 +42,13 @@ const run = async ({ main, say }: Setting): Promise<Section> => {
       {
         columns: ['asked of', 'what', 'times'],
         rows: [
-          ['quay', 'where to log in, and the login', String(logins)],
+          ['quay', 'requests of the login', String(logins)],
           ['quay', `manifests (an index and ${platforms.length} more)`, String(manifests)],
           ['quay', `blobs (${image.blobs.size} for each client)`, String(blobs)],
           ['the CDN', 'blobs', String(cdn)],
           ['app.ci', `TokenReviews (${clients} tokens)`, String(tokenReviews)],
           ['app.ci', 'SubjectAccessReviews (one more at the start)', String(subjectAccessReviews)],
-          ['the clients', 'came again: told to, or not connected in time', String(report.repeats)],
+          ['the clients', 'retries: after 429 or 503, or not connected in time', String(report.repeats)],
         ],
       },
     ],
@@ -73,9 +73,9 @@ const run = async ({ main, say }: Setting): Promise<Section> => {
 export const coldImage: Part = {
   name: 'cold-image',
   title: `${clients} clients pull the same cold image`,
-  about: `${clients} people, each with a login of their own, pull an image of ${layers} layers of ${layerBytes / 1024} KiB for two platforms at once from a proxy that
-has just started: what reaches upstream and app.ci for it. Blobs are streamed to each of them by itself. A client that is told to come
-again does, as podman would; so does one that could not connect in time, and both are counted. Layers this small
-measure requests, not bytes. All of it, clients and upstream too, has the same cores.`,
+  about: `${clients} people, each with a login of their own, pull an image of ${layers} layers of ${layerBytes / 1024} KiB for two platforms at once, from a proxy that
+has just started. The table counts the requests that reach upstream and app.ci. Without a cache on a disk, blobs are streamed to each client by itself. A client
+that is told to retry does so, as podman would, and so does a client that could not connect in time; both are counted. Layers this small measure
+requests, not bytes. Clients, proxy and upstream share the cores of one machine.`,
   run,
 }

@@ -1,4 +1,4 @@
-/** How much later a blob begins when something stands in the middle. */
+/** The time that a proxy adds to the first byte of a blob. */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
@@ -15,7 +15,7 @@ import { startProxy } from '../system/proxy.ts'
 const rounds = 6
 const requestsPerRound = 100
 
-/** Milliseconds from the request to the first byte of the body. @throws {Error} where it is not the blob */
+/** Milliseconds from the request to the first byte of the body. @throws {Error} if the body is not the blob */
 const timeOf = async (agent: http.Agent, url: string, token: string, { digest }: File): Promise<number> => {
   const { request } = agent instanceof https.Agent ? https : http
   const began = performance.now()
@@ -40,7 +40,7 @@ interface Side {
 
 const measure = async (sides: readonly Side[], file: File, token: string) => {
   const all = sides.map((side) => ({ ...side, seen: [] as number[] }))
-  // The first round is for warmth.
+  // The first round warms up.
   for (let round = 0; round <= rounds; round++)
     for (const { url, agent, seen } of all)
       for (let asked = 0; asked < requestsPerRound; asked++) {
@@ -116,11 +116,11 @@ const run = async (setting: Setting): Promise<Section> => {
 export const firstByte: Part = {
   name: 'first-byte',
   title: 'Time to the first byte',
-  about: `From the request for a blob to the first byte of its body, for a small one and one of 1 MB, from an upstream in plain HTTP and one
-over TLS; one request after the other on one connection: ${rounds} alternating rounds of ${requestsPerRound} after one for warmth, all
-requests together. The difference to asking the origin itself, over TLS where the upstream is, is what the one in the middle adds;
-connections are kept, so no handshake is in it. The origin answers directly, without quay's login and its redirect. On a busy
-machine the 99th percentile is mostly its scheduler: a difference of two may be below zero. There is no target; what the proxy adds
-to a pull over the internet is to be nothing beside its round trip.`,
+  about: `Time from the request for a blob to the first byte of its body, for a small blob and one of 1 MB, from an upstream over plain HTTP and
+over TLS. Requests follow one another on one connection: ${rounds} alternating rounds of ${requestsPerRound}, after one to warm up, all
+requests together. The added time is the difference to a request to the origin itself, over TLS if the upstream uses TLS.
+Connections are kept alive, so the figures contain no handshake. The origin answers directly, without quay's login and its redirect. On a busy
+machine the 99th percentile is mostly its scheduler: a difference of two may be below zero. There is no target: the time that the proxy adds
+must be small compared to a round trip over the internet.`,
   run,
 }

@@ -1,4 +1,4 @@
-/** One bad requester of each kind beside ten good ones. */
+/** Ten good requesters, and one bad requester of each kind in turn. */
 import { loadavg } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseDuration } from '../../../src/config/value-parsers.ts'
@@ -18,7 +18,7 @@ import { startSandboxQuay, tagImage } from '../system/quay.ts'
 const good = 10
 const keptShare = 0.9
 const p99Times = 2
-/** Milliseconds in which a bad one comes to its full strength, and what it left behind is gone. */
+/** Milliseconds until a bad requester has all its connections, and until its work has ended after it. */
 const settleMs = 2000
 
 interface Measured {
@@ -26,7 +26,7 @@ interface Measured {
   readonly alone: GoodReport
   readonly beside: GoodReport
   readonly report: HostileReport
-  /** Of one core, that the proxy took beside it. */
+  /** CPU of the proxy, as a share of one core. */
   readonly cpu: number
   /** Milliseconds: 99th percentile of the event-loop delay within the proxy. */
   readonly loopDelay: number
@@ -58,7 +58,7 @@ const measureBeside = async (
   return { beside, cpu, loopDelay, report: await client.next() }
 }
 
-/** Of two measurements without it. */
+/** The median of two measurements without the bad requester. */
 const together = (before: GoodReport, after: GoodReport): GoodReport => ({
   failures: { ...before.failures, ...after.failures },
   whole: median([before.whole, after.whole]),
@@ -66,7 +66,7 @@ const together = (before: GoodReport, after: GoodReport): GoodReport => ({
   p99: median([before.p99, after.p99]),
 })
 
-/** Alone before and after each: a machine has other things to do, and not the same all the time. */
+/** Without the bad requester, before and after each measurement: the load of the machine changes. */
 const measureAll = async (
   bads: readonly Bad[],
   input: GoodInput,
@@ -77,7 +77,7 @@ const measureAll = async (
     forget,
   }: { pid: number; inspector: Inspector; say: Setting['say']; forget: () => void },
 ) => {
-  // Once more for warmth.
+  // One more to warm up.
   await measureGood(input)
   let before = await measureGood(input)
   const all: Measured[] = []
@@ -152,7 +152,7 @@ const run = async ({ main, argument = '3s', say }: Setting): Promise<Section> =>
     ],
     milliseconds: durationMs,
   }
-  say('the good ones alone')
+  say('the good requesters alone')
   // The sandbox keeps every request for tests to count.
   const all = await measureAll(bads, input, {
     pid: proxy.pid,
@@ -162,7 +162,7 @@ const run = async ({ main, argument = '3s', say }: Setting): Promise<Section> =>
   })
   return {
     notes: [
-      `The load average of the machine was ${load.toFixed(0)} before the part began: what is above 1 was taken by others.`,
+      `The load average of the machine was ${load.toFixed(0)} before the part began. Above 1, other programs took part of the CPU.`,
     ],
     tables: [
       {
@@ -176,8 +176,8 @@ const run = async ({ main, argument = '3s', say }: Setting): Promise<Section> =>
           '',
           'CPU of the proxy, of a core',
           'event-loop delay of the proxy, p99',
-          'failures of the good ones',
-          'answers to the bad one',
+          'failures of the good requesters',
+          'answers to the bad requester',
         ],
         rows: all.map(rowOf),
       },
@@ -192,9 +192,9 @@ const run = async ({ main, argument = '3s', say }: Setting): Promise<Section> =>
 export const hostile: Part = {
   name: 'hostile',
   title: 'Hostile requesters',
-  about: `${good} people who each ask for something every 20 ms (manifests that are in memory, by tag and by digest, and each tenth time a whole
-small image), and beside them one bad requester of each kind, in a process of its own, that does what it does as fast as it is answered and as the others leave it a core (it is \`nice\`d). Requests
-of the good ones that were answered with the right bytes, and how long their slowest hundredth took: beside it, and the median of before and after.
-Proxy, upstream, app.ci and both loads share the cores of one machine, so that part of what is lost is lost to the load itself. The event-loop delay is the proxy's own part of it.`,
+  about: `${good} people each send a request every 20 ms: for cached manifests, by tag and by digest, and every tenth time for a whole
+small image. One bad requester of each kind runs at the same time, in a process of its own with low priority (\`nice\`), as fast as it gets answers.
+The table shows the share of the good requests that got the right bytes, and the 99th percentile of their latency: with the bad requester, and the median of before and after.
+Proxy, upstream, app.ci and both loads share the cores of one machine, so the load itself causes a part of the loss. The event-loop delay is the part of the proxy.`,
   run,
 }

@@ -1,4 +1,4 @@
-/** Runs the measurement of what ImageStreams claim, which is a program of its own. */
+/** Runs the measurement of the claims of ImageStreams, a program of its own. */
 import { join } from 'node:path'
 import type { Part } from '../section.ts'
 import { runTool } from '../system/processes.ts'
@@ -9,7 +9,7 @@ export const imageStreamClaims: Part = {
   name: 'image-stream-claims',
   title: 'Memory of what ImageStreams claim',
   about:
-    'What `--imagestreams=watch` keeps in memory for half a million digests, by how many image streams share each.',
+    'The memory that `--imagestreams=watch` takes for half a million digests, by the number of image streams that share each digest.',
   run: async () => {
     const { stdout } = await runTool(process.execPath, ['--expose-gc', program])
     const lines = stdout.trim().split('\n')

@@ -1,4 +1,4 @@
-/** Manifests as fast as they come: each request authorized and logged, beside nginx with the same duties. */
+/** Manifests per second: each request is authorized and logged, as nginx does in the same run. */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -15,16 +15,16 @@ import { runTool, scratch } from '../system/processes.ts'
 import { startProxy } from '../system/proxy.ts'
 
 const rounds = 5
-/** Of one measurement; a round has three for each kind of name. */
+/** Seconds of one measurement. A round has three measurements for each kind of name. */
 const seconds = 3
 const connections = 16
 /**
- * Questions of one side to the origin and the judge together. nginx lets each of the 16 connections ask for itself when a decision is
- * a minute old: 16 times 3 in the two minutes, and 16 for each of the two names. A tenth of a second without its cache is ten times
- * as many.
+ * Requests of one proxy to the origin and to the authorization server together. When a decision of nginx is a minute old, each of the 16
+ * connections sends a request: 16 times 3 in the two minutes, and 16 for each of the two names. A tenth of a second without its cache
+ * would be ten times as many.
  */
 const mostQuestions = 200
-/** Milliseconds until the last line of a log has to be written. */
+/** Milliseconds until the last line of a log must be written. */
 const logPatienceMs = 5000
 
 interface Judge extends AsyncDisposable {
@@ -32,7 +32,7 @@ interface Judge extends AsyncDisposable {
   readonly asked: () => number
 }
 
-/** Says yes to who shows a credential: what it costs is not in the figures, since nginx asks it once a minute. */
+/** Allows each request that has a credential. Its cost is in no figure, because nginx sends a request once a minute. */
 const startJudge = async (): Promise<Judge> => {
   let asked = 0
   const server = createServer(({ headers }, response) => {
@@ -52,7 +52,7 @@ const startJudge = async (): Promise<Judge> => {
   }
 }
 
-/** @throws {Error} where what is served is not the manifest, or is served to who shows nothing */
+/** @throws {Error} if the answer is not the manifest, or if a request without a token gets it */
 const check = async (url: string, token: string, digest: string): Promise<void> => {
   const headers = { authorization: `Bearer ${token}`, accept: manifestType }
   const response = await fetch(url, { headers })
@@ -60,26 +60,26 @@ const check = async (url: string, token: string, digest: string): Promise<void> 
   const arrived = `sha256:${createHash('sha256').update(body).digest('hex')}`
   if (response.status !== 200 || arrived !== digest) throw new Error(`${url}: ${response.status} ${arrived}`)
   const { status } = await fetch(url, { headers: { accept: manifestType } })
-  if (status !== 401 && status !== 403) throw new Error(`${url}: ${status} to who shows nothing`)
+  if (status !== 401 && status !== 403) throw new Error(`${url}: ${status} for a request without a token`)
 }
 
 interface Side {
   readonly label: string
   readonly url: string
-  /** The file that gets a line for each request. */
+  /** The file with a line for each request. */
   readonly accessLog: string
-  /** How often it asked whether somebody may. */
+  /** Requests to the authorization server. */
   readonly judged: () => number
 }
 
-/** Lines of a log that are of a manifest. */
+/** Lines of a log about a manifest. */
 const linesIn = async (file: string): Promise<number> => {
-  // grep finds nothing with 1: no failure here.
+  // grep exits with 1 if it finds nothing, which is no failure here.
   const { stdout } = await runTool('sh', ['-c', 'grep -c /manifests/ "$1" || true', 'sh', file])
   return Number(stdout)
 }
 
-/** Runs the load of one side, and adds up what it asked of others meanwhile. */
+/** Runs the load of one proxy, and adds up the requests that it sends meanwhile. */
 const createMeter = (side: Side, origin: Origin) => {
   const seen = { requests: 0, ofOrigin: 0, ofJudge: 0 }
   return {
@@ -97,13 +97,13 @@ const createMeter = (side: Side, origin: Origin) => {
 
 type Meter = ReturnType<typeof createMeter>
 
-/** @throws {Error} where it did not do what it is measured for: decide and answer from memory, and log each request */
+/** @throws {Error} if it did not do the work that is measured: decide and answer from its cache, and log each request */
 const prove = async ({ label, accessLog }: Side, { seen }: Meter): Promise<string> => {
   const { requests, ofOrigin, ofJudge } = seen
-  // Written so that a number that is none fails too.
+  // Written so that NaN fails too.
   if (!(requests > 0 && ofOrigin + ofJudge <= mostQuestions))
     throw new Error(
-      `${label}: ${requests} requests, asked the origin ${ofOrigin} times, the judge ${ofJudge}`,
+      `${label}: ${requests} requests, of these ${ofOrigin} to the origin and ${ofJudge} to the authorization server`,
     )
   const deadline = performance.now() + logPatienceMs
   let lines = await linesIn(accessLog)
@@ -112,7 +112,7 @@ const prove = async ({ label, accessLog }: Side, { seen }: Meter): Promise<strin
     lines = await linesIn(accessLog)
   }
   if (lines < requests) throw new Error(`${label}: ${lines} lines of log for ${requests} requests`)
-  return `${label}: ${requests} requests, ${lines} lines of log, ${ofOrigin} questions to the origin, ${ofJudge} to the judge.`
+  return `${label}: ${requests} requests, ${lines} lines of log, ${ofOrigin} requests to the origin, ${ofJudge} to the authorization server.`
 }
 
 interface Metered extends Side {
@@ -199,13 +199,13 @@ const run = async ({ main, say }: Setting): Promise<Section> => {
 export const manifests: Part = {
   name: 'manifests',
   title: 'Manifests, authorized and logged',
-  about: `A manifest of 2.7 kB asked for again and again over ${connections} connections that are kept (wrk, one thread), with a bearer
-token of 900 bytes: ${rounds} alternating rounds of ${seconds} s. All of them decide about every request from memory, and
-write a line of log for each; who shows no token is refused. That is not believed but counted: the part fails where a side lets such a
-one in, logs less than it was asked, or asks the origin and the judge (app.ci, for the proxy) more than ${mostQuestions} times in all. nginx answers
-from \`proxy_cache\`, behind an \`auth_request\` whose decision is cached by the credential; it needs one worker for it, as the proxy
-needs one process. It stands here twice: as packages ship it, where each answer opens the cached file anew, and with \`open_file_cache\`
-(\`max=1000 inactive=60s\`, valid for 60 s), as a sensible operator has it for small files. The target is against the first; the table has
+  about: `Requests for a manifest of 2.7 kB over ${connections} keep-alive connections (wrk, one thread), with a bearer
+token of 900 bytes: ${rounds} alternating rounds of ${seconds} s. Each proxy decides about every request from its cache, writes
+a line of log for each, and refuses requests without a token. The part checks this: it fails if a proxy answers a request without a token,
+writes fewer lines than it had requests, or sends more than ${mostQuestions} requests to the origin and the authorization server (app.ci, for quay-proxy). nginx answers
+from \`proxy_cache\`, behind an \`auth_request\` whose decision is cached by credential. It has one worker, as quay-proxy
+has one process. It is measured twice: with the defaults of its packages, where each answer opens the cached file anew, and with \`open_file_cache\`
+(\`max=1000 inactive=60s\`, valid for 60 s), as an operator would set it for small files. The target is relative to the first. The table has
 the ratio to both. The origin answers directly, without quay's login and its redirect.`,
   run,
 }

@@ -1,4 +1,4 @@
-/** What a pull costs others: quay, whose limits are per robot, and the API server of app.ci. */
+/** The requests that a pull causes at quay, whose limits are per robot, and at the API server of app.ci. */
 import { pull } from '../../../src/sandbox/pull.ts'
 import type { Quay } from '../../../src/sandbox/quay/quay.ts'
 import { mustHold, type Part, type Section, type Setting } from '../section.ts'
@@ -8,19 +8,19 @@ import { startProxy } from '../system/proxy.ts'
 import { countRequests, startSandboxQuay, tagImage } from '../system/quay.ts'
 
 const layers = 20
-/** Of an image for one platform: its manifest, its config and its layers. */
+/** The requests of an image for one platform: its manifest, its config and its layers. */
 const resources = 1 + 1 + layers
 
 interface Cost {
   readonly label: string
-  /** Of quay alone: the CDN has no limit that a registry meets. */
+  /** Requests to quay alone: the CDN has no limit that a registry reaches. */
   readonly quay: number
   readonly cdn: number
   readonly tokenReviews: number
   readonly accessReviews: number
 }
 
-/** What was asked for since the last time. */
+/** The requests since the last call. */
 const createMeter = (quay: Quay, { api }: AppCi) => {
   let seen = { requests: 0, tokenReviews: 0, subjectAccessReviews: 0 }
   return (label: string): Cost => {
@@ -38,9 +38,9 @@ const createMeter = (quay: Quay, { api }: AppCi) => {
 }
 
 /**
- * qci-appci, as published: for each request that it proxies it asks quay `GET /v2` beside, whether the robot's token still holds;
- * a person's login is one TokenReview and one SubjectAccessReview, and every pull of a client that keeps a login begins with one.
- * It hands quay's redirect to the client, which fetches from the CDN by itself.
+ * qci-appci, as published. For each request that it proxies, it also sends `GET /v2` to quay, to check the token of the robot. The login
+ * of a person is one TokenReview and one SubjectAccessReview, and every pull of a client with a stored login begins with one. It passes
+ * quay's redirect on to the client, which fetches from the CDN itself.
  * @see https://github.com/openshift/ci-tools/tree/main/cmd/qci-appci
  */
 const predecessor: Cost = {
@@ -82,12 +82,12 @@ const run = async ({ main, say }: Setting): Promise<Section> => {
     ],
     outcomes: [
       mustHold(
-        'fewer requests of quay than the predecessor, cold and warm',
+        'fewer requests to quay than the predecessor, cold and warm',
         `${cold.quay} and ${warm.quay} instead of ${predecessor.quay}`,
         cold.quay < predecessor.quay && warm.quay < predecessor.quay,
       ),
       mustHold(
-        'a warm pull asks app.ci nothing',
+        'a warm pull sends nothing to app.ci',
         String(warm.tokenReviews + warm.accessReviews),
         warm.tokenReviews + warm.accessReviews === 0,
       ),
@@ -98,7 +98,7 @@ const run = async ({ main, say }: Setting): Promise<Section> => {
 export const requestsPerPull: Part = {
   name: 'requests-per-pull',
   title: 'Requests per pull',
-  about: `What one pull of an image with ${layers} layers for one platform (a manifest, a config, ${layers} layers) makes of requests to
-quay, to its CDN and to the API server of app.ci, counted by them. The row of the predecessor is computed from its source.`,
+  about: `The requests that one pull of an image with ${layers} layers for one platform (a manifest, a config, ${layers} layers) causes at
+quay, at its CDN and at the API server of app.ci. They count the requests themselves. The row of the predecessor is computed from its source.`,
   run,
 }

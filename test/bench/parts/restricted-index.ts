@@ -1,4 +1,4 @@
-/** The restricted index: how long a proxy that has just started takes to know what is restricted, and what that costs quay and itself. */
+/** The restricted index: how long a new proxy needs to know all restricted images, and what that costs quay and the proxy. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseDuration } from '../../../src/config/value-parsers.ts'
 import type { CollationName } from '../../../src/sandbox/quay/collation.ts'
@@ -16,7 +16,7 @@ type Size = Pick<LargeQuayInput, 'tags' | 'restrictedLive' | 'restrictedDated'>
 
 const full: Size = { tags: 1_000_000, restrictedLive: 5000, restrictedDated: 20_000 }
 const tenth: Size = { tags: 100_000, restrictedLive: 500, restrictedDated: 2000 }
-/** Of a tenth: 1000 pages at five a second are three and a half minutes. */
+/** For a tenth of QCI: 1000 pages at five a second are three and a half minutes. */
 const maxWaitMs = 8 * 60_000
 const lookEveryMs = 500
 const collations: readonly CollationName[] = ['bytes', 'text']
@@ -25,7 +25,7 @@ interface Measured {
   readonly collation: CollationName
   readonly buildSeconds: number
   readonly readySeconds: number
-  /** Undefined where it did not become whole in time, or there is no index. */
+  /** Undefined if it was not complete in time, or if there is no index. */
   readonly wholeSeconds: number | undefined
   readonly progress: Progress
   readonly atReady: RequestCounts
@@ -75,7 +75,7 @@ const measure = async (
   }
 }
 
-/** How far it is in the end; at once where nothing is said of an index. */
+/** The last progress of the index; returns at once if the proxy reports none. */
 const untilWhole = async (proxy: Proxy, patience: number): Promise<Progress> => {
   const deadline = performance.now() + patience
   for (;;) {
@@ -145,8 +145,8 @@ const run = async (setting: Setting): Promise<Section> => {
 export const restrictedIndex: Part = {
   name: 'restricted-index',
   title: 'The restricted index from nothing',
-  about: `A proxy starts before a quay of very many tags that limits requests as quay.io does, and takes in what is restricted: how long until
-\`/readyz\` says 200, how long until it knows all of it, what it asked for on the way, and its memory. Once with tags sorted by bytes, where the
-walk can jump, and once as text, where it cannot. \`n/a\`: the proxy says nothing of an index. Without an argument a tenth of QCI.`,
+  about: `A proxy starts with a quay of very many tags and the rate limits of quay.io, and reads which images are restricted. The table shows the time until
+\`/readyz\` answers 200, the time until the index is complete, the requests for it, and the memory. Tags are sorted by bytes, where the
+walk can jump, or as text, where it cannot. \`n/a\`: the proxy reports no index. Without an argument, the registry has a tenth of QCI's tags.`,
   run,
 }

@@ -1,4 +1,4 @@
-/** Five hundred clients that hardly read, and one that does. */
+/** Five hundred slow clients, and a fast one. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SlowReadersInput, SlowReadersReport } from '../clients/slow-readers.ts'
 import { transfer } from '../clients/transfer.ts'
@@ -14,11 +14,11 @@ import { startProxy } from '../system/proxy.ts'
 import { socketBytes } from '../system/sockets.ts'
 
 const count = 500
-/** Downloads of the fast one: before, beside and after. */
+/** Downloads of the fast client: before the slow ones, at the same time, and after. */
 const rounds = { alone: 2, beside: 3 }
-/** Samples of memory, one a second: while the fast one reads, and until the end of it. */
+/** Samples of memory, one a second, until the fast client ends. */
 const samples = 20
-/** Were what they read kept, 500 times 20 kB/s would be 150 MB in 15 s. A fifth of it is the fast one's garbage, come and gone. */
+/** Bytes. If the proxy kept what the slow clients read, 500 times 20 kB/s would be 150 MB in 15 s. A fifth of that is short-lived garbage of the fast client. */
 const flatBytes = 30e6
 
 interface Side {
@@ -57,7 +57,7 @@ const measure = async (side: Side, origin: Origin, token: string, say: Setting['
   const report = await readers.next()
   say(`${side.label}: alone again`)
   const after = await speedsOf(side, origin, token, rounds.alone)
-  // The first seconds belong to the 500 that have just come.
+  // In the first seconds, the 500 clients connect.
   const settled = memory.slice(samples / 4)
   return {
     label: side.label,
@@ -118,13 +118,13 @@ const run = async ({ main, say }: Setting): Promise<Section> => {
       atMost({ what: 'memory above idle', limit: 150e6, measured: own.most - own.idle, format: megabytes }),
       atMost({ what: 'flat: its rise over 15 s', limit: flatBytes, measured: own.rise, format: megabytes }),
       atLeast({
-        what: 'speed of the fast one beside them',
+        what: 'speed of the fast client, with them',
         limit: 0.8,
         measured: own.beside / own.alone,
         format: percent,
       }),
       mustHold(
-        'all of them are served, with the right bytes',
+        'all clients are served, with the right bytes',
         `${begun} of ${count} begun, ${broken} broken, ${wrong} with wrong bytes, at least ${megabytes(least)} each`,
         begun === count && broken === 0 && wrong === 0,
       ),
@@ -135,12 +135,12 @@ const run = async ({ main, say }: Setting): Promise<Section> => {
 export const slowReaders: Part = {
   name: 'slow-readers',
   title: `${count} slow readers`,
-  about: `${count} clients that read a blob of 1 GB at 20 kB/s each, and one that reads it as fast as it can: resident memory of the
-process in the middle, sampled each second, ${samples} times, and the speed of the fast one, the median of
-${rounds.beside} downloads beside them and of ${2 * rounds.alone} without them, half before and half after.
-Idle is right after the start, before anything was streamed. What the slow ones read is held against the blob. In the
-kernel is what it holds for the sockets of the process, to either side (\`ss --tcp --memory\` of iproute2: received, queued to be sent, and set aside): a pod's memory limit counts it
-too, beside resident memory. The target is on resident memory; the kernel's share is bounded by \`net.ipv4.tcp_mem\`, \`tcp_rmem\` and
+  about: `${count} clients read a blob of 1 GB at 20 kB/s each, and one client reads it as fast as it can. The table shows the resident memory of the
+proxy, sampled each second, ${samples} times, and the speed of the fast client: the median of
+${rounds.beside} downloads at the same time and of ${2 * rounds.alone} without the slow clients, half before and half after.
+Idle is right after the start, before anything was streamed. The bytes of the slow clients are compared with the blob. The kernel's
+memory is that of the sockets of the process, to both sides (\`ss --tcp --memory\` of iproute2: received, queued to be sent, and reserved). The memory limit of a pod includes it.
+The target is for resident memory. The kernel's share is bounded by \`net.ipv4.tcp_mem\`, \`tcp_rmem\` and
 \`tcp_wmem\`, not by the process. The origin answers directly, without quay's login and its redirect.`,
   run,
 }

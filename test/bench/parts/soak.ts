@@ -1,4 +1,4 @@
-/** Everything at once for as long as it takes, while upstream and app.ci fail now and then: what is kept must not grow. */
+/** All kinds of requests for a long time, while upstream and app.ci fail now and then: memory must not grow. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseDuration } from '../../../src/config/value-parsers.ts'
 import type { FaultRule } from '../../../src/sandbox/quay/faults.ts'
@@ -17,11 +17,11 @@ import { startSandboxQuay, tagImage } from '../system/quay.ts'
 
 const sampleMs = 5000
 const faultMs = 250
-/** Of these samples the slope is not judged: compiled code and caches come to their size. */
+/** The slope leaves these samples out: compiled code and caches grow to their size. */
 const warmUpShare = 0.25
 /**
- * Four faults a second meet a request each; some of these, a redirect to where nobody can follow for one, no proxy can make good. Of
- * the 50 or so things that are done in a second that is two or three: what fails beyond a twentieth, the proxy could have saved.
+ * Four faults a second hit one request each. No proxy can repair some of them, for example a redirect to an address that refuses
+ * connections. These are two or three of about 50 requests in a second. If more than a twentieth fails, the proxy could have saved it.
  */
 const wholeShare = 0.95
 
@@ -29,8 +29,8 @@ const blob = /\/blobs\/|^\/(?!v2)/
 const manifest = /\/manifests\//
 
 /**
- * One after the other, each for one request. None is a body without a length that ends cleanly too early (`truncateAfterBytes`): to
- * whoever passes it on without hashing it, that is a whole one, and its client finds out.
+ * In turn, each for one request. None is a body without a length that ends too early without an error (`truncateAfterBytes`): only its
+ * digest shows that it is not whole, and the client finds out.
  */
 const faults: readonly FaultRule[] = [
   { origin: 'cdn', path: /./, cutAfterBytes: 20_000 },
@@ -47,12 +47,12 @@ const faults: readonly FaultRule[] = [
   { origin: 'quay', path: manifest, hang: true },
   { origin: 'quay', path: /tags/, status: 500 },
 ]
-/** Of so many faults of quay, one is an API server that does not answer for as long as one fault lasts. */
+/** After this many faults of quay, the API server does not answer for the time of one fault. */
 const outageEvery = 40
 
 const breakThings = async ({ api }: AppCi, quay: Quay, signal: AbortSignal): Promise<void> => {
   for (let turn = 0; !signal.aborted; turn++) {
-    // A rule that met its request stays in the list: without this it would grow.
+    // A rule stays in the list after its request. Without this, the list would grow.
     quay.clearFaults()
     quay.fault(faults[turn % faults.length]!)
     api.fault(turn % outageEvery === outageEvery - 1 ? { kind: 'status' } : { kind: 'none' })
@@ -60,7 +60,7 @@ const breakThings = async ({ api }: AppCi, quay: Quay, signal: AbortSignal): Pro
   }
 }
 
-/** The sandbox keeps every request for tests to count; here they would be all that grows. */
+/** The sandbox stores every request for tests to count. Here, nothing else would grow. */
 const forgetRequests = (quay: Quay): void => void ((quay.requests as unknown[]).length = 0)
 
 interface Sample {
@@ -105,7 +105,7 @@ const outcomesOf = (samples: readonly Sample[]) => {
     // A tenth of what Node starts with; a leak of 1 kB for each request would be five times that in ten minutes.
     atMost({ what: 'flat: rise of resident memory', limit: 20e6, measured: riseOf(0), format: megabytes }),
     atMost({ what: 'flat: rise of the heap', limit: 10e6, measured: riseOf(1), format: megabytes }),
-    // What the workers and their faults hold at one moment or another.
+    // The sockets of the workers and of their faults differ from moment to moment.
     atMost({ what: 'flat: rise of descriptors', limit: 50, measured: riseOf(3), format: series[3].format }),
     atMost({
       what: 'flat: rise of the event-loop delay',
@@ -119,16 +119,16 @@ const outcomesOf = (samples: readonly Sample[]) => {
 const reportOf = ({ done, whole, refused, cut, wrong }: LoadReport, seconds: number) => {
   const statuses = Object.entries(refused).map(([status, count]) => `${count} with ${status}`)
   return {
-    note: `In ${seconds.toFixed(0)} s, ${done} things were done: ${whole} ended well, ${statuses.join(', ') || 'none'} were answered with an error, ${cut} were cut.`,
+    note: `In ${seconds.toFixed(0)} s, clients did ${done} things: ${whole} ended well, ${statuses.join(', ') || 'none'} got an error, ${cut} were cut.`,
     outcome: mustHold(
-      `nobody gets wrong bytes, and ${percent(wholeShare)} of things end well`,
+      `no client gets wrong bytes, and ${percent(wholeShare)} of things end well`,
       [`${wrong.length} wrong, ${whole} whole of ${done}`, ...wrong.slice(0, 2)].join('; '),
       wrong.length === 0 && whole >= done * wholeShare,
     ),
   }
 }
 
-/** Fewer than where one of them is measured: all of them run at once, and for as long as the soak. */
+/** Connections. Fewer than in the part that measures one kind, because all kinds run at once, and for the whole soak. */
 const soakedConnections = 3
 
 /** Starts one bad requester of each kind. */
@@ -200,10 +200,10 @@ const run = async ({ main, argument = '1m', isPeaceful, say }: Setting): Promise
 export const soak: Part = {
   name: 'soak',
   title: 'Soak',
-  about: `Twelve workers pull images, ask for heads, lists, ranges and what is not there, and leave in the middle, while upstream cuts,
-stalls, lies and refuses four times a second and app.ci is away now and then. Beside them one bad requester of each kind does what it does in
-the part above, over ${soakedConnections} connections (not with \`--peaceful\`). Every ${sampleMs / 1000} s: memory after a garbage
-collection, open descriptors, and the delay of the event loop within the proxy. A rise is that of the least-squares line through the
+  about: `Twelve workers pull images, send requests for heads, ranges, lists and missing content, and disconnect before the end. Four times a second, upstream cuts,
+stalls, sends wrong bytes or refuses, and app.ci is unavailable now and then. One bad requester of each kind of the
+part above runs as well, over ${soakedConnections} connections (not with \`--peaceful\`). Every ${sampleMs / 1000} s the table samples memory after a garbage
+collection, open descriptors, and the event-loop delay of the proxy. A rise is that of the least-squares line through the
 last three quarters. A minute says little about leaks: \`npm run bench -- soak=10m\` says more.`,
   run,
 }

@@ -1,4 +1,4 @@
-/** What a gigabyte costs on its way through: CPU of the proxy, of nginx and of the straight library path. */
+/** The CPU that a gigabyte costs: in the proxy, in nginx, and in Fastify with @fastify/reply-from. */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '../../e2e/process.ts'
@@ -12,10 +12,10 @@ import { cpuSeconds } from '../system/proc.ts'
 import { accepts, scratch, start } from '../system/processes.ts'
 import { startProxy } from '../system/proxy.ts'
 
-/** Each round is one gigabyte through each of the contenders: as many as there is time for on a busy machine. */
+/** Each round is one gigabyte through each proxy. On a busy machine there is time for fewer. */
 const rounds = { least: 3, most: 5 }
 const maxWaitMs = 75_000
-/** Milliseconds in which what is left to do after the last byte (a line of log, a closed connection) is done. */
+/** Milliseconds in which the work after the last byte ends: a line of log, a closed connection. */
 const settleMs = 100
 
 interface Contender {
@@ -31,7 +31,7 @@ const measure = async (contenders: readonly Contender[], origin: Origin, token: 
     seconds: [] as number[],
     speeds: [] as number[],
   }))
-  // Once for warmth: compiled code, connections, the page cache.
+  // Once to warm up: compiled code, connections, the page cache.
   const began = performance.now()
   for (let round = 0; round <= rounds.most; round++) {
     if (round > rounds.least && performance.now() - began > maxWaitMs) break
@@ -129,10 +129,10 @@ const run = async (setting: Setting): Promise<Section> => {
 export const streaming: Part = {
   name: 'streaming',
   title: 'CPU per gigabyte streamed',
-  about: `CPU seconds, user and system, that the process in the middle spends on a blob of 1 GB: ${rounds.least} to ${rounds.most} alternating rounds of one
-download each after one for warmth, every digest checked by the client. nginx has one worker and the buffers it ships with; the proxy
-also authenticates, authorizes, logs and counts. Lower is better. The target is against nginx as it ships; with sixteen buffers of 64 KiB
-nginx takes less, it stands in the last row, and the proxy's figure against that is above 1 (the column before the last). The origin
+  about: `CPU seconds, user and system, that each proxy spends on a blob of 1 GB: ${rounds.least} to ${rounds.most} alternating rounds of one
+download each, after one to warm up, every digest checked by the client. nginx has one worker and its default buffers; quay-proxy
+also authenticates, authorizes, logs and counts. Lower is better. The target is relative to nginx with its defaults. With sixteen buffers of 64 KiB
+nginx takes less CPU: the last row, and the column before the last. The origin
 answers directly, without quay's login and its redirect.`,
   run,
 }

@@ -1,17 +1,17 @@
-/** What nginx is asked to do in the place of the proxy. */
+/** The configurations of nginx that are measured instead of the proxy. */
 import { freePort } from '../../e2e/process.ts'
 import { accessLogOf, startNginx } from '../system/nginx.ts'
 import type { Origin } from '../system/origin.ts'
 import type { Running } from '../system/processes.ts'
 
 export interface NginxPeer extends Running {
-  /** proxy_pass with the buffers it comes with. */
+  /** proxy_pass with the default buffers. */
   readonly url: string
   /** The same with sixteen buffers of 64 KiB for a response. */
   readonly tunedUrl: string
 }
 
-/** `proxy_pass` with connections that are kept, streaming: nothing is written to a file on the way. */
+/** `proxy_pass` with keep-alive connections, streaming: nothing is written to a file. */
 export const startStreamingNginx = async (
   directory: string,
   origin: Origin,
@@ -48,7 +48,7 @@ export const startStreamingNginx = async (
   return { ...nginx, url: `http://127.0.0.1:${port}`, tunedUrl: `http://127.0.0.1:${tunedPort}` }
 }
 
-/** As packages ship it, it opens a file of its cache for each answer; the second keeps them open. */
+/** With the defaults of the packages, it opens a file of its cache for each answer. The second configuration caches open files. */
 const cacheVariants = {
   'nginx-cache': '',
   'nginx-open-files': 'open_file_cache max=1000 inactive=60s; open_file_cache_valid 60s;',
@@ -68,8 +68,8 @@ export interface CachingNginxOptions {
 }
 
 /**
- * Answers from memory, to those who may: `proxy_cache` behind `auth_request`, whose decision is cached by the credential for the
- * minute that ours is.
+ * Answers from a cache, to requesters that are allowed: `proxy_cache` behind `auth_request`, whose decision is cached by credential for a
+ * minute, as the proxy does.
  */
 export const startCachingNginx = async (options: CachingNginxOptions): Promise<CachingNginx> => {
   const { directory, name, origin, judge } = options

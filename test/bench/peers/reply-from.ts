@@ -1,5 +1,5 @@
 /**
- * The straight library path: Fastify and @fastify/reply-from, nothing else. A program of its own:
+ * Fastify and @fastify/reply-from, nothing else. A program of its own:
  * `node reply-from.ts <port> <upstream> [<CA file>]`.
  */
 import replyFrom from '@fastify/reply-from'

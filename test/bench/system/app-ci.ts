@@ -5,15 +5,15 @@ import { projectManifests } from '../../sandbox/app-ci/project-manifests.ts'
 
 export interface AppCi extends AsyncDisposable {
   readonly api: KubernetesApi
-  /** Of one more person who may pull all of QCI. */
+  /** The token of one more person that may pull all of QCI. */
   readonly issue: (username: string) => string
-  /** A service account's token, as long as those of app.ci are: 900 bytes. */
+  /** A service account's token, as long as those of app.ci: 900 bytes. */
   readonly longToken: string
 }
 
 const account = { namespace: 'ci', name: 'puller' }
 
-/** What opens all of QCI to it. */
+/** The groups that open all of QCI. */
 const binding = {
   apiVersion: 'rbac.authorization.k8s.io/v1',
   kind: 'RoleBinding',

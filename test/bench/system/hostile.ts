@@ -1,4 +1,4 @@
-/** What bad requesters need to be bad with: images, people and breakage, beside what the good ones pull. */
+/** The images, people and faults of the bad requesters, in addition to the image of the good ones. */
 import { createHash } from 'node:crypto'
 import { readManifests, type KubernetesObject } from '../../../src/sandbox/app-ci/rbac.ts'
 import type { Content } from '../../../src/sandbox/quay/images.ts'
@@ -11,17 +11,17 @@ export interface Bad extends Omit<HostileInput, 'port'> {
   readonly label: string
 }
 
-/** Whoever comes from there is believed about others: a pod in the network of the routers. */
+/** The network of the routers: the proxy trusts the addresses that they forward. */
 export const trustedAddress = '127.0.0.3'
 const elsewhere = '127.0.0.2'
-/** Where the good ones come from. */
+/** The network of the good requesters. */
 const beside = '127.0.0.1'
 
 const manifestType = 'application/vnd.oci.image.manifest.v1+json'
 const digestOf = (text: string): `sha256:${string}` =>
   `sha256:${createHash('sha256').update(text).digest('hex')}`
 
-/** A manifest with so many descriptors, of layers that nobody asks for. */
+/** A manifest with this many descriptors, of layers that nobody requests. */
 const wide = (name: string, descriptors: number, annotation = ''): Content => {
   const layers = Array.from({ length: descriptors }, (_, index) => ({
     mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
@@ -41,7 +41,7 @@ const wide = (name: string, descriptors: number, annotation = ''): Content => {
   return { ...manifest, manifests: [manifest], blobs: new Map() }
 }
 
-/** More than the memory for manifests: each has to be fetched. */
+/** More than the manifest cache holds, so that each is fetched. */
 const largeBytes = 3_000_000
 const large = 60
 const streams = 40
@@ -57,7 +57,7 @@ const binding = {
   subjects: [{ kind: 'ServiceAccount', ...account }],
 } as KubernetesObject
 
-/** Puts all that into quay and app.ci. */
+/** Adds all of it to quay and app.ci. */
 export const stockHostile = async ({ api, issue }: AppCi, quay: Quay): Promise<readonly Bad[]> => {
   const image = await tagImage(quay, 'open_broken_latest', {
     platforms: ['linux/amd64'],

@@ -1,6 +1,5 @@
 /**
- * A look into a process of Node that was started with `--inspect=127.0.0.1:0`: what cannot be seen from outside is measured there, by
- * nothing of its own.
+ * Figures from inside a process of Node.js that was started with `--inspect=127.0.0.1:0`, without code of its own for it.
  * @see https://chromedevtools.github.io/devtools-protocol/v8/
  */
 import { once } from 'node:events'
@@ -10,7 +9,7 @@ export interface Inside {
   /** Bytes, after a garbage collection. */
   readonly heapUsed: number
   readonly external: number
-  /** 99th percentile since the last time, in milliseconds. */
+  /** 99th percentile since the last call, in milliseconds. */
   readonly loopDelay: number
 }
 
@@ -24,19 +23,19 @@ interface Answer {
   readonly error?: unknown
 }
 
-/** The collection itself holds up the loop: the delay is read before it, and counted anew after it. */
+/** The garbage collection delays the event loop: the delay is read before it, and reset after it. */
 const resolutionMs = 10
 const prepare = `(() => {
   const { monitorEventLoopDelay } = process.getBuiltinModule('node:perf_hooks')
   globalThis.benchDelay = monitorEventLoopDelay({ resolution: ${resolutionMs} })
   globalThis.benchDelay.enable()
 })()`
-// What is recorded is from one timer to the next: on an idle loop the interval itself.
+// The histogram has the time from one timer to the next, on an idle loop the interval itself.
 const readDelay = `Math.max(0, globalThis.benchDelay.percentile(99) / 1e6 - ${resolutionMs})`
 const readMemory = '(({ heapUsed, external }) => ({ heapUsed, external }))(process.memoryUsage())'
 const reset = 'globalThis.benchDelay.reset()'
 
-/** @param log where the process has written the address of its inspector */
+/** @param log the file in which the process has written the address of its inspector */
 export const openInspector = async (log: string): Promise<Inspector> => {
   const address = /ws:\/\/\S+/.exec(await readFile(log, 'utf8'))?.[0]
   if (address === undefined) throw new Error('the process has no inspector')

@@ -1,6 +1,6 @@
 /**
- * A quay of QCI's size in a process of its own, which says once where it is, and tells whoever asks what it was asked for. Its limits are
- * quay.io's: the proxy has to keep to them.
+ * A quay of QCI's size in a process of its own. It prints its address, and reports its requests over HTTP. Its rate limits are those of
+ * quay.io.
  */
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -27,7 +27,7 @@ export interface LargeQuayReport {
 
 const input = JSON.parse(process.env['BENCH_INPUT'] ?? '{}') as LargeQuayInput
 const began = performance.now()
-// A large quay keeps no requests: hundreds of thousands are on their way.
+// A large quay stores no requests: there are hundreds of thousands.
 const { quay } = await createLargeQuay({ ...input, limits: true, keepRequests: false })
 const counts: Server = createServer((_request, response) => response.end(JSON.stringify(quay.counts)))
 counts.listen(0, '127.0.0.1')

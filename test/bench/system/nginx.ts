@@ -1,15 +1,15 @@
-/** nginx with one worker, as its packages ship it but for what a test on one machine needs. */
+/** nginx with one worker and the defaults of its packages, except for what a test on one machine needs. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { accepts, start, type Running } from './processes.ts'
 
 export interface NginxOptions {
   readonly directory: string
-  /** Of its files, and of its log. */
+  /** The name of its files and its log. */
   readonly name: string
-  /** One that it listens on: it is up once this accepts. */
+  /** A port on which it listens: it is ready when the port accepts connections. */
   readonly port: number
-  /** What stands in the http block. */
+  /** The content of the http block. */
   readonly http: string
 }
 

@@ -1,6 +1,6 @@
 /**
- * What stands for quay where bytes are measured: files behind an nginx of its own, over http and https, that asks nobody to log in.
- * It is cheap, and a process of its own: what it costs is in no figure.
+ * The upstream of the parts that measure bytes: files behind an nginx of its own, over http and https, without a login. Its CPU is in no
+ * figure.
  */
 import { createCipheriv, createHash, randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
@@ -19,7 +19,7 @@ export interface File {
   /** `/v2/openshift/ci/blobs/sha256:...` */
   readonly path: string
   readonly bytes: number
-  /** Where it lies on this machine. */
+  /** Its file. */
   readonly file: string
 }
 
@@ -29,15 +29,15 @@ export interface Origin extends AsyncDisposable {
   /** Both without scheme: `127.0.0.1:8080`. */
   readonly host: string
   readonly tlsHost: string
-  /** PEM file of the authority behind the https one. */
+  /** PEM file of the authority of the https server. */
   readonly ca: string
-  /** A line for each request that reached it. */
+  /** The file with a line for each request. */
   readonly accessLog: string
-  /** A gigabyte, unless told. */
+  /** A gigabyte, unless given. */
   readonly large: File
-  /** 16 KiB: what a config or a small layer is. */
+  /** 16 KiB: the size of a config or of a small layer. */
   readonly small: File
-  /** 2.7 kB, by its digest; `ocp_4.5_base` names it too. */
+  /** 2.7 kB, by its digest. The tag `ocp_4.5_base` names it, too. */
   readonly manifest: File
 }
 
@@ -90,7 +90,7 @@ export const startOrigin = async (directory: string, largeBytes = 1e9): Promise<
   }
 }
 
-/** Bytes that are the same nowhere: whoever mixes up two pieces is found out. */
+/** Bytes that repeat nowhere, so that the digest finds two chunks in the wrong order. */
 const writeNoise = async (root: string, bytes: number): Promise<File> => {
   const cipher = createCipheriv('aes-128-ctr', randomBytes(16), randomBytes(16))
   const zeros = Buffer.alloc(1024 * 1024)
@@ -110,7 +110,7 @@ const writeNoise = async (root: string, bytes: number): Promise<File> => {
   return { digest, path, bytes, file: root + path }
 }
 
-/** As large as one of an image with sixteen layers. */
+/** As large as the manifest of an image with sixteen layers. */
 const writeManifest = async (root: string): Promise<File> => {
   const descriptor = (mediaType: string) => {
     const digest = `sha256:${randomBytes(32).toString('hex')}`
@@ -129,7 +129,7 @@ const writeManifest = async (root: string): Promise<File> => {
   return { digest, path, bytes: body.length, file: root + path }
 }
 
-/** One that is its own authority, for two days. */
+/** Signed by itself, valid for two days. */
 const makeCertificate = async (directory: string): Promise<string> => {
   const file = join(directory, 'certificate.pem')
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost']

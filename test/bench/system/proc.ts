@@ -1,5 +1,5 @@
 /**
- * What Linux tells of a process from outside. Of a process and its children together: nginx works in a child.
+ * CPU, memory and descriptors of a process and its children together, from /proc. nginx works in a child.
  * @see https://man7.org/linux/man-pages/man5/proc.5.html
  */
 import { readdirSync, readFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ export const cpuSeconds = (pid: number): number => sum(pid, ownCpuSeconds)
 
 export const rssBytes = (pid: number): number => sum(pid, (one) => statusBytes(one, 'VmRSS'))
 
-/** The most that it was so far; of children that ended nothing is known. */
+/** The peak so far. Children that have ended are not counted. */
 export const peakRssBytes = (pid: number): number => sum(pid, (one) => statusBytes(one, 'VmHWM'))
 
 /** Open descriptors. */
@@ -31,7 +31,7 @@ const childrenOf = (pid: number): readonly number[] =>
     .map(Number)
 
 const ownCpuSeconds = (pid: number): number => {
-  // The name in parentheses may hold spaces: what follows it begins with field 3. utime and stime are 14 and 15.
+  // The name in parentheses may contain spaces. Field 3 follows it. utime and stime are fields 14 and 15.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /s, '')
     .split(' ')

@@ -1,5 +1,5 @@
 /**
- * Processes and directories that end with the run, however it ends: in order, by an error, or by Ctrl-C. Each process by its pid.
+ * Processes and directories that end with the run, also after an error or Ctrl-C. Each process is ended by its pid.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -13,30 +13,30 @@ import { plainEnv } from '../../e2e/process.ts'
 
 export interface Running extends AsyncDisposable {
   readonly pid: number
-  /** The file that has its standard output and standard error, as a log in production. */
+  /** The file of its standard output and standard error. */
   readonly log: string
 }
 
 export interface StartOptions {
-  /** Where its log goes: `<directory>/<name>.log`. */
+  /** The directory of its log, `<directory>/<name>.log`. */
   readonly directory: string
   readonly name: string
-  /** It is up once this says so. */
+  /** Whether it is ready. */
   readonly ready: () => Promise<boolean>
-  /** Milliseconds until it has to be; 20 s unless given. */
+  /** Milliseconds until it must be ready; 20 s unless given. */
   readonly maxWaitMs?: number
 }
 
 const running = new Set<ChildProcess>()
-/** Those that lead a process group. */
+/** Processes that lead a process group. */
 const groups = new WeakSet<ChildProcess>()
 const directories = new Set<string>()
 
-/** Milliseconds until a server has to be up, and until it has to be gone. */
+/** Milliseconds until a server must be ready, and until it must have ended. */
 const usualPatienceMs = 20_000
 const insistAfterMs = 5000
 
-/** @throws {Error} with its log, where it does not get ready */
+/** @throws {Error} with its log, if it does not get ready */
 export const start = async (
   command: string,
   args: readonly string[],
@@ -61,16 +61,16 @@ export const start = async (
   return { pid: child.pid!, log, [Symbol.asyncDispose]: async () => await end(child) }
 }
 
-/** A client of ours in a process of its own: what it prints is JSON, one value a line. */
+/** A client of the benchmark in a process of its own. It prints JSON, one value a line. */
 export interface Client<Told> extends AsyncDisposable {
   readonly pid: number
-  /** The next value. @throws {Error} where it ends before */
+  /** The next value. @throws {Error} if the process ends first */
   readonly next: () => Promise<Told>
-  /** Asks it to end. */
+  /** Ends it with SIGTERM. */
   readonly end: () => void
 }
 
-/** @param input handed over as JSON in its environment */
+/** @param input passed as JSON in its environment */
 export const startClient = <Told>(file: string, input: unknown): Client<Told> => {
   const child = spawn(process.execPath, [join(import.meta.dirname, '../clients', file)], {
     env: plainEnv({ BENCH_INPUT: JSON.stringify(input) }),
@@ -100,12 +100,12 @@ async function* linesOf(child: ChildProcess): AsyncGenerator<string, void> {
   }
 }
 
-/** Runs a tool to its end. @throws {Error} with what it printed, where it fails */
+/** Runs a tool to its end. @throws {Error} with its output, if it fails */
 export const runTool = async (
   command: string,
   args: readonly string[],
 ): Promise<{ stdout: string; stderr: string }> => {
-  // A group of its own: a shell's own children end with it.
+  // A process group of its own, so that the children of a shell end with it.
   const child = spawn(command, args, { env: plainEnv(), stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   groups.add(child)
   track(child)
@@ -118,14 +118,14 @@ export const runTool = async (
   return { stdout, stderr }
 }
 
-/** A directory of this run's own. */
+/** A temporary directory of this run. */
 export const scratch = async (): Promise<AsyncDisposable & { readonly path: string }> => {
   const path = await mkdtemp(join(tmpdir(), 'quay-proxy-bench-'))
   directories.add(path)
   return { path, [Symbol.asyncDispose]: async () => remove(path) }
 }
 
-/** For an end that is not in order. */
+/** For an end by an error or a signal. */
 export const endEverything = async (): Promise<void> => {
   await Promise.all([...running].map(end))
   for (const path of directories) remove(path)

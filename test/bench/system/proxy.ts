@@ -16,16 +16,16 @@ export interface ProxyOptions {
   /** Its `main.ts`. */
   readonly main: string
   readonly directory: string
-  /** Tells two of a directory apart. */
+  /** Distinguishes two proxies in one directory. */
   readonly name?: string
   readonly appCi: AppCi
   readonly upstream: string
   /** PEM file, for an upstream on https. */
   readonly ca?: string
   readonly flags?: readonly string[]
-  /** Whether it keeps to quay.io's limits, for an upstream that has them; not unless given. */
+  /** With `quay`, it keeps to quay.io's limits, for an upstream that has them. Without it, there is no limit. */
   readonly limits?: 'quay'
-  /** Milliseconds until it has to be ready. */
+  /** Milliseconds until it must be ready. */
   readonly maxWaitMs?: number
   /** Options of Node itself. */
   readonly nodeOptions?: readonly string[]
@@ -57,7 +57,7 @@ export const startProxy = async (options: ProxyOptions): Promise<Proxy> => {
     `--token-secret-file=${files.secret}`,
     `--kubeconfig=${files.kubeconfig}`,
     ...(ca === undefined ? [] : [`--upstream-ca-file=${ca}`]),
-    // Whoever still reads at the end of a measurement is not waited for.
+    // Clients that still read at the end of a measurement are cut.
     '--grace-period=1s',
     ...(options.limits === 'quay' ? ['--upstream-limits=quay'] : await unlimited(main)),
     ...flags,
@@ -70,8 +70,8 @@ export const startProxy = async (options: ProxyOptions): Promise<Proxy> => {
 }
 
 /**
- * The upstreams here have no limits, and what is measured is the proxy, not its restraint towards quay.io. An older one that is
- * measured beside has no such flag, and no such restraint.
+ * The upstreams here have no limits, and the proxy is measured without the rate limits of quay.io. A proxy of an older checkout has no
+ * such flag, and no such limits.
  */
 const unlimited = async (main: string): Promise<readonly string[]> => {
   const { stdout } = await runTool(process.execPath, [main, '--help'])

@@ -1,4 +1,4 @@
-/** quay of the sandbox, and what it was asked for. */
+/** quay of the sandbox, and its requests. */
 import { buildImage, type Image, type ImageOptions } from '../../../src/sandbox/quay/images.ts'
 import type { RecordedRequest } from '../../../src/sandbox/quay/origin.ts'
 import { startQuay, type Quay } from '../../../src/sandbox/quay/quay.ts'
@@ -24,9 +24,9 @@ export const tagImage = async (
 export interface Asked {
   readonly logins: number
   readonly manifests: number
-  /** The requests of quay, each answered with a redirect. */
+  /** Requests to quay, each answered with a redirect. */
   readonly blobs: number
-  /** The requests of the CDN behind it. */
+  /** Requests to the CDN behind it. */
   readonly cdn: number
 }
 
@@ -34,7 +34,7 @@ export const countRequests = (requests: readonly RecordedRequest[]): Asked => {
   const count = (origin: RecordedRequest['origin'], path: RegExp) =>
     requests.filter((request) => request.origin === origin && path.test(request.url)).length
   return {
-    // The question where to log in, and the login.
+    // The request without a login, and the login.
     logins: count('quay', /^\/v2\/(?:auth\b.*)?$/),
     manifests: count('quay', /\/manifests\//),
     blobs: count('quay', /\/blobs\//),

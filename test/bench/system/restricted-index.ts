@@ -1,17 +1,16 @@
 /**
- * How far the restricted index of a proxy is, from what it tells: `/readyz?verbose`, and its log. A proxy that says nothing of one has
- * none.
+ * The progress of the restricted index of a proxy, from `/readyz?verbose` and its log. A proxy that does not mention an index has none.
  */
 import { readFileSync } from 'node:fs'
 
-/** `none`: the proxy does not speak of an index. */
+/** `none`: the proxy does not mention an index. */
 export type Progress = 'none' | 'partial' | 'whole'
 
 const subject = /restricted[\s_-]?index/i
 const isWhole = /\bwhole\b/i
 const isNot = /\b(?:not|no|in)[\s-]?(?:yet[\s-])?whole\b/i
 
-/** @param line one line of text, or a piece of JSON, about the index */
+/** @param line one line of text, or a value of JSON, about the index */
 const progressOf = (line: string): Progress => (isWhole.test(line) && !isNot.test(line) ? 'whole' : 'partial')
 
 /** @param text of `/readyz?verbose`: JSON with a key such as `restrictedIndex`, or lines such as `restricted index: whole` */
@@ -22,7 +21,7 @@ export const progressIn = (text: string): Progress => {
   return line === undefined ? 'none' : progressOf(line)
 }
 
-/** @param log file of a proxy: lines of JSON, of which the last whose `msg` is about the index counts */
+/** @param log file of a proxy, lines of JSON: the last one whose `msg` is about the index counts */
 export const progressInLog = (log: string): Progress => {
   const messages = readFileSync(log, 'utf8')
     .split('\n')

@@ -26,3 +26,16 @@ await t.test('a list that gains a platform is another list', async (t) => {
   tag(original, 'latest', grown)
   t.match(await compareImages({ source, version: 'latest', target, float }), { state: 'different' })
 })
+
+await t.test('a pinned source is read only where the target has another image', async (t) => {
+  const { source, target, original, stored, origin } = await startSides(t)
+  const { digest } = putImage(original, 'a')
+  const compare = async () => await compareImages({ source, version: digest, target, float })
+  tag(stored, float, putImage(stored, 'a'))
+  t.strictSame(await compare(), { state: 'same', digest })
+  t.equal(origin.requests.length, 0)
+  tag(stored, float, putImage(stored, 'b'))
+  t.match(await compare(), { state: 'different', digest, replaced: stored.tags.get(float) })
+  original.manifests.clear()
+  t.strictSame(await compare(), { state: 'missing' })
+})

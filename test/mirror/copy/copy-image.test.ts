@@ -102,3 +102,13 @@ await t.test('a float is written once, and is read back', async (t) => {
     method === 'PUT' && path.endsWith(`/manifests/${float}`) ? { status: 201 } : undefined
   await t.rejects(copyImage(toolsOf(), request), { name: 'RegistryFailure', message: /does not show/ })
 })
+
+await t.test('a registry with a history of its own gets no prune tag', async (t) => {
+  const { source, target, original, stored } = await startSides(t)
+  const { digest } = putImage(original, 'new')
+  const old = putImage(stored, 'old')
+  tag(stored, float, old)
+  const { replaced } = await copyImage(toolsOf(), { source, digest, target, float, keepsOld: false })
+  t.strictSame(replaced, { digest: old.digest, pruneTag: undefined })
+  t.strictSame([...stored.tags], [[float, digest]])
+})

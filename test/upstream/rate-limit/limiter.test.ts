@@ -48,8 +48,8 @@ await t.test('requests pass by the burst, then by the rate, and requesters take 
   test.strictSame(gone.slice(5), ['a5 at 1000', 'a6 at 1000'])
 })
 
-await t.test('a rate with onceSeen applies only after a 429', async (test) => {
-  const { clock, gate, gone, enterAll } = gateFor({ rate: { perSecond: 10, burst: 2, onceSeen: true } })
+await t.test('a rate with onlyAfter429 applies only after a 429', async (test) => {
+  const { clock, gate, gone, enterAll } = gateFor({ rate: { perSecond: 10, burst: 2, onlyAfter429: true } })
   enterAll('a1', 'a2', 'a3', 'a4')
   await settled()
   test.equal(gone.length, 4)

@@ -5,7 +5,7 @@ import { createTokenBucket, type Rate } from '../../../src/concurrency/token-buc
 await t.test('the rates are a little below those of quay for an address', async (test) => {
   test.strictSame(ratesFor(1), {
     manifest: { perSecond: 45, burst: 9 },
-    blob: { perSecond: 45, burst: 45, onceSeen: true },
+    blob: { perSecond: 45, burst: 45, onlyAfter429: true },
     tags: { perSecond: 4.5, burst: 1 },
     referrers: { perSecond: 54, burst: 1 },
   })
@@ -14,7 +14,7 @@ await t.test('the rates are a little below those of quay for an address', async 
 await t.test('replicas share the rates, and each can send at least one request', async (test) => {
   test.strictSame(ratesFor(3).manifest, { perSecond: 15, burst: 3 })
   test.strictSame(ratesFor(3).tags, { perSecond: 1.5, burst: 1 })
-  test.strictSame(ratesFor(100).blob, { perSecond: 0.45, burst: 1, onceSeen: true })
+  test.strictSame(ratesFor(100).blob, { perSecond: 0.45, burst: 1, onlyAfter429: true })
 })
 
 /** The zone of an nginx with `nodelay`, as ngx_http_limit_req_module counts: whether it lets a request through. */

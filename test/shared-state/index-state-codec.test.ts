@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseIndexState, printIndexState } from '../../src/shared-state/index-state.ts'
+import { parseIndexState, printIndexState } from '../../src/shared-state/index-state-codec.ts'
 
 const whole = { liveCompleteAt: 1, datedCompleteAt: 2, datedSeenUpTo: '2026', namespaces: ['a-priv'] }
 

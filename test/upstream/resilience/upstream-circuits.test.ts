@@ -6,7 +6,7 @@ import {
   UpstreamRateLimited,
   TransientUpstreamError,
 } from '../../../src/upstream/errors.ts'
-import { CircuitOpen, withCircuitBreaker } from '../../../src/upstream/resilience/circuit-breaker.ts'
+import { CircuitOpen, withCircuitBreaker } from '../../../src/upstream/resilience/upstream-circuits.ts'
 import { failure, manifestRequest, told } from '../upstream.ts'
 import type { SendUpstream, UpstreamRequest, UpstreamResponse } from '../../../src/upstream/request.ts'
 

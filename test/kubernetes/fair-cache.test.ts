@@ -1,8 +1,8 @@
 import t from 'tap'
-import { createSharedCache } from '../../src/kubernetes/shared-cache.ts'
+import { createFairCache } from '../../src/kubernetes/fair-cache.ts'
 
 await t.test('a lookup is a use of the entry, and a peek is not', async (test) => {
-  const cache = createSharedCache<number>(2)
+  const cache = createFairCache<number>(2)
   test.strictSame([cache.get('a'), cache.peek('a'), cache.size()], [undefined, undefined, 0])
   cache.set('a', 1, 'alice')
   cache.set('b', 2, 'bob')
@@ -16,14 +16,14 @@ await t.test('a lookup is a use of the entry, and a peek is not', async (test) =
 })
 
 await t.test('a key has one value and one owner', async (test) => {
-  const cache = createSharedCache<number>(10)
+  const cache = createFairCache<number>(10)
   cache.set('a', 1, 'alice')
   cache.set('a', 2, 'bob')
   test.strictSame([cache.get('a'), cache.size()], [2, 1])
 })
 
 await t.test('attack: an owner with more than its share evicts its own entries', async (test) => {
-  const cache = createSharedCache<number>(100)
+  const cache = createFairCache<number>(100)
   for (let index = 0; index < 20; index++) cache.set(`person ${index}`, index, `person ${index}`)
   for (let index = 0; index < 10_000; index++) cache.set(`mallory ${index}`, index, 'mallory')
   test.equal(cache.size(), 100)
@@ -35,7 +35,7 @@ await t.test('attack: an owner with more than its share evicts its own entries',
 })
 
 await t.test('attack: a hundred owners share the rest', async (test) => {
-  const cache = createSharedCache<number>(1000)
+  const cache = createFairCache<number>(1000)
   for (let index = 0; index < 50; index++) cache.set(`p${index}`, index, `p${index}`)
   for (let round = 0; round < 100; round++)
     for (let name = 0; name < 50; name++) {

@@ -5,7 +5,7 @@
  */
 import { LeastRecentlyUsed } from '../concurrency/least-recently-used.ts'
 
-export interface SharedCache<Value> {
+export interface FairCache<Value> {
   /** The value; this counts as a use of the entry. */
   readonly get: (key: string) => Value | undefined
   /** The value; this does not count as a use. */
@@ -21,7 +21,7 @@ interface Entry<Value> {
 }
 
 /** @param max values of all owners together */
-export const createSharedCache = <Value>(max: number): SharedCache<Value> => {
+export const createFairCache = <Value>(max: number): FairCache<Value> => {
   const entries = new Map<string, Entry<Value>>()
   const order = new LeastRecentlyUsed()
   const owners = new Map<string, LeastRecentlyUsed>()

@@ -5,13 +5,16 @@
  * unfinished request heads. `pipelined`: too many requests on one connection. `stalled`: the client did not read its answer. `pending`:
  * the client already has too many bytes to read. `proxy-protocol`: a proxy that did not name its client.
  */
-export type ShedReason =
-  | 'requests'
-  | 'connections'
-  | 'logins'
-  | 'forms'
-  | 'heads'
-  | 'pipelined'
-  | 'stalled'
-  | 'pending'
-  | 'proxy-protocol'
+export const shedReasons = [
+  'requests',
+  'connections',
+  'logins',
+  'forms',
+  'heads',
+  'pipelined',
+  'stalled',
+  'pending',
+  'proxy-protocol',
+] as const
+
+export type ShedReason = (typeof shedReasons)[number]

@@ -1,0 +1,34 @@
+/**
+ * Images of QCI that the registry of app.ci gets back: `qciToAppCIImages`. The registry makes an ImageStream tag of each, whose history
+ * keeps the image that is replaced.
+ * @see https://github.com/openshift/image-registry/blob/master/pkg/dockerregistry/server/manifestservice.go
+ */
+import { appCiRegistry, isSameSource, type MirrorConfig } from '../config/mirror-config.ts'
+import { formatReference } from '../names/image-reference.ts'
+import { formatTarget } from '../names/qci-names.ts'
+import type { Desired, DesiredImage, LeftOutImage } from '../plan/desired.ts'
+import { checkCircles } from '../validation/circles.ts'
+
+export const backfillImages = (config: MirrorConfig): Desired => {
+  const images: DesiredImage[] = []
+  const leftOut: LeftOutImage[] = []
+  const circles = new Map(checkCircles(config).map(({ subject, message }) => [subject, message]))
+  for (const { target, source, subject } of config.appCi) {
+    const repository = `${target.namespace}/${target.name}`
+    const image = {
+      // An ImageStream tag of this name may go into QCI, too.
+      target: `${appCiRegistry}/${formatTarget(target)}`,
+      float: target.tag,
+      destination: { registry: appCiRegistry, repository },
+      source,
+    }
+    const ignored = config.ignored.find((entry) =>
+      isSameSource(entry.source, { kind: 'image', image: source }),
+    )
+    const reason =
+      circles.get(subject) ?? (ignored && `${formatReference(source)} is ignored: ${ignored.reason}`)
+    if (reason === undefined) images.push(image)
+    else leftOut.push({ ...image, reason })
+  }
+  return { images, leftOut }
+}

@@ -1,0 +1,47 @@
+/**
+ * Reads ImageStreams of app.ci: a namespace in pages, or one of them alone.
+ */
+import type { KubeConfig } from '@kubernetes/client-node'
+import { readPages } from '../../kubernetes/list-and-watch.ts'
+import { currentImagesOf, type CurrentImages } from './current-images.ts'
+
+/** Which ImageStreams are read: one, or all of the namespace where there is no name. */
+export interface StreamSelector {
+  readonly namespace: string
+  readonly name?: string | undefined
+}
+
+/** Current images by `namespace/name`. */
+export type StreamImages = ReadonlyMap<string, CurrentImages>
+
+export const imageStreams = { group: 'image.openshift.io', version: 'v1', plural: 'imagestreams' }
+
+/** Objects. A page is in memory as a whole, as text and as objects: 50 large ImageStreams have some 10 MB. */
+const pageSize = 50
+
+/** One list after the other, so that one page is in memory at a time. @throws {Error} where a list does not come */
+export const readStreams = async (
+  kubeConfig: KubeConfig,
+  selectors: readonly StreamSelector[],
+  signal: AbortSignal,
+): Promise<StreamImages> => {
+  const streams = new Map<string, CurrentImages>()
+  for (const { namespace, name } of selectors) {
+    const bounds = { namespace, pageSize, ...(name === undefined ? {} : { name }) }
+    await readPages(
+      kubeConfig,
+      imageStreams,
+      signal,
+      (items) => {
+        for (const item of items)
+          streams.set(`${namespace}/${item.metadata?.name ?? ''}`, currentImagesOf(item))
+      },
+      bounds,
+    ).catch((error: unknown) => {
+      throw new Error(`app.ci does not list the ImageStreams of ${namespace}: ${(error as Error).message}`, {
+        cause: error,
+      })
+    })
+  }
+  return streams
+}

@@ -1,0 +1,28 @@
+import t from 'tap'
+import { selectorsOf } from '../../../src/mirror/app-ci/selectors.ts'
+import { configOf } from '../validation/entries.ts'
+
+await t.test('namespaces are listed where a pattern needs it, other ImageStreams alone', (t) => {
+  const config = configOf(`artImages:
+  - {namespace: openshift, name: ^release$}
+  - {namespace: openshift, name: '^release\\.old$'}
+  - {namespace: ocp, name: ^builder$}
+  - {namespace: ocp, name: '^\\d+\\.\\d+$', tag: ^rhel-coreos.*}
+  - {namespace: origin, name: ^scos.*}
+  - {namespace: many, name: '^a.b$'}
+supplementalCIImages:
+  coreos/base:9.6: {namespace: coreos, name: base, tag: "9.6"}
+  coreos/base:9.7: {namespace: coreos, name: base, tag: "9.7"}
+  ocp/x:v1: {namespace: ocp, name: x, tag: v1}
+  ocp/ubi:9: {image: registry.access.redhat.com/ubi9/ubi:latest}
+`)
+  t.strictSame(selectorsOf(config), [
+    { namespace: 'ocp' },
+    { namespace: 'origin' },
+    { namespace: 'many' },
+    { namespace: 'openshift', name: 'release' },
+    { namespace: 'openshift', name: 'release.old' },
+    { namespace: 'coreos', name: 'base' },
+  ])
+  t.end()
+})

@@ -1,0 +1,36 @@
+import t from 'tap'
+import { readStreams } from '../../../src/mirror/app-ci/stream-lists.ts'
+import { hex, startApi } from '../../kubernetes/watching.ts'
+
+const never = new AbortController().signal
+
+await t.test('lists of namespaces in pages, and one ImageStream alone', async (t) => {
+  const { kubeConfig, imageStreams } = await startApi(t)
+  for (let number = 0; number < 60; number++)
+    imageStreams.put({ namespace: 'ocp', name: `4.${number}`, tags: { base: [hex('a'), hex('b')] } })
+  for (const name of ['release', 'other'])
+    imageStreams.put({ namespace: 'openshift', name, tags: { golang: [hex('c')], none: [] } })
+  const streams = await readStreams(
+    kubeConfig,
+    [{ namespace: 'ocp' }, { namespace: 'openshift', name: 'release' }],
+    never,
+  )
+  t.equal(streams.size, 61)
+  t.equal(imageStreams.requests.pages, 3)
+  t.strictSame([...(streams.get('ocp/4.7') ?? [])], [['base', hex('a')]])
+  t.strictSame(
+    [...(streams.get('openshift/release') ?? [])],
+    [
+      ['golang', hex('c')],
+      ['none', 'none'],
+    ],
+  )
+})
+
+await t.test('a list that does not come is a failure, which names the namespace', async (t) => {
+  const { api, kubeConfig } = await startApi(t)
+  api.fault({ kind: 'status', status: 500 })
+  await t.rejects(readStreams(kubeConfig, [{ namespace: 'ocp' }], never), {
+    message: 'app.ci does not list the ImageStreams of ocp: API server answered 500',
+  })
+})
