@@ -31,12 +31,16 @@ const print = async ({ explanation, further }: Answer, io: Io): Promise<number> 
   return exitCodeOf(explanation)
 }
 
-const online = async ({ image, tokenFile, serverCaFile }: ExplainArguments, server: URL, io: Io): Promise<Answer> => {
+const online = async (
+  { image, tokenFile, serverCaFile }: ExplainArguments,
+  server: URL,
+  io: Io,
+): Promise<Answer> => {
   const { findLogin } = await import('../explain/login.ts')
   const { explainOnline } = await import('../explain/online.ts')
   if (tokenFile === '-' && io.isInputTerminal) io.printError('Paste the token, then Enter and Ctrl-D.')
   const { environment, openInput } = io
-  const ca = serverCaFile === undefined ? undefined : await readFile(serverCaFile, 'utf8')
+  const ca = serverCaFile === undefined ? undefined : await readAuthorities(serverCaFile)
   const login = await findLogin({ server, tokenFile, environment, openInput })
   const answer = await explainOnline(image, { server, ca, authorization: login.authorization })
   return {
@@ -45,6 +49,15 @@ const online = async ({ image, tokenFile, serverCaFile }: ExplainArguments, serv
       ['login from', login.from],
       ['request id', answer.requestId],
     ],
+  }
+}
+
+const readAuthorities = async (path: string): Promise<string> => {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new Error(`--server-ca-file=${path} cannot be read (${code})`, { cause: error })
   }
 }
 

@@ -8,7 +8,8 @@ import { parseCommand } from './flag-values.ts'
 import { flags } from './flags.ts'
 import { parseOrigin } from './value-parsers.ts'
 
-const { qciNamespace, restrictedNamespaces, unknownDigests, upstreamRepository, exposedHost, grantAdvice } = flags
+const { qciNamespace, restrictedNamespaces, unknownDigests, upstreamRepository, exposedHost, grantAdvice } =
+  flags
 
 export const explainFlags = {
   server: flag('server', undefined, 'origin of a proxy, which decides with your login', {
@@ -73,11 +74,15 @@ const problemsOf = (values: ValuesOf<typeof explainFlags>): readonly string[] =>
   const [isOnline, isOffline] = [server !== undefined, rbac.length > 0]
   const hasIdentity = asUser !== undefined || asGroup.length > 0
   return [
-    ...(isOnline && isOffline ? ['--server asks a proxy, and --rbac decides offline: give one of the two'] : []),
+    ...(isOnline && isOffline
+      ? ['--server asks a proxy, and --rbac decides offline: give one of the two']
+      : []),
     ...(!isOnline && (serverCaFile ?? tokenFile) !== undefined
       ? ['--server-ca-file and --token-file are for --server: give it as well']
       : []),
     ...(isOffline && !hasIdentity ? ['--rbac needs --as-user or --as-group: who pulls?'] : []),
-    ...(!isOffline && hasIdentity ? ['--as-user and --as-group are for --rbac: a proxy knows who you are'] : []),
+    ...(!isOffline && hasIdentity
+      ? ['--as-user and --as-group are for --rbac: a proxy knows who you are']
+      : []),
   ]
 }

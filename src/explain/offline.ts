@@ -39,7 +39,10 @@ export const explainOffline = (image: string, user: UserInfo, options: OfflineOp
     reviews,
     access: 'denied',
     reason: `${user.username} may not pull it: no review says yes.`,
-    next: createGrantAdvice(options.grantAdvice, qciNamespace)({
+    next: createGrantAdvice(
+      options.grantAdvice,
+      qciNamespace,
+    )({
       username: user.username,
       namespace,
       isRestricted: reading.restricted === true,
@@ -65,7 +68,9 @@ const allowedBy = ({ role, namespace }: ReviewResult, pullSpec: string) =>
   ({
     rule: role === 'qci-image-puller' ? 'qci-wide' : 'image-puller',
     reason: `They may pull it: ${
-      role === 'qci-image-puller' ? 'they have QCI-wide access' : `they have ${role} in namespace ${namespace}`
+      role === 'qci-image-puller'
+        ? 'they have QCI-wide access'
+        : `they have ${role} in namespace ${namespace}`
     }. Whether QCI has it, only a proxy knows.`,
     next: `podman pull ${pullSpec}, once the manifests are applied`,
   }) as const
@@ -77,13 +82,17 @@ const reviewsOf = (
   { review, isRestricted, qciNamespace }: OfflineOptions,
 ): readonly ReviewResult[] => {
   const stream =
-    reference.kind === 'tag' && reference.owner.by === 'image-stream' ? reference.owner.imageStream : undefined
+    reference.kind === 'tag' && reference.owner.by === 'image-stream'
+      ? reference.owner.imageStream
+      : undefined
   const qci = { namespace: qciNamespace }
   return [
     ...(stream !== undefined && isRestricted(stream.namespace)
       ? []
       : [{ role: 'qci-image-puller' as const, ...qci, ...review(user, qci) }]),
-    ...(stream === undefined ? [] : [{ role: 'system:image-puller' as const, ...stream, ...review(user, stream) }]),
+    ...(stream === undefined
+      ? []
+      : [{ role: 'system:image-puller' as const, ...stream, ...review(user, stream) }]),
   ]
 }
 

@@ -33,9 +33,12 @@ export const explainOnline = async (image: string, options: OnlineOptions): Prom
   const { status, body } = await get(url, options, AbortSignal.timeout(timeoutMs)).catch((error: unknown) => {
     const { name, message } = error as Error
     const isLate = name === 'AbortError' || name === 'TimeoutError'
-    throw new Error(`${server.host} ${isLate ? `did not answer in ${timeoutMs / 1000} s` : `cannot be reached: ${message}`}`, {
-      cause: error,
-    })
+    throw new Error(
+      `${server.host} ${isLate ? `did not answer in ${timeoutMs / 1000} s` : `cannot be reached: ${message}`}`,
+      {
+        cause: error,
+      },
+    )
   })
   const answer = parse(body)
   if (status === 200 && isAnswer(answer)) return answer
@@ -68,9 +71,12 @@ const get = async (
   return { status: response.statusCode ?? 0, body }
 }
 
+/** Attack: a server that writes control characters into a terminal. */
 const parse = (body: string): unknown => {
   try {
-    return JSON.parse(body)
+    return JSON.parse(body, (_key, value: unknown) =>
+      typeof value === 'string' ? value.replaceAll(/[^\x20-\x7e]/g, '?') : value,
+    )
   } catch {
     return undefined
   }
@@ -92,6 +98,5 @@ const isAnswer = (answer: unknown): answer is Answer => {
 const messageIn = (answer: unknown): string | undefined => {
   const { errors } = (answer ?? {}) as { readonly errors?: readonly Fields[] }
   const message = Array.isArray(errors) ? errors[0]?.['message'] : undefined
-  // Attack: a server that writes control characters into a terminal.
-  return typeof message === 'string' ? message.slice(0, 2000).replaceAll(/[^\x20-\x7e]/g, '?') : undefined
+  return typeof message === 'string' ? message.slice(0, 2000) : undefined
 }

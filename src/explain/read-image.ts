@@ -6,7 +6,7 @@ import { likelyPullSpec } from '../oci/likely-pull-spec.ts'
 import { isRegistryHost, parsePullSpec, pullSpecOf, type PullSpecOptions } from '../oci/pull-spec.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { quoteName } from '../oci/quote-name.ts'
-import { isDigest, type Reference } from '../oci/reference.ts'
+import type { Reference } from '../oci/reference.ts'
 import type { Reading } from './explanation.ts'
 
 export interface ReadImage {
@@ -35,7 +35,10 @@ export const readImage = (pasted: string, options: PullSpecOptions): ReadImage =
     const isTagMissing = reference.kind === 'tag' && !/[:@][^/]*$/.test(text)
     return { reference, pullSpec, isTagMissing }
   } catch (error) {
-    throw unreadable(withLikely((error as Error).message, text, options), text)
+    const likely = likelySpelling(text, options)
+    if (likely !== undefined)
+      throw unreadable(`${quoteName(text)} is no image of QCI; did you mean ${likely}?`, text)
+    throw error instanceof RegistryError ? error : unreadable((error as Error).message, text)
   }
 }
 
@@ -65,15 +68,15 @@ const isApiPath = (text: string): boolean => {
   return path[0] === 'v2' && path.length !== 2
 }
 
-const withLikely = (message: string, text: string, options: PullSpecOptions): string => {
-  if (text.includes('@') || isDigest(text)) return message
+/** Undefined if no other spelling is an image of QCI. */
+const likelySpelling = (text: string, options: PullSpecOptions): string | undefined => {
+  if (text.includes('@')) return undefined
   const colon = text.lastIndexOf(':')
   const hasTag = colon > text.lastIndexOf('/')
   const [path, tag] = hasTag ? [text.slice(0, colon), text.slice(colon + 1)] : [text, 'latest']
   const components = path.split('/')
   const isOwn = components[0]?.toLowerCase() === options.exposedHost.toLowerCase()
-  const likely = likelyPullSpec(isOwn ? components.slice(1) : components, tag, options)
-  return likely === undefined ? message : `${quoteName(text)} is no image of QCI; did you mean ${likely}?`
+  return likelyPullSpec(isOwn ? components.slice(1) : components, tag, options)
 }
 
 const unreadable = (message: string, text: string): RegistryError =>

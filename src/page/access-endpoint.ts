@@ -5,8 +5,6 @@ import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { RegistryError } from '../oci/errors.ts'
 import type { ExplainImage } from './explain-image.ts'
 
-export const accessPath = '/access'
-
 export interface AccessEndpointOptions {
   readonly explainImage: ExplainImage
   /** Resolves at once, or late for a requester with many refusals. */

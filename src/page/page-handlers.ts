@@ -14,8 +14,6 @@ import type { IsConfidential } from './confidential.ts'
 import { pageOf, type PageContent, type PageFrame } from './document.ts'
 import type { ExplainImage } from './explain-image.ts'
 
-export const pagePath = '/'
-
 export interface PageHandlersOptions extends PageFrame {
   readonly authenticate: Authenticate
   readonly explainImage: ExplainImage

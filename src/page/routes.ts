@@ -6,12 +6,13 @@ import helmet from '@fastify/helmet'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { authenticationHook, type Authenticate } from '../registry/authentication/authentication.ts'
-import { accessHandler, accessPath, type PaceRefusal } from './access-endpoint.ts'
+import { accessHandler, type PaceRefusal } from './access-endpoint.ts'
 import { contentSecurityPolicy } from './assets.ts'
 import type { IsConfidential } from './confidential.ts'
 import type { PageFrame } from './document.ts'
 import { createExplainImage, type ExplainImageOptions } from './explain-image.ts'
-import { PageHandlers, pagePath } from './page-handlers.ts'
+import { explanationPaths } from '../registry/route-paths.ts'
+import { PageHandlers } from './page-handlers.ts'
 import type { PartState } from '../telemetry/part-states.ts'
 
 export interface PageOptions extends ExplainImageOptions, PageFrame {
@@ -29,7 +30,7 @@ const plugin: FastifyPluginAsync<PageOptions> = async (app, options) => {
   const { authenticate, paceRefusal } = options
   app.route({
     method: 'GET',
-    url: accessPath,
+    url: explanationPaths.access,
     onRequest: authenticationHook(authenticate),
     handler: accessHandler({ explainImage, paceRefusal }),
   })
@@ -50,8 +51,8 @@ const plugin: FastifyPluginAsync<PageOptions> = async (app, options) => {
       if (!isForBrowser(request)) throw error
       return await handlers.failed(error, request, reply)
     })
-    scope.get(pagePath, async (request, reply) => await handlers.show(request, reply))
-    scope.post(pagePath, async (request, reply) => await handlers.explain(request, reply))
+    scope.get(explanationPaths.page, async (request, reply) => await handlers.show(request, reply))
+    scope.post(explanationPaths.page, async (request, reply) => await handlers.explain(request, reply))
   })
 }
 

@@ -127,8 +127,8 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   await app.register(routes, { ...pulls, observeStreams })
   // 6. For people: whether they may pull an image.
   await app.register(page, {
-    ...pulls,
     ...options.explanation,
+    ...pulls,
     authenticate: login.anonymous?.admit(authenticate) ?? authenticate,
     allowAnonymous: login.anonymous !== undefined,
     isConfidential: createIsConfidential({

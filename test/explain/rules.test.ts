@@ -32,7 +32,7 @@ Whoever gets a yes to one of these SubjectAccessReviews may pull it:
 Who you are, and so whether you may pull it, only a proxy knows.
 Next: quay-proxy explain proxy.example:5000/ocp/4.5:base --server https://proxy.example:5000`,
   )
-  const rest = text.split('\n').slice(1)
+  const rest = text.split('\n').slice(1, -1)
   for (const same of [
     'openshift/ci:ocp_4.5_base',
     'docker://proxy.example:5000/ocp/4.5:base',
@@ -40,7 +40,7 @@ Next: quay-proxy explain proxy.example:5000/ocp/4.5:base --server https://proxy.
     'registry.ci.openshift.org/ocp/4.5:base',
     'quay.io/openshift/ci:ocp_4.5_base',
   ])
-    test.strictSame(explain(same, options).split('\n').slice(1), rest, same)
+    test.strictSame(explain(same, options).split('\n').slice(1, -1), rest, same)
 })
 
 await t.test('tags that are restricted, ambiguous, or without a namespace', async (test) => {
@@ -121,4 +121,11 @@ await t.test('a text that is no reference is an error', async (test) => {
   test.throws(() => explain('', options))
   test.throws(() => explain('OCP/4.5:base', options), { code: 'NAME_INVALID' })
   test.throws(() => explain('ocp/4.5@sha256:abc', options), { code: 'DIGEST_INVALID' })
+})
+
+await t.test('where access is kept in a repository, the grant is a pull request', async (test) => {
+  const text = explain('ocp/4.5:base', { ...options, grantAdvice: 'release-repo' })
+  test.match(text, 'clusters/app.ci/assets/admin_qci-image-puller_rbac.yaml')
+  test.match(text, 'below clusters/app.ci/registry-access/ocp')
+  test.notMatch(text, 'oc policy')
 })

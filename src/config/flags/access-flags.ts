@@ -47,7 +47,7 @@ export const accessFlags = {
   grantAdvice: flag(
     'grant-advice',
     'oc-policy',
-    'how explanations say that access is granted: a command, or a pull request for openshift/release',
+    'how access is granted: a command, or a PR for openshift/release',
     oneOf('oc-policy', 'release-repo'),
   ),
   allowAnonymous: flag(
