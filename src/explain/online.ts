@@ -5,6 +5,7 @@ import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import { getCACertificates } from 'node:tls'
+import { parseAnswer } from '../oci/json-bounds.ts'
 import type { Explanation } from './explanation.ts'
 
 export interface OnlineOptions {
@@ -52,7 +53,7 @@ const get = async (
   url: URL,
   { ca, authorization }: OnlineOptions,
   signal: AbortSignal,
-): Promise<{ readonly status: number; readonly body: string }> => {
+): Promise<{ readonly status: number; readonly body: Buffer }> => {
   const headers = { authorization, accept: 'application/json' }
   const trust = ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
@@ -63,23 +64,31 @@ const get = async (
   sent.on('error', reject)
   sent.end()
   const response = await promise
-  let body = ''
-  for await (const chunk of response.setEncoding('utf8')) {
-    body += chunk
-    if (body.length > maxAnswerBytes) throw new Error('its answer is too long')
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    chunks.push(chunk)
+    bytes += chunk.length
+    if (bytes > maxAnswerBytes) throw new Error('its answer is too long')
   }
-  return { status: response.statusCode ?? 0, body }
+  // A response to a request has a status.
+  return { status: response.statusCode as number, body: Buffer.concat(chunks) }
 }
 
-/** Attack: a server that writes control characters into a terminal. */
-const parse = (body: string): unknown => {
+const parse = (body: Buffer): unknown => {
   try {
-    return JSON.parse(body, (_key, value: unknown) =>
-      typeof value === 'string' ? value.replaceAll(/[^\x20-\x7e]/g, '?') : value,
-    )
+    return printable(parseAnswer(body))
   } catch {
     return undefined
   }
+}
+
+/** Attack: a server that writes control characters into a terminal. */
+const printable = (value: unknown): unknown => {
+  if (typeof value === 'string') return value.replaceAll(/[^\x20-\x7e]/g, '?')
+  if (Array.isArray(value)) return value.map(printable)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, printable(one)]))
 }
 
 type Fields = Readonly<Record<string, unknown>>

@@ -29,13 +29,14 @@ export const allowed = (
   request: FastifyRequest,
   { reference, found }: { readonly reference: Reference; readonly found: Found },
 ): Explanation => {
-  const { decision } = request
-  const may = decision === null ? 'You may pull it' : `You may pull it: ${becauseOf(decision, base)}`
+  // The authorization that allowed it has set it.
+  const decision = request.decision as Decision
+  const may = `You may pull it: ${becauseOf(decision, base)}`
   const shared = {
     ...base,
     access: 'allowed',
-    ...(decision === null ? {} : { rule: decision.rule }),
-    reviews: decision === null ? [] : grantingReview(decision, reference),
+    rule: decision.rule,
+    reviews: grantingReview(decision, reference),
     inQci: found.inQci,
   } as const
   if (found.inQci === 'yes')

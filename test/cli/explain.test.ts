@@ -71,6 +71,14 @@ await t.test('online, with the login of the person', async (test) => {
     ['explain', 'a/b', `--server=${sandbox.url}`, '--server-ca-file=/absent', `--token-file=${folder}/token`],
     [/--server-ca-file=\/absent cannot be read \(ENOENT\)/],
   )
+  const trusting = await ended([
+    'explain',
+    'ocp/4.5:base',
+    `--server=${sandbox.url}`,
+    '--server-ca-file=package.json',
+    `--token-file=${folder}/token`,
+  ])
+  test.equal(trusting.code, 1, 'plain HTTP to this machine needs no authority')
   const typed = await ended(['explain', 'a/b', `--server=${sandbox.url}`, '--token-file=-'], {
     isInputTerminal: true,
     input: 'no token',

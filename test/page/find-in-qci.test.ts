@@ -64,3 +64,14 @@ await t.test('a client that leaves ends the request', async (test) => {
   await test.rejects(asked)
   await until(() => signals[0]!.aborted)
 })
+
+await t.test('upstream fails, or has no such digest', async (test) => {
+  const failing = await explaining(test, {
+    fetchManifest: async () => {
+      throw new RegistryError('UNAVAILABLE', 'the upstream registry is failing')
+    },
+  })
+  test.match((await failing.explain('ocp/4.5:base')).explanation, { inQci: 'unknown' })
+  const absent = await explaining(test)
+  test.match((await absent.explain(`ocp/4.5@${digest}`)).explanation, { inQci: 'no' })
+})

@@ -51,7 +51,7 @@ await t.test('the form: an answer for the token, which is neither shown nor logg
 })
 
 await t.test('errors are pages, with their status and what helps', async (test) => {
-  const { post, lines } = await browser(test, {
+  const { post, lines, port } = await browser(test, {
     authenticate: async ({ kind }) => {
       if (kind === 'none') throw challenge.unauthorized('log in first')
       throw new RegistryError('TOOMANYREQUESTS', 'too <many>', { headers: { 'retry-after': '3' } })
@@ -70,6 +70,11 @@ await t.test('errors are pages, with their status and what helps', async (test) 
   test.match(broken.body, 'the form cannot be read')
   test.equal(broken.headers.get('connection'), 'close')
   test.equal((await post('image=a/b:c&token=x&token=y')).status, 401, 'a field counts once')
+  const nothing = await fetch(`http://127.0.0.1:${port}/?token=${secret}`, {
+    method: 'POST',
+    headers: { accept },
+  })
+  test.equal(nothing.status, 401, 'attack: a token in a URL, which others log')
 })
 
 await t.test('a bug of the proxy is answered as everywhere', async (test) => {

@@ -38,3 +38,14 @@ await t.test('clients that are no browsers get what they always got', async (tes
   test.equal((await get('/', { method: 'PUT', headers: { accept } })).status, 405)
   test.equal((await get('/access', { method: 'POST', headers: bearer })).status, 405)
 })
+
+await t.test('an error on the page is a page', async (test) => {
+  const { get } = await serve(test)
+  const { status, headers } = await get('/', {
+    method: 'POST',
+    headers: { accept, 'content-type': 'text/plain' },
+    body: 'a',
+  })
+  test.equal(status, 400)
+  test.match(headers.get('content-type'), 'text/html')
+})

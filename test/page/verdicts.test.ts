@@ -111,3 +111,27 @@ await t.test('a token with scopes needs another token, not a grant', async (test
     next: /^oc login, then podman login/,
   })
 })
+
+await t.test('a tag without an owner: its digest is closed, or not known yet', async (test) => {
+  const byDigest = {
+    ...policy,
+    decide: async (_identity: unknown, { kind }: { readonly kind: string }) =>
+      kind === 'digest' ? refused : allowed,
+  }
+  const manifest = { digest, mediaType: 'x', size: 1, content: undefined, isStale: false }
+  const closed = await explaining(test, { policy: byDigest, fetchManifest: async () => manifest })
+  test.match((await closed.explain('openshift/ci:latest')).explanation, {
+    reason: /its image belongs to a namespace that you may not pull from/,
+    next: 'pull the image by the tag of its namespace',
+  })
+  const unknown = await explaining(test, {
+    fetchManifest: async () => {
+      throw new RegistryError('UNAVAILABLE', 'the upstream registry is failing')
+    },
+  })
+  test.match((await unknown.explain('openshift/ci:latest')).explanation, {
+    access: 'unknown',
+    reason: 'The image behind this tag decides, and it is not known now: the upstream registry is failing.',
+    next: 'try again in a moment',
+  })
+})
