@@ -4,6 +4,7 @@
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { IncomingMessage } from 'node:http'
+import { isIPv4 } from 'node:net'
 import { getCACertificates } from 'node:tls'
 import { parseAnswer } from '../oci/json-bounds.ts'
 import type { Explanation } from './explanation.ts'
@@ -47,7 +48,7 @@ export const explainOnline = async (image: string, options: OnlineOptions): Prom
 }
 
 const isLoopback = (hostname: string): boolean =>
-  hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
+  hostname === 'localhost' || hostname === '[::1]' || (isIPv4(hostname) && hostname.startsWith('127.'))
 
 const get = async (
   url: URL,

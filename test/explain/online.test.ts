@@ -49,10 +49,10 @@ await t.test('over TLS, with an authority of its own', async (test) => {
 })
 
 await t.test('attack: a token over plain HTTP, to another machine', async (test) => {
-  const server = new URL('http://proxy.example')
-  await test.rejects(explainOnline('a/b', { server, authorization: 'Bearer t' }), {
-    message: 'http://proxy.example is not https: others could read your token',
-  })
+  for (const origin of ['http://proxy.example', 'http://127.proxy.example'])
+    await test.rejects(explainOnline('a/b', { server: new URL(origin), authorization: 'Bearer t' }), {
+      message: `${origin} is not https: others could read your token`,
+    })
 })
 
 await t.test('errors are the message of the proxy, and contain no token', async (test) => {

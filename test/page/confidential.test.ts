@@ -13,7 +13,7 @@ interface Case {
 const isConfidential = ({ encrypted, trusted = false, address = '192.0.2.1', headers = {}, ...more }: Case) =>
   createIsConfidential({ isTrustedPeer: () => trusted, proxyProtocol: more.proxyProtocol ?? false })({
     raw: { socket: (encrypted === undefined ? {} : { encrypted }) as unknown as Socket } as never,
-    headers: headers as never,
+    headers,
     client: { address, network: address },
   })
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Decision } from '../../src/access/policy.ts'
 import { RegistryError, unavailable } from '../../src/oci/errors.ts'
-import type { Digest, Reference } from '../../src/oci/reference.ts'
+import type { Reference } from '../../src/oci/reference.ts'
 import { allowed, digest, refused, routesOptions } from '../registry/fakes.ts'
 import { explaining } from './fakes.ts'
 
@@ -87,7 +87,7 @@ await t.test('errors that are no answer are those of a pull', async (test) => {
     test,
     deciding(() => ({ ...refused, isPremature: true })),
   )
-  test.equal((await premature.explain(`ocp/4.5@${digest as Digest}`)).status, 503)
+  test.equal((await premature.explain(`ocp/4.5@${digest}`)).status, 503)
   const unauthenticated = await premature.get('/access?image=a/b:c')
   test.equal(unauthenticated.status, 401)
   test.match(unauthenticated.headers.get('www-authenticate'), /^Bearer realm=/)
