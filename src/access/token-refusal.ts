@@ -14,8 +14,8 @@ export interface UnverifiedClaims {
 
 export interface TokenRefusal {
   readonly reason: string
-  /** `form`: the form of the token alone, without a review. `cluster`: a review. */
-  readonly by: 'form' | 'cluster'
+  /** `form`: the form of the token alone, without a review. `cluster`: a review. `configuration`: the proxy accepts no tokens. */
+  readonly by: 'form' | 'cluster' | 'configuration'
   readonly tokenKind: TokenKind
   readonly unverifiedClaims: UnverifiedClaims
 }

@@ -1,6 +1,7 @@
 /**
  * Flags, environment and files -> one frozen Config, or every problem at once. The only side effect is that the files are read.
  */
+import { join } from 'node:path'
 import { collectFlags, type CommandSyntax, type Environment } from './command-line.ts'
 import { ConfigError } from './config-error.ts'
 import { fileKeys, readFiles, type ConfigFiles } from './files.ts'
@@ -38,17 +39,29 @@ export const parseConfig = (args: readonly string[], environment: Environment): 
     problems.push('--proxy-protocol is read from --trusted-proxies alone: name the load balancers there')
   if (values.cacheDir !== undefined && values.blobDelivery === 'redirect')
     problems.push('--cache-dir has no blobs to cache with --blob-delivery=redirect: give one of the two')
+  if (values.logins === 'robots') problems.push(...clusterFlagsOf(given))
   const fileWarnings: string[] = []
   const files = readFiles(values, problems, fileWarnings)
   if (problems.length > 0 || files === undefined) throw new ConfigError(problems)
   // Without a problem, every flag that has a fallback has a value.
-  const settings = settingsOf(values as FlagValues)
+  const settings = withoutCluster(settingsOf(values as FlagValues))
   return Object.freeze({
     ...settings,
     ...files,
     warnings: [...warnings, ...cautions(settings), ...fileWarnings],
   })
 }
+
+/** A robot may pull everything, so the proxy of robots need not know which images are restricted. */
+const withoutCluster = <Settings extends Pick<FlagValues, 'logins' | 'restrictedIndex'>>(
+  settings: Settings,
+): Settings => (settings.logins === 'robots' ? { ...settings, restrictedIndex: 'off' } : settings)
+
+/** The flags that need a cluster, which a proxy of robots does not have. */
+const clusterFlagsOf = (given: ReadonlyMap<string, unknown>): readonly string[] =>
+  (['kubeconfig', 'allowAnonymous', 'authorization', 'imageStreams', 'restrictedIndex'] as const)
+    .filter((key) => given.has(key))
+    .map((key) => `--logins=robots uses no cluster: leave out --${flags[key].name}`)
 
 /** A valid setting of which the operator should be reminded. */
 const cautions = ({ authorization }: Pick<Config, 'authorization'>): readonly string[] =>
@@ -62,5 +75,9 @@ const settingsOf = (values: FlagValues) => {
   const { exposedHost, exposedUrl = new URL(`https://${exposedHost}`) } = values
   const replaced: ReadonlySet<string> = new Set(replacedKeys)
   const kept = Object.fromEntries(Object.entries(values).filter(([key]) => !replaced.has(key)))
-  return { ...(kept as Pick<FlagValues, SettingKey>), exposed: exposedUrl }
+  return { ...(kept as Pick<FlagValues, SettingKey>), stateDir: stateDirOf(values), exposed: exposedUrl }
 }
+
+/** A warm cache outlives upstream only if a restarted proxy knows the digests as well. A proxy of robots needs to know none. */
+const stateDirOf = ({ stateDir, cacheDir, logins }: FlagValues): string | undefined =>
+  stateDir === undefined && cacheDir !== undefined && logins === 'all' ? join(cacheDir, 'state') : stateDir

@@ -13,6 +13,8 @@ export interface PageFrame {
   readonly loginAdvice: LoginAdvice
   readonly helpUrl: URL | undefined
   readonly allowAnonymous: boolean
+  /** Only robots of the registry log in: no token of the cluster is accepted. */
+  readonly robotsOnly: boolean
 }
 
 export interface PageContent {
@@ -43,13 +45,13 @@ export const pageOf = (frame: PageFrame, content: PageContent): string => {
         <header>
           <h1>${exposed.host}</h1>
           <p>
-            The container images of OpenShift CI. Your login of the app.ci cluster decides which of them you
-            may pull.
+            The container images of OpenShift
+            CI.${frame.robotsOnly ? '' : ' Your login of the app.ci cluster decides which of them you may pull.'}
           </p>
         </header>
         <main>
-          ${verdict(content)} ${content.acceptsToken ? form(frame, content) : notConfidential(frame)}
-          ${logins(frame)} ${states(content.parts)}
+          ${verdict(content)} ${frame.robotsOnly ? undefined : question(frame, content)} ${logins(frame)}
+          ${states(content.parts)}
         </main>
         <footer>
           <p>${help(frame)}Request id ${content.requestId}</p>
@@ -101,6 +103,9 @@ const verdict = ({ result, failure }: PageContent): Html => {
     <p class="next"><strong>Next:</strong> ${next}</p>
   </section>`
 }
+
+const question = (frame: PageFrame, content: PageContent): Html =>
+  content.acceptsToken ? form(frame, content) : notConfidential(frame)
 
 const form = ({ allowAnonymous }: PageFrame, { image }: PageContent): Html =>
   html`<section>
@@ -154,16 +159,23 @@ const notConfidential = ({ exposed }: PageFrame): Html =>
     ${command(`quay-proxy explain ocp/4.5:base --server ${exposed.origin}`)}
   </section>`
 
-const logins = ({ loginAdvice: { first, host } }: PageFrame): Html =>
+const logins = ({ loginAdvice: { first, host }, robotsOnly }: PageFrame): Html =>
   html`<section>
     <h2>Log in</h2>
-    <h3>As yourself</h3>
-    ${first.split(', then ').map(command)}
-    <h3>As a service account</h3>
-    ${command(`podman login -u=NAME -p=$(oc create token NAME -n NAMESPACE --duration=24h) ${host}`)}
+    ${robotsOnly ? robotLogin(host) : clusterLogins(first, host)}
     <h3>Then pull</h3>
     ${command(`podman pull ${host}/ocp/4.5:base`)}
   </section>`
+
+const robotLogin = (host: string): Html =>
+  html`<h3>With the pull secret of a robot</h3>
+    ${command(`podman login -u=ROBOT ${host}`)}`
+
+const clusterLogins = (first: string, host: string): Html =>
+  html`<h3>As yourself</h3>
+    ${first.split(', then ').map(command)}
+    <h3>As a service account</h3>
+    ${command(`podman login -u=NAME -p=$(oc create token NAME -n NAMESPACE --duration=24h) ${host}`)}`
 
 const stateWords = { works: 'works', fails: 'fails', unknown: 'not known yet' } as const
 

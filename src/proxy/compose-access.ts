@@ -33,8 +33,8 @@ export const composeAccess = ({
   metrics,
   apiServerHealth: health,
 }: Context & { readonly apiServerHealth: PartHealth }) => {
-  const kubeConfig = loadKubeConfig(config.kubeconfig)
-  for (const warning of kubeConfig.warnings) logger.warn(warning)
+  const kubeConfig = config.logins === 'robots' ? undefined : loadKubeConfig(config.kubeconfig)
+  for (const warning of kubeConfig?.warnings ?? []) logger.warn(warning)
   const isRestricted = createRestrictedNamespaces(config.restrictedNamespaces)
   const ownerOf = createTagOwner(isRestricted)
   const owners = { isRestricted, ownerOf }
@@ -79,7 +79,7 @@ interface Owners {
 /** The shared state and the digests, which send facts to each other. */
 const composeKnowledge = (
   { config, files, logger, metrics }: Context,
-  kubeConfig: AppCiKubeConfig,
+  kubeConfig: AppCiKubeConfig | undefined,
   { isRestricted, ownerOf }: Owners,
 ): { readonly shared: SharedState; readonly digests: Digests } => {
   const shared: SharedState = composeSharedState({

@@ -34,7 +34,7 @@ export const composeExplanation = ({
   health,
   storage,
 }: ComposeExplanationOptions): ExplanationOptions => {
-  const { exposed, clusterUrl, grantAdvice, qciNamespace, authorization } = config
+  const { exposed, clusterUrl, grantAdvice, qciNamespace, authorization, logins } = config
   return {
     exposed,
     loginAdvice: createLoginAdvice({ host: exposed.host, clusterUrl }),
@@ -42,8 +42,9 @@ export const composeExplanation = ({
     isRestricted,
     qciNamespace,
     isAudit: authorization === 'audit',
+    robotsOnly: logins === 'robots',
     parts: () => [
-      health.apiServer.state(),
+      ...(logins === 'robots' ? [] : [health.apiServer.state()]),
       health.upstream.state(),
       ...(storage === undefined ? [] : [cacheState(storage)]),
     ],

@@ -4,13 +4,15 @@
 import type { Config } from '../config/config.ts'
 import type { Credentials } from '../kubernetes/kubeconfig.ts'
 import { createReviews, type ReviewObservers, type Reviews } from '../kubernetes/reviews.ts'
+import { reviewsWithoutCluster } from '../kubernetes/without-cluster.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
 import type { PartHealth } from '../telemetry/part-states.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 
 export interface ComposeReviewsOptions {
   readonly config: Config
-  readonly kubeConfig: Credentials
+  /** Undefined for a proxy of robots. */
+  readonly kubeConfig: Credentials | undefined
   readonly shared: Pick<SharedState, 'failedLogins'>
   readonly metrics: Metrics
   readonly health: Pick<PartHealth, 'note'>
@@ -23,6 +25,7 @@ export const composeReviews = ({
   metrics,
   health,
 }: ComposeReviewsOptions): Reviews => {
+  if (kubeConfig === undefined) return reviewsWithoutCluster()
   const reviews = createReviews({
     kubeConfig,
     tokenAudiences: config.tokenAudiences,

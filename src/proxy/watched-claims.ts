@@ -11,7 +11,8 @@ import type { Digest, ImageStream } from '../oci/reference.ts'
 
 export interface WatchedClaimsOptions {
   readonly imageStreams: 'off' | 'watch'
-  readonly kubeConfig: KubeConfig
+  /** Undefined for a proxy of robots, which has no cluster. */
+  readonly kubeConfig: KubeConfig | undefined
   readonly isRestricted: (namespace: string) => boolean
   /** Names of the monorepo in pull specs, one for each of its hosts. */
   readonly monorepos: readonly string[]
@@ -32,11 +33,11 @@ export interface WatchedClaims {
 /** Called for each image stream that was listed or that changed. */
 type OnChange = (imageStream: Required<ImageStream>, digests: readonly Digest[]) => void
 
-/** With `off`, no digest is claimed. */
+/** With `off`, or without a cluster, no digest is claimed. */
 export const createWatchedClaims = (options: WatchedClaimsOptions, onChange: OnChange): WatchedClaims => {
-  if (options.imageStreams === 'off')
+  const { imageStreams, kubeConfig, monorepos, logger, metrics } = options
+  if (imageStreams === 'off' || kubeConfig === undefined)
     return { of: () => [], start: () => undefined, notReady: () => [], close: async () => undefined }
-  const { kubeConfig, monorepos, logger, metrics } = options
   const claims = createClaims(options)
   const watch = new ImageStreamWatch({
     kubeConfig,

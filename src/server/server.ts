@@ -47,7 +47,14 @@ export type AccessOptions = Omit<
 /** What explanations need, in addition to what pulls need. */
 export type ExplanationOptions = Pick<
   PageOptions,
-  'exposed' | 'loginAdvice' | 'grantAdvice' | 'isRestricted' | 'qciNamespace' | 'isAudit' | 'parts'
+  | 'exposed'
+  | 'loginAdvice'
+  | 'grantAdvice'
+  | 'isRestricted'
+  | 'qciNamespace'
+  | 'isAudit'
+  | 'robotsOnly'
+  | 'parts'
 >
 
 export interface TelemetryOptions extends ObserverOptions {

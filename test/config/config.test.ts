@@ -112,9 +112,37 @@ await t.test('a cache of blobs has blobs to keep', async (test) => {
     cacheDir: '/cache',
     cacheBytes: 1_099_511_627_776,
   })
+  const stateDirOf = (...flags: readonly string[]) => parseConfig([...files, ...flags], {}).stateDir
+  test.strictSame(
+    [
+      stateDirOf('--cache-dir=/cache'),
+      stateDirOf('--cache-dir=/cache', '--state-dir=/state'),
+      stateDirOf('--cache-dir=/cache', '--logins=robots'),
+      stateDirOf(),
+    ],
+    ['/cache/state', '/state', undefined, undefined],
+    'a restart with a warm cache knows the digests as well',
+  )
   test.strictSame(problemsOf([...files, '--cache-dir=/cache', '--blob-delivery=redirect']), [
     '--cache-dir has no blobs to cache with --blob-delivery=redirect: give one of the two',
   ])
+})
+
+await t.test('a proxy of robots uses no cluster, and no index of restricted images', async (test) => {
+  const files = filesFor(test)
+  test.match(parseConfig([...files, '--logins=robots'], {}), { logins: 'robots', restrictedIndex: 'off' })
+  test.match(parseConfig(files, {}), { logins: 'all', restrictedIndex: 'on' })
+  const clusterFlags = [
+    '--kubeconfig=package.json',
+    '--allow-anonymous',
+    '--authorization=audit',
+    '--imagestreams=watch',
+    '--restricted-index=on',
+  ]
+  test.strictSame(
+    problemsOf([...files, '--logins=robots', ...clusterFlags]),
+    clusterFlags.map((flag) => `--logins=robots uses no cluster: leave out ${flag.replace(/=.*/, '')}`),
+  )
 })
 
 await t.test('flags without an effect are warnings', async (test) => {

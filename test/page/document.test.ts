@@ -8,6 +8,7 @@ const frame: PageFrame = {
   loginAdvice: createLoginAdvice({ host, clusterUrl: new URL('https://api.ci.example:6443') }),
   helpUrl: new URL('https://help.example/?a=1&b=2'),
   allowAnonymous: false,
+  robotsOnly: false,
 }
 const content: PageContent = {
   image: '',
@@ -73,4 +74,10 @@ await t.test('an explanation, and a failure', async (test) => {
   const failed = page({ failure: 'log <in>.' })
   test.match(failed, /role="alert">\s*<h2>No answer<\/h2>\s*<p>log &lt;in&gt;\.<\/p>/)
   test.match(failed, '<title>No answer - proxy.example</title>')
+})
+
+await t.test('a proxy of robots asks for no token', async (test) => {
+  const text = page({}, { robotsOnly: true })
+  test.notMatch(text, /<form|oc login|app\.ci cluster/)
+  test.match(text, 'podman login -u=ROBOT proxy.example')
 })

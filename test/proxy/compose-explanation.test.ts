@@ -43,6 +43,11 @@ await t.test('the state of what the proxy depends on', async (test) => {
     { name: 'API server of app.ci', state: 'works' },
     { name: 'quay.io', state: 'unknown' },
   ])
+  const robots = { ...config, logins: 'robots' } as Config
+  test.strictSame(
+    composeExplanation({ config: robots, isRestricted: () => false, health, storage: undefined }).parts(),
+    [{ name: 'quay.io', state: 'unknown' }],
+  )
   test.match(parts(storage(false))[2], {
     name: 'cache',
     state: 'works',

@@ -33,14 +33,18 @@ const create = async (test: Test, options: Partial<WatchedClaimsOptions> = {}) =
   return { ...started, claims, lines, changes, scrape: async () => await metrics.registry.metrics() }
 }
 
-await t.test('off: no digest is claimed, and no request is sent', async (test) => {
-  const { claims, imageStreams, scrape } = await create(test, { imageStreams: 'off' })
-  claims.start()
-  test.strictSame([claims.of(a), claims.notReady()], [[], []])
-  await claims.close()
-  test.strictSame(imageStreams.requests, { pages: 0, watches: 0 })
-  test.notMatch(await scrape(), 'watched')
-})
+for (const [title, options] of [
+  ['off', { imageStreams: 'off' }],
+  ['without a cluster', { kubeConfig: undefined }],
+] as const)
+  await t.test(`${title}: no digest is claimed, and no request is sent`, async (test) => {
+    const { claims, imageStreams, scrape } = await create(test, options)
+    claims.start()
+    test.strictSame([claims.of(a), claims.notReady()], [[], []])
+    await claims.close()
+    test.strictSame(imageStreams.requests, { pages: 0, watches: 0 })
+    test.notMatch(await scrape(), 'watched')
+  })
 
 await t.test(
   'digests of listed and watched ImageStreams are claimed until the ImageStream is deleted',

@@ -49,6 +49,7 @@ export const serverOptions = (more: Partial<FlatOptions> = {}) => {
     isRestricted: (namespace) => namespace.endsWith('-priv'),
     qciNamespace: 'ocp',
     isAudit: false,
+    robotsOnly: false,
     parts: () => [{ name: 'upstream', state: 'works' }],
     ...more,
   }

@@ -14,6 +14,12 @@ import {
 import { dnsLabelPattern } from '../../oci/dns-label.ts'
 
 export const accessFlags = {
+  logins: flag(
+    'logins',
+    'all',
+    'who may log in; robots: those of upstream alone, which needs no cluster',
+    oneOf('all', 'robots'),
+  ),
   kubeconfig: flag(
     'kubeconfig',
     undefined,

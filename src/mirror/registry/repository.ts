@@ -101,12 +101,15 @@ export class Repository {
     { bytes, mediaType, digest }: Manifest,
     isRepeatable = true,
   ): Promise<void> {
-    const reply = await this.send('PUT', `manifests/${tagOrDigest}`, {
-      headers: { 'content-type': mediaType },
-      body: bytes,
-      isRepeatable,
+    const { client, name } = this.options
+    await client.puts.run(`${name}@${digest}`, async () => {
+      const reply = await this.send('PUT', `manifests/${tagOrDigest}`, {
+        headers: { 'content-type': mediaType },
+        body: bytes,
+        isRepeatable,
+      })
+      await this.accepted(reply, [201, 200, 202], `the manifest ${digest} as ${tagOrDigest}`)
     })
-    await this.accepted(reply, [201, 200, 202], `the manifest ${digest} as ${tagOrDigest}`)
   }
 
   /** Below `/v2/<name>/`. @throws {RegistryFailure} */
@@ -120,6 +123,7 @@ export class Repository {
       method,
       url: new URL(`/v2/${name}/${path}`, client.origin),
       scopes: this.scopes,
+      repository: name,
       isRepeatable: true,
       image,
       signal,

@@ -12,13 +12,15 @@ export interface RefusedLogin {
 
 export const refusedLogin = (refusal: TokenRefusal, advice: LoginAdvice): RefusedLogin => {
   const { reason, by, tokenKind, unverifiedClaims } = refusal
+  const forLog = { reason, by, tokenKind, unverifiedClaims }
+  if (by === 'configuration') return { message: `${reason}: log in to ${advice.host} as the robot`, forLog }
   const what =
     by === 'form'
       ? `your token cannot be one that the app.ci cluster accepts: ${reason}`
       : `the app.ci cluster does not accept your token (${likely(refusal)})`
   return {
     message: `${what}; ${nextStep(unverifiedClaims.sub, advice)}`,
-    forLog: { reason, by, tokenKind, unverifiedClaims },
+    forLog,
   }
 }
 

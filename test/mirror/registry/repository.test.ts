@@ -112,3 +112,28 @@ await t.test('who only pulls asks for no more', async (t) => {
   t.strictSame(scopesOf(false), ['repository:openshift/ci:pull'])
   t.strictSame(scopesOf(true), ['repository:openshift/ci:pull,push'])
 })
+
+await t.test('one manifest is written by one request at a time', async (t) => {
+  const { registry, stored, repository } = await started(t)
+  const manifest = await repository.manifest('a')
+  if (manifest === undefined) throw new Error('there is no manifest')
+  const { client } = repository.options
+  const send = client.send.bind(client)
+  let inFlight = 0
+  let most = 0
+  client.send = async (request) => {
+    inFlight += 1
+    most = Math.max(most, inFlight)
+    return await send(request).finally(() => (inFlight -= 1))
+  }
+  registry.fault = ({ path }) => (path.endsWith('/b') ? { status: 403 } : undefined)
+  const results = await Promise.allSettled(
+    ['b', 'c', 'd'].map(async (name) => await repository.putManifest(name, manifest)),
+  )
+  t.strictSame(
+    results.map(({ status }) => status),
+    ['rejected', 'fulfilled', 'fulfilled'],
+  )
+  t.equal(most, 1)
+  t.equal(stored.tags.get('d'), manifest.digest)
+})

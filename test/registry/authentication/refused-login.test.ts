@@ -21,6 +21,10 @@ await t.test('the client gets the helpful part, with the command for its kind of
       `your token cannot be one that the app.ci cluster accepts: it expired at 2026-11-28T12:00:00Z; ${oc}`,
     ],
     [
+      { by: 'configuration', reason: 'this proxy accepts robots only' },
+      'this proxy accepts robots only: log in to proxy.example as the robot',
+    ],
+    [
       { reason: '[invalid bearer token, token lookup failed]' },
       `the app.ci cluster does not accept your token (expired, deleted, or of another cluster); ${oc}`,
     ],
