@@ -37,9 +37,7 @@ export const pageOf = (frame: PageFrame, content: PageContent): string => {
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>${titleOf(content)}${exposed.host}</title>
         <link rel="icon" href="data:," />
-        <style>
-          ${trusted(style)}
-        </style>
+        ${trusted(`<style>${style}</style>`)}
       </head>
       <body>
         <header>
@@ -56,9 +54,7 @@ export const pageOf = (frame: PageFrame, content: PageContent): string => {
         <footer>
           <p>${help(frame)}Request id ${content.requestId}</p>
         </footer>
-        <script>
-          ${trusted(script)}
-        </script>
+        ${trusted(`<script>${script}</script>`)}
       </body>
     </html> `.toString()
 }

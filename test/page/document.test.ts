@@ -1,4 +1,5 @@
 import t from 'tap'
+import { script, style } from '../../src/page/assets.ts'
 import { pageOf, type PageContent, type PageFrame } from '../../src/page/document.ts'
 import { createLoginAdvice } from '../../src/registry/authentication/login-advice.ts'
 
@@ -80,4 +81,10 @@ await t.test('a proxy of robots asks for no token', async (test) => {
   const text = page({}, { robotsOnly: true })
   test.notMatch(text, /<form|oc login|app\.ci cluster/)
   test.match(text, 'podman login -u=ROBOT proxy.example')
+})
+
+await t.test('the style and the script are those that the policy allows, to the byte', async (test) => {
+  const text = pageOf(frame, content)
+  test.ok(text.includes(`<style>${style}</style>`))
+  test.ok(text.includes(`<script>${script}</script>`))
 })
