@@ -38,9 +38,12 @@ dd { margin: 0; overflow-wrap: anywhere; }
 .verdict { border-left: .35rem solid var(--dim); }
 .verdict.allowed { border-left-color: var(--good); }
 .verdict.denied, .verdict.failed { border-left-color: var(--bad); }
-.next { margin: 1rem 0 0; padding-top: 1rem; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
+.next { margin: 0 0 .75rem; overflow-wrap: anywhere; }
+summary { cursor: pointer; color: var(--soft); padding: .25rem 0; }
+section > :last-child, section > :last-child > :last-child, details > :last-child { margin-bottom: 0; }
 .works { color: var(--good); } .fails { color: var(--bad); } .unknown { color: var(--dim); }
-@media (max-width: 30rem) { header { padding-top: 1.75rem; } section { padding: 1.1rem; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .6rem; } button:not(.copy) { width: 100%; } }
+@media (max-width: 30rem) { header { padding-top: 1.75rem; } section { padding: 1.1rem; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .6rem; } button:not(.copy) { width: 100%; }
+  .copies pre { padding-right: .9rem; margin-bottom: .4rem; } .copy { position: static; margin-bottom: .75rem; } }
 `
 
 /** Adds a button to each command. Without it, a click selects the whole command. */

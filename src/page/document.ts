@@ -88,16 +88,27 @@ const verdict = ({ result, failure }: PageContent): Html => {
     <h2>${heading}</h2>
     ${command(`podman pull ${pullSpec}`)}
     <p>${reason}</p>
-    <dl>
-      ${rowsOf(result).map(([name, value]) =>
-        value === undefined
-          ? undefined
-          : html`<dt>${name}</dt>
-              <dd>${value}</dd>`,
-      )}
-    </dl>
-    <p class="next"><strong>Next:</strong> ${next}</p>
+    ${next === `podman pull ${pullSpec}` ? undefined : nextStep(next)}
+    <details>
+      <summary>How this was decided</summary>
+      <dl>
+        ${rowsOf(result).map(([name, value]) =>
+          value === undefined
+            ? undefined
+            : html`<dt>${name}</dt>
+                <dd>${value}</dd>`,
+        )}
+      </dl>
+    </details>
   </section>`
+}
+
+/** A command in the text gets a line of its own. */
+const nextStep = (next: string): Html => {
+  const at = next.search(/(?<=: )(?:oc policy|skopeo) /)
+  const [text, toRun] = at === -1 ? [next, undefined] : [next.slice(0, at), next.slice(at)]
+  return html`<p class="next"><strong>Next:</strong> ${text}</p>
+    ${toRun === undefined ? undefined : command(toRun)}`
 }
 
 const question = (frame: PageFrame, content: PageContent): Html =>

@@ -67,6 +67,10 @@ await t.test('an explanation, and a failure', async (test) => {
   test.match(denied, '<code>podman pull proxy.example/ocp/4.5:base</code>')
   test.match(denied, '&lt;alice&gt; (user)')
   test.match(denied, '<strong>Next:</strong> ask &lt;them&gt;')
+  const toRun = page({ result: { ...result, next: 'ask a to run: oc policy b' } })
+  test.match(toRun, /<strong>Next:<\/strong> ask a to run: <\/p>[\s\S]*<code>oc policy b<\/code>/)
+  const same = page({ result: { ...result, next: `podman pull ${host}/ocp/4.5:base` } })
+  test.notMatch(same, 'Next:')
   test.match(
     page({ result: { ...result, access: 'allowed', inQci: 'no' } }),
     '<h2>This image is not in QCI</h2>',
