@@ -12,6 +12,7 @@ import { createPipeline, type Pipeline } from '../upstream/pipeline.ts'
 import type { Digest } from '../oci/reference.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
 import { createUpstreamGauges, createUpstreamMetrics } from '../telemetry/upstream-metrics.ts'
+import type { ComposedS3 } from './compose-s3.ts'
 import type { ComposedStorage } from './compose-storage.ts'
 import type { WatchedSecrets } from './secret-files.ts'
 
@@ -24,6 +25,7 @@ export interface ComposeUpstreamOptions {
   readonly shared: Pick<SharedState, 'tokenBucket'>
   readonly cache: ComposedStorage | undefined
   readonly health: Pick<PartHealth, 'note'>
+  readonly s3: ComposedS3 | undefined
 }
 
 export const composeUpstream = ({
@@ -35,6 +37,7 @@ export const composeUpstream = ({
   shared,
   cache,
   health,
+  s3,
 }: ComposeUpstreamOptions): Pipeline => {
   const pipeline = createPipeline({
     upstream: config.upstream,
@@ -45,7 +48,8 @@ export const composeUpstream = ({
     retryTimeoutMs: config.retryTimeoutMs,
     stallTimeoutMs: config.stallTimeoutMs,
     manifestCacheBytes: config.manifestCacheBytes,
-    diskCache: cache,
+    diskCache: cache && { ...cache, s3 },
+    cacheS3Ca: config.s3Ca,
     tagTtlMs: config.tagTtlMs,
     staleIfErrorMs: config.staleIfErrorMs,
     blobDelivery: config.blobDelivery,
