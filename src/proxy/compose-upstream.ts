@@ -24,21 +24,13 @@ export interface ComposeUpstreamOptions {
   readonly digests: Pick<Digests, 'record'>
   readonly shared: Pick<SharedState, 'tokenBucket'>
   readonly cache: ComposedStorage | undefined
-  readonly health: Pick<PartHealth, 'note'>
   readonly s3: ComposedS3 | undefined
 }
 
-export const composeUpstream = ({
-  config,
-  logger,
-  metrics,
-  files,
-  digests,
-  shared,
-  cache,
-  health,
-  s3,
-}: ComposeUpstreamOptions): Pipeline => {
+export const composeUpstream = (
+  { config, logger, metrics, files, digests, shared, cache, s3 }: ComposeUpstreamOptions,
+  health: Pick<PartHealth, 'note'>,
+): Pipeline => {
   const pipeline = createPipeline({
     upstream: config.upstream,
     upstreamCa: config.upstreamCa,

@@ -51,10 +51,10 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
   const cache = composeStorage(config, logger, metrics)
   const storage = cache?.storage
   const s3 = composeS3({ config, files, storage, logger, metrics })
-  const pipeline = composeUpstream({
-    ...{ config, logger, metrics, files, digests, shared, cache, s3 },
-    health: health.upstream,
-  })
+  const pipeline = composeUpstream(
+    { config, logger, metrics, files, digests, shared, cache, s3 },
+    health.upstream,
+  )
   const { robot } = pipeline
   digests.connect(readsOf(pipeline))
   const keys = createPurposeKeys(files.tokenSecret.current)
