@@ -93,7 +93,7 @@ export const startOc: StartLife = (world): Life => {
   // It has no look at the lease before it writes.
   const registries = registriesOf(world, () => true)
   const blobs = createBlobCopier()
-  let isKilled = false
+  const life = { isKilled: false }
   const repositoryOf = (host: string, name: string): Repository =>
     new Repository({ client: registries.of(host), name, mayPush: true, image: name })
   const qci = repositoryOf('quay.io', 'openshift/ci')
@@ -137,7 +137,7 @@ export const startOc: StartLife = (world): Life => {
     }
     let failures = batch.length - planned.length
     for (const [pair, digest] of planned) {
-      if (isKilled) return false
+      if (life.isKilled) return false
       await copy(pair, digest).catch(() => (failures += 1))
     }
     return failures === 0
@@ -146,14 +146,14 @@ export const startOc: StartLife = (world): Life => {
   const pass = async (): Promise<readonly string[]> => {
     const queue = [...(await differences())]
     const dropped: string[] = []
-    while (queue.length > 0 && !isKilled) {
+    while (queue.length > 0 && !life.isKilled) {
       const batch = Array.from({ length: Math.min(10, queue.length) }, () =>
         queue.splice(Math.floor(world.random() * queue.length), 1),
       ).flat()
       let isCopied = false
-      for (let attempt = 0; attempt < tries && !isCopied && !isKilled; attempt++)
+      for (let attempt = 0; attempt < tries && !isCopied && !life.isKilled; attempt++)
         isCopied = await runBatch(batch)
-      if (!isCopied && !isKilled)
+      if (!isCopied && !life.isKilled)
         dropped.push(...batch.filter(({ kind }) => kind === 'main').map(({ image }) => image.target))
     }
     return dropped
@@ -167,7 +167,7 @@ export const startOc: StartLife = (world): Life => {
       return await result
     },
     kill: () => {
-      isKilled = true
+      life.isKilled = true
       void registries.close()
     },
     loseLease: () => undefined,
