@@ -153,7 +153,7 @@ await test('everybody who cannot pull', { skip }, async (suite) => {
     host,
     directory,
     scratch: async (name) => await mkdtemp(join(directory, name)),
-    defer: suite.teardown,
+    defer: (dispose) => suite.teardown(dispose),
   }
   const cases = casesOf(sandbox, other, stack)
   const rows = await readRows()
