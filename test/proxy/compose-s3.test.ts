@@ -94,7 +94,7 @@ await t.test('what somebody has to look at is logged, once a minute, and without
       'info: S3 answers again',
     ],
   )
-  test.match(await metrics(), 'quay_proxy_cache_s3_corrupt_objects_total{kind="blobs",why="digest"} 1')
+  test.match(await metrics(), 'quay_proxy_cache_s3_corrupt_objects_total{kind="blobs",reason="digest"} 1')
   const text = JSON.stringify(lines)
   for (const secret of [s3Credentials.secretAccessKey, s3Credentials.accessKeyId, 'X-Amz-Signature'])
     test.notOk(text.includes(secret))
