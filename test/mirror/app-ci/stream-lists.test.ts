@@ -27,6 +27,18 @@ await t.test('lists of namespaces in pages, and one ImageStream alone', async (t
   )
 })
 
+await t.test('tags that nobody needs are not cached', async (t) => {
+  const { kubeConfig, imageStreams } = await startApi(t)
+  for (const name of ['a', 'b'])
+    imageStreams.put({ namespace: 'ocp', name, tags: { x: [hex('a')], y: [hex('b')] } })
+  const keeps = (name: string, tag: string) => name === 'a' && tag === 'x'
+  const streams = await readStreams(kubeConfig, [{ namespace: 'ocp', keeps }], never)
+  t.strictSame(
+    [...streams].map(([key, tags]) => [key, [...tags]]),
+    [['ocp/a', [['x', hex('a')]]]],
+  )
+})
+
 await t.test('a list that does not come is a failure, which names the namespace', async (t) => {
   const { api, kubeConfig } = await startApi(t)
   api.fault({ kind: 'status', status: 500 })
