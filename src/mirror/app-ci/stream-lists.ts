@@ -38,7 +38,7 @@ export const readStreams = async (
         for (const item of items) {
           const stream = item.metadata?.name ?? ''
           const current = currentImagesOf(item, (tag) => keeps?.(stream, tag) ?? true)
-          if (current.size > 0) streams.set(`${namespace}/${stream}`, current)
+          if (stream !== '' && current.size > 0) streams.set(`${namespace}/${stream}`, current)
         }
       },
       bounds,

@@ -46,3 +46,18 @@ await t.test('a list that does not come is a failure, which names the namespace'
     message: 'app.ci does not list the ImageStreams of ocp: API server answered 500',
   })
 })
+
+await t.test('an object without a name is that of no ImageStream', async (t) => {
+  const { api, kubeConfig } = await startApi(t)
+  const tags = [{ tag: 'x', items: [{ image: hex('a') }] }]
+  const body = {
+    apiVersion: 'image.openshift.io/v1',
+    kind: 'ImageStreamList',
+    metadata: { resourceVersion: '7' },
+    items: [{ status: { tags } }, { metadata: {}, status: { tags } }],
+  }
+  t.intercept(Object.getPrototypeOf(api.imageStreams) as { answer: unknown }, 'answer', {
+    value: () => ({ status: 200, body }),
+  })
+  t.strictSame([...(await readStreams(kubeConfig, [{ namespace: 'ocp' }], never)).keys()], [])
+})
