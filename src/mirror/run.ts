@@ -67,16 +67,15 @@ const plan = async ({ registryConfig }: MirrorArguments, text: string, io: Mirro
   const [error] = problems.filter(({ severity }) => severity === 'error')
   if (error !== undefined) throw new ArgumentsError([`${error.message}; ${error.cure}`])
   const auths = registryConfig === undefined ? undefined : read(registryConfig)
-  const repository = qciRepository
   const registries = new Registries({
     permit: noPermit,
-    credentialOf: (upstream) =>
+    credentialOf: (upstream, repository) =>
       auths === undefined ? undefined : credentialFor(auths, { upstream, repository }),
     ...(io.originOf && { originOf: io.originOf }),
   })
   const mirror = new Mirror({
     registries,
-    qci: { registry: qciRegistry, repository },
+    qci: { registry: qciRegistry, repository: qciRepository },
   })
   try {
     const desired = desiredImages(config)

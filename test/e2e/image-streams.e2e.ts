@@ -13,41 +13,11 @@ import { buildImage } from '../../src/sandbox/quay/images.ts'
 import { startQuay } from '../../src/sandbox/quay/quay.ts'
 import type { KubernetesObject } from '../../src/sandbox/app-ci/rbac.ts'
 import { missingApiServer, startApiServer, type ApiServer } from './api-server.ts'
+import { definition } from './image-stream-definition.ts'
 import { answers, freePort, startService } from './process.ts'
 import { root, serviceAccount } from './stack.ts'
 
 const skip = missingApiServer()
-
-/** The part of OpenShift's type that the proxy reads. Other fields of a status are stored as well. */
-const definition: KubernetesObject = {
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  metadata: { name: 'imagestreams.image.openshift.io' },
-  spec: {
-    group: 'image.openshift.io',
-    scope: 'Namespaced',
-    names: {
-      plural: 'imagestreams',
-      singular: 'imagestream',
-      kind: 'ImageStream',
-      listKind: 'ImageStreamList',
-    },
-    versions: [
-      {
-        name: 'v1',
-        served: true,
-        storage: true,
-        schema: {
-          openAPIV3Schema: {
-            type: 'object',
-            // In the spelling of client-node.
-            properties: { status: { type: 'object', x_kubernetes_preserve_unknown_fields: true } },
-          },
-        },
-      },
-    ],
-  },
-}
 
 const imageStream = (namespace: string, name: string, ...images: string[]): KubernetesObject => ({
   apiVersion: 'image.openshift.io/v1',

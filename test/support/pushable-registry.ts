@@ -55,6 +55,8 @@ export interface PushableRegistry {
   readonly uploads: Map<string, Buffer>
   /** `GET blobs` redirects there. */
   storage: URL | undefined
+  /** The answer to each request for a token. */
+  tokenFault: { readonly status: number; readonly headers?: Record<string, string> } | undefined
   /** Fields of each answer. */
   readonly extraHeaders: Record<string, string>
 }
@@ -101,6 +103,7 @@ export const startPushableRegistry = async (
     onTag: () => undefined,
     uploads: new Map(),
     storage: undefined,
+    tokenFault: undefined,
     extraHeaders: {},
   }
   const tokens = new Map<string, string[]>()
@@ -132,6 +135,8 @@ export const startPushableRegistry = async (
     registry.tokenRequests.push(
       `${request.headers.authorization ?? 'anonymous'} ${url.searchParams.getAll('scope').join(' ')}`,
     )
+    if (registry.tokenFault !== undefined)
+      return void response.writeHead(registry.tokenFault.status, registry.tokenFault.headers).end()
     const token = randomUUID()
     tokens.set(`Bearer ${token}`, url.searchParams.getAll('scope'))
     response.end(JSON.stringify({ token, expires_in: tokenLife }))

@@ -41,9 +41,15 @@ export interface CopyResult {
 export const copyImage = async (tools: CopyTools, request: CopyRequest): Promise<CopyResult> => {
   const manifests = await readSourceImage(request.source, request.digest)
   const moved = { blobs: { mounted: 0, present: 0, uploaded: 0 }, bytes: 0 }
-  for (const manifest of manifests) await copyContent(tools, request, manifest, moved)
-  const replaced = await switchFloat(tools.retention, request, manifests.at(-1) as SourceManifest)
-  return { ...moved, replaced }
+  try {
+    for (const manifest of manifests) await copyContent(tools, request, manifest, moved)
+    const replaced = await switchFloat(tools.retention, request, manifests.at(-1) as SourceManifest)
+    return { ...moved, replaced }
+  } catch (error) {
+    // The registry may have deleted a blob since it arrived: the next try looks again.
+    for (const { content } of manifests) tools.blobs.forget(request.target, content.blobs)
+    throw error
+  }
 }
 
 /** A manifest that the target has is complete there: the registry has checked that. */

@@ -9,8 +9,8 @@ import type { WritePermit } from './write-permit.ts'
 
 export interface RegistriesOptions {
   readonly permit: WritePermit
-  /** Undefined: anonymous. @throws {Error} where the auth file has something else for it */
-  readonly credentialOf: (origin: URL) => RobotCredential | undefined
+  /** The robot of a repository. Undefined: anonymous. @throws {Error} where the auth file has something else for it */
+  readonly credentialOf: (origin: URL, repository: string) => RobotCredential | undefined
   /** `https://` and the host unless given. */
   readonly originOf?: (host: string) => URL
   readonly rate?: Rate
@@ -37,8 +37,13 @@ export class Registries {
     const { permit, credentialOf, rate = defaultRate, clock } = this.#options
     const { originOf = (name: string) => new URL(`https://${name}`) } = this.#options
     const origin = originOf(host)
-    const credential = credentialOf(origin)
-    const client = new RegistryClient({ origin, credential, permit, rate, ...(clock && { clock }) })
+    const client = new RegistryClient({
+      origin,
+      credentialOf: (repository) => credentialOf(origin, repository),
+      permit,
+      rate,
+      ...(clock && { clock }),
+    })
     this.#clients.set(host, client)
     return client
   }

@@ -3,6 +3,7 @@
  */
 import { backoffMs } from '../../concurrency/backoff.ts'
 import { systemClock, type Clock } from '../../concurrency/clock.ts'
+import { OneAtATime } from '../../concurrency/one-at-a-time.ts'
 import type { Rate } from '../../concurrency/token-bucket.ts'
 import type { RobotCredential } from '../../secrets/robot-credential.ts'
 import { single } from '../../upstream/client/response-fields.ts'
@@ -16,6 +17,8 @@ import { checkPermit, type WritePermit } from './write-permit.ts'
 
 export interface RegistryRequest extends ConnectionRequest {
   readonly scopes: readonly Scope[]
+  /** Whose robot logs in: `openshift/ci`. */
+  readonly repository: string
   /** The image that it is for: images take turns. */
   readonly image: string
   /** False where the sender must look again first, be it after a 429: the world may have changed in the pause. */
@@ -24,7 +27,8 @@ export interface RegistryRequest extends ConnectionRequest {
 
 export interface RegistryClientOptions {
   readonly origin: URL
-  readonly credential?: RobotCredential | undefined
+  /** The robot of a repository: some may push to one of them, others may read another. Undefined: anonymous. @throws {Error} */
+  readonly credentialOf?: (repository: string) => RobotCredential | undefined
   /** Held by every request that is no GET or HEAD. */
   readonly permit: WritePermit
   /** Of all methods together. */
@@ -46,34 +50,23 @@ const maxQueueMs = 600_000
 
 export class RegistryClient {
   readonly origin: URL
+  /** Quay refuses one of two PUTs of the same manifest at a time, now and then. */
+  readonly puts = new OneAtATime()
   readonly #options: RegistryClientOptions
   readonly #connection: RegistryConnection
   readonly #limiter: Limiter
-  readonly #tokens: Tokens
+  /** By the user name of the robot; of the anonymous, by the empty one. */
+  readonly #tokens = new Map<string, Tokens>()
   readonly #clock: Clock
 
   constructor(options: RegistryClientOptions) {
-    const {
-      origin,
-      credential,
-      rate,
-      maxInFlight = 16,
-      maxWaiting = 100_000,
-      clock = systemClock,
-      ca,
-    } = options
+    const { origin, rate, maxInFlight = 16, maxWaiting = 100_000, clock = systemClock, ca } = options
     this.origin = origin
     this.#options = options
     this.#clock = clock
     this.#connection = new RegistryConnection({ origin, maxConnections: maxInFlight, ca })
     const bounds = { maxInFlight, maxPerRequester: maxWaiting, maxQueued: maxWaiting }
     this.#limiter = createLimiter({ rate, ...bounds, clock, observeRefused: () => undefined })
-    this.#tokens = new Tokens({
-      origin,
-      credential,
-      now: Date.now,
-      get: async (url, authorization) => await this.#get(url, authorization),
-    })
   }
 
   /** Any status but 401, 429 and 5xx is an answer. @throws {RegistryFailure} @throws {PermitLost} */
@@ -114,17 +107,46 @@ export class RegistryClient {
 
   /** At most twice: the token may have expired, or the first request had none. */
   async #sendAuthorized(request: RegistryRequest, isSecond: boolean): Promise<RegistryReply> {
-    const authorization = await this.#tokens.authorization(request.scopes)
+    const tokens = this.#tokensOf(request.repository)
+    const authorization = await tokens.authorization(request.scopes)
     const reply = await this.#sendPaced(request, authorization)
     if (reply.status !== 401) return reply
     await discard(reply.body)
     const challenge = single(reply.headers['www-authenticate'])
-    const canLogIn = this.#tokens.challenged(challenge, request.scopes, authorization)
+    const canLogIn = tokens.challenged(challenge, request.scopes, authorization)
     if (canLogIn && !isSecond) return await this.#sendAuthorized(request, true)
     throw new RegistryFailure(
       'refused',
       `${this.origin.host} refuses ${request.method} ${request.scopes.join(' ')}: 401`,
     )
+  }
+
+  #tokensOf(repository: string): Tokens {
+    const credential = this.#credentialOf(repository)
+    const name = credential?.username ?? ''
+    const existing = this.#tokens.get(name)
+    if (existing !== undefined) return existing
+    const tokens = new Tokens({
+      origin: this.origin,
+      credential,
+      now: Date.now,
+      get: async (url, authorization) => await this.#get(url, authorization),
+    })
+    this.#tokens.set(name, tokens)
+    return tokens
+  }
+
+  #credentialOf(repository: string): RobotCredential | undefined {
+    try {
+      return this.#options.credentialOf?.(repository)
+    } catch (error) {
+      // The images of other repositories have robots of their own.
+      throw new RegistryFailure(
+        'refused',
+        `the auth file is of no use for ${this.origin.host}/${repository}: ${(error as Error).message}`,
+        error,
+      )
+    }
   }
 
   async #turn(image: string, signal: AbortSignal | undefined): Promise<void> {
@@ -163,8 +185,14 @@ export class RegistryClient {
     url: URL,
     authorization: string | undefined,
   ): Promise<{ readonly status: number; readonly body: string }> {
-    // The realm has a limit of its own, and an origin that may be another one.
-    const { status, body } = await this.#connection.sendOnce(url, { method: 'GET', url }, authorization)
+    // The realm has a limit of its own, and an origin that may be another one. Where it limits, no request is of use.
+    const began = this.#clock.now()
+    const { status, headers, body } = await this.#connection.sendOnce(
+      url,
+      { method: 'GET', url },
+      authorization,
+    )
+    if (status === 429) this.#limiter.on429(began, secondsOf(single(headers['retry-after'])))
     return { status, body: (await readBody(body, maxTokenBytes)).toString() }
   }
 }

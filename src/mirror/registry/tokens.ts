@@ -88,6 +88,7 @@ export class Tokens {
     for (const scope of scopes) realm.searchParams.append('scope', scope)
     const { status, body } = await this.#options.get(realm, basic)
     if (status === 401 || status === 403) throw refused(origin, `answered ${status} to a login`)
+    if (status === 429) throw new RegistryFailure('limited', `${origin.host} limits logins: 429`)
     if (status !== 200)
       throw new RegistryFailure('transient', `${origin.host} gives no token: it answered ${status}`)
     const { token, lifeSeconds } = tokenIn(body, now(), origin)

@@ -31,6 +31,18 @@ await t.test('from the same registry, a blob is mounted: one request and no byte
   t.equal(await createBlobCopier().copy(source, target, blob), 'uploaded', 'a registry that does not mount')
 })
 
+await t.test('where the pushing robot may not read the source, the blob is uploaded', async (t) => {
+  const { source, target, original, qci } = await startSides(t, { isNeighbour: true })
+  original.blobs.set(blob.digest, bytes)
+  qci.fault = ({ path }) => (path.includes('mount=') ? { status: 403 } : undefined)
+  t.equal(await createBlobCopier().copy(source, target, blob), 'uploaded')
+  qci.fault = ({ path }) => (path.includes('mount=') ? { status: 500 } : undefined)
+  await t.rejects(createBlobCopier().copy(source, target, blob), {
+    name: 'RegistryFailure',
+    kind: 'transient',
+  })
+})
+
 await t.test('within one repository there is nothing to mount', async (t) => {
   const { target, stored } = await startSides(t)
   stored.blobs.set(blob.digest, bytes)
@@ -44,6 +56,19 @@ await t.test('no digest is on its way twice', async (t) => {
   const outcomes = await Promise.all([1, 2, 3].map(async () => await copier.copy(source, target, blob)))
   t.strictSame(outcomes, ['uploaded', 'present', 'present'])
   t.equal(qci.requests.filter(({ method }) => method === 'POST').length, 1)
+})
+
+await t.test('what has arrived is not asked for again, unless it is forgotten', async (t) => {
+  const { source, target, original, stored, qci } = await startSides(t)
+  original.blobs.set(blob.digest, bytes)
+  const copier = createBlobCopier()
+  t.equal(await copier.copy(source, target, blob), 'uploaded')
+  qci.requests.length = 0
+  t.equal(await copier.copy(source, target, blob), 'present')
+  t.strictSame(qci.requests, [])
+  stored.blobs.clear()
+  copier.forget(target, [blob])
+  t.equal(await copier.copy(source, target, blob), 'uploaded')
 })
 
 await t.test('a broken source does not fail another image', async (t) => {

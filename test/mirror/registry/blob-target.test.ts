@@ -21,7 +21,7 @@ async function* parts(bytes = content, length = 7): AsyncGenerator<Buffer> {
 const started = async (test: Test, login?: 'bearer') => {
   const registry = await startPushableRegistry(test, login === undefined ? {} : { login })
   const stored = registry.repository('openshift/ci')
-  const options = login === undefined ? {} : { credential: { username: 'a', password: 'b' } }
+  const options = login === undefined ? {} : { credentialOf: () => ({ username: 'a', password: 'b' }) }
   return { registry, stored, repository: repositoryOf(test, registry, options) }
 }
 const upload = (bytes = content) => ({ digest, size: content.length, bytes: parts(bytes), chunkBytes })

@@ -12,6 +12,7 @@ const requestTo = (registry: PushableRegistry, request: Partial<RegistryRequest>
   method: 'GET',
   url: new URL('/v2/openshift/ci/manifests/a', registry.origin),
   scopes,
+  repository: 'openshift/ci',
   image: 'a/b:c',
   isRepeatable: true,
   ...request,
@@ -30,7 +31,7 @@ const faulty = (registry: PushableRegistry, fault: Fault, count = Infinity) => {
 
 await t.test('one token for all requests of a scope', async (t) => {
   const registry = await started(t, { login: 'bearer' })
-  const client = clientOf(t, registry, { credential })
+  const client = clientOf(t, registry, { credentialOf: () => credential })
   for (let round = 0; round < 3; round++) t.equal((await client.send(requestTo(registry))).status, 200)
   t.equal(registry.requests.length, 4, 'the first one had no token')
   t.strictSame(registry.tokenRequests, [
@@ -40,7 +41,7 @@ await t.test('one token for all requests of a scope', async (t) => {
 
 await t.test('a login that the registry refuses', async (t) => {
   const registry = await started(t, { login: 'bearer' })
-  const client = clientOf(t, registry, { credential })
+  const client = clientOf(t, registry, { credentialOf: () => credential })
   await t.rejects(client.send(requestTo(registry, { scopes: ['repository:x/y:pull'] })), {
     name: 'RegistryFailure',
     kind: 'refused',
@@ -124,4 +125,41 @@ await t.test('more requests than may wait', async (t) => {
     results.filter(({ status }) => status === 'rejected'),
     [{ reason: { name: 'RegistryFailure', kind: 'limited', message: /^too many requests wait/ } }],
   )
+})
+
+await t.test('each repository has its own robot; a login that is limited pauses the registry', async (t) => {
+  const registry = await started(t, { login: 'bearer' })
+  tag(registry.repository('team/tool'), 'a', putImage(registry.repository('team/tool'), 'a'))
+  const client = clientOf(t, registry, {
+    credentialOf: (repository) =>
+      repository === 'broken/entry'
+        ? (() => {
+            throw new Error('the entry x holds no user name and password')
+          })()
+        : { username: repository === 'openshift/ci' ? 'pusher' : 'reader', password: 'secret' },
+  })
+  const reader = { repository: 'team/tool', scopes: ['repository:team/tool:pull'] }
+  const url = new URL('/v2/team/tool/manifests/a', registry.origin)
+  t.equal((await client.send(requestTo(registry))).status, 200)
+  t.equal((await client.send(requestTo(registry, { ...reader, url }))).status, 200)
+  t.strictSame(
+    registry.tokenRequests.map((text) => Buffer.from(text.split(' ')[1] as string, 'base64').toString()),
+    ['pusher:secret', 'reader:secret'],
+  )
+  await t.rejects(client.send(requestTo(registry, { repository: 'broken/entry' })), {
+    name: 'RegistryFailure',
+    kind: 'refused',
+    message: `the auth file is of no use for ${registry.host}/broken/entry: the entry x holds no user name and password`,
+  })
+  registry.tokenFault = { status: 429, headers: { 'retry-after': '30' } }
+  const other = { repository: 'team/tool', scopes: ['repository:team/other:pull'] }
+  const began = fastClock.now()
+  const limited = client.send(requestTo(registry, { ...other, isRepeatable: false }))
+  await t.rejects(limited, {
+    name: 'RegistryFailure',
+    kind: 'limited',
+    message: `${registry.host} limits logins: 429`,
+  })
+  t.equal((await client.send(requestTo(registry))).status, 200)
+  t.ok(fastClock.now() - began >= 30_000, 'requests with a token wait, too')
 })

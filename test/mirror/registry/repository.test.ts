@@ -30,10 +30,10 @@ await t.test('that there is no such tag counts only where the registry says so',
   const unsure = { name: 'RegistryFailure', kind: 'transient', message: /does not say for certain/ }
   registry.fault = () => ({ status: 404, body: '<html>' })
   await t.rejects(repository.resolveSurely('a'), unsure)
-  registry.fault = ({ method }) => (method === 'HEAD' ? { status: 404 } : undefined)
-  await t.rejects(repository.resolveSurely('a'), unsure)
-  registry.fault = ({ method }) => (method === 'HEAD' ? { status: 404 } : 'half body')
+  registry.fault = () => 'half body'
   await t.rejects(repository.resolveSurely('b'), unsure)
+  registry.fault = () => ({ status: 403 })
+  await t.rejects(repository.resolveSurely('b'), { name: 'RegistryFailure', kind: 'refused' })
 })
 
 await t.test('a registry that names no digest', async (t) => {
@@ -111,4 +111,29 @@ await t.test('who only pulls asks for no more', async (t) => {
   const scopesOf = (mayPush: boolean) => repositoryOf(t, registry, { mayPush }).scopes
   t.strictSame(scopesOf(false), ['repository:openshift/ci:pull'])
   t.strictSame(scopesOf(true), ['repository:openshift/ci:pull,push'])
+})
+
+await t.test('one manifest is written by one request at a time', async (t) => {
+  const { registry, stored, repository } = await started(t)
+  const manifest = await repository.manifest('a')
+  if (manifest === undefined) throw new Error('there is no manifest')
+  const { client } = repository.options
+  const send = client.send.bind(client)
+  let inFlight = 0
+  let most = 0
+  client.send = async (request) => {
+    inFlight += 1
+    most = Math.max(most, inFlight)
+    return await send(request).finally(() => (inFlight -= 1))
+  }
+  registry.fault = ({ path }) => (path.endsWith('/b') ? { status: 403 } : undefined)
+  const results = await Promise.allSettled(
+    ['b', 'c', 'd'].map(async (name) => await repository.putManifest(name, manifest)),
+  )
+  t.strictSame(
+    results.map(({ status }) => status),
+    ['rejected', 'fulfilled', 'fulfilled'],
+  )
+  t.equal(most, 1)
+  t.equal(stored.tags.get('d'), manifest.digest)
 })
