@@ -11,6 +11,7 @@ import { createPipeline, type Pipeline } from '../upstream/pipeline.ts'
 import type { Digest } from '../oci/reference.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
 import { createUpstreamGauges, createUpstreamMetrics } from '../telemetry/upstream-metrics.ts'
+import type { ComposedS3 } from './compose-s3.ts'
 import type { ComposedStorage } from './compose-storage.ts'
 import type { WatchedSecrets } from './secret-files.ts'
 
@@ -22,6 +23,7 @@ export interface ComposeUpstreamOptions {
   readonly digests: Pick<Digests, 'record'>
   readonly shared: Pick<SharedState, 'tokenBucket'>
   readonly cache: ComposedStorage | undefined
+  readonly s3: ComposedS3 | undefined
 }
 
 export const composeUpstream = ({
@@ -32,6 +34,7 @@ export const composeUpstream = ({
   digests,
   shared,
   cache,
+  s3,
 }: ComposeUpstreamOptions): Pipeline => {
   const pipeline = createPipeline({
     upstream: config.upstream,
@@ -42,7 +45,8 @@ export const composeUpstream = ({
     retryTimeoutMs: config.retryTimeoutMs,
     stallTimeoutMs: config.stallTimeoutMs,
     manifestCacheBytes: config.manifestCacheBytes,
-    diskCache: cache,
+    diskCache: cache && { ...cache, s3 },
+    cacheS3Ca: config.s3Ca,
     tagTtlMs: config.tagTtlMs,
     staleIfErrorMs: config.staleIfErrorMs,
     blobDelivery: config.blobDelivery,
