@@ -17,6 +17,7 @@ import { root } from './stack.ts'
 const directories = [
   'manifests',
   'manifests/cache',
+  'manifests/mirror',
   'manifests/overlays/app.ci',
   'manifests/overlays/build-farm',
   'manifests/overlays/kind',
