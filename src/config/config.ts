@@ -1,6 +1,7 @@
 /**
  * Flags, environment and files -> one frozen Config, or every problem at once. The only side effect is that the files are read.
  */
+import { join } from 'node:path'
 import { collectFlags, type CommandSyntax, type Environment } from './command-line.ts'
 import { ConfigError } from './config-error.ts'
 import { fileKeys, readFiles, type ConfigFiles } from './files.ts'
@@ -74,5 +75,9 @@ const settingsOf = (values: FlagValues) => {
   const { exposedHost, exposedUrl = new URL(`https://${exposedHost}`) } = values
   const replaced: ReadonlySet<string> = new Set(replacedKeys)
   const kept = Object.fromEntries(Object.entries(values).filter(([key]) => !replaced.has(key)))
-  return { ...(kept as Pick<FlagValues, SettingKey>), exposed: exposedUrl }
+  return { ...(kept as Pick<FlagValues, SettingKey>), stateDir: stateDirOf(values), exposed: exposedUrl }
 }
+
+/** A warm cache outlives upstream only if a restarted proxy knows the digests as well. A proxy of robots needs to know none. */
+const stateDirOf = ({ stateDir, cacheDir, logins }: FlagValues): string | undefined =>
+  stateDir === undefined && cacheDir !== undefined && logins === 'all' ? join(cacheDir, 'state') : stateDir

@@ -92,12 +92,14 @@ class ComposedDigests implements Digests {
   notReady(): readonly string[] {
     return [
       ...this.#claims.notReady(),
-      ...(this.#isComplete() ? [] : ['the index of restricted images is not complete yet']),
+      ...(this.#isComplete() || this.#index?.isRestored() === true
+        ? []
+        : ['the index of restricted images is not complete yet']),
     ]
   }
 
   status(): readonly string[] {
-    return this.#index === undefined ? [] : [describe(this.#index.progress())]
+    return this.#index === undefined ? [] : [describe(this.#index.progress(), this.#index.isRestored())]
   }
 
   async close(): Promise<void> {
@@ -178,8 +180,12 @@ const notConnected: DigestUpstream = {
   fetchPageInBackground: fail,
 }
 
-const describe = ({ phase, pages, followed, isLiveComplete, isWhole }: IndexProgress): string => {
-  const state = isWhole ? 'whole' : isLiveComplete ? 'live tags complete' : 'not complete'
+const describe = (
+  { phase, pages, followed, isLiveComplete, isWhole }: IndexProgress,
+  isRestored: boolean,
+): string => {
+  const incomplete = isRestored ? 'of the last start, because upstream fails' : 'not complete'
+  const state = isWhole ? 'whole' : isLiveComplete ? 'live tags complete' : incomplete
   return `restricted index: ${state}; phase ${phase}, ${pages} pages of tags read, ${followed} tags followed`
 }
 

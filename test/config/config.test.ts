@@ -112,6 +112,17 @@ await t.test('a cache of blobs has blobs to keep', async (test) => {
     cacheDir: '/cache',
     cacheBytes: 1_099_511_627_776,
   })
+  const stateDirOf = (...flags: readonly string[]) => parseConfig([...files, ...flags], {}).stateDir
+  test.strictSame(
+    [
+      stateDirOf('--cache-dir=/cache'),
+      stateDirOf('--cache-dir=/cache', '--state-dir=/state'),
+      stateDirOf('--cache-dir=/cache', '--logins=robots'),
+      stateDirOf(),
+    ],
+    ['/cache/state', '/state', undefined, undefined],
+    'a restart with a warm cache knows the digests as well',
+  )
   test.strictSame(problemsOf([...files, '--cache-dir=/cache', '--blob-delivery=redirect']), [
     '--cache-dir has no blobs to cache with --blob-delivery=redirect: give one of the two',
   ])

@@ -14,9 +14,9 @@ import { missingApiServer, startApiServer, type ApiServer } from './api-server.t
 import { missing, run } from './process.ts'
 import { root } from './stack.ts'
 
-const directories = ['manifests', 'manifests/overlays/app.ci', 'manifests/overlays/kind']
+const directories = ['manifests', 'manifests/cache', 'manifests/overlays/app.ci', 'manifests/overlays/kind']
 /** Applied by `oc apply -f`, or copied. */
-const plain = ['manifests/cache', 'manifests/examples', 'manifests/mirror-sets']
+const plain = ['manifests/distribution', 'manifests/examples', 'manifests/mirror-sets']
 
 const build = async (directory: string): Promise<KubernetesObject[]> => {
   const { code, stdout, output } = await run('kustomize', ['build', join(root, directory)])

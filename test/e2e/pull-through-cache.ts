@@ -15,9 +15,9 @@ export type Cache = Service & {
   gone: (digests: readonly string[]) => Promise<void>
 }
 
-const manifests = join(import.meta.dirname, '../../manifests/cache')
+const manifests = join(import.meta.dirname, '../../manifests/distribution')
 
-/** The configuration of manifests/cache, with the addresses and paths of this machine. */
+/** The configuration of manifests/distribution, with the addresses and paths of this machine. */
 const settingsFor = async (storage: string, remoteUrl: string, addr: string): Promise<Settings> => {
   const configMap = (await readManifests(manifests)).find(({ kind }) => kind === 'ConfigMap')
   const data = configMap?.['data'] as Record<string, string> | undefined
@@ -50,7 +50,7 @@ const placesOf = async (storage: string, repository: string, digest: string) => 
 }
 
 /**
- * Debian's docker-registry as a pull-through cache, with its secrets where manifests/cache has them: in the environment.
+ * Debian's docker-registry as a pull-through cache, with its secrets where manifests/distribution has them: in the environment.
  * Caches with one `storage` are replicas of each other.
  */
 export const startCache = async (options: {

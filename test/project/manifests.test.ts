@@ -70,17 +70,22 @@ await t.test('every manifest is an expected object', async (test) => {
     'Component -/undefined',
     'Component -/undefined',
     'Component -/undefined',
+    'Component -/undefined',
     'ConfigMap ci/qci-cache',
+    'ConfigMap ci/quay-proxy-cache',
     'ConfigMap ci/quay-proxy-dashboard',
     'Deployment ci/qci-cache',
     'Deployment ci/quay-proxy',
     'Deployment ci/quay-proxy',
     'HorizontalPodAutoscaler ci/quay-proxy',
+    'ImageDigestMirrorSet -/quay-proxy',
     'ImageDigestMirrorSet -/quay-proxy-image-streams',
     'ImageDigestMirrorSet -/quay-proxy-monorepo',
+    'ImageTagMirrorSet -/quay-proxy',
     'ImageTagMirrorSet -/quay-proxy-image-streams',
     'ImageTagMirrorSet -/quay-proxy-monorepo',
     'Ingress ci/quay-proxy',
+    'Kustomization -/undefined',
     'Kustomization -/undefined',
     'Kustomization -/undefined',
     'Kustomization -/undefined',
@@ -90,21 +95,27 @@ await t.test('every manifest is an expected object', async (test) => {
     'Namespace -/ocp',
     'NetworkPolicy ci/qci-cache',
     'NetworkPolicy ci/quay-proxy',
+    'NetworkPolicy ci/quay-proxy-cache',
     'NetworkPolicy ci/quay-proxy-state',
     'PodDisruptionBudget ci/qci-cache',
     'PodDisruptionBudget ci/quay-proxy',
+    'PodDisruptionBudget ci/quay-proxy-cache',
     'PriorityClass -/quay-proxy',
     'PrometheusRule ci/quay-proxy',
     'Role ocp/qci-image-puller',
     'RoleBinding my-team/image-puller',
     'RoleBinding ocp/qci-image-puller',
+    'Route ci/qci-pull-through-cache-us-east-1',
     'Route ci/quay-proxy',
     'Service ci/qci-cache',
     'Service ci/quay-proxy',
+    'Service ci/quay-proxy-cache',
     'Service ci/quay-proxy-state',
     'ServiceAccount ci/quay-proxy',
     'ServiceAccount my-team/image-puller',
     'ServiceMonitor ci/quay-proxy',
+    'ServiceMonitor ci/quay-proxy-cache',
+    'StatefulSet ci/quay-proxy-cache',
     'StatefulSet ci/quay-proxy-state',
   ])
 })
@@ -499,11 +510,13 @@ await t.test('the configuration of the cache has no secrets', async (test) => {
   test.notOk(objects.some(({ kind }) => kind === 'Secret'))
 })
 
-await t.test('docs/cache.md makes every secret that the cache reads', async (test) => {
+await t.test('docs/cache.md creates every secret that the caches read', async (test) => {
   const read = cacheContainer.env!.flatMap(({ valueFrom }) =>
     valueFrom === undefined ? [] : [`${valueFrom.secretKeyRef!.name}/${valueFrom.secretKeyRef!.key}`],
   )
-  test.same((await secretsMadeIn('docs/cache.md')).toSorted(), read.toSorted())
+  const ofFarm = 'quay-proxy-cache-token-secret/token-secret'
+  test.match(JSON.stringify(find('StatefulSet', 'quay-proxy-cache')), ofFarm.split('/')[0]!)
+  test.same((await secretsMadeIn('docs/cache.md')).toSorted(), [...read, ofFarm].toSorted())
 })
 
 const state = {

@@ -151,6 +151,23 @@ await t.test(
   },
 )
 
+await t.test(
+  'a restart while upstream fails: ready with the stored state, and unknown digests stay closed',
+  async (test) => {
+    const { known, shared } = await create(test, { restrictedIndex: 'on' })
+    shared.state = {
+      liveCompleteAt: Date.now() - 3600_000,
+      datedCompleteAt: undefined,
+      datedSeenUpTo: '',
+      namespaces: ['ocp-priv'],
+    }
+    known.start()
+    await until(() => known.notReady().length === 0)
+    test.match(known.status(), [/^restricted index: of the last start, because upstream fails; phase live/])
+    test.equal(known.knowledge.isComplete(), false)
+  },
+)
+
 await t.test('looking further before upstream is connected is an error', async (test) => {
   const { known, search, upstream } = await create(test)
   const repository = parseRepository('ocp-priv', '4.15', 'openshift/ci')

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { buildImage, type Image } from '../../src/sandbox/quay/images.ts'
 import type { FaultRule } from '../../src/sandbox/quay/faults.ts'
-import { startUnready } from './another-replica.ts'
+import { startAnother, startUnready } from './another-replica.ts'
 import { createPuller } from './puller.ts'
 import { accept, scenario, type Scenario } from './scenario.ts'
 
@@ -94,6 +94,52 @@ await scenario(
     t.match(cold.body.toString(), 'UNAVAILABLE')
     const denied = await second.get('/v2/my-team/app/manifests/warm', s.mallory)
     t.equal(denied.response.status, 403, 'also from the cache')
+    await second.stop()
+  },
+)
+
+await scenario(
+  'upstream is gone and the proxy was restarted: it gets ready with the restricted index of its last start',
+  async (t, s) => {
+    const directory = directoryFor(t)
+    const [open, restricted, payload] = await Promise.all(
+      ['open', 'restricted', 'payload'].map(async (name) => await imageOf(name, 1, 1000)),
+    )
+    s.quay.tag('ocp_4.5_base', open!)
+    s.quay.tag('ocp-priv_4.5_base', restricted!)
+    s.quay.tag('rc_payload__1', payload!)
+    const cached = [`--cache-dir=${directory}`, '--retry-timeout=200ms', '--tag-ttl=0s']
+    const first = await startAnother(s, cached)
+    const status = async (url: string, reference: string, token = s.alice) =>
+      (
+        await fetch(`${url}/v2/openshift/ci/manifests/${reference}`, {
+          headers: { authorization: `Bearer ${token}`, accept },
+        })
+      ).status
+    const robot = `Basic ${Buffer.from(`${s.robot.username}:${s.robot.password}`).toString('base64')}`
+    for (const reference of ['ocp_4.5_base', payload!.digest])
+      t.equal(await status(first.url, reference), 200)
+    const asRobot = await fetch(`${first.url}/v2/openshift/ci/manifests/ocp-priv_4.5_base`, {
+      headers: { authorization: robot, accept },
+    })
+    t.equal(asRobot.status, 200)
+    await first.stop()
+
+    for (const origin of ['quay', 'cdn'] as const)
+      s.quay.fault({ origin, path: /./, status: 503, count: Infinity })
+    // The walk of the first proxy is older than three intervals, so its end does not count as complete any more.
+    const second = await startUnready(s, [...cached, '--restricted-index-interval=1ms'])
+    while ((await fetch(`${second.url}/readyz`)).status !== 200)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    t.match(await (await fetch(`${second.url}/readyz?verbose`)).text(), 'restricted index: of the last start')
+    t.equal(await status(second.url, 'ocp_4.5_base'), 200, 'a tag')
+    t.equal(await status(second.url, open!.digest), 200, 'a digest that a known tag opens')
+    t.equal(await status(second.url, restricted!.digest), 403, 'a restricted digest')
+    t.equal(
+      await status(second.url, payload!.digest),
+      503,
+      'whether a digest is restricted that no tag is known to reach is not known',
+    )
     await second.stop()
   },
 )

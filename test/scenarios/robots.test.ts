@@ -54,5 +54,16 @@ await scenario(
     const told = await (await get('/v2/', `Bearer ${s.alice}`)).text()
     t.match(told, 'this proxy accepts robots only: log in to ')
     t.equal(s.kubernetes.requests.tokenReviews, reviewsBefore, 'no token reached the cluster')
+
+    // Attack: guesses under another user name than the robot's.
+    const guesses = await Promise.all(
+      Array.from({ length: 60 }, async (_, number) => await get('/v2/', basic('guest', `guess-${number}`))),
+    )
+    const statuses = new Set(guesses.map(({ status }) => status))
+    t.strictSame(
+      [...statuses].toSorted((one, other) => one - other),
+      [401, 429],
+    )
+    t.equal((await get('/v2/', robot)).status, 200, 'the robot is never limited')
   },
 )

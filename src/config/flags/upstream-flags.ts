@@ -75,7 +75,7 @@ export const upstreamFlags = {
   stateDir: flag(
     'state-dir',
     undefined,
-    'directory of this process that keeps the digests it has seen over a restart',
+    'directory that keeps known digests over a restart; in --cache-dir unless given',
     directory,
   ),
   stallTimeoutMs: flag(

@@ -36,6 +36,8 @@ export interface IndexProgress {
 const followMs = 2000
 /** A round that ended more than so many intervals ago is outdated. */
 const outdatedAfter = 3
+/** The age of a stored state up to which a replica serves with it while upstream fails: facts of open tags live as long. */
+const restorableMs = 24 * 3600_000
 
 export class RestrictedIndex {
   readonly #options: RestrictedIndexOptions
@@ -45,6 +47,7 @@ export class RestrictedIndex {
   #state: IndexState = nothingIndexed
   #phase: IndexPhase = 'idle'
   #isLiveComplete = false
+  #isRestored = false
   #running: Promise<void> | undefined
 
   constructor(options: RestrictedIndexOptions) {
@@ -54,6 +57,7 @@ export class RestrictedIndex {
       ...options,
       now: this.#now,
       signal: this.#ending.signal,
+      onFailure: this.#onFailure,
       onProgress: (phase: IndexPhase) => {
         this.#phase = phase
         options.onProgress(this.progress())
@@ -77,6 +81,14 @@ export class RestrictedIndex {
 
   isComplete(): boolean {
     return this.#isLiveComplete
+  }
+
+  /**
+   * Upstream fails, and a state of the last day is stored, as after a restart. Digests that the stored facts open can be served; whether
+   * any other digest is restricted is not known until the index is complete.
+   */
+  isRestored(): boolean {
+    return this.#isRestored
   }
 
   isWhole(): boolean {
@@ -103,7 +115,7 @@ export class RestrictedIndex {
 
   async #run(): Promise<void> {
     const { signal } = this.#ending
-    const { intervalMs, onFailure, retryMs = 5000 } = this.#options
+    const { intervalMs, retryMs = 5000 } = this.#options
     for (let failures = 0; !signal.aborted;) {
       let waitMs = intervalMs
       try {
@@ -112,11 +124,17 @@ export class RestrictedIndex {
         if (!this.#isLiveComplete) waitMs = Math.min(followMs, intervalMs)
       } catch (error) {
         if (signal.aborted) return
-        onFailure('the tag list', error)
+        this.#onFailure('the tag list', error)
         waitMs = Math.min(retryMs * 2 ** failures++, Math.max(intervalMs, retryMs))
       }
       await sleep(waitMs * (0.75 + Math.random() / 4), undefined, { signal }).catch(() => undefined)
     }
+  }
+
+  readonly #onFailure: WalkOptions['onFailure'] = (what, error) => {
+    const { liveCompleteAt = -Infinity } = this.#state
+    if (this.#now() - liveCompleteAt < restorableMs) this.#isRestored = true
+    this.#options.onFailure(what, error)
   }
 
   /** Walks if this replica has the lease, or has no connection to others; otherwise reads the progress of the walk. */

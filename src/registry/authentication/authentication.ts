@@ -102,6 +102,8 @@ class Authenticator {
     if (robot !== undefined) return { identity: robot, bearerToken: token }
     const review = await reviewToken(token, client)
     if (review.authenticated) return { ...this.#reviewed(review, robots), bearerToken: token }
+    // Attack: guessing a robot's password under another user name. No review limits the guesses of a proxy that sends none.
+    if (review.refusal.by === 'configuration') this.#limitGuesses(client)
     const { message, forLog } = refusedLogin(review.refusal, advice)
     throw challenge.invalidToken(message, forLog)
   }

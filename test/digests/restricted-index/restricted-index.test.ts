@@ -115,6 +115,48 @@ await t.test('an outdated state does not make a replica ready', async (test) => 
   test.equal(upstream.pages, 0)
 })
 
+const dayMs = 24 * 3600_000
+
+await t.test('while upstream fails, a stored state of the last day is served with', async (test) => {
+  for (const [age, isRestored] of [
+    [dayMs - 1, true],
+    [dayMs, false],
+    [undefined, false],
+  ] as const) {
+    const { shared, of } = share()
+    shared.state = {
+      ...nothingIndexed,
+      liveCompleteAt: age === undefined ? undefined : start - age,
+      namespaces: ['ocp-priv'],
+    }
+    const { index, upstream, failures } = setUp(test, { shared: of('alone') })
+    let isDown = true
+    upstream.before = () => {
+      if (isDown) throw new Error('503')
+    }
+    test.equal(index.isRestored(), false, 'not before upstream has failed')
+    index.start()
+    await until(() => failures.length > 2)
+    test.strictSame(
+      [index.isRestored(), index.isComplete(), index.hasTagsOf('ocp-priv')],
+      [isRestored, false, true],
+      `${age} ms old: what is not known stays closed`,
+    )
+    isDown = false
+    await until(() => index.isWhole())
+    await index.close()
+  }
+})
+
+await t.test('upstream works: a stored state that is outdated waits for the walk', async (test) => {
+  const { shared, of } = share()
+  shared.state = { ...nothingIndexed, liveCompleteAt: start - 1000 }
+  const { index } = setUp(test, { shared: of('alone') })
+  index.start()
+  await until(() => index.isComplete())
+  test.equal(index.isRestored(), false)
+})
+
 await t.test(
   'a replica without a connection to the others walks by itself, and uses no stored state',
   async (test) => {
