@@ -1,8 +1,8 @@
 /**
- * The commands that print a text and end: `quay-proxy audit-report` and `quay-proxy explain`.
+ * `quay-proxy audit-report`: prints a text and ends.
  */
 import { createReadStream } from 'node:fs'
-import { parseAuditReportArguments, parseExplainArguments } from '../config/command-arguments.ts'
+import { parseAuditReportArguments } from '../config/command-arguments.ts'
 import type { Io } from './io.ts'
 
 /** @throws {Error} if the arguments are wrong, or a log cannot be used */
@@ -12,15 +12,5 @@ export const auditReport = async (args: readonly string[], io: Io): Promise<numb
   const standardInput = { name: 'standard input', open: io.openInput }
   const logs = files.map((name) => ({ name, open: () => createReadStream(name, 'utf8') }))
   io.print(await report({ logs: logs.length === 0 ? [standardInput] : logs, ...rest }))
-  return 0
-}
-
-/** @throws {Error} if the arguments are wrong, or the reference has no meaning */
-export const explain = async (args: readonly string[], io: Io): Promise<number> => {
-  const { reference, restrictedNamespaces, ...rest } = parseExplainArguments(args, io.environment)
-  const { explain: explained } = await import('../explain/explain.ts')
-  const { createRestrictedNamespaces } = await import('../access/restricted-namespaces.ts')
-  const isRestricted = createRestrictedNamespaces(restrictedNamespaces)
-  io.print(explained(reference, { ...rest, isRestricted }))
   return 0
 }

@@ -4,6 +4,7 @@
  */
 import { trimBlanks } from '../secrets/pasted-text.ts'
 import type { RobotCredential } from '../secrets/robot-credential.ts'
+import { parseS3Credentials, type StaticS3Credentials } from '../secrets/s3-credentials.ts'
 import {
   cautionsAboutTokenSecret,
   parseStrongTokenSecret,
@@ -25,6 +26,9 @@ export interface ConfigFiles {
   readonly sharedStatePassword: SecretFiles<string> | undefined
   /** PEM. */
   readonly sharedStateCa: string | undefined
+  readonly s3Credentials: SecretFiles<StaticS3Credentials> | undefined
+  /** PEM. */
+  readonly s3Ca: string | undefined
 }
 
 /** Flags that become `ConfigFiles`. */
@@ -39,6 +43,8 @@ export const fileKeys = [
   'upstreamCaFile',
   'sharedStatePasswordFile',
   'sharedStateCaFile',
+  'cacheS3CredentialsFile',
+  'cacheS3CaFile',
 ] as const satisfies readonly FlagKey[]
 
 type Values = Pick<
@@ -69,11 +75,19 @@ export const readFiles = (
   const sharedStatePassword = sharedStatePasswordFile(values)
   read(sharedStatePassword)
   const sharedStateCa = read(authorities('--shared-state-ca-file', values.sharedStateCaFile))
+  const s3Credentials = namedFile(
+    '--cache-s3-credentials-file',
+    values.cacheS3CredentialsFile,
+    'secret',
+    parseS3Credentials,
+  )
+  read(s3Credentials)
+  const s3Ca = read(authorities('--cache-s3-ca-file', values.cacheS3CaFile))
   // Its content is checked where it is used. That it can be read is known now.
   read(namedFile('--kubeconfig', values.kubeconfig, 'secret', String))
   return robot === undefined || tokenSecret === undefined
     ? undefined
-    : { robot, tokenSecret, tls, upstreamCa, sharedStatePassword, sharedStateCa }
+    : { robot, tokenSecret, tls, upstreamCa, sharedStatePassword, sharedStateCa, s3Credentials, s3Ca }
 }
 
 const authorities = (name: string, path: string | undefined) =>

@@ -2,6 +2,7 @@
  * The text of `--help`, written from the flag tables: it cannot promise a flag that does not exist.
  */
 import { sandboxFlags } from './command-arguments.ts'
+import { explainFlags } from './explain-arguments.ts'
 import type { Flag } from './flag-kinds.ts'
 import { aliases, deprecatedFlags, environmentName, flags } from './flags.ts'
 
@@ -15,8 +16,10 @@ ${Object.values(sandboxFlags).flatMap(describeOfSandbox).join('\n')}
                                  users that would lose access, from the log of a proxy with --authorization=audit (default: stdin)
       --json                     the same for machines
       --qci-namespace NAMESPACE  as for serve
-  quay-proxy explain REFERENCE   the name of an image in QCI, the reviews that decide about it, and how access is granted;
-                                 --qci-namespace, --restricted-namespaces, --unknown-digests, --upstream-repository as for serve
+  quay-proxy explain IMAGE       whether you may pull an image, and the next step; exit code 0: you may; 1: not; 2: unknown
+${explainHelpFlags.flatMap(describeOfSandbox).join('\n')}
+                                 --qci-namespace, --restricted-namespaces, --unknown-digests, --upstream-repository,
+                                 --exposed-host, --grant-advice as for serve
   quay-proxy cache stats|verify|rm DIGEST|TAG --cache-dir DIR
                                  what the cache in a directory holds, whether all of it is right, and removal of an image
   quay-proxy --help | --version
@@ -33,13 +36,25 @@ Taken over from qci-appci: ${Object.entries(aliases)
     .join('; ')}.
 `
 
+const { server, serverCaFile, tokenFile, rbac, asUser, asGroup } = explainFlags
+const explainHelpFlags: readonly Flag[] = [server, serverCaFile, tokenFile, rbac, asUser, asGroup]
+
 const describe = ({ name, help: text, fallback = '', choices }: Flag): string => {
   const others = choices.filter((choice) => choice !== fallback)
   const values = others.length === 0 ? fallback : `${fallback}; or ${others.join(', ')}`
   return `  --${name.padEnd(26)} ${text}${values === '' ? '' : ` (${values})`}`
 }
 
-const placeholders: Readonly<Record<string, string>> = { rbac: ' DIR', as: ' WHO', port: ' N' }
+const placeholders: Readonly<Record<string, string>> = {
+  rbac: ' DIR',
+  as: ' WHO',
+  port: ' N',
+  server: ' URL',
+  'server-ca-file': ' FILE',
+  'token-file': ' FILE',
+  'as-user': ' NAME',
+  'as-group': ' NAME',
+}
 const [indent, width] = [33, 130]
 
 const describeOfSandbox = ({ name, help: text }: Flag): readonly string[] => {

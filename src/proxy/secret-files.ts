@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts'
 import type { SecretFiles } from '../config/named-files.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { StaticS3Credentials } from '../secrets/s3-credentials.ts'
 import type { RobotCredential } from '../secrets/robot-credential.ts'
 import { watchFiles, type WatchedFiles } from '../secrets/watched-files.ts'
 
@@ -13,9 +14,10 @@ export interface WatchedSecrets {
   readonly tokenSecret: WatchedFiles<readonly Uint8Array[]>
   readonly tls: WatchedFiles<{ cert: string; key: string }> | undefined
   readonly sharedStatePassword: WatchedFiles<string> | undefined
+  readonly s3Credentials: WatchedFiles<StaticS3Credentials> | undefined
 }
 
-type ReloadedFile = 'robot' | 'token secret' | 'tls' | 'shared state password'
+type ReloadedFile = 'robot' | 'token secret' | 'tls' | 'shared state password' | 's3 credentials'
 
 export const watchSecretFiles = (config: Config, logger: Logger, metrics: Metrics): WatchedSecrets => {
   const watch = <Value>(file: ReloadedFile, { paths, parse, cautions }: SecretFiles<Value>) => {
@@ -47,5 +49,7 @@ export const watchSecretFiles = (config: Config, logger: Logger, metrics: Metric
       config.sharedStatePassword === undefined
         ? undefined
         : watch('shared state password', config.sharedStatePassword),
+    s3Credentials:
+      config.s3Credentials === undefined ? undefined : watch('s3 credentials', config.s3Credentials),
   }
 }

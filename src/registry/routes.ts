@@ -22,7 +22,6 @@ import {
 } from './authorization.ts'
 import { blobHandler, type BlobsOptions } from './blobs.ts'
 import { manifestHandler, type ManifestsOptions } from './manifests.ts'
-import { createFindNearTag } from './near-tag.ts'
 import { referrersHandler, type ReferrersOptions } from './referrers.ts'
 import { routePaths } from './route-paths.ts'
 import { unknownNameHandler, unknownNameHook } from './unknown-names.ts'
@@ -33,7 +32,7 @@ export interface RoutesOptions
   extends
     AuthorizationOptions,
     BlobsOptions,
-    Omit<ManifestsOptions, 'authorizeDigest' | 'findNearTag'>,
+    Omit<ManifestsOptions, 'authorizeDigest'>,
     ReferrersOptions,
     TagsOptions,
     TokenOptions {
@@ -72,7 +71,6 @@ const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
     manifestHandler({
       ...options,
       authorizeDigest: createAuthorizeDigest(options),
-      findNearTag: createFindNearTag(options),
     }),
     everybody,
     authorized,

@@ -7,7 +7,7 @@ import { RegistryError, unsupported } from '../oci/errors.ts'
 import { parsePullSpec, type PullSpecOptions } from '../oci/pull-spec.ts'
 import { quoteName } from '../oci/quote-name.ts'
 import type { Challenge } from './authentication/credential.ts'
-import { likelyPullSpec } from './likely-pull-spec.ts'
+import { likelyPullSpec } from '../oci/likely-pull-spec.ts'
 
 interface Wanted {
   readonly components: readonly string[]

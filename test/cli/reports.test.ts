@@ -16,12 +16,3 @@ await t.test('audit-report: a file, standard input, and what is neither', async 
   await refused(test, ['audit-report', path('garbage')], [/.*garbage: of 1 lines none is about a decision/])
   await refused(test, ['audit-report', '--jsn'], ['--jsn is not a flag of audit-report; --help lists them'])
 })
-
-await t.test('explain: what decides about a reference', async (test) => {
-  const { code, stdout } = await ended(['explain', 'team-x/app:a', '--restricted-namespaces=team-*'])
-  test.equal(code, 0)
-  test.match(stdout, /QCI tag +team-x_app_a\n[\s\S]*restricted +yes[\s\S]* -n team-x\n?$/)
-  await refused(test, ['explain'], [/explain takes one reference/])
-  await refused(test, ['explain', 'base'], [/"base" is not a reference/])
-  await refused(test, ['explain', '--foo', 'a/b'], ['--foo is not a flag of explain; --help lists them'])
-})

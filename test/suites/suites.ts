@@ -23,7 +23,7 @@ const patterns: Readonly<Record<string, readonly string[]>> = {
   project: ['project/*.test.ts'],
   registry: ['registry/**/*.test.ts'],
   sandbox: ['cli/*.test.ts', 'sandbox/**/*.test.ts'],
-  server: ['server/**/*.test.ts'],
+  server: ['page/**/*.test.ts', 'server/**/*.test.ts'],
   'shared-state': ['shared-state/**/*.test.ts'],
   storage: ['storage/**/*.test.ts'],
   'upstream-stages': ['upstream/*.test.ts', 'upstream/{cache,rate-limit,resilience,robot}/**/*.test.ts'],

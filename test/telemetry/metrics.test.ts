@@ -5,6 +5,7 @@ import { createAuditMetrics } from '../../src/audit/audit-metrics.ts'
 import { createCacheGauges, createCacheMetrics } from '../../src/telemetry/cache-metrics.ts'
 import { createDigestMetrics, createWatchMetrics } from '../../src/telemetry/digest-metrics.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { createS3Gauges, createS3Metrics } from '../../src/telemetry/s3-metrics.ts'
 import { createSharedStateMetrics } from '../../src/telemetry/shared-state-metrics.ts'
 import { createUpstreamGauges, createUpstreamMetrics } from '../../src/telemetry/upstream-metrics.ts'
 
@@ -73,6 +74,8 @@ const createAll = (): Registry => {
     manifests: { entries: 0, bytes: 0 },
     isStuck: false,
   }))
+  createS3Metrics(metrics.registry)
+  createS3Gauges(metrics.registry, () => ({ isOpen: false, uploads: 0 }))
   return metrics.registry
 }
 

@@ -8,6 +8,7 @@ import { until } from '../../support/until.ts'
 import { allOf, cacheFor, requestFor, scriptedUpstream, smallIndex } from './scripted-upstream.ts'
 
 const tag = 'ocp_4.5_base' as QciTag
+const noRoundTrip = async () => await Promise.reject(new Error('S3 is not configured'))
 const fetch: FetchManifest = async () => await Promise.resolve(smallIndex)
 const request: ManifestRequest = {
   method: 'GET',
@@ -17,7 +18,7 @@ const request: ManifestRequest = {
 }
 
 await t.test('without storage everything is passed through', async (test) => {
-  const tier = createStoredTier(undefined, () => undefined)
+  const tier = createStoredTier(undefined, () => undefined, noRoundTrip)
   const { open } = scriptedUpstream()
   test.equal(tier.storingBlobs(open), open)
   test.equal(tier.storingManifests(fetch), fetch)
@@ -32,7 +33,7 @@ await t.test('blobs, manifests and tags are stored; what is served for a tag is 
   const upstream = scriptedUpstream(blob)
   const { storage, ended } = cacheFor(test, upstream)
   const observe = { served: () => undefined, sent: () => undefined }
-  const tier = createStoredTier({ storage, observe }, () => undefined)
+  const tier = createStoredTier({ storage, observe }, () => undefined, noRoundTrip)
   const open = tier.storingBlobs(upstream.open)
   test.ok((await allOf(await open(requestFor(blob)))).equals(blob))
   await until(() => ended('stored') === 1)
