@@ -2,7 +2,7 @@
  * The commands of `ci-images-mirror`.
  */
 import { createLogger } from '../telemetry/logging.ts'
-import { ArgumentsError, parseMirrorArguments, type MirrorArguments } from './arguments.ts'
+import { parseMirrorArguments, type ArgumentsError, type Command, type MirrorArguments } from './arguments.ts'
 import { explainImage } from './commands/explain.ts'
 import { plan } from './commands/plan.ts'
 import { syncImage } from './commands/sync.ts'
@@ -55,18 +55,7 @@ export const run = async (args: readonly string[], io: MirrorIo): Promise<number
 
 const runCommand = async (args: MirrorArguments, io: MirrorIo): Promise<number> => {
   for (const notice of args.notices) io.printError(`ci-images-mirror: ${notice}`)
-  switch (args.command) {
-    case 'validate':
-      return validateConfig(args, io)
-    case 'plan':
-      return await plan(args, io)
-    case 'explain':
-      return await explainImage(args, io)
-    case 'sync':
-      return await syncImage(args, io)
-    case 'serve':
-      return await serve(args, io)
-  }
+  return await runs[args.command](args, io)
 }
 
 const serve = async (args: MirrorArguments, io: MirrorIo): Promise<number> => {
@@ -76,4 +65,12 @@ const serve = async (args: MirrorArguments, io: MirrorIo): Promise<number> => {
   const { stop } = await runService(args, logger)
   io.onEnd?.(stop)
   return 0
+}
+
+const runs: Readonly<Record<Command, (args: MirrorArguments, io: MirrorIo) => number | Promise<number>>> = {
+  validate: validateConfig,
+  plan,
+  explain: explainImage,
+  sync: syncImage,
+  serve,
 }

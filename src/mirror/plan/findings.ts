@@ -28,7 +28,8 @@ export const compareAll = async (
   const findings: Finding[] = []
   let next = 0
   const work = async (): Promise<void> => {
-    for (let at = next++; at < images.length && signal?.aborted !== true; at = next++) {
+    for (let at = next++; at < images.length; at = next++) {
+      if (signal?.aborted === true) return
       const image = images[at] as DesiredImage
       const finding = { image, ...(await compared(sidesOf(image))) }
       findings[at] = finding

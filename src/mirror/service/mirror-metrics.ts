@@ -107,26 +107,30 @@ const addGauges = (registry: Registry, sources: MetricsSources): void => {
 const unhealthy = new Set(['dead', 'missing', 'unreadable'])
 
 const addImageGauges = (registry: Registry, images: MetricsSources['images']): void => {
-  new Gauge({
-    name: 'ci_images_mirror_images',
-    help: 'Images that are to be in QCI or on app.ci, by state.',
-    labelNames: ['state'],
-    registers: [registry],
-    collect() {
-      const counts = new Map<string, number>(imageStates.map((state) => [state, 0]))
-      for (const { state } of images()) counts.set(state, (counts.get(state) as number) + 1)
-      for (const [state, count] of counts) this.set({ state }, count)
-    },
-  })
-  new Gauge({
-    name: 'ci_images_mirror_image_unhealthy',
-    help: '1 for each image that is not copied until somebody does something, with its state.',
-    labelNames: ['target', 'state', 'owner'],
-    registers: [registry],
-    collect() {
-      this.reset()
-      for (const { target, state } of images())
-        if (unhealthy.has(state)) this.set({ target, state, owner: ownerOf(target) }, 1)
-    },
-  })
+  registry.registerMetric(
+    new Gauge({
+      name: 'ci_images_mirror_images',
+      help: 'Images that are to be in QCI or on app.ci, by state.',
+      labelNames: ['state'],
+      registers: [],
+      collect() {
+        const counts = new Map<string, number>(imageStates.map((state) => [state, 0]))
+        for (const { state } of images()) counts.set(state, (counts.get(state) as number) + 1)
+        for (const [state, count] of counts) this.set({ state }, count)
+      },
+    }),
+  )
+  registry.registerMetric(
+    new Gauge({
+      name: 'ci_images_mirror_image_unhealthy',
+      help: '1 for each image that is not copied until somebody does something, with its state.',
+      labelNames: ['target', 'state', 'owner'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const { target, state } of images())
+          if (unhealthy.has(state)) this.set({ target, state, owner: ownerOf(target) }, 1)
+      },
+    }),
+  )
 }

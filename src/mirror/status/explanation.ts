@@ -57,33 +57,36 @@ export const notListed = (target: string, images: readonly Pick<ImageStatus, 'ta
 const timeOf = (milliseconds: number | undefined): string | null =>
   milliseconds === undefined ? null : new Date(milliseconds).toISOString()
 
-const sentenceOf = (
-  { state, source, destination, reason, copy }: ImageStatus,
-  nextTry: string | null,
-): string => {
-  const tries = copy?.failures === 1 ? 'one failure' : `${copy?.failures ?? 0} failures`
-  switch (state) {
-    case 'not compared yet':
-      return `It is listed. The next pass compares ${source} with ${destination}.`
-    case 'same':
-      return `${destination} is the image of ${source}.`
-    case 'different':
-      return `${destination} differs from ${source}. This program copies nothing: it is a dry run.`
-    case 'waiting':
-      return `${destination} differs from ${source}, and waits for its turn to be copied.`
-    case 'copying':
-      return `${source} is being copied.`
-    case 'backing off':
-      return `The copy is tried again at ${nextTry}, after ${tries}: ${copy?.lastError}.`
-    case 'dead':
-      return `The copy is not tried any more after ${tries}: ${copy?.lastError}. When that is mended, sync the image.`
-    case 'missing':
-      return `The source does not exist: ${source}.`
-    case 'unreadable':
-      return `The two sides cannot be compared: ${reason}.`
-    case 'left out':
-      return `It is left out: ${reason}.`
-  }
+const sentenceOf = (status: ImageStatus, nextTry: string | null): string =>
+  sentences[status.state]({ ...status, nextTry, lastError: status.copy?.lastError, tries: triesOf(status) })
+
+const triesOf = ({ copy }: ImageStatus): string => {
+  const failures = copy?.failures ?? 0
+  return failures === 1 ? 'one failure' : `${failures} failures`
+}
+
+interface Facts extends Pick<ImageStatus, 'source' | 'destination' | 'reason'> {
+  readonly nextTry: string | null
+  readonly lastError: string | undefined
+  readonly tries: string
+}
+
+const sentences: Readonly<Record<ImageStatus['state'], (facts: Facts) => string>> = {
+  'not compared yet': ({ source, destination }) =>
+    `It is listed. The next pass compares ${source} with ${destination}.`,
+  same: ({ source, destination }) => `${destination} is the image of ${source}.`,
+  different: ({ source, destination }) =>
+    `${destination} differs from ${source}. This program copies nothing: it is a dry run.`,
+  waiting: ({ source, destination }) =>
+    `${destination} differs from ${source}, and waits for its turn to be copied.`,
+  copying: ({ source }) => `${source} is being copied.`,
+  'backing off': ({ nextTry, tries, lastError }) =>
+    `The copy is tried again at ${nextTry}, after ${tries}: ${lastError}.`,
+  dead: ({ tries, lastError }) =>
+    `The copy is not tried any more after ${tries}: ${lastError}. When that is mended, sync the image.`,
+  missing: ({ source }) => `The source does not exist: ${source}.`,
+  unreadable: ({ reason }) => `The two sides cannot be compared: ${reason}.`,
+  'left out': ({ reason }) => `It is left out: ${reason}.`,
 }
 
 /** Attack: a name of a request in an answer for a terminal. */

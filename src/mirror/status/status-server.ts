@@ -24,7 +24,7 @@ const syncSuffix = '/sync'
 export const createStatusServer = (mirror: MirrorStatus): FastifyInstance => {
   const server = fastify({
     // A path that cannot be decoded.
-    frameworkErrors: async (_error, _request, reply) => await send(reply, notFound),
+    frameworkErrors: (_error, _request, reply) => void send(reply, notFound),
   })
   // Paths of the former program are exact, and any method will do, with any body.
   server.removeAllContentTypeParsers()

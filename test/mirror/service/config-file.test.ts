@@ -19,7 +19,8 @@ const started = (test: Test, text: string | Buffer = first, intervalMs?: number)
   const events: string[] = []
   const file = new ConfigFile({
     path,
-    onChange: ({ supplemental: entries }) => events.push(`changed: ${entries.map(({ subject }) => subject)}`),
+    onChange: ({ supplemental: entries }) =>
+      events.push(`changed: ${entries.map(({ subject }) => subject).join()}`),
     onRefused: (problems) =>
       events.push(...problems.map((problem) => `refused: ${problem.replace(path, 'FILE')}`)),
     onCaution: (problems) =>
