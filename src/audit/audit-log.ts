@@ -71,7 +71,7 @@ const audit = async (
 }
 
 /** Some clients request referrers with each image: the request of the image itself is audited. An explanation is no pull. */
-const notAudited: ReadonlySet<string> = new Set([
+const notAudited: ReadonlySet<string | undefined> = new Set([
   routePaths.referrers,
   explanationPaths.access,
   explanationPaths.page,
@@ -81,7 +81,7 @@ const notAudited: ReadonlySet<string> = new Set([
 const decidedOf = (request: FastifyRequest, reply: FastifyReply): Decided | undefined => {
   const { identity, reference, decision } = request
   if (identity === null || reference === null || decision === null) return undefined
-  if (notAudited.has(request.routeOptions.url ?? '')) return undefined
+  if (notAudited.has(request.routeOptions.url)) return undefined
   if (decision.allowed && reply.statusCode >= 400) return undefined
   return { identity, reference, decision }
 }

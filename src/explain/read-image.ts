@@ -12,8 +12,6 @@ import type { Reading } from './explanation.ts'
 export interface ReadImage {
   readonly reference: Reference
   readonly pullSpec: string
-  /** The person wrote no tag: clients then pull `latest`. */
-  readonly isTagMissing: boolean
 }
 
 /** Characters. A pull spec with a host, a repository of 255, a tag of 128 and a digest has fewer. */
@@ -32,8 +30,7 @@ export const readImage = (pasted: string, options: PullSpecOptions): ReadImage =
   try {
     const reference = parsePullSpec(text, options)
     const pullSpec = pullSpecOf(reference, options.exposedHost)
-    const isTagMissing = reference.kind === 'tag' && !/[:@][^/]*$/.test(text)
-    return { reference, pullSpec, isTagMissing }
+    return { reference, pullSpec }
   } catch (error) {
     const likely = likelySpelling(text, options)
     if (likely !== undefined)

@@ -28,6 +28,8 @@ export interface MirrorOptions {
   readonly clock?: Clock
   /** Ends every request. */
   readonly signal?: AbortSignal
+  /** Milliseconds since the epoch: prune tags have it in their names. */
+  readonly now?: () => number
 }
 
 export type PassOptions = Pick<CompareOptions, 'signal' | 'found'>
@@ -43,7 +45,7 @@ interface Timed {
 export class Mirror {
   readonly queue: CopyQueue
   readonly #options: MirrorOptions
-  readonly #tools: CopyTools = { blobs: createBlobCopier(), retention: new Retention() }
+  readonly #tools: CopyTools
   /** By target, as the last pass had them. */
   #images: ReadonlyMap<string, DesiredImage> = new Map()
   /** Milliseconds of the clock, by target. */
@@ -52,6 +54,7 @@ export class Mirror {
   constructor(options: MirrorOptions) {
     const { observe, maxConcurrent = 8, maxPerHost = 6, rules, clock = systemClock } = options
     this.#options = options
+    this.#tools = { blobs: createBlobCopier(), retention: new Retention(options.now) }
     this.queue = new CopyQueue({
       run: async (copy) => await this.#copy(copy),
       maxConcurrent,

@@ -80,7 +80,7 @@ const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
   // A list depends on the requester. Authentication is required, because a client that has not sent its credential yet would take a
   // partial list for the whole.
   pull(routePaths.tags, tagsHandler(options), authenticated, repositoryHook(options))
-  pull(routePaths.others, unknownNameHandler(options), unknownNameHook(everybody, options.challenge))
+  pull(routePaths.others, unknownNameHandler(options), unknownNameHook(everybody, options))
 }
 
 export const routes = fp(plugin, { name: 'quay-proxy/routes', fastify: '5.x' })

@@ -28,15 +28,6 @@ await t.test('every spelling gives the pull spec to use', async (test) => {
   test.equal(read(digest).pullSpec, `proxy.example:5000/openshift/ci@${digest}`)
 })
 
-await t.test('a missing tag is noticed, with a port and without', async (test) => {
-  test.strictSame(
-    ['ocp/4.5', 'proxy.example:5000/ocp/4.5', 'ocp/4.5:base', `ocp/4.5@${digest}`].map(
-      (text) => read(text).isTagMissing,
-    ),
-    [true, true, false, false],
-  )
-})
-
 await t.test('other registries, other repositories, and API paths are refused', async (test) => {
   const refused: readonly (readonly [text: string, message: RegExp])[] = [
     ['docker.io/library/ubuntu:22.04', /^docker.io is another registry/],

@@ -135,3 +135,13 @@ await t.test('a tag without an owner: its digest is closed, or not known yet', a
     next: 'try again in a moment',
   })
 })
+
+await t.test('an image that is there: its digest, and the pull', async (test) => {
+  const manifest = { digest, mediaType: 'x', size: 1, content: undefined, isStale: false }
+  const { explain } = await explaining(test, { fetchManifest: async () => manifest })
+  test.match((await explain('ocp/4.5:base')).explanation, {
+    digest,
+    reason: /^You may pull it: .*\.$/,
+    next: 'podman pull proxy.example/ocp/4.5:base',
+  })
+})

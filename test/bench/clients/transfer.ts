@@ -7,10 +7,23 @@ export interface Transfer {
 }
 
 /** @throws {Error} if the bytes have another digest */
-export const transfer = async (url: string, token: string, digest: string): Promise<Transfer> => {
+export const transfer = async (
+  url: string,
+  token: string,
+  digest: string,
+  /** PEM file of the authority of an https server. */
+  ca = '',
+): Promise<Transfer> => {
   const script =
-    'curl --silent --show-error --fail --write-out "%{stderr}%{speed_download}" --header "$2" "$1" | sha256sum'
-  const { stdout, stderr } = await runTool('sh', ['-c', script, 'sh', url, `Authorization: Bearer ${token}`])
+    'curl --silent --show-error --fail --write-out "%{stderr}%{speed_download}" --header "$2" ${3:+--cacert "$3"} "$1" | sha256sum'
+  const { stdout, stderr } = await runTool('sh', [
+    '-c',
+    script,
+    'sh',
+    url,
+    `Authorization: Bearer ${token}`,
+    ca,
+  ])
   const arrived = `sha256:${stdout.split(' ', 1).join('')}`
   if (arrived !== digest) throw new Error(`${url}: ${arrived} arrived instead of ${digest} ${stderr}`)
   return { speed: Number(stderr) }

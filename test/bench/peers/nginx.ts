@@ -48,6 +48,70 @@ export const startStreamingNginx = async (
   return { ...nginx, url: `http://127.0.0.1:${port}`, tunedUrl: `http://127.0.0.1:${tunedPort}` }
 }
 
+/** `proxy_pass` to one server, with the defaults of nginx and the host that the client's signature names. */
+export const startPassingNginx = async (
+  directory: string,
+  host: string,
+): Promise<Running & { readonly url: string }> => {
+  const port = await freePort()
+  const http = `
+  upstream passed { server ${host}; keepalive 32; }
+  server {
+    listen 127.0.0.1:${port};
+    location / {
+      proxy_pass http://passed;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host ${host};
+      # The signature is in the query. S3 refuses a second one.
+      proxy_set_header Authorization "";
+      proxy_max_temp_file_size 0;
+    }
+  }`
+  const nginx = await startNginx({ directory, name: 'nginx-passing', port, http })
+  return { ...nginx, url: `http://127.0.0.1:${port}` }
+}
+
+export interface BlobCacheNginx extends Running {
+  readonly url: string
+  readonly tlsUrl: string
+}
+
+/** `proxy_cache` for blobs, as the documents of nginx show it, for clients over plain http and over TLS. No login. */
+export const startBlobCacheNginx = async (
+  directory: string,
+  name: string,
+  origin: Pick<Origin, 'host' | 'ca' | 'key'>,
+): Promise<BlobCacheNginx> => {
+  const [port, tlsPort] = [await freePort(), await freePort()]
+  const location = `
+    location / {
+      proxy_pass http://origin;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host ${origin.host};
+      proxy_set_header Authorization "";
+      proxy_cache blobs;
+      proxy_cache_key $uri;
+      proxy_cache_lock on;
+      proxy_cache_valid 200 10m;
+      proxy_max_temp_file_size 4096m;
+    }`
+  const http = `
+  proxy_cache_path ${directory}/${name}-blobs keys_zone=blobs:10m use_temp_path=off max_size=20g;
+  upstream origin { server ${origin.host}; keepalive 32; }
+  server { listen 127.0.0.1:${port}; ${location} }
+  server {
+    listen 127.0.0.1:${tlsPort} ssl;
+    ssl_certificate ${origin.ca};
+    ssl_certificate_key ${origin.key};
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ${location}
+  }`
+  const nginx = await startNginx({ directory, name, port, http })
+  return { ...nginx, url: `http://127.0.0.1:${port}`, tlsUrl: `https://127.0.0.1:${tlsPort}` }
+}
+
 /** With the defaults of the packages, it opens a file of its cache for each answer. The second configuration caches open files. */
 const cacheVariants = {
   'nginx-cache': '',

@@ -35,6 +35,10 @@ export interface Origin extends AsyncDisposable {
   readonly accessLog: string
   /** A gigabyte, unless given. */
   readonly large: File
+  /** Writes another blob of random bytes. */
+  readonly add: (bytes: number) => Promise<File>
+  /** PEM file of the private key of the certificate. */
+  readonly key: string
   /** 16 KiB: the size of a config or of a small layer. */
   readonly small: File
   /** 2.7 kB, by its digest. The tag `ocp_4.5_base` names it, too. */
@@ -83,6 +87,8 @@ export const startOrigin = async (directory: string, largeBytes = 1e9): Promise<
     tlsHost,
     ca,
     accessLog: accessLogOf({ directory, name: 'origin' }),
+    add: async (bytes) => await writeNoise(root, bytes),
+    key: join(directory, 'key.pem'),
     large,
     small,
     manifest,
