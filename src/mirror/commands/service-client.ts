@@ -1,6 +1,7 @@
 /**
  * Requests to a running service.
  */
+import { parseAnswer } from '../../oci/json-bounds.ts'
 import type { Explanation } from '../status/explanation.ts'
 
 const timeoutMs = 30_000
@@ -24,8 +25,9 @@ export const askService = async (
       cause: error,
     })
   })
-  const text = await response.text()
-  if (response.ok) return JSON.parse(text) as Explanation
+  const body = Buffer.from(await response.arrayBuffer())
+  if (response.ok) return parseAnswer(body) as Explanation
+  const text = body.toString()
   return text.slice(0, longestText).trim().replaceAll(/\p{C}/gu, '?')
 }
 
