@@ -15,7 +15,7 @@ export const help = `ci-images-mirror: external images in the repository of Open
                                            the service: compares, copies, and shows its queue
       --dry-run                            tells differences, and writes nothing
       --kubeconfig=FILE                    of app.ci (default: KUBECONFIG, else that of the pod)
-      --leader-election-namespace=NAME     of the lease (default: ci)
+      --leader-election-namespace=NAME     of the lease (default: ci); --leader-election-suffix=TEXT with --dry-run
       --port=8090 --metrics-port=8080      of the API, and of the metrics and probes
       --interval=10m                       between two passes; a change of FILE begins one at once
       --gracePeriod=10s                    for copies that run when it ends
