@@ -8,6 +8,7 @@ export const partArguments = {
   'first-byte': undefined,
   'slow-readers': undefined,
   'cold-image': undefined,
+  cache: undefined,
   'requests-per-pull': undefined,
   'restricted-index': 'a duration such as 1h: all of QCI, for as long at most',
   'image-stream-claims': undefined,
