@@ -8,14 +8,17 @@ import { problemsIn } from './run.ts'
 /** The part of the global `process` that is used. */
 export interface Program {
   readonly env: Io['environment']
-  readonly stdin: { setEncoding: (encoding: 'utf8') => AsyncIterable<string> }
+  readonly stdin: { setEncoding: (encoding: 'utf8') => AsyncIterable<string>; isTTY?: boolean }
   readonly stdout: {
     write: (text: string) => unknown
     on: (event: 'error', listener: () => void) => unknown
   }
   readonly stderr: { write: (text: string) => unknown }
   exitCode?: number | string | null | undefined
-  on: (event: 'exit' | 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void) => unknown
+  on: (
+    event: 'exit' | 'SIGINT' | 'SIGTERM' | 'SIGQUIT' | 'SIGHUP' | 'SIGUSR2',
+    listener: () => void,
+  ) => unknown
   exit: (code: number) => void
 }
 
@@ -28,6 +31,7 @@ export const createProcessIo = (program: Program): Io => {
     print: (line) => void program.stdout.write(`${line}\n`),
     printError,
     openInput: () => program.stdin.setEncoding('utf8'),
+    isInputTerminal: program.stdin.isTTY === true,
     openLog: () => {
       const output = createOutput()
       // Runs at every exit except SIGKILL, also after an exception that nobody catches.
@@ -38,11 +42,18 @@ export const createProcessIo = (program: Program): Io => {
       problemsIn(error).forEach(printError)
       program.exitCode = 2
     }),
+    onSignal: (signal, listener) => void program.on(signal, listener),
   }
 }
 
 /** Milliseconds. npm passes Ctrl-C on to a program that the terminal has signalled already: one Ctrl-C arrives twice. */
 const sameSignalMs = 500
+
+/** Ctrl-\ of a terminal sends SIGQUIT: there it ends a program that no longer reacts. */
+const endSignals = {
+  signal: ['SIGTERM', 'SIGINT', 'SIGQUIT'],
+  terminal: ['SIGTERM', 'SIGINT'],
+} as const
 
 const createOnEnd =
   (program: Program, fail: (error: unknown) => void): Io['onEnd'] =>
@@ -55,7 +66,7 @@ const createOnEnd =
     }
     const isSecond = (event: string): boolean =>
       first !== undefined && (first.event !== event || performance.now() - first.at > sameSignalMs)
-    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    for (const signal of endSignals[from])
       program.on(signal, () => {
         if (isSecond(signal)) program.exit(1)
         endOnce(signal)

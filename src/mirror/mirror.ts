@@ -24,6 +24,8 @@ export interface MirrorOptions {
   readonly maxPerHost?: number
   readonly rules?: RetryRules
   readonly clock?: Clock
+  /** Milliseconds since the epoch: prune tags have it in their names. */
+  readonly now?: () => number
 }
 
 export type MirrorEvent =
@@ -33,13 +35,14 @@ export type MirrorEvent =
 export class Mirror {
   readonly queue: CopyQueue
   readonly #options: MirrorOptions
-  readonly #tools: CopyTools = { blobs: createBlobCopier(), retention: new Retention() }
+  readonly #tools: CopyTools
   /** By target, as the last pass had them. */
   #images: ReadonlyMap<string, DesiredImage> = new Map()
 
   constructor(options: MirrorOptions) {
     const { observe, maxConcurrent = 8, maxPerHost = 6, rules, clock = systemClock } = options
     this.#options = options
+    this.#tools = { blobs: createBlobCopier(), retention: new Retention(options.now) }
     this.queue = new CopyQueue({
       run: async ({ target, digest }) => await this.#copy(target, digest),
       maxConcurrent,

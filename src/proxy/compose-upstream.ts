@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Digests, DigestUpstream } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
+import type { PartHealth } from '../telemetry/part-states.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import { createPipeline, type Pipeline } from '../upstream/pipeline.ts'
@@ -26,16 +27,10 @@ export interface ComposeUpstreamOptions {
   readonly s3: ComposedS3 | undefined
 }
 
-export const composeUpstream = ({
-  config,
-  logger,
-  metrics,
-  files,
-  digests,
-  shared,
-  cache,
-  s3,
-}: ComposeUpstreamOptions): Pipeline => {
+export const composeUpstream = (
+  { config, logger, metrics, files, digests, shared, cache, s3 }: ComposeUpstreamOptions,
+  health: Pick<PartHealth, 'note'>,
+): Pipeline => {
   const pipeline = createPipeline({
     upstream: config.upstream,
     upstreamCa: config.upstreamCa,
@@ -63,7 +58,10 @@ export const composeUpstream = ({
         metrics.robotRefused.inc()
         logger.error({ reason }, 'upstream rejected the robot credential')
       },
-      request: (labels) => metrics.upstreamRequests.inc(labels),
+      request: (labels) => {
+        metrics.upstreamRequests.inc(labels)
+        health.note(labels.status === 'failed' || labels.status >= 500 ? 'failed' : 'answered')
+      },
       ...createUpstreamMetrics(metrics.registry),
     },
   })

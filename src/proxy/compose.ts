@@ -11,6 +11,7 @@ import type { Digests } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { composeAccess } from './compose-access.ts'
+import { composeExplanation, createHealth } from './compose-explanation.ts'
 import { describeSharedState } from './compose-shared-state.ts'
 import { composeS3, describeS3, type ComposedS3 } from './compose-s3.ts'
 import { composeStorage, describeStorage } from './compose-storage.ts'
@@ -44,12 +45,16 @@ export interface Components {
 export const compose = (config: Config, logger: Logger, isStopping: () => boolean): Components => {
   const metrics = createMetrics(new Registry())
   const files = watchSecretFiles(config, logger, metrics)
-  const access = composeAccess(config, files, logger, metrics)
+  const health = createHealth(config)
+  const access = composeAccess({ config, files, logger, metrics, apiServerHealth: health.apiServer })
   const { apiServer, digests, shared } = access
   const cache = composeStorage(config, logger, metrics)
   const storage = cache?.storage
   const s3 = composeS3({ config, files, storage, logger, metrics })
-  const pipeline = composeUpstream({ config, logger, metrics, files, digests, shared, cache, s3 })
+  const pipeline = composeUpstream(
+    { config, logger, metrics, files, digests, shared, cache, s3 },
+    health.upstream,
+  )
   const { robot } = pipeline
   digests.connect(readsOf(pipeline))
   const keys = createPurposeKeys(files.tokenSecret.current)
@@ -73,6 +78,13 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
     source: { ...pipeline.source, monorepo: config.upstreamRepository },
     telemetry: { logger, metrics, ...observersOf(metrics) },
     health: healthOf({ robot, apiServer, digests, shared, storage, s3 }, isStopping),
+    explanation: composeExplanation({
+      config,
+      isRestricted: access.isRestricted,
+      health,
+      isApiServerReached: apiServer.reached,
+      storage,
+    }),
     helpUrl: config.helpUrl,
     plugins: audit === undefined ? [] : [audit.plugin],
   }

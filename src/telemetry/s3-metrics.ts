@@ -36,8 +36,8 @@ export const createS3Metrics = (registry: Registry) => {
   )
   const corrupt = closedCounter(
     'cache_s3_corrupt_objects_total',
-    'Objects of S3 that had other bytes than those of their digest, by kind and why. Alert on any increase.',
-    { kind: kinds, why: corruptions },
+    'Objects of S3 that had other bytes than those of their digest, by kind and reason. Alert on any increase.',
+    { kind: kinds, reason: corruptions },
   )
   return {
     request: (operation: (typeof operations)[number], outcome: (typeof outcomes)[number]) =>
@@ -46,7 +46,7 @@ export const createS3Metrics = (registry: Registry) => {
       uploads.inc({ kind, outcome })
       uploadedBytes.inc({ kind }, bytes)
     },
-    corrupt: (kind: Kind, why: (typeof corruptions)[number]) => corrupt.inc({ kind, why }),
+    corrupt: (kind: Kind, reason: (typeof corruptions)[number]) => corrupt.inc({ kind, reason }),
     read: (bytes: number, isBroken: boolean) => {
       readBytes.inc(bytes)
       if (isBroken) broken.inc()

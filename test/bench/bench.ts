@@ -27,6 +27,7 @@ const importParts = async (): Promise<Readonly<Record<PartName, Part>>> => ({
   'requests-per-pull': (await import('./parts/requests-per-pull.ts')).requestsPerPull,
   'restricted-index': (await import('./parts/restricted-index.ts')).restrictedIndex,
   'image-stream-claims': (await import('./parts/image-stream-claims.ts')).imageStreamClaims,
+  mirror: (await import('./parts/mirror.ts')).mirror,
   hostile: (await import('./parts/hostile.ts')).hostile,
   soak: (await import('./parts/soak.ts')).soak,
 })

@@ -8,11 +8,13 @@ export interface FakeIoOptions {
   readonly environment?: Io['environment']
   /** Standard input. */
   readonly input?: string
+  readonly isInputTerminal?: boolean
   /** Called with each line for standard output. */
   readonly onPrint?: (line: string) => void
 }
 
 type End = Parameters<Io['onEnd']>
+type Listening = Parameters<Io['onSignal']>
 
 export interface FakeIo {
   readonly io: Io
@@ -24,14 +26,23 @@ export interface FakeIo {
   readonly log: readonly string[]
   /** What `onEnd` was called with. */
   readonly ends: readonly End[]
+  /** What `onSignal` was called with. */
+  readonly signals: readonly Listening[]
 }
 
 export const fakeIo = ({
   environment = {},
   input = '',
+  isInputTerminal = false,
   onPrint = () => undefined,
 }: FakeIoOptions = {}): FakeIo => {
-  const [printed, errors, log, ends]: [string[], string[], string[], End[]] = [[], [], [], []]
+  const [printed, errors, log, ends, signals]: [string[], string[], string[], End[], Listening[]] = [
+    [],
+    [],
+    [],
+    [],
+    [],
+  ]
   const io: Io = {
     environment,
     print: (line) => {
@@ -40,10 +51,12 @@ export const fakeIo = ({
     },
     printError: (line) => void errors.push(line),
     openInput: () => Readable.from([input]),
+    isInputTerminal,
     openLog: () => ({ write: (line) => void log.push(line), flushSync: () => undefined }),
     onEnd: (...end) => void ends.push(end),
+    onSignal: (...listening) => void signals.push(listening),
   }
-  return { io, printed, errors, log, ends }
+  return { io, printed, errors, log, ends, signals }
 }
 
 /** A command that has ended: its exit code, and what it wrote. */

@@ -39,12 +39,16 @@ export const isolatedPodman = async (stack: Workplace, name: string, options: Po
   const registry = [...verification, `--authfile=${file('auth.json')}`]
   const policy = ['--signature-policy', file('policy.json')]
   const podman = (...args: string[]) => run('podman', [...global, ...args], { env })
+  const pullExactly = (image: string, ...more: string[]) =>
+    podman('pull', '--quiet', ...registry, ...policy, ...more, image)
+  const imageIdOf = async (image: string) =>
+    (await podman('image', 'inspect', '--format', '{{.Id}}', image)).stdout.trim()
   return {
     login: (user: string, token: string) => podman('login', ...registry, '-u', user, '-p', token, stack.host),
-    pull: (image: string, ...options: string[]) =>
-      podman('pull', '--quiet', ...registry, ...policy, ...options, `${stack.host}/${image}`),
+    pull: (image: string, ...more: string[]) => pullExactly(`${stack.host}/${image}`, ...more),
     push: (image: string) => podman('push', ...registry, `${stack.host}/${image}`),
-    imageId: async (image: string) =>
-      (await podman('image', 'inspect', '--format', '{{.Id}}', `${stack.host}/${image}`)).stdout.trim(),
+    imageId: (image: string) => imageIdOf(`${stack.host}/${image}`),
+    pullExactly,
+    imageIdOf,
   }
 }

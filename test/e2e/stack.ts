@@ -83,7 +83,7 @@ const issueTokens = (kubernetes: KubernetesApi): Tokens => ({
   }),
   mallory: kubernetes.issueUserToken({ username: 'mallory', groups: ['system:authenticated'] }),
   serviceAccount: kubernetes.issueServiceAccountToken(serviceAccount),
-  invalid: 'sha256~a-token-of-some-other-cluster-4711',
+  invalid: 'sha256~a-token-of-some-other-cluster-4711-47114711',
 })
 
 const write = async (directory: string, files: Record<string, string>) => {

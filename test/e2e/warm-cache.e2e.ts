@@ -2,8 +2,13 @@
  * quay.io is gone and the proxy was restarted: what its cache on a disk has is pulled as before, by real clients over TLS. Debian's
  * docker-registry is quay.io.
  */
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:https'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { test } from 'tap'
+import { selfSigned } from '../support/tls.ts'
 import { tlsProxy, certificateIn } from './cached-proxy.ts'
 import { startContainerd } from './containerd.ts'
 import { readImage, readLayout } from './layout.ts'
@@ -31,15 +36,16 @@ await test('a warm cache without quay', { skip }, async (suite) => {
   const cold = stack.image('ocp_4.15_base')
   const embargoed = stack.image('ocp-priv_4.5_embargoed')
   const { config = '', layers = [] } = warm.images[hostArchitecture] ?? {}
-  const path = (reference: string) => `https://${proxy.host}/v2/openshift/ci/manifests/${reference}`
-
-  const curl = async (user: string, password: string, reference: string) => {
-    const accept = 'accept: application/vnd.oci.image.index.v1+json'
-    const args = ['--silent', '--cacert', certificate, '--user', `${user}:${password}`, '--header', accept]
-    const format = ['--write-out', '\n%{http_code} %header{warning}']
-    const { stdout } = await run('curl', [...args, ...format, path(reference)])
-    const [, body = '', status, warning] = /^([^]*)\n(\d+) (.*)$/.exec(stdout) ?? []
-    return { status: Number(status), warning, body }
+  const ask = async (user: string, password: string, reference: string) => {
+    const sent = request(`https://${proxy.host}/v2/openshift/ci/manifests/${reference}`, {
+      ca: selfSigned().cert,
+      auth: `${user}:${password}`,
+      headers: { accept: 'application/vnd.oci.image.index.v1+json' },
+      agent: false,
+    })
+    sent.end()
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    return { status: response.statusCode, warning: response.headers.warning, body: await text(response) }
   }
   const skopeo = async (reference: string) => {
     const layout = join(stack.directory, `copy-${reference.replaceAll(/\W/g, '-')}`)
@@ -70,7 +76,7 @@ await test('a warm cache without quay', { skip }, async (suite) => {
     'while quay answers: one client pulls an image, the robot pulls a restricted one',
     async (t) => {
       t.match(await skopeo(':ocp_4.5_base'), { code: 0 })
-      t.match(await curl(robot.username, robot.password, 'ocp-priv_4.5_embargoed'), { status: 200 })
+      t.match(await ask(robot.username, robot.password, 'ocp-priv_4.5_embargoed'), { status: 200 })
     },
   )
 
@@ -107,15 +113,15 @@ await test('a warm cache without quay', { skip }, async (suite) => {
   }
 
   await suite.test('a tag is said to be stale; access is decided as before', async (t) => {
-    t.match(await curl('alice', tokens.alice, 'ocp_4.5_base'), { status: 200, warning: /^110 / })
-    t.match(await curl('mallory', tokens.mallory, 'ocp_4.5_base'), { status: 403 })
-    t.match(await curl('alice', tokens.alice, embargoed.index), { status: 403 })
-    t.match(await curl(robot.username, robot.password, embargoed.index), { status: 200 })
+    t.match(await ask('alice', tokens.alice, 'ocp_4.5_base'), { status: 200, warning: /^110 / })
+    t.match(await ask('mallory', tokens.mallory, 'ocp_4.5_base'), { status: 403 })
+    t.match(await ask('alice', tokens.alice, embargoed.index), { status: 403 })
+    t.match(await ask(robot.username, robot.password, embargoed.index), { status: 200 })
   })
 
   await suite.test('a cold image is 503 for every client, which says so', async (t) => {
     for (const reference of ['ocp_4.15_base', cold.index]) {
-      const { status, body } = await curl('alice', tokens.alice, reference)
+      const { status, body } = await ask('alice', tokens.alice, reference)
       t.equal(status, 503, reference)
       t.match(JSON.parse(body), { errors: [{ code: 'UNAVAILABLE' }] })
     }

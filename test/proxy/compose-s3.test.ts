@@ -11,7 +11,9 @@ import { until } from '../support/until.ts'
 const content = bytesOf(20_000)
 const digest = digestOf(content)
 
-const setUp = async (test: Test, config: Partial<ComposeS3Options['config']> = {}) => {
+const ofFile = { current: () => s3Credentials } as unknown as ComposeS3Options['files']['s3Credentials']
+
+const setUp = async (test: Test, config: Partial<ComposeS3Options['config']> = {}, hasFile = true) => {
   const s3 = await startS3(test)
   const lines: Record<string, unknown>[] = []
   const logger = createLogger('info', { write: (line) => void lines.push(JSON.parse(line) as never) })
@@ -32,7 +34,7 @@ const setUp = async (test: Test, config: Partial<ComposeS3Options['config']> = {
       blobDelivery: 'stream',
       ...config,
     },
-    files: { s3Credentials: { current: () => s3Credentials } as never },
+    files: { s3Credentials: hasFile ? ofFile : undefined },
     storage,
     logger,
     metrics,
@@ -94,7 +96,7 @@ await t.test('what somebody has to look at is logged, once a minute, and without
       'info: S3 answers again',
     ],
   )
-  test.match(await metrics(), 'quay_proxy_cache_s3_corrupt_objects_total{kind="blobs",why="digest"} 1')
+  test.match(await metrics(), 'quay_proxy_cache_s3_corrupt_objects_total{kind="blobs",reason="digest"} 1')
   const text = JSON.stringify(lines)
   for (const secret of [s3Credentials.secretAccessKey, s3Credentials.accessKeyId, 'X-Amz-Signature'])
     test.notOk(text.includes(secret))
@@ -120,4 +122,17 @@ await t.test('the bucket in the path, or in the host name', async (test) => {
     composed.tier.found('blobs', digest, 1)
     test.equal((await composed.tier.urlOf('blobs', digest))?.host, host)
   }
+})
+
+await t.test('without a file the SDK looks for credentials, and for a region', async (test) => {
+  const region = process.env['AWS_REGION']
+  process.env['AWS_REGION'] = 'ap-south-1'
+  test.teardown(() => {
+    if (region === undefined) delete process.env['AWS_REGION']
+    else process.env['AWS_REGION'] = region
+  })
+  const { composed } = await setUp(test, { cacheS3Endpoint: undefined }, false)
+  await composed.tier.start()
+  await composed.tier.close()
+  test.match(describeS3(composed), 'cache in S3: in use')
 })

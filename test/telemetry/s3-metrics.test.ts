@@ -11,7 +11,7 @@ await t.test('requests, uploads, wrong objects, and the state of S3', async (tes
   for (const line of [
     'quay_proxy_cache_s3_requests_total{operation="get",outcome="circuit-open"} 0',
     'quay_proxy_cache_s3_uploads_total{kind="manifests",outcome="dropped"} 0',
-    'quay_proxy_cache_s3_corrupt_objects_total{kind="blobs",why="size"} 0',
+    'quay_proxy_cache_s3_corrupt_objects_total{kind="blobs",reason="size"} 0',
     'quay_proxy_cache_s3_read_bytes_total 0',
     'quay_proxy_cache_s3_broken_bodies_total 0',
     'quay_proxy_cache_s3_circuit_open 0',
@@ -29,7 +29,7 @@ await t.test('requests, uploads, wrong objects, and the state of S3', async (tes
     'quay_proxy_cache_s3_requests_total{operation="head",outcome="absent"} 1',
     'quay_proxy_cache_s3_uploads_total{kind="blobs",outcome="stored"} 1',
     'quay_proxy_cache_s3_uploaded_bytes_total{kind="blobs"} 700',
-    'quay_proxy_cache_s3_corrupt_objects_total{kind="blobs",why="digest"} 1',
+    'quay_proxy_cache_s3_corrupt_objects_total{kind="blobs",reason="digest"} 1',
     'quay_proxy_cache_s3_read_bytes_total 150',
     'quay_proxy_cache_s3_broken_bodies_total 1',
     'quay_proxy_cache_s3_circuit_open 1',

@@ -1,6 +1,6 @@
 /**
  * An S3 bucket through the SDK of AWS: signed URLs to read from, and the requests that change something. The SDK is loaded here, and only
- * if S3 is configured: it costs about 0.3 s and 40 MB at the start.
+ * if S3 is configured: it costs 0.15 s of CPU and 40 MB at the start.
  */
 import { Readable } from 'node:stream'
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3'
@@ -30,7 +30,7 @@ export interface ObjectStoreOptions {
 export interface ObjectStore {
   /** Whoever has this URL can read the object until it expires, so it must not be logged. */
   readonly urlOf: (key: string, lifetimeSeconds: number) => Promise<URL>
-  /** @returns bytes; undefined for no such object. @throws what the SDK throws */
+  /** @returns bytes; undefined for no such object, or no answer about its length. @throws what the SDK throws */
   readonly sizeOf: (key: string, signal: AbortSignal) => Promise<number | undefined>
   /** @param chunks all bytes. If they throw, nothing is stored. @throws what the SDK throws; what `chunks` throw */
   readonly put: (
@@ -124,7 +124,7 @@ class SdkObjectStore implements ObjectStore {
   async sizeOf(key: string, signal: AbortSignal): Promise<number | undefined> {
     const command = new this.#sdk.HeadObjectCommand({ Bucket: this.#bucket, Key: key })
     try {
-      return (await this.#client.send(command, { abortSignal: signal })).ContentLength ?? 0
+      return (await this.#client.send(command, { abortSignal: signal })).ContentLength
     } catch (error) {
       if (statusOf(error) === 404) return undefined
       throw error

@@ -130,9 +130,9 @@ const withDeadline = async <Answer>(
   const timer = setTimeout(() => deadline.abort(new S3Unavailable('no answer in time')), deadlineMs)
   const signal = caller === undefined ? deadline.signal : AbortSignal.any([caller, deadline.signal])
   try {
-    return await run(signal)
-  } catch (error) {
-    throw caller?.aborted === true ? caller.reason : classified(error)
+    return await run(signal).catch((error: unknown) => {
+      throw caller?.aborted === true ? caller.reason : classified(error)
+    })
   } finally {
     clearTimeout(timer)
   }

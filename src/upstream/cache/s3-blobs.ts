@@ -155,7 +155,7 @@ export class S3Blobs {
     const release = (): void => this.#reads.giveBack(requester)
     const headers = { 'accept-encoding': 'identity', ...(range === undefined ? {} : { range }) }
     const send = async (url: URL, until: AbortSignal) =>
-      await roundTrip(url, { kind: 'blob', method: 'GET', headers, signal: until })
+      await roundTrip(url, { kind: 'blob', method: 'GET', headers, signal: until, isErrorBodyUnused: true })
     const reply = await tier.get('blobs', digest, send, signal)
     if (reply === undefined) {
       release()

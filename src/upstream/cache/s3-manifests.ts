@@ -32,7 +32,7 @@ export const createS3Manifests = ({ tier, roundTrip }: S3ManifestsOptions): S3Ma
   const readNow = async (digest: Digest): Promise<StoredDocument | undefined> => {
     const headers = { 'accept-encoding': 'identity' }
     const send = async (url: URL, signal: AbortSignal) =>
-      await roundTrip(url, { kind: 'blob', method: 'GET', headers, signal })
+      await roundTrip(url, { kind: 'blob', method: 'GET', headers, signal, isErrorBodyUnused: true })
     const reply = await tier.get('manifests', digest, send, AbortSignal.timeout(deadlineMs))
     if (reply === undefined) return undefined
     const bytes = await readBounded(reply.body, maxManifestBytes + maxTypeBytes)

@@ -105,3 +105,10 @@ await t.test('no store yet, no credentials: the deadline is for these as well', 
     test.type(await failureOf(failed), S3Unavailable)
   test.strictSame(told.toSorted(), ['delete failed', 'get failed', 'head failed'])
 })
+
+await t.test('a connection that fails', async (test) => {
+  const { told, requests } = await setUp(test)
+  const broken = async (): Promise<never> => await Promise.reject(new Error('ECONNRESET'))
+  test.type(await failureOf(requests.get('a', broken, undefined)), S3Unavailable)
+  test.strictSame(told, ['get failed'])
+})

@@ -124,3 +124,16 @@ await t.test('a wrong object is removed, and replaced by what the disk has', asy
   await until(() => told.includes('delete refused'))
   await tier.close()
 })
+
+await t.test('by the clock of the machine', async (test) => {
+  staying(test)
+  const s3 = await startS3(test)
+  const { observe, told } = noted()
+  const source = { open: async () => await Promise.resolve(undefined) }
+  const tier = new S3Tier({ prefix: '', openStore: async () => await storeFor(test, s3), source, observe })
+  await tier.start()
+  test.equal(await tier.sizeOf('blobs', digest), undefined)
+  tier.offer('blobs', digest, 'alice')
+  await until(() => told.includes('blobs gone 0'))
+  await tier.close()
+})

@@ -9,7 +9,8 @@ import { S3Blobs, type S3BlobsOptions } from '../../../src/upstream/cache/s3-blo
 import { createBlobCache } from '../../../src/upstream/cache/blob-cache.ts'
 import { createS3Network } from '../../../src/upstream/client/s3-network.ts'
 import { noted, storeFor } from '../../storage/s3/fixtures.ts'
-import { bytesOf, digestOf } from '../../storage/fixtures.ts'
+import type { Disk } from '../../../src/storage/disk.ts'
+import { bytesOf, digestOf, failing } from '../../storage/fixtures.ts'
 import { startS3 } from '../../support/s3-server.ts'
 import { until } from '../../support/until.ts'
 import { allOf, cacheFor, reading, requestFor, scriptedUpstream } from './scripted-upstream.ts'
@@ -20,10 +21,15 @@ const small = bytesOf(5000)
 const key = objectKey('p', 'blobs', digest)
 
 /** A cache on a disk over S3 over a scripted upstream. */
-const setUp = async (test: Test, options: Partial<S3BlobsOptions> = {}, maxFills = 256) => {
+const setUp = async (
+  test: Test,
+  options: Partial<S3BlobsOptions> = {},
+  maxFills = 256,
+  calls: Partial<Disk> = {},
+) => {
   const s3 = await startS3(test)
   const upstream = scriptedUpstream(content, small)
-  const disk = cacheFor(test, upstream)
+  const disk = cacheFor(test, upstream, { disk: calls })
   const { observe, told } = noted()
   const tier = new S3Tier({
     prefix: 'p',
@@ -167,7 +173,7 @@ await t.test('S3 that has something else for the rest', async (test) => {
   const gone = await setUp(test)
   gone.s3.objects.set(key, content)
   gone.s3.fault({ cutAt: 100_000 })
-  gone.s3.fault({ status: 404, count: 2 })
+  gone.s3.fault({ status: 404 })
   test.ok((await allOf(await gone.open(requestFor(content)))).equals(content))
   test.equal(gone.upstream.requests.length, 1)
 })
@@ -210,12 +216,39 @@ await t.test('without a fill, the bytes of S3 are verified all the same', async 
   test.strictSame(upstream.requests, ['GET'])
 })
 
+await t.test('a disk that takes nothing: the bytes of S3 are verified all the same', async (test) => {
+  const { s3, upstream, told, open, served } = await setUp(test, {}, 256, { create: failing('EROFS') })
+  s3.objects.set(key, content)
+  test.ok((await allOf(await open(requestFor(content)))).equals(content))
+  test.strictSame(s3.requests, [`GET ${key}`])
+  await (await open(requestFor(content))).body?.discard()
+  test.strictSame(served, ['s3', 's3'])
+  s3.objects.set(key, Buffer.alloc(content.length))
+  await test.rejects(allOf(await open(requestFor(content))), { code: 'UNAVAILABLE' })
+  test.ok(told.includes('blobs corrupt digest'))
+  test.strictSame(upstream.requests, [])
+})
+
+await t.test('an object that S3 does not have costs one request', async (test) => {
+  const { s3, open } = await setUp(test)
+  await allOf(await open(requestFor(content, { range: 'bytes=5-9' })))
+  await allOf(await open(requestFor(content, { range: 'bytes=5-9' })))
+  test.strictSame(s3.requests, [`GET ${key} bytes=5-9`])
+})
+
 await t.test('a size that the manifest contradicts is not believed', async (test) => {
   const { s3, upstream, open } = await setUp(test, { sizeOf: () => 300_000 })
   s3.objects.set(key, content.subarray(0, 200_000))
   test.ok((await allOf(await open(requestFor(content)))).equals(content))
   test.strictSame(upstream.requests, ['GET'])
   await until(() => s3.objects.get(key)?.length === 300_000)
+})
+
+await t.test('HEAD: a size that the manifest contradicts is not believed', async (test) => {
+  const { s3, upstream, open } = await setUp(test, { sizeOf: () => 300_000 })
+  s3.objects.set(key, content.subarray(0, 200_000))
+  await open(requestFor(content, { method: 'HEAD' }))
+  test.strictSame(upstream.requests, ['HEAD'])
 })
 
 await t.test('encoded bytes, and an empty object, are no blob', async (test) => {
@@ -254,9 +287,9 @@ await t.test('a client that leaves ends the read', async (test) => {
 })
 
 await t.test('a sink that fails is no reason to go on', async (test) => {
-  const { s3, upstream, open } = await setUp(test)
+  const { s3, upstream, open } = await setUp(test, {}, 0)
   s3.objects.set(key, content)
-  const { body } = await open(requestFor(content, { range: 'bytes=1-' }))
+  const { body } = await open(requestFor(content))
   const failed = new Error('the sink')
   await test.rejects(
     body!.pipeTo(() => {

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { QciTag } from '../../../src/oci/reference.ts'
+import type { S3Tier } from '../../../src/storage/s3/s3-tier.ts'
 import { createDigestsByTag } from '../../../src/upstream/cache/digests-by-tag.ts'
 import { createStoredTier } from '../../../src/upstream/cache/stored-tier.ts'
 import type { FetchManifest, ManifestRequest } from '../../../src/oci/image-source.ts'
@@ -55,4 +56,22 @@ await t.test('blobs, manifests and tags are stored; what is served for a tag is 
     createDigestsByTag({ tagTtlMs: 1000, staleIfErrorMs: 10_000, now: () => performance.now() })
   stored?.tags(known()).confirm('a', smallIndex.digest, performance.now())
   test.equal(stored?.tags(known()).get('a')?.digest, smallIndex.digest, 'also for tags of another life')
+})
+
+await t.test('with S3, a blob and a manifest that S3 has come from there', async (test) => {
+  const blob = bytesOf(50_000)
+  const upstream = scriptedUpstream(blob)
+  const { storage } = cacheFor(test, upstream)
+  const kinds: string[] = []
+  const s3 = {
+    get: async (kind: string) => await Promise.resolve(void kinds.push(kind)),
+    offer: (kind: string) => void kinds.push(`offer ${kind}`),
+  } as unknown as S3Tier
+  const observe = { served: () => undefined, sent: () => undefined }
+  const ofS3 = { tier: s3, delivery: 'stream', observe: { read: () => undefined } } as const
+  const tier = createStoredTier({ storage, observe, s3: ofS3 }, () => undefined, noRoundTrip)
+  test.ok((await allOf(await tier.storingBlobs(upstream.open)(requestFor(blob)))).equals(blob))
+  await tier.storingManifests(fetch)(request)
+  await until(() => kinds.length === 4)
+  test.strictSame(kinds.toSorted(), ['blobs', 'manifests', 'offer blobs', 'offer manifests'])
 })

@@ -20,6 +20,17 @@ await t.test('a GET to a signed URL, at a private address', async (test) => {
   await network.close()
 })
 
+await t.test('with the well-known authorities', async (test) => {
+  const s3 = await startS3(test)
+  const network = createS3Network({ ca: undefined, maxConnections: 4 })
+  const { signal } = new AbortController()
+  const url = new URL('/cache-of-tests/b?X-Amz-Signature=x', s3.url)
+  const reply = await network.roundTrip(url, { kind: 'blob', method: 'GET', headers: {}, signal })
+  test.equal(reply.statusCode, 404)
+  await reply.body.discard()
+  await network.close()
+})
+
 await t.test('one that was never used', async () => {
   await createS3Network({ ca: undefined, maxConnections: 4 }).close()
 })
