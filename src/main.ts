@@ -11,6 +11,8 @@ const removeLink = useCompileCache({
   temporary: '/dev/shm',
 })
 process.on('exit', removeLink)
+// Attack: Node.js would open its inspector on a port of this machine, which reads every secret. A listener replaces that.
+process.on('SIGUSR1', () => undefined)
 
 try {
   // Not imported above: only files that are loaded after the cache was enabled are cached, and only here a missing package is noticed.

@@ -3,7 +3,7 @@
  */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -17,6 +17,7 @@ import { testProblems } from './cli/fake-io.ts'
 import { auditLoss, surroundings, write } from './cli/surroundings.ts'
 import { robot } from './sandbox/quay/quay-client.ts'
 import { temporaryFolder } from './sandbox/temporary-folder.ts'
+import { spawnPlainNode } from './support/program.ts'
 import { selfSigned } from './support/tls.ts'
 
 const root = resolve(import.meta.dirname, '..')
@@ -24,8 +25,6 @@ const root = resolve(import.meta.dirname, '..')
 const secret = 'hunter2-hunter2-hunter2'
 /** V8 measures coverage less precisely in functions that come from a compile cache. */
 const measured = { ...process.env, NODE_DISABLE_COMPILE_CACHE: '1' }
-/** Without the loaders of the test runner, which take as long as the program. */
-const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, ...unmeasured } = process.env
 
 const spawned = (
   test: Test,
@@ -42,8 +41,11 @@ const start = (
   test: Test,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): ChildProcessWithoutNullStreams =>
-  spawned(test, process.execPath, [join(root, 'src/main.ts'), ...args], { ...unmeasured, ...env })
+): ChildProcessWithoutNullStreams => {
+  const child = spawnPlainNode([join(root, 'src/main.ts'), ...args], { env: { ...process.env, ...env } })
+  test.teardown(() => child.kill('SIGKILL'))
+  return child
+}
 
 interface Ended {
   readonly code: number | null
@@ -135,11 +137,34 @@ void t.test('problems: exit code 2, a line each on stderr, nothing on stdout', a
   testProblems(test, stderr, [
     '--bogus is not a flag; --help lists them',
     'QUAY_PROXY_NONSENSE is not the name of a flag; --help lists them',
-    /--robot-username-file is missing: ./,
-    /--robot-password-file is missing: ./,
-    /--token-secret-file is missing: ./,
   ])
 })
+
+void t.test(
+  'attack: SIGUSR1 opens no inspector; SIGHUP and SIGUSR2 cut no pull; SIGQUIT ends in order',
+  async (test) => {
+    const { path, flags } = await surroundings(test)
+    const folder = path('')
+    const snapshots = `--heap-snapshot-dir=${folder}`
+    const child = start(test, ['serve', ...flags, snapshots, '--listen-addr=127.0.0.1:0', '--grace-period=0'])
+    const end = ended(child)
+    const { url = '' } = await logged(child, 'listening')
+    child.kill('SIGUSR1')
+    child.kill('SIGHUP')
+    await logged(child, 'looked at the files')
+    child.kill('SIGUSR2')
+    const { path: snapshot = '' } = await logged(child, 'heap snapshot written')
+    test.equal(dirname(snapshot), folder.replace(/\/$/, ''))
+    test.equal(statSync(snapshot).mode & 0o777, 0o600)
+    test.match(readFileSync(snapshot, 'utf8').slice(0, 100), '{"snapshot":')
+    const { statusCode, body } = await request(`${url}/v2/`)
+    await body.dump()
+    test.equal(statusCode, 401)
+    child.kill('SIGQUIT')
+    const { code, stderr } = await end
+    test.strictSame([code, stderr], [0, []], 'Debugger listening would stand on stderr')
+  },
+)
 
 void t.test("the predecessor's arguments start it, over https; SIGTERM ends it with 0", async (test) => {
   const { quay, path, flags } = await surroundings(test)

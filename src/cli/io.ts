@@ -16,8 +16,10 @@ export interface Io {
   /** Where log lines go. */
   readonly openLog: () => Output
   /**
-   * @param end runs once, at the first request to end: a signal or, for `terminal`, a closed terminal or pipe too. A second signal ends the
+   * @param end runs once, at the first request to end: a signal (SIGQUIT included, for `signal`) or, for `terminal`, a closed terminal or pipe too. A second signal ends the
    * process at once. A rejection is printed, with exit code 2.
    */
   readonly onEnd: (from: 'signal' | 'terminal', end: () => Promise<void>) => void
+  /** Replaces what the system does at this signal, which is to end the process. */
+  readonly onSignal: (signal: 'SIGHUP' | 'SIGUSR2', listener: () => void) => void
 }

@@ -15,7 +15,10 @@ export interface Program {
   }
   readonly stderr: { write: (text: string) => unknown }
   exitCode?: number | string | null | undefined
-  on: (event: 'exit' | 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void) => unknown
+  on: (
+    event: 'exit' | 'SIGINT' | 'SIGTERM' | 'SIGQUIT' | 'SIGHUP' | 'SIGUSR2',
+    listener: () => void,
+  ) => unknown
   exit: (code: number) => void
 }
 
@@ -39,11 +42,18 @@ export const createProcessIo = (program: Program): Io => {
       problemsIn(error).forEach(printError)
       program.exitCode = 2
     }),
+    onSignal: (signal, listener) => void program.on(signal, listener),
   }
 }
 
 /** Milliseconds. npm passes Ctrl-C on to a program that the terminal has signalled already: one Ctrl-C arrives twice. */
 const sameSignalMs = 500
+
+/** Ctrl-\ of a terminal sends SIGQUIT: there it ends a program that no longer reacts. */
+const endSignals = {
+  signal: ['SIGTERM', 'SIGINT', 'SIGQUIT'],
+  terminal: ['SIGTERM', 'SIGINT'],
+} as const
 
 const createOnEnd =
   (program: Program, fail: (error: unknown) => void): Io['onEnd'] =>
@@ -56,7 +66,7 @@ const createOnEnd =
     }
     const isSecond = (event: string): boolean =>
       first !== undefined && (first.event !== event || performance.now() - first.at > sameSignalMs)
-    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    for (const signal of endSignals[from])
       program.on(signal, () => {
         if (isSecond(signal)) program.exit(1)
         endOnce(signal)

@@ -1,9 +1,10 @@
 /**
  * One command line from its arguments to its exit code.
  */
-import { createRequire } from 'node:module'
 import { ConfigError } from '../config/config-error.ts'
-import { help } from '../config/help.ts'
+import { didYouMean } from '../config/did-you-mean.ts'
+import { help, helpOf, type CommandName } from '../config/help.ts'
+import { version } from '../config/version.ts'
 import { cache } from './cache.ts'
 import { explain } from './explain.ts'
 import type { Io } from './io.ts'
@@ -13,16 +14,13 @@ import { serve } from './serve.ts'
 
 type Command = (args: readonly string[], io: Io) => Promise<number>
 
-const commands: Readonly<Record<string, Command>> = {
+const commands: Readonly<Record<CommandName, Command>> = {
   serve,
   sandbox,
   'audit-report': auditReport,
   explain,
   cache,
 }
-
-const version = (): string =>
-  (createRequire(import.meta.url)('../../package.json') as { version: string }).version
 
 /** @returns the exit code; `serve` and `sandbox` go on after it until they are ended */
 export const run = async (args: readonly string[], io: Io): Promise<number> => {
@@ -34,15 +32,24 @@ export const run = async (args: readonly string[], io: Io): Promise<number> => {
   }
 }
 
+const helpFlags = new Set(['--help', '-help', '-h'])
+
 const dispatch = async (args: readonly string[], io: Io): Promise<number> => {
-  if (args.includes('--help') || args.includes('-h')) return show(help(), io)
-  if (args.includes('--version')) return show(version(), io)
-  const [first] = args
-  if (first === undefined || first.startsWith('-')) return await serve(args, io)
-  const command = Object.hasOwn(commands, first) ? commands[first] : undefined
-  if (command === undefined)
-    throw new ConfigError([`${JSON.stringify(first)} is not a command; --help lists them`])
-  return await command(args.slice(1), io)
+  const [first = '-', ...rest] = args
+  if (args.includes('--version') || first === 'version') return show(version, io)
+  if (first === 'help') return show(rest[0] === undefined ? help() : helpOf(nameOf(rest[0])), io)
+  const isNamed = !first.startsWith('-')
+  const name = isNamed ? nameOf(first) : 'serve'
+  const own = isNamed ? rest : args
+  if (!own.some((arg) => helpFlags.has(arg))) return await commands[name](own, io)
+  return show(isNamed || own.length > 1 ? helpOf(name) : help(), io)
+}
+
+/** @throws {ConfigError} */
+const nameOf = (text: string): CommandName => {
+  if (Object.hasOwn(commands, text)) return text as CommandName
+  const meant = didYouMean(text, Object.keys(commands))
+  throw new ConfigError([`${JSON.stringify(text)} is not a command${meant} --help lists them`])
 }
 
 const show = (text: string, { print }: Io): number => {

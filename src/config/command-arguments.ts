@@ -44,7 +44,10 @@ export const parseSandboxArguments = (args: readonly string[]): SandboxArguments
 
 const { qciNamespace, cacheDir } = flags
 
-const auditReportFlags = { json: flag('json', 'false', 'the same for machines', givenOrNot), qciNamespace }
+export const auditReportFlags = {
+  json: flag('json', 'false', 'the same for machines', givenOrNot),
+  qciNamespace,
+}
 
 /** `files`: none for standard input. */
 export type AuditReportArguments = ValuesOf<typeof auditReportFlags> & { readonly files: readonly string[] }
@@ -59,6 +62,8 @@ export const parseAuditReportArguments = (
   return { files: positionals, ...values }
 }
 
+export const cacheFlags = { cacheDir }
+
 export interface CacheArguments {
   readonly action: 'stats' | 'verify' | 'rm'
   readonly directory: string
@@ -70,7 +75,7 @@ const cacheActions = ['stats', 'verify', 'rm'] as const
 
 /** @throws {ConfigError} */
 export const parseCacheArguments = (args: readonly string[], environment: Environment): CacheArguments => {
-  const syntax = { command: 'cache', flags: { cacheDir }, takesPositionals: true }
+  const syntax = { command: 'cache', flags: cacheFlags, takesPositionals: true }
   const { values, positionals } = parseCommand(syntax, args, environment)
   const [first, target, ...more] = positionals
   const action = cacheActions.find((name) => name === first)

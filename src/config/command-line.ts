@@ -2,6 +2,7 @@
  * The texts that were given for the flags of a command: by the command line, else by the environment.
  */
 import { parseArgs } from 'node:util'
+import { didYouMean } from './did-you-mean.ts'
 import type { Flag, FlagTable } from './flag-kinds.ts'
 import { environmentName, type DeprecatedFlag } from './flags.ts'
 
@@ -45,15 +46,19 @@ export const collectFlags = (
   const given = new Map<string, GivenFlag>()
   const warnings: string[] = []
   const rows = rowsOf(syntax)
+  const isKnown = (name: string): boolean => rows.has(name) || Object.hasOwn(deprecated, name)
   const { options, positionals } = tokensOf(args, formsOf(syntax, rows))
+  // First, because other problems may come from it.
+  for (const { name, typed } of options)
+    if (!isKnown(name)) problems.push(unknownFlag(typed, [...rows.keys()], syntax))
   if (!takesPositionals)
     for (const text of positionals)
       problems.push(`${JSON.stringify(text)} is not a flag; flags begin with --`)
-  for (const { name, text } of options) {
+  for (const option of options) {
+    const { name } = option
     const row = rows.get(name)
     if (Object.hasOwn(deprecated, name)) warnings.push(`--${name} has no effect: ${deprecated[name]?.reason}`)
-    else if (row === undefined) problems.push(unknownFlag(name, syntax))
-    else addOption(row, { name, text }, given, problems)
+    else if (row !== undefined) addOption(row, option, given, problems)
   }
   addVariables(syntax, environment, given, problems)
   return { given, positionals, warnings }
@@ -76,11 +81,15 @@ const formsOf = ({ deprecated = {} }: CommandSyntax, rows: ReadonlyMap<string, R
     ...Object.entries(deprecated).map(([name, { form }]) => [name, form] as const),
   ])
 
-const unknownFlag = (name: string, { command }: CommandSyntax): string =>
-  `--${name} is not a flag${command === undefined ? '' : ` of ${command}`}; --help lists them`
+const unknownFlag = (typed: string, names: readonly string[], { command }: CommandSyntax): string => {
+  const meant = didYouMean(typed.replace(/^-+/, ''), names, '--')
+  return `${typed} is not a flag${command === undefined ? '' : ` of ${command}`}${meant} --help lists them`
+}
 
 interface Option {
   readonly name: string
+  /** With the hyphens that were typed, without the value. */
+  readonly typed: string
   readonly text: string | undefined
 }
 
@@ -112,11 +121,21 @@ export const tokensOf = (args: readonly string[], forms: ReadonlyMap<string, Fla
     ]),
   )
   const { tokens } = parseArgs({ args: long, options, strict: false, allowPositionals: true, tokens: true })
+  const given = tokens.filter((token) => token.kind === 'option')
+  // `--cache-dri DIR`: DIR belongs to the mistyped flag.
+  const mistyped = new Set(
+    given.filter(({ name, value }) => !forms.has(name) && value === undefined).map(({ index }) => index),
+  )
   return {
-    options: tokens
-      .filter((token) => token.kind === 'option')
-      .map(({ name, value }): Option => ({ name, text: value })),
-    positionals: tokens.filter((token) => token.kind === 'positional').map(({ value }) => value),
+    options: given.map(({ name, value, index }): Option => ({
+      name,
+      typed: args[index]!.split('=', 1)[0]!,
+      text: value,
+    })),
+    positionals: tokens
+      .filter((token) => token.kind === 'positional')
+      .filter(({ index }) => !mistyped.has(index - 1))
+      .map(({ value }) => value),
   }
 }
 
@@ -132,7 +151,9 @@ const addVariables = (
       continue
     const key = keys.get(variable)
     if (key === undefined && checksEnvironment)
-      problems.push(`${variable} is not the name of a flag; --help lists them`)
+      problems.push(
+        `${variable} is not the name of a flag${didYouMean(variable, [...keys.keys()])} --help lists them`,
+      )
     if (key !== undefined && !given.has(key)) given.set(key, { texts: [text], origin: variable })
   }
 }

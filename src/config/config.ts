@@ -8,6 +8,7 @@ import { fileKeys, readFiles, type ConfigFiles } from './files.ts'
 import { parseValues } from './flag-values.ts'
 import { addS3Problems, cautionsAboutS3 } from './s3-values.ts'
 import { aliases, deprecatedFlags, flags, type FlagKey, type FlagValues } from './flags.ts'
+import { settingsOf, type Setting } from './settings.ts'
 
 /** Flags whose values do not stand in the Config, because something that is made of them does. */
 const replacedKeys = ['exposedHost', 'exposedUrl', ...fileKeys] as const satisfies readonly FlagKey[]
@@ -17,6 +18,8 @@ type SettingKey = Exclude<FlagKey, (typeof replacedKeys)[number]>
 export interface Config extends Pick<FlagValues, SettingKey>, ConfigFiles {
   /** The origin that clients use: the realm and the service of every challenge. */
   readonly exposed: URL
+  /** Every flag of `serve`, and where its value comes from. */
+  readonly settings: readonly Setting[]
   /** For the operator: flags without an effect, and files that should be changed. */
   readonly warnings: readonly string[]
 }
@@ -32,7 +35,10 @@ const syntax: CommandSyntax<typeof flags> = {
 export const parseConfig = (args: readonly string[], environment: Environment): Config => {
   const problems: string[] = []
   const { given, warnings } = collectFlags(syntax, args, environment, problems)
+  const isMistyped = problems.length > 0
   const values = parseValues(flags, given, problems)
+  // Nothing is said about what is missing: the mistyped flag may be the one.
+  if (isMistyped) throw new ConfigError(problems)
   const [host, url] = [given.get('exposedHost'), given.get('exposedUrl')]
   if (host !== undefined && url !== undefined)
     problems.push(`${url.origin} stands instead of ${host.origin}: give one`)
@@ -44,10 +50,11 @@ export const parseConfig = (args: readonly string[], environment: Environment): 
   const files = readFiles(values, problems, fileWarnings)
   if (problems.length > 0 || files === undefined) throw new ConfigError(problems)
   // Without a problem, every flag that has a fallback has a value.
-  const settings = withoutCluster(settingsOf(values as FlagValues))
+  const settings = withoutCluster(withExposed(values as FlagValues))
   return Object.freeze({
     ...settings,
     ...files,
+    settings: settingsOf(flags, given),
     warnings: [...warnings, ...cautions(settings), ...fileWarnings],
   })
 }
@@ -76,7 +83,7 @@ const cautions = ({
   ...cautionsAboutS3({ cacheS3Endpoint }),
 ]
 
-const settingsOf = (values: FlagValues) => {
+const withExposed = (values: FlagValues) => {
   const { exposedHost, exposedUrl = new URL(`https://${exposedHost}`) } = values
   const replaced: ReadonlySet<string> = new Set(replacedKeys)
   const kept = Object.fromEntries(Object.entries(values).filter(([key]) => !replaced.has(key)))

@@ -3,6 +3,7 @@
  * when they change.
  */
 import { trimBlanks } from '../secrets/pasted-text.ts'
+import { logLevels, type LogLevel } from '../telemetry/logging.ts'
 import type { RobotCredential } from '../secrets/robot-credential.ts'
 import { parseS3Credentials, type StaticS3Credentials } from '../secrets/s3-credentials.ts'
 import {
@@ -26,6 +27,8 @@ export interface ConfigFiles {
   readonly sharedStatePassword: SecretFiles<string> | undefined
   /** PEM. */
   readonly sharedStateCa: string | undefined
+  /** Undefined if the level is that of `--log-level` for as long as the process runs. */
+  readonly logLevelFile: SecretFiles<LogLevel> | undefined
   readonly s3Credentials: SecretFiles<StaticS3Credentials> | undefined
   /** PEM. */
   readonly s3Ca: string | undefined
@@ -43,6 +46,7 @@ export const fileKeys = [
   'upstreamCaFile',
   'sharedStatePasswordFile',
   'sharedStateCaFile',
+  'logLevelFile',
   'cacheS3CredentialsFile',
   'cacheS3CaFile',
 ] as const satisfies readonly FlagKey[]
@@ -75,6 +79,8 @@ export const readFiles = (
   const sharedStatePassword = sharedStatePasswordFile(values)
   read(sharedStatePassword)
   const sharedStateCa = read(authorities('--shared-state-ca-file', values.sharedStateCaFile))
+  const logLevelFile = namedFile('--log-level-file', values.logLevelFile, 'public', parseLogLevel)
+  read(logLevelFile)
   const s3Credentials = namedFile(
     '--cache-s3-credentials-file',
     values.cacheS3CredentialsFile,
@@ -87,7 +93,23 @@ export const readFiles = (
   read(namedFile('--kubeconfig', values.kubeconfig, 'secret', String))
   return robot === undefined || tokenSecret === undefined
     ? undefined
-    : { robot, tokenSecret, tls, upstreamCa, sharedStatePassword, sharedStateCa, s3Credentials, s3Ca }
+    : {
+        robot,
+        tokenSecret,
+        tls,
+        upstreamCa,
+        sharedStatePassword,
+        sharedStateCa,
+        s3Credentials,
+        s3Ca,
+        logLevelFile,
+      }
+}
+
+const parseLogLevel = (content: string): LogLevel => {
+  const level = logLevels.find((one) => one === content.trim())
+  if (level === undefined) throw new Error(`it holds no log level: expected ${logLevels.join(' or ')}`)
+  return level
 }
 
 const authorities = (name: string, path: string | undefined) =>

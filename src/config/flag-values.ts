@@ -40,7 +40,7 @@ const parseValue = (flag: Flag, given: GivenFlag | undefined, problems: string[]
 }
 
 /** Attack: a URL with a password in it, given to any flag, would stand in the log of a start that failed. */
-const withoutUser = (text: string): string =>
+export const withoutUser = (text: string): string =>
   text.includes('@') ? `***${text.slice(text.lastIndexOf('@'))}` : text
 
 /**

@@ -1,66 +1,109 @@
 /**
- * The text of `--help`, written from the flag tables: it cannot promise a flag that does not exist.
+ * The texts of `--help`, written from the flag tables: they cannot promise a flag that does not exist.
  */
-import { sandboxFlags } from './command-arguments.ts'
+import { auditReportFlags, cacheFlags, sandboxFlags } from './command-arguments.ts'
 import { explainFlags } from './explain-arguments.ts'
-import type { Flag } from './flag-kinds.ts'
+import type { Flag, FlagTable } from './flag-kinds.ts'
 import { aliases, deprecatedFlags, environmentName, flags } from './flags.ts'
 
-export const help = (): string =>
-  `quay-proxy: pull images of OpenShift CI from one quay.io repository, with the RBAC of a cluster deciding who may
+interface CommandHelp {
+  /** Behind the name of the program. */
+  readonly usage: string
+  /** What the command is for. */
+  readonly summary: string
+  readonly flags: FlagTable
+  readonly hasNoTwins?: boolean
+  /** Stands behind the flags. */
+  readonly more?: string
+}
 
-  quay-proxy [serve] [flags]     the proxy
-  quay-proxy sandbox [flags]     an embedded cluster and registry with the proxy in front, to try it
-${Object.values(sandboxFlags).flatMap(describeOfSandbox).join('\n')}
-  quay-proxy audit-report [FILE...]
-                                 users that would lose access, from the log of a proxy with --authorization=audit (default: stdin)
-      --json                     the same for machines
-      --qci-namespace NAMESPACE  as for serve
-  quay-proxy explain IMAGE       whether you may pull an image, and the next step; exit code 0: you may; 1: not; 2: unknown
-${explainHelpFlags.flatMap(describeOfSandbox).join('\n')}
-                                 --qci-namespace, --restricted-namespaces, --unknown-digests, --upstream-repository,
-                                 --exposed-host, --grant-advice as for serve
-  quay-proxy cache stats|verify|rm DIGEST|TAG --cache-dir DIR
-                                 what the cache in a directory holds, whether all of it is right, and removal of an image
-  quay-proxy --help | --version
+const takenOver = `Taken over from qci-appci: ${Object.entries(aliases)
+  .map(([old, key]) => `--${old} is --${flags[key].name}`)
+  .join('; ')}; ${Object.entries(deprecatedFlags)
+  .map(([name, { reason }]) => `--${name} is accepted and has no effect (${reason})`)
+  .join('; ')}.`
 
-Flags of serve. Each has a twin in the environment: --listen-addr is ${environmentName('listen-addr')}; the flag wins.
-In brackets: the default, and the other values where they can be listed.
+const commands = {
+  serve: {
+    usage: '[serve] [flags]',
+    summary: 'the proxy',
+    flags,
+    more: takenOver,
+  },
+  sandbox: {
+    usage: 'sandbox [flags]',
+    summary: 'an embedded cluster and registry with the proxy in front, to try it',
+    flags: sandboxFlags,
+    hasNoTwins: true,
+  },
+  explain: {
+    usage: 'explain IMAGE [flags]',
+    summary: 'whether you may pull an image, and the next step; exit code 0: you may; 1: not; 2: unknown',
+    flags: explainFlags,
+  },
+  'audit-report': {
+    usage: 'audit-report [FILE...] [flags]',
+    summary:
+      'users that would lose access, from the log of a proxy with --authorization=audit (default: standard input)',
+    flags: auditReportFlags,
+  },
+  cache: {
+    usage: 'cache stats|verify|rm DIGEST|TAG --cache-dir=DIR',
+    summary: 'what the cache in a directory holds, whether all of it is right, and removal of an image',
+    flags: cacheFlags,
+  },
+} as const satisfies Readonly<Record<string, CommandHelp>>
 
-${Object.values(flags).map(describe).join('\n')}
+export type CommandName = keyof typeof commands
 
-Taken over from qci-appci: ${Object.entries(aliases)
-    .map(([old, key]) => `--${old} is --${flags[key].name}`)
-    .join('; ')}; ${Object.entries(deprecatedFlags)
-    .map(([name, { reason }]) => `--${name} is accepted and has no effect (${reason})`)
-    .join('; ')}.
+/** Every command. */
+export const help = (): string => {
+  const rows = [
+    ...Object.values(commands).map(({ usage, summary }) => row(`quay-proxy ${usage}`, summary)),
+    row('quay-proxy COMMAND --help', 'the flags of a command; those of the proxy: quay-proxy serve --help'),
+    row('quay-proxy --version', ''),
+  ]
+  return `quay-proxy: pull images of OpenShift CI from one quay.io repository, with the RBAC of a cluster deciding who may
+
+${rows.join('\n')}
 `
+}
 
-const { server, serverCaFile, tokenFile, rbac, asUser, asGroup } = explainFlags
-const explainHelpFlags: readonly Flag[] = [server, serverCaFile, tokenFile, rbac, asUser, asGroup]
+const [indent, width] = [33, 130]
+
+/** The usage, and the summary behind it or, if there is no room, below it. */
+const row = (usage: string, summary: string): string => {
+  const lines = wrap(summary, width - indent)
+  const head = `  ${usage}`
+  if (summary === '') return head
+  if (head.length >= indent) return [head, ...lines.map((line) => `${''.padEnd(indent)}${line}`)].join('\n')
+  return lines.map((line, index) => `${(index === 0 ? head : '').padEnd(indent)}${line}`).join('\n')
+}
+
+const twins = `Each flag has a twin in the environment: --qci-namespace is ${environmentName('qci-namespace')}; the flag wins.\n`
+
+/** One command: its flags, their defaults and their values. */
+export const helpOf = (name: CommandName): string => {
+  const { usage, summary, flags: table, hasNoTwins = false, more }: CommandHelp = commands[name]
+  return `quay-proxy ${usage}
+
+${wrap(summary, width).join('\n')}
+
+${hasNoTwins ? '' : twins}In brackets: the default, and the other values where they can be listed.
+
+${Object.values(table).map(describe).join('\n')}
+${more === undefined ? '' : `\n${wrap(more, width).join('\n')}\n`}`
+}
+
+const flagIndent = 31
 
 const describe = ({ name, help: text, fallback = '', choices }: Flag): string => {
   const others = choices.filter((choice) => choice !== fallback)
   const values = others.length === 0 ? fallback : `${fallback}; or ${others.join(', ')}`
-  return `  --${name.padEnd(26)} ${text}${values === '' ? '' : ` (${values})`}`
-}
-
-const placeholders: Readonly<Record<string, string>> = {
-  rbac: ' DIR',
-  as: ' WHO',
-  port: ' N',
-  server: ' URL',
-  'server-ca-file': ' FILE',
-  'token-file': ' FILE',
-  'as-user': ' NAME',
-  'as-group': ' NAME',
-}
-const [indent, width] = [33, 130]
-
-const describeOfSandbox = ({ name, help: text }: Flag): readonly string[] => {
-  const lines = wrap(text, width - indent)
-  const head = `      --${name}${placeholders[name] ?? ''}`
-  return lines.map((line, index) => `${(index === 0 ? head : '').padEnd(indent)}${line}`)
+  const shown = values === '' ? '' : ` (${values})`
+  const lines = wrap(`${text}${shown}`, width - flagIndent)
+  const head = `  --${name}`
+  return lines.map((line, index) => `${(index === 0 ? head : '').padEnd(flagIndent)}${line}`).join('\n')
 }
 
 /** Breaks a text between words into lines of at most `most` characters. */

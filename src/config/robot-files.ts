@@ -44,12 +44,16 @@ const twoFiles = (
   { robotUsernameFile: username, robotPasswordFile: password }: RobotValues,
   problems: string[],
 ) => {
+  const areBothMissing = username === undefined && password === undefined
+  const orElse = areBothMissing ? ', from two files or from --robot-dockerconfig-file' : ''
   for (const [name, path] of [
     ['username', username],
     ['password', password],
   ])
     if (path === undefined)
-      problems.push(`--robot-${name}-file is missing: upstream is read with the credential of a robot`)
+      problems.push(
+        `--robot-${name}-file is missing: upstream is read with the credential of a robot${orElse}`,
+      )
   if (username === undefined || password === undefined) return undefined
   return robotsFrom(
     '--robot-username-file and --robot-password-file',

@@ -13,6 +13,8 @@ export interface ComposeExplanationOptions {
   readonly config: Config
   readonly isRestricted: (namespace: string) => boolean
   readonly health: Health
+  /** Whether the API server has answered, be it the review of the warm-up alone. */
+  readonly isApiServerReached: () => boolean
   /** Undefined without `--cache-dir`. */
   readonly storage: Storage | undefined
 }
@@ -32,6 +34,7 @@ export const composeExplanation = ({
   config,
   isRestricted,
   health,
+  isApiServerReached,
   storage,
 }: ComposeExplanationOptions): ExplanationOptions => {
   const { exposed, clusterUrl, grantAdvice, qciNamespace, authorization, logins } = config
@@ -44,11 +47,16 @@ export const composeExplanation = ({
     isAudit: authorization === 'audit',
     robotsOnly: logins === 'robots',
     parts: () => [
-      ...(logins === 'robots' ? [] : [health.apiServer.state()]),
+      ...(logins === 'robots' ? [] : [apiServerState(health.apiServer, isApiServerReached())]),
       health.upstream.state(),
       ...(storage === undefined ? [] : [cacheState(storage)]),
     ],
   }
+}
+
+const apiServerState = (health: PartHealth, isReached: boolean): PartState => {
+  const state = health.state()
+  return state.state === 'unknown' && isReached ? { ...state, state: 'works' } : state
 }
 
 const cacheState = (storage: Storage): PartState => ({

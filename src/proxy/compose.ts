@@ -78,7 +78,13 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
     source: { ...pipeline.source, monorepo: config.upstreamRepository },
     telemetry: { logger, metrics, ...observersOf(metrics) },
     health: healthOf({ robot, apiServer, digests, shared, storage, s3 }, isStopping),
-    explanation: composeExplanation({ config, isRestricted: access.isRestricted, health, storage }),
+    explanation: composeExplanation({
+      config,
+      isRestricted: access.isRestricted,
+      health,
+      isApiServerReached: apiServer.reached,
+      storage,
+    }),
     helpUrl: config.helpUrl,
     plugins: audit === undefined ? [] : [audit.plugin],
   }

@@ -3,7 +3,7 @@
  */
 import type { Config } from '../config/config.ts'
 import type { SecretFiles } from '../config/named-files.ts'
-import type { Logger } from '../telemetry/logging.ts'
+import type { Logger, LogLevel } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { StaticS3Credentials } from '../secrets/s3-credentials.ts'
 import type { RobotCredential } from '../secrets/robot-credential.ts'
@@ -15,9 +15,11 @@ export interface WatchedSecrets {
   readonly tls: WatchedFiles<{ cert: string; key: string }> | undefined
   readonly sharedStatePassword: WatchedFiles<string> | undefined
   readonly s3Credentials: WatchedFiles<StaticS3Credentials> | undefined
+  readonly logLevel: WatchedFiles<LogLevel> | undefined
 }
 
-type ReloadedFile = 'robot' | 'token secret' | 'tls' | 'shared state password' | 's3 credentials'
+type ReloadedFile =
+  'robot' | 'token secret' | 'tls' | 'shared state password' | 's3 credentials' | 'log level'
 
 export const watchSecretFiles = (config: Config, logger: Logger, metrics: Metrics): WatchedSecrets => {
   const watch = <Value>(file: ReloadedFile, { paths, parse, cautions }: SecretFiles<Value>) => {
@@ -41,15 +43,24 @@ export const watchSecretFiles = (config: Config, logger: Logger, metrics: Metric
     })
     return watched
   }
+  const watchGiven = <Value>(file: ReloadedFile, files: SecretFiles<Value> | undefined) =>
+    files === undefined ? undefined : watch(file, files)
   return {
     robot: watch('robot', config.robot),
     tokenSecret: watch('token secret', config.tokenSecret),
-    tls: config.tls === undefined ? undefined : watch('tls', config.tls),
-    sharedStatePassword:
-      config.sharedStatePassword === undefined
-        ? undefined
-        : watch('shared state password', config.sharedStatePassword),
-    s3Credentials:
-      config.s3Credentials === undefined ? undefined : watch('s3 credentials', config.s3Credentials),
+    tls: watchGiven('tls', config.tls),
+    sharedStatePassword: watchGiven('shared state password', config.sharedStatePassword),
+    s3Credentials: watchGiven('s3 credentials', config.s3Credentials),
+    logLevel: followLevel(watchGiven('log level', config.logLevelFile), logger),
   }
+}
+
+const followLevel = (file: WatchedSecrets['logLevel'], logger: Logger): WatchedSecrets['logLevel'] => {
+  if (file === undefined) return undefined
+  logger.level = file.current()
+  file.onChange((level) => {
+    logger.level = level
+    logger.info({ level }, 'log level changed')
+  })
+  return file
 }

@@ -21,6 +21,8 @@ export interface Proxy {
   readonly metricsUrl: string | undefined
   /** First reports not ready, then refuses new connections, then waits for running pulls, up to the grace period. */
   readonly stop: () => Promise<void>
+  /** Reads the secrets, certificates and other watched files now, instead of at the next interval. */
+  readonly reload: () => void
 }
 
 /** Milliseconds between "not ready" and the refusal of connections: load balancers probe every few seconds. */
@@ -61,7 +63,7 @@ export const startProxy = async (
       await stopServing(app, config, logger)
       await closeAll()
     }
-    return { url, metricsUrl, stop }
+    return { url, metricsUrl, stop, reload: () => reloadFiles(components.files, logger) }
   } catch (error) {
     await closeAll()
     throw error
@@ -130,6 +132,11 @@ const closeWithin = async (app: FastifyInstance, gracePeriodMs: number, logger: 
   await app.close()
   clearTimeout(cut)
   clearInterval(reap)
+}
+
+const reloadFiles = (files: WatchedSecrets, logger: Logger): void => {
+  for (const file of Object.values(files)) file?.reload()
+  logger.info('looked at the files')
 }
 
 const reloadTls = (app: FastifyInstance, tls: WatchedSecrets['tls']): void => {

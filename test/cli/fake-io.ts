@@ -14,6 +14,7 @@ export interface FakeIoOptions {
 }
 
 type End = Parameters<Io['onEnd']>
+type Listening = Parameters<Io['onSignal']>
 
 export interface FakeIo {
   readonly io: Io
@@ -25,6 +26,8 @@ export interface FakeIo {
   readonly log: readonly string[]
   /** What `onEnd` was called with. */
   readonly ends: readonly End[]
+  /** What `onSignal` was called with. */
+  readonly signals: readonly Listening[]
 }
 
 export const fakeIo = ({
@@ -33,7 +36,13 @@ export const fakeIo = ({
   isInputTerminal = false,
   onPrint = () => undefined,
 }: FakeIoOptions = {}): FakeIo => {
-  const [printed, errors, log, ends]: [string[], string[], string[], End[]] = [[], [], [], []]
+  const [printed, errors, log, ends, signals]: [string[], string[], string[], End[], Listening[]] = [
+    [],
+    [],
+    [],
+    [],
+    [],
+  ]
   const io: Io = {
     environment,
     print: (line) => {
@@ -45,8 +54,9 @@ export const fakeIo = ({
     isInputTerminal,
     openLog: () => ({ write: (line) => void log.push(line), flushSync: () => undefined }),
     onEnd: (...end) => void ends.push(end),
+    onSignal: (...listening) => void signals.push(listening),
   }
-  return { io, printed, errors, log, ends }
+  return { io, printed, errors, log, ends, signals }
 }
 
 /** A command that has ended: its exit code, and what it wrote. */

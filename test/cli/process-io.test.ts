@@ -70,6 +70,7 @@ await t.test('the first signal ends in order, another one at once', async (test)
   for (const [one, another] of [
     ['SIGTERM', 'SIGINT'],
     ['SIGINT', 'SIGTERM'],
+    ['SIGQUIT', 'SIGTERM'],
   ] as const) {
     const { send, expect } = events(test, 'signal')
     send(one)
@@ -104,6 +105,16 @@ await t.test('a terminal or pipe that closes ends what a user started, once', as
   send('EPIPE')
   expect({ ends: 0, exits: [] })
   test.equal(signals.listenerCount('SIGHUP'), 0, 'it has the meaning that the system gives it')
+  const terminal = events(test, 'terminal')
+  test.equal(terminal.signals.listenerCount('SIGQUIT'), 0, 'a program that no longer reacts')
+})
+
+await t.test('a signal with a meaning of its own', async (test) => {
+  const { io, signals } = setUp()
+  const seen: string[] = []
+  for (const signal of ['SIGHUP', 'SIGUSR2'] as const) io.onSignal(signal, () => seen.push(signal))
+  for (const signal of ['SIGUSR2', 'SIGHUP', 'SIGUSR2']) signals.emit(signal)
+  test.strictSame(seen, ['SIGUSR2', 'SIGHUP', 'SIGUSR2'])
 })
 
 await t.test('an end that fails is told, with exit code 2', async (test) => {

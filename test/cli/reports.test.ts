@@ -25,7 +25,11 @@ await t.test('audit-report: a file, standard input, and what is neither', async 
   })
   await refused(test, ['audit-report', path('cut.gz')], [/.*cut.gz cannot be read \(Z_BUF_ERROR\)/])
   await refused(test, ['audit-report', path('away.gz')], [/.*away.gz cannot be read \(ENOENT\)/])
-  await refused(test, ['audit-report', '--jsn'], ['--jsn is not a flag of audit-report; --help lists them'])
+  await refused(
+    test,
+    ['audit-report', '--jsn'],
+    ['--jsn is not a flag of audit-report; did you mean --json? --help lists them'],
+  )
 })
 
 await t.test('audit-report says that it waits for what a person types', async (test) => {

@@ -25,8 +25,8 @@ await t.test('sandbox: all mistakes at once, as serve tells them', async (test) 
   test.throws(() => parseSandboxArguments(args), {
     name: 'ConfigError',
     problems: [
-      '"there" is not a flag; flags begin with --',
       '--imagestreams is not a flag of sandbox; --help lists them',
+      '"there" is not a flag; flags begin with --',
       '--check takes no value',
       '--port is given twice',
       '--rbac= is not valid: expected a folder of RBAC manifests',
@@ -90,7 +90,7 @@ await t.test('mistakes are named as those of serve', async (test) => {
   test.throws(() => parseAuditReportArguments(['a', '--jsn', '--json', '--json', '--qci-namespace'], {}), {
     name: 'ConfigError',
     problems: [
-      '--jsn is not a flag of audit-report; --help lists them',
+      '--jsn is not a flag of audit-report; did you mean --json? --help lists them',
       '--json is given twice',
       '--qci-namespace needs a value: a namespace',
     ],

@@ -82,11 +82,11 @@ await t.test('each mistake is a sentence that names it, all of them at once', as
     '--kubeconfig',
   ]
   test.strictSame(gather(args).problems, [
-    '"serve-it" is not a flag; flags begin with --',
     '--bogus is not a flag; --help lists them',
-    '--upstream is given twice',
-    '--x is not a flag; --help lists them',
+    '-x is not a flag; --help lists them',
     '--constructor is not a flag; --help lists them',
+    '"serve-it" is not a flag; flags begin with --',
+    '--upstream is given twice',
     '--kubeconfig needs a value: the path of a file',
   ])
   test.strictSame(gather(['--', 'a']).problems, ['"a" is not a flag; flags begin with --'])
@@ -148,8 +148,8 @@ await t.test(
     })
     const mistakes = ['--quick=no', '--nme=b', '--level=a', '--level=b', '--name']
     test.strictSame(gather(mistakes, {}, own).problems, [
+      '--nme is not a flag of own; did you mean --name? --help lists them',
       '--quick takes no value',
-      '--nme is not a flag of own; --help lists them',
       '--level is given twice',
       '--name needs a value: a name',
     ])

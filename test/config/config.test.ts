@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -155,18 +156,44 @@ await t.test('a flag that lets more people in than it will is a warning', async 
   test.match(warnings, [/^--authorization=audit enforces the rule of qci-appci/])
 })
 
-await t.test('all problems at once: of the command line, of values, of files', async (test) => {
-  const args = ['--bogus=1', '--grace-period=10', '--kubeconfig=/away', '--robot-username-file=/away']
+await t.test('all problems at once: of values, of files', async (test) => {
+  const args = ['--grace-period=10', '--kubeconfig=/away', '--robot-username-file=/away']
   args.push('--trusted-proxies=10.0.0.0/33')
   const problems = problemsOf(args, { QUAY_PROXY_LOG_LEVEL: 'loud' })
   test.strictSame(problems, [
-    '--bogus is not a flag; --help lists them',
     '--grace-period=10 is not valid: expected a duration with its unit, such as 90s, 5m or 6h',
     '--trusted-proxies=10.0.0.0/33 is not valid: expected a comma-separated list of IP addresses or networks from /1 on, such as 10.128.0.0/14',
     'QUAY_PROXY_LOG_LEVEL=loud is not valid: expected trace or debug or info or warn or error or fatal or silent',
     '--robot-password-file is missing: upstream is read with the credential of a robot',
     '--token-secret-file is missing: it signs the logins of the robot',
     '--kubeconfig: /away cannot be read (ENOENT)',
+  ])
+})
+
+await t.test(
+  'a mistyped flag is told without what is missing, because it may be what is missing',
+  async (test) => {
+    test.strictSame(problemsOf(['--robot-usename-file=/a', '--grace-period=10', '--kubeconfig=/away']), [
+      '--robot-usename-file is not a flag; did you mean --robot-username-file? --help lists them',
+      '--grace-period=10 is not valid: expected a duration with its unit, such as 90s, 5m or 6h',
+    ])
+  },
+)
+
+await t.test('the settings, and the level of the log from a file', async (test) => {
+  const files = filesFor(test)
+  const folder = test.testdirName
+  writeFileSync(join(folder, 'level'), 'debug\n')
+  writeFileSync(join(folder, 'wrong'), 'loud')
+  const level = `--log-level-file=${join(folder, 'level')}`
+  const { settings, logLevelFile, printConfig } = parseConfig([...files, level, '--print-config'], {})
+  test.match(
+    settings.find(({ name }) => name === 'log-level-file'),
+    { value: join(folder, 'level'), from: '--log-level-file' },
+  )
+  test.strictSame([logLevelFile?.parse(['debug\n']), printConfig], ['debug', true])
+  test.strictSame(problemsOf([...files, `--log-level-file=${join(folder, 'wrong')}`]), [
+    '--log-level-file: it holds no log level: expected trace or debug or info or warn or error or fatal or silent',
   ])
 })
 

@@ -1,10 +1,10 @@
 import t from 'tap'
 import { sandboxFlags } from '../../src/config/command-arguments.ts'
 import { aliases, flags, deprecatedFlags } from '../../src/config/flags.ts'
-import { help } from '../../src/config/help.ts'
+import { help, helpOf } from '../../src/config/help.ts'
 
 await t.test('the table holds every flag, in order, with its fallback, and nothing else', async (test) => {
-  const rows = help()
+  const rows = helpOf('serve')
     .split('\n')
     .filter((line) => line.startsWith('  --'))
   test.strictSame(
@@ -18,7 +18,7 @@ await t.test('the table holds every flag, in order, with its fallback, and nothi
 
 await t.test('every value that can be chosen is listed, the one that holds first', async (test) => {
   const row = (name: string) =>
-    help()
+    helpOf('serve')
       .split('\n')
       .find((line) => line.startsWith(`  --${name} `))
   test.match(row('log-level'), /\(info; or trace, debug, warn, error, fatal, silent\)$/)
@@ -32,20 +32,32 @@ await t.test('every value that can be chosen is listed, the one that holds first
 })
 
 await t.test('where the sandbox has its RBAC from', async (test) => {
-  const [, text = ''] = /--rbac DIR +([\s\S]*?)--as/.exec(help()) ?? []
+  const [, text = ''] = /--rbac +([\s\S]*?)--as/.exec(helpOf('sandbox')) ?? []
   test.match(text, 'manifests/rbac and examples')
 })
 
 await t.test('the flags of the predecessor are named, those of the sandbox too', async (test) => {
-  for (const name of [
-    ...Object.keys(aliases),
-    ...Object.keys(deprecatedFlags),
-    ...Object.keys(sandboxFlags),
-    'version',
-  ])
-    test.match(help(), new RegExp(`--${name}\\b`), name)
+  for (const name of [...Object.keys(aliases), ...Object.keys(deprecatedFlags)])
+    test.match(helpOf('serve'), new RegExp(`--${name}\\b`), name)
+  for (const name of Object.keys(sandboxFlags))
+    test.match(helpOf('sandbox'), new RegExp(`--${name}\\b`), name)
+  test.match(help(), /--version\b/)
+})
+
+const names = ['serve', 'sandbox', 'explain', 'audit-report', 'cache'] as const
+
+await t.test('each command is listed, with its flags in a text of its own', async (test) => {
+  for (const name of names) {
+    test.match(help(), name)
+    test.match(helpOf(name), new RegExp(`^quay-proxy (\\[serve\\]|${name}) `))
+  }
+  test.match(helpOf('cache'), /^ {2}--cache-dir +/m)
+  test.match(helpOf('audit-report'), /^ {2}--json +the same for machines \(false\)$/m)
+  test.match(helpOf('explain'), 'QUAY_PROXY_QCI_NAMESPACE')
+  test.notMatch(helpOf('sandbox'), 'environment', 'its flags have no twins')
 })
 
 await t.test('it fits a terminal', async (test) => {
-  for (const line of help().split('\n').slice(0, -2)) test.ok(line.length <= 130, line)
+  for (const text of [help(), ...names.map(helpOf)])
+    for (const line of text.split('\n')) test.ok(line.length <= 130, line)
 })

@@ -24,6 +24,7 @@ await t.test('the words of this installation', async (test) => {
     config,
     isRestricted: () => false,
     health: createHealth(config),
+    isApiServerReached: () => false,
     storage: undefined,
   })
   test.match(explanation.loginAdvice.first, 'oc login https://api.ci.example:6443')
@@ -38,14 +39,26 @@ await t.test('the state of what the proxy depends on', async (test) => {
   const health = createHealth(config)
   health.apiServer.note('answered')
   const parts = (cache: Storage | undefined) =>
-    composeExplanation({ config, isRestricted: () => false, health, storage: cache }).parts()
+    composeExplanation({
+      config,
+      isRestricted: () => false,
+      health,
+      isApiServerReached: () => false,
+      storage: cache,
+    }).parts()
   test.strictSame(parts(undefined), [
     { name: 'API server of app.ci', state: 'works' },
     { name: 'quay.io', state: 'unknown' },
   ])
   const robots = { ...config, logins: 'robots' } as Config
   test.strictSame(
-    composeExplanation({ config: robots, isRestricted: () => false, health, storage: undefined }).parts(),
+    composeExplanation({
+      config: robots,
+      isRestricted: () => false,
+      health,
+      isApiServerReached: () => false,
+      storage: undefined,
+    }).parts(),
     [{ name: 'quay.io', state: 'unknown' }],
   )
   test.match(parts(storage(false))[2], {
@@ -54,4 +67,17 @@ await t.test('the state of what the proxy depends on', async (test) => {
     detail: /^2 blobs of 3 MiB, 5 manifests$/,
   })
   test.match(parts(storage(true))[2], { state: 'fails', detail: /the disk does not answer/ })
+})
+
+await t.test('the review of the warm-up shows that the API server works', async (test) => {
+  const parts = (isReached: boolean) =>
+    composeExplanation({
+      config,
+      isRestricted: () => false,
+      health: createHealth(config),
+      isApiServerReached: () => isReached,
+      storage: undefined,
+    }).parts()[0]
+  test.match(parts(false), { state: 'unknown' })
+  test.match(parts(true), { name: 'API server of app.ci', state: 'works' })
 })

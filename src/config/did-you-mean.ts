@@ -1,0 +1,17 @@
+/**
+ * What a mistyped name was meant to be.
+ */
+import { closest, distance } from 'fastest-levenshtein'
+
+/**
+ * A question for the end of a message.
+ * @param prefix stands before each name on the command line: `--`
+ * @returns `; did you mean --listen-addr?`, or `;` if no name is near
+ */
+export const didYouMean = (typed: string, names: readonly string[], prefix = ''): string => {
+  if (names.length === 0) return ';'
+  const nearest = closest(typed, names)
+  // A typing error changes a letter or two, or exchanges neighbors; a third of a short name is another name.
+  const most = Math.min(3, Math.max(1, Math.floor(typed.length / 3)))
+  return typed !== '' && distance(typed, nearest) <= most ? `; did you mean ${prefix}${nearest}?` : ';'
+}
