@@ -66,7 +66,7 @@ await t.test('exit code 2 for wrong arguments', async (t) => {
     code: 2,
     errors: [/nothing cannot be read: ENOENT/],
   })
-  t.match(await started(t, ['--nonsense', 'x']), { code: 2, errors: [/./, /./] })
+  t.match(await started(t, ['--nonsense', 'x', 'y']), { code: 2, errors: [/./, /./] })
 })
 
 await t.test('a program error is a sentence, too', async (t) => {
