@@ -9,7 +9,6 @@ export const partArguments = {
   'slow-readers': undefined,
   'cold-image': undefined,
   cache: undefined,
-  'cache-s3': undefined,
   'requests-per-pull': undefined,
   'restricted-index': 'a duration such as 1h: all of QCI, for as long at most',
   'image-stream-claims': undefined,

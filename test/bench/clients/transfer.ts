@@ -6,13 +6,12 @@ export interface Transfer {
   readonly speed: number
 }
 
-/** @throws {Error} if the bytes have another digest */
+/** @param ca PEM file, for https. @throws {Error} if the bytes have another digest */
 export const transfer = async (
   url: string,
   token: string,
   digest: string,
-  /** PEM file of the authority of an https server. */
-  ca = '',
+  ca?: string,
 ): Promise<Transfer> => {
   const script =
     'curl --silent --show-error --fail --write-out "%{stderr}%{speed_download}" --header "$2" ${3:+--cacert "$3"} "$1" | sha256sum'
@@ -22,7 +21,7 @@ export const transfer = async (
     'sh',
     url,
     `Authorization: Bearer ${token}`,
-    ca,
+    ca ?? '',
   ])
   const arrived = `sha256:${stdout.split(' ', 1).join('')}`
   if (arrived !== digest) throw new Error(`${url}: ${arrived} arrived instead of ${digest} ${stderr}`)

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import http from 'node:http'
 import https from 'node:https'
-import { timeOfFirstByte } from '../clients/first-byte-time.ts'
+import { firstByteMs } from '../clients/first-byte.ts'
 import { startStreamingNginx } from '../peers/nginx.ts'
 import { milliseconds, type Part, type Section, type Setting, type Table } from '../section.ts'
 import { percentile } from '../statistics.ts'
@@ -26,7 +26,7 @@ const measure = async (sides: readonly Side[], file: File, token: string) => {
   for (let round = 0; round <= rounds; round++)
     for (const { url, agent, seen } of all)
       for (let asked = 0; asked < requestsPerRound; asked++) {
-        const elapsed = await timeOfFirstByte(agent, url + file.path, token, file)
+        const elapsed = await firstByteMs(agent, url + file.path, token, file)
         if (round > 0) seen.push(elapsed)
       }
   return all
@@ -89,7 +89,7 @@ const kinds = [
 
 const run = async (setting: Setting): Promise<Section> => {
   await using directory = await scratch()
-  await using origin = await startOrigin(directory.path, 1e6)
+  await using origin = await startOrigin(directory.path, { largeBytes: 1e6 })
   const tables: Table[] = []
   for (const kind of kinds) tables.push(...(await measureScheme(setting, directory.path, origin, kind)))
   return { tables, outcomes: [] }

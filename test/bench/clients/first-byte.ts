@@ -1,4 +1,4 @@
-/** The time to the first byte of a blob, with its digest checked. */
+/** One request for a blob over a connection that is kept, and the time to its first byte. */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import http from 'node:http'
@@ -6,7 +6,7 @@ import https from 'node:https'
 import type { File } from '../system/origin.ts'
 
 /** Milliseconds from the request to the first byte of the body. @throws {Error} if the body is not the blob */
-export const timeOfFirstByte = async (
+export const firstByteMs = async (
   agent: http.Agent,
   url: string,
   token: string,
