@@ -17,6 +17,7 @@ import { testProblems } from './cli/fake-io.ts'
 import { auditLoss, surroundings, write } from './cli/surroundings.ts'
 import { robot } from './sandbox/quay/quay-client.ts'
 import { temporaryFolder } from './sandbox/temporary-folder.ts'
+import { spawnPlainNode } from './support/program.ts'
 import { selfSigned } from './support/tls.ts'
 
 const root = resolve(import.meta.dirname, '..')
@@ -24,8 +25,6 @@ const root = resolve(import.meta.dirname, '..')
 const secret = 'hunter2-hunter2-hunter2'
 /** V8 measures coverage less precisely in functions that come from a compile cache. */
 const measured = { ...process.env, NODE_DISABLE_COMPILE_CACHE: '1' }
-/** Without the loaders of the test runner, which take as long as the program. */
-const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, ...unmeasured } = process.env
 
 const spawned = (
   test: Test,
@@ -42,8 +41,11 @@ const start = (
   test: Test,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): ChildProcessWithoutNullStreams =>
-  spawned(test, process.execPath, [join(root, 'src/main.ts'), ...args], { ...unmeasured, ...env })
+): ChildProcessWithoutNullStreams => {
+  const child = spawnPlainNode([join(root, 'src/main.ts'), ...args], { env: { ...process.env, ...env } })
+  test.teardown(() => child.kill('SIGKILL'))
+  return child
+}
 
 interface Ended {
   readonly code: number | null

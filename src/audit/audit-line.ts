@@ -4,6 +4,7 @@
 import type { GrantingRole } from './shadow-decision.ts'
 import type { IdentityKind } from '../access/identity.ts'
 import { isNamespace } from '../oci/qci-tag.ts'
+import { explanationPaths } from '../registry/route-paths.ts'
 import { differences, type Difference } from './difference.ts'
 
 export const auditMessage = 'audit'
@@ -35,12 +36,16 @@ export type LoggedLine =
   | { readonly sort: 'other' }
   | { readonly sort: 'unreadable' }
 
+/** Routes that decide without a pull. */
+const explanations: ReadonlySet<unknown> = new Set(Object.values(explanationPaths))
+
 /** Log collectors write text before the JSON: the name of a pod, a time, `stdout F`. */
 export const parseLine = (text: string): LoggedLine => {
   const record = parseRecord(text)
   if (record === undefined) return { sort: 'unreadable' }
-  const { msg, time, decision } = record
-  if (msg === 'request' && typeof decision === 'string' && isTime(time)) return { sort: 'decided', time }
+  const { msg, time, decision, route } = record
+  const isPull = typeof decision === 'string' && !explanations.has(route)
+  if (msg === 'request' && isPull && isTime(time)) return { sort: 'decided', time }
   if (msg !== auditMessage) return { sort: 'other' }
   const line = parseAuditLine(record)
   return line === undefined ? { sort: 'unreadable' } : { sort: 'audit', line }

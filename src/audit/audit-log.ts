@@ -8,7 +8,7 @@ import type { Decision } from '../access/decision.ts'
 import type { Identity } from '../access/identity.ts'
 import type { Reference } from '../oci/reference.ts'
 import { imageOf } from '../registry/image-fields.ts'
-import { routePaths } from '../registry/route-paths.ts'
+import { explanationPaths, routePaths } from '../registry/route-paths.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import { createUnexpectedErrors } from '../telemetry/unexpected-errors.ts'
 import { auditMessage, type AuditLine } from './audit-line.ts'
@@ -70,12 +70,18 @@ const audit = async (
   logger[difference === 'gain' ? 'info' : 'warn']({ ...line, err: shadow.error }, auditMessage)
 }
 
+/** Some clients request referrers with each image: the request of the image itself is audited. An explanation is no pull. */
+const notAudited: ReadonlySet<string | undefined> = new Set([
+  routePaths.referrers,
+  explanationPaths.access,
+  explanationPaths.page,
+])
+
 /** Undefined for a request that tells nothing: without a decision, or allowed and answered with an error. */
 const decidedOf = (request: FastifyRequest, reply: FastifyReply): Decided | undefined => {
   const { identity, reference, decision } = request
   if (identity === null || reference === null || decision === null) return undefined
-  // Some clients request referrers with each image: the request of the image itself is audited.
-  if (request.routeOptions.url === routePaths.referrers) return undefined
+  if (notAudited.has(request.routeOptions.url)) return undefined
   if (decision.allowed && reply.statusCode >= 400) return undefined
   return { identity, reference, decision }
 }

@@ -11,6 +11,8 @@ export interface Io {
   /** Writes a line to standard error. */
   readonly printError: (line: string) => void
   readonly openInput: () => AsyncIterable<string>
+  /** Whether a person types standard input. */
+  readonly isInputTerminal: boolean
   /** Where log lines go. */
   readonly openLog: () => Output
   /**

@@ -8,7 +8,7 @@ import { problemsIn } from './run.ts'
 /** The part of the global `process` that is used. */
 export interface Program {
   readonly env: Io['environment']
-  readonly stdin: { setEncoding: (encoding: 'utf8') => AsyncIterable<string> }
+  readonly stdin: { setEncoding: (encoding: 'utf8') => AsyncIterable<string>; isTTY?: boolean }
   readonly stdout: {
     write: (text: string) => unknown
     on: (event: 'error', listener: () => void) => unknown
@@ -31,6 +31,7 @@ export const createProcessIo = (program: Program): Io => {
     print: (line) => void program.stdout.write(`${line}\n`),
     printError,
     openInput: () => program.stdin.setEncoding('utf8'),
+    isInputTerminal: program.stdin.isTTY === true,
     openLog: () => {
       const output = createOutput()
       // Runs at every exit except SIGKILL, also after an exception that nobody catches.

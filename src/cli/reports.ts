@@ -1,8 +1,10 @@
 /**
- * The commands that print a text and end: `quay-proxy audit-report` and `quay-proxy explain`.
+ * `quay-proxy audit-report`: prints a text and ends.
  */
 import { createReadStream } from 'node:fs'
-import { parseAuditReportArguments, parseExplainArguments } from '../config/command-arguments.ts'
+import { pipeline } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import { parseAuditReportArguments } from '../config/command-arguments.ts'
 import type { Io } from './io.ts'
 
 /** @throws {Error} if the arguments are wrong, or a log cannot be used */
@@ -10,17 +12,17 @@ export const auditReport = async (args: readonly string[], io: Io): Promise<numb
   const { files, ...rest } = parseAuditReportArguments(args, io.environment)
   const { auditReport: report } = await import('../audit/audit-report.ts')
   const standardInput = { name: 'standard input', open: io.openInput }
-  const logs = files.map((name) => ({ name, open: () => createReadStream(name, 'utf8') }))
-  io.print(await report({ logs: logs.length === 0 ? [standardInput] : logs, ...rest }))
+  const names = files.length === 0 ? ['-'] : files
+  const logs = names.map((name) => (name === '-' ? standardInput : { name, open: () => openFile(name) }))
+  if (logs.includes(standardInput) && io.isInputTerminal)
+    io.printError('Waiting for a log on standard input. Ctrl-D ends it.')
+  io.print(await report({ logs, ...rest }))
   return 0
 }
 
-/** @throws {Error} if the arguments are wrong, or the reference has no meaning */
-export const explain = async (args: readonly string[], io: Io): Promise<number> => {
-  const { reference, restrictedNamespaces, ...rest } = parseExplainArguments(args, io.environment)
-  const { explain: explained } = await import('../explain/explain.ts')
-  const { createRestrictedNamespaces } = await import('../access/restricted-namespaces.ts')
-  const isRestricted = createRestrictedNamespaces(restrictedNamespaces)
-  io.print(explained(reference, { ...rest, isRestricted }))
-  return 0
+/** A file whose name ends with `.gz` is decompressed. */
+const openFile = (name: string): AsyncIterable<string> => {
+  if (!name.endsWith('.gz')) return createReadStream(name, 'utf8')
+  // The reader of the result gets the errors of both.
+  return pipeline(createReadStream(name), createGunzip(), () => undefined).setEncoding('utf8')
 }

@@ -15,6 +15,8 @@ export interface CircuitBreakerOptions {
   readonly threshold?: number
   /** Milliseconds between two probes; 1000 unless given. */
   readonly retryMs?: number
+  /** Called when the circuit opens or closes. */
+  readonly onChange?: (isOpen: boolean) => void
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
@@ -79,7 +81,7 @@ class Breaker {
         this.#failed()
         this.#probeDueAt = this.#now() + this.#retryMs
         // The server answers, but with errors. The failures still count: the next one opens the circuit again.
-      } else this.#isOpen = false
+      } else this.#turn(false)
     }
     this.#isProbing = false
   }
@@ -92,13 +94,19 @@ class Breaker {
   #succeeded(): void {
     this.#answeredAt = this.#now()
     this.#failures = 0
-    this.#isOpen = false
+    this.#turn(false)
   }
 
   #failed(): void {
     this.#failures += 1
     if (this.#isOpen || this.#failures < this.#threshold) return
-    this.#isOpen = true
+    this.#turn(true)
     this.#probeDueAt = this.#now() + this.#retryMs
+  }
+
+  #turn(isOpen: boolean): void {
+    if (this.#isOpen === isOpen) return
+    this.#isOpen = isOpen
+    this.#options.onChange?.(isOpen)
   }
 }

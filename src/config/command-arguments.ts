@@ -1,5 +1,5 @@
 /**
- * The arguments of `sandbox`, `audit-report`, `explain` and `cache`. Flags that they share with `serve` have the same name, form, fallback and
+ * The arguments of `sandbox`, `audit-report` and `cache`. Flags that they share with `serve` have the same name, form, fallback and
  * environment variable.
  */
 import type { Environment } from './command-line.ts'
@@ -42,7 +42,7 @@ export type SandboxArguments = ValuesOf<typeof sandboxFlags>
 export const parseSandboxArguments = (args: readonly string[]): SandboxArguments =>
   parseCommand({ command: 'sandbox', flags: sandboxFlags }, args, {}).values
 
-const { qciNamespace, restrictedNamespaces, unknownDigests, upstreamRepository, exposedHost } = flags
+const { qciNamespace, cacheDir } = flags
 
 export const auditReportFlags = {
   json: flag('json', 'false', 'the same for machines', givenOrNot),
@@ -62,7 +62,7 @@ export const parseAuditReportArguments = (
   return { files: positionals, ...values }
 }
 
-export const cacheFlags = { cacheDir: flags.cacheDir }
+export const cacheFlags = { cacheDir }
 
 export interface CacheArguments {
   readonly action: 'stats' | 'verify' | 'rm'
@@ -85,31 +85,4 @@ export const parseCacheArguments = (args: readonly string[], environment: Enviro
   if (directory === undefined)
     throw new ConfigError(['cache needs --cache-dir=DIR, the directory of the proxy'])
   return { action, directory, target }
-}
-
-export const explainFlags = {
-  qciNamespace,
-  restrictedNamespaces,
-  unknownDigests,
-  upstreamRepository,
-  exposedHost,
-}
-
-export type ExplainArguments = Omit<ValuesOf<typeof explainFlags>, 'upstreamRepository'> & {
-  readonly reference: string
-  readonly monorepo: string
-}
-
-/** @throws {ConfigError} */
-export const parseExplainArguments = (
-  args: readonly string[],
-  environment: Environment,
-): ExplainArguments => {
-  const syntax = { command: 'explain', flags: explainFlags, takesPositionals: true }
-  const { values, positionals } = parseCommand(syntax, args, environment)
-  const [reference] = positionals
-  if (reference === undefined || positionals.length > 1)
-    throw new ConfigError(['explain takes one reference, such as ocp/4.5:base, and flags'])
-  const { upstreamRepository: monorepo, ...rest } = values
-  return { reference, monorepo, ...rest }
 }

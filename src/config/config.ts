@@ -6,6 +6,7 @@ import { collectFlags, type CommandSyntax, type Environment } from './command-li
 import { ConfigError } from './config-error.ts'
 import { fileKeys, readFiles, type ConfigFiles } from './files.ts'
 import { parseValues } from './flag-values.ts'
+import { addS3Problems, cautionsAboutS3 } from './s3-values.ts'
 import { aliases, deprecatedFlags, flags, type FlagKey, type FlagValues } from './flags.ts'
 import { settingsOf, type Setting } from './settings.ts'
 
@@ -43,8 +44,7 @@ export const parseConfig = (args: readonly string[], environment: Environment): 
     problems.push(`${url.origin} stands instead of ${host.origin}: give one`)
   if (values.proxyProtocol === true && values.trustedProxies?.length === 0)
     problems.push('--proxy-protocol is read from --trusted-proxies alone: name the load balancers there')
-  if (values.cacheDir !== undefined && values.blobDelivery === 'redirect')
-    problems.push('--cache-dir has no blobs to cache with --blob-delivery=redirect: give one of the two')
+  addS3Problems(values, problems)
   if (values.logins === 'robots') problems.push(...clusterFlagsOf(given))
   const fileWarnings: string[] = []
   const files = readFiles(values, problems, fileWarnings)
@@ -71,12 +71,17 @@ const clusterFlagsOf = (given: ReadonlyMap<string, unknown>): readonly string[] 
     .map((key) => `--logins=robots uses no cluster: leave out --${flags[key].name}`)
 
 /** A valid setting of which the operator should be reminded. */
-const cautions = ({ authorization }: Pick<Config, 'authorization'>): readonly string[] =>
-  authorization === 'audit'
+const cautions = ({
+  authorization,
+  cacheS3Endpoint,
+}: Pick<Config, 'authorization' | 'cacheS3Endpoint'>): readonly string[] => [
+  ...(authorization === 'audit'
     ? [
         '--authorization=audit enforces the rule of qci-appci: every service account of the cluster may pull everything',
       ]
-    : []
+    : []),
+  ...cautionsAboutS3({ cacheS3Endpoint }),
+]
 
 const withExposed = (values: FlagValues) => {
   const { exposedHost, exposedUrl = new URL(`https://${exposedHost}`) } = values

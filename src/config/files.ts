@@ -5,6 +5,7 @@
 import { trimBlanks } from '../secrets/pasted-text.ts'
 import { logLevels, type LogLevel } from '../telemetry/logging.ts'
 import type { RobotCredential } from '../secrets/robot-credential.ts'
+import { parseS3Credentials, type StaticS3Credentials } from '../secrets/s3-credentials.ts'
 import {
   cautionsAboutTokenSecret,
   parseStrongTokenSecret,
@@ -28,6 +29,9 @@ export interface ConfigFiles {
   readonly sharedStateCa: string | undefined
   /** Undefined if the level is that of `--log-level` for as long as the process runs. */
   readonly logLevelFile: SecretFiles<LogLevel> | undefined
+  readonly s3Credentials: SecretFiles<StaticS3Credentials> | undefined
+  /** PEM. */
+  readonly s3Ca: string | undefined
 }
 
 /** Flags that become `ConfigFiles`. */
@@ -43,6 +47,8 @@ export const fileKeys = [
   'sharedStatePasswordFile',
   'sharedStateCaFile',
   'logLevelFile',
+  'cacheS3CredentialsFile',
+  'cacheS3CaFile',
 ] as const satisfies readonly FlagKey[]
 
 type Values = Pick<
@@ -75,11 +81,29 @@ export const readFiles = (
   const sharedStateCa = read(authorities('--shared-state-ca-file', values.sharedStateCaFile))
   const logLevelFile = namedFile('--log-level-file', values.logLevelFile, 'public', parseLogLevel)
   read(logLevelFile)
+  const s3Credentials = namedFile(
+    '--cache-s3-credentials-file',
+    values.cacheS3CredentialsFile,
+    'secret',
+    parseS3Credentials,
+  )
+  read(s3Credentials)
+  const s3Ca = read(authorities('--cache-s3-ca-file', values.cacheS3CaFile))
   // Its content is checked where it is used. That it can be read is known now.
   read(namedFile('--kubeconfig', values.kubeconfig, 'secret', String))
   return robot === undefined || tokenSecret === undefined
     ? undefined
-    : { robot, tokenSecret, tls, upstreamCa, sharedStatePassword, sharedStateCa, logLevelFile }
+    : {
+        robot,
+        tokenSecret,
+        tls,
+        upstreamCa,
+        sharedStatePassword,
+        sharedStateCa,
+        s3Credentials,
+        s3Ca,
+        logLevelFile,
+      }
 }
 
 const parseLogLevel = (content: string): LogLevel => {

@@ -1,7 +1,8 @@
 /**
  * The texts of `--help`, written from the flag tables: they cannot promise a flag that does not exist.
  */
-import { auditReportFlags, cacheFlags, explainFlags, sandboxFlags } from './command-arguments.ts'
+import { auditReportFlags, cacheFlags, sandboxFlags } from './command-arguments.ts'
+import { explainFlags } from './explain-arguments.ts'
 import type { Flag, FlagTable } from './flag-kinds.ts'
 import { aliases, deprecatedFlags, environmentName, flags } from './flags.ts'
 
@@ -36,8 +37,8 @@ const commands = {
     hasNoTwins: true,
   },
   explain: {
-    usage: 'explain REFERENCE [flags]',
-    summary: 'the name of an image in QCI, the reviews that decide about it, and how access is granted',
+    usage: 'explain IMAGE [flags]',
+    summary: 'whether you may pull an image, and the next step; exit code 0: you may; 1: not; 2: unknown',
     flags: explainFlags,
   },
   'audit-report': {

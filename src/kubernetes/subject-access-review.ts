@@ -5,6 +5,7 @@
  */
 import type { ClusterIdentity } from '../access/identity.ts'
 import type { AccessReviews } from '../access/policy.ts'
+import { pullAttributes } from '../access/pull-attributes.ts'
 import { createAllowance } from '../concurrency/allowance.ts'
 import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import { PerKey } from '../concurrency/per-key.ts'
@@ -122,14 +123,4 @@ const specOf = ({ user }: ClusterIdentity, imageStream: ImageStream): AccessRevi
   groups: user.groups,
   extra: user.extra,
   resourceAttributes: pullAttributes(imageStream),
-})
-
-/** `get imagestreams/layers` in the split form, which matches every rule that the joined form matches, and `*\/layers` too. */
-export const pullAttributes = ({ namespace, name }: ImageStream) => ({
-  verb: 'get',
-  group: 'image.openshift.io',
-  resource: 'imagestreams',
-  subresource: 'layers',
-  namespace,
-  ...(name === undefined ? {} : { name }),
 })

@@ -2,10 +2,19 @@
  * The command line of `ci-images-mirror`. The flags of the program that it replaces are all accepted, with one dash or two.
  */
 import { tokensOf } from '../config/command-line.ts'
+import { logLevels, type LogLevel } from '../telemetry/logging.ts'
+import { ArgumentValues, defaults, type Texts } from './argument-values.ts'
+import { nearestOf } from './status/nearest.ts'
 import { reportFormats, type ReportFormat } from './validation/report.ts'
 
+/** `serve`: the service. */
+export const commands = ['serve', 'validate', 'plan', 'explain', 'sync'] as const
+export type Command = (typeof commands)[number]
+
 export interface MirrorArguments {
-  readonly command: 'validate' | 'plan' | undefined
+  readonly command: Command
+  /** Of `explain` and `sync`: `ocp/ubi:9`. */
+  readonly target: string | undefined
   /** Files. */
   readonly config: string | undefined
   readonly base: string | undefined
@@ -13,7 +22,23 @@ export interface MirrorArguments {
   readonly releaseRepository: string | undefined
   /** A docker auth file; without it, all registries are read anonymously. */
   readonly registryConfig: string | undefined
+  /** Undefined: that of the pod. */
+  readonly kubeconfig: string | undefined
   readonly format: ReportFormat
+  readonly leaderElectionNamespace: string
+  readonly leaderElectionSuffix: string
+  readonly dryRun: boolean
+  readonly port: number
+  readonly metricsPort: number
+  readonly gracePeriodMs: number
+  /** Milliseconds between two passes. */
+  readonly intervalMs: number
+  readonly qci: { readonly registry: string; readonly repository: string }
+  /** Of registries that are somewhere else than their names say. */
+  readonly origins: ReadonlyMap<string, URL>
+  /** Of the service that `explain` and `sync` ask. */
+  readonly url: URL | undefined
+  readonly logLevel: LogLevel
   /** Sentences about flags that have no effect. */
   readonly notices: readonly string[]
 }
@@ -28,59 +53,96 @@ export class ArgumentsError extends Error {
   }
 }
 
-const valueFlags = ['config', 'base', 'format', 'registry-config', 'release-repo-git-sync-path']
-const validateFlag = 'validate-config-only'
 const distributor = 'quayIOCIImagesDistributorOptions.'
-/** Those of the former program that mean nothing as long as this program does not write. */
-const otherValueFlags = [
-  'leader-election-namespace',
-  'leader-election-suffix',
-  'enable-controller',
-  'port',
-  'gracePeriod',
-  `${distributor}additional-image-stream-tag`,
-  `${distributor}additional-image-stream`,
-  `${distributor}additional-image-stream-namespace`,
-  `${distributor}ignore-image-stream-tag`,
-]
+const noDistributor = 'this program does not watch all ImageStreams'
+/** Of the former program, with the reason why they have no effect. */
+const withoutEffect: Readonly<Record<string, string>> = {
+  'enable-controller': noDistributor,
+  'only-valid-manifest-v2-images': 'no copy changes a manifest, and schema 1 is refused by name',
+  [`${distributor}additional-image-stream-tag`]: noDistributor,
+  [`${distributor}additional-image-stream`]: noDistributor,
+  [`${distributor}additional-image-stream-namespace`]: noDistributor,
+  [`${distributor}ignore-image-stream-tag`]: noDistributor,
+}
+const validateFlag = 'validate-config-only'
 const switches = new Set([validateFlag, 'dry-run', 'only-valid-manifest-v2-images'])
-const names = [...valueFlags, ...otherValueFlags, ...switches]
+const names = [...new Set([...Object.keys(defaults), ...Object.keys(withoutEffect), ...switches])]
 const forms = new Map(names.map((name) => [name, switches.has(name) ? 'boolean' : 'value'] as const))
 
-/** @throws {ArgumentsError} */
-export const parseMirrorArguments = (args: readonly string[]): MirrorArguments => {
+/** @param environment of which KUBECONFIG is read. @throws {ArgumentsError} */
+export const parseMirrorArguments = (
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>> = {},
+): MirrorArguments => {
+  const problems: string[] = []
   const { options, positionals } = tokensOf(args, forms)
-  const isPlan = positionals[0] === 'plan'
-  const problems = positionals
-    .slice(isPlan ? 1 : 0)
-    .map((text) => `${JSON.stringify(text)} is not a flag; flags begin with --`)
-  const notices: string[] = []
-  const texts = new Map<string, string>()
+  const texts = textsOf(options, problems)
+  const isSet = (name: string): boolean => texts.get(name)?.at(-1) === 'true'
+  const commandAndTarget = commandOf(positionals, isSet(validateFlag), problems)
+  const values = new ArgumentValues(texts, problems)
+  const parsed: MirrorArguments = {
+    ...commandAndTarget,
+    config: values.text('config'),
+    base: values.text('base'),
+    releaseRepository: values.text('release-repo-git-sync-path'),
+    registryConfig: values.text('registry-config'),
+    kubeconfig: values.text('kubeconfig') ?? environment['KUBECONFIG'],
+    format: values.oneOf('format', reportFormats),
+    leaderElectionNamespace: values.text('leader-election-namespace') as string,
+    leaderElectionSuffix: values.text('leader-election-suffix') as string,
+    dryRun: isSet('dry-run'),
+    port: values.port('port'),
+    metricsPort: values.port('metrics-port'),
+    gracePeriodMs: values.duration('gracePeriod'),
+    intervalMs: values.duration('interval'),
+    qci: values.repository('qci'),
+    origins: values.origins('registry-origin'),
+    url: values.url('url'),
+    logLevel: values.oneOf('log-level', logLevels),
+    notices: [...texts.keys()]
+      .filter((name) => Object.hasOwn(withoutEffect, name))
+      .map((name) => `--${name} has no effect: ${withoutEffect[name]}`),
+  }
+  if (problems.length > 0) throw new ArgumentsError(problems)
+  return parsed
+}
+
+const textsOf = (
+  options: readonly { readonly name: string; readonly text: string | undefined }[],
+  problems: string[],
+): Texts => {
+  const texts = new Map<string, readonly string[]>()
   for (const { name, text } of options)
-    if (!names.includes(name)) problems.push(`--${name} is not a flag; --help lists them`)
+    if (!names.includes(name))
+      problems.push(`--${name} is not a flag${guess(name, names, '--')}; --help lists them`)
     else if (!switches.has(name) && text === undefined) problems.push(`--${name} needs a value`)
     else if (switches.has(name) && !['true', 'false', undefined].includes(text))
       problems.push(`--${name}=${text} is not valid: expected true or false`)
-    else texts.set(name, text ?? 'true')
-  for (const name of texts.keys())
-    if (name !== validateFlag && !valueFlags.includes(name))
-      notices.push(`--${name} has no effect: nothing is written`)
-  const format = formatOf(texts.get('format'), problems)
-  if (problems.length > 0) throw new ArgumentsError(problems)
-  return {
-    command: isPlan ? 'plan' : texts.get(validateFlag) === 'true' ? 'validate' : undefined,
-    config: texts.get('config'),
-    base: texts.get('base'),
-    releaseRepository: texts.get('release-repo-git-sync-path'),
-    registryConfig: texts.get('registry-config'),
-    format,
-    notices,
-  }
+    else texts.set(name, [...(texts.get(name) ?? []), text ?? 'true'])
+  return texts
 }
 
-const formatOf = (text: string | undefined, problems: string[]): ReportFormat => {
-  const format = reportFormats.find((candidate) => candidate === (text ?? 'plain'))
-  if (format === undefined)
-    problems.push(`--format=${text} is not valid: expected ${reportFormats.join(', ')}`)
-  return format ?? 'plain'
+const guess = (text: string, all: readonly string[], prefix = ''): string => {
+  const nearest = nearestOf(text, all)
+  return nearest === undefined ? '' : `, did you mean ${prefix}${nearest}?`
+}
+
+const commandOf = (
+  [word, ...rest]: readonly string[],
+  isValidation: boolean,
+  problems: string[],
+): Pick<MirrorArguments, 'command' | 'target'> => {
+  if (word === undefined) return { command: isValidation ? 'validate' : 'serve', target: undefined }
+  const command = commands.find((candidate) => candidate === word)
+  if (command === undefined) {
+    problems.push(`${JSON.stringify(word)} is not a command${guess(word, commands)}; --help lists them`)
+    return { command: 'serve', target: undefined }
+  }
+  const takesTarget = command === 'explain' || command === 'sync'
+  const [target] = takesTarget ? rest : []
+  if (takesTarget && target === undefined)
+    problems.push(`${command} needs an image: ci-images-mirror ${command} <namespace>/<name>:<tag>`)
+  for (const text of rest.slice(takesTarget ? 1 : 0))
+    problems.push(`${JSON.stringify(text)} is not a flag; flags begin with --`)
+  return { command, target }
 }

@@ -8,10 +8,10 @@ import { copyImage, type CopyResult, type CopyTools } from './copy/copy-image.ts
 import { Retention } from './copy/retention.ts'
 import { formatReference, versionOf } from './names/image-reference.ts'
 import type { Desired, DesiredImage } from './plan/desired.ts'
-import { compareAll, type Finding } from './plan/findings.ts'
+import { compareAll, type CompareOptions, type Finding } from './plan/findings.ts'
 import { CopyQueue } from './queue/copy-queue.ts'
 import type { RetryRules } from './queue/entry.ts'
-import type { CopyStatus } from './queue/queued-copy.ts'
+import type { CopyStatus, QueuedCopy } from './queue/queued-copy.ts'
 import type { Registries } from './registry/registries.ts'
 import { Repository } from './registry/repository.ts'
 
@@ -20,71 +20,126 @@ export interface MirrorOptions {
   /** Where QCI is: `quay.io` and `openshift/ci`. */
   readonly qci: { readonly registry: string; readonly repository: string }
   readonly observe?: (event: MirrorEvent) => void
+  /** Called when a copy begins. */
+  readonly begin?: (copy: QueuedCopy) => void
   readonly maxConcurrent?: number
   readonly maxPerHost?: number
   readonly rules?: RetryRules
   readonly clock?: Clock
+  /** Ends every request. */
+  readonly signal?: AbortSignal
+  /** Milliseconds since the epoch: prune tags have it in their names. */
+  readonly now?: () => number
 }
 
+export type PassOptions = Pick<CompareOptions, 'signal' | 'found'>
+
 export type MirrorEvent =
-  | { readonly what: 'copied'; readonly target: string; readonly result: CopyResult }
-  | { readonly what: 'failed'; readonly status: CopyStatus; readonly error: unknown }
+  | ({ readonly what: 'copied'; readonly target: string; readonly result: CopyResult } & Timed)
+  | ({ readonly what: 'failed'; readonly status: CopyStatus; readonly error: unknown } & Timed)
+
+interface Timed {
+  readonly milliseconds: number
+}
 
 export class Mirror {
   readonly queue: CopyQueue
   readonly #options: MirrorOptions
-  readonly #tools: CopyTools = { blobs: createBlobCopier(), retention: new Retention() }
+  readonly #tools: CopyTools
   /** By target, as the last pass had them. */
   #images: ReadonlyMap<string, DesiredImage> = new Map()
+  /** Milliseconds of the clock, by target. */
+  readonly #begun = new Map<string, number>()
 
   constructor(options: MirrorOptions) {
     const { observe, maxConcurrent = 8, maxPerHost = 6, rules, clock = systemClock } = options
     this.#options = options
+    this.#tools = { blobs: createBlobCopier(), retention: new Retention(options.now) }
     this.queue = new CopyQueue({
-      run: async ({ target, digest }) => await this.#copy(target, digest),
+      run: async (copy) => await this.#copy(copy),
       maxConcurrent,
       maxPerHost,
       clock,
       ...(rules && { rules }),
-      observe: (status, error) => error !== undefined && observe?.({ what: 'failed', status, error }),
+      observe: (status, error) => {
+        const milliseconds = clock.now() - (this.#begun.get(status.target) ?? clock.now())
+        this.#begun.delete(status.target)
+        if (error !== undefined) observe?.({ what: 'failed', status, error, milliseconds })
+      },
     })
   }
 
   /** Reads only: two requests for an image. In the order of the images. */
-  async compare({ images }: Desired): Promise<readonly Finding[]> {
-    return await compareAll(images, (image) => this.#sidesOf(image, false), comparisons)
+  async compare({ images }: Desired, options: PassOptions = {}): Promise<readonly Finding[]> {
+    return await compareAll(images, (image) => this.#sidesOf(image, false), {
+      maxConcurrent: comparisons,
+      ...options,
+    })
   }
 
   /** Puts each difference into the queue, and takes out of it what is not desired any more. */
-  async pass(desired: Desired): Promise<readonly Finding[]> {
-    this.#images = new Map(desired.images.map((image) => [image.target, image]))
-    for (const { target } of this.queue.list()) if (!this.#images.has(target)) this.queue.remove(target)
-    const findings = await this.compare(desired)
-    for (const { image, ...finding } of findings) {
-      if (finding.state !== 'different') continue
-      const { registry, repository } = image.destination ?? this.#options.qci
-      this.queue.put({
-        target: image.target,
-        source: formatReference(image.source),
-        destination: `${registry}/${repository}:${image.float}`,
-        createdAt: Date.now(),
-        sourceHost: image.source.registry,
-        digest: finding.digest,
-      })
-    }
-    return findings
+  async pass(desired: Desired, { signal, found }: PassOptions = {}): Promise<readonly Finding[]> {
+    this.desire(desired)
+    return await this.compare(desired, {
+      signal,
+      found: (finding) => {
+        found?.(finding)
+        this.#put(finding)
+      },
+    })
   }
 
-  async #copy(target: string, digest: CopyStatus['digest']): Promise<void> {
-    const image = this.#images.get(target) as DesiredImage
+  /** Takes out of the queue what is not desired any more. A copy that has begun is finished, and not tried again. */
+  desire({ images }: Desired): void {
+    this.#images = new Map(images.map((image) => [image.target, image]))
+    for (const { target } of this.queue.list()) if (!this.#images.has(target)) this.queue.remove(target)
+  }
+
+  /** Looks at one image, and copies it now if it differs. Undefined where it is not desired. */
+  async sync(target: string, { found }: PassOptions = {}): Promise<Finding | undefined> {
+    const image = this.#images.get(target)
+    if (image === undefined) return undefined
+    const [finding] = await this.compare({ images: [image], leftOut: [] }, { ...(found && { found }) })
+    if (this.#images.get(target) !== image) return undefined
+    this.#put(finding as Finding)
+    this.queue.retry(target)
+    return finding
+  }
+
+  #put({ image, ...finding }: Finding): void {
+    // A pass that was overtaken by a newer list compares images that are not desired any more.
+    if (finding.state !== 'different' || !this.#images.has(image.target)) return
+    this.queue.put({
+      target: image.target,
+      source: formatReference(image.source),
+      destination: this.destinationOf(image),
+      createdAt: Date.now(),
+      sourceHost: image.source.registry,
+      digest: finding.digest,
+    })
+  }
+
+  /** As a person writes it. */
+  destinationOf({ destination = this.#options.qci, float }: DesiredImage): string {
+    return `${destination.registry}/${destination.repository}:${float}`
+  }
+
+  async #copy(copy: QueuedCopy): Promise<void> {
+    const { target, digest } = copy
+    const image = this.#images.get(target)
+    if (image === undefined) return
+    const { observe, begin, clock = systemClock } = this.#options
+    const began = clock.now()
+    this.#begun.set(target, began)
+    begin?.(copy)
     const { source, target: repository, float } = this.#sidesOf(image, true)
     const keepsOld = image.destination === undefined
     const result = await copyImage(this.#tools, { source, digest, target: repository, float, keepsOld })
-    this.#options.observe?.({ what: 'copied', target, result })
+    observe?.({ what: 'copied', target, result, milliseconds: clock.now() - began })
   }
 
   #sidesOf(desired: DesiredImage, mayPush: boolean): ComparedImage {
-    const { registries, qci } = this.#options
+    const { registries, qci, signal } = this.#options
     const { source, float, target: image, destination = qci } = desired
     return {
       source: new Repository({
@@ -92,6 +147,7 @@ export class Mirror {
         name: source.repository,
         mayPush: false,
         image,
+        signal,
       }),
       version: versionOf(source),
       target: new Repository({
@@ -99,6 +155,7 @@ export class Mirror {
         name: destination.repository,
         mayPush,
         image,
+        signal,
       }),
       float,
     }

@@ -1,39 +1,41 @@
 /**
  * The commands of `ci-images-mirror`.
  */
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { ArgumentsError, parseMirrorArguments, type MirrorArguments } from './arguments.ts'
-import { credentialFor } from '../secrets/docker-config.ts'
-import { qciRegistry, qciRepository } from './config/mirror-config.ts'
-import { decodeConfig, parseMirrorConfig } from './config/parse.ts'
-import { Mirror } from './mirror.ts'
-import { desiredImages } from './plan/desired.ts'
-import { formatPlan } from './plan/table.ts'
-import { Registries } from './registry/registries.ts'
-import { noPermit } from './registry/write-permit.ts'
-import { readPromotedTags } from './validation/promoted-tags.ts'
-import { formatReport } from './validation/report.ts'
-import { validate } from './validation/validate.ts'
-
-export interface MirrorIo {
-  /** Of a registry; for tests. */
-  readonly originOf?: (host: string) => URL
-  readonly print: (text: string) => void
-  readonly printError: (text: string) => void
-}
+import { createLogger } from '../telemetry/logging.ts'
+import { parseMirrorArguments, type ArgumentsError, type Command, type MirrorArguments } from './arguments.ts'
+import { explainImage } from './commands/explain.ts'
+import { plan } from './commands/plan.ts'
+import { syncImage } from './commands/sync.ts'
+import { validateConfig } from './commands/validate.ts'
+import type { MirrorIo } from './io.ts'
 
 export const help = `ci-images-mirror: external images in the repository of OpenShift CI's images
 
-  ci-images-mirror --validate-config-only --config=FILE [flags]
+  ci-images-mirror --config=FILE --registry-config=FILE [flags]
+                                           the service: compares, copies, and shows its queue
+      --dry-run                            tells differences, and writes nothing
+      --kubeconfig=FILE                    of app.ci (default: KUBECONFIG, else that of the pod)
+      --leader-election-namespace=NAME     of the lease (default: ci); --leader-election-suffix=TEXT with --dry-run
+      --port=8090 --metrics-port=8080      of the API, and of the metrics and probes
+      --interval=10m                       between two passes; a change of FILE begins one at once
+      --gracePeriod=10s                    for copies that run when it ends
+      --qci=quay.io/openshift/ci           where images go
+      --registry-origin=HOST=URL           where a registry is, if not at https://HOST
+      --log-level=debug
+  ci-images-mirror validate --config=FILE [flags], or --validate-config-only
       --base=FILE                          the version before: what was wrong in it already is a warning
       --release-repo-git-sync-path=DIR     checkout of openshift/release, to find collisions with promoted tags
       --format=plain|json|github           for a person, for a program, as annotations of a pull request (default: plain)
   ci-images-mirror plan --config=FILE [--registry-config=FILE]
                                            what differs between the sources and QCI; writes nothing, and needs no push right
+  ci-images-mirror explain NAMESPACE/NAME:TAG --url=URL, or --config=FILE
+                                           why an image is, or is not, where it should be
+  ci-images-mirror sync NAMESPACE/NAME:TAG --url=URL
+                                           copies it now, and tells how that goes
   ci-images-mirror --help
 
-Exit code: 0 for a valid configuration and a plan that has read each image, 1 for any other, 2 for wrong arguments.
+Exit code: 0 for a valid configuration, a plan that has read each image, and an image that is where it should be; 1 for any other;
+2 for wrong arguments.
 `
 
 /** @returns the exit code */
@@ -43,71 +45,32 @@ export const run = async (args: readonly string[], io: MirrorIo): Promise<number
     return 0
   }
   try {
-    return await runCommand(parseMirrorArguments(args), io)
+    return await runCommand(parseMirrorArguments(args, io.environment), io)
   } catch (error) {
-    const problems = error instanceof ArgumentsError ? error.problems : [(error as Error).message]
+    const { problems = [(error as Error).message] } = error as Partial<ArgumentsError>
     for (const problem of problems) io.printError(`ci-images-mirror: ${problem}`)
     return 2
   }
 }
 
-const runCommand = async (parsed: MirrorArguments, io: MirrorIo): Promise<number> => {
-  const { command, config, notices } = parsed
-  if (command === undefined)
-    throw new ArgumentsError([
-      'give --validate-config-only or plan: this version does not run as a service yet',
-    ])
-  if (config === undefined) throw new ArgumentsError(['give the configuration: --config=FILE'])
-  for (const notice of notices) io.printError(`ci-images-mirror: ${notice}`)
-  return command === 'plan' ? await plan(parsed, read(config), io) : validateConfig(parsed, config, io)
+const runCommand = async (args: MirrorArguments, io: MirrorIo): Promise<number> => {
+  for (const notice of args.notices) io.printError(`ci-images-mirror: ${notice}`)
+  return await runs[args.command](args, io)
 }
 
-const plan = async ({ registryConfig }: MirrorArguments, text: string, io: MirrorIo): Promise<number> => {
-  const { config, problems } = parseMirrorConfig(text)
-  const [error] = problems.filter(({ severity }) => severity === 'error')
-  if (error !== undefined) throw new ArgumentsError([`${error.message}; ${error.cure}`])
-  const auths = registryConfig === undefined ? undefined : read(registryConfig)
-  const registries = new Registries({
-    permit: noPermit,
-    credentialOf: (upstream, repository) =>
-      auths === undefined ? undefined : credentialFor(auths, { upstream, repository }),
-    ...(io.originOf && { originOf: io.originOf }),
-  })
-  const mirror = new Mirror({
-    registries,
-    qci: { registry: qciRegistry, repository: qciRepository },
-  })
-  try {
-    const desired = desiredImages(config)
-    const findings = await mirror.compare(desired)
-    io.print(formatPlan(findings, desired.leftOut))
-    return findings.some(({ state }) => state === 'missing' || state === 'unreadable') ? 1 : 0
-  } finally {
-    await registries.close()
-  }
+const serve = async (args: MirrorArguments, io: MirrorIo): Promise<number> => {
+  const logger = createLogger(args.logLevel, io.log).child({ component: 'ci-images-mirror' })
+  // Its modules load after the arguments were found valid.
+  const { runService } = await import('./service/run-service.ts')
+  const { stop } = await runService(args, logger)
+  io.onEnd?.(stop)
+  return 0
 }
 
-const validateConfig = (parsed: MirrorArguments, config: string, io: MirrorIo): number => {
-  const { base, format } = parsed
-  const validation = validate(read(config), {
-    promoted: promotedIn(parsed.releaseRepository),
-    base: base === undefined ? undefined : read(base),
-  })
-  io.print(formatReport(config, validation, format))
-  return validation.isValid ? 0 : 1
-}
-
-const read = (file: string): string => {
-  try {
-    return decodeConfig(readFileSync(file))
-  } catch (error) {
-    throw new ArgumentsError([`${file} cannot be read: ${(error as Error).message}`])
-  }
-}
-
-const promotedIn = (repository: string | undefined): ReadonlyMap<string, string> => {
-  if (repository === undefined) return new Map()
-  const directory = join(repository, 'ci-operator', 'config')
-  if (!existsSync(directory)) throw new ArgumentsError([`${directory} does not exist`])
-  return readPromotedTags(directory)
+const runs: Readonly<Record<Command, (args: MirrorArguments, io: MirrorIo) => number | Promise<number>>> = {
+  validate: validateConfig,
+  plan,
+  explain: explainImage,
+  sync: syncImage,
+  serve,
 }

@@ -10,6 +10,7 @@ import type { Location } from '../digests/sightings.ts'
 import { loadKubeConfig, type AppCiKubeConfig } from '../kubernetes/kubeconfig.ts'
 import { composeDigests, type Digests } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
+import type { PartHealth } from '../telemetry/part-states.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createTagOwner } from '../oci/qci-tag.ts'
 import type { TagOwnerOf } from '../oci/reference.ts'
@@ -25,14 +26,26 @@ interface Context {
   readonly metrics: Metrics
 }
 
-export const composeAccess = (config: Config, files: WatchedSecrets, logger: Logger, metrics: Metrics) => {
+export const composeAccess = ({
+  config,
+  files,
+  logger,
+  metrics,
+  apiServerHealth: health,
+}: Context & { readonly apiServerHealth: PartHealth }) => {
   const kubeConfig = config.logins === 'robots' ? undefined : loadKubeConfig(config.kubeconfig)
   for (const warning of kubeConfig?.warnings ?? []) logger.warn(warning)
   const isRestricted = createRestrictedNamespaces(config.restrictedNamespaces)
   const ownerOf = createTagOwner(isRestricted)
   const owners = { isRestricted, ownerOf }
   const { shared, digests } = composeKnowledge({ config, files, logger, metrics }, kubeConfig, owners)
-  const { apiServer, reviewToken, accessReviews } = composeReviews({ config, kubeConfig, shared, metrics })
+  const { apiServer, reviewToken, accessReviews } = composeReviews({
+    config,
+    kubeConfig,
+    shared,
+    metrics,
+    health,
+  })
   const rules = { knowledge: digests.knowledge, isRestricted, unknownDigests: config.unknownDigests }
   const requirementsOf = createRequirements(rules)
   const recentGrants = createRecentGrants(shared.grants)

@@ -6,6 +6,7 @@ import type { Credentials } from '../kubernetes/kubeconfig.ts'
 import { createReviews, type ReviewObservers, type Reviews } from '../kubernetes/reviews.ts'
 import { reviewsWithoutCluster } from '../kubernetes/without-cluster.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
+import type { PartHealth } from '../telemetry/part-states.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 
 export interface ComposeReviewsOptions {
@@ -14,9 +15,16 @@ export interface ComposeReviewsOptions {
   readonly kubeConfig: Credentials | undefined
   readonly shared: Pick<SharedState, 'failedLogins'>
   readonly metrics: Metrics
+  readonly health: Pick<PartHealth, 'note'>
 }
 
-export const composeReviews = ({ config, kubeConfig, shared, metrics }: ComposeReviewsOptions): Reviews => {
+export const composeReviews = ({
+  config,
+  kubeConfig,
+  shared,
+  metrics,
+  health,
+}: ComposeReviewsOptions): Reviews => {
   if (kubeConfig === undefined) return reviewsWithoutCluster()
   const reviews = createReviews({
     kubeConfig,
@@ -27,7 +35,7 @@ export const composeReviews = ({ config, kubeConfig, shared, metrics }: ComposeR
     denyTtlMs: config.denyTtlMs,
     graceMs: config.authorizationGraceMs,
     onCharge: (address, kind) => shared.failedLogins.publish({ address, kind }),
-    observe: observersOf(metrics),
+    observe: observersOf(metrics, health),
   })
   shared.failedLogins.onCharge(({ address, kind }) => {
     if (kind === 'unknown-address' || kind === 'known-address') reviews.charge(String(address), kind)
@@ -35,10 +43,12 @@ export const composeReviews = ({ config, kubeConfig, shared, metrics }: ComposeR
   return reviews
 }
 
-const observersOf = (metrics: Metrics): ReviewObservers => ({
+const observersOf = (metrics: Metrics, health: ComposeReviewsOptions['health']): ReviewObservers => ({
   review: ({ kind, outcome, source }) => {
-    if (source === 'live') metrics.reviews.inc({ kind, outcome })
-    else metrics.cacheHits.inc({ cache: kind, outcome, source })
+    if (source === 'live') {
+      metrics.reviews.inc({ kind, outcome })
+      health.note(outcome === 'failed' ? 'failed' : 'answered')
+    } else metrics.cacheHits.inc({ cache: kind, outcome, source })
   },
   inFlight: (queue, change) => metrics.reviewsInFlight.inc({ queue }, change),
   shed: (queue) => metrics.reviewsShed.inc({ queue }),

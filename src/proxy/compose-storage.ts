@@ -49,7 +49,9 @@ export const composeStorage = (
 const givenUp: ReadonlySet<string> = new Set(['full', 'slow', 'unwritable'])
 
 /** For `/readyz?verbose`. */
-export const describeStorage = ({ blobs, manifests, isStuck }: Storage): string => {
+export const describeStorage = (storage: Storage): string => `cache: ${contentsOf(storage)}`
+
+export const contentsOf = ({ blobs, manifests, isStuck }: Storage): string => {
   const { entries, bytes, isLoaded } = blobs.stats()
   const details = [
     `${entries} blobs of ${Math.round(bytes / 1024 ** 2)} MiB`,
@@ -57,5 +59,5 @@ export const describeStorage = ({ blobs, manifests, isStuck }: Storage): string 
     ...(isLoaded ? [] : ['entries of the last start are still being read']),
     ...(isStuck() ? ['the disk does not answer'] : []),
   ]
-  return `cache: ${details.join(', ')}`
+  return details.join(', ')
 }

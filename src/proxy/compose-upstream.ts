@@ -5,12 +5,14 @@ import type { Config } from '../config/config.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Digests, DigestUpstream } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
+import type { PartHealth } from '../telemetry/part-states.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import { createPipeline, type Pipeline } from '../upstream/pipeline.ts'
 import type { Digest } from '../oci/reference.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
 import { createUpstreamGauges, createUpstreamMetrics } from '../telemetry/upstream-metrics.ts'
+import type { ComposedS3 } from './compose-s3.ts'
 import type { ComposedStorage } from './compose-storage.ts'
 import type { WatchedSecrets } from './secret-files.ts'
 
@@ -22,17 +24,13 @@ export interface ComposeUpstreamOptions {
   readonly digests: Pick<Digests, 'record'>
   readonly shared: Pick<SharedState, 'tokenBucket'>
   readonly cache: ComposedStorage | undefined
+  readonly s3: ComposedS3 | undefined
 }
 
-export const composeUpstream = ({
-  config,
-  logger,
-  metrics,
-  files,
-  digests,
-  shared,
-  cache,
-}: ComposeUpstreamOptions): Pipeline => {
+export const composeUpstream = (
+  { config, logger, metrics, files, digests, shared, cache, s3 }: ComposeUpstreamOptions,
+  health: Pick<PartHealth, 'note'>,
+): Pipeline => {
   const pipeline = createPipeline({
     upstream: config.upstream,
     upstreamCa: config.upstreamCa,
@@ -42,7 +40,8 @@ export const composeUpstream = ({
     retryTimeoutMs: config.retryTimeoutMs,
     stallTimeoutMs: config.stallTimeoutMs,
     manifestCacheBytes: config.manifestCacheBytes,
-    diskCache: cache,
+    diskCache: cache && { ...cache, s3 },
+    cacheS3Ca: config.s3Ca,
     tagTtlMs: config.tagTtlMs,
     staleIfErrorMs: config.staleIfErrorMs,
     blobDelivery: config.blobDelivery,
@@ -59,7 +58,10 @@ export const composeUpstream = ({
         metrics.robotRefused.inc()
         logger.error({ reason }, 'upstream rejected the robot credential')
       },
-      request: (labels) => metrics.upstreamRequests.inc(labels),
+      request: (labels) => {
+        metrics.upstreamRequests.inc(labels)
+        health.note(labels.status === 'failed' || labels.status >= 500 ? 'failed' : 'answered')
+      },
       ...createUpstreamMetrics(metrics.registry),
     },
   })

@@ -12,7 +12,9 @@ import type { Logger } from '../telemetry/logging.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { composeAccess } from './compose-access.ts'
 import { composeMetrics } from './compose-metrics.ts'
+import { composeExplanation, createHealth } from './compose-explanation.ts'
 import { describeSharedState } from './compose-shared-state.ts'
+import { composeS3, describeS3, type ComposedS3 } from './compose-s3.ts'
 import { composeStorage, describeStorage } from './compose-storage.ts'
 import { composeUpstream, readsOf } from './compose-upstream.ts'
 import { watchSecretFiles, type WatchedSecrets } from './secret-files.ts'
@@ -34,6 +36,8 @@ export interface Components {
   readonly shared: SharedState
   /** Undefined without `--cache-dir`. */
   readonly storage: Storage | undefined
+  /** Undefined without `--cache-s3`. */
+  readonly s3: ComposedS3 | undefined
   readonly files: WatchedSecrets
   readonly close: () => Promise<void>
 }
@@ -42,19 +46,24 @@ export interface Components {
 export const compose = (config: Config, logger: Logger, isStopping: () => boolean): Components => {
   const metrics = createMetrics(new Registry())
   const files = watchSecretFiles(config, logger, metrics)
-  const access = composeAccess(config, files, logger, metrics)
+  const health = createHealth(config)
+  const access = composeAccess({ config, files, logger, metrics, apiServerHealth: health.apiServer })
   const { apiServer, digests, shared } = access
   const cache = composeStorage(config, logger, metrics)
   const storage = cache?.storage
-  const pipeline = composeUpstream({ config, logger, metrics, files, digests, shared, cache })
+  const s3 = composeS3({ config, files, storage, logger, metrics })
+  const pipeline = composeUpstream(
+    { config, logger, metrics, files, digests, shared, cache, s3 },
+    health.upstream,
+  )
   const { robot } = pipeline
   digests.connect(readsOf(pipeline))
   const keys = createPurposeKeys(files.tokenSecret.current)
   const login = loginOf(config, keys, access.reviewToken, files.robot.current)
   const audit = auditModeOf(config, access, logger, metrics)
   const denied = audit?.denied ?? createDenialMessage(config.qciNamespace, access.isRestricted)
-  const health = healthOf({ robot, apiServer, digests, shared, storage }, isStopping)
-  const processMetrics = composeMetrics({ metrics, files, robot, health })
+  const probes = healthOf({ robot, apiServer, digests, shared, storage, s3 }, isStopping)
+  const processMetrics = composeMetrics({ metrics, files, robot, health: probes })
   const server: ServerOptions = {
     connections: {
       trustedProxies: config.trustedProxies,
@@ -71,7 +80,14 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
     },
     source: { ...pipeline.source, monorepo: config.upstreamRepository },
     telemetry: { logger, metrics, ...observersOf(metrics) },
-    health,
+    health: probes,
+    explanation: composeExplanation({
+      config,
+      isRestricted: access.isRestricted,
+      health,
+      isApiServerReached: apiServer.reached,
+      storage,
+    }),
     helpUrl: config.helpUrl,
     plugins: audit === undefined ? [] : [audit.plugin],
   }
@@ -79,11 +95,13 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
     processMetrics.close()
     for (const file of Object.values(files)) file?.close()
     await Promise.all([pipeline.close(), apiServer.close(), digests.close()])
+    // Before the disk, from which it uploads.
+    await s3?.tier.close()
     await storage?.close()
     // Last, because the others still publish facts until they are closed.
     await shared.close()
   }
-  return { server, robot, apiServer, digests, shared, storage, files, close }
+  return { server, robot, apiServer, digests, shared, storage, s3, files, close }
 }
 
 /** Undefined unless `--authorization=audit`. */
@@ -117,7 +135,8 @@ const healthOf = (
     digests,
     shared,
     storage,
-  }: Pick<Components, 'robot' | 'apiServer' | 'digests' | 'shared' | 'storage'>,
+    s3,
+  }: Pick<Components, 'robot' | 'apiServer' | 'digests' | 'shared' | 'storage' | 's3'>,
   isStopping: () => boolean,
 ): HealthOptions => ({
   notReady: () => [
@@ -131,6 +150,7 @@ const healthOf = (
     describeSharedState(shared.status()),
     ...digests.status(),
     ...(storage === undefined ? [] : [describeStorage(storage)]),
+    ...(s3 === undefined ? [] : [describeS3(s3)]),
   ],
 })
 

@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts'
 import type { SecretFiles } from '../config/named-files.ts'
 import type { Logger, LogLevel } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { StaticS3Credentials } from '../secrets/s3-credentials.ts'
 import type { RobotCredential } from '../secrets/robot-credential.ts'
 import { watchFiles, type WatchedFiles } from '../secrets/watched-files.ts'
 
@@ -13,10 +14,12 @@ export interface WatchedSecrets {
   readonly tokenSecret: WatchedFiles<readonly Uint8Array[]>
   readonly tls: WatchedFiles<{ cert: string; key: string }> | undefined
   readonly sharedStatePassword: WatchedFiles<string> | undefined
+  readonly s3Credentials: WatchedFiles<StaticS3Credentials> | undefined
   readonly logLevel: WatchedFiles<LogLevel> | undefined
 }
 
-type ReloadedFile = 'robot' | 'token secret' | 'tls' | 'shared state password' | 'log level'
+type ReloadedFile =
+  'robot' | 'token secret' | 'tls' | 'shared state password' | 's3 credentials' | 'log level'
 
 export const watchSecretFiles = (config: Config, logger: Logger, metrics: Metrics): WatchedSecrets => {
   const watch = <Value>(file: ReloadedFile, { paths, parse, cautions }: SecretFiles<Value>) => {
@@ -47,6 +50,7 @@ export const watchSecretFiles = (config: Config, logger: Logger, metrics: Metric
     tokenSecret: watch('token secret', config.tokenSecret),
     tls: watchGiven('tls', config.tls),
     sharedStatePassword: watchGiven('shared state password', config.sharedStatePassword),
+    s3Credentials: watchGiven('s3 credentials', config.s3Credentials),
     logLevel: followLevel(watchGiven('log level', config.logLevelFile), logger),
   }
 }

@@ -77,12 +77,12 @@ export const startProxy = async (
 }
 
 const startComponents = async (
-  { shared, storage, digests, apiServer, robot }: Components,
+  { shared, storage, s3, digests, apiServer, robot }: Components,
   { qciNamespace }: Config,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<void> => {
-  await shared.start()
+  await Promise.all([shared.start(), s3?.tier.start()])
   digests.start()
   void storage?.load(signal)
   void warmUp({ apiServer, robot, qciNamespace, logger, signal })

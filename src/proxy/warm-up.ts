@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ApiServer } from '../kubernetes/api-server.ts'
-import { pullAttributes } from '../kubernetes/subject-access-review.ts'
+import { pullAttributes } from '../access/pull-attributes.ts'
 import { serializeError, type Logger } from '../telemetry/logging.ts'
 import type { RobotPool } from '../upstream/robot/robot-pool.ts'
 

@@ -47,9 +47,16 @@ export const repositoryHook =
 
 /** For routes that name a tag or a digest: sets `request.reference` and `request.decision`. */
 export const authorizationHook = (options: AuthorizationOptions): onRequestAsyncHookHandler => {
-  const { policy, denied, observe } = options
-  return async (request) => {
-    const reference = parseRequest(request, options)
+  const authorize = createAuthorize(options)
+  return async (request) => await authorize(request, parseRequest(request, options))
+}
+
+/**
+ * Decides about a reference for `request.identity`: sets `request.reference` and `request.decision`.
+ * @throws {RegistryError} DENIED, or UNAVAILABLE if it is not known yet
+ */
+export const createAuthorize = ({ policy, denied, observe }: AuthorizationOptions) => {
+  return async (request: FastifyRequest, reference: Reference): Promise<void> => {
     request.repository = reference.repository
     request.reference = reference
     const identity = identityOf(request)
@@ -120,7 +127,7 @@ const parseKnownRepository = (
  * Whether the requester may pull from the namespace that it wrote before a digest, or before a tag that stands for one. Undefined for other
  * references.
  */
-const mayPullFromNamed = async (
+export const mayPullFromNamed = async (
   policy: Policy,
   identity: Identity,
   reference: Reference,

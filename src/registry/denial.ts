@@ -78,7 +78,8 @@ const roleOf = ({ user: { username } }: Identity, namespace: string): string => 
 /** OpenShift's scopes of a token; a token with `user:full` has all rights of its user. */
 const scopesKey = 'scopes.authorization.openshift.io'
 
-const limitingScopes = ({ user: { extra } }: Identity): string | undefined => {
+/** The scopes that limit the token of an identity; undefined for a token with all rights of its user. */
+export const limitingScopes = ({ user: { extra } }: Identity): string | undefined => {
   const scopes = extra[scopesKey]
   if (scopes === undefined || scopes.length === 0 || scopes.includes('user:full')) return undefined
   return scopes.join(', ').slice(0, 200)

@@ -11,7 +11,7 @@ import { abortedWith } from './abort.ts'
 import { requesterOf } from './requester.ts'
 import { identityOf, referenceOf } from './request-context.ts'
 import { isUnchanged } from './conditional.ts'
-import { adviceOnNearTag, adviceOnTag } from './missing-tag.ts'
+import { adviceOnMissingTag } from './missing-tag.ts'
 import type { FindNearTag } from './near-tag.ts'
 
 export interface ManifestsOptions extends PullSpecOptions {
@@ -64,10 +64,7 @@ const withAdvice = async (
   const isMissing = error instanceof RegistryError && error.code === 'MANIFEST_UNKNOWN'
   if (!isMissing || method === 'HEAD' || reference.kind === 'digest') return error
   const identity = identityOf(request)
-  const advice = adviceOnTag(reference, options)
-  const near =
-    advice === undefined ? await options.findNearTag({ identity, reference, requester, signal }) : undefined
-  const text = near === undefined ? advice : adviceOnNearTag(reference, near, options)
+  const text = await adviceOnMissingTag({ identity, reference, requester, signal }, options)
   return text === undefined ? error : new RegistryError(error.code, `${error.message}; ${text}`)
 }
 

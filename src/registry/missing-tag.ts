@@ -3,9 +3,21 @@
  */
 import { pullSpecOf, type PullSpecOptions } from '../oci/pull-spec.ts'
 import { parseReference, tagPrefixOf, type Reference } from '../oci/reference.ts'
-import { implicitTag } from './likely-pull-spec.ts'
+import type { FindNearTag, NearTagRequest } from './near-tag.ts'
+import { implicitTag } from '../oci/likely-pull-spec.ts'
 
 export type TagReference = Extract<Reference, { kind: 'tag' }>
+
+/** What to do about a tag that upstream does not have; undefined without any advice. */
+export const adviceOnMissingTag = async (
+  request: NearTagRequest,
+  options: PullSpecOptions & { readonly findNearTag: FindNearTag },
+): Promise<string | undefined> => {
+  const { reference } = request
+  const advice = adviceOnTag(reference, options)
+  const near = advice === undefined ? await options.findNearTag(request) : undefined
+  return near === undefined ? advice : adviceOnNearTag(reference, near, options)
+}
 
 /** The advice that needs no search; undefined if the tag looks right. */
 export const adviceOnTag = (reference: TagReference, options: PullSpecOptions): string | undefined => {

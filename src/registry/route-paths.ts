@@ -12,3 +12,6 @@ export const routePaths = {
   /** Names that QCI cannot have, and paths that are not served. */
   others: '/v2/*',
 } as const
+
+/** Where the proxy explains an image, without serving it. */
+export const explanationPaths = { access: '/access', page: '/' } as const

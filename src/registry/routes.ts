@@ -22,7 +22,6 @@ import {
 } from './authorization.ts'
 import { blobHandler, type BlobsOptions } from './blobs.ts'
 import { manifestHandler, type ManifestsOptions } from './manifests.ts'
-import { createFindNearTag } from './near-tag.ts'
 import { referrersHandler, type ReferrersOptions } from './referrers.ts'
 import { routePaths } from './route-paths.ts'
 import { unknownNameHandler, unknownNameHook } from './unknown-names.ts'
@@ -33,7 +32,7 @@ export interface RoutesOptions
   extends
     AuthorizationOptions,
     BlobsOptions,
-    Omit<ManifestsOptions, 'authorizeDigest' | 'findNearTag'>,
+    Omit<ManifestsOptions, 'authorizeDigest'>,
     ReferrersOptions,
     TagsOptions,
     TokenOptions {
@@ -72,7 +71,6 @@ const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
     manifestHandler({
       ...options,
       authorizeDigest: createAuthorizeDigest(options),
-      findNearTag: createFindNearTag(options),
     }),
     everybody,
     authorized,
@@ -82,7 +80,7 @@ const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
   // A list depends on the requester. Authentication is required, because a client that has not sent its credential yet would take a
   // partial list for the whole.
   pull(routePaths.tags, tagsHandler(options), authenticated, repositoryHook(options))
-  pull(routePaths.others, unknownNameHandler(options), unknownNameHook(everybody, options.challenge))
+  pull(routePaths.others, unknownNameHandler(options), unknownNameHook(everybody, options))
 }
 
 export const routes = fp(plugin, { name: 'quay-proxy/routes', fastify: '5.x' })

@@ -7,7 +7,7 @@ import { RegistryError, unsupported } from '../oci/errors.ts'
 import { parsePullSpec, type PullSpecOptions } from '../oci/pull-spec.ts'
 import { quoteName } from '../oci/quote-name.ts'
 import type { Challenge } from './authentication/credential.ts'
-import { likelyPullSpec } from './likely-pull-spec.ts'
+import { likelyPullSpec } from '../oci/likely-pull-spec.ts'
 
 interface Wanted {
   readonly components: readonly string[]
@@ -33,13 +33,13 @@ export const parseUnknownName = (path: string): Wanted | undefined => {
 /** Names are answered after authentication, so that the log has the user. Other paths cost no review. */
 export const unknownNameHook = (
   authenticate: onRequestAsyncHookHandler,
-  challenge: Challenge,
+  { challenge, exposedHost }: { readonly challenge: Challenge; readonly exposedHost: string },
 ): onRequestAsyncHookHandler =>
   async function (this: FastifyInstance, request, reply) {
     const { '*': path = '' } = request.params as { '*'?: string }
     if (parseUnknownName(path) !== undefined) await authenticate.call(this, request, reply)
     else if (request.headers.authorization === undefined) throw loginFirst(challenge)
-    else throw notServed()
+    else throw path === '_catalog' ? noCatalog(exposedHost) : notServed()
   }
 
 /** For every path below `/v2/` that no other route matches. */
@@ -57,6 +57,13 @@ export const unknownNameHandler =
 /** Clients learn from the challenge where to log in, whichever path below /v2/ they try first. */
 export const loginFirst = (challenge: Challenge): RegistryError =>
   challenge.unauthorized('log in first: nothing here is open to everybody')
+
+/** `podman search` and others ask for it. It would be the list of all repositories. */
+const noCatalog = (host: string): RegistryError =>
+  unsupported(
+    404,
+    `this registry does not list its repositories; the tags of one: skopeo list-tags docker://${host}/<namespace>/<name>`,
+  )
 
 export const notServed = (): RegistryError =>
   unsupported(404, 'there is nothing here; an image is at /v2/<namespace>/<name>/manifests/<tag or digest>')

@@ -11,29 +11,37 @@ import { RefusalPace, type RefusalPaceOptions } from './refusal-pace.ts'
 
 export interface ErrorOptions {
   readonly logger: Logger
-  readonly turns: TurnQueue
-  readonly refusalPace?: RefusalPaceOptions | undefined
+  readonly paceRefusal: PaceRefusal
   /** Where people get help. */
   readonly helpUrl?: URL | undefined
 }
 
+export interface PaceOptions {
+  readonly turns: TurnQueue
+  readonly refusalPace?: RefusalPaceOptions | undefined
+}
+
+/** Waits before an error response of this status, so that requesters with many refusals get theirs late. */
+export type PaceRefusal = (request: FastifyRequest, status: number) => Promise<void>
+
 /**
- * Errors of hooks and handlers become errors of a registry. Requesters with many refusals get them late. Attack: hundreds of requests whose
- * deadline ends at the same moment; their responses are spread over turns of the event loop.
+ * Attack: hundreds of requests whose deadline ends at the same moment. Their responses are spread over turns of the event loop.
  */
-export const answerErrors = (
-  app: FastifyInstance,
-  { logger, turns, refusalPace, helpUrl }: ErrorOptions,
-): void => {
+export const createPaceRefusal = ({ turns, refusalPace }: PaceOptions): PaceRefusal => {
   const pace = new RefusalPace(refusalPace)
+  return async (request, status) => {
+    const delayMs = pace.delayOf(requesterOrNetworkOf(request), status)
+    if (delayMs > 0) await sleep(delayMs, undefined, { ref: false })
+    await turns.turn(request.client.network)
+  }
+}
+
+/** Errors of hooks and handlers become errors of a registry. */
+export const answerErrors = (app: FastifyInstance, { logger, paceRefusal, helpUrl }: ErrorOptions): void => {
   app.setErrorHandler(async (error: FastifyError | RegistryError, request, reply) => {
     const failure = toRegistryError(error, logger, request.id)
     // Every pull begins with a challenge: it is answered without a delay.
-    if (request.headers.authorization !== undefined) {
-      const delayMs = pace.delayOf(requesterOrNetworkOf(request), failure.status)
-      if (delayMs > 0) await sleep(delayMs, undefined, { ref: false })
-      await turns.turn(request.client.network)
-    }
+    if (request.headers.authorization !== undefined) await paceRefusal(request, failure.status)
     return answerError(failure, request, reply, helpUrl)
   })
 }

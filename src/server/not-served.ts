@@ -16,7 +16,8 @@ export const refuseNotServed =
     else done()
   }
 
-const refusalOf = (request: FastifyRequest, challenge: Challenge): RegistryError => {
+/** The answer to a request that no route serves. */
+export const refusalOf = (request: FastifyRequest, challenge: Challenge): RegistryError => {
   const [path = ''] = request.url.split('?')
   const isRegistry = path === '/v2' || path.startsWith('/v2/')
   if (isRegistry && request.headers.authorization === undefined) return loginFirst(challenge)

@@ -3,6 +3,9 @@
  */
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyPluginCallback } from 'fastify'
+import { createIsConfidential } from '../page/confidential.ts'
+import { page, type PageOptions } from '../page/routes.ts'
+import { createFindNearTag } from '../registry/near-tag.ts'
 import { decorateRequests } from '../registry/request-context.ts'
 import { routes, type RoutesOptions } from '../registry/routes.ts'
 import { TurnQueue } from '../concurrency/turn-queue.ts'
@@ -10,7 +13,7 @@ import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { ShedReason } from '../telemetry/shed-reason.ts'
 import { accessLog } from './access-log.ts'
-import { answerErrors } from './answer-errors.ts'
+import { answerErrors, createPaceRefusal } from './answer-errors.ts'
 import { ClientAddresses } from './client-address.ts'
 import { defaultClientLimits, type ClientLimits } from './client-limits.ts'
 import { guardConnections } from './connections.ts'
@@ -19,7 +22,7 @@ import { readForms } from './forms.ts'
 import { health, type HealthOptions } from './health.ts'
 import { shedLoad } from './load-shedding.ts'
 import { shareLogins } from './login-shares.ts'
-import { refuseNotServed } from './not-served.ts'
+import { refusalOf, refuseNotServed } from './not-served.ts'
 import { boundPendingBytes } from './pending-bytes.ts'
 import { inTurn } from './pipelining.ts'
 import type { RefusalPaceOptions } from './refusal-pace.ts'
@@ -38,7 +41,20 @@ export type SourceOptions = Pick<
 export type ObserverOptions = Pick<RoutesOptions, 'observe' | 'observeStreams'>
 export type AccessOptions = Omit<
   RoutesOptions,
-  keyof LoginOptions | keyof SourceOptions | keyof ObserverOptions
+  keyof LoginOptions | keyof SourceOptions | keyof ObserverOptions | 'findNearTag'
+>
+
+/** What explanations need, in addition to what pulls need. */
+export type ExplanationOptions = Pick<
+  PageOptions,
+  | 'exposed'
+  | 'loginAdvice'
+  | 'grantAdvice'
+  | 'isRestricted'
+  | 'qciNamespace'
+  | 'isAudit'
+  | 'robotsOnly'
+  | 'parts'
 >
 
 export interface TelemetryOptions extends ObserverOptions {
@@ -64,6 +80,7 @@ export interface ServerOptions {
   readonly source: SourceOptions
   readonly telemetry: TelemetryOptions
   readonly health: HealthOptions
+  readonly explanation: ExplanationOptions
   /** Replaces some of the default limits. */
   readonly limits?: Partial<ClientLimits>
   readonly refusalPace?: RefusalPaceOptions
@@ -105,11 +122,29 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   app.addHook('onSend', boundPendingBytes({ ...limits, observeShed: shed('pending') }))
   // 3. Requests that no route serves end here.
   app.addHook('onRequest', refuseNotServed(login.challenge))
-  answerErrors(app, { logger, turns, refusalPace: options.refusalPace, helpUrl: options.helpUrl })
+  const { helpUrl, refusalPace } = options
+  const paceRefusal = createPaceRefusal({ turns, refusalPace })
+  answerErrors(app, { logger, paceRefusal, helpUrl })
   // 4. Probes.
   await app.register(health, options.health)
   // 5. The registry: authentication, authorization, then the handler.
   const authenticate = shareLogins(login.authenticate, { ...limits, observeShed: shed('logins') })
-  await app.register(routes, { ...login, ...access, ...source, observe, observeStreams, authenticate })
+  const findNearTag = createFindNearTag({ ...access, ...source })
+  const pulls = { ...login, ...access, ...source, observe, findNearTag, authenticate }
+  await app.register(routes, { ...pulls, observeStreams })
+  // 6. For people: whether they may pull an image.
+  await app.register(page, {
+    ...options.explanation,
+    ...pulls,
+    authenticate: login.anonymous?.admit(authenticate) ?? authenticate,
+    allowAnonymous: login.anonymous !== undefined,
+    isConfidential: createIsConfidential({
+      isTrustedPeer: (socket) => clients.peerOf(socket).isTrusted,
+      proxyProtocol,
+    }),
+    paceRefusal,
+    helpUrl,
+    notServed: (request) => refusalOf(request, login.challenge),
+  })
   return app
 }

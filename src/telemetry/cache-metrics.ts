@@ -11,7 +11,7 @@ export interface CacheReadings {
   readonly isStuck: boolean
 }
 
-const tiers = ['disk', 'shared', 'live', 'bypassed'] as const
+const tiers = ['disk', 's3', 'shared', 'live', 'bypassed', 'redirected'] as const
 const kinds = ['blobs', 'manifests'] as const
 const outcomes = ['stored', 'cancelled', 'failed', 'wrong', 'full', 'slow', 'unwritable'] as const
 const corruptions = ['size', 'digest', 'unreadable'] as const
@@ -23,7 +23,7 @@ export const createCacheMetrics = (registry: Registry) => {
   const closedCounter = closedCounterOn(registry)
   const served = closedCounter(
     'blobs_total',
-    'Blobs served, by tier; shared: followed the fill of another request; live: began a fill; bypassed: not by the cache.',
+    'Blobs served, by tier; shared: followed the fill of another request; live: began a fill; bypassed: not by the cache; redirected: to S3.',
     { tier: tiers },
   )
   const sentBytes = counterOn(registry)(

@@ -28,7 +28,7 @@ export const createMetrics = (registry: Registry) => ({
   reloadFailures: closedCounterOn(registry)(
     'reload_failures_total',
     'Failures to reload a changed file; the previous content stays in use. Alert on any increase.',
-    { file: ['robot', 'token secret', 'tls', 'shared state password', 'log level'] },
+    { file: ['robot', 'token secret', 'tls', 'shared state password', 's3 credentials', 'log level'] },
   ),
 })
 

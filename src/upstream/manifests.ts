@@ -24,7 +24,7 @@ export const everyMediaType = [
 ].join(', ')
 
 /** The maximum that clients read (containers/image: 4 MiB). */
-const maxManifestBytes = 4 * 1024 * 1024
+export const maxManifestBytes = 4 * 1024 * 1024
 
 // The digest of a signed schema 1 manifest is over its JWS payload, not over the bytes: the client checks the signature.
 const signedSchema1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
@@ -33,7 +33,7 @@ const signedSchema1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws
  * Attack: a page of HTML that comes with 200 (maintenance, a proxy in between) has no digest to verify. It would be served as the image, and
  * replace the cached manifest. Every type of manifest is JSON, signed or not.
  */
-const isManifestType = (mediaType: string): boolean =>
+export const isManifestType = (mediaType: string): boolean =>
   /^application\/(?:.+\+)?(?:json|prettyjws)$/.test(mediaType)
 /** Other JSON without a digest may be an error, or a notice of maintenance. */
 const isNamedManifestType = (mediaType: string): boolean => /\.(?:manifest|index)\./.test(mediaType)

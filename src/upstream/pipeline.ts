@@ -1,13 +1,14 @@
 /**
  * The pipeline: every stage between the registry and upstream, in the one order in which a request passes them.
  *
- *     manifest    cache -> disk -> retry -> hedge -> manifests -> circuit breaker -> rate limit -> client
- *     blob        disk -> slot -> resume -> retry -> hedge -> blobs -> circuit breaker -> rate limit -> client
+ *     manifest    cache -> disk -> S3 -> retry -> hedge -> manifests -> circuit breaker -> rate limit -> client
+ *     blob        disk -> S3 -> slot -> resume -> retry -> hedge -> blobs -> circuit breaker -> rate limit -> client
  *     tags        cache -> retry -> hedge -> tags -> circuit breaker -> rate limit -> client
  *     referrers   cache -> retry -> hedge -> referrers -> circuit breaker -> rate limit -> client
  *
  * - The cache comes first: a cached answer costs upstream nothing. With `--cache-dir`, blobs and manifests are on the disk as well: the
- *   first reader of a blob fills it, and later readers follow the fill or find the file.
+ *   first reader of a blob fills it, and later readers follow the fill or find the file. With `--cache-s3`, the fill comes from S3 if it is
+ *   there.
  * - A blob keeps its slot through every break: a client with half of a blob does not wait behind clients that have none.
  * - Retry and hedge work on whole answers, not on heads: a manifest that is cut, stalls in the middle, or does not match its digest is
  *   fetched again, too.
@@ -20,6 +21,7 @@ import { createBlobs } from './blobs.ts'
 import { createRateLimit, type RateLimitOptions } from './rate-limit/rate-limit.ts'
 import { createUpstreamClient } from './client/client.ts'
 import { createNetwork, type NetworkOptions } from './client/network.ts'
+import { createS3Network } from './client/s3-network.ts'
 import { createBlobSizes } from './cache/blob-sizes.ts'
 import { createManifestCache, type ManifestCacheOptions } from './cache/manifest-cache.ts'
 import { createManifests } from './manifests.ts'
@@ -63,8 +65,10 @@ export interface PipelineOptions {
   readonly learn: (tag: QciTag | undefined, manifest: Manifest) => Promise<void>
   /** For replicas that share the rate limits of upstream. Each replica counts for itself unless given. */
   readonly tokenBucket?: RateLimitOptions['tokenBucket']
-  /** `--cache-dir`; undefined if nothing is cached on a disk. */
+  /** `--cache-dir` and `--cache-s3`; undefined if nothing is cached on a disk. */
   readonly diskCache?: StoredTierOptions | undefined
+  /** PEM authorities of S3, in addition to the well-known ones. */
+  readonly cacheS3Ca?: string | undefined
   readonly observe: PipelineObservers
 }
 
@@ -103,7 +107,8 @@ export const createPipeline = (options: PipelineOptions): Pipeline => {
     observeRefused: observe.slotRefused,
   })
   const sizes = createBlobSizes()
-  const tier = createStoredTier(options.diskCache, sizes.sizeOf)
+  const s3 = createS3Network({ ca: options.cacheS3Ca, maxConnections: maxS3Connections })
+  const tier = createStoredTier(options.diskCache, sizes.sizeOf, s3.roundTrip)
   const learningAll = (fetch: FetchManifest) => learning(options.learn, sizes.learning(fetch))
   const fetchManifest = learningAll(tier.storingManifests(resilient(createManifests(send, repository))))
   const manifests = createManifestCache({
@@ -117,14 +122,16 @@ export const createPipeline = (options: PipelineOptions): Pipeline => {
   const fetchTags = resilient(createTags(send, repository))
   const fetchReferrers = resilient(createReferrers({ send, repository }))
   const openBlob = createResume({
-    open: resilient(createBlobs({ send, repository, delivery: options.blobDelivery }), discardBlob),
+    open: resilient(createBlobs({ send, repository, delivery: deliveryOf(options) }), discardBlob),
     sizeOf: sizes.sizeOf,
     observe: observe.resume,
   })
   return {
     robot,
     stats: manifests.stats,
-    close,
+    close: async () => {
+      await Promise.all([close(), s3.close()])
+    },
     background: { fetchManifest, fetchTags },
     source: {
       fetchManifest: manifests.fetchManifest,
@@ -134,6 +141,13 @@ export const createPipeline = (options: PipelineOptions): Pipeline => {
     },
   }
 }
+
+/** With S3, what S3 does not have is streamed through a fill: otherwise S3 would never get it. */
+const deliveryOf = ({ blobDelivery, diskCache }: PipelineOptions) =>
+  diskCache?.s3 === undefined ? blobDelivery : 'stream'
+
+/** As many as S3 bodies at a time, and as many again. */
+const maxS3Connections = 1024
 
 /** Wraps a fetch into a retry around a hedge. The second request of a hedge has retries of its own. */
 const createResilience = ({ observe, retryTimeoutMs }: PipelineOptions) => {

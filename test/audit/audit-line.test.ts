@@ -38,6 +38,8 @@ await t.test("an audit line, with a log collector's prefix", async (test) => {
 await t.test('a request with a decision, and other lines', async (test) => {
   const request = { msg: 'request', time, decision: 'allowed' }
   test.strictSame(parseLine(JSON.stringify(request)), { sort: 'decided', time })
+  for (const route of ['/access', '/'])
+    test.strictSame(parseLine(JSON.stringify({ ...request, route })), { sort: 'other' }, 'no pull')
   for (const other of [{ ...request, decision: undefined }, { msg: 'listening', time }, {}])
     test.strictSame(parseLine(JSON.stringify(other)), { sort: 'other' })
 })

@@ -8,9 +8,11 @@ export const partArguments = {
   'first-byte': undefined,
   'slow-readers': undefined,
   'cold-image': undefined,
+  cache: undefined,
   'requests-per-pull': undefined,
   'restricted-index': 'a duration such as 1h: all of QCI, for as long at most',
   'image-stream-claims': undefined,
+  mirror: undefined,
   hostile: 'a duration of each measurement, such as 10s',
   soak: 'a duration such as 10m',
 } as const satisfies Readonly<Record<string, string | undefined>>

@@ -23,9 +23,11 @@ const importParts = async (): Promise<Readonly<Record<PartName, Part>>> => ({
   'first-byte': (await import('./parts/first-byte.ts')).firstByte,
   'slow-readers': (await import('./parts/slow-readers.ts')).slowReaders,
   'cold-image': (await import('./parts/cold-image.ts')).coldImage,
+  cache: (await import('./parts/cache.ts')).cache,
   'requests-per-pull': (await import('./parts/requests-per-pull.ts')).requestsPerPull,
   'restricted-index': (await import('./parts/restricted-index.ts')).restrictedIndex,
   'image-stream-claims': (await import('./parts/image-stream-claims.ts')).imageStreamClaims,
+  mirror: (await import('./parts/mirror.ts')).mirror,
   hostile: (await import('./parts/hostile.ts')).hostile,
   soak: (await import('./parts/soak.ts')).soak,
 })

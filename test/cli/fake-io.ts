@@ -8,6 +8,7 @@ export interface FakeIoOptions {
   readonly environment?: Io['environment']
   /** Standard input. */
   readonly input?: string
+  readonly isInputTerminal?: boolean
   /** Called with each line for standard output. */
   readonly onPrint?: (line: string) => void
 }
@@ -32,6 +33,7 @@ export interface FakeIo {
 export const fakeIo = ({
   environment = {},
   input = '',
+  isInputTerminal = false,
   onPrint = () => undefined,
 }: FakeIoOptions = {}): FakeIo => {
   const [printed, errors, log, ends, signals]: [string[], string[], string[], End[], Listening[]] = [
@@ -49,6 +51,7 @@ export const fakeIo = ({
     },
     printError: (line) => void errors.push(line),
     openInput: () => Readable.from([input]),
+    isInputTerminal,
     openLog: () => ({ write: (line) => void log.push(line), flushSync: () => undefined }),
     onEnd: (...end) => void ends.push(end),
     onSignal: (...listening) => void signals.push(listening),

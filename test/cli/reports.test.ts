@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { ended, refused } from './fake-io.ts'
 import { auditLoss, write } from './surroundings.ts'
@@ -14,6 +16,15 @@ await t.test('audit-report: a file, standard input, and what is neither', async 
   test.match(JSON.parse(stdout), { losses: [{ count: 2, keptBy: [command] }] })
   await refused(test, ['audit-report', path('away')], [`${path('away')} cannot be read (ENOENT)`])
   await refused(test, ['audit-report', path('garbage')], [/.*garbage: of 1 lines none is about a decision/])
+  const dash = await ended(['audit-report', path('log'), '-', '--json'], { input: auditLoss })
+  test.match(JSON.parse(dash.stdout), { losses: [{ count: 2 }] })
+  writeFileSync(path('log.gz'), gzipSync(`${auditLoss}\n`))
+  writeFileSync(path('cut.gz'), gzipSync(`${auditLoss}\n`).subarray(0, 30))
+  test.match(JSON.parse((await ended(['audit-report', '--json', path('log.gz')])).stdout), {
+    losses: [{ count: 1 }],
+  })
+  await refused(test, ['audit-report', path('cut.gz')], [/.*cut.gz cannot be read \(Z_BUF_ERROR\)/])
+  await refused(test, ['audit-report', path('away.gz')], [/.*away.gz cannot be read \(ENOENT\)/])
   await refused(
     test,
     ['audit-report', '--jsn'],
@@ -21,11 +32,11 @@ await t.test('audit-report: a file, standard input, and what is neither', async 
   )
 })
 
-await t.test('explain: what decides about a reference', async (test) => {
-  const { code, stdout } = await ended(['explain', 'team-x/app:a', '--restricted-namespaces=team-*'])
-  test.equal(code, 0)
-  test.match(stdout, /QCI tag +team-x_app_a\n[\s\S]*restricted +yes[\s\S]* -n team-x\n?$/)
-  await refused(test, ['explain'], [/explain takes one reference/])
-  await refused(test, ['explain', 'base'], [/"base" is not a reference/])
-  await refused(test, ['explain', '--foo', 'a/b'], ['--foo is not a flag of explain; --help lists them'])
+await t.test('audit-report says that it waits for what a person types', async (test) => {
+  const waiting = 'Waiting for a log on standard input. Ctrl-D ends it.'
+  const options = { input: auditLoss, isInputTerminal: true }
+  for (const args of [[], ['-']])
+    test.strictSame((await ended(['audit-report', ...args], options)).stderr, [waiting])
+  const path = write(test, { log: auditLoss })
+  test.strictSame((await ended(['audit-report', path('log')], options)).stderr, [])
 })

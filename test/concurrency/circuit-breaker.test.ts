@@ -158,3 +158,25 @@ await t.test('by the clock of the process, the pause is a second', async (t) => 
     refusal,
   )
 })
+
+await t.test('it tells when it opens and when it closes, each once', async (t) => {
+  const clock = { now: 0 }
+  const changes: boolean[] = []
+  const breaker = createCircuitBreaker({
+    isTransient: (error) => error === timeout,
+    refuse: () => refusal,
+    onChange: (isOpen) => void changes.push(isOpen),
+    now: () => clock.now,
+  })
+  const failing = async () => await Promise.reject(timeout)
+  await t.rejects(breaker(failing), timeout)
+  await t.rejects(breaker(failing), refusal)
+  clock.now += 1001
+  await t.rejects(
+    breaker(async () => await Promise.resolve()),
+    refusal,
+  )
+  await turn()
+  await breaker(async () => await Promise.resolve())
+  t.strictSame(changes, [true, false])
+})

@@ -2,7 +2,6 @@ import t from 'tap'
 import {
   parseAuditReportArguments,
   parseCacheArguments,
-  parseExplainArguments,
   parseSandboxArguments,
 } from '../../src/config/command-arguments.ts'
 
@@ -57,19 +56,6 @@ await t.test('audit-report: files, and what the flags of serve say', async (test
   test.equal(parseAuditReportArguments(['--qci-namespace', 'b'], environment).qciNamespace, 'b')
 })
 
-await t.test('explain: one reference', async (test) => {
-  test.strictSame(parseExplainArguments(['ocp/4.5:base', '--unknown-digests=deny'], {}), {
-    reference: 'ocp/4.5:base',
-    qciNamespace: 'ocp',
-    restrictedNamespaces: ['*-priv', '*-private'],
-    unknownDigests: 'deny',
-    monorepo: 'openshift/ci',
-    exposedHost: 'quay-proxy.ci.openshift.org',
-  })
-  for (const args of [[], ['a', 'b']])
-    test.throws(() => parseExplainArguments(args, {}), { name: 'ConfigError', message: /^explain takes one/ })
-})
-
 await t.test('cache: an action, its target, and the directory', async (test) => {
   test.strictSame(parseCacheArguments(['stats', '--cache-dir=/c'], {}), {
     action: 'stats',
@@ -90,9 +76,9 @@ await t.test('cache: an action, its target, and the directory', async (test) => 
 })
 
 await t.test('mistakes are named as those of serve', async (test) => {
-  test.throws(() => parseExplainArguments(['a', '--json'], {}), {
+  test.throws(() => parseCacheArguments(['stats', '--json'], {}), {
     name: 'ConfigError',
-    message: '--json is not a flag of explain; --help lists them',
+    message: '--json is not a flag of cache; --help lists them',
   })
   test.throws(() => parseAuditReportArguments(['--qci-namespace=A_B'], {}), {
     name: 'ConfigError',

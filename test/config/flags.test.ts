@@ -12,7 +12,7 @@ await t.test('every fallback is a value of its own flag', async (test) => {
 
 await t.test('every flag says what it is for, and what a value looks like', async (test) => {
   for (const { name, help, expected } of Object.values(flags)) {
-    test.match(name, /^[a-z]+(?:-[a-z]+)*$/)
+    test.match(name, /^[a-z]+(?:-[a-z][a-z0-9]*)*$/)
     test.match(help, /^\S.{5,90}$/, name)
     test.match(expected, /^\S.{3,90}$/, name)
   }

@@ -17,8 +17,13 @@ interface Rules {
 /** A directory for promtool: the rules next to the tests. */
 const prepare = async (t: Test, change: (spec: Rules['spec']) => Rules['spec'] = (spec) => spec) => {
   const directory = t.testdir({})
-  const manifest = join(root, 'manifests/components/monitoring/prometheusrule.yaml')
-  const { spec } = loadYaml<Rules>(await readFile(manifest, 'utf8'))
+  const specs = await Promise.all(
+    ['monitoring', 'cache-alerts'].map(async (component) => {
+      const manifest = join(root, 'manifests/components', component, 'prometheusrule.yaml')
+      return loadYaml<Rules>(await readFile(manifest, 'utf8')).spec
+    }),
+  )
+  const spec = { groups: specs.flatMap(({ groups }) => groups) }
   await writeFile(join(directory, 'rules.yaml'), dumpYaml(change(spec)))
   for (const file of files) await cp(join(tests, file), join(directory, file))
   return (...args: string[]) => run('promtool', args, { cwd: directory, timeout: 120_000 })

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { run, startService } from './process.ts'
 import type { Workplace } from './stack.ts'
@@ -14,11 +14,26 @@ content_sharing_policy = "isolated"
 address = ${JSON.stringify(address)}
 `
 
-const registry = (user: string, token: string) => ['--plain-http', '--user', `${user}:${token}`]
+/** Without it, ctr speaks plain http to localhost. */
+const hostsIn = async (home: string, host: string, certificate: string) => {
+  const directory = join(home, 'hosts')
+  const [server, ca] = [JSON.stringify(`https://${host}`), JSON.stringify(certificate)]
+  await mkdir(join(directory, host), { recursive: true })
+  await writeFile(join(directory, host, 'hosts.toml'), `[host.${server}]\nca = ${ca}\n`)
+  return directory
+}
 
-/** A containerd of this test's own, and its client. */
-export const startContainerd = async (stack: Workplace) => {
+/**
+ * A containerd of this test's own, and its client.
+ * @param certificate of a registry that speaks TLS
+ */
+export const startContainerd = async (stack: Workplace, certificate?: string) => {
   const home = await stack.scratch('containerd')
+  const transport =
+    certificate === undefined
+      ? ['--plain-http']
+      : ['--hosts-dir', await hostsIn(home, stack.host, certificate)]
+  const registry = (user: string, token: string) => [...transport, '--user', `${user}:${token}`]
   const address = join(home, 'containerd.sock')
   const config = join(home, 'config.toml')
   await writeFile(config, configuration(home, address))
@@ -32,7 +47,8 @@ export const startContainerd = async (stack: Workplace) => {
       ctr('--namespace', namespace, 'content', 'fetch', ...registry(user, token), `${stack.host}/${image}`),
     pull: (user: string, token: string, image: string) =>
       ctr('images', 'pull', '--snapshotter', 'native', ...registry(user, token), `${stack.host}/${image}`),
-    content: async () => (await ctr('content', 'ls', '--quiet')).stdout.split('\n'),
+    content: async (namespace = 'default') =>
+      (await ctr('--namespace', namespace, 'content', 'ls', '--quiet')).stdout.split('\n'),
     images: async () => (await ctr('images', 'ls')).stdout,
   }
 }

@@ -14,7 +14,14 @@ import { missingApiServer, startApiServer, type ApiServer } from './api-server.t
 import { missing, run } from './process.ts'
 import { root } from './stack.ts'
 
-const directories = ['manifests', 'manifests/cache', 'manifests/overlays/app.ci', 'manifests/overlays/kind']
+const directories = [
+  'manifests',
+  'manifests/cache',
+  'manifests/mirror',
+  'manifests/overlays/app.ci',
+  'manifests/overlays/build-farm',
+  'manifests/overlays/kind',
+]
 /** Applied by `oc apply -f`, or copied. */
 const plain = ['manifests/distribution', 'manifests/examples', 'manifests/mirror-sets']
 

@@ -7,7 +7,14 @@ import { pipeline } from 'node:stream'
 import { answers, freePort, plainEnv, startService } from './process.ts'
 import type { TokenRealm } from './token-realm.ts'
 
-export type Registry = { host: string; url: string; stop: () => Promise<void> }
+export type Registry = {
+  host: string
+  url: string
+  /** The requests to the registry and to the realm: method and path. */
+  requests: string[]
+  /** May be called again. */
+  stop: () => Promise<void>
+}
 
 // JSON is YAML
 const configuration = (storage: string, port: number, realm: TokenRealm, realmUrl: string) => ({
@@ -45,9 +52,12 @@ const forwardTo =
 /** One origin for the realm and the registry, as at quay.io: the proxy sends the robot's password to no other origin. */
 const startFront = async (realm: TokenRealm, registryPort: number) => {
   const toRegistry = forwardTo(registryPort)
-  const server = createServer((request, response) =>
-    (request.url?.split('?')[0] === realm.path ? realm.serve : toRegistry)(request, response),
-  )
+  const requests: string[] = []
+  const server = createServer((request, response) => {
+    const path = request.url?.split('?')[0]
+    requests.push(`${request.method} ${path}`)
+    ;(path === realm.path ? realm.serve : toRegistry)(request, response)
+  })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -56,7 +66,7 @@ const startFront = async (realm: TokenRealm, registryPort: number) => {
     server.closeAllConnections()
     await once(server, 'close')
   }
-  return { host: `127.0.0.1:${port}`, close }
+  return { host: `127.0.0.1:${port}`, requests, close }
 }
 
 /** Debian's docker-registry (CNCF distribution) behind a token realm. It streams blobs itself, where quay redirects. */
@@ -64,7 +74,7 @@ export const startRegistry = async (directory: string, realm: TokenRealm): Promi
   const storage = join(directory, 'registry')
   const file = join(directory, 'registry.yml')
   const port = await freePort()
-  const { host, close } = await startFront(realm, port)
+  const { host, requests, close } = await startFront(realm, port)
   const url = `http://${host}`
   await mkdir(storage)
   await writeFile(file, JSON.stringify(configuration(storage, port, realm, url + realm.path)))
@@ -75,9 +85,10 @@ export const startRegistry = async (directory: string, realm: TokenRealm): Promi
     await close()
     throw error
   })
-  const stop = async () => {
+  let stopped: Promise<void> | undefined
+  const end = async () => {
     await close()
     await service.stop()
   }
-  return { host, url, stop }
+  return { host, url, requests, stop: () => (stopped ??= end()) }
 }

@@ -9,7 +9,7 @@ import type { RecordedRequest } from '../../src/sandbox/quay/origin.ts'
 import { startQuay, type Quay } from '../../src/sandbox/quay/quay.ts'
 import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 import { answers, freePort, startService, type Service } from './process.ts'
-import { startRegistry } from './registry.ts'
+import { startRegistry, type Registry } from './registry.ts'
 import { seed, type Seeded } from './seed.ts'
 import { createTokenRealm, type Account, type TokenRequest } from './token-realm.ts'
 
@@ -68,7 +68,10 @@ type Base = Workplace & {
 }
 
 /** Debian's docker-registry as quay. */
-export type Stack = Base & { image: (tag: (typeof tags)[number]) => Seeded }
+export type Stack = Base & {
+  image: (tag: (typeof tags)[number]) => Seeded
+  upstream: Registry
+}
 /** The sandbox's quay, which redirects blobs to a CDN and knows referrers. */
 export type QuayStack = Base & { quay: Quay; stock: SeededImages }
 
@@ -80,7 +83,7 @@ const issueTokens = (kubernetes: KubernetesApi): Tokens => ({
   }),
   mallory: kubernetes.issueUserToken({ username: 'mallory', groups: ['system:authenticated'] }),
   serviceAccount: kubernetes.issueServiceAccountToken(serviceAccount),
-  invalid: 'sha256~a-token-of-some-other-cluster-4711',
+  invalid: 'sha256~a-token-of-some-other-cluster-4711-47114711',
 })
 
 const write = async (directory: string, files: Record<string, string>) => {
@@ -194,7 +197,7 @@ const startBase = async <U extends Upstream>(
 }
 
 export const startStack = async (t: Test): Promise<Stack> => {
-  const [base, { seeded }] = await startBase(t, async (directory, disposers) => {
+  const [base, { seeded, registry: upstream }] = await startBase(t, async (directory, disposers) => {
     const realm = await createTokenRealm(directory, [robot, promoter])
     const registry = await startRegistry(directory, realm)
     disposers.defer(registry.stop)
@@ -207,9 +210,10 @@ export const startStack = async (t: Test): Promise<Stack> => {
       tokenRequests: () => realm.requests,
       issued: () => realm.issued,
       seeded: images,
+      registry,
     }
   })
-  return { ...base, image: (tag) => seeded.get(tag)! }
+  return { ...base, image: (tag) => seeded.get(tag)!, upstream }
 }
 
 const authorizationOf = ({ headers }: RecordedRequest) => headers.authorization ?? ''

@@ -15,6 +15,6 @@ await t.test('the program', async (t) => {
   t.match(start('x'), {
     status: 2,
     stdout: '',
-    stderr: 'ci-images-mirror: "x" is not a flag; flags begin with --\n',
+    stderr: 'ci-images-mirror: "x" is not a command; --help lists them\n',
   })
 })

@@ -3,6 +3,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { putImage, tag } from '../support/image-fixtures.ts'
 import { startPushableRegistry } from '../support/pushable-registry.ts'
+import { kubeConfigOf } from '../kubernetes/kubeconfig-of.ts'
+import { startLeaseApi } from './lease/lease-api.ts'
 import { help, run } from '../../src/mirror/run.ts'
 
 const good = 'supplementalCIImages:\n  a/b:c: {image: quay.io/a/b:c}\n'
@@ -60,13 +62,13 @@ await t.test('promoted tags of a checkout', async (t) => {
 })
 
 await t.test('exit code 2 for wrong arguments', async (t) => {
-  t.match(await started(t, []), { code: 2, errors: [/give --validate-config-only or plan/] })
+  t.match(await started(t, []), { code: 2, errors: [/give the configuration/, /give the docker auth file/] })
   t.match(await started(t, [check]), { code: 2, errors: [/give the configuration/] })
   t.match(await started(t, [check, '--config=FOLDER/nothing']), {
     code: 2,
     errors: [/nothing cannot be read: ENOENT/],
   })
-  t.match(await started(t, ['--nonsense', 'x']), { code: 2, errors: [/./, /./] })
+  t.match(await started(t, ['x', '--nonsense']), { code: 2, errors: [/./, /./] })
 })
 
 await t.test('a program error is a sentence, too', async (t) => {
@@ -85,9 +87,11 @@ await t.test('a program error is a sentence, too', async (t) => {
 
 await t.test('help and notices', async (t) => {
   t.match(await started(t, ['--help']), { code: 0, output: help })
-  t.match(await started(t, [check, '--config=FOLDER/good', '--port=8090']), {
+  t.match(await started(t, [check, '--config=FOLDER/good', '--enable-controller=x']), {
     code: 0,
-    errors: ['ci-images-mirror: --port has no effect: nothing is written'],
+    errors: [
+      'ci-images-mirror: --enable-controller has no effect: this program does not watch all ImageStreams',
+    ],
   })
 })
 
@@ -111,4 +115,42 @@ await t.test('the plan', async (t) => {
     code: 2,
     errors: [/supplementalCIImages is not a map; write/],
   })
+})
+
+await t.test('each command', async (t) => {
+  const registry = await startPushableRegistry(t)
+  const originOf = () => registry.origin
+  t.match(await started(t, ['validate', '--config=FOLDER/good']), { code: 0 })
+  t.match(await started(t, ['explain', 'a/b:c', '--config=FOLDER/good'], originOf), {
+    code: 1,
+    output: /The source does not exist/,
+  })
+  t.match(await started(t, ['sync', 'a/b:c']), { code: 2, errors: [/sync needs the service/] })
+})
+
+await t.test('the service runs until its end', async (t) => {
+  const { port } = await startLeaseApi(t)
+  const folder = t.testdir({ good, auth: '{"auths":{}}', kubeconfig: kubeConfigOf(port) })
+  const ends: (() => Promise<void>)[] = []
+  const lines: string[] = []
+  const code = await run(
+    [
+      ...['config=good', 'registry-config=auth', 'kubeconfig=kubeconfig'].map(
+        (flag) => `--${flag.replace('=', `=${folder}/`)}`,
+      ),
+      '--port=0',
+      '--metrics-port=0',
+      '--dry-run',
+      '--registry-origin=quay.io=http://127.0.0.1:1',
+    ],
+    {
+      print: (text) => t.fail(text),
+      printError: (text) => t.fail(text),
+      log: { write: (line) => void lines.push(line) },
+      onEnd: (end) => ends.push(end),
+    },
+  )
+  t.equal(code, 0)
+  await ends[0]?.()
+  t.match(lines.at(-1), /"component":"ci-images-mirror".*"msg":"Process ended gracefully"/)
 })

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import t from 'tap'
 import { choose, usage, UsageError } from '../bench/arguments.ts'
+import { plainNode } from '../support/program.ts'
 import { thrown } from '../support/thrown.ts'
 
 const bench = join(import.meta.dirname, '../bench/bench.ts')
@@ -20,7 +21,7 @@ await t.test('a wrong argument of the benchmark: a sentence and the list of part
     test.notMatch(error.message, '\n')
   }
   test.match(usage(), /^the parts are\n {2}streaming\n/)
-  const { status, stdout, stderr } = spawnSync(process.execPath, [bench, 'first-bite'], { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(...plainNode(bench, 'first-bite'), { encoding: 'utf8' })
   test.strictSame([status, stdout], [2, ''])
   test.equal(stderr, `bench: there is no part first-bite\n${usage()}`)
   test.end()

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { test } from 'tap'
 import { environmentName, flags } from '../../src/config/flags.ts'
 import { parseListenAddress } from '../../src/config/value-parsers.ts'
+import { plainNode } from '../support/program.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const read = (name: string) => readFile(join(root, name), 'utf8')
@@ -45,7 +46,7 @@ await test("the container's command is an existing file", async (t) => {
   t.equal(command, 'node')
   // Attack: the inspector that Node opens at SIGUSR1 reads every secret.
   t.equal(option, '--disable-sigusr1')
-  t.equal(spawnSync(process.execPath, [option ?? '', '--version']).status, 0)
+  t.equal(spawnSync(...plainNode(option ?? '', '--version')).status, 0)
   t.match(file, /^\/app\/src\//)
   t.ok(existsSync(join(root, file.replace('/app/', ''))), file)
 })

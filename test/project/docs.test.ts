@@ -105,7 +105,9 @@ await t.test('every path exists', async (test) => {
 
 /** Of other commands than serve, and of other programs. */
 const otherFlags = new Set(
-  'check rbac verbose json seed creds user referrers audience disable-sigusr1 log-level'.split(' '),
+  'check rbac verbose json seed creds user referrers audience disable-sigusr1 log-level server server-ca-file token-file as-user as-group'.split(
+    ' ',
+  ),
 )
 /** Of ci-images-mirror. */
 const mirrorFlags = mirrorHelp.match(/(?<=--)[a-z][a-z-]+/g) ?? []

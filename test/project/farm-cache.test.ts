@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import {
   loadYaml,
   type V1ConfigMap,
+  type V1Container,
   type V1Deployment,
   type V1NetworkPolicy,
   type V1Service,
@@ -142,6 +143,33 @@ await t.test('components/cache-disk gives each replica a directory on a volume t
   const size = /"storage":"([^"]+)"/.exec(JSON.stringify(volume))![1]!
   test.ok(parseSize(bytes.split('=')[1]!)! <= parseSize(size)! * (1 - overhead))
 })
+
+await t.test(
+  'overlays/build-farm adds a bucket, with flags that exist and a secret that is mounted',
+  async (test) => {
+    const built = (await accumulate(join(manifests, 'overlays/build-farm'))).objects
+    test.same(
+      built.map(({ kind }) => kind),
+      objects.map(({ kind }) => kind),
+      'the same objects',
+    )
+    const { template } = (built.find(({ kind }) => kind === 'StatefulSet') as V1StatefulSet).spec!
+    const [{ args: given = [], volumeMounts = [] }] = template.spec!.containers as [V1Container]
+    const more = given.slice(container.args!.length)
+    test.same(given.slice(0, container.args!.length), container.args)
+    const names = new Set(Object.values(known).map(({ name }) => name))
+    for (const arg of more) test.ok(names.has(/^--([a-z0-9-]+)=/.exec(arg)![1]!), arg)
+    test.match(more[0], /^--cache-s3=s3:\/\/[a-z-]+\/[a-z-]+$/)
+    const { mountPath } = volumeMounts.find(({ name }) => name === 's3')!
+    const { secret } = template.spec!.volumes!.find(({ name }) => name === 's3')!
+    test.ok(more.includes(`--cache-s3-credentials-file=${mountPath}/${secret!.items![0]!.path}`))
+    const text = await readFile(join(manifests, '../docs/cache.md'), 'utf8')
+    test.match(
+      text,
+      `oc create secret generic ${secret!.secretName} -n ci --from-file=${secret!.items![0]!.key}`,
+    )
+  },
+)
 
 interface MirrorSet extends KubernetesObject {
   readonly spec: Readonly<

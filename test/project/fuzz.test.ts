@@ -2,9 +2,10 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import t from 'tap'
+import { plainNode } from '../support/program.ts'
 
 const fuzz = (...args: readonly string[]) =>
-  spawnSync(process.execPath, [join(import.meta.dirname, '../fuzz/fuzz.ts'), ...args], { encoding: 'utf8' })
+  spawnSync(...plainNode(join(import.meta.dirname, '../fuzz/fuzz.ts'), ...args), { encoding: 'utf8' })
 
 await t.test('a wrong argument of the fuzzer: a sentence and the list of targets, no stack', async (test) => {
   for (const [text, problem] of [

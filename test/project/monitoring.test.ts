@@ -9,10 +9,12 @@ import { loadYaml, type V1ConfigMap } from '@kubernetes/client-node'
 import { Registry, type Metric } from 'prom-client'
 import t from 'tap'
 import { createAuditMetrics } from '../../src/audit/audit-metrics.ts'
+import { createCacheGauges, createCacheMetrics } from '../../src/telemetry/cache-metrics.ts'
 import { createDigestMetrics, createWatchMetrics } from '../../src/telemetry/digest-metrics.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { createProcessMetrics } from '../../src/telemetry/process-metrics.ts'
 import { createConnectionMetrics, createStateMetrics } from '../../src/telemetry/state-metrics.ts'
+import { createS3Gauges, createS3Metrics } from '../../src/telemetry/s3-metrics.ts'
 import { createSharedStateMetrics } from '../../src/telemetry/shared-state-metrics.ts'
 import { createUpstreamGauges, createUpstreamMetrics } from '../../src/telemetry/upstream-metrics.ts'
 
@@ -45,8 +47,11 @@ interface Dashboard {
   }[]
 }
 
-const { spec } = await read<PrometheusRule>('prometheusrule.yaml')
-const rules = spec.groups.flatMap((group) => group.rules)
+const specs = [
+  await read<PrometheusRule>('prometheusrule.yaml'),
+  await read<PrometheusRule>('../cache-alerts/prometheusrule.yaml'),
+]
+const rules = specs.flatMap(({ spec }) => spec.groups).flatMap((group) => group.rules)
 const alerts = rules.filter((rule): rule is Alert => rule.alert !== undefined)
 const configMap = await read<V1ConfigMap>('dashboard.yaml')
 const dashboard = JSON.parse(configMap.data!['quay-proxy.json']!) as Dashboard
@@ -59,6 +64,11 @@ const registered = async (): Promise<ReadonlyMap<string, ReadonlySet<string>>> =
   createAuditMetrics(registry)
   createUpstreamMetrics(registry)
   createUpstreamGauges(registry, () => ({ manifests: 0, bytes: 0, tags: 0 }))
+  createCacheMetrics(registry)
+  const nothing = { entries: 0, bytes: 0 }
+  createCacheGauges(registry, () => ({ blobs: nothing, manifests: nothing, isStuck: false }))
+  createS3Metrics(registry)
+  createS3Gauges(registry, () => ({ isOpen: false, uploads: 0 }))
   createWatchMetrics(metrics, () => ({ digests: 0, imageStreams: 0, notIndexed: 0, silentSeconds: 0 }))
   createDigestMetrics(metrics, () => ({ digests: 0, restrictedDigests: 0 }))
   createSharedStateMetrics(metrics, () => ({ state: 'unavailable', replicas: 1 }))

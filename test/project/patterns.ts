@@ -194,8 +194,11 @@ const pumpsIn = (sequence: readonly Node[], before: string): Pump[] => {
 
 const tails = ['', '\u0000', ' ', '"', '?']
 
-/** Texts of about a length on which a match is tried for long where it can be: something repeated, and an end that does not fit. */
-export const hardTexts = (pattern: RegExp, length: number): string[] => {
+/**
+ * Texts on which a match is tried for long where it can be: something repeated, and an end that does not fit.
+ * @returns the texts of about a length, in the same order for each length
+ */
+export const hardTexts = (pattern: RegExp): ((length: number) => string[]) => {
   const ways = new Parser(pattern).alternatives()
   const pumps = ways.flatMap((sequence) => [
     ...pumpsIn(sequence, ''),
@@ -205,7 +208,8 @@ export const hardTexts = (pattern: RegExp, length: number): string[] => {
   const keys = new Map(
     pumps.filter(({ turn }) => turn !== '').map((pump) => [`${pump.before}\n${pump.turn}`, pump]),
   )
-  return [...keys.values()].flatMap(({ before, turn }) =>
-    tails.map((tail) => before + turn.repeat(Math.ceil(length / turn.length)) + tail),
-  )
+  return (length) =>
+    [...keys.values()].flatMap(({ before, turn }) =>
+      tails.map((tail) => before + turn.repeat(Math.ceil(length / turn.length)) + tail),
+    )
 }

@@ -28,8 +28,9 @@ interface Rules {
   }
 }
 
-const { spec } = loadYaml<Rules>(readFileSync('manifests/components/monitoring/prometheusrule.yaml', 'utf8'))
-const rules = spec.groups.flatMap((group) => group.rules)
+const rules = globSync('manifests/components/*/prometheusrule.yaml')
+  .flatMap((file) => loadYaml<Rules>(readFileSync(file, 'utf8')).spec.groups)
+  .flatMap((group) => group.rules)
 const alerts = rules.flatMap(({ alert }) => alert ?? [])
 
 /** The product, without the sandbox: nobody operates that. */

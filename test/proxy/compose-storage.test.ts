@@ -42,7 +42,7 @@ await t.test('what happens is counted, and told where somebody has to look', asy
   writeFileSync(entryPath(cacheDir, 'blobs', { digest, size: content.length }), 'x')
   test.equal(await composed?.storage.blobs.find(digest, 'alice'), undefined)
   test.match(lines.at(-1), { kind: 'blobs', why: 'size', msg: 'corrupt cache entry dropped' })
-  test.match(await metrics(), 'quay_proxy_cache_corrupt_entries_total{kind="blobs",why="size"} 1')
+  test.match(await metrics(), 'quay_proxy_cache_corrupt_entries_total{kind="blobs",reason="size"} 1')
 })
 
 await t.test('a bound that is small, and files that cannot be written', async (test) => {

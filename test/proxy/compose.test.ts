@@ -280,7 +280,7 @@ await t.test('floods: refused tokens of an address and reviews in flight are lim
   const codes = await Promise.all(many)
   test.ok(codes.includes('UNAVAILABLE'))
   const metrics = await server.telemetry.metrics.registry.metrics()
-  test.match(metrics, /logins_limited_total\{limit="address"\} [67]\d/)
+  test.match(metrics, /logins_limited_total\{reason="address"\} [67]\d/)
   test.match(metrics, /reviews_shed_total\{queue="TokenReview"\} [1-9]/)
   test.match(metrics, 'reviews_in_flight{queue="TokenReview"} 0')
 })

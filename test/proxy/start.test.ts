@@ -11,6 +11,7 @@ import { parseConfig } from '../../src/config/config.ts'
 import { createLogger } from '../../src/telemetry/logging.ts'
 import { startProxy } from '../../src/proxy/start.ts'
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
+import { bucket, s3Credentials, startS3 } from '../support/s3-server.ts'
 import { until } from '../support/until.ts'
 import { projectDirectories as rbac, projectManifests } from '../sandbox/app-ci/project-manifests.ts'
 import { ask } from '../sandbox/quay/quay-client.ts'
@@ -89,6 +90,27 @@ await t.test('with --cache-dir a pulled layer is on the disk, and served from th
   test.equal(sandbox.quay.requests.length, requestsBefore, 'no request for the second pull')
   await sandbox.close()
   test.ok(existsSync(directory))
+})
+
+await t.test('with --cache-s3 a pulled layer is in the bucket, for other replicas', async (test) => {
+  const s3 = await startS3(test)
+  const { accessKeyId, secretAccessKey } = s3Credentials
+  const keys = `aws_access_key_id=${accessKeyId}\naws_secret_access_key=${secretAccessKey}\n`
+  const folder = test.testdir({ credentials: keys })
+  const { sandbox, lines, authorization } = await start(test, [
+    `--cache-dir=${join(folder, 'cache')}`,
+    `--cache-s3=s3://${bucket}`,
+    `--cache-s3-endpoint=${s3.url.origin}`,
+    `--cache-s3-credentials-file=${join(folder, 'credentials')}`,
+  ])
+  const digest = await layerOf(sandbox, authorization)
+  const { body } = await ask(`${sandbox.url}/v2/ocp/4.5/blobs/${digest}`, { authorization })
+  const key = `blobs/sha256/${digest.slice(7, 9)}/${digest.slice(7)}`
+  await until(() => s3.objects.get(key)?.equals(body) === true)
+  test.match(String((await ask(`${sandbox.url}/readyz?verbose`)).body), 'cache in S3: in use')
+  await sandbox.close()
+  for (const secret of [accessKeyId, secretAccessKey, 'X-Amz-'])
+    test.notOk(lines.some((line) => line.includes(secret)))
 })
 
 await t.test('without --metrics-addr no metrics are served', async (test) => {

@@ -8,6 +8,7 @@ import type { Decision } from '../../src/access/policy.ts'
 import { errorBody, RegistryError } from '../../src/oci/errors.ts'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
 import { createChallenge } from '../../src/registry/authentication/credential.ts'
+import { createFindNearTag } from '../../src/registry/near-tag.ts'
 import { createDenialMessage } from '../../src/registry/denial.ts'
 import { decorateRequests } from '../../src/registry/request-context.ts'
 import type { RoutesOptions } from '../../src/registry/routes.ts'
@@ -32,7 +33,12 @@ export const allowed: Decision = {
 export const refused: Decision = { allowed: false, rule: 'none', namespace: 'ocp', source: 'cached' }
 
 /** Alice may do everything, and there is nothing; each test replaces what it is about. */
-export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions => ({
+export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions => {
+  const options = { ...defaults(), ...more }
+  return { findNearTag: createFindNearTag(options), ...options }
+}
+
+const defaults = (): Omit<RoutesOptions, 'findNearTag'> => ({
   authenticate: async (credential) => {
     if (credential.kind === 'none') throw challenge.unauthorized('log in first')
     return {
@@ -66,7 +72,6 @@ export const routesOptions = (more: Partial<RoutesOptions> = {}): RoutesOptions 
   fetchTags: async () => ({ tags: [], more: false }),
   robotTokens: { mint: async () => ({ token: 'minted', expiresInSeconds: 60 }) },
   expiryOf: () => undefined,
-  ...more,
 })
 
 /** A Fastify that knows what the hooks of the registry set, and writes errors as the server does. */

@@ -1,7 +1,13 @@
 import t from 'tap'
+import { alice } from './fakes.ts'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
 import { parseReference, parseRepository } from '../../src/oci/reference.ts'
-import { adviceOnNearTag, adviceOnTag, type TagReference } from '../../src/registry/missing-tag.ts'
+import {
+  adviceOnMissingTag,
+  adviceOnNearTag,
+  adviceOnTag,
+  type TagReference,
+} from '../../src/registry/missing-tag.ts'
 
 const options = {
   monorepo: 'openshift/ci',
@@ -50,4 +56,28 @@ await t.test('a near tag', async (test) => {
     adviceOnNearTag(parse('ocp/4.5', 'bsae'), 'base', options),
     'did you mean base? pull proxy.example/ocp/4.5:base',
   )
+})
+
+await t.test('a search only for a tag that looks right', async (test) => {
+  const searched: string[] = []
+  const advice = async (tag: string, near?: string) =>
+    await adviceOnMissingTag(
+      {
+        identity: alice,
+        reference: parse('ocp/4.5', tag),
+        requester: 'alice',
+        signal: new AbortController().signal,
+      },
+      {
+        ...options,
+        findNearTag: async ({ reference }) => {
+          searched.push(reference.tag)
+          return near
+        },
+      },
+    )
+  test.match(await advice('latest', 'base'), 'name a tag')
+  test.match(await advice('bsae', 'base'), 'did you mean base? pull proxy.example/ocp/4.5:base')
+  test.equal(await advice('bsae'), undefined)
+  test.strictSame(searched, ['bsae', 'bsae'])
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { routePaths } from '../../src/registry/route-paths.ts'
+import { explanationPaths, routePaths } from '../../src/registry/route-paths.ts'
 
 await t.test(
   'the pull half of the OCI endpoints, the ping and the realm, and advice on all other paths',
@@ -16,3 +16,7 @@ await t.test(
     ])
   },
 )
+
+await t.test('explanations are beside the registry API', async (test) => {
+  for (const path of Object.values(explanationPaths)) test.notOk(path.startsWith('/v2'), path)
+})

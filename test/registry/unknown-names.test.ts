@@ -103,6 +103,11 @@ await t.test('on the wire: the challenge first, then 404 with the pull spec', as
 await t.test('paths of no endpoint cost no review', async (test) => {
   const get = await setUp(test, { authenticate: async () => test.fail('no review') })
   test.match(await get('/v2/_catalog'), { status: 401 })
-  test.match(await get('/v2/_catalog', bearer), { status: 404, code: 'UNSUPPORTED' })
+  test.match(await get('/v2/_catalog', bearer), {
+    status: 404,
+    code: 'UNSUPPORTED',
+    message: /skopeo list-tags docker:\/\/proxy\.example\//,
+  })
+  test.match(await get('/v2/nothing', bearer), { status: 404, message: /^there is nothing here/ })
   test.match(notServed(), { status: 404, code: 'UNSUPPORTED' })
 })

@@ -1,7 +1,6 @@
 /**
  * A process with a cache that is killed in the middle of pulls, again and again: what the next one finds is right.
  */
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
@@ -9,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildImage } from '../../src/sandbox/quay/images.ts'
+import { spawnPlainNode } from '../support/program.ts'
 import { flagsOf } from './another-replica.ts'
 import { accept, scenario, type Scenario } from './scenario.ts'
 
@@ -17,7 +17,7 @@ const kills = Number(process.env['CACHE_KILLS'] ?? 6)
 
 const start = async (s: Scenario, directory: string) => {
   const flags = [...flagsOf(s), '--restricted-index=off', `--cache-dir=${directory}`]
-  const child = spawn(process.execPath, ['src/main.ts', 'serve', ...flags])
+  const child = spawnPlainNode(['src/main.ts', 'serve', ...flags])
   child.stderr.resume()
   let log = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (log += text))

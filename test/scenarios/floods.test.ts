@@ -68,7 +68,7 @@ await scenario(
     t.strictSame([...new Set(pulls)], [200])
     t.strictSame(Object.keys(statuses).toSorted(), ['401', '429'])
     t.equal(statuses[401], reviews - 1, 'each refusal is one that was asked for')
-    t.equal(await metric(s, 'logins_limited_total{limit="address"}'), 1000 - (statuses[401] ?? 0))
+    t.equal(await metric(s, 'logins_limited_total{reason="address"}'), 1000 - (statuses[401] ?? 0))
     const more = await Promise.all(
       Array.from(
         { length: 60 },
@@ -196,7 +196,7 @@ await scenario(
     }))
     const flooding = flood(s, expired, 60)
     // All have come: 30 were reviewed, the newest 16 wait, and the others were told to come again.
-    while ((await metric(s, 'logins_limited_total{limit="address"}')) < 13) await sleep(20)
+    while ((await metric(s, 'logins_limited_total{reason="address"}')) < 13) await sleep(20)
     const trickle: Promise<unknown>[] = []
     for (const newcomer of newcomers) {
       t.equal((await show(s, newcomer, manifest)).status, 200)

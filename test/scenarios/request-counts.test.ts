@@ -65,7 +65,7 @@ await scenario(
     t.match(refusal?.headers.get('retry-after'), /^[1-9]\d*$/)
     t.match(
       await s.metrics(),
-      /quay_proxy_upstream_rate_limited_total\{kind="manifest",why="own-queue"\} [1-9]/,
+      /quay_proxy_upstream_rate_limited_total\{kind="manifest",reason="own-queue"\} [1-9]/,
     )
   },
   limited,

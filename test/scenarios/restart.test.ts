@@ -2,7 +2,6 @@
  * A rolling restart as a cluster does it: SIGTERM while images are being pulled. /readyz says so first, then no new connection is
  * taken, and every pull that runs comes to its end.
  */
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -14,6 +13,7 @@ import { Agent, request } from 'undici'
 import { startKubernetesApi } from '../../src/sandbox/app-ci/kubernetes-api.ts'
 import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 import { quayFor, robot, smallImage } from '../sandbox/quay/quay-client.ts'
+import { spawnPlainNode } from '../support/program.ts'
 import { manifests } from './scenario.ts'
 
 const pulls = 50
@@ -39,7 +39,7 @@ const start = async (test: Test) => {
   const secrets = { ...robot, secret: 's'.repeat(32), kubeconfig: kubernetes.kubeconfig() }
   for (const [name, content] of Object.entries(secrets)) writeFileSync(join(folder, name), content)
   const port = await freePort()
-  const child = spawn(process.execPath, [
+  const child = spawnPlainNode([
     'src/main.ts',
     'serve',
     `--listen-addr=127.0.0.1:${port}`,

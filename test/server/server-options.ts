@@ -1,11 +1,14 @@
 /** Options of a server around the fakes of the registry, written flat: each test replaces what it is about. */
 import { Registry } from 'prom-client'
 import type { Test } from 'tap'
+import { createGrantAdvice } from '../../src/explain/grant-advice.ts'
+import { createLoginAdvice } from '../../src/registry/authentication/login-advice.ts'
 import type { HealthOptions } from '../../src/server/health.ts'
 import {
   buildServer,
   type AccessOptions,
   type ConnectionOptions,
+  type ExplanationOptions,
   type LoginOptions,
   type ServerOptions,
   type SourceOptions,
@@ -23,6 +26,7 @@ export interface FlatOptions
     TelemetryOptions,
     HealthOptions,
     ConnectionOptions,
+    ExplanationOptions,
     Pick<ServerOptions, 'limits' | 'refusalPace' | 'helpUrl' | 'plugins'> {}
 
 /** And the lines that the server logs. */
@@ -39,6 +43,14 @@ export const serverOptions = (more: Partial<FlatOptions> = {}) => {
     trustedProxies: [],
     proxyProtocol: false,
     tls: undefined,
+    exposed: new URL('https://proxy.example'),
+    loginAdvice: createLoginAdvice({ host: 'proxy.example' }),
+    grantAdvice: createGrantAdvice('oc-policy', 'ocp'),
+    isRestricted: (namespace) => namespace.endsWith('-priv'),
+    qciNamespace: 'ocp',
+    isAudit: false,
+    robotsOnly: false,
+    parts: () => [{ name: 'upstream', state: 'works' }],
     ...more,
   }
   const { limits, refusalPace, helpUrl, plugins } = flat
@@ -49,6 +61,7 @@ export const serverOptions = (more: Partial<FlatOptions> = {}) => {
     source: flat,
     telemetry: flat,
     health: flat,
+    explanation: flat,
     ...(limits === undefined ? {} : { limits }),
     ...(refusalPace === undefined ? {} : { refusalPace }),
     helpUrl,

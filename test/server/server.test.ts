@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import type { FastifyPluginCallback } from 'fastify'
 import fp from 'fastify-plugin'
 import t from 'tap'
-import { buildServer } from '../../src/server/server.ts'
+import { buildServer, type LoginOptions } from '../../src/server/server.ts'
 import { bearer, listen, untilNoConnections } from '../registry/fakes.ts'
+import { anonymousIdentity } from '../../src/registry/authentication/anonymous.ts'
 import { codeOf, serve, serverOptions } from './server-options.ts'
 import { until } from '../support/until.ts'
 
@@ -117,3 +118,32 @@ await t.test('a plugin of another room sees every request, after the access log'
   await get('/v2/')
   test.strictSame(seen, ['GET /v2/ true'])
 })
+
+await t.test(
+  'the page: a form over a connection that nobody else reads, and for everybody who may pull',
+  async (test) => {
+    const browser = { accept: 'text/html' }
+    const anonymous: NonNullable<LoginOptions['anonymous']> = {
+      recognize: (authenticate) => authenticate,
+      admit: (authenticate) => async (credential, client) =>
+        credential.kind === 'none'
+          ? { identity: anonymousIdentity, bearerToken: undefined }
+          : await authenticate(credential, client),
+      mint: async () => ({ token: 'minted', expiresInSeconds: 60 }),
+      denied: (denied) => denied,
+    }
+    const own = await serve(test, { anonymous })
+    test.match((await own.get('/', { headers: browser })).body, 'Token (empty: without a login)')
+    const open = await own.get('/', {
+      method: 'POST',
+      headers: { ...browser, 'content-type': 'application/x-www-form-urlencoded' },
+      body: 'image=ocp/4.5:base&token=',
+    })
+    test.match(open, { status: 200, body: /system:anonymous/ })
+    const trusted = await serve(test, { trustedProxies: ['127.0.0.0/8'] })
+    test.notMatch((await trusted.get('/', { headers: browser })).body, '<form')
+    const https = { ...browser, 'x-forwarded-proto': 'https' }
+    test.match((await trusted.get('/', { headers: https })).body, '<form')
+    test.equal((await trusted.get('/')).status, 404)
+  },
+)

@@ -10,7 +10,7 @@ const patterns: Readonly<Record<string, readonly string[]>> = {
   '1-scenarios-cache': ['scenarios/{cache,cache-crash}.test.ts'],
   '1-scenarios-floods': ['scenarios/{floods,overload,request-counts,restart}.test.ts'],
   '1-scenarios-rights': [
-    'scenarios/{access-matrix,anonymous,attacks,audit,closed-list,denied,families,lists,robots}.test.ts',
+    'scenarios/{access-matrix,anonymous,attacks,audit,closed-list,denied,explain,families,lists,robots}.test.ts',
   ],
   '1-scenarios-upstream': [
     'scenarios/{broken-blobs,broken-images,cached-manifests,faults,upstream-failures}.test.ts',
@@ -23,7 +23,7 @@ const patterns: Readonly<Record<string, readonly string[]>> = {
   project: ['project/*.test.ts'],
   registry: ['registry/**/*.test.ts'],
   sandbox: ['cli/*.test.ts', 'sandbox/**/*.test.ts'],
-  server: ['server/**/*.test.ts'],
+  server: ['page/**/*.test.ts', 'server/**/*.test.ts'],
   'shared-state': ['shared-state/**/*.test.ts'],
   storage: ['storage/**/*.test.ts'],
   'upstream-stages': ['upstream/*.test.ts', 'upstream/{cache,rate-limit,resilience,robot}/**/*.test.ts'],

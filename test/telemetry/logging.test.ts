@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { createLogger, createOutput, serializeError, type LogLevel } from '../../src/telemetry/logging.ts'
+import { plainNode } from '../support/program.ts'
 
 const sink = (level: LogLevel = 'trace') => {
   const lines: string[] = []
@@ -159,15 +160,8 @@ await t.test('causes are followed three levels deep, circular ones too', async (
 
 await t.test('standard output is used unless given', async (test) => {
   const file = pathToFileURL(join(import.meta.dirname, '../../src/telemetry/logging.ts')).href
-  const { stdout } = spawnSync(
-    process.execPath,
-    [
-      '--input-type=module',
-      '-e',
-      `(await import('${file}')).createLogger('info').info({ token: 'x' }, 'hello')`,
-    ],
-    { encoding: 'utf8' },
-  )
+  const script = `(await import('${file}')).createLogger('info').info({ token: 'x' }, 'hello')`
+  const { stdout } = spawnSync(...plainNode('--input-type=module', '-e', script), { encoding: 'utf8' })
   test.match(JSON.parse(stdout), { level: 'info', token: '[redacted]', msg: 'hello' })
   test.equal(createLogger('silent').level, 'silent')
 })
@@ -211,7 +205,7 @@ await t.test('output: standard output is used unless given, and it keeps no proc
     process.on('exit', output.flushSync)
     createLogger('info', output).info('hello')`
   const run = (more: string) =>
-    spawnSync(process.execPath, ['--input-type=module', '-e', script + more], { encoding: 'utf8' })
+    spawnSync(...plainNode('--input-type=module', '-e', script + more), { encoding: 'utf8' })
   for (const [more, status] of [
     ['', 0],
     [';process.exit(3)', 3],

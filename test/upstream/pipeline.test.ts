@@ -9,6 +9,8 @@ import { createPipeline, type PipelineOptions } from '../../src/upstream/pipelin
 import type { Digest, QciTag } from '../../src/oci/reference.ts'
 import { robot, quayFor, smallImage } from '../sandbox/quay/quay-client.ts'
 import { until } from '../support/until.ts'
+import type { S3Tier } from '../../src/storage/s3/s3-tier.ts'
+import { cacheFor, scriptedUpstream } from './cache/scripted-upstream.ts'
 import { bytesOf, failure, told } from './upstream.ts'
 
 const sourceFor = (test: Test, quay: Quay, options: Partial<PipelineOptions> = {}) => {
@@ -157,4 +159,21 @@ await t.test('a manifest is learnt before any client gets it, by tag and by dige
   test.strictSame(learnt, ['ocp_4.5_base', digest])
   const failing = sourceFor(test, quay, { learn: async () => await Promise.reject(new Error('no room')) })
   await test.rejects(failing.fetchManifest('ocp_4.5_base'), { message: 'no room' })
+})
+
+await t.test('with S3, a redirect is to S3 alone: what it does not have is streamed', async (test) => {
+  const { quay, digest, bytes } = await stocked(test)
+  const { storage } = cacheFor(test, scriptedUpstream())
+  const tier = {
+    sizeOf: async () => await Promise.resolve(undefined),
+    get: async () => await Promise.resolve(undefined),
+    offer: () => undefined,
+  } as unknown as S3Tier
+  const observe = { served: () => undefined, sent: () => undefined }
+  const s3 = { tier, delivery: 'redirect', observe: { read: () => undefined } } as const
+  const { openBlob } = sourceFor(test, quay, {
+    blobDelivery: 'redirect',
+    diskCache: { storage, observe, s3 },
+  })
+  test.ok((await bytesOf(await openBlob(digest))).equals(bytes))
 })

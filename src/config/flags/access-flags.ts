@@ -50,6 +50,12 @@ export const accessFlags = {
     'audit enforces the rule of qci-appci, and reports pulls that would lose access',
     oneOf('enforce', 'audit'),
   ),
+  grantAdvice: flag(
+    'grant-advice',
+    'oc-policy',
+    'how access is granted: a command, or a PR for openshift/release',
+    oneOf('oc-policy', 'release-repo'),
+  ),
   allowAnonymous: flag(
     'allow-anonymous',
     'false',

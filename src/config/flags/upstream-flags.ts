@@ -14,6 +14,7 @@ import {
   sizeAboveZero,
 } from '../flag-kinds.ts'
 import { parseOrigin, parseStoreUrl } from '../value-parsers.ts'
+import { s3Flags } from './s3-flags.ts'
 
 export const upstreamFlags = {
   upstream: flag(
@@ -99,6 +100,7 @@ export const upstreamFlags = {
     'size of that cache; the least recently used entries are removed first',
     sizeAboveZero,
   ),
+  ...s3Flags,
   tagTtlMs: flag('tag-ttl', '10s', 'how long the digest of a tag is cached', duration),
   staleIfErrorMs: flag(
     'stale-if-error',
@@ -109,7 +111,7 @@ export const upstreamFlags = {
   blobDelivery: flag(
     'blob-delivery',
     'stream',
-    "redirect sends clients to upstream's signed URLs instead of sending the bytes",
+    'redirect sends clients to signed URLs of upstream or S3, not the bytes',
     oneOf('stream', 'redirect'),
   ),
 } as const

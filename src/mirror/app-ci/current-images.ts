@@ -29,11 +29,14 @@ interface StatusTag {
 }
 
 /** The newest item of a tag is the first one. */
-export const currentImagesOf = ({ status }: WatchedObject): CurrentImages => {
+export const currentImagesOf = (
+  { status }: WatchedObject,
+  isWanted: (tag: string) => boolean = () => true,
+): CurrentImages => {
   const { tags } = (status ?? {}) as { readonly tags?: readonly StatusTag[] | null }
   const current = new Map<string, CurrentImage>()
   for (const { tag, items } of tags ?? [])
-    if (typeof tag === 'string' && tag !== '') current.set(tag, imageOf(items?.[0]))
+    if (typeof tag === 'string' && tag !== '' && isWanted(tag)) current.set(tag, imageOf(items?.[0]))
   return current
 }
 

@@ -2,9 +2,12 @@
  * Which ImageStreams the configuration needs. The fewest that can be listed: a list of the namespace `ocp` has hundreds of megabytes.
  */
 import type { MirrorConfig } from '../config/mirror-config.ts'
+import { formatTarget, type ImageStreamTag } from '../names/qci-names.ts'
+import { isOfArt } from '../validation/collisions.ts'
 import type { StreamSelector } from './stream-lists.ts'
 
-export const selectorsOf = ({ art, supplemental }: MirrorConfig): readonly StreamSelector[] => {
+export const selectorsOf = (config: MirrorConfig): readonly StreamSelector[] => {
+  const { art, supplemental } = config
   const selectors = [
     ...art.map(({ namespace, name }) => ({ namespace, name: exactName(name.text) })),
     ...supplemental.flatMap(({ source }) =>
@@ -14,8 +17,20 @@ export const selectorsOf = ({ art, supplemental }: MirrorConfig): readonly Strea
   const whole = new Set(selectors.filter(({ name }) => name === undefined).map(({ namespace }) => namespace))
   const single = selectors.filter(({ namespace }) => !whole.has(namespace))
   const byName = new Map(single.map(({ namespace, name }) => [`${namespace}/${name}`, { namespace, name }]))
-  return [...[...whole].map((namespace) => ({ namespace })), ...byName.values()]
+  const namespaces = [...whole].map((namespace): StreamSelector => ({ namespace }))
+  return [...namespaces, ...byName.values()].map((selector) => ({
+    ...selector,
+    keeps: (name, tag) => isNeeded(config, { namespace: selector.namespace, name, tag }),
+  }))
 }
+
+const isNeeded = ({ art, supplemental }: MirrorConfig, imageStreamTag: ImageStreamTag): boolean =>
+  art.some((images) => isOfArt(images, imageStreamTag)) ||
+  supplemental.some(
+    ({ source }) =>
+      source.kind === 'image-stream-tag' &&
+      formatTarget(source.imageStreamTag) === formatTarget(imageStreamTag),
+  )
 
 /** The only name that a pattern such as `^release$` matches; undefined where there may be others. */
 const exactName = (pattern: string): string | undefined =>

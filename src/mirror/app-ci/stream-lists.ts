@@ -9,6 +9,8 @@ import { currentImagesOf, type CurrentImages } from './current-images.ts'
 export interface StreamSelector {
   readonly namespace: string
   readonly name?: string | undefined
+  /** Which tags are cached: all of them, unless given. */
+  readonly keeps?: (name: string, tag: string) => boolean
 }
 
 /** Current images by `namespace/name`. */
@@ -26,15 +28,18 @@ export const readStreams = async (
   signal: AbortSignal,
 ): Promise<StreamImages> => {
   const streams = new Map<string, CurrentImages>()
-  for (const { namespace, name } of selectors) {
+  for (const { namespace, name, keeps } of selectors) {
     const bounds = { namespace, pageSize, ...(name === undefined ? {} : { name }) }
     await readPages(
       kubeConfig,
       imageStreams,
       signal,
       (items) => {
-        for (const item of items)
-          streams.set(`${namespace}/${item.metadata?.name ?? ''}`, currentImagesOf(item))
+        for (const item of items) {
+          const stream = item.metadata?.name ?? ''
+          const current = currentImagesOf(item, (tag) => keeps?.(stream, tag) ?? true)
+          if (stream !== '' && current.size > 0) streams.set(`${namespace}/${stream}`, current)
+        }
       },
       bounds,
     ).catch((error: unknown) => {

@@ -11,18 +11,29 @@ export type Finding = { readonly image: DesiredImage } & (
   | { readonly state: 'unreadable'; readonly reason: string }
 )
 
-/** In the order of `images`. One image that cannot be read does not stop the others. */
+export interface CompareOptions {
+  readonly maxConcurrent: number
+  /** Begins no further comparison. */
+  readonly signal?: AbortSignal | undefined
+  /** Called for each finding at once. */
+  readonly found?: (finding: Finding) => void
+}
+
+/** In the order of `images`; fewer where `signal` ended it. One image that cannot be read does not stop the others. */
 export const compareAll = async (
   images: readonly DesiredImage[],
   sidesOf: (image: DesiredImage) => ComparedImage,
-  maxConcurrent: number,
+  { maxConcurrent, signal, found = () => undefined }: CompareOptions,
 ): Promise<readonly Finding[]> => {
   const findings: Finding[] = []
   let next = 0
   const work = async (): Promise<void> => {
     for (let at = next++; at < images.length; at = next++) {
+      if (signal?.aborted === true) return
       const image = images[at] as DesiredImage
-      findings[at] = { image, ...(await compared(sidesOf(image))) }
+      const finding = { image, ...(await compared(sidesOf(image))) }
+      findings[at] = finding
+      found(finding)
     }
   }
   await Promise.all(Array.from({ length: Math.min(maxConcurrent, images.length) }, work))

@@ -152,7 +152,7 @@ export class CopyQueue {
 
   #later(entry: Entry, at: number): void {
     const { clock } = this.#options
-    clock.after(at - clock.now(), () => {
+    clock.after(Math.max(0, at - clock.now()), () => {
       // It may have been tried, replaced or removed meanwhile.
       if (entry.state !== 'backing off' || entry.nextTryAt !== at) return
       if (this.#entries.get(entry.copy.target) !== entry) return

@@ -67,15 +67,14 @@ export class Repository {
   }
 
   /**
-   * The same for a tag that is about to be written. That there is none counts only where the registry itself says so: behind a load
-   * balancer that answered 404 for it, an image would be overwritten without a copy.
+   * The same for a tag that is about to be written, by one GET. That there is none counts only where the registry itself says so: behind
+   * a load balancer that answered 404 for it, an image would be overwritten without a copy.
    */
   async resolveSurely(tag: string): Promise<Digest | undefined> {
-    const digest = await this.resolve(tag)
-    if (digest !== undefined) return digest
     const reply = await this.send('GET', `manifests/${tag}`, { headers: { accept } })
-    const text = await readBody(reply.body, maxManifestBytes).catch(() => Buffer.alloc(0))
-    if (reply.status === 404 && absentCodes.has(codeIn(text.toString()))) return undefined
+    if (reply.status !== 404) return (await this.#manifestIn(reply, tag)).digest
+    const text = await readBody(reply.body, maxErrorBytes).catch(() => Buffer.alloc(0))
+    if (absentCodes.has(codeIn(text.toString()))) return undefined
     throw new RegistryFailure('transient', `${this.label} does not say for certain whether it has ${tag}`)
   }
 
@@ -86,6 +85,10 @@ export class Repository {
       await discard(reply.body)
       return undefined
     }
+    return await this.#manifestIn(reply, tagOrDigest)
+  }
+
+  async #manifestIn(reply: RegistryReply, tagOrDigest: string): Promise<Manifest> {
     this.expect(reply, [200], `the manifest ${tagOrDigest}`)
     const bytes = await this.#read(reply, tagOrDigest)
     const named = single(reply.headers['docker-content-digest']) ?? ''

@@ -1,17 +1,20 @@
 /**
- * `GET /api/v1/mirrors`, as the former program answers it: people have scripts with curl and jq. New are the filters `state` and `target`, and
- * the last three fields of a task.
+ * `GET /api/v1/mirrors`, as the former program answers it: people have scripts with curl and jq. New are the filters `owner`, `state` and
+ * `target`, and the last fields of a task.
  * @see https://github.com/openshift/ci-tools/blob/main/cmd/ci-images-mirror/main.go
  */
+import { appCiRegistry } from '../config/mirror-config.ts'
 import type { CopyStatus } from '../queue/queued-copy.ts'
 
 export interface StatusAnswer {
-  readonly status: 200 | 404 | 500
+  readonly status: 200 | 202 | 404 | 405 | 409 | 500
   /** JSON, or the text of an error. */
   readonly body: object | string
 }
 
-const owner = 'supplementalCIImagesService'
+/** As the former program names what put an image into the queue: that of ART's images calls itself the other one there, too. */
+export const ownerOf = (target: string): string =>
+  target.startsWith(`${appCiRegistry}/`) ? 'qciToAppCIImages' : 'supplementalCIImagesService'
 const defaultLimit = 1
 
 /** @param parameters of the query. @param statuses everything in the queue */
@@ -41,8 +44,8 @@ const isWanted = ({ state, target }: CopyStatus, parameters: URLSearchParams): b
   [
     parameters.get('state') ?? state,
     parameters.get('target') ?? target,
-    parameters.get('owner') ?? owner,
-  ].every((wanted, index) => wanted === [state, target, owner][index])
+    parameters.get('owner') ?? ownerOf(target),
+  ].every((wanted, index) => wanted === [state, target, ownerOf(target)][index])
 
 /** The fields in their order. Those of the watch of ImageStreams are empty. */
 const taskOf = (status: CopyStatus): object => ({
@@ -52,8 +55,9 @@ const taskOf = (status: CopyStatus): object => ({
   current_quay_digest: '',
   created_at: new Date(status.createdAt).toISOString(),
   stale: false,
-  owner,
+  owner: ownerOf(status.target),
   state: status.state,
+  target: status.target,
   failures: status.failures,
   last_error: status.lastError ?? '',
 })

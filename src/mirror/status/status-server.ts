@@ -1,33 +1,90 @@
 /**
- * The HTTP server of the mirror: health and the queue, without a login, as the former program has them. It is for the cluster alone.
+ * The HTTP server of the mirror: health and the queue, without a login, as the former program has them. It is for the cluster alone. New
+ * are one image, and the request to copy it now.
  */
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import type { CopyStatus } from '../queue/queued-copy.ts'
+import { explain, notListed, type Explanation } from './explanation.ts'
+import type { ImageStatus } from './image-book.ts'
 import { answerMirrors, type StatusAnswer } from './mirrors.ts'
 
-/** @param list everything in the queue */
-export const createStatusServer = (list: () => readonly CopyStatus[]): FastifyInstance => {
-  const server = fastify()
-  // Paths are exact, and any method will do, with any body.
+export interface MirrorStatus {
+  /** Everything in the queue. */
+  readonly queue: () => readonly CopyStatus[]
+  readonly images: () => readonly ImageStatus[]
+  /** Compares an image of the list, and copies it if it differs. @returns why it does not: a sentence */
+  readonly sync: (target: string) => Promise<string | undefined>
+  /** Milliseconds of the clock of the queue -> milliseconds since the epoch. */
+  readonly epochOf: (at: number) => number
+}
+
+const root = '/api/v1/mirrors'
+const syncSuffix = '/sync'
+
+export const createStatusServer = (mirror: MirrorStatus): FastifyInstance => {
+  const server = fastify({
+    // A path that cannot be decoded.
+    frameworkErrors: (_error, _request, reply) => void send(reply, notFound),
+  })
+  // Paths of the former program are exact, and any method will do, with any body.
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('*', (_request, _body, done) => done(null))
   server.all('/*', async (request, reply) => {
     const url = new URL(request.url, 'http://mirror')
-    const { status, body } = answer(url, list)
-    reply.code(status)
-    if (typeof body === 'object') return await reply.type('application/json').send(jsonOf(body))
-    return await reply
-      .header('x-content-type-options', 'nosniff')
-      .type('text/plain; charset=utf-8')
-      .send(`${body}\n`)
+    return await send(reply, await answer(request.method, url, mirror))
   })
   return server
 }
 
-const answer = ({ pathname, searchParams }: URL, list: () => readonly CopyStatus[]): StatusAnswer => {
+const notFound: StatusAnswer = { status: 404, body: '404 page not found' }
+
+const send = async (reply: FastifyReply, { status, body }: StatusAnswer): Promise<FastifyReply> => {
+  reply.code(status)
+  if (typeof body === 'object') return await reply.type('application/json').send(jsonOf(body))
+  return await reply
+    .header('x-content-type-options', 'nosniff')
+    .type('text/plain; charset=utf-8')
+    .send(`${body}\n`)
+}
+
+const answer = async (method: string, url: URL, mirror: MirrorStatus): Promise<StatusAnswer> => {
+  const { pathname, searchParams } = url
   if (pathname === '/api/health') return { status: 200, body: { ok: true } }
-  if (pathname === '/api/v1/mirrors') return answerMirrors(searchParams, list())
-  return { status: 404, body: '404 page not found' }
+  if (pathname === root) return answerMirrors(searchParams, mirror.queue())
+  const target = targetIn(pathname)
+  if (target === undefined) return notFound
+  if (!target.endsWith(syncSuffix)) return answerImage(target, mirror)
+  if (method !== 'POST') return { status: 405, body: 'sync is a POST' }
+  return await answerSync(target.slice(0, -syncSuffix.length), mirror)
+}
+
+/** `<namespace>/<name>:<tag>` after the root; undefined for any other path. */
+const targetIn = (pathname: string): string | undefined => {
+  if (!pathname.startsWith(`${root}/`)) return undefined
+  // The router has refused what cannot be decoded.
+  const target = decodeURIComponent(pathname.slice(root.length + 1))
+  return target.includes('/') ? target : undefined
+}
+
+const answerImage = (target: string, mirror: MirrorStatus): StatusAnswer => {
+  const explanation = explanationOf(target, mirror)
+  return explanation === undefined
+    ? { status: 404, body: notListed(target, mirror.images()) }
+    : { status: 200, body: explanation }
+}
+
+const answerSync = async (target: string, mirror: MirrorStatus): Promise<StatusAnswer> => {
+  if (explanationOf(target, mirror) === undefined) return answerImage(target, mirror)
+  const refusal = await mirror.sync(target)
+  if (refusal !== undefined) return { status: 409, body: refusal }
+  // The list may be another one by now.
+  const after = answerImage(target, mirror)
+  return after.status === 200 ? { ...after, status: 202 } : after
+}
+
+const explanationOf = (target: string, mirror: MirrorStatus): Explanation | undefined => {
+  const image = mirror.images().find((candidate) => candidate.target === target)
+  return image && explain(image, mirror.epochOf)
 }
 
 /** A Buffer: of text, the framework would add a charset to the type. */

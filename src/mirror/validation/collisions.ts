@@ -12,6 +12,7 @@ export const checkCollisions = (config: MirrorConfig, promoted: PromotedTags): r
   ...writtenTwice(config.supplemental),
   ...alsoPromoted(config.supplemental, promoted),
   ...alsoOfArt(config),
+  ...promotedAndOfArt(config, promoted),
 ]
 
 /** `a/b_c:d` and `a/b:c_d` are one tag in QCI. */
@@ -69,6 +70,31 @@ const alsoOfArt = ({ art, supplemental, appCi }: MirrorConfig): readonly Problem
         cure: 'let the patterns match fewer tags, or remove the other entry',
       }))
   })
+
+/** A float does not say where its parts end: `ocp_a_b_c` may be `ocp/a:b_c` or `ocp/a_b:c`. Whether there is such a tag, only app.ci knows. */
+const promotedAndOfArt = ({ art }: MirrorConfig, promoted: PromotedTags): readonly Problem[] =>
+  art.flatMap((images) => {
+    const { position, subject } = images
+    return [...promoted]
+      .filter(([float]) => readingsOf(float, images.namespace).some((reading) => isOfArt(images, reading)))
+      .map(([float, by]) => ({
+        severity: 'warning',
+        position,
+        subject,
+        message: `${subject} also matches ${float}, which ${by} promotes: both would write it`,
+        cure: 'let the patterns match fewer tags, or remove the promotion',
+      }))
+  })
+
+const readingsOf = (float: string, namespace: string): readonly ImageStreamTag[] => {
+  if (!float.startsWith(`${namespace}_`)) return []
+  const parts = float.slice(namespace.length + 1).split('_')
+  return parts.slice(1).map((_part, index) => ({
+    namespace,
+    name: parts.slice(0, index + 1).join('_'),
+    tag: parts.slice(index + 1).join('_'),
+  }))
+}
 
 /** Whether ART's patterns match an ImageStream tag. */
 export const isOfArt = ({ namespace, name, tag }: ArtImages, imageStreamTag: ImageStreamTag): boolean =>

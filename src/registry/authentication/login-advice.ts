@@ -8,6 +8,8 @@ export interface LoginAdviceOptions {
 
 export interface LoginAdvice {
   readonly host: string
+  /** `oc login URL, then `, or nothing if the URL is not known: before a command of `oc`. */
+  readonly cluster: string
   /** For a client without a login. */
   readonly first: string
   /** For a client whose login is refused. */
@@ -18,5 +20,6 @@ export const createLoginAdvice = ({ host, clusterUrl }: LoginAdviceOptions): Log
   const podman = `podman login -u=$(oc whoami) -p=$(oc whoami -t) ${host}`
   const oc = clusterUrl === undefined ? 'oc login' : `oc login ${clusterUrl.origin}`
   const again = `${oc}, then ${podman}`
-  return { host, first: clusterUrl === undefined ? podman : again, again }
+  const cluster = clusterUrl === undefined ? '' : `${oc}, then `
+  return { host, cluster, first: clusterUrl === undefined ? podman : again, again }
 }

@@ -19,6 +19,11 @@ const storedTypes = [...everyMediaType.split(', '), ...olderMediaTypes].toSorted
 /** For upstream, all types that are not stored are alike. */
 const noneOfThem = 'application/json'
 
+/** The keys of all sets. */
+export const acceptKeys: readonly string[] = Array.from({ length: 2 ** storedTypes.length }, (_, bits) =>
+  storedTypes.flatMap((_type, index) => ((bits >> index) & 1 ? [index] : [])).join(''),
+)
+
 export interface AcceptSet {
   /** A few characters. Equal sets have equal keys. */
   readonly key: string

@@ -16,6 +16,8 @@ export interface DigestsByTagOptions {
 
 export interface CachedTag {
   readonly digest: Digest
+  /** Milliseconds, monotonic. */
+  readonly confirmedAt: number
   /** If false, it must be confirmed with upstream first. */
   readonly isFresh: boolean
   /** Upstream has just failed: no request is sent to it yet. */
@@ -53,11 +55,12 @@ export const createDigestsByTag = ({ tagTtlMs, staleIfErrorMs, now }: DigestsByT
     get: (key) => {
       const entry = tags.get(key)
       if (entry === undefined) return undefined
+      const { digest, confirmedAt, retryAt } = entry
       const time = now()
-      const age = time - entry.confirmedAt
+      const age = time - confirmedAt
       const isFresh = age < tagTtlMs
       if (!isFresh && age >= staleIfErrorMs) return undefined
-      return { digest: entry.digest, isFresh, isFailing: time < entry.retryAt }
+      return { digest, confirmedAt, isFresh, isFailing: time < retryAt }
     },
     confirm: (key, digest, askedAt) => {
       tags.set(key, { digest, confirmedAt: askedAt, retryAt: -Infinity })

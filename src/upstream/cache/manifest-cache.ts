@@ -7,6 +7,7 @@ import type { FetchManifest, Manifest, ManifestRequest } from '../../oci/image-s
 import { createAcceptSets } from './accept-key.ts'
 import { isRetryable, sharedErrors, UpstreamRateLimited, TransientUpstreamError } from '../errors.ts'
 import { createManifestsByDigest } from './manifests-by-digest.ts'
+import { answerForSet, digestsOfOtherSets, tagKey } from './other-accept-sets.ts'
 import { createDigestsByTag, type CachedTag, type DigestsByTag } from './digests-by-tag.ts'
 import { createSingleFlight, type SingleFlight } from '../../concurrency/single-flight.ts'
 
@@ -94,7 +95,7 @@ class Cache implements ManifestCache {
   /** The same, for a tag. */
   #byTag(request: ManifestRequest): Served | Promise<Served> {
     const { key: acceptKey, accept } = this.#acceptSetOf(request.accept)
-    const key = `${request.reference} ${acceptKey}`
+    const key = tagKey(request.reference, acceptKey)
     const tag = this.#tags.get(key)
     // If the manifest is in no cache, the tag is fetched: that is one request as well, and it tells whether the tag has moved.
     const manifest = tag && this.#manifests.get(tag.digest)
@@ -102,7 +103,31 @@ class Cache implements ManifestCache {
     if (manifest !== undefined && tag?.isFailing === true) return { answer: manifest, source: 'stale' }
     if (manifest === undefined && tag !== undefined && this.#options.stored !== undefined)
       return this.#readTag(request, key, accept, tag)
-    return this.#fetchTag(request, key, accept, manifest)
+    // Attack: a manifest of another set in the background would count as what upstream says now.
+    const others =
+      tag === undefined && request.priority === undefined
+        ? digestsOfOtherSets(this.#tags, request.reference as QciTag)
+        : []
+    return others.length === 0
+      ? this.#fetchTag(request, key, accept, manifest)
+      : this.#fetchUnknownTag(request, key, accept, others)
+  }
+
+  async #fetchUnknownTag(
+    request: ManifestRequest,
+    key: string,
+    accept: string,
+    others: readonly Digest[],
+  ): Promise<Served> {
+    const { reference, requester } = request
+    const manifest = await answerForSet(
+      others,
+      accept,
+      async (digest) =>
+        this.#manifests.get(digest) ??
+        (await this.#options.stored?.read(reference as QciTag, digest, requester)),
+    )
+    return await this.#fetchTag(request, key, accept, manifest)
   }
 
   /** For a tag whose manifest is not in memory: it may be on the disk. */

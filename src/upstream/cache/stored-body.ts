@@ -1,15 +1,14 @@
 /**
  * The body of an answer from the store. If the store cannot go on, the client goes on from upstream at the same byte, and does not notice.
  */
-import { backoffMs, pause } from '../../concurrency/backoff.ts'
 import { unavailable } from '../../oci/errors.ts'
 import { WrongContent } from '../../storage/fill-outcome.ts'
 import { pipeBytes, type ByteSource } from '../../storage/pipe-bytes.ts'
 import type { ReadBuffers } from '../../storage/read-buffers.ts'
 import type { Blob, BlobRequest, Body, OpenBlob, Sink } from '../../oci/image-source.ts'
-import { isRetryable, toRegistryError } from '../errors.ts'
-import { byteRangeOf, isSameRange } from '../resilience/byte-range.ts'
+import { toRegistryError } from '../errors.ts'
 import type { Stretch } from './requested-ranges.ts'
+import { openRest } from './rest-of-blob.ts'
 
 export interface StoredBodyOptions {
   readonly request: BlobRequest
@@ -27,10 +26,6 @@ export interface StoredBodyOptions {
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
-
-/** As for a blob that breaks off: a client that waits longer for a byte would rather try elsewhere. */
-const maxWaitMs = 30_000
-const backoff = { firstMs: 100, longestMs: 2000 }
 
 export const createStoredBody = (options: StoredBodyOptions): Body => {
   let isOver = false
@@ -98,29 +93,5 @@ const pipePart = async (options: StoredBodyOptions, part: Stretch, progress: Pro
         'the upstream registry sent a blob that is not the one of its digest; try again',
         error,
       )
-  }
-}
-
-/** @throws {RegistryError} if upstream does not have it within the patience of a client */
-const openRest = async (
-  { request, open, now = () => performance.now() }: StoredBodyOptions,
-  { start, end }: Stretch,
-  size: number,
-): Promise<Body> => {
-  const range = start === 0 && end === size ? undefined : `bytes=${start}-${end - 1}`
-  const attempt = async (): Promise<Body> => {
-    const { body, ...blob } = await open({ ...request, range, ifRange: undefined })
-    const wanted = { start, end, total: size, etag: undefined }
-    if (body !== undefined && isSameRange(byteRangeOf(blob, size), wanted)) return body
-    await body?.discard()
-    throw unavailable('the upstream registry does not go on with the blob where the cache ended')
-  }
-  const until = now() + maxWaitMs
-  for (let failures = 0; ; failures++) {
-    const found = await attempt().catch((error: unknown) => ({ error }))
-    if (!('error' in found)) return found
-    if (!isRetryable(found.error) || now() >= until) throw found.error
-    await pause(backoffMs(failures, backoff), request.signal)
-    if (request.signal?.aborted === true) throw found.error
   }
 }

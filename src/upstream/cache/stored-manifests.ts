@@ -1,11 +1,12 @@
 /**
- * Manifests from the disk, behind those in memory. By digest they never change. A tag is always asked for: what it was last is told by
+ * Manifests from the disk and from S3, behind those in memory. By digest they never change. A tag is always asked for: what it was last is told by
  * `stored-tags.ts`, for when upstream has no answer.
  */
 import { isDigest, type Digest } from '../../oci/reference.ts'
 import type { DocumentStore } from '../../storage/documents.ts'
 import type { FetchManifest, Manifest } from '../../oci/image-source.ts'
 import { isVerified } from '../manifests.ts'
+import type { S3Manifests } from './s3-manifests.ts'
 
 export interface StoredManifests {
   /** The same, from the disk where it can be; what it fetches is stored. */
@@ -14,10 +15,17 @@ export interface StoredManifests {
   readonly read: (digest: Digest, requester: string) => Promise<Manifest | undefined>
 }
 
-export const createStoredManifests = (store: Pick<DocumentStore, 'get' | 'put'>): StoredManifests => {
+/** @param s3 the tier between the disk and upstream, if there is one */
+export const createStoredManifests = (
+  store: Pick<DocumentStore, 'get' | 'put'>,
+  s3?: S3Manifests,
+): StoredManifests => {
   const read = async (digest: Digest, requester: string): Promise<Manifest | undefined> => {
-    const document = await store.get(digest, requester)
+    const onDisk = await store.get(digest, requester)
+    const document = onDisk ?? (await s3?.read(digest))
     if (document === undefined) return undefined
+    if (onDisk === undefined) void store.put(digest, document, requester)
+    else s3?.offer(digest, requester)
     const { mediaType, content } = document
     return { digest, mediaType, content, size: content.length, isStale: false }
   }
@@ -31,7 +39,7 @@ export const createStoredManifests = (store: Pick<DocumentStore, 'get' | 'put'>)
       const { digest, mediaType, content } = manifest
       // Nobody waits for the disk.
       if (content !== undefined && isVerified(manifest))
-        void store.put(digest, { mediaType, content }, requester)
+        void store.put(digest, { mediaType, content }, requester).then(() => s3?.offer(digest, requester))
       return manifest
     },
   }

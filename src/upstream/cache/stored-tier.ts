@@ -1,15 +1,21 @@
 /**
- * The tier on the disk, for the pipeline: blobs, manifests by digest, and tags. Without storage each of them is passed through.
+ * The tiers on the disk and in S3, for the pipeline: blobs, manifests by digest, and tags. Without storage each of them is passed through.
  */
+import type { S3Tier } from '../../storage/s3/s3-tier.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { FetchManifest, OpenBlob } from '../../oci/image-source.ts'
+import type { RoundTrip } from '../client/round-trip.ts'
 import { createBlobCache, type BlobCacheOptions } from './blob-cache.ts'
 import type { ManifestCacheOptions } from './manifest-cache.ts'
+import { S3Blobs, type S3BlobsOptions } from './s3-blobs.ts'
+import { createS3Manifests } from './s3-manifests.ts'
 import { createStoredManifests } from './stored-manifests.ts'
 import { createStoredTags } from './stored-tags.ts'
 
 export interface StoredTierOptions extends Pick<BlobCacheOptions, 'observe'> {
   readonly storage: Storage
+  /** Undefined without `--cache-s3`. */
+  readonly s3?: (Pick<S3BlobsOptions, 'delivery' | 'observe'> & { readonly tier: S3Tier }) | undefined
 }
 
 export interface StoredTier {
@@ -30,16 +36,19 @@ const noTier: StoredTier = {
   forMemory: () => ({}),
 }
 
+/** @param roundTrip sends GETs to S3 */
 export const createStoredTier = (
   options: StoredTierOptions | undefined,
   sizeOf: BlobCacheOptions['sizeOf'],
+  roundTrip: RoundTrip,
 ): StoredTier => {
   if (options === undefined) return noTier
-  const { storage, observe } = options
-  const manifests = createStoredManifests(storage.manifests)
+  const { storage, observe, s3 } = options
+  const manifests = createStoredManifests(storage.manifests, s3 && createS3Manifests({ ...s3, roundTrip }))
   const now = () => performance.now()
+  const s3Blobs = (open: OpenBlob) => s3 && new S3Blobs({ ...s3, roundTrip, open, sizeOf })
   return {
-    storingBlobs: (open) => createBlobCache({ open, storage, sizeOf, observe }),
+    storingBlobs: (open) => createBlobCache({ open, storage, s3: s3Blobs(open), sizeOf, observe }),
     storingManifests: manifests.storing,
     forMemory: (learning) => ({
       stored: {

@@ -18,6 +18,8 @@ export interface RoundTripRequest {
   readonly headers: Readonly<Record<string, string>>
   readonly signal: AbortSignal
   readonly kind: UpstreamKind | 'robot'
+  /** The body of an error is not wanted. So an error that http1/ cannot read is not requested again: storages send them in chunks. */
+  readonly isErrorBodyUnused?: boolean
 }
 
 /** A response of one origin. */
@@ -82,6 +84,9 @@ class Clients {
       return await this.#options.http1.send(url, request)
     } catch (error) {
       if (!(error instanceof UnsupportedResponse)) throw error
+      const { statusCode = 0 } = error
+      if (request.isErrorBodyUnused === true && statusCode >= 400)
+        return { statusCode, headers: {}, body: noBody }
       const reply = await this.#byLibrary(url, request)
       // Attack: many storages send errors in chunks (for a range beyond the end, for one), and blobs with a length. A client that requests
       // such a range now and then would make all blobs go through undici.
@@ -109,6 +114,8 @@ class Clients {
     return { statusCode, headers: fields, body: undiciBody(body, signal) }
   }
 }
+
+const noBody: Body = { pipeTo: async () => undefined, discard: async () => undefined }
 
 /** How undici reports a response with the status 100. */
 const isContinue = (error: unknown): boolean =>

@@ -9,6 +9,13 @@
 /** Only undici can read this response. The connection is closed; the request can be sent again. */
 export class UnsupportedResponse extends Error {
   override readonly name = 'UnsupportedResponse'
+  /** Of the response, if its head could be read and only its body cannot. */
+  readonly statusCode: number | undefined
+
+  constructor(message: string, statusCode?: number) {
+    super(message)
+    this.statusCode = statusCode
+  }
 }
 
 export interface Head {
@@ -119,9 +126,9 @@ const parse = (text: string): Head => {
   if (Number.isNaN(statusCode) || bodiless.has(statusCode)) throw new UnsupportedResponse('a status line')
   const headers = fieldsOf(lines)
   const { 'content-length': contentLength, 'transfer-encoding': coding, connection = '' } = headers
-  if (coding !== undefined) throw new UnsupportedResponse('a transfer coding')
+  if (coding !== undefined) throw new UnsupportedResponse('a transfer coding', statusCode)
   if (typeof contentLength !== 'string' || !lengthValue.test(contentLength))
-    throw new UnsupportedResponse('no length')
+    throw new UnsupportedResponse('no length', statusCode)
   return {
     statusCode,
     headers,

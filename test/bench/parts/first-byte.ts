@@ -1,9 +1,8 @@
 /** The time that a proxy adds to the first byte of a blob. */
-import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import http from 'node:http'
 import https from 'node:https'
+import { firstByteMs } from '../clients/first-byte.ts'
 import { startStreamingNginx } from '../peers/nginx.ts'
 import { milliseconds, type Part, type Section, type Setting, type Table } from '../section.ts'
 import { percentile } from '../statistics.ts'
@@ -14,23 +13,6 @@ import { startProxy } from '../system/proxy.ts'
 
 const rounds = 6
 const requestsPerRound = 100
-
-/** Milliseconds from the request to the first byte of the body. @throws {Error} if the body is not the blob */
-const timeOf = async (agent: http.Agent, url: string, token: string, { digest }: File): Promise<number> => {
-  const { request } = agent instanceof https.Agent ? https : http
-  const began = performance.now()
-  const asked = request(url, { agent, headers: { authorization: `Bearer ${token}` } }).end()
-  const [response] = (await once(asked, 'response')) as [http.IncomingMessage]
-  const hash = createHash('sha256')
-  let elapsed = 0
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    if (elapsed === 0) elapsed = performance.now() - began
-    hash.update(chunk)
-  }
-  const arrived = `sha256:${hash.digest('hex')}`
-  if (arrived !== digest) throw new Error(`${url}: ${response.statusCode} ${arrived}`)
-  return elapsed
-}
 
 interface Side {
   readonly label: string
@@ -44,7 +26,7 @@ const measure = async (sides: readonly Side[], file: File, token: string) => {
   for (let round = 0; round <= rounds; round++)
     for (const { url, agent, seen } of all)
       for (let asked = 0; asked < requestsPerRound; asked++) {
-        const elapsed = await timeOf(agent, url + file.path, token, file)
+        const elapsed = await firstByteMs(agent, url + file.path, token, file)
         if (round > 0) seen.push(elapsed)
       }
   return all
@@ -107,7 +89,7 @@ const kinds = [
 
 const run = async (setting: Setting): Promise<Section> => {
   await using directory = await scratch()
-  await using origin = await startOrigin(directory.path, 1e6)
+  await using origin = await startOrigin(directory.path, { largeBytes: 1e6 })
   const tables: Table[] = []
   for (const kind of kinds) tables.push(...(await measureScheme(setting, directory.path, origin, kind)))
   return { tables, outcomes: [] }

@@ -150,7 +150,7 @@ const measureAll = async (sides: readonly Metered[], origin: Origin, token: stri
 
 const run = async ({ main, say }: Setting): Promise<Section> => {
   await using directory = await scratch()
-  await using origin = await startOrigin(directory.path, 1e6)
+  await using origin = await startOrigin(directory.path, { largeBytes: 1e6 })
   await using appCi = await startAppCi()
   await using judge = await startJudge()
   await using secondJudge = await startJudge()

@@ -29,8 +29,9 @@ export interface Origin extends AsyncDisposable {
   /** Both without scheme: `127.0.0.1:8080`. */
   readonly host: string
   readonly tlsHost: string
-  /** PEM file of the authority of the https server. */
+  /** PEM file of the authority of the https server, which is its certificate, and its key. */
   readonly ca: string
+  readonly key: string
   /** The file with a line for each request. */
   readonly accessLog: string
   /** A gigabyte, unless given. */
@@ -39,6 +40,16 @@ export interface Origin extends AsyncDisposable {
   readonly small: File
   /** 2.7 kB, by its digest. The tag `ocp_4.5_base` names it, too. */
   readonly manifest: File
+  /** Another file. */
+  readonly add: (bytes: number) => Promise<File>
+}
+
+export interface OriginOptions {
+  readonly largeBytes?: number
+  /** Of each connection: nginx's `limit_rate`. */
+  readonly bytesPerSecond?: number
+  /** Tells two origins in one directory apart. */
+  readonly name?: string
 }
 
 export const manifestTag = 'ocp_4.5_base'
@@ -47,8 +58,11 @@ const tagList = JSON.stringify({ name: repository, tags: [manifestTag] })
 const blobs = `/v2/${repository}/blobs`
 const manifests = `/v2/${repository}/manifests`
 
-export const startOrigin = async (directory: string, largeBytes = 1e9): Promise<Origin> => {
-  const root = join(directory, 'origin')
+export const startOrigin = async (
+  directory: string,
+  { largeBytes = 1e9, bytesPerSecond = 0, name = 'origin' }: OriginOptions = {},
+): Promise<Origin> => {
+  const root = join(directory, name)
   await mkdir(root + blobs, { recursive: true })
   await mkdir(root + manifests, { recursive: true })
   const large = await writeNoise(root, largeBytes)
@@ -58,6 +72,7 @@ export const startOrigin = async (directory: string, largeBytes = 1e9): Promise<
   const [port, tlsPort] = [await freePort(), await freePort()]
   const locations = `
     root ${root};
+    limit_rate ${bytesPerSecond};
     location = /v2/ { default_type application/json; return 200 true; }
     # Nothing in it is restricted, which the proxy has to have seen before it is ready.
     location = /v2/${repository}/tags/list { default_type application/json; return 200 '${tagList}'; }
@@ -70,11 +85,11 @@ export const startOrigin = async (directory: string, largeBytes = 1e9): Promise<
   server {
     listen 127.0.0.1:${tlsPort} ssl;
     ssl_certificate ${ca};
-    ssl_certificate_key ${directory}/key.pem;
+    ssl_certificate_key ${keyFile(directory)};
     ssl_protocols TLSv1.2 TLSv1.3;
     ${locations}
   }`
-  const nginx = await startNginx({ directory, name: 'origin', port, http })
+  const nginx = await startNginx({ directory, name, port, http })
   const [host, tlsHost] = [`127.0.0.1:${port}`, `127.0.0.1:${tlsPort}`]
   return {
     url: `http://${host}`,
@@ -82,10 +97,12 @@ export const startOrigin = async (directory: string, largeBytes = 1e9): Promise<
     host,
     tlsHost,
     ca,
-    accessLog: accessLogOf({ directory, name: 'origin' }),
+    key: keyFile(directory),
+    accessLog: accessLogOf({ directory, name }),
     large,
     small,
     manifest,
+    add: async (bytes) => await writeNoise(root, bytes),
     [Symbol.asyncDispose]: async () => await nginx[Symbol.asyncDispose](),
   }
 }
@@ -129,12 +146,14 @@ const writeManifest = async (root: string): Promise<File> => {
   return { digest, path, bytes: body.length, file: root + path }
 }
 
+const keyFile = (directory: string): string => join(directory, 'key.pem')
+
 /** Signed by itself, valid for two days. */
 const makeCertificate = async (directory: string): Promise<string> => {
   const file = join(directory, 'certificate.pem')
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost']
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-  const files = ['-keyout', join(directory, 'key.pem'), '-out', file]
+  const files = ['-keyout', keyFile(directory), '-out', file]
   await runTool('openssl', ['req', '-x509', '-days', '2', ...key, ...subject, ...files])
   return file
 }

@@ -3,12 +3,26 @@
  * @see https://man7.org/linux/man-pages/man5/proc.5.html
  */
 import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** `sysconf(_SC_CLK_TCK)`: 100 on every Linux that Node runs on. */
 const ticksPerSecond = 100
+/** Milliseconds without CPU after which a process counts as idle. */
+const idleMs = 300
 
 /** Seconds of CPU, user and system; to a hundredth. */
 export const cpuSeconds = (pid: number): number => sum(pid, ownCpuSeconds)
+
+/** Seconds of CPU until the process is idle again, what it does after the last byte included. */
+export const cpuSecondsOf = async (pid: number, work: () => Promise<unknown>): Promise<number> => {
+  const before = cpuSeconds(pid)
+  await work()
+  for (let last = -1; last !== cpuSeconds(pid);) {
+    last = cpuSeconds(pid)
+    await sleep(idleMs)
+  }
+  return cpuSeconds(pid) - before
+}
 
 export const rssBytes = (pid: number): number => sum(pid, (one) => statusBytes(one, 'VmRSS'))
 

@@ -22,6 +22,8 @@ export interface ProxyOptions {
   readonly upstream: string
   /** PEM file, for an upstream on https. */
   readonly ca?: string
+  /** PEM files: it serves https with them. The certificate is its own authority. */
+  readonly tls?: { readonly certificate: string; readonly key: string }
   readonly flags?: readonly string[]
   /** With `quay`, it keeps to quay.io's limits, for an upstream that has them. Without it, there is no limit. */
   readonly limits?: 'quay'
@@ -34,7 +36,7 @@ export interface ProxyOptions {
 export const robot = { username: 'openshift+ci_readonly', password: randomBytes(32).toString('hex') }
 
 export const startProxy = async (options: ProxyOptions): Promise<Proxy> => {
-  const { main, directory, name = 'proxy', appCi, upstream, ca, flags = [], nodeOptions = [] } = options
+  const { main, directory, name = 'proxy', appCi, upstream, ca, tls, flags = [], nodeOptions = [] } = options
   const files = await writeFiles(join(directory, name), {
     username: robot.username,
     password: robot.password,
@@ -42,7 +44,7 @@ export const startProxy = async (options: ProxyOptions): Promise<Proxy> => {
     kubeconfig: appCi.api.kubeconfig(),
   })
   const [listen, metrics] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
-  const url = `http://${listen}`
+  const url = `${tls === undefined ? 'http' : 'https'}://${listen}`
   const args = [
     ...nodeOptions,
     main,
@@ -57,16 +59,25 @@ export const startProxy = async (options: ProxyOptions): Promise<Proxy> => {
     `--token-secret-file=${files.secret}`,
     `--kubeconfig=${files.kubeconfig}`,
     ...(ca === undefined ? [] : [`--upstream-ca-file=${ca}`]),
+    ...(tls === undefined ? [] : [`--tls-cert-file=${tls.certificate}`, `--tls-key-file=${tls.key}`]),
     // Clients that still read at the end of a measurement are cut.
     '--grace-period=1s',
     ...(options.limits === 'quay' ? ['--upstream-limits=quay'] : await unlimited(main)),
     ...flags,
   ]
-  const ready = async () => await answers(`${url}/readyz`, 200)
+  const ready = async () =>
+    tls === undefined
+      ? await answers(`${url}/readyz`, 200)
+      : await answersOverTls(`${url}/readyz`, tls.certificate)
   const { maxWaitMs } = options
   const patience = maxWaitMs === undefined ? {} : { maxWaitMs }
   const running = await start(process.execPath, args, { directory, name, ready, ...patience })
   return { ...running, url, metricsUrl: `http://${metrics}/metrics` }
+}
+
+const answersOverTls = async (url: string, ca: string): Promise<boolean> => {
+  await runTool('curl', ['--silent', '--fail', '--cacert', ca, url])
+  return true
 }
 
 /**

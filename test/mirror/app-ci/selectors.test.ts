@@ -16,7 +16,11 @@ supplementalCIImages:
   ocp/x:v1: {namespace: ocp, name: x, tag: v1}
   ocp/ubi:9: {image: registry.access.redhat.com/ubi9/ubi:latest}
 `)
-  t.strictSame(selectorsOf(config), [
+  const selectors = selectorsOf(config)
+  const named = selectors.map(({ namespace, name }) =>
+    name === undefined ? { namespace } : { namespace, name },
+  )
+  t.strictSame(named, [
     { namespace: 'ocp' },
     { namespace: 'origin' },
     { namespace: 'many' },
@@ -24,5 +28,12 @@ supplementalCIImages:
     { namespace: 'openshift', name: 'release.old' },
     { namespace: 'coreos', name: 'base' },
   ])
+  const kept = (namespace: string, name: string, tag: string) =>
+    selectors.find((selector) => selector.namespace === namespace)?.keeps?.(name, tag)
+  t.equal(kept('ocp', '4.20', 'rhel-coreos'), true)
+  t.equal(kept('ocp', '4.20', 'cli'), false)
+  t.equal(kept('ocp', 'x', 'v1'), true)
+  t.equal(kept('ocp', 'x', 'v2'), false)
+  t.equal(kept('coreos', 'base', '9.7'), true)
   t.end()
 })

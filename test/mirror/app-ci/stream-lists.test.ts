@@ -27,10 +27,37 @@ await t.test('lists of namespaces in pages, and one ImageStream alone', async (t
   )
 })
 
+await t.test('tags that nobody needs are not cached', async (t) => {
+  const { kubeConfig, imageStreams } = await startApi(t)
+  for (const name of ['a', 'b'])
+    imageStreams.put({ namespace: 'ocp', name, tags: { x: [hex('a')], y: [hex('b')] } })
+  const keeps = (name: string, tag: string) => name === 'a' && tag === 'x'
+  const streams = await readStreams(kubeConfig, [{ namespace: 'ocp', keeps }], never)
+  t.strictSame(
+    [...streams].map(([key, tags]) => [key, [...tags]]),
+    [['ocp/a', [['x', hex('a')]]]],
+  )
+})
+
 await t.test('a list that does not come is a failure, which names the namespace', async (t) => {
   const { api, kubeConfig } = await startApi(t)
   api.fault({ kind: 'status', status: 500 })
   await t.rejects(readStreams(kubeConfig, [{ namespace: 'ocp' }], never), {
     message: 'app.ci does not list the ImageStreams of ocp: API server answered 500',
   })
+})
+
+await t.test('an object without a name is that of no ImageStream', async (t) => {
+  const { api, kubeConfig } = await startApi(t)
+  const tags = [{ tag: 'x', items: [{ image: hex('a') }] }]
+  const body = {
+    apiVersion: 'image.openshift.io/v1',
+    kind: 'ImageStreamList',
+    metadata: { resourceVersion: '7' },
+    items: [{ status: { tags } }, { metadata: {}, status: { tags } }],
+  }
+  t.intercept(Object.getPrototypeOf(api.imageStreams) as { answer: unknown }, 'answer', {
+    value: () => ({ status: 200, body }),
+  })
+  t.strictSame([...(await readStreams(kubeConfig, [{ namespace: 'ocp' }], never)).keys()], [])
 })

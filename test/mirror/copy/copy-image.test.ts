@@ -53,7 +53,7 @@ await t.test('what is there is not copied again', async (t) => {
   qci.requests.length = 0
   t.match(await copyImage(toolsOf(), request), { bytes: 0, replaced: undefined })
   t.ok(
-    qci.requests.every(({ method }) => method === 'HEAD'),
+    qci.requests.every(({ method }) => method === 'HEAD' || method === 'GET'),
     'nothing is written',
   )
 })

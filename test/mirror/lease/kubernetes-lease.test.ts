@@ -1,49 +1,14 @@
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { text } from 'node:stream/consumers'
 import { KubeConfig } from '@kubernetes/client-node'
 import t from 'tap'
 import type { Test } from 'tap'
 import { createKubernetesLease } from '../../../src/mirror/lease/kubernetes-lease.ts'
+import { startLeaseApi } from './lease-api.ts'
 import { kubeConfigOf } from '../../kubernetes/kubeconfig-of.ts'
 
-interface StoredLease {
-  readonly metadata?: { readonly resourceVersion?: string }
-  readonly spec?: Readonly<Record<string, unknown>>
-}
-
 const started = async (test: Test, timeoutMs?: number) => {
-  const state = {
-    lease: undefined as StoredLease | undefined,
-    requests: [] as string[],
-    status: 0,
-    isSilent: false,
-  }
-  const server = createServer((request, response) => {
-    void answer(request, response)
-  })
-  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    state.requests.push(`${request.method} ${request.url}`)
-    const body = await text(request)
-    if (state.isSilent) return
-    const send = (status: number, content: object): void => {
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(content))
-    }
-    const failure = (code: number): void => send(code, { kind: 'Status', code })
-    if (state.status !== 0) return failure(state.status)
-    if (request.method === 'GET') return state.lease === undefined ? failure(404) : send(200, state.lease)
-    const sent = JSON.parse(body) as StoredLease
-    const version = state.lease?.metadata?.resourceVersion
-    if (sent.metadata?.resourceVersion !== version) return failure(409)
-    state.lease = { ...sent, metadata: { ...sent.metadata, resourceVersion: `${Number(version ?? 0) + 1}` } }
-    send(200, state.lease)
-  }
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  test.teardown(() => server.close().closeAllConnections())
+  const { state, port } = await startLeaseApi(test)
   const kubeConfig = new KubeConfig()
-  kubeConfig.loadFromString(kubeConfigOf((server.address() as AddressInfo).port))
+  kubeConfig.loadFromString(kubeConfigOf(port))
   const store = createKubernetesLease({
     kubeConfig,
     namespace: 'ci',

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { DesiredImage } from '../../../src/mirror/plan/desired.ts'
-import { compareAll } from '../../../src/mirror/plan/findings.ts'
+import { compareAll, type Finding } from '../../../src/mirror/plan/findings.ts'
 import { putImage, tag } from '../../support/image-fixtures.ts'
 import { startSides } from '../copy/sides.ts'
 
@@ -15,28 +15,39 @@ await t.test('one image that cannot be read does not stop the others', async (t)
   for (const name of ['1', '3', '4']) tag(original, name, putImage(original, name))
   tag(stored, 'a_b_3', putImage(stored, '3'))
   origin.fault = ({ path }) => (path.endsWith('/4') ? { status: 403 } : undefined)
+  const found: Finding[] = []
   const findings = await compareAll(
     ['1', '2', '3', '4'].map(image),
     ({ float, source: { tag: version } }) => ({ source, version: `${version}`, target, float }),
-    2,
+    { maxConcurrent: 2, found: (finding) => found.push(finding) },
   )
   t.strictSame(
     findings.map((finding) => `${finding.image.target} ${finding.state}`),
     ['a/b:1 different', 'a/b:2 missing', 'a/b:3 same', 'a/b:4 unreadable'],
   )
   t.match(findings[3], { reason: /the manifest 4: 403$/ })
-  t.strictSame(await compareAll([], () => t.fail() as never, 2), [])
+  t.strictSame(new Set(found), new Set(findings), 'each is told at once')
+  t.strictSame(await compareAll([], () => t.fail() as never, { maxConcurrent: 2 }), [])
 })
 
 await t.test('a mistake of the program is no finding', async (t) => {
   const broken = () => {
     throw new TypeError('x')
   }
-  await t.rejects(compareAll([image('1')], broken, 2), TypeError)
+  await t.rejects(compareAll([image('1')], broken, { maxConcurrent: 2 }), TypeError)
   const { source, target } = await startSides(t)
   const sides = { source: { resolve: broken } as unknown as typeof source, version: '1', target, float: 'x' }
   await t.rejects(
-    compareAll([image('1')], () => sides, 2),
+    compareAll([image('1')], () => sides, { maxConcurrent: 2 }),
     TypeError,
   )
+})
+
+await t.test('a pass that is cut short begins no further comparison', async (t) => {
+  const { source, target } = await startSides(t)
+  const abort = new AbortController()
+  const found = () => abort.abort()
+  const sidesOf = () => ({ source, version: '1', target, float: 'x' })
+  const options = { maxConcurrent: 1, signal: abort.signal, found }
+  t.equal((await compareAll(['1', '2', '3'].map(image), sidesOf, options)).length, 1)
 })

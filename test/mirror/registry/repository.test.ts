@@ -30,10 +30,10 @@ await t.test('that there is no such tag counts only where the registry says so',
   const unsure = { name: 'RegistryFailure', kind: 'transient', message: /does not say for certain/ }
   registry.fault = () => ({ status: 404, body: '<html>' })
   await t.rejects(repository.resolveSurely('a'), unsure)
-  registry.fault = ({ method }) => (method === 'HEAD' ? { status: 404 } : undefined)
-  await t.rejects(repository.resolveSurely('a'), unsure)
-  registry.fault = ({ method }) => (method === 'HEAD' ? { status: 404 } : 'half body')
+  registry.fault = () => 'half body'
   await t.rejects(repository.resolveSurely('b'), unsure)
+  registry.fault = () => ({ status: 403 })
+  await t.rejects(repository.resolveSurely('b'), { name: 'RegistryFailure', kind: 'refused' })
 })
 
 await t.test('a registry that names no digest', async (t) => {

@@ -39,6 +39,7 @@ await t.test('tasks have the fields of the former program, in their order', asyn
           stale: false,
           owner: 'supplementalCIImagesService',
           state: 'waiting',
+          target: 'a/b:c',
           failures: 0,
           last_error: '',
         },
@@ -67,6 +68,15 @@ await t.test('filters', async (t) => {
   t.strictSame(targetsOf('action=show&limit=9&target=a/b:e'), ['e'])
   t.strictSame(targetsOf('action=show&limit=9&owner=supplementalCIImagesService')?.toString(), 'c,d,e')
   t.strictSame(ask('action=show&limit=9&owner=qciToAppCIImages').body, { mirrors: null, total: 3 })
+})
+
+await t.test('the owner of an image of app.ci', async (t) => {
+  const target = 'registry.ci.openshift.org/ocp/5.0:cli'
+  const images = [...statuses, new Entry(copyOf(target)).status()]
+  t.match(ask('action=show&limit=9&owner=qciToAppCIImages', images).body, {
+    mirrors: [{ target, owner: 'qciToAppCIImages' }],
+    total: 4,
+  })
 })
 
 await t.test('errors are text, word for word', async (t) => {

@@ -41,3 +41,27 @@ artImages:
     { severity: 'warning', subject: 'artImages[1]', message: /rhel-coreos-next.*the latter wins$/ },
   ])
 })
+
+await t.test('a tag that a build promotes and that ART has, too', (t) => {
+  const config = configOf(`artImages:
+  - {namespace: ocp, name: '^4\\.20$', tag: ^rhel_coreos$}
+  - {namespace: origin, name: ^scos.*}
+`)
+  const promoted = new Map([
+    ['ocp_4.20_rhel_coreos', 'a.yaml'],
+    ['ocp_4.20_cli', 'b.yaml'],
+    ['origin_scos-4.20_base', 'c.yaml'],
+    ['ci_scos-4.20_base', 'd.yaml'],
+  ])
+  t.match(checkCollisions(config, promoted), [
+    {
+      severity: 'warning',
+      message: 'artImages[0] also matches ocp_4.20_rhel_coreos, which a.yaml promotes: both would write it',
+    },
+    {
+      severity: 'warning',
+      message: 'artImages[1] also matches origin_scos-4.20_base, which c.yaml promotes: both would write it',
+    },
+  ])
+  t.end()
+})

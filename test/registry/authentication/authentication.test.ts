@@ -108,6 +108,26 @@ await t.test('trap 12: every refusal is a 401, with `error` if there was a token
   test.strictSame(asked, ['bad'], "neither a robot's password nor a forgery is handed to the cluster")
 })
 
+await t.test(
+  'attack: guesses at a proxy without a cluster are limited, whatever user name they have',
+  async (test) => {
+    const guessed: string[] = []
+    const ask = (by: 'configuration' | 'cluster') =>
+      createAuthenticate({
+        challenge,
+        advice,
+        reviewToken: async () => ({ authenticated: false, refusal: { ...refusal, by } }),
+        robotCredentials: () => robots,
+        robotTokens: { verify: async () => undefined },
+        limitGuesses: (client) => void guessed.push(client),
+      })(parseAuthorization(basic('guest:hunter1')), '10.0.0.1')
+    await test.rejects(ask('configuration'), { code: 'UNAUTHORIZED' })
+    test.strictSame(guessed, ['10.0.0.1'])
+    await test.rejects(ask('cluster'), { code: 'UNAUTHORIZED' })
+    test.strictSame(guessed, ['10.0.0.1'], 'reviews have a limit of their own')
+  },
+)
+
 await t.test('trap 17: an unavailable API server is no refusal', async (test) => {
   const away = async () => {
     throw Object.assign(new Error('away'), { code: 'UNAVAILABLE' })

@@ -6,6 +6,7 @@ const podman = 'podman login -u=$(oc whoami) -p=$(oc whoami -t) proxy.example'
 await t.test('without the URL of the cluster: the server that oc knows', async (test) => {
   test.strictSame(createLoginAdvice({ host: 'proxy.example' }), {
     host: 'proxy.example',
+    cluster: '',
     first: podman,
     again: `oc login, then ${podman}`,
   })
@@ -16,6 +17,7 @@ await t.test('with the URL: the right cluster, first and again', async (test) =>
   const command = `oc login https://api.ci.example:6443, then ${podman}`
   test.strictSame(createLoginAdvice({ host: 'proxy.example', clusterUrl }), {
     host: 'proxy.example',
+    cluster: 'oc login https://api.ci.example:6443, then ',
     first: command,
     again: command,
   })

@@ -18,7 +18,15 @@ await t.test('the client gets the helpful part, with the command for its kind of
   const rows: readonly (readonly [Partial<TokenRefusal>, string])[] = [
     [
       { by: 'form', reason: 'it expired at 2026-11-28T12:00:00Z' },
-      `your token cannot be one that the app.ci cluster accepts: it expired at 2026-11-28T12:00:00Z; ${oc}`,
+      `your token expired at 2026-11-28T12:00:00Z; ${oc}`,
+    ],
+    [
+      { by: 'form', reason: 'it is empty' },
+      `your token cannot be one that the app.ci cluster accepts: it is empty; ${oc}`,
+    ],
+    [
+      { tokenKind: 'opaque' },
+      `the app.ci cluster does not accept your token (expired, deleted, or of another cluster; those of OpenShift are sha256~ and 43 characters, or a JWT, and yours is neither); ${oc}`,
     ],
     [
       { by: 'configuration', reason: 'this proxy accepts robots only' },
@@ -46,7 +54,7 @@ await t.test('the client gets the helpful part, with the command for its kind of
     ],
     [
       { unverifiedClaims: { sub: 'system:serviceaccount:ci:image-puller' } },
-      'the app.ci cluster does not accept your token (expired, deleted, or of another cluster); log in again: podman login -u=image-puller -p=$(oc create token image-puller -n ci) proxy.example',
+      'the app.ci cluster does not accept your token (expired, deleted, or of another cluster); log in again: podman login -u=image-puller -p=$(oc create token image-puller -n ci --duration=24h) proxy.example',
     ],
     ...['system:serviceaccount:ci:$(rm)', 'alice', 'x system:serviceaccount:a:b'].map(
       (sub) =>

@@ -48,6 +48,18 @@ await t.test('lists in pages, of one moment', async (test) => {
   test.strictSame(imageStreams.requests, { pages: 4, watches: 0 })
 })
 
+await t.test('lists of one namespace, and of one name', async (test) => {
+  const { api, ask, put, imageStreams } = await start(test)
+  for (const name of ['a', 'b']) put(name)
+  imageStreams.put({ namespace: 'origin', name: 'a', tags: {} })
+  const named = (await (await ask('?fieldSelector=metadata.name%3Da')).json()) as { items: object[] }
+  test.equal(named.items.length, 2)
+  const authorization = `Bearer ${/token: (\S+)/.exec(api.kubeconfig())![1]!}`
+  const path = '/apis/image.openshift.io/v1/namespaces/origin/imagestreams'
+  const response = await fetch(`${api.url}${path}`, { headers: { authorization } })
+  test.match(await response.json(), { items: [{ metadata: { namespace: 'origin', name: 'a' } }] })
+})
+
 await t.test('a tag by reference: no image, as promotion leaves it', async (test) => {
   const { ask, imageStreams } = await start(test)
   const reference = `quay-proxy.ci.openshift.org/openshift/ci@${hex('b')}`

@@ -234,6 +234,13 @@ await t.test('ImageStreams are behind the same door: a caller, its rights, and f
       headers: { authorization: `Bearer ${proxyToken}` },
     })
   api.imageStreams.put({ namespace: 'ocp', name: '4.15', tags: {} })
+  const nobody = api.issueUserToken({ username: 'nobody', groups: [] })
+  const refused = async (path: string) => {
+    const headers = { authorization: `Bearer ${nobody}` }
+    return await (await fetch(`${api.url}/apis/image.openshift.io/v1/${path}`, { headers })).json()
+  }
+  test.match(await refused('imagestreams'), { code: 403, message: /at the cluster scope/ })
+  test.match(await refused('namespaces/ocp/imagestreams'), { code: 403, message: /in the namespace "ocp"/ })
   test.match(await (await list()).json(), {
     kind: 'ImageStreamList',
     items: [{ metadata: { name: '4.15' } }],

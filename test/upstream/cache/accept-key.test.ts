@@ -1,6 +1,6 @@
 import t from 'tap'
 import { everyMediaType } from '../../../src/upstream/manifests.ts'
-import { createAcceptSets } from '../../../src/upstream/cache/accept-key.ts'
+import { acceptKeys, createAcceptSets } from '../../../src/upstream/cache/accept-key.ts'
 
 const index = 'application/vnd.oci.image.index.v1+json'
 const manifest = 'application/vnd.oci.image.manifest.v1+json'
@@ -78,4 +78,11 @@ await t.test('attack on memory: ever new spellings, and long ones', async (test)
   for (let spelling = 0; spelling < 300; spelling++) setOf(`application/x${spelling}`)
   test.not(setOf(index), first, 'was pushed out')
   test.strictSame(setOf(index), first)
+})
+
+await t.test('every set of stored types has its key in the list of all keys', async (test) => {
+  test.equal(new Set(acceptKeys).size, 2 ** 7)
+  const setOf = createAcceptSets()
+  for (const accept of [undefined, '', 'text/plain', 'application/vnd.oci.image.index.v1+json, text/plain'])
+    test.ok(acceptKeys.includes(setOf(accept).key), `${accept}`)
 })

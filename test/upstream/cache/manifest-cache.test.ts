@@ -464,3 +464,41 @@ await t.test('a tag that is known to fail, and is on the disk or nowhere', async
     test.equal(requests.length, isStored ? 0 : 1)
   }
 })
+
+await t.test(
+  'while upstream fails, a tag is served to clients with another Accept, if its type is in it',
+  async (test) => {
+    for (const isOnDisk of [false, true]) {
+      const { ask, failWith, answerWith, served, pass, requests } = setUp(
+        isOnDisk
+          ? {
+              stored: {
+                tags: (tags) => {
+                  tags.confirm(`${tag} 0356`, one.digest, 1_000_000)
+                  return tags
+                },
+                read: async () => await Promise.resolve(one),
+              },
+            }
+          : {},
+      )
+      if (!isOnDisk) await ask(tag)
+      served.length = 0
+      pass(20_000)
+      failWith(new TransientUpstreamError('UNAVAILABLE', 'down'))
+      const stale = await ask(tag, { accept: `${signed}, ${index}` })
+      test.match(stale, { digest: one.digest, isStale: true })
+      await test.rejects(ask(tag, { accept: image }), { code: 'UNAVAILABLE' }, 'quay has no such type of it')
+      await test.rejects(
+        ask(tag, { accept: `${signed}, ${index}`, priority: 'background' }),
+        { code: 'UNAVAILABLE' },
+        'attack: the index would take a stale answer for what upstream says now',
+      )
+      await test.rejects(ask('ocp_4.5_other' as QciTag, { accept: index }), { code: 'UNAVAILABLE' })
+      test.strictSame(sources(served), ['stale'])
+      answerWith(() => two)
+      test.equal((await ask(tag, { accept: index })).digest, two.digest, 'upstream is asked first')
+      test.equal(requests.at(-1)?.accept, index)
+    }
+  },
+)

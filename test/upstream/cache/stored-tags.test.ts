@@ -40,10 +40,20 @@ await t.test('a tag of an earlier life is as old as it was seen, and no older', 
     future: { value: digest, time: 11 * hour },
     nonsense: { value: 'latest', time: 10 * hour },
   })
-  test.strictSame(tags.get('new'), { digest, isFresh: false, isFailing: false })
+  test.strictSame(tags.get('new'), {
+    digest,
+    confirmedAt: clock.now - 10_000,
+    isFresh: false,
+    isFailing: false,
+  })
   test.equal(tags.get('old'), undefined)
   test.equal(tags.get('nonsense'), undefined)
-  test.strictSame(tags.get('future'), { digest, isFresh: true, isFailing: false })
+  test.strictSame(tags.get('future'), {
+    digest,
+    confirmedAt: clock.now,
+    isFresh: true,
+    isFailing: false,
+  })
   tags.failed('new')
   test.match(tags.get('new'), { isFailing: true })
   clock.now += hour

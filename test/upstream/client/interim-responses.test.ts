@@ -80,11 +80,11 @@ await t.test('a slow client causes no timeout', async (test) => {
     test,
     (_request, response) => void response.end('x'.repeat(4 * 1024 * 1024)),
   )
-  const { body } = await clientFor(test, undefined, 100).get(url)
+  const { body } = await clientFor(test, undefined, 800).get(url)
   let received = 0
   await body.pipeTo((chunk, written) => {
     // Longer than upstream may be silent, once everything between is full.
-    setTimeout(written, received === 0 ? 350 : 0)
+    setTimeout(written, received === 0 ? 1000 : 0)
     received += chunk.length
   })
   test.equal(received, 4 * 1024 * 1024)

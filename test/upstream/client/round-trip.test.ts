@@ -103,6 +103,22 @@ await t.test('attack: a refusal in chunks does not make blobs expensive', async 
   test.strictSame([seen.streamed, requests.length], [3, 6], 'a blob in chunks does')
 })
 
+await t.test('an error in chunks whose body is not wanted is not requested again', async (test) => {
+  const { url, requests } = await serverFor(test, (_request, response) => {
+    response.writeHead(requests.length === 1 ? 404 : 200).write('in ')
+    return void response.end('chunks')
+  })
+  const { get, seen } = sendFor(test, url)
+  const absent = await get({ isErrorBodyUnused: true })
+  test.equal(absent.statusCode, 404)
+  test.equal(String(await bytesOf(absent.body)), '')
+  await absent.body.discard()
+  test.equal(requests.length, 1)
+  test.equal(String(await bytesOf((await get({ isErrorBodyUnused: true })).body)), 'in chunks')
+  test.equal(requests.length, 3)
+  test.strictSame(seen.observed, ['blob 404', 'blob 200'])
+})
+
 await t.test('a failure is a transient error, by either client', async (test) => {
   const { url } = await serverFor(test, (request) => void request.socket.destroy())
   const { get, seen } = sendFor(test, url)

@@ -1,14 +1,15 @@
 /**
- * Explains on the command line what decides access to a reference: by the same requirement as in the proxy, but without any knowledge about
- * digests. It uses no network.
+ * The rules that decide about a reference, for anybody: by the same requirement as in the proxy, but without any knowledge about digests. It
+ * uses no network, and does not say who may pull.
  */
 import { createTagOwner } from '../oci/qci-tag.ts'
 import type { ImageStream, Reference } from '../oci/reference.ts'
 import { imagePullerCommand, qciImagePullerCommand, type Subject } from '../access/grant-commands.ts'
 import { createRequirements, nothingKnown, type AccessRequirement } from '../access/requirement.ts'
-import { parsePullSpec } from '../oci/pull-spec.ts'
+import { createGrantAdvice, type GrantAdviceForm } from './grant-advice.ts'
+import { readImage } from './read-image.ts'
 
-export interface ExplainOptions {
+export interface RulesOptions {
   readonly isRestricted: (namespace: string) => boolean
   readonly unknownDigests: 'allow' | 'deny'
   readonly qciNamespace: string
@@ -16,24 +17,29 @@ export interface ExplainOptions {
   readonly monorepo: string
   /** The host of this proxy. */
   readonly exposedHost: string
+  readonly grantAdvice: GrantAdviceForm
 }
 
-/** @throws {Error} if the text is no reference of QCI */
-export const explain = (text: string, options: ExplainOptions): string => {
-  const reference = parsePullSpec(text, { ...options, ownerOf: createTagOwner(options.isRestricted) })
+/** First the pull command, last what to do next. @throws {RegistryError} if the text is no reference of QCI */
+export const explainRules = (text: string, options: RulesOptions): string => {
+  const ownerOf = createTagOwner(options.isRestricted)
+  const { reference, pullSpec } = readImage(text, { ...options, ownerOf })
   const requirement = createRequirements({ ...options, knowledge: nothingKnown }).reference(reference)
   return [
-    text,
+    `podman pull ${pullSpec}`,
     ...identityOf(reference, requirement, options),
     '',
     ...ways(reference, requirement, options),
+    '',
+    'Who you are, and so whether you may pull it, only a proxy knows.',
+    `Next: quay-proxy explain ${pullSpec} --server https://${options.exposedHost}`,
   ].join('\n')
 }
 
 const identityOf = (
   reference: Reference,
   { namespace }: AccessRequirement,
-  options: ExplainOptions,
+  options: RulesOptions,
 ): readonly string[] => [
   reference.kind === 'tag' ? row('QCI tag', reference.qciTag) : row('digest', reference.digest),
   ...imageStreamRow(reference),
@@ -46,7 +52,7 @@ const identityOf = (
 
 const withoutNamespace = 'none: no namespace owns the tag, so only QCI-wide access opens it'
 
-const restriction = (reference: Reference, { isRestricted }: ExplainOptions): string => {
+const restriction = (reference: Reference, { isRestricted }: RulesOptions): string => {
   if (reference.kind === 'digest' || reference.owner.by === 'digest')
     return 'if every namespace that the digest was seen in is: QCI-wide access does not open it then'
   const { owner, qciTag } = reference
@@ -84,13 +90,12 @@ const person: Subject = { kind: 'group-of', name: 'whoever is to pull it' }
 const ways = (
   reference: Reference,
   { imageStreams, qciWide }: AccessRequirement,
-  { qciNamespace }: ExplainOptions,
+  { qciNamespace, grantAdvice }: RulesOptions,
 ): readonly string[] => {
+  const grants = grantsBy(grantAdvice, qciNamespace)
   const imagePuller = (namespace: string) =>
-    [person, serviceAccount].map((subject) => imagePullerCommand(subject, namespace))
-  const qciWideCommands = [person, serviceAccount].map((subject) =>
-    qciImagePullerCommand(subject, qciNamespace),
-  )
+    [person, serviceAccount].map((subject) => grants.imagePuller(subject, namespace))
+  const qciWideCommands = [person, serviceAccount].map(grants.qciImagePuller)
   const byDigest = isByDigest(reference)
   // Here every digest is unseen, so --unknown-digests=deny closes it; in the proxy it may have been seen.
   const onceSeen = qciWide ? '' : ', if it was seen in a namespace that is not restricted'
@@ -100,6 +105,22 @@ const ways = (
     ...imageStreams.flatMap((imageStream) => way(imageStream, imagePuller(imageStream.namespace))),
     ...(byDigest ? whereSeen(reference, imagePuller) : []),
   ]
+}
+
+/** A command, or a pull request. */
+const grantsBy = (form: GrantAdviceForm, qciNamespace: string) => {
+  if (form === 'oc-policy')
+    return {
+      imagePuller: imagePullerCommand,
+      qciImagePuller: (subject: Subject) => qciImagePullerCommand(subject, qciNamespace),
+    }
+  const advice = createGrantAdvice(form, qciNamespace)
+  return {
+    imagePuller: ({ name: username }: Subject, namespace: string) =>
+      advice({ username, namespace, isRestricted: true }),
+    qciImagePuller: ({ name: username }: Subject) =>
+      advice({ username, namespace: undefined, isRestricted: false }),
+  }
 }
 
 const way = (

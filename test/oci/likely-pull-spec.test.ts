@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
-import { likelyPullSpec } from '../../src/registry/likely-pull-spec.ts'
-import { digest } from './fakes.ts'
+import { likelyPullSpec } from '../../src/oci/likely-pull-spec.ts'
+import { digest } from '../registry/fakes.ts'
 
 const options = {
   monorepo: 'openshift/ci',

@@ -1,12 +1,13 @@
 import t from 'tap'
-import { explain, type ExplainOptions } from '../../src/explain/explain.ts'
+import { explainRules as explain, type RulesOptions } from '../../src/explain/rules.ts'
 
-const options: ExplainOptions = {
+const options: RulesOptions = {
   isRestricted: (namespace) => namespace.endsWith('-priv'),
   unknownDigests: 'allow',
   qciNamespace: 'ocp',
   monorepo: 'openshift/ci',
   exposedHost: 'proxy.example:5000',
+  grantAdvice: 'oc-policy',
 }
 const digest = `sha256:${'a'.repeat(64)}`
 
@@ -14,7 +15,7 @@ await t.test('both forms of a tag show names, namespace, reviews in order, and c
   const text = explain('ocp/4.5:base', options)
   test.equal(
     text,
-    `ocp/4.5:base
+    `podman pull proxy.example:5000/ocp/4.5:base
   QCI tag       ocp_4.5_base
   image stream  4.5
   namespace     ocp
@@ -26,9 +27,12 @@ Whoever gets a yes to one of these SubjectAccessReviews may pull it:
       oc policy add-role-to-user qci-image-puller system:serviceaccount:NAMESPACE:NAME --role-namespace=ocp -n ocp
   get imagestreams/layers of image.openshift.io in namespace ocp, named 4.5
       oc policy add-role-to-group system:image-puller GROUP -n ocp  # GROUP: a group of whoever is to pull it
-      oc policy add-role-to-user system:image-puller system:serviceaccount:NAMESPACE:NAME -n ocp`,
+      oc policy add-role-to-user system:image-puller system:serviceaccount:NAMESPACE:NAME -n ocp
+
+Who you are, and so whether you may pull it, only a proxy knows.
+Next: quay-proxy explain proxy.example:5000/ocp/4.5:base --server https://proxy.example:5000`,
   )
-  const rest = text.split('\n').slice(1)
+  const rest = text.split('\n').slice(1, -1)
   for (const same of [
     'openshift/ci:ocp_4.5_base',
     'docker://proxy.example:5000/ocp/4.5:base',
@@ -36,7 +40,7 @@ Whoever gets a yes to one of these SubjectAccessReviews may pull it:
     'registry.ci.openshift.org/ocp/4.5:base',
     'quay.io/openshift/ci:ocp_4.5_base',
   ])
-    test.strictSame(explain(same, options).split('\n').slice(1), rest, same)
+    test.strictSame(explain(same, options).split('\n').slice(1, -1), rest, same)
 })
 
 await t.test('tags that are restricted, ambiguous, or without a namespace', async (test) => {
@@ -117,4 +121,11 @@ await t.test('a text that is no reference is an error', async (test) => {
   test.throws(() => explain('', options))
   test.throws(() => explain('OCP/4.5:base', options), { code: 'NAME_INVALID' })
   test.throws(() => explain('ocp/4.5@sha256:abc', options), { code: 'DIGEST_INVALID' })
+})
+
+await t.test('where access is kept in a repository, the grant is a pull request', async (test) => {
+  const text = explain('ocp/4.5:base', { ...options, grantAdvice: 'release-repo' })
+  test.match(text, 'clusters/app.ci/assets/admin_qci-image-puller_rbac.yaml')
+  test.match(text, 'below clusters/app.ci/registry-access/ocp')
+  test.notMatch(text, 'oc policy')
 })

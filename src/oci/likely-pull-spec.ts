@@ -2,8 +2,8 @@
  * What a client with a misspelled name probably wants: the pull spec to use instead. The advice is made from the client's own text alone,
  * so it reveals nothing.
  */
-import { isRegistryHost, parsePullSpec, pullSpecOf, type PullSpecOptions } from '../oci/pull-spec.ts'
-import { isDigest } from '../oci/reference.ts'
+import { isRegistryHost, parsePullSpec, pullSpecOf, type PullSpecOptions } from './pull-spec.ts'
+import { isDigest } from './reference.ts'
 
 /** The tag that clients send if the person has written none. */
 export const implicitTag = 'latest'
@@ -49,5 +49,7 @@ function* spellings(
   if (own.length === 3 && isImplicit) yield `${registry}${namespace}/${name}:${tag}`
   // ocp_4.5_base, ocp_4.5/base, ocp_4.5:base
   const qciTag = [...own, ...(isImplicit ? [] : [reference])].join('_')
+  // Attack: `quay.io/my_org/image` would become a tag of the monorepo, which is on quay.io as well.
+  if (host === 'quay.io') return
   if (own.join('').includes('_') && qciTag.split('_').length > 2) yield `${registry}${monorepo}:${qciTag}`
 }

@@ -1,0 +1,44 @@
+/**
+ * A mirror that only reads, for commands that look at registries themselves.
+ */
+import { systemClock } from '../../concurrency/clock.ts'
+import { loadKubeConfig } from '../../kubernetes/kubeconfig.ts'
+import { appCiImages } from '../app-ci/app-ci-source.ts'
+import type { MirrorArguments } from '../arguments.ts'
+import type { MirrorConfig } from '../config/mirror-config.ts'
+import { Mirror } from '../mirror.ts'
+import type { Desired } from '../plan/desired.ts'
+import { externalImages } from '../plan/desired-source.ts'
+import { Registries } from '../registry/registries.ts'
+import { noPermit } from '../registry/write-permit.ts'
+import { withoutCollisions } from '../service/desired-list.ts'
+import type { MirrorIo } from '../io.ts'
+import { credentialsOf } from './read-files.ts'
+
+export interface LocalMirror {
+  readonly mirror: Mirror
+  readonly close: () => Promise<void>
+}
+
+export const openMirror = (
+  args: MirrorArguments,
+  { originOf, clock = systemClock }: Pick<MirrorIo, 'originOf' | 'clock'>,
+): LocalMirror => {
+  const registries = new Registries({
+    permit: noPermit,
+    credentialOf: credentialsOf(args),
+    originOf: (host) => args.origins.get(host) ?? originOf?.(host) ?? new URL(`https://${host}`),
+    clock,
+  })
+  return { mirror: new Mirror({ registries, qci: args.qci }), close: async () => await registries.close() }
+}
+
+/** With the images of ART where a kubeconfig is given; else of `supplementalCIImages` alone. @throws {Error} where app.ci gives no list */
+export const readDesired = async (args: MirrorArguments, config: MirrorConfig): Promise<Desired> => {
+  const { kubeconfig } = args
+  const source = kubeconfig === undefined ? externalImages : appCiImages(loadKubeConfig(kubeconfig))
+  const { problem, ...desired } = await source.read(config, new AbortController().signal)
+  // A plan without them would look complete.
+  if (problem !== undefined) throw new Error(problem)
+  return withoutCollisions(desired)
+}

@@ -1,0 +1,35 @@
+/**
+ * Requests to a running service.
+ */
+import { parseAnswer } from '../../oci/json-bounds.ts'
+import type { Explanation } from '../status/explanation.ts'
+
+const timeoutMs = 30_000
+/** Characters of an answer that is not JSON. */
+const longestText = 1000
+
+/** @returns a sentence where the service refuses. @throws {Error} where it does not answer */
+export const askService = async (
+  url: URL,
+  method: 'GET' | 'POST',
+  target: string,
+): Promise<Explanation | string> => {
+  const path = `/api/v1/mirrors/${target.split('/').map(encodeURIComponent).join('/')}`
+  const page = new URL(method === 'POST' ? `${path}/sync` : path, url)
+  const response = await fetch(page, {
+    method,
+    redirect: 'error',
+    signal: AbortSignal.timeout(timeoutMs),
+  }).catch((error: unknown) => {
+    throw new Error(`the service at ${url.origin} does not answer: ${reasonOf(error as Error)}`, {
+      cause: error,
+    })
+  })
+  const body = Buffer.from(await response.arrayBuffer())
+  if (response.ok) return parseAnswer(body) as Explanation
+  const text = body.toString()
+  return text.slice(0, longestText).trim().replaceAll(/\p{C}/gu, '?')
+}
+
+/** The message of fetch itself says nothing. */
+const reasonOf = ({ message, cause }: Error): string => (cause as Error | undefined)?.message ?? message

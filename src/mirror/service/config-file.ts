@@ -1,0 +1,105 @@
+/**
+ * The configuration file, read again and again: git-sync replaces it. A version that is not well formed is kept out, and the one before
+ * stays in force.
+ */
+import { readFileSync } from 'node:fs'
+import type { MirrorConfig } from '../config/mirror-config.ts'
+import { decodeConfig, parseMirrorConfig } from '../config/parse.ts'
+import type { Problem } from '../config/problem.ts'
+import { validate } from '../validation/validate.ts'
+
+export interface ConfigFileOptions {
+  readonly path: string
+  readonly onChange: (config: MirrorConfig) => void
+  /** Once for each version that is kept out, with a sentence for each problem. */
+  readonly onRefused: (problems: readonly string[]) => void
+  /** What is in force and still wrong: a sentence each. */
+  readonly onCaution: (problems: readonly string[]) => void
+  /** Milliseconds between two reads. */
+  readonly intervalMs?: number
+}
+
+/** The file does not have a form that can be used: a sentence for each problem. */
+export class ConfigFileError extends Error {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('; '))
+    this.problems = problems
+  }
+}
+
+/** A changed file has to be in QCI within a minute. */
+const defaultIntervalMs = 5000
+
+export class ConfigFile {
+  readonly #options: ConfigFileOptions
+  readonly #timer: NodeJS.Timeout
+  /** Of the version in force, and of the last one that was kept out. */
+  #text: string
+  #refused: string | undefined
+  #config: MirrorConfig
+
+  /** @throws {ConfigFileError} */
+  constructor(options: ConfigFileOptions) {
+    this.#options = options
+    this.#text = read(options.path)
+    this.#config = this.#accept(this.#text)
+    this.#timer = setInterval(() => this.reload(), options.intervalMs ?? defaultIntervalMs).unref()
+  }
+
+  current(): MirrorConfig {
+    return this.#config
+  }
+
+  /** Whether the file has the version in force. */
+  isCurrent(): boolean {
+    return this.#refused === undefined
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
+  reload(): void {
+    let text = ''
+    try {
+      text = read(this.#options.path)
+      if (text === this.#text) this.#refused = undefined
+      if (text === this.#text || text === this.#refused) return
+      this.#config = this.#accept(text)
+    } catch (error) {
+      const { problems } = error as ConfigFileError
+      // Of a file that cannot be read, the sentence.
+      const refused = text === '' ? problems.join() : text
+      if (this.#refused !== refused) this.#options.onRefused(problems)
+      this.#refused = refused
+      return
+    }
+    this.#text = text
+    this.#refused = undefined
+    this.#options.onChange(this.#config)
+  }
+
+  #accept(text: string): MirrorConfig {
+    const { config, problems } = parseMirrorConfig(text)
+    const errors = problems.filter(({ severity }) => severity === 'error')
+    if (errors.length > 0)
+      throw new ConfigFileError(errors.map((error) => sentenceOf(this.#options.path, error)))
+    const cautions = validate(text).problems
+    if (cautions.length > 0)
+      this.#options.onCaution(cautions.map((caution) => sentenceOf(this.#options.path, caution)))
+    return config
+  }
+}
+
+const read = (path: string): string => {
+  try {
+    return decodeConfig(readFileSync(path))
+  } catch (error) {
+    throw new ConfigFileError([`${path} cannot be read: ${(error as Error).message}`])
+  }
+}
+
+const sentenceOf = (path: string, { position, message, cure }: Problem): string =>
+  `${path}:${position.line}:${position.column}: ${message}; ${cure}`

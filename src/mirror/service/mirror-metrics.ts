@@ -1,0 +1,136 @@
+/**
+ * The metrics of the mirror: two of the former program under their names, and what its dashboards lacked.
+ */
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { ownerOf } from '../status/mirrors.ts'
+import { imageStates, type ImageStatus } from '../status/image-book.ts'
+import type { CopyResult } from '../copy/copy-image.ts'
+
+export interface MetricsSources {
+  readonly images: () => readonly ImageStatus[]
+  /** Everything in the queue. */
+  readonly queued: () => number
+  readonly hasLease: () => boolean
+  readonly isConfigCurrent: () => boolean
+  /** Whether the list of images was read as a whole. */
+  readonly isListWhole: () => boolean
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+export class MirrorMetrics {
+  readonly registry: Registry
+  readonly #durations: Histogram<'state'>
+  readonly #copies: Counter<'result'>
+  readonly #blobs: Counter<'outcome'>
+  readonly #bytes: Counter
+  readonly #kept: Counter
+  readonly #passes: Gauge
+  readonly #passSeconds: Gauge
+
+  constructor(registry: Registry, sources: MetricsSources) {
+    this.registry = registry
+    const registers = [registry]
+    this.#durations = new Histogram({
+      name: 'quay_io_ci_images_distributor_image_mirroring_duration_seconds',
+      help: 'Time of the copy of an image, by how it ended.',
+      labelNames: ['state'],
+      buckets: [1, 2, 4, 8, 16, 32, 64],
+      registers,
+    })
+    const counter = <Label extends string = never>(name: string, help: string, labelNames: Label[] = []) =>
+      new Counter({ name: `ci_images_mirror_${name}`, help, labelNames, registers })
+    this.#copies = counter('copies_total', 'Tries to copy an image, by result.', ['result'])
+    for (const result of ['copied', 'failed', 'dead']) this.#copies.inc({ result }, 0)
+    this.#blobs = counter('blobs_total', 'Blobs of copied images, by what became of them.', ['outcome'])
+    for (const outcome of ['mounted', 'present', 'uploaded']) this.#blobs.inc({ outcome }, 0)
+    this.#bytes = counter('uploaded_bytes_total', 'Bytes of the blobs that were uploaded.')
+    this.#kept = counter('replaced_images_total', 'Images that were replaced, and kept under a prune tag.')
+    const timeOf = (name: string, help: string) =>
+      new Gauge({ name: `ci_images_mirror_${name}`, help, registers })
+    this.#passes = timeOf('last_pass_timestamp_seconds', 'When all images were compared last.')
+    this.#passSeconds = timeOf('last_pass_duration_seconds', 'How long that took.')
+    addGauges(registry, sources)
+  }
+
+  copied({ blobs, bytes, replaced }: CopyResult, milliseconds: number): void {
+    this.#durations.observe({ state: 'success' }, milliseconds / 1000)
+    this.#copies.inc({ result: 'copied' })
+    for (const [outcome, count] of Object.entries(blobs)) this.#blobs.inc({ outcome }, count)
+    this.#bytes.inc(bytes)
+    if (replaced?.pruneTag !== undefined) this.#kept.inc()
+  }
+
+  failed(isDead: boolean, milliseconds: number): void {
+    this.#durations.observe({ state: 'failure' }, milliseconds / 1000)
+    this.#copies.inc({ result: isDead ? 'dead' : 'failed' })
+  }
+
+  passed(milliseconds: number, now: number): void {
+    this.#passes.set(now / 1000)
+    this.#passSeconds.set(milliseconds / 1000)
+  }
+}
+
+/** Read at each scrape. */
+const addGauges = (registry: Registry, sources: MetricsSources): void => {
+  const gauge = (name: string, help: string, value: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(value())
+      },
+    })
+  const { images, queued, hasLease, isConfigCurrent, isListWhole, now } = sources
+  gauge('quay_io_ci_images_distributor_mirror_queue_depth', 'Images in the queue.', queued)
+  gauge('ci_images_mirror_leader', 'Whether this replica has the lease.', () => Number(hasLease()))
+  gauge('ci_images_mirror_config_current', 'Whether the configuration file is in force as it is.', () =>
+    Number(isConfigCurrent()),
+  )
+  gauge('ci_images_mirror_list_whole', 'Whether the ImageStreams of app.ci could be read.', () =>
+    Number(isListWhole()),
+  )
+  gauge(
+    'ci_images_mirror_oldest_difference_seconds',
+    'For how long the oldest difference has been there.',
+    () => {
+      const since = images().map(({ differsSince }) => differsSince ?? now())
+      return (now() - since.reduce((oldest, at) => Math.min(oldest, at), now())) / 1000
+    },
+  )
+  addImageGauges(registry, images)
+}
+
+/** States in which an image waits for a person. */
+const unhealthy = new Set(['dead', 'missing', 'unreadable'])
+
+const addImageGauges = (registry: Registry, images: MetricsSources['images']): void => {
+  registry.registerMetric(
+    new Gauge({
+      name: 'ci_images_mirror_images',
+      help: 'Images that are to be in QCI or on app.ci, by state.',
+      labelNames: ['state'],
+      registers: [],
+      collect() {
+        const counts = new Map<string, number>(imageStates.map((state) => [state, 0]))
+        for (const { state } of images()) counts.set(state, (counts.get(state) as number) + 1)
+        for (const [state, count] of counts) this.set({ state }, count)
+      },
+    }),
+  )
+  registry.registerMetric(
+    new Gauge({
+      name: 'ci_images_mirror_image_unhealthy',
+      help: '1 for each image that is not copied until somebody does something, with its state.',
+      labelNames: ['target', 'state', 'owner'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const { target, state } of images())
+          if (unhealthy.has(state)) this.set({ target, state, owner: ownerOf(target) }, 1)
+      },
+    }),
+  )
+}

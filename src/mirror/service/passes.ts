@@ -1,0 +1,98 @@
+/**
+ * One pass after the other while this replica has the lease: at once when it gets the lease or the configuration changes, else at an
+ * interval.
+ */
+import type { Clock } from '../../concurrency/clock.ts'
+import type { MirrorConfig } from '../config/mirror-config.ts'
+import type { Mirror } from '../mirror.ts'
+import type { Desired } from '../plan/desired.ts'
+import type { DesiredSource } from '../plan/desired-source.ts'
+import type { Finding } from '../plan/findings.ts'
+import { changedFirst, withoutCollisions } from './desired-list.ts'
+
+export interface PassesOptions {
+  readonly mirror: Mirror
+  readonly source: DesiredSource
+  readonly config: () => MirrorConfig
+  /** Milliseconds from the beginning of a pass to that of the next. */
+  readonly intervalMs: number
+  readonly clock: Clock
+  /** False: differences are told, and nothing is copied. */
+  readonly copies: boolean
+  readonly observe: (event: PassEvent) => void
+}
+
+export type PassEvent =
+  | { readonly what: 'desired'; readonly desired: Desired; readonly problem: string | undefined }
+  | { readonly what: 'found'; readonly finding: Finding }
+  /** `milliseconds`: of the whole pass. */
+  | { readonly what: 'passed'; readonly milliseconds: number; readonly images: number }
+  | { readonly what: 'failed'; readonly error: Error }
+
+const nothing: Desired = { images: [], leftOut: [] }
+
+export class Passes {
+  readonly #options: PassesOptions
+  /** Of the pass that runs; undefined while none may. */
+  #abort: AbortController | undefined
+  #running: Promise<void> = Promise.resolve()
+  #cancel: () => void = () => undefined
+  #desired: Desired = nothing
+
+  constructor(options: PassesOptions) {
+    this.#options = options
+  }
+
+  /** Begins a pass at once; one that runs is cut short. */
+  restart(): void {
+    this.#abort?.abort()
+    this.#cancel()
+    const abort = new AbortController()
+    this.#abort = abort
+    this.#running = this.#running.then(async () => await this.#rounds(abort.signal))
+  }
+
+  /** Empties the queue. What is being copied is not tried again. Resolves when the pass that runs has ended. */
+  async stop(): Promise<void> {
+    this.#abort?.abort()
+    this.#abort = undefined
+    this.#cancel()
+    this.#options.mirror.desire(nothing)
+    await this.#running
+    this.#options.mirror.desire(nothing)
+  }
+
+  /** Whether passes are made. */
+  isActive(): boolean {
+    return this.#abort !== undefined
+  }
+
+  async #rounds(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
+    const { clock, intervalMs, observe } = this.#options
+    const began = clock.now()
+    try {
+      await this.#pass(signal)
+    } catch (error) {
+      if (!signal.aborted) observe({ what: 'failed', error: error as Error })
+    }
+    if (signal.aborted) return
+    this.#cancel = clock.after(Math.max(0, began + intervalMs - clock.now()), () => this.restart())
+  }
+
+  async #pass(signal: AbortSignal): Promise<void> {
+    const { mirror, source, config, clock, copies, observe } = this.#options
+    const began = clock.now()
+    const { problem, ...reading } = await source.read(config(), signal)
+    if (signal.aborted) return
+    const desired = changedFirst(withoutCollisions(reading), this.#desired)
+    observe({ what: 'desired', desired, problem })
+    const found = (finding: Finding): void => observe({ what: 'found', finding })
+    const options = { signal, found }
+    const findings = copies ? await mirror.pass(desired, options) : await mirror.compare(desired, options)
+    if (signal.aborted) return
+    // Only now: a pass that was cut short has not looked at each of its changes.
+    this.#desired = desired
+    observe({ what: 'passed', milliseconds: clock.now() - began, images: findings.length })
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * What only the registries can tell of a configuration: sources that do not exist, that lack a part, or whose digest no copy keeps.
+ */
+import { formatSource, imageOf, type MirrorConfig, type SupplementalImage } from '../config/mirror-config.ts'
+import type { Problem } from '../config/problem.ts'
+import { readSourceImage } from '../copy/source-image.ts'
+import { versionOf } from '../names/image-reference.ts'
+import { floatTagOf, formatTarget } from '../names/qci-names.ts'
+import { RegistryFailure } from '../registry/failure.ts'
+import type { Repository } from '../registry/repository.ts'
+
+export interface OnlineOptions {
+  /** The version before: an entry that is as it was there is not read. */
+  readonly base?: MirrorConfig | undefined
+  /** For reading. @param registry `quay.io` */
+  readonly repositoryOf: (registry: string, name: string, image: string) => Repository
+  readonly qci: { readonly registry: string; readonly repository: string }
+}
+
+/** Entries that are read at a time; each registry has a pace of its own. */
+const maxConcurrent = 8
+
+/** Of entries of `supplementalCIImages`, without ignored ones. In no order. */
+export const checkOnline = async (
+  config: MirrorConfig,
+  options: OnlineOptions,
+): Promise<readonly Problem[]> => {
+  const before = new Map(
+    options.base?.supplemental.map((entry) => [entry.subject, formatSource(entry.source)]),
+  )
+  const ignored = new Set(config.ignored.map(({ source }) => formatSource(source)))
+  const entries = config.supplemental.filter(({ subject, source }) => {
+    const text = formatSource(source)
+    return before.get(subject) !== text && !ignored.has(text)
+  })
+  const problems: Problem[] = []
+  const work = async (): Promise<void> => {
+    for (let entry = entries.pop(); entry !== undefined; entry = entries.pop()) {
+      const isNew = options.base !== undefined && !before.has(entry.subject)
+      problems.push(...(await problemsOf(entry, isNew, options)))
+    }
+  }
+  await Promise.all(Array.from({ length: maxConcurrent }, work))
+  return problems
+}
+
+const problemsOf = async (
+  entry: SupplementalImage,
+  isNew: boolean,
+  options: OnlineOptions,
+): Promise<readonly Problem[]> => {
+  const { position, subject } = entry
+  try {
+    const source = await sourceProblem(entry, options)
+    const target = isNew ? await targetProblem(entry, options) : undefined
+    return [source, target].flatMap((found) => (found === undefined ? [] : [{ position, subject, ...found }]))
+  } catch (error) {
+    if (!(error instanceof RegistryFailure)) throw error
+    const cure =
+      error.kind === 'refused'
+        ? 'make the image public and whole, or name another source'
+        : 'run the check again; if it fails again, look whether the registry is up'
+    const message = `source image ${formatSource(entry.source)} cannot be copied: ${error.message}`
+    return [{ position, subject, severity: 'error', message, cure }]
+  }
+}
+
+type Found = Pick<Problem, 'severity' | 'message' | 'cure'>
+
+const sourceProblem = async (
+  { target, source }: SupplementalImage,
+  { repositoryOf }: OnlineOptions,
+): Promise<Found | undefined> => {
+  const image = imageOf(source)
+  const repository = repositoryOf(image.registry, image.repository, formatTarget(target))
+  const digest = await repository.resolve(versionOf(image))
+  const error = (what: string, cure: string): Found => ({
+    severity: 'error',
+    message: `source image ${formatSource(source)} ${what}`,
+    cure,
+  })
+  if (digest === undefined) return error('does not exist', 'push it, or correct the reference')
+  const manifests = await readSourceImage(repository, digest)
+  const isEmpty = manifests.every(
+    ({ content }) => content.children.length === 0 && content.blobs.length === 0,
+  )
+  return isEmpty ? error('has no platforms', 'push the source again, with an image in its list') : undefined
+}
+
+/** An image that builds promoted once, perhaps: it gets a prune tag, and is replaced. */
+const targetProblem = async (
+  { target }: SupplementalImage,
+  { repositoryOf, qci }: OnlineOptions,
+): Promise<Found | undefined> => {
+  const float = floatTagOf(target)
+  const repository = repositoryOf(qci.registry, qci.repository, formatTarget(target))
+  if ((await repository.resolve(float)) === undefined) return undefined
+  return {
+    severity: 'warning',
+    message: `target ${formatTarget(target)} already exists in ${qci.registry}/${qci.repository} as ${float}`,
+    cure: 'look who wrote it: the mirror replaces it, and keeps it under a prune tag',
+  }
+}

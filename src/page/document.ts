@@ -1,0 +1,204 @@
+/**
+ * The page for people: how to log in, a form that explains an image, and the state of what the proxy depends on.
+ */
+import type { PartState } from '../telemetry/part-states.ts'
+import { rowsOf, type Explanation } from '../explain/explanation.ts'
+import type { LoginAdvice } from '../registry/authentication/login-advice.ts'
+import { script, style } from './assets.ts'
+import { html, trusted, type Html } from './html.ts'
+
+export interface PageFrame {
+  /** `https://quay-proxy.ci.openshift.org` */
+  readonly exposed: URL
+  readonly loginAdvice: LoginAdvice
+  readonly helpUrl: URL | undefined
+  readonly allowAnonymous: boolean
+  /** Only robots of the registry log in: no token of the cluster is accepted. */
+  readonly robotsOnly: boolean
+}
+
+export interface PageContent {
+  /** The text of the form. */
+  readonly image: string
+  /** Whether a token may be typed: see `IsConfidential`. */
+  readonly acceptsToken: boolean
+  readonly parts: readonly PartState[]
+  readonly result?: Explanation | undefined
+  readonly failure?: string | undefined
+  readonly requestId: string
+}
+
+export const pageOf = (frame: PageFrame, content: PageContent): string => {
+  const { exposed } = frame
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>${titleOf(content)}${exposed.host}</title>
+        <link rel="icon" href="data:," />
+        ${trusted(`<style>${style}</style>`)}
+      </head>
+      <body>
+        <header>
+          <h1>${exposed.host}</h1>
+          <p>
+            The container images of OpenShift
+            CI.${frame.robotsOnly ? '' : ' Your login of the app.ci cluster decides which of them you may pull.'}
+          </p>
+        </header>
+        <main>
+          ${verdict(content)} ${frame.robotsOnly ? undefined : question(frame, content)} ${logins(frame)}
+          ${states(content.parts)}
+        </main>
+        <footer>
+          <p>${help(frame)}Request id ${content.requestId}</p>
+        </footer>
+        ${trusted(`<script>${script}</script>`)}
+      </body>
+    </html> `.toString()
+}
+
+const headings = {
+  allowed: 'You may pull this image',
+  denied: 'You may not pull this image',
+  unknown: 'It is not known now whether you may pull this image',
+} as const
+
+const titleOf = ({ result, failure }: PageContent): string => {
+  if (failure !== undefined) return 'No answer - '
+  return result === undefined ? '' : `${headings[result.access]} - `
+}
+
+const command = (text: string): Html =>
+  html`<div class="command">
+    <pre><code>${text}</code></pre>
+  </div>`
+
+const verdict = ({ result, failure }: PageContent): Html => {
+  if (failure !== undefined)
+    return html`<section class="verdict failed" role="alert">
+      <h2>No answer</h2>
+      <p>${failure}</p>
+    </section>`
+  if (result === undefined) return html``
+  const { access, inQci, pullSpec, reason, next } = result
+  const heading = access === 'allowed' && inQci === 'no' ? 'This image is not in QCI' : headings[access]
+  return html`<section class="verdict ${access}" role="status">
+    <h2>${heading}</h2>
+    ${command(`podman pull ${pullSpec}`)}
+    <p>${reason}</p>
+    ${next === `podman pull ${pullSpec}` ? undefined : nextStep(next)}
+    <details>
+      <summary>How this was decided</summary>
+      <dl>
+        ${rowsOf(result).map(([name, value]) =>
+          value === undefined
+            ? undefined
+            : html`<dt>${name}</dt>
+                <dd>${value}</dd>`,
+        )}
+      </dl>
+    </details>
+  </section>`
+}
+
+/** A command in the text gets a line of its own. */
+const nextStep = (next: string): Html => {
+  const at = next.search(/(?<=: )(?:oc policy|skopeo) /)
+  const [text, toRun] = at === -1 ? [next, undefined] : [next.slice(0, at), next.slice(at)]
+  return html`<p class="next"><strong>Next:</strong> ${text}</p>
+    ${toRun === undefined ? undefined : command(toRun)}`
+}
+
+const question = (frame: PageFrame, content: PageContent): Html =>
+  content.acceptsToken ? form(frame, content) : notConfidential(frame)
+
+const form = ({ allowAnonymous }: PageFrame, { image }: PageContent): Html =>
+  html`<section>
+    <h2>May I pull this image?</h2>
+    <form method="post" action="/">
+      <label for="image">Image</label>
+      <input
+        id="image"
+        name="image"
+        value="${image}"
+        required
+        maxlength="700"
+        autocapitalize="none"
+        autocomplete="off"
+        spellcheck="false"
+        placeholder="ocp/4.5:base"
+        aria-describedby="image-hint"
+      />
+      <p class="hint" id="image-hint">
+        A pull spec of this registry, of registry.ci.openshift.org or of quay.io/openshift/ci, with its tag or
+        digest.
+      </p>
+      <label for="token">Token${allowAnonymous ? ' (empty: without a login)' : ''}</label>
+      <input
+        id="token"
+        name="token"
+        type="password"
+        ${allowAnonymous ? '' : trusted(' required')}
+        autocomplete="off"
+        aria-describedby="token-hint"
+      />
+      <p class="hint" id="token-hint">
+        What <code>oc whoami -t</code> prints. It is used for this one answer, and not stored.
+      </p>
+      <button>Explain</button>
+    </form>
+  </section>`
+
+const notConfidential = ({ exposed }: PageFrame): Html =>
+  html`<section>
+    <h2>May I pull this image?</h2>
+    <p>
+      Others could read a token on this connection, so the form is closed.
+      ${
+        exposed.protocol === 'https:'
+          ? html`Open <a href="${exposed.origin}/">${exposed.origin}</a>.`
+          : undefined
+      }
+      On the command line:
+    </p>
+    ${command(`quay-proxy explain ocp/4.5:base --server ${exposed.origin}`)}
+  </section>`
+
+const logins = ({ loginAdvice: { first, host }, robotsOnly }: PageFrame): Html =>
+  html`<section>
+    <h2>Log in</h2>
+    ${robotsOnly ? robotLogin(host) : clusterLogins(first, host)}
+    <h3>Then pull</h3>
+    ${command(`podman pull ${host}/ocp/4.5:base`)}
+  </section>`
+
+const robotLogin = (host: string): Html =>
+  html`<h3>With the pull secret of a robot</h3>
+    ${command(`podman login -u=ROBOT ${host}`)}`
+
+const clusterLogins = (first: string, host: string): Html =>
+  html`<h3>As yourself</h3>
+    ${first.split(', then ').map(command)}
+    <h3>As a service account</h3>
+    ${command(`podman login -u=NAME -p=$(oc create token NAME -n NAMESPACE --duration=24h) ${host}`)}`
+
+const stateWords = { works: 'works', fails: 'fails', unknown: 'not known yet' } as const
+
+const states = (parts: readonly PartState[]): Html =>
+  html`<section>
+    <h2>State</h2>
+    <dl>
+      ${parts.map(
+        ({ name, state, detail }) =>
+          html`<dt>${name}</dt>
+            <dd>
+              <span class="${state}">${stateWords[state]}</span>${detail === undefined ? '' : `, ${detail}`}
+            </dd>`,
+      )}
+    </dl>
+  </section>`
+
+const help = ({ helpUrl }: PageFrame): Html =>
+  helpUrl === undefined ? html`` : html`Help: <a href="${helpUrl.href}">${helpUrl.href}</a>. `

@@ -1,0 +1,80 @@
+/**
+ * Explains one image to one requester, by the decision that a pull would get and the errors that it would end with. It tells nothing that
+ * pulls do not tell: an image that the requester may not pull looks the same whether it exists or not.
+ */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Explanation } from '../explain/explanation.ts'
+import { readImage, readingOf, type ReadImage } from '../explain/read-image.ts'
+import { RegistryError } from '../oci/errors.ts'
+import { quoteName } from '../oci/quote-name.ts'
+import { beforeDeadline } from '../registry/decision-deadline.ts'
+import { createAuthorize, createAuthorizeDigest, mayPullFromNamed } from '../registry/authorization.ts'
+import { identityOf } from '../registry/request-context.ts'
+import { allowed, denied, deniedByItsDigest, undecided, type Base, type VerdictOptions } from './verdicts.ts'
+import { findInQci, type FindInQciOptions } from './find-in-qci.ts'
+
+export interface ExplainImageOptions extends FindInQciOptions, VerdictOptions {}
+
+/**
+ * After authentication: for `request.identity`.
+ * @throws {RegistryError} NAME_INVALID for a text that is no image of QCI, and as pulls do: UNAUTHORIZED, UNAVAILABLE, TOOMANYREQUESTS
+ */
+export type ExplainImage = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  image: string,
+) => Promise<Explanation>
+
+export const createExplainImage = (options: ExplainImageOptions): ExplainImage => {
+  const authorize = createAuthorize(options)
+  const authorizeDigest = createAuthorizeDigest(options)
+  return async (request, reply, image) => {
+    const read = readImage(image, options)
+    const { reference } = read
+    const base = baseOf(request, image, read, options)
+    const refusal = await denialOf(authorize(request, reference))
+    if (refusal !== undefined) {
+      const named = mayPullFromNamed(options.policy, identityOf(request), reference)
+      const isNamespaceOpen = await beforeDeadline(request, named)
+      return denied(base, request, { ...options, reference, refusal, isNamespaceOpen })
+    }
+    const found = await findInQci(request, reply, reference, options)
+    // The digest of a tag without an owner decides, as in a pull.
+    if (reference.kind === 'tag' && reference.owner.by === 'qci') {
+      if (found.inQci === 'unknown') return undecided(base, found.failure)
+      const ofDigest =
+        found.inQci === 'yes' ? await denialOf(authorizeDigest(request, found.digest)) : undefined
+      if (ofDigest !== undefined) return deniedByItsDigest(base, ofDigest)
+    }
+    return allowed(base, request, { reference, found })
+  }
+}
+
+/** Undefined if it is allowed. Errors that are no answer are thrown on. */
+const denialOf = async (authorizing: Promise<void>): Promise<RegistryError | undefined> => {
+  try {
+    await authorizing
+    return undefined
+  } catch (error) {
+    if (error instanceof RegistryError && answers.has(error.code)) return error
+    throw error
+  }
+}
+
+/** A tag that stands for a digest without an image that the requester may pull is answered as a missing one. */
+const answers: ReadonlySet<string> = new Set(['DENIED', 'MANIFEST_UNKNOWN'])
+
+const baseOf = (
+  request: FastifyRequest,
+  image: string,
+  { pullSpec, reference }: ReadImage,
+  { isRestricted }: ExplainImageOptions,
+): Base => {
+  const { kind, user } = identityOf(request)
+  return {
+    image: quoteName(image.trim()).slice(1, -1),
+    pullSpec,
+    identity: { username: user.username, kind },
+    reading: readingOf(reference, isRestricted),
+  }
+}

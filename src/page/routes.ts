@@ -1,0 +1,61 @@
+/**
+ * What people and their tools ask the proxy about access: `GET /access` for programs, and the page at `/` for browsers. Clients of the
+ * registry get there what they always got.
+ */
+import helmet from '@fastify/helmet'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { authenticationHook, type Authenticate } from '../registry/authentication/authentication.ts'
+import { accessHandler, type PaceRefusal } from './access-endpoint.ts'
+import { contentSecurityPolicy } from './assets.ts'
+import type { IsConfidential } from './confidential.ts'
+import type { PageFrame } from './document.ts'
+import { createExplainImage, type ExplainImageOptions } from './explain-image.ts'
+import { explanationPaths } from '../registry/route-paths.ts'
+import { PageHandlers } from './page-handlers.ts'
+import type { PartState } from '../telemetry/part-states.ts'
+
+export interface PageOptions extends ExplainImageOptions, PageFrame {
+  /** Of every client that may pull, anonymous ones included. */
+  readonly authenticate: Authenticate
+  readonly isConfidential: IsConfidential
+  readonly paceRefusal: PaceRefusal
+  readonly parts: () => readonly PartState[]
+  /** The error of a request that nothing serves. */
+  readonly notServed: (request: FastifyRequest) => Error
+}
+
+const plugin: FastifyPluginAsync<PageOptions> = async (app, options) => {
+  const explainImage = createExplainImage(options)
+  const { authenticate, paceRefusal } = options
+  app.route({
+    method: 'GET',
+    url: explanationPaths.access,
+    onRequest: authenticationHook(authenticate),
+    handler: accessHandler({ explainImage, paceRefusal }),
+  })
+  // A scope of its own, so that no other response gets these header fields.
+  await app.register(async (scope) => {
+    const handlers = new PageHandlers({ ...options, explainImage })
+    // Before helmet: a client that is no browser gets no field of a page.
+    scope.addHook('onRequest', async (request) => {
+      if (!isForBrowser(request)) throw options.notServed(request)
+    })
+    await scope.register(helmet, {
+      contentSecurityPolicy,
+      referrerPolicy: { policy: 'no-referrer' },
+      strictTransportSecurity: { maxAge: 15_552_000, includeSubDomains: false },
+    })
+    scope.setErrorHandler(async (error, request, reply) => {
+      // The handler of the registry answers.
+      if (!isForBrowser(request)) throw error
+      return await handlers.failed(error, request, reply)
+    })
+    scope.get(explanationPaths.page, async (request, reply) => await handlers.show(request, reply))
+    scope.post(explanationPaths.page, async (request, reply) => await handlers.explain(request, reply))
+  })
+}
+
+const isForBrowser = ({ headers: { accept = '' } }: FastifyRequest): boolean => accept.includes('text/html')
+
+export const page = fp(plugin, { name: 'quay-proxy/page', fastify: '5.x' })

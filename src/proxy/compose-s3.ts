@@ -1,0 +1,117 @@
+/**
+ * The tier of the cache in S3, as this proxy is configured; nothing without `--cache-s3`.
+ */
+import type { Config } from '../config/config.ts'
+import type { Storage } from '../storage/storage.ts'
+import { openObjectStore } from '../storage/s3/object-store.ts'
+import type { S3Observers } from '../storage/s3/s3-observers.ts'
+import { S3Tier } from '../storage/s3/s3-tier.ts'
+import { createUploadSource } from '../storage/s3/upload-source.ts'
+import { createS3Gauges, createS3Metrics } from '../telemetry/s3-metrics.ts'
+import type { Logger } from '../telemetry/logging.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { PipelineOptions } from '../upstream/pipeline.ts'
+import type { WatchedSecrets } from './secret-files.ts'
+
+export type ComposedS3 = NonNullable<NonNullable<PipelineOptions['diskCache']>['s3']>
+
+export interface ComposeS3Options {
+  readonly config: Pick<
+    Config,
+    'cacheS3' | 'cacheS3Endpoint' | 'cacheS3Region' | 'cacheS3Addressing' | 's3Ca' | 'blobDelivery'
+  >
+  readonly files: Pick<WatchedSecrets, 's3Credentials'>
+  readonly storage: Storage | undefined
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+/** Milliseconds between two lines of the log about the same kind of failure. */
+const quietMs = 60_000
+
+export const composeS3 = ({
+  config,
+  files,
+  storage,
+  logger,
+  metrics,
+}: ComposeS3Options): ComposedS3 | undefined => {
+  const {
+    cacheS3,
+    cacheS3Endpoint: endpoint,
+    cacheS3Region,
+    cacheS3Addressing,
+    s3Ca: ca,
+    blobDelivery,
+  } = config
+  if (cacheS3 === undefined || storage === undefined) return undefined
+  const { bucket, prefix } = cacheS3
+  const counters = createS3Metrics(metrics.registry)
+  const tier = new S3Tier({
+    prefix,
+    openStore: async () =>
+      await openObjectStore({
+        bucket,
+        endpoint,
+        // Other stores have regions for the sake of the signature alone.
+        region: cacheS3Region ?? (endpoint === undefined ? undefined : otherRegion),
+        isPathStyle: isPathStyle(cacheS3Addressing, endpoint, bucket),
+        ca,
+        credentials: files.s3Credentials?.current,
+      }),
+    source: createUploadSource(storage),
+    observe: observersOf(counters, logger),
+  })
+  createS3Gauges(metrics.registry, () => tier.stats())
+  return { tier, delivery: blobDelivery, observe: { read: counters.read } }
+}
+
+const otherRegion = 'us-east-1'
+
+/** A certificate of AWS does not match a bucket with dots in its name. */
+const isPathStyle = (
+  addressing: Config['cacheS3Addressing'],
+  endpoint: URL | undefined,
+  bucket: string,
+): boolean =>
+  addressing === 'path' || (addressing === 'auto' && (endpoint !== undefined || bucket.includes('.')))
+
+const observersOf = (counters: ReturnType<typeof createS3Metrics>, logger: Logger): S3Observers => {
+  const loggedAt = new Map<string, number>()
+  const isLoud = (what: string): boolean => {
+    const now = performance.now()
+    if (now - (loggedAt.get(what) ?? -Infinity) < quietMs) return false
+    loggedAt.set(what, now)
+    return true
+  }
+  const log = (operation: string, outcome: string, reason: string | undefined): void => {
+    if (outcome === 'refused' && isLoud(`${operation} refused`))
+      logger.error({ operation, reason }, 'S3 refuses a request of the cache')
+    if (outcome === 'failed' && isLoud(`${operation} failed`))
+      logger.warn({ operation, reason }, 'S3 fails a request of the cache')
+  }
+  return {
+    request: (operation, outcome, reason) => {
+      counters.request(operation, outcome)
+      log(operation, outcome, reason)
+    },
+    uploaded: (kind, outcome, bytes, reason) => {
+      counters.uploaded(kind, outcome, bytes)
+      log('upload', outcome, reason)
+    },
+    corrupt: (kind, why) => {
+      counters.corrupt(kind, why)
+      logger.error({ kind, why }, 'S3 has other bytes than those of the digest; they are replaced')
+    },
+    circuit: (isOpen) => {
+      if (isOpen) logger.error('S3 is unavailable; the cache goes on without it')
+      else logger.info('S3 answers again')
+    },
+  }
+}
+
+/** For `/readyz?verbose`. */
+export const describeS3 = ({ tier }: ComposedS3): string => {
+  const { isOpen, uploads } = tier.stats()
+  return `cache in S3: ${isOpen ? 'unavailable, bypassed' : 'in use'}, ${uploads} uploads pending`
+}

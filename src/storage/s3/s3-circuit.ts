@@ -1,0 +1,55 @@
+/**
+ * The circuit breaker of S3. Only silence and failures of S3 itself open it: a refusal comes fast, and may concern one object.
+ */
+import { createCircuitBreaker, type CircuitBreaker } from '../../concurrency/circuit-breaker.ts'
+import { S3CircuitOpen, S3Unavailable } from './s3-errors.ts'
+
+export interface S3CircuitOptions {
+  readonly onChange: (isOpen: boolean) => void
+  /** Milliseconds, monotonic. */
+  readonly now: () => number
+}
+
+/** Failures in a row. A connection that breaks now and then is none. */
+const threshold = 3
+const retryMs = 1000
+
+export class S3Circuit {
+  readonly #breaker: CircuitBreaker
+  #isOpen = false
+
+  constructor({ onChange, now }: S3CircuitOptions) {
+    this.#breaker = createCircuitBreaker({
+      isTransient: (error) => error instanceof S3Unavailable,
+      refuse: () => new S3CircuitOpen('S3 is unavailable'),
+      threshold,
+      retryMs,
+      onChange: (isOpen) => {
+        this.#isOpen = isOpen
+        onChange(isOpen)
+      },
+      now,
+    })
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
+  /**
+   * @param send its caller may be gone when it is a probe: then its answer is dropped, and it must not end with the caller
+   * @param drop takes the answer of a probe
+   * @throws {S3CircuitOpen}; what `send` throws
+   */
+  async run<Answer>(
+    send: (isProbe: boolean) => Promise<Answer>,
+    drop?: (answer: Answer) => unknown,
+  ): Promise<Answer> {
+    const isProbe = this.#isOpen
+    return await this.#breaker(async () => {
+      const answer = await send(isProbe)
+      if (isProbe) drop?.(answer)
+      return answer
+    })
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Uploads in the background: a few at a time, one requester after the other, and never two of one object. No pull waits for them.
+ */
+import { Bulkhead } from '../../concurrency/bulkhead.ts'
+import { systemClock, type Clock } from '../../concurrency/clock.ts'
+import { createFairQueue, type FairQueue } from '../../concurrency/fair-queue.ts'
+
+export interface UploadQueueOptions {
+  readonly maxRunning?: number
+  readonly maxQueued?: number
+  readonly clock?: Clock
+}
+
+/** Each holds two parts of 5 MiB, a descriptor and a connection. */
+const defaultMaxRunning = 4
+/** A few images of every replica's users. What does not fit is uploaded after a later pull. */
+const defaultMaxQueued = 2000
+/** Milliseconds that an upload may wait for its turn. */
+const maxWaitMs = 10 * 60_000
+
+class NotWaiting extends Error {}
+
+export class UploadQueue {
+  readonly #clock: Clock
+  readonly #slots: Bulkhead
+  readonly #queue: FairQueue
+  readonly #pending = new Map<string, Promise<void>>()
+  readonly #closed = new AbortController()
+
+  constructor(options: UploadQueueOptions = {}) {
+    const { maxRunning = defaultMaxRunning, maxQueued = defaultMaxQueued, clock = systemClock } = options
+    this.#clock = clock
+    this.#slots = new Bulkhead(maxRunning)
+    const refuse = (why: string) => new NotWaiting(why)
+    this.#queue = createFairQueue({ maxPerRequester: maxQueued / 2, maxQueued, clock, refuse })
+  }
+
+  /** Uploads that run or wait. */
+  get size(): number {
+    return this.#pending.size
+  }
+
+  has(key: string): boolean {
+    return this.#pending.has(key)
+  }
+
+  /**
+   * Runs it when it has its turn.
+   * @param upload must not reject
+   * @param onDropped called instead, if too many wait
+   */
+  add(
+    key: string,
+    requester: string,
+    upload: (signal: AbortSignal) => Promise<void>,
+    onDropped: () => void,
+  ): void {
+    if (this.#closed.signal.aborted || this.#pending.has(key)) return
+    const work = this.#inTurn(requester, upload).catch(onDropped)
+    this.#pending.set(key, work)
+    void work.finally(() => this.#pending.delete(key))
+  }
+
+  /** Gives up all uploads. Resolves when they have ended: each has deadlines. */
+  async close(): Promise<void> {
+    this.#closed.abort(new NotWaiting('the process ends'))
+    await Promise.all(this.#pending.values())
+  }
+
+  async #inTurn(requester: string, upload: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const { signal } = this.#closed
+    const until = this.#clock.now() + maxWaitMs
+    const turn = this.#queue.wait({ requester, until, signal })
+    this.#pump()
+    await turn
+    try {
+      await upload(signal)
+    } finally {
+      this.#slots.giveBack(requester)
+      this.#pump()
+    }
+  }
+
+  #pump(): void {
+    while (this.#queue.next(this.#slots.take));
+  }
+}

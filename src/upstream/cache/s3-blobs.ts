@@ -1,0 +1,219 @@
+/**
+ * Blobs from S3, between the disk and upstream. Nobody waits long for it, and nothing fails because of it: what it does not send is
+ * undefined, and comes from upstream.
+ */
+import { Bulkhead } from '../../concurrency/bulkhead.ts'
+import { unavailable } from '../../oci/errors.ts'
+import type { Blob, BlobRequest, Body, OpenBlob } from '../../oci/image-source.ts'
+import type { Digest } from '../../oci/reference.ts'
+import { WrongContent } from '../../storage/fill-outcome.ts'
+import type { S3Tier } from '../../storage/s3/s3-tier.ts'
+import { isUnencoded } from '../client/response-fields.ts'
+import type { RoundTrip, UpstreamReply } from '../client/round-trip.ts'
+import { byteRangeOf, type ByteRange } from '../resilience/byte-range.ts'
+import { stretchesOf, type RangeSpec, type Stretch } from './requested-ranges.ts'
+import { openRest } from './rest-of-blob.ts'
+import { createS3Body } from './s3-body.ts'
+import { storedAnswer } from './stored-answer.ts'
+import { createVerifiedBody } from './verified-body.ts'
+
+export interface S3BlobsOptions {
+  readonly tier: Pick<S3Tier, 'get' | 'sizeOf' | 'urlOf' | 'found' | 'wrong' | 'offer'>
+  /** Sends a GET, without redirects. */
+  readonly roundTrip: RoundTrip
+  /** Past S3. */
+  readonly open: OpenBlob
+  /** Bytes of a blob, where a manifest says them. */
+  readonly sizeOf: (digest: Digest) => number | undefined
+  /** `redirect`: clients are redirected to what S3 has. */
+  readonly delivery: 'stream' | 'redirect'
+  readonly observe: {
+    /** A body has ended: bytes that came from S3, and whether upstream had to send the rest. */
+    readonly read: (bytes: number, isBroken: boolean) => void
+  }
+  /** Bodies of all requesters at a time. */
+  readonly maxReads?: number
+  /** Milliseconds, monotonic. */
+  readonly now?: () => number
+}
+
+/** Each has a connection. */
+const defaultMaxReads = 512
+
+export class S3Blobs {
+  readonly #options: S3BlobsOptions
+  readonly #reads: Bulkhead
+  readonly #now: () => number
+
+  constructor(options: S3BlobsOptions) {
+    const { maxReads = defaultMaxReads, now = () => performance.now() } = options
+    this.#options = options
+    this.#reads = new Bulkhead(maxReads)
+    this.#now = now
+  }
+
+  /** Redirects a GET to S3, if S3 has the blob and clients are to be redirected. The client sends its Range there. Never rejects. */
+  async locate({ method, digest }: BlobRequest): Promise<Blob | undefined> {
+    const { tier, delivery } = this.#options
+    if (delivery !== 'redirect' || method !== 'GET') return undefined
+    if ((await this.#sizeOf(digest)) === undefined) return undefined
+    const url = await tier.urlOf('blobs', digest)
+    // 307 is not stored by caches: the URL is valid for a minute.
+    return (
+      url && {
+        status: 307,
+        headers: { location: url.href, 'cache-control': 'no-store', 'content-length': '0' },
+        body: undefined,
+      }
+    )
+  }
+
+  /**
+   * The whole blob, or one range of it. A whole blob is compared with its digest on the way.
+   * @param specs undefined for the whole blob
+   * @returns undefined for what upstream has to answer. Never rejects
+   */
+  async open(request: BlobRequest, specs: readonly RangeSpec[] | undefined): Promise<Blob | undefined> {
+    if (request.method === 'HEAD') return await this.#head(request, specs)
+    if (specs !== undefined && specs.length !== 1) return undefined
+    const found = await this.#read(request, rangeOf(specs?.[0]))
+    if (found === undefined) return undefined
+    const { total, start, end } = found.range
+    const [wanted = whole(total)] = stretchesOf(specs ?? [], total)
+    if (wanted.start !== start || wanted.end !== end) return await unused(found.body)
+    const body = this.#bodyOf(request, found.body, wanted, total)
+    const { parts: _parts, ...head } = storedAnswer(request.digest, total, specs)
+    return { ...head, body: specs === undefined ? this.#verified(request, body, total) : body }
+  }
+
+  /** The whole blob for a fill, which compares it with its digest. */
+  async openForFill(request: BlobRequest): Promise<Blob | undefined> {
+    const found = await this.#read(request, undefined)
+    if (found === undefined) return undefined
+    const { parts: _parts, ...head } = storedAnswer(request.digest, found.range.total, undefined)
+    return { ...head, body: this.#bodyOf(request, found.body, whole(found.range.total), found.range.total) }
+  }
+
+  /** A blob of `openForFill`, if there is no fill. */
+  withoutFill(request: BlobRequest, { body, ...head }: Blob): Blob {
+    const size = Number(head.headers['content-length'])
+    return { ...head, body: body && this.#verified(request, body, size) }
+  }
+
+  /** S3 has sent bytes that are not those of the digest. */
+  wrong({ digest }: BlobRequest): void {
+    this.#options.tier.wrong('blobs', digest, 'digest')
+  }
+
+  /** The disk has the bytes that S3 has sent. */
+  filled({ digest }: BlobRequest, size: number): void {
+    this.#options.tier.found('blobs', digest, size)
+  }
+
+  /** The disk has it: it is uploaded, unless S3 has it. */
+  offer({ digest, requester }: BlobRequest): void {
+    this.#options.tier.offer('blobs', digest, requester)
+  }
+
+  async #head({ digest }: BlobRequest, specs: readonly RangeSpec[] | undefined): Promise<Blob | undefined> {
+    const size = await this.#sizeOf(digest)
+    if (size === undefined || stretchesOf(specs ?? [{ first: 0, last: 0 }], size).length === 0)
+      return undefined
+    const { status, headers } = storedAnswer(digest, size, specs)
+    return { status, headers, body: undefined }
+  }
+
+  /** Undefined also if a manifest says another size. */
+  async #sizeOf(digest: Digest): Promise<number | undefined> {
+    const size = await this.#options.tier.sizeOf('blobs', digest)
+    return size === (this.#options.sizeOf(digest) ?? size) ? size : undefined
+  }
+
+  #verified(request: BlobRequest, body: Body, size: number): Body {
+    const { pipeTo, discard } = createVerifiedBody({ body, digest: request.digest, size })
+    return {
+      pipeTo: async (sink) => {
+        try {
+          await pipeTo(sink)
+        } catch (error) {
+          if (!(error instanceof WrongContent)) throw error
+          this.wrong(request)
+          throw unavailable('the cache has stored other bytes than those of the digest; try again', error)
+        }
+      },
+      discard,
+    }
+  }
+
+  /** Undefined if S3 does not have the blob, or sends something else than a blob, or than its manifest says. */
+  async #read(
+    { digest, requester, signal }: BlobRequest,
+    range: string | undefined,
+  ): Promise<{ readonly body: Body; readonly range: ByteRange } | undefined> {
+    const { tier, roundTrip, sizeOf } = this.#options
+    if (!this.#reads.take(requester)) return undefined
+    const release = (): void => this.#reads.giveBack(requester)
+    const headers = { 'accept-encoding': 'identity', ...(range === undefined ? {} : { range }) }
+    const send = async (url: URL, until: AbortSignal) =>
+      await roundTrip(url, { kind: 'blob', method: 'GET', headers, signal: until, isErrorBodyUnused: true })
+    const reply = await tier.get('blobs', digest, send, signal)
+    if (reply === undefined) {
+      release()
+      return undefined
+    }
+    const body = holding(reply.body, release)
+    const found = rangeIn(reply)
+    if (found === undefined || found.total !== (sizeOf(digest) ?? found.total)) return await unused(body)
+    return { body, range: found }
+  }
+
+  #bodyOf(request: BlobRequest, first: Body, stretch: Stretch, size: number): Body {
+    const { open, observe } = this.#options
+    return createS3Body({
+      first,
+      stretch,
+      signal: request.signal,
+      reopen: async ({ start, end }) => {
+        const found = await this.#read(request, `bytes=${start}-${end - 1}`)
+        if (found === undefined) return undefined
+        const isRest = found.range.start === start && found.range.end === end && found.range.total === size
+        return isRest ? found.body : await unused(found.body)
+      },
+      openRest: async (rest) => await openRest({ request, open, now: this.#now }, rest, size),
+      onEnd: observe.read,
+      now: this.#now,
+    })
+  }
+}
+
+const whole = (size: number): Stretch => ({ start: 0, end: size })
+
+const rangeOf = (spec: RangeSpec | undefined): string | undefined =>
+  spec === undefined ? undefined : `bytes=${spec.first ?? ''}-${spec.last ?? ''}`
+
+const unused = async (body: Body): Promise<undefined> => {
+  await body.discard()
+  return undefined
+}
+
+/** Undefined for encoded bytes, a body without a length, and a range that lies outside. */
+const rangeIn = ({ statusCode, headers }: UpstreamReply): ByteRange | undefined => {
+  if ((statusCode !== 200 && statusCode !== 206) || !isUnencoded(headers)) return undefined
+  const fields = Object.entries(headers).filter(
+    (field): field is [string, string] => typeof field[1] === 'string',
+  )
+  const range = byteRangeOf({ status: statusCode, headers: Object.fromEntries(fields) })
+  return range?.total === 0 ? undefined : range
+}
+
+const holding = (body: Body, release: () => void): Body => {
+  let isHeld = true
+  const over = () => {
+    if (isHeld) release()
+    isHeld = false
+  }
+  return {
+    pipeTo: async (sink) => await body.pipeTo(sink).finally(over),
+    discard: async () => await body.discard().finally(over),
+  }
+}

@@ -1,0 +1,26 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t from 'tap'
+import { askService } from '../../../src/mirror/commands/service-client.ts'
+
+await t.test('answers, refusals, and a service that is not there', async (t) => {
+  const paths: string[] = []
+  const server = createServer((request, response) => {
+    paths.push(`${request.method} ${request.url}`)
+    if (request.method === 'GET') response.end('{"state":"same"}')
+    else response.writeHead(409).end('no\u001b[31m\n')
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  t.match(await askService(url, 'GET', 'a/b:c d'), { state: 'same' })
+  t.equal(await askService(url, 'POST', 'a/b:c'), 'no?[31m', 'attack: no control characters')
+  t.strictSame(paths, ['GET /api/v1/mirrors/a/b%3Ac%20d', 'POST /api/v1/mirrors/a/b%3Ac/sync'])
+  server.closeAllConnections()
+  server.close()
+  await once(server, 'close')
+  await t.rejects(
+    askService(url, 'GET', 'a/b:c'),
+    /^the service at http:\/\/127\.0\.0\.1:\d+ does not answer: ./,
+  )
+})

@@ -1,0 +1,110 @@
+import t from 'tap'
+import type { Test } from 'tap'
+import { Mirror } from '../../../src/mirror/mirror.ts'
+import { externalImages, type DesiredSource } from '../../../src/mirror/plan/desired-source.ts'
+import { Registries } from '../../../src/mirror/registry/registries.ts'
+import { Passes, type PassEvent } from '../../../src/mirror/service/passes.ts'
+import { putImage, tag } from '../../support/image-fixtures.ts'
+import { startPushableRegistry } from '../../support/pushable-registry.ts'
+import { until } from '../../support/until.ts'
+import { fastClock } from '../registry/clients.ts'
+import { configOf, supplemental } from '../validation/entries.ts'
+
+const started = async (test: Test, source: DesiredSource, intervalMs: number, clock = fastClock) => {
+  const registry = await startPushableRegistry(test)
+  tag(registry.repository('a/b'), 'c', putImage(registry.repository('a/b'), 'x'))
+  const registries = new Registries({
+    permit: { isHeld: () => true },
+    credentialOf: () => undefined,
+    originOf: () => registry.origin,
+    rate: { perSecond: 1e6, burst: 1000 },
+    clock: fastClock,
+  })
+  const mirror = new Mirror({
+    registries,
+    qci: { registry: 'quay.io', repository: 'openshift/ci' },
+    clock: fastClock,
+  })
+  const events: PassEvent[] = []
+  const passes = new Passes({
+    mirror,
+    source,
+    config: () => configOf(supplemental({ 'a/b:c': 'quay.io/a/b:c' })),
+    intervalMs,
+    clock,
+    copies: true,
+    observe: (event) => events.push(event),
+  })
+  test.teardown(async () => {
+    await passes.stop()
+    await mirror.queue.stop()
+    await registries.close()
+  })
+  const countOf = (what: PassEvent['what']) => events.filter((event) => event.what === what).length
+  return { registry, mirror, passes, events, countOf }
+}
+
+await t.test('a pass at each interval, until the end', async (t) => {
+  const { passes, countOf, events } = await started(t, externalImages, 100)
+  t.equal(passes.isActive(), false)
+  passes.restart()
+  t.equal(passes.isActive(), true)
+  await until(() => countOf('passed') >= 3)
+  await passes.stop()
+  t.equal(passes.isActive(), false)
+  const { length } = events
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  t.equal(events.length, length)
+})
+
+await t.test('a pass that is overtaken ends early, and the newer one begins', async (t) => {
+  const hanging = Promise.withResolvers<void>()
+  let reads = 0
+  const source: DesiredSource = {
+    read: async (config, signal) => {
+      if (reads++ === 0) await hanging.promise
+      return await externalImages.read(config, signal)
+    },
+  }
+  const { passes, countOf } = await started(t, source, 1e9)
+  passes.restart()
+  await until(() => reads === 1)
+  passes.restart()
+  passes.restart()
+  hanging.resolve()
+  await until(() => countOf('passed') === 1)
+  t.equal(reads, 2, 'those between began nothing')
+  t.equal(countOf('desired'), 1)
+})
+
+await t.test('a comparison that is overtaken', async (t) => {
+  const { passes, registry, countOf } = await started(t, externalImages, 1e9)
+  let isFirst = true
+  registry.fault = () => {
+    if (isFirst) passes.restart()
+    isFirst = false
+    return undefined
+  }
+  passes.restart()
+  await until(() => countOf('passed') === 1)
+  t.equal(countOf('desired'), 2)
+})
+
+await t.test('a pass that fails is told, unless it was overtaken', async (t) => {
+  const hanging = Promise.withResolvers<void>()
+  let reads = 0
+  const source: DesiredSource = {
+    read: async () => {
+      if (reads++ === 0) await hanging.promise
+      throw new Error('a mistake')
+    },
+  }
+  const { passes, events, countOf } = await started(t, source, 1e9)
+  passes.restart()
+  await until(() => reads === 1)
+  passes.restart()
+  hanging.resolve()
+  await until(() => countOf('failed') === 1)
+  t.equal(reads, 2)
+  t.match(events, [{ what: 'failed', error: { message: 'a mistake' } }])
+})

@@ -1,0 +1,184 @@
+import t from 'tap'
+import { putImage, tag } from '../../support/image-fixtures.ts'
+import type { PushableRegistry } from '../../support/pushable-registry.ts'
+import { until } from '../../support/until.ts'
+import { startedService } from './services.ts'
+
+const addImage = (registry: PushableRegistry, name: string): void => {
+  const original = registry.repository(`team/${name}`)
+  tag(original, 'v1', putImage(original, `${name} ${Math.random()}`))
+}
+const rules = {
+  backoff: { firstMs: 10, longestMs: 10 },
+  maxFailures: { refused: 1, other: 2 },
+  random: Math.random,
+}
+
+await t.test('the service copies while it has the lease, and tells it', async (t) => {
+  const { registry, service, stored, log, lease, stop } = await startedService(t, {
+    'a/b:c': 'quay.io/team/x:v1',
+    'a/b:gone': 'quay.io/team/none:v1',
+    'a/b:hub': 'fedora',
+  })
+  addImage(registry, 'x')
+  t.equal(service.hasLease(), false)
+  service.start()
+  await until(() => stored.tags.has('a_b_c'))
+  await until(() => service.images().some(({ state }) => state === 'same'))
+  t.strictSame(
+    service.images().map(({ target, state }) => `${target} ${state}`),
+    ['a/b:c same', 'a/b:gone missing', 'a/b:hub left out'],
+  )
+  await until(() => log.messages().includes('Compared all images'))
+  for (const message of [
+    'successfully acquired lease',
+    'Ignored source',
+    'Image needs sync',
+    'Source image does not exist, skipping mirror',
+    'Mirroring ...',
+    'Mirrored successfully',
+  ])
+    t.ok(log.messages().includes(message), message)
+  const metrics = await service.metrics.registry.metrics()
+  t.match(metrics, /image_mirroring_duration_seconds_count\{state="success"\} 1/)
+  t.match(metrics, /ci_images_mirror_images\{state="missing"\} 1/)
+  t.match(metrics, /ci_images_mirror_leader 1/)
+  t.match(metrics, /ci_images_mirror_config_current 1/)
+  t.match(metrics, /ci_images_mirror_list_whole 1/)
+  t.match(metrics, /quay_io_ci_images_distributor_mirror_queue_depth 0/)
+  t.match(metrics, /ci_images_mirror_oldest_difference_seconds 0\.?\d*/)
+  await stop()
+  t.equal(lease.state.record?.holder, '', 'the lease is given back')
+})
+
+await t.test('a change of the configuration is copied at once, and what it drops leaves', async (t) => {
+  const { registry, service, stored, change } = await startedService(t, { 'a/b:c': 'quay.io/team/x:v1' })
+  for (const name of ['x', 'y']) addImage(registry, name)
+  service.changed()
+  t.strictSame(service.images(), [], 'nothing without the lease')
+  service.start()
+  await until(() => stored.tags.has('a_b_c'))
+  change({ 'a/b:d': 'quay.io/team/y:v1' })
+  await until(() => stored.tags.has('a_b_d'))
+  t.strictSame(
+    service.images().map(({ target }) => target),
+    ['a/b:d'],
+  )
+})
+
+await t.test('a replica that loses the lease begins nothing any more', async (t) => {
+  const { registry, service, stored, lease, log, change } = await startedService(t, {
+    'a/b:c': 'quay.io/team/x:v1',
+  })
+  for (const name of ['x', 'y']) addImage(registry, name)
+  service.start()
+  await until(() => stored.tags.has('a_b_c'))
+  lease.state.isCut = true
+  await until(() => log.messages().some((text) => String(text).startsWith('The lease is lost')))
+  t.ok(log.messages().includes('The lease cannot be read or renewed'))
+  registry.requests.length = 0
+  change({ 'a/b:d': 'quay.io/team/y:v1' })
+  t.match(await service.sync('a/b:c'), /does not have the lease/)
+  t.strictSame(service.queue(), [])
+  t.strictSame(registry.requests, [])
+  lease.state.isCut = false
+  await until(() => stored.tags.has('a_b_d'))
+})
+
+await t.test('one image can be copied now, also when it is dead', async (t) => {
+  const { registry, service, stored, log } = await startedService(
+    t,
+    { 'a/b:c': 'quay.io/team/x:v1', 'a/b:hub': 'fedora' },
+    { rules },
+  )
+  addImage(registry, 'x')
+  t.match(await service.sync('a/b:c'), /does not have the lease/)
+  registry.fault = ({ method, path }) =>
+    method === 'POST' && path.includes('openshift/ci') ? { status: 403 } : undefined
+  service.start()
+  await until(() => service.images().some(({ state }) => state === 'dead'))
+  t.ok(log.messages().includes('Failed to mirror even with retries'))
+  t.match(
+    log.lines.find(({ msg }) => msg === 'Running command failed.'),
+    { args: 'image mirror quay.io/team/x:v1 quay.io/openshift/ci:a_b_c', error: /403/ },
+  )
+  const metrics = await service.metrics.registry.metrics()
+  t.match(metrics, /image_unhealthy\{target="a\/b:c",state="dead",owner="supplementalCIImagesService"\} 1/)
+  t.match(metrics, /ci_images_mirror_copies_total\{result="dead"\} 1/)
+  registry.fault = () => undefined
+  t.equal(await service.sync('a/b:c'), undefined)
+  await until(() => stored.tags.has('a_b_c'))
+  t.match(await service.sync('a/b:hub'), /^it is left out: .*docker\.io/)
+  t.match(await service.sync('a/b:none'), 'the first pass has not begun yet')
+})
+
+await t.test('a copy that fails for a moment is tried again', async (t) => {
+  const { registry, service, stored, log } = await startedService(
+    t,
+    { 'a/b:c': 'quay.io/team/x:v1' },
+    { rules },
+  )
+  addImage(registry, 'x')
+  let failures = 0
+  registry.fault = ({ method, path }) =>
+    method === 'PUT' && path.includes('/manifests/') && failures++ === 0 ? 'cut before' : undefined
+  service.start()
+  await until(() => stored.tags.has('a_b_c'))
+  t.ok(log.messages().includes('Failed to mirror'))
+})
+
+await t.test('a dry run tells what differs, and writes nothing', async (t) => {
+  const { registry, service, stored, log } = await startedService(
+    t,
+    { 'a/b:c': 'quay.io/team/x:v1' },
+    { lease: undefined },
+  )
+  addImage(registry, 'x')
+  service.start()
+  await until(() => log.messages().includes('Compared all images'))
+  t.match(service.images(), [{ target: 'a/b:c', state: 'different' }])
+  t.match(await service.sync('a/b:c'), /dry run/)
+  t.equal(service.hasLease(), false)
+  t.strictSame([...stored.tags], [])
+  t.ok(registry.requests.every(({ method }) => method === 'HEAD'))
+  t.ok(Math.abs(service.epochOf(1000) - service.epochOf(0) - 1000) < 5000)
+})
+
+await t.test('the end waits for copies that run, and cuts them after the grace period', async (t) => {
+  const { registry, service, stored, stop } = await startedService(t, { 'a/b:c': 'quay.io/team/x:v1' })
+  addImage(registry, 'x')
+  let isHeld = false
+  registry.fault = ({ method, path }) => {
+    if (method !== 'PUT' || !path.includes('/manifests/')) return undefined
+    isHeld = true
+    return { status: 503 }
+  }
+  service.start()
+  await until(() => isHeld)
+  await stop(100)
+  t.strictSame([...stored.tags], [])
+  registry.requests.length = 0
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  t.strictSame(registry.requests, [])
+})
+
+await t.test('a list that cannot be read as a whole, and a pass that fails', async (t) => {
+  const reading = { images: [], leftOut: [], problem: 'app.ci does not answer' }
+  const { service, log, change } = await startedService(
+    t,
+    {},
+    {
+      source: {
+        read: async ({ supplemental: { length } }) => {
+          if (length > 0) throw new Error('a mistake')
+          return reading
+        },
+      },
+    },
+  )
+  service.start()
+  await until(() => log.messages().includes('Part of the list of images cannot be read'))
+  t.match(await service.metrics.registry.metrics(), /ci_images_mirror_list_whole 0/)
+  change({ 'a/b:c': 'quay.io/a/b:c' })
+  await until(() => log.messages().includes('The pass over all images failed'))
+})

@@ -1,0 +1,17 @@
+/**
+ * Programs in processes of their own. The runner puts its loaders and its coverage into each Node.js that a test starts, which takes
+ * several times as long as the start itself, and keeps the program from its compile cache.
+ */
+import { spawn, type ChildProcessWithoutNullStreams, type SpawnOptionsWithoutStdio } from 'node:child_process'
+
+/** The command that starts Node.js without them: `env` takes out what the runner adds, and becomes Node.js, with its process id. */
+export const plainNode = (...args: readonly string[]): [command: string, args: string[]] => [
+  'env',
+  ['-u', 'NODE_OPTIONS', process.execPath, ...args],
+]
+
+/** Without the runner's loaders. Nothing that it runs counts as covered. */
+export const spawnPlainNode = (
+  args: readonly string[],
+  options: SpawnOptionsWithoutStdio = {},
+): ChildProcessWithoutNullStreams => spawn(...plainNode(...args), options)

@@ -1,0 +1,39 @@
+import t from 'tap'
+import type { Manifest } from '../../../src/oci/image-source.ts'
+import type { Digest, QciTag } from '../../../src/oci/reference.ts'
+import { createDigestsByTag } from '../../../src/upstream/cache/digests-by-tag.ts'
+import { answerForSet, digestsOfOtherSets, tagKey } from '../../../src/upstream/cache/other-accept-sets.ts'
+
+const tag = 'ocp_4.5_base' as QciTag
+const [older, newer] = ['a', 'b'].map((digit) => `sha256:${digit.repeat(64)}` as Digest) as [Digest, Digest]
+const index = 'application/vnd.oci.image.index.v1+json'
+
+await t.test('what a tag gave to other Accept sets, the newest first, each once', async (test) => {
+  const tags = createDigestsByTag({ tagTtlMs: 0, staleIfErrorMs: 1000, now: () => 5000 })
+  test.strictSame(digestsOfOtherSets(tags, tag), [])
+  tags.confirm(tagKey(tag, '0'), older, 4500)
+  tags.confirm(tagKey(tag, '0123456'), newer, 4600)
+  tags.confirm(tagKey(tag, ''), older, 4400)
+  tags.confirm(tagKey(tag, '3'), newer, 3000)
+  tags.confirm(tagKey('ocp_4.5_base2', '3'), newer, 4900)
+  test.strictSame(digestsOfOtherSets(tags, tag), [newer, older])
+})
+
+await t.test('only the newest, and only if its type is in this Accept', async (test) => {
+  const manifest: Manifest = {
+    digest: newer,
+    mediaType: index,
+    size: 2,
+    content: Buffer.from('{}'),
+    isStale: false,
+  }
+  const read = async (digest: Digest) => (digest === newer ? manifest : undefined)
+  test.equal(await answerForSet([newer, older], `text/plain, ${index}`, read), manifest)
+  test.equal(await answerForSet([newer], `${index}.other, text/plain`, read), undefined)
+  test.equal(
+    await answerForSet([older, newer], index, read),
+    undefined,
+    'an older answer is not the last one',
+  )
+  test.equal(await answerForSet([], index, read), undefined)
+})
