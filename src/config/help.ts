@@ -75,9 +75,9 @@ const [indent, width] = [33, 130]
 const row = (usage: string, summary: string): string => {
   const lines = wrap(summary, width - indent)
   const head = `  ${usage}`
-  if (summary === '') return head
-  if (head.length >= indent) return [head, ...lines.map((line) => `${''.padEnd(indent)}${line}`)].join('\n')
-  return lines.map((line, index) => `${(index === 0 ? head : '').padEnd(indent)}${line}`).join('\n')
+  const text = lines.join(`\n${''.padEnd(indent)}`)
+  if (head.length >= indent) return `${head}\n${''.padEnd(indent)}${text}`
+  return `${head.padEnd(indent)}${text}`.trimEnd()
 }
 
 const twins = `Each flag has a twin in the environment: --qci-namespace is ${environmentName('qci-namespace')}; the flag wins.\n`

@@ -62,7 +62,7 @@ export class Mirror {
       clock,
       ...(rules && { rules }),
       observe: (status, error) => {
-        const milliseconds = clock.now() - (this.#begun.get(status.target) ?? clock.now())
+        const milliseconds = clock.now() - (this.#begun.get(status.target) as number)
         this.#begun.delete(status.target)
         if (error !== undefined) observe?.({ what: 'failed', status, error, milliseconds })
       },
@@ -96,10 +96,10 @@ export class Mirror {
   }
 
   /** Looks at one image, and copies it now if it differs. Undefined where it is not desired. */
-  async sync(target: string, { found }: PassOptions = {}): Promise<Finding | undefined> {
+  async sync(target: string, options: PassOptions = {}): Promise<Finding | undefined> {
     const image = this.#images.get(target)
     if (image === undefined) return undefined
-    const [finding] = await this.compare({ images: [image], leftOut: [] }, { ...(found && { found }) })
+    const [finding] = await this.compare({ images: [image], leftOut: [] }, options)
     if (this.#images.get(target) !== image) return undefined
     this.#put(finding as Finding)
     this.queue.retry(target)

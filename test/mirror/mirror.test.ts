@@ -80,6 +80,30 @@ await t.test(
   },
 )
 
+await t.test('an image that is removed while its copy fails is not tried again', async (t) => {
+  const rules = {
+    backoff: { firstMs: 10, longestMs: 10 },
+    maxFailures: { refused: 5, other: 5 },
+    random: Math.random,
+  }
+  let copies = 0
+  const { registry, mirror, events } = await started(t, {
+    rules,
+    begin: () => {
+      copies++
+      void mirror.pass({ images: [], leftOut: [] })
+    },
+  })
+  const original = registry.repository('team/broken')
+  tag(original, 'v1', putIndex(original, 'broken'))
+  original.manifests.delete([...original.manifests.keys()][0] as string)
+  await mirror.pass(desiredOf({ 'a/b:c': 'quay.io/team/broken:v1' }))
+  await mirror.queue.idle()
+  t.equal(copies, 1)
+  t.ok(events.every(({ what }) => what === 'failed'))
+  t.strictSame(mirror.queue.list(), [])
+})
+
 await t.test('the usual clock', async (t) => {
   const { registries } = {
     registries: new Registries({ permit: { isHeld: () => false }, credentialOf: () => undefined }),

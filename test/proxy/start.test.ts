@@ -243,6 +243,14 @@ await t.test(
   },
 )
 
+await t.test('a reload looks at all files', async (test) => {
+  const { sandbox, lines, logger } = await start(test)
+  const proxy = await startProxy(parseConfig([...flagsOf(sandbox), '--listen-addr=127.0.0.1:0'], {}), logger)
+  test.teardown(proxy.stop)
+  proxy.reload()
+  test.match(lines.join(''), 'looked at the files')
+})
+
 await t.test('not ready until app.ci was reached, which is retried', async (test) => {
   const { sandbox, logger } = await start(test)
   sandbox.kubernetes.fault({ kind: 'status', status: 500 })

@@ -32,4 +32,4 @@ export const askService = async (
 }
 
 /** The message of fetch itself says nothing. */
-const reasonOf = ({ message, cause }: Error): string => (cause as Error | undefined)?.message ?? message
+const reasonOf = ({ message, cause }: Error): string => (cause instanceof Error ? cause.message : message)

@@ -23,4 +23,9 @@ await t.test('answers, refusals, and a service that is not there', async (t) => 
     askService(url, 'GET', 'a/b:c'),
     /^the service at http:\/\/127\.0\.0\.1:\d+ does not answer: ./,
   )
+  await t.rejects(
+    askService(new URL('http://u:p@127.0.0.1:9'), 'GET', 'a/b:c'),
+    /^the service at http:\/\/127\.0\.0\.1:9 does not answer: ./,
+    'also where fetch gives no cause',
+  )
 })

@@ -43,6 +43,14 @@ const started = async (test: Test, ...more: readonly string[]) => {
   return { registry, lease: state, log, start, file, stored: registry.repository('openshift/ci') }
 }
 
+await t.test('a kubeconfig that sends tokens in clear is a warning', async (t) => {
+  const { log, start, file } = await started(t)
+  writeFileSync(file('kubeconfig'), kubeConfigOf(1).replace('127.0.0.1', 'app-ci.invalid'))
+  const { stop } = await start('--dry-run')
+  t.match(log.messages().join('\n'), 'the kubeconfig has an API server on plain http')
+  await stop()
+})
+
 await t.test('the service: lease, copies, API, metrics and probes, and its end', async (t) => {
   const { registry, lease, log, start, stored, file } = await started(t)
   const { url, metricsUrl, stop } = await start()

@@ -1,0 +1,44 @@
+import { EventEmitter } from 'node:events'
+import t from 'tap'
+import { createProcessIo, type Program } from '../../src/mirror/process-io.ts'
+
+const fakeProgram = () => {
+  const events = new EventEmitter()
+  const lines: string[] = []
+  const exits: number[] = []
+  const writer = (name: string) => ({ write: (text: string) => lines.push(`${name}: ${text}`) })
+  const program: Program = {
+    env: { KUBECONFIG: '/k' },
+    stdout: writer('out'),
+    stderr: writer('err'),
+    on: (signal, listener) => events.on(signal, listener),
+    exit: (code) => exits.push(code),
+  }
+  return { program, events, lines, exits }
+}
+
+await t.test('lines, errors and the environment are those of the process', (test) => {
+  const { program, lines } = fakeProgram()
+  const io = createProcessIo(program)
+  io.print('a')
+  io.printError('b')
+  test.strictSame(lines, ['out: a\n', 'err: b\n'])
+  test.equal(io.environment, program.env)
+  test.end()
+})
+
+await t.test('the first signal ends in order, the second one at once', (test) => {
+  for (const [first, second] of [
+    ['SIGTERM', 'SIGTERM'],
+    ['SIGINT', 'SIGTERM'],
+  ] as const) {
+    const { program, events, exits } = fakeProgram()
+    let ends = 0
+    createProcessIo(program).onEnd?.(async () => void ends++)
+    events.emit(first)
+    test.strictSame([ends, exits], [1, []])
+    events.emit(second)
+    test.strictSame([ends, exits], [1, [1]])
+  }
+  test.end()
+})
