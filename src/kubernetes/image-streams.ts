@@ -9,7 +9,8 @@
 import type { KubeConfig } from '@kubernetes/client-node'
 import { backoffMs, pause } from '../concurrency/backoff.ts'
 import type { ImageStream } from '../oci/reference.ts'
-import { ResourceVersionExpired, readEvents, readPages, type WatchedObject } from './list-and-watch.ts'
+import { ResourceVersionExpired, readEvents, readPages } from './list-and-watch.ts'
+import type { WatchedObject } from './watched-object.ts'
 import { claimsOf, type TagClaim } from './tag-claims.ts'
 
 /** Called in the order of the API server's events. */

@@ -13,21 +13,12 @@ import {
 } from '@kubernetes/client-node'
 import { onAbort } from '../concurrency/abortable.ts'
 import { printable } from './foreign-text.ts'
+import { objectOf, watchedOf, type WatchedObject } from './watched-object.ts'
 
 export interface Resource {
   readonly group: string
   readonly version: string
   readonly plural: string
-}
-
-export interface WatchedObject {
-  readonly metadata?: {
-    readonly namespace?: string
-    readonly name?: string
-    readonly resourceVersion?: string
-  }
-  readonly spec?: unknown
-  readonly status?: unknown
 }
 
 /** Objects of a page: parsing it blocks the event loop, and thus all pulls, for a few dozen milliseconds. */
@@ -63,18 +54,6 @@ const pageOf = (answer: unknown, { group, version }: Resource): Page => {
 }
 
 const eventTypes = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK'])
-
-/** @throws {Error} if the value is no object of the API: its names are used as keys, and its version to continue from, so they must be text */
-const watchedOf = (value: unknown): WatchedObject => {
-  const metadata = objectOf(objectOf(value)['metadata'])
-  const names = [metadata['namespace'], metadata['name'], metadata['resourceVersion']]
-  if (value !== objectOf(value) || names.some((name) => typeof (name ?? '') !== 'string'))
-    throw new Error('API server sent an object without valid names')
-  return value
-}
-
-const objectOf = (value: unknown): Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 
 type Dispatcher = NonNullable<ReturnType<RequestContext['getDispatcher']>>
 

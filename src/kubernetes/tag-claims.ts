@@ -2,7 +2,7 @@
  * What an ImageStream says about its tags: which digests each of them points to, or pointed to before.
  */
 import { isDigest, type Digest } from '../oci/reference.ts'
-import type { WatchedObject } from './list-and-watch.ts'
+import type { WatchedObject } from './watched-object.ts'
 
 /** The ImageStream says that this tag has, or had, this digest. */
 export interface TagClaim {

@@ -13,8 +13,8 @@ export interface ComposeExplanationOptions {
   readonly config: Config
   readonly isRestricted: (namespace: string) => boolean
   readonly health: Health
-  /** Whether the API server has answered, be it the review of the warm-up alone. */
-  readonly isApiServerReached: () => boolean
+  /** It has been reached once it has answered the review of the warm-up. */
+  readonly apiServer: { readonly reached: () => boolean }
   /** Undefined without `--cache-dir`. */
   readonly storage: Storage | undefined
 }
@@ -34,7 +34,7 @@ export const composeExplanation = ({
   config,
   isRestricted,
   health,
-  isApiServerReached,
+  apiServer,
   storage,
 }: ComposeExplanationOptions): ExplanationOptions => {
   const { exposed, clusterUrl, grantAdvice, qciNamespace, authorization, logins } = config
@@ -47,7 +47,7 @@ export const composeExplanation = ({
     isAudit: authorization === 'audit',
     robotsOnly: logins === 'robots',
     parts: () => [
-      ...(logins === 'robots' ? [] : [apiServerState(health.apiServer, isApiServerReached())]),
+      ...(logins === 'robots' ? [] : [apiServerState(health.apiServer, apiServer.reached())]),
       health.upstream.state(),
       ...(storage === undefined ? [] : [cacheState(storage)]),
     ],

@@ -64,12 +64,9 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
   const denied = audit?.denied ?? createDenialMessage(config.qciNamespace, access.isRestricted)
   const probes = healthOf({ robot, apiServer, digests, shared, storage, s3 }, isStopping)
   const processMetrics = composeMetrics({ metrics, files, robot, health: probes })
+  const { trustedProxies, proxyProtocol } = config
   const server: ServerOptions = {
-    connections: {
-      trustedProxies: config.trustedProxies,
-      proxyProtocol: config.proxyProtocol,
-      tls: files.tls?.current(),
-    },
+    connections: { trustedProxies, proxyProtocol, tls: files.tls?.current() },
     login: { ...login, expiryOf },
     access: {
       policy: audit?.policy ?? access.policy,
@@ -83,25 +80,33 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
     health: probes,
     explanation: composeExplanation({
       config,
-      isRestricted: access.isRestricted,
       health,
-      isApiServerReached: apiServer.reached,
       storage,
+      apiServer,
+      isRestricted: access.isRestricted,
     }),
     helpUrl: config.helpUrl,
     plugins: audit === undefined ? [] : [audit.plugin],
   }
+  const parts = { robot, apiServer, digests, shared, storage, s3, files }
   const close = async () => {
     processMetrics.close()
-    for (const file of Object.values(files)) file?.close()
-    await Promise.all([pipeline.close(), apiServer.close(), digests.close()])
-    // Before the disk, from which it uploads.
-    await s3?.tier.close()
-    await storage?.close()
-    // Last, because the others still publish facts until they are closed.
-    await shared.close()
+    await closeInOrder(parts, pipeline)
   }
-  return { server, robot, apiServer, digests, shared, storage, s3, files, close }
+  return { server, ...parts, close }
+}
+
+const closeInOrder = async (
+  { apiServer, digests, shared, storage, s3, files }: Omit<Components, 'server' | 'close'>,
+  pipeline: { readonly close: () => Promise<void> },
+): Promise<void> => {
+  for (const file of Object.values(files)) file?.close()
+  await Promise.all([pipeline.close(), apiServer.close(), digests.close()])
+  // Before the disk, from which it uploads.
+  await s3?.tier.close()
+  await storage?.close()
+  // Last, because the others still publish facts until they are closed.
+  await shared.close()
 }
 
 /** Undefined unless `--authorization=audit`. */

@@ -2,7 +2,7 @@
  * The server for clients: the stages of every request, in their order. It does not listen, and does no I/O itself.
  */
 import type { Socket } from 'node:net'
-import type { FastifyInstance, FastifyPluginCallback } from 'fastify'
+import type { FastifyInstance, FastifyPluginCallback, FastifyRequest } from 'fastify'
 import { createIsConfidential } from '../page/confidential.ts'
 import { page, type PageOptions } from '../page/routes.ts'
 import { createFindNearTag } from '../registry/near-tag.ts'
@@ -136,15 +136,24 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   await app.register(page, {
     ...options.explanation,
     ...pulls,
-    authenticate: login.anonymous?.admit(authenticate) ?? authenticate,
-    allowAnonymous: login.anonymous !== undefined,
-    isConfidential: createIsConfidential({
-      isTrustedPeer: (socket) => clients.peerOf(socket).isTrusted,
-      proxyProtocol,
-    }),
+    ...pageOptions(options, clients, authenticate),
     paceRefusal,
-    helpUrl,
-    notServed: (request) => refusalOf(request, login.challenge),
   })
   return app
 }
+
+/** The page is for clients of any kind, so it accepts a login in clear from nobody but a trusted proxy or this machine. */
+const pageOptions = (
+  { login, connections, helpUrl }: ServerOptions,
+  clients: ClientAddresses,
+  authenticate: LoginOptions['authenticate'],
+) => ({
+  authenticate: login.anonymous?.admit(authenticate) ?? authenticate,
+  allowAnonymous: login.anonymous !== undefined,
+  isConfidential: createIsConfidential({
+    isTrustedPeer: (socket) => clients.peerOf(socket).isTrusted,
+    proxyProtocol: connections.proxyProtocol,
+  }),
+  helpUrl,
+  notServed: (request: FastifyRequest) => refusalOf(request, login.challenge),
+})

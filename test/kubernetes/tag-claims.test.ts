@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { WatchedObject } from '../../src/kubernetes/list-and-watch.ts'
+import type { WatchedObject } from '../../src/kubernetes/watched-object.ts'
 import { claimsOf } from '../../src/kubernetes/tag-claims.ts'
 import { hex } from './watching.ts'
 

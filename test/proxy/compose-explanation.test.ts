@@ -24,7 +24,7 @@ await t.test('the words of this installation', async (test) => {
     config,
     isRestricted: () => false,
     health: createHealth(config),
-    isApiServerReached: () => false,
+    apiServer: { reached: () => false },
     storage: undefined,
   })
   test.match(explanation.loginAdvice.first, 'oc login https://api.ci.example:6443')
@@ -43,7 +43,7 @@ await t.test('the state of what the proxy depends on', async (test) => {
       config,
       isRestricted: () => false,
       health,
-      isApiServerReached: () => false,
+      apiServer: { reached: () => false },
       storage: cache,
     }).parts()
   test.strictSame(parts(undefined), [
@@ -56,7 +56,7 @@ await t.test('the state of what the proxy depends on', async (test) => {
       config: robots,
       isRestricted: () => false,
       health,
-      isApiServerReached: () => false,
+      apiServer: { reached: () => false },
       storage: undefined,
     }).parts(),
     [{ name: 'quay.io', state: 'unknown' }],
@@ -75,7 +75,7 @@ await t.test('the review of the warm-up shows that the API server works', async 
       config,
       isRestricted: () => false,
       health: createHealth(config),
-      isApiServerReached: () => isReached,
+      apiServer: { reached: () => isReached },
       storage: undefined,
     }).parts()[0]
   test.match(parts(false), { state: 'unknown' })

@@ -2,7 +2,7 @@
  * What each tag of an ImageStream points to now. Nothing else of the object is kept in memory: some have megabytes of history.
  * @see https://docs.openshift.com/container-platform/latest/rest_api/image_apis/imagestream-image-openshift-io-v1.html
  */
-import type { WatchedObject } from '../../kubernetes/list-and-watch.ts'
+import type { WatchedObject } from '../../kubernetes/watched-object.ts'
 import { isDigest, type Digest } from '../../oci/digest.ts'
 
 /**
