@@ -8,7 +8,14 @@ await t.test('objects of the API have names of text, or none', (test) => {
 })
 
 await t.test('attack: anything else is an error, which quotes nothing of it', (test) => {
-  for (const value of [undefined, null, 'text', 7, { metadata: { name: 7 } }, { metadata: { namespace: {} } }])
+  for (const value of [
+    undefined,
+    null,
+    'text',
+    7,
+    { metadata: { name: 7 } },
+    { metadata: { namespace: {} } },
+  ])
     test.throws(() => watchedOf(value), { message: 'API server sent an object without valid names' })
   test.end()
 })
