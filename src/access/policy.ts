@@ -1,5 +1,6 @@
 /**
- * Decides whether an identity may pull a reference: which reviews decide, and in which order. It does no I/O of its own.
+ * Decides whether an identity may pull a reference: which reviews decide, and which yes counts first. Reviews are sent together. It does
+ * no I/O of its own.
  *
  * QCI-wide access is the review in the QCI namespace, which has the role `qci-image-puller`.
  */

@@ -12,7 +12,7 @@ export interface ConnectionSharesOptions {
   /** Whether the request on this connection has not arrived as a whole. */
   readonly isUnfinished: (socket: Socket) => boolean
   /** Called for each connection that is cut. */
-  readonly onConnectionCut: () => void
+  readonly observeCut: () => void
 }
 
 /** The connections of one network. */
@@ -96,7 +96,7 @@ export class ConnectionShares {
 
   #cut(connection: Connection): void {
     this.#remove(connection)
-    this.#options.onConnectionCut()
+    this.#options.observeCut()
     connection.raw.destroy()
   }
 

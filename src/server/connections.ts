@@ -22,7 +22,7 @@ export interface ConnectionsOptions {
   readonly proxyProtocol: boolean
   readonly isUnfinished: (socket: Socket) => boolean
   readonly observeShed: (reason: Reason) => void
-  readonly onConnectionCut: (reason: Reason) => (socket: Socket) => void
+  readonly cutObserverFor: (reason: Reason) => (socket: Socket) => void
 }
 
 /** For the lifetime of the server. Must be called before other listeners of its connections are added. */
@@ -32,18 +32,18 @@ export const guardConnections = (server: Server, options: ConnectionsOptions): v
     maxConnections,
     isUnfinished,
     // No log line for each: an attack would fill the log.
-    onConnectionCut: () => options.observeShed('connections'),
+    observeCut: () => options.observeShed('connections'),
   })
   const heads = new UnfinishedHeads(server, {
     ...options,
     holderOf: (socket) => clients.peerOf(socket).network,
-    onConnectionCut: options.onConnectionCut('heads'),
+    onConnectionCut: options.cutObserverFor('heads'),
   })
   if (options.proxyProtocol)
     readProxyHeaders(server, {
       ...options,
       onIntroduced: (socket, client) => shares.move(socket, client.network),
-      onConnectionCut: options.onConnectionCut('proxy-protocol'),
+      onConnectionCut: options.cutObserverFor('proxy-protocol'),
     })
   server.on('connection', (socket) => {
     const peer = clients.peerOf(socket)

@@ -99,20 +99,20 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   decorateRequests(app, (raw) => clients.of(raw))
   const turns = new TurnQueue(maxPerTurn)
   const shed = (reason: ShedReason) => () => observeShed(reason)
-  const onConnectionCut = (reason: ShedReason) => (socket: Socket) => {
+  const cutObserverFor = (reason: ShedReason) => (socket: Socket) => {
     observeShed(reason)
     logger.info({ client: clients.peerOf(socket).address, reason }, 'connection cut')
   }
   const overload = shedLoad({ ...limits, observeShed: shed('requests') })
   const { isArriving } = readForms(app, { ...limits, observeShed: shed('forms'), whole: overload.onBody })
   const { proxyProtocol } = options.connections
-  const cut = { observeShed, onConnectionCut }
+  const cut = { observeShed, cutObserverFor }
   guardConnections(app.server, { ...limits, clients, proxyProtocol, isUnfinished: isArriving, ...cut })
-  const stalled = { minBytes: limits.minTakenBytes, onConnectionCut: onConnectionCut('stalled') }
+  const stalled = { minBytes: limits.minTakenBytes, onConnectionCut: cutObserverFor('stalled') }
   cutStalledClients(app.server, { ...limits, ...stalled })
 
   // 0. One request of a connection at a time.
-  app.addHook('onRequest', inTurn({ ...limits, onConnectionCut: onConnectionCut('pipelined') }))
+  app.addHook('onRequest', inTurn({ ...limits, onConnectionCut: cutObserverFor('pipelined') }))
   // 1. Every response gets an id, one log line and its metrics, whatever the later stages do.
   await app.register(accessLog, telemetry)
   for (const plugin of options.plugins ?? []) await app.register(plugin)

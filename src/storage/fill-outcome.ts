@@ -2,7 +2,7 @@
  * How a fill ends, and what its readers are told.
  */
 
-/** The bytes are not those of the digest. What a reader got of them cannot be made good for. */
+/** The bytes are not those of the digest. The bytes that a reader has of them cannot be taken back. */
 export class WrongContent extends Error {
   override readonly name = 'WrongContent'
 }

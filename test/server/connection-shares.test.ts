@@ -20,7 +20,7 @@ class FakeSocket extends EventEmitter {
 
 const setUp = (maxConnections: number, isUnfinished: (socket: Socket) => boolean = () => false) => {
   let cut = 0
-  const shares = new ConnectionShares({ maxConnections, isUnfinished, onConnectionCut: () => void cut++ })
+  const shares = new ConnectionShares({ maxConnections, isUnfinished, observeCut: () => void cut++ })
   const all: FakeSocket[] = []
   const add = (network: string | undefined, isBusy = false) => {
     const socket = new FakeSocket(`${network} ${all.length}`)

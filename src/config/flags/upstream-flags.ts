@@ -76,7 +76,7 @@ export const upstreamFlags = {
   stateDir: flag(
     'state-dir',
     undefined,
-    'directory that keeps known digests over a restart; in --cache-dir unless given',
+    'directory that keeps known digests over a restart; without it: `state` below --cache-dir',
     directory,
   ),
   stallTimeoutMs: flag(

@@ -4,7 +4,7 @@
  */
 import type { RobotCredential } from '../../secrets/robot-credential.ts'
 import { parseChallenge, type Challenge } from '../../upstream/robot/challenge.ts'
-import { parseToken, realmOf } from '../../upstream/robot/robot-login.ts'
+import { parseToken, realmOf } from '../../upstream/robot/upstream-login.ts'
 import { RegistryFailure } from './failure.ts'
 
 /** `repository:openshift/ci:pull,push` */

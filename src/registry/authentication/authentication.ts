@@ -11,7 +11,7 @@ import type { LoginAdvice } from './login-advice.ts'
 import { refusedLogin } from './refused-login.ts'
 import { parseAuthorization, type Challenge, type Credential } from './credential.ts'
 import { beforeDeadline } from '../decision-deadline.ts'
-import { robotIdentity, type RobotTokens } from './robot-login.ts'
+import { robotIdentity, type RobotTokens } from './robot-tokens.ts'
 
 export interface Authenticated {
   readonly identity: Identity

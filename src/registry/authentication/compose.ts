@@ -5,7 +5,7 @@ import { createAnonymous } from './anonymous.ts'
 import { createAuthenticate, type AuthenticationOptions } from './authentication.ts'
 import { createChallenge } from './credential.ts'
 import { createLoginAdvice } from './login-advice.ts'
-import { createRobotTokens } from './robot-login.ts'
+import { createRobotTokens } from './robot-tokens.ts'
 import type { RoutesOptions } from '../routes.ts'
 import type { PurposeKeys } from './signing-keys.ts'
 

@@ -12,7 +12,7 @@ import type { Anonymous } from './anonymous.ts'
 import type { Authenticate, Authenticated } from './authentication.ts'
 import { parseAuthorization, parseUserInfo, type Challenge, type Credential } from './credential.ts'
 import { beforeDeadline } from '../decision-deadline.ts'
-import type { RobotTokens } from './robot-login.ts'
+import type { RobotTokens } from './robot-tokens.ts'
 
 export interface TokenOptions {
   readonly authenticate: Authenticate

@@ -1,6 +1,6 @@
 /**
- * The tier of the cache that replicas share: an S3 bucket. It never fails a pull. What it does not have, or does not give in time, is
- * upstream. What it has is believed only as far as its digest was compared.
+ * The tier of the cache that replicas share: an S3 bucket. It never fails a pull. A blob that it does not have, or does not give in time,
+ * comes from upstream. Its bytes count only as far as they were compared with the digest.
  */
 import type { EntryKind } from '../cache-directory.ts'
 import { createSingleFlight, type SingleFlight } from '../../concurrency/single-flight.ts'

@@ -1,5 +1,5 @@
 /**
- * Whether S3 is too slow: then the rest of a blob comes from upstream. Only time in which nobody but S3 is waited for counts, so a slow
+ * Whether S3 is too slow: then the rest of a blob comes from upstream. It counts only the time of waiting for S3, and is checked when a chunk arrives, so a slow
  * client is no reason.
  */
 

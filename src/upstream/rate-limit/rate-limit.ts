@@ -33,7 +33,7 @@ export interface RateLimitOptions {
 const maxWaitMs = 3000
 /** No user waits for a background request. */
 const maxBackgroundWaitMs = 60_000
-/** Times that one request is sent, each time answered 429 and followed by a pause. */
+/** The most sends of one request that is answered 429 each time. The longest wait usually ends it earlier. */
 const maxTries = 3
 
 export const createRateLimit = (options: RateLimitOptions): ((send: SendUpstream) => SendUpstream) => {

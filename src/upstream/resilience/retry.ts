@@ -1,6 +1,6 @@
 /**
  * Retries transient errors of upstream, so that clients do not see them: 5xx, a broken connection, a server that is down. A refusal, an
- * absence and a rate limit are answers and are not retried.
+ * absence and a rate limit are answers and are not retried here; `rate-limit.ts` sends again after a 429.
  */
 import { onAbort } from '../../concurrency/abortable.ts'
 import { backoffMs, jittered } from '../../concurrency/backoff.ts'

@@ -5,7 +5,7 @@
 import type { RobotCredential } from '../../secrets/robot-credential.ts'
 import { UpstreamRateLimited } from '../errors.ts'
 import type { Retry } from '../resilience/retry.ts'
-import { logIn, type CachedToken, type LoginOptions } from './robot-login.ts'
+import { logIn, type CachedToken, type LoginOptions } from './upstream-login.ts'
 
 export interface Robot {
   /** The Authorization header for upstream; undefined if upstream requires none. @throws {RegistryError} UNAVAILABLE */

@@ -4,7 +4,7 @@ import t from 'tap'
 import { anonymousIdentity, createAnonymous } from '../../../src/registry/authentication/anonymous.ts'
 import type { Authenticate } from '../../../src/registry/authentication/authentication.ts'
 import { createDenialMessage } from '../../../src/registry/denial.ts'
-import { createRobotTokens } from '../../../src/registry/authentication/robot-login.ts'
+import { createRobotTokens } from '../../../src/registry/authentication/robot-tokens.ts'
 import { alice, challenge } from '../fakes.ts'
 import { createLoginAdvice } from '../../../src/registry/authentication/login-advice.ts'
 

@@ -8,7 +8,7 @@ import {
   authenticationHook,
 } from '../../../src/registry/authentication/authentication.ts'
 import { parseAuthorization } from '../../../src/registry/authentication/credential.ts'
-import { robotIdentity } from '../../../src/registry/authentication/robot-login.ts'
+import { robotIdentity } from '../../../src/registry/authentication/robot-tokens.ts'
 import type { Identity } from '../../../src/access/identity.ts'
 import { alice, bareApp, bearer, challenge, listen } from '../fakes.ts'
 import { createLoginAdvice } from '../../../src/registry/authentication/login-advice.ts'

@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import formbody from '@fastify/formbody'
 import type { Credential } from '../../../src/registry/authentication/credential.ts'
 import { anonymousIdentity } from '../../../src/registry/authentication/anonymous.ts'
-import { robotIdentity } from '../../../src/registry/authentication/robot-login.ts'
+import { robotIdentity } from '../../../src/registry/authentication/robot-tokens.ts'
 import { tokenHandlers, type TokenOptions } from '../../../src/registry/authentication/token-endpoint.ts'
 import { alice, bareApp, challenge, routesOptions } from '../fakes.ts'
 

@@ -1,6 +1,6 @@
 import { decodeJwt, SignJWT, UnsecuredJWT } from 'jose'
 import t from 'tap'
-import { createRobotTokens, robotIdentity } from '../../../src/registry/authentication/robot-login.ts'
+import { createRobotTokens, robotIdentity } from '../../../src/registry/authentication/robot-tokens.ts'
 import { createPurposeKeys } from '../../../src/registry/authentication/signing-keys.ts'
 import { hashOf, loginKeyOf, purposeKeyOf } from '../keys.ts'
 

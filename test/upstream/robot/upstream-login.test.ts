@@ -1,5 +1,5 @@
 import t from 'tap'
-import { logIn, type LoginOptions } from '../../../src/upstream/robot/robot-login.ts'
+import { logIn, type LoginOptions } from '../../../src/upstream/robot/upstream-login.ts'
 import { TransientUpstreamError } from '../../../src/upstream/errors.ts'
 import { quayFor, robot as account } from '../../sandbox/quay/quay-client.ts'
 import { everythingIn, failure, lookupOf, robotFor, serverFor, told } from '../upstream.ts'
