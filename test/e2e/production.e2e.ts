@@ -56,7 +56,7 @@ await test('the image the Dockerfile builds', async (suite) => {
           env: { ...plainEnv(), ...env },
           ...asUser,
         })
-      const help = await start(['--help'], { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' })
+      const help = await start(['serve', '--help'], { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' })
       t.equal(help.code, 0, help.output)
       t.match(help.output, '--listen-addr')
       t.match(help.output, /cli\/run\.ts was accepted/, 'the compile cache is used')
