@@ -85,7 +85,7 @@ const answersOverTls = async (url: string, ca: string): Promise<boolean> => {
  * such flag, and no such limits.
  */
 const unlimited = async (main: string): Promise<readonly string[]> => {
-  const { stdout } = await runTool(process.execPath, [main, '--help'])
+  const { stdout } = await runTool(process.execPath, [main, 'serve', '--help'])
   return stdout.includes('--upstream-limits') ? ['--upstream-limits=none'] : []
 }
 
