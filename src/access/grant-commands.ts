@@ -2,6 +2,7 @@
  * Commands to paste that grant access. `system:image-puller` is a ClusterRole that is bound in the namespace of the images;
  * `qci-image-puller` is a Role of the QCI namespace itself.
  */
+import { printableAscii } from '../oci/printable.ts'
 
 /** The user who gets access. */
 export interface Subject {
@@ -18,7 +19,7 @@ export const qciImagePullerCommand = (subject: Subject, qciNamespace: string): s
 
 const command = (role: string, { kind, name }: Subject, place: string): string => {
   if (kind === 'user') return `oc policy add-role-to-user ${role} ${quote(name)} ${place}`
-  return `oc policy add-role-to-group ${role} GROUP ${place}  # GROUP: a group of ${name.replaceAll(/[^\x20-\x7e]/g, '?')}`
+  return `oc policy add-role-to-group ${role} GROUP ${place}  # GROUP: a group of ${printableAscii(name)}`
 }
 
 /** Attack: a name contains `;` or `$(...)`, and an administrator pastes the command into a shell. */

@@ -6,6 +6,7 @@ import type { IdentityKind } from '../access/identity.ts'
 import { isNamespace } from '../oci/qci-tag.ts'
 import { explanationPaths } from '../registry/route-paths.ts'
 import { differences, type Difference } from './difference.ts'
+import { printableAscii } from '../oci/printable.ts'
 
 export const auditMessage = 'audit'
 
@@ -90,4 +91,4 @@ const isTime = (value: unknown): value is string =>
   typeof value === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)
 
 /** Attack: a name with escape sequences for the operator's terminal. */
-const printable = (text: string): string => text.slice(0, 300).replaceAll(/[^\x20-\x7e]/g, '?')
+const printable = (text: string): string => printableAscii(text.slice(0, 300))

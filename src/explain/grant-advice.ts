@@ -3,6 +3,7 @@
  */
 import { imagePullerCommand, qciImagePullerCommand, type Subject } from '../access/grant-commands.ts'
 import { serviceAccountOf } from '../access/identity.ts'
+import { printableAscii } from '../oci/printable.ts'
 
 /** `release-repo`: app.ci, whose RBAC comes from https://github.com/openshift/release. */
 export type GrantAdviceForm = 'oc-policy' | 'release-repo'
@@ -54,6 +55,6 @@ const pullRequest = ({ subject, namespace }: Grant): string => {
 const subjectText = ({ name }: Subject): string => {
   const account = serviceAccountOf(name)
   return account === undefined
-    ? `a group of ${name.replaceAll(/[^\x20-\x7e]/g, '?')}`
+    ? `a group of ${printableAscii(name)}`
     : `the ServiceAccount ${account.name} of namespace ${account.namespace}`
 }

@@ -8,6 +8,7 @@ import { isIPv4 } from 'node:net'
 import { getCACertificates } from 'node:tls'
 import { parseAnswer } from '../oci/json-bounds.ts'
 import type { Explanation } from './explanation.ts'
+import { printableAscii } from '../oci/printable.ts'
 
 export interface OnlineOptions {
   readonly server: URL
@@ -86,7 +87,7 @@ const parse = (body: Buffer): unknown => {
 
 /** Attack: a server that writes control characters into a terminal. */
 const printable = (value: unknown): unknown => {
-  if (typeof value === 'string') return value.replaceAll(/[^\x20-\x7e]/g, '?')
+  if (typeof value === 'string') return printableAscii(value)
   if (Array.isArray(value)) return value.map(printable)
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, printable(one)]))

@@ -1,6 +1,7 @@
 /**
  * Makes a foreign text fit for a log line or a message: short, printable, and without the secret that it is about.
  */
+import { printableAscii } from '../oci/printable.ts'
 
 /** Characters. The longest known message of RBAC has about 200. */
 const maxLength = 300
@@ -10,5 +11,5 @@ export const printable = (text: string, secret = '', max = maxLength): string =>
   const safe = secret === '' ? text : text.replaceAll(secret, '(token)')
   // Cut before it is escaped, so that the work does not grow with the text.
   const cut = safe.length > max ? `${safe.slice(0, max)}..` : safe
-  return cut.replaceAll(/[^\x20-\x7e]/g, '?')
+  return printableAscii(cut)
 }

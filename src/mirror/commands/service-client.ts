@@ -3,6 +3,7 @@
  */
 import { parseAnswer } from '../../oci/json-bounds.ts'
 import type { Explanation } from '../status/explanation.ts'
+import { printable } from '../printable.ts'
 
 const timeoutMs = 30_000
 /** Characters of an answer that is not JSON. */
@@ -28,7 +29,7 @@ export const askService = async (
   const body = Buffer.from(await response.arrayBuffer())
   if (response.ok) return parseAnswer(body) as Explanation
   const text = body.toString()
-  return text.slice(0, longestText).trim().replaceAll(/\p{C}/gu, '?')
+  return printable(text.slice(0, longestText).trim())
 }
 
 /** The message of fetch itself says nothing. */

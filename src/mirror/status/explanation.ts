@@ -4,6 +4,7 @@
 import { ownerOf } from './mirrors.ts'
 import { nearestOf } from './nearest.ts'
 import type { ImageStatus } from './image-book.ts'
+import { printable } from '../printable.ts'
 
 export interface Explanation {
   readonly target: string
@@ -51,7 +52,7 @@ export const notListed = (target: string, images: readonly Pick<ImageStatus, 'ta
     images.map((image) => image.target),
   )
   const guess = nearest === undefined ? '' : `; did you mean ${nearest}?`
-  return `${printable(target)} is not in the configuration, and no pattern of artImages matches it${guess}`
+  return `${printable(target.slice(0, 300))} is not in the configuration, and no pattern of artImages matches it${guess}`
 }
 
 const timeOf = (milliseconds: number | undefined): string | null =>
@@ -88,6 +89,3 @@ const sentences: Readonly<Record<ImageStatus['state'], (facts: Facts) => string>
   unreadable: ({ reason }) => `The two sides cannot be compared: ${reason}.`,
   'left out': ({ reason }) => `It is left out: ${reason}.`,
 }
-
-/** Attack: a name of a request in an answer for a terminal. */
-const printable = (text: string): string => text.slice(0, 300).replaceAll(/\p{C}/gu, '?')

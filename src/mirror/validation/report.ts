@@ -4,6 +4,7 @@
  */
 import type { Problem } from '../config/problem.ts'
 import type { Validation } from './validate.ts'
+import { printable } from '../printable.ts'
 
 export const reportFormats = ['plain', 'json', 'github'] as const
 export type ReportFormat = (typeof reportFormats)[number]
@@ -44,6 +45,3 @@ const escapeData = (text: string): string =>
 
 const escapeProperty = (text: string): string =>
   escapeData(text).replaceAll(':', '%3A').replaceAll(',', '%2C')
-
-/** Attack: control characters of a key would forge a line in a terminal. */
-const printable = (text: string): string => text.replaceAll(/\p{C}/gu, '?')

@@ -26,7 +26,8 @@ export const randomOf = (seed: number): Random => {
 export const pick = <Item>(random: Random, items: readonly Item[]): Item =>
   items[Math.floor(random() * items.length)] as Item
 
-const faults: readonly Fault[] = [
+/** What a registry does to a request instead of an answer. */
+export const faults: readonly Fault[] = [
   'cut before',
   'cut after',
   'half body',

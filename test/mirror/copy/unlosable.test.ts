@@ -14,46 +14,15 @@ import {
   digestOf,
   startPushableRegistry,
   type Fault,
-  type PushableRegistry,
   type StoredRepository,
 } from '../../support/pushable-registry.ts'
 import { putImage, putIndex, tag } from '../../support/image-fixtures.ts'
 import { fastClock } from '../registry/clients.ts'
+import { faults, pick, randomOf, type Sides } from './faulty-world.ts'
 
 const copies = Number(process.env['MIRROR_COPIES'] ?? 30)
 const float = 'ocp_ubi_9'
 const maxRuns = 60
-
-type Random = () => number
-
-/** From 0 to below 1, the same sequence for the same seed. */
-const randomOf = (seed: number): Random => {
-  let state = seed * 2_654_435_761 + 1
-  return () => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
-    return state / 2_147_483_648
-  }
-}
-const pick = <Item>(random: Random, items: readonly Item[]): Item =>
-  items[Math.floor(random() * items.length)] as Item
-
-const faults: readonly Fault[] = [
-  'cut before',
-  'cut after',
-  'half body',
-  'wrong bytes',
-  { status: 503 },
-  { status: 500 },
-  { status: 403 },
-  { status: 404 },
-  { status: 429 },
-  { status: 429, headers: { 'retry-after': '1' } },
-]
-
-interface Sides {
-  readonly qci: PushableRegistry
-  readonly origin: PushableRegistry
-}
 
 /** One life of the program: it ends with a crash, with the loss of its lease, or with the copy. */
 class Life {

@@ -1,0 +1,4 @@
+/**
+ * A foreign text for a log line, a message or a command. Attack: control characters forge a line in a terminal, and look-alikes a name.
+ */
+export const printableAscii = (text: string): string => text.replaceAll(/[^\x20-\x7e]/g, '?')
