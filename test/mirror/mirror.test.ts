@@ -104,6 +104,20 @@ await t.test('an image that is removed while its copy fails is not tried again',
   t.strictSame(mirror.queue.list(), [])
 })
 
+await t.test('an image that is removed while it is looked at is not copied', async (t) => {
+  const { registry, mirror, stored } = await started(t)
+  const original = registry.repository('team/x')
+  tag(original, 'v1', putImage(original, 'x'))
+  const desired = desiredOf({ 'a/b:c': 'quay.io/team/x:v1' })
+  await mirror.pass(desired)
+  await mirror.queue.idle()
+  stored.tags.delete('a_b_c')
+  const [finding] = await Promise.all([mirror.sync('a/b:c'), mirror.pass({ images: [], leftOut: [] })])
+  await mirror.queue.idle()
+  t.equal(finding, undefined)
+  t.notOk(stored.tags.has('a_b_c'))
+})
+
 await t.test('the usual clock', async (t) => {
   const { registries } = {
     registries: new Registries({ permit: { isHeld: () => false }, credentialOf: () => undefined }),

@@ -295,3 +295,14 @@ await t.test(
     test.strictSame(alarms, [])
   },
 )
+
+await t.test('the age is that of the oldest token; without a token there is none', async (test) => {
+  const { clock, robots, takeMany } = poolOf(2)
+  test.equal(robots.tokenAgeMs(), undefined)
+  await takeMany(2)
+  clock.now += 5000
+  test.equal(robots.tokenAgeMs(), 5000)
+  const open = poolOf(1, { get: async () => await Promise.resolve({ status: 200, body: '' }) })
+  await open.take()
+  test.equal(open.robots.tokenAgeMs(), undefined, 'upstream needs no token')
+})
