@@ -1,4 +1,3 @@
-import './tools.ts'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'

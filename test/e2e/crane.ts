@@ -1,4 +1,3 @@
-import './tools.ts'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { plainEnv, run } from './process.ts'

@@ -2,7 +2,6 @@
  * manifests/ by kustomize and by a real API server, which has definitions for the objects of OpenShift and of the Prometheus operator:
  * each object passes its dry run.
  */
-import './tools.ts'
 import { KubernetesObjectApi, loadAllYaml, loadYaml, PatchStrategy } from '@kubernetes/client-node'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'

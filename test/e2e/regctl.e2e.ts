@@ -1,4 +1,3 @@
-import './tools.ts'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { documented } from './documented.ts'

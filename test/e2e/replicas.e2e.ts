@@ -2,7 +2,6 @@
  * Three replicas, each request of a pull to the next one: every client and every kind of requester gets the same result as with one replica,
  * also while replicas are replaced and while their shared store fails.
  */
-import './tools.ts'
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
