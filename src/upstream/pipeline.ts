@@ -23,7 +23,8 @@ import { createUpstreamClient } from './client/client.ts'
 import { createNetwork, type NetworkOptions } from './client/network.ts'
 import { createS3Network } from './client/s3-network.ts'
 import { createBlobSizes } from './cache/blob-sizes.ts'
-import { createManifestCache, type ManifestCacheOptions } from './cache/manifest-cache.ts'
+import { createManifestCache, type ManifestCache } from './cache/manifest-cache.ts'
+import type { ManifestCacheOptions } from './cache/manifest-cache-options.ts'
 import { createManifests } from './manifests.ts'
 import { createBlobSlots, type BlobSlotsOptions } from './rate-limit/blob-slots.ts'
 import { createHedge, hedged } from './resilience/hedging.ts'
@@ -92,7 +93,8 @@ export interface Pipeline {
   /** For background requests, without a cache: their answers are learnt, and no client gets them. */
   readonly background: Pick<ImageSource, 'fetchManifest' | 'fetchTags'>
   readonly robot: RobotPool
-  readonly stats: ReturnType<typeof createManifestCache>['stats']
+  readonly forget: ManifestCache['forget']
+  readonly stats: ManifestCache['stats']
   readonly close: () => Promise<void>
 }
 
@@ -128,6 +130,7 @@ export const createPipeline = (options: PipelineOptions): Pipeline => {
   })
   return {
     robot,
+    forget: manifests.forget,
     stats: manifests.stats,
     close: async () => {
       await Promise.all([close(), s3.close()])
