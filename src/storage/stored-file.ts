@@ -29,6 +29,8 @@ const chunkBytes = 256 * 1024
 
 export class StoredFile implements ByteSource {
   readonly size: number
+  /** Whether all bytes were compared with the digest when it was opened. */
+  readonly isVerified: boolean
   readonly #options: StoredFileOptions
   /** While the bytes were read from the beginning, in order. */
   #hash: Hash | undefined
@@ -38,6 +40,7 @@ export class StoredFile implements ByteSource {
     const { digest, size, isVerified } = options
     this.#options = options
     this.size = size
+    this.isVerified = isVerified
     if (!isVerified) this.#hash = createHash(algorithmOf(digest))
   }
 

@@ -4,12 +4,14 @@
  * before, for what is here as for everything else.
  */
 import type { Digest } from '../../oci/reference.ts'
+import { EntryChecks } from '../../storage/entry-checks.ts'
 import type { Fill } from '../../storage/fill.ts'
 import type { Storage } from '../../storage/storage.ts'
+import type { StoredFile } from '../../storage/stored-file.ts'
 import type { Blob, BlobRequest, OpenBlob } from '../../oci/image-source.ts'
 import { byteRangeOf } from '../resilience/byte-range.ts'
 import { BlobFills, FillsTaken } from './blob-fills.ts'
-import { entityTagOf, requestedRanges, stretchesOf, type RangeSpec } from './requested-ranges.ts'
+import { entityTagOf, isWhole, requestedRanges, stretchesOf, type RangeSpec } from './requested-ranges.ts'
 import type { S3Blobs } from './s3-blobs.ts'
 import { storedAnswer } from './stored-answer.ts'
 import { createStoredBody, type StoredSource } from './stored-body.ts'
@@ -51,11 +53,13 @@ export const createBlobCache = (options: BlobCacheOptions): OpenBlob => {
 class BlobCache {
   readonly #options: BlobCacheOptions
   readonly #fills: BlobFills
+  readonly #checks: EntryChecks
 
   constructor(options: BlobCacheOptions) {
     const { open, s3, sizeOf, storage, maxFills = defaultMaxFills } = options
     this.#options = options
     this.#fills = new BlobFills({ open, s3, sizeOf, maxFills, blobs: storage.blobs })
+    this.#checks = new EntryChecks({ store: storage.blobs })
   }
 
   /** @param mayRepeat whether wrong bytes of the store are worth another try */
@@ -70,11 +74,11 @@ class BlobCache {
     specs: readonly RangeSpec[] | undefined,
     mayRepeat: boolean,
   ): Promise<Blob> {
-    const { digest, requester, method } = request
-    const { blobs, isStuck } = this.#options.storage
+    const { digest, method } = request
+    const { isStuck } = this.#options.storage
     const running = this.#fills.running(digest)
     if (running !== undefined) return await this.#follow(request, specs, running, 'shared', mayRepeat)
-    const file = isStuck() ? undefined : await blobs.find(digest, requester)
+    const file = isStuck() ? undefined : await this.#find(request, specs)
     if (file !== undefined) {
       this.#options.s3?.offer(request)
       return this.#serve(request, specs, file, 'disk', mayRepeat, () => void file.close())
@@ -82,10 +86,23 @@ class BlobCache {
     // Another request may have begun one while this one looked.
     const begun = this.#fills.running(digest)
     if (begun !== undefined) return await this.#follow(request, specs, begun, 'shared', mayRepeat)
-    const isWhole = specs === undefined || (specs.length === 1 && specs[0]?.first === 0)
-    if (method === 'HEAD' || !isWhole || isStuck() || request.priority === 'background')
+    const mayFill = specs === undefined || (specs.length === 1 && specs[0]?.first === 0)
+    if (method === 'HEAD' || !mayFill || isStuck() || request.priority === 'background')
       return await this.#bypass(request, specs, mayRepeat)
     return await this.#begin(request, specs, mayRepeat)
+  }
+
+  /** An entry of which a part is wanted was compared with its digest before, unless that takes long. */
+  async #find(
+    { digest, requester, method }: BlobRequest,
+    specs: readonly RangeSpec[] | undefined,
+  ): Promise<StoredFile | undefined> {
+    const { blobs } = this.#options.storage
+    const file = await blobs.find(digest, requester)
+    if (file === undefined || file.isVerified || method === 'HEAD' || isWhole(specs, file.size)) return file
+    await file.close()
+    await this.#checks.check(digest, requester)
+    return await blobs.find(digest, requester)
   }
 
   async #follow(

@@ -247,6 +247,26 @@ await t.test(
   },
 )
 
+await t.test('a part of an entry of an earlier life: the whole entry is verified first', async (test) => {
+  for (const isWrong of [false, true]) {
+    const first = cacheFor(test, scriptedUpstream(content))
+    await allOf(await first.open(requestFor(content)))
+    await until(() => first.ended('stored') === 1)
+    await first.storage.close()
+    const path = entryPath(first.directory, 'blobs', { digest, size: content.length })
+    if (isWrong) writeFileSync(path, Buffer.alloc(content.length))
+    const second = cacheFor(test, scriptedUpstream(content), { directory: first.directory })
+    const head = await second.open(requestFor(content, { method: 'HEAD', range: 'bytes=5-9' }))
+    test.equal(head.status, 206)
+    for (const range of ['bytes=5-9', 'bytes=-3', 'bytes=0-1,7-8'])
+      await second.open(requestFor(content, { range })).then(allOf)
+    const part = await allOf(await second.open(requestFor(content, { range: 'bytes=5-9' })))
+    test.ok(part.equals(content.subarray(5, 10)))
+    test.equal(second.told.includes('blobs corrupt digest'), isWrong)
+    test.equal(second.upstream.requests.length, isWrong ? 4 : 0)
+  }
+})
+
 await t.test(
   'wrong bytes of upstream: nobody gets all of them, and a small blob is tried again',
   async (test) => {
