@@ -33,7 +33,7 @@ const folderOf = (root: string): string => join(root, 'removals')
 /** Milliseconds between two looks into the folder. */
 const lookEveryMs = 1000
 /** Bytes: the digests of an image with a hundred layers are 10 kB. */
-const maxRequestBytes = 16 * 1024 * 1024
+const maxRequestBytes = 1024 * 1024
 const requestSuffix = '.json'
 const reportSuffix = '.done'
 
