@@ -42,7 +42,7 @@ export const startProxy = async (
   limits: NonNullable<ServerOptions['limits']> = {},
 ): Promise<Proxy> => {
   let stopping = false
-  const tracing = await loadTracing(process.env, { logger, version })
+  const tracing = await loadTracing(config.openTelemetry, { logger, version })
   const components = compose(config, logger, () => stopping, tracing)
   const ended = new AbortController()
   const servers: FastifyInstance[] = []

@@ -2,11 +2,11 @@
  * A blob on its way into the store: one writer, and any number of readers that follow it on the growing file, each at its own pace and
  * from any offset. No reader gets the last bytes before the digest of all bytes is right.
  */
-import { createHash, type Hash } from 'node:crypto'
 import type { Disk } from './disk.ts'
 import type { DiskQueue } from './disk-queue.ts'
 import { DiskWait } from './disk-wait.ts'
 import { endedBy, FillEnded, outcomeOf, WrongContent, type FillOutcome } from './fill-outcome.ts'
+import { MarkedHash, type HashedPrefix } from './marked-hash.ts'
 
 export interface FillOptions {
   readonly digest: string
@@ -36,11 +36,10 @@ const defaultUnreadMs = 60_000
 export class Fill {
   readonly size: number
   readonly #options: FillOptions
-  readonly #hash: Hash
+  readonly #hash: MarkedHash
   readonly #now: () => number
   readonly #diskWait: DiskWait
   readonly #aborted = new AbortController()
-  #received = 0
   #written = 0
   #isVerified = false
   #outcome: FillOutcome | undefined
@@ -57,7 +56,7 @@ export class Fill {
   constructor(options: FillOptions) {
     this.#options = options
     this.size = options.size
-    this.#hash = createHash(options.digest.slice(0, options.digest.indexOf(':')))
+    this.#hash = new MarkedHash(options.digest, options.size)
     this.#now = options.now ?? (() => performance.now())
     this.#diskWait = new DiskWait({ now: this.#now, busyness: options.busyness })
   }
@@ -87,15 +86,15 @@ export class Fill {
     this.#readers -= 1
     if (this.#readers > 0) return
     if (this.#outcome !== undefined) this.#close()
-    else if (this.#received < this.size / 2) this.#end('cancelled', new FillEnded('nobody reads it'))
+    else if (this.#hash.at < this.size / 2) this.#end('cancelled', new FillEnded('nobody reads it'))
     else this.#cancelLater()
   }
 
   /** Takes a chunk of upstream, in order. @throws {WrongContent} if there are more than were announced */
   readonly add = (chunk: Buffer, release: () => void): void => {
     if (this.#error !== undefined) throw this.#error
-    this.#received += chunk.length
-    if (this.#received > this.size) throw new WrongContent('upstream sent more than it announced')
+    if (this.#hash.at + chunk.length > this.size)
+      throw new WrongContent('upstream sent more than it announced')
     this.#hash.update(chunk)
     this.#writing = this.#writeAfter(this.#writing, chunk, release)
   }
@@ -104,16 +103,14 @@ export class Fill {
   async complete(): Promise<void> {
     await this.#writing
     if (this.#error !== undefined) return
-    const { digest, publish } = this.#options
-    const algorithm = digest.slice(0, digest.indexOf(':'))
-    if (this.#received !== this.size || `${algorithm}:${this.#hash.digest('hex')}` !== digest) {
+    if (this.#hash.at !== this.size || !this.#hash.isRight()) {
       this.#end('wrong', new WrongContent('the bytes of upstream are not those of the digest'))
       return
     }
     this.#isVerified = true
     this.#wake()
     try {
-      await publish()
+      await this.#options.publish()
       this.#finish('stored')
     } catch (error) {
       this.#finish(outcomeOf(error), error)
@@ -139,6 +136,11 @@ export class Fill {
     const count = await queue.run(requester, async () => await disk.read(fd, wanted, position))
     if (count === 0) throw new FillEnded('the file is shorter than what was written into it')
     return count
+  }
+
+  /** For a reader that has the bytes before `position`, and goes on elsewhere. */
+  prefix(position: number): HashedPrefix {
+    return this.#hash.prefix(position)
   }
 
   async #writeAfter(earlier: Promise<void>, chunk: Buffer, release: () => void): Promise<void> {

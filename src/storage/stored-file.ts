@@ -6,6 +6,7 @@ import { createHash, type Hash } from 'node:crypto'
 import type { Disk } from './disk.ts'
 import type { DiskQueue } from './disk-queue.ts'
 import { WrongContent } from './fill-outcome.ts'
+import { algorithmOf, nothingHashed, type HashedPrefix } from './marked-hash.ts'
 import type { ByteSource } from './pipe-bytes.ts'
 
 /** Why an entry is dropped. */
@@ -24,8 +25,12 @@ export interface StoredFileOptions {
   readonly onWrong: (why: CorruptEntry) => void
 }
 
+const chunkBytes = 256 * 1024
+
 export class StoredFile implements ByteSource {
   readonly size: number
+  /** Whether all bytes were compared with the digest when it was opened. */
+  readonly isVerified: boolean
   readonly #options: StoredFileOptions
   /** While the bytes were read from the beginning, in order. */
   #hash: Hash | undefined
@@ -35,7 +40,8 @@ export class StoredFile implements ByteSource {
     const { digest, size, isVerified } = options
     this.#options = options
     this.size = size
-    if (!isVerified) this.#hash = createHash(digest.slice(0, digest.indexOf(':')))
+    this.isVerified = isVerified
+    if (!isVerified) this.#hash = createHash(algorithmOf(digest))
   }
 
   /** @throws {WrongContent} instead of the last bytes, if all of them have another digest */
@@ -56,9 +62,35 @@ export class StoredFile implements ByteSource {
     return count
   }
 
+  /**
+   * For a reader that has the bytes before `position`, and goes on elsewhere. What was not hashed on the way is read once more; if the
+   * disk does not give it, all of it has to be fetched.
+   */
+  async prefix(position: number): Promise<HashedPrefix> {
+    const { digest } = this.#options
+    if (this.#hash !== undefined && this.#hashed === position)
+      return { at: position, hash: this.#hash.copy() }
+    return await this.#hashedAgain(position).catch(() => nothingHashed(digest))
+  }
+
   async close(): Promise<void> {
     const { disk, fd } = this.#options
     await disk.close(fd).catch(() => undefined)
+  }
+
+  async #hashedAgain(position: number): Promise<HashedPrefix> {
+    const { disk, queue, requester, fd, digest } = this.#options
+    const hash = createHash(algorithmOf(digest))
+    const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, position))
+    for (let at = 0; at < position;) {
+      const wanted = buffer.subarray(0, position - at)
+      const from = at
+      const count = await queue.run(requester, async () => await disk.read(fd, wanted, from))
+      if (count === 0) throw new Error('the file has become shorter')
+      hash.update(wanted.subarray(0, count))
+      at += count
+    }
+    return { at: position, hash }
   }
 
   #verify(hash: Hash, bytes: Buffer, position: number): void {

@@ -47,7 +47,7 @@ const spanLimits = { attributeValueLengthLimit: 512 }
 const defaultCloseMs = 2000
 
 /**
- * The exporter reads further variables by itself: headers, certificates, the timeout.
+ * The exporter reads the variables of the process by itself: endpoint, headers, certificates, timeout.
  * @throws {Error} if a variable cannot be used
  */
 export const createOpenTelemetry = (

@@ -12,10 +12,11 @@ const traced = async (test: Test, environment: Readonly<Record<string, string>> 
   const receiver = await startOtlpReceiver(test)
   const lines: string[] = []
   const logger = createLogger('info', { write: (line) => void lines.push(line) })
+  // The exporter reads the variables of the process by itself.
   const variables = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, ...environment }
   Object.assign(process.env, variables)
   const flags = ['--grace-period=0s', '--restricted-index=off']
-  const sandbox = await startSandbox({ logger, rbac, port: 0, flags }).finally(() => {
+  const sandbox = await startSandbox({ logger, rbac, port: 0, flags, environment: variables }).finally(() => {
     for (const name of Object.keys(variables)) delete process.env[name]
   })
   const token = sandbox.kubernetes.issueUserToken({ username: 'alice', groups: ['qci-image-pullers'] })

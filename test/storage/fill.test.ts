@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -327,4 +328,12 @@ await t.test('the file holds the bytes', async (test) => {
   await addAll(fill, content)
   await fill.complete()
   test.ok(readFileSync(path).equals(content))
+})
+
+await t.test('a reader that goes on elsewhere has the hash of what it has', async (test) => {
+  const { fill } = fillFor(test, content)
+  await addAll(fill, content.subarray(0, 20_000))
+  const hexOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
+  test.equal(fill.prefix(20_000).hash.digest('hex'), hexOf(content.subarray(0, 20_000)))
+  test.strictSame(fill.prefix(5).check, { until: 20_000, hex: hexOf(content.subarray(0, 20_000)) })
 })

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -80,4 +81,27 @@ await t.test('a file that is short, unreadable, or on a disk that hangs', async 
   const stuck = fileFor(test, content, { read: hanging })
   await test.rejects(readAll(stuck.file), { name: 'DiskTooSlow' })
   test.strictSame(stuck.told, [], 'the entry is right')
+})
+
+await t.test('a reader that goes on elsewhere: the hash of the bytes that it has', async (test) => {
+  const hexOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
+  const first = fileFor(test, content)
+  await readAll(first.file, 0, 60_000)
+  const carried = await first.file.prefix(60_000)
+  test.equal(carried.at, 60_000)
+  test.equal(carried.hash.digest('hex'), hexOf(content.subarray(0, 60_000)))
+  test.ok((await readAll(first.file, 60_000)).length > 0)
+  test.strictSame(first.told, ['verified'], 'the hash was a copy')
+
+  const known = fileFor(test, content, {}, true)
+  const again = await known.file.prefix(99_999)
+  test.equal(again.hash.digest('hex'), hexOf(content.subarray(0, 99_999)), 'read once more')
+  for (const [name, read] of [
+    ['EIO', failing('EIO')],
+    ['short', async () => await Promise.resolve(0)],
+  ] as const) {
+    const { at, hash } = await fileFor(test, content, { read }, true).file.prefix(10)
+    test.equal(at, 0, name)
+    test.equal(hash.digest('hex'), hexOf(Buffer.alloc(0)))
+  }
 })

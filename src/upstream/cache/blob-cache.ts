@@ -4,15 +4,18 @@
  * before, for what is here as for everything else.
  */
 import type { Digest } from '../../oci/reference.ts'
+import { EntryChecks } from '../../storage/entry-checks.ts'
 import type { Fill } from '../../storage/fill.ts'
-import type { ByteSource } from '../../storage/pipe-bytes.ts'
 import type { Storage } from '../../storage/storage.ts'
+import type { StoredFile } from '../../storage/stored-file.ts'
 import type { Blob, BlobRequest, OpenBlob } from '../../oci/image-source.ts'
+import { byteRangeOf } from '../resilience/byte-range.ts'
 import { BlobFills, FillsTaken } from './blob-fills.ts'
-import { entityTagOf, requestedRanges, stretchesOf, type RangeSpec } from './requested-ranges.ts'
+import { entityTagOf, isWhole, requestedRanges, stretchesOf, type RangeSpec } from './requested-ranges.ts'
 import type { S3Blobs } from './s3-blobs.ts'
 import { storedAnswer } from './stored-answer.ts'
-import { createStoredBody } from './stored-body.ts'
+import { createStoredBody, type StoredSource } from './stored-body.ts'
+import { createVerifiedBody, repeatingWrong } from './verified-body.ts'
 
 /**
  * Where a blob came from. `shared`: it followed the fill of another; `live`: it began one, and `s3` one from S3; `bypassed`: nothing of it
@@ -50,11 +53,13 @@ export const createBlobCache = (options: BlobCacheOptions): OpenBlob => {
 class BlobCache {
   readonly #options: BlobCacheOptions
   readonly #fills: BlobFills
+  readonly #checks: EntryChecks
 
   constructor(options: BlobCacheOptions) {
     const { open, s3, sizeOf, storage, maxFills = defaultMaxFills } = options
     this.#options = options
     this.#fills = new BlobFills({ open, s3, sizeOf, maxFills, blobs: storage.blobs })
+    this.#checks = new EntryChecks({ store: storage.blobs })
   }
 
   /** @param mayRepeat whether wrong bytes of the store are worth another try */
@@ -69,11 +74,11 @@ class BlobCache {
     specs: readonly RangeSpec[] | undefined,
     mayRepeat: boolean,
   ): Promise<Blob> {
-    const { digest, requester, method } = request
-    const { blobs, isStuck } = this.#options.storage
+    const { digest, method } = request
+    const { isStuck } = this.#options.storage
     const running = this.#fills.running(digest)
     if (running !== undefined) return await this.#follow(request, specs, running, 'shared', mayRepeat)
-    const file = isStuck() ? undefined : await blobs.find(digest, requester)
+    const file = isStuck() ? undefined : await this.#find(request, specs)
     if (file !== undefined) {
       this.#options.s3?.offer(request)
       return this.#serve(request, specs, file, 'disk', mayRepeat, () => void file.close())
@@ -81,10 +86,23 @@ class BlobCache {
     // Another request may have begun one while this one looked.
     const begun = this.#fills.running(digest)
     if (begun !== undefined) return await this.#follow(request, specs, begun, 'shared', mayRepeat)
-    const isWhole = specs === undefined || (specs.length === 1 && specs[0]?.first === 0)
-    if (method === 'HEAD' || !isWhole || isStuck() || request.priority === 'background')
-      return await this.#bypass(request, specs)
+    const mayFill = specs === undefined || (specs.length === 1 && specs[0]?.first === 0)
+    if (method === 'HEAD' || !mayFill || isStuck() || request.priority === 'background')
+      return await this.#bypass(request, specs, mayRepeat)
     return await this.#begin(request, specs, mayRepeat)
+  }
+
+  /** An entry of which a part is wanted was compared with its digest before, unless that takes long. */
+  async #find(
+    { digest, requester, method }: BlobRequest,
+    specs: readonly RangeSpec[] | undefined,
+  ): Promise<StoredFile | undefined> {
+    const { blobs } = this.#options.storage
+    const file = await blobs.find(digest, requester)
+    if (file === undefined || file.isVerified || method === 'HEAD' || isWhole(specs, file.size)) return file
+    await file.close()
+    await this.#checks.check(digest, requester)
+    return await blobs.find(digest, requester)
   }
 
   async #follow(
@@ -96,11 +114,12 @@ class BlobCache {
   ): Promise<Blob> {
     const stretches = specs === undefined ? [] : stretchesOf(specs, fill.size)
     const isFar = stretches.some(({ start }) => start > fill.available + maxAheadBytes)
-    if (isFar && request.method === 'GET') return await this.#bypass(request, specs)
+    if (isFar && request.method === 'GET') return await this.#bypass(request, specs, mayRepeat)
     fill.enter()
     const source = {
       size: fill.size,
       read: async (into: Buffer, position: number) => await fill.read(into, position, request.requester),
+      prefix: (position: number) => fill.prefix(position),
     }
     return this.#serve(request, specs, source, tier, mayRepeat, () => fill.leave())
   }
@@ -108,7 +127,7 @@ class BlobCache {
   #serve(
     request: BlobRequest,
     specs: readonly RangeSpec[] | undefined,
-    source: ByteSource & { readonly size: number },
+    source: StoredSource & { readonly size: number },
     tier: BlobTier,
     mayRepeat: boolean,
     close: () => void,
@@ -139,13 +158,31 @@ class BlobCache {
   }
 
   /** As S3 or upstream answers, under the entity tag that the stored blob has. */
-  async #bypass(request: BlobRequest, specs: readonly RangeSpec[] | undefined): Promise<Blob> {
+  async #bypass(
+    request: BlobRequest,
+    specs: readonly RangeSpec[] | undefined,
+    mayRepeat: boolean,
+  ): Promise<Blob> {
     const { open, s3 } = this.#options
     const found = await s3?.open(request, specs)
     if (found !== undefined) return this.#counted('s3', found)
     const range = specs === undefined ? undefined : request.range
     const blob = await this.#counted('bypassed', open({ ...request, range, ifRange: undefined }))
-    return relabelled(request.digest, blob)
+    return this.#verified(request, blob, mayRepeat)
+  }
+
+  /** An answer of upstream that is in no store. If it is the whole blob, nobody gets the last of wrong bytes. */
+  #verified(request: BlobRequest, blob: Blob, mayRepeat: boolean): Blob {
+    const { digest } = request
+    const relabelledBlob = relabelled(digest, blob)
+    if (blob.body === undefined || blob.status === 307) return relabelledBlob
+    const range = byteRangeOf(blob, this.#options.sizeOf(digest))
+    const size = range?.total
+    if (range === undefined ? blob.status !== 200 : range.start > 0 || range.end !== size)
+      return relabelledBlob
+    const again = mayRepeat ? async () => await this.open(request, false) : undefined
+    const body = createVerifiedBody({ body: blob.body, digest, size })
+    return { ...relabelledBlob, body: repeatingWrong(body, again) }
   }
 
   #counted<Answer>(tier: BlobTier, blob: Answer): Answer {
@@ -164,13 +201,14 @@ class BlobCache {
       if ('fill' in answer)
         return await this.#follow(request, specs, answer.fill, source === 'live' ? tier : 'shared', mayRepeat)
       if (source === 'live' && specs !== undefined) await answer.blob.body?.discard()
-      if (source !== 'live' || specs !== undefined) return await this.#bypass(request, specs)
+      if (source !== 'live' || specs !== undefined) return await this.#bypass(request, specs, mayRepeat)
       const { signal, digest } = request
       signal?.addEventListener('abort', () => answer.claim.abort(signal.reason), { once: true })
-      return this.#counted(answer.isFromS3 ? 's3' : 'bypassed', relabelled(digest, answer.blob))
+      if (answer.isFromS3) return this.#counted('s3', relabelled(digest, answer.blob))
+      return this.#counted('bypassed', this.#verified(request, answer.blob, mayRepeat))
     } catch (error) {
       if (!(error instanceof FillsTaken)) throw error
-      return await this.#bypass(request, specs)
+      return await this.#bypass(request, specs, mayRepeat)
     }
   }
 }

@@ -60,3 +60,9 @@ export const stretchesOf = (specs: readonly RangeSpec[], size: number): readonly
         : { start: first, end: Math.min(last + 1, size) },
     )
     .filter(({ start, end }) => start < end)
+
+/** Whether it is all of a blob of this size, in order. */
+export const isWhole = (specs: readonly RangeSpec[] | undefined, size: number): boolean => {
+  const [first, second] = stretchesOf(specs ?? [{ first: 0, last: undefined }], size)
+  return second === undefined && first?.start === 0 && first.end === size
+}

@@ -1,18 +1,25 @@
 /**
  * The body of an answer from the store. If the store cannot go on, the client goes on from upstream at the same byte, and does not notice.
  */
-import { unavailable } from '../../oci/errors.ts'
 import { WrongContent } from '../../storage/fill-outcome.ts'
+import type { HashedPrefix } from '../../storage/marked-hash.ts'
 import { pipeBytes, type ByteSource } from '../../storage/pipe-bytes.ts'
 import type { ReadBuffers } from '../../storage/read-buffers.ts'
 import type { Blob, BlobRequest, Body, OpenBlob, Sink } from '../../oci/image-source.ts'
 import { toRegistryError } from '../errors.ts'
 import type { Stretch } from './requested-ranges.ts'
 import { openRest } from './rest-of-blob.ts'
+import { createVerifiedBody, wrongContent } from './verified-body.ts'
+
+/** Bytes of the store, from which a reader may go on to upstream. */
+export interface StoredSource extends ByteSource {
+  /** What is known of the bytes before `position`, which the reader has. */
+  readonly prefix: (position: number) => HashedPrefix | Promise<HashedPrefix>
+}
 
 export interface StoredBodyOptions {
   readonly request: BlobRequest
-  readonly source: ByteSource
+  readonly source: StoredSource
   readonly buffers: ReadBuffers
   /** Bytes of the blob. */
   readonly size: number
@@ -51,6 +58,7 @@ export const createStoredBody = (options: StoredBodyOptions): Body => {
 /** How far the client is, and whether a failure is its own. */
 class Progress {
   storedBytes = 0
+  hasBytes = false
   hasFailed = false
   readonly #sink: Sink
 
@@ -60,6 +68,7 @@ class Progress {
 
   readonly take: Sink = (chunk, release) => {
     try {
+      this.hasBytes = true
       this.#sink(chunk, release)
     } catch (error) {
       this.hasFailed = true
@@ -74,24 +83,39 @@ class Progress {
 }
 
 const pipePart = async (options: StoredBodyOptions, part: Stretch, progress: Progress): Promise<void> => {
-  const { source, buffers, request, size, again } = options
+  const { source, buffers, request, again } = options
   const { signal } = request
   const before = progress.storedBytes
   try {
-    await pipeBytes({ source, buffers, ...part, signal }, progress.takeStored)
+    try {
+      await pipeBytes({ source, buffers, ...part, signal }, progress.takeStored)
+    } catch (error) {
+      if (progress.hasFailed) throw error
+      if (signal?.aborted === true) throw toRegistryError(error)
+      if (error instanceof WrongContent) throw error
+      await pipeRest(options, part, part.start + progress.storedBytes - before, progress)
+    }
   } catch (error) {
-    if (progress.hasFailed || signal?.aborted === true)
-      throw progress.hasFailed ? error : toRegistryError(error)
-    const start = part.start + progress.storedBytes - before
-    if (!(error instanceof WrongContent)) {
-      const rest = await openRest(options, { start, end: part.end }, size)
-      await rest.pipeTo(progress.take)
-    } else if (progress.storedBytes === 0 && again !== undefined)
-      await (await again()).body?.pipeTo(progress.take)
-    else
-      throw unavailable(
-        'the upstream registry sent a blob that is not the one of its digest; try again',
-        error,
-      )
+    if (!(error instanceof WrongContent)) throw error
+    if (progress.hasBytes || again === undefined) throw wrongContent(error)
+    await (await again()).body?.pipeTo(progress.take)
   }
+}
+
+/** Who gets the whole blob gets its last bytes only if all of them are right, wherever they came from. */
+const pipeRest = async (
+  options: StoredBodyOptions,
+  { start: first, end }: Stretch,
+  start: number,
+  progress: Progress,
+): Promise<void> => {
+  const { source, size, request } = options
+  if (first > 0 || end < size) {
+    const rest = await openRest(options, { start, end }, size)
+    return await rest.pipeTo(progress.take)
+  }
+  const prefix = await source.prefix(start)
+  const body = await openRest(options, { start: prefix.at, end }, size)
+  const { digest } = request
+  await createVerifiedBody({ body, digest, size, prefix, start }).pipeTo(progress.take)
 }

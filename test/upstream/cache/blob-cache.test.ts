@@ -174,12 +174,14 @@ await t.test('trap 35: several ranges in one answer', async (test) => {
 })
 
 await t.test('a stored file that cannot be read goes on from upstream at the same byte', async (test) => {
-  const rows: [string, Partial<Disk>, string[]][] = [
-    ['EIO', { read: failing('EIO') }, ['blobs corrupt unreadable']],
-    ['short', { read: async () => await Promise.resolve(0) }, ['blobs corrupt size']],
-    ['hangs', { read: hanging }, []],
+  const rest = 'GET bytes=131072-299999'
+  const rows: [string, Partial<Disk>, string[], string][] = [
+    ['EIO', { read: failing('EIO') }, ['blobs corrupt unreadable'], rest],
+    ['short', { read: async () => await Promise.resolve(0) }, ['blobs corrupt size'], rest],
+    // Nothing of it can be read once more, to compare all bytes with the digest.
+    ['hangs', { read: hanging }, [], 'GET'],
   ]
-  for (const [name, { read }, expected] of rows) {
+  for (const [name, { read }, expected, second] of rows) {
     let isBroken = false
     const disk: Partial<Disk> = {
       read: async (fd, into, position) =>
@@ -192,7 +194,7 @@ await t.test('a stored file that cannot be read goes on from upstream at the sam
     await until(() => ended('stored') === 1)
     isBroken = true
     test.ok((await allOf(await open(requestFor(content)))).equals(content), name)
-    test.strictSame(upstream.requests, ['GET', 'GET bytes=131072-299999'])
+    test.strictSame(upstream.requests, ['GET', second])
     test.strictSame(
       told.filter((line) => line.includes('corrupt')),
       expected,
@@ -244,6 +246,26 @@ await t.test(
     }
   },
 )
+
+await t.test('a part of an entry of an earlier life: the whole entry is verified first', async (test) => {
+  for (const isWrong of [false, true]) {
+    const first = cacheFor(test, scriptedUpstream(content))
+    await allOf(await first.open(requestFor(content)))
+    await until(() => first.ended('stored') === 1)
+    await first.storage.close()
+    const path = entryPath(first.directory, 'blobs', { digest, size: content.length })
+    if (isWrong) writeFileSync(path, Buffer.alloc(content.length))
+    const second = cacheFor(test, scriptedUpstream(content), { directory: first.directory })
+    const head = await second.open(requestFor(content, { method: 'HEAD', range: 'bytes=5-9' }))
+    test.equal(head.status, 206)
+    for (const range of ['bytes=5-9', 'bytes=-3', 'bytes=0-1,7-8'])
+      await second.open(requestFor(content, { range })).then(allOf)
+    const part = await allOf(await second.open(requestFor(content, { range: 'bytes=5-9' })))
+    test.ok(part.equals(content.subarray(5, 10)))
+    test.equal(second.told.includes('blobs corrupt digest'), isWrong)
+    test.equal(second.upstream.requests.length, isWrong ? 4 : 0)
+  }
+})
 
 await t.test(
   'wrong bytes of upstream: nobody gets all of them, and a small blob is tried again',
@@ -317,6 +339,63 @@ await t.test(
       test.equal(upstream.requests.length, 4, 'each reader asks for its rest')
       test.ok((await allOf(await open(requestFor(content)))).equals(content), 'and later ones get it, too')
     }
+  },
+)
+
+await t.test(
+  'attack: a fill is given up, and upstream sends the rest with wrong bytes: nobody gets all',
+  async (test) => {
+    const wrong = Buffer.from(content)
+    wrong[250_000] = 255
+    for (const [name, write] of [
+      ['full', failing('ENOSPC')],
+      ['hangs', hanging],
+    ] as const) {
+      let writes = 0
+      const disk: Partial<Disk> = {
+        write: async (fd, bytes, position) => {
+          writes += 1
+          if (writes > 5) await write()
+          await systemDisk.write(fd, bytes, position)
+        },
+      }
+      const { open, upstream } = cacheFor(test, scriptedUpstream(content), { disk })
+      upstream.scripts.push({}, { content: wrong }, { content: wrong })
+      const readers = await Promise.all([1, 2].map(async () => reading(await open(requestFor(content)))))
+      for (const { done, bytes } of readers) {
+        test.equal(toldOf(await failure(done)), '503 UNAVAILABLE 5', name)
+        test.ok(bytes().length <= content.length - heldBackBytes)
+      }
+      test.equal(upstream.requests.length, 3)
+    }
+  },
+)
+
+await t.test(
+  'attack: wrong bytes past the store: nobody gets all, and a small blob is tried again',
+  async (test) => {
+    const wrong = Buffer.from(content)
+    wrong[100] = 255
+    const past = { disk: { create: failing('EROFS') } }
+    for (const [more, script, range] of [
+      [{}, {}],
+      [{}, { withoutLength: true }],
+      [{ priority: 'background' }, {}],
+      [{ priority: 'background' }, {}, 'bytes=0-'],
+    ] as const) {
+      const { open, upstream } = cacheFor(test, scriptedUpstream(content), past)
+      upstream.scripts.push({ ...script, content: wrong })
+      const client = reading(await open(requestFor(content, { ...more, range })))
+      test.equal(toldOf(await failure(client.done)), '503 UNAVAILABLE 5')
+      test.ok(client.bytes().length < content.length)
+      test.ok((await allOf(await open(requestFor(content, { ...more, range })))).equals(content))
+    }
+    const small = bytesOf(10_000)
+    const { open, upstream } = cacheFor(test, scriptedUpstream(small), past)
+    upstream.scripts.push({ content: Buffer.alloc(10_000) })
+    test.ok((await allOf(await open(requestFor(small)))).equals(small))
+    for (let index = 0; index < 2; index++) upstream.scripts.push({ content: Buffer.alloc(10_000) })
+    test.equal(toldOf(await failure(allOf(await open(requestFor(small))))), '503 UNAVAILABLE 5')
   },
 )
 

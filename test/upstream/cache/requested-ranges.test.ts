@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Digest } from '../../../src/oci/reference.ts'
-import { requestedRanges, stretchesOf } from '../../../src/upstream/cache/requested-ranges.ts'
+import { isWhole, requestedRanges, stretchesOf } from '../../../src/upstream/cache/requested-ranges.ts'
 
 const digest = `sha256:${'a'.repeat(64)}` as Digest
 const specsOf = (range: string | undefined, ifRange?: string) => requestedRanges({ digest, range, ifRange })
@@ -64,4 +64,11 @@ await t.test('If-Range holds for the entity tag of the digest alone', async (tes
   test.ok(specsOf('bytes=1-2', ` "${digest}" `))
   for (const ifRange of ['"other"', `W/"${digest}"`, digest, '', 'Sun, 29 Nov 2026 00:00:00 GMT'])
     test.equal(specsOf('bytes=1-2', ifRange), undefined, ifRange)
+})
+
+await t.test('all of a blob, in order', async (test) => {
+  for (const range of [undefined, 'bytes=0-', 'bytes=0-9', 'bytes=-10', 'bytes=-99'])
+    test.ok(isWhole(specsOf(range), 10), String(range))
+  for (const range of ['bytes=1-', 'bytes=0-8', 'bytes=-9', 'bytes=0-4,5-9', 'bytes=10-'])
+    test.notOk(isWhole(specsOf(range), 10), range)
 })

@@ -1,18 +1,24 @@
+import { createHash } from 'node:crypto'
 import t from 'tap'
 import { RegistryError } from '../../../src/oci/errors.ts'
+import { heldBackBytes } from '../../../src/storage/fill.ts'
 import { WrongContent } from '../../../src/storage/fill-outcome.ts'
-import type { ByteSource } from '../../../src/storage/pipe-bytes.ts'
 import { ReadBuffers } from '../../../src/storage/read-buffers.ts'
-import { createStoredBody, type StoredBodyOptions } from '../../../src/upstream/cache/stored-body.ts'
+import {
+  createStoredBody,
+  type StoredBodyOptions,
+  type StoredSource,
+} from '../../../src/upstream/cache/stored-body.ts'
 import { TransientUpstreamError } from '../../../src/upstream/errors.ts'
 import { bytesOf } from '../../storage/fixtures.ts'
 import { failure, told } from '../upstream.ts'
-import { allOf, requestFor, scriptedUpstream, type ScriptedUpstream } from './scripted-upstream.ts'
+import { allOf, reading, requestFor, scriptedUpstream, type ScriptedUpstream } from './scripted-upstream.ts'
 
 const content = bytesOf(200_000)
 
 /** Has the bytes up to an offset, and throws there. */
-const sourceUpTo = (end: number, error: Error = new Error('EIO')): ByteSource => ({
+const sourceUpTo = (end: number, error: Error = new Error('EIO')): StoredSource => ({
+  prefix: (at) => ({ at, hash: createHash('sha256').update(content.subarray(0, at)) }),
   read: async (into, position) => {
     if (position >= end) throw error
     return content.copy(into, 0, position, Math.min(end, position + into.length))
@@ -20,7 +26,7 @@ const sourceUpTo = (end: number, error: Error = new Error('EIO')): ByteSource =>
 })
 
 const bodyFor = (
-  source: ByteSource,
+  source: StoredSource,
   upstream: ScriptedUpstream,
   options: Partial<StoredBodyOptions> = {},
 ) => {
@@ -129,11 +135,54 @@ await t.test(
   },
 )
 
+await t.test(
+  'attack: the rest comes from upstream with wrong bytes: the last ones are held back',
+  async (test) => {
+    const wrong = Buffer.from(content)
+    wrong[190_000] = 255
+    for (const at of [0, 70_000]) {
+      const upstream = scriptedUpstream(content)
+      upstream.scripts.push({ content: wrong })
+      const { body } = bodyFor(sourceUpTo(at), upstream, {
+        again: async () => await scriptedUpstream(content).open(requestFor(content)),
+      })
+      const client = reading({ status: 200, headers: {}, body })
+      test.equal(told(await failure(client.done)), '503 UNAVAILABLE 5')
+      test.equal(client.bytes().length, content.length - heldBackBytes, `from ${at}`)
+    }
+    const small = bytesOf(9000)
+    const upstream = scriptedUpstream(small)
+    upstream.scripts.push({ content: Buffer.alloc(9000) })
+    const { all } = bodyFor(sourceUpTo(0), upstream, {
+      request: requestFor(small),
+      size: small.length,
+      parts: [{ start: 0, end: small.length }],
+      again: async () => await upstream.open(requestFor(small)),
+    })
+    test.ok((await all()).equals(small), 'a client that has none of them gets the right ones')
+  },
+)
+
+await t.test('attack: the store has other bytes than upstream: they are not sewn together', async (test) => {
+  // The fill got other bytes than the ones that are fetched now, and these are right.
+  const hashed = { at: 0, hash: createHash('sha256') }
+  const source: StoredSource = {
+    ...sourceUpTo(70_000),
+    prefix: () => ({ ...hashed, check: { until: 80_000, hex: 'of other bytes' } }),
+  }
+  const upstream = scriptedUpstream(content)
+  const { body } = bodyFor(source, upstream)
+  const client = reading({ status: 200, headers: {}, body })
+  test.equal(told(await failure(client.done)), '503 UNAVAILABLE 5')
+  test.ok(client.bytes().length < 100_000)
+  test.strictSame(upstream.requests, ['GET'], 'fetched from where the hash is known')
+})
+
 await t.test('a client that leaves, or cannot take it, is no failure of the store', async (test) => {
   const upstream = scriptedUpstream(content)
   const gone = new AbortController()
   const request = requestFor(content, { signal: gone.signal })
-  const waiting: ByteSource = { read: async () => await new Promise(() => undefined) }
+  const waiting = { ...sourceUpTo(0), read: async () => await new Promise<never>(() => undefined) }
   const left = bodyFor(waiting, upstream, { request })
   const failed = failure(left.all())
   setImmediate(() => gone.abort())

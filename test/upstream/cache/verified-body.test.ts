@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto'
 import t from 'tap'
 import type { Body, Sink } from '../../../src/oci/image-source.ts'
 import { heldBackBytes } from '../../../src/storage/fill.ts'
-import { createVerifiedBody } from '../../../src/upstream/cache/verified-body.ts'
+import { createVerifiedBody, repeatingWrong } from '../../../src/upstream/cache/verified-body.ts'
 import { bytesOf, digestOf } from '../../storage/fixtures.ts'
 
 /** Hands over chunks whose memory is used again. */
@@ -48,6 +49,92 @@ await t.test('attack: the last bytes of wrong ones are held back', async (test) 
   const { bytes, error } = await readAll(createVerifiedBody({ body, digest, size: content.length }))
   test.match(error, { name: 'WrongContent' })
   test.equal(bytes.length, content.length - heldBackBytes)
+})
+
+await t.test('the rest of a blob, of which the client has the first bytes', async (test) => {
+  const content = bytesOf(100_000)
+  const digest = digestOf(content)
+  const hashed = (at: number) => createHash('sha256').update(content.subarray(0, at))
+  for (const [at, start, until] of [
+    [0, 0, undefined],
+    [0, 30_000, 40_000],
+    [20_000, 20_000, undefined],
+    [20_000, 35_000, 36_000],
+    [20_000, 99_000, 100_000],
+  ] as const) {
+    const { body } = bodyOf(content.subarray(at))
+    const check = until && { until, hex: hashed(until).digest('hex') }
+    const prefix = { at, hash: hashed(at), check }
+    const rest = createVerifiedBody({ body, digest, size: content.length, prefix, start })
+    const { bytes, error } = await readAll(rest)
+    test.equal(error, undefined)
+    test.ok(bytes.equals(content.subarray(start)), `${at} ${start}`)
+  }
+})
+
+await t.test('attack: the client has other bytes than those that upstream sends now', async (test) => {
+  const content = bytesOf(100_000)
+  for (const until of [40_000, 100_000, 100_001]) {
+    const { body } = bodyOf(content)
+    const prefix = { at: 0, hash: createHash('sha256'), check: { until, hex: 'another' } }
+    const { bytes, error } = await readAll(
+      createVerifiedBody({ body, digest: digestOf(content), size: content.length, prefix, start: 30_000 }),
+    )
+    test.match(error, { name: 'WrongContent' })
+    test.ok(bytes.length <= content.length - 30_000 - heldBackBytes)
+  }
+})
+
+await t.test('a body of unknown length: its last chunk is held back', async (test) => {
+  const content = bytesOf(100_000)
+  for (const [digest, length] of [
+    [digestOf(content), 100_000],
+    [digestOf(Buffer.from('other')), 90_000],
+  ] as const) {
+    const { body } = bodyOf(content)
+    const chunks: Body = {
+      ...body,
+      pipeTo: async (sink) => {
+        await body.pipeTo(sink)
+        sink(Buffer.alloc(0), () => undefined)
+      },
+    }
+    const { bytes, error } = await readAll(createVerifiedBody({ body: chunks, digest, size: undefined }))
+    test.equal(error === undefined, length === content.length)
+    test.ok(bytes.equals(content.subarray(0, length)))
+  }
+  const empty = createVerifiedBody({
+    body: bodyOf(Buffer.alloc(0)).body,
+    digest: digestOf(Buffer.alloc(0)),
+    size: undefined,
+  })
+  test.strictSame(await readAll(empty), { bytes: Buffer.alloc(0), error: undefined })
+})
+
+await t.test('wrong bytes are requested once more, if the client has none of them', async (test) => {
+  const [content, wrong] = [bytesOf(10_000), bytesOf(50_000)]
+  const digest = digestOf(content)
+  let repeated = 0
+  const again = async () => {
+    repeated += 1
+    return await Promise.resolve({ status: 200, headers: {}, body: bodyOf(content).body } as const)
+  }
+  const bodyFor = (bytes: Buffer) =>
+    createVerifiedBody({ body: bodyOf(bytes).body, digest, size: bytes.length })
+  test.ok((await readAll(repeatingWrong(bodyFor(Buffer.alloc(10_000)), again))).bytes.equals(content))
+  test.equal(repeated, 1)
+  for (const body of [
+    repeatingWrong(bodyFor(wrong), again),
+    repeatingWrong(bodyFor(Buffer.alloc(1)), undefined),
+  ])
+    test.match((await readAll(body)).error, { code: 'UNAVAILABLE' })
+  test.equal(repeated, 1)
+  const broken: Body = {
+    pipeTo: async () => await Promise.reject(new Error('cut')),
+    discard: async () => undefined,
+  }
+  test.match((await readAll(repeatingWrong(broken, again))).error, { message: 'cut' })
+  await repeatingWrong(broken, again).discard()
 })
 
 await t.test('a body that nobody wants', async (test) => {
