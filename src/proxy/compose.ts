@@ -3,6 +3,7 @@
  */
 import { Registry } from 'prom-client'
 import { createAuditMode } from '../audit/audit-mode.ts'
+import type { Policy } from '../access/policy.ts'
 import type { Config } from '../config/config.ts'
 import type { ApiServer } from '../kubernetes/api-server.ts'
 import { expiryOf } from '../kubernetes/token-form.ts'
@@ -29,6 +30,7 @@ import type { ServerOptions, TelemetryOptions } from '../server/server.ts'
 import type { SharedState, SharedStatus } from '../shared-state/shared-state.ts'
 import type { RemovalInbox } from '../storage/removals.ts'
 import type { Storage } from '../storage/storage.ts'
+import { noTracing, type Tracing } from '../tracing/tracing.ts'
 
 export interface Components {
   readonly server: ServerOptions
@@ -47,17 +49,22 @@ export interface Components {
 }
 
 /** @throws {Error} if a file, or the kubeconfig of app.ci, cannot be used; nothing is left open then */
-export const compose = (config: Config, logger: Logger, isStopping: () => boolean): Components => {
+export const compose = (
+  config: Config,
+  logger: Logger,
+  isStopping: () => boolean,
+  tracing: Tracing = noTracing,
+): Components => {
   const metrics = createMetrics(new Registry())
   const files = watchSecretFiles(config, logger, metrics)
   const health = createHealth(config)
-  const access = composeAccess({ config, files, logger, metrics, apiServerHealth: health.apiServer })
+  const access = composeAccess({ config, files, logger, metrics, tracing, apiServerHealth: health.apiServer })
   const { apiServer, digests, shared } = access
   const cache = composeStorage(config, logger, metrics)
   const storage = cache?.storage
-  const s3 = composeS3({ config, files, storage, logger, metrics })
+  const s3 = composeS3({ config, files, storage, logger, metrics, tracing })
   const pipeline = composeUpstream(
-    { config, logger, metrics, files, digests, shared, cache, s3 },
+    { config, logger, metrics, files, digests, shared, cache, s3, tracing },
     health.upstream,
   )
   const { robot } = pipeline
@@ -71,16 +78,16 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
   const { trustedProxies, proxyProtocol } = config
   const server: ServerOptions = {
     connections: { trustedProxies, proxyProtocol, tls: files.tls?.current() },
-    login: { ...login, expiryOf },
+    login: { ...login, authenticate: tracing.stage('authentication', login.authenticate), expiryOf },
     access: {
-      policy: audit?.policy ?? access.policy,
+      policy: tracedPolicy(audit?.policy ?? access.policy, tracing),
       ownerOf: access.ownerOf,
       exposedHost: config.exposed.host,
       cursors: createTagCursors(keys.listCursors),
       denied: login.anonymous?.denied(denied) ?? denied,
     },
     source: { ...pipeline.source, monorepo: config.upstreamRepository },
-    telemetry: { logger, metrics, ...observersOf(metrics) },
+    telemetry: { logger, metrics, ...observersOf(metrics), traces: tracesOf(config, tracing) },
     health: probes,
     explanation: composeExplanation({
       config,
@@ -113,6 +120,14 @@ const closeInOrder = async (
   // Last, because the others still publish facts until they are closed.
   await shared.close()
 }
+
+const tracedPolicy = (policy: Policy, { stage }: Tracing): Policy => ({
+  ...policy,
+  decide: stage('authorization', policy.decide),
+})
+
+const tracesOf = ({ exposed }: Config, tracing: Tracing): TelemetryOptions['traces'] =>
+  tracing === noTracing ? undefined : { tracing, serverAddress: exposed.hostname }
 
 /** Undefined unless `--authorization=audit`. */
 const auditModeOf = (
