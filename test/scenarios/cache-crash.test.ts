@@ -13,7 +13,7 @@ import { flagsOf } from './another-replica.ts'
 import { accept, scenario, type Scenario } from './scenario.ts'
 
 /** `CACHE_KILLS=100` does more. */
-const kills = Number(process.env['CACHE_KILLS'] ?? 6)
+const kills = Number(process.env['CACHE_KILLS'] ?? 2)
 
 const start = async (s: Scenario, directory: string) => {
   const flags = [...flagsOf(s), '--restricted-index=off', `--cache-dir=${directory}`]
