@@ -49,6 +49,6 @@ await t.test('a deadline for all registries together', async (t) => {
   t.equal(await validateConfig(args('validate', '--online', '--online-timeout=1s', '--format=json'), io), 1)
   const { problems } = JSON.parse(`${output[0]}`) as { readonly problems: readonly { message: string }[] }
   t.equal(problems.length, 20)
-  t.ok(problems.every(({ message }) => /was not read before the deadline$/.test(message)))
+  t.ok(problems.every(({ message }) => message.endsWith('was not read before the deadline')))
   t.ok(registry.requests.length <= 8, `${registry.requests.length} requests`)
 })
