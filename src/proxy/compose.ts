@@ -13,6 +13,7 @@ import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { composeAccess } from './compose-access.ts'
 import { composeMetrics } from './compose-metrics.ts'
 import { composeExplanation, createHealth } from './compose-explanation.ts'
+import { composeMirror } from './compose-mirror.ts'
 import { describeSharedState } from './compose-shared-state.ts'
 import { composeS3, describeS3, type ComposedS3 } from './compose-s3.ts'
 import { composeStorage, describeStorage } from './compose-storage.ts'
@@ -58,14 +59,62 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
   )
   const { robot } = pipeline
   digests.connect(readsOf(pipeline))
+  const mirror = composeMirror(config, access.reviews)
+  const probes = healthOf({ robot, apiServer, digests, shared, storage, s3 }, isStopping)
+  const processMetrics = composeMetrics({ metrics, files, robot, health: probes })
+  const server = serverOptionsOf({
+    config,
+    logger,
+    metrics,
+    files,
+    access,
+    source: pipeline.source,
+    probes,
+    explanation: composeExplanation({
+      config,
+      health,
+      storage,
+      apiServer,
+      isRestricted: access.isRestricted,
+    }),
+    mirror,
+  })
+  const parts = { robot, apiServer, digests, shared, storage, s3, files }
+  const close = async () => {
+    processMetrics.close()
+    await mirror?.mirror.close()
+    await closeInOrder(parts, pipeline)
+  }
+  return { server, ...parts, close }
+}
+
+interface ServerParts extends Pick<ServerOptions, 'explanation' | 'mirror'> {
+  readonly config: Config
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly files: WatchedSecrets
+  readonly access: ReturnType<typeof composeAccess>
+  readonly source: Omit<ServerOptions['source'], 'monorepo'>
+  readonly probes: HealthOptions
+}
+
+const serverOptionsOf = ({
+  config,
+  logger,
+  metrics,
+  files,
+  access,
+  source,
+  probes,
+  explanation,
+  mirror,
+}: ServerParts): ServerOptions => {
   const keys = createPurposeKeys(files.tokenSecret.current)
   const login = loginOf(config, keys, access.reviewToken, files.robot.current)
   const audit = auditModeOf(config, access, logger, metrics)
   const denied = audit?.denied ?? createDenialMessage(config.qciNamespace, access.isRestricted)
-  const probes = healthOf({ robot, apiServer, digests, shared, storage, s3 }, isStopping)
-  const processMetrics = composeMetrics({ metrics, files, robot, health: probes })
   const { trustedProxies, proxyProtocol } = config
-  const server: ServerOptions = {
+  return {
     connections: { trustedProxies, proxyProtocol, tls: files.tls?.current() },
     login: { ...login, expiryOf },
     access: {
@@ -75,25 +124,14 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
       cursors: createTagCursors(keys.listCursors),
       denied: login.anonymous?.denied(denied) ?? denied,
     },
-    source: { ...pipeline.source, monorepo: config.upstreamRepository },
+    source: { ...source, monorepo: config.upstreamRepository },
     telemetry: { logger, metrics, ...observersOf(metrics) },
     health: probes,
-    explanation: composeExplanation({
-      config,
-      health,
-      storage,
-      apiServer,
-      isRestricted: access.isRestricted,
-    }),
+    explanation,
+    mirror,
     helpUrl: config.helpUrl,
     plugins: audit === undefined ? [] : [audit.plugin],
   }
-  const parts = { robot, apiServer, digests, shared, storage, s3, files }
-  const close = async () => {
-    processMetrics.close()
-    await closeInOrder(parts, pipeline)
-  }
-  return { server, ...parts, close }
 }
 
 const closeInOrder = async (

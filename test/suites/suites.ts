@@ -10,7 +10,7 @@ const patterns: Readonly<Record<string, readonly string[]>> = {
   '1-scenarios-cache': ['scenarios/{cache,cache-crash}.test.ts'],
   '1-scenarios-floods': ['scenarios/{floods,overload,request-counts,restart}.test.ts'],
   '1-scenarios-rights': [
-    'scenarios/{access-matrix,anonymous,attacks,audit,closed-list,denied,explain,families,lists,robots}.test.ts',
+    'scenarios/{access-matrix,anonymous,attacks,audit,closed-list,denied,explain,families,lists,mirrors,robots}.test.ts',
   ],
   '1-scenarios-upstream': [
     'scenarios/{broken-blobs,broken-images,cached-manifests,faults,upstream-failures}.test.ts',
