@@ -5,6 +5,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
+import { usage as helperUsage } from '../../src/credential-helper/run.ts'
 import { help as mirrorHelp } from '../../src/mirror/run.ts'
 import { aliases, deprecatedFlags, flags } from '../../src/config/flags.ts'
 
@@ -109,8 +110,10 @@ const otherFlags = new Set(
     ' ',
   ),
 )
-/** Of ci-images-mirror. */
+/** Of ci-images-mirror, and of docker-credential-quay-proxy. */
 const mirrorFlags = mirrorHelp.match(/(?<=--)[a-z][a-z-]+/g) ?? []
+const helperFlags = helperUsage.match(/(?<=--)[a-z][a-z-]+/g) ?? []
+const kubeletFlags = ['image-credential-provider-bin-dir', 'image-credential-provider-config']
 
 await t.test('every flag exists', async (test) => {
   const known = new Set([
@@ -118,6 +121,8 @@ await t.test('every flag exists', async (test) => {
     ...Object.keys({ ...aliases, ...deprecatedFlags }),
     ...otherFlags,
     ...mirrorFlags,
+    ...helperFlags,
+    ...kubeletFlags,
   ])
   let named = 0
   for (const file of documents)

@@ -22,7 +22,7 @@ const patterns: Readonly<Record<string, readonly string[]>> = {
   mirror: ['mirror/**/*.test.ts'],
   project: ['project/*.test.ts'],
   registry: ['registry/**/*.test.ts'],
-  sandbox: ['cli/*.test.ts', 'sandbox/**/*.test.ts'],
+  sandbox: ['cli/*.test.ts', 'credential-helper/*.test.ts', 'sandbox/**/*.test.ts'],
   server: ['page/**/*.test.ts', 'server/**/*.test.ts'],
   'shared-state': ['shared-state/**/*.test.ts'],
   storage: ['storage/**/*.test.ts'],

@@ -2,12 +2,13 @@
  * The cache of manifests. By digest, a manifest is served for as long as there is room: it never changes. By tag, it is served for a short
  * time, and for a longer time while upstream fails. Access was decided before, for cached manifests as for all others.
  */
+import { RegistryError } from '../../oci/errors.ts'
 import { isDigest, type Digest, type QciTag } from '../../oci/reference.ts'
 import type { FetchManifest, Manifest, ManifestRequest } from '../../oci/image-source.ts'
 import { createAcceptSets } from './accept-key.ts'
 import { isRetryable, sharedErrors, UpstreamRateLimited, TransientUpstreamError } from '../errors.ts'
 import { createManifestsByDigest } from './manifests-by-digest.ts'
-import { answerForSet, digestsOfOtherSets, tagKey } from './other-accept-sets.ts'
+import { answerForSet, deleteOtherSets, digestsOfOtherSets, tagKey } from './other-accept-sets.ts'
 import { createDigestsByTag, type CachedTag, type DigestsByTag } from './digests-by-tag.ts'
 import { createSingleFlight, type SingleFlight } from '../../concurrency/single-flight.ts'
 
@@ -119,15 +120,14 @@ class Cache implements ManifestCache {
     accept: string,
     others: readonly Digest[],
   ): Promise<Served> {
-    const { reference, requester } = request
-    const manifest = await answerForSet(
-      others,
-      accept,
-      async (digest) =>
-        this.#manifests.get(digest) ??
-        (await this.#options.stored?.read(reference as QciTag, digest, requester)),
-    )
+    const manifest = await answerForSet(others, accept, async (digest) => await this.#cached(request, digest))
     return await this.#fetchTag(request, key, accept, manifest)
+  }
+
+  /** Of a tag, in memory or on the disk. */
+  async #cached({ reference, requester }: ManifestRequest, digest: Digest): Promise<Manifest | undefined> {
+    const { stored } = this.#options
+    return this.#manifests.get(digest) ?? (await stored?.read(reference as QciTag, digest, requester))
   }
 
   /** For a tag whose manifest is not in memory: it may be on the disk. */
@@ -182,10 +182,16 @@ class Cache implements ManifestCache {
       // Attack: a requester over their own rate limit would keep a tag stale for everybody else.
       const isLimit = error instanceof UpstreamRateLimited || request.priority === 'background'
       if (isTransient(error) && !isLimit) this.#tags.failed(key)
-      // An absence or a refusal, for this Accept set alone: quay also answers 404 if the stored type is not in Accept.
       if (!isRetryable(error)) this.#tags.delete(key)
+      if (isAbsence(error)) await this.#deleteOtherSets(request, askedAt)
       throw error
     }
+  }
+
+  async #deleteOtherSets(request: ManifestRequest, askedAt: number): Promise<void> {
+    const { reference, accept = '' } = request
+    const absent = { reference: reference as QciTag, accept, askedAt }
+    await deleteOtherSets(this.#tags, absent, async (digest) => await this.#cached(request, digest))
   }
 
   /** Without the signal of the requester, who may leave while others wait. */
@@ -205,6 +211,8 @@ class Cache implements ManifestCache {
 /** Background requests share with each other alone: a user would wait behind everybody. */
 const flightKey = ({ priority }: ManifestRequest, method: string): string =>
   priority === undefined ? method : `${priority} ${method}`
+
+const isAbsence = (error: unknown): boolean => error instanceof RegistryError && error.status === 404
 
 /** A refusal of the robot or an absence is an answer: the stale manifest must not be served then. */
 const isTransient = (error: unknown): boolean => error instanceof TransientUpstreamError

@@ -19,6 +19,35 @@ export const digestsOfOtherSets = (tags: Pick<DigestsByTag, 'get'>, reference: Q
   ]
 }
 
+/** Upstream has answered 404 for a tag. */
+export interface AbsentTag {
+  readonly reference: QciTag
+  /** The media types of the request, with commas. */
+  readonly accept: string
+  /** When the request was sent, in milliseconds of the clock of the tags. */
+  readonly askedAt: number
+}
+
+/**
+ * Deletes what the tag gave to other sets: they must not get it while upstream fails later. What is kept is a manifest whose type is not
+ * in this Accept, because upstream answers 404 for it as well. Attack: a client with a strange Accept would delete the tags of all others.
+ */
+export const deleteOtherSets = async (
+  tags: Pick<DigestsByTag, 'get' | 'delete'>,
+  { reference, accept, askedAt }: AbsentTag,
+  read: (digest: Digest) => Promise<Pick<Manifest, 'mediaType'> | undefined>,
+): Promise<void> => {
+  const types = accept.split(', ')
+  for (const key of acceptKeys.map((acceptKey) => tagKey(reference, acceptKey))) {
+    const before = tags.get(key)
+    if (before === undefined || before.confirmedAt > askedAt) continue
+    const manifest = await read(before.digest)
+    const isExplained = manifest !== undefined && !types.includes(manifest.mediaType)
+    // Upstream may have confirmed it since.
+    if (!isExplained && tags.get(key)?.confirmedAt === before.confirmedAt) tags.delete(key)
+  }
+}
+
 /**
  * @param accept the media types of this Accept set, with commas
  * @returns undefined if upstream would not answer this set with the manifest, or the manifest is in no cache

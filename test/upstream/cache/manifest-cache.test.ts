@@ -275,6 +275,20 @@ await t.test('a 404 deletes the tag at once', async (test) => {
   test.equal(await failure(ask(tag)), transientError)
 })
 
+await t.test('a 404 deletes the tag for clients with another Accept, too', async (test) => {
+  const accepts = [undefined, index, `${image}, ${index}`]
+  for (const accept of accepts) {
+    const { ask, pass, failWith, stats } = setUp()
+    for (const one of accepts) await ask(tag, { accept: one })
+    test.equal(stats().tags, 3)
+    pass(10_000)
+    failWith(new RegistryError('MANIFEST_UNKNOWN', 'deleted'))
+    await test.rejects(ask(tag, { accept }), { code: 'MANIFEST_UNKNOWN' })
+    failWith(transientError)
+    for (const one of accepts) test.equal(await failure(ask(tag, { accept: one })), transientError)
+  }
+})
+
 await t.test('upstream hangs: no caller waits for long, and the fetch goes on', async (test) => {
   const { ask, requests, pass, answerWith, failWith } = setUp({ maxWaitMs: 5 })
   await ask(tag)
