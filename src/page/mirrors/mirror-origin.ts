@@ -59,13 +59,11 @@ export class MirrorOrigin {
     const requester = requesterOf(request)
     if (!this.#requests.take(requester))
       throw unavailable('too many requests to the mirror at once; try again in a moment', undefined, 1)
-    try {
-      return await this.#send(request, reply, wanted)
-    } catch (error) {
-      throw failureOfMirror(error)
-    } finally {
-      this.#requests.giveBack(requester)
-    }
+    return await this.#send(request, reply, wanted)
+      .catch((error: unknown) => {
+        throw failureOfMirror(error)
+      })
+      .finally(() => this.#requests.giveBack(requester))
   }
 
   async close(): Promise<void> {

@@ -35,5 +35,5 @@ export const createMirrorRights = ({ reviewPath }: PathReviews): MirrorRights =>
 const denied = ({ user }: Identity, verb: PathRight['verb'], target: string | undefined): RegistryError =>
   new RegistryError(
     'DENIED',
-    `${user.username} may not ${verb === 'get' ? `look at ${target ?? 'the queue'}` : `sync ${target ?? 'images'}`} in the mirror; ask for a ClusterRole with nonResourceURLs ${JSON.stringify([mirrorPaths.list])} and the verb ${verb}`,
+    `${user.username} may not ${verb === 'get' ? 'look at' : 'sync'} ${target ?? 'the queue'} in the mirror; ask for a ClusterRole with nonResourceURLs ${JSON.stringify([mirrorPaths.list])} and the verb ${verb}`,
   )
