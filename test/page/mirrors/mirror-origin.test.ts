@@ -13,7 +13,7 @@ await t.test('what is sent to the mirror: the request, its id, and nothing of th
     'x-forwarded-for': '192.0.2.1',
     'proxy-authorization': 'Basic secret',
     'x-secret': 'secret',
-    'user-agent': 'secret',
+    'user-agent': 'someone',
     'content-type': 'application/x-www-form-urlencoded',
   }
   const listed = await get('/mirrors?state=dead', { headers })
@@ -33,8 +33,8 @@ await t.test('what is sent to the mirror: the request, its id, and nothing of th
     'x-request-id',
   ])
   test.equal(first?.headers['x-request-id'], listed.headers.get('x-request-id'))
-  test.notMatch(JSON.stringify(mirror.seen), /secret|Bearer|192\.0\.2/)
-  test.notMatch(JSON.stringify(lines.map(({ userAgent: _, ...line }) => line)), /secret/)
+  test.notMatch(JSON.stringify(mirror.seen), /secret|someone|Bearer|192\.0\.2/)
+  test.notMatch(JSON.stringify(lines), /secret/)
 })
 
 await t.test('what comes back: the content, and no field of the mirror', async (test) => {
@@ -82,7 +82,11 @@ await t.test('a mirror that fails: one request, and a status that says how', asy
       mirror.seen.length = 0
       mirror.reply = (_seen, response) => reply(response)
       const answer = await get(path, { method, headers: bearer })
-      test.strictSame([answer.status, codeOf(answer.body)], [status, 'UNAVAILABLE'], `${method} ${reply}`)
+      test.strictSame(
+        [answer.status, codeOf(answer.body)],
+        [status, 'UNAVAILABLE'],
+        `${method} ${reply.toString()}`,
+      )
       test.match(answer.body, /request id/)
       test.equal(mirror.seen.length, 1, 'no retry')
     }
