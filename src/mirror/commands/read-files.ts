@@ -5,17 +5,39 @@ import { readFileSync } from 'node:fs'
 import { credentialFor } from '../../secrets/docker-config.ts'
 import { ArgumentsError, type MirrorArguments } from '../arguments.ts'
 import type { MirrorConfig } from '../config/mirror-config.ts'
-import { decodeConfig, parseMirrorConfig } from '../config/parse.ts'
+import { ConfigTextError, readConfigText } from '../config/config-text.ts'
+import { parseMirrorConfig } from '../config/parse.ts'
+import { formatProblem, type Problem } from '../config/problem.ts'
 import type { RegistriesOptions } from '../registry/registries.ts'
 
 /** @throws {ArgumentsError} */
 export const readText = (file: string): string => {
   try {
-    return decodeConfig(readFileSync(file))
+    return readFileSync(file, 'utf8')
   } catch (error) {
-    throw new ArgumentsError([`${file} cannot be read: ${(error as Error).message}`])
+    throw unreadable(file, error)
   }
 }
+
+/** @returns a problem where the file has no text in it. @throws {ArgumentsError} where it cannot be read */
+export const readTextOrProblem = (file: string): string | Problem => {
+  try {
+    return readConfigText(file)
+  } catch (error) {
+    if (error instanceof ConfigTextError) return error.problem
+    throw unreadable(file, error)
+  }
+}
+
+/** Of a configuration. @throws {ArgumentsError} */
+export const readConfigFile = (file: string): string => {
+  const text = readTextOrProblem(file)
+  if (typeof text === 'string') return text
+  throw new ArgumentsError([formatProblem(file, text)])
+}
+
+const unreadable = (file: string, error: unknown): ArgumentsError =>
+  new ArgumentsError([`${file} cannot be read: ${(error as Error).message}`])
 
 /** @throws {ArgumentsError} where the flag is missing */
 export const configFileOf = ({ config }: MirrorArguments): string => {
@@ -23,11 +45,12 @@ export const configFileOf = ({ config }: MirrorArguments): string => {
   return config
 }
 
-/** @throws {ArgumentsError} where the file is not well formed */
+/** @throws {ArgumentsError} where the file is not well formed: a sentence for each error */
 export const readConfig = (args: MirrorArguments): MirrorConfig => {
-  const { config, problems } = parseMirrorConfig(readText(configFileOf(args)))
-  const [error] = problems.filter(({ severity }) => severity === 'error')
-  if (error !== undefined) throw new ArgumentsError([`${error.message}; ${error.cure}`])
+  const file = configFileOf(args)
+  const { config, problems } = parseMirrorConfig(readConfigFile(file))
+  const errors = problems.filter(({ severity }) => severity === 'error')
+  if (errors.length > 0) throw new ArgumentsError(errors.map((error) => formatProblem(file, error)))
   return config
 }
 

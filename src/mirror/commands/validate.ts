@@ -7,19 +7,25 @@ import { ArgumentsError, type MirrorArguments } from '../arguments.ts'
 import type { MirrorIo } from '../io.ts'
 import { readPromotedTags } from '../validation/promoted-tags.ts'
 import { formatReport } from '../validation/report.ts'
-import { validate } from '../validation/validate.ts'
-import { configFileOf, readText } from './read-files.ts'
+import { validate, type Validation } from '../validation/validate.ts'
+import { configFileOf, readConfigFile, readTextOrProblem } from './read-files.ts'
 
 /** @returns the exit code */
 export const validateConfig = (args: MirrorArguments, io: MirrorIo): number => {
-  const { base, format } = args
   const config = configFileOf(args)
-  const validation = validate(readText(config), {
-    promoted: promotedIn(args.releaseRepository),
-    base: base === undefined ? undefined : readText(base),
-  })
-  io.print(formatReport(config, validation, format))
+  const validation = validationOf(config, args)
+  io.print(formatReport(config, validation, args.format))
   return validation.isValid ? 0 : 1
+}
+
+/** @throws {ArgumentsError} where a file cannot be read */
+const validationOf = (config: string, { base, releaseRepository }: MirrorArguments): Validation => {
+  const text = readTextOrProblem(config)
+  if (typeof text !== 'string') return { problems: [text], isValid: false }
+  return validate(text, {
+    promoted: promotedIn(releaseRepository),
+    base: base === undefined ? undefined : readConfigFile(base),
+  })
 }
 
 const promotedIn = (repository: string | undefined): ReadonlyMap<string, string> => {

@@ -20,6 +20,10 @@ export interface Problem {
   readonly cure: string
 }
 
+/** As a compiler tells it, for editors that jump to the place. @param path as the person gave it */
+export const formatProblem = (path: string, { position, message, cure }: Problem): string =>
+  `${path}:${position.line}:${position.column}: ${message}; ${cure}`
+
 /** In the order of the file. */
 export const inOrder = (problems: readonly Problem[]): readonly Problem[] =>
   problems.toSorted(

@@ -2,8 +2,19 @@
  * YAML with positions, read as strictly as Go's `yaml.UnmarshalStrict` reads it: unknown and repeated keys are errors. Keys are compared
  * without regard to case, as in Go's JSON.
  */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml'
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Alias,
+  type Node,
+  type YAMLError,
+} from 'yaml'
 import type { Position, Problem } from './problem.ts'
+import { inspectNodes } from './yaml-nodes.ts'
 
 export type YamlNode = Node | null | undefined
 
@@ -16,23 +27,35 @@ export interface YamlEntry {
 export class YamlReader {
   readonly problems: Problem[] = []
   readonly root: YamlNode
-  readonly #document: Document
+  /** Whether the text is YAML: else nothing of it should be read. */
+  readonly isYaml: boolean
+  readonly #targets: ReadonlyMap<Alias, Node>
   readonly #lines = new LineCounter()
 
   constructor(text: string) {
     // Go reads version 1.1, in which `yes` is no text.
-    const document = parseDocument(text, { lineCounter: this.#lines, version: '1.1', prettyErrors: false })
-    this.#document = document
+    const options = {
+      lineCounter: this.#lines,
+      version: '1.1',
+      prettyErrors: false,
+      uniqueKeys: false,
+    } as const
+    const document = parseDocument(text, options)
     this.root = document.contents
-    for (const { pos, code, message } of document.errors) {
-      const isTwice = code === 'DUPLICATE_KEY'
-      this.#add(
-        this.#positionAt(pos[0]),
-        'file',
-        isTwice ? 'a key is written twice' : `this is not YAML: ${firstLine(message)}`,
-        isTwice ? 'remove one of the two entries' : 'correct the syntax; https://yaml.org/spec/1.1/ has it',
-      )
-    }
+    this.isYaml = document.errors.length === 0
+    for (const error of document.errors.slice(0, maxSyntaxErrors)) this.#addSyntaxError(error)
+    for (const { pos, message } of document.warnings)
+      this.problems.push({
+        severity: 'warning',
+        position: this.#positionAt(pos[0]),
+        subject: 'file',
+        message: `a tag or a directive has no effect: ${firstLine(message)}`,
+        cure: 'remove it',
+      })
+    const { repeatedKeys, targets } = inspectNodes(document)
+    this.#targets = targets
+    for (const key of repeatedKeys)
+      this.error(key, 'file', 'a key is written twice', 'remove one of the two entries')
   }
 
   /** Where a node begins; the beginning of the file where there is no node. */
@@ -54,13 +77,17 @@ export class YamlReader {
 
   /** Those of a map; none where there is no node. */
   entriesOf(node: YamlNode, subject: string): readonly YamlEntry[] {
-    const map = this.#resolve(node)
+    const map = this.#resolve(node, subject)
     if (isEmpty(map)) return []
     if (!isMap<Node, YamlNode>(map)) {
       this.error(map, subject, `${subject} is not a map`, 'write "key: value" lines below it')
       return []
     }
     return map.items.flatMap(({ key, value }) => {
+      if (isMergeKey(key)) {
+        this.error(key, subject, 'a merge key (<<) is not read', 'write out the keys that it stands for')
+        return []
+      }
       if (isEmpty(key))
         this.error(key, subject, `a key of ${subject} is empty`, 'write the key before the ":"')
       const text = this.text(key, subject)
@@ -70,7 +97,7 @@ export class YamlReader {
 
   /** Those of a list; none where there is no node. */
   itemsOf(node: YamlNode, subject: string): readonly YamlNode[] {
-    const list = this.#resolve(node)
+    const list = this.#resolve(node, subject)
     if (isEmpty(list)) return []
     if (isSeq<YamlNode>(list)) return list.items
     this.error(list, subject, `${subject} is not a list`, 'begin each of its entries with "- "')
@@ -109,7 +136,7 @@ export class YamlReader {
 
   /** Undefined where there is none, or it is not text, which is an error. */
   text(node: YamlNode, subject: string): string | undefined {
-    const scalar = this.#resolve(node)
+    const scalar = this.#resolve(node, subject)
     if (isEmpty(scalar)) return undefined
     if (!isScalar(scalar)) {
       this.error(scalar, subject, `${subject} has a map or a list where text belongs`, 'write text there')
@@ -127,8 +154,25 @@ export class YamlReader {
     return undefined
   }
 
-  #resolve(node: YamlNode): YamlNode {
-    return isAlias(node) ? node.resolve(this.#document) : node
+  #resolve(node: YamlNode, subject: string): YamlNode {
+    if (!isAlias(node)) return node
+    const target = this.#targets.get(node)
+    if (target === undefined)
+      this.error(
+        node,
+        subject,
+        `the alias *${node.source} stands for nothing: no anchor &${node.source} is before it`,
+        'write the value out',
+      )
+    return target
+  }
+
+  #addSyntaxError({ pos, code, message }: YAMLError): void {
+    const [text, cure] = syntaxErrors[code] ?? [
+      `this is not YAML: ${firstLine(message)}`,
+      'correct the syntax; https://yaml.org/spec/1.1/ has it',
+    ]
+    this.#add(this.#positionAt(pos[0]), 'file', text, cure)
   }
 
   #positionAt(offset: number): Position {
@@ -141,7 +185,21 @@ export class YamlReader {
   }
 }
 
-const isEmpty = (node: YamlNode): node is null | undefined =>
+/** More of them tell nothing: most follow from the first one. */
+const maxSyntaxErrors = 10
+
+/** Those whose message in the library is for programmers, or has no cure. */
+const syntaxErrors: Readonly<Record<string, readonly [message: string, cure: string]>> = {
+  MULTIPLE_DOCS: [
+    'the file has a second YAML document',
+    'remove the line "---", and write the sections into one document',
+  ],
+  TAB_AS_INDENT: ['a tab indents this line, which YAML does not allow', 'indent with spaces'],
+}
+
+const isMergeKey = (key: YamlNode): boolean => isScalar(key) && typeof key.value === 'symbol'
+
+export const isEmpty = (node: YamlNode): node is null | undefined =>
   node === null || node === undefined || (isScalar(node) && node.value === null)
 
 const firstLine = (text: string): string => text.split('\n', 1)[0] as string

@@ -2,10 +2,10 @@
  * The configuration file, read again and again: git-sync replaces it. A version that is not well formed is kept out, and the one before
  * stays in force.
  */
-import { readFileSync } from 'node:fs'
 import type { MirrorConfig } from '../config/mirror-config.ts'
-import { decodeConfig, parseMirrorConfig } from '../config/parse.ts'
-import type { Problem } from '../config/problem.ts'
+import { ConfigTextError, readConfigText } from '../config/config-text.ts'
+import { parseMirrorConfig } from '../config/parse.ts'
+import { formatProblem } from '../config/problem.ts'
 import { validate } from '../validation/validate.ts'
 
 export interface ConfigFileOptions {
@@ -85,21 +85,19 @@ export class ConfigFile {
     const { config, problems } = parseMirrorConfig(text)
     const errors = problems.filter(({ severity }) => severity === 'error')
     if (errors.length > 0)
-      throw new ConfigFileError(errors.map((error) => sentenceOf(this.#options.path, error)))
+      throw new ConfigFileError(errors.map((error) => formatProblem(this.#options.path, error)))
     const cautions = validate(text).problems
     if (cautions.length > 0)
-      this.#options.onCaution(cautions.map((caution) => sentenceOf(this.#options.path, caution)))
+      this.#options.onCaution(cautions.map((caution) => formatProblem(this.#options.path, caution)))
     return config
   }
 }
 
 const read = (path: string): string => {
   try {
-    return decodeConfig(readFileSync(path))
+    return readConfigText(path)
   } catch (error) {
+    if (error instanceof ConfigTextError) throw new ConfigFileError([formatProblem(path, error.problem)])
     throw new ConfigFileError([`${path} cannot be read: ${(error as Error).message}`])
   }
 }
-
-const sentenceOf = (path: string, { position, message, cure }: Problem): string =>
-  `${path}:${position.line}:${position.column}: ${message}; ${cure}`

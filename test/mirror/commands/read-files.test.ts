@@ -1,7 +1,14 @@
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { parseMirrorArguments } from '../../../src/mirror/arguments.ts'
-import { configFileOf, credentialsOf, readConfig, readText } from '../../../src/mirror/commands/read-files.ts'
+import {
+  configFileOf,
+  credentialsOf,
+  readConfig,
+  readConfigFile,
+  readText,
+  readTextOrProblem,
+} from '../../../src/mirror/commands/read-files.ts'
 import { supplemental } from '../validation/entries.ts'
 
 await t.test('files, and why they are not read', async (t) => {
@@ -11,8 +18,14 @@ await t.test('files, and why they are not read', async (t) => {
   })
   const args = (...words: readonly string[]) => parseMirrorArguments(words)
   t.equal(readConfig(args(`--config=${folder}/good`)).supplemental.length, 1)
-  t.throws(() => readConfig(args(`--config=${folder}/bad`)), /is not a map; write/)
+  t.throws(
+    () => readConfig(args(`--config=${folder}/bad`)),
+    /bad:1:23: supplementalCIImages is not a map; write/,
+  )
   t.throws(() => readText(`${folder}/none`), /none cannot be read: ENOENT/)
+  t.match(readTextOrProblem(folder), { message: 'the path is a directory' })
+  t.throws(() => readTextOrProblem(`${folder}/none`), /none cannot be read: ENOENT/)
+  t.throws(() => readConfigFile(folder), /:1:1: the path is a directory; name the file/)
   t.throws(() => configFileOf(args()), /give the configuration/)
   writeFileSync(`${folder}/auth`, JSON.stringify({ auths: { 'quay.io': { username: 'a', password: 'b' } } }))
   const quay = new URL('https://quay.io')

@@ -1,6 +1,5 @@
-import { gzipSync } from 'node:zlib'
 import t from 'tap'
-import { decodeConfig, parseMirrorConfig } from '../../../src/mirror/config/parse.ts'
+import { parseMirrorConfig } from '../../../src/mirror/config/parse.ts'
 
 const text = `supplementalCIImages:
   ocp/ubi:9: # a floating source
@@ -44,18 +43,20 @@ await t.test('each section of a configuration', async (t) => {
   })
 })
 
-await t.test('an empty file has no entries', async (t) => {
-  t.strictSame(parseMirrorConfig(''), {
-    config: { supplemental: [], appCi: [], ignored: [], art: [] },
-    problems: [],
-  })
+await t.test('a file without a section', async (t) => {
+  const nothing = { supplemental: [], appCi: [], ignored: [], art: [] }
+  for (const empty of ['', '\n# nothing\n', '---\n']) {
+    const { config, problems } = parseMirrorConfig(empty)
+    t.strictSame(config, nothing)
+    // In the place of a good file, it would be one of which nothing is copied any more.
+    t.match(problems, [{ severity: 'error', message: 'the file is empty' }], empty)
+  }
+  t.strictSame(parseMirrorConfig('{}'), { config: nothing, problems: [] })
 })
 
-await t.test('gzip is unpacked', async (t) => {
-  t.equal(decodeConfig(Buffer.from(text)), text)
-  t.equal(decodeConfig(gzipSync(text)), text)
-})
-
-await t.test('attack: gzip that unpacks to more than is read', async (t) => {
-  t.throws(() => decodeConfig(gzipSync(Buffer.alloc(17 * 1024 * 1024))))
+await t.test('of a file that is not YAML, nothing is read', async (t) => {
+  const { config, problems } = parseMirrorConfig('supplementalCIImages:\n\ta/b:c: {image: fedora}\n')
+  t.strictSame(config.supplemental, [])
+  t.match(problems, [{ position: { line: 2, column: 1 }, message: /a tab/, cure: 'indent with spaces' }])
+  t.equal(problems.length, 1)
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { inOrder, type Problem } from '../../../src/mirror/config/problem.ts'
+import { formatProblem, inOrder, type Problem } from '../../../src/mirror/config/problem.ts'
 
 const at = (line: number, column: number, message: string): Problem => ({
   severity: 'error',
@@ -15,4 +15,9 @@ await t.test('problems are in the order of the file', async (t) => {
     inOrder(problems).map(({ message }) => message),
     ['a', 'b', 'c', 'd'],
   )
+})
+
+await t.test('a problem as a line', (t) => {
+  t.equal(formatProblem('a.yaml', { ...at(2, 3, 'b'), cure: 'c' }), 'a.yaml:2:3: b; c')
+  t.end()
 })

@@ -125,3 +125,23 @@ await t.test('the items of a list, and of a key that is written twice one proble
     ['a key is written twice'],
   )
 })
+
+await t.test('aliases that stand for nothing, merge keys and tags', async (t) => {
+  const problemsOf = (yaml: string) => {
+    const reader = new YamlReader(yaml)
+    for (const { value } of reader.entriesOf(reader.root, 'it')) reader.entriesOf(value, 'it')
+    return reader.problems.map(({ severity, position, message }) => [severity, position.line, message])
+  }
+  t.strictSame(problemsOf('a: *x\n'), [
+    ['error', 1, 'the alias *x stands for nothing: no anchor &x is before it'],
+  ])
+  t.strictSame(problemsOf('a: &x {b: c}\nd:\n  <<: *x\n'), [['error', 3, 'a merge key (<<) is not read']])
+  t.match(problemsOf('a: !!python/object {}\n'), [['warning', 1, /^a tag or a directive has no effect: /]])
+  t.match(problemsOf('a: {}\n---\nb: {}\n'), [['error', 2, 'the file has a second YAML document']])
+})
+
+await t.test('attack: a file of wrong syntax has a short report', async (t) => {
+  const { problems, isYaml } = new YamlReader('['.repeat(5000))
+  t.equal(isYaml, false)
+  t.ok(problems.length > 0 && problems.length <= 10, `${problems.length}`)
+})

@@ -54,6 +54,16 @@ await t.test('a version that is not well formed is kept out, and told once', asy
   file.reload()
   file.reload()
   t.match(events.splice(0), [/^refused: FILE cannot be read: ENOENT/])
+  // An empty file would end all copies.
+  for (const [content, told] of [
+    ['', /^refused: FILE:1:1: the file is empty/],
+    [Buffer.from([0xff]), /^refused: FILE:1:1: the file is not text in UTF-8/],
+  ] as const) {
+    write(content)
+    file.reload()
+    file.reload()
+    t.match(events.splice(0), [told])
+  }
   write(first)
   file.reload()
   t.strictSame(events, [])
