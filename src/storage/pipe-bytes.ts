@@ -27,8 +27,9 @@ export interface PipeBytesOptions {
   readonly now?: () => number
 }
 
-/** A client that keeps up takes a chunk within some turns of the event loop; another one waits for the network. */
+/** A client that keeps up takes a small chunk within some turns of the event loop, and a large one at that pace; another one waits for the network. */
 const slowMs = 10
+const slowBytes = 64 * 1024
 /** Chunks at this pace before the next one is large and read ahead: most configs and many layers never get there. */
 const quickChunks = 8
 
@@ -95,7 +96,8 @@ class BytePipe {
     this.#sink(buffer.subarray(0, count), () => {
       // Attack: memory that is given back twice would be two readers' at a time.
       if (!this.#out.delete(buffer)) return
-      this.#quick = this.#now() - handedAt < slowMs ? this.#quick + 1 : 0
+      const isQuick = this.#now() - handedAt < slowMs * Math.max(1, count / slowBytes)
+      this.#quick = isQuick ? this.#quick + 1 : 0
       this.#options.buffers.giveBack(buffer)
       resolve()
     })

@@ -2,41 +2,69 @@
  * Buffers that files are read into, used again and again: fresh memory for every chunk costs more than reading it.
  */
 
-/** Half a megabyte of TLS records is written at once at most; a slow client holds one small buffer. */
-const smallBytes = 64 * 1024
-const largeBytes = 256 * 1024
-/** Buffers that stay while nobody uses them: 4 MiB of each. */
-const maxIdle = { small: 64, large: 16 }
-/** Large buffers in use: 16 MiB. Readers beyond get small ones. */
-const maxLarge = 64
+/**
+ * Sizes, the largest first. Each operation of the disk and each write to a socket has a price of its own, so a reader that keeps up gets
+ * the largest buffer that is free. A slow client holds one of the smallest.
+ */
+const sizes = [
+  { bytes: 1024 * 1024, maxInUse: 16, maxIdle: 4 },
+  { bytes: 256 * 1024, maxInUse: 64, maxIdle: 16 },
+  { bytes: 64 * 1024, maxInUse: Infinity, maxIdle: 64 },
+] as const
+
+class SizeClass {
+  readonly bytes: number
+  readonly #maxInUse: number
+  readonly #maxIdle: number
+  readonly #idle: Buffer[] = []
+  #inUse = 0
+
+  constructor({ bytes, maxInUse, maxIdle }: (typeof sizes)[number]) {
+    this.bytes = bytes
+    this.#maxInUse = maxInUse
+    this.#maxIdle = maxIdle
+  }
+
+  get hasRoom(): boolean {
+    return this.#inUse < this.#maxInUse
+  }
+
+  take(): Buffer {
+    this.#inUse += 1
+    return this.#idle.pop() ?? Buffer.allocUnsafeSlow(this.bytes)
+  }
+
+  giveBack(buffer: Buffer): void {
+    this.#inUse -= 1
+    if (this.#idle.length < this.#maxIdle) this.#idle.push(buffer)
+  }
+
+  abandon(): void {
+    this.#inUse -= 1
+  }
+}
 
 export class ReadBuffers {
-  readonly #small: Buffer[] = []
-  readonly #large: Buffer[] = []
-  #largeInUse = 0
+  readonly #classes = sizes.map((size) => new SizeClass(size))
 
-  /** Never waits. What is taken has to be returned, or abandoned. */
+  /** Never waits. What is taken has to be given back, or abandoned. */
   take(isLarge: boolean): Buffer {
-    if (!isLarge || this.#largeInUse === maxLarge)
-      return this.#small.pop() ?? Buffer.allocUnsafeSlow(smallBytes)
-    this.#largeInUse += 1
-    return this.#large.pop() ?? Buffer.allocUnsafeSlow(largeBytes)
+    const free = this.#classes.filter(({ hasRoom }) => hasRoom)
+    // The smallest size has no bound.
+    return (free.at(isLarge ? 0 : -1) as SizeClass).take()
   }
 
   /** To be called once: memory that is returned twice would be two readers' at a time. */
   giveBack(buffer: Buffer): void {
-    const isLarge = this.#isLarge(buffer)
-    const idle = isLarge ? this.#large : this.#small
-    if (idle.length < (isLarge ? maxIdle.large : maxIdle.small)) idle.push(buffer)
-    if (isLarge) this.#largeInUse -= 1
+    this.#classOf(buffer).giveBack(buffer)
   }
 
   /** It is never used again: a read that hangs may still write into it. */
   abandon(buffer: Buffer): void {
-    if (this.#isLarge(buffer)) this.#largeInUse -= 1
+    this.#classOf(buffer).abandon()
   }
 
-  #isLarge(buffer: Buffer): boolean {
-    return buffer.length === largeBytes
+  #classOf(buffer: Buffer): SizeClass {
+    return this.#classes.find(({ bytes }) => bytes === buffer.length) as SizeClass
   }
 }

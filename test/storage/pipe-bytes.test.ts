@@ -4,7 +4,7 @@ import { ReadBuffers } from '../../src/storage/read-buffers.ts'
 import { settled } from '../concurrency/fake-clock.ts'
 import { bytesOf } from './fixtures.ts'
 
-const content = bytesOf(3_000_000)
+const content = bytesOf(5_000_000)
 
 const sourceOf = (most = Infinity) => {
   const reads: number[] = []
@@ -46,15 +46,15 @@ await t.test('chunks get large for a client that keeps up, and small again', asy
   let isSlow = false
   const { source, reads } = sourceOf()
   const sink: ChunkSink = (_chunk, release) => {
-    if (isSlow) time += 10
-    isSlow = reads.length === 12
+    if (isSlow) time += 160
+    isSlow = reads.length === 10
     release()
   }
   const buffers = new ReadBuffers()
   await pipeBytes({ source, buffers, start: 0, end: content.length, now: () => time }, sink)
   test.equal(reads[0], 65_536)
-  test.equal(reads[9], 262_144)
-  test.equal(reads[13], 65_536)
+  test.equal(reads[9], 1_048_576)
+  test.equal(reads[11], 65_536)
 })
 
 await t.test('a slow sink has one chunk; a quick one has two', async (test) => {
