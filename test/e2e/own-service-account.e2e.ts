@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { readStreams } from '../../src/mirror/app-ci/stream-lists.ts'
 import { createKubernetesLease } from '../../src/mirror/lease/kubernetes-lease.ts'
-import { readManifests, type KubernetesObject } from '../../src/sandbox/app-ci/rbac.ts'
+import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 import { pull, PullError } from '../../src/sandbox/pull.ts'
 import { seedQuay } from '../../src/sandbox/quay/content.ts'
 import { startQuay, type Quay } from '../../src/sandbox/quay/quay.ts'
@@ -107,9 +107,9 @@ const accountWith = async (
   const subjects = [{ kind: 'ServiceAccount', ...account }]
   const bind = async (role: string, metadata: object, granted: readonly Right[]) => {
     const apiVersion = `${apiGroup}/v1`
-    await api.apply({ apiVersion, kind: role, metadata, rules: granted.map(ruleOf) } as KubernetesObject)
+    await api.apply({ apiVersion, kind: role, metadata, rules: granted.map(ruleOf) })
     const roleRef = { apiGroup, kind: role, name }
-    await api.apply({ apiVersion, kind: `${role}Binding`, metadata, roleRef, subjects } as KubernetesObject)
+    await api.apply({ apiVersion, kind: `${role}Binding`, metadata, roleRef, subjects })
   }
   if (rights.all !== undefined) await bind('ClusterRole', { name }, rights.all)
   if (rights.ci !== undefined) await bind('Role', account, rights.ci)
@@ -284,7 +284,7 @@ await test('programs as their own service accounts', { skip }, async (suite) => 
     const forbidden = { message: /\b403\b|forbidden/i }
     const without = async (missing: Right) => {
       const rest = (rights: readonly Right[]) => rights.filter((right) => right !== missing)
-      const name = `mirror-${missing.split(' ', 1)}`
+      const name = `mirror-${missing.slice(0, missing.indexOf(' '))}`
       return await mirrorOf(
         await accountWith(api, name, { all: rest(mirrorRights.all), ci: rest(mirrorRights.ci) }),
       )
