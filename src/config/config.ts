@@ -20,6 +20,8 @@ export interface Config extends Pick<FlagValues, SettingKey>, ConfigFiles {
   readonly exposed: URL
   /** Every flag of `serve`, and where its value comes from. */
   readonly settings: readonly Setting[]
+  /** The standard variables of OpenTelemetry. */
+  readonly openTelemetry: Environment
   /** For the operator: flags without an effect, and files that should be changed. */
   readonly warnings: readonly string[]
 }
@@ -55,9 +57,13 @@ export const parseConfig = (args: readonly string[], environment: Environment): 
     ...settings,
     ...files,
     settings: settingsOf(flags, given),
+    openTelemetry: openTelemetryOf(environment),
     warnings: [...warnings, ...cautions(settings), ...fileWarnings],
   })
 }
+
+const openTelemetryOf = (environment: Environment): Environment =>
+  Object.fromEntries(Object.entries(environment).filter(([name]) => name.startsWith('OTEL_')))
 
 /** A robot may pull everything, so the proxy of robots need not know which images are restricted. */
 const withoutCluster = <Settings extends Pick<FlagValues, 'logins' | 'restrictedIndex'>>(

@@ -7,6 +7,7 @@ import { unlessAborted } from '../concurrency/abortable.ts'
 import type { Reply } from './api-failures.ts'
 import type { Credentials } from './kubeconfig.ts'
 import { createConnectionPool, type ConnectionPool } from './connection-pool.ts'
+import { noTracing, type Tracing } from '../tracing/tracing.ts'
 import { NotAReview } from './review-answer.ts'
 
 export interface ApiClient {
@@ -19,17 +20,31 @@ export interface ApiClientOptions {
   readonly kubeConfig: Credentials
   /** Milliseconds for one request, its retry included. */
   readonly timeoutMs: number
+  readonly tracing?: Tracing | undefined
 }
 
 const retryAfterMs = 100
 /** The review of a person with a thousand groups has about 50 KiB. */
 const maxAnswerBytes = 1024 * 1024
 
-export const createApiClient = ({ kubeConfig, timeoutMs }: ApiClientOptions): ApiClient => {
+export const createApiClient = ({
+  kubeConfig,
+  timeoutMs,
+  tracing = noTracing,
+}: ApiClientOptions): ApiClient => {
   const pool = createConnectionPool()
+  const sendOnce = tracing.stage('POST', send, {
+    isClient: true,
+    requestAttributes: () => ({
+      'http.request.method': 'POST',
+      'server.address': serverOf(kubeConfig).hostname,
+    }),
+    answerAttributes: ({ status }) => ({ 'http.response.status_code': status }),
+  })
   const post = async (path: string, body: string): Promise<Reply> => {
     const signal = AbortSignal.timeout(timeoutMs)
-    const attempt = async () => await send(pool, kubeConfig, { path, body, signal })
+    const attempt = async () =>
+      await sendOnce(pool, kubeConfig, { path, body, signal, outgoing: tracing.outgoing })
     let reply: Reply
     try {
       reply = await attempt()
@@ -56,14 +71,17 @@ interface PostRequest {
   readonly path: string
   readonly body: string
   readonly signal: AbortSignal
+  readonly outgoing: Tracing['outgoing']
 }
+
+const serverOf = (kubeConfig: Credentials): URL => new URL((kubeConfig.getCurrentCluster() as Cluster).server)
 
 const send = async (
   pool: ConnectionPool,
   kubeConfig: Credentials,
-  { path, body, signal }: PostRequest,
+  { path, body, signal, outgoing }: PostRequest,
 ): Promise<Reply> => {
-  const server = new URL((kubeConfig.getCurrentCluster() as Cluster).server)
+  const server = serverOf(kubeConfig)
   const url = new URL(`${server.pathname.replace(/\/$/, '')}${path}`, server)
   const context = new RequestContext(url.href, HttpMethod.POST)
   // An exec plugin may run longer than the deadline of one request.
@@ -78,6 +96,7 @@ const send = async (
     method: 'POST',
     headers: {
       ...oneLined(context.getHeaders()),
+      ...outgoing(),
       accept: 'application/json',
       'content-type': 'application/json',
     },

@@ -11,6 +11,7 @@ import { createApiClient } from './api-client.ts'
 import { asUnavailable, isTimeout, reviewText } from './api-failures.ts'
 import { readAccessReview, readTokenReview, type AccessAnswer, type TokenAnswer } from './review-answer.ts'
 import type { Credentials } from './kubeconfig.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 
 export interface TokenReviewSpec {
   readonly token: string
@@ -37,6 +38,7 @@ export interface ApiServerOptions {
   readonly kubeConfig: Credentials
   /** Milliseconds for one review, its retry included. Two reviews and a margin stay below the decision deadline of 4.5 s. */
   readonly timeoutMs?: number
+  readonly tracing?: Tracing | undefined
 }
 
 interface ReviewKind<Spec, Answer> {
@@ -63,8 +65,8 @@ const accessReview: ReviewKind<AccessReviewSpec, AccessAnswer> = {
   secretOf: () => '',
 }
 
-export const createApiServer = ({ kubeConfig, timeoutMs = 2000 }: ApiServerOptions): ApiServer => {
-  const client = createApiClient({ kubeConfig, timeoutMs })
+export const createApiServer = ({ kubeConfig, timeoutMs = 2000, tracing }: ApiServerOptions): ApiServer => {
+  const client = createApiClient({ kubeConfig, timeoutMs, tracing })
   let reached = false
 
   /** Each kind has a circuit breaker of its own: a webhook behind one kind may hang while the other is answered. */

@@ -11,6 +11,7 @@ import { createReviewQueue } from './review-queue.ts'
 import type { Source } from './review-cache.ts'
 import { createAccessReviewer, type AccessOutcome } from './subject-access-review.ts'
 import type { TokenFormat } from './token-form.ts'
+import { noTracing, type Tracing } from '../tracing/tracing.ts'
 import { createTokenReviewer, type ReviewToken, type TokenOutcome } from './token-review.ts'
 
 export interface ReviewsOptions {
@@ -27,6 +28,7 @@ export interface ReviewsOptions {
   /** Called for every refused review that was charged here, so that replicas can count together. */
   readonly onCharge: (address: string, kind: ChargeKind) => void
   readonly observe: ReviewObservers
+  readonly tracing?: Tracing | undefined
 }
 
 export type ReviewKind = 'TokenReview' | 'SubjectAccessReview'
@@ -59,8 +61,8 @@ const maxInFlight = 64
 const maxAnonymousInFlight = 8
 
 export const createReviews = (options: ReviewsOptions): Reviews => {
-  const { kubeConfig, allowTtlMs, denyTtlMs, graceMs, onCharge, observe } = options
-  const apiServer = createApiServer({ kubeConfig })
+  const { kubeConfig, allowTtlMs, denyTtlMs, graceMs, onCharge, observe, tracing = noTracing } = options
+  const apiServer = createApiServer({ kubeConfig, tracing })
   const timed = createTimed(observe)
   const admission = createFailedLoginLimit({ observeLimited: observe.loginLimited, onCharge })
   const queueOf = createQueues(observe)
@@ -71,8 +73,11 @@ export const createReviews = (options: ReviewsOptions): Reviews => {
     apiServer,
     charge: admission.charge,
     reviewToken: createTokenReviewer({
-      send: async (spec, turn) =>
-        await tokens(turn, async () => await timed('TokenReview', apiServer.reviewToken(spec))),
+      send: tracing.stage(
+        'TokenReview',
+        async (spec, turn) =>
+          await tokens(turn, async () => await timed('TokenReview', apiServer.reviewToken(spec))),
+      ),
       admit: admission.admit,
       audiences: options.tokenAudiences,
       format: options.tokenFormat,
@@ -81,13 +86,13 @@ export const createReviews = (options: ReviewsOptions): Reviews => {
       observe: (review) => observe.review({ kind: 'TokenReview', ...review }),
     }),
     accessReviews: createAccessReviewer({
-      send: async (spec, requester) => {
+      send: tracing.stage('SubjectAccessReview', async (spec, requester) => {
         const queue = clusterKindOf(requester) === 'anonymous' ? anonymousAccess : access
         return await queue(
           { requester },
           async () => await timed('SubjectAccessReview', apiServer.reviewAccess(spec)),
         )
-      },
+      }),
       allowTtlMs,
       denyTtlMs,
       graceMs,

@@ -12,6 +12,7 @@ import { composeDigests, type Digests } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { PartHealth } from '../telemetry/part-states.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 import { createTagOwner } from '../oci/qci-tag.ts'
 import type { TagOwnerOf } from '../oci/reference.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
@@ -24,6 +25,7 @@ interface Context {
   readonly files: WatchedSecrets
   readonly logger: Logger
   readonly metrics: Metrics
+  readonly tracing: Tracing
 }
 
 export const composeAccess = ({
@@ -31,6 +33,7 @@ export const composeAccess = ({
   files,
   logger,
   metrics,
+  tracing,
   apiServerHealth: health,
 }: Context & { readonly apiServerHealth: PartHealth }) => {
   const kubeConfig = config.logins === 'robots' ? undefined : loadKubeConfig(config.kubeconfig)
@@ -38,13 +41,18 @@ export const composeAccess = ({
   const isRestricted = createRestrictedNamespaces(config.restrictedNamespaces)
   const ownerOf = createTagOwner(isRestricted)
   const owners = { isRestricted, ownerOf }
-  const { shared, digests } = composeKnowledge({ config, files, logger, metrics }, kubeConfig, owners)
+  const { shared, digests } = composeKnowledge(
+    { config, files, logger, metrics, tracing },
+    kubeConfig,
+    owners,
+  )
   const { apiServer, reviewToken, accessReviews } = composeReviews({
     config,
     kubeConfig,
     shared,
     metrics,
     health,
+    tracing,
   })
   const rules = { knowledge: digests.knowledge, isRestricted, unknownDigests: config.unknownDigests }
   const requirementsOf = createRequirements(rules)
@@ -54,7 +62,7 @@ export const composeAccess = ({
     requirementsOf,
     listedRequirementsOf: createRequirements({ ...rules, unknownDigests: 'deny' }),
     qciNamespace: config.qciNamespace,
-    lookFurther: digests.lookFurther,
+    lookFurther: tracing.stage('look further', digests.lookFurther),
     recentGrants,
   })
   return {
@@ -78,7 +86,7 @@ interface Owners {
 
 /** The shared state and the digests, which send facts to each other. */
 const composeKnowledge = (
-  { config, files, logger, metrics }: Context,
+  { config, files, logger, metrics, tracing }: Context,
   kubeConfig: AppCiKubeConfig | undefined,
   { isRestricted, ownerOf }: Owners,
 ): { readonly shared: SharedState; readonly digests: Digests } => {
@@ -87,6 +95,7 @@ const composeKnowledge = (
     password: files.sharedStatePassword?.current,
     logger,
     metrics,
+    tracing,
     apply: (facts) => digests.facts.apply(facts),
     snapshot: () => digests.facts.snapshot(),
   })

@@ -8,6 +8,7 @@ import { reviewsWithoutCluster } from '../kubernetes/without-cluster.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
 import type { PartHealth } from '../telemetry/part-states.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 
 export interface ComposeReviewsOptions {
   readonly config: Config
@@ -16,6 +17,7 @@ export interface ComposeReviewsOptions {
   readonly shared: Pick<SharedState, 'failedLogins'>
   readonly metrics: Metrics
   readonly health: Pick<PartHealth, 'note'>
+  readonly tracing: Tracing
 }
 
 export const composeReviews = ({
@@ -24,6 +26,7 @@ export const composeReviews = ({
   shared,
   metrics,
   health,
+  tracing,
 }: ComposeReviewsOptions): Reviews => {
   if (kubeConfig === undefined) return reviewsWithoutCluster()
   const reviews = createReviews({
@@ -36,6 +39,7 @@ export const composeReviews = ({
     graceMs: config.authorizationGraceMs,
     onCharge: (address, kind) => shared.failedLogins.publish({ address, kind }),
     observe: observersOf(metrics, health),
+    tracing,
   })
   shared.failedLogins.onCharge(({ address, kind }) => {
     if (kind === 'unknown-address' || kind === 'known-address') reviews.charge(String(address), kind)

@@ -3,13 +3,14 @@
  */
 import type { Config } from '../config/config.ts'
 import type { Storage } from '../storage/storage.ts'
-import { openObjectStore } from '../storage/s3/object-store.ts'
+import { openObjectStore, type ObjectStore } from '../storage/s3/object-store.ts'
 import type { S3Observers } from '../storage/s3/s3-observers.ts'
 import { S3Tier } from '../storage/s3/s3-tier.ts'
 import { createUploadSource } from '../storage/s3/upload-source.ts'
 import { createS3Gauges, createS3Metrics } from '../telemetry/s3-metrics.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 import type { PipelineOptions } from '../upstream/pipeline.ts'
 import type { WatchedSecrets } from './secret-files.ts'
 
@@ -24,6 +25,7 @@ export interface ComposeS3Options {
   readonly storage: Storage | undefined
   readonly logger: Logger
   readonly metrics: Metrics
+  readonly tracing: Tracing
 }
 
 /** Milliseconds between two lines of the log about the same kind of failure. */
@@ -35,6 +37,7 @@ export const composeS3 = ({
   storage,
   logger,
   metrics,
+  tracing,
 }: ComposeS3Options): ComposedS3 | undefined => {
   const {
     cacheS3,
@@ -49,8 +52,8 @@ export const composeS3 = ({
   const counters = createS3Metrics(metrics.registry)
   const tier = new S3Tier({
     prefix,
-    openStore: async () =>
-      await openObjectStore({
+    openStore: async () => {
+      const store = await openObjectStore({
         bucket,
         endpoint,
         // Other stores have regions for the sake of the signature alone.
@@ -58,12 +61,28 @@ export const composeS3 = ({
         isPathStyle: isPathStyle(cacheS3Addressing, endpoint, bucket),
         ca,
         credentials: files.s3Credentials?.current,
-      }),
+      })
+      return withTracedLookUps(store, tracing)
+    },
     source: createUploadSource(storage),
     observe: observersOf(counters, logger),
   })
   createS3Gauges(metrics.registry, () => tier.stats())
   return { tier, delivery: blobDelivery, observe: { read: counters.read } }
+}
+
+/** With a span for the one request of the SDK that a pull waits for. */
+const withTracedLookUps = (store: ObjectStore, { stage }: Tracing): ObjectStore => {
+  const lookUp: ObjectStore['sizeOf'] = async (key, signal) => await store.sizeOf(key, signal)
+  const requestAttributes = () => ({ 'http.request.method': 'HEAD', 'quay_proxy.request.kind': 's3' })
+  const traced: ObjectStore = {
+    urlOf: async (key, lifetimeSeconds) => await store.urlOf(key, lifetimeSeconds),
+    sizeOf: stage('S3 look-up', lookUp, { isClient: true, requestAttributes }),
+    put: async (...args) => await store.put(...args),
+    remove: async (...args) => await store.remove(...args),
+    close: () => store.close(),
+  }
+  return traced
 }
 
 const otherRegion = 'us-east-1'

@@ -8,6 +8,7 @@ import { createSharedStateMetrics } from '../telemetry/shared-state-metrics.ts'
 import { createEmbeddedState } from '../shared-state/embedded-state.ts'
 import type { SharedState, SharedStateOptions, SharedStatus } from '../shared-state/shared-state.ts'
 import { createStoreState } from '../shared-state/store-state.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 
 export interface ComposeSharedStateOptions extends Pick<SharedStateOptions, 'apply' | 'snapshot'> {
   readonly config: Pick<Config, 'sharedState' | 'sharedStateCa' | 'stateDir' | 'replicas'>
@@ -15,10 +16,11 @@ export interface ComposeSharedStateOptions extends Pick<SharedStateOptions, 'app
   readonly password: (() => string) | undefined
   readonly logger: Logger
   readonly metrics: Metrics
+  readonly tracing: Tracing
 }
 
 export const composeSharedState = (from: ComposeSharedStateOptions): SharedState => {
-  const { config, password, logger, metrics, apply, snapshot } = from
+  const { config, password, logger, metrics, tracing, apply, snapshot } = from
   const { sharedState: url, sharedStateCa: ca, stateDir, replicas } = config
   const options: SharedStateOptions = {
     apply,
@@ -37,9 +39,33 @@ export const composeSharedState = (from: ComposeSharedStateOptions): SharedState
   const shared =
     url === undefined
       ? createEmbeddedState(options)
-      : createStoreState({ ...options, store: { url, password, ca } })
+      : traced(createStoreState({ ...options, store: { url, password, ca } }), tracing, url)
   if (url !== undefined) createSharedStateMetrics(metrics, shared.status)
   return shared
+}
+
+/** With spans of what a request may wait for. */
+const traced = (shared: SharedState, { stage }: Tracing, { hostname }: URL): SharedState => {
+  const { facts, grants, index, tokenBucket, failedLogins, status } = shared
+  const requestAttributes = () => ({ 'db.system.name': 'redis', 'server.address': hostname })
+  const options = { isClient: true, requestAttributes }
+  return {
+    facts: {
+      publish: stage('publish facts', facts.publish, options),
+      catchUp: stage('catch up with facts', facts.catchUp, options),
+      isCertain: facts.isCertain,
+    },
+    grants: {
+      publish: stage('publish grant', grants.publish, options),
+      read: stage('read grants', grants.read, options),
+    },
+    index,
+    tokenBucket,
+    failedLogins,
+    status,
+    start: async () => await shared.start(),
+    close: async () => await shared.close(),
+  }
 }
 
 /** For `/readyz?verbose`. */

@@ -11,6 +11,7 @@ import { parseManifest } from '../oci/manifest.ts'
 import { createPipeline, type Pipeline } from '../upstream/pipeline.ts'
 import type { Digest } from '../oci/reference.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 import { createUpstreamGauges, createUpstreamMetrics } from '../telemetry/upstream-metrics.ts'
 import type { ComposedS3 } from './compose-s3.ts'
 import type { ComposedStorage } from './compose-storage.ts'
@@ -25,10 +26,11 @@ export interface ComposeUpstreamOptions {
   readonly shared: Pick<SharedState, 'tokenBucket'>
   readonly cache: ComposedStorage | undefined
   readonly s3: ComposedS3 | undefined
+  readonly tracing: Tracing
 }
 
 export const composeUpstream = (
-  { config, logger, metrics, files, digests, shared, cache, s3 }: ComposeUpstreamOptions,
+  { config, logger, metrics, files, digests, shared, cache, s3, tracing }: ComposeUpstreamOptions,
   health: Pick<PartHealth, 'note'>,
 ): Pipeline => {
   const pipeline = createPipeline({
@@ -53,6 +55,7 @@ export const composeUpstream = (
     // The token bucket is of all replicas, or already this one's share of it: nothing is left to divide.
     replicas: 1,
     tokenBucket: shared.tokenBucket,
+    tracing,
     observe: {
       refused: (reason) => {
         metrics.robotRefused.inc()

@@ -3,6 +3,7 @@
  */
 import { Registry } from 'prom-client'
 import { createAuditMode } from '../audit/audit-mode.ts'
+import type { Policy } from '../access/policy.ts'
 import type { Config } from '../config/config.ts'
 import type { ApiServer } from '../kubernetes/api-server.ts'
 import { expiryOf } from '../kubernetes/token-form.ts'
@@ -14,6 +15,7 @@ import { composeAccess } from './compose-access.ts'
 import { composeMetrics } from './compose-metrics.ts'
 import { composeExplanation, createHealth } from './compose-explanation.ts'
 import { describeSharedState } from './compose-shared-state.ts'
+import { composeRemovals } from './compose-removals.ts'
 import { composeS3, describeS3, type ComposedS3 } from './compose-s3.ts'
 import { composeStorage, describeStorage } from './compose-storage.ts'
 import { composeUpstream, readsOf } from './compose-upstream.ts'
@@ -26,7 +28,9 @@ import { createTagCursors } from '../registry/tags/tag-cursors.ts'
 import type { HealthOptions } from '../server/health.ts'
 import type { ServerOptions, TelemetryOptions } from '../server/server.ts'
 import type { SharedState, SharedStatus } from '../shared-state/shared-state.ts'
+import type { RemovalInbox } from '../storage/removals.ts'
 import type { Storage } from '../storage/storage.ts'
+import { noTracing, type Tracing } from '../tracing/tracing.ts'
 
 export interface Components {
   readonly server: ServerOptions
@@ -36,6 +40,8 @@ export interface Components {
   readonly shared: SharedState
   /** Undefined without `--cache-dir`. */
   readonly storage: Storage | undefined
+  /** Undefined without `--cache-dir`. */
+  readonly removals: RemovalInbox | undefined
   /** Undefined without `--cache-s3`. */
   readonly s3: ComposedS3 | undefined
   readonly files: WatchedSecrets
@@ -43,17 +49,22 @@ export interface Components {
 }
 
 /** @throws {Error} if a file, or the kubeconfig of app.ci, cannot be used; nothing is left open then */
-export const compose = (config: Config, logger: Logger, isStopping: () => boolean): Components => {
+export const compose = (
+  config: Config,
+  logger: Logger,
+  isStopping: () => boolean,
+  tracing: Tracing = noTracing,
+): Components => {
   const metrics = createMetrics(new Registry())
   const files = watchSecretFiles(config, logger, metrics)
   const health = createHealth(config)
-  const access = composeAccess({ config, files, logger, metrics, apiServerHealth: health.apiServer })
+  const access = composeAccess({ config, files, logger, metrics, tracing, apiServerHealth: health.apiServer })
   const { apiServer, digests, shared } = access
   const cache = composeStorage(config, logger, metrics)
   const storage = cache?.storage
-  const s3 = composeS3({ config, files, storage, logger, metrics })
+  const s3 = composeS3({ config, files, storage, logger, metrics, tracing })
   const pipeline = composeUpstream(
-    { config, logger, metrics, files, digests, shared, cache, s3 },
+    { config, logger, metrics, files, digests, shared, cache, s3, tracing },
     health.upstream,
   )
   const { robot } = pipeline
@@ -67,16 +78,16 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
   const { trustedProxies, proxyProtocol } = config
   const server: ServerOptions = {
     connections: { trustedProxies, proxyProtocol, tls: files.tls?.current() },
-    login: { ...login, expiryOf },
+    login: { ...login, authenticate: tracing.stage('authentication', login.authenticate), expiryOf },
     access: {
-      policy: audit?.policy ?? access.policy,
+      policy: tracedPolicy(audit?.policy ?? access.policy, tracing),
       ownerOf: access.ownerOf,
       exposedHost: config.exposed.host,
       cursors: createTagCursors(keys.listCursors),
       denied: login.anonymous?.denied(denied) ?? denied,
     },
     source: { ...pipeline.source, monorepo: config.upstreamRepository },
-    telemetry: { logger, metrics, ...observersOf(metrics) },
+    telemetry: { logger, metrics, ...observersOf(metrics), traces: tracesOf(config, tracing) },
     health: probes,
     explanation: composeExplanation({
       config,
@@ -88,7 +99,8 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
     helpUrl: config.helpUrl,
     plugins: audit === undefined ? [] : [audit.plugin],
   }
-  const parts = { robot, apiServer, digests, shared, storage, s3, files }
+  const removals = composeRemovals({ config, s3, forget: pipeline.forget, logger })
+  const parts = { robot, apiServer, digests, shared, storage, removals, s3, files }
   const close = async () => {
     processMetrics.close()
     await closeInOrder(parts, pipeline)
@@ -97,17 +109,25 @@ export const compose = (config: Config, logger: Logger, isStopping: () => boolea
 }
 
 const closeInOrder = async (
-  { apiServer, digests, shared, storage, s3, files }: Omit<Components, 'server' | 'close'>,
+  { apiServer, digests, shared, storage, removals, s3, files }: Omit<Components, 'server' | 'close'>,
   pipeline: { readonly close: () => Promise<void> },
 ): Promise<void> => {
   for (const file of Object.values(files)) file?.close()
-  await Promise.all([pipeline.close(), apiServer.close(), digests.close()])
+  await Promise.all([pipeline.close(), apiServer.close(), digests.close(), removals?.close()])
   // Before the disk, from which it uploads.
   await s3?.tier.close()
   await storage?.close()
   // Last, because the others still publish facts until they are closed.
   await shared.close()
 }
+
+const tracedPolicy = (policy: Policy, { stage }: Tracing): Policy => ({
+  ...policy,
+  decide: stage('authorization', policy.decide),
+})
+
+const tracesOf = ({ exposed }: Config, tracing: Tracing): TelemetryOptions['traces'] =>
+  tracing === noTracing ? undefined : { tracing, serverAddress: exposed.hostname }
 
 /** Undefined unless `--authorization=audit`. */
 const auditModeOf = (

@@ -11,6 +11,8 @@ import { closeGracefully } from '../server/graceful-close.ts'
 import { health } from '../server/health.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import { createConnectionMetrics } from '../telemetry/state-metrics.ts'
+import { loadTracing } from '../tracing/load-tracing.ts'
+import { version } from '../config/version.ts'
 import { compose, type Components } from './compose.ts'
 import type { WatchedSecrets } from './secret-files.ts'
 import { buildMetricsServer } from '../server/metrics-server.ts'
@@ -40,13 +42,15 @@ export const startProxy = async (
   limits: NonNullable<ServerOptions['limits']> = {},
 ): Promise<Proxy> => {
   let stopping = false
-  const components = compose(config, logger, () => stopping)
+  const tracing = await loadTracing(config.openTelemetry, { logger, version })
+  const components = compose(config, logger, () => stopping, tracing)
   const ended = new AbortController()
   const servers: FastifyInstance[] = []
   const closeAll = async () => {
     ended.abort()
     await Promise.all(servers.map(async (server) => await server.close()))
     await components.close()
+    await tracing.close()
   }
   try {
     const app = await buildServer({ ...components.server, limits })
@@ -77,7 +81,7 @@ export const startProxy = async (
 }
 
 const startComponents = async (
-  { shared, storage, s3, digests, apiServer, robot }: Components,
+  { shared, storage, removals, s3, digests, apiServer, robot }: Components,
   { qciNamespace }: Config,
   logger: Logger,
   signal: AbortSignal,
@@ -85,6 +89,7 @@ const startComponents = async (
   await Promise.all([shared.start(), s3?.tier.start()])
   digests.start()
   void storage?.load(signal)
+  void removals?.start()
   void warmUp({ apiServer, robot, qciNamespace, logger, signal })
 }
 

@@ -7,6 +7,7 @@ import type { Decision } from '../access/decision.ts'
 import type { Identity } from '../access/identity.ts'
 import type { RegistryError } from '../oci/errors.ts'
 import type { Reference, Repository } from '../oci/reference.ts'
+import type { RequestSpan } from '../tracing/tracing.ts'
 
 export interface Client {
   /** Canonical: IPv4 as IPv4 even where it was written as IPv6, without port, brackets and zone; `unknown` where there is none. */
@@ -21,6 +22,8 @@ declare module 'fastify' {
     readonly client: Client
     /** Milliseconds, monotonic. */
     receivedAt: number
+    /** Null for a request that is not traced. */
+    span: RequestSpan | null
     /** Null before authentication. */
     identity: Identity | null
     /** Null before the route has parsed its parameters. */
@@ -44,7 +47,7 @@ export const decorateRequests = (
     },
   })
   app.decorateRequest('receivedAt', 0)
-  for (const field of ['identity', 'repository', 'reference', 'decision', 'failure'] as const)
+  for (const field of ['span', 'identity', 'repository', 'reference', 'decision', 'failure'] as const)
     app.decorateRequest(field, null)
 }
 

@@ -7,6 +7,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Environment } from '../config/command-line.ts'
 import { parseConfig } from '../config/config.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import { startProxy, type Proxy } from '../proxy/start.ts'
@@ -27,6 +28,8 @@ export interface SandboxOptions {
   readonly port: number
   /** Further flags of the proxy. */
   readonly flags?: readonly string[]
+  /** Of the proxy. Default: none. */
+  readonly environment?: Environment
   /** Milliseconds. Default: 10 s. */
   readonly readyTimeoutMs?: number
   /** Ends the start between two steps. */
@@ -53,7 +56,7 @@ export interface Sandbox {
 
 /** @throws {Error} if a directory cannot be read, the port is taken, or `signal` ended the start; nothing is left behind then */
 export const startSandbox = async (options: SandboxOptions): Promise<Sandbox> => {
-  const { logger, rbac, port, flags = [], readyTimeoutMs = 10_000 } = options
+  const { logger, rbac, port, flags = [], environment = {}, readyTimeoutMs = 10_000 } = options
   const { signal = new AbortController().signal } = options
   // Ends what has started, if a later step fails. In reverse order: the proxy ends before the servers that it calls.
   await using started = new AsyncDisposableStack()
@@ -72,7 +75,7 @@ export const startSandbox = async (options: SandboxOptions): Promise<Sandbox> =>
   const files = await writeSecrets(directory, robot, kubernetes.kubeconfig())
   const args = proxyArguments(port === 0 ? await freePort() : port, quay, files, flags)
   signal.throwIfAborted()
-  const proxy = await startProxy(parseConfig(args, {}), logger).catch(namePortFlag)
+  const proxy = await startProxy(parseConfig(args, environment), logger).catch(namePortFlag)
   started.defer(proxy.stop)
   await untilReady(proxy.url, readyTimeoutMs, signal)
   const running = started.move()

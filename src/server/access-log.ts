@@ -8,6 +8,7 @@ import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createUnexpectedErrors, type UnexpectedErrors } from '../telemetry/unexpected-errors.ts'
 import { imageOf } from '../registry/image-fields.ts'
+import { userAgentOf } from './user-agent.ts'
 
 export interface AccessLogOptions {
   readonly logger: Logger
@@ -15,7 +16,9 @@ export interface AccessLogOptions {
 }
 
 /** Probes come every few seconds: at level info they would hide the other lines. */
-const quietRoutes = new Set(['/healthz', '/readyz'])
+const quietRoutes: ReadonlySet<string | undefined> = new Set(['/healthz', '/readyz'])
+
+export const isQuiet = (route: string | undefined): boolean => quietRoutes.has(route)
 
 const plugin: FastifyPluginAsync<AccessLogOptions> = async (app, { logger, metrics }) => {
   const options = { logger, metrics, unexpected: createUnexpectedErrors(logger) }
@@ -66,7 +69,7 @@ const record = (
   metrics.requests.inc({ route, method: request.method, status: reply.statusCode })
   metrics.requestSeconds.observe({ route }, seconds)
   metrics.sentBytes.inc({ route }, bytes)
-  const level = quietRoutes.has(route) ? 'debug' : levelOf(request, reply)
+  const level = isQuiet(route) ? 'debug' : levelOf(request, reply)
   logger[level](line(request, reply, { client, route, bytes, seconds }), 'request')
 }
 
@@ -75,12 +78,6 @@ export const accessLog = fp(plugin, { name: 'quay-proxy/access-log', fastify: '5
 const levelOf = (request: FastifyRequest, reply: FastifyReply): 'info' | 'warn' =>
   reply.statusCode >= 500 || request.failure?.cause !== undefined ? 'warn' : 'info'
 
-/** The reason of a refused login and the client program, since programs repeat refused logins. */
-const refusedOf = ({ failure, headers }: FastifyRequest) =>
-  failure?.forLog === undefined
-    ? undefined
-    : { ...failure.forLog, userAgent: headers['user-agent']?.slice(0, 200) }
-
 interface Measured {
   readonly client: string
   readonly route: string
@@ -88,10 +85,21 @@ interface Measured {
   readonly seconds: number
 }
 
+const decisionFields = ({ decision }: FastifyRequest) =>
+  decision === null
+    ? undefined
+    : {
+        namespace: decision.namespace,
+        grantedBy: decision.grantedBy,
+        decision: decision.allowed ? 'allowed' : 'denied',
+        rule: decision.rule,
+        source: decision.source,
+      }
+
 const noImage = { image: undefined, digest: undefined }
 
 const line = (request: FastifyRequest, reply: FastifyReply, measured: Measured) => {
-  const { identity, repository, reference, decision, failure } = request
+  const { identity, repository, reference, failure } = request
   const { image, digest } = reference === null ? noImage : imageOf(reference, reply)
   return {
     requestId: request.id,
@@ -101,17 +109,15 @@ const line = (request: FastifyRequest, reply: FastifyReply, measured: Measured) 
     repository: repository?.path,
     image,
     digest,
-    namespace: decision?.namespace,
-    grantedBy: decision?.grantedBy,
-    decision: decision === null ? undefined : decision.allowed ? 'allowed' : 'denied',
-    rule: decision?.rule,
-    source: decision?.source,
+    ...decisionFields(request),
     status: reply.statusCode,
     error: failure?.code,
-    refused: refusedOf(request),
+    refused: failure?.forLog,
     err: failure?.cause === undefined ? undefined : failure,
     aborted: reply.raw.writableFinished ? undefined : true,
     client: measured.client,
+    userAgent: userAgentOf(request),
+    traceId: request.span?.traceId,
     route: measured.route,
     bytes: measured.bytes,
     // Rounded to a tenth of a millisecond.

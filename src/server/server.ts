@@ -28,6 +28,7 @@ import { inTurn } from './pipelining.ts'
 import type { RefusalPaceOptions } from './refusal-pace.ts'
 import { maxPerTurn, spreadBursts } from './request-turns.ts'
 import { cutStalledClients } from './stalled-clients.ts'
+import { enterSpans, startSpans, type TraceRequestsOptions } from './trace-requests.ts'
 
 /** The options of the registry's routes, by the room that provides them. */
 export type LoginOptions = Pick<
@@ -62,6 +63,8 @@ export interface TelemetryOptions extends ObserverOptions {
   readonly metrics: Metrics
   /** Called for each refused client and each cut connection. */
   readonly observeShed: (reason: ShedReason) => void
+  /** Undefined if traces are off. */
+  readonly traces?: TraceRequestsOptions | undefined
 }
 
 export interface ConnectionOptions {
@@ -115,10 +118,12 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   app.addHook('onRequest', inTurn({ ...limits, onConnectionCut: cutObserverFor('pipelined') }))
   // 1. Every response gets an id, one log line and its metrics, whatever the later stages do.
   await app.register(accessLog, telemetry)
+  startSpans(app, telemetry.traces)
   for (const plugin of options.plugins ?? []) await app.register(plugin)
   // 2. Requests over the limits end here; bursts are spread over turns of the event loop.
   app.addHook('onRequest', overload.onRequest)
   app.addHook('onRequest', spreadBursts(turns))
+  enterSpans(app, telemetry.traces)
   app.addHook('onSend', boundPendingBytes({ ...limits, observeShed: shed('pending') }))
   // 3. Requests that no route serves end here.
   app.addHook('onRequest', refuseNotServed(login.challenge))

@@ -16,44 +16,31 @@
  * - The rate limit counts the requests that are sent.
  */
 import { isDigest, type QciTag } from '../oci/reference.ts'
-import type { Blob, Caller, FetchManifest, ImageSource, Manifest } from '../oci/image-source.ts'
+import type { Blob, Caller, FetchManifest, ImageSource, Manifest, OpenBlob } from '../oci/image-source.ts'
+import { noTracing, type StageOptions } from '../tracing/tracing.ts'
 import { createBlobs } from './blobs.ts'
-import { createRateLimit, type RateLimitOptions } from './rate-limit/rate-limit.ts'
-import { createUpstreamClient } from './client/client.ts'
-import { createNetwork, type NetworkOptions } from './client/network.ts'
 import { createS3Network } from './client/s3-network.ts'
+import { tracedRoundTrip } from './client/traced-round-trip.ts'
+import { connect, type ConnectionObservers, type ConnectionOptions } from './connection.ts'
 import { createBlobSizes } from './cache/blob-sizes.ts'
-import { createManifestCache, type ManifestCacheOptions } from './cache/manifest-cache.ts'
+import { createManifestCache, type ManifestCache } from './cache/manifest-cache.ts'
+import type { ManifestCacheOptions } from './cache/manifest-cache-options.ts'
 import { createManifests } from './manifests.ts'
 import { createBlobSlots, type BlobSlotsOptions } from './rate-limit/blob-slots.ts'
 import { createHedge, hedged } from './resilience/hedging.ts'
-import { CircuitOpen, withCircuitBreaker, type CircuitScope } from './resilience/upstream-circuits.ts'
-import { ratesFor } from './rate-limit/quay-limits.ts'
+import { CircuitOpen } from './resilience/upstream-circuits.ts'
 import { createReferrersCache } from './cache/referrers-cache.ts'
 import { createReferrers } from './referrers.ts'
 import { createResume, type ResumeOptions } from './resilience/resume.ts'
 import { createRetry, retried } from './resilience/retry.ts'
-import { createRobotPool, type RobotPool, type RobotPoolOptions } from './robot/robot-pool.ts'
+import type { RobotPool } from './robot/robot-pool.ts'
 import { createTagListCache, type TagListCacheOptions } from './cache/tag-list-cache.ts'
-import { createStoredTier, type StoredTierOptions } from './cache/stored-tier.ts'
+import { createStoredTier, type StoredTier, type StoredTierOptions } from './cache/stored-tier.ts'
 import { createTags } from './tags.ts'
 
-export interface PipelineOptions {
-  readonly upstream: URL
-  /** PEM, in addition to the well-known authorities. */
-  readonly upstreamCa: string | undefined
-  /** `openshift/ci` */
-  readonly upstreamRepository: string
-  readonly maxUpstreamConnections: number
-  readonly credentials: RobotPoolOptions['credentials']
-  /** `quay`: the proxy stays below the rate limits of quay.io for one address. */
-  readonly upstreamLimits: 'quay' | 'none'
-  /** Proxies that share one address. */
-  readonly replicas: number
+export interface PipelineOptions extends ConnectionOptions {
   /** Milliseconds after a first try in which a further one may begin. */
   readonly retryTimeoutMs: number
-  /** Milliseconds for which upstream may be silent within a body. */
-  readonly stallTimeoutMs: number
   readonly manifestCacheBytes: number
   readonly tagTtlMs: number
   readonly staleIfErrorMs: number
@@ -63,8 +50,6 @@ export interface PipelineOptions {
    * @param tag undefined if it was requested by digest
    */
   readonly learn: (tag: QciTag | undefined, manifest: Manifest) => Promise<void>
-  /** For replicas that share the rate limits of upstream. Each replica counts for itself unless given. */
-  readonly tokenBucket?: RateLimitOptions['tokenBucket']
   /** `--cache-dir` and `--cache-s3`; undefined if nothing is cached on a disk. */
   readonly diskCache?: StoredTierOptions | undefined
   /** PEM authorities of S3, in addition to the well-known ones. */
@@ -72,15 +57,8 @@ export interface PipelineOptions {
   readonly observe: PipelineObservers
 }
 
-export interface PipelineObservers {
-  readonly refused: (reason: string) => void
-  readonly request: NetworkOptions['observe']
+export interface PipelineObservers extends ConnectionObservers {
   readonly retry: () => void
-  readonly hedge: () => void
-  readonly circuitOpen: (scope: CircuitScope) => void
-  readonly wait: RateLimitOptions['observeWait']
-  readonly limited: RateLimitOptions['observeRefused']
-  readonly paused: RateLimitOptions['observePause']
   readonly slotRefused: BlobSlotsOptions['observeRefused']
   readonly resume: ResumeOptions['observe']
   readonly manifest: ManifestCacheOptions['observe']
@@ -92,52 +70,54 @@ export interface Pipeline {
   /** For background requests, without a cache: their answers are learnt, and no client gets them. */
   readonly background: Pick<ImageSource, 'fetchManifest' | 'fetchTags'>
   readonly robot: RobotPool
-  readonly stats: ReturnType<typeof createManifestCache>['stats']
+  readonly forget: ManifestCache['forget']
+  readonly stats: ManifestCache['stats']
   readonly close: () => Promise<void>
 }
 
 export const createPipeline = (options: PipelineOptions): Pipeline => {
-  const { upstreamRepository: repository, observe, tagTtlMs, staleIfErrorMs } = options
-  const { send: sendNow, robot, close } = connect(options)
-  const limited = rateLimitOf(options)
-  const send = withCircuitBreaker({ send: limited(sendNow), observeRefused: observe.circuitOpen })
+  const { upstreamRepository: repository, observe, tagTtlMs, tracing = noTracing } = options
+  const { stage } = tracing
+  const { send, robot, close } = connect(options)
   const resilient = createResilience(options)
-  const withSlot = createBlobSlots({
-    maxSlots: options.maxUpstreamConnections,
-    observeRefused: observe.slotRefused,
-  })
   const sizes = createBlobSizes()
   const s3 = createS3Network({ ca: options.cacheS3Ca, maxConnections: maxS3Connections })
-  const tier = createStoredTier(options.diskCache, sizes.sizeOf, s3.roundTrip)
-  const learningAll = (fetch: FetchManifest) => learning(options.learn, sizes.learning(fetch))
-  const fetchManifest = learningAll(tier.storingManifests(resilient(createManifests(send, repository))))
+  const tier = createStoredTier(options.diskCache, sizes.sizeOf, tracedRoundTrip(tracing, s3.roundTrip))
+  const learn = stage('learn digests', options.learn)
+  const learningAll = (fetch: FetchManifest) => learning(learn, sizes.learning(fetch))
+  const upstreamManifest = resilient('manifest', createManifests(send, repository))
+  const fetchManifest = learningAll(stage('stored manifest', tier.storingManifests(upstreamManifest)))
   const manifests = createManifestCache({
     ...tier.forMemory(learningAll),
     fetch: fetchManifest,
     maxBytes: options.manifestCacheBytes,
     tagTtlMs,
-    staleIfErrorMs,
-    observe: observe.manifest,
+    staleIfErrorMs: options.staleIfErrorMs,
+    observe: observedManifests(options),
   })
-  const fetchTags = resilient(createTags(send, repository))
-  const fetchReferrers = resilient(createReferrers({ send, repository }))
+  const fetchTags = resilient('tags', createTags(send, repository))
+  const fetchReferrers = resilient('referrers', createReferrers({ send, repository }))
   const openBlob = createResume({
-    open: resilient(createBlobs({ send, repository, delivery: deliveryOf(options) }), discardBlob),
+    open: resilient('blob', createBlobs({ send, repository, delivery: deliveryOf(options) }), discardBlob),
     sizeOf: sizes.sizeOf,
     observe: observe.resume,
   })
   return {
     robot,
+    forget: manifests.forget,
     stats: manifests.stats,
     close: async () => {
       await Promise.all([close(), s3.close()])
     },
     background: { fetchManifest, fetchTags },
     source: {
-      fetchManifest: manifests.fetchManifest,
-      openBlob: tier.storingBlobs(withSlot(openBlob)),
-      fetchTags: createTagListCache({ fetchTags, ttlMs: tagTtlMs, observe: observe.tags }),
-      fetchReferrers: createReferrersCache({ fetchReferrers, ttlMs: tagTtlMs }),
+      fetchManifest: stage('cached manifest', manifests.fetchManifest),
+      openBlob: storedBlobs(options, tier, openBlob),
+      fetchTags: stage(
+        'cached tags',
+        createTagListCache({ fetchTags, ttlMs: tagTtlMs, observe: observe.tags }),
+      ),
+      fetchReferrers: stage('cached referrers', createReferrersCache({ fetchReferrers, ttlMs: tagTtlMs })),
     },
   }
 }
@@ -150,7 +130,8 @@ const deliveryOf = ({ blobDelivery, diskCache }: PipelineOptions) =>
 const maxS3Connections = 1024
 
 /** Wraps a fetch into a retry around a hedge. The second request of a hedge has retries of its own. */
-const createResilience = ({ observe, retryTimeoutMs }: PipelineOptions) => {
+const createResilience = ({ observe, retryTimeoutMs, tracing = noTracing }: PipelineOptions) => {
+  const { stage } = tracing
   const retry = createRetry({
     isCircuitOpen: (error) => error instanceof CircuitOpen,
     maxElapsedMs: retryTimeoutMs,
@@ -158,20 +139,56 @@ const createResilience = ({ observe, retryTimeoutMs }: PipelineOptions) => {
   })
   const hedge = createHedge({ observe: observe.hedge })
   return <Request extends Caller, Answer>(
-    fetch: (request: Request) => Promise<Answer>,
+    name: string,
+    fetchUpstream: (request: Request) => Promise<Answer>,
     discard?: (answer: Answer) => unknown,
-  ) => retried(retry, hedged(hedge, fetch, retried(retry, fetch), discard))
+  ) => {
+    const fetch = stage(`fetch ${name}`, fetchUpstream)
+    return stage(
+      'retry',
+      retried(retry, stage('hedge', hedged(hedge, fetch, retried(retry, fetch), discard))),
+    )
+  }
 }
 
-const rateLimitOf = ({ observe, ...options }: PipelineOptions) =>
-  createRateLimit({
-    rates: options.upstreamLimits === 'quay' ? ratesFor(options.replicas) : undefined,
-    observeWait: observe.wait,
-    observeRefused: observe.limited,
-    observePause: observe.paused,
-    maxInFlight: options.maxUpstreamConnections,
-    tokenBucket: options.tokenBucket,
-  })
+/** The stages of a blob around its resume. */
+const storedBlobs = (
+  { maxUpstreamConnections, observe, tracing = noTracing }: PipelineOptions,
+  tier: StoredTier,
+  openBlob: OpenBlob,
+): OpenBlob => {
+  const { stage } = tracing
+  const withSlot = createBlobSlots({ maxSlots: maxUpstreamConnections, observeRefused: observe.slotRefused })
+  const slotted = stage('blob slot', withSlot(stage('resume', openBlob, untilEndOfBody)), untilEndOfBody)
+  return stage('stored blob', tier.storingBlobs(slotted), untilEndOfBody)
+}
+
+/** The span of a blob lasts until its last byte. */
+const untilEndOfBody: StageOptions<OpenBlob> = {
+  requestAttributes: ({ digest }) => ({ 'quay_proxy.digest': digest }),
+  prolong: (blob, lasting) => {
+    const { body } = blob
+    if (body === undefined) return blob
+    return {
+      ...blob,
+      body: {
+        pipeTo: async (sink) => await lasting(async () => await body.pipeTo(sink)),
+        discard: async () => await lasting(async () => await body.discard()),
+      },
+    }
+  },
+}
+
+const observedManifests = ({
+  observe,
+  tracing = noTracing,
+}: PipelineOptions): PipelineObservers['manifest'] => {
+  if (tracing === noTracing) return observe.manifest
+  return ({ source }) => {
+    tracing.annotate({ 'quay_proxy.source': source })
+    observe.manifest({ source })
+  }
+}
 
 const learning =
   (learn: PipelineOptions['learn'], fetch: FetchManifest): FetchManifest =>
@@ -182,29 +199,3 @@ const learning =
   }
 
 const discardBlob = async ({ body }: Blob): Promise<void> => await body?.discard()
-
-/** First the network, then the robot's login over it, then the client with both. */
-const connect = (options: PipelineOptions) => {
-  const { upstream: origin, upstreamRepository: repository, upstreamCa: ca, credentials, observe } = options
-  const network = createNetwork({
-    origin,
-    maxConnections: options.maxUpstreamConnections,
-    ...(ca === undefined ? {} : { ca }),
-    observe: observe.request,
-    timeouts: { body: options.stallTimeoutMs },
-  })
-  const hedge = createHedge({ observe: observe.hedge })
-  const robot = createRobotPool({
-    credentials,
-    upstream: origin,
-    repository,
-    get: async (url, authorization) => {
-      const send = async () => await network.get(url, authorization)
-      return await hedge({ send, hedgedSend: send })
-    },
-    retry: createRetry(),
-    onRefused: observe.refused,
-  })
-  const send = createUpstreamClient({ origin, network, robot, onRefused: observe.refused })
-  return { send, robot, close: network.close }
-}

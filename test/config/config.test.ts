@@ -90,6 +90,12 @@ await t.test(
   },
 )
 
+await t.test('the variables of OpenTelemetry are handed on, and no others', async (test) => {
+  const openTelemetry = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' }
+  const environment = { ...openTelemetry, PATH: '/bin' }
+  test.strictSame(parseConfig(filesFor(test), environment).openTelemetry, openTelemetry)
+})
+
 await t.test('the environment is a twin of the flags, and the flag wins', async (test) => {
   const environment = { QUAY_PROXY_GRACE_PERIOD: '1m', QUAY_PROXY_QCI_NAMESPACE: 'a' }
   const config = parseConfig([...filesFor(test), '--qci-namespace=b'], environment)

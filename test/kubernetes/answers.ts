@@ -111,9 +111,11 @@ export const startForeign = async (test: Test) => {
     bodies: [] as string[],
     port: 0,
     accepts: '',
+    traceparents: [] as unknown[],
   }
   const listening = createServer((request, response) => {
     server.asked += 1
+    server.traceparents.push(request.headers['traceparent'])
     let body = ''
     request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk))
     request.on('end', () => {

@@ -3,15 +3,22 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { createApiClient } from '../../src/kubernetes/api-client.ts'
 import { loadKubeConfig, type Credentials } from '../../src/kubernetes/kubeconfig.ts'
+import { noTracing, type Tracing } from '../../src/tracing/tracing.ts'
 import { startForeign } from './answers.ts'
 import { kubeConfigOf } from './kubeconfig-of.ts'
 
-const setUp = async (test: Test, more: Partial<Credentials> = {}, path = '', timeoutMs = 10_000) => {
+const setUp = async (
+  test: Test,
+  more: Partial<Credentials> = {},
+  path = '',
+  timeoutMs = 10_000,
+  tracing?: Tracing,
+) => {
   const server = await startForeign(test)
   const config = kubeConfigOf(server.port).replace(`:${server.port}'`, `:${server.port}${path}'`)
   const kubeConfig = loadKubeConfig(join(test.testdir({ config }), 'config'))
   for (const [name, value] of Object.entries(more)) Object.defineProperty(kubeConfig, name, { value })
-  const client = createApiClient({ kubeConfig, timeoutMs })
+  const client = createApiClient({ kubeConfig, timeoutMs, tracing })
   test.teardown(() => client.close())
   return { server, client }
 }
@@ -21,6 +28,27 @@ await t.test('request and response are passed unchanged', async (test) => {
   server.answer = { status: 201, body: 'text', headers: { 'retry-after': '5' } }
   test.strictSame(await client.post('/x', '{"a":1}'), { status: 201, text: 'text', retryAfter: '5' })
   test.strictSame(server.bodies, ['{"a":1}'])
+})
+
+await t.test('a traced request names the server and the status, and continues the trace', async (test) => {
+  const told: unknown[] = []
+  const stage: Tracing['stage'] = (name, run, options) =>
+    (async (...args: Parameters<typeof run>) => {
+      const answer = (await run(...args)) as Awaited<ReturnType<typeof run>>
+      told.push([name, { ...options?.requestAttributes?.(...args), ...options?.answerAttributes?.(answer) }])
+      return answer
+    }) as unknown as typeof run
+  const tracing = { ...noTracing, stage, outgoing: () => ({ traceparent: 'x' }) }
+  const { server, client } = await setUp(test, {}, '', 10_000, tracing)
+  server.answer = { status: 201, body: 'text' }
+  await client.post('/x', '{}')
+  test.strictSame(server.traceparents, ['x'])
+  const attributes = {
+    'http.request.method': 'POST',
+    'server.address': '127.0.0.1',
+    'http.response.status_code': 201,
+  }
+  test.strictSame(told, [['POST', attributes]])
 })
 
 await t.test('an API server may have a path', async (test) => {

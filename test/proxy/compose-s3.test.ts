@@ -4,8 +4,10 @@ import { composeS3, describeS3, type ComposeS3Options } from '../../src/proxy/co
 import { openStorage } from '../../src/storage/storage.ts'
 import { createLogger } from '../../src/telemetry/logging.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { noTracing } from '../../src/tracing/tracing.ts'
 import { addAll, bytesOf, digestOf, freshDirectory } from '../storage/fixtures.ts'
 import { bucket, s3Credentials, startS3 } from '../support/s3-server.ts'
+import { recordTraces } from '../support/tracing.ts'
 import { until } from '../support/until.ts'
 
 const content = bytesOf(20_000)
@@ -13,7 +15,12 @@ const digest = digestOf(content)
 
 const ofFile = { current: () => s3Credentials } as unknown as ComposeS3Options['files']['s3Credentials']
 
-const setUp = async (test: Test, config: Partial<ComposeS3Options['config']> = {}, hasFile = true) => {
+const setUp = async (
+  test: Test,
+  config: Partial<ComposeS3Options['config']> = {},
+  hasFile = true,
+  tracing = noTracing,
+) => {
   const s3 = await startS3(test)
   const lines: Record<string, unknown>[] = []
   const logger = createLogger('info', { write: (line) => void lines.push(JSON.parse(line) as never) })
@@ -38,6 +45,7 @@ const setUp = async (test: Test, config: Partial<ComposeS3Options['config']> = {
     storage,
     logger,
     metrics,
+    tracing,
   })!
   test.teardown(async () => {
     await composed?.tier.close()
@@ -55,6 +63,14 @@ await t.test('without --cache-s3 there is none', async (test) => {
   const { composed, metrics } = await setUp(test, { cacheS3: undefined })
   test.equal(composed, undefined)
   test.notMatch(await metrics(), 'quay_proxy_cache_s3')
+})
+
+await t.test('traces: a look-up that a pull waits for', async (test) => {
+  const { tracing, within, named } = recordTraces()
+  const { composed } = await setUp(test, {}, true, tracing)
+  await composed.tier.start()
+  test.equal(await within(async () => await composed.tier.sizeOf('blobs', digest)), undefined)
+  test.match(named('S3 look-up')?.attributes, { 'http.request.method': 'HEAD' })
 })
 
 await t.test('what is on the disk gets into the bucket, and is counted', async (test) => {

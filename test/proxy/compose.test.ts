@@ -16,10 +16,12 @@ import { alice, challenge } from '../registry/fakes.ts'
 import { projectManifests } from '../sandbox/app-ci/project-manifests.ts'
 import { quayFor, robot, smallImage } from '../sandbox/quay/quay-client.ts'
 import { selfSigned } from '../support/tls.ts'
+import { recordTraces } from '../support/tracing.ts'
+import type { Tracing } from '../../src/tracing/tracing.ts'
 
 const ownerOf = createTagOwner((namespace) => namespace.endsWith('-priv'))
 
-const create = async (test: Test, flags: readonly string[] = []) => {
+const create = async (test: Test, flags: readonly string[] = [], tracing?: Tracing) => {
   const kubernetes = await startKubernetesApi({ objects: projectManifests })
   test.teardown(() => kubernetes.close())
   const quay = await quayFor(test)
@@ -45,13 +47,14 @@ const create = async (test: Test, flags: readonly string[] = []) => {
   const lines: Record<string, unknown>[] = []
   const logger = createLogger('info', { write: (line) => void lines.push(JSON.parse(line) as never) })
   const state = { stopping: false }
-  const components = compose(parseConfig(args, {}), logger, () => state.stopping)
+  const components = compose(parseConfig(args, {}), logger, () => state.stopping, tracing)
   test.teardown(components.close)
   return { components, server: components.server, kubernetes, quay, folder, lines, state }
 }
 
 await t.test('a composed proxy: a token, a decision, a manifest, and their metrics', async (test) => {
   const { server, kubernetes, quay } = await create(test)
+  test.equal(server.telemetry.traces, undefined)
   const image = await smallImage()
   quay.tag('ocp_4.5_base', image)
   const token = kubernetes.issueUserToken({ username: 'alice', groups: ['qci-image-pullers'] })
@@ -118,6 +121,41 @@ await t.test('not ready until the facts of other replicas are loaded', async (te
   }
   test.ok([...seen].every((reason) => reason === 'what other replicas know is not loaded yet'))
   test.match(server.health.status(), [/^shared state: connected for \d+ s, 1 replicas known$/])
+})
+
+await t.test('traces: reviews and the store that replicas share', async (test) => {
+  const redis = await startFakeRedis()
+  test.teardown(redis.close)
+  const { tracing, within, names, named } = recordTraces()
+  const { components, server, kubernetes } = await create(test, [`--shared-state=${redis.url.href}`], tracing)
+  test.match(server.telemetry.traces, { tracing, serverAddress: 'quay-proxy.ci.openshift.org' })
+  await components.shared.start()
+  const token = kubernetes.issueUserToken({ username: 'alice', groups: ['qci-image-pullers'] })
+  await within(async () => {
+    const { identity } = await server.login.authenticate({ kind: 'bearer', token }, '10.0.0.1')
+    const repository = parseRepository('ocp', '4.5', 'openshift/ci')
+    await server.access.policy.decide(identity, parseReference(repository, 'base', ownerOf))
+    await components.shared.facts.catchUp()
+  })
+  const review = ['SubjectAccessReview', 'SubjectAccessReview', 'POST', 'POST']
+  const expected = [
+    'authentication',
+    'TokenReview',
+    'POST',
+    'authorization',
+    ...review,
+    'catch up with facts',
+  ]
+  test.strictSame(
+    names()
+      .filter((name) => !name.includes('grant'))
+      .toSorted(),
+    expected.toSorted(),
+  )
+  test.match(named('catch up with facts')?.attributes, {
+    'db.system.name': 'redis',
+    'server.address': '127.0.0.1',
+  })
 })
 
 await t.test('not ready until restricted tags are followed, with the progress', async (test) => {

@@ -24,6 +24,7 @@ const start = async (test: Test) => {
     request.repository = repository
     request.reference = parseReference(repository, 'base', ownerOf)
     request.decision = allowed
+    request.span = { traceId: 'a'.repeat(32), run: (work) => work(), end: () => undefined }
     return 'four'
   })
   app.get('/digest', async (request) => {
@@ -64,6 +65,7 @@ await t.test('one line: identity, image, decision, response', async (test) => {
   test.match(lines[0], {
     level: 'info',
     msg: 'request',
+    traceId: 'a'.repeat(32),
     requestId: response.headers.get('x-request-id'),
     client: '127.0.0.1',
     method: 'GET',
@@ -144,8 +146,8 @@ await t.test('the reason of a refused login, with the client program', async (te
       reason: 'expired',
       tokenKind: 'jwt',
       unverifiedClaims: { iss: 'https://a' },
-      userAgent: 'x'.repeat(200),
     },
+    userAgent: 'x'.repeat(200),
   })
 })
 

@@ -7,7 +7,7 @@ import { basename, resolve } from 'node:path'
  * names: those that begin with a digit take longest.
  */
 const patterns: Readonly<Record<string, readonly string[]>> = {
-  '1-scenarios-cache': ['scenarios/{cache,cache-crash}.test.ts'],
+  '1-scenarios-cache': ['scenarios/{cache,cache-crash,cache-removal}.test.ts'],
   '1-scenarios-floods': ['scenarios/{floods,overload,request-counts,restart}.test.ts'],
   '1-scenarios-rights': [
     'scenarios/{access-matrix,anonymous,attacks,audit,closed-list,denied,explain,families,lists,robots}.test.ts',
@@ -15,7 +15,7 @@ const patterns: Readonly<Record<string, readonly string[]>> = {
   '1-scenarios-upstream': [
     'scenarios/{broken-blobs,broken-images,cached-manifests,faults,upstream-failures}.test.ts',
   ],
-  '2-proxy': ['proxy/*.test.ts', 'scenarios/{image-streams,pull,realm,replicas}.test.ts'],
+  '2-proxy': ['proxy/*.test.ts', 'scenarios/{image-streams,pull,realm,replicas,traces}.test.ts'],
   access: ['access/**/*.test.ts', 'audit/**/*.test.ts', 'explain/**/*.test.ts'],
   digests: ['digests/**/*.test.ts'],
   kubernetes: ['kubernetes/**/*.test.ts'],
@@ -28,7 +28,7 @@ const patterns: Readonly<Record<string, readonly string[]>> = {
   storage: ['storage/**/*.test.ts'],
   'upstream-stages': ['upstream/*.test.ts', 'upstream/{cache,rate-limit,resilience,robot}/**/*.test.ts'],
   'upstream-wire': ['upstream/{client,http1}/**/*.test.ts'],
-  words: ['{oci,concurrency,secrets,telemetry,config}/**/*.test.ts'],
+  words: ['{oci,concurrency,secrets,telemetry,tracing,config}/**/*.test.ts'],
 }
 
 /** @param suite path of its file: `test/suites/access.suite.ts` */

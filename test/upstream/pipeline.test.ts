@@ -8,6 +8,7 @@ import type { Quay } from '../../src/sandbox/quay/quay.ts'
 import { createPipeline, type PipelineOptions } from '../../src/upstream/pipeline.ts'
 import type { Digest, QciTag } from '../../src/oci/reference.ts'
 import { robot, quayFor, smallImage } from '../sandbox/quay/quay-client.ts'
+import { recordTraces } from '../support/tracing.ts'
 import { until } from '../support/until.ts'
 import type { S3Tier } from '../../src/storage/s3/s3-tier.ts'
 import { cacheFor, scriptedUpstream } from './cache/scripted-upstream.ts'
@@ -70,7 +71,15 @@ const sourceFor = (test: Test, quay: Quay, options: Partial<PipelineOptions> = {
     if (body === undefined) throw new Error('no body')
     return body
   }
-  return { fetchManifest, openBlob, counts, learnt }
+  const head = async (digest: Digest) =>
+    await source.openBlob({
+      method: 'HEAD',
+      digest,
+      range: undefined,
+      ifRange: undefined,
+      requester: 'alice',
+    })
+  return { fetchManifest, openBlob, head, counts, learnt }
 }
 
 /** A quay with one image of one layer, which is too large to be thrown away. */
@@ -176,4 +185,32 @@ await t.test('with S3, a redirect is to S3 alone: what it does not have is strea
     diskCache: { storage, observe, s3 },
   })
   test.ok((await bytesOf(await openBlob(digest))).equals(bytes))
+})
+
+await t.test(
+  'traces: the span of a blob ends with its body; a manifest tells where it came from',
+  async (test) => {
+    const { quay, digest, bytes } = await stocked(test)
+    const { tracing, within, named } = recordTraces()
+    const { openBlob, fetchManifest, counts } = sourceFor(test, quay, { tracing })
+    await within(async () => {
+      const body = await openBlob(digest)
+      test.ok(named('fetch blob'))
+      test.equal(named('stored blob'), undefined)
+      test.same(await bytesOf(body), bytes)
+      test.equal(named('stored blob')?.attributes['quay_proxy.digest'], digest)
+      await (await openBlob(digest)).discard()
+      await fetchManifest('ocp_4.5_base')
+    })
+    test.equal(named('cached manifest')?.attributes['quay_proxy.source'], 'live')
+    test.equal(counts['manifest'], 1)
+  },
+)
+
+await t.test('traces: a blob without a body', async (test) => {
+  const { quay, digest } = await stocked(test)
+  const { tracing, within, named } = recordTraces()
+  const { head } = sourceFor(test, quay, { tracing })
+  test.match(await within(async () => await head(digest)), { status: 200 })
+  test.ok(named('stored blob'))
 })
