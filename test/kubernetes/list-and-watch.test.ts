@@ -54,7 +54,7 @@ await t.test(
       readPages(kubeConfig, resource, never, () => undefined),
       {
         message:
-          /^API server answered 403: \"imagestreams\.image\.openshift\.io is forbidden: User .* cannot list /,
+          /^API server answered 403: "imagestreams\.image\.openshift\.io is forbidden: User .* cannot list /,
       },
     )
     api.fault({ kind: 'hang' })
