@@ -12,8 +12,8 @@ export interface MirrorPath {
 }
 
 /** No part can be `.` or `..`, and none has a character that a URL writes in another way. */
-const part = String.raw`[A-Za-z0-9][\w.-]{0,252}`
-const targetPattern = new RegExp(`^(?:${part}/)?${part}/${part}:${part}$`)
+const targetPattern =
+  /^(?:[A-Za-z0-9][\w.-]{0,252}\/)?[A-Za-z0-9][\w.-]{0,252}\/[A-Za-z0-9][\w.-]{0,252}:[A-Za-z0-9][\w.-]{0,252}$/
 const syncSuffix = '/sync'
 
 export const isMirrorTarget = (text: string): boolean => targetPattern.test(text)
