@@ -9,6 +9,7 @@ export const defaults = {
   config: undefined,
   base: undefined,
   format: 'plain',
+  'online-timeout': '10m',
   'registry-config': undefined,
   'release-repo-git-sync-path': undefined,
   kubeconfig: undefined,

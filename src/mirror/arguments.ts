@@ -25,6 +25,9 @@ export interface MirrorArguments {
   /** Undefined: that of the pod. */
   readonly kubeconfig: string | undefined
   readonly format: ReportFormat
+  /** Of `validate`: whether it looks at the registries, too, and for how many milliseconds at most. */
+  readonly isOnline: boolean
+  readonly onlineTimeoutMs: number
   readonly leaderElectionNamespace: string
   readonly leaderElectionSuffix: string
   readonly dryRun: boolean
@@ -65,7 +68,8 @@ const withoutEffect: Readonly<Record<string, string>> = {
   [`${distributor}ignore-image-stream-tag`]: noDistributor,
 }
 const validateFlag = 'validate-config-only'
-const switches = new Set([validateFlag, 'dry-run', 'only-valid-manifest-v2-images'])
+const onlineFlag = 'online'
+const switches = new Set([validateFlag, onlineFlag, 'dry-run', 'only-valid-manifest-v2-images'])
 const names = [...new Set([...Object.keys(defaults), ...Object.keys(withoutEffect), ...switches])]
 const forms = new Map(names.map((name) => [name, switches.has(name) ? 'boolean' : 'value'] as const))
 
@@ -88,6 +92,8 @@ export const parseMirrorArguments = (
     registryConfig: values.text('registry-config'),
     kubeconfig: values.text('kubeconfig') ?? environment['KUBECONFIG'],
     format: values.oneOf('format', reportFormats),
+    isOnline: isSet(onlineFlag),
+    onlineTimeoutMs: values.duration('online-timeout'),
     leaderElectionNamespace: values.text('leader-election-namespace') as string,
     leaderElectionSuffix: values.text('leader-election-suffix') as string,
     dryRun: isSet('dry-run'),
@@ -103,6 +109,8 @@ export const parseMirrorArguments = (
       .filter((name) => Object.hasOwn(withoutEffect, name))
       .map((name) => `--${name} has no effect: ${withoutEffect[name]}`),
   }
+  if (parsed.isOnline && parsed.command !== 'validate')
+    problems.push(`--${onlineFlag} is a flag of validate: ci-images-mirror validate --${onlineFlag}`)
   if (problems.length > 0) throw new ArgumentsError(problems)
   return parsed
 }

@@ -25,6 +25,9 @@ export const help = `ci-images-mirror: external images in the repository of Open
   ci-images-mirror validate --config=FILE [flags], or --validate-config-only
       --base=FILE                          the version before: what was wrong in it already is a warning
       --release-repo-git-sync-path=DIR     checkout of openshift/release, to find collisions with promoted tags
+      --online                             also asks the registries: sources that do not exist or lack a part; with --base, of
+                                           changed entries only; --registry-config=FILE for sources that want a login
+      --online-timeout=10m                 for all of that together
       --format=plain|json|github           for a person, for a program, as annotations of a pull request (default: plain)
   ci-images-mirror plan --config=FILE [--registry-config=FILE]
                                            what differs between the sources and QCI; writes nothing, and needs no push right

@@ -5,8 +5,10 @@
 import { join } from 'node:path'
 import { isDigest } from '../oci/digest.ts'
 import { parseManifest } from '../oci/manifest.ts'
+import { isDirectoryInUse } from '../storage/directory-lock.ts'
 import { DiskQueue } from '../storage/disk-queue.ts'
 import { KeyJournal } from '../storage/key-journal.ts'
+import { requestRemoval, type Removal } from '../storage/removals.ts'
 import {
   checkCacheDirectory,
   entriesNamed,
@@ -27,7 +29,12 @@ export interface CacheCommandOptions {
   readonly print: (line: string) => void
   /** Milliseconds between two lines of progress. */
   readonly progressEveryMs?: number
+  /** Milliseconds that `rm` waits for a running proxy. */
+  readonly maxWaitMs?: number
 }
+
+/** A proxy looks for removals once a second; S3 may need some seconds for each object. */
+const defaultMaxWaitMs = 60_000
 
 const kinds = ['blobs', 'manifests'] as const
 
@@ -83,14 +90,17 @@ const verify = async ({
   return wrong === 0
 }
 
-const remove = async ({ directory, target = '', print }: CacheCommandOptions): Promise<boolean> => {
+const remove = async (options: CacheCommandOptions): Promise<boolean> => {
+  const { directory, target = '', print } = options
   const tags = tagsOf(directory, print)
   const named = tags.startingWith(`${target} `)
   const digests = isDigest(target) ? [target] : named.map(([, { value }]) => value)
   const entries = (
     await Promise.all([...new Set(digests)].map(async (of) => await reachable(directory, of)))
   ).flat()
-  if (entries.length === 0 && named.length === 0) {
+  const isInUse = isDirectoryInUse(directory)
+  // A proxy may have the digest elsewhere: in memory, or in S3.
+  if (entries.length === 0 && named.length === 0 && !(isInUse && isDigest(target))) {
     await tags.close()
     throw new Error(
       `${target} is not in the cache; a tag is written as upstream has it, such as ocp_4.5_base`,
@@ -100,12 +110,38 @@ const remove = async ({ directory, target = '', print }: CacheCommandOptions): P
     await removeEntry(entry)
     print(`removed ${entry.digest} (${entry.kind}, ${sizeText(entry.size)})`)
   }
-  for (const [key] of named) tags.delete(key)
+  const removal = {
+    digests: [...new Set([...digests, ...entries.map(({ digest }) => digest)])],
+    tags: isDigest(target) ? [] : [target],
+  }
+  const isForgotten = isInUse ? await forgottenByProxy(options, removal) : undefined
+  // A running proxy has the tags in memory, and writes them.
+  if (isForgotten === undefined) for (const [key] of named) tags.delete(key)
   await tags.close()
-  print(
-    'A proxy that runs keeps manifests in memory (--manifest-cache-bytes): restart it to forget these as well.',
-  )
-  return true
+  if (!isInUse)
+    print(
+      'No proxy runs on the directory: objects in S3 stay. Run this while the proxy runs to remove them too.',
+    )
+  return isForgotten ?? !isInUse
+}
+
+/** @returns undefined if the proxy does not answer; false if S3 still has something */
+const forgottenByProxy = async (
+  { directory, print, maxWaitMs = defaultMaxWaitMs }: CacheCommandOptions,
+  removal: Removal,
+): Promise<boolean | undefined> => {
+  const report = await requestRemoval(directory, removal, maxWaitMs)
+  if (report === undefined) {
+    print(
+      'The proxy that runs on the directory does not answer: restart it, so that it forgets these as well.',
+    )
+    return undefined
+  }
+  print('The running proxy has forgotten them.')
+  if (report.s3 === undefined) return true
+  const { removed, failed } = report.s3
+  print(`S3: ${removed} objects removed${failed === 0 ? '' : `, ${failed} could not be removed; try again`}`)
+  return failed === 0
 }
 
 /** An entry, and what it names if it is a manifest. What other images share is fetched again. */

@@ -15,6 +15,7 @@ import { composeAccess } from './compose-access.ts'
 import { composeMetrics } from './compose-metrics.ts'
 import { composeExplanation, createHealth } from './compose-explanation.ts'
 import { describeSharedState } from './compose-shared-state.ts'
+import { composeRemovals } from './compose-removals.ts'
 import { composeS3, describeS3, type ComposedS3 } from './compose-s3.ts'
 import { composeStorage, describeStorage } from './compose-storage.ts'
 import { composeUpstream, readsOf } from './compose-upstream.ts'
@@ -27,6 +28,7 @@ import { createTagCursors } from '../registry/tags/tag-cursors.ts'
 import type { HealthOptions } from '../server/health.ts'
 import type { ServerOptions, TelemetryOptions } from '../server/server.ts'
 import type { SharedState, SharedStatus } from '../shared-state/shared-state.ts'
+import type { RemovalInbox } from '../storage/removals.ts'
 import type { Storage } from '../storage/storage.ts'
 import { noTracing, type Tracing } from '../tracing/tracing.ts'
 
@@ -38,6 +40,8 @@ export interface Components {
   readonly shared: SharedState
   /** Undefined without `--cache-dir`. */
   readonly storage: Storage | undefined
+  /** Undefined without `--cache-dir`. */
+  readonly removals: RemovalInbox | undefined
   /** Undefined without `--cache-s3`. */
   readonly s3: ComposedS3 | undefined
   readonly files: WatchedSecrets
@@ -95,7 +99,8 @@ export const compose = (
     helpUrl: config.helpUrl,
     plugins: audit === undefined ? [] : [audit.plugin],
   }
-  const parts = { robot, apiServer, digests, shared, storage, s3, files }
+  const removals = composeRemovals({ config, s3, forget: pipeline.forget, logger })
+  const parts = { robot, apiServer, digests, shared, storage, removals, s3, files }
   const close = async () => {
     processMetrics.close()
     await closeInOrder(parts, pipeline)
@@ -104,11 +109,11 @@ export const compose = (
 }
 
 const closeInOrder = async (
-  { apiServer, digests, shared, storage, s3, files }: Omit<Components, 'server' | 'close'>,
+  { apiServer, digests, shared, storage, removals, s3, files }: Omit<Components, 'server' | 'close'>,
   pipeline: { readonly close: () => Promise<void> },
 ): Promise<void> => {
   for (const file of Object.values(files)) file?.close()
-  await Promise.all([pipeline.close(), apiServer.close(), digests.close()])
+  await Promise.all([pipeline.close(), apiServer.close(), digests.close(), removals?.close()])
   // Before the disk, from which it uploads.
   await s3?.tier.close()
   await storage?.close()

@@ -81,7 +81,7 @@ export const startProxy = async (
 }
 
 const startComponents = async (
-  { shared, storage, s3, digests, apiServer, robot }: Components,
+  { shared, storage, removals, s3, digests, apiServer, robot }: Components,
   { qciNamespace }: Config,
   logger: Logger,
   signal: AbortSignal,
@@ -89,6 +89,7 @@ const startComponents = async (
   await Promise.all([shared.start(), s3?.tier.start()])
   digests.start()
   void storage?.load(signal)
+  void removals?.start()
   void warmUp({ apiServer, robot, qciNamespace, logger, signal })
 }
 

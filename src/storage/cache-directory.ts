@@ -6,6 +6,7 @@
  *     blobs/sha256/<2 digits>/<hex>.<size>       complete, synced, of that digest
  *     manifests/sha256/<2 digits>/<hex>.<size>   media type, a newline, bytes of that digest
  *     fills/<random>                       unfinished: removed at the start
+ *     removals/<random>                    of `cache rm`, for the process that has the directory
  *     tags                                 tag -> digest last seen, an entry a line
  *
  * The size is a part of the name: a file that was cut is told at once, without reading it.

@@ -33,11 +33,17 @@ export interface DirectoryLockOptions {
 /** Directories that this process holds: its own lock looks like one that an earlier life of it left behind. */
 const held = new Set<string>()
 
+const thisProcess = (): LockHolder => ({
+  host: hostname(),
+  pid: process.pid,
+  start: startOf(process.pid),
+})
+
 /** @throws {Error} if another process has it, or the directory cannot be written to */
 export const lockDirectory = ({
   directory,
   flag,
-  self = { host: hostname(), pid: process.pid, start: startOf(process.pid) },
+  self = thisProcess(),
   everyMs = renewEveryMs,
 }: DirectoryLockOptions): DirectoryLock => {
   const path = join(resolve(directory), 'lock')
@@ -62,6 +68,13 @@ export const lockDirectory = ({
       rmSync(path, { force: true })
     },
   }
+}
+
+/** Whether a process has it, which may be this one. */
+export const isDirectoryInUse = (directory: string, self: LockHolder = thisProcess()): boolean => {
+  const path = join(resolve(directory), 'lock')
+  const holder = holderIn(textOf(path))
+  return held.has(path) || (holder !== undefined && isAlive(holder, self, path))
 }
 
 /** Another process has created it a moment ago, and writes into it now. */

@@ -56,6 +56,9 @@ export class PoolExhausted extends RegistryError {
 export const isRetryable = (error: unknown): error is TransientUpstreamError | PoolExhausted =>
   error instanceof TransientUpstreamError || error instanceof PoolExhausted
 
+/** Upstream says that it does not have it. */
+export const isAbsence = (error: unknown): boolean => error instanceof RegistryError && error.status === 404
+
 export const asTransient = ({
   code,
   message,

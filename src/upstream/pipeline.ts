@@ -23,7 +23,8 @@ import { createS3Network } from './client/s3-network.ts'
 import { tracedRoundTrip } from './client/traced-round-trip.ts'
 import { connect, type ConnectionObservers, type ConnectionOptions } from './connection.ts'
 import { createBlobSizes } from './cache/blob-sizes.ts'
-import { createManifestCache, type ManifestCacheOptions } from './cache/manifest-cache.ts'
+import { createManifestCache, type ManifestCache } from './cache/manifest-cache.ts'
+import type { ManifestCacheOptions } from './cache/manifest-cache-options.ts'
 import { createManifests } from './manifests.ts'
 import { createBlobSlots, type BlobSlotsOptions } from './rate-limit/blob-slots.ts'
 import { createHedge, hedged } from './resilience/hedging.ts'
@@ -69,7 +70,8 @@ export interface Pipeline {
   /** For background requests, without a cache: their answers are learnt, and no client gets them. */
   readonly background: Pick<ImageSource, 'fetchManifest' | 'fetchTags'>
   readonly robot: RobotPool
-  readonly stats: ReturnType<typeof createManifestCache>['stats']
+  readonly forget: ManifestCache['forget']
+  readonly stats: ManifestCache['stats']
   readonly close: () => Promise<void>
 }
 
@@ -106,6 +108,7 @@ export const createPipeline = (options: PipelineOptions): Pipeline => {
   })
   return {
     robot,
+    forget: manifests.forget,
     stats: manifests.stats,
     close: async () => {
       await Promise.all([close(), s3.close()])

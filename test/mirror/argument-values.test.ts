@@ -16,3 +16,26 @@ await t.test('the last text of a flag counts; all problems are told', async (t) 
   t.strictSame(values.repository('qci'), { registry: 'quay.io', repository: 'openshift/ci' })
   t.strictSame(problems, ['--interval=often is not valid: expected a duration such as 10s or 5m'])
 })
+
+await t.test('each kind of a value, and what is not one', async (t) => {
+  const problems: string[] = []
+  const valuesOf = (texts: Readonly<Record<string, readonly string[]>>) =>
+    new ArgumentValues(new Map(Object.entries(texts)), problems)
+  const good = valuesOf({
+    format: ['json'],
+    url: ['http://mirror:8090'],
+    'registry-origin': ['quay.io=http://127.0.0.1:5000'],
+  })
+  t.equal(good.oneOf('format', ['plain', 'json']), 'json')
+  t.equal(good.url('url')?.href, 'http://mirror:8090/')
+  t.equal(good.url('config'), undefined)
+  t.equal(good.origins('registry-origin').get('quay.io')?.port, '5000')
+  t.equal(good.origins('config').size, 0)
+  t.strictSame(problems, [])
+  const bad = valuesOf({ format: ['xml'], port: ['x'], qci: ['quay.io'], 'registry-origin': ['=x'] })
+  t.equal(bad.oneOf('format', ['plain', 'json']), 'plain')
+  t.equal(bad.port('port'), 0)
+  t.strictSame(bad.repository('qci'), { registry: '', repository: '' })
+  bad.origins('registry-origin')
+  t.match(problems, [/^--format=xml/, /^--port=x/, /^--qci=quay\.io/, /^--registry-origin==x/])
+})

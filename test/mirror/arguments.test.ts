@@ -22,6 +22,11 @@ await t.test('the flags of the check', async (t) => {
       notices: [],
     },
   )
+  t.match(parseMirrorArguments(['validate', '--online', '--online-timeout=90s']), {
+    isOnline: true,
+    onlineTimeoutMs: 90_000,
+  })
+  t.throws(() => parseMirrorArguments(['plan', '--online']), /--online is a flag of validate/)
   t.match(parseMirrorArguments([]), { command: 'serve', config: undefined, format: 'plain' })
   t.equal(parseMirrorArguments(['--validate-config-only=false']).command, 'serve')
   t.equal(parseMirrorArguments(['validate']).command, 'validate')

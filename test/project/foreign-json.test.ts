@@ -18,6 +18,8 @@ const own = [
   'src/shared-state/index-state-codec.ts',
   'src/storage/directory-lock.ts',
   'src/storage/key-journal.ts',
+  // Of the command `cache rm`, in a folder that only this user can write to.
+  'src/storage/removals.ts',
   'src/telemetry/logging.ts',
   'src/telemetry/redaction.ts',
 ]

@@ -5,6 +5,7 @@ import { cacheCommand, type CacheAction } from '../../src/proxy/cache-command.ts
 import { buildImage } from '../../src/sandbox/quay/images.ts'
 import { entryPath } from '../../src/storage/cache-directory.ts'
 import { encodeDocument } from '../../src/storage/documents.ts'
+import { RemovalInbox, type Removal, type RemovalReport } from '../../src/storage/removals.ts'
 import { openStorage } from '../../src/storage/storage.ts'
 import { digestOf, freshDirectory } from '../storage/fixtures.ts'
 
@@ -50,6 +51,7 @@ const setUp = async (test: Test) => {
       target,
       print: (line) => void lines.push(line),
       progressEveryMs,
+      maxWaitMs: 50,
     })
   }
   return { directory, image, other, lines, run }
@@ -84,7 +86,10 @@ await t.test(
     for (const byTag of [false, true]) {
       const { image, other, lines, run } = await setUp(test)
       test.ok(await run('rm', digestOf(other)))
-      test.match(lines, [`removed ${digestOf(other)} (blobs, 0.0 MiB)`, /^A proxy that runs keeps manifests/])
+      test.match(lines, [
+        `removed ${digestOf(other)} (blobs, 0.0 MiB)`,
+        /^No proxy runs on the directory: obj/,
+      ])
       test.ok(await run('rm', byTag ? 'ocp_4.5_base' : image.digest))
       test.equal(lines.length, image.blobs.size + 3 + 1)
       await run('stats')
@@ -97,6 +102,37 @@ await t.test(
     }
   },
 )
+
+await t.test('rm: a proxy runs on the directory', async (test) => {
+  const { directory, image, other, lines, run } = await setUp(test)
+  const storage = openStorage({ directory, maxBytes: 1_000_000_000, observe })
+  const removed: Removal[] = []
+  let report: RemovalReport = { s3: undefined }
+  const remove = async (removal: Removal) => {
+    removed.push(removal)
+    return await Promise.resolve(report)
+  }
+  const inbox = new RemovalInbox({ root: directory, remove, warning: () => undefined })
+  test.notOk(await run('rm', digestOf(other)), 'it does not answer')
+  test.match(lines.at(-1), /^The proxy that runs on the directory does not answer: restart it/)
+
+  const looking = setInterval(() => void inbox.look(), 1)
+  test.ok(await run('rm', 'ocp_4.5_base'))
+  test.equal(lines.at(-1), 'The running proxy has forgotten them.')
+  test.strictSame(removed.at(-1)?.tags, ['ocp_4.5_base'])
+  test.equal(new Set(removed.at(-1)?.digests).size, image.blobs.size + 3)
+  report = { s3: { removed: 3, failed: 0 } }
+  test.ok(await run('rm', image.digest), 'it may be in S3')
+  test.equal(lines.at(-1), 'S3: 3 objects removed')
+  test.strictSame(removed.at(-1), { digests: [image.digest], tags: [] })
+  report = { s3: { removed: 3, failed: 1 } }
+  test.notOk(await run('rm', image.digest))
+  test.equal(lines.at(-1), 'S3: 3 objects removed, 1 could not be removed; try again')
+  await test.rejects(run('rm', 'ocp_4.5_unknown'), { message: /is not in the cache/ })
+  clearInterval(looking)
+  await inbox.close()
+  await storage.close()
+})
 
 await t.test('a manifest that cannot be read goes alone', async (test) => {
   const { directory, image, lines, run } = await setUp(test)

@@ -14,6 +14,7 @@ import { entryPath } from '../../src/storage/cache-directory.ts'
 import { ContentStore, type ContentStoreOptions } from '../../src/storage/content-store.ts'
 import { systemDisk, type Disk } from '../../src/storage/disk.ts'
 import { DiskQueue } from '../../src/storage/disk-queue.ts'
+import { ReadBuffers } from '../../src/storage/read-buffers.ts'
 import { until } from '../support/until.ts'
 import { addAll, bytesOf, digestOf, diskWith, failing, freshDirectory, hanging } from './fixtures.ts'
 
@@ -33,6 +34,7 @@ const setUp = (test: Test, options: Partial<ContentStoreOptions> = {}, disk: Par
       disk: diskWith(disk),
       queue: new DiskQueue({ deadlineMs: 10_000 }),
       flushes: new DiskQueue({ maxRunning: 1 }),
+      buffers: new ReadBuffers(),
       observe: {
         fillEnded: (kind, outcome, bytes) => void told.push(`${kind} ${outcome} ${bytes}`),
         evicted: (kind, bytes) => void told.push(`${kind} evicted ${bytes}`),

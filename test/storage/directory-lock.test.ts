@@ -4,7 +4,7 @@ import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync }
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { lockDirectory as lock, type LockHolder } from '../../src/storage/directory-lock.ts'
+import { isDirectoryInUse, lockDirectory as lock, type LockHolder } from '../../src/storage/directory-lock.ts'
 
 const here = { host: 'a', pid: process.pid }
 const lockDirectory = (directory: string, self?: LockHolder, everyMs?: number) =>
@@ -20,7 +20,9 @@ await t.test('one process at a time', async (test) => {
   const path = join(directory, 'lock')
   const child = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1000)'], { stdio: 'ignore' })
   test.teardown(() => child.kill('SIGKILL'))
+  test.notOk(isDirectoryInUse(directory, here))
   const held = lockDirectory(directory, { host: 'a', pid: child.pid! })
+  test.ok(isDirectoryInUse(directory, here))
   test.equal(statSync(path).mode & 0o777, 0o600)
   test.throws(() => lockDirectory(directory, here), {
     message: new RegExp(`in use by process ${child.pid} of a; give each proxy`),
@@ -36,7 +38,10 @@ await t.test('one process at a time', async (test) => {
 
 await t.test('a life of ours that ended without a word', async (test) => {
   const directory = test.testdir({ lock: JSON.stringify({ host: hostname(), pid: process.pid }) })
-  lockDirectory(directory).release()
+  test.notOk(isDirectoryInUse(directory))
+  const { release } = lockDirectory(directory)
+  test.ok(isDirectoryInUse(directory), 'by this process')
+  release()
 })
 
 await t.test('a process that is not ours to signal lives', async (test) => {

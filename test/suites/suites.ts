@@ -7,7 +7,7 @@ import { basename, resolve } from 'node:path'
  * names: those that begin with a digit take longest.
  */
 const patterns: Readonly<Record<string, readonly string[]>> = {
-  '1-scenarios-cache': ['scenarios/{cache,cache-crash}.test.ts'],
+  '1-scenarios-cache': ['scenarios/{cache,cache-crash,cache-removal}.test.ts'],
   '1-scenarios-floods': ['scenarios/{floods,overload,request-counts,restart}.test.ts'],
   '1-scenarios-rights': [
     'scenarios/{access-matrix,anonymous,attacks,audit,closed-list,denied,explain,families,lists,robots}.test.ts',

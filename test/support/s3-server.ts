@@ -46,7 +46,10 @@ export const s3Credentials = { accessKeyId: 'AKIAOFTHETESTS', secretAccessKey: '
 
 export const startS3 = async (test: Test): Promise<S3Server> => {
   const s3 = new FakeS3()
-  const server = createServer((request, response) => void s3.handle(request, response))
+  const server = createServer((request, response) => {
+    // The client has left in the middle of its request.
+    s3.handle(request, response).catch(() => response.destroy())
+  })
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
   test.teardown(() => {
     server.closeAllConnections()

@@ -1,9 +1,10 @@
 import t from 'tap'
 import { errors } from 'undici'
-import { unavailable } from '../../src/oci/errors.ts'
+import { RegistryError, unavailable } from '../../src/oci/errors.ts'
 import {
   PoolExhausted,
   toRegistryError,
+  isAbsence,
   isRetryable,
   errorForStatus,
   errorForStorageStatus,
@@ -16,6 +17,13 @@ import { told } from './upstream.ts'
 await t.test('a RegistryError is passed on unchanged', async (test) => {
   const error = unavailable('no')
   test.equal(toRegistryError(error), error)
+})
+
+await t.test('an absence is an answer of upstream', async (test) => {
+  for (const code of ['MANIFEST_UNKNOWN', 'NAME_UNKNOWN'] as const)
+    test.ok(isAbsence(new RegistryError(code, 'gone')))
+  for (const error of [unavailable('no'), new RegistryError('DENIED', 'no'), new Error('404')])
+    test.notOk(isAbsence(error))
 })
 
 await t.test('too many pulls are not a failure of upstream', async (test) => {

@@ -20,18 +20,24 @@ export interface LocalMirror {
   readonly close: () => Promise<void>
 }
 
-export const openMirror = (
+export const openMirror = (args: MirrorArguments, io: RegistryIo): LocalMirror => {
+  const registries = openRegistries(args, io)
+  return { mirror: new Mirror({ registries, qci: args.qci }), close: async () => await registries.close() }
+}
+
+type RegistryIo = Pick<MirrorIo, 'originOf' | 'clock'>
+
+/** For reading alone. */
+export const openRegistries = (
   args: MirrorArguments,
-  { originOf, clock = systemClock }: Pick<MirrorIo, 'originOf' | 'clock'>,
-): LocalMirror => {
-  const registries = new Registries({
+  { originOf, clock = systemClock }: RegistryIo,
+): Registries =>
+  new Registries({
     permit: noPermit,
     credentialOf: credentialsOf(args),
     originOf: (host) => args.origins.get(host) ?? originOf?.(host) ?? new URL(`https://${host}`),
     clock,
   })
-  return { mirror: new Mirror({ registries, qci: args.qci }), close: async () => await registries.close() }
-}
 
 /** With the images of ART where a kubeconfig is given; else of `supplementalCIImages` alone. @throws {Error} where app.ci gives no list */
 export const readDesired = async (args: MirrorArguments, config: MirrorConfig): Promise<Desired> => {

@@ -8,6 +8,7 @@ import { versionOf } from '../names/image-reference.ts'
 import { floatTagOf, formatTarget } from '../names/qci-names.ts'
 import { RegistryFailure } from '../registry/failure.ts'
 import type { Repository } from '../registry/repository.ts'
+import { isFromDockerHub } from './sources.ts'
 
 export interface OnlineOptions {
   /** The version before: an entry that is as it was there is not read. */
@@ -15,12 +16,16 @@ export interface OnlineOptions {
   /** For reading. @param registry `quay.io` */
   readonly repositoryOf: (registry: string, name: string, image: string) => Repository
   readonly qci: { readonly registry: string; readonly repository: string }
+  /** The deadline of all entries together. `repositoryOf` has to have it, too. */
+  readonly signal?: AbortSignal
+  /** After each entry. */
+  readonly onRead?: (read: number, all: number) => void
 }
 
 /** Entries that are read at a time; each registry has a pace of its own. */
 const maxConcurrent = 8
 
-/** Of entries of `supplementalCIImages`, without ignored ones. In no order. */
+/** Of entries of `supplementalCIImages`, without those that nobody copies. In no order. */
 export const checkOnline = async (
   config: MirrorConfig,
   options: OnlineOptions,
@@ -28,20 +33,32 @@ export const checkOnline = async (
   const before = new Map(
     options.base?.supplemental.map((entry) => [entry.subject, formatSource(entry.source)]),
   )
-  const ignored = new Set(config.ignored.map(({ source }) => formatSource(source)))
-  const entries = config.supplemental.filter(({ subject, source }) => {
-    const text = formatSource(source)
-    return before.get(subject) !== text && !ignored.has(text)
-  })
+  const entries = readEntries(config, before)
+  const all = entries.length
   const problems: Problem[] = []
+  let read = 0
   const work = async (): Promise<void> => {
     for (let entry = entries.pop(); entry !== undefined; entry = entries.pop()) {
       const isNew = options.base !== undefined && !before.has(entry.subject)
       problems.push(...(await problemsOf(entry, isNew, options)))
+      read += 1
+      options.onRead?.(read, all)
     }
   }
   await Promise.all(Array.from({ length: maxConcurrent }, work))
   return problems
+}
+
+/** Those that a change brings in, without ignored ones, and without Docker Hub, which is refused anyway. */
+const readEntries = (
+  { supplemental, ignored }: MirrorConfig,
+  before: ReadonlyMap<string, string>,
+): SupplementalImage[] => {
+  const ignoredSources = new Set(ignored.map(({ source }) => formatSource(source)))
+  return supplemental.filter(({ subject, source }) => {
+    const text = formatSource(source)
+    return before.get(subject) !== text && !ignoredSources.has(text) && !isFromDockerHub(imageOf(source))
+  })
 }
 
 const problemsOf = async (
@@ -51,18 +68,33 @@ const problemsOf = async (
 ): Promise<readonly Problem[]> => {
   const { position, subject } = entry
   try {
+    options.signal?.throwIfAborted()
     const source = await sourceProblem(entry, options)
     const target = isNew ? await targetProblem(entry, options) : undefined
     return [source, target].flatMap((found) => (found === undefined ? [] : [{ position, subject, ...found }]))
   } catch (error) {
-    if (!(error instanceof RegistryFailure)) throw error
-    const cure =
-      error.kind === 'refused'
-        ? 'make the image public and whole, or name another source'
-        : 'run the check again; if it fails again, look whether the registry is up'
-    const message = `source image ${formatSource(entry.source)} cannot be copied: ${error.message}`
-    return [{ position, subject, severity: 'error', message, cure }]
+    return [{ position, subject, severity: 'error', ...failureOf(entry, error, options.signal) }]
   }
+}
+
+/** @throws what is no failure of a registry */
+const failureOf = (
+  { source }: SupplementalImage,
+  error: unknown,
+  signal: AbortSignal | undefined,
+): Pick<Problem, 'message' | 'cure'> => {
+  const image = `source image ${formatSource(source)}`
+  if (signal?.aborted === true)
+    return {
+      message: `${image} was not read before the deadline`,
+      cure: 'run the check again, with a longer --online-timeout or with --base',
+    }
+  if (!(error instanceof RegistryFailure)) throw error
+  const cure =
+    error.kind === 'refused'
+      ? 'make the image public and whole, or name another source'
+      : 'run the check again; if it fails again, look whether the registry is up'
+  return { message: `${image} cannot be copied: ${error.message}`, cure }
 }
 
 type Found = Pick<Problem, 'severity' | 'message' | 'cure'>

@@ -26,8 +26,17 @@ export const validate = (text: string, { promoted = new Map(), base }: ValidateO
   const problems = problemsOf(text, promoted).map((problem) =>
     problem.severity === 'error' && old.has(keyOf(problem)) ? asOld(problem) : problem,
   )
-  return { problems: inOrder(problems), isValid: problems.every(({ severity }) => severity !== 'error') }
+  return validationOf(problems)
 }
+
+/** @param more of another check */
+export const withProblems = ({ problems }: Validation, more: readonly Problem[]): Validation =>
+  validationOf([...problems, ...more])
+
+const validationOf = (problems: readonly Problem[]): Validation => ({
+  problems: inOrder(problems),
+  isValid: problems.every(({ severity }) => severity !== 'error'),
+})
 
 const problemsOf = (text: string, promoted: PromotedTags): readonly Problem[] => {
   const { config, problems } = parseMirrorConfig(text)

@@ -126,6 +126,21 @@ export class S3Tier {
     this.#requests.remove(key).catch(() => undefined)
   }
 
+  /** An operator does not want it any more. An upload of it by another replica may bring it back. Never rejects. */
+  async purge(kind: EntryKind, digest: string): Promise<'removed' | 'absent' | 'failed'> {
+    const key = this.#keyOf(kind, digest)
+    await this.#queue.cancel(key)
+    try {
+      const size = await this.#requests.sizeOf(key)
+      this.#index.missed(key)
+      if (size === undefined) return 'absent'
+      await this.#requests.remove(key)
+      return 'removed'
+    } catch {
+      return 'failed'
+    }
+  }
+
   /** The disk has it: it is uploaded in the background, unless S3 has it. */
   offer(kind: EntryKind, digest: string, requester: string): void {
     this.#uploads.offer(kind, digest, requester)

@@ -18,13 +18,18 @@ const defaultMaxQueued = 2000
 /** Milliseconds that an upload may wait for its turn. */
 const maxWaitMs = 10 * 60_000
 
+interface Pending {
+  readonly work: Promise<void>
+  readonly cancelled: AbortController
+}
+
 class NotWaiting extends Error {}
 
 export class UploadQueue {
   readonly #clock: Clock
   readonly #slots: Bulkhead
   readonly #queue: FairQueue
-  readonly #pending = new Map<string, Promise<void>>()
+  readonly #pending = new Map<string, Pending>()
   readonly #closed = new AbortController()
 
   constructor(options: UploadQueueOptions = {}) {
@@ -56,19 +61,31 @@ export class UploadQueue {
     onDropped: () => void,
   ): void {
     if (this.#closed.signal.aborted || this.#pending.has(key)) return
-    const work = this.#inTurn(requester, upload).catch(onDropped)
-    this.#pending.set(key, work)
+    const cancelled = new AbortController()
+    const signal = AbortSignal.any([this.#closed.signal, cancelled.signal])
+    const work = this.#inTurn(requester, upload, signal).catch(onDropped)
+    this.#pending.set(key, { work, cancelled })
     void work.finally(() => this.#pending.delete(key))
+  }
+
+  /** Gives up one upload. Resolves when it has ended. */
+  async cancel(key: string): Promise<void> {
+    const pending = this.#pending.get(key)
+    pending?.cancelled.abort(new NotWaiting('it is not wanted any more'))
+    await pending?.work
   }
 
   /** Gives up all uploads. Resolves when they have ended: each has deadlines. */
   async close(): Promise<void> {
     this.#closed.abort(new NotWaiting('the process ends'))
-    await Promise.all(this.#pending.values())
+    await Promise.all([...this.#pending.values()].map(async ({ work }) => await work))
   }
 
-  async #inTurn(requester: string, upload: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    const { signal } = this.#closed
+  async #inTurn(
+    requester: string,
+    upload: (signal: AbortSignal) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const until = this.#clock.now() + maxWaitMs
     const turn = this.#queue.wait({ requester, until, signal })
     this.#pump()

@@ -2,45 +2,32 @@
  * The cache of manifests. By digest, a manifest is served for as long as there is room: it never changes. By tag, it is served for a short
  * time, and for a longer time while upstream fails. Access was decided before, for cached manifests as for all others.
  */
-import { RegistryError } from '../../oci/errors.ts'
 import { isDigest, type Digest, type QciTag } from '../../oci/reference.ts'
 import type { FetchManifest, Manifest, ManifestRequest } from '../../oci/image-source.ts'
 import { createAcceptSets } from './accept-key.ts'
-import { isRetryable, sharedErrors, UpstreamRateLimited, TransientUpstreamError } from '../errors.ts'
+import {
+  isAbsence,
+  isRetryable,
+  sharedErrors,
+  UpstreamRateLimited,
+  TransientUpstreamError,
+} from '../errors.ts'
+import type { ManifestCacheOptions, ManifestSource } from './manifest-cache-options.ts'
 import { createManifestsByDigest } from './manifests-by-digest.ts'
-import { answerForSet, deleteOtherSets, digestsOfOtherSets, tagKey } from './other-accept-sets.ts'
+import { answerForSet, deleteOtherSets, deleteTag, digestsOfOtherSets, tagKey } from './other-accept-sets.ts'
 import { createDigestsByTag, type CachedTag, type DigestsByTag } from './digests-by-tag.ts'
 import { createSingleFlight, type SingleFlight } from '../../concurrency/single-flight.ts'
 
-/** Where a manifest came from. `shared`: from the fetch of another request. */
-export type ManifestSource = 'cached' | 'live' | 'shared' | 'stale'
-
-export interface ManifestCacheOptions {
-  /** Fetches from upstream. */
-  readonly fetch: FetchManifest
-  /** Bound on the cached manifests; 0 caches none. */
-  readonly maxBytes: number
-  /** Milliseconds for which a tag is assumed not to move. */
-  readonly tagTtlMs: number
-  /** Milliseconds since upstream last confirmed a tag for which it is served while upstream fails. */
-  readonly staleIfErrorMs: number
-  /** Called for each manifest that is served. */
-  readonly observe: (served: { source: ManifestSource }) => void
-  /** What is cached on a disk; nothing unless given. */
-  readonly stored?: {
-    /** The same tags, and those of an earlier run of the program. */
-    readonly tags: (tags: DigestsByTag) => DigestsByTag
-    /** Undefined for a manifest that is not stored. Never rejects. */
-    readonly read: (tag: QciTag, digest: Digest, requester: string) => Promise<Manifest | undefined>
-  }
-  /** Milliseconds that a request waits for upstream if a stale manifest could be served. */
-  readonly maxWaitMs?: number
-  /** Milliseconds, monotonic. */
-  readonly now?: () => number
+export interface Forgotten {
+  readonly digests: readonly Digest[]
+  /** As upstream has them. */
+  readonly tags: readonly string[]
 }
 
 export interface ManifestCache {
   readonly fetchManifest: FetchManifest
+  /** An operator has removed them, from the disk as well. */
+  readonly forget: (removed: Forgotten) => void
   readonly stats: () => { readonly manifests: number; readonly bytes: number; readonly tags: number }
 }
 
@@ -83,6 +70,11 @@ class Cache implements ManifestCache {
     const isStale = source === 'stale'
     if (request.method === 'HEAD') return { ...manifest, content: undefined, isStale }
     return isStale ? { ...manifest, isStale } : manifest
+  }
+
+  readonly forget: ManifestCache['forget'] = ({ digests, tags }) => {
+    for (const digest of digests) this.#manifests.delete(digest)
+    for (const tag of tags) deleteTag(this.#tags, tag)
   }
 
   readonly stats: ManifestCache['stats'] = () => ({ ...this.#manifests.stats(), tags: this.#tags.size() })
@@ -211,8 +203,6 @@ class Cache implements ManifestCache {
 /** Background requests share with each other alone: a user would wait behind everybody. */
 const flightKey = ({ priority }: ManifestRequest, method: string): string =>
   priority === undefined ? method : `${priority} ${method}`
-
-const isAbsence = (error: unknown): boolean => error instanceof RegistryError && error.status === 404
 
 /** A refusal of the robot or an absence is an answer: the stale manifest must not be served then. */
 const isTransient = (error: unknown): boolean => error instanceof TransientUpstreamError

@@ -10,6 +10,7 @@ export interface ManifestsByDigest {
   readonly get: (digest: Digest) => CachedManifest | undefined
   /** Caches a manifest if it is verified and fits. @returns the cached manifest, or the given one */
   readonly add: (manifest: Manifest) => Manifest
+  readonly delete: (digest: Digest) => void
   readonly stats: () => { readonly manifests: number; readonly bytes: number }
 }
 
@@ -41,6 +42,7 @@ export const createManifestsByDigest = (maxBytes: number): ManifestsByDigest => 
       manifests.set(digest, own)
       return own
     },
+    delete: (digest) => void manifests.delete(digest),
     stats: () => ({ manifests: manifests.size, bytes: manifests.calculatedSize }),
   }
 }

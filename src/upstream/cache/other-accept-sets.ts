@@ -19,6 +19,11 @@ export const digestsOfOtherSets = (tags: Pick<DigestsByTag, 'get'>, reference: Q
   ]
 }
 
+/** For every Accept set. */
+export const deleteTag = (tags: Pick<DigestsByTag, 'delete'>, reference: string): void => {
+  for (const key of acceptKeys) tags.delete(tagKey(reference, key))
+}
+
 /** Upstream has answered 404 for a tag. */
 export interface AbsentTag {
   readonly reference: QciTag

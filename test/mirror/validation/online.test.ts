@@ -88,6 +88,25 @@ await t.test('with the version before, only what a change brings in is read', as
   t.ok(registry.requests.every(({ method }) => method === 'GET' || method === 'HEAD'))
 })
 
+await t.test('after the deadline no entry is read, and each has a problem', async (t) => {
+  const progress: string[] = []
+  const problems = await checkOnline(
+    configOf(supplemental({ 'a/b:c': 'quay.io/team/tool:v1', 'a/b:d': 'fedora' })),
+    {
+      repositoryOf: () => {
+        throw new TypeError('it is read')
+      },
+      qci: { registry: 'quay.io', repository: 'openshift/ci' },
+      signal: AbortSignal.abort(),
+      onRead: (read, all) => progress.push(`${read}/${all}`),
+    },
+  )
+  t.match(problems, [
+    { severity: 'error', position: { line: 2 }, message: /was not read before the deadline$/ },
+  ])
+  t.strictSame(progress, ['1/1'])
+})
+
 await t.test('what is no failure of a registry is thrown', async (t) => {
   await t.rejects(
     checkOnline(configOf(supplemental({ 'a/b:c': 'quay.io/team/tool:v1' })), {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { validate } from '../../../src/mirror/validation/validate.ts'
+import { validate, withProblems } from '../../../src/mirror/validation/validate.ts'
 import { promoted, split, wrongConfigurations } from './wrong-configurations.ts'
 
 const digest = `sha256:${'a'.repeat(64)}`
@@ -62,4 +62,19 @@ await t.test('what was wrong before the change is a warning', async (t) => {
 await t.test('a source that a change makes wrong is an error', async (t) => {
   const base = `supplementalCIImages:\n  a/b:c: {image: "quay.io/a/b@${digest}"}\n`
   t.equal(validate(base.replace('quay.io/a/b', 'fedora'), { base }).isValid, false)
+})
+
+await t.test('problems of another check', async (t) => {
+  const offline = validate('supplementalCIImages:\n  a/b_c:d: {image: fedora}\n')
+  const found = {
+    severity: 'error',
+    position: { line: 1, column: 1 },
+    subject: 'x',
+    message: 'y',
+    cure: 'z',
+  } as const
+  const { problems, isValid } = withProblems(offline, [found])
+  t.equal(problems[0], found)
+  t.equal(isValid, false)
+  t.equal(withProblems({ problems: [], isValid: true }, [{ ...found, severity: 'warning' }]).isValid, true)
 })

@@ -125,6 +125,27 @@ await t.test('a wrong object is removed, and replaced by what the disk has', asy
   await tier.close()
 })
 
+await t.test('an operator removes an object, also while it is uploaded', async (test) => {
+  const { s3, told, tier } = await setUp(test)
+  await tier.start()
+  test.equal(await tier.purge('blobs', digest), 'absent')
+  s3.objects.set(key, content)
+  tier.found('blobs', digest, content.length)
+  test.equal(await tier.purge('blobs', digest), 'removed')
+  test.equal(s3.objects.size, 0)
+  test.equal(await tier.sizeOf('blobs', digest), undefined, 'it is known to be gone')
+  const held = Promise.withResolvers<void>()
+  s3.fault({ method: 'PUT', until: held.promise })
+  tier.offer('blobs', digest, 'alice')
+  await until(() => s3.requests.some((request) => request.startsWith('PUT')))
+  test.equal(await tier.purge('blobs', digest), 'absent')
+  test.ok(told.includes('blobs cancelled 0'))
+  held.resolve()
+  s3.fault({ method: 'HEAD', status: 403 })
+  test.equal(await tier.purge('blobs', digest), 'failed')
+  await tier.close()
+})
+
 await t.test('by the clock of the machine', async (test) => {
   staying(test)
   const s3 = await startS3(test)

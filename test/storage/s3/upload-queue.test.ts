@@ -40,6 +40,25 @@ await t.test('never two uploads of one object, and a few at a time', async (test
   test.equal(queue.size, 0)
 })
 
+await t.test('one upload is given up, and no other one', async (test) => {
+  staying(test)
+  const queue = new UploadQueue({ maxRunning: 2 })
+  const [one, other] = [pendingUpload(), pendingUpload()]
+  const aborting = async (signal: AbortSignal) => {
+    signal.addEventListener('abort', () => one.resolve())
+    await one.upload(signal)
+  }
+  queue.add('one', 'alice', aborting, neverDropped)
+  queue.add('other', 'alice', other.upload, neverDropped)
+  await turn()
+  await queue.cancel('one')
+  await queue.cancel('unknown')
+  test.ok(one.seen.signal?.aborted)
+  test.notOk(other.seen.signal?.aborted)
+  test.equal(queue.size, 1)
+  other.resolve()
+})
+
 await t.test('a requester with many uploads does not keep others waiting', async (test) => {
   staying(test)
   const queue = new UploadQueue({ maxRunning: 1 })

@@ -323,7 +323,7 @@ await t.test(
       const disk: Partial<Disk> = {
         write: async (fd, bytes, position) => {
           writes += 1
-          if (writes > 5) await write()
+          if (writes > 1) await write()
           await systemDisk.write(fd, bytes, position)
         },
       }
@@ -355,7 +355,7 @@ await t.test(
       const disk: Partial<Disk> = {
         write: async (fd, bytes, position) => {
           writes += 1
-          if (writes > 5) await write()
+          if (writes > 1) await write()
           await systemDisk.write(fd, bytes, position)
         },
       }
@@ -368,6 +368,20 @@ await t.test(
       }
       test.equal(upstream.requests.length, 3)
     }
+  },
+)
+
+await t.test(
+  'attack: upstream announces another length: no client takes a part for the whole',
+  async (test) => {
+    const { open, upstream } = cacheFor(test, scriptedUpstream(content))
+    upstream.scripts.push({ content: content.subarray(0, 77) })
+    const blob = await open(requestFor(content))
+    test.equal(blob.headers['content-length'], '77')
+    const client = reading(blob)
+    test.equal(toldOf(await failure(client.done)), '503 UNAVAILABLE 5')
+    test.equal(client.bytes().length, 0)
+    test.ok((await allOf(await open(requestFor(content)))).equals(content))
   },
 )
 

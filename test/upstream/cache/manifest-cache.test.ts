@@ -3,7 +3,7 @@ import t from 'tap'
 import { RegistryError, unavailable } from '../../../src/oci/errors.ts'
 import { UpstreamRateLimited, TransientUpstreamError } from '../../../src/upstream/errors.ts'
 import { createManifestCache } from '../../../src/upstream/cache/manifest-cache.ts'
-import type { ManifestCacheOptions } from '../../../src/upstream/cache/manifest-cache.ts'
+import type { ManifestCacheOptions } from '../../../src/upstream/cache/manifest-cache-options.ts'
 import { isDigest, type Digest, type QciTag } from '../../../src/oci/reference.ts'
 import type { FetchManifest, Manifest, ManifestRequest } from '../../../src/oci/image-source.ts'
 import { failure, told } from '../upstream.ts'
@@ -33,7 +33,7 @@ const setUp = (options: Partial<ManifestCacheOptions> = {}) => {
     const manifest = await upstream(request)
     return request.method === 'HEAD' ? { ...manifest, content: undefined } : manifest
   }
-  const { fetchManifest, stats } = createManifestCache({
+  const { fetchManifest, stats, forget } = createManifestCache({
     fetch,
     maxBytes: 1_000_000,
     tagTtlMs: 10_000,
@@ -48,6 +48,7 @@ const setUp = (options: Partial<ManifestCacheOptions> = {}) => {
     requests,
     served,
     stats,
+    forget,
     ask: async (reference: QciTag | Digest, more: Partial<ManifestRequest> = {}) =>
       await fetchManifest({ method: 'GET', reference, accept: undefined, requester: 'alice', ...more }),
     pass: (milliseconds: number) => void (time += milliseconds),
@@ -287,6 +288,24 @@ await t.test('a 404 deletes the tag for clients with another Accept, too', async
     failWith(transientError)
     for (const one of accepts) test.equal(await failure(ask(tag, { accept: one })), transientError)
   }
+})
+
+await t.test('what an operator has removed is fetched again', async (test) => {
+  const { ask, forget, requests, stats } = setUp()
+  const other = 'ocp_4.5_other' as QciTag
+  for (const accept of [undefined, index]) await ask(tag, { accept })
+  await ask(other)
+  forget({ digests: [one.digest], tags: [tag] })
+  test.match(stats(), { manifests: 0, tags: 1 })
+  const before = requests.length
+  await ask(one.digest)
+  await ask(tag)
+  await ask(tag)
+  await ask(other)
+  test.strictSame(
+    requests.slice(before).map(({ reference }) => reference),
+    [one.digest, tag],
+  )
 })
 
 await t.test('upstream hangs: no caller waits for long, and the fetch goes on', async (test) => {

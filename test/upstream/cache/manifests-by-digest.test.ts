@@ -81,6 +81,14 @@ await t.test('a manifest above the bound is returned, and evicts nothing', async
   test.equal(stats().manifests, 1)
 })
 
+await t.test('a manifest that is deleted', async (test) => {
+  const manifests = createManifestsByDigest(10_000)
+  manifests.add(manifestOf(1))
+  manifests.delete(digestOf(1))
+  test.equal(manifests.get(digestOf(1)), undefined)
+  test.equal(manifests.stats().bytes, 0)
+})
+
 await t.test('a bound of 0 caches nothing', async (test) => {
   const { get, add, stats } = createManifestsByDigest(0)
   test.strictSame(add(manifestOf(1)), manifestOf(1))
