@@ -92,7 +92,11 @@ export class RegistryConnection {
       origin: url.origin,
       path: url.pathname + url.search,
       method,
-      headers: { 'user-agent': mirrorUserAgent, ...headers, ...(authorization === undefined ? {} : { authorization }) },
+      headers: {
+        'user-agent': mirrorUserAgent,
+        ...headers,
+        ...(authorization === undefined ? {} : { authorization }),
+      },
       ...(body === undefined ? {} : { body }),
       ...(signal === undefined ? {} : { signal }),
     }
