@@ -45,6 +45,7 @@ export interface S3Server {
   /** Whole targets, which hold signatures. */
   readonly targets: string[]
   readonly authorizations: string[]
+  readonly userAgents: string[]
   readonly fault: (fault: S3Fault) => void
   readonly mend: () => void
 }
@@ -88,6 +89,7 @@ class FakeS3 implements S3Server {
   readonly requests: string[] = []
   readonly targets: string[] = []
   readonly authorizations: string[] = []
+  readonly userAgents: string[] = []
   #faults: { readonly fault: S3Fault; left: number }[] = []
 
   fault = (fault: S3Fault): void => {
@@ -136,6 +138,7 @@ class FakeS3 implements S3Server {
     const range = headers.range === undefined ? '' : ` ${headers.range}`
     this.requests.push(`${method} ${key}${end}${range}`)
     this.targets.push(`${url.pathname}${url.search}`)
+    this.userAgents.push(headers['user-agent'] ?? '')
     if (headers.authorization !== undefined) this.authorizations.push(headers.authorization)
   }
 
