@@ -4,6 +4,9 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Test } from 'tap'
 
 /** What happens to a request instead. */
@@ -42,6 +45,7 @@ export interface S3Server {
   /** Whole targets, which hold signatures. */
   readonly targets: string[]
   readonly authorizations: string[]
+  readonly userAgents: string[]
   readonly fault: (fault: S3Fault) => void
   readonly mend: () => void
 }
@@ -64,6 +68,20 @@ export const startS3 = async (test: Test): Promise<S3Server> => {
   return s3
 }
 
+/** The flags of a proxy whose cache is in this bucket. */
+export const s3FlagsFor = (test: Test, s3: S3Server): readonly string[] => {
+  const folder = mkdtempSync(join(tmpdir(), 'quay-proxy-s3-'))
+  test.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'credentials')
+  const { accessKeyId, secretAccessKey } = s3Credentials
+  writeFileSync(file, `aws_access_key_id=${accessKeyId}\naws_secret_access_key=${secretAccessKey}\n`)
+  return [
+    `--cache-s3=s3://${bucket}`,
+    `--cache-s3-endpoint=${s3.url.origin}`,
+    `--cache-s3-credentials-file=${file}`,
+  ]
+}
+
 class FakeS3 implements S3Server {
   url = new URL('http://127.0.0.1')
   readonly objects = new Map<string, Buffer>()
@@ -71,6 +89,7 @@ class FakeS3 implements S3Server {
   readonly requests: string[] = []
   readonly targets: string[] = []
   readonly authorizations: string[] = []
+  readonly userAgents: string[] = []
   #faults: { readonly fault: S3Fault; left: number }[] = []
 
   fault = (fault: S3Fault): void => {
@@ -119,6 +138,7 @@ class FakeS3 implements S3Server {
     const range = headers.range === undefined ? '' : ` ${headers.range}`
     this.requests.push(`${method} ${key}${end}${range}`)
     this.targets.push(`${url.pathname}${url.search}`)
+    this.userAgents.push(headers['user-agent'] ?? '')
     if (headers.authorization !== undefined) this.authorizations.push(headers.authorization)
   }
 
