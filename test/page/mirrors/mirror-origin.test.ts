@@ -134,5 +134,7 @@ await t.test('a look-up of the proxy itself', async (test) => {
   )
   const slow = await serveMirror(test, { limits: { lookUpMs: 50 } })
   slow.mirror.reply = () => undefined
-  await test.rejects(slow.origin.get('alice', '/'), { message: 'the mirror is too slow; try again in a moment' })
+  await test.rejects(slow.origin.get('alice', '/'), {
+    message: 'the mirror is too slow; try again in a moment',
+  })
 })

@@ -36,6 +36,7 @@ await t.test('visitors cause one request in ten seconds', async (test) => {
   test.equal(state.current().state, 'unknown')
   state.current()
   test.equal(seen.length, 1)
+  await new Promise(setImmediate)
   clock.now = 9999
   state.current()
   test.equal(seen.length, 1)
