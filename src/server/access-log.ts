@@ -8,17 +8,13 @@ import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createUnexpectedErrors, type UnexpectedErrors } from '../telemetry/unexpected-errors.ts'
 import { imageOf } from '../registry/image-fields.ts'
+import { probePaths } from './health.ts'
 import { userAgentOf } from './user-agent.ts'
 
 export interface AccessLogOptions {
   readonly logger: Logger
   readonly metrics: Metrics
 }
-
-/** Probes come every few seconds: at level info they would hide the other lines. */
-const quietRoutes: ReadonlySet<string | undefined> = new Set(['/healthz', '/readyz'])
-
-export const isQuiet = (route: string | undefined): boolean => quietRoutes.has(route)
 
 const plugin: FastifyPluginAsync<AccessLogOptions> = async (app, { logger, metrics }) => {
   const options = { logger, metrics, unexpected: createUnexpectedErrors(logger) }
@@ -69,7 +65,8 @@ const record = (
   metrics.requests.inc({ route, method: request.method, status: reply.statusCode })
   metrics.requestSeconds.observe({ route }, seconds)
   metrics.sentBytes.inc({ route }, bytes)
-  const level = isQuiet(route) ? 'debug' : levelOf(request, reply)
+  // Probes come every few seconds: at level info they would hide the other lines.
+  const level = probePaths.has(route) ? 'debug' : levelOf(request, reply)
   logger[level](line(request, reply, { client, route, bytes, seconds }), 'request')
 }
 
