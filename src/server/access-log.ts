@@ -82,21 +82,13 @@ interface Measured {
   readonly seconds: number
 }
 
-const decisionFields = ({ decision }: FastifyRequest) =>
-  decision === null
-    ? undefined
-    : {
-        namespace: decision.namespace,
-        grantedBy: decision.grantedBy,
-        decision: decision.allowed ? 'allowed' : 'denied',
-        rule: decision.rule,
-        source: decision.source,
-      }
+const decisionText = (decision: FastifyRequest['decision']): 'allowed' | 'denied' | undefined =>
+  decision === null ? undefined : decision.allowed ? 'allowed' : 'denied'
 
 const noImage = { image: undefined, digest: undefined }
 
 const line = (request: FastifyRequest, reply: FastifyReply, measured: Measured) => {
-  const { identity, repository, reference, failure } = request
+  const { identity, repository, reference, decision, failure } = request
   const { image, digest } = reference === null ? noImage : imageOf(reference, reply)
   return {
     requestId: request.id,
@@ -106,7 +98,11 @@ const line = (request: FastifyRequest, reply: FastifyReply, measured: Measured) 
     repository: repository?.path,
     image,
     digest,
-    ...decisionFields(request),
+    namespace: decision?.namespace,
+    grantedBy: decision?.grantedBy,
+    decision: decisionText(decision),
+    rule: decision?.rule,
+    source: decision?.source,
     status: reply.statusCode,
     error: failure?.code,
     refused: failure?.forLog,
