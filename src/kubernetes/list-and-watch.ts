@@ -12,7 +12,7 @@ import {
   type RequestContext,
 } from '@kubernetes/client-node'
 import { onAbort } from '../concurrency/abortable.ts'
-import { printable } from './foreign-text.ts'
+import { printable, statusMessage } from './foreign-text.ts'
 import { objectOf, watchedOf, type WatchedObject } from './watched-object.ts'
 
 export interface Resource {
@@ -71,7 +71,7 @@ export interface ListBounds {
  * @throws {Error} if a page does not come, or is no list; also on a 410, which says that the list took too long
  */
 export const readPages = async (
-  kubeConfig: KubeConfig,
+  kubeConfig: KubeConfig & { readonly userAgent?: string | undefined },
   resource: Resource,
   signal: AbortSignal,
   onPage: (items: readonly WatchedObject[]) => void,
@@ -83,6 +83,8 @@ export const readPages = async (
     const pre = (context: RequestContext) => {
       context.setSignal(AbortSignal.any([signal, AbortSignal.timeout(pageTimeoutMs)]))
       dispatcher = context.getDispatcher()
+      // client-node replaces the one of the kubeconfig by its own.
+      if (kubeConfig.userAgent !== undefined) context.setHeaderParam('User-Agent', kubeConfig.userAgent)
       return new Observable(Promise.resolve(context))
     }
     const middleware = [{ pre, post: (answer: never) => new Observable(Promise.resolve(answer)) }]
@@ -103,13 +105,18 @@ export const readPages = async (
       next = page.next
       if (next === undefined) return page.resourceVersion
     } catch (error) {
-      // The message of an ApiException holds the whole answer with its headers.
-      throw error instanceof ApiException ? new Error(`API server answered ${error.code}`) : error
+      throw error instanceof ApiException ? refusal(error) : error
     } finally {
       // client-node creates a connection pool for every request.
       await dispatcher?.destroy()
     }
   }
+}
+
+/** The message of an ApiException holds the whole answer with its headers. That of a Status names the right that is missing. */
+const refusal = ({ code, body }: ApiException<unknown>): Error => {
+  const why = code === 403 && typeof body === 'string' ? `: ${statusMessage(body)}` : ''
+  return new Error(`API server answered ${code}${why}`)
 }
 
 /** The watch cannot be resumed: only a new list shows what changed since then. */

@@ -66,7 +66,7 @@ export class ContentStore {
     const found: FoundEntry[] = []
     for (const shard of shardsOf(root, kind)) {
       if (signal.aborted) return
-      found.push(...(await entriesInFolder({ disk, queue, requester: loader }, shard)))
+      found.push(...(await entriesInFolder({ disk, queue, requester: loader, signal }, shard)))
     }
     await this.#index.absorb(found)
     this.#isLoaded = true

@@ -263,7 +263,10 @@ await t.test('names that are not ours, and files and folders that cannot be look
   await blind.load(running)
   test.equal(blind.stats().entries, 0)
   const stuck = setUp(test, { root, queue: new DiskQueue({ deadlineMs: 20 }) }, { times: hanging }).store
-  await stuck.load(running)
+  const stopped = new AbortController()
+  const loading = stuck.load(stopped.signal)
+  setImmediate(() => stopped.abort())
+  await loading
   test.equal(stuck.stats().entries, 0)
   await open().load(running)
 })

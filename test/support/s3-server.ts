@@ -4,6 +4,9 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Test } from 'tap'
 
 /** What happens to a request instead. */
@@ -17,6 +20,10 @@ export interface S3Fault {
   readonly stallAt?: number
   /** Nothing is answered. */
   readonly hangs?: boolean
+  /** The connection is closed instead of an answer. */
+  readonly resets?: boolean
+  /** One byte of the body is wrong. */
+  readonly wrongBytes?: boolean
   /** The whole object is sent for a range. */
   readonly ignoresRange?: boolean
   readonly headers?: Readonly<Record<string, string>>
@@ -24,6 +31,8 @@ export interface S3Fault {
   readonly until?: Promise<unknown>
   /** How many requests; one unless given. */
   readonly count?: number
+  /** Called for each request that may be hit. */
+  readonly when?: () => boolean
 }
 
 export interface S3Server {
@@ -36,6 +45,7 @@ export interface S3Server {
   /** Whole targets, which hold signatures. */
   readonly targets: string[]
   readonly authorizations: string[]
+  readonly userAgents: string[]
   readonly fault: (fault: S3Fault) => void
   readonly mend: () => void
 }
@@ -58,6 +68,20 @@ export const startS3 = async (test: Test): Promise<S3Server> => {
   return s3
 }
 
+/** The flags of a proxy whose cache is in this bucket. */
+export const s3FlagsFor = (test: Test, s3: S3Server): readonly string[] => {
+  const folder = mkdtempSync(join(tmpdir(), 'quay-proxy-s3-'))
+  test.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'credentials')
+  const { accessKeyId, secretAccessKey } = s3Credentials
+  writeFileSync(file, `aws_access_key_id=${accessKeyId}\naws_secret_access_key=${secretAccessKey}\n`)
+  return [
+    `--cache-s3=s3://${bucket}`,
+    `--cache-s3-endpoint=${s3.url.origin}`,
+    `--cache-s3-credentials-file=${file}`,
+  ]
+}
+
 class FakeS3 implements S3Server {
   url = new URL('http://127.0.0.1')
   readonly objects = new Map<string, Buffer>()
@@ -65,6 +89,7 @@ class FakeS3 implements S3Server {
   readonly requests: string[] = []
   readonly targets: string[] = []
   readonly authorizations: string[] = []
+  readonly userAgents: string[] = []
   #faults: { readonly fault: S3Fault; left: number }[] = []
 
   fault = (fault: S3Fault): void => {
@@ -83,6 +108,7 @@ class FakeS3 implements S3Server {
     const fault = this.#faultFor(method)
     await fault?.until
     if (fault?.hangs === true) return
+    if (fault?.resets === true) return void request.socket.destroy()
     if (fault?.status !== undefined) return fail(request, response, fault.status)
     if (!isSigned(request, url)) return fail(request, response, 403)
     if (method === 'GET' || method === 'HEAD') return this.#send(request, response, key, fault ?? {})
@@ -112,11 +138,14 @@ class FakeS3 implements S3Server {
     const range = headers.range === undefined ? '' : ` ${headers.range}`
     this.requests.push(`${method} ${key}${end}${range}`)
     this.targets.push(`${url.pathname}${url.search}`)
+    this.userAgents.push(headers['user-agent'] ?? '')
     if (headers.authorization !== undefined) this.authorizations.push(headers.authorization)
   }
 
   #faultFor(method: string): S3Fault | undefined {
-    const found = this.#faults.find(({ fault, left }) => left > 0 && (fault.method ?? method) === method)
+    const found = this.#faults.find(
+      ({ fault, left }) => left > 0 && (fault.method ?? method) === method && (fault.when?.() ?? true),
+    )
     if (found !== undefined) found.left -= 1
     return found?.fault
   }
@@ -178,7 +207,7 @@ const send = (
   response: ServerResponse,
   content: Buffer,
   range: Range | undefined,
-  { headers, cutAt, stallAt }: S3Fault,
+  { headers, cutAt, stallAt, wrongBytes = false }: S3Fault,
 ): void => {
   const { start, end } = range ?? { start: 0, end: content.length }
   response.writeHead(range === undefined ? 200 : 206, {
@@ -189,9 +218,15 @@ const send = (
     ...headers,
   })
   if (method === 'HEAD') return void response.end()
-  const part = content.subarray(start, end)
+  const part = wrongBytes ? otherBytes(content.subarray(start, end)) : content.subarray(start, end)
   if (cutAt === undefined && stallAt === undefined) return void response.end(part)
   response.write(part.subarray(0, cutAt ?? stallAt), () => {
     if (cutAt !== undefined) response.destroy()
   })
+}
+
+const otherBytes = (bytes: Buffer): Buffer => {
+  const other = Buffer.from(bytes)
+  if (other.length > 0) other[0] = (other[0] as number) ^ 1
+  return other
 }
