@@ -39,6 +39,8 @@ export interface RegistryClientOptions {
   readonly maxTries?: number
   readonly clock?: Clock
   readonly random?: () => number
+  /** The registry has answered 429: no request is sent for so many milliseconds more. */
+  readonly observePause?: (ms: number) => void
   /** PEM, in addition to the well-known authorities. */
   readonly ca?: string
 }
@@ -165,11 +167,16 @@ export class RegistryClient {
       if (request.method !== 'GET' && request.method !== 'HEAD') checkPermit(this.#options.permit)
       const reply = await this.#connection.send(request, authorization)
       if (reply.status !== 429) this.#limiter.onSuccess(began)
-      else this.#limiter.on429(began, secondsOf(single(reply.headers['retry-after'])))
+      else this.#limited(began, reply.headers)
       return await this.#checked(request, reply)
     } finally {
       this.#limiter.release()
     }
+  }
+
+  #limited(began: number, headers: RegistryReply['headers']): void {
+    const ms = this.#limiter.on429(began, secondsOf(single(headers['retry-after'])))
+    if (ms > 0) this.#options.observePause?.(ms)
   }
 
   async #checked({ method }: RegistryRequest, reply: RegistryReply): Promise<RegistryReply> {
@@ -192,7 +199,7 @@ export class RegistryClient {
       { method: 'GET', url },
       authorization,
     )
-    if (status === 429) this.#limiter.on429(began, secondsOf(single(headers['retry-after'])))
+    if (status === 429) this.#limited(began, headers)
     return { status, body: (await readBody(body, maxTokenBytes)).toString() }
   }
 }

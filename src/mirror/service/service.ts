@@ -58,6 +58,7 @@ export class MirrorService implements MirrorStatus {
       permit: this.#lease ?? noPermit,
       credentialOf,
       clock,
+      observePause: (host, ms) => this.metrics.paused(host, ms),
       ...(originOf && { originOf }),
       ...(rate && { rate }),
     })
