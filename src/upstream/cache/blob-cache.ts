@@ -149,7 +149,7 @@ class BlobCache {
       const { buffers } = storage
       return {
         ...head,
-        body: createStoredBody({ request, source, buffers, size, parts, open, again, onEnd }),
+        body: createStoredBody({ request, ...head, source, buffers, size, parts, open, again, onEnd }),
       }
     } catch (error) {
       close()
@@ -182,7 +182,7 @@ class BlobCache {
       return relabelledBlob
     const again = mayRepeat ? async () => await this.open(request, false) : undefined
     const body = createVerifiedBody({ body: blob.body, digest, size })
-    return { ...relabelledBlob, body: repeatingWrong(body, again) }
+    return { ...relabelledBlob, body: repeatingWrong(body, relabelledBlob.headers, again) }
   }
 
   #counted<Answer>(tier: BlobTier, blob: Answer): Answer {

@@ -9,7 +9,7 @@ import type { Blob, BlobRequest, Body, OpenBlob, Sink } from '../../oci/image-so
 import { toRegistryError } from '../errors.ts'
 import type { Stretch } from './requested-ranges.ts'
 import { openRest } from './rest-of-blob.ts'
-import { createVerifiedBody, wrongContent } from './verified-body.ts'
+import { createVerifiedBody, repeated, wrongContent } from './verified-body.ts'
 
 /** Bytes of the store, from which a reader may go on to upstream. */
 export interface StoredSource extends ByteSource {
@@ -23,6 +23,8 @@ export interface StoredBodyOptions {
   readonly buffers: ReadBuffers
   /** Bytes of the blob. */
   readonly size: number
+  /** Of the answer. */
+  readonly headers: Blob['headers']
   readonly parts: readonly (Stretch | Buffer)[]
   /** Past the store. */
   readonly open: OpenBlob
@@ -45,7 +47,7 @@ export const createStoredBody = (options: StoredBodyOptions): Body => {
       const progress = new Progress(sink)
       try {
         for (const part of options.parts)
-          if (Buffer.isBuffer(part)) sink(part, () => undefined)
+          if (Buffer.isBuffer(part)) progress.take(part, () => undefined)
           else await pipePart(options, part, progress)
       } finally {
         over(progress.storedBytes)
@@ -98,7 +100,7 @@ const pipePart = async (options: StoredBodyOptions, part: Stretch, progress: Pro
   } catch (error) {
     if (!(error instanceof WrongContent)) throw error
     if (progress.hasBytes || again === undefined) throw wrongContent(error)
-    await (await again()).body?.pipeTo(progress.take)
+    await (await repeated(again, options.headers, error)).pipeTo(progress.take)
   }
 }
 

@@ -23,9 +23,14 @@ export interface VerifiedBodyOptions {
 
 /**
  * What a client gets of wrong bytes: the same request once more, if it has none of them.
+ * @param headers of the answer that the client has
  * @param again undefined if that was tried
  */
-export const repeatingWrong = (body: Body, again: (() => Promise<Blob>) | undefined): Body => ({
+export const repeatingWrong = (
+  body: Body,
+  headers: Blob['headers'],
+  again: (() => Promise<Blob>) | undefined,
+): Body => ({
   pipeTo: async (sink) => {
     let hasBytes = false
     try {
@@ -36,11 +41,27 @@ export const repeatingWrong = (body: Body, again: (() => Promise<Blob>) | undefi
     } catch (error) {
       if (!(error instanceof WrongContent)) throw error
       if (hasBytes || again === undefined) throw wrongContent(error)
-      await (await again()).body?.pipeTo(sink)
+      await (await repeated(again, headers, error)).pipeTo(sink)
     }
   },
   discard: async () => await body.discard(),
 })
+
+/**
+ * The body of a second answer, for a client that has the head of the first one.
+ * @throws {RegistryError} if it is of another length: the client would take a part of it for the whole
+ */
+export const repeated = async (
+  again: () => Promise<Blob>,
+  headers: Blob['headers'],
+  cause: WrongContent,
+): Promise<Body> => {
+  const second = await again()
+  const isSame = ['content-length', 'content-range'].every((name) => second.headers[name] === headers[name])
+  if (second.body !== undefined && isSame) return second.body
+  await second.body?.discard()
+  throw wrongContent(cause)
+}
 
 export const wrongContent = (cause: unknown): RegistryError =>
   unavailable('the upstream registry sent a blob that is not the one of its digest; try again', cause)

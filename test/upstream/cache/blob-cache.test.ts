@@ -372,6 +372,20 @@ await t.test(
 )
 
 await t.test(
+  'attack: upstream announces another length: no client takes a part for the whole',
+  async (test) => {
+    const { open, upstream } = cacheFor(test, scriptedUpstream(content))
+    upstream.scripts.push({ content: content.subarray(0, 77) })
+    const blob = await open(requestFor(content))
+    test.equal(blob.headers['content-length'], '77')
+    const client = reading(blob)
+    test.equal(toldOf(await failure(client.done)), '503 UNAVAILABLE 5')
+    test.equal(client.bytes().length, 0)
+    test.ok((await allOf(await open(requestFor(content)))).equals(content))
+  },
+)
+
+await t.test(
   'attack: wrong bytes past the store: nobody gets all, and a small blob is tried again',
   async (test) => {
     const wrong = Buffer.from(content)

@@ -5,6 +5,7 @@ import { createDigestsByTag } from '../../../src/upstream/cache/digests-by-tag.t
 import {
   answerForSet,
   deleteOtherSets,
+  deleteTag,
   digestsOfOtherSets,
   tagKey,
 } from '../../../src/upstream/cache/other-accept-sets.ts'
@@ -22,6 +23,9 @@ await t.test('what a tag gave to other Accept sets, the newest first, each once'
   tags.confirm(tagKey(tag, '3'), newer, 3000)
   tags.confirm(tagKey('ocp_4.5_base2', '3'), newer, 4900)
   test.strictSame(digestsOfOtherSets(tags, tag), [newer, older])
+  deleteTag(tags, tag)
+  test.strictSame(digestsOfOtherSets(tags, tag), [])
+  test.equal(tags.size(), 1)
 })
 
 await t.test('only the newest, and only if its type is in this Accept', async (test) => {

@@ -36,6 +36,7 @@ const bodyFor = (
     source,
     buffers: new ReadBuffers(),
     size: content.length,
+    headers: { 'content-length': `${content.length}` },
     parts: [{ start: 0, end: content.length }],
     open: upstream.open,
     again: undefined,
@@ -156,10 +157,21 @@ await t.test(
     const { all } = bodyFor(sourceUpTo(0), upstream, {
       request: requestFor(small),
       size: small.length,
+      headers: { 'content-length': `${small.length}` },
       parts: [{ start: 0, end: small.length }],
       again: async () => await upstream.open(requestFor(small)),
     })
     test.ok((await all()).equals(small), 'a client that has none of them gets the right ones')
+    let repeats = 0
+    const framed = bodyFor(sourceUpTo(0, new WrongContent('wrong')), scriptedUpstream(content), {
+      parts: [Buffer.from('--boundary'), { start: 0, end: 5 }],
+      again: async () => {
+        repeats += 1
+        return await scriptedUpstream(content).open(requestFor(content))
+      },
+    })
+    test.equal(told(await failure(framed.all())), '503 UNAVAILABLE 5', 'a second answer has another boundary')
+    test.equal(repeats, 0)
   },
 )
 

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import t from 'tap'
 import type { Body, Sink } from '../../../src/oci/image-source.ts'
 import { heldBackBytes } from '../../../src/storage/fill.ts'
-import { createVerifiedBody, repeatingWrong } from '../../../src/upstream/cache/verified-body.ts'
+import { WrongContent } from '../../../src/storage/fill-outcome.ts'
+import { createVerifiedBody, repeated, repeatingWrong } from '../../../src/upstream/cache/verified-body.ts'
 import { bytesOf, digestOf } from '../../storage/fixtures.ts'
 
 /** Hands over chunks whose memory is used again. */
@@ -114,27 +115,50 @@ await t.test('a body of unknown length: its last chunk is held back', async (tes
 await t.test('wrong bytes are requested once more, if the client has none of them', async (test) => {
   const [content, wrong] = [bytesOf(10_000), bytesOf(50_000)]
   const digest = digestOf(content)
-  let repeated = 0
+  const headers = { 'content-length': '10000' }
+  let count = 0
   const again = async () => {
-    repeated += 1
-    return await Promise.resolve({ status: 200, headers: {}, body: bodyOf(content).body } as const)
+    count += 1
+    return await Promise.resolve({ status: 200, headers, body: bodyOf(content).body } as const)
   }
   const bodyFor = (bytes: Buffer) =>
     createVerifiedBody({ body: bodyOf(bytes).body, digest, size: bytes.length })
-  test.ok((await readAll(repeatingWrong(bodyFor(Buffer.alloc(10_000)), again))).bytes.equals(content))
-  test.equal(repeated, 1)
+  test.ok(
+    (await readAll(repeatingWrong(bodyFor(Buffer.alloc(10_000)), headers, again))).bytes.equals(content),
+  )
+  test.equal(count, 1)
   for (const body of [
-    repeatingWrong(bodyFor(wrong), again),
-    repeatingWrong(bodyFor(Buffer.alloc(1)), undefined),
+    repeatingWrong(bodyFor(wrong), headers, again),
+    repeatingWrong(bodyFor(Buffer.alloc(1)), headers, undefined),
   ])
     test.match((await readAll(body)).error, { code: 'UNAVAILABLE' })
-  test.equal(repeated, 1)
+  test.equal(count, 1)
   const broken: Body = {
     pipeTo: async () => await Promise.reject(new Error('cut')),
     discard: async () => undefined,
   }
-  test.match((await readAll(repeatingWrong(broken, again))).error, { message: 'cut' })
-  await repeatingWrong(broken, again).discard()
+  test.match((await readAll(repeatingWrong(broken, headers, again))).error, { message: 'cut' })
+  await repeatingWrong(broken, headers, again).discard()
+})
+
+await t.test('attack: a second answer of another length would be whole too early', async (test) => {
+  const wrong = new WrongContent('wrong')
+  const headers = { 'content-length': '77', 'content-range': 'bytes 0-76/77' }
+  for (const [second, isTaken] of [
+    [headers, true],
+    [{ ...headers, 'content-length': '10000' }, false],
+    [{ ...headers, 'content-range': 'bytes 0-76/99' }, false],
+    [{}, false],
+  ] as const) {
+    const { body, seen } = bodyOf(bytesOf(77))
+    const again = async () => await Promise.resolve({ status: 206, headers: second, body } as const)
+    const taken = await repeated(again, headers, wrong).catch((error: unknown) => error)
+    test.equal(taken === body, isTaken)
+    test.equal(seen.isDiscarded, !isTaken)
+    if (!isTaken) test.match(taken, { code: 'UNAVAILABLE' })
+  }
+  const redirect = async () => await Promise.resolve({ status: 307, headers, body: undefined } as const)
+  await test.rejects(repeated(redirect, headers, wrong), { code: 'UNAVAILABLE' })
 })
 
 await t.test('a body that nobody wants', async (test) => {
