@@ -23,6 +23,8 @@ export interface RegistryRequest extends ConnectionRequest {
   readonly image: string
   /** False where the sender must look again first, be it after a 429: the world may have changed in the pause. */
   readonly isRepeatable: boolean
+  /** `background`: after all others. Comparisons must not make a copy wait. */
+  readonly priority?: 'background' | undefined
 }
 
 export interface RegistryClientOptions {
@@ -151,17 +153,17 @@ export class RegistryClient {
     }
   }
 
-  async #turn(image: string, signal: AbortSignal | undefined): Promise<void> {
+  async #turn({ image, signal, priority }: RegistryRequest): Promise<void> {
     try {
-      await this.#limiter.acquire({ requester: image, until: this.#clock.now() + maxQueueMs, signal })
+      const until = this.#clock.now() + maxQueueMs
+      await this.#limiter.acquire({ requester: image, until, signal, priority })
     } catch (error) {
       throw new RegistryFailure('limited', `too many requests wait for ${this.origin.host}`, error)
     }
   }
 
   async #sendPaced(request: RegistryRequest, authorization: string | undefined): Promise<RegistryReply> {
-    const { image, signal } = request
-    await this.#turn(image, signal)
+    await this.#turn(request)
     const began = this.#clock.now()
     try {
       if (request.method !== 'GET' && request.method !== 'HEAD') checkPermit(this.#options.permit)
@@ -170,7 +172,7 @@ export class RegistryClient {
       else this.#limited(began, reply.headers)
       return await this.#checked(request, reply)
     } finally {
-      this.#limiter.release()
+      this.#limiter.release(request.priority)
     }
   }
 
