@@ -3,8 +3,7 @@
  * in again, and makes some clients give up for good.
  */
 import { unavailable, type RegistryError } from '../oci/errors.ts'
-import { parseAnswer } from '../oci/json-bounds.ts'
-import { printable } from './foreign-text.ts'
+import { statusMessage } from './foreign-text.ts'
 import { ReviewShed, reviewShed } from './review-shed.ts'
 import { NotAReview } from './review-answer.ts'
 
@@ -32,20 +31,9 @@ export const reviewText = ({ status, retryAfter, text }: Reply, secret: string):
   if (status === 429) throw reviewShed(/^[1-9]\d{0,2}$/.test(retryAfter) ? Number(retryAfter) : 1, said)
   if (status !== 401 && status !== 403) throw new Refused(said.message, false)
   throw new Refused(
-    `API server answered ${status}: ${messageOf(text, secret)}; apply manifests/rbac/quay-proxy.yaml, and look at the credential of the proxy`,
+    `API server answered ${status}: ${statusMessage(text, secret)}; apply manifests/rbac/quay-proxy.yaml, and look at the credential of the proxy`,
     true,
   )
-}
-
-/** The message of a Kubernetes Status, in quotes. */
-const messageOf = (text: string, secret: string): string => {
-  try {
-    const { message } = parseAnswer(Buffer.from(text)) as { message?: unknown }
-    if (typeof message === 'string') return JSON.stringify(printable(message, secret))
-  } catch {
-    // Not JSON, so it is the page of another server. The log does not quote it.
-  }
-  return 'without a reason'
 }
 
 /** The error of a deadline, or of a wait that the deadline ended. */

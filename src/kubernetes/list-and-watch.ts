@@ -12,7 +12,7 @@ import {
   type RequestContext,
 } from '@kubernetes/client-node'
 import { onAbort } from '../concurrency/abortable.ts'
-import { printable } from './foreign-text.ts'
+import { printable, statusMessage } from './foreign-text.ts'
 import { objectOf, watchedOf, type WatchedObject } from './watched-object.ts'
 
 export interface Resource {
@@ -103,13 +103,18 @@ export const readPages = async (
       next = page.next
       if (next === undefined) return page.resourceVersion
     } catch (error) {
-      // The message of an ApiException holds the whole answer with its headers.
-      throw error instanceof ApiException ? new Error(`API server answered ${error.code}`) : error
+      throw error instanceof ApiException ? refusal(error) : error
     } finally {
       // client-node creates a connection pool for every request.
       await dispatcher?.destroy()
     }
   }
+}
+
+/** The message of an ApiException holds the whole answer with its headers. That of a Status names the right that is missing. */
+const refusal = ({ code, body }: ApiException<unknown>): Error => {
+  const why = code === 403 && typeof body === 'string' ? `: ${statusMessage(body)}` : ''
+  return new Error(`API server answered ${code}${why}`)
 }
 
 /** The watch cannot be resumed: only a new list shows what changed since then. */

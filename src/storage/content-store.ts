@@ -13,6 +13,7 @@ import { entriesInFolder, sizeInFolder } from './entry-folder.ts'
 import { Fill } from './fill.ts'
 import { outcomeOf } from './fill-outcome.ts'
 import { Pending } from './pending.ts'
+import type { ReadBuffers } from './read-buffers.ts'
 import type { StoreObservers } from './store-observers.ts'
 import { StoredFile, type CorruptEntry } from './stored-file.ts'
 
@@ -22,6 +23,7 @@ export interface ContentStoreOptions {
   readonly maxBytes: number
   readonly disk: Disk
   readonly queue: DiskQueue
+  readonly buffers: ReadBuffers
   /** One flush at a time: it may take seconds, and must not hold the threads that readers need. */
   readonly flushes: DiskQueue
   readonly observe: StoreObservers
@@ -29,7 +31,7 @@ export interface ContentStoreOptions {
 
 /** What stays free on the disk, for the tags, and for what else is on it. */
 const spareBytes = 64 * 1024 * 1024
-/** An entry is marked as used this often at most: the mark costs a write, and carries the order over a restart. */
+/** Between two marks of an entry as used: a mark costs a write, and carries the order over a restart. */
 const touchEveryMs = 10 * 60_000
 const maxTouched = 20_000
 /** Who reads the entries of an earlier life, for the turns at the disk. */
@@ -64,7 +66,7 @@ export class ContentStore {
     const found: FoundEntry[] = []
     for (const shard of shardsOf(root, kind)) {
       if (signal.aborted) return
-      found.push(...(await entriesInFolder({ disk, queue, requester: loader }, shard)))
+      found.push(...(await entriesInFolder({ disk, queue, requester: loader, signal }, shard)))
     }
     await this.#index.absorb(found)
     this.#isLoaded = true
@@ -109,12 +111,11 @@ export class ContentStore {
         },
       )
       return new Fill({
+        ...this.#options,
         digest: fileDigest,
         size,
         requester,
         fd,
-        disk,
-        queue,
         publish: async () => await this.#publishing.add(this.#publish(path, fd, digest, size)),
         onEnd: (outcome) => {
           if (outcome !== 'stored') {
@@ -151,12 +152,11 @@ export class ContentStore {
       const opened = await queue.run(requester, async () => await disk.open(path), close)
       if (opened.size === size)
         return new StoredFile({
+          ...this.#options,
           digest,
           size,
           fd: opened.fd,
           requester,
-          disk,
-          queue,
           // The file of a manifest holds its type as well, and is compared with its digest by its reader.
           isVerified: kind === 'manifests' || this.#index.isVerified(digest),
           onVerified: () => this.#index.verified(digest, size),

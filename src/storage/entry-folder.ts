@@ -2,6 +2,7 @@
  * The entries of one folder of the store, as their names and times tell. A folder that cannot be read has none.
  */
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseEntryName } from './cache-directory.ts'
 import type { Disk } from './disk.ts'
 import type { DiskQueue } from './disk-queue.ts'
@@ -14,8 +15,16 @@ export interface FolderAccess {
   readonly requester: string
 }
 
+export interface PatientAccess extends FolderAccess {
+  /** Ends the patience with a disk that does not answer. */
+  readonly signal: AbortSignal
+  /** Milliseconds until a disk that did not answer is tried again. */
+  readonly retryMs?: number
+}
+
 /** Files that are looked at in one turn at the disk: some milliseconds. */
 const namesAtOnce = 64
+const defaultRetryMs = 500
 
 const namesIn = async (
   { disk, queue, requester }: FolderAccess,
@@ -30,20 +39,36 @@ export const sizeInFolder = async (
 ): Promise<number | undefined> =>
   (await namesIn(access, folder)).map(parseEntryName).find((entry) => entry?.digest === digest)?.size
 
+/** Waits for a disk that does not answer: entries that are not found here would stay on it uncounted, and be of no use. */
 export const entriesInFolder = async (
-  access: FolderAccess,
+  access: PatientAccess,
   folder: string,
 ): Promise<readonly FoundEntry[]> => {
   const found: FoundEntry[] = []
-  const names = await namesIn(access, folder)
+  const names = await patiently(access, async () => await access.disk.list(folder))
   for (let at = 0; at < names.length; at += namesAtOnce) {
     const batch = names.slice(at, at + namesAtOnce)
     const read = async () => {
-      for (const name of batch) found.push(...(await entryOf(access, folder, name)))
+      const entries: FoundEntry[] = []
+      for (const name of batch) entries.push(...(await entryOf(access, folder, name)))
+      return entries
     }
-    await access.queue.run(access.requester, read).catch(() => undefined)
+    found.push(...(await patiently(access, read)))
   }
   return found
+}
+
+/** @returns nothing of a folder that cannot be read */
+const patiently = async <Item>(
+  { queue, requester, signal, retryMs = defaultRetryMs }: PatientAccess,
+  operation: () => Promise<readonly Item[]>,
+): Promise<readonly Item[]> => {
+  for (;;) {
+    const found = await queue.run(requester, operation).catch((error: unknown) => error as Error)
+    if (!(found instanceof Error)) return found
+    if (signal.aborted || found.name !== 'DiskTooSlow') return []
+    await sleep(retryMs, undefined, { ref: false })
+  }
 }
 
 const entryOf = async (

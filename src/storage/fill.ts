@@ -2,32 +2,11 @@
  * A blob on its way into the store: one writer, and any number of readers that follow it on the growing file, each at its own pace and
  * from any offset. No reader gets the last bytes before the digest of all bytes is right.
  */
-import type { Disk } from './disk.ts'
-import type { DiskQueue } from './disk-queue.ts'
 import { DiskWait } from './disk-wait.ts'
+import type { FillOptions } from './fill-options.ts'
 import { endedBy, FillEnded, outcomeOf, WrongContent, type FillOutcome } from './fill-outcome.ts'
 import { MarkedHash, type HashedPrefix } from './marked-hash.ts'
-
-export interface FillOptions {
-  readonly digest: string
-  /** Bytes, as upstream announced them. */
-  readonly size: number
-  /** Whose turns at the disk its writes take. */
-  readonly requester: string
-  readonly fd: number
-  readonly disk: Pick<Disk, 'read' | 'write' | 'close'>
-  readonly queue: DiskQueue
-  /** Makes it an entry of the store. Readers do not wait for it. */
-  readonly publish: () => Promise<void>
-  /** Called once, when the file is complete or no longer wanted. */
-  readonly onEnd: (outcome: FillOutcome, error?: unknown) => void
-  /** Milliseconds, monotonic. */
-  readonly now?: () => number
-  /** Share of the time since the fill began in which the event loop was busy, from 0 to 1. */
-  readonly busyness?: () => number
-  /** Milliseconds that a fill goes on without a reader. */
-  readonly unreadMs?: number
-}
+import { WriteBehind } from './write-behind.ts'
 
 /** What no reader gets before the digest is right. More than one byte, so that the end is not a packet of its own. */
 export const heldBackBytes = 16 * 1024
@@ -39,6 +18,7 @@ export class Fill {
   readonly #hash: MarkedHash
   readonly #now: () => number
   readonly #diskWait: DiskWait
+  readonly #behind: WriteBehind
   readonly #aborted = new AbortController()
   #written = 0
   #isVerified = false
@@ -49,8 +29,8 @@ export class Fill {
   #unread: NodeJS.Timeout | undefined
   /** Readers that wait for bytes are released together. */
   #progress: PromiseWithResolvers<void> | undefined
-  #writing: Promise<void> = Promise.resolve()
-  /** The call itself, which goes on after its deadline. */
+  /** The last write, until its deadline, and its call, which may go on after that. */
+  #writing: Promise<unknown> = Promise.resolve()
   #call: Promise<unknown> = Promise.resolve()
 
   constructor(options: FillOptions) {
@@ -59,6 +39,9 @@ export class Fill {
     this.#hash = new MarkedHash(options.digest, options.size)
     this.#now = options.now ?? (() => performance.now())
     this.#diskWait = new DiskWait({ now: this.#now, busyness: options.busyness })
+    const { buffers, blockBytes } = options
+    const write = async (bytes: Buffer, at: number) => await (this.#writing = this.#write(bytes, at))
+    this.#behind = new WriteBehind({ buffers, blockBytes, write })
   }
 
   /** Aborted when the bytes of upstream are no longer wanted. */
@@ -86,7 +69,7 @@ export class Fill {
     this.#readers -= 1
     if (this.#readers > 0) return
     if (this.#outcome !== undefined) this.#close()
-    else if (this.#hash.at < this.size / 2) this.#end('cancelled', new FillEnded('nobody reads it'))
+    else if (this.#hash.at < this.size / 2) this.#cancel()
     else this.#cancelLater()
   }
 
@@ -96,12 +79,12 @@ export class Fill {
     if (this.#hash.at + chunk.length > this.size)
       throw new WrongContent('upstream sent more than it announced')
     this.#hash.update(chunk)
-    this.#writing = this.#writeAfter(this.#writing, chunk, release)
+    this.#behind.add(chunk, release)
   }
 
   /** Upstream has sent all. Resolves when the file is in the store, or is not going to be. */
   async complete(): Promise<void> {
-    await this.#writing
+    await this.#behind.settled()
     if (this.#error !== undefined) return
     if (this.#hash.at !== this.size || !this.#hash.isRight()) {
       this.#end('wrong', new WrongContent('the bytes of upstream are not those of the digest'))
@@ -117,10 +100,11 @@ export class Fill {
     }
   }
 
-  /** Upstream broke off, or sent something else. */
-  fail(error: unknown): void {
-    const isWrong = error instanceof WrongContent
-    this.#end(isWrong ? 'wrong' : 'failed', isWrong ? error : endedBy(error))
+  /** Upstream broke off, or sent something else. Resolves when readers have what came before. */
+  async fail(error: unknown): Promise<void> {
+    if (error instanceof WrongContent) return this.#end('wrong', error)
+    await this.#behind.settled()
+    return this.#end('failed', endedBy(error))
   }
 
   /** @param requester whose turn at the disk it takes */
@@ -133,6 +117,8 @@ export class Fill {
       await this.#progress.promise
     }
     const wanted = into.subarray(0, this.available - position)
+    const near = this.#behind.read(wanted, position)
+    if (near > 0) return near
     const count = await queue.run(requester, async () => await disk.read(fd, wanted, position))
     if (count === 0) throw new FillEnded('the file is shorter than what was written into it')
     return count
@@ -143,31 +129,24 @@ export class Fill {
     return this.#hash.prefix(position)
   }
 
-  async #writeAfter(earlier: Promise<void>, chunk: Buffer, release: () => void): Promise<void> {
-    await earlier
-    await this.#write(chunk)
-    release()
-  }
-
-  async #write(chunk: Buffer): Promise<void> {
-    if (this.#error !== undefined) return
+  async #write(bytes: Buffer, position: number): Promise<boolean> {
     const { disk, queue, requester, fd } = this.#options
-    const position = this.#written
     let begunAt = 0
     const write = async (): Promise<void> => {
       begunAt = this.#now()
-      await (this.#call = disk.write(fd, chunk, position))
+      await (this.#call = disk.write(fd, bytes, position))
     }
     try {
       // Apart from the reads of the same requester: a hundred readers would keep the writer waiting for what they wait for.
       await queue.run(`fill ${requester}`, write)
     } catch (error) {
       this.#end(outcomeOf(error), endedBy(error))
-      return
+      return false
     }
-    this.#written += chunk.length
+    this.#written = position + bytes.length
     this.#countWait(begunAt)
     this.#wake()
+    return true
   }
 
   /** Only time in which a reader had nothing to read counts. */
@@ -177,10 +156,13 @@ export class Fill {
     if (this.#diskWait.isTooLong()) this.#end('slow', new FillEnded('the disk is slower than upstream'))
   }
 
+  #cancel(): void {
+    this.#end('cancelled', new FillEnded('nobody reads it'))
+  }
+
   #cancelLater(): void {
     const { unreadMs = defaultUnreadMs } = this.#options
-    const cancel = () => this.#end('cancelled', new FillEnded('nobody reads it'))
-    this.#unread = setTimeout(cancel, unreadMs).unref()
+    this.#unread = setTimeout(() => this.#cancel(), unreadMs).unref()
   }
 
   /** The file is of no use: what readers still want is upstream. */
@@ -195,6 +177,7 @@ export class Fill {
   #finish(outcome: FillOutcome, error?: unknown): void {
     clearTimeout(this.#unread)
     this.#outcome = outcome
+    this.#behind.end()
     this.#options.onEnd(outcome, error)
     if (this.#readers === 0) this.#close()
   }

@@ -49,7 +49,8 @@ export const openStorage = ({ directory, maxBytes, observe, disk = systemDisk }:
   const queue = new DiskQueue()
   const flushes = new DiskQueue({ maxRunning: 1, deadlineMs: flushDeadlineMs })
   const manifestBytes = Math.ceil(maxBytes * manifestShare)
-  const shared = { root, disk, queue, flushes, observe }
+  const buffers = new ReadBuffers()
+  const shared = { root, disk, queue, flushes, buffers, observe }
   const blobs = new ContentStore({ ...shared, kind: 'blobs', maxBytes: maxBytes - manifestBytes })
   const manifests = new ContentStore({ ...shared, kind: 'manifests', maxBytes: manifestBytes })
   const tags = new KeyJournal({ path: join(root, 'tags'), queue: flushes, onWarning: observe.warning })
@@ -57,7 +58,7 @@ export const openStorage = ({ directory, maxBytes, observe, disk = systemDisk }:
     blobs,
     manifests: new DocumentStore(manifests),
     tags,
-    buffers: new ReadBuffers(),
+    buffers,
     isStuck: () => queue.isStuck,
     load: async (signal) => {
       // Few and small: a pull begins with them.

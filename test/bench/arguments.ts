@@ -9,6 +9,7 @@ export const partArguments = {
   'slow-readers': undefined,
   'cold-image': undefined,
   cache: undefined,
+  'cache-entries': undefined,
   'requests-per-pull': undefined,
   'restricted-index': 'a duration such as 1h: all of QCI, for as long at most',
   'image-stream-claims': undefined,

@@ -24,6 +24,7 @@ const importParts = async (): Promise<Readonly<Record<PartName, Part>>> => ({
   'slow-readers': (await import('./parts/slow-readers.ts')).slowReaders,
   'cold-image': (await import('./parts/cold-image.ts')).coldImage,
   cache: (await import('./parts/cache.ts')).cache,
+  'cache-entries': (await import('./parts/cache-entries.ts')).cacheEntries,
   'requests-per-pull': (await import('./parts/requests-per-pull.ts')).requestsPerPull,
   'restricted-index': (await import('./parts/restricted-index.ts')).restrictedIndex,
   'image-stream-claims': (await import('./parts/image-stream-claims.ts')).imageStreamClaims,

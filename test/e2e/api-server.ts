@@ -24,8 +24,8 @@ export type User = { username: string; groups: string[] }
 export type ApiServer = {
   /** The token of a user with all rights. */
   admin: KubeConfig
-  /** JSON for `--kubeconfig`, with a token of the proxy's service account. */
-  kubeconfig: () => Promise<string>
+  /** JSON for `--kubeconfig`, with a token of a service account: that of the proxy, unless given. */
+  kubeconfig: (account?: Account) => Promise<string>
   /** The token of a user in the token file. */
   userToken: (username: string) => string
   /** A bound token of a service account, as `oc create token` requests it. */
@@ -268,7 +268,8 @@ export const startApiServer = async (users: readonly User[] = []): Promise<ApiSe
   const disposers = started.move()
   return {
     admin,
-    kubeconfig: async () => kubeConfigOf(server, certificate, await createToken(proxyAccount)).exportConfig(),
+    kubeconfig: async (account = proxyAccount) =>
+      kubeConfigOf(server, certificate, await createToken(account)).exportConfig(),
     userToken,
     createToken,
     createTokenBoundTo,

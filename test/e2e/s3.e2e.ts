@@ -191,7 +191,8 @@ await test('three replicas over one S3', { skip }, async (suite) => {
     const retries = await pullAll([replica], 'ocp_4.16_shared', 3)
     t.notOk(JSON.stringify(retries).includes('wrong digest'))
     await until(
-      async () => (await replica.metricOf('cache_s3_corrupt_objects_total{kind="blobs",why="digest"}')) === 1,
+      async () =>
+        (await replica.metricOf('cache_s3_corrupt_objects_total{kind="blobs",reason="digest"}')) === 1,
     )
     await until(() => s3.objects().includes(key) && readFileSync(s3.fileOf(key)).equals(right))
     await replica.stop()

@@ -1,24 +1,24 @@
-/** Bytes as they are on a socket, and a strict reading of what comes back. */
+/** Raw bytes on a socket, and a strict parser of the responses. */
 import { connect } from 'node:net'
 import { must } from './target.ts'
 
 export interface Exchange {
   readonly received: Buffer
-  /** The peer has ended the connection within the time. */
+  /** The peer has closed the connection in time. */
   readonly isClosed: boolean
 }
 
 interface ExchangeOptions {
-  /** Where from. */
+  /** Source address. */
   readonly localAddress?: string
   /**
-   * Milliseconds of silence after which we close our side: not before, since a client that does so is taken to have left (as Node has it),
-   * and gets no answer.
+   * Milliseconds of silence after which we close our side. An earlier close would look like a client that leaves, and Node sends no answer
+   * to such a client.
    */
   readonly silenceMs?: number
 }
 
-/** Milliseconds until the connection has to be closed. */
+/** Milliseconds until the peer has to close the connection. */
 const maxWaitMs = 15_000
 const defaultSilenceMs = 400
 
@@ -53,7 +53,7 @@ export const exchange = async (
       chunks.push(chunk)
       silence?.refresh()
     })
-    // Cut by the other side in the middle of what we send: no failure by itself.
+    // The peer may cut the connection while we send. That alone is no failure.
     socket.on('error', () => undefined)
     socket.on('close', () => settle(true))
   })
@@ -64,7 +64,7 @@ export interface ReadAnswer {
   readonly body: Buffer
 }
 
-/** Answers in their order, interim ones left out; the last may be cut off. @throws {Error} for bytes that are none */
+/** Final responses in their order; the last one may be incomplete. @throws {Error} if the bytes are no HTTP responses */
 export const answersIn = (received: Buffer): readonly ReadAnswer[] => {
   const answers: ReadAnswer[] = []
   let rest = received
@@ -120,7 +120,7 @@ const chunkedIn = (rest: Buffer): { content: Buffer; length: number } | undefine
   }
 }
 
-/** An error has to be OCI JSON, whatever was sent. @throws {Error} */
+/** Checks that an error is OCI JSON. @throws {Error} if it is not */
 export const mustBeOci = ({ status, fields, body }: ReadAnswer): void => {
   if (status < 400) return
   const text = body.toString()

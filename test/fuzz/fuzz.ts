@@ -1,6 +1,6 @@
 /**
- * Random attacks on everything that reads what others write. A case follows from its seed; what fails once is kept in seeds.json, and
- * comes first in every run from then on.
+ * Random input for every part that reads foreign input. A seed determines a case. seeds.json keeps the seeds of failed cases, and every
+ * later run begins with them.
  *
  *     npm run fuzz                                     a minute, shared out among all targets
  *     npm run fuzz -- --seconds=600 --target=graph     one of them for longer
@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util'
 import { Random } from './random.ts'
 import type { Running, Target } from './target.ts'
 
-/** Those that are not chosen are not loaded. */
+/** Only the chosen targets are loaded. */
 const targets: Readonly<Record<string, () => Promise<Target>>> = {
   front: async () => (await import('./targets/front.ts')).front,
   upstream: async () => (await import('./targets/upstream.ts')).upstream,
@@ -28,12 +28,12 @@ const targets: Readonly<Record<string, () => Promise<Target>>> = {
   'api-server': async () => (await import('./targets/api-server.ts')).apiServer,
 }
 const seedsFile = join(import.meta.dirname, 'seeds.json')
-/** Milliseconds. No case waits for more than a deadline of the proxy. */
+/** Milliseconds. A case waits at most for one deadline of the proxy. */
 const caseMs = 20_000
-/** Failures of one target after which it is left: the next ones would tell the same. */
+/** Failures after which a target ends: later ones would have the same cause. */
 const maxFailures = 5
 const maxSeed = 2 ** 32
-/** Of an error: what it says, and where. */
+/** Message and position of an error. */
 const stackLines = 6
 
 interface Failure {
@@ -48,9 +48,9 @@ interface Outcome {
 }
 
 interface Plan {
-  /** Run whatever the time. */
+  /** Seeds that run even without time left. */
   readonly seeds: readonly number[]
-  /** Then as many as there is time for, from this seed on; undefined for none. */
+  /** Afterwards as many cases as time permits, from this seed on; undefined for none. */
   readonly from: number | undefined
   readonly milliseconds: number
 }
@@ -61,7 +61,7 @@ class UsageError extends Error {
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`)
 
-/** What is thrown where nobody waits for it would end the proxy, and fails every case that was running. */
+/** An uncaught error would end the proxy, so it fails every running case. */
 let onCrash: (error: Error) => void = () => undefined
 process.on('uncaughtException', (error) => onCrash(error))
 process.on('unhandledRejection', (error) => onCrash(error as Error))
@@ -100,7 +100,7 @@ const runTarget = async (target: Target, { seeds, from, milliseconds }: Plan): P
       cases += 1
       const failure = await runCase(running, seed)
       if (failure !== undefined) failures.push(failure)
-      // What a case has set off comes to its end, and to the right of the other targets to run.
+      // Lets the work of a case end, and lets the other targets run.
       if (cases % 50 === 0) await sleep(0)
     }
   }
@@ -113,7 +113,7 @@ type Seeds = Record<string, number[]>
 
 const readSeeds = (): Seeds => JSON.parse(readFileSync(seedsFile, 'utf8')) as Seeds
 
-/** What failed is tried first from now on. */
+/** Adds failed seeds to those that run first. */
 const keep = async (kept: Seeds, { name }: Target, failures: readonly Failure[]): Promise<void> => {
   const { format } = await import('prettier')
   const seeds = failures.map(({ seed }) => seed).filter((seed) => seed >= 0)
@@ -138,7 +138,7 @@ interface Options {
   readonly chosen: readonly string[]
   readonly seconds: number
   readonly seed: number | undefined
-  /** The first seed of all; a random one otherwise. */
+  /** The first seed; random unless given. */
   readonly from: number | undefined
 }
 
@@ -190,7 +190,7 @@ const fuzz = async ({ chosen, seconds, seed, from }: Options): Promise<void> => 
     const plan: Plan = {
       seeds: seed === undefined ? (kept[target.name] ?? []) : [seed],
       from: seed === undefined ? first : undefined,
-      // What one target leaves of its time is the others'.
+      // The other targets get the time that a target does not use.
       milliseconds: Math.max(0, ((ends - performance.now()) * (target.shares ?? 1)) / sharesFrom(index)),
     }
     const outcome = await runTarget(target, plan)

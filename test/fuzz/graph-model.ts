@@ -1,6 +1,6 @@
 /**
- * Who may pull what, in as few words as it can be said: what a tag reaches that one may pull. It knows all that ever was upstream, and the
- * part of it that the proxy has served; between what these two say, the proxy is free.
+ * The rules of access in their shortest form: a requester may pull what a tag reaches that the requester may pull. The model knows all that
+ * ever was upstream, and the part of it that the proxy has served. Where these two differ, the proxy may decide either way.
  */
 export type Place =
   | { readonly by: 'namespace'; readonly namespace: string }
@@ -11,7 +11,7 @@ export interface Person {
   readonly name: string
   readonly token: string
   readonly isQciWide: boolean
-  /** Where they have `system:image-puller`. */
+  /** Namespaces in which the person has `system:image-puller`. */
   readonly namespaces: readonly string[]
 }
 
@@ -19,7 +19,7 @@ export interface Node {
   readonly digest: string
   readonly isManifest: boolean
   readonly subject: string | undefined
-  /** What it names as a manifest, and what it names as anything else. */
+  /** Digests that it names as manifests, and all other digests that it names. */
   readonly manifests: readonly string[]
   readonly blobs: readonly string[]
 }
@@ -33,9 +33,9 @@ export const isRestricted = (namespace: string): boolean => namespace.endsWith('
 
 export class GraphModel {
   readonly nodes = new Map<string, Node>()
-  /** Every digest that a tag ever gave. */
+  /** Every digest that a tag ever resolved to. */
   readonly #ever: Fact[] = []
-  /** Those that the proxy gave to somebody. */
+  /** Digests that the proxy has served to anybody. */
   readonly #known: Fact[] = []
   readonly #read = new Set<string>()
   readonly #opensUnknown: boolean
@@ -49,7 +49,7 @@ export class GraphModel {
     this.#ever.push({ place, digest })
   }
 
-  /** A tag was served, and with its bytes or not. */
+  /** The proxy has served a tag, with or without its bytes. */
   served(place: Place | undefined, digest: string, isRead: boolean): void {
     if (place !== undefined) this.#known.push({ place, digest })
     if (isRead) this.#read.add(digest)
@@ -59,7 +59,7 @@ export class GraphModel {
     return person.namespaces.includes(namespace) || (person.isQciWide && !isRestricted(namespace))
   }
 
-  /** A restricted tag ever reached it, whether that is known or not. */
+  /** A restricted tag ever reached the digest, whether the proxy knows it or not. */
   isOfRestricted(digest: string): boolean {
     return this.#ever.some(
       ({ place, digest: from }) =>
@@ -67,7 +67,7 @@ export class GraphModel {
     )
   }
 
-  /** It has to be served: a tag that they may pull is known to reach it. @param within the namespace that was asked in, if one was */
+  /** The proxy must serve it: it knows a tag that reaches it and that the person may pull. @param within namespace of the request, if any */
   must(person: Person, digest: string, within: string | undefined): boolean {
     return this.#known.some(({ place, digest: from }) => {
       if (place.by !== 'namespace' || !this.mayPullOf(person, place.namespace)) return false
@@ -79,7 +79,7 @@ export class GraphModel {
     })
   }
 
-  /** It must not be served, whatever the proxy has found out. @param isListed what nobody has seen is in no list */
+  /** The proxy must not serve it, whatever it has found out. @param isListed an unseen digest is in no list */
   mustNot(person: Person, digest: string, within: string | undefined, isListed = false): boolean {
     if (!person.isQciWide) return !this.#everReached(person, digest, within)
     if (!this.#opensUnknown || isListed) {
@@ -88,7 +88,7 @@ export class GraphModel {
     return this.#isClosed(digest, isListed)
   }
 
-  /** A restricted tag is known to reach it, and nothing that is open ever did. */
+  /** The proxy knows a restricted tag that reaches it, and no open tag ever reached it. */
   #isClosed(digest: string, isListed: boolean): boolean {
     const isOpenEver = this.#ever.some(
       ({ place, digest: from }) =>
@@ -97,7 +97,7 @@ export class GraphModel {
     )
     if (isOpenEver || !this.#isKnownRestricted(digest)) return false
     if (this.nodes.get(digest)?.isManifest === true || (!this.#opensUnknown && !isListed)) return true
-    // A layer that something unseen names too is as open as that.
+    // A layer that an unseen manifest names too is as open as that manifest.
     return [...this.nodes.values()]
       .filter(({ manifests, blobs }) => [...manifests, ...blobs].includes(digest))
       .every((parent) => this.#isKnownRestricted(parent.digest))
@@ -138,7 +138,7 @@ export class GraphModel {
     )
   }
 
-  /** The same, as far as the proxy has read. */
+  /** The same, for manifests that the proxy has read. */
   #knownBelow(digest: string): ReadonlySet<string> {
     const isRead = (node: Node) => this.#read.has(node.digest)
     return this.#closure(
@@ -155,7 +155,7 @@ export class GraphModel {
   ): ReadonlySet<string> {
     const found = new Set([digest])
     const ends = new Set<string>()
-    // A Set that grows is iterated to its new end.
+    // The iteration of a Set includes items that are added meanwhile.
     for (const one of found) {
       const node = this.nodes.get(one)
       if (node === undefined) continue

@@ -1,4 +1,4 @@
-/** Choices of one case: all of them follow from its seed, so that a case can be repeated. */
+/** Random choices of one case. The seed determines all of them, so a case can be repeated. */
 import { randomFrom } from '../oci/random.ts'
 
 export class Random {
@@ -8,7 +8,7 @@ export class Random {
     this.#next = randomFrom(seed)
   }
 
-  /** A whole number from 0 to below the bound. */
+  /** A whole number from 0 up to, and without, the bound. */
   below(bound: number): number {
     return Math.floor(this.#next() * bound)
   }
@@ -21,7 +21,7 @@ export class Random {
     return items[this.below(items.length)] as Item
   }
 
-  /** So many items, each chosen by itself. */
+  /** A number of items, each chosen independently. */
   some<Item>(items: readonly Item[], count: number): Item[] {
     return Array.from({ length: count }, () => this.pick(items))
   }
@@ -38,7 +38,7 @@ export class Random {
     return `sha256:${this.text('0123456789abcdef', 64)}`
   }
 
-  /** A few changes of the kinds that break readers: a byte flipped, cut out, doubled, put in; or cut off. */
+  /** A few changes that break parsers: a byte is flipped, removed, doubled or inserted, or the rest is cut off. */
   mutated(content: Buffer, changes = 1 + this.below(4)): Buffer {
     let bytes = content
     for (let change = 0; change < changes && bytes.length > 0; change++) {

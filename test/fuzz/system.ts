@@ -1,4 +1,4 @@
-/** The whole system over real sockets, and what its proxy writes into its log. */
+/** The whole system over real sockets, and the log of its proxy. */
 import { createLogger } from '../../src/telemetry/logging.ts'
 import type { KubernetesObject } from '../../src/sandbox/app-ci/rbac.ts'
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
@@ -6,7 +6,7 @@ import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
 export interface System extends Sandbox {
   /** Lines so far, as they were written. */
   readonly log: string[]
-  /** May pull all of QCI but what is restricted. */
+  /** May pull every image of QCI that is not restricted. */
   readonly alice: string
 }
 
@@ -20,7 +20,7 @@ export const startSystem = async (flags: readonly string[] = []): Promise<System
   return { ...sandbox, log, alice }
 }
 
-/** Lets a service account pull what belongs to a namespace. */
+/** Lets a service account pull the images of a namespace. */
 export const pullerBinding = (namespace: string, account: { namespace: string; name: string }) =>
   ({
     apiVersion: 'rbac.authorization.k8s.io/v1',

@@ -1,21 +1,21 @@
-/** What is tried, and how a case says that something is wrong. */
+/** A target of the fuzzer, and how a case reports a fault. */
 import type { Random } from './random.ts'
 
 export interface Target {
-  /** How it is asked for: `npm run fuzz -- --target=<name>`. */
+  /** Name on the command line: `npm run fuzz -- --target=<name>`. */
   readonly name: string
-  /** What must hold, whatever comes. */
+  /** The property that must hold for every input. */
   readonly about: string
-  /** Cases at a time; one unless given. */
+  /** Cases that run at once; one unless given. */
   readonly parallel?: number
-  /** Of the time, beside targets of one share; one unless given. */
+  /** Share of the time, relative to targets with a share of one; one unless given. */
   readonly shares?: number
   readonly start: () => Promise<Running>
 }
 
 export interface Running {
   /**
-   * One case, which follows from its seed alone: what it leaves behind (images, people) has names made of the seed.
+   * One case. Only its seed determines it. Its images and people have names made of the seed.
    * @throws {Error} says what does not hold
    */
   readonly run: (random: Random, seed: number) => Promise<void> | void

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { printable } from '../../src/kubernetes/foreign-text.ts'
+import { printable, statusMessage } from '../../src/kubernetes/foreign-text.ts'
 
 await t.test('a foreign text is cut, printable, and without the secret', async (test) => {
   test.equal(printable('as it is'), 'as it is')
@@ -12,4 +12,10 @@ await t.test('a foreign text is cut, printable, and without the secret', async (
     `${'x'.repeat(297)}(to..`,
     'nor its beginning',
   )
+})
+
+await t.test('the message of a Status, and nothing of another text', async (test) => {
+  test.equal(statusMessage('{"message":"no \\n hunter2"}', 'hunter2'), '"no ? (token)"')
+  for (const text of ['', '<html>', 'null', '{"message":1}'])
+    test.equal(statusMessage(text), 'without a reason')
 })

@@ -53,7 +53,8 @@ await t.test(
     await test.rejects(
       readPages(kubeConfig, resource, never, () => undefined),
       {
-        message: 'API server answered 403',
+        message:
+          /^API server answered 403: "imagestreams\.image\.openshift\.io is forbidden: User .* cannot list /,
       },
     )
     api.fault({ kind: 'hang' })

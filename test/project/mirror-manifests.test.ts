@@ -39,7 +39,7 @@ await t.test('the program is that of the image of quay-proxy, and its flags exis
 
 await t.test('it has the lease and the ImageStreams, and no other right', async (test) => {
   test.strictSame(JSON.parse(JSON.stringify((find('ClusterRole') as V1ClusterRole).rules)), [
-    { apiGroups: ['image.openshift.io'], resources: ['imagestreams'], verbs: ['get', 'list', 'watch'] },
+    { apiGroups: ['image.openshift.io'], resources: ['imagestreams'], verbs: ['list'] },
   ])
   test.strictSame(JSON.parse(JSON.stringify((find('Role') as V1Role).rules)), [
     { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] },

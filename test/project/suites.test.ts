@@ -2,8 +2,9 @@
  * Each test file is run once: by the suite of its room, or by itself.
  */
 import { globSync, readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import t from 'tap'
-import { testsInSuites } from '../suites/suites.ts'
+import { suiteNames, testsInSuites } from '../suites/suites.ts'
 
 const { tap } = JSON.parse(readFileSync('package.json', 'utf8')) as { tap: { include: string[] } }
 
@@ -14,6 +15,9 @@ await t.test('every test file is run, and none of them twice', async (t) => {
 
 await t.test('every suite has a file', async (t) => {
   const suites = globSync('test/suites/*.suite.ts')
-  t.ok(suites.length > 5)
+  t.strictSame(
+    suites.map((suite) => basename(suite, '.suite.ts')),
+    suiteNames.toSorted(),
+  )
   for (const suite of suites) t.match(readFileSync(suite, 'utf8'), 'await run(import.meta.filename)')
 })

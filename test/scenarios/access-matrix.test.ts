@@ -1,7 +1,7 @@
 /**
- * Who may pull what, as a matrix that is made and not picked: every family of tags, of an open and of a restricted namespace, for every
- * kind of requester, by every way to a part of the image, on a replica that has just started, on one that has served it, and on one that
- * came after a restart. What is right is told by `expected`, which knows the rules and nothing of how the proxy keeps them.
+ * A generated matrix of access: every family of tags, in an open and in a restricted namespace, for every kind of requester and every
+ * part of an image, on a replica that has just started, on one that has served the image, and on one after a restart. `expected` tells
+ * the right answer. It knows the rules of access, and nothing of the code of the proxy.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -18,7 +18,7 @@ type Requester = 'qci-wide' | 'puller' | 'puller of another' | 'nobody' | 'robot
 type Target = 'tag' | 'digest' | 'child' | 'config' | 'layer' | 'listed'
 const targets: readonly Target[] = ['tag', 'digest', 'child', 'config', 'layer', 'listed']
 
-/** Families whose owner is the namespace in them. */
+/** Families of tags that belong to the namespace in their name. */
 const owned = (namespace: Namespace): Readonly<Record<string, string>> => ({
   plain: `${namespace}_plain_latest`,
   pruned: `20240101120000_prune_${namespace}_pruned_latest`,
@@ -30,7 +30,7 @@ const owned = (namespace: Namespace): Readonly<Record<string, string>> => ({
   after: `${namespace}_after_latest__post1`,
 })
 
-/** Families of nobody; in the restricted row the image has a tag of the restricted namespace as well. */
+/** Families of tags without an owner. In the restricted row the image also has a tag of the restricted namespace. */
 const nobodys: Readonly<Record<string, string>> = {
   'art by digits': 'art__0123456789abcdef',
   'art builder': 'art-builder-0123456789abcdef',
@@ -79,13 +79,13 @@ const rowsOf = async (s: Scenario): Promise<readonly Row[]> => {
   return rows
 }
 
-/** By the rules alone. */
+/** What the rules of access say. */
 const expected = ({ owner, namespace }: Row, requester: Requester, target: Target): boolean => {
   if (requester === 'robot') return true
   if (requester === 'nobody' || requester === 'puller of another') return false
   const isRestricted = namespace === 'secret-priv'
   if (requester === 'qci-wide') return !isRestricted || (owner === 'nobody' && target === 'listed')
-  // Of what belongs to nobody a puller has what a tag of the namespace reaches.
+  // A puller may pull an image without an owner only where a tag of the namespace reaches it.
   if (owner === 'nobody') return isRestricted && !['tag', 'listed'].includes(target)
   return true
 }
@@ -168,7 +168,7 @@ const checkOf = (t: Test, s: Scenario, rows: readonly Row[]): { check: Check; ce
   const check: Check = async (name, ask, tagsFirst) => {
     for (const row of rows) {
       const shown = authorizations(s, row)
-      // Facts are made by pulls of a tag: by one who may. On a replica that has not seen one, a puller knows no digest of an open tag.
+      // A pull by tag of a requester with access makes the facts. Without them, a puller may pull no digest of an open tag.
       if (tagsFirst) {
         await ask(pathOf(row, 'tag'), shown.robot)
         await ask(pathOf(row, 'child'), shown.robot)

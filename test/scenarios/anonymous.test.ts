@@ -1,11 +1,11 @@
 /**
- * `--allow-anonymous`: what RBAC opens to system:unauthenticated is pulled without a login, and a login is worth what it was.
+ * `--allow-anonymous`: a client without a login may pull what RBAC grants to system:unauthenticated. Logins keep their rights.
  */
 import type { KubernetesObject } from '../../src/sandbox/app-ci/rbac.ts'
 import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 import { accept, manifests, scenario, type Scenario } from './scenario.ts'
 
-/** What a namespace's owner applies to open it to everybody. */
+/** The owner of a namespace applies this to open it to everybody. */
 const openToEverybody: KubernetesObject = {
   apiVersion: 'rbac.authorization.k8s.io/v1',
   kind: 'RoleBinding',

@@ -22,13 +22,13 @@ export const flagsOf = (s: Scenario): readonly string[] => {
   ]
 }
 
-/** Listens when it resolves, and may not be ready yet. */
+/** Resolves when the replica listens. It may not be ready yet. */
 export const startUnready = async (s: Scenario, flags: readonly string[] = []) => {
   const args = [...flagsOf(s), '--grace-period=0s', ...flags]
   return await startProxy(parseConfig(args, {}), createLogger('silent', { write: () => undefined }))
 }
 
-/** Ready when it resolves. */
+/** Resolves when the replica is ready. */
 export const startAnother = async (s: Scenario, flags: readonly string[] = []) => {
   const proxy = await startUnready(s, flags)
   while ((await fetch(`${proxy.url}/readyz`)).status !== 200)

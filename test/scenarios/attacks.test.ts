@@ -1,5 +1,5 @@
 /**
- * Attacks, each told where it is tried. What is merely refused is in denied.test.ts; here somebody has thought about it.
+ * Attacks, each described beside its test. denied.test.ts has plain refusals; here the requester tries to get around them.
  */
 import { generateKeyPairSync } from 'node:crypto'
 import * as crypto from 'node:crypto'
@@ -34,7 +34,7 @@ const sign = async (claims: JWTPayload, key: Uint8Array, alg = 'HS256', header =
 const next = '5e1d8a07c3f94b62a0d71e3c9b58f640'
 const halves = ['', next.slice(0, 10)]
 
-// Files are looked at on an interval: the test decides when.
+// The proxy reads its files on an interval. The test decides when.
 for (const flags of [[], ['--require-strong-secrets']]) {
   mock.timers.enable({ apis: ['setInterval'] })
   await scenario(
@@ -49,7 +49,7 @@ for (const flags of [[], ['--require-strong-secrets']]) {
       const login = await robotLogin(s)
       const { payload } = await jwtVerify(login, loginKeyOf(next, s.robot))
       t.equal(payload.sub, s.robot.username, 'the new secret signs from now on')
-      // Attack: wait for the moment in which a file is half written, and be let in by a key that anybody can guess.
+      // Attack: wait until a secret file is half written, then log in with a key that anybody can guess.
       for (const half of halves) {
         write(half)
         for (const key of [hashOf(half), loginKeyOf(half, { ...s.robot, password: '' })])
@@ -121,8 +121,8 @@ await scenario('forged algorithms, and an expired robot token', async (t, s) => 
 })
 
 await tap.test('the time of a password comparison tells nothing about the password', async (t: Test) => {
-  // Attack: a comparison that ends at the first wrong character is a little slower with each right one. With some thousand
-  // requests a character, the password is read off the clock. So: hashes, of one length, compared to their end.
+  // Attack: a comparison that ends at the first wrong character takes longer for each right one. With some thousand
+  // requests for each character, the time tells the password. So the proxy compares hashes of one length, to their end.
   const compared: (readonly [number, number])[] = []
   const { createAuthenticate } = await t.mockImport<typeof authentication>(
     '../../src/registry/authentication/authentication.ts',
@@ -155,7 +155,7 @@ await tap.test('the time of a password comparison tells nothing about the passwo
   t.equal(answers.size, 1, 'how near a guess is shows in no answer')
   t.strictSame(
     compared,
-    // Once by itself, which must not go to the cluster, and once with the name before it.
+    // Once alone, which must not go to the cluster, and once with the user name before it.
     Array.from([...guesses, ...guesses], () => [32, 32]),
     'each is compared as its hash, however near it is',
   )
@@ -169,7 +169,7 @@ await tap.test('the time of a password comparison tells nothing about the passwo
 await scenario(
   'attack: a token for another audience, passed on by the service that received it',
   async (t, s) => {
-    // Attack: a service that is trusted with tokens of its own audience (vault, a CI job's sidecar) shows them to us.
+    // Attack: a service receives tokens for its own audience (vault, the sidecar of a CI job) and logs in here with them.
     const tokenFor = (...audiences: string[]) =>
       s.remember(
         s.kubernetes.issueServiceAccountToken({ namespace: 'my-team', name: 'image-puller', audiences }),
@@ -182,7 +182,7 @@ await scenario(
       'our own name is an audience only if we were told',
     )
     t.equal(await statusOf(s, s.puller, app), 200)
-    // The same attack on our own tokens: of another deployment that has the same secret.
+    // The same attack with tokens of another deployment of the proxy that has the same secret.
     const key = loginKeyOf(readFileSync(s.files.tokenSecret, 'utf8').trim(), s.robot)
     const claims = decodeJwt(await robotLogin(s))
     for (const other of [{ aud: 'https://staging.example' }, { aud: [] }, { iss: 'https://staging.example' }])
@@ -218,11 +218,11 @@ interface Embargoed {
   readonly child: string
   readonly config: string
   readonly layer: string
-  /** Is in an open image as well. */
+  /** An open image has it as well. */
   readonly shared: string
 }
 
-/** Somebody who may has pulled it all: every byte of it is known, and warm in every cache there is. */
+/** A requester with access has pulled all of it: every byte is known, and in every cache. */
 const pulledBySomebody = async (s: Scenario): Promise<Embargoed> => {
   const binding: KubernetesObject = {
     apiVersion: 'rbac.authorization.k8s.io/v1',
@@ -253,8 +253,8 @@ const pulledBySomebody = async (s: Scenario): Promise<Embargoed> => {
 }
 
 /**
- * Alice may pull everything that is open; the puller may pull from my-team; mallory may pull nothing. None of them may see these paths.
- * All at once: each refusal waits for the end of its step of 100 ms.
+ * Alice may pull every open image, the puller may pull from my-team, mallory may pull nothing. None of them may see these paths.
+ * All of them run at once, because each refusal waits for the end of its step of 100 ms.
  */
 const allDenied = async (
   t: Test,
@@ -275,14 +275,14 @@ const allDenied = async (
     t.equal(answer.status, 403, path)
     for (const field of ['docker-content-digest', 'etag', 'content-range', 'location', 'link'])
       t.equal(answer.headers.get(field), null, `${field} tells nothing`)
-    // The proxy may look at the tags of an image stream that its requester may pull from, and at no others.
+    // The proxy may read the tags of an image stream that the requester may pull from, and no other tags.
     const isOfIt = (url: string) => /priv/.test(url) || path.includes(url.split('/').at(-1) ?? url)
     t.same(sent.filter(isOfIt), [], 'upstream hears nothing of it')
   }
 }
 
 await scenario('restricted content by digest, of every part of it', async (t, s) => {
-  // Attack: digests leak (an advisory, a build log, an SBOM), and QCI-wide access opens digests that nobody has seen.
+  // Attack: digests leak (an advisory, a build log, an SBOM), and QCI-wide access opens unseen digests.
   const { top, child, config, layer } = await pulledBySomebody(s)
   await allDenied(t, s, [
     ...[top, child].map((digest) => `/v2/openshift/ci/manifests/${digest}`),
@@ -291,7 +291,7 @@ await scenario('restricted content by digest, of every part of it', async (t, s)
 })
 
 await scenario('restricted content by another repository form', async (t, s) => {
-  // Attack: blobs have no namespace, so ask for them in a repository that is open to the requester, or in one that is not there.
+  // Attack: blobs have no namespace. Request them in a repository that is open to the requester, or in one that does not exist.
   const { top, child, layer } = await pulledBySomebody(s)
   for (const repository of ['ocp-priv/4.5', 'ocp-priv/other', 'ocp/4.5', 'my-team/app', 'nobody/nothing'])
     await allDenied(t, s, [
@@ -308,7 +308,7 @@ await scenario('restricted content by another repository form', async (t, s) => 
 })
 
 await scenario('restricted content by referrers and referrers tags', async (t, s) => {
-  // Attack: the list of what refers to an image names its signatures and SBOMs, which describe what is in it.
+  // Attack: the referrers of an image are its signatures and SBOMs, which describe its content.
   const { top, child } = await pulledBySomebody(s)
   for (const repository of ['openshift/ci', 'ocp-priv/4.5', 'ocp/4.5'])
     await allDenied(t, s, [
@@ -324,7 +324,7 @@ await scenario('restricted content by referrers and referrers tags', async (t, s
 })
 
 await scenario('restricted content by Range, a byte at a time', async (t, s) => {
-  // Attack: a partial answer (206, or 416 with the size in it) taken by a shorter way than the whole.
+  // Attack: the code for partial answers (206, or 416 with the size) may skip a check that the whole answer has.
   const { layer } = await pulledBySomebody(s)
   const paths = [`/v2/openshift/ci/blobs/${layer}`, `/v2/ocp-priv/4.5/blobs/${layer}`]
   for (const range of ['bytes=0-0', 'bytes=-1', 'bytes=999999999-', 'bytes=0-0,2-2', 'nonsense'])
@@ -332,7 +332,7 @@ await scenario('restricted content by Range, a byte at a time', async (t, s) => 
 })
 
 await scenario('restricted content by HEAD and If-None-Match', async (t, s) => {
-  // Attack: no content is wanted, only whether it is there, how large it is, or whether a guess of its digest is right.
+  // Attack: the requester wants no content, only to learn whether it exists, its size, or whether a guessed digest is right.
   const { top, layer } = await pulledBySomebody(s)
   const paths = [
     embargoed,
@@ -353,8 +353,8 @@ await scenario('restricted content by HEAD and If-None-Match', async (t, s) => {
 })
 
 await scenario("restricted content after another requester's yes is cached", async (t, s) => {
-  // Attack: wait until somebody who may has pulled it, then ask for what is in the caches: of the reviews, the manifests, the
-  // digests. Two of them at a time, so that the one who may not might be given what the one who may is waiting for.
+  // Attack: wait until a requester with access has pulled it, then request what is in the caches of reviews, manifests and
+  // digests. Both request at the same time, so that a shared fetch might answer the requester without access.
   const { top } = await pulledBySomebody(s)
   const insider = s.remember(s.kubernetes.issueUserToken({ username: 'insider-2', groups: ['embargo'] }))
   const paths = [embargoed, `/v2/openshift/ci/manifests/${top}`]
@@ -365,7 +365,7 @@ await scenario("restricted content after another requester's yes is cached", asy
       t.strictSame(statuses, [200, 403, 403], `${path}: ${round}`)
     }
   await allDenied(t, s, paths)
-  // Attack: be called as somebody else is. Whoever has the name and not the groups, or not the uid, is somebody else.
+  // Attack: have the name of another user. A user with the same name and other groups, or another uid, is another user.
   const namesake = s.remember(
     s.kubernetes.issueUserToken({ username: 'insider-2', uid: 'another', groups: [] }),
   )
@@ -373,8 +373,8 @@ await scenario("restricted content after another requester's yes is cached", asy
 })
 
 await scenario('a layer that a restricted and an open image share', async (t, s) => {
-  // No attack, though it looks like one: the layer is a part of an image that is open, byte by byte, and refusing it would
-  // break the pull of that one. What is not shared stays closed, and what is shared stays closed to who may pull neither.
+  // This looks like an attack and is none: the layer is also part of an open image, and a refusal would
+  // break the pull of that image. Layers that are not shared stay closed. Shared ones stay closed to requesters who may pull neither image.
   const { layer, shared, child } = await pulledBySomebody(s)
   const blob = `/v2/openshift/ci/blobs/${shared}`
   await allDenied(t, s, [blob])

@@ -8,7 +8,7 @@ const unboundFor = ({ kubernetes, remember }: Scenario) =>
 
 const auditLines = ({ lines }: Scenario) => lines().filter(({ msg }) => msg === 'audit')
 
-/** The line is written after the answer. The test's own timeout is the bound. */
+/** The proxy writes the line after the answer. The timeout of the test bounds the wait. */
 const untilAudited = async (s: Scenario, count: number): Promise<void> => {
   while (auditLines(s).length < count) await new Promise((resolve) => setTimeout(resolve, 5))
 }
@@ -140,7 +140,7 @@ await scenario(
     const token = unboundFor(s)
     t.equal((await s.ask('/v2/', { token })).status, 200, 'the token is known')
     s.kubernetes.fault({ kind: 'hang' })
-    // The time of a review is over when we say so.
+    // The test decides when a review has expired.
     const review = new AbortController()
     t.capture(AbortSignal, 'timeout', () => review.signal)
     const answer = await s.ask('/v2/ocp/4.5/manifests/base', { token, headers: { accept } })

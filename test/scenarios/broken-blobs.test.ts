@@ -1,18 +1,18 @@
 /**
- * One requester of what is broken, and what the others notice of it: nothing.
+ * One requester pulls broken blobs. The others must not notice it.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { smallImage } from '../sandbox/quay/quay-client.ts'
 import { accept, scenario, type Scenario } from './scenario.ts'
 
 interface Attack {
-  /** Connections of the one who asks for what is broken. */
+  /** Connections of the requester of broken blobs. */
   readonly connections: number
   readonly paths: readonly string[]
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Asks again and again until it is told to stop. */
+/** Repeats its requests until the test stops it. */
 const attack = (s: Scenario, { connections, paths, headers = {} }: Attack) => {
   const state = { isOver: false, answers: 0 }
   const loops = Array.from({ length: connections }, async (_, loop) => {

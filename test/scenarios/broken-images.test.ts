@@ -1,5 +1,5 @@
 /**
- * What is broken for itself alone: an image, or the words of upstream, while upstream is there.
+ * One broken image, or one unreadable answer, of an upstream that otherwise works.
  */
 import type { ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -21,7 +21,7 @@ await scenario(
     const untilBroken = async (times: number) => {
       while (seen.broken < times) await sleep(10)
     }
-    // Another Accept each time: one that nobody else waits for.
+    // Another Accept each time, so that no request shares its fetch.
     const loops = Array.from({ length: 10 }, async (_, loop) => {
       for (let turn = 0; !seen.isOver; turn++) {
         const { status } = await s.ask('/v2/ocp/broken/manifests/x', {
@@ -54,7 +54,7 @@ await scenario(
       [/manifests/, false],
       [/^\/v2\/auth/, true],
     ] as const) {
-      // Past its life, and past the moment in which upstream is not asked again.
+      // Later than the life of the tag, and later than the pause before the next attempt.
       await sleep(20)
       while ((await ask()).headers.get('warning') !== null) await sleep(50)
       await sleep(20)

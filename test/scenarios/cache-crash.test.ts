@@ -1,5 +1,5 @@
 /**
- * A process with a cache that is killed in the middle of pulls, again and again: what the next one finds is right.
+ * A process with a cache is killed in the middle of pulls, many times. The next process must find a right cache.
  */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
@@ -13,7 +13,7 @@ import { flagsOf } from './another-replica.ts'
 import { accept, scenario, type Scenario } from './scenario.ts'
 
 /** `CACHE_KILLS=100` does more. */
-const kills = Number(process.env['CACHE_KILLS'] ?? 6)
+const kills = Number(process.env['CACHE_KILLS'] ?? 2)
 
 const start = async (s: Scenario, directory: string) => {
   const flags = [...flagsOf(s), '--restricted-index=off', `--cache-dir=${directory}`]
@@ -33,7 +33,7 @@ const start = async (s: Scenario, directory: string) => {
   return { url, kill }
 }
 
-/** `right`, `wrong`, or `failed`: a client tries again what failed, and never what looked whole. */
+/** `right`, `wrong`, or `failed`. A client repeats what failed, and never a blob that looked whole. */
 const pull = async (url: string, token: string, digest: string): Promise<'right' | 'wrong' | 'failed'> => {
   try {
     const headers = { authorization: `Bearer ${token}`, accept }

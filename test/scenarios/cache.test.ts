@@ -1,6 +1,6 @@
 /**
- * The cache on a disk, in a whole system: each blob comes from upstream once, a warm cache outlives upstream and a restart, and whatever
- * goes wrong on the way, nobody gets a whole wrong blob.
+ * The cache on a disk, in a whole system. Each blob comes from upstream once. A warm cache serves while upstream fails, and after a
+ * restart. Whatever fails, no client gets a whole wrong blob.
  */
 import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -19,7 +19,7 @@ const directoryFor = (t: Test): string => {
   return path
 }
 
-/** A proxy with a cache, which does not walk the restricted tags: upstream's requests are the test's alone. */
+/** A proxy with a cache and without the walk of restricted tags, so that only the test causes requests to upstream. */
 const startCached = async (s: Scenario, directory: string, flags: readonly string[] = []) => {
   const proxy = await startUnready(s, [`--cache-dir=${directory}`, '--restricted-index=off', ...flags])
   const get = async (path: string, token: string, headers: Readonly<Record<string, string>> = {}) => {
@@ -127,7 +127,7 @@ await scenario(
 
     for (const origin of ['quay', 'cdn'] as const)
       s.quay.fault({ origin, path: /./, status: 503, count: Infinity })
-    // The walk of the first proxy is older than three intervals, so its end does not count as complete any more.
+    // The walk of the first proxy is older than three intervals, so it does not count as complete.
     const second = await startUnready(s, [...cached, '--restricted-index-interval=1ms'])
     while ((await fetch(`${second.url}/readyz`)).status !== 200)
       await new Promise((resolve) => setTimeout(resolve, 10))
@@ -175,7 +175,7 @@ await scenario('trap 34, trap 38: ranges, HEAD and conditions from the cache', a
 
 type Fault = Partial<FaultRule> & { readonly origin: 'quay' | 'cdn' }
 
-/** What upstream does to its first answers, and whether the proxy can make good for it. */
+/** How upstream breaks its first answers, and whether the proxy can repair it. */
 const faults: Readonly<
   Record<string, { readonly fault: Fault; readonly isSavable: (size: number) => boolean }>
 > = {
@@ -188,7 +188,7 @@ const faults: Readonly<
   'storage 403': { fault: { origin: 'cdn', status: 403 }, isSavable: () => true },
   'storage 502': { fault: { origin: 'cdn', status: 502 }, isSavable: () => true },
   'quay 502': { fault: { origin: 'quay', status: 502 }, isSavable: () => true },
-  // The bytes that are held back are all of a small blob.
+  // The bytes that the proxy holds back are the whole of a small blob.
   'wrong bytes': { fault: { origin: 'cdn', wrongBytes: true }, isSavable: (size) => size < 16_000 },
   'wrong length': { fault: { origin: 'cdn', headers: { 'content-length': '77' } }, isSavable: () => true },
 }

@@ -7,13 +7,13 @@ import { withoutTeam } from '../sandbox/app-ci/project-manifests.ts'
 import { accept, scenario, type Answer, type Scenario } from './scenario.ts'
 import { until } from '../support/until.ts'
 
-// Each has a system of its own, and mostly waits.
+// Each test has its own system and mostly waits, so they run at the same time.
 tap.jobs = 3
 
 const path = '/v2/ocp/4.5/manifests/base'
 const warning = '110 - "Response is Stale"'
 const headers = { accept }
-/** Manifests that upstream was asked for. */
+/** Requests to upstream for manifests. */
 const asked = (s: Scenario): readonly string[] =>
   s.quay.requests
     .filter(({ url }) => url.includes('/manifests/'))
@@ -22,8 +22,8 @@ const childrenOf = ({ body }: Answer): readonly string[] =>
   (JSON.parse(body.toString()) as { manifests: { digest: string }[] }).manifests.map(({ digest }) => digest)
 const exactly = ['content-type', 'content-length', 'docker-content-digest', 'etag'] as const
 const headOf = (answer: Answer) => exactly.map((name) => answer.headers.get(name))
-/** The test's own timeout is the bound. */
-/** Requests that have come as far as the memory. */
+/** The timeout of the test bounds the wait. */
+/** Requests that have reached the manifest cache. */
 const decisionsIn = (metrics: string): number =>
   [...metrics.matchAll(/^quay_proxy_decisions_total\{.*\} (\d+)$/gm)].reduce(
     (sum, [, value]) => sum + Number(value),
@@ -151,9 +151,9 @@ void scenario(
   ['--tag-ttl=200ms'],
 )
 
-/** Long enough for a tag to be no longer fresh. */
+/** Longer than the life of a cached tag. */
 const pastMs = 60
-// Trouble that stays is not waited out for long.
+// A short retry time, because the failure lasts.
 const shortLife = ['--tag-ttl=50ms', '--retry-timeout=300ms']
 
 for (const fault of [{ status: 500 }, { status: 503 }, { status: 429 }, { reset: true }, { hang: true }])
@@ -181,7 +181,7 @@ for (const fault of [{ status: 500 }, { status: 503 }, { status: 429 }, { reset:
       t.equal(byDigest.status, 200)
       t.equal(byDigest.headers.get('warning'), null, 'a digest is never stale')
 
-      // What hangs is given up after its deadline, which is longer than this test.
+      // A hanging request ends at its deadline, which is later than the end of this test.
       if (fault.hang) return
       s.quay.clearFaults()
       await until(async () => {
@@ -197,7 +197,7 @@ void scenario(
   async (t, s) => {
     t.equal((await s.ask(path, { token: s.alice, headers })).status, 200)
     await sleep(pastMs)
-    // Within two seconds: the answer that comes in three would bear no warning.
+    // Within two seconds, because the answer after three seconds would have no warning.
     s.quay.fault({ origin: 'quay', path: /manifests/, delayMs: 3000 })
     const { status, headers: answered } = await s.ask(path, { token: s.alice, headers })
     t.equal(status, 200)
@@ -211,7 +211,7 @@ void scenario(
   async (t, s) => {
     const tag = '/v2/my-team/app/manifests/latest'
     const readBoth = async () => {
-      // What failed again and again is asked for again a moment later.
+      // After repeated failures the next request follows after a short pause.
       for (const one of [path, tag])
         while ((await s.ask(one, { token: s.alice, headers })).status !== 200) await sleep(50)
       await sleep(pastMs)
@@ -277,7 +277,7 @@ for (const [state, life] of [
         await sleep(pastMs)
         s.quay.fault({ origin: 'quay', path: /./, count: Infinity, status: 503 })
       }
-      // It is there: who may have it gets it.
+      // It exists: a requester with access gets it.
       const warned = state === 'stale' ? warning : null
       for (const [token, one] of [
         [robot, embargoed],
@@ -288,7 +288,7 @@ for (const [state, life] of [
         t.equal(answer.status, 200)
         t.equal(answer.headers.get('warning'), warned)
       }
-      // The right is lost.
+      // The requester loses the right.
       s.kubernetes.replaceObjects(withoutTeam)
       await until(async () => (await s.ask(team, { token: s.puller, headers })).status === 403)
 
@@ -316,7 +316,7 @@ for (const [state, life] of [
             t.equal(answer.headers.get(name), null, `${method}: ${who}: no ${name}`)
         }
       t.equal((await s.ask(embargoed, { headers })).status, 401, 'nobody in particular')
-      // While upstream has trouble, what was asked before may still be tried again beside.
+      // While upstream fails, an earlier request may still be retried at the same time.
       const asked = s.quay.requests.slice(requests).map(({ url }) => url)
       const isOfIt = (url: string) =>
         [top, child, layer, 'priv'].some((part) => part !== undefined && url.includes(part))

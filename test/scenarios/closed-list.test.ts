@@ -1,7 +1,7 @@
 import { METHODS } from 'node:http'
 import { scenario } from './scenario.ts'
 
-/** What is not the pull of one image of QCI; each must end at the proxy, whoever asks. */
+/** Requests that are not the pull of one image of QCI. Each must end at the proxy, for every requester. */
 const targets = [
   '/',
   '/favicon.ico',
@@ -73,7 +73,7 @@ const targets = [
   'quay.io:443',
 ]
 
-/** As bytes, since no client library would send them. */
+/** Raw bytes, because no client library would send them. */
 const unreadable = [
   '/v2/ocp/\0/manifests/base',
   '/v2/ocp/4.5/manifests/\xff\xfe',
@@ -82,10 +82,10 @@ const unreadable = [
   '',
 ]
 
-/** On top of what Node knows, one that it does not. */
+/** All methods that Node knows, and one that it does not know. */
 const methods = [...METHODS, 'FOO']
 
-/** What is wrong with an answer, if anything is. */
+/** The fault of an answer; undefined if it has none. */
 const problemOf = (answer: string, method: string): string | undefined => {
   const [head = '', body = ''] = answer.split('\r\n\r\n')
   const [statusLine = '', ...fields] = head.split('\r\n')
@@ -96,7 +96,7 @@ const problemOf = (answer: string, method: string): string | undefined => {
     return `content type ${field('content-type').join()}`
   if (field('x-request-id').length !== 1) return 'no request id'
   if (status === 405 && field('allow').length !== 1) return 'no Allow'
-  // Of a request that cannot be parsed, not even the method is known.
+  // The method of a request that cannot be parsed is unknown.
   if (method === 'HEAD' && !body.includes('not valid HTTP')) return body === '' ? undefined : 'a body'
   return problemOfBody(body)
 }

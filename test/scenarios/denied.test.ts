@@ -13,7 +13,7 @@ const robotLogin = async ({
 
 await scenario('refused requests cost upstream nothing', async (t, s) => {
   const { stock, kubernetes, remember } = s
-  // Learnt in a restricted namespace, by the robot, who may: the manifests, configs and layers of an embargoed image.
+  // The robot, which has access, pulls an embargoed image from a restricted namespace: its manifests, configs and layers.
   const robotToken = await robotLogin(s)
   const embargoed = await s.ask('/v2/ocp-priv/4.5/manifests/embargoed', {
     token: robotToken,
@@ -100,7 +100,7 @@ await scenario('refused requests cost upstream nothing', async (t, s) => {
         ...(token === undefined ? {} : { token }),
       })
       t.equal(answer.status, status, `${method}: ${name}`)
-      // Whoever may pull from the named image stream has its tags looked at; nobody else has anything asked for.
+      // The proxy reads the tags of the named image stream only for a requester who may pull from it, and sends nothing for others.
       const isOwn = (url: string) =>
         url.includes('/tags/list') ||
         tags.some((tag) => url.endsWith(`/manifests/${tag}`)) ||
@@ -109,7 +109,7 @@ await scenario('refused requests cost upstream nothing', async (t, s) => {
       if (path.startsWith('/v2/ocp/4.5/') && token === s.alice) t.ok(asked.every(isOwn), `${method}: ${name}`)
       else t.same(asked, [], `${method}: upstream saw nothing of ${name}`)
       const challenge = answer.headers.get('www-authenticate')
-      // trap 4, 5, 12: the challenge on every 401, of one line, with error= only for what was shown and is not valid.
+      // trap 4, 5, 12: every 401 has the challenge, in one line, with error= only after an invalid credential.
       if (status === 401) {
         const error = token === undefined ? '' : ',error="invalid_token"'
         t.equal(challenge, `Bearer realm="${s.url}/v2/auth",service="${new URL(s.url).host}"${error}`)
@@ -157,7 +157,7 @@ await scenario(
     t.equal((await s.ask(path, { token: s.puller, headers: { accept } })).status, 200)
     s.kubernetes.replaceObjects(withoutTeam)
     let status = 200
-    // The test's own timeout is the bound.
+    // The timeout of the test bounds the wait.
     while (status === 200) {
       ;({ status } = await s.ask(path, { token: s.puller, headers: { accept } }))
       await new Promise((resolve) => setTimeout(resolve, 20))

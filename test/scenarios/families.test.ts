@@ -93,7 +93,7 @@ await scenario("attack: a pull of a restricted image's copy does not open the im
     t.equal(await statusOf(s, image.digest, s.alice), 403, `the digest, after ${tag}`)
     t.equal((await s.ask(`/v2/openshift/ci/blobs/${blob}`, { token: s.alice })).status, 403)
   }
-  // A tag of nobody's is no evidence that what it gives is open: neither by the digest, nor by the tag itself.
+  // A tag without an owner is no evidence that its image is open, neither for the digest nor for the tag itself.
   t.equal(await statusOf(s, `art__${hex16}`, s.alice), 403)
   t.equal(await statusOf(s, image.digest, s.alice), 403)
 })
@@ -120,7 +120,7 @@ await scenario(
         t.equal(await statusOf(s, own, s.puller, repository), 404, `nothing hangs there yet, ${repository}`)
       const signatures = [own, other, secret].map((tag) => artifact(`signature ${tag}`))
       for (const [index, tag] of [own, other, secret].entries()) s.quay.tagMany([tag], signatures[index]!)
-      // By tag and, as clients go on, by the digest and the blobs that the tag gave.
+      // By tag and then, as clients do, by the digest and the blobs of that tag.
       for (const [repository, token] of [
         ['my-team/app', s.puller],
         ['openshift/ci', s.puller],

@@ -1,6 +1,6 @@
 /**
- * Hundreds of whole pulls through an upstream that has a bad day. The proxy makes good for each fault that a retry or a resume can
- * repair. A client has to try again only where upstream sent wrong bytes, or a wrong length, after a good head.
+ * Hundreds of whole pulls through an upstream with many faults. The proxy repairs each fault that a retry or a resume can repair. A
+ * client has to retry only where upstream sent wrong bytes, or a wrong length, after a right head.
  */
 import { readdirSync } from 'node:fs'
 import type { Test } from 'tap'
@@ -11,7 +11,7 @@ import { createPuller } from './puller.ts'
 import { scenario } from './scenario.ts'
 
 /** `.ci/run` does 2,000. */
-const pulls = Number(process.env['FAULTS_PULLS'] ?? 400)
+const pulls = Number(process.env['FAULTS_PULLS'] ?? 150)
 const images = 50
 const atOnce = 64
 
@@ -21,10 +21,10 @@ const createRandom = (seed: number) => () => {
   return seed / 2 ** 32
 }
 
-/** More frequent where pulls are few: without it a rare fault would be missing by chance. */
+/** Faults are more frequent when there are few pulls. Otherwise a rare fault would be missing by chance. */
 const rare = (share: number): number => share * Math.max(1, 2000 / pulls)
 
-/** Of requests to each origin. `isSavable`: the proxy can make good for it. */
+/** Shares of the requests to each origin. `isSavable`: the proxy can repair the fault. */
 const badDay: readonly (Pick<FaultRule, 'origin'> & {
   name: string
   share: number
@@ -142,7 +142,7 @@ const badDay: readonly (Pick<FaultRule, 'origin'> & {
     origin: 'quay',
     path: /manifests|blobs/,
     share: 0.01,
-    // Twice in a row it would be a robot that lost its rights, which is no bad second.
+    // Two refusals in a row mean that the robot has lost its rights, which is another fault.
     restMs: 1000,
     isSavable: true,
     fault: () => ({ expire: true }),
@@ -169,7 +169,7 @@ const inject = (quay: Quay, random: () => number): Map<string, number> => {
   const hits = new Map<string, number>()
   const last = new Map<string, number>()
   for (const { name, origin, path, share, restMs = 0, fault } of badDay)
-    // Each with parameters of its own: twenty of a kind, one in twenty as likely.
+    // Twenty rules of each kind, with their own parameters and a twentieth of the share each.
     for (let kind = 0; kind < 20; kind++)
       quay.fault({
         origin,
@@ -227,8 +227,8 @@ await scenario(
     const worker = async () => {
       while (begun < pulls) {
         const index = begun++
-        // A burst of 429, of half a second, such as nginx in front of quay gives.
-        if (index % 400 === 200) {
+        // A burst of 429 for half a second, as nginx in front of quay sends it.
+        if (index % 400 === 100) {
           const until = Date.now() + 500
           bursts++
           quay.fault({
@@ -272,5 +272,5 @@ await scenario(
     t.match(scraped, /quay_proxy_streams_in_flight 0\n/, 'no stream is left')
     t.ok(descriptors() <= before + 2 * atOnce + 64, `descriptors: ${before} before, ${descriptors()} after`)
   },
-  ['--tag-ttl=50ms', '--stall-timeout=150ms', '--log-level=error'],
+  ['--tag-ttl=50ms', '--stall-timeout=400ms', '--log-level=error'],
 )

@@ -1,5 +1,5 @@
 /**
- * Attack: tokens made up, many of them. What does it cost app.ci's API server, and who else notices?
+ * Attack: many invented tokens. The tests count what they cost the API server of app.ci, and whether other requesters notice.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
@@ -7,7 +7,7 @@ import { accept, scenario, type Scenario } from './scenario.ts'
 import { until } from '../support/until.ts'
 
 const manifest = '/v2/ocp/4.5/manifests/base'
-/** Believed, since the test stands where the router stands. */
+/** The proxy trusts this header, because the test is in the place of the router. */
 const behindRouter = ['--trusted-proxies=127.0.0.1']
 
 interface Showing {
@@ -17,7 +17,7 @@ interface Showing {
 const show = async (s: Scenario, { token, from }: Showing, path = '/v2/') =>
   await s.ask(path, { token, headers: { accept, 'x-forwarded-for': from } })
 
-/** Some at a time, as a client with a connection pool does. */
+/** A few at a time, as a client with a connection pool sends them. */
 const flood = async (s: Scenario, showings: readonly Showing[], width = 20) => {
   const statuses: Record<number, number> = {}
   const left = [...showings]
@@ -42,7 +42,7 @@ await scenario(
   async (t, s) => {
     const bob = s.remember(s.kubernetes.issueUserToken({ username: 'bob', groups: ['qci-image-pullers'] }))
     const attacker = '203.0.113.66'
-    // Known already, and at the same address as the attacker.
+    // Alice is known already, and has the same address as the attacker.
     t.equal((await show(s, { token: s.alice, from: attacker }, manifest)).status, 200)
     const before = s.kubernetes.requests.tokenReviews
     const start = performance.now()
@@ -52,7 +52,7 @@ await scenario(
     )
     const pulls: number[] = []
     const pullOn = async () => {
-      // Bob's token is seen for the first time in the middle of it, from an address of his own.
+      // Bob logs in for the first time during the flood, from another address.
       for (let round = 0; round < 10; round++)
         for (const person of [
           { token: s.alice, from: attacker },
@@ -83,7 +83,7 @@ await scenario(
       t.match(answer.headers.get('retry-after'), /^[1-9]\d*$/)
       t.equal(answer.headers.get('www-authenticate'), null)
     }
-    // Trap 14: docker goes unauthenticated over a 429 on its ping, which shows nothing.
+    // Trap 14: docker takes a 429 on its ping as a registry without a login, and shows no message.
     t.equal((await s.ask('/v2/', { headers: { 'x-forwarded-for': attacker } })).status, 401)
   },
   behindRouter,
@@ -115,7 +115,7 @@ await scenario(
     const seconds = (performance.now() - start) / 1000
     t.ok((statuses[401] ?? 0) <= 100 + 50 * seconds + 1, JSON.stringify({ statuses, seconds }))
     t.ok((statuses[429] ?? 0) > 0)
-    // The office of alice: somebody there logs in for the first time, and somebody mistypes.
+    // In the office of alice one person logs in for the first time, and another mistypes the token.
     const carol = s.remember(
       s.kubernetes.issueUserToken({ username: 'carol', groups: ['qci-image-pullers'] }),
     )
@@ -135,7 +135,7 @@ await scenario('without trusted proxies the address is that of the connection', 
   t.ok((statuses[429] ?? 0) > 0, 'they are one address')
 })
 
-/** The test's own timeout is the bound. */
+/** The timeout of the test bounds the wait. */
 await scenario(
   '200 new tokens while the API server is slow: a limited number of reviews, and known identities do not wait',
   async (t, s) => {
@@ -156,7 +156,7 @@ await scenario(
     t.equal((await show(s, { token: s.alice, from: '198.51.100.7' }, manifest)).status, 200)
     t.equal(s.kubernetes.requests.tokenReviews - before, 64, 'alice is known: none of the 64 is answered yet')
     let most = 0
-    // Until the last of them is through.
+    // Until the last of them has its answer.
     do {
       most = Math.max(most, await metric(s, inFlight))
       await sleep(20)
@@ -195,7 +195,7 @@ await scenario(
       from,
     }))
     const flooding = flood(s, expired, 60)
-    // All have come: 30 were reviewed, the newest 16 wait, and the others were told to come again.
+    // All requests have arrived: 30 were reviewed, the newest 16 wait, and the others got 429.
     while ((await metric(s, 'logins_limited_total{reason="address"}')) < 13) await sleep(20)
     const trickle: Promise<unknown>[] = []
     for (const newcomer of newcomers) {

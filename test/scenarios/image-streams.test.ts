@@ -22,11 +22,11 @@ const small = {
   format: 'oci',
 } as const
 
-/** How many ImageStreams the proxy knows; they are put one at a time here. */
+/** Number of ImageStreams that the proxy knows. The test adds them one at a time. */
 const claimed = async (s: Scenario): Promise<number> =>
   Number(/quay_proxy_watched_image_streams (\d+)/.exec(await s.metrics())?.[1])
 
-/** Until an event has come through: nobody announces that. */
+/** Waits until an event has arrived, because nothing announces it. */
 const until = async (status: number, answer: () => Promise<number>): Promise<void> => {
   while ((await answer()) !== status) await new Promise((resolve) => setTimeout(resolve, 5))
 }
@@ -53,7 +53,7 @@ await scenario(
     }
     t.equal((await s.ask(`/v2/openshift/ci/blobs/${digest}`, { token: s.alice })).status, 403)
 
-    // Served by digest to those who may: its children are where it is.
+    // Requesters with access pull it by digest: its children belong to the same namespace.
     const basic = Buffer.from(`${s.robot.username}:${s.robot.password}`).toString('base64')
     const authorized = { authorization: `Basic ${basic}`, accept }
     const served = await s.ask(`/v2/openshift/ci/manifests/${digest}`, { headers: authorized })
@@ -101,7 +101,7 @@ await scenario(
       'which was asked for',
     )
 
-    // A tag of a restricted namespace is pushed, and its ImageStream tells of it before the next round of the index.
+    // A tag of a restricted namespace is pushed. Its ImageStream names it before the next round of the index.
     const image = await buildImage({ ...small, name: 'fresh' })
     s.quay.tag('ocp-priv_fresh_latest', image)
     imageStreams.put({ namespace: 'ocp-priv', name: 'fresh', tags: { latest: [image.digest] } })
@@ -110,7 +110,7 @@ await scenario(
     for (const { digest } of image.manifests)
       t.equal(await byDigest(s, s.alice, digest), 403, 'and its platforms')
 
-    // A namespace whose name is restricted, and which has no tag in QCI, closes nothing.
+    // A restricted namespace that has no tag in QCI closes nothing.
     const other = digestOf(s, 'ci_tools_latest')
     imageStreams.put({ namespace: 'mallory-priv', name: 'x', tags: { latest: [other] } })
     await until(s.kubernetes.imageStreams.count, async () => await claimed(s))

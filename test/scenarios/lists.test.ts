@@ -134,7 +134,7 @@ await scenario(
     const all = [s.stock.sbom, open.digest, embargoed.digest].toSorted()
     t.same((await list(asRobot)).digests.toSorted(), all, 'the robot may pull everything')
     t.same((await list({ token: s.alice })).digests, [], 'nobody has seen any of them')
-    // Attack: an embargoed statement about an open image. Whoever lists it learns of it, and the list must not open it.
+    // Attack: an embargoed referrer of an open image. A list that names it reveals it, and must not open it.
     for (const tag of ['ocp_vex_x', 'ocp-priv_vex_x'])
       await s.ask(`/v2/openshift/ci/manifests/${tag}`, asRobot)
     const { digests, answer } = await list({ token: s.alice })

@@ -1,5 +1,5 @@
 /**
- * Clients that want too much at once, and what the others see of it: nothing.
+ * Clients that request too much at once. Other clients must not notice it.
  */
 import { once } from 'node:events'
 import { connect } from 'node:net'

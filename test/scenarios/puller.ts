@@ -1,5 +1,5 @@
 /**
- * A client that pulls whole images, checks every digest, and tries again what podman would try again. It counts what it had to.
+ * A client that pulls whole images, checks every digest, and retries what podman would retry. It counts its retries.
  */
 import { createHash } from 'node:crypto'
 import { Agent, request } from 'undici'
@@ -12,14 +12,14 @@ export interface PullerOptions {
 }
 
 export interface Puller {
-  /** Manifest by tag, its config and layers; the bytes of all. @throws where a thing could not be had within its tries */
+  /** Pulls the manifest by tag, its config and its layers. @returns their bytes @throws {Error} if one of them failed in all attempts */
   readonly pull: (repository: string, tag: string) => Promise<number>
-  /** What was asked for a second time, and why: `blob: wrong digest` -> 3. */
+  /** Retries by reason: `blob: wrong digest` -> 3. */
   readonly retries: ReadonlyMap<string, number>
   readonly close: () => Promise<void>
 }
 
-/** containers/common pkg/retry: three more after the first. */
+/** containers/common pkg/retry: three attempts after the first. */
 const tries = 4
 
 const accept = 'application/vnd.oci.image.manifest.v1+json'

@@ -63,7 +63,7 @@ await scenario("trap 3: containerd's POST of a form", async (t, s) => {
     t.equal(answer.status, 200)
     t.equal(tokenOf(answer).access_token, s.alice)
   }
-  // A client that splits at the first colon sends the rest of the name as the password's beginning.
+  // A client that splits at the first colon sends the rest of the name as the start of the password.
   const split = await post(
     form({ ...containerd, username: 'system', password: `serviceaccount:my-team:x:${s.alice}` }),
   )

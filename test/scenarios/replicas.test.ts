@@ -1,5 +1,5 @@
 /**
- * Several replicas behind one name: each request of a pull goes to the next one. They decide alike, also while what they share is away.
+ * Several replicas behind one name. Each request of a pull goes to the next replica. All decide alike, also while their shared state fails.
  */
 import type { Test } from 'tap'
 import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
@@ -9,7 +9,7 @@ import { accept, manifests, scenario, type Scenario } from './scenario.ts'
 
 interface Replicas {
   readonly redis: FakeRedis
-  /** Asks the next replica. */
+  /** Sends a request to the next replica. */
   readonly ask: (path: string, token: string) => Promise<Answer>
   readonly urls: readonly string[]
 }
@@ -42,7 +42,7 @@ const withReplicas = async (s: Scenario, use: (replicas: Replicas) => Promise<vo
   }
 }
 
-/** Every platform of an image, each request to the next replica. @returns the statuses, each with how often it was */
+/** Pulls every platform of an image, each request from the next replica. @returns the number of responses by status */
 const pullAll = async ({ ask }: Replicas, repository: string, reference: string, token: string) => {
   const counts = new Map<number, number>()
   const get = async (kind: string, name: string) => {
@@ -132,7 +132,7 @@ await scenario(
   },
 )
 
-/** Somebody of no namespace who may pull from my-team. */
+/** A user without a namespace who may pull from my-team. */
 const newcomerOf = async (s: Scenario): Promise<string> => {
   const binding = {
     apiVersion: 'rbac.authorization.k8s.io/v1',

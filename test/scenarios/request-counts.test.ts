@@ -1,5 +1,5 @@
 /**
- * quay grants an address so much and no more, and all who pull share it: what is asked of it, by whom, and who waits.
+ * quay limits the requests of one address, and all requesters share that limit. The tests count who sends which requests, and who waits.
  */
 import { dirname, join } from 'node:path'
 import { decodeJwt } from 'jose'
@@ -16,7 +16,7 @@ const bobOf = (s: Scenario) =>
 const manifestOf = (tag: string) => `/v2/openshift/ci/manifests/${tag}`
 const pullManifest = async (s: Scenario, tag: string, token = s.alice) =>
   await s.ask(manifestOf(tag), { token, headers: { accept } })
-/** Requests that quay has seen, of those below such a path. */
+/** Requests to quay with such a path. */
 const seenAt = (s: Scenario, part: string) =>
   s.quay.requests.filter(({ origin, url }) => origin === 'quay' && url.includes(part))
 const tagsNamed = (name: string, count: number) =>
@@ -31,7 +31,7 @@ await scenario(
     const bob = bobOf(s)
     const [loop, wanted] = [tagsNamed('loop', 1000), tagsNamed('wanted', 4)]
     await stockWith(s, [...loop, ...wanted])
-    // Both are known, and so is the robot.
+    // Both requesters are known, and the robot has its token.
     for (const token of [s.alice, bob]) t.equal((await pullManifest(s, 'ocp_4.5_base', token)).status, 200)
     const seenBefore = seenAt(s, '/manifests/').length
     const start = performance.now()
@@ -52,11 +52,11 @@ await scenario(
     const seconds = (performance.now() - start) / 1000
     const seen = seenAt(s, '/manifests/').slice(seenBefore)
     t.ok(seen.length <= 9 + 45 * seconds + 1, `${seen.length} manifests in ${seconds} s`)
-    // One after the other behind the 135 that wait at a time, the last of these would be asked for when the loop is over.
+    // Without shares by requester, the last of these would wait behind the 135 requests of the loop until its end.
     t.match(seen.at(-1)?.url, /loop/, 'in turn')
     t.equal((statuses[200] ?? 0) + (statuses[429] ?? 0), 1000, JSON.stringify(statuses))
     t.ok((statuses[200] ?? 0) >= 100)
-    // What is late is asked for twice.
+    // A late request is hedged.
     const tagsSeen = new Set(seen.map(({ url }) => url)).size
     t.equal(tagsSeen, (statuses[200] ?? 0) + wanted.length, 'who is refused costs quay nothing')
     const [refusal] = refusals
@@ -87,7 +87,7 @@ await scenario(
     t.strictSame(new Set(lists.map(({ body }) => body.toString())).size, 1)
     t.equal(seenAt(s, '/tags/list').length - before, 3)
     t.equal((await pullManifest(s, 'ocp_many_0001')).status, 200)
-    // Each of another page, so that none is known: more than are granted for a while.
+    // Each for another page, so that none is cached: more requests than the limit grants for some seconds.
     const loop = Promise.all(
       tagsNamed('many', 30).map(
         async (last) => (await s.ask(`/v2/openshift/ci/tags/list?n=1&last=${last}`, { token: bob })).status,
@@ -176,7 +176,7 @@ await scenario(
       t.notMatch(await answer.text(), second.username)
       return answer.status
     }
-    /** Requests for blobs since then, by robot. */
+    /** Requests for blobs since that moment, by robot. */
     const byRobot = (since: number) => {
       const counts: Record<string, number> = {}
       for (const { headers } of seenAt(s, '/blobs/').slice(since)) {
@@ -199,7 +199,7 @@ await scenario(
         t.equal(decodeJwt(((await realm.json()) as { token: string }).token).sub, username)
       }
       s.quay.setRobot(s.robot, { ...second, mayPull: false })
-      // Either robot's token dies once: the one gets another, the other does not.
+      // The token of each robot becomes invalid once. One robot gets a new token, the other does not.
       for (let robot = 0; robot < 2; robot++) {
         s.quay.fault({ origin: 'quay', path: /blobs/, expire: true })
         t.equal(await statusOf(), 200)

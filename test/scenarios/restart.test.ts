@@ -1,6 +1,6 @@
 /**
- * A rolling restart as a cluster does it: SIGTERM while images are being pulled. /readyz says so first, then no new connection is
- * taken, and every pull that runs comes to its end.
+ * A rolling restart as a cluster does it: SIGTERM while clients pull images. First /readyz fails, then the proxy accepts no new
+ * connection, and every running pull completes.
  */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
@@ -27,7 +27,7 @@ const freePort = async (): Promise<number> => {
   return port
 }
 
-/** The proxy as a process of its own, the rest in this one. */
+/** The proxy runs in its own process, everything else in this one. */
 const start = async (test: Test) => {
   const objects = (await Promise.all(manifests.map(readManifests))).flat()
   const kubernetes = await startKubernetesApi({ objects })
@@ -59,7 +59,7 @@ const start = async (test: Test) => {
   const token = kubernetes.issueServiceAccountToken({ namespace: 'my-team', name: 'image-puller' })
   const [digest, content] = [...image.blobs].find(([, { length }]) => length > layerBytes / 2)!
   const letGo = Promise.withResolvers<void>()
-  // The storage keeps the second half: no buffer between it and the client has all of it.
+  // The storage sends the second half later, so that no buffer on the way has the whole blob.
   quay.fault({
     origin: 'cdn',
     path: /./,
@@ -72,7 +72,7 @@ const start = async (test: Test) => {
   return { child, url: `http://127.0.0.1:${port}`, port, token, digest, letGo: letGo.resolve }
 }
 
-/** 200, 503, or `refused` where no connection is taken. */
+/** 200, 503, or `refused` if the proxy accepts no connection. */
 const readiness = async (port: number): Promise<string> => {
   const socket = connect(port, '127.0.0.1')
   try {
@@ -116,7 +116,7 @@ await t.test('SIGTERM during 50 slow pulls: all finish', async (test) => {
   } while (seen.at(-1) !== 'refused')
   test.ok(seen.filter((status) => status === '503').length > 10, `said so for a while: ${seen.join(' ')}`)
   test.notOk(seen.slice(seen.indexOf('503')).includes('200'), 'and did not take it back')
-  // Within the grace period, and longer than what a hurried end would give them.
+  // Within the grace period, and later than the end of a process that drains nothing.
   await sleep(2000)
   test.equal(state.over, 0, 'all of them run on')
   letGo()

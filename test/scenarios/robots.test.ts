@@ -1,5 +1,5 @@
 /**
- * `--logins=robots`: the cache of a build farm. It has no cluster: nodes log in as the robot, and nobody else does.
+ * `--logins=robots`: the cache of a build farm. It has no cluster: nodes log in as the robot, and no other login is accepted.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -55,7 +55,7 @@ await scenario(
     t.match(told, 'this proxy accepts robots only: log in to ')
     t.equal(s.kubernetes.requests.tokenReviews, reviewsBefore, 'no token reached the cluster')
 
-    // Attack: guesses under another user name than the robot's.
+    // Attack: guess passwords under another user name than that of the robot.
     const guesses = await Promise.all(
       Array.from({ length: 60 }, async (_, number) => await get('/v2/', basic('guest', `guess-${number}`))),
     )

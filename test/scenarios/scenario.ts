@@ -1,6 +1,6 @@
 /**
- * One whole system for a test: app.ci, quay and the proxy over real sockets. Everything that passes is written down, and when
- * the test is over it is searched for every secret: no log line, no response, no request to an origin that should not have it.
+ * One whole system for a test: app.ci, quay and the proxy over real sockets. The test records everything that passes. At its end it
+ * searches the record for every secret: in log lines, in responses, and in requests to origins that must not have it.
  */
 import { connect } from 'node:net'
 import tap, { type Test } from 'tap'
@@ -13,31 +13,31 @@ export interface Answer {
   readonly status: number
   readonly headers: Headers
   readonly body: Buffer
-  /** Of an OCI error. */
+  /** Code of an OCI error. */
   readonly code: string | undefined
   readonly message: string
 }
 
 export interface Ask {
   readonly method?: string
-  /** Bearer. */
+  /** Bearer token. */
   readonly token?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
 }
 
 export interface Scenario extends Sandbox {
-  /** In qci-image-pullers. */
+  /** Token of a user in qci-image-pullers. */
   readonly alice: string
-  /** system:serviceaccount:my-team:image-puller, with system:image-puller in my-team. */
+  /** Token of system:serviceaccount:my-team:image-puller, which has system:image-puller in my-team. */
   readonly puller: string
-  /** Logged in, and no more. */
+  /** Token of a user without any right. */
   readonly mallory: string
-  /** A token whose absence from logs, answers and upstream is checked as well. */
+  /** Adds a secret that logs, responses and requests to upstream must not contain. */
   readonly remember: (secret: string) => string
   readonly ask: (path: string, options?: Ask) => Promise<Answer>
   readonly pull: (wanted: Omit<PullOptions, 'registry'>) => ReturnType<typeof pull>
-  /** Bytes as they are, on a socket of their own; what comes back until the server closes. */
+  /** Sends raw bytes on a new socket. @returns everything until the server closes it */
   readonly raw: (text: string | Buffer) => Promise<string>
   /** Log lines so far. */
   readonly lines: () => readonly Readonly<Record<string, unknown>>[]
@@ -54,7 +54,7 @@ export const accept = [
   'application/vnd.docker.distribution.manifest.v2+json',
 ].join(', ')
 
-/** A test with a system of its own. `flags` are the proxy's. */
+/** A test with its own system. @param flags of the proxy */
 export const scenario = async (
   name: string,
   body: (t: Test, scenario: Scenario) => Promise<void>,
@@ -101,7 +101,7 @@ const start = async (flags: readonly string[]): Promise<{ system: Scenario; evid
       ...(body === undefined ? {} : { body }),
     })
     const content = Buffer.from(await response.arrayBuffer())
-    // The realm hands a token to who has just shown it: the one answer that may hold one.
+    // The realm returns the token that the client has sent: the only response that may contain one.
     if (!path.startsWith('/v2/auth') || !response.ok)
       transcript.push(`${JSON.stringify([...response.headers])}\n${content.toString('latin1')}`)
     return { status: response.status, headers: response.headers, body: content, ...errorOf(content) }
@@ -127,7 +127,7 @@ const start = async (flags: readonly string[]): Promise<{ system: Scenario; evid
   return { system, evidence: { secrets, robotTokens, log, transcript } }
 }
 
-/** Until nothing but the test asks upstream, which begins with an empty list of requests. @returns the robot's tokens so far */
+/** Waits until only the test sends requests to upstream, then empties the list of requests. @returns the robot's tokens so far */
 const untilIndexed = async ({ quay }: Sandbox, log: readonly string[]): Promise<readonly string[]> => {
   const isIdle = (line: string) => line.includes('"phase":"idle"')
   while (!log.some(isIdle)) await new Promise((resolve) => setTimeout(resolve, 5))
@@ -156,15 +156,15 @@ const exchange = async (url: string, text: string | Buffer): Promise<string> =>
   })
 
 interface Evidence {
-  /** Of clients. */
+  /** Tokens of clients. */
   readonly secrets: readonly string[]
-  /** Those that upstream was asked with before its requests were counted. */
+  /** The robot's tokens from before the requests to upstream were counted. */
   readonly robotTokens: readonly string[]
   readonly log: readonly string[]
   readonly transcript: readonly string[]
 }
 
-/** Evenly over all: each is looked for in every line, and a day of faults has tens of thousands of both. */
+/** A sample, evenly over all of them: each secret is searched in each line, and the test of faults has tens of thousands of both. */
 const sampleOf = (secrets: readonly string[], most = 500): readonly string[] => {
   const step = Math.max(1, secrets.length / most)
   return Array.from(

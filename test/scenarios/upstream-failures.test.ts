@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import tap from 'tap'
 import { accept, scenario, type Scenario } from './scenario.ts'
 
-// Each has a system of its own, and mostly waits.
+// Each test has its own system and mostly waits, so they run at the same time.
 tap.jobs = 3
 
 const sha256 = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
@@ -69,7 +69,7 @@ void scenario(
       t.equal(answer.code, 'UNAVAILABLE')
       t.match(answer.headers.get('retry-after'), /^\d+$/)
       s.quay.clearFaults()
-      // Whoever comes first after it may still be sent away: another finds out beside them that upstream is back.
+      // The first request after it may still fail, while the probe of the circuit breaker finds that upstream works again.
       while ((await pullManifest(s)).status !== 200) await sleep(50)
     }
   },
@@ -119,7 +119,7 @@ void scenario(
   'trap 36: a body that cannot be resumed breaks the connection, and does not end cleanly',
   async (t, s) => {
     s.quay.fault({ origin: 'cdn', path: /./, cutAfterBytes: 1000 })
-    // What comes next is another blob.
+    // The next request is for another blob.
     s.quay.fault({ origin: 'cdn', path: /./, headers: { etag: '"another"' } })
     const outcome = await new Promise<{ received: number; error: string }>((resolve) => {
       const headers = { authorization: `Bearer ${s.alice}` }
@@ -152,7 +152,7 @@ void scenario('trap 17: while the API server is unavailable, 503 within 5 s, nev
   for (const fault of [
     { kind: 'reset' },
     { kind: 'status', status: 500 },
-    // Its answer is right, and comes too late: who waited for it would not say 503.
+    // Its answer is right and late. A request that waited for it would not be answered 503.
     { kind: 'slow', delayMs: 5000 },
   ] as const) {
     s.kubernetes.fault(fault)
@@ -165,7 +165,7 @@ void scenario('trap 17: while the API server is unavailable, 503 within 5 s, nev
     }
     s.kubernetes.fault({ kind: 'none' })
     let later = await pullManifest(s, token)
-    // A server that was slow is asked again a second later, beside somebody who is still refused.
+    // The proxy probes a slow server again after a second, while other requests are still refused.
     while (fault.kind === 'slow' && later.status === 503) {
       await sleep(50)
       later = await pullManifest(s, token)
@@ -217,7 +217,7 @@ for (const fault of [
         [s.mallory, 403],
       ] as const)
         t.equal((await pullManifest(s, token)).status, status)
-      // beyond the lives of what is known of them
+      // later than the lives of all cached decisions
       await sleep(60)
 
       s.kubernetes.fault(fault)
@@ -229,13 +229,13 @@ for (const fault of [
             return { who, status, meanwhile, after }
           }),
         )
-      // In time: an answer that came as late as the server's would be the right one.
+      // In time: if the proxy waited for the server, the answer would be the right one.
       for (const { who, status, meanwhile } of await ask()) t.equal(status, meanwhile, `meanwhile, ${who}`)
 
       s.kubernetes.fault({ kind: 'none' })
       const wrong = []
       let answers = await ask()
-      // The test's own timeout is the bound.
+      // The timeout of the test bounds the wait.
       while (answers.some(({ status, after }) => status !== after)) {
         wrong.push(...answers.filter(({ status, ...right }) => !Object.values(right).includes(status)))
         await sleep(50)

@@ -11,6 +11,8 @@ const accessFor = (disk: Partial<Disk> = {}, deadlineMs = 10_000) => ({
   disk: diskWith(disk),
   queue: new DiskQueue({ deadlineMs }),
   requester: 'alice',
+  signal: new AbortController().signal,
+  retryMs: 1,
 })
 
 await t.test('names and times; what is not ours, or cannot be looked at, is passed over', async (test) => {
@@ -32,5 +34,33 @@ await t.test('names and times; what is not ours, or cannot be looked at, is pass
     path.endsWith('.7') ? await failing('EIO')() : await systemDisk.times(path)
   test.equal((await entriesInFolder(accessFor({ times }), folder)).length, 149)
   test.strictSame(await entriesInFolder(accessFor({ list: failing('EIO') }), folder), [])
-  test.strictSame(await entriesInFolder(accessFor({ times: hanging }, 20), folder), [])
+  const ended = { ...accessFor({ times: hanging }, 20), signal: AbortSignal.abort() }
+  test.strictSame(await entriesInFolder(ended, folder), [])
+})
+
+await t.test('a disk that does not answer for a while loses no entry', async (test) => {
+  const folder = freshDirectory(test)
+  for (let at = 0; at < 150; at++) writeFileSync(join(folder, `${hex(at)}.${at}`), '')
+  let calls = 0
+  const slowly = async () => {
+    calls += 1
+    if (calls % 100 === 1) await new Promise((resolve) => setTimeout(resolve, 60))
+  }
+  const access = accessFor(
+    {
+      list: async (path) => {
+        await slowly()
+        return await systemDisk.list(path)
+      },
+      times: async (path) => {
+        await slowly()
+        return await systemDisk.times(path)
+      },
+    },
+    30,
+  )
+  const found = await entriesInFolder(access, folder)
+  test.equal(new Set(found.map(({ digest }) => digest)).size, 150)
+  test.equal(found.length, 150, 'each once')
+  test.ok(calls > 200, 'some were looked at again')
 })

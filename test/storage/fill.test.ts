@@ -74,7 +74,7 @@ await t.test('a wrong digest or length: no reader gets the last bytes', async (t
     const reader = follow(fill)
     await addAll(fill, sent).then(
       async () => await fill.complete(),
-      (error: unknown) => fill.fail(error),
+      async (error: unknown) => await fill.fail(error),
     )
     await test.rejects(reader.done, WrongContent, name)
     test.ok(reader.bytes().length <= size - heldBackBytes)
@@ -89,8 +89,9 @@ await t.test('upstream that breaks off: readers have what is there, and go on el
   const quick = follow(fill)
   fill.enter()
   await addAll(fill, content.subarray(0, 100_000))
-  fill.fail(new Error('cut'))
-  fill.fail(new Error('cut again'))
+  const failed = fill.fail(new Error('cut'))
+  await fill.fail(new Error('cut again'))
+  await failed
   await test.rejects(quick.done, { name: 'FillEnded' })
   test.ok(quick.bytes().equals(content.subarray(0, 100_000)))
   const late = follow(fill, 50_000)
@@ -207,6 +208,8 @@ await t.test('a slow network is no slow disk', async (test) => {
   const reader = follow(fill)
   for (let at = 0; at < content.length; at += 10_000) {
     await addAll(fill, content.subarray(at, at + 10_000))
+    const written = Math.min(at + 10_000, content.length - heldBackBytes)
+    await until(() => fill.available === written)
     await settled()
     time += 100
   }
@@ -239,7 +242,7 @@ await t.test('chunks that wait behind one that cannot be written', async (test) 
   fill.enter()
   await Promise.all(
     [1, 2, 3].map(
-      async () => await new Promise<void>((release) => fill.add(content.subarray(0, 9), release)),
+      async () => await new Promise<void>((release) => fill.add(content.subarray(0, 10_000), release)),
     ),
   )
   test.equal(writes, 1)

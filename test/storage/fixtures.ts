@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { systemDisk, type Disk } from '../../src/storage/disk.ts'
 import { DiskQueue } from '../../src/storage/disk-queue.ts'
-import { Fill, type FillOptions } from '../../src/storage/fill.ts'
+import { Fill } from '../../src/storage/fill.ts'
+import type { FillOptions } from '../../src/storage/fill-options.ts'
 import type { FillOutcome } from '../../src/storage/fill-outcome.ts'
+import { ReadBuffers } from '../../src/storage/read-buffers.ts'
 import { staying } from '../concurrency/fake-clock.ts'
 
 /** Bytes that differ from block to block. */
@@ -50,6 +52,9 @@ export const fillFor = (test: Test, content: Buffer, options: Partial<FillOption
     fd: openSync(join(freshDirectory(test), 'fill'), 'wx+'),
     disk: systemDisk,
     queue: new DiskQueue(),
+    buffers: new ReadBuffers(),
+    // One write for each chunk of `addAll`.
+    blockBytes: 10_000,
     publish: async () => undefined,
     onEnd: (outcome) => void ended.push(outcome),
     ...options,

@@ -17,6 +17,10 @@ export interface S3Fault {
   readonly stallAt?: number
   /** Nothing is answered. */
   readonly hangs?: boolean
+  /** The connection is closed instead of an answer. */
+  readonly resets?: boolean
+  /** One byte of the body is wrong. */
+  readonly wrongBytes?: boolean
   /** The whole object is sent for a range. */
   readonly ignoresRange?: boolean
   readonly headers?: Readonly<Record<string, string>>
@@ -24,6 +28,8 @@ export interface S3Fault {
   readonly until?: Promise<unknown>
   /** How many requests; one unless given. */
   readonly count?: number
+  /** Called for each request that may be hit. */
+  readonly when?: () => boolean
 }
 
 export interface S3Server {
@@ -83,6 +89,7 @@ class FakeS3 implements S3Server {
     const fault = this.#faultFor(method)
     await fault?.until
     if (fault?.hangs === true) return
+    if (fault?.resets === true) return void request.socket.destroy()
     if (fault?.status !== undefined) return fail(request, response, fault.status)
     if (!isSigned(request, url)) return fail(request, response, 403)
     if (method === 'GET' || method === 'HEAD') return this.#send(request, response, key, fault ?? {})
@@ -116,7 +123,9 @@ class FakeS3 implements S3Server {
   }
 
   #faultFor(method: string): S3Fault | undefined {
-    const found = this.#faults.find(({ fault, left }) => left > 0 && (fault.method ?? method) === method)
+    const found = this.#faults.find(
+      ({ fault, left }) => left > 0 && (fault.method ?? method) === method && (fault.when?.() ?? true),
+    )
     if (found !== undefined) found.left -= 1
     return found?.fault
   }
@@ -178,7 +187,7 @@ const send = (
   response: ServerResponse,
   content: Buffer,
   range: Range | undefined,
-  { headers, cutAt, stallAt }: S3Fault,
+  { headers, cutAt, stallAt, wrongBytes = false }: S3Fault,
 ): void => {
   const { start, end } = range ?? { start: 0, end: content.length }
   response.writeHead(range === undefined ? 200 : 206, {
@@ -189,9 +198,15 @@ const send = (
     ...headers,
   })
   if (method === 'HEAD') return void response.end()
-  const part = content.subarray(start, end)
+  const part = wrongBytes ? otherBytes(content.subarray(start, end)) : content.subarray(start, end)
   if (cutAt === undefined && stallAt === undefined) return void response.end(part)
   response.write(part.subarray(0, cutAt ?? stallAt), () => {
     if (cutAt !== undefined) response.destroy()
   })
+}
+
+const otherBytes = (bytes: Buffer): Buffer => {
+  const other = Buffer.from(bytes)
+  if (other.length > 0) other[0] = (other[0] as number) ^ 1
+  return other
 }

@@ -110,7 +110,7 @@ export class BlobFills {
       await body?.pipeTo(fill.add)
       await fill.complete()
     } catch (error) {
-      fill.fail(error)
+      await fill.fail(error)
     }
     if (this.#fills.get(digest) === fill) this.#fills.delete(digest)
     this.#slots.giveBack(requester)

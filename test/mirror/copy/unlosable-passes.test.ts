@@ -9,7 +9,7 @@ import { newOutcome, summaryOf, World, type Outcome, type StartLife } from './fa
 import { startMirror, startOc } from './lives.ts'
 
 /** Ten for each world. */
-const copies = Number(process.env['MIRROR_COPIES'] ?? 30)
+const copies = Number(process.env['MIRROR_COPIES'] ?? 10)
 /** Milliseconds: a second for ten images is usual. */
 const timeout = 60_000 + copies * 2000
 

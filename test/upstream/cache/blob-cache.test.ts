@@ -323,7 +323,7 @@ await t.test(
       const disk: Partial<Disk> = {
         write: async (fd, bytes, position) => {
           writes += 1
-          if (writes > 5) await write()
+          if (writes > 1) await write()
           await systemDisk.write(fd, bytes, position)
         },
       }
@@ -355,7 +355,7 @@ await t.test(
       const disk: Partial<Disk> = {
         write: async (fd, bytes, position) => {
           writes += 1
-          if (writes > 5) await write()
+          if (writes > 1) await write()
           await systemDisk.write(fd, bytes, position)
         },
       }

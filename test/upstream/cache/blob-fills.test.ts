@@ -57,3 +57,20 @@ await t.test('a requester begins no more fills than they may', async (test) => {
   const refused: unknown = await fills.begin(requestFor(content)).catch((error: unknown) => error)
   test.type(refused, FillsTaken)
 })
+
+await t.test('upstream breaks off, or sends other bytes: the fill is over', async (test) => {
+  const { fills, upstream, ended } = setUp(test)
+  const wrong = Buffer.from(content)
+  wrong[5] = 255
+  for (const [script, outcome] of [
+    [{ cutAt: 200_000 }, 'failed'],
+    [{ content: wrong }, 'wrong'],
+  ] as const) {
+    upstream.scripts.push(script)
+    const { answer } = await fills.begin(requestFor(content))
+    if ('fill' in answer) answer.fill.enter()
+    await until(() => ended(outcome) === 1)
+    await until(() => fills.running(digest) === undefined)
+    test.ok('fill' in answer && answer.fill.signal.aborted, outcome)
+  }
+})

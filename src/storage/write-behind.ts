@@ -1,0 +1,136 @@
+/**
+ * The bytes of a fill between upstream and the disk. They are copied into blocks, so that upstream is read on while a block is written, and
+ * a write takes all that has come since the last one. The last blocks stay for readers that keep up: they need not read the disk.
+ */
+import type { ReadBuffers } from './read-buffers.ts'
+
+export interface WriteBehindOptions {
+  readonly buffers: ReadBuffers
+  /** Bytes of a block at most; those of its buffer unless given. */
+  readonly blockBytes?: number | undefined
+  /** One call at a time, in order. The bytes are not changed before it ends. @returns false if nothing more is to be written. Never rejects */
+  readonly write: (bytes: Buffer, position: number) => Promise<boolean>
+}
+
+interface Block {
+  readonly buffer: Buffer
+  /** Offset of its first byte. */
+  readonly start: number
+  readonly bytes: Buffer
+}
+
+/** Blocks that are written, or being written. */
+const maxRecent = 3
+/** Upstream that fills a block of this size while one is written gets larger ones. */
+const quickBytes = 64 * 1024
+
+export class WriteBehind {
+  readonly #options: WriteBehindOptions
+  #filling: Block | undefined
+  /** In the order of their bytes. */
+  readonly #full: Block[] = []
+  readonly #recent: Block[] = []
+  /** Upstream waits for them. */
+  #held: (() => void)[] = []
+  #at = 0
+  #lastBytes = 0
+  #isWriting = false
+  #isOver = false
+  #settled = Promise.withResolvers<void>()
+
+  constructor(options: WriteBehindOptions) {
+    this.#options = options
+    this.#settled.resolve()
+  }
+
+  /** Releases the chunk when there is room for another one. */
+  add(chunk: Buffer, release: () => void): void {
+    if (this.#isOver) return release()
+    this.#copy(chunk)
+    if (!this.#isWriting) void this.#writeAll()
+    if (this.#full.length === 0) return release()
+    this.#held.push(release)
+  }
+
+  /** Resolves when all bytes are written, or will never be. */
+  async settled(): Promise<void> {
+    await this.#settled.promise
+  }
+
+  /** @returns how many bytes from `position` on it has copied; 0 if they are on the disk alone */
+  read(into: Buffer, position: number): number {
+    let count = 0
+    for (const { start, bytes } of this.#recent) {
+      const from = position + count - start
+      if (from >= 0 && from < bytes.length) count += bytes.copy(into, count, from)
+    }
+    return count
+  }
+
+  /** Nothing more is written, and nothing is read. */
+  end(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    const { buffers } = this.#options
+    // A write that hangs may still read it.
+    if (this.#isWriting) buffers.abandon((this.#recent.pop() as Block).buffer)
+    for (const { buffer } of [...this.#recent.splice(0), ...this.#full.splice(0)]) buffers.giveBack(buffer)
+    if (this.#filling !== undefined) buffers.giveBack(this.#filling.buffer)
+    this.#filling = undefined
+    this.#releaseHeld()
+    this.#settled.resolve()
+  }
+
+  #copy(chunk: Buffer): void {
+    for (let from = 0; from < chunk.length;) {
+      const block = this.#filling ?? this.#nextBlock()
+      const most = this.#options.blockBytes ?? block.buffer.length
+      const count = chunk.copy(block.buffer, block.bytes.length, from, from + most - block.bytes.length)
+      from += count
+      this.#at += count
+      const bytes = block.buffer.subarray(0, block.bytes.length + count)
+      this.#filling = { ...block, bytes }
+      if (bytes.length === most) this.#seal(this.#filling)
+    }
+  }
+
+  #nextBlock(): Block {
+    const buffer = this.#options.buffers.take(this.#lastBytes >= quickBytes)
+    return { buffer, start: this.#at, bytes: buffer.subarray(0, 0) }
+  }
+
+  #seal(block: Block): void {
+    this.#full.push(block)
+    this.#lastBytes = block.bytes.length
+    this.#filling = undefined
+  }
+
+  async #writeAll(): Promise<void> {
+    this.#isWriting = true
+    this.#settled = Promise.withResolvers()
+    for (let block = this.#next(); block !== undefined; block = this.#next()) {
+      const writing = this.#options.write(block.bytes, block.start)
+      if (this.#full.length === 0) this.#releaseHeld()
+      const isWritten = await writing
+      if (!isWritten) this.end()
+      if (this.#isOver) return
+    }
+    this.#isWriting = false
+    this.#settled.resolve()
+  }
+
+  /** What is written next. Readers find it from now on. */
+  #next(): Block | undefined {
+    if (this.#full.length === 0 && this.#filling !== undefined) this.#seal(this.#filling)
+    const block = this.#full.shift()
+    if (block === undefined) return undefined
+    this.#recent.push(block)
+    if (this.#recent.length > maxRecent)
+      this.#options.buffers.giveBack((this.#recent.shift() as Block).buffer)
+    return block
+  }
+
+  #releaseHeld(): void {
+    for (const release of this.#held.splice(0)) release()
+  }
+}

@@ -1,3 +1,0 @@
-import { run } from './suites.ts'
-
-await run(import.meta.filename)
