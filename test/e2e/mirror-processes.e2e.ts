@@ -79,7 +79,7 @@ const startWorld = async (t: Test, config: string) => {
     if (method === 'GET' || method === 'HEAD' || authorization === '') return undefined
     return Buffer.from(authorization.slice('Basic '.length), 'base64').toString().split(':')[0]
   }
-  const holder = (): string => `${lease.lease?.spec?.['holderIdentity'] ?? ''}`
+  const holder = (): unknown => lease.lease?.spec?.['holderIdentity']
   return { events, registry, elsewhere, lease, holder, folder, start, writerOf }
 }
 
@@ -113,7 +113,7 @@ const startTakeover = async (
   const writes = new Map<string, number>()
   let first: Replica | undefined
   let isSignalled = false
-  let holderThen = ''
+  let holderThen: unknown
   registry.fault = (request) => {
     const writer = writerOf(request)
     if (writer === undefined) return undefined
