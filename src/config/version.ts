@@ -9,3 +9,4 @@ export const { version } = createRequire(import.meta.url)('../../package.json') 
 
 /** How the programs name themselves to the servers that they send requests to. */
 export const userAgent = `quay-proxy/${version}`
+export const mirrorUserAgent = `ci-images-mirror/${version}`

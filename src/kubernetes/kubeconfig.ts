@@ -25,6 +25,8 @@ export type Credentials = Pick<KubeConfig, 'getCurrentCluster' | 'applySecurityA
  * body, and the attacker answers it.
  */
 export class AppCiKubeConfig extends KubeConfig {
+  /** How the program names itself to the API server: its audit log tells clients apart by that. */
+  userAgent: string | undefined
   #exec: ExecCredential | undefined
 
   /** Warnings for the operator, one line each. */
@@ -64,6 +66,7 @@ export class AppCiKubeConfig extends KubeConfig {
 
   override async applySecurityAuthentication(context: RequestContext): Promise<void> {
     await super.applySecurityAuthentication(context)
+    if (this.userAgent !== undefined) context.setHeaderParam('User-Agent', this.userAgent)
     const dispatcher = context.getDispatcher()
     if (dispatcher === undefined) throw new Error('client-node returned no connection pool')
     context.setDispatcher(

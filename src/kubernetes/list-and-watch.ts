@@ -71,7 +71,7 @@ export interface ListBounds {
  * @throws {Error} if a page does not come, or is no list; also on a 410, which says that the list took too long
  */
 export const readPages = async (
-  kubeConfig: KubeConfig,
+  kubeConfig: KubeConfig & { readonly userAgent?: string | undefined },
   resource: Resource,
   signal: AbortSignal,
   onPage: (items: readonly WatchedObject[]) => void,
@@ -83,6 +83,8 @@ export const readPages = async (
     const pre = (context: RequestContext) => {
       context.setSignal(AbortSignal.any([signal, AbortSignal.timeout(pageTimeoutMs)]))
       dispatcher = context.getDispatcher()
+      // client-node replaces the one of the kubeconfig by its own.
+      if (kubeConfig.userAgent !== undefined) context.setHeaderParam('User-Agent', kubeConfig.userAgent)
       return new Observable(Promise.resolve(context))
     }
     const middleware = [{ pre, post: (answer: never) => new Observable(Promise.resolve(answer)) }]

@@ -6,6 +6,7 @@ import { createRecentGrants } from '../access/recent-grants.ts'
 import { createRequirements } from '../access/requirement.ts'
 import { createRestrictedNamespaces } from '../access/restricted-namespaces.ts'
 import type { Config } from '../config/config.ts'
+import { userAgent } from '../config/version.ts'
 import type { Location } from '../digests/sightings.ts'
 import { loadKubeConfig, type AppCiKubeConfig } from '../kubernetes/kubeconfig.ts'
 import { composeDigests, type Digests } from './compose-digests.ts'
@@ -37,6 +38,7 @@ export const composeAccess = ({
   apiServerHealth: health,
 }: Context & { readonly apiServerHealth: PartHealth }) => {
   const kubeConfig = config.logins === 'robots' ? undefined : loadKubeConfig(config.kubeconfig)
+  if (kubeConfig !== undefined) kubeConfig.userAgent = userAgent
   for (const warning of kubeConfig?.warnings ?? []) logger.warn(warning)
   const isRestricted = createRestrictedNamespaces(config.restrictedNamespaces)
   const ownerOf = createTagOwner(isRestricted)

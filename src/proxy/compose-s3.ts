@@ -2,6 +2,7 @@
  * The tier of the cache in S3, as this proxy is configured; nothing without `--cache-s3`.
  */
 import type { Config } from '../config/config.ts'
+import { userAgent } from '../config/version.ts'
 import type { Storage } from '../storage/storage.ts'
 import { openObjectStore, type ObjectStore } from '../storage/s3/object-store.ts'
 import type { S3Observers } from '../storage/s3/s3-observers.ts'
@@ -61,6 +62,7 @@ export const composeS3 = ({
         isPathStyle: isPathStyle(cacheS3Addressing, endpoint, bucket),
         ca,
         credentials: files.s3Credentials?.current,
+        userAgent,
       })
       return withTracedLookUps(store, tracing)
     },

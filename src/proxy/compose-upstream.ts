@@ -2,6 +2,7 @@
  * Composes the stages between the registry and upstream.
  */
 import type { Config } from '../config/config.ts'
+import { userAgent } from '../config/version.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Digests, DigestUpstream } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
@@ -55,6 +56,7 @@ export const composeUpstream = (
     // The token bucket is of all replicas, or already this one's share of it: nothing is left to divide.
     replicas: 1,
     tokenBucket: shared.tokenBucket,
+    userAgent,
     tracing,
     observe: {
       refused: (reason) => {

@@ -29,6 +29,7 @@ export interface ConnectionOptions {
   readonly stallTimeoutMs: number
   /** For replicas that share the rate limits of upstream. Each replica counts for itself unless given. */
   readonly tokenBucket?: RateLimitOptions['tokenBucket']
+  readonly userAgent?: string | undefined
   readonly tracing?: Tracing
   readonly observe: ConnectionObservers
 }
@@ -73,6 +74,7 @@ const networkOf = (options: ConnectionOptions): Network =>
   createNetwork({
     origin: options.upstream,
     maxConnections: options.maxUpstreamConnections,
+    userAgent: options.userAgent,
     ...(options.upstreamCa === undefined ? {} : { ca: options.upstreamCa }),
     observe: options.observe.request,
     timeouts: { body: options.stallTimeoutMs },

@@ -81,7 +81,11 @@ export const createPipeline = (options: PipelineOptions): Pipeline => {
   const { send, robot, close } = connect(options)
   const resilient = createResilience(options)
   const sizes = createBlobSizes()
-  const s3 = createS3Network({ ca: options.cacheS3Ca, maxConnections: maxS3Connections })
+  const s3 = createS3Network({
+    ca: options.cacheS3Ca,
+    maxConnections: maxS3Connections,
+    userAgent: options.userAgent,
+  })
   const tier = createStoredTier(options.diskCache, sizes.sizeOf, tracedRoundTrip(tracing, s3.roundTrip))
   const learn = stage('learn digests', options.learn)
   const learningAll = (fetch: FetchManifest) => learning(learn, sizes.learning(fetch))

@@ -12,3 +12,23 @@ await t.test('losses by namespace and kind of identity, and what was not decided
   test.match(shown, 'quay_proxy_audit_losses_total{namespace="ocp",kind="service-account"} 1')
   test.match(shown, 'quay_proxy_audit_undecided_total 1')
 })
+
+await t.test('attack: a project for each loss does not create a series for each', async (test) => {
+  const registry = new Registry()
+  const { losses } = createAuditMetrics(registry, 2)
+  for (const namespace of ['a', 'b', 'c', 'd', 'a']) losses.inc({ namespace, kind: 'service-account' })
+  const shown = (await registry.metrics())
+    .split('\n')
+    .filter((line) => line.startsWith('quay_proxy_audit_losses_total'))
+  test.strictSame(
+    shown,
+    [
+      ['a', 2],
+      ['b', 1],
+      ['(other)', 2],
+    ].map(
+      ([namespace, count]) =>
+        `quay_proxy_audit_losses_total{namespace="${namespace}",kind="service-account"} ${count}`,
+    ),
+  )
+})

@@ -4,6 +4,7 @@ import t from 'tap'
 import { run } from '../../src/cli/run.ts'
 import { version } from '../../src/config/version.ts'
 import { ask } from '../sandbox/quay/quay-client.ts'
+import { undocumentedIn } from '../support/log-fields.ts'
 import { anotherSelfSigned, selfSigned } from '../support/tls.ts'
 import { ended, fakeIo, refused } from './fake-io.ts'
 import { good, secretFlags, surroundings, write } from './surroundings.ts'
@@ -144,6 +145,7 @@ await t.test('it serves until a signal ends it, and logs its warnings first', as
   const lines = log.map((line) => JSON.parse(line) as Readonly<Record<string, string>>)
   test.match(lines[0], { level: 'info', msg: 'starting', version, node: process.version })
   test.match(lines[0]?.['settings'], [/^--listen-addr=127\.0\.0\.1:0$/])
+  test.strictSame(undocumentedIn(lines), [])
   test.match(lines[1], { level: 'warn', msg: /--interval has no effect/ })
   const { url = '' } = lines.find(({ msg }) => msg === 'listening') ?? {}
   test.equal((await ask(`${url}/v2/`)).status, 401)

@@ -112,9 +112,11 @@ export const startForeign = async (test: Test) => {
     port: 0,
     accepts: '',
     traceparents: [] as unknown[],
+    userAgents: [] as unknown[],
   }
   const listening = createServer((request, response) => {
     server.asked += 1
+    server.userAgents.push(request.headers['user-agent'])
     server.traceparents.push(request.headers['traceparent'])
     let body = ''
     request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk))

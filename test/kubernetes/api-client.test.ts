@@ -17,6 +17,7 @@ const setUp = async (
   const server = await startForeign(test)
   const config = kubeConfigOf(server.port).replace(`:${server.port}'`, `:${server.port}${path}'`)
   const kubeConfig = loadKubeConfig(join(test.testdir({ config }), 'config'))
+  kubeConfig.userAgent = 'quay-proxy/0.0.0'
   for (const [name, value] of Object.entries(more)) Object.defineProperty(kubeConfig, name, { value })
   const client = createApiClient({ kubeConfig, timeoutMs, tracing })
   test.teardown(() => client.close())
@@ -28,6 +29,7 @@ await t.test('request and response are passed unchanged', async (test) => {
   server.answer = { status: 201, body: 'text', headers: { 'retry-after': '5' } }
   test.strictSame(await client.post('/x', '{"a":1}'), { status: 201, text: 'text', retryAfter: '5' })
   test.strictSame(server.bodies, ['{"a":1}'])
+  test.strictSame(server.userAgents, ['quay-proxy/0.0.0'])
 })
 
 await t.test('a traced request names the server and the status, and continues the trace', async (test) => {

@@ -236,6 +236,7 @@ await t.test('attack: no redirect of a list or a watch is followed', async (test
 await t.test('no request is sent without a connection', async (test) => {
   const kubeConfig = loadKubeConfig(join(test.testdir({ config: kubeConfigOf(1) }), 'config'))
   kubeConfig.createDispatcherOptions = () => ({ type: 'none' }) as never
+  kubeConfig.userAgent = 'quay-proxy/0.0.0'
   await test.rejects(
     kubeConfig.applySecurityAuthentication(new RequestContext('http://127.0.0.1:1/', HttpMethod.GET)),
     { message: 'client-node returned no connection pool' },

@@ -1,6 +1,10 @@
+import { join } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
 import t from 'tap'
 import { ResourceVersionExpired, readEvents, readPages } from '../../src/kubernetes/list-and-watch.ts'
+import { loadKubeConfig } from '../../src/kubernetes/kubeconfig.ts'
+import { startForeign } from './answers.ts'
+import { kubeConfigOf } from './kubeconfig-of.ts'
 import { until } from '../support/until.ts'
 import { always, serverFor } from '../upstream/upstream.ts'
 import { hex, startApi } from './watching.ts'
@@ -244,3 +248,17 @@ await t.test(
     await until(() => imageStreams.watching === 0)
   },
 )
+
+await t.test('lists and watches name the program', async (test) => {
+  const server = await startForeign(test)
+  const file = join(test.testdir({ config: kubeConfigOf(server.port) }), 'config')
+  const kubeConfig = loadKubeConfig(file)
+  kubeConfig.userAgent = 'quay-proxy/0.0.0'
+  server.answer = { status: 403, body: '' }
+  await test.rejects(readPages(kubeConfig, resource, never, () => undefined))
+  await readEvents(
+    { kubeConfig, resource, resourceVersion: '1', silenceMs: 1000, signal: never },
+    () => undefined,
+  )
+  test.strictSame(server.userAgents, ['quay-proxy/0.0.0', 'quay-proxy/0.0.0'])
+})

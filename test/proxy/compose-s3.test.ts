@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { Registry } from 'prom-client'
 import { composeS3, describeS3, type ComposeS3Options } from '../../src/proxy/compose-s3.ts'
+import { userAgent } from '../../src/config/version.ts'
 import { openStorage } from '../../src/storage/storage.ts'
 import { createLogger } from '../../src/telemetry/logging.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
@@ -82,6 +83,7 @@ await t.test('what is on the disk gets into the bucket, and is counted', async (
   composed.tier.offer('blobs', digest, 'alice')
   test.equal(describeS3(composed), 'cache in S3: in use, 1 uploads pending')
   await until(() => composed.tier.stats().uploads === 0)
+  for (const sent of s3.userAgents) test.match(sent, userAgent, 'the SDK says who uses it')
   test.strictSame([...s3.objects.keys()], [`p/blobs/sha256/${digest.slice(7, 9)}/${digest.slice(7)}`])
   const text = await metrics()
   test.match(text, 'quay_proxy_cache_s3_uploads_total{kind="blobs",outcome="stored"} 1')

@@ -8,6 +8,7 @@ import { createLogger } from '../../src/telemetry/logging.ts'
 import { pull, type PullOptions } from '../../src/sandbox/pull.ts'
 import type { RecordedRequest } from '../../src/sandbox/quay/origin.ts'
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
+import { undocumentedIn } from '../support/log-fields.ts'
 
 export interface Answer {
   readonly status: number
@@ -191,6 +192,7 @@ const assertNoSecrets = (
   ])
   const holds = (text: string) => all.filter((secret) => secret !== '' && text.includes(secret))
   t.same(log.flatMap(holds), [], 'no log line holds a secret')
+  t.same(undocumentedIn(log), [], 'docs/log.md has each field of the log, with its type')
   t.same(transcript.flatMap(holds), [], 'no response holds a secret')
   const toQuay = quay.requests.map((request) => JSON.stringify(request))
   const theirs = secrets.filter((secret) => toQuay.some((request) => request.includes(secret)))

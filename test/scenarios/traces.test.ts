@@ -3,6 +3,7 @@
  */
 import t, { type Test } from 'tap'
 import { Agent, request } from 'undici'
+import { userAgent } from '../../src/config/version.ts'
 import { startSandbox } from '../../src/sandbox/sandbox.ts'
 import { createLogger } from '../../src/telemetry/logging.ts'
 import { startOtlpReceiver, treeOf } from '../support/otlp-receiver.ts'
@@ -172,6 +173,7 @@ await t.test('a cold pull, a warm pull and a blob: each hop, parent and child', 
     [],
     'quay.io does not learn which requests belong together',
   )
+  for (const { headers } of sandbox.quay.requests) test.equal(headers['user-agent'], userAgent)
   const text = receiver.requests.join('\n')
   const signatures = sandbox.quay.requests
     .filter(({ origin }) => origin === 'cdn')

@@ -42,6 +42,7 @@ export interface S3Server {
   /** Whole targets, which hold signatures. */
   readonly targets: string[]
   readonly authorizations: string[]
+  readonly userAgents: string[]
   readonly fault: (fault: S3Fault) => void
   readonly mend: () => void
 }
@@ -71,6 +72,7 @@ class FakeS3 implements S3Server {
   readonly requests: string[] = []
   readonly targets: string[] = []
   readonly authorizations: string[] = []
+  readonly userAgents: string[] = []
   #faults: { readonly fault: S3Fault; left: number }[] = []
 
   fault = (fault: S3Fault): void => {
@@ -119,6 +121,7 @@ class FakeS3 implements S3Server {
     const range = headers.range === undefined ? '' : ` ${headers.range}`
     this.requests.push(`${method} ${key}${end}${range}`)
     this.targets.push(`${url.pathname}${url.search}`)
+    this.userAgents.push(headers['user-agent'] ?? '')
     if (headers.authorization !== undefined) this.authorizations.push(headers.authorization)
   }
 

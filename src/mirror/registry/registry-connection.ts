@@ -3,6 +3,7 @@
  */
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import { mirrorUserAgent } from '../../config/version.ts'
 import { createAgents, type Agents } from '../../upstream/client/agents.ts'
 import { checkRedirect } from '../../upstream/client/redirect.ts'
 import { single } from '../../upstream/client/response-fields.ts'
@@ -91,7 +92,11 @@ export class RegistryConnection {
       origin: url.origin,
       path: url.pathname + url.search,
       method,
-      headers: { ...headers, ...(authorization === undefined ? {} : { authorization }) },
+      headers: {
+        'user-agent': mirrorUserAgent,
+        ...headers,
+        ...(authorization === undefined ? {} : { authorization }),
+      },
       ...(body === undefined ? {} : { body }),
       ...(signal === undefined ? {} : { signal }),
     }

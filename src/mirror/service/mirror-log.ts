@@ -26,7 +26,9 @@ export class MirrorLog {
   readonly copy = (event: MirrorEvent): void => {
     if (event.what === 'failed') return this.#failed(event.status, event.milliseconds)
     const { target, milliseconds, result } = event
-    this.#logger.info({ target, seconds: seconds(milliseconds), ...result }, 'Mirrored successfully')
+    const { blobs, bytes, replaced } = result
+    const fields = { blobs, bytes, replaced: replaced?.digest, pruneTag: replaced?.pruneTag }
+    this.#logger.info({ target, seconds: seconds(milliseconds), ...fields }, 'Mirrored successfully')
   }
 
   readonly pass = (event: PassEvent): void => {

@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { FastifyInstance } from 'fastify'
 import { systemClock } from '../../concurrency/clock.ts'
+import { mirrorUserAgent } from '../../config/version.ts'
 import { loadKubeConfig } from '../../kubernetes/kubeconfig.ts'
 import { credentialFor } from '../../secrets/docker-config.ts'
 import { watchFiles, type WatchedFiles } from '../../secrets/watched-files.ts'
@@ -33,6 +34,7 @@ export const runService = async (args: MirrorArguments, logger: Logger): Promise
   const { config, registryConfig } = args
   checkArguments(args)
   const kubeConfig = loadKubeConfig(args.kubeconfig)
+  kubeConfig.userAgent = mirrorUserAgent
   for (const warning of kubeConfig.warnings) logger.warn(warning)
   const auths = watchFiles({
     paths: [`${registryConfig}`],

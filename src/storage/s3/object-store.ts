@@ -25,6 +25,8 @@ export interface ObjectStoreOptions {
   readonly ca: string | undefined
   /** The newest ones, at each request; undefined for what the SDK finds. */
   readonly credentials: (() => S3Credentials) | undefined
+  /** `program/version`; the SDK adds it to its own. */
+  readonly userAgent: string
 }
 
 export interface ObjectStore {
@@ -78,9 +80,11 @@ const clientConfig = ({
   isPathStyle,
   ca,
   credentials,
+  userAgent,
 }: ObjectStoreOptions): S3ClientConfig => ({
   forcePathStyle: isPathStyle,
   maxAttempts: 2,
+  customUserAgent: [userAgent.split('/') as [string, string]],
   // The digest is compared when the object is read. Many stores do not know the checksums that the SDK adds by default.
   requestChecksumCalculation: 'WHEN_REQUIRED',
   responseChecksumValidation: 'WHEN_REQUIRED',

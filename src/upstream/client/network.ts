@@ -23,6 +23,7 @@ export interface Network {
 export interface NetworkOptions extends Omit<AgentsOptions, 'timeouts'> {
   readonly observe: RoundTripOptions['observe']
   readonly timeouts?: Partial<UpstreamTimeouts>
+  readonly userAgent?: string | undefined
 }
 
 /** Milliseconds. containerd waits for a head for 30 s: a lost first round trip and a retry must fit into that. */
@@ -39,7 +40,7 @@ export const createNetwork = (options: NetworkOptions): Network => {
   const agents = createAgents({ ...options, timeouts })
   const http1 = createHttp1({ ...options, timeouts, lookupOf: agents.lookupOf })
   const interim = createInterimClient({ ...options, timeouts, lookupOf: agents.lookupOf })
-  const roundTrip = createRoundTrip({ agents, http1, interim, observe: options.observe })
+  const roundTrip = createRoundTrip({ ...options, agents, http1, interim })
   return {
     roundTrip,
     get: createGet(roundTrip, timeouts.total),

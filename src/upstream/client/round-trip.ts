@@ -37,6 +37,8 @@ export interface RoundTripOptions {
   readonly http1: Pick<Http1, 'send'>
   /** For servers that send `100 Continue` unasked. */
   readonly interim: { readonly send: RoundTrip }
+  /** How the program names itself; undici sends none, and neither does http1/. */
+  readonly userAgent?: string | undefined
   readonly observe: (request: { kind: UpstreamKind | 'robot'; status: number | 'failed' }) => void
   /** Milliseconds, monotonic. */
   readonly now?: () => number
@@ -48,10 +50,11 @@ const maxOrigins = 1000
 
 export const createRoundTrip = (options: RoundTripOptions): RoundTrip => {
   const clients = new Clients(options)
+  const named = options.userAgent === undefined ? {} : { 'user-agent': options.userAgent }
   return async (url, request) => {
     const { kind } = request
     try {
-      const reply = await clients.send(url, request)
+      const reply = await clients.send(url, { ...request, headers: { ...request.headers, ...named } })
       options.observe({ kind, status: reply.statusCode })
       return reply
     } catch (error) {

@@ -9,6 +9,7 @@ export interface S3NetworkOptions {
   /** PEM, in addition to the well-known authorities. */
   readonly ca: string | undefined
   readonly maxConnections: number
+  readonly userAgent?: string | undefined
 }
 
 export interface S3Network {
@@ -19,7 +20,7 @@ export interface S3Network {
 /** Milliseconds. Upstream is next: there is no reason to wait for long. */
 const timeouts = { connect: 1500, head: 2500, body: 5000 }
 
-export const createS3Network = ({ ca, maxConnections }: S3NetworkOptions): S3Network => {
+export const createS3Network = ({ ca, maxConnections, userAgent }: S3NetworkOptions): S3Network => {
   let network: Network | undefined
   return {
     roundTrip: async (url, request) => {
@@ -27,6 +28,7 @@ export const createS3Network = ({ ca, maxConnections }: S3NetworkOptions): S3Net
       network ??= createNetwork({
         origin: new URL(url.origin),
         maxConnections,
+        userAgent,
         observe: () => undefined,
         timeouts,
         ...(ca === undefined ? {} : { ca }),

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import t from 'tap'
 import type { Test } from 'tap'
+import { mirrorUserAgent } from '../../../src/config/version.ts'
 import { RegistryConnection } from '../../../src/mirror/registry/registry-connection.ts'
 import { digestOf, startPushableRegistry } from '../../support/pushable-registry.ts'
 
@@ -33,7 +34,7 @@ await t.test('a redirect is followed without the token', async (t) => {
   const { registry, connection, url } = await started(t)
   const seen: (string | undefined)[] = []
   const storage = createServer((request, response) => {
-    seen.push(request.headers.authorization)
+    seen.push(request.headers.authorization, request.headers['user-agent'])
     response.end('stored')
   })
   storage.listen(0, '127.0.0.1')
@@ -42,7 +43,7 @@ await t.test('a redirect is followed without the token', async (t) => {
   registry.storage = new URL(`http://127.0.0.1:${(storage.address() as AddressInfo).port}`)
   const reply = await connection.send({ method: 'GET', url }, 'Bearer x')
   t.equal((await buffer(reply.body)).toString(), 'stored')
-  t.strictSame(seen, [undefined])
+  t.strictSame(seen, [undefined, mirrorUserAgent])
 })
 
 await t.test('attack: a storage that asks for a login', async (t) => {

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { MirrorLog } from '../../../src/mirror/service/mirror-log.ts'
 import type { DesiredImage } from '../../../src/mirror/plan/desired.ts'
+import { undocumentedIn } from '../../support/log-fields.ts'
 import { memoryLog } from './services.ts'
 
 const image: DesiredImage = {
@@ -31,4 +32,31 @@ await t.test('an image that cannot be compared, and one that is in sync', async 
     { msg: 'The image cannot be compared', target: 'a/b:c', reason: 'quay.io answers 503' },
     { msg: 'Image already in sync, skipping', level: 'trace' },
   ])
+})
+
+await t.test('every field is in docs/log.md', async (t) => {
+  const { logger, lines } = memoryLog()
+  const log = new MirrorLog(logger)
+  const digest = 'sha256:0' as never
+  const copy = { target: 'a/b:c', source: 'quay.io/a/b:c', destination: 'quay.io/openshift/ci:a_b_c' }
+  log.begin({ ...copy, digest } as never)
+  const status = { ...copy, state: 'dead', failures: 5, lastError: 'quay.io answers 503' }
+  log.copy({ what: 'failed', status, milliseconds: 5 } as never)
+  log.copy({ what: 'failed', status: { ...status, state: 'waiting' }, milliseconds: 5 } as never)
+  const blobs = { mounted: 1, present: 2, uploaded: 3 }
+  for (const replaced of [undefined, { digest, pruneTag: 'x' }])
+    log.copy({
+      what: 'copied',
+      target: 'a/b:c',
+      result: { blobs, bytes: 5, replaced },
+      milliseconds: 5,
+    } as never)
+  log.pass({ what: 'found', finding: { image, state: 'different', digest, replaced: digest } })
+  log.pass({ what: 'found', finding: { image, state: 'unreadable', reason: 'quay.io answers 503' } })
+  log.pass({ what: 'desired', desired: { images: [], leftOut: [{ ...image, reason: 'x' }] }, problem: 'x' })
+  log.pass({ what: 'passed', images: 5, milliseconds: 5 } as never)
+  log.pass({ what: 'failed', error: new Error('x') } as never)
+  log.lease({ what: 'failed', error: new Error('x') } as never)
+  t.ok(lines.length > 10)
+  t.strictSame(undocumentedIn(lines), [])
 })

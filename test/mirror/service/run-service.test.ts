@@ -11,6 +11,7 @@ import { startPushableRegistry } from '../../support/pushable-registry.ts'
 import { until } from '../../support/until.ts'
 import { startLeaseApi } from '../lease/lease-api.ts'
 import { supplemental } from '../validation/entries.ts'
+import { undocumentedIn } from '../../support/log-fields.ts'
 import { memoryLog } from './services.ts'
 
 const started = async (test: Test, ...more: readonly string[]) => {
@@ -71,6 +72,7 @@ await t.test('the service: lease, copies, API, metrics and probes, and its end',
   t.equal(log.messages().at(-1), 'Process ended gracefully')
   t.match(lease.lease, { spec: { holderIdentity: '' } })
   t.notMatch(JSON.stringify(log.lines), 'secret')
+  t.strictSame(undocumentedIn(log.lines), [])
   t.ok(registry.requests.length > 0)
 })
 

@@ -20,6 +20,7 @@ export const storeFor = async (
     isPathStyle: true,
     ca: undefined,
     credentials: () => s3Credentials,
+    userAgent: 'quay-proxy/0.0.0',
     ...options,
   })
   test.teardown(() => store.close())

@@ -127,6 +127,7 @@ await t.test('without a region it cannot start; authorities of a store', async (
     isPathStyle: false,
     ca,
     credentials: undefined,
+    userAgent: 'quay-proxy/0.0.0',
   }
   const store = await openObjectStore(options)
   store.close()

@@ -49,6 +49,16 @@ const sendFor = (test: Test, origin: string, more: Partial<RoundTripOptions> = {
   return { get, seen }
 }
 
+await t.test('each request names the program', async (test) => {
+  const { url, requests } = await serverFor(test, always(200, { 'content-length': '4' }, 'blob'))
+  const { get } = sendFor(test, url, { userAgent: 'quay-proxy/0.0.0' })
+  for (const kind of ['blob', 'manifest', 'robot'] as const) await bytesOf((await get({ kind })).body)
+  test.strictSame(
+    requests.map(({ headers }) => headers['user-agent']),
+    Array.from({ length: 3 }, () => 'quay-proxy/0.0.0'),
+  )
+})
+
 await t.test('a blob goes through http1, everything else through undici', async (test) => {
   const { url, requests } = await serverFor(test, always(200, { 'content-length': '4' }, 'blob'))
   const { get, seen } = sendFor(test, url)
