@@ -22,6 +22,8 @@ export interface MirrorOptions {
   readonly observe?: (event: MirrorEvent) => void
   /** Called when a copy begins. */
   readonly begin?: (copy: QueuedCopy) => void
+  /** Whether an image is copied with its signatures, attestations and SBOMs. */
+  readonly hasAttachments?: (target: string) => boolean
   readonly maxConcurrent?: number
   readonly maxPerHost?: number
   readonly rules?: RetryRules
@@ -135,13 +137,15 @@ export class Mirror {
     const { target, digest } = copy
     const image = this.#images.get(target)
     if (image === undefined) return
-    const { observe, begin, clock = systemClock } = this.#options
+    const { observe, begin, hasAttachments, clock = systemClock } = this.#options
     const began = clock.now()
     this.#begun.set(target, began)
     begin?.(copy)
     const { source, target: repository, float } = this.#sidesOf(image, { mayPush: true })
     const keepsOld = image.destination === undefined
-    const result = await copyImage(this.#tools, { source, digest, target: repository, float, keepsOld })
+    const request = { source, digest, target: repository, float, keepsOld }
+    const attached = { ...request, hasAttachments: hasAttachments?.(target) === true }
+    const result = await copyImage(this.#tools, attached)
     observe?.({ what: 'copied', target, result, milliseconds: clock.now() - began })
   }
 
