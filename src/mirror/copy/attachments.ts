@@ -6,7 +6,13 @@
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryFailure } from '../registry/failure.ts'
-import { fallbackTagOf, maxReferrers, readReferrers, subjectOf, withReferrers } from '../registry/referrers.ts'
+import {
+  fallbackTagOf,
+  maxReferrers,
+  readReferrers,
+  subjectOf,
+  withReferrers,
+} from '../registry/referrers.ts'
 import type { Manifest, Repository } from '../registry/repository.ts'
 import { readSourceImage, type SourceManifest } from './source-image.ts'
 
