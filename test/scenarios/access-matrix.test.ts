@@ -10,6 +10,8 @@ import type { Test } from 'tap'
 import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 import { buildImage, type Image } from '../../src/sandbox/quay/images.ts'
 import { startAnother } from './another-replica.ts'
+import { s3FlagsFor, startS3 } from '../support/s3-server.ts'
+import { until } from '../support/until.ts'
 import { accept, manifests, scenario, type Scenario } from './scenario.ts'
 
 type Namespace = 'team' | 'secret-priv'
@@ -51,11 +53,11 @@ interface Row {
 const small = {
   platforms: ['linux/amd64', 'linux/arm64'],
   layers: 1,
-  layerBytes: 512,
+  layerBytes: 512 as number,
   format: 'oci',
 } as const
 
-const rowsOf = async (s: Scenario): Promise<readonly Row[]> => {
+const rowsOf = async (s: Scenario, layerBytes = small.layerBytes): Promise<readonly Row[]> => {
   const rows: Row[] = []
   for (const namespace of namespaces) {
     for (const [family, tag] of Object.entries(owned(namespace)))
@@ -64,11 +66,17 @@ const rowsOf = async (s: Scenario): Promise<readonly Row[]> => {
         namespace,
         owner: 'namespace',
         tag,
-        image: await buildImage({ ...small, name: tag }),
+        image: await buildImage({ ...small, layerBytes, name: tag }),
       })
     for (const [family, base] of Object.entries(nobodys)) {
       const tag = namespace === 'team' ? base : base.replace(/(.)$/, '$1x').replace('abcdefx', 'abcdee')
-      rows.push({ family, namespace, owner: 'nobody', tag, image: await buildImage({ ...small, name: tag }) })
+      rows.push({
+        family,
+        namespace,
+        owner: 'nobody',
+        tag,
+        image: await buildImage({ ...small, layerBytes, name: tag }),
+      })
     }
   }
   for (const { tag, image, owner, namespace, family } of rows) {
@@ -152,13 +160,13 @@ const isGiven = async (
   return status === 200 ? true : status === 403 ? false : status
 }
 
-const setUp = async (s: Scenario) => {
+const setUp = async (s: Scenario, layerBytes?: number) => {
   const base = (await Promise.all(manifests.map(readManifests))).flat()
   s.kubernetes.replaceObjects([
     ...base,
     ...['team', 'secret-priv', 'other'].map((namespace) => grant(namespace, 'puller') as never),
   ])
-  return await rowsOf(s)
+  return await rowsOf(s, layerBytes)
 }
 
 type Check = (name: string, ask: Ask, tagsFirst: boolean) => Promise<void>
@@ -210,23 +218,80 @@ await scenario(
   },
 )
 
+const folderFor = (t: Test): string => {
+  const path = mkdtempSync(join(tmpdir(), 'quay-proxy-cache-'))
+  t.teardown(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+/** GETs of blobs that reach quay. */
+const blobRequests = (s: Scenario) => s.quay.requests.filter(({ url }) => url.includes('/blobs/')).length
+
 await scenario(
   'the same with everything in the cache, also of an earlier life: the same answers',
   async (t, s) => {
-    const { check, cells } = checkOf(t, s, await setUp(s))
-    const directory = mkdtempSync(join(tmpdir(), 'quay-proxy-cache-'))
-    t.teardown(() => rmSync(directory, { recursive: true, force: true }))
-    const flags = [`--cache-dir=${directory}`]
+    const rows = await setUp(s)
+    const { check, cells } = checkOf(t, s, rows)
+    const s3 = await startS3(t)
+    const flags = [`--cache-dir=${folderFor(t)}`, ...s3FlagsFor(t, s3)]
     const first = await startAnother(s, flags)
     await check('filling', askOf(first.url), true)
     await check('warm', askOf(first.url), true)
+    const blobs = new Set(rows.flatMap(({ image }) => [...image.blobs.keys()]))
+    // What a client may not have yet is in the store all the same.
+    const [robot] = rows.map((row) => authorizations(s, row).robot)
+    for (const digest of blobs) await askOf(first.url)(`/v2/openshift/ci/blobs/${digest}`, robot ?? '')
+    const uploaded = () => [...s3.objects.keys()].filter((key) => key.startsWith('blobs/')).length
+    await until(() => uploaded() === blobs.size)
     await first.stop()
-    const before = s.quay.requests.length
+    const before = blobRequests(s)
     const second = await startAnother(s, flags)
     await check('after a restart', askOf(second.url), false)
-    const blobs = s.quay.requests.slice(before).filter(({ url }) => url.includes('/blobs/'))
-    t.strictSame(blobs, [], 'all bytes came from the disk')
     await second.stop()
+    // Every other family, of both namespaces: from S3, to a disk that is empty.
+    const some = checkOf(
+      t,
+      s,
+      rows.filter((_, index) => index % 2 === 0),
+    )
+    const third = await startAnother(s, [`--cache-dir=${folderFor(t)}`, ...s3FlagsFor(t, s3)])
+    await some.check('from S3', askOf(third.url), false)
+    await third.stop()
+    t.equal(blobRequests(s), before, 'all bytes came from the disk, and from S3')
     t.ok(cells() > 2000, `${cells()} cells`)
+    t.ok(some.cells() > 300, `${some.cells()} cells from S3`)
   },
 )
+
+await scenario('while a fill runs, nobody follows it who may not have the blob', async (t, s) => {
+  // More than what is held back until the digest is right: clients get the head at once.
+  const rows = await setUp(s, 60_000)
+  const proxy = await startAnother(s, [`--cache-dir=${folderFor(t)}`])
+  const chosen = rows.filter(({ family }) => family === 'plain' || family === 'payload')
+  t.equal(chosen.length, 4)
+  for (const row of chosen) {
+    const shown = authorizations(s, row)
+    const path = pathOf(row, 'layer')
+    for (const target of ['tag', 'child'] as const) await askOf(proxy.url)(pathOf(row, target), shown.robot)
+    s.quay.fault({ origin: 'cdn', path: /./, stallAfterBytes: 50_000 })
+    const gone = new AbortController()
+    const headOf = async (requester: Requester): Promise<number> =>
+      (
+        await fetch(`${proxy.url}${path}`, {
+          headers: { authorization: shown[requester] },
+          signal: gone.signal,
+        })
+      ).status
+    const before = blobRequests(s)
+    t.equal(await headOf('robot'), 200)
+    for (const requester of Object.keys(shown) as Requester[])
+      t.equal(
+        (await headOf(requester)) === 200,
+        expected(row, requester, 'layer'),
+        `${row.tag}, ${requester}, while it is filled`,
+      )
+    t.equal(blobRequests(s), before + 1, 'those who may have it follow the one fill')
+    gone.abort()
+  }
+  await proxy.stop()
+})

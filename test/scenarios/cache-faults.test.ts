@@ -2,12 +2,12 @@
  * Whole pulls through a cache on a disk and in S3 while upstream, the disk and S3 fail: by each fault alone, and by all of them together.
  * The proxy is restarted before each fault, on the directory as it is. Nobody gets a whole wrong blob, and no pull fails.
  */
-import { globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { globSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { buildImage } from '../../src/sandbox/quay/images.ts'
-import { bucket, s3Credentials, startS3 } from '../support/s3-server.ts'
+import { s3FlagsFor, startS3 } from '../support/s3-server.ts'
 import { startUnready } from './another-replica.ts'
 import { BadDisk, cacheFaults, type BadSystem, type CacheFault, type When } from './cache-bad-day.ts'
 import { createPuller } from './puller.ts'
@@ -60,9 +60,6 @@ const setUp = async (t: Test, s: Scenario): Promise<System> => {
   const folder = mkdtempSync(join(tmpdir(), 'quay-proxy-cache-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const s3 = await startS3(t)
-  const { accessKeyId, secretAccessKey } = s3Credentials
-  const credentials = join(folder, 'credentials')
-  writeFileSync(credentials, `aws_access_key_id=${accessKeyId}\naws_secret_access_key=${secretAccessKey}\n`)
   const directory = join(folder, 'cache')
   await stock(s)
   return {
@@ -77,9 +74,7 @@ const setUp = async (t: Test, s: Scenario): Promise<System> => {
     flags: [
       '--restricted-index=off',
       `--cache-dir=${directory}`,
-      `--cache-s3=s3://${bucket}`,
-      `--cache-s3-endpoint=${s3.url.origin}`,
-      `--cache-s3-credentials-file=${credentials}`,
+      ...s3FlagsFor(t, s3),
       '--tag-ttl=50ms',
       '--stall-timeout=150ms',
     ],

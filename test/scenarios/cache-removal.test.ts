@@ -1,12 +1,12 @@
 /**
  * `quay-proxy cache rm` while a proxy with a disk and S3 runs: what an operator removes is served by nobody any more.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cacheCommand } from '../../src/proxy/cache-command.ts'
 import { buildImage } from '../../src/sandbox/quay/images.ts'
-import { bucket, s3Credentials, startS3 } from '../support/s3-server.ts'
+import { s3FlagsFor, startS3 } from '../support/s3-server.ts'
 import { until } from '../support/until.ts'
 import { startUnready } from './another-replica.ts'
 import { createPuller } from './puller.ts'
@@ -16,16 +16,10 @@ await scenario('an image is removed by its tag, and by its digest, from a runnin
   const directory = mkdtempSync(join(tmpdir(), 'quay-proxy-cache-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   const s3 = await startS3(t)
-  const { accessKeyId, secretAccessKey } = s3Credentials
-  const credentials = join(directory, 'credentials')
-  const keys = `aws_access_key_id=${accessKeyId}\naws_secret_access_key=${secretAccessKey}\n`
-  writeFileSync(credentials, keys)
   const proxy = await startUnready(s, [
     `--cache-dir=${join(directory, 'cache')}`,
     '--restricted-index=off',
-    `--cache-s3=s3://${bucket}`,
-    `--cache-s3-endpoint=${s3.url.origin}`,
-    `--cache-s3-credentials-file=${credentials}`,
+    ...s3FlagsFor(t, s3),
   ])
   const small = { platforms: ['linux/amd64'], layers: 2, layerBytes: 30_000, format: 'oci' } as const
   const [image, other] = await Promise.all(

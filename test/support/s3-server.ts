@@ -4,6 +4,9 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Test } from 'tap'
 
 /** What happens to a request instead. */
@@ -63,6 +66,20 @@ export const startS3 = async (test: Test): Promise<S3Server> => {
   })
   s3.url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
   return s3
+}
+
+/** The flags of a proxy whose cache is in this bucket. */
+export const s3FlagsFor = (test: Test, s3: S3Server): readonly string[] => {
+  const folder = mkdtempSync(join(tmpdir(), 'quay-proxy-s3-'))
+  test.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'credentials')
+  const { accessKeyId, secretAccessKey } = s3Credentials
+  writeFileSync(file, `aws_access_key_id=${accessKeyId}\naws_secret_access_key=${secretAccessKey}\n`)
+  return [
+    `--cache-s3=s3://${bucket}`,
+    `--cache-s3-endpoint=${s3.url.origin}`,
+    `--cache-s3-credentials-file=${file}`,
+  ]
 }
 
 class FakeS3 implements S3Server {
