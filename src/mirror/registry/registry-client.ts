@@ -177,7 +177,8 @@ export class RegistryClient {
   }
 
   #limited(began: number, headers: RegistryReply['headers']): void {
-    this.#options.observePause?.(this.#limiter.on429(began, secondsOf(single(headers['retry-after']))))
+    const ms = this.#limiter.on429(began, secondsOf(single(headers['retry-after'])))
+    this.#options.observePause?.(ms)
   }
 
   async #checked({ method }: RegistryRequest, reply: RegistryReply): Promise<RegistryReply> {
