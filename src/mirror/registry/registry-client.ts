@@ -178,7 +178,7 @@ export class RegistryClient {
 
   #limited(began: number, headers: RegistryReply['headers']): void {
     const ms = this.#limiter.on429(began, secondsOf(single(headers['retry-after'])))
-    if (ms > 0) this.#options.observePause?.(ms)
+    this.#options.observePause?.(ms)
   }
 
   async #checked({ method }: RegistryRequest, reply: RegistryReply): Promise<RegistryReply> {
