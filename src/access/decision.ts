@@ -29,5 +29,20 @@ export interface AccessReviews {
   readonly peekInGrace: (identity: ClusterIdentity, imageStream: ImageStream) => boolean | undefined
 }
 
+/** The right to send requests with this verb to a path: `nonResourceURLs` of RBAC. */
+export interface PathRight {
+  readonly verb: 'get' | 'post'
+  /** `/mirrors` */
+  readonly path: string
+}
+
+/** As `AccessReviews`, with the same queue, cache and shares. */
+export interface PathReviews {
+  readonly reviewPath: (
+    identity: ClusterIdentity,
+    right: PathRight,
+  ) => Promise<{ allowed: boolean; source: 'live' | 'cached' | 'grace' }>
+}
+
 /** Attack: a base layer may be seen in hundreds of streams. A user without access must not cause a review for each. */
 export const maxReviewsPerDecision = 16

@@ -72,7 +72,7 @@ const withoutCluster = <Settings extends Pick<FlagValues, 'logins' | 'restricted
 
 /** The flags that need a cluster, which a proxy of robots does not have. */
 const clusterFlagsOf = (given: ReadonlyMap<string, unknown>): readonly string[] =>
-  (['kubeconfig', 'allowAnonymous', 'authorization', 'imageStreams', 'restrictedIndex'] as const)
+  (['kubeconfig', 'allowAnonymous', 'authorization', 'imageStreams', 'restrictedIndex', 'mirrorUrl'] as const)
     .filter((key) => given.has(key))
     .map((key) => `--logins=robots uses no cluster: leave out --${flags[key].name}`)
 

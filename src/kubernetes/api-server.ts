@@ -4,7 +4,7 @@
  * It uses the kubeconfig of client-node, but not its generated API classes: they accept any JSON as a review, quote a broken review in the
  * error, and lose keys of `extra`.
  */
-import type { V1ResourceAttributes } from '@kubernetes/client-node'
+import type { V1NonResourceAttributes, V1ResourceAttributes } from '@kubernetes/client-node'
 import type { UserInfo } from '../access/identity.ts'
 import { createCircuitBreaker } from '../concurrency/circuit-breaker.ts'
 import { createApiClient } from './api-client.ts'
@@ -22,7 +22,9 @@ export interface TokenReviewSpec {
 export interface AccessReviewSpec extends Partial<Omit<UserInfo, 'username'>> {
   /** A review needs a user, or groups. */
   readonly user?: string
-  readonly resourceAttributes: Readonly<V1ResourceAttributes>
+  /** One of the two. */
+  readonly resourceAttributes?: Readonly<V1ResourceAttributes>
+  readonly nonResourceAttributes?: Readonly<V1NonResourceAttributes>
 }
 
 /** @throws {RegistryError} UNAVAILABLE; a `ReviewShed` if the load is too high */

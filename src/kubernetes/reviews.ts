@@ -2,7 +2,7 @@
  * TokenReviews and SubjectAccessReviews of app.ci, composed: the client of the API server, a queue for each kind of review, the limit
  * on failed logins, and the caches.
  */
-import type { AccessReviews } from '../access/policy.ts'
+import type { AccessReviews, PathReviews } from '../access/decision.ts'
 import { clusterKindOf } from '../access/identity.ts'
 import { createApiServer, type ApiServer } from './api-server.ts'
 import { createFailedLoginLimit, type Admission, type ChargeKind, type Limit } from './failed-login-limit.ts'
@@ -50,7 +50,7 @@ export interface Reviews {
   /** Without queue and cache: for the warm-up and for readiness. */
   readonly apiServer: ApiServer
   readonly reviewToken: ReviewToken
-  readonly accessReviews: AccessReviews
+  readonly accessReviews: AccessReviews & PathReviews
   /** Applies a charge of another replica. */
   readonly charge: Admission['charge']
 }

@@ -1,10 +1,10 @@
 /**
- * Decides by a SubjectAccessReview whether an identity may `get imagestreams/layers` in a namespace. Each requester has a share of the
- * reviews in flight and of the cache, so that one cannot block the reviews of another or evict their answers.
+ * Decides by a SubjectAccessReview whether an identity may `get imagestreams/layers` in a namespace, or may use a path of the proxy. Each
+ * requester has a share of the reviews in flight and of the cache, so that one cannot block the reviews of another or evict their answers.
  * @see https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subject-access-review-v1/
  */
 import type { ClusterIdentity } from '../access/identity.ts'
-import type { AccessReviews } from '../access/policy.ts'
+import type { AccessReviews, PathReviews } from '../access/decision.ts'
 import { pullAttributes } from '../access/pull-attributes.ts'
 import { createAllowance } from '../concurrency/allowance.ts'
 import { createBoundedCache } from '../concurrency/bounded-cache.ts'
@@ -40,43 +40,40 @@ const refusals = { burst: 500, perSecond: 25 }
 /** Milliseconds after a shed review for which its identity has no grace. */
 const shedMs = 1000
 
+type Attributes = Pick<AccessReviewSpec, 'resourceAttributes' | 'nonResourceAttributes'>
+
 interface AccessRequest {
   readonly identity: ClusterIdentity
-  readonly imageStream: ImageStream
+  readonly attributes: Attributes
 }
 
-export const createAccessReviewer = (options: AccessReviewerOptions): AccessReviews => {
-  const { send, allowTtlMs, denyTtlMs, graceMs, observe, observeLimited } = options
-  const { maxReviews = defaultMaxReviews, now = Date.now } = options
-  const limited = createLimits(now, observeLimited)
-  const reviews = new ReviewCache<AccessRequest, boolean>({
-    load: async ({ identity, imageStream }, last) => {
-      const requester = shareOf(identity)
-      const sendNow = async () => (await send(specOf(identity, imageStream), requester)).allowed
-      // A former yes most probably is one again, so the refusals of others in the same share do not limit it.
-      return last === true ? await sendNow() : await limited(requester, sendNow)
-    },
-    onUnanswered: () => observe({ outcome: 'failed', source: 'live' }),
-    ttlMs: (allowed) => (allowed ? allowTtlMs : denyTtlMs),
-    graceMs: (allowed) => (allowed ? graceMs : 0),
-    ownerOf: ({ identity }) => shareOf(identity),
-    max: maxReviews,
-    now,
-  })
+export const createAccessReviewer = (options: AccessReviewerOptions): AccessReviews & PathReviews => {
+  const { observe, now = Date.now } = options
+  const reviews = createReviewCache(options, now)
   const shed = createBoundedCache<string, number>(maxRequesters)
+  const answer = async (key: string, { identity, attributes }: AccessRequest) => {
+    try {
+      const { answer: allowed, source } = await reviews.answer(key, { identity, attributes })
+      observe({ outcome: allowed ? 'allowed' : 'denied', source })
+      return { allowed, source }
+    } catch (error) {
+      if (error instanceof ReviewShed) shed.set(identity.key, now())
+      else shed.delete(identity.key)
+      throw error
+    }
+  }
   return {
-    review: async (identity, imageStream) => {
-      try {
-        const key = keyOf(identity, imageStream)
-        const { answer: allowed, source } = await reviews.answer(key, { identity, imageStream })
-        observe({ outcome: allowed ? 'allowed' : 'denied', source })
-        return { allowed, source }
-      } catch (error) {
-        if (error instanceof ReviewShed) shed.set(identity.key, now())
-        else shed.delete(identity.key)
-        throw error
-      }
-    },
+    review: async (identity, imageStream) =>
+      await answer(keyOf(identity, imageStream), {
+        identity,
+        attributes: { resourceAttributes: pullAttributes(imageStream) },
+      }),
+    // Unique: no name of an image stream begins with a slash.
+    reviewPath: async (identity, { verb, path }) =>
+      await answer(`${identity.key} ${verb} ${path}`, {
+        identity,
+        attributes: { nonResourceAttributes: { verb, path } },
+      }),
     peek: (identity, imageStream) => reviews.peek(keyOf(identity, imageStream)),
     // The caller has just seen a review fail. If it was shed, the API server is available, and there is no grace.
     peekInGrace: (identity, imageStream) =>
@@ -84,6 +81,25 @@ export const createAccessReviewer = (options: AccessReviewerOptions): AccessRevi
         ? undefined
         : reviews.peekInGrace(keyOf(identity, imageStream)),
   }
+}
+
+const createReviewCache = (options: AccessReviewerOptions, now: () => number) => {
+  const { send, allowTtlMs, denyTtlMs, graceMs, observe, observeLimited } = options
+  const limited = createLimits(now, observeLimited)
+  return new ReviewCache<AccessRequest, boolean>({
+    load: async ({ identity, attributes }, last) => {
+      const requester = shareOf(identity)
+      const sendNow = async () => (await send(specOf(identity, attributes), requester)).allowed
+      // A former yes most probably is one again, so the refusals of others in the same share do not limit it.
+      return last === true ? await sendNow() : await limited(requester, sendNow)
+    },
+    onUnanswered: () => observe({ outcome: 'failed', source: 'live' }),
+    ttlMs: (allowed) => (allowed ? allowTtlMs : denyTtlMs),
+    graceMs: (allowed) => (allowed ? graceMs : 0),
+    ownerOf: ({ identity }) => shareOf(identity),
+    max: options.maxReviews ?? defaultMaxReviews,
+    now,
+  })
 }
 
 /** Charges a requester for each no, as a network is charged for each refused token. @throws {ReviewShed} TOOMANYREQUESTS */
@@ -117,10 +133,10 @@ const tooMany = (seconds: number): ReviewShed =>
 const keyOf = (identity: ClusterIdentity, { namespace, name = '' }: ImageStream): string =>
   `${identity.key} ${namespace} ${name}`
 
-const specOf = ({ user }: ClusterIdentity, imageStream: ImageStream): AccessReviewSpec => ({
+const specOf = ({ user }: ClusterIdentity, attributes: Attributes): AccessReviewSpec => ({
   user: user.username,
   ...(user.uid === undefined ? {} : { uid: user.uid }),
   groups: user.groups,
   extra: user.extra,
-  resourceAttributes: pullAttributes(imageStream),
+  ...attributes,
 })

@@ -21,6 +21,7 @@ export const reviewsWithoutCluster = (): Reviews => ({
   reviewToken: async () => ({ authenticated: false, refusal }),
   accessReviews: {
     review: async () => ({ allowed: false, source: 'live' }),
+    reviewPath: async () => ({ allowed: false, source: 'live' }),
     peek: () => undefined,
     peekInGrace: () => undefined,
   },

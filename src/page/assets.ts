@@ -32,6 +32,11 @@ code, pre { font-family: ui-monospace, SFMono-Regular, Menlo, monospace; font-si
 pre { margin: .25rem 0 .75rem; padding: .7rem .9rem; background: var(--code); border: 1px solid var(--line); border-radius: .5rem; white-space: pre-wrap; overflow-wrap: anywhere; user-select: all; }
 .copies pre { padding-right: 5rem; }
 .copy { position: absolute; top: .4rem; right: .4rem; margin: 0; padding: .15rem .7rem; font-size: .82rem; background: var(--card); color: var(--accent); border: 1px solid var(--line); }
+table { border-collapse: collapse; font-size: .9rem; }
+th, td { text-align: left; vertical-align: top; padding: .45rem .75rem .45rem 0; border-top: 1px solid var(--line); overflow-wrap: anywhere; min-width: 6rem; }
+thead th { border-top: 0; color: var(--soft); font-weight: 600; }
+td button { margin: 0; padding: .25rem .8rem; font-size: .85rem; }
+.wide { overflow-x: auto; }
 dl { display: grid; grid-template-columns: minmax(7rem, auto) 1fr; gap: .35rem 1.25rem; margin: 1rem 0; }
 dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }

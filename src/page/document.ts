@@ -4,14 +4,11 @@
 import type { PartState } from '../telemetry/part-states.ts'
 import { rowsOf, type Explanation } from '../explain/explanation.ts'
 import type { LoginAdvice } from '../registry/authentication/login-advice.ts'
-import { script, style } from './assets.ts'
+import { command, failureSection, framed, type FrameOptions } from './frame.ts'
 import { html, trusted, type Html } from './html.ts'
 
-export interface PageFrame {
-  /** `https://quay-proxy.ci.openshift.org` */
-  readonly exposed: URL
+export interface PageFrame extends FrameOptions {
   readonly loginAdvice: LoginAdvice
-  readonly helpUrl: URL | undefined
   readonly allowAnonymous: boolean
   /** Only robots of the registry log in: no token of the cluster is accepted. */
   readonly robotsOnly: boolean
@@ -28,36 +25,14 @@ export interface PageContent {
   readonly requestId: string
 }
 
-export const pageOf = (frame: PageFrame, content: PageContent): string => {
-  const { exposed } = frame
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>${titleOf(content)}${exposed.host}</title>
-        <link rel="icon" href="data:," />
-        ${trusted(`<style>${style}</style>`)}
-      </head>
-      <body>
-        <header>
-          <h1>${exposed.host}</h1>
-          <p>
-            The container images of OpenShift
-            CI.${frame.robotsOnly ? '' : ' Your login of the app.ci cluster decides which of them you may pull.'}
-          </p>
-        </header>
-        <main>
-          ${verdict(content)} ${frame.robotsOnly ? undefined : question(frame, content)} ${logins(frame)}
-          ${states(content.parts)}
-        </main>
-        <footer>
-          <p>${help(frame)}Request id ${content.requestId}</p>
-        </footer>
-        ${trusted(`<script>${script}</script>`)}
-      </body>
-    </html> `.toString()
-}
+export const pageOf = (frame: PageFrame, content: PageContent): string =>
+  framed(frame, {
+    title: titleOf(content),
+    about: `The container images of OpenShift CI.${frame.robotsOnly ? '' : ' Your login of the app.ci cluster decides which of them you may pull.'}`,
+    content: html`${verdict(content)} ${frame.robotsOnly ? undefined : question(frame, content)}
+    ${logins(frame)} ${states(content.parts)}`,
+    requestId: content.requestId,
+  })
 
 const headings = {
   allowed: 'You may pull this image',
@@ -70,17 +45,8 @@ const titleOf = ({ result, failure }: PageContent): string => {
   return result === undefined ? '' : `${headings[result.access]} - `
 }
 
-const command = (text: string): Html =>
-  html`<div class="command">
-    <pre><code>${text}</code></pre>
-  </div>`
-
 const verdict = ({ result, failure }: PageContent): Html => {
-  if (failure !== undefined)
-    return html`<section class="verdict failed" role="alert">
-      <h2>No answer</h2>
-      <p>${failure}</p>
-    </section>`
+  if (failure !== undefined) return failureSection(failure)
   if (result === undefined) return html``
   const { access, inQci, pullSpec, reason, next } = result
   const heading = access === 'allowed' && inQci === 'no' ? 'This image is not in QCI' : headings[access]
@@ -199,6 +165,3 @@ const states = (parts: readonly PartState[]): Html =>
       )}
     </dl>
   </section>`
-
-const help = ({ helpUrl }: PageFrame): Html =>
-  helpUrl === undefined ? html`` : html`Help: <a href="${helpUrl.href}">${helpUrl.href}</a>. `

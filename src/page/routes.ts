@@ -7,7 +7,7 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { authenticationHook, type Authenticate } from '../registry/authentication/authentication.ts'
 import { accessHandler, type PaceRefusal } from './access-endpoint.ts'
-import { contentSecurityPolicy } from './assets.ts'
+import { isForBrowser, pageHeaders } from './browsers.ts'
 import type { IsConfidential } from './confidential.ts'
 import type { PageFrame } from './document.ts'
 import { createExplainImage, type ExplainImageOptions } from './explain-image.ts'
@@ -41,11 +41,7 @@ const plugin: FastifyPluginAsync<PageOptions> = async (app, options) => {
     scope.addHook('onRequest', async (request) => {
       if (!isForBrowser(request)) throw options.notServed(request)
     })
-    await scope.register(helmet, {
-      contentSecurityPolicy,
-      referrerPolicy: { policy: 'no-referrer' },
-      strictTransportSecurity: { maxAge: 15_552_000, includeSubDomains: false },
-    })
+    await scope.register(helmet, pageHeaders)
     scope.setErrorHandler(async (error, request, reply) => {
       // The handler of the registry answers.
       if (!isForBrowser(request)) throw error
@@ -55,7 +51,5 @@ const plugin: FastifyPluginAsync<PageOptions> = async (app, options) => {
     scope.post(explanationPaths.page, async (request, reply) => await handlers.explain(request, reply))
   })
 }
-
-const isForBrowser = ({ headers: { accept = '' } }: FastifyRequest): boolean => accept.includes('text/html')
 
 export const page = fp(plugin, { name: 'quay-proxy/page', fastify: '5.x' })

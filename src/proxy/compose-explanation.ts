@@ -11,10 +11,12 @@ import { contentsOf } from './compose-storage.ts'
 
 export interface ComposeExplanationOptions {
   readonly config: Config
-  readonly isRestricted: (namespace: string) => boolean
+  readonly access: {
+    readonly isRestricted: (namespace: string) => boolean
+    /** It has been reached once it has answered the review of the warm-up. */
+    readonly apiServer: { readonly reached: () => boolean }
+  }
   readonly health: Health
-  /** It has been reached once it has answered the review of the warm-up. */
-  readonly apiServer: { readonly reached: () => boolean }
   /** Undefined without `--cache-dir`. */
   readonly storage: Storage | undefined
 }
@@ -32,9 +34,8 @@ export const createHealth = ({ upstream }: Pick<Config, 'upstream'>): Health => 
 
 export const composeExplanation = ({
   config,
-  isRestricted,
+  access: { isRestricted, apiServer },
   health,
-  apiServer,
   storage,
 }: ComposeExplanationOptions): ExplanationOptions => {
   const { exposed, clusterUrl, grantAdvice, qciNamespace, authorization, logins } = config

@@ -14,6 +14,7 @@ import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { composeAccess } from './compose-access.ts'
 import { composeMetrics } from './compose-metrics.ts'
 import { composeExplanation, createHealth } from './compose-explanation.ts'
+import { composeMirror } from './compose-mirror.ts'
 import { describeSharedState } from './compose-shared-state.ts'
 import { composeRemovals } from './compose-removals.ts'
 import { composeS3, describeS3, type ComposedS3 } from './compose-s3.ts'
@@ -69,14 +70,60 @@ export const compose = (
   )
   const { robot } = pipeline
   digests.connect(readsOf(pipeline))
+  const mirror = composeMirror(config, access.reviews)
+  const probes = healthOf({ robot, apiServer, digests, shared, storage, s3 }, isStopping)
+  const processMetrics = composeMetrics({ metrics, files, robot, health: probes })
+  const server = serverOptionsOf({
+    config,
+    logger,
+    metrics,
+    files,
+    access,
+    source: pipeline.source,
+    probes,
+    explanation: composeExplanation({ config, access, health, storage }),
+    mirror,
+    tracing,
+  })
+  const removals = composeRemovals({ config, s3, forget: pipeline.forget, logger })
+  const parts = { robot, apiServer, digests, shared, storage, removals, s3, files }
+  const close = async () => {
+    processMetrics.close()
+    await mirror?.mirror.close()
+    await closeInOrder(parts, pipeline)
+  }
+  return { server, ...parts, close }
+}
+
+interface ServerParts extends Pick<ServerOptions, 'explanation' | 'mirror'> {
+  readonly config: Config
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly files: WatchedSecrets
+  readonly access: ReturnType<typeof composeAccess>
+  readonly source: Omit<ServerOptions['source'], 'monorepo'>
+  readonly probes: HealthOptions
+  readonly tracing: Tracing
+}
+
+const serverOptionsOf = ({
+  config,
+  logger,
+  metrics,
+  files,
+  access,
+  source,
+  probes,
+  explanation,
+  mirror,
+  tracing,
+}: ServerParts): ServerOptions => {
   const keys = createPurposeKeys(files.tokenSecret.current)
   const login = loginOf(config, keys, access.reviewToken, files.robot.current)
   const audit = auditModeOf(config, access, logger, metrics)
   const denied = audit?.denied ?? createDenialMessage(config.qciNamespace, access.isRestricted)
-  const probes = healthOf({ robot, apiServer, digests, shared, storage, s3 }, isStopping)
-  const processMetrics = composeMetrics({ metrics, files, robot, health: probes })
   const { trustedProxies, proxyProtocol } = config
-  const server: ServerOptions = {
+  return {
     connections: { trustedProxies, proxyProtocol, tls: files.tls?.current() },
     login: { ...login, authenticate: tracing.stage('authentication', login.authenticate), expiryOf },
     access: {
@@ -86,26 +133,14 @@ export const compose = (
       cursors: createTagCursors(keys.listCursors),
       denied: login.anonymous?.denied(denied) ?? denied,
     },
-    source: { ...pipeline.source, monorepo: config.upstreamRepository },
+    source: { ...source, monorepo: config.upstreamRepository },
     telemetry: { logger, metrics, ...observersOf(metrics), traces: tracesOf(config, tracing) },
     health: probes,
-    explanation: composeExplanation({
-      config,
-      health,
-      storage,
-      apiServer,
-      isRestricted: access.isRestricted,
-    }),
+    explanation,
+    mirror,
     helpUrl: config.helpUrl,
     plugins: audit === undefined ? [] : [audit.plugin],
   }
-  const removals = composeRemovals({ config, s3, forget: pipeline.forget, logger })
-  const parts = { robot, apiServer, digests, shared, storage, removals, s3, files }
-  const close = async () => {
-    processMetrics.close()
-    await closeInOrder(parts, pipeline)
-  }
-  return { server, ...parts, close }
 }
 
 const closeInOrder = async (

@@ -15,3 +15,6 @@ export const routePaths = {
 
 /** Where the proxy explains an image, without serving it. */
 export const explanationPaths = { access: '/access', page: '/' } as const
+
+/** The mirror's queue, with `--mirror-url`. */
+export const mirrorPaths = { list: '/mirrors', images: '/mirrors/*' } as const

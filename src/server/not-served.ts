@@ -8,12 +8,15 @@ import { loginFirst, notServed } from '../registry/unknown-names.ts'
 
 export const pullOnly = 'this registry is pull-only: images come to QCI by promotion, not by push'
 
+/** @param methodsOf the methods of a path that is served with others than pulls have; undefined for all other paths */
 export const refuseNotServed =
-  (challenge: Challenge): onRequestHookHandler =>
+  (challenge: Challenge, methodsOf?: (path: string) => string | undefined): onRequestHookHandler =>
   (request, _reply, done) => {
     // Attack: `GET http://elsewhere/...` uses the proxy as a forward proxy. No registry client writes its target in this form.
-    if (request.is404 || !request.raw.url?.startsWith('/')) done(refusalOf(request, challenge))
-    else done()
+    if (!request.is404 && request.raw.url?.startsWith('/') === true) return done()
+    const methods = request.url.startsWith('/') ? methodsOf?.(request.url.split('?', 1).join('')) : undefined
+    if (methods === undefined) done(refusalOf(request, challenge))
+    else done(unsupported(405, `this path takes ${methods} only`, methods))
   }
 
 /** The answer to a request that no route serves. */

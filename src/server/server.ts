@@ -4,6 +4,8 @@
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyPluginCallback, FastifyRequest } from 'fastify'
 import { createIsConfidential } from '../page/confidential.ts'
+import { mirrorMethodsOf } from '../page/mirrors/mirror-paths.ts'
+import { mirrors, type MirrorRoutesOptions } from '../page/mirrors/routes.ts'
 import { page, type PageOptions } from '../page/routes.ts'
 import { createFindNearTag } from '../registry/near-tag.ts'
 import { decorateRequests } from '../registry/request-context.ts'
@@ -13,7 +15,7 @@ import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { ShedReason } from '../telemetry/shed-reason.ts'
 import { accessLog } from './access-log.ts'
-import { answerErrors, createPaceRefusal } from './answer-errors.ts'
+import { answerErrors, createPaceRefusal, type PaceRefusal } from './answer-errors.ts'
 import { ClientAddresses } from './client-address.ts'
 import { defaultClientLimits, type ClientLimits } from './client-limits.ts'
 import { guardConnections } from './connections.ts'
@@ -84,6 +86,8 @@ export interface ServerOptions {
   readonly telemetry: TelemetryOptions
   readonly health: HealthOptions
   readonly explanation: ExplanationOptions
+  /** Undefined without a mirror. */
+  readonly mirror?: Pick<MirrorRoutesOptions, 'mirror' | 'reviewPath'> | undefined
   /** Replaces some of the default limits. */
   readonly limits?: Partial<ClientLimits>
   readonly refusalPace?: RefusalPaceOptions
@@ -126,7 +130,7 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   enterSpans(app, telemetry.traces)
   app.addHook('onSend', boundPendingBytes({ ...limits, observeShed: shed('pending') }))
   // 3. Requests that no route serves end here.
-  app.addHook('onRequest', refuseNotServed(login.challenge))
+  app.addHook('onRequest', refuseNotServed(login.challenge, options.mirror && mirrorMethodsOf))
   const { helpUrl, refusalPace } = options
   const paceRefusal = createPaceRefusal({ turns, refusalPace })
   answerErrors(app, { logger, paceRefusal, helpUrl })
@@ -137,14 +141,40 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   const findNearTag = createFindNearTag({ ...access, ...source })
   const pulls = { ...login, ...access, ...source, observe, findNearTag, authenticate }
   await app.register(routes, { ...pulls, observeStreams })
-  // 6. For people: whether they may pull an image.
-  await app.register(page, {
-    ...options.explanation,
-    ...pulls,
-    ...pageOptions(options, clients, authenticate),
-    paceRefusal,
-  })
+  // 6. For people: whether they may pull an image, and the mirror.
+  await registerForPeople(app, options, { clients, authenticate, paceRefusal, pulls })
   return app
+}
+
+interface ForPeople {
+  readonly clients: ClientAddresses
+  readonly authenticate: LoginOptions['authenticate']
+  readonly paceRefusal: PaceRefusal
+  readonly pulls: LoginOptions &
+    AccessOptions &
+    SourceOptions &
+    Pick<RoutesOptions, 'observe' | 'findNearTag'>
+}
+
+const registerForPeople = async (
+  app: FastifyInstance,
+  options: ServerOptions,
+  { clients, authenticate, paceRefusal, pulls }: ForPeople,
+): Promise<void> => {
+  const { explanation, mirror } = options
+  const forPage = { ...pageOptions(options, clients, authenticate), paceRefusal }
+  await app.register(page, { ...explanation, ...pulls, ...forPage })
+  const { logger } = options.telemetry
+  if (mirror !== undefined)
+    await app.register(mirrors, {
+      ...mirror,
+      ...forPage,
+      exposed: explanation.exposed,
+      // Nobody looks at the queue without a login.
+      authenticate,
+      observeSync: ({ id: requestId, identity }, target) =>
+        logger.info({ requestId, identity: identity?.user.username, target }, 'sync of the mirror'),
+    })
 }
 
 /** The page is for clients of any kind, so it accepts a login in clear from nobody but a trusted proxy or this machine. */

@@ -145,6 +145,7 @@ await t.test('a proxy of robots uses no cluster, and no index of restricted imag
     '--authorization=audit',
     '--imagestreams=watch',
     '--restricted-index=on',
+    '--mirror-url=http://mirror:8090',
   ]
   test.strictSame(
     problemsOf([...files, '--logins=robots', ...clusterFlags]),

@@ -14,6 +14,10 @@ await t.test('without a cluster, every token is refused and nothing is granted',
     refusal: { by: 'configuration', reason: 'this proxy accepts robots only' },
   })
   test.strictSame(await accessReviews.review(alice, { namespace: 'ocp' }), { allowed: false, source: 'live' })
+  test.strictSame(await accessReviews.reviewPath(alice, { verb: 'get', path: '/mirrors' }), {
+    allowed: false,
+    source: 'live',
+  })
   test.equal(accessReviews.peek(alice, { namespace: 'ocp' }), undefined)
   test.equal(accessReviews.peekInGrace(alice, { namespace: 'ocp' }), undefined)
   test.match(await apiServer.reviewToken({ token: 'any token', audiences: [] }), {

@@ -61,10 +61,13 @@ await t.test('every manifest is an expected object', async (test) => {
   const names = objects.map(({ kind, metadata }) => `${kind} ${metadata?.namespace ?? '-'}/${metadata?.name}`)
   test.same(names.toSorted(), [
     'ClusterRole -/ci-images-mirror',
+    'ClusterRole -/ci-images-mirror-operator',
+    'ClusterRole -/ci-images-mirror-viewer',
     'ClusterRole -/quay-proxy',
     'ClusterRole -/system:auth-delegator',
     'ClusterRole -/system:image-puller',
     'ClusterRoleBinding -/ci-images-mirror',
+    'ClusterRoleBinding -/ci-images-mirror-viewers',
     'ClusterRoleBinding -/quay-proxy',
     'ClusterRoleBinding -/quay-proxy-auth-delegator',
     'Component -/undefined',

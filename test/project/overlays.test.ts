@@ -116,6 +116,10 @@ await t.test(
       scaler.spec.maxReplicas,
       'together never more than quay.io grants',
     )
+    const mirror = new URL(given.get('mirror-url')!)
+    const service = (await readManifests(join(manifests, 'mirror'))).find(({ kind }) => kind === 'Service')!
+    test.equal(mirror.hostname, `${service.metadata!.name}.${service.metadata!.namespace}.svc`)
+    test.equal(Number(mirror.port), (service as unknown as V1Service).spec!.ports![0]!.port)
     test.ok(given.has('shared-state'), 'replicas share the rates of quay.io, however many there are')
   },
 )

@@ -22,9 +22,8 @@ const storage = (isStuck: boolean) =>
 await t.test('the words of this installation', async (test) => {
   const explanation = composeExplanation({
     config,
-    isRestricted: () => false,
+    access: { isRestricted: () => false, apiServer: { reached: () => false } },
     health: createHealth(config),
-    apiServer: { reached: () => false },
     storage: undefined,
   })
   test.match(explanation.loginAdvice.first, 'oc login https://api.ci.example:6443')
@@ -41,9 +40,8 @@ await t.test('the state of what the proxy depends on', async (test) => {
   const parts = (cache: Storage | undefined) =>
     composeExplanation({
       config,
-      isRestricted: () => false,
+      access: { isRestricted: () => false, apiServer: { reached: () => false } },
       health,
-      apiServer: { reached: () => false },
       storage: cache,
     }).parts()
   test.strictSame(parts(undefined), [
@@ -54,9 +52,8 @@ await t.test('the state of what the proxy depends on', async (test) => {
   test.strictSame(
     composeExplanation({
       config: robots,
-      isRestricted: () => false,
+      access: { isRestricted: () => false, apiServer: { reached: () => false } },
       health,
-      apiServer: { reached: () => false },
       storage: undefined,
     }).parts(),
     [{ name: 'quay.io', state: 'unknown' }],
@@ -73,9 +70,8 @@ await t.test('the review of the warm-up shows that the API server works', async 
   const parts = (isReached: boolean) =>
     composeExplanation({
       config,
-      isRestricted: () => false,
+      access: { isRestricted: () => false, apiServer: { reached: () => isReached } },
       health: createHealth(config),
-      apiServer: { reached: () => isReached },
       storage: undefined,
     }).parts()[0]
   test.match(parts(false), { state: 'unknown' })

@@ -5,6 +5,11 @@ import { scenario } from './scenario.ts'
 const targets = [
   '/',
   '/favicon.ico',
+  // Without a mirror. With one: mirrors.test.ts.
+  '/mirrors',
+  '/mirrors/ocp/ubi:9',
+  '/mirrors/ocp/ubi:9/sync',
+  '/api/v1/mirrors/ocp/ubi:9/sync',
   '/v1/search?q=x',
   '/v2/_catalog',
   '/v2/_catalog?n=100',

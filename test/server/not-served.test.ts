@@ -1,5 +1,6 @@
 import t from 'tap'
 import { bearer, raw } from '../registry/fakes.ts'
+import { serveMirror } from '../page/mirrors/fake-mirror.ts'
 import { codeOf, cut, serve } from './server-options.ts'
 
 await t.test(
@@ -44,4 +45,14 @@ await t.test('no forward proxy', async (test) => {
   )
   test.match(head, 'http/1.1 404')
   test.equal(codeOf(body), 'UNSUPPORTED')
+})
+
+await t.test('paths with other methods than pulls have', async (test) => {
+  const { port, get } = await serveMirror(test)
+  const post = await get('/mirrors', { method: 'PUT', headers: bearer })
+  test.strictSame([post.status, post.headers.get('allow')], [405, 'GET, POST'])
+  test.match(post.body, 'this path takes GET, POST only')
+  test.equal((await get('/nothing', { headers: bearer })).status, 404)
+  const absolute = 'PUT http://elsewhere/mirrors HTTP/1.1\r\nConnection: close\r\n\r\n'
+  test.match(cut(await raw(port, absolute)).head, 'allow: get, head\r\n')
 })

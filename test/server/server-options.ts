@@ -27,7 +27,7 @@ export interface FlatOptions
     HealthOptions,
     ConnectionOptions,
     ExplanationOptions,
-    Pick<ServerOptions, 'limits' | 'refusalPace' | 'helpUrl' | 'plugins'> {}
+    Pick<ServerOptions, 'limits' | 'refusalPace' | 'helpUrl' | 'plugins' | 'mirror'> {}
 
 /** And the lines that the server logs. */
 export const serverOptions = (more: Partial<FlatOptions> = {}) => {
@@ -53,7 +53,7 @@ export const serverOptions = (more: Partial<FlatOptions> = {}) => {
     parts: () => [{ name: 'upstream', state: 'works' }],
     ...more,
   }
-  const { limits, refusalPace, helpUrl, plugins } = flat
+  const { limits, refusalPace, helpUrl, plugins, mirror } = flat
   const options: ServerOptions = {
     connections: flat,
     login: flat,
@@ -65,6 +65,7 @@ export const serverOptions = (more: Partial<FlatOptions> = {}) => {
     ...(limits === undefined ? {} : { limits }),
     ...(refusalPace === undefined ? {} : { refusalPace }),
     helpUrl,
+    mirror,
     ...(plugins === undefined ? {} : { plugins }),
   }
   return { options, lines }

@@ -6,6 +6,7 @@ import t from 'tap'
 import { buildServer, type LoginOptions } from '../../src/server/server.ts'
 import { bearer, listen, untilNoConnections } from '../registry/fakes.ts'
 import { anonymousIdentity } from '../../src/registry/authentication/anonymous.ts'
+import { serveMirror } from '../page/mirrors/fake-mirror.ts'
 import { codeOf, serve, serverOptions } from './server-options.ts'
 import { until } from '../support/until.ts'
 
@@ -147,3 +148,11 @@ await t.test(
     test.equal((await trusted.get('/')).status, 404)
   },
 )
+
+await t.test('the mirror, where there is one: a sync is logged with who wanted it', async (test) => {
+  const { get, lines } = await serveMirror(test)
+  test.equal((await get('/mirrors', { headers: bearer })).status, 200)
+  test.equal((await get('/mirrors/ocp/ubi:9/sync', { method: 'POST', headers: bearer })).status, 202)
+  const synced = lines.find(({ msg }) => msg === 'sync of the mirror')
+  test.match(synced, { identity: 'alice', target: 'ocp/ubi:9', requestId: /^[0-9a-f-]{36}$/ })
+})

@@ -4,7 +4,7 @@ import { globSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 
 const aboutAccess =
-  'access-matrix,anonymous,attacks,audit,cache,cache-crash,cache-removal,closed-list,denied,explain,families,faults,lists,robots'
+  'access-matrix,anonymous,attacks,audit,cache,cache-crash,cache-removal,closed-list,denied,explain,families,faults,lists,mirrors,robots'
 
 /**
  * Patterns below `test` of the files that each suite runs, one file after the other, in this order. Suites of scenarios have no files in

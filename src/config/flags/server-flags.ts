@@ -33,6 +33,12 @@ export const serverFlags = {
     'page or chat where people get help; messages about refusals and failures name it',
     { expected: 'a URL that begins with https:// or http://', parse: parseWebUrl },
   ),
+  mirrorUrl: flag(
+    'mirror-url',
+    undefined,
+    'API of ci-images-mirror, which /mirrors shows to those whom RBAC lets see it',
+    { expected: 'an origin, such as http://ci-images-mirror.ci:8090', parse: parseOrigin },
+  ),
   gracePeriodMs: flag(
     'grace-period',
     '10s',

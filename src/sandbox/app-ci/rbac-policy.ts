@@ -115,7 +115,9 @@ const isText = (value: unknown): boolean => typeof value === 'string'
 
 const isRule = (value: unknown): boolean =>
   isObject(value) &&
-  ['verbs', 'apiGroups', 'resources', 'resourceNames'].every((key) => isListOf(value[key], isText))
+  ['verbs', 'apiGroups', 'resources', 'resourceNames', 'nonResourceURLs'].every((key) =>
+    isListOf(value[key], isText),
+  )
 
 /** YAML takes a name of digits for a number, which the API server refuses. */
 const isSubject = (value: unknown): boolean =>

@@ -20,6 +20,14 @@ export interface ResourceAttributes {
   readonly name?: string
 }
 
+/** As in a SubjectAccessReview: a path of the API server, or of a program that uses its RBAC. */
+export interface NonResourceAttributes {
+  readonly verb?: string
+  readonly path?: string
+}
+
+export type Attributes = ResourceAttributes | (NonResourceAttributes & { readonly path: string })
+
 export interface Decision {
   readonly allowed: boolean
   /** The words of the kube-apiserver: the binding that allows, or the roles that could not be found, or nothing. */
@@ -27,7 +35,7 @@ export interface Decision {
 }
 
 export interface Rbac {
-  authorize(user: UserInfo, attributes: ResourceAttributes): Decision
+  authorize(user: UserInfo, attributes: Attributes): Decision
   /** The objects that an API server would refuse, each by its name, and why: they grant nothing. */
   readonly skipped: readonly string[]
 }
@@ -41,10 +49,11 @@ export const createRbac = (objects: readonly KubernetesObject[]): Rbac => {
   return { authorize: (user, attributes) => authorize(policy, user, attributes), skipped: policy.skipped }
 }
 
-const authorize = (policy: Policy, user: UserInfo, attributes: ResourceAttributes): Decision => {
+const authorize = (policy: Policy, user: UserInfo, attributes: Attributes): Decision => {
   if (user.groups.includes('system:masters')) return { allowed: true, reason: '' }
   const dangling = new Set<string>()
-  const local = policy.grants.get(attributes.namespace ?? '') ?? []
+  // A RoleBinding grants no path.
+  const local = 'path' in attributes ? [] : (policy.grants.get(attributes.namespace ?? '') ?? [])
   for (const grant of [...policy.clusterGrants, ...local]) {
     const subject = grant.subjects.find((candidate) => appliesTo(candidate, user, grant.namespace))
     if (subject === undefined) continue
@@ -56,7 +65,18 @@ const authorize = (policy: Policy, user: UserInfo, attributes: ResourceAttribute
   return { allowed: false, reason: dangling.size === 0 ? '' : `RBAC: ${aggregate([...dangling])}` }
 }
 
-const ruleAllows = (rule: V1PolicyRule, attributes: ResourceAttributes): boolean => {
+const ruleAllows = (rule: V1PolicyRule, attributes: Attributes): boolean =>
+  'path' in attributes ? pathRuleAllows(rule, attributes) : resourceRuleAllows(rule, attributes)
+
+/** A path matches itself, and a pattern that ends with `*` and begins it. */
+const pathRuleAllows = (
+  { verbs, nonResourceURLs = [] }: V1PolicyRule,
+  { verb = '', path }: NonResourceAttributes & { readonly path: string },
+): boolean =>
+  lists(verbs, verb) &&
+  nonResourceURLs.some((url) => url === path || (url.endsWith('*') && path.startsWith(url.slice(0, -1))))
+
+const resourceRuleAllows = (rule: V1PolicyRule, attributes: ResourceAttributes): boolean => {
   const { verb = '', group = '', name = '' } = attributes
   const names = rule.resourceNames ?? []
   return (

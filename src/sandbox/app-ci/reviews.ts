@@ -1,6 +1,6 @@
 /** TokenReview and SubjectAccessReview, as the API server answers them. */
 import type { UserInfo } from '../../access/identity.ts'
-import type { Decision, Rbac, ResourceAttributes } from './rbac.ts'
+import type { Attributes, Decision, NonResourceAttributes, Rbac, ResourceAttributes } from './rbac.ts'
 import type { Tokens } from './tokens.ts'
 import { apiAudience } from './tokens.ts'
 
@@ -10,7 +10,9 @@ export interface SubjectAccessReviewSpec {
   readonly uid?: string
   readonly groups?: readonly string[]
   readonly extra?: Readonly<Record<string, readonly string[]>>
+  /** One of the two. */
   readonly resourceAttributes?: ResourceAttributes
+  readonly nonResourceAttributes?: NonResourceAttributes
 }
 
 export interface Answer {
@@ -78,18 +80,25 @@ export const reviewAccess = (
   if (invalid !== undefined)
     return failure(422, 'Invalid', `SubjectAccessReview.authorization.k8s.io "" is invalid: ${invalid}`)
   seen(spec)
-  const { allowed, denied, reason } = authorize(rbac, userOf(spec), spec.resourceAttributes!)
+  const { allowed, denied, reason } = authorize(rbac, userOf(spec), attributesOf(spec))
   const status = { allowed, ...(denied ? { denied } : {}), ...(reason === '' ? {} : { reason }) }
   return { status: 201, body: { kind: 'SubjectAccessReview', apiVersion, metadata: {}, spec, status } }
 }
 
 const problemOf = (spec: SubjectAccessReviewSpec): string | undefined => {
-  if (!spec.resourceAttributes) return 'spec.resourceAttributes: the sandbox judges nothing else'
+  const { resourceAttributes, nonResourceAttributes } = spec
+  if (!resourceAttributes && !nonResourceAttributes)
+    return 'spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified'
+  if (resourceAttributes && nonResourceAttributes)
+    return 'spec.nonResourceAttributes: Invalid value: cannot be specified in combination with resourceAttributes'
   if (spec.groups && !Array.isArray(spec.groups)) return 'spec.groups: Invalid value: must be a list'
   return spec.user || spec.groups?.length
     ? undefined
     : 'spec.user: Invalid value: "": at least one of user or group must be specified'
 }
+
+const attributesOf = ({ resourceAttributes, nonResourceAttributes }: SubjectAccessReviewSpec): Attributes =>
+  nonResourceAttributes ? { path: '', ...nonResourceAttributes } : resourceAttributes!
 
 const userOf = ({ user = '', uid, groups, extra }: SubjectAccessReviewSpec): UserInfo => ({
   username: user,
@@ -105,7 +114,7 @@ const userOf = ({ user = '', uid, groups, extra }: SubjectAccessReviewSpec): Use
 export const authorize = (
   rbac: Rbac,
   user: UserInfo,
-  attributes: ResourceAttributes,
+  attributes: Attributes,
 ): Decision & { readonly denied: boolean } => {
   const scopes = user.extra['scopes.authorization.openshift.io'] ?? []
   if (scopes.length > 0 && !scopes.includes('user:full'))

@@ -180,3 +180,22 @@ await t.test('what an API server would refuse is named, and the rest counts', (t
   test.strictSame(rbac.skipped, ['Role "r": it has no metadata.namespace'])
   test.end()
 })
+
+await t.test('paths match as in the API server', async (test) => {
+  const allows = (rule: object, path: string, verb = 'get', namespace = '') =>
+    createRbac([clusterRole('r', [rule]), bind(namespace, 'b', 'ClusterRole/r', group('g'))]).authorize(
+      user('u', 'g'),
+      { verb, path },
+    ).allowed
+  const look = { verbs: ['get'], nonResourceURLs: ['/mirrors'] }
+  test.equal(allows(look, '/mirrors'), true)
+  test.equal(allows(look, '/mirrors/ocp/ubi:9'), false)
+  test.equal(allows(look, '/mirrors', 'post'), false)
+  test.equal(allows(look, '/mirrors', 'get', 'ocp'), false, 'a RoleBinding grants no path')
+  const team = { verbs: ['*'], nonResourceURLs: ['/mirrors/ocp/*'] }
+  test.equal(allows(team, '/mirrors/ocp/ubi:9', 'post'), true)
+  test.equal(allows(team, '/mirrors/ocp-priv/ubi:9'), false)
+  test.equal(allows({ verbs: ['get'], nonResourceURLs: ['*'] }, '/mirrors'), true)
+  test.equal(allows({ ...pullRule }, '/mirrors'), false, 'a rule of resources grants no path')
+  test.equal(pullAllowed(clusterRole('r', [team]), bind('', 'b', 'ClusterRole/r', group('g'))), false)
+})

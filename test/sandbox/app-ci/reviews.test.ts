@@ -133,10 +133,26 @@ await t.test('SubjectAccessReview: what is no review', async (test) => {
   const nobody = 'spec.user: Invalid value: "": at least one of user or group must be specified'
   invalid({ resourceAttributes }, nobody)
   invalid({ user: '', groups: [], resourceAttributes }, nobody)
-  invalid({ user: 'alice' }, 'spec.resourceAttributes: the sandbox judges nothing else')
+  invalid(
+    { user: 'alice' },
+    'spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified',
+  )
+  invalid(
+    { user: 'alice', resourceAttributes, nonResourceAttributes: { path: '/x', verb: 'get' } },
+    'spec.nonResourceAttributes: Invalid value: cannot be specified in combination with resourceAttributes',
+  )
   invalid({ groups: 'pullers', resourceAttributes }, 'spec.groups: Invalid value: must be a list')
   test.match(accessReview(null, seen), { status: 400 })
   test.same(seen, [])
+})
+
+await t.test('SubjectAccessReview: paths', async (test) => {
+  const seen: SubjectAccessReviewSpec[] = []
+  const status = (nonResourceAttributes: object) =>
+    (accessReview({ user: 'alice', nonResourceAttributes }, seen).body as { status: object }).status
+  test.same(status({ verb: 'get', path: '/mirrors' }), { allowed: false })
+  test.same(status({ verb: 'get' }), { allowed: false })
+  test.equal(seen.length, 2)
 })
 
 await t.test('scopes only take away', async (test) => {

@@ -1,0 +1,97 @@
+/**
+ * The connections to the mirror, shared out by requester. Nothing but these requests goes there: GET of its API, and the POST of a sync.
+ * None of them carries a field of a client.
+ */
+import replyFrom from '@fastify/reply-from'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Readable } from 'node:stream'
+import { Agent } from 'undici'
+import { Bulkhead } from '../../concurrency/bulkhead.ts'
+import { unavailable } from '../../oci/errors.ts'
+import { requesterOf } from '../../registry/requester.ts'
+import { abortedWith } from '../../registry/abort.ts'
+import { failureOfMirror, readBody, type RawAnswer } from './mirror-answer.ts'
+
+export interface MirrorOriginOptions {
+  readonly url: URL
+  /** Milliseconds for an answer; a sync compares the image before it answers. */
+  readonly timeoutMs?: number
+  readonly syncTimeoutMs?: number
+}
+
+/** One request to the API of the mirror. */
+export interface MirrorRequest {
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  readonly query?: string
+}
+
+const maxConnections = 16
+const maxHeadBytes = 16 * 1024
+const connectMs = 2000
+
+export class MirrorOrigin {
+  readonly #url: URL
+  readonly #agent: Agent
+  readonly #requests = new Bulkhead(maxConnections)
+  readonly #timeoutsMs: Readonly<Record<MirrorRequest['method'], number>>
+
+  constructor({ url, timeoutMs = 5000, syncTimeoutMs = 30_000 }: MirrorOriginOptions) {
+    this.#url = url
+    this.#timeoutsMs = { GET: timeoutMs, POST: syncTimeoutMs }
+    this.#agent = new Agent({
+      connections: maxConnections,
+      maxHeaderSize: maxHeadBytes,
+      connect: { timeout: Math.min(connectMs, timeoutMs) },
+    })
+  }
+
+  /** Of the plugin whose replies are passed to `passOn`. */
+  async register(app: FastifyInstance): Promise<void> {
+    await app.register(replyFrom, { base: this.#url.origin, undici: this.#agent, disableCache: true })
+  }
+
+  /**
+   * For an authenticated request. The response of the mirror is read, and not sent.
+   * @throws {RegistryError} 502, 503 or 504
+   */
+  async passOn(request: FastifyRequest, reply: FastifyReply, wanted: MirrorRequest): Promise<RawAnswer> {
+    const requester = requesterOf(request)
+    if (!this.#requests.take(requester))
+      throw unavailable('too many requests to the mirror at once; try again in a moment', undefined, 1)
+    return await this.#send(request, reply, wanted)
+      .catch((error: unknown) => {
+        throw failureOfMirror(error)
+      })
+      .finally(() => this.#requests.giveBack(requester))
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy()
+  }
+
+  async #send(
+    { id }: FastifyRequest,
+    reply: FastifyReply,
+    { method, path, query = '' }: MirrorRequest,
+  ): Promise<RawAnswer> {
+    const timeout = this.#timeoutsMs[method]
+    const signal = AbortSignal.any([AbortSignal.timeout(timeout), abortedWith(reply)])
+    const { promise, resolve, reject } = Promise.withResolvers<{ status: number; stream: Readable }>()
+    reply.from(path, {
+      method,
+      queryString: () => query,
+      // Neither the body of a form, which has a token, nor any other.
+      body: null,
+      timeout,
+      retryDelay: () => null,
+      rewriteRequestHeaders: () => ({ accept: 'application/json', 'x-request-id': id }),
+      rewriteHeaders: () => ({}),
+      onResponse: (_request, _reply, response) =>
+        resolve({ status: response.statusCode, stream: response.stream }),
+      onError: (_reply, { error }) => reject(error),
+    })
+    const { status, stream } = await promise
+    return { status, body: await readBody(stream, signal) }
+  }
+}

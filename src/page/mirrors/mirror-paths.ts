@@ -1,0 +1,54 @@
+/**
+ * Paths below `/mirrors` -> the image that they are about, and back: as the mirror names its images in its configuration.
+ */
+import { RegistryError } from '../../oci/errors.ts'
+import { quoteName } from '../../oci/quote-name.ts'
+import { mirrorPaths } from '../../registry/route-paths.ts'
+
+export interface MirrorPath {
+  /** `ocp/ubi:9`, or `registry.ci.openshift.org/ocp/ubi:9` for an image that goes to app.ci. */
+  readonly target: string
+  readonly isSync: boolean
+}
+
+/** No part can be `.` or `..`, and none has a character that a URL writes in another way. */
+const targetPattern =
+  /^(?:[A-Za-z0-9][\w.-]{0,252}\/)?[A-Za-z0-9][\w.-]{0,252}\/[A-Za-z0-9][\w.-]{0,252}:[A-Za-z0-9][\w.-]{0,252}$/
+const syncSuffix = '/sync'
+
+export const isMirrorTarget = (text: string): boolean => targetPattern.test(text)
+
+/**
+ * @param url as the client wrote it. Only the colon may be escaped.
+ * @throws {RegistryError} NAME_INVALID
+ */
+export const parseMirrorPath = (url: string): MirrorPath => {
+  const [path = ''] = url.split('?')
+  const isSync = path.endsWith(syncSuffix)
+  const rest = path.slice(`${mirrorPaths.list}/`.length, isSync ? -syncSuffix.length : undefined)
+  return { target: parseMirrorTarget(rest.replace(/%3a/i, ':')), isSync }
+}
+
+/** The methods of `/mirrors`, or of a path below it; undefined for other paths. */
+export const mirrorMethodsOf = (path: string): string | undefined => {
+  if (path === mirrorPaths.list) return 'GET, POST'
+  if (!path.startsWith(`${mirrorPaths.list}/`)) return undefined
+  return path.endsWith(syncSuffix) ? 'POST' : 'GET'
+}
+
+/** @throws {RegistryError} NAME_INVALID */
+export const parseMirrorTarget = (text: string): string => {
+  if (isMirrorTarget(text)) return text
+  throw new RegistryError('NAME_INVALID', 'write the image as the mirror names it: /mirrors/ocp/ubi:9', {
+    forLog: { rejected: quoteName(text) },
+  })
+}
+
+/** Of the proxy. RBAC names it, too. */
+export const pagePathOf = (target: string): string => `${mirrorPaths.list}/${target}`
+
+/** Of the API of the mirror. */
+export const apiPath = '/api/v1/mirrors'
+
+export const apiPathOf = (target: string, isSync: boolean): string =>
+  `${apiPath}/${target.split('/').map(encodeURIComponent).join('/')}${isSync ? syncSuffix : ''}`
