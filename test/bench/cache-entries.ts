@@ -18,9 +18,11 @@ const blockBytes = 4096
 const gc = globalThis.gc
 if (gc === undefined) throw new Error('run with node --expose-gc')
 
-const rss = (): number => {
+const used = (): number => {
   gc()
-  return process.memoryUsage().rss
+  gc()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
 }
 
 const digestOf = (index: number): string =>
@@ -51,7 +53,8 @@ const open = (directory: string, maxBytes: number, onEvicted: (bytes: number) =>
 
 const measure = async (root: string) => {
   const evicted: number[] = []
-  const before = rss()
+  const before = used()
+  const residentBefore = process.memoryUsage().rss
   const delays = monitorEventLoopDelay({ resolution: 1 })
   delays.enable()
   const began = performance.now()
@@ -82,8 +85,8 @@ const measure = async (root: string) => {
     wasHit: file !== undefined,
     loadedMs,
     longestTurnMs: delays.max / 1e6,
-    bytesPerEntry: (rss() - before) / kept,
-    peakBytesPerEntry: (peak - before) / entries,
+    bytesPerEntry: (used() - before) / kept,
+    peakBytesPerEntry: (peak - residentBefore) / entries,
     evicted: evicted.length,
     old,
     evictedOld: gone.filter(isOld).length,

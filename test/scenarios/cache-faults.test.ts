@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { buildImage } from '../../src/sandbox/quay/images.ts'
 import { s3FlagsFor, startS3 } from '../support/s3-server.ts'
-import { startUnready } from './another-replica.ts'
+import { startAnother } from './another-replica.ts'
 import { BadDisk, cacheFaults, type BadSystem, type CacheFault, type When } from './cache-bad-day.ts'
 import { createPuller } from './puller.ts'
 import { scenario, type Scenario } from './scenario.ts'
@@ -111,7 +111,7 @@ const phase = async (
       injected.set(name, before + 1)
       return true
     })
-  const proxy = await startUnready(s, flags)
+  const proxy = await startAnother(s, flags)
   const client = createPuller({ url: proxy.url, token: s.puller, connections: atOnce })
   const failures: unknown[] = []
   let begun = 0

@@ -32,7 +32,8 @@ export const createPuller = ({ url, token, connections }: PullerOptions): Puller
   const getOnce = async (path: string): Promise<Buffer> => {
     const response = await request(`${url}/v2/${path}`, { dispatcher, headers })
     const body = Buffer.from(await response.body.arrayBuffer())
-    if (response.statusCode !== 200) throw new Error(`status ${response.statusCode}`)
+    if (response.statusCode !== 200)
+      throw new Error(`status ${response.statusCode} ${body.toString('utf8', 0, 200)}`)
     const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`
     if (digest !== response.headers['docker-content-digest']) throw new Error('wrong digest')
     return body

@@ -135,6 +135,16 @@ await t.test('several ranges, and one that lies outside, are for upstream', asyn
   test.equal(upstream.requests.length, 3)
 })
 
+await t.test('attack: S3 sends wrong bytes for a range that is the whole blob', async (test) => {
+  const { s3, open } = await setUp(test)
+  s3.objects.set(key, Buffer.alloc(content.length))
+  const blob = await open(requestFor(content, { range: 'bytes=0-', priority: 'background' }))
+  test.equal(blob.status, 206)
+  const client = reading(blob)
+  await test.rejects(client.done, { code: 'UNAVAILABLE' })
+  test.ok(client.bytes().length < content.length)
+})
+
 await t.test('a store that does not know ranges', async (test) => {
   const { s3, upstream, open } = await setUp(test)
   s3.objects.set(key, content)
