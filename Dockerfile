@@ -1,6 +1,7 @@
-# The release that package-lock.json has for tests, so that what runs is what was tested. To hold it against a tag that is moved, put
-# the digest behind it: `skopeo inspect --format '{{.Digest}}' docker://docker.io/library/node:26.10.0-slim`
-FROM node:26.10.0-slim AS build
+# The release that package-lock.json has for tests, so that what runs is what was tested. The image of a release is built from a digest, because a
+# tag can be moved: .ci/image looks it up and hands it over as BASE.
+ARG BASE=docker.io/library/node:26.10.0-slim
+FROM ${BASE} AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # types and source maps are half of the bytes; Node.js reads neither
@@ -16,7 +17,8 @@ RUN mkdir node_modules/.cache && chown 1001 node_modules/.cache
 USER 1001
 RUN node --disable-sigusr1 src/main.ts sandbox --check && chmod -R a+rX node_modules/.cache
 
-FROM node:26.10.0-slim
+FROM ${BASE}
+LABEL org.opencontainers.image.title=quay-proxy org.opencontainers.image.licenses=Apache-2.0
 # nothing in the image installs packages
 RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /opt/yarn-* /usr/local/bin/yarn*
 ENV NODE_ENV=production

@@ -6,6 +6,7 @@ import { serviceAccountOf, type Identity } from '../access/identity.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { digestOfTag } from '../oci/qci-tag.ts'
 import { isDigest } from '../oci/reference.ts'
+import { typingErrorsIn } from './typing-error.ts'
 
 export interface Refusal {
   readonly identity: Identity
@@ -44,13 +45,21 @@ export const createDenialMessage =
       return denied(digestMessage({ ...refusal, access }))
     if (namespace === undefined)
       return denied(`${username} may not pull ${wanted}, which belongs to no namespace; ${group}`)
-    const closed = `${username} may not pull from namespace ${namespace} of QCI`
+    const closed = `${username} may not pull from namespace ${namespace} of QCI${nearOwn(username, namespace)}`
     return denied(
       isRestricted(namespace)
         ? `${closed}, which is restricted; ${access(namespace)}`
         : `${closed}; ${access(namespace)}`,
     )
   }
+
+/** The namespace of a service account stands in its name, so this tells nothing that the client does not know. */
+const nearOwn = (username: string, namespace: string): string => {
+  const own = serviceAccountOf(username)?.namespace
+  return own === undefined || typingErrorsIn(namespace, own) === undefined
+    ? ''
+    : ` (did you mean your own, ${own}?)`
+}
 
 const denied = (message: string) => new RegistryError('DENIED', message)
 

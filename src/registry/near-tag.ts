@@ -2,12 +2,12 @@
  * A tag that the requester may pull, with nearly the name of one that does not exist. Within limits: the search costs a page of upstream's
  * tag list at most, and only some of the requests of a requester cost one.
  */
-import { distance } from 'fastest-levenshtein'
 import { Pace } from '../concurrency/pace.ts'
 import type { Identity } from '../access/identity.ts'
 import type { FetchTags } from '../oci/image-source.ts'
 import { tagPrefixOf, type Reference } from '../oci/reference.ts'
 import { createVisibility, type VisibilityOptions } from './tags/tag-visibility.ts'
+import { typingErrorsIn } from './typing-error.ts'
 
 export interface NearTagOptions extends Pick<VisibilityOptions, 'policy' | 'ownerOf'> {
   readonly fetchTags: FetchTags
@@ -58,13 +58,10 @@ const search = async (
   return undefined
 }
 
-/** A typing error changes a letter or two, or exchanges neighbors; half of a short tag is another tag. */
-const nearest = (wanted: string, tags: readonly string[]): readonly string[] => {
-  const most = Math.min(3, Math.floor(wanted.length / 2))
-  return tags
-    .map((tag) => ({ tag, edits: distance(wanted, tag) }))
-    .filter(({ edits }) => edits > 0 && edits <= most)
-    .toSorted((a, b) => a.edits - b.edits)
+const nearest = (wanted: string, tags: readonly string[]): readonly string[] =>
+  tags
+    .map((tag) => ({ tag, errors: typingErrorsIn(wanted, tag) ?? Infinity }))
+    .filter(({ errors }) => errors < Infinity)
+    .toSorted((a, b) => a.errors - b.errors)
     .slice(0, maxDecisions)
     .map(({ tag }) => tag)
-}

@@ -8,17 +8,13 @@ import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createUnexpectedErrors, type UnexpectedErrors } from '../telemetry/unexpected-errors.ts'
 import { imageOf } from '../registry/image-fields.ts'
+import { probePaths } from './health.ts'
 import { userAgentOf } from './user-agent.ts'
 
 export interface AccessLogOptions {
   readonly logger: Logger
   readonly metrics: Metrics
 }
-
-/** Probes come every few seconds: at level info they would hide the other lines. */
-const quietRoutes: ReadonlySet<string | undefined> = new Set(['/healthz', '/readyz'])
-
-export const isQuiet = (route: string | undefined): boolean => quietRoutes.has(route)
 
 const plugin: FastifyPluginAsync<AccessLogOptions> = async (app, { logger, metrics }) => {
   const options = { logger, metrics, unexpected: createUnexpectedErrors(logger) }
@@ -69,7 +65,8 @@ const record = (
   metrics.requests.inc({ route, method: request.method, status: reply.statusCode })
   metrics.requestSeconds.observe({ route }, seconds)
   metrics.sentBytes.inc({ route }, bytes)
-  const level = isQuiet(route) ? 'debug' : levelOf(request, reply)
+  // Probes come every few seconds: at level info they would hide the other lines.
+  const level = probePaths.has(route) ? 'debug' : levelOf(request, reply)
   logger[level](line(request, reply, { client, route, bytes, seconds }), 'request')
 }
 
@@ -85,21 +82,13 @@ interface Measured {
   readonly seconds: number
 }
 
-const decisionFields = ({ decision }: FastifyRequest) =>
-  decision === null
-    ? undefined
-    : {
-        namespace: decision.namespace,
-        grantedBy: decision.grantedBy,
-        decision: decision.allowed ? 'allowed' : 'denied',
-        rule: decision.rule,
-        source: decision.source,
-      }
+const decisionText = (decision: FastifyRequest['decision']): 'allowed' | 'denied' | undefined =>
+  decision === null ? undefined : decision.allowed ? 'allowed' : 'denied'
 
 const noImage = { image: undefined, digest: undefined }
 
 const line = (request: FastifyRequest, reply: FastifyReply, measured: Measured) => {
-  const { identity, repository, reference, failure } = request
+  const { identity, repository, reference, decision, failure } = request
   const { image, digest } = reference === null ? noImage : imageOf(reference, reply)
   return {
     requestId: request.id,
@@ -109,7 +98,11 @@ const line = (request: FastifyRequest, reply: FastifyReply, measured: Measured) 
     repository: repository?.path,
     image,
     digest,
-    ...decisionFields(request),
+    namespace: decision?.namespace,
+    grantedBy: decision?.grantedBy,
+    decision: decisionText(decision),
+    rule: decision?.rule,
+    source: decision?.source,
     status: reply.statusCode,
     error: failure?.code,
     refused: failure?.forLog,

@@ -1,9 +1,11 @@
 /**
  * The one writer of errors to clients that sent a well-formed request. @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
  */
+import { STATUS_CODES } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errorBody, RegistryError, unavailable } from '../oci/errors.ts'
+import { printableAscii } from '../oci/printable.ts'
 import { requesterOrNetworkOf } from '../registry/requester.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { TurnQueue } from '../concurrency/turn-queue.ts'
@@ -57,11 +59,24 @@ export const answerError = (
   const hasBody =
     request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined
   if (hasBody && request.body === undefined) void reply.header('connection', 'close')
+  const message = messageOf(error, request.id, helpUrl)
+  if (error.status >= 500) reply.raw.statusMessage = reasonPhrase(error.status, message)
   return reply
     .code(error.status)
     .headers({ 'x-request-id': request.id, 'content-type': 'application/json', ...error.headers })
-    .send(errorBody({ code: error.code, message: messageOf(error, request.id, helpUrl) }))
+    .send(errorBody({ code: error.code, message }))
 }
+
+/** Characters. */
+const maxReasonLength = 400
+
+/**
+ * podman, skopeo, docker and ctr show the status line of a 5xx and not its body: `503 Service Unavailable: quay.io does not answer ...`.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9112#section-4
+ */
+const reasonPhrase = (status: number, message: string): string =>
+  printableAscii(`${STATUS_CODES[status]}: ${message}`).slice(0, maxReasonLength)
 
 /**
  * The message with what helps a person to go on: the request id for a failure that the client did not cause, since no client shows the

@@ -10,9 +10,14 @@ export interface HealthOptions {
   readonly status: () => readonly string[]
 }
 
-/** A plugin: `/healthz` and `/readyz`. */
+/** The usual name, and the one that Kubernetes itself has had since 1.16. */
+const livenessPaths = ['/healthz', '/livez']
+export const probePaths: ReadonlySet<string | undefined> = new Set([...livenessPaths, '/readyz'])
+
+/** A plugin: `/healthz`, `/livez` and `/readyz`. */
 export const health = async (app: FastifyInstance, { notReady, status }: HealthOptions): Promise<void> => {
-  app.get('/healthz', async (_request, reply) => reply.type('text/plain').send('ok\n'))
+  for (const path of livenessPaths)
+    app.get(path, async (_request, reply) => reply.type('text/plain').send('ok\n'))
   app.get<{ Querystring: { verbose?: unknown } }>('/readyz', async (request, reply) => {
     const reasons = notReady()
     const details = request.query.verbose === undefined ? [] : status()

@@ -5,6 +5,7 @@
 import type { FastifyReply, FastifyRequest, onRequestHookHandler, preValidationHookHandler } from 'fastify'
 import { unavailable } from '../oci/errors.ts'
 import { FairShares } from './fair-shares.ts'
+import { probePaths } from './health.ts'
 
 export interface OverloadOptions {
   /** Concurrent requests, until the last byte of their responses is sent. */
@@ -19,9 +20,6 @@ export interface ShedOverload {
   /** For requests with a body, once it has arrived. Attack: an announced form that is never sent, to take up a request. */
   readonly onBody: preValidationHookHandler
 }
-
-/** The probes of the kubelet are exempt: restarting a busy replica would make the other replicas busier. */
-const spared = new Set(['/healthz', '/readyz'])
 
 const retryAfterSeconds = 1
 
@@ -52,7 +50,8 @@ export const shedLoad = ({ maxRequests, observeShed }: OverloadOptions): ShedOve
   return {
     onRequest: (request, reply, done) => {
       const hasBodyToCome = request.method === 'POST' && !request.is404
-      if (hasBodyToCome || spared.has(request.routeOptions.url ?? '')) done()
+      // The probes of the kubelet are exempt: restarting a busy replica would make the other replicas busier.
+      if (hasBodyToCome || probePaths.has(request.routeOptions.url)) done()
       else enter(request, reply, done)
     },
     onBody: (request, reply, done) => {

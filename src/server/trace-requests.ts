@@ -6,7 +6,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { imageOf } from '../registry/image-fields.ts'
 import type { Attributes, Tracing } from '../tracing/tracing.ts'
-import { isQuiet } from './access-log.ts'
+import { probePaths } from './health.ts'
 import { userAgentOf } from './user-agent.ts'
 
 export interface TraceRequestsOptions {
@@ -34,7 +34,7 @@ const startSpan =
   ({ tracing, serverAddress }: TraceRequestsOptions): onRequestHookHandler =>
   (request, reply, done) => {
     const route = request.routeOptions.url
-    if (isQuiet(route)) return done()
+    if (probePaths.has(route)) return done()
     const { method } = request
     const span = tracing.startRequest({
       name: route === undefined ? method : `${method} ${route}`,

@@ -41,7 +41,7 @@ export class Fill {
     this.#diskWait = new DiskWait({ now: this.#now, busyness: options.busyness })
     const { buffers, blockBytes } = options
     const write = async (bytes: Buffer, at: number) => await (this.#writing = this.#write(bytes, at))
-    this.#behind = new WriteBehind({ buffers, blockBytes, write })
+    this.#behind = new WriteBehind({ buffers, blockBytes, write, now: this.#now })
   }
 
   /** Aborted when the bytes of upstream are no longer wanted. */
@@ -51,7 +51,9 @@ export class Fill {
 
   /** Bytes that readers can have now. */
   get available(): number {
-    return this.#isVerified ? this.size : Math.max(0, Math.min(this.#written, this.size - heldBackBytes))
+    // What the disk has not got yet is in memory, for as long as it may still get it.
+    const there = this.#error === undefined ? this.#hash.at : this.#written
+    return this.#isVerified ? this.size : Math.max(0, Math.min(there, this.size - heldBackBytes))
   }
 
   /** Whether a new reader can follow it. */
@@ -80,11 +82,12 @@ export class Fill {
       throw new WrongContent('upstream sent more than it announced')
     this.#hash.update(chunk)
     this.#behind.add(chunk, release)
+    this.#wake()
   }
 
   /** Upstream has sent all. Resolves when the file is in the store, or is not going to be. */
   async complete(): Promise<void> {
-    await this.#behind.settled()
+    await this.#behind.flush()
     if (this.#error !== undefined) return
     if (this.#hash.at !== this.size || !this.#hash.isRight()) {
       this.#end('wrong', new WrongContent('the bytes of upstream are not those of the digest'))
@@ -103,7 +106,7 @@ export class Fill {
   /** Upstream broke off, or sent something else. Resolves when readers have what came before. */
   async fail(error: unknown): Promise<void> {
     if (error instanceof WrongContent) return this.#end('wrong', error)
-    await this.#behind.settled()
+    await this.#behind.flush()
     return this.#end('failed', endedBy(error))
   }
 
@@ -116,9 +119,9 @@ export class Fill {
       this.#progress ??= Promise.withResolvers()
       await this.#progress.promise
     }
-    const wanted = into.subarray(0, this.available - position)
-    const near = this.#behind.read(wanted, position)
+    const near = this.#behind.read(into.subarray(0, this.available - position), position)
     if (near > 0) return near
+    const wanted = into.subarray(0, this.#written - position)
     const count = await queue.run(requester, async () => await disk.read(fd, wanted, position))
     if (count === 0) throw new FillEnded('the file is shorter than what was written into it')
     return count
@@ -145,13 +148,12 @@ export class Fill {
     }
     this.#written = position + bytes.length
     this.#countWait(begunAt)
-    this.#wake()
     return true
   }
 
-  /** Only time in which a reader had nothing to read counts. */
+  /** Only time in which a reader had nothing to read counts, because upstream waited for the disk. */
   #countWait(begunAt: number): void {
-    if (this.#progress === undefined) return
+    if (this.#progress === undefined || !this.#behind.isHolding) return
     this.#diskWait.add(begunAt)
     if (this.#diskWait.isTooLong()) this.#end('slow', new FillEnded('the disk is slower than upstream'))
   }

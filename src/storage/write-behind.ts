@@ -1,6 +1,6 @@
 /**
  * The bytes of a fill between upstream and the disk. They are copied into blocks, so that upstream is read on while a block is written, and
- * a write takes all that has come since the last one. The last blocks stay for readers that keep up: they need not read the disk.
+ * readers that keep up get them from here: they need not wait for the disk, nor read it.
  */
 import type { ReadBuffers } from './read-buffers.ts'
 
@@ -10,6 +10,8 @@ export interface WriteBehindOptions {
   readonly blockBytes?: number | undefined
   /** One call at a time, in order. The bytes are not changed before it ends. @returns false if nothing more is to be written. Never rejects */
   readonly write: (bytes: Buffer, position: number) => Promise<boolean>
+  /** Milliseconds, monotonic. */
+  readonly now: () => number
 }
 
 interface Block {
@@ -17,12 +19,13 @@ interface Block {
   /** Offset of its first byte. */
   readonly start: number
   readonly bytes: Buffer
+  readonly begunAt: number
 }
 
 /** Blocks that are written, or being written. */
-const maxRecent = 3
-/** Upstream that fills a block of this size while one is written gets larger ones. */
-const quickBytes = 64 * 1024
+const maxRecent = 2
+/** Bytes for each millisecond: upstream that fills a block at this pace gets larger ones. 16 MiB a second. */
+const quickPace = 16 * 1024
 
 export class WriteBehind {
   readonly #options: WriteBehindOptions
@@ -33,7 +36,7 @@ export class WriteBehind {
   /** Upstream waits for them. */
   #held: (() => void)[] = []
   #at = 0
-  #lastBytes = 0
+  #isQuick = false
   #isWriting = false
   #isOver = false
   #settled = Promise.withResolvers<void>()
@@ -43,24 +46,31 @@ export class WriteBehind {
     this.#settled.resolve()
   }
 
-  /** Releases the chunk when there is room for another one. */
+  /** Upstream is not read, because the disk has not written a block yet. */
+  get isHolding(): boolean {
+    return this.#held.length > 0
+  }
+
+  /** Takes a copy, and releases the chunk when there is room for another one. */
   add(chunk: Buffer, release: () => void): void {
     if (this.#isOver) return release()
     this.#copy(chunk)
-    if (!this.#isWriting) void this.#writeAll()
+    if (this.#full.length > 0 && !this.#isWriting) void this.#writeAll()
     if (this.#full.length === 0) return release()
     this.#held.push(release)
   }
 
-  /** Resolves when all bytes are written, or will never be. */
-  async settled(): Promise<void> {
+  /** Writes what is left. Resolves when all bytes are written, or will never be. */
+  async flush(): Promise<void> {
+    if (this.#filling !== undefined) this.#seal(this.#filling)
+    if (!this.#isWriting) void this.#writeAll()
     await this.#settled.promise
   }
 
   /** @returns how many bytes from `position` on it has copied; 0 if they are on the disk alone */
   read(into: Buffer, position: number): number {
     let count = 0
-    for (const { start, bytes } of this.#recent) {
+    for (const { start, bytes } of this.#inMemory()) {
       const from = position + count - start
       if (from >= 0 && from < bytes.length) count += bytes.copy(into, count, from)
     }
@@ -74,11 +84,17 @@ export class WriteBehind {
     const { buffers } = this.#options
     // A write that hangs may still read it.
     if (this.#isWriting) buffers.abandon((this.#recent.pop() as Block).buffer)
-    for (const { buffer } of [...this.#recent.splice(0), ...this.#full.splice(0)]) buffers.giveBack(buffer)
-    if (this.#filling !== undefined) buffers.giveBack(this.#filling.buffer)
+    for (const { buffer } of this.#inMemory()) buffers.giveBack(buffer)
+    this.#recent.length = 0
+    this.#full.length = 0
     this.#filling = undefined
     this.#releaseHeld()
     this.#settled.resolve()
+  }
+
+  /** In the order of their bytes. */
+  #inMemory(): readonly Block[] {
+    return [...this.#recent, ...this.#full, ...(this.#filling === undefined ? [] : [this.#filling])]
   }
 
   #copy(chunk: Buffer): void {
@@ -95,13 +111,13 @@ export class WriteBehind {
   }
 
   #nextBlock(): Block {
-    const buffer = this.#options.buffers.take(this.#lastBytes >= quickBytes)
-    return { buffer, start: this.#at, bytes: buffer.subarray(0, 0) }
+    const buffer = this.#options.buffers.take(this.#isQuick)
+    return { buffer, start: this.#at, bytes: buffer.subarray(0, 0), begunAt: this.#options.now() }
   }
 
   #seal(block: Block): void {
     this.#full.push(block)
-    this.#lastBytes = block.bytes.length
+    this.#isQuick = block.bytes.length >= (this.#options.now() - block.begunAt) * quickPace
     this.#filling = undefined
   }
 
@@ -119,9 +135,7 @@ export class WriteBehind {
     this.#settled.resolve()
   }
 
-  /** What is written next. Readers find it from now on. */
   #next(): Block | undefined {
-    if (this.#full.length === 0 && this.#filling !== undefined) this.#seal(this.#filling)
     const block = this.#full.shift()
     if (block === undefined) return undefined
     this.#recent.push(block)

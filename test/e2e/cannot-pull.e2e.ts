@@ -1,4 +1,5 @@
 /** Everybody who cannot pull, with real clients: the words of docs/cannot-pull.md are what they see. */
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,12 +13,12 @@ import { root, type Workplace } from './stack.ts'
 
 const skip = missing('podman', 'skopeo')
 
-const start = async (suite: Test): Promise<Sandbox> => {
+const start = async (suite: Test, ...flags: string[]): Promise<Sandbox> => {
   const sandbox = await startSandbox({
     logger: createLogger('error', { write: () => undefined }),
     rbac: [join(root, 'manifests/rbac'), join(root, 'manifests/examples')],
     port: 0,
-    flags: ['--grace-period=0s'],
+    flags: ['--grace-period=0s', ...flags],
   })
   suite.teardown(sandbox.close)
   return sandbox
@@ -27,6 +28,55 @@ type Run = () => Promise<string>
 
 const base = 'ocp/4.5:base'
 const unknown = `sha256:${'d'.repeat(64)}`
+
+/** The failures of a cluster, of quay.io, and of others at the same address: on sandboxes of their own, because they outlast the case. */
+const failuresOf = (
+  flooded: Sandbox,
+  failing: Sandbox,
+  at: (sandbox: Sandbox) => Workplace,
+): Readonly<Record<string, Run>> => {
+  const pull = async (sandbox: Sandbox, password: string, image = base): Promise<string> => {
+    const podman = await isolatedPodman(at(sandbox), 'pull')
+    const { code, output } = await podman.pull(image, `--creds=user:${password}`)
+    return code === 0 ? 'works' : output
+  }
+  const [alice, bob] = ['alice', 'bob'].map((username) =>
+    failing.kubernetes.issueUserToken({ username, groups: ['qci-image-pullers'] }),
+  ) as [string, string]
+  return {
+    'flood from one address': async () => {
+      const login = (): Promise<Response> => {
+        const authorization = `Bearer sha256~${randomBytes(22).toString('hex').slice(1)}`
+        return fetch(`${flooded.url}/v2/`, { headers: { authorization } })
+      }
+      const ending = new AbortController()
+      const others = Array.from({ length: 60 }, async () => {
+        while (!ending.signal.aborted) await login()
+      })
+      await login()
+      const seen = await pull(flooded, `sha256~${'x'.repeat(43)}`)
+      ending.abort()
+      await Promise.all(others)
+      return seen
+    },
+    'quay.io unavailable': async () => {
+      failing.quay.fault({ origin: 'quay', path: /manifests/, status: 503, count: Infinity })
+      const seen = await pull(failing, alice)
+      failing.quay.clearFaults()
+      return seen
+    },
+    'API server unavailable, login of before': async () => {
+      failing.kubernetes.fault({ kind: 'reset' })
+      const seen = await pull(failing, alice, 'ocp-priv/4.5:embargoed')
+      failing.kubernetes.fault({ kind: 'none' })
+      return seen
+    },
+    'API server unavailable, first login': async () => {
+      failing.kubernetes.fault({ kind: 'reset' })
+      return await pull(failing, bob)
+    },
+  }
+}
 
 /** Each case of the document, and how it is produced: what the person sees. */
 const casesOf = (sandbox: Sandbox, other: Sandbox, stack: Workplace): Readonly<Record<string, Run>> => {
@@ -141,30 +191,31 @@ const readRows = async (): Promise<readonly Row[]> => {
   )
 }
 
-/** Produced by other tests: they need a flood, or a failure of the cluster. */
-const elsewhere = ['flood from one address', 'API server unavailable']
-
 await test('everybody who cannot pull', { skip }, async (suite) => {
-  const [sandbox, other] = await Promise.all([start(suite), start(suite)])
+  const [sandbox, other, failing] = await Promise.all([
+    start(suite),
+    start(suite),
+    start(suite, '--retry-timeout=1s'),
+  ])
   const directory = await mkdtemp(join(tmpdir(), 'qp-'))
   suite.teardown(async () => await rm(directory, { recursive: true, force: true }))
-  const { host } = new URL(sandbox.url)
-  const stack: Workplace = {
-    host,
+  const at = ({ url }: Sandbox): Workplace => ({
+    host: new URL(url).host,
     directory,
     scratch: async (name) => await mkdtemp(join(directory, name)),
     defer: (dispose) => suite.teardown(dispose),
-  }
-  const cases = casesOf(sandbox, other, stack)
+  })
+  const cases = { ...casesOf(sandbox, other, at(sandbox)), ...failuresOf(other, failing, at) }
+  const hosts = [sandbox, other, failing].map((each) => at(each).host)
   const rows = await readRows()
-  suite.strictSame(rows.map(({ name }) => name).toSorted(), [...Object.keys(cases), ...elsewhere].toSorted())
+  suite.strictSame(rows.map(({ name }) => name).toSorted(), Object.keys(cases).toSorted())
   for (const { name, before, words, now } of rows) {
     if ('DF'.includes(before)) suite.match(now, /[AB]/, `${name}: better`)
     const run = cases[name]
     if (run === undefined) continue
     await suite.test(name, async (t) => {
-      const seen = (await run())
-        .replaceAll(host, 'HOST')
+      const seen = hosts
+        .reduce((text, host) => text.replaceAll(host, 'HOST'), await run())
         .replaceAll(unknown, 'sha256:...')
         .replaceAll(/\d{4}-\d\d-\d\dT[\d:]+Z/g, '...')
         .replaceAll(String.raw`\"`, '"')

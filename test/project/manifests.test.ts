@@ -225,7 +225,7 @@ await t.test('an image has the version of what is in it', async (test) => {
   const image = `registry.ci.openshift.org/ci/quay-proxy:${version}`
   test.equal(container.image, image)
   const readme = await readFile(join(manifests, '../README.md'), 'utf8')
-  test.match(readme, `podman build -t ${image} . && podman push ${image}`)
+  test.match(readme, `.ci/image && buildah push ${image}`)
   const images = objects.flatMap((object) => [...JSON.stringify(object).matchAll(/"image":"([^"]+)"/g)])
   test.ok(images.length >= 2)
   for (const [, one = ''] of images)

@@ -30,6 +30,18 @@ await t.test('a service account gets access by a RoleBinding, not by a group', a
   )
 })
 
+await t.test(
+  'a service account that misspells its own namespace is asked whether it means that',
+  async (test) => {
+    test.equal(
+      messageFor('my-taem_app_latest', 'my-taem', { identity: account }),
+      'system:serviceaccount:my-team:puller may not pull from namespace my-taem of QCI (did you mean your own, my-team?); ask for a RoleBinding of system:image-puller to the service account my-team/puller in namespace my-taem',
+    )
+    test.notMatch(messageFor('x', 'my-team', { identity: account }), 'did you mean')
+    test.notMatch(messageFor('x', 'my-taem'), 'did you mean', 'a person has no namespace')
+  },
+)
+
 await t.test('a restricted namespace has one way to get access', async (test) => {
   test.equal(
     messageFor('x', 'ocp-priv'),

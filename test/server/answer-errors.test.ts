@@ -99,3 +99,32 @@ await t.test('the request id in failures, and where to get help in refusals and 
   test.equal(await messageFor(refusal, helpUrl), 'you may not (help: https://help.example/ci)')
   test.equal(await messageFor(missing, helpUrl), 'not here')
 })
+
+await t.test('the reason phrase of a 5xx has the message: most clients show nothing else', async (test) => {
+  const messages = [
+    'quay.io does not answer; try again in a moment',
+    'an \u00e4\r\nx-forged: 1',
+    'x'.repeat(5000),
+  ]
+  const { port } = await serve(test, {
+    fetchManifest: async () => await Promise.reject(unavailable(messages.shift() ?? '')),
+  })
+  const statusLine = async (): Promise<string> => {
+    const request = 'GET /v2/ocp/4.5/manifests/base HTTP/1.1\r\nconnection: close'
+    return (
+      (await raw(port, `${request}\r\nauthorization: ${bearer.authorization}\r\n\r\n`)).split('\r\n')[0] ?? ''
+    )
+  }
+  test.match(
+    await statusLine(),
+    /^HTTP\/1\.1 503 Service Unavailable: quay\.io does not answer; try again in a moment \(request id [\w-]+/,
+  )
+  test.match(await statusLine(), /^HTTP\/1\.1 503 Service Unavailable: an \?\?\?x-forged: 1 \(request id/)
+  test.equal((await statusLine()).length, 'HTTP/1.1 503 '.length + 400)
+})
+
+await t.test('a 4xx has the usual reason phrase', async (test) => {
+  const { port } = await serve(test)
+  const answer = await raw(port, 'GET /v2/ HTTP/1.1\r\nconnection: close\r\n\r\n')
+  test.equal(answer.split('\r\n')[0], 'HTTP/1.1 401 Unauthorized')
+})

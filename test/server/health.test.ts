@@ -13,7 +13,8 @@ await t.test('alive always; ready once there is no reason against it', async (te
     const { status, headers } = response
     return { status, type: headers.get('content-type'), body: await response.text() }
   }
-  test.match(await get('/healthz'), { status: 200, type: 'text/plain', body: 'ok\n' })
+  for (const path of ['/healthz', '/livez'])
+    test.match(await get(path), { status: 200, type: 'text/plain', body: 'ok\n' }, path)
   test.match(await get('/readyz'), { status: 503, body: 'shutting down\nupstream was not asked yet\n' })
   reasons.length = 0
   test.match(await get('/readyz'), { status: 200, type: 'text/plain', body: 'ok\n' })

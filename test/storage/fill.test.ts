@@ -126,7 +126,9 @@ await t.test('errors of the disk, and what each is', async (test) => {
     await test.rejects(addAll(fill, content), FillEnded)
     test.ok(fill.signal.aborted, 'upstream is told')
     await test.rejects(reader.done, FillEnded)
-    test.ok(reader.bytes().equals(content.subarray(0, 30_000)), code)
+    const got = reader.bytes()
+    test.ok(got.equals(content.subarray(0, got.length)), code)
+    test.ok(got.length >= 30_000 && got.length <= 50_000, 'what the disk has, and what it was to get')
     test.strictSame(ended, [outcome])
   }
 })
@@ -141,7 +143,7 @@ await t.test('a disk that fails when the file is published: readers have all', a
   test.strictSame(ended, ['unwritable'])
 })
 
-await t.test('a disk that hangs: the fill is given up, and what was written is read', async (test) => {
+await t.test('a disk that hangs: the fill is given up, and what came before is read', async (test) => {
   let writes = 0
   const disk = diskWith({
     write: async (fd, bytes, position) => {
@@ -154,7 +156,9 @@ await t.test('a disk that hangs: the fill is given up, and what was written is r
   const reader = follow(fill)
   await test.rejects(addAll(fill, content), FillEnded)
   await test.rejects(reader.done, FillEnded)
-  test.ok(reader.bytes().equals(content.subarray(0, 30_000)))
+  const got = reader.bytes()
+  test.ok(got.equals(content.subarray(0, got.length)))
+  test.ok(got.length >= 30_000 && got.length <= 50_000, 'what the disk has, and what it was to get')
   test.strictSame(ended, ['slow'])
 })
 
@@ -198,18 +202,19 @@ await t.test(
 await t.test('a slow network is no slow disk', async (test) => {
   const busyness = 0.1
   let time = 0
+  let written = 0
   const disk = diskWith({
     write: async (fd, bytes, position) => {
       time += 90
       await systemDisk.write(fd, bytes, position)
+      written += bytes.length
     },
   })
   const { fill, ended } = fillFor(test, content, { disk, now: () => time, busyness: () => busyness })
   const reader = follow(fill)
   for (let at = 0; at < content.length; at += 10_000) {
     await addAll(fill, content.subarray(at, at + 10_000))
-    const written = Math.min(at + 10_000, content.length - heldBackBytes)
-    await until(() => fill.available === written)
+    await until(() => written === at + 10_000)
     await settled()
     time += 100
   }

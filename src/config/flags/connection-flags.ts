@@ -21,7 +21,7 @@ export const connectionFlags = {
   metricsListen: flag(
     'metrics-addr',
     undefined,
-    'address of /metrics, /healthz and /readyz; without it: no metrics',
+    'address of /metrics and the probes (/livez, /healthz, /readyz); without it: no metrics',
     address,
   ),
   logLevel: flag('log-level', 'info', 'lowest level that is logged', oneOf(...logLevels)),

@@ -458,7 +458,7 @@ await t.test('a client that leaves harms nobody; the last one ends the fill', as
 
 await t.test('all leave before upstream has answered', async (test) => {
   for (const [script, isOver] of [
-    [{}, ({ ended }: CacheSetUp) => ended('cancelled') === 1],
+    [{ waitsAt: 100_000 }, ({ ended }: CacheSetUp) => ended('cancelled') === 1],
     [{ withoutLength: true }, ({ upstream }: CacheSetUp) => upstream.unread() === 0],
   ] as const) {
     const silence = Promise.withResolvers<void>()
