@@ -21,6 +21,8 @@ export interface Explanation {
   readonly inQci?: 'yes' | 'no' | 'unknown'
   /** The digest of the image in QCI. */
   readonly digest?: string
+  /** What the mirror says about the image. Undefined without a mirror, for an image that it does not have, and for whom may not know. */
+  readonly mirror?: { readonly state: string; readonly explanation: string }
   /** Sentences. */
   readonly reason: string
   /** The one next step. */
@@ -73,7 +75,7 @@ export type Row = readonly [name: string, value: string | undefined]
 
 /** The facts, for a list: the name of each, and its value if it has one. */
 export const rowsOf = (
-  { identity, reading, reviews, inQci, digest }: Explanation,
+  { identity, reading, reviews, inQci, digest, mirror }: Explanation,
   further: readonly Row[] = [],
 ): readonly Row[] => [
   ['you are', identity === undefined ? undefined : `${identity.username} (${identity.kind})`],
@@ -85,6 +87,7 @@ export const rowsOf = (
   ['restricted', reading.restricted === undefined ? undefined : reading.restricted ? restricted : 'no'],
   ...reviews.map((review): Row => ['review', reviewText(review)]),
   ['in QCI', inQci === 'yes' && digest !== undefined ? `yes, ${digest}` : inQci],
+  ['mirror', mirror === undefined ? undefined : `${mirror.state}: ${mirror.explanation}`],
 ]
 
 const restricted = 'yes: QCI-wide access does not open it'

@@ -157,8 +157,8 @@ const states = (parts: readonly PartState[]): Html =>
     <h2>State</h2>
     <dl>
       ${parts.map(
-        ({ name, state, detail }) =>
-          html`<dt>${name}</dt>
+        ({ name, state, detail, page }) =>
+          html`<dt>${page === undefined ? name : html`<a href="${page}">${name}</a>`}</dt>
             <dd>
               <span class="${state}">${stateWords[state]}</span>${detail === undefined ? '' : `, ${detail}`}
             </dd>`,

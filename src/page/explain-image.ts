@@ -12,8 +12,12 @@ import { createAuthorize, createAuthorizeDigest, mayPullFromNamed } from '../reg
 import { identityOf } from '../registry/request-context.ts'
 import { allowed, denied, deniedByItsDigest, undecided, type Base, type VerdictOptions } from './verdicts.ts'
 import { findInQci, type FindInQciOptions } from './find-in-qci.ts'
+import type { DescribeImage } from './mirrors/describe-image.ts'
 
-export interface ExplainImageOptions extends FindInQciOptions, VerdictOptions {}
+export interface ExplainImageOptions extends FindInQciOptions, VerdictOptions {
+  /** Undefined without a mirror. */
+  readonly describeImage?: DescribeImage | undefined
+}
 
 /**
  * After authentication: for `request.identity`.
@@ -28,10 +32,8 @@ export type ExplainImage = (
 export const createExplainImage = (options: ExplainImageOptions): ExplainImage => {
   const authorize = createAuthorize(options)
   const authorizeDigest = createAuthorizeDigest(options)
-  return async (request, reply, image) => {
-    const read = readImage(image, options)
+  const explain = async (request: FastifyRequest, reply: FastifyReply, read: ReadImage, base: Base) => {
     const { reference } = read
-    const base = baseOf(request, image, read, options)
     const refusal = await denialOf(authorize(request, reference))
     if (refusal !== undefined) {
       const named = mayPullFromNamed(options.policy, identityOf(request), reference)
@@ -48,7 +50,25 @@ export const createExplainImage = (options: ExplainImageOptions): ExplainImage =
     }
     return allowed(base, request, { reference, found })
   }
+  return async (request, reply, image) => {
+    const read = readImage(image, options)
+    const explanation = await explain(request, reply, read, baseOf(request, image, read, options))
+    const mayPull = explanation.access === 'allowed'
+    const mirror = await options.describeImage?.(request, read.reference, mayPull)
+    return mirror === undefined ? explanation : withMirror(explanation, mirror)
+  }
 }
+
+/** States in which the mirror goes on by itself. */
+const pending: ReadonlySet<string> = new Set(['not compared yet', 'waiting', 'copying', 'backing off'])
+
+const withMirror = (explanation: Explanation, mirror: NonNullable<Explanation['mirror']>): Explanation => ({
+  ...explanation,
+  mirror,
+  ...(explanation.access === 'allowed' && explanation.inQci === 'no' && pending.has(mirror.state)
+    ? { next: 'wait: the mirror brings the image; try again in a minute' }
+    : {}),
+})
 
 /** Undefined if it is allowed. Errors that are no answer are thrown on. */
 const denialOf = async (authorizing: Promise<void>): Promise<RegistryError | undefined> => {

@@ -7,6 +7,8 @@ import { createLoginAdvice } from '../registry/authentication/login-advice.ts'
 import type { ExplanationOptions } from '../server/server.ts'
 import type { Storage } from '../storage/storage.ts'
 import { PartHealth, type PartState } from '../telemetry/part-states.ts'
+import type { ComposedMirror } from './compose-mirror.ts'
+import type { ComposedS3 } from './compose-s3.ts'
 import { contentsOf } from './compose-storage.ts'
 
 export interface ComposeExplanationOptions {
@@ -19,6 +21,10 @@ export interface ComposeExplanationOptions {
   readonly health: Health
   /** Undefined without `--cache-dir`. */
   readonly storage: Storage | undefined
+  /** Undefined without `--cache-s3`. */
+  readonly s3: ComposedS3 | undefined
+  /** Undefined without `--mirror-url`. */
+  readonly mirror: Pick<ComposedMirror, 'state' | 'describeImage'> | undefined
 }
 
 /** Of the services that the proxy sends requests to. */
@@ -37,6 +43,8 @@ export const composeExplanation = ({
   access: { isRestricted, apiServer },
   health,
   storage,
+  s3,
+  mirror,
 }: ComposeExplanationOptions): ExplanationOptions => {
   const { exposed, clusterUrl, grantAdvice, qciNamespace, authorization, logins } = config
   return {
@@ -47,10 +55,13 @@ export const composeExplanation = ({
     qciNamespace,
     isAudit: authorization === 'audit',
     robotsOnly: logins === 'robots',
+    describeImage: mirror?.describeImage,
     parts: () => [
       ...(logins === 'robots' ? [] : [apiServerState(health.apiServer, apiServer.reached())]),
       health.upstream.state(),
       ...(storage === undefined ? [] : [cacheState(storage)]),
+      ...(s3 === undefined ? [] : [s3State(s3)]),
+      ...(mirror === undefined ? [] : [mirror.state.current()]),
     ],
   }
 }
@@ -65,3 +76,13 @@ const cacheState = (storage: Storage): PartState => ({
   state: storage.isStuck() ? 'fails' : 'works',
   detail: contentsOf(storage),
 })
+
+/** The proxy serves without this tier while its circuit is open. */
+const s3State = ({ tier }: ComposedS3): PartState => {
+  const { isOpen, uploads } = tier.stats()
+  return {
+    name: 'cache in S3',
+    state: isOpen ? 'fails' : 'works',
+    detail: `${isOpen ? 'bypassed, ' : ''}${uploads} ${uploads === 1 ? 'upload' : 'uploads'} pending`,
+  }
+}

@@ -81,7 +81,7 @@ export const compose = (
     access,
     source: pipeline.source,
     probes,
-    explanation: composeExplanation({ config, access, health, storage }),
+    explanation: composeExplanation({ config, access, health, storage, s3, mirror }),
     mirror,
     tracing,
   })

@@ -15,6 +15,7 @@ import { openshiftRoles } from './app-ci/openshift-roles.ts'
 import { seedQuay, type SeededImages } from './quay/content.ts'
 import { stockFamilies, type Families } from './quay/families.ts'
 import { startKubernetesApi, type KubernetesApi } from './app-ci/kubernetes-api.ts'
+import { startSandboxMirror, type SandboxMirror } from './mirror/mirror.ts'
 import { startQuay, type Quay } from './quay/quay.ts'
 import { loadManifests, type KubernetesObject } from './app-ci/kubernetes-object.ts'
 
@@ -24,6 +25,8 @@ export interface SandboxOptions {
   readonly rbac: readonly string[]
   /** Whether quay also holds every family of tags that QCI has. Default: false. */
   readonly families?: boolean
+  /** Whether a mirror brings an image into quay, and the proxy shows its queue. Default: false. */
+  readonly mirror?: boolean
   /** Where the proxy listens; 0 for any free port. */
   readonly port: number
   /** Further flags of the proxy. */
@@ -43,6 +46,7 @@ export interface Sandbox {
   readonly quay: Quay
   readonly stock: SeededImages
   readonly families: Families | undefined
+  readonly mirror: SandboxMirror | undefined
   /** The objects of each directory of RBAC. */
   readonly objects: readonly (readonly KubernetesObject[])[]
   /** The objects of them that app.ci does not have, and why. */
@@ -65,7 +69,8 @@ export const startSandbox = async (options: SandboxOptions): Promise<Sandbox> =>
   const kubernetes = await startKubernetesApi({ objects: [...openshiftRoles, ...objects.flat()] })
   started.defer(async () => await kubernetes.close())
   const robot = { username: 'openshift+ci_readonly', password: randomBytes(32).toString('hex') }
-  const quay = await startQuay({ robot })
+  const pusher = { username: 'openshift+ci_mirror', password: randomBytes(32).toString('hex'), mayPush: true }
+  const quay = await startQuay({ robot, ...(options.mirror === true && { pusher }) })
   started.defer(async () => await quay.close())
   const stock = await seedQuay(quay)
   const families = options.families === true ? await stockFamilies(quay) : undefined
@@ -73,7 +78,12 @@ export const startSandbox = async (options: SandboxOptions): Promise<Sandbox> =>
   const directory = await mkdtemp(join(tmpdir(), 'quay-proxy-sandbox-'))
   started.defer(async () => await rm(directory, { recursive: true, force: true }))
   const files = await writeSecrets(directory, robot, kubernetes.kubeconfig())
-  const args = proxyArguments(port === 0 ? await freePort() : port, quay, files, flags)
+  const mirror =
+    options.mirror === true ? await startSandboxMirror({ logger, qci: quay, pusher, directory }) : undefined
+  started.defer(async () => await mirror?.close())
+  const mirrorFlags = mirror === undefined ? [] : [`--mirror-url=${mirror.url}`]
+  const ownPort = port === 0 ? await freePort() : port
+  const args = proxyArguments(ownPort, quay, files, [...mirrorFlags, ...flags])
   signal.throwIfAborted()
   const proxy = await startProxy(parseConfig(args, environment), logger).catch(namePortFlag)
   started.defer(proxy.stop)
@@ -86,6 +96,7 @@ export const startSandbox = async (options: SandboxOptions): Promise<Sandbox> =>
     quay,
     stock,
     families,
+    mirror,
     objects,
     skipped: [...loaded.flatMap((one) => one.skipped), ...kubernetes.skipped],
     proxy,

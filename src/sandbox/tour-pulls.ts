@@ -30,7 +30,8 @@ export const showPulls = async (sandbox: Source, options: TourPullsOptions): Pro
   return succeeded
 }
 
-const showPull = async (
+/** One pull, compared with RBAC. */
+export const showPull = async (
   sandbox: Source,
   { person, image, print, verbose }: TourPullsOptions & { person: Person; image: SampleImage },
 ): Promise<boolean> => {

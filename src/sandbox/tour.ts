@@ -9,6 +9,7 @@ import { commandsToPaste } from './commands-to-paste.ts'
 import { choosePeople } from './people.ts'
 import { isRestricted, qciNamespace, sampleImages } from './sample-pulls.ts'
 import { startSandbox, type Sandbox } from './sandbox.ts'
+import { mirrorCommand, showMirrored } from './tour-mirror.ts'
 import { showPulls } from './tour-pulls.ts'
 
 export interface TourOptions {
@@ -44,7 +45,14 @@ export const verdictOf = ({ succeeded }: Pick<Tour, 'succeeded'>): { text: strin
 /** @throws {Error} if the sandbox cannot start, or `signal` ended it; nothing is left behind then */
 export const startTour = async (options: TourOptions): Promise<Tour> => {
   const { logger, own, rbac, port, signal } = options
-  const sandbox = await startSandbox({ logger, rbac: [...own, ...rbac], port, families: true, signal })
+  const sandbox = await startSandbox({
+    logger,
+    rbac: [...own, ...rbac],
+    port,
+    families: true,
+    mirror: true,
+    signal,
+  })
   try {
     return { succeeded: await showSandbox(sandbox, options), close: sandbox.close }
   } catch (error) {
@@ -69,22 +77,28 @@ export const showSandbox = async (
   showAddresses(sandbox, [...own, ...rbac], print)
   showSkipped(sandbox, print)
   if (verbose) showTags(sandbox, print)
-  const succeeded = await showPulls(sandbox, { people, print, verbose, signal })
+  const pulls = { people, print, verbose, signal }
+  const { mirror } = sandbox
+  const arePulled = await showPulls(sandbox, pulls)
+  const isMirrored = mirror === undefined || (await showMirrored({ ...sandbox, mirror }, pulls))
   if (as.length === 0)
     print(`\nIdentities in the RBAC: ${identities.all.length}. --as logs in as any of them.`)
   print('\nCommands to try it. Each login replaces the one before it.')
   for (const line of commandsToPaste(sandbox, people)) print(line)
-  return succeeded
+  if (mirror !== undefined) for (const line of await mirrorCommand(sandbox, people)) print(line)
+  return arePulled && isMirrored
 }
 
 const showAddresses = (
-  { kubernetes, quay, url, metricsUrl }: Sandbox,
+  { kubernetes, quay, url, metricsUrl, mirror }: Sandbox,
   directories: readonly string[],
   print: Print,
 ): void => {
   const shown = directories.map((directory) => relative('', directory))
   print(`app.ci      ${kubernetes.url}  the cluster: checks tokens and RBAC, from ${shown.join(' and ')}`)
   print(`quay.io     ${quay.url}  the registry, with its CDN at ${quay.cdnUrl}`)
+  if (mirror !== undefined)
+    print(`mirror      ${mirror.url}  ci-images-mirror, with a registry at ${mirror.source.url}`)
   print(`quay-proxy  ${url}  the proxy, with metrics at ${metricsUrl}/metrics`)
 }
 

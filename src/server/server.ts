@@ -58,6 +58,7 @@ export type ExplanationOptions = Pick<
   | 'isAudit'
   | 'robotsOnly'
   | 'parts'
+  | 'describeImage'
 >
 
 export interface TelemetryOptions extends ObserverOptions {
@@ -87,7 +88,7 @@ export interface ServerOptions {
   readonly health: HealthOptions
   readonly explanation: ExplanationOptions
   /** Undefined without a mirror. */
-  readonly mirror?: Pick<MirrorRoutesOptions, 'mirror' | 'reviewPath'> | undefined
+  readonly mirror?: Pick<MirrorRoutesOptions, 'mirror' | 'rights'> | undefined
   /** Replaces some of the default limits. */
   readonly limits?: Partial<ClientLimits>
   readonly refusalPace?: RefusalPaceOptions

@@ -7,6 +7,8 @@ export interface PartState {
   readonly name: string
   readonly state: 'works' | 'fails' | 'unknown'
   readonly detail?: string | undefined
+  /** The path of its own page. */
+  readonly page?: string | undefined
 }
 
 /** Single requests fail for reasons of their own. */

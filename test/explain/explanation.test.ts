@@ -65,3 +65,11 @@ await t.test('the exit code tells the access', async (test) => {
     [0, 1, 2],
   )
 })
+
+await t.test('what the mirror says', async (test) => {
+  const mirror = { state: 'waiting', explanation: 'It waits for its turn.' }
+  test.match(
+    explanationText({ ...explanation, mirror }),
+    '\n  mirror        waiting: It waits for its turn.\n',
+  )
+})

@@ -18,6 +18,7 @@ const content: PageContent = {
     { name: 'API server of app.ci', state: 'works' },
     { name: 'quay.io', state: 'fails', detail: 'since noon' },
     { name: 'cache', state: 'unknown' },
+    { name: 'mirror', state: 'works', page: '/mirrors' },
   ],
   requestId: 'the-id',
 }
@@ -29,6 +30,7 @@ await t.test('commands with the right host, the state, and help', async (test) =
   test.match(text, '<code>oc login https://api.ci.example:6443</code>')
   test.match(text, '<code>podman login -u=$(oc whoami) -p=$(oc whoami -t) proxy.example</code>')
   test.match(text, 'oc create token NAME -n NAMESPACE --duration=24h) proxy.example')
+  test.match(text, '<dt><a href="/mirrors">mirror</a></dt>')
   test.match(text, /<dt>quay.io<\/dt>\s*<dd>\s*<span class="fails">fails<\/span>, since noon/)
   test.match(text, '<a href="https://help.example/?a=1&amp;b=2">')
   test.match(text, 'Request id the-id')

@@ -92,3 +92,33 @@ await t.test('errors that are no answer are those of a pull', async (test) => {
   test.equal(unauthenticated.status, 401)
   test.match(unauthenticated.headers.get('www-authenticate'), /^Bearer realm=/)
 })
+
+await t.test('with a mirror: what it says, and whether to wait for it', async (test) => {
+  const waiting = { state: 'waiting', explanation: 'It waits for its turn.' }
+  const missing = async () => {
+    throw new RegistryError('MANIFEST_UNKNOWN', 'not in QCI')
+  }
+  const seen: boolean[] = []
+  const describeImage = async (_request: unknown, _reference: unknown, mayPull: boolean) => {
+    seen.push(mayPull)
+    return waiting
+  }
+  const absent = await explaining(test, { fetchManifest: missing, describeImage })
+  test.match((await absent.explain('ocp/4.5:base')).explanation, {
+    inQci: 'no',
+    mirror: waiting,
+    next: 'wait: the mirror brings the image; try again in a minute',
+  })
+  const present = await explaining(test, { fetchManifest: async () => manifest, describeImage })
+  test.match((await present.explain('ocp/4.5:base')).explanation, { mirror: waiting, next: /^podman pull / })
+  const denied = await explaining(test, { ...deciding(() => refused), describeImage })
+  test.match((await denied.explain('ocp/4.5:base')).explanation, { access: 'denied', mirror: waiting })
+  test.strictSame(seen, [true, true, false])
+  const dead = await explaining(test, {
+    fetchManifest: missing,
+    describeImage: async () => ({ ...waiting, state: 'dead' }),
+  })
+  test.notMatch((await dead.explain('ocp/4.5:base')).explanation.next, /wait/)
+  const unlisted = await explaining(test, { fetchManifest: missing, describeImage: async () => undefined })
+  test.notOk('mirror' in (await unlisted.explain('ocp/4.5:base')).explanation)
+})

@@ -1,6 +1,8 @@
 import t from 'tap'
 import { composeExplanation, createHealth } from '../../src/proxy/compose-explanation.ts'
 import type { Config } from '../../src/config/config.ts'
+import type { MirrorState } from '../../src/page/mirrors/mirror-state.ts'
+import type { ComposedS3 } from '../../src/proxy/compose-s3.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 
 const config = {
@@ -11,6 +13,8 @@ const config = {
   authorization: 'audit',
   upstream: new URL('https://quay.io'),
 } as unknown as Config
+
+const nothing = { storage: undefined, s3: undefined, mirror: undefined }
 
 const storage = (isStuck: boolean) =>
   ({
@@ -24,7 +28,7 @@ await t.test('the words of this installation', async (test) => {
     config,
     access: { isRestricted: () => false, apiServer: { reached: () => false } },
     health: createHealth(config),
-    storage: undefined,
+    ...nothing,
   })
   test.match(explanation.loginAdvice.first, 'oc login https://api.ci.example:6443')
   test.match(
@@ -42,6 +46,7 @@ await t.test('the state of what the proxy depends on', async (test) => {
       config,
       access: { isRestricted: () => false, apiServer: { reached: () => false } },
       health,
+      ...nothing,
       storage: cache,
     }).parts()
   test.strictSame(parts(undefined), [
@@ -54,7 +59,7 @@ await t.test('the state of what the proxy depends on', async (test) => {
       config: robots,
       access: { isRestricted: () => false, apiServer: { reached: () => false } },
       health,
-      storage: undefined,
+      ...nothing,
     }).parts(),
     [{ name: 'quay.io', state: 'unknown' }],
   )
@@ -72,8 +77,30 @@ await t.test('the review of the warm-up shows that the API server works', async 
       config,
       access: { isRestricted: () => false, apiServer: { reached: () => isReached } },
       health: createHealth(config),
-      storage: undefined,
+      ...nothing,
     }).parts()[0]
   test.match(parts(false), { state: 'unknown' })
   test.match(parts(true), { name: 'API server of app.ci', state: 'works' })
+})
+
+await t.test('the tier in S3 and the mirror, where there are any', async (test) => {
+  const describeImage = async () => undefined
+  const explanation = (isOpen: boolean, uploads: number) =>
+    composeExplanation({
+      config,
+      access: { isRestricted: () => false, apiServer: { reached: () => true } },
+      health: createHealth(config),
+      storage: undefined,
+      s3: { tier: { stats: () => ({ isOpen, uploads }) } } as unknown as ComposedS3,
+      mirror: {
+        describeImage,
+        state: { current: () => ({ name: 'mirror', state: 'works' }) } as unknown as MirrorState,
+      },
+    })
+  test.strictSame(explanation(false, 1).parts().slice(2), [
+    { name: 'cache in S3', state: 'works', detail: '1 upload pending' },
+    { name: 'mirror', state: 'works' },
+  ])
+  test.match(explanation(true, 2).parts()[2], { state: 'fails', detail: 'bypassed, 2 uploads pending' })
+  test.equal(explanation(true, 2).describeImage, describeImage)
 })

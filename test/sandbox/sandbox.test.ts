@@ -19,6 +19,7 @@ await t.test('a proxy that is ready, in front of a cluster and a registry of its
   test.match(headers['www-authenticate'], `realm="${sandbox.url}/v2/auth"`)
   test.ok(sandbox.stock.tags.length > 5)
   test.equal(sandbox.families, undefined)
+  test.equal(sandbox.mirror, undefined)
   test.strictSame(sandbox.skipped, [])
   test.equal(sandbox.objects.length, rbac.length)
   for (const file of Object.values(sandbox.files)) test.equal(statSync(file).mode & 0o777, 0o600)
@@ -26,6 +27,18 @@ await t.test('a proxy that is ready, in front of a cluster and a registry of its
   await sandbox.close()
   test.notOk(existsSync(dirname(sandbox.files.password)), 'no secret is left behind')
   for (const url of urls) await test.rejects(ask(url))
+})
+
+await t.test('with a mirror, whose queue the proxy shows', async (test) => {
+  const sandbox = await startSandbox({ logger, rbac, port: 0, mirror: true })
+  test.teardown(sandbox.close)
+  const { kubernetes, mirror, url } = sandbox
+  test.equal(await mirror?.arrived(new AbortController().signal), 'same')
+  const token = kubernetes.issueUserToken({ username: 'alice', groups: ['qci-image-pullers'] })
+  const { status, body } = await ask(`${url}/mirrors`, { authorization: `Bearer ${token}` })
+  test.strictSame([status, JSON.parse(String(body))], [200, { mirrors: null, total: 0 }])
+  await sandbox.close()
+  await test.rejects(ask(mirror!.url))
 })
 
 await t.test('flags of the proxy, and a port of choice', async (test) => {

@@ -36,6 +36,8 @@ await t.test('pulls that end as RBAC says come first, the commands to paste last
     /# somebody-of-qci-image-pullers, .*: every namespace that is not restricted\n {2}podman login --tls-verify=false -u somebody-of-qci-image-pullers -p sha256~\S+ 127\.0\.0\.1:\d+/,
   )
   test.match(commands, '# mallory, a valid login in no group: nothing')
+  test.match(pulls, /The mirror copies .*\n {2}ocp\/ubi:9 +pulled: 2 platforms/)
+  test.match(commands, /\n {2}curl -u x:sha256~\S+ http:\S+\/mirrors\/ocp\/ubi:9$/)
   test.notMatch(text, 'RBAC says that')
   test.notMatch(text, 'Left out of the RBAC')
   test.notMatch(text, /sha256:|DENIED|_prune_/, 'the details are for --verbose')

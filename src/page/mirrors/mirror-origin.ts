@@ -17,6 +17,8 @@ export interface MirrorOriginOptions {
   /** Milliseconds for an answer; a sync compares the image before it answers. */
   readonly timeoutMs?: number
   readonly syncTimeoutMs?: number
+  /** Milliseconds for what an explanation or the page tells about the mirror. */
+  readonly lookUpMs?: number
 }
 
 /** One request to the API of the mirror. */
@@ -34,10 +36,12 @@ export class MirrorOrigin {
   readonly #url: URL
   readonly #agent: Agent
   readonly #requests = new Bulkhead(maxConnections)
+  readonly #lookUpMs: number
   readonly #timeoutsMs: Readonly<Record<MirrorRequest['method'], number>>
 
-  constructor({ url, timeoutMs = 5000, syncTimeoutMs = 30_000 }: MirrorOriginOptions) {
+  constructor({ url, timeoutMs = 5000, syncTimeoutMs = 30_000, lookUpMs = 1500 }: MirrorOriginOptions) {
     this.#url = url
+    this.#lookUpMs = lookUpMs
     this.#timeoutsMs = { GET: timeoutMs, POST: syncTimeoutMs }
     this.#agent = new Agent({
       connections: maxConnections,
@@ -56,18 +60,39 @@ export class MirrorOrigin {
    * @throws {RegistryError} 502, 503 or 504
    */
   async passOn(request: FastifyRequest, reply: FastifyReply, wanted: MirrorRequest): Promise<RawAnswer> {
-    const requester = requesterOf(request)
-    if (!this.#requests.take(requester))
-      throw unavailable('too many requests to the mirror at once; try again in a moment', undefined, 1)
-    return await this.#send(request, reply, wanted)
-      .catch((error: unknown) => {
-        throw failureOfMirror(error)
+    return await this.#shared(requesterOf(request), async () => await this.#send(request, reply, wanted))
+  }
+
+  /**
+   * A GET of the proxy itself, for somebody.
+   * @param holder who takes a share of the requests. @throws {RegistryError} 502, 503 or 504
+   */
+  async get(holder: string, path: string, query = ''): Promise<RawAnswer> {
+    return await this.#shared(holder, async () => {
+      const signal = AbortSignal.timeout(this.#lookUpMs)
+      const { statusCode, body } = await this.#agent.request({
+        origin: this.#url.origin,
+        path: query === '' ? path : `${path}?${query}`,
+        method: 'GET',
+        headers: { accept: 'application/json' },
+        signal,
       })
-      .finally(() => this.#requests.giveBack(requester))
+      return { status: statusCode, body: await readBody(body, signal) }
+    })
   }
 
   async close(): Promise<void> {
     await this.#agent.destroy()
+  }
+
+  async #shared(holder: string, send: () => Promise<RawAnswer>): Promise<RawAnswer> {
+    if (!this.#requests.take(holder))
+      throw unavailable('too many requests to the mirror at once; try again in a moment', undefined, 1)
+    return await send()
+      .catch((error: unknown) => {
+        throw failureOfMirror(error)
+      })
+      .finally(() => this.#requests.giveBack(holder))
   }
 
   async #send(

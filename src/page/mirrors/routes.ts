@@ -5,7 +5,6 @@
 import helmet from '@fastify/helmet'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { PathReviews } from '../../access/decision.ts'
 import { unsupported } from '../../oci/errors.ts'
 import { authenticationHook } from '../../registry/authentication/authentication.ts'
 import { mirrorPaths } from '../../registry/route-paths.ts'
@@ -13,9 +12,8 @@ import { isForBrowser, pageHeaders } from '../browsers.ts'
 import { MirrorHandlers, type MirrorHandlersOptions } from './mirror-handlers.ts'
 import type { MirrorOrigin } from './mirror-origin.ts'
 import { mirrorMethodsOf } from './mirror-paths.ts'
-import { createMirrorRights } from './mirror-rights.ts'
 
-export interface MirrorRoutesOptions extends Omit<MirrorHandlersOptions, 'mirror' | 'rights'>, PathReviews {
+export interface MirrorRoutesOptions extends Omit<MirrorHandlersOptions, 'mirror'> {
   readonly mirror: MirrorOrigin
 }
 
@@ -29,7 +27,7 @@ const plugin: FastifyPluginAsync<MirrorRoutesOptions> = async (app, options) => 
 }
 
 const addRoutes = (scope: FastifyInstance, options: MirrorRoutesOptions): void => {
-  const handlers = new MirrorHandlers({ ...options, rights: createMirrorRights(options) })
+  const handlers = new MirrorHandlers(options)
   const authenticate = authenticationHook(options.authenticate)
   scope.setErrorHandler(async (error, request, reply) => {
     // The handler of the registry answers.

@@ -12,6 +12,8 @@ const quayErrors = {
   MANIFEST_UNKNOWN: [404, 'manifest unknown'],
   TAG_EXPIRED: [404, 'Tag was deleted or has expired. To pull, revive via time machine'],
   BLOB_UNKNOWN: [404, 'blob unknown to registry'],
+  BLOB_UPLOAD_UNKNOWN: [404, 'blob upload unknown to registry'],
+  DIGEST_INVALID: [400, 'provided digest did not match uploaded content'],
 } as const satisfies Record<string, readonly [status: number, message: string]>
 
 export type QuayErrorCode = keyof typeof quayErrors

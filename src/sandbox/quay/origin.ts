@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } fro
 import { createServer as createTlsServer } from 'node:https'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
 import { applyFault, htmlAnswer, writeAnswer } from './answers.ts'
 import type { Answer } from './answers.ts'
@@ -24,6 +25,8 @@ export interface Exchange {
   readonly method: string
   readonly url: URL
   readonly headers: IncomingHttpHeaders
+  /** Of a push; empty for all other requests. */
+  readonly body: Buffer
   /** Of the client, as the socket has it; nothing once it has left. */
   readonly address: string | undefined
   readonly fault: Fault
@@ -80,6 +83,9 @@ const closeServer = async (server: Server): Promise<void> => {
   await closed
 }
 
+/** The methods of a push. */
+const pushes: ReadonlySet<string> = new Set(['POST', 'PATCH', 'PUT'])
+
 const exchange = async (
   options: OriginOptions,
   origin: string,
@@ -90,7 +96,8 @@ const exchange = async (
   const record = { origin: options.name, method, url, headers, status: 0 }
   options.requests?.push(record)
   // A request body nobody reads would turn the end of the connection into a reset.
-  request.resume()
+  if (!pushes.has(method)) request.resume()
+  const body = pushes.has(method) ? await buffer(request) : Buffer.alloc(0)
   const fault = options.faults.take(options.name, method, url)
   if (fault.delayMs !== undefined) await setTimeout(fault.delayMs, undefined, { ref: false })
   if (fault.reset === true) response.destroy()
@@ -99,7 +106,9 @@ const exchange = async (
   const target = URL.parse(origin + url)
   const address = request.socket.remoteAddress
   const decided =
-    target === null ? htmlAnswer(400) : await options.handle({ method, url: target, headers, address, fault })
+    target === null
+      ? htmlAnswer(400)
+      : await options.handle({ method, url: target, headers, body, address, fault })
   const answer = applyFault(decided, fault)
   record.status = answer.status
   options.onAnswer?.(record)

@@ -7,6 +7,7 @@ import type { FaultRule } from './faults.ts'
 import { startOrigin } from './origin.ts'
 import type { OriginOptions, RecordedRequest, TlsOptions } from './origin.ts'
 import { createRateLimits } from './rate-limits.ts'
+import { QuayPushes } from './pushes.ts'
 import { answerRegistry } from './registry.ts'
 import { RequestCounter } from './request-kinds.ts'
 import type { RequestCounts } from './request-kinds.ts'
@@ -19,6 +20,8 @@ export interface QuayOptions {
   /** Default: `openshift/ci`. */
   readonly repository?: string
   readonly robot: Robot
+  /** A robot that pushes. Without one, every push is a 405. */
+  readonly pusher?: Robot
   /** Life of a JWT. Default: 3600, as at quay.io. */
   readonly tokenLifetimeSeconds?: number
   /** The host name in both URLs. Default: `127.0.0.1`. Both servers listen on 127.0.0.1. */
@@ -72,7 +75,7 @@ const isLeak = ({ origin, headers }: RecordedRequest): boolean =>
 /** An embedded quay.io with one repository, on a free port, and its CDN on another. */
 export const startQuay = async (options: QuayOptions): Promise<Quay> => {
   const { repository = 'openshift/ci', tokenLifetimeSeconds = 3600, now = Date.now } = options
-  let robots: readonly Robot[] = [options.robot]
+  let robots: readonly Robot[] = [options.robot, ...(options.pusher === undefined ? [] : [options.pusher])]
   const { requests, counter, common } = startRecording(options)
   const store = new QuayStore(options.collation)
   const { faults } = common
@@ -89,7 +92,12 @@ export const startQuay = async (options: QuayOptions): Promise<Quay> => {
     cdn.sign(storage.url, digest, { username, namespace, repository: name })
   const limit = options.limits === true ? createRateLimits(now) : () => undefined
   const resources = { repository, store, tokens, signBlob, referrersPage: options.referrersPage ?? Infinity }
-  const handle: OriginOptions['handle'] = (exchange) => limit(exchange) ?? answerRegistry(resources, exchange)
+  const pushes = new QuayPushes({ repository, store, tokens })
+  const mayPush = robots.some((robot) => robot.mayPush === true)
+  const handle: OriginOptions['handle'] = async (exchange) =>
+    limit(exchange) ??
+    (mayPush ? await pushes.answer(exchange) : undefined) ??
+    (await answerRegistry(resources, exchange))
   const registry = await startOrigin({ ...common, name: 'quay', handle })
 
   return {

@@ -41,6 +41,10 @@ export class QuayStore {
     for (const [digest, body] of content.blobs) this.#blobs.set(digest, body)
   }
 
+  pushBlob(digest: string, body: Buffer): void {
+    this.#blobs.set(digest, body)
+  }
+
   /** Points every name at the content. */
   tag(names: Iterable<string>, content: Content): void {
     this.push(content)

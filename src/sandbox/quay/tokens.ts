@@ -6,11 +6,12 @@ import type { Answer } from './answers.ts'
 import type { Exchange } from './origin.ts'
 import { quayError } from './errors.ts'
 
-/** A robot account of the repository. `mayPull: false` is a robot without its permission. */
+/** A robot account of the repository. `mayPull: false` is a robot without its permission; `mayPush` is one of a mirror. */
 export interface Robot {
   readonly username: string
   readonly password: string
   readonly mayPull?: boolean
+  readonly mayPush?: boolean
 }
 
 export interface QuayTokensOptions {
@@ -95,7 +96,8 @@ export class QuayTokens {
   #actionsOn(repository: string, username: string): readonly string[] {
     const robot = this.#options.robots().find((candidate) => candidate.username === username)
     const mayPull = robot !== undefined && (robot.mayPull ?? true)
-    return mayPull && repository === this.#options.repository ? ['pull'] : []
+    if (!mayPull || repository !== this.#options.repository) return []
+    return robot.mayPush === true ? ['pull', 'push'] : ['pull']
   }
 
   #sign(service: string, username: string, access: readonly Grant[]): Promise<string> {

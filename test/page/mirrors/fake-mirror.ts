@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { Test } from 'tap'
 import type { Identity } from '../../../src/access/identity.ts'
+import { createDescribeImage } from '../../../src/page/mirrors/describe-image.ts'
+import { createMirrorRights } from '../../../src/page/mirrors/mirror-rights.ts'
 import { MirrorOrigin, type MirrorOriginOptions } from '../../../src/page/mirrors/mirror-origin.ts'
 import type { PathRight } from '../../../src/access/decision.ts'
 import { serve, type FlatOptions } from '../../server/server-options.ts'
@@ -101,6 +103,11 @@ export const serveMirror = async (
     reviews.push(review)
     return { allowed: allows(review), source: 'live' as const }
   }
-  const served = await serve(test, { mirror: { mirror: origin, reviewPath }, ...more })
+  const rights = createMirrorRights({ reviewPath })
+  const served = await serve(test, {
+    mirror: { mirror: origin, rights },
+    describeImage: createDescribeImage({ mirror: origin, rights }),
+    ...more,
+  })
   return { ...served, mirror, reviews, origin }
 }

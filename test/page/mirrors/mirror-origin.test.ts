@@ -126,3 +126,19 @@ await t.test('a slow mirror: the requests of one person leave some for others', 
   await Promise.all(many)
   ending.abort()
 })
+
+await t.test('a look-up of the proxy itself', async (test) => {
+  const { mirror, origin } = await serveMirror(test)
+  const { status, body } = await origin.get('alice', '/api/v1/mirrors/ocp/ubi%3A9')
+  test.strictSame([status, JSON.parse(body.toString())], [200, image])
+  await origin.get('alice', '/api/v1/mirrors', 'action=show')
+  test.strictSame(
+    mirror.seen.map(({ method, url }) => `${method} ${url}`),
+    ['GET /api/v1/mirrors/ocp/ubi%3A9', 'GET /api/v1/mirrors?action=show'],
+  )
+  const slow = await serveMirror(test, { limits: { lookUpMs: 50 } })
+  slow.mirror.reply = () => undefined
+  await test.rejects(slow.origin.get('alice', '/'), {
+    message: 'the mirror is too slow; try again in a moment',
+  })
+})

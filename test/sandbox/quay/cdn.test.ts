@@ -10,7 +10,7 @@ let now = Date.UTC(2026, 0, 1)
 const cdn = createCdn({ findBlob: (asked) => (asked === digest ? blob : undefined), now: () => now })
 
 function get(url: string, headers: Record<string, string> = {}, method = 'GET'): Answer {
-  return cdn.handle({ method, url: new URL(url), headers, address: '', fault: {} })
+  return cdn.handle({ method, url: new URL(url), headers, address: '', body: Buffer.alloc(0), fault: {} })
 }
 
 const signed = (of: string = digest): string => cdn.sign('http://127.0.0.1:1', of, signatory)

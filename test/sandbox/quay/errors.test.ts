@@ -16,6 +16,7 @@ await t.test('the challenge is one line, with a scope where there is a repositor
     url: new URL('http://127.0.0.1:1/v2/'),
     headers: {},
     address: '',
+    body: Buffer.alloc(0),
     fault: {},
   }
   const ping = 'Bearer realm="http://127.0.0.1:1/v2/auth",service="127.0.0.1:1"'

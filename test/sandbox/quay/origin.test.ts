@@ -132,3 +132,20 @@ await t.test('a request goes unrecorded where nobody wants it', async (test) => 
   test.equal((await ask(origin.url)).status, 200)
   test.strictSame(addresses, ['127.0.0.1'])
 })
+
+await t.test('the body of a push is handed over', async (test) => {
+  const origin = await startOrigin({
+    name: 'quay',
+    host: '127.0.0.1',
+    faults: new Faults(),
+    handle: ({ body }) => ({ status: 200, body: [body] }),
+  })
+  test.teardown(() => origin.close())
+  for (const [method, expected] of [
+    ['PUT', 'abc'],
+    ['DELETE', ''],
+  ] as const) {
+    const reply = await request(origin.url, { method, body: 'abc' })
+    test.equal(await reply.body.text(), expected)
+  }
+})

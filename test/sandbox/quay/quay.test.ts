@@ -110,3 +110,15 @@ await t.test('close ends every socket and frees the ports', async (test) => {
   await test.rejects(ask(quay.url))
   await test.rejects(ask(quay.cdnUrl))
 })
+
+await t.test('a robot that pushes, where there is one', async (test) => {
+  const pusher = { username: 'writer', password: 'w', mayPush: true }
+  const quay = await quayFor(test, { pusher })
+  const uploads = `${quay.url}/v2/${quay.repository}/blobs/uploads/`
+  test.equal((await ask(uploads, {}, 'POST')).status, 401)
+  const scopes = [`repository:${quay.repository}:pull,push`]
+  const { body } = await ask(tokenUrl(quay, scopes), basic(pusher))
+  const { token } = JSON.parse(body.toString()) as { readonly token: string }
+  test.equal((await ask(uploads, { authorization: `Bearer ${token}` }, 'POST')).status, 202)
+  test.equal((await ask(uploads, await login(quay, scopes), 'POST')).status, 401, 'the other one only pulls')
+})

@@ -7,6 +7,7 @@ const exchange = (path: string, address?: string, authorization?: string) => ({
   url: new URL(`http://quay${path}`),
   headers: { authorization },
   address,
+  body: Buffer.alloc(0),
   fault: {},
 })
 

@@ -113,3 +113,9 @@ await t.test('a hundred thousand tags of one content, by pages in either order',
     test.strictSame(store.tagsAfter('ocp_t9999', 1).names, ['ocp_t99990'], collation)
   }
 })
+
+await t.test('a blob that was pushed by itself', async (test) => {
+  const store = new QuayStore()
+  store.pushBlob('sha256:x', Buffer.from('x'))
+  test.equal(store.findBlob('sha256:x')?.toString(), 'x')
+})

@@ -101,3 +101,10 @@ await t.test('several robots, each with its own password and rights', async (tes
   const mixed = basic({ username: robot.username, password: second.password })
   test.equal((await ask(tokenUrl(quay), mixed)).status, 401)
 })
+
+await t.test('a robot that pushes may also pull', async (test) => {
+  const pusher = { username: 'writer', password: 'w', mayPush: true }
+  const quay = await quayFor(test, { pusher })
+  const { body } = await ask(tokenUrl(quay, ['repository:openshift/ci:push']), basic(pusher))
+  test.match(decodeJwt(tokenOf(body))['access'], [{ name: 'openshift/ci', actions: ['pull', 'push'] }])
+})
