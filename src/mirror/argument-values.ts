@@ -2,6 +2,7 @@
  * The flags of `ci-images-mirror` that have a value: texts -> values.
  */
 import { parseDuration, parseOrigin } from '../config/value-parsers.ts'
+import { parseGoPattern, type GoPattern } from './config/go-pattern.ts'
 import { qciRegistry, qciRepository } from './config/mirror-config.ts'
 
 /** Flags with a value, and what it is unless given. */
@@ -21,6 +22,7 @@ export const defaults = {
   interval: '10m',
   qci: `${qciRegistry}/${qciRepository}`,
   'registry-origin': undefined,
+  attachments: undefined,
   url: undefined,
   'log-level': 'debug',
 } as const
@@ -86,6 +88,15 @@ export class ArgumentValues {
       return [text.slice(0, Math.max(0, at)), origin as URL] as const
     })
     return new Map(pairs)
+  }
+
+  patterns(name: ValueFlag): readonly GoPattern[] {
+    return (this.#texts.get(name) ?? []).flatMap((text) => {
+      const pattern = parseGoPattern(text)
+      if (typeof pattern === 'object') return [pattern]
+      this.#refuse(name, text, `a regular expression over targets, such as ^ocp/; it ${pattern}`)
+      return []
+    })
   }
 
   #valid<Value>(name: ValueFlag, value: Value | undefined, expected: string): Value | undefined {

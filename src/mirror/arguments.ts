@@ -4,6 +4,7 @@
 import { tokensOf } from '../config/command-line.ts'
 import { logLevels, type LogLevel } from '../telemetry/logging.ts'
 import { ArgumentValues, defaults, type Texts } from './argument-values.ts'
+import type { GoPattern } from './config/go-pattern.ts'
 import { nearestOf } from './status/nearest.ts'
 import { reportFormats, type ReportFormat } from './validation/report.ts'
 
@@ -39,6 +40,8 @@ export interface MirrorArguments {
   readonly qci: { readonly registry: string; readonly repository: string }
   /** Of registries that are somewhere else than their names say. */
   readonly origins: ReadonlyMap<string, URL>
+  /** Of targets whose signatures, attestations and SBOMs are copied. */
+  readonly attachments: readonly GoPattern[]
   /** Of the service that `explain` and `sync` ask. */
   readonly url: URL | undefined
   readonly logLevel: LogLevel
@@ -103,6 +106,7 @@ export const parseMirrorArguments = (
     intervalMs: values.duration('interval'),
     qci: values.repository('qci'),
     origins: values.origins('registry-origin'),
+    attachments: values.patterns('attachments'),
     url: values.url('url'),
     logLevel: values.oneOf('log-level', logLevels),
     notices: [...texts.keys()]

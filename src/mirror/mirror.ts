@@ -13,7 +13,7 @@ import { CopyQueue } from './queue/copy-queue.ts'
 import type { RetryRules } from './queue/entry.ts'
 import type { CopyStatus, QueuedCopy } from './queue/queued-copy.ts'
 import type { Registries } from './registry/registries.ts'
-import { Repository } from './registry/repository.ts'
+import { Repository, type RepositoryOptions } from './registry/repository.ts'
 
 export interface MirrorOptions {
   readonly registries: Registries
@@ -22,6 +22,8 @@ export interface MirrorOptions {
   readonly observe?: (event: MirrorEvent) => void
   /** Called when a copy begins. */
   readonly begin?: (copy: QueuedCopy) => void
+  /** Whether an image is copied with its signatures, attestations and SBOMs. */
+  readonly hasAttachments?: (target: string) => boolean
   readonly maxConcurrent?: number
   readonly maxPerHost?: number
   readonly rules?: RetryRules
@@ -32,7 +34,9 @@ export interface MirrorOptions {
   readonly now?: () => number
 }
 
-export type PassOptions = Pick<CompareOptions, 'signal' | 'found'>
+export interface PassOptions extends Pick<CompareOptions, 'signal' | 'found'> {
+  readonly priority?: RepositoryOptions['priority']
+}
 
 export type MirrorEvent =
   | ({ readonly what: 'copied'; readonly target: string; readonly result: CopyResult } & Timed)
@@ -70,8 +74,11 @@ export class Mirror {
   }
 
   /** Reads only: two requests for an image. In the order of the images. */
-  async compare({ images }: Desired, options: PassOptions = {}): Promise<readonly Finding[]> {
-    return await compareAll(images, (image) => this.#sidesOf(image, false), {
+  async compare(
+    { images }: Desired,
+    { priority, ...options }: PassOptions = {},
+  ): Promise<readonly Finding[]> {
+    return await compareAll(images, (image) => this.#sidesOf(image, { mayPush: false, priority }), {
       maxConcurrent: comparisons,
       ...options,
     })
@@ -82,6 +89,8 @@ export class Mirror {
     this.desire(desired)
     return await this.compare(desired, {
       signal,
+      // A copy has many requests in a row. Among those of a whole pass, each would wait for its turn.
+      priority: 'background',
       found: (finding) => {
         found?.(finding)
         this.#put(finding)
@@ -128,17 +137,22 @@ export class Mirror {
     const { target, digest } = copy
     const image = this.#images.get(target)
     if (image === undefined) return
-    const { observe, begin, clock = systemClock } = this.#options
+    const { observe, begin, hasAttachments, clock = systemClock } = this.#options
     const began = clock.now()
     this.#begun.set(target, began)
     begin?.(copy)
-    const { source, target: repository, float } = this.#sidesOf(image, true)
+    const { source, target: repository, float } = this.#sidesOf(image, { mayPush: true })
     const keepsOld = image.destination === undefined
-    const result = await copyImage(this.#tools, { source, digest, target: repository, float, keepsOld })
+    const request = { source, digest, target: repository, float, keepsOld }
+    const attached = { ...request, hasAttachments: hasAttachments?.(target) === true }
+    const result = await copyImage(this.#tools, attached)
     observe?.({ what: 'copied', target, result, milliseconds: clock.now() - began })
   }
 
-  #sidesOf(desired: DesiredImage, mayPush: boolean): ComparedImage {
+  #sidesOf(
+    desired: DesiredImage,
+    { mayPush, priority }: Pick<RepositoryOptions, 'mayPush' | 'priority'>,
+  ): ComparedImage {
     const { registries, qci, signal } = this.#options
     const { source, float, target: image, destination = qci } = desired
     return {
@@ -148,6 +162,7 @@ export class Mirror {
         mayPush: false,
         image,
         signal,
+        priority,
       }),
       version: versionOf(source),
       target: new Repository({
@@ -156,6 +171,7 @@ export class Mirror {
         mayPush,
         image,
         signal,
+        priority,
       }),
       float,
     }

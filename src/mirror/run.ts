@@ -21,6 +21,7 @@ export const help = `ci-images-mirror: external images in the repository of Open
       --gracePeriod=10s                    for copies that run when it ends
       --qci=quay.io/openshift/ci           where images go
       --registry-origin=HOST=URL           where a registry is, if not at https://HOST
+      --attachments=PATTERN                also copies signatures, attestations and SBOMs of targets that match, such as ^ocp/
       --log-level=debug
   ci-images-mirror validate --config=FILE [flags], or --validate-config-only
       --base=FILE                          the version before: what was wrong in it already is a warning

@@ -18,8 +18,8 @@ interface Rules {
 const prepare = async (t: Test, change: (spec: Rules['spec']) => Rules['spec'] = (spec) => spec) => {
   const directory = t.testdir({})
   const specs = await Promise.all(
-    ['monitoring', 'cache-alerts'].map(async (component) => {
-      const manifest = join(root, 'manifests/components', component, 'prometheusrule.yaml')
+    ['components/monitoring', 'components/cache-alerts', 'mirror'].map(async (directory) => {
+      const manifest = join(root, 'manifests', directory, 'prometheusrule.yaml')
       return loadYaml<Rules>(await readFile(manifest, 'utf8')).spec
     }),
   )

@@ -31,11 +31,31 @@ await t.test('each kind of a value, and what is not one', async (t) => {
   t.equal(good.url('config'), undefined)
   t.equal(good.origins('registry-origin').get('quay.io')?.port, '5000')
   t.equal(good.origins('config').size, 0)
+  t.strictSame(good.patterns('attachments'), [])
+  t.equal(
+    valuesOf({ attachments: ['^a/'] })
+      .patterns('attachments')[0]
+      ?.matches('a/b:c'),
+    true,
+  )
   t.strictSame(problems, [])
-  const bad = valuesOf({ format: ['xml'], port: ['x'], qci: ['quay.io'], 'registry-origin': ['=x'] })
+  const bad = valuesOf({
+    format: ['xml'],
+    port: ['x'],
+    qci: ['quay.io'],
+    'registry-origin': ['=x'],
+    attachments: ['(a+)+'],
+  })
   t.equal(bad.oneOf('format', ['plain', 'json']), 'plain')
   t.equal(bad.port('port'), 0)
   t.strictSame(bad.repository('qci'), { registry: '', repository: '' })
   bad.origins('registry-origin')
-  t.match(problems, [/^--format=xml/, /^--port=x/, /^--qci=quay\.io/, /^--registry-origin==x/])
+  t.strictSame(bad.patterns('attachments'), [])
+  t.match(problems, [
+    /^--format=xml/,
+    /^--port=x/,
+    /^--qci=quay\.io/,
+    /^--registry-origin==x/,
+    /^--attachments=\(a\+\)\+ is not valid.*repeats a group/,
+  ])
 })

@@ -128,3 +128,36 @@ await t.test('the usual clock', async (t) => {
   t.strictSame(await mirror.pass({ images: [], leftOut: [] }), [])
   await mirror.queue.idle()
 })
+
+await t.test('the requests of a copy are before those of the comparisons of its pass', async (t) => {
+  const registry = await startPushableRegistry(t)
+  const qci = registry.repository('openshift/ci')
+  const names = Array.from({ length: 100 }, (_, index) => `t${index}`)
+  const source = registry.repository('team/tool')
+  for (const name of names) {
+    tag(source, name, putImage(source, name))
+    tag(qci, `a_${name}_v1`, putImage(qci, name))
+  }
+  qci.tags.delete('a_t0_v1')
+  const registries = new Registries({
+    permit: { isHeld: () => true },
+    credentialOf: () => undefined,
+    originOf: () => registry.origin,
+    rate: { perSecond: 5, burst: 10 },
+    clock: fastClock,
+  })
+  const mirror = new Mirror({
+    registries,
+    qci: { registry: 'quay.io', repository: 'openshift/ci' },
+    clock: fastClock,
+  })
+  t.teardown(async () => await registries.close())
+  let before = 0
+  registry.onTag = () => (before = registry.requests.length)
+  const sources = Object.fromEntries(names.map((name) => [`a/${name}:v1`, `quay.io/team/tool:${name}`]))
+  await mirror.pass(desiredImages(configOf(supplemental(sources))))
+  await mirror.queue.idle()
+  t.ok(qci.tags.has('a_t0_v1'))
+  // With a turn for each image, it would be half of all.
+  t.ok(before > 0 && before < 70, `${before} of ${registry.requests.length} requests before its tag`)
+})

@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { loadYaml, type V1ConfigMap } from '@kubernetes/client-node'
 import { Registry, type Metric } from 'prom-client'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { createAuditMetrics } from '../../src/audit/audit-metrics.ts'
 import { createCacheGauges, createCacheMetrics } from '../../src/telemetry/cache-metrics.ts'
 import { createDigestMetrics, createWatchMetrics } from '../../src/telemetry/digest-metrics.ts'
@@ -16,6 +16,7 @@ import { createProcessMetrics } from '../../src/telemetry/process-metrics.ts'
 import { createConnectionMetrics, createStateMetrics } from '../../src/telemetry/state-metrics.ts'
 import { createS3Gauges, createS3Metrics } from '../../src/telemetry/s3-metrics.ts'
 import { createSharedStateMetrics } from '../../src/telemetry/shared-state-metrics.ts'
+import { MirrorMetrics } from '../../src/mirror/service/mirror-metrics.ts'
 import { createUpstreamGauges, createUpstreamMetrics } from '../../src/telemetry/upstream-metrics.ts'
 
 const component = join(import.meta.dirname, '../../manifests/components/monitoring')
@@ -50,12 +51,17 @@ interface Dashboard {
 const specs = [
   await read<PrometheusRule>('prometheusrule.yaml'),
   await read<PrometheusRule>('../cache-alerts/prometheusrule.yaml'),
+  await read<PrometheusRule>('../../mirror/prometheusrule.yaml'),
 ]
 const rules = specs.flatMap(({ spec }) => spec.groups).flatMap((group) => group.rules)
 const alerts = rules.filter((rule): rule is Alert => rule.alert !== undefined)
-const configMap = await read<V1ConfigMap>('dashboard.yaml')
-const dashboard = JSON.parse(configMap.data!['quay-proxy.json']!) as Dashboard
-const targets = dashboard.panels.flatMap((panel) => panel.targets ?? [])
+const dashboardOf = async (file: string, name: string): Promise<Dashboard> =>
+  JSON.parse((await read<V1ConfigMap>(file)).data![name]!) as Dashboard
+const dashboards = [
+  await dashboardOf('dashboard.yaml', 'quay-proxy.json'),
+  await dashboardOf('../../mirror/dashboard.yaml', 'ci-images-mirror.json'),
+]
+const targets = dashboards.flatMap(({ panels }) => panels).flatMap((panel) => panel.targets ?? [])
 
 /** The labels of each metric that the code registers. */
 const registered = async (): Promise<ReadonlyMap<string, ReadonlySet<string>>> => {
@@ -79,6 +85,14 @@ const registered = async (): Promise<ReadonlyMap<string, ReadonlySet<string>>> =
   )
   createConnectionMetrics(registry, async () => 0)
   createProcessMetrics(registry).close()
+  new MirrorMetrics(registry, {
+    images: () => [],
+    queued: () => 0,
+    hasLease: () => false,
+    isConfigCurrent: () => true,
+    isListWhole: () => true,
+    now: () => 0,
+  }).passed(0, 0)
   // The histogram that is none of prom-client's has its labels only with its values.
   metrics.requestSeconds.observe({ route: 'none' }, 1)
   const labels = new Map<string, ReadonlySet<string>>()
@@ -200,7 +214,7 @@ await t.test(
     const names = alerts.map(({ alert }) => alert)
     test.equal(new Set(names).size, names.length)
     for (const { alert, labels, annotations } of alerts) {
-      test.match(alert, /^QuayProxy[A-Z]\w+$/)
+      test.match(alert, /^(?:QuayProxy|CiImagesMirror)[A-Z]\w+$/)
       test.ok(['page', 'ticket'].includes(labels.severity), alert)
       test.match(annotations.summary, /^[A-Za-z{].{40,160}\.$/, alert)
       test.match(annotations.runbook_url, new RegExp(`/docs/runbook\\.md#${alert.toLowerCase()}$`))
@@ -233,7 +247,7 @@ await t.test('every alert has a test that fires it, and one that does not', asyn
   for (const [alert, states] of seen) test.equal(states.size, 2, alert)
 })
 
-await t.test('the panels of the dashboard do not overlap, and say what they show', async (test) => {
+const checkPanels = (test: Test, dashboard: Dashboard): void => {
   const taken = new Set<string>()
   for (const { id, title, type, gridPos, targets: shown } of dashboard.panels) {
     test.ok(title.length > 3, `${id}`)
@@ -249,6 +263,10 @@ await t.test('the panels of the dashboard do not overlap, and say what they show
     for (const cell of cells) taken.add(cell)
   }
   test.equal(new Set(dashboard.panels.map(({ id }) => id)).size, dashboard.panels.length)
+}
+
+await t.test('the panels of a dashboard do not overlap, and say what they show', async (test) => {
+  for (const dashboard of dashboards) checkPanels(test, dashboard)
 })
 
 await t.test('the dashboard shows every metric', async (test) => {

@@ -28,7 +28,7 @@ interface Rules {
   }
 }
 
-const rules = globSync('manifests/components/*/prometheusrule.yaml')
+const rules = globSync('manifests/{components/*,mirror}/prometheusrule.yaml')
   .flatMap((file) => loadYaml<Rules>(readFileSync(file, 'utf8')).spec.groups)
   .flatMap((group) => group.rules)
 const alerts = rules.flatMap(({ alert }) => alert ?? [])

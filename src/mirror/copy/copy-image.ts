@@ -3,12 +3,14 @@
  *
  *     read all manifests of the source        a broken source is found while the target is untouched
  *     blobs and children into the target      nothing points to them yet
+ *     where asked for: signatures and SBOMs   complete before somebody pulls the image
  *     the old digest under its prune tag      and read back
  *     the new manifest under the float        by its bytes, which have the digest that was compared
  */
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryFailure } from '../registry/failure.ts'
-import type { Repository } from '../registry/repository.ts'
+import type { Manifest, Repository } from '../registry/repository.ts'
+import { copyAttachments } from './attachments.ts'
 import type { BlobCopier, BlobOutcome } from './blob-copier.ts'
 import type { Retention } from './retention.ts'
 import { readSourceImage, type SourceManifest } from './source-image.ts'
@@ -26,6 +28,8 @@ export interface CopyRequest {
   readonly float: string
   /** False for a registry that has a history of its own; true unless given. */
   readonly keepsOld?: boolean
+  /** Whether signatures, attestations and SBOMs are copied, too. */
+  readonly hasAttachments?: boolean
 }
 
 export interface CopyResult {
@@ -33,6 +37,8 @@ export interface CopyResult {
   readonly blobs: Readonly<Record<BlobOutcome, number>>
   /** Of the blobs that were uploaded. */
   readonly bytes: number
+  /** How many signatures, attestations and SBOMs the image has. Undefined where they are not copied. */
+  readonly attachments?: number
   /** What the float pointed to, and where that is now. Undefined for a new float; the tag also where no copy is kept. */
   readonly replaced: { readonly digest: Digest; readonly pruneTag: string | undefined } | undefined
 }
@@ -43,8 +49,9 @@ export const copyImage = async (tools: CopyTools, request: CopyRequest): Promise
   const moved = { blobs: { mounted: 0, present: 0, uploaded: 0 }, bytes: 0 }
   try {
     for (const manifest of manifests) await copyContent(tools, request, manifest, moved)
+    const attachments = request.hasAttachments === true && (await attach(tools, request, manifests, moved))
     const replaced = await switchFloat(tools.retention, request, manifests.at(-1) as SourceManifest)
-    return { ...moved, replaced }
+    return { ...moved, ...(attachments !== false && { attachments }), replaced }
   } catch (error) {
     // The registry may have deleted a blob since it arrived: the next try looks again.
     for (const { content } of manifests) tools.blobs.forget(request.target, content.blobs)
@@ -52,12 +59,41 @@ export const copyImage = async (tools: CopyTools, request: CopyRequest): Promise
   }
 }
 
+type Moved = { readonly blobs: Record<BlobOutcome, number>; bytes: number }
+
+const attach = async (
+  tools: CopyTools,
+  { source, target, keepsOld }: CopyRequest,
+  manifests: readonly SourceManifest[],
+  moved: Moved,
+): Promise<number> => {
+  const digests = manifests.map(({ digest }) => digest)
+  return await copyAttachments({ source, target }, digests, {
+    copyContent: async (parts) => {
+      for (const part of parts) await copyContent(tools, { source, target, digest: undefined }, part, moved)
+    },
+    setTag: async (float, manifest) => {
+      const request = {
+        target,
+        float,
+        digest: manifest.digest,
+        ...(keepsOld === undefined ? {} : { keepsOld }),
+      }
+      await switchFloat(tools.retention, request, manifest)
+    },
+  })
+}
+
 /** A manifest that the target has is complete there: the registry has checked that. */
 const copyContent = async (
   { blobs }: CopyTools,
-  { source, target, digest }: CopyRequest,
+  {
+    source,
+    target,
+    digest,
+  }: Pick<CopyRequest, 'source' | 'target'> & { readonly digest: Digest | undefined },
   manifest: SourceManifest,
-  moved: { readonly blobs: Record<BlobOutcome, number>; bytes: number },
+  moved: Moved,
 ): Promise<void> => {
   if ((await target.resolve(manifest.digest)) !== undefined) return
   for (const blob of manifest.content.blobs) {
@@ -71,8 +107,8 @@ const copyContent = async (
 
 const switchFloat = async (
   retention: Retention,
-  { target, float, digest, keepsOld = true }: CopyRequest,
-  manifest: SourceManifest,
+  { target, float, digest, keepsOld = true }: Omit<CopyRequest, 'source'>,
+  manifest: Manifest,
 ): Promise<CopyResult['replaced']> => {
   const old = await target.resolveSurely(float)
   if (old === digest) return undefined

@@ -15,6 +15,8 @@ export interface RegistriesOptions {
   readonly originOf?: (host: string) => URL
   readonly rate?: Rate
   readonly clock?: Clock
+  /** @param host `quay.io`. @param ms for which it gets no request, since it has answered 429 */
+  readonly observePause?: (host: string, ms: number) => void
 }
 
 /**
@@ -34,7 +36,7 @@ export class Registries {
   of(host: string): RegistryClient {
     const existing = this.#clients.get(host)
     if (existing !== undefined) return existing
-    const { permit, credentialOf, rate = defaultRate, clock } = this.#options
+    const { permit, credentialOf, rate = defaultRate, clock, observePause } = this.#options
     const { originOf = (name: string) => new URL(`https://${name}`) } = this.#options
     const origin = originOf(host)
     const client = new RegistryClient({
@@ -43,6 +45,7 @@ export class Registries {
       permit,
       rate,
       ...(clock && { clock }),
+      ...(observePause && { observePause: (ms) => observePause(host, ms) }),
     })
     this.#clients.set(host, client)
     return client

@@ -23,6 +23,8 @@ export interface RegistryRequest extends ConnectionRequest {
   readonly image: string
   /** False where the sender must look again first, be it after a 429: the world may have changed in the pause. */
   readonly isRepeatable: boolean
+  /** `background`: after all others. Comparisons must not make a copy wait. */
+  readonly priority?: 'background' | undefined
 }
 
 export interface RegistryClientOptions {
@@ -39,6 +41,8 @@ export interface RegistryClientOptions {
   readonly maxTries?: number
   readonly clock?: Clock
   readonly random?: () => number
+  /** The registry has answered 429: no request is sent for so many milliseconds more. */
+  readonly observePause?: (ms: number) => void
   /** PEM, in addition to the well-known authorities. */
   readonly ca?: string
 }
@@ -149,27 +153,32 @@ export class RegistryClient {
     }
   }
 
-  async #turn(image: string, signal: AbortSignal | undefined): Promise<void> {
+  async #turn({ image, signal, priority }: RegistryRequest): Promise<void> {
     try {
-      await this.#limiter.acquire({ requester: image, until: this.#clock.now() + maxQueueMs, signal })
+      const until = this.#clock.now() + maxQueueMs
+      await this.#limiter.acquire({ requester: image, until, signal, priority })
     } catch (error) {
       throw new RegistryFailure('limited', `too many requests wait for ${this.origin.host}`, error)
     }
   }
 
   async #sendPaced(request: RegistryRequest, authorization: string | undefined): Promise<RegistryReply> {
-    const { image, signal } = request
-    await this.#turn(image, signal)
+    await this.#turn(request)
     const began = this.#clock.now()
     try {
       if (request.method !== 'GET' && request.method !== 'HEAD') checkPermit(this.#options.permit)
       const reply = await this.#connection.send(request, authorization)
       if (reply.status !== 429) this.#limiter.onSuccess(began)
-      else this.#limiter.on429(began, secondsOf(single(reply.headers['retry-after'])))
+      else this.#limited(began, reply.headers)
       return await this.#checked(request, reply)
     } finally {
-      this.#limiter.release()
+      this.#limiter.release(request.priority)
     }
+  }
+
+  #limited(began: number, headers: RegistryReply['headers']): void {
+    const ms = this.#limiter.on429(began, secondsOf(single(headers['retry-after'])))
+    this.#options.observePause?.(ms)
   }
 
   async #checked({ method }: RegistryRequest, reply: RegistryReply): Promise<RegistryReply> {
@@ -192,7 +201,7 @@ export class RegistryClient {
       { method: 'GET', url },
       authorization,
     )
-    if (status === 429) this.#limiter.on429(began, secondsOf(single(headers['retry-after'])))
+    if (status === 429) this.#limited(began, headers)
     return { status, body: (await readBody(body, maxTokenBytes)).toString() }
   }
 }

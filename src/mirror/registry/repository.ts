@@ -38,6 +38,7 @@ export interface RepositoryOptions {
   /** The image that the requests are for: images take turns. */
   readonly image: string
   readonly signal?: AbortSignal | undefined
+  readonly priority?: RegistryRequest['priority']
 }
 
 export class Repository {
@@ -121,7 +122,7 @@ export class Repository {
     path: string,
     request: Partial<RegistryRequest> = {},
   ): Promise<RegistryReply> {
-    const { client, name, image, signal } = this.options
+    const { client, name, image, signal, priority } = this.options
     return await client.send({
       method,
       url: new URL(`/v2/${name}/${path}`, client.origin),
@@ -130,6 +131,7 @@ export class Repository {
       isRepeatable: true,
       image,
       signal,
+      priority,
       ...request,
     })
   }

@@ -25,6 +25,7 @@ export class MirrorMetrics {
   readonly #blobs: Counter<'outcome'>
   readonly #bytes: Counter
   readonly #kept: Counter
+  readonly #pauses: Counter<'host'>
   readonly #passes: Gauge
   readonly #passSeconds: Gauge
 
@@ -46,6 +47,7 @@ export class MirrorMetrics {
     for (const outcome of ['mounted', 'present', 'uploaded']) this.#blobs.inc({ outcome }, 0)
     this.#bytes = counter('uploaded_bytes_total', 'Bytes of the blobs that were uploaded.')
     this.#kept = counter('replaced_images_total', 'Images that were replaced, and kept under a prune tag.')
+    this.#pauses = counter('pause_seconds_total', 'Time without requests after a 429, by registry.', ['host'])
     const timeOf = (name: string, help: string) =>
       new Gauge({ name: `ci_images_mirror_${name}`, help, registers })
     this.#passes = timeOf('last_pass_timestamp_seconds', 'When all images were compared last.')
@@ -64,6 +66,11 @@ export class MirrorMetrics {
   failed(isDead: boolean, milliseconds: number): void {
     this.#durations.observe({ state: 'failure' }, milliseconds / 1000)
     this.#copies.inc({ result: isDead ? 'dead' : 'failed' })
+  }
+
+  /** A registry gets no request for so long, since it has answered 429. @param host of the configuration */
+  paused(host: string, milliseconds: number): void {
+    this.#pauses.inc({ host }, milliseconds / 1000)
   }
 
   passed(milliseconds: number, now: number): void {
@@ -100,13 +107,18 @@ const addGauges = (registry: Registry, sources: MetricsSources): void => {
       return (now() - since.reduce((oldest, at) => Math.min(oldest, at), now())) / 1000
     },
   )
-  addImageGauges(registry, images)
+  addImageGauges(registry, sources)
 }
 
+/** States in which the queue has an image, or would have it. */
+const pending = new Set(['different', 'waiting', 'copying', 'backing off'])
 /** States in which an image waits for a person. */
 const unhealthy = new Set(['dead', 'missing', 'unreadable'])
 
-const addImageGauges = (registry: Registry, images: MetricsSources['images']): void => {
+const addImageGauges = (
+  registry: Registry,
+  { images, now }: Pick<MetricsSources, 'images' | 'now'>,
+): void => {
   registry.registerMetric(
     new Gauge({
       name: 'ci_images_mirror_images',
@@ -130,6 +142,20 @@ const addImageGauges = (registry: Registry, images: MetricsSources['images']): v
         this.reset()
         for (const { target, state } of images())
           if (unhealthy.has(state)) this.set({ target, state, owner: ownerOf(target) }, 1)
+      },
+    }),
+  )
+  registry.registerMetric(
+    new Gauge({
+      name: 'ci_images_mirror_image_differs_seconds',
+      help: 'For how long each image has differed that is to be copied.',
+      labelNames: ['target', 'owner'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const { target, state, differsSince } of images())
+          if (pending.has(state) && differsSince !== undefined)
+            this.set({ target, owner: ownerOf(target) }, (now() - differsSince) / 1000)
       },
     }),
   )

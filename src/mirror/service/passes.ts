@@ -37,7 +37,9 @@ export class Passes {
   #abort: AbortController | undefined
   #running: Promise<void> = Promise.resolve()
   #cancel: () => void = () => undefined
+  /** Of the last pass that was not cut short, and of the last one that began. */
   #desired: Desired = nothing
+  #begun: Desired = nothing
 
   constructor(options: PassesOptions) {
     this.#options = options
@@ -85,7 +87,10 @@ export class Passes {
     const began = clock.now()
     const { problem, ...reading } = await source.read(config(), signal)
     if (signal.aborted) return
-    const desired = changedFirst(withoutCollisions(reading), this.#desired)
+    const wanted = changedFirst(withoutCollisions(reading), this.#desired)
+    // In a first pass that was cut short, nearly nothing has been compared: what has just changed is before the rest of it.
+    const desired = changedFirst(wanted, this.#begun)
+    this.#begun = wanted
     observe({ what: 'desired', desired, problem })
     const found = (finding: Finding): void => observe({ what: 'found', finding })
     const options = { signal, found }

@@ -55,6 +55,7 @@ export const runService = async (args: MirrorArguments, logger: Logger): Promise
     originOf: (host) => args.origins.get(host) ?? new URL(`https://${host}`),
     lease: dryRun ? undefined : { store, identity: `${hostname()}_${randomUUID()}` },
     intervalMs: args.intervalMs,
+    hasAttachments: (target) => args.attachments.some((pattern) => pattern.matches(target)),
     clock: systemClock,
   })
   return await listen(service, { args, logger, file, auths })

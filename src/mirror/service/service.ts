@@ -30,6 +30,7 @@ export interface ServiceOptions {
   /** Milliseconds between two passes. */
   readonly intervalMs: number
   readonly clock: Clock
+  readonly hasAttachments?: MirrorOptions['hasAttachments']
   readonly rate?: RegistriesOptions['rate']
   readonly rules?: RetryRules
 }
@@ -58,6 +59,7 @@ export class MirrorService implements MirrorStatus {
       permit: this.#lease ?? noPermit,
       credentialOf,
       clock,
+      observePause: (host, ms) => this.metrics.paused(host, ms),
       ...(originOf && { originOf }),
       ...(rate && { rate }),
     })
@@ -68,6 +70,7 @@ export class MirrorService implements MirrorStatus {
       clock,
       observe,
       begin: this.#log.begin,
+      hasAttachments: options.hasAttachments ?? (() => false),
       signal: this.#cut.signal,
     }
     this.#mirror = new Mirror({ ...mirror, ...(rules && { rules }) })

@@ -127,3 +127,19 @@ await t.test('a blob that the registry has deleted meanwhile is copied again', a
   t.match(await copyImage(tools, request), { blobs: { uploaded: 3 } })
   t.equal(stored.tags.get(float), request.digest)
 })
+
+await t.test('the signature of an image is there before the image', async (t) => {
+  for (const keepsOld of [undefined, false]) {
+    const { source, target, original, stored, qci } = await startSides(t)
+    const fresh = putImage(original, 'new')
+    const signature = `${fresh.digest.replace(':', '-')}.sig`
+    tag(original, signature, putImage(original, 'signature'))
+    tag(stored, signature, putImage(stored, 'old signature'))
+    const order: string[] = []
+    qci.onTag = (_repository, name) => order.push(name.replace(/^\d{14}/, ''))
+    const options = { hasAttachments: true, ...(keepsOld === undefined ? {} : { keepsOld }) }
+    await copyImage(toolsOf(), { source, digest: fresh.digest, target, float, ...options })
+    const kept = keepsOld === undefined ? [`_prune___ci_images_mirror__${signature}`] : []
+    t.strictSame(order, [...kept, signature, float])
+  }
+})

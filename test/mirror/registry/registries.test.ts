@@ -18,6 +18,7 @@ await t.test('one client for each registry', async (t) => {
 
 await t.test('another origin, and the robot of a repository', async (t) => {
   const asked: string[] = []
+  const pauses: string[] = []
   const registry = await startPushableRegistry(t)
   const registries = new Registries({
     permit: { isHeld: () => true },
@@ -28,6 +29,7 @@ await t.test('another origin, and the robot of a repository', async (t) => {
     originOf: (host) => new URL(`http://${host}`),
     clock: fastClock,
     rate: { perSecond: 1, burst: 1 },
+    observePause: (host, ms) => pauses.push(`${host} ${ms}`),
   })
   t.teardown(async () => await registries.close())
   t.equal(registries.of('127.0.0.1:5000').origin.href, 'http://127.0.0.1:5000/')
@@ -35,4 +37,11 @@ await t.test('another origin, and the robot of a repository', async (t) => {
   const repository = new Repository({ client, name: 'team/tool', mayPush: false, image: 'a/b:c' })
   t.equal(await repository.resolve('v1'), undefined)
   t.strictSame(asked, [`${registry.origin.href} team/tool`])
+  t.strictSame(pauses, [])
+  // The time without requests, and the host as the configuration has it.
+  registry.fault = () =>
+    registry.requests.length === 2 ? { status: 429, headers: { 'retry-after': '7' } } : undefined
+  t.equal(await repository.resolve('v1'), undefined)
+  t.equal(pauses.length, 1)
+  t.match(pauses[0], new RegExp(`^${registry.host} [67]\\d{3}`))
 })

@@ -76,7 +76,8 @@ await t.test('a bad moment passes unnoticed where a repetition is harmless', asy
 
 await t.test('429 and Retry-After pause the registry for everybody', async (t) => {
   const registry = await started(t)
-  const client = clientOf(t, registry)
+  const pauses: number[] = []
+  const client = clientOf(t, registry, { observePause: (ms) => pauses.push(ms) })
   faulty(registry, { status: 429, headers: { 'retry-after': '10' } }, 1)
   const began = fastClock.now()
   const first = client.send(requestTo(registry))
@@ -88,6 +89,8 @@ await t.test('429 and Retry-After pause the registry for everybody', async (t) =
   for (const reply of await Promise.all([first, ...others])) t.equal(reply.status, 200)
   t.ok(fastClock.now() - began >= 10_000)
   t.equal(registry.requests.length, 5)
+  t.equal(pauses.length, 1)
+  t.ok((pauses[0] as number) > 9000, `paused for ${pauses[0]} ms`)
   registry.requests.length = 0
   faulty(registry, { status: 429 })
   await t.rejects(client.send(requestTo(registry)), { name: 'RegistryFailure', kind: 'limited' })

@@ -22,6 +22,8 @@ await t.test('copies, and images by state', async (t) => {
   let images = [
     status('a/b:1', 'same'),
     status('a/b:2', 'dead', now - 60_000),
+    status('a/b:4', 'backing off', now - 30_000),
+    status('a/b:5', 'waiting'),
     status('registry.ci.openshift.org/a/b:3', 'missing', now - 90_000),
   ]
   const metrics = new MirrorMetrics(new Registry(), {
@@ -40,6 +42,8 @@ await t.test('copies, and images by state', async (t) => {
   metrics.failed(false, 100)
   metrics.failed(true, 100)
   metrics.passed(2000, now)
+  metrics.paused('quay.io', 1500)
+  metrics.paused('quay.io', 500)
   const text = await metrics.registry.metrics()
   for (const line of [
     'quay_io_ci_images_distributor_image_mirroring_duration_seconds_bucket{le="4",state="success"} 3',
@@ -58,11 +62,14 @@ await t.test('copies, and images by state', async (t) => {
     'ci_images_mirror_list_whole 0',
     'ci_images_mirror_oldest_difference_seconds 90',
     'ci_images_mirror_images{state="same"} 1',
-    'ci_images_mirror_images{state="waiting"} 0',
+    'ci_images_mirror_images{state="copying"} 0',
+    'ci_images_mirror_pause_seconds_total{host="quay.io"} 2',
+    'ci_images_mirror_image_differs_seconds{target="a/b:4",owner="supplementalCIImagesService"} 30',
     'ci_images_mirror_image_unhealthy{target="a/b:2",state="dead",owner="supplementalCIImagesService"} 1',
     'ci_images_mirror_image_unhealthy{target="registry.ci.openshift.org/a/b:3",state="missing",owner="qciToAppCIImages"} 1',
   ])
     t.ok(text.includes(`${line}\n`), line)
+  t.notMatch(text, /differs_seconds\{target="a\/b:[25]"/)
   images = []
   const later = await metrics.registry.metrics()
   t.notMatch(later, 'image_unhealthy{')

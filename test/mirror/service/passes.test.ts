@@ -108,3 +108,25 @@ await t.test('a pass that fails is told, unless it was overtaken', async (t) => 
   t.equal(reads, 2)
   t.match(events, [{ what: 'failed', error: { message: 'a mistake' } }])
 })
+
+await t.test('what changes in a first pass comes before the rest of it', async (t) => {
+  const names = Array.from({ length: 60 }, (_, index) => `a/t${index}:v1`)
+  const configs = [names, [...names, 'a/new:v1'], [...names, 'a/new:v1', 'a/newer:v1']].map((targets) =>
+    configOf(supplemental(Object.fromEntries(targets.map((target) => [target, 'quay.io/a/b:c'])))),
+  )
+  const source: DesiredSource = {
+    read: async (_config, signal) =>
+      await externalImages.read(configs[Math.min(countOf('desired'), 2)] as (typeof configs)[0], signal),
+  }
+  const { passes, registry, events, countOf } = await started(t, source, 1e9)
+  registry.fault = () => {
+    if (countOf('passed') === 0 && countOf('desired') < 3) passes.restart()
+    return undefined
+  }
+  passes.restart()
+  await until(() => countOf('passed') === 1)
+  const firsts = events.flatMap((event) =>
+    event.what === 'desired' ? [event.desired.images[0]?.target] : [],
+  )
+  t.strictSame(firsts, ['a/t0:v1', 'a/new:v1', 'a/newer:v1'])
+})

@@ -76,6 +76,23 @@ await t.test('the service: lease, copies, API, metrics and probes, and its end',
   t.ok(registry.requests.length > 0)
 })
 
+await t.test('signatures of targets that a pattern matches', async (t) => {
+  const { registry, start, stored, file } = await started(t, '--attachments=^a/b')
+  writeFileSync(file('config'), supplemental({ 'a/b:c': 'quay.io/team/x:v1', 'x/y:z': 'quay.io/team/y:v1' }))
+  const signatureOf = (name: string) => {
+    const source = registry.repository(`team/${name}`)
+    const signature = `${source.tags.get('v1')?.replace(':', '-')}.sig`
+    tag(source, signature, putImage(source, `signature of ${name}`))
+    return signature
+  }
+  const [wanted, other] = [signatureOf('x'), signatureOf('y')]
+  const { stop } = await start()
+  await until(() => stored.tags.has('a_b_c') && stored.tags.has('x_y_z'))
+  t.ok(stored.tags.has(wanted))
+  t.notOk(stored.tags.has(other))
+  await stop()
+})
+
 await t.test('a changed auth file that is none is told', async (t) => {
   const { log, start, file } = await started(t)
   const { stop } = await start()

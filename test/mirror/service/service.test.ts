@@ -182,3 +182,16 @@ await t.test('a list that cannot be read as a whole, and a pass that fails', asy
   change({ 'a/b:c': 'quay.io/a/b:c' })
   await until(() => log.messages().includes('The pass over all images failed'))
 })
+
+await t.test('a registry that limits is told with its name', async (t) => {
+  const { registry, service, stored } = await startedService(t, { 'a/b:c': 'quay.io/team/x:v1' })
+  addImage(registry, 'x')
+  registry.fault = () =>
+    registry.requests.length === 1 ? { status: 429, headers: { 'retry-after': '20' } } : undefined
+  service.start()
+  await until(() => stored.tags.has('a_b_c'))
+  t.match(
+    await service.metrics.registry.metrics(),
+    /^ci_images_mirror_pause_seconds_total\{host="quay\.io"\} (?:19|2\d)/m,
+  )
+})

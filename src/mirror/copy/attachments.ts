@@ -1,0 +1,110 @@
+/**
+ * What others have said about an image: signatures, attestations and SBOMs, as referrers and under the tags of cosign. They are in the
+ * target before the image has its tag, so that a policy which wants a signature finds it.
+ * @see https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
+ */
+import type { Descriptor } from '../../oci/descriptor.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { RegistryFailure } from '../registry/failure.ts'
+import {
+  fallbackTagOf,
+  maxReferrers,
+  readReferrers,
+  subjectOf,
+  withReferrers,
+} from '../registry/referrers.ts'
+import type { Manifest, Repository } from '../registry/repository.ts'
+import { readSourceImage, type SourceManifest } from './source-image.ts'
+
+export interface AttachmentSteps {
+  /** Copies blobs and manifests, each under its digest. */
+  readonly copyContent: (manifests: readonly SourceManifest[]) => Promise<void>
+  /** Gives a manifest a tag. What had the tag is kept. */
+  readonly setTag: (tag: string, manifest: Manifest) => Promise<void>
+}
+
+export interface Sides {
+  readonly source: Repository
+  readonly target: Repository
+}
+
+const cosignSuffixes = ['sig', 'att', 'sbom'] as const
+
+/** @param digests of the image and of all its parts. @returns how many there are. @throws {RegistryFailure} @throws {PermitLost} */
+export const copyAttachments = async (
+  sides: Sides,
+  digests: readonly Digest[],
+  steps: AttachmentSteps,
+): Promise<number> => new AttachmentCopy(sides, steps).copy(digests)
+
+class AttachmentCopy {
+  readonly #sides: Sides
+  readonly #steps: AttachmentSteps
+  /** Attack: referrers that refer to each other. */
+  readonly #seen = new Set<Digest>()
+  #count = 0
+
+  constructor(sides: Sides, steps: AttachmentSteps) {
+    this.#sides = sides
+    this.#steps = steps
+  }
+
+  async copy(digests: readonly Digest[]): Promise<number> {
+    for (const digest of digests) await this.#copyOf(digest)
+    return this.#count
+  }
+
+  async #copyOf(digest: Digest): Promise<void> {
+    if (this.#seen.has(digest)) return
+    this.#seen.add(digest)
+    const referrers = await readReferrers(this.#sides.source, digest)
+    for (const referrer of referrers) await this.#copyReferrer(digest, referrer)
+    if (referrers.length > 0) await this.#list(digest, referrers)
+    const tag = fallbackTagOf(digest)
+    if (tag === undefined) return
+    for (const suffix of cosignSuffixes) await this.#copyTag(`${tag}.${suffix}`)
+  }
+
+  async #copyReferrer(digest: Digest, referrer: Descriptor): Promise<void> {
+    const manifests = await this.#read(referrer.digest)
+    const manifest = manifests.at(-1) as SourceManifest
+    const { source } = this.#sides
+    if (subjectOf(manifest) !== digest)
+      throw new RegistryFailure(
+        'broken',
+        `${source.label} names ${referrer.digest} as a referrer of ${digest}, to which it does not refer`,
+      )
+    await this.#steps.copyContent(manifests)
+    // A signature of an SBOM.
+    await this.#copyOf(referrer.digest)
+  }
+
+  /** A registry without the API needs the tag that stands in for it. */
+  async #list(digest: Digest, referrers: readonly Descriptor[]): Promise<void> {
+    const { target } = this.#sides
+    const listed = new Set((await readReferrers(target, digest)).map((referrer) => referrer.digest))
+    const missing = referrers.filter((referrer) => !listed.has(referrer.digest))
+    const tag = fallbackTagOf(digest)
+    if (tag === undefined || missing.length === 0) return
+    await this.#steps.setTag(tag, withReferrers(await target.manifest(tag), missing, target, digest))
+  }
+
+  async #copyTag(tag: string): Promise<void> {
+    const digest = await this.#sides.source.resolve(tag)
+    if (digest === undefined) return
+    const manifests = await this.#read(digest)
+    await this.#steps.copyContent(manifests)
+    await this.#steps.setTag(tag, manifests.at(-1) as SourceManifest)
+  }
+
+  async #read(digest: Digest): Promise<readonly SourceManifest[]> {
+    const { source } = this.#sides
+    this.#count += 1
+    if (this.#count > maxReferrers)
+      throw new RegistryFailure(
+        'refused',
+        `${source.label} has more than ${maxReferrers} attachments of one image`,
+      )
+    return await readSourceImage(source, digest)
+  }
+}
