@@ -29,25 +29,14 @@ interface Context {
   readonly tracing: Tracing
 }
 
-export const composeAccess = ({
-  config,
-  files,
-  logger,
-  metrics,
-  tracing,
-  apiServerHealth: health,
-}: Context & { readonly apiServerHealth: PartHealth }) => {
+export const composeAccess = (context: Context & { readonly apiServerHealth: PartHealth }) => {
+  const { config, logger, metrics, tracing, apiServerHealth: health } = context
   const kubeConfig = config.logins === 'robots' ? undefined : loadKubeConfig(config.kubeconfig)
   if (kubeConfig !== undefined) kubeConfig.userAgent = userAgent
   for (const warning of kubeConfig?.warnings ?? []) logger.warn(warning)
   const isRestricted = createRestrictedNamespaces(config.restrictedNamespaces)
   const ownerOf = createTagOwner(isRestricted)
-  const owners = { isRestricted, ownerOf }
-  const { shared, digests } = composeKnowledge(
-    { config, files, logger, metrics, tracing },
-    kubeConfig,
-    owners,
-  )
+  const { shared, digests } = composeKnowledge(context, kubeConfig, { isRestricted, ownerOf })
   const { apiServer, reviewToken, accessReviews } = composeReviews({
     config,
     kubeConfig,

@@ -15,10 +15,10 @@ import { composeAccess } from './compose-access.ts'
 import { composeMetrics } from './compose-metrics.ts'
 import { composeExplanation, createHealth } from './compose-explanation.ts'
 import { composeMirror } from './compose-mirror.ts'
-import { describeSharedState } from './compose-shared-state.ts'
+import { composeProbes } from './compose-probes.ts'
 import { composeRemovals } from './compose-removals.ts'
-import { composeS3, describeS3, type ComposedS3 } from './compose-s3.ts'
-import { composeStorage, describeStorage } from './compose-storage.ts'
+import { composeS3, type ComposedS3 } from './compose-s3.ts'
+import { composeStorage } from './compose-storage.ts'
 import { composeUpstream, readsOf } from './compose-upstream.ts'
 import { watchSecretFiles, type WatchedSecrets } from './secret-files.ts'
 import type { RobotPool } from '../upstream/robot/robot-pool.ts'
@@ -28,7 +28,7 @@ import { createPurposeKeys, type PurposeKeys } from '../registry/authentication/
 import { createTagCursors } from '../registry/tags/tag-cursors.ts'
 import type { HealthOptions } from '../server/health.ts'
 import type { ServerOptions, TelemetryOptions } from '../server/server.ts'
-import type { SharedState, SharedStatus } from '../shared-state/shared-state.ts'
+import type { SharedState } from '../shared-state/shared-state.ts'
 import type { RemovalInbox } from '../storage/removals.ts'
 import type { Storage } from '../storage/storage.ts'
 import { noTracing, type Tracing } from '../tracing/tracing.ts'
@@ -71,7 +71,7 @@ export const compose = (
   const { robot } = pipeline
   digests.connect(readsOf(pipeline))
   const mirror = composeMirror(config, access.reviews)
-  const probes = healthOf({ robot, apiServer, digests, shared, storage, s3 }, isStopping)
+  const probes = composeProbes({ robot, apiServer, digests, shared, storage, s3 }, isStopping)
   const processMetrics = composeMetrics({ metrics, files, robot, health: probes })
   const server = serverOptionsOf({
     config,
@@ -188,32 +188,6 @@ const loginOf = (
     robotCredentials,
   })
 
-const healthOf = (
-  {
-    robot,
-    apiServer,
-    digests,
-    shared,
-    storage,
-    s3,
-  }: Pick<Components, 'robot' | 'apiServer' | 'digests' | 'shared' | 'storage' | 's3'>,
-  isStopping: () => boolean,
-): HealthOptions => ({
-  notReady: () => [
-    ...(isStopping() ? ['shutting down'] : []),
-    ...(robot.attempted() ? [] : ['upstream was not asked yet']),
-    ...(apiServer.reached() ? [] : ['the API server was not reached yet']),
-    ...digests.notReady(),
-    ...unloaded(shared.status()),
-  ],
-  status: () => [
-    describeSharedState(shared.status()),
-    ...digests.status(),
-    ...(storage === undefined ? [] : [describeStorage(storage)]),
-    ...(s3 === undefined ? [] : [describeS3(s3)]),
-  ],
-})
-
 const observersOf = (
   metrics: Metrics,
 ): Pick<TelemetryOptions, 'observe' | 'observeStreams' | 'observeShed'> => ({
@@ -222,7 +196,3 @@ const observersOf = (
   observeStreams: (change) => metrics.streamsInFlight.inc(change),
   observeShed: (reason) => metrics.shed.inc({ reason }),
 })
-
-/** While the shared state is unavailable, a replica serves with the facts it has: then it does not wait for the others' facts. */
-const unloaded = ({ state, isLoaded }: SharedStatus): readonly string[] =>
-  state === 'connected' && !isLoaded ? ['what other replicas know is not loaded yet'] : []

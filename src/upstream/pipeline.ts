@@ -81,11 +81,7 @@ export const createPipeline = (options: PipelineOptions): Pipeline => {
   const { send, robot, close } = connect(options)
   const resilient = createResilience(options)
   const sizes = createBlobSizes()
-  const s3 = createS3Network({
-    ca: options.cacheS3Ca,
-    maxConnections: maxS3Connections,
-    userAgent: options.userAgent,
-  })
+  const s3 = connectToS3(options)
   const tier = createStoredTier(options.diskCache, sizes.sizeOf, tracedRoundTrip(tracing, s3.roundTrip))
   const learn = stage('learn digests', options.learn)
   const learningAll = (fetch: FetchManifest) => learning(learn, sizes.learning(fetch))
@@ -132,6 +128,9 @@ const deliveryOf = ({ blobDelivery, diskCache }: PipelineOptions) =>
 
 /** As many as S3 bodies at a time, and as many again. */
 const maxS3Connections = 1024
+
+const connectToS3 = ({ cacheS3Ca: ca, userAgent }: PipelineOptions) =>
+  createS3Network({ ca, maxConnections: maxS3Connections, userAgent })
 
 /** Wraps a fetch into a retry around a hedge. The second request of a hedge has retries of its own. */
 const createResilience = ({ observe, retryTimeoutMs, tracing = noTracing }: PipelineOptions) => {
