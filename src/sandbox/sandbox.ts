@@ -69,8 +69,8 @@ export const startSandbox = async (options: SandboxOptions): Promise<Sandbox> =>
   const kubernetes = await startKubernetesApi({ objects: [...openshiftRoles, ...objects.flat()] })
   started.defer(async () => await kubernetes.close())
   const robot = { username: 'openshift+ci_readonly', password: randomBytes(32).toString('hex') }
-  const pusher = { username: 'openshift+ci_mirror', password: randomBytes(32).toString('hex'), mayPush: true }
-  const quay = await startQuay({ robot, ...(options.mirror === true && { pusher }) })
+  const pusher = options.mirror === true ? newPusher() : undefined
+  const quay = await startQuay({ robot, pusher })
   started.defer(async () => await quay.close())
   const stock = await seedQuay(quay)
   const families = options.families === true ? await stockFamilies(quay) : undefined
@@ -78,12 +78,10 @@ export const startSandbox = async (options: SandboxOptions): Promise<Sandbox> =>
   const directory = await mkdtemp(join(tmpdir(), 'quay-proxy-sandbox-'))
   started.defer(async () => await rm(directory, { recursive: true, force: true }))
   const files = await writeSecrets(directory, robot, kubernetes.kubeconfig())
-  const mirror =
-    options.mirror === true ? await startSandboxMirror({ logger, qci: quay, pusher, directory }) : undefined
+  const mirror = pusher && (await startSandboxMirror({ logger, qci: quay, pusher, directory }))
   started.defer(async () => await mirror?.close())
-  const mirrorFlags = mirror === undefined ? [] : [`--mirror-url=${mirror.url}`]
-  const ownPort = port === 0 ? await freePort() : port
-  const args = proxyArguments(ownPort, quay, files, [...mirrorFlags, ...flags])
+  const ownFlags = mirror === undefined ? flags : [`--mirror-url=${mirror.url}`, ...flags]
+  const args = proxyArguments(port === 0 ? await freePort() : port, quay, files, ownFlags)
   signal.throwIfAborted()
   const proxy = await startProxy(parseConfig(args, environment), logger).catch(namePortFlag)
   started.defer(proxy.stop)
@@ -105,6 +103,13 @@ export const startSandbox = async (options: SandboxOptions): Promise<Sandbox> =>
     close: async () => await running.disposeAsync(),
   }
 }
+
+/** The robot of the mirror. */
+const newPusher = () => ({
+  username: 'openshift+ci_mirror',
+  password: randomBytes(32).toString('hex'),
+  mayPush: true,
+})
 
 const proxyArguments = (
   port: number,

@@ -21,7 +21,7 @@ export interface QuayOptions {
   readonly repository?: string
   readonly robot: Robot
   /** A robot that pushes. Without one, every push is a 405. */
-  readonly pusher?: Robot
+  readonly pusher?: Robot | undefined
   /** Life of a JWT. Default: 3600, as at quay.io. */
   readonly tokenLifetimeSeconds?: number
   /** The host name in both URLs. Default: `127.0.0.1`. Both servers listen on 127.0.0.1. */
@@ -72,19 +72,18 @@ export interface Quay {
 const isLeak = ({ origin, headers }: RecordedRequest): boolean =>
   origin === 'cdn' && (headers.authorization !== undefined || headers.cookie !== undefined)
 
+const robotsOf = ({ robot, pusher }: QuayOptions): readonly Robot[] =>
+  pusher === undefined ? [robot] : [robot, pusher]
+
 /** An embedded quay.io with one repository, on a free port, and its CDN on another. */
 export const startQuay = async (options: QuayOptions): Promise<Quay> => {
   const { repository = 'openshift/ci', tokenLifetimeSeconds = 3600, now = Date.now } = options
-  let robots: readonly Robot[] = [options.robot, ...(options.pusher === undefined ? [] : [options.pusher])]
+  let robots: readonly Robot[] = robotsOf(options)
   const { requests, counter, common } = startRecording(options)
   const store = new QuayStore(options.collation)
   const { faults } = common
-  const tokens = new QuayTokens({
-    repository,
-    lifetimeSeconds: tokenLifetimeSeconds,
-    now,
-    robots: () => robots,
-  })
+  const lifetimeSeconds = tokenLifetimeSeconds
+  const tokens = new QuayTokens({ repository, lifetimeSeconds, now, robots: () => robots })
   const cdn = createCdn({ findBlob: (digest) => store.findBlob(digest), now })
   const storage = await startOrigin({ ...common, name: 'cdn', handle: (exchange) => cdn.handle(exchange) })
   const [namespace = '', name = ''] = repository.split('/')
@@ -92,14 +91,10 @@ export const startQuay = async (options: QuayOptions): Promise<Quay> => {
     cdn.sign(storage.url, digest, { username, namespace, repository: name })
   const limit = options.limits === true ? createRateLimits(now) : () => undefined
   const resources = { repository, store, tokens, signBlob, referrersPage: options.referrersPage ?? Infinity }
-  const pushes = new QuayPushes({ repository, store, tokens })
-  const mayPush = robots.some((robot) => robot.mayPush === true)
+  const pushes = options.pusher && new QuayPushes(resources)
   const handle: OriginOptions['handle'] = async (exchange) =>
-    limit(exchange) ??
-    (mayPush ? await pushes.answer(exchange) : undefined) ??
-    (await answerRegistry(resources, exchange))
+    limit(exchange) ?? (await pushes?.answer(exchange)) ?? (await answerRegistry(resources, exchange))
   const registry = await startOrigin({ ...common, name: 'quay', handle })
-
   return {
     url: registry.url,
     cdnUrl: storage.url,

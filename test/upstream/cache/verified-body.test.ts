@@ -123,6 +123,8 @@ await t.test('wrong bytes are requested once more, if the client has none of the
   }
   const bodyFor = (bytes: Buffer) =>
     createVerifiedBody({ body: bodyOf(bytes).body, digest, size: bytes.length })
+  test.ok((await readAll(repeatingWrong(bodyFor(content), headers, again))).bytes.equals(content))
+  test.equal(count, 0)
   test.ok(
     (await readAll(repeatingWrong(bodyFor(Buffer.alloc(10_000)), headers, again))).bytes.equals(content),
   )
