@@ -52,7 +52,7 @@ nginx uses \`sendfile\`, which no program can do that touches the bytes. docker-
 directly. From S3: versitygw on the same machine; the disk of the proxy is too small for the blob, so it stores nothing, but hashes the blob on the way.
 
 The release: ${clients} people pull a cold image of ${layers} layers of ${layerBytes / 1024} KiB at once. docker-registry stands between quay-proxy and quay there, since it cannot tell people apart.
-docker-registry fetches each cold blob for each client that waits for it, and logs in for each of them: its answers come so late that the proxy in front of it gives up, with 504.
+docker-registry fetches a blob again for clients that come while it fetches it, and logs in each time: many of its answers come so late that the proxy in front of it gives up, with 504.
 
 The followers: an origin that sends ${bytesPerSecond / 1e6} MB/s fills 1 GB. ${followers} clients read it at 20 kB/s each meanwhile, and compare the bytes; ${lateReaders} more come at 90 %, one after the other,
 each on a new connection, and leave after the first byte. Between them, ${lateReaders} others read another blob, which is on the disk.`,
