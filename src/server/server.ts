@@ -18,7 +18,7 @@ import { accessLog } from './access-log.ts'
 import { answerErrors, createPaceRefusal, type PaceRefusal } from './answer-errors.ts'
 import { ClientAddresses } from './client-address.ts'
 import { defaultClientLimits, type ClientLimits } from './client-limits.ts'
-import { guardConnections } from './connections.ts'
+import { guardConnections, type ConnectionsOptions } from './connections.ts'
 import { createFastifyServer } from './fastify-server.ts'
 import { readForms } from './forms.ts'
 import { health, type HealthOptions } from './health.ts'
@@ -114,10 +114,7 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   const overload = shedLoad({ ...limits, observeShed: shed('requests') })
   const { isArriving } = readForms(app, { ...limits, observeShed: shed('forms'), whole: overload.onBody })
   const { proxyProtocol } = options.connections
-  const cut = { observeShed, cutObserverFor }
-  guardConnections(app.server, { ...limits, clients, proxyProtocol, isUnfinished: isArriving, ...cut })
-  const stalled = { minBytes: limits.minTakenBytes, onConnectionCut: cutObserverFor('stalled') }
-  cutStalledClients(app.server, { ...limits, ...stalled })
+  guardAll(app, { ...limits, clients, proxyProtocol, isUnfinished: isArriving, observeShed, cutObserverFor })
 
   // 0. One request of a connection at a time.
   app.addHook('onRequest', inTurn({ ...limits, onConnectionCut: cutObserverFor('pipelined') }))
@@ -145,6 +142,15 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   // 6. For people: whether they may pull an image, and the mirror.
   await registerForPeople(app, options, { clients, authenticate, paceRefusal, pulls })
   return app
+}
+
+type Guards = ConnectionsOptions &
+  ClientLimits & { readonly cutObserverFor: (reason: ShedReason) => (socket: Socket) => void }
+
+const guardAll = (app: FastifyInstance, guards: Guards): void => {
+  guardConnections(app.server, guards)
+  const onConnectionCut = guards.cutObserverFor('stalled')
+  cutStalledClients(app.server, { ...guards, minBytes: guards.minTakenBytes, onConnectionCut })
 }
 
 interface ForPeople {

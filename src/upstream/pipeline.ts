@@ -96,6 +96,7 @@ export const createPipeline = (options: PipelineOptions): Pipeline => {
     observe: observedManifests(options),
   })
   const fetchTags = resilient('tags', createTags(send, repository))
+  const tagLists = createTagListCache({ fetchTags, ttlMs: tagTtlMs, observe: observe.tags })
   const fetchReferrers = resilient('referrers', createReferrers({ send, repository }))
   const openBlob = createResume({
     open: resilient('blob', createBlobs({ send, repository, delivery: deliveryOf(options) }), discardBlob),
@@ -113,10 +114,7 @@ export const createPipeline = (options: PipelineOptions): Pipeline => {
     source: {
       fetchManifest: stage('cached manifest', manifests.fetchManifest),
       openBlob: storedBlobs(options, tier, openBlob),
-      fetchTags: stage(
-        'cached tags',
-        createTagListCache({ fetchTags, ttlMs: tagTtlMs, observe: observe.tags }),
-      ),
+      fetchTags: stage('cached tags', tagLists),
       fetchReferrers: stage('cached referrers', createReferrersCache({ fetchReferrers, ttlMs: tagTtlMs })),
     },
   }
