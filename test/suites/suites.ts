@@ -6,21 +6,28 @@ import { basename, resolve } from 'node:path'
 const aboutAccess =
   'access-matrix,anonymous,attacks,audit,cache,cache-crash,cache-removal,closed-list,denied,explain,families,faults,lists,mirrors,robots'
 
+/** Their tests run beside each other, so they come last: no other test shares its event loop with them. */
+const atOnce = 'cached-manifests,upstream-failures'
+
 /**
  * Patterns below `test` of the files that each suite runs, one file after the other, in this order. Suites of scenarios have no files in
  * `src` of their own, so they run without the cost of measuring coverage.
  */
 const patterns: Readonly<Record<string, readonly string[]>> = {
-  programs: ['{cli,credential-helper,kubernetes,mirror,proxy,sandbox}/**/*.test.ts'],
+  mirror: ['{kubernetes,mirror}/**/*.test.ts'],
+  programs: ['{cli,credential-helper,proxy,sandbox}/**/*.test.ts'],
   project: ['project/*.test.ts'],
-  pull: [
+  pull: ['{access,audit,concurrency,config,explain,oci,page,registry,secrets,server,upstream}/**/*.test.ts'],
+  'scenarios-access': [`scenarios/{${aboutAccess}}.test.ts`],
+  'scenarios-load': [
+    `scenarios/!(${[aboutAccess, atOnce].join().replaceAll(',', '|')}).test.ts`,
+    `scenarios/{${atOnce}}.test.ts`,
+  ],
+  state: [
     // First, while the heap is small: a snapshot has all of it.
     'telemetry/heap-snapshot.test.ts',
-    '{access,audit,concurrency,config,digests,explain,oci,page,registry,secrets}/**/*.test.ts',
-    '{server,shared-state,storage,telemetry,tracing,upstream}/**/*.test.ts',
+    '{digests,shared-state,storage,telemetry,tracing}/**/*.test.ts',
   ],
-  'scenarios-access': [`scenarios/{${aboutAccess}}.test.ts`],
-  'scenarios-load': [`scenarios/!(${aboutAccess.replaceAll(',', '|')}).test.ts`],
 }
 
 /** @param suite path of its file: `test/suites/access.suite.ts` */
