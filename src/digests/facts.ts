@@ -66,6 +66,12 @@ export class Facts {
     maxManifests,
   )
 
+  /**
+   * Facts on their way to other replicas, by the manifests they are about. A second request for such a manifest has nothing to publish,
+   * and waits for the first one: its client may send the next request to another replica.
+   */
+  readonly #publishing = new Map<Digest, Promise<unknown>>()
+
   constructor(options: FactsOptions) {
     this.#options = options
     this.#now = options.now ?? Date.now
@@ -84,7 +90,17 @@ export class Facts {
     const { graph } = this.#options
     if (children !== undefined) graph.recordManifest(digest, children)
     const facts = tag === undefined ? [] : this.#recordTag(tag, digest)
-    await graph.settled()
+    const earlier = this.#publishing.get(digest)
+    const own = this.#publish(digest, facts)
+    const publishing = Promise.all([earlier, own])
+    const digests = [digest, ...(graph.childrenOf(digest)?.manifests ?? [])]
+    for (const one of digests) this.#publishing.set(one, publishing)
+    await publishing
+    for (const one of digests) if (this.#publishing.get(one) === publishing) this.#publishing.delete(one)
+  }
+
+  async #publish(digest: Digest, facts: readonly Fact[]): Promise<void> {
+    await this.#options.graph.settled()
     const all = [...facts, ...this.#unpublished(digest)]
     if (all.length > 0) await this.#options.publish(all)
   }

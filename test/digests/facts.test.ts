@@ -49,6 +49,43 @@ await t.test('a pull by digest records no sighting, and publishes the children',
   test.match(published, [{ kind: 'names', manifest: image, isRestricted: false }])
 })
 
+await t.test(
+  'attack: what one request is still publishing, a second one for it or for its child does not outrun',
+  async (test) => {
+    const { graph } = setUp()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const batches: (readonly Fact[])[] = []
+    const facts = new Facts({
+      graph,
+      locate,
+      publish: async (told) => {
+        batches.push(told)
+        await promise
+      },
+    })
+    const done: string[] = []
+    const record = async (name: string, ...of: Parameters<Facts['record']>) => {
+      await facts.record(...of)
+      done.push(name)
+    }
+    graph.recordManifest(image, names)
+    const first = record('first', open, index, { manifests: [image], blobs: [] })
+    const others = [
+      record('the same tag', open, index, { manifests: [image], blobs: [] }),
+      record('its child', undefined, image, names),
+    ]
+    await record('another', undefined, other, undefined)
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+    test.strictSame(done, ['another'])
+    test.equal(batches.length, 1)
+    resolve()
+    await Promise.all([first, ...others])
+    test.strictSame(done, ['another', 'first', 'the same tag', 'its child'])
+    await record('later', open, index, undefined)
+    test.equal(batches.length, 1)
+  },
+)
+
 await t.test('HEAD records the tag alone', async (test) => {
   const { facts, graph, told } = setUp()
   await facts.record(open, image, undefined)
