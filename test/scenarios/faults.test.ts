@@ -11,7 +11,7 @@ import { createPuller } from './puller.ts'
 import { scenario } from './scenario.ts'
 
 /** `.ci/run` does 2,000. */
-const pulls = Number(process.env['FAULTS_PULLS'] ?? 150)
+const pulls = Number(process.env['FAULTS_PULLS'] ?? 400)
 const images = 50
 const atOnce = 64
 
@@ -159,7 +159,7 @@ const badDay: readonly (Pick<FaultRule, 'origin'> & {
     name: 'manifest of wrong bytes',
     origin: 'quay',
     path: /manifests/,
-    share: 0.02,
+    share: 0.03,
     isSavable: true,
     fault: () => ({ wrongBytes: true }),
   },
@@ -228,7 +228,7 @@ await scenario(
       while (begun < pulls) {
         const index = begun++
         // A burst of 429 for half a second, as nginx in front of quay sends it.
-        if (index % 400 === 100) {
+        if (index % 400 === 200) {
           const until = Date.now() + 500
           bursts++
           quay.fault({
