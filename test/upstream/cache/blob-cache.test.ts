@@ -311,6 +311,18 @@ await t.test('a fill that breaks off: each reader goes on by itself at its byte'
   test.ok(Number(start) > 100_000)
 })
 
+/** The first write succeeds, and every later one runs `write` first. */
+const brokenAfterOneWrite = (write: () => Promise<unknown>): Partial<Disk> => {
+  let writes = 0
+  return {
+    write: async (fd, bytes, position) => {
+      writes += 1
+      if (writes > 1) await write()
+      await systemDisk.write(fd, bytes, position)
+    },
+  }
+}
+
 await t.test(
   'a disk that is full, or hangs: readers go on from upstream, and no pull fails',
   async (test) => {
@@ -319,14 +331,7 @@ await t.test(
       ['hangs', hanging, 'slow'],
       ['read-only', failing('EROFS'), 'unwritable'],
     ] as const) {
-      let writes = 0
-      const disk: Partial<Disk> = {
-        write: async (fd, bytes, position) => {
-          writes += 1
-          if (writes > 1) await write()
-          await systemDisk.write(fd, bytes, position)
-        },
-      }
+      const disk = brokenAfterOneWrite(write)
       const { open, upstream, ended } = cacheFor(test, scriptedUpstream(content), { disk })
       const readers = await Promise.all(
         [1, 2, 3].map(async () => await allOf(await open(requestFor(content)))),
@@ -351,14 +356,7 @@ await t.test(
       ['full', failing('ENOSPC')],
       ['hangs', hanging],
     ] as const) {
-      let writes = 0
-      const disk: Partial<Disk> = {
-        write: async (fd, bytes, position) => {
-          writes += 1
-          if (writes > 1) await write()
-          await systemDisk.write(fd, bytes, position)
-        },
-      }
+      const disk = brokenAfterOneWrite(write)
       const { open, upstream } = cacheFor(test, scriptedUpstream(content), { disk })
       upstream.scripts.push({}, { content: wrong }, { content: wrong })
       const readers = await Promise.all([1, 2].map(async () => reading(await open(requestFor(content)))))
