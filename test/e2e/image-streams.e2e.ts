@@ -2,9 +2,6 @@
  * ImageStreams of a real API server, by a CRD of their name: what is added or deleted while pulls run decides the next pull.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { seedQuay } from '../../src/sandbox/quay/content.ts'
@@ -12,10 +9,10 @@ import { pull, PullError } from '../../src/sandbox/pull.ts'
 import { buildImage } from '../../src/sandbox/quay/images.ts'
 import { startQuay } from '../../src/sandbox/quay/quay.ts'
 import type { KubernetesObject } from '../../src/sandbox/app-ci/rbac.ts'
-import { missingApiServer, startApiServer, type ApiServer } from './api-server.ts'
+import { missingApiServer, startApiServer } from './api-server.ts'
 import { definition } from './image-stream-definition.ts'
-import { answers, freePort, startService } from './process.ts'
-import { root, serviceAccount } from './stack.ts'
+import { serviceAccount } from './stack.ts'
+import { startWatchingProxy } from './watching-proxy.ts'
 
 const skip = missingApiServer()
 
@@ -25,47 +22,6 @@ const imageStream = (namespace: string, name: string, ...images: string[]): Kube
   metadata: { namespace, name },
   status: { tags: [{ tag: 'latest', items: images.map((image) => ({ image })) }] },
 })
-
-type Robot = { username: string; password: string }
-
-const startProxy = async (
-  t: Test,
-  api: ApiServer,
-  upstream: { url: string; repository: string },
-  robot: Robot,
-) => {
-  const directory = await mkdtemp(join(tmpdir(), 'qp-image-streams-'))
-  t.teardown(() => rm(directory, { recursive: true, force: true }))
-  const secrets = {
-    ...robot,
-    'token-secret': randomBytes(32).toString('hex'),
-    kubeconfig: await api.kubeconfig(),
-  }
-  for (const [name, secret] of Object.entries(secrets))
-    await writeFile(join(directory, name), secret, { mode: 0o600 })
-  const host = `127.0.0.1:${await freePort()}`
-  const url = `http://${host}`
-  const args = [
-    `--listen-addr=${host}`,
-    `--exposed-url=${url}`,
-    `--upstream=${upstream.url}`,
-    `--upstream-repository=${upstream.repository}`,
-    '--robot-username-file=username',
-    '--robot-password-file=password',
-    '--token-secret-file=token-secret',
-    '--kubeconfig=kubeconfig',
-    '--imagestreams=watch',
-    '--grace-period=2s',
-  ]
-  const service = await startService(
-    process.execPath,
-    [join(root, 'src/main.ts'), 'serve', ...args],
-    () => answers(`${url}/readyz`, 200),
-    { cwd: directory },
-  )
-  t.teardown(service.stop)
-  return { url, service }
-}
 
 await test('ImageStreams of a real API server', { skip }, async (suite) => {
   const api = await startApiServer([{ username: 'alice', groups: ['qci-image-pullers'] }])
@@ -95,7 +51,22 @@ await test('ImageStreams of a real API server', { skip }, async (suite) => {
   const embargoed = digestOf('ocp-priv_4.5_embargoed')
   const app = digestOf('my-team_app_latest')
   await create(imageStream('ocp-priv', '4.5', embargoed))
-  const proxies = [await startProxy(suite, api, quay, robot), await startProxy(suite, api, quay, robot)]
+  const proxies = [
+    await startWatchingProxy(suite, {
+      kubeconfig: await api.kubeconfig(),
+      upstream: quay,
+      robot,
+      gracePeriod: '2s',
+      probe: '/readyz',
+    }),
+    await startWatchingProxy(suite, {
+      kubeconfig: await api.kubeconfig(),
+      upstream: quay,
+      robot,
+      gracePeriod: '2s',
+      probe: '/readyz',
+    }),
+  ]
   const alice = api.userToken('alice')
   const puller = await api.createToken(serviceAccount)
 

@@ -4,8 +4,6 @@
  */
 import { AuthorizationV1Api, KubeConfig, type V1PolicyRule } from '@kubernetes/client-node'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test, type Test } from 'tap'
@@ -17,8 +15,9 @@ import { seedQuay } from '../../src/sandbox/quay/content.ts'
 import { startQuay, type Quay } from '../../src/sandbox/quay/quay.ts'
 import { missingApiServer, proxyAccount, startApiServer, type Account, type ApiServer } from './api-server.ts'
 import { definition } from './image-stream-definition.ts'
-import { answers, freePort, startService } from './process.ts'
+import { answers } from './process.ts'
 import { root } from './stack.ts'
+import { startWatchingProxy } from './watching-proxy.ts'
 
 const skip = missingApiServer()
 
@@ -122,37 +121,15 @@ interface Proxy {
   readonly log: () => string
 }
 
-const startProxy = async (t: Test, api: ApiServer, quay: Quay, account: Account): Promise<Proxy> => {
-  const directory = await mkdtemp(join(tmpdir(), 'qp-own-'))
-  t.teardown(() => rm(directory, { recursive: true, force: true }))
-  const secrets = {
-    ...robot,
-    'token-secret': randomBytes(32).toString('hex'),
+const startProxy = async (t: Test, api: ApiServer, upstream: Quay, account: Account): Promise<Proxy> => {
+  const { url, service } = await startWatchingProxy(t, {
     kubeconfig: await api.kubeconfig(account),
-  }
-  for (const [name, secret] of Object.entries(secrets))
-    await writeFile(join(directory, name), secret, { mode: 0o600 })
-  const host = `127.0.0.1:${await freePort()}`
-  const url = `http://${host}`
-  const args = [
-    `--listen-addr=${host}`,
-    `--exposed-url=${url}`,
-    `--upstream=${quay.url}`,
-    `--upstream-repository=${quay.repository}`,
-    '--robot-username-file=username',
-    '--robot-password-file=password',
-    '--token-secret-file=token-secret',
-    '--kubeconfig=kubeconfig',
-    '--imagestreams=watch',
-    '--grace-period=0s',
-  ]
-  const service = await startService(
-    process.execPath,
-    [join(root, 'src/main.ts'), 'serve', ...args],
-    async () => await answers(`${url}/healthz`, 200),
-    { cwd: directory, patience: 90_000 },
-  )
-  t.teardown(service.stop)
+    upstream,
+    robot,
+    gracePeriod: '0s',
+    probe: '/healthz',
+    patience: 90_000,
+  })
   return { url, log: service.output }
 }
 
