@@ -23,6 +23,13 @@ export interface MirrorHandlersOptions extends FrameOptions, FormLoginOptions {
   readonly observeSync: (request: FastifyRequest, target: string) => void
 }
 
+/**
+ * The path below `/mirrors/`, decoded; undefined for `/mirrors` itself. Attack: the router decodes a path before it compares it, so
+ * `/%6Dirrors` is `/mirrors` as well. Code that reads the URL again would see another path.
+ */
+export const imagePathOf = ({ params }: Pick<FastifyRequest, 'params'>): string | undefined =>
+  (params as { readonly '*'?: string })['*']
+
 type Result = Pick<MirrorsContent, 'queue' | 'image' | 'isSynced' | 'failure'>
 
 /** Characters of a field that are shown again. */
@@ -41,19 +48,19 @@ export class MirrorHandlers {
   }
 
   async image(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { target } = parseMirrorPath(request.url)
+    const { target } = parseMirrorPath(imagePathOf(request) ?? '')
     return sendJson(reply.code(200), await this.#image(request, reply, target))
   }
 
   async sync(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { target } = parseMirrorPath(request.url)
+    const { target } = parseMirrorPath(imagePathOf(request) ?? '')
     return sendJson(reply.code(202), await this.#sync(request, reply, target))
   }
 
   /** The page without an answer: fields of the query fill in the form. */
   async form(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const isOfImage = request.url.startsWith('/mirrors/')
-    const target = isOfImage ? parseMirrorPath(request.url).target : undefined
+    const path = imagePathOf(request)
+    const target = path === undefined ? undefined : parseMirrorPath(path).target
     return this.#sendPage(request, reply, {}, target)
   }
 
