@@ -26,6 +26,12 @@ const defaultMaxBytes = 8 * 1024 * 1024
 const bytesPerTag = 40
 const bytesPerPage = 200
 
+/**
+ * How often a requester shares a fetch that ends at the rate limit of another one. Attack: many requesters over their limits take turns to
+ * start the fetch, and all others wait. After so many rounds, each requester fetches the page for itself, at its own rate.
+ */
+const maxSharedRounds = 3
+
 /** A page that is being fetched, and the number of requests that wait for it. */
 interface Flight {
   readonly requester: string
@@ -51,9 +57,9 @@ export const createTagListCache = (options: TagListCacheOptions): FetchTags => {
 
   return async (request) => {
     const { after = '', requester, signal } = request
-    const key = flightKey(request)
-    if (signal?.aborted === true) throw toRegistryError(signal.reason)
-    for (;;) {
+    for (let round = 1; ; round++) {
+      if (signal?.aborted === true) throw toRegistryError(signal.reason)
+      const key = round > maxSharedRounds ? `${flightKey(request)} of ${requester}` : flightKey(request)
       const page = pages.get(after)
       if (page !== undefined) {
         observe('cached')
