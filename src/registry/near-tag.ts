@@ -57,11 +57,7 @@ const search = async (
   const { tags } = await fetchTags({ after: prefix, requester, signal })
   const own = tags.filter((tag) => tag.startsWith(prefix)).map((tag) => tag.slice(prefix.length))
   const { isVisible } = createVisibility({ identity, repository: reference.repository, policy, ownerOf })
-  for (const tag of nearest(reference.tag, own)) {
-    // Nobody waits any more: a review would be sent for nothing.
-    if (signal.aborted) return undefined
-    if (await isVisible(prefix + tag)) return tag
-  }
+  for (const tag of nearest(reference.tag, own)) if (await isVisible(prefix + tag)) return tag
   return undefined
 }
 

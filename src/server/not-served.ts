@@ -29,13 +29,10 @@ export const refusalOf = (request: FastifyRequest, challenge: Challenge): Regist
   return notServed()
 }
 
-/** Decoded, because the router decodes a path before it compares it. */
+/** Decoded, because the router decodes a path before it compares it. Only ASCII matters here. */
 const pathOf = ({ url }: FastifyRequest): string => {
   const [path = ''] = url.split('?')
-  try {
-    return decodeURIComponent(path)
-  } catch {
-    // The router refuses such a path.
-    return path
-  }
+  return path.replaceAll(/%([0-9a-f]{2})/gi, (_escape, hex: string) =>
+    String.fromCharCode(Number(`0x${hex}`)),
+  )
 }

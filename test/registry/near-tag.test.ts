@@ -73,7 +73,7 @@ await t.test('no search for tags without an image stream, and none in the monore
   test.strictSame(fetched, [])
 })
 
-await t.test('a review that takes too long delays no response, and no further one is sent', async (test) => {
+await t.test('a review that takes too long delays no response', async (test) => {
   const review = Promise.withResolvers<typeof refused>()
   const sent = Promise.withResolvers<void>()
   let reviews = 0
@@ -94,6 +94,9 @@ await t.test('a review that takes too long delays no response, and no further on
   review.resolve(refused)
   await new Promise((resolve) => setImmediate(resolve))
   test.equal(reviews, 1)
+  // Timers of signals do not keep the process alive.
+  const alive = setInterval(() => undefined, 60_000)
+  test.teardown(() => clearInterval(alive))
   const never = async () => await new Promise<typeof refused>(() => undefined)
   const hanging = setUp(['ocp_4.5_base'], { policy: { ...policy, decideImageStream: never }, maxWaitMs: 1 })
   test.equal(await hanging.find(requestFor('bas')), undefined)

@@ -3,6 +3,7 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { identityOf } from '../../registry/request-context.ts'
+import { mirrorPaths } from '../../registry/route-paths.ts'
 import { beforeDeadline } from '../../registry/decision-deadline.ts'
 import type { PaceRefusal } from '../access-endpoint.ts'
 import { formField, logInByForm, type FormLoginOptions } from '../form-login.ts'
@@ -24,11 +25,13 @@ export interface MirrorHandlersOptions extends FrameOptions, FormLoginOptions {
 }
 
 /**
- * The path below `/mirrors/`, decoded; undefined for `/mirrors` itself. Attack: the router decodes a path before it compares it, so
- * `/%6Dirrors` is `/mirrors` as well. Code that reads the URL again would see another path.
+ * Whether it is about `/mirrors` itself. Attack: the router decodes a path before it compares it, so `/%6Dirrors` is `/mirrors` as well. Code
+ * that reads the URL again would see another path.
  */
-export const imagePathOf = ({ params }: Pick<FastifyRequest, 'params'>): string | undefined =>
-  (params as { readonly '*'?: string })['*']
+export const isOfList = ({ routeOptions }: FastifyRequest): boolean => routeOptions.url === mirrorPaths.list
+
+/** The path below `/mirrors/`, decoded. */
+export const imagePathOf = ({ params }: FastifyRequest): string => (params as { readonly '*': string })['*']
 
 type Result = Pick<MirrorsContent, 'queue' | 'image' | 'isSynced' | 'failure'>
 
@@ -48,19 +51,18 @@ export class MirrorHandlers {
   }
 
   async image(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { target } = parseMirrorPath(imagePathOf(request) ?? '')
+    const { target } = parseMirrorPath(imagePathOf(request))
     return sendJson(reply.code(200), await this.#image(request, reply, target))
   }
 
   async sync(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { target } = parseMirrorPath(imagePathOf(request) ?? '')
+    const { target } = parseMirrorPath(imagePathOf(request))
     return sendJson(reply.code(202), await this.#sync(request, reply, target))
   }
 
   /** The page without an answer: fields of the query fill in the form. */
   async form(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const path = imagePathOf(request)
-    const target = path === undefined ? undefined : parseMirrorPath(path).target
+    const target = isOfList(request) ? undefined : parseMirrorPath(imagePathOf(request)).target
     return this.#sendPage(request, reply, {}, target)
   }
 

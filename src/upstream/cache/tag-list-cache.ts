@@ -72,7 +72,8 @@ export const createTagListCache = (options: TagListCacheOptions): FetchTags => {
         return await flights.wait(key, flight, signal)
       } catch (error) {
         // Attack: the rate limit of the requester who started the fetch must not refuse others. So one of them starts the next one.
-        if (flight.requester === requester || !(error instanceof UpstreamRateLimited)) throw error
+        if (flight.requester !== requester && error instanceof UpstreamRateLimited) continue
+        throw error
       }
     }
   }
