@@ -8,7 +8,7 @@ import { createClaimFollower } from '../digests/claim-follower.ts'
 import { Facts } from '../digests/facts.ts'
 import { createLookFurther, type LookFurther, type UpstreamReads } from '../digests/look-further.ts'
 import { ReachGraph } from '../digests/reach-graph.ts'
-import { RestrictedIndex, type IndexProgress } from '../digests/restricted-index/restricted-index.ts'
+import { RestrictedIndex } from '../digests/restricted-index/restricted-index.ts'
 import type { TagPage } from '../digests/restricted-index/tag-scan.ts'
 import type { Location } from '../digests/sightings.ts'
 import type { Logger } from '../telemetry/logging.ts'
@@ -92,14 +92,15 @@ class ComposedDigests implements Digests {
   notReady(): readonly string[] {
     return [
       ...this.#claims.notReady(),
-      ...(this.#isComplete() || this.#index?.isRestored() === true
+      // An index that is outdated closes digests that no tag reaches. All other pulls go on.
+      ...(this.#wasComplete() || this.#index?.isRestored() === true
         ? []
         : ['the index of restricted images is not complete yet']),
     ]
   }
 
   status(): readonly string[] {
-    return this.#index === undefined ? [] : [describe(this.#index.progress(), this.#index.isRestored())]
+    return this.#index === undefined ? [] : [describe(this.#index)]
   }
 
   async close(): Promise<void> {
@@ -110,11 +111,15 @@ class ComposedDigests implements Digests {
     return this.#index?.isComplete() ?? true
   }
 
+  #wasComplete(): boolean {
+    return this.#index?.wasComplete() ?? true
+  }
+
   #watchClaims(): WatchedClaims {
     const followClaims = this.#index && createFollower(this.#index, this.#options.logger)
     return createWatchedClaims(this.#options, ({ namespace }, digests) => {
       // An image stream of a restricted namespace has changed, so its tag in QCI has changed as well.
-      if (followClaims === undefined || !this.#isComplete() || !this.#options.isRestricted(namespace)) return
+      if (followClaims === undefined || !this.#wasComplete() || !this.#options.isRestricted(namespace)) return
       const unchecked = digests.filter(
         (digest) => !this.#graph.reachOf(digest).isRestricted && this.#checks.isClaimed(digest),
       )
@@ -180,11 +185,13 @@ const notConnected: DigestUpstream = {
   fetchPageInBackground: fail,
 }
 
-const describe = (
-  { phase, pages, followed, isLiveComplete, isWhole }: IndexProgress,
-  isRestored: boolean,
-): string => {
-  const incomplete = isRestored ? 'of the last start, because upstream fails' : 'not complete'
+const describe = (index: RestrictedIndex): string => {
+  const { phase, pages, followed, isLiveComplete, isWhole } = index.progress()
+  const incomplete = index.wasComplete()
+    ? 'outdated, because upstream fails'
+    : index.isRestored()
+      ? 'of the last start, because upstream fails'
+      : 'not complete'
   const state = isWhole ? 'whole' : isLiveComplete ? 'live tags complete' : incomplete
   return `restricted index: ${state}; phase ${phase}, ${pages} pages of tags read, ${followed} tags followed`
 }

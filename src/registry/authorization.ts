@@ -102,7 +102,7 @@ const decide = async (
 
 const premature = (): RegistryError =>
   unavailable(
-    'whether you may pull this digest is not known yet: this proxy has just started, or cannot reach the others; pull by tag, or try again in a moment',
+    'whether you may pull this digest is not known yet: this proxy has just started, or cannot read the tags of QCI, or cannot reach the others; pull by tag, or try again in a moment',
   )
 
 const parseRequest = (request: FastifyRequest, options: AuthorizationOptions): Reference => {
