@@ -55,28 +55,27 @@ export const createTagListCache = (options: TagListCacheOptions): FetchTags => {
     if (ttlMs > 0) pages.set(after, page)
   })
 
-  return async (request) => {
+  const fetchShared = async (request: TagsRequest, round: number): Promise<TagPage> => {
     const { after = '', requester, signal } = request
-    for (let round = 1; ; round++) {
-      if (signal?.aborted === true) throw toRegistryError(signal.reason)
-      const key = round > maxSharedRounds ? `${flightKey(request)} of ${requester}` : flightKey(request)
-      const page = pages.get(after)
-      if (page !== undefined) {
-        observe('cached')
-        return page
-      }
-      const joined = flights.get(key)
-      observe(joined === undefined ? 'live' : 'shared')
-      const flight = joined ?? flights.start(key, request)
-      try {
-        return await flights.wait(key, flight, signal)
-      } catch (error) {
-        // Attack: the rate limit of the requester who started the fetch must not refuse others. So one of them starts the next one.
-        if (flight.requester !== requester && error instanceof UpstreamRateLimited) continue
-        throw error
-      }
+    if (signal?.aborted === true) throw toRegistryError(signal.reason)
+    const page = pages.get(after)
+    if (page !== undefined) {
+      observe('cached')
+      return page
+    }
+    const key = round > maxSharedRounds ? `${flightKey(request)} of ${requester}` : flightKey(request)
+    const joined = flights.get(key)
+    observe(joined === undefined ? 'live' : 'shared')
+    const flight = joined ?? flights.start(key, request)
+    try {
+      return await flights.wait(key, flight, signal)
+    } catch (error) {
+      // Attack: the rate limit of the requester who started the fetch must not refuse others. So one of them starts the next one.
+      if (flight.requester === requester || !(error instanceof UpstreamRateLimited)) throw error
+      return await fetchShared(request, round + 1)
     }
   }
+  return async (request) => await fetchShared(request, 1)
 }
 
 /** Background requests share with each other alone: a user would wait behind everybody. */
