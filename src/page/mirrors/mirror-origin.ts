@@ -22,7 +22,7 @@ export interface MirrorOriginOptions {
   readonly lookUpMs?: number
   readonly userAgent: string
   /** Called once for each request of somebody, sent or not. */
-  readonly observe?: (method: MirrorMethod, outcome: MirrorOutcome) => void
+  readonly observe: (method: MirrorMethod, outcome: MirrorOutcome) => void
   /** Gives each request that is sent a span. */
   readonly traced?: (exchange: MirrorExchange) => MirrorExchange
 }
@@ -48,12 +48,12 @@ export class MirrorOrigin {
   readonly #lookUpMs: number
   readonly #timeoutsMs: Readonly<Record<MirrorMethod, number>>
   readonly #headers: Readonly<Record<string, string>>
-  readonly #observe: NonNullable<MirrorOriginOptions['observe']>
+  readonly #observe: MirrorOriginOptions['observe']
   readonly #exchange: MirrorExchange
 
   constructor(options: MirrorOriginOptions) {
     const { url, timeoutMs = 5000, syncTimeoutMs = 30_000, lookUpMs = 1500 } = options
-    const { userAgent, observe = () => undefined, traced = (exchange) => exchange } = options
+    const { userAgent, observe, traced = (exchange) => exchange } = options
     this.#url = url
     this.#lookUpMs = lookUpMs
     this.#headers = { accept: 'application/json', 'user-agent': userAgent }
