@@ -161,6 +161,8 @@ await t.test(
     test.equal(upstream.requests.length, 6)
     await (await open(requestFor(content, { range: 'bytes=1-2,5-6' }))).body?.discard()
     test.equal(upstream.requests.length, 6)
+    await (await open(requestFor(small, { range: 'bytes=1-2,5-6' }))).body?.discard()
+    test.equal(upstream.requests.length, 7, 'S3 does not have it')
   },
 )
 
