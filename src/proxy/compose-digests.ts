@@ -11,6 +11,7 @@ import { ReachGraph } from '../digests/reach-graph.ts'
 import { RestrictedIndex } from '../digests/restricted-index/restricted-index.ts'
 import type { TagPage } from '../digests/restricted-index/tag-scan.ts'
 import type { Location } from '../digests/sightings.ts'
+import { createRecordUnreadable } from '../digests/unreadable-manifest.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import { createDigestMetrics } from '../telemetry/digest-metrics.ts'
 import type { Digest, QciTag } from '../oci/reference.ts'
@@ -23,6 +24,8 @@ export interface Digests {
   readonly lookFurther: LookFurther
   /** See `Facts`. */
   readonly record: Facts['record']
+  /** See `createRecordUnreadable`. */
+  readonly recordUnreadable: ReturnType<typeof createRecordUnreadable>
   /** To be called before `start`. The upstream is created after this object, because it passes what it fetches to `record`. */
   readonly connect: (upstream: DigestUpstream) => void
   readonly start: () => void
@@ -54,6 +57,7 @@ export const composeDigests = (options: ComposeDigestsOptions): Digests => new C
 class ComposedDigests implements Digests {
   readonly facts: Facts
   readonly record: Digests['record']
+  readonly recordUnreadable: Digests['recordUnreadable']
   readonly knowledge: DigestKnowledge
   readonly lookFurther: LookFurther
   readonly #options: ComposeDigestsOptions
@@ -69,6 +73,7 @@ class ComposedDigests implements Digests {
     this.#graph = createGraph(logger)
     this.facts = new Facts({ graph: this.#graph, locate, publish: shared.facts.publish })
     this.record = this.facts.record.bind(this.facts)
+    this.recordUnreadable = createRecordUnreadable({ facts: this.facts, graph: this.#graph, locate })
     this.#index =
       restrictedIndex === 'on'
         ? createIndex(options, this.#graph, this.facts, () => this.#upstream)
@@ -100,7 +105,7 @@ class ComposedDigests implements Digests {
   }
 
   status(): readonly string[] {
-    return this.#index === undefined ? [] : [describe(this.#index)]
+    return this.#index === undefined ? [] : [this.#index.status()]
   }
 
   async close(): Promise<void> {
@@ -183,17 +188,6 @@ const notConnected: DigestUpstream = {
   fetchPage: fail,
   fetchManifestInBackground: fail,
   fetchPageInBackground: fail,
-}
-
-const describe = (index: RestrictedIndex): string => {
-  const { phase, pages, followed, isLiveComplete, isWhole } = index.progress()
-  const incomplete = index.wasComplete()
-    ? 'outdated, because upstream fails'
-    : index.isRestored()
-      ? 'of the last start, because upstream fails'
-      : 'not complete'
-  const state = isWhole ? 'whole' : isLiveComplete ? 'live tags complete' : incomplete
-  return `restricted index: ${state}; phase ${phase}, ${pages} pages of tags read, ${followed} tags followed`
 }
 
 const createIndex = (

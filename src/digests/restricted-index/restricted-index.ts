@@ -120,6 +120,16 @@ export class RestrictedIndex {
     }
   }
 
+  /** A line for people. */
+  status(): string {
+    const { phase, pages, followed, isLiveComplete, isWhole } = this.progress()
+    const failing = this.wasComplete() ? 'outdated, because upstream fails' : 'not complete'
+    const incomplete =
+      this.#isRestored && !this.wasComplete() ? 'of the last start, because upstream fails' : failing
+    const state = isWhole ? 'whole' : isLiveComplete ? 'live tags complete' : incomplete
+    return `restricted index: ${state}; phase ${phase}, ${pages} pages of tags read, ${followed} tags followed`
+  }
+
   /** Resolves tags now that an ImageStream claims have changed. */
   async follow(tags: readonly QciTag[]): Promise<void> {
     await this.#walk.follow(tags)
