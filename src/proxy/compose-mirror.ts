@@ -1,12 +1,12 @@
 /**
  * Composes the way to the mirror: its queue at `/mirrors`, what explanations tell about it, and its state on the page.
  */
-import type { PathReviews } from '../access/decision.ts'
+import type { PathReviews } from '../access/reviews.ts'
 import type { Config } from '../config/config.ts'
-import { createDescribeImage, type DescribeImage } from '../page/mirrors/describe-image.ts'
-import { MirrorOrigin } from '../page/mirrors/mirror-origin.ts'
-import { createMirrorRights, type MirrorRights } from '../page/mirrors/mirror-rights.ts'
-import { MirrorState } from '../page/mirrors/mirror-state.ts'
+import { createDescribeImage, type DescribeImage } from '../page/mirror-queue/describe-image.ts'
+import { MirrorOrigin } from '../page/mirror-queue/mirror-origin.ts'
+import { createMirrorRights, type MirrorRights } from '../page/mirror-queue/mirror-rights.ts'
+import { MirrorState } from '../page/mirror-queue/mirror-state.ts'
 
 export interface ComposedMirror {
   readonly mirror: MirrorOrigin

@@ -13,7 +13,7 @@ import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../tracing/tracing.ts'
 import type { PipelineOptions } from '../upstream/pipeline.ts'
-import type { WatchedSecrets } from './secret-files.ts'
+import type { ReloadedFiles } from './reloaded-files.ts'
 
 export type ComposedS3 = NonNullable<NonNullable<PipelineOptions['diskCache']>['s3']>
 
@@ -22,7 +22,7 @@ export interface ComposeS3Options {
     Config,
     'cacheS3' | 'cacheS3Endpoint' | 'cacheS3Region' | 'cacheS3Addressing' | 's3Ca' | 'blobDelivery'
   >
-  readonly files: Pick<WatchedSecrets, 's3Credentials'>
+  readonly files: Pick<ReloadedFiles, 's3Credentials'>
   readonly storage: Storage | undefined
   readonly logger: Logger
   readonly metrics: Metrics
