@@ -81,12 +81,7 @@ export const readFiles = (
   const sharedStateCa = read(authorities('--shared-state-ca-file', values.sharedStateCaFile))
   const logLevelFile = flagFile('--log-level-file', values.logLevelFile, 'public', parseLogLevel)
   read(logLevelFile)
-  const s3Credentials = flagFile(
-    '--cache-s3-credentials-file',
-    values.cacheS3CredentialsFile,
-    'secret',
-    parseS3Credentials,
-  )
+  const s3Credentials = s3CredentialsFile(values)
   read(s3Credentials)
   const s3Ca = read(authorities('--cache-s3-ca-file', values.cacheS3CaFile))
   // Its content is checked where it is used. That it can be read is known now.
@@ -110,6 +105,27 @@ const parseLogLevel = (content: string): LogLevel => {
   const level = logLevels.find((one) => one === content.trim())
   if (level === undefined) throw new Error(`it holds no log level: expected ${logLevels.join(' or ')}`)
   return level
+}
+
+const s3CredentialsFile = ({ cacheS3CredentialsFile: path }: Pick<Values, 'cacheS3CredentialsFile'>) =>
+  flagFile('--cache-s3-credentials-file', path, 'secret', parseS3Credentials)
+
+/**
+ * The files of a command that uses the bucket of the cache.
+ * @param problems as of `readFiles`
+ * @param warnings likewise
+ */
+export const readS3Files = (
+  values: Pick<Values, 'cacheS3CredentialsFile' | 'cacheS3CaFile'>,
+  problems: string[],
+  warnings: string[],
+): { readonly credentials: StaticS3Credentials | undefined; readonly s3Ca: string | undefined } => {
+  const read = <Value>(files: FlagFiles<Value> | undefined): Value | undefined =>
+    files === undefined ? undefined : tryFiles(files, problems, warnings)
+  return {
+    credentials: read(s3CredentialsFile(values)),
+    s3Ca: read(authorities('--cache-s3-ca-file', values.cacheS3CaFile)),
+  }
 }
 
 const authorities = (name: string, path: string | undefined) =>

@@ -1,7 +1,7 @@
 /**
  * The benchmark: measures the proxy, nginx and Fastify with @fastify/reply-from in one run, prints tables, and writes RESULTS.md.
  *
- *     npm run bench                                        every part, with a soak of a minute: about seven minutes
+ *     npm run bench                                        every part but cache-entries, with a soak of a minute: about seven minutes
  *     npm run bench -- streaming soak=10m                  these parts
  *     npm run bench -- restricted-index=1h                 the restricted index at QCI's size
  *     npm run bench -- soak=10m --peaceful                 without bad requesters
