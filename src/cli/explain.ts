@@ -38,15 +38,17 @@ const online = async (
 ): Promise<Answer> => {
   const { findLogin } = await import('../explain/login.ts')
   const { explainByProxy } = await import('../explain/by-proxy.ts')
+  const { commandUserAgent } = await import('../config/version.ts')
   if (tokenFile === '-' && io.isInputTerminal) io.printError('Paste the token, then Enter and Ctrl-D.')
   const { environment, openInput } = io
   const ca = serverCaFile === undefined ? undefined : await readAuthorities(serverCaFile)
-  const login = await findLogin({ server, tokenFile, environment, openInput })
-  const answer = await explainByProxy(image, { server, ca, authorization: login.authorization })
+  const { authorization, from } = await findLogin({ server, tokenFile, environment, openInput })
+  const userAgent = commandUserAgent('explain')
+  const answer = await explainByProxy(image, { server, ca, authorization, userAgent })
   return {
     explanation: answer,
     further: [
-      ['login from', login.from],
+      ['login from', from],
       ['request id', answer.requestId],
     ],
   }

@@ -16,6 +16,8 @@ export interface OnlineOptions {
   readonly ca?: string | undefined
   /** The value of the field Authorization. */
   readonly authorization: string
+  /** The value of the field User-Agent. */
+  readonly userAgent: string
   /** Milliseconds for the whole answer. */
   readonly timeoutMs?: number
 }
@@ -53,10 +55,10 @@ const isLoopback = (hostname: string): boolean =>
 
 const get = async (
   url: URL,
-  { ca, authorization }: OnlineOptions,
+  { ca, authorization, userAgent }: OnlineOptions,
   signal: AbortSignal,
 ): Promise<{ readonly status: number; readonly body: Buffer }> => {
-  const headers = { authorization, accept: 'application/json' }
+  const headers = { authorization, accept: 'application/json', 'user-agent': userAgent }
   const trust = ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
   const sent =

@@ -70,7 +70,7 @@ export const compose = (
   )
   const { robot } = pipeline
   digests.connect(readsOf(pipeline))
-  const mirror = composeMirror(config, access.reviews)
+  const mirror = composeMirror({ config, reviews: access.reviews, metrics, tracing })
   const probes = composeProbes({ robot, apiServer, digests, shared, storage, s3 }, isStopping)
   const processMetrics = composeMetrics({ metrics, files, robot, health: probes })
   const server = serverOptionsOf({

@@ -16,6 +16,8 @@ const answer = {
   next: 'pull',
 }
 
+const requester = { authorization: 'Bearer secret-token', userAgent: 'quay-proxy/1 (explain)' }
+
 const listen = async (test: Test, server: Server): Promise<number> => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   test.teardown(() => server.close())
@@ -24,17 +26,18 @@ const listen = async (test: Test, server: Server): Promise<number> => {
 
 const serving = async (test: Test, listener: RequestListener) => {
   const port = await listen(test, createHttpServer(listener))
-  return { server: new URL(`http://127.0.0.1:${port}`), authorization: 'Bearer secret-token' }
+  return { ...requester, server: new URL(`http://127.0.0.1:${port}`) }
 }
 
 await t.test('the answer, for the login that was sent', async (test) => {
   const seen: unknown[] = []
   const options = await serving(test, (request, response) => {
-    seen.push([request.url, request.headers.authorization])
+    const { authorization, 'user-agent': userAgent } = request.headers
+    seen.push([request.url, authorization, userAgent])
     response.end(JSON.stringify(answer))
   })
   test.strictSame(await explainByProxy('a/b:c&d', options), answer)
-  test.strictSame(seen, [['/access?image=a%2Fb%3Ac%26d', 'Bearer secret-token']])
+  test.strictSame(seen, [['/access?image=a%2Fb%3Ac%26d', 'Bearer secret-token', requester.userAgent]])
 })
 
 await t.test('over TLS, with an authority of its own', async (test) => {
@@ -43,14 +46,14 @@ await t.test('over TLS, with an authority of its own', async (test) => {
     test,
     createHttpsServer({ key, cert }, (_request, response) => response.end(JSON.stringify(answer))),
   )
-  const options = { server: new URL(`https://localhost:${port}`), authorization: 'Bearer t' }
+  const options = { ...requester, server: new URL(`https://localhost:${port}`) }
   test.match(await explainByProxy('a/b', { ...options, ca: cert.toString() }), { access: 'allowed' })
   await test.rejects(explainByProxy('a/b', options), { message: /^localhost:\d+ cannot be reached: / })
 })
 
 await t.test('attack: a token over plain HTTP, to another machine', async (test) => {
   for (const origin of ['http://proxy.example', 'http://127.proxy.example'])
-    await test.rejects(explainByProxy('a/b', { server: new URL(origin), authorization: 'Bearer t' }), {
+    await test.rejects(explainByProxy('a/b', { ...requester, server: new URL(origin) }), {
       message: `${origin} is not https: others could read your token`,
     })
 })

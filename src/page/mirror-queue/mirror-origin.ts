@@ -7,9 +7,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Readable } from 'node:stream'
 import { Agent } from 'undici'
 import { Bulkhead } from '../../concurrency/bulkhead.ts'
-import { unavailable } from '../../oci/errors.ts'
+import { unavailable, type RegistryError } from '../../oci/errors.ts'
 import { requesterOf } from '../../registry/requester.ts'
 import { abortedWith } from '../../registry/abort.ts'
+import type { MirrorMethod, MirrorOutcome } from '../../telemetry/mirror-metrics.ts'
 import { failureOfMirror, readBody, type RawAnswer } from './mirror-answer.ts'
 
 export interface MirrorOriginOptions {
@@ -19,11 +20,19 @@ export interface MirrorOriginOptions {
   readonly syncTimeoutMs?: number
   /** Milliseconds for what an explanation or the page tells about the mirror. */
   readonly lookUpMs?: number
+  readonly userAgent: string
+  /** Called once for each request of somebody, sent or not. */
+  readonly observe: (method: MirrorMethod, outcome: MirrorOutcome) => void
+  /** Gives each request that is sent a span. */
+  readonly traced?: (exchange: MirrorExchange) => MirrorExchange
 }
+
+/** One request, with its span. */
+export type MirrorExchange = (method: MirrorMethod, send: () => Promise<RawAnswer>) => Promise<RawAnswer>
 
 /** One request to the API of the mirror. */
 export interface MirrorRequest {
-  readonly method: 'GET' | 'POST'
+  readonly method: MirrorMethod
   readonly path: string
   readonly query?: string
 }
@@ -37,11 +46,19 @@ export class MirrorOrigin {
   readonly #agent: Agent
   readonly #requests = new Bulkhead(maxConnections)
   readonly #lookUpMs: number
-  readonly #timeoutsMs: Readonly<Record<MirrorRequest['method'], number>>
+  readonly #timeoutsMs: Readonly<Record<MirrorMethod, number>>
+  readonly #headers: Readonly<Record<string, string>>
+  readonly #observe: MirrorOriginOptions['observe']
+  readonly #exchange: MirrorExchange
 
-  constructor({ url, timeoutMs = 5000, syncTimeoutMs = 30_000, lookUpMs = 1500 }: MirrorOriginOptions) {
+  constructor(options: MirrorOriginOptions) {
+    const { url, timeoutMs = 5000, syncTimeoutMs = 30_000, lookUpMs = 1500 } = options
+    const { userAgent, observe, traced = (exchange) => exchange } = options
     this.#url = url
     this.#lookUpMs = lookUpMs
+    this.#headers = { accept: 'application/json', 'user-agent': userAgent }
+    this.#observe = observe
+    this.#exchange = traced(exchange)
     this.#timeoutsMs = { GET: timeoutMs, POST: syncTimeoutMs }
     this.#agent = new Agent({
       connections: maxConnections,
@@ -60,7 +77,11 @@ export class MirrorOrigin {
    * @throws {RegistryError} 502, 503 or 504
    */
   async passOn(request: FastifyRequest, reply: FastifyReply, wanted: MirrorRequest): Promise<RawAnswer> {
-    return await this.#shared(requesterOf(request), async () => await this.#send(request, reply, wanted))
+    return await this.#shared(
+      requesterOf(request),
+      wanted.method,
+      async () => await this.#send(request, reply, wanted),
+    )
   }
 
   /**
@@ -68,13 +89,13 @@ export class MirrorOrigin {
    * @param holder who takes a share of the requests. @throws {RegistryError} 502, 503 or 504
    */
   async get(holder: string, path: string, query = ''): Promise<RawAnswer> {
-    return await this.#shared(holder, async () => {
+    return await this.#shared(holder, 'GET', async () => {
       const signal = AbortSignal.timeout(this.#lookUpMs)
       const { statusCode, body } = await this.#agent.request({
         origin: this.#url.origin,
         path: query === '' ? path : `${path}?${query}`,
         method: 'GET',
-        headers: { accept: 'application/json' },
+        headers: this.#headers,
         signal,
       })
       return { status: statusCode, body: await readBody(body, signal) }
@@ -85,14 +106,21 @@ export class MirrorOrigin {
     await this.#agent.destroy()
   }
 
-  async #shared(holder: string, send: () => Promise<RawAnswer>): Promise<RawAnswer> {
-    if (!this.#requests.take(holder))
+  async #shared(holder: string, method: MirrorMethod, send: () => Promise<RawAnswer>): Promise<RawAnswer> {
+    if (!this.#requests.take(holder)) {
+      this.#observe(method, 'shed')
       throw unavailable('too many requests to the mirror at once; try again in a moment', undefined, 1)
-    return await send()
-      .catch((error: unknown) => {
-        throw failureOfMirror(error)
-      })
-      .finally(() => this.#requests.giveBack(holder))
+    }
+    try {
+      const answer = await this.#exchange(method, send)
+      this.#observe(method, answer.status < 500 ? 'answered' : 'failed')
+      return answer
+    } catch (error) {
+      this.#observe(method, outcomeOf(error as RegistryError))
+      throw error
+    } finally {
+      this.#requests.giveBack(holder)
+    }
   }
 
   async #send(
@@ -110,7 +138,7 @@ export class MirrorOrigin {
       body: null,
       timeout,
       retryDelay: () => null,
-      rewriteRequestHeaders: () => ({ accept: 'application/json', 'x-request-id': id }),
+      rewriteRequestHeaders: () => ({ ...this.#headers, 'x-request-id': id }),
       rewriteHeaders: () => ({}),
       onResponse: (_request, _reply, response) =>
         resolve({ status: response.statusCode, stream: response.stream }),
@@ -120,3 +148,14 @@ export class MirrorOrigin {
     return { status, body: await readBody(stream, signal) }
   }
 }
+
+const exchange: MirrorExchange = async (_method, send) =>
+  await send().catch((error: unknown) => {
+    throw failureOfMirror(error)
+  })
+
+const outcomeOf = ({ status, cause }: RegistryError): MirrorOutcome =>
+  (cause as Error | undefined)?.name === 'AbortError' ? 'cancelled' : (outcomes[status] ?? 'unreachable')
+
+/** By the status that the client gets. */
+const outcomes: Readonly<Record<number, MirrorOutcome>> = { 502: 'failed', 504: 'late' }

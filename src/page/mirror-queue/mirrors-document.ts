@@ -123,38 +123,37 @@ const row = (name: string, value: unknown): Html | undefined =>
 
 const queueSection = ({ mirrors, total }: MirrorQueue, acceptsToken: boolean): Html => {
   const shown = mirrors ?? []
-  return html`<section role="status">
+  return html`<section class="queue" role="status">
     <h2>${total === 1 ? '1 image' : `${total} images`} in the queue</h2>
     ${shown.length === 0 ? html`<p>None of them is selected.</p>` : table(shown, acceptsToken)}
   </section>`
 }
 
+/** A phone shows each row as a list. Only roles that are written stay then. */
 const table = (tasks: readonly MirrorTask[], acceptsToken: boolean): Html =>
-  html`<div class="wide" tabindex="0" role="region" aria-label="Queue">
-    <table>
-      <thead>
-        <tr>
-          <th scope="col">Image</th>
-          <th scope="col">Source</th>
-          <th scope="col">State</th>
-          <th scope="col">Last error</th>
-          ${acceptsToken ? trusted('<th scope="col">Sync</th>') : undefined}
-        </tr>
-      </thead>
-      <tbody>
-        ${tasks.map((task) => tableRow(task, acceptsToken))}
-      </tbody>
-    </table>
-  </div>`
+  html`<table role="table">
+    <thead>
+      <tr>
+        <th scope="col">Image</th>
+        <th scope="col">Source</th>
+        <th scope="col">State</th>
+        <th scope="col">Last error</th>
+        ${acceptsToken ? trusted('<th scope="col">Sync</th>') : undefined}
+      </tr>
+    </thead>
+    <tbody role="rowgroup">
+      ${tasks.map((task) => tableRow(task, acceptsToken))}
+    </tbody>
+  </table>`
 
 const tableRow = (
   { target, source, state, failures, last_error: lastError }: MirrorTask,
   acceptsToken: boolean,
 ): Html =>
-  html`<tr>
-    <th scope="row">${target}</th>
-    <td>${source}</td>
-    <td>${state}${failures > 0 ? `, ${failures} failures` : ''}</td>
-    <td>${lastError}</td>
-    ${acceptsToken ? html`<td>${syncButton(target, acceptsToken)}</td>` : undefined}
+  html`<tr role="row">
+    <th scope="row" role="rowheader">${target}</th>
+    <td role="cell" data-label="Source">${source}</td>
+    <td role="cell" data-label="State">${state}${failures > 0 ? `, ${failures} failures` : ''}</td>
+    <td role="cell" data-label="Last error">${lastError}</td>
+    ${acceptsToken ? html`<td role="cell">${syncButton(target, acceptsToken)}</td>` : undefined}
   </tr>`

@@ -96,7 +96,13 @@ export const serveMirror = async (
   const mirror = await startFakeMirror()
   test.teardown(mirror.close)
   const reviews: Review[] = []
-  const origin = new MirrorOrigin({ url: mirror.url, ...limits })
+  const outcomes: string[] = []
+  const origin = new MirrorOrigin({
+    url: mirror.url,
+    userAgent: 'quay-proxy/1',
+    observe: (method, outcome) => void outcomes.push(`${method} ${outcome}`),
+    ...limits,
+  })
   test.teardown(async () => await origin.close())
   const reviewPath = async ({ user }: Identity, right: PathRight) => {
     const review = { ...right, username: user.username }
@@ -109,5 +115,5 @@ export const serveMirror = async (
     describeImage: createDescribeImage({ mirror: origin, rights }),
     ...more,
   })
-  return { ...served, mirror, reviews, origin }
+  return { ...served, mirror, reviews, origin, outcomes }
 }

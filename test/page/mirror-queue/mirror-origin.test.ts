@@ -30,8 +30,10 @@ await t.test('what is sent to the mirror: the request, its id, and nothing of th
     'accept',
     'connection',
     'host',
+    'user-agent',
     'x-request-id',
   ])
+  test.equal(first?.headers['user-agent'], 'quay-proxy/1')
   test.equal(first?.headers['x-request-id'], listed.headers.get('x-request-id'))
   test.notMatch(JSON.stringify(mirror.seen), /secret|someone|Bearer|192\.0\.2/)
   test.notMatch(JSON.stringify(lines), /secret/)
@@ -59,6 +61,8 @@ await t.test('what comes back: the content, and no field of the mirror', async (
   for (const name of ['set-cookie', 'www-authenticate', 'location', 'access-control-allow-origin'])
     test.notOk(headers.has(name), name)
 })
+
+const twice = (texts: readonly string[]): readonly string[] => texts.flatMap((text) => [text, text])
 
 await t.test('a mirror that fails: one request, and a status that says how', async (test) => {
   const quick = await serveMirror(test, { limits: { timeoutMs: 50, syncTimeoutMs: 50 } })
@@ -90,12 +94,23 @@ await t.test('a mirror that fails: one request, and a status that says how', asy
       test.match(answer.body, /request id/)
       test.equal(mirror.seen.length, 1, 'no retry')
     }
+  test.strictSame(
+    [...quick.outcomes, ...usual.outcomes].map((outcome) => outcome.split(' ')[1]),
+    // An answer that has another form was answered all the same.
+    [
+      'late',
+      'late',
+      'late',
+      'late',
+      ...twice(['answered', 'answered', 'failed', 'failed', 'unreachable', 'unreachable']),
+    ],
+  )
   await usual.origin.close()
   test.equal((await usual.get('/mirrors', { headers: bearer })).status, 503)
 })
 
 await t.test('a slow mirror: the requests of one person leave some for others', async (test) => {
-  const { get, mirror, port } = await serveMirror(test, {
+  const { get, mirror, port, outcomes } = await serveMirror(test, {
     more: {
       authenticate: async (credential) => {
         const username = 'token' in credential ? credential.token : ''
@@ -119,6 +134,7 @@ await t.test('a slow mirror: the requests of one person leave some for others', 
   const refused = await get('/mirrors', { headers: { authorization: 'Bearer alice' } })
   test.equal(refused.status, 503)
   test.match(refused.body, 'too many requests to the mirror at once')
+  test.strictSame(outcomes, ['GET shed'])
   const other = send('bob')
   await until(() => waiting.length === 13)
   for (const response of waiting) response.end(JSON.stringify(queue))
@@ -128,7 +144,7 @@ await t.test('a slow mirror: the requests of one person leave some for others', 
 })
 
 await t.test('a look-up of the proxy itself', async (test) => {
-  const { mirror, origin } = await serveMirror(test)
+  const { mirror, origin, outcomes } = await serveMirror(test)
   const { status, body } = await origin.get('alice', '/api/v1/mirrors/ocp/ubi%3A9')
   test.strictSame([status, JSON.parse(body.toString())], [200, image])
   await origin.get('alice', '/api/v1/mirrors', 'action=show')
@@ -136,9 +152,23 @@ await t.test('a look-up of the proxy itself', async (test) => {
     mirror.seen.map(({ method, url }) => `${method} ${url}`),
     ['GET /api/v1/mirrors/ocp/ubi%3A9', 'GET /api/v1/mirrors?action=show'],
   )
+  test.strictSame(mirror.seen[0]?.headers['user-agent'], 'quay-proxy/1')
+  test.strictSame(outcomes, ['GET answered', 'GET answered'])
   const slow = await serveMirror(test, { limits: { lookUpMs: 50 } })
   slow.mirror.reply = () => undefined
   await test.rejects(slow.origin.get('alice', '/'), {
     message: 'the mirror is too slow; try again in a moment',
   })
+})
+
+await t.test('a client that leaves is no failure of the mirror', async (test) => {
+  const { mirror, port, outcomes } = await serveMirror(test)
+  const leaving = new AbortController()
+  mirror.reply = (_seen, response) => {
+    response.writeHead(200).write('{')
+    leaving.abort()
+  }
+  await test.rejects(fetch(`http://127.0.0.1:${port}/mirrors`, { headers: bearer, signal: leaving.signal }))
+  await until(() => outcomes.length === 1)
+  test.strictSame(outcomes, ['GET cancelled'])
 })

@@ -30,7 +30,7 @@ await t.test('the queue is a table, whose texts are escaped', async (test) => {
   const failing = { ...task, target: 'a/b:c', failures: 3, last_error: '<img src=x>', state: '<i>' }
   const text = page({ queue: { mirrors: [task, failing], total: 7 } })
   test.match(text, '<h2>7 images in the queue</h2>')
-  test.match(text, '<th scope="row">ocp/ubi:9</th>')
+  test.match(text, '<th scope="row" role="rowheader">ocp/ubi:9</th>')
   test.match(text, '&lt;img src=x&gt;')
   test.match(text, '&lt;i&gt;, 3 failures')
   test.match(text, '<button name="sync" value="a/b:c" aria-label="Sync a/b:c">Sync</button>')

@@ -2,19 +2,19 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import type * as compileCache from '../../src/cli/compile-cache.ts'
+import type * as compileCache from '../../bin/compile-cache.js'
 
 /** A cache that this process cannot write, and the directories that Node.js is given. Root could write everything. */
 const setUp = async (test: Test, { isWritable = false } = {}) => {
   const enabled: string[] = []
-  const { useCompileCache } = await test.mockImport<typeof compileCache>('../../src/cli/compile-cache.ts', {
+  const { useCompileCache } = await test.mockImport<typeof compileCache>('../../bin/compile-cache.js', {
     'node:fs': {
       ...fs,
       accessSync: () => {
         if (!isWritable) throw new Error('EACCES')
       },
     },
-    'node:module': { enableCompileCache: (directory: string) => void enabled.push(directory) },
+    'node:module': { default: { enableCompileCache: (directory: string) => void enabled.push(directory) } },
   })
   const folder = test.testdir({ cache: {}, temporary: {} })
   const directory = join(folder, 'cache')
