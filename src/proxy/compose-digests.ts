@@ -24,7 +24,6 @@ export interface Digests {
   readonly lookFurther: LookFurther
   /** See `Facts`. */
   readonly record: Facts['record']
-  /** See `createRecordUnreadable`. */
   readonly recordUnreadable: ReturnType<typeof createRecordUnreadable>
   /** To be called before `start`. The upstream is created after this object, because it passes what it fetches to `record`. */
   readonly connect: (upstream: DigestUpstream) => void
