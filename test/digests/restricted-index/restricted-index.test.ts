@@ -110,8 +110,10 @@ await t.test('an outdated state does not make a replica ready', async (test) => 
   index.start()
   await until(() => turns > 3)
   test.strictSame([index.isComplete(), index.isWhole(), index.hasTagsOf('ocp-priv')], [false, false, true])
-  shared.state = { ...shared.state, liveCompleteAt: start - 14 }
+  test.match(index.status(), /: not complete; /)
+  shared.state = { ...shared.state, liveCompleteAt: start - 14, datedCompleteAt: undefined }
   await until(() => index.isComplete())
+  test.match(index.status(), /: live tags complete; /)
   test.equal(upstream.pages, 0)
 })
 
@@ -132,8 +134,13 @@ await t.test(
     await until(() => failures.length > 1)
     clock.now += hourMs - 1
     test.strictSame([index.isComplete(), index.isWhole()], [true, true])
+    test.match(
+      index.status(),
+      /^restricted index: whole; phase \w+, \d+ pages of tags read, 2 tags followed$/,
+    )
     clock.now += 1
     test.strictSame([index.isComplete(), index.isWhole(), index.wasComplete()], [false, false, true])
+    test.match(index.status(), /: outdated, because upstream fails; /)
     test.match(index.progress(), { isLiveComplete: false, isWhole: false })
     isDown = false
     await until(() => index.isWhole())
@@ -208,6 +215,7 @@ await t.test('while upstream fails, a stored state of the last day is served wit
       [isRestored, false, true],
       `${age} ms old: what is not known stays closed`,
     )
+    test.equal(index.status().includes('of the last start'), isRestored)
     isDown = false
     await until(() => index.isWhole())
     await index.close()
