@@ -8,7 +8,7 @@ export interface Program {
   readonly env: NonNullable<MirrorIo['environment']>
   readonly stdout: { write: (text: string) => unknown }
   readonly stderr: { write: (text: string) => unknown }
-  on: (signal: 'SIGTERM' | 'SIGINT', listener: () => void) => unknown
+  on: (signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: () => void) => unknown
   exit: (code: number) => void
 }
 
@@ -26,4 +26,5 @@ export const createProcessIo = (program: Program): MirrorIo => ({
         isEnding = true
       })
   },
+  onReload: (reload) => program.on('SIGHUP', reload),
 })
