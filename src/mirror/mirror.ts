@@ -134,7 +134,7 @@ export class Mirror {
     const image = this.#images.get(target)
     if (image === undefined) return undefined
     const [finding] = await this.compare({ images: [image] }, options)
-    if (this.#images.get(target) !== image) return undefined
+    if (!this.#isDesired(image)) return undefined
     this.#put(finding as Finding)
     this.queue.retry(target)
     return finding

@@ -52,3 +52,11 @@ await t.test('controllers and names that do not exist', async (t) => {
     /ignore-image-stream-tag=cli is not valid/,
   ])
 })
+
+await t.test('flags of a watch that is not enabled', async (t) => {
+  const { distributor, notices } = parseMirrorArguments([flag('additional-image-stream', 'ocp/4.6')])
+  t.equal(distributor, undefined)
+  t.strictSame(notices, [
+    '--quayIOCIImagesDistributorOptions.additional-image-stream has no effect without --enable-controller=quay_io_ci_images_distributor',
+  ])
+})

@@ -253,3 +253,19 @@ await t.test('a comparison of an older list puts nothing into the queue', async 
   await mirror.queue.idle()
   t.equal(stored.tags.get('ocp_4.5_cli'), newer.source.digest)
 })
+
+await t.test('one image can be compared and copied now', async (t) => {
+  const { registry, mirror, stored } = await started(t)
+  const desired = desiredOf({ 'a/b:c': 'quay.io/team/x:v1' })
+  t.equal(await mirror.sync('a/b:c'), undefined)
+  mirror.desire(desired)
+  tag(registry.repository('team/x'), 'v1', putImage(registry.repository('team/x'), 'x'))
+  t.match(await mirror.sync('a/b:c'), { state: 'different' })
+  await mirror.queue.idle()
+  t.ok(stored.tags.has('a_b_c'))
+  registry.fault = () => {
+    mirror.desire({ images: [], leftOut: [] })
+    return undefined
+  }
+  t.equal(await mirror.sync('a/b:c'), undefined, 'it left the list while it was compared')
+})

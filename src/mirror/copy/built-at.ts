@@ -5,7 +5,6 @@
 import type { Digest } from '../../oci/digest.ts'
 import { parseAnswer } from '../../oci/json-bounds.ts'
 import { readBlob } from '../registry/blob-source.ts'
-import { RegistryFailure } from '../registry/failure.ts'
 import type { Repository } from '../registry/repository.ts'
 import { hasDigest } from '../registry/verified.ts'
 import { readManifestContent } from './manifest-content.ts'
@@ -43,8 +42,7 @@ const contentOf = (
 ): Pick<ReturnType<typeof readManifestContent>, 'children' | 'blobs'> => {
   try {
     return readManifestContent(...args)
-  } catch (error) {
-    if (!(error instanceof RegistryFailure)) throw error
+  } catch {
     return { children: [], blobs: [] }
   }
 }

@@ -87,7 +87,7 @@ const descriptorOf = (value: unknown, digest: Digest, label: string): Descriptor
 
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 
-const mediaTypeIn = (layer: unknown): string => String(((layer ?? {}) as Json)['mediaType'])
+const mediaTypeIn = (layer: unknown): string => String((layer as Json)['mediaType'])
 
 /** Layers of Windows come from Microsoft's own servers. */
 const isForeign = (layer: unknown): boolean => {

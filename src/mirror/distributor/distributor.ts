@@ -51,7 +51,7 @@ export class Distributor implements DesiredSource, SourceWatch {
   #inputs: TestInputs = noInputs
   #filter: ImageFilter
   #listed: Desired | undefined
-  #changed: (targets: ReadonlySet<string>) => void = () => undefined
+  #changed: ((targets: ReadonlySet<string>) => void) | undefined
   /** Targets that have changed and are not told yet. */
   #gathered = new Set<string>()
   #isClosed = false
@@ -147,6 +147,6 @@ export class Distributor implements DesiredSource, SourceWatch {
   #tell(): void {
     const changed = this.#gathered
     this.#gathered = new Set()
-    if (!this.#isClosed) this.#changed(changed)
+    if (!this.#isClosed) this.#changed?.(changed)
   }
 }

@@ -25,7 +25,7 @@ export interface CompareOptions {
 export const compareAll = async (
   images: readonly DesiredImage[],
   sidesOf: (image: DesiredImage) => ComparedImage,
-  { maxConcurrent, signal, found = () => undefined, judge = async (finding) => finding }: CompareOptions,
+  { maxConcurrent, signal, found, judge }: CompareOptions,
 ): Promise<readonly Finding[]> => {
   const findings: Finding[] = []
   let next = 0
@@ -35,7 +35,7 @@ export const compareAll = async (
       const image = images[at] as DesiredImage
       const finding = await compared(image, sidesOf(image), judge)
       findings[at] = finding
-      found(finding)
+      found?.(finding)
     }
   }
   await Promise.all(Array.from({ length: Math.min(maxConcurrent, images.length) }, work))
@@ -45,10 +45,11 @@ export const compareAll = async (
 const compared = async (
   image: DesiredImage,
   sides: ComparedImage,
-  judge: NonNullable<CompareOptions['judge']>,
+  judge: CompareOptions['judge'],
 ): Promise<Finding> => {
   try {
-    return await judge({ image, ...(await compareImages(sides)) }, sides)
+    const finding = { image, ...(await compareImages(sides)) }
+    return judge === undefined ? finding : await judge(finding, sides)
   } catch (error) {
     if (!(error instanceof RegistryFailure)) throw error
     return { image, state: 'unreadable', reason: error.message }

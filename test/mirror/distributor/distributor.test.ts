@@ -132,6 +132,7 @@ await t.test(
       'ocp/4.6:cli a',
       'rhcos/x:new b',
     ])
+    t.equal(distributor.isWhole(), true)
     t.match(distributor.verdictOf('rhcos/x:old'), /ignore-image-stream-tag names it/)
     t.match(distributor.verdictOf('ocp/4.5:base'), /no filter of the controller selects it/)
     t.equal(distributor.verdictOf('nonsense'), undefined)

@@ -20,12 +20,15 @@ await t.test('changes are told by tag, and what is gone is forgotten', async (t)
   index.put(b, tags({ x: '1', y: '2' }))
   index.put(a, tags({ x: '1' }))
   index.put({ namespace: 'ocp', name: 'empty' }, tags({}))
-  t.strictSame(told(), ['ocp/a:x', 'ocp/b:x', 'ocp/b:y'])
+  index.put({ namespace: 'ocp', name: 'c' }, tags({ x: '1' }))
+  t.strictSame(told(), ['ocp/a:x', 'ocp/b:x', 'ocp/b:y', 'ocp/c:x'])
   t.strictSame(
     index.entries().map(([stream]) => stream),
-    ['ocp/a', 'ocp/b'],
+    ['ocp/a', 'ocp/b', 'ocp/c'],
   )
-  t.equal(index.tagCount(), 3)
+  t.equal(index.tagCount(), 4)
+  index.remove({ namespace: 'ocp', name: 'c' })
+  told()
   index.put(b, tags({ x: '1', y: '3' }))
   t.strictSame(told(), ['ocp/b:y'])
   index.put(b, tags({ x: '1', y: '3' }))

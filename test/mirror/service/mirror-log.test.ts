@@ -60,7 +60,8 @@ await t.test('every field is in docs/log.md', async (t) => {
   log.pass({ what: 'desired', desired: { images: [], leftOut: [{ ...image, reason: 'x' }] }, problem: 'x' })
   log.pass({ what: 'passed', images: 5, milliseconds: 5 } as never)
   log.pass({ what: 'failed', error: new Error('x') } as never)
-  log.lease({ what: 'failed', error: new Error('x') } as never)
+  for (const what of ['failed', 'acquired', 'lost']) log.lease({ what, error: new Error('x') } as never)
+  log.pass({ what: 'found', finding: { image, state: 'missing' } })
   t.ok(lines.length > 10)
   const skipped = lines.map(({ msg }) => msg).filter((msg) => String(msg).startsWith('Skip '))
   t.strictSame(skipped, [

@@ -16,7 +16,7 @@ import { until } from '../../support/until.ts'
 import { fastClock } from '../registry/clients.ts'
 import { configOf, supplemental } from '../validation/entries.ts'
 
-const started = async (test: Test, source: DesiredSource, intervalMs: number, clock = fastClock) => {
+const started = async (test: Test, source: DesiredSource, intervalMs: number, copies = true) => {
   const registry = await startPushableRegistry(test)
   tag(registry.repository('a/b'), 'c', putImage(registry.repository('a/b'), 'x'))
   const registries = new Registries({
@@ -37,8 +37,8 @@ const started = async (test: Test, source: DesiredSource, intervalMs: number, cl
     source,
     config: () => configOf(supplemental({ 'a/b:c': 'quay.io/a/b:c' })),
     intervalMs,
-    clock,
-    copies: true,
+    clock: fastClock,
+    copies,
     observe: (event) => events.push(event),
   })
   test.teardown(async () => {
@@ -185,4 +185,12 @@ await t.test('what the watch tells is compared at once, and without a pass nothi
   passes.refresh(new Set(['ocp/4.5:base']))
   passes.restart()
   await until(() => countOf('passed') === 2)
+})
+
+await t.test('a dry run compares, and puts nothing into the queue', async (t) => {
+  const { passes, mirror, countOf } = await started(t, externalImages, 1e9, false)
+  passes.restart()
+  await until(() => countOf('passed') === 1)
+  t.equal(countOf('found'), 1)
+  t.strictSame(mirror.queue.list(), [])
 })
