@@ -8,19 +8,22 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --ignore-scripts \
     && find node_modules -type f -regex '.*\(\.d\.[cm]?ts\|\.map\)' -delete \
     && rm package-lock.json .npmrc
+COPY bin ./bin
 COPY src ./src
 # for the sandbox; serve reads neither
 COPY manifests/rbac ./manifests/rbac
 COPY manifests/examples ./manifests/examples
-# The compile cache of main.ts: a start with it takes half of the CPU. Node.js looks it up by its release, the user and the paths of the files.
+# The compile cache of the programs: a start with it takes half of the CPU. Node.js looks it up by its release, the user and the paths of the files.
 RUN mkdir node_modules/.cache && chown 1001 node_modules/.cache
 USER 1001
-RUN node --disable-sigusr1 src/main.ts sandbox --check && chmod -R a+rX node_modules/.cache
+RUN node --disable-sigusr1 bin/quay-proxy.js sandbox --check && chmod -R a+rX node_modules/.cache
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title=quay-proxy org.opencontainers.image.licenses=Apache-2.0
 # nothing in the image installs packages
-RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /opt/yarn-* /usr/local/bin/yarn*
+RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /opt/yarn-* /usr/local/bin/yarn* \
+    && ln -s /app/bin/quay-proxy.js /usr/local/bin/quay-proxy \
+    && ln -s /app/bin/ci-images-mirror.js /usr/local/bin/ci-images-mirror
 ENV NODE_ENV=production
 WORKDIR /app
 # Attack: a process that is taken over would write code into the cache that its next start runs. The files are those of root.
@@ -30,4 +33,4 @@ USER 1001
 ENV QUAY_PROXY_LISTEN_ADDR=0.0.0.0:8400
 EXPOSE 8400
 # SIGUSR1 would open an inspector that reads every secret.
-ENTRYPOINT ["node", "--disable-sigusr1", "/app/src/main.ts"]
+ENTRYPOINT ["node", "--disable-sigusr1", "/app/bin/quay-proxy.js"]

@@ -1,21 +1,11 @@
 /**
  * The program. The only file of `src` that touches the process: its arguments, environment, signals, output and exit code.
  */
-import { fileURLToPath } from 'node:url'
-import { useCompileCache } from './cli/compile-cache.ts'
-
-// Attack: in the shared folder for temporary files, Node's default, another user could put code into the cache.
-const removeLink = useCompileCache({
-  directory: fileURLToPath(new URL('../node_modules/.cache/quay-proxy', import.meta.url)),
-  getUserId: process.getuid,
-  temporary: '/dev/shm',
-})
-process.on('exit', removeLink)
 // Attack: Node.js would open its inspector on a port of this machine, which reads every secret. A listener replaces that.
 process.on('SIGUSR1', () => undefined)
 
 try {
-  // Not imported above: only files that are loaded after the cache was enabled are cached, and only here a missing package is noticed.
+  // Not imported above: only here a missing package is noticed.
   const [{ run }, { createProcessIo }] = await Promise.all([
     import('./cli/run.ts'),
     import('./cli/process-io.ts'),

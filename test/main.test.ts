@@ -42,7 +42,9 @@ const start = (
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): ChildProcessWithoutNullStreams => {
-  const child = spawnPlainNode([join(root, 'src/main.ts'), ...args], { env: { ...process.env, ...env } })
+  const child = spawnPlainNode([join(root, 'bin/quay-proxy.js'), ...args], {
+    env: { ...process.env, ...env },
+  })
   test.teardown(() => child.kill('SIGKILL'))
   return child
 }

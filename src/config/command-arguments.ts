@@ -1,9 +1,8 @@
 /**
- * The arguments of `sandbox`, `audit-report` and `cache`. Flags that they share with `serve` have the same name, form, fallback and
+ * The arguments of `sandbox` and `audit-report`. Flags that they share with `serve` have the same name, form, fallback and
  * environment variable.
  */
 import type { Environment } from './command-line.ts'
-import { ConfigError } from './config-error.ts'
 import { flag, givenOrNot, nonEmpty, repeatedFlag, type ValuesOf } from './flag-kinds.ts'
 import { parseCommand } from './flag-values.ts'
 import { flags } from './flags.ts'
@@ -42,7 +41,7 @@ export type SandboxArguments = ValuesOf<typeof sandboxFlags>
 export const parseSandboxArguments = (args: readonly string[]): SandboxArguments =>
   parseCommand({ command: 'sandbox', flags: sandboxFlags }, args, {}).values
 
-const { qciNamespace, cacheDir } = flags
+const { qciNamespace } = flags
 
 export const auditReportFlags = {
   json: flag('json', 'false', 'the same for machines', givenOrNot),
@@ -60,29 +59,4 @@ export const parseAuditReportArguments = (
   const syntax = { command: 'audit-report', flags: auditReportFlags, takesPositionals: true }
   const { values, positionals } = parseCommand(syntax, args, environment)
   return { files: positionals, ...values }
-}
-
-export const cacheFlags = { cacheDir }
-
-export interface CacheArguments {
-  readonly action: 'stats' | 'verify' | 'rm'
-  readonly directory: string
-  /** For `rm`. */
-  readonly target: string | undefined
-}
-
-const cacheActions = ['stats', 'verify', 'rm'] as const
-
-/** @throws {ConfigError} */
-export const parseCacheArguments = (args: readonly string[], environment: Environment): CacheArguments => {
-  const syntax = { command: 'cache', flags: cacheFlags, takesPositionals: true }
-  const { values, positionals } = parseCommand(syntax, args, environment)
-  const [first, target, ...more] = positionals
-  const action = cacheActions.find((name) => name === first)
-  if (action === undefined || (target === undefined) === (action === 'rm') || more.length > 0)
-    throw new ConfigError(['cache takes stats, verify, or rm with a digest or a tag, and --cache-dir=DIR'])
-  const { cacheDir: directory } = values
-  if (directory === undefined)
-    throw new ConfigError(['cache needs --cache-dir=DIR, the directory of the proxy'])
-  return { action, directory, target }
 }

@@ -1,7 +1,8 @@
 /**
  * The texts of `--help`, written from the flag tables: they cannot promise a flag that does not exist.
  */
-import { auditReportFlags, cacheFlags, sandboxFlags } from './command-arguments.ts'
+import { cacheFlags } from './cache-arguments.ts'
+import { auditReportFlags, sandboxFlags } from './command-arguments.ts'
 import { explainFlags } from './explain-arguments.ts'
 import type { Flag, FlagTable } from './flag-kinds.ts'
 import { aliases, deprecatedFlags, environmentName, flags } from './flags.ts'

@@ -10,3 +10,6 @@ export const { version } = createRequire(import.meta.url)('../../package.json') 
 /** How the programs name themselves to the servers that they send requests to. */
 export const userAgent = `quay-proxy/${version}`
 export const mirrorUserAgent = `ci-images-mirror/${version}`
+
+/** Of a command that a person runs: the log of a server tells it from the program that serves. */
+export const commandUserAgent = (command: string, program = userAgent): string => `${program} (${command})`

@@ -14,6 +14,6 @@ export interface MirrorIo {
   readonly printError: (text: string) => void
   /** Where log lines go; standard output unless given. */
   readonly log?: Parameters<typeof createLogger>[1]
-  /** @param end runs once, at SIGTERM or SIGINT */
+  /** @param end runs once, at SIGTERM, SIGINT or SIGQUIT; SIGHUP and SIGUSR2 have no effect then */
   readonly onEnd?: (end: () => Promise<void>) => void
 }

@@ -1,6 +1,7 @@
 /**
  * The commands of `ci-images-mirror`.
  */
+import { version } from '../config/version.ts'
 import { createLogger } from '../telemetry/logging.ts'
 import { parseMirrorArguments, type ArgumentsError, type Command, type MirrorArguments } from './arguments.ts'
 import { explainImage } from './commands/explain.ts'
@@ -36,7 +37,7 @@ export const help = `ci-images-mirror: external images in the repository of Open
                                            why an image is, or is not, where it should be
   ci-images-mirror sync NAMESPACE/NAME:TAG --url=URL
                                            copies it now, and tells how that goes
-  ci-images-mirror --help
+  ci-images-mirror --help, --version
 
 Exit code: 0 for a valid configuration, a plan that has read each image, and an image that is where it should be; 1 for any other;
 2 for wrong arguments.
@@ -44,8 +45,9 @@ Exit code: 0 for a valid configuration, a plan that has read each image, and an 
 
 /** @returns the exit code */
 export const run = async (args: readonly string[], io: MirrorIo): Promise<number> => {
-  if (args.some((arg) => ['--help', '-help', '-h'].includes(arg))) {
-    io.print(help)
+  const text = textOf(args)
+  if (text !== undefined) {
+    io.print(text)
     return 0
   }
   try {
@@ -55,6 +57,14 @@ export const run = async (args: readonly string[], io: MirrorIo): Promise<number
     for (const problem of problems) io.printError(`ci-images-mirror: ${problem}`)
     return 2
   }
+}
+
+/** Of a command line that asks for a text alone. */
+const textOf = ([first, ...rest]: readonly string[]): string | undefined => {
+  const isGiven = (...flags: readonly string[]): boolean =>
+    [first, ...rest].some((arg) => flags.includes(`${arg}`))
+  if (first === 'help' || isGiven('--help', '-help', '-h')) return help
+  return first === 'version' || isGiven('--version', '-version') ? version : undefined
 }
 
 const runCommand = async (args: MirrorArguments, io: MirrorIo): Promise<number> => {

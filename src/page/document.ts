@@ -49,10 +49,11 @@ const verdict = ({ result, failure }: PageContent): Html => {
   if (failure !== undefined) return failureSection(failure)
   if (result === undefined) return html``
   const { access, inQci, pullSpec, reason, next } = result
-  const heading = access === 'allowed' && inQci === 'no' ? 'This image is not in QCI' : headings[access]
-  return html`<section class="verdict ${access}" role="status">
+  const isAbsent = access === 'allowed' && inQci === 'no'
+  const heading = isAbsent ? 'This image is not in QCI' : headings[access]
+  return html`<section class="verdict ${access}${isAbsent ? ' absent' : ''}" role="status">
     <h2>${heading}</h2>
-    ${command(`podman pull ${pullSpec}`)}
+    ${isAbsent ? html`<p><code>${pullSpec}</code></p>` : command(`podman pull ${pullSpec}`)}
     <p>${reason}</p>
     ${next === `podman pull ${pullSpec}` ? undefined : nextStep(next)}
     <details>

@@ -55,7 +55,7 @@ export const failureSection = (message: string): Html =>
 /** A line to copy. */
 export const command = (text: string): Html =>
   html`<div class="command">
-    <pre><code>${text}</code></pre>
+    <pre><code>${text.split(' ').map((word, index) => html`${index === 0 ? '' : ' '}<span>${word}</span>`)}</code></pre>
   </div>`
 
 const help = (helpUrl: URL | undefined): Html =>

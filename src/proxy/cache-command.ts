@@ -3,12 +3,15 @@
  * directory meanwhile.
  */
 import { join } from 'node:path'
+import type { CacheBucket } from '../config/cache-arguments.ts'
 import { isDigest } from '../oci/digest.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import { isDirectoryInUse } from '../storage/directory-lock.ts'
 import { DiskQueue } from '../storage/disk-queue.ts'
 import { KeyJournal } from '../storage/key-journal.ts'
-import { requestRemoval, type Removal } from '../storage/removals.ts'
+import { requestRemoval, type Removal, type RemovalReport } from '../storage/removals.ts'
+import { purgeAll, purgeFrom, type Purged } from '../storage/s3/purge.ts'
+import { describeS3Error } from '../storage/s3/s3-errors.ts'
 import {
   checkCacheDirectory,
   entriesNamed,
@@ -18,6 +21,7 @@ import {
   removeEntry,
   type ScannedEntry,
 } from '../storage/scan.ts'
+import { openS3 } from './open-s3.ts'
 
 export type CacheAction = 'stats' | 'verify' | 'rm'
 
@@ -26,6 +30,8 @@ export interface CacheCommandOptions {
   readonly directory: string
   /** Of `rm`: a digest, or a tag as upstream has it. */
   readonly target: string | undefined
+  /** Of `rm`: where the objects are, if no proxy runs to remove them. */
+  readonly bucket?: CacheBucket | undefined
   readonly print: (line: string) => void
   /** Milliseconds between two lines of progress. */
   readonly progressEveryMs?: number
@@ -91,7 +97,7 @@ const verify = async ({
 }
 
 const remove = async (options: CacheCommandOptions): Promise<boolean> => {
-  const { directory, target = '', print } = options
+  const { directory, target = '', bucket, print } = options
   const tags = tagsOf(directory, print)
   const named = tags.startingWith(`${target} `)
   const digests = isDigest(target) ? [target] : named.map(([, { value }]) => value)
@@ -99,8 +105,9 @@ const remove = async (options: CacheCommandOptions): Promise<boolean> => {
     await Promise.all([...new Set(digests)].map(async (of) => await reachable(directory, of)))
   ).flat()
   const isInUse = isDirectoryInUse(directory)
-  // A proxy may have the digest elsewhere: in memory, or in S3.
-  if (entries.length === 0 && named.length === 0 && !(isInUse && isDigest(target))) {
+  // The digest may be elsewhere: in the memory of a proxy, or in S3.
+  const mayBeElsewhere = isDigest(target) && (isInUse || bucket !== undefined)
+  if (entries.length === 0 && named.length === 0 && !mayBeElsewhere) {
     await tags.close()
     throw new Error(
       `${target} is not in the cache; a tag is written as upstream has it, such as ocp_4.5_base`,
@@ -114,34 +121,63 @@ const remove = async (options: CacheCommandOptions): Promise<boolean> => {
     digests: [...new Set([...digests, ...entries.map(({ digest }) => digest)])],
     tags: isDigest(target) ? [] : [target],
   }
-  const isForgotten = isInUse ? await forgottenByProxy(options, removal) : undefined
+  const report = isInUse ? await forgottenByProxy(options, removal) : undefined
   // A running proxy has the tags in memory, and writes them.
-  if (isForgotten === undefined) for (const [key] of named) tags.delete(key)
+  if (report === undefined) for (const [key] of named) tags.delete(key)
   await tags.close()
-  if (!isInUse)
-    print(
-      'No proxy runs on the directory: objects in S3 stay. Run this while the proxy runs to remove them too.',
-    )
-  return isForgotten ?? !isInUse
+  const isGone = await removedFromS3(options, removal.digests, isInUse, report)
+  return isGone && (report !== undefined || !isInUse)
 }
 
-/** @returns undefined if the proxy does not answer; false if S3 still has something */
+/** @returns undefined if the proxy does not answer */
 const forgottenByProxy = async (
   { directory, print, maxWaitMs = defaultMaxWaitMs }: CacheCommandOptions,
   removal: Removal,
-): Promise<boolean | undefined> => {
+): Promise<RemovalReport | undefined> => {
   const report = await requestRemoval(directory, removal, maxWaitMs)
-  if (report === undefined) {
+  print(
+    report === undefined
+      ? 'The proxy that runs on the directory does not answer: restart it, so that it forgets these as well.'
+      : 'The running proxy has forgotten them.',
+  )
+  return report
+}
+
+/** By the running proxy, or else by this command. @returns false if S3 still has something */
+const removedFromS3 = async (
+  { bucket, print }: CacheCommandOptions,
+  digests: readonly string[],
+  isInUse: boolean,
+  report: RemovalReport | undefined,
+): Promise<boolean> => {
+  const purged = report?.s3 ?? (bucket && (await purgeBucket(bucket, digests, print)))
+  if (purged !== undefined) {
+    const { removed, failed } = purged
     print(
-      'The proxy that runs on the directory does not answer: restart it, so that it forgets these as well.',
+      `S3: ${removed} objects removed${failed === 0 ? '' : `, ${failed} could not be removed; try again`}`,
     )
-    return undefined
+    return failed === 0
   }
-  print('The running proxy has forgotten them.')
-  if (report.s3 === undefined) return true
-  const { removed, failed } = report.s3
-  print(`S3: ${removed} objects removed${failed === 0 ? '' : `, ${failed} could not be removed; try again`}`)
-  return failed === 0
+  if (!isInUse)
+    print(
+      'No proxy runs on the directory: objects in S3 stay. To remove them too, run this while the proxy runs, or with its --cache-s3 flags.',
+    )
+  return true
+}
+
+/** The first reason of a failure is printed: the others are the same. */
+const purgeBucket = async (
+  { location, credentials, ...flags }: CacheBucket,
+  digests: readonly string[],
+  print: CacheCommandOptions['print'],
+): Promise<Purged> => {
+  const store = await openS3(location, flags, credentials && (() => credentials))
+  const reasons: unknown[] = []
+  const onError = (error: unknown) => void reasons.push(error)
+  const purged = await purgeAll(digests, purgeFrom({ store, prefix: location.prefix, onError }))
+  store.close()
+  if (reasons.length > 0) print(`S3 fails: ${describeS3Error(reasons[0])}`)
+  return purged
 }
 
 /** An entry, and what it names if it is a manifest. What other images share is fetched again. */

@@ -1,12 +1,16 @@
 /**
  * Composes the way to the mirror: its queue at `/mirrors`, what explanations tell about it, and its state on the page.
  */
-import type { PathReviews } from '../access/decision.ts'
+import type { PathReviews } from '../access/reviews.ts'
 import type { Config } from '../config/config.ts'
-import { createDescribeImage, type DescribeImage } from '../page/mirrors/describe-image.ts'
-import { MirrorOrigin } from '../page/mirrors/mirror-origin.ts'
-import { createMirrorRights, type MirrorRights } from '../page/mirrors/mirror-rights.ts'
-import { MirrorState } from '../page/mirrors/mirror-state.ts'
+import { userAgent } from '../config/version.ts'
+import { createDescribeImage, type DescribeImage } from '../page/mirror-queue/describe-image.ts'
+import { MirrorOrigin, type MirrorExchange } from '../page/mirror-queue/mirror-origin.ts'
+import { createMirrorRights, type MirrorRights } from '../page/mirror-queue/mirror-rights.ts'
+import { MirrorState } from '../page/mirror-queue/mirror-state.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { createMirrorMetrics } from '../telemetry/mirror-metrics.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 
 export interface ComposedMirror {
   readonly mirror: MirrorOrigin
@@ -15,14 +19,30 @@ export interface ComposedMirror {
   readonly state: MirrorState
 }
 
+export interface ComposeMirrorOptions {
+  readonly config: Pick<Config, 'mirrorUrl'>
+  readonly reviews: PathReviews
+  readonly metrics: Pick<Metrics, 'registry'>
+  readonly tracing: Tracing
+}
+
 /** Undefined without `--mirror-url`. */
-export const composeMirror = (
-  { mirrorUrl }: Pick<Config, 'mirrorUrl'>,
-  reviews: PathReviews,
-): ComposedMirror | undefined => {
+export const composeMirror = ({
+  config: { mirrorUrl },
+  reviews,
+  metrics,
+  tracing,
+}: ComposeMirrorOptions): ComposedMirror | undefined => {
   if (mirrorUrl === undefined) return undefined
-  const mirror = new MirrorOrigin({ url: mirrorUrl })
-  const rights = createMirrorRights(reviews)
+  const { requests } = createMirrorMetrics(metrics.registry)
+  const mirror = new MirrorOrigin({
+    url: mirrorUrl,
+    userAgent,
+    observe: (method, outcome) => requests.inc({ method, outcome }),
+    traced: (exchange) => tracedExchange(exchange, mirrorUrl, tracing),
+  })
+  const { require } = createMirrorRights(reviews)
+  const rights = { require: tracing.stage('authorization', require) }
   return {
     mirror,
     rights,
@@ -30,3 +50,14 @@ export const composeMirror = (
     state: new MirrorState(mirror),
   }
 }
+
+const tracedExchange = (exchange: MirrorExchange, { hostname }: URL, { stage }: Tracing): MirrorExchange =>
+  stage((method) => method, exchange, {
+    isClient: true,
+    requestAttributes: (method) => ({
+      'http.request.method': method,
+      'server.address': hostname,
+      'quay_proxy.request.kind': 'mirror',
+    }),
+    answerAttributes: ({ status }) => ({ 'http.response.status_code': status }),
+  })

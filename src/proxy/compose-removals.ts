@@ -4,6 +4,7 @@
 import type { Config } from '../config/config.ts'
 import { isDigest } from '../oci/digest.ts'
 import { RemovalInbox, type Removal, type RemovalReport } from '../storage/removals.ts'
+import { purgeAll } from '../storage/s3/purge.ts'
 import type { S3Tier } from '../storage/s3/s3-tier.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { Pipeline } from '../upstream/pipeline.ts'
@@ -25,18 +26,11 @@ export const composeRemovals = ({
   const remove = async ({ digests: texts, tags }: Removal): Promise<RemovalReport> => {
     const digests = texts.filter(isDigest)
     forget({ digests, tags })
-    const report = { s3: s3 && (await purge(s3.tier, digests)) }
+    const report = {
+      s3: s3 && (await purgeAll(digests, async (kind, digest) => await s3.tier.purge(kind, digest))),
+    }
     logger.info({ digests: digests.length, tags, ...report }, 'removed from the cache by an operator')
     return report
   }
   return new RemovalInbox({ root, remove, warning: (reason) => logger.warn({ reason }, 'cache') })
-}
-
-const kinds = ['blobs', 'manifests'] as const
-
-/** One after the other: nobody's pull waits behind a hundred of them. */
-const purge = async (tier: Pick<S3Tier, 'purge'>, digests: readonly string[]) => {
-  const counts = { removed: 0, failed: 0, absent: 0 }
-  for (const digest of digests) for (const kind of kinds) counts[await tier.purge(kind, digest)] += 1
-  return { removed: counts.removed, failed: counts.failed }
 }

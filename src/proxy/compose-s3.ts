@@ -2,9 +2,8 @@
  * The tier of the cache in S3, as this proxy is configured; nothing without `--cache-s3`.
  */
 import type { Config } from '../config/config.ts'
-import { userAgent } from '../config/version.ts'
 import type { Storage } from '../storage/storage.ts'
-import { openObjectStore, type ObjectStore } from '../storage/s3/object-store.ts'
+import type { ObjectStore } from '../storage/s3/object-store.ts'
 import type { S3Observers } from '../storage/s3/s3-observers.ts'
 import { S3Tier } from '../storage/s3/s3-tier.ts'
 import { createUploadSource } from '../storage/s3/upload-source.ts'
@@ -13,16 +12,14 @@ import type { Logger } from '../telemetry/logging.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../tracing/tracing.ts'
 import type { PipelineOptions } from '../upstream/pipeline.ts'
-import type { WatchedSecrets } from './secret-files.ts'
+import { openS3, type S3Flags } from './open-s3.ts'
+import type { ReloadedFiles } from './reloaded-files.ts'
 
 export type ComposedS3 = NonNullable<NonNullable<PipelineOptions['diskCache']>['s3']>
 
 export interface ComposeS3Options {
-  readonly config: Pick<
-    Config,
-    'cacheS3' | 'cacheS3Endpoint' | 'cacheS3Region' | 'cacheS3Addressing' | 's3Ca' | 'blobDelivery'
-  >
-  readonly files: Pick<WatchedSecrets, 's3Credentials'>
+  readonly config: Pick<Config, 'cacheS3' | 'blobDelivery'> & S3Flags
+  readonly files: Pick<ReloadedFiles, 's3Credentials'>
   readonly storage: Storage | undefined
   readonly logger: Logger
   readonly metrics: Metrics
@@ -40,32 +37,13 @@ export const composeS3 = ({
   metrics,
   tracing,
 }: ComposeS3Options): ComposedS3 | undefined => {
-  const {
-    cacheS3,
-    cacheS3Endpoint: endpoint,
-    cacheS3Region,
-    cacheS3Addressing,
-    s3Ca: ca,
-    blobDelivery,
-  } = config
+  const { cacheS3, blobDelivery } = config
   if (cacheS3 === undefined || storage === undefined) return undefined
-  const { bucket, prefix } = cacheS3
   const counters = createS3Metrics(metrics.registry)
   const tier = new S3Tier({
-    prefix,
-    openStore: async () => {
-      const store = await openObjectStore({
-        bucket,
-        endpoint,
-        // Other stores have regions for the sake of the signature alone.
-        region: cacheS3Region ?? (endpoint === undefined ? undefined : otherRegion),
-        isPathStyle: isPathStyle(cacheS3Addressing, endpoint, bucket),
-        ca,
-        credentials: files.s3Credentials?.current,
-        userAgent,
-      })
-      return withTracedLookUps(store, tracing)
-    },
+    prefix: cacheS3.prefix,
+    openStore: async () =>
+      withTracedLookUps(await openS3(cacheS3, config, files.s3Credentials?.current), tracing),
     source: createUploadSource(storage),
     observe: observersOf(counters, logger),
   })
@@ -86,16 +64,6 @@ const withTracedLookUps = (store: ObjectStore, { stage }: Tracing): ObjectStore 
   }
   return traced
 }
-
-const otherRegion = 'us-east-1'
-
-/** A certificate of AWS does not match a bucket with dots in its name. */
-const isPathStyle = (
-  addressing: Config['cacheS3Addressing'],
-  endpoint: URL | undefined,
-  bucket: string,
-): boolean =>
-  addressing === 'path' || (addressing === 'auto' && (endpoint !== undefined || bucket.includes('.')))
 
 const observersOf = (counters: ReturnType<typeof createS3Metrics>, logger: Logger): S3Observers => {
   const loggedAt = new Map<string, number>()

@@ -3,6 +3,7 @@
  * registry works with nothing but Node, and is a client that tests can count.
  */
 import { createHash } from 'node:crypto'
+import { commandUserAgent } from '../config/version.ts'
 
 export interface PullOptions {
   /** `http://127.0.0.1:8400` */
@@ -57,6 +58,9 @@ const accept = [
   'application/vnd.oci.image.index.v1+json',
 ].join(', ')
 
+/** How the tour names itself in the log of the proxy. */
+export const named = { 'user-agent': commandUserAgent('sandbox') } as const
+
 /** @throws {PullError} with the registry's own message */
 export const pull = async (options: PullOptions): Promise<Pulled> => {
   const { registry, repository, reference, parallel = 6, onProgress = () => undefined } = options
@@ -64,7 +68,7 @@ export const pull = async (options: PullOptions): Promise<Pulled> => {
   const get = async (kind: 'manifests' | 'blobs', name: string): Promise<Buffer> => {
     const url = `${registry}/v2/${repository}/${kind}/${name}`
     const response = await fetch(url, {
-      headers: { authorization, ...(kind === 'manifests' ? { accept } : {}) },
+      headers: { ...named, authorization, ...(kind === 'manifests' ? { accept } : {}) },
     })
     const body = await bodyOf(response)
     const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`
@@ -107,7 +111,7 @@ export const pull = async (options: PullOptions): Promise<Pulled> => {
 const parse = (body: Buffer): Manifest => JSON.parse(body.toString()) as Manifest
 
 const logIn = async ({ registry, username, password }: PullOptions): Promise<string> => {
-  const ping = await fetch(`${registry}/v2/`)
+  const ping = await fetch(`${registry}/v2/`, { headers: named })
   const challenge = ping.headers.get('www-authenticate') ?? ''
   await ping.body?.cancel()
   const [, realm = '', service = ''] = /^Bearer realm="([^"]+)",service="([^"]+)"$/.exec(challenge) ?? []
@@ -115,7 +119,7 @@ const logIn = async ({ registry, username, password }: PullOptions): Promise<str
     throw new PullError(`no challenge: ${ping.status} ${challenge}`, ping.status)
   const basic = Buffer.from(`${username}:${password}`).toString('base64')
   const url = `${realm}?${new URLSearchParams({ account: username, service })}`
-  const body = await bodyOf(await fetch(url, { headers: { authorization: `Basic ${basic}` } }))
+  const body = await bodyOf(await fetch(url, { headers: { ...named, authorization: `Basic ${basic}` } }))
   return (JSON.parse(body.toString()) as { token: string }).token
 }
 

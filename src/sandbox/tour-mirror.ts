@@ -4,6 +4,7 @@
 import type { SandboxMirror } from './mirror/mirror.ts'
 import { mirroredImage } from './mirror/mirror.ts'
 import type { Person } from './people.ts'
+import { named } from './pull.ts'
 import { mayPull } from './sample-pulls.ts'
 import type { Sandbox } from './sandbox.ts'
 import { showPull, type TourPullsOptions } from './tour-pulls.ts'
@@ -38,7 +39,7 @@ export const mirrorCommand = async (
 ): Promise<readonly string[]> => {
   const page = `${url}/mirrors/${mirroredImage.target}`
   for (const { username, token } of people) {
-    const { status, body } = await fetch(page, { headers: { authorization: `Bearer ${token}` } })
+    const { status, body } = await fetch(page, { headers: { ...named, authorization: `Bearer ${token}` } })
     await body?.cancel()
     if (status === 200)
       return ['', `  # what the mirror says, for ${username}`, `  curl -u x:${token} ${page}`]

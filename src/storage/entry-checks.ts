@@ -3,20 +3,32 @@
  * alone does not tell whether its bytes are right.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { onAbort } from '../concurrency/abortable.ts'
 import { Bulkhead } from '../concurrency/bulkhead.ts'
 import type { ContentStore } from './content-store.ts'
 import type { StoredFile } from './stored-file.ts'
 
 export interface EntryChecksOptions {
   readonly store: Pick<ContentStore, 'find'>
-  /** Milliseconds that a client waits. The check goes on. */
+  /** Milliseconds that a client waits before upstream sends the part. The check goes on. */
   readonly maxWaitMs?: number
+  /** Milliseconds that a client waits if upstream cannot send it. */
+  readonly maxPatienceMs?: number
   /** Checks of all requesters at a time. */
   readonly maxChecks?: number
 }
 
+export interface EntryRequest {
+  readonly digest: string
+  readonly requester: string
+  /** Of the client that waits. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /** About a gigabyte from a fast disk. */
 const defaultMaxWaitMs = 2000
+/** As for the rest of a blob: a client that waits longer for a byte would rather try elsewhere. */
+const defaultMaxPatienceMs = 30_000
 /** Each holds a descriptor and a buffer. */
 const defaultMaxChecks = 8
 /** Whose turns at the disk the checks take, all of them together. */
@@ -33,14 +45,22 @@ export class EntryChecks {
     this.#slots = new Bulkhead(options.maxChecks ?? defaultMaxChecks)
   }
 
-  /** Resolves when the entry is compared (a wrong one is dropped then), or when it takes too long. Never rejects. */
-  async check(digest: string, requester: string): Promise<void> {
+  /**
+   * The entry, open for reading, to be closed by the caller.
+   * @param hasUpstream whether upstream can send the part; if not, the wait is longer
+   * @returns 'unverified' if the check takes longer than the wait, or too many run; undefined for no entry, or a wrong one. Never rejects
+   */
+  async find(
+    { digest, requester, signal }: EntryRequest,
+    hasUpstream: boolean,
+  ): Promise<StoredFile | 'unverified' | undefined> {
+    const { store, maxWaitMs = defaultMaxWaitMs, maxPatienceMs = defaultMaxPatienceMs } = this.#options
     const running = this.#running.get(digest) ?? this.#begin(digest, requester)
-    if (running === undefined) return
-    const waiting = new AbortController()
-    const late = sleep(this.#options.maxWaitMs ?? defaultMaxWaitMs, undefined, { signal: waiting.signal })
-    await Promise.race([running, late.catch(() => undefined)])
-    waiting.abort()
+    if (running !== undefined) await endedWithin(running, hasUpstream ? maxWaitMs : maxPatienceMs, signal)
+    const file = await store.find(digest, requester)
+    if (file === undefined || file.isVerified) return file
+    await file.close()
+    return 'unverified'
   }
 
   /** Undefined if too many run. */
@@ -66,4 +86,16 @@ export class EntryChecks {
 const readThrough = async (file: StoredFile): Promise<void> => {
   const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, file.size))
   for (let at = 0; at < file.size;) at += await file.read(buffer, at)
+}
+
+/** Resolves when the check ends, the time is over, or the client has left. */
+const endedWithin = async (
+  check: Promise<void>,
+  maxWaitMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> => {
+  const waiting = new AbortController()
+  using _listener = onAbort(signal, () => waiting.abort())
+  await Promise.race([check, sleep(maxWaitMs, undefined, { signal: waiting.signal }).catch(() => undefined)])
+  waiting.abort()
 }

@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Purged } from './s3/purge.ts'
 
 export interface Removal {
   /** Of blobs and manifests. */
@@ -17,7 +18,7 @@ export interface Removal {
 
 export interface RemovalReport {
   /** Objects of S3; undefined without S3. */
-  readonly s3: { readonly removed: number; readonly failed: number } | undefined
+  readonly s3: Purged | undefined
 }
 
 export interface RemovalInboxOptions {

@@ -30,11 +30,15 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
+/** Measured only if they are named: it takes minutes to write a million files. */
+const named: ReadonlySet<string> = new Set(['cache-entries'])
+
 const names = Object.keys(partArguments) as PartName[]
 
 /** @throws {UsageError} for the name of no part, and for a wrong argument behind a name */
 export const choose = (args: readonly string[]): readonly Chosen[] => {
-  if (args.length === 0) return names.map((name) => ({ name, argument: undefined }))
+  if (args.length === 0)
+    return names.filter((name) => !named.has(name)).map((name) => ({ name, argument: undefined }))
   return args.map((text) => {
     const [given = '', argument] = text.split('=')
     const name = names.find((candidate) => candidate === given)
@@ -51,7 +55,9 @@ export const usage = (): string =>
   [
     'the parts are',
     ...Object.entries(partArguments).map(([name, argument]) =>
-      argument === undefined ? `  ${name}` : `  ${name}[=${argument}]`,
+      [`  ${name}`, argument && `[=${argument}]`, named.has(name) && ' (only if it is named)']
+        .filter((text) => typeof text === 'string')
+        .join(''),
     ),
     '',
   ].join('\n')

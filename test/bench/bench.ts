@@ -1,11 +1,11 @@
 /**
  * The benchmark: measures the proxy, nginx and Fastify with @fastify/reply-from in one run, prints tables, and writes RESULTS.md.
  *
- *     npm run bench                                        every part, with a soak of a minute: about seven minutes
+ *     npm run bench                                        every part but cache-entries, with a soak of a minute: about seven minutes
  *     npm run bench -- streaming soak=10m                  these parts
  *     npm run bench -- restricted-index=1h                 the restricted index at QCI's size
  *     npm run bench -- soak=10m --peaceful                 without bad requesters
- *     npm run bench -- --proxy=../base/src/main.ts         the proxy of another checkout
+ *     npm run bench -- --proxy=../base/bin/quay-proxy.js       the proxy of another checkout
  *
  * It needs Linux, nginx, wrk, curl and openssl; `ss` of iproute2 for one column.
  */
@@ -58,7 +58,7 @@ const bench = async (args: readonly string[]): Promise<void> => {
   const absent = missing('nginx', 'wrk', 'curl', 'openssl')
   if (absent !== false) throw new Error(absent)
   const other = args.find((text) => text.startsWith(proxyFlag))?.slice(proxyFlag.length)
-  const main = other === undefined ? join(import.meta.dirname, '../../src/main.ts') : resolve(other)
+  const main = other === undefined ? join(import.meta.dirname, '../../bin/quay-proxy.js') : resolve(other)
   const sections = new Map<string, string>()
   const parts = await importParts()
   const order = Object.values(parts).map(({ title }) => title)

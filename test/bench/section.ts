@@ -12,7 +12,7 @@ export interface Part {
 }
 
 export interface Setting {
-  /** The `main.ts` of the proxy that is measured. */
+  /** The program that is measured. */
   readonly main: string
   /** The text after the name: `10m` of `soak=10m`. */
   readonly argument: string | undefined

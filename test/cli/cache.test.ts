@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { entryPath } from '../../src/storage/cache-directory.ts'
 import { digestOf } from '../storage/fixtures.ts'
@@ -23,4 +23,9 @@ await t.test('cache: what a directory holds, and whether it is right', async (te
     ['cache', 'stats', '--cache-dir=/absent'],
     ['--cache-dir=/absent cannot be read (ENOENT)'],
   )
+  const credentials = join(directory, '..', 'credentials')
+  writeFileSync(credentials, 'aws_access_key_id=AKIA\naws_secret_access_key=secret\n', { mode: 0o644 })
+  const s3 = ['--cache-s3=s3://bucket', `--cache-s3-credentials-file=${credentials}`]
+  const { stderr } = await ended(['cache', 'rm', 'absent', flag, ...s3])
+  test.match(stderr, [/^--cache-s3-credentials-file: /, /absent is not in the cache/])
 })

@@ -1,9 +1,5 @@
 import t from 'tap'
-import {
-  parseAuditReportArguments,
-  parseCacheArguments,
-  parseSandboxArguments,
-} from '../../src/config/command-arguments.ts'
+import { parseAuditReportArguments, parseSandboxArguments } from '../../src/config/command-arguments.ts'
 
 await t.test('sandbox: its own flags, in either form', async (test) => {
   test.strictSame(parseSandboxArguments([]), {
@@ -56,30 +52,7 @@ await t.test('audit-report: files, and what the flags of serve say', async (test
   test.equal(parseAuditReportArguments(['--qci-namespace', 'b'], environment).qciNamespace, 'b')
 })
 
-await t.test('cache: an action, its target, and the directory', async (test) => {
-  test.strictSame(parseCacheArguments(['stats', '--cache-dir=/c'], {}), {
-    action: 'stats',
-    directory: '/c',
-    target: undefined,
-  })
-  test.strictSame(parseCacheArguments(['rm', 'ocp_4.5_base'], { QUAY_PROXY_CACHE_DIR: '/c' }), {
-    action: 'rm',
-    directory: '/c',
-    target: 'ocp_4.5_base',
-  })
-  for (const args of [[], ['purge'], ['stats', 'a'], ['rm'], ['rm', 'a', 'b'], ['verify', 'a']])
-    test.throws(() => parseCacheArguments([...args, '--cache-dir=/c'], {}), {
-      name: 'ConfigError',
-      message: /^cache takes stats, verify, or rm with a digest or a tag/,
-    })
-  test.throws(() => parseCacheArguments(['stats'], {}), { message: /^cache needs --cache-dir=DIR/ })
-})
-
 await t.test('mistakes are named as those of serve', async (test) => {
-  test.throws(() => parseCacheArguments(['stats', '--json'], {}), {
-    name: 'ConfigError',
-    message: '--json is not a flag of cache; --help lists them',
-  })
   test.throws(() => parseAuditReportArguments(['--qci-namespace=A_B'], {}), {
     name: 'ConfigError',
     message: '--qci-namespace=A_B is not valid: expected a namespace',

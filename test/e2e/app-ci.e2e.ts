@@ -54,7 +54,7 @@ const startProxy = async (t: Test, api: ApiServer, ...flags: string[]): Promise<
   const service = await startService(
     process.execPath,
     [
-      join(root, 'src/main.ts'),
+      join(root, 'bin/quay-proxy.js'),
       'serve',
       `--listen-addr=${host}`,
       `--exposed-url=${url}`,

@@ -38,7 +38,7 @@ export const tlsProxy = async (stack: Workplace, flags: readonly string[]): Prom
   const metricsUrl = `http://127.0.0.1:${metricsPort}`
   const lives: Service[] = []
   const args = [
-    join(root, 'src/main.ts'),
+    join(root, 'bin/quay-proxy.js'),
     'serve',
     `--listen-addr=127.0.0.1:${port}`,
     `--exposed-host=${host}`,

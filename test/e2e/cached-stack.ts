@@ -42,7 +42,7 @@ const startProxy = async ({ directory }: QuayStack, upstream: string) => {
     // While quay is unavailable, the cache answers with errors. The test does not wait for the retries each time.
     '--retry-timeout=2s',
   ]
-  const main = join(root, 'src/main.ts')
+  const main = join(root, 'bin/quay-proxy.js')
   const ready = () => answers(`${url}/readyz`, 200)
   const proxy = await startService(process.execPath, [main, 'serve', ...args], ready, { cwd: directory })
   return { host, url, proxy }

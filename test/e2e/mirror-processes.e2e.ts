@@ -51,7 +51,7 @@ const startWorld = async (t: Test, config: string) => {
     )
     const args = [
       '--disable-sigusr1',
-      'src/mirror/main.ts',
+      'bin/ci-images-mirror.js',
       `--config=${folder}/config`,
       `--registry-config=${auth}`,
       `--kubeconfig=${folder}/kubeconfig`,

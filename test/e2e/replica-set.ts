@@ -98,7 +98,7 @@ export const startReplicas = async (
     ]
     const service = await startService(
       process.execPath,
-      [join(root, 'src/main.ts'), 'serve', ...args],
+      [join(root, 'bin/quay-proxy.js'), 'serve', ...args],
       () => answers(`http://${host}/readyz`, 200),
       { cwd: directory, patience: 60_000 },
     )

@@ -52,7 +52,7 @@ await test('three replicas over one S3', { skip }, async (suite) => {
     ]
     const service = await startService(
       process.execPath,
-      [join(root, 'src/main.ts'), 'serve', ...args],
+      [join(root, 'bin/quay-proxy.js'), 'serve', ...args],
       () => answers(`http://${host}/readyz`, 200),
       { cwd: directory, patience: 60_000 },
     )

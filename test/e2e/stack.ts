@@ -114,7 +114,7 @@ const startProxy = async (directory: string, upstream: string, kubeconfig: strin
     '--log-level=info',
   ]
   const ready = () => answers(`${url}/readyz`, 200)
-  const main = join(root, 'src/main.ts')
+  const main = join(root, 'bin/quay-proxy.js')
   const service = await startService(process.execPath, [main, 'serve', ...args], ready, { cwd: directory })
   return { host, url, service }
 }

@@ -44,7 +44,7 @@ export const startWatchingProxy = async (
   ]
   const service = await startService(
     process.execPath,
-    [join(root, 'src/main.ts'), 'serve', ...args],
+    [join(root, 'bin/quay-proxy.js'), 'serve', ...args],
     () => answers(`${url}${probe}`, 200),
     { cwd: directory, ...patience },
   )

@@ -6,7 +6,10 @@ const fakeProgram = () => {
   const events = new EventEmitter()
   const lines: string[] = []
   const exits: number[] = []
-  const writer = (name: string) => ({ write: (text: string) => lines.push(`${name}: ${text}`) })
+  const writer = (name: string) => ({
+    write: (text: string) => lines.push(`${name}: ${text}`),
+    on: (event: 'error', listener: () => void) => events.on(`${name} ${event}`, listener),
+  })
   const program: Program = {
     env: { KUBECONFIG: '/k' },
     stdout: writer('out'),
@@ -31,10 +34,14 @@ await t.test('the first signal ends in order, the second one at once', (test) =>
   for (const [first, second] of [
     ['SIGTERM', 'SIGTERM'],
     ['SIGINT', 'SIGTERM'],
+    ['SIGQUIT', 'SIGINT'],
   ] as const) {
     const { program, events, exits } = fakeProgram()
     let ends = 0
     createProcessIo(program).onEnd?.(async () => void ends++)
+    for (const name of ['SIGHUP', 'SIGUSR2', 'out error'])
+      test.ok(events.emit(name), `${name} does not end the process`)
+    test.strictSame([ends, exits], [0, []])
     events.emit(first)
     test.strictSame([ends, exits], [1, []])
     events.emit(second)

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
+import manifest from '../../package.json' with { type: 'json' }
 import type { Test } from 'tap'
 import { putImage, tag } from '../support/image-fixtures.ts'
 import { startPushableRegistry } from '../support/pushable-registry.ts'
@@ -86,7 +87,9 @@ await t.test('a program error is a sentence, too', async (t) => {
 })
 
 await t.test('help and notices', async (t) => {
-  t.match(await started(t, ['--help']), { code: 0, output: help })
+  for (const given of ['--help', '-h', 'help']) t.match(await started(t, [given]), { code: 0, output: help })
+  for (const given of ['--version', 'version'])
+    t.match(await started(t, [given]), { code: 0, output: manifest.version })
   t.match(await started(t, [check, '--config=FOLDER/good', '--enable-controller=x']), {
     code: 0,
     errors: [

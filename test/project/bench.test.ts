@@ -20,6 +20,11 @@ await t.test('a wrong argument of the benchmark: a sentence and the list of part
     test.match(error.message, problem)
     test.notMatch(error.message, '\n')
   }
+  const all = choose([]).map(({ name }) => name)
+  test.ok(all.includes('cache'))
+  test.notOk(all.includes('cache-entries'), 'only if it is named')
+  test.equal(choose(['cache-entries']).length, 1)
+  test.match(usage(), '\n  cache-entries (only if it is named)\n')
   test.match(usage(), /^the parts are\n {2}streaming\n/)
   const { status, stdout, stderr } = spawnSync(...plainNode(bench, 'first-bite'), { encoding: 'utf8' })
   test.strictSame([status, stdout], [2, ''])

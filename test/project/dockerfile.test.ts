@@ -47,7 +47,7 @@ await test("the container's command is an existing file", async (t) => {
   // Attack: the inspector that Node opens at SIGUSR1 reads every secret.
   t.equal(option, '--disable-sigusr1')
   t.equal(spawnSync(...plainNode(option ?? '', '--version')).status, 0)
-  t.match(file, /^\/app\/src\//)
+  t.match(file, /^\/app\/bin\//)
   t.ok(existsSync(join(root, file.replace('/app/', ''))), file)
 })
 
@@ -80,7 +80,7 @@ await test('the compile cache is filled by the same command as it is read, and n
   t.match(values('COPY', finalStage), ['--from=build --chown=0:0 /app ./'])
   const cache = 'node_modules/.cache'
   t.match(values('RUN', build).at(-2), `mkdir ${cache} && chown 1001 ${cache}`)
-  t.match(await read('src/main.ts'), `new URL('../${cache}/quay-proxy', import.meta.url)`)
+  t.match(await read('bin/compile-cache.js'), `new URL('../${cache}/quay-proxy', import.meta.url)`)
 })
 
 await test('both stages use the base image of the tested release', async (t) => {

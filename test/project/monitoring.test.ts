@@ -14,6 +14,7 @@ import { createDigestMetrics, createWatchMetrics } from '../../src/telemetry/dig
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { createProcessMetrics } from '../../src/telemetry/process-metrics.ts'
 import { createConnectionMetrics, createStateMetrics } from '../../src/telemetry/state-metrics.ts'
+import { createMirrorMetrics } from '../../src/telemetry/mirror-metrics.ts'
 import { createS3Gauges, createS3Metrics } from '../../src/telemetry/s3-metrics.ts'
 import { createSharedStateMetrics } from '../../src/telemetry/shared-state-metrics.ts'
 import { MirrorMetrics } from '../../src/mirror/service/mirror-metrics.ts'
@@ -73,6 +74,7 @@ const registered = async (): Promise<ReadonlyMap<string, ReadonlySet<string>>> =
   createCacheMetrics(registry)
   const nothing = { entries: 0, bytes: 0 }
   createCacheGauges(registry, () => ({ blobs: nothing, manifests: nothing, isStuck: false }))
+  createMirrorMetrics(registry)
   createS3Metrics(registry)
   createS3Gauges(registry, () => ({ isOpen: false, uploads: 0 }))
   createWatchMetrics(metrics, () => ({ digests: 0, imageStreams: 0, notIndexed: 0, silentSeconds: 0 }))

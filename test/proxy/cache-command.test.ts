@@ -7,7 +7,9 @@ import { entryPath } from '../../src/storage/cache-directory.ts'
 import { encodeDocument } from '../../src/storage/documents.ts'
 import { RemovalInbox, type Removal, type RemovalReport } from '../../src/storage/removals.ts'
 import { openStorage } from '../../src/storage/storage.ts'
+import { objectKey } from '../../src/storage/s3/object-key.ts'
 import { digestOf, freshDirectory } from '../storage/fixtures.ts'
+import { bucket, s3Credentials, startS3 } from '../support/s3-server.ts'
 
 const observe = {
   fillEnded: () => undefined,
@@ -132,6 +134,45 @@ await t.test('rm: a proxy runs on the directory', async (test) => {
   clearInterval(looking)
   await inbox.close()
   await storage.close()
+})
+
+await t.test('rm: no proxy runs, and the bucket is given', async (test) => {
+  const { directory, image, lines } = await setUp(test)
+  const s3 = await startS3(test)
+  const run = async (target: string) =>
+    await cacheCommand({
+      action: 'rm',
+      directory,
+      target,
+      print: (line) => void lines.push(line),
+      maxWaitMs: 1,
+      bucket: {
+        location: { bucket, prefix: 'p' },
+        cacheS3Endpoint: s3.url,
+        cacheS3Region: undefined,
+        cacheS3Addressing: 'auto',
+        credentials: s3Credentials,
+        s3Ca: undefined,
+      },
+    })
+  for (const digest of image.blobs.keys()) s3.objects.set(objectKey('p', 'blobs', digest), Buffer.from('b'))
+  for (const { digest } of image.manifests)
+    s3.objects.set(objectKey('p', 'manifests', digest), Buffer.from('m'))
+  const count = s3.objects.size
+  s3.fault({ method: 'DELETE', status: 403 })
+  test.notOk(await run('ocp_4.5_base'))
+  test.strictSame(lines.slice(-2), [
+    'S3 fails: Broken 403',
+    `S3: ${count - 1} objects removed, 1 could not be removed; try again`,
+  ])
+  for (const digest of [...image.blobs.keys(), ...image.manifests.map(({ digest: of }) => of)])
+    test.ok(await run(digest), 'it may be in S3 alone')
+  test.equal(s3.objects.size, 0)
+  const storage = openStorage({ directory, maxBytes: 1_000_000_000, observe })
+  test.notOk(await run(image.digest), 'a proxy runs, and does not answer')
+  test.match(lines.slice(-2), [/^The proxy that runs .* does not answer/, 'S3: 0 objects removed'])
+  await storage.close()
+  test.notOk(lines.some((line) => line.includes(s3Credentials.secretAccessKey)))
 })
 
 await t.test('a manifest that cannot be read goes alone', async (test) => {

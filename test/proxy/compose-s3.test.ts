@@ -120,28 +120,6 @@ await t.test('what somebody has to look at is logged, once a minute, and without
     test.notOk(text.includes(secret))
 })
 
-await t.test('the bucket in the path, or in the host name', async (test) => {
-  const other = { cacheS3Endpoint: new URL('https://store.example.org') }
-  for (const [config, host] of [
-    [other, 'store.example.org'],
-    [{ ...other, cacheS3Addressing: 'virtual' }, `${bucket}.store.example.org`],
-    [{ cacheS3Endpoint: undefined, cacheS3Region: 'eu-west-3' }, `${bucket}.s3.eu-west-3.amazonaws.com`],
-    [
-      { cacheS3Endpoint: undefined, cacheS3Region: 'eu-west-3', cacheS3Addressing: 'path' },
-      's3.eu-west-3.amazonaws.com',
-    ],
-    [
-      { cacheS3Endpoint: undefined, cacheS3Region: 'eu-west-3', cacheS3: { bucket: 'a.b', prefix: '' } },
-      's3.eu-west-3.amazonaws.com',
-    ],
-  ] as const) {
-    const { composed } = await setUp(test, config)
-    await composed.tier.start()
-    composed.tier.found('blobs', digest, 1)
-    test.equal((await composed.tier.urlOf('blobs', digest))?.host, host)
-  }
-})
-
 await t.test('without a file the SDK looks for credentials, and for a region', async (test) => {
   const region = process.env['AWS_REGION']
   process.env['AWS_REGION'] = 'ap-south-1'

@@ -17,7 +17,7 @@ const kills = Number(process.env['CACHE_KILLS'] ?? 2)
 
 const start = async (s: Scenario, directory: string) => {
   const flags = [...flagsOf(s), '--restricted-index=off', `--cache-dir=${directory}`]
-  const child = spawnPlainNode(['src/main.ts', 'serve', ...flags])
+  const child = spawnPlainNode(['bin/quay-proxy.js', 'serve', ...flags])
   child.stderr.resume()
   let log = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (log += text))

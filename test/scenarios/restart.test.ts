@@ -40,7 +40,7 @@ const start = async (test: Test) => {
   for (const [name, content] of Object.entries(secrets)) writeFileSync(join(folder, name), content)
   const port = await freePort()
   const child = spawnPlainNode([
-    'src/main.ts',
+    'bin/quay-proxy.js',
     'serve',
     `--listen-addr=127.0.0.1:${port}`,
     `--exposed-url=http://127.0.0.1:${port}`,

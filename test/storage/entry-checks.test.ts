@@ -15,6 +15,11 @@ interface SetUp extends Omit<EntryChecksOptions, 'store'> {
   readonly disk?: Partial<Disk>
 }
 
+interface Asked {
+  readonly hasUpstream?: boolean
+  readonly signal?: AbortSignal
+}
+
 /** A store whose entry is of an earlier life. */
 const storeFor = async (test: Test, { bytes = content, disk = {}, ...options }: SetUp = {}) => {
   const directory = freshDirectory(test)
@@ -45,7 +50,14 @@ const storeFor = async (test: Test, { bytes = content, disk = {}, ...options }: 
     await file?.close()
     return file?.isVerified
   }
-  return { path, told, isVerified, checks: new EntryChecks({ store: storage.blobs, ...options }) }
+  const checks = new EntryChecks({ store: storage.blobs, ...options })
+  const found = async (requester: string, { hasUpstream = true, signal }: Asked = {}) => {
+    const file = await checks.find({ digest, requester, signal }, hasUpstream)
+    if (typeof file !== 'object') return file
+    await file.close()
+    return 'verified'
+  }
+  return { path, told, isVerified, found }
 }
 
 await t.test('the whole entry is read, once for all who wait', async (test) => {
@@ -57,9 +69,10 @@ await t.test('the whole entry is read, once for all who wait', async (test) => {
       return count
     },
   }
-  const { checks, isVerified, told } = await storeFor(test, { disk })
+  const { found, isVerified, told } = await storeFor(test, { disk })
   test.equal(await isVerified(), false)
-  await Promise.all(['alice', 'bob'].map(async (requester) => await checks.check(digest, requester)))
+  const both = await Promise.all(['alice', 'bob'].map(async (requester) => await found(requester)))
+  test.strictSame(both, ['verified', 'verified'])
   test.equal(await isVerified(), true)
   test.equal(read, content.length)
   test.strictSame(told, [])
@@ -67,16 +80,14 @@ await t.test('the whole entry is read, once for all who wait', async (test) => {
 
 await t.test('an entry that is wrong, unreadable or gone', async (test) => {
   const wrong = await storeFor(test, { bytes: Buffer.alloc(content.length) })
-  await wrong.checks.check(digest, 'alice')
-  test.equal(await wrong.isVerified(), undefined)
+  test.equal(await wrong.found('alice'), undefined)
   test.strictSame(wrong.told, ['digest'])
   const unreadable = await storeFor(test, { disk: { read: failing('EIO') } })
-  await unreadable.checks.check(digest, 'alice')
+  test.equal(await unreadable.found('alice'), undefined)
   test.strictSame(unreadable.told, ['unreadable'])
   const gone = await storeFor(test)
   rmSync(gone.path)
-  await gone.checks.check(digest, 'alice')
-  test.equal(await gone.isVerified(), undefined)
+  test.equal(await gone.found('alice'), undefined)
 })
 
 await t.test('a client does not wait for long, and the check goes on', async (test) => {
@@ -87,16 +98,18 @@ await t.test('a client does not wait for long, and the check goes on', async (te
       return await systemDisk.read(...args)
     },
   }
-  const { checks, isVerified } = await storeFor(test, { disk, maxWaitMs: 1 })
-  await checks.check(digest, 'alice')
-  test.equal(await isVerified(), false)
+  const { found } = await storeFor(test, { disk, maxWaitMs: 1 })
+  test.equal(await found('alice'), 'unverified')
+  const gone = new AbortController()
+  const left = found('bob', { hasUpstream: false, signal: gone.signal })
+  const patient = found('carol', { hasUpstream: false })
+  gone.abort()
+  test.equal(await left, 'unverified', 'a client that leaves waits no longer')
   slow.resolve()
-  while ((await isVerified()) === false) await checks.check(digest, 'alice')
-  test.equal(await isVerified(), true)
+  test.equal(await patient, 'verified')
 })
 
 await t.test('attack: one requester does not have all checks', async (test) => {
-  const { isVerified, checks } = await storeFor(test, { maxChecks: 0 })
-  await checks.check(digest, 'mallory')
-  test.equal(await isVerified(), false, 'served as it is')
+  const { found } = await storeFor(test, { maxChecks: 0 })
+  test.equal(await found('mallory'), 'unverified')
 })

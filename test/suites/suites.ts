@@ -15,7 +15,7 @@ const atOnce = 'cached-manifests,upstream-failures'
  */
 const patterns: Readonly<Record<string, readonly string[]>> = {
   mirror: ['{kubernetes,mirror}/**/*.test.ts'],
-  programs: ['{cli,credential-helper,proxy,sandbox}/**/*.test.ts'],
+  programs: ['{bin,cli,credential-helper,proxy,sandbox}/**/*.test.ts'],
   project: ['project/*.test.ts'],
   pull: ['{access,audit,concurrency,config,explain,oci,page,registry,secrets,server,upstream}/**/*.test.ts'],
   'scenarios-access': [`scenarios/{${aboutAccess}}.test.ts`],

@@ -7,6 +7,7 @@ import { createDigestMetrics, createWatchMetrics } from '../../src/telemetry/dig
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { createProcessMetrics } from '../../src/telemetry/process-metrics.ts'
 import { createConnectionMetrics, createStateMetrics } from '../../src/telemetry/state-metrics.ts'
+import { createMirrorMetrics } from '../../src/telemetry/mirror-metrics.ts'
 import { createS3Gauges, createS3Metrics } from '../../src/telemetry/s3-metrics.ts'
 import { createSharedStateMetrics } from '../../src/telemetry/shared-state-metrics.ts'
 import { createUpstreamGauges, createUpstreamMetrics } from '../../src/telemetry/upstream-metrics.ts'
@@ -83,6 +84,7 @@ const createAll = (): Registry => {
     manifests: { entries: 0, bytes: 0 },
     isStuck: false,
   }))
+  createMirrorMetrics(metrics.registry)
   createS3Metrics(metrics.registry)
   createS3Gauges(metrics.registry, () => ({ isOpen: false, uploads: 0 }))
   return metrics.registry

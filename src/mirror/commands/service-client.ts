@@ -1,6 +1,7 @@
 /**
  * Requests to a running service.
  */
+import { commandUserAgent, mirrorUserAgent } from '../../config/version.ts'
 import { parseAnswer } from '../../oci/json-bounds.ts'
 import type { Explanation } from '../status/explanation.ts'
 import { printable } from '../printable.ts'
@@ -8,6 +9,12 @@ import { printable } from '../printable.ts'
 const timeoutMs = 30_000
 /** Characters of an answer that is not JSON. */
 const longestText = 1000
+
+/** By the command that sends it. */
+const userAgents = {
+  GET: commandUserAgent('explain', mirrorUserAgent),
+  POST: commandUserAgent('sync', mirrorUserAgent),
+} as const
 
 /** @returns a sentence where the service refuses. @throws {Error} where it does not answer */
 export const askService = async (
@@ -19,6 +26,7 @@ export const askService = async (
   const page = new URL(method === 'POST' ? `${path}/sync` : path, url)
   const response = await fetch(page, {
     method,
+    headers: { 'user-agent': userAgents[method] },
     redirect: 'error',
     signal: AbortSignal.timeout(timeoutMs),
   }).catch((error: unknown) => {

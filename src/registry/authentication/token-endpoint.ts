@@ -27,15 +27,14 @@ export interface TokenOptions {
 
 /** The announced lifetime of tokens without an expiry. Each renewal costs a cached review. */
 const defaultLifeSeconds = 3600
+/** Of a token that could not be reviewed: the least that clients take. @see https://distribution.github.io/distribution/spec/auth/token/ */
+const unknownLifeSeconds = 60
 /** containers/image and docker use a token up to the last announced second, and do not request a new one after a 401. */
 const marginSeconds = 30
 
 export const tokenHandlers = (options: TokenOptions) => {
-  const { authenticate } = options
   const answer = async (request: FastifyRequest, reply: FastifyReply, credential: Credential) => {
-    const authenticated = await beforeDeadline(request, authenticate(credential, request.client.address))
-    request.identity = authenticated.identity
-    const { token, expiresInSeconds } = await tokenFor(authenticated, options)
+    const { token, expiresInSeconds } = await grantOf(request, credential, options)
     // Some clients read `token`, some `access_token`; containerd's POST reads only the latter. Without `issued_at`, all clients count
     // from their own clock. No `refresh_token`: docker would drop the password for it.
     const body = { token, access_token: token, expires_in: expiresInSeconds }
@@ -51,7 +50,31 @@ export const tokenHandlers = (options: TokenOptions) => {
   }
 }
 
-const tokenFor = async ({ identity, bearerToken }: Authenticated, options: TokenOptions) => {
+interface Grant {
+  readonly token: string
+  readonly expiresInSeconds: number
+}
+
+const grantOf = async (
+  request: FastifyRequest,
+  credential: Credential,
+  options: TokenOptions,
+): Promise<Grant> => {
+  try {
+    const authenticating = options.authenticate(credential, request.client.address)
+    const authenticated = await beforeDeadline(request, authenticating)
+    request.identity = authenticated.identity
+    return await tokenFor(authenticated, options)
+  } catch (error) {
+    // Nobody knows now whether the token is good. podman and skopeo hide the words of a realm that fails, and show those of the next request,
+    // which fails by itself: the client gets its own token back, and it opens nothing.
+    if (!(error instanceof RegistryError) || error.status < 500 || !('token' in credential)) throw error
+    request.failure = error
+    return { token: credential.token, expiresInSeconds: unknownLifeSeconds }
+  }
+}
+
+const tokenFor = async ({ identity, bearerToken }: Authenticated, options: TokenOptions): Promise<Grant> => {
   if (identity.kind === 'robot' && bearerToken === undefined)
     return await options.robotTokens.mint(identity.user.username)
   if (bearerToken === undefined) {

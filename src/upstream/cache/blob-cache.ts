@@ -6,39 +6,15 @@
 import type { Digest } from '../../oci/reference.ts'
 import { EntryChecks } from '../../storage/entry-checks.ts'
 import type { Fill } from '../../storage/fill.ts'
-import type { Storage } from '../../storage/storage.ts'
 import type { StoredFile } from '../../storage/stored-file.ts'
 import type { Blob, BlobRequest, OpenBlob } from '../../oci/image-source.ts'
 import { byteRangeOf } from '../resilience/byte-range.ts'
+import type { BlobCacheOptions, BlobTier } from './blob-cache-options.ts'
 import { BlobFills, FillsTaken } from './blob-fills.ts'
 import { entityTagOf, isWhole, requestedRanges, stretchesOf, type RangeSpec } from './requested-ranges.ts'
-import type { S3Blobs } from './s3-blobs.ts'
 import { storedAnswer } from './stored-answer.ts'
 import { createStoredBody, type StoredSource } from './stored-body.ts'
 import { createVerifiedBody, repeatingWrong } from './verified-body.ts'
-
-/**
- * Where a blob came from. `shared`: it followed the fill of another; `live`: it began one, and `s3` one from S3; `bypassed`: nothing of it
- * was stored; `redirected`: the client reads it from S3.
- */
-export type BlobTier = 'disk' | 's3' | 'shared' | 'live' | 'bypassed' | 'redirected'
-
-export interface BlobCacheOptions {
-  /** Asks upstream. */
-  readonly open: OpenBlob
-  readonly storage: Pick<Storage, 'blobs' | 'buffers' | 'isStuck'>
-  /** The tier between the disk and upstream, if there is one. */
-  readonly s3?: S3Blobs | undefined
-  /** Bytes of a blob, where a manifest says them. */
-  readonly sizeOf: (digest: Digest) => number | undefined
-  readonly observe: {
-    readonly served: (tier: BlobTier) => void
-    /** Bytes that clients got from a stored file or a fill. */
-    readonly sent: (bytes: number) => void
-  }
-  /** Fills of all requesters at a time. */
-  readonly maxFills?: number
-}
 
 /** Each holds a descriptor, a connection to upstream, and two buffers. */
 const defaultMaxFills = 256
@@ -59,7 +35,7 @@ class BlobCache {
     const { open, s3, sizeOf, storage, maxFills = defaultMaxFills } = options
     this.#options = options
     this.#fills = new BlobFills({ open, s3, sizeOf, maxFills, blobs: storage.blobs })
-    this.#checks = new EntryChecks({ store: storage.blobs })
+    this.#checks = new EntryChecks({ ...options.checks, store: storage.blobs })
   }
 
   /** @param mayRepeat whether wrong bytes of the store are worth another try */
@@ -79,10 +55,8 @@ class BlobCache {
     const running = this.#fills.running(digest)
     if (running !== undefined) return await this.#follow(request, specs, running, 'shared', mayRepeat)
     const file = isStuck() ? undefined : await this.#find(request, specs)
-    if (file !== undefined) {
-      this.#options.s3?.offer(request)
-      return this.#serve(request, specs, file, 'disk', mayRepeat, () => void file.close())
-    }
+    if (file === 'unverified') return await this.#serveWhileChecked(request, specs, mayRepeat)
+    if (file !== undefined) return this.#serveFile(request, specs, file, mayRepeat)
     // Another request may have begun one while this one looked.
     const begun = this.#fills.running(digest)
     if (begun !== undefined) return await this.#follow(request, specs, begun, 'shared', mayRepeat)
@@ -92,17 +66,41 @@ class BlobCache {
     return await this.#begin(request, specs, mayRepeat)
   }
 
-  /** An entry of which a part is wanted was compared with its digest before, unless that takes long. */
+  /** An entry of which a part is wanted is compared with its digest before any byte of it is sent. */
   async #find(
-    { digest, requester, method }: BlobRequest,
+    request: BlobRequest,
     specs: readonly RangeSpec[] | undefined,
-  ): Promise<StoredFile | undefined> {
-    const { blobs } = this.#options.storage
-    const file = await blobs.find(digest, requester)
+  ): Promise<StoredFile | 'unverified' | undefined> {
+    const { digest, requester, method } = request
+    const file = await this.#options.storage.blobs.find(digest, requester)
     if (file === undefined || file.isVerified || method === 'HEAD' || isWhole(specs, file.size)) return file
     await file.close()
-    await this.#checks.check(digest, requester)
-    return await blobs.find(digest, requester)
+    return await this.#checks.find(request, true)
+  }
+
+  /** The part comes from upstream. If upstream cannot send it, the client waits for the end of the check. */
+  async #serveWhileChecked(
+    request: BlobRequest,
+    specs: readonly RangeSpec[] | undefined,
+    mayRepeat: boolean,
+  ): Promise<Blob> {
+    try {
+      return await this.#bypass(request, specs, mayRepeat)
+    } catch (error) {
+      const file = await this.#checks.find(request, false)
+      if (file === undefined || file === 'unverified') throw error
+      return this.#serveFile(request, specs, file, mayRepeat)
+    }
+  }
+
+  #serveFile(
+    request: BlobRequest,
+    specs: readonly RangeSpec[] | undefined,
+    file: StoredFile,
+    mayRepeat: boolean,
+  ): Blob {
+    this.#options.s3?.offer(request)
+    return this.#serve(request, specs, file, 'disk', mayRepeat, () => void file.close())
   }
 
   async #follow(

@@ -8,12 +8,13 @@ import type { Blob, BlobRequest, Body, OpenBlob } from '../../oci/image-source.t
 import type { Digest } from '../../oci/reference.ts'
 import { WrongContent } from '../../storage/fill-outcome.ts'
 import type { S3Tier } from '../../storage/s3/s3-tier.ts'
-import { isUnencoded } from '../client/response-fields.ts'
-import type { RoundTrip, UpstreamReply } from '../client/round-trip.ts'
-import { byteRangeOf, type ByteRange } from '../resilience/byte-range.ts'
+import type { RoundTrip } from '../client/round-trip.ts'
+import type { ByteRange } from '../resilience/byte-range.ts'
 import { isWhole, stretchesOf, type RangeSpec, type Stretch } from './requested-ranges.ts'
 import { openRest } from './rest-of-blob.ts'
 import { createS3Body } from './s3-body.ts'
+import { openRanges } from './s3-ranges.ts'
+import { holding, rangeIn, unused } from './s3-reply.ts'
 import { storedAnswer } from './stored-answer.ts'
 import { createVerifiedBody } from './verified-body.ts'
 
@@ -69,14 +70,13 @@ export class S3Blobs {
   }
 
   /**
-   * The whole blob, or one range of it. A whole blob is compared with its digest on the way.
+   * The whole blob, or ranges of it. A whole blob is compared with its digest on the way.
    * @param specs undefined for the whole blob
    * @returns undefined for what upstream has to answer. Never rejects
    */
   async open(request: BlobRequest, specs: readonly RangeSpec[] | undefined): Promise<Blob | undefined> {
     if (request.method === 'HEAD') return await this.#head(request, specs)
-    // S3 sends one range for a GET. Clients ask for up to 1024 at once (trap 35): that is one request to upstream.
-    if (specs !== undefined && specs.length !== 1) return undefined
+    if (specs !== undefined && specs.length > 1) return await this.#several(request, specs)
     const found = await this.#read(request, rangeOf(specs?.[0]))
     if (found === undefined) return undefined
     const { total, start, end } = found.range
@@ -124,6 +124,22 @@ export class S3Blobs {
     return { status, headers, body: undefined }
   }
 
+  async #several(request: BlobRequest, specs: readonly RangeSpec[]): Promise<Blob | undefined> {
+    const { digest } = request
+    const size = await this.#sizeOf(digest)
+    if (size === undefined) return undefined
+    return await openRanges({
+      digest,
+      size,
+      specs,
+      openPart: async (part) => {
+        const body = await this.#readPart(request, part, size)
+        return body && this.#bodyOf(request, body, part, size)
+      },
+      openRest: this.#restOf(request, size),
+    })
+  }
+
   /** Undefined also if a manifest says another size. */
   async #sizeOf(digest: Digest): Promise<number | undefined> {
     const size = await this.#options.tier.sizeOf('blobs', digest)
@@ -169,21 +185,27 @@ export class S3Blobs {
   }
 
   #bodyOf(request: BlobRequest, first: Body, stretch: Stretch, size: number): Body {
-    const { open, observe } = this.#options
     return createS3Body({
       first,
       stretch,
       signal: request.signal,
-      reopen: async ({ start, end }) => {
-        const found = await this.#read(request, `bytes=${start}-${end - 1}`)
-        if (found === undefined) return undefined
-        const isRest = found.range.start === start && found.range.end === end && found.range.total === size
-        return isRest ? found.body : await unused(found.body)
-      },
-      openRest: async (rest) => await openRest({ request, open, now: this.#now }, rest, size),
-      onEnd: observe.read,
+      reopen: async (rest) => await this.#readPart(request, rest, size),
+      openRest: this.#restOf(request, size),
+      onEnd: this.#options.observe.read,
       now: this.#now,
     })
+  }
+
+  async #readPart(request: BlobRequest, { start, end }: Stretch, size: number): Promise<Body | undefined> {
+    const found = await this.#read(request, `bytes=${start}-${end - 1}`)
+    if (found === undefined) return undefined
+    const { range, body } = found
+    return range.start === start && range.end === end && range.total === size ? body : await unused(body)
+  }
+
+  #restOf(request: BlobRequest, size: number): (rest: Stretch) => Promise<Body> {
+    const { open } = this.#options
+    return async (rest) => await openRest({ request, open, now: this.#now }, rest, size)
   }
 }
 
@@ -191,30 +213,3 @@ const whole = (size: number): Stretch => ({ start: 0, end: size })
 
 const rangeOf = (spec: RangeSpec | undefined): string | undefined =>
   spec === undefined ? undefined : `bytes=${spec.first ?? ''}-${spec.last ?? ''}`
-
-const unused = async (body: Body): Promise<undefined> => {
-  await body.discard()
-  return undefined
-}
-
-/** Undefined for encoded bytes, a body without a length, and a range that lies outside. */
-const rangeIn = ({ statusCode, headers }: UpstreamReply): ByteRange | undefined => {
-  if ((statusCode !== 200 && statusCode !== 206) || !isUnencoded(headers)) return undefined
-  const fields = Object.entries(headers).filter(
-    (field): field is [string, string] => typeof field[1] === 'string',
-  )
-  const range = byteRangeOf({ status: statusCode, headers: Object.fromEntries(fields) })
-  return range?.total === 0 ? undefined : range
-}
-
-const holding = (body: Body, release: () => void): Body => {
-  let isHeld = true
-  const over = () => {
-    if (isHeld) release()
-    isHeld = false
-  }
-  return {
-    pipeTo: async (sink) => await body.pipeTo(sink).finally(over),
-    discard: async () => await body.discard().finally(over),
-  }
-}

@@ -13,7 +13,7 @@ export interface Proxy extends Running {
 }
 
 export interface ProxyOptions {
-  /** Its `main.ts`. */
+  /** Its program. */
   readonly main: string
   readonly directory: string
   /** Distinguishes two proxies in one directory. */

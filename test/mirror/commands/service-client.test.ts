@@ -2,12 +2,15 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import { mirrorUserAgent } from '../../../src/config/version.ts'
 import { askService } from '../../../src/mirror/commands/service-client.ts'
 
 await t.test('answers, refusals, and a service that is not there', async (t) => {
   const paths: string[] = []
+  const userAgents: unknown[] = []
   const server = createServer((request, response) => {
     paths.push(`${request.method} ${request.url}`)
+    userAgents.push(request.headers['user-agent'])
     if (request.method === 'GET') response.end('{"state":"same"}')
     else response.writeHead(409).end('no\u001b[31m\n')
   }).listen(0, '127.0.0.1')
@@ -16,6 +19,7 @@ await t.test('answers, refusals, and a service that is not there', async (t) => 
   t.match(await askService(url, 'GET', 'a/b:c d'), { state: 'same' })
   t.equal(await askService(url, 'POST', 'a/b:c'), 'no?[31m', 'attack: no control characters')
   t.strictSame(paths, ['GET /api/v1/mirrors/a/b%3Ac%20d', 'POST /api/v1/mirrors/a/b%3Ac/sync'])
+  t.strictSame(userAgents, [`${mirrorUserAgent} (explain)`, `${mirrorUserAgent} (sync)`])
   server.closeAllConnections()
   server.close()
   await once(server, 'close')

@@ -5,6 +5,7 @@ import type { Credential } from '../../../src/registry/authentication/credential
 import { anonymousIdentity } from '../../../src/registry/authentication/anonymous.ts'
 import { robotIdentity } from '../../../src/registry/authentication/robot-tokens.ts'
 import { tokenHandlers, type TokenOptions } from '../../../src/registry/authentication/token-endpoint.ts'
+import { RegistryError, unavailable } from '../../../src/oci/errors.ts'
 import { alice, bareApp, challenge, routesOptions } from '../fakes.ts'
 
 const realm = async (test: Test, more: Partial<TokenOptions> = {}) => {
@@ -121,3 +122,20 @@ await t.test('trap 3: a wrong POST is a 400 or a 401, so that containerd tries G
   test.equal((await bare()).statusCode, 400, 'no body at all')
   test.strictSame(seen, [])
 })
+
+await t.test(
+  'an API server that does not answer: the token goes back, and the next request says why',
+  async (test) => {
+    const failing = (failure: Error) => ({ authenticate: async () => await Promise.reject(failure) })
+    const { get, post } = await realm(test, failing(unavailable('the cluster does not answer')))
+    const token = { token: 'tok', access_token: 'tok', expires_in: 60 }
+    test.strictSame(JSON.parse((await get()).payload), token)
+    test.strictSame(JSON.parse((await get({ authorization: 'Bearer tok' })).payload), token)
+    const form = 'grant_type=password&service=x&username=a&password=tok'
+    test.strictSame(JSON.parse((await post(form)).payload), token)
+    test.equal((await get({})).statusCode, 503, 'no token to give back')
+    for (const error of [challenge.unauthorized('no'), new RegistryError('TOOMANYREQUESTS', 'slowly')])
+      test.equal((await (await realm(test, failing(error))).get()).statusCode, error.status)
+    test.equal((await (await realm(test, failing(new Error('a mistake')))).get()).statusCode, 500)
+  },
+)

@@ -267,6 +267,41 @@ await t.test('a part of an entry of an earlier life: the whole entry is verified
   }
 })
 
+await t.test('a part of an entry that is not verified yet comes from upstream', async (test) => {
+  const first = cacheFor(test, scriptedUpstream(content))
+  await allOf(await first.open(requestFor(content)))
+  await until(() => first.ended('stored') === 1)
+  await first.storage.close()
+  const slow = Promise.withResolvers<void>()
+  const disk: Partial<Disk> = {
+    read: async (...args) => {
+      await slow.promise
+      return await systemDisk.read(...args)
+    },
+  }
+  const { directory } = first
+  const checks = { maxWaitMs: 1, maxPatienceMs: 1 }
+  const impatient = cacheFor(test, scriptedUpstream(content), { directory, disk, checks })
+  const part = requestFor(content, { range: 'bytes=0-9' })
+  test.ok((await allOf(await impatient.open(part))).equals(content.subarray(0, 10)))
+  test.strictSame(impatient.upstream.requests, ['GET bytes=0-9'], 'and no second fill')
+  const error = new RegistryError('UNAVAILABLE', 'down')
+  impatient.upstream.scripts.push({ error })
+  await test.rejects(impatient.open(part), error)
+  await impatient.storage.close()
+
+  const patient = cacheFor(test, scriptedUpstream(content), { directory, disk, checks: { maxWaitMs: 1 } })
+  patient.upstream.scripts.push({ error })
+  const opened = patient.open(part)
+  await until(() => patient.upstream.requests.length === 1)
+  slow.resolve()
+  test.ok(
+    (await allOf(await opened)).equals(content.subarray(0, 10)),
+    'without upstream it waits for the check',
+  )
+  test.strictSame(patient.told, ['bypassed', 'disk'])
+})
+
 await t.test(
   'wrong bytes of upstream: nobody gets all of them, and a small blob is tried again',
   async (test) => {

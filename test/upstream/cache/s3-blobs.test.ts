@@ -126,14 +126,45 @@ await t.test('HEAD and ranges from S3 fill nothing', async (test) => {
   test.equal(disk.storage.blobs.stats().entries, 0)
 })
 
-await t.test('several ranges, and one that lies outside, are for upstream', async (test) => {
-  const { s3, upstream, open } = await setUp(test)
-  s3.objects.set(key, content)
-  await (await open(requestFor(content, { range: 'bytes=1-2,5-6' }))).body?.discard()
-  await (await open(requestFor(content, { range: 'bytes=300000-' }))).body?.discard()
-  await open(requestFor(content, { range: 'bytes=300000-', method: 'HEAD' }))
-  test.equal(upstream.requests.length, 3)
-})
+await t.test(
+  'trap 35: several ranges are as many GETs; too many, and those outside, are for upstream',
+  async (test) => {
+    const { s3, upstream, served, open } = await setUp(test)
+    s3.objects.set(key, content)
+    const partsOf = async (range: string) => {
+      const blob = await open(requestFor(content, { range }))
+      const [, boundary = ''] = /boundary=(\w+)$/.exec(blob.headers['content-type'] ?? '') ?? []
+      const bytes = await allOf(blob)
+      test.equal(blob.headers['content-length'], `${bytes.length}`)
+      const parts = bytes.toString('latin1').split(`\r\n--${boundary}`).slice(1, -1)
+      return parts.map((part) => part.slice(part.indexOf('\r\n\r\n') + 4))
+    }
+    const wanted = [content.subarray(1, 3), content.subarray(200_000, 290_000), content.subarray(-3)]
+    const texts = wanted.map((part) => part.toString('latin1'))
+    test.strictSame(await partsOf('bytes=1-2,200000-289999,-3'), texts)
+    test.strictSame(served, ['s3'])
+    test.strictSame(
+      s3.requests.filter((line) => line.startsWith('GET')),
+      ['1-2', '200000-289999', '299997-299999'].map((range) => `GET ${key} bytes=${range}`),
+    )
+    test.strictSame(upstream.requests, [])
+
+    let gets = 0
+    s3.fault({ method: 'GET', status: 500, when: () => ++gets === 2 })
+    test.strictSame(await partsOf('bytes=1-2,200000-289999,-3'), texts, 'a part that S3 does not send')
+    test.strictSame(upstream.requests, ['GET bytes=200000-289999'])
+
+    const many = Array.from({ length: 17 }, (_, index) => `${2 * index}-${2 * index}`).join()
+    for (const range of [`bytes=${many}`, 'bytes=0-299999,0-1', 'bytes=300000-', 'bytes=300000-,300001-'])
+      await (await open(requestFor(content, { range }))).body?.discard()
+    await open(requestFor(content, { range: 'bytes=300000-', method: 'HEAD' }))
+    test.equal(upstream.requests.length, 6)
+    await (await open(requestFor(content, { range: 'bytes=1-2,5-6' }))).body?.discard()
+    test.equal(upstream.requests.length, 6)
+    await (await open(requestFor(small, { range: 'bytes=1-2,5-6' }))).body?.discard()
+    test.equal(upstream.requests.length, 7, 'S3 does not have it')
+  },
+)
 
 await t.test('attack: S3 sends wrong bytes for a range that is the whole blob', async (test) => {
   const { s3, open } = await setUp(test)
