@@ -1,9 +1,6 @@
 /**
- * An access decision, and the reviews that it is based on.
+ * The result of an access decision.
  */
-import type { ImageStream } from '../oci/reference.ts'
-import type { ClusterIdentity } from './identity.ts'
-
 export interface Decision {
   readonly allowed: boolean
   /** The rule that allowed it; `none` for a refusal. */
@@ -17,32 +14,3 @@ export interface Decision {
   /** Refused for now, because it is not known yet whether the image is restricted, or which facts other replicas have. */
   readonly isPremature?: true
 }
-
-/** The reviews of app.ci. A review without an answer is a throw, never a no. */
-export interface AccessReviews {
-  readonly review: (
-    identity: ClusterIdentity,
-    imageStream: ImageStream,
-  ) => Promise<{ allowed: boolean; source: 'live' | 'cached' | 'grace' }>
-  readonly peek: (identity: ClusterIdentity, imageStream: ImageStream) => boolean | undefined
-  /** As `peek`, and also an answer in its grace, which is valid while the API server is unavailable. */
-  readonly peekInGrace: (identity: ClusterIdentity, imageStream: ImageStream) => boolean | undefined
-}
-
-/** The right to send requests with this verb to a path: `nonResourceURLs` of RBAC. */
-export interface PathRight {
-  readonly verb: 'get' | 'post'
-  /** `/mirrors` */
-  readonly path: string
-}
-
-/** As `AccessReviews`, with the same queue, cache and shares. */
-export interface PathReviews {
-  readonly reviewPath: (
-    identity: ClusterIdentity,
-    right: PathRight,
-  ) => Promise<{ allowed: boolean; source: 'live' | 'cached' | 'grace' }>
-}
-
-/** Attack: a base layer may be seen in hundreds of streams. A user without access must not cause a review for each. */
-export const maxReviewsPerDecision = 16

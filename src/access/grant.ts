@@ -4,7 +4,8 @@
 import type { ImageStream } from '../oci/reference.ts'
 import type { AccessRequirement } from './requirement.ts'
 import { serviceAccountOf, type ClusterIdentity } from './identity.ts'
-import { maxReviewsPerDecision, type AccessReviews, type Decision } from './decision.ts'
+import type { Decision } from './decision.ts'
+import { maxReviewsPerDecision, type AccessReviews } from './reviews.ts'
 import type { RecentGrants } from './recent-grants.ts'
 
 /** The rule that opened a reference, and the namespace whose review said yes. */

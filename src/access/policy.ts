@@ -7,13 +7,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LookFurther } from '../digests/look-further.ts'
 import type { Digest, ImageStream, Reference } from '../oci/reference.ts'
-import { maxReviewsPerDecision, type AccessReviews, type Decision } from './decision.ts'
+import type { Decision } from './decision.ts'
+import { maxReviewsPerDecision, type AccessReviews } from './reviews.ts'
 import type { AccessRequirement, RequirementsOf } from './requirement.ts'
 import { localGrants, type RecentGrants } from './recent-grants.ts'
 import type { ClusterIdentity, Identity } from './identity.ts'
 import { decisionOf, reviewedGrant, cachedGrant, robotGrant, type CandidateReview } from './grant.ts'
 
-export type { AccessReviews, Decision } from './decision.ts'
+export type { Decision } from './decision.ts'
+export type { AccessReviews } from './reviews.ts'
 
 export interface Policy {
   /** Without a promise if a cached yes decides, as for nearly all requests of a pull. */

@@ -5,7 +5,7 @@
  */
 import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import type { ImageStream } from '../oci/reference.ts'
-import { maxReviewsPerDecision } from './decision.ts'
+import { maxReviewsPerDecision } from './reviews.ts'
 import type { ClusterIdentity } from './identity.ts'
 
 /** The grants that replicas share. Neither function rejects. */

@@ -15,8 +15,8 @@ export const explain = async (args: readonly string[], io: Io): Promise<number> 
   if (values.server !== undefined) return await print(await online(values, values.server, io), io)
   const options = await optionsOf(values)
   if (values.rbac.length > 0) return await print(await offline(values, options, io), io)
-  const { explainRules } = await import('../explain/rules.ts')
-  io.print(explainRules(values.image, { ...options, grantAdvice: values.grantAdvice }))
+  const { explainByRules } = await import('../explain/by-rules.ts')
+  io.print(explainByRules(values.image, { ...options, grantAdvice: values.grantAdvice }))
   return unknown
 }
 
@@ -37,14 +37,14 @@ const online = async (
   io: Io,
 ): Promise<Answer> => {
   const { findLogin } = await import('../explain/login.ts')
-  const { explainOnline } = await import('../explain/online.ts')
+  const { explainByProxy } = await import('../explain/by-proxy.ts')
   const { commandUserAgent } = await import('../config/version.ts')
   if (tokenFile === '-' && io.isInputTerminal) io.printError('Paste the token, then Enter and Ctrl-D.')
   const { environment, openInput } = io
   const ca = serverCaFile === undefined ? undefined : await readAuthorities(serverCaFile)
   const { authorization, from } = await findLogin({ server, tokenFile, environment, openInput })
   const userAgent = commandUserAgent('explain')
-  const answer = await explainOnline(image, { server, ca, authorization, userAgent })
+  const answer = await explainByProxy(image, { server, ca, authorization, userAgent })
   return {
     explanation: answer,
     further: [
@@ -74,9 +74,9 @@ const offline = async (
   io: Io,
 ): Promise<Answer> => {
   const { loadOfflineReviews } = await import('../sandbox/app-ci/offline-reviews.ts')
-  const { explainOffline, userOf } = await import('../explain/offline.ts')
+  const { explainByManifests, userOf } = await import('../explain/by-manifests.ts')
   const { review, groupsOf, skipped } = await loadOfflineReviews(rbac)
   for (const reason of skipped) io.printError(`left out: ${reason}`)
   const groups = [...asGroup, ...(asUser === undefined ? [] : groupsOf(asUser))]
-  return { explanation: explainOffline(image, userOf(asUser, groups), { ...options, review }) }
+  return { explanation: explainByManifests(image, userOf(asUser, groups), { ...options, review }) }
 }

@@ -4,7 +4,7 @@
 import type { StaticS3Credentials } from '../secrets/s3-credentials.ts'
 import type { Environment } from './command-line.ts'
 import { ConfigError } from './config-error.ts'
-import { readS3Files } from './files.ts'
+import { readS3Files } from './read-files.ts'
 import type { ValuesOf } from './flag-kinds.ts'
 import { parseCommand } from './flag-values.ts'
 import { flags } from './flags.ts'

@@ -4,7 +4,7 @@
 import { join } from 'node:path'
 import { collectFlags, type CommandSyntax, type Environment } from './command-line.ts'
 import { ConfigError } from './config-error.ts'
-import { fileKeys, readFiles, type ConfigFiles } from './files.ts'
+import { fileKeys, readFiles, type ConfigFiles } from './read-files.ts'
 import { parseValues } from './flag-values.ts'
 import { addS3Problems, cautionsAboutS3 } from './s3-values.ts'
 import { aliases, deprecatedFlags, flags, type FlagKey, type FlagValues } from './flags.ts'

@@ -6,7 +6,7 @@ import type { FileKind } from '../secrets/file-permissions.ts'
 import { cautionsAboutRobots, parseRobots, type RobotCredential } from '../secrets/robot-credential.ts'
 import type { PartialValuesOf } from './flag-values.ts'
 import type { flags } from './flags.ts'
-import { namedFiles, type NamedFiles } from './named-files.ts'
+import { flagFiles, type FlagFiles } from './flag-files.ts'
 
 type RobotValues = Pick<
   PartialValuesOf<typeof flags>,
@@ -20,7 +20,7 @@ type RobotValues = Pick<
 export const robotFiles = (
   values: RobotValues,
   problems: string[],
-): NamedFiles<readonly RobotCredential[]> | undefined =>
+): FlagFiles<readonly RobotCredential[]> | undefined =>
   values.robotDockerconfigFile === undefined
     ? twoFiles(values, problems)
     : pullSecret(values.robotDockerconfigFile, values, problems)
@@ -69,4 +69,4 @@ const robotsFrom = (
   name: string,
   files: readonly (readonly [path: string, kind: FileKind])[],
   parse: (contents: readonly string[]) => readonly RobotCredential[],
-) => namedFiles(name, files, parse, (contents) => cautionsAboutRobots(parse(contents)))
+) => flagFiles(name, files, parse, (contents) => cautionsAboutRobots(parse(contents)))

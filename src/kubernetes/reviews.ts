@@ -2,7 +2,7 @@
  * TokenReviews and SubjectAccessReviews of app.ci, composed: the client of the API server, a queue for each kind of review, the limit
  * on failed logins, and the caches.
  */
-import type { AccessReviews, PathReviews } from '../access/decision.ts'
+import type { AccessReviews, PathReviews } from '../access/reviews.ts'
 import { clusterKindOf } from '../access/identity.ts'
 import { createApiServer, type ApiServer } from './api-server.ts'
 import { createFailedLoginLimit, type Admission, type ChargeKind, type Limit } from './failed-login-limit.ts'

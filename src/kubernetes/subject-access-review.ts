@@ -4,7 +4,7 @@
  * @see https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subject-access-review-v1/
  */
 import type { ClusterIdentity } from '../access/identity.ts'
-import type { AccessReviews, PathReviews } from '../access/decision.ts'
+import type { AccessReviews, PathReviews } from '../access/reviews.ts'
 import { pullAttributes } from '../access/pull-attributes.ts'
 import { createAllowance } from '../concurrency/allowance.ts'
 import { createBoundedCache } from '../concurrency/bounded-cache.ts'

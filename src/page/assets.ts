@@ -1,8 +1,6 @@
 /**
- * The style and the script of the page, which stand in the page itself: no further request, and no other origin.
+ * The style and the script of the page. They are part of the page, so that it needs no further request and no other origin.
  */
-import { createHash } from 'node:crypto'
-
 export const style = `
 :root { color-scheme: light dark;
   --ground: #f7f8f9; --card: #ffffff; --ink: #1c2430; --soft: #566070; --line: #dde1e6; --accent: #0b5cad; --on-accent: #ffffff;
@@ -72,19 +70,3 @@ if (navigator.clipboard) for (const command of document.querySelectorAll('.comma
   command.append(button)
 }
 `
-
-const hashOf = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
-
-/** Nothing but what is in the page. Forms go to the proxy itself, and no other page shows this one in a frame. */
-export const contentSecurityPolicy = {
-  useDefaults: false,
-  directives: {
-    defaultSrc: ["'none'"],
-    styleSrc: [hashOf(style)],
-    scriptSrc: [hashOf(script)],
-    imgSrc: ['data:'],
-    formAction: ["'self'"],
-    baseUri: ["'none'"],
-    frameAncestors: ["'none'"],
-  },
-}

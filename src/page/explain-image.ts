@@ -12,7 +12,7 @@ import { createAuthorize, createAuthorizeDigest, mayPullFromNamed } from '../reg
 import { identityOf } from '../registry/request-context.ts'
 import { allowed, denied, deniedByItsDigest, undecided, type Base, type VerdictOptions } from './verdicts.ts'
 import { findInQci, type FindInQciOptions } from './find-in-qci.ts'
-import type { DescribeImage } from './mirrors/describe-image.ts'
+import type { DescribeImage } from './mirror-queue/describe-image.ts'
 
 export interface ExplainImageOptions extends FindInQciOptions, VerdictOptions {
   /** Undefined without a mirror. */

@@ -19,11 +19,11 @@ import type { TagOwnerOf } from '../oci/reference.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
 import { composeReviews } from './compose-reviews.ts'
 import { composeSharedState } from './compose-shared-state.ts'
-import type { WatchedSecrets } from './secret-files.ts'
+import type { ReloadedFiles } from './reloaded-files.ts'
 
 interface Context {
   readonly config: Config
-  readonly files: WatchedSecrets
+  readonly files: ReloadedFiles
   readonly logger: Logger
   readonly metrics: Metrics
   readonly tracing: Tracing

@@ -8,11 +8,11 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { createProcessMetrics, type ProcessMetrics } from '../telemetry/process-metrics.ts'
 import { createStateMetrics } from '../telemetry/state-metrics.ts'
 import type { RobotPool } from '../upstream/robot/robot-pool.ts'
-import type { WatchedSecrets } from './secret-files.ts'
+import type { ReloadedFiles } from './reloaded-files.ts'
 
 export interface ComposeMetricsOptions {
   readonly metrics: Pick<Metrics, 'registry'>
-  readonly files: Pick<WatchedSecrets, 'tls'>
+  readonly files: Pick<ReloadedFiles, 'tls'>
   readonly robot: Pick<RobotPool, 'tokenAgeMs'>
   readonly health: Pick<HealthOptions, 'notReady'>
 }

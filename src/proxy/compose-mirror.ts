@@ -1,13 +1,13 @@
 /**
  * Composes the way to the mirror: its queue at `/mirrors`, what explanations tell about it, and its state on the page.
  */
-import type { PathReviews } from '../access/decision.ts'
+import type { PathReviews } from '../access/reviews.ts'
 import type { Config } from '../config/config.ts'
 import { userAgent } from '../config/version.ts'
-import { createDescribeImage, type DescribeImage } from '../page/mirrors/describe-image.ts'
-import { MirrorOrigin, type MirrorExchange } from '../page/mirrors/mirror-origin.ts'
-import { createMirrorRights, type MirrorRights } from '../page/mirrors/mirror-rights.ts'
-import { MirrorState } from '../page/mirrors/mirror-state.ts'
+import { createDescribeImage, type DescribeImage } from '../page/mirror-queue/describe-image.ts'
+import { MirrorOrigin, type MirrorExchange } from '../page/mirror-queue/mirror-origin.ts'
+import { createMirrorRights, type MirrorRights } from '../page/mirror-queue/mirror-rights.ts'
+import { MirrorState } from '../page/mirror-queue/mirror-state.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createMirrorMetrics } from '../telemetry/mirror-metrics.ts'
 import type { Tracing } from '../tracing/tracing.ts'

@@ -13,13 +13,13 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../tracing/tracing.ts'
 import type { PipelineOptions } from '../upstream/pipeline.ts'
 import { openS3, type S3Flags } from './open-s3.ts'
-import type { WatchedSecrets } from './secret-files.ts'
+import type { ReloadedFiles } from './reloaded-files.ts'
 
 export type ComposedS3 = NonNullable<NonNullable<PipelineOptions['diskCache']>['s3']>
 
 export interface ComposeS3Options {
   readonly config: Pick<Config, 'cacheS3' | 'blobDelivery'> & S3Flags
-  readonly files: Pick<WatchedSecrets, 's3Credentials'>
+  readonly files: Pick<ReloadedFiles, 's3Credentials'>
   readonly storage: Storage | undefined
   readonly logger: Logger
   readonly metrics: Metrics

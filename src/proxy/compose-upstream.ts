@@ -16,13 +16,13 @@ import type { Tracing } from '../tracing/tracing.ts'
 import { createUpstreamGauges, createUpstreamMetrics } from '../telemetry/upstream-metrics.ts'
 import type { ComposedS3 } from './compose-s3.ts'
 import type { ComposedStorage } from './compose-storage.ts'
-import type { WatchedSecrets } from './secret-files.ts'
+import type { ReloadedFiles } from './reloaded-files.ts'
 
 export interface ComposeUpstreamOptions {
   readonly config: Config
   readonly logger: Logger
   readonly metrics: Metrics
-  readonly files: WatchedSecrets
+  readonly files: ReloadedFiles
   readonly digests: Pick<Digests, 'record'>
   readonly shared: Pick<SharedState, 'tokenBucket'>
   readonly cache: ComposedStorage | undefined

@@ -20,7 +20,7 @@ import { composeRemovals } from './compose-removals.ts'
 import { composeS3, type ComposedS3 } from './compose-s3.ts'
 import { composeStorage } from './compose-storage.ts'
 import { composeUpstream, readsOf } from './compose-upstream.ts'
-import { watchSecretFiles, type WatchedSecrets } from './secret-files.ts'
+import { watchFilesOfConfig, type ReloadedFiles } from './reloaded-files.ts'
 import type { RobotPool } from '../upstream/robot/robot-pool.ts'
 import { createDenialMessage } from '../registry/denial.ts'
 import { createLogin } from '../registry/authentication/compose.ts'
@@ -45,7 +45,7 @@ export interface Components {
   readonly removals: RemovalInbox | undefined
   /** Undefined without `--cache-s3`. */
   readonly s3: ComposedS3 | undefined
-  readonly files: WatchedSecrets
+  readonly files: ReloadedFiles
   readonly close: () => Promise<void>
 }
 
@@ -57,7 +57,7 @@ export const compose = (
   tracing: Tracing = noTracing,
 ): Components => {
   const metrics = createMetrics(new Registry())
-  const files = watchSecretFiles(config, logger, metrics)
+  const files = watchFilesOfConfig(config, logger, metrics)
   const health = createHealth(config)
   const access = composeAccess({ config, files, logger, metrics, tracing, apiServerHealth: health.apiServer })
   const { apiServer, digests, shared } = access
@@ -99,7 +99,7 @@ interface ServerParts extends Pick<ServerOptions, 'explanation' | 'mirror'> {
   readonly config: Config
   readonly logger: Logger
   readonly metrics: Metrics
-  readonly files: WatchedSecrets
+  readonly files: ReloadedFiles
   readonly access: ReturnType<typeof composeAccess>
   readonly source: Omit<ServerOptions['source'], 'monorepo'>
   readonly probes: HealthOptions
@@ -176,7 +176,7 @@ const loginOf = (
   { exposed, clusterUrl, tokenValidityMs, allowAnonymous }: Config,
   keys: PurposeKeys,
   reviewToken: ReviewToken,
-  robotCredentials: WatchedSecrets['robot']['current'],
+  robotCredentials: ReloadedFiles['robot']['current'],
 ) =>
   createLogin({
     exposed,

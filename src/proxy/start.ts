@@ -1,22 +1,22 @@
 /**
- * Starts a proxy from a Config, and stops it without cutting running pulls.
+ * Starts a proxy from a Config. `stop.ts` stops it.
  */
 import { Server as HttpsServer } from 'node:https'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config/config.ts'
 import type { ListenAddress } from '../config/value-parsers.ts'
-import { closeGracefully } from '../server/graceful-close.ts'
+import { endIdleConnections } from '../server/end-idle-connections.ts'
 import { health } from '../server/health.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import { createConnectionMetrics } from '../telemetry/state-metrics.ts'
 import { loadTracing } from '../tracing/load-tracing.ts'
 import { version } from '../config/version.ts'
 import { compose, type Components } from './compose.ts'
-import type { WatchedSecrets } from './secret-files.ts'
+import type { ReloadedFiles } from './reloaded-files.ts'
 import { buildMetricsServer } from '../server/metrics-server.ts'
 import { buildServer, type ServerOptions } from '../server/server.ts'
+import { stopServing } from './stop.ts'
 import { warmUp } from './warm-up.ts'
 
 export interface Proxy {
@@ -28,9 +28,6 @@ export interface Proxy {
   /** Reads the secrets, certificates and other watched files now, instead of at the next interval. */
   readonly reload: () => void
 }
-
-/** Milliseconds between "not ready" and the refusal of connections: load balancers probe every few seconds. */
-const longestNoticeMs = 5000
 
 /**
  * @param limits other than the usual ones
@@ -55,7 +52,7 @@ export const startProxy = async (
   try {
     const app = await buildServer({ ...components.server, limits })
     servers.push(app)
-    closeGracefully(app.server)
+    endIdleConnections(app.server)
     createConnectionMetrics(
       components.server.telemetry.metrics.registry,
       async () => await countConnections(app),
@@ -93,16 +90,6 @@ const startComponents = async (
   void warmUp({ apiServer, robot, qciNamespace, logger, signal })
 }
 
-const stopServing = async (
-  app: FastifyInstance,
-  { gracePeriodMs }: Config,
-  logger: Logger,
-): Promise<void> => {
-  logger.info('stopping')
-  await sleep(Math.min(longestNoticeMs, gracePeriodMs / 4))
-  await closeWithin(app, gracePeriodMs, logger)
-}
-
 const listenForMetrics = async (
   { metricsListen }: Config,
   { telemetry, health: options }: ServerOptions,
@@ -124,28 +111,7 @@ const listen = async (server: FastifyInstance, address: ListenAddress, flag: str
   }
 }
 
-/** The longest time of a timer in Node.js, which runs a longer one at once. */
-const longestTimerMs = 2 ** 31 - 1
-/** Milliseconds between two searches for connections whose last response has been sent. */
-const reapIntervalMs = 100
-
-/** Waits for running pulls. After the grace period it cuts the rest; the clients resume at another replica. */
-const closeWithin = async (app: FastifyInstance, gracePeriodMs: number, logger: Logger): Promise<void> => {
-  const cut = setTimeout(
-    () => {
-      logger.warn('grace period exceeded; closing remaining connections')
-      app.server.closeAllConnections()
-    },
-    Math.min(gracePeriodMs, longestTimerMs),
-  )
-  // A connection that was busy when the server closed stays open after its response, for a next request.
-  const reap = setInterval(() => app.server.closeIdleConnections(), reapIntervalMs)
-  await app.close()
-  clearTimeout(cut)
-  clearInterval(reap)
-}
-
-const reloadFiles = (files: WatchedSecrets, logger: Logger): void => {
+const reloadFiles = (files: ReloadedFiles, logger: Logger): void => {
   for (const file of Object.values(files)) file?.reload()
   logger.info('looked at the files')
 }
@@ -153,7 +119,7 @@ const reloadFiles = (files: WatchedSecrets, logger: Logger): void => {
 const countConnections = async ({ server }: FastifyInstance): Promise<number> =>
   await promisify(server.getConnections.bind(server))()
 
-const reloadTls = (app: FastifyInstance, tls: WatchedSecrets['tls']): void => {
+const reloadTls = (app: FastifyInstance, tls: ReloadedFiles['tls']): void => {
   const server: unknown = app.server
   if (server instanceof HttpsServer) tls?.onChange((pair) => server.setSecureContext(pair))
 }

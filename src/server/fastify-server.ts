@@ -10,7 +10,7 @@ import { answerError } from './answer-errors.ts'
 import type { ClientAddresses } from './client-address.ts'
 import type { ClientLimits } from './client-limits.ts'
 import { answerMalformed, answerRaw } from './malformed-requests.ts'
-import { pullOnly } from './not-served.ts'
+import { pullOnly } from './unknown-routes.ts'
 import { SingleWriteResponse } from './single-write.ts'
 
 export interface FastifyServerConfig {

@@ -4,8 +4,8 @@
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyPluginCallback, FastifyRequest } from 'fastify'
 import { createIsConfidential } from '../page/confidential.ts'
-import { mirrorMethodsOf } from '../page/mirrors/mirror-paths.ts'
-import { mirrors, type MirrorRoutesOptions } from '../page/mirrors/routes.ts'
+import { mirrorMethodsOf } from '../page/mirror-queue/mirror-paths.ts'
+import { mirrors, type MirrorRoutesOptions } from '../page/mirror-queue/routes.ts'
 import { page, type PageOptions } from '../page/routes.ts'
 import { createFindNearTag } from '../registry/near-tag.ts'
 import { decorateRequests } from '../registry/request-context.ts'
@@ -24,7 +24,7 @@ import { readForms } from './forms.ts'
 import { health, type HealthOptions } from './health.ts'
 import { shedLoad } from './load-shedding.ts'
 import { shareLogins } from './login-shares.ts'
-import { refusalOf, refuseNotServed } from './not-served.ts'
+import { refusalOf, refuseUnknownRoute } from './unknown-routes.ts'
 import { boundPendingBytes } from './pending-bytes.ts'
 import { inTurn } from './pipelining.ts'
 import type { RefusalPaceOptions } from './refusal-pace.ts'
@@ -128,7 +128,7 @@ export const buildServer = async (options: ServerOptions): Promise<FastifyInstan
   enterSpans(app, telemetry.traces)
   app.addHook('onSend', boundPendingBytes({ ...limits, observeShed: shed('pending') }))
   // 3. Requests that no route serves end here.
-  app.addHook('onRequest', refuseNotServed(login.challenge, options.mirror && mirrorMethodsOf))
+  app.addHook('onRequest', refuseUnknownRoute(login.challenge, options.mirror && mirrorMethodsOf))
   const { helpUrl, refusalPace } = options
   const paceRefusal = createPaceRefusal({ turns, refusalPace })
   answerErrors(app, { logger, paceRefusal, helpUrl })

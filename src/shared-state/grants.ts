@@ -2,7 +2,7 @@
  * Shares recent grants with all replicas, which send these reviews first. A grant that is lost or made up changes the order of reviews and
  * nothing else.
  */
-import { maxReviewsPerDecision } from '../access/decision.ts'
+import { maxReviewsPerDecision } from '../access/reviews.ts'
 import type { SharedGrants } from '../access/recent-grants.ts'
 import { openLifeMs } from '../digests/sightings.ts'
 import { grantsKey } from './keys.ts'

@@ -21,7 +21,7 @@ import { noTracing, type StageOptions } from '../tracing/tracing.ts'
 import { createBlobs } from './blobs.ts'
 import { createS3Network } from './client/s3-network.ts'
 import { tracedRoundTrip } from './client/traced-round-trip.ts'
-import { connect, type ConnectionObservers, type ConnectionOptions } from './connection.ts'
+import { createSender, type SenderObservers, type SenderOptions } from './sender.ts'
 import { createBlobSizes } from './cache/blob-sizes.ts'
 import { createManifestCache, type ManifestCache } from './cache/manifest-cache.ts'
 import type { ManifestCacheOptions } from './cache/manifest-cache-options.ts'
@@ -38,7 +38,7 @@ import { createTagListCache, type TagListCacheOptions } from './cache/tag-list-c
 import { createStoredTier, type StoredTier, type StoredTierOptions } from './cache/stored-tier.ts'
 import { createTags } from './tags.ts'
 
-export interface PipelineOptions extends ConnectionOptions {
+export interface PipelineOptions extends SenderOptions {
   /** Milliseconds after a first try in which a further one may begin. */
   readonly retryTimeoutMs: number
   readonly manifestCacheBytes: number
@@ -57,7 +57,7 @@ export interface PipelineOptions extends ConnectionOptions {
   readonly observe: PipelineObservers
 }
 
-export interface PipelineObservers extends ConnectionObservers {
+export interface PipelineObservers extends SenderObservers {
   readonly retry: () => void
   readonly slotRefused: BlobSlotsOptions['observeRefused']
   readonly resume: ResumeOptions['observe']
@@ -78,7 +78,7 @@ export interface Pipeline {
 export const createPipeline = (options: PipelineOptions): Pipeline => {
   const { upstreamRepository: repository, observe, tagTtlMs, tracing = noTracing } = options
   const { stage } = tracing
-  const { send, robot, close } = connect(options)
+  const { send, robot, close } = createSender(options)
   const resilient = createResilience(options)
   const sizes = createBlobSizes()
   const s3 = connectToS3(options)

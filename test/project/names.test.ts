@@ -30,7 +30,7 @@ const identifiers: Readonly<Record<string, string>> = {
   createSource: 'createPipeline',
   createUpstream: 'createUpstreamClient',
   doorsOf: 'requirementsOf',
-  endGently: 'closeGracefully',
+  endGently: 'endIdleConnections',
   firstOpen: 'reviewedGrant',
   gatherFlags: 'collectFlags',
   GateWaiting: 'LimitedRequest',

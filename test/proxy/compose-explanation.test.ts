@@ -1,7 +1,7 @@
 import t from 'tap'
 import { composeExplanation, createHealth } from '../../src/proxy/compose-explanation.ts'
 import type { Config } from '../../src/config/config.ts'
-import type { MirrorState } from '../../src/page/mirrors/mirror-state.ts'
+import type { MirrorState } from '../../src/page/mirror-queue/mirror-state.ts'
 import type { ComposedS3 } from '../../src/proxy/compose-s3.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 

@@ -3,13 +3,13 @@ import { Registry } from 'prom-client'
 import t from 'tap'
 import manifest from '../../package.json' with { type: 'json' }
 import { composeMetrics } from '../../src/proxy/compose-metrics.ts'
-import type { WatchedSecrets } from '../../src/proxy/secret-files.ts'
+import type { ReloadedFiles } from '../../src/proxy/reloaded-files.ts'
 import { selfSigned } from '../support/tls.ts'
 
 await t.test('the metrics of this build and of its files', async (test) => {
   const registry = new Registry()
   const cert = String(selfSigned().cert)
-  const tls = { current: () => ({ cert, key: '' }) } as NonNullable<WatchedSecrets['tls']>
+  const tls = { current: () => ({ cert, key: '' }) } as NonNullable<ReloadedFiles['tls']>
   const options = { robot: { tokenAgeMs: () => 5000 }, health: { notReady: () => ['shutting down'] } }
   const { close } = composeMetrics({ metrics: { registry }, files: { tls }, ...options })
   test.teardown(close)

@@ -3,7 +3,7 @@ import t from 'tap'
 import { userAgent } from '../../src/config/version.ts'
 import { composeMirror, type ComposeMirrorOptions } from '../../src/proxy/compose-mirror.ts'
 import { noTracing } from '../../src/tracing/tracing.ts'
-import { startFakeMirror } from '../page/mirrors/fake-mirror.ts'
+import { startFakeMirror } from '../page/mirror-queue/fake-mirror.ts'
 import { alice } from '../registry/fakes.ts'
 import { recordTraces } from '../support/tracing.ts'
 

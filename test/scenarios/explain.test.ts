@@ -3,7 +3,7 @@
  */
 import type { Test } from 'tap'
 import { explanationText } from '../../src/explain/explanation.ts'
-import type { Answer } from '../../src/explain/online.ts'
+import type { Answer } from '../../src/explain/by-proxy.ts'
 import { scenario, type Scenario } from './scenario.ts'
 
 const ask = async ({ ask: send, url }: Scenario, token: string, image: string) => {

@@ -4,7 +4,7 @@
  */
 import { METHODS } from 'node:http'
 import t from 'tap'
-import { startFakeMirror } from '../page/mirrors/fake-mirror.ts'
+import { startFakeMirror } from '../page/mirror-queue/fake-mirror.ts'
 import { scenario, type Scenario } from './scenario.ts'
 
 const mirror = await startFakeMirror()

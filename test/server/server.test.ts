@@ -6,7 +6,7 @@ import t from 'tap'
 import { buildServer, type LoginOptions } from '../../src/server/server.ts'
 import { bearer, listen, untilNoConnections } from '../registry/fakes.ts'
 import { anonymousIdentity } from '../../src/registry/authentication/anonymous.ts'
-import { serveMirror } from '../page/mirrors/fake-mirror.ts'
+import { serveMirror } from '../page/mirror-queue/fake-mirror.ts'
 import { codeOf, serve, serverOptions } from './server-options.ts'
 import { until } from '../support/until.ts'
 

@@ -9,7 +9,7 @@ import { mirrorUserAgent } from '../../config/version.ts'
 import { loadKubeConfig } from '../../kubernetes/kubeconfig.ts'
 import { credentialFor } from '../../secrets/docker-config.ts'
 import { watchFiles, type WatchedFiles } from '../../secrets/watched-files.ts'
-import { closeGracefully } from '../../server/graceful-close.ts'
+import { endIdleConnections } from '../../server/end-idle-connections.ts'
 import { health } from '../../server/health.ts'
 import { buildMetricsServer } from '../../server/metrics-server.ts'
 import type { Logger } from '../../telemetry/logging.ts'
@@ -132,7 +132,7 @@ const statusOf = (service: MirrorService): readonly string[] => [
 ]
 
 const listenOn = async (server: FastifyInstance, port: number, flag: string): Promise<string> => {
-  closeGracefully(server.server)
+  endIdleConnections(server.server)
   try {
     return await server.listen({ host: '::', port })
   } catch (error) {

@@ -3,7 +3,7 @@
  * sends requests in a loop would keep the background waiting for ever.
  */
 import type { Rate } from '../../concurrency/token-bucket.ts'
-import { createPause } from './backoff-429.ts'
+import { createPause } from './pause-after-429.ts'
 
 export interface BackgroundOptions {
   /** Undefined: no limit per second. */

@@ -12,7 +12,7 @@ import {
 } from '../../concurrency/fair-queue.ts'
 import { createTokenBucket, type Rate, type TokenBucket } from '../../concurrency/token-bucket.ts'
 import { toRegistryError, UpstreamRateLimited } from '../errors.ts'
-import { createPause, type Pause } from './backoff-429.ts'
+import { createPause, type Pause } from './pause-after-429.ts'
 import type { UpstreamRate } from './quay-limits.ts'
 import type { Caller } from '../../oci/image-source.ts'
 
