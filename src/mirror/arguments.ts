@@ -2,10 +2,12 @@
  * The command line of `ci-images-mirror`. The flags of the program that it replaces are all accepted, with one dash or two.
  */
 import { tokensOf } from '../config/command-line.ts'
+import { didYouMean } from '../config/did-you-mean.ts'
 import { logLevels, type LogLevel } from '../telemetry/logging.ts'
 import { ArgumentValues, defaults, type Texts } from './argument-values.ts'
 import type { GoPattern } from './config/go-pattern.ts'
-import { nearestOf } from './status/nearest.ts'
+import { distributorArguments, distributorNotices, onlyValidFlag } from './distributor-arguments.ts'
+import type { DistributorOptions } from './distributor/distributor-options.ts'
 import { reportFormats, type ReportFormat } from './validation/report.ts'
 
 /** `serve`: the service. */
@@ -45,7 +47,9 @@ export interface MirrorArguments {
   /** Of the service that `explain` and `sync` ask. */
   readonly url: URL | undefined
   readonly logLevel: LogLevel
-  /** Sentences about flags that have no effect. */
+  /** The watch of all ImageStreams; undefined where it is not enabled. */
+  readonly distributor: DistributorOptions | undefined
+  /** Sentences about flags that have no effect, or lack one. */
   readonly notices: readonly string[]
 }
 
@@ -59,21 +63,11 @@ export class ArgumentsError extends Error {
   }
 }
 
-const distributor = 'quayIOCIImagesDistributorOptions.'
-const noDistributor = 'this program does not watch all ImageStreams'
-/** Of the former program, with the reason why they have no effect. */
-const withoutEffect: Readonly<Record<string, string>> = {
-  'enable-controller': noDistributor,
-  'only-valid-manifest-v2-images': 'no copy changes a manifest, and schema 1 is refused by name',
-  [`${distributor}additional-image-stream-tag`]: noDistributor,
-  [`${distributor}additional-image-stream`]: noDistributor,
-  [`${distributor}additional-image-stream-namespace`]: noDistributor,
-  [`${distributor}ignore-image-stream-tag`]: noDistributor,
-}
 const validateFlag = 'validate-config-only'
 const onlineFlag = 'online'
-const switches = new Set([validateFlag, onlineFlag, 'dry-run', 'only-valid-manifest-v2-images'])
-const names = [...new Set([...Object.keys(defaults), ...Object.keys(withoutEffect), ...switches])]
+const switches = new Set([validateFlag, onlineFlag, 'dry-run', onlyValidFlag])
+const names = [...new Set([...Object.keys(defaults), ...switches])]
+const flagNames = [...names, 'help', 'version']
 const forms = new Map(names.map((name) => [name, switches.has(name) ? 'boolean' : 'value'] as const))
 
 /** @param environment of which KUBECONFIG is read. @throws {ArgumentsError} */
@@ -87,6 +81,8 @@ export const parseMirrorArguments = (
   const isSet = (name: string): boolean => texts.get(name)?.at(-1) === 'true'
   const commandAndTarget = commandOf(positionals, isSet(validateFlag), problems)
   const values = new ArgumentValues(texts, problems)
+  const onlyValidManifests = texts.get(onlyValidFlag)?.at(-1) !== 'false'
+  const distributor = distributorArguments(values, { onlyValidManifests, problems })
   const parsed: MirrorArguments = {
     ...commandAndTarget,
     config: values.text('config'),
@@ -109,9 +105,8 @@ export const parseMirrorArguments = (
     attachments: values.patterns('attachments'),
     url: values.url('url'),
     logLevel: values.oneOf('log-level', logLevels),
-    notices: [...texts.keys()]
-      .filter((name) => Object.hasOwn(withoutEffect, name))
-      .map((name) => `--${name} has no effect: ${withoutEffect[name]}`),
+    distributor,
+    notices: distributorNotices(new Set(texts.keys()), distributor),
   }
   if (parsed.isOnline && parsed.command !== 'validate')
     problems.push(`--${onlineFlag} is a flag of validate: ci-images-mirror validate --${onlineFlag}`)
@@ -126,17 +121,12 @@ const textsOf = (
   const texts = new Map<string, readonly string[]>()
   for (const { name, text } of options)
     if (!names.includes(name))
-      problems.push(`--${name} is not a flag${guess(name, names, '--')}; --help lists them`)
+      problems.push(`--${name} is not a flag${didYouMean(name, flagNames, '--')} --help lists them`)
     else if (!switches.has(name) && text === undefined) problems.push(`--${name} needs a value`)
     else if (switches.has(name) && !['true', 'false', undefined].includes(text))
       problems.push(`--${name}=${text} is not valid: expected true or false`)
     else texts.set(name, [...(texts.get(name) ?? []), text ?? 'true'])
   return texts
-}
-
-const guess = (text: string, all: readonly string[], prefix = ''): string => {
-  const nearest = nearestOf(text, all)
-  return nearest === undefined ? '' : `, did you mean ${prefix}${nearest}?`
 }
 
 const commandOf = (
@@ -147,7 +137,7 @@ const commandOf = (
   if (word === undefined) return { command: isValidation ? 'validate' : 'serve', target: undefined }
   const command = commands.find((candidate) => candidate === word)
   if (command === undefined) {
-    problems.push(`${JSON.stringify(word)} is not a command${guess(word, commands)}; --help lists them`)
+    problems.push(`${JSON.stringify(word)} is not a command${didYouMean(word, commands)} --help lists them`)
     return { command: 'serve', target: undefined }
   }
   const takesTarget = command === 'explain' || command === 'sync'

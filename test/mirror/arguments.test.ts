@@ -33,7 +33,7 @@ await t.test('the flags of the check', async (t) => {
 })
 
 await t.test('the arguments of the former deployment are accepted', async (t) => {
-  const { notices, dryRun, command } = parseMirrorArguments([
+  const { notices, dryRun, command, distributor } = parseMirrorArguments([
     '--leader-election-namespace=ci',
     '--release-repo-git-sync-path=/var/repo/release',
     '--registry-config=/etc/push/.dockerconfigjson',
@@ -46,9 +46,10 @@ await t.test('the arguments of the former deployment are accepted', async (t) =>
   t.equal(command, 'serve')
   t.equal(dryRun, true)
   t.strictSame(notices, [
-    '--quayIOCIImagesDistributorOptions.additional-image-stream-tag has no effect: this program does not watch all ImageStreams',
-    '--only-valid-manifest-v2-images has no effect: no copy changes a manifest, and schema 1 is refused by name',
+    '--quayIOCIImagesDistributorOptions.additional-image-stream-tag has no effect without --enable-controller=quay_io_ci_images_distributor',
+    '--only-valid-manifest-v2-images has no effect without --enable-controller=quay_io_ci_images_distributor',
   ])
+  t.equal(distributor, undefined)
 })
 
 await t.test('the plan', async (t) => {
@@ -139,7 +140,7 @@ await t.test('commands about one image; did you mean', async (t) => {
   ])
   t.strictSame(problemsOf('plan', 'x'), ['"x" is not a flag; flags begin with --'])
   t.strictSame(problemsOf('explan', 'x'), [
-    '"explan" is not a command, did you mean explain?; --help lists them',
+    '"explan" is not a command; did you mean explain? --help lists them',
   ])
-  t.strictSame(problemsOf('--confg=x'), ['--confg is not a flag, did you mean --config?; --help lists them'])
+  t.strictSame(problemsOf('--confg=x'), ['--confg is not a flag; did you mean --config? --help lists them'])
 })
