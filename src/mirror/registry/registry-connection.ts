@@ -106,8 +106,8 @@ export class RegistryConnection {
     try {
       // Blobs take long: their connections are not those of manifests.
       const agent = this.#agents.of(url, method === 'GET' && url.pathname.includes('/blobs/'))
-      const dispatcher = permit === undefined ? agent : agent.compose(checkedOnceConnected(permit))
-      const { statusCode, headers: fields, body: stream } = await dispatcher.request(options)
+      const sender = permit === undefined ? agent : agent.compose(checkedOnceConnected(permit))
+      const { statusCode, headers: fields, body: stream } = await sender.request(options)
       return { status: statusCode, headers: fields, body: stream }
     } catch (error) {
       if (error instanceof PermitLost) throw error
