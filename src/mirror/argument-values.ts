@@ -5,7 +5,7 @@ import { parseDuration, parseOrigin } from '../config/value-parsers.ts'
 import { parseGoPattern, type GoPattern } from './config/go-pattern.ts'
 import { qciRegistry, qciRepository } from './config/mirror-config.ts'
 
-/** Flags with a value, and what it is unless given. */
+/** Flags with a value, and their defaults. */
 export const defaults = {
   config: undefined,
   base: undefined,
@@ -31,7 +31,7 @@ export type ValueFlag = keyof typeof defaults
 /** By the name of the flag, in their order. */
 export type Texts = ReadonlyMap<string, readonly string[]>
 
-/** Texts of flags as values. What is not valid is added to the problems. */
+/** Parses the texts of flags. A text that is not valid adds a problem. */
 export class ArgumentValues {
   readonly #texts: Texts
   readonly #problems: string[]

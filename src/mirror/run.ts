@@ -74,7 +74,7 @@ const runCommand = async (args: MirrorArguments, io: MirrorIo): Promise<number> 
 
 const serve = async (args: MirrorArguments, io: MirrorIo): Promise<number> => {
   const logger = createLogger(args.logLevel, io.log).child({ component: 'ci-images-mirror' })
-  // Its modules load after the arguments were found valid.
+  // The modules of the service are loaded after the arguments were checked.
   const { runService } = await import('./service/run-service.ts')
   const { stop } = await runService(args, logger)
   io.onEnd?.(stop)

@@ -60,7 +60,7 @@ await t.test(
   async (t) => {
     const rules = {
       backoff: { firstMs: 10, longestMs: 10 },
-      maxFailures: { refused: 1, other: 1 },
+      maxFailures: { refused: 1, all: 1 },
       random: Math.random,
     }
     const { registry, mirror, events } = await started(t, { rules })
@@ -83,7 +83,7 @@ await t.test(
 await t.test('an image that is removed while its copy fails is not tried again', async (t) => {
   const rules = {
     backoff: { firstMs: 10, longestMs: 10 },
-    maxFailures: { refused: 5, other: 5 },
+    maxFailures: { refused: 5, all: 5 },
     random: Math.random,
   }
   let copies = 0

@@ -1,5 +1,5 @@
 /**
- * One image in words: why it is, or is not, where it should be.
+ * Explains one image in words: whether QCI has it as configured, and if not, why.
  */
 import { ownerOf } from './mirrors.ts'
 import { nearestOf } from './nearest.ts'
@@ -15,7 +15,7 @@ export interface Explanation {
   /** A sentence. */
   readonly explanation: string
   readonly digest: string | null
-  /** Times as of RFC 3339. */
+  /** Times in the format of RFC 3339. */
   readonly compared_at: string | null
   readonly differs_since: string | null
   readonly copied_at: string | null

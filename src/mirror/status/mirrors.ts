@@ -1,6 +1,6 @@
 /**
- * `GET /api/v1/mirrors`, as the former program answers it: people have scripts with curl and jq. New are the filters `owner`, `state` and
- * `target`, and the last fields of a task.
+ * `GET /api/v1/mirrors`, with the answers of the former program, because people have scripts that use curl and jq. The filters `owner`,
+ * `state` and `target` and the last fields of a task are new.
  * @see https://github.com/openshift/ci-tools/blob/main/cmd/ci-images-mirror/main.go
  */
 import { appCiRegistry } from '../config/mirror-config.ts'
@@ -12,7 +12,10 @@ export interface StatusAnswer {
   readonly body: object | string
 }
 
-/** As the former program names what put an image into the queue: that of ART's images calls itself the other one there, too. */
+/**
+ * The name of what put an image into the queue, as the former program writes it. For images of ART it writes the wrong name, and so does
+ * this one.
+ */
 export const ownerOf = (target: string): string =>
   target.startsWith(`${appCiRegistry}/`) ? 'qciToAppCIImages' : 'supplementalCIImagesService'
 const defaultLimit = 1
@@ -32,7 +35,7 @@ export const answerMirrors = (parameters: URLSearchParams, statuses: readonly Co
   }
 }
 
-/** @returns the text of Go's error where it is not a number */
+/** @returns the text of Go's error if it is not a number */
 const limitOf = (text: string): number | string => {
   if (text === '') return defaultLimit
   const limit = /^[+-]?\d{1,19}$/.test(text) ? Number(text) : NaN
@@ -47,7 +50,7 @@ const isWanted = ({ state, target }: CopyStatus, parameters: URLSearchParams): b
     parameters.get('owner') ?? ownerOf(target),
   ].every((wanted, index) => wanted === [state, target, ownerOf(target)][index])
 
-/** The fields in their order. Those of the watch of ImageStreams are empty. */
+/** The fields in the order of the former program. Fields about its watch of ImageStreams are empty. */
 const taskOf = (status: CopyStatus): object => ({
   source_tag_ref: { namespace: '', name: '', tag: '' },
   source: status.source,

@@ -7,7 +7,7 @@ import { copyOf } from './copies.ts'
 
 const rules = {
   backoff: { firstMs: 1000, longestMs: 60_000 },
-  maxFailures: { refused: 1, other: 3 },
+  maxFailures: { refused: 1, all: 3 },
   random: () => 0.999_999,
 }
 

@@ -10,7 +10,7 @@ const addImage = (registry: PushableRegistry, name: string): void => {
 }
 const rules = {
   backoff: { firstMs: 10, longestMs: 10 },
-  maxFailures: { refused: 1, other: 2 },
+  maxFailures: { refused: 1, all: 2 },
   random: Math.random,
 }
 
