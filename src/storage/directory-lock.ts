@@ -120,7 +120,7 @@ const holderIn = (text = ''): LockHolder | undefined => {
 }
 
 /**
- * Moves the lock away, in which only one of two processes can succeed. Race: the other process may have replaced the stale lock just
+ * Moves the lock to another name, in which only one of two processes can succeed. Race: the other process may have replaced the stale lock just
  * before, so that its new lock is moved. Then that lock is put back.
  */
 const removeStale = (path: string, text: string | undefined, { pid }: LockHolder): void => {
