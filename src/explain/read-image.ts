@@ -8,6 +8,7 @@ import { RegistryError } from '../oci/errors.ts'
 import { quoteName } from '../oci/quote-name.ts'
 import type { Reference } from '../oci/reference.ts'
 import type { Reading } from './explanation.ts'
+import { pastedImage } from './pasted-image.ts'
 
 export interface ReadImage {
   readonly reference: Reference
@@ -19,20 +20,21 @@ const maxLength = 700
 
 /** @throws {RegistryError} with what to write instead */
 export const readImage = (pasted: string, options: PullSpecOptions): ReadImage => {
-  const text = pasted.trim().replace(/^(?:docker|https?):\/\//, '')
-  if (text === '') throw unreadable('no image is given; write HOST/ocp/4.5:base, or ocp/4.5:base', '')
-  if (text.length > maxLength) throw unreadable('the image is longer than any pull spec', text)
+  if (pasted.length > maxLength) throw unreadable('the image is longer than any pull spec', pasted)
+  const text = pastedImage(pasted)
+  const example = `write ${options.exposedHost}/ocp/4.5:base`
+  if (text === '') throw unreadable(`no image is given; ${example}, or ocp/4.5:base`, '')
   if (isApiPath(text))
-    throw unreadable(
-      `${quoteName(text)} is a path of the registry API, not an image; write ${options.exposedHost}/ocp/4.5:base`,
-      text,
-    )
+    throw unreadable(`${quoteName(text)} is a path of the registry API, not an image; ${example}`, text)
+  const foreign = foreignCharacterIn(text)
+  if (foreign !== undefined)
+    throw unreadable(`${quoteName(text)} has ${foreign}, which no image has; ${example}`, text)
   try {
     const reference = parsePullSpec(text, options)
     const pullSpec = pullSpecOf(reference, options.exposedHost)
     return { reference, pullSpec }
   } catch (error) {
-    const likely = likelySpelling(text, options)
+    const likely = likelySpelling(text, options) ?? likelySpelling(inLowerCase(text), options)
     if (likely !== undefined)
       throw unreadable(`${quoteName(text)} is no image of QCI; did you mean ${likely}?`, text)
     throw error instanceof RegistryError ? error : unreadable((error as Error).message, text)
@@ -56,6 +58,23 @@ export const readingOf = (reference: Reference, isRestricted: (namespace: string
 
 const writtenNamespace = ({ repository }: Reference) =>
   repository.form === 'image-stream' ? { namespace: repository.namespace } : {}
+
+/** A letter of another alphabet looks like ours, and a direction mark like nothing: its number tells it. */
+const foreignCharacterIn = (text: string): string | undefined => {
+  const [character] = /[^\x21-\x7e]/u.exec(text) ?? []
+  if (character === undefined) return undefined
+  if (/\s/.test(character)) return 'white space in it'
+  const codePoint = `${character.codePointAt(0)?.toString(16)}`
+  return `the character U+${codePoint.toUpperCase().padStart(4, '0')} in it`
+}
+
+/** Clients send no others. A tag may have capital letters. */
+const inLowerCase = (text: string): string => {
+  const colon = text.lastIndexOf(':')
+  return colon > text.lastIndexOf('/')
+    ? text.slice(0, colon).toLowerCase() + text.slice(colon)
+    : text.toLowerCase()
+}
 
 /** `HOST/v2/ocp/4.5/manifests/base`, with the host or without. */
 const isApiPath = (text: string): boolean => {

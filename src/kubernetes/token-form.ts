@@ -31,11 +31,7 @@ export const formOf = (token: string, format: TokenFormat, now: number): TokenFo
   if (claims === undefined)
     return format === 'any'
       ? { kind: 'opaque', claims: {} }
-      : {
-          kind: 'opaque',
-          claims: {},
-          refusal: 'it is neither sha256~ and 43 characters, as oc whoami -t shows it, nor a JWT',
-        }
+      : { kind: 'opaque', claims: {}, refusal: whatOpenshiftLacks(token) }
   const { exp } = claims
   const told = unverified(claims)
   if (typeof exp === 'number' && exp * 1000 <= now)
@@ -81,6 +77,19 @@ const whatIsWrong = (token: string): string | undefined => {
   if (/\s/.test(token)) return 'it holds white space: is it an error message, or more than the token?'
   if (/["'\u2018-\u201d]/.test(token)) return 'it holds quotes: paste what is between them'
   return 'it holds characters that no token has'
+}
+
+const openshiftPrefix = 'sha256~'
+const openshiftLength = 43
+
+/** Of a text that could be a token elsewhere. Only its length is told. */
+const whatOpenshiftLacks = (token: string): string => {
+  const length = token.length - openshiftPrefix.length
+  if (token.startsWith(openshiftPrefix) && length !== openshiftLength)
+    return `it has ${length} characters behind sha256~ instead of ${openshiftLength}: copy all of what oc whoami -t prints, and nothing else`
+  return Buffer.from(token, 'base64').includes(openshiftPrefix)
+    ? 'it is base64 of a token: give the token itself'
+    : 'it is neither sha256~ and 43 characters, as oc whoami -t shows it, nor a JWT'
 }
 
 const unverified = ({ iss, sub, aud, exp }: Claims): UnverifiedClaims => ({

@@ -18,7 +18,8 @@ export const likelyPullSpec = (
   reference: string,
   options: PullSpecOptions,
 ): string | undefined => {
-  for (const spelling of spellings(components, reference, options.monorepo))
+  const written = components.filter((component) => component !== '' && !isScheme(component))
+  for (const spelling of spellings(written, reference, options.monorepo))
     try {
       return pullSpecOf(parsePullSpec(spelling, options), options.exposedHost)
     } catch {
@@ -26,6 +27,8 @@ export const likelyPullSpec = (
     }
   return undefined
 }
+
+const isScheme = (component: string): boolean => /^https?:$/.test(component)
 
 /** From the most likely one. */
 function* spellings(

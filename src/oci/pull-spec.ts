@@ -55,7 +55,7 @@ const split = (spec: string): { host: string | undefined; components: readonly s
   const components = spec.split('/')
   const [first = '', ...rest] = components
   return rest.length > 0 && isRegistryHost(first)
-    ? { host: first.toLowerCase(), components: rest }
+    ? { host: first.toLowerCase().replace(/:443$/, ''), components: rest }
     : { host: undefined, components }
 }
 

@@ -15,6 +15,9 @@ interface Wanted {
   readonly reference: string | undefined
 }
 
+/** Characters. A component that is too long has more by itself. */
+const maxPathLength = 512
+
 const endpoints = ['/manifests/', '/blobs/', '/referrers/']
 
 /** @param path what follows `/v2/`, decoded; undefined for a path of no endpoint of the registry API */
@@ -48,11 +51,18 @@ export const unknownNameHandler =
   async (request) => {
     const { '*': path = '' } = request.params as { '*'?: string }
     const { components, reference } = parseUnknownName(path) as Wanted
-    // The router passes over the route of an image for a longer component than any tag or digest.
-    if (components.length === 2)
-      throw new RegistryError('NAME_INVALID', 'a component of the path is too long')
+    if (components.length === 2) throw unroutable(path)
     throw nameUnknown(components, reference, options)
   }
+
+/** The router passes over the route of an image for an escaped slash, and for a component that is longer than any tag or digest. */
+const unroutable = (path: string): RegistryError =>
+  new RegistryError(
+    'NAME_INVALID',
+    path.length > maxPathLength
+      ? 'a component of the path is too long'
+      : 'a slash of the path is escaped: send / instead of %2F',
+  )
 
 /** Clients learn from the challenge where to log in, whichever path below /v2/ they try first. */
 export const loginFirst = (challenge: Challenge): RegistryError =>

@@ -19,6 +19,8 @@ await t.test('every spelling gives the pull spec to use', async (test) => {
     'docker://proxy.example:5000/ocp/4.5:base',
     'https://quay-proxy.ci.openshift.org/ocp/4.5:base',
     'registry.ci.openshift.org/ocp/4.5:base',
+    'registry.ci.openshift.org:443/ocp/4.5:base',
+    'podman pull "registry.ci.openshift.org/ocp/4.5:base"',
   ])
     test.equal(read(text).pullSpec, 'proxy.example:5000/ocp/4.5:base', text)
   test.equal(
@@ -42,6 +44,13 @@ await t.test('other registries, other repositories, and API paths are refused', 
   ]
   for (const [text, message] of refused)
     test.throws(() => read(text), { code: 'NAME_INVALID', status: 400, message }, text.slice(0, 80))
+  for (const [text, what] of [
+    ['ocp/4.5:b\u0430se', 'has the character U+0430 in it'],
+    ['ocp/4.5:ba\u202ese', 'has the character U+202E in it'],
+    ['ocp/4.5:\u{1f600}', 'has the character U+1F600 in it'],
+    ['ocp/4.5 base', 'has white space in it'],
+  ] as const)
+    test.throws(() => read(text), { message: `${what}, which no image has; write proxy.example` }, text)
   test.throws(() => read('ocp/4.5:-'), { code: 'TAG_INVALID', message: /is not a tag/ })
   test.throws(() => read('ocp/4.5@sha256:abc'), { code: 'DIGEST_INVALID', message: /is not a digest/ })
 })
@@ -52,6 +61,9 @@ await t.test('a likely spelling is named', async (test) => {
     ['ocp/4.5/base', 'proxy.example:5000/ocp/4.5:base'],
     ['proxy.example:5000/ocp_4.5/base', 'proxy.example:5000/openshift/ci:ocp_4.5_base'],
     ['ocp_4.5:base', 'proxy.example:5000/openshift/ci:ocp_4.5_base'],
+    ['OCP/4.5:base', 'proxy.example:5000/ocp/4.5:base'],
+    ['OCP/4.5/base', 'proxy.example:5000/ocp/4.5:base'],
+    ['/ocp/4.5:base', 'proxy.example:5000/ocp/4.5:base'],
   ] as const
   for (const [text, likely] of spellings)
     test.throws(() => read(text), { message: `"${text}" is no image of QCI; did you mean ${likely}?` }, text)

@@ -53,12 +53,18 @@ await t.test('no other text is refused by its form', async (test) => {
 await t.test('--token-format=openshift: sha256~ and 43 characters, or a JWT', async (test) => {
   test.strictSame(formOf(openshift, 'openshift', now), { kind: 'openshift', claims: {} })
   test.match(formOf(jwt({ iss: 'x' }), 'openshift', now), { kind: 'jwt' })
-  for (const token of ['a', 'sha256~short', `${openshift}x`, 'a.b.c', 'a'.repeat(50)])
-    test.match(
-      formOf(token, 'openshift', now),
-      { kind: 'opaque', refusal: /^it is neither sha256~ and 43/ },
-      token,
-    )
+  const base64 = (text: string): string => Buffer.from(text).toString('base64')
+  for (const [refusal, ...tokens] of [
+    [/^it is neither sha256~ and 43/, 'a', 'a.b.c', 'a'.repeat(50), `sha256~${'a'.repeat(42)}.`],
+    [/^it has 5 characters behind sha256~ instead of 43: copy all/, 'sha256~short'],
+    [/^it has 44 characters behind sha256~/, `${openshift}x`],
+    [/^it is base64 of a token: give the token itself$/, base64(openshift), base64(`alice:${openshift}`)],
+  ] as const)
+    for (const token of tokens) {
+      const form = formOf(token, 'openshift', now)
+      test.match(form, { kind: 'opaque', refusal }, token)
+      test.notMatch(form.refusal, /short|aaaa/, 'never the token')
+    }
 })
 
 await t.test('a JWT that says that it has expired is refused', async (test) => {

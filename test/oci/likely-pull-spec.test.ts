@@ -24,6 +24,9 @@ await t.test('misspelled names, with the pull spec that is meant', async (test) 
     ['ocp_4.5/base', 'latest', 'openshift/ci:ocp_4.5_base'],
     ['ci', digest, `openshift/ci@${digest}`],
     ['a/b/c', digest, `openshift/ci@${digest}`],
+    ['ocp//4.5', 'base', 'ocp/4.5:base'],
+    ['/ocp/4.5', 'base', 'ocp/4.5:base'],
+    ['https://quay-proxy.ci.openshift.org/ocp/4.5', 'base', 'ocp/4.5:base'],
   ] as const)
     test.equal(likely(path, reference), `proxy.example/${expected}`, `${path} ${reference}`)
 })

@@ -96,7 +96,16 @@ await t.test('on the wire: the challenge first, then 404 with the pull spec', as
     message: /proxy\.example\/openshift\/ci:ocp_4\.5_base$/,
   })
   test.match(await get('/v2/OCP/4.5/manifests/base', bearer), { status: 400, code: 'NAME_INVALID' })
-  test.match(await get(`/v2/a/b/manifests/${'c'.repeat(600)}`, bearer), { status: 400, code: 'NAME_INVALID' })
+  test.match(await get(`/v2/a/b/manifests/${'c'.repeat(600)}`, bearer), {
+    status: 400,
+    code: 'NAME_INVALID',
+    message: 'a component of the path is too long',
+  })
+  test.match(await get('/v2/ocp%2F4.5/manifests/base', bearer), {
+    status: 400,
+    code: 'NAME_INVALID',
+    message: 'a slash of the path is escaped: send / instead of %2F',
+  })
   test.match(await get('/v2/ocp_4.5/base/tags/list', bearer), { status: 404, code: 'NAME_UNKNOWN' })
 })
 
