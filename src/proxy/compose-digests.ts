@@ -1,6 +1,6 @@
 /**
- * Composes the sources of what is known about digests: the graph of facts, the claims of ImageStreams, the restricted index, and the search
- * before a refusal.
+ * Composes everything that finds out which tags reach a digest: the graph of facts, the claims of ImageStreams, the restricted index, and
+ * the search before a refusal.
  */
 import type { DigestKnowledge } from '../access/requirement.ts'
 import { createClaimChecks, type ClaimChecks } from '../digests/claim-checks.ts'
@@ -47,6 +47,8 @@ export interface ComposeDigestsOptions extends WatchedClaimsOptions {
   readonly restrictedIndexIntervalMs: number
   readonly locate: (tag: QciTag) => Location
   readonly shared: Pick<SharedState, 'facts' | 'index'>
+  /** Bound on digests of one restricted namespace. Default: that of `ReachGraph`. */
+  readonly maxDigestsPerNamespace?: number
 }
 
 export const composeDigests = (options: ComposeDigestsOptions): Digests => new ComposedDigests(options)
@@ -64,9 +66,9 @@ class ComposedDigests implements Digests {
   #upstream = notConnected
 
   constructor(options: ComposeDigestsOptions) {
-    const { logger, shared, locate, restrictedIndex, metrics } = options
+    const { shared, locate, restrictedIndex, metrics } = options
     this.#options = options
-    this.#graph = createGraph(logger)
+    this.#graph = createGraph(options)
     this.facts = new Facts({ graph: this.#graph, locate, publish: shared.facts.publish })
     this.record = this.facts.record.bind(this.facts)
     this.#index =
@@ -163,8 +165,9 @@ const createFollower = (index: RestrictedIndex, logger: Logger) =>
     onFailure: (error) => logger.debug({ err: error }, 'stopped to follow the claims of an ImageStream'),
   })
 
-const createGraph = (logger: Logger): ReachGraph =>
+const createGraph = ({ logger, maxDigestsPerNamespace }: ComposeDigestsOptions): ReachGraph =>
   new ReachGraph({
+    ...(maxDigestsPerNamespace === undefined ? {} : { maxPerNamespace: maxDigestsPerNamespace }),
     onFull: (namespace) =>
       logger.error(
         { namespace },

@@ -46,10 +46,13 @@ await test('the image of a release', { skip }, async (suite) => {
     return stdout.trim()
   }
 
-  // npm takes from its cache what it has there.
+  // npm takes from its cache what it has there. Without the setting it asks its registry about each package first, for three minutes where
+  // the build has no way to the registry.
   const cache = await succeed('npm', 'config', 'get', 'cache')
   await mkdir(cache, { recursive: true })
-  const name = await succeed('.ci/image', 'localhost/quay-proxy-base', `--volume=${cache}:/root/.npm`)
+  await writeFile(file('npmrc'), 'prefer-offline=true\n')
+  const volumes = [`--volume=${cache}:/root/.npm`, `--volume=${file('npmrc')}:/root/.npmrc:ro`]
+  const name = await succeed('.ci/image', 'localhost/quay-proxy-base', ...volumes)
   const mounted = await succeed('podman', 'image', 'mount', name)
   suite.teardown(async () => await succeed('podman', 'image', 'unmount', name))
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ArgumentValues } from '../../src/mirror/argument-values.ts'
 
-await t.test('the last text of a flag counts; all problems are told', async (t) => {
+await t.test('the last value of a flag counts; all problems are reported', async (t) => {
   const problems: string[] = []
   const values = new ArgumentValues(
     new Map([
@@ -17,7 +17,7 @@ await t.test('the last text of a flag counts; all problems are told', async (t) 
   t.strictSame(problems, ['--interval=often is not valid: expected a duration such as 10s or 5m'])
 })
 
-await t.test('each kind of a value, and what is not one', async (t) => {
+await t.test('valid and invalid values of each kind', async (t) => {
   const problems: string[] = []
   const valuesOf = (texts: Readonly<Record<string, readonly string[]>>) =>
     new ArgumentValues(new Map(Object.entries(texts)), problems)
@@ -58,4 +58,13 @@ await t.test('each kind of a value, and what is not one', async (t) => {
     /^--registry-origin==x/,
     /^--attachments=\(a\+\)\+ is not valid.*repeats a group/,
   ])
+})
+
+await t.test('flags that may be repeated', async (t) => {
+  const problems: string[] = []
+  const values = new ArgumentValues(new Map([['enable-controller', ['a', 'b', 'a']]]), problems)
+  t.strictSame(values.list('enable-controller'), ['a', 'b', 'a'])
+  t.strictSame(values.list('config'), [])
+  t.strictSame(values.names('enable-controller', /^a$/, 'an a'), new Set(['a', 'b']))
+  t.strictSame(problems, ['--enable-controller=b is not valid: expected an a'])
 })

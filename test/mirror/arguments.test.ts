@@ -33,7 +33,7 @@ await t.test('the flags of the check', async (t) => {
 })
 
 await t.test('the arguments of the former deployment are accepted', async (t) => {
-  const { notices, dryRun, command } = parseMirrorArguments([
+  const { notices, dryRun, command, distributor } = parseMirrorArguments([
     '--leader-election-namespace=ci',
     '--release-repo-git-sync-path=/var/repo/release',
     '--registry-config=/etc/push/.dockerconfigjson',
@@ -46,9 +46,10 @@ await t.test('the arguments of the former deployment are accepted', async (t) =>
   t.equal(command, 'serve')
   t.equal(dryRun, true)
   t.strictSame(notices, [
-    '--quayIOCIImagesDistributorOptions.additional-image-stream-tag has no effect: this program does not watch all ImageStreams',
-    '--only-valid-manifest-v2-images has no effect: no copy changes a manifest, and schema 1 is refused by name',
+    '--quayIOCIImagesDistributorOptions.additional-image-stream-tag has no effect without --enable-controller=quay_io_ci_images_distributor',
+    '--only-valid-manifest-v2-images has no effect without --enable-controller=quay_io_ci_images_distributor',
   ])
+  t.equal(distributor, undefined)
 })
 
 await t.test('the plan', async (t) => {
@@ -59,7 +60,7 @@ await t.test('the plan', async (t) => {
   })
 })
 
-await t.test('mistakes are told all at once', async (t) => {
+await t.test('all mistakes are reported at once', async (t) => {
   const error = thrown(() =>
     parseMirrorArguments(['x', '--nonsense', '--format=xml', '--dry-run=perhaps', '--config']),
   ) as ArgumentsError
@@ -72,7 +73,7 @@ await t.test('mistakes are told all at once', async (t) => {
   ])
 })
 
-await t.test('what the service has unless its flags say otherwise', async (t) => {
+await t.test('the defaults of the service', async (t) => {
   t.match(parseMirrorArguments([], { KUBECONFIG: '/kube' }), {
     kubeconfig: '/kube',
     leaderElectionNamespace: 'ci',

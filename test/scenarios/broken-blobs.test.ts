@@ -64,7 +64,7 @@ await scenario(
     )
     t.match(await s.metrics(), /quay_proxy_upstream_circuit_open_total\{scope="upstream"\} 0/)
   },
-  ['--retry-timeout=300ms'],
+  ['--retry-timeout=3s'],
 )
 
 await scenario(
@@ -90,7 +90,7 @@ await scenario(
     await loops.stop()
     t.strictSame(statuses, Array(12).fill(200))
   },
-  ['--retry-timeout=300ms'],
+  ['--retry-timeout=3s'],
 )
 
 await scenario(
@@ -116,5 +116,5 @@ await scenario(
     await loops.stop()
     t.strictSame(statuses, Array(12).fill(200))
   },
-  ['--retry-timeout=300ms'],
+  ['--retry-timeout=3s'],
 )

@@ -242,7 +242,7 @@ await scenario(
       await sleep(20)
     }
     t.ok(
-      performance.now() - revokedAt < 4000,
+      performance.now() - revokedAt < 60_000,
       'a yes lives for a second, and under no flood for the grace of five minutes',
     )
     t.equal(s.lines().filter(({ source }) => source === 'grace').length, 0)

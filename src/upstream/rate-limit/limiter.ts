@@ -20,9 +20,7 @@ export type Refusal = Rejection | 'paused'
 
 type Priority = Caller['priority']
 
-/**
- * `background`: sent after all others, for which a part of the burst is reserved; now and then before them, to limit its wait.
- */
+/** `background`: sent after all others, for which a part of the burst is reserved; but with a bound on its wait. */
 export type LimitedRequest = Waiting & Pick<Caller, 'priority'>
 
 export interface LimiterOptions {

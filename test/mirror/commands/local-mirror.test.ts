@@ -18,7 +18,7 @@ await t.test('with a kubeconfig, the images of ART are in the list', async (t) =
   await t.rejects(readDesired(withCluster, configOf(config)), /does not list the ImageStreams/)
 })
 
-await t.test('where registries are', async (t) => {
+await t.test('the origins of registries', async (t) => {
   const { args, registry } = await startedCommand(t, '')
   for (const [io, flags] of [
     [{}, [`--registry-origin=quay.io=${registry.origin.origin}`]],
@@ -34,7 +34,7 @@ await t.test('where registries are', async (t) => {
         ? {}
         : { destination: { registry: 'quay.io', repository: 'a' } }),
     }
-    const [finding] = await mirror.compare({ images: [image], leftOut: [] })
+    const [finding] = await mirror.compare({ images: [image] })
     t.equal(finding?.state, 'originOf' in io ? 'missing' : 'unreadable')
     await close()
   }
