@@ -32,6 +32,7 @@ export const explainByManifests = (image: string, user: UserInfo, options: Offli
   if (reading.digest !== undefined) return { ...base, ...ofDigest }
   const reviews = reviewsOf(reference, user, options)
   const yes = reviews.find(({ answer }) => answer === 'yes')
+  if (yes !== undefined && isUnowned(reference)) return { ...base, reviews, ...ofUnowned }
   if (yes !== undefined) return { ...base, reviews, access: 'allowed', ...allowedBy(yes, pullSpec) }
   if (reviews.some(({ answer }) => answer === 'unknown')) return { ...base, reviews, ...unknownRole }
   const { namespace } = reading
@@ -59,6 +60,16 @@ const ofDigest = {
   next: 'ask a proxy with --server, or explain the tag of the image',
 } as const satisfies Partial<Explanation>
 
+/** The proxy decides about such a tag by its image, too. */
+const ofUnowned = {
+  access: 'unknown',
+  reason:
+    'They have QCI-wide access, which opens a tag without a namespace unless a restricted tag reaches the same image. That only a proxy knows.',
+  next: 'ask a proxy with --server',
+} as const satisfies Partial<Explanation>
+
+const isUnowned = (reference: Reference): boolean => reference.kind === 'tag' && reference.owner.by === 'qci'
+
 const unknownRole = {
   access: 'unknown',
   reason: 'A binding names a role that is in none of the folders.',
@@ -72,7 +83,7 @@ const allowedBy = ({ role, namespace }: ReviewResult, pullSpec: string) =>
       role === 'qci-image-puller'
         ? 'they have QCI-wide access'
         : `they have ${role} in namespace ${namespace}`
-    }. Whether QCI has it, only a proxy knows.`,
+    }. Whether QCI has it, only a proxy knows. A token with scopes, or a proxy with other flags, may open less.`,
     next: `podman pull ${pullSpec}, once the manifests are applied`,
   }) as const
 

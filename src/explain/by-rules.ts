@@ -56,7 +56,9 @@ const restriction = (reference: Reference, { isRestricted }: RulesOptions): stri
   if (reference.kind === 'digest' || reference.owner.by === 'digest')
     return 'if every namespace that the digest was seen in is: QCI-wide access does not open it then'
   const { owner, qciTag } = reference
-  if (owner.by === 'qci' || !isRestricted(owner.imageStream.namespace)) return 'no'
+  if (owner.by === 'qci')
+    return 'if a restricted tag reaches the same image: QCI-wide access does not open it then'
+  if (!isRestricted(owner.imageStream.namespace)) return 'no'
   const by = isByPart(qciTag, owner.imageStream) ? `, by its part ${owner.imageStream.namespace}` : ''
   return `yes${by}: QCI-wide access does not open it`
 }

@@ -38,6 +38,7 @@ import type { RobotPool } from './robot/robot-pool.ts'
 import { createTagListCache, type TagListCacheOptions } from './cache/tag-list-cache.ts'
 import { createStoredTier, type StoredTier, type StoredTierOptions } from './cache/stored-tier.ts'
 import { createTags } from './tags.ts'
+import { UnreadableManifest } from './errors.ts'
 
 export interface PipelineOptions extends SenderOptions {
   /** Milliseconds after a first try in which a further one may begin. */
@@ -47,10 +48,11 @@ export interface PipelineOptions extends SenderOptions {
   readonly staleIfErrorMs: number
   readonly blobDelivery: 'stream' | 'redirect'
   /**
-   * Called for every manifest of upstream after its bytes were verified, and before any client gets it.
+   * Called for every manifest of upstream after its bytes were verified, and before any client gets it. Also for one that cannot be parsed,
+   * and that no client gets.
    * @param tag undefined if it was requested by digest
    */
-  readonly learn: (tag: QciTag | undefined, manifest: Manifest) => Promise<void>
+  readonly learn: (tag: QciTag | undefined, manifest: Pick<Manifest, 'digest' | 'content'>) => Promise<void>
   /** `--cache-dir` and `--cache-s3`; undefined if nothing is cached on a disk. */
   readonly diskCache?: StoredTierOptions | undefined
   /** PEM authorities of S3, in addition to the well-known ones. */
@@ -195,9 +197,15 @@ const observedManifests = ({
 const learning =
   (learn: PipelineOptions['learn'], fetch: FetchManifest): FetchManifest =>
   async (request) => {
-    const manifest = await fetch(request)
-    await learn(isDigest(request.reference) ? undefined : request.reference, manifest)
-    return manifest
+    const tag = isDigest(request.reference) ? undefined : request.reference
+    try {
+      const manifest = await fetch(request)
+      await learn(tag, manifest)
+      return manifest
+    } catch (error) {
+      if (error instanceof UnreadableManifest) await learn(tag, error)
+      throw error
+    }
   }
 
 const discardBlob = async ({ body }: Blob): Promise<void> => await body?.discard()

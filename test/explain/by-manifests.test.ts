@@ -46,6 +46,25 @@ await t.test('a refusal names the grant, and a missing role or a digest is unkno
   })
 })
 
+await t.test(
+  'what a proxy could refuse is never allowed: an unowned tag may be a restricted image',
+  async (test) => {
+    for (const tag of ['latest', 'rc_payload__4.20.0', 'art__0123456789abcdef']) {
+      const { access, reason, next, reviews } = explainByManifests(
+        `openshift/ci:${tag}`,
+        alice,
+        answers({ 'ocp/': 'yes' }),
+      )
+      test.strictSame([access, next, reviews.length], ['unknown', 'ask a proxy with --server', 1])
+      test.match(reason, /unless a restricted tag reaches the same image/)
+    }
+    test.match(explainByManifests('openshift/ci:a_b_c', alice, answers({ 'ocp/': 'yes' })), {
+      access: 'allowed',
+      reason: /A token with scopes, or a proxy with other flags, may open less\.$/,
+    })
+  },
+)
+
 await t.test('the groups that a cluster adds', async (test) => {
   test.strictSame(alice.groups, ['team', 'system:authenticated'])
   test.strictSame(userOf('system:serviceaccount:a:b', []).groups, [

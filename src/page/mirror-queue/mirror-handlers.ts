@@ -3,6 +3,7 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { identityOf } from '../../registry/request-context.ts'
+import { mirrorPaths } from '../../registry/route-paths.ts'
 import { beforeDeadline } from '../../registry/decision-deadline.ts'
 import type { PaceRefusal } from '../access-endpoint.ts'
 import { formField, logInByForm, type FormLoginOptions } from '../form-login.ts'
@@ -23,6 +24,15 @@ export interface MirrorHandlersOptions extends FrameOptions, FormLoginOptions {
   readonly observeSync: (request: FastifyRequest, target: string) => void
 }
 
+/**
+ * Whether it is about `/mirrors` itself. Attack: the router decodes a path before it compares it, so `/%6Dirrors` is `/mirrors` as well. Code
+ * that reads the URL again would see another path.
+ */
+export const isOfList = ({ routeOptions }: FastifyRequest): boolean => routeOptions.url === mirrorPaths.list
+
+/** The path below `/mirrors/`, decoded. */
+export const imagePathOf = ({ params }: FastifyRequest): string => (params as { readonly '*': string })['*']
+
 type Result = Pick<MirrorsContent, 'queue' | 'image' | 'isSynced' | 'failure'>
 
 /** Longer fields are cut to so many characters when they are shown again. */
@@ -41,19 +51,18 @@ export class MirrorHandlers {
   }
 
   async image(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { target } = parseMirrorPath(request.url)
+    const { target } = parseMirrorPath(imagePathOf(request))
     return sendJson(reply.code(200), await this.#image(request, reply, target))
   }
 
   async sync(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { target } = parseMirrorPath(request.url)
+    const { target } = parseMirrorPath(imagePathOf(request))
     return sendJson(reply.code(202), await this.#sync(request, reply, target))
   }
 
   /** The page with only the form. The query fills in its fields. */
   async form(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const isOfImage = request.url.startsWith('/mirrors/')
-    const target = isOfImage ? parseMirrorPath(request.url).target : undefined
+    const target = isOfList(request) ? undefined : parseMirrorPath(imagePathOf(request)).target
     return this.#sendPage(request, reply, {}, target)
   }
 

@@ -19,21 +19,24 @@ const syncSuffix = '/sync'
 export const isMirrorTarget = (text: string): boolean => targetPattern.test(text)
 
 /**
- * @param url as the client wrote it. Only the colon may be percent-encoded.
+ * @param path below `/mirrors/`, as the router has decoded it. The pattern of targets refuses everything that an escape could hide.
  * @throws {RegistryError} NAME_INVALID
  */
-export const parseMirrorPath = (url: string): MirrorPath => {
-  const [path = ''] = url.split('?')
+export const parseMirrorPath = (path: string): MirrorPath => {
   const isSync = path.endsWith(syncSuffix)
-  const rest = path.slice(`${mirrorPaths.list}/`.length, isSync ? -syncSuffix.length : undefined)
-  return { target: parseMirrorTarget(rest.replace(/%3a/i, ':')), isSync }
+  return { target: parseMirrorTarget(isSync ? path.slice(0, -syncSuffix.length) : path), isSync }
 }
+
+/** The methods of `/mirrors`. */
+export const mirrorListMethods = 'GET, POST'
+
+/** The methods of a path below `/mirrors/`. */
+export const mirrorImageMethodsOf = (path: string): string => (path.endsWith(syncSuffix) ? 'POST' : 'GET')
 
 /** The methods of `/mirrors`, or of a path below it; undefined for other paths. */
 export const mirrorMethodsOf = (path: string): string | undefined => {
-  if (path === mirrorPaths.list) return 'GET, POST'
-  if (!path.startsWith(`${mirrorPaths.list}/`)) return undefined
-  return path.endsWith(syncSuffix) ? 'POST' : 'GET'
+  if (path === mirrorPaths.list) return mirrorListMethods
+  return path.startsWith(`${mirrorPaths.list}/`) ? mirrorImageMethodsOf(path) : undefined
 }
 
 /** @throws {RegistryError} NAME_INVALID */
