@@ -76,8 +76,8 @@ const offline = async (
 ): Promise<Answer> => {
   const { loadOfflineReviews } = await import('../sandbox/app-ci/offline-reviews.ts')
   const { explainByManifests, userOf } = await import('../explain/by-manifests.ts')
-  const { review, groupsOf, skipped } = await loadOfflineReviews(rbac)
+  const { review, groupsOf, skipped, isWhole } = await loadOfflineReviews(rbac)
   for (const reason of skipped) io.printError(`left out: ${reason}`)
   const groups = [...asGroup, ...(asUser === undefined ? [] : groupsOf(asUser))]
-  return { explanation: explainByManifests(image, userOf(asUser, groups), { ...options, review }) }
+  return { explanation: explainByManifests(image, userOf(asUser, groups), { ...options, review, isWhole }) }
 }

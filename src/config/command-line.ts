@@ -82,7 +82,7 @@ const formsOf = ({ deprecated = {} }: CommandSyntax, rows: ReadonlyMap<string, R
   ])
 
 const unknownFlag = (typed: string, names: readonly string[], { command }: CommandSyntax): string => {
-  const meant = didYouMean(typed.replace(/^-+/, ''), names, '--')
+  const meant = didYouMean(typed.replace(/^-+/, ''), [...names, 'help', 'version'], '--')
   return `${typed} is not a flag${command === undefined ? '' : ` of ${command}`}${meant} --help lists them`
 }
 

@@ -14,6 +14,8 @@ export interface OfflineOptions extends Omit<PullSpecOptions, 'ownerOf'> {
   readonly isRestricted: (namespace: string) => boolean
   readonly qciNamespace: string
   readonly grantAdvice: GrantAdviceForm
+  /** Whether all manifests could be read. */
+  readonly isWhole: boolean
   readonly review: (user: UserInfo, imageStream: ImageStream) => Pick<ReviewResult, 'answer' | 'because'>
 }
 
@@ -35,6 +37,7 @@ export const explainByManifests = (image: string, user: UserInfo, options: Offli
   if (yes !== undefined && isUnowned(reference)) return { ...base, reviews, ...ofUnowned }
   if (yes !== undefined) return { ...base, reviews, access: 'allowed', ...allowedBy(yes, pullSpec) }
   if (reviews.some(({ answer }) => answer === 'unknown')) return { ...base, reviews, ...unknownRole }
+  if (!options.isWhole) return { ...base, reviews, ...unreadManifest }
   const { namespace } = reading
   return {
     ...base,
@@ -74,6 +77,13 @@ const unknownRole = {
   access: 'unknown',
   reason: 'A binding names a role that is in none of the folders.',
   next: 'give the folder of that role with a further --rbac',
+} as const satisfies Partial<Explanation>
+
+/** It may have the binding that is missing. */
+const unreadManifest = {
+  access: 'unknown',
+  reason: 'No review says yes, but a manifest could not be read.',
+  next: 'correct the file that was left out, then run this again',
 } as const satisfies Partial<Explanation>
 
 const allowedBy = ({ role, namespace }: ReviewResult, pullSpec: string) =>

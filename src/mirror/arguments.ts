@@ -2,12 +2,12 @@
  * The command line of `ci-images-mirror`. It accepts all flags of the former program, with one dash or two.
  */
 import { tokensOf } from '../config/command-line.ts'
+import { didYouMean } from '../config/did-you-mean.ts'
 import { logLevels, type LogLevel } from '../telemetry/logging.ts'
 import { ArgumentValues, defaults, type Texts } from './argument-values.ts'
 import type { GoPattern } from './config/go-pattern.ts'
 import { distributorArguments, distributorNotices, onlyValidFlag } from './distributor-arguments.ts'
 import type { DistributorOptions } from './distributor/distributor-options.ts'
-import { nearestOf } from './status/nearest.ts'
 import { reportFormats, type ReportFormat } from './validation/report.ts'
 
 /** `serve`: the service. */
@@ -67,6 +67,7 @@ const validateFlag = 'validate-config-only'
 const onlineFlag = 'online'
 const switches = new Set([validateFlag, onlineFlag, 'dry-run', onlyValidFlag])
 const names = [...new Set([...Object.keys(defaults), ...switches])]
+const flagNames = [...names, 'help', 'version']
 const forms = new Map(names.map((name) => [name, switches.has(name) ? 'boolean' : 'value'] as const))
 
 /** @param environment only KUBECONFIG is read from it. @throws {ArgumentsError} */
@@ -120,17 +121,12 @@ const textsOf = (
   const texts = new Map<string, readonly string[]>()
   for (const { name, text } of options)
     if (!names.includes(name))
-      problems.push(`--${name} is not a flag${guess(name, names, '--')}; --help lists them`)
+      problems.push(`--${name} is not a flag${didYouMean(name, flagNames, '--')} --help lists them`)
     else if (!switches.has(name) && text === undefined) problems.push(`--${name} needs a value`)
     else if (switches.has(name) && !['true', 'false', undefined].includes(text))
       problems.push(`--${name}=${text} is not valid: expected true or false`)
     else texts.set(name, [...(texts.get(name) ?? []), text ?? 'true'])
   return texts
-}
-
-const guess = (text: string, all: readonly string[], prefix = ''): string => {
-  const nearest = nearestOf(text, all)
-  return nearest === undefined ? '' : `, did you mean ${prefix}${nearest}?`
 }
 
 const commandOf = (
@@ -141,7 +137,7 @@ const commandOf = (
   if (word === undefined) return { command: isValidation ? 'validate' : 'serve', target: undefined }
   const command = commands.find((candidate) => candidate === word)
   if (command === undefined) {
-    problems.push(`${JSON.stringify(word)} is not a command${guess(word, commands)}; --help lists them`)
+    problems.push(`${JSON.stringify(word)} is not a command${didYouMean(word, commands)} --help lists them`)
     return { command: 'serve', target: undefined }
   }
   const takesTarget = command === 'explain' || command === 'sync'

@@ -68,7 +68,7 @@ const textOf = ([first, ...rest]: readonly string[]): string | undefined => {
   const isGiven = (...flags: readonly string[]): boolean =>
     [first, ...rest].some((arg) => flags.includes(`${arg}`))
   if (first === 'help' || isGiven('--help', '-help', '-h')) return help
-  return first === 'version' || isGiven('--version', '-version') ? version : undefined
+  return first === 'version' || isGiven('--version', '-version', '-v') ? version : undefined
 }
 
 const runCommand = async (args: MirrorArguments, io: MirrorIo): Promise<number> => {

@@ -7,6 +7,7 @@ const answers = (yes: Readonly<Record<string, 'yes' | 'unknown'>>): OfflineOptio
   isRestricted: (namespace) => namespace.endsWith('-priv'),
   qciNamespace: 'ocp',
   grantAdvice: 'oc-policy',
+  isWhole: true,
   review: (_user, { namespace, name = '' }) => ({ answer: yes[`${namespace}/${name}`] ?? 'no' }),
 })
 const alice = userOf('alice', ['team'])
@@ -40,6 +41,12 @@ await t.test('a refusal names the grant, and a missing role or a digest is unkno
     access: 'unknown',
     next: 'give the folder of that role with a further --rbac',
   })
+  const partly = { ...answers({ 'ocp/': 'yes' }), isWhole: false }
+  test.match(explainByManifests('a-priv/b:x', alice, partly), {
+    access: 'unknown',
+    next: /^correct the file/,
+  })
+  test.match(explainByManifests('a/b:x', alice, partly), { access: 'allowed' })
   test.match(explainByManifests(`a/b@sha256:${'a'.repeat(64)}`, alice, answers({ 'ocp/': 'yes' })), {
     access: 'unknown',
     next: /ask a proxy with --server/,

@@ -140,7 +140,7 @@ await t.test('commands about one image; did you mean', async (t) => {
   ])
   t.strictSame(problemsOf('plan', 'x'), ['"x" is not a flag; flags begin with --'])
   t.strictSame(problemsOf('explan', 'x'), [
-    '"explan" is not a command, did you mean explain?; --help lists them',
+    '"explan" is not a command; did you mean explain? --help lists them',
   ])
-  t.strictSame(problemsOf('--confg=x'), ['--confg is not a flag, did you mean --config?; --help lists them'])
+  t.strictSame(problemsOf('--confg=x'), ['--confg is not a flag; did you mean --config? --help lists them'])
 })

@@ -19,6 +19,19 @@ export interface LoadedManifests {
   readonly objects: readonly KubernetesObject[]
   /** The documents that were left out: where, and why. */
   readonly skipped: readonly string[]
+  /** Whether each file and document could be read, so that nothing of them is unknown. */
+  readonly isWhole: boolean
+}
+
+/** Added to while files are read. */
+interface LeftOut {
+  readonly skipped: string[]
+  unreadable: number
+}
+
+const notRead = (leftOut: LeftOut, reason: string): undefined => {
+  leftOut.skipped.push(reason)
+  leftOut.unreadable += 1
 }
 
 const manifestName = /\.(?:ya?ml|json)$/
@@ -29,7 +42,7 @@ const documentSeparator = /^---(?=\s|$)/m
 const hasContent = (text: string): boolean => text.replaceAll(/^\s*#.*$/gm, '').trim() !== ''
 
 /**
- * Every object of every `*.yaml`, `*.yml` and `*.json` below a directory, links followed, in the order of the paths, documents in the
+ * Every object of every `*.yaml`, `*.yml` and `*.json` below a directory, or of one file, links followed, in the order of the paths, documents in the
  * order of the file and `List` kinds flattened. Documents that are none, files that cannot be read, and files whose name begins with
  * `_` (which openshift/release applies to no cluster), are skipped.
  *
@@ -37,21 +50,22 @@ const hasContent = (text: string): boolean => text.replaceAll(/^\s*#.*$/gm, '').
  */
 export const loadManifests = async (directory: string): Promise<LoadedManifests> => {
   const objects: KubernetesObject[] = []
-  const skipped: string[] = []
-  for (const file of await manifestFiles(directory, skipped)) {
+  const leftOut: LeftOut = { skipped: [], unreadable: 0 }
+  const { skipped } = leftOut
+  for (const file of await manifestFiles(directory, leftOut)) {
     if (basename(file).startsWith('_')) {
       skipped.push(`${file}: its name begins with _, so it is applied to no cluster`)
       continue
     }
-    const text = await readFile(file, 'utf8').catch(
-      (cause: unknown) => void skipped.push(`${file}: ${messageOf(cause)}`),
+    const text = await readFile(file, 'utf8').catch((cause: unknown) =>
+      notRead(leftOut, `${file}: ${messageOf(cause)}`),
     )
     if (text === undefined) continue
     const documents = text.split(documentSeparator).filter((document) => hasContent(document))
     for (const [index, document] of documents.entries())
-      objects.push(...parseDocument(document, `${file}, document ${index + 1}`, skipped))
+      objects.push(...parseDocument(document, `${file}, document ${index + 1}`, leftOut))
   }
-  return { objects, skipped }
+  return { objects, skipped, isWhole: leftOut.unreadable === 0 }
 }
 
 /** The same, for directories that hold manifests only. @throws {Error} also for the first thing that is none */
@@ -62,9 +76,10 @@ export const readManifests = async (directory: string): Promise<KubernetesObject
   return [...objects]
 }
 
-const manifestFiles = async (directory: string, skipped: string[]): Promise<string[]> => {
+const manifestFiles = async (directory: string, leftOut: LeftOut): Promise<string[]> => {
   try {
-    return (await filesBelow(directory, skipped, [])).toSorted()
+    if ((await stat(directory)).isFile()) return [directory]
+    return (await filesBelow(directory, leftOut, [])).toSorted()
   } catch (cause) {
     throw new Error(`cannot read the manifests below ${directory}: ${messageOf(cause)}`, { cause })
   }
@@ -76,7 +91,7 @@ const manifestFiles = async (directory: string, skipped: string[]): Promise<stri
  */
 const filesBelow = async (
   directory: string,
-  skipped: string[],
+  leftOut: LeftOut,
   above: readonly string[],
 ): Promise<string[]> => {
   const real = await realpath(directory)
@@ -87,20 +102,19 @@ const filesBelow = async (
     if (name.startsWith('..')) continue
     const path = join(directory, name)
     const entry = await stat(path).catch((cause: unknown) => messageOf(cause))
-    if (typeof entry === 'string') skipped.push(`${path}: ${entry}`)
-    else if (entry.isDirectory()) found.push(...(await filesBelow(path, skipped, [...above, real])))
+    if (typeof entry === 'string') notRead(leftOut, `${path}: ${entry}`)
+    else if (entry.isDirectory()) found.push(...(await filesBelow(path, leftOut, [...above, real])))
     else if (manifestName.test(name)) found.push(path)
   }
   return found
 }
 
-/** @param skipped is added to */
-const parseDocument = (document: string, where: string, skipped: string[]): KubernetesObject[] => {
+const parseDocument = (document: string, where: string, leftOut: LeftOut): KubernetesObject[] => {
   try {
-    return flatten(loadYaml<KubernetesObject>(document), where, skipped)
+    return flatten(loadYaml<KubernetesObject>(document), where, leftOut.skipped)
   } catch (cause) {
     // The further lines show the place in the file.
-    skipped.push(`${where}: ${messageOf(cause).split('\n', 1).join('')}`)
+    notRead(leftOut, `${where}: ${messageOf(cause).split('\n', 1).join('')}`)
     return []
   }
 }
@@ -112,6 +126,10 @@ const flatten = (object: KubernetesObject, where: string, skipped: string[]): Ku
   }
   const items = object['items']
   const { apiVersion, kind } = object
+  if (kind === 'Template') {
+    skipped.push(`${where}: a Template, whose objects depend on its parameters`)
+    return []
+  }
   if (!kind.endsWith('List') || !Array.isArray(items)) return [object]
   // The API server leaves out of each item what its list says already; kubectl puts it back in the same way.
   const said = kind === 'List' ? {} : { apiVersion, kind: kind.slice(0, -'List'.length) }

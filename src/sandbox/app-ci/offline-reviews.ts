@@ -18,6 +18,8 @@ export interface OfflineReviews {
   readonly groupsOf: (user: string) => readonly string[]
   /** Documents and objects that were left out, and why. */
   readonly skipped: readonly string[]
+  /** False if a file or a document could not be read: a refusal may be wrong then. */
+  readonly isWhole: boolean
 }
 
 /** @throws {Error} naming a directory that cannot be read */
@@ -33,6 +35,7 @@ export const loadOfflineReviews = async (directories: readonly string[]): Promis
       return { answer: allowed ? 'yes' : reason === '' ? 'no' : 'unknown', ...because }
     },
     groupsOf: identitiesIn(objects).groupsOf,
+    isWhole: loaded.every((one) => one.isWhole),
     skipped: [...loaded.flatMap((one) => one.skipped), ...rbac.skipped],
   }
 }
