@@ -10,7 +10,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryFailure } from '../registry/failure.ts'
 import type { Manifest, Repository } from '../registry/repository.ts'
-import { copyAttachments } from './attachments.ts'
+import { copyAttachments, type CopiedAttachments } from './attachments.ts'
 import type { BlobCopier, BlobOutcome } from './blob-copier.ts'
 import { requireGzipLayers } from './manifest-content.ts'
 import type { Retention } from './retention.ts'
@@ -40,8 +40,8 @@ export interface CopyResult {
   readonly blobs: Readonly<Record<BlobOutcome, number>>
   /** Of the blobs that were uploaded. */
   readonly bytes: number
-  /** How many signatures, attestations and SBOMs the image has. Undefined where they are not copied. */
-  readonly attachments?: number
+  /** Signatures, attestations and SBOMs of the image. Undefined where they are not copied. */
+  readonly attachments?: CopiedAttachments
   /** What the float pointed to, and where that is now. Undefined for a new float; the tag also where no copy is kept. */
   readonly replaced: { readonly digest: Digest; readonly pruneTag: string | undefined } | undefined
 }
@@ -71,7 +71,7 @@ const attach = async (
   { source, target, keepsOld }: CopyRequest,
   manifests: readonly SourceManifest[],
   moved: Moved,
-): Promise<number> => {
+): Promise<CopiedAttachments> => {
   const digests = manifests.map(({ digest }) => digest)
   return await copyAttachments({ source, target }, digests, {
     copyContent: async (parts) => {
