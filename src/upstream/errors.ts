@@ -1,6 +1,7 @@
 /**
  * What the failures of upstream mean to a client: 503, 504 or 429, never 500 (podman gives up on it) or 502 (containerd does).
  */
+import type { Digest } from '../oci/digest.ts'
 import { RegistryError, timedOut, unavailable, type ErrorCode } from '../oci/errors.ts'
 
 /**
@@ -131,6 +132,21 @@ const transientErrorOf = (
       ),
     )
   return undefined
+}
+
+/**
+ * MANIFEST_INVALID: upstream has the manifest, and nobody gets it, because it cannot be parsed. Its bytes are there to be learnt: the layers
+ * that it names can be requested by their digests.
+ */
+export class UnreadableManifest extends RegistryError {
+  readonly digest: Digest
+  readonly content: Buffer
+
+  constructor(message: string, { digest, content }: { readonly digest: Digest; readonly content: Buffer }) {
+    super('MANIFEST_INVALID', message)
+    this.digest = digest
+    this.content = content
+  }
 }
 
 /** Seconds of a field Retry-After, bounded: clients wait for a minute at most. Undefined for none, or an unreadable one. */

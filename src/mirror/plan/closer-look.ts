@@ -60,6 +60,6 @@ export class CloserLook {
 
 interface Unsuitable {
   readonly digest: Digest
-  /** A sentence without its end. */
+  /** A sentence without its full stop. */
   readonly reason: string
 }

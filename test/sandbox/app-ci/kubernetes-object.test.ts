@@ -123,10 +123,12 @@ await t.test('what is no manifest is named and left out, and the rest is there',
     'dashboard.json': '{"panels": []}',
     'jsonnetfile.lock.json': 'null',
     deep: { '_more.yml': 'supplementalCIImages: {}' },
+    'template.yaml': 'apiVersion: template.openshift.io/v1\nkind: Template\nobjects: []',
     'list.yaml': `apiVersion: v1\nkind: List\nitems: [null, {apiVersion: v1, kind: ServiceAccount, metadata: {name: l}}]`,
     'empty.yaml': '# nothing\n',
   })
-  const { objects, skipped } = await loadManifests(directory)
+  const { objects, skipped, isWhole } = await loadManifests(directory)
+  test.equal(isWhole, false)
   test.strictSame(
     objects.map(({ metadata }) => metadata?.name),
     ['a1', 'a2', 'l'],
@@ -141,7 +143,10 @@ await t.test('what is no manifest is named and left out, and the rest is there',
     'deep/_more.yml: its name begins with _',
     'jsonnetfile.lock.json, document 1: Failed to load YAML',
     `list.yaml, document 1, item 1: ${noObject}`,
+    'template.yaml, document 1: a Template, whose objects depend on its parameters',
   ])
-  test.equal(told.length, 7)
+  test.equal(told.length, 8)
+  const file = await loadManifests(join(directory, 'list.yaml'))
+  test.strictSame([file.objects.length, file.isWhole], [1, true], 'one file')
   await test.rejects(readManifests(directory), { message: /_config\.yaml: its name begins with _/ })
 })
