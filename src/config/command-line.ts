@@ -108,8 +108,8 @@ const addOption = (
 }
 
 /**
- * In the order of `args`, also those with unknown names. Go's flag package takes `-flag` for `--flag`: the Deployment of the predecessor
- * may use either.
+ * In the order of `args`, also those with unknown names. Go's flag package takes `-flag` for `--flag`: the Deployment of qci-appci may use
+ * either.
  */
 export const tokensOf = (args: readonly string[], forms: ReadonlyMap<string, Flag['form']>) => {
   const long = args.map((arg) => arg.replace(/^-(?=[a-zA-Z])/, '--'))

@@ -9,7 +9,7 @@ import { withoutUser } from './flag-values.ts'
 export interface Setting {
   /** `listen-addr` */
   readonly name: string
-  /** As it is written on a command line; undefined if the flag was left out and has no default. */
+  /** The value as on a command line; undefined if the flag was not given and has no default. */
   readonly value: string | undefined
   /** `QUAY_PROXY_LISTEN_ADDR`, `--listen-addr`, or `default`. */
   readonly from: string

@@ -41,7 +41,7 @@ export interface Reach {
   readonly isRestricted: boolean
   /** A tag without an owner (an unowned tag) reaches it. */
   readonly isUnowned: boolean
-  /** A tag that stands for one of these digests reaches it, so it is as open as they are. */
+  /** Digests whose tags reach this digest (see `reach-graph.ts`): it is as open as they are. */
   readonly attachedTo: readonly Digest[]
 }
 

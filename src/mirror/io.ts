@@ -5,7 +5,7 @@ import type { Clock } from '../concurrency/clock.ts'
 import type { createLogger } from '../telemetry/logging.ts'
 
 export interface MirrorIo {
-  /** Of a registry; for tests. */
+  /** The network of a registry; for tests. */
   readonly originOf?: (host: string) => URL
   /** For tests. */
   readonly clock?: Clock

@@ -1,5 +1,5 @@
 /**
- * The mirror: compares what QCI should have with what it has, and copies the difference.
+ * The mirror: compares the images that QCI has with the configuration, and copies the differences.
  */
 import { systemClock, type Clock } from '../concurrency/clock.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -64,7 +64,7 @@ export class Mirror {
   readonly queue: CopyQueue
   readonly #options: MirrorOptions
   readonly #tools: CopyTools
-  /** By target, as the last pass had them. */
+  /** The images of the last pass, by target. */
   #images: ReadonlyMap<string, DesiredImage> = new Map()
   /** Milliseconds of the clock, by target. */
   readonly #begun = new Map<string, number>()
@@ -101,7 +101,7 @@ export class Mirror {
     })
   }
 
-  /** Puts each difference into the queue, and takes out of it what is not desired any more. */
+  /** Puts each difference into the queue, and removes images that are not desired any more. */
   async pass(desired: Desired, options: PassOptions = {}): Promise<readonly Finding[]> {
     const { signal, found, images = desired.images } = options
     this.desire(desired)
@@ -109,7 +109,7 @@ export class Mirror {
       { images },
       {
         signal,
-        // A copy has many requests in a row. Among those of a whole pass, each would wait for its turn.
+        // A copy sends many requests one after the other. Each of them would wait behind the comparisons of a whole pass.
         priority: 'background',
         found: (finding) => {
           // Of an image that a newer list does not have, or has with another digest.
@@ -121,7 +121,7 @@ export class Mirror {
     )
   }
 
-  /** Takes out of the queue what is not desired any more. A copy that has begun is finished, and not tried again. */
+  /** Removes images from the queue that are not desired any more. A copy that has begun is finished, and not tried again. */
   desire({ images }: Desired): void {
     this.#images = new Map(images.map((image) => [image.target, image]))
     for (const { target } of this.queue.list()) if (!this.#images.has(target)) this.queue.remove(target)
@@ -129,7 +129,7 @@ export class Mirror {
       if (!this.#images.has(target)) this.#unsuitable.delete(target)
   }
 
-  /** Looks at one image, and copies it now if it differs. Undefined where it is not desired. */
+  /** Compares one image, and copies it now if it differs. Undefined if it is not desired. */
   async sync(target: string, options: PassOptions = {}): Promise<Finding | undefined> {
     const image = this.#images.get(target)
     if (image === undefined) return undefined
@@ -170,7 +170,7 @@ export class Mirror {
     })
   }
 
-  /** As a person writes it. */
+  /** As people write it. */
   destinationOf({ destination = this.#options.qci, float }: DesiredImage): string {
     return `${destination.registry}/${destination.repository}:${float}`
   }
@@ -236,9 +236,9 @@ export class Mirror {
 
 interface Unsuitable {
   readonly digest: Digest
-  /** A sentence without its end. */
+  /** A sentence without its full stop. */
   readonly reason: string
 }
 
-/** Images that are compared at a time; the pace of each registry is its own. */
+/** Images that are compared at a time. Each registry has its own rate limit. */
 const comparisons = 16

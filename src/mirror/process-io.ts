@@ -26,7 +26,7 @@ export const createProcessIo = (program: Program): MirrorIo => {
       let isEnding = false
       for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)
         program.on(signal, () => {
-          // A second signal does not wait for running copies.
+          // At a second signal the process does not wait for running copies.
           if (isEnding) program.exit(1)
           else void end()
           isEnding = true

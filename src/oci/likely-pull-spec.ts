@@ -30,7 +30,7 @@ export const likelyPullSpec = (
 
 const isScheme = (component: string): boolean => /^https?:$/.test(component)
 
-/** From the most likely one. */
+/** The most likely one comes first. */
 function* spellings(
   components: readonly string[],
   reference: string,

@@ -1,5 +1,5 @@
 /**
- * What every page has around its content: the head with the style, the name of the proxy, the help and the request id.
+ * The frame around the content of every page: the head with the style, the name of the proxy, the help link and the request id.
  */
 import { script, style } from './assets.ts'
 import { html, trusted, type Html } from './html.ts'

@@ -1,5 +1,5 @@
 /**
- * Errors that a browser gets as a page.
+ * Errors as pages, for browsers.
  */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { RegistryError } from '../oci/errors.ts'

@@ -180,7 +180,10 @@ const purgeBucket = async (
   return purged
 }
 
-/** An entry, and what it names if it is a manifest. What other images share is fetched again. */
+/**
+ * An entry, and if it is a manifest, everything that it names. Content that other images share is removed as well, and fetched again when
+ * it is needed.
+ */
 const reachable = async (directory: string, digest: string): Promise<readonly ScannedEntry[]> => {
   const found = await entriesNamed(directory, digest)
   const below = await Promise.all(

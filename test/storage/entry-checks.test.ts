@@ -60,7 +60,7 @@ const storeFor = async (test: Test, { bytes = content, disk = {}, ...options }: 
   return { path, told, isVerified, found }
 }
 
-await t.test('the whole entry is read, once for all who wait', async (test) => {
+await t.test('the whole entry is read, once for all waiting readers', async (test) => {
   let read = 0
   const disk: Partial<Disk> = {
     read: async (...args) => {

@@ -1,5 +1,5 @@
 /**
- * Regular expressions of the configuration. They are written for Go (RE2): the subset that means the same here is accepted.
+ * Regular expressions of the configuration. They are written for Go (RE2). Only expressions that mean the same in JavaScript are accepted.
  * @see https://github.com/google/re2/wiki/Syntax
  */
 
@@ -10,12 +10,12 @@ export interface GoPattern {
 }
 
 const maxLength = 200
-/** Assertions and back references are not in Go; classes such as `[[:digit:]]` mean something else here. */
+/** Go has no assertions and back references. Classes such as `[[:digit:]]` mean something else in JavaScript. */
 const foreign = /\(\?(?:<?[=!])|\\[1-9k]|\[:/
 /** Attack: `(a+)+$` in a pull request takes years on a name of 60 characters. Go has no such problem. */
 const repeatedGroup = /\)[*+{]/
 
-/** @returns a sentence without its end where the pattern cannot be used */
+/** @returns a sentence without its full stop if the pattern cannot be used */
 export const parseGoPattern = (text: string): GoPattern | string => {
   if (text.length > maxLength) return `has more than ${maxLength} characters`
   if (foreign.test(text)) return 'has a construct that Go and this program read differently'

@@ -1,6 +1,6 @@
 /**
- * What others have said about an image: signatures, attestations and SBOMs, as referrers and under the tags of cosign. They are in the
- * target before the image has its tag, so that a policy which wants a signature finds it.
+ * The attachments of an image: signatures, attestations and SBOMs, as referrers and under the tags of cosign. They are copied before the
+ * image gets its tag, so that a policy that requires a signature finds it.
  * @see https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
  */
 import type { Descriptor } from '../../oci/descriptor.ts'
@@ -19,7 +19,7 @@ import { readSourceImage, type SourceManifest } from './source-image.ts'
 export interface AttachmentSteps {
   /** Copies blobs and manifests, each under its digest. */
   readonly copyContent: (manifests: readonly SourceManifest[]) => Promise<void>
-  /** Gives a manifest a tag. What had the tag is kept. */
+  /** Gives a manifest a tag. The manifest that had the tag before is kept. */
   readonly setTag: (tag: string, manifest: Manifest) => Promise<void>
 }
 
@@ -79,7 +79,7 @@ class AttachmentCopy {
     await this.#copyOf(referrer.digest)
   }
 
-  /** A registry without the API needs the tag that stands in for it. */
+  /** A registry without the referrers API needs the tag of the referrers tag schema. */
   async #list(digest: Digest, referrers: readonly Descriptor[]): Promise<void> {
     const { target } = this.#sides
     const listed = new Set((await readReferrers(target, digest)).map((referrer) => referrer.digest))

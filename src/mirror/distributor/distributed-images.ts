@@ -55,7 +55,7 @@ class Rules {
     this.#ignored = new Map(ignored.map(({ source, reason }) => [formatSource(source), reason]))
   }
 
-  /** A sentence without its end. */
+  /** A sentence without its full stop. */
   reasonAgainst(
     { target, float }: DesiredImage,
     imageStreamTag: ImageStreamTag,

@@ -8,7 +8,7 @@ import { noInputs, type TestInputs } from './test-inputs.ts'
 
 export interface Verdict {
   readonly isWanted: boolean
-  /** Why: a sentence without its end. */
+  /** Why: a sentence without its full stop. */
   readonly reason: string
 }
 

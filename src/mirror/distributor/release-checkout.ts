@@ -12,7 +12,7 @@ export interface CheckoutReading {
   readonly inputs: TestInputs
   /** Files that were read. */
   readonly files: number
-  /** Files that could not be: a sentence each, without its end. */
+  /** Files that could not be: a sentence each, without its full stop. */
   readonly problems: readonly string[]
 }
 

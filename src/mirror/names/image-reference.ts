@@ -6,10 +6,10 @@ import { isNameComponent, isTag, maxRepositoryLength } from '../../oci/name-gram
 import { isDigest, type Digest } from '../../oci/digest.ts'
 
 export interface ImageReference {
-  /** Host and port, lower case: `quay.io`, `localhost:5000`. Of every spelling of Docker Hub: `docker.io`. */
+  /** Host and port, lower case: `quay.io`, `localhost:5000`. Every spelling of Docker Hub becomes `docker.io`. */
   readonly registry: string
   readonly repository: string
-  /** `latest` where the text has neither a tag nor a digest. */
+  /** `latest` if the text has neither a tag nor a digest. */
   readonly tag: string | undefined
   readonly digest: Digest | undefined
 }
@@ -26,7 +26,7 @@ const hostsOfDockerHub = new Set([
 
 const hostPattern = /^(?:[a-z0-9][a-z0-9.-]{0,252}|\[[0-9a-f:]{2,39}\])(?::\d{1,5})?$/i
 
-/** @returns a sentence without its end where the text is not a reference */
+/** @returns a sentence without its full stop if the text is not a reference */
 export const parseImageReference = (text: string): ImageReference | string => {
   const [named = '', digest, ...more] = text.split('@')
   if (more.length > 0) return 'has more than one "@"'
@@ -47,13 +47,13 @@ export const parseImageReference = (text: string): ImageReference | string => {
   }
 }
 
-/** What a request to the registry names: the digest if there is one. */
+/** The reference for a request to the registry: the digest if there is one. */
 export const versionOf = ({ tag, digest }: ImageReference): string => digest ?? `${tag}`
 
 export const formatReference = ({ registry, repository, tag, digest }: ImageReference): string =>
   `${registry}/${repository}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`
 
-/** The colon of a port stands before the last slash. */
+/** The colon of a port comes before the last slash. */
 const splitTag = (named: string): { readonly path: string; readonly tag: string | undefined } => {
   const colon = named.lastIndexOf(':')
   return colon > named.lastIndexOf('/')
@@ -73,7 +73,7 @@ const splitHost = (path: string): { readonly registry: string; readonly reposito
   return { registry, repository: isShort ? `library/${rest}` : rest }
 }
 
-/** Without the port that https has anyway, and without the dot at the end of a full domain name. */
+/** Removes the default port of https, and the dot at the end of a full domain name. */
 const canonicalHost = (host: string): string => {
   const plain = host
     .toLowerCase()

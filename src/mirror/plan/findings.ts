@@ -1,5 +1,5 @@
 /**
- * What there is to do: each desired image compared with what QCI has, many at a time.
+ * Compares each desired image with QCI, many at a time.
  */
 import { compareImages, type ComparedImage, type Comparison } from '../copy/compare.ts'
 import { RegistryFailure } from '../registry/failure.ts'
@@ -7,13 +7,13 @@ import type { DesiredImage } from './desired.ts'
 
 export type Finding = { readonly image: DesiredImage } & (
   | (Comparison & { readonly isStale?: boolean })
-  /** A side could not be read, or a rule forbids the copy; `reason` is a sentence without its end. */
+  /** A side could not be read, or a rule forbids the copy; `reason` is a sentence without its full stop. */
   | { readonly state: 'unreadable' | 'left out'; readonly reason: string }
 )
 
 export interface CompareOptions {
   readonly maxConcurrent: number
-  /** Begins no further comparison. */
+  /** After this signal, no further comparison begins. */
   readonly signal?: AbortSignal | undefined
   /** Called for each finding at once. */
   readonly found?: (finding: Finding) => void
@@ -21,7 +21,10 @@ export interface CompareOptions {
   readonly judge?: (finding: Finding, sides: ComparedImage) => Promise<Finding>
 }
 
-/** In the order of `images`; fewer where `signal` ended it. One image that cannot be read does not stop the others. */
+/**
+ * The findings are in the order of `images`; some are missing if `signal` was aborted. An image that cannot be read does not stop the
+ * others.
+ */
 export const compareAll = async (
   images: readonly DesiredImage[],
   sidesOf: (image: DesiredImage) => ComparedImage,

@@ -1,5 +1,5 @@
 /**
- * The bytes of a blob, in order. A stream that breaks off goes on from the next byte.
+ * Reads the bytes of a blob in order. If the stream breaks off, it is resumed at the next byte.
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-14.4
  */
 import type { Digest } from '../../oci/digest.ts'
@@ -9,7 +9,7 @@ import { RegistryFailure } from './failure.ts'
 import type { RegistryReply } from './registry-connection.ts'
 import type { Repository } from './repository.ts'
 
-/** Breaks in a row without a byte in between. */
+/** Breaks in a row without progress in between. */
 const maxBreaks = 5
 
 /** @param size bytes of the blob, as its manifest says. @throws {RegistryFailure} */

@@ -1,5 +1,5 @@
 /**
- * Bodies of answers that are small by nature, read within a bound.
+ * Reads the bodies of small answers within a size limit.
  */
 import type { Readable } from 'node:stream'
 
@@ -7,7 +7,7 @@ export class BodyTooLarge extends Error {
   override readonly name = 'BodyTooLarge'
 }
 
-/** @throws {BodyTooLarge}, and what breaks the body off */
+/** @throws {BodyTooLarge}, or the error that ended the body early */
 export const readBody = async (body: Readable, maxBytes: number): Promise<Buffer> => {
   const chunks: Buffer[] = []
   let length = 0
@@ -19,7 +19,7 @@ export const readBody = async (body: Readable, maxBytes: number): Promise<Buffer
   return Buffer.concat(chunks)
 }
 
-/** Bytes of a body that nobody wants: more of them cost more than another connection. */
+/** Bytes of an unwanted body that are read. Reading more would cost more than a new connection. */
 const maxDiscardedBytes = 64 * 1024
 
 /** Frees the connection for the next request. Never throws. */
@@ -27,7 +27,7 @@ export const discard = async (body: Readable): Promise<void> => {
   await readBody(body, maxDiscardedBytes).catch(() => undefined)
 }
 
-/** Frees the connection by closing it. A stream that is destroyed tells of an error, which ends the process where nobody listens. */
+/** Frees the connection by closing it. A destroyed stream emits an error, which would end the process if it had no listener. */
 export const abandon = (body: Readable): void => {
   body.on('error', () => undefined)
   body.destroy()

@@ -1,5 +1,5 @@
 /**
- * The connections to one registry and to where it redirects: one request at a time, without pace and repetition.
+ * The connections to one registry, and to the hosts that it redirects to. Sends single requests, without a rate limit and without retries.
  */
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
@@ -12,7 +12,7 @@ import { RegistryFailure } from './failure.ts'
 
 export interface ConnectionRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
-  /** On the registry; built from validated parts, or the Location of an upload. */
+  /** A URL on the registry: built from validated parts, or the Location of an upload. */
   readonly url: URL
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Buffer
@@ -101,7 +101,7 @@ export class RegistryConnection {
       ...(signal === undefined ? {} : { signal }),
     }
     try {
-      // Blobs take long: their connections are not those of manifests.
+      // Blobs take long, so they do not use the connections of manifests.
       const agent = this.#agents.of(url, method === 'GET' && url.pathname.includes('/blobs/'))
       const { statusCode, headers: fields, body: stream } = await agent.request(options)
       return { status: statusCode, headers: fields, body: stream }

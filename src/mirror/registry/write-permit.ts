@@ -1,5 +1,5 @@
 /**
- * Whether this process may write now. Two replicas that both write would undo each other's work.
+ * Whether this process may write now. Two writing replicas would undo each other's work.
  */
 import { PermitLost } from './failure.ts'
 
@@ -7,10 +7,10 @@ export interface WritePermit {
   readonly isHeld: () => boolean
 }
 
-/** For what only reads. */
+/** For code that only reads: every write is refused. */
 export const noPermit: WritePermit = { isHeld: () => false }
 
-/** Checked immediately before each request that changes something. @throws {PermitLost} */
+/** Checked immediately before each writing request. @throws {PermitLost} */
 export const checkPermit = (permit: WritePermit): void => {
   if (!permit.isHeld()) throw new PermitLost()
 }

@@ -1,5 +1,6 @@
 /**
- * Sources that are refused or that mean nothing: Docker Hub, which limits pulls by address, and ignored sources that nobody has.
+ * Finds sources that are refused, and entries without an effect: Docker Hub, which limits pulls by address, and ignored sources that no
+ * entry has.
  */
 import {
   formatSource,

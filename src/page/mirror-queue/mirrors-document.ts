@@ -7,7 +7,7 @@ import { html, trusted, type Html } from '../html.ts'
 import type { MirroredImage, MirrorQueue, MirrorTask } from './mirror-answer.ts'
 
 export interface MirrorsContent {
-  /** What the form is filled with. */
+  /** The fields of the form. */
   readonly fields: Readonly<Record<FilterName, string>>
   /** Whether a token may be typed: see `IsConfidential`. */
   readonly acceptsToken: boolean

@@ -9,7 +9,7 @@ import { startedCommand } from './commands.ts'
 
 const config = supplemental({ 'a/b:c': 'quay.io/a/b:c', 'a/b:hub': 'fedora' })
 
-await t.test('without a service, it looks at the registries itself', async (t) => {
+await t.test('without a service, it reads the registries itself', async (t) => {
   const { registry, io, output, errors, args } = await startedCommand(t, config)
   t.equal(await explainImage(args('explain', 'a/b:c'), io), 1)
   t.match(output.splice(0), [/\nstate {10}missing\n[^]*\nThe source does not exist: quay\.io\/a\/b:c\.$/])

@@ -20,7 +20,7 @@ await t.test('the report and the exit code', async (t) => {
   )
 })
 
-await t.test('against the registries: what is missing, with its place', async (t) => {
+await t.test('against the registries: missing sources, with their position', async (t) => {
   const config = supplemental({
     'a/here:1': 'quay.io/a/b:v1',
     'a/none:1': 'quay.io/a/b:v2',

@@ -18,7 +18,7 @@ await t.test('the patterns of the real configuration, unanchored as in Go', asyn
   }
 })
 
-await t.test('what Go reads differently, or not at all, is refused', async (t) => {
+await t.test('patterns that Go reads differently, or not at all, are refused', async (t) => {
   for (const text of ['(?=a)', '(?!a)', '(?<=a)', '(?<!a)', String.raw`(a)\1`, '[[:digit:]]'])
     t.equal(parseGoPattern(text), 'has a construct that Go and this program read differently', text)
   for (const text of ['(', '[', 'a{2', String.raw`\A`, '(?P<a>b)'])

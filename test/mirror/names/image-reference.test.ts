@@ -34,7 +34,7 @@ await t.test('a reference has a host, a repository, and a tag or a digest', asyn
   t.equal(parsed('quay.io.:8443/a/b:c').registry, 'quay.io:8443')
 })
 
-await t.test('the text and what is asked for', async (t) => {
+await t.test('the text, and the reference of requests', async (t) => {
   for (const text of ['quay.io/a/b:c', `quay.io/a/b@${digest}`, `quay.io/a/b:c@${digest}`])
     t.equal(formatReference(parsed(text)), text)
   t.equal(versionOf(parsed('quay.io/a/b:c')), 'c')
@@ -62,7 +62,7 @@ await t.test('Docker Hub in every spelling', async (t) => {
   t.equal(parsed('docker.io.example.org/a/b').registry, 'docker.io.example.org')
 })
 
-await t.test('what is not a reference says why', async (t) => {
+await t.test('a text that is not a reference gives the reason', async (t) => {
   for (const [text, why] of [
     ['quay.io/a/b@sha256:abc', 'where a digest belongs'],
     [`quay.io/a/b@${digest}@${digest}`, 'more than one "@"'],

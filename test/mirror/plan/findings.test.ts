@@ -47,7 +47,7 @@ await t.test('one image that cannot be read does not stop the others', async (t)
   t.strictSame(await compareAll([], () => t.fail() as never, { maxConcurrent: 2 }), [])
 })
 
-await t.test('a mistake of the program is no finding', async (t) => {
+await t.test('an unexpected error is thrown, and is not a finding', async (t) => {
   const broken = () => {
     throw new TypeError('x')
   }
@@ -60,7 +60,7 @@ await t.test('a mistake of the program is no finding', async (t) => {
   )
 })
 
-await t.test('a pass that is cut short begins no further comparison', async (t) => {
+await t.test('a pass that ends early begins no further comparison', async (t) => {
   const { source, target } = await startSides(t)
   const abort = new AbortController()
   const found = () => abort.abort()

@@ -52,7 +52,7 @@ await t.test('more bytes than the manifest says, and none', async (t) => {
   await t.rejects(readAll(readBlob(repository, unknown, 10)), { name: 'RegistryFailure', kind: 'transient' })
 })
 
-await t.test('attack: the rest is from another place', async (t) => {
+await t.test('attack: the rest has another offset', async (t) => {
   const registry = await started(t)
   registry.fault = () =>
     registry.requests.length === 1
@@ -64,7 +64,7 @@ await t.test('attack: the rest is from another place', async (t) => {
   })
 })
 
-await t.test('whoever reads may leave', async (t) => {
+await t.test('a reader may leave', async (t) => {
   const registry = await started(t)
   const gone = new AbortController()
   registry.fault = () => 'half body'

@@ -52,7 +52,7 @@ await t.test('a login that the registry refuses', async (t) => {
   await t.rejects(client.send(requestTo(registry)), { name: 'RegistryFailure', kind: 'refused' })
 })
 
-await t.test('a bad moment passes unnoticed where a repetition is harmless', async (t) => {
+await t.test('a transient error is retried if that is safe', async (t) => {
   const registry = await started(t)
   const client = clientOf(t, registry)
   faulty(registry, { status: 503 }, 2)
@@ -108,7 +108,7 @@ await t.test('writes need the permit, reads do not', async (t) => {
   t.equal((await holder.send(requestTo(registry, { method: 'PUT', body }))).status, 201)
 })
 
-await t.test('who is gone is not tried for again', async (t) => {
+await t.test('a request is not retried after its caller has left', async (t) => {
   const registry = await started(t)
   const client = clientOf(t, registry)
   const gone = new AbortController()
@@ -120,7 +120,7 @@ await t.test('who is gone is not tried for again', async (t) => {
   t.equal(registry.requests.length, 1)
 })
 
-await t.test('more requests than may wait', async (t) => {
+await t.test('too many requests wait', async (t) => {
   const registry = await started(t)
   const client = clientOf(t, registry, { maxInFlight: 1, maxWaiting: 1, maxTries: 1 })
   const results = await Promise.allSettled([1, 2, 3].map(async () => await client.send(requestTo(registry))))

@@ -94,14 +94,17 @@ await t.test('a blob that S3 does not have is filled from upstream, and uploaded
   )
 })
 
-await t.test('what the disk had before S3 was there is uploaded when it is served', async (test) => {
-  const { s3, open, disk } = await setUp(test)
-  await allOf(await disk.open(requestFor(content)))
-  await until(() => disk.ended('stored') === 1)
-  test.equal(s3.requests.length, 0)
-  await allOf(await open(requestFor(content)))
-  await until(() => s3.objects.has(key))
-})
+await t.test(
+  'a blob that was on the disk before S3 was configured is uploaded when it is served',
+  async (test) => {
+    const { s3, open, disk } = await setUp(test)
+    await allOf(await disk.open(requestFor(content)))
+    await until(() => disk.ended('stored') === 1)
+    test.equal(s3.requests.length, 0)
+    await allOf(await open(requestFor(content)))
+    await until(() => s3.objects.has(key))
+  },
+)
 
 await t.test('HEAD and ranges from S3 fill nothing', async (test) => {
   const { s3, upstream, served, open, disk } = await setUp(test)
