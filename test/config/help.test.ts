@@ -36,7 +36,7 @@ await t.test('where the sandbox has its RBAC from', async (test) => {
   test.match(text, 'manifests/rbac and examples')
 })
 
-await t.test('the flags of the predecessor are named, those of the sandbox too', async (test) => {
+await t.test('the help names the flags of qci-appci and of the sandbox', async (test) => {
   for (const name of [...Object.keys(aliases), ...Object.keys(deprecatedFlags)])
     test.match(helpOf('serve'), new RegExp(`--${name}\\b`), name)
   for (const name of Object.keys(sandboxFlags))

@@ -1,4 +1,4 @@
-/** The page in a browser: its policy, its form without a script, and what people need who cannot see it well. */
+/** The page in a browser: its content security policy, its form without a script, and its accessibility. */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { chromium, type Browser, type Page } from 'playwright-core'

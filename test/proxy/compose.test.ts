@@ -339,7 +339,7 @@ await t.test(
   },
 )
 
-await t.test("audit: the predecessor's rule, and what it tells the refused", async (test) => {
+await t.test('audit: the rule of qci-appci, and its message to refused clients', async (test) => {
   const { server, kubernetes } = await create(test, ['--authorization=audit'])
   const token = kubernetes.issueServiceAccountToken({ namespace: 'my-team', name: 'default' })
   const { identity } = await server.login.authenticate({ kind: 'bearer', token }, '192.0.2.1')

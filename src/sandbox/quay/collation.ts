@@ -1,6 +1,6 @@
 /**
- * The order in which quay lists tags: that of its database, which quay.io does not document. A walk over the tags has to work
- * with both: by bytes, and as text.
+ * The order in which quay lists tags is that of its database, which quay.io does not document. A walk over the tags must work with both
+ * orders: by bytes, and as text.
  */
 
 export type CollationName = 'bytes' | 'text'
@@ -15,7 +15,7 @@ export interface Collation {
 
 const byCodeUnit = (left: string, right: string): number => (left < right ? -1 : Number(left > right))
 
-/** PostgreSQL with `C`, and what most registries do: tags are ASCII, so code units are bytes. */
+/** The order of PostgreSQL with `C`, and of most registries: tags are ASCII, so code units are bytes. */
 const bytes: Collation = { compare: byCodeUnit, inOrder: (names) => names.toSorted(byCodeUnit) }
 
 const collator = new Intl.Collator('en', { ignorePunctuation: true })
