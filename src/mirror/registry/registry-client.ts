@@ -13,7 +13,7 @@ import { discard, readBody } from './body.ts'
 import { RegistryFailure } from './failure.ts'
 import { RegistryConnection, type ConnectionRequest, type RegistryReply } from './registry-connection.ts'
 import { Tokens, type Scope } from './tokens.ts'
-import { checkPermit, type WritePermit } from './write-permit.ts'
+import { checkPermit, whileHeld, type WritePermit } from './write-permit.ts'
 
 export interface RegistryRequest extends ConnectionRequest {
   readonly scopes: readonly Scope[]
@@ -169,14 +169,24 @@ export class RegistryClient {
     await this.#turn(request)
     const began = this.#clock.now()
     try {
-      if (request.method !== 'GET' && request.method !== 'HEAD') checkPermit(this.#options.permit)
-      const reply = await this.#connection.send(request, authorization)
+      const isReading = request.method === 'GET' || request.method === 'HEAD'
+      const reply = isReading
+        ? await this.#connection.send(request, authorization)
+        : await this.#write(request, authorization)
       if (reply.status !== 429) this.#limiter.onSuccess(began)
       else this.#limited(began, reply.headers)
       return await this.#checked(request, reply)
     } finally {
       this.#limiter.release(request.priority)
     }
+  }
+
+  async #write(request: RegistryRequest, authorization: string | undefined): Promise<RegistryReply> {
+    const { permit } = this.#options
+    checkPermit(permit)
+    using held = whileHeld(permit, this.#clock)
+    const signal = request.signal === undefined ? held.signal : AbortSignal.any([request.signal, held.signal])
+    return await this.#connection.send({ ...request, signal, permit }, authorization)
   }
 
   #limited(began: number, headers: RegistryReply['headers']): void {

@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { RegistryRequest } from '../../../src/mirror/registry/registry-client.ts'
@@ -106,6 +109,27 @@ await t.test('writes need the permit, reads do not', async (t) => {
   const holder = clientOf(t, registry)
   const body = Buffer.from('{}')
   t.equal((await holder.send(requestTo(registry, { method: 'PUT', body }))).status, 201)
+})
+
+await t.test('a write that is not answered ends soon after the permit, and is not tried again', async (t) => {
+  let isHeld = true
+  let requests = 0
+  const silent = createServer((request) => {
+    requests += 1
+    isHeld = false
+    request.resume()
+  })
+  silent.listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  t.teardown(() => silent.close().closeAllConnections())
+  const origin = new URL(`http://127.0.0.1:${(silent.address() as AddressInfo).port}`)
+  const client = clientOf(t, { origin }, { permit: { isHeld: () => isHeld } })
+  const request = { ...requestTo(await started(t), { method: 'PUT', body: Buffer.from('{}') }) }
+  for (const signal of [undefined, new AbortController().signal]) {
+    isHeld = true
+    await t.rejects(client.send({ ...request, url: origin, signal }), { name: 'PermitLost' })
+  }
+  t.equal(requests, 2)
 })
 
 await t.test('a request is not retried after its caller has left', async (t) => {
