@@ -6,7 +6,7 @@ import { RegistryFailure } from '../registry/failure.ts'
 import type { DesiredImage } from './desired.ts'
 
 export type Finding = { readonly image: DesiredImage } & (
-  | (Comparison & { readonly isStale?: boolean })
+  | (Comparison & { readonly isStale?: boolean; readonly hasNewAttachments?: boolean })
   /** A side could not be read, or a rule forbids the copy; `reason` is a sentence without its full stop. */
   | { readonly state: 'unreadable' | 'left out'; readonly reason: string }
 )
