@@ -17,7 +17,7 @@ export interface AuditReportOptions {
   readonly json: boolean
 }
 
-/** Of zlib. */
+/** Errors of zlib. */
 const reasons: Readonly<Record<string, string>> = {
   Z_BUF_ERROR: 'the file was cut off',
   Z_DATA_ERROR: 'it is not gzip, or it is damaged',

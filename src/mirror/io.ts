@@ -1,5 +1,5 @@
 /**
- * What the commands need of the process.
+ * The interface of the commands to the process.
  */
 import type { Clock } from '../concurrency/clock.ts'
 import type { createLogger } from '../telemetry/logging.ts'

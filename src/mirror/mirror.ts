@@ -111,7 +111,7 @@ export class Mirror {
         // A copy sends many requests one after the other. Each of them would wait behind the comparisons of a whole pass.
         priority: 'background',
         found: (finding) => {
-          // Of an image that a newer list does not have, or has with another digest.
+          // Drops the finding of an image that a newer list does not have, or has with another digest.
           if (!this.#isDesired(finding.image)) return
           found?.(finding)
           this.#put(finding)

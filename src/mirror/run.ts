@@ -59,7 +59,7 @@ export const run = async (args: readonly string[], io: MirrorIo): Promise<number
   }
 }
 
-/** Of a command line that asks for a text alone. */
+/** The text to print, if the command line requests only a text. */
 const textOf = ([first, ...rest]: readonly string[]): string | undefined => {
   const isGiven = (...flags: readonly string[]): boolean =>
     [first, ...rest].some((arg) => flags.includes(`${arg}`))

@@ -129,7 +129,7 @@ const bodyOf = async (response: Response): Promise<Buffer> => {
   throw new PullError(`${response.status} ${reasonOf(body.toString())}`, response.status)
 }
 
-/** The first OCI error of a body, else the body as it is: something between us and the registry may have answered. */
+/** The first OCI error of a body, or else the whole body, because a proxy in between may have answered. */
 const reasonOf = (body: string): string => {
   try {
     const { errors } = JSON.parse(body) as { errors: readonly [{ code: string; message: string }] }

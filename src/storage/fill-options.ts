@@ -1,5 +1,5 @@
 /**
- * What a fill needs.
+ * The options of a fill.
  */
 import type { Disk } from './disk.ts'
 import type { DiskQueue } from './disk-queue.ts'

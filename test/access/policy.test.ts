@@ -355,7 +355,7 @@ for (const [title, rows] of Object.entries({
         },
         name,
       )
-      // All are asked at once, so that those behind the yes are, too.
+      // All reviews are sent at once, also those after the yes.
       test.strictSame(
         decision.allowed ? asked.slice(0, asks.length) : asked,
         asks,

@@ -20,7 +20,7 @@ interface Asked {
   readonly signal?: AbortSignal
 }
 
-/** A store whose entry is of an earlier life. */
+/** A store with an entry of an earlier run of the program. */
 const storeFor = async (test: Test, { bytes = content, disk = {}, ...options }: SetUp = {}) => {
   const directory = freshDirectory(test)
   const told: string[] = []

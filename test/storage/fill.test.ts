@@ -186,7 +186,7 @@ await t.test(
         },
       })
       const { fill, ended } = fillFor(test, content, { disk, now: () => time, busyness: () => busyness })
-      // A client that has enough to do with what is there.
+      // A client that is busy with the bytes that it has.
       fill.enter()
       const reader = follow(fill, isAwaited ? 0 : 200, isAwaited ? fill.size : 300)
       isWaitingFor = () => reader.bytes().length >= fill.available

@@ -5,7 +5,7 @@
 
 export type CollationName = 'bytes' | 'text'
 
-/** A total order of tags: equal only where the names are. */
+/** A total order of tags: only equal names are equal. */
 export interface Collation {
   /** Negative, zero or positive, also for a `last` that is no tag. */
   readonly compare: (left: string, right: string) => number
@@ -20,7 +20,7 @@ const bytes: Collation = { compare: byCodeUnit, inOrder: (names) => names.toSort
 
 const collator = new Intl.Collator('en', { ignorePunctuation: true })
 
-/** PostgreSQL breaks ties by bytes, since two names that differ are two tags. */
+/** PostgreSQL breaks ties by bytes, because two names that differ are two tags. */
 const compareText = (left: string, right: string): number =>
   collator.compare(left, right) || byCodeUnit(left, right)
 

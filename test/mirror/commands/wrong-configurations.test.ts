@@ -44,7 +44,7 @@ const errorIn = async (t: Test, title: string, content: string | Buffer): Promis
   const error = found[0] as Reported
   const plain = await check(content)
   t.equal(plain.code, 1, title)
-  // Of a text in a sentence, control characters are not shown.
+  // Control characters of a text are not shown in a sentence.
   const sentence = `${error.message}; ${error.cure}`.replaceAll(/\p{C}/gu, '?')
   t.ok(plain.output.split('\n').includes(`${file}:${error.line}:${error.column}: error: ${sentence}`), title)
   const github = await check(content, '--format=github')

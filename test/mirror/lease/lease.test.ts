@@ -99,7 +99,7 @@ await t.test('a process that was stopped for a while holds nothing when it goes 
   const [store, clock] = [startStore(), fakeClock()]
   let isStopped = false
   const parked: (() => void)[] = []
-  // As with SIGSTOP: time goes on, and nothing runs.
+  // As with SIGSTOP: time passes, and nothing runs.
   const after: FakeClock['after'] = (ms, run) =>
     clock.after(ms, () => {
       if (isStopped) parked.push(run)

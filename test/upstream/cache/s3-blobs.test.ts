@@ -1,5 +1,5 @@
 /**
- * Blobs over a real socket to a small S3: what it has, what it does not have, and the ways in which it fails.
+ * Blobs over a real socket to a small S3: existing and missing objects, and failures.
  */
 import t, { type Test } from 'tap'
 import { objectKey } from '../../../src/storage/s3/object-key.ts'

@@ -53,7 +53,7 @@ const part = (first: number, last: number, bytes: Buffer, error?: unknown, heade
   body: bodyOf(bytes, error),
 })
 
-/** Upstream's answers, one after the other, and what it was asked. */
+/** Upstream's answers in order, and the requests that it got. */
 const scripted = (answers: readonly (Blob | Error)[], options: Partial<ResumeOptions> = {}) => {
   const ranges: (string | undefined)[] = []
   const outcomes: string[] = []
