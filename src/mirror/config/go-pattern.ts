@@ -22,7 +22,7 @@ const maxBits = 24
 const bitsOf = (text: string): number => {
   const plain = text
     .replaceAll(/\\./g, 'x')
-    .replaceAll(/\[[^\]]{0,200}\]/g, 'x')
+    .replaceAll(/\[[^\][]*\]/g, 'x')
     .replaceAll('(?:', '(')
   const loops = plain.match(/[*+]|\{\d*,\d*\}/g)?.length ?? 0
   const branches = plain.match(/[?|]/g)?.length ?? 0
