@@ -34,7 +34,7 @@ await t.test('audit-report: a file, standard input, and what is neither', async 
   )
 })
 
-await t.test('audit-report says that it waits for what a person types', async (test) => {
+await t.test('audit-report says that it waits for input of the terminal', async (test) => {
   const waiting = 'Waiting for a log on standard input. Ctrl-D ends it.'
   const options = { input: auditLoss, isInputTerminal: true }
   for (const args of [[], ['-']])

@@ -31,7 +31,7 @@ await t.test('every value that can be chosen is listed, the one that holds first
   }
 })
 
-await t.test('where the sandbox has its RBAC from', async (test) => {
+await t.test("the directories of the sandbox's RBAC", async (test) => {
   const [, text = ''] = /--rbac +([\s\S]*?)--as/.exec(helpOf('sandbox')) ?? []
   test.match(text, 'manifests/rbac and examples')
 })

@@ -90,7 +90,7 @@ await t.test('an entry that is wrong, unreadable or gone', async (test) => {
   test.equal(await gone.found('alice'), undefined)
 })
 
-await t.test('a client does not wait for long, and the check goes on', async (test) => {
+await t.test('a client does not wait for long, and the check continues', async (test) => {
   const slow = Promise.withResolvers<void>()
   const disk: Partial<Disk> = {
     read: async (...args) => {

@@ -119,7 +119,7 @@ await t.test('attack: aliases that double, and merge keys that double', async (t
   }
 })
 
-await t.test('what a change brings in is an error, and what was there before is a warning', async (t) => {
+await t.test('a problem that a change adds is an error, and an older one is a warning', async (t) => {
   const base = `${folder}/base.yaml`
   writeFileSync(base, `${good}  a/x:c: {image: fedora}\n`)
   const kept = await check(

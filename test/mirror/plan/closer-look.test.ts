@@ -47,7 +47,7 @@ await t.test(
   },
 )
 
-await t.test('attachments are looked for where they are asked for', async (t) => {
+await t.test('attachments are checked only for targets that the pattern matches', async (t) => {
   const { source, target, original, origin } = await startSides(t)
   const sides = { source, version: 'x', target, float }
   const { digest } = putImage(original, 'one')

@@ -11,7 +11,7 @@ const image: DesiredImage = {
 }
 const distributed = { imageStreamTag: { namespace: 'a', name: 'b', tag: 'c' }, setAt: 0 }
 
-await t.test('what is different, and what has new attachments', async (t) => {
+await t.test('images that differ, and images with new attachments', async (t) => {
   const copy = { target: 'a/b:c', source: 'quay.io/a/b:c', destination: 'qci', sourceHost: 'quay.io', digest }
   t.match(dueCopy({ image, state: 'different', digest, replaced }, 'qci'), copy)
   t.equal(dueCopy({ image, state: 'different', digest, replaced }, 'qci')?.distributed, undefined)

@@ -26,7 +26,7 @@ await t.test('every byte in order', async (t) => {
   t.equal(registry.requests.length, 1)
 })
 
-await t.test('a stream that breaks off goes on from the next byte', async (t) => {
+await t.test('a stream that breaks off is resumed at the next byte', async (t) => {
   const registry = await started(t)
   registry.fault = () => (registry.requests.length <= 3 ? 'half body' : undefined)
   t.ok((await readAll(readBlob(repositoryOf(t, registry), digest, content.length))).equals(content))
