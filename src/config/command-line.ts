@@ -1,5 +1,5 @@
 /**
- * The texts that were given for the flags of a command: by the command line, else by the environment.
+ * The texts that were given for the flags of a command: by the command line, or otherwise by the environment.
  */
 import { parseArgs } from 'node:util'
 import { didYouMean } from './did-you-mean.ts'

@@ -28,7 +28,7 @@ const written = ({ name, value }: Setting): string => `--${name}=${value}`
 export const givenSettings = (settings: readonly Setting[]): readonly string[] =>
   settings.filter(({ from }) => from !== 'default').map(written)
 
-/** One setting on each line, and where it comes from behind it. */
+/** One setting on each line, followed by its origin. */
 export const describeSettings = (settings: readonly Setting[]): string => {
   const inForce = settings.filter(({ value }) => value !== undefined)
   const unset = settings.filter(({ value }) => value === undefined)

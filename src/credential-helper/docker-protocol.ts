@@ -9,7 +9,7 @@ import { normalizedHost } from './server-host.ts'
 
 export interface Request {
   readonly input: string
-  /** Those of the settings. */
+  /** The registries of the settings. */
   readonly hosts: readonly string[]
   readonly find: () => Promise<Credential>
 }

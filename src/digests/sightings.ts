@@ -31,7 +31,7 @@ export const isRestricted = (location: Location): boolean =>
 const endOf = ({ location, seenAt }: Sighting): number =>
   seenAt + (isRestricted(location) ? restrictedLifeMs : openLifeMs)
 
-/** What the tags that reach a digest say about it. */
+/** The result of all tags that reach a digest. */
 export interface Reach {
   /** The image streams whose tags reach it, the most recent last. */
   readonly imageStreams: readonly ImageStream[]

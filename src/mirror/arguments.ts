@@ -47,7 +47,7 @@ export interface MirrorArguments {
   /** The URL of the service, for `explain` and `sync`. */
   readonly url: URL | undefined
   readonly logLevel: LogLevel
-  /** The watch of all ImageStreams; undefined where it is not enabled. */
+  /** The watch of all ImageStreams; undefined if it is not enabled. */
   readonly distributor: DistributorOptions | undefined
   /** Sentences about flags that have no effect, or lack one. */
   readonly notices: readonly string[]

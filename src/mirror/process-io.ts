@@ -1,5 +1,5 @@
 /**
- * What the commands need of a real process: its environment, output and signals.
+ * The interface of the commands to a real process: its environment, output and signals.
  */
 import type { MirrorIo } from './io.ts'
 

@@ -45,11 +45,16 @@ export const framed = (
       </body>
     </html> `.toString()
 
-/** For the place of an answer. @param message a sentence */
-export const failureSection = (message: string): Html =>
+export interface Failure {
+  readonly heading: string
+  readonly sentence: string
+}
+
+/** For the place of an answer. */
+export const failureSection = ({ heading, sentence }: Failure): Html =>
   html`<section class="verdict failed" role="alert">
-    <h2>No answer</h2>
-    <p>${message}</p>
+    <h2>${heading}</h2>
+    <p>${sentence}</p>
   </section>`
 
 /** A line to copy. */

@@ -28,9 +28,9 @@ export type CacheAction = 'stats' | 'verify' | 'rm'
 export interface CacheCommandOptions {
   readonly action: CacheAction
   readonly directory: string
-  /** Of `rm`: a digest, or a tag as upstream has it. */
+  /** For `rm`: a digest, or a tag as upstream writes it. */
   readonly target: string | undefined
-  /** Of `rm`: where the objects are, if no proxy runs to remove them. */
+  /** For `rm`: the bucket of the objects, if no proxy runs that removes them. */
   readonly bucket?: CacheBucket | undefined
   readonly print: (line: string) => void
   /** Milliseconds between two lines of progress. */

@@ -27,7 +27,7 @@ export interface ComposeExplanationOptions {
   readonly mirror: Pick<ComposedMirror, 'state' | 'describeImage'> | undefined
 }
 
-/** Of the services that the proxy sends requests to. */
+/** The states of the services that the proxy sends requests to. */
 export interface Health {
   readonly apiServer: PartHealth
   readonly upstream: PartHealth

@@ -155,7 +155,7 @@ const ageMs = (path: string): number => {
   }
 }
 
-/** Field 22 of `/proc/<pid>/stat`; undefined where the system has no such file. @see proc_pid_stat(5) */
+/** Field 22 of `/proc/<pid>/stat`; undefined if the system has no such file. @see proc_pid_stat(5) */
 const startOf = (pid: number): string | undefined => {
   const stat = textOf(`/proc/${pid}/stat`)
   // The name of the program is in parentheses, and may contain spaces and parentheses.

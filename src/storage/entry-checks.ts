@@ -10,7 +10,7 @@ import type { StoredFile } from './stored-file.ts'
 
 export interface EntryChecksOptions {
   readonly store: Pick<ContentStore, 'find'>
-  /** Milliseconds that a client waits before upstream sends the part. The check goes on. */
+  /** Milliseconds that a client waits before upstream sends the part. The check continues. */
   readonly maxWaitMs?: number
   /** Milliseconds that a client waits if upstream cannot send it. */
   readonly maxPatienceMs?: number
@@ -21,13 +21,13 @@ export interface EntryChecksOptions {
 export interface EntryRequest {
   readonly digest: string
   readonly requester: string
-  /** Of the client that waits. */
+  /** The signal of the waiting client. */
   readonly signal?: AbortSignal | undefined
 }
 
 /** A fast disk reads about a gigabyte in this time. */
 const defaultMaxWaitMs = 2000
-/** As for the rest of a blob: a client that waits longer for a byte would rather try elsewhere. */
+/** As for the rest of a blob: a client that waits longer for a byte is better served by another try. */
 const defaultMaxPatienceMs = 30_000
 /** Each holds a descriptor and a buffer. */
 const defaultMaxChecks = 8

@@ -36,7 +36,7 @@ const digestOf = (key: string): string => {
   return `sha${key.slice(0, colon)}:${Buffer.from(key.slice(colon + 1), 'latin1').toString('hex')}`
 }
 
-/** Both in one number, since an object would take as much memory as all the rest. */
+/** Both in one number, because an object would take as much memory as all the rest. */
 const valueOf = (size: number, isVerified: boolean): number => size * 2 + Number(isVerified)
 const sizeIn = (value: number): number => Math.floor(value / 2)
 const bytesOnDisk = (size: number): number => Math.ceil(Math.max(size, 1) / blockBytes) * blockBytes

@@ -20,7 +20,7 @@ export type FillOutcome = 'stored' | 'cancelled' | 'failed' | 'wrong' | 'full' |
 
 export const endedBy = (error: unknown): FillEnded => new FillEnded('the fill has ended', { cause: error })
 
-/** What an error of the disk means to a fill. */
+/** The outcome of a fill after an error of the disk. */
 export const outcomeOf = (error: unknown): FillOutcome => {
   const { name, code = '' } = error as NodeJS.ErrnoException
   if (name === 'DiskTooSlow') return 'slow'

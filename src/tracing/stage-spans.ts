@@ -25,7 +25,7 @@ interface Running {
   readonly span: Span
   /** With the span in it. */
   readonly context: Context
-  /** Of the whole request. Background work that began in a request does not belong to its trace. */
+  /** The span of the whole request. Background work that began in a request does not belong to its trace. */
   readonly request: { isOver: boolean }
 }
 

@@ -1,6 +1,6 @@
 /**
- * The image that .ci/image builds from the Dockerfile, on a base image of this machine: what is in it, and that it runs as another user on a
- * read-only file system.
+ * The image that .ci/image builds from the Dockerfile, on a base image of this machine. Checks its content, and that it runs as another
+ * user on a read-only file system.
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -46,8 +46,8 @@ await test('the image of a release', { skip }, async (suite) => {
     return stdout.trim()
   }
 
-  // npm takes from its cache what it has there. Without the setting it asks its registry about each package first, for three minutes where
-  // the build has no way to the registry.
+  // npm uses cached packages first. Without this setting it would send a request to its registry for each package, and wait for three
+  // minutes if the build cannot reach the registry.
   const cache = await succeed('npm', 'config', 'get', 'cache')
   await mkdir(cache, { recursive: true })
   await writeFile(file('npmrc'), 'prefer-offline=true\n')

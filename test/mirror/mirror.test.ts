@@ -269,3 +269,34 @@ await t.test('one image can be compared and copied now', async (t) => {
   }
   t.equal(await mirror.sync('a/b:c'), undefined, 'it left the list while it was compared')
 })
+
+await t.test(
+  'a signature that comes after its image arrives within three passes, and costs nothing elsewhere',
+  async (t) => {
+    const { registry, mirror, events, stored } = await started(t, {
+      hasAttachments: (name) => name === 'a/b:c',
+    })
+    const source = registry.repository('team/x')
+    const image = putImage(source, 'x')
+    tag(source, 'v1', image)
+    const desired = desiredOf({ 'a/b:c': 'quay.io/team/x:v1', 'a/b:d': 'quay.io/team/x:v1' })
+    const pass = async () => {
+      await mirror.pass(desired)
+      await mirror.queue.idle()
+    }
+    await pass()
+    t.equal(events.length, 2)
+    registry.requests.length = 0
+    await pass()
+    t.equal(events.length, 2)
+    t.ok(registry.requests.length <= 4 + 3, `${registry.requests.length} requests for two images`)
+    const signature = `${image.digest.replace(':', '-')}.sig`
+    tag(source, signature, putImage(source, 'signature'))
+    for (let passes = 0; passes < 3; passes++) await pass()
+    t.equal(stored.tags.get(signature), source.tags.get(signature))
+    t.equal(events.length, 3)
+    for (let passes = 0; passes < 3; passes++) await pass()
+    t.equal(events.length, 3, 'it is copied once')
+    t.notOk([...stored.tags.keys()].some((name) => name.includes('_prune_')))
+  },
+)

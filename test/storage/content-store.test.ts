@@ -52,7 +52,7 @@ const put = async (store: ContentStore, bytes: Buffer) => {
   await fill!.complete()
 }
 
-/** All bytes of an entry; undefined for what is not there. */
+/** All bytes of an entry; undefined without an entry. */
 const get = async (store: ContentStore, of = digest) => {
   const file = await store.find(of, 'alice')
   if (file === undefined) return undefined

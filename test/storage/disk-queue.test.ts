@@ -2,7 +2,7 @@ import t from 'tap'
 import { DiskQueue, DiskTooSlow } from '../../src/storage/disk-queue.ts'
 import { fakeClock, settled, staying } from '../concurrency/fake-clock.ts'
 
-/** Operations that end when they are told to. */
+/** Operations that the test ends. */
 const scripted = (queue: DiskQueue) => {
   const begun: string[] = []
   const ends = new Map<string, PromiseWithResolvers<string>>()

@@ -186,7 +186,7 @@ await t.test(
         },
       })
       const { fill, ended } = fillFor(test, content, { disk, now: () => time, busyness: () => busyness })
-      // A client that has enough to do with what is there.
+      // A client that is busy with the bytes that it has.
       fill.enter()
       const reader = follow(fill, isAwaited ? 0 : 200, isAwaited ? fill.size : 300)
       isWaitingFor = () => reader.bytes().length >= fill.available
@@ -283,7 +283,7 @@ await t.test('the last reader that leaves ends a fill of which most is missing',
   test.ok(fill.signal.aborted)
 })
 
-await t.test('a fill of which most is there goes on without readers, for a while', async (test) => {
+await t.test('a fill that is nearly complete continues without readers, for a while', async (test) => {
   const { fill, ended } = fillFor(test, content, { unreadMs: 20 })
   fill.enter()
   await addAll(fill, content.subarray(0, 160_000))

@@ -137,7 +137,7 @@ await t.test('a file that cannot be read or written is reported, and causes no e
   test.match(stuck.warnings[0], /cannot be written \(the disk hangs\)/)
 })
 
-await t.test('the clock of the machine is asked unless another one is given', async (test) => {
+await t.test('the clock of the machine is used unless another one is given', async (test) => {
   const path = join(freshDirectory(test), 'tags')
   const journal = new KeyJournal({ path, queue: new DiskQueue(), onWarning: () => undefined })
   const before = Date.now()

@@ -1,5 +1,5 @@
 /**
- * What each tag of an ImageStream points to now. Nothing else of the object is kept in memory: some have megabytes of history.
+ * The current image of each tag of an ImageStream. Nothing else of the object is kept in memory, because some have megabytes of history.
  * @see https://docs.openshift.com/container-platform/latest/rest_api/image_apis/imagestream-image-openshift-io-v1.html
  */
 import type { WatchedObject } from '../../kubernetes/watched-object.ts'
@@ -24,7 +24,7 @@ export const noImage = (imageStreamTag: string): string =>
 /** By tag. */
 export type CurrentImages = ReadonlyMap<string, CurrentImage>
 
-/** Of the watch of all ImageStreams. */
+/** For the watch of all ImageStreams. */
 export interface StreamTag {
   readonly image: CurrentImage
   /** Milliseconds since the epoch at which the tag got this image. */

@@ -10,7 +10,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryFailure } from '../registry/failure.ts'
 import type { Manifest, Repository } from '../registry/repository.ts'
-import { copyAttachments } from './attachments.ts'
+import { copyAttachments, type CopiedAttachments } from './attachments.ts'
 import type { BlobCopier, BlobOutcome } from './blob-copier.ts'
 import { requireGzipLayers } from './manifest-content.ts'
 import type { Retention } from './retention.ts'
@@ -40,8 +40,8 @@ export interface CopyResult {
   readonly blobs: Readonly<Record<BlobOutcome, number>>
   /** Bytes of the uploaded blobs. */
   readonly bytes: number
-  /** The number of signatures, attestations and SBOMs. Undefined if they are not copied. */
-  readonly attachments?: number
+  /** Signatures, attestations and SBOMs. Undefined if they are not copied. */
+  readonly attachments?: CopiedAttachments
   /**
    * The digest that the float had before, and the tag that keeps it. Undefined for a new float; the tag is also undefined if no copy is
    * kept.
@@ -74,7 +74,7 @@ const attach = async (
   { source, target, keepsOld }: CopyRequest,
   manifests: readonly SourceManifest[],
   moved: Moved,
-): Promise<number> => {
+): Promise<CopiedAttachments> => {
   const digests = manifests.map(({ digest }) => digest)
   return await copyAttachments({ source, target }, digests, {
     copyContent: async (parts) => {

@@ -15,14 +15,8 @@ export interface ImageReference {
 }
 
 export const dockerHub = 'docker.io'
-const hostsOfDockerHub = new Set([
-  dockerHub,
-  'index.docker.io',
-  'registry-1.docker.io',
-  'registry.docker.io',
-  'registry.hub.docker.com',
-  'hub.docker.com',
-])
+/** Each host of Docker Hub is another spelling of it: `index.docker.io`, `registry-1.docker.io`, `hub.docker.com`. */
+const hostOfDockerHub = /(?:^|\.)docker\.(?:io|com)(?::\d+)?$/
 
 const hostPattern = /^(?:[a-z0-9][a-z0-9.-]{0,252}|\[[0-9a-f:]{2,39}\])(?::\d{1,5})?$/i
 
@@ -35,7 +29,8 @@ export const parseImageReference = (text: string): ImageReference | string => {
   const { path, tag } = splitTag(named)
   if (tag !== undefined && !isTag(tag)) return `has ${JSON.stringify(tag)} where a tag belongs`
   const { registry, repository } = splitHost(path)
-  if (!hostPattern.test(registry)) return `has ${JSON.stringify(registry)} where a host belongs`
+  if (!hostPattern.test(registry) || !URL.canParse(`https://${registry}`))
+    return `has ${JSON.stringify(registry)} where a host belongs`
   const isRepository = repository.split('/').every(isNameComponent)
   if (!isRepository || repository.length > maxRepositoryLength)
     return `has ${JSON.stringify(repository)} where a repository belongs`
@@ -73,11 +68,15 @@ const splitHost = (path: string): { readonly registry: string; readonly reposito
   return { registry, repository: isShort ? `library/${rest}` : rest }
 }
 
-/** Removes the default port of https, and the dot at the end of a full domain name. */
+/**
+ * As requests are sent to it, so that no spelling passes a check and reaches the same server: `quay.io:0443` is `quay.io`. Without the dot at
+ * the end of a full domain name.
+ * @returns the text itself if no URL can have it
+ */
 const canonicalHost = (host: string): string => {
-  const plain = host
-    .toLowerCase()
-    .replace(/:443$/, '')
-    .replace(/\.(?=:\d{1,5}$|$)/, '')
-  return hostsOfDockerHub.has(plain) ? dockerHub : plain
+  // A URL would take more than a host from the text: `quay.io#x`.
+  const canonical = hostPattern.test(host) ? URL.parse(`https://${host}`)?.host : undefined
+  if (canonical === undefined) return host
+  const plain = canonical.replace(/\.(?=:\d{1,5}$|$)/, '')
+  return hostOfDockerHub.test(plain) ? dockerHub : plain
 }

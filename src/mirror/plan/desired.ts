@@ -21,7 +21,7 @@ export interface DesiredImage {
   /** QCI unless given. Only QCI has prune tags: the registry of app.ci keeps a history itself. */
   readonly destination?: Destination
   readonly source: ImageReference
-  /** Of an image that the watch of all ImageStreams brings. */
+  /** Only for images of the watch of all ImageStreams. */
   readonly distributed?: Distributed
 }
 

@@ -6,7 +6,7 @@ import { RegistryFailure } from '../registry/failure.ts'
 import type { DesiredImage } from './desired.ts'
 
 export type Finding = { readonly image: DesiredImage } & (
-  | (Comparison & { readonly isStale?: boolean })
+  | (Comparison & { readonly isStale?: boolean; readonly hasNewAttachments?: boolean })
   /** A side could not be read, or a rule forbids the copy; `reason` is a sentence without its full stop. */
   | { readonly state: 'unreadable' | 'left out'; readonly reason: string }
 )
@@ -36,7 +36,7 @@ export const compareAll = async (
     for (let at = next++; at < images.length; at = next++) {
       if (signal?.aborted === true) return
       const image = images[at] as DesiredImage
-      const finding = await compared(image, sidesOf(image), judge)
+      const finding = await compared(image, sidesOf, judge)
       findings[at] = finding
       found?.(finding)
     }
@@ -47,14 +47,17 @@ export const compareAll = async (
 
 const compared = async (
   image: DesiredImage,
-  sides: ComparedImage,
+  sidesOf: (image: DesiredImage) => ComparedImage,
   judge: CompareOptions['judge'],
 ): Promise<Finding> => {
   try {
+    const sides = sidesOf(image)
     const finding = { image, ...(await compareImages(sides)) }
     return judge === undefined ? finding : await judge(finding, sides)
   } catch (error) {
-    if (!(error instanceof RegistryFailure)) throw error
-    return { image, state: 'unreadable', reason: error.message }
+    // Any other error is a mistake of this program. It must not end the pass over all other images.
+    const { message } = error as Error
+    const reason = error instanceof RegistryFailure ? message : `unexpected: ${message}`
+    return { image, state: 'unreadable', reason }
   }
 }

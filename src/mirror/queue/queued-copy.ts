@@ -19,7 +19,7 @@ export interface QueuedCopy {
   /** The digest of the source when the two sides were compared. */
   readonly digest: Digest
   readonly owner: Owner
-  /** Of an image that the watch of all ImageStreams brings. */
+  /** Only for images of the watch of all ImageStreams. */
   readonly distributed?: {
     readonly imageStreamTag: ImageStreamTag
     /** In QCI, when the two sides were compared. */

@@ -91,7 +91,7 @@ async function* inChunks(bytes: AsyncIterable<Buffer>, length: number): AsyncGen
   if (pendingBytes > 0) yield Buffer.concat(pending)
 }
 
-/** @param start offset of the chunk. @returns where the next chunk goes */
+/** @param start offset of the chunk. @returns the offset of the next chunk */
 const sendChunk = async (
   repository: Repository,
   location: URL,

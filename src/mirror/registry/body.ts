@@ -1,5 +1,5 @@
 /**
- * Reads the bodies of small answers within a size limit.
+ * Reads the bodies of small answers within limits of size and time.
  */
 import type { Readable } from 'node:stream'
 
@@ -7,14 +7,26 @@ export class BodyTooLarge extends Error {
   override readonly name = 'BodyTooLarge'
 }
 
+/** Attack: a byte now and then, which no timeout between two of them ends. Milliseconds for a whole body. */
+const defaultMaxMs = 120_000
+
 /** @throws {BodyTooLarge}, or the error that ended the body early */
-export const readBody = async (body: Readable, maxBytes: number): Promise<Buffer> => {
+export const readBody = async (
+  body: Readable,
+  maxBytes: number,
+  maxMs: number = defaultMaxMs,
+): Promise<Buffer> => {
   const chunks: Buffer[] = []
   let length = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > maxBytes) throw new BodyTooLarge(`more than ${maxBytes} bytes`)
-    chunks.push(chunk)
+  const timer = setTimeout(() => body.destroy(new Error(`no whole body within ${maxMs} ms`)), maxMs)
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      length += chunk.length
+      if (length > maxBytes) throw new BodyTooLarge(`more than ${maxBytes} bytes`)
+      chunks.push(chunk)
+    }
+  } finally {
+    clearTimeout(timer)
   }
   return Buffer.concat(chunks)
 }

@@ -21,7 +21,7 @@ export class RegistryFailure extends Error {
 
 /** A manifest that no registry has to take as it is. The watch of all ImageStreams leaves such images out, as the former program did. */
 export class UnsuitableManifest extends RegistryFailure {
-  /** What it is. */
+  /** The kind of the manifest. */
   readonly form: 'manifest v1' | 'invalid manifest v2'
 
   constructor(form: UnsuitableManifest['form'], message: string) {

@@ -14,7 +14,7 @@ export interface MetricsSources {
   readonly isConfigCurrent: () => boolean
   /** Whether all parts of the list of images could be read. */
   readonly isListWhole: () => boolean
-  /** Of the watch of all ImageStreams. */
+  /** Metrics of the watch of all ImageStreams. */
   readonly watched?: SourceWatch['counts'] | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number

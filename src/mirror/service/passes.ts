@@ -41,10 +41,10 @@ export class Passes {
   /** The image lists of the last complete pass, and of the last pass that began. */
   #desired: Desired = nothing
   #begun: Desired = nothing
-  /** Of the last reading. */
+  /** The problem of the last reading of the list. */
   #problem: string | undefined
   readonly #recent: RecentComparisons
-  /** Comparisons of what the watch has told. */
+  /** Running comparisons of images that the watch has reported. */
   #refreshing: Promise<void> = Promise.resolve()
 
   constructor(options: PassesOptions) {

@@ -67,7 +67,7 @@ export const runService = async (args: MirrorArguments, logger: Logger): Promise
   return await listen(service, { args, logger, file, auths })
 }
 
-/** With the watch of all ImageStreams, where it is enabled. */
+/** Includes the watch of all ImageStreams, if it is enabled. */
 const sourceOf = (
   { distributor: options }: MirrorArguments,
   kubeConfig: ReturnType<typeof loadKubeConfig>,

@@ -49,7 +49,7 @@ export const explain = (status: ImageStatus, epochOf: (at: number) => number): E
 export const notListed = (
   target: string,
   images: readonly Pick<ImageStatus, 'target'>[],
-  /** Of the watch of all ImageStreams: a sentence without its full stop. */
+  /** The reason of the watch of all ImageStreams: a sentence without its full stop. */
   verdict?: string,
 ): string => {
   const nearest = nearestOf(

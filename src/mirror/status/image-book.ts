@@ -70,7 +70,7 @@ export class ImageBook {
     for (const image of images) {
       const fresh = this.#freshRecord(image)
       const old = before.get(image.target)
-      // What was left out after a comparison stays so until the next one.
+      // An image that was left out after a comparison stays left out until the next one.
       const wasListed = old?.state !== 'left out' || old.comparedAt !== undefined
       const isOld = old?.source === fresh.source && wasListed
       this.#records.set(image.target, isOld ? old : fresh)

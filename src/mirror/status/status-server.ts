@@ -14,7 +14,7 @@ export interface MirrorStatus {
   readonly images: () => readonly ImageStatus[]
   /** Compares an image of the list, and copies it if it differs. @returns a sentence with the reason if it does not */
   readonly sync: (target: string) => Promise<string | undefined>
-  /** Why the watch of all ImageStreams has no image of a target: a sentence without its full stop. Undefined where there is no watch. */
+  /** Why the watch of all ImageStreams has no image for a target: a sentence without its full stop. Undefined without a watch. */
   readonly verdictOf: (target: string) => string | undefined
   /** Milliseconds of the clock of the queue -> milliseconds since the epoch. */
   readonly epochOf: (at: number) => number

@@ -67,7 +67,7 @@ export class MirrorOrigin {
     })
   }
 
-  /** Of the plugin whose replies are passed to `passOn`. */
+  /** The plugin whose replies are passed to `passOn`. */
   async register(app: FastifyInstance): Promise<void> {
     await app.register(replyFrom, { base: this.#url.origin, undici: this.#agent, disableCache: true })
   }

@@ -2,7 +2,7 @@
  * The page of the mirror: a form, and the queue or one image. Each row has a button that syncs its image, with the token that is typed into
  * the same form.
  */
-import { failureSection, framed, type FrameOptions } from '../frame.ts'
+import { failureSection, framed, type Failure, type FrameOptions } from '../frame.ts'
 import { html, trusted, type Html } from '../html.ts'
 import type { MirroredImage, MirrorQueue, MirrorTask } from './mirror-answer.ts'
 
@@ -15,7 +15,7 @@ export interface MirrorsContent {
   readonly image?: MirroredImage | undefined
   /** Whether the image is copied now if it differs. */
   readonly isSynced?: boolean | undefined
-  readonly failure?: string | undefined
+  readonly failure?: Failure | undefined
   readonly requestId: string
 }
 

@@ -27,7 +27,10 @@ export interface TokenOptions {
 
 /** The announced lifetime of tokens without an expiry. Each renewal costs a cached review. */
 const defaultLifeSeconds = 3600
-/** Of a token that could not be reviewed: the least that clients take. @see https://distribution.github.io/distribution/spec/auth/token/ */
+/**
+ * The announced lifetime of a token that could not be reviewed: the shortest that clients accept. @see
+ * https://distribution.github.io/distribution/spec/auth/token/
+ */
 const unknownLifeSeconds = 60
 /** containers/image and docker use a token up to the last announced second, and do not request a new one after a 401. */
 const marginSeconds = 30

@@ -30,7 +30,7 @@ export interface ObjectStoreOptions {
 }
 
 export interface ObjectStore {
-  /** Whoever has this URL can read the object until it expires, so it must not be logged. */
+  /** Everybody who has this URL can read the object until it expires, so it must not be logged. */
   readonly urlOf: (key: string, lifetimeSeconds: number) => Promise<URL>
   /** @returns bytes; undefined if the object does not exist or the answer has no length. @throws what the SDK throws */
   readonly sizeOf: (key: string, signal: AbortSignal) => Promise<number | undefined>

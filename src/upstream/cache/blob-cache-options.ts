@@ -1,5 +1,5 @@
 /**
- * What the cache of blobs needs.
+ * The options of the cache of blobs.
  */
 import type { Digest } from '../../oci/reference.ts'
 import type { EntryChecksOptions } from '../../storage/entry-checks.ts'

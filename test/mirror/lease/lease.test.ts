@@ -95,11 +95,11 @@ await t.test('a holder that cannot renew stops before another one begins', async
   await b.lease.stop()
 })
 
-await t.test('a process that was stopped for a while holds nothing when it goes on', async (t) => {
+await t.test('a process that was stopped for a while has lost the lease when it continues', async (t) => {
   const [store, clock] = [startStore(), fakeClock()]
   let isStopped = false
   const parked: (() => void)[] = []
-  // As with SIGSTOP: time goes on, and nothing runs.
+  // As with SIGSTOP: time passes, and nothing runs.
   const after: FakeClock['after'] = (ms, run) =>
     clock.after(ms, () => {
       if (isStopped) parked.push(run)

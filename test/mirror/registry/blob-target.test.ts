@@ -33,7 +33,7 @@ const nth = (method: string, number: number, fault: Fault) => {
     request.method === method && ++count === number ? fault : undefined
 }
 
-await t.test('whether a blob is there', async (t) => {
+await t.test('whether the target has a blob', async (t) => {
   const { registry, stored, repository } = await started(t)
   t.equal(await hasBlob(repository, digest), false)
   stored.blobs.set(digest, content)

@@ -75,7 +75,7 @@ await t.test('redirects that lead nowhere', async (t) => {
   t.equal((await connection.send({ method: 'POST', url }, undefined)).status, 302, 'a write follows none')
 })
 
-await t.test('nobody listens', async (t) => {
+await t.test('a registry without a listener', async (t) => {
   const connection = new RegistryConnection({ origin: new URL('http://127.0.0.1:1'), maxConnections: 1 })
   t.teardown(async () => await connection.close())
   await t.rejects(connection.send({ method: 'GET', url: new URL('http://127.0.0.1:1/v2/') }, undefined), {

@@ -137,7 +137,7 @@ await t.test('a change during the first pass is compared before the rest', async
   t.strictSame(firsts, ['a/t0:v1', 'a/new:v1', 'a/newer:v1'])
 })
 
-await t.test('what the watch tells is compared at once, and without a pass nothing is', async (t) => {
+await t.test('an image that the watch reports is compared at once, but only while passes run', async (t) => {
   const digests = new Map<string, Digest>()
   const listOf = () => ({
     images: [...digests].map(([name, digest]): DesiredImage => ({

@@ -106,7 +106,7 @@ await t.test('no credentials: no URL', async (test) => {
   await tier.close()
 })
 
-await t.test('a wrong object is removed, and replaced by what the disk has', async (test) => {
+await t.test('a wrong object is removed, and replaced by the bytes on the disk', async (test) => {
   const { s3, told, tier } = await setUp(test)
   await tier.start()
   s3.objects.set(key, Buffer.from('wrong'))

@@ -173,34 +173,37 @@ await t.test('trap 35: several ranges in one answer', async (test) => {
   )
 })
 
-await t.test('a stored file that cannot be read goes on from upstream at the same byte', async (test) => {
-  const rest = 'GET bytes=131072-299999'
-  const rows: [string, Partial<Disk>, string[], string][] = [
-    ['EIO', { read: failing('EIO') }, ['blobs corrupt unreadable'], rest],
-    ['short', { read: async () => await Promise.resolve(0) }, ['blobs corrupt size'], rest],
-    // Nothing of it can be read once more, to compare all bytes with the digest.
-    ['hangs', { read: hanging }, [], 'GET'],
-  ]
-  for (const [name, { read }, expected, second] of rows) {
-    let isBroken = false
-    const disk: Partial<Disk> = {
-      read: async (fd, into, position) =>
-        isBroken && position >= 131_072
-          ? await read!(fd, into, position)
-          : await systemDisk.read(fd, into, position),
+await t.test(
+  'a stored file that cannot be read is continued from upstream at the same byte',
+  async (test) => {
+    const rest = 'GET bytes=131072-299999'
+    const rows: [string, Partial<Disk>, string[], string][] = [
+      ['EIO', { read: failing('EIO') }, ['blobs corrupt unreadable'], rest],
+      ['short', { read: async () => await Promise.resolve(0) }, ['blobs corrupt size'], rest],
+      // Nothing of it can be read once more, to compare all bytes with the digest.
+      ['hangs', { read: hanging }, [], 'GET'],
+    ]
+    for (const [name, { read }, expected, second] of rows) {
+      let isBroken = false
+      const disk: Partial<Disk> = {
+        read: async (fd, into, position) =>
+          isBroken && position >= 131_072
+            ? await read!(fd, into, position)
+            : await systemDisk.read(fd, into, position),
+      }
+      const { open, upstream, told, ended } = cacheFor(test, scriptedUpstream(content), { disk })
+      await allOf(await open(requestFor(content)))
+      await until(() => ended('stored') === 1)
+      isBroken = true
+      test.ok((await allOf(await open(requestFor(content)))).equals(content), name)
+      test.strictSame(upstream.requests, ['GET', second])
+      test.strictSame(
+        told.filter((line) => line.includes('corrupt')),
+        expected,
+      )
     }
-    const { open, upstream, told, ended } = cacheFor(test, scriptedUpstream(content), { disk })
-    await allOf(await open(requestFor(content)))
-    await until(() => ended('stored') === 1)
-    isBroken = true
-    test.ok((await allOf(await open(requestFor(content)))).equals(content), name)
-    test.strictSame(upstream.requests, ['GET', second])
-    test.strictSame(
-      told.filter((line) => line.includes('corrupt')),
-      expected,
-    )
-  }
-})
+  },
+)
 
 await t.test('an entry that is short, or gone, is filled anew', async (test) => {
   const { open, upstream, told, directory, ended } = cacheFor(test, scriptedUpstream(content))
@@ -331,7 +334,7 @@ await t.test(
   },
 )
 
-await t.test('a fill that breaks off: each reader goes on by itself at its byte', async (test) => {
+await t.test('a fill breaks off: each reader gets the rest from its own byte on', async (test) => {
   const { open, upstream, ended } = cacheFor(test, scriptedUpstream(content))
   upstream.scripts.push({ cutAt: 150_000 })
   const readers = await Promise.all([1, 2].map(async () => reading(await open(requestFor(content)))))

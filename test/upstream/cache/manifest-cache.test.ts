@@ -308,7 +308,7 @@ await t.test('a manifest that an operator has removed is fetched again', async (
   )
 })
 
-await t.test('upstream hangs: no caller waits for long, and the fetch goes on', async (test) => {
+await t.test('upstream hangs: no caller waits for long, and the fetch continues', async (test) => {
   const { ask, requests, pass, answerWith, failWith } = setUp({ maxWaitMs: 5 })
   await ask(tag)
   pass(10_000)

@@ -61,7 +61,7 @@ await t.test('a restart does not change the age of a tag', async (test) => {
   test.equal(tags.get('new'), undefined)
 })
 
-await t.test('the clock of the machine is asked unless another one is given', async (test) => {
+await t.test('the clock of the machine is used unless another one is given', async (test) => {
   const tags = createStoredTags(createDigestsByTag({ tagTtlMs: 0, staleIfErrorMs: hour, now: () => 0 }), {
     journal: {
       get: () => ({ value: digest, time: Date.now() }),
