@@ -24,7 +24,7 @@ export interface FollowTagsOptions {
   readonly onUnread?: ((reference: QciTag | Digest) => void) | undefined
   /** Called for each tag that was followed, or that upstream does not have any more. */
   readonly onFollowed?: (() => void) | undefined
-  readonly retryMs?: number
+  readonly retryMs?: number | undefined
 }
 
 /** Quay grants 50 manifests a second; each takes a tenth of a second. */

@@ -69,7 +69,7 @@ export class TagFollower {
       manifestsOf,
       signal,
       onFailure,
-      ...(tagRetryMs === undefined ? {} : { retryMs: tagRetryMs }),
+      retryMs: tagRetryMs,
       isAnswering: this.#isAnswering,
       onUnread: (reference) => this.#unread.add(reference),
       onFollowed: () => {
