@@ -1,5 +1,5 @@
 /**
- * Lists and watches the ImageStreams of app.ci, and tells an observer which digest each of their tags claims.
+ * Lists and watches the ImageStreams of app.ci, and tells an observer what a reader takes of each of them.
  *
  * Not `makeInformer` of client-node: it keeps whole objects (an ImageStream of app.ci has up to megabytes of status, of which the proxy
  * needs the digests), lists without pages, stops at the first error that is not a 410, and counts an ERROR event as progress. So this
@@ -11,12 +11,11 @@ import { backoffMs, pause } from '../concurrency/backoff.ts'
 import type { ImageStream } from '../oci/reference.ts'
 import { ResourceVersionExpired, readEvents, readPages } from './list-and-watch.ts'
 import type { WatchedObject } from './watched-object.ts'
-import { claimsOf, type TagClaim } from './tag-claims.ts'
 
 /** Called in the order of the API server's events. */
-export interface ImageStreamObserver {
-  /** An image stream claims these digests, and no others. */
-  readonly put: (imageStream: Required<ImageStream>, claims: readonly TagClaim[]) => void
+export interface ImageStreamObserver<Value> {
+  /** An image stream exists, and this is what was read of it. */
+  readonly put: (imageStream: Required<ImageStream>, value: Value) => void
   readonly remove: (imageStream: Required<ImageStream>) => void
   /** A list is complete: image streams that are not in it do not exist any more. */
   readonly listed: (imageStreams: readonly Required<ImageStream>[]) => void
@@ -25,11 +24,13 @@ export interface ImageStreamObserver {
 /** What failed: a list, a watch, or a watch whose resource version is too old to continue from. */
 export type WatchFailure = 'list' | 'watch' | 'expired'
 
-export interface ImageStreamsOptions {
+export interface ImageStreamsOptions<Value> {
   readonly kubeConfig: KubeConfig
-  readonly observer: ImageStreamObserver
-  /** Names of the monorepo in pull specs: `quay-proxy.ci.openshift.org/openshift/ci`. */
-  readonly monorepos?: readonly string[]
+  readonly observer: ImageStreamObserver<Value>
+  /** What is kept of an object. @throws {Error} where it cannot be used: then all are listed again */
+  readonly read: (object: WatchedObject, imageStream: Required<ImageStream>) => Value
+  /** Objects of a page of a list. A page is in memory as a whole. */
+  readonly pageSize?: number
   /** Called for each list or watch that failed. It is retried; the observer keeps what it was told. */
   readonly onFailure: (failure: WatchFailure, error: Error) => void
   /** Called at the start of each watch. */
@@ -45,15 +46,17 @@ export interface ImageStreamsOptions {
 
 const resource = { group: 'image.openshift.io', version: 'v1', plural: 'imagestreams' }
 
-export class ImageStreamWatch {
-  readonly #options: ImageStreamsOptions
+export class ImageStreamWatch<Value> {
+  readonly #options: ImageStreamsOptions<Value>
   readonly #now: () => number
   readonly #ending = new AbortController()
+  /** Ends the watch that runs. */
+  #relisting = new AbortController()
   #heardAt: number
   #listed = false
   #running: Promise<void> | undefined
 
-  constructor(options: ImageStreamsOptions) {
+  constructor(options: ImageStreamsOptions<Value>) {
     this.#options = options
     this.#now = options.now ?? (() => performance.now())
     this.#heardAt = this.#now()
@@ -62,6 +65,11 @@ export class ImageStreamWatch {
   /** Runs until `close`; further calls do nothing. */
   start(): void {
     this.#running ??= this.#run()
+  }
+
+  /** Lists all again: the reader takes something else of them now. */
+  relist(): void {
+    this.#relisting.abort()
   }
 
   /** True once a first list was complete. */
@@ -104,12 +112,15 @@ export class ImageStreamWatch {
    * @throws {Error} if a page does not come
    */
   async #list(): Promise<string> {
-    const { kubeConfig, observer } = this.#options
+    const { kubeConfig, observer, pageSize } = this.#options
+    this.#relisting = new AbortController()
     const seen: Required<ImageStream>[] = []
-    const resourceVersion = await readPages(kubeConfig, resource, this.#ending.signal, (items) => {
+    const onPage = (items: readonly WatchedObject[]): void => {
       this.#heardAt = this.#now()
       for (const item of items) seen.push(this.#put(item))
-    })
+    }
+    const bounds = pageSize === undefined ? {} : { pageSize }
+    const resourceVersion = await readPages(kubeConfig, resource, this.#ending.signal, onPage, bounds)
     observer.listed(seen)
     this.#listed = true
     return resourceVersion
@@ -119,7 +130,9 @@ export class ImageStreamWatch {
     const { kubeConfig, observer, onWatch, silenceMs = 90_000 } = this.#options
     let from = resourceVersion
     onWatch?.()
-    const request = { kubeConfig, resource, resourceVersion, signal: this.#ending.signal, silenceMs }
+    const { signal: relisting } = this.#relisting
+    const signal = AbortSignal.any([this.#ending.signal, relisting])
+    const request = { kubeConfig, resource, resourceVersion, signal, silenceMs }
     const error = await readEvents(request, ({ type, object }) => {
       if (type === 'DELETED') observer.remove(nameOf(object))
       else if (type !== 'BOOKMARK') this.#put(object)
@@ -129,14 +142,14 @@ export class ImageStreamWatch {
     const isExpired = error instanceof ResourceVersionExpired
     if (error !== undefined) this.#failed(isExpired ? 'expired' : 'watch', error)
     // A watch that was ended because of its silence has waited long enough.
-    const hasMoved = from !== resourceVersion || error?.name === 'TimeoutError'
-    return { from: isExpired ? undefined : from, hasMoved }
+    const hasMoved = from !== resourceVersion || error?.name === 'TimeoutError' || relisting.aborted
+    return { from: isExpired || relisting.aborted ? undefined : from, hasMoved }
   }
 
   #put(object: WatchedObject): Required<ImageStream> {
-    const { observer, monorepos = [] } = this.#options
+    const { observer, read } = this.#options
     const imageStream = nameOf(object)
-    observer.put(imageStream, claimsOf(object, monorepos))
+    observer.put(imageStream, read(object, imageStream))
     return imageStream
   }
 

@@ -28,7 +28,7 @@ interface SpecTag {
 
 /**
  * Every digest that a tag points to, or pointed to and that the status still lists: the newest first, for each tag.
- * @param monorepos as `ImageStreamsOptions` has them
+ * @param monorepos names of the monorepo in pull specs: `quay-proxy.ci.openshift.org/openshift/ci`
  */
 export const claimsOf = (
   { spec, status }: WatchedObject,

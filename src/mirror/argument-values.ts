@@ -4,6 +4,7 @@
 import { parseDuration, parseOrigin } from '../config/value-parsers.ts'
 import { parseGoPattern, type GoPattern } from './config/go-pattern.ts'
 import { qciRegistry, qciRepository } from './config/mirror-config.ts'
+import { distributorFlag } from './distributor/distributor-options.ts'
 
 /** Flags with a value, and what it is unless given. */
 export const defaults = {
@@ -25,6 +26,11 @@ export const defaults = {
   attachments: undefined,
   url: undefined,
   'log-level': 'debug',
+  'enable-controller': undefined,
+  [distributorFlag('additional-image-stream-tag')]: undefined,
+  [distributorFlag('additional-image-stream')]: undefined,
+  [distributorFlag('additional-image-stream-namespace')]: undefined,
+  [distributorFlag('ignore-image-stream-tag')]: undefined,
 } as const
 export type ValueFlag = keyof typeof defaults
 
@@ -88,6 +94,15 @@ export class ArgumentValues {
       return [text.slice(0, Math.max(0, at)), origin as URL] as const
     })
     return new Map(pairs)
+  }
+
+  list(name: ValueFlag): readonly string[] {
+    return this.#texts.get(name) ?? []
+  }
+
+  names(name: ValueFlag, pattern: RegExp, expected: string): ReadonlySet<string> {
+    for (const text of this.list(name)) if (!pattern.test(text)) this.#refuse(name, text, expected)
+    return new Set(this.list(name))
   }
 
   patterns(name: ValueFlag): readonly GoPattern[] {

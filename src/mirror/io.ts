@@ -16,4 +16,6 @@ export interface MirrorIo {
   readonly log?: Parameters<typeof createLogger>[1]
   /** @param end runs once, at SIGTERM, SIGINT or SIGQUIT; SIGHUP and SIGUSR2 have no effect then */
   readonly onEnd?: (end: () => Promise<void>) => void
+  /** @param reload runs at each SIGHUP */
+  readonly onReload?: (reload: () => void) => void
 }

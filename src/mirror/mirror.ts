@@ -2,16 +2,20 @@
  * The mirror: compares what QCI should have with what it has, and copies the difference.
  */
 import { systemClock, type Clock } from '../concurrency/clock.ts'
+import type { Digest } from '../oci/digest.ts'
 import { createBlobCopier } from './copy/blob-copier.ts'
 import type { ComparedImage } from './copy/compare.ts'
 import { copyImage, type CopyResult, type CopyTools } from './copy/copy-image.ts'
 import { Retention } from './copy/retention.ts'
 import { formatReference, versionOf } from './names/image-reference.ts'
 import type { Desired, DesiredImage } from './plan/desired.ts'
+import { judgeDistributed } from './plan/distributed-findings.ts'
 import { compareAll, type CompareOptions, type Finding } from './plan/findings.ts'
+import { ownerOf } from './plan/owner.ts'
 import { CopyQueue } from './queue/copy-queue.ts'
 import type { RetryRules } from './queue/entry.ts'
 import type { CopyStatus, QueuedCopy } from './queue/queued-copy.ts'
+import { UnsuitableManifest } from './registry/failure.ts'
 import type { Registries } from './registry/registries.ts'
 import { Repository, type RepositoryOptions } from './registry/repository.ts'
 
@@ -24,6 +28,8 @@ export interface MirrorOptions {
   readonly begin?: (copy: QueuedCopy) => void
   /** Whether an image is copied with its signatures, attestations and SBOMs. */
   readonly hasAttachments?: (target: string) => boolean
+  /** Whether the watch of all ImageStreams brings no schema 2 with a layer that is not gzip; true unless given. */
+  readonly onlyGzipLayers?: boolean
   readonly maxConcurrent?: number
   readonly maxPerHost?: number
   readonly rules?: RetryRules
@@ -35,12 +41,20 @@ export interface MirrorOptions {
 }
 
 export interface PassOptions extends Pick<CompareOptions, 'signal' | 'found'> {
+  /** Which images are compared: all that are desired, unless given. */
+  readonly images?: readonly DesiredImage[]
   readonly priority?: RepositoryOptions['priority']
 }
 
 export type MirrorEvent =
   | ({ readonly what: 'copied'; readonly target: string; readonly result: CopyResult } & Timed)
   | ({ readonly what: 'failed'; readonly status: CopyStatus; readonly error: unknown } & Timed)
+  | {
+      readonly what: 'unsuitable'
+      readonly image: DesiredImage
+      readonly form: UnsuitableManifest['form']
+      readonly reason: string
+    }
 
 interface Timed {
   readonly milliseconds: number
@@ -54,6 +68,8 @@ export class Mirror {
   #images: ReadonlyMap<string, DesiredImage> = new Map()
   /** Milliseconds of the clock, by target. */
   readonly #begun = new Map<string, number>()
+  /** Digests that are left out since a copy has read their manifests, by target. */
+  readonly #unsuitable = new Map<string, Unsuitable>()
 
   constructor(options: MirrorOptions) {
     const { observe, maxConcurrent = 8, maxPerHost = 6, rules, clock = systemClock } = options
@@ -75,49 +91,71 @@ export class Mirror {
 
   /** Reads only: two requests for an image. In the order of the images. */
   async compare(
-    { images }: Desired,
+    { images }: Pick<Desired, 'images'>,
     { priority, ...options }: PassOptions = {},
   ): Promise<readonly Finding[]> {
     return await compareAll(images, (image) => this.#sidesOf(image, { mayPush: false, priority }), {
       maxConcurrent: comparisons,
+      judge: async (finding, sides) => this.#unsuited(finding) ?? (await judgeDistributed(finding, sides)),
       ...options,
     })
   }
 
   /** Puts each difference into the queue, and takes out of it what is not desired any more. */
-  async pass(desired: Desired, { signal, found }: PassOptions = {}): Promise<readonly Finding[]> {
+  async pass(desired: Desired, options: PassOptions = {}): Promise<readonly Finding[]> {
+    const { signal, found, images = desired.images } = options
     this.desire(desired)
-    return await this.compare(desired, {
-      signal,
-      // A copy has many requests in a row. Among those of a whole pass, each would wait for its turn.
-      priority: 'background',
-      found: (finding) => {
-        found?.(finding)
-        this.#put(finding)
+    return await this.compare(
+      { images },
+      {
+        signal,
+        // A copy has many requests in a row. Among those of a whole pass, each would wait for its turn.
+        priority: 'background',
+        found: (finding) => {
+          // Of an image that a newer list does not have, or has with another digest.
+          if (!this.#isDesired(finding.image)) return
+          found?.(finding)
+          this.#put(finding)
+        },
       },
-    })
+    )
   }
 
   /** Takes out of the queue what is not desired any more. A copy that has begun is finished, and not tried again. */
   desire({ images }: Desired): void {
     this.#images = new Map(images.map((image) => [image.target, image]))
     for (const { target } of this.queue.list()) if (!this.#images.has(target)) this.queue.remove(target)
+    for (const target of this.#unsuitable.keys())
+      if (!this.#images.has(target)) this.#unsuitable.delete(target)
   }
 
   /** Looks at one image, and copies it now if it differs. Undefined where it is not desired. */
   async sync(target: string, options: PassOptions = {}): Promise<Finding | undefined> {
     const image = this.#images.get(target)
     if (image === undefined) return undefined
-    const [finding] = await this.compare({ images: [image], leftOut: [] }, options)
-    if (this.#images.get(target) !== image) return undefined
+    const [finding] = await this.compare({ images: [image] }, options)
+    if (!this.#isDesired(image)) return undefined
     this.#put(finding as Finding)
     this.queue.retry(target)
     return finding
   }
 
+  #isDesired({ target, source }: DesiredImage): boolean {
+    const current = this.#images.get(target)
+    return current !== undefined && current.source.digest === source.digest
+  }
+
+  #unsuited({ image, ...finding }: Finding): Finding | undefined {
+    const known = this.#unsuitable.get(image.target)
+    return finding.state === 'different' && known?.digest === finding.digest
+      ? { image, state: 'left out', reason: known.reason }
+      : undefined
+  }
+
   #put({ image, ...finding }: Finding): void {
-    // A pass that was overtaken by a newer list compares images that are not desired any more.
-    if (finding.state !== 'different' || !this.#images.has(image.target)) return
+    if (finding.state !== 'different') return
+    const { distributed } = image
+    const { replaced, isStale = false } = finding
     this.queue.put({
       target: image.target,
       source: formatReference(image.source),
@@ -125,6 +163,10 @@ export class Mirror {
       createdAt: Date.now(),
       sourceHost: image.source.registry,
       digest: finding.digest,
+      owner: ownerOf(image),
+      ...(distributed && {
+        distributed: { imageStreamTag: distributed.imageStreamTag, replaced, isStale },
+      }),
     })
   }
 
@@ -137,16 +179,30 @@ export class Mirror {
     const { target, digest } = copy
     const image = this.#images.get(target)
     if (image === undefined) return
-    const { observe, begin, hasAttachments, clock = systemClock } = this.#options
+    const { observe, begin, hasAttachments, onlyGzipLayers = true, clock = systemClock } = this.#options
     const began = clock.now()
     this.#begun.set(target, began)
     begin?.(copy)
     const { source, target: repository, float } = this.#sidesOf(image, { mayPush: true })
-    const keepsOld = image.destination === undefined
-    const request = { source, digest, target: repository, float, keepsOld }
-    const attached = { ...request, hasAttachments: hasAttachments?.(target) === true }
-    const result = await copyImage(this.#tools, attached)
-    observe?.({ what: 'copied', target, result, milliseconds: clock.now() - began })
+    const request = { source, digest, target: repository, float, keepsOld: image.destination === undefined }
+    const rules = {
+      hasAttachments: hasAttachments?.(target) === true,
+      onlyGzipLayers: image.distributed !== undefined && onlyGzipLayers,
+    }
+    try {
+      const result = await copyImage(this.#tools, { ...request, ...rules })
+      observe?.({ what: 'copied', target, result, milliseconds: clock.now() - began })
+    } catch (error) {
+      this.#leaveOut(image, digest, error)
+    }
+  }
+
+  /** Somebody has named other images: of these, a person has to know. @throws {Error} */
+  #leaveOut(image: DesiredImage, digest: Digest, error: unknown): void {
+    if (!(error instanceof UnsuitableManifest) || image.distributed === undefined) throw error
+    const { form, message: reason } = error
+    this.#unsuitable.set(image.target, { digest, reason })
+    this.#options.observe?.({ what: 'unsuitable', image, form, reason })
   }
 
   #sidesOf(
@@ -176,6 +232,12 @@ export class Mirror {
       float,
     }
   }
+}
+
+interface Unsuitable {
+  readonly digest: Digest
+  /** A sentence without its end. */
+  readonly reason: string
 }
 
 /** Images that are compared at a time; the pace of each registry is its own. */

@@ -31,8 +31,9 @@ export const createProcessIo = (program: Program): MirrorIo => {
           else void end()
           isEnding = true
         })
-      // They would cut the running copies. The service looks at its files by itself, every few seconds.
+      // They would cut the running copies.
       for (const signal of ['SIGHUP', 'SIGUSR2'] as const) program.on(signal, () => undefined)
     },
+    onReload: (reload) => program.on('SIGHUP', reload),
   }
 }

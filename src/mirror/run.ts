@@ -22,6 +22,10 @@ export const help = `ci-images-mirror: external images in the repository of Open
       --gracePeriod=10s                    for copies that run when it ends
       --qci=quay.io/openshift/ci           where images go
       --registry-origin=HOST=URL           where a registry is, if not at https://HOST
+      --enable-controller=quay_io_ci_images_distributor
+                                           also mirrors tags of all ImageStreams of app.ci: those that tests use, for which it needs
+                                           --release-repo-git-sync-path=DIR, and those of --quayIOCIImagesDistributorOptions.*;
+                                           --only-valid-manifest-v2-images=false: also manifests that quay may refuse
       --attachments=PATTERN                also copies signatures, attestations and SBOMs of targets that match, such as ^ocp/
       --log-level=debug
   ci-images-mirror validate --config=FILE [flags], or --validate-config-only
@@ -76,8 +80,9 @@ const serve = async (args: MirrorArguments, io: MirrorIo): Promise<number> => {
   const logger = createLogger(args.logLevel, io.log).child({ component: 'ci-images-mirror' })
   // Its modules load after the arguments were found valid.
   const { runService } = await import('./service/run-service.ts')
-  const { stop } = await runService(args, logger)
+  const { stop, reload } = await runService(args, logger)
   io.onEnd?.(stop)
+  io.onReload?.(reload)
   return 0
 }
 

@@ -4,6 +4,7 @@
 import type { KubeConfig } from '@kubernetes/client-node'
 import { createImageStreamClaims, keyOf, type ImageStreamClaims } from '../digests/image-stream-claims.ts'
 import { ImageStreamWatch, type ImageStreamObserver } from '../kubernetes/image-streams.ts'
+import { claimsOf, type TagClaim } from '../kubernetes/tag-claims.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import { createWatchMetrics } from '../telemetry/digest-metrics.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -41,7 +42,7 @@ export const createWatchedClaims = (options: WatchedClaimsOptions, onChange: OnC
   const claims = createClaims(options)
   const watch = new ImageStreamWatch({
     kubeConfig,
-    monorepos,
+    read: (object) => claimsOf(object, monorepos),
     observer: observerOf(claims, logger, onChange),
     onFailure: (failure, error) => {
       restarts.inc({ reason: failure })
@@ -72,7 +73,11 @@ const createClaims = ({ isRestricted, maxClaims, logger }: WatchedClaimsOptions)
   return claims
 }
 
-const observerOf = (claims: ImageStreamClaims, logger: Logger, onChange: OnChange): ImageStreamObserver => ({
+const observerOf = (
+  claims: ImageStreamClaims,
+  logger: Logger,
+  onChange: OnChange,
+): ImageStreamObserver<readonly TagClaim[]> => ({
   put: (imageStream, named) => {
     claims.put(imageStream, named)
     onChange(

@@ -1,11 +1,12 @@
 import type { Test } from 'tap'
 import t from 'tap'
 import { ImageStreamWatch, type ImageStreamsOptions } from '../../src/kubernetes/image-streams.ts'
+import { claimsOf, type TagClaim } from '../../src/kubernetes/tag-claims.ts'
 import { until } from '../support/until.ts'
 import { hex, startApi } from './watching.ts'
 
 /** A watch whose observer stores what it is told, as the index does. */
-const start = async (test: Test, options: Partial<ImageStreamsOptions> = {}) => {
+const start = async (test: Test, options: Partial<ImageStreamsOptions<readonly TagClaim[]>> = {}) => {
   const started = await startApi(test)
   const known = new Map<string, string>()
   const failures: string[] = []
@@ -14,6 +15,7 @@ const start = async (test: Test, options: Partial<ImageStreamsOptions> = {}) => 
   const watch = new ImageStreamWatch({
     kubeConfig: started.kubeConfig,
     retryMs: 2,
+    read: (object) => claimsOf(object, []),
     observer: {
       put: ({ namespace, name }, claims) =>
         void known.set(
@@ -203,6 +205,33 @@ await t.test(
     silent.watch.start()
     await until(() => silent.imageStreams.requests.watches > 2)
     test.match(silent.failures[0], /^watch: .*timeout/)
+  },
+)
+
+await t.test(
+  'all are listed again for a reader that takes something else of them, in pages',
+  async (test) => {
+    let letters = 1
+    const read: ImageStreamsOptions<readonly TagClaim[]>['read'] = (object) =>
+      claimsOf(object, []).slice(0, letters)
+    const { watch, put, same, imageStreams, lists, watched, failures } = await start(test, {
+      read,
+      pageSize: 2,
+    })
+    for (const name of ['a', 'b', 'c']) put(name, hex('a'), hex('b'))
+    watch.relist()
+    watch.start()
+    await same({ 'ocp/a': 'a', 'ocp/b': 'a', 'ocp/c': 'a' })
+    await watched()
+    test.equal(imageStreams.requests.pages, 2)
+    letters = 2
+    watch.relist()
+    await same({ 'ocp/a': 'ab', 'ocp/b': 'ab', 'ocp/c': 'ab' })
+    test.strictSame(lists, [3, 3])
+    await watched()
+    put('d', hex('d'))
+    await same({ 'ocp/a': 'ab', 'ocp/b': 'ab', 'ocp/c': 'ab', 'ocp/d': 'd' })
+    test.strictSame(failures, [])
   },
 )
 

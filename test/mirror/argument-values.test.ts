@@ -59,3 +59,12 @@ await t.test('each kind of a value, and what is not one', async (t) => {
     /^--attachments=\(a\+\)\+ is not valid.*repeats a group/,
   ])
 })
+
+await t.test('flags that may be repeated', async (t) => {
+  const problems: string[] = []
+  const values = new ArgumentValues(new Map([['enable-controller', ['a', 'b', 'a']]]), problems)
+  t.strictSame(values.list('enable-controller'), ['a', 'b', 'a'])
+  t.strictSame(values.list('config'), [])
+  t.strictSame(values.names('enable-controller', /^a$/, 'an a'), new Set(['a', 'b']))
+  t.strictSame(problems, ['--enable-controller=b is not valid: expected an a'])
+})

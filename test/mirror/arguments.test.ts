@@ -33,7 +33,7 @@ await t.test('the flags of the check', async (t) => {
 })
 
 await t.test('the arguments of the former deployment are accepted', async (t) => {
-  const { notices, dryRun, command } = parseMirrorArguments([
+  const { notices, dryRun, command, distributor } = parseMirrorArguments([
     '--leader-election-namespace=ci',
     '--release-repo-git-sync-path=/var/repo/release',
     '--registry-config=/etc/push/.dockerconfigjson',
@@ -46,9 +46,10 @@ await t.test('the arguments of the former deployment are accepted', async (t) =>
   t.equal(command, 'serve')
   t.equal(dryRun, true)
   t.strictSame(notices, [
-    '--quayIOCIImagesDistributorOptions.additional-image-stream-tag has no effect: this program does not watch all ImageStreams',
-    '--only-valid-manifest-v2-images has no effect: no copy changes a manifest, and schema 1 is refused by name',
+    '--quayIOCIImagesDistributorOptions.additional-image-stream-tag has no effect without --enable-controller=quay_io_ci_images_distributor',
+    '--only-valid-manifest-v2-images has no effect without --enable-controller=quay_io_ci_images_distributor',
   ])
+  t.equal(distributor, undefined)
 })
 
 await t.test('the plan', async (t) => {

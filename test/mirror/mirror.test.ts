@@ -1,9 +1,9 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import { Mirror, type MirrorEvent, type MirrorOptions } from '../../src/mirror/mirror.ts'
-import { desiredImages } from '../../src/mirror/plan/desired.ts'
+import { desiredImages, type DesiredImage } from '../../src/mirror/plan/desired.ts'
 import { Registries } from '../../src/mirror/registry/registries.ts'
-import { putImage, putIndex, tag } from '../support/image-fixtures.ts'
+import { putImage, putImageOf, putIndex, putUncompressed, tag } from '../support/image-fixtures.ts'
 import { startPushableRegistry } from '../support/pushable-registry.ts'
 import { fastClock } from './registry/clients.ts'
 import { configOf, supplemental } from './validation/entries.ts'
@@ -160,4 +160,112 @@ await t.test('the requests of a copy are before those of the comparisons of its 
   t.ok(qci.tags.has('a_t0_v1'))
   // With a turn for each image, it would be half of all.
   t.ok(before > 0 && before < 70, `${before} of ${registry.requests.length} requests before its tag`)
+})
+
+await t.test(
+  'an image of the watch that no registry has to take is left out, and costs two requests a pass',
+  async (t) => {
+    const { registry, mirror, events, stored } = await started(t)
+    const source = registry.repository('ocp/4.5')
+    const odd = putUncompressed(source, 'odd')
+    tag(stored, 'ocp_4.5_cli', putImageOf(stored, '2026-01-01T00:00:00Z'))
+    const imageOf = (target: string, isDistributed: boolean, digest = odd.digest): DesiredImage => ({
+      target,
+      float: target.replaceAll(/[/:]/g, '_'),
+      source: { registry: 'registry.ci.openshift.org', repository: 'ocp/4.5', tag: undefined, digest },
+      ...(isDistributed && {
+        distributed: {
+          imageStreamTag: { namespace: 'ocp', name: '4.5', tag: 'cli' },
+          setAt: Date.parse('2026-05-01T00:00:00Z'),
+        },
+      }),
+    })
+    const cli = imageOf('ocp/4.5:cli', true)
+    const desired = { images: [cli, imageOf('a/b:c', false)], leftOut: [] }
+    const [found] = await mirror.pass(desired)
+    t.match(found, { state: 'different', isStale: true })
+    await mirror.queue.idle()
+    t.match(
+      events.find(({ what }) => what === 'unsuitable'),
+      {
+        image: { target: 'ocp/4.5:cli' },
+        form: 'invalid manifest v2',
+        reason: /a layer of the type .*diff\.tar/,
+      },
+    )
+    t.equal(stored.tags.get('a_b_c'), odd.digest, 'somebody has named this one')
+    t.not(stored.tags.get('ocp_4.5_cli'), odd.digest)
+    registry.requests.length = 0
+    const again = await mirror.pass(desired)
+    t.match(again, [{ state: 'left out', reason: /not gzip/ }, { state: 'same' }])
+    t.equal(registry.requests.length, 3)
+    await mirror.pass({
+      images: [imageOf('ocp/4.5:cli', true, putImage(source, 'good').digest)],
+      leftOut: [],
+    })
+    await mirror.queue.idle()
+    t.equal(events.filter(({ what }) => what === 'copied').length, 2)
+    await mirror.pass({ images: [], leftOut: [] })
+  },
+)
+
+await t.test('without the rule, the same image is copied with its digest', async (t) => {
+  const { registry, mirror, stored } = await started(t, { onlyGzipLayers: false })
+  const { digest } = putUncompressed(registry.repository('ocp/4.5'), 'odd')
+  const image: DesiredImage = {
+    target: 'ocp/4.5:cli',
+    float: 'ocp_4.5_cli',
+    source: { registry: 'registry.ci.openshift.org', repository: 'ocp/4.5', tag: undefined, digest },
+    distributed: { imageStreamTag: { namespace: 'ocp', name: '4.5', tag: 'cli' }, setAt: undefined },
+  }
+  await mirror.pass({ images: [image], leftOut: [] })
+  t.match(mirror.queue.list(), [
+    { owner: 'quay_io_ci_images_distributor', distributed: { replaced: undefined } },
+  ])
+  await mirror.queue.idle()
+  t.equal(stored.tags.get('ocp_4.5_cli'), digest)
+})
+
+await t.test('a comparison of an older list puts nothing into the queue', async (t) => {
+  const { registry, mirror, events, stored } = await started(t)
+  const source = registry.repository('ocp/4.5')
+  const [older, newer] = ['older', 'newer'].map((name): DesiredImage => ({
+    target: 'ocp/4.5:cli',
+    float: 'ocp_4.5_cli',
+    source: {
+      registry: 'quay.io',
+      repository: 'ocp/4.5',
+      tag: undefined,
+      digest: putImage(source, name).digest,
+    },
+  })) as [DesiredImage, DesiredImage]
+  let isFirst = true
+  registry.fault = () => {
+    if (isFirst) mirror.desire({ images: [newer], leftOut: [] })
+    isFirst = false
+    return undefined
+  }
+  const found: string[] = []
+  await mirror.pass({ images: [older], leftOut: [] }, { found: ({ state }) => found.push(state) })
+  await mirror.queue.idle()
+  t.strictSame([found, events], [[], []])
+  await mirror.pass({ images: [newer], leftOut: [] })
+  await mirror.queue.idle()
+  t.equal(stored.tags.get('ocp_4.5_cli'), newer.source.digest)
+})
+
+await t.test('one image can be compared and copied now', async (t) => {
+  const { registry, mirror, stored } = await started(t)
+  const desired = desiredOf({ 'a/b:c': 'quay.io/team/x:v1' })
+  t.equal(await mirror.sync('a/b:c'), undefined)
+  mirror.desire(desired)
+  tag(registry.repository('team/x'), 'v1', putImage(registry.repository('team/x'), 'x'))
+  t.match(await mirror.sync('a/b:c'), { state: 'different' })
+  await mirror.queue.idle()
+  t.ok(stored.tags.has('a_b_c'))
+  registry.fault = () => {
+    mirror.desire({ images: [], leftOut: [] })
+    return undefined
+  }
+  t.equal(await mirror.sync('a/b:c'), undefined, 'it left the list while it was compared')
 })

@@ -30,6 +30,15 @@ await t.test('lines, errors and the environment are those of the process', (test
   test.end()
 })
 
+await t.test('each SIGHUP is a look at the files', (test) => {
+  const { program, events, exits } = fakeProgram()
+  let looks = 0
+  createProcessIo(program).onReload?.(() => looks++)
+  for (let count = 0; count < 2; count++) events.emit('SIGHUP')
+  test.strictSame([looks, exits], [2, []])
+  test.end()
+})
+
 await t.test('the first signal ends in order, the second one at once', (test) => {
   for (const [first, second] of [
     ['SIGTERM', 'SIGTERM'],

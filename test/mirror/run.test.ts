@@ -90,10 +90,10 @@ await t.test('help and notices', async (t) => {
   for (const given of ['--help', '-h', 'help']) t.match(await started(t, [given]), { code: 0, output: help })
   for (const given of ['--version', 'version'])
     t.match(await started(t, [given]), { code: 0, output: manifest.version })
-  t.match(await started(t, [check, '--config=FOLDER/good', '--enable-controller=x']), {
+  t.match(await started(t, [check, '--config=FOLDER/good', '--only-valid-manifest-v2-images']), {
     code: 0,
     errors: [
-      'ci-images-mirror: --enable-controller has no effect: this program does not watch all ImageStreams',
+      'ci-images-mirror: --only-valid-manifest-v2-images has no effect without --enable-controller=quay_io_ci_images_distributor',
     ],
   })
 })
@@ -151,6 +151,7 @@ await t.test('the service runs until its end', async (t) => {
       printError: (text) => t.fail(text),
       log: { write: (line) => void lines.push(line) },
       onEnd: (end) => ends.push(end),
+      onReload: (reload) => reload(),
     },
   )
   t.equal(code, 0)

@@ -111,7 +111,7 @@ const otherFlags = new Set(
   ),
 )
 /** Of ci-images-mirror, and of docker-credential-quay-proxy. */
-const mirrorFlags = mirrorHelp.match(/(?<=--)[a-z][a-z-]+/g) ?? []
+const mirrorFlags = mirrorHelp.match(/(?<=--)[a-z][\w-]+/g) ?? []
 const helperFlags = helperUsage.match(/(?<=--)[a-z][a-z-]+/g) ?? []
 const kubeletFlags = ['image-credential-provider-bin-dir', 'image-credential-provider-config']
 

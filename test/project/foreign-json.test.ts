@@ -10,6 +10,7 @@ const own = [
   // The input of the credential helper and the payload of its token, of 64 KiB at most.
   'src/credential-helper/kubelet-protocol.ts',
   'src/credential-helper/token.ts',
+  'src/mirror/distributor/release-checkout.ts',
   'src/oci/json-bounds.ts',
   // Counts by bounds of its own.
   'src/oci/manifest.ts',

@@ -101,6 +101,7 @@ await t.test('every manifest is an expected object', async (test) => {
     'Kustomization -/undefined',
     'Kustomization -/undefined',
     'Kustomization -/undefined',
+    'Kustomization -/undefined',
     'Namespace -/ci',
     'Namespace -/my-team',
     'Namespace -/ocp',

@@ -1,10 +1,16 @@
 /** The overlays, the components that they choose among, and the mirror sets: what each gives can start, and fits the cluster it is for. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { V1Deployment, V1Service, V2HorizontalPodAutoscaler } from '@kubernetes/client-node'
+import type {
+  V1ClusterRole,
+  V1Deployment,
+  V1Service,
+  V2HorizontalPodAutoscaler,
+} from '@kubernetes/client-node'
 import t from 'tap'
 import { aliases, deprecatedFlags, flags as known } from '../../src/config/flags.ts'
-import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
+import { parseMirrorArguments } from '../../src/mirror/arguments.ts'
+import { readManifests, type KubernetesObject } from '../../src/sandbox/app-ci/rbac.ts'
 import { accumulate } from './kustomize.ts'
 
 const manifests = join(import.meta.dirname, '../../manifests')
@@ -157,3 +163,28 @@ await t.test('the mirror sets: the same for tags and for digests, in both forms'
     'applied to no cluster by the way',
   )
 })
+
+await t.test(
+  'overlays/mirror-controller adds the watch of all ImageStreams, and the right to it',
+  async (test) => {
+    const [plain, watching] = await Promise.all(
+      ['mirror', 'overlays/mirror-controller'].map(
+        async (name) => (await accumulate(join(manifests, name))).objects,
+      ),
+    )
+    const find = (objects: readonly KubernetesObject[] = [], kind: string) =>
+      objects.find(
+        (object) => object.kind === kind && object.metadata?.name === 'ci-images-mirror',
+      ) as unknown
+    const argsOf = (objects?: readonly KubernetesObject[]) =>
+      (find(objects, 'Deployment') as V1Deployment).spec!.template.spec!.containers[0]!.args!
+    test.strictSame(argsOf(watching), [...argsOf(plain), '--enable-controller=quay_io_ci_images_distributor'])
+    const { notices, distributor } = parseMirrorArguments(argsOf(watching))
+    test.strictSame(notices, [])
+    test.ok(distributor?.releaseRepository)
+    const verbsOf = (objects?: readonly KubernetesObject[]) =>
+      (find(objects, 'ClusterRole') as V1ClusterRole).rules!.map(({ verbs }) => verbs)
+    test.strictSame(verbsOf(plain), [['list']])
+    test.strictSame(verbsOf(watching), [['list', 'watch']])
+  },
+)

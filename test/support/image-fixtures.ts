@@ -11,7 +11,7 @@ interface FakeDescriptor {
   readonly size: number
 }
 
-const putBlob = ({ blobs }: StoredRepository, text: string, mediaType: string): FakeDescriptor => {
+export const putBlob = ({ blobs }: StoredRepository, text: string, mediaType: string): FakeDescriptor => {
   const bytes = Buffer.from(text)
   blobs.set(digestOf(bytes), bytes)
   return { mediaType, digest: digestOf(bytes), size: bytes.length }
@@ -40,6 +40,32 @@ export const putImage = (repository: StoredRepository, name: string, layerBytes 
       ],
     },
     ociManifest,
+  )
+
+/** An image whose configuration says when it was built. */
+export const putImageOf = (repository: StoredRepository, created: string, name = created) =>
+  putContent(
+    repository,
+    {
+      config: putBlob(
+        repository,
+        JSON.stringify({ created, name }),
+        'application/vnd.oci.image.config.v1+json',
+      ),
+      layers: [],
+    },
+    ociManifest,
+  )
+
+/** An image of schema 2 with a layer that is not compressed. */
+export const putUncompressed = (repository: StoredRepository, name: string) =>
+  putContent(
+    repository,
+    {
+      config: putBlob(repository, name, 'application/vnd.docker.container.image.v1+json'),
+      layers: [putBlob(repository, `${name} layer`, 'application/vnd.docker.image.rootfs.diff.tar')],
+    },
+    'application/vnd.docker.distribution.manifest.v2+json',
   )
 
 /** An index of two images. */

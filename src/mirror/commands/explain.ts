@@ -30,7 +30,7 @@ const look = async (args: MirrorArguments, io: MirrorIo): Promise<Explanation | 
     const book = new ImageBook((image) => mirror.destinationOf(image))
     book.desire(desired)
     const images = desired.images.filter((image) => image.target === target)
-    await mirror.compare({ images, leftOut: [] }, { found: (finding) => book.found(finding) })
+    await mirror.compare({ images }, { found: (finding) => book.found(finding) })
     const status = book.list([]).find((image) => image.target === target)
     return status === undefined ? `${notListed(target, book.list([]))}.` : explain(status, Number)
   } finally {

@@ -12,6 +12,7 @@ import { RegistryFailure } from '../registry/failure.ts'
 import type { Manifest, Repository } from '../registry/repository.ts'
 import { copyAttachments } from './attachments.ts'
 import type { BlobCopier, BlobOutcome } from './blob-copier.ts'
+import { requireGzipLayers } from './manifest-content.ts'
 import type { Retention } from './retention.ts'
 import { readSourceImage, type SourceManifest } from './source-image.ts'
 
@@ -30,6 +31,8 @@ export interface CopyRequest {
   readonly keepsOld?: boolean
   /** Whether signatures, attestations and SBOMs are copied, too. */
   readonly hasAttachments?: boolean
+  /** Whether schema 2 with a layer that is not gzip is refused. */
+  readonly onlyGzipLayers?: boolean
 }
 
 export interface CopyResult {
@@ -46,6 +49,8 @@ export interface CopyResult {
 /** May be called again after any failure. @throws {RegistryFailure} @throws {PermitLost} */
 export const copyImage = async (tools: CopyTools, request: CopyRequest): Promise<CopyResult> => {
   const manifests = await readSourceImage(request.source, request.digest)
+  if (request.onlyGzipLayers === true)
+    for (const manifest of manifests) requireGzipLayers(manifest, manifest.content, request.source.label)
   const moved = { blobs: { mounted: 0, present: 0, uploaded: 0 }, bytes: 0 }
   try {
     for (const manifest of manifests) await copyContent(tools, request, manifest, moved)

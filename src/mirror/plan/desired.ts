@@ -9,7 +9,7 @@ import {
   type SupplementalImage,
 } from '../config/mirror-config.ts'
 import type { ImageReference } from '../names/image-reference.ts'
-import { floatTagOf, formatTarget } from '../names/qci-names.ts'
+import { floatTagOf, formatTarget, type ImageStreamTag } from '../names/qci-names.ts'
 import { checkCircles } from '../validation/circles.ts'
 import { isFromDockerHub } from '../validation/sources.ts'
 
@@ -21,6 +21,14 @@ export interface DesiredImage {
   /** The repository of QCI, unless given. Only QCI has prune tags: elsewhere the registry has a history of its own. */
   readonly destination?: Destination
   readonly source: ImageReference
+  /** Of an image that the watch of all ImageStreams brings. */
+  readonly distributed?: Distributed
+}
+
+export interface Distributed {
+  readonly imageStreamTag: ImageStreamTag
+  /** Milliseconds since the epoch at which the tag got its image. */
+  readonly setAt: number | undefined
 }
 
 export interface Destination {

@@ -6,9 +6,9 @@ import { RegistryFailure } from '../registry/failure.ts'
 import type { DesiredImage } from './desired.ts'
 
 export type Finding = { readonly image: DesiredImage } & (
-  | Comparison
-  /** A side could not be read; `reason` is a sentence without its end. */
-  | { readonly state: 'unreadable'; readonly reason: string }
+  | (Comparison & { readonly isStale?: boolean })
+  /** A side could not be read, or a rule forbids the copy; `reason` is a sentence without its end. */
+  | { readonly state: 'unreadable' | 'left out'; readonly reason: string }
 )
 
 export interface CompareOptions {
@@ -17,13 +17,15 @@ export interface CompareOptions {
   readonly signal?: AbortSignal | undefined
   /** Called for each finding at once. */
   readonly found?: (finding: Finding) => void
+  /** Looks closer at a difference. @throws {RegistryFailure} */
+  readonly judge?: (finding: Finding, sides: ComparedImage) => Promise<Finding>
 }
 
 /** In the order of `images`; fewer where `signal` ended it. One image that cannot be read does not stop the others. */
 export const compareAll = async (
   images: readonly DesiredImage[],
   sidesOf: (image: DesiredImage) => ComparedImage,
-  { maxConcurrent, signal, found = () => undefined }: CompareOptions,
+  { maxConcurrent, signal, found, judge }: CompareOptions,
 ): Promise<readonly Finding[]> => {
   const findings: Finding[] = []
   let next = 0
@@ -31,9 +33,9 @@ export const compareAll = async (
     for (let at = next++; at < images.length; at = next++) {
       if (signal?.aborted === true) return
       const image = images[at] as DesiredImage
-      const finding = { image, ...(await compared(sidesOf(image))) }
+      const finding = await compared(image, sidesOf(image), judge)
       findings[at] = finding
-      found(finding)
+      found?.(finding)
     }
   }
   await Promise.all(Array.from({ length: Math.min(maxConcurrent, images.length) }, work))
@@ -41,12 +43,15 @@ export const compareAll = async (
 }
 
 const compared = async (
+  image: DesiredImage,
   sides: ComparedImage,
-): Promise<Comparison | { readonly state: 'unreadable'; readonly reason: string }> => {
+  judge: CompareOptions['judge'],
+): Promise<Finding> => {
   try {
-    return await compareImages(sides)
+    const finding = { image, ...(await compareImages(sides)) }
+    return judge === undefined ? finding : await judge(finding, sides)
   } catch (error) {
     if (!(error instanceof RegistryFailure)) throw error
-    return { state: 'unreadable', reason: error.message }
+    return { image, state: 'unreadable', reason: error.message }
   }
 }

@@ -22,7 +22,7 @@ type Row = readonly [state: string, target: string, text: string]
 const rowOf = (finding: Finding): Row => {
   const { image, state } = finding
   const source = formatReference(image.source)
-  if (state === 'unreadable') return [state, image.target, finding.reason]
+  if (state === 'unreadable' || state === 'left out') return [state, image.target, finding.reason]
   if (state !== 'different') return [state, image.target, `${source} does not exist`]
   const old = finding.replaced === undefined ? 'nothing yet' : short(finding.replaced)
   return [

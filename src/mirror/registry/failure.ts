@@ -19,6 +19,17 @@ export class RegistryFailure extends Error {
   }
 }
 
+/** A manifest that no registry has to take as it is. The watch of all ImageStreams leaves such images out, as the former program did. */
+export class UnsuitableManifest extends RegistryFailure {
+  /** What it is. */
+  readonly form: 'manifest v1' | 'invalid manifest v2'
+
+  constructor(form: UnsuitableManifest['form'], message: string) {
+    super('refused', message)
+    this.form = form
+  }
+}
+
 /** The write permit is gone: another replica may write now. */
 export class PermitLost extends Error {
   override readonly name = 'PermitLost'

@@ -25,6 +25,7 @@ export class MirrorLog {
 
   readonly copy = (event: MirrorEvent): void => {
     if (event.what === 'failed') return this.#failed(event.status, event.milliseconds)
+    if (event.what === 'unsuitable') return this.#unsuitable(event)
     const { target, milliseconds, result } = event
     const { blobs, bytes, replaced } = result
     const fields = { blobs, bytes, replaced: replaced?.digest, pruneTag: replaced?.pruneTag }
@@ -61,10 +62,18 @@ export class MirrorLog {
     const { image, state } = finding
     const fields = { target: image.target, source: formatReference(image.source) }
     if (state === 'same') this.#logger.trace(fields, 'Image already in sync, skipping')
-    else if (state === 'different')
-      this.#logger.info({ ...fields, digest: finding.digest, replaced: finding.replaced }, 'Image needs sync')
+    else if (state === 'different') {
+      const { digest, replaced, isStale } = finding
+      this.#logger.info({ ...fields, digest, replaced, stale: isStale }, 'Image needs sync')
+    } else if (state === 'left out')
+      this.#logger.debug({ ...fields, reason: finding.reason }, 'The image is left out')
     else if (state === 'missing') this.#logger.debug(fields, 'Source image does not exist, skipping mirror')
     else this.#logger.debug({ ...fields, reason: finding.reason }, 'The image cannot be compared')
+  }
+
+  #unsuitable({ image, form, reason }: Extract<MirrorEvent, { what: 'unsuitable' }>): void {
+    const fields = { target: image.target, source: formatReference(image.source), reason }
+    this.#logger.info(fields, `Skip mirroring image with ${form}`)
   }
 
   #failed(

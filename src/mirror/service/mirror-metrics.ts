@@ -2,9 +2,9 @@
  * The metrics of the mirror: two of the former program under their names, and what its dashboards lacked.
  */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import { ownerOf } from '../status/mirrors.ts'
 import { imageStates, type ImageStatus } from '../status/image-book.ts'
 import type { CopyResult } from '../copy/copy-image.ts'
+import type { SourceWatch } from '../plan/desired-source.ts'
 
 export interface MetricsSources {
   readonly images: () => readonly ImageStatus[]
@@ -14,6 +14,8 @@ export interface MetricsSources {
   readonly isConfigCurrent: () => boolean
   /** Whether the list of images was read as a whole. */
   readonly isListWhole: () => boolean
+  /** Of the watch of all ImageStreams. */
+  readonly watched?: SourceWatch['counts'] | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
@@ -90,7 +92,7 @@ const addGauges = (registry: Registry, sources: MetricsSources): void => {
         this.set(value())
       },
     })
-  const { images, queued, hasLease, isConfigCurrent, isListWhole, now } = sources
+  const { images, queued, hasLease, isConfigCurrent, isListWhole, watched, now } = sources
   gauge('quay_io_ci_images_distributor_mirror_queue_depth', 'Images in the queue.', queued)
   gauge('ci_images_mirror_leader', 'Whether this replica has the lease.', () => Number(hasLease()))
   gauge('ci_images_mirror_config_current', 'Whether the configuration file is in force as it is.', () =>
@@ -107,6 +109,18 @@ const addGauges = (registry: Registry, sources: MetricsSources): void => {
       return (now() - since.reduce((oldest, at) => Math.min(oldest, at), now())) / 1000
     },
   )
+  if (watched !== undefined) {
+    gauge(
+      'ci_images_mirror_watched_tags',
+      'Tags of ImageStreams that the watch mirrors.',
+      () => watched().tags,
+    )
+    gauge(
+      'ci_images_mirror_watch_silent_seconds',
+      'For how long the watch of ImageStreams has heard nothing.',
+      () => watched().silentSeconds,
+    )
+  }
   addImageGauges(registry, sources)
 }
 
@@ -140,8 +154,8 @@ const addImageGauges = (
       registers: [],
       collect() {
         this.reset()
-        for (const { target, state } of images())
-          if (unhealthy.has(state)) this.set({ target, state, owner: ownerOf(target) }, 1)
+        for (const { target, state, owner } of images())
+          if (unhealthy.has(state)) this.set({ target, state, owner }, 1)
       },
     }),
   )
@@ -153,9 +167,9 @@ const addImageGauges = (
       registers: [],
       collect() {
         this.reset()
-        for (const { target, state, differsSince } of images())
+        for (const { target, state, owner, differsSince } of images())
           if (pending.has(state) && differsSince !== undefined)
-            this.set({ target, owner: ownerOf(target) }, (now() - differsSince) / 1000)
+            this.set({ target, owner }, (now() - differsSince) / 1000)
       },
     }),
   )

@@ -5,10 +5,11 @@
 import type { Clock } from '../../concurrency/clock.ts'
 import type { MirrorConfig } from '../config/mirror-config.ts'
 import type { Mirror } from '../mirror.ts'
-import type { Desired } from '../plan/desired.ts'
+import type { Desired, DesiredImage } from '../plan/desired.ts'
 import type { DesiredSource } from '../plan/desired-source.ts'
 import type { Finding } from '../plan/findings.ts'
 import { changedFirst, withoutCollisions } from './desired-list.ts'
+import { RecentComparisons } from './recent-comparisons.ts'
 
 export interface PassesOptions {
   readonly mirror: Mirror
@@ -40,9 +41,15 @@ export class Passes {
   /** Of the last pass that was not cut short, and of the last one that began. */
   #desired: Desired = nothing
   #begun: Desired = nothing
+  /** Of the last reading. */
+  #problem: string | undefined
+  readonly #recent: RecentComparisons
+  /** Comparisons of what the watch has told. */
+  #refreshing: Promise<void> = Promise.resolve()
 
   constructor(options: PassesOptions) {
     this.#options = options
+    this.#recent = new RecentComparisons(options.clock)
   }
 
   /** Begins a pass at once; one that runs is cut short. */
@@ -61,7 +68,17 @@ export class Passes {
     this.#cancel()
     this.#options.mirror.desire(nothing)
     await this.#running
+    await this.#refreshing
     this.#options.mirror.desire(nothing)
+    // Another replica writes now.
+    this.#recent.clear()
+  }
+
+  /** The watch has brought other images of these targets: they are compared at once, next to the pass that runs. */
+  refresh(targets: ReadonlySet<string>): void {
+    const signal = this.#abort?.signal
+    if (signal === undefined) return
+    this.#refreshing = this.#refreshing.then(async () => await this.#refresh(targets, signal))
   }
 
   /** Whether passes are made. */
@@ -83,21 +100,46 @@ export class Passes {
   }
 
   async #pass(signal: AbortSignal): Promise<void> {
-    const { mirror, source, config, clock, copies, observe } = this.#options
+    const { source, config, clock, observe } = this.#options
     const began = clock.now()
     const { problem, ...reading } = await source.read(config(), signal)
     if (signal.aborted) return
+    this.#problem = problem
     const wanted = changedFirst(withoutCollisions(reading), this.#desired)
     // In a first pass that was cut short, nearly nothing has been compared: what has just changed is before the rest of it.
     const desired = changedFirst(wanted, this.#begun)
     this.#begun = wanted
     observe({ what: 'desired', desired, problem })
-    const found = (finding: Finding): void => observe({ what: 'found', finding })
-    const options = { signal, found }
-    const findings = copies ? await mirror.pass(desired, options) : await mirror.compare(desired, options)
+    const images = this.#recent.due(desired.images)
+    const findings = await this.#compare(desired, images, signal)
     if (signal.aborted) return
     // Only now: a pass that was cut short has not looked at each of its changes.
     this.#desired = desired
     observe({ what: 'passed', milliseconds: clock.now() - began, images: findings.length })
+  }
+
+  async #refresh(targets: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    const { source, config, observe } = this.#options
+    const latest = signal.aborted ? undefined : source.watch?.latest(config())
+    // Before the first reading, the pass that runs is about to see it.
+    if (latest === undefined) return
+    const desired = withoutCollisions(latest)
+    observe({ what: 'desired', desired, problem: this.#problem })
+    const images = this.#recent.due(desired.images.filter(({ target }) => targets.has(target)))
+    await this.#compare(desired, images, signal)
+  }
+
+  async #compare(
+    desired: Desired,
+    images: readonly DesiredImage[],
+    signal: AbortSignal,
+  ): Promise<readonly Finding[]> {
+    const { mirror, copies, observe } = this.#options
+    const found = (finding: Finding): void => {
+      this.#recent.found(finding)
+      observe({ what: 'found', finding })
+    }
+    const options = { signal, found, images }
+    return copies ? await mirror.pass(desired, options) : await mirror.compare({ images }, options)
   }
 }

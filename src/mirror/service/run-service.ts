@@ -15,7 +15,10 @@ import { buildMetricsServer } from '../../server/metrics-server.ts'
 import type { Logger } from '../../telemetry/logging.ts'
 import { appCiImages } from '../app-ci/app-ci-source.ts'
 import { ArgumentsError, type MirrorArguments } from '../arguments.ts'
+import { Distributor } from '../distributor/distributor.ts'
+import { logDistributor } from '../distributor/distributor-log.ts'
 import { createKubernetesLease } from '../lease/kubernetes-lease.ts'
+import type { DesiredSource } from '../plan/desired-source.ts'
 import { createStatusServer } from '../status/status-server.ts'
 import { ConfigFile } from './config-file.ts'
 import { MirrorService } from './service.ts'
@@ -24,6 +27,8 @@ export interface RunningService {
   /** Of the API and of the metrics: `http://127.0.0.1:8090`. */
   readonly url: string
   readonly metricsUrl: string
+  /** Looks at all files now. */
+  readonly reload: () => void
   readonly stop: () => Promise<void>
 }
 
@@ -49,16 +54,28 @@ export const runService = async (args: MirrorArguments, logger: Logger): Promise
     logger,
     config: () => file.current(),
     isConfigCurrent: () => file.isCurrent(),
-    source: appCiImages(kubeConfig),
+    source: sourceOf(args, kubeConfig, logger),
     qci: args.qci,
     credentialOf: (upstream, repository) => credentialFor(auths.current(), { upstream, repository }),
     originOf: (host) => args.origins.get(host) ?? new URL(`https://${host}`),
     lease: dryRun ? undefined : { store, identity: `${hostname()}_${randomUUID()}` },
     intervalMs: args.intervalMs,
+    onlyGzipLayers: args.distributor?.onlyValidManifests ?? true,
     hasAttachments: (target) => args.attachments.some((pattern) => pattern.matches(target)),
     clock: systemClock,
   })
   return await listen(service, { args, logger, file, auths })
+}
+
+/** With the watch of all ImageStreams, where it is enabled. */
+const sourceOf = (
+  { distributor: options }: MirrorArguments,
+  kubeConfig: ReturnType<typeof loadKubeConfig>,
+  logger: Logger,
+): DesiredSource => {
+  const base = appCiImages(kubeConfig)
+  if (options === undefined) return base
+  return new Distributor({ base, kubeConfig, options, clock: systemClock, observe: logDistributor(logger) })
 }
 
 /** @throws {ArgumentsError} */
@@ -119,7 +136,12 @@ const listen = async (service: MirrorService, started: Started): Promise<Running
       await close()
       logger.info('Process ended gracefully')
     }
-    return { url, metricsUrl, stop }
+    const reload = (): void => {
+      file.reload()
+      auths.reload()
+      service.reload()
+    }
+    return { url, metricsUrl, reload, stop }
   } catch (error) {
     await service.stop(0)
     await close()

@@ -31,6 +31,7 @@ export interface ServiceOptions {
   readonly intervalMs: number
   readonly clock: Clock
   readonly hasAttachments?: MirrorOptions['hasAttachments']
+  readonly onlyGzipLayers?: boolean
   readonly rate?: RegistriesOptions['rate']
   readonly rules?: RetryRules
 }
@@ -71,6 +72,7 @@ export class MirrorService implements MirrorStatus {
       observe,
       begin: this.#log.begin,
       hasAttachments: options.hasAttachments ?? (() => false),
+      onlyGzipLayers: options.onlyGzipLayers ?? true,
       signal: this.#cut.signal,
     }
     this.#mirror = new Mirror({ ...mirror, ...(rules && { rules }) })
@@ -80,6 +82,7 @@ export class MirrorService implements MirrorStatus {
   }
 
   start(): void {
+    void this.#options.source.watch?.start((targets) => this.#passes.refresh(targets))
     if (this.#lease === undefined) this.#passes.restart()
     else this.#lease.start()
   }
@@ -89,9 +92,15 @@ export class MirrorService implements MirrorStatus {
     if (this.#passes.isActive()) this.#passes.restart()
   }
 
+  /** Looks at files of the list of images now. */
+  reload(): void {
+    this.#options.source.watch?.reload()
+  }
+
   /** Begins no copy any more, waits for those that have begun, and gives the lease back. @param graceMs after which they are cut */
   async stop(graceMs: number): Promise<void> {
     const cancel = this.#options.clock.after(graceMs, () => this.#cut.abort())
+    await this.#options.source.watch?.close()
     await this.#passes.stop()
     await this.#mirror.queue.stop()
     cancel()
@@ -102,6 +111,8 @@ export class MirrorService implements MirrorStatus {
   readonly queue: MirrorStatus['queue'] = () => this.#mirror.queue.list()
 
   readonly images: MirrorStatus['images'] = () => this.#book.list(this.queue())
+
+  readonly verdictOf: MirrorStatus['verdictOf'] = (target) => this.#options.source.watch?.verdictOf(target)
 
   readonly epochOf: MirrorStatus['epochOf'] = (at) => Date.now() + at - this.#options.clock.now()
 
@@ -126,13 +137,14 @@ export class MirrorService implements MirrorStatus {
     return new Passes({ mirror: this.#mirror, source, config, intervalMs, clock, copies, observe })
   }
 
-  #createMetrics({ isConfigCurrent }: ServiceOptions): MirrorMetrics {
+  #createMetrics({ isConfigCurrent, source: { watch } }: ServiceOptions): MirrorMetrics {
     return new MirrorMetrics(new Registry(), {
       images: this.images,
       queued: () => this.queue().length,
       hasLease: this.hasLease,
       isConfigCurrent,
-      isListWhole: () => this.#isListWhole,
+      isListWhole: () => this.#isListWhole && (watch?.isWhole() ?? true),
+      watched: watch?.counts,
       now: Date.now,
     })
   }
@@ -150,6 +162,7 @@ export class MirrorService implements MirrorStatus {
       this.#book.copied(event.target)
       this.metrics.copied(event.result, event.milliseconds)
     } else if (event.what === 'failed') this.metrics.failed(event.status.state === 'dead', event.milliseconds)
+    else this.#book.found({ image: event.image, state: 'left out', reason: event.reason })
   }
 
   #passEvent(event: PassEvent): void {

@@ -1,7 +1,6 @@
 /**
  * One image in words: why it is, or is not, where it should be.
  */
-import { ownerOf } from './mirrors.ts'
 import { nearestOf } from './nearest.ts'
 import type { ImageStatus } from './image-book.ts'
 import { printable } from '../printable.ts'
@@ -26,13 +25,14 @@ export interface Explanation {
 
 /** @param epochOf milliseconds of the clock of the queue -> milliseconds since the epoch */
 export const explain = (status: ImageStatus, epochOf: (at: number) => number): Explanation => {
-  const { target, source, destination, state, digest, comparedAt, differsSince, copiedAt, copy } = status
+  const { target, source, destination, owner, state, digest, comparedAt, differsSince, copiedAt, copy } =
+    status
   const nextTryAt = copy?.nextTryAt === undefined ? undefined : epochOf(copy.nextTryAt)
   return {
     target,
     source,
     destination,
-    owner: ownerOf(target),
+    owner,
     state,
     explanation: sentenceOf(status, timeOf(nextTryAt)),
     digest: digest ?? null,
@@ -46,13 +46,21 @@ export const explain = (status: ImageStatus, epochOf: (at: number) => number): E
 }
 
 /** The answer for a target that is not in the list: a sentence. */
-export const notListed = (target: string, images: readonly Pick<ImageStatus, 'target'>[]): string => {
+export const notListed = (
+  target: string,
+  images: readonly Pick<ImageStatus, 'target'>[],
+  /** Of the watch of all ImageStreams: a sentence without its end. */
+  verdict?: string,
+): string => {
   const nearest = nearestOf(
     target,
     images.map((image) => image.target),
   )
   const guess = nearest === undefined ? '' : `; did you mean ${nearest}?`
-  return `${printable(target.slice(0, 300))} is not in the configuration, and no pattern of artImages matches it${guess}`
+  const shown = printable(target.slice(0, 300))
+  const watched =
+    verdict === undefined ? '' : `; the watch of all ImageStreams has no image of it: ${printable(verdict)}`
+  return `${shown} is not in the configuration, and no pattern of artImages matches it${watched}${guess}`
 }
 
 const timeOf = (milliseconds: number | undefined): string | null =>

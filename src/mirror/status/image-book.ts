@@ -5,6 +5,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { formatReference } from '../names/image-reference.ts'
 import type { Desired, DesiredImage, LeftOutImage } from '../plan/desired.ts'
 import type { Finding } from '../plan/findings.ts'
+import { ownerOf, type Owner } from '../plan/owner.ts'
 import type { CopyState, CopyStatus } from '../queue/queued-copy.ts'
 
 export type ComparisonState =
@@ -30,6 +31,7 @@ export interface ImageRecord {
   readonly target: string
   readonly source: string
   readonly destination: string
+  readonly owner: Owner
   readonly state: ComparisonState
   /** Why it is left out or cannot be read. A sentence without its end. */
   readonly reason: string | undefined
@@ -66,7 +68,9 @@ export class ImageBook {
     for (const image of images) {
       const fresh = this.#freshRecord(image)
       const old = before.get(image.target)
-      const isOld = old?.source === fresh.source && old.state !== 'left out'
+      // What was left out after a comparison stays so until the next one.
+      const wasListed = old?.state !== 'left out' || old.comparedAt !== undefined
+      const isOld = old?.source === fresh.source && wasListed
       this.#records.set(image.target, isOld ? old : fresh)
     }
     for (const image of leftOut) if (!this.#records.has(image.target)) this.#leaveOut(image)
@@ -110,6 +114,7 @@ export class ImageBook {
       target: image.target,
       source: formatReference(image.source),
       destination: this.#destinationOf(image),
+      owner: ownerOf(image),
       state: 'not compared yet',
       reason: undefined,
       digest: undefined,
@@ -125,7 +130,9 @@ export class ImageBook {
   }
 
   #differsSince(target: string, state: ComparisonState): number | undefined {
-    return state === 'same' ? undefined : (this.#records.get(target)?.differsSince ?? this.#now())
+    return state === 'same' || state === 'left out'
+      ? undefined
+      : (this.#records.get(target)?.differsSince ?? this.#now())
   }
 
   #change(target: string, change: Partial<ImageRecord>): void {

@@ -3,7 +3,6 @@
  * `target`, and the last fields of a task.
  * @see https://github.com/openshift/ci-tools/blob/main/cmd/ci-images-mirror/main.go
  */
-import { appCiRegistry } from '../config/mirror-config.ts'
 import type { CopyStatus } from '../queue/queued-copy.ts'
 
 export interface StatusAnswer {
@@ -12,9 +11,6 @@ export interface StatusAnswer {
   readonly body: object | string
 }
 
-/** As the former program names what put an image into the queue: that of ART's images calls itself the other one there, too. */
-export const ownerOf = (target: string): string =>
-  target.startsWith(`${appCiRegistry}/`) ? 'qciToAppCIImages' : 'supplementalCIImagesService'
 const defaultLimit = 1
 
 /** @param parameters of the query. @param statuses everything in the queue */
@@ -40,22 +36,24 @@ const limitOf = (text: string): number | string => {
   return limit
 }
 
-const isWanted = ({ state, target }: CopyStatus, parameters: URLSearchParams): boolean =>
+const isWanted = ({ state, target, owner }: CopyStatus, parameters: URLSearchParams): boolean =>
   [
     parameters.get('state') ?? state,
     parameters.get('target') ?? target,
-    parameters.get('owner') ?? ownerOf(target),
-  ].every((wanted, index) => wanted === [state, target, ownerOf(target)][index])
+    parameters.get('owner') ?? owner,
+  ].every((wanted, index) => wanted === [state, target, owner][index])
 
-/** The fields in their order. Those of the watch of ImageStreams are empty. */
-const taskOf = (status: CopyStatus): object => ({
-  source_tag_ref: { namespace: '', name: '', tag: '' },
+const noTag = { namespace: '', name: '', tag: '' }
+
+/** The fields in their order. Those of the watch of ImageStreams are empty for other images. */
+const taskOf = ({ distributed, ...status }: CopyStatus): object => ({
+  source_tag_ref: distributed?.imageStreamTag ?? noTag,
   source: status.source,
   destination: status.destination,
-  current_quay_digest: '',
+  current_quay_digest: distributed?.replaced ?? '',
   created_at: new Date(status.createdAt).toISOString(),
-  stale: false,
-  owner: ownerOf(status.target),
+  stale: distributed?.isStale ?? false,
+  owner: status.owner,
   state: status.state,
   target: status.target,
   failures: status.failures,

@@ -14,6 +14,8 @@ export interface MirrorStatus {
   readonly images: () => readonly ImageStatus[]
   /** Compares an image of the list, and copies it if it differs. @returns why it does not: a sentence */
   readonly sync: (target: string) => Promise<string | undefined>
+  /** Why the watch of all ImageStreams has no image of a target: a sentence without its end. Undefined where there is no watch. */
+  readonly verdictOf: (target: string) => string | undefined
   /** Milliseconds of the clock of the queue -> milliseconds since the epoch. */
   readonly epochOf: (at: number) => number
 }
@@ -69,7 +71,7 @@ const targetIn = (pathname: string): string | undefined => {
 const answerImage = (target: string, mirror: MirrorStatus): StatusAnswer => {
   const explanation = explanationOf(target, mirror)
   return explanation === undefined
-    ? { status: 404, body: notListed(target, mirror.images()) }
+    ? { status: 404, body: notListed(target, mirror.images(), mirror.verdictOf(target)) }
     : { status: 200, body: explanation }
 }
 

@@ -1,5 +1,10 @@
 import t from 'tap'
-import { currentImagesOf, noImage, pinnedDigest } from '../../../src/mirror/app-ci/current-images.ts'
+import {
+  currentImagesOf,
+  noImage,
+  pinnedDigest,
+  streamTagsOf,
+} from '../../../src/mirror/app-ci/current-images.ts'
 import { hex } from '../../kubernetes/watching.ts'
 
 await t.test('the newest image of each tag, and nothing of the history', (t) => {
@@ -38,5 +43,34 @@ await t.test('what is pinned, and why a tag is left out', (t) => {
   t.equal(pinnedDigest('reference'), undefined)
   t.equal(pinnedDigest('none'), undefined)
   t.match(noImage('ocp/a:b'), /ocp\/a:b has no image/)
+  t.end()
+})
+
+await t.test('tags for the watch: when they were set, and none that refers to QCI', (t) => {
+  const created = '2026-01-02T03:04:05Z'
+  const refersTo = (dockerImageReference: string) => [{ created, dockerImageReference, image: '' }]
+  const status = {
+    tags: [
+      { tag: 'pushed', items: [{ created, image: hex('a') }, { image: hex('b') }] },
+      { tag: 'odd', items: [{ created: 'yesterday', image: hex('b') }] },
+      { tag: 'failed', items: null },
+      { tag: 'unwanted', items: [{ created, image: hex('a') }] },
+      { tag: 'qci', items: refersTo(`quay.io/openshift/ci@${hex('a')}`) },
+      { tag: 'proxy', items: refersTo('quay-proxy.ci.openshift.org/ocp/4.5:cli') },
+      { tag: 'elsewhere', items: refersTo('quay.io/openshift/cincinnati:v1') },
+      { tag: 'nowhere', items: refersTo('//') },
+    ],
+  }
+  const setAt = Date.parse(created)
+  t.strictSame(
+    [...streamTagsOf({ status }, (tag) => tag !== 'unwanted')],
+    [
+      ['pushed', { image: hex('a'), setAt }],
+      ['odd', { image: hex('b'), setAt: undefined }],
+      ['failed', { image: 'none', setAt: undefined }],
+      ['elsewhere', { image: 'reference', setAt }],
+      ['nowhere', { image: 'reference', setAt }],
+    ],
+  )
   t.end()
 })

@@ -34,7 +34,7 @@ await t.test('where registries are', async (t) => {
         ? {}
         : { destination: { registry: 'quay.io', repository: 'a' } }),
     }
-    const [finding] = await mirror.compare({ images: [image], leftOut: [] })
+    const [finding] = await mirror.compare({ images: [image] })
     t.equal(finding?.state, 'originOf' in io ? 'missing' : 'unreadable')
     await close()
   }

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { copyImage } from '../../../src/mirror/copy/copy-image.ts'
 import { digestOf } from '../../support/pushable-registry.ts'
-import { putImage, putIndex, tag } from '../../support/image-fixtures.ts'
+import { putImage, putIndex, tag, putUncompressed } from '../../support/image-fixtures.ts'
 import { float, pruneTag, startSides, toolsOf } from './sides.ts'
 
 await t.test('a list arrives with its digest, and the old one has a prune tag', async (t) => {
@@ -142,4 +142,15 @@ await t.test('the signature of an image is there before the image', async (t) =>
     const kept = keepsOld === undefined ? [`_prune___ci_images_mirror__${signature}`] : []
     t.strictSame(order, [...kept, signature, float])
   }
+})
+
+await t.test('schema 2 with a layer that is not gzip, where it is to be refused', async (t) => {
+  const { source, target, original, qci } = await startSides(t)
+  const { digest } = putUncompressed(original, 'odd')
+  const request = { source, digest, target, float }
+  await t.rejects(copyImage(toolsOf(), { ...request, onlyGzipLayers: true }), {
+    message: /which is not gzip/,
+  })
+  t.strictSame(qci.requests, [])
+  await copyImage(toolsOf(), request)
 })

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
-import { readManifestContent } from '../../../src/mirror/copy/manifest-content.ts'
+import { readManifestContent, requireGzipLayers } from '../../../src/mirror/copy/manifest-content.ts'
 import { ociIndex, ociManifest } from '../../support/image-fixtures.ts'
 
 const digest = `sha256:${'0'.repeat(64)}` as Digest
@@ -80,5 +80,22 @@ await t.test('what cannot be copied', async (t) => {
   t.throws(() => readManifestContent({ bytes: Buffer.from('{'), mediaType: ociIndex, digest }, 'a'), {
     name: 'RegistryFailure',
     message: /not a manifest$/,
+  })
+})
+
+await t.test('schema 2 with a layer that is not gzip can be refused', async (t) => {
+  const schema2 = 'application/vnd.docker.distribution.manifest.v2+json'
+  const [gzip, plain] = ['tar.gzip', 'tar'].map(
+    (suffix) => `application/vnd.docker.image.rootfs.diff.${suffix}`,
+  )
+  const contentOf = (mediaType: string, ...types: readonly (string | undefined)[]) =>
+    read({ mediaType, config: descriptor('1'), layers: types.map((type) => descriptor('2', type)) })
+  const require = (content: ReturnType<typeof read>) => requireGzipLayers({ digest }, content, 'quay.io/a/b')
+  for (const content of [contentOf(schema2, gzip, gzip), contentOf(ociManifest, plain)])
+    t.doesNotThrow(() => require(content))
+  t.throws(() => require(contentOf(schema2, gzip, plain)), {
+    form: 'invalid manifest v2',
+    kind: 'refused',
+    message: `quay.io/a/b has ${digest} as schema 2 with a layer of the type "${plain}", which is not gzip`,
   })
 })

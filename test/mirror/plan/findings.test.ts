@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { DesiredImage } from '../../../src/mirror/plan/desired.ts'
 import { compareAll, type Finding } from '../../../src/mirror/plan/findings.ts'
+import { RegistryFailure } from '../../../src/mirror/registry/failure.ts'
 import { putImage, tag } from '../../support/image-fixtures.ts'
 import { startSides } from '../copy/sides.ts'
 
@@ -27,6 +28,22 @@ await t.test('one image that cannot be read does not stop the others', async (t)
   )
   t.match(findings[3], { reason: /the manifest 4: 403$/ })
   t.strictSame(new Set(found), new Set(findings), 'each is told at once')
+  const judged = await compareAll(
+    ['1', '2'].map(image),
+    ({ float, source: { tag: version } }) => ({ source, version: `${version}`, target, float }),
+    {
+      maxConcurrent: 2,
+      judge: async (finding, sides) => {
+        t.equal(sides.target, target)
+        if (finding.state === 'missing') throw new RegistryFailure('transient', 'it is slow')
+        return { image: finding.image, state: 'left out', reason: 'a rule' }
+      },
+    },
+  )
+  t.match(judged, [
+    { state: 'left out', reason: 'a rule' },
+    { state: 'unreadable', reason: 'it is slow' },
+  ])
   t.strictSame(await compareAll([], () => t.fail() as never, { maxConcurrent: 2 }), [])
 })
 

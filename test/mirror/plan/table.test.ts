@@ -18,6 +18,7 @@ await t.test('a plan', async (t) => {
       { image: image('a/b:3'), state: 'different', digest: digest('2'), replaced: undefined },
       { image: image('a/b:4'), state: 'missing' },
       { image: image('a/b:5'), state: 'unreadable', reason: 'quay.io limits requests: 429' },
+      { image: image('a/b:7'), state: 'left out', reason: 'the image in QCI is newer' },
     ],
     [{ ...image('a/b:6'), reason: 'quay.io/a/b:c is ignored: broken image' }],
   )
@@ -26,8 +27,9 @@ await t.test('a plan', async (t) => {
     'new         a/b:3   nothing yet -> sha256:222222222222 of quay.io/a/b:c',
     'missing     a/b:4   quay.io/a/b:c does not exist',
     'unreadable  a/b:5   quay.io limits requests: 429',
+    'left out    a/b:7   the image in QCI is newer',
     'left out    a/b:6   quay.io/a/b:c is ignored: broken image',
-    '1 of 5 images are up to date',
+    '1 of 6 images are up to date',
   ])
   t.equal(formatPlan([], []), '0 of 0 images are up to date')
 })

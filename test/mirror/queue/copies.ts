@@ -9,4 +9,5 @@ export const copyOf = (target: string, sourceHost = 'quay.io', digit = '0'): Que
   createdAt: Date.UTC(2026, 0, 2, 3, 4, 5),
   sourceHost,
   digest: `sha256:${digit.repeat(64)}` as Digest,
+  owner: 'supplementalCIImagesService',
 })

@@ -52,11 +52,21 @@ await t.test('every field is in docs/log.md', async (t) => {
       milliseconds: 5,
     } as never)
   log.pass({ what: 'found', finding: { image, state: 'different', digest, replaced: digest } })
+  log.pass({ what: 'found', finding: { image, state: 'different', digest, replaced: digest, isStale: true } })
+  log.pass({ what: 'found', finding: { image, state: 'left out', reason: 'the image in QCI is newer' } })
+  for (const form of ['manifest v1', 'invalid manifest v2'] as const)
+    log.copy({ what: 'unsuitable', image, form, reason: 'it has schema 1' })
   log.pass({ what: 'found', finding: { image, state: 'unreadable', reason: 'quay.io answers 503' } })
   log.pass({ what: 'desired', desired: { images: [], leftOut: [{ ...image, reason: 'x' }] }, problem: 'x' })
   log.pass({ what: 'passed', images: 5, milliseconds: 5 } as never)
   log.pass({ what: 'failed', error: new Error('x') } as never)
-  log.lease({ what: 'failed', error: new Error('x') } as never)
+  for (const what of ['failed', 'acquired', 'lost']) log.lease({ what, error: new Error('x') } as never)
+  log.pass({ what: 'found', finding: { image, state: 'missing' } })
   t.ok(lines.length > 10)
+  const skipped = lines.map(({ msg }) => msg).filter((msg) => String(msg).startsWith('Skip '))
+  t.strictSame(skipped, [
+    'Skip mirroring image with manifest v1',
+    'Skip mirroring image with invalid manifest v2',
+  ])
   t.strictSame(undocumentedIn(lines), [])
 })

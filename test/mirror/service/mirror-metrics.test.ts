@@ -8,6 +8,7 @@ const status = (target: string, state: ImageStatus['state'], differsSince?: numb
   target,
   source: 'quay.io/a/b:c',
   destination: 'quay.io/openshift/ci:x',
+  owner: target.startsWith('registry.') ? 'qciToAppCIImages' : 'supplementalCIImagesService',
   state,
   reason: undefined,
   digest: undefined,
@@ -32,6 +33,7 @@ await t.test('copies, and images by state', async (t) => {
     hasLease: () => false,
     isConfigCurrent: () => false,
     isListWhole: () => false,
+    watched: () => ({ tags: 12, silentSeconds: 3 }),
     now: () => now,
   })
   const digest = `sha256:${'0'.repeat(64)}` as Digest

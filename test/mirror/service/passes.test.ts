@@ -1,16 +1,22 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import { Mirror } from '../../../src/mirror/mirror.ts'
-import { externalImages, type DesiredSource } from '../../../src/mirror/plan/desired-source.ts'
+import type { DesiredImage } from '../../../src/mirror/plan/desired.ts'
+import {
+  externalImages,
+  type DesiredSource,
+  type SourceWatch,
+} from '../../../src/mirror/plan/desired-source.ts'
 import { Registries } from '../../../src/mirror/registry/registries.ts'
 import { Passes, type PassEvent } from '../../../src/mirror/service/passes.ts'
+import type { Digest } from '../../../src/oci/digest.ts'
 import { putImage, tag } from '../../support/image-fixtures.ts'
 import { startPushableRegistry } from '../../support/pushable-registry.ts'
 import { until } from '../../support/until.ts'
 import { fastClock } from '../registry/clients.ts'
 import { configOf, supplemental } from '../validation/entries.ts'
 
-const started = async (test: Test, source: DesiredSource, intervalMs: number, clock = fastClock) => {
+const started = async (test: Test, source: DesiredSource, intervalMs: number, copies = true) => {
   const registry = await startPushableRegistry(test)
   tag(registry.repository('a/b'), 'c', putImage(registry.repository('a/b'), 'x'))
   const registries = new Registries({
@@ -31,8 +37,8 @@ const started = async (test: Test, source: DesiredSource, intervalMs: number, cl
     source,
     config: () => configOf(supplemental({ 'a/b:c': 'quay.io/a/b:c' })),
     intervalMs,
-    clock,
-    copies: true,
+    clock: fastClock,
+    copies,
     observe: (event) => events.push(event),
   })
   test.teardown(async () => {
@@ -129,4 +135,62 @@ await t.test('what changes in a first pass comes before the rest of it', async (
     event.what === 'desired' ? [event.desired.images[0]?.target] : [],
   )
   t.strictSame(firsts, ['a/t0:v1', 'a/new:v1', 'a/newer:v1'])
+})
+
+await t.test('what the watch tells is compared at once, and without a pass nothing is', async (t) => {
+  const digests = new Map<string, Digest>()
+  const listOf = () => ({
+    images: [...digests].map(([name, digest]): DesiredImage => ({
+      target: `ocp/4.5:${name}`,
+      float: `ocp_4.5_${name}`,
+      source: { registry: 'registry.ci.openshift.org', repository: 'a/b', tag: undefined, digest },
+      distributed: { imageStreamTag: { namespace: 'ocp', name: '4.5', tag: name }, setAt: undefined },
+    })),
+    leftOut: [],
+  })
+  let isRead = false
+  const watch = { latest: () => (isRead ? listOf() : undefined) } as Partial<SourceWatch> as SourceWatch
+  const source: DesiredSource = {
+    read: async () => {
+      isRead = true
+      return listOf()
+    },
+    watch,
+  }
+  const { passes, registry, mirror, countOf, events } = await started(t, source, 1e9)
+  const repository = registry.repository('a/b')
+  const stored = registry.repository('openshift/ci')
+  const set = (name: string, text: string) => digests.set(name, putImage(repository, text).digest)
+  set('cli', 'one')
+  passes.refresh(new Set(['ocp/4.5:cli']))
+  t.strictSame(events, [], 'another replica has the lease')
+  passes.restart()
+  passes.refresh(new Set(['ocp/4.5:cli']))
+  await until(() => countOf('passed') === 1)
+  await until(() => stored.tags.get('ocp_4.5_cli') === digests.get('cli'))
+  set('base', 'two')
+  set('cli', 'three')
+  set('other', 'four')
+  const requests = registry.requests.length
+  passes.refresh(new Set(['ocp/4.5:base', 'ocp/4.5:cli', 'ocp/4.5:gone']))
+  await until(() => stored.tags.get('ocp_4.5_base') === digests.get('base'))
+  await until(() => stored.tags.get('ocp_4.5_cli') === digests.get('cli'))
+  await mirror.queue.idle()
+  t.notOk(stored.tags.has('ocp_4.5_other'))
+  t.ok(registry.requests.length > requests)
+  t.equal(countOf('passed'), 1)
+  digests.delete('cli')
+  passes.refresh(new Set(['ocp/4.5:cli']))
+  await until(() => events.at(-1)?.what === 'desired')
+  passes.refresh(new Set(['ocp/4.5:base']))
+  passes.restart()
+  await until(() => countOf('passed') === 2)
+})
+
+await t.test('a dry run compares, and puts nothing into the queue', async (t) => {
+  const { passes, mirror, countOf } = await started(t, externalImages, 1e9, false)
+  passes.restart()
+  await until(() => countOf('passed') === 1)
+  t.equal(countOf('found'), 1)
+  t.strictSame(mirror.queue.list(), [])
 })

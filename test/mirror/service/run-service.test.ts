@@ -54,7 +54,7 @@ await t.test('a kubeconfig that sends tokens in clear is a warning', async (t) =
 
 await t.test('the service: lease, copies, API, metrics and probes, and its end', async (t) => {
   const { registry, lease, log, start, stored, file } = await started(t)
-  const { url, metricsUrl, stop } = await start()
+  const { url, metricsUrl, reload, stop } = await start()
   await until(() => stored.tags.has('a_b_c'))
   t.match(lease.lease, { metadata: { namespace: 'ci', name: 'ci-image-mirror' } })
   const text = async (page: string) => await (await fetch(page)).text()
@@ -63,9 +63,11 @@ await t.test('the service: lease, copies, API, metrics and probes, and its end',
   t.match(await text(`${metricsUrl}/metrics`), 'ci_images_mirror_leader 1')
   t.match(await text(`${metricsUrl}/readyz?verbose`), 'this replica has the lease')
   writeFileSync(file('config'), 'supplementalCIImages: []\n')
+  reload()
   await until(() => log.messages().includes('Failed to reload config'))
   t.match(await text(`${metricsUrl}/metrics`), 'ci_images_mirror_config_current 0')
   writeFileSync(file('config'), supplemental({ 'a/b:d': 'quay.io/team/y:v1', 'a/b:hub': 'fedora' }))
+  reload()
   await until(() => stored.tags.has('a_b_d'))
   t.ok(log.messages().includes('The configuration has problems'))
   await stop()
@@ -95,9 +97,10 @@ await t.test('signatures of targets that a pattern matches', async (t) => {
 
 await t.test('a changed auth file that is none is told', async (t) => {
   const { log, start, file } = await started(t)
-  const { stop } = await start()
+  const { reload, stop } = await start()
   writeFileSync(file('auth'), 'none')
-  await until(() => log.messages().includes('The changed file of --registry-config is not used'))
+  reload()
+  t.ok(log.messages().includes('The changed file of --registry-config is not used'))
   await stop()
 })
 
@@ -140,3 +143,15 @@ await t.test('a registry without an origin of its own is at its name', async (t)
   await until(() => log.messages().includes('The image cannot be compared'))
   await stop()
 })
+
+await t.test(
+  'the watch of all ImageStreams lists them, and without a right to do so it says so',
+  async (t) => {
+    const { log, start } = await started(t, '--enable-controller=quay_io_ci_images_distributor')
+    const { metricsUrl, reload, stop } = await start('--only-valid-manifest-v2-images=false')
+    await until(() => log.messages().includes('ImageStream list/watch failed; retrying'))
+    reload()
+    t.match(await (await fetch(`${metricsUrl}/metrics`)).text(), /^ci_images_mirror_list_whole 0$/m)
+    await stop()
+  },
+)

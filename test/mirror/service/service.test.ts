@@ -1,8 +1,13 @@
 import t from 'tap'
-import { putImage, tag } from '../../support/image-fixtures.ts'
+import { Distributor } from '../../../src/mirror/distributor/distributor.ts'
+import { logDistributor } from '../../../src/mirror/distributor/distributor-log.ts'
+import { externalImages } from '../../../src/mirror/plan/desired-source.ts'
+import { startApi } from '../../kubernetes/watching.ts'
+import { putImage, putUncompressed, tag } from '../../support/image-fixtures.ts'
 import type { PushableRegistry } from '../../support/pushable-registry.ts'
 import { until } from '../../support/until.ts'
-import { startedService } from './services.ts'
+import { fastClock } from '../registry/clients.ts'
+import { memoryLog, startedService } from './services.ts'
 
 const addImage = (registry: PushableRegistry, name: string): void => {
   const original = registry.repository(`team/${name}`)
@@ -194,4 +199,61 @@ await t.test('a registry that limits is told with its name', async (t) => {
     await service.metrics.registry.metrics(),
     /^ci_images_mirror_pause_seconds_total\{host="quay\.io"\} (?:19|2\d)/m,
   )
+})
+
+await t.test('the watch of all ImageStreams: from an event to QCI, the API and the metrics', async (t) => {
+  const { kubeConfig, imageStreams } = await startApi(t)
+  const log = memoryLog()
+  const source = new Distributor({
+    base: externalImages,
+    kubeConfig,
+    options: {
+      additionalTags: new Set(['ocp/4.5:cli']),
+      additionalStreams: new Set(['ocp/4.6']),
+      additionalNamespaces: new Set(),
+      ignoredTags: new Set(),
+      onlyValidManifests: true,
+      releaseRepository: undefined,
+    },
+    clock: fastClock,
+    observe: logDistributor(log.logger),
+    retryMs: 2,
+  })
+  const { registry, service, stored, stop } = await startedService(t, {}, { source })
+  const put = (name: string, tags: Readonly<Record<string, string>>) =>
+    imageStreams.put({
+      namespace: 'ocp',
+      name,
+      tags: Object.fromEntries(Object.entries(tags).map(([key, digest]) => [key, [digest]])),
+    })
+  const release = (name: string, text: string) => putImage(registry.repository(`ocp/${name}`), text).digest
+  const old = putImage(stored, 'old')
+  tag(stored, 'ocp_4.5_cli', old)
+  const first = release('4.5', 'first')
+  put('4.5', { cli: first, other: first })
+  put('4.6', { odd: putUncompressed(registry.repository('ocp/4.6'), 'odd').digest })
+  service.start()
+  await until(() => stored.tags.get('ocp_4.5_cli') === first)
+  const prune = [...stored.tags].find(([name]) => name.endsWith('_prune___ci_images_mirror__ocp_4.5_cli'))
+  t.equal(prune?.[1], old.digest, 'the replaced image is kept, as that of any other image')
+  const isSettled = ({ state }: { readonly state: string }) => ['same', 'left out'].includes(state)
+  await until(() => service.images().length === 2 && service.images().every(isSettled))
+  t.strictSame(
+    service
+      .images()
+      .map(({ target, state, owner }) => `${target} ${state} ${owner}`)
+      .toSorted(),
+    ['ocp/4.5:cli same quay_io_ci_images_distributor', 'ocp/4.6:odd left out quay_io_ci_images_distributor'],
+  )
+  const second = release('4.5', 'second')
+  put('4.5', { cli: second })
+  await until(() => stored.tags.get('ocp_4.5_cli') === second)
+  t.match(service.verdictOf('ocp/4.5:other'), /no filter/)
+  service.reload()
+  const metrics = await service.metrics.registry.metrics()
+  t.match(metrics, /^ci_images_mirror_watched_tags 2$/m)
+  t.match(metrics, /^ci_images_mirror_watch_silent_seconds \d/m)
+  t.match(metrics, /^ci_images_mirror_list_whole 1$/m)
+  await stop()
+  t.equal(imageStreams.watching, 0)
 })

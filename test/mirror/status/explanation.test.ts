@@ -18,6 +18,7 @@ const statusOf = (state: ImageStatus['state'], change: Partial<ImageStatus> = {}
   target: 'a/b:c',
   source: 'quay.io/a/b:c',
   destination: 'quay.io/openshift/ci:a_b_c',
+  owner: 'supplementalCIImagesService',
   state,
   reason: 'quay.io answers 503',
   digest: undefined,
@@ -55,6 +56,10 @@ await t.test('attack: a name that is not listed forges no line', async (t) => {
   t.equal(
     notListed('a\nb', [{ target: 'x/y:z' }]),
     'a?b is not in the configuration, and no pattern of artImages matches it',
+  )
+  t.match(
+    notListed('x/y:y', [], 'no filter selects it'),
+    /matches it; the watch of all ImageStreams has no image of it: no filter selects it$/,
   )
   t.match(notListed('x/y:y', [{ target: 'x/y:z' }]), /; did you mean x\/y:z\?$/)
 })

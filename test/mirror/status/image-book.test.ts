@@ -56,3 +56,16 @@ await t.test('another source begins anew; what is not listed is forgotten', asyn
   book.copied('a/b:c')
   t.equal(book.get('a/b:c'), undefined)
 })
+
+await t.test('an image that a comparison leaves out stays so until the next one', async (t) => {
+  const book = new ImageBook(() => 'qci')
+  const desired = desiredOf({ 'a/b:c': 'quay.io/a/b:c' })
+  const image = desired.images[0] as DesiredImage
+  book.desire(desired)
+  book.found({ image, state: 'left out', reason: 'the image in QCI is newer' })
+  book.desire(desired)
+  const record = { state: 'left out', reason: 'the image in QCI is newer', differsSince: undefined }
+  t.match(book.get('a/b:c'), { ...record, owner: 'supplementalCIImagesService' })
+  book.found({ image, state: 'same', digest })
+  t.match(book.get('a/b:c'), { state: 'same', reason: undefined })
+})

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { Entry } from '../../../src/mirror/queue/entry.ts'
 import { answerMirrors } from '../../../src/mirror/status/mirrors.ts'
+import type { Digest } from '../../../src/oci/digest.ts'
 import { copyOf } from '../queue/copies.ts'
 
 const rules = {
@@ -72,11 +73,24 @@ await t.test('filters', async (t) => {
 
 await t.test('the owner of an image of app.ci', async (t) => {
   const target = 'registry.ci.openshift.org/ocp/5.0:cli'
-  const images = [...statuses, new Entry(copyOf(target)).status()]
+  const images = [...statuses, new Entry({ ...copyOf(target), owner: 'qciToAppCIImages' }).status()]
   t.match(ask('action=show&limit=9&owner=qciToAppCIImages', images).body, {
     mirrors: [{ target, owner: 'qciToAppCIImages' }],
     total: 4,
   })
+})
+
+await t.test('an image of the watch of all ImageStreams has the fields that it alone fills', async (t) => {
+  const replaced = `sha256:${'1'.repeat(64)}` as Digest
+  const imageStreamTag = { namespace: 'ocp', name: '4.5', tag: 'cli' }
+  const distributed = { imageStreamTag, replaced, isStale: true }
+  const owner = 'quay_io_ci_images_distributor'
+  const image = new Entry({ ...copyOf('ocp/4.5:cli'), owner, distributed }).status()
+  const tasks = { source_tag_ref: imageStreamTag, current_quay_digest: replaced, stale: true, owner }
+  t.match(ask(`action=show&owner=${owner}`, [...statuses, image]).body, { mirrors: [tasks], total: 4 })
+  const fresh = new Entry({ ...copyOf('ocp/4.5:cli'), distributed: { ...distributed, replaced: undefined } })
+  t.match(ask('action=show', [fresh.status()]).body, { mirrors: [{ current_quay_digest: '' }] })
+  t.notMatch(JSON.stringify(ask('action=show', [image]).body), 'distributed"')
 })
 
 await t.test('errors are text, word for word', async (t) => {

@@ -13,7 +13,13 @@ const started = async (test: Test, sync: MirrorStatus['sync'] = async () => unde
   const config = configOf(supplemental({ 'a/b:c': 'quay.io/a/b:c', 'a/b:hub': 'fedora' }))
   book.desire(desiredImages(config))
   const queue = () => [new Entry(copyOf('a/b:c')).status()]
-  const status = { queue, images: () => book.list(queue()), sync, epochOf: Number }
+  const status = {
+    queue,
+    images: () => book.list(queue()),
+    sync,
+    epochOf: Number,
+    verdictOf: () => undefined,
+  }
   const server = createStatusServer(status)
   test.teardown(async () => await server.close())
   await server.listen({ host: '127.0.0.1', port: 0 })

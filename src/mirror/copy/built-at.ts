@@ -1,0 +1,59 @@
+/**
+ * When an image was built, as its configuration says.
+ * @see https://github.com/opencontainers/image-spec/blob/main/config.md
+ */
+import type { Digest } from '../../oci/digest.ts'
+import { parseAnswer } from '../../oci/json-bounds.ts'
+import { readBlob } from '../registry/blob-source.ts'
+import type { Repository } from '../registry/repository.ts'
+import { hasDigest } from '../registry/verified.ts'
+import { readManifestContent } from './manifest-content.ts'
+
+/** Bytes. A configuration has some kilobytes. */
+const maxConfigBytes = 4 * 1024 * 1024
+/** Attack: an index of indexes without end. */
+const maxDepth = 3
+
+/**
+ * Of a list: of its first image, since all are built at about the same time.
+ * @returns milliseconds since the epoch; undefined where the image does not say it
+ * @throws {RegistryFailure} where the registry does not answer
+ */
+export const builtAt = async (
+  repository: Repository,
+  digest: Digest,
+  depth = 0,
+): Promise<number | undefined> => {
+  const manifest = depth < maxDepth ? await repository.manifest(digest) : undefined
+  if (manifest === undefined) return undefined
+  const { children, blobs } = contentOf(manifest, repository.label)
+  const [child] = children
+  if (child !== undefined) return await builtAt(repository, child, depth + 1)
+  const [config] = blobs
+  if (config === undefined || config.size > maxConfigBytes) return undefined
+  const chunks: Buffer[] = []
+  for await (const chunk of readBlob(repository, config.digest, config.size)) chunks.push(chunk)
+  return createdIn(Buffer.concat(chunks), config.digest)
+}
+
+/** Of something that is not copied, such as schema 1, it does not matter. */
+const contentOf = (
+  ...args: Parameters<typeof readManifestContent>
+): Pick<ReturnType<typeof readManifestContent>, 'children' | 'blobs'> => {
+  try {
+    return readManifestContent(...args)
+  } catch {
+    return { children: [], blobs: [] }
+  }
+}
+
+const createdIn = (bytes: Buffer, digest: Digest): number | undefined => {
+  if (!hasDigest(bytes, digest)) return undefined
+  try {
+    const { created } = parseAnswer(bytes) as { readonly created?: unknown }
+    const at = typeof created === 'string' ? Date.parse(created) : NaN
+    return Number.isNaN(at) ? undefined : at
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * The current image of each tag that is mirrored, of all ImageStreams of app.ci. The rest of an ImageStream is not kept in memory.
+ */
+import type { ImageStreamObserver } from '../../kubernetes/image-streams.ts'
+import type { ImageStream } from '../../oci/reference.ts'
+import type { StreamTag } from '../app-ci/current-images.ts'
+
+/** Of one ImageStream, by tag. */
+export type StreamTags = ReadonlyMap<string, StreamTag>
+
+export interface StreamTagIndexOptions {
+  /** @param tags as `ocp/4.5:base` that have another image now, or none */
+  readonly onChange: (tags: readonly string[]) => void
+  readonly onListed: () => void
+}
+
+export class StreamTagIndex implements ImageStreamObserver<StreamTags> {
+  readonly #options: StreamTagIndexOptions
+  /** By `namespace/name`; without those that have no tag. */
+  readonly #streams = new Map<string, StreamTags>()
+
+  constructor(options: StreamTagIndexOptions) {
+    this.#options = options
+  }
+
+  /** In the order of their names, whatever the order of the events was. */
+  entries(): readonly (readonly [stream: string, tags: StreamTags])[] {
+    return [...this.#streams].toSorted(([one], [other]) => (one < other ? -1 : 1))
+  }
+
+  tagCount(): number {
+    return this.#streams.values().reduce((count, tags) => count + tags.size, 0)
+  }
+
+  readonly put = (imageStream: Required<ImageStream>, tags: StreamTags): void => {
+    const key = keyOf(imageStream)
+    const before = this.#streams.get(key)
+    if (tags.size > 0) this.#streams.set(key, tags)
+    else this.#streams.delete(key)
+    this.#changed(key, before, tags)
+  }
+
+  readonly remove = (imageStream: Required<ImageStream>): void => this.put(imageStream, new Map())
+
+  readonly listed = (imageStreams: readonly Required<ImageStream>[]): void => {
+    const existing = new Set(imageStreams.map(keyOf))
+    for (const [key, tags] of this.#streams)
+      if (!existing.has(key)) {
+        this.#streams.delete(key)
+        this.#changed(key, tags, new Map())
+      }
+    this.#options.onListed()
+  }
+
+  #changed(key: string, before: StreamTags = new Map(), after: StreamTags): void {
+    const tags = new Set([...before.keys(), ...after.keys()])
+    const changed = [...tags].filter((tag) => before.get(tag)?.image !== after.get(tag)?.image)
+    if (changed.length > 0) this.#options.onChange(changed.map((tag) => `${key}:${tag}`))
+  }
+}
+
+const keyOf = ({ namespace, name }: Required<ImageStream>): string => `${namespace}/${name}`
