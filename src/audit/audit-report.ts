@@ -17,6 +17,12 @@ export interface AuditReportOptions {
   readonly json: boolean
 }
 
+/** Errors of zlib. */
+const reasons: Readonly<Record<string, string>> = {
+  Z_BUF_ERROR: 'the file was cut off',
+  Z_DATA_ERROR: 'it is not gzip, or it is damaged',
+}
+
 /** @throws {Error} if a log cannot be read, or no log has a line of quay-proxy */
 export const auditReport = async ({ logs, qciNamespace, json }: AuditReportOptions): Promise<string> => {
   const summing = createReportBuilder(qciNamespace)
@@ -25,7 +31,7 @@ export const auditReport = async ({ logs, qciNamespace, json }: AuditReportOptio
       for await (const line of splitLines(open())) summing.add(line)
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
-      throw new Error(`${name} cannot be read (${code ?? message})`, { cause: error })
+      throw new Error(`${name} cannot be read (${reasons[`${code}`] ?? code ?? message})`, { cause: error })
     }
   const report = summing.report()
   if (report.from === undefined)

@@ -36,7 +36,7 @@ const helpFlags = new Set(['--help', '-help', '-h'])
 
 const dispatch = async (args: readonly string[], io: Io): Promise<number> => {
   const [first = '-', ...rest] = args
-  if (args.includes('--version') || first === 'version') return show(version, io)
+  if (args.includes('--version') || first === 'version' || first === '-v') return show(version, io)
   if (first === 'help') return show(rest[0] === undefined ? help() : helpOf(nameOf(rest[0])), io)
   const isNamed = !first.startsWith('-')
   const name = isNamed ? nameOf(first) : 'serve'
@@ -48,7 +48,10 @@ const dispatch = async (args: readonly string[], io: Io): Promise<number> => {
 /** @throws {ConfigError} */
 const nameOf = (text: string): CommandName => {
   if (Object.hasOwn(commands, text)) return text as CommandName
-  const meant = didYouMean(text, Object.keys(commands))
+  // The only command that takes an image.
+  const meant = text.includes('/')
+    ? `; did you mean explain ${text}?`
+    : didYouMean(text, Object.keys(commands))
   throw new ConfigError([`${JSON.stringify(text)} is not a command${meant} --help lists them`])
 }
 

@@ -1,5 +1,5 @@
 /**
- * The texts of `--help`, written from the flag tables: they cannot promise a flag that does not exist.
+ * The texts of `--help`. They are generated from the flag tables, so that every described flag exists.
  */
 import { cacheFlags } from './cache-arguments.ts'
 import { auditReportFlags, sandboxFlags } from './command-arguments.ts'

@@ -88,7 +88,8 @@ export class Facts {
     children: ManifestChildren | undefined,
   ): Promise<void> {
     const { graph } = this.#options
-    if (children !== undefined) graph.recordManifest(digest, children)
+    // Other replicas may have published other children.
+    if (children !== undefined && graph.recordManifest(digest, children)) this.#published.delete(digest)
     const facts = tag === undefined ? [] : this.#recordTag(tag, digest)
     const earlier = this.#publishing.get(digest)
     const own = this.#publish(digest, facts)
@@ -110,7 +111,7 @@ export class Facts {
     const { graph, locate } = this.#options
     for (const fact of facts)
       if (fact.kind === 'names') {
-        graph.recordManifest(fact.manifest, fact)
+        graph.recordManifest(fact.manifest, fact, false)
         this.#markPublished(fact.manifest, fact.isRestricted)
       } else {
         const location = locate(fact.tag)

@@ -23,6 +23,15 @@ export class KeyLists {
     if (!before.includes(added)) this.#lists.set(key, [...before.slice(1 - maxLength), added])
   }
 
+  remove(key: DigestKey, removed: DigestKey): void {
+    const before = this.get(key)
+    if (before.includes(removed))
+      this.#lists.set(
+        key,
+        before.filter((one) => one !== removed),
+      )
+  }
+
   /** Removes the list, and returns it. */
   take(key: DigestKey): readonly DigestKey[] {
     const before = this.get(key)

@@ -29,7 +29,7 @@ export interface LookFurtherOptions {
   readonly now?: () => number
 }
 
-/** Who searches, and in which repository. */
+/** The requester and the repository of a search. */
 export interface Search {
   readonly repository: Repository
   /** Whose rate limits the search counts against. */
@@ -50,6 +50,8 @@ export type LookFurther = (digest: Digest, search: Search) => Promise<SearchResu
 
 /** Tags that are resolved for one search. */
 const maxTags = 32
+/** Manifests below a tag that one search fetches: the platforms of an image are fewer. */
+const maxBelow = 64
 /** Pages of an image stream's tags that are read for one search. */
 const maxPages = 3
 /** Claims that one search resolves, and claims for which it reviews the access of the requester. */
@@ -155,7 +157,7 @@ const resolve = async (
 ): Promise<void> => {
   const digest = await upstream.fetchManifest(tag, requester)
   if (digest === undefined) return
-  for (const child of graph.childrenOf(digest)?.manifests ?? [])
+  for (const child of graph.childrenOf(digest)?.manifests.slice(0, maxBelow) ?? [])
     if (graph.childrenOf(child) === undefined) await upstream.fetchManifest(child, requester)
   await graph.settled()
 }

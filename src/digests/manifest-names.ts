@@ -5,7 +5,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../oci/reference.ts'
-import { joinKeys, keyOf, type DigestKey } from './digest-key.ts'
+import { joinKeys, keyOf, splitKeys, type DigestKey } from './digest-key.ts'
 
 /** Digests in a manifest. */
 export interface ManifestChildren {
@@ -17,7 +17,26 @@ export interface ManifestChildren {
 export interface Names {
   readonly manifests: string
   readonly blobs: string
+  /** This process read them from the verified bytes of the manifest. Otherwise another replica, or an earlier process, says so. */
+  readonly isOwn: boolean
 }
+
+export interface NamesKind {
+  readonly isRestricted: boolean
+  readonly isOwn: boolean
+}
+
+const noNames: Names = { manifests: '', blobs: '', isOwn: false }
+
+const joined = ({ manifests, blobs }: ManifestChildren): Omit<Names, 'isOwn'> => ({
+  manifests: joinKeys(manifests.map(keyOf)),
+  blobs: joinKeys(blobs.map(keyOf)),
+})
+
+const joinedWith = (names: Names, { manifests, blobs }: ManifestChildren): Omit<Names, 'isOwn'> => ({
+  manifests: joinKeys([...new Set([...splitKeys(names.manifests), ...manifests.map(keyOf)])]),
+  blobs: joinKeys([...new Set([...splitKeys(names.blobs), ...blobs.map(keyOf)])]),
+})
 
 export class ManifestNames {
   readonly #open: LRUCache<DigestKey, Names>
@@ -41,10 +60,24 @@ export class ManifestNames {
     return this.#restricted.get(key) ?? this.#open.get(key)
   }
 
-  set(key: DigestKey, { manifests, blobs }: ManifestChildren, isRestricted: boolean): void {
-    const names = { manifests: joinKeys(manifests.map(keyOf)), blobs: joinKeys(blobs.map(keyOf)) }
+  /**
+   * Children that this process has read itself replace those from other replicas; children from other replicas are added up.
+   * @returns the names before and after; undefined if they are the same
+   */
+  set(
+    key: DigestKey,
+    children: ManifestChildren,
+    { isRestricted, isOwn }: NamesKind,
+  ): { readonly before: Names; readonly after: Names } | undefined {
+    const before = this.get(key)
+    const after = {
+      ...(isOwn || before === undefined ? joined(children) : joinedWith(before, children)),
+      isOwn,
+    }
     const cache = isRestricted ? this.#restricted : this.#open
-    cache.set(key, names)
+    cache.set(key, after)
+    const isSame = before?.manifests === after.manifests && before.blobs === after.blobs
+    return isSame ? undefined : { before: before ?? noNames, after }
   }
 
   /** Moves a manifest that a restricted tag reaches. */

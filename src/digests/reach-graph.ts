@@ -68,14 +68,27 @@ export class ReachGraph {
     this.#enqueue(keyOf(digest), [{ location: this.#intern(location), seenAt: step }])
   }
 
-  /** Records the children of a verified manifest. */
-  recordManifest(digest: Digest, children: ManifestChildren): void {
+  /**
+   * Records the children of a verified manifest. Attack: another replica runs an older version, or a state file is damaged, and lists too few
+   * children, so that the others stay open. So what this process has read itself counts, and before that everything that others list.
+   * @param isOwn this process verified the bytes
+   * @returns whether the children are other ones than those that were known
+   */
+  recordManifest(digest: Digest, children: ManifestChildren, isOwn = true): boolean {
     const key = keyOf(digest)
-    if (this.#names.get(key) !== undefined) return
+    if (this.#names.get(key)?.isOwn === true) return false
     const isClosed = this.#stores.isClosed(key)
-    this.#names.set(key, children, isClosed)
+    const changed = this.#names.set(key, children, { isRestricted: isClosed, isOwn })
+    if (changed === undefined) return false
     this.#parents.take(key)
-    if (!this.reachOf(digest).isOpen) for (const blob of children.blobs) this.#parents.add(keyOf(blob), key)
+    const blobs = new Set(splitKeys(changed.after.blobs))
+    for (const blob of splitKeys(changed.before.blobs)) if (!blobs.has(blob)) this.#parents.remove(blob, key)
+    if (!this.reachOf(digest).isOpen) for (const blob of blobs) this.#parents.add(blob, key)
+    this.#propagateFrom(key, isClosed)
+    return true
+  }
+
+  #propagateFrom(key: DigestKey, isClosed: boolean): void {
     const sightings = this.#stores.of(key)
     // A closed manifest whose sightings were evicted still closes its children.
     if (sightings.length > 0 || isClosed) this.#enqueue(key, sightings)
@@ -104,8 +117,9 @@ export class ReachGraph {
   }
 
   /**
-   * A digest that a tag reaches which stands for another digest is as open as that one. Attack: the tag `sha256-<hex>` of an open image gives
-   * an index of everything that refers to it, with restricted artifacts in it. So such a tag never opens what a restricted tag reaches.
+   * Some tags stand for a digest, such as `sha256-<hex>`. A digest that such a tag reaches is as open as the digest that the tag stands
+   * for. Attack: the tag `sha256-<hex>` of an open image gives an index of all content that refers to the image, and a restricted artifact
+   * can be in it. So such a tag never opens a digest that a restricted tag reaches.
    */
   reachOf(digest: Digest): Reach {
     const now = this.#now()

@@ -1,5 +1,6 @@
 /**
- * Explains an image without a proxy, by reviews of RBAC manifests: for the check of a change to RBAC before it is applied.
+ * Explains whether a given user may pull an image, without a proxy: RBAC manifests answer the reviews. It checks a change to RBAC before
+ * the change is applied.
  */
 import { clusterKindOf, serviceAccountOf, type UserInfo } from '../access/identity.ts'
 import type { PullSpecOptions } from '../oci/pull-spec.ts'
@@ -13,6 +14,8 @@ export interface OfflineOptions extends Omit<PullSpecOptions, 'ownerOf'> {
   readonly isRestricted: (namespace: string) => boolean
   readonly qciNamespace: string
   readonly grantAdvice: GrantAdviceForm
+  /** Whether all manifests could be read. */
+  readonly isWhole: boolean
   readonly review: (user: UserInfo, imageStream: ImageStream) => Pick<ReviewResult, 'answer' | 'because'>
 }
 
@@ -31,8 +34,10 @@ export const explainByManifests = (image: string, user: UserInfo, options: Offli
   if (reading.digest !== undefined) return { ...base, ...ofDigest }
   const reviews = reviewsOf(reference, user, options)
   const yes = reviews.find(({ answer }) => answer === 'yes')
+  if (yes !== undefined && isUnowned(reference)) return { ...base, reviews, ...ofUnowned }
   if (yes !== undefined) return { ...base, reviews, access: 'allowed', ...allowedBy(yes, pullSpec) }
   if (reviews.some(({ answer }) => answer === 'unknown')) return { ...base, reviews, ...unknownRole }
+  if (!options.isWhole) return { ...base, reviews, ...unreadManifest }
   const { namespace } = reading
   return {
     ...base,
@@ -58,10 +63,27 @@ const ofDigest = {
   next: 'ask a proxy with --server, or explain the tag of the image',
 } as const satisfies Partial<Explanation>
 
+/** The proxy decides about such a tag by its image, too. */
+const ofUnowned = {
+  access: 'unknown',
+  reason:
+    'They have QCI-wide access, which opens a tag without a namespace unless a restricted tag reaches the same image. That only a proxy knows.',
+  next: 'ask a proxy with --server',
+} as const satisfies Partial<Explanation>
+
+const isUnowned = (reference: Reference): boolean => reference.kind === 'tag' && reference.owner.by === 'qci'
+
 const unknownRole = {
   access: 'unknown',
   reason: 'A binding names a role that is in none of the folders.',
   next: 'give the folder of that role with a further --rbac',
+} as const satisfies Partial<Explanation>
+
+/** It may have the binding that is missing. */
+const unreadManifest = {
+  access: 'unknown',
+  reason: 'No review says yes, but a manifest could not be read.',
+  next: 'correct the file that was left out, then run this again',
 } as const satisfies Partial<Explanation>
 
 const allowedBy = ({ role, namespace }: ReviewResult, pullSpec: string) =>
@@ -71,7 +93,7 @@ const allowedBy = ({ role, namespace }: ReviewResult, pullSpec: string) =>
       role === 'qci-image-puller'
         ? 'they have QCI-wide access'
         : `they have ${role} in namespace ${namespace}`
-    }. Whether QCI has it, only a proxy knows.`,
+    }. Whether QCI has it, only a proxy knows. A token with scopes, or a proxy with other flags, may open less.`,
     next: `podman pull ${pullSpec}, once the manifests are applied`,
   }) as const
 

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { credentialFor } from '../secrets/docker-config.ts'
+import { loginFor } from '../secrets/docker-config.ts'
 import { trimBlanks } from '../secrets/pasted-text.ts'
 
 export interface LoginOptions {
@@ -45,10 +45,17 @@ const fromTokenFile = async (path: string, { openInput }: LoginOptions): Promise
 
 const bearer = (text: string, from: string): Login => {
   const token = trimBlanks(text)
+  const wrong = whatIsWrong(token)
   // Not the text itself: it may be a secret of another kind.
-  if (token === '' || token.length > maxTokenLength || /[^\x21-\x7e]/.test(token))
-    throw new Error(`${from} holds no token`)
+  if (wrong !== undefined) throw new Error(`${from} holds no token: ${wrong}`)
   return { authorization: `Bearer ${token}`, from }
+}
+
+const whatIsWrong = (token: string): string | undefined => {
+  if (token === '') return 'it is empty'
+  if (token.length > maxTokenLength) return 'it is longer than any token'
+  if (/\s/.test(token)) return 'it has white space in it, as an error message has'
+  return /[^\x21-\x7e]/.test(token) ? 'it has characters that no token has' : undefined
 }
 
 const unreadable =
@@ -89,12 +96,16 @@ const loginIn = (content: string, path: string, { server }: LoginOptions): Login
   // A file with a credential helper alone has no logins.
   if (!/"auths"/.test(content)) return undefined
   try {
-    const found = credentialFor(content, { upstream: server, repository: '' })
+    const found = loginFor(content, { upstream: server, repository: '' })
     if (found === undefined) return undefined
     const basic = Buffer.from(`${found.username}:${found.password}`).toString('base64')
     return { authorization: `Basic ${basic}`, from: path }
   } catch (error) {
-    throw new Error(`${path}: ${(error as Error).message}`, { cause: error })
+    // Its message is for the administrator of a robot.
+    throw new Error(
+      `${path}: the login for ${server.host} in it cannot be used; podman login ${server.host} again, or give --token-file`,
+      { cause: error },
+    )
   }
 }
 
@@ -112,9 +123,9 @@ const fromOc = async ({ host }: URL, { environment }: LoginOptions): Promise<Log
     return bearer(stdout, 'oc whoami -t')
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    const why = code === 'ENOENT' ? 'oc is not installed' : 'oc whoami -t prints no token: run oc login'
+    const why = code === 'ENOENT' ? 'oc is not installed' : 'oc whoami -t prints no token'
     // Attack: the error quotes the output of the command, which may be a token. It is not passed on.
     // oxlint-disable-next-line preserve-caught-error
-    throw new Error(`${none}, and ${why}; or give --token-file`)
+    throw new Error(`${none}, and ${why}: give --token-file, or podman login ${host}`)
   }
 }

@@ -1,13 +1,13 @@
 /**
- * The command line of `ci-images-mirror`. The flags of the program that it replaces are all accepted, with one dash or two.
+ * The command line of `ci-images-mirror`. It accepts all flags of the former program, with one dash or two.
  */
 import { tokensOf } from '../config/command-line.ts'
+import { didYouMean } from '../config/did-you-mean.ts'
 import { logLevels, type LogLevel } from '../telemetry/logging.ts'
 import { ArgumentValues, defaults, type Texts } from './argument-values.ts'
 import type { GoPattern } from './config/go-pattern.ts'
 import { distributorArguments, distributorNotices, onlyValidFlag } from './distributor-arguments.ts'
 import type { DistributorOptions } from './distributor/distributor-options.ts'
-import { nearestOf } from './status/nearest.ts'
 import { reportFormats, type ReportFormat } from './validation/report.ts'
 
 /** `serve`: the service. */
@@ -16,7 +16,7 @@ export type Command = (typeof commands)[number]
 
 export interface MirrorArguments {
   readonly command: Command
-  /** Of `explain` and `sync`: `ocp/ubi:9`. */
+  /** The image of `explain` and `sync`: `ocp/ubi:9`. */
   readonly target: string | undefined
   /** Files. */
   readonly config: string | undefined
@@ -25,10 +25,10 @@ export interface MirrorArguments {
   readonly releaseRepository: string | undefined
   /** A docker auth file; without it, all registries are read anonymously. */
   readonly registryConfig: string | undefined
-  /** Undefined: that of the pod. */
+  /** Undefined: the service account of the pod. */
   readonly kubeconfig: string | undefined
   readonly format: ReportFormat
-  /** Of `validate`: whether it looks at the registries, too, and for how many milliseconds at most. */
+  /** For `validate`: whether it also reads the sources from their registries, and for how many milliseconds at most. */
   readonly isOnline: boolean
   readonly onlineTimeoutMs: number
   readonly leaderElectionNamespace: string
@@ -40,20 +40,20 @@ export interface MirrorArguments {
   /** Milliseconds between two passes. */
   readonly intervalMs: number
   readonly qci: { readonly registry: string; readonly repository: string }
-  /** Of registries that are somewhere else than their names say. */
+  /** The origins of registries that are not at `https://HOST`. */
   readonly origins: ReadonlyMap<string, URL>
-  /** Of targets whose signatures, attestations and SBOMs are copied. */
+  /** Patterns of targets whose signatures, attestations and SBOMs are copied, too. */
   readonly attachments: readonly GoPattern[]
-  /** Of the service that `explain` and `sync` ask. */
+  /** The URL of the service, for `explain` and `sync`. */
   readonly url: URL | undefined
   readonly logLevel: LogLevel
-  /** The watch of all ImageStreams; undefined where it is not enabled. */
+  /** The watch of all ImageStreams; undefined if it is not enabled. */
   readonly distributor: DistributorOptions | undefined
   /** Sentences about flags that have no effect, or lack one. */
   readonly notices: readonly string[]
 }
 
-/** What is wrong with the arguments: a sentence each. */
+/** The mistakes in the arguments, a sentence for each. */
 export class ArgumentsError extends Error {
   readonly problems: readonly string[]
 
@@ -67,9 +67,10 @@ const validateFlag = 'validate-config-only'
 const onlineFlag = 'online'
 const switches = new Set([validateFlag, onlineFlag, 'dry-run', onlyValidFlag])
 const names = [...new Set([...Object.keys(defaults), ...switches])]
+const flagNames = [...names, 'help', 'version']
 const forms = new Map(names.map((name) => [name, switches.has(name) ? 'boolean' : 'value'] as const))
 
-/** @param environment of which KUBECONFIG is read. @throws {ArgumentsError} */
+/** @param environment only KUBECONFIG is read from it. @throws {ArgumentsError} */
 export const parseMirrorArguments = (
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>> = {},
@@ -120,17 +121,12 @@ const textsOf = (
   const texts = new Map<string, readonly string[]>()
   for (const { name, text } of options)
     if (!names.includes(name))
-      problems.push(`--${name} is not a flag${guess(name, names, '--')}; --help lists them`)
+      problems.push(`--${name} is not a flag${didYouMean(name, flagNames, '--')} --help lists them`)
     else if (!switches.has(name) && text === undefined) problems.push(`--${name} needs a value`)
     else if (switches.has(name) && !['true', 'false', undefined].includes(text))
       problems.push(`--${name}=${text} is not valid: expected true or false`)
     else texts.set(name, [...(texts.get(name) ?? []), text ?? 'true'])
   return texts
-}
-
-const guess = (text: string, all: readonly string[], prefix = ''): string => {
-  const nearest = nearestOf(text, all)
-  return nearest === undefined ? '' : `, did you mean ${prefix}${nearest}?`
 }
 
 const commandOf = (
@@ -141,7 +137,7 @@ const commandOf = (
   if (word === undefined) return { command: isValidation ? 'validate' : 'serve', target: undefined }
   const command = commands.find((candidate) => candidate === word)
   if (command === undefined) {
-    problems.push(`${JSON.stringify(word)} is not a command${guess(word, commands)}; --help lists them`)
+    problems.push(`${JSON.stringify(word)} is not a command${didYouMean(word, commands)} --help lists them`)
     return { command: 'serve', target: undefined }
   }
   const takesTarget = command === 'explain' || command === 'sync'

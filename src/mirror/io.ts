@@ -1,11 +1,11 @@
 /**
- * What the commands need of the process.
+ * The interface of the commands to the process.
  */
 import type { Clock } from '../concurrency/clock.ts'
 import type { createLogger } from '../telemetry/logging.ts'
 
 export interface MirrorIo {
-  /** Of a registry; for tests. */
+  /** The network of a registry; for tests. */
   readonly originOf?: (host: string) => URL
   /** For tests. */
   readonly clock?: Clock

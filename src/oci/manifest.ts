@@ -64,9 +64,25 @@ const parse = (content: Buffer): ManifestContent | UnreadManifest => {
   if (payload !== undefined) {
     const signed = readJson(payload)
     if (signed === 'too-large') return signed
-    if (signed !== 'not-json') found.add(signed.value)
+    // Clients may read a payload that this parser does not.
+    if (signed === 'not-json') found.mention(mentionsIn(payload))
+    else found.add(signed.value)
   }
   return found.descriptors > maxDescriptors ? 'too-large' : found.content()
+}
+
+const digestPattern = /sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})/g
+const escapePattern = /\\u00([0-9a-f]{2})/gi
+
+/**
+ * Every digest in the text of a manifest, each once: a superset of what any client could read in it. For content that cannot be parsed, so
+ * that it closes what it may name. It never opens anything. Takes time in proportion to the content.
+ */
+export const mentionsIn = (content: Buffer): readonly Digest[] => {
+  const text = content
+    .toString('latin1')
+    .replaceAll(escapePattern, (_escape, hex: string) => String.fromCharCode(Number(`0x${hex}`)))
+  return [...new Set(text.match(digestPattern))] as Digest[]
 }
 
 const readJson = (content: Buffer): { readonly value: unknown } | UnreadManifest => {
@@ -112,6 +128,10 @@ class Found {
 
   add(root: unknown): void {
     this.#walk(root, '', true)
+  }
+
+  mention(digests: readonly Digest[]): void {
+    for (const digest of digests) this.#describe(digest, new DescriptorFields(), '')
   }
 
   content(): ManifestContent {

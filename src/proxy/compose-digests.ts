@@ -1,6 +1,6 @@
 /**
- * Composes the sources of what is known about digests: the graph of facts, the claims of ImageStreams, the restricted index, and the search
- * before a refusal.
+ * Composes everything that finds out which tags reach a digest: the graph of facts, the claims of ImageStreams, the restricted index, and
+ * the search before a refusal.
  */
 import type { DigestKnowledge } from '../access/requirement.ts'
 import { createClaimChecks, type ClaimChecks } from '../digests/claim-checks.ts'
@@ -8,9 +8,10 @@ import { createClaimFollower } from '../digests/claim-follower.ts'
 import { Facts } from '../digests/facts.ts'
 import { createLookFurther, type LookFurther, type UpstreamReads } from '../digests/look-further.ts'
 import { ReachGraph } from '../digests/reach-graph.ts'
-import { RestrictedIndex, type IndexProgress } from '../digests/restricted-index/restricted-index.ts'
+import { RestrictedIndex } from '../digests/restricted-index/restricted-index.ts'
 import type { TagPage } from '../digests/restricted-index/tag-scan.ts'
 import type { Location } from '../digests/sightings.ts'
+import { createRecordUnreadable } from '../digests/unreadable-manifest.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import { createDigestMetrics } from '../telemetry/digest-metrics.ts'
 import type { Digest, QciTag } from '../oci/reference.ts'
@@ -23,6 +24,7 @@ export interface Digests {
   readonly lookFurther: LookFurther
   /** See `Facts`. */
   readonly record: Facts['record']
+  readonly recordUnreadable: ReturnType<typeof createRecordUnreadable>
   /** To be called before `start`. The upstream is created after this object, because it passes what it fetches to `record`. */
   readonly connect: (upstream: DigestUpstream) => void
   readonly start: () => void
@@ -56,6 +58,7 @@ export const composeDigests = (options: ComposeDigestsOptions): Digests => new C
 class ComposedDigests implements Digests {
   readonly facts: Facts
   readonly record: Digests['record']
+  readonly recordUnreadable: Digests['recordUnreadable']
   readonly knowledge: DigestKnowledge
   readonly lookFurther: LookFurther
   readonly #options: ComposeDigestsOptions
@@ -71,6 +74,7 @@ class ComposedDigests implements Digests {
     this.#graph = createGraph(options)
     this.facts = new Facts({ graph: this.#graph, locate, publish: shared.facts.publish })
     this.record = this.facts.record.bind(this.facts)
+    this.recordUnreadable = createRecordUnreadable({ facts: this.facts, graph: this.#graph, locate })
     this.#index =
       restrictedIndex === 'on'
         ? createIndex(options, this.#graph, this.facts, () => this.#upstream)
@@ -94,14 +98,15 @@ class ComposedDigests implements Digests {
   notReady(): readonly string[] {
     return [
       ...this.#claims.notReady(),
-      ...(this.#isComplete() || this.#index?.isRestored() === true
+      // An index that is outdated closes digests that no tag reaches. All other pulls go on.
+      ...(this.#wasComplete() || this.#index?.isRestored() === true
         ? []
         : ['the index of restricted images is not complete yet']),
     ]
   }
 
   status(): readonly string[] {
-    return this.#index === undefined ? [] : [describe(this.#index.progress(), this.#index.isRestored())]
+    return this.#index === undefined ? [] : [this.#index.status()]
   }
 
   async close(): Promise<void> {
@@ -112,11 +117,15 @@ class ComposedDigests implements Digests {
     return this.#index?.isComplete() ?? true
   }
 
+  #wasComplete(): boolean {
+    return this.#index?.wasComplete() ?? true
+  }
+
   #watchClaims(): WatchedClaims {
     const followClaims = this.#index && createFollower(this.#index, this.#options.logger)
     return createWatchedClaims(this.#options, ({ namespace }, digests) => {
       // An image stream of a restricted namespace has changed, so its tag in QCI has changed as well.
-      if (followClaims === undefined || !this.#isComplete() || !this.#options.isRestricted(namespace)) return
+      if (followClaims === undefined || !this.#wasComplete() || !this.#options.isRestricted(namespace)) return
       const unchecked = digests.filter(
         (digest) => !this.#graph.reachOf(digest).isRestricted && this.#checks.isClaimed(digest),
       )
@@ -181,15 +190,6 @@ const notConnected: DigestUpstream = {
   fetchPage: fail,
   fetchManifestInBackground: fail,
   fetchPageInBackground: fail,
-}
-
-const describe = (
-  { phase, pages, followed, isLiveComplete, isWhole }: IndexProgress,
-  isRestored: boolean,
-): string => {
-  const incomplete = isRestored ? 'of the last start, because upstream fails' : 'not complete'
-  const state = isWhole ? 'whole' : isLiveComplete ? 'live tags complete' : incomplete
-  return `restricted index: ${state}; phase ${phase}, ${pages} pages of tags read, ${followed} tags followed`
 }
 
 const createIndex = (

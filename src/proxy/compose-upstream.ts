@@ -8,7 +8,8 @@ import type { Digests, DigestUpstream } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { PartHealth } from '../telemetry/part-states.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { parseManifest } from '../oci/manifest.ts'
+import { mentionsIn, parseManifest } from '../oci/manifest.ts'
+import { UnreadableManifest } from '../upstream/errors.ts'
 import { createPipeline, type Pipeline } from '../upstream/pipeline.ts'
 import type { Digest } from '../oci/reference.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
@@ -23,7 +24,7 @@ export interface ComposeUpstreamOptions {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly files: ReloadedFiles
-  readonly digests: Pick<Digests, 'record'>
+  readonly digests: Pick<Digests, 'record' | 'recordUnreadable'>
   readonly shared: Pick<SharedState, 'tokenBucket'>
   readonly cache: ComposedStorage | undefined
   readonly s3: ComposedS3 | undefined
@@ -50,7 +51,10 @@ export const composeUpstream = (
     blobDelivery: config.blobDelivery,
     learn: async (tag, { digest, content }) => {
       const children = content === undefined ? undefined : parseManifest(content)
-      await digests.record(tag, digest, typeof children === 'string' ? undefined : children)
+      // No string without content.
+      if (typeof children === 'string')
+        await digests.recordUnreadable(tag, digest, mentionsIn(content as Buffer))
+      else await digests.record(tag, digest, children)
     },
     credentials: files.robot.current,
     // The token bucket is of all replicas, or already this one's share of it: nothing is left to divide.
@@ -88,14 +92,13 @@ export const readsOf = ({ source, background }: Pipeline): DigestUpstream => ({
 
 const indexRequest = { accept: undefined, requester: 'the restricted index', priority: 'background' } as const
 
-const absences: ReadonlySet<string> = new Set(['MANIFEST_UNKNOWN', 'MANIFEST_INVALID'])
-
-/** Undefined if upstream has no manifest, or one that is too large to be served. */
+/** Undefined if upstream has no manifest. One that cannot be parsed is no absence: it closes all that it mentions. */
 const digestOf = async (fetching: Promise<{ readonly digest: Digest }>): Promise<Digest | undefined> => {
   try {
     return (await fetching).digest
   } catch (error) {
-    if (error instanceof RegistryError && absences.has(error.code)) return undefined
+    if (error instanceof UnreadableManifest) return error.digest
+    if (error instanceof RegistryError && error.code === 'MANIFEST_UNKNOWN') return undefined
     throw error
   }
 }

@@ -16,7 +16,7 @@ import {
 } from '../oci/reference.ts'
 import type { PullSpecOptions } from '../oci/pull-spec.ts'
 import { isImageStreamName } from '../oci/qci-tag.ts'
-import { beforeDeadline } from './decision-deadline.ts'
+import { beforeDeadline, type DeadlineStart } from './decision-deadline.ts'
 import type { DenialMessage } from './denial.ts'
 import { identityOf, referenceOf } from './request-context.ts'
 import { nameUnknown } from './unknown-names.ts'
@@ -78,7 +78,8 @@ export const createAuthorizeDigest =
     const { repository } = referenceOf(request)
     const identity = identityOf(request)
     const reference: Reference = { kind: 'digest', repository, digest }
-    const decision = await decide(request, policy, reference)
+    // The deadline begins now: the time that upstream took for the tag does not count.
+    const decision = await decide(request, policy, reference, { receivedAt: performance.now() })
     if (decision.allowed) return
     request.decision = decision
     if (decision.isPremature === true) throw premature()
@@ -88,16 +89,20 @@ export const createAuthorizeDigest =
     )
   }
 
-/** A decision from the cache costs no promise. */
-const decide = async (request: FastifyRequest, policy: Policy, reference: Reference): Promise<Decision> => {
-  const identity = identityOf(request)
-  const decided = policy.decide(identity, reference)
-  return decided instanceof Promise ? await beforeDeadline(request, decided) : decided
+/** A decision from the cache costs no promise. @param since the moment from which the deadline counts */
+const decide = async (
+  request: FastifyRequest,
+  policy: Policy,
+  reference: Reference,
+  since: DeadlineStart = request,
+): Promise<Decision> => {
+  const decided = policy.decide(identityOf(request), reference)
+  return decided instanceof Promise ? await beforeDeadline(since, decided) : decided
 }
 
 const premature = (): RegistryError =>
   unavailable(
-    'whether you may pull this digest is not known yet: this proxy has just started, or cannot reach the others; pull by tag, or try again in a moment',
+    'whether you may pull this digest is not known yet: this proxy has just started, or cannot read the tags of QCI, or cannot reach the others; pull by tag, or try again in a moment',
   )
 
 const parseRequest = (request: FastifyRequest, options: AuthorizationOptions): Reference => {

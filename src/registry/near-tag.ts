@@ -2,6 +2,7 @@
  * A tag that the requester may pull, with nearly the name of one that does not exist. Within limits: the search costs a page of upstream's
  * tag list at most, and only some of the requests of a requester cost one.
  */
+import { unlessAborted } from '../concurrency/abortable.ts'
 import { Pace } from '../concurrency/pace.ts'
 import type { Identity } from '../access/identity.ts'
 import type { FetchTags } from '../oci/image-source.ts'
@@ -11,6 +12,8 @@ import { typingErrorsIn } from './typing-error.ts'
 
 export interface NearTagOptions extends Pick<VisibilityOptions, 'policy' | 'ownerOf'> {
   readonly fetchTags: FetchTags
+  /** Milliseconds that an error response waits for the search, reviews included. For tests. */
+  readonly maxWaitMs?: number
 }
 
 export interface NearTagRequest {
@@ -23,21 +26,22 @@ export interface NearTagRequest {
 /** Undefined if there is none, or none was found within the limits. Never rejects. */
 export type FindNearTag = (request: NearTagRequest) => Promise<string | undefined>
 
-/** Milliseconds that an error response waits for the search. */
-const maxWaitMs = 1500
+const usualWaitMs = 1500
 /** Attack: a loop over missing tags, to use up the pages that quay grants to everybody. */
 const searches = { burst: 5, everyMs: 10_000, maxWaitMs: 0 }
-/** Of the tags by distance: each costs a decision, most of which are cached. */
+/** How many of the most similar tags are tried: each costs a decision, most of which are cached. */
 const maxDecisions = 3
 
 export const createFindNearTag = (options: NearTagOptions): FindNearTag => {
   const pace = new Pace(searches)
+  const { maxWaitMs = usualWaitMs } = options
   return async (request) => {
     const { owner, repository } = request.reference
     if (owner.by !== 'image-stream' || repository.form === 'monorepo') return undefined
     if (pace.next(request.requester) === undefined) return undefined
+    const signal = AbortSignal.any([request.signal, AbortSignal.timeout(maxWaitMs)])
     try {
-      return await search(request, options, tagPrefixOf(repository))
+      return await unlessAborted(signal, search({ ...request, signal }, options, tagPrefixOf(repository)))
     } catch {
       // The error that the client waits for is about its own tag.
       return undefined
@@ -50,8 +54,7 @@ const search = async (
   { fetchTags, policy, ownerOf }: NearTagOptions,
   prefix: string,
 ): Promise<string | undefined> => {
-  const limited = AbortSignal.any([signal, AbortSignal.timeout(maxWaitMs)])
-  const { tags } = await fetchTags({ after: prefix, requester, signal: limited })
+  const { tags } = await fetchTags({ after: prefix, requester, signal })
   const own = tags.filter((tag) => tag.startsWith(prefix)).map((tag) => tag.slice(prefix.length))
   const { isVisible } = createVisibility({ identity, repository: reference.repository, policy, ownerOf })
   for (const tag of nearest(reference.tag, own)) if (await isVisible(prefix + tag)) return tag

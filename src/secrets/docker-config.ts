@@ -19,9 +19,18 @@ export const parseDockerConfig =
     return [credential]
   }
 
-/** The same for any repository. Undefined where no entry is for it. @throws {Error} where it is not a user name and a password */
-export const credentialFor = (content: string, target: Target): RobotCredential | undefined => {
-  const auths = authsOf(trimBlanks(content))
+/** The same for a person. Docker writes an empty entry `{}` for a login that its credential helper has. */
+export const loginFor = (content: string, target: Target): RobotCredential | undefined =>
+  credentialFor(content, target, (entry) => Object.keys(entry).length > 0)
+
+/** The same for any repository. Undefined without a matching entry. @throws {Error} if the entry is not a user name and a password */
+export const credentialFor = (
+  content: string,
+  target: Target,
+  counts: (entry: Entry) => boolean = () => true,
+): RobotCredential | undefined => {
+  const all = Object.entries(authsOf(trimBlanks(content)))
+  const auths = Object.fromEntries(all.filter(([, entry]) => counts(entry ?? {})))
   const [key] = matchingKeys(Object.keys(auths), target)
   return key === undefined
     ? undefined

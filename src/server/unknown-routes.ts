@@ -14,17 +14,25 @@ export const refuseUnknownRoute =
   (request, _reply, done) => {
     // Attack: `GET http://elsewhere/...` uses the proxy as a forward proxy. No registry client writes its target in this form.
     if (!request.is404 && request.raw.url?.startsWith('/') === true) return done()
-    const methods = request.url.startsWith('/') ? methodsOf?.(request.url.split('?', 1).join('')) : undefined
+    const methods = request.url.startsWith('/') ? methodsOf?.(pathOf(request)) : undefined
     if (methods === undefined) done(refusalOf(request, challenge))
     else done(unsupported(405, `this path takes ${methods} only`, methods))
   }
 
 /** The answer to a request that no route serves. */
 export const refusalOf = (request: FastifyRequest, challenge: Challenge): RegistryError => {
-  const [path = ''] = request.url.split('?')
+  const path = pathOf(request)
   const isRegistry = path === '/v2' || path.startsWith('/v2/')
   if (isRegistry && request.headers.authorization === undefined) return loginFirst(challenge)
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return unsupported(405, pullOnly, path === '/v2/auth' ? 'GET, HEAD, POST' : 'GET, HEAD')
   return notServed()
+}
+
+/** Decoded, because the router decodes a path before it compares it. Only ASCII matters here. */
+const pathOf = ({ url }: FastifyRequest): string => {
+  const [path = ''] = url.split('?')
+  return path.replaceAll(/%([0-9a-f]{2})/gi, (_escape, hex: string) =>
+    String.fromCharCode(Number(`0x${hex}`)),
+  )
 }

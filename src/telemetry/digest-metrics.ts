@@ -1,5 +1,5 @@
 /**
- * The Prometheus metrics of what is known about digests, on the Registry of the other metrics.
+ * The Prometheus metrics of facts and claims about digests, on the Registry of the other metrics.
  */
 import { closedCounterOn, gaugeOn } from './instruments.ts'
 import type { Metrics } from './metrics.ts'
@@ -51,7 +51,7 @@ export const createDigestMetrics = (
   )
   gauge(
     'restricted_index_complete',
-    '1 after all live tags of restricted namespaces were followed; until then, digests without a known tag are closed. Alert on 0.',
+    '1 if all live tags of restricted namespaces were followed within the last hour; otherwise digests without a known tag are closed. Alert on 0.',
     () => Number(read().isLiveComplete ?? true),
   )
   gauge('restricted_index_whole', '1 after dated copies of restricted images were followed as well.', () =>

@@ -8,7 +8,7 @@ import { hasSchemaVersion, maxDescriptors, maxManifestDepth, parseManifest } fro
 import { isDigest, type Digest, type QciTag } from '../oci/reference.ts'
 import type { FetchManifest, Manifest } from '../oci/image-source.ts'
 import { readBounded } from './client/bounded-body.ts'
-import { TransientObjectError } from './errors.ts'
+import { TransientObjectError, UnreadableManifest } from './errors.ts'
 import { mediaTypeOf } from './client/response-fields.ts'
 import type { SendUpstream, UpstreamResponse } from './request.ts'
 
@@ -73,26 +73,22 @@ const verified = (reference: QciTag | Digest, response: UpstreamResponse, conten
     throw wrong('does not match its digest')
   // A manifest that cannot be parsed names digests that the access rules would not know. It was pushed like that: a retry gets the same.
   const parsed = parseManifest(content)
-  if (parsed === 'too-large') throw tooLarge(reference)
+  if (parsed === 'too-large') throw new UnreadableManifest(tooLarge(reference), { digest, content })
   // A response without Content-Length may be cut off, and half a manifest would have a digest of its own.
   if (parsed === 'not-json')
-    throw digest === named && isVerified({ mediaType }) ? unreadable(reference) : wrong('is cut off')
+    throw digest === named && isVerified({ mediaType })
+      ? new UnreadableManifest(notJson(reference), { digest, content })
+      : wrong('is cut off')
   if (named === undefined && !isNamedManifestType(mediaType) && !hasSchemaVersion(content))
     throw wrong('is JSON about something else')
   return { digest, mediaType, size: content.length, content, isStale: false }
 }
 
-const unreadable = (reference: string): RegistryError =>
-  new RegistryError(
-    'MANIFEST_INVALID',
-    `${reference} is no JSON, or has a field twice, which clients read differently: push it again`,
-  )
+const notJson = (reference: string): string =>
+  `${reference} is no JSON, or has a field twice, which clients read differently: push it again`
 
-const tooLarge = (reference: string): RegistryError =>
-  new RegistryError(
-    'MANIFEST_INVALID',
-    `${reference} names more than ${maxDescriptors} manifests and blobs, or nests them more than ${maxManifestDepth} levels deep: build it with fewer layers or platforms`,
-  )
+const tooLarge = (reference: string): string =>
+  `${reference} names more than ${maxDescriptors} manifests and blobs, or nests them more than ${maxManifestDepth} levels deep: build it with fewer layers or platforms`
 
 const digestIn = ({ digest }: UpstreamResponse): Digest | undefined =>
   digest !== undefined && isDigest(digest) ? digest : undefined

@@ -23,7 +23,9 @@ await t.test('audit-report: a file, standard input, and what is neither', async 
   test.match(JSON.parse((await ended(['audit-report', '--json', path('log.gz')])).stdout), {
     losses: [{ count: 1 }],
   })
-  await refused(test, ['audit-report', path('cut.gz')], [/.*cut.gz cannot be read \(Z_BUF_ERROR\)/])
+  await refused(test, ['audit-report', path('cut.gz')], [/.*cut.gz cannot be read \(the file was cut off\)/])
+  writeFileSync(path('plain.gz'), auditLoss)
+  await refused(test, ['audit-report', path('plain.gz')], [/.*plain.gz cannot be read \(it is not gzip/])
   await refused(test, ['audit-report', path('away.gz')], [/.*away.gz cannot be read \(ENOENT\)/])
   await refused(
     test,
@@ -32,7 +34,7 @@ await t.test('audit-report: a file, standard input, and what is neither', async 
   )
 })
 
-await t.test('audit-report says that it waits for what a person types', async (test) => {
+await t.test('audit-report says that it waits for input of the terminal', async (test) => {
   const waiting = 'Waiting for a log on standard input. Ctrl-D ends it.'
   const options = { input: auditLoss, isInputTerminal: true }
   for (const args of [[], ['-']])

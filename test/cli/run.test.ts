@@ -22,15 +22,16 @@ await t.test('--help lists the commands, that of a command its flags', async (te
 })
 
 await t.test('--version is that of the package', async (test) => {
-  for (const args of [['--version'], ['version'], ['serve', '--version']])
+  for (const args of [['--version'], ['version'], ['-v'], ['serve', '--version']])
     test.strictSame(await ended(args), { code: 0, stdout: manifest.version, stderr: [] })
 })
 
-await t.test('an unknown command is the only problem that is told', async (test) => {
+await t.test('an unknown command is the only problem that is reported', async (test) => {
   for (const [name, meant] of [
     ['explian', ' did you mean explain?'],
     ['audit-rport', ' did you mean audit-report?'],
     ['sandbx', ' did you mean sandbox?'],
+    ['ocp/4.5:base', ' did you mean explain ocp/4.5:base?'],
     ['constructor', ''],
     ['', ''],
   ] as const) {

@@ -211,7 +211,7 @@ await t.test('a problem alone keeps from starting, with its message', async (tes
   })
 })
 
-await t.test('attack: a password in the URL of any flag is neither taken nor told', async (test) => {
+await t.test('attack: a password in the URL of any flag is neither accepted nor printed', async (test) => {
   for (const [flag, url] of [
     ['shared-state', 'redis://:hunter2@127.0.0.1'],
     ['shared-state', 'redis://proxy:hunter2@127.0.0.1:6379/1'],
@@ -231,7 +231,7 @@ await t.test('attack: a password in the URL of any flag is neither taken nor tol
   }
 })
 
-await t.test('shared state: where, and with what', async (test) => {
+await t.test('shared state: the address and the files', async (test) => {
   const folder = test.testdir({
     password: ' hunter2\n',
     empty: '\n',

@@ -289,3 +289,18 @@ await t.test(
     }
   },
 )
+
+await t.test(
+  'children that another replica listed wrongly are published as this one has read them',
+  async (test) => {
+    const { facts, graph, told, published } = setUp()
+    facts.apply([{ kind: 'names', manifest: image, manifests: [], blobs: [other], isRestricted: true }])
+    await facts.record(undefined, image, names)
+    test.strictSame(published, [{ kind: 'names', manifest: image, ...names, isRestricted: false }])
+    test.strictSame(graph.childrenOf(image), names)
+    told()
+    facts.apply([{ kind: 'names', manifest: image, manifests: [], blobs: [other], isRestricted: true }])
+    await facts.record(undefined, image, names)
+    test.strictSame([told(), graph.childrenOf(image)], [[], names])
+  },
+)

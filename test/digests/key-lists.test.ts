@@ -26,3 +26,14 @@ await t.test('attack: many lists evict only the oldest list', async (test) => {
     [0, 1, 1],
   )
 })
+
+await t.test('one digest is removed from a list', async (test) => {
+  const [key, one, other] = ['key', 'one', 'other'].map((text) => keyOf(digestOf(text)))
+  const lists = new KeyLists(10)
+  lists.add(key!, one!)
+  lists.add(key!, other!)
+  lists.remove(key!, one!)
+  lists.remove(key!, one!)
+  lists.remove(one!, key!)
+  test.strictSame(lists.get(key!), [other])
+})

@@ -19,7 +19,7 @@ const setUp = () => {
     names.set(
       keyOf(digestOf(name)),
       { manifests: manifests.map((one) => digestOf(one)), blobs: blobs.map((one) => digestOf(one)) },
-      false,
+      { isRestricted: false, isOwn: true },
     )
   const isReached = (name: string) => stores.open.get(keyOf(digestOf(name))) !== undefined
   return { propagation, stores, closed, spread, manifest, isReached }

@@ -371,3 +371,36 @@ await t.test('generated: random graphs in any order end in the closure of their 
     }
   }
 })
+
+await t.test(
+  'attack: another replica lists too few or other children, before or after this one has read them',
+  async (test) => {
+    const few = { manifests: [], blobs: [config] }
+    const whole = { manifests: [], blobs: [layer, config] }
+    for (const order of ['foreign first', 'own first', 'both foreign'])
+      for (const tagFirst of [true, false]) {
+        const graph = new ReachGraph()
+        const tag = () => graph.recordTag(at('ocp-priv'), image, Date.now())
+        if (tagFirst) tag()
+        if (order === 'own first') test.equal(graph.recordManifest(image, whole), true)
+        test.equal(graph.recordManifest(image, few, false), order !== 'own first')
+        test.equal(graph.recordManifest(image, whole, order !== 'both foreign'), order !== 'own first')
+        test.equal(graph.recordManifest(image, few, false), false)
+        if (!tagFirst) tag()
+        for (const digest of [image, layer, config])
+          test.match(graph.reachOf(digest), { isRestricted: true }, `${order} ${tagFirst}`)
+        test.strictSame(graph.childrenOf(image)?.blobs.toSorted(), whole.blobs.toSorted())
+      }
+  },
+)
+
+await t.test(
+  'attack: a false list of another replica opens no blob by its manifest, once this one has read it',
+  async (test) => {
+    const graph = new ReachGraph()
+    graph.recordManifest(image, { manifests: [], blobs: [layer, config] }, false)
+    test.strictSame([graph.parentsOf(layer), graph.parentsOf(config)], [[image], [image]])
+    graph.recordManifest(image, { manifests: [], blobs: [config] })
+    test.strictSame([graph.parentsOf(layer), graph.parentsOf(config)], [[], [image]])
+  },
+)

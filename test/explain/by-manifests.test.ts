@@ -7,6 +7,7 @@ const answers = (yes: Readonly<Record<string, 'yes' | 'unknown'>>): OfflineOptio
   isRestricted: (namespace) => namespace.endsWith('-priv'),
   qciNamespace: 'ocp',
   grantAdvice: 'oc-policy',
+  isWhole: true,
   review: (_user, { namespace, name = '' }) => ({ answer: yes[`${namespace}/${name}`] ?? 'no' }),
 })
 const alice = userOf('alice', ['team'])
@@ -40,11 +41,36 @@ await t.test('a refusal names the grant, and a missing role or a digest is unkno
     access: 'unknown',
     next: 'give the folder of that role with a further --rbac',
   })
+  const partly = { ...answers({ 'ocp/': 'yes' }), isWhole: false }
+  test.match(explainByManifests('a-priv/b:x', alice, partly), {
+    access: 'unknown',
+    next: /^correct the file/,
+  })
+  test.match(explainByManifests('a/b:x', alice, partly), { access: 'allowed' })
   test.match(explainByManifests(`a/b@sha256:${'a'.repeat(64)}`, alice, answers({ 'ocp/': 'yes' })), {
     access: 'unknown',
     next: /ask a proxy with --server/,
   })
 })
+
+await t.test(
+  'what a proxy could refuse is never allowed: an unowned tag may be a restricted image',
+  async (test) => {
+    for (const tag of ['latest', 'rc_payload__4.20.0', 'art__0123456789abcdef']) {
+      const { access, reason, next, reviews } = explainByManifests(
+        `openshift/ci:${tag}`,
+        alice,
+        answers({ 'ocp/': 'yes' }),
+      )
+      test.strictSame([access, next, reviews.length], ['unknown', 'ask a proxy with --server', 1])
+      test.match(reason, /unless a restricted tag reaches the same image/)
+    }
+    test.match(explainByManifests('openshift/ci:a_b_c', alice, answers({ 'ocp/': 'yes' })), {
+      access: 'allowed',
+      reason: /A token with scopes, or a proxy with other flags, may open less\.$/,
+    })
+  },
+)
 
 await t.test('the groups that a cluster adds', async (test) => {
   test.strictSame(alice.groups, ['team', 'system:authenticated'])

@@ -34,13 +34,21 @@ await t.test('a token of a file, or of standard input', async (test) => {
     authorization: `Bearer ${token}`,
     from: 'standard input',
   })
-  await test.rejects(find({ tokenFile: `${folder}/empty` }), { message: `${folder}/empty holds no token` })
-  await test.rejects(find({ tokenFile: `${folder}/words` }), { message: `${folder}/words holds no token` })
+  await test.rejects(find({ tokenFile: `${folder}/empty` }), {
+    message: `${folder}/empty holds no token: it is empty`,
+  })
+  await test.rejects(find({ tokenFile: `${folder}/words` }), {
+    message: `${folder}/words holds no token: it has white space in it, as an error message has`,
+  })
   await test.rejects(find({ tokenFile: `${folder}/absent` }), {
     message: /absent cannot be read \(ENOENT\)$/,
   })
   const long = () => Readable.from(['a'.repeat(20_000), 'b'.repeat(20_000)])
-  await test.rejects(find({ tokenFile: '-', openInput: long }), { message: 'standard input holds no token' })
+  await test.rejects(find({ tokenFile: '-', openInput: long }), { message: /longer than any token$/ })
+  const foreign = () => Readable.from(['a\u0430'])
+  await test.rejects(find({ tokenFile: '-', openInput: foreign }), {
+    message: /characters that no token has$/,
+  })
 })
 
 await t.test('the auth files of podman and docker, in their order', async (test) => {
@@ -54,6 +62,7 @@ await t.test('the auth files of podman and docker, in their order', async (test)
       },
       '.docker': { 'config.json': authFile(['proxy.example', 'alice:from-docker']) },
     },
+    helped: '{"auths":{"proxy.example":{}},"credsStore":"x"}',
     docker: { 'config.json': '{"credHelpers":{"other.example":"x"}}' },
     broken: '{"auths":{"proxy.example":{"auth":"!"}}}',
     other: authFile(['other.example', 'a:b']),
@@ -68,17 +77,18 @@ await t.test('the auth files of podman and docker, in their order', async (test)
     basic('alice:from-run'),
   )
   await test.rejects(find({ environment: { REGISTRY_AUTH_FILE: `${folder}/broken` } }), {
-    message: /broken: the entry proxy.example .* is not base64/,
+    message: /broken: the login for proxy.example in it cannot be used; podman login proxy.example again/,
   })
   await test.rejects(find({ environment: { REGISTRY_AUTH_FILE: folder } }), { message: /\(EISDIR\)$/ })
   for (const environment of [
     { REGISTRY_AUTH_FILE: `${folder}/other` },
+    { REGISTRY_AUTH_FILE: `${folder}/helped` },
     { DOCKER_CONFIG: `${folder}/docker` },
     {},
   ])
     await test.rejects(find({ environment: { PATH: '/absent', ...environment } }), {
       message:
-        'there is no login for proxy.example in the auth files of podman and docker, and oc is not installed; or give --token-file',
+        'there is no login for proxy.example in the auth files of podman and docker, and oc is not installed: give --token-file, or podman login proxy.example',
     })
 })
 
@@ -101,6 +111,8 @@ await t.test('oc, if no file has a login', async (test) => {
 await t.test('attack: the output of oc is a secret that is no token', async (test) => {
   const bad = oc(test, 'echo "hunter 2"; exit 1')
   const error = await find({ environment: { PATH: bad } }).catch((caught: unknown) => caught as Error)
-  test.match(error, { message: /oc whoami -t prints no token: run oc login; or give --token-file$/ })
+  test.match(error, {
+    message: /oc whoami -t prints no token: give --token-file, or podman login proxy.example$/,
+  })
   test.notMatch(JSON.stringify(error, Object.getOwnPropertyNames(error)), 'hunter')
 })

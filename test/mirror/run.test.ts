@@ -88,7 +88,7 @@ await t.test('a program error is a sentence, too', async (t) => {
 
 await t.test('help and notices', async (t) => {
   for (const given of ['--help', '-h', 'help']) t.match(await started(t, [given]), { code: 0, output: help })
-  for (const given of ['--version', 'version'])
+  for (const given of ['--version', 'version', '-v'])
     t.match(await started(t, [given]), { code: 0, output: manifest.version })
   t.match(await started(t, [check, '--config=FOLDER/good', '--only-valid-manifest-v2-images']), {
     code: 0,

@@ -1,5 +1,11 @@
 import t from 'tap'
-import { hasSchemaVersion, maxDescriptors, maxManifestDepth, parseManifest } from '../../src/oci/manifest.ts'
+import {
+  hasSchemaVersion,
+  maxDescriptors,
+  maxManifestDepth,
+  mentionsIn,
+  parseManifest,
+} from '../../src/oci/manifest.ts'
 import type { ManifestContent } from '../../src/oci/manifest.ts'
 import type { Digest } from '../../src/oci/reference.ts'
 import { randomFrom } from './random.ts'
@@ -132,6 +138,32 @@ await t.test('text that is not JSON, and JSON with a field twice', (test) => {
   ])
     test.equal(parse(text), 'not-json', text)
   test.equal(typeof parse('{"a:":":,{}[]","b\\"":"\\"\\\\"}'), 'object', 'in a string everything is text')
+  test.end()
+})
+
+await t.test('every digest in the text of content that cannot be parsed', (test) => {
+  const sha512 = `sha512:${'c'.repeat(128)}`
+  const mentions = (text: string) => mentionsIn(Buffer.from(text))
+  test.strictSame(mentions(''), [])
+  test.strictSame(
+    mentions(`{"layers":[{"digest":"${of('a')}"}],"layers":[{"digest":"${of('b')}"},"${of('a')} ${sha512}"]`),
+    [of('a'), of('b'), sha512],
+  )
+  test.strictSame(
+    mentions(`"\\u0073ha256\\u003A${of('a').slice(7).replace(/^./, '\\u0061')}"`).length,
+    1,
+    'attack: escapes hide a digest',
+  )
+  test.strictSame(mentions(`sha256:${'A'.repeat(64)} sha256:${'a'.repeat(63)} ${of('a').slice(0, -1)}`), [])
+  // Attack: patterns that take quadratic time.
+  test.strictSame(mentions('sha256:'.repeat(600_000)), [])
+  test.strictSame(mentions('\\u00'.repeat(1_000_000)), [])
+  test.end()
+})
+
+await t.test('attack: the payload of a signature that clients may read, and this parser does not', (test) => {
+  const payload = Buffer.from(`{"fsLayers":[{"blobSum":"${of('a')}"}],"fsLayers":[]}`).toString('base64url')
+  test.strictSame(parse({ payload, signatures: [] }), { ...nothing, blobs: [of('a')] })
   test.end()
 })
 

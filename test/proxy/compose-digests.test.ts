@@ -168,6 +168,37 @@ await t.test(
   },
 )
 
+await t.test(
+  'the tag list fails for an hour: unknown digests are closed, and the proxy stays ready',
+  async (test) => {
+    const { now } = Date
+    let laterMs = 0
+    Date.now = () => now() + laterMs
+    test.teardown(() => {
+      Date.now = now
+    })
+    const { known, upstream, scrape } = await create(test, { restrictedIndex: 'on' })
+    known.connect(upstream)
+    known.start()
+    await until(() => known.status()[0]?.includes('whole') === true)
+    known.connect({
+      ...upstream,
+      fetchPageInBackground: async () => await Promise.reject(new Error('503')),
+    })
+    laterMs = 3600_000
+    // A round that began before may end now.
+    await until(() => {
+      if (known.knowledge.isComplete()) laterMs += 3600_000
+      return !known.knowledge.isComplete()
+    })
+    test.strictSame(known.notReady(), [])
+    test.match(known.status(), [/^restricted index: outdated, because upstream fails; /])
+    test.match(await scrape(), /quay_proxy_restricted_index_complete 0\n/)
+    known.connect(upstream)
+    await until(() => known.knowledge.isComplete())
+  },
+)
+
 await t.test('looking further before upstream is connected is an error', async (test) => {
   const { known, search, upstream } = await create(test)
   const repository = parseRepository('ocp-priv', '4.15', 'openshift/ci')

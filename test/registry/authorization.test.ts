@@ -9,6 +9,7 @@ import {
   type AuthorizationOptions,
 } from '../../src/registry/authorization.ts'
 import { identityOf, referenceOf } from '../../src/registry/request-context.ts'
+import type { QciTag } from '../../src/oci/reference.ts'
 import { alice, allowed, bareApp, digest, refused, routesOptions } from './fakes.ts'
 
 const create = (test: Test, more: Partial<AuthorizationOptions> = {}) => {
@@ -82,6 +83,34 @@ await t.test('a refusal is DENIED, names the image of the request, and is observ
   )
   test.strictSame([observed, namespace], [[refused], 'ocp'])
 })
+
+await t.test(
+  'the time that upstream took for an unowned tag does not count against the decision',
+  async (test) => {
+    const app = bareApp(test)
+    const review = Promise.withResolvers<Decision>()
+    const decide = async () => await review.promise
+    const authorizeDigest = createAuthorizeDigest({ policy: { ...routesOptions().policy, decide } })
+    app.get('/', async (request) => {
+      request.identity = alice
+      request.repository = { form: 'monorepo', path: 'openshift/ci' }
+      request.reference = {
+        kind: 'tag',
+        repository: request.repository,
+        tag: 'latest',
+        qciTag: 'latest' as QciTag,
+        owner: { by: 'qci' },
+      }
+      // Upstream needed a minute.
+      request.receivedAt -= 60_000
+      const authorized = authorizeDigest(request, digest)
+      setImmediate(() => review.resolve(allowed))
+      await authorized
+      return 'open'
+    })
+    test.equal((await app.inject('/')).payload, 'open')
+  },
+)
 
 await t.test('a refusal names only the namespace of the request', async (test) => {
   const { get } = create(

@@ -73,6 +73,35 @@ await t.test('no search for tags without an image stream, and none in the monore
   test.strictSame(fetched, [])
 })
 
+await t.test('a review that takes too long delays no response', async (test) => {
+  const review = Promise.withResolvers<typeof refused>()
+  const sent = Promise.withResolvers<void>()
+  let reviews = 0
+  const policy = {
+    ...routesOptions().policy,
+    decideImageStream: async () => {
+      reviews += 1
+      sent.resolve()
+      return await review.promise
+    },
+  }
+  const { find } = setUp(['ocp_4.5_base', 'ocp_4.5_base__ocp-priv_x'], { policy })
+  const controller = new AbortController()
+  const found = find({ ...requestFor('bas'), signal: controller.signal })
+  await sent.promise
+  controller.abort()
+  test.equal(await found, undefined, 'before the review has an answer')
+  review.resolve(refused)
+  await new Promise((resolve) => setImmediate(resolve))
+  test.equal(reviews, 1)
+  // Timers of signals do not keep the process alive.
+  const alive = setInterval(() => undefined, 60_000)
+  test.teardown(() => clearInterval(alive))
+  const never = async () => await new Promise<typeof refused>(() => undefined)
+  const hanging = setUp(['ocp_4.5_base'], { policy: { ...policy, decideImageStream: never }, maxWaitMs: 1 })
+  test.equal(await hanging.find(requestFor('bas')), undefined)
+})
+
 await t.test('a failure of the search is no failure of the response', async (test) => {
   const { find } = setUp([], {
     fetchTags: async () => {

@@ -1,6 +1,7 @@
 /**
  * One broken image, or one unreadable answer, of an upstream that otherwise works.
  */
+import { createHash } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { smallImage } from '../sandbox/quay/quay-client.ts'
@@ -43,6 +44,27 @@ await scenario(
     t.match(await s.metrics(), /quay_proxy_upstream_circuit_open_total\{scope="upstream"\} 0/)
   },
   ['--retry-timeout=100ms'],
+)
+
+await scenario(
+  'attack: a restricted image that nobody can parse; its layers are requested by their digests',
+  async (t, s) => {
+    const image = await smallImage()
+    const [layer = ''] = image.blobs.keys()
+    const body = Buffer.from(`{"schemaVersion":2,"layers":[{"digest":"${layer}"}],"layers":[]}`)
+    const odd = {
+      digest: `sha256:${createHash('sha256').update(body).digest('hex')}` as const,
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      body,
+    }
+    s.quay.tagMany(['ocp-priv_4.5_odd'], { ...image, ...odd, manifests: [odd] })
+    const blob = async () => (await s.ask(`/v2/openshift/ci/blobs/${layer}`, { token: s.alice })).status
+    while ((await blob()) !== 403) await sleep(10)
+    t.equal((await s.ask(`/v2/openshift/ci/manifests/${odd.digest}`, { token: s.alice })).status, 403)
+    const [, complete] = /restricted_index_complete (\d)/.exec(await s.metrics()) ?? []
+    t.equal(complete, '1', 'one odd image does not hold up the index')
+  },
+  ['--restricted-index-interval=1ms'],
 )
 
 await scenario(

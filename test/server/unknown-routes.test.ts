@@ -7,7 +7,14 @@ await t.test(
   'trap 4: without a credential every path below /v2/ gets the challenge, for every method',
   async (test) => {
     const { get } = await serve(test)
-    const paths = ['/v2/', '/v2', '/v2/_catalog', '/v2/a/b/blobs/uploads/?mount=x', '/v2?ns=quay.io']
+    const paths = [
+      '/v2/',
+      '/v2',
+      '/v2/_catalog',
+      '/v2/a/b/blobs/uploads/?mount=x',
+      '/v2?ns=quay.io',
+      '/%762/_catalog',
+    ]
     for (const path of paths)
       for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']) {
         const { status, headers, body } = await get(path, { method })

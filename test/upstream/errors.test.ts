@@ -11,7 +11,9 @@ import {
   TransientUpstreamError,
   UpstreamRateLimited,
   sharedErrors,
+  UnreadableManifest,
 } from '../../src/upstream/errors.ts'
+import type { Digest } from '../../src/oci/digest.ts'
 import { told } from './upstream.ts'
 
 await t.test('a RegistryError is passed on unchanged', async (test) => {
@@ -147,5 +149,16 @@ await t.test(
     const reason = new Error('closed')
     test.match(sharedErrors.callerGone(reason), { code: 'UNAVAILABLE', cause: reason })
     test.end()
+  },
+)
+
+await t.test(
+  'a manifest that nobody can parse is no transient error, and carries its bytes',
+  async (test) => {
+    const content = Buffer.from('x')
+    const digest = `sha256:${'a'.repeat(64)}` as Digest
+    const error = new UnreadableManifest('push it again', { digest, content })
+    test.match(error, { code: 'MANIFEST_INVALID', status: 400, message: 'push it again', digest, content })
+    test.notOk(error instanceof TransientUpstreamError)
   },
 )

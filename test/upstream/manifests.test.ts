@@ -292,6 +292,7 @@ await t.test('attack: a manifest that is too large to parse is refused, and not 
       test.equal(told(error), '400 MANIFEST_INVALID')
       test.notOk(error instanceof TransientUpstreamError)
       test.match(error.message, message)
+      test.match(error, { digest: name, content: body }, 'what it mentions can be learnt')
     }
   }
   const signed = 'application/vnd.docker.distribution.manifest.v1+prettyjws'

@@ -1,9 +1,10 @@
 /**
- * That each stage stands where source.ts says it does: what it keeps off upstream, or makes good for, is seen from outside.
+ * Checks the order of the stages from outside, by the requests that each stage saves or repeats.
  */
 import { rootCertificates } from 'node:tls'
 import t from 'tap'
 import type { Test } from 'tap'
+import { digestOf } from '../../src/sandbox/quay/layers.ts'
 import type { Quay } from '../../src/sandbox/quay/quay.ts'
 import { createPipeline, type PipelineOptions } from '../../src/upstream/pipeline.ts'
 import type { Digest, QciTag } from '../../src/oci/reference.ts'
@@ -166,6 +167,12 @@ await t.test('a manifest is learnt before any client gets it, by tag and by dige
   test.strictSame(learnt, ['ocp_4.5_base'])
   await fetchManifest(digest)
   test.strictSame(learnt, ['ocp_4.5_base', digest])
+  const body = Buffer.from('{"schemaVersion":2,"layers":[],"layers":[]}')
+  const odd = { digest: digestOf(body), mediaType: 'application/vnd.oci.image.manifest.v1+json', body }
+  quay.tagMany(['ocp_4.5_odd'], { ...odd, manifests: [odd], blobs: new Map() })
+  const error = await failure(fetchManifest('ocp_4.5_odd'))
+  test.equal(told(error), '400 MANIFEST_INVALID')
+  test.strictSame(learnt.at(-1), 'ocp_4.5_odd', 'a manifest that nobody can parse, too')
   const failing = sourceFor(test, quay, { learn: async () => await Promise.reject(new Error('no room')) })
   await test.rejects(failing.fetchManifest('ocp_4.5_base'), { message: 'no room' })
 })

@@ -26,7 +26,7 @@ export interface IndexProgress {
   /** Pages of the tag list that this process has read, and tags that it has followed. */
   readonly pages: number
   readonly followed: number
-  /** All live tags of restricted namespaces were followed, here or by another replica whose facts are applied here. */
+  /** All live tags of restricted namespaces were followed lately, here or by another replica whose facts are applied here. */
   readonly isLiveComplete: boolean
   /** Dated copies were followed as well. */
   readonly isWhole: boolean
@@ -34,8 +34,13 @@ export interface IndexProgress {
 
 /** How often a replica that does not walk checks whether the walk is complete. */
 const followMs = 2000
-/** A round that ended more than so many intervals ago is outdated. */
+/** A round that ended more than so many intervals ago is outdated: it does not make the index complete. */
 const outdatedAfter = 3
+/**
+ * Milliseconds after which a complete index is incomplete again, if no round has ended: far more than a slow round takes. Attack: upstream
+ * fails to list its tags, but serves manifests, so that images that were pushed since then stay open as if no tag reached them.
+ */
+const completeForMs = 3600_000
 /** The age of a stored state up to which a replica serves with it while upstream fails: facts of open tags live as long. */
 const restorableMs = 24 * 3600_000
 
@@ -46,7 +51,8 @@ export class RestrictedIndex {
   readonly #walk: RestrictedWalk
   #state: IndexState = nothingIndexed
   #phase: IndexPhase = 'idle'
-  #isLiveComplete = false
+  /** When the live tags were followed last, as far as this replica has the facts; in milliseconds since the epoch. */
+  #liveCompleteAt = -Infinity
   #isRestored = false
   #running: Promise<void> | undefined
 
@@ -65,7 +71,7 @@ export class RestrictedIndex {
     }
     this.#walk = new RestrictedWalk(walkOptions, async (change) => {
       this.#state = { ...this.#state, ...change }
-      if (change.liveCompleteAt !== undefined) this.#isLiveComplete = true
+      if (change.liveCompleteAt !== undefined) this.#noteComplete(change.liveCompleteAt)
       await options.shared.write(this.#state)
     })
   }
@@ -80,19 +86,25 @@ export class RestrictedIndex {
   }
 
   isComplete(): boolean {
-    return this.#isLiveComplete
+    const age = this.#now() - this.#liveCompleteAt
+    return age < Math.max(completeForMs, outdatedAfter * this.#options.intervalMs)
+  }
+
+  /** It is complete, or has been since the start of the process. */
+  wasComplete(): boolean {
+    return this.#liveCompleteAt > -Infinity
   }
 
   /**
-   * Upstream fails, and a state of the last day is stored, as after a restart. Digests that the stored facts open can be served; whether
-   * any other digest is restricted is not known until the index is complete.
+   * True if upstream fails and a state of the last day is stored, as after a restart. Then digests that the stored facts open can be
+   * served. Whether any other digest is restricted is unknown until the index is complete.
    */
   isRestored(): boolean {
     return this.#isRestored
   }
 
   isWhole(): boolean {
-    return this.#isLiveComplete && this.#state.datedCompleteAt !== undefined
+    return this.isComplete() && this.#state.datedCompleteAt !== undefined
   }
 
   hasTagsOf(namespace: string): boolean {
@@ -103,12 +115,22 @@ export class RestrictedIndex {
     return {
       phase: this.#phase,
       ...this.#walk.counts(),
-      isLiveComplete: this.#isLiveComplete,
+      isLiveComplete: this.isComplete(),
       isWhole: this.isWhole(),
     }
   }
 
-  /** Resolves tags now that an ImageStream claims have changed. */
+  /** One line about the progress, for people. */
+  status(): string {
+    const { phase, pages, followed, isLiveComplete, isWhole } = this.progress()
+    const failing = this.wasComplete() ? 'outdated, because upstream fails' : 'not complete'
+    const incomplete =
+      this.#isRestored && !this.wasComplete() ? 'of the last start, because upstream fails' : failing
+    const state = isWhole ? 'whole' : isLiveComplete ? 'live tags complete' : incomplete
+    return `restricted index: ${state}; phase ${phase}, ${pages} pages of tags read, ${followed} tags followed`
+  }
+
+  /** Resolves these tags now, because an ImageStream claims that they have changed. */
   async follow(tags: readonly QciTag[]): Promise<void> {
     await this.#walk.follow(tags)
   }
@@ -121,7 +143,7 @@ export class RestrictedIndex {
       try {
         await this.#takeTurn()
         failures = 0
-        if (!this.#isLiveComplete) waitMs = Math.min(followMs, intervalMs)
+        if (!this.isComplete()) waitMs = Math.min(followMs, intervalMs)
       } catch (error) {
         if (signal.aborted) return
         this.#onFailure('the tag list', error)
@@ -146,8 +168,14 @@ export class RestrictedIndex {
     if (stored !== undefined) {
       this.#state = stored
       const { liveCompleteAt = -Infinity } = stored
-      if (this.#now() - liveCompleteAt < outdatedAfter * intervalMs) this.#isLiveComplete = true
+      if (this.wasComplete() || this.#now() - liveCompleteAt < outdatedAfter * intervalMs)
+        this.#noteComplete(liveCompleteAt)
     }
     if (leads || !isInTouch) await this.#walk.round(this.#state)
+  }
+
+  #noteComplete(at: number): void {
+    // The clock of another replica may be ahead.
+    this.#liveCompleteAt = Math.max(this.#liveCompleteAt, Math.min(at, this.#now()))
   }
 }

@@ -1,8 +1,9 @@
 /**
- * The requests below `/mirrors`: of programs, which get JSON, and of browsers, which get a page. Both need the same rights.
+ * Handles the requests below `/mirrors`. Programs get JSON, browsers get a page. Both need the same rights.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { identityOf } from '../../registry/request-context.ts'
+import { mirrorPaths } from '../../registry/route-paths.ts'
 import { beforeDeadline } from '../../registry/decision-deadline.ts'
 import type { PaceRefusal } from '../access-endpoint.ts'
 import { formField, logInByForm, type FormLoginOptions } from '../form-login.ts'
@@ -19,13 +20,22 @@ export interface MirrorHandlersOptions extends FrameOptions, FormLoginOptions {
   readonly mirror: Pick<MirrorOrigin, 'passOn'>
   readonly rights: MirrorRights
   readonly paceRefusal: PaceRefusal
-  /** Called before a sync that the requester may do. */
+  /** Called before a sync, if the requester has the right to it. */
   readonly observeSync: (request: FastifyRequest, target: string) => void
 }
 
+/**
+ * Whether it is about `/mirrors` itself. Attack: the router decodes a path before it compares it, so `/%6Dirrors` is `/mirrors` as well. Code
+ * that reads the URL again would see another path.
+ */
+export const isOfList = ({ routeOptions }: FastifyRequest): boolean => routeOptions.url === mirrorPaths.list
+
+/** The path below `/mirrors/`, decoded. */
+export const imagePathOf = ({ params }: FastifyRequest): string => (params as { readonly '*': string })['*']
+
 type Result = Pick<MirrorsContent, 'queue' | 'image' | 'isSynced' | 'failure'>
 
-/** Characters of a field that are shown again. */
+/** Longer fields are cut to so many characters when they are shown again. */
 const maxFieldLength = 700
 
 export class MirrorHandlers {
@@ -41,23 +51,22 @@ export class MirrorHandlers {
   }
 
   async image(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { target } = parseMirrorPath(request.url)
+    const { target } = parseMirrorPath(imagePathOf(request))
     return sendJson(reply.code(200), await this.#image(request, reply, target))
   }
 
   async sync(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { target } = parseMirrorPath(request.url)
+    const { target } = parseMirrorPath(imagePathOf(request))
     return sendJson(reply.code(202), await this.#sync(request, reply, target))
   }
 
-  /** The page without an answer: fields of the query fill in the form. */
+  /** The page with only the form. The query fills in its fields. */
   async form(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const isOfImage = request.url.startsWith('/mirrors/')
-    const target = isOfImage ? parseMirrorPath(request.url).target : undefined
+    const target = isOfList(request) ? undefined : parseMirrorPath(imagePathOf(request)).target
     return this.#sendPage(request, reply, {}, target)
   }
 
-  /** The form that a browser sends. */
+  /** Answers the form of a browser. */
   async submit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     await logInByForm(request, this.#options)
     const result = await this.#resultOf(request, reply)

@@ -1,5 +1,5 @@
 /**
- * Paths below `/mirrors` -> the image that they are about, and back: as the mirror names its images in its configuration.
+ * Parses and writes paths below `/mirrors`. They name an image as the configuration of the mirror does.
  */
 import { RegistryError } from '../../oci/errors.ts'
 import { quoteName } from '../../oci/quote-name.ts'
@@ -11,7 +11,7 @@ export interface MirrorPath {
   readonly isSync: boolean
 }
 
-/** No part can be `.` or `..`, and none has a character that a URL writes in another way. */
+/** No part can be `.` or `..`, or contain a character that is encoded in a URL. */
 const targetPattern =
   /^(?:[A-Za-z0-9][\w.-]{0,252}\/)?[A-Za-z0-9][\w.-]{0,252}\/[A-Za-z0-9][\w.-]{0,252}:[A-Za-z0-9][\w.-]{0,252}$/
 const syncSuffix = '/sync'
@@ -19,21 +19,24 @@ const syncSuffix = '/sync'
 export const isMirrorTarget = (text: string): boolean => targetPattern.test(text)
 
 /**
- * @param url as the client wrote it. Only the colon may be escaped.
+ * @param path below `/mirrors/`, as the router has decoded it. The pattern of targets refuses everything that an escape could hide.
  * @throws {RegistryError} NAME_INVALID
  */
-export const parseMirrorPath = (url: string): MirrorPath => {
-  const [path = ''] = url.split('?')
+export const parseMirrorPath = (path: string): MirrorPath => {
   const isSync = path.endsWith(syncSuffix)
-  const rest = path.slice(`${mirrorPaths.list}/`.length, isSync ? -syncSuffix.length : undefined)
-  return { target: parseMirrorTarget(rest.replace(/%3a/i, ':')), isSync }
+  return { target: parseMirrorTarget(isSync ? path.slice(0, -syncSuffix.length) : path), isSync }
 }
+
+/** The methods of `/mirrors`. */
+export const mirrorListMethods = 'GET, POST'
+
+/** The methods of a path below `/mirrors/`. */
+export const mirrorImageMethodsOf = (path: string): string => (path.endsWith(syncSuffix) ? 'POST' : 'GET')
 
 /** The methods of `/mirrors`, or of a path below it; undefined for other paths. */
 export const mirrorMethodsOf = (path: string): string | undefined => {
-  if (path === mirrorPaths.list) return 'GET, POST'
-  if (!path.startsWith(`${mirrorPaths.list}/`)) return undefined
-  return path.endsWith(syncSuffix) ? 'POST' : 'GET'
+  if (path === mirrorPaths.list) return mirrorListMethods
+  return path.startsWith(`${mirrorPaths.list}/`) ? mirrorImageMethodsOf(path) : undefined
 }
 
 /** @throws {RegistryError} NAME_INVALID */
@@ -44,10 +47,10 @@ export const parseMirrorTarget = (text: string): string => {
   })
 }
 
-/** Of the proxy. RBAC names it, too. */
+/** The path on the proxy, and in RBAC. */
 export const pagePathOf = (target: string): string => `${mirrorPaths.list}/${target}`
 
-/** Of the API of the mirror. */
+/** The path in the API of the mirror. */
 export const apiPath = '/api/v1/mirrors'
 
 export const apiPathOf = (target: string, isSync: boolean): string =>

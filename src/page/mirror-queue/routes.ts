@@ -1,6 +1,6 @@
 /**
- * The mirror's queue on the proxy, for those whom RBAC lets see it: `GET /mirrors`, `GET /mirrors/<namespace>/<name>:<tag>`, and the POST of
- * a sync. A browser gets a page, whose form is sent to `POST /mirrors`.
+ * The routes of the mirror's queue, for requesters with the right in RBAC: `GET /mirrors`, `GET /mirrors/<namespace>/<name>:<tag>`, and the
+ * POST of a sync. A browser gets a page, whose form is sent to `POST /mirrors`.
  */
 import helmet from '@fastify/helmet'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
@@ -9,9 +9,9 @@ import { unsupported } from '../../oci/errors.ts'
 import { authenticationHook } from '../../registry/authentication/authentication.ts'
 import { mirrorPaths } from '../../registry/route-paths.ts'
 import { isForBrowser, pageHeaders } from '../page-headers.ts'
-import { MirrorHandlers, type MirrorHandlersOptions } from './mirror-handlers.ts'
+import { imagePathOf, isOfList, MirrorHandlers, type MirrorHandlersOptions } from './mirror-handlers.ts'
 import type { MirrorOrigin } from './mirror-origin.ts'
-import { mirrorMethodsOf } from './mirror-paths.ts'
+import { mirrorImageMethodsOf, mirrorListMethods } from './mirror-paths.ts'
 
 export interface MirrorRoutesOptions extends Omit<MirrorHandlersOptions, 'mirror'> {
   readonly mirror: MirrorOrigin
@@ -36,7 +36,7 @@ const addRoutes = (scope: FastifyInstance, options: MirrorRoutesOptions): void =
   })
   scope.addHook('onRequest', async (request, reply) => {
     if (isOfPage(request)) reply.helmet()
-    const methods = mirrorMethodsOf(request.url.split('?', 1).join('')) as string
+    const methods = isOfList(request) ? mirrorListMethods : mirrorImageMethodsOf(imagePathOf(request))
     if (!methods.split(', ').includes(request.method) || (isForm(request) && !isOfPage(request)))
       throw unsupported(405, `this path takes ${methods} only`, methods)
   })
@@ -59,7 +59,6 @@ const isOfPage = (request: FastifyRequest): boolean =>
   request.headers.authorization === undefined &&
   (request.method === 'GET' || isForm(request))
 
-const isForm = (request: FastifyRequest): boolean =>
-  request.method === 'POST' && request.routeOptions.url === mirrorPaths.list
+const isForm = (request: FastifyRequest): boolean => request.method === 'POST' && isOfList(request)
 
 export const mirrors = fp(plugin, { name: 'quay-proxy/mirrors', fastify: '5.x' })

@@ -30,12 +30,16 @@ export interface VisibilityOptions {
   readonly repository: Repository
   readonly policy: Pick<Policy, 'decideImageStream' | 'mayList'>
   readonly ownerOf: TagOwnerOf
+  /** Milliseconds, monotonic. */
+  readonly now?: () => number
 }
 
 /** Image streams, or namespaces of the monorepo, that one request may cost decisions for. */
 const maxImageStreams = 64
-/** Hidden digests in one request. Most of them cost no review, since the image streams of their neighbors are decided already. */
+/** Hidden digests in one request. Most of them cost no review, because the image streams of their neighbors are decided already. */
 const maxHiddenDigests = 512
+/** Milliseconds that one request may wait for decisions. Attack: a slow cluster, and a list that waits for 64 reviews one by one. */
+const maxWaitMs = 4500
 
 export const createVisibility = (options: VisibilityOptions): Visibility => {
   const { repository, ownerOf } = options
@@ -68,19 +72,32 @@ export const createVisibility = (options: VisibilityOptions): Visibility => {
 }
 
 /** Decides each of them once within one request. */
-const createDecisions = ({ identity, repository, policy }: VisibilityOptions) => {
+const createDecisions = ({
+  identity,
+  repository,
+  policy,
+  now = () => performance.now(),
+}: VisibilityOptions) => {
   const imageStreams = new Map<string, Promise<boolean>>()
   const digests = new Map<Digest, Promise<boolean>>()
   let hiddenDigests = 0
+  let waitedMs = 0
+  const waitFor = async (decided: Promise<boolean>): Promise<boolean> => {
+    const since = now()
+    const answer = await decided
+    waitedMs += now() - since
+    return answer
+  }
   return {
-    isSpent: () => imageStreams.size >= maxImageStreams || hiddenDigests >= maxHiddenDigests,
+    isSpent: () =>
+      imageStreams.size >= maxImageStreams || hiddenDigests >= maxHiddenDigests || waitedMs >= maxWaitMs,
     decide: async (imageStream: ImageStream | undefined): Promise<boolean> => {
       const key = imageStream === undefined ? '' : `${imageStream.namespace}/${imageStream.name ?? ''}`
       const known =
         imageStreams.get(key) ??
         policy.decideImageStream(identity, imageStream).then(({ allowed }) => allowed)
       imageStreams.set(key, known)
-      return await known
+      return await waitFor(known)
     },
     mayList: async (tag: QciTag, digest: Digest): Promise<boolean> => {
       const reference = {
@@ -93,7 +110,7 @@ const createDecisions = ({ identity, repository, policy }: VisibilityOptions) =>
       const known = digests.get(digest)
       const decided = known ?? policy.mayList(identity, reference)
       digests.set(digest, decided)
-      const isVisible = await decided
+      const isVisible = await waitFor(decided)
       if (known === undefined && !isVisible) hiddenDigests += 1
       return isVisible
     },

@@ -16,6 +16,10 @@ export interface TagWalkOptions {
   readonly count: number
   /** The list begins after this tag, prefix included. */
   readonly after: string | undefined
+  /** Milliseconds after which the walk reads no further page. */
+  readonly maxMs?: number
+  /** Milliseconds, monotonic. */
+  readonly now?: () => number
 }
 
 export interface TagWalk {
@@ -28,9 +32,12 @@ export interface TagWalk {
 
 /** Pages of upstream that one request may read. */
 const maxPages = 20
+/** A page may wait for its turn at upstream. Clients wait for a first byte of the answer for so long, and follow its Link. */
+const defaultMaxMs = 10_000
 
 export const walkTags = async (options: TagWalkOptions): Promise<TagWalk> => {
   const { fetchTags, visibility, prefix, count, after } = options
+  const mayRead = readingBound(options)
   const tags: string[] = []
   const overAt = (tag = ''): TagWalk => ({ tags, stands: undefined, end: tag })
   if (count === 0) return overAt(after)
@@ -38,7 +45,7 @@ export const walkTags = async (options: TagWalkOptions): Promise<TagWalk> => {
   let position = after ?? (prefix === '' ? undefined : prefix)
   const standsAt = (tag: string | undefined, isVisible: boolean): TagWalk =>
     tag === undefined ? overAt() : { tags, stands: { after: tag.slice(prefix.length), isVisible }, end: tag }
-  for (let page = 0; page < maxPages; page++) {
+  for (let page = 0; mayRead(page); page++) {
     const read = await fetchTags(position).catch((error: unknown) => {
       // The pages before the failure are right. A client that follows the Link continues there, or gets the error then.
       if (page === 0 || !(error instanceof RegistryError)) throw error
@@ -59,6 +66,12 @@ export const walkTags = async (options: TagWalkOptions): Promise<TagWalk> => {
     position = await jumps.from(found.at(-1))
   }
   return standsAt(position, false)
+}
+
+/** @returns whether the walk may read the page with this number: always the first one */
+const readingBound = ({ maxMs = defaultMaxMs, now = () => performance.now() }: TagWalkOptions) => {
+  const until = now() + maxMs
+  return (page: number): boolean => page === 0 || (page < maxPages && now() < until)
 }
 
 /**

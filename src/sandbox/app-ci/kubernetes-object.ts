@@ -1,9 +1,9 @@
-/** Manifests from a directory. Real directories hold other files too: they are left out and named, or refused, as the caller wants. */
+/** Reads manifests from a directory. The caller chooses whether other files are skipped and named, or refused. */
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { loadYaml } from '@kubernetes/client-node'
 
-/** Any API object, as far as everything that has a kind and a name agrees; the rest is what its kind says. */
+/** The fields that every API object with a kind and a name has. All other fields depend on the kind. */
 export interface KubernetesObject {
   readonly apiVersion?: string
   readonly kind?: string
@@ -17,8 +17,21 @@ export interface KubernetesObject {
 
 export interface LoadedManifests {
   readonly objects: readonly KubernetesObject[]
-  /** The documents that were left out: where, and why. */
+  /** The skipped documents: the position and the reason of each. */
   readonly skipped: readonly string[]
+  /** Whether each file and document could be read, so that nothing of them is unknown. */
+  readonly isWhole: boolean
+}
+
+/** Added to while files are read. */
+interface LeftOut {
+  readonly skipped: string[]
+  unreadable: number
+}
+
+const notRead = (leftOut: LeftOut, reason: string): undefined => {
+  leftOut.skipped.push(reason)
+  leftOut.unreadable += 1
 }
 
 const manifestName = /\.(?:ya?ml|json)$/
@@ -29,7 +42,7 @@ const documentSeparator = /^---(?=\s|$)/m
 const hasContent = (text: string): boolean => text.replaceAll(/^\s*#.*$/gm, '').trim() !== ''
 
 /**
- * Every object of every `*.yaml`, `*.yml` and `*.json` below a directory, links followed, in the order of the paths, documents in the
+ * Every object of every `*.yaml`, `*.yml` and `*.json` below a directory, or of one file, links followed, in the order of the paths, documents in the
  * order of the file and `List` kinds flattened. Documents that are none, files that cannot be read, and files whose name begins with
  * `_` (which openshift/release applies to no cluster), are skipped.
  *
@@ -37,24 +50,25 @@ const hasContent = (text: string): boolean => text.replaceAll(/^\s*#.*$/gm, '').
  */
 export const loadManifests = async (directory: string): Promise<LoadedManifests> => {
   const objects: KubernetesObject[] = []
-  const skipped: string[] = []
-  for (const file of await manifestFiles(directory, skipped)) {
+  const leftOut: LeftOut = { skipped: [], unreadable: 0 }
+  const { skipped } = leftOut
+  for (const file of await manifestFiles(directory, leftOut)) {
     if (basename(file).startsWith('_')) {
       skipped.push(`${file}: its name begins with _, so it is applied to no cluster`)
       continue
     }
-    const text = await readFile(file, 'utf8').catch(
-      (cause: unknown) => void skipped.push(`${file}: ${messageOf(cause)}`),
+    const text = await readFile(file, 'utf8').catch((cause: unknown) =>
+      notRead(leftOut, `${file}: ${messageOf(cause)}`),
     )
     if (text === undefined) continue
     const documents = text.split(documentSeparator).filter((document) => hasContent(document))
     for (const [index, document] of documents.entries())
-      objects.push(...parseDocument(document, `${file}, document ${index + 1}`, skipped))
+      objects.push(...parseDocument(document, `${file}, document ${index + 1}`, leftOut))
   }
-  return { objects, skipped }
+  return { objects, skipped, isWhole: leftOut.unreadable === 0 }
 }
 
-/** The same, for directories that hold manifests only. @throws {Error} also for the first thing that is none */
+/** The same, for directories that contain only manifests. @throws {Error} also for the first document that is not a manifest */
 export const readManifests = async (directory: string): Promise<KubernetesObject[]> => {
   const { objects, skipped } = await loadManifests(directory)
   const [first] = skipped
@@ -62,45 +76,45 @@ export const readManifests = async (directory: string): Promise<KubernetesObject
   return [...objects]
 }
 
-const manifestFiles = async (directory: string, skipped: string[]): Promise<string[]> => {
+const manifestFiles = async (directory: string, leftOut: LeftOut): Promise<string[]> => {
   try {
-    return (await filesBelow(directory, skipped, [])).toSorted()
+    if ((await stat(directory)).isFile()) return [directory]
+    return (await filesBelow(directory, leftOut, [])).toSorted()
   } catch (cause) {
     throw new Error(`cannot read the manifests below ${directory}: ${messageOf(cause)}`, { cause })
   }
 }
 
 /**
- * By hand, because `readdir` follows no link, and a ConfigMap that is mounted consists of links.
- * @param above the directories that it is in: a link may lead back
+ * Not by recursive `readdir`, which follows no links: a mounted ConfigMap consists of links.
+ * @param above the parent directories, because a link may lead back to one of them
  */
 const filesBelow = async (
   directory: string,
-  skipped: string[],
+  leftOut: LeftOut,
   above: readonly string[],
 ): Promise<string[]> => {
   const real = await realpath(directory)
   if (above.includes(real)) return []
   const found: string[] = []
   for (const name of await readdir(directory)) {
-    // Where the kubelet keeps what the links lead to.
+    // The kubelet stores the targets of the links there.
     if (name.startsWith('..')) continue
     const path = join(directory, name)
     const entry = await stat(path).catch((cause: unknown) => messageOf(cause))
-    if (typeof entry === 'string') skipped.push(`${path}: ${entry}`)
-    else if (entry.isDirectory()) found.push(...(await filesBelow(path, skipped, [...above, real])))
+    if (typeof entry === 'string') notRead(leftOut, `${path}: ${entry}`)
+    else if (entry.isDirectory()) found.push(...(await filesBelow(path, leftOut, [...above, real])))
     else if (manifestName.test(name)) found.push(path)
   }
   return found
 }
 
-/** @param skipped is added to */
-const parseDocument = (document: string, where: string, skipped: string[]): KubernetesObject[] => {
+const parseDocument = (document: string, where: string, leftOut: LeftOut): KubernetesObject[] => {
   try {
-    return flatten(loadYaml<KubernetesObject>(document), where, skipped)
+    return flatten(loadYaml<KubernetesObject>(document), where, leftOut.skipped)
   } catch (cause) {
-    // The further lines show the place in the file.
-    skipped.push(`${where}: ${messageOf(cause).split('\n', 1).join('')}`)
+    // Further lines of the message show the position in the file.
+    notRead(leftOut, `${where}: ${messageOf(cause).split('\n', 1).join('')}`)
     return []
   }
 }
@@ -112,8 +126,12 @@ const flatten = (object: KubernetesObject, where: string, skipped: string[]): Ku
   }
   const items = object['items']
   const { apiVersion, kind } = object
+  if (kind === 'Template') {
+    skipped.push(`${where}: a Template, whose objects depend on its parameters`)
+    return []
+  }
   if (!kind.endsWith('List') || !Array.isArray(items)) return [object]
-  // The API server leaves out of each item what its list says already; kubectl puts it back in the same way.
+  // In a list, the API server omits kind and version of each item, because the list has them. kubectl adds them in the same way.
   const said = kind === 'List' ? {} : { apiVersion, kind: kind.slice(0, -'List'.length) }
   return items.flatMap((item: KubernetesObject | null, index) =>
     flatten({ ...(hasKind(item) ? {} : said), ...item }, `${where}, item ${index + 1}`, skipped),

@@ -1,5 +1,5 @@
 /**
- * Reviews by manifests alone, without a cluster: for the check of a change to RBAC before it is applied.
+ * Answers reviews from manifests alone, without a cluster, to check a change to RBAC before it is applied.
  */
 import type { UserInfo } from '../../access/identity.ts'
 import { pullAttributes } from '../../access/pull-attributes.ts'
@@ -16,8 +16,10 @@ export interface OfflineReviews {
   ) => { readonly answer: 'yes' | 'no' | 'unknown'; readonly because?: string }
   /** The groups of a user in Groups of `user.openshift.io`. */
   readonly groupsOf: (user: string) => readonly string[]
-  /** Documents and objects that were left out, and why. */
+  /** Documents and objects that were left out, with the reasons. */
   readonly skipped: readonly string[]
+  /** False if a file or a document could not be read: a refusal may be wrong then. */
+  readonly isWhole: boolean
 }
 
 /** @throws {Error} naming a directory that cannot be read */
@@ -33,6 +35,7 @@ export const loadOfflineReviews = async (directories: readonly string[]): Promis
       return { answer: allowed ? 'yes' : reason === '' ? 'no' : 'unknown', ...because }
     },
     groupsOf: identitiesIn(objects).groupsOf,
+    isWhole: loaded.every((one) => one.isWhole),
     skipped: [...loaded.flatMap((one) => one.skipped), ...rbac.skipped],
   }
 }

@@ -26,6 +26,12 @@ const defaultMaxBytes = 8 * 1024 * 1024
 const bytesPerTag = 40
 const bytesPerPage = 200
 
+/**
+ * How often a requester shares a fetch that ends at the rate limit of another one. Attack: many requesters over their limits take turns to
+ * start the fetch, and all others wait. After so many rounds, each requester fetches the page for itself, at its own rate.
+ */
+const maxSharedRounds = 3
+
 /** A page that is being fetched, and the number of requests that wait for it. */
 interface Flight {
   readonly requester: string
@@ -49,30 +55,30 @@ export const createTagListCache = (options: TagListCacheOptions): FetchTags => {
     if (ttlMs > 0) pages.set(after, page)
   })
 
-  return async (request) => {
+  const fetchShared = async (request: TagsRequest, round: number): Promise<TagPage> => {
     const { after = '', requester, signal } = request
-    const key = flightKey(request)
     if (signal?.aborted === true) throw toRegistryError(signal.reason)
-    for (;;) {
-      const page = pages.get(after)
-      if (page !== undefined) {
-        observe('cached')
-        return page
-      }
-      const joined = flights.get(key)
-      observe(joined === undefined ? 'live' : 'shared')
-      const flight = joined ?? flights.start(key, request)
-      try {
-        return await flights.wait(key, flight, signal)
-      } catch (error) {
-        // Attack: the rate limit of the requester who started the fetch must not refuse others. So one of them starts the next one.
-        if (flight.requester === requester || !(error instanceof UpstreamRateLimited)) throw error
-      }
+    const page = pages.get(after)
+    if (page !== undefined) {
+      observe('cached')
+      return page
+    }
+    const key = round > maxSharedRounds ? `${flightKey(request)} of ${requester}` : flightKey(request)
+    const joined = flights.get(key)
+    observe(joined === undefined ? 'live' : 'shared')
+    const flight = joined ?? flights.start(key, request)
+    try {
+      return await flights.wait(key, flight, signal)
+    } catch (error) {
+      // Attack: the rate limit of the requester who started the fetch must not refuse others. So one of them starts the next one.
+      if (flight.requester === requester || !(error instanceof UpstreamRateLimited)) throw error
+      return await fetchShared(request, round + 1)
     }
   }
+  return async (request) => await fetchShared(request, 1)
 }
 
-/** Background requests share with each other alone: a user would wait behind everybody. */
+/** Background requests share fetches only with each other. Otherwise a user would wait for a fetch of low priority. */
 const flightKey = ({ after = '', priority }: TagsRequest): string =>
   priority === undefined ? after : `${priority} ${after}`
 

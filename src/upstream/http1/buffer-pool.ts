@@ -31,12 +31,12 @@ export interface SlabLimits {
 
 /**
  * A body holds two slabs while its client is slow: one is being written, one is read into. 500 slow clients with small slabs take 32 MB,
- * 16 more with large ones 8 MB. Large ones save a fifth of the cost per byte, so fast clients get them. Four MiB of each are kept.
+ * 16 more with large ones 16 MB. Large ones save up to a third of the cost per byte, so fast clients get them. Four MiB of each are kept.
  */
 const defaultSlabLimits: SlabLimits = {
   smallBytes: 32 * 1024,
-  largeBytes: 256 * 1024,
-  maxKept: { small: 128, large: 16 },
+  largeBytes: 512 * 1024,
+  maxKept: { small: 128, large: 8 },
   maxLarge: 16,
 }
 

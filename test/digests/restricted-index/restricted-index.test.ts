@@ -110,12 +110,85 @@ await t.test('an outdated state does not make a replica ready', async (test) => 
   index.start()
   await until(() => turns > 3)
   test.strictSame([index.isComplete(), index.isWhole(), index.hasTagsOf('ocp-priv')], [false, false, true])
-  shared.state = { ...shared.state, liveCompleteAt: start - 14 }
+  test.match(index.status(), /: not complete; /)
+  shared.state = { ...shared.state, liveCompleteAt: start - 14, datedCompleteAt: undefined }
   await until(() => index.isComplete())
+  test.match(index.status(), /: live tags complete; /)
   test.equal(upstream.pages, 0)
 })
 
-const dayMs = 24 * 3600_000
+const hourMs = 3600_000
+const dayMs = 24 * hourMs
+
+await t.test(
+  'attack: the tag list fails for an hour, and the index is incomplete until it is read again',
+  async (test) => {
+    const { index, upstream, failures, clock } = setUp(test)
+    index.start()
+    await until(() => index.isWhole())
+    let isDown = true
+    upstream.before = (_what, kind) => {
+      if (isDown && kind === 'page') throw new Error('503')
+    }
+    // A round that began before may still be under way.
+    await until(() => failures.length > 1)
+    clock.now += hourMs - 1
+    test.strictSame([index.isComplete(), index.isWhole()], [true, true])
+    test.match(
+      index.status(),
+      /^restricted index: whole; phase \w+, \d+ pages of tags read, 2 tags followed$/,
+    )
+    clock.now += 1
+    test.strictSame([index.isComplete(), index.isWhole(), index.wasComplete()], [false, false, true])
+    test.match(index.status(), /: outdated, because upstream fails; /)
+    test.match(index.progress(), { isLiveComplete: false, isWhole: false })
+    isDown = false
+    await until(() => index.isWhole())
+  },
+)
+
+await t.test(
+  'the other replicas are as old as the walk, whatever the clock of its replica says',
+  async (test) => {
+    const { shared, of } = share()
+    shared.leader = 'another'
+    const { index, clock } = setUp(test, { shared: of('follower'), intervalMs: 1 })
+    const readTwice = async (liveCompleteAt: number) => {
+      let reads = 0
+      shared.state = {
+        ...nothingIndexed,
+        get liveCompleteAt() {
+          reads += 1
+          return liveCompleteAt
+        },
+      }
+      await until(() => reads > 2)
+    }
+    test.equal(index.wasComplete(), false)
+    index.start()
+    await readTwice(start + dayMs)
+    test.equal(index.isComplete(), true)
+    clock.now += hourMs
+    test.equal(index.isComplete(), false, 'a clock that is ahead does not count')
+    await readTwice(clock.now - hourMs)
+    test.equal(index.isComplete(), false)
+    await readTwice(clock.now - hourMs + 1)
+    test.equal(index.isComplete(), true)
+    await readTwice(start - dayMs)
+    test.equal(index.isComplete(), true, 'an older state of the store')
+  },
+)
+
+await t.test('with a long interval the index is complete for three of them', async (test) => {
+  const { index, clock } = setUp(test, { intervalMs: hourMs })
+  index.start()
+  await until(() => index.isWhole())
+  await index.close()
+  clock.now += 3 * hourMs - 1
+  test.equal(index.isComplete(), true)
+  clock.now += 1
+  test.equal(index.isComplete(), false)
+})
 
 await t.test('while upstream fails, a stored state of the last day is served with', async (test) => {
   for (const [age, isRestored] of [
@@ -142,6 +215,7 @@ await t.test('while upstream fails, a stored state of the last day is served wit
       [isRestored, false, true],
       `${age} ms old: what is not known stays closed`,
     )
+    test.equal(index.status().includes('of the last start'), isRestored)
     isDown = false
     await until(() => index.isWhole())
     await index.close()

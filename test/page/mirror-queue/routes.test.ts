@@ -14,29 +14,32 @@ await t.test('without a mirror there is no path of it', async (test) => {
   test.strictSame([post.status, post.headers.get('allow')], [405, 'GET, HEAD'])
 })
 
-await t.test('nobody looks without a login, and nothing is sent before a yes', async (test) => {
-  const { get, mirror, reviews } = await serveMirror(test, { allows: () => false })
-  const requests = [
-    ['GET', '/mirrors'],
-    ['GET', '/mirrors/ocp/ubi:9'],
-    ['POST', '/mirrors/ocp/ubi:9/sync'],
-    ['GET', '/mirrors/ocp/..%2fubi:9'],
-  ] as const
-  for (const [method, path] of requests) {
-    const nobody = await get(path, { method })
-    test.strictSame([nobody.status, codeOf(nobody.body)], [401, 'UNAUTHORIZED'], path)
-    test.match(nobody.headers.get('www-authenticate'), /^Bearer/)
-  }
-  test.strictSame(reviews, [])
-  for (const [method, path] of requests.slice(0, 3)) {
-    const denied = await get(path, { method, headers: bearer })
-    test.strictSame([denied.status, codeOf(denied.body)], [403, 'DENIED'], path)
-    test.match(denied.headers.get('x-request-id'), /^[0-9a-f-]{36}$/)
-  }
-  const browser = await get('/mirrors/ocp/ubi:9/sync', { method: 'POST', headers: { accept } })
-  test.equal(browser.status, 401, 'a browser without a token')
-  test.strictSame(mirror.seen, [])
-})
+await t.test(
+  'a login is required, and nothing is sent to the mirror before a review allows it',
+  async (test) => {
+    const { get, mirror, reviews } = await serveMirror(test, { allows: () => false })
+    const requests = [
+      ['GET', '/mirrors'],
+      ['GET', '/mirrors/ocp/ubi:9'],
+      ['POST', '/mirrors/ocp/ubi:9/sync'],
+      ['GET', '/mirrors/ocp/..%2fubi:9'],
+    ] as const
+    for (const [method, path] of requests) {
+      const nobody = await get(path, { method })
+      test.strictSame([nobody.status, codeOf(nobody.body)], [401, 'UNAUTHORIZED'], path)
+      test.match(nobody.headers.get('www-authenticate'), /^Bearer/)
+    }
+    test.strictSame(reviews, [])
+    for (const [method, path] of requests.slice(0, 3)) {
+      const denied = await get(path, { method, headers: bearer })
+      test.strictSame([denied.status, codeOf(denied.body)], [403, 'DENIED'], path)
+      test.match(denied.headers.get('x-request-id'), /^[0-9a-f-]{36}$/)
+    }
+    const browser = await get('/mirrors/ocp/ubi:9/sync', { method: 'POST', headers: { accept } })
+    test.equal(browser.status, 401, 'a browser without a token')
+    test.strictSame(mirror.seen, [])
+  },
+)
 
 await t.test('while the API server is unavailable nothing is open', async (test) => {
   const { get, mirror } = await serveMirror(test, {
@@ -78,6 +81,39 @@ await t.test('the methods of each path', async (test) => {
       target,
     )
 })
+
+await t.test(
+  'attack: an escaped path is the path that the router found, without a login too',
+  async (test) => {
+    const { get, mirror, reviews, lines } = await serveMirror(test)
+    const rows = [
+      ['GET', '/%6Dirrors', '/mirrors'],
+      ['GET', '/%6Dirrors/ocp/ubi:9', '/mirrors/ocp/ubi:9'],
+      ['GET', '/mirrors/ocp%2fubi%3A9', '/mirrors/ocp/ubi:9'],
+      ['POST', '/mirror%73/ocp/ubi:9/%73ync', '/mirrors/ocp/ubi:9'],
+      ['POST', '/mirrors/ocp/ubi:9%2Fsync', '/mirrors/ocp/ubi:9'],
+    ] as const
+    for (const [method, path, reviewed] of rows) {
+      const nobody = await get(path, { method })
+      test.strictSame([nobody.status, codeOf(nobody.body)], [401, 'UNAUTHORIZED'], path)
+      test.equal(
+        (await get(path, { method, headers: { accept } })).status,
+        method === 'GET' ? 200 : 401,
+        path,
+      )
+      test.strictSame([mirror.seen.length, reviews.length], [0, 0])
+      test.equal((await get(path, { method, headers: bearer })).status, method === 'GET' ? 200 : 202, path)
+      const { verb, path: right } = reviews.splice(0).at(-1)!
+      test.strictSame([verb, right], [method.toLowerCase(), reviewed], path)
+      mirror.seen.length = 0
+      const put = await get(path, { method: 'PUT', headers: bearer })
+      test.strictSame([put.status, put.headers.get('allow')?.includes(method)], [405, true], path)
+    }
+    for (const path of ['/%6Dirrors/ocp/..%2fubi:9', '/mirrors/ocp%252fubi:9'])
+      test.equal(codeOf((await get(path, { headers: bearer })).body), 'NAME_INVALID', path)
+    test.notMatch(JSON.stringify(lines), 'TypeError')
+  },
+)
 
 await t.test('pages have the strict policy, and answers to programs have none', async (test) => {
   const { get } = await serveMirror(test)

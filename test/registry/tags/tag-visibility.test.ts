@@ -43,6 +43,36 @@ await t.test('the monorepo by namespace, an image stream by its tags, each decid
   test.strictSame(inStream.asked, ['ocp/4.5', 'ocp/'])
 })
 
+await t.test(
+  'attack: a slow cluster ends a list after some seconds of waiting, not after 64 reviews',
+  async (test) => {
+    let time = 0
+    const policy = {
+      ...routesOptions().policy,
+      decideImageStream: async () => {
+        time += 2000
+        return allowed
+      },
+      mayList: async () => {
+        time += 2000
+        return true
+      },
+    }
+    const list = (repository: typeof monorepo) =>
+      createVisibility({ identity: alice, repository, policy, ownerOf, now: () => time })
+    const visibility = list(monorepo)
+    for (const tag of ['ocp_a_b', 'team_a_b']) {
+      test.ok(await visibility.isVisible(tag))
+      test.notOk(visibility.isSpent())
+    }
+    test.ok(await visibility.isVisible('other_a_b'))
+    test.ok(visibility.isSpent())
+    const digests = list(monorepo)
+    for (const digit of ['1', '2', '3']) test.ok(await digests.isVisible(`sha256-${digit.repeat(64)}`))
+    test.ok(digests.isSpent())
+  },
+)
+
 await t.test('dated copies, stages and parts are visible with access to their namespace', async (test) => {
   const team = visibilityFor(['my-team/'])
   for (const copy of ['', `${stamp}_prune_`, `${stamp}_prune___ci_images_mirror__`, 'art__'])

@@ -36,9 +36,9 @@ const settle = ({ tags, hidden = () => false, size = 3, canJump = true, compare 
     const rest = sorted.filter((tag) => after === undefined || compare(tag, after) > 0)
     return { tags: rest.slice(0, size), more: rest.length > size }
   }
-  const walk = async (prefix: string, count = 100, after?: string) => {
+  const walk = async (prefix: string, count = 100, after?: string, more = {}) => {
     decided.clear()
-    return await walkTags({ fetchTags, visibility, prefix, count, after })
+    return await walkTags({ fetchTags, visibility, prefix, count, after, ...more })
   }
   return { walk, asked }
 }
@@ -54,6 +54,23 @@ await t.test('the walk jumps over a hidden namespace', async (t) => {
   t.same(await walk(''), { tags: ['a_x_1', 'c_x_1'], stands: undefined, end: 'c_x_1' })
   t.same(asked, [undefined, 'b_~'])
 })
+
+await t.test(
+  'a walk over slow pages ends with its position, and the next request goes on there',
+  async (t) => {
+    const { walk, asked } = settle({ tags: range(12, (index) => `a_x_${index}`) })
+    let time = 0
+    const now = () => (time += 4000)
+    const first = await walk('', 100, undefined, { now })
+    t.same(first.tags.length, 9, 'the page that is late is the last one')
+    t.same(first.stands, { after: 'a_x_008', isVisible: false })
+    const second = await walk('', 100, first.stands?.after, { now })
+    t.same(second, { tags: ['a_x_009', 'a_x_010', 'a_x_011'], stands: undefined, end: 'a_x_011' })
+    const late = await walk('', 100, undefined, { now, maxMs: 0 })
+    t.same(late.tags.length, 3, 'every walk reads a page')
+    t.equal(asked.length, 5)
+  },
+)
 
 await t.test('with another sort order the walk reads page by page, and misses nothing', async (t) => {
   const { walk, asked } = settle({

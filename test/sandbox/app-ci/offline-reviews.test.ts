@@ -21,13 +21,14 @@ await t.test('reviews by the manifests of several folders', async (test) => {
         'apiVersion: user.openshift.io/v1\nkind: Group\nmetadata: { name: team }\nusers: [alice]\n',
     },
   })
-  const { review, groupsOf, skipped } = await loadOfflineReviews([`${folder}/one`, `${folder}/two`])
+  const { review, groupsOf, skipped, isWhole } = await loadOfflineReviews([`${folder}/one`, `${folder}/two`])
   const user = (...groups: readonly string[]) => ({ username: 'alice', groups, extra: {} })
   test.strictSame(groupsOf('alice'), ['team'])
   const app = { namespace: 'my-team', name: 'app' }
   test.match(review(user('team'), app), { answer: 'yes', because: /^allowed by RoleBinding .*"team"$/ })
   test.strictSame(review(user(), app), { answer: 'no' })
   test.match(review(user('lost'), app), { answer: 'unknown', because: /"gone" not found/ })
+  test.equal(isWhole, true)
   test.match(skipped, [/c.yaml, document 1: not a Kubernetes object/])
   await test.rejects(loadOfflineReviews([`${folder}/three`]), /cannot read the manifests below/)
 })

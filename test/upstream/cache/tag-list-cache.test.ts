@@ -27,7 +27,7 @@ const memoryFor = (options: Partial<TagListCacheOptions> = {}) => {
   })
   const list = (after?: string, requester = 'alice', signal?: AbortSignal) =>
     fetchTags({ after, requester, signal })
-  /** Upstream answers everything that it was asked. */
+  /** Upstream answers all waiting requests. */
   const answerAll = async () => {
     for (const [index, { after }] of asked.entries()) answers[index]?.resolve(pageAfter(after))
     await settled()
@@ -138,6 +138,32 @@ await t.test(
     answers[1]?.resolve(pageAfter('a'))
     test.strictSame(await Promise.all(others), [pageAfter('a'), pageAfter('a')])
     test.equal(asked.length, 2)
+  },
+)
+
+await t.test(
+  'attack: many requesters over their limits take turns to start a fetch, and others do not wait for all of them',
+  async (test) => {
+    const { asked, answers, list } = memoryFor()
+    const limit = new UpstreamRateLimited('too much at once', 1)
+    const greedy = Array.from({ length: 8 }, (_, index) => failure(list('a', `mallory-${index}`)))
+    const others = [list('a', 'alice'), list('a', 'alice')]
+    const gone = new AbortController()
+    const left = failure(list('a', 'carol', gone.signal))
+    for (let round = 0; round < 3; round++) {
+      if (round === 2) gone.abort()
+      answers[round]?.reject(limit)
+      await settled()
+    }
+    const own = asked.findIndex(({ requester }) => requester === 'alice')
+    test.not(own, -1, 'after three rounds alice fetches the page at her own rate')
+    answers[own]?.resolve(pageAfter('a'))
+    for (const page of await Promise.all(others)) test.strictSame(page, pageAfter('a'))
+    test.equal(told(await left), '503 UNAVAILABLE 5')
+    for (const answer of answers) answer.reject(limit)
+    for (const error of await Promise.all(greedy)) test.equal(error, limit)
+    test.equal(asked.filter(({ requester }) => requester === 'alice').length, 1)
+    test.notOk(asked.some(({ requester }) => requester === 'carol'))
   },
 )
 

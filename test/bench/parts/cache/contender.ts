@@ -1,4 +1,4 @@
-/** One of those that are measured: what a gigabyte costs it, and how long it takes to the first byte. */
+/** One of the measured programs: its CPU time for a gigabyte, and its time to the first byte. */
 import { readFile } from 'node:fs/promises'
 import http from 'node:http'
 import https from 'node:https'
@@ -22,7 +22,7 @@ export interface Measured {
   /** CPU seconds per GB, of each transfer. */
   readonly seconds: number[]
   /** Milliseconds to the first byte, of each small blob. */
-  readonly firstBytes: number[]
+  readonly firstBytes: readonly number[]
 }
 
 export interface Work {
@@ -35,15 +35,16 @@ export interface Work {
 const urlOf = async ({ url, pathOf }: Contender, file: File): Promise<string> =>
   url + (pathOf === undefined ? file.path : await pathOf(file))
 
-/** All of them take turns at each file. The first large file and the first tenth of the small ones warm up. */
+/** The small files come first, so that nothing of the start of a program is in the cost of a gigabyte. All of them take turns at each large file, the first of which warms up. */
 export const measureAll = async (
   contenders: readonly Contender[],
   { token, ca, large, small }: Work,
 ): Promise<readonly Measured[]> => {
-  const all = contenders.map((contender) => {
-    const measured: Measured = { label: contender.label, seconds: [], firstBytes: [] }
-    return { contender, measured }
-  })
+  const all: { readonly contender: Contender; readonly measured: Measured }[] = []
+  for (const contender of contenders) {
+    const firstBytes = await firstBytesOf(contender, small, token, ca)
+    all.push({ contender, measured: { label: contender.label, seconds: [], firstBytes } })
+  }
   for (const [round, file] of large.entries())
     for (const { contender, measured } of all) {
       const url = await urlOf(contender, file)
@@ -51,11 +52,10 @@ export const measureAll = async (
       const seconds = await cpuSecondsOf(contender.pid, fetch)
       if (round > 0) measured.seconds.push((seconds / file.bytes) * 1e9)
     }
-  for (const { contender, measured } of all)
-    measured.firstBytes.push(...(await firstBytesOf(contender, small, token, ca)))
   return all.map(({ measured }) => measured)
 }
 
+/** The first tenth warms up. */
 const firstBytesOf = async (
   contender: Contender,
   files: readonly File[],

@@ -1,0 +1,33 @@
+/**
+ * A manifest that cannot be parsed. The proxy does not serve it, but upstream serves its layers to everybody who knows their digests. So
+ * under a restricted tag, it closes every digest in its text. It never opens a digest, because another parser may read fewer digests in it.
+ */
+import type { Digest, QciTag } from '../oci/reference.ts'
+import type { Facts } from './facts.ts'
+import type { ReachGraph } from './reach-graph.ts'
+import { isRestricted, type Location } from './sightings.ts'
+
+export interface UnreadableOptions {
+  readonly facts: Pick<Facts, 'record'>
+  readonly graph: Pick<ReachGraph, 'reachOf'>
+  readonly locate: (tag: QciTag) => Location
+}
+
+/** How many of the mentioned digests are tried as manifests. Each is fetched once, to close everything below it. */
+const maxFollowed = 2000
+
+/** @param tag undefined for a request by digest  @param mentioned every digest in its text */
+export const createRecordUnreadable =
+  ({ facts, graph, locate }: UnreadableOptions) =>
+  async (tag: QciTag | undefined, digest: Digest, mentioned: readonly Digest[]): Promise<void> => {
+    const closes = tag === undefined ? graph.reachOf(digest).isRestricted : closesBy(locate(tag), graph)
+    if (!closes) return
+    const others = mentioned.filter((one) => one !== digest)
+    await facts.record(tag, digest, {
+      manifests: others.slice(0, maxFollowed),
+      blobs: others.slice(maxFollowed),
+    })
+  }
+
+const closesBy = (location: Location, graph: UnreadableOptions['graph']): boolean =>
+  location.by === 'digest' ? graph.reachOf(location.digest).isRestricted : isRestricted(location)
