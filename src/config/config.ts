@@ -43,7 +43,7 @@ export const parseConfig = (args: readonly string[], environment: Environment): 
   if (isMistyped) throw new ConfigError(problems)
   const [host, url] = [given.get('exposedHost'), given.get('exposedUrl')]
   if (host !== undefined && url !== undefined)
-    problems.push(`${url.origin} stands instead of ${host.origin}: give one`)
+    problems.push(`${url.origin} replaces ${host.origin}: give only one`)
   if (values.proxyProtocol === true && values.trustedProxies?.length === 0)
     problems.push('--proxy-protocol is read from --trusted-proxies alone: name the load balancers there')
   addS3Problems(values, problems)

@@ -12,7 +12,7 @@ export interface MirrorIo {
   readonly environment?: Readonly<Record<string, string | undefined>>
   readonly print: (text: string) => void
   readonly printError: (text: string) => void
-  /** Where log lines go; standard output unless given. */
+  /** The output of log lines; standard output unless given. */
   readonly log?: Parameters<typeof createLogger>[1]
   /** @param end runs once, at SIGTERM, SIGINT or SIGQUIT; SIGHUP and SIGUSR2 have no effect then */
   readonly onEnd?: (end: () => Promise<void>) => void

@@ -20,7 +20,7 @@ import { Repository, type RepositoryOptions } from './registry/repository.ts'
 
 export interface MirrorOptions {
   readonly registries: Registries
-  /** Where QCI is: `quay.io` and `openshift/ci`. */
+  /** The registry and the repository of QCI: `quay.io` and `openshift/ci`. */
   readonly qci: { readonly registry: string; readonly repository: string }
   readonly observe?: (event: MirrorEvent) => void
   /** Called when a copy begins. */

@@ -10,7 +10,7 @@ import type { StoredFile } from './stored-file.ts'
 
 export interface EntryChecksOptions {
   readonly store: Pick<ContentStore, 'find'>
-  /** Milliseconds that a client waits before upstream sends the part. The check goes on. */
+  /** Milliseconds that a client waits before upstream sends the part. The check continues. */
   readonly maxWaitMs?: number
   /** Milliseconds that a client waits if upstream cannot send it. */
   readonly maxPatienceMs?: number

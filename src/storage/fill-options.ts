@@ -26,6 +26,6 @@ export interface FillOptions {
   readonly now?: () => number
   /** Share of the time since the fill began in which the event loop was busy, from 0 to 1. */
   readonly busyness?: () => number
-  /** Milliseconds that a fill goes on without a reader. */
+  /** Milliseconds that a fill continues without a reader. */
   readonly unreadMs?: number
 }

@@ -62,7 +62,7 @@ await t.test('the files alone are enough: everything else has a fallback', async
   test.ok(Object.isFrozen(config))
 })
 
-await t.test('the exposed URL stands instead of the host', async (test) => {
+await t.test('the exposed URL replaces the host', async (test) => {
   const files = filesFor(test)
   test.equal(
     parseConfig([...files, '--exposed-host=a.example:8443'], {}).exposed.href,
@@ -79,13 +79,13 @@ await t.test(
   async (test) => {
     const files = filesFor(test)
     test.strictSame(problemsOf([...files, '--exposed-host=a', '--exposed-url=http://b']), [
-      '--exposed-url stands instead of --exposed-host: give one',
+      '--exposed-url replaces --exposed-host: give only one',
     ])
     test.strictSame(problemsOf([...files, '--exposed-host=a'], { QUAY_PROXY_EXPOSED_URL: 'http://b' }), [
-      'QUAY_PROXY_EXPOSED_URL stands instead of --exposed-host: give one',
+      'QUAY_PROXY_EXPOSED_URL replaces --exposed-host: give only one',
     ])
     test.strictSame(problemsOf([...files, '--exposed-url=http://b'], { QUAY_PROXY_EXPOSED_HOST: 'a' }), [
-      '--exposed-url stands instead of QUAY_PROXY_EXPOSED_HOST: give one',
+      '--exposed-url replaces QUAY_PROXY_EXPOSED_HOST: give only one',
     ])
   },
 )

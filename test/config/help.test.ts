@@ -52,7 +52,7 @@ await t.test('each command is listed, with its flags in a text of its own', asyn
     test.match(helpOf(name), new RegExp(`^quay-proxy (\\[serve\\]|${name}) `))
   }
   test.match(helpOf('cache'), /^ {2}--cache-dir +/m)
-  test.match(helpOf('audit-report'), /^ {2}--json +the same for machines \(false\)$/m)
+  test.match(helpOf('audit-report'), /^ {2}--json +print JSON \(false\)$/m)
   test.match(helpOf('explain'), 'QUAY_PROXY_QCI_NAMESPACE')
   test.notMatch(helpOf('sandbox'), 'environment', 'its flags have no twins')
 })

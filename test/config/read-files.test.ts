@@ -74,9 +74,7 @@ await t.test('robots without their passwords: the flags are named, the contents 
 await t.test('one sort of robot credential, not both', async (test) => {
   const path = write(test, good)
   const { problems } = filesFor({ ...robotOf(path), robotDockerconfigFile: path('dockerconfig') })
-  test.match(problems, [
-    /^--robot-dockerconfig-file stands instead of --robot-username-file and .*: give one/,
-  ])
+  test.match(problems, [/^--robot-dockerconfig-file replaces --robot-username-file and .*: give one/])
 })
 
 await t.test('a pull secret is not searched for an upstream that is not known', async (test) => {

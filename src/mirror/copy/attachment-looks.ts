@@ -1,6 +1,6 @@
 /**
- * Attachments that come after their image: a look at the source of each image that asks for them. It costs two requests: the referrers, and
- * one of the tags of cosign, which take turns.
+ * Finds attachments that are pushed after their image. For each image with attachments, it checks the source with two requests: the
+ * referrers, and one of the tags of cosign in turn.
  */
 import type { Digest } from '../../oci/digest.ts'
 import { fallbackTagOf, readReferrers } from '../registry/referrers.ts'
@@ -13,11 +13,14 @@ interface Copied {
 }
 
 export class AttachmentLooks {
-  /** By target. After a restart nothing is known, so each attachment is new once, and its copy finds it in place. */
+  /**
+   * The known attachments, by target. After a restart there are none, so each attachment counts as new once, and its copy finds it in the
+   * target.
+   */
   readonly #copied = new Map<string, Copied>()
   readonly #rounds = new Map<string, number>()
 
-  /** Of the image itself, not of its parts. @throws {RegistryFailure} */
+  /** Checks the image itself, not its parts. @throws {RegistryFailure} */
   async hasNew(target: string, source: Repository, image: Digest): Promise<boolean> {
     const found = (await readReferrers(source, image)).map(({ digest }) => digest)
     const round = this.#rounds.get(target) ?? 0
@@ -34,7 +37,7 @@ export class AttachmentLooks {
     this.#copied.set(target, { image, attachments: new Set(attachments) })
   }
 
-  /** Forgets all targets but those. */
+  /** Forgets all other targets. */
   retain(isDesired: (target: string) => boolean): void {
     for (const map of [this.#copied, this.#rounds])
       for (const target of map.keys()) if (!isDesired(target)) map.delete(target)

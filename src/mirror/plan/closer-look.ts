@@ -1,5 +1,6 @@
 /**
- * A closer look at a finding: rules that keep an image of the watch out of QCI, and attachments that came after their image.
+ * Checks a finding further: applies the rules that keep an image of the watch out of QCI, and looks for attachments that were pushed after
+ * their image.
  */
 import type { Digest } from '../../oci/digest.ts'
 import { AttachmentLooks } from '../copy/attachment-looks.ts'
@@ -11,7 +12,7 @@ import type { Finding } from './findings.ts'
 
 export class CloserLook {
   readonly #hasAttachments: (target: string) => boolean
-  /** Digests that are left out since a copy has read their manifests, by target. */
+  /** Digests that are left out because of the manifests that a copy has read, by target. */
   readonly #unsuitable = new Map<string, Unsuitable>()
   readonly #attachments = new AttachmentLooks()
 
@@ -34,7 +35,7 @@ export class CloserLook {
   }
 
   /**
-   * A copy has failed.
+   * Call this after a failed copy.
    * @returns the reason why the image is left out from now on; undefined for any other failure, and for images that somebody has named: of
    * these, a person has to know
    */
@@ -44,7 +45,7 @@ export class CloserLook {
     return error
   }
 
-  /** Forgets all targets but those. */
+  /** Forgets all other targets. */
   retain(isDesired: (target: string) => boolean): void {
     for (const target of this.#unsuitable.keys()) if (!isDesired(target)) this.#unsuitable.delete(target)
     this.#attachments.retain(isDesired)

@@ -1,12 +1,12 @@
 /**
- * A finding -> the copy that it asks for.
+ * Makes the copy for a finding.
  */
 import { formatReference } from '../names/image-reference.ts'
 import type { QueuedCopy } from '../queue/queued-copy.ts'
 import type { Finding } from './findings.ts'
 import { ownerOf } from './owner.ts'
 
-/** @param destination as a person writes it. @returns undefined where there is nothing to copy */
+/** @param destination as people write it. @returns undefined if there is nothing to copy */
 export const dueCopy = ({ image, ...finding }: Finding, destination: string): QueuedCopy | undefined => {
   const { state } = finding
   const isDue = state === 'different' || (state === 'same' && finding.hasNewAttachments === true)
