@@ -199,7 +199,12 @@ await t.test('a blob of restricted images is open if an open or unseen manifest 
 await t.test('without knowledge, no digest is claimed, and the knowledge is complete', async (test) => {
   const digest = parseDigest(`sha256:${hexOf('a')}`)
   test.strictSame(
-    [nothingKnown.parentsOf(digest), nothingKnown.isClaimed(digest), nothingKnown.isComplete()],
-    [[], false, true],
+    [
+      nothingKnown.mayBeUnread(digest),
+      nothingKnown.parentsOf(digest),
+      nothingKnown.isClaimed(digest),
+      nothingKnown.isComplete(),
+    ],
+    [false, [], false, true],
   )
 })
