@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client'
 import t from 'tap'
+import { distributorName } from '../../../src/mirror/plan/owner.ts'
 import { MirrorMetrics } from '../../../src/mirror/service/mirror-metrics.ts'
 import type { ImageStatus } from '../../../src/mirror/status/image-book.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
@@ -26,8 +27,8 @@ await t.test('copies, and images by state', async (t) => {
     status('a/b:4', 'backing off', now - 30_000),
     status('a/b:5', 'waiting'),
     status('registry.ci.openshift.org/a/b:3', 'missing', now - 90_000),
-    { ...status('ocp/4.5:old', 'missing'), owner: 'quay_io_ci_images_distributor' },
-    { ...status('ocp/4.5:dead', 'dead'), owner: 'quay_io_ci_images_distributor' },
+    { ...status('ocp/4.5:old', 'missing'), owner: distributorName },
+    { ...status('ocp/4.5:dead', 'dead'), owner: distributorName },
   ]
   const metrics = new MirrorMetrics(new Registry(), {
     images: () => images,
