@@ -183,13 +183,13 @@ export class ContentStore {
     this.#index.verified(digest, size)
   }
 
-  /** The bound may be larger than the disk: then the least recently used entries go all the same. @throws {Error} if they are not enough */
+  /** The bound may be larger than the disk: then old entries go all the same. @throws {Error} if all of them are not enough: they stay */
   async #makeRoom(size: number, requester: string): Promise<void> {
     const { root, disk, queue } = this.#options
     const free = await queue.run(requester, async () => await disk.freeBytes(root))
     const missing = size + spareBytes - free
-    if (missing > 0 && this.#index.evict(missing) < missing)
-      throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC' })
+    if (missing > this.#index.bytes) throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC' })
+    if (missing > 0) this.#index.evict(missing)
   }
 
   #use(digest: string, size: number): void {
