@@ -5,15 +5,17 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { createBoundedCache } from '../concurrency/bounded-cache.ts'
-import { entryPath, shardOf, shardsOf, type EntryKind } from './cache-directory.ts'
+import { entryPath, shardOf, shardsOf, type EntryKind, type EntryName } from './cache-directory.ts'
 import type { Disk } from './disk.ts'
 import type { DiskQueue } from './disk-queue.ts'
+import { makeRoom } from './disk-room.ts'
 import { EntryIndex, type FoundEntry } from './entry-index.ts'
 import { entriesInFolder, sizeInFolder } from './entry-folder.ts'
 import { Fill } from './fill.ts'
-import { outcomeOf } from './fill-outcome.ts'
+import { outcomeOf, Unwanted } from './fill-outcome.ts'
 import { Pending } from './pending.ts'
 import type { ReadBuffers } from './read-buffers.ts'
+import { RemovedDigests } from './removed-digests.ts'
 import type { StoreObservers } from './store-observers.ts'
 import { StoredFile, type CorruptEntry } from './stored-file.ts'
 
@@ -29,8 +31,6 @@ export interface ContentStoreOptions {
   readonly observe: StoreObservers
 }
 
-/** What stays free on the disk, for the tags, and for what else is on it. */
-const spareBytes = 64 * 1024 * 1024
 /** Between two marks of an entry as used: a mark costs a write, and carries the order over a restart. */
 const touchEveryMs = 10 * 60_000
 const maxTouched = 20_000
@@ -42,6 +42,7 @@ export class ContentStore {
   readonly #index: EntryIndex
   readonly #touched = createBoundedCache<string, true>(maxTouched, { ttlMs: touchEveryMs })
   readonly #publishing = new Pending()
+  readonly #removed = new RemovedDigests()
   #isLoaded = false
 
   constructor(options: ContentStoreOptions) {
@@ -87,8 +88,7 @@ export class ContentStore {
   }
 
   /**
-   * @param size bytes of the file
-   * @param fileDigest of the file, if it holds more than the bytes of the digest
+   * @param fileDigest of the file, if it holds more than the bytes of the digest; `size` is that of the file
    * @returns undefined if the disk is full, or hangs
    */
   async begin(
@@ -100,8 +100,9 @@ export class ContentStore {
     const { root, kind, disk, queue, observe } = this.#options
     if (!this.#index.reserve(size)) return undefined
     const path = join(root, 'fills', randomUUID())
+    const begun = this.#removed.moment
     try {
-      await this.#makeRoom(size, requester)
+      await makeRoom(this.#options, this.#index, size, requester)
       const fd = await queue.run(
         requester,
         async () => await disk.create(path),
@@ -116,7 +117,7 @@ export class ContentStore {
         size,
         requester,
         fd,
-        publish: async () => await this.#publishing.add(this.#publish(path, fd, digest, size)),
+        publish: async () => await this.#publishing.add(this.#publish(path, fd, { digest, size }, begun)),
         onEnd: (outcome) => {
           if (outcome !== 'stored') {
             this.#index.unreserve(size)
@@ -133,15 +134,19 @@ export class ContentStore {
   }
 
   /** Resolves when the complete fills of this moment are entries, or cannot be. Never rejects. */
-  async published(): Promise<void> {
-    await this.#publishing.settled()
-  }
+  readonly published = async (): Promise<void> => await this.#publishing.settled()
 
   /** The entry is wrong, or is not wanted any more. */
   drop(digest: string, size: number, why?: CorruptEntry): void {
     if (why !== undefined) this.#options.observe.corrupt(this.#options.kind, why)
     this.#index.remove(digest)
     this.#discard(this.#pathOf(digest, size))
+  }
+
+  /** An operator has removed it: what is being filled does not bring it back. */
+  forget(digest: string): void {
+    this.#removed.add(digest)
+    this.#index.remove(digest)
   }
 
   async #open(digest: string, size: number, requester: string): Promise<StoredFile | undefined> {
@@ -173,23 +178,18 @@ export class ContentStore {
     return undefined
   }
 
-  async #publish(path: string, fd: number, digest: string, size: number): Promise<void> {
+  async #publish(path: string, fd: number, { digest, size }: EntryName, begun: number): Promise<void> {
     const { kind, disk, flushes } = this.#options
     await flushes.run(kind, async () => {
       await disk.sync(fd)
       await disk.publish(path, this.#pathOf(digest, size))
     })
+    if (this.#removed.isRemovedSince(begun, digest)) {
+      this.#discard(this.#pathOf(digest, size))
+      throw new Unwanted()
+    }
     this.#index.unreserve(size)
     this.#index.verified(digest, size)
-  }
-
-  /** The bound may be larger than the disk: then old entries go all the same. @throws {Error} if all of them are not enough: they stay */
-  async #makeRoom(size: number, requester: string): Promise<void> {
-    const { root, disk, queue } = this.#options
-    const free = await queue.run(requester, async () => await disk.freeBytes(root))
-    const missing = size + spareBytes - free
-    if (missing > this.#index.bytes) throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC' })
-    if (missing > 0) this.#index.evict(missing)
   }
 
   #use(digest: string, size: number): void {
