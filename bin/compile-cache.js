@@ -26,7 +26,7 @@ const ofPrograms = {
 
 /**
  * @param {CompileCacheOptions} options
- * @returns {() => void} removes what it made, to be called at the exit
+ * @returns {() => void} removes the link; call it at the exit
  */
 export const useCompileCache = (options = ofPrograms) => {
   const link = linkFor(options)

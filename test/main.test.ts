@@ -168,7 +168,7 @@ void t.test(
   },
 )
 
-void t.test("the predecessor's arguments start it, over https; SIGTERM ends it with 0", async (test) => {
+void t.test('the arguments of qci-appci start it, over https; SIGTERM ends it with 0', async (test) => {
   const { quay, path, flags } = await surroundings(test)
   const tls = selfSigned()
   const files = { cert: tls.cert ?? '', key: tls.key ?? '', username: robot.username, secret }
@@ -200,7 +200,7 @@ void t.test("the predecessor's arguments start it, over https; SIGTERM ends it w
   test.match(warnings, [
     /--interval has no effect/,
     /--ignore-sar-check has no effect/,
-    // The predecessor took any secret: so does this, and says what it is worth.
+    // qci-appci accepted any secret. So does this program, with a warning if it is weak.
     /line 1 of the token secret has fewer than 32 characters: .*openssl rand -hex 32/,
   ])
   const messages = stdout

@@ -20,7 +20,10 @@ export type { AccessReviews } from './reviews.ts'
 export interface Policy {
   /** Without a promise if a cached yes decides, as for nearly all requests of a pull. */
   readonly decide: (identity: Identity, reference: Reference) => Decision | Promise<Decision>
-  /** As `decide`, but unseen digests are closed: they are open only because nobody can guess them, so a list must not show them. */
+  /**
+   * As `decide`, but nobody may pull unseen digests. `decide` opens them to QCI-wide users because nobody can guess a digest. A list would
+   * reveal them.
+   */
   readonly mayList: (identity: Identity, reference: Reference) => Promise<boolean>
   /** For the images of an image stream; undefined: images without one. For lists, before any tag is known. */
   readonly decideImageStream: (identity: Identity, imageStream: ImageStream | undefined) => Promise<Decision>

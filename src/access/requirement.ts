@@ -93,9 +93,10 @@ class Requirements implements RequirementsOf {
   }
 
   /**
-   * Release payloads are pulled by digest, and a base layer of their images may be seen in restricted images only. So a blob is open if a
-   * manifest names it that is open, or that no tag is known to reach. A tag without an owner is not enough: it opens nothing that a
-   * restricted tag reaches. This never opens a manifest, because anyone can make an index that names it.
+   * Release payloads are pulled by digest, and their images may share a base layer that is otherwise only in restricted images. So a blob
+   * is open if it is named by an open manifest, or by a manifest that no known tag reaches. If only a tag without an owner reaches the
+   * manifest, that is not enough: such a tag opens nothing that a restricted tag reaches. This rule never opens a manifest, because anyone
+   * can push an index that names it.
    */
   #isNamedByOpenManifest(blob: Digest): boolean {
     return this.#knowledge.parentsOf(blob).some((manifest) => {
@@ -105,7 +106,7 @@ class Requirements implements RequirementsOf {
     })
   }
 
-  /** For a digest that only a tag without an owner reaches, or no known tag, and that no restricted tag reaches or may reach. */
+  /** For a digest that no tag with an owner is known to reach, and that no restricted tag reaches or may reach. */
   #opensUnowned(digest: Digest, { isUnowned }: DigestReach): boolean | 'later' {
     const isCandidate = isUnowned || this.#mayBeOpenUnseen(digest)
     if (this.#knowledge.isClaimed(digest) || !isCandidate) return false

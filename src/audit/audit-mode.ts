@@ -1,6 +1,6 @@
 /**
- * `--authorization=audit`: the rule of the predecessor is enforced, and the rules of `enforce` are evaluated as well. Once the
- * migration is over, this room goes, with the lines of `proxy/compose.ts` that call this function, the flag, and the command `audit-report`.
+ * `--authorization=audit`: enforces the rule of qci-appci, and evaluates the rules of `enforce` as well. After the migration, delete this
+ * room, the lines of `proxy/compose.ts` that call this function, the flag, and the command `audit-report`.
  */
 import type { FastifyPluginCallback } from 'fastify'
 import type { Registry } from 'prom-client'
@@ -27,7 +27,7 @@ export interface AuditModeOptions {
 }
 
 export interface AuditMode {
-  /** The rule of the predecessor, which is enforced. */
+  /** The rule of qci-appci, which is enforced. */
   readonly policy: Policy
   readonly denied: DenialMessage
   readonly plugin: FastifyPluginCallback

@@ -17,7 +17,7 @@ export interface AuditReportOptions {
   readonly json: boolean
 }
 
-/** Of zlib. */
+/** Errors of zlib. */
 const reasons: Readonly<Record<string, string>> = {
   Z_BUF_ERROR: 'the file was cut off',
   Z_DATA_ERROR: 'it is not gzip, or it is damaged',
@@ -36,7 +36,7 @@ export const auditReport = async ({ logs, qciNamespace, json }: AuditReportOptio
   const report = summing.report()
   if (report.from === undefined)
     throw new Error(
-      `${logs.map(({ name }) => name).join(', ')}: of ${report.lines.all} lines none is about a decision of quay-proxy; expected its log, JSON lines, at level info`,
+      `${logs.map(({ name }) => name).join(', ')}: none of ${report.lines.all} lines is about a decision of quay-proxy; expected its log: JSON lines, at level info`,
     )
   return json ? JSON.stringify(report) : reportText(report)
 }

@@ -1,4 +1,4 @@
-/** What the rule of the predecessor tells refused clients: it knows one way to get access, for restricted namespaces too. */
+/** The message of a refusal by the rule of qci-appci, which has one way to get access, for restricted namespaces as well. */
 import { RegistryError } from '../oci/errors.ts'
 import { askForGroup, type DenialMessage } from '../registry/denial.ts'
 

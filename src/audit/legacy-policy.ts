@@ -1,6 +1,6 @@
 /**
- * The rule of the predecessor, qci-appci, which `--authorization=audit` enforces: every service account may pull every image, and so may
- * people who may pull from the QCI namespace.
+ * The rule of qci-appci, which `--authorization=audit` enforces: every service account may pull every image, and so may people who may pull
+ * from the QCI namespace.
  */
 import type { RequirementsOf } from '../access/requirement.ts'
 import { localGrants, type RecentGrants } from '../access/recent-grants.ts'

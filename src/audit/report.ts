@@ -1,6 +1,6 @@
 /**
- * Who would lose access to what, and which binding would prevent it. The report is built line by line: its memory depends on the number
- * of losses, not on the length of the log.
+ * The report: which users would lose access to which namespaces, and which binding would prevent it. It is built line by line, so its
+ * memory depends on the number of losses, not on the length of the log.
  */
 import { imagePullerCommand, qciImagePullerCommand, type Subject } from '../access/grant-commands.ts'
 import { serviceAccountOf, type IdentityKind } from '../access/identity.ts'
@@ -19,7 +19,7 @@ export interface Report {
   readonly undecided: number
 }
 
-/** What one person, or the service accounts of one namespace, would lose in one namespace of images. */
+/** The access that one person, or the service accounts of one namespace, would lose to one namespace of images. */
 export interface Loss {
   readonly kind: IdentityKind
   /** The namespace of the service accounts; undefined for people. */
@@ -122,7 +122,7 @@ const lossOf = (group: Group, qciNamespace: string): Loss => {
   }
 }
 
-/** Service accounts are bound by name; people by a group, since a binding to a person outlasts their job. */
+/** Service accounts are bound by name; people by a group, because a binding to a person outlasts their job. */
 const subjectsOf = ({ line, serviceAccountNamespace, identities }: Group): readonly Subject[] => {
   if (serviceAccountNamespace === undefined) return [{ kind: 'group-of', name: line.identity }]
   return [...identities.keys()].map((name) => ({ kind: 'user', name }))

@@ -1,5 +1,5 @@
 /**
- * What the rules of `enforce` would decide about a request, and which roles would open it.
+ * The shadow decision: the decision by the rules of `enforce`, and the roles that would open the image.
  */
 import type { Reference } from '../oci/reference.ts'
 import type { RequirementsOf } from '../access/requirement.ts'

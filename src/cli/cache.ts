@@ -1,5 +1,5 @@
 /**
- * `quay-proxy cache`: what the directory of a cache holds, and whether it is right. Exit code 1 if it is not.
+ * `quay-proxy cache`: lists, verifies and removes the entries of a cache directory. The exit code is 1 if an entry is wrong.
  */
 import { parseCacheArguments } from '../config/cache-arguments.ts'
 import type { Io } from './io.ts'

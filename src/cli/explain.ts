@@ -1,12 +1,13 @@
 /**
- * `quay-proxy explain`: who may pull an image, and what to do next. A proxy decides, or RBAC manifests; or it prints the rules alone.
+ * `quay-proxy explain`: who may pull an image, and what to do next. A proxy or RBAC manifests decide; without either, it only prints the
+ * rules.
  */
 import { readFile } from 'node:fs/promises'
 import { parseExplainArguments, type ExplainArguments } from '../config/explain-arguments.ts'
 import type { Explanation } from '../explain/explanation.ts'
 import type { Io } from './io.ts'
 
-/** Nothing says who pulls, so nothing says whether they may. */
+/** Without a user, the exit code cannot say whether the pull is allowed. */
 const unknown = 2
 
 /** @returns 0: may pull; 1: may not; 2: unknown. @throws {Error} if the arguments are wrong, or there is no answer */

@@ -1,5 +1,5 @@
 /**
- * What the commands need of the process. `main.ts` gives them the real one, tests give them their own.
+ * The interface of the commands to the process. `main.ts` passes the real one, tests pass their own.
  */
 import type { Environment } from '../config/command-line.ts'
 import type { Output } from '../telemetry/logging.ts'

@@ -24,7 +24,7 @@ export interface Program {
 
 export const createProcessIo = (program: Program): Io => {
   const printError = (line: string): void => void program.stderr.write(`${line}\n`)
-  // `| head`: the reader has read enough.
+  // The reader has closed the pipe, as `| head` does.
   program.stdout.on('error', () => undefined)
   return {
     environment: program.env,
@@ -46,7 +46,7 @@ export const createProcessIo = (program: Program): Io => {
   }
 }
 
-/** Milliseconds. npm passes Ctrl-C on to a program that the terminal has signalled already: one Ctrl-C arrives twice. */
+/** Milliseconds. The terminal and npm both pass on Ctrl-C, so one Ctrl-C arrives twice. */
 const sameSignalMs = 500
 
 /** Ctrl-\ of a terminal sends SIGQUIT: there it ends a program that no longer reacts. */

@@ -10,7 +10,7 @@ import type { Io } from './io.ts'
 const manifests = (folder: string): string =>
   fileURLToPath(new URL(`../../manifests/${folder}`, import.meta.url))
 
-/** A check that was ended has not passed. The number is that of shells for a program that Ctrl-C ended. */
+/** A check that was interrupted has not passed. Shells use this exit code for a program that Ctrl-C ended. */
 const interruptedCheck = 130
 
 /** @throws {Error} if the arguments are wrong, or the sandbox cannot start */
@@ -18,7 +18,7 @@ export const sandbox = async (args: readonly string[], io: Io): Promise<number> 
   const { check, rbac, port, ...rest } = parseSandboxArguments(args)
   const ending = new AbortController()
   let starting: Promise<Tour | undefined> = Promise.resolve(undefined)
-  // Before anything exists: Ctrl-C during the start must not leave the files of the sandbox behind.
+  // Runs before anything is created, because Ctrl-C during the start must not leave files of the sandbox behind.
   io.onEnd('terminal', async () => {
     ending.abort()
     await (await starting)?.close()

@@ -1,16 +1,17 @@
 /**
- * A bulkhead: a number of permits, of which no holder can have all. Any holder may take the first three quarters. The last quarter is for
- * holders with less than their share, counted as if there were one holder more, so that a newcomer finds a permit.
+ * A bulkhead: a limited number of permits, shared out by holder. Any holder may take a permit while three quarters are not taken. The last
+ * quarter is only for holders with less than an equal share. The share is computed for one holder more than there are, so that a permit is
+ * left for a newcomer.
  * @see https://learn.microsoft.com/azure/architecture/patterns/bulkhead
  *
- * Attack: one requester of many slow or hanging things would take every permit, and everybody else would be refused.
+ * Attack: one requester with many slow requests would take every permit, and all others would be refused.
  */
 const unsharedPart = 0.75
 const backgroundPart = 0.5
 
 export class Bulkhead {
   readonly #max: number
-  /** Permits of each holder. A holder without a permit is not in it. */
+  /** Permits of each holder; holders without a permit are not in the map. */
   readonly #held = new Map<string, number>()
   #taken = 0
   /** Permits of the background, which is not a holder and has no share. */

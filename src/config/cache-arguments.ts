@@ -23,7 +23,7 @@ export interface CacheBucket extends Pick<
   'cacheS3Endpoint' | 'cacheS3Region' | 'cacheS3Addressing'
 > {
   readonly location: S3Location
-  /** Undefined for what AWS SDKs find. */
+  /** Undefined: AWS SDKs find them. */
   readonly credentials: StaticS3Credentials | undefined
   /** PEM. */
   readonly s3Ca: string | undefined
@@ -36,7 +36,7 @@ export interface CacheArguments {
   readonly target: string | undefined
   /** Undefined without `--cache-s3`. */
   readonly bucket: CacheBucket | undefined
-  /** What should be changed: each a sentence that names the flag. */
+  /** Warnings: each a sentence that names the flag. */
   readonly warnings: readonly string[]
 }
 

@@ -18,7 +18,7 @@ export const sandboxFlags = {
   /** Who logs in; none for some of the identities in the RBAC. */
   as: repeatedFlag(
     'as',
-    'who logs in: a user, group:NAME or system:serviceaccount:NAMESPACE:NAME; may be given several times (default: some identities in the RBAC)',
+    'an identity that logs in: a user, group:NAME or system:serviceaccount:NAMESPACE:NAME; may be given several times (default: some identities in the RBAC)',
     { expected: 'a user, group:NAME, or system:serviceaccount:NAMESPACE:NAME', parse: nonEmpty },
   ),
   /** Whether each digest is printed. */
@@ -28,7 +28,7 @@ export const sandboxFlags = {
     'print each digest, each refusal, and the tags of the registry',
     givenOrNot,
   ),
-  port: flag('port', undefined, 'where the proxy listens (default 8400; 0 for any free port)', {
+  port: flag('port', undefined, 'port of the proxy (default 8400; 0 for any free port)', {
     expected: 'a port, or 0 for any free one',
     // Number takes an empty text for 0, and 1e3 for 1000.
     parse: (text) => (/^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Number(text) : undefined),
@@ -44,7 +44,7 @@ export const parseSandboxArguments = (args: readonly string[]): SandboxArguments
 const { qciNamespace } = flags
 
 export const auditReportFlags = {
-  json: flag('json', 'false', 'the same for machines', givenOrNot),
+  json: flag('json', 'false', 'print JSON', givenOrNot),
   qciNamespace,
 }
 

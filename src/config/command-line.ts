@@ -1,5 +1,5 @@
 /**
- * The texts that were given for the flags of a command: by the command line, else by the environment.
+ * The texts that were given for the flags of a command: by the command line, or otherwise by the environment.
  */
 import { parseArgs } from 'node:util'
 import { didYouMean } from './did-you-mean.ts'
@@ -108,8 +108,8 @@ const addOption = (
 }
 
 /**
- * In the order of `args`, also those with unknown names. Go's flag package takes `-flag` for `--flag`: the Deployment of the predecessor
- * may use either.
+ * In the order of `args`, also those with unknown names. Go's flag package takes `-flag` for `--flag`: the Deployment of qci-appci may use
+ * either.
  */
 export const tokensOf = (args: readonly string[], forms: ReadonlyMap<string, Flag['form']>) => {
   const long = args.map((arg) => arg.replace(/^-(?=[a-zA-Z])/, '--'))

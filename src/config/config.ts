@@ -10,7 +10,7 @@ import { addS3Problems, cautionsAboutS3 } from './s3-values.ts'
 import { aliases, deprecatedFlags, flags, type FlagKey, type FlagValues } from './flags.ts'
 import { settingsOf, type Setting } from './settings.ts'
 
-/** Flags whose values do not stand in the Config, because something that is made of them does. */
+/** Flags whose values are not in the Config, because the Config has values that are derived from them. */
 const replacedKeys = ['exposedHost', 'exposedUrl', ...fileKeys] as const satisfies readonly FlagKey[]
 type SettingKey = Exclude<FlagKey, (typeof replacedKeys)[number]>
 
@@ -39,11 +39,11 @@ export const parseConfig = (args: readonly string[], environment: Environment): 
   const { given, warnings } = collectFlags(syntax, args, environment, problems)
   const isMistyped = problems.length > 0
   const values = parseValues(flags, given, problems)
-  // Nothing is said about what is missing: the mistyped flag may be the one.
+  // Missing flags are not reported now, because the mistyped flag may be one of them.
   if (isMistyped) throw new ConfigError(problems)
   const [host, url] = [given.get('exposedHost'), given.get('exposedUrl')]
   if (host !== undefined && url !== undefined)
-    problems.push(`${url.origin} stands instead of ${host.origin}: give one`)
+    problems.push(`${url.origin} replaces ${host.origin}: give only one`)
   if (values.proxyProtocol === true && values.trustedProxies?.length === 0)
     problems.push('--proxy-protocol is read from --trusted-proxies alone: name the load balancers there')
   addS3Problems(values, problems)
@@ -65,12 +65,12 @@ export const parseConfig = (args: readonly string[], environment: Environment): 
 const openTelemetryOf = (environment: Environment): Environment =>
   Object.fromEntries(Object.entries(environment).filter(([name]) => name.startsWith('OTEL_')))
 
-/** A robot may pull everything, so the proxy of robots need not know which images are restricted. */
+/** A robot may pull everything, so a proxy for robots need not know which images are restricted. */
 const withoutCluster = <Settings extends Pick<FlagValues, 'logins' | 'restrictedIndex'>>(
   settings: Settings,
 ): Settings => (settings.logins === 'robots' ? { ...settings, restrictedIndex: 'off' } : settings)
 
-/** The flags that need a cluster, which a proxy of robots does not have. */
+/** The flags that need a cluster, which a proxy for robots does not have. */
 const clusterFlagsOf = (given: ReadonlyMap<string, unknown>): readonly string[] =>
   (['kubeconfig', 'allowAnonymous', 'authorization', 'imageStreams', 'restrictedIndex', 'mirrorUrl'] as const)
     .filter((key) => given.has(key))
@@ -96,6 +96,8 @@ const withExposed = (values: FlagValues) => {
   return { ...(kept as Pick<FlagValues, SettingKey>), stateDir: stateDirOf(values), exposed: exposedUrl }
 }
 
-/** A warm cache outlives upstream only if a restarted proxy knows the digests as well. A proxy of robots needs to know none. */
+/**
+ * A warm cache can replace upstream after a restart only if the facts about digests were stored as well. A proxy for robots needs no facts.
+ */
 const stateDirOf = ({ stateDir, cacheDir, logins }: FlagValues): string | undefined =>
   stateDir === undefined && cacheDir !== undefined && logins === 'all' ? join(cacheDir, 'state') : stateDir

@@ -1,5 +1,5 @@
 /**
- * What a mistyped name was meant to be.
+ * Suggests the name that a mistyped one was meant to be.
  */
 import { closest, distance } from 'fastest-levenshtein'
 

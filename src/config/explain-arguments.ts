@@ -32,10 +32,15 @@ export const explainFlags = {
     expected: 'a folder of RBAC manifests',
     parse: nonEmpty,
   }),
-  asUser: flag('as-user', undefined, 'offline: who pulls, such as system:serviceaccount:NAMESPACE:NAME', {
-    expected: 'a user name',
-    parse: nonEmpty,
-  }),
+  asUser: flag(
+    'as-user',
+    undefined,
+    'offline: the user that pulls, such as system:serviceaccount:NAMESPACE:NAME',
+    {
+      expected: 'a user name',
+      parse: nonEmpty,
+    },
+  ),
   asGroup: repeatedFlag('as-group', 'offline: a group of that user; may be given several times', {
     expected: 'a group',
     parse: nonEmpty,

@@ -1,16 +1,16 @@
 /**
- * Files together with how they are read, and with the flags that name them.
+ * The files of one flag, or of two that belong together: their paths, their parser, and the name of the flag for messages.
  */
 import { exposureOf, type FileKind } from '../secrets/file-permissions.ts'
 import { readText } from '../secrets/watched-files.ts'
 
-/** Files together with how they are read. */
+/** Files with their parser: at the start they are read once, later again after each change. */
 export interface WatchableFiles<Value> {
   readonly paths: readonly string[]
   readonly parse: (contents: readonly string[]) => Value
   /**
-   * What should be changed about contents that can be parsed, or about the permissions of the files. Each is a sentence for the operator,
-   * which names the flags and holds nothing of the contents.
+   * Warnings about contents that can be parsed, or about the permissions of the files. Each is a sentence for the operator that names the
+   * flags, and quotes nothing of the contents.
    * @throws {Error} if a file does not exist any more
    */
   readonly cautions: (contents: readonly string[]) => readonly string[]

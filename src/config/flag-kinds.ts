@@ -1,5 +1,5 @@
 /**
- * A row of a flag table, and the kinds of values that flags have: how their text is read, and how a message describes them.
+ * A row of a flag table, and the kinds of values of flags: how a text is parsed, and how a message describes the value.
  */
 import { parseDuration, parseListenAddress, parseSize } from './value-parsers.ts'
 
@@ -27,7 +27,7 @@ export interface Flag<
   readonly parse: (text: string) => Value | undefined
 }
 
-/** The keys are those of the values that come out: of the Config, for `serve`. */
+/** Each key is the name of the value; for `serve`, the key of the Config. */
 export type FlagTable = Readonly<Record<string, Flag>>
 
 type ValueOf<One extends Flag> =

@@ -6,7 +6,7 @@ import { collectFlags } from './command-line.ts'
 import { ConfigError } from './config-error.ts'
 import type { Flag, FlagTable, ValuesOf } from './flag-kinds.ts'
 
-/** Undefined where the flag may be left out, and where its text is not valid. */
+/** Undefined if an optional flag was not given, or if its text is not valid. */
 export type PartialValuesOf<Table extends FlagTable> = {
   readonly [Key in keyof Table]: ValuesOf<Table>[Key] | undefined
 }

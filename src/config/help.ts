@@ -1,5 +1,5 @@
 /**
- * The texts of `--help`, written from the flag tables: they cannot promise a flag that does not exist.
+ * The texts of `--help`. They are generated from the flag tables, so that every described flag exists.
  */
 import { cacheFlags } from './cache-arguments.ts'
 import { auditReportFlags, sandboxFlags } from './command-arguments.ts'
@@ -50,7 +50,7 @@ const commands = {
   },
   cache: {
     usage: 'cache stats|verify|rm DIGEST|TAG --cache-dir=DIR',
-    summary: 'what the cache in a directory holds, whether all of it is right, and removal of an image',
+    summary: 'lists or verifies the cache in a directory, or removes an image from it',
     flags: cacheFlags,
   },
 } as const satisfies Readonly<Record<string, CommandHelp>>
@@ -64,7 +64,7 @@ export const help = (): string => {
     row('quay-proxy COMMAND --help', 'the flags of a command; those of the proxy: quay-proxy serve --help'),
     row('quay-proxy --version', ''),
   ]
-  return `quay-proxy: pull images of OpenShift CI from one quay.io repository, with the RBAC of a cluster deciding who may
+  return `quay-proxy: pull images of OpenShift CI from one quay.io repository, if the RBAC of a cluster allows it
 
 ${rows.join('\n')}
 `

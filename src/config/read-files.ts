@@ -1,6 +1,6 @@
 /**
- * The files that flags name. Each is read at the start, so that nothing starts with a secret that cannot work, and the watched ones again
- * when they change.
+ * Reads all files that flags name, at the start, so that no proxy starts with a secret that cannot work. `proxy/reloaded-files.ts` reads
+ * the watched ones again when they change.
  */
 import { trimBlanks } from '../secrets/pasted-text.ts'
 import { logLevels, type LogLevel } from '../telemetry/logging.ts'
@@ -84,7 +84,7 @@ export const readFiles = (
   const s3Credentials = s3CredentialsFile(values)
   read(s3Credentials)
   const s3Ca = read(authorities('--cache-s3-ca-file', values.cacheS3CaFile))
-  // Its content is checked where it is used. That it can be read is known now.
+  // This checks only that it can be read. Its content is checked later.
   read(flagFile('--kubeconfig', values.kubeconfig, 'secret', String))
   return robot === undefined || tokenSecret === undefined
     ? undefined

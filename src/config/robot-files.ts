@@ -29,7 +29,7 @@ const pullSecret = (path: string, values: RobotValues, problems: string[]) => {
   const { robotUsernameFile, robotPasswordFile, upstream, upstreamRepository } = values
   if (robotUsernameFile !== undefined || robotPasswordFile !== undefined)
     problems.push(
-      '--robot-dockerconfig-file stands instead of --robot-username-file and --robot-password-file: give one or the two',
+      '--robot-dockerconfig-file replaces --robot-username-file and --robot-password-file: give one or the other two',
     )
   // If these two are not valid, there is a problem already, and the entry of the file to look for is not known.
   if (upstream === undefined || upstreamRepository === undefined) return undefined

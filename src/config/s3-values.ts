@@ -1,5 +1,5 @@
 /**
- * The bucket of the cache: how it is written, and what its flags need of each other.
+ * Parses the bucket of the cache, and checks the flags that depend on each other.
  */
 import ipaddr from 'ipaddr.js'
 

@@ -9,7 +9,7 @@ import { withoutUser } from './flag-values.ts'
 export interface Setting {
   /** `listen-addr` */
   readonly name: string
-  /** As it is written on a command line; undefined if the flag was left out and has no default. */
+  /** The value as on a command line; undefined if the flag was not given and has no default. */
   readonly value: string | undefined
   /** `QUAY_PROXY_LISTEN_ADDR`, `--listen-addr`, or `default`. */
   readonly from: string
@@ -28,7 +28,7 @@ const written = ({ name, value }: Setting): string => `--${name}=${value}`
 export const givenSettings = (settings: readonly Setting[]): readonly string[] =>
   settings.filter(({ from }) => from !== 'default').map(written)
 
-/** One setting on each line, and where it comes from behind it. */
+/** One setting on each line, followed by its origin. */
 export const describeSettings = (settings: readonly Setting[]): string => {
   const inForce = settings.filter(({ value }) => value !== undefined)
   const unset = settings.filter(({ value }) => value === undefined)

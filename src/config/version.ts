@@ -11,5 +11,5 @@ export const { version } = createRequire(import.meta.url)('../../package.json') 
 export const userAgent = `quay-proxy/${version}`
 export const mirrorUserAgent = `ci-images-mirror/${version}`
 
-/** Of a command that a person runs: the log of a server tells it from the program that serves. */
+/** The name of a command that a person runs, so that the log of a server can distinguish it from the proxy. */
 export const commandUserAgent = (command: string, program = userAgent): string => `${program} (${command})`

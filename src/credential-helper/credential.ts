@@ -1,6 +1,6 @@
 /**
- * Where the credential comes from: a file with a token, a bound token of a service account, or the login of `oc`. Nothing is written
- * anywhere, so nothing is old when it is handed out.
+ * Gets the credential: from a file with a token, as a bound token of a service account, or from the login of `oc`. It is never stored, so
+ * that it is never outdated.
  */
 import { readFile } from 'node:fs/promises'
 import { HelperError } from './helper-error.ts'
@@ -60,7 +60,7 @@ const boundToken = async (
 
 const loginOfOc = async (settings: Settings, options: OcOptions): Promise<Credential> => {
   const ask = ocOf(settings, options)
-  // The first reads a file, the second asks the API server: it notices a token that has expired.
+  // The first command reads a file. The second one sends a request to the API server, which notices an expired token.
   const [server, token, user] = await Promise.all([
     serverOf(settings, ask),
     ask('whoami', '-t'),

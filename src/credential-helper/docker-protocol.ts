@@ -9,12 +9,12 @@ import { normalizedHost } from './server-host.ts'
 
 export interface Request {
   readonly input: string
-  /** Those of the settings. */
+  /** The registries of the settings. */
   readonly hosts: readonly string[]
   readonly find: () => Promise<Credential>
 }
 
-/** Clients compare these texts: they go on without a credential. */
+/** Clients compare these texts, and continue without a credential. */
 const notFound = 'credentials not found in native keychain'
 const noServer = 'no credentials server URL'
 
@@ -49,12 +49,12 @@ const store = async (): Promise<never> => {
   )
 }
 
-/** Nothing is stored, so this succeeds. `podman logout` of podman 4.3 crashes (stack overflow) on an error. */
+/** There is nothing to erase, so this succeeds. `podman logout` of podman 4.3 crashes (stack overflow) on an error. */
 const erase = async ({ input }: Request): Promise<undefined> => {
   if (input.trim() === '') throw new HelperError(noServer)
 }
 
-/** Each returns what is printed as JSON, or nothing. @throws {HelperError} that is printed */
+/** Each action returns the value to print as JSON, or nothing. @throws {HelperError} with the message to print */
 export const dockerActions: Readonly<Record<string, (request: Request) => Promise<object | undefined>>> = {
   get,
   store,

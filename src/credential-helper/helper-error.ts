@@ -1,2 +1,2 @@
-/** What keeps the helper from a credential, for the person who pulls: one sentence with what to do. */
+/** The reason why there is no credential: one sentence for the person who pulls, with what to do. */
 export class HelperError extends Error {}

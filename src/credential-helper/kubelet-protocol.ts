@@ -1,6 +1,6 @@
 /**
- * The exec protocol of the kubelet: a CredentialProviderRequest on the input, a CredentialProviderResponse on the output. Where the kubelet
- * sends a token of the pod's service account, the pod pulls as that.
+ * The exec protocol of the kubelet: a CredentialProviderRequest on the input, a CredentialProviderResponse on the output. If the kubelet
+ * sends a token of the pod's service account, the pod pulls with the rights of this account.
  *
  * @see https://kubernetes.io/docs/tasks/administer-cluster/kubelet-credential-provider/
  */
@@ -11,7 +11,7 @@ import { readToken } from './token.ts'
 
 const apiVersion = 'credentialprovider.kubelet.k8s.io/v1'
 
-/** Shorter than any token lives after the kubelet renewed it. */
+/** Shorter than the life of any token that the kubelet has just renewed. */
 const cacheDuration = '1m0s'
 
 /** @throws {HelperError} if the request cannot be read, or there is no credential */

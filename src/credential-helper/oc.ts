@@ -1,4 +1,4 @@
-/** The command `oc`, with a deadline. Nothing that it prints is quoted in an error: that may be a token. */
+/** Runs `oc` with a deadline. Errors quote nothing of its output, which may be a token. */
 import { spawn } from 'node:child_process'
 import { HelperError } from './helper-error.ts'
 import type { Environment } from './settings.ts'
@@ -23,7 +23,7 @@ export const runOc = async (
   { environment, deadlineMs }: OcOptions,
 ): Promise<OcResult> => {
   const { promise, resolve, reject } = Promise.withResolvers<OcResult>()
-  // No input: it must not ask for a password, which nobody would see.
+  // Without an input, because nobody would see a prompt for a password.
   const oc = spawn('oc', args, { env: { ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
   const output = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const)
@@ -32,7 +32,7 @@ export const runOc = async (
     })
   const late = setTimeout(() => {
     oc.kill('SIGKILL')
-    // A process that it started may keep these open.
+    // A child process of `oc` may keep the pipes open.
     oc.stdout.destroy()
     oc.stderr.destroy()
     reject(new HelperError(`oc did not answer within ${deadlineMs / 1000} s: check that oc whoami works`))

@@ -1,4 +1,7 @@
-/** From arguments to output. The first argument is the action, as clients start it; flags may follow, or stand before it. */
+/**
+ * Runs the program: parses the arguments, and prints the result. Clients give the action as the first argument; flags may come before or
+ * after it.
+ */
 import { findCredential } from './credential.ts'
 import { dockerActions } from './docker-protocol.ts'
 import { HelperError } from './helper-error.ts'
@@ -24,7 +27,7 @@ export const usage = `Usage: ${program} <get|store|erase|list|version|kubelet> [
   [--duration=1h] [--hosts=HOST,HOST] [--context=NAME] [--cluster-url=URL]
 `
 
-/** Below the minute that the kubelet waits, and the patience of a person. */
+/** Shorter than the minute that the kubelet waits, and short enough for a person. */
 const ocDeadlineMs = 20_000
 
 export const run = async (args: readonly string[], io: HelperIo): Promise<Output> => {
@@ -57,7 +60,7 @@ const isFlag = (arg: string): boolean => /^--[a-z-]+=/.test(arg)
 const ownAction = (action: string) =>
   Object.hasOwn(dockerActions, action) ? dockerActions[action] : undefined
 
-/** Not imported above: no client waits for it. */
+/** Imported only here, so that clients do not wait for it. */
 const readVersion = async (): Promise<string> => {
   const { version } = await import('../config/version.ts')
   return `${program} (quay-proxy) ${version}\n`

@@ -1,6 +1,6 @@
 /**
- * The settings: flags, and environment variables, because docker and podman pass no flags. The variables have a prefix of their own: the
- * proxy refuses unknown ones that begin with QUAY_PROXY_.
+ * The settings: flags, or environment variables, because docker and podman pass no flags. The variables have their own prefix, because the
+ * proxy refuses unknown variables that begin with QUAY_PROXY_.
  */
 import { HelperError } from './helper-error.ts'
 import { normalizedHost } from './server-host.ts'
@@ -10,13 +10,13 @@ export type Environment = Readonly<Record<string, string | undefined>>
 export interface Settings {
   /** The registries that get a credential: `host` or `host:port`, in lower case. */
   readonly hosts: readonly string[]
-  /** A file with a token: one that a pod has. */
+  /** The path of a file with a token, such as the one of a pod. */
   readonly tokenFile: string | undefined
   /** A bound token of this service account is handed out, not the token of the person. */
   readonly serviceAccount: { readonly namespace: string; readonly name: string } | undefined
-  /** Of a bound token, as `oc create token` reads it. */
+  /** The lifetime of a bound token, in the format of `oc create token`. */
   readonly duration: string
-  /** Of the kubeconfig; undefined stands for the current one. */
+  /** The context of the kubeconfig; undefined: the current one. */
   readonly context: string | undefined
   /** Origin of the API server that `oc` must be logged in to; undefined for any. */
   readonly clusterUrl: string | undefined
@@ -63,7 +63,7 @@ export const readSettings = (flags: readonly string[], environment: Environment)
 const readFlag = (flag: string): [Name, string] => {
   const [, name, value = ''] = /^--([a-z-]+)=(.*)$/s.exec(flag) ?? []
   const known = names.find((candidate) => candidate === name)
-  // Not the flag itself: it may be a secret in the wrong place.
+  // Without the flag itself, which may be a misplaced secret.
   if (known === undefined)
     throw new HelperError(`an argument is none of ${names.map((each) => `--${each}=...`).join(', ')}`)
   return [known, value]

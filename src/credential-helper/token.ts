@@ -1,4 +1,4 @@
-/** What a token must look like, and the expiry in one. */
+/** Checks the form of a token, and reads its expiry. */
 import { HelperError } from './helper-error.ts'
 import { trimBlanks } from '../secrets/pasted-text.ts'
 

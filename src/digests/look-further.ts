@@ -29,7 +29,7 @@ export interface LookFurtherOptions {
   readonly now?: () => number
 }
 
-/** Who searches, and in which repository. */
+/** The requester and the repository of a search. */
 export interface Search {
   readonly repository: Repository
   /** Whose rate limits the search counts against. */

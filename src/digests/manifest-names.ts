@@ -61,7 +61,7 @@ export class ManifestNames {
   }
 
   /**
-   * What this process read itself replaces what others say; what others say adds up.
+   * Children that this process has read itself replace those from other replicas; children from other replicas are added up.
    * @returns the names before and after; undefined if they are the same
    */
   set(

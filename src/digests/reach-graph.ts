@@ -117,8 +117,9 @@ export class ReachGraph {
   }
 
   /**
-   * A digest that a tag reaches which stands for another digest is as open as that one. Attack: the tag `sha256-<hex>` of an open image gives
-   * an index of everything that refers to it, with restricted artifacts in it. So such a tag never opens what a restricted tag reaches.
+   * Some tags stand for a digest, such as `sha256-<hex>`. A digest that such a tag reaches is as open as the digest that the tag stands
+   * for. Attack: the tag `sha256-<hex>` of an open image gives an index of all content that refers to the image, and a restricted artifact
+   * can be in it. So such a tag never opens a digest that a restricted tag reaches.
    */
   reachOf(digest: Digest): Reach {
     const now = this.#now()

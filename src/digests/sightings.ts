@@ -31,7 +31,7 @@ export const isRestricted = (location: Location): boolean =>
 const endOf = ({ location, seenAt }: Sighting): number =>
   seenAt + (isRestricted(location) ? restrictedLifeMs : openLifeMs)
 
-/** What the tags that reach a digest say about it. */
+/** The result of all tags that reach a digest. */
 export interface Reach {
   /** The image streams whose tags reach it, the most recent last. */
   readonly imageStreams: readonly ImageStream[]
@@ -41,7 +41,7 @@ export interface Reach {
   readonly isRestricted: boolean
   /** A tag without an owner (an unowned tag) reaches it. */
   readonly isUnowned: boolean
-  /** A tag that stands for one of these digests reaches it, so it is as open as they are. */
+  /** Digests whose tags reach this digest (see `reach-graph.ts`): it is as open as they are. */
   readonly attachedTo: readonly Digest[]
 }
 

@@ -1,6 +1,6 @@
 /**
- * A manifest that nobody can parse. The proxy serves it to nobody, but upstream serves its layers to everybody who knows their digests. So
- * under a restricted tag it closes everything that its text mentions. It never opens anything: a parser may read less in it.
+ * A manifest that cannot be parsed. The proxy does not serve it, but upstream serves its layers to everybody who knows their digests. So
+ * under a restricted tag, it closes every digest in its text. It never opens a digest, because another parser may read fewer digests in it.
  */
 import type { Digest, QciTag } from '../oci/reference.ts'
 import type { Facts } from './facts.ts'
@@ -13,7 +13,7 @@ export interface UnreadableOptions {
   readonly locate: (tag: QciTag) => Location
 }
 
-/** The mentions that may be manifests: as many as a manifest may name. Each of them is fetched once, to close what is below it. */
+/** How many of the mentioned digests are tried as manifests. Each is fetched once, to close everything below it. */
 const maxFollowed = 2000
 
 /** @param tag undefined for a request by digest  @param mentioned every digest in its text */

@@ -1,5 +1,6 @@
 /**
- * Explains an image without a proxy, by reviews of RBAC manifests: for the check of a change to RBAC before it is applied.
+ * Explains whether a given user may pull an image, without a proxy: RBAC manifests answer the reviews. It checks a change to RBAC before
+ * the change is applied.
  */
 import { clusterKindOf, serviceAccountOf, type UserInfo } from '../access/identity.ts'
 import type { PullSpecOptions } from '../oci/pull-spec.ts'

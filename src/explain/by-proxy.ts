@@ -1,5 +1,6 @@
 /**
- * Asks a proxy: GET /access with the login of the person. The login goes to this server alone: a redirect is an error.
+ * Asks a running proxy for an explanation: GET /access with the login of the person. Only this server gets the login: a redirect is an
+ * error.
  */
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'

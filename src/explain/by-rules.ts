@@ -1,6 +1,6 @@
 /**
- * The rules that decide about a reference, for anybody: by the same requirement as in the proxy, but without any knowledge about digests. It
- * uses no network, and does not say who may pull.
+ * Explains the rules for a reference, without a user: it prints which reviews open the image, and does not say who may pull. It uses the
+ * requirement of the proxy, but has no facts about digests, and no network.
  */
 import { createTagOwner } from '../oci/qci-tag.ts'
 import type { ImageStream, Reference } from '../oci/reference.ts'
@@ -63,7 +63,7 @@ const restriction = (reference: Reference, { isRestricted }: RulesOptions): stri
   return `yes${by}: QCI-wide access does not open it`
 }
 
-/** Whether the tag belongs to the namespace only because one of its parts names it, and it is restricted. */
+/** Whether the tag belongs to the namespace only because a part of the tag names this restricted namespace. */
 const isByPart = (qciTag: string, { namespace }: ImageStream): boolean => {
   const otherwise = createTagOwner(() => false)(qciTag)
   return otherwise.by !== 'image-stream' || otherwise.imageStream.namespace !== namespace

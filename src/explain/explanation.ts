@@ -15,13 +15,16 @@ export interface Explanation {
   readonly access: 'allowed' | 'denied' | 'unknown'
   /** The rule that allowed it. */
   readonly rule?: Decision['rule']
-  /** The reviews that this decision shows: those of the namespace that the person wrote, and of QCI-wide access. */
+  /** The reviews to show: of the namespace that the person wrote, and of QCI-wide access. */
   readonly reviews: readonly ReviewResult[]
   /** Whether upstream has the image. Undefined if the person may not pull it: then it looks the same whether the image exists or not. */
   readonly inQci?: 'yes' | 'no' | 'unknown'
   /** The digest of the image in QCI. */
   readonly digest?: string
-  /** What the mirror says about the image. Undefined without a mirror, for an image that it does not have, and for whom may not know. */
+  /**
+   * The state of the image in the mirror. Undefined without a mirror, if the mirror does not have the image, or if the requester may not
+   * know.
+   */
   readonly mirror?: { readonly state: string; readonly explanation: string }
   /** Sentences. */
   readonly reason: string
@@ -42,13 +45,13 @@ export interface Reading {
 }
 
 export interface ReviewResult {
-  /** What a yes means: `qci-image-puller` opens all namespaces that are not restricted. */
+  /** The role whose access was reviewed. `qci-image-puller` opens all namespaces that are not restricted. */
   readonly role: 'qci-image-puller' | 'system:image-puller'
   readonly namespace: string
   /** The name of the image stream, if the review has one. */
   readonly name?: string
   readonly answer: 'yes' | 'no' | 'unknown'
-  /** The binding, offline. */
+  /** The binding that allows it, for reviews of manifests. */
   readonly because?: string
 }
 

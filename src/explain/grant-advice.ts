@@ -31,8 +31,8 @@ interface Grant {
 }
 
 /**
- * People get QCI-wide access by a group, since one grant serves them for all images. A service account gets the namespace it needs. An
- * image without a namespace, or of a restricted one, leaves no choice.
+ * People get QCI-wide access by a group, because one grant serves them for all images. A service account gets the namespace it needs. For
+ * an image without a namespace, or of a restricted one, there is only one way.
  */
 const grantOf = ({ username, namespace, isRestricted }: WantedGrant): Grant => {
   const isAccount = serviceAccountOf(username) !== undefined

@@ -1,6 +1,6 @@
 /**
- * Text as people paste it -> the image in it: out of a command, a manifest or a message, with what stands around it. Nothing here decides
- * whether it is an image.
+ * Finds the image in a text that people paste: a command, a manifest or a message, with other words around the image. It does not check
+ * whether the result is an image.
  */
 import { trimBlanks } from '../secrets/pasted-text.ts'
 

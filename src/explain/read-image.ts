@@ -61,6 +61,7 @@ const writtenNamespace = ({ repository }: Reference) =>
 
 /** A letter of another alphabet looks like ours, and a direction mark like nothing: its number tells it. */
 const foreignCharacterIn = (text: string): string | undefined => {
+  if (text.includes('$')) return 'a $ in it, as a variable that no shell has replaced'
   const [character] = /[^\x21-\x7e]/u.exec(text) ?? []
   if (character === undefined) return undefined
   if (/\s/.test(character)) return 'white space in it'

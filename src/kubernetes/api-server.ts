@@ -15,7 +15,7 @@ import type { Tracing } from '../tracing/tracing.ts'
 
 export interface TokenReviewSpec {
   readonly token: string
-  /** Those of the API server itself, unless given. */
+  /** The audiences of the API server itself, unless given. */
   readonly audiences?: readonly string[]
 }
 

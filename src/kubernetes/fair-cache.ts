@@ -55,7 +55,7 @@ export const createFairCache = <Value>(max: number): FairCache<Value> => {
       entries.set(key, { value, owner })
       const own = use(key, owner)
       if (entries.size <= max) return
-      // Evicts from the owner of the new entry if it has more than its share, else the least recently used entry of all.
+      // Evicts from the owner of the new entry if it has more than its share, otherwise the least recently used entry of all.
       const isGreedy = own.size > 1 && own.size * owners.size > max
       remove((isGreedy ? own : order).oldest as string)
     },

@@ -27,11 +27,11 @@ export type WatchFailure = 'list' | 'watch' | 'expired'
 export interface ImageStreamsOptions<Value> {
   readonly kubeConfig: KubeConfig
   readonly observer: ImageStreamObserver<Value>
-  /** What is kept of an object. @throws {Error} where it cannot be used: then all are listed again */
+  /** Selects the part of an object that is kept. @throws {Error} if the object cannot be used: then all objects are listed again */
   readonly read: (object: WatchedObject, imageStream: Required<ImageStream>) => Value
   /** Objects of a page of a list. A page is in memory as a whole. */
   readonly pageSize?: number
-  /** Called for each list or watch that failed. It is retried; the observer keeps what it was told. */
+  /** Called for each list or watch that failed. It is retried; the observer keeps the claims that it has. */
   readonly onFailure: (failure: WatchFailure, error: Error) => void
   /** Called at the start of each watch. */
   readonly onWatch?: () => void
@@ -107,7 +107,7 @@ export class ImageStreamWatch<Value> {
   }
 
   /**
-   * The observer keeps what it was told before, until a page or the end of the list replaces it.
+   * The observer keeps its claims until a page or the end of the list replaces them.
    * @returns the resource version that a watch continues from
    * @throws {Error} if a page does not come
    */

@@ -93,7 +93,7 @@ export const loadKubeConfig = (file: string | undefined, root = ''): AppCiKubeCo
   const kubeConfig = new AppCiKubeConfig()
   if (file === undefined) {
     if (!existsSync(root + podToken))
-      throw new Error('--kubeconfig is missing: outside a pod it says where app.ci is')
+      throw new Error('--kubeconfig is missing: outside of a pod it names the API server of app.ci')
     kubeConfig.loadFromCluster(root)
     return kubeConfig
   }

@@ -1,5 +1,5 @@
 /**
- * What an ImageStream says about its tags: which digests each of them points to, or pointed to before.
+ * Reads the claims of an ImageStream: the digests that each of its tags points to, or pointed to before.
  */
 import { isDigest, type Digest } from '../oci/reference.ts'
 import type { WatchedObject } from './watched-object.ts'

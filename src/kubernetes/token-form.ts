@@ -82,7 +82,7 @@ const whatIsWrong = (token: string): string | undefined => {
 const openshiftPrefix = 'sha256~'
 const openshiftLength = 43
 
-/** Of a text that could be a token elsewhere. Only its length is told. */
+/** Describes a text that could be a token of another system, only by its length. */
 const whatOpenshiftLacks = (token: string): string => {
   const length = token.length - openshiftPrefix.length
   if (token.startsWith(openshiftPrefix) && length !== openshiftLength)

@@ -6,7 +6,7 @@ import { parseGoPattern, type GoPattern } from './config/go-pattern.ts'
 import { qciRegistry, qciRepository } from './config/mirror-config.ts'
 import { distributorFlag } from './distributor/distributor-options.ts'
 
-/** Flags with a value, and what it is unless given. */
+/** Flags with a value, and their defaults. */
 export const defaults = {
   config: undefined,
   base: undefined,
@@ -37,7 +37,7 @@ export type ValueFlag = keyof typeof defaults
 /** By the name of the flag, in their order. */
 export type Texts = ReadonlyMap<string, readonly string[]>
 
-/** Texts of flags as values. What is not valid is added to the problems. */
+/** Parses the texts of flags. A text that is not valid adds a problem. */
 export class ArgumentValues {
   readonly #texts: Texts
   readonly #problems: string[]

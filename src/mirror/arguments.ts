@@ -1,5 +1,5 @@
 /**
- * The command line of `ci-images-mirror`. The flags of the program that it replaces are all accepted, with one dash or two.
+ * The command line of `ci-images-mirror`. It accepts all flags of the former program, with one dash or two.
  */
 import { tokensOf } from '../config/command-line.ts'
 import { didYouMean } from '../config/did-you-mean.ts'
@@ -16,7 +16,7 @@ export type Command = (typeof commands)[number]
 
 export interface MirrorArguments {
   readonly command: Command
-  /** Of `explain` and `sync`: `ocp/ubi:9`. */
+  /** The image of `explain` and `sync`: `ocp/ubi:9`. */
   readonly target: string | undefined
   /** Files. */
   readonly config: string | undefined
@@ -25,10 +25,10 @@ export interface MirrorArguments {
   readonly releaseRepository: string | undefined
   /** A docker auth file; without it, all registries are read anonymously. */
   readonly registryConfig: string | undefined
-  /** Undefined: that of the pod. */
+  /** Undefined: the service account of the pod. */
   readonly kubeconfig: string | undefined
   readonly format: ReportFormat
-  /** Of `validate`: whether it looks at the registries, too, and for how many milliseconds at most. */
+  /** For `validate`: whether it also reads the sources from their registries, and for how many milliseconds at most. */
   readonly isOnline: boolean
   readonly onlineTimeoutMs: number
   readonly leaderElectionNamespace: string
@@ -40,20 +40,20 @@ export interface MirrorArguments {
   /** Milliseconds between two passes. */
   readonly intervalMs: number
   readonly qci: { readonly registry: string; readonly repository: string }
-  /** Of registries that are somewhere else than their names say. */
+  /** The origins of registries that are not at `https://HOST`. */
   readonly origins: ReadonlyMap<string, URL>
-  /** Of targets whose signatures, attestations and SBOMs are copied. */
+  /** Patterns of targets whose signatures, attestations and SBOMs are copied, too. */
   readonly attachments: readonly GoPattern[]
-  /** Of the service that `explain` and `sync` ask. */
+  /** The URL of the service, for `explain` and `sync`. */
   readonly url: URL | undefined
   readonly logLevel: LogLevel
-  /** The watch of all ImageStreams; undefined where it is not enabled. */
+  /** The watch of all ImageStreams; undefined if it is not enabled. */
   readonly distributor: DistributorOptions | undefined
   /** Sentences about flags that have no effect, or lack one. */
   readonly notices: readonly string[]
 }
 
-/** What is wrong with the arguments: a sentence each. */
+/** The mistakes in the arguments, a sentence for each. */
 export class ArgumentsError extends Error {
   readonly problems: readonly string[]
 
@@ -70,7 +70,7 @@ const names = [...new Set([...Object.keys(defaults), ...switches])]
 const flagNames = [...names, 'help', 'version']
 const forms = new Map(names.map((name) => [name, switches.has(name) ? 'boolean' : 'value'] as const))
 
-/** @param environment of which KUBECONFIG is read. @throws {ArgumentsError} */
+/** @param environment only KUBECONFIG is read from it. @throws {ArgumentsError} */
 export const parseMirrorArguments = (
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>> = {},

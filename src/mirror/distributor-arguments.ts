@@ -1,5 +1,5 @@
 /**
- * The watch of all ImageStreams on the command line: `--enable-controller`, and the flags that say which tags are mirrored.
+ * The command line of the watch of all ImageStreams: `--enable-controller`, and the flags that select the mirrored tags.
  */
 import type { ArgumentValues } from './argument-values.ts'
 import {
@@ -15,7 +15,7 @@ const stream = /^[^/:\s]+\/[^/:\s]+$/
 const tag = /^[^/:\s]+\/[^/:\s]+:[^/:\s]+$/
 const namespace = /^[^/:\s]+$/
 
-/** @param problems is added to. @returns undefined where the controller is not enabled */
+/** @param problems is added to. @returns undefined if the controller is not enabled */
 export const distributorArguments = (
   values: ArgumentValues,
   { onlyValidManifests, problems }: { readonly onlyValidManifests: boolean; readonly problems: string[] },
@@ -49,7 +49,7 @@ export const distributorArguments = (
   return controllers.length > 0 ? options : undefined
 }
 
-/** Of the flags that were given. Sentences. */
+/** Sentences about the given flags. */
 export const distributorNotices = (
   given: ReadonlySet<string>,
   options: DistributorOptions | undefined,

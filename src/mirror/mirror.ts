@@ -1,27 +1,26 @@
 /**
- * The mirror: compares what QCI should have with what it has, and copies the difference.
+ * The mirror: compares the images that QCI has with the configuration, and copies the differences.
  */
 import { systemClock, type Clock } from '../concurrency/clock.ts'
-import type { Digest } from '../oci/digest.ts'
 import { createBlobCopier } from './copy/blob-copier.ts'
 import type { ComparedImage } from './copy/compare.ts'
 import { copyImage, type CopyResult, type CopyTools } from './copy/copy-image.ts'
 import { Retention } from './copy/retention.ts'
-import { formatReference, versionOf } from './names/image-reference.ts'
+import { versionOf } from './names/image-reference.ts'
 import type { Desired, DesiredImage } from './plan/desired.ts'
-import { judgeDistributed } from './plan/distributed-findings.ts'
+import { CloserLook } from './plan/closer-look.ts'
+import { dueCopy } from './plan/due-copy.ts'
 import { compareAll, type CompareOptions, type Finding } from './plan/findings.ts'
-import { ownerOf } from './plan/owner.ts'
 import { CopyQueue } from './queue/copy-queue.ts'
 import type { RetryRules } from './queue/entry.ts'
 import type { CopyStatus, QueuedCopy } from './queue/queued-copy.ts'
-import { UnsuitableManifest } from './registry/failure.ts'
+import type { UnsuitableManifest } from './registry/failure.ts'
 import type { Registries } from './registry/registries.ts'
 import { Repository, type RepositoryOptions } from './registry/repository.ts'
 
 export interface MirrorOptions {
   readonly registries: Registries
-  /** Where QCI is: `quay.io` and `openshift/ci`. */
+  /** The registry and the repository of QCI: `quay.io` and `openshift/ci`. */
   readonly qci: { readonly registry: string; readonly repository: string }
   readonly observe?: (event: MirrorEvent) => void
   /** Called when a copy begins. */
@@ -64,16 +63,16 @@ export class Mirror {
   readonly queue: CopyQueue
   readonly #options: MirrorOptions
   readonly #tools: CopyTools
-  /** By target, as the last pass had them. */
+  /** The images of the last pass, by target. */
   #images: ReadonlyMap<string, DesiredImage> = new Map()
   /** Milliseconds of the clock, by target. */
   readonly #begun = new Map<string, number>()
-  /** Digests that are left out since a copy has read their manifests, by target. */
-  readonly #unsuitable = new Map<string, Unsuitable>()
+  readonly #closerLook: CloserLook
 
   constructor(options: MirrorOptions) {
     const { observe, maxConcurrent = 8, maxPerHost = 6, rules, clock = systemClock } = options
     this.#options = options
+    this.#closerLook = new CloserLook(options.hasAttachments ?? (() => false))
     this.#tools = { blobs: createBlobCopier(), retention: new Retention(options.now) }
     this.queue = new CopyQueue({
       run: async (copy) => await this.#copy(copy),
@@ -96,12 +95,12 @@ export class Mirror {
   ): Promise<readonly Finding[]> {
     return await compareAll(images, (image) => this.#sidesOf(image, { mayPush: false, priority }), {
       maxConcurrent: comparisons,
-      judge: async (finding, sides) => this.#unsuited(finding) ?? (await judgeDistributed(finding, sides)),
+      judge: this.#closerLook.judge,
       ...options,
     })
   }
 
-  /** Puts each difference into the queue, and takes out of it what is not desired any more. */
+  /** Puts each difference into the queue, and removes images that are not desired any more. */
   async pass(desired: Desired, options: PassOptions = {}): Promise<readonly Finding[]> {
     const { signal, found, images = desired.images } = options
     this.desire(desired)
@@ -109,10 +108,10 @@ export class Mirror {
       { images },
       {
         signal,
-        // A copy has many requests in a row. Among those of a whole pass, each would wait for its turn.
+        // A copy sends many requests one after the other. Each of them would wait behind the comparisons of a whole pass.
         priority: 'background',
         found: (finding) => {
-          // Of an image that a newer list does not have, or has with another digest.
+          // Drops the finding of an image that a newer list does not have, or has with another digest.
           if (!this.#isDesired(finding.image)) return
           found?.(finding)
           this.#put(finding)
@@ -121,15 +120,14 @@ export class Mirror {
     )
   }
 
-  /** Takes out of the queue what is not desired any more. A copy that has begun is finished, and not tried again. */
+  /** Removes images from the queue that are not desired any more. A copy that has begun is finished, and not tried again. */
   desire({ images }: Desired): void {
     this.#images = new Map(images.map((image) => [image.target, image]))
     for (const { target } of this.queue.list()) if (!this.#images.has(target)) this.queue.remove(target)
-    for (const target of this.#unsuitable.keys())
-      if (!this.#images.has(target)) this.#unsuitable.delete(target)
+    this.#closerLook.retain((target) => this.#images.has(target))
   }
 
-  /** Looks at one image, and copies it now if it differs. Undefined where it is not desired. */
+  /** Compares one image, and copies it now if it differs. Undefined if it is not desired. */
   async sync(target: string, options: PassOptions = {}): Promise<Finding | undefined> {
     const image = this.#images.get(target)
     if (image === undefined) return undefined
@@ -145,32 +143,12 @@ export class Mirror {
     return current !== undefined && current.source.digest === source.digest
   }
 
-  #unsuited({ image, ...finding }: Finding): Finding | undefined {
-    const known = this.#unsuitable.get(image.target)
-    return finding.state === 'different' && known?.digest === finding.digest
-      ? { image, state: 'left out', reason: known.reason }
-      : undefined
+  #put(finding: Finding): void {
+    const copy = dueCopy(finding, this.destinationOf(finding.image))
+    if (copy !== undefined) this.queue.put(copy)
   }
 
-  #put({ image, ...finding }: Finding): void {
-    if (finding.state !== 'different') return
-    const { distributed } = image
-    const { replaced, isStale = false } = finding
-    this.queue.put({
-      target: image.target,
-      source: formatReference(image.source),
-      destination: this.destinationOf(image),
-      createdAt: Date.now(),
-      sourceHost: image.source.registry,
-      digest: finding.digest,
-      owner: ownerOf(image),
-      ...(distributed && {
-        distributed: { imageStreamTag: distributed.imageStreamTag, replaced, isStale },
-      }),
-    })
-  }
-
-  /** As a person writes it. */
+  /** As people write it. */
   destinationOf({ destination = this.#options.qci, float }: DesiredImage): string {
     return `${destination.registry}/${destination.repository}:${float}`
   }
@@ -191,18 +169,13 @@ export class Mirror {
     }
     try {
       const result = await copyImage(this.#tools, { ...request, ...rules })
+      this.#closerLook.copied(target, digest, result.attachments?.ofImage)
       observe?.({ what: 'copied', target, result, milliseconds: clock.now() - began })
     } catch (error) {
-      this.#leaveOut(image, digest, error)
+      const unsuitable = this.#closerLook.leaveOut(image, digest, error)
+      if (unsuitable === undefined) throw error
+      observe?.({ what: 'unsuitable', image, form: unsuitable.form, reason: unsuitable.message })
     }
-  }
-
-  /** Somebody has named other images: of these, a person has to know. @throws {Error} */
-  #leaveOut(image: DesiredImage, digest: Digest, error: unknown): void {
-    if (!(error instanceof UnsuitableManifest) || image.distributed === undefined) throw error
-    const { form, message: reason } = error
-    this.#unsuitable.set(image.target, { digest, reason })
-    this.#options.observe?.({ what: 'unsuitable', image, form, reason })
   }
 
   #sidesOf(
@@ -234,11 +207,5 @@ export class Mirror {
   }
 }
 
-interface Unsuitable {
-  readonly digest: Digest
-  /** A sentence without its end. */
-  readonly reason: string
-}
-
-/** Images that are compared at a time; the pace of each registry is its own. */
+/** Images that are compared at a time. Each registry has its own rate limit. */
 const comparisons = 16

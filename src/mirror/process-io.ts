@@ -1,5 +1,5 @@
 /**
- * What the commands need of a real process: its environment, output and signals.
+ * The interface of the commands to a real process: its environment, output and signals.
  */
 import type { MirrorIo } from './io.ts'
 
@@ -26,7 +26,7 @@ export const createProcessIo = (program: Program): MirrorIo => {
       let isEnding = false
       for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)
         program.on(signal, () => {
-          // A second signal does not wait for running copies.
+          // At a second signal the process does not wait for running copies.
           if (isEnding) program.exit(1)
           else void end()
           isEnding = true

@@ -12,7 +12,7 @@ export interface ImageSource {
   readonly fetchReferrers: FetchReferrers
 }
 
-/** Who waits for a response. */
+/** The caller that waits for a response. */
 export interface Caller {
   /** The rate limits count by requester: a requester with many requests must not make others wait. */
   readonly requester: string
@@ -101,7 +101,7 @@ export interface ReferrersRequest extends Caller {
 }
 
 export interface Referrers {
-  /** Of all pages of upstream. One list is one object for all requesters. */
+  /** The referrers of all pages of upstream. One list is one object for all requesters. */
   readonly manifests: readonly Descriptor[]
   /** `OCI-Filters-Applied: artifactType`: upstream has left out manifests of other types. */
   readonly isFiltered: boolean

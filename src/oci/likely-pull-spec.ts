@@ -1,6 +1,6 @@
 /**
- * What a client with a misspelled name probably wants: the pull spec to use instead. The advice is made from the client's own text alone,
- * so it reveals nothing.
+ * Guesses the pull spec that a client with a misspelled name probably wants. The advice is made from the client's own text alone, so it
+ * reveals nothing.
  */
 import { isRegistryHost, parsePullSpec, pullSpecOf, type PullSpecOptions } from './pull-spec.ts'
 import { isDigest } from './reference.ts'
@@ -30,7 +30,7 @@ export const likelyPullSpec = (
 
 const isScheme = (component: string): boolean => /^https?:$/.test(component)
 
-/** From the most likely one. */
+/** The most likely one comes first. */
 function* spellings(
   components: readonly string[],
   reference: string,

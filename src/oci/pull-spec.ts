@@ -1,5 +1,5 @@
 /**
- * A pull spec as people write it: with or without a registry, a tag or a digest. A pull spec of another registry is refused, since advice
+ * A pull spec as people write it: with or without a registry, a tag or a digest. A pull spec of another registry is refused, because advice
  * about it would send people to a namespace that has nothing to do with their image.
  */
 import { parseReference, parseRepository, type Reference, type TagOwnerOf } from './reference.ts'

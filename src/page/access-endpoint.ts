@@ -11,7 +11,7 @@ export interface AccessEndpointOptions {
   readonly paceRefusal: PaceRefusal
 }
 
-/** @param status of the response, or the one that a pull would get */
+/** @param status of the response, or that of the same pull */
 export type PaceRefusal = (request: FastifyRequest, status: number) => Promise<void>
 
 export const accessHandler =
@@ -21,7 +21,7 @@ export const accessHandler =
     if (typeof image !== 'string')
       throw new RegistryError('NAME_INVALID', 'give the image once: /access?image=ocp/4.5:base')
     const explanation = await explainImage(request, reply, image)
-    // A pull would be refused with 403. Here the answer is no less a refusal: otherwise it would be the cheaper way to guess names.
+    // A pull would be refused with 403. This answer counts as a refusal as well; otherwise it would be a cheaper way to guess names.
     if (explanation.access === 'denied') await paceRefusal(request, 403)
     return await sendJson(reply, { requestId: request.id, ...explanation })
   }

@@ -1,11 +1,11 @@
 /**
- * Whether nobody between a browser and the proxy can read a request. A token that is typed into a form is accepted only then.
+ * Decides whether nobody between a browser and the proxy can read a request. Only then the proxy accepts a token from a form.
  */
 import type { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 
 export interface ConfidentialOptions {
-  /** Whether the other end of the connection is a proxy of ours, whose X-Forwarded-Proto is believed. */
+  /** Whether the peer is a trusted proxy, so that its X-Forwarded-Proto is believed. */
   readonly isTrustedPeer: (socket: Socket) => boolean
   /** With the PROXY protocol, a connection of this machine may carry another client. */
   readonly proxyProtocol: boolean

@@ -4,7 +4,7 @@
 import type { PartState } from '../telemetry/part-states.ts'
 import { rowsOf, type Explanation } from '../explain/explanation.ts'
 import type { LoginAdvice } from '../registry/authentication/login-advice.ts'
-import { command, failureSection, framed, type FrameOptions } from './frame.ts'
+import { command, failureSection, framed, type Failure, type FrameOptions } from './frame.ts'
 import { html, trusted, type Html } from './html.ts'
 
 export interface PageFrame extends FrameOptions {
@@ -21,7 +21,7 @@ export interface PageContent {
   readonly acceptsToken: boolean
   readonly parts: readonly PartState[]
   readonly result?: Explanation | undefined
-  readonly failure?: string | undefined
+  readonly failure?: Failure | undefined
   readonly requestId: string
 }
 
@@ -41,7 +41,7 @@ const headings = {
 } as const
 
 const titleOf = ({ result, failure }: PageContent): string => {
-  if (failure !== undefined) return 'No answer - '
+  if (failure !== undefined) return `${failure.heading} - `
   return result === undefined ? '' : `${headings[result.access]} - `
 }
 

@@ -1,6 +1,6 @@
 /**
- * Explains one image to one requester, by the decision that a pull would get and the errors that it would end with. It tells nothing that
- * pulls do not tell: an image that the requester may not pull looks the same whether it exists or not.
+ * Explains one image to one requester, with the decision and the errors of a pull. It reveals nothing that a pull does not reveal: if the
+ * requester may not pull an image, the answer is the same whether the image exists or not.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Explanation } from '../explain/explanation.ts'
@@ -20,8 +20,9 @@ export interface ExplainImageOptions extends FindInQciOptions, VerdictOptions {
 }
 
 /**
- * After authentication: for `request.identity`.
- * @throws {RegistryError} NAME_INVALID for a text that is no image of QCI, and as pulls do: UNAUTHORIZED, UNAVAILABLE, TOOMANYREQUESTS
+ * Call this after authentication: it explains for `request.identity`.
+ * @throws {RegistryError} NAME_INVALID if the text is not an image of QCI; and the errors of a pull: UNAUTHORIZED, UNAVAILABLE,
+ *   TOOMANYREQUESTS
  */
 export type ExplainImage = (
   request: FastifyRequest,
@@ -59,7 +60,7 @@ export const createExplainImage = (options: ExplainImageOptions): ExplainImage =
   }
 }
 
-/** States in which the mirror goes on by itself. */
+/** States that need no person: the mirror continues by itself. */
 const pending: ReadonlySet<string> = new Set(['not compared yet', 'waiting', 'copying', 'backing off'])
 
 const withMirror = (explanation: Explanation, mirror: NonNullable<Explanation['mirror']>): Explanation => ({
@@ -70,7 +71,7 @@ const withMirror = (explanation: Explanation, mirror: NonNullable<Explanation['m
     : {}),
 })
 
-/** Undefined if it is allowed. Errors that are no answer are thrown on. */
+/** Undefined if the pull is allowed. Errors that do not answer the question are thrown. */
 const denialOf = async (authorizing: Promise<void>): Promise<RegistryError | undefined> => {
   try {
     await authorizing

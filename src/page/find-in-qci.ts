@@ -1,5 +1,6 @@
 /**
- * Whether upstream has an image that the requester may pull: the same request as of a pull, with the same limits, and with a deadline.
+ * Checks whether upstream has an image that the requester may pull. It sends the request of a pull, with the same limits, and with a
+ * deadline.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RegistryError } from '../oci/errors.ts'
@@ -19,7 +20,7 @@ export interface FindInQciOptions extends AuthorizationOptions {
 
 export type Found =
   | { readonly inQci: 'yes'; readonly digest: Digest }
-  /** `failure`: the message of a pull. */
+  /** `failure`: the error message of the pull. */
   | { readonly inQci: 'no'; readonly failure: string; readonly advice: string | undefined }
   | { readonly inQci: 'unknown'; readonly failure: string }
 

@@ -1,5 +1,5 @@
 /**
- * A form that carries a token: who may send it, and its fields.
+ * Forms with a token: checks who may send them, and reads their fields.
  */
 import type { FastifyRequest } from 'fastify'
 import { RegistryError } from '../oci/errors.ts'
@@ -15,8 +15,8 @@ export interface FormLoginOptions {
 }
 
 /**
- * Sets `request.identity` from the token in the form.
- * @throws {RegistryError} DENIED for a form that others can read or have sent; and as `Authenticate` does
+ * Logs in with the token of the form: sets `request.identity`.
+ * @throws {RegistryError} DENIED if others can read the form or another page has sent it; the errors of `Authenticate`
  */
 export const logInByForm = async (
   request: FastifyRequest,
@@ -24,7 +24,8 @@ export const logInByForm = async (
 ): Promise<void> => {
   if (!isConfidential(request))
     throw new RegistryError('DENIED', 'others can read a token on this connection: open the page with https')
-  // Attack: a page of another origin that sends forms with tokens, to use up the failed logins of its visitor's address.
+  // Attack: a page of another origin makes the browser of its visitor send forms with wrong tokens, to use up the failed logins of the
+  // visitor's address.
   if (!ownSites.has(request.headers['sec-fetch-site'] ?? 'none'))
     throw new RegistryError('DENIED', 'the form was sent by another site')
   const credential = credentialOf(formField(request, 'token'))

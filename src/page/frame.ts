@@ -1,5 +1,5 @@
 /**
- * What every page has around its content: the head with the style, the name of the proxy, the help and the request id.
+ * The frame around the content of every page: the head with the style, the name of the proxy, the help link and the request id.
  */
 import { script, style } from './assets.ts'
 import { html, trusted, type Html } from './html.ts'
@@ -45,11 +45,16 @@ export const framed = (
       </body>
     </html> `.toString()
 
-/** For the place of an answer. @param message a sentence */
-export const failureSection = (message: string): Html =>
+export interface Failure {
+  readonly heading: string
+  readonly sentence: string
+}
+
+/** For the place of an answer. */
+export const failureSection = ({ heading, sentence }: Failure): Html =>
   html`<section class="verdict failed" role="alert">
-    <h2>No answer</h2>
-    <p>${message}</p>
+    <h2>${heading}</h2>
+    <p>${sentence}</p>
   </section>`
 
 /** A line to copy. */

@@ -1,8 +1,8 @@
 /**
- * HTML as text: every value in a template is escaped, unless it is HTML already. The only function that escapes.
+ * Builds HTML text: every value in a template is escaped, unless it is already HTML. No other function escapes.
  */
 
-/** Text that is HTML. Only `html` makes it. */
+/** Text that is HTML. Only `html` and `trusted` create it. */
 export class Html {
   readonly #text: string
 
@@ -21,7 +21,7 @@ export type Content = string | number | Html | undefined | readonly Content[]
 export const html = (strings: TemplateStringsArray, ...values: readonly Content[]): Html =>
   new Html(strings.map((text, index) => `${text}${textOf(values[index])}`).join(''))
 
-/** Text of this program that is HTML, CSS or a script already: never a text of somebody else. */
+/** For text of this program that is already HTML, CSS or a script. Never call it with foreign text. */
 export const trusted = (text: string): Html => new Html(text)
 
 const textOf = (content: Content): string => {

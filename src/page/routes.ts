@@ -1,6 +1,6 @@
 /**
- * What people and their tools ask the proxy about access: `GET /access` for programs, and the page at `/` for browsers. Clients of the
- * registry get there what they always got.
+ * The routes that explain access: `GET /access` for programs, and the page at `/` for browsers. Other clients get the answers of a registry
+ * there.
  */
 import helmet from '@fastify/helmet'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
@@ -16,7 +16,7 @@ import { PageHandlers } from './page-handlers.ts'
 import type { PartState } from '../telemetry/part-states.ts'
 
 export interface PageOptions extends ExplainImageOptions, PageFrame {
-  /** Of every client that may pull, anonymous ones included. */
+  /** Authenticates every client that may pull, including anonymous ones. */
   readonly authenticate: Authenticate
   readonly isConfidential: IsConfidential
   readonly paceRefusal: PaceRefusal
@@ -37,7 +37,7 @@ const plugin: FastifyPluginAsync<PageOptions> = async (app, options) => {
   // A scope of its own, so that no other response gets these header fields.
   await app.register(async (scope) => {
     const handlers = new PageHandlers({ ...options, explainImage })
-    // Before helmet: a client that is no browser gets no field of a page.
+    // Runs before helmet, so that clients other than browsers get no header field of a page.
     scope.addHook('onRequest', async (request) => {
       if (!isForBrowser(request)) throw options.notServed(request)
     })

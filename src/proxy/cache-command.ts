@@ -28,9 +28,9 @@ export type CacheAction = 'stats' | 'verify' | 'rm'
 export interface CacheCommandOptions {
   readonly action: CacheAction
   readonly directory: string
-  /** Of `rm`: a digest, or a tag as upstream has it. */
+  /** For `rm`: a digest, or a tag as upstream writes it. */
   readonly target: string | undefined
-  /** Of `rm`: where the objects are, if no proxy runs to remove them. */
+  /** For `rm`: the bucket of the objects, if no proxy runs that removes them. */
   readonly bucket?: CacheBucket | undefined
   readonly print: (line: string) => void
   /** Milliseconds between two lines of progress. */
@@ -180,7 +180,10 @@ const purgeBucket = async (
   return purged
 }
 
-/** An entry, and what it names if it is a manifest. What other images share is fetched again. */
+/**
+ * An entry, and if it is a manifest, everything that it names. Content that other images share is removed as well, and fetched again when
+ * it is needed.
+ */
 const reachable = async (directory: string, digest: string): Promise<readonly ScannedEntry[]> => {
   const found = await entriesNamed(directory, digest)
   const below = await Promise.all(

@@ -1,6 +1,6 @@
 /**
- * Composes the sources of what is known about digests: the graph of facts, the claims of ImageStreams, the restricted index, and the search
- * before a refusal.
+ * Composes everything that finds out which tags reach a digest: the graph of facts, the claims of ImageStreams, the restricted index, and
+ * the search before a refusal.
  */
 import type { DigestKnowledge } from '../access/requirement.ts'
 import { createClaimChecks, type ClaimChecks } from '../digests/claim-checks.ts'

@@ -1,5 +1,5 @@
 /**
- * Composes what explanations need: advice in the words of this installation, and the state of what the proxy depends on.
+ * Composes explanations: the advice for this installation, and the state of the services that the proxy depends on.
  */
 import type { Config } from '../config/config.ts'
 import { createGrantAdvice } from '../explain/grant-advice.ts'
@@ -15,7 +15,7 @@ export interface ComposeExplanationOptions {
   readonly config: Config
   readonly access: {
     readonly isRestricted: (namespace: string) => boolean
-    /** It has been reached once it has answered the review of the warm-up. */
+    /** Counts as reached after it has answered the review of the warm-up. */
     readonly apiServer: { readonly reached: () => boolean }
   }
   readonly health: Health
@@ -27,7 +27,7 @@ export interface ComposeExplanationOptions {
   readonly mirror: Pick<ComposedMirror, 'state' | 'describeImage'> | undefined
 }
 
-/** Of the services that the proxy sends requests to. */
+/** The states of the services that the proxy sends requests to. */
 export interface Health {
   readonly apiServer: PartHealth
   readonly upstream: PartHealth

@@ -1,5 +1,5 @@
 /**
- * Composes the metrics of the process and of the state of this replica, which no room counts by itself.
+ * Composes the metrics of the process and of the state of this replica.
  */
 import { expiryOfChain } from '../config/pem.ts'
 import { version } from '../config/version.ts'

@@ -1,5 +1,5 @@
 /**
- * Composes the way to the mirror: its queue at `/mirrors`, what explanations tell about it, and its state on the page.
+ * Composes the access to the mirror: its queue at `/mirrors`, its row in explanations, and its state on the page.
  */
 import type { PathReviews } from '../access/reviews.ts'
 import type { Config } from '../config/config.ts'

@@ -1,5 +1,5 @@
 /**
- * What the probes say: why the proxy is not ready, and the state of its components.
+ * Composes the answers of the probes: the reasons why the proxy is not ready, and the state of its components.
  */
 import type { ApiServer } from '../kubernetes/api-server.ts'
 import type { HealthOptions } from '../server/health.ts'

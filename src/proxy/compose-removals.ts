@@ -1,5 +1,5 @@
 /**
- * What a running proxy forgets when an operator removes an image from its cache; nothing without `--cache-dir`.
+ * Composes the removal of images from a running proxy's cache by an operator; nothing without `--cache-dir`.
  */
 import type { Config } from '../config/config.ts'
 import { isDigest } from '../oci/digest.ts'

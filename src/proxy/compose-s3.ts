@@ -1,5 +1,5 @@
 /**
- * The tier of the cache in S3, as this proxy is configured; nothing without `--cache-s3`.
+ * Composes the tier of the cache in S3; nothing without `--cache-s3`.
  */
 import type { Config } from '../config/config.ts'
 import type { Storage } from '../storage/storage.ts'

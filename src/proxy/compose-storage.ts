@@ -1,5 +1,5 @@
 /**
- * The cache on a disk, as this proxy is configured; nothing without `--cache-dir`.
+ * Composes the cache on a disk; nothing without `--cache-dir`.
  */
 import type { Config } from '../config/config.ts'
 import { openStorage, type Storage } from '../storage/storage.ts'

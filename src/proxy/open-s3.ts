@@ -1,5 +1,5 @@
 /**
- * The bucket of the cache, as flags name it: for a proxy, and for a command.
+ * Opens the bucket of the cache by its flags, for a proxy or a command.
  */
 import type { Config } from '../config/config.ts'
 import type { S3Location } from '../config/s3-values.ts'
@@ -8,11 +8,11 @@ import { openObjectStore, type ObjectStore, type S3Credentials } from '../storag
 
 export type S3Flags = Pick<Config, 'cacheS3Endpoint' | 'cacheS3Region' | 'cacheS3Addressing' | 's3Ca'>
 
-/** Of a store that has regions for the sake of the signature alone. */
+/** For stores that use a region only in the signature. */
 const otherRegion = 'us-east-1'
 
 /**
- * @param credentials the newest ones, at each request; undefined for what the SDK finds
+ * @param credentials returns the newest ones at each request; undefined: the SDK finds them
  * @throws {Error} if no region is known
  */
 export const openS3 = async (

@@ -20,7 +20,7 @@ import { stopServing } from './stop.ts'
 import { warmUp } from './warm-up.ts'
 
 export interface Proxy {
-  /** Where it listens: `http://127.0.0.1:8400`. */
+  /** The URL that it listens on: `http://127.0.0.1:8400`. */
   readonly url: string
   readonly metricsUrl: string | undefined
   /** First reports not ready, then refuses new connections, then waits for running pulls, up to the grace period. */

@@ -1,5 +1,5 @@
 /**
- * What the ImageStreams of app.ci claim: composes the watch and the index of claims.
+ * Composes the claims of app.ci's ImageStreams: the watch, and the index of claims.
  */
 import type { KubeConfig } from '@kubernetes/client-node'
 import { createImageStreamClaims, keyOf, type ImageStreamClaims } from '../digests/image-stream-claims.ts'

@@ -63,7 +63,7 @@ const nearOwn = (username: string, namespace: string): string => {
 
 const denied = (message: string) => new RegistryError('DENIED', message)
 
-/** Naming a role where the client wrote no namespace would tell in which namespaces the digest is known. */
+/** If the client wrote no namespace, a message that names a role would reveal in which namespaces the digest is known. */
 const digestMessage = ({
   identity,
   wanted,

@@ -69,7 +69,7 @@ const withAdvice = async (
 }
 
 /**
- * The request for the cache and upstream. Its signal is created on demand, because a cache hit needs none. A class, since objects with a
+ * The request for the cache and upstream. Its signal is created on demand, because a cache hit needs none. A class, because objects with a
  * getter of their own have different hidden classes in V8, which costs more than the signal.
  */
 class Wanted implements ManifestRequest {

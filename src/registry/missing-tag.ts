@@ -1,5 +1,5 @@
 /**
- * What to tell about a tag that upstream does not have: the usual mistakes in writing it, or a near tag that the requester may pull.
+ * The advice for a tag that upstream does not have: a usual mistake in its spelling, or a similar tag that the requester may pull.
  */
 import { pullSpecOf, type PullSpecOptions } from '../oci/pull-spec.ts'
 import { parseReference, tagPrefixOf, type Reference } from '../oci/reference.ts'
@@ -8,7 +8,7 @@ import { implicitTag } from '../oci/likely-pull-spec.ts'
 
 export type TagReference = Extract<Reference, { kind: 'tag' }>
 
-/** What to do about a tag that upstream does not have; undefined without any advice. */
+/** The advice for a tag that upstream does not have; undefined if there is none. */
 export const adviceOnMissingTag = async (
   request: NearTagRequest,
   options: PullSpecOptions & { readonly findNearTag: FindNearTag },

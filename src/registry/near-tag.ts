@@ -29,7 +29,7 @@ export type FindNearTag = (request: NearTagRequest) => Promise<string | undefine
 const usualWaitMs = 1500
 /** Attack: a loop over missing tags, to use up the pages that quay grants to everybody. */
 const searches = { burst: 5, everyMs: 10_000, maxWaitMs: 0 }
-/** Of the tags by distance: each costs a decision, most of which are cached. */
+/** How many of the most similar tags are tried: each costs a decision, most of which are cached. */
 const maxDecisions = 3
 
 export const createFindNearTag = (options: NearTagOptions): FindNearTag => {

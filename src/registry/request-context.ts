@@ -1,5 +1,5 @@
 /**
- * What the stages of a request find out about it, for the stages after them. The fields are declared, initialized and read here.
+ * The fields of a request that its stages set for later stages. They are declared, initialized and read here.
  */
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -10,7 +10,7 @@ import type { Reference, Repository } from '../oci/reference.ts'
 import type { RequestSpan } from '../tracing/tracing.ts'
 
 export interface Client {
-  /** Canonical: IPv4 as IPv4 even where it was written as IPv6, without port, brackets and zone; `unknown` where there is none. */
+  /** Canonical: IPv4 as IPv4 even if it was written as IPv6, without port, brackets and zone; `unknown` if there is none. */
   readonly address: string
   /** The unit of the limits by address: an IPv4 address, or the /64 of an IPv6 address, of which one owner has all. */
   readonly network: string

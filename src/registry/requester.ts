@@ -1,11 +1,11 @@
 /**
- * The name under which the limits count a request, where a resource is shared out by requester.
+ * The name under which a request counts in limits that are shared out by requester.
  */
 import type { FastifyRequest } from 'fastify'
 import { identityOf } from './request-context.ts'
 
 /**
- * The user name from the TokenReview, since one person may have many tokens. Many clients use the robot's login or none: their address
+ * The user name from the TokenReview, because one person may have many tokens. Many clients use the robot's login or none: their address
  * tells them apart.
  */
 export const requesterOf = (request: FastifyRequest): string => {

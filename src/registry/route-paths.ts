@@ -13,7 +13,7 @@ export const routePaths = {
   others: '/v2/*',
 } as const
 
-/** Where the proxy explains an image, without serving it. */
+/** The paths of explanations, which serve no image. */
 export const explanationPaths = { access: '/access', page: '/' } as const
 
 /** The mirror's queue, with `--mirror-url`. */

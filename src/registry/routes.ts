@@ -61,7 +61,7 @@ const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
 
   const ping: RouteHandlerMethod = async (_request, reply) =>
     reply.header('content-type', 'application/json').send(pong)
-  // Both paths, since docker loses the challenge in a redirect.
+  // Both paths, because docker loses the challenge in a redirect.
   pull(routePaths.ping, ping, authenticated)
   pull(routePaths.pingWithoutSlash, ping, authenticated)
 

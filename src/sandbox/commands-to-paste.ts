@@ -1,12 +1,12 @@
 /**
- * The commands with which a user tries the sandbox. Pasted as a whole they work in their order: each login stands directly above its
- * pulls, and the login with the most rights comes last and stays.
+ * The commands with which a user tries the sandbox. They also work if all of them are pasted at once: each login is directly above its
+ * pulls, and the login with the most rights comes last.
  */
 import { reachText, type Person } from './people.ts'
 import { isRestricted, mayPull, sampleImages } from './sample-pulls.ts'
 import type { Sandbox } from './sandbox.ts'
 
-/** @param people those with the most rights first */
+/** @param people the people with the most rights come first */
 export const commandsToPaste = (
   { url, kubernetes }: Pick<Sandbox, 'url' | 'kubernetes'>,
   people: readonly Person[],

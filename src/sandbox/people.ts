@@ -28,7 +28,7 @@ export interface PeopleOptions {
   readonly namespaces: readonly string[]
 }
 
-/** More would be a page that nobody reads. */
+/** With more, nobody would read the page. */
 const mostPeople = 6
 
 /** @param names users, `group:NAME`, service accounts by their user names; none: one of each kind and reach that the RBAC has */
@@ -53,7 +53,7 @@ const named = (name: string): KnownIdentity => {
   return group === undefined ? { kind: 'User', name } : { kind: 'Group', name: group }
 }
 
-/** Not the groups that the cluster assigns by itself, and not its components. */
+/** Without the groups that the cluster assigns by itself, and without its components. */
 const canLogIn = ({ kind, name }: KnownIdentity): boolean =>
   kind === 'ServiceAccount' || !name.startsWith('system:')
 
@@ -89,7 +89,7 @@ const reachOf = (token: string, options: PeopleOptions): Reach => {
   return { isQciWide, namespaces: asked.filter((_, index) => opened[index]) }
 }
 
-/** The most telling first: everything, all that is not restricted, something restricted, something, nothing. */
+/** In the order of access: everything; everything that is not restricted; something restricted; something; nothing. */
 const orderOf = ({ isQciWide, namespaces }: Reach, { isRestricted }: PeopleOptions): number => {
   const restricted = namespaces.some(isRestricted)
   if (isQciWide) return restricted ? 0 : 1

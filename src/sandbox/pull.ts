@@ -16,7 +16,7 @@ export interface PullOptions {
   readonly password: string
   /** Blobs fetched at a time. Default: podman's number. */
   readonly parallel?: number
-  /** One line for each thing that arrived whole. */
+  /** One line for each complete manifest or blob. */
   readonly onProgress?: (line: string) => void
 }
 
@@ -27,7 +27,7 @@ export interface Pulled {
   readonly bytes: number
 }
 
-/** The registry answered with something else than the requested content. The message holds its own words. */
+/** The registry did not answer with the requested content. The message is that of the registry. */
 export class PullError extends Error {
   override readonly name = 'PullError'
   readonly status: number
@@ -50,7 +50,7 @@ interface Manifest {
   readonly layers?: readonly Descriptor[]
 }
 
-/** As containers/image sends it: one type a line. */
+/** As containers/image sends it: one type in each line. */
 const accept = [
   'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.v2+json',
@@ -129,7 +129,7 @@ const bodyOf = async (response: Response): Promise<Buffer> => {
   throw new PullError(`${response.status} ${reasonOf(body.toString())}`, response.status)
 }
 
-/** The first OCI error of a body, else the body as it is: something between us and the registry may have answered. */
+/** The first OCI error of a body, or else the whole body, because a proxy in between may have answered. */
 const reasonOf = (body: string): string => {
   try {
     const { errors } = JSON.parse(body) as { errors: readonly [{ code: string; message: string }] }

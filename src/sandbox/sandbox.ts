@@ -62,7 +62,7 @@ export interface Sandbox {
 export const startSandbox = async (options: SandboxOptions): Promise<Sandbox> => {
   const { logger, rbac, port, flags = [], environment = {}, readyTimeoutMs = 10_000 } = options
   const { signal = new AbortController().signal } = options
-  // Ends what has started, if a later step fails. In reverse order: the proxy ends before the servers that it calls.
+  // Ends everything that has started, if a later step fails. The order is reversed: the proxy ends before the servers that it calls.
   await using started = new AsyncDisposableStack()
   const loaded = await Promise.all(rbac.map(loadManifests))
   const objects = loaded.map((one) => one.objects)
@@ -130,7 +130,7 @@ const proxyArguments = (
   ...flags,
 ]
 
-/** For one machine, where no load balancer waits for the end and no quay.io limits requests. */
+/** Values for one machine, without a load balancer and without the rate limits of quay.io. */
 const defaults = ['--grace-period=1s', '--upstream-limits=none']
 
 const nameOf = (flag: string): string | undefined => flag.split('=')[0]

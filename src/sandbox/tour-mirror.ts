@@ -14,7 +14,7 @@ type Source = Pick<Sandbox, 'url' | 'kubernetes'> & { readonly mirror: SandboxMi
 /** Milliseconds for a copy over loopback. */
 const arrivalMs = 20_000
 
-/** @returns whether it has arrived, and was pulled if somebody may pull it */
+/** @returns whether the image has arrived, and could be pulled if somebody has access */
 export const showMirrored = async (sandbox: Source, options: TourPullsOptions): Promise<boolean> => {
   const { people, print, signal } = options
   const { source, repository, tag } = mirroredImage

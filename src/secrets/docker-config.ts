@@ -23,7 +23,7 @@ export const parseDockerConfig =
 export const loginFor = (content: string, target: Target): RobotCredential | undefined =>
   credentialFor(content, target, (entry) => Object.keys(entry).length > 0)
 
-/** The same for any repository. Undefined where no entry is for it. @throws {Error} where it is not a user name and a password */
+/** The same for any repository. Undefined without a matching entry. @throws {Error} if the entry is not a user name and a password */
 export const credentialFor = (
   content: string,
   target: Target,

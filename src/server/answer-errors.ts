@@ -79,8 +79,8 @@ const reasonPhrase = (status: number, message: string): string =>
   printableAscii(`${STATUS_CODES[status]}: ${message}`).slice(0, maxReasonLength)
 
 /**
- * The message with what helps a person to go on: the request id for a failure that the client did not cause, since no client shows the
- * field X-Request-Id, and where to get help.
+ * The message with help for a person: the request id for a failure that the client did not cause, because no client shows the field
+ * X-Request-Id, and where to get help.
  */
 const messageOf = ({ status, message }: RegistryError, id: string, helpUrl: URL | undefined): string => {
   const isFailure = status >= 500

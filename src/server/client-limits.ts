@@ -1,6 +1,6 @@
 /**
- * What a client may cost before authentication: connections, requests, time. These limits are no flags, because no operator needs other
- * values; tests use shorter times.
+ * The limits of a client before authentication: connections, requests, time. They are not flags, because no operator needs other values;
+ * tests use shorter times.
  */
 export interface ClientLimits {
   /** Milliseconds until a request head has arrived, from the connection or from the first byte of the head. */
@@ -66,7 +66,7 @@ export const defaultClientLimits: ClientLimits = {
   // 218 bytes a second: 100 MB would take five days.
   minTakenBytes: 64 * 1024,
   sweepMs: 10_000,
-  // Twice the requests, since half of the connections may be idle. Each needs a descriptor, and upstream 1024 more by default: below the
+  // Twice the requests, because half of the connections may be idle. Each needs a descriptor, and upstream 1024 more by default: below the
   // 16384 of a low container limit, and far below the usual 1048576.
   maxConnections: 8192,
   // A usual head in two packets takes a thousandth of it. The pod has 3 GiB.
@@ -79,7 +79,7 @@ export const defaultClientLimits: ClientLimits = {
   maxForms: 1024,
   // Half of the requests: the other half is left for authenticated requests.
   maxLogins: 2048,
-  // 64 manifests of the largest size, half of them for one requester. Shared buffers count for each response, since TLS copies them.
+  // 64 manifests of the largest size, half of them for one requester. Shared buffers count for each response, because TLS copies them.
   maxPendingBytes: 256 * 1024 * 1024,
   // Clients of a registry do not pipeline; proxies may pipeline a handful.
   maxPipelined: 16,

@@ -18,8 +18,8 @@ export interface ProxiedConnectionsOptions {
 }
 
 /**
- * Must be called before other listeners of the server's connections are added. The server's own listeners get a connection after the
- * header is removed. From then on a request costs nothing extra, since TLS and HTTP read from the same handle.
+ * Must be called before other listeners of the server's connections are added. The server's own listeners get a connection after the header
+ * is removed. From then on a request costs nothing extra, because TLS and HTTP read from the same handle.
  */
 export const readProxyHeaders = (server: Server, options: ProxiedConnectionsOptions): void => {
   const { clients, proxyHeaderMs, onIntroduced, onConnectionCut } = options

@@ -1,7 +1,7 @@
 /**
- * The rate limit of refusals, by requester. Attack: a requester without access sends refused requests on hundreds of connections. Each
- * refusal is cheap, but together they take the whole CPU. So a requester gets refusals over the limit late. No response changes, and
- * other requesters are not affected.
+ * Delays refusals over a rate limit, by requester. Attack: a requester without access sends requests on hundreds of connections. Each
+ * refusal is cheap, but together they take the whole CPU. Refusals over the limit are sent late, with the same content. Other requesters
+ * are not affected.
  */
 import { Pace } from '../concurrency/pace.ts'
 

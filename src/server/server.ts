@@ -47,7 +47,7 @@ export type AccessOptions = Omit<
   keyof LoginOptions | keyof SourceOptions | keyof ObserverOptions | 'findNearTag'
 >
 
-/** What explanations need, in addition to what pulls need. */
+/** The options of explanations, in addition to those of pulls. */
 export type ExplanationOptions = Pick<
   PageOptions,
   | 'exposed'
@@ -94,7 +94,7 @@ export interface ServerOptions {
   readonly refusalPace?: RefusalPaceOptions
   /** Where people get help: named in messages about refusals and failures. */
   readonly helpUrl?: URL | undefined
-  /** Of rooms that observe requests, such as `audit/`; registered after the access log. */
+  /** Plugins of rooms that observe requests, such as `audit/`; registered after the access log. */
   readonly plugins?: readonly FastifyPluginCallback[]
 }
 

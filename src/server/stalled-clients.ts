@@ -41,7 +41,7 @@ export const cutStalledClients = (server: Server, options: StalledClientsOptions
     else if (mark === undefined || taken - mark.taken >= minBytes) marks.set(socket, { taken, at: now() })
     else if (now() - mark.at >= stallMs) {
       onConnectionCut(socket)
-      // A reset, since the kernel would retry a normal close for minutes.
+      // A reset, because the kernel would retry a normal close for minutes.
       socket.resetAndDestroy()
     }
   }

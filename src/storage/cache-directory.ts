@@ -1,5 +1,5 @@
 /**
- * The directory of the cache: whose it is, and where in it a thing stands.
+ * The directory of the cache: which process owns it, and where it stores what.
  *
  *     version                              quay-proxy cache 1
  *     lock                                 the process that has it
@@ -67,13 +67,13 @@ export const checkVersion = (path: string, names: readonly string[], flag: strin
   )
 }
 
-/** What a new volume holds, and what a process leaves that was killed before it wrote the version. */
+/** Names that a new volume has, or that a process left when it was killed before it wrote the version. */
 const notForeign = new Set(['lost+found', 'lock'])
 
 const entryPattern = /^([0-9a-f]{64}|[0-9a-f]{128})\.(\d{1,15})$/
 const algorithms: Readonly<Record<number, string>> = { 64: 'sha256', 128: 'sha512' }
 
-/** Undefined for a file that is not ours. */
+/** Undefined for a file that the cache did not write. */
 export const parseEntryName = (name: string): EntryName | undefined => {
   const [, hex = '', size = ''] = entryPattern.exec(name) ?? []
   return hex === '' ? undefined : { digest: `${algorithms[hex.length]}:${hex}`, size: Number(size) }

@@ -1,6 +1,6 @@
 /**
- * Content-addressed bytes on a disk: entries that are complete and of their digest, fills that become entries, and a bound on all of
- * them. What is wrong with an entry or with the disk is never an error of the reader: the entry is dropped, or not found.
+ * A content-addressed store on a disk: complete entries that match their digest, fills that become entries, and a bound on their bytes. If
+ * an entry is wrong or the disk fails, a reader gets no error: the entry is dropped, or not found.
  */
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
@@ -31,10 +31,10 @@ export interface ContentStoreOptions {
   readonly observe: StoreObservers
 }
 
-/** Between two marks of an entry as used: a mark costs a write, and carries the order over a restart. */
+/** An entry is marked as used at most once in this time. A mark costs a write, and keeps the order of use over a restart. */
 const touchEveryMs = 10 * 60_000
 const maxTouched = 20_000
-/** Who reads the entries of an earlier life, for the turns at the disk. */
+/** The requester of the scan at the start, for turns at the disk. */
 const loader = 'the index of the cache'
 
 export class ContentStore {
@@ -56,12 +56,12 @@ export class ContentStore {
     })
   }
 
-  /** `isLoaded`: what an earlier life left is counted. */
+  /** `isLoaded`: the entries of an earlier run are counted, too. */
   stats(): { readonly entries: number; readonly bytes: number; readonly isLoaded: boolean } {
     return { entries: this.#index.entries, bytes: this.#index.bytes, isLoaded: this.#isLoaded }
   }
 
-  /** Reads the names of the entries of an earlier life. Until then each look-up reads one folder. Never rejects. */
+  /** Reads the names of the entries of an earlier run. Until that is done, each look-up reads one folder. Never rejects. */
   async load(signal: AbortSignal): Promise<void> {
     const { root, kind, disk, queue } = this.#options
     const found: FoundEntry[] = []
@@ -73,7 +73,7 @@ export class ContentStore {
     this.#isLoaded = true
   }
 
-  /** Whether it has the entry, as far as its names were read. */
+  /** Whether the entry is stored, as far as the names were read. */
   has(digest: string): boolean {
     return this.#index.sizeOf(digest) !== undefined
   }
@@ -133,10 +133,10 @@ export class ContentStore {
     }
   }
 
-  /** Resolves when the complete fills of this moment are entries, or cannot be. Never rejects. */
+  /** Resolves when all fills that are complete now have become entries, or have failed. Never rejects. */
   readonly published = async (): Promise<void> => await this.#publishing.settled()
 
-  /** The entry is wrong, or is not wanted any more. */
+  /** Removes an entry that is wrong or not wanted any more. */
   drop(digest: string, size: number, why?: CorruptEntry): void {
     if (why !== undefined) this.#options.observe.corrupt(this.#options.kind, why)
     this.#index.remove(digest)
@@ -171,7 +171,7 @@ export class ContentStore {
       this.drop(digest, size, 'size')
     } catch (error) {
       const { code, name } = error as NodeJS.ErrnoException
-      // Somebody has purged it.
+      // Called for an entry that an operator has purged.
       if (code === 'ENOENT') this.#index.remove(digest)
       else if (name !== 'DiskTooSlow') this.drop(digest, size, 'unreadable')
     }
@@ -213,7 +213,7 @@ export class ContentStore {
     this.#later(async () => await this.#options.disk.remove(path))
   }
 
-  /** Nobody waits for it, and a disk that cannot do it says so elsewhere. */
+  /** Nobody waits for this removal, and other operations report a disk that fails. */
   #later(operation: () => Promise<void>): void {
     this.#options.queue.run(loader, operation).catch(() => undefined)
   }

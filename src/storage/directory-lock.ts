@@ -1,7 +1,7 @@
 /**
- * One process for one directory: two would overwrite each other's files. The lock is a file that names the host, the process and the
- * time at which that process started. Node has no lock of the kernel's (`flock`), and a library adds only what stands here: a process
- * that was killed leaves its lock behind, and the next process sees by these three that the holder is gone.
+ * Locks a directory for one process, because two would overwrite each other's files. The lock is a file with the host, the process id and
+ * the start time of the holder. A killed process leaves its lock behind, and the next process can tell by these three values that the
+ * holder is gone. Node has no `flock`, and libraries do only what this file does.
  */
 import { readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
@@ -17,7 +17,7 @@ export interface DirectoryLock {
 export interface LockHolder {
   readonly host: string
   readonly pid: number
-  /** When the process started, as the kernel counts it. A number of a process that is gone is given to another process later. */
+  /** When the process started, as the kernel counts it: the kernel uses process ids again. */
   readonly start?: string | undefined
 }
 
@@ -26,11 +26,11 @@ export interface DirectoryLockOptions {
   /** The flag that named the directory: `--cache-dir`. */
   readonly flag: string
   readonly self?: LockHolder
-  /** Milliseconds between two renewals: whether a process of another host lives is told by the time of its lock. */
+  /** Milliseconds between two renewals. The age of a lock shows whether a process on another host still runs. */
   readonly everyMs?: number
 }
 
-/** Directories that this process holds: its own lock looks like one that an earlier life of it left behind. */
+/** Directories that this process holds. Without this set, its own lock would look like that of an earlier run with the same process id. */
 const held = new Set<string>()
 
 const thisProcess = (): LockHolder => ({
@@ -70,14 +70,14 @@ export const lockDirectory = ({
   }
 }
 
-/** Whether a process has it, which may be this one. */
+/** Whether any process holds the directory, this one included. */
 export const isDirectoryInUse = (directory: string, self: LockHolder = thisProcess()): boolean => {
   const path = join(resolve(directory), 'lock')
   const holder = holderIn(textOf(path))
   return held.has(path) || (holder !== undefined && isAlive(holder, self, path))
 }
 
-/** Another process has created it a moment ago, and writes into it now. */
+/** Another process has just created the lock, and is still writing it. */
 const isBeingWritten = (text: string | undefined, path: string): boolean =>
   text === '' && ageMs(path) < writtenWithinMs
 
@@ -113,7 +113,7 @@ const textOf = (path: string): string | undefined => {
   }
 }
 
-/** Undefined for a file that no process can have written whole. */
+/** Undefined for a file that is not a complete lock. */
 const holderIn = (text = ''): LockHolder | undefined => {
   try {
     const { host, pid, start } = JSON.parse(text) as Partial<LockHolder>
@@ -124,8 +124,8 @@ const holderIn = (text = ''): LockHolder | undefined => {
 }
 
 /**
- * Moves the lock out of the way, which only one of two processes can do. Attack of time: the other one may have taken the stale lock just
- * before, so that its new lock is moved here. Then that lock is put back.
+ * Moves the lock to another name, in which only one of two processes can succeed. Race: the other process may have replaced the stale lock just
+ * before, so that its new lock is moved. Then that lock is put back.
  * @throws {Error} if it cannot be moved
  */
 const removeStale = (path: string, text: string | undefined, { pid }: LockHolder, flag: string): void => {
@@ -142,7 +142,7 @@ const removeStale = (path: string, text: string | undefined, { pid }: LockHolder
 
 const isAlive = (holder: LockHolder, self: LockHolder, path: string): boolean => {
   if (holder.host !== self.host) return ageMs(path) < staleAfterMs
-  // In a container every life of the program has the same number.
+  // In a container, every run of the program has the same process id.
   if (holder.pid === self.pid) return false
   try {
     process.kill(holder.pid, 0)
@@ -161,10 +161,10 @@ const ageMs = (path: string): number => {
   }
 }
 
-/** Field 22 of `/proc/<pid>/stat`; undefined where the system has no such file. @see proc_pid_stat(5) */
+/** Field 22 of `/proc/<pid>/stat`; undefined if the system has no such file. @see proc_pid_stat(5) */
 const startOf = (pid: number): string | undefined => {
   const stat = textOf(`/proc/${pid}/stat`)
-  // The name of the program stands in parentheses, and may hold spaces and parentheses of its own.
+  // The name of the program is in parentheses, and may contain spaces and parentheses.
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
 }
 
@@ -172,6 +172,6 @@ const renew = (path: string): void => {
   try {
     utimesSync(path, new Date(), new Date())
   } catch {
-    // The volume is gone, or read-only: what is written next says so.
+    // The volume is gone or read-only: the next write reports it.
   }
 }

@@ -1,11 +1,11 @@
 /**
- * Which operation of the disk runs next. Node has four threads for all files and for the names of DNS: a disk that hangs would hold all
- * of them, and nothing of the proxy would go on. So a few operations run at a time, one requester after the other, each with a deadline.
+ * The queue of disk operations. Node has four threads for all files and for DNS: a disk that hangs would hold all of them, and the whole
+ * proxy would hang. So only a few operations run at a time. Requesters take turns, and each operation has a deadline.
  */
 import { systemClock, type Clock } from '../concurrency/clock.ts'
 import { createFairQueue, type FairQueue } from '../concurrency/fair-queue.ts'
 
-/** The disk did not answer in time, or has too much to do. It is no reason to fail: the bytes are upstream as well. */
+/** The disk did not answer in time, or has too many operations. The pull must not fail, because upstream has the bytes as well. */
 export class DiskTooSlow extends Error {
   override readonly name = 'DiskTooSlow'
 }
@@ -18,13 +18,15 @@ export interface DiskQueueOptions {
   readonly clock?: Clock
 }
 
-/** Of four threads one is left for a flush, and one for everything else. */
+/** Two of the four threads remain: one for a flush, and one for everything else. */
 const defaultMaxRunning = 2
-/** A disk at work answers within a tenth of it. */
+/** A disk under normal load answers within a tenth of this. */
 const defaultDeadlineMs = 1000
-/** Milliseconds in the queue of a disk that does answer: many readers are no reason to send all of them to upstream. */
+/**
+ * The longest wait in the queue while the disk answers, in milliseconds. Long, so that many readers at once are not all sent to upstream.
+ */
 const maxWaitMs = 20_000
-/** Each has a client whose connection is open. */
+/** Each waiting operation belongs to a client with an open connection. */
 const maxQueued = 8192
 
 export class DiskQueue {
@@ -33,7 +35,7 @@ export class DiskQueue {
   readonly #deadlineMs: number
   readonly #clock: Clock
   #running = 0
-  /** Operations that are past their deadline and have not ended. */
+  /** Operations that have passed their deadline and still run. */
   #overdue = 0
 
   constructor(options: DiskQueueOptions = {}) {
@@ -49,7 +51,7 @@ export class DiskQueue {
     })
   }
 
-  /** The circuit is open: an operation hangs, so that no other one is begun until it ends. */
+  /** The circuit is open: an operation hangs, and no other one starts until it ends. */
   get isStuck(): boolean {
     return this.#overdue > 0
   }
@@ -86,10 +88,11 @@ export class DiskQueue {
       isOverdue = true
       this.#overdue += 1
       outcome.reject(new DiskTooSlow('the disk does not answer'))
-      // Those who wait are refused as well.
+      // Waiting operations are refused as well.
       while (this.#queue.next(() => true));
     }
-    // After a long turn of the event loop timers come first: what the disk has answered meanwhile is heard before.
+    // After a long turn of the event loop, timers run before the answers of the disk. So this waits one more turn for an answer that has
+    // already arrived.
     const stop = this.#clock.after(this.#deadlineMs, () => void setImmediate(overdue))
     const ended = (): void => {
       stop()

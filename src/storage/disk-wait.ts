@@ -1,5 +1,5 @@
 /**
- * Whether the disk is slower than upstream: then a fill is no use, since its readers would be faster without it.
+ * Detects that the disk is slower than upstream. Then the fill is given up, because its readers are faster without it.
  */
 import { performance } from 'node:perf_hooks'
 
@@ -10,10 +10,10 @@ export interface DiskWaitOptions {
   readonly busyness?: (() => number) | undefined
 }
 
-/** The disk may make readers wait for so long in all, or else for a share of the time: a slower one than the network is no use. */
+/** The disk is too slow if readers have waited for it longer than this, and for more than this share of the time. */
 const maxDiskWaitMs = 1000
 const maxDiskShare = 2 / 3
-/** If the event loop is this busy, what the disk has done is noticed late: it is not the disk that is slow. */
+/** If the event loop is this busy, the process notices late that the disk has finished. Then the disk is not to blame. */
 const maxBusyness = 0.7
 
 export class DiskWait {

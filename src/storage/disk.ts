@@ -35,7 +35,7 @@ export interface Disk {
   readonly times: (path: string) => Promise<FileTimes>
   /** Names in a folder; none if there is no such folder. */
   readonly list: (path: string) => Promise<readonly string[]>
-  /** Bytes that this user may still write. */
+  /** Free bytes for this user. */
   readonly freeBytes: (path: string) => Promise<number>
 }
 

@@ -1,6 +1,6 @@
 /**
- * Small content-addressed things that are read whole: a media type, a newline, and the bytes of the digest. They are compared with their
- * digest each time they are read.
+ * Stores manifests: a media type, a newline, and the bytes. Each is small and read as a whole. Its bytes are compared with the digest each
+ * time.
  */
 import { createHash } from 'node:crypto'
 import type { ContentStore } from './content-store.ts'
@@ -15,7 +15,7 @@ export interface StoredDocument {
 const maxTypeLength = 255
 const newline = 10
 
-/** Undefined for a type that cannot stand in one line. */
+/** Undefined for a type with a line break. */
 export const encodeDocument = ({ mediaType, content }: StoredDocument): Buffer | undefined =>
   mediaType.length > maxTypeLength || mediaType.includes('\n')
     ? undefined
@@ -49,7 +49,7 @@ export class DocumentStore {
     await this.#store.published()
   }
 
-  /** Undefined for a document that is not there, or not as it was stored. Never rejects. */
+  /** Undefined for a document that is missing or was changed. Never rejects. */
   async get(digest: string, requester: string): Promise<StoredDocument | undefined> {
     const file = await this.#store.find(digest, requester)
     if (file === undefined) return undefined
@@ -72,7 +72,7 @@ export class DocumentStore {
   }
 }
 
-/** Undefined if the disk does not give it. */
+/** Undefined if it cannot be read. */
 const readWhole = async (file: StoredFile): Promise<Buffer | undefined> => {
   const bytes = Buffer.allocUnsafeSlow(file.size)
   try {

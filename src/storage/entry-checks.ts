@@ -1,6 +1,6 @@
 /**
- * Entries of an earlier life of the program of which a client wants a part: the whole entry is compared with its digest first. A part
- * alone does not tell whether its bytes are right.
+ * Verifies entries of an earlier run of the program. A part of an entry cannot be verified by itself, so the whole entry is compared with
+ * its digest before a client gets a part of it.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { onAbort } from '../concurrency/abortable.ts'
@@ -10,7 +10,7 @@ import type { StoredFile } from './stored-file.ts'
 
 export interface EntryChecksOptions {
   readonly store: Pick<ContentStore, 'find'>
-  /** Milliseconds that a client waits before upstream sends the part. The check goes on. */
+  /** Milliseconds that a client waits before upstream sends the part. The check continues. */
   readonly maxWaitMs?: number
   /** Milliseconds that a client waits if upstream cannot send it. */
   readonly maxPatienceMs?: number
@@ -21,17 +21,17 @@ export interface EntryChecksOptions {
 export interface EntryRequest {
   readonly digest: string
   readonly requester: string
-  /** Of the client that waits. */
+  /** The signal of the waiting client. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** About a gigabyte from a fast disk. */
+/** A fast disk reads about a gigabyte in this time. */
 const defaultMaxWaitMs = 2000
-/** As for the rest of a blob: a client that waits longer for a byte would rather try elsewhere. */
+/** As for the rest of a blob: a client that waits longer for a byte is better served by another try. */
 const defaultMaxPatienceMs = 30_000
 /** Each holds a descriptor and a buffer. */
 const defaultMaxChecks = 8
-/** Whose turns at the disk the checks take, all of them together. */
+/** All checks together take the disk turns of this requester. */
 const reader = 'checks of entries'
 const chunkBytes = 256 * 1024
 
@@ -77,7 +77,7 @@ export class EntryChecks {
   async #readAll(digest: string): Promise<void> {
     const file = await this.#options.store.find(digest, reader)
     if (file === undefined) return
-    // What is wrong with it, the file tells its store.
+    // The file itself reports a wrong entry to the store.
     await readThrough(file).catch(() => undefined)
     await file.close()
   }

@@ -1,5 +1,5 @@
 /**
- * The entries of one folder of the store, as their names and times tell. A folder that cannot be read has none.
+ * Lists the entries of one folder of the store, by file names and times. A folder that cannot be read has none.
  */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,18 +11,18 @@ import type { FoundEntry } from './entry-index.ts'
 export interface FolderAccess {
   readonly disk: Pick<Disk, 'list' | 'times'>
   readonly queue: DiskQueue
-  /** Whose turns at the disk it takes. */
+  /** The requester whose turns at the disk this takes. */
   readonly requester: string
 }
 
 export interface PatientAccess extends FolderAccess {
-  /** Ends the patience with a disk that does not answer. */
+  /** Aborted: no further wait for a disk that does not answer. */
   readonly signal: AbortSignal
   /** Milliseconds until a disk that did not answer is tried again. */
   readonly retryMs?: number
 }
 
-/** Files that are looked at in one turn at the disk: some milliseconds. */
+/** Files of one turn at the disk, which takes some milliseconds. */
 const namesAtOnce = 64
 const defaultRetryMs = 500
 
@@ -39,7 +39,7 @@ export const sizeInFolder = async (
 ): Promise<number | undefined> =>
   (await namesIn(access, folder)).map(parseEntryName).find((entry) => entry?.digest === digest)?.size
 
-/** Waits for a disk that does not answer: entries that are not found here would stay on it uncounted, and be of no use. */
+/** Waits for a disk that does not answer, because entries that are not found now would stay on the disk, uncounted and unused. */
 export const entriesInFolder = async (
   access: PatientAccess,
   folder: string,

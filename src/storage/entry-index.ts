@@ -1,6 +1,6 @@
 /**
- * Which entries the store has, and which of them was not used for longest. The bound is in bytes. An entry takes about 250 bytes of
- * memory: its key is the digest as 32 characters, its value one number.
+ * The index of the entries, in the order of their use. The bound is in bytes. An entry takes about 250 bytes of memory: its key is the
+ * digest as 32 characters, its value one number.
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
@@ -16,7 +16,7 @@ export interface FoundEntry {
 export interface EntryIndexOptions {
   /** Bytes of all entries together, as they stand on the disk. */
   readonly maxBytes: number
-  /** The entry has to go, since others were used later. */
+  /** Called for each evicted entry: the least recently used one. */
   readonly onEvicted: (digest: string, size: number) => void
 }
 
@@ -36,7 +36,7 @@ const digestOf = (key: string): string => {
   return `sha${key.slice(0, colon)}:${Buffer.from(key.slice(colon + 1), 'latin1').toString('hex')}`
 }
 
-/** Both in one number, since an object would take as much memory as all the rest. */
+/** Both in one number, because an object would take as much memory as all the rest. */
 const valueOf = (size: number, isVerified: boolean): number => size * 2 + Number(isVerified)
 const sizeIn = (value: number): number => Math.floor(value / 2)
 const bytesOnDisk = (size: number): number => Math.ceil(Math.max(size, 1) / blockBytes) * blockBytes
@@ -46,7 +46,7 @@ export class EntryIndex {
   #entries: LRUCache<string, number>
   /** Bytes of fills, which become entries. */
   #reserved = 0
-  /** Removed before the entries of an earlier life were read: these may still name them. */
+  /** Keys that were removed while the names of an earlier run were still being read: those names may contain them. */
   #removed: Set<string> | undefined = new Set()
 
   constructor(options: EntryIndexOptions) {
@@ -62,19 +62,19 @@ export class EntryIndex {
     return this.#entries.calculatedSize
   }
 
-  /** Bytes; undefined for what is not there. */
+  /** Bytes; undefined without an entry. */
   sizeOf(digest: string): number | undefined {
     const value = this.#entries.peek(keyOf(digest))
     return value === undefined ? undefined : sizeIn(value)
   }
 
-  /** It is the last one that has to go. */
+  /** Makes it the most recently used entry. */
   use(digest: string, size: number): void {
     const key = keyOf(digest)
     if (this.#entries.get(key) === undefined) this.#set(this.#entries, key, valueOf(size, false))
   }
 
-  /** Its bytes were compared with its digest in this life of the program. */
+  /** Its bytes were compared with its digest since the program started. */
   verified(digest: string, size: number): void {
     this.#removed?.delete(keyOf(digest))
     this.#set(this.#entries, keyOf(digest), valueOf(size, true))
@@ -90,7 +90,7 @@ export class EntryIndex {
     this.#entries.delete(keyOf(digest))
   }
 
-  /** A file of it may still be there. */
+  /** Its file may still exist. */
   isRemoved(digest: string): boolean {
     return this.#removed?.has(keyOf(digest)) === true
   }
@@ -117,8 +117,8 @@ export class EntryIndex {
   }
 
   /**
-   * Entries of an earlier life of the program. They are older than everything that was used since, whatever the clock said then.
-   * Between slices the event loop has its turn, and the index is as it was before.
+   * Adds the entries of an earlier run of the program. They count as older than everything that was used since the start, whatever their
+   * times say. The work is done in slices between turns of the event loop, and the index can be used meanwhile.
    */
   async absorb(found: readonly FoundEntry[]): Promise<void> {
     const order = oldestFirst(found)
@@ -171,10 +171,10 @@ const oldestFirst = (found: readonly FoundEntry[]): Uint32Array => {
   return order
 }
 
-/** Together with the 27 bits of the class as many as a number holds exactly. */
+/** With the 27 bits of the class, these are the 53 bits that a number holds exactly. */
 const maxEntries = 2 ** 26
 const classMs = 16_000
 
-/** A clock that was wrong: before 1970 is as old as can be, and the future is now. */
+/** If the clock was wrong: a time before 1970 counts as the oldest, a time in the future as now. */
 const ageClass = (mtimeMs: number, now: number): number =>
   Math.floor(Math.min(Math.max(mtimeMs, 0), now) / classMs)

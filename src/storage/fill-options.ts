@@ -1,5 +1,5 @@
 /**
- * What a fill needs.
+ * The options of a fill.
  */
 import type { Disk } from './disk.ts'
 import type { DiskQueue } from './disk-queue.ts'
@@ -10,7 +10,7 @@ export interface FillOptions {
   readonly digest: string
   /** Bytes, as upstream announced them. */
   readonly size: number
-  /** Whose turns at the disk its writes take. */
+  /** The requester whose turns at the disk the writes take. */
   readonly requester: string
   readonly fd: number
   readonly disk: Pick<Disk, 'read' | 'write' | 'close'>
@@ -26,6 +26,6 @@ export interface FillOptions {
   readonly now?: () => number
   /** Share of the time since the fill began in which the event loop was busy, from 0 to 1. */
   readonly busyness?: () => number
-  /** Milliseconds that a fill goes on without a reader. */
+  /** Milliseconds that a fill continues without a reader. */
   readonly unreadMs?: number
 }

@@ -1,13 +1,13 @@
 /**
- * How a fill ends, and what its readers are told.
+ * The outcomes of a fill, and the errors that its readers get.
  */
 
-/** The bytes are not those of the digest. The bytes that a reader has of them cannot be taken back. */
+/** The bytes do not match the digest. A reader may already have some of them. */
 export class WrongContent extends Error {
   override readonly name = 'WrongContent'
 }
 
-/** The store has not got the rest: it is upstream. */
+/** The store does not have the rest of the blob. Fetch it from upstream. */
 export class FillEnded extends Error {
   override readonly name = 'FillEnded'
 }
@@ -17,12 +17,15 @@ export class Unwanted extends Error {
   override readonly name = 'Unwanted'
 }
 
-/** `stored`: complete. `cancelled`: nobody reads it, or an operator has removed it. `failed`: upstream broke off. `wrong`: another digest or length. The rest: the disk. */
+/**
+ * `stored`: complete. `cancelled`: nobody reads it, or an operator has removed it. `failed`: upstream broke off. `wrong`: another digest or length. All others are
+ * failures of the disk.
+ */
 export type FillOutcome = 'stored' | 'cancelled' | 'failed' | 'wrong' | 'full' | 'slow' | 'unwritable'
 
 export const endedBy = (error: unknown): FillEnded => new FillEnded('the fill has ended', { cause: error })
 
-/** What an error of the disk, or a removal, means to a fill. */
+/** The outcome of a fill after an error of the disk, or a removal. */
 export const outcomeOf = (error: unknown): FillOutcome => {
   const { name, code = '' } = error as NodeJS.ErrnoException
   if (error instanceof Unwanted) return 'cancelled'

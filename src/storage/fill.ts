@@ -1,6 +1,6 @@
 /**
- * A blob on its way into the store: one writer, and any number of readers that follow it on the growing file, each at its own pace and
- * from any offset. No reader gets the last bytes before the digest of all bytes is right.
+ * A fill: a blob that is being written into the store. It has one writer and any number of readers, which follow it on the growing file,
+ * each at its own pace and from any offset. No reader gets the last bytes before all bytes match the digest.
  */
 import { DiskWait } from './disk-wait.ts'
 import type { FillOptions } from './fill-options.ts'
@@ -8,7 +8,10 @@ import { endedBy, FillEnded, outcomeOf, WrongContent, type FillOutcome } from '.
 import { MarkedHash, type HashedPrefix } from './marked-hash.ts'
 import { WriteBehind } from './write-behind.ts'
 
-/** What no reader gets before the digest is right. More than one byte, so that the end is not a packet of its own. */
+/**
+ * Bytes at the end of the blob that readers get only after the digest was checked. More than one byte, so that the end is not a network
+ * packet of its own.
+ */
 export const heldBackBytes = 16 * 1024
 const defaultUnreadMs = 60_000
 
@@ -44,24 +47,24 @@ export class Fill {
     this.#behind = new WriteBehind({ buffers, blockBytes, write, now: this.#now })
   }
 
-  /** Aborted when the bytes of upstream are no longer wanted. */
+  /** Aborted when no further bytes of upstream are needed. */
   get signal(): AbortSignal {
     return this.#aborted.signal
   }
 
   /** Bytes that readers can have now. */
   get available(): number {
-    // What the disk has not got yet is in memory, for as long as it may still get it.
+    // Bytes that are not on the disk yet are in memory, as long as they may still be written.
     const there = this.#error === undefined ? this.#hash.at : this.#written
     return this.#isVerified ? this.size : Math.max(0, Math.min(there, this.size - heldBackBytes))
   }
 
-  /** Whether a new reader can follow it. */
+  /** Whether a new reader can follow this fill. */
   get isOpen(): boolean {
     return this.#error === undefined && !this.#isClosed
   }
 
-  /** Each reader owes one `leave`. */
+  /** Each reader must call `leave` once. */
   enter(): void {
     this.#readers += 1
     clearTimeout(this.#unread)
@@ -85,7 +88,7 @@ export class Fill {
     this.#wake()
   }
 
-  /** Upstream has sent all. Resolves when the file is in the store, or is not going to be. */
+  /** Call this after the last byte of upstream. Resolves when the file is in the store, or has failed to get there. */
   async complete(): Promise<void> {
     await this.#behind.flush()
     if (this.#error !== undefined) return
@@ -103,7 +106,7 @@ export class Fill {
     }
   }
 
-  /** Upstream broke off, or sent something else. Resolves when readers have what came before. */
+  /** Call this if upstream broke off, or sent other bytes. Resolves when readers have the bytes that came before. */
   async fail(error: unknown): Promise<void> {
     if (error instanceof WrongContent) return this.#end('wrong', error)
     await this.#behind.flush()
@@ -127,7 +130,7 @@ export class Fill {
     return count
   }
 
-  /** For a reader that has the bytes before `position`, and goes on elsewhere. */
+  /** For a reader that has the bytes before `position`, and reads the rest from another source. */
   prefix(position: number): HashedPrefix {
     return this.#hash.prefix(position)
   }
@@ -140,7 +143,8 @@ export class Fill {
       await (this.#call = disk.write(fd, bytes, position))
     }
     try {
-      // Apart from the reads of the same requester: a hundred readers would keep the writer waiting for what they wait for.
+      // Writes take turns apart from the reads of the same requester. Otherwise a hundred readers would delay the writer that they all wait
+      // for.
       await queue.run(`fill ${requester}`, write)
     } catch (error) {
       this.#end(outcomeOf(error), endedBy(error))
@@ -151,7 +155,7 @@ export class Fill {
     return true
   }
 
-  /** Only time in which a reader had nothing to read counts, because upstream waited for the disk. */
+  /** Only time in which a reader had nothing to read counts: then upstream waited for the disk. */
   #countWait(begunAt: number): void {
     if (this.#progress === undefined || !this.#behind.isHolding) return
     this.#diskWait.add(begunAt)
@@ -167,7 +171,7 @@ export class Fill {
     this.#unread = setTimeout(() => this.#cancel(), unreadMs).unref()
   }
 
-  /** The file is of no use: what readers still want is upstream. */
+  /** The file cannot be completed: readers get the rest from upstream. */
   #end(outcome: FillOutcome, error: Error): void {
     if (this.#outcome !== undefined || this.#isVerified) return
     this.#error = error
@@ -189,7 +193,7 @@ export class Fill {
     this.#progress = undefined
   }
 
-  /** The last write ends first: its descriptor would soon be that of another file. */
+  /** Waits for the last write: after a close, another file could get the same descriptor. */
   #close(): void {
     if (this.#isClosed) return
     this.#isClosed = true

@@ -1,6 +1,6 @@
 /**
- * A small map that outlives the process: each change is a line that is appended to a file, and the file is written anew when most of its
- * lines are out of date. Lines are flushed once a second. A crash loses that second, and at most half of a line, which is passed over.
+ * A small map that is kept over a restart. Each change is a line that is appended to a file. The file is written again when most of its
+ * lines are outdated. Lines are flushed once a second, so a crash loses the last second. A line that was cut is skipped.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -16,11 +16,11 @@ export interface JournalEntry {
 
 export interface KeyJournalOptions {
   readonly path: string
-  /** Of flushes: nobody waits for them. */
+  /** Errors of flushes, which no caller waits for. */
   readonly queue: DiskQueue
-  /** The least recently used key goes first. */
+  /** The bound on keys. The least recently used key is evicted first. */
   readonly maxKeys?: number
-  /** An unchanged value is written again after so many milliseconds, for its time. */
+  /** An unchanged value is written again after this many milliseconds, to renew its time. */
   readonly confirmEveryMs?: number
   readonly onWarning: (message: string) => void
   /** Milliseconds since 1970. */
@@ -30,7 +30,7 @@ export interface KeyJournalOptions {
 const defaultMaxKeys = 20_000
 const defaultConfirmEveryMs = 60_000
 const flushEveryMs = 1000
-/** Bytes of a file that is read at the start: it is written anew long before. */
+/** A larger file is not read at the start. In use, the file is written again long before it has so many bytes. */
 const maxFileBytes = 64 * 1024 * 1024
 
 export class KeyJournal {
@@ -110,7 +110,7 @@ export class KeyJournal {
     const fields = fieldsOf(line)
     if (fields === undefined) return
     const [key, value, time] = fields
-    // A clock that was set back since: the future is now.
+    // If the clock was set back meanwhile, a time in the future counts as now.
     if (value === undefined) this.#entries.delete(key)
     else this.#entries.set(key, { value, time: Math.min(time, this.#now()) })
   }
@@ -132,7 +132,7 @@ export class KeyJournal {
 
   async #rewrite(): Promise<void> {
     const { path } = this.#options
-    // From the least recently used on: the order of the lines is the order of use at the next start.
+    // Begins with the least recently used key, so that the next start reads the keys in the order of their use.
     const lines = [...this.#entries.rkeys()].map((key) => {
       const { value, time } = this.#entries.peek(key) as JournalEntry
       return lineOf([key, value, time])
@@ -143,7 +143,7 @@ export class KeyJournal {
   }
 }
 
-/** Each line begins with a sum of itself: a line that was cut or overwritten is no line. */
+/** Each line begins with its checksum, so that a line that was cut or overwritten is not read. */
 const sumOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16)
 
 const lineOf = (fields: readonly (string | number)[]): string => {

@@ -1,18 +1,18 @@
 /**
- * The running hash of a blob, with its state at some offsets. A reader that has the first bytes and fetches the rest elsewhere goes on
- * with such a state, so that all of its bytes are compared with the digest, and no byte is hashed for a reader that needs no rest.
+ * The running hash of a blob, with its saved state at some offsets (marks). A reader that has the first bytes and fetches the rest from
+ * another source continues with a saved state, so that all its bytes are compared with the digest. Other readers cost no extra hashing.
  */
 import { createHash, type Hash } from 'node:crypto'
 
-/** What is known of the bytes of a blob before the offset at which a reader goes on. */
+/** The hash of the bytes before the offset at which a reader continues. */
 export interface HashedPrefix {
-  /** Offset, at most that of the reader: the rest is to be fetched from here on. */
+  /** An offset at or before that of the reader. Fetch the rest from here on. */
   readonly at: number
-  /** Of the bytes before `at`. A copy that is the reader's own. */
+  /** The hash of the bytes before `at`: a copy for this reader. */
   readonly hash: Hash
   /**
-   * The hash of the bytes before `until`, an offset that is not before that of the reader. The reader has bytes behind `at` already:
-   * they were the same as the fetched ones only if these give this hash.
+   * The hash of the bytes before `until`, an offset at or after that of the reader. The reader already has some bytes after `at`. If the
+   * fetched bytes give this hash, they are the same.
    */
   readonly check?: { readonly until: number; readonly hex: string } | undefined
 }
@@ -22,7 +22,7 @@ interface Mark {
   readonly hash: Hash
 }
 
-/** Bytes between two marks, and marks at most: each takes half a kilobyte. */
+/** Bytes between two marks, and the maximum of marks. Each mark takes half a kilobyte. */
 const minMarkBytes = 1024 * 1024
 const maxMarks = 128
 

@@ -1,10 +1,10 @@
 /**
- * Work that is on, so that an end can wait for it.
+ * Counts running work, so that a shutdown can wait for it.
  */
 export class Pending {
   readonly #work = new Set<Promise<void>>()
 
-  /** The same promise, which counts until it is settled. */
+  /** Returns the same promise, and counts it until it is settled. */
   async add(work: Promise<void>): Promise<void> {
     this.#work.add(work)
     try {
@@ -14,7 +14,7 @@ export class Pending {
     }
   }
 
-  /** Resolves when the work of this moment is done, or has failed. Never rejects. */
+  /** Resolves when all work that runs now is done or has failed. Never rejects. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#work)
   }

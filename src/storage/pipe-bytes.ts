@@ -1,17 +1,17 @@
 /**
- * The bytes of a stored or growing file, handed over chunk by chunk at the pace of the one who takes them.
+ * Pipes the bytes of a stored or growing file to a sink, chunk by chunk, at the pace of the sink.
  */
 import { onAbort } from '../concurrency/abortable.ts'
 import type { ReadBuffers } from './read-buffers.ts'
 
-/** Takes the next chunk. Its memory is the taker's until `release` is called, and is used for later chunks after that. */
+/** Takes the next chunk. The sink owns its memory until it calls `release`; after that the memory is used for later chunks. */
 export type ChunkSink = (chunk: Buffer, release: () => void) => void
 
 export interface ByteSource {
   /**
    * Waits for bytes that are still being written.
    * @returns how many bytes from `position` on are in `into`; at least one
-   * @throws {Error} if they cannot be had
+   * @throws {Error} if they cannot be read
    */
   readonly read: (into: Buffer, position: number) => Promise<number>
 }
@@ -27,14 +27,17 @@ export interface PipeBytesOptions {
   readonly now?: () => number
 }
 
-/** A client that keeps up takes a small chunk within some turns of the event loop, and a large one at that pace; another one waits for the network. */
+/**
+ * A fast client takes a small chunk within some turns of the event loop, and a large chunk at the same pace. A slower client waits for its
+ * network.
+ */
 const slowMs = 10
 const slowBytes = 64 * 1024
-/** Chunks at this pace before the next one is large and read ahead: most configs and many layers never get there. */
+/** After so many fast chunks, the next ones are large and read ahead. Most configs and many layers have fewer chunks. */
 const quickChunks = 8
 
 /**
- * Resolves when the last chunk is handed over. At most two chunks are out: a slow sink is waited for, and has one small chunk.
+ * Resolves when the last chunk was taken. The sink holds at most two chunks; a slow sink holds one small chunk.
  * @throws what the source or `sink` throws; the reason of the signal
  */
 export const pipeBytes = async (options: PipeBytesOptions, sink: ChunkSink): Promise<void> =>
@@ -44,12 +47,12 @@ class BytePipe {
   readonly #options: PipeBytesOptions
   readonly #sink: ChunkSink
   readonly #now: () => number
-  /** Chunks since the last one that the sink was slow with. */
+  /** Fast chunks since the last slow one. */
   #quick = 0
-  /** Buffers that the sink has. */
+  /** Buffers that the sink holds. */
   readonly #out = new Set<Buffer>()
   #released: Promise<void> = Promise.resolve()
-  /** Ends the wait that is on. */
+  /** Ends the current wait. */
   #stop!: (error: unknown) => void
 
   constructor(options: PipeBytesOptions, sink: ChunkSink) {
@@ -94,7 +97,7 @@ class BytePipe {
     const handedAt = this.#now()
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#sink(buffer.subarray(0, count), () => {
-      // Attack: memory that is given back twice would be two readers' at a time.
+      // Attack: if memory is released twice, two readers use it at the same time.
       if (!this.#out.delete(buffer)) return
       const isQuick = this.#now() - handedAt < slowMs * Math.max(1, count / slowBytes)
       this.#quick = isQuick ? this.#quick + 1 : 0
@@ -104,7 +107,7 @@ class BytePipe {
     return promise
   }
 
-  /** @throws the reason of the signal, as soon as it is aborted: a client that is gone releases nothing */
+  /** @throws the reason of the signal as soon as it is aborted, because a client that has left releases nothing */
   async #orAborted<Value>(promise: Promise<Value>): Promise<Value> {
     this.#options.signal?.throwIfAborted()
     return await new Promise<Value>((resolve, reject) => {

@@ -3,8 +3,8 @@
  */
 
 /**
- * Sizes, the largest first. Each operation of the disk and each write to a socket has a price of its own, so a reader that keeps up gets
- * the largest buffer that is free. A slow client holds one of the smallest.
+ * Sizes, the largest first. Each disk operation and each write to a socket has a fixed cost, so a fast reader gets the largest free buffer.
+ * A slow client holds a smallest one.
  */
 const sizes = [
   { bytes: 1024 * 1024, maxInUse: 16, maxIdle: 4 },
@@ -47,19 +47,19 @@ class SizeClass {
 export class ReadBuffers {
   readonly #classes = sizes.map((size) => new SizeClass(size))
 
-  /** Never waits. What is taken has to be given back, or abandoned. */
+  /** Never waits. Each buffer that is taken must be given back or abandoned. */
   take(isLarge: boolean): Buffer {
     const free = this.#classes.filter(({ hasRoom }) => hasRoom)
     // The smallest size has no bound.
     return (free.at(isLarge ? 0 : -1) as SizeClass).take()
   }
 
-  /** To be called once: memory that is returned twice would be two readers' at a time. */
+  /** Call this once: if memory is returned twice, two readers use it at the same time. */
   giveBack(buffer: Buffer): void {
     this.#classOf(buffer).giveBack(buffer)
   }
 
-  /** It is never used again: a read that hangs may still write into it. */
+  /** The buffer is not used again, because a read that hangs may still write into it. */
   abandon(buffer: Buffer): void {
     this.#classOf(buffer).abandon()
   }

@@ -1,7 +1,7 @@
 /**
- * What an operator has removed from a directory, told to the proxy that runs on it. `quay-proxy cache rm` writes a file into the folder
- * `removals`; the proxy looks into the folder once a second, forgets what the file names, and answers with a second file. The directory is
- * all that the two have in common.
+ * Tells a running proxy what an operator has removed from its cache directory. `quay-proxy cache rm` writes a file into the folder
+ * `removals`. The proxy checks the folder once a second, forgets the content that the file names, and answers with a second file. The two
+ * processes share nothing but the directory.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
@@ -10,19 +10,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Purged } from './s3/purge.ts'
 
 export interface Removal {
-  /** Of blobs and manifests. */
+  /** Digests of blobs and manifests. */
   readonly digests: readonly string[]
   /** As upstream has them. */
   readonly tags: readonly string[]
 }
 
 export interface RemovalReport {
-  /** Objects of S3; undefined without S3. */
+  /** Numbers of S3 objects; undefined without S3. */
   readonly s3: Purged | undefined
 }
 
 export interface RemovalInboxOptions {
-  /** Of the cache. */
+  /** The directory of the cache. */
   readonly root: string
   /** Forgets it. Must not reject. */
   readonly remove: (removal: Removal) => Promise<RemovalReport>
@@ -31,7 +31,7 @@ export interface RemovalInboxOptions {
 }
 
 const folderOf = (root: string): string => join(root, 'removals')
-/** Milliseconds between two looks into the folder. */
+/** Milliseconds between two checks of the folder. */
 const lookEveryMs = 1000
 /** Bytes: the digests of an image with a hundred layers are 10 kB. */
 const maxRequestBytes = 1024 * 1024
@@ -48,13 +48,16 @@ export class RemovalInbox {
     this.#options = options
   }
 
-  /** What an earlier life of the program has not answered is void: the command has removed the files and the tags itself. Never rejects. */
+  /**
+   * Requests that an earlier run of the program has not answered are dropped, because the command has removed the files and the tags
+   * itself. Never rejects.
+   */
   async start(): Promise<void> {
     await rm(folderOf(this.#options.root), { recursive: true, force: true }).catch(() => undefined)
     this.#timer = setInterval(() => void this.look(), lookEveryMs).unref()
   }
 
-  /** Answers the requests that are there. Never rejects. */
+  /** Answers all waiting requests. Never rejects. */
   async look(): Promise<void> {
     this.#looking = this.#lookAfter(this.#looking)
     await this.#looking
@@ -113,13 +116,13 @@ export const requestRemoval = async (
 
 const namesIn = async (folder: string): Promise<readonly string[]> => await readdir(folder).catch(() => [])
 
-/** The reader never sees a half of it. */
+/** Written so that the reader never sees half of the file. */
 const writeWhole = async (path: string, content: unknown): Promise<void> => {
   await writeFile(`${path}.new`, JSON.stringify(content), { mode: 0o600 })
   await rename(`${path}.new`, path)
 }
 
-/** @throws {Error} for what no command has written */
+/** @throws {Error} for a file that the command cannot have written */
 const readRemoval = async (path: string): Promise<Removal> => {
   if ((await stat(path)).size > maxRequestBytes) throw new Error('it is too large')
   const { digests, tags } = JSON.parse(await readFile(path, 'utf8')) as Partial<Removal>

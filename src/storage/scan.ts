@@ -52,11 +52,11 @@ export const entriesNamed = async (root: string, digest: string): Promise<readon
   return found.flat().filter((entry) => entry.digest === digest)
 }
 
-/** Undefined for what is not there, or not of its digest. */
+/** Undefined for an entry that is missing or does not match its digest. */
 export const readManifest = async ({ digest, path }: ScannedEntry): Promise<StoredDocument | undefined> =>
   decodeDocument(digest, await readFile(path).catch(() => Buffer.alloc(0)))
 
-/** Reads all of it. False for an entry that cannot be read, too. */
+/** Reads the whole entry. Also false for an entry that cannot be read. */
 export const isIntact = async (entry: ScannedEntry): Promise<boolean> => {
   try {
     if ((await stat(entry.path)).size !== entry.size) return false

@@ -1,5 +1,5 @@
 /**
- * Everything that a cache directory holds, opened together: blobs, manifests, and the tags that named them last.
+ * Opens a cache directory with all its parts: blobs, manifests, and the last known digests of tags.
  */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,7 +14,7 @@ import type { StoreObservers } from './store-observers.ts'
 
 export interface StorageOptions {
   readonly directory: string
-  /** Bytes of all entries together. */
+  /** Bound on the bytes of all entries together. */
   readonly maxBytes: number
   readonly observe: StoreObservers & {
     /** For the log. */
@@ -30,17 +30,17 @@ export interface Storage {
   readonly buffers: ReadBuffers
   /** Whether the disk answers in time. */
   readonly isStuck: () => boolean
-  /** Reads what an earlier life of the program left. Never rejects. */
+  /** Reads the entries of an earlier run of the program. Never rejects. */
   readonly load: (signal: AbortSignal) => Promise<void>
   readonly close: () => Promise<void>
 }
 
-/** Of the bytes for manifests: an image has some kilobytes of them, and hundreds of megabytes of blobs. */
+/** The share of the bytes for manifests. An image has some kilobytes of manifests, and hundreds of megabytes of blobs. */
 const manifestShare = 1 / 20
-/** Milliseconds: a gigabyte in the cache of the kernel may take long to reach a disk. */
+/** Milliseconds for a flush: a gigabyte in the page cache of the kernel may take long to reach the disk. */
 const flushDeadlineMs = 120_000
 
-/** Milliseconds: what is not on the disk by then is fetched again. */
+/** Milliseconds for unfinished writes at the end. Content that is not on the disk by then is fetched again later. */
 const maxCloseMs = 5000
 
 /** @throws {Error} if another process has the directory, it is of another version, or it cannot be written to */
@@ -61,7 +61,7 @@ export const openStorage = ({ directory, maxBytes, observe, disk = systemDisk }:
     buffers,
     isStuck: () => queue.isStuck,
     load: async (signal) => {
-      // Few and small: a pull begins with them.
+      // Manifests are few and small, and every pull begins with them.
       await manifests.load(signal)
       await blobs.load(signal)
     },

@@ -1,5 +1,5 @@
 /**
- * What a store tells of its entries and fills, for metrics and the log.
+ * The events of entries and fills, for metrics and the log.
  */
 import type { EntryKind } from './cache-directory.ts'
 import type { FillOutcome } from './fill-outcome.ts'

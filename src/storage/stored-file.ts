@@ -1,6 +1,7 @@
 /**
- * An entry that is open for reading. The first reader of the whole entry in each life of the program compares its bytes with the digest
- * on the way, and gets the last chunk only if they are right: what a crash or a bad disk has left is found before anybody has all of it.
+ * An entry that is open for reading. In each run of the program, the first reader of the whole entry compares its bytes with the digest
+ * while it reads. It gets the last chunk only if all bytes are right, so that nobody gets a whole entry that a crash or a bad disk has
+ * damaged.
  */
 import { createHash, type Hash } from 'node:crypto'
 import type { Disk } from './disk.ts'
@@ -29,10 +30,10 @@ const chunkBytes = 256 * 1024
 
 export class StoredFile implements ByteSource {
   readonly size: number
-  /** Whether all bytes were compared with the digest when it was opened. */
+  /** Whether this run of the program has compared all bytes with the digest before the file was opened. */
   readonly isVerified: boolean
   readonly #options: StoredFileOptions
-  /** While the bytes were read from the beginning, in order. */
+  /** The running hash, while the bytes are read in order from the beginning. */
   #hash: Hash | undefined
   #hashed = 0
 
@@ -44,7 +45,7 @@ export class StoredFile implements ByteSource {
     if (!isVerified) this.#hash = createHash(algorithmOf(digest))
   }
 
-  /** @throws {WrongContent} instead of the last bytes, if all of them have another digest */
+  /** @throws {WrongContent} instead of the last bytes, if the bytes do not match the digest */
   async read(into: Buffer, position: number): Promise<number> {
     const { disk, queue, requester, fd, onWrong } = this.#options
     let count: number
@@ -63,8 +64,8 @@ export class StoredFile implements ByteSource {
   }
 
   /**
-   * For a reader that has the bytes before `position`, and goes on elsewhere. What was not hashed on the way is read once more; if the
-   * disk does not give it, all of it has to be fetched.
+   * For a reader that has the bytes before `position`, and reads the rest from another source. Bytes that were not hashed yet are read once
+   * more. If the disk cannot read them, the whole blob has to be fetched.
    */
   async prefix(position: number): Promise<HashedPrefix> {
     const { digest } = this.#options

@@ -1,14 +1,16 @@
 /**
- * The bytes of a fill between upstream and the disk. They are copied into blocks, so that upstream is read on while a block is written, and
- * readers that keep up get them from here: they need not wait for the disk, nor read it.
+ * Buffers the bytes of a fill between upstream and the disk. They are copied into blocks, so that upstream is read while a block is
+ * written. Fast readers read from these blocks, and do not wait for the disk.
  */
 import type { ReadBuffers } from './read-buffers.ts'
 
 export interface WriteBehindOptions {
   readonly buffers: ReadBuffers
-  /** Bytes of a block at most; those of its buffer unless given. */
+  /** The largest block in bytes; the size of its buffer unless given. */
   readonly blockBytes?: number | undefined
-  /** One call at a time, in order. The bytes are not changed before it ends. @returns false if nothing more is to be written. Never rejects */
+  /**
+   * Called one at a time, in order. The bytes do not change until it ends. @returns false if nothing more should be written. Never rejects
+   */
   readonly write: (bytes: Buffer, position: number) => Promise<boolean>
   /** Milliseconds, monotonic. */
   readonly now: () => number
@@ -22,9 +24,9 @@ interface Block {
   readonly begunAt: number
 }
 
-/** Blocks that are written, or being written. */
+/** Blocks that were written, and blocks that are being written. */
 const maxRecent = 2
-/** Bytes for each millisecond: upstream that fills a block at this pace gets larger ones. 16 MiB a second. */
+/** Bytes per millisecond (16 MiB a second). An upstream that is this fast gets larger blocks. */
 const quickPace = 16 * 1024
 
 export class WriteBehind {
@@ -33,7 +35,7 @@ export class WriteBehind {
   /** In the order of their bytes. */
   readonly #full: Block[] = []
   readonly #recent: Block[] = []
-  /** Upstream waits for them. */
+  /** Resolvers of upstream's waits. */
   #held: (() => void)[] = []
   #at = 0
   #isQuick = false
@@ -46,7 +48,7 @@ export class WriteBehind {
     this.#settled.resolve()
   }
 
-  /** Upstream is not read, because the disk has not written a block yet. */
+  /** Upstream is paused until the disk has written a block. */
   get isHolding(): boolean {
     return this.#held.length > 0
   }

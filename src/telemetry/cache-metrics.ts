@@ -1,5 +1,5 @@
 /**
- * What an operator sees of the cache on a disk: where blobs came from, what became of fills, and what had to go.
+ * The metrics of the cache on a disk: the sources of blobs, the outcomes of fills, and evictions.
  */
 import type { Registry } from 'prom-client'
 import { closedCounterOn, counterOn, gaugeOn } from './instruments.ts'

@@ -1,5 +1,5 @@
 /**
- * The Prometheus metrics of what is known about digests, on the Registry of the other metrics.
+ * The Prometheus metrics of facts and claims about digests, on the Registry of the other metrics.
  */
 import { closedCounterOn, gaugeOn } from './instruments.ts'
 import type { Metrics } from './metrics.ts'

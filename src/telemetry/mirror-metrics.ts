@@ -1,5 +1,5 @@
 /**
- * What an operator sees of the requests to the mirror, which the proxy sends for clients and for its page.
+ * The metrics of requests to the mirror, which the proxy sends for clients and for its page.
  */
 import type { Registry } from 'prom-client'
 import { closedCounterOn, type ClosedCounter } from './instruments.ts'

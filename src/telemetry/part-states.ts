@@ -1,5 +1,5 @@
 /**
- * Whether the services that the proxy depends on work, by the outcome of the last requests to them. For people, not for probes.
+ * The state of the services that the proxy depends on, by the outcome of the last requests to them. For people, not for probes.
  */
 
 export interface PartState {
@@ -11,7 +11,7 @@ export interface PartState {
   readonly page?: string | undefined
 }
 
-/** Single requests fail for reasons of their own. */
+/** A single failed request does not count, because it may have its own cause. */
 const failuresInARow = 3
 
 export class PartHealth {

@@ -81,7 +81,7 @@ const eventLoopMetrics = (
   return { close: () => void delays.disable() }
 }
 
-/** NaN where the system has no such files. */
+/** NaN if the system has no such files. */
 const countOpenFiles = async (): Promise<number> =>
   await readdir('/proc/self/fd').then(
     ({ length }) => length,

@@ -1,5 +1,5 @@
 /**
- * What an operator sees of the tier in S3: requests, uploads, objects that were wrong, and whether it is bypassed.
+ * The metrics of the tier in S3: requests, uploads, wrong objects, and whether S3 is bypassed.
  */
 import type { Registry } from 'prom-client'
 import { closedCounterOn, counterOn, gaugeOn } from './instruments.ts'

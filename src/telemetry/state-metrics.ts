@@ -6,7 +6,7 @@ import { gaugeOn } from './instruments.ts'
 
 export interface StateReadings {
   readonly isReady: () => boolean
-  /** Of the oldest token in use; undefined if there is none. */
+  /** The age of the oldest token in use; undefined without a token. */
   readonly robotTokenAgeMs: () => number | undefined
   /** When the certificate expires, in milliseconds since the epoch. Undefined without TLS. */
   readonly certificateExpiry: (() => number) | undefined

@@ -4,7 +4,7 @@
 import type { Logger } from './logging.ts'
 
 export interface UnexpectedErrors {
-  /** Logs each kind once, since what is thrown for one request is thrown for the next one too. */
+  /** Logs each kind once, because what is thrown for one request is thrown for the next one too. */
   readonly report: (where: string, error: unknown) => void
 }
 

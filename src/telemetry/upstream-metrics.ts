@@ -82,7 +82,7 @@ const limitObservers = (registry: Registry) => {
   )
   const pauseSeconds = closedCounter(
     'upstream_pause_seconds_total',
-    'Time that upstream demanded with 429 responses, by kind.',
+    'Time that requests were paused after 429 responses of upstream, by kind: Retry-After up to 60 s, or 1 s to 8 s without one.',
     { kind: kinds },
   )
   const slotsRefused = closedCounter(

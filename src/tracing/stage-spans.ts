@@ -1,9 +1,9 @@
 /**
  * The spans of requests and stages, with the tracer of OpenTelemetry.
  *
- * The current span is in an AsyncLocalStorage. The other way is a field in every request type, which each cache, queue and review would
- * have to hand on: then all of them know of traces. In Node.js 24 and later this storage uses no async hooks, but a pointer that V8 keeps
- * with each promise anyway. It is created only if traces are on, and entered only for requests that are sampled.
+ * The current span is in an AsyncLocalStorage. The alternative is a field in every request type, which each cache, queue and review would
+ * have to pass on, so that all of them would depend on tracing. In Node.js 24 and later this storage uses no async hooks, but a pointer
+ * that V8 keeps with each promise anyway. It is created only if traces are on, and entered only for requests that are sampled.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import {
@@ -25,7 +25,7 @@ interface Running {
   readonly span: Span
   /** With the span in it. */
   readonly context: Context
-  /** Of the whole request. Background work that began in a request does not belong to its trace. */
+  /** The span of the whole request. Background work that began in a request does not belong to its trace. */
   readonly request: { isOver: boolean }
 }
 
@@ -41,7 +41,7 @@ export class StageSpans implements Omit<Tracing, 'close'> {
   }
 
   readonly startRequest = ({ name, traceparent, network }: RequestSpanOptions): RequestSpan | undefined => {
-    // Without `tracestate` and `baggage`: nobody here needs them, and they are text of the client that would be sent on.
+    // Without `tracestate` and `baggage`: no part of the proxy needs them, and they would pass on text of the client.
     const parent = this.#propagator.extract(ROOT_CONTEXT, { traceparent }, defaultTextMapGetter)
     const span = this.#tracer.startSpan(name, { kind: SpanKind.SERVER }, withNetwork(parent, network))
     if (!span.isRecording()) return undefined

@@ -1,6 +1,6 @@
 /**
- * What the rest of the program knows of traces: a decorator of stages, applied where stages are composed. No stage knows whether it is
- * traced. OpenTelemetry stands behind this interface, and is loaded only if traces are on.
+ * The interface of tracing: a decorator of stages, which is applied where stages are composed. No stage knows whether it is traced.
+ * OpenTelemetry implements this interface, and is loaded only if traces are on.
  */
 export type Attributes = Readonly<Record<string, string | number | boolean | undefined>>
 

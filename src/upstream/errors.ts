@@ -1,5 +1,5 @@
 /**
- * What the failures of upstream mean to a client: 503, 504 or 429, never 500 (podman gives up on it) or 502 (containerd does).
+ * Maps failures of upstream to statuses for the client: 503, 504 or 429, never 500 (podman gives up on it) or 502 (containerd does).
  */
 import type { Digest } from '../oci/digest.ts'
 import { RegistryError, timedOut, unavailable, type ErrorCode } from '../oci/errors.ts'
@@ -71,7 +71,7 @@ export const asTransient = ({
 
 const timeoutCodes = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT'])
 
-/** What the failure of a request or a body means to the client. */
+/** The error for the client after a failed request or body. */
 export const toRegistryError = (error: unknown): RegistryError => {
   if (error instanceof RegistryError) return error
   const { code = '', name } = error as { code?: string; name?: string }

@@ -1,14 +1,15 @@
 /**
  * The pipeline: every stage between the registry and upstream, in the one order in which a request passes them.
  *
- *     manifest    cache -> disk -> S3 -> retry -> hedge -> manifests -> circuit breaker -> rate limit -> client
- *     blob        disk -> S3 -> slot -> resume -> retry -> hedge -> blobs -> circuit breaker -> rate limit -> client
- *     tags        cache -> retry -> hedge -> tags -> circuit breaker -> rate limit -> client
- *     referrers   cache -> retry -> hedge -> referrers -> circuit breaker -> rate limit -> client
+ *     manifest    cache -> learn -> disk -> S3 -> retry -> hedge -> manifests -> circuit breaker -> rate limit -> client -> robot
+ *     blob        disk -> S3 -> slot -> resume -> retry -> hedge -> blobs -> circuit breaker -> rate limit -> client -> robot
+ *     tags        cache -> retry -> hedge -> tags -> circuit breaker -> rate limit -> client -> robot
+ *     referrers   cache -> retry -> hedge -> referrers -> circuit breaker -> rate limit -> client -> robot
  *
  * - The cache comes first: a cached answer costs upstream nothing. With `--cache-dir`, blobs and manifests are on the disk as well: the
  *   first reader of a blob fills it, and later readers follow the fill or find the file. With `--cache-s3`, the fill comes from S3 if it is
  *   there.
+ * - Learn: each verified manifest becomes facts before a client gets it.
  * - A blob keeps its slot through every break: a client with half of a blob does not wait behind clients that have none.
  * - Retry and hedge work on whole answers, not on heads: a manifest that is cut, stalls in the middle, or does not match its digest is
  *   fetched again, too.
@@ -122,7 +123,7 @@ export const createPipeline = (options: PipelineOptions): Pipeline => {
   }
 }
 
-/** With S3, what S3 does not have is streamed through a fill: otherwise S3 would never get it. */
+/** With S3, a blob that S3 does not have is streamed through a fill. Otherwise it would never get into S3. */
 const deliveryOf = ({ blobDelivery, diskCache }: PipelineOptions) =>
   diskCache?.s3 === undefined ? blobDelivery : 'stream'
 

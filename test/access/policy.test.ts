@@ -339,7 +339,7 @@ for (const [title, rows] of Object.entries({
   digests,
   'digests of an image stream': imageStreamDigests,
 }))
-  await t.test(`who may what: ${title}`, async (test) => {
+  await t.test(`access: ${title}`, async (test) => {
     for (const { who, what, rule, namespace, asks, scene } of rows) {
       const { policy, asked, place } = setUp(scene)
       const decision = await policy.decide(who === 'robot' ? robot : person(who), parse(what))
@@ -355,7 +355,7 @@ for (const [title, rows] of Object.entries({
         },
         name,
       )
-      // All are asked at once, so that those behind the yes are, too.
+      // All reviews are sent at once, also those after the yes.
       test.strictSame(
         decision.allowed ? asked.slice(0, asks.length) : asked,
         asks,

@@ -11,7 +11,7 @@ import { parseReference, parseRepository } from '../../src/oci/reference.ts'
 import Fastify from 'fastify'
 import { until } from '../support/until.ts'
 
-await t.test("the predecessor's rule decides, and the rules of enforce are logged", async (test) => {
+await t.test('the rule of qci-appci decides, and the rules of enforce are logged', async (test) => {
   const lines: Record<string, unknown>[] = []
   const registry = new Registry()
   const requirementsOf = createRequirements({

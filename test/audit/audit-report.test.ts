@@ -26,7 +26,7 @@ await t.test('all logs together, as text or JSON', async (test) => {
 await t.test('a log without a line of quay-proxy is an error', async (test) => {
   for (const chunks of [[], ['garbage\n', 'more'], ['{"msg":"listening"}\n']])
     await test.rejects(auditReport({ logs: [log('the log', ...chunks)], qciNamespace: 'ocp', json: false }), {
-      message: /^the log: of \d lines none is about a decision of quay-proxy; expected its log/,
+      message: /^the log: none of \d lines is about a decision of quay-proxy; expected its log/,
     })
 })
 

@@ -2,7 +2,7 @@ import t from 'tap'
 import { alice } from '../registry/fakes.ts'
 import { createLegacyDenialMessage } from '../../src/audit/legacy-denial.ts'
 
-await t.test("by the predecessor's rule there is one way to get access", async (test) => {
+await t.test('by the rule of qci-appci there is one way to get access', async (test) => {
   const { code, status, message } = createLegacyDenialMessage('ocp')({
     identity: alice,
     wanted: 'ocp-priv_4.5_base',

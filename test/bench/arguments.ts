@@ -1,7 +1,7 @@
-/** What the benchmark can be told. No part is imported here: a wrong argument is reported at once. */
+/** The arguments of the benchmark. No part is imported here, so that a wrong argument is reported at once. */
 import { parseDuration } from '../../src/config/value-parsers.ts'
 
-/** The parts in the order of RESULTS.md, and what may follow the name of a part after `=`; all of that are durations. */
+/** The parts in the order of RESULTS.md, and the duration that may follow the name of a part after `=`. */
 export const partArguments = {
   streaming: undefined,
   manifests: undefined,

@@ -1,6 +1,6 @@
 /**
- * Bytes per digest of what ImageStreams claim: `node --expose-gc test/bench/image-stream-claims.ts`. Prints what the docstring of
- * src/digests/image-stream-claims.ts says.
+ * Measures the bytes of memory for each digest that ImageStreams claim: `node --expose-gc test/bench/image-stream-claims.ts`. The comment
+ * of src/digests/image-stream-claims.ts has the results.
  */
 import { randomBytes } from 'node:crypto'
 import { createImageStreamClaims } from '../../src/digests/image-stream-claims.ts'

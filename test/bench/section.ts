@@ -6,7 +6,7 @@ export interface Part {
   /** The argument that selects it: `npm run bench -- <name>`. */
   readonly name: string
   readonly title: string
-  /** For a first-time reader of the tables: what they show, and how it was measured. */
+  /** For new readers of the tables: what the tables show, and how the values were measured. */
   readonly about: string
   readonly run: (setting: Setting) => Promise<Section>
 }

@@ -117,7 +117,7 @@ await t.test('a signal with a meaning of its own', async (test) => {
   test.strictSame(seen, ['SIGUSR2', 'SIGHUP', 'SIGUSR2'])
 })
 
-await t.test('an end that fails is told, with exit code 2', async (test) => {
+await t.test('an error at the end is printed, with exit code 2', async (test) => {
   const { io, program, signals, stderr } = setUp()
   io.onEnd('signal', async () => await Promise.reject(new Error('broken')))
   signals.emit('SIGTERM')

@@ -4,7 +4,7 @@ import t from 'tap'
 import { ended, refused } from './fake-io.ts'
 import { auditLoss, write } from './surroundings.ts'
 
-await t.test('audit-report: a file, standard input, and what is neither', async (test) => {
+await t.test('audit-report: a file, standard input, and a file that is neither', async (test) => {
   const path = write(test, { log: `garbage\n${auditLoss}\n`, garbage: 'garbage\n' })
   const read = await ended(['audit-report', path('log')])
   test.strictSame([read.code, read.stderr], [0, []])
@@ -15,7 +15,7 @@ await t.test('audit-report: a file, standard input, and what is neither', async 
   test.equal(code, 0)
   test.match(JSON.parse(stdout), { losses: [{ count: 2, keptBy: [command] }] })
   await refused(test, ['audit-report', path('away')], [`${path('away')} cannot be read (ENOENT)`])
-  await refused(test, ['audit-report', path('garbage')], [/.*garbage: of 1 lines none is about a decision/])
+  await refused(test, ['audit-report', path('garbage')], [/.*garbage: none of 1 lines is about a decision/])
   const dash = await ended(['audit-report', path('log'), '-', '--json'], { input: auditLoss })
   test.match(JSON.parse(dash.stdout), { losses: [{ count: 2 }] })
   writeFileSync(path('log.gz'), gzipSync(`${auditLoss}\n`))
@@ -34,7 +34,7 @@ await t.test('audit-report: a file, standard input, and what is neither', async 
   )
 })
 
-await t.test('audit-report says that it waits for what a person types', async (test) => {
+await t.test('audit-report says that it waits for input of the terminal', async (test) => {
   const waiting = 'Waiting for a log on standard input. Ctrl-D ends it.'
   const options = { input: auditLoss, isInputTerminal: true }
   for (const args of [[], ['-']])

@@ -26,7 +26,7 @@ await t.test('--version is that of the package', async (test) => {
     test.strictSame(await ended(args), { code: 0, stdout: manifest.version, stderr: [] })
 })
 
-await t.test('an unknown command is the only problem that is told', async (test) => {
+await t.test('an unknown command is the only problem that is reported', async (test) => {
   for (const [name, meant] of [
     ['explian', ' did you mean explain?'],
     ['audit-rport', ' did you mean audit-report?'],

@@ -37,7 +37,7 @@ await t.test('bad flags: all of them at once, and nothing about what is missing'
   )
 })
 
-await t.test('a mistyped flag is the only problem that is told', async (test) => {
+await t.test('a mistyped flag is the only problem that is reported', async (test) => {
   for (const args of [['--listen-adr=:1'], ['--listen-adr', ':1'], ['-listen-adr', ':1']]) {
     const [typed = ''] = args[0]!.split('=')
     const problem = `${typed} is not a flag; did you mean --listen-addr? --help lists them`

@@ -16,7 +16,7 @@ await t.test('the least recently used entry is evicted, and only evictions are r
   test.equal(evictions, 1)
 })
 
-await t.test('an entry lives for as long as it is told, by the given clock', async (test) => {
+await t.test('an entry lives for the given time, by the given clock', async (test) => {
   let time = 1
   const cache = createBoundedCache<string, number>(10, { ttlMs: 100, now: () => time })
   cache.set('a', 1)

@@ -159,7 +159,7 @@ await t.test('by the clock of the process, the pause is a second', async (t) => 
   )
 })
 
-await t.test('it tells when it opens and when it closes, each once', async (t) => {
+await t.test('it reports when it opens and when it closes, each once', async (t) => {
   const clock = { now: 0 }
   const changes: boolean[] = []
   const breaker = createCircuitBreaker({

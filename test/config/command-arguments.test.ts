@@ -16,7 +16,7 @@ await t.test('sandbox: its own flags, in either form', async (test) => {
   test.match(parseSandboxArguments(['-port=65535', '--verbose']), { port: 65_535, verbose: true })
 })
 
-await t.test('sandbox: all mistakes at once, as serve tells them', async (test) => {
+await t.test('sandbox: all mistakes are reported at once, as by serve', async (test) => {
   const args = ['--imagestreams=watch', '--check=no', '--rbac=', '--as=', '--port=65536', 'there', '--port=1']
   test.throws(() => parseSandboxArguments(args), {
     name: 'ConfigError',

@@ -38,7 +38,7 @@ await t.test('an old name is the flag, and counts as given', async (test) => {
   ])
 })
 
-await t.test('what has no effect is a warning with its reason', async (test) => {
+await t.test('a flag without an effect is a warning with the reason', async (test) => {
   const { given, warnings, problems } = gather(['--interval=1h', '--ignore-sar-check'])
   test.match(warnings, [/^--interval has no effect: ./, /^--ignore-sar-check has no effect: ./])
   test.strictSame([given, problems], [{}, []])

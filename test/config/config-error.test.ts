@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ConfigError } from '../../src/config/config-error.ts'
 
-await t.test('every problem is there, and stands in the message', async (test) => {
+await t.test('the error and its message have every problem', async (test) => {
   const error = new ConfigError(['a', 'b'])
   test.match(error, { name: 'ConfigError', message: 'a\nb', problems: ['a', 'b'] })
 })

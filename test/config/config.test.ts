@@ -62,7 +62,7 @@ await t.test('the files alone are enough: everything else has a fallback', async
   test.ok(Object.isFrozen(config))
 })
 
-await t.test('the exposed URL stands instead of the host', async (test) => {
+await t.test('the exposed URL replaces the host', async (test) => {
   const files = filesFor(test)
   test.equal(
     parseConfig([...files, '--exposed-host=a.example:8443'], {}).exposed.href,
@@ -79,13 +79,13 @@ await t.test(
   async (test) => {
     const files = filesFor(test)
     test.strictSame(problemsOf([...files, '--exposed-host=a', '--exposed-url=http://b']), [
-      '--exposed-url stands instead of --exposed-host: give one',
+      '--exposed-url replaces --exposed-host: give only one',
     ])
     test.strictSame(problemsOf([...files, '--exposed-host=a'], { QUAY_PROXY_EXPOSED_URL: 'http://b' }), [
-      'QUAY_PROXY_EXPOSED_URL stands instead of --exposed-host: give one',
+      'QUAY_PROXY_EXPOSED_URL replaces --exposed-host: give only one',
     ])
     test.strictSame(problemsOf([...files, '--exposed-url=http://b'], { QUAY_PROXY_EXPOSED_HOST: 'a' }), [
-      '--exposed-url stands instead of QUAY_PROXY_EXPOSED_HOST: give one',
+      '--exposed-url replaces QUAY_PROXY_EXPOSED_HOST: give only one',
     ])
   },
 )
@@ -211,7 +211,7 @@ await t.test('a problem alone keeps from starting, with its message', async (tes
   })
 })
 
-await t.test('attack: a password in the URL of any flag is neither taken nor told', async (test) => {
+await t.test('attack: a password in the URL of any flag is neither accepted nor printed', async (test) => {
   for (const [flag, url] of [
     ['shared-state', 'redis://:hunter2@127.0.0.1'],
     ['shared-state', 'redis://proxy:hunter2@127.0.0.1:6379/1'],
@@ -231,7 +231,7 @@ await t.test('attack: a password in the URL of any flag is neither taken nor tol
   }
 })
 
-await t.test('shared state: where, and with what', async (test) => {
+await t.test('shared state: the address and the files', async (test) => {
   const folder = test.testdir({
     password: ' hunter2\n',
     empty: '\n',

@@ -40,7 +40,7 @@ await t.test('texts that are not valid: a sentence each, and no value', async (t
   })
 })
 
-await t.test('attack: a password in a URL is not told', async (test) => {
+await t.test('attack: a password in a URL is not printed', async (test) => {
   test.throws(() => parseCommand({ flags }, ['--from=redis://a:hunter2@b'], {}), {
     message: '--from=***@b is not valid: expected a number from 1',
   })

@@ -31,12 +31,12 @@ await t.test('every value that can be chosen is listed, the one that holds first
   }
 })
 
-await t.test('where the sandbox has its RBAC from', async (test) => {
+await t.test("the directories of the sandbox's RBAC", async (test) => {
   const [, text = ''] = /--rbac +([\s\S]*?)--as/.exec(helpOf('sandbox')) ?? []
   test.match(text, 'manifests/rbac and examples')
 })
 
-await t.test('the flags of the predecessor are named, those of the sandbox too', async (test) => {
+await t.test('the help names the flags of qci-appci and of the sandbox', async (test) => {
   for (const name of [...Object.keys(aliases), ...Object.keys(deprecatedFlags)])
     test.match(helpOf('serve'), new RegExp(`--${name}\\b`), name)
   for (const name of Object.keys(sandboxFlags))
@@ -52,7 +52,7 @@ await t.test('each command is listed, with its flags in a text of its own', asyn
     test.match(helpOf(name), new RegExp(`^quay-proxy (\\[serve\\]|${name}) `))
   }
   test.match(helpOf('cache'), /^ {2}--cache-dir +/m)
-  test.match(helpOf('audit-report'), /^ {2}--json +the same for machines \(false\)$/m)
+  test.match(helpOf('audit-report'), /^ {2}--json +print JSON \(false\)$/m)
   test.match(helpOf('explain'), 'QUAY_PROXY_QCI_NAMESPACE')
   test.notMatch(helpOf('sandbox'), 'environment', 'its flags have no twins')
 })

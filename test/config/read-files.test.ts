@@ -52,7 +52,7 @@ await t.test('the robot from two files, or from a pull secret', async (test) => 
   test.strictSame(one.files?.robot.parse([good.dockerconfig]), [{ username: 'robot', password: 'hunter2' }])
 })
 
-await t.test('what is missing is named, all of it', async (test) => {
+await t.test('every missing file is named', async (test) => {
   const { files, problems } = filesFor({ tlsCertFile: 'a' })
   test.equal(files, undefined)
   test.match(problems, [
@@ -74,9 +74,7 @@ await t.test('robots without their passwords: the flags are named, the contents 
 await t.test('one sort of robot credential, not both', async (test) => {
   const path = write(test, good)
   const { problems } = filesFor({ ...robotOf(path), robotDockerconfigFile: path('dockerconfig') })
-  test.match(problems, [
-    /^--robot-dockerconfig-file stands instead of --robot-username-file and .*: give one/,
-  ])
+  test.match(problems, [/^--robot-dockerconfig-file replaces --robot-username-file and .*: give one/])
 })
 
 await t.test('a pull secret is not searched for an upstream that is not known', async (test) => {
@@ -183,7 +181,7 @@ await t.test('a certificate and a key: of one pair, or it is said', async (test)
   }
 })
 
-await t.test('an encrypted key is told apart before it serves nobody', async (test) => {
+await t.test('an encrypted key is recognised at the start', async (test) => {
   const { cert } = selfSigned()
   const key = execFileSync('openssl', ['genrsa', '-aes128', '-passout', 'pass:hunter2', '2048'], {
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -205,28 +203,31 @@ await t.test('authorities of which one is broken are not taken for good', async 
   test.match(problems, [/^--upstream-ca-file: it holds a certificate that cannot be read \(/])
 })
 
-await t.test('a token secret that could be guessed: told, and by the flag refused', async (test) => {
-  for (const secret of [
-    'a',
-    'aaaaaaaaaaaaaaaa',
-    'changeme-changeme',
-    'changeme-changeme-changeme-changeme',
-  ]) {
-    const path = write(test, { ...good, secret })
-    const { problems, warnings, files } = filesFor(robotOf(path))
-    test.strictSame(problems, [])
-    test.equal(files?.tokenSecret.parse([secret]).length, 1)
-    test.match(warnings, [/^--token-secret-file: line 1 of the token secret .*: openssl rand -hex 32$/])
-    test.strictSame(files?.tokenSecret.cautions([secret]), warnings, 'again when it is read again')
-    test.strictSame(files?.tokenSecret.cautions([good.secret]), [])
-    const strict = filesFor({ ...robotOf(path), requireStrongSecrets: true })
-    test.match(strict.problems, [/^--token-secret-file: line 1 .*; --require-strong-secrets refuses that$/])
-    test.strictSame(strict.warnings, [])
-    test.throws(() => strict.files?.tokenSecret.parse([secret]), /refuses that$/)
-    test.equal(strict.files?.tokenSecret.parse([good.secret]).length, 1)
-    test.notMatch([...warnings, ...strict.problems].join(), /aaaa|changeme/)
-  }
-})
+await t.test(
+  'a token secret that could be guessed is a warning, and is refused with the flag',
+  async (test) => {
+    for (const secret of [
+      'a',
+      'aaaaaaaaaaaaaaaa',
+      'changeme-changeme',
+      'changeme-changeme-changeme-changeme',
+    ]) {
+      const path = write(test, { ...good, secret })
+      const { problems, warnings, files } = filesFor(robotOf(path))
+      test.strictSame(problems, [])
+      test.equal(files?.tokenSecret.parse([secret]).length, 1)
+      test.match(warnings, [/^--token-secret-file: line 1 of the token secret .*: openssl rand -hex 32$/])
+      test.strictSame(files?.tokenSecret.cautions([secret]), warnings, 'again when it is read again')
+      test.strictSame(files?.tokenSecret.cautions([good.secret]), [])
+      const strict = filesFor({ ...robotOf(path), requireStrongSecrets: true })
+      test.match(strict.problems, [/^--token-secret-file: line 1 .*; --require-strong-secrets refuses that$/])
+      test.strictSame(strict.warnings, [])
+      test.throws(() => strict.files?.tokenSecret.parse([secret]), /refuses that$/)
+      test.equal(strict.files?.tokenSecret.parse([good.secret]).length, 1)
+      test.notMatch([...warnings, ...strict.problems].join(), /aaaa|changeme/)
+    }
+  },
+)
 
 await t.test(
   'every file that everybody may read or write is told with its flag and the command',
@@ -271,7 +272,7 @@ await t.test(
   },
 )
 
-await t.test('white space inside of a credential is told, and the credential is not', async (test) => {
+await t.test('white space within a credential is reported, without the credential', async (test) => {
   const path = write(test, { ...good, password: 'hunter 2' })
   const { problems, warnings } = filesFor(robotOf(path))
   test.strictSame(problems, [])

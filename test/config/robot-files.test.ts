@@ -43,7 +43,7 @@ await t.test('missing and contradicting flags are named', async (test) => {
   ]) {
     const both: string[] = []
     robotFiles(values, both)
-    test.match(both, [/^--robot-dockerconfig-file stands instead of /])
+    test.match(both, [/^--robot-dockerconfig-file replaces /])
   }
 })
 

@@ -61,7 +61,7 @@ const problemsOf = (values: Partial<Values>): readonly string[] => {
   return problems
 }
 
-await t.test('what the flags need of each other', async (test) => {
+await t.test('flags that need each other', async (test) => {
   test.strictSame(problemsOf({}), [])
   test.strictSame(
     problemsOf({ cacheS3, cacheDir: '/cache', cacheS3Endpoint: http, blobDelivery: 'redirect' }),

@@ -43,7 +43,7 @@ await t.test('from flags, and from variables; a flag counts more', async (test) 
   test.equal(variableOf('token-file'), 'DOCKER_CREDENTIAL_QUAY_PROXY_TOKEN_FILE')
 })
 
-await t.test('what cannot be read is refused, without its text', async (test) => {
+await t.test('an unreadable setting is refused, without its text', async (test) => {
   for (const [flag, message] of [
     [
       '--hosts=https://proxy.example',

@@ -7,7 +7,7 @@ const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((text) => digestOf(text)) as [Dige
 const ocp = { namespace: 'ocp', name: '4.15' }
 const team = { namespace: 'my-team', name: 'app' }
 const embargoed = { namespace: 'ocp-priv', name: '4.15' }
-/** Of one tag each, named after its place. */
+/** Image streams with one tag each, named after their position. */
 const claims = (...digests: readonly Digest[]) =>
   digests.map((digest, index) => ({ digest, tag: `t${index}` }))
 const setUp = (options = {}) => {

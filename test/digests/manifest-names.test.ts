@@ -32,26 +32,29 @@ await t.test('attack: manifests of other projects do not evict restricted ones',
   }
 })
 
-await t.test('what others list adds up; what this process has read replaces it', async (test) => {
-  const names = new ManifestNames(10_000)
-  const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((text) => digestOf(text))
-  const set = (manifests: string[], blobs: string[], isOwn: boolean) => {
-    const change = names.set(
-      image,
-      { manifests: manifests as never, blobs: blobs as never },
-      { isRestricted: false, isOwn },
-    )
-    return change && [...splitKeys(change.before.blobs)].length
-  }
-  const read = () => {
-    const { manifests = '', blobs = '', isOwn } = names.get(image) ?? {}
-    return [[...splitKeys(manifests)].map(textOf), [...splitKeys(blobs)].map(textOf), isOwn]
-  }
-  test.equal(set([a!], [b!], false), 0)
-  test.equal(set([a!], [b!], false), undefined)
-  test.equal(set([], [c!], false), 1)
-  test.strictSame(read(), [[a], [b, c], false])
-  test.equal(set([d!], [c!], true), 2)
-  test.strictSame(read(), [[d], [c], true])
-  test.equal(set([d!], [c!], true), undefined)
-})
+await t.test(
+  'children from other replicas are added; children that this process has read replace them',
+  async (test) => {
+    const names = new ManifestNames(10_000)
+    const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((text) => digestOf(text))
+    const set = (manifests: string[], blobs: string[], isOwn: boolean) => {
+      const change = names.set(
+        image,
+        { manifests: manifests as never, blobs: blobs as never },
+        { isRestricted: false, isOwn },
+      )
+      return change && [...splitKeys(change.before.blobs)].length
+    }
+    const read = () => {
+      const { manifests = '', blobs = '', isOwn } = names.get(image) ?? {}
+      return [[...splitKeys(manifests)].map(textOf), [...splitKeys(blobs)].map(textOf), isOwn]
+    }
+    test.equal(set([a!], [b!], false), 0)
+    test.equal(set([a!], [b!], false), undefined)
+    test.equal(set([], [c!], false), 1)
+    test.strictSame(read(), [[a], [b, c], false])
+    test.equal(set([d!], [c!], true), 2)
+    test.strictSame(read(), [[d], [c], true])
+    test.equal(set([d!], [c!], true), undefined)
+  },
+)

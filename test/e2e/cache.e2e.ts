@@ -96,7 +96,7 @@ await test('with a pull-through cache in front of quay', { skip }, async (suite)
     t.equal(await moving(), after.digest)
   })
 
-  await suite.test('what the cache does not have, or answers unlike quay', async (t) => {
+  await suite.test('content that the cache does not have, and answers that differ from quay', async (t) => {
     t.match(await get(`ocp/4.5/referrers/${base.digest}`), { status: 404, code: 'UNSUPPORTED' })
     t.match(await get(`openshift/ci/manifests/${absent}`), { status: 503, code: 'UNAVAILABLE' })
     t.match(await get(`openshift/ci/blobs/${absent}`), { status: 404, code: 'BLOB_UNKNOWN' })

@@ -1,4 +1,4 @@
-/** Everybody who cannot pull, with real clients: the words of docs/cannot-pull.md are what they see. */
+/** All cases in which people cannot pull, with real clients: compares their output with docs/cannot-pull.md. */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -78,7 +78,7 @@ const failuresOf = (
   }
 }
 
-/** Each case of the document, and how it is produced: what the person sees. */
+/** Each case of the document, and the code that produces the output of the client. */
 const casesOf = (sandbox: Sandbox, other: Sandbox, stack: Workplace): Readonly<Record<string, Run>> => {
   const { kubernetes, url } = sandbox
   const { host } = stack

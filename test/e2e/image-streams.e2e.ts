@@ -1,5 +1,5 @@
 /**
- * ImageStreams of a real API server, by a CRD of their name: what is added or deleted while pulls run decides the next pull.
+ * ImageStreams of a real API server, by a CRD with their name: tags that are added or deleted during pulls take effect at the next pull.
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,6 +1,6 @@
 /**
- * The image that .ci/image builds from the Dockerfile, on a base image of this machine: what is in it, and that it runs as another user on a
- * read-only file system.
+ * The image that .ci/image builds from the Dockerfile, on a base image of this machine. Checks its content, and that it runs as another
+ * user on a read-only file system.
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -46,8 +46,8 @@ await test('the image of a release', { skip }, async (suite) => {
     return stdout.trim()
   }
 
-  // npm takes from its cache what it has there. Without the setting it asks its registry about each package first, for three minutes where
-  // the build has no way to the registry.
+  // npm uses cached packages first. Without this setting it would send a request to its registry for each package, and wait for three
+  // minutes if the build cannot reach the registry.
   const cache = await succeed('npm', 'config', 'get', 'cache')
   await mkdir(cache, { recursive: true })
   await writeFile(file('npmrc'), 'prefer-offline=true\n')
@@ -80,17 +80,9 @@ await test('the image of a release', { skip }, async (suite) => {
     args: readonly string[],
     user = '1001',
     extra: readonly string[] = [],
+    program: readonly string[] = config.Entrypoint,
   ): Promise<Outcome> => {
-    const command = [
-      'env',
-      '-C',
-      config.WorkingDir,
-      '-i',
-      ...config.Env,
-      ...extra,
-      ...config.Entrypoint,
-      ...args,
-    ]
+    const command = ['env', '-C', config.WorkingDir, '-i', ...config.Env, ...extra, ...program, ...args]
     return await run('unshare', ['--mount', 'sh', '-c', script.join('\n'), 'sh', mounted, user, ...command], {
       env,
     })
@@ -113,6 +105,11 @@ await test('the image of a release', { skip }, async (suite) => {
       t.equal(help.code, 0, help.output)
       t.match(help.output, '--listen-addr')
       t.match(help.output, /cli\/run\.ts was accepted/, 'the compile cache is used')
+      t.notMatch(help.output, /main\.ts was (?!accepted)/, 'no TypeScript is compiled before it')
+      for (const program of ['quay-proxy', 'ci-images-mirror']) {
+        const onPath = await start(['--version'], '1001', [], [program])
+        t.match(onPath, { code: 0, stdout: manifest.version }, `oc exec POD -- ${program}`)
+      }
       const check = await start(['sandbox', '--check'])
       t.equal(check.code, 0, check.output)
       t.match(check.stdout, 'All as it should be.')

@@ -157,21 +157,24 @@ const startTakeover = async (
 }
 
 await test('two processes, and one configuration', { timeout: 240_000, jobs: 4 }, async (suite) => {
-  const one = suite.test('a leader that is stopped in a copy writes nothing when it goes on', async (t) => {
-    const { events, first, writes, lease, check } = await startTakeover(t, 'SIGSTOP', ({ path }) =>
-      isPrune(path),
-    )
-    check()
-    const before = writes.get('first')
-    const looks = lease.requests.length
-    process.kill(first.pid, 'SIGCONT')
-    await events.until(() => first.log().includes('The lease is lost'))
-    // Its copies have failed by then, or fail now; it looks at the lease again and again.
-    await events.until(() => /"state":"backing off"|Failed to mirror/.test(first.log()))
-    t.ok(lease.requests.length >= looks)
-    t.equal(writes.get('first'), before, 'no write of the first after its pause')
-    check()
-  })
+  const one = suite.test(
+    'a leader that is stopped during a copy writes nothing when it continues',
+    async (t) => {
+      const { events, first, writes, lease, check } = await startTakeover(t, 'SIGSTOP', ({ path }) =>
+        isPrune(path),
+      )
+      check()
+      const before = writes.get('first')
+      const looks = lease.requests.length
+      process.kill(first.pid, 'SIGCONT')
+      await events.until(() => first.log().includes('The lease is lost'))
+      // Its copies have failed by then, or fail now; it looks at the lease again and again.
+      await events.until(() => /"state":"backing off"|Failed to mirror/.test(first.log()))
+      t.ok(lease.requests.length >= looks)
+      t.equal(writes.get('first'), before, 'no write of the first after its pause')
+      check()
+    },
+  )
 
   const two = suite.test(
     'the successor of a leader that is killed after a prune tag finishes the copy',

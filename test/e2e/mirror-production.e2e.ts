@@ -85,7 +85,7 @@ interface Content {
   readonly layers?: readonly { readonly digest: string; readonly urls?: readonly string[] }[]
 }
 
-/** Every manifest of an image by its path below the image, as text; each blob is asked for. */
+/** Every manifest of an image as text, by its path below the image. A HEAD checks that each blob exists. */
 const contentOf = async (host: string, repository: string, reference: string): Promise<readonly string[]> => {
   const response = await fetch(`http://${host}/v2/${repository}/manifests/${reference}`, {
     headers: { accept },

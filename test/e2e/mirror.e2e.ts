@@ -157,7 +157,7 @@ await test('mirror', { skip, timeout: 240_000 }, async (suite) => {
     }
   })
 
-  await suite.test('what arrived can be pulled, with every digest checked', async (t) => {
+  await suite.test('a copied image can be pulled, with every digest checked', async (t) => {
     for (const { float } of desired.images.slice(0, 8)) {
       const pulled = await skopeo(
         'copy',

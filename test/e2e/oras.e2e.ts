@@ -22,7 +22,7 @@ await test('oras', { skip }, async (suite) => {
     return oras('cp', '--no-tty', ...from, ...options, `${host}/${image}`, '--to-oci-layout', layout)
   }
 
-  await suite.test('login tells whether the token is valid', async (t) => {
+  await suite.test('login checks whether the token is valid', async (t) => {
     const config = ['--registry-config', join(stack.directory, 'oras-login.json')]
     const good = await oras('login', ...config, ...alice, host)
     t.match(good, { code: 0, output: /Login Succeeded/ }, good.output)

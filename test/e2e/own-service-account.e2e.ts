@@ -7,12 +7,16 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test, type Test } from 'tap'
+import { systemClock } from '../../src/concurrency/clock.ts'
 import { readStreams } from '../../src/mirror/app-ci/stream-lists.ts'
+import { Distributor, type DistributorEvent } from '../../src/mirror/distributor/distributor.ts'
 import { createKubernetesLease } from '../../src/mirror/lease/kubernetes-lease.ts'
+import { externalImages } from '../../src/mirror/plan/desired-source.ts'
 import { readManifests } from '../../src/sandbox/app-ci/rbac.ts'
 import { pull, PullError } from '../../src/sandbox/pull.ts'
 import { seedQuay } from '../../src/sandbox/quay/content.ts'
 import { startQuay, type Quay } from '../../src/sandbox/quay/quay.ts'
+import { accumulate } from '../project/kustomize.ts'
 import { missingApiServer, proxyAccount, startApiServer, type Account, type ApiServer } from './api-server.ts'
 import { definition } from './image-stream-definition.ts'
 import { answers } from './process.ts'
@@ -274,5 +278,54 @@ await test('programs as their own service accounts', { skip }, async (suite) => 
       forbidden,
     )
     await t.rejects((await without('list imagestreams.image.openshift.io')).list(), forbidden)
+  })
+
+  await suite.test('the watch of all ImageStreams needs its overlay, and works with it', async (t) => {
+    const watchBy = async (account: Account) => {
+      const events: DistributorEvent[] = []
+      const changes: string[] = []
+      const distributor = new Distributor({
+        base: externalImages,
+        kubeConfig: await kubeConfigOf(api, account),
+        options: {
+          additionalTags: new Set(),
+          additionalStreams: new Set(['my-team/app']),
+          additionalNamespaces: new Set(),
+          ignoredTags: new Set(),
+          onlyValidManifests: true,
+          releaseRepository: undefined,
+        },
+        clock: systemClock,
+        observe: (event) => events.push(event),
+      })
+      t.teardown(async () => await distributor.close())
+      await distributor.start((targets) => changes.push(...targets))
+      return { events, changes }
+    }
+    const plain = await watchBy(mirrorAccount)
+    await until('a refusal', async () => plain.events.some(({ what }) => what === 'watch failed'))
+    t.match(plain.events, [
+      { what: 'listed' },
+      { what: 'watch failed', failure: 'watch', error: /Forbidden/ },
+    ])
+    const { objects } = await accumulate(join(root, 'manifests/overlays/mirror-controller'))
+    for (const object of objects.filter(({ kind }) => kind === 'ClusterRole')) await api.apply(object)
+    await inForce(api, mirrorAccount, 5)
+    const { events, changes } = await watchBy(mirrorAccount)
+    await until('a list', async () => events.some(({ what }) => what === 'listed'))
+    const tagged = async (image: string) => {
+      const metadata = { namespace: 'my-team', name: 'app' }
+      const status = { tags: [{ tag: 'latest', items: [{ image: `sha256:${image.repeat(64)}` }] }] }
+      await api.apply({ apiVersion: 'image.openshift.io/v1', kind: 'ImageStream', metadata, status })
+    }
+    for (const [index, image] of ['a', 'b'].entries()) {
+      await tagged(image)
+      await until(`change ${index}`, async () => changes.length === index + 1)
+    }
+    t.strictSame(changes, ['my-team/app:latest', 'my-team/app:latest'])
+    t.strictSame(
+      events.map(({ what }) => what),
+      ['listed'],
+    )
   })
 })

@@ -1,10 +1,11 @@
-/** The page in a browser: its policy, its form without a script, and what people need who cannot see it well. */
+/** The page in a browser: its content security policy, its form without a script, and its accessibility. */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { chromium, type Browser, type Page } from 'playwright-core'
 import { test } from 'tap'
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
 import { createLogger } from '../../src/telemetry/logging.ts'
+import { json, startFakeMirror, task } from '../page/mirror-queue/fake-mirror.ts'
 import { missing } from './process.ts'
 
 const skip = missing('chromium')
@@ -14,6 +15,7 @@ const sizes = [
   { width: 390, height: 844 },
   { width: 1280, height: 900 },
 ] as const
+const longName = 'a'.repeat(200)
 const schemes = ['light', 'dark'] as const
 
 interface Opened {
@@ -58,11 +60,15 @@ const findings = async (page: Page): Promise<readonly string[]> => {
 
 await test('the page', { skip }, async (suite) => {
   const log: string[] = []
+  const mirror = await startFakeMirror()
+  suite.teardown(mirror.close)
+  const last_error = `the registry answered 401 to GET https://registry.example/v2/${longName}`
+  mirror.reply = json(200, { mirrors: [{ ...task, target: `ocp/${longName}:9`, last_error }], total: 1 })
   const sandbox = await startSandbox({
     logger: createLogger('trace', { write: (line) => void log.push(line) }),
     rbac: ['manifests/rbac', 'manifests/examples'],
     port: 0,
-    flags: ['--grace-period=0s', '--help-url=https://help.example/'],
+    flags: ['--grace-period=0s', '--help-url=https://help.example/', `--mirror-url=${mirror.url.origin}`],
   })
   suite.teardown(sandbox.close)
   const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
@@ -90,6 +96,25 @@ await test('the page', { skip }, async (suite) => {
         t.strictSame(foreign, [])
         await page.context().close()
       })
+
+  for (const viewport of sizes)
+    await suite.test(`the queue of the mirror, ${viewport.width} wide`, async (t) => {
+      const { page, complaints } = await open(browser, sandbox, { viewport, colorScheme: 'dark' })
+      await page.goto(`${sandbox.url}/mirrors`)
+      await page.fill('#token', alice)
+      await page.press('#token', 'Enter')
+      t.match(await page.locator('.queue').innerText(), longName)
+      t.match(await page.locator('.queue button').first().innerText(), 'Sync')
+      t.strictSame(await findings(page), [])
+      t.ok(
+        Number(await page.evaluate('document.documentElement.scrollWidth')) <= viewport.width,
+        'nothing is cut',
+      )
+      const hidden = 'getComputedStyle(document.querySelector("thead")).display === "none"'
+      t.equal(await page.evaluate(hidden), viewport.width < 640, 'a phone shows a list')
+      t.strictSame(complaints, [])
+      await page.context().close()
+    })
 
   await suite.test('without JavaScript, and by the keyboard alone', async (t) => {
     const { page } = await open(browser, sandbox, { javaScriptEnabled: false })

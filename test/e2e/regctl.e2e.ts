@@ -24,7 +24,7 @@ await test('regctl', { skip }, async (suite) => {
       regctl(stack, 'regctl.json', '--host', `reg=${host},user=${user},pass=${token},tls=disabled`, ...args)
   const alice = as('alice', tokens.alice)
 
-  await suite.test('registry login tells whether the token is valid', async (t) => {
+  await suite.test('registry login checks whether the token is valid', async (t) => {
     const registry = (...args: string[]) => regctl(stack, 'login.json', 'registry', ...args)
     const set = await registry('set', host, '--tls=disabled', '--skip-check')
     t.equal(set.code, 0, set.output)

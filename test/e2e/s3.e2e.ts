@@ -168,7 +168,7 @@ await test('three replicas over one S3', { skip }, async (suite) => {
     s3.signal('SIGCONT')
     blobRequests()
     await until(async () => {
-      // Another blob each time: what is on the disk needs no S3.
+      // Another blob each time, because a blob on the disk is not read from S3.
       await fetch(`http://${other.host}/v2/openshift/ci/manifests/sha256:${'0'.repeat(64)}`, {
         headers: { authorization: `Bearer ${tokens.alice}` },
       })
@@ -187,7 +187,7 @@ await test('three replicas over one S3', { skip }, async (suite) => {
     const wrong = Buffer.from(right)
     wrong[500_000] = wrong[500_000]! ^ 1
     writeFileSync(s3.fileOf(key), wrong)
-    // The client compares digests: what it got broken it asks for again.
+    // The client compares digests, and requests a broken blob again.
     const retries = await pullAll([replica], 'ocp_4.16_shared', 3)
     t.notOk(JSON.stringify(retries).includes('wrong digest'))
     await until(

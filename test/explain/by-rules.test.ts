@@ -123,7 +123,7 @@ await t.test('a text that is no reference is an error', async (test) => {
   test.throws(() => explain('ocp/4.5@sha256:abc', options), { code: 'DIGEST_INVALID' })
 })
 
-await t.test('where access is kept in a repository, the grant is a pull request', async (test) => {
+await t.test('if access is kept in a repository, the grant is a pull request', async (test) => {
   const text = explain('ocp/4.5:base', { ...options, grantAdvice: 'release-repo' })
   test.match(text, 'clusters/app.ci/assets/admin_qci-image-puller_rbac.yaml')
   test.match(text, 'below clusters/app.ci/registry-access/ocp')

@@ -59,14 +59,14 @@ await t.test('rows of tags without an owner, of restricted namespaces, and of di
   })
 })
 
-await t.test('the exit code tells the access', async (test) => {
+await t.test('the exit code shows the access', async (test) => {
   test.strictSame(
     (['allowed', 'denied', 'unknown'] as const).map((access) => exitCodeOf({ access })),
     [0, 1, 2],
   )
 })
 
-await t.test('what the mirror says', async (test) => {
+await t.test('the row of the mirror', async (test) => {
   const mirror = { state: 'waiting', explanation: 'It waits for its turn.' }
   test.match(
     explanationText({ ...explanation, mirror }),

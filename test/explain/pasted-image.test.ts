@@ -40,7 +40,7 @@ await t.test('other spellings of an image', (test) => {
   test.end()
 })
 
-await t.test('what is not clear stays as it is', (test) => {
+await t.test('a text that is not clear is not changed', (test) => {
   for (const text of [
     '',
     'ocp/4.5 base',

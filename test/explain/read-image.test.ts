@@ -49,6 +49,7 @@ await t.test('other registries, other repositories, and API paths are refused', 
     ['ocp/4.5:ba\u202ese', 'has the character U+202E in it'],
     ['ocp/4.5:\u{1f600}', 'has the character U+1F600 in it'],
     ['ocp/4.5 base', 'has white space in it'],
+    ['${REGISTRY}/ocp/4.5:base', 'has a $ in it, as a variable that no shell has replaced'],
   ] as const)
     test.throws(() => read(text), { message: `${what}, which no image has; write proxy.example` }, text)
   test.throws(() => read('ocp/4.5:-'), { code: 'TAG_INVALID', message: /is not a tag/ })

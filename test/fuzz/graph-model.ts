@@ -1,6 +1,7 @@
 /**
- * The rules of access in their shortest form: a requester may pull what a tag reaches that the requester may pull. The model knows all that
- * ever was upstream, and the part of it that the proxy has served. Where these two differ, the proxy may decide either way.
+ * A model of the access rules in their shortest form: a requester may pull everything that a tag reaches, if the requester may pull that
+ * tag. The model knows all content that upstream ever had, and the content that the proxy has served. If the two give different decisions,
+ * the proxy may decide either way.
  */
 export type Place =
   | { readonly by: 'namespace'; readonly namespace: string }

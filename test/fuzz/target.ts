@@ -16,14 +16,14 @@ export interface Target {
 export interface Running {
   /**
    * One case. Only its seed determines it. Its images and people have names made of the seed.
-   * @throws {Error} says what does not hold
+   * @throws {Error} with the violated rule
    */
   readonly run: (random: Random, seed: number) => Promise<void> | void
-  /** @throws {Error} for what does not hold of all cases together */
+  /** @throws {Error} if a rule about all cases together is violated */
   readonly close: () => Promise<void>
 }
 
-/** @throws {Error} with what was found, where it does not hold */
+/** @throws {Error} with the finding, if a rule is violated */
 export const must = (holds: boolean, what: string, found: unknown = ''): void => {
   if (holds) return
   const text = typeof found === 'string' ? found : JSON.stringify(found)

@@ -57,7 +57,7 @@ const list = {
   metadata: { resourceVersion: '1' },
 }
 
-await t.test('the observer is told of a first list, then of every change', async (test) => {
+await t.test('the observer gets a first list, then every change', async (test) => {
   const { watch, put, same, imageStreams, lists, watched, failures } = await start(test)
   put('a', hex('a'), hex('b'))
   put('none', 'sha256:short', '')

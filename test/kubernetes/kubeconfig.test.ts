@@ -126,7 +126,7 @@ await t.test(
       },
     })
     test.throws(() => loadKubeConfig(undefined, join(directory, 'elsewhere')), {
-      message: '--kubeconfig is missing: outside a pod it says where app.ci is',
+      message: '--kubeconfig is missing: outside of a pod it names the API server of app.ci',
     })
   },
 )

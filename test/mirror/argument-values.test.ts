@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ArgumentValues } from '../../src/mirror/argument-values.ts'
 
-await t.test('the last text of a flag counts; all problems are told', async (t) => {
+await t.test('the last value of a flag counts; all problems are reported', async (t) => {
   const problems: string[] = []
   const values = new ArgumentValues(
     new Map([
@@ -17,7 +17,7 @@ await t.test('the last text of a flag counts; all problems are told', async (t) 
   t.strictSame(problems, ['--interval=often is not valid: expected a duration such as 10s or 5m'])
 })
 
-await t.test('each kind of a value, and what is not one', async (t) => {
+await t.test('valid and invalid values of each kind', async (t) => {
   const problems: string[] = []
   const valuesOf = (texts: Readonly<Record<string, readonly string[]>>) =>
     new ArgumentValues(new Map(Object.entries(texts)), problems)

@@ -60,7 +60,7 @@ await t.test('the plan', async (t) => {
   })
 })
 
-await t.test('mistakes are told all at once', async (t) => {
+await t.test('all mistakes are reported at once', async (t) => {
   const error = thrown(() =>
     parseMirrorArguments(['x', '--nonsense', '--format=xml', '--dry-run=perhaps', '--config']),
   ) as ArgumentsError
@@ -73,7 +73,7 @@ await t.test('mistakes are told all at once', async (t) => {
   ])
 })
 
-await t.test('what the service has unless its flags say otherwise', async (t) => {
+await t.test('the defaults of the service', async (t) => {
   t.match(parseMirrorArguments([], { KUBECONFIG: '/kube' }), {
     kubeconfig: '/kube',
     leaderElectionNamespace: 'ci',

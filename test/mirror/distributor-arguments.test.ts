@@ -27,7 +27,7 @@ await t.test('the watch of all ImageStreams, with the flags of the former progra
   })
 })
 
-await t.test('without a checkout, what is not mirrored is said', async (t) => {
+await t.test('without a checkout, a notice names the tags that are not mirrored', async (t) => {
   const { distributor, notices } = parseMirrorArguments([enabled])
   t.match(distributor, { onlyValidManifests: true, releaseRepository: undefined })
   t.match(notices, [/^without --release-repo-git-sync-path, no tag is mirrored because a test/])

@@ -60,7 +60,7 @@ await t.test(
   async (t) => {
     const rules = {
       backoff: { firstMs: 10, longestMs: 10 },
-      maxFailures: { refused: 1, other: 1 },
+      maxFailures: { refused: 1, all: 1 },
       random: Math.random,
     }
     const { registry, mirror, events } = await started(t, { rules })
@@ -83,7 +83,7 @@ await t.test(
 await t.test('an image that is removed while its copy fails is not tried again', async (t) => {
   const rules = {
     backoff: { firstMs: 10, longestMs: 10 },
-    maxFailures: { refused: 5, other: 5 },
+    maxFailures: { refused: 5, all: 5 },
     random: Math.random,
   }
   let copies = 0
@@ -104,7 +104,7 @@ await t.test('an image that is removed while its copy fails is not tried again',
   t.strictSame(mirror.queue.list(), [])
 })
 
-await t.test('an image that is removed while it is looked at is not copied', async (t) => {
+await t.test('an image that is removed while it is compared is not copied', async (t) => {
   const { registry, mirror, stored } = await started(t)
   const original = registry.repository('team/x')
   tag(original, 'v1', putImage(original, 'x'))
@@ -129,7 +129,7 @@ await t.test('the usual clock', async (t) => {
   await mirror.queue.idle()
 })
 
-await t.test('the requests of a copy are before those of the comparisons of its pass', async (t) => {
+await t.test('requests of a copy are sent before the comparisons of the same pass', async (t) => {
   const registry = await startPushableRegistry(t)
   const qci = registry.repository('openshift/ci')
   const names = Array.from({ length: 100 }, (_, index) => `t${index}`)
@@ -269,3 +269,34 @@ await t.test('one image can be compared and copied now', async (t) => {
   }
   t.equal(await mirror.sync('a/b:c'), undefined, 'it left the list while it was compared')
 })
+
+await t.test(
+  'a signature that comes after its image arrives within three passes, and costs nothing elsewhere',
+  async (t) => {
+    const { registry, mirror, events, stored } = await started(t, {
+      hasAttachments: (name) => name === 'a/b:c',
+    })
+    const source = registry.repository('team/x')
+    const image = putImage(source, 'x')
+    tag(source, 'v1', image)
+    const desired = desiredOf({ 'a/b:c': 'quay.io/team/x:v1', 'a/b:d': 'quay.io/team/x:v1' })
+    const pass = async () => {
+      await mirror.pass(desired)
+      await mirror.queue.idle()
+    }
+    await pass()
+    t.equal(events.length, 2)
+    registry.requests.length = 0
+    await pass()
+    t.equal(events.length, 2)
+    t.ok(registry.requests.length <= 4 + 3, `${registry.requests.length} requests for two images`)
+    const signature = `${image.digest.replace(':', '-')}.sig`
+    tag(source, signature, putImage(source, 'signature'))
+    for (let passes = 0; passes < 3; passes++) await pass()
+    t.equal(stored.tags.get(signature), source.tags.get(signature))
+    t.equal(events.length, 3)
+    for (let passes = 0; passes < 3; passes++) await pass()
+    t.equal(events.length, 3, 'it is copied once')
+    t.notOk([...stored.tags.keys()].some((name) => name.includes('_prune_')))
+  },
+)

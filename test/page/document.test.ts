@@ -79,7 +79,7 @@ await t.test('an explanation, and a failure', async (test) => {
   const absent = page({ result: { ...result, access: 'allowed', inQci: 'no' } })
   test.match(absent, '<h2>This image is not in QCI</h2> <p><code>proxy.example/ocp/4.5:base</code></p>')
   test.match(page({ result: { ...result, access: 'unknown' } }), '<h2>It is not known now whether you may')
-  const failed = page({ failure: 'log <in>.' })
+  const failed = page({ failure: { heading: 'No answer', sentence: 'log <in>.' } })
   test.match(failed, /role="alert">\s*<h2>No answer<\/h2>\s*<p>log &lt;in&gt;\.<\/p>/)
   test.match(failed, '<title>No answer - proxy.example</title>')
 })

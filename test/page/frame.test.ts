@@ -19,7 +19,10 @@ await t.test('the head, the content and the foot of every page', async (test) =>
 })
 
 await t.test('a failure and a command are escaped', async (test) => {
-  test.match(failureSection('<i>').toString(), /role="alert">\s*<h2>No answer<\/h2>\s*<p>&lt;i&gt;<\/p>/)
+  test.match(
+    failureSection({ heading: '<b>', sentence: '<i>' }).toString(),
+    /role="alert">\s*<h2>&lt;b&gt;<\/h2>\s*<p>&lt;i&gt;<\/p>/,
+  )
   test.match(
     command('a & b').toString(),
     '<pre><code><span>a</span> <span>&amp;</span> <span>b</span></code></pre>',

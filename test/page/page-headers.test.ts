@@ -9,7 +9,7 @@ await t.test('browsers ask for HTML', async (test) => {
   test.equal(isForBrowser({ headers: {} }), false)
 })
 
-await t.test('a page loads nothing, and tells no other page where it is', async (test) => {
+await t.test('a page loads nothing, and sends no referrer', async (test) => {
   test.strictSame(pageHeaders.contentSecurityPolicy.directives.defaultSrc, ["'none'"])
   test.strictSame(pageHeaders.referrerPolicy, { policy: 'no-referrer' })
 })

@@ -70,7 +70,7 @@ await t.test('upstream does not say', async (test) => {
   })
 })
 
-await t.test('a refusal shows the reviews of what was written, and the grant', async (test) => {
+await t.test('a refusal shows the reviews of the written namespace, and the grant', async (test) => {
   const { explain } = await explaining(test, deciding(refused))
   const reviews = async (image: string) =>
     (await explain(image)).explanation.reviews.map(({ answer, role }) => `${answer} ${role}`)
@@ -93,7 +93,7 @@ await t.test('a digest: the namespace that was written, and no other', async (te
   test.equal((await closed.explain(`openshift/ci@${digest}`)).explanation.next, next)
 })
 
-await t.test('attack: what is attached to an image of somebody else', async (test) => {
+await t.test('attack: attachments of an image of another user', async (test) => {
   const { explain } = await explaining(test, deciding(refused, allowed))
   test.match((await explain(`ocp/4.5:sha256-${hex}.sig`)).explanation, {
     access: 'allowed',
@@ -136,7 +136,7 @@ await t.test('a tag without an owner: its digest is closed, or not known yet', a
   })
 })
 
-await t.test('an image that is there: its digest, and the pull', async (test) => {
+await t.test('an existing image: its digest, and the pull command', async (test) => {
   const manifest = { digest, mediaType: 'x', size: 1, content: undefined, isStale: false }
   const { explain } = await explaining(test, { fetchManifest: async () => manifest })
   test.match((await explain('ocp/4.5:base')).explanation, {

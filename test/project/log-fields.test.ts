@@ -4,6 +4,7 @@ import t from 'tap'
 import type { IdentityKind } from '../../src/access/identity.ts'
 import type { TokenKind, TokenRefusal } from '../../src/access/token-refusal.ts'
 import type { Difference } from '../../src/audit/difference.ts'
+import type { WatchFailure } from '../../src/kubernetes/image-streams.ts'
 import type { IndexPhase } from '../../src/digests/restricted-index/restricted-walk.ts'
 import type { SharedStatus } from '../../src/shared-state/shared-state.ts'
 import {
@@ -54,7 +55,7 @@ const values: Readonly<
     Exclude<SharedStatus['state'], 'embedded'>,
     true
   >,
-  failure: { list: true, watch: true },
+  failure: { list: true, watch: true, expired: true } satisfies Record<WatchFailure, true>,
   phase: { live: true, dated: true, attached: true, idle: true } satisfies Record<IndexPhase, true>,
   difference: { loss: true, gain: true, undecided: true } satisfies Record<Difference, true>,
 }

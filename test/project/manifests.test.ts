@@ -219,7 +219,7 @@ await t.test('network policy: clients through the routers, metrics for the scrap
   test.same(new Set(ruled), new Set(open), 'each port of the Service has a rule')
 })
 
-await t.test('an image has the version of what is in it', async (test) => {
+await t.test('an image has the version of its content', async (test) => {
   const { version } = JSON.parse(await readFile(join(manifests, '../package.json'), 'utf8')) as {
     version: string
   }
@@ -560,7 +560,7 @@ interface Addition {
   readonly value: string | V1Volume | V1VolumeMount
 }
 
-await t.test('shared state is part of what is applied, and names what is there', async (test) => {
+await t.test('the applied manifests include shared state, and name existing objects', async (test) => {
   const { components } = accumulated.kustomizations.get(manifests)!
   test.same(components, [
     'components/route',

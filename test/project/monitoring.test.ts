@@ -105,7 +105,7 @@ const registered = async (): Promise<ReadonlyMap<string, ReadonlySet<string>>> =
   return labels
 }
 
-/** Of every target, by Prometheus: and `exported_namespace`, since each target has a `namespace` of its own. */
+/** Of every target, by Prometheus: and `exported_namespace`, because each target has a `namespace` of its own. */
 const ofTargets = new Set(['job', 'pod'])
 const ofKubernetes = new Set(['namespace', 'deployment', 'container', 'pod'])
 /** Of Prometheus and of kube-state-metrics. */

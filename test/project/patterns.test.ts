@@ -1,6 +1,6 @@
 /**
- * Attack: a text that a regular expression tries to match from each of its places, or in all of the ways there are. Each one of the
- * source is tried with what is hard for it, since who knows which of them meets foreign text tomorrow.
+ * Attack: a text that a regular expression tries to match from each of its places, or in all of the ways there are. Each one of the source
+ * is tried with what is hard for it, because who knows which of them meets foreign text tomorrow.
  */
 import { globSync, readFileSync } from 'node:fs'
 import t from 'tap'

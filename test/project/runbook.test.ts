@@ -51,7 +51,7 @@ const callAt = (start: number): string => {
 
 const logged = [
   ...[...source.matchAll(/logger\.(?:warn|error)\(/g)].flatMap(({ index, 0: opening }) =>
-    [...callAt(index + opening.length - 1).matchAll(/'([^'\n]{6,})'/g)].map(([, message = '']) => message),
+    [...callAt(index + opening.length - 1).matchAll(/'([^'\n]{5,})'/g)].map(([, message = '']) => message),
   ),
   // What src/proxy/warm-up.ts hands to one call for both servers.
   ...[...source.matchAll(/\bfailed: '([^'\n]+)'/g)].map(([, message = '']) => message),

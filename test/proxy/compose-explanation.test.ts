@@ -38,7 +38,7 @@ await t.test('the words of this installation', async (test) => {
   test.equal(explanation.isAudit, true)
 })
 
-await t.test('the state of what the proxy depends on', async (test) => {
+await t.test('the state of the services that the proxy depends on', async (test) => {
   const health = createHealth(config)
   health.apiServer.note('answered')
   const parts = (cache: Storage | undefined) =>

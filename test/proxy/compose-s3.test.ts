@@ -74,7 +74,7 @@ await t.test('traces: a look-up that a pull waits for', async (test) => {
   test.match(named('S3 look-up')?.attributes, { 'http.request.method': 'HEAD' })
 })
 
-await t.test('what is on the disk gets into the bucket, and is counted', async (test) => {
+await t.test('blobs on the disk are uploaded to the bucket, and counted', async (test) => {
   const { s3, storage, composed, metrics, lines } = await setUp(test)
   await composed.tier.start()
   const fill = await storage.blobs.begin(digest, content.length, 'alice')
@@ -91,7 +91,7 @@ await t.test('what is on the disk gets into the bucket, and is counted', async (
   test.strictSame(lines, [])
 })
 
-await t.test('what somebody has to look at is logged, once a minute, and without a secret', async (test) => {
+await t.test('failures that need a person are logged once a minute, without secrets', async (test) => {
   const { s3, composed, lines, metrics } = await setUp(test)
   await composed.tier.start()
   s3.fault({ status: 403, count: 2 })

@@ -32,7 +32,7 @@ await t.test('without a directory there is none', async (test) => {
   test.notMatch(await metrics.registry.metrics(), 'quay_proxy_cache_blobs')
 })
 
-await t.test('what happens is counted, and told where somebody has to look', async (test) => {
+await t.test('events are counted, and failures that need a person are logged', async (test) => {
   const { composed, lines, metrics, cacheDir } = setUp(test)
   await fill(composed)
   test.match(await metrics(), 'quay_proxy_cache_blobs 1')

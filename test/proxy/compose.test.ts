@@ -310,7 +310,7 @@ await t.test('floods: refused tokens of an address and reviews in flight are lim
   test.strictSame(new Set(statuses), new Set(['UNAUTHORIZED', 'TOOMANYREQUESTS']))
   test.ok(kubernetes.requests.tokenReviews <= 30 + 4, 'thirty, and one a second of those who wait')
   kubernetes.fault({ kind: 'slow', delayMs: 1500 })
-  // Of these 100 are let in: 64 are in flight, and the others wait for longer than they may.
+  // 100 of these are admitted: 64 are in flight, and the others wait for too long.
   const many = Array.from(
     { length: 100 },
     async (_, index) => await show(`other-${index}`, `10.1.${index >> 8}.${index & 255}`),
@@ -339,7 +339,7 @@ await t.test(
   },
 )
 
-await t.test("audit: the predecessor's rule, and what it tells the refused", async (test) => {
+await t.test('audit: the rule of qci-appci, and its message to refused clients', async (test) => {
   const { server, kubernetes } = await create(test, ['--authorization=audit'])
   const token = kubernetes.issueServiceAccountToken({ namespace: 'my-team', name: 'default' })
   const { identity } = await server.login.authenticate({ kind: 'bearer', token }, '192.0.2.1')

@@ -12,7 +12,7 @@ await t.test('a person is one requester, with any token', async (test) => {
   test.equal(requester({ ...alice, key: 'of another token' }), 'alice')
 })
 
-await t.test('robots and anonymous clients are told apart by address', async (test) => {
+await t.test('robots and anonymous clients are distinguished by address', async (test) => {
   const user = { username: 'openshift+ci', groups: [], extra: {} }
   test.equal(requester({ kind: 'robot', user }), 'openshift+ci at 10.0.0.1')
   const nobody = {

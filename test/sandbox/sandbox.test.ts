@@ -76,7 +76,7 @@ await t.test('a proxy that does not become ready, for nobody lets it ask', async
   })
 })
 
-await t.test('RBAC as real clusters have it: their roles are known, what is none is named', async (test) => {
+await t.test('RBAC of real clusters: their roles are known, and other documents are named', async (test) => {
   const folder = test.testdir({
     '_config.yaml': 'a: b',
     'role.yaml': 'apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: { name: lost }\n',

@@ -55,7 +55,7 @@ await t.test('--verbose prints digests, refusals and tags', async (test) => {
   test.match(text, /\n {6}403 DENIED/)
 })
 
-await t.test('nothing is claimed that RBAC does not say, whatever it says', async (test) => {
+await t.test('the tour claims only what RBAC grants', async (test) => {
   const binding = (namespace: string, group: string) => ({
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'RoleBinding',
@@ -103,7 +103,7 @@ await t.test('nothing is claimed that RBAC does not say, whatever it says', asyn
   test.notMatch(text, 'RBAC says that')
 })
 
-await t.test('a pull that goes otherwise than RBAC says is told', async (test) => {
+await t.test('a pull with another result than RBAC is reported', async (test) => {
   const sandbox = await startSandbox({ logger, rbac: projectDirectories, port: 0 })
   test.teardown(sandbox.close)
   const { kubernetes } = sandbox
@@ -135,7 +135,7 @@ await t.test('a tour that breaks off leaves nothing running', async (test) => {
   for (const url of urls) await test.rejects(ask(url))
 })
 
-await t.test('what a check says in the end', async (test) => {
+await t.test('the last line of a check', async (test) => {
   test.strictSame(verdictOf({ succeeded: true }), { text: 'All as it should be.', exitCode: 0 })
   test.match(verdictOf({ succeeded: false }), { text: /^Not as it should be/, exitCode: 1 })
 })

@@ -264,7 +264,7 @@ await scenario(
 )
 
 await scenario('while a fill runs, nobody follows it who may not have the blob', async (t, s) => {
-  // More than what is held back until the digest is right: clients get the head at once.
+  // Larger than the bytes that are held back until the digest is checked, so that clients get the head at once.
   const rows = await setUp(s, 60_000)
   const proxy = await startAnother(s, [`--cache-dir=${folderFor(t)}`])
   const chosen = rows.filter(({ family }) => family === 'plain' || family === 'payload')

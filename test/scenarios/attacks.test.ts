@@ -120,7 +120,7 @@ await scenario('forged algorithms, and an expired robot token', async (t, s) => 
   t.equal(s.kubernetes.requests.tokenReviews, 0, 'what claims to be ours is not shown to the cluster')
 })
 
-await tap.test('the time of a password comparison tells nothing about the password', async (t: Test) => {
+await tap.test('the time of a password comparison reveals nothing about the password', async (t: Test) => {
   // Attack: a comparison that ends at the first wrong character takes longer for each right one. With some thousand
   // requests for each character, the time tells the password. So the proxy compares hashes of one length, to their end.
   const compared: (readonly [number, number])[] = []

@@ -66,7 +66,7 @@ await scenario(
     const again = await s.ask('/v2/ocp/4.5/manifests/base', { token, headers: { accept } })
     t.equal(again.status, 200)
     const restricted = await s.ask('/v2/ocp-priv/4.5/manifests/embargoed', { token, headers: { accept } })
-    t.equal(restricted.status, 200, 'the predecessor knows no restricted namespaces')
+    t.equal(restricted.status, 200, 'qci-appci has no restricted namespaces')
     await untilAudited(s, 2)
     t.match(auditLines(s).slice(1), [{ namespace: 'ocp-priv', openedBy: ['image-puller'] }])
   },
@@ -74,7 +74,7 @@ await scenario(
 )
 
 await scenario(
-  "audit: the predecessor's rule decides about people, and differences of both kinds are logged",
+  'audit: the rule of qci-appci decides about people, and differences of both kinds are logged',
   async (t, s) => {
     const status = async (path: string, token: string) =>
       (await s.ask(path, { token, headers: { accept } })).status

@@ -15,7 +15,7 @@ export interface CacheFault {
   readonly name: string
   /** Whether the proxy can make good for it, whatever the client has already. */
   readonly isSavable: boolean
-  /** At most so many, since each costs seconds; as many as `When` says unless given. */
+  /** The maximum of injections, because each costs seconds; the number of `When` unless given. */
   readonly most?: number
   /** Until the faults are cleared. */
   readonly inject: (system: BadSystem, when: When) => void

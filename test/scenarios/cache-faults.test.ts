@@ -17,7 +17,10 @@ import { scenario, type Scenario } from './scenario.ts'
 const pulls = Number(process.env['FAULTS_PULLS'] ?? 150)
 const images = 20
 const atOnce = 32
-/** With many pulls each fault is injected alone; else those of one kind together, because each start of a proxy takes its time. */
+/**
+ * With many pulls, each fault is injected by itself. With few pulls, the faults of one kind are injected together, because each start of a
+ * proxy takes time.
+ */
 const groups = Object.entries(
   Object.groupBy(cacheFaults, ({ name, isSavable }) =>
     pulls < 1000 ? `${name.split(':', 1).join('')}, ${isSavable ? '' : 'not '}savable` : name,
@@ -43,7 +46,7 @@ const stock = async (s: Scenario): Promise<void> => {
         name: `my-team/app:${index}`,
         platforms: ['linux/amd64'],
         layers: 3,
-        // More and less than what is held back, and than one buffer.
+        // Sizes above and below the bytes that are held back, and above and below one buffer.
         layerBytes: [9000, 60_000, 150_000][index % 3]!,
         format: 'oci',
       }),
@@ -81,7 +84,7 @@ const setUp = async (t: Test, s: Scenario): Promise<System> => {
   }
 }
 
-/** A part of what is stored is gone, so that each tier has something to do. */
+/** Removes some stored entries, so that each tier is used. */
 const coolDown = ({ entries, s3 }: System): void => {
   for (const path of entries) if (random() < 0.5) rmSync(path)
   for (const key of s3.objects.keys()) if (random() < 0.4) s3.objects.delete(key)

@@ -1,6 +1,7 @@
 /**
  * Ten questions of people who cannot pull, answered by /access with their own logins: the whole text, as `quay-proxy explain` prints it.
  */
+import { readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import { explanationText } from '../../src/explain/explanation.ts'
 import type { Answer } from '../../src/explain/by-proxy.ts'
@@ -15,8 +16,12 @@ const ask = async ({ ask: send, url }: Scenario, token: string, image: string) =
   }
 }
 
+/** The ten are in the documents, word for word. */
+const document = readFileSync('docs/explain.md', 'utf8')
+
 const question = async (t: Test, s: Scenario, token: string, image: string, expected: string) => {
   t.equal((await ask(s, token, image)).text, expected, image)
+  t.ok(document.includes(`\n${expected}\n`), `docs/explain.md: ${image}`)
 }
 
 await scenario('ten questions: what is answered, and what to do next', async (t, s) => {
@@ -161,6 +166,8 @@ Next: ask an administrator of namespace ocp to run: oc policy add-role-to-group 
     scoped.text,
     /\nthe token of alice is limited to the scopes user:info, which do not allow this pull; /,
   )
+  const [end = ''] = /\nthe token of alice [^]*$/.exec(scoped.text) ?? []
+  t.ok(end !== '' && document.includes(end), 'docs/explain.md: a token with scopes')
   t.match(scoped.text, /\nNext: oc login, then podman login -u=\$\(oc whoami\) -p=\$\(oc whoami -t\) HOST$/)
 })
 

@@ -64,7 +64,7 @@ await t.test('a cold pull, a warm pull and a blob: each hop, parent and child', 
   })
   test.equal(login.status, 200)
   await fetch(`${sandbox.url}/readyz`, { headers: parentOf(idOf('f')) })
-  // The end of the proxy sends what is left.
+  // When the proxy stops, it sends the remaining spans.
   await sandbox.close()
 
   const { spans } = receiver

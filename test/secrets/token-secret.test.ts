@@ -24,7 +24,7 @@ await t.test(
         test.throws(() => parse(contents), {
           message: 'the token secret file is empty; make one with: openssl rand -hex 32',
         })
-    test.equal(parseTokenSecret(['a']).length, 1, 'the predecessor took it')
+    test.equal(parseTokenSecret(['a']).length, 1, 'qci-appci accepted it')
   },
 )
 

@@ -63,7 +63,7 @@ for (const scheme of ['http', 'https'])
     await closed
   })
 
-await t.test('a response in progress goes on; its connection ends at the next check', async (test) => {
+await t.test('a response in progress is finished; its connection ends at the next check', async (test) => {
   const server = createServer()
   const { port } = await serve(test, server)
   const held: { end: () => void }[] = []

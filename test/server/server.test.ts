@@ -149,7 +149,7 @@ await t.test(
   },
 )
 
-await t.test('the mirror, where there is one: a sync is logged with who wanted it', async (test) => {
+await t.test('with a mirror: a sync is logged with its requester', async (test) => {
   const { get, lines } = await serveMirror(test)
   test.equal((await get('/mirrors', { headers: bearer })).status, 200)
   test.equal((await get('/mirrors/ocp/ubi:9/sync', { method: 'POST', headers: bearer })).status, 202)

@@ -33,7 +33,7 @@ await t.test('unfinished fills are swept, entries stay', async (test) => {
   test.ok(existsSync(join(path, 'blobs/sha256/ab/entry')))
 })
 
-await t.test('what is not ours is refused, and left as it is', async (test) => {
+await t.test('a directory of another program is refused, and left unchanged', async (test) => {
   const rows = [
     [{ version: 'quay-proxy cache 2\n' }, /is of another version \("quay-proxy cache 2"\); empty it/],
     [{ version: `${'x'.repeat(1000)}\n` }, /is of another version \("x{40}"\)/],

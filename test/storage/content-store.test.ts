@@ -52,7 +52,7 @@ const put = async (store: ContentStore, bytes: Buffer) => {
   await fill!.complete()
 }
 
-/** All bytes of an entry; undefined for what is not there. */
+/** All bytes of an entry; undefined without an entry. */
 const get = async (store: ContentStore, of = digest) => {
   const file = await store.find(of, 'alice')
   if (file === undefined) return undefined
@@ -62,7 +62,7 @@ const get = async (store: ContentStore, of = digest) => {
   return bytes
 }
 
-await t.test('what is filled is found, also by a later life that reads the names', async (test) => {
+await t.test('a filled entry is found, also by a later run that reads the names', async (test) => {
   const { store, open, told, fills, pathOf } = setUp(test)
   await store.load(running)
   test.equal(await get(store), undefined)
@@ -171,7 +171,7 @@ await t.test('an error of the disk is no entry; a disk that hangs is no reason t
   test.equal(store.stats().entries, 1)
 })
 
-await t.test('a wrong entry is dropped by who reads it', async (test) => {
+await t.test('a wrong entry is dropped by its reader', async (test) => {
   const { store, open, told, pathOf } = setUp(test)
   await put(store, content)
   writeFileSync(pathOf(digest, content.length), Buffer.alloc(content.length))
@@ -194,7 +194,7 @@ await t.test('a wrong entry that is dropped is not found by its name again', asy
   test.equal(await get(later.store), undefined)
 })
 
-await t.test('an entry that was compared once in this life is not compared again', async (test) => {
+await t.test('an entry that was compared once in this run is not compared again', async (test) => {
   const { store, open, pathOf } = setUp(test)
   await put(store, content)
   const later = open()
@@ -286,7 +286,7 @@ await t.test('names that are not ours, and files and folders that cannot be look
   await open().load(running)
 })
 
-await t.test('more entries in a folder than are looked at at once', async (test) => {
+await t.test('a folder with more entries than are read at once', async (test) => {
   const { root, store } = setUp(test)
   const folder = join(root, 'blobs', 'sha256', 'ab')
   mkdirSync(folder, { recursive: true })

@@ -36,7 +36,7 @@ await t.test('one process at a time', async (test) => {
   lockDirectory(directory, here).release()
 })
 
-await t.test('a life of ours that ended without a word', async (test) => {
+await t.test('an earlier run of this program was killed', async (test) => {
   const directory = test.testdir({ lock: JSON.stringify({ host: hostname(), pid: process.pid }) })
   test.notOk(isDirectoryInUse(directory))
   const { release } = lockDirectory(directory)
@@ -44,7 +44,7 @@ await t.test('a life of ours that ended without a word', async (test) => {
   release()
 })
 
-await t.test('a process that is not ours to signal lives', async (test) => {
+await t.test('a process of another user is alive', async (test) => {
   const directory = test.testdir({ lock: JSON.stringify({ host: 'a', pid: 1 }) })
   const kill = process.kill.bind(process)
   test.teardown(() => (process.kill = kill))
@@ -54,7 +54,7 @@ await t.test('a process that is not ours to signal lives', async (test) => {
   test.throws(() => lockDirectory(directory, here), { message: /process 1 of a/ })
 })
 
-await t.test('another host: by the time of the lock', async (test) => {
+await t.test('the lock of another host is judged by its age', async (test) => {
   const directory = test.testdir({ lock: JSON.stringify({ host: 'b', pid: 1 }) })
   const path = join(directory, 'lock')
   test.throws(() => lockDirectory(directory, here), { message: /process 1 of b/ })
@@ -62,7 +62,7 @@ await t.test('another host: by the time of the lock', async (test) => {
   lockDirectory(directory, here).release()
 })
 
-await t.test('what is no lock of ours is taken', async (test) => {
+await t.test('a file that is not a lock is replaced', async (test) => {
   for (const lock of ['', '{', '{"host":1}', '{"host":"a","pid":"1"}']) {
     const directory = test.testdir({ lock })
     utimesSync(join(directory, 'lock'), new Date(0), new Date(0))
@@ -72,7 +72,7 @@ await t.test('what is no lock of ours is taken', async (test) => {
   }
 })
 
-await t.test('the time is renewed, and a volume that is gone harms nobody', async (test) => {
+await t.test('the time is renewed, and a missing volume causes no error', async (test) => {
   const directory = test.testdir()
   const path = join(directory, 'lock')
   const held = lockDirectory(directory, here, 5)

@@ -2,7 +2,7 @@ import t from 'tap'
 import { DiskQueue, DiskTooSlow } from '../../src/storage/disk-queue.ts'
 import { fakeClock, settled, staying } from '../concurrency/fake-clock.ts'
 
-/** Operations that end when they are told to. */
+/** Operations that the test ends. */
 const scripted = (queue: DiskQueue) => {
   const begun: string[] = []
   const ends = new Map<string, PromiseWithResolvers<string>>()
@@ -63,7 +63,7 @@ await t.test('attack: a disk that hangs opens the circuit, until it answers', as
   test.equal(await next, 'next')
 })
 
-await t.test('what ends too late without a value to drop, or with an error', async (test) => {
+await t.test('operations that end too late, without a value to drop or with an error', async (test) => {
   staying(test)
   const clock = fakeClock()
   const queue = new DiskQueue({ deadlineMs: 10, clock })
@@ -80,7 +80,7 @@ await t.test('what ends too late without a value to drop, or with an error', asy
   test.equal(clock.pending(), 0)
 })
 
-await t.test('what ended in the same turn as its deadline has ended in time', async (test) => {
+await t.test('an operation that ends in the same turn as its deadline is in time', async (test) => {
   let due: () => void = () => undefined
   const clock = { now: () => 0, after: (_ms: number, run: () => void) => ((due = run), () => undefined) }
   const queue = new DiskQueue({ clock })

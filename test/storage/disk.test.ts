@@ -39,7 +39,7 @@ await t.test('a file is written, read, synced and published', async (test) => {
   await test.rejects(disk.close(opened.fd), { code: 'EBADF' })
 })
 
-await t.test('what is not there, and what is no folder', async (test) => {
+await t.test('missing files, and a file in place of a folder', async (test) => {
   const root = test.testdir({ file: '' })
   const absent = join(root, 'absent')
   test.strictSame(await disk.list(absent), [])

@@ -20,7 +20,7 @@ interface Asked {
   readonly signal?: AbortSignal
 }
 
-/** A store whose entry is of an earlier life. */
+/** A store with an entry of an earlier run of the program. */
 const storeFor = async (test: Test, { bytes = content, disk = {}, ...options }: SetUp = {}) => {
   const directory = freshDirectory(test)
   const told: string[] = []
@@ -60,7 +60,7 @@ const storeFor = async (test: Test, { bytes = content, disk = {}, ...options }: 
   return { path, told, isVerified, found }
 }
 
-await t.test('the whole entry is read, once for all who wait', async (test) => {
+await t.test('the whole entry is read, once for all waiting readers', async (test) => {
   let read = 0
   const disk: Partial<Disk> = {
     read: async (...args) => {
@@ -90,7 +90,7 @@ await t.test('an entry that is wrong, unreadable or gone', async (test) => {
   test.equal(await gone.found('alice'), undefined)
 })
 
-await t.test('a client does not wait for long, and the check goes on', async (test) => {
+await t.test('a client does not wait for long, and the check continues', async (test) => {
   const slow = Promise.withResolvers<void>()
   const disk: Partial<Disk> = {
     read: async (...args) => {

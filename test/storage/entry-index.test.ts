@@ -80,7 +80,7 @@ await t.test(
   },
 )
 
-await t.test('more than fits, and what goes while they are read', async (test) => {
+await t.test('more entries than fit, and entries that are removed during the scan', async (test) => {
   const { index, evicted } = indexOf(6000 * 4096)
   index.use(digest('live'), 4096)
   const absorbed = index.absorb(Array.from({ length: 12_000 }, (_, at) => found(`${at}`, at * 100_000)))

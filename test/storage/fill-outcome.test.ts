@@ -2,7 +2,7 @@ import t from 'tap'
 import { endedBy, outcomeOf, Unwanted, WrongContent } from '../../src/storage/fill-outcome.ts'
 import { DiskTooSlow } from '../../src/storage/disk-queue.ts'
 
-await t.test('what an error of the disk means to a fill', (test) => {
+await t.test('the outcome of a fill by the error of the disk', (test) => {
   const rows = [
     [new DiskTooSlow('it hangs'), 'slow'],
     [Object.assign(new Error('x'), { code: 'ENOSPC' }), 'full'],

@@ -84,26 +84,29 @@ await t.test('a wrong digest or length: no reader gets the last bytes', async (t
   }
 })
 
-await t.test('upstream that breaks off: readers have what is there, and go on elsewhere', async (test) => {
-  const { fill, ended } = fillFor(test, content)
-  const quick = follow(fill)
-  fill.enter()
-  await addAll(fill, content.subarray(0, 100_000))
-  const failed = fill.fail(new Error('cut'))
-  await fill.fail(new Error('cut again'))
-  await failed
-  await test.rejects(quick.done, { name: 'FillEnded' })
-  test.ok(quick.bytes().equals(content.subarray(0, 100_000)))
-  const late = follow(fill, 50_000)
-  await test.rejects(late.done, FillEnded)
-  test.ok(late.bytes().equals(content.subarray(50_000, 100_000)))
-  fill.leave()
-  test.strictSame(ended, ['failed'])
-  await fill.complete()
-  test.strictSame(ended, ['failed'])
-  const after = follow(fill)
-  await test.rejects(after.done, { message: 'the fill was over before' })
-})
+await t.test(
+  'upstream breaks off: readers get the bytes so far, and read the rest from another source',
+  async (test) => {
+    const { fill, ended } = fillFor(test, content)
+    const quick = follow(fill)
+    fill.enter()
+    await addAll(fill, content.subarray(0, 100_000))
+    const failed = fill.fail(new Error('cut'))
+    await fill.fail(new Error('cut again'))
+    await failed
+    await test.rejects(quick.done, { name: 'FillEnded' })
+    test.ok(quick.bytes().equals(content.subarray(0, 100_000)))
+    const late = follow(fill, 50_000)
+    await test.rejects(late.done, FillEnded)
+    test.ok(late.bytes().equals(content.subarray(50_000, 100_000)))
+    fill.leave()
+    test.strictSame(ended, ['failed'])
+    await fill.complete()
+    test.strictSame(ended, ['failed'])
+    const after = follow(fill)
+    await test.rejects(after.done, { message: 'the fill was over before' })
+  },
+)
 
 await t.test('errors of the disk, and what each is', async (test) => {
   const rows = [
@@ -143,7 +146,7 @@ await t.test('a disk that fails when the file is published: readers have all', a
   test.strictSame(ended, ['unwritable'])
 })
 
-await t.test('a disk that hangs: the fill is given up, and what came before is read', async (test) => {
+await t.test('a disk that hangs: the fill is given up, and the bytes before it are read', async (test) => {
   let writes = 0
   const disk = diskWith({
     write: async (fd, bytes, position) => {
@@ -183,7 +186,7 @@ await t.test(
         },
       })
       const { fill, ended } = fillFor(test, content, { disk, now: () => time, busyness: () => busyness })
-      // A client that has enough to do with what is there.
+      // A client that is busy with the bytes that it has.
       fill.enter()
       const reader = follow(fill, isAwaited ? 0 : 200, isAwaited ? fill.size : 300)
       isWaitingFor = () => reader.bytes().length >= fill.available
@@ -280,7 +283,7 @@ await t.test('the last reader that leaves ends a fill of which most is missing',
   test.ok(fill.signal.aborted)
 })
 
-await t.test('a fill of which most is there goes on without readers, for a while', async (test) => {
+await t.test('a fill that is nearly complete continues without readers, for a while', async (test) => {
   const { fill, ended } = fillFor(test, content, { unreadMs: 20 })
   fill.enter()
   await addAll(fill, content.subarray(0, 160_000))
@@ -338,7 +341,7 @@ await t.test('the file holds the bytes', async (test) => {
   test.ok(readFileSync(path).equals(content))
 })
 
-await t.test('a reader that goes on elsewhere has the hash of what it has', async (test) => {
+await t.test('a reader that changes to another source gets the hash of its bytes', async (test) => {
   const { fill } = fillFor(test, content)
   await addAll(fill, content.subarray(0, 20_000))
   const hexOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')

@@ -26,7 +26,7 @@ const setUp = (test: Test, options: Partial<KeyJournalOptions> = {}) => {
 
 const linesOf = (path: string) => readFileSync(path, 'utf8').split('\n').slice(0, -1)
 
-await t.test('what was set outlives the process', async (test) => {
+await t.test('values are kept over a restart', async (test) => {
   const { open, pass, warnings } = setUp(test)
   const first = open()
   first.set('a 1', 'x')
@@ -67,7 +67,7 @@ await t.test('an unchanged value is written again for its time, and not more oft
   }
 })
 
-await t.test('a clock that was set back: the future is now', async (test) => {
+await t.test('after the clock was set back, a time in the future counts as now', async (test) => {
   const { open, pass } = setUp(test)
   const journal = open()
   journal.set('a', 'x')
@@ -119,7 +119,7 @@ await t.test('flushes come by themselves, and one at a time', async (test) => {
   test.equal(lines().length, 3)
 })
 
-await t.test('a file that cannot be read or written is told of, and does no harm', async (test) => {
+await t.test('a file that cannot be read or written is reported, and causes no error', async (test) => {
   const folder = setUp(test, { path: freshDirectory(test) })
   const journal = folder.open()
   test.match(folder.warnings[0], /is not used \(EISDIR\); it is written anew/)
@@ -137,7 +137,7 @@ await t.test('a file that cannot be read or written is told of, and does no harm
   test.match(stuck.warnings[0], /cannot be written \(the disk hangs\)/)
 })
 
-await t.test('the clock of the machine is asked unless another one is given', async (test) => {
+await t.test('the clock of the machine is used unless another one is given', async (test) => {
   const path = join(freshDirectory(test), 'tags')
   const journal = new KeyJournal({ path, queue: new DiskQueue(), onWarning: () => undefined })
   const before = Date.now()

@@ -108,7 +108,7 @@ await t.test('a client that leaves while it takes a chunk', async (test) => {
   await test.rejects(piped, { message: 'gone' })
 })
 
-await t.test('what the source or the sink throws', async (test) => {
+await t.test('errors of the source and of the sink', async (test) => {
   const buffers = new ReadBuffers()
   const failed = { read: async () => await Promise.reject(new Error('EIO')) }
   await test.rejects(

@@ -30,15 +30,18 @@ const answering = async <Answer>(inbox: RemovalInbox, asked: Promise<Answer>): P
   return await asked.finally(() => clearInterval(looking))
 }
 
-await t.test('the command tells the proxy, and gets an answer at its next look', async (test) => {
-  const { root, folder, removed, warnings, inbox } = inboxFor(test)
-  await inbox.start()
-  test.strictSame(await answering(inbox, requestRemoval(root, removal, 60_000)), report)
-  test.strictSame(removed, [removal])
-  test.strictSame(readdirSync(folder), [], 'nothing is left')
-  test.strictSame(warnings, [])
-  await inbox.close()
-})
+await t.test(
+  "the command notifies the proxy, and gets an answer after the proxy's next check",
+  async (test) => {
+    const { root, folder, removed, warnings, inbox } = inboxFor(test)
+    await inbox.start()
+    test.strictSame(await answering(inbox, requestRemoval(root, removal, 60_000)), report)
+    test.strictSame(removed, [removal])
+    test.strictSame(readdirSync(folder), [], 'nothing is left')
+    test.strictSame(warnings, [])
+    await inbox.close()
+  },
+)
 
 await t.test('no proxy answers', async (test) => {
   const { root, folder, inbox, removed } = inboxFor(test)

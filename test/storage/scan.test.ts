@@ -42,7 +42,7 @@ const all = async (root: string): Promise<readonly ScannedEntry[]> => [
   ...(await Array.fromAsync(entriesOf(root, 'manifests'))),
 ]
 
-await t.test('what there is, by kind and by digest', async (test) => {
+await t.test('all entries, by kind and by digest', async (test) => {
   const { root, paths } = stocked(test)
   checkCacheDirectory(root)
   const entries = await all(root)

@@ -39,7 +39,7 @@ await t.test('blobs, manifests and tags of one directory, over a restart', async
   await second.close()
 })
 
-await t.test('a disk that hangs is told', async (test) => {
+await t.test('a disk that hangs is reported', async (test) => {
   const directory = freshDirectory(test)
   const storage = openStorage({ directory, maxBytes: 1_000_000, observe, disk: diskWith({ list: hanging }) })
   test.equal(await storage.blobs.find(digestOf(Buffer.from('x')), 'alice'), undefined)
@@ -47,23 +47,26 @@ await t.test('a disk that hangs is told', async (test) => {
   await storage.close()
 })
 
-await t.test('what is complete is written before the directory is given up, within a while', async (test) => {
-  const content = bytesOf(50_000)
-  const slow = Promise.withResolvers<void>()
-  const directory = freshDirectory(test)
-  const disk = diskWith({ sync: async () => await slow.promise })
-  const storage = openStorage({ directory, maxBytes: 1_000_000, observe, disk })
-  const fill = await storage.blobs.begin(digestOf(content), content.length, 'alice')
-  await addAll(fill!, content)
-  const completed = fill!.complete()
-  await until(() => fill!.available === content.length)
-  let isClosed = false
-  const closed = storage.close().then(() => (isClosed = true))
-  await until(async () => await new Promise((resolve) => setImmediate(() => resolve(true))))
-  test.notOk(isClosed)
-  slow.resolve()
-  await Promise.all([completed, closed])
-  const next = openStorage({ directory, maxBytes: 1_000_000, observe })
-  test.equal((await next.blobs.find(digestOf(content), 'alice'))?.size, content.length)
-  await next.close()
-})
+await t.test(
+  'complete fills are written before the directory is closed, within a time limit',
+  async (test) => {
+    const content = bytesOf(50_000)
+    const slow = Promise.withResolvers<void>()
+    const directory = freshDirectory(test)
+    const disk = diskWith({ sync: async () => await slow.promise })
+    const storage = openStorage({ directory, maxBytes: 1_000_000, observe, disk })
+    const fill = await storage.blobs.begin(digestOf(content), content.length, 'alice')
+    await addAll(fill!, content)
+    const completed = fill!.complete()
+    await until(() => fill!.available === content.length)
+    let isClosed = false
+    const closed = storage.close().then(() => (isClosed = true))
+    await until(async () => await new Promise((resolve) => setImmediate(() => resolve(true))))
+    test.notOk(isClosed)
+    slow.resolve()
+    await Promise.all([completed, closed])
+    const next = openStorage({ directory, maxBytes: 1_000_000, observe })
+    test.equal((await next.blobs.find(digestOf(content), 'alice'))?.size, content.length)
+    await next.close()
+  },
+)

@@ -83,7 +83,7 @@ await t.test('a file that is short, unreadable, or on a disk that hangs', async 
   test.strictSame(stuck.told, [], 'the entry is right')
 })
 
-await t.test('a reader that goes on elsewhere: the hash of the bytes that it has', async (test) => {
+await t.test('a reader that changes to another source gets the hash of its bytes', async (test) => {
   const hexOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
   const first = fileFor(test, content)
   await readAll(first.file, 0, 60_000)

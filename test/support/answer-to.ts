@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 
-/** All that comes on a connection until its end, which may be a reset in the middle of what is still sent. */
+/** Reads a connection to its end. The end may be a reset while this side still sends. */
 export const answerTo = async (socket: Socket): Promise<string> =>
   await new Promise((resolve) => {
     let answer = ''

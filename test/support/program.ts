@@ -4,7 +4,10 @@
  */
 import { spawn, type ChildProcessWithoutNullStreams, type SpawnOptionsWithoutStdio } from 'node:child_process'
 
-/** The command that starts Node.js without them: `env` takes out what the runner adds, and becomes Node.js, with its process id. */
+/**
+ * The command that starts Node.js without the loaders of the runner: `env` removes the variables of the runner, and becomes Node.js, with
+ * the same process id.
+ */
 export const plainNode = (...args: readonly string[]): [command: string, args: string[]] => [
   'env',
   ['-u', 'NODE_OPTIONS', process.execPath, ...args],

@@ -1,6 +1,6 @@
 /**
- * A small S3: objects of one bucket in memory, with what the proxy uses of the protocol, and the ways in which a store fails. It checks
- * no signature (versitygw does, in the end-to-end tests), but that each request has one.
+ * A small S3: one bucket in memory, with the part of the protocol that the proxy uses, and faults of a store. It checks only that each
+ * request has a signature; versitygw checks signatures in the end-to-end tests.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'

@@ -25,7 +25,10 @@ const create = (): KeyPair => {
 
 let first: KeyPair | undefined
 
-/** A certificate for localhost, the same one in the whole process. Hand `cert` to the client as its CA: nobody else trusts it. */
+/**
+ * A certificate for localhost, the same one in the whole process. Give `cert` to the client as its CA, because no well-known CA has signed
+ * it.
+ */
 export const selfSigned = (): KeyPair => (first ??= create())
 
 /** A certificate that no other call returns. */

@@ -2,7 +2,7 @@ import t from 'tap'
 import { Registry } from 'prom-client'
 import { createCacheGauges, createCacheMetrics } from '../../src/telemetry/cache-metrics.ts'
 
-await t.test('where blobs came from, what became of fills, and what had to go', async (test) => {
+await t.test('the sources of blobs, the outcomes of fills, and evictions', async (test) => {
   const registry = new Registry()
   let entries = 1
   createCacheGauges(registry, () => ({

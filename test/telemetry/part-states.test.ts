@@ -20,7 +20,7 @@ await t.test('unknown, then works, and fails after three failures in a row', asy
   test.equal(health.state().state, 'works')
 })
 
-await t.test('what never worked fails at once', async (test) => {
+await t.test('a part that never worked fails at once', async (test) => {
   const health = new PartHealth('API server')
   health.note('failed')
   test.match(health.state(), { state: 'fails', detail: /^since 2/ })

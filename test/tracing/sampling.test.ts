@@ -37,7 +37,7 @@ const sampler = (environment: SamplerEnvironment = {}) => {
   return { created, clock, isSampled, count }
 }
 
-await t.test('what each sampler samples', async (test) => {
+await t.test('the requests that each sampler samples', async (test) => {
   const none = undefined
   for (const [name, argument, root, rootHigh, remoteYes, remoteNo] of [
     [none, none, true, true, true, false],

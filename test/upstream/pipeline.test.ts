@@ -1,5 +1,5 @@
 /**
- * That each stage stands where source.ts says it does: what it keeps off upstream, or makes good for, is seen from outside.
+ * Checks the order of the stages from outside, by the requests that each stage saves or repeats.
  */
 import { rootCertificates } from 'node:tls'
 import t from 'tap'

@@ -64,7 +64,7 @@ const entry = (index: number) => ({
   size: index,
 })
 
-/** Pages of two entries each; what a Link to the next one is. */
+/** Pages of two entries each, with the Link to the next page. */
 const paged = async (
   test: Test,
   pages: number,

@@ -17,7 +17,7 @@ export const accessFlags = {
   logins: flag(
     'logins',
     'all',
-    'who may log in; robots: those of upstream alone, which needs no cluster',
+    'who may log in; with robots, only robots of upstream, which needs no cluster',
     oneOf('all', 'robots'),
   ),
   kubeconfig: flag(
@@ -65,13 +65,13 @@ export const accessFlags = {
   imageStreams: flag(
     'imagestreams',
     'off',
-    'whether ImageStreams of app.ci are watched, as hints which tag to resolve',
+    'whether ImageStreams of app.ci are watched, as hints which tags to resolve',
     oneOf('off', 'watch'),
   ),
   restrictedIndex: flag(
     'restricted-index',
     'on',
-    'whether restricted tags are followed before they are pulled; off: upstream lists none',
+    'whether restricted tags are followed in advance; use off if upstream cannot list tags',
     oneOf('on', 'off'),
   ),
   restrictedIndexIntervalMs: flag(
@@ -89,7 +89,7 @@ export const accessFlags = {
   tokenFormat: flag(
     'token-format',
     'any',
-    'which tokens are reviewed; openshift: sha256~ and 43 characters, or a JWT',
+    'which tokens are reviewed; openshift: only sha256~ with 43 characters, or a JWT',
     oneOf('any', 'openshift'),
   ),
   identityTtlMs: flag('identity-ttl', '60s', 'how long the review of a token is cached', duration),

@@ -19,19 +19,19 @@ export const s3Flags = {
   cacheS3Region: flag(
     'cache-s3-region',
     undefined,
-    'region of the bucket; else AWS_REGION, or us-east-1 for another store',
+    'region of the bucket; by default AWS_REGION, or us-east-1 for another store',
     { expected: 'a region, such as us-east-1', parse: matching(/^[a-z0-9][a-z0-9-]{0,62}$/) },
   ),
   cacheS3Addressing: flag(
     'cache-s3-addressing',
     'auto',
-    'where the bucket stands in URLs; auto: in the path for other stores',
+    'position of the bucket in URLs; with auto, in the path for other stores',
     oneOf('auto', 'path', 'virtual'),
   ),
   cacheS3CredentialsFile: flag(
     'cache-s3-credentials-file',
     undefined,
-    'credentials file of AWS with static keys; else as AWS SDKs find them (IRSA, ..)',
+    'credentials file of AWS with static keys; by default AWS SDKs find them (IRSA, ..)',
     file,
   ),
   cacheS3CaFile: flag(

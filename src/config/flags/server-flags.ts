@@ -4,7 +4,7 @@
 import { address, duration, file, flag, trueOrFalse } from '../flag-kinds.ts'
 import { parseDuration, parseHost, parseOrigin, parseWebUrl } from '../value-parsers.ts'
 
-/** Clients raise a shorter validity to a minute by themselves, and would use the login after its end. */
+/** Clients treat a shorter validity as a minute, and would use the login after its end. */
 const shortestValidityMs = 60_000
 
 export const serverFlags = {
@@ -36,7 +36,7 @@ export const serverFlags = {
   mirrorUrl: flag(
     'mirror-url',
     undefined,
-    'API of ci-images-mirror, which /mirrors shows to those whom RBAC lets see it',
+    'API of ci-images-mirror; /mirrors shows it to users with the right in RBAC',
     { expected: 'an origin, such as http://ci-images-mirror.ci:8090', parse: parseOrigin },
   ),
   gracePeriodMs: flag(
@@ -66,7 +66,7 @@ export const serverFlags = {
   tokenSecretFile: flag(
     'token-secret-file',
     undefined,
-    'file with the secret that signs robot logins; further lines: also accepted',
+    'file with the secrets of robot logins: line 1 signs; later lines only verify',
     file,
   ),
   requireStrongSecrets: flag(

@@ -36,13 +36,13 @@ export const upstreamFlags = {
   maxUpstreamConnections: flag(
     'max-upstream-connections',
     '1024',
-    'connections to one upstream origin at a time, for blobs and for the rest each',
+    'connections per upstream origin, counted separately for blobs and other requests',
     positive,
   ),
   upstreamLimits: flag(
     'upstream-limits',
     'quay',
-    'rates that the proxy stays below; none is for a cache or registry of your own',
+    'rate limits of upstream; use none for a cache or registry of your own',
     oneOf('quay', 'none'),
   ),
   replicas: flag(
@@ -76,7 +76,7 @@ export const upstreamFlags = {
   stateDir: flag(
     'state-dir',
     undefined,
-    'directory that keeps known digests over a restart; without it: `state` below --cache-dir',
+    'directory that keeps facts about digests over a restart; by default `state` in --cache-dir',
     directory,
   ),
   stallTimeoutMs: flag(
@@ -111,7 +111,7 @@ export const upstreamFlags = {
   blobDelivery: flag(
     'blob-delivery',
     'stream',
-    'redirect sends clients to signed URLs of upstream or S3, not the bytes',
+    'stream sends the bytes, redirect sends signed URLs of upstream or S3',
     oneOf('stream', 'redirect'),
   ),
 } as const

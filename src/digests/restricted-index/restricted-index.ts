@@ -96,8 +96,8 @@ export class RestrictedIndex {
   }
 
   /**
-   * Upstream fails, and a state of the last day is stored, as after a restart. Digests that the stored facts open can be served; whether
-   * any other digest is restricted is not known until the index is complete.
+   * True if upstream fails and a state of the last day is stored, as after a restart. Then digests that the stored facts open can be
+   * served. Whether any other digest is restricted is unknown until the index is complete.
    */
   isRestored(): boolean {
     return this.#isRestored
@@ -120,7 +120,7 @@ export class RestrictedIndex {
     }
   }
 
-  /** A line for people. */
+  /** One line about the progress, for people. */
   status(): string {
     const { phase, pages, followed, isLiveComplete, isWhole } = this.progress()
     const failing = this.wasComplete() ? 'outdated, because upstream fails' : 'not complete'
@@ -130,7 +130,7 @@ export class RestrictedIndex {
     return `restricted index: ${state}; phase ${phase}, ${pages} pages of tags read, ${followed} tags followed`
   }
 
-  /** Resolves tags now that an ImageStream claims have changed. */
+  /** Resolves these tags now, because an ImageStream claims that they have changed. */
   async follow(tags: readonly QciTag[]): Promise<void> {
     await this.#walk.follow(tags)
   }

@@ -76,7 +76,7 @@ export class RestrictedWalk {
     onProgress('idle')
   }
 
-  /** Resolves tags now that an ImageStream claims have changed. */
+  /** Resolves these tags now, because an ImageStream claims that they have changed. */
   async follow(tags: Iterable<QciTag>): Promise<void> {
     await this.#follower.follow(tags)
   }

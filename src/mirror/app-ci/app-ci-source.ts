@@ -15,7 +15,7 @@ export const appCiImages = (kubeConfig: KubeConfig): DesiredSource => new AppCiS
 
 class AppCiSource implements DesiredSource {
   readonly #kubeConfig: KubeConfig
-  /** Those of the last list that was complete. */
+  /** The ImageStreams of the last complete list. */
   #streams: StreamImages = new Map()
 
   constructor(kubeConfig: KubeConfig) {

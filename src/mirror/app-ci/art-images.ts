@@ -14,7 +14,7 @@ import type { Desired, DesiredImage, LeftOutImage } from '../plan/desired.ts'
 import { noImage, pinnedDigest, type CurrentImage } from './current-images.ts'
 import type { StreamImages } from './stream-lists.ts'
 
-/** @param streams those that `selectorsOf` names. The order is that of the configuration, then that of the lists. */
+/** The images are in the order of the configuration, then of the lists. @param streams the ImageStreams that `selectorsOf` names */
 export const artImages = (config: MirrorConfig, streams: StreamImages): Desired => {
   const images: DesiredImage[] = []
   const leftOut: LeftOutImage[] = []
@@ -49,7 +49,7 @@ function* matchesOf(art: readonly ArtImages[], streams: StreamImages): Generator
     }
 }
 
-/** Pinned where the digest is known: then the registry of app.ci gets no request for an image that has not changed. */
+/** Pinned if the digest is known, so that the registry of app.ci gets no request for an unchanged image. */
 const desiredOf = (imageStreamTag: ImageStreamTag, current: CurrentImage): DesiredImage => ({
   target: formatTarget(imageStreamTag),
   float: floatTagOf(imageStreamTag),
@@ -71,7 +71,7 @@ const reasonAgainst = (
   if (match !== undefined) return `${formatSource(source)} is ignored: ${match.reason}`
   const target = formatTarget(imageStreamTag)
   const float = floatTagOf(imageStreamTag)
-  // One writer for each tag: the image would go to and fro between QCI and app.ci.
+  // Each tag has one writer. With two, the image would be copied from QCI to app.ci and back, again and again.
   const other =
     supplemental.find((entry) => floatTagOf(entry.target) === float) ??
     appCi.find((entry) => formatTarget(entry.target) === target)

@@ -1,6 +1,6 @@
 /**
- * Images of QCI that the registry of app.ci gets back: `qciToAppCIImages`. The registry makes an ImageStream tag of each, whose history
- * keeps the image that is replaced.
+ * `qciToAppCIImages`: images of QCI that are copied to the registry of app.ci. The registry makes an ImageStream tag of each image. The
+ * history of this tag keeps the image that is replaced.
  * @see https://github.com/openshift/image-registry/blob/master/pkg/dockerregistry/server/manifestservice.go
  */
 import { appCiRegistry, isSameSource, type MirrorConfig } from '../config/mirror-config.ts'
@@ -16,7 +16,7 @@ export const backfillImages = (config: MirrorConfig): Desired => {
   for (const { target, source, subject } of config.appCi) {
     const repository = `${target.namespace}/${target.name}`
     const image = {
-      // An ImageStream tag of this name may go into QCI, too.
+      // An ImageStream tag with this name may also be copied into QCI.
       target: `${appCiRegistry}/${formatTarget(target)}`,
       float: target.tag,
       destination: { registry: appCiRegistry, repository },

@@ -1,5 +1,5 @@
 /**
- * What each tag of an ImageStream points to now. Nothing else of the object is kept in memory: some have megabytes of history.
+ * The current image of each tag of an ImageStream. Nothing else of the object is kept in memory, because some have megabytes of history.
  * @see https://docs.openshift.com/container-platform/latest/rest_api/image_apis/imagestream-image-openshift-io-v1.html
  */
 import type { WatchedObject } from '../../kubernetes/watched-object.ts'
@@ -8,23 +8,23 @@ import { qciProxy, qciRegistry, qciRepository } from '../config/mirror-config.ts
 import { parseImageReference } from '../names/image-reference.ts'
 
 /**
- * A digest: the registry of app.ci has the image. `reference`: it is somewhere else, and the registry fetches it by the tag. `none`: the
- * tag has no image, since its import failed or nothing was pushed to it.
+ * A digest: the registry of app.ci has the image. `reference`: the image is elsewhere, and the registry fetches it by the tag. `none`: the
+ * tag has no image, because its import failed or nothing was pushed to it.
  */
 export type CurrentImage = Digest | 'reference' | 'none'
 
-/** Undefined where the image has to be read by its tag. */
+/** Undefined if the image has to be read by its tag. */
 export const pinnedDigest = (current: CurrentImage): Digest | undefined =>
   current === 'reference' || current === 'none' ? undefined : current
 
-/** Why a tag without an image is left out: a sentence without its end. */
+/** Why a tag without an image is left out: a sentence without its full stop. */
 export const noImage = (imageStreamTag: string): string =>
   `the ImageStream tag ${imageStreamTag} has no image: its import failed, or nothing was pushed to it`
 
 /** By tag. */
 export type CurrentImages = ReadonlyMap<string, CurrentImage>
 
-/** Of the watch of all ImageStreams. */
+/** For the watch of all ImageStreams. */
 export interface StreamTag {
   readonly image: CurrentImage
   /** Milliseconds since the epoch at which the tag got this image. */

@@ -1,5 +1,6 @@
 /**
- * Everything that is to be copied, of all sections: external images and ART's into QCI, and images of QCI to app.ci.
+ * All images to copy, from all sections of the configuration: external images and images of ART go into QCI, and images of QCI go to
+ * app.ci.
  */
 import { appCiRegistry, type MirrorConfig } from '../config/mirror-config.ts'
 import { desiredImages, type Desired, type DesiredImage, type LeftOutImage } from '../plan/desired.ts'
@@ -8,7 +9,7 @@ import { backfillImages } from './backfill-images.ts'
 import { noImage, pinnedDigest, type CurrentImage } from './current-images.ts'
 import type { StreamImages } from './stream-lists.ts'
 
-/** @param streams those that `selectorsOf` names */
+/** @param streams the ImageStreams that `selectorsOf` names */
 export const allDesiredImages = (config: MirrorConfig, streams: StreamImages): Desired => {
   const all = [pinned(desiredImages(config), streams), artImages(config, streams), backfillImages(config)]
   return {
@@ -23,7 +24,7 @@ export const pinned = (desired: Desired, streams: StreamImages): Desired => {
   const leftOut: LeftOutImage[] = [...desired.leftOut]
   for (const image of desired.images) {
     const current = currentOf(image, streams)
-    // Of an ImageStream or a tag that does not exist, the registry says so.
+    // If an ImageStream or a tag does not exist, the registry reports it later.
     if (current === undefined) images.push(image)
     else if (current === 'none')
       leftOut.push({ ...image, reason: noImage(`${image.source.repository}:${image.source.tag}`) })

@@ -1,5 +1,5 @@
 /**
- * Which ImageStreams the configuration needs. The fewest that can be listed: a list of the namespace `ocp` has hundreds of megabytes.
+ * Which ImageStreams to list: as few as the configuration needs, because a list of the whole namespace `ocp` has hundreds of megabytes.
  */
 import type { MirrorConfig } from '../config/mirror-config.ts'
 import { formatTarget, type ImageStreamTag } from '../names/qci-names.ts'
@@ -32,6 +32,6 @@ const isNeeded = ({ art, supplemental }: MirrorConfig, imageStreamTag: ImageStre
       formatTarget(source.imageStreamTag) === formatTarget(imageStreamTag),
   )
 
-/** The only name that a pattern such as `^release$` matches; undefined where there may be others. */
+/** The only name that a pattern such as `^release$` matches; undefined if other names may match. */
 const exactName = (pattern: string): string | undefined =>
   /^\^((?:[a-z0-9_-]|\\\.)+)\$$/.exec(pattern)?.[1]?.replaceAll('\\.', '.')

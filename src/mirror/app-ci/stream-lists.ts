@@ -1,11 +1,11 @@
 /**
- * Reads ImageStreams of app.ci: a namespace in pages, or one of them alone.
+ * Reads ImageStreams of app.ci: all of a namespace in pages, or a single one.
  */
 import type { KubeConfig } from '@kubernetes/client-node'
 import { readPages } from '../../kubernetes/list-and-watch.ts'
 import { currentImagesOf, type CurrentImages } from './current-images.ts'
 
-/** Which ImageStreams are read: one, or all of the namespace where there is no name. */
+/** Which ImageStreams are read: the one with this name, or without a name all of the namespace. */
 export interface StreamSelector {
   readonly namespace: string
   readonly name?: string | undefined
@@ -21,7 +21,7 @@ export const imageStreams = { group: 'image.openshift.io', version: 'v1', plural
 /** Objects. A page is in memory as a whole, as text and as objects: 50 large ImageStreams have some 10 MB. */
 const pageSize = 50
 
-/** One list after the other, so that one page is in memory at a time. @throws {Error} where a list does not come */
+/** One list after the other, so that one page is in memory at a time. @throws {Error} if a list cannot be read */
 export const readStreams = async (
   kubeConfig: KubeConfig,
   selectors: readonly StreamSelector[],

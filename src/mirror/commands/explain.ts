@@ -1,5 +1,5 @@
 /**
- * `ci-images-mirror explain`: why an image is, or is not, where it should be. It asks the service, or looks at the registries itself.
+ * `ci-images-mirror explain`: why QCI has an image as configured, or why not. It asks the service, or reads the registries itself.
  */
 import type { MirrorArguments } from '../arguments.ts'
 import type { MirrorIo } from '../io.ts'
@@ -9,7 +9,7 @@ import { openMirror, readDesired } from './local-mirror.ts'
 import { readConfig } from './read-files.ts'
 import { askService } from './service-client.ts'
 
-/** @returns the exit code: 0 where the image is where it should be */
+/** @returns the exit code: 0 if QCI has the image as configured */
 export const explainImage = async (args: MirrorArguments, io: MirrorIo): Promise<number> => {
   const target = args.target as string
   const answer = args.url === undefined ? await look(args, io) : await askService(args.url, 'GET', target)
@@ -38,7 +38,7 @@ const look = async (args: MirrorArguments, io: MirrorIo): Promise<Explanation | 
   }
 }
 
-/** A line for each field that says something. */
+/** A line for each field that has a value. */
 export const formatExplanation = (explanation: Explanation): string => {
   const rows = [
     ['image', explanation.target],

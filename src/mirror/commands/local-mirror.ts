@@ -1,5 +1,5 @@
 /**
- * A mirror that only reads, for commands that look at registries themselves.
+ * A mirror that only reads, for commands that read the registries themselves.
  */
 import { systemClock } from '../../concurrency/clock.ts'
 import { loadKubeConfig } from '../../kubernetes/kubeconfig.ts'
@@ -39,12 +39,14 @@ export const openRegistries = (
     clock,
   })
 
-/** With the images of ART where a kubeconfig is given; else of `supplementalCIImages` alone. @throws {Error} where app.ci gives no list */
+/**
+ * The list has the images of ART if a kubeconfig is given, otherwise only `supplementalCIImages`. @throws {Error} if app.ci gives no list
+ */
 export const readDesired = async (args: MirrorArguments, config: MirrorConfig): Promise<Desired> => {
   const { kubeconfig } = args
   const source = kubeconfig === undefined ? externalImages : appCiImages(loadKubeConfig(kubeconfig))
   const { problem, ...desired } = await source.read(config, new AbortController().signal)
-  // A plan without them would look complete.
+  // A plan without these images would look complete.
   if (problem !== undefined) throw new Error(problem)
   return withoutCollisions(desired)
 }

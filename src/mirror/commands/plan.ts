@@ -1,5 +1,5 @@
 /**
- * `ci-images-mirror plan`: what differs, as a table. It writes nothing.
+ * `ci-images-mirror plan`: prints the differences as a table. It writes nothing to a registry.
  */
 import type { MirrorArguments } from '../arguments.ts'
 import type { MirrorIo } from '../io.ts'

@@ -19,7 +19,7 @@ export const readText = (file: string): string => {
   }
 }
 
-/** @returns a problem where the file has no text in it. @throws {ArgumentsError} where it cannot be read */
+/** @returns a problem if the file contains no text. @throws {ArgumentsError} if it cannot be read */
 export const readTextOrProblem = (file: string): string | Problem => {
   try {
     return readConfigText(file)
@@ -29,7 +29,7 @@ export const readTextOrProblem = (file: string): string | Problem => {
   }
 }
 
-/** Of a configuration. @throws {ArgumentsError} */
+/** The text of a configuration. @throws {ArgumentsError} */
 export const readConfigFile = (file: string): string => {
   const text = readTextOrProblem(file)
   if (typeof text === 'string') return text
@@ -39,13 +39,13 @@ export const readConfigFile = (file: string): string => {
 const unreadable = (file: string, error: unknown): ArgumentsError =>
   new ArgumentsError([`${file} cannot be read: ${(error as Error).message}`])
 
-/** @throws {ArgumentsError} where the flag is missing */
+/** @throws {ArgumentsError} if the flag is missing */
 export const configFileOf = ({ config }: MirrorArguments): string => {
   if (config === undefined) throw new ArgumentsError(['give the configuration: --config=FILE'])
   return config
 }
 
-/** @throws {ArgumentsError} where the file is not well formed: a sentence for each error */
+/** @throws {ArgumentsError} if the file is not well formed, with a sentence for each error */
 export const readConfig = (args: MirrorArguments): MirrorConfig => {
   const file = configFileOf(args)
   const { config, problems } = parseMirrorConfig(readConfigFile(file))

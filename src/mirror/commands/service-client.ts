@@ -16,7 +16,7 @@ const userAgents = {
   POST: commandUserAgent('sync', mirrorUserAgent),
 } as const
 
-/** @returns a sentence where the service refuses. @throws {Error} where it does not answer */
+/** @returns a sentence if the service refuses. @throws {Error} if it does not answer */
 export const askService = async (
   url: URL,
   method: 'GET' | 'POST',

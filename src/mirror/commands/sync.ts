@@ -1,5 +1,5 @@
 /**
- * `ci-images-mirror sync`: has the service copy an image now, and follows it to its end.
+ * `ci-images-mirror sync`: tells the service to copy an image now, and waits until the copy has ended.
  */
 import { systemClock } from '../../concurrency/clock.ts'
 import { ArgumentsError, type MirrorArguments } from '../arguments.ts'
@@ -10,7 +10,7 @@ import { askService } from './service-client.ts'
 const pollMs = 1000
 const busy = new Set(['not compared yet', 'different', 'waiting', 'copying', 'backing off'])
 
-/** @returns the exit code: 0 when the image is where it should be */
+/** @returns the exit code: 0 if QCI has the image as configured */
 export const syncImage = async ({ url, target = '' }: MirrorArguments, io: MirrorIo): Promise<number> => {
   if (url === undefined)
     throw new ArgumentsError(['sync needs the service that copies: --url=http://HOST:8090'])

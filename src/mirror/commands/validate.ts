@@ -24,7 +24,7 @@ export const validateConfig = async (args: MirrorArguments, io: MirrorIo): Promi
   return validation.isValid ? 0 : 1
 }
 
-/** @throws {ArgumentsError} where a file cannot be read */
+/** @throws {ArgumentsError} if a file cannot be read */
 const validationOf = async (file: string, args: MirrorArguments, io: MirrorIo): Promise<Validation> => {
   const text = readTextOrProblem(file)
   if (typeof text !== 'string') return { problems: [text], isValid: false }

@@ -1,5 +1,5 @@
 /**
- * The file of the configuration -> its text. A file that holds no text is a problem with a position, like anything else that is wrong in it.
+ * Reads the configuration file as text. A file that contains no text is a problem with a position, like every other mistake in the file.
  */
 import { isUtf8 } from 'node:buffer'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
@@ -9,7 +9,7 @@ import type { Position, Problem } from './problem.ts'
 /** Bytes, unpacked. Today's file has 53 kB. Attack: a file of gigabytes, or a small gzip file that unpacks to them. */
 export const maxConfigBytes = 1024 * 1024
 
-/** The file exists, and is no text of a configuration. */
+/** The file exists, but does not contain text. */
 export class ConfigTextError extends Error {
   override readonly name = 'ConfigTextError'
   readonly problem: Problem
@@ -20,7 +20,7 @@ export class ConfigTextError extends Error {
   }
 }
 
-/** @throws {ConfigTextError} @throws {Error} where there is no file, or no right to read it */
+/** @throws {ConfigTextError} @throws {Error} if the file does not exist or may not be read */
 export const readConfigText = (path: string): string => decodeConfig(readBounded(path))
 
 /** @throws {ConfigTextError} */
@@ -33,7 +33,7 @@ export const decodeConfig = (content: Buffer): string => {
       'save it as UTF-8, or remove the characters from here on',
       firstInvalid(bytes),
     )
-  // A byte order mark is no part of the first key.
+  // A byte order mark does not belong to the first key.
   return bytes.toString().replace(/^\uFEFF/, '')
 }
 
@@ -72,7 +72,7 @@ const readBounded = (path: string): Buffer => {
   }
 }
 
-/** Bytes of one character stand in one line. */
+/** The bytes of a character are always in the same line. */
 const firstInvalid = (bytes: Buffer): Position => {
   const lines = bytes.toString('latin1').split('\n')
   const line = lines.findIndex((text) => !isUtf8(Buffer.from(text, 'latin1')))

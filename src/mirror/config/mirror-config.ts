@@ -38,7 +38,7 @@ export interface IgnoredSource extends Entry {
 export interface ArtImages extends Entry {
   readonly namespace: string
   readonly name: GoPattern
-  /** All tags where there is none. */
+  /** Without it: all tags. */
   readonly tag: GoPattern | undefined
 }
 
@@ -54,7 +54,7 @@ export const qciRegistry = 'quay.io'
 export const qciProxy = 'quay-proxy.ci.openshift.org'
 export const qciRepository = 'openshift/ci'
 
-/** The image that a source stands for: that of an ImageStream is in the registry of app.ci. */
+/** The image that a source stands for. The image of an ImageStream is in the registry of app.ci. */
 export const imageOf = (source: Source): ImageReference =>
   source.kind === 'image'
     ? source.image
@@ -67,7 +67,7 @@ export const imageOf = (source: Source): ImageReference =>
 
 export const formatSource = (source: Source): string => formatReference(imageOf(source))
 
-/** Where the current image of a target is in QCI, read by way of the proxy. */
+/** The current image of a target in QCI, as the proxy serves it. */
 export const qciImageOf = (target: ImageStreamTag): ImageReference => ({
   registry: qciProxy,
   repository: qciRepository,
@@ -75,14 +75,14 @@ export const qciImageOf = (target: ImageStreamTag): ImageReference => ({
   digest: undefined,
 })
 
-/** The float in QCI that an image is; undefined for any other image. The proxy has a second spelling of it. */
+/** The float in QCI that a reference names; undefined for any other reference. The proxy has a second spelling of floats. */
 export const floatOf = ({ registry, repository, tag, digest }: ImageReference): string | undefined => {
   if (digest !== undefined || tag === undefined) return undefined
   if (repository === qciRepository && (registry === qciRegistry || registry === qciProxy)) return tag
   return registry === qciProxy ? `${repository.replace('/', '_')}_${tag}` : undefined
 }
 
-/** The tag of an ImageStream of app.ci that an image is; undefined for any other image. */
+/** The ImageStream tag of app.ci that a reference names; undefined for any other reference. */
 export const imageStreamTagOf = ({
   registry,
   repository,
@@ -91,5 +91,5 @@ export const imageStreamTagOf = ({
 }: ImageReference): string | undefined =>
   registry === appCiRegistry && tag !== undefined && digest === undefined ? `${repository}:${tag}` : undefined
 
-/** Whether two sources are the same image, however each is written. */
+/** Whether two sources name the same image, in whatever spelling. */
 export const isSameSource = (one: Source, other: Source): boolean => formatSource(one) === formatSource(other)

@@ -1,5 +1,5 @@
 /**
- * The text of the configuration -> its entries, and everything that is wrong with the form of them.
+ * Parses the text of the configuration into entries, and reports every mistake in their form.
  */
 import type { MirrorConfig } from './mirror-config.ts'
 import type { Problem } from './problem.ts'
@@ -7,7 +7,7 @@ import { readAppCi, readArt, readIgnored, readSupplemental } from './sections.ts
 import { isEmpty, YamlReader } from './yaml-reader.ts'
 
 export interface ParsedConfig {
-  /** Of the entries that are well formed. */
+  /** Holds the well-formed entries only. */
   readonly config: MirrorConfig
   readonly problems: readonly Problem[]
 }
@@ -16,7 +16,7 @@ const sections = ['supplementalCIImages', 'qciToAppCIImages', 'ignoredSources', 
 
 export const parseMirrorConfig = (text: string): ParsedConfig => {
   const reader = new YamlReader(text)
-  // What follows from wrong syntax would only hide it.
+  // Further problems would follow from the syntax error, and hide it.
   const root = reader.isYaml ? reader.root : undefined
   if (reader.isYaml && isEmpty(root))
     reader.error(undefined, 'file', 'the file is empty', `write a section, such as ${sections[0]}`)

@@ -1,5 +1,5 @@
 /**
- * What is wrong in the configuration of the mirror: where it stands, what it does, and what to write.
+ * A problem in the configuration of the mirror: its position, its effect, and what to write instead.
  */
 
 /** Both from 1. */
@@ -9,18 +9,18 @@ export interface Position {
 }
 
 export interface Problem {
-  /** A warning is about an entry that works, and perhaps not as its author means it. */
+  /** A warning is about an entry that works, but perhaps not as its author intends. */
   readonly severity: 'error' | 'warning'
   readonly position: Position
-  /** The entry that it is about, `section[key]`: the same in each version of the file. */
+  /** The entry with the problem, `section[key]`: the same in each version of the file. */
   readonly subject: string
-  /** A sentence without its end. */
+  /** A sentence without its full stop. */
   readonly message: string
-  /** What to do about it: a sentence without its end, in the imperative. */
+  /** What to do about it: a sentence without its full stop, in the imperative. */
   readonly cure: string
 }
 
-/** As a compiler tells it, for editors that jump to the place. @param path as the person gave it */
+/** In the format of compilers, so that editors can jump to the line. @param path as the user gave it */
 export const formatProblem = (path: string, { position, message, cure }: Problem): string =>
   `${path}:${position.line}:${position.column}: ${message}; ${cure}`
 

@@ -117,7 +117,7 @@ const readSource = (
   }
   if (namespace !== undefined && name !== undefined && tag !== undefined)
     return { kind: 'image-stream-tag', imageStreamTag: { namespace, name, tag } }
-  // Of text that could not be read, the reader has said so.
+  // The reader has already reported a text that it could not read.
   if (reader.hasError(subject)) return undefined
   const missing = Object.entries({ namespace, name, tag }).filter(([, value]) => value === undefined)
   reader.error(
@@ -146,7 +146,7 @@ const readReference = (
   return undefined
 }
 
-/** From where QCI is read: the key itself says it where there is no `image`. */
+/** The image of QCI to read: without `image`, the key names it. */
 const readQciImage = (
   reader: YamlReader,
   node: YamlNode,
@@ -187,7 +187,7 @@ const readPattern = (
   return 'bad'
 }
 
-/** Go knows no difference between an empty text and none. */
+/** Go does not distinguish an empty text from a missing one. */
 const filled = (reader: YamlReader, node: YamlNode, subject: string): string | undefined => {
   const text = reader.text(node, subject)
   return text === '' ? undefined : text

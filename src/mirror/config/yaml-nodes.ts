@@ -1,13 +1,13 @@
 /**
- * One look at all nodes of a document: keys that are written twice, and what aliases stand for. The parser does both, in a time that grows
- * with the square of the file.
+ * Finds repeated keys, and what aliases stand for, in one pass over all nodes of a document. The parser can do both, but in a time that
+ * grows with the square of the file size.
  */
 import { isAlias, isMap, isNode, isScalar, visit, type Alias, type Document, type Node } from 'yaml'
 
 export interface InspectedNodes {
   /** The second of two equal keys of a map. */
   readonly repeatedKeys: readonly Node[]
-  /** Without those whose anchor does not stand before them. */
+  /** Aliases whose anchor does not come before them are missing here. */
   readonly targets: ReadonlyMap<Alias, Node>
 }
 

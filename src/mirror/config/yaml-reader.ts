@@ -27,13 +27,13 @@ export interface YamlEntry {
 export class YamlReader {
   readonly problems: Problem[] = []
   readonly root: YamlNode
-  /** Whether the text is YAML: else nothing of it should be read. */
+  /** Whether the text is YAML. If not, do not read any of it. */
   readonly isYaml: boolean
   readonly #targets: ReadonlyMap<Alias, Node>
   readonly #lines = new LineCounter()
 
   constructor(text: string) {
-    // Go reads version 1.1, in which `yes` is no text.
+    // Go reads YAML 1.1, in which `yes` is not a text.
     const options = {
       lineCounter: this.#lines,
       version: '1.1',
@@ -58,7 +58,7 @@ export class YamlReader {
       this.error(key, 'file', 'a key is written twice', 'remove one of the two entries')
   }
 
-  /** Where a node begins; the beginning of the file where there is no node. */
+  /** Where a node begins; without a node, the beginning of the file. */
   positionOf(node: YamlNode): Position {
     return this.#positionAt(node?.range?.[0] ?? 0)
   }
@@ -75,7 +75,7 @@ export class YamlReader {
     return this.problems.some((problem) => problem.subject === subject && problem.severity === 'error')
   }
 
-  /** Those of a map; none where there is no node. */
+  /** The pairs of a map; none without a node. */
   entriesOf(node: YamlNode, subject: string): readonly YamlEntry[] {
     const map = this.#resolve(node, subject)
     if (isEmpty(map)) return []
@@ -95,7 +95,7 @@ export class YamlReader {
     })
   }
 
-  /** Those of a list; none where there is no node. */
+  /** The items of a list; none without a node. */
   itemsOf(node: YamlNode, subject: string): readonly YamlNode[] {
     const list = this.#resolve(node, subject)
     if (isEmpty(list)) return []
@@ -117,7 +117,7 @@ export class YamlReader {
           `${JSON.stringify(key)} is not a key of ${subject}`,
           `use ${names.join(', ')}`,
         )
-      // Of the same spelling, the parser has told.
+      // The parser has already reported keys with the same spelling.
       else if (spellings.get(name) === key) continue
       else if (fields.has(name))
         this.#add(
@@ -134,7 +134,7 @@ export class YamlReader {
     return fields
   }
 
-  /** Undefined where there is none, or it is not text, which is an error. */
+  /** Undefined if the key is missing, or if its value is not text, which is an error. */
   text(node: YamlNode, subject: string): string | undefined {
     const scalar = this.#resolve(node, subject)
     if (isEmpty(scalar)) return undefined
@@ -185,10 +185,10 @@ export class YamlReader {
   }
 }
 
-/** More of them tell nothing: most follow from the first one. */
+/** Further ones do not help, because most of them follow from the first one. */
 const maxSyntaxErrors = 10
 
-/** Those whose message in the library is for programmers, or has no cure. */
+/** Errors whose message in the library is for programmers, or does not say what to do. */
 const syntaxErrors: Readonly<Record<string, readonly [message: string, cure: string]>> = {
   MULTIPLE_DOCS: [
     'the file has a second YAML document',

@@ -1,6 +1,6 @@
 /**
- * What others have said about an image: signatures, attestations and SBOMs, as referrers and under the tags of cosign. They are in the
- * target before the image has its tag, so that a policy which wants a signature finds it.
+ * The attachments of an image: signatures, attestations and SBOMs, as referrers and under the tags of cosign. They are copied before the
+ * image gets its tag, so that a policy that requires a signature finds it.
  * @see https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
  */
 import type { Descriptor } from '../../oci/descriptor.ts'
@@ -19,7 +19,7 @@ import { readSourceImage, type SourceManifest } from './source-image.ts'
 export interface AttachmentSteps {
   /** Copies blobs and manifests, each under its digest. */
   readonly copyContent: (manifests: readonly SourceManifest[]) => Promise<void>
-  /** Gives a manifest a tag. What had the tag is kept. */
+  /** Gives a manifest a tag. The manifest that had the tag before is kept. */
   readonly setTag: (tag: string, manifest: Manifest) => Promise<void>
 }
 
@@ -28,14 +28,23 @@ export interface Sides {
   readonly target: Repository
 }
 
-const cosignSuffixes = ['sig', 'att', 'sbom'] as const
+export const cosignSuffixes = ['sig', 'att', 'sbom'] as const
 
-/** @param digests of the image and of all its parts. @returns how many there are. @throws {RegistryFailure} @throws {PermitLost} */
+export interface CopiedAttachments {
+  readonly count: number
+  /** Digests of those of the image itself. */
+  readonly ofImage: readonly Digest[]
+}
+
+/**
+ * @param digests of all parts of the image, and of the image itself, which is the last one
+ * @throws {RegistryFailure} @throws {PermitLost}
+ */
 export const copyAttachments = async (
   sides: Sides,
   digests: readonly Digest[],
   steps: AttachmentSteps,
-): Promise<number> => new AttachmentCopy(sides, steps).copy(digests)
+): Promise<CopiedAttachments> => new AttachmentCopy(sides, steps).copy(digests)
 
 class AttachmentCopy {
   readonly #sides: Sides
@@ -49,20 +58,24 @@ class AttachmentCopy {
     this.#steps = steps
   }
 
-  async copy(digests: readonly Digest[]): Promise<number> {
-    for (const digest of digests) await this.#copyOf(digest)
-    return this.#count
+  async copy(digests: readonly Digest[]): Promise<CopiedAttachments> {
+    let ofImage: readonly Digest[] = []
+    for (const digest of digests) ofImage = await this.#copyOf(digest)
+    return { count: this.#count, ofImage }
   }
 
-  async #copyOf(digest: Digest): Promise<void> {
-    if (this.#seen.has(digest)) return
+  /** @returns the digests of what was attached to this digest */
+  async #copyOf(digest: Digest): Promise<readonly Digest[]> {
+    if (this.#seen.has(digest)) return []
     this.#seen.add(digest)
     const referrers = await readReferrers(this.#sides.source, digest)
     for (const referrer of referrers) await this.#copyReferrer(digest, referrer)
     if (referrers.length > 0) await this.#list(digest, referrers)
+    const attached = referrers.map((referrer) => referrer.digest)
     const tag = fallbackTagOf(digest)
-    if (tag === undefined) return
-    for (const suffix of cosignSuffixes) await this.#copyTag(`${tag}.${suffix}`)
+    if (tag === undefined) return attached
+    for (const suffix of cosignSuffixes) attached.push(...(await this.#copyTag(`${tag}.${suffix}`)))
+    return attached
   }
 
   async #copyReferrer(digest: Digest, referrer: Descriptor): Promise<void> {
@@ -79,7 +92,7 @@ class AttachmentCopy {
     await this.#copyOf(referrer.digest)
   }
 
-  /** A registry without the API needs the tag that stands in for it. */
+  /** A registry without the referrers API needs the tag of the referrers tag schema. */
   async #list(digest: Digest, referrers: readonly Descriptor[]): Promise<void> {
     const { target } = this.#sides
     const listed = new Set((await readReferrers(target, digest)).map((referrer) => referrer.digest))
@@ -89,12 +102,13 @@ class AttachmentCopy {
     await this.#steps.setTag(tag, withReferrers(await target.manifest(tag), missing, target, digest))
   }
 
-  async #copyTag(tag: string): Promise<void> {
+  async #copyTag(tag: string): Promise<readonly Digest[]> {
     const digest = await this.#sides.source.resolve(tag)
-    if (digest === undefined) return
+    if (digest === undefined) return []
     const manifests = await this.#read(digest)
     await this.#steps.copyContent(manifests)
     await this.#steps.setTag(tag, manifests.at(-1) as SourceManifest)
+    return [digest]
   }
 
   async #read(digest: Digest): Promise<readonly SourceManifest[]> {

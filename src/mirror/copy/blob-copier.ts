@@ -1,6 +1,6 @@
 /**
- * Blobs on their way into the target: taken over inside the registry where that is possible, else uploaded. No digest is on its way twice
- * at a time, however many images have it, and one that has arrived is not asked for again.
+ * Copies blobs into the target: mounts them from another repository of the registry if possible, otherwise uploads them. However many
+ * images have a digest, it is copied once at a time. A digest that has arrived is not requested again.
  */
 import { createBoundedCache } from '../../concurrency/bounded-cache.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
@@ -14,7 +14,7 @@ export type BlobOutcome = 'mounted' | 'present' | 'uploaded'
 export interface BlobCopier {
   /** @throws {RegistryFailure} @throws {PermitLost} */
   readonly copy: (source: Repository, target: Repository, blob: CopiedBlob) => Promise<BlobOutcome>
-  /** The target says that it does not have one of them. */
+  /** Call this when the target reports that it lacks one of these blobs. */
   readonly forget: (target: Repository, blobs: readonly CopiedBlob[]) => void
 }
 
@@ -24,7 +24,7 @@ export const createBlobCopier = (chunkBytes?: number): BlobCopier => new SingleF
 
 /** Milliseconds. Quay keeps a blob without a manifest for an hour. */
 const arrivedMs = 600_000
-/** Blobs of 10 minutes. Each has some 200 bytes. */
+/** The blobs of 10 minutes. Each takes about 200 bytes. */
 const maxArrived = 20_000
 
 const keyOf = (target: Repository, { digest }: Pick<CopiedBlob, 'digest'>): string =>
@@ -44,7 +44,7 @@ class SingleFlightCopier implements BlobCopier {
     if (this.#arrived.has(key)) return 'present'
     const other = this.#copying.get(key)
     if (other !== undefined) {
-      // A failure of the other source says nothing about this one.
+      // The source of the other caller has failed; the source of this one may work.
       const isThere = await other.then(
         () => true,
         () => false,
@@ -74,7 +74,7 @@ class SingleFlightCopier implements BlobCopier {
   }
 }
 
-/** The robot that may push may have no right to the source. Another one reads it then. */
+/** The robot that may push may lack the right to read the source. Then another robot reads it. */
 const isMounted = async (
   source: Repository,
   target: Repository,

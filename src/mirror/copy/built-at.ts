@@ -1,5 +1,5 @@
 /**
- * When an image was built, as its configuration says.
+ * Reads from its configuration when an image was built.
  * @see https://github.com/opencontainers/image-spec/blob/main/config.md
  */
 import type { Digest } from '../../oci/digest.ts'
@@ -15,9 +15,9 @@ const maxConfigBytes = 4 * 1024 * 1024
 const maxDepth = 3
 
 /**
- * Of a list: of its first image, since all are built at about the same time.
- * @returns milliseconds since the epoch; undefined where the image does not say it
- * @throws {RegistryFailure} where the registry does not answer
+ * For a list, the time of its first image, because all are built at about the same time.
+ * @returns milliseconds since the epoch; undefined if the image has no time
+ * @throws {RegistryFailure} if the registry does not answer
  */
 export const builtAt = async (
   repository: Repository,
@@ -36,7 +36,7 @@ export const builtAt = async (
   return createdIn(Buffer.concat(chunks), config.digest)
 }
 
-/** Of something that is not copied, such as schema 1, it does not matter. */
+/** An image that is not copied anyway, such as one of schema 1, needs no time. */
 const contentOf = (
   ...args: Parameters<typeof readManifestContent>
 ): Pick<ReturnType<typeof readManifestContent>, 'children' | 'blobs'> => {

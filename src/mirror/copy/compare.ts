@@ -1,26 +1,26 @@
 /**
- * Whether an image has to be copied: one HEAD per side, and the digests at the top. A list with another platform is another list.
+ * Decides whether an image has to be copied: sends one HEAD to each side, and compares the digests of the top manifests. A list that gains
+ * a platform has another digest.
  */
 import { isDigest, type Digest } from '../../oci/digest.ts'
 import type { Repository } from '../registry/repository.ts'
 
 export type Comparison =
   | { readonly state: 'same'; readonly digest: Digest }
-  /** `replaced`: undefined where the target has no such tag yet. */
+  /** `replaced`: undefined if the target does not have the tag yet. */
   | { readonly state: 'different'; readonly digest: Digest; readonly replaced: Digest | undefined }
   | { readonly state: 'missing' }
 
 export interface ComparedImage {
   readonly source: Repository
-  /** Of the source: a tag or a digest. */
+  /** The tag or digest of the source. */
   readonly version: string
   readonly target: Repository
   readonly float: string
 }
 
 /**
- * The tag of the source is resolved once: what is copied later is this digest. A source that is pinned already gets no request while the
- * target has it.
+ * Resolves the tag of the source once: the copy takes this digest later. A pinned source gets no request while the target has its digest.
  * @throws {RegistryFailure}
  */
 export const compareImages = async ({

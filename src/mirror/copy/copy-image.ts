@@ -1,5 +1,5 @@
 /**
- * One image from its source to its float, in an order in which no interruption loses an image:
+ * Copies one image from its source to its float. In this order, no interruption loses an image:
  *
  *     read all manifests of the source        a broken source is found while the target is untouched
  *     blobs and children into the target      nothing points to them yet
@@ -10,7 +10,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryFailure } from '../registry/failure.ts'
 import type { Manifest, Repository } from '../registry/repository.ts'
-import { copyAttachments } from './attachments.ts'
+import { copyAttachments, type CopiedAttachments } from './attachments.ts'
 import type { BlobCopier, BlobOutcome } from './blob-copier.ts'
 import { requireGzipLayers } from './manifest-content.ts'
 import type { Retention } from './retention.ts'
@@ -23,11 +23,11 @@ export interface CopyTools {
 
 export interface CopyRequest {
   readonly source: Repository
-  /** Pinned: what its tag points to later makes no difference. */
+  /** Pinned, so a later change of its tag makes no difference. */
   readonly digest: Digest
   readonly target: Repository
   readonly float: string
-  /** False for a registry that has a history of its own; true unless given. */
+  /** False for a registry that keeps a history itself; true unless given. */
   readonly keepsOld?: boolean
   /** Whether signatures, attestations and SBOMs are copied, too. */
   readonly hasAttachments?: boolean
@@ -36,17 +36,20 @@ export interface CopyRequest {
 }
 
 export interface CopyResult {
-  /** Blobs by what became of them. */
+  /** The number of blobs that were mounted, present or uploaded. */
   readonly blobs: Readonly<Record<BlobOutcome, number>>
-  /** Of the blobs that were uploaded. */
+  /** Bytes of the uploaded blobs. */
   readonly bytes: number
-  /** How many signatures, attestations and SBOMs the image has. Undefined where they are not copied. */
-  readonly attachments?: number
-  /** What the float pointed to, and where that is now. Undefined for a new float; the tag also where no copy is kept. */
+  /** Signatures, attestations and SBOMs. Undefined if they are not copied. */
+  readonly attachments?: CopiedAttachments
+  /**
+   * The digest that the float had before, and the tag that keeps it. Undefined for a new float; the tag is also undefined if no copy is
+   * kept.
+   */
   readonly replaced: { readonly digest: Digest; readonly pruneTag: string | undefined } | undefined
 }
 
-/** May be called again after any failure. @throws {RegistryFailure} @throws {PermitLost} */
+/** Safe to call again after any failure. @throws {RegistryFailure} @throws {PermitLost} */
 export const copyImage = async (tools: CopyTools, request: CopyRequest): Promise<CopyResult> => {
   const manifests = await readSourceImage(request.source, request.digest)
   if (request.onlyGzipLayers === true)
@@ -71,7 +74,7 @@ const attach = async (
   { source, target, keepsOld }: CopyRequest,
   manifests: readonly SourceManifest[],
   moved: Moved,
-): Promise<number> => {
+): Promise<CopiedAttachments> => {
   const digests = manifests.map(({ digest }) => digest)
   return await copyAttachments({ source, target }, digests, {
     copyContent: async (parts) => {
@@ -89,7 +92,7 @@ const attach = async (
   })
 }
 
-/** A manifest that the target has is complete there: the registry has checked that. */
+/** If the target has a manifest, it also has everything that the manifest names: the registry has checked that. */
 const copyContent = async (
   { blobs }: CopyTools,
   {
@@ -118,10 +121,11 @@ const switchFloat = async (
   const old = await target.resolveSurely(float)
   if (old === digest) return undefined
   const pruneTag = old === undefined || !keepsOld ? undefined : await retention.keep(target, float, old)
-  // Promotions write floats, too. The registry knows no condition for a PUT: this leaves them the time of one request.
+  // Promotions write floats, too. A registry has no conditional PUT, so another writer can still come between this request and the next
+  // one.
   if (pruneTag !== undefined && (await target.resolve(float)) !== old)
     throw new RegistryFailure('transient', `somebody else has just written ${target.label}:${float}`)
-  // Sent once: a repetition could overwrite an image that somebody has put there since.
+  // Sent once, because a repetition could overwrite an image that somebody else has pushed meanwhile.
   await target.putManifest(float, manifest, false)
   if ((await target.resolve(float)) !== digest)
     throw new RegistryFailure('transient', `${target.label} does not show ${digest} as ${float}`)

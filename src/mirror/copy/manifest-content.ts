@@ -1,5 +1,5 @@
 /**
- * What a manifest needs in the repository before it can be there: its blobs, or the manifests of its index.
+ * What the repository must have before a manifest can be pushed: its blobs, or the manifests of the index.
  * @see https://github.com/opencontainers/image-spec/blob/main/manifest.md and image-index.md
  */
 import { readDescriptor, type Descriptor } from '../../oci/descriptor.ts'
@@ -11,7 +11,7 @@ import type { Manifest } from '../registry/repository.ts'
 export interface ManifestContent {
   readonly mediaType: string
   readonly children: readonly Digest[]
-  /** Each once. Without foreign layers, which no registry has to have. */
+  /** Each digest once. Foreign layers are left out, because no registry has to have them. */
   readonly blobs: readonly Pick<Descriptor, 'digest' | 'size'>[]
   /** The media type of a layer of schema 2 that is not compressed with gzip. */
   readonly oddLayer?: string
@@ -25,7 +25,7 @@ const schema2 = 'application/vnd.docker.distribution.manifest.v2+json'
 const imageTypes = new Set(['application/vnd.oci.image.manifest.v1+json', schema2])
 const schema1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+(?:json|prettyjws)$/
 
-/** @param label of the repository. @throws {RegistryFailure} where it cannot be copied with its digest */
+/** @param label of the repository. @throws {RegistryFailure} if it cannot be copied with its digest */
 export const readManifestContent = (manifest: Manifest, label: string): ManifestContent => {
   const { digest } = manifest
   const json = jsonOf(manifest, label)
@@ -74,7 +74,7 @@ const jsonOf = ({ bytes, digest }: Manifest, label: string): Json => {
     const value = parseAnswer(bytes)
     if (typeof value === 'object' && value !== null) return value as Json
   } catch {
-    // The same sentence for both.
+    // Both get the same sentence.
   }
   throw refused(`${label} has ${digest} as something that is not a manifest`)
 }
@@ -89,7 +89,7 @@ const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? v
 
 const mediaTypeIn = (layer: unknown): string => String((layer as Json)['mediaType'])
 
-/** Layers of Windows come from Microsoft's own servers. */
+/** Layers of Windows are downloaded from Microsoft's own servers. */
 const isForeign = (layer: unknown): boolean => {
   const { mediaType, urls } = (layer ?? {}) as Json
   return (

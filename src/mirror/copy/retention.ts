@@ -1,18 +1,18 @@
 /**
- * The image that is about to be replaced gets a tag of its own first. Jobs that began with it go on to find it by its digest, and the
- * registry does not delete it.
+ * Before an image is replaced, it gets a tag of its own. So the registry does not delete it, and jobs that have started with it can still
+ * pull it by its digest.
  */
 import type { Digest } from '../../oci/digest.ts'
 import { pruneTagOf } from '../names/qci-names.ts'
 import { RegistryFailure } from '../registry/failure.ts'
 import type { Repository } from '../registry/repository.ts'
 
-/** Seconds that are tried: in each of them another image has the tag already. */
+/** How many seconds are tried, if another image already has the tag of a second. */
 const maxSeconds = 30
 
 export class Retention {
   readonly #now: () => number
-  /** The prune tag of a digest of a float: a second try of a copy needs no second tag. */
+  /** The prune tag that a digest of a float has got, so that a second try of the copy does not create a second tag. */
   readonly #kept = new Map<string, string>()
 
   /** @param now milliseconds since the epoch */
@@ -21,7 +21,7 @@ export class Retention {
   }
 
   /**
-   * Returns only when the registry itself says that the digest has the tag.
+   * Returns only after the registry has confirmed that the digest has the tag.
    * @returns the prune tag
    * @throws {RegistryFailure} @throws {PermitLost}
    */
@@ -40,12 +40,12 @@ export class Retention {
     return tag
   }
 
-  /** The image was replaced: forgets its prune tag. */
+  /** Call this after the image was replaced: its prune tag is forgotten here. */
   done(target: Repository, float: string, old: Digest): void {
     this.#kept.delete(`${target.label} ${float} ${old}`)
   }
 
-  /** A prune tag that is another image's would lose that one. */
+  /** Overwriting the prune tag of another image would lose that image. */
   async #freeTag(target: Repository, float: string, old: Digest): Promise<string> {
     for (let seconds = 0; seconds < maxSeconds; seconds++) {
       const tag = pruneTagOf(float, this.#now() + seconds * 1000)

@@ -1,5 +1,5 @@
 /**
- * All manifests of an image, read before anything is written: a source with a missing child is found while the target is untouched.
+ * Reads all manifests of an image before anything is written, so that a source with a missing child is found while the target is unchanged.
  */
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryFailure } from '../registry/failure.ts'

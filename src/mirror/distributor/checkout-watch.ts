@@ -9,18 +9,18 @@ export interface CheckoutWatchOptions {
   readonly checkout: ReleaseCheckout
   readonly clock: Clock
   readonly onRead: (reading: CheckoutReading) => void
-  /** Once for each failure that follows another one, or a reading. The inputs stay those of the last reading. */
+  /** Called for each failure with another message than the last one. The inputs of the last successful reading stay in use. */
   readonly onFailure: (error: Error) => void
 }
 
-/** Milliseconds between two looks at the link of the checkout, and between two readings of one that is no link. */
+/** Milliseconds between two checks of the link of the checkout, and between two readings of a checkout without a link. */
 const lookMs = 5000
 const rereadMs = 600_000
 
 export class CheckoutWatch {
   readonly #options: CheckoutWatchOptions
   readonly #closing = new AbortController()
-  /** Of the last reading; empty where it succeeded. */
+  /** The error of the last reading; empty if it succeeded. */
   #problem = ''
   #inputs: TestInputs | undefined
   #readAt = -Infinity
@@ -35,7 +35,7 @@ export class CheckoutWatch {
     return this.#inputs !== undefined && this.#problem === ''
   }
 
-  /** Reads it now, after the reading that runs. Further calls read it again. */
+  /** Reads the checkout now, after a running reading. Further calls read it again. */
   async read(): Promise<void> {
     this.#working = this.#working.then(async () => await this.#look(true))
     await this.#working
@@ -47,7 +47,7 @@ export class CheckoutWatch {
     await this.#working
   }
 
-  /** @param isDue whether it is read though its link is the same */
+  /** @param isDue whether to read it although its link is the same */
   async #look(isDue: boolean): Promise<void> {
     const { checkout, clock } = this.#options
     const { signal } = this.#closing

@@ -1,12 +1,12 @@
 /**
- * Which ImageStream tags one file of openshift/release uses as the input of a test: a configuration of ci-operator, or a part of the step
- * registry. Other fields are not read.
+ * Reads one file of openshift/release, and finds the ImageStream tags that it uses as inputs of tests. The file is a configuration of
+ * ci-operator or a part of the step registry. Other fields are not read.
  * @see https://github.com/openshift/ci-tools/blob/main/pkg/api/helper/imageextraction.go and pkg/registry/resolver.go
  */
 import { parseDocument } from 'yaml'
 import { formatTarget, parseTarget } from '../names/qci-names.ts'
 
-/** What needs images, and other parts of the registry. */
+/** A test or a part of the step registry, with the images and the other parts that it uses. */
 export interface Part {
   /** `ref NAME`, `chain NAME`, `observer NAME`, or `pre`, `test`, `post` and `observers` of `workflow NAME`. Undefined for a test. */
   readonly key: string | undefined
@@ -25,9 +25,10 @@ export interface FileInputs {
 /** Attack: aliases of aliases, which stand for gigabytes. */
 const maxAliases = 100
 
-/** @throws {Error} where the text is no YAML */
+/** @throws {Error} if the text is not YAML */
 export const readFileInputs = (text: string): FileInputs => {
-  // All scalars are text, so that the tag 4.10 is not the number 4.1. To look for repeated keys takes the square of their number.
+  // All scalars are read as text, so that the tag 4.10 is not the number 4.1. Repeated keys are not checked, because the check takes
+  // quadratic time.
   const document = parseDocument(text, { schema: 'failsafe', merge: true, uniqueKeys: false })
   const [error] = document.errors
   if (error !== undefined) throw error
@@ -59,7 +60,7 @@ const workflowParts = (key: string, steps: Json): readonly Part[] => [
 
 type Needs = Omit<Part, 'key'>
 
-/** @param steps each the name of one in the registry, or written out */
+/** @param steps each is a name in the step registry, or a complete step */
 const needsOf = (steps: unknown): Needs => {
   const all = objectsIn(steps)
   return {
@@ -75,7 +76,7 @@ const needsOf = (steps: unknown): Needs => {
 const enabledObservers = (steps: Json): readonly string[] =>
   textsIn(objectOf(steps['observers'])['enable']).map((name) => `observer ${name}`)
 
-/** A phase that a test leaves out is that of its workflow. */
+/** A test without a phase uses that of its workflow. */
 const testNeeds = (steps: Json): readonly Needs[] => {
   const [workflow] = textsIn([steps['workflow']])
   const inherited = phases.filter((phase) => !Array.isArray(steps[phase]))
@@ -94,7 +95,7 @@ const configInputs = (config: Json): FileInputs => {
   const needs = tests.flatMap((test) => [
     ...testNeeds(objectOf(test['steps'])),
     ...testNeeds(objectOf(test['literal_steps'])),
-    // Here, observers are written out.
+    // Here, observers are complete steps.
     needsOf(objectOf(test['literal_steps'])['observers']),
     needsOf([test['container']]),
   ])
@@ -127,7 +128,7 @@ const buildCacheOf = (config: Json): object | undefined => {
   return { namespace: 'build-cache', name: textsIn([org, repo]).join('-'), tag }
 }
 
-/** None where a part is missing. */
+/** None if a part of the name is missing. */
 const tagsIn = (value: unknown): readonly string[] => {
   const { namespace, name, tag } = objectOf(value)
   const texts = textsIn([namespace, name, tag])

@@ -1,5 +1,6 @@
 /**
- * The images of the watch of all ImageStreams, next to those of the configuration, which wins: each tag in QCI has one writer.
+ * Adds the images of the watch of all ImageStreams to those of the configuration. The configuration has precedence, so that each tag in QCI
+ * has one writer.
  */
 import { isQciTag } from '../../oci/qci-tag.ts'
 import { noImage, pinnedDigest, type StreamTag } from '../app-ci/current-images.ts'
@@ -55,7 +56,7 @@ class Rules {
     this.#ignored = new Map(ignored.map(({ source, reason }) => [formatSource(source), reason]))
   }
 
-  /** A sentence without its end. */
+  /** A sentence without its full stop. */
   reasonAgainst(
     { target, float }: DesiredImage,
     imageStreamTag: ImageStreamTag,
@@ -65,7 +66,7 @@ class Rules {
     if (taken !== undefined)
       return `the configuration has ${taken === target ? 'it' : `${taken} with the same tag in QCI`}, which wins`
     const backfilled = this.#backfilled.get(target)
-    // It would go to and fro between QCI and app.ci.
+    // It would be copied from QCI to app.ci and back, again and again.
     if (backfilled !== undefined) return `${backfilled} copies it the other way, which wins`
     const source = formatSource({ kind: 'image-stream-tag', imageStreamTag })
     const ignored = this.#ignored.get(source)

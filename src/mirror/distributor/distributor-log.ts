@@ -1,10 +1,10 @@
 /**
- * What the watch of all ImageStreams does as log lines.
+ * The log lines of the watch of all ImageStreams.
  */
 import type { Logger } from '../../telemetry/logging.ts'
 import type { DistributorEvent } from './distributor.ts'
 
-/** Files of the checkout that are named in one line. */
+/** Maximum of file names in one line. */
 const maxProblems = 20
 
 export const logDistributor =

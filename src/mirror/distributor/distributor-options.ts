@@ -25,6 +25,6 @@ export interface DistributorOptions {
   readonly ignoredTags: ReadonlySet<string>
   /** Whether schema 2 with a layer that is not gzip is left out. */
   readonly onlyValidManifests: boolean
-  /** A checkout of openshift/release, whose tests say which tags they use. */
+  /** A checkout of openshift/release. The tags that its tests use are mirrored. */
   readonly releaseRepository: string | undefined
 }

@@ -1,5 +1,5 @@
 /**
- * The watch of all ImageStreams of app.ci: which of their tags are mirrored, in addition to what the configuration lists.
+ * The watch of all ImageStreams of app.ci. It selects tags that are mirrored in addition to those of the configuration.
  */
 import type { KubeConfig } from '@kubernetes/client-node'
 import type { Clock } from '../../concurrency/clock.ts'
@@ -24,21 +24,21 @@ export type DistributorEvent =
   | { readonly what: 'checkout failed'; readonly error: Error }
 
 export interface DistributorSetup {
-  /** Of the configuration alone. */
+  /** The images of the configuration alone. */
   readonly base: DesiredSource
   readonly kubeConfig: KubeConfig
   readonly options: DistributorOptions
   readonly clock: Clock
   readonly observe: (event: DistributorEvent) => void
-  /** Milliseconds after a failure of the watch. */
+  /** Milliseconds to wait after a failure of the watch. */
   readonly retryMs?: number
 }
 
-/** Objects: 50 large ImageStreams have some 10 MB. */
+/** Objects of a page: 50 large ImageStreams have about 10 MB. */
 const pageSize = 50
-/** Milliseconds in which changes are gathered. */
+/** Milliseconds for which changes are collected before they are reported. */
 const gatherMs = 1000
-/** Milliseconds without an event. The API server sends a bookmark about every minute. */
+/** Milliseconds without any event after which the watch is ended. The API server sends a bookmark about every minute. */
 const silenceMs = 300_000
 
 export class Distributor implements DesiredSource, SourceWatch {
@@ -46,13 +46,13 @@ export class Distributor implements DesiredSource, SourceWatch {
   readonly #setup: DistributorSetup
   readonly #streams: ImageStreamWatch<StreamTags>
   readonly #index: StreamTagIndex
-  /** Undefined: no tag is mirrored because of a test. */
+  /** Undefined: inputs of tests are not mirrored. */
   readonly #checkout: CheckoutWatch | undefined
   #inputs: TestInputs = noInputs
   #filter: ImageFilter
   #listed: Desired | undefined
   #changed: ((targets: ReadonlySet<string>) => void) | undefined
-  /** Targets that have changed and are not told yet. */
+  /** Changed targets that were not reported yet. */
   #gathered = new Set<string>()
   #isClosed = false
 
@@ -96,7 +96,7 @@ export class Distributor implements DesiredSource, SourceWatch {
 
   async start(changed: (targets: ReadonlySet<string>) => void): Promise<void> {
     this.#changed = changed
-    // What tests use is known first, so that the ImageStreams are listed once.
+    // The inputs of tests are read first, so that the ImageStreams have to be listed only once.
     await this.#checkout?.read()
     if (!this.#isClosed) this.#streams.start()
   }
@@ -135,7 +135,7 @@ export class Distributor implements DesiredSource, SourceWatch {
     if (isSameInputs(inputs, this.#inputs)) return
     this.#inputs = inputs
     this.#filter = new ImageFilter(this.#setup.options, inputs)
-    // Of tags that were not wanted before, nothing is cached.
+    // Images of tags that were not selected before are not cached, so a new list is needed.
     this.#streams.relist()
   }
 

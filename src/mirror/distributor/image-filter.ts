@@ -1,5 +1,5 @@
 /**
- * Which ImageStream tags the watch of all ImageStreams mirrors: the filters of the former program, in its order.
+ * Selects the ImageStream tags that the watch of all ImageStreams mirrors, with the filters of the former program in the same order.
  * @see https://github.com/openshift/ci-tools/blob/main/pkg/controller/quay_io_ci_images_distributor/quay_io_ci_images_distributor.go
  */
 import { formatTarget, type ImageStreamTag } from '../names/qci-names.ts'
@@ -8,7 +8,7 @@ import { noInputs, type TestInputs } from './test-inputs.ts'
 
 export interface Verdict {
   readonly isWanted: boolean
-  /** Why: a sentence without its end. */
+  /** Why: a sentence without its full stop. */
   readonly reason: string
 }
 
@@ -21,7 +21,7 @@ export class ImageFilter {
     this.#inputs = inputs
   }
 
-  /** The first filter that says something decides. */
+  /** The first filter with a result decides. */
   verdictOf(imageStreamTag: ImageStreamTag): Verdict {
     const { ignoredTags, additionalTags, additionalNamespaces, additionalStreams } = this.#options
     const { namespace, name } = imageStreamTag

@@ -1,6 +1,6 @@
 /**
- * A checkout of openshift/release, which git-sync replaces every few minutes: read again when it changes, and of its files only those that
- * have other bytes than before are parsed again.
+ * Reads a checkout of openshift/release, which git-sync replaces every few minutes. It is read again when it changes. Only files with other
+ * bytes than before are parsed again.
  */
 import { createHash } from 'node:crypto'
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
@@ -12,7 +12,7 @@ export interface CheckoutReading {
   readonly inputs: TestInputs
   /** Files that were read. */
   readonly files: number
-  /** Files that could not be: a sentence each, without its end. */
+  /** Files that could not be read: a sentence for each, without its full stop. */
   readonly problems: readonly string[]
 }
 
@@ -22,7 +22,7 @@ const defaultBounds = { files: 100_000, fileBytes: 1024 * 1024, allBytes: 1024 *
 export class ReleaseCheckout {
   readonly #directory: string
   readonly #bounds: typeof defaultBounds
-  /** By the hash of the bytes. */
+  /** Parsed files, by the hash of their bytes. */
   #parsed: ReadonlyMap<string, string> = new Map()
   #root: string | undefined
 
@@ -36,7 +36,7 @@ export class ReleaseCheckout {
     return (await realpath(this.#directory).catch(() => this.#root)) !== this.#root
   }
 
-  /** @throws {Error} where there is no checkout, or it is larger than the bounds. The last reading stays as it is. */
+  /** @throws {Error} if the checkout does not exist or exceeds the bounds. The result of the last reading stays in use. */
   async read(signal: AbortSignal): Promise<CheckoutReading> {
     // git-sync may swap the link in the middle.
     const root = await realpath(this.#directory)
@@ -64,7 +64,7 @@ export class ReleaseCheckout {
   async #filesIn(root: string): Promise<readonly string[]> {
     const found: string[] = []
     for (const folder of ['ci-operator/config', 'ci-operator/step-registry'])
-      // A link may lead anywhere: it is no file here.
+      // Links are ignored, because they may lead to any file.
       for (const entry of await readdir(join(root, folder), { recursive: true, withFileTypes: true }))
         if (entry.isFile() && /\.ya?ml$/.test(entry.name))
           found.push(join(entry.parentPath, entry.name).slice(root.length + 1))
@@ -73,7 +73,7 @@ export class ReleaseCheckout {
     return found
   }
 
-  /** As JSON: a part of the text would keep the whole of it in memory. */
+  /** Copied by JSON, because a slice of the text would keep the whole text in memory. */
   #parse(file: string, content: Buffer, { parsed, problems }: Read): void {
     const key = createHash('sha256').update(content).digest('base64')
     try {

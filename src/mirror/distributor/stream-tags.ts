@@ -1,29 +1,29 @@
 /**
- * The current image of each tag that is mirrored, of all ImageStreams of app.ci. The rest of an ImageStream is not kept in memory.
+ * The current image of each mirrored tag of all ImageStreams of app.ci. Other parts of ImageStreams are not kept in memory.
  */
 import type { ImageStreamObserver } from '../../kubernetes/image-streams.ts'
 import type { ImageStream } from '../../oci/reference.ts'
 import type { StreamTag } from '../app-ci/current-images.ts'
 
-/** Of one ImageStream, by tag. */
+/** The images of one ImageStream, by tag. */
 export type StreamTags = ReadonlyMap<string, StreamTag>
 
 export interface StreamTagIndexOptions {
-  /** @param tags as `ocp/4.5:base` that have another image now, or none */
+  /** @param tags tags such as `ocp/4.5:base` that now have another image, or none */
   readonly onChange: (tags: readonly string[]) => void
   readonly onListed: () => void
 }
 
 export class StreamTagIndex implements ImageStreamObserver<StreamTags> {
   readonly #options: StreamTagIndexOptions
-  /** By `namespace/name`; without those that have no tag. */
+  /** ImageStreams by `namespace/name`; those without a tag are left out. */
   readonly #streams = new Map<string, StreamTags>()
 
   constructor(options: StreamTagIndexOptions) {
     this.#options = options
   }
 
-  /** In the order of their names, whatever the order of the events was. */
+  /** In the order of their names, independent of the order of events. */
   entries(): readonly (readonly [stream: string, tags: StreamTags])[] {
     return [...this.#streams].toSorted(([one], [other]) => (one < other ? -1 : 1))
   }

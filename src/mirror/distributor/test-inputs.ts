@@ -1,5 +1,5 @@
 /**
- * The inputs of all tests: those that configurations name, and those of the parts of the step registry that tests use.
+ * The inputs of all tests: tags that configurations name, and tags of the parts of the step registry that tests use.
  */
 import type { FileInputs, Part } from './ci-operator-inputs.ts'
 
@@ -12,7 +12,7 @@ export interface TestInputs {
 
 export const noInputs: TestInputs = { tags: new Set(), streams: new Set() }
 
-/** Each part is visited once, so the time is linear. A name that the registry does not have adds nothing. */
+/** Each part is visited once, so the time is linear. A name that is not in the step registry is ignored. */
 export const testInputs = (files: Iterable<FileInputs>): TestInputs => {
   const registry = new Map<string, Part>()
   const streams = new Set<string>()

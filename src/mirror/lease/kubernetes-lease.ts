@@ -16,7 +16,7 @@ export interface KubernetesLeaseOptions {
   readonly kubeConfig: KubeConfig
   readonly namespace: string
   readonly name: string
-  /** Milliseconds for one request: a renewal has to come in time. */
+  /** Milliseconds for one request, short enough that a renewal comes in time. */
   readonly timeoutMs?: number
 }
 
@@ -59,7 +59,7 @@ const recordOf = ({ spec = {}, metadata }: V1Lease): LeaseRecord => ({
   version: metadata?.resourceVersion ?? '',
 })
 
-/** The client gives such a time as text, whatever its type says. */
+/** The client returns such a time as text, although its type says otherwise. */
 const millisOf = (time: V1MicroTime | undefined): number =>
   time === undefined ? 0 : new Date(time).getTime()
 

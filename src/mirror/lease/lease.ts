@@ -1,5 +1,5 @@
 /**
- * One writer among several replicas: a lease that is renewed, and that its holder leaves before another may take it.
+ * A lease, so that only one of several replicas writes. The holder renews it, and stops writing before another replica may take it.
  * @see https://pkg.go.dev/k8s.io/client-go/tools/leaderelection
  */
 import type { Clock } from '../../concurrency/clock.ts'
@@ -7,28 +7,28 @@ import type { WritePermit } from '../registry/write-permit.ts'
 
 /** The lease as the API server has it. */
 export interface LeaseRecord {
-  /** Empty where nobody has it. */
+  /** Empty if nobody holds it. */
   readonly holder: string
   readonly durationSeconds: number
-  /** Milliseconds since the epoch: for people. Nobody compares clocks by it. */
+  /** Milliseconds since the epoch. Only people read it: replicas do not compare their clocks. */
   readonly acquiredAt: number
   readonly renewedAt: number
   /** How often the holder has changed. */
   readonly transitions: number
-  /** Of the API server: a write of another one is refused. Undefined for a lease that is to be created. */
+  /** The version of the API server, which refuses a write with another version. Undefined for a new lease. */
   readonly version: string | undefined
 }
 
 export interface LeaseStore {
-  /** @returns undefined where there is none. @throws {Error} where the API server does not answer */
+  /** @returns undefined if there is no lease. @throws {Error} if the API server does not answer */
   readonly read: () => Promise<LeaseRecord | undefined>
-  /** @returns false where another replica was faster. @throws {Error} where the API server does not answer */
+  /** @returns false if another replica was faster. @throws {Error} if the API server does not answer */
   readonly write: (record: LeaseRecord) => Promise<boolean>
 }
 
 export interface LeaseOptions {
   readonly store: LeaseStore
-  /** Of this replica, unlike any other. */
+  /** The unique name of this replica. */
   readonly identity: string
   readonly clock: Clock
   /** Milliseconds since the epoch. */
@@ -41,9 +41,9 @@ export type LeaseChange =
   | { readonly what: 'lost' }
   | { readonly what: 'failed'; readonly error: Error }
 
-/** Those of client-go. Milliseconds. */
+/** Milliseconds, as in client-go. */
 const durationMs = 15_000
-/** After a renewal began, the holder writes for so long. The rest is for what it has sent by then. */
+/** The holder sends writes for this long after a renewal began. The rest of the lease is for writes that are still in flight. */
 const writingMs = 10_000
 const retryMs = 2000
 
@@ -63,7 +63,7 @@ export class Lease implements WritePermit {
     this.#now = options.now ?? Date.now
   }
 
-  /** By a monotonic clock, so that a process that was stopped for a minute knows that it has lost it. */
+  /** Uses a monotonic clock, so that a process that was stopped for a minute notices that it has lost the lease. */
   readonly isHeld = (): boolean => this.#options.clock.now() < this.#heldUntil
 
   start(): void {
@@ -76,7 +76,7 @@ export class Lease implements WritePermit {
     this.#cancel()
     await this.#trying
     const wasHeld = this.isHeld()
-    // First nothing is written any more, then another one may.
+    // This replica stops writing before another one may start.
     this.#heldUntil = -Infinity
     if (wasHeld) await this.#giveBack().catch(() => undefined)
   }
@@ -106,7 +106,7 @@ export class Lease implements WritePermit {
     this.#wasHeld = isHeld
   }
 
-  /** @returns whether the lease is ours, and was written just now */
+  /** @returns whether this replica holds the lease and has just renewed it */
   async #acquire(): Promise<boolean> {
     const { store, identity } = this.#options
     const current = await store.read()
@@ -128,7 +128,7 @@ export class Lease implements WritePermit {
     if (this.#seen?.record.version !== record.version) this.#seen = { record, at: this.#options.clock.now() }
   }
 
-  /** Of another replica, only what is seen here counts: its clock may be wrong. */
+  /** Another replica's lease is timed by the clock of this one, because the other clock may be wrong. */
   #hasEnded({ holder, durationSeconds }: LeaseRecord): boolean {
     const seenAt = this.#seen?.at as number
     return holder === '' || this.#options.clock.now() >= seenAt + Math.max(durationSeconds * 1000, durationMs)

@@ -6,27 +6,21 @@ import { isNameComponent, isTag, maxRepositoryLength } from '../../oci/name-gram
 import { isDigest, type Digest } from '../../oci/digest.ts'
 
 export interface ImageReference {
-  /** Host and port, lower case: `quay.io`, `localhost:5000`. Of every spelling of Docker Hub: `docker.io`. */
+  /** Host and port, lower case: `quay.io`, `localhost:5000`. Every spelling of Docker Hub becomes `docker.io`. */
   readonly registry: string
   readonly repository: string
-  /** `latest` where the text has neither a tag nor a digest. */
+  /** `latest` if the text has neither a tag nor a digest. */
   readonly tag: string | undefined
   readonly digest: Digest | undefined
 }
 
 export const dockerHub = 'docker.io'
-const hostsOfDockerHub = new Set([
-  dockerHub,
-  'index.docker.io',
-  'registry-1.docker.io',
-  'registry.docker.io',
-  'registry.hub.docker.com',
-  'hub.docker.com',
-])
+/** Each host of Docker Hub is another spelling of it: `index.docker.io`, `registry-1.docker.io`, `hub.docker.com`. */
+const hostOfDockerHub = /(?:^|\.)docker\.(?:io|com)(?::\d+)?$/
 
 const hostPattern = /^(?:[a-z0-9][a-z0-9.-]{0,252}|\[[0-9a-f:]{2,39}\])(?::\d{1,5})?$/i
 
-/** @returns a sentence without its end where the text is not a reference */
+/** @returns a sentence without its full stop if the text is not a reference */
 export const parseImageReference = (text: string): ImageReference | string => {
   const [named = '', digest, ...more] = text.split('@')
   if (more.length > 0) return 'has more than one "@"'
@@ -35,7 +29,8 @@ export const parseImageReference = (text: string): ImageReference | string => {
   const { path, tag } = splitTag(named)
   if (tag !== undefined && !isTag(tag)) return `has ${JSON.stringify(tag)} where a tag belongs`
   const { registry, repository } = splitHost(path)
-  if (!hostPattern.test(registry)) return `has ${JSON.stringify(registry)} where a host belongs`
+  if (!hostPattern.test(registry) || !URL.canParse(`https://${registry}`))
+    return `has ${JSON.stringify(registry)} where a host belongs`
   const isRepository = repository.split('/').every(isNameComponent)
   if (!isRepository || repository.length > maxRepositoryLength)
     return `has ${JSON.stringify(repository)} where a repository belongs`
@@ -47,13 +42,13 @@ export const parseImageReference = (text: string): ImageReference | string => {
   }
 }
 
-/** What a request to the registry names: the digest if there is one. */
+/** The reference for a request to the registry: the digest if there is one. */
 export const versionOf = ({ tag, digest }: ImageReference): string => digest ?? `${tag}`
 
 export const formatReference = ({ registry, repository, tag, digest }: ImageReference): string =>
   `${registry}/${repository}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`
 
-/** The colon of a port stands before the last slash. */
+/** The colon of a port comes before the last slash. */
 const splitTag = (named: string): { readonly path: string; readonly tag: string | undefined } => {
   const colon = named.lastIndexOf(':')
   return colon > named.lastIndexOf('/')
@@ -73,11 +68,15 @@ const splitHost = (path: string): { readonly registry: string; readonly reposito
   return { registry, repository: isShort ? `library/${rest}` : rest }
 }
 
-/** Without the port that https has anyway, and without the dot at the end of a full domain name. */
+/**
+ * As requests are sent to it, so that no spelling passes a check and reaches the same server: `quay.io:0443` is `quay.io`. Without the dot at
+ * the end of a full domain name.
+ * @returns the text itself if no URL can have it
+ */
 const canonicalHost = (host: string): string => {
-  const plain = host
-    .toLowerCase()
-    .replace(/:443$/, '')
-    .replace(/\.(?=:\d{1,5}$|$)/, '')
-  return hostsOfDockerHub.has(plain) ? dockerHub : plain
+  // A URL would take more than a host from the text: `quay.io#x`.
+  const canonical = hostPattern.test(host) ? URL.parse(`https://${host}`)?.host : undefined
+  if (canonical === undefined) return host
+  const plain = canonical.replace(/\.(?=:\d{1,5}$|$)/, '')
+  return hostOfDockerHub.test(plain) ? dockerHub : plain
 }

@@ -1,6 +1,6 @@
 /**
- * What an image is called on both sides: `<namespace>/<name>:<tag>` on app.ci and in the configuration, `<namespace>_<name>_<tag>` in QCI
- * (the float), and what the mirror calls the image that it replaces.
+ * The names of an image: `<namespace>/<name>:<tag>` on app.ci and in the configuration, `<namespace>_<name>_<tag>` in QCI (the float), and
+ * the prune tag of a replaced image.
  * @see https://github.com/openshift/ci-tools/blob/main/pkg/api/promotion.go
  */
 import { maxTagLength } from '../../oci/name-grammar.ts'
@@ -13,10 +13,10 @@ export interface ImageStreamTag {
 
 const pruneInfix = '_prune___ci_images_mirror__'
 const digitsOfTime = 14
-/** Characters of a float whose prune tag is still a tag: 87. */
+/** The longest float, in characters (87): its prune tag must still be a valid tag. */
 export const maxFloatLength = maxTagLength - digitsOfTime - pruneInfix.length
 
-/** Exactly one `/` and one `:`, with something around each. @returns undefined for any other text */
+/** Needs exactly one `/` and one `:`, with text before and after each. @returns undefined for any other text */
 export const parseTarget = (key: string): ImageStreamTag | undefined => {
   const [namespace = '', rest = '', ...slashes] = key.split('/')
   const [name = '', tag = '', ...colons] = rest.split(':')
@@ -31,7 +31,7 @@ export const formatTarget = ({ namespace, name, tag }: ImageStreamTag): string =
 export const floatTagOf = ({ namespace, name, tag }: ImageStreamTag): string => `${namespace}_${name}_${tag}`
 
 /**
- * The tag of an image that was replaced. The pruner reads the time from it.
+ * The prune tag of a replaced image. The pruner reads the time from it.
  * @param ms since the epoch; the tag holds whole seconds of UTC
  */
 export const pruneTagOf = (float: string, ms: number): string =>

@@ -1,22 +1,22 @@
 /**
- * Where the list of the desired images comes from. The service reads it before each pass.
+ * Provides the list of desired images. The service reads it before each pass.
  */
 import type { MirrorConfig } from '../config/mirror-config.ts'
 import { desiredImages, type Desired } from './desired.ts'
 
 export interface DesiredSource {
-  /** A part that cannot be read is a `problem`, and does not stop the rest. @throws {Error} only where `signal` ended it */
+  /** A part that cannot be read is a `problem`; the other parts are read. @throws {Error} only if `signal` is aborted */
   readonly read: (config: MirrorConfig, signal: AbortSignal) => Promise<DesiredReading>
-  /** Of a source that is told of changes. */
+  /** For a source that reports changes. */
   readonly watch?: SourceWatch
 }
 
 export interface SourceWatch {
-  /** Begins. @param changed is told targets that have another image now, or none */
+  /** Starts the watch. @param changed called with the targets that now have another image, or none */
   readonly start: (changed: (targets: ReadonlySet<string>) => void) => Promise<void>
   /** The last reading, with what has changed since. Undefined before the first one. */
   readonly latest: (config: MirrorConfig) => Desired | undefined
-  /** Why a target is, or is not, in the list: a sentence without its end. Undefined where the text is no target. */
+  /** Why a target is in the list or not: a sentence without its full stop. Undefined if the text is not a target. */
   readonly verdictOf: (target: string) => string | undefined
   /** Whether nothing is missing. */
   readonly isWhole: () => boolean
@@ -27,9 +27,9 @@ export interface SourceWatch {
 }
 
 export interface DesiredReading extends Desired {
-  /** What could not be read, and what is used until it can be. A sentence without its end. */
+  /** Which part could not be read, and what is used meanwhile: a sentence without its full stop. */
   readonly problem?: string
 }
 
-/** `supplementalCIImages` alone: no request to a cluster. */
+/** Only `supplementalCIImages`, which needs no request to a cluster. */
 export const externalImages: DesiredSource = { read: async (config) => desiredImages(config) }

@@ -1,5 +1,5 @@
 /**
- * The images that QCI should have, as the configuration says it, and those that it leaves out, each with the reason.
+ * The images that QCI should have according to the configuration, and the images that are left out, each with the reason.
  */
 import {
   formatSource,
@@ -14,14 +14,14 @@ import { checkCircles } from '../validation/circles.ts'
 import { isFromDockerHub } from '../validation/sources.ts'
 
 export interface DesiredImage {
-  /** `ocp/ubi:9`; of an image that goes to app.ci, with the host of its registry. */
+  /** `ocp/ubi:9`; an image for app.ci has the host of the registry before it. */
   readonly target: string
-  /** The tag of it in QCI, or in its destination. */
+  /** Its tag in QCI, or in its destination. */
   readonly float: string
-  /** The repository of QCI, unless given. Only QCI has prune tags: elsewhere the registry has a history of its own. */
+  /** QCI unless given. Only QCI has prune tags: the registry of app.ci keeps a history itself. */
   readonly destination?: Destination
   readonly source: ImageReference
-  /** Of an image that the watch of all ImageStreams brings. */
+  /** Only for images of the watch of all ImageStreams. */
   readonly distributed?: Distributed
 }
 
@@ -37,7 +37,7 @@ export interface Destination {
 }
 
 export interface LeftOutImage extends DesiredImage {
-  /** A sentence without its end. */
+  /** A sentence without its full stop. */
   readonly reason: string
 }
 
@@ -46,7 +46,7 @@ export interface Desired {
   readonly leftOut: readonly LeftOutImage[]
 }
 
-/** Those of `supplementalCIImages`. */
+/** The images of `supplementalCIImages`. */
 export const desiredImages = (config: MirrorConfig): Desired => {
   const images: DesiredImage[] = []
   const leftOut: LeftOutImage[] = []
@@ -57,7 +57,7 @@ export const desiredImages = (config: MirrorConfig): Desired => {
       float: floatTagOf(entry.target),
       source: imageOf(entry.source),
     }
-    // The check of pull requests can be overridden by hand.
+    // Wrong entries can get here, because people can override the check of pull requests.
     const reason = circles.get(entry.subject) ?? reasonAgainst(config, entry)
     if (reason === undefined) images.push(image)
     else leftOut.push({ ...image, reason })

@@ -1,6 +1,6 @@
 /**
- * A difference of an image that the watch of all ImageStreams brings. Promotions write into QCI, too, and some of them write there alone: a
- * tag of app.ci that is older than the image in QCI must not replace it.
+ * Compares an image of the watch of all ImageStreams. Promotions write into QCI as well, and some of them only into QCI. So an older image
+ * of app.ci must not replace the image in QCI.
  */
 import { builtAt } from '../copy/built-at.ts'
 import type { ComparedImage } from '../copy/compare.ts'
@@ -9,7 +9,7 @@ import type { Finding } from './findings.ts'
 /** Milliseconds. */
 const staleMs = 24 * 3_600_000
 
-/** @throws {RegistryFailure} where the image in QCI cannot be read */
+/** @throws {RegistryFailure} if the image in QCI cannot be read */
 export const judgeDistributed = async (finding: Finding, { target }: ComparedImage): Promise<Finding> => {
   const { image, state } = finding
   if (image.distributed === undefined || state !== 'different' || finding.replaced === undefined)

@@ -1,9 +1,10 @@
 /**
- * What put an image into the list, as the former program names it: that of ART's images calls itself the other one there, too.
+ * The name of what put an image into the list, as the former program writes it. For images of ART it wrote the name of the other list, and
+ * so does this program.
  */
 import type { DesiredImage } from './desired.ts'
 
-/** The value of `--enable-controller`, too. */
+/** This is also the value of `--enable-controller`. */
 export const distributorName = 'quay_io_ci_images_distributor'
 
 export type Owner = typeof distributorName | 'qciToAppCIImages' | 'supplementalCIImagesService'

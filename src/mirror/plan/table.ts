@@ -1,5 +1,5 @@
 /**
- * A plan as a table for a person: what is to be copied and why, what cannot be read, and what is left out.
+ * A plan as a table for people: the images to copy and why, the images that cannot be read, and the images that are left out.
  */
 import { formatReference } from '../names/image-reference.ts'
 import type { LeftOutImage } from './desired.ts'

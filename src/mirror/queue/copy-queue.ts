@@ -1,6 +1,7 @@
 /**
- * The copies that wait. Hosts of sources take turns, so that one slow registry with a hundred images does not block the others. A copy
- * that fails is tried again later and later; then it is dead, with the reason. Nothing leaves the queue but by its copy or by `remove`.
+ * The queue of copies. The source hosts take turns, so that one slow registry with a hundred images does not block the others. A failed
+ * copy is tried again with backoff. After too many failures it is dead, and keeps the reason. An image leaves the queue only when it is
+ * copied or removed.
  */
 import type { Clock } from '../../concurrency/clock.ts'
 import { defaultRetryRules, Entry, type RetryRules } from './entry.ts'
@@ -13,7 +14,7 @@ export interface CopyQueueOptions {
   readonly maxPerHost: number
   readonly clock: Clock
   readonly rules?: RetryRules
-  /** Called after each try. Without an error: it was copied, and has left the queue. */
+  /** Called after each try. No error means that the image was copied and has left the queue. */
   readonly observe: (status: CopyStatus, error?: unknown) => void
 }
 
@@ -34,7 +35,7 @@ export class CopyQueue {
     this.#rules = options.rules ?? defaultRetryRules
   }
 
-  /** Of the same digest, nothing changes: a dead copy stays dead. */
+  /** Adds a copy. If the queue already has it with the same digest, nothing changes: a dead copy stays dead. */
   put(copy: QueuedCopy): void {
     const entry = this.#entries.get(copy.target)
     if (entry === undefined) {
@@ -50,7 +51,7 @@ export class CopyQueue {
     this.#pump()
   }
 
-  /** Tries it now. @returns false where it is not in the queue, or is being copied */
+  /** Tries it now. @returns false if it is not in the queue, or is being copied */
   retry(target: string): boolean {
     const entry = this.#entries.get(target)
     if (entry === undefined || entry.state === 'copying') return false
@@ -61,7 +62,7 @@ export class CopyQueue {
     return true
   }
 
-  /** Of what is not to be copied any more. What is being copied is finished. */
+  /** Removes an image that is not desired any more. A copy that has begun is finished. */
   remove(target: string): boolean {
     const entry = this.#entries.get(target)
     if (entry === undefined || entry.state === 'copying') return false
@@ -75,13 +76,13 @@ export class CopyQueue {
     return [...this.#entries.values()].map((entry) => entry.status())
   }
 
-  /** Resolves when nothing is left to do: the queue is empty but for the dead, or stopped and nothing is being copied. */
+  /** Resolves when the queue holds only dead copies, or when it is stopped and no copy runs. */
   async idle(): Promise<void> {
     if (this.#isIdle()) return
     await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
-  /** Begins no copy any more. Resolves when those that have begun have ended. */
+  /** From now on no copy begins. Resolves when the running copies have ended. */
   async stop(): Promise<void> {
     this.#isStopped = true
     await this.idle()
@@ -109,7 +110,7 @@ export class CopyQueue {
     }
   }
 
-  /** The first entry of the first host below its limit. The host goes to the end of the rotation. */
+  /** The first entry of the first host that is below its limit. This host moves to the end of the rotation. */
   #next(): Entry | undefined {
     for (const [name, host] of this.#hosts) {
       if ((this.#running.get(name) ?? 0) >= this.#options.maxPerHost) continue

@@ -7,8 +7,8 @@ import type { CopyState, CopyStatus, QueuedCopy } from './queued-copy.ts'
 
 export interface RetryRules {
   readonly backoff: Backoff
-  /** Failures until a copy is dead. `refused`: of those that somebody has to do something about. */
-  readonly maxFailures: { readonly refused: number; readonly other: number }
+  /** A copy is dead after this many failures: `refused` counts the refusals, which need a person; `all` counts failures of every kind. */
+  readonly maxFailures: { readonly refused: number; readonly all: number }
   /** From 0 to below 1. */
   readonly random: () => number
 }
@@ -16,7 +16,7 @@ export interface RetryRules {
 /** A registry that fails has minutes to come back. A broken image waits for a person anyway. */
 export const defaultRetryRules: RetryRules = {
   backoff: { firstMs: 5000, longestMs: 600_000 },
-  maxFailures: { refused: 3, other: 12 },
+  maxFailures: { refused: 3, all: 12 },
   random: Math.random,
 }
 
@@ -24,9 +24,10 @@ export class Entry {
   copy: QueuedCopy
   state: CopyState = 'waiting'
   failures = 0
+  #refusals = 0
   lastError: string | undefined
   nextTryAt: number | undefined
-  /** Another digest of the source, which came while this one was being copied. */
+  /** A newer digest of the source, which arrived during the copy of this one. */
   next: QueuedCopy | undefined
 
   constructor(copy: QueuedCopy) {
@@ -38,10 +39,10 @@ export class Entry {
     return { ...copy, state, failures, lastError, nextTryAt }
   }
 
-  /** Begins again with another digest. */
+  /** Starts over with another digest. */
   replace(copy: QueuedCopy): void {
     this.copy = copy
-    this.failures = 0
+    this.#forgetFailures()
     this.lastError = undefined
     this.#set('waiting', undefined)
   }
@@ -50,21 +51,26 @@ export class Entry {
     this.#set('copying', undefined)
   }
 
-  /** Is due at once, whatever it was. */
+  /** Makes the copy due now, whatever its state is. */
   wake(): void {
-    if (this.state === 'dead') this.failures = 0
+    if (this.state === 'dead') this.#forgetFailures()
     this.#set('waiting', undefined)
   }
 
   /** @param now milliseconds of the clock */
   fail(error: unknown, now: number, { backoff, maxFailures, random }: RetryRules): void {
     this.lastError = sentenceOf(error)
-    // Nothing is wrong with the image where another replica goes on.
+    // A lost lease is not a failure of the image: another replica continues.
     if (!(error instanceof PermitLost)) this.failures += 1
-    const isRefused = error instanceof RegistryFailure && error.kind === 'refused'
-    const isDead = this.failures >= (isRefused ? maxFailures.refused : maxFailures.other)
-    if (isDead) this.#set('dead', undefined)
+    if (error instanceof RegistryFailure && error.kind === 'refused') this.#refusals += 1
+    if (this.#refusals >= maxFailures.refused || this.failures >= maxFailures.all)
+      this.#set('dead', undefined)
     else this.#set('backing off', now + backoffMs(Math.max(0, this.failures - 1), backoff, random))
+  }
+
+  #forgetFailures(): void {
+    this.failures = 0
+    this.#refusals = 0
   }
 
   #set(state: CopyState, nextTryAt: number | undefined): void {

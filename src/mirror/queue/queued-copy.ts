@@ -6,20 +6,20 @@ import type { ImageStreamTag } from '../names/qci-names.ts'
 import type { Owner } from '../plan/owner.ts'
 
 export interface QueuedCopy {
-  /** `ocp/ubi:9`: one copy at a time for each. */
+  /** `ocp/ubi:9`: a target has one copy at a time. */
   readonly target: string
-  /** As a person writes it. */
+  /** As people write it. */
   readonly source: string
-  /** As a person writes it, too. */
+  /** The source, as people write it. */
   readonly destination: string
   /** Milliseconds since the epoch at which the difference was seen. */
   readonly createdAt: number
   /** Copies take turns by it. */
   readonly sourceHost: string
-  /** Of the source, pinned when the two sides were compared. */
+  /** The digest of the source when the two sides were compared. */
   readonly digest: Digest
   readonly owner: Owner
-  /** Of an image that the watch of all ImageStreams brings. */
+  /** Only for images of the watch of all ImageStreams. */
   readonly distributed?: {
     readonly imageStreamTag: ImageStreamTag
     /** In QCI, when the two sides were compared. */
@@ -29,15 +29,15 @@ export interface QueuedCopy {
   }
 }
 
-/** `dead`: not tried any more, until the source changes or somebody asks for it. */
+/** `dead`: not tried again until the source changes or somebody requests a sync. */
 export type CopyState = 'waiting' | 'copying' | 'backing off' | 'dead'
 
 export interface CopyStatus extends QueuedCopy {
   readonly state: CopyState
-  /** Of the digest. */
+  /** Failed tries of this digest. */
   readonly failures: number
   /** A sentence; undefined before the first failure. */
   readonly lastError: string | undefined
-  /** Milliseconds of the clock; undefined where none is due. */
+  /** Milliseconds of the clock; undefined if no try is scheduled. */
   readonly nextTryAt: number | undefined
 }

@@ -1,5 +1,6 @@
 /**
- * Blobs of the repository that is pushed to: whether it has one, mounts from its neighbours, and uploads in chunks that resume.
+ * Pushes blobs to a repository: checks whether it has a blob, mounts blobs from other repositories, and uploads blobs in chunks that can be
+ * resumed.
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-a-blob-in-chunks
  */
 import type { Digest } from '../../oci/digest.ts'
@@ -13,7 +14,7 @@ import { hashFor, isDigestOf } from './verified.ts'
 
 /** Bytes of a chunk. The chunk is buffered until the registry has it. Storage such as S3 wants 5 MiB at least. */
 const defaultChunkBytes = 8 * 1024 * 1024
-/** Tries of one chunk without progress. */
+/** How often one chunk is tried without progress. */
 const maxStalls = 5
 
 export interface BlobUpload {
@@ -33,8 +34,8 @@ export const hasBlob = async (repository: Repository, digest: Digest): Promise<b
 }
 
 /**
- * Takes a blob over from another repository of the same registry, without a byte on the wire.
- * @returns false where the registry does not: it has begun an upload then, which is cancelled
+ * Mounts a blob from another repository of the same registry, so that no byte is transferred.
+ * @returns false if the registry has not mounted it. It has begun an upload instead, which is cancelled
  */
 export const mountBlob = async (repository: Repository, digest: Digest, from: string): Promise<boolean> => {
   const query = new URLSearchParams({ mount: digest, from })
@@ -48,7 +49,7 @@ export const mountBlob = async (repository: Repository, digest: Digest, from: st
   return false
 }
 
-/** @throws {RegistryFailure} also where the bytes do not have the digest: nothing is committed then */
+/** @throws {RegistryFailure} also if the bytes do not match the digest: nothing is committed then */
 export const uploadBlob = async (repository: Repository, upload: BlobUpload): Promise<void> => {
   const { digest, size, bytes, chunkBytes = defaultChunkBytes } = upload
   const start = await repository.send('POST', 'blobs/uploads/', { headers: { 'content-length': '0' } })
@@ -68,7 +69,7 @@ export const uploadBlob = async (repository: Repository, upload: BlobUpload): Pr
   }
   location.searchParams.set('digest', digest)
   const end = await repository.send('PUT', '', { url: location, headers: { 'content-length': '0' } })
-  // The answer to the first of two equal requests may be lost: then the second one finds no upload.
+  // If the answer to the first request was lost, its repetition finds no upload.
   if (end.status === 404 && (await hasBlob(repository, digest))) return await discard(end.body)
   await repository.accepted(end, [201, 204], `the blob ${digest}`)
 }
@@ -90,7 +91,7 @@ async function* inChunks(bytes: AsyncIterable<Buffer>, length: number): AsyncGen
   if (pendingBytes > 0) yield Buffer.concat(pending)
 }
 
-/** @param start offset of the chunk. @returns where the next chunk goes */
+/** @param start offset of the chunk. @returns the offset of the next chunk */
 const sendChunk = async (
   repository: Repository,
   location: URL,
@@ -110,7 +111,7 @@ const sendChunk = async (
       at = end
       continue
     }
-    // Some of it may have arrived.
+    // A part of the chunk may have arrived.
     ;({ at, url } = await statusOf(repository, url))
     if (at < start || at > end)
       throw new RegistryFailure('broken', `${repository.label} has lost its place in an upload`)
@@ -146,7 +147,7 @@ const patch = async (
 
 const isPassing = ({ kind }: RegistryFailure): boolean => kind === 'transient' || kind === 'limited'
 
-/** How much of an upload has arrived. */
+/** How many bytes of an upload have arrived. */
 const statusOf = async (
   repository: Repository,
   location: URL,
@@ -159,12 +160,12 @@ const statusOf = async (
   return { at, url: locationOf(repository, reply, location) }
 }
 
-/** Where the upload goes on. Attack: a Location elsewhere would get the token and the bytes. */
+/** The URL of the next request of the upload. Attack: a Location on another host would get the token and the bytes. */
 const locationOf = (repository: Repository, reply: RegistryReply, fallback: URL | undefined): URL => {
   const { origin } = repository.options.client
   const text = single(reply.headers['location'])
   const location = text === undefined ? (fallback ?? null) : URL.parse(text, origin)
-  // Behind a proxy that ends TLS, a registry may believe that it is reached by http.
+  // A registry behind a proxy that ends TLS may write http into its URLs.
   if (location?.host === origin.host) location.protocol = origin.protocol
   if (location?.origin !== origin.origin)
     throw new RegistryFailure('broken', `${repository.label} does not say where an upload goes`)

@@ -1,10 +1,10 @@
 /**
- * What a registry did not do, as a sentence for the person who reads why an image is not there yet.
+ * The failure of a registry, with a sentence for people who want to know why an image is not copied yet.
  */
 
 /**
- * `transient`: the same request may succeed later (5xx, a broken connection). `limited`: 429. `refused`: somebody has to change a right, a
- * quota or an image first. `broken`: bytes that do not have their digest, or an answer that no registry gives.
+ * `transient`: the same request may succeed later (5xx, a broken connection). `limited`: 429. `refused`: a person has to change a right, a
+ * quota or an image first. `broken`: bytes that do not match their digest, or an answer that is not valid for a registry.
  */
 export type FailureKind = 'transient' | 'limited' | 'refused' | 'broken'
 
@@ -12,7 +12,7 @@ export class RegistryFailure extends Error {
   override readonly name = 'RegistryFailure'
   readonly kind: FailureKind
 
-  /** `message`: a sentence without its end, which names the registry. */
+  /** `message`: a sentence without its full stop that names the registry. */
   constructor(kind: FailureKind, message: string, cause?: unknown) {
     super(message, { cause })
     this.kind = kind
@@ -21,7 +21,7 @@ export class RegistryFailure extends Error {
 
 /** A manifest that no registry has to take as it is. The watch of all ImageStreams leaves such images out, as the former program did. */
 export class UnsuitableManifest extends RegistryFailure {
-  /** What it is. */
+  /** The kind of the manifest. */
   readonly form: 'manifest v1' | 'invalid manifest v2'
 
   constructor(form: UnsuitableManifest['form'], message: string) {
@@ -30,7 +30,7 @@ export class UnsuitableManifest extends RegistryFailure {
   }
 }
 
-/** The write permit is gone: another replica may write now. */
+/** This replica has lost the write permit: another replica may write now. */
 export class PermitLost extends Error {
   override readonly name = 'PermitLost'
 

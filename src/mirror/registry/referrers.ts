@@ -1,5 +1,5 @@
 /**
- * Which manifests refer to another one: by the referrers API, else by the tag that stands in for it.
+ * Finds the manifests that refer to another one: by the referrers API, otherwise by the tag of the referrers tag schema.
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers
  */
 import { indexMediaType, readDescriptor, type Descriptor } from '../../oci/descriptor.ts'
@@ -47,13 +47,13 @@ export const readReferrers = async (
   throw tooMany(repository, digest)
 }
 
-/** Undefined where the name would be too long: of other digests than sha256. */
+/** Undefined if the tag would be too long, as it is for digests other than sha256. */
 export const fallbackTagOf = (digest: Digest): string | undefined => {
   const tag = digest.replace(':', '-')
   return isTag(tag) ? tag : undefined
 }
 
-/** The index under the tag that stands in for the API, with more referrers than it has. */
+/** The index under the tag of the referrers tag schema, with referrers added. */
 export const withReferrers = (
   current: Manifest | undefined,
   referrers: readonly Descriptor[],
@@ -92,7 +92,7 @@ const descriptorsIn = (bytes: Buffer, repository: Repository, digest: Digest): r
   })
 }
 
-/** Attack: a page elsewhere would get the token. Only the query is taken from it. */
+/** Attack: a next page on another host would get the token. So only the query of the Link is used. */
 const nextPage = (link: string | undefined, digest: Digest): string | undefined => {
   const target = /^<([^<>]{1,2000})>\s{0,9};\s{0,9}rel="?next"?/.exec(link ?? '')?.[1]
   const query = target === undefined ? '' : new URL(target, 'http://registry').search

@@ -1,5 +1,5 @@
 /**
- * A client for each registry. It is one for all images, so that they share its pace, its pauses and its tokens.
+ * One client for each registry. All images share it, with its rate limit, its pauses and its tokens.
  */
 import type { Clock } from '../../concurrency/clock.ts'
 import type { Rate } from '../../concurrency/token-bucket.ts'
@@ -9,18 +9,19 @@ import type { WritePermit } from './write-permit.ts'
 
 export interface RegistriesOptions {
   readonly permit: WritePermit
-  /** The robot of a repository. Undefined: anonymous. @throws {Error} where the auth file has something else for it */
+  /** The robot of a repository. Undefined: anonymous. @throws {Error} if its entry in the auth file cannot be used */
   readonly credentialOf: (origin: URL, repository: string) => RobotCredential | undefined
   /** `https://` and the host unless given. */
   readonly originOf?: (host: string) => URL
   readonly rate?: Rate
   readonly clock?: Clock
-  /** @param host `quay.io`. @param ms for which it gets no request, since it has answered 429 */
+  /** @param host `quay.io`. @param ms the registry gets no request for this time, because it answered 429 */
   readonly observePause?: (host: string, ms: number) => void
 }
 
 /**
- * Red Hat speaks of a few requests a second for an address, and quay's nginx of 50. Where they are too many, its 429 pauses all of them.
+ * Requests per second. Red Hat documents a few per second for each address, and the nginx of quay allows 50. If this rate is too high, a
+ * 429 pauses all requests.
  * @see https://access.redhat.com/solutions/6218921
  */
 const defaultRate: Rate = { perSecond: 10, burst: 10 }

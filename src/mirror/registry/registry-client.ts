@@ -1,5 +1,5 @@
 /**
- * Requests to one registry: paced together, tried again where that is harmless, with the token of their scopes.
+ * Requests to one registry: they share a rate limit, are retried if that is safe, and carry the token of their scopes.
  */
 import { backoffMs } from '../../concurrency/backoff.ts'
 import { systemClock, type Clock } from '../../concurrency/clock.ts'
@@ -13,27 +13,30 @@ import { discard, readBody } from './body.ts'
 import { RegistryFailure } from './failure.ts'
 import { RegistryConnection, type ConnectionRequest, type RegistryReply } from './registry-connection.ts'
 import { Tokens, type Scope } from './tokens.ts'
-import { checkPermit, type WritePermit } from './write-permit.ts'
+import { checkPermit, whileHeld, type WritePermit } from './write-permit.ts'
 
 export interface RegistryRequest extends ConnectionRequest {
   readonly scopes: readonly Scope[]
-  /** Whose robot logs in: `openshift/ci`. */
+  /** The repository whose robot logs in: `openshift/ci`. */
   readonly repository: string
-  /** The image that it is for: images take turns. */
+  /** The image that the request is for. Images take turns. */
   readonly image: string
-  /** False where the sender must look again first, be it after a 429: the world may have changed in the pause. */
+  /**
+   * False if the caller must check the registry before the request is sent again, even after a 429: another writer may have changed it
+   * meanwhile.
+   */
   readonly isRepeatable: boolean
-  /** `background`: after all others. Comparisons must not make a copy wait. */
+  /** `background`: sent after all other requests, so that comparisons do not delay copies. */
   readonly priority?: 'background' | undefined
 }
 
 export interface RegistryClientOptions {
   readonly origin: URL
-  /** The robot of a repository: some may push to one of them, others may read another. Undefined: anonymous. @throws {Error} */
+  /** The robot of a repository. One robot may push to QCI, and another one may read a source. Undefined: anonymous. @throws {Error} */
   readonly credentialOf?: (repository: string) => RobotCredential | undefined
-  /** Held by every request that is no GET or HEAD. */
+  /** Every request other than GET and HEAD needs it. */
   readonly permit: WritePermit
-  /** Of all methods together. */
+  /** Requests per second, of all methods together. */
   readonly rate: Rate
   readonly maxInFlight?: number
   /** Requests that wait for their turn. */
@@ -49,17 +52,17 @@ export interface RegistryClientOptions {
 
 const backoff = { firstMs: 100, longestMs: 5000 }
 const maxTokenBytes = 64 * 1024
-/** Milliseconds that a request waits for its turn; the pause after a 429 has an end before. */
+/** The longest wait of a request for its turn, in milliseconds: longer than any pause after a 429. */
 const maxQueueMs = 600_000
 
 export class RegistryClient {
   readonly origin: URL
-  /** Quay refuses one of two PUTs of the same manifest at a time, now and then. */
+  /** Of two simultaneous PUTs of one manifest, quay sometimes refuses one. */
   readonly puts = new OneAtATime()
   readonly #options: RegistryClientOptions
   readonly #connection: RegistryConnection
   readonly #limiter: Limiter
-  /** By the user name of the robot; of the anonymous, by the empty one. */
+  /** By the user name of the robot; an empty name for anonymous requests. */
   readonly #tokens = new Map<string, Tokens>()
   readonly #clock: Clock
 
@@ -87,7 +90,7 @@ export class RegistryClient {
       return await this.#sendAuthorized(request, false)
     } catch (error) {
       if (!(error instanceof RegistryFailure) || !this.#mayRepeat(request, error, failures)) throw error
-      // A limit has a pause of its own, which everybody waits for.
+      // A 429 pauses all requests to the registry; see below.
       if (error.kind === 'transient') await this.#pause(backoffMs(failures, backoff, this.#options.random))
     }
     return await this.#try(request, failures + 1)
@@ -144,7 +147,7 @@ export class RegistryClient {
     try {
       return this.#options.credentialOf?.(repository)
     } catch (error) {
-      // The images of other repositories have robots of their own.
+      // Other repositories may have other robots.
       throw new RegistryFailure(
         'refused',
         `the auth file is of no use for ${this.origin.host}/${repository}: ${(error as Error).message}`,
@@ -166,14 +169,24 @@ export class RegistryClient {
     await this.#turn(request)
     const began = this.#clock.now()
     try {
-      if (request.method !== 'GET' && request.method !== 'HEAD') checkPermit(this.#options.permit)
-      const reply = await this.#connection.send(request, authorization)
+      const isReading = request.method === 'GET' || request.method === 'HEAD'
+      const reply = isReading
+        ? await this.#connection.send(request, authorization)
+        : await this.#write(request, authorization)
       if (reply.status !== 429) this.#limiter.onSuccess(began)
       else this.#limited(began, reply.headers)
       return await this.#checked(request, reply)
     } finally {
       this.#limiter.release(request.priority)
     }
+  }
+
+  async #write(request: RegistryRequest, authorization: string | undefined): Promise<RegistryReply> {
+    const { permit } = this.#options
+    checkPermit(permit)
+    using held = whileHeld(permit, this.#clock)
+    const signal = request.signal === undefined ? held.signal : AbortSignal.any([request.signal, held.signal])
+    return await this.#connection.send({ ...request, signal, permit }, authorization)
   }
 
   #limited(began: number, headers: RegistryReply['headers']): void {
@@ -194,7 +207,7 @@ export class RegistryClient {
     url: URL,
     authorization: string | undefined,
   ): Promise<{ readonly status: number; readonly body: string }> {
-    // The realm has a limit of its own, and an origin that may be another one. Where it limits, no request is of use.
+    // The realm has its own rate limit, and may be on another origin. While it answers 429, no request can succeed.
     const began = this.#clock.now()
     const { status, headers, body } = await this.#connection.sendOnce(
       url,

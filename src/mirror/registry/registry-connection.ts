@@ -1,5 +1,5 @@
 /**
- * The connections to one registry and to where it redirects: one request at a time, without pace and repetition.
+ * The connections to one registry, and to the hosts that it redirects to. Sends single requests, without a rate limit and without retries.
  */
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
@@ -8,15 +8,18 @@ import { createAgents, type Agents } from '../../upstream/client/agents.ts'
 import { checkRedirect } from '../../upstream/client/redirect.ts'
 import { single } from '../../upstream/client/response-fields.ts'
 import { discard } from './body.ts'
-import { RegistryFailure } from './failure.ts'
+import { PermitLost, RegistryFailure } from './failure.ts'
+import { checkPermit, type WritePermit } from './write-permit.ts'
 
 export interface ConnectionRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
-  /** On the registry; built from validated parts, or the Location of an upload. */
+  /** A URL on the registry: built from validated parts, or the Location of an upload. */
   readonly url: URL
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Buffer
   readonly signal?: AbortSignal | undefined
+  /** Has to be held when the request leaves. */
+  readonly permit?: WritePermit | undefined
 }
 
 export interface RegistryReply {
@@ -85,7 +88,7 @@ export class RegistryConnection {
   /** Without redirects. @throws {RegistryFailure} */
   async sendOnce(
     url: URL,
-    { method, headers, body, signal }: ConnectionRequest,
+    { method, headers, body, signal, permit }: ConnectionRequest,
     authorization: string | undefined,
   ): Promise<RegistryReply> {
     const options: Dispatcher.RequestOptions = {
@@ -101,11 +104,13 @@ export class RegistryConnection {
       ...(signal === undefined ? {} : { signal }),
     }
     try {
-      // Blobs take long: their connections are not those of manifests.
+      // Blobs take long, so they do not use the connections of manifests.
       const agent = this.#agents.of(url, method === 'GET' && url.pathname.includes('/blobs/'))
-      const { statusCode, headers: fields, body: stream } = await agent.request(options)
+      const sender = permit === undefined ? agent : agent.compose(checkedOnceConnected(permit))
+      const { statusCode, headers: fields, body: stream } = await sender.request(options)
       return { status: statusCode, headers: fields, body: stream }
     } catch (error) {
+      if (error instanceof PermitLost) throw error
       throw new RegistryFailure(
         'transient',
         `${url.host} cannot be reached: ${(error as Error).message}`,
@@ -114,3 +119,22 @@ export class RegistryConnection {
     }
   }
 }
+
+/**
+ * Checks the permit when a connection is there, immediately before the first byte of the request leaves: a request may wait longer for its
+ * connection than the permit lasts.
+ */
+const checkedOnceConnected =
+  (permit: WritePermit): Dispatcher.DispatcherComposeInterceptor =>
+  (dispatch) =>
+  (options, handler) =>
+    dispatch(options, {
+      onRequestStart: (controller, context) => {
+        checkPermit(permit)
+        handler.onRequestStart?.(controller, context)
+      },
+      onResponseStart: (...response) => handler.onResponseStart?.(...response),
+      onResponseData: (...data) => handler.onResponseData?.(...data),
+      onResponseEnd: (...end) => handler.onResponseEnd?.(...end),
+      onResponseError: (...error) => handler.onResponseError?.(...error),
+    })

@@ -1,5 +1,5 @@
 /**
- * Manifests of one repository: what its tags are, their bytes, and new ones with the bytes unchanged, so that digests are kept.
+ * The manifests of one repository: resolves tags, reads manifests, and pushes manifests byte for byte, so that their digests stay the same.
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md
  */
 import { isDigest, type Digest } from '../../oci/digest.ts'
@@ -20,7 +20,7 @@ export interface Manifest {
 /** Bytes. The spec asks registries to take 4 MiB. */
 const maxManifestBytes = 4 * 1024 * 1024
 
-/** Schema 1 too: it is refused later, by its name. */
+/** Includes schema 1, which is refused later with a clear message. */
 const accept = [
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.oci.image.manifest.v1+json',
@@ -35,7 +35,7 @@ export interface RepositoryOptions {
   /** `openshift/ci` */
   readonly name: string
   readonly mayPush: boolean
-  /** The image that the requests are for: images take turns. */
+  /** The image that the requests are for. Images take turns. */
   readonly image: string
   readonly signal?: AbortSignal | undefined
   readonly priority?: RegistryRequest['priority']
@@ -55,7 +55,7 @@ export class Repository {
     return `${this.options.client.origin.host}/${this.options.name}`
   }
 
-  /** The digest of a tag, by one HEAD. Undefined where there is no such tag. @throws {RegistryFailure} */
+  /** The digest of a tag, by one HEAD. Undefined if the tag does not exist. @throws {RegistryFailure} */
   async resolve(tagOrDigest: string): Promise<Digest | undefined> {
     const reply = await this.send('HEAD', `manifests/${tagOrDigest}`, { headers: { accept } })
     await discard(reply.body)
@@ -63,13 +63,13 @@ export class Repository {
     this.expect(reply, [200], `the manifest ${tagOrDigest}`)
     const digest = single(reply.headers['docker-content-digest'])
     if (digest !== undefined && isDigest(digest)) return digest
-    // Not every registry names it.
+    // Not every registry sends the digest.
     return (await this.manifest(tagOrDigest))?.digest
   }
 
   /**
-   * The same for a tag that is about to be written, by one GET. That there is none counts only where the registry itself says so: behind
-   * a load balancer that answered 404 for it, an image would be overwritten without a copy.
+   * The same by one GET, for a tag that is about to be overwritten. A missing tag counts only if the registry itself reports it in its
+   * error: if a load balancer answered 404, an image would be overwritten without a copy.
    */
   async resolveSurely(tag: string): Promise<Digest | undefined> {
     const reply = await this.send('GET', `manifests/${tag}`, { headers: { accept } })
@@ -79,7 +79,7 @@ export class Repository {
     throw new RegistryFailure('transient', `${this.label} does not say for certain whether it has ${tag}`)
   }
 
-  /** Undefined where there is none. @throws {RegistryFailure} also where the bytes do not have the digest */
+  /** Undefined if it does not exist. @throws {RegistryFailure} also if the bytes do not match the digest */
   async manifest(tagOrDigest: string): Promise<Manifest | undefined> {
     const reply = await this.send('GET', `manifests/${tagOrDigest}`, { headers: { accept } })
     if (reply.status === 404) {
@@ -99,7 +99,7 @@ export class Repository {
     return { bytes, digest, mediaType: mediaTypeOf(reply.headers) ?? '' }
   }
 
-  /** @param isRepeatable false for a tag that others write, too. @throws {RegistryFailure} */
+  /** @param isRepeatable false for a tag that other programs write as well. @throws {RegistryFailure} */
   async putManifest(
     tagOrDigest: string,
     { bytes, mediaType, digest }: Manifest,
@@ -136,14 +136,14 @@ export class Repository {
     })
   }
 
-  /** @throws {RegistryFailure} where the status is none of those; the connection is closed then */
+  /** @throws {RegistryFailure} if the status is not expected; the connection is closed then */
   expect(reply: RegistryReply, statuses: readonly number[], what: string): void {
     if (statuses.includes(reply.status)) return
     abandon(reply.body)
     throw this.#failureOf(reply.status, what, '')
   }
 
-  /** The same of an answer whose body only matters where it is an error. */
+  /** The same for an answer whose body matters only if it is an error. */
   async accepted(reply: RegistryReply, statuses: readonly number[], what: string): Promise<void> {
     if (statuses.includes(reply.status)) return await discard(reply.body)
     const text = await readBody(reply.body, maxErrorBytes).catch(() => Buffer.alloc(0))
@@ -151,7 +151,7 @@ export class Repository {
   }
 
   #failureOf(status: number, what: string, code: string): RegistryFailure {
-    // A manifest whose blobs have ended meanwhile is complete at the next try.
+    // The registry has deleted blobs of the manifest meanwhile; the next try copies them again.
     const isUnknown = status === 404 || code === 'MANIFEST_BLOB_UNKNOWN' || code === 'BLOB_UNKNOWN'
     return new RegistryFailure(
       isUnknown ? 'transient' : 'refused',
@@ -172,5 +172,5 @@ const maxErrorBytes = 64 * 1024
 /** TAG_EXPIRED is quay's. */
 const absentCodes = new Set(['MANIFEST_UNKNOWN', 'NAME_UNKNOWN', 'TAG_EXPIRED'])
 
-/** The code of an error answer. Nothing else of the peer's text gets into a sentence of ours. */
+/** The code of an error answer. No other text of the server gets into our messages. */
 const codeIn = (body: string): string => /"code"\s{0,9}:\s{0,9}"([A-Z_]{1,40})"/.exec(body)?.[1] ?? ''

@@ -1,5 +1,5 @@
 /**
- * Bearer tokens of one registry: one for each set of scopes, and one request for each of them at a time.
+ * The bearer tokens of one registry: one for each set of scopes. Each is requested once at a time.
  * @see https://distribution.github.io/distribution/spec/auth/token/
  */
 import type { RobotCredential } from '../../secrets/robot-credential.ts'
@@ -17,7 +17,7 @@ export interface TokensOptions {
   readonly origin: URL
   /** Undefined: anonymous. */
   readonly credential: RobotCredential | undefined
-  /** One GET without redirects; the text of the answer. */
+  /** Sends one GET without redirects, and returns the text of the answer. */
   readonly get: (
     url: URL,
     authorization: string | undefined,
@@ -31,7 +31,7 @@ interface CachedToken {
   readonly expiresAt: number
 }
 
-/** Milliseconds before its end from which a token is not used: a request waits for its turn. */
+/** A token is not used in the last milliseconds of its life, because a request may wait for its turn. */
 const safetyMs = 30_000
 
 export class Tokens {
@@ -96,7 +96,7 @@ export class Tokens {
     return { header: `Bearer ${token}`, expiresAt: now() + Math.max(lifeMs - safetyMs, lifeMs / 2) }
   }
 
-  /** Attack: a realm elsewhere would get the password. Without one there is nothing to get. */
+  /** Attack: a realm on another host would get the password. Without a password there is nothing to steal. */
   #realmOf(challenge: Challenge, isLogin: boolean): URL {
     const { origin } = this.#options
     try {

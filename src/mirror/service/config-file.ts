@@ -1,6 +1,6 @@
 /**
- * The configuration file, read again and again: git-sync replaces it. A version that is not well formed is kept out, and the one before
- * stays in force.
+ * The configuration file. It is read at an interval, because git-sync replaces it. A version that is not well formed is rejected, and the
+ * previous one stays in force.
  */
 import type { MirrorConfig } from '../config/mirror-config.ts'
 import { ConfigTextError, readConfigText } from '../config/config-text.ts'
@@ -11,15 +11,15 @@ import { validate } from '../validation/validate.ts'
 export interface ConfigFileOptions {
   readonly path: string
   readonly onChange: (config: MirrorConfig) => void
-  /** Once for each version that is kept out, with a sentence for each problem. */
+  /** Called once for each rejected version, with a sentence for each problem. */
   readonly onRefused: (problems: readonly string[]) => void
-  /** What is in force and still wrong: a sentence each. */
+  /** Problems of a version that is in force all the same: a sentence for each. */
   readonly onCaution: (problems: readonly string[]) => void
   /** Milliseconds between two reads. */
   readonly intervalMs?: number
 }
 
-/** The file does not have a form that can be used: a sentence for each problem. */
+/** The file is not well formed. Holds a sentence for each problem. */
 export class ConfigFileError extends Error {
   readonly problems: readonly string[]
 
@@ -29,13 +29,13 @@ export class ConfigFileError extends Error {
   }
 }
 
-/** A changed file has to be in QCI within a minute. */
+/** Short, because a changed entry should be in QCI within a minute. */
 const defaultIntervalMs = 5000
 
 export class ConfigFile {
   readonly #options: ConfigFileOptions
   readonly #timer: NodeJS.Timeout
-  /** Of the version in force, and of the last one that was kept out. */
+  /** The texts of the version in force and of the last rejected one. */
   #text: string
   #refused: string | undefined
   #config: MirrorConfig
@@ -70,7 +70,7 @@ export class ConfigFile {
       this.#config = this.#accept(text)
     } catch (error) {
       const { problems } = error as ConfigFileError
-      // Of a file that cannot be read, the sentence.
+      // For a file that cannot be read: the sentence that says so.
       const refused = text === '' ? problems.join() : text
       if (this.#refused !== refused) this.#options.onRefused(problems)
       this.#refused = refused

@@ -1,10 +1,12 @@
 /**
- * The list of a pass: one image for each tag, and those first that a change of the configuration brought.
+ * The images of a pass: one for each tag. Images that a change of the configuration has added come first.
  */
 import { formatReference } from '../names/image-reference.ts'
 import type { Desired, DesiredImage, LeftOutImage } from '../plan/desired.ts'
 
-/** Of two images with one tag, the first one: each pass would replace the image of the other, and keep one more copy. */
+/**
+ * If two images have the same tag, the first one counts. Otherwise each pass would replace the image of the other, and keep one more copy.
+ */
 export const withoutCollisions = (desired: Desired): Desired => {
   const images: DesiredImage[] = []
   const leftOut: LeftOutImage[] = [...desired.leftOut]
@@ -22,7 +24,7 @@ export const withoutCollisions = (desired: Desired): Desired => {
   return { images, leftOut }
 }
 
-/** A pass takes minutes, and somebody waits for what they have just merged. */
+/** A pass takes minutes, and somebody waits for the entry that they have just merged. */
 export const changedFirst = (desired: Desired, before: Desired): Desired => {
   const old = new Set(before.images.map(keyOf))
   const isOld = (image: DesiredImage): boolean => old.has(keyOf(image))

@@ -1,5 +1,5 @@
 /**
- * What the service does as log lines. People search the logs of the former program for its words: they are the same.
+ * The log lines of the service. Their messages are those of the former program, because people search for them.
  * @see https://github.com/openshift/release/blob/main/docs/dptp-triage-sop/misc.md
  */
 import type { Logger } from '../../telemetry/logging.ts'
@@ -13,7 +13,7 @@ import type { PassEvent } from './passes.ts'
 export class MirrorLog {
   readonly #logger: Logger
   #problem: string | undefined
-  /** Left out of the list before: each is told once. */
+  /** Images that were already left out of the last list: each is logged once. */
   #ignored: ReadonlySet<string> = new Set()
 
   constructor(logger: Logger) {
@@ -81,7 +81,7 @@ export class MirrorLog {
     milliseconds: number,
   ): void {
     const fields = { target, source, destination, failures, error: lastError }
-    // The line of the operators' handbook, with what they look for in it.
+    // The operators' handbook describes this line and its fields.
     this.#logger.debug(
       { args: `image mirror ${source} ${destination}`, error: lastError },
       'Running command failed.',

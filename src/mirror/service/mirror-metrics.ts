@@ -1,5 +1,5 @@
 /**
- * The metrics of the mirror: two of the former program under their names, and what its dashboards lacked.
+ * The metrics of the mirror: the two of the former program under their old names, and new ones.
  */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { imageStates, type ImageStatus } from '../status/image-book.ts'
@@ -12,9 +12,9 @@ export interface MetricsSources {
   readonly queued: () => number
   readonly hasLease: () => boolean
   readonly isConfigCurrent: () => boolean
-  /** Whether the list of images was read as a whole. */
+  /** Whether all parts of the list of images could be read. */
   readonly isListWhole: () => boolean
-  /** Of the watch of all ImageStreams. */
+  /** Metrics of the watch of all ImageStreams. */
   readonly watched?: SourceWatch['counts'] | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -70,7 +70,7 @@ export class MirrorMetrics {
     this.#copies.inc({ result: isDead ? 'dead' : 'failed' })
   }
 
-  /** A registry gets no request for so long, since it has answered 429. @param host of the configuration */
+  /** A registry answered 429, so it gets no request for this time. @param host as in the configuration */
   paused(host: string, milliseconds: number): void {
     this.#pauses.inc({ host }, milliseconds / 1000)
   }
@@ -124,9 +124,9 @@ const addGauges = (registry: Registry, sources: MetricsSources): void => {
   addImageGauges(registry, sources)
 }
 
-/** States in which the queue has an image, or would have it. */
+/** States of an image that is in the queue, or would be in it without `--dry-run`. */
 const pending = new Set(['different', 'waiting', 'copying', 'backing off'])
-/** States in which an image waits for a person. */
+/** States of an image that needs a person. */
 const unhealthy = new Set(['dead', 'missing', 'unreadable'])
 
 const addImageGauges = (

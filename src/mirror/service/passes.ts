@@ -1,6 +1,6 @@
 /**
- * One pass after the other while this replica has the lease: at once when it gets the lease or the configuration changes, else at an
- * interval.
+ * Runs one pass after the other while this replica holds the lease: at once when it gets the lease or when the configuration changes,
+ * otherwise at an interval.
  */
 import type { Clock } from '../../concurrency/clock.ts'
 import type { MirrorConfig } from '../config/mirror-config.ts'
@@ -15,10 +15,10 @@ export interface PassesOptions {
   readonly mirror: Mirror
   readonly source: DesiredSource
   readonly config: () => MirrorConfig
-  /** Milliseconds from the beginning of a pass to that of the next. */
+  /** Milliseconds from the start of one pass to the start of the next. */
   readonly intervalMs: number
   readonly clock: Clock
-  /** False: differences are told, and nothing is copied. */
+  /** False: differences are logged, and nothing is copied. */
   readonly copies: boolean
   readonly observe: (event: PassEvent) => void
 }
@@ -26,7 +26,7 @@ export interface PassesOptions {
 export type PassEvent =
   | { readonly what: 'desired'; readonly desired: Desired; readonly problem: string | undefined }
   | { readonly what: 'found'; readonly finding: Finding }
-  /** `milliseconds`: of the whole pass. */
+  /** `milliseconds`: the duration of the whole pass. */
   | { readonly what: 'passed'; readonly milliseconds: number; readonly images: number }
   | { readonly what: 'failed'; readonly error: Error }
 
@@ -34,17 +34,17 @@ const nothing: Desired = { images: [], leftOut: [] }
 
 export class Passes {
   readonly #options: PassesOptions
-  /** Of the pass that runs; undefined while none may. */
+  /** Ends the current pass; undefined while no pass may run. */
   #abort: AbortController | undefined
   #running: Promise<void> = Promise.resolve()
   #cancel: () => void = () => undefined
-  /** Of the last pass that was not cut short, and of the last one that began. */
+  /** The image lists of the last complete pass, and of the last pass that began. */
   #desired: Desired = nothing
   #begun: Desired = nothing
-  /** Of the last reading. */
+  /** The problem of the last reading of the list. */
   #problem: string | undefined
   readonly #recent: RecentComparisons
-  /** Comparisons of what the watch has told. */
+  /** Running comparisons of images that the watch has reported. */
   #refreshing: Promise<void> = Promise.resolve()
 
   constructor(options: PassesOptions) {
@@ -52,7 +52,7 @@ export class Passes {
     this.#recent = new RecentComparisons(options.clock)
   }
 
-  /** Begins a pass at once; one that runs is cut short. */
+  /** Starts a pass now, and ends a running one early. */
   restart(): void {
     this.#abort?.abort()
     this.#cancel()
@@ -61,7 +61,7 @@ export class Passes {
     this.#running = this.#running.then(async () => await this.#rounds(abort.signal))
   }
 
-  /** Empties the queue. What is being copied is not tried again. Resolves when the pass that runs has ended. */
+  /** Empties the queue. Running copies are not tried again. Resolves when the running pass has ended. */
   async stop(): Promise<void> {
     this.#abort?.abort()
     this.#abort = undefined
@@ -81,7 +81,7 @@ export class Passes {
     this.#refreshing = this.#refreshing.then(async () => await this.#refresh(targets, signal))
   }
 
-  /** Whether passes are made. */
+  /** Whether passes run. */
   isActive(): boolean {
     return this.#abort !== undefined
   }
@@ -106,14 +106,14 @@ export class Passes {
     if (signal.aborted) return
     this.#problem = problem
     const wanted = changedFirst(withoutCollisions(reading), this.#desired)
-    // In a first pass that was cut short, nearly nothing has been compared: what has just changed is before the rest of it.
+    // If the first pass ended early, most images were not compared yet. Even then, changed entries come before all others.
     const desired = changedFirst(wanted, this.#begun)
     this.#begun = wanted
     observe({ what: 'desired', desired, problem })
     const images = this.#recent.due(desired.images)
     const findings = await this.#compare(desired, images, signal)
     if (signal.aborted) return
-    // Only now: a pass that was cut short has not looked at each of its changes.
+    // Set only after a complete pass, because a pass that ended early has not compared all changed entries.
     this.#desired = desired
     observe({ what: 'passed', milliseconds: clock.now() - began, images: findings.length })
   }

@@ -1,16 +1,16 @@
 /**
- * Images that need no comparison in this pass. The watch of all ImageStreams brings ten thousand and more, and tells when one changes: to look at
- * each of them every ten minutes would take all requests that quay.io allows.
+ * Skips images that need no comparison in this pass. The watch of all ImageStreams has ten thousand images and more, and reports changes
+ * itself. Comparing all of them every ten minutes would use up the rate limit of quay.io.
  */
 import type { Clock } from '../../concurrency/clock.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { DesiredImage } from '../plan/desired.ts'
 import type { Finding } from '../plan/findings.ts'
 
-/** Milliseconds until the next comparison of an image of the watch that is in QCI, and of any other one. */
+/** Milliseconds until the next comparison: of an image of the watch that QCI has, and of any other image of the watch. */
 const settledMs = 6 * 3_600_000
 const openMs = 1_800_000
-/** Images of the watch in one pass: with the pace for quay.io, five minutes. */
+/** Maximum of images of the watch in one pass. With the rate limit for quay.io they take five minutes. */
 const defaultMaxDue = 3000
 
 export class RecentComparisons {
@@ -24,7 +24,7 @@ export class RecentComparisons {
     this.#maxDue = maxDue
   }
 
-  /** All images of the configuration, and of the watch those that are due. In their order. */
+  /** All images of the configuration, and the images of the watch that are due, in their order. */
   due(images: readonly DesiredImage[]): readonly DesiredImage[] {
     let left = this.#maxDue
     return images.filter((image) => {

@@ -1,5 +1,5 @@
 /**
- * Starts the service from its arguments: the ports of the former program, and the end by a signal.
+ * Starts the service from its arguments, on the ports of the former program, and stops it at a signal.
  */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
@@ -24,7 +24,7 @@ import { ConfigFile } from './config-file.ts'
 import { MirrorService } from './service.ts'
 
 export interface RunningService {
-  /** Of the API and of the metrics: `http://127.0.0.1:8090`. */
+  /** The URLs of the API and of the metrics: `http://127.0.0.1:8090`. */
   readonly url: string
   readonly metricsUrl: string
   /** Looks at all files now. */
@@ -34,7 +34,7 @@ export interface RunningService {
 
 const leaseName = 'ci-image-mirror'
 
-/** @throws {ArgumentsError} @throws {ConfigFileError} @throws {Error} where a port is taken or the cluster is not known */
+/** @throws {ArgumentsError} @throws {ConfigFileError} @throws {Error} if a port is taken or no cluster is configured */
 export const runService = async (args: MirrorArguments, logger: Logger): Promise<RunningService> => {
   const { config, registryConfig } = args
   checkArguments(args)
@@ -67,7 +67,7 @@ export const runService = async (args: MirrorArguments, logger: Logger): Promise
   return await listen(service, { args, logger, file, auths })
 }
 
-/** With the watch of all ImageStreams, where it is enabled. */
+/** Includes the watch of all ImageStreams, if it is enabled. */
 const sourceOf = (
   { distributor: options }: MirrorArguments,
   kubeConfig: ReturnType<typeof loadKubeConfig>,

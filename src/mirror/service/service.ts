@@ -1,5 +1,5 @@
 /**
- * The service: the configuration file, the lease, passes over all images, the queue with its copies, and what people see of them.
+ * The service: the configuration file, the lease, passes over all images, the copy queue, the API, the log and the metrics.
  */
 import type { Clock } from '../../concurrency/clock.ts'
 import type { Logger } from '../../telemetry/logging.ts'
@@ -25,7 +25,7 @@ export interface ServiceOptions {
   readonly qci: MirrorOptions['qci']
   readonly credentialOf: RegistriesOptions['credentialOf']
   readonly originOf?: RegistriesOptions['originOf']
-  /** Undefined for a dry run: then differences are told, and nothing is written. */
+  /** Undefined for a dry run, which only logs differences. */
   readonly lease: { readonly store: LeaseStore; readonly identity: string } | undefined
   /** Milliseconds between two passes. */
   readonly intervalMs: number
@@ -97,7 +97,9 @@ export class MirrorService implements MirrorStatus {
     this.#options.source.watch?.reload()
   }
 
-  /** Begins no copy any more, waits for those that have begun, and gives the lease back. @param graceMs after which they are cut */
+  /**
+   * Starts no further copy, waits for running copies, and gives the lease back. @param graceMs running copies are aborted after this time
+   */
   async stop(graceMs: number): Promise<void> {
     const cancel = this.#options.clock.after(graceMs, () => this.#cut.abort())
     await this.#options.source.watch?.close()
@@ -152,7 +154,7 @@ export class MirrorService implements MirrorStatus {
   #leaseChanged(change: LeaseChange): void {
     this.#log.lease(change)
     if (change.what === 'acquired') void this.#ended.then(() => this.hasLease() && this.#passes.restart())
-    // Another replica copies now. This one derives its queue anew when it has the lease again.
+    // Another replica copies now. This one builds its queue again when it gets the lease back.
     if (change.what === 'lost') this.#ended = this.#passes.stop()
   }
 

@@ -1,5 +1,5 @@
 /**
- * One image in words: why it is, or is not, where it should be.
+ * Explains one image in words: whether QCI has it as configured, and if not, why.
  */
 import { nearestOf } from './nearest.ts'
 import type { ImageStatus } from './image-book.ts'
@@ -14,7 +14,7 @@ export interface Explanation {
   /** A sentence. */
   readonly explanation: string
   readonly digest: string | null
-  /** Times as of RFC 3339. */
+  /** Times in the format of RFC 3339. */
   readonly compared_at: string | null
   readonly differs_since: string | null
   readonly copied_at: string | null
@@ -49,7 +49,7 @@ export const explain = (status: ImageStatus, epochOf: (at: number) => number): E
 export const notListed = (
   target: string,
   images: readonly Pick<ImageStatus, 'target'>[],
-  /** Of the watch of all ImageStreams: a sentence without its end. */
+  /** The reason of the watch of all ImageStreams: a sentence without its full stop. */
   verdict?: string,
 ): string => {
   const nearest = nearestOf(

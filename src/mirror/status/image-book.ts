@@ -1,5 +1,5 @@
 /**
- * What is known about each desired image: how the last comparison ended, since when it differs, and when it was copied.
+ * The status of each desired image: the result of the last comparison, since when it differs, and when it was copied.
  */
 import type { Digest } from '../../oci/digest.ts'
 import { formatReference } from '../names/image-reference.ts'
@@ -11,7 +11,7 @@ import type { CopyState, CopyStatus } from '../queue/queued-copy.ts'
 export type ComparisonState =
   'not compared yet' | 'same' | 'different' | 'missing' | 'unreadable' | 'left out'
 
-/** `different`: the queue does not have it, since nothing is written. */
+/** `different`: in a dry run, so it is not in the queue. */
 export type ImageState = ComparisonState | CopyState
 
 export const imageStates = [
@@ -33,18 +33,20 @@ export interface ImageRecord {
   readonly destination: string
   readonly owner: Owner
   readonly state: ComparisonState
-  /** Why it is left out or cannot be read. A sentence without its end. */
+  /** Why it is left out or cannot be read: a sentence without its full stop. */
   readonly reason: string | undefined
-  /** Of the source, when it was compared last. */
+  /** The digest of the source at the last comparison. */
   readonly digest: Digest | undefined
   /** Milliseconds since the epoch. */
   readonly comparedAt: number | undefined
-  /** Milliseconds since the epoch at which QCI was seen without this image of the source first. Undefined while both are the same. */
+  /**
+   * When QCI was first seen without this digest of the source, in milliseconds since the epoch. Undefined while both sides are the same.
+   */
   readonly differsSince: number | undefined
   readonly copiedAt: number | undefined
 }
 
-/** With what the queue says about it. */
+/** The status of an image, with its state in the queue. */
 export interface ImageStatus extends Omit<ImageRecord, 'state'> {
   readonly state: ImageState
   readonly copy: CopyStatus | undefined
@@ -61,14 +63,14 @@ export class ImageBook {
     this.#now = now
   }
 
-  /** Forgets what is not in the list. */
+  /** Forgets images that are not in the list. */
   desire({ images, leftOut }: Desired): void {
     const before = this.#records
     this.#records = new Map()
     for (const image of images) {
       const fresh = this.#freshRecord(image)
       const old = before.get(image.target)
-      // What was left out after a comparison stays so until the next one.
+      // An image that was left out after a comparison stays left out until the next one.
       const wasListed = old?.state !== 'left out' || old.comparedAt !== undefined
       const isOld = old?.source === fresh.source && wasListed
       this.#records.set(image.target, isOld ? old : fresh)

@@ -1,6 +1,6 @@
 /**
- * `GET /api/v1/mirrors`, as the former program answers it: people have scripts with curl and jq. New are the filters `owner`, `state` and
- * `target`, and the last fields of a task.
+ * `GET /api/v1/mirrors`, with the answers of the former program, because people have scripts that use curl and jq. The filters `owner`,
+ * `state` and `target` and the last fields of a task are new.
  * @see https://github.com/openshift/ci-tools/blob/main/cmd/ci-images-mirror/main.go
  */
 import type { CopyStatus } from '../queue/queued-copy.ts'
@@ -28,7 +28,7 @@ export const answerMirrors = (parameters: URLSearchParams, statuses: readonly Co
   }
 }
 
-/** @returns the text of Go's error where it is not a number */
+/** @returns the text of Go's error if it is not a number */
 const limitOf = (text: string): number | string => {
   if (text === '') return defaultLimit
   const limit = /^[+-]?\d{1,19}$/.test(text) ? Number(text) : NaN

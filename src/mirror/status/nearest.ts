@@ -1,12 +1,12 @@
 /**
- * The name that was probably meant.
+ * Finds the name that a user probably meant.
  */
 import { distance } from 'fastest-levenshtein'
 
 /** Characters: the comparison takes the product of the two lengths. */
 const longest = 200
 
-/** @returns undefined where no name is near */
+/** @returns undefined if no name is similar */
 export const nearestOf = (text: string, names: readonly string[]): string | undefined => {
   const meant = text.slice(0, longest)
   const most = Math.max(2, Math.floor(meant.length / 4))

@@ -1,6 +1,6 @@
 /**
- * The HTTP server of the mirror: health and the queue, without a login, as the former program has them. It is for the cluster alone. New
- * are one image, and the request to copy it now.
+ * The HTTP server of the mirror: health and the queue, without a login, as in the former program. It is only for clients within the
+ * cluster. The endpoints for one image, and for its sync, are new.
  */
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import type { CopyStatus } from '../queue/queued-copy.ts'
@@ -12,9 +12,9 @@ export interface MirrorStatus {
   /** Everything in the queue. */
   readonly queue: () => readonly CopyStatus[]
   readonly images: () => readonly ImageStatus[]
-  /** Compares an image of the list, and copies it if it differs. @returns why it does not: a sentence */
+  /** Compares an image of the list, and copies it if it differs. @returns a sentence with the reason if it does not */
   readonly sync: (target: string) => Promise<string | undefined>
-  /** Why the watch of all ImageStreams has no image of a target: a sentence without its end. Undefined where there is no watch. */
+  /** Why the watch of all ImageStreams has no image for a target: a sentence without its full stop. Undefined without a watch. */
   readonly verdictOf: (target: string) => string | undefined
   /** Milliseconds of the clock of the queue -> milliseconds since the epoch. */
   readonly epochOf: (at: number) => number
@@ -28,7 +28,7 @@ export const createStatusServer = (mirror: MirrorStatus): FastifyInstance => {
     // A path that cannot be decoded.
     frameworkErrors: (_error, _request, reply) => void send(reply, notFound),
   })
-  // Paths of the former program are exact, and any method will do, with any body.
+  // The paths of the former program must match exactly. They take any method and any body.
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('*', (_request, _body, done) => done(null))
   server.all('/*', async (request, reply) => {
@@ -63,7 +63,7 @@ const answer = async (method: string, url: URL, mirror: MirrorStatus): Promise<S
 /** `<namespace>/<name>:<tag>` after the root; undefined for any other path. */
 const targetIn = (pathname: string): string | undefined => {
   if (!pathname.startsWith(`${root}/`)) return undefined
-  // The router has refused what cannot be decoded.
+  // The router has already refused paths that cannot be decoded.
   const target = decodeURIComponent(pathname.slice(root.length + 1))
   return target.includes('/') ? target : undefined
 }
@@ -79,7 +79,7 @@ const answerSync = async (target: string, mirror: MirrorStatus): Promise<StatusA
   if (explanationOf(target, mirror) === undefined) return answerImage(target, mirror)
   const refusal = await mirror.sync(target)
   if (refusal !== undefined) return { status: 409, body: refusal }
-  // The list may be another one by now.
+  // The list may have changed meanwhile.
   const after = answerImage(target, mirror)
   return after.status === 200 ? { ...after, status: 202 } : after
 }
@@ -89,5 +89,5 @@ const explanationOf = (target: string, mirror: MirrorStatus): Explanation | unde
   return image && explain(image, mirror.epochOf)
 }
 
-/** A Buffer: of text, the framework would add a charset to the type. */
+/** A Buffer, because the framework would add a charset to the content type of a string. */
 const jsonOf = (body: object): Buffer => Buffer.from(`${JSON.stringify(body)}\n`)

@@ -1,5 +1,5 @@
 /**
- * Copies that lead back to where they began: an image that is copied onto itself, or from QCI to app.ci and back.
+ * Finds circles of copies: an image that is copied onto itself, or from QCI to app.ci and back.
  */
 import {
   floatOf,
@@ -67,7 +67,7 @@ const nodeOf = (image: ImageReference): string => {
   return tag === undefined ? formatSource({ kind: 'image', image }) : appCiNode(tag)
 }
 
-/** The copies from `copy` on, each from the target of the next, if they lead back to it. */
+/** The circle of copies that `copy` belongs to, if there is one: each copy reads the target of the next one. */
 const circleOf = (copy: Copy, byTarget: ReadonlyMap<string, Copy>): readonly Copy[] | undefined => {
   const path: Copy[] = [copy]
   const seen = new Set([copy.to])

@@ -1,11 +1,11 @@
 /**
- * Two writers of one tag: the image under it would change each hour, each time with a copy of the other one.
+ * Finds tags with two writers. Their image would change every hour, and each change would keep one more copy.
  */
 import type { ArtImages, MirrorConfig, SupplementalImage } from '../config/mirror-config.ts'
 import type { Problem } from '../config/problem.ts'
 import { floatTagOf, formatTarget, type ImageStreamTag } from '../names/qci-names.ts'
 
-/** Floats that the builds of ci-operator promote -> what promotes them. */
+/** Maps each float that a build of ci-operator promotes to the build. */
 export type PromotedTags = ReadonlyMap<string, string>
 
 export const checkCollisions = (config: MirrorConfig, promoted: PromotedTags): readonly Problem[] => [
@@ -56,7 +56,7 @@ const alsoPromoted = (
     ]
   })
 
-/** The program passes over such tags of ART, so that there is one writer. The author may not know. */
+/** The program skips such tags of ART, so that there is one writer. The author of the entry may not know that. */
 const alsoOfArt = ({ art, supplemental, appCi }: MirrorConfig): readonly Problem[] =>
   art.flatMap((images) => {
     const { position, subject } = images
@@ -71,7 +71,7 @@ const alsoOfArt = ({ art, supplemental, appCi }: MirrorConfig): readonly Problem
       }))
   })
 
-/** A float does not say where its parts end: `ocp_a_b_c` may be `ocp/a:b_c` or `ocp/a_b:c`. Whether there is such a tag, only app.ci knows. */
+/** The parts of a float cannot be told apart: `ocp_a_b_c` may be `ocp/a:b_c` or `ocp/a_b:c`. Only app.ci knows which of them exists. */
 const promotedAndOfArt = ({ art }: MirrorConfig, promoted: PromotedTags): readonly Problem[] =>
   art.flatMap((images) => {
     const { position, subject } = images

@@ -1,5 +1,5 @@
 /**
- * What only the registries can tell of a configuration: sources that do not exist, that lack a part, or whose digest no copy keeps.
+ * Checks a configuration against the registries: sources that do not exist, that lack a part, or that cannot be copied with their digest.
  */
 import { formatSource, imageOf, type MirrorConfig, type SupplementalImage } from '../config/mirror-config.ts'
 import type { Problem } from '../config/problem.ts'
@@ -11,12 +11,12 @@ import type { Repository } from '../registry/repository.ts'
 import { isFromDockerHub } from './sources.ts'
 
 export interface OnlineOptions {
-  /** The version before: an entry that is as it was there is not read. */
+  /** The previous version: an entry that has not changed since is not read. */
   readonly base?: MirrorConfig | undefined
-  /** For reading. @param registry `quay.io` */
+  /** The client for a registry, which only reads. @param registry `quay.io` */
   readonly repositoryOf: (registry: string, name: string, image: string) => Repository
   readonly qci: { readonly registry: string; readonly repository: string }
-  /** The deadline of all entries together. `repositoryOf` has to have it, too. */
+  /** The deadline for all entries together. `repositoryOf` needs the same one. */
   readonly signal?: AbortSignal
   /** After each entry. */
   readonly onRead?: (read: number, all: number) => void
@@ -25,7 +25,7 @@ export interface OnlineOptions {
 /** Entries that are read at a time; each registry has a pace of its own. */
 const maxConcurrent = 8
 
-/** Of entries of `supplementalCIImages`, without those that nobody copies. In no order. */
+/** The sources of `supplementalCIImages`, without images that are not copied. They have no order. */
 export const checkOnline = async (
   config: MirrorConfig,
   options: OnlineOptions,
@@ -49,7 +49,7 @@ export const checkOnline = async (
   return problems
 }
 
-/** Those that a change brings in, without ignored ones, and without Docker Hub, which is refused anyway. */
+/** The entries that a change adds. Ignored sources and Docker Hub, which is refused anyway, are left out. */
 const readEntries = (
   { supplemental, ignored }: MirrorConfig,
   before: ReadonlyMap<string, string>,
@@ -77,7 +77,7 @@ const problemsOf = async (
   }
 }
 
-/** @throws what is no failure of a registry */
+/** @throws an error that is not a failure of a registry */
 const failureOf = (
   { source }: SupplementalImage,
   error: unknown,
@@ -119,7 +119,7 @@ const sourceProblem = async (
   return isEmpty ? error('has no platforms', 'push the source again, with an image in its list') : undefined
 }
 
-/** An image that builds promoted once, perhaps: it gets a prune tag, and is replaced. */
+/** Builds may have promoted this image in the past. It would get a prune tag, and be replaced. */
 const targetProblem = async (
   { target }: SupplementalImage,
   { repositoryOf, qci }: OnlineOptions,

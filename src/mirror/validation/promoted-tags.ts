@@ -37,7 +37,7 @@ const promotedBy = (value: unknown): readonly string[] => {
     })
 }
 
-/** A target with a name has a tag for each component; one with a tag has an ImageStream for each. */
+/** A target with a `name` has one tag for each component. A target with a `tag` has one ImageStream for each component. */
 const floatOfComponent = ({ namespace, name, tag }: Json, component: string): string =>
   typeof name === 'string'
     ? floatTagOf({ namespace: String(namespace), name, tag: component })

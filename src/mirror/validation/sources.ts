@@ -1,5 +1,6 @@
 /**
- * Sources that are refused or that mean nothing: Docker Hub, which limits pulls by address, and ignored sources that nobody has.
+ * Finds sources that are refused, and entries without an effect: Docker Hub, which limits pulls by address, and ignored sources that no
+ * entry has.
  */
 import {
   formatSource,
@@ -11,7 +12,7 @@ import {
 import type { Problem } from '../config/problem.ts'
 import { dockerHub, type ImageReference } from '../names/image-reference.ts'
 
-/** In every spelling: `docker.io/x`, `index.docker.io/library/x`, `x`. */
+/** Docker Hub in every spelling: `docker.io/x`, `index.docker.io/library/x`, `x`. */
 export const isFromDockerHub = ({ registry }: ImageReference): boolean => registry === dockerHub
 
 export const checkSources = (config: MirrorConfig): readonly Problem[] => [

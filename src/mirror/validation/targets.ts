@@ -1,5 +1,5 @@
 /**
- * Names of targets: what they would be called in QCI, and whether the image could be found there again.
+ * Checks the names of targets: their tags in QCI, and whether the image can be pulled by its name.
  */
 import { isImageStreamName, isNamespace, isQciTag, createTagOwner } from '../../oci/qci-tag.ts'
 import type { AppCiImage, MirrorConfig, SupplementalImage } from '../config/mirror-config.ts'

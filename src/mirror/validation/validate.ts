@@ -1,5 +1,5 @@
 /**
- * Everything that is wrong with a configuration. Compared with the version before, only what a change brings in is an error.
+ * Finds all problems of a configuration. If the previous version is given, only problems that a change adds are errors.
  */
 import { parseMirrorConfig } from '../config/parse.ts'
 import { inOrder, type Problem } from '../config/problem.ts'
@@ -10,7 +10,7 @@ import { checkTargets } from './targets.ts'
 
 export interface ValidateOptions {
   readonly promoted?: PromotedTags
-  /** The text of the version before. */
+  /** The text of the previous version. */
   readonly base?: string | undefined
 }
 
@@ -29,7 +29,7 @@ export const validate = (text: string, { promoted = new Map(), base }: ValidateO
   return validationOf(problems)
 }
 
-/** @param more of another check */
+/** @param more problems of another check */
 export const withProblems = ({ problems }: Validation, more: readonly Problem[]): Validation =>
   validationOf([...problems, ...more])
 
@@ -49,7 +49,7 @@ const problemsOf = (text: string, promoted: PromotedTags): readonly Problem[] =>
   ]
 }
 
-/** Lines move; the entry and the sentence about it stay. Positions within a sentence move, too. */
+/** A change moves lines, but the entry and its sentence stay the same. Positions within the sentence can change as well. */
 const keyOf = ({ subject, message }: Problem): string => `${subject} ${message.replaceAll(/line \d+/g, '')}`
 
 const asOld = (problem: Problem): Problem => ({

@@ -1,6 +1,6 @@
 /**
- * Whether the mirror is about to bring an image, for an explanation. Told to those who may pull the tag, and to those who may look at it in
- * the mirror. To all others, an image that the mirror has looks like one that it does not have.
+ * The state of an image in the mirror, for an explanation. Only requesters that may pull the tag, or see the image in the mirror, get it.
+ * For all others, the answer is the same whether the mirror has the image or not.
  */
 import type { FastifyRequest } from 'fastify'
 import type { Explanation } from '../../explain/explanation.ts'
@@ -16,7 +16,7 @@ import type { MirrorOrigin } from './mirror-origin.ts'
 import { apiPathOf, isMirrorTarget } from './mirror-paths.ts'
 import type { MirrorRights } from './mirror-rights.ts'
 
-/** @returns undefined for an image that the mirror does not have, and for a requester who may not know */
+/** @returns undefined if the mirror does not have the image, or the requester may not know that */
 export type DescribeImage = (
   request: FastifyRequest,
   reference: Reference,
@@ -51,7 +51,7 @@ export const createDescribeImage =
 
 const shortened = (text: string): string => printableAscii(text.slice(0, maxText))
 
-/** An answer that the API server does not give opens nothing here, either. */
+/** If the API server does not answer, the requester may not see the image. */
 const mayLook = async (request: FastifyRequest, rights: MirrorRights, target: string): Promise<boolean> => {
   try {
     await beforeDeadline(request, rights.require(identityOf(request), 'get', target))
@@ -62,7 +62,7 @@ const mayLook = async (request: FastifyRequest, rights: MirrorRights, target: st
   }
 }
 
-/** The name of a tag in the configuration of the mirror; undefined where it has none, or more than one. */
+/** The name of a tag in the configuration of the mirror; undefined if the tag has no such name, or more than one. */
 const targetOf = (reference: Reference): string | undefined => {
   if (reference.kind === 'digest' || reference.owner.by !== 'image-stream') return undefined
   const { repository, qciTag, owner } = reference

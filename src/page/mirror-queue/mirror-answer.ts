@@ -1,13 +1,13 @@
 /**
- * What the mirror answers: read within a bound and a deadline, and checked. An answer that is anything else becomes an error: 502 for
- * other content, 503 for a mirror that is not there, 504 for a slow one.
+ * Reads and checks the answers of the mirror, within a size limit and a deadline. Other answers become errors: 502 for unexpected content,
+ * 503 for a mirror that cannot be reached, 504 for a slow one.
  */
 import type { Readable } from 'node:stream'
 import { RegistryError, timedOut, unavailable } from '../../oci/errors.ts'
 import { parseAnswer } from '../../oci/json-bounds.ts'
 import { printableAscii } from '../../oci/printable.ts'
 
-/** An image in the queue. Further fields are passed on, and not read. */
+/** An image in the queue. Further fields are passed on unread. */
 export interface MirrorTask {
   readonly target: string
   readonly source: string
@@ -18,9 +18,9 @@ export interface MirrorTask {
 }
 
 export interface MirrorQueue {
-  /** Null for none, as Go writes it. */
+  /** Null for an empty list, as Go writes it. */
   readonly mirrors: readonly MirrorTask[] | null
-  /** Of the whole queue. */
+  /** The number of images in the whole queue. */
   readonly total: number
 }
 
@@ -37,12 +37,12 @@ export interface RawAnswer {
   readonly body: Buffer
 }
 
-/** 1000 images of the queue, with their errors. */
+/** Enough for 1000 images of the queue with their errors. */
 const maxBytes = 2 * 1024 * 1024
 /** Characters of a sentence. */
 const maxText = 1000
 
-/** @param signal ends the wait. @throws {RegistryError} 502 for too many bytes; what the stream or the signal fail with */
+/** @param signal ends the wait. @throws {RegistryError} 502 for too many bytes; the error of the stream; the reason of the signal */
 export const readBody = async (stream: Readable, signal: AbortSignal): Promise<Buffer> => {
   const chunks: Buffer[] = []
   let bytes = 0
@@ -81,10 +81,10 @@ export const queueIn = ({ status, body }: RawAnswer): MirrorQueue => {
 
 /**
  * @param isWhole whether the requester may see the names of other images
- * @throws {RegistryError} 404 for an image that is not listed, 409 where the mirror refuses to copy it now, 502
+ * @throws {RegistryError} 404 for an image that is not listed, 409 if the mirror refuses to copy it now, 502
  */
 export const imageIn = ({ status, body }: RawAnswer, target: string, isWhole: boolean): MirroredImage => {
-  // Attack: the mirror names the nearest image, which may be of another team.
+  // Attack: the message of the mirror names a similar image, which may belong to another team.
   if (status === 404)
     throw new RegistryError(
       'NAME_UNKNOWN',

@@ -1,5 +1,5 @@
 /**
- * The requests below `/mirrors`: of programs, which get JSON, and of browsers, which get a page. Both need the same rights.
+ * Handles the requests below `/mirrors`. Programs get JSON, browsers get a page. Both need the same rights.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { identityOf } from '../../registry/request-context.ts'
@@ -20,7 +20,7 @@ export interface MirrorHandlersOptions extends FrameOptions, FormLoginOptions {
   readonly mirror: Pick<MirrorOrigin, 'passOn'>
   readonly rights: MirrorRights
   readonly paceRefusal: PaceRefusal
-  /** Called before a sync that the requester may do. */
+  /** Called before a sync, if the requester has the right to it. */
   readonly observeSync: (request: FastifyRequest, target: string) => void
 }
 
@@ -35,7 +35,7 @@ export const imagePathOf = ({ params }: FastifyRequest): string => (params as { 
 
 type Result = Pick<MirrorsContent, 'queue' | 'image' | 'isSynced' | 'failure'>
 
-/** Characters of a field that are shown again. */
+/** Longer fields are cut to so many characters when they are shown again. */
 const maxFieldLength = 700
 
 export class MirrorHandlers {
@@ -60,13 +60,13 @@ export class MirrorHandlers {
     return sendJson(reply.code(202), await this.#sync(request, reply, target))
   }
 
-  /** The page without an answer: fields of the query fill in the form. */
+  /** The page with only the form. The query fills in its fields. */
   async form(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const target = isOfList(request) ? undefined : parseMirrorPath(imagePathOf(request)).target
     return this.#sendPage(request, reply, {}, target)
   }
 
-  /** The form that a browser sends. */
+  /** Answers the form of a browser. */
   async submit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     await logInByForm(request, this.#options)
     const result = await this.#resultOf(request, reply)

@@ -1,6 +1,6 @@
 /**
- * The connections to the mirror, shared out by requester. Nothing but these requests goes there: GET of its API, and the POST of a sync.
- * None of them carries a field of a client.
+ * The connections to the mirror, shared out by requester. Only GETs of its API and the POST of a sync are sent there. None of them has a
+ * header field of a client.
  */
 import replyFrom from '@fastify/reply-from'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -18,7 +18,7 @@ export interface MirrorOriginOptions {
   /** Milliseconds for an answer; a sync compares the image before it answers. */
   readonly timeoutMs?: number
   readonly syncTimeoutMs?: number
-  /** Milliseconds for what an explanation or the page tells about the mirror. */
+  /** Milliseconds for a request of an explanation or of the page at `/`. */
   readonly lookUpMs?: number
   readonly userAgent: string
   /** Called once for each request of somebody, sent or not. */
@@ -67,7 +67,7 @@ export class MirrorOrigin {
     })
   }
 
-  /** Of the plugin whose replies are passed to `passOn`. */
+  /** The plugin whose replies are passed to `passOn`. */
   async register(app: FastifyInstance): Promise<void> {
     await app.register(replyFrom, { base: this.#url.origin, undici: this.#agent, disableCache: true })
   }
@@ -134,7 +134,7 @@ export class MirrorOrigin {
     reply.from(path, {
       method,
       queryString: () => query,
-      // Neither the body of a form, which has a token, nor any other.
+      // No body is passed on, because the body of a form has a token.
       body: null,
       timeout,
       retryDelay: () => null,

@@ -1,5 +1,5 @@
 /**
- * Paths below `/mirrors` -> the image that they are about, and back: as the mirror names its images in its configuration.
+ * Parses and writes paths below `/mirrors`. They name an image as the configuration of the mirror does.
  */
 import { RegistryError } from '../../oci/errors.ts'
 import { quoteName } from '../../oci/quote-name.ts'
@@ -11,7 +11,7 @@ export interface MirrorPath {
   readonly isSync: boolean
 }
 
-/** No part can be `.` or `..`, and none has a character that a URL writes in another way. */
+/** No part can be `.` or `..`, or contain a character that is encoded in a URL. */
 const targetPattern =
   /^(?:[A-Za-z0-9][\w.-]{0,252}\/)?[A-Za-z0-9][\w.-]{0,252}\/[A-Za-z0-9][\w.-]{0,252}:[A-Za-z0-9][\w.-]{0,252}$/
 const syncSuffix = '/sync'
@@ -47,10 +47,10 @@ export const parseMirrorTarget = (text: string): string => {
   })
 }
 
-/** Of the proxy. RBAC names it, too. */
+/** The path on the proxy, and in RBAC. */
 export const pagePathOf = (target: string): string => `${mirrorPaths.list}/${target}`
 
-/** Of the API of the mirror. */
+/** The path in the API of the mirror. */
 export const apiPath = '/api/v1/mirrors'
 
 export const apiPathOf = (target: string, isSync: boolean): string =>

@@ -1,5 +1,5 @@
 /**
- * The parameters of `GET /mirrors`, those of the mirror's API: which images of the queue are shown.
+ * Parses the parameters of `GET /mirrors`, which filter the images of the queue. They are those of the mirror's API.
  */
 import { RegistryError } from '../../oci/errors.ts'
 
@@ -16,7 +16,7 @@ const maxLimit = 1000
 const maxLength = 700
 
 /**
- * @param given the parameters of a query; fields of other names are refused, since a misspelled filter would show everything
+ * @param given the parameters of a query; unknown names are refused, because a misspelled filter would show everything
  * @returns the query for the mirror. @throws {RegistryError} 400
  */
 export const mirrorQueryOf = (given: Readonly<Record<string, unknown>>): string => {

@@ -1,6 +1,6 @@
 /**
- * Who may look at the mirror's queue, and who may sync an image: `nonResourceURLs` of RBAC, with the verbs get and post. The path `/mirrors`
- * opens all images, and a path such as `/mirrors/ocp/*` those of a namespace.
+ * Decides who may see the mirror's queue, and who may sync an image, by `nonResourceURLs` of RBAC with the verbs get and post. A right to
+ * `/mirrors` opens all images; a right to a path such as `/mirrors/ocp/*` opens the images of a namespace.
  */
 import type { PathReviews, PathRight } from '../../access/reviews.ts'
 import type { Identity } from '../../access/identity.ts'
@@ -19,7 +19,7 @@ export interface MirrorRights {
 
 export const createMirrorRights = ({ reviewPath }: PathReviews): MirrorRights => ({
   require: async (identity, verb, target) => {
-    // Robots are no users of the cluster, so RBAC says nothing about them.
+    // Robots are not users of the cluster, so RBAC cannot give them rights.
     if (identity.kind === 'robot') throw denied(identity, verb, target)
     const paths = [mirrorPaths.list, ...(target === undefined ? [] : [pagePathOf(target)])]
     const reviews = await Promise.allSettled(

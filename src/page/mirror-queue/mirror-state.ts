@@ -1,6 +1,6 @@
 /**
- * Whether the mirror works, for the page at `/`: the length of its queue, and how many images of it are dead. Everybody sees it, so it has
- * no names, and visitors cause no more than one request in a while.
+ * The state of the mirror for the page at `/`: the length of its queue, and the number of dead images. Everybody can see it, so it has no
+ * names. It is cached, so that visitors cause few requests.
  */
 import { RegistryError } from '../../oci/errors.ts'
 import type { PartState } from '../../telemetry/part-states.ts'
@@ -11,7 +11,7 @@ import { apiPath } from './mirror-paths.ts'
 
 const name = 'mirror'
 const part = { name, page: mirrorPaths.list } as const
-/** More are not counted. */
+/** At most this many images are counted. */
 const maxDead = 100
 const query = new URLSearchParams({ action: 'show', state: 'dead', limit: String(maxDead) }).toString()
 /** Milliseconds between two requests. */
@@ -29,7 +29,7 @@ export class MirrorState {
     this.#now = now
   }
 
-  /** As it was a moment ago. The next call knows more. */
+  /** Returns the cached state, and starts a refresh for later calls. */
   current(): PartState {
     if (this.#now() - this.#askedAt >= intervalMs) void this.refresh()
     return this.#state

@@ -2,12 +2,12 @@
  * The page of the mirror: a form, and the queue or one image. Each row has a button that syncs its image, with the token that is typed into
  * the same form.
  */
-import { failureSection, framed, type FrameOptions } from '../frame.ts'
+import { failureSection, framed, type Failure, type FrameOptions } from '../frame.ts'
 import { html, trusted, type Html } from '../html.ts'
 import type { MirroredImage, MirrorQueue, MirrorTask } from './mirror-answer.ts'
 
 export interface MirrorsContent {
-  /** What the form is filled with. */
+  /** The fields of the form. */
   readonly fields: Readonly<Record<FilterName, string>>
   /** Whether a token may be typed: see `IsConfidential`. */
   readonly acceptsToken: boolean
@@ -15,7 +15,7 @@ export interface MirrorsContent {
   readonly image?: MirroredImage | undefined
   /** Whether the image is copied now if it differs. */
   readonly isSynced?: boolean | undefined
-  readonly failure?: string | undefined
+  readonly failure?: Failure | undefined
   readonly requestId: string
 }
 

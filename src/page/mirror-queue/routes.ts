@@ -1,6 +1,6 @@
 /**
- * The mirror's queue on the proxy, for those whom RBAC lets see it: `GET /mirrors`, `GET /mirrors/<namespace>/<name>:<tag>`, and the POST of
- * a sync. A browser gets a page, whose form is sent to `POST /mirrors`.
+ * The routes of the mirror's queue, for requesters with the right in RBAC: `GET /mirrors`, `GET /mirrors/<namespace>/<name>:<tag>`, and the
+ * POST of a sync. A browser gets a page, whose form is sent to `POST /mirrors`.
  */
 import helmet from '@fastify/helmet'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'

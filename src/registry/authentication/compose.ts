@@ -14,7 +14,7 @@ export interface LoginOptions extends Pick<AuthenticationOptions, 'reviewToken' 
   readonly exposed: URL
   readonly clusterUrl?: URL | undefined
   readonly keys: Pick<PurposeKeys, 'robotLogins' | 'anonymousLogins'>
-  /** Of a robot token. */
+  /** The validity of a robot token. */
   readonly validityMs: number
   readonly allowAnonymous: boolean
 }

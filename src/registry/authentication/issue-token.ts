@@ -9,7 +9,7 @@ export interface MintOptions {
   readonly issuer: string
   readonly audience: string
   readonly subject: string
-  /** The lifetime that the client is told; the token lives a little longer. */
+  /** The announced lifetime; the token lives a little longer. */
   readonly validitySeconds: number
 }
 

@@ -31,7 +31,7 @@ export const createPurposeKeys = (secrets: Keys): PurposeKeys => ({
   listCursors: derived(secrets, labels.listCursors),
 })
 
-/** Derived once for each content of the file, since every request needs them. */
+/** Derived once for each content of the file, because every request needs them. */
 const derived = (secrets: Keys, label: string): Keys => {
   let from: readonly Uint8Array[] | undefined
   let keys: readonly Uint8Array[] = []

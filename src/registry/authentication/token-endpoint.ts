@@ -3,8 +3,8 @@
  * @see https://distribution.github.io/distribution/spec/auth/token/
  * @see https://distribution.github.io/distribution/spec/auth/oauth/
  *
- * The realm authenticates, and decides nothing: no client shows people the text of a 403 from the realm, and `podman login` requests no
- * scope. A cluster token is returned as it is: nothing to sign, nothing to steal, and each later request is decided by itself.
+ * The realm only authenticates, and does not decide access: no client shows the text of a 403 of the realm, and `podman login` requests no
+ * scope. A cluster token is returned unchanged, so no signed token exists that could be stolen. Access is decided for each later request.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RegistryError } from '../../oci/errors.ts'
@@ -18,7 +18,7 @@ export interface TokenOptions {
   readonly authenticate: Authenticate
   readonly challenge: Challenge
   readonly robotTokens: Pick<RobotTokens, 'mint'>
-  /** Present if `authenticate` accepts clients without a credential. */
+  /** Given if `authenticate` accepts clients without a credential. */
   readonly anonymous?: Pick<Anonymous, 'mint'> | undefined
   /** Expiry of a bearer token by its own claim, in milliseconds since the epoch; undefined if it has none. */
   readonly expiryOf: (bearerToken: string) => number | undefined
@@ -27,7 +27,10 @@ export interface TokenOptions {
 
 /** The announced lifetime of tokens without an expiry. Each renewal costs a cached review. */
 const defaultLifeSeconds = 3600
-/** Of a token that could not be reviewed: the least that clients take. @see https://distribution.github.io/distribution/spec/auth/token/ */
+/**
+ * The announced lifetime of a token that could not be reviewed: the shortest that clients accept. @see
+ * https://distribution.github.io/distribution/spec/auth/token/
+ */
 const unknownLifeSeconds = 60
 /** containers/image and docker use a token up to the last announced second, and do not request a new one after a 401. */
 const marginSeconds = 30
@@ -35,8 +38,8 @@ const marginSeconds = 30
 export const tokenHandlers = (options: TokenOptions) => {
   const answer = async (request: FastifyRequest, reply: FastifyReply, credential: Credential) => {
     const { token, expiresInSeconds } = await grantOf(request, credential, options)
-    // Some clients read `token`, some `access_token`; containerd's POST reads only the latter. Without `issued_at`, all clients count
-    // from their own clock. No `refresh_token`: docker would drop the password for it.
+    // Some clients read `token`, others `access_token`; containerd's POST reads only `access_token`. There is no `issued_at`, so that
+    // clients count from their own clock. There is no `refresh_token`, because docker would drop the password for it.
     const body = { token, access_token: token, expires_in: expiresInSeconds }
     return await reply
       .headers({ 'content-type': 'application/json', 'cache-control': 'no-store' })
@@ -88,7 +91,7 @@ const tokenFor = async ({ identity, bearerToken }: Authenticated, options: Token
   return { token: bearerToken, expiresInSeconds: Math.max(1, Math.min(defaultLifeSeconds, remaining)) }
 }
 
-/** A wrong form gets 400 or 401: containerd then tries GET, which it does after no other status. */
+/** A wrong form gets 400 or 401, because only after these statuses containerd tries GET. */
 const formCredential = (request: FastifyRequest, challenge: Challenge): Credential => {
   if (request.headers.authorization !== undefined) return parseAuthorization(request.headers.authorization)
   const form = (request.body ?? {}) as Readonly<Record<string, unknown>>

@@ -36,7 +36,7 @@ export interface VisibilityOptions {
 
 /** Image streams, or namespaces of the monorepo, that one request may cost decisions for. */
 const maxImageStreams = 64
-/** Hidden digests in one request. Most of them cost no review, since the image streams of their neighbors are decided already. */
+/** Hidden digests in one request. Most of them cost no review, because the image streams of their neighbors are decided already. */
 const maxHiddenDigests = 512
 /** Milliseconds that one request may wait for decisions. Attack: a slow cluster, and a list that waits for 64 reviews one by one. */
 const maxWaitMs = 4500

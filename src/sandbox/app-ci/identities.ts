@@ -2,14 +2,14 @@
 import type { KubernetesObject } from './kubernetes-object.ts'
 import { asStored } from './legacy-rbac.ts'
 
-/** `name` of a service account: `namespace/name`. */
+/** For a service account, `name` is `namespace/name`. */
 export interface KnownIdentity {
   readonly kind: 'User' | 'Group' | 'ServiceAccount'
   readonly name: string
 }
 
 export interface Identities {
-  /** Each subject of a binding once, and each ServiceAccount that there is. */
+  /** Each subject of a binding once, and each ServiceAccount object. */
   readonly all: readonly KnownIdentity[]
   /** The namespaces that a RoleBinding is in, sorted. */
   readonly namespaces: readonly string[]
@@ -23,7 +23,7 @@ interface Subject {
   readonly namespace?: string
 }
 
-/** @param objects those that cannot be read as RBAC are ignored, as `createRbac` does */
+/** @param objects objects that cannot be read as RBAC are ignored, as in `createRbac` */
 export const identitiesIn = (objects: readonly KubernetesObject[]): Identities => {
   const found = new Map<string, KnownIdentity>()
   const namespaces = new Set<string>()
@@ -66,7 +66,7 @@ const serviceAccount = /^system:serviceaccount:([^:]+):([^:]+)$/
 /** A name that YAML read as a number or the like is not a name. */
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 
-/** A user may be bound by the name that a service account has as a user. @param here the namespace of the binding */
+/** A binding may name a service account by its user name. @param here the namespace of the binding */
 const identityOf = (subject: Subject, here: string): KnownIdentity | undefined => {
   const { kind } = subject
   const [name, namespace] = [textOf(subject.name), textOf(subject.namespace)]

@@ -1,4 +1,4 @@
-/** The ImageStreams of app.ci, as `image.openshift.io/v1` lists and watches them, and how either can fail. */
+/** The ImageStreams of app.ci: lists and watches of `image.openshift.io/v1`, and their failures. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Answer } from './reviews.ts'
 import { failure } from './reviews.ts'
@@ -7,12 +7,12 @@ import { failure } from './reviews.ts'
 export type ImageStreamItem = string | ReferenceItem
 
 /**
- * As ci-operator promotes to payload namespaces (`oc tag --reference`): OpenShift imports nothing, so the item has no `image`, and
- * only `dockerImageReference` has the digest.
- * Source: openshift-apiserver pkg/image/apiserver/registry/imagestream/strategy.go tagReferenceToTagEvent
+ * Promotion of ci-operator to payload namespaces (`oc tag --reference`): OpenShift imports nothing, so the item has no `image`, and only
+ * `dockerImageReference` has the digest. Source: openshift-apiserver pkg/image/apiserver/registry/imagestream/strategy.go
+ * tagReferenceToTagEvent
  */
 export interface ReferenceItem {
-  /** The whole pull spec, say that of `promotedBy(digest)`. */
+  /** The whole pull spec, such as that of `promotedBy(digest)`. */
   readonly reference: string
 }
 
@@ -37,11 +37,11 @@ export interface ImageStreams {
   delete(namespace: string, name: string): void
   /** Sends a bookmark to every watch: the current resource version, or `object`. */
   bookmark(object?: object): void
-  /** Ends every watch: cleanly as after its time, or in the middle of a line. */
+  /** Ends every watch: without an error, as after its time, or in the middle of a line. */
   cut(how?: 'cleanly' | 'mid-line'): void
-  /** Forgets all events up to now: a request for them gets 410, as an event of a watch or as its status. */
+  /** Forgets all events so far. A request for them gets 410, either as the status or as an event of the watch. */
   expire(as?: 'event' | 'status'): void
-  /** Lists (pages of one count each) and watches so far. */
+  /** Lists (each page counts) and watches so far. */
   readonly requests: { readonly pages: number; readonly watches: number }
   /** Watches that are open. */
   readonly watching: number
@@ -114,7 +114,7 @@ export class SandboxImageStreams implements ImageStreams {
     this.#oldest = ++this.#version
   }
 
-  /** A page, or undefined for a watch, which is answered as long as it lasts. */
+  /** A page; undefined for a watch, whose answer goes on until the watch ends. */
   answer({ pathname, searchParams: query }: URL, response: ServerResponse): Answer | undefined {
     if (query.get('watch') !== 'true') return this.#page(query, namespaceOf(pathname))
     return this.#watch(Number(query.get('resourceVersion')), response)
@@ -125,7 +125,7 @@ export class SandboxImageStreams implements ImageStreams {
     for (const watch of this.#watches) writeLine(watch, event)
   }
 
-  /** All pages are of the moment of the first page, which `continue` holds. After a change, a `continue` gets 410. */
+  /** All pages show the state at the time of the first page, which `continue` names. After a change, `continue` gets 410. */
   #page(query: URLSearchParams, namespace: string | undefined): Answer {
     this.requests.pages++
     const [version = String(this.#version), from = '0'] = query.get('continue')?.split('/') ?? []
@@ -164,7 +164,7 @@ export class SandboxImageStreams implements ImageStreams {
   }
 }
 
-/** Whether a request is one of them, and the verb that RBAC knows it by. */
+/** Whether a request is a list or a watch, and its verb in RBAC. */
 export const imageStreamsVerb = ({ method, url = '' }: IncomingMessage): 'list' | 'watch' | undefined => {
   const { pathname, searchParams } = new URL(url, 'http://sandbox')
   const isKnown = pathname === imageStreamsPath || namespaceOf(pathname) !== undefined
@@ -172,7 +172,7 @@ export const imageStreamsVerb = ({ method, url = '' }: IncomingMessage): 'list' 
   return searchParams.get('watch') === 'true' ? 'watch' : 'list'
 }
 
-/** Of the list of one namespace. */
+/** The namespace of the list. */
 export const namespaceOf = (pathname: string): string | undefined =>
   /^\/apis\/image\.openshift\.io\/v1\/namespaces\/([a-z0-9-]+)\/imagestreams$/.exec(pathname)?.[1]
 
@@ -190,7 +190,7 @@ const objectOf = ({ namespace, name, tags }: ImageStreamSpec, version: number) =
   },
 })
 
-/** Only a tag by reference has one: pushed images are in the status alone. */
+/** Only a tag by reference has an entry in the spec. Pushed images are only in the status. */
 const specTagOf = (tag: string, newest: ImageStreamItem | undefined) =>
   typeof newest === 'object'
     ? [

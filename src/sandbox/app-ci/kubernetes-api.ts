@@ -29,7 +29,7 @@ export interface KubernetesApiOptions {
   readonly now?: () => number
 }
 
-/** Where images are pulled from: a namespace, and perhaps an image stream in it. */
+/** A namespace, and optionally an image stream in it, that images are pulled from. */
 export interface Place {
   readonly namespace: string
   readonly name?: string
@@ -42,13 +42,13 @@ export interface KubernetesApi {
   issueUserToken(options: UserTokenOptions): string
   issueServiceAccountToken(options: ServiceAccountTokenOptions): string
   revoke(token: string): void
-  /** As if all objects were deleted and these were applied. */
+  /** Replaces all objects, as if they were deleted and these were applied. */
   replaceObjects(objects: readonly KubernetesObject[]): void
-  /** The objects that an API server would refuse, each by its name, and why. */
+  /** The objects that an API server would refuse, each with its name and the reason. */
   readonly skipped: readonly string[]
-  /** What RBAC says about the owner of the token: a review of `get imagestreams/layers` in each place. These reviews are not counted. */
+  /** The access of the owner of the token by RBAC: a review of `get imagestreams/layers` for each place. These reviews are not counted. */
   mayPull(token: string, places: readonly Place[]): readonly boolean[]
-  /** Requests for reviews, also those without an answer. */
+  /** Requests for reviews, including those without an answer. */
   readonly requests: { readonly tokenReviews: number; readonly subjectAccessReviews: number }
   /** The SubjectAccessReviews that were judged, oldest first. */
   readonly reviews: readonly SubjectAccessReviewSpec[]
@@ -92,7 +92,7 @@ class SandboxKubernetesApi implements KubernetesApi {
     const account = proxyServiceAccount ?? { namespace: 'ci', name: 'quay-proxy' }
     this.#proxyToken = this.issueServiceAccountToken({ ...account, expiresInSeconds: 365 * 24 * 3600 })
     this.#server = createServer((request, response) => {
-      // A client that hung up in the middle of a body gets no answer.
+      // A client that disconnected within a body gets no answer.
       this.#serve(request, response).catch(() => response.destroy())
     })
   }

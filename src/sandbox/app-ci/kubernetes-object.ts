@@ -1,9 +1,9 @@
-/** Manifests from a directory. Real directories hold other files too: they are left out and named, or refused, as the caller wants. */
+/** Reads manifests from a directory. The caller chooses whether other files are skipped and named, or refused. */
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { loadYaml } from '@kubernetes/client-node'
 
-/** Any API object, as far as everything that has a kind and a name agrees; the rest is what its kind says. */
+/** The fields that every API object with a kind and a name has. All other fields depend on the kind. */
 export interface KubernetesObject {
   readonly apiVersion?: string
   readonly kind?: string
@@ -17,7 +17,7 @@ export interface KubernetesObject {
 
 export interface LoadedManifests {
   readonly objects: readonly KubernetesObject[]
-  /** The documents that were left out: where, and why. */
+  /** The skipped documents: the position and the reason of each. */
   readonly skipped: readonly string[]
   /** Whether each file and document could be read, so that nothing of them is unknown. */
   readonly isWhole: boolean
@@ -68,7 +68,7 @@ export const loadManifests = async (directory: string): Promise<LoadedManifests>
   return { objects, skipped, isWhole: leftOut.unreadable === 0 }
 }
 
-/** The same, for directories that hold manifests only. @throws {Error} also for the first thing that is none */
+/** The same, for directories that contain only manifests. @throws {Error} also for the first document that is not a manifest */
 export const readManifests = async (directory: string): Promise<KubernetesObject[]> => {
   const { objects, skipped } = await loadManifests(directory)
   const [first] = skipped
@@ -86,8 +86,8 @@ const manifestFiles = async (directory: string, leftOut: LeftOut): Promise<strin
 }
 
 /**
- * By hand, because `readdir` follows no link, and a ConfigMap that is mounted consists of links.
- * @param above the directories that it is in: a link may lead back
+ * Not by recursive `readdir`, which follows no links: a mounted ConfigMap consists of links.
+ * @param above the parent directories, because a link may lead back to one of them
  */
 const filesBelow = async (
   directory: string,
@@ -98,7 +98,7 @@ const filesBelow = async (
   if (above.includes(real)) return []
   const found: string[] = []
   for (const name of await readdir(directory)) {
-    // Where the kubelet keeps what the links lead to.
+    // The kubelet stores the targets of the links there.
     if (name.startsWith('..')) continue
     const path = join(directory, name)
     const entry = await stat(path).catch((cause: unknown) => messageOf(cause))
@@ -113,7 +113,7 @@ const parseDocument = (document: string, where: string, leftOut: LeftOut): Kuber
   try {
     return flatten(loadYaml<KubernetesObject>(document), where, leftOut.skipped)
   } catch (cause) {
-    // The further lines show the place in the file.
+    // Further lines of the message show the position in the file.
     notRead(leftOut, `${where}: ${messageOf(cause).split('\n', 1).join('')}`)
     return []
   }
@@ -131,7 +131,7 @@ const flatten = (object: KubernetesObject, where: string, skipped: string[]): Ku
     return []
   }
   if (!kind.endsWith('List') || !Array.isArray(items)) return [object]
-  // The API server leaves out of each item what its list says already; kubectl puts it back in the same way.
+  // In a list, the API server omits kind and version of each item, because the list has them. kubectl adds them in the same way.
   const said = kind === 'List' ? {} : { apiVersion, kind: kind.slice(0, -'List'.length) }
   return items.flatMap((item: KubernetesObject | null, index) =>
     flatten({ ...(hasKind(item) ? {} : said), ...item }, `${where}, item ${index + 1}`, skipped),

@@ -1,7 +1,7 @@
 /**
- * Roles and bindings of `authorization.openshift.io/v1`: on OpenShift an older way to write ordinary RBAC, which the API server
- * converts when they are applied.
- * Source: openshift-apiserver pkg/authorization/apis/authorization/rbacconversion/conversion.go and v1/defaults.go, v1/conversion.go
+ * Converts roles and bindings of `authorization.openshift.io/v1`, which is an older format of RBAC on OpenShift. The API server converts
+ * them when they are applied. Source: openshift-apiserver pkg/authorization/apis/authorization/rbacconversion/conversion.go and
+ * v1/defaults.go, v1/conversion.go
  */
 import type { KubernetesObject } from './kubernetes-object.ts'
 
@@ -21,7 +21,7 @@ interface Reference {
   readonly namespace?: string
 }
 
-/** The object as the API server would store it, and anything else as it is. @throws {Error} where the API server would refuse it */
+/** The object as the API server would store it; other objects are returned unchanged. @throws {Error} if the API server would refuse it */
 export const asStored = (object: KubernetesObject): KubernetesObject => {
   if (object.apiVersion !== legacyVersion) return object
   const { kind = '' } = object
@@ -54,7 +54,7 @@ const rulesOf = (object: KubernetesObject): readonly object[] =>
         : rule,
     )
 
-/** `userNames` and `groupNames` are older still; where one of them is given, `subjects` are not looked at. */
+/** `userNames` and `groupNames` are even older. If one of them is given, `subjects` are ignored. */
 const subjectsOf = (object: KubernetesObject): readonly object[] => {
   const users = object['userNames'] as readonly string[] | null | undefined
   const groups = object['groupNames'] as readonly string[] | null | undefined

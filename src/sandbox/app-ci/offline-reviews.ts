@@ -1,5 +1,5 @@
 /**
- * Reviews by manifests alone, without a cluster: for the check of a change to RBAC before it is applied.
+ * Answers reviews from manifests alone, without a cluster, to check a change to RBAC before it is applied.
  */
 import type { UserInfo } from '../../access/identity.ts'
 import { pullAttributes } from '../../access/pull-attributes.ts'
@@ -16,7 +16,7 @@ export interface OfflineReviews {
   ) => { readonly answer: 'yes' | 'no' | 'unknown'; readonly because?: string }
   /** The groups of a user in Groups of `user.openshift.io`. */
   readonly groupsOf: (user: string) => readonly string[]
-  /** Documents and objects that were left out, and why. */
+  /** Documents and objects that were left out, with the reasons. */
   readonly skipped: readonly string[]
   /** False if a file or a document could not be read: a refusal may be wrong then. */
   readonly isWhole: boolean

@@ -1,7 +1,7 @@
 /**
- * The ClusterRoles that every OpenShift has, as far as images go: bindings on app.ci name them, and no manifest holds them. `admin`,
- * `edit`, `view` and `cluster-reader` are aggregated there as here.
- * Source: openshift-apiserver pkg/bootstrappolicy/policy.go; kubernetes plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go
+ * The ClusterRoles about images that every OpenShift has. Bindings on app.ci name them, but they are in no manifest. `admin`, `edit`,
+ * `view` and `cluster-reader` are aggregated, as on OpenShift. Source: openshift-apiserver pkg/bootstrappolicy/policy.go; kubernetes
+ * plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go
  */
 import type { KubernetesObject } from './kubernetes-object.ts'
 
@@ -52,7 +52,7 @@ export const openshiftRoles: readonly KubernetesObject[] = [
   role('system:image-signer', [pull]),
   role('registry-admin', [pushAndPull, change], 'admin'),
   role('registry-editor', [pushAndPull, change], 'edit'),
-  // It is what lets `view` pull: the part of `view` proper does not.
+  // Only this aggregated role gives `view` the right to pull.
   role('registry-viewer', [pull, see], 'view'),
   role('system:openshift:aggregate-to-admin', [pushAndPull, change], 'admin'),
   role('system:openshift:aggregate-to-edit', [pushAndPull, change], 'edit'),

@@ -24,14 +24,14 @@ export interface Policy {
   readonly clusterGrants: readonly Grant[]
   /** By namespace. */
   readonly grants: ReadonlyMap<string, readonly Grant[]>
-  /** The objects that the API server would refuse: each by its name, and why. */
+  /** The objects that the API server would refuse, each with its name and the reason. */
   readonly skipped: readonly string[]
 }
 
 const kinds = ['Role', 'ClusterRole', 'RoleBinding', 'ClusterRoleBinding'] as const
 type Kind = (typeof kinds)[number]
 
-/** An object that was looked at: the lists are lists. */
+/** A checked object: its lists are lists. */
 interface Applied {
   readonly kind: Kind
   readonly name: string
@@ -39,7 +39,7 @@ interface Applied {
   readonly object: KubernetesObject
 }
 
-/** Of an object given twice the last counts, as when it is applied; other kinds grant nothing. */
+/** If an object is given twice, the last one counts, as with `oc apply`. Other kinds grant nothing. */
 export const readPolicy = (objects: readonly KubernetesObject[]): Policy => {
   const skipped: string[] = []
   const applied = new Map<string, Applied>()
@@ -85,7 +85,7 @@ const apply = (object: KubernetesObject, skipped: string[]): Applied | undefined
 
 const versions = ['rbac.authorization.k8s.io/v1', 'authorization.openshift.io/v1']
 
-/** @param namespace undefined for what has none */
+/** @param namespace undefined for cluster-wide objects */
 const problemOf = (object: KubernetesObject, namespace: string | undefined): string | undefined => {
   if (!versions.includes(object.apiVersion!)) return `API servers of today have no ${object.apiVersion}`
   // `oc apply` would put it into the current namespace of the user.
@@ -137,7 +137,9 @@ const grantOf = ({ kind, name, namespace, object }: Applied): Grant => {
   return { namespace, description, roleRef, subjects: subjects ?? [] }
 }
 
-/** The rules after the controller came to rest: an aggregated role's own are overwritten, and circles add nothing. */
+/**
+ * The rules after the aggregation controller has finished: the own rules of an aggregated role are overwritten, and circles add nothing.
+ */
 const rulesOf = (
   role: V1ClusterRole,
   clusterRoles: ReadonlyMap<string, V1ClusterRole>,

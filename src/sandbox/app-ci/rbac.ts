@@ -30,19 +30,19 @@ export type Attributes = ResourceAttributes | (NonResourceAttributes & { readonl
 
 export interface Decision {
   readonly allowed: boolean
-  /** The words of the kube-apiserver: the binding that allows, or the roles that could not be found, or nothing. */
+  /** The reason in the words of the kube-apiserver: the binding that allows it, or the roles that were not found; may be empty. */
   readonly reason: string
 }
 
 export interface Rbac {
   authorize(user: UserInfo, attributes: Attributes): Decision
-  /** The objects that an API server would refuse, each by its name, and why: they grant nothing. */
+  /** The objects that an API server would refuse, each with its name and the reason. They grant nothing. */
   readonly skipped: readonly string[]
 }
 
 /**
- * The RBAC authorizer over manifests, with what the aggregation controller would have written into aggregated ClusterRoles. Of an
- * object given twice the last counts, as when it is applied; kinds that are no RBAC grant nothing.
+ * The RBAC authorizer over manifests. Aggregated ClusterRoles have the rules that the aggregation controller would write. If an object is
+ * given twice, the last one counts, as with `oc apply`. Kinds other than RBAC grant nothing.
  */
 export const createRbac = (objects: readonly KubernetesObject[]): Rbac => {
   const policy = readPolicy(objects)
@@ -68,7 +68,7 @@ const authorize = (policy: Policy, user: UserInfo, attributes: Attributes): Deci
 const ruleAllows = (rule: V1PolicyRule, attributes: Attributes): boolean =>
   'path' in attributes ? pathRuleAllows(rule, attributes) : resourceRuleAllows(rule, attributes)
 
-/** A path matches itself, and a pattern that ends with `*` and begins it. */
+/** A path matches an equal path, or a pattern that ends with `*` if the path begins with the text before it. */
 const pathRuleAllows = (
   { verbs, nonResourceURLs = [] }: V1PolicyRule,
   { verb = '', path }: NonResourceAttributes & { readonly path: string },
@@ -89,7 +89,7 @@ const resourceRuleAllows = (rule: V1PolicyRule, attributes: ResourceAttributes):
 
 const resourceMatches = (granted: readonly string[], attributes: ResourceAttributes): boolean => {
   const { resource = '', subresource = '' } = attributes
-  // `imagestreams/layers` sent as the resource has no subresource: it is not of `*/layers`.
+  // A review with the resource `imagestreams/layers` has no subresource, so `*/layers` does not match it.
   if (subresource === '') return lists(granted, resource)
   return lists(granted, `${resource}/${subresource}`) || granted.includes(`*/${subresource}`)
 }

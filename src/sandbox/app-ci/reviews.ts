@@ -17,7 +17,7 @@ export interface SubjectAccessReviewSpec {
 
 export interface Answer {
   readonly status: number
-  /** Text goes out as text, anything else as JSON. */
+  /** A string is sent as text, any other value as JSON. */
   readonly body: string | Readonly<Record<string, unknown>>
 }
 
@@ -35,7 +35,7 @@ const readSpec = (body: string, apiVersion: string, kind: string): { spec: objec
   } catch (error) {
     return { refusal: badRequest(`the object provided is unrecognized: ${String(error)}`) }
   }
-  // As the API server, which knows from the path what is meant when the body does not say.
+  // As in the API server, the path determines the kind if the body has none.
   if ((review?.apiVersion ?? apiVersion) !== apiVersion || (review?.kind ?? kind) !== kind)
     return { refusal: badRequest(`the body must be a ${kind} of ${apiVersion}`) }
   const spec = review?.spec
@@ -46,7 +46,7 @@ const readSpec = (body: string, apiVersion: string, kind: string): { spec: objec
 
 const badRequest = (message: string): Answer => failure(400, 'BadRequest', message)
 
-/** Answers 201 for a bad token as for a good one, as the API server does. */
+/** Answers 201 for bad and good tokens, as the API server does. */
 export const reviewToken = (body: string, tokens: Tokens): Answer => {
   const apiVersion = 'authentication.k8s.io/v1'
   const read = readSpec(body, apiVersion, 'TokenReview')
@@ -57,7 +57,7 @@ export const reviewToken = (body: string, tokens: Tokens): Answer => {
   const asked = (spec.audiences ?? []) as readonly string[]
   const result = tokens.authenticate(spec.token, asked.length === 0 ? [apiAudience] : asked)
   const status = tokenReviewStatus(result)
-  // The spec comes back with the token in it, as from the real one: a log of answers would hold credentials.
+  // The answer repeats the spec with the token, as the real one does, so a log of answers would contain credentials.
   return { status: 201, body: { kind: 'TokenReview', apiVersion, metadata: {}, spec, status } }
 }
 
@@ -108,8 +108,8 @@ const userOf = ({ user = '', uid, groups, extra }: SubjectAccessReviewSpec): Use
 })
 
 /**
- * The authorizers of an OpenShift API server in their order: first the scopes of the OAuth token, which can only
- * deny, then RBAC. A scope other than `user:full` is taken to permit nothing.
+ * The authorizers of an OpenShift API server in their order: first the scopes of the OAuth token, which can only deny, then RBAC. Every
+ * scope other than `user:full` permits nothing here.
  */
 export const authorize = (
   rbac: Rbac,

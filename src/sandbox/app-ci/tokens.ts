@@ -43,7 +43,7 @@ export interface Tokens {
   issueUserToken(options: UserTokenOptions): string
   /** An ES256 JWT with the claims of a bound token. */
   issueServiceAccountToken(options: ServiceAccountTokenOptions): string
-  /** As a logout, or as the deletion of the service account. */
+  /** Revokes the token, as a logout or the deletion of the service account does. */
   revoke(token: string): void
   authenticate(token: string, audiences: readonly string[]): Authentication
 }
@@ -83,7 +83,7 @@ export const createTokens = ({ now }: { readonly now: () => number }): Tokens =>
     },
     issueServiceAccountToken: (options) => jwt.issue(serviceAccountClaims(options, Math.floor(now() / 1000))),
     revoke: (token) => {
-      // By the id within: base64url has more than one spelling of the same signed token.
+      // Compares the id of the token, because base64url allows more than one spelling of the same signed token.
       revoked.add(jwt.open(token)?.jti ?? token)
     },
     authenticate: (token, audiences) => {
@@ -168,7 +168,7 @@ const createJwt = (): { issue(claims: Claims): string; open(token: string): Clai
     },
     open: (token) => {
       const [tokenHeader, payload = '', signature = '', ...rest] = token.split('.')
-      // Only our own header, byte for byte: `alg: none` and a foreign `kid` never reach the signature.
+      // Accepts only our own header, byte for byte, so that `alg: none` and a foreign `kid` are refused before the signature is checked.
       if (tokenHeader !== header || rest.length > 0) return undefined
       const key = { key: publicKey, dsaEncoding: 'ieee-p1363' as const }
       const signed = Buffer.from(`${header}.${payload}`)

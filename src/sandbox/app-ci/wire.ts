@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Answer } from './reviews.ts'
 import { failure } from './reviews.ts'
 
-/** How every request fails from now on; `none` ends it. */
+/** The failure of every request from now on; `none` ends it. */
 export type Fault =
   | { readonly kind: 'none' }
   /** A Status with this code. Default: 503. */
@@ -24,7 +24,7 @@ const statusReasons: Readonly<Record<number, string>> = {
 export const tooLarge = (): Answer =>
   failure(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${maxBodyBytes}`)
 
-/** The whole body, or undefined when it is longer than the API server reads. */
+/** The whole body; undefined if it is longer than the API server accepts. */
 export const readBody = async (request: IncomingMessage): Promise<string | undefined> => {
   const chunks: Buffer[] = []
   let length = 0

@@ -17,11 +17,11 @@ import type { Robot } from '../quay/tokens.ts'
 import { memoryLease } from './memory-lease.ts'
 
 export interface SandboxMirror {
-  /** Of its API. */
+  /** The URL of its API. */
   readonly url: string
   /** The registry that it copies from. */
   readonly source: Quay
-  /** Resolves when the image has arrived, or cannot. @returns its state: `same` for an image that has arrived */
+  /** Resolves when the image has arrived, or cannot arrive. @returns its state: `same` for an image that has arrived */
   readonly arrived: (signal: AbortSignal) => Promise<string>
   readonly close: () => Promise<void>
 }
@@ -29,13 +29,13 @@ export interface SandboxMirror {
 export interface SandboxMirrorOptions {
   readonly logger: Logger
   readonly qci: Quay
-  /** Of QCI. */
+  /** The URL of QCI. */
   readonly pusher: Robot
   /** For the configuration file. */
   readonly directory: string
 }
 
-/** What the mirror brings. */
+/** The image that the mirror copies. */
 export const mirroredImage = {
   target: 'ocp/ubi:9',
   repository: 'ocp/ubi',
@@ -49,7 +49,7 @@ const configuration = `supplementalCIImages:
     image: ${mirroredImage.source}
 `
 
-/** Loopback needs no pace. */
+/** Loopback needs no rate limit. */
 const rate = { perSecond: 1000, burst: 1000 }
 const intervalMs = 600_000
 

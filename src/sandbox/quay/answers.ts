@@ -11,7 +11,7 @@ export interface Answer {
   readonly body?: readonly Buffer[]
 }
 
-/** One write to the socket: large enough to be cheap, small enough that a slow reader holds little. */
+/** Bytes of one write to the socket: large enough to be cheap, and small enough that a slow reader holds little memory. */
 const chunkBytes = 256 * 1024
 
 export const jsonAnswer = (
@@ -24,14 +24,14 @@ export const jsonAnswer = (
   body: [Buffer.from(JSON.stringify(value))],
 })
 
-/** The page nginx in front of quay answers with where the application never saw the request (429, 502, 405). */
+/** The page of nginx in front of quay, for requests that do not reach the application (429, 502, 405). */
 export const htmlAnswer = (status: number, headers: Readonly<Record<string, string>> = {}): Answer => {
   const title = `${status} ${STATUS_CODES[status]}`
   const page = `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n`
   return { status, headers: { 'content-type': 'text/html', ...headers }, body: [Buffer.from(page)] }
 }
 
-/** Changes what is answered, before a byte of it is written. */
+/** Changes the answer before it is written. */
 export const applyFault = (answer: Answer, fault: Fault): Answer => {
   const { status, headers, body = [] } = fault.status === undefined ? answer : htmlAnswer(fault.status)
   const added = Object.entries(fault.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])
@@ -48,7 +48,7 @@ const spoil = (body: readonly Buffer[]): readonly Buffer[] => {
   return [wrong]
 }
 
-/** Writes no faster than the client reads. Resolves when the body is with the kernel, or the socket is gone. */
+/** Writes no faster than the client reads. Resolves when the kernel has the body, or when the socket is closed. */
 export const writeAnswer = async (response: ServerResponse, answer: Answer, fault: Fault): Promise<void> => {
   const { status, headers, body = [] } = answer
   const length = body.reduce((sum, part) => sum + part.length, 0)

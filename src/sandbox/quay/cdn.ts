@@ -5,7 +5,7 @@ import { parseRanges } from './byte-ranges.ts'
 import type { ByteRange } from './byte-ranges.ts'
 import type { Exchange } from './origin.ts'
 
-/** Whose pull it is: quay writes it into the query of the signed URL, which is why that URL must not be logged. */
+/** The robot that pulls. Quay writes it into the query of the signed URL, so the URL must not be logged. */
 export interface Signatory {
   readonly username: string
   readonly namespace: string

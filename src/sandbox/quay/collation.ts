@@ -1,11 +1,11 @@
 /**
- * The order in which quay lists tags: that of its database, which quay.io does not document. A walk over the tags has to work
- * with both: by bytes, and as text.
+ * The order in which quay lists tags is that of its database, which quay.io does not document. A walk over the tags must work with both
+ * orders: by bytes, and as text.
  */
 
 export type CollationName = 'bytes' | 'text'
 
-/** A total order of tags: equal only where the names are. */
+/** A total order of tags: only equal names are equal. */
 export interface Collation {
   /** Negative, zero or positive, also for a `last` that is no tag. */
   readonly compare: (left: string, right: string) => number
@@ -15,12 +15,12 @@ export interface Collation {
 
 const byCodeUnit = (left: string, right: string): number => (left < right ? -1 : Number(left > right))
 
-/** PostgreSQL with `C`, and what most registries do: tags are ASCII, so code units are bytes. */
+/** The order of PostgreSQL with `C`, and of most registries: tags are ASCII, so code units are bytes. */
 const bytes: Collation = { compare: byCodeUnit, inOrder: (names) => names.toSorted(byCodeUnit) }
 
 const collator = new Intl.Collator('en', { ignorePunctuation: true })
 
-/** PostgreSQL breaks ties by bytes, since two names that differ are two tags. */
+/** PostgreSQL breaks ties by bytes, because two names that differ are two tags. */
 const compareText = (left: string, right: string): number =>
   collator.compare(left, right) || byCodeUnit(left, right)
 

@@ -26,7 +26,7 @@ export interface Manifest {
 
 /** A manifest, the manifests below it, and the blobs that they name. */
 export interface Content extends Manifest {
-  /** The manifest itself first; where it is an index, then one manifest for each platform. */
+  /** The manifest itself first; if it is an index, then one manifest for each platform. */
   readonly manifests: readonly Manifest[]
   readonly blobs: ReadonlyMap<Digest, Buffer>
 }

@@ -1,6 +1,6 @@
 /**
- * Every family of tags that the writers of QCI use, of an open and of a restricted namespace, in addition to the live tags that people pull:
- * copies that prune jobs keep, what ci-images-mirror and ART put there, release payloads and what is attached to an image.
+ * Every family of tags that the writers of QCI use, for an open and for a restricted namespace, in addition to the live tags that people
+ * pull: copies of prune jobs, tags of ci-images-mirror and ART, release payloads, and attachments of images.
  */
 import { buildArtifact, buildBlobsArtifact, buildTinyImage } from './artifacts.ts'
 import type { Content } from './descriptors.ts'
@@ -20,7 +20,7 @@ export type FamilyTag = { readonly tag: string; readonly digest: Digest } & Owne
 
 export interface Families {
   readonly tags: readonly FamilyTag[]
-  /** The layer that the open and the restricted images have in common. */
+  /** The layer that open and restricted images share. */
   readonly sharedLayer: Digest
   /** An artifact in the restricted namespace whose subject is the open image. */
   readonly restrictedReferrer: Digest
@@ -40,7 +40,7 @@ const sample = async (name: string, base?: Image): Promise<Image> =>
     ...(base === undefined ? {} : { sharedLayers: base.layers }),
   })
 
-/** Adds them to what is there. */
+/** Adds them to the existing content. */
 export const stockFamilies = async (quay: Quay): Promise<Families> => {
   const base = await sample('the base of all')
   const { open, restricted } = familyNamespaces
@@ -92,7 +92,7 @@ const stockNamespace = async (
   for (const copy of copiesOf(name)) put(ofNamespace, copy, await sample(copy, base))
   for (const staged of ['_incoming', '__pre', '__post1']) put(ofNamespace, `${name}${staged}`, live)
   for (const tag of markersOf(namespace, hex)) put(ofNobody, tag, live)
-  // A family of tomorrow that names the namespace.
+  // An unknown family, as a future writer may use it, that names the namespace.
   put(ofNamespace, `tomorrow__${name}`, live)
   put(ofDigest, `20240101_sha256_${hex}`, live)
   for (const kind of ['sig', 'att', 'sbom'])

@@ -1,4 +1,4 @@
-/** What can go wrong at the sandbox's quay and its CDN, and for which requests. */
+/** The faults of the sandbox's quay and its CDN, and the rules for which requests they apply. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 export type OriginName = 'quay' | 'cdn'
@@ -13,7 +13,7 @@ export interface Fault {
   readonly reset?: boolean
   /** Answer this status with an HTML page as nginx in front of quay writes it. */
   readonly status?: number
-  /** Added to the answer, whatever it is. */
+  /** Header fields that are added to every answer. */
   readonly headers?: Readonly<Record<string, string>>
   /** Destroy the socket when this many bytes of the body have been written. */
   readonly cutAfterBytes?: number
@@ -27,7 +27,7 @@ export interface Fault {
   readonly redirectTo?: string
   /** Treat the JWT shown as expired. */
   readonly expire?: boolean
-  /** Take over the exchange; nothing else happens to it. */
+  /** Answers the request itself; nothing else is done with it. */
   readonly raw?: (request: IncomingMessage, response: ServerResponse) => void
 }
 
@@ -36,9 +36,9 @@ export interface FaultRule extends Fault {
   /** Matched against path and query. */
   readonly path: RegExp
   readonly method?: string
-  /** How many requests it hits; Default: 1. `Infinity` for all until `clear`. */
+  /** The number of requests that it applies to. Default: 1. `Infinity` for all until `clear`. */
   readonly count?: number
-  /** Called for each request that matches: whether the rule hits it. */
+  /** Called for each request that matches. @returns whether the rule applies to it */
   readonly when?: () => boolean
 }
 

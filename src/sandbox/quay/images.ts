@@ -1,4 +1,4 @@
-/** Images as CI builds them: one manifest for each platform, and an index above where there are several. */
+/** Images as CI builds them: one manifest for each platform, and an index if there are several. */
 import { describe, encode, mediaTypes, toManifest } from './descriptors.ts'
 import type { Content, Manifest } from './descriptors.ts'
 import { buildLayer, builtAt, digestOf } from './layers.ts'

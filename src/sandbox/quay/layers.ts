@@ -14,7 +14,7 @@ export interface Layer {
   readonly body: Buffer
 }
 
-/** Everything built here is dated the same, so that a digest written down today is still right tomorrow. */
+/** All content has the same date, so that its digests never change. */
 export const builtAt = new Date('2024-06-03T23:54:01Z')
 
 const compress = promisify(gzip)

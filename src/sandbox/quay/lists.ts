@@ -1,4 +1,4 @@
-/** The lists of quay: tags by pages, referrers at once or, as other registries do, by pages too. */
+/** The lists of quay: tags in pages; referrers at once, or in pages as with other registries. */
 import { jsonAnswer } from './answers.ts'
 import type { Answer } from './answers.ts'
 import { quayError } from './errors.ts'
@@ -25,7 +25,7 @@ export const listTags = (store: QuayStore, repository: string, { url }: Exchange
 }
 
 /**
- * end-12: where the spec asks for an empty index, quay answers an unknown subject with 400.
+ * end-12: for an unknown subject the spec requires an empty index, but quay answers 400.
  * @param page entries on one page; quay has them all on one: `Infinity`
  */
 export const listReferrers = (store: QuayStore, digest: string, page: number, { url }: Exchange): Answer => {

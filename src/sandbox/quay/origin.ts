@@ -25,9 +25,9 @@ export interface Exchange {
   readonly method: string
   readonly url: URL
   readonly headers: IncomingHttpHeaders
-  /** Of a push; empty for all other requests. */
+  /** The body of a push; empty for all other requests. */
   readonly body: Buffer
-  /** Of the client, as the socket has it; nothing once it has left. */
+  /** The address of the client from the socket; undefined after it has left. */
   readonly address: string | undefined
   readonly fault: Fault
 }
@@ -45,7 +45,7 @@ export interface OriginOptions {
   readonly faults: Faults
   /** In the order of arrival; empty if requests are not recorded. */
   readonly requests?: RecordedRequest[] | undefined
-  /** Told each request when its answer is decided. */
+  /** Called with each request when its answer is known. */
   readonly onAnswer?: (request: RecordedRequest) => void
   readonly handle: (exchange: Exchange) => Answer | Promise<Answer>
 }
@@ -95,7 +95,7 @@ const exchange = async (
   const { method = '', url = '', headers } = request
   const record = { origin: options.name, method, url, headers, status: 0 }
   options.requests?.push(record)
-  // A request body nobody reads would turn the end of the connection into a reset.
+  // An unread request body would cause a reset at the end of the connection.
   if (!pushes.has(method)) request.resume()
   const body = pushes.has(method) ? await buffer(request) : Buffer.alloc(0)
   const fault = options.faults.take(options.name, method, url)

@@ -47,21 +47,21 @@ export interface Quay {
   readonly repository: string
   /** Every request to either origin, in the order of arrival. */
   readonly requests: readonly RecordedRequest[]
-  /** How many were answered so far, by what they were for. */
+  /** The number of answered requests so far, by their kind. */
   readonly counts: RequestCounts
-  /** The requests that brought a credential to the CDN; anything in here is a leak. */
+  /** The requests that sent a credential to the CDN. Each of them is a leak. */
   readonly leaks: readonly RecordedRequest[]
   /** Stores the image and points the tag at it. */
   tag(name: string, content: Content): void
   /** The same for many tags; a million are fine. */
   tagMany(names: Iterable<string>, content: Content): void
-  /** The same, each name with a content of its own that is made when somebody needs it. */
+  /** The same, but each name has its own content, which is made when it is first requested. */
   tagLazily(names: Iterable<string>, make: MakeContent): void
   /** TAG_EXPIRED from now on. Throws if there is no such tag. */
   untag(name: string): void
   /** Stores without a tag: an artifact, or an image that is pulled by digest. */
   push(content: Content): void
-  /** Rotation: the credentials before are refused at once, JWTs they got live on until they expire. */
+  /** A rotation: the previous credentials are refused at once, but their JWTs are valid until they expire. */
   setRobot(robot: Robot, ...others: readonly Robot[]): void
   fault(rule: FaultRule): void
   clearFaults(): void

@@ -46,7 +46,8 @@ export const answerRegistry = async (options: QuayRegistryOptions, exchange: Exc
   // Not OCI JSON: quay aborts before its own error writer.
   if (bearer.kind === 'invalid') return jsonAnswer(401, { error: bearer.reason }, challenged)
   if (pathname === '/v2/') return jsonAnswer(200, true, apiVersion)
-  // quay reveals that a repository is unknown only to callers that could read it: here, those that may pull the one repository.
+  // quay reveals that a repository is unknown only to callers that could read it. Here these are the callers that may pull the one
+  // repository.
   const mayPull = bearer.access.some((grant) => grant.actions.includes('pull'))
   if (!mayPull) return quayError('UNAUTHORIZED', challenged)
   return answerResource(options, route, exchange, bearer.username)
@@ -60,11 +61,13 @@ const answerResource = (
 ): Answer => {
   const { name, kind = 'tags', reference = '' } = route
   if (name !== options.repository) return quayError('NAME_UNKNOWN')
-  // In a path a client may write the colon of a digest either way.
+  // In a path, clients may percent-encode the colon of a digest.
   return resources[kind as ResourceKind](options, reference.replace(/%3a/i, ':'), exchange, username)
 }
 
-/** end-3. By digest whatever Accept says; by tag quay would convert to a type it finds there, so it must be there. */
+/**
+ * end-3. A digest is served whatever Accept is. For a tag, the type must be in Accept, because otherwise quay would convert the manifest.
+ */
 const answerManifest: Resource = ({ store }, reference, exchange) => {
   const isDigest = reference.includes(':')
   const manifest = isDigest ? store.findByDigest(reference) : store.findByTag(reference)

@@ -1,7 +1,7 @@
-/** The names of the tags in the order of a collation: a page costs a binary search, also of a million. */
+/** The names of the tags in the order of a collation. A page costs one binary search, even with a million tags. */
 import type { Collation } from './collation.ts'
 
-/** Up to that many new names are put in their places one by one; beyond, everything is sorted again. */
+/** Up to this many new names are inserted one by one. With more, all names are sorted again. */
 const putSingly = 1000
 
 export class SortedTags {

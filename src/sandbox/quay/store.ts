@@ -45,7 +45,7 @@ export class QuayStore {
     this.#blobs.set(digest, body)
   }
 
-  /** Points every name at the content. */
+  /** Makes every name a tag of the content. */
   tag(names: Iterable<string>, content: Content): void {
     this.push(content)
     for (const name of names) {
@@ -54,7 +54,7 @@ export class QuayStore {
     }
   }
 
-  /** Each name leads to a content of its own. It is made at the first request for the name, or at a request for an unknown digest. */
+  /** Each name has its own content, which is made at the first request for the name, or at a request for an unknown digest. */
   tagLazily(names: Iterable<string>, make: MakeContent): void {
     for (const name of names) {
       this.#set(name, make)

@@ -71,7 +71,7 @@ export class QuayTokens {
     if (token === undefined) return { kind: 'invalid', reason: 'Invalid bearer token format' }
     if (fault.expire === true) return { kind: 'invalid', reason: 'Token has expired' }
     try {
-      // quay tolerates 30 s of skew; none here, so that a test can watch a token of one second die.
+      // quay tolerates 30 s of clock skew. This one tolerates none, so that a test can see a token of one second expire.
       const currentDate = new Date(this.#options.now())
       const { payload } = await jwtVerify<{ sub: string; access: Grant[] }>(token, this.#key, {
         audience: url.host,

@@ -1,20 +1,23 @@
 /**
- * What is known about the objects of the bucket, which other replicas write and remove as well. So nothing is known for long.
+ * A short-lived cache of what is known about objects in the bucket. Other replicas write and remove objects as well.
  */
 import { createBoundedCache, type BoundedCache } from '../../concurrency/bounded-cache.ts'
 
-/** Milliseconds. A client that is redirected to an object needs it there: so it was seen within this time. */
+/** Milliseconds. A client is redirected only to an object that was seen within this time. */
 const presentMs = 60_000
-/** Milliseconds: for so long an object stays hidden that another replica has just uploaded. */
+/** Milliseconds for which an object counts as missing. An upload by another replica is noticed this late. */
 const absentMs = 10_000
-/** Milliseconds: an object that was removed by a rule of the bucket is uploaded again after this time, if the disk still has it. */
+/**
+ * Milliseconds after which an object is checked again before an upload. A rule of the bucket may have removed it while the disk still has
+ * it.
+ */
 const storedMs = 24 * 3_600_000
 /** Milliseconds for which an upload that failed is not tried again. */
 const failedMs = 60_000
-/** Milliseconds in which an object with wrong bytes is replaced, if its blob is pulled. */
+/** Milliseconds for which a wrong object is bypassed. If its blob is pulled meanwhile, the object is replaced. */
 const wrongMs = 3_600_000
 
-/** Entries of each kind of knowledge: about 20 MB at most. */
+/** Bound on entries of each kind; about 20 MB in all. */
 const maxEntries = 100_000
 
 export class ObjectIndex {
@@ -35,30 +38,30 @@ export class ObjectIndex {
     this.#wrong = create(wrongMs)
   }
 
-  /** S3 has it, with so many bytes. */
+  /** Notes that S3 has the object, and its size in bytes. */
   found(key: string, size: number): void {
     this.#absent.delete(key)
     this.#present.set(key, size)
     this.#stored.set(key, true)
   }
 
-  /** S3 does not have it. */
+  /** Notes that S3 does not have it. */
   missed(key: string): void {
     this.#present.delete(key)
     this.#stored.delete(key)
     this.#absent.set(key, true)
   }
 
-  /** Its bytes are not those of its digest. */
+  /** Notes that its bytes do not match its digest. */
   wrong(key: string): void {
     this.missed(key)
     this.#failed.delete(key)
-    // Longer than an object that is missing: what follows it is an upload by this replica, or by another one that found the same.
+    // Longer than for a missing object, because this replica, or another one that found the same, uploads it again.
     this.#absent.set(key, true, { ttl: presentMs })
     this.#wrong.set(key, true)
   }
 
-  /** This replica has uploaded it. */
+  /** Notes that this replica has uploaded it. */
   uploaded(key: string, size: number): void {
     this.#wrong.delete(key)
     this.found(key, size)
@@ -68,7 +71,7 @@ export class ObjectIndex {
     this.#failed.set(key, true)
   }
 
-  /** Bytes, if S3 had it just now. */
+  /** Its size in bytes, if S3 had it a short time ago. */
   sizeOf(key: string): number | undefined {
     return this.#present.get(key)
   }
@@ -81,7 +84,7 @@ export class ObjectIndex {
     return this.#wrong.has(key)
   }
 
-  /** Whether an upload may be of use. */
+  /** Whether an upload makes sense. */
   mayLack(key: string): boolean {
     return !this.#stored.has(key) && !this.#failed.has(key)
   }

@@ -1,6 +1,6 @@
 /**
- * Where an object stands in the bucket: `<prefix>/blobs/sha256/<2 digits>/<hex>`, and the same for manifests. A blob is stored as its
- * bytes, a manifest as on the disk: its media type, a newline, its bytes.
+ * The key of an object in the bucket: `<prefix>/blobs/sha256/<2 digits>/<hex>`, and the same for manifests. A blob is stored as its bytes,
+ * a manifest as on the disk: its media type, a newline, its bytes.
  */
 import type { EntryKind } from '../cache-directory.ts'
 

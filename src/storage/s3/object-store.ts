@@ -1,6 +1,6 @@
 /**
- * An S3 bucket through the SDK of AWS: signed URLs to read from, and the requests that change something. The SDK is loaded here, and only
- * if S3 is configured: it costs 0.15 s of CPU and 40 MB at the start.
+ * An S3 bucket through the SDK of AWS: signed URLs for reads, and the writing requests. The SDK is loaded here, and only if S3 is
+ * configured: it costs 0.15 s of CPU and 40 MB at the start.
  */
 import { Readable } from 'node:stream'
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3'
@@ -17,24 +17,24 @@ export interface ObjectStoreOptions {
   readonly bucket: string
   /** Undefined for AWS. */
   readonly endpoint: URL | undefined
-  /** Undefined for what the SDK finds. */
+  /** Undefined: the SDK finds the region. */
   readonly region: string | undefined
   /** `https://endpoint/bucket/key` instead of `https://bucket.endpoint/key`. */
   readonly isPathStyle: boolean
   /** PEM, in addition to the well-known authorities. */
   readonly ca: string | undefined
-  /** The newest ones, at each request; undefined for what the SDK finds. */
+  /** Returns the newest credentials at each request; undefined: the SDK finds them. */
   readonly credentials: (() => S3Credentials) | undefined
   /** `program/version`; the SDK adds it to its own. */
   readonly userAgent: string
 }
 
 export interface ObjectStore {
-  /** Whoever has this URL can read the object until it expires, so it must not be logged. */
+  /** Everybody who has this URL can read the object until it expires, so it must not be logged. */
   readonly urlOf: (key: string, lifetimeSeconds: number) => Promise<URL>
-  /** @returns bytes; undefined for no such object, or no answer about its length. @throws what the SDK throws */
+  /** @returns bytes; undefined if the object does not exist or the answer has no length. @throws what the SDK throws */
   readonly sizeOf: (key: string, signal: AbortSignal) => Promise<number | undefined>
-  /** @param chunks all bytes. If they throw, nothing is stored. @throws what the SDK throws; what `chunks` throw */
+  /** @param chunks all bytes. If they throw, nothing is stored. @throws the errors of the SDK and of `chunks` */
   readonly put: (
     key: string,
     size: number,
@@ -45,12 +45,12 @@ export interface ObjectStore {
   readonly close: () => void
 }
 
-/** S3 takes no smaller part but the last one, and no more than 10,000 parts. */
+/** S3 accepts smaller parts only as the last one, and at most 10,000 parts. */
 const minPartBytes = 5 * 1024 * 1024
 const maxParts = 9000
 /** Milliseconds for one request of an upload: 5 MiB at 170 KiB/s. */
 const requestMs = 30_000
-/** Milliseconds for the request that gives up an upload: the end of the process may wait for it. */
+/** Milliseconds for the request that aborts an upload. The shutdown of the process may wait for it. */
 const abortMs = 2000
 const connectMs = 2000
 
@@ -94,7 +94,7 @@ const clientConfig = ({
   },
   ...(endpoint === undefined ? {} : { endpoint: endpoint.origin }),
   ...(region === undefined ? {} : { region }),
-  // The SDK asks again shortly before the expiration: so each request gets the newest ones.
+  // With this expiration the SDK asks for credentials at every request, so each request gets the newest ones.
   ...(credentials === undefined
     ? {}
     : { credentials: async () => await Promise.resolve({ ...credentials(), expiration: new Date() }) }),
@@ -141,7 +141,7 @@ class SdkObjectStore implements ObjectStore {
     const upload = new this.#sdk.Upload({
       client: this.#abortable(AbortSignal.any([signal, failed.signal]), failed),
       params: { Bucket: this.#bucket, Key: key, Body: body, ContentType: 'application/octet-stream' },
-      // One part at a time: two parts of memory for each upload.
+      // One part at a time, so that an upload holds two parts in memory.
       queueSize: 1,
       partSize: Math.max(minPartBytes, Math.ceil(size / maxParts)),
     })
@@ -162,8 +162,8 @@ class SdkObjectStore implements ObjectStore {
   }
 
   /**
-   * The client for one upload. lib-storage passes no signal on: its requests would go on after an upload was given up, for as long as a
-   * frozen S3 holds them. The request that removes the parts is the only one that is sent after the end.
+   * The client for one upload. lib-storage passes no signal on, so its requests would continue after an upload was aborted, as long as a
+   * frozen S3 holds them. After the abort, this client sends only the request that removes the parts.
    */
   #abortable(signal: AbortSignal, failed: AbortController): S3Client {
     const { AbortMultipartUploadCommand } = this.#sdk

@@ -1,5 +1,5 @@
 /**
- * Removes the objects of an image from S3 for an operator: through a running proxy, or from a command while none runs.
+ * Removes the objects of an image from S3 for an operator. It is used by a running proxy, and by the command if no proxy runs.
  */
 import type { EntryKind } from '../cache-directory.ts'
 import { objectKey } from './object-key.ts'
@@ -8,7 +8,7 @@ import type { ObjectStore } from './object-store.ts'
 /** Never rejects. */
 export type Purge = (kind: EntryKind, digest: string) => Promise<'removed' | 'absent' | 'failed'>
 
-/** Objects. */
+/** Numbers of objects. */
 export interface Purged {
   readonly removed: number
   readonly failed: number
@@ -18,7 +18,7 @@ const kinds = ['blobs', 'manifests'] as const
 /** Milliseconds for one request. */
 const defaultDeadlineMs = 10_000
 
-/** One after the other: nobody's pull waits behind a hundred of them. */
+/** One after the other, so that no pull waits behind a hundred removals. */
 export const purgeAll = async (digests: readonly string[], purge: Purge): Promise<Purged> => {
   const counts = { removed: 0, failed: 0, absent: 0 }
   for (const digest of digests) for (const kind of kinds) counts[await purge(kind, digest)] += 1
@@ -32,7 +32,7 @@ export interface PurgeFromOptions {
   readonly deadlineMs?: number
 }
 
-/** Without a proxy. */
+/** For the command, without a proxy. */
 export const purgeFrom =
   ({ store, prefix, onError, deadlineMs = defaultDeadlineMs }: PurgeFromOptions): Purge =>
   async (kind, digest) => {

@@ -1,5 +1,5 @@
 /**
- * The circuit breaker of S3. Only silence and failures of S3 itself open it: a refusal comes fast, and may concern one object.
+ * The circuit breaker of S3. Only timeouts and failures of S3 itself open it. A refusal comes fast, and may concern one object.
  */
 import { createCircuitBreaker, type CircuitBreaker } from '../../concurrency/circuit-breaker.ts'
 import { S3CircuitOpen, S3Unavailable } from './s3-errors.ts'
@@ -10,7 +10,7 @@ export interface S3CircuitOptions {
   readonly now: () => number
 }
 
-/** Failures in a row. A connection that breaks now and then is none. */
+/** Failures in a row. A single broken connection does not open the circuit. */
 const threshold = 3
 const retryMs = 1000
 
@@ -37,7 +37,7 @@ export class S3Circuit {
   }
 
   /**
-   * @param send its caller may be gone when it is a probe: then its answer is dropped, and it must not end with the caller
+   * @param send must not end with its caller: it may run as a probe after its caller was refused, and its answer is dropped then
    * @param drop takes the answer of a probe
    * @throws {S3CircuitOpen}; what `send` throws
    */

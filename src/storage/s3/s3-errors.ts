@@ -1,18 +1,18 @@
 /**
- * What goes wrong with S3. A pull never fails because of it: the bytes are upstream as well.
+ * The errors of S3. A pull never fails because of them, because upstream has the bytes as well.
  */
 
-/** S3 did not answer in time, cannot be reached, or fails (5xx, 429). It is evidence for the circuit breaker. */
+/** S3 did not answer in time, cannot be reached, or fails (5xx, 429). The circuit breaker counts it. */
 export class S3Unavailable extends Error {
   override readonly name = 'S3Unavailable'
 }
 
-/** Too many requests failed just now: nothing was sent. */
+/** The circuit is open, so the request was not sent. */
 export class S3CircuitOpen extends Error {
   override readonly name = 'S3CircuitOpen'
 }
 
-/** S3 answers, but does not allow it. A bucket whose policy lacks `s3:ListBucket` answers so for an object that it does not have, too. */
+/** S3 refuses the request. A bucket whose policy lacks `s3:ListBucket` answers so for an object that it does not have, too. */
 export class S3Refused extends Error {
   override readonly name = 'S3Refused'
 }

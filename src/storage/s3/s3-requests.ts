@@ -15,7 +15,7 @@ export interface S3RequestsOptions {
   readonly deadlineMs: number
 }
 
-/** An answer of S3 to a GET, by whatever client sends it. */
+/** An answer of S3 to a GET. */
 export interface S3Reply {
   readonly statusCode: number
   readonly body: { readonly discard: () => Promise<void> }
@@ -25,7 +25,7 @@ export type FetchObject<Reply> = (url: URL, signal: AbortSignal) => Promise<Repl
 
 /** Seconds: as long as the URLs of quay's own storage. A client follows them at once. */
 const urlSeconds = 60
-/** Whole, a part, and a part that lies outside of the object. */
+/** The whole object, a part, and a range outside of the object. */
 const foundStatuses = new Set([200, 206, 416])
 
 export class S3Requests {
@@ -50,7 +50,7 @@ export class S3Requests {
     return await this.#observed('get', async () => await this.#options.circuit.run(send, drop))
   }
 
-  /** @returns bytes; undefined if there is no such object. @throws {Error} if S3 does not tell */
+  /** @returns bytes; undefined if the object does not exist. @throws {Error} if S3 gives no answer */
   async sizeOf(key: string): Promise<number | undefined> {
     const { circuit, store, deadlineMs } = this.#options
     const head = async (): Promise<number | undefined> =>
@@ -61,7 +61,7 @@ export class S3Requests {
     return await this.#observed('head', async () => await circuit.run(head))
   }
 
-  /** @throws {Error} if there are no credentials in time */
+  /** @throws {Error} if the credentials do not arrive in time */
   async signedUrl(key: string): Promise<URL> {
     return await withDeadline(
       this.#options.deadlineMs,
@@ -70,7 +70,7 @@ export class S3Requests {
     )
   }
 
-  /** @throws {Error} if S3 does not do it */
+  /** @throws {Error} if S3 fails or refuses */
   async remove(key: string): Promise<void> {
     const { store, deadlineMs } = this.#options
     await this.#observed('delete', async () => {
@@ -118,7 +118,7 @@ export class S3Requests {
 }
 
 /**
- * Runs it with a signal that is aborted with the caller's, and by the deadline while it runs; afterwards only with the caller's.
+ * Runs a request with a signal. The caller's signal aborts it at any time, and the deadline aborts it until the request returns.
  * @throws {S3Unavailable} {S3Refused}; the reason of the caller's signal
  */
 const withDeadline = async <Answer>(

@@ -1,6 +1,6 @@
 /**
- * The tier of the cache that replicas share: an S3 bucket. It never fails a pull. A blob that it does not have, or does not give in time,
- * comes from upstream. Its bytes count only as far as they were compared with the digest.
+ * The tier of the cache that replicas share: an S3 bucket. It never fails a pull: a blob that is missing in S3, or does not arrive in time,
+ * comes from upstream. Bytes of S3 are compared with the digest.
  */
 import type { EntryKind } from '../cache-directory.ts'
 import { createSingleFlight, type SingleFlight } from '../../concurrency/single-flight.ts'
@@ -20,13 +20,13 @@ export interface S3TierOptions {
   readonly openStore: () => Promise<ObjectStore>
   readonly source: UploadSource
   readonly observe: S3Observers
-  /** Milliseconds in which S3 has to answer, up to the first byte of a body. */
+  /** Milliseconds within which S3 has to send the first byte of a body. */
   readonly deadlineMs?: number
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
 
-/** Within a region S3 answers within a tenth of it. Upstream, which is next, has the rest of a client's patience. */
+/** Within a region, S3 answers in a tenth of this. The rest of the time that a client waits is for upstream, which is asked next. */
 const defaultDeadlineMs = 2500
 
 export class S3Tier {
@@ -53,17 +53,17 @@ export class S3Tier {
     this.#lookUps = createSingleFlight({ now })
   }
 
-  /** Until then every request waits for it, up to its deadline. @throws {Error} if the SDK cannot be configured */
+  /** Until it resolves, every request waits for it, up to its own deadline. @throws {Error} if the SDK cannot be configured */
   async start(): Promise<void> {
     this.#store.resolve(await this.#options.openStore())
   }
 
-  /** `uploads`: those that run or wait. */
+  /** `uploads`: running and waiting uploads. */
   stats(): { readonly isOpen: boolean; readonly uploads: number } {
     return { isOpen: this.#circuit.isOpen, uploads: this.#queue.size }
   }
 
-  /** Gives up all uploads, and removes their parts: within some seconds. */
+  /** Aborts all uploads and removes their parts, within some seconds. */
   async close(): Promise<void> {
     this.#store.reject(new Error('closed'))
     await this.#queue.close()
@@ -94,7 +94,9 @@ export class S3Tier {
     }
   }
 
-  /** Bytes; undefined if S3 does not have it, or does not tell now. It asks S3, unless that was done just now. Never rejects. */
+  /**
+   * Its size in bytes; undefined if S3 does not have it or gives no answer now. Sends a request, unless the size is cached. Never rejects.
+   */
   async sizeOf(kind: EntryKind, digest: string): Promise<number | undefined> {
     const key = this.#keyOf(kind, digest)
     const known = this.#index.sizeOf(key)
@@ -106,19 +108,19 @@ export class S3Tier {
     }
   }
 
-  /** For a client. Undefined if S3 does not have it, or may be unavailable. The URL must not be logged. Never rejects. */
+  /** A URL for a client. Undefined if S3 does not have it, or may be unavailable. The URL must not be logged. Never rejects. */
   async urlOf(kind: EntryKind, digest: string): Promise<URL | undefined> {
     const size = await this.sizeOf(kind, digest)
     if (size === undefined || this.#circuit.isOpen) return undefined
     return await this.#requests.signedUrl(this.#keyOf(kind, digest)).catch(() => undefined)
   }
 
-  /** S3 has sent it, with so many bytes. */
+  /** Notes that S3 has sent it, and its size in bytes. */
   found(kind: EntryKind, digest: string, size: number): void {
     this.#index.found(this.#keyOf(kind, digest), size)
   }
 
-  /** Its bytes are not those of the digest: it is removed, and uploaded again as soon as the right ones are on the disk. */
+  /** Its bytes do not match the digest: removes it. It is uploaded again as soon as the right bytes are on the disk. */
   wrong(kind: EntryKind, digest: string, why: CorruptObject): void {
     const key = this.#keyOf(kind, digest)
     this.#options.observe.corrupt(kind, why)
@@ -126,7 +128,7 @@ export class S3Tier {
     this.#requests.remove(key).catch(() => undefined)
   }
 
-  /** An operator does not want it any more. An upload of it by another replica may bring it back. Never rejects. */
+  /** Removes it for an operator. An upload by another replica may bring it back. Never rejects. */
   async purge(kind: EntryKind, digest: string): Promise<'removed' | 'absent' | 'failed'> {
     const key = this.#keyOf(kind, digest)
     await this.#queue.cancel(key)
@@ -141,7 +143,7 @@ export class S3Tier {
     }
   }
 
-  /** The disk has it: it is uploaded in the background, unless S3 has it. */
+  /** The disk has it: uploads it in the background, unless S3 has it. */
   offer(kind: EntryKind, digest: string, requester: string): void {
     this.#uploads.offer(kind, digest, requester)
   }

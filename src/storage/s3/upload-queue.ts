@@ -1,5 +1,6 @@
 /**
- * Uploads in the background: a few at a time, one requester after the other, and never two of one object. No pull waits for them.
+ * Uploads in the background: a few at a time, requesters take turns, and one object is never uploaded twice at once. No pull waits for
+ * them.
  */
 import { Bulkhead } from '../../concurrency/bulkhead.ts'
 import { systemClock, type Clock } from '../../concurrency/clock.ts'
@@ -11,9 +12,9 @@ export interface UploadQueueOptions {
   readonly clock?: Clock
 }
 
-/** Each holds two parts of 5 MiB, a descriptor and a connection. */
+/** Each upload holds two parts of 5 MiB, a descriptor and a connection. */
 const defaultMaxRunning = 4
-/** A few images of every replica's users. What does not fit is uploaded after a later pull. */
+/** Enough for a few images of all users of a replica. An object beyond this is uploaded after a later pull. */
 const defaultMaxQueued = 2000
 /** Milliseconds that an upload may wait for its turn. */
 const maxWaitMs = 10 * 60_000
@@ -40,7 +41,7 @@ export class UploadQueue {
     this.#queue = createFairQueue({ maxPerRequester: maxQueued / 2, maxQueued, clock, refuse })
   }
 
-  /** Uploads that run or wait. */
+  /** Running and waiting uploads. */
   get size(): number {
     return this.#pending.size
   }
@@ -50,9 +51,9 @@ export class UploadQueue {
   }
 
   /**
-   * Runs it when it has its turn.
+   * Runs the upload when its turn comes.
    * @param upload must not reject
-   * @param onDropped called instead, if too many wait
+   * @param onDropped called instead if too many uploads wait
    */
   add(
     key: string,
@@ -68,14 +69,14 @@ export class UploadQueue {
     void work.finally(() => this.#pending.delete(key))
   }
 
-  /** Gives up one upload. Resolves when it has ended. */
+  /** Aborts one upload. Resolves when it has ended. */
   async cancel(key: string): Promise<void> {
     const pending = this.#pending.get(key)
     pending?.cancelled.abort(new NotWaiting('it is not wanted any more'))
     await pending?.work
   }
 
-  /** Gives up all uploads. Resolves when they have ended: each has deadlines. */
+  /** Aborts all uploads. Resolves when they have ended; each has deadlines. */
   async close(): Promise<void> {
     this.#closed.abort(new NotWaiting('the process ends'))
     await Promise.all([...this.#pending.values()].map(async ({ work }) => await work))

@@ -1,6 +1,6 @@
 /**
- * What is uploaded: the files of the disk, compared with their digest once more on the way. So a disk that returns other bytes than were
- * written, or a file that somebody changed, does not reach the other replicas.
+ * Reads the files of the disk for an upload, and compares them with their digest once more. So if the disk returns wrong bytes, or somebody
+ * changed a file, other replicas do not get these bytes.
  */
 import { createHash } from 'node:crypto'
 import type { EntryKind } from '../cache-directory.ts'
@@ -12,7 +12,7 @@ import type { StoredFile } from '../stored-file.ts'
 export interface UploadContent {
   /** Bytes of the object. */
   readonly size: number
-  /** To be read once. @throws {WrongContent} instead of an end, if the bytes are not those of the digest */
+  /** To be read once. @throws {WrongContent} instead of ending, if the bytes do not match the digest */
   readonly chunks: AsyncIterable<Buffer>
   readonly close: () => Promise<void>
 }
@@ -22,7 +22,7 @@ export interface UploadSource {
   readonly open: (kind: EntryKind, digest: string) => Promise<UploadContent | undefined>
 }
 
-/** Whose turns at the disk the uploads take. */
+/** The requester whose turns at the disk the uploads take. */
 const requester = 'uploads to S3'
 const chunkBytes = 256 * 1024
 
@@ -51,7 +51,7 @@ async function* verified(file: Pick<StoredFile, 'size' | 'read'>, digest: string
   const [algorithm = '', hex] = digest.split(':')
   const hash = createHash(algorithm)
   for (let at = 0; at < file.size;) {
-    // Its memory is the SDK's until the part is sent.
+    // The SDK uses this memory until the part is sent.
     const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, file.size - at))
     const chunk = buffer.subarray(0, await file.read(buffer, at))
     hash.update(chunk)

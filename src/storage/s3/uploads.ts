@@ -1,6 +1,6 @@
 /**
- * Which objects are uploaded, and what becomes of it. An object is written once: not if S3 has it with the right size, unless a replica
- * read wrong bytes of it.
+ * Decides which objects are uploaded, and reports the outcome. An object that S3 has with the right size is not written again, unless a
+ * replica read wrong bytes from it.
  */
 import type { EntryKind } from '../cache-directory.ts'
 import { objectKey } from './object-key.ts'
@@ -22,7 +22,7 @@ export interface UploadsOptions {
   readonly observe: Pick<S3Observers, 'uploaded' | 'corrupt'>
 }
 
-/** Milliseconds for an upload of any size, and for each of its bytes: 256 KiB a second. */
+/** The time limit of an upload: fixed milliseconds, and milliseconds for each byte (256 KiB a second). */
 const baseMs = 60_000
 const msPerByte = 1000 / (256 * 1024)
 
@@ -33,7 +33,7 @@ export class Uploads {
     this.#options = options
   }
 
-  /** Uploads it from the disk in its turn, unless S3 has it. */
+  /** Uploads it from the disk when its turn comes, unless S3 has it. */
   offer(kind: EntryKind, digest: string, requester: string): void {
     const { prefix, index, queue } = this.#options
     const key = objectKey(prefix, kind, digest)
@@ -59,7 +59,7 @@ export class Uploads {
     }
   }
 
-  /** @throws {Error} if S3 does not tell: then it takes no upload either */
+  /** @throws {Error} if S3 gives no answer: an upload would fail as well */
   async #isPresent(kind: EntryKind, key: string, size: number): Promise<boolean> {
     const { index, requests, observe } = this.#options
     if (index.isWrong(key)) return false

@@ -1,7 +1,7 @@
 /**
- * Blobs from the disk: an OpenBlob around an OpenBlob. Each blob is fetched from upstream once, however many want it. The first reader
- * begins a fill, later ones follow it, and those after them read the stored file. Whether the requester may have the blob was decided
- * before, for what is here as for everything else.
+ * The cache of blobs on the disk, as a wrapper around an OpenBlob. Each blob is fetched from upstream once, however many clients request
+ * it. The first reader starts a fill, later readers follow the fill, and after its end readers read the stored file. Access was decided
+ * before, for cached blobs as for all others.
  */
 import type { Digest } from '../../oci/reference.ts'
 import { EntryChecks } from '../../storage/entry-checks.ts'
@@ -16,9 +16,9 @@ import { storedAnswer } from './stored-answer.ts'
 import { createStoredBody, type StoredSource } from './stored-body.ts'
 import { createVerifiedBody, repeatingWrong } from './verified-body.ts'
 
-/** Each holds a descriptor, a connection to upstream, and two buffers. */
+/** Each fill holds a descriptor, a connection to upstream, and two buffers. */
 const defaultMaxFills = 256
-/** A reader that starts further ahead of a fill gets its bytes from upstream at once, and not when the fill is there. */
+/** A reader that starts further ahead of a fill gets its bytes from upstream, instead of waiting for the fill. */
 const maxAheadBytes = 8 * 1024 * 1024
 
 export const createBlobCache = (options: BlobCacheOptions): OpenBlob => {
@@ -38,7 +38,7 @@ class BlobCache {
     this.#checks = new EntryChecks({ ...options.checks, store: storage.blobs })
   }
 
-  /** @param mayRepeat whether wrong bytes of the store are worth another try */
+  /** @param mayRepeat whether the request may be repeated after wrong bytes of the store */
   async open(request: BlobRequest, mayRepeat: boolean): Promise<Blob> {
     const located = await this.#options.s3?.locate(request)
     if (located !== undefined) return this.#counted('redirected', located)
@@ -57,7 +57,7 @@ class BlobCache {
     const file = isStuck() ? undefined : await this.#find(request, specs)
     if (file === 'unverified') return await this.#serveWhileChecked(request, specs, mayRepeat)
     if (file !== undefined) return this.#serveFile(request, specs, file, mayRepeat)
-    // Another request may have begun one while this one looked.
+    // Another request may have started a fill meanwhile.
     const begun = this.#fills.running(digest)
     if (begun !== undefined) return await this.#follow(request, specs, begun, 'shared', mayRepeat)
     const mayFill = specs === undefined || (specs.length === 1 && specs[0]?.first === 0)
@@ -155,7 +155,7 @@ class BlobCache {
     }
   }
 
-  /** As S3 or upstream answers, under the entity tag that the stored blob has. */
+  /** The answer of S3 or upstream, with the entity tag of the stored blob. */
   async #bypass(
     request: BlobRequest,
     specs: readonly RangeSpec[] | undefined,
@@ -169,7 +169,9 @@ class BlobCache {
     return this.#verified(request, blob, mayRepeat)
   }
 
-  /** An answer of upstream that is in no store. If it is the whole blob, nobody gets the last of wrong bytes. */
+  /**
+   * An answer of upstream that is not stored. If it is the whole blob, the client does not get the last bytes unless all bytes are right.
+   */
   #verified(request: BlobRequest, blob: Blob, mayRepeat: boolean): Blob {
     const { digest } = request
     const relabelledBlob = relabelled(digest, blob)

@@ -1,5 +1,5 @@
 /**
- * The fills of blobs that are on: who begins one, from S3 or from upstream, and what becomes of it.
+ * The running fills: decides who starts one, fills it from S3 or from upstream, and reports its outcome.
  */
 import { Bulkhead } from '../../concurrency/bulkhead.ts'
 import { createSingleFlight, type Shared, type SingleFlight } from '../../concurrency/single-flight.ts'
@@ -18,16 +18,16 @@ export interface BlobFillsOptions {
   /** Undefined without S3. */
   readonly s3: S3Blobs | undefined
   readonly blobs: Pick<Storage['blobs'], 'begin'>
-  /** Bytes of a blob, where a manifest says them. */
+  /** The size of a blob in bytes, if a manifest states it. */
   readonly sizeOf: (digest: Digest) => number | undefined
-  /** Fills of all requesters at a time. */
+  /** Maximum of fills at a time, for all requesters together. */
   readonly maxFills: number
 }
 
-/** The requester has begun as many fills as they may: theirs alone goes past the store. */
+/** The requester has too many fills, so this request is answered without the store. */
 export class FillsTaken extends Error {}
 
-/** The blob of upstream, if nothing can be filled from it: it is the answer of the requester who began. */
+/** The answer of upstream, if the store cannot be filled from it. It is for the requester that started the fill. */
 export type Begun =
   | { readonly fill: Fill; readonly isFromS3: boolean }
   | { readonly blob: Blob; readonly claim: AbortController; readonly isFromS3: boolean }
@@ -55,13 +55,13 @@ export class BlobFills {
     return fill?.isOpen === true ? fill : undefined
   }
 
-  /** One of a digest at a time, however many want it. @throws {FillsTaken} {RegistryError} */
+  /** Starts one fill for a digest at a time, however many callers there are. @throws {FillsTaken} {RegistryError} */
   async begin(request: BlobRequest): Promise<Shared<Begun>> {
     const { digest, requester, signal } = request
     return await this.#flight({ key: digest, requester, signal, load: async () => await this.#load(request) })
   }
 
-  /** Sends it without the signal of the requester, who may leave while others wait. */
+  /** The signal of the requester is not used, because the requester may leave while others wait. */
   async #load(request: BlobRequest): Promise<Begun> {
     const { open, s3, sizeOf, blobs } = this.#options
     const { digest, requester } = request
@@ -79,7 +79,7 @@ export class BlobFills {
         void this.#drive(request, blob, fill, claim, isFromS3)
         return { fill, isFromS3 }
       }
-      // Another reader of it may be refused, but nobody reads it any more.
+      // The fill refuses new readers, and nobody reads it any more.
       if (request.signal?.aborted === true) await blob.body?.discard()
       return {
         blob: stored === undefined ? blob : (s3 as S3Blobs).withoutFill(whole, stored),
@@ -91,19 +91,19 @@ export class BlobFills {
     }
   }
 
-  /** Until the fill has ended. Never rejects. */
+  /** Resolves when the fill has ended. Never rejects. */
   async #drive(request: BlobRequest, { body }: Blob, fill: Fill, claim: AbortController, isFromS3: boolean) {
     const { digest, requester } = request
     const { s3 } = this.#options
     this.#fills.set(digest, fill)
     const onEnded = () => {
       const { reason } = fill.signal
-      // Before any reader of the fill tries again.
+      // Runs before any reader of the fill tries again.
       if (isFromS3 && reason instanceof WrongContent) s3?.wrong(request)
       claim.abort(reason)
     }
     fill.signal.addEventListener('abort', onEnded, { once: true })
-    // Those who wait for it enter in this turn of the event loop, if they are still there.
+    // Waiting callers begin to read in this turn of the event loop, unless they have left.
     fill.enter()
     setImmediate(() => fill.leave())
     try {

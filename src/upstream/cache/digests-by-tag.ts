@@ -1,6 +1,6 @@
 /**
- * tag -> digest, as upstream answered last, for each Accept set. A cached tag is served for a short time without a request, and for a
- * longer time while upstream fails.
+ * The last digest of each tag at upstream, for each Accept set. A cached tag is served for a short time without a request, and for a longer
+ * time while upstream fails.
  */
 import { createBoundedCache } from '../../concurrency/bounded-cache.ts'
 import type { Digest } from '../../oci/reference.ts'

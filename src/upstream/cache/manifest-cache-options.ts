@@ -1,5 +1,5 @@
 /**
- * What the cache of manifests needs.
+ * The options of the cache of manifests.
  */
 import type { Digest, QciTag } from '../../oci/reference.ts'
 import type { FetchManifest, Manifest } from '../../oci/image-source.ts'
@@ -19,9 +19,9 @@ export interface ManifestCacheOptions {
   readonly staleIfErrorMs: number
   /** Called for each manifest that is served. */
   readonly observe: (served: { source: ManifestSource }) => void
-  /** What is cached on a disk; nothing unless given. */
+  /** The cache on a disk; none unless given. */
   readonly stored?: {
-    /** The same tags, and those of an earlier run of the program. */
+    /** The digests of tags, including those of an earlier run of the program. */
     readonly tags: (tags: DigestsByTag) => DigestsByTag
     /** Undefined for a manifest that is not stored. Never rejects. */
     readonly read: (tag: QciTag, digest: Digest, requester: string) => Promise<Manifest | undefined>

@@ -20,13 +20,13 @@ import { createSingleFlight, type SingleFlight } from '../../concurrency/single-
 
 export interface Forgotten {
   readonly digests: readonly Digest[]
-  /** As upstream has them. */
+  /** Tags as upstream writes them. */
   readonly tags: readonly string[]
 }
 
 export interface ManifestCache {
   readonly fetchManifest: FetchManifest
-  /** An operator has removed them, from the disk as well. */
+  /** Forgets manifests and tags that an operator has removed from the disk. */
   readonly forget: (removed: Forgotten) => void
   readonly stats: () => { readonly manifests: number; readonly bytes: number; readonly tags: number }
 }
@@ -90,13 +90,13 @@ class Cache implements ManifestCache {
     const { key: acceptKey, accept } = this.#acceptSetOf(request.accept)
     const key = tagKey(request.reference, acceptKey)
     const tag = this.#tags.get(key)
-    // If the manifest is in no cache, the tag is fetched: that is one request as well, and it tells whether the tag has moved.
+    // If no cache has the manifest, the tag is fetched. This also takes one request, and shows whether the tag has moved.
     const manifest = tag && this.#manifests.get(tag.digest)
     if (manifest !== undefined && tag?.isFresh === true) return { answer: manifest, source: 'cached' }
     if (manifest !== undefined && tag?.isFailing === true) return { answer: manifest, source: 'stale' }
     if (manifest === undefined && tag !== undefined && this.#options.stored !== undefined)
       return this.#readTag(request, key, accept, tag)
-    // Attack: a manifest of another set in the background would count as what upstream says now.
+    // Attack: otherwise a cached manifest of another Accept set would count as the current answer of upstream.
     const others =
       tag === undefined && request.priority === undefined
         ? digestsOfOtherSets(this.#tags, request.reference as QciTag)
@@ -116,7 +116,7 @@ class Cache implements ManifestCache {
     return await this.#fetchTag(request, key, accept, manifest)
   }
 
-  /** Of a tag, in memory or on the disk. */
+  /** The cached manifest of a tag, in memory or on the disk. */
   async #cached({ reference, requester }: ManifestRequest, digest: Digest): Promise<Manifest | undefined> {
     const { stored } = this.#options
     return this.#manifests.get(digest) ?? (await stored?.read(reference as QciTag, digest, requester))
@@ -161,12 +161,12 @@ class Cache implements ManifestCache {
     })
   }
 
-  /** Fetches a tag, and caches where it is. */
+  /** Fetches a tag, and caches its digest. */
   async #refresh(key: string, request: ManifestRequest): Promise<Manifest> {
     const askedAt = this.#now()
     try {
       const manifest = await this.#load(request)
-      // A tag that moved to an uncacheable manifest is not where it was.
+      // If a tag moved to an uncacheable manifest, its cached digest is wrong.
       if (this.#manifests.get(manifest.digest) === undefined) this.#tags.delete(key)
       else this.#tags.confirm(key, manifest.digest, askedAt)
       return manifest
@@ -192,15 +192,15 @@ class Cache implements ManifestCache {
   }
 
   /**
-   * GET even for HEAD: a client that resolves a tag requests its manifest next, and only the bytes tell what the tag reaches. If no
-   * manifest is cached, that is no use for a digest.
+   * GET even for HEAD: a client that resolves a tag requests its manifest next, and only the bytes tell what the tag reaches. For a digest
+   * this has no use if no manifests are cached.
    */
   #methodFor({ method, reference }: ManifestRequest): 'GET' | 'HEAD' {
     return this.#options.maxBytes > 0 || !isDigest(reference) ? 'GET' : method
   }
 }
 
-/** Background requests share with each other alone: a user would wait behind everybody. */
+/** Background requests share fetches only with each other. Otherwise a user would wait for a fetch of low priority. */
 const flightKey = ({ priority }: ManifestRequest, method: string): string =>
   priority === undefined ? method : `${priority} ${method}`
 

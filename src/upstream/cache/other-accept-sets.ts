@@ -1,6 +1,6 @@
 /**
- * A tag that no client with this Accept has pulled: while upstream fails, the manifest that another client got for the tag may be served,
- * because upstream answers a tag with the stored manifest if its type is in Accept.
+ * Manifests for a tag that no client with this Accept has pulled yet. While upstream fails, the manifest that another client got for the
+ * tag may be served, because upstream answers a tag with the stored manifest if its type is in Accept.
  */
 import type { Digest, QciTag } from '../../oci/reference.ts'
 import type { Manifest } from '../../oci/image-source.ts'
@@ -9,7 +9,7 @@ import type { DigestsByTag } from './digests-by-tag.ts'
 
 export const tagKey = (reference: string, acceptKey: string): string => `${reference} ${acceptKey}`
 
-/** What the tag gave to other Accept sets, the newest first. */
+/** The digests that other Accept sets got for the tag, the newest first. */
 export const digestsOfOtherSets = (tags: Pick<DigestsByTag, 'get'>, reference: QciTag): readonly Digest[] => {
   const found = acceptKeys.flatMap((key) => tags.get(tagKey(reference, key)) ?? [])
   return [
@@ -34,8 +34,9 @@ export interface AbsentTag {
 }
 
 /**
- * Deletes what the tag gave to other sets: they must not get it while upstream fails later. What is kept is a manifest whose type is not
- * in this Accept, because upstream answers 404 for it as well. Attack: a client with a strange Accept would delete the tags of all others.
+ * Deletes the digests that other sets got for the tag, so that nobody gets them while upstream fails later. A manifest whose type is not in
+ * this Accept is kept, because upstream answers 404 for it as well. Attack: a client with a strange Accept would delete the tags of all
+ * others.
  */
 export const deleteOtherSets = async (
   tags: Pick<DigestsByTag, 'get' | 'delete'>,

@@ -1,17 +1,17 @@
 /**
- * Which bytes of a blob a client asks for. A field that cannot be read is as good as none: the client gets the whole blob.
+ * Parses which bytes of a blob a client requests. An unreadable field is ignored: the client gets the whole blob.
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-14.1.2 and #section-13.1.5
  */
 import type { Digest } from '../../oci/reference.ts'
 import type { BlobRequest } from '../../oci/image-source.ts'
 
-/** Offsets; `end` is the one after the last byte. */
+/** Offsets; `end` is the offset after the last byte. */
 export interface Stretch {
   readonly start: number
   readonly end: number
 }
 
-/** As it stands in the field: `5-9`, `5-`, or `-5` for the last five bytes. */
+/** A range of the field: `5-9`, `5-`, or `-5` for the last five bytes. */
 export interface RangeSpec {
   readonly first: number | undefined
   readonly last: number | undefined
@@ -24,7 +24,7 @@ const specPattern = /^(\d{0,15})-(\d{0,15})$/
 /** The entity tag of a blob: its bytes are the same for ever. */
 export const entityTagOf = (digest: Digest): string => `"${digest}"`
 
-/** Undefined if the whole blob is asked for, by If-Range as well: a condition with another tag does not hold. */
+/** Undefined if the whole blob is requested, also because If-Range names another entity tag. */
 export const requestedRanges = ({
   digest,
   range,
@@ -51,7 +51,7 @@ const specOf = (text: string): RangeSpec | undefined => {
   return spec.first !== undefined && spec.last !== undefined && spec.last < spec.first ? undefined : spec
 }
 
-/** Those that a blob of this size has; none if it has none of them. */
+/** The ranges within a blob of this size; none if all are outside. */
 export const stretchesOf = (specs: readonly RangeSpec[], size: number): readonly Stretch[] =>
   specs
     .map(({ first, last = size - 1 }) =>
@@ -61,7 +61,7 @@ export const stretchesOf = (specs: readonly RangeSpec[], size: number): readonly
     )
     .filter(({ start, end }) => start < end)
 
-/** Whether it is all of a blob of this size, in order. */
+/** Whether the ranges are the whole blob of this size, in order. */
 export const isWhole = (specs: readonly RangeSpec[] | undefined, size: number): boolean => {
   const [first, second] = stretchesOf(specs ?? [{ first: 0, last: undefined }], size)
   return second === undefined && first?.start === 0 && first.end === size

@@ -1,5 +1,5 @@
 /**
- * Opens the rest of a blob at upstream, where a tier of the cache could not go on. The client does not notice.
+ * Opens the rest of a blob at upstream, after a tier of the cache has failed. The client does not notice.
  */
 import { backoffMs, pause } from '../../concurrency/backoff.ts'
 import { unavailable } from '../../oci/errors.ts'
@@ -10,19 +10,19 @@ import type { Stretch } from './requested-ranges.ts'
 
 export interface RestOfBlobOptions {
   readonly request: BlobRequest
-  /** Past the tier. */
+  /** Opens the blob without the tier. */
   readonly open: OpenBlob
   /** Milliseconds, monotonic. */
   readonly now?: (() => number) | undefined
 }
 
-/** As for a blob that breaks off: a client that waits longer for a byte would rather try elsewhere. */
+/** As for a blob that breaks off: a client that waits longer for a byte is better served by another try. */
 const maxWaitMs = 30_000
 const backoff = { firstMs: 100, longestMs: 2000 }
 
 /**
  * @param size of the whole blob, in bytes
- * @throws {RegistryError} if upstream does not have it within the patience of a client
+ * @throws {RegistryError} if upstream does not send it within the time that a client waits
  */
 export const openRest = async (
   { request, open, now = () => performance.now() }: RestOfBlobOptions,

@@ -1,6 +1,6 @@
 /**
- * Blobs from S3, between the disk and upstream. Nobody waits long for it, and nothing fails because of it: what it does not send is
- * undefined, and comes from upstream.
+ * Blobs from S3, between the disk and upstream. Waits for S3 are short, and no pull fails because of S3: if it does not send a blob, the
+ * result is undefined, and the blob comes from upstream.
  */
 import { Bulkhead } from '../../concurrency/bulkhead.ts'
 import { unavailable } from '../../oci/errors.ts'
@@ -22,23 +22,23 @@ export interface S3BlobsOptions {
   readonly tier: Pick<S3Tier, 'get' | 'sizeOf' | 'urlOf' | 'found' | 'wrong' | 'offer'>
   /** Sends a GET, without redirects. */
   readonly roundTrip: RoundTrip
-  /** Past S3. */
+  /** Opens the blob without S3. */
   readonly open: OpenBlob
-  /** Bytes of a blob, where a manifest says them. */
+  /** The size of a blob in bytes, if a manifest states it. */
   readonly sizeOf: (digest: Digest) => number | undefined
-  /** `redirect`: clients are redirected to what S3 has. */
+  /** `redirect`: clients are redirected to S3 for objects that it has. */
   readonly delivery: 'stream' | 'redirect'
   readonly observe: {
-    /** A body has ended: bytes that came from S3, and whether upstream had to send the rest. */
+    /** Called at the end of a body: its bytes from S3, and whether upstream had to send the rest. */
     readonly read: (bytes: number, isBroken: boolean) => void
   }
-  /** Bodies of all requesters at a time. */
+  /** Maximum of bodies at a time, for all requesters together. */
   readonly maxReads?: number
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
 
-/** Each has a connection. */
+/** Each body has a connection. */
 const defaultMaxReads = 512
 
 export class S3Blobs {
@@ -72,7 +72,7 @@ export class S3Blobs {
   /**
    * The whole blob, or ranges of it. A whole blob is compared with its digest on the way.
    * @param specs undefined for the whole blob
-   * @returns undefined for what upstream has to answer. Never rejects
+   * @returns undefined if upstream has to answer. Never rejects
    */
   async open(request: BlobRequest, specs: readonly RangeSpec[] | undefined): Promise<Blob | undefined> {
     if (request.method === 'HEAD') return await this.#head(request, specs)
@@ -95,23 +95,23 @@ export class S3Blobs {
     return { ...head, body: this.#bodyOf(request, found.body, whole(found.range.total), found.range.total) }
   }
 
-  /** A blob of `openForFill`, if there is no fill. */
+  /** Serves a blob of `openForFill` without a fill. */
   withoutFill(request: BlobRequest, { body, ...head }: Blob): Blob {
     const size = Number(head.headers['content-length'])
     return { ...head, body: body && this.#verified(request, body, size) }
   }
 
-  /** S3 has sent bytes that are not those of the digest. */
+  /** Call this if S3 has sent bytes that do not match the digest. */
   wrong({ digest }: BlobRequest): void {
     this.#options.tier.wrong('blobs', digest, 'digest')
   }
 
-  /** The disk has the bytes that S3 has sent. */
+  /** Call this when the disk has the bytes from S3. */
   filled({ digest }: BlobRequest, size: number): void {
     this.#options.tier.found('blobs', digest, size)
   }
 
-  /** The disk has it: it is uploaded, unless S3 has it. */
+  /** Call this when the disk has a blob: it is uploaded, unless S3 has it. */
   offer({ digest, requester }: BlobRequest): void {
     this.#options.tier.offer('blobs', digest, requester)
   }
@@ -140,7 +140,7 @@ export class S3Blobs {
     })
   }
 
-  /** Undefined also if a manifest says another size. */
+  /** Also undefined if a manifest states another size. */
   async #sizeOf(digest: Digest): Promise<number | undefined> {
     const size = await this.#options.tier.sizeOf('blobs', digest)
     return size === (this.#options.sizeOf(digest) ?? size) ? size : undefined
@@ -162,7 +162,10 @@ export class S3Blobs {
     }
   }
 
-  /** Undefined if S3 does not have the blob, or sends something else than a blob, or than its manifest says. */
+  /**
+   * Undefined if S3 does not have the blob, or sends an answer that is not this blob: of another kind, or of another size than its manifest
+   * states.
+   */
   async #read(
     { digest, requester, signal }: BlobRequest,
     range: string | undefined,

@@ -1,27 +1,27 @@
 /**
- * The body of a blob from S3. Where S3 breaks off, stalls or is too slow, it goes on at the same byte: from S3 once more, then from
- * upstream. The chunks are those of the connection, not copied.
+ * The body of a blob from S3. If S3 breaks off, stalls or is too slow, the body continues at the same byte: once more from S3, then from
+ * upstream. Chunks are passed on without a copy.
  */
 import type { Body, Sink } from '../../oci/image-source.ts'
 import type { Stretch } from './requested-ranges.ts'
 import { S3Pace } from './s3-pace.ts'
 
 export interface S3BodyOptions {
-  /** What S3 sends. */
+  /** The body of the answer of S3. */
   readonly first: Body
   readonly stretch: Stretch
-  /** The rest from S3; undefined if it does not have it now. */
+  /** Opens the rest from S3; undefined if S3 cannot send it now. */
   readonly reopen: (rest: Stretch) => Promise<Body | undefined>
-  /** The rest from upstream. */
+  /** Opens the rest from upstream. */
   readonly openRest: (rest: Stretch) => Promise<Body>
   readonly signal: AbortSignal | undefined
-  /** Told once: bytes that came from S3, and whether upstream has to send the rest. */
+  /** Called once: the bytes from S3, and whether upstream has to send the rest. */
   readonly onEnd: (bytes: number, isBroken: boolean) => void
   /** Milliseconds, monotonic. */
   readonly now: () => number
 }
 
-/** A connection that breaks by chance does not break again at once. */
+/** If the connection broke by chance, the next one most probably does not break. */
 const maxBodies = 2
 
 export const createS3Body = (options: S3BodyOptions): Body => {
@@ -58,7 +58,7 @@ class S3Reading {
     await this.#options.first.discard()
   }
 
-  /** @returns false if S3 cannot send the rest. @throws what the sink throws; the error of an aborted body */
+  /** @returns false if S3 cannot send the rest. @throws the error of the sink; the error of an aborted body */
   async #pipeFromS3(sink: Sink): Promise<boolean> {
     const { first, stretch, reopen } = this.#options
     let body: Body | undefined = first

@@ -19,13 +19,13 @@ export interface S3ManifestsOptions {
 export interface S3Manifests {
   /** Undefined if S3 does not have it, or cannot give it now. Never rejects. */
   readonly read: (digest: Digest) => Promise<StoredDocument | undefined>
-  /** The disk has it: it is uploaded, unless S3 has it. */
+  /** Call this when the disk has a manifest: it is uploaded, unless S3 has it. */
   readonly offer: (digest: Digest, requester: string) => void
 }
 
-/** Milliseconds for all of it. */
+/** Milliseconds for the whole read. */
 const deadlineMs = 5000
-/** Bytes of the type before the manifest. */
+/** Maximum length of the media type before the manifest, in bytes. */
 const maxTypeBytes = 256
 
 export const createS3Manifests = ({ tier, roundTrip }: S3ManifestsOptions): S3Manifests => {

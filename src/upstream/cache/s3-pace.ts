@@ -1,18 +1,18 @@
 /**
- * Whether S3 is too slow: then the rest of a blob comes from upstream. It counts only the time of waiting for S3, and is checked when a chunk arrives, so a slow
- * client is no reason.
+ * Detects that S3 is too slow. Then the rest of a blob comes from upstream. Only the time of waiting for S3 counts, so a slow client does
+ * not matter.
  */
 
-/** Milliseconds that S3 may make a reader wait for one body, whatever its pace. */
+/** A reader may wait for S3 for this many milliseconds for one body, before the rate is checked. */
 const maxWaitMs = 5000
-/** Bytes for each millisecond of waiting: 256 KiB a second. */
+/** The lowest accepted rate, in bytes per millisecond of waiting: 256 KiB a second. */
 const minPace = 256
 
 export class S3Pace {
   readonly #now: () => number
   #waitedMs = 0
   #bytes = 0
-  /** Chunks that the reader has. */
+  /** Chunks that the reader has not released yet. */
   #out = 0
   #idleSince: number
 
@@ -22,7 +22,7 @@ export class S3Pace {
     this.#idleSince = now()
   }
 
-  /** A chunk came. @returns false if S3 is too slow */
+  /** Call this when a chunk arrives. @returns false if S3 is too slow */
   received(bytes: number): boolean {
     if (this.#out === 0) this.#waitedMs += this.#now() - this.#idleSince
     this.#out += 1
@@ -30,7 +30,7 @@ export class S3Pace {
     return this.#waitedMs <= maxWaitMs || this.#bytes >= this.#waitedMs * minPace
   }
 
-  /** The reader has used a chunk. */
+  /** Call this when the reader has released a chunk. */
   released(): void {
     this.#out -= 1
     if (this.#out === 0) this.#idleSince = this.#now()

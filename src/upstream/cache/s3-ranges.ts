@@ -1,6 +1,6 @@
 /**
- * Several ranges of a blob in one answer, from S3. S3 sends one range for each GET, so there is a GET for each of them, one after the
- * other, and no more than a client has patience for.
+ * Several ranges of a blob from S3 in one answer. S3 sends one range for each GET, so one GET after the other is sent. Their number is
+ * limited, so that the client does not wait too long.
  */
 import type { Digest } from '../../oci/reference.ts'
 import type { Blob, Body, Sink } from '../../oci/image-source.ts'
@@ -14,11 +14,11 @@ export interface S3RangesOptions {
   readonly specs: readonly RangeSpec[]
   /** Undefined if S3 does not send it. Never rejects. */
   readonly openPart: (part: Stretch) => Promise<Body | undefined>
-  /** Past S3. */
+  /** Opens the blob without S3. */
   readonly openRest: (part: Stretch) => Promise<Body>
 }
 
-/** Each takes a round trip to S3. Clients send up to 1024 (trap 35): upstream answers so many in one request. */
+/** Each range takes a round trip to S3. Clients send up to 1024 ranges (trap 35), which upstream answers in one request. */
 const maxParts = 16
 
 /**

@@ -1,12 +1,12 @@
 /**
- * What an answer of S3 to a GET holds.
+ * Reads the answer of S3 to a GET.
  */
 import type { Body } from '../../oci/image-source.ts'
 import { isUnencoded } from '../client/response-fields.ts'
 import type { UpstreamReply } from '../client/round-trip.ts'
 import { byteRangeOf, type ByteRange } from '../resilience/byte-range.ts'
 
-/** Undefined for encoded bytes, a body without a length, and a range that lies outside. */
+/** Undefined for encoded bytes, a body without a length, and a range outside of the object. */
 export const rangeIn = ({
   statusCode,
   headers,

@@ -10,13 +10,13 @@ import { entityTagOf, stretchesOf, type RangeSpec, type Stretch } from './reques
 export interface StoredAnswer {
   readonly status: 200 | 206
   readonly headers: Readonly<Record<string, string>>
-  /** Bytes of the blob, and what stands between them. */
+  /** Bytes of the blob, and the text between parts. */
   readonly parts: readonly (Stretch | Buffer)[]
 }
 
 const contentType = 'application/octet-stream'
 
-/** @throws {RegistryError} SIZE_INVALID (416), if the blob has none of the bytes */
+/** @throws {RegistryError} SIZE_INVALID (416), if all ranges are outside of the blob */
 export const storedAnswer = (
   digest: Digest,
   size: number,

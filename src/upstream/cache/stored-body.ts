@@ -1,5 +1,6 @@
 /**
- * The body of an answer from the store. If the store cannot go on, the client goes on from upstream at the same byte, and does not notice.
+ * The body of an answer from the store. If the store fails, the body continues from upstream at the same byte, and the client does not
+ * notice.
  */
 import { WrongContent } from '../../storage/fill-outcome.ts'
 import type { HashedPrefix } from '../../storage/marked-hash.ts'
@@ -11,9 +12,9 @@ import type { Stretch } from './requested-ranges.ts'
 import { openRest } from './rest-of-blob.ts'
 import { createVerifiedBody, repeated, wrongContent } from './verified-body.ts'
 
-/** Bytes of the store, from which a reader may go on to upstream. */
+/** Bytes of the store. A reader can change from them to upstream. */
 export interface StoredSource extends ByteSource {
-  /** What is known of the bytes before `position`, which the reader has. */
+  /** The hash of the bytes before `position`, which the reader has. */
   readonly prefix: (position: number) => HashedPrefix | Promise<HashedPrefix>
 }
 
@@ -21,16 +22,16 @@ export interface StoredBodyOptions {
   readonly request: BlobRequest
   readonly source: StoredSource
   readonly buffers: ReadBuffers
-  /** Bytes of the blob. */
+  /** The size of the blob in bytes. */
   readonly size: number
-  /** Of the answer. */
+  /** The parts of the answer. */
   readonly headers: Blob['headers']
   readonly parts: readonly (Stretch | Buffer)[]
-  /** Past the store. */
+  /** Opens the blob without the store. */
   readonly open: OpenBlob
-  /** The same request once more, if the stored bytes were wrong and the client has none of them; undefined if that was tried. */
+  /** Repeats the request, if the stored bytes were wrong and the client has none of them; undefined if it was repeated already. */
   readonly again: (() => Promise<Blob>) | undefined
-  /** Told once, with the bytes that came from the store. */
+  /** Called once, with the bytes from the store. */
   readonly onEnd: (storedBytes: number) => void
   /** Milliseconds, monotonic. */
   readonly now?: () => number
@@ -57,7 +58,7 @@ export const createStoredBody = (options: StoredBodyOptions): Body => {
   }
 }
 
-/** How far the client is, and whether a failure is its own. */
+/** The progress of the client, and whether a failure was caused by the client. */
 class Progress {
   storedBytes = 0
   hasBytes = false
@@ -104,7 +105,7 @@ const pipePart = async (options: StoredBodyOptions, part: Stretch, progress: Pro
   }
 }
 
-/** Who gets the whole blob gets its last bytes only if all of them are right, wherever they came from. */
+/** A client of the whole blob gets the last bytes only if all bytes are right, from whatever source they came. */
 const pipeRest = async (
   options: StoredBodyOptions,
   { start: first, end }: Stretch,

@@ -1,6 +1,6 @@
 /**
- * Manifests from the disk and from S3, behind those in memory. By digest they never change. A tag is always asked for: what it was last is told by
- * `stored-tags.ts`, for when upstream has no answer.
+ * Manifests from the disk and from S3, for those that are not in memory. A manifest by digest never changes. A tag is always requested from
+ * upstream; `stored-tags.ts` has its last digest for times when upstream fails.
  */
 import { isDigest, type Digest } from '../../oci/reference.ts'
 import type { DocumentStore } from '../../storage/documents.ts'
@@ -9,7 +9,7 @@ import { isVerified } from '../manifests.ts'
 import type { S3Manifests } from './s3-manifests.ts'
 
 export interface StoredManifests {
-  /** The same, from the disk where it can be; what it fetches is stored. */
+  /** The same fetch: reads the disk first, and stores what it fetches. */
   readonly storing: (fetch: FetchManifest) => FetchManifest
   /** Undefined for a manifest that is not stored. Never rejects. */
   readonly read: (digest: Digest, requester: string) => Promise<Manifest | undefined>
@@ -37,7 +37,7 @@ export const createStoredManifests = (
       if (stored !== undefined) return method === 'HEAD' ? { ...stored, content: undefined } : stored
       const manifest = await fetch(request)
       const { digest, mediaType, content } = manifest
-      // Nobody waits for the disk.
+      // No request waits for this write.
       if (content !== undefined && isVerified(manifest))
         void store.put(digest, { mediaType, content }, requester).then(() => s3?.offer(digest, requester))
       return manifest

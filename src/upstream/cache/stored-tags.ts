@@ -1,6 +1,5 @@
 /**
- * tag -> digest, as upstream said last, also after a restart. A tag of an earlier life is as old as any that was
- * seen at the same time.
+ * The last digest of each tag at upstream, kept over a restart. A restart does not reset a tag's age.
  */
 import { isDigest } from '../../oci/reference.ts'
 import type { KeyJournal } from '../../storage/key-journal.ts'

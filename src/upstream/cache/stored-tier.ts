@@ -1,5 +1,6 @@
 /**
- * The tiers on the disk and in S3, for the pipeline: blobs, manifests by digest, and tags. Without storage each of them is passed through.
+ * The tiers on the disk and in S3, for the pipeline: blobs, manifests by digest, and tags. Without storage, each stage is returned
+ * unchanged.
  */
 import type { S3Tier } from '../../storage/s3/s3-tier.ts'
 import type { Storage } from '../../storage/storage.ts'
@@ -24,7 +25,7 @@ export interface StoredTier {
   readonly storingManifests: (fetch: FetchManifest) => FetchManifest
   /**
    * For the cache in memory.
-   * @param learning is told of each manifest that is served for a tag
+   * @param learning is called for each manifest that is served for a tag
    */
   readonly forMemory: (
     learning: (fetch: FetchManifest) => FetchManifest,

@@ -78,7 +78,7 @@ export const createTagListCache = (options: TagListCacheOptions): FetchTags => {
   return async (request) => await fetchShared(request, 1)
 }
 
-/** Background requests share with each other alone: a user would wait behind everybody. */
+/** Background requests share fetches only with each other. Otherwise a user would wait for a fetch of low priority. */
 const flightKey = ({ after = '', priority }: TagsRequest): string =>
   priority === undefined ? after : `${priority} ${after}`
 

@@ -1,6 +1,6 @@
 /**
- * A whole blob, or the rest of one, that no fill verifies: its last bytes go to the client only if all bytes are those of the digest. Only
- * those last bytes are copied.
+ * Verifies a whole blob, or the rest of one, that no fill verifies: the client gets its last bytes only if all bytes match the digest. Only
+ * the last bytes are copied.
  */
 import type { Hash } from 'node:crypto'
 import { unavailable, type RegistryError } from '../../oci/errors.ts'
@@ -10,20 +10,20 @@ import { WrongContent } from '../../storage/fill-outcome.ts'
 import { nothingHashed, type HashedPrefix } from '../../storage/marked-hash.ts'
 
 export interface VerifiedBodyOptions {
-  /** The bytes from `prefix.at` on. */
+  /** The body from offset `prefix.at` on. */
   readonly body: Body
   readonly digest: string
-  /** Bytes of the blob; undefined if nobody has said them. */
+  /** The size of the blob in bytes; undefined if it is unknown. */
   readonly size: number | undefined
-  /** What is known of the bytes before the body; the body is the whole blob unless given. */
+  /** The hash of the bytes before the body. Unless given, the body is the whole blob. */
   readonly prefix?: HashedPrefix
   /** Bytes that the client has. */
   readonly start?: number
 }
 
 /**
- * What a client gets of wrong bytes: the same request once more, if it has none of them.
- * @param headers of the answer that the client has
+ * The answer after wrong bytes: the request is repeated once, if the client has none of them.
+ * @param headers of the answer that the client has got
  * @param again undefined if that was tried
  */
 export const repeatingWrong = (
@@ -48,8 +48,8 @@ export const repeatingWrong = (
 })
 
 /**
- * The body of a second answer, for a client that has the head of the first one.
- * @throws {RegistryError} if it is of another length: the client would take a part of it for the whole
+ * The body of the repeated request, for a client that has the head of the first answer.
+ * @throws {RegistryError} if it has another length, because the client would take a part of it for the whole blob
  */
 export const repeated = async (
   again: () => Promise<Blob>,
@@ -66,7 +66,7 @@ export const repeated = async (
 export const wrongContent = (cause: unknown): RegistryError =>
   unavailable('the upstream registry sent a blob that is not the one of its digest; try again', cause)
 
-/** `pipeTo` throws {WrongContent} instead of the last bytes, if the digest is another one. */
+/** `pipeTo` throws {WrongContent} instead of the last bytes, if the bytes do not match the digest. */
 export const createVerifiedBody = ({
   body,
   digest,
@@ -99,7 +99,7 @@ class CheckedHash {
     this.#check = check
   }
 
-  /** @throws {WrongContent} if the bytes that the client has are others than those before this chunk */
+  /** @throws {WrongContent} if the client has other bytes than those before this chunk */
   update(chunk: Buffer): void {
     const check = this.#check
     const before = check === undefined ? chunk.length : Math.min(chunk.length, check.until - this.#at)
@@ -117,7 +117,7 @@ class CheckedHash {
   }
 }
 
-/** Hands over what comes before an offset. The rest is copied, since the body must not wait for its release. */
+/** Passes on the bytes before an offset. The rest is copied, because the body must not wait for its release. */
 class HoldingSink {
   readonly #sink: Sink
   readonly #heldFrom: number
@@ -150,7 +150,7 @@ class HoldingSink {
   }
 }
 
-/** Hands over each chunk when the next one is there: nobody knows which one is the last. */
+/** Passes on each chunk when the next one arrives, because only then it is known not to be the last one. */
 class DelayingSink {
   readonly #sink: Sink
   #held: Buffer | undefined

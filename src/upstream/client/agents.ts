@@ -29,7 +29,7 @@ export interface Agents {
   readonly of: (url: URL, isBlob: boolean) => Agent
   /** The resolver for the host of a URL. */
   readonly lookupOf: (url: URL) => Lookup
-  /** Whether upstream itself is on a private address, as far as DNS has told. Only then may it redirect to one. */
+  /** Whether upstream itself is on a private address, as far as it is known from DNS. Only then it may redirect to one. */
   readonly isUpstreamPrivate: () => boolean
   readonly close: () => Promise<void>
 }

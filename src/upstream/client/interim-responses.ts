@@ -10,7 +10,7 @@ import { readableBody } from './body.ts'
 import type { UpstreamReply, RoundTripRequest } from './round-trip.ts'
 
 export interface InterimClient {
-  /** @throws what breaks the request; a `TimeoutError` */
+  /** @throws the error of the connection; a `TimeoutError` */
   readonly send: (url: URL, request: RoundTripRequest) => Promise<UpstreamReply>
   readonly close: () => void
 }

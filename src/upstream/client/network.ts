@@ -14,7 +14,7 @@ export interface Network {
   readonly roundTrip: RoundTrip
   /** One GET to upstream or its realm, for the robot's own login: without redirects, with a bounded body. */
   readonly get: (url: URL, authorization?: string) => Promise<LoginAnswer>
-  /** Whether upstream itself is on a private address, as far as DNS has told. */
+  /** Whether upstream itself is on a private address, as far as it is known from DNS. */
   readonly isUpstreamPrivate: () => boolean
   readonly totalTimeoutMs: number
   readonly close: () => Promise<void>

@@ -1,5 +1,5 @@
 /**
- * A round trip with a span. Its URL is not in it: the query of a signed URL opens the blob.
+ * A round trip with a span. The span does not have the URL, because the query of a signed URL opens the blob.
  * @see https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span
  */
 import type { StageOptions, Tracing } from '../../tracing/tracing.ts'

@@ -1,5 +1,5 @@
 /**
- * What reads a connection at the moment: nobody, the head of a response, or its body.
+ * The current reader of a connection: nobody, the head of a response, or its body.
  */
 export interface Reader {
   /** Where the next bytes go. Called once after every read. */

@@ -9,7 +9,7 @@
 /** Only undici can read this response. The connection is closed; the request can be sent again. */
 export class UnsupportedResponse extends Error {
   override readonly name = 'UnsupportedResponse'
-  /** Of the response, if its head could be read and only its body cannot. */
+  /** The status of the response, if its head could be read and only its body cannot. */
   readonly statusCode: number | undefined
 
   constructor(message: string, statusCode?: number) {

@@ -58,7 +58,7 @@ export class OriginSocket {
     this.#socket.pause()
   }
 
-  /** Reads on. The reader is told when no byte comes for so many milliseconds. */
+  /** Continues reading. The reader is notified if no byte comes for so many milliseconds. */
   resume(stallMs: number): void {
     this.#socket.setTimeout(stallMs).resume()
   }

@@ -19,7 +19,7 @@ export interface BlobSlotsOptions {
 
 /** A quarter of the requests that may be in progress. */
 const defaultMaxQueued = 1024
-/** Milliseconds: docker waits for 15 s for all that comes before the first byte. */
+/** Milliseconds: docker waits 15 s in total for the first byte. */
 const maxWaitMs = 8000
 const maxBackgroundWaitMs = 60_000
 

@@ -20,7 +20,7 @@ export type Refusal = Rejection | 'paused'
 
 type Priority = Caller['priority']
 
-/** `background`: after all others, which keep a part of the burst for themselves; but once in a while before them. */
+/** `background`: sent after all others, for which a part of the burst is reserved; but with a bound on its wait. */
 export type LimitedRequest = Waiting & Pick<Caller, 'priority'>
 
 export interface LimiterOptions {

@@ -106,7 +106,8 @@ const limiterOf = (kind: UpstreamKind, options: RateLimitOptions, clock: Clock):
     rate,
     maxInFlight,
     maxQueued,
-    // What upstream grants within the longest wait to a single requester: more would wait only to be refused.
+    // The number of requests that upstream grants to a single requester within the longest wait. Further requests would wait only to be
+    // refused.
     maxPerRequester:
       rate === undefined ? maxQueued : Math.min(maxQueued, Math.ceil((rate.perSecond * maxWaitMs) / 1000)),
     clock,

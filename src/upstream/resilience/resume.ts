@@ -12,7 +12,7 @@ import { byteRangeOf, isSameRange, type ByteRange } from './byte-range.ts'
 
 export interface ResumeOptions {
   readonly open: OpenBlob
-  /** The size of a blob in bytes, if a manifest has told it. */
+  /** The size of a blob in bytes, if a manifest states it. */
   readonly sizeOf: (digest: Digest) => number | undefined
   /** Called for each break: whether the stream was resumed, or given up. */
   readonly observe: (outcome: 'resumed' | 'given up') => void

@@ -29,7 +29,10 @@ export type Retry = <Answer>(
   requester?: string,
 ) => Promise<Answer>
 
-/** Of the 30 s that containerd waits for a head. A last try that begins then still has time to connect and to be answered. */
+/**
+ * A part of the 30 s that containerd waits for a head, so that a last try that begins at the end still has time to connect and to be
+ * answered.
+ */
 const defaultMaxElapsedMs = 8000
 /** The first pause is up to 50 ms, and each one up to twice the one before: ten tries in 8 s if each fails at once. */
 const backoff = { firstMs: 50, longestMs: 2000 }

@@ -1,4 +1,6 @@
-/** The cache of blobs: what a hit and a miss cost, beside nginx and CNCF distribution, and what a release costs upstream. */
+/**
+ * The cache of blobs: the costs of a hit and a miss, compared with nginx and CNCF distribution, and the requests to upstream for a release.
+ */
 import { missing } from '../../e2e/process.ts'
 import type { Part, Section, Setting } from '../section.ts'
 import { startAppCi } from '../system/app-ci.ts'

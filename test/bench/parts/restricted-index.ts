@@ -1,4 +1,6 @@
-/** The restricted index: how long a new proxy needs to know all restricted images, and what that costs quay and the proxy. */
+/**
+ * The restricted index: how long a new proxy needs to follow all restricted images, with the requests to quay and the costs of the proxy.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseDuration } from '../../../src/config/value-parsers.ts'
 import type { CollationName } from '../../../src/sandbox/quay/collation.ts'

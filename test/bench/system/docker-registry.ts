@@ -1,4 +1,4 @@
-/** Debian's docker-registry, and a front before it that counts what goes through. */
+/** Debian's docker-registry, behind a proxy that counts the requests. */
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer, request as forward } from 'node:http'

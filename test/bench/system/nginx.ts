@@ -1,4 +1,4 @@
-/** nginx with one worker and the defaults of its packages, except for what a test on one machine needs. */
+/** nginx with one worker and the defaults of its packages, with a few changes for a test on one machine. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { accepts, start, type Running } from './processes.ts'

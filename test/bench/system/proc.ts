@@ -13,7 +13,7 @@ const idleMs = 300
 /** Seconds of CPU, user and system; to a hundredth. */
 export const cpuSeconds = (pid: number): number => sum(pid, ownCpuSeconds)
 
-/** Seconds of CPU until the process is idle again, what it does after the last byte included. */
+/** Seconds of CPU until the process is idle again, including its work after the last byte. */
 export const cpuSecondsOf = async (pid: number, work: () => Promise<unknown>): Promise<number> => {
   const before = cpuSeconds(pid)
   await work()

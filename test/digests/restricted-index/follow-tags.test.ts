@@ -8,7 +8,7 @@ async function* tagsOf(...tags: readonly string[]): AsyncGenerator<QciTag> {
 }
 
 interface Scene {
-  /** Manifests by tag or digest, and what they name. */
+  /** Manifests by tag or digest, with the digests that they name. */
   readonly manifests?: Readonly<Record<string, { digest: Digest; manifests: readonly Digest[] }>>
   readonly fail?: (reference: string, tries: number) => boolean
 }

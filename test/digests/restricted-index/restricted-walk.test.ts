@@ -36,7 +36,7 @@ const setUp = (
       state = { ...state, ...change }
     },
   )
-  /** What a round has asked for, and how many pages it has read. */
+  /** The requests of a round, and the number of pages that it has read. */
   const round = async () => {
     const before = upstream.pages
     await walk.round(state)

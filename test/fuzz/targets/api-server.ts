@@ -1,4 +1,4 @@
-/** What app.ci's API server answers, changed in all ways: only what is outspokenly a yes lets anybody in. */
+/** Mutates the answers of app.ci's API server: only an explicit yes may grant access. */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -20,13 +20,13 @@ interface Answer {
 interface Script {
   readonly token: (spec: { readonly token: string }) => Answer
   readonly access: Answer
-  /** The answers that were given to what was asked. */
+  /** The answers that were given, by request. */
   readonly given: { token: Answer[]; access: Answer[] }
 }
 
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value))
 
-/** A review as the API server answers it, or with one thing changed that stands for something else than a yes. */
+/** The answer of the API server to a review, unchanged or with one change after which it is not a yes. */
 const changed = (random: Random, review: Record<string, unknown>, names: readonly string[]): Buffer => {
   const status = { ...(review['status'] as Record<string, unknown>) }
   const odd = random.pick<unknown>([

@@ -86,7 +86,7 @@ const requestFrom = (random: Random, secret: string, path: string): string => {
   return [line, 'Host: x', from, 'Connection: close', ...rest].join(crlf)
 }
 
-/** Parts of a secret, as they are and as base64 has them wherever they stand in what is encoded. */
+/** Parts of a secret, in plain text and in base64 at each of the three possible offsets. */
 const partsOf = (secret: string): string[] =>
   [secret, ...['xxx', 'xxxx', 'xxxxx'].map((before) => base64(before + secret).slice(8))].flatMap((text) =>
     Array.from({ length: Math.max(0, text.length - telling) }, (_, at) => text.slice(at, at + telling)),

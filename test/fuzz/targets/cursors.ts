@@ -58,7 +58,7 @@ class Cursors implements Running {
     this.#requesters = requesters
   }
 
-  /** All pages that there are, for everybody: their Links are what is played with. */
+  /** All pages of all users. The test mutates their Links. */
   async prepare(): Promise<void> {
     for (const requester of this.#requesters.keys())
       for (const list of lists)

@@ -24,7 +24,7 @@ const request = (namespace: string, token: string, more: readonly string[] = [])
 const chunk = (text: string, extension = ''): string =>
   `${text.length.toString(16)}${extension}${crlf}${text}${crlf}`
 
-/** Ways to hide a request in another one: by the RFC it is a part of a body, or of what has to be refused. */
+/** Ways to hide a request in another one. By the RFC, the hidden request is part of a body, or of a request that must be refused. */
 const hidings: readonly ((random: Random, hidden: string, token: string) => string)[] = [
   // In a body that has a length.
   (_random, hidden, token) => request('open', token, [`Content-Length: ${hidden.length}`]) + hidden,
@@ -68,7 +68,7 @@ const hidings: readonly ((random: Random, hidden: string, token: string) => stri
       `Transfer-Encoding: chunked${crlf}Transfer-Encoding: identity`,
       'Transfer-Encoding: chunked',
     ])
-    // By the one reading the body ends before what is hidden, by the other one behind it.
+    // A request with two readings: in one the body ends before the hidden request, in the other after it.
     return (
       request(
         'open',
@@ -180,7 +180,7 @@ class Front implements Running {
     forget(this.#plain.log)
   }
 
-  /** Behind a load balancer that says whom it speaks for: a request without that, or with half of it, is none. */
+  /** Behind a load balancer that names the client: a request without that header, or with half of it, is not accepted. */
   async #introduced(random: Random, seed: number): Promise<void> {
     const { alice, url, log } = this.#proxied
     const source = random.pick(['192.0.2.7', '2001:db8::7'])

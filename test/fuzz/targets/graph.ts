@@ -42,7 +42,7 @@ class Play {
   readonly #namespaces: readonly string[]
   readonly #stored: Stored[] = []
   readonly #tags = new Map<string, Tag>()
-  /** For who has to understand a failure. */
+  /** For people who have to understand a failure. */
   readonly #steps: string[] = []
 
   constructor(

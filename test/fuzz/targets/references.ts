@@ -10,7 +10,7 @@ const isRestricted = createRestrictedNamespaces(['*-priv', '*-private', 'embargo
 const ownerOf = createTagOwner(isRestricted)
 const monorepo = 'openshift/ci'
 const hex = '0123456789abcdef'
-/** Milliseconds for 200,000 characters: linear takes one or two, on a machine that does nothing else. */
+/** Milliseconds for 200,000 characters. A linear pattern takes one or two on an idle machine. */
 const longMs = 1000
 
 const word = (random: Random): string =>

@@ -18,8 +18,8 @@ interface Script {
   readonly end: 'keep' | 'close' | 'reset'
   readonly pieces: number
   /**
-   * `right`: the whole body has to arrive. `wrong`: it may not end well. `either`: either, but what ends well is the body. `anything`: it
-   * may be another one, since the answer says so itself.
+   * `right`: the whole body must arrive. `wrong`: the request must fail. `either`: it may fail, but a body that ends without an error must
+   * be the right one. `anything`: another body may arrive, because the answer itself announces it.
    */
   readonly expected: 'right' | 'wrong' | 'either' | 'anything'
 }
@@ -166,7 +166,7 @@ const odd: readonly Make[] = [
     end: 'close',
     expected: 'wrong',
   }),
-  // What nobody asked for.
+  // Bytes that no request belongs to.
   (random, body) => ({
     bytes: whole(
       [length(body), `Content-Encoding: ${random.pick(['gzip', 'br', 'x', 'gzip, identity'])}`],

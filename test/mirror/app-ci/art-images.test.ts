@@ -9,7 +9,7 @@ const digest = hex('a') as Digest
 const streamsOf = (streams: Readonly<Record<string, Readonly<Record<string, CurrentImage>>>>) =>
   new Map(Object.entries(streams).map(([key, tags]) => [key, new Map(Object.entries(tags))]))
 
-await t.test('tags that the patterns match, pinned', (t) => {
+await t.test('tags that match the patterns are pinned', (t) => {
   const config = configOf(`artImages:
   - {namespace: openshift, name: ^release$}
   - {namespace: ocp, name: '^\\d+\\.\\d+$', tag: ^rhel-coreos.*}
@@ -56,7 +56,7 @@ await t.test('tags that the patterns match, pinned', (t) => {
   t.end()
 })
 
-await t.test('what is left out, each with its reason', (t) => {
+await t.test('images that are left out, each with its reason', (t) => {
   const config = configOf(`artImages:
   - {namespace: ocp, name: .*}
 supplementalCIImages:

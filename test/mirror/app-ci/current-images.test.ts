@@ -7,7 +7,7 @@ import {
 } from '../../../src/mirror/app-ci/current-images.ts'
 import { hex } from '../../kubernetes/watching.ts'
 
-await t.test('the newest image of each tag, and nothing of the history', (t) => {
+await t.test('only the newest image of each tag is kept, without its history', (t) => {
   const reference = 'quay.io/openshift/ci@sha256:1'
   const status = {
     tags: [
@@ -35,7 +35,7 @@ await t.test('the newest image of each tag, and nothing of the history', (t) => 
   t.end()
 })
 
-await t.test('what is pinned, and why a tag is left out', (t) => {
+await t.test('tags with a digest are pinned, and tags without an image are left out with the reason', (t) => {
   const [digest] = [
     ...currentImagesOf({ status: { tags: [{ tag: 'x', items: [{ image: hex('a') }] }] } }).values(),
   ]

@@ -4,7 +4,7 @@ import { hex, startApi } from '../../kubernetes/watching.ts'
 
 const never = new AbortController().signal
 
-await t.test('lists of namespaces in pages, and one ImageStream alone', async (t) => {
+await t.test('namespaces are read in pages, and a single ImageStream by its name', async (t) => {
   const { kubeConfig, imageStreams } = await startApi(t)
   for (let number = 0; number < 60; number++)
     imageStreams.put({ namespace: 'ocp', name: `4.${number}`, tags: { base: [hex('a'), hex('b')] } })
@@ -39,7 +39,7 @@ await t.test('tags that nobody needs are not cached', async (t) => {
   )
 })
 
-await t.test('a list that does not come is a failure, which names the namespace', async (t) => {
+await t.test('a list that cannot be read is an error that names the namespace', async (t) => {
   const { api, kubeConfig } = await startApi(t)
   api.fault({ kind: 'status', status: 500 })
   await t.rejects(readStreams(kubeConfig, [{ namespace: 'ocp' }], never), {
@@ -47,7 +47,7 @@ await t.test('a list that does not come is a failure, which names the namespace'
   })
 })
 
-await t.test('an object without a name is that of no ImageStream', async (t) => {
+await t.test('an object without a name is ignored', async (t) => {
   const { api, kubeConfig } = await startApi(t)
   const tags = [{ tag: 'x', items: [{ image: hex('a') }] }]
   const body = {

@@ -9,7 +9,7 @@ import { startedCommand } from './commands.ts'
 
 const config = supplemental({ 'a/b:c': 'quay.io/a/b:c', 'a/b:hub': 'fedora' })
 
-await t.test('without a service, it looks at the registries itself', async (t) => {
+await t.test('without a service, it reads the registries itself', async (t) => {
   const { registry, io, output, errors, args } = await startedCommand(t, config)
   t.equal(await explainImage(args('explain', 'a/b:c'), io), 1)
   t.match(output.splice(0), [/\nstate {10}missing\n[^]*\nThe source does not exist: quay\.io\/a\/b:c\.$/])
@@ -24,7 +24,7 @@ await t.test('without a service, it looks at the registries itself', async (t) =
   t.match(errors, [/^a\/b:d is not in the configuration.*; did you mean a\/b:c\?\.$/])
 })
 
-await t.test('a service is asked', async (t) => {
+await t.test('with a service, it sends a request to it', async (t) => {
   const { registry, service } = await startedService(t, { 'a/b:c': 'quay.io/a/b:c' })
   tag(registry.repository('a/b'), 'c', putImage(registry.repository('a/b'), 'x'))
   service.start()

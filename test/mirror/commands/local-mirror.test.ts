@@ -18,7 +18,7 @@ await t.test('with a kubeconfig, the images of ART are in the list', async (t) =
   await t.rejects(readDesired(withCluster, configOf(config)), /does not list the ImageStreams/)
 })
 
-await t.test('where registries are', async (t) => {
+await t.test('the origins of registries', async (t) => {
   const { args, registry } = await startedCommand(t, '')
   for (const [io, flags] of [
     [{}, [`--registry-origin=quay.io=${registry.origin.origin}`]],

@@ -4,7 +4,7 @@ import { putImage, tag } from '../../support/image-fixtures.ts'
 import { supplemental } from '../validation/entries.ts'
 import { startedCommand } from './commands.ts'
 
-await t.test('a table, with progress where there are many images', async (t) => {
+await t.test('a table, with progress if there are many images', async (t) => {
   const names = Array.from({ length: 100 }, (_, index) => `${index}`)
   const sources = Object.fromEntries(names.map((name) => [`a/b:${name}`, 'quay.io/a/b:c']))
   const { registry, io, output, errors, args } = await startedCommand(t, supplemental(sources))

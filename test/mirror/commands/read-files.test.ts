@@ -11,7 +11,7 @@ import {
 } from '../../../src/mirror/commands/read-files.ts'
 import { supplemental } from '../validation/entries.ts'
 
-await t.test('files, and why they are not read', async (t) => {
+await t.test('files, and the errors of files that cannot be read', async (t) => {
   const folder = t.testdir({
     good: supplemental({ 'a/b:c': 'quay.io/a/b:c' }),
     bad: 'supplementalCIImages: []\n',

@@ -5,7 +5,7 @@ import t from 'tap'
 import { mirrorUserAgent } from '../../../src/config/version.ts'
 import { askService } from '../../../src/mirror/commands/service-client.ts'
 
-await t.test('answers, refusals, and a service that is not there', async (t) => {
+await t.test('answers, refusals, and a service that cannot be reached', async (t) => {
   const paths: string[] = []
   const userAgents: unknown[] = []
   const server = createServer((request, response) => {

@@ -6,7 +6,7 @@ import { startedService } from '../service/services.ts'
 import { until } from '../../support/until.ts'
 import { startedCommand } from './commands.ts'
 
-await t.test('copies an image now, and tells how that goes', async (t) => {
+await t.test('copies an image now, and prints its progress', async (t) => {
   const { registry, service, stored } = await startedService(t, {
     'a/b:c': 'quay.io/a/b:c',
     'a/b:gone': 'quay.io/a/b:gone',

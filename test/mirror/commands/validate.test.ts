@@ -20,7 +20,7 @@ await t.test('the report and the exit code', async (t) => {
   )
 })
 
-await t.test('against the registries: what is missing, with its place', async (t) => {
+await t.test('against the registries: missing sources, with their position', async (t) => {
   const config = supplemental({
     'a/here:1': 'quay.io/a/b:v1',
     'a/none:1': 'quay.io/a/b:v2',
@@ -33,7 +33,7 @@ await t.test('against the registries: what is missing, with its place', async (t
   t.match(output.splice(0).join(), /:3:3: error: source image quay\.io\/a\/b:v2 does not exist; push it/)
   t.strictSame(errors.splice(0), ['2 of 2 sources read'])
   t.ok(registry.requests.every(({ path }) => !path.includes('fedora')))
-  // Of a change, only what it brings in.
+  // Only the problems that a change adds.
   writeFileSync(`${folder}/base`, supplemental({ 'a/none:1': 'quay.io/a/b:v2', 'a/hub:1': 'fedora' }))
   registry.requests.length = 0
   t.equal(await validateConfig(args('validate', '--online', `--base=${folder}/base`), io), 0)

@@ -44,7 +44,7 @@ const errorIn = async (t: Test, title: string, content: string | Buffer): Promis
   const error = found[0] as Reported
   const plain = await check(content)
   t.equal(plain.code, 1, title)
-  // Of a text in a sentence, control characters are not shown.
+  // Control characters of a text are not shown in a sentence.
   const sentence = `${error.message}; ${error.cure}`.replaceAll(/\p{C}/gu, '?')
   t.ok(plain.output.split('\n').includes(`${file}:${error.line}:${error.column}: error: ${sentence}`), title)
   const github = await check(content, '--format=github')
@@ -119,7 +119,7 @@ await t.test('attack: aliases that double, and merge keys that double', async (t
   }
 })
 
-await t.test('what a change brings in is an error, and what was there before is a warning', async (t) => {
+await t.test('a problem that a change adds is an error, and an older one is a warning', async (t) => {
   const base = `${folder}/base.yaml`
   writeFileSync(base, `${good}  a/x:c: {image: fedora}\n`)
   const kept = await check(

@@ -23,14 +23,14 @@ await t.test('text, also of gzip, and without a byte order mark', async (t) => {
   t.equal(decodeConfig(Buffer.alloc(0)), '')
 })
 
-await t.test('attack: more than is read, also of gzip', async (t) => {
+await t.test('attack: a file that is too large, and a gzip file that unpacks to too much', async (t) => {
   t.equal(decodeConfig(Buffer.alloc(maxConfigBytes, 'a')).length, maxConfigBytes)
   const large = Buffer.alloc(maxConfigBytes + 1, 'a')
   t.match(problemOf(large)?.message, /more than 1048576 bytes/)
   t.match(problemOf(gzipSync(large))?.message, /more than 1048576 bytes/)
 })
 
-await t.test('what is no text, with its place', async (t) => {
+await t.test('bytes that are not text, with their position', async (t) => {
   t.match(problemOf(Buffer.from([0x61, 0x0a, 0xc3, 0xa4, 0x62, 0xff])), {
     position: { line: 2, column: 3 },
     message: 'the file is not text in UTF-8',

@@ -54,7 +54,7 @@ await t.test('a file without a section', async (t) => {
   t.strictSame(parseMirrorConfig('{}'), { config: nothing, problems: [] })
 })
 
-await t.test('of a file that is not YAML, nothing is read', async (t) => {
+await t.test('nothing is read from a file that is not YAML', async (t) => {
   const { config, problems } = parseMirrorConfig('supplementalCIImages:\n\ta/b:c: {image: fedora}\n')
   t.strictSame(config.supplemental, [])
   t.match(problems, [{ position: { line: 2, column: 1 }, message: /a tab/, cure: 'indent with spaces' }])

@@ -65,7 +65,7 @@ await t.test('image wins over an ImageStream', async (t) => {
   t.match(problems, [{ severity: 'warning', message: /image wins/ }])
 })
 
-await t.test('an empty text is none', async (t) => {
+await t.test('an empty text counts as missing', async (t) => {
   const { config, problems } = parseMirrorConfig(`supplementalCIImages:
   a/b:c: {image: "", namespace: a, name: b, tag: c}
   a/b:d: {image: "", namespace: "", name: b, tag: d}

@@ -7,13 +7,13 @@ const textsOf = (yaml: string) => {
   return { texts, problems: reader.problems }
 }
 
-await t.test('text stays as it is written where Go reads the same', async (t) => {
+await t.test('text is unchanged if Go reads the same text', async (t) => {
   const { texts, problems } = textsOf('a: 9.6\nb: "9.60"\nc: 8\nd: x\ne: true\nf: 2026-01-01\ng: ~\nh:\n')
   t.strictSame(texts, ['9.6', '9.60', '8', 'x', 'true', '2026-01-01', undefined, undefined])
   t.strictSame(problems, [])
 })
 
-await t.test('what Go takes for another value is to be quoted', async (t) => {
+await t.test('text that Go reads as another type has to be quoted', async (t) => {
   for (const [text, value] of [
     ['4.10', '4.1'],
     ['yes', 'true'],

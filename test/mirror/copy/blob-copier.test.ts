@@ -7,7 +7,7 @@ import { startSides } from './sides.ts'
 const bytes = Buffer.from('a layer of some bytes')
 const blob = { digest: digestOf(bytes) as Digest, size: bytes.length }
 
-await t.test('from another registry, a blob is uploaded unless it is there', async (t) => {
+await t.test('from another registry, a blob is uploaded unless the target has it', async (t) => {
   const { source, target, original, stored, qci } = await startSides(t)
   original.blobs.set(blob.digest, bytes)
   t.equal(await createBlobCopier().copy(source, target, blob), 'uploaded')
@@ -31,7 +31,7 @@ await t.test('from the same registry, a blob is mounted: one request and no byte
   t.equal(await createBlobCopier().copy(source, target, blob), 'uploaded', 'a registry that does not mount')
 })
 
-await t.test('where the pushing robot may not read the source, the blob is uploaded', async (t) => {
+await t.test('if the pushing robot may not read the source, the blob is uploaded', async (t) => {
   const { source, target, original, qci } = await startSides(t, { isNeighbour: true })
   original.blobs.set(blob.digest, bytes)
   qci.fault = ({ path }) => (path.includes('mount=') ? { status: 403 } : undefined)
@@ -49,7 +49,7 @@ await t.test('within one repository there is nothing to mount', async (t) => {
   t.equal(await createBlobCopier().copy(target, target, blob), 'present')
 })
 
-await t.test('no digest is on its way twice', async (t) => {
+await t.test('no digest is copied twice at a time', async (t) => {
   const { source, target, original, qci } = await startSides(t)
   original.blobs.set(blob.digest, bytes)
   const copier = createBlobCopier(4)
@@ -58,7 +58,7 @@ await t.test('no digest is on its way twice', async (t) => {
   t.equal(qci.requests.filter(({ method }) => method === 'POST').length, 1)
 })
 
-await t.test('what has arrived is not asked for again, unless it is forgotten', async (t) => {
+await t.test('a copied blob is not requested again, unless it was forgotten', async (t) => {
   const { source, target, original, stored, qci } = await startSides(t)
   original.blobs.set(blob.digest, bytes)
   const copier = createBlobCopier()

@@ -19,7 +19,7 @@ await t.test('one HEAD per side', async (t) => {
   t.ok([...origin.requests, ...qci.requests].every(({ method }) => method === 'HEAD'))
 })
 
-await t.test('a list that gains a platform is another list', async (t) => {
+await t.test('a list that gains a platform has another digest', async (t) => {
   const { source, target, original, stored } = await startSides(t)
   tag(stored, float, putIndex(stored, 'a'))
   const grown = putContent(original, { manifests: [putImage(original, 'a-amd64')] }, ociIndex)
@@ -27,7 +27,7 @@ await t.test('a list that gains a platform is another list', async (t) => {
   t.match(await compareImages({ source, version: 'latest', target, float }), { state: 'different' })
 })
 
-await t.test('a pinned source is read only where the target has another image', async (t) => {
+await t.test('a pinned source is read only if the target has another image', async (t) => {
   const { source, target, original, stored, origin } = await startSides(t)
   const { digest } = putImage(original, 'a')
   const compare = async () => await compareImages({ source, version: digest, target, float })

@@ -24,7 +24,7 @@ await t.test('a list arrives with its digest, and the old one has a prune tag', 
   for (const [digest, bytes] of stored.blobs) t.equal(digestOf(bytes), digest)
 })
 
-await t.test('from a neighbour no bytes are on the wire', async (t) => {
+await t.test('from another repository of the registry, no bytes are transferred', async (t) => {
   const { source, target, original, qci } = await startSides(t, { isNeighbour: true })
   const fresh = putIndex(original, 'new')
   const { blobs, bytes, replaced } = await copyImage(toolsOf(), {
@@ -45,7 +45,7 @@ await t.test('from a neighbour no bytes are on the wire', async (t) => {
   )
 })
 
-await t.test('what is there is not copied again', async (t) => {
+await t.test('content that the target has is not copied again', async (t) => {
   const { source, target, original, qci } = await startSides(t)
   const fresh = putIndex(original, 'new')
   const request = { source, digest: fresh.digest, target, float }
@@ -69,7 +69,7 @@ await t.test('a broken source leaves the target untouched', async (t) => {
   t.equal(qci.requests.length, 0)
 })
 
-await t.test('somebody else writes the float meanwhile', async (t) => {
+await t.test('another writer changes the float during the copy', async (t) => {
   const { source, target, original, stored, qci } = await startSides(t)
   tag(stored, float, putImage(stored, 'old'))
   const [fresh, promoted] = [putImage(original, 'new'), putImage(stored, 'promoted')]
@@ -128,7 +128,7 @@ await t.test('a blob that the registry has deleted meanwhile is copied again', a
   t.equal(stored.tags.get(float), request.digest)
 })
 
-await t.test('the signature of an image is there before the image', async (t) => {
+await t.test('the signature of an image is copied before the image gets its tag', async (t) => {
   for (const keepsOld of [undefined, false]) {
     const { source, target, original, stored, qci } = await startSides(t)
     const fresh = putImage(original, 'new')

@@ -33,7 +33,7 @@ export const startMirror: StartLife = (world) => {
     now: () => world.now,
     rules: {
       backoff: { firstMs: 100, longestMs: 500 },
-      maxFailures: { refused: 3, other: 6 },
+      maxFailures: { refused: 3, all: 6 },
       random: world.random,
     },
   })

@@ -25,7 +25,7 @@ await t.test('an image: its blobs, each once', async (t) => {
   )
 })
 
-await t.test('the field Content-Type counts where the manifest does not say', async (t) => {
+await t.test('Content-Type counts if the manifest has no media type', async (t) => {
   t.equal(read({ manifests: [descriptor('1'), descriptor('1')] }, ociIndex).children.length, 1)
   t.equal(read({ config: descriptor('1') }, ociManifest).blobs.length, 1)
 })
@@ -65,7 +65,7 @@ await t.test('schema 1 is refused by its name', async (t) => {
     })
 })
 
-await t.test('what cannot be copied', async (t) => {
+await t.test('manifests that cannot be copied', async (t) => {
   for (const [content, message] of [
     [{ mediaType: 'application/vnd.oci.artifact.manifest.v1+json' }, /which is not copied$/],
     [{}, /as "application\/json", which is not copied$/],

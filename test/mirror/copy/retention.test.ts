@@ -49,7 +49,7 @@ await t.test('the prune tag of another image is not overwritten', async (t) => {
   })
 })
 
-await t.test('what is not shown is not kept', async (t) => {
+await t.test('a prune tag counts only if the registry shows it', async (t) => {
   const { retention, target, old, qci } = await started(t)
   qci.fault = ({ method }) => (method === 'PUT' ? { status: 201 } : undefined)
   await t.rejects(retention.keep(target, float, old.digest), {

@@ -96,7 +96,7 @@ await t.test('a look that finds the same reads nothing', async (t) => {
   t.equal(waiting(), 1)
 })
 
-await t.test('the end ends a reading, and tells no failure', async (t) => {
+await t.test('a stop ends a reading, and reports no failure', async (t) => {
   const { add, events, waiting, watch } = started(t)
   add('one')
   const reading = watch.read()

@@ -6,7 +6,7 @@ const ref = (name: string) => `{namespace: ocp, name: '4.5', tag: ${name}}`
 const tagsOf = (...texts: readonly string[]) =>
   [...testInputs(texts.map(readFileInputs)).tags].map((tag) => tag.replace('ocp/4.5:', '')).toSorted()
 
-await t.test('what a configuration names itself', async (t) => {
+await t.test('tags that a configuration names itself', async (t) => {
   const text = `
 zz_generated_metadata: {org: openshift, repo: installer, branch: release-4.10, variant: okd}
 base_images:
@@ -66,7 +66,7 @@ const registry = [
 ]
 const usedBy = (steps: string) => tagsOf(`tests: [{as: e2e, steps: ${steps}}]`, ...registry)
 
-await t.test('what the steps of the registry need, if a test uses them', async (t) => {
+await t.test('tags that steps of the registry need, if a test uses the steps', async (t) => {
   t.strictSame(usedBy('{}'), [])
   t.strictSame(usedBy('{test: [{ref: unused}]}'), ['unused'])
   t.strictSame(usedBy('{workflow: ipi}'), ['chain', 'default-test', 'installer', 'monitor', 'watcher'])

@@ -3,7 +3,7 @@ import { logDistributor } from '../../../src/mirror/distributor/distributor-log.
 import { undocumentedIn } from '../../support/log-fields.ts'
 import { memoryLog } from '../service/services.ts'
 
-await t.test('what the watch does', async (t) => {
+await t.test('the log lines of the watch', async (t) => {
   const { logger, lines, messages } = memoryLog()
   const log = logDistributor(logger)
   log({ what: 'listed', tags: 7 })

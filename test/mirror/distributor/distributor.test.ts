@@ -56,7 +56,7 @@ const started = async (test: Test, change: Partial<DistributorOptions> = {}) => 
   return { api, imageStreams, distributor, events, changes, start, countOf, targets, put, uses }
 }
 
-await t.test('tags that tests use are listed, watched, and told when they change', async (t) => {
+await t.test('tags that tests use are listed, watched, and reported when they change', async (t) => {
   const { imageStreams, distributor, changes, start, countOf, targets, put, uses } = await started(t)
   uses('cli', 'listed', 'promoted')
   put('4.5', { cli: 'a', other: 'b', listed: 'c' })
@@ -140,7 +140,7 @@ await t.test(
   },
 )
 
-await t.test('what fails is told, and tried again', async (t) => {
+await t.test('failures are reported, and tried again', async (t) => {
   const { api, distributor, events, start, countOf, put } = await started(t, {
     releaseRepository: '/nothing',
   })
@@ -171,7 +171,7 @@ await t.test('what fails is told, and tried again', async (t) => {
   await other.close()
 })
 
-await t.test('one that was closed begins no watch, and tells nothing', async (t) => {
+await t.test('after a close, no watch begins and nothing is reported', async (t) => {
   const { imageStreams, distributor, changes, start, put } = await started(t, {
     additionalNamespaces: new Set(['ocp']),
   })

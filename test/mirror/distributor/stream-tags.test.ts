@@ -7,7 +7,7 @@ const tags = (images: Readonly<Record<string, string>>) =>
     Object.entries(images).map(([tag, letter]) => [tag, { image: hex(letter) as never, setAt: undefined }]),
   )
 
-await t.test('changes are told by tag, and what is gone is forgotten', async (t) => {
+await t.test('changes are reported by tag, and removed ImageStreams are forgotten', async (t) => {
   const changes: string[] = []
   let lists = 0
   const index = new StreamTagIndex({

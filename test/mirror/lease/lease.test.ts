@@ -95,11 +95,11 @@ await t.test('a holder that cannot renew stops before another one begins', async
   await b.lease.stop()
 })
 
-await t.test('a process that was stopped for a while holds nothing when it goes on', async (t) => {
+await t.test('a process that was stopped for a while has lost the lease when it continues', async (t) => {
   const [store, clock] = [startStore(), fakeClock()]
   let isStopped = false
   const parked: (() => void)[] = []
-  // As with SIGSTOP: time goes on, and nothing runs.
+  // As with SIGSTOP: time passes, and nothing runs.
   const after: FakeClock['after'] = (ms, run) =>
     clock.after(ms, () => {
       if (isStopped) parked.push(run)
@@ -125,7 +125,7 @@ await t.test('a process that was stopped for a while holds nothing when it goes 
   await b.lease.stop()
 })
 
-await t.test('two that begin at once: one is faster', async (t) => {
+await t.test('if two replicas begin at once, one gets the lease', async (t) => {
   const [store, clock] = [startStore(), fakeClock()]
   const replicas = ['a', 'b', 'c'].map((identity) => replica(store, clock, identity))
   for (const { lease } of replicas) lease.start()
@@ -135,36 +135,39 @@ await t.test('two that begin at once: one is faster', async (t) => {
   t.equal(clock.pending(), 0)
 })
 
-await t.test('an API server that fails now and then: never two at a time', async (t) => {
-  const [store, clock] = [startStore(), fakeClock()]
-  let seed = 7
-  const random = () => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647
-  store.fault = () => {
-    if (random() < 0.55) throw new Error('503')
-  }
-  const replicas = ['a', 'b', 'c'].map((identity) => replica(store, clock, identity))
-  for (const { lease } of replicas) lease.start()
-  const holders = new Set<number>()
-  for (let ms = 0; ms < 600_000; ms += 250) {
-    await clock.pass(250)
-    const held = replicas.flatMap(({ lease }, index) => (lease.isHeld() ? [index] : []))
-    if (held.length > 1) t.fail(`${held.join()} at ${ms}`)
-    for (const index of held) holders.add(index)
-  }
-  t.ok(holders.size > 1, 'it has changed hands')
-  store.fault = () => {
-    throw new Error('503')
-  }
-  for (const { lease } of replicas)
-    await t.resolves(lease.stop(), 'a lease that cannot be given back ends by itself')
-})
+await t.test(
+  'an API server that fails now and then: two replicas never hold the lease at once',
+  async (t) => {
+    const [store, clock] = [startStore(), fakeClock()]
+    let seed = 7
+    const random = () => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647
+    store.fault = () => {
+      if (random() < 0.55) throw new Error('503')
+    }
+    const replicas = ['a', 'b', 'c'].map((identity) => replica(store, clock, identity))
+    for (const { lease } of replicas) lease.start()
+    const holders = new Set<number>()
+    for (let ms = 0; ms < 600_000; ms += 250) {
+      await clock.pass(250)
+      const held = replicas.flatMap(({ lease }, index) => (lease.isHeld() ? [index] : []))
+      if (held.length > 1) t.fail(`${held.join()} at ${ms}`)
+      for (const index of held) holders.add(index)
+    }
+    t.ok(holders.size > 1, 'it has changed hands')
+    store.fault = () => {
+      throw new Error('503')
+    }
+    for (const { lease } of replicas)
+      await t.resolves(lease.stop(), 'a lease that cannot be given back ends by itself')
+  },
+)
 
 await t.test('a lease that never began', async (t) => {
   const { lease } = replica(startStore(), fakeClock(), 'a')
   await t.resolves(lease.stop())
 })
 
-await t.test('what another replica has taken is not given back', async (t) => {
+await t.test('a lease that another replica has taken is not given back', async (t) => {
   const [store, clock] = [startStore(), fakeClock()]
   const { lease } = replica(store, clock, 'a')
   lease.start()

@@ -31,10 +31,12 @@ await t.test('a reference has a host, a repository, and a tag or a digest', asyn
   t.equal(parsed('[::1]:5000/a/b:c').registry, '[::1]:5000')
   t.equal(parsed('QUAY.IO:443/a/b:c').registry, 'quay.io')
   t.equal(parsed('quay.io./a/b:c').registry, 'quay.io')
+  t.equal(parsed('quay.io:0443/a/b:c').registry, 'quay.io')
+  t.equal(parsed('127.1:05000/a/b:c').registry, '127.0.0.1:5000')
   t.equal(parsed('quay.io.:8443/a/b:c').registry, 'quay.io:8443')
 })
 
-await t.test('the text and what is asked for', async (t) => {
+await t.test('the text, and the reference of requests', async (t) => {
   for (const text of ['quay.io/a/b:c', `quay.io/a/b@${digest}`, `quay.io/a/b:c@${digest}`])
     t.equal(formatReference(parsed(text)), text)
   t.equal(versionOf(parsed('quay.io/a/b:c')), 'c')
@@ -54,6 +56,9 @@ await t.test('Docker Hub in every spelling', async (t) => {
     'registry-1.docker.io/library/fedora',
     'registry.hub.docker.com/library/fedora:40',
     'hub.docker.com/library/fedora',
+    'docker.io:0443/fedora',
+    'registry.docker.com./library/fedora',
+    'www.docker.io:8443/library/fedora',
   ]) {
     t.equal(parsed(text).registry, dockerHub, text)
     t.equal(parsed(text).repository, 'library/fedora', text)
@@ -62,7 +67,7 @@ await t.test('Docker Hub in every spelling', async (t) => {
   t.equal(parsed('docker.io.example.org/a/b').registry, 'docker.io.example.org')
 })
 
-await t.test('what is not a reference says why', async (t) => {
+await t.test('a text that is not a reference gives the reason', async (t) => {
   for (const [text, why] of [
     ['quay.io/a/b@sha256:abc', 'where a digest belongs'],
     [`quay.io/a/b@${digest}@${digest}`, 'more than one "@"'],
@@ -74,6 +79,13 @@ await t.test('what is not a reference says why', async (t) => {
     [`quay.io/${'a/'.repeat(130)}a:c`, 'where a repository belongs'],
     ['qu ay.io/a/b:c', 'where a host belongs'],
     ['-quay.io/a/b:c', 'where a host belongs'],
+    ['quay.io#x/a/b:c', 'where a host belongs'],
+    ['qua%79.io/a/b:c', 'where a host belongs'],
+    // No request can be sent to these.
+    ['quay.io:99999/a/b:c', 'where a host belongs'],
+    ['[1:2]/a/b:c', 'where a host belongs'],
+    ['256.1.1.1/a/b:c', 'where a host belongs'],
+    ['a.0x/b:c', 'where a host belongs'],
   ] as const) {
     const result = parseImageReference(text)
     t.type(result, 'string', text)

@@ -2,7 +2,7 @@ import t from 'tap'
 import { desiredImages } from '../../../src/mirror/plan/desired.ts'
 import { configOf } from '../validation/entries.ts'
 
-await t.test('what QCI should have, and what is left out', async (t) => {
+await t.test('images that QCI should have, and images that are left out', async (t) => {
   const { images, leftOut } = desiredImages(
     configOf(`supplementalCIImages:
   ocp/ubi:9: {image: registry.access.redhat.com/ubi9/ubi:latest}

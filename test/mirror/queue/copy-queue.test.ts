@@ -7,7 +7,7 @@ import { copyOf } from './copies.ts'
 
 const rules = {
   backoff: { firstMs: 1000, longestMs: 60_000 },
-  maxFailures: { refused: 1, other: 3 },
+  maxFailures: { refused: 1, all: 3 },
   random: () => 0.999_999,
 }
 
@@ -50,7 +50,7 @@ await t.test('hosts take turns', async (t) => {
   t.strictSame(queue.list(), [])
 })
 
-await t.test('one slow host does not take all places', async (t) => {
+await t.test('one slow host does not take all slots', async (t) => {
   const { queue, begun, end } = started({ maxConcurrent: 3, maxPerHost: 1 })
   for (const target of ['s1', 's2', 's3']) queue.put(copyOf(target, 'slow.example.org'))
   queue.put(copyOf('q1', 'quay.io'))
@@ -78,7 +78,7 @@ await t.test('a failure is tried again after its backoff, then it is dead with t
   await queue.idle()
 })
 
-await t.test('a neighbour of a broken image is copied', async (t) => {
+await t.test('other images of the host of a broken image are copied', async (t) => {
   const { queue, end, seen } = started()
   queue.put(copyOf('broken'))
   queue.put(copyOf('good'))
@@ -91,7 +91,7 @@ await t.test('a neighbour of a broken image is copied', async (t) => {
   )
 })
 
-await t.test('the dead live again with another digest, or when somebody asks', async (t) => {
+await t.test('a dead copy is tried again with another digest, or when somebody requests it', async (t) => {
   const { queue, begun, end } = started()
   queue.put(copyOf('a'))
   await end('a', new RegistryFailure('refused', 'no'))
@@ -107,7 +107,7 @@ await t.test('the dead live again with another digest, or when somebody asks', a
   t.equal(begun.length, 3)
 })
 
-await t.test('another digest while one is being copied', async (t) => {
+await t.test('another digest arrives during a copy', async (t) => {
   const { queue, begun, end } = started()
   queue.put(copyOf('a'))
   queue.put(copyOf('a'))
@@ -119,7 +119,7 @@ await t.test('another digest while one is being copied', async (t) => {
   t.strictSame(queue.list(), [])
 })
 
-await t.test('what waits can be replaced and removed, what is copied cannot', async (t) => {
+await t.test('a waiting copy can be replaced and removed, a running one cannot', async (t) => {
   const { queue, clock, begun, end } = started({ maxConcurrent: 1 })
   for (const target of ['a', 'b', 'c']) queue.put(copyOf(target))
   queue.put(copyOf('b', 'ghcr.io', '1'))
@@ -137,7 +137,7 @@ await t.test('what waits can be replaced and removed, what is copied cannot', as
   t.strictSame(queue.list(), [])
 })
 
-await t.test('a try that somebody asked for takes the place of the one that was due', async (t) => {
+await t.test('a requested try replaces the scheduled one', async (t) => {
   const { queue, clock, begun, end } = started()
   queue.put(copyOf('a'))
   await end('a', transient())
@@ -149,7 +149,7 @@ await t.test('a try that somebody asked for takes the place of the one that was 
   t.equal(begun.length, 3)
 })
 
-await t.test('to stop is to finish what has begun', async (t) => {
+await t.test('after a stop, running copies are finished', async (t) => {
   const { queue, begun, end } = started({ maxConcurrent: 1 })
   queue.put(copyOf('a'))
   queue.put(copyOf('b'))

@@ -5,7 +5,7 @@ import { copyOf } from './copies.ts'
 
 const rules = {
   backoff: { firstMs: 1000, longestMs: 8000 },
-  maxFailures: { refused: 2, other: 6 },
+  maxFailures: { refused: 2, all: 6 },
   random: () => 0.999_999,
 }
 
@@ -22,13 +22,13 @@ await t.test('each failure doubles the time to the next try, up to the longest',
   t.match(entry.status(), { state: 'dead', failures: 6, lastError: 'unexpected: x', nextTryAt: undefined })
 })
 
-await t.test('the jitter is up to half of it', async (t) => {
+await t.test('the jitter is up to half of the wait', async (t) => {
   const entry = new Entry(copyOf('a/b:c'))
   entry.fail(new Error('x'), 0, { ...rules, random: () => 0 })
   t.equal(entry.nextTryAt, 500)
 })
 
-await t.test('what somebody has to act on is dead sooner', async (t) => {
+await t.test('a refused copy is dead sooner, because a person has to act', async (t) => {
   const entry = new Entry(copyOf('a/b:c'))
   for (const state of ['backing off', 'dead']) {
     entry.fail(new RegistryFailure('refused', 'no'), 0, rules)
@@ -38,13 +38,30 @@ await t.test('what somebody has to act on is dead sooner', async (t) => {
   t.match(entry.status(), { state: 'waiting', failures: 0, lastError: 'no' })
 })
 
-await t.test('a lost lease is no failure of the image', async (t) => {
+await t.test(
+  'only refusals count as refusals: other failures before them do not make a copy dead sooner',
+  async (t) => {
+    const entry = new Entry(copyOf('a/b:c'))
+    entry.fail(new RegistryFailure('transient', 'quay.io answered 503'), 0, rules)
+    entry.fail(new RegistryFailure('transient', 'quay.io answered 503'), 0, rules)
+    entry.fail(new RegistryFailure('refused', 'no'), 0, rules)
+    t.match(entry.status(), { state: 'backing off', failures: 3 })
+    entry.fail(new RegistryFailure('transient', 'quay.io answered 503'), 0, rules)
+    entry.fail(new RegistryFailure('refused', 'no'), 0, rules)
+    t.match(entry.status(), { state: 'dead', failures: 5 })
+    entry.replace(copyOf('a/b:c', 'quay.io', '1'))
+    entry.fail(new RegistryFailure('refused', 'no'), 0, rules)
+    t.equal(entry.state, 'backing off', 'another digest begins without refusals')
+  },
+)
+
+await t.test('a lost lease is not a failure of the image', async (t) => {
   const entry = new Entry(copyOf('a/b:c'))
   for (let round = 0; round < 20; round++) entry.fail(new PermitLost(), 0, defaultRetryRules)
   t.match(entry.status(), { state: 'backing off', failures: 0, lastError: /lease/ })
 })
 
-await t.test('another digest begins again', async (t) => {
+await t.test('another digest starts over', async (t) => {
   const entry = new Entry(copyOf('a/b:c'))
   entry.fail(new Error('x'), 0, rules)
   entry.wake()

@@ -26,7 +26,7 @@ await t.test('every byte in order', async (t) => {
   t.equal(registry.requests.length, 1)
 })
 
-await t.test('a stream that breaks off goes on from the next byte', async (t) => {
+await t.test('a stream that breaks off is resumed at the next byte', async (t) => {
   const registry = await started(t)
   registry.fault = () => (registry.requests.length <= 3 ? 'half body' : undefined)
   t.ok((await readAll(readBlob(repositoryOf(t, registry), digest, content.length))).equals(content))
@@ -52,7 +52,7 @@ await t.test('more bytes than the manifest says, and none', async (t) => {
   await t.rejects(readAll(readBlob(repository, unknown, 10)), { name: 'RegistryFailure', kind: 'transient' })
 })
 
-await t.test('attack: the rest is from another place', async (t) => {
+await t.test('attack: the rest has another offset', async (t) => {
   const registry = await started(t)
   registry.fault = () =>
     registry.requests.length === 1
@@ -64,7 +64,7 @@ await t.test('attack: the rest is from another place', async (t) => {
   })
 })
 
-await t.test('whoever reads may leave', async (t) => {
+await t.test('a reader may leave', async (t) => {
   const registry = await started(t)
   const gone = new AbortController()
   registry.fault = () => 'half body'
@@ -75,4 +75,39 @@ await t.test('whoever reads may leave', async (t) => {
     })(),
   )
   t.equal(registry.requests.length, 1)
+})
+
+await t.test(
+  'attack: a source that sends very slowly; a target that takes very slowly is none',
+  async (t) => {
+    const registry = await started(t)
+    const repository = repositoryOf(t, registry)
+    const clock = (msForEach: number) => {
+      let now = 0
+      return () => (now += msForEach)
+    }
+    await t.rejects(readAll(readBlob(repository, digest, content.length, clock(100_000))), {
+      kind: 'transient',
+      message: /too slowly$/,
+    })
+    t.ok((await readAll(readBlob(repository, digest, content.length, clock(10)))).equals(content))
+    let now = 0
+    let length = 0
+    for await (const chunk of readBlob(repository, digest, content.length, () => now)) {
+      length += chunk.length
+      now += 1_000_000
+    }
+    t.equal(length, content.length)
+  },
+)
+
+await t.test('attack: a byte for each connection is no progress', async (t) => {
+  const registry = await started(t)
+  registry.fault = ({ headers }) => {
+    const at = Number(/^bytes=(\d+)-$/.exec(headers.range ?? '')?.[1] ?? 0)
+    if (at === 0) return 'half body'
+    return { status: 206, headers: { 'content-range': `bytes ${at}-${at}/100000` }, body: 'x' }
+  }
+  await t.rejects(readAll(readBlob(repositoryOf(t, registry), digest, content.length)), /again and again$/)
+  t.ok(registry.requests.length < 12)
 })

@@ -33,7 +33,7 @@ const nth = (method: string, number: number, fault: Fault) => {
     request.method === method && ++count === number ? fault : undefined
 }
 
-await t.test('whether a blob is there', async (t) => {
+await t.test('whether the target has a blob', async (t) => {
   const { registry, stored, repository } = await started(t)
   t.equal(await hasBlob(repository, digest), false)
   stored.blobs.set(digest, content)
@@ -100,7 +100,7 @@ await t.test('a registry that takes half of a chunk', async (t) => {
   t.ok(stored.blobs.get(digest)?.equals(content))
 })
 
-await t.test('a registry that loses its place, or the upload', async (t) => {
+await t.test('a registry that loses the offset, or the upload', async (t) => {
   for (const lost of [content.subarray(0, 10), Buffer.concat([content, content])]) {
     const { registry, repository } = await started(t)
     let count = 0
@@ -140,7 +140,7 @@ await t.test('wrong bytes are never committed', async (t) => {
   await t.rejects(uploadBlob(repository, upload(wrong)), { name: 'RegistryFailure', kind: 'broken' })
 })
 
-await t.test('attack: an upload that goes elsewhere', async (t) => {
+await t.test('attack: an upload whose Location is on another host', async (t) => {
   const { registry, repository } = await started(t)
   for (const headers of [{ location: 'http://evil.example.org/v2/' }, { location: 'http://[' }, {}]) {
     registry.fault = ({ method }) => (method === 'POST' ? { status: 202, headers } : undefined)
@@ -148,7 +148,7 @@ await t.test('attack: an upload that goes elsewhere', async (t) => {
   }
 })
 
-await t.test('a chunk whose answer names no Location goes on where it was', async (t) => {
+await t.test('an answer without a Location continues the upload at the same URL', async (t) => {
   const { registry, stored, repository } = await started(t)
   registry.fault = ({ method, path, headers }) => {
     if (method !== 'PATCH') return undefined

@@ -20,3 +20,10 @@ await t.test('a body that nobody wants', async (t) => {
   await t.resolves(discard(large))
   t.ok(large.destroyed)
 })
+
+await t.test('attack: a body that sends a byte now and then', async (t) => {
+  const body = new Readable({ read: () => undefined })
+  body.push('a')
+  await t.rejects(readBody(body, 10, 5), { message: 'no whole body within 5 ms' })
+  t.ok(body.destroyed)
+})

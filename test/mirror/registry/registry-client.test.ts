@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { RegistryRequest } from '../../../src/mirror/registry/registry-client.ts'
@@ -52,7 +55,7 @@ await t.test('a login that the registry refuses', async (t) => {
   await t.rejects(client.send(requestTo(registry)), { name: 'RegistryFailure', kind: 'refused' })
 })
 
-await t.test('a bad moment passes unnoticed where a repetition is harmless', async (t) => {
+await t.test('a transient error is retried if that is safe', async (t) => {
   const registry = await started(t)
   const client = clientOf(t, registry)
   faulty(registry, { status: 503 }, 2)
@@ -108,7 +111,28 @@ await t.test('writes need the permit, reads do not', async (t) => {
   t.equal((await holder.send(requestTo(registry, { method: 'PUT', body }))).status, 201)
 })
 
-await t.test('who is gone is not tried for again', async (t) => {
+await t.test('a write that is not answered ends soon after the permit, and is not tried again', async (t) => {
+  let isHeld = true
+  let requests = 0
+  const silent = createServer((request) => {
+    requests += 1
+    isHeld = false
+    request.resume()
+  })
+  silent.listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  t.teardown(() => silent.close().closeAllConnections())
+  const origin = new URL(`http://127.0.0.1:${(silent.address() as AddressInfo).port}`)
+  const client = clientOf(t, { origin }, { permit: { isHeld: () => isHeld } })
+  const request = { ...requestTo(await started(t), { method: 'PUT', body: Buffer.from('{}') }) }
+  for (const signal of [undefined, new AbortController().signal]) {
+    isHeld = true
+    await t.rejects(client.send({ ...request, url: origin, signal }), { name: 'PermitLost' })
+  }
+  t.equal(requests, 2)
+})
+
+await t.test('a request is not retried after its caller has left', async (t) => {
   const registry = await started(t)
   const client = clientOf(t, registry)
   const gone = new AbortController()
@@ -120,7 +144,7 @@ await t.test('who is gone is not tried for again', async (t) => {
   t.equal(registry.requests.length, 1)
 })
 
-await t.test('more requests than may wait', async (t) => {
+await t.test('too many requests wait', async (t) => {
   const registry = await started(t)
   const client = clientOf(t, registry, { maxInFlight: 1, maxWaiting: 1, maxTries: 1 })
   const results = await Promise.allSettled([1, 2, 3].map(async () => await client.send(requestTo(registry))))

@@ -75,7 +75,7 @@ await t.test('redirects that lead nowhere', async (t) => {
   t.equal((await connection.send({ method: 'POST', url }, undefined)).status, 302, 'a write follows none')
 })
 
-await t.test('nobody listens', async (t) => {
+await t.test('a registry without a listener', async (t) => {
   const connection = new RegistryConnection({ origin: new URL('http://127.0.0.1:1'), maxConnections: 1 })
   t.teardown(async () => await connection.close())
   await t.rejects(connection.send({ method: 'GET', url: new URL('http://127.0.0.1:1/v2/') }, undefined), {
@@ -83,4 +83,40 @@ await t.test('nobody listens', async (t) => {
     kind: 'transient',
     message: '127.0.0.1:1 cannot be reached: connect ECONNREFUSED 127.0.0.1:1',
   })
+})
+
+await t.test('attack: a write waits for its connection for longer than the permit lasts', async (t) => {
+  const seen: string[] = []
+  const first = Promise.withResolvers<void>()
+  const registry = createServer((request, response) => {
+    seen.push(`${request.method} ${request.url}`)
+    // The first request holds the only connection until the permit is lost.
+    const turn = seen.length === 1 ? first.promise : Promise.resolve()
+    void turn.then(() => response.end('stored'))
+  })
+  registry.listen(0, '127.0.0.1')
+  await once(registry, 'listening')
+  t.teardown(() => registry.close().closeAllConnections())
+  const origin = new URL(`http://127.0.0.1:${(registry.address() as AddressInfo).port}`)
+  const connection = new RegistryConnection({ origin, maxConnections: 1 })
+  t.teardown(async () => await connection.close())
+  let isHeld = true
+  const permit = { isHeld: () => isHeld }
+  const send = async (path: string) =>
+    await connection.send(
+      { method: 'PUT', url: new URL(path, origin), body: Buffer.from('x'), permit },
+      undefined,
+    )
+  const before = send('/before')
+  while (seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  const late = send('/late')
+  isHeld = false
+  first.resolve()
+  t.equal((await before).status, 200)
+  await buffer((await before).body)
+  await t.rejects(late, { name: 'PermitLost' })
+  isHeld = true
+  const again = await send('/again')
+  t.equal((await buffer(again.body)).toString(), 'stored')
+  t.strictSame(seen, ['PUT /before', 'PUT /again'])
 })

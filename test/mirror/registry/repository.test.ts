@@ -23,7 +23,7 @@ await t.test('a tag is one HEAD', async (t) => {
   )
 })
 
-await t.test('that there is no such tag counts only where the registry says so', async (t) => {
+await t.test('a tag counts as missing only if the registry itself reports it', async (t) => {
   const { registry, repository, index } = await started(t)
   t.equal(await repository.resolveSurely('a'), index.digest)
   t.equal(await repository.resolveSurely('b'), undefined)
@@ -83,7 +83,7 @@ await t.test('a tag that others write is put once', async (t) => {
   t.equal(registry.requests.length, 1)
 })
 
-await t.test('what a registry refuses, in a sentence', async (t) => {
+await t.test('refusals of a registry, as sentences', async (t) => {
   const { registry, repository, index } = await started(t)
   const manifest = { bytes: Buffer.from('{}'), mediaType: ociManifest, digest: index.digest }
   const error = (code: string) => JSON.stringify({ errors: [{ code }] })
@@ -106,7 +106,7 @@ await t.test('what a registry refuses, in a sentence', async (t) => {
   await t.rejects(repository.resolve('a'), { name: 'RegistryFailure', kind: 'refused' })
 })
 
-await t.test('who only pulls asks for no more', async (t) => {
+await t.test('a client that only pulls requests no further scope', async (t) => {
   const { registry } = await started(t)
   const scopesOf = (mayPush: boolean) => repositoryOf(t, registry, { mayPush }).scopes
   t.strictSame(scopesOf(false), ['repository:openshift/ci:pull'])

@@ -42,7 +42,7 @@ await t.test('a changed file is in force at the next read', async (t) => {
   t.equal(file.isCurrent(), true)
 })
 
-await t.test('a version that is not well formed is kept out, and told once', async (t) => {
+await t.test('a version that is not well formed is rejected, and logged once', async (t) => {
   const { path, write, events, file } = started(t)
   write(malformed)
   file.reload()
@@ -70,7 +70,7 @@ await t.test('a version that is not well formed is kept out, and told once', asy
   t.equal(file.isCurrent(), true)
 })
 
-await t.test('an entry with a problem is told, and the others go on', async (t) => {
+await t.test('an entry with a problem is logged, and the others are used', async (t) => {
   const { events, file } = started(t, `${first}  a/b:d: {image: fedora}\n`)
   t.match(events, [/^caution: FILE:3:3: source image .*docker\.io/])
   t.equal(file.current().supplemental.length, 2)

@@ -6,7 +6,7 @@ import { configOf, supplemental } from '../validation/entries.ts'
 const desiredOf = (sources: Readonly<Record<string, string>>) =>
   desiredImages(configOf(supplemental(sources)))
 
-await t.test('of two images with one tag, the first one', async (t) => {
+await t.test('if two images have one tag, the first one counts', async (t) => {
   const desired = desiredOf({
     'a/b_c:d': 'quay.io/a/b:1',
     'a/b:c_d': 'quay.io/a/b:2',
@@ -25,7 +25,7 @@ await t.test('of two images with one tag, the first one', async (t) => {
   t.equal(withoutCollisions({ images: [image, elsewhere], leftOut: [] }).images.length, 2)
 })
 
-await t.test('what a change brought comes first', async (t) => {
+await t.test('images that a change has added come first', async (t) => {
   const before = desiredOf({ 'a/b:1': 'quay.io/a/b:1', 'a/b:2': 'quay.io/a/b:2' })
   const after = desiredOf({
     'a/b:1': 'quay.io/a/b:1',

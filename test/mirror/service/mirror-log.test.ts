@@ -10,7 +10,7 @@ const image: DesiredImage = {
   source: { registry: 'quay.io', repository: 'a/b', tag: 'c', digest: undefined },
 }
 
-await t.test('what is told once, and what at each pass', async (t) => {
+await t.test('events that are logged once, and events of each pass', async (t) => {
   const { logger, lines, messages } = memoryLog()
   const log = new MirrorLog(logger)
   const desired = { images: [], leftOut: [{ ...image, reason: 'it is ignored: broken' }] }

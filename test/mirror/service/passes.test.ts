@@ -63,7 +63,7 @@ await t.test('a pass at each interval, until the end', async (t) => {
   t.equal(events.length, length)
 })
 
-await t.test('a pass that is overtaken ends early, and the newer one begins', async (t) => {
+await t.test('a change ends a running pass early, and a new one begins', async (t) => {
   const hanging = Promise.withResolvers<void>()
   let reads = 0
   const source: DesiredSource = {
@@ -83,7 +83,7 @@ await t.test('a pass that is overtaken ends early, and the newer one begins', as
   t.equal(countOf('desired'), 1)
 })
 
-await t.test('a comparison that is overtaken', async (t) => {
+await t.test('a change during a comparison', async (t) => {
   const { passes, registry, countOf } = await started(t, externalImages, 1e9)
   let isFirst = true
   registry.fault = () => {
@@ -96,7 +96,7 @@ await t.test('a comparison that is overtaken', async (t) => {
   t.equal(countOf('desired'), 2)
 })
 
-await t.test('a pass that fails is told, unless it was overtaken', async (t) => {
+await t.test('a failed pass is logged, unless a change ended it', async (t) => {
   const hanging = Promise.withResolvers<void>()
   let reads = 0
   const source: DesiredSource = {
@@ -115,7 +115,7 @@ await t.test('a pass that fails is told, unless it was overtaken', async (t) => 
   t.match(events, [{ what: 'failed', error: { message: 'a mistake' } }])
 })
 
-await t.test('what changes in a first pass comes before the rest of it', async (t) => {
+await t.test('a change during the first pass is compared before the rest', async (t) => {
   const names = Array.from({ length: 60 }, (_, index) => `a/t${index}:v1`)
   const configs = [names, [...names, 'a/new:v1'], [...names, 'a/new:v1', 'a/newer:v1']].map((targets) =>
     configOf(supplemental(Object.fromEntries(targets.map((target) => [target, 'quay.io/a/b:c'])))),
@@ -137,7 +137,7 @@ await t.test('what changes in a first pass comes before the rest of it', async (
   t.strictSame(firsts, ['a/t0:v1', 'a/new:v1', 'a/newer:v1'])
 })
 
-await t.test('what the watch tells is compared at once, and without a pass nothing is', async (t) => {
+await t.test('an image that the watch reports is compared at once, but only while passes run', async (t) => {
   const digests = new Map<string, Digest>()
   const listOf = () => ({
     images: [...digests].map(([name, digest]): DesiredImage => ({

@@ -95,7 +95,7 @@ await t.test('signatures of targets that a pattern matches', async (t) => {
   await stop()
 })
 
-await t.test('a changed auth file that is none is told', async (t) => {
+await t.test('a changed auth file that is not valid is logged', async (t) => {
   const { log, start, file } = await started(t)
   const { reload, stop } = await start()
   writeFileSync(file('auth'), 'none')
@@ -117,7 +117,7 @@ await t.test('a dry run has no lease', async (t) => {
   await stop()
 })
 
-await t.test('what keeps it from starting', async (t) => {
+await t.test('errors at the start', async (t) => {
   const { start } = await started(t)
   await t.rejects(runService(parseMirrorArguments(['--leader-election-namespace=']), memoryLog().logger), {
     message: [
@@ -136,7 +136,7 @@ await t.test('what keeps it from starting', async (t) => {
   await t.rejects(start(`--port=${(other.address() as AddressInfo).port}`), /^--port: .*EADDRINUSE/)
 })
 
-await t.test('a registry without an origin of its own is at its name', async (t) => {
+await t.test('a registry without --registry-origin is at https://HOST', async (t) => {
   const { log, start, file } = await started(t)
   writeFileSync(file('config'), supplemental({ 'a/b:c': 'localhost:1/x/y:v1' }))
   const { stop } = await start()

@@ -15,11 +15,11 @@ const addImage = (registry: PushableRegistry, name: string): void => {
 }
 const rules = {
   backoff: { firstMs: 10, longestMs: 10 },
-  maxFailures: { refused: 1, other: 2 },
+  maxFailures: { refused: 1, all: 2 },
   random: Math.random,
 }
 
-await t.test('the service copies while it has the lease, and tells it', async (t) => {
+await t.test('the service copies while it has the lease, and logs it', async (t) => {
   const { registry, service, stored, log, lease, stop } = await startedService(t, {
     'a/b:c': 'quay.io/team/x:v1',
     'a/b:gone': 'quay.io/team/none:v1',
@@ -56,7 +56,7 @@ await t.test('the service copies while it has the lease, and tells it', async (t
   t.equal(lease.state.record?.holder, '', 'the lease is given back')
 })
 
-await t.test('a change of the configuration is copied at once, and what it drops leaves', async (t) => {
+await t.test('a changed entry is copied at once, and a removed entry leaves the queue', async (t) => {
   const { registry, service, stored, change } = await startedService(t, { 'a/b:c': 'quay.io/team/x:v1' })
   for (const name of ['x', 'y']) addImage(registry, name)
   service.changed()
@@ -71,7 +71,7 @@ await t.test('a change of the configuration is copied at once, and what it drops
   )
 })
 
-await t.test('a replica that loses the lease begins nothing any more', async (t) => {
+await t.test('a replica that loses the lease begins no further copy', async (t) => {
   const { registry, service, stored, lease, log, change } = await startedService(t, {
     'a/b:c': 'quay.io/team/x:v1',
   })
@@ -132,7 +132,7 @@ await t.test('a copy that fails for a moment is tried again', async (t) => {
   t.ok(log.messages().includes('Failed to mirror'))
 })
 
-await t.test('a dry run tells what differs, and writes nothing', async (t) => {
+await t.test('a dry run logs the differences, and writes nothing', async (t) => {
   const { registry, service, stored, log } = await startedService(
     t,
     { 'a/b:c': 'quay.io/team/x:v1' },
@@ -188,7 +188,7 @@ await t.test('a list that cannot be read as a whole, and a pass that fails', asy
   await until(() => log.messages().includes('The pass over all images failed'))
 })
 
-await t.test('a registry that limits is told with its name', async (t) => {
+await t.test('a registry that answers 429 is logged with its name', async (t) => {
   const { registry, service, stored } = await startedService(t, { 'a/b:c': 'quay.io/team/x:v1' })
   addImage(registry, 'x')
   registry.fault = () =>

@@ -6,7 +6,7 @@ import { copyOf } from '../queue/copies.ts'
 
 const rules = (most: number) => ({
   backoff: { firstMs: 1000, longestMs: 1000 },
-  maxFailures: { refused: most, other: most },
+  maxFailures: { refused: most, all: most },
   random: () => 0,
 })
 const failed = (failures: number) => {

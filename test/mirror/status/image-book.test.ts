@@ -40,7 +40,7 @@ await t.test('since when an image differs', async (t) => {
   ])
 })
 
-await t.test('another source begins anew; what is not listed is forgotten', async (t) => {
+await t.test('another source digest starts over; images that are not listed are forgotten', async (t) => {
   const book = new ImageBook(() => 'qci')
   const first = desiredOf({ 'a/b:c': 'quay.io/a/b:c' })
   book.desire(first)

@@ -6,7 +6,7 @@ import { copyOf } from '../queue/copies.ts'
 
 const rules = {
   backoff: { firstMs: 1, longestMs: 1 },
-  maxFailures: { refused: 1, other: 1 },
+  maxFailures: { refused: 1, all: 1 },
   random: Math.random,
 }
 const statuses = ['a/b:c', 'a/b:d', 'a/b:e'].map((target) => {

@@ -63,7 +63,7 @@ await t.test('sources that cannot be copied, each with its reason', async (t) =>
   t.equal(found.size, 5)
 })
 
-await t.test('with the version before, only what a change brings in is read', async (t) => {
+await t.test('with the previous version, only entries that a change adds are read', async (t) => {
   const { registry, check } = await started(t)
   const qci = registry.repository('openshift/ci')
   tag(qci, 'a_new_1', putImage(qci, 'promoted'))
@@ -107,7 +107,7 @@ await t.test('after the deadline no entry is read, and each has a problem', asyn
   t.strictSame(progress, ['1/1'])
 })
 
-await t.test('what is no failure of a registry is thrown', async (t) => {
+await t.test('an error that is not a failure of a registry is thrown', async (t) => {
   await t.rejects(
     checkOnline(configOf(supplemental({ 'a/b:c': 'quay.io/team/tool:v1' })), {
       repositoryOf: () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { readPromotedTags } from '../../../src/mirror/validation/promoted-tags.ts'
 
-await t.test('what builds promote', async (t) => {
+await t.test('tags that builds promote', async (t) => {
   const directory = t.testdir()
   mkdirSync(join(directory, 'org', 'repo'), { recursive: true })
   const write = (name: string, text: string) => writeFileSync(join(directory, 'org', 'repo', name), text)

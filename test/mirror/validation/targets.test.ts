@@ -45,7 +45,7 @@ await t.test('attack: a target that the pruner would delete', async (t) => {
   t.match(problemsOf('art/_a:b'), [{ severity: 'error' }])
 })
 
-await t.test('what goes to app.ci has names of app.ci', async (t) => {
+await t.test('targets of app.ci have names of app.ci', async (t) => {
   const config = configOf('qciToAppCIImages:\n  ocp/5.0:cli: {}\n  a_b/c:d: {}\n  a/C:d: {}\n  a/c:.d: {}\n')
   t.match(
     checkTargets(config).map(({ subject }) => subject),

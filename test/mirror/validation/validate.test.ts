@@ -49,7 +49,7 @@ await t.test('wrong configurations: a sentence with its place and a cure each', 
   }
 })
 
-await t.test('what was wrong before the change is a warning', async (t) => {
+await t.test('a problem that the previous version already had is a warning', async (t) => {
   const base = 'supplementalCIImages:\n  a/b_c:d: {image: quay.io/a/b:c}\n  a/b:c_d: {image: quay.io/a/b:d}\n'
   const moved = base.replace('\n', '\n  a/x:y: {image: quay.io/a/b:c}\n')
   t.equal(validate(base).isValid, false)

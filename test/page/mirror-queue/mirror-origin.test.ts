@@ -5,7 +5,7 @@ import { codeOf } from '../../server/server-options.ts'
 import { until } from '../../support/until.ts'
 import { image, queue, serveMirror } from './fake-mirror.ts'
 
-await t.test('what is sent to the mirror: the request, its id, and nothing of the client', async (test) => {
+await t.test('the mirror gets the request and its id, and nothing of the client', async (test) => {
   const { get, mirror, lines } = await serveMirror(test)
   const headers = {
     ...bearer,
@@ -39,7 +39,7 @@ await t.test('what is sent to the mirror: the request, its id, and nothing of th
   test.notMatch(JSON.stringify(lines), /secret/)
 })
 
-await t.test('what comes back: the content, and no field of the mirror', async (test) => {
+await t.test('the answer has the content, and no header field of the mirror', async (test) => {
   const { get, mirror } = await serveMirror(test)
   mirror.reply = (_seen, response) => {
     response.writeHead(200, {

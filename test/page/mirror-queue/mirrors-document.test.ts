@@ -19,7 +19,7 @@ await t.test('the form', async (test) => {
   test.match(text, /name="token" type="password" required/)
   test.match(text, '<title>Mirror - proxy.example</title>')
   test.match(text, 'Request id the-id')
-  const open = page({ acceptsToken: false, queue, failure: 'No <b>.' })
+  const open = page({ acceptsToken: false, queue, failure: { heading: 'No answer', sentence: 'No <b>.' } })
   test.notMatch(open, '<form')
   test.notMatch(open, '<button')
   test.match(open, 'Open https://proxy.example/mirrors.')

@@ -14,29 +14,32 @@ await t.test('without a mirror there is no path of it', async (test) => {
   test.strictSame([post.status, post.headers.get('allow')], [405, 'GET, HEAD'])
 })
 
-await t.test('nobody looks without a login, and nothing is sent before a yes', async (test) => {
-  const { get, mirror, reviews } = await serveMirror(test, { allows: () => false })
-  const requests = [
-    ['GET', '/mirrors'],
-    ['GET', '/mirrors/ocp/ubi:9'],
-    ['POST', '/mirrors/ocp/ubi:9/sync'],
-    ['GET', '/mirrors/ocp/..%2fubi:9'],
-  ] as const
-  for (const [method, path] of requests) {
-    const nobody = await get(path, { method })
-    test.strictSame([nobody.status, codeOf(nobody.body)], [401, 'UNAUTHORIZED'], path)
-    test.match(nobody.headers.get('www-authenticate'), /^Bearer/)
-  }
-  test.strictSame(reviews, [])
-  for (const [method, path] of requests.slice(0, 3)) {
-    const denied = await get(path, { method, headers: bearer })
-    test.strictSame([denied.status, codeOf(denied.body)], [403, 'DENIED'], path)
-    test.match(denied.headers.get('x-request-id'), /^[0-9a-f-]{36}$/)
-  }
-  const browser = await get('/mirrors/ocp/ubi:9/sync', { method: 'POST', headers: { accept } })
-  test.equal(browser.status, 401, 'a browser without a token')
-  test.strictSame(mirror.seen, [])
-})
+await t.test(
+  'a login is required, and nothing is sent to the mirror before a review allows it',
+  async (test) => {
+    const { get, mirror, reviews } = await serveMirror(test, { allows: () => false })
+    const requests = [
+      ['GET', '/mirrors'],
+      ['GET', '/mirrors/ocp/ubi:9'],
+      ['POST', '/mirrors/ocp/ubi:9/sync'],
+      ['GET', '/mirrors/ocp/..%2fubi:9'],
+    ] as const
+    for (const [method, path] of requests) {
+      const nobody = await get(path, { method })
+      test.strictSame([nobody.status, codeOf(nobody.body)], [401, 'UNAUTHORIZED'], path)
+      test.match(nobody.headers.get('www-authenticate'), /^Bearer/)
+    }
+    test.strictSame(reviews, [])
+    for (const [method, path] of requests.slice(0, 3)) {
+      const denied = await get(path, { method, headers: bearer })
+      test.strictSame([denied.status, codeOf(denied.body)], [403, 'DENIED'], path)
+      test.match(denied.headers.get('x-request-id'), /^[0-9a-f-]{36}$/)
+    }
+    const browser = await get('/mirrors/ocp/ubi:9/sync', { method: 'POST', headers: { accept } })
+    test.equal(browser.status, 401, 'a browser without a token')
+    test.strictSame(mirror.seen, [])
+  },
+)
 
 await t.test('while the API server is unavailable nothing is open', async (test) => {
   const { get, mirror } = await serveMirror(test, {

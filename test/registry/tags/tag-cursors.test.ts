@@ -27,7 +27,7 @@ await t.test('an encrypted position hides its name, and any replica with the key
   test.strictSame(await cursors(1).open(await cursors(1).seal(beginning, scope), scope), beginning)
 })
 
-await t.test('attack: the length of a cursor tells nothing', async (test) => {
+await t.test('attack: the length of a cursor reveals nothing', async (test) => {
   const lengths = new Set<number>()
   for (const length of [0, 1, 63, 127, 128])
     for (const emptyPages of [0, 9, 10, 99_999])

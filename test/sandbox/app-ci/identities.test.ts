@@ -57,7 +57,7 @@ await t.test('each subject of a binding once, and each service account', (test) 
   test.end()
 })
 
-await t.test('what cannot be read is passed over', (test) => {
+await t.test('unreadable objects are ignored', (test) => {
   const identities = identitiesIn([
     { apiVersion, kind: 'RoleBinding', roleRef, subjects: [{ kind: 'ServiceAccount', name: 'a' }] },
     { apiVersion, kind: 'RoleBinding', metadata: { name: 'b' }, subjects: 'everybody' },

@@ -108,7 +108,7 @@ await t.test('the proxy has to be allowed to ask, and the manifests allow it', a
   })
 })
 
-await t.test('what RBAC says is told without a review', async (test) => {
+await t.test('the access by RBAC is reported without a review', async (test) => {
   const { api } = await started(test)
   const alice = api.issueUserToken({ username: 'alice', groups: ['qci-image-pullers'] })
   const places = [{ namespace: 'ocp' }, { namespace: 'my-team', name: 'app' }]
@@ -149,7 +149,7 @@ await t.test('tokens end, by the clock and by hand', async (test) => {
     test.match(await status(token), { authenticated: false, error: /^.invalid bearer token, / })
 })
 
-await t.test('what else is there', async (test) => {
+await t.test('other paths', async (test) => {
   const { api, post } = await started(test)
   const version = await fetch(`${api.url}/version`)
   test.match(await version.json(), { major: '1', gitVersion: /^v1\./ })

@@ -116,37 +116,40 @@ await t.test('items of a list of one kind need not say what they are', async (te
   test.match(skipped, [/a\.json, document 1, item 3: not a Kubernetes object/])
 })
 
-await t.test('what is no manifest is named and left out, and the rest is there', async (test) => {
-  const directory = test.testdir({
-    'a.yaml': `${account('a1')}---\nkind: [\n---\njust words\n---\n${account('a2')}`,
-    '_config.yaml': account('never'),
-    'dashboard.json': '{"panels": []}',
-    'jsonnetfile.lock.json': 'null',
-    deep: { '_more.yml': 'supplementalCIImages: {}' },
-    'template.yaml': 'apiVersion: template.openshift.io/v1\nkind: Template\nobjects: []',
-    'list.yaml': `apiVersion: v1\nkind: List\nitems: [null, {apiVersion: v1, kind: ServiceAccount, metadata: {name: l}}]`,
-    'empty.yaml': '# nothing\n',
-  })
-  const { objects, skipped, isWhole } = await loadManifests(directory)
-  test.equal(isWhole, false)
-  test.strictSame(
-    objects.map(({ metadata }) => metadata?.name),
-    ['a1', 'a2', 'l'],
-  )
-  const noObject = 'not a Kubernetes object, it needs an apiVersion and a kind'
-  const told = skipped.map((text) => text.replace(`${directory}/`, ''))
-  test.match(told, [
-    '_config.yaml: its name begins with _, so it is applied to no cluster',
-    /^a\.yaml, document 2: /,
-    `a.yaml, document 3: ${noObject}`,
-    `dashboard.json, document 1: ${noObject}`,
-    'deep/_more.yml: its name begins with _',
-    'jsonnetfile.lock.json, document 1: Failed to load YAML',
-    `list.yaml, document 1, item 1: ${noObject}`,
-    'template.yaml, document 1: a Template, whose objects depend on its parameters',
-  ])
-  test.equal(told.length, 8)
-  const file = await loadManifests(join(directory, 'list.yaml'))
-  test.strictSame([file.objects.length, file.isWhole], [1, true], 'one file')
-  await test.rejects(readManifests(directory), { message: /_config\.yaml: its name begins with _/ })
-})
+await t.test(
+  'a document that is not a manifest is named and left out, and the others are loaded',
+  async (test) => {
+    const directory = test.testdir({
+      'a.yaml': `${account('a1')}---\nkind: [\n---\njust words\n---\n${account('a2')}`,
+      '_config.yaml': account('never'),
+      'dashboard.json': '{"panels": []}',
+      'jsonnetfile.lock.json': 'null',
+      deep: { '_more.yml': 'supplementalCIImages: {}' },
+      'template.yaml': 'apiVersion: template.openshift.io/v1\nkind: Template\nobjects: []',
+      'list.yaml': `apiVersion: v1\nkind: List\nitems: [null, {apiVersion: v1, kind: ServiceAccount, metadata: {name: l}}]`,
+      'empty.yaml': '# nothing\n',
+    })
+    const { objects, skipped, isWhole } = await loadManifests(directory)
+    test.equal(isWhole, false)
+    test.strictSame(
+      objects.map(({ metadata }) => metadata?.name),
+      ['a1', 'a2', 'l'],
+    )
+    const noObject = 'not a Kubernetes object, it needs an apiVersion and a kind'
+    const told = skipped.map((text) => text.replace(`${directory}/`, ''))
+    test.match(told, [
+      '_config.yaml: its name begins with _, so it is applied to no cluster',
+      /^a\.yaml, document 2: /,
+      `a.yaml, document 3: ${noObject}`,
+      `dashboard.json, document 1: ${noObject}`,
+      'deep/_more.yml: its name begins with _',
+      'jsonnetfile.lock.json, document 1: Failed to load YAML',
+      `list.yaml, document 1, item 1: ${noObject}`,
+      'template.yaml, document 1: a Template, whose objects depend on its parameters',
+    ])
+    test.equal(told.length, 8)
+    const file = await loadManifests(join(directory, 'list.yaml'))
+    test.strictSame([file.objects.length, file.isWhole], [1, true], 'one file')
+    await test.rejects(readManifests(directory), { message: /_config\.yaml: its name begins with _/ })
+  },
+)

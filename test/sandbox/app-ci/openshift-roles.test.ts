@@ -9,7 +9,7 @@ const layers = {
   namespace: 'a',
 }
 
-await t.test('who may pull, push and see by the roles that every OpenShift has', (test) => {
+await t.test('the rights to pull, push and see in the roles of every OpenShift', (test) => {
   const rows: readonly (readonly [role: string, pull: boolean, push: boolean, see: boolean])[] = [
     ['system:image-puller', true, false, false],
     ['system:image-signer', true, false, false],

@@ -11,79 +11,82 @@ const sumAllows = (...objects: KubernetesObject[]) =>
   pullAllowed(...objects, bind('ocp', 'b', 'ClusterRole/sum', group('g')))
 const roleRef = { kind: 'Role', name: 'r' }
 
-await t.test('what an API server would refuse grants nothing, and is named with its reason', (test) => {
-  const rows: readonly (readonly [object: object, skipped: string])[] = [
-    [{ kind: 'Role', metadata: { name: 'r' } }, 'Role "r": it has no metadata.namespace'],
-    [{ kind: 'RoleBinding', roleRef }, 'RoleBinding "": it has no metadata.namespace'],
-    [
-      { kind: 'RoleBinding', metadata: { namespace: 'a', name: 'b' } },
-      'RoleBinding "a/b": it refers to no role',
-    ],
-    [
-      { kind: 'ClusterRoleBinding', metadata: { name: 'b' }, roleRef: null },
-      'ClusterRoleBinding "b": it refers to no role',
-    ],
-    [
-      { kind: 'ClusterRoleBinding', metadata: { name: 'b' }, roleRef, subjects: [null] },
-      'ClusterRoleBinding "b": its subjects are not a list of subjects',
-    ],
-    [
-      { kind: 'ClusterRole', metadata: { name: 'r' }, rules: { verbs: ['get'] } },
-      'ClusterRole "r": its rules are not a list of rules',
-    ],
-    [
-      { kind: 'ClusterRole', metadata: { name: 'r' }, rules: [{ verbs: 'get' }] },
-      'ClusterRole "r": its rules are not a list of rules',
-    ],
-    [
-      { kind: 'ClusterRole', metadata: { name: 'r' }, rules: [{ verbs: [1] }] },
-      'ClusterRole "r": its rules are not a list of rules',
-    ],
-    [
-      { kind: 'ClusterRole', apiVersion: 'rbac.authorization.k8s.io/v1beta1', metadata: { name: 'r' } },
-      'ClusterRole "r": API servers of today have no rbac.authorization.k8s.io/v1beta1',
-    ],
-    ...[
-      'text',
-      { clusterRoleSelectors: {} },
-      { clusterRoleSelectors: [null] },
-      { clusterRoleSelectors: [{ matchExpressions: {} }] },
-      { clusterRoleSelectors: [{ matchExpressions: [null] }] },
-      { clusterRoleSelectors: [{ matchExpressions: [{ key: 'k', operator: 'In', values: 5 }] }] },
-    ].map((aggregationRule): readonly [object, string] => [
-      { kind: 'ClusterRole', metadata: { name: 'r' }, aggregationRule },
-      'ClusterRole "r": its aggregationRule is not a list of selectors',
-    ]),
-    ...[
-      { kind: 'User', name: 12_345 },
-      { kind: 7, name: 'x' },
-      { kind: 'ServiceAccount', name: 'x', namespace: 5 },
-    ].map((subject): readonly [object, string] => [
-      { kind: 'ClusterRoleBinding', metadata: { name: 'b' }, roleRef, subjects: [subject] },
-      'ClusterRoleBinding "b": its subjects are not a list of subjects',
-    ]),
-    [
-      { kind: 'RoleBinding', metadata: { namespace: 34, name: 'b' }, roleRef },
-      'RoleBinding "34/b": its name or namespace is not a text',
-    ],
-    [
-      {
-        kind: 'RoleBinding',
-        apiVersion: 'authorization.openshift.io/v1',
-        metadata: { namespace: 'a', name: 'b' },
-        roleRef: { name: 'r', namespace: 'c' },
-      },
-      'RoleBinding "a/b": it refers to a role of namespace "c"',
-    ],
-  ]
-  for (const [object, skipped] of rows) {
-    const policy = readPolicy([{ apiVersion, ...object }])
-    test.strictSame(policy.skipped, [skipped])
-    for (const held of [policy.roles, policy.clusterRoles, policy.grants]) test.equal(held.size, 0, skipped)
-    test.strictSame(policy.clusterGrants, [])
-  }
-  test.end()
-})
+await t.test(
+  'an object that an API server would refuse grants nothing, and is named with its reason',
+  (test) => {
+    const rows: readonly (readonly [object: object, skipped: string])[] = [
+      [{ kind: 'Role', metadata: { name: 'r' } }, 'Role "r": it has no metadata.namespace'],
+      [{ kind: 'RoleBinding', roleRef }, 'RoleBinding "": it has no metadata.namespace'],
+      [
+        { kind: 'RoleBinding', metadata: { namespace: 'a', name: 'b' } },
+        'RoleBinding "a/b": it refers to no role',
+      ],
+      [
+        { kind: 'ClusterRoleBinding', metadata: { name: 'b' }, roleRef: null },
+        'ClusterRoleBinding "b": it refers to no role',
+      ],
+      [
+        { kind: 'ClusterRoleBinding', metadata: { name: 'b' }, roleRef, subjects: [null] },
+        'ClusterRoleBinding "b": its subjects are not a list of subjects',
+      ],
+      [
+        { kind: 'ClusterRole', metadata: { name: 'r' }, rules: { verbs: ['get'] } },
+        'ClusterRole "r": its rules are not a list of rules',
+      ],
+      [
+        { kind: 'ClusterRole', metadata: { name: 'r' }, rules: [{ verbs: 'get' }] },
+        'ClusterRole "r": its rules are not a list of rules',
+      ],
+      [
+        { kind: 'ClusterRole', metadata: { name: 'r' }, rules: [{ verbs: [1] }] },
+        'ClusterRole "r": its rules are not a list of rules',
+      ],
+      [
+        { kind: 'ClusterRole', apiVersion: 'rbac.authorization.k8s.io/v1beta1', metadata: { name: 'r' } },
+        'ClusterRole "r": API servers of today have no rbac.authorization.k8s.io/v1beta1',
+      ],
+      ...[
+        'text',
+        { clusterRoleSelectors: {} },
+        { clusterRoleSelectors: [null] },
+        { clusterRoleSelectors: [{ matchExpressions: {} }] },
+        { clusterRoleSelectors: [{ matchExpressions: [null] }] },
+        { clusterRoleSelectors: [{ matchExpressions: [{ key: 'k', operator: 'In', values: 5 }] }] },
+      ].map((aggregationRule): readonly [object, string] => [
+        { kind: 'ClusterRole', metadata: { name: 'r' }, aggregationRule },
+        'ClusterRole "r": its aggregationRule is not a list of selectors',
+      ]),
+      ...[
+        { kind: 'User', name: 12_345 },
+        { kind: 7, name: 'x' },
+        { kind: 'ServiceAccount', name: 'x', namespace: 5 },
+      ].map((subject): readonly [object, string] => [
+        { kind: 'ClusterRoleBinding', metadata: { name: 'b' }, roleRef, subjects: [subject] },
+        'ClusterRoleBinding "b": its subjects are not a list of subjects',
+      ]),
+      [
+        { kind: 'RoleBinding', metadata: { namespace: 34, name: 'b' }, roleRef },
+        'RoleBinding "34/b": its name or namespace is not a text',
+      ],
+      [
+        {
+          kind: 'RoleBinding',
+          apiVersion: 'authorization.openshift.io/v1',
+          metadata: { namespace: 'a', name: 'b' },
+          roleRef: { name: 'r', namespace: 'c' },
+        },
+        'RoleBinding "a/b": it refers to a role of namespace "c"',
+      ],
+    ]
+    for (const [object, skipped] of rows) {
+      const policy = readPolicy([{ apiVersion, ...object }])
+      test.strictSame(policy.skipped, [skipped])
+      for (const held of [policy.roles, policy.clusterRoles, policy.grants]) test.equal(held.size, 0, skipped)
+      test.strictSame(policy.clusterGrants, [])
+    }
+    test.end()
+  },
+)
 
 await t.test('other kinds, and kinds of other groups, are of no account', (test) => {
   const others = [

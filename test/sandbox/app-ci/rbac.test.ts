@@ -170,7 +170,7 @@ await t.test('only current RBAC objects count, and the last of two', async (test
   )
 })
 
-await t.test('what an API server would refuse is named, and the rest counts', (test) => {
+await t.test('an object that an API server would refuse is named, and the others count', (test) => {
   const rbac = createRbac([
     { apiVersion, kind: 'Role', metadata: { name: 'r' } },
     role('ocp', 'r', pullRule),

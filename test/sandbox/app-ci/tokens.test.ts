@@ -42,7 +42,7 @@ await t.test('an OAuth token', async (test) => {
   })
 })
 
-await t.test('what an OAuth token is told to be', async (test) => {
+await t.test('the review of an OAuth token', async (test) => {
   const { clock, tokens } = prepared()
   const groups = ['system:authenticated', 'system:cluster-admins']
   const token = tokens.issueUserToken({

@@ -11,7 +11,7 @@ const robot = { username: 'reader', password: randomBytes(8).toString('hex') }
 const pusher = { username: 'writer', password: randomBytes(8).toString('hex'), mayPush: true }
 const { signal } = new AbortController()
 
-await t.test('an image arrives in QCI; the mirror tells about it', async (test) => {
+await t.test('an image arrives in QCI; the mirror reports it', async (test) => {
   const directory = test.testdir()
   const lines: string[] = []
   const logger = createLogger('info', { write: (line) => void lines.push(line) })
@@ -33,16 +33,19 @@ await t.test('an image arrives in QCI; the mirror tells about it', async (test) 
   for (const secret of [robot.password, pusher.password]) test.notMatch(lines.join(), secret)
 })
 
-await t.test('an image that cannot be pushed is told, and the wait for it can end', async (test) => {
-  const qci = await startQuay({ robot, pusher })
-  test.teardown(async () => await qci.close())
-  const mirror = await startSandboxMirror({
-    logger: createLogger('silent'),
-    qci,
-    pusher: robot,
-    directory: test.testdir(),
-  })
-  test.teardown(mirror.close)
-  test.not(await mirror.arrived(signal), 'same')
-  await test.rejects(mirror.arrived(AbortSignal.abort(new Error('ended'))), { message: 'ended' })
-})
+await t.test(
+  'an image that cannot be pushed is reported, and the wait for it can be aborted',
+  async (test) => {
+    const qci = await startQuay({ robot, pusher })
+    test.teardown(async () => await qci.close())
+    const mirror = await startSandboxMirror({
+      logger: createLogger('silent'),
+      qci,
+      pusher: robot,
+      directory: test.testdir(),
+    })
+    test.teardown(mirror.close)
+    test.not(await mirror.arrived(signal), 'same')
+    await test.rejects(mirror.arrived(AbortSignal.abort(new Error('ended'))), { message: 'ended' })
+  },
+)

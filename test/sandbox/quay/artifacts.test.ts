@@ -12,7 +12,7 @@ interface Document {
 }
 const read = ({ body }: Content) => JSON.parse(body.toString()) as Document
 
-await t.test('every digest is right, and everything named is there', (test) => {
+await t.test('every digest is right, and everything that is named exists', (test) => {
   const base = Buffer.from('base')
   const image = buildTinyImage({ name: 'a', base: [base] })
   const contents = [

@@ -3,7 +3,7 @@ import { extract } from 'tar-stream'
 import t from 'tap'
 import { buildLayer, digestOf } from '../../../src/sandbox/quay/layers.ts'
 
-await t.test('a layer is a gzip of a tar with one file of the size asked for', async (test) => {
+await t.test('a layer is a gzip of a tar with one file of the requested size', async (test) => {
   const layer = await buildLayer('a', 3000)
   test.equal(layer.digest, digestOf(layer.body))
   const tar = gunzipSync(layer.body)

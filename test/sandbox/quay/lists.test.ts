@@ -59,7 +59,7 @@ await t.test('referrers: an index of the artifacts, filtered by type', async (te
   test.equal(errorOf(await ask(unknown, headers)), '400 MANIFEST_INVALID {}')
 })
 
-await t.test('referrers by pages, where they are asked for', async (test) => {
+await t.test('referrers in pages, if requested', async (test) => {
   const quay = await quayFor(test, { referrersPage: 2 })
   const image = await smallImage()
   quay.tag('a', image)

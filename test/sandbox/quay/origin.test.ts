@@ -33,7 +33,7 @@ async function start(
   return { origin, requests, answered }
 }
 
-await t.test('a request is recorded with what it was answered', async (test) => {
+await t.test('a request is recorded with its answer', async (test) => {
   const { origin, requests, answered } = await start(test)
   const reply = await ask(`${origin.url}/a?b=c`, { 'x-y': 'z' })
   test.match(origin.url, /^http:\/\/localhost:\d+$/)

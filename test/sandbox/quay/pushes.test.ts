@@ -69,7 +69,7 @@ await t.test('a manifest, whose parts are there', async (test) => {
   test.strictSame([found.status, found.body], [200, index])
 })
 
-await t.test('nobody else pushes', async (test) => {
+await t.test('only the robot of the mirror may push', async (test) => {
   const { send, quay } = await setUp(test, robot)
   const refused = await send('POST', 'blobs/uploads/')
   test.equal(refused.status, 401)

@@ -53,7 +53,7 @@ await t.test('a manifest by digest is given whatever Accept says', async (test) 
   }
 })
 
-await t.test('what is not there', async (test) => {
+await t.test('missing content', async (test) => {
   const quay = await quayFor(test)
   quay.tag('gone', await smallImage())
   quay.untag('gone')

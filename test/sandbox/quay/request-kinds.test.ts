@@ -2,7 +2,7 @@ import t from 'tap'
 import { kindOf, RequestCounter } from '../../../src/sandbox/quay/request-kinds.ts'
 import { ask, login, quayFor, smallImage } from './quay-client.ts'
 
-await t.test('what a path is for', (test) => {
+await t.test('the kind of a request by its path', (test) => {
   const rows = [
     ['/v2/', 'ping'],
     ['/v2', 'ping'],

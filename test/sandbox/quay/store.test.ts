@@ -65,7 +65,7 @@ await t.test('a manifest with a subject is its referrer', async (test) => {
   ])
 })
 
-await t.test('lazily: made when a tag is asked for, or a digest that nobody knows yet', async (test) => {
+await t.test('lazily: made when a tag is requested, or an unknown digest', async (test) => {
   const subject = await smallImage()
   const contentOf = (name: string) =>
     name === 'sbom'

@@ -6,7 +6,7 @@ const indexFor = () => {
   return { clock, index: new ObjectIndex(() => clock.now) }
 }
 
-await t.test('an object that is there, for a minute; then it may have been removed', async (test) => {
+await t.test('an existing object counts for a minute; then it may have been removed', async (test) => {
   const { clock, index } = indexFor()
   test.ok(index.mayLack('a'))
   index.found('a', 5)
@@ -33,7 +33,7 @@ await t.test('an object that is absent is hidden for some seconds only', async (
   test.notOk(index.isAbsent('a'), 'unless it is uploaded before')
 })
 
-await t.test('a wrong object is bypassed for a minute, and uploaded over what is there', async (test) => {
+await t.test('a wrong object is bypassed for a while, and overwritten by an upload', async (test) => {
   const { clock, index } = indexFor()
   index.uploadFailed('a')
   test.notOk(index.mayLack('a'))

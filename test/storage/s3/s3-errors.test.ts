@@ -1,7 +1,7 @@
 import t from 'tap'
 import { describeS3Error, isFailing, S3Unavailable, statusOf } from '../../../src/storage/s3/s3-errors.ts'
 
-await t.test('what an error says, without its message', async (test) => {
+await t.test('the description of an error does not contain its message', async (test) => {
   const denied = Object.assign(new Error('AKIASECRET is not allowed'), {
     name: 'AccessDenied',
     AWSAccessKeyId: 'AKIASECRET',

@@ -50,7 +50,7 @@ await t.test('sizes, and removals', async (test) => {
   test.strictSame(told, ['head found', 'head absent', 'head refused', 'head failed', 'delete found'])
 })
 
-await t.test('S3 that does not answer in time; then it is not asked any more', async (test) => {
+await t.test('S3 does not answer in time; then no more requests are sent', async (test) => {
   const { s3, told, circuit, requests } = await setUp(test, 300)
   s3.fault({ hangs: true, count: 3 })
   await Promise.all(

@@ -54,7 +54,7 @@ await t.test(
   },
 )
 
-await t.test('the size is asked for once by all that want it, and known for a minute', async (test) => {
+await t.test('the size is requested once for all callers, and cached for a minute', async (test) => {
   const { s3, clock, tier } = await setUp(test)
   await tier.start()
   s3.objects.set(key, content)
@@ -70,7 +70,7 @@ await t.test('the size is asked for once by all that want it, and known for a mi
   await tier.close()
 })
 
-await t.test('a URL for a client, only of what is there', async (test) => {
+await t.test('a client gets a URL only for an existing object', async (test) => {
   const { s3, tier } = await setUp(test)
   await tier.start()
   test.equal(await tier.urlOf('blobs', digest), undefined)
@@ -106,7 +106,7 @@ await t.test('no credentials: no URL', async (test) => {
   await tier.close()
 })
 
-await t.test('a wrong object is removed, and replaced by what the disk has', async (test) => {
+await t.test('a wrong object is removed, and replaced by the bytes on the disk', async (test) => {
   const { s3, told, tier } = await setUp(test)
   await tier.start()
   s3.objects.set(key, Buffer.from('wrong'))

@@ -71,7 +71,7 @@ await t.test('an object of another length is replaced, and so is one with wrong 
   test.equal(s3.requests.filter((line) => line.startsWith('HEAD')).length, 1)
 })
 
-await t.test('S3 that refuses or fails is not sent it again at once', async (test) => {
+await t.test('after a refusal or a failure of S3, an object is not uploaded again at once', async (test) => {
   for (const [status, outcome] of [
     [403, 'refused'],
     [500, 'failed'],

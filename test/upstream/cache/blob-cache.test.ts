@@ -130,7 +130,7 @@ await t.test(
   },
 )
 
-await t.test('ranges of a stored blob, and what lies outside of it', async (test) => {
+await t.test('ranges of a stored blob, and ranges outside of it', async (test) => {
   const { open, ended } = cacheFor(test, scriptedUpstream(content))
   await allOf(await open(requestFor(content)))
   await until(() => ended('stored') === 1)
@@ -173,34 +173,37 @@ await t.test('trap 35: several ranges in one answer', async (test) => {
   )
 })
 
-await t.test('a stored file that cannot be read goes on from upstream at the same byte', async (test) => {
-  const rest = 'GET bytes=131072-299999'
-  const rows: [string, Partial<Disk>, string[], string][] = [
-    ['EIO', { read: failing('EIO') }, ['blobs corrupt unreadable'], rest],
-    ['short', { read: async () => await Promise.resolve(0) }, ['blobs corrupt size'], rest],
-    // Nothing of it can be read once more, to compare all bytes with the digest.
-    ['hangs', { read: hanging }, [], 'GET'],
-  ]
-  for (const [name, { read }, expected, second] of rows) {
-    let isBroken = false
-    const disk: Partial<Disk> = {
-      read: async (fd, into, position) =>
-        isBroken && position >= 131_072
-          ? await read!(fd, into, position)
-          : await systemDisk.read(fd, into, position),
+await t.test(
+  'a stored file that cannot be read is continued from upstream at the same byte',
+  async (test) => {
+    const rest = 'GET bytes=131072-299999'
+    const rows: [string, Partial<Disk>, string[], string][] = [
+      ['EIO', { read: failing('EIO') }, ['blobs corrupt unreadable'], rest],
+      ['short', { read: async () => await Promise.resolve(0) }, ['blobs corrupt size'], rest],
+      // Nothing of it can be read once more, to compare all bytes with the digest.
+      ['hangs', { read: hanging }, [], 'GET'],
+    ]
+    for (const [name, { read }, expected, second] of rows) {
+      let isBroken = false
+      const disk: Partial<Disk> = {
+        read: async (fd, into, position) =>
+          isBroken && position >= 131_072
+            ? await read!(fd, into, position)
+            : await systemDisk.read(fd, into, position),
+      }
+      const { open, upstream, told, ended } = cacheFor(test, scriptedUpstream(content), { disk })
+      await allOf(await open(requestFor(content)))
+      await until(() => ended('stored') === 1)
+      isBroken = true
+      test.ok((await allOf(await open(requestFor(content)))).equals(content), name)
+      test.strictSame(upstream.requests, ['GET', second])
+      test.strictSame(
+        told.filter((line) => line.includes('corrupt')),
+        expected,
+      )
     }
-    const { open, upstream, told, ended } = cacheFor(test, scriptedUpstream(content), { disk })
-    await allOf(await open(requestFor(content)))
-    await until(() => ended('stored') === 1)
-    isBroken = true
-    test.ok((await allOf(await open(requestFor(content)))).equals(content), name)
-    test.strictSame(upstream.requests, ['GET', second])
-    test.strictSame(
-      told.filter((line) => line.includes('corrupt')),
-      expected,
-    )
-  }
-})
+  },
+)
 
 await t.test('an entry that is short, or gone, is filled anew', async (test) => {
   const { open, upstream, told, directory, ended } = cacheFor(test, scriptedUpstream(content))
@@ -247,7 +250,7 @@ await t.test(
   },
 )
 
-await t.test('a part of an entry of an earlier life: the whole entry is verified first', async (test) => {
+await t.test('a part of an entry of an earlier run: the whole entry is verified first', async (test) => {
   for (const isWrong of [false, true]) {
     const first = cacheFor(test, scriptedUpstream(content))
     await allOf(await first.open(requestFor(content)))
@@ -331,7 +334,7 @@ await t.test(
   },
 )
 
-await t.test('a fill that breaks off: each reader goes on by itself at its byte', async (test) => {
+await t.test('a fill breaks off: each reader gets the rest from its own byte on', async (test) => {
   const { open, upstream, ended } = cacheFor(test, scriptedUpstream(content))
   upstream.scripts.push({ cutAt: 150_000 })
   const readers = await Promise.all([1, 2].map(async () => reading(await open(requestFor(content)))))
@@ -446,7 +449,7 @@ await t.test(
   },
 )
 
-await t.test('a disk that takes nothing at all: as without a cache', async (test) => {
+await t.test('a disk that cannot be written to: as without a cache', async (test) => {
   const { open, upstream, told } = cacheFor(test, scriptedUpstream(content), {
     disk: { create: failing('EROFS') },
   })
@@ -489,7 +492,7 @@ await t.test('a client that leaves harms nobody; the last one ends the fill', as
   )
 })
 
-await t.test('all leave before upstream has answered', async (test) => {
+await t.test('all clients leave before upstream answers', async (test) => {
   for (const [script, isOver] of [
     [{ waitsAt: 100_000 }, ({ ended }: CacheSetUp) => ended('cancelled') === 1],
     [{ withoutLength: true }, ({ upstream }: CacheSetUp) => upstream.unread() === 0],
@@ -509,7 +512,7 @@ await t.test('all leave before upstream has answered', async (test) => {
   }
 })
 
-await t.test('a blob without a length is not filled, unless a manifest says it', async (test) => {
+await t.test('a blob without a length is not filled, unless a manifest states its size', async (test) => {
   const { open, upstream, told } = cacheFor(test, scriptedUpstream(content))
   for (let index = 0; index < 3; index++) upstream.scripts.push({ withoutLength: true })
   const gone = new AbortController()
@@ -549,7 +552,7 @@ await t.test(
   },
 )
 
-await t.test('attack: a limit of the one who asked first is not that of the others', async (test) => {
+await t.test('attack: the rate limit of the first requester does not refuse the others', async (test) => {
   for (const error of [new UpstreamRateLimited('slow down', 1), new PoolExhausted()]) {
     const { open, upstream } = cacheFor(test, scriptedUpstream(content))
     upstream.scripts.push({ error })
@@ -567,20 +570,23 @@ await t.test('attack: a limit of the one who asked first is not that of the othe
   }
 })
 
-await t.test("an error of upstream is everybody's, and is asked for again by the next one", async (test) => {
-  const { open, upstream, storage } = cacheFor(test, scriptedUpstream(content))
-  await storage.load(new AbortController().signal)
-  upstream.scripts.push({ error: new RegistryError('BLOB_UNKNOWN', 'pruned') })
-  const failures = await Promise.all([1, 2, 3].map(async () => await failure(open(requestFor(content)))))
-  test.strictSame(
-    failures.map(({ code }) => code),
-    Array(3).fill('BLOB_UNKNOWN'),
-  )
-  test.equal(upstream.requests.length, 1)
-  test.ok((await allOf(await open(requestFor(content)))).equals(content))
-})
+await t.test(
+  'all waiting requests get an error of upstream, and the next request is sent again',
+  async (test) => {
+    const { open, upstream, storage } = cacheFor(test, scriptedUpstream(content))
+    await storage.load(new AbortController().signal)
+    upstream.scripts.push({ error: new RegistryError('BLOB_UNKNOWN', 'pruned') })
+    const failures = await Promise.all([1, 2, 3].map(async () => await failure(open(requestFor(content)))))
+    test.strictSame(
+      failures.map(({ code }) => code),
+      Array(3).fill('BLOB_UNKNOWN'),
+    )
+    test.equal(upstream.requests.length, 1)
+    test.ok((await allOf(await open(requestFor(content)))).equals(content))
+  },
+)
 
-await t.test('a request of the background reads the disk, and fills nothing', async (test) => {
+await t.test('a background request reads the disk, and fills nothing', async (test) => {
   const { open, told } = cacheFor(test, scriptedUpstream(content))
   await allOf(await open(requestFor(content, { priority: 'background' })))
   test.strictSame(told, ['bypassed'])

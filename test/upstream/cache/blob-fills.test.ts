@@ -43,16 +43,19 @@ await t.test(
   },
 )
 
-await t.test('a disk that takes nothing: the blob is that of the requester who began', async (test) => {
-  const { fills, unread } = setUp(test, { disk: { create: failing('EROFS') } })
-  const { answer } = await fills.begin(requestFor(content))
-  test.ok('blob' in answer && (await allOf(answer.blob)).equals(content))
-  const gone = AbortSignal.abort()
-  await test.rejects(fills.begin(requestFor(content, { signal: gone })))
-  await until(() => unread() === 0)
-})
+await t.test(
+  'a disk that cannot be written to: the requester that started the fill gets the blob',
+  async (test) => {
+    const { fills, unread } = setUp(test, { disk: { create: failing('EROFS') } })
+    const { answer } = await fills.begin(requestFor(content))
+    test.ok('blob' in answer && (await allOf(answer.blob)).equals(content))
+    const gone = AbortSignal.abort()
+    await test.rejects(fills.begin(requestFor(content, { signal: gone })))
+    await until(() => unread() === 0)
+  },
+)
 
-await t.test('a requester begins no more fills than they may', async (test) => {
+await t.test('the number of fills of one requester is limited', async (test) => {
   const { fills } = setUp(test, {}, 0)
   const refused: unknown = await fills.begin(requestFor(content)).catch((error: unknown) => error)
   test.type(refused, FillsTaken)

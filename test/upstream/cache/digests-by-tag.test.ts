@@ -46,7 +46,7 @@ await t.test('with times of 0 a tag is neither fresh nor stale', async (test) =>
   test.equal(strict.get('tag'), undefined)
 })
 
-await t.test('after a failure upstream is not asked for a second', async (test) => {
+await t.test('after a failure no request is sent to upstream for a second', async (test) => {
   const { get, confirm, failed, now, pass } = setUp()
   failed('tag')
   test.equal(get('tag'), undefined, 'of what is not known a failure says nothing')

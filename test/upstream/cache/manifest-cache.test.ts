@@ -290,7 +290,7 @@ await t.test('a 404 deletes the tag for clients with another Accept, too', async
   }
 })
 
-await t.test('what an operator has removed is fetched again', async (test) => {
+await t.test('a manifest that an operator has removed is fetched again', async (test) => {
   const { ask, forget, requests, stats } = setUp()
   const other = 'ocp_4.5_other' as QciTag
   for (const accept of [undefined, index]) await ask(tag, { accept })
@@ -308,7 +308,7 @@ await t.test('what an operator has removed is fetched again', async (test) => {
   )
 })
 
-await t.test('upstream hangs: no caller waits for long, and the fetch goes on', async (test) => {
+await t.test('upstream hangs: no caller waits for long, and the fetch continues', async (test) => {
   const { ask, requests, pass, answerWith, failWith } = setUp({ maxWaitMs: 5 })
   await ask(tag)
   pass(10_000)
@@ -445,7 +445,7 @@ await t.test('background requests delay no other request, and their failures do 
   test.strictSame(await ask(tag), two, 'it is asked at once')
 })
 
-await t.test('what is on the disk is served for a tag whose manifest is not in memory', async (test) => {
+await t.test('a tag whose manifest is not in memory is served from the disk', async (test) => {
   const rows = [
     // how old the tag is, what upstream does; what is served
     [5000, 'answers', 'one cached'],

@@ -14,19 +14,22 @@ const tag = 'ocp_4.5_base' as QciTag
 const [older, newer] = ['a', 'b'].map((digit) => `sha256:${digit.repeat(64)}` as Digest) as [Digest, Digest]
 const index = 'application/vnd.oci.image.index.v1+json'
 
-await t.test('what a tag gave to other Accept sets, the newest first, each once', async (test) => {
-  const tags = createDigestsByTag({ tagTtlMs: 0, staleIfErrorMs: 1000, now: () => 5000 })
-  test.strictSame(digestsOfOtherSets(tags, tag), [])
-  tags.confirm(tagKey(tag, '0'), older, 4500)
-  tags.confirm(tagKey(tag, '0123456'), newer, 4600)
-  tags.confirm(tagKey(tag, ''), older, 4400)
-  tags.confirm(tagKey(tag, '3'), newer, 3000)
-  tags.confirm(tagKey('ocp_4.5_base2', '3'), newer, 4900)
-  test.strictSame(digestsOfOtherSets(tags, tag), [newer, older])
-  deleteTag(tags, tag)
-  test.strictSame(digestsOfOtherSets(tags, tag), [])
-  test.equal(tags.size(), 1)
-})
+await t.test(
+  'the digests that other Accept sets got for a tag, the newest first, each once',
+  async (test) => {
+    const tags = createDigestsByTag({ tagTtlMs: 0, staleIfErrorMs: 1000, now: () => 5000 })
+    test.strictSame(digestsOfOtherSets(tags, tag), [])
+    tags.confirm(tagKey(tag, '0'), older, 4500)
+    tags.confirm(tagKey(tag, '0123456'), newer, 4600)
+    tags.confirm(tagKey(tag, ''), older, 4400)
+    tags.confirm(tagKey(tag, '3'), newer, 3000)
+    tags.confirm(tagKey('ocp_4.5_base2', '3'), newer, 4900)
+    test.strictSame(digestsOfOtherSets(tags, tag), [newer, older])
+    deleteTag(tags, tag)
+    test.strictSame(digestsOfOtherSets(tags, tag), [])
+    test.equal(tags.size(), 1)
+  },
+)
 
 await t.test('only the newest, and only if its type is in this Accept', async (test) => {
   const manifest: Manifest = {

@@ -5,7 +5,7 @@ import { isWhole, requestedRanges, stretchesOf } from '../../../src/upstream/cac
 const digest = `sha256:${'a'.repeat(64)}` as Digest
 const specsOf = (range: string | undefined, ifRange?: string) => requestedRanges({ digest, range, ifRange })
 
-await t.test('which bytes are asked for, of ten', async (test) => {
+await t.test('the requested bytes of a blob with ten bytes', async (test) => {
   const rows: [string, [number, number][]][] = [
     ['bytes=0-9', [[0, 10]]],
     ['bytes=3-', [[3, 10]]],
@@ -35,7 +35,7 @@ await t.test('which bytes are asked for, of ten', async (test) => {
   }
 })
 
-await t.test('what cannot be read is as good as nothing', async (test) => {
+await t.test('an unreadable range is ignored', async (test) => {
   const unreadable = [
     '',
     'bytes',

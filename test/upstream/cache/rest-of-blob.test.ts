@@ -18,7 +18,7 @@ await t.test('the rest from an offset on, or all of it', async (test) => {
   test.strictSame(requests, ['GET', 'GET bytes=100-299999'])
 })
 
-await t.test('upstream that fails for a moment is asked again, one that refuses is not', async (test) => {
+await t.test('a transient error of upstream is retried, a refusal is not', async (test) => {
   const { open, scripts, requests } = scriptedUpstream(content)
   scripts.push({ error: down() }, { error: down() })
   await (await openRest({ request, open }, { start: 5, end: 300_000 }, 300_000)).discard()

@@ -1,5 +1,5 @@
 /**
- * Blobs over a real socket to a small S3: what it has, what it does not have, and the ways in which it fails.
+ * Blobs over a real socket to a small S3: existing and missing objects, and failures.
  */
 import t, { type Test } from 'tap'
 import { objectKey } from '../../../src/storage/s3/object-key.ts'
@@ -63,7 +63,7 @@ const setUp = async (
   return { s3, upstream, tier, told, read, served, open, disk, blobs }
 }
 
-await t.test('a blob that S3 has: upstream is not asked, and the disk has it then', async (test) => {
+await t.test('a blob that S3 has is not requested from upstream, and is stored on the disk', async (test) => {
   const { s3, upstream, read, served, open, disk } = await setUp(test)
   s3.objects.set(key, content)
   const blobs = await Promise.all([1, 2, 3].map(async () => await open(requestFor(content))))
@@ -94,14 +94,17 @@ await t.test('a blob that S3 does not have is filled from upstream, and uploaded
   )
 })
 
-await t.test('what the disk had before S3 was there is uploaded when it is served', async (test) => {
-  const { s3, open, disk } = await setUp(test)
-  await allOf(await disk.open(requestFor(content)))
-  await until(() => disk.ended('stored') === 1)
-  test.equal(s3.requests.length, 0)
-  await allOf(await open(requestFor(content)))
-  await until(() => s3.objects.has(key))
-})
+await t.test(
+  'a blob that was on the disk before S3 was configured is uploaded when it is served',
+  async (test) => {
+    const { s3, open, disk } = await setUp(test)
+    await allOf(await disk.open(requestFor(content)))
+    await until(() => disk.ended('stored') === 1)
+    test.equal(s3.requests.length, 0)
+    await allOf(await open(requestFor(content)))
+    await until(() => s3.objects.has(key))
+  },
+)
 
 await t.test('HEAD and ranges from S3 fill nothing', async (test) => {
   const { s3, upstream, served, open, disk } = await setUp(test)
@@ -186,22 +189,25 @@ await t.test('a store that does not know ranges', async (test) => {
   test.strictSame(upstream.requests, ['GET bytes=5-9'])
 })
 
-await t.test('S3 that breaks off goes on at the same byte; then upstream does', async (test) => {
-  const { s3, upstream, read, open } = await setUp(test)
-  s3.objects.set(key, content)
-  s3.fault({ cutAt: 100_000 })
-  test.ok((await allOf(await open(requestFor(content)))).equals(content))
-  test.strictSame(upstream.requests, [])
-  test.match(s3.requests[1], /^GET \S+ bytes=\d+-299999$/)
-  test.strictSame(read, ['300000'])
+await t.test(
+  'after a break of S3 the blob continues at the same byte: first from S3, then from upstream',
+  async (test) => {
+    const { s3, upstream, read, open } = await setUp(test)
+    s3.objects.set(key, content)
+    s3.fault({ cutAt: 100_000 })
+    test.ok((await allOf(await open(requestFor(content)))).equals(content))
+    test.strictSame(upstream.requests, [])
+    test.match(s3.requests[1], /^GET \S+ bytes=\d+-299999$/)
+    test.strictSame(read, ['300000'])
 
-  const second = await setUp(test)
-  second.s3.objects.set(key, content)
-  second.s3.fault({ cutAt: 50_000, count: 2 })
-  test.ok((await allOf(await second.open(requestFor(content)))).equals(content))
-  test.match(second.upstream.requests, [/^GET bytes=\d+-299999$/])
-  test.match(second.read, [/^\d+ broken$/])
-})
+    const second = await setUp(test)
+    second.s3.objects.set(key, content)
+    second.s3.fault({ cutAt: 50_000, count: 2 })
+    test.ok((await allOf(await second.open(requestFor(content)))).equals(content))
+    test.match(second.upstream.requests, [/^GET bytes=\d+-299999$/])
+    test.match(second.read, [/^\d+ broken$/])
+  },
+)
 
 await t.test('S3 that has something else for the rest', async (test) => {
   const { s3, upstream, open } = await setUp(test)

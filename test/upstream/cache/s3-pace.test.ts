@@ -17,7 +17,7 @@ await t.test('a trickle is too slow after five seconds of waiting', async (test)
   test.notOk(pace.received(1000))
 })
 
-await t.test('a slow client is no reason', async (test) => {
+await t.test('a slow client does not count', async (test) => {
   const { clock, pace } = paceFor()
   for (let chunk = 0; chunk < 20; chunk++) {
     test.ok(pace.received(100))
@@ -28,7 +28,7 @@ await t.test('a slow client is no reason', async (test) => {
   }
 })
 
-await t.test('a long wait is made good for by a good pace', async (test) => {
+await t.test('after a long wait, a good rate is enough', async (test) => {
   const { clock, pace } = paceFor()
   clock.now += 6000
   test.ok(pace.received(6000 * 256))

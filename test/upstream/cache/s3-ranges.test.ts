@@ -51,7 +51,7 @@ await t.test('each part by itself, from S3 or else from upstream', async (test) 
   }
 })
 
-await t.test('what upstream answers', async (test) => {
+await t.test('requests that upstream answers', async (test) => {
   test.equal(await setUp([5]).open(two), undefined, 'S3 does not have it')
   const { open, told } = setUp()
   const one = { first: 0, last: 0 }

@@ -8,7 +8,7 @@ const digest = `sha256:${'a'.repeat(64)}` as Digest
 const answer = (range: string | undefined, size = 100) =>
   storedAnswer(digest, size, requestedRanges({ digest, range, ifRange: undefined }))
 
-await t.test('the whole, a part, and nothing', async (test) => {
+await t.test('the whole blob, a part of it, and no part', async (test) => {
   test.strictSame(answer(undefined), {
     status: 200,
     headers: {

@@ -46,7 +46,7 @@ const bodyFor = (
   return { ends, all: async () => await allOf({ status: 200, headers: {}, body }), body }
 }
 
-await t.test('parts in their order, and what stands between them', async (test) => {
+await t.test('parts in their order, with the text between them', async (test) => {
   const { all, ends } = bodyFor(sourceUpTo(Infinity), scriptedUpstream(content), {
     parts: [Buffer.from('<'), { start: 5, end: 7 }, Buffer.from('|'), { start: 1, end: 2 }],
   })
@@ -217,7 +217,7 @@ await t.test('a client that leaves, or cannot take it, is no failure of the stor
   test.equal(upstream.requests.length, 1)
 })
 
-await t.test('what is not wanted ends it, once', async (test) => {
+await t.test('a discarded body ends once', async (test) => {
   const { body, ends } = bodyFor(sourceUpTo(Infinity), scriptedUpstream(content))
   await body.discard()
   await body.discard()

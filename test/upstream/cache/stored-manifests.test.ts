@@ -26,7 +26,7 @@ const setUp = (_test: Test, answer: Manifest = smallIndex) => {
   return { fetch, stored, read: manifests.read, fetched: () => fetched }
 }
 
-await t.test('by digest from the disk; a tag is always asked for', async (test) => {
+await t.test('a digest is read from the disk; a tag is always requested from upstream', async (test) => {
   const { fetch, fetched, read } = setUp(test)
   test.equal(await read(smallIndex.digest, 'alice'), undefined)
   test.strictSame(await fetch(request('ocp_4.5_base' as QciTag)), smallIndex)
@@ -38,7 +38,7 @@ await t.test('by digest from the disk; a tag is always asked for', async (test) 
   test.strictSame(await read(smallIndex.digest, 'alice'), smallIndex)
 })
 
-await t.test('what has no bytes, or cannot be compared with its digest, is not stored', async (test) => {
+await t.test('a manifest without bytes, or with an unverifiable digest, is not stored', async (test) => {
   const head = setUp(test)
   await head.fetch(request(smallIndex.digest, 'HEAD'))
   test.equal(head.stored.size, 0)

@@ -22,7 +22,7 @@ const setUp = (stored: Readonly<Record<string, { value: string; time: number }>>
   return { tags, entries, clock }
 }
 
-await t.test('what is confirmed is written down, and what is forgotten is removed', async (test) => {
+await t.test('confirmed tags are stored, and forgotten tags are removed', async (test) => {
   const { tags, entries } = setUp()
   tags.confirm('a', digest, 0)
   test.strictSame(entries.get('a'), { value: digest, time: 10 * hour })
@@ -33,7 +33,7 @@ await t.test('what is confirmed is written down, and what is forgotten is remove
   test.equal(tags.get('a'), undefined)
 })
 
-await t.test('a tag of an earlier life is as old as it was seen, and no older', async (test) => {
+await t.test('a restart does not change the age of a tag', async (test) => {
   const { tags, clock } = setUp({
     new: { value: digest, time: 10 * hour - 10_000 },
     old: { value: digest, time: 9 * hour - 1 },
@@ -61,7 +61,7 @@ await t.test('a tag of an earlier life is as old as it was seen, and no older', 
   test.equal(tags.get('new'), undefined)
 })
 
-await t.test('the clock of the machine is asked unless another one is given', async (test) => {
+await t.test('the clock of the machine is used unless another one is given', async (test) => {
   const tags = createStoredTags(createDigestsByTag({ tagTtlMs: 0, staleIfErrorMs: hour, now: () => 0 }), {
     journal: {
       get: () => ({ value: digest, time: Date.now() }),

@@ -29,34 +29,37 @@ await t.test('without storage everything is passed through', async (test) => {
   )
 })
 
-await t.test('blobs, manifests and tags are stored; what is served for a tag is learnt', async (test) => {
-  const blob = bytesOf(50_000)
-  const upstream = scriptedUpstream(blob)
-  const { storage, ended } = cacheFor(test, upstream)
-  const observe = { served: () => undefined, sent: () => undefined }
-  const tier = createStoredTier({ storage, observe }, () => undefined, noRoundTrip)
-  const open = tier.storingBlobs(upstream.open)
-  test.ok((await allOf(await open(requestFor(blob)))).equals(blob))
-  await until(() => ended('stored') === 1)
-  test.ok((await allOf(await open(requestFor(blob)))).equals(blob))
-  test.strictSame(upstream.requests, ['GET'])
+await t.test(
+  'blobs, manifests and tags are stored; manifests that are served for a tag are learnt',
+  async (test) => {
+    const blob = bytesOf(50_000)
+    const upstream = scriptedUpstream(blob)
+    const { storage, ended } = cacheFor(test, upstream)
+    const observe = { served: () => undefined, sent: () => undefined }
+    const tier = createStoredTier({ storage, observe }, () => undefined, noRoundTrip)
+    const open = tier.storingBlobs(upstream.open)
+    test.ok((await allOf(await open(requestFor(blob)))).equals(blob))
+    await until(() => ended('stored') === 1)
+    test.ok((await allOf(await open(requestFor(blob)))).equals(blob))
+    test.strictSame(upstream.requests, ['GET'])
 
-  const learnt: ManifestRequest[] = []
-  const { stored } = tier.forMemory((of) => async (asked) => {
-    learnt.push(asked)
-    return await of(asked)
-  })
-  test.equal(await stored?.read(tag, smallIndex.digest, 'alice'), undefined)
-  test.strictSame(learnt, [], 'nothing is learnt of what is not there')
-  await tier.storingManifests(fetch)(request)
-  await until(() => storage.manifests.stats().entries === 1)
-  test.strictSame(await stored?.read(tag, smallIndex.digest, 'alice'), smallIndex)
-  test.match(learnt, [{ reference: tag, requester: 'alice' }])
-  const known = () =>
-    createDigestsByTag({ tagTtlMs: 1000, staleIfErrorMs: 10_000, now: () => performance.now() })
-  stored?.tags(known()).confirm('a', smallIndex.digest, performance.now())
-  test.equal(stored?.tags(known()).get('a')?.digest, smallIndex.digest, 'also for tags of another life')
-})
+    const learnt: ManifestRequest[] = []
+    const { stored } = tier.forMemory((of) => async (asked) => {
+      learnt.push(asked)
+      return await of(asked)
+    })
+    test.equal(await stored?.read(tag, smallIndex.digest, 'alice'), undefined)
+    test.strictSame(learnt, [], 'nothing is learnt of what is not there')
+    await tier.storingManifests(fetch)(request)
+    await until(() => storage.manifests.stats().entries === 1)
+    test.strictSame(await stored?.read(tag, smallIndex.digest, 'alice'), smallIndex)
+    test.match(learnt, [{ reference: tag, requester: 'alice' }])
+    const known = () =>
+      createDigestsByTag({ tagTtlMs: 1000, staleIfErrorMs: 10_000, now: () => performance.now() })
+    stored?.tags(known()).confirm('a', smallIndex.digest, performance.now())
+    test.equal(stored?.tags(known()).get('a')?.digest, smallIndex.digest, 'also for tags of another life')
+  },
+)
 
 await t.test('with S3, a blob and a manifest that S3 has come from there', async (test) => {
   const blob = bytesOf(50_000)

@@ -27,7 +27,7 @@ const memoryFor = (options: Partial<TagListCacheOptions> = {}) => {
   })
   const list = (after?: string, requester = 'alice', signal?: AbortSignal) =>
     fetchTags({ after, requester, signal })
-  /** Upstream answers everything that it was asked. */
+  /** Upstream answers all waiting requests. */
   const answerAll = async () => {
     for (const [index, { after }] of asked.entries()) answers[index]?.resolve(pageAfter(after))
     await settled()

@@ -6,7 +6,7 @@ import { tracedRoundTrip } from '../../../src/upstream/client/traced-round-trip.
 const body = { pipeTo: async () => undefined, discard: async () => undefined }
 const roundTrip: RoundTrip = async () => await Promise.resolve({ statusCode: 206, headers: {}, body })
 
-await t.test('a round trip is named after its method, and its URL is not told', async (test) => {
+await t.test('the span of a round trip has the name of its method, and not its URL', async (test) => {
   const told: unknown[] = []
   const stage = ((
       name: (...args: Parameters<RoundTrip>) => string,

@@ -337,12 +337,12 @@ await t.test('attack: redirects to ever new origins do not fill the heap', async
   }
   for (let nth = 1; nth <= 16; nth++) await sendTo(nth)
   await sendTo(1)
-  test.equal(asked.length, 16, 'known ones are remembered')
-  // Of our own ends of the connections nobody tells when they are closed: what is open is not forgotten for a new one yet.
+  test.equal(asked.length, 16, 'known origins are kept')
+  // An origin with an open connection is not forgotten, and the client closes its side of a connection late: so this tries again and again.
   for (let nth = 17; asked.lastIndexOf(`${asked[0]}`) === 0; nth++) {
     await until(() => server.sockets.every(({ closed }) => closed))
     await sendTo(nth)
     await sendTo(1)
   }
-  test.equal(asked.at(-1), asked[0], 'the oldest are forgotten')
+  test.equal(asked.at(-1), asked[0], 'the oldest origins are forgotten')
 })

@@ -9,7 +9,7 @@ const digest = `sha256:${'a'.repeat(64)}` as Digest
 
 const times = (count: number, requester: string) => Array.from({ length: count }, () => requester)
 
-/** A body that ends when it is told to. */
+/** A body that the test ends. */
 const bodyOf = (end: Promise<void>): Body => ({
   pipeTo: async () => await end,
   discard: async () => undefined,

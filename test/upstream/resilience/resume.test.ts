@@ -53,7 +53,7 @@ const part = (first: number, last: number, bytes: Buffer, error?: unknown, heade
   body: bodyOf(bytes, error),
 })
 
-/** Upstream's answers, one after the other, and what it was asked. */
+/** Upstream's answers in order, and the requests that it got. */
 const scripted = (answers: readonly (Blob | Error)[], options: Partial<ResumeOptions> = {}) => {
   const ranges: (string | undefined)[] = []
   const outcomes: string[] = []
@@ -350,7 +350,7 @@ await t.test("the client's own If-Range is not sent again with the rest", async 
   test.strictSame(await bytesOf(await get({ range: 'bytes=7-', ifRange: '"another"' })), bytes)
 })
 
-await t.test('a chunked blob is resumed, too, if a manifest tells its size', async (test) => {
+await t.test('a chunked blob is resumed, too, if a manifest states its size', async (test) => {
   const chunked = (bytes: Buffer): Blob => ({ status: 200, headers: { etag: '"a"' }, body: bodyOf(bytes) })
   const { headers } = part(4, 9, content)
   const rest: Blob = {

@@ -20,7 +20,7 @@ const response: UpstreamResponse = {
 
 type Answer = (request: UpstreamRequest) => Promise<UpstreamResponse>
 
-/** Upstream does what the test says, on a clock of its own. */
+/** The test decides what upstream answers, and moves its clock. */
 const system = (answer: Answer) => {
   const state = { time: 0, asked: 0, refused: [] as string[] }
   const send: SendUpstream = withCircuitBreaker({

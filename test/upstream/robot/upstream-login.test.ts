@@ -8,7 +8,7 @@ import { granted, jwt, scriptedRobot } from './scripted-robot.ts'
 const credential = { username: 'openshift+ci', password: 'of-the-robot' }
 const now = () => Date.UTC(2026, 0, 1)
 
-/** A realm that answers all that is asked of it with one body. */
+/** A realm that answers every request with the same body. */
 const realmOf = (challenge: string | undefined, body: string, status = 200) => {
   const asked: string[] = []
   const options: LoginOptions = {

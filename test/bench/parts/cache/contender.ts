@@ -1,4 +1,4 @@
-/** One of those that are measured: what a gigabyte costs it, and how long it takes to the first byte. */
+/** One of the measured programs: its CPU time for a gigabyte, and its time to the first byte. */
 import { readFile } from 'node:fs/promises'
 import http from 'node:http'
 import https from 'node:https'

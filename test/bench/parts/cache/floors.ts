@@ -19,7 +19,7 @@ export const hashSeconds = (): number => {
   return secondsSince(before)
 }
 
-/** An HTTP server that reads a file into a buffer and writes it to the client, and does nothing else. */
+/** An HTTP server that only reads a file into a buffer and writes it to the client. */
 export const copySeconds = async ({ file, digest, bytes }: File): Promise<number> => {
   await using opened = await open(file)
   const server = createServer((_request, response) => void copy(opened, bytes, response))

@@ -1,4 +1,4 @@
-/** A blob that is fetched, from the disk, and from S3: what a gigabyte costs, plain and over TLS to the client. */
+/** The CPU time of a gigabyte that is fetched from upstream, from the disk, and from S3, in plain HTTP and over TLS to the client. */
 import { startDistribution, startNginxBefore, startNginxBlobCache } from '../../peers/blob-caches.ts'
 import { atMost, times, type Outcome, type Setting, type Table } from '../../section.ts'
 import type { AppCi } from '../../system/app-ci.ts'
