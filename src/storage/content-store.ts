@@ -4,13 +4,13 @@
  */
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import { entryPath, shardOf, shardsOf, type EntryKind, type EntryName } from './cache-directory.ts'
 import type { Disk } from './disk.ts'
 import type { DiskQueue } from './disk-queue.ts'
 import { makeRoom } from './disk-room.ts'
 import { EntryIndex, type FoundEntry } from './entry-index.ts'
 import { entriesInFolder, sizeInFolder } from './entry-folder.ts'
+import { EntryTouches } from './entry-touches.ts'
 import { Fill } from './fill.ts'
 import { outcomeOf, Unwanted } from './fill-outcome.ts'
 import { Pending } from './pending.ts'
@@ -31,16 +31,13 @@ export interface ContentStoreOptions {
   readonly observe: StoreObservers
 }
 
-/** An entry is marked as used at most once in this time. A mark costs a write, and keeps the order of use over a restart. */
-const touchEveryMs = 10 * 60_000
-const maxTouched = 20_000
 /** The requester of the scan at the start, for turns at the disk. */
 const loader = 'the index of the cache'
 
 export class ContentStore {
   readonly #options: ContentStoreOptions
   readonly #index: EntryIndex
-  readonly #touched = createBoundedCache<string, true>(maxTouched, { ttlMs: touchEveryMs })
+  readonly #touches: EntryTouches
   readonly #publishing = new Pending()
   readonly #removed = new RemovedDigests()
   #isLoaded = false
@@ -54,6 +51,7 @@ export class ContentStore {
         this.#discard(this.#pathOf(digest, size))
       },
     })
+    this.#touches = new EntryTouches(options.disk, this.#index)
   }
 
   /** `isLoaded`: the entries of an earlier run are counted, too. */
@@ -83,7 +81,10 @@ export class ContentStore {
     const size = this.#index.sizeOf(digest) ?? (await this.#sizeInFolder(digest, requester))
     if (size === undefined) return undefined
     const file = await this.#open(digest, size, requester)
-    if (file !== undefined) this.#use(digest, size)
+    if (file === undefined) return undefined
+    this.#index.use(digest, size)
+    // Others are touched when they have been compared with their digest.
+    if (file.isVerified) this.#touch(digest, size)
     return file
   }
 
@@ -163,8 +164,11 @@ export class ContentStore {
           fd: opened.fd,
           requester,
           // The file of a manifest holds its type as well, and is compared with its digest by its reader.
-          isVerified: kind === 'manifests' || this.#index.isVerified(digest),
-          onVerified: () => this.#index.verified(digest, size),
+          isVerified: kind === 'manifests' || this.#index.isVerified(digest, opened.mtimeMs),
+          onVerified: () => {
+            this.#index.verified(digest, size, opened.mtimeMs)
+            this.#touch(digest, size)
+          },
           onWrong: (why) => this.drop(digest, size, why),
         })
       await close(opened)
@@ -180,23 +184,24 @@ export class ContentStore {
 
   async #publish(path: string, fd: number, { digest, size }: EntryName, begun: number): Promise<void> {
     const { kind, disk, flushes } = this.#options
-    await flushes.run(kind, async () => {
+    const entry = this.#pathOf(digest, size)
+    const { mtimeMs } = await flushes.run(kind, async () => {
       await disk.sync(fd)
-      await disk.publish(path, this.#pathOf(digest, size))
+      const times = await disk.times(path)
+      await disk.publish(path, entry)
+      return times
     })
     if (this.#removed.isRemovedSince(begun, digest)) {
-      this.#discard(this.#pathOf(digest, size))
+      this.#discard(entry)
       throw new Unwanted()
     }
     this.#index.unreserve(size)
-    this.#index.verified(digest, size)
+    this.#index.verified(digest, size, mtimeMs)
   }
 
-  #use(digest: string, size: number): void {
-    this.#index.use(digest, size)
-    if (this.#touched.has(digest)) return
-    this.#touched.set(digest, true)
-    this.#later(async () => await this.#options.disk.touch(this.#pathOf(digest, size)))
+  #touch(digest: string, size: number): void {
+    const path = this.#pathOf(digest, size)
+    this.#touches.touch({ digest, size, path }, (operation) => this.#later(operation))
   }
 
   async #sizeInFolder(digest: string, requester: string): Promise<number | undefined> {

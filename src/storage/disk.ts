@@ -11,6 +11,8 @@ export interface OpenFile {
   readonly fd: number
   /** Bytes. */
   readonly size: number
+  /** Milliseconds since 1970, with a fraction. */
+  readonly mtimeMs: number
 }
 
 export interface FileTimes {
@@ -53,8 +55,8 @@ const entryFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBL
 
 const openFile = async (path: string): Promise<OpenFile> => {
   const fd = await called<number>((done) => open(path, entryFlags, done))
-  const { size } = await called<{ size: number }>((done) => fstat(fd, done))
-  return { fd, size }
+  const { size, mtimeMs } = await called<FileTimes>((done) => fstat(fd, done))
+  return { fd, size, mtimeMs }
 }
 
 const writeAll = async (fd: number, bytes: Buffer, position: number): Promise<void> => {

@@ -36,9 +36,17 @@ const digestOf = (key: string): string => {
   return `sha${key.slice(0, colon)}:${Buffer.from(key.slice(colon + 1), 'latin1').toString('hex')}`
 }
 
-/** Both in one number, because an object would take as much memory as all the rest. */
-const valueOf = (size: number, isVerified: boolean): number => size * 2 + Number(isVerified)
-const sizeIn = (value: number): number => Math.floor(value / 2)
+/**
+ * The size and a mark of the time of the last change in one number, because an object would take as much memory as all the rest. Mark 0: the
+ * bytes were not compared with the digest.
+ */
+const valueOf = (size: number, mark: number): number => size * marks + (size < maxMarkedSize ? mark : 0)
+const sizeIn = (value: number): number => Math.floor(value / marks)
+const marks = 2 ** 16
+/** Bytes. A number holds 53 bits exactly; the entries of larger blobs are compared with their digest each time. */
+const maxMarkedSize = 2 ** 37
+/** Other times have the same mark once in 65,535 times. The fraction of a millisecond counts as well. */
+const markOf = (mtimeMs: number): number => (Math.floor(Math.abs(mtimeMs) * 1024) % (marks - 1)) + 1
 const bytesOnDisk = (size: number): number => Math.ceil(Math.max(size, 1) / blockBytes) * blockBytes
 
 export class EntryIndex {
@@ -71,18 +79,22 @@ export class EntryIndex {
   /** Makes it the most recently used entry. */
   use(digest: string, size: number): void {
     const key = keyOf(digest)
-    if (this.#entries.get(key) === undefined) this.#set(this.#entries, key, valueOf(size, false))
+    if (this.#entries.get(key) === undefined) this.#set(this.#entries, key, valueOf(size, 0))
   }
 
-  /** Its bytes were compared with its digest since the program started. */
-  verified(digest: string, size: number): void {
+  /**
+   * Its bytes were compared with its digest since the program started.
+   * @param mtimeMs of the file, from before its bytes were read
+   */
+  verified(digest: string, size: number, mtimeMs: number): void {
     this.#removed?.delete(keyOf(digest))
-    this.#set(this.#entries, keyOf(digest), valueOf(size, true))
+    this.#set(this.#entries, keyOf(digest), valueOf(size, markOf(mtimeMs)))
     this.#shrink()
   }
 
-  isVerified(digest: string): boolean {
-    return (this.#entries.peek(keyOf(digest)) ?? 0) % 2 === 1
+  /** Whether its bytes were compared, and nobody has changed the file since. @param mtimeMs of the file now */
+  isVerified(digest: string, mtimeMs: number): boolean {
+    return (this.#entries.peek(keyOf(digest)) ?? 0) % marks === markOf(mtimeMs)
   }
 
   remove(digest: string): void {
@@ -126,7 +138,7 @@ export class EntryIndex {
     for (let at = 0; at < order.length; at++) {
       const { digest, size } = found[order[at] as number] as FoundEntry
       const key = keyOf(digest)
-      if (!this.#entries.has(key)) this.#set(fresh, key, valueOf(size, false))
+      if (!this.#entries.has(key)) this.#set(fresh, key, valueOf(size, 0))
       if (at % sliceEntries === sliceEntries - 1) await turn()
     }
     for (const key of this.#removed ?? []) fresh.delete(key)

@@ -127,6 +127,25 @@ await t.test('an entry is marked as used now and then', async (test) => {
   test.equal(touches, 1)
 })
 
+await t.test('attack: a file of the cache is changed while the program runs', async (test) => {
+  const { store, told, pathOf } = setUp(test)
+  await put(store, content)
+  for (let round = 0; round < 2; round++) test.ok((await get(store))?.equals(content))
+  const path = pathOf(digest, content.length)
+  const wrong = Buffer.from(content)
+  wrong[50_000] = (wrong[50_000] ?? 0) ^ 1
+  writeFileSync(path, wrong)
+  await test.rejects(get(store), /not those of the digest/)
+  test.strictSame(told.slice(1), ['blobs corrupt digest'])
+  test.equal(await get(store), undefined, 'it is dropped')
+  await put(store, content)
+  // The same bytes with another time are compared once more.
+  utimesSync(path, new Date(0), new Date(0))
+  test.equal((await store.find(digest, 'alice'))?.isVerified, false)
+  test.ok((await get(store))?.equals(content))
+  test.equal((await store.find(digest, 'alice'))?.isVerified, true)
+})
+
 await t.test('entries that are short, long, unreadable, wrong, or gone are no entries', async (test) => {
   const { store, told, pathOf } = setUp(test)
   await store.load(running)

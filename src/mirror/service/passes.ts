@@ -30,6 +30,9 @@ export type PassEvent =
   | { readonly what: 'passed'; readonly milliseconds: number; readonly images: number }
   | { readonly what: 'failed'; readonly error: Error }
 
+/** Changes that are compared next to the pass that runs. */
+const maxAtOnce = 200
+
 const nothing: Desired = { images: [], leftOut: [] }
 
 export class Passes {
@@ -45,7 +48,7 @@ export class Passes {
   #problem: string | undefined
   readonly #recent: RecentComparisons
   /** Running comparisons of images that the watch has reported. */
-  #refreshing: Promise<void> = Promise.resolve()
+  readonly #refreshing = new Set<Promise<void>>()
 
   constructor(options: PassesOptions) {
     this.#options = options
@@ -68,7 +71,7 @@ export class Passes {
     this.#cancel()
     this.#options.mirror.desire(nothing)
     await this.#running
-    await this.#refreshing
+    await Promise.all(this.#refreshing)
     this.#options.mirror.desire(nothing)
     // Another replica writes now.
     this.#recent.clear()
@@ -78,7 +81,10 @@ export class Passes {
   refresh(targets: ReadonlySet<string>): void {
     const signal = this.#abort?.signal
     if (signal === undefined) return
-    this.#refreshing = this.#refreshing.then(async () => await this.#refresh(targets, signal))
+    const refreshing = this.#refresh(targets, signal)
+      .catch((error: unknown) => this.#failed(error, signal))
+      .finally(() => this.#refreshing.delete(refreshing))
+    this.#refreshing.add(refreshing)
   }
 
   /** Whether passes run. */
@@ -88,15 +94,19 @@ export class Passes {
 
   async #rounds(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return
-    const { clock, intervalMs, observe } = this.#options
+    const { clock, intervalMs } = this.#options
     const began = clock.now()
     try {
       await this.#pass(signal)
     } catch (error) {
-      if (!signal.aborted) observe({ what: 'failed', error: error as Error })
+      this.#failed(error, signal)
     }
     if (signal.aborted) return
     this.#cancel = clock.after(Math.max(0, began + intervalMs - clock.now()), () => this.restart())
+  }
+
+  #failed(error: unknown, signal: AbortSignal): void {
+    if (!signal.aborted) this.#options.observe({ what: 'failed', error: error as Error })
   }
 
   async #pass(signal: AbortSignal): Promise<void> {
@@ -120,6 +130,8 @@ export class Passes {
 
   async #refresh(targets: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
     const { source, config, observe } = this.#options
+    // A list has thousands of changes. The images of the configuration are compared first.
+    if (targets.size > maxAtOnce) await this.#running
     const latest = signal.aborted ? undefined : source.watch?.latest(config())
     // Before the first reading, the pass that runs is about to see it.
     if (latest === undefined) return

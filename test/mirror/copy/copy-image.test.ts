@@ -1,7 +1,17 @@
 import t from 'tap'
+import type { Digest } from '../../../src/oci/digest.ts'
 import { copyImage } from '../../../src/mirror/copy/copy-image.ts'
 import { digestOf } from '../../support/pushable-registry.ts'
-import { putImage, putIndex, tag, putUncompressed } from '../../support/image-fixtures.ts'
+import {
+  ociIndex,
+  ociManifest,
+  putBlob,
+  putContent,
+  putImage,
+  putIndex,
+  putUncompressed,
+  tag,
+} from '../../support/image-fixtures.ts'
 import { float, pruneTag, startSides, toolsOf } from './sides.ts'
 
 await t.test('a list arrives with its digest, and the old one has a prune tag', async (t) => {
@@ -154,3 +164,62 @@ await t.test('schema 2 with a layer that is not gzip, where it is to be refused'
   t.strictSame(qci.requests, [])
   await copyImage(toolsOf(), request)
 })
+
+await t.test(
+  'images of unusual kinds keep their digest; one that cannot be copied leaves QCI as it was',
+  async (t) => {
+    const gzip = 'application/vnd.oci.image.layer.v1.tar+gzip'
+    const foreign = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip'
+    type Kind = (original: Parameters<typeof putImage>[0]) => { readonly digest: Digest }
+    const imageOf =
+      (
+        configText: string,
+        layersOf: (original: Parameters<Kind>[0]) => readonly object[] | undefined,
+      ): Kind =>
+      (original) => {
+        const config = putBlob(original, configText, 'application/vnd.oci.empty.v1+json')
+        return putContent(original, { config, layers: layersOf(original) }, ociManifest)
+      }
+    const copied: Readonly<Record<string, Kind>> = {
+      'an empty layer': imageOf('{}', (original) => [
+        putBlob(original, '', gzip),
+        putBlob(original, 'x', gzip),
+      ]),
+      'an empty configuration': imageOf('', () => []),
+      'no layers': imageOf('{}', () => undefined),
+      'one layer twice': imageOf('{}', (original) => [
+        putBlob(original, 'x', gzip),
+        putBlob(original, 'x', gzip),
+      ]),
+      'the configuration as a layer': imageOf('{}', (original) => [putBlob(original, '{}', gzip)]),
+      'a foreign layer that the source does not have': imageOf('{}', () => [
+        {
+          mediaType: foreign,
+          size: 9,
+          digest: `sha256:${'1'.repeat(64)}`,
+          urls: ['https://mcr.microsoft.com/x'],
+        },
+      ]),
+      'a foreign layer without a URL': imageOf('{}', (original) => [putBlob(original, 'x', foreign)]),
+      'an index of an index': (original) => {
+        const inner = putContent(original, { manifests: [putImage(original, 'x')] }, ociIndex)
+        return putContent(original, { manifests: [inner, inner] }, ociIndex)
+      },
+      'an empty index': (original) => putContent(original, { manifests: [] }, ociIndex),
+    }
+    for (const [name, put] of Object.entries(copied)) {
+      const { source, target, original, stored } = await startSides(t)
+      const { digest } = put(original)
+      await copyImage(toolsOf(), { source, digest, target, float })
+      t.equal(stored.tags.get(float), digest, name)
+      t.ok(stored.manifests.get(digest)?.bytes.equals(original.manifests.get(digest)?.bytes as Buffer), name)
+    }
+    const sizes = [3, -1, 2 ** 53]
+    for (const size of sizes) {
+      const { source, target, original, stored } = await startSides(t)
+      const { digest } = imageOf('{}', () => [{ ...putBlob(original, 'a layer', gzip), size }])(original)
+      await t.rejects(copyImage(toolsOf(), { source, digest, target, float }), { name: 'RegistryFailure' })
+      t.equal(stored.tags.size, 0, `a size of ${size}`)
+    }
+  },
+)

@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
@@ -85,4 +85,27 @@ await t.test('the file is read again by itself', async (t) => {
   write(second)
   await until(() => events.length > 0)
   t.strictSame(events, ['changed: supplementalCIImages[a/b:d]'])
+})
+
+await t.test('a ConfigMap, whose files are links that are swapped', async (t) => {
+  const folder = t.testdir({ one: { config: first }, two: { config: second } })
+  const link = (name: string, to: string) => {
+    symlinkSync(to, join(folder, 'next'))
+    renameSync(join(folder, 'next'), join(folder, name))
+  }
+  link('data', 'one')
+  link('config', 'data/config')
+  const changes: number[] = []
+  const told = () => t.fail()
+  const file = new ConfigFile({
+    path: join(folder, 'config'),
+    onChange: ({ supplemental: { length } }) => changes.push(length),
+    onRefused: told,
+    onCaution: told,
+  })
+  link('data', 'two')
+  file.reload()
+  t.strictSame(changes, [1])
+  t.match(file.current().supplemental, [{ subject: 'supplementalCIImages[a/b:d]' }])
+  file.close()
 })

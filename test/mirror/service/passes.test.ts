@@ -187,6 +187,52 @@ await t.test('an image that the watch reports is compared at once, but only whil
   await until(() => countOf('passed') === 2)
 })
 
+await t.test('the many changes of a list wait for the pass that runs', async (t) => {
+  const names = Array.from({ length: 300 }, (_, index) => `t${index}`)
+  const listed = externalImages.read(
+    configOf(supplemental({ 'a/b:c': 'quay.io/a/b:c' })),
+    AbortSignal.abort(),
+  )
+  const distributed = names.map((name): DesiredImage => ({
+    target: `ocp/4.5:${name}`,
+    float: `ocp_4.5_${name}`,
+    source: { registry: 'registry.ci.openshift.org', repository: 'ocp/4.5', tag: name, digest: undefined },
+    distributed: { imageStreamTag: { namespace: 'ocp', name: '4.5', tag: name }, setAt: undefined },
+  }))
+  const { images } = await listed
+  const latest = () => ({ images: [...images, ...distributed], leftOut: [] })
+  const source: DesiredSource = {
+    read: async () => await listed,
+    watch: { latest } as Partial<SourceWatch> as SourceWatch,
+  }
+  const { passes, registry, countOf, events } = await started(t, source, 1e9)
+  passes.restart()
+  let isTold = false
+  registry.fault = () => {
+    if (!isTold) passes.refresh(new Set(distributed.map(({ target }) => target)))
+    isTold = true
+    return undefined
+  }
+  await until(() => countOf('found') === 301)
+  const order = events.map(({ what }) => what)
+  t.ok(order.indexOf('passed') < order.lastIndexOf('desired'))
+})
+
+await t.test('a mistake in what the watch reports is told, and ends nothing', async (t) => {
+  const latest = () => {
+    throw new Error('a mistake')
+  }
+  const watch = { latest } as Partial<SourceWatch> as SourceWatch
+  const { passes, events, countOf } = await started(t, { ...externalImages, watch }, 1e9)
+  passes.restart()
+  passes.refresh(new Set(['a/b:c']))
+  await until(() => countOf('failed') === 1 && countOf('passed') === 1)
+  t.match(
+    events.find(({ what }) => what === 'failed'),
+    { error: { message: 'a mistake' } },
+  )
+})
+
 await t.test('a dry run compares, and puts nothing into the queue', async (t) => {
   const { passes, mirror, countOf } = await started(t, externalImages, 1e9, false)
   passes.restart()
