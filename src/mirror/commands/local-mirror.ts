@@ -6,9 +6,10 @@ import { loadKubeConfig } from '../../kubernetes/kubeconfig.ts'
 import { appCiImages } from '../app-ci/app-ci-source.ts'
 import type { MirrorArguments } from '../arguments.ts'
 import type { MirrorConfig } from '../config/mirror-config.ts'
+import { Distributor, type DistributorEvent } from '../distributor/distributor.ts'
 import { Mirror } from '../mirror.ts'
 import type { Desired } from '../plan/desired.ts'
-import { externalImages } from '../plan/desired-source.ts'
+import { externalImages, type DesiredReading } from '../plan/desired-source.ts'
 import { Registries } from '../registry/registries.ts'
 import { noPermit } from '../registry/write-permit.ts'
 import { withoutCollisions } from '../service/desired-list.ts'
@@ -40,13 +41,34 @@ export const openRegistries = (
   })
 
 /**
- * The list has the images of ART if a kubeconfig is given, otherwise only `supplementalCIImages`. @throws {Error} if app.ci gives no list
+ * The list has the images of ART, and those of the watch if it is enabled, if a kubeconfig is given, otherwise only `supplementalCIImages`. @throws {Error} if app.ci gives no list
  */
 export const readDesired = async (args: MirrorArguments, config: MirrorConfig): Promise<Desired> => {
-  const { kubeconfig } = args
-  const source = kubeconfig === undefined ? externalImages : appCiImages(loadKubeConfig(kubeconfig))
-  const { problem, ...desired } = await source.read(config, new AbortController().signal)
+  const { problem, ...desired } = await readAll(args, config, new AbortController().signal)
   // A plan without these images would look complete.
   if (problem !== undefined) throw new Error(problem)
   return withoutCollisions(desired)
+}
+
+const readAll = async (
+  { kubeconfig, distributor: options }: MirrorArguments,
+  config: MirrorConfig,
+  signal: AbortSignal,
+): Promise<DesiredReading> => {
+  if (kubeconfig === undefined) return await externalImages.read(config, signal)
+  const kubeConfig = loadKubeConfig(kubeconfig)
+  const base = appCiImages(kubeConfig)
+  if (options === undefined) return await base.read(config, signal)
+  const listed = Promise.withResolvers<void>()
+  const observe = (event: DistributorEvent): void => {
+    if (event.what === 'listed') listed.resolve()
+    else if ('error' in event) listed.reject(event.error)
+  }
+  const distributor = new Distributor({ base, kubeConfig, options, clock: systemClock, observe })
+  try {
+    await Promise.all([distributor.start(() => undefined), listed.promise])
+    return await distributor.read(config, signal)
+  } finally {
+    await distributor.close()
+  }
 }

@@ -36,8 +36,8 @@ export class CloserLook {
 
   /**
    * Call this after a failed copy.
-   * @returns the reason why the image is left out from now on; undefined for any other failure, and for images that somebody has named: of
-   * these, a person has to know
+   * @returns the reason why the image is left out from now on. Undefined for any other failure, and for images that the configuration
+   * names, because a person has to know about their failures
    */
   leaveOut(image: DesiredImage, digest: Digest, error: unknown): UnsuitableManifest | undefined {
     if (!(error instanceof UnsuitableManifest) || image.distributed === undefined) return undefined

@@ -18,6 +18,33 @@ await t.test('with a kubeconfig, the images of ART are in the list', async (t) =
   await t.rejects(readDesired(withCluster, configOf(config)), /does not list the ImageStreams/)
 })
 
+await t.test('with the watch enabled, its images are in the list', async (t) => {
+  const { args, folder } = await startedCommand(t, '')
+  const { api, imageStreams } = await startApi(t)
+  imageStreams.put({ namespace: 'ocp', name: '4.5', tags: { cli: [hex('c')], base: [hex('d')] } })
+  writeFileSync(`${folder}/kubeconfig`, api.kubeconfig())
+  const plan = (...more: readonly string[]) =>
+    args(
+      'plan',
+      `--kubeconfig=${folder}/kubeconfig`,
+      '--enable-controller=quay_io_ci_images_distributor',
+      '--quayIOCIImagesDistributorOptions.additional-image-stream-tag=ocp/4.5:cli',
+      ...more,
+    )
+  const { images } = await readDesired(plan(), configOf('supplementalCIImages: {}\n'))
+  t.strictSame(
+    images.map(({ target }) => target),
+    ['ocp/4.5:cli'],
+  )
+  // A plan that lacks them would look complete.
+  await t.rejects(
+    readDesired(plan('--release-repo-git-sync-path=/nothing'), configOf('supplementalCIImages: {}\n')),
+    /ENOENT/,
+  )
+  api.fault({ kind: 'status', status: 500 })
+  await t.rejects(readDesired(plan(), configOf('supplementalCIImages: {}\n')), /500/)
+})
+
 await t.test('the origins of registries', async (t) => {
   const { args, registry } = await startedCommand(t, '')
   for (const [io, flags] of [

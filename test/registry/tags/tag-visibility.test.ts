@@ -47,14 +47,18 @@ await t.test(
   'attack: a slow cluster ends a list after some seconds of waiting, not after 64 reviews',
   async (test) => {
     let time = 0
+    const slow = async () => {
+      await Promise.resolve()
+      time += 2000
+    }
     const policy = {
       ...routesOptions().policy,
       decideImageStream: async () => {
-        time += 2000
+        await slow()
         return allowed
       },
       mayList: async () => {
-        time += 2000
+        await slow()
         return true
       },
     }
