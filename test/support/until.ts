@@ -5,7 +5,7 @@ const maxWaitMs = 120_000
 export const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
   const start = performance.now()
   while (!(await holds())) {
-    if (performance.now() - start > maxWaitMs) throw new Error(`not within two minutes: ${holds}`)
+    if (performance.now() - start > maxWaitMs) throw new Error(`not within two minutes: ${String(holds)}`)
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }
