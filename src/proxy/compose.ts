@@ -85,7 +85,7 @@ export const compose = (
     mirror,
     tracing,
   })
-  const removals = composeRemovals({ config, s3, forget: pipeline.forget, logger })
+  const removals = composeRemovals({ config, s3, storage, forget: pipeline.forget, logger })
   const parts = { robot, apiServer, digests, shared, storage, removals, s3, files }
   const close = async () => {
     processMetrics.close()

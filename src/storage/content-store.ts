@@ -4,16 +4,18 @@
  */
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { entryPath, shardOf, shardsOf, type EntryKind } from './cache-directory.ts'
+import { entryPath, shardOf, shardsOf, type EntryKind, type EntryName } from './cache-directory.ts'
 import type { Disk } from './disk.ts'
 import type { DiskQueue } from './disk-queue.ts'
+import { makeRoom } from './disk-room.ts'
 import { EntryIndex, type FoundEntry } from './entry-index.ts'
 import { entriesInFolder, sizeInFolder } from './entry-folder.ts'
 import { EntryTouches } from './entry-touches.ts'
 import { Fill } from './fill.ts'
-import { outcomeOf } from './fill-outcome.ts'
+import { outcomeOf, Unwanted } from './fill-outcome.ts'
 import { Pending } from './pending.ts'
 import type { ReadBuffers } from './read-buffers.ts'
+import { RemovedDigests } from './removed-digests.ts'
 import type { StoreObservers } from './store-observers.ts'
 import { StoredFile, type CorruptEntry } from './stored-file.ts'
 
@@ -29,8 +31,6 @@ export interface ContentStoreOptions {
   readonly observe: StoreObservers
 }
 
-/** Bytes that stay free on the disk: for the tags, and for other files. */
-const spareBytes = 64 * 1024 * 1024
 /** The requester of the scan at the start, for turns at the disk. */
 const loader = 'the index of the cache'
 
@@ -39,6 +39,7 @@ export class ContentStore {
   readonly #index: EntryIndex
   readonly #touches: EntryTouches
   readonly #publishing = new Pending()
+  readonly #removed = new RemovedDigests()
   #isLoaded = false
 
   constructor(options: ContentStoreOptions) {
@@ -88,8 +89,7 @@ export class ContentStore {
   }
 
   /**
-   * @param size bytes of the file
-   * @param fileDigest of the file, if it holds more than the bytes of the digest
+   * @param fileDigest of the file, if it holds more than the bytes of the digest; `size` is that of the file
    * @returns undefined if the disk is full, or hangs
    */
   async begin(
@@ -101,8 +101,9 @@ export class ContentStore {
     const { root, kind, disk, queue, observe } = this.#options
     if (!this.#index.reserve(size)) return undefined
     const path = join(root, 'fills', randomUUID())
+    const begun = this.#removed.moment
     try {
-      await this.#makeRoom(size, requester)
+      await makeRoom(this.#options, this.#index, size, requester)
       const fd = await queue.run(
         requester,
         async () => await disk.create(path),
@@ -117,7 +118,7 @@ export class ContentStore {
         size,
         requester,
         fd,
-        publish: async () => await this.#publishing.add(this.#publish(path, fd, digest, size)),
+        publish: async () => await this.#publishing.add(this.#publish(path, fd, { digest, size }, begun)),
         onEnd: (outcome) => {
           if (outcome !== 'stored') {
             this.#index.unreserve(size)
@@ -134,15 +135,19 @@ export class ContentStore {
   }
 
   /** Resolves when all fills that are complete now have become entries, or have failed. Never rejects. */
-  async published(): Promise<void> {
-    await this.#publishing.settled()
-  }
+  readonly published = async (): Promise<void> => await this.#publishing.settled()
 
   /** Removes an entry that is wrong or not wanted any more. */
   drop(digest: string, size: number, why?: CorruptEntry): void {
     if (why !== undefined) this.#options.observe.corrupt(this.#options.kind, why)
     this.#index.remove(digest)
     this.#discard(this.#pathOf(digest, size))
+  }
+
+  /** An operator has removed it: what is being filled does not bring it back. */
+  forget(digest: string): void {
+    this.#removed.add(digest)
+    this.#index.remove(digest)
   }
 
   async #open(digest: string, size: number, requester: string): Promise<StoredFile | undefined> {
@@ -177,7 +182,7 @@ export class ContentStore {
     return undefined
   }
 
-  async #publish(path: string, fd: number, digest: string, size: number): Promise<void> {
+  async #publish(path: string, fd: number, { digest, size }: EntryName, begun: number): Promise<void> {
     const { kind, disk, flushes } = this.#options
     const entry = this.#pathOf(digest, size)
     const { mtimeMs } = await flushes.run(kind, async () => {
@@ -186,19 +191,12 @@ export class ContentStore {
       await disk.publish(path, entry)
       return times
     })
+    if (this.#removed.isRemovedSince(begun, digest)) {
+      this.#discard(entry)
+      throw new Unwanted()
+    }
     this.#index.unreserve(size)
     this.#index.verified(digest, size, mtimeMs)
-  }
-
-  /**
-   * If the bound is larger than the disk, this evicts the least recently used entries as well. @throws {Error} if that does not free enough
-   */
-  async #makeRoom(size: number, requester: string): Promise<void> {
-    const { root, disk, queue } = this.#options
-    const free = await queue.run(requester, async () => await disk.freeBytes(root))
-    const missing = size + spareBytes - free
-    if (missing > 0 && this.#index.evict(missing) < missing)
-      throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC' })
   }
 
   #touch(digest: string, size: number): void {

@@ -57,7 +57,7 @@ export const lockDirectory = ({
     const holder = holderIn(text)
     const isHeld = holder === undefined ? isBeingWritten(text, path) : isAlive(holder, self, path)
     if (attempt > maxAttempts || isHeld) throw inUse(holder ?? self)
-    removeStale(path, text, self)
+    removeStale(path, text, self, `${flag}=${directory}`)
   }
   if (self.pid === process.pid) held.add(path)
   const timer = setInterval(() => renew(path), everyMs).unref()
@@ -94,11 +94,15 @@ const create = (path: string, self: LockHolder, flag: string): boolean => {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EEXIST') return false
-    throw new Error(`${flag} cannot be written to (${code}); make it a directory of this user`, {
-      cause: error,
-    })
+    throw unwritable(flag, error)
   }
 }
+
+const unwritable = (flag: string, cause: unknown): Error =>
+  new Error(
+    `${flag} cannot be written to (${(cause as NodeJS.ErrnoException).code}); make it a directory of this user`,
+    { cause },
+  )
 
 /** Undefined if the lock was removed meanwhile. */
 const textOf = (path: string): string | undefined => {
@@ -122,15 +126,17 @@ const holderIn = (text = ''): LockHolder | undefined => {
 /**
  * Moves the lock to another name, in which only one of two processes can succeed. Race: the other process may have replaced the stale lock just
  * before, so that its new lock is moved. Then that lock is put back.
+ * @throws {Error} if it cannot be moved
  */
-const removeStale = (path: string, text: string | undefined, { pid }: LockHolder): void => {
+const removeStale = (path: string, text: string | undefined, { pid }: LockHolder, flag: string): void => {
   const stale = `${path}.stale.${pid}`
   try {
     renameSync(path, stale)
     if (textOf(stale) === text) rmSync(stale)
     else renameSync(stale, path)
-  } catch {
+  } catch (error) {
     // The other process was faster: the next attempt finds its lock.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw unwritable(flag, error)
   }
 }
 

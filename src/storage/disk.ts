@@ -2,7 +2,7 @@
  * The calls to the file system that the store makes, on descriptors and without streams: a stream costs several times as much for each
  * chunk. An interface, so that a test can inject the errors of a disk.
  */
-import { close, fstat, fsync, open, read, write } from 'node:fs'
+import { close, constants, fstat, fsync, open, read, write } from 'node:fs'
 import * as files from 'node:fs/promises'
 import { dirname } from 'node:path'
 
@@ -50,8 +50,11 @@ const called = async <Value>(
     call((error, value) => (error === null ? resolve(value) : reject(error)))
   })
 
+/** Attack: a link out of the cache, and a pipe that nobody writes into, which would hold the thread that opens it for ever. */
+const entryFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
 const openFile = async (path: string): Promise<OpenFile> => {
-  const fd = await called<number>((done) => open(path, 'r', done))
+  const fd = await called<number>((done) => open(path, entryFlags, done))
   const { size, mtimeMs } = await called<FileTimes>((done) => fstat(fd, done))
   return { fd, size, mtimeMs }
 }

@@ -41,6 +41,10 @@ export class DocumentStore {
     return this.#store.stats()
   }
 
+  forget(digest: string): void {
+    this.#store.forget(digest)
+  }
+
   async published(): Promise<void> {
     await this.#store.published()
   }

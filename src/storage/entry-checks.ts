@@ -34,6 +34,8 @@ const defaultMaxChecks = 8
 /** All checks together take the disk turns of this requester. */
 const reader = 'checks of entries'
 const chunkBytes = 256 * 1024
+/** Of one entry, for one request. */
+const maxChecksOfOne = 2
 
 export class EntryChecks {
   readonly #options: EntryChecksOptions
@@ -54,13 +56,17 @@ export class EntryChecks {
     { digest, requester, signal }: EntryRequest,
     hasUpstream: boolean,
   ): Promise<StoredFile | 'unverified' | undefined> {
-    const { store, maxWaitMs = defaultMaxWaitMs, maxPatienceMs = defaultMaxPatienceMs } = this.#options
-    const running = this.#running.get(digest) ?? this.#begin(digest, requester)
-    if (running !== undefined) await endedWithin(running, hasUpstream ? maxWaitMs : maxPatienceMs, signal)
-    const file = await store.find(digest, requester)
-    if (file === undefined || file.isVerified) return file
-    await file.close()
-    return 'unverified'
+    const { maxWaitMs = defaultMaxWaitMs, maxPatienceMs = defaultMaxPatienceMs } = this.#options
+    const late = hasUpstream ? maxWaitMs : maxPatienceMs
+    for (let checks = 1; ; checks++) {
+      const running = this.#running.get(digest) ?? this.#begin(digest, requester)
+      const hasEnded = running !== undefined && (await endedWithin(running, late, signal))
+      const file = await this.#options.store.find(digest, requester)
+      if (file === undefined || file.isVerified) return file
+      await file.close()
+      // The mark of the use changes the time of the file. In that moment the file looks as if somebody had changed it.
+      if (!hasEnded || checks === maxChecksOfOne) return 'unverified'
+    }
   }
 
   /** Undefined if too many run. */
@@ -88,14 +94,16 @@ const readThrough = async (file: StoredFile): Promise<void> => {
   for (let at = 0; at < file.size;) at += await file.read(buffer, at)
 }
 
-/** Resolves when the check ends, the time is over, or the client has left. */
+/** @returns false if the time is over, or the client has left, before the check ends */
 const endedWithin = async (
   check: Promise<void>,
   maxWaitMs: number,
   signal: AbortSignal | undefined,
-): Promise<void> => {
+): Promise<boolean> => {
   const waiting = new AbortController()
   using _listener = onAbort(signal, () => waiting.abort())
-  await Promise.race([check, sleep(maxWaitMs, undefined, { signal: waiting.signal }).catch(() => undefined)])
+  const late = sleep(maxWaitMs, false, { signal: waiting.signal }).catch(() => false)
+  const hasEnded = await Promise.race([check.then(() => true), late])
   waiting.abort()
+  return hasEnded
 }

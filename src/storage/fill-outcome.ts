@@ -12,17 +12,23 @@ export class FillEnded extends Error {
   override readonly name = 'FillEnded'
 }
 
+/** An operator has removed the digest meanwhile. */
+export class Unwanted extends Error {
+  override readonly name = 'Unwanted'
+}
+
 /**
- * `stored`: complete. `cancelled`: nobody reads it. `failed`: upstream broke off. `wrong`: another digest or length. All others are
+ * `stored`: complete. `cancelled`: nobody reads it, or an operator has removed it. `failed`: upstream broke off. `wrong`: another digest or length. All others are
  * failures of the disk.
  */
 export type FillOutcome = 'stored' | 'cancelled' | 'failed' | 'wrong' | 'full' | 'slow' | 'unwritable'
 
 export const endedBy = (error: unknown): FillEnded => new FillEnded('the fill has ended', { cause: error })
 
-/** The outcome of a fill after an error of the disk. */
+/** The outcome of a fill after an error of the disk, or a removal. */
 export const outcomeOf = (error: unknown): FillOutcome => {
   const { name, code = '' } = error as NodeJS.ErrnoException
+  if (error instanceof Unwanted) return 'cancelled'
   if (name === 'DiskTooSlow') return 'slow'
   return code === 'ENOSPC' || code === 'EDQUOT' ? 'full' : 'unwritable'
 }

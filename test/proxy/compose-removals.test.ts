@@ -27,8 +27,11 @@ const ask = async (test: Test, isWithS3: boolean) => {
       return await Promise.resolve(kind === 'blobs' ? 'removed' : 'absent')
     },
   }
+  const unwanted: string[] = []
+  const storeOf = (kind: string) => ({ forget: (digest: string) => void unwanted.push(`${kind} ${digest}`) })
   const inbox = composeRemovals({
     config: { cacheDir },
+    storage: { blobs: storeOf('blobs'), manifests: storeOf('manifests') },
     s3: isWithS3 ? { tier } : undefined,
     forget: (what) => void forgotten.push(what),
     logger: { info: () => undefined, warn: () => undefined },
@@ -37,11 +40,16 @@ const ask = async (test: Test, isWithS3: boolean) => {
   const asked = requestRemoval(cacheDir, { digests: [stored, 'sha256:../../x', broken], tags: ['t'] }, 60_000)
   const report = await answering(inbox, asked)
   await inbox?.close()
-  return { report, forgotten, purged }
+  return { report, forgotten, purged, unwanted }
 }
 
 await t.test('an operator removes an image: from memory, and from S3', async (test) => {
-  const { report, forgotten, purged } = await ask(test, true)
+  const { report, forgotten, purged, unwanted } = await ask(test, true)
+  test.strictSame(
+    unwanted,
+    ['blobs', 'manifests'].flatMap((kind) => [stored, broken].map((digest) => `${kind} ${digest}`)),
+    'also if it is being fetched',
+  )
   test.strictSame(forgotten, [{ digests: [stored, broken], tags: ['t'] }], 'attack: what is no digest')
   test.strictSame(report, { s3: { removed: 1, failed: 2 } })
   test.equal(purged.length, 4)
@@ -52,12 +60,15 @@ await t.test('without a cache there is nothing to remove, and a warning is logge
   const warned: unknown[] = []
   const options = {
     s3: undefined,
+    storage: undefined,
     forget: () => undefined,
     logger: { info: () => undefined, warn: (fields: unknown) => void warned.push(fields) },
   }
   test.equal(composeRemovals({ ...options, config: { cacheDir: undefined } }), undefined)
   const cacheDir = freshDirectory(test)
-  const inbox = composeRemovals({ ...options, config: { cacheDir } })
+  const store = { forget: () => undefined }
+  const storage = { blobs: store, manifests: store }
+  const inbox = composeRemovals({ ...options, storage, config: { cacheDir } })
   await inbox?.start()
   test.equal(await answering(inbox, requestRemoval(cacheDir, {} as never, 100)), undefined)
   await inbox?.close()

@@ -19,6 +19,8 @@ await scenario('an image is removed by its tag, and by its digest, from a runnin
   const proxy = await startUnready(s, [
     `--cache-dir=${join(directory, 'cache')}`,
     '--restricted-index=off',
+    // Upstream answers 404 in between: no tag may get too old meanwhile.
+    '--tag-ttl=1h',
     ...s3FlagsFor(t, s3),
   ])
   const small = { platforms: ['linux/amd64'], layers: 2, layerBytes: 30_000, format: 'oci' } as const

@@ -235,9 +235,24 @@ await t.test(
     await until(() => !existsSync(pathOf(digest, content.length)))
     free = 0
     test.equal(await store.begin(digest, content.length, 'alice'), undefined)
-    test.strictSame(told.slice(3), ['blobs evicted 100001', 'blobs full 0'])
+    test.strictSame(told.slice(3), ['blobs full 0'], 'full of other things: the entries stay')
+    test.ok(store.has(digestOf(small)))
   },
 )
+
+await t.test('what an operator removes while it is filled does not become an entry', async (test) => {
+  const { store, told } = setUp(test)
+  const fill = await store.begin(digest, content.length, 'alice')
+  fill?.add(content, () => undefined)
+  store.forget(digest)
+  await fill?.complete()
+  test.strictSame(told, ['blobs cancelled 0'])
+  test.equal(await store.find(digest, 'alice'), undefined)
+  await put(store, content)
+  test.ok(store.has(digest), 'a fill that begins after the removal does')
+  store.forget(digest)
+  test.notOk(store.has(digest))
+})
 
 await t.test('a disk that cannot be written to begins no fill', async (test) => {
   for (const [code, outcome] of [

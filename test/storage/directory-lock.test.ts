@@ -89,6 +89,11 @@ await t.test('a directory that cannot be written to', async (test) => {
   test.throws(() => lockDirectory(join(directory, 'file'), here), {
     message: /cannot be written to \(ENOTDIR\)/,
   })
+  // As on a file system that became read-only: the holder of the lock is gone, and its lock stays.
+  const stale = { lock: JSON.stringify({ host: 'a', pid: 2 ** 30 }), [`lock.stale.${here.pid}`]: {} }
+  test.throws(() => lockDirectory(test.testdir(stale), here), {
+    message: /cannot be written to \(EISDIR\); make it a directory of this user/,
+  })
 })
 
 await t.test('a lock that is being written is held', async (test) => {

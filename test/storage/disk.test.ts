@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { systemDisk as disk } from '../../src/storage/disk.ts'
@@ -39,6 +48,16 @@ await t.test('missing files, and a file in place of a folder', async (test) => {
   await test.rejects(disk.publish(absent, join(root, 'x', 'y')), { code: 'ENOENT' })
   await test.rejects(disk.publish(join(root, 'file'), join(root, 'file', 'y')), { code: 'ENOTDIR' })
   await disk.remove(absent)
+})
+
+await t.test('attack: what stands in the place of an entry is a link, or a pipe', async (test) => {
+  const root = test.testdir({ file: '12345' })
+  symlinkSync(join(root, 'file'), join(root, 'link'))
+  await test.rejects(disk.open(join(root, 'link')), { code: 'ELOOP' })
+  spawnSync('mkfifo', [join(root, 'pipe')])
+  const pipe = await disk.open(join(root, 'pipe'))
+  test.equal(pipe.size, 0, 'it is no entry of any size')
+  await disk.close(pipe.fd)
 })
 
 await t.test('times, names and room', async (test) => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { endedBy, outcomeOf, WrongContent } from '../../src/storage/fill-outcome.ts'
+import { endedBy, outcomeOf, Unwanted, WrongContent } from '../../src/storage/fill-outcome.ts'
 import { DiskTooSlow } from '../../src/storage/disk-queue.ts'
 
 await t.test('the outcome of a fill by the error of the disk', (test) => {
@@ -9,6 +9,7 @@ await t.test('the outcome of a fill by the error of the disk', (test) => {
     [Object.assign(new Error('x'), { code: 'EDQUOT' }), 'full'],
     [Object.assign(new Error('x'), { code: 'EIO' }), 'unwritable'],
     [new Error('x'), 'unwritable'],
+    [new Unwanted(), 'cancelled'],
   ] as const
   for (const [error, outcome] of rows) test.equal(outcomeOf(error), outcome)
   const cause = new Error('cut')

@@ -29,5 +29,5 @@ export interface BlobCacheOptions {
   /** Maximum of fills at a time, for all requesters together. */
   readonly maxFills?: number
   /** How long a client waits for the check of an entry. */
-  readonly checks?: Pick<EntryChecksOptions, 'maxWaitMs' | 'maxPatienceMs'>
+  readonly checks?: Pick<EntryChecksOptions, 'maxWaitMs' | 'maxPatienceMs'> | undefined
 }

@@ -4,6 +4,7 @@ import { RegistryError } from '../../../src/oci/errors.ts'
 import { entryPath } from '../../../src/storage/cache-directory.ts'
 import { systemDisk, type Disk } from '../../../src/storage/disk.ts'
 import { heldBackBytes } from '../../../src/storage/fill.ts'
+import type { BlobCacheOptions } from '../../../src/upstream/cache/blob-cache-options.ts'
 import { PoolExhausted, UpstreamRateLimited } from '../../../src/upstream/errors.ts'
 import { bytesOf, digestOf, failing, hanging } from '../../storage/fixtures.ts'
 import { until } from '../../support/until.ts'
@@ -271,10 +272,6 @@ await t.test('a part of an entry of an earlier run: the whole entry is verified 
 })
 
 await t.test('a part of an entry that is not verified yet comes from upstream', async (test) => {
-  const first = cacheFor(test, scriptedUpstream(content))
-  await allOf(await first.open(requestFor(content)))
-  await until(() => first.ended('stored') === 1)
-  await first.storage.close()
   const slow = Promise.withResolvers<void>()
   const disk: Partial<Disk> = {
     read: async (...args) => {
@@ -282,18 +279,22 @@ await t.test('a part of an entry that is not verified yet comes from upstream', 
       return await systemDisk.read(...args)
     },
   }
-  const { directory } = first
-  const checks = { maxWaitMs: 1, maxPatienceMs: 1 }
-  const impatient = cacheFor(test, scriptedUpstream(content), { directory, disk, checks })
+  const restarted = async (checks: BlobCacheOptions['checks']) => {
+    const { open, storage, ended, directory } = cacheFor(test, scriptedUpstream(content))
+    await allOf(await open(requestFor(content)))
+    await until(() => ended('stored') === 1)
+    await storage.close()
+    return cacheFor(test, scriptedUpstream(content), { directory, disk, checks })
+  }
   const part = requestFor(content, { range: 'bytes=0-9' })
+  const error = new RegistryError('UNAVAILABLE', 'down')
+  const impatient = await restarted({ maxWaitMs: 1, maxPatienceMs: 1 })
   test.ok((await allOf(await impatient.open(part))).equals(content.subarray(0, 10)))
   test.strictSame(impatient.upstream.requests, ['GET bytes=0-9'], 'and no second fill')
-  const error = new RegistryError('UNAVAILABLE', 'down')
   impatient.upstream.scripts.push({ error })
   await test.rejects(impatient.open(part), error)
-  await impatient.storage.close()
 
-  const patient = cacheFor(test, scriptedUpstream(content), { directory, disk, checks: { maxWaitMs: 1 } })
+  const patient = await restarted({ maxWaitMs: 1 })
   patient.upstream.scripts.push({ error })
   const opened = patient.open(part)
   await until(() => patient.upstream.requests.length === 1)
