@@ -113,10 +113,6 @@ class ComposedDigests implements Digests {
     await Promise.all([this.#claims.close(), this.#index?.close()])
   }
 
-  #isComplete(): boolean {
-    return this.#index?.isComplete() ?? true
-  }
-
   #wasComplete(): boolean {
     return this.#index?.wasComplete() ?? true
   }
@@ -148,7 +144,7 @@ class ComposedDigests implements Digests {
       // Attack: without the index, a restricted image that was never pulled by tag looks like an image that no tag reaches.
       parentsOf: (digest) => (this.#index === undefined ? [] : this.#graph.parentsOf(digest)),
       isClaimed: this.#checks.isClaimed,
-      isComplete: () => this.#isComplete(),
+      isComplete: () => this.#index?.isComplete() ?? true,
       mayBeUnread: (digest) => this.#index?.hasUnread() === true && !this.#graph.wasReached(digest),
     }
   }

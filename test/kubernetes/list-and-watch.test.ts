@@ -228,8 +228,9 @@ await t.test('attack: a line that is no event ends the watch without an event', 
 })
 
 await t.test('silence, a refusal and a kubeconfig without a cluster are errors', async (test) => {
-  const { api, watch } = await watching(test, 50)
-  test.match(await watch('1000'), { name: 'TimeoutError' })
+  const impatient = await watching(test, 50)
+  test.match(await impatient.watch('1000'), { name: 'TimeoutError' })
+  const { api, watch } = await watching(test, 60_000)
   api.replaceObjects([])
   test.match(await watch('1000'), { message: 'Forbidden' })
   test.match(await watch('1000', new KubeConfig()), { message: /No currently active cluster/ })

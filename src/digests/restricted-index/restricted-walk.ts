@@ -199,9 +199,8 @@ export class RestrictedWalk {
   #namespaceOf(tag: string): string | undefined {
     if (tag === '') return undefined
     const location = this.#options.locate(tag as QciTag)
-    return location.by === 'image-stream' && location.isRestricted
-      ? location.imageStream.namespace
-      : undefined
+    if (location.by !== 'image-stream' || !location.isRestricted) return undefined
+    return location.imageStream.namespace
   }
 
   readonly #fetchPage = async (after: string | undefined): Promise<TagPage> => {
