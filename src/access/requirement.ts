@@ -3,7 +3,7 @@
  * well. It does not know who has which access.
  */
 import type { Reach } from '../digests/sightings.ts'
-import type { Digest, ImageStream, Reference, Repository } from '../oci/reference.ts'
+import type { Digest, ImageStream, Reference } from '../oci/reference.ts'
 
 export interface AccessRequirement {
   readonly imageStreams: readonly ImageStream[]
@@ -33,6 +33,8 @@ export interface DigestKnowledge {
   readonly isClaimed: (digest: Digest) => boolean
   /** Whether all tags of restricted namespaces were followed, so that a digest without a known tag is not restricted. */
   readonly isComplete: () => boolean
+  /** Whether a restricted tag could not be read, and no tag has ever been seen to reach the digest, so that the unread one may reach it. */
+  readonly mayBeUnread: (digest: Digest) => boolean
 }
 
 export interface RequirementsOptions {
@@ -40,6 +42,8 @@ export interface RequirementsOptions {
   readonly isRestricted: (namespace: string) => boolean
   readonly unknownDigests: 'allow' | 'deny'
 }
+
+type Requested = Pick<Extract<Reference, { kind: 'digest' }>, 'repository' | 'content'>
 
 const withoutNamespace: AccessRequirement = { imageStreams: [], qciWide: true }
 
@@ -55,10 +59,10 @@ class Requirements implements RequirementsOf {
   }
 
   readonly reference = (reference: Reference): AccessRequirement => {
-    if (reference.kind === 'digest') return this.#ofDigest(reference.digest, reference.repository)
+    if (reference.kind === 'digest') return this.#ofDigest(reference.digest, reference)
     const { owner, repository } = reference
     if (owner.by === 'image-stream') return this.imageStream(owner.imageStream)
-    return owner.by === 'digest' ? this.#ofDigest(owner.digest, repository) : withoutNamespace
+    return owner.by === 'digest' ? this.#ofDigest(owner.digest, { repository }) : withoutNamespace
   }
 
   readonly imageStream = (imageStream: ImageStream | undefined): AccessRequirement => {
@@ -71,10 +75,11 @@ class Requirements implements RequirementsOf {
     return !this.#options.isRestricted(namespace)
   }
 
-  #ofDigest(digest: Digest, repository: Repository): AccessRequirement {
+  #ofDigest(digest: Digest, { repository, content }: Requested): AccessRequirement {
     const reach = this.#knowledge.reachOf(digest)
     const { imageStreams } = reach
-    const qciWide = this.#opensQciWide(digest, reach)
+    const opens = this.#opensQciWide(digest, reach)
+    const qciWide = opens === true && content === 'blob' && this.#mayBeUnread(digest) ? 'later' : opens
     if (repository.form === 'monorepo') {
       const shown = imageStreams.findLast((stream) => this.#isOpen(stream)) ?? imageStreams.at(-1)
       return { imageStreams, qciWide, ...(shown === undefined ? {} : { namespace: shown.namespace }) }
@@ -106,6 +111,14 @@ class Requirements implements RequirementsOf {
     })
   }
 
+  /**
+   * Upstream has a restricted manifest that the proxy cannot read, so that its layers are not known. A blob of another image is named by a
+   * manifest, which its client has requested before. So only a blob that nobody names waits.
+   */
+  #mayBeUnread(blob: Digest): boolean {
+    return this.#knowledge.mayBeUnread(blob) && !this.#isNamedByOpenManifest(blob)
+  }
+
   /** For a digest that no tag with an owner is known to reach, and that no restricted tag reaches or may reach. */
   #opensUnowned(digest: Digest, { isUnowned }: DigestReach): boolean | 'later' {
     const isCandidate = isUnowned || this.#mayBeOpenUnseen(digest)
@@ -128,4 +141,5 @@ export const nothingKnown: DigestKnowledge = {
   parentsOf: () => [],
   isClaimed: () => false,
   isComplete: () => true,
+  mayBeUnread: () => false,
 }

@@ -137,6 +137,11 @@ export class ReachGraph {
     return joinReaches([...found.values()].toReversed())
   }
 
+  /** Whether a tag reaches it, or is known to have reached it. */
+  wasReached(digest: Digest): boolean {
+    return this.#stores.of(keyOf(digest)).length > 0
+  }
+
   /** Manifests that name this blob and that no open tag reached when they were recorded; none for a manifest. */
   parentsOf(digest: Digest): readonly Digest[] {
     const key = keyOf(digest)

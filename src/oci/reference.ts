@@ -49,7 +49,13 @@ export type Reference =
       readonly qciTag: QciTag
       readonly owner: TagOwner
     }
-  | { readonly kind: 'digest'; readonly repository: Repository; readonly digest: Digest }
+  | {
+      readonly kind: 'digest'
+      readonly repository: Repository
+      readonly digest: Digest
+      /** It is requested as a blob. Undefined: as a manifest, or as one that referrers name. */
+      readonly content?: 'blob'
+    }
 
 /** @throws {RegistryError} DIGEST_INVALID */
 export const parseDigest = (text: string): Digest => {

@@ -149,6 +149,7 @@ class ComposedDigests implements Digests {
       parentsOf: (digest) => (this.#index === undefined ? [] : this.#graph.parentsOf(digest)),
       isClaimed: this.#checks.isClaimed,
       isComplete: () => this.#isComplete(),
+      mayBeUnread: (digest) => this.#index?.hasUnread() === true && !this.#graph.wasReached(digest),
     }
   }
 

@@ -46,9 +46,12 @@ export const repositoryHook =
   }
 
 /** For routes that name a tag or a digest: sets `request.reference` and `request.decision`. */
-export const authorizationHook = (options: AuthorizationOptions): onRequestAsyncHookHandler => {
+export const authorizationHook = (
+  options: AuthorizationOptions,
+  content?: 'blob',
+): onRequestAsyncHookHandler => {
   const authorize = createAuthorize(options)
-  return async (request) => await authorize(request, parseRequest(request, options))
+  return async (request) => await authorize(request, parseRequest(request, options, content))
 }
 
 /**
@@ -105,11 +108,15 @@ const premature = (): RegistryError =>
     'whether you may pull this digest is not known yet: this proxy has just started, or cannot read the tags of QCI, or cannot reach the others; pull by tag, or try again in a moment',
   )
 
-const parseRequest = (request: FastifyRequest, options: AuthorizationOptions): Reference => {
+const parseRequest = (
+  request: FastifyRequest,
+  options: AuthorizationOptions,
+  content: 'blob' | undefined,
+): Reference => {
   const { namespace, name, reference: text, digest = '' } = request.params as ReferenceParams
   const repository = parseKnownRepository(namespace, name, text ?? digest, options)
   return text === undefined
-    ? { kind: 'digest', repository, digest: parseDigest(digest) }
+    ? { kind: 'digest', repository, digest: parseDigest(digest), ...(content && { content }) }
     : parseReference(repository, text, options.ownerOf)
 }
 

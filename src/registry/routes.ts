@@ -75,7 +75,7 @@ const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
     everybody,
     authorized,
   )
-  pull(routePaths.blobs, blobHandler(options), everybody, authorized)
+  pull(routePaths.blobs, blobHandler(options), everybody, authorizationHook(options, 'blob'))
   pull(routePaths.referrers, referrersHandler(options), everybody, authorized)
   // A list depends on the requester. Authentication is required, because a client that has not sent its credential yet would take a
   // partial list for the whole.

@@ -7,13 +7,19 @@ export const parseIndexState = (text: string): IndexState | undefined => {
   try {
     const value = JSON.parse(text) as Partial<Record<keyof IndexState, unknown>> | null
     if (value === null || typeof value !== 'object') return undefined
-    const { liveCompleteAt, datedCompleteAt, datedSeenUpTo, namespaces } = value
+    const { liveCompleteAt, datedCompleteAt, datedSeenUpTo, namespaces, hasUnread } = value
     return isTime(liveCompleteAt) &&
       isTime(datedCompleteAt) &&
       typeof datedSeenUpTo === 'string' &&
       Array.isArray(namespaces) &&
       namespaces.every((namespace): namespace is string => typeof namespace === 'string')
-      ? { liveCompleteAt, datedCompleteAt, datedSeenUpTo, namespaces }
+      ? {
+          liveCompleteAt,
+          datedCompleteAt,
+          datedSeenUpTo,
+          namespaces,
+          ...(hasUnread === true ? { hasUnread } : {}),
+        }
       : undefined
   } catch {
     return undefined

@@ -135,6 +135,45 @@ await t.test('attack: an unseen digest of another algorithm is closed', async (t
   test.equal(opensQciWide({ a: { isOpen: true } }, {}, digest), true)
 })
 
+await t.test(
+  'while a restricted tag cannot be read, a blob that nobody names waits, and a manifest does not',
+  async (test) => {
+    const parent = parseDigest(`sha256:${hexOf('b')}`)
+    const digest = parseDigest(`sha256:${hexOf('a')}`)
+    const repository = parseRepository('openshift', 'ci', 'openshift/ci')
+    interface Scene {
+      readonly unread?: boolean
+      readonly own?: Partial<DigestReach>
+      readonly parent?: Partial<DigestReach>
+    }
+    const rows = [
+      [{}, {}, 'later'],
+      [{ unread: false }, {}, true],
+      [{ parent: {} }, {}, true],
+      [{ parent: { isOpen: true } }, {}, true],
+      [{ parent: { isRestricted: true } }, {}, 'later'],
+      [{ own: { isRestricted: true } }, {}, false],
+      [{ own: { isRestricted: true }, parent: {} }, {}, true],
+      [{}, { isComplete: () => false }, 'later'],
+      [{}, { isClaimed: () => true }, false],
+    ] as const
+    for (const [scene, more, expected] of rows) {
+      const { unread = true, own, parent: above }: Scene = scene
+      const knowledge: DigestKnowledge = {
+        ...nothingKnown,
+        reachOf: (one) => ({ ...nowhere, ...(one === digest ? own : above) }),
+        parentsOf: (one) => (one === digest && above !== undefined ? [parent] : []),
+        mayBeUnread: () => unread,
+        ...more,
+      }
+      const { reference } = createRequirements({ knowledge, isRestricted, unknownDigests: 'allow' })
+      const asked = { kind: 'digest', repository, digest } as const
+      test.equal(reference({ ...asked, content: 'blob' }).qciWide, expected, JSON.stringify(scene))
+      if (expected === 'later' && !('isComplete' in more)) test.equal(reference(asked).qciWide, true)
+    }
+  },
+)
+
 await t.test('a blob of restricted images is open if an open or unseen manifest names it', async (test) => {
   const parent = parseDigest(`sha256:${hexOf('b')}`)
   const parentsOf = () => [parent]
@@ -160,7 +199,12 @@ await t.test('a blob of restricted images is open if an open or unseen manifest 
 await t.test('without knowledge, no digest is claimed, and the knowledge is complete', async (test) => {
   const digest = parseDigest(`sha256:${hexOf('a')}`)
   test.strictSame(
-    [nothingKnown.parentsOf(digest), nothingKnown.isClaimed(digest), nothingKnown.isComplete()],
-    [[], false, true],
+    [
+      nothingKnown.mayBeUnread(digest),
+      nothingKnown.parentsOf(digest),
+      nothingKnown.isClaimed(digest),
+      nothingKnown.isComplete(),
+    ],
+    [false, [], false, true],
   )
 })

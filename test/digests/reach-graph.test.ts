@@ -404,3 +404,14 @@ await t.test(
     test.strictSame([graph.parentsOf(layer), graph.parentsOf(config)], [[], [image]])
   },
 )
+
+await t.test('what a tag has reached is known after the fact has expired', async (test) => {
+  let now = 1e12
+  const graph = new ReachGraph({ now: () => now })
+  graph.recordManifest(image, { manifests: [], blobs: [layer] })
+  test.equal(graph.wasReached(layer), false)
+  graph.recordTag(at('ocp'), image, now)
+  now += 48 * 3600_000
+  test.match(graph.reachOf(layer), { isOpen: false })
+  test.strictSame([graph.wasReached(layer), graph.wasReached(other)], [true, false])
+})

@@ -160,9 +160,14 @@ await t.test(
       datedCompleteAt: undefined,
       datedSeenUpTo: '',
       namespaces: ['ocp-priv'],
+      hasUnread: true,
     }
+    test.equal(known.knowledge.mayBeUnread(layer), false)
     known.start()
     await until(() => known.notReady().length === 0)
+    test.equal(known.knowledge.mayBeUnread(layer), true)
+    await known.record('ocp_4.15_base' as QciTag, image, names)
+    test.equal(known.knowledge.mayBeUnread(layer), false, 'a tag has reached it')
     test.match(known.status(), [/^restricted index: of the last start, because upstream fails; phase live/])
     test.equal(known.knowledge.isComplete(), false)
   },

@@ -29,7 +29,12 @@ const create = (test: Test, more: Partial<AuthorizationOptions> = {}) => {
     decision: request.decision,
   })
   app.get('/:namespace/:name/manifests/:reference', { onRequest: hook }, answer)
-  app.get('/:namespace/:name/blobs/:digest', { onRequest: hook }, answer)
+  const options = {
+    ...routesOptions(),
+    observe: (decision: Decision) => void observed.push(decision),
+    ...more,
+  }
+  app.get('/:namespace/:name/blobs/:digest', { onRequest: authorizationHook(options, 'blob') }, answer)
   app.get('/:namespace/:name', { onRequest: hook }, answer)
   return { observed, get: async (url: string) => await app.inject(url) }
 }
@@ -56,7 +61,7 @@ await t.test('the reference is parsed once, decided, and set on the request', as
     decision: allowed,
   })
   await get(`/openshift/ci/blobs/${digest}`)
-  test.match(asked, [{ qciTag: 'ocp_4.5_base' }, { kind: 'digest', digest }])
+  test.match(asked, [{ qciTag: 'ocp_4.5_base' }, { kind: 'digest', digest, content: 'blob' }])
   test.strictSame(observed, [allowed, allowed])
 })
 

@@ -6,9 +6,11 @@ const whole = { liveCompleteAt: 1, datedCompleteAt: 2, datedSeenUpTo: '2026', na
 await t.test('a state is parsed as it was printed', async (test) => {
   for (const state of [
     whole,
+    { ...whole, hasUnread: true },
     { ...whole, liveCompleteAt: undefined, datedCompleteAt: undefined, namespaces: [] },
   ])
     test.same(parseIndexState(printIndexState(state)), state)
+  test.strictSame(parseIndexState(JSON.stringify({ ...whole, hasUnread: 'no' })), whole)
 })
 
 await t.test('any other text is undefined', async (test) => {

@@ -15,9 +15,16 @@ export interface FollowTagsOptions {
   readonly signal: AbortSignal
   /** Called for each failure. */
   readonly onFailure: (reference: QciTag | Digest, error: unknown) => void
+  /**
+   * Whether upstream answers other requests now. Called for a tag that fails repeatedly, if no other tag was answered meanwhile. Attack: one
+   * broken tag, when all others are known already, would hold up the index for ever.
+   */
+  readonly isAnswering?: (() => Promise<boolean>) | undefined
+  /** Called for a tag, or a manifest below it, that is skipped: what it names is not known. */
+  readonly onUnread?: ((reference: QciTag | Digest) => void) | undefined
   /** Called for each tag that was followed, or that upstream does not have any more. */
   readonly onFollowed?: (() => void) | undefined
-  readonly retryMs?: number
+  readonly retryMs?: number | undefined
 }
 
 /** Quay grants 50 manifests a second; each takes a tenth of a second. */
@@ -33,7 +40,10 @@ interface Answers {
 }
 
 /** Resolves when every tag was followed; rejects when `signal` aborts, or if the tags cannot be read. */
-export const followTags = async (tags: AsyncIterable<QciTag>, options: FollowTagsOptions): Promise<void> => {
+export const followTags = async (
+  tags: AsyncIterable<QciTag | Digest>,
+  options: FollowTagsOptions,
+): Promise<void> => {
   const waiting = tags[Symbol.asyncIterator]()
   const answers: Answers = { count: 0 }
   const worker = async () => {
@@ -62,11 +72,13 @@ const follow = async (
 
 const untilAnswered = async (
   reference: QciTag | Digest,
-  { fetch, signal, onFailure, retryMs = 1000 }: FollowTagsOptions,
+  { fetch, signal, onFailure, onUnread, isAnswering, retryMs = 1000 }: FollowTagsOptions,
   answers: Answers,
 ): Promise<Digest | undefined> => {
   const before = answers.count
-  for (let failures = 0; failures < maxTries || answers.count === before; failures++) {
+  const isSkipped = async (): Promise<boolean> =>
+    answers.count !== before || (await isAnswering?.().catch(() => false)) === true
+  for (let failures = 0; failures < maxTries || !(await isSkipped()); failures++) {
     signal.throwIfAborted()
     try {
       const digest = await fetch(reference)
@@ -78,5 +90,6 @@ const untilAnswered = async (
     }
     await sleep(backoffMs(failures, { firstMs: retryMs, longestMs: maxRetryMs }), undefined, { signal })
   }
+  onUnread?.(reference)
   return undefined
 }

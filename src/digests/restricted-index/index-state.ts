@@ -10,6 +10,8 @@ export interface IndexState {
   readonly datedSeenUpTo: string
   /** Restricted namespaces that have tags in QCI. */
   readonly namespaces: readonly string[]
+  /** Upstream has a restricted tag, or a manifest below one, that could not be read, so that what it names is not known. */
+  readonly hasUnread?: boolean
 }
 
 export const nothingIndexed: IndexState = {

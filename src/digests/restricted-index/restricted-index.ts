@@ -107,6 +107,11 @@ export class RestrictedIndex {
     return this.isComplete() && this.#state.datedCompleteAt !== undefined
   }
 
+  /** A restricted tag could not be read: a layer that nobody names may be one of its layers. */
+  hasUnread(): boolean {
+    return this.#state.hasUnread === true
+  }
+
   hasTagsOf(namespace: string): boolean {
     return this.#state.namespaces.includes(namespace)
   }
@@ -127,7 +132,8 @@ export class RestrictedIndex {
     const incomplete =
       this.#isRestored && !this.wasComplete() ? 'of the last start, because upstream fails' : failing
     const state = isWhole ? 'whole' : isLiveComplete ? 'live tags complete' : incomplete
-    return `restricted index: ${state}; phase ${phase}, ${pages} pages of tags read, ${followed} tags followed`
+    const unread = this.hasUnread() ? ', some cannot be read' : ''
+    return `restricted index: ${state}; phase ${phase}, ${pages} pages of tags read, ${followed} tags followed${unread}`
   }
 
   /** Resolves these tags now, because an ImageStream claims that they have changed. */

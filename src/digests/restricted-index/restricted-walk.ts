@@ -67,6 +67,7 @@ export class RestrictedWalk {
     const isDue = state.liveCompleteAt === undefined || now() - this.#discoveredAt >= every
     const live = isDue ? await this.#discover(state) : await this.#refresh(state)
     onProgress('dated')
+    await this.#follower.followUnread()
     await this.#readDated(live)
     if (now() - this.#attachedAt >= attachedEveryMs) {
       onProgress('attached')
@@ -98,7 +99,7 @@ export class RestrictedWalk {
     await this.#follower.followUnknown(this.#restrictedOf(this.#keepingLive(pages, state), namespaces))
     this.#discoveredAt = startedAt
     // If every page was read, the dated copies were read as well.
-    const dated = this.#isTextOrder ? datedUpTo(startedAt) : {}
+    const dated = this.#isTextOrder ? this.#datedUpTo(startedAt) : {}
     return await this.#noteLive(state, { namespaces: [...namespaces], ...dated })
   }
 
@@ -113,7 +114,7 @@ export class RestrictedWalk {
 
   async #noteLive(state: IndexState, found: Partial<IndexState>): Promise<IndexState> {
     this.#liveReadAt = this.#options.now()
-    const change = { liveCompleteAt: this.#liveReadAt, ...found }
+    const change = { liveCompleteAt: this.#liveReadAt, hasUnread: this.#follower.hasUnread, ...found }
     await this.#note(change)
     return { ...state, ...change }
   }
@@ -146,7 +147,7 @@ export class RestrictedWalk {
     })
     await this.#follower.followUnknown(this.#restrictedOf(noted, namespaces))
     await this.follow(overwritten)
-    await this.#note({ ...datedUpTo(startedAt), namespaces: [...namespaces] })
+    await this.#note({ ...this.#datedUpTo(startedAt), namespaces: [...namespaces] })
   }
 
   /** Passes pages on, and notes the progress, so that another replica can continue from there. */
@@ -209,12 +210,12 @@ export class RestrictedWalk {
     return page
   }
 
+  #datedUpTo(startedAt: number): Partial<IndexState> {
+    const { hasUnread } = this.#follower
+    return { datedCompleteAt: startedAt, datedSeenUpTo: hourOf(startedAt - overlapMs), hasUnread }
+  }
+
   #scanPrefix(prefix: string): AsyncGenerator<readonly string[]> {
     return scanPrefix(this.#fetchPage, prefix, this.#discoveredAt !== -Infinity && !this.#isTextOrder)
   }
 }
-
-const datedUpTo = (startedAt: number): Partial<IndexState> => ({
-  datedCompleteAt: startedAt,
-  datedSeenUpTo: hourOf(startedAt - overlapMs),
-})

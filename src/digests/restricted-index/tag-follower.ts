@@ -16,27 +16,31 @@ export interface TagFollowerOptions {
   readonly signal: AbortSignal
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** Milliseconds before a failure is retried: a second unless given. */
+  readonly tagRetryMs?: number
 }
 
 const hourMs = 3600_000
 /** Live tags that were not seen for so long are resolved again, up to `maxRechecked` in one round. */
 const recheckAfterMs = hourMs
 const maxRechecked = 500
-/** How long a manifest that upstream does not have, or that cannot be parsed, is not fetched again. */
-const unreadMs = 24 * hourMs
+/** How long a manifest that upstream does not have is not fetched again. */
+const absentMs = 24 * hourMs
 const maxChecked = 200_000
-const maxUnread = 100_000
+const maxAbsent = 100_000
 
 export class TagFollower {
   readonly #options: TagFollowerOptions
   /** When tags were resolved again, in milliseconds since the epoch. */
   readonly #checkedAt = createBoundedCache<QciTag, number>(maxChecked)
-  readonly #unread: BoundedCache<Digest, true>
+  readonly #absent: BoundedCache<Digest, true>
+  /** Tags, and manifests below them, that upstream has and could not be read so far. */
+  readonly #unread = new Set<QciTag | Digest>()
   #followed = 0
 
   constructor(options: TagFollowerOptions) {
     this.#options = options
-    this.#unread = createBoundedCache(maxUnread, { ttlMs: unreadMs, now: options.now })
+    this.#absent = createBoundedCache(maxAbsent, { ttlMs: absentMs, now: options.now })
   }
 
   /** Tags that were followed since the start of the process. */
@@ -44,17 +48,30 @@ export class TagFollower {
     return this.#followed
   }
 
+  /** Whether a restricted tag could not be read, so that what it names is not known. */
+  get hasUnread(): boolean {
+    return this.#unread.size > 0
+  }
+
+  /** Tries again what could not be read. What upstream does not have any more is over. */
+  async followUnread(): Promise<void> {
+    await this.followEach(iterate([...this.#unread]))
+  }
+
   async follow(tags: Iterable<QciTag>): Promise<void> {
     await this.followEach(iterate(tags))
   }
 
-  async followEach(tags: AsyncIterable<QciTag>): Promise<void> {
-    const { manifestsOf, onFailure, signal } = this.#options
+  async followEach(tags: AsyncIterable<QciTag | Digest>): Promise<void> {
+    const { manifestsOf, onFailure, signal, tagRetryMs } = this.#options
     await followTags(tags, {
       fetch: this.#fetch,
       manifestsOf,
       signal,
       onFailure,
+      retryMs: tagRetryMs,
+      isAnswering: this.#isAnswering,
+      onUnread: (reference) => this.#unread.add(reference),
       onFollowed: () => {
         this.#followed += 1
       },
@@ -85,6 +102,8 @@ export class TagFollower {
   /** Attack: HEAD for a restricted tag, or a pull of an index alone, records a fact without the manifests below. */
   async *#unknownOf(tags: AsyncIterable<QciTag>): AsyncGenerator<QciTag> {
     for await (const tag of tags) {
+      // `followUnread` tries it again.
+      if (this.#unread.has(tag)) continue
       const seen = this.#options.facts.restrictedTags.get(tag)
       if (seen === undefined || !this.#isFollowed(seen.digest, maxDepth)) yield tag
     }
@@ -92,15 +111,25 @@ export class TagFollower {
 
   #isFollowed(digest: Digest, depth: number): boolean {
     const manifests = this.#options.manifestsOf(digest)
-    if (manifests === undefined) return this.#unread.has(digest)
+    if (manifests === undefined) return this.#absent.has(digest)
     return depth === 0 || manifests.every((child) => this.#isFollowed(child, depth - 1))
+  }
+
+  /** By a tag that could be read before. Without one, nothing is known yet, and no tag is skipped. */
+  readonly #isAnswering = async (): Promise<boolean> => {
+    const { facts, fetchManifest, signal } = this.#options
+    const known = [...facts.restrictedTags.keys()].findLast((tag) => !this.#unread.has(tag))
+    if (known === undefined) return false
+    await fetchManifest(known, signal)
+    return true
   }
 
   readonly #fetch = async (reference: QciTag | Digest): Promise<Digest | undefined> => {
     const { fetchManifest, manifestsOf, signal } = this.#options
     const digest = await fetchManifest(reference, signal)
+    this.#unread.delete(reference)
     const fetched = digest ?? (isDigest(reference) ? reference : undefined)
-    if (fetched !== undefined && manifestsOf(fetched) === undefined) this.#unread.set(fetched, true)
+    if (fetched !== undefined && manifestsOf(fetched) === undefined) this.#absent.set(fetched, true)
     return digest
   }
 }

@@ -5,7 +5,7 @@
 import type { DesiredImage } from './desired.ts'
 
 /** This is also the value of `--enable-controller`. */
-export const distributorName = 'quay_io_ci_images_distributor'
+export const distributorName = 'quay_io_ci_images_distributor' as const
 
 export type Owner = typeof distributorName | 'qciToAppCIImages' | 'supplementalCIImagesService'
 

@@ -42,10 +42,13 @@ export const mirrorMethodsOf = (path: string): string | undefined => {
 /** @throws {RegistryError} NAME_INVALID */
 export const parseMirrorTarget = (text: string): string => {
   if (isMirrorTarget(text)) return text
-  throw new RegistryError('NAME_INVALID', 'write the image as the mirror names it: /mirrors/ocp/ubi:9', {
+  throw unknownTarget(text)
+}
+
+export const unknownTarget = (text: string): RegistryError =>
+  new RegistryError('NAME_INVALID', 'write the image as the mirror names it: /mirrors/ocp/ubi:9', {
     forLog: { rejected: quoteName(text) },
   })
-}
 
 /** The path on the proxy, and in RBAC. */
 export const pagePathOf = (target: string): string => `${mirrorPaths.list}/${target}`

@@ -11,7 +11,7 @@ import { mirrorPaths } from '../../registry/route-paths.ts'
 import { isForBrowser, pageHeaders } from '../page-headers.ts'
 import { imagePathOf, isOfList, MirrorHandlers, type MirrorHandlersOptions } from './mirror-handlers.ts'
 import type { MirrorOrigin } from './mirror-origin.ts'
-import { mirrorImageMethodsOf, mirrorListMethods } from './mirror-paths.ts'
+import { mirrorImageMethodsOf, mirrorListMethods, unknownTarget } from './mirror-paths.ts'
 
 export interface MirrorRoutesOptions extends Omit<MirrorHandlersOptions, 'mirror'> {
   readonly mirror: MirrorOrigin
@@ -42,6 +42,7 @@ const addRoutes = (scope: FastifyInstance, options: MirrorRoutesOptions): void =
   })
   scope.addHook('onRequest', async function (request, reply) {
     if (!isOfPage(request)) await authenticate.call(this, request, reply)
+    if (isEscaped(request)) throw unknownTarget(isOfList(request) ? mirrorPaths.list : imagePathOf(request))
   })
   scope.get(mirrorPaths.list, async (request, reply) =>
     isOfPage(request) ? await handlers.form(request, reply) : await handlers.list(request, reply),
@@ -51,6 +52,12 @@ const addRoutes = (scope: FastifyInstance, options: MirrorRoutesOptions): void =
   )
   scope.post(mirrorPaths.images, async (request, reply) => await handlers.sync(request, reply))
   scope.post(mirrorPaths.list, async (request, reply) => await handlers.submit(request, reply))
+}
+
+/** Whether anything but the colon is escaped. No such path is served, because RBAC and the access log would have to decode it alike. */
+const isEscaped = (request: FastifyRequest): boolean => {
+  const decoded = isOfList(request) ? mirrorPaths.list : `${mirrorPaths.list}/${imagePathOf(request)}`
+  return request.url.split('?', 1).join('').replace(/%3a/i, ':') !== decoded
 }
 
 /** A browser sends no credential of its own: the page asks for one. A sync of the page is a form, too. */

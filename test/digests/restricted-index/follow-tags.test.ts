@@ -101,9 +101,28 @@ await t.test('a failure is retried; while upstream answers nothing, no tag is sk
 await t.test('a tag that fails repeatedly while others are answered does not block them', async (test) => {
   const { options, tries, followed } = setUp({ fail: (reference) => reference === 'a_b_broken' })
   const many = Array.from({ length: 200 }, (_, number) => `a_b_${number}`)
-  await followTags(tagsOf('a_b_broken', ...many), options)
+  const unread: string[] = []
+  await followTags(tagsOf('a_b_broken', ...many), { ...options, onUnread: (one) => void unread.push(one) })
+  test.strictSame(unread, ['a_b_broken'])
   test.strictSame([tries.get('a_b_broken'), followed()], [8, 201])
 })
+
+await t.test(
+  'a broken tag is skipped if upstream answers others, even if no other tag has to be followed',
+  async (test) => {
+    let asked = 0
+    const { options, tries, followed } = setUp({ fail: () => true })
+    await followTags(tagsOf('a_b_broken'), {
+      ...options,
+      isAnswering: async () => {
+        asked += 1
+        if (asked === 1) throw new Error('503')
+        return asked > 2
+      },
+    })
+    test.strictSame([tries.get('a_b_broken'), asked, followed()], [10, 3, 1])
+  },
+)
 
 await t.test('the abort ends a request, a pause, and a start', async (test) => {
   for (const when of ['request', 'pause', 'before']) {

@@ -73,6 +73,24 @@ await t.test('the leading replica walks, and publishes its progress', async (tes
   test.equal(progress.length, length, 'closed')
 })
 
+await t.test('attack: one broken tag does not hold up the index, and is not forgotten', async (test) => {
+  const broken = 'ocp-priv_4.15_broken'
+  const { of, shared } = share()
+  const { index, upstream } = setUp(test, { shared: of('leader'), tagRetryMs: 0.01 })
+  upstream.add(broken)
+  let isBroken = true
+  upstream.before = (what) => {
+    if (isBroken && what === broken) throw new Error('500')
+  }
+  index.start()
+  await until(() => index.isWhole() && index.hasUnread())
+  test.match(index.status(), /: whole; .*, some cannot be read$/)
+  test.equal(shared.state?.hasUnread, true)
+  isBroken = false
+  await until(() => !index.hasUnread())
+  test.equal(upstream.facts.restrictedTags.has(broken as never), true)
+})
+
 await t.test('the other replicas get its facts, and read no page', async (test) => {
   const { shared, of } = share()
   const leader = setUp(test, { shared: of('leader') })

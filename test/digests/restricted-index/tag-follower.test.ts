@@ -17,6 +17,7 @@ const setUp = (tags: readonly string[] = [tag]) => {
   const clock = { now: 1000 * 24 * hourMs }
   const upstream = new FakeUpstream(tags, 'bytes', () => clock.now)
   const follower = new TagFollower({
+    tagRetryMs: 0.01,
     fetchManifest: upstream.fetchManifest,
     manifestsOf: upstream.manifestsOf,
     facts: upstream.facts,
@@ -67,6 +68,67 @@ await t.test(
     test.strictSame(await followUnknown(), [tag, gone])
   },
 )
+
+const other = 'ocp-priv_4.15_other' as QciTag
+
+await t.test(
+  'attack: a tag, or a manifest below one, that cannot be read is no absence, and holds nothing up',
+  async (test) => {
+    for (const broken of [tag, image]) {
+      const { followUnknown, upstream, follower } = setUp([tag, other])
+      upstream.manifests.set(tag, { digest: index, manifests: [image] })
+      upstream.manifests.set(image, { digest: image, blobs: [layer] })
+      // The only tag that is known already.
+      await follower.follow([other])
+      let isBroken = true
+      upstream.before = (what) => {
+        if (isBroken && what === broken) throw new Error('500')
+      }
+      await followUnknown()
+      test.equal(follower.hasUnread, true)
+      if (broken === tag) test.strictSame(await followUnknown(), [], 'not twice in one round')
+      await follower.followUnread()
+      test.equal(follower.hasUnread, true)
+      upstream.taken()
+      isBroken = false
+      await follower.followUnread()
+      test.strictSame(
+        [upstream.taken(), follower.hasUnread],
+        [broken === tag ? [tag, image] : [image], false],
+      )
+      test.match(upstream.graph.reachOf(layer), { isRestricted: true })
+      test.strictSame(await followUnknown(), [])
+    }
+  },
+)
+
+await t.test(
+  'a tag that could not be read, and that upstream does not have any more, is over',
+  async (test) => {
+    const { upstream, follower } = setUp([tag, other])
+    await follower.follow([other])
+    upstream.before = (what) => {
+      if (what === tag) throw new Error('500')
+    }
+    await follower.follow([tag])
+    test.equal(follower.hasUnread, true)
+    upstream.before = () => undefined
+    upstream.remove(tag)
+    await follower.followUnread()
+    test.equal(follower.hasUnread, false)
+  },
+)
+
+await t.test('while nothing is known yet, no tag is skipped', async (test) => {
+  const { upstream, follower } = setUp()
+  let failures = 20
+  upstream.before = () => {
+    if (failures-- > 0) throw new Error('503')
+  }
+  await follower.follow([tag])
+  test.equal(follower.hasUnread, false)
+  test.equal(upstream.facts.restrictedTags.size, 1)
+})
 
 await t.test('a tag that upstream does not have any more is skipped', async (test) => {
   const { followUnknown, upstream } = setUp()

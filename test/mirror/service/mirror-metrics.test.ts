@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client'
 import t from 'tap'
+import { distributorName } from '../../../src/mirror/plan/owner.ts'
 import { MirrorMetrics } from '../../../src/mirror/service/mirror-metrics.ts'
 import type { ImageStatus } from '../../../src/mirror/status/image-book.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
@@ -26,6 +27,8 @@ await t.test('copies, and images by state', async (t) => {
     status('a/b:4', 'backing off', now - 30_000),
     status('a/b:5', 'waiting'),
     status('registry.ci.openshift.org/a/b:3', 'missing', now - 90_000),
+    { ...status('ocp/4.5:old', 'missing'), owner: distributorName },
+    { ...status('ocp/4.5:dead', 'dead'), owner: distributorName },
   ]
   const metrics = new MirrorMetrics(new Registry(), {
     images: () => images,
@@ -68,9 +71,12 @@ await t.test('copies, and images by state', async (t) => {
     'ci_images_mirror_pause_seconds_total{host="quay.io"} 2',
     'ci_images_mirror_image_differs_seconds{target="a/b:4",owner="supplementalCIImagesService"} 30',
     'ci_images_mirror_image_unhealthy{target="a/b:2",state="dead",owner="supplementalCIImagesService"} 1',
+    'ci_images_mirror_image_unhealthy{target="ocp/4.5:dead",state="dead",owner="quay_io_ci_images_distributor"} 1',
+    'ci_images_mirror_images{state="missing"} 2',
     'ci_images_mirror_image_unhealthy{target="registry.ci.openshift.org/a/b:3",state="missing",owner="qciToAppCIImages"} 1',
   ])
     t.ok(text.includes(`${line}\n`), line)
+  t.notMatch(text, 'target="ocp/4.5:old"')
   t.notMatch(text, /differs_seconds\{target="a\/b:[25]"/)
   images = []
   const later = await metrics.registry.metrics()

@@ -82,38 +82,31 @@ await t.test('the methods of each path', async (test) => {
     )
 })
 
-await t.test(
-  'attack: an escaped path is the path that the router found, without a login too',
-  async (test) => {
-    const { get, mirror, reviews, lines } = await serveMirror(test)
-    const rows = [
-      ['GET', '/%6Dirrors', '/mirrors'],
-      ['GET', '/%6Dirrors/ocp/ubi:9', '/mirrors/ocp/ubi:9'],
-      ['GET', '/mirrors/ocp%2fubi%3A9', '/mirrors/ocp/ubi:9'],
-      ['POST', '/mirror%73/ocp/ubi:9/%73ync', '/mirrors/ocp/ubi:9'],
-      ['POST', '/mirrors/ocp/ubi:9%2Fsync', '/mirrors/ocp/ubi:9'],
-    ] as const
-    for (const [method, path, reviewed] of rows) {
-      const nobody = await get(path, { method })
-      test.strictSame([nobody.status, codeOf(nobody.body)], [401, 'UNAUTHORIZED'], path)
-      test.equal(
-        (await get(path, { method, headers: { accept } })).status,
-        method === 'GET' ? 200 : 401,
-        path,
-      )
-      test.strictSame([mirror.seen.length, reviews.length], [0, 0])
-      test.equal((await get(path, { method, headers: bearer })).status, method === 'GET' ? 200 : 202, path)
-      const { verb, path: right } = reviews.splice(0).at(-1)!
-      test.strictSame([verb, right], [method.toLowerCase(), reviewed], path)
-      mirror.seen.length = 0
-      const put = await get(path, { method: 'PUT', headers: bearer })
-      test.strictSame([put.status, put.headers.get('allow')?.includes(method)], [405, true], path)
-    }
-    for (const path of ['/%6Dirrors/ocp/..%2fubi:9', '/mirrors/ocp%252fubi:9'])
-      test.equal(codeOf((await get(path, { headers: bearer })).body), 'NAME_INVALID', path)
-    test.notMatch(JSON.stringify(lines), 'TypeError')
-  },
-)
+await t.test('attack: an escaped path, which the router decodes before it compares it', async (test) => {
+  const { get, mirror, reviews, lines } = await serveMirror(test)
+  const rows = [
+    ['GET', '/%6Dirrors'],
+    ['GET', '/%6Dirrors/ocp/ubi:9'],
+    ['GET', '/mirrors/ocp%2fubi%3A9'],
+    ['GET', '/%6Dirrors/ocp/..%2fubi:9'],
+    ['GET', '/mirrors/ocp%252fubi:9'],
+    ['POST', '/mirror%73/ocp/ubi:9/%73ync'],
+    ['POST', '/mirrors/ocp/ubi:9%2Fsync'],
+  ] as const
+  for (const [method, path] of rows) {
+    const nobody = await get(path, { method })
+    test.strictSame([nobody.status, codeOf(nobody.body)], [401, 'UNAUTHORIZED'], path)
+    const page = await get(path, { method, headers: { accept } })
+    test.equal(page.status, method === 'GET' ? 400 : 401, path)
+    const answer = await get(path, { method, headers: bearer })
+    test.strictSame([answer.status, codeOf(answer.body)], [400, 'NAME_INVALID'], path)
+    const put = await get(path, { method: 'PUT', headers: bearer })
+    test.strictSame([put.status, put.headers.get('allow')?.includes(method)], [405, true], path)
+  }
+  test.strictSame([mirror.seen.length, reviews.length], [0, 0])
+  test.notMatch(JSON.stringify(lines), 'TypeError')
+  test.equal((await get('/mirrors/ocp/ubi%3a9?x=%6D', { headers: bearer })).status, 200)
+})
 
 await t.test('pages have the strict policy, and answers to programs have none', async (test) => {
   const { get } = await serveMirror(test)
