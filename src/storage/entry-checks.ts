@@ -34,8 +34,8 @@ const defaultMaxChecks = 8
 /** All checks together take the disk turns of this requester. */
 const reader = 'checks of entries'
 const chunkBytes = 256 * 1024
-/** Of one entry, for one request. */
-const maxChecksOfOne = 2
+/** Half a second in all. */
+const [maxLooks, lookEveryMs] = [50, 10]
 
 export class EntryChecks {
   readonly #options: EntryChecksOptions
@@ -58,15 +58,17 @@ export class EntryChecks {
   ): Promise<StoredFile | 'unverified' | undefined> {
     const { maxWaitMs = defaultMaxWaitMs, maxPatienceMs = defaultMaxPatienceMs } = this.#options
     const late = hasUpstream ? maxWaitMs : maxPatienceMs
-    for (let checks = 1; ; checks++) {
-      const running = this.#running.get(digest) ?? this.#begin(digest, requester)
-      const hasEnded = running !== undefined && (await endedWithin(running, late, signal))
-      const file = await this.#options.store.find(digest, requester)
-      if (file === undefined || file.isVerified) return file
+    const running = this.#running.get(digest) ?? this.#begin(digest, requester)
+    const hasEnded = running !== undefined && (await endedWithin(running, late, signal))
+    let file = await this.#options.store.find(digest, requester)
+    for (let looks = 1; file?.isVerified === false; looks++) {
       await file.close()
+      if (!hasEnded || looks === maxLooks) return 'unverified'
       // The mark of the use changes the time of the file. In that moment the file looks as if somebody had changed it.
-      if (!hasEnded || checks === maxChecksOfOne) return 'unverified'
+      await sleep(lookEveryMs)
+      file = await this.#options.store.find(digest, requester)
     }
+    return file
   }
 
   /** Undefined if too many run. */

@@ -36,6 +36,8 @@ await t.test('the type and the bytes come back', async (test) => {
   await store.published()
   test.strictSame(await store.get(digest, 'alice'), document)
   test.equal(store.stats().entries, 1)
+  store.forget(digest)
+  test.equal(store.stats().entries, 0)
 })
 
 await t.test('attack: a type of two lines, or without an end', async (test) => {
