@@ -5,14 +5,19 @@ import { Repository, type RepositoryOptions } from '../../../src/mirror/registry
 import { systemClock } from '../../../src/concurrency/clock.ts'
 import type { PushableRegistry } from '../../support/pushable-registry.ts'
 
-/** Pauses and waits take a hundredth of their time. */
-export const fastClock = {
-  now: () => systemClock.now() * 100,
+const clockTimes = (speed: number): typeof systemClock => ({
+  now: () => systemClock.now() * speed,
   after: (ms: number, run: () => void) => {
-    const timer = setTimeout(run, ms / 100)
+    const timer = setTimeout(run, ms / speed)
     return () => clearTimeout(timer)
   },
-}
+})
+
+/** Pauses and waits take a hundredth of their time. */
+export const fastClock = clockTimes(100)
+
+/** For a lease of ten seconds: a busy machine has 400 ms to renew it. */
+export const leaseClock = clockTimes(25)
 
 export const clientOf = (
   test: Test,

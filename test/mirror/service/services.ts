@@ -5,7 +5,7 @@ import { externalImages } from '../../../src/mirror/plan/desired-source.ts'
 import { MirrorService, type ServiceOptions } from '../../../src/mirror/service/service.ts'
 import { createLogger } from '../../../src/telemetry/logging.ts'
 import { startPushableRegistry } from '../../support/pushable-registry.ts'
-import { fastClock } from '../registry/clients.ts'
+import { leaseClock } from '../registry/clients.ts'
 import { configOf, supplemental } from '../validation/entries.ts'
 
 export const memoryLease = () => {
@@ -53,7 +53,7 @@ export const startedService = async (
     originOf: () => registry.origin,
     lease: { store: lease.store, identity: 'a' },
     intervalMs: 3_600_000,
-    clock: fastClock,
+    clock: leaseClock,
     rate: { perSecond: 1e6, burst: 1000 },
     ...options,
   })
