@@ -89,15 +89,10 @@ export class ContentStore {
   }
 
   /**
-   * @param fileDigest of the file, if it holds more than the bytes of the digest; `size` is that of the file
+   * @param hashed digest of the file, if it holds more than the bytes of the digest; `size` is that of the file
    * @returns undefined if the disk is full, or hangs
    */
-  async begin(
-    digest: string,
-    size: number,
-    requester: string,
-    fileDigest = digest,
-  ): Promise<Fill | undefined> {
+  async begin(digest: string, size: number, requester: string, hashed = digest): Promise<Fill | undefined> {
     const { root, kind, disk, queue, observe } = this.#options
     if (!this.#index.reserve(size)) return undefined
     const path = join(root, 'fills', randomUUID())
@@ -114,7 +109,7 @@ export class ContentStore {
       )
       return new Fill({
         ...this.#options,
-        digest: fileDigest,
+        digest: hashed,
         size,
         requester,
         fd,
