@@ -16,13 +16,16 @@ export interface UnreadableOptions {
 /** How many of the mentioned digests are tried as manifests. Each is fetched once, to close everything below it. */
 const maxFollowed = 2000
 
-/** @param tag undefined for a request by digest  @param mentioned every digest in its text */
+/**
+ * @param tag undefined for a request by digest
+ * @param mentions every digest in its text. Attack: to search four megabytes takes a while, so they are searched only if they close something
+ */
 export const createRecordUnreadable =
   ({ facts, graph, locate }: UnreadableOptions) =>
-  async (tag: QciTag | undefined, digest: Digest, mentioned: readonly Digest[]): Promise<void> => {
+  async (tag: QciTag | undefined, digest: Digest, mentions: () => readonly Digest[]): Promise<void> => {
     const closes = tag === undefined ? graph.reachOf(digest).isRestricted : closesBy(locate(tag), graph)
     if (!closes) return
-    const others = mentioned.filter((one) => one !== digest)
+    const others = mentions().filter((one) => one !== digest)
     await facts.record(tag, digest, {
       manifests: others.slice(0, maxFollowed),
       blobs: others.slice(maxFollowed),

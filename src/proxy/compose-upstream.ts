@@ -10,7 +10,7 @@ import type { PartHealth } from '../telemetry/part-states.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { mentionsIn, parseManifest } from '../oci/manifest.ts'
 import { UnreadableManifest } from '../upstream/errors.ts'
-import { createPipeline, type Pipeline } from '../upstream/pipeline.ts'
+import { createPipeline, type Pipeline, type PipelineOptions } from '../upstream/pipeline.ts'
 import type { Digest } from '../oci/reference.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
 import type { Tracing } from '../tracing/tracing.ts'
@@ -49,13 +49,7 @@ export const composeUpstream = (
     tagTtlMs: config.tagTtlMs,
     staleIfErrorMs: config.staleIfErrorMs,
     blobDelivery: config.blobDelivery,
-    learn: async (tag, { digest, content }) => {
-      const children = content === undefined ? undefined : parseManifest(content)
-      // No string without content.
-      if (typeof children === 'string')
-        await digests.recordUnreadable(tag, digest, mentionsIn(content as Buffer))
-      else await digests.record(tag, digest, children)
-    },
+    learn: learnInto(digests),
     credentials: files.robot.current,
     // The token bucket is of all replicas, or already this one's share of it: nothing is left to divide.
     replicas: 1,
@@ -78,6 +72,16 @@ export const composeUpstream = (
   files.robot.onChange(() => pipeline.robot.reset())
   return pipeline
 }
+
+const learnInto =
+  (digests: ComposeUpstreamOptions['digests']): PipelineOptions['learn'] =>
+  async (tag, { digest, content }) => {
+    const children = content === undefined ? undefined : parseManifest(content)
+    // No string without content.
+    if (typeof children === 'string')
+      await digests.recordUnreadable(tag, digest, () => mentionsIn(content as Buffer))
+    else await digests.record(tag, digest, children)
+  }
 
 /** Reads of upstream for `Digests`: for a requester, and in the background with a lower priority. */
 export const readsOf = ({ source, background }: Pipeline): DigestUpstream => ({

@@ -51,7 +51,12 @@ export class ContentStore {
         this.#discard(this.#pathOf(digest, size))
       },
     })
-    this.#touches = new EntryTouches(options.disk, this.#index)
+    this.#touches = new EntryTouches({
+      disk: options.disk,
+      index: this.#index,
+      pathOf: (digest, size) => this.#pathOf(digest, size),
+      later: (operation) => this.#later(operation),
+    })
   }
 
   /** `isLoaded`: the entries of an earlier run are counted, too. */
@@ -84,7 +89,7 @@ export class ContentStore {
     if (file === undefined) return undefined
     this.#index.use(digest, size)
     // Others are touched when they have been compared with their digest.
-    if (file.isVerified) this.#touch(digest, size)
+    if (file.isVerified) this.#touches.touch(digest, size)
     return file
   }
 
@@ -142,7 +147,10 @@ export class ContentStore {
   /** An operator has removed it: what is being filled does not bring it back. */
   forget(digest: string): void {
     this.#removed.add(digest)
-    this.#index.remove(digest)
+    const size = this.#index.sizeOf(digest)
+    if (size === undefined) this.#index.remove(digest)
+    // Its file may be of a fill that ended after the operator looked.
+    else this.drop(digest, size)
   }
 
   async #open(digest: string, size: number, requester: string): Promise<StoredFile | undefined> {
@@ -159,11 +167,8 @@ export class ContentStore {
           fd: opened.fd,
           requester,
           // The file of a manifest holds its type as well, and is compared with its digest by its reader.
-          isVerified: kind === 'manifests' || this.#index.isVerified(digest, opened.mtimeMs),
-          onVerified: () => {
-            this.#index.verified(digest, size, opened.mtimeMs)
-            this.#touch(digest, size)
-          },
+          isVerified: kind === 'manifests' || this.#touches.isVerified(digest, opened.mtimeMs),
+          onVerified: () => this.#touches.verified(digest, size, opened.mtimeMs),
           onWrong: (why) => this.drop(digest, size, why),
         })
       await close(opened)
@@ -192,11 +197,6 @@ export class ContentStore {
     }
     this.#index.unreserve(size)
     this.#index.verified(digest, size, mtimeMs)
-  }
-
-  #touch(digest: string, size: number): void {
-    const path = this.#pathOf(digest, size)
-    this.#touches.touch({ digest, size, path }, (operation) => this.#later(operation))
   }
 
   async #sizeInFolder(digest: string, requester: string): Promise<number | undefined> {

@@ -34,8 +34,6 @@ const defaultMaxChecks = 8
 /** All checks together take the disk turns of this requester. */
 const reader = 'checks of entries'
 const chunkBytes = 256 * 1024
-/** Half a second in all. */
-const [maxLooks, lookEveryMs] = [50, 10]
 
 export class EntryChecks {
   readonly #options: EntryChecksOptions
@@ -59,16 +57,11 @@ export class EntryChecks {
     const { maxWaitMs = defaultMaxWaitMs, maxPatienceMs = defaultMaxPatienceMs } = this.#options
     const late = hasUpstream ? maxWaitMs : maxPatienceMs
     const running = this.#running.get(digest) ?? this.#begin(digest, requester)
-    const hasEnded = running !== undefined && (await endedWithin(running, late, signal))
-    let file = await this.#options.store.find(digest, requester)
-    for (let looks = 1; file?.isVerified === false; looks++) {
-      await file.close()
-      if (!hasEnded || looks === maxLooks) return 'unverified'
-      // The mark of the use changes the time of the file. In that moment the file looks as if somebody had changed it.
-      await sleep(lookEveryMs)
-      file = await this.#options.store.find(digest, requester)
-    }
-    return file
+    if (running !== undefined) await endedWithin(running, late, signal)
+    const file = await this.#options.store.find(digest, requester)
+    if (file?.isVerified !== false) return file
+    await file.close()
+    return 'unverified'
   }
 
   /** Undefined if too many run. */
@@ -96,16 +89,14 @@ const readThrough = async (file: StoredFile): Promise<void> => {
   for (let at = 0; at < file.size;) at += await file.read(buffer, at)
 }
 
-/** @returns false if the time is over, or the client has left, before the check ends */
+/** Resolves when the check ends, the time is over, or the client has left. */
 const endedWithin = async (
   check: Promise<void>,
   maxWaitMs: number,
   signal: AbortSignal | undefined,
-): Promise<boolean> => {
+): Promise<void> => {
   const waiting = new AbortController()
   using _listener = onAbort(signal, () => waiting.abort())
-  const late = sleep(maxWaitMs, false, { signal: waiting.signal }).catch(() => false)
-  const hasEnded = await Promise.race([check.then(() => true), late])
+  await Promise.race([check, sleep(maxWaitMs, undefined, { signal: waiting.signal }).catch(() => undefined)])
   waiting.abort()
-  return hasEnded
 }

@@ -10,35 +10,55 @@ import type { EntryIndex } from './entry-index.ts'
 const touchEveryMs = 10 * 60_000
 const maxTouched = 20_000
 
-export interface TouchedEntry {
-  readonly digest: string
-  /** Bytes. */
-  readonly size: number
-  readonly path: string
+export interface EntryTouchesOptions {
+  readonly disk: Pick<Disk, 'times' | 'touch'>
+  readonly index: Pick<EntryIndex, 'isVerified' | 'verified'>
+  readonly pathOf: (digest: string, size: number) => string
+  /** Runs an operation for which nobody waits. */
+  readonly later: (operation: () => Promise<void>) => void
 }
 
 export class EntryTouches {
-  readonly #disk: Pick<Disk, 'times' | 'touch'>
-  readonly #index: Pick<EntryIndex, 'isVerified' | 'verified'>
+  readonly #options: EntryTouchesOptions
   readonly #touched = createBoundedCache<string, true>(maxTouched, { ttlMs: touchEveryMs })
+  /** Verified entries whose time is being changed here: for that moment the time tells nothing. */
+  readonly #marking = new Set<string>()
 
-  constructor(disk: Pick<Disk, 'times' | 'touch'>, index: Pick<EntryIndex, 'isVerified' | 'verified'>) {
-    this.#disk = disk
-    this.#index = index
+  constructor(options: EntryTouchesOptions) {
+    this.#options = options
   }
 
-  /** Once in ten minutes. @param later runs an operation for which nobody waits */
-  touch(entry: TouchedEntry, later: (operation: () => Promise<void>) => void): void {
-    if (this.#touched.has(entry.digest)) return
-    this.#touched.set(entry.digest, true)
-    later(async () => await this.#touchNow(entry))
+  /** Whether the bytes of the entry were compared, and nobody else has changed the file since. @param mtimeMs of the file now */
+  isVerified(digest: string, mtimeMs: number): boolean {
+    return this.#marking.has(digest) || this.#options.index.isVerified(digest, mtimeMs)
   }
 
-  async #touchNow({ digest, size, path }: TouchedEntry): Promise<void> {
-    const before = await this.#disk.times(path)
-    await this.#disk.touch(path)
-    const after = await this.#disk.times(path)
-    // If not, somebody else has changed the file, or the entry was dropped meanwhile.
-    if (this.#index.isVerified(digest, before.mtimeMs)) this.#index.verified(digest, size, after.mtimeMs)
+  /** @param mtimeMs of the file, from before its bytes were read */
+  verified(digest: string, size: number, mtimeMs: number): void {
+    this.#options.index.verified(digest, size, mtimeMs)
+    this.touch(digest, size)
+  }
+
+  /** Touches the entry once in ten minutes. @param size bytes */
+  touch(digest: string, size: number): void {
+    if (this.#touched.has(digest)) return
+    this.#touched.set(digest, true)
+    this.#options.later(async () => await this.#touchNow(digest, size))
+  }
+
+  async #touchNow(digest: string, size: number): Promise<void> {
+    const { disk, index, pathOf } = this.#options
+    const path = pathOf(digest, size)
+    const before = await disk.times(path)
+    // Otherwise somebody else has changed the file, or the entry was dropped.
+    if (index.isVerified(digest, before.mtimeMs)) this.#marking.add(digest)
+    try {
+      await disk.touch(path)
+      const after = await disk.times(path)
+      if (this.#marking.has(digest) && index.isVerified(digest, before.mtimeMs))
+        index.verified(digest, size, after.mtimeMs)
+    } finally {
+      this.#marking.delete(digest)
+    }
   }
 }

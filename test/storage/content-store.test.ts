@@ -241,7 +241,7 @@ await t.test(
 )
 
 await t.test('what an operator removes while it is filled does not become an entry', async (test) => {
-  const { store, told } = setUp(test)
+  const { store, told, pathOf } = setUp(test)
   const fill = await store.begin(digest, content.length, 'alice')
   fill?.add(content, () => undefined)
   store.forget(digest)
@@ -252,6 +252,7 @@ await t.test('what an operator removes while it is filled does not become an ent
   test.ok(store.has(digest), 'a fill that begins after the removal does')
   store.forget(digest)
   test.notOk(store.has(digest))
+  await until(() => !existsSync(pathOf(digest, content.length)))
 })
 
 await t.test('a disk that cannot be written to begins no fill', async (test) => {

@@ -5,7 +5,6 @@ import type { Disk } from '../../src/storage/disk.ts'
 import { systemDisk } from '../../src/storage/disk.ts'
 import { EntryChecks, type EntryChecksOptions } from '../../src/storage/entry-checks.ts'
 import { openStorage } from '../../src/storage/storage.ts'
-import type { StoredFile } from '../../src/storage/stored-file.ts'
 import { bytesOf, digestOf, diskWith, failing, freshDirectory } from './fixtures.ts'
 
 const content = bytesOf(600_000)
@@ -113,21 +112,4 @@ await t.test('a client does not wait for long, and the check continues', async (
 await t.test('attack: one requester does not have all checks', async (test) => {
   const { found } = await storeFor(test, { maxChecks: 0 })
   test.equal(await found('mallory'), 'unverified')
-})
-
-await t.test('an entry that is marked as used in the moment of its check', async (test) => {
-  let finds = 0
-  const isVerifiedAfter = (count: number) => ({
-    find: async () => {
-      finds += 1
-      const isVerified = finds > count
-      return await Promise.resolve({ size: 0, isVerified, close: async () => undefined } as StoredFile)
-    },
-  })
-  const request = { digest, requester: 'alice' }
-  const found = await new EntryChecks({ store: isVerifiedAfter(3) }).find(request, true)
-  test.match(found, { isVerified: true })
-  test.equal(finds, 4, 'one by the check')
-  const changing = new EntryChecks({ store: isVerifiedAfter(Infinity) })
-  test.equal(await changing.find(request, true), 'unverified', 'somebody writes into it')
 })

@@ -1,48 +1,91 @@
 import { statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import t from 'tap'
-import { systemDisk } from '../../src/storage/disk.ts'
+import t, { type Test } from 'tap'
+import { systemDisk, type Disk } from '../../src/storage/disk.ts'
 import { EntryIndex } from '../../src/storage/entry-index.ts'
 import { EntryTouches } from '../../src/storage/entry-touches.ts'
 import { bytesOf, digestOf, freshDirectory } from './fixtures.ts'
 
 const bytes = bytesOf(100)
-const entryIn = (directory: string) => ({
-  digest: digestOf(bytes),
-  size: 100,
-  path: join(directory, 'entry'),
-})
+const [digest, size] = [digestOf(bytes), bytes.length]
 
-await t.test('a verified entry is touched once, and stays verified', async (test) => {
-  const entry = entryIn(freshDirectory(test))
-  writeFileSync(entry.path, bytes)
-  utimesSync(entry.path, new Date(0), new Date(0))
+/** A file from 1970 that was compared with its digest. */
+const setUp = (test: Test, disk: Partial<Disk> = {}) => {
+  const path = join(freshDirectory(test), 'entry')
+  writeFileSync(path, bytes)
+  utimesSync(path, new Date(0), new Date(0))
   const index = new EntryIndex({ maxBytes: 1e6, onEvicted: () => undefined })
-  index.verified(entry.digest, entry.size, 0)
-  const touches = new EntryTouches(systemDisk, index)
-  const operations: (() => Promise<void>)[] = []
-  for (let round = 0; round < 3; round++) touches.touch(entry, (operation) => void operations.push(operation))
+  index.verified(digest, size, 0)
+  const operations: Promise<void>[] = []
+  const touches = new EntryTouches({
+    disk: { ...systemDisk, ...disk },
+    index,
+    pathOf: () => path,
+    later: (operation) => void operations.push(operation().catch(() => undefined)),
+  })
+  return { path, index, touches, operations, now: () => statSync(path).mtimeMs }
+}
+
+await t.test('a verified entry is touched once, and is verified all the time', async (test) => {
+  const seen: boolean[] = []
+  const { touches, operations, index, now } = setUp(test, {
+    touch: async (path) => {
+      await systemDisk.touch(path)
+      seen.push(touches.isVerified(digest, now()), index.isVerified(digest, now()))
+    },
+  })
+  for (let round = 0; round < 3; round++) touches.touch(digest, size)
   test.equal(operations.length, 1)
-  await operations[0]?.()
-  const { mtimeMs } = statSync(entry.path)
-  test.ok(mtimeMs > 0)
-  test.ok(index.isVerified(entry.digest, mtimeMs))
+  await operations[0]
+  test.strictSame(seen, [true, false], 'the index alone would take the touch for a change')
+  test.ok(now() > 0)
+  test.ok(index.isVerified(digest, now()))
+  test.ok(touches.isVerified(digest, now()))
+  test.notOk(touches.isVerified(digest, now() + 1000))
 })
 
-for (const [name, change] of Object.entries({
-  'that somebody has changed': (path: string) => utimesSync(path, new Date(1000), new Date(1000)),
-  'that was dropped': (_path: string, index: EntryIndex) => index.remove(entryIn('').digest),
-}))
+await t.test('an entry that was compared just now is touched', async (test) => {
+  const { touches, operations, index, now } = setUp(test)
+  index.remove(digest)
+  touches.verified(digest, size, 0)
+  await operations[0]
+  test.ok(now() > 0)
+  test.ok(touches.isVerified(digest, now()))
+})
+
+const changes: Record<string, (path: string, index: EntryIndex) => void> = {
+  'that somebody has changed': (path) => utimesSync(path, new Date(1000), new Date(1000)),
+  'that was dropped': (_path, index) => index.remove(digest),
+}
+for (const [name, change] of Object.entries(changes))
   await t.test(`an entry ${name} does not become verified`, async (test) => {
-    const entry = entryIn(freshDirectory(test))
-    writeFileSync(entry.path, bytes)
-    utimesSync(entry.path, new Date(0), new Date(0))
-    const index = new EntryIndex({ maxBytes: 1e6, onEvicted: () => undefined })
-    index.verified(entry.digest, entry.size, 0)
-    change(entry.path, index)
-    const touched = Promise.withResolvers<void>()
-    new EntryTouches(systemDisk, index).touch(entry, (operation) => touched.resolve(operation()))
-    await touched.promise
-    test.ok(statSync(entry.path).mtimeMs > 1000)
-    test.notOk(index.isVerified(entry.digest, statSync(entry.path).mtimeMs))
+    const { touches, path, operations, index, now } = setUp(test)
+    change(path, index)
+    touches.touch(digest, size)
+    await operations[0]
+    test.ok(now() > 1000)
+    test.notOk(touches.isVerified(digest, now()))
   })
+
+await t.test('an entry that is dropped during the touch does not come back', async (test) => {
+  const { touches, operations, index, now } = setUp(test, {
+    touch: async (path) => {
+      await systemDisk.touch(path)
+      index.remove(digest)
+    },
+  })
+  touches.touch(digest, size)
+  await operations[0]
+  test.notOk(touches.isVerified(digest, now()))
+  test.equal(index.sizeOf(digest), undefined)
+})
+
+await t.test('a disk that cannot touch it', async (test) => {
+  const { touches, operations, now } = setUp(test, {
+    touch: async () => await Promise.reject(new Error('EROFS')),
+  })
+  touches.touch(digest, size)
+  await operations[0]
+  test.ok(touches.isVerified(digest, now()), 'nothing has changed')
+  test.notOk(touches.isVerified(digest, 1), 'and no other time counts')
+})
