@@ -14,7 +14,7 @@ export const pastedImage = (text: string): string => {
 /** The image behind `podman pull`, `FROM` or `image:`; the whole text if it is not clear which word is the image. */
 const onlyImageOf = (text: string): string => {
   const words = text.split(/\s/)
-  const last = words.pop() ?? ''
+  const last = words.pop() as string
   return words.some(isImageLike) || !isImageLike(last) ? text : last
 }
 

@@ -112,14 +112,12 @@ export class MirrorOrigin {
       throw unavailable('too many requests to the mirror at once; try again in a moment', undefined, 1)
     }
     try {
-      const answer = await this.#exchange(method, send)
+      const answer = await this.#exchange(method, send).finally(() => this.#requests.giveBack(holder))
       this.#observe(method, answer.status < 500 ? 'answered' : 'failed')
       return answer
     } catch (error) {
       this.#observe(method, outcomeOf(error as RegistryError))
       throw error
-    } finally {
-      this.#requests.giveBack(holder)
     }
   }
 

@@ -240,3 +240,19 @@ await t.test('a dry run compares, and puts nothing into the queue', async (t) =>
   t.equal(countOf('found'), 1)
   t.strictSame(mirror.queue.list(), [])
 })
+
+await t.test('changes that wait for a pass are not read after the end', async (t) => {
+  let reads = 0
+  const watch: Partial<SourceWatch> = {
+    latest: () => {
+      reads += 1
+      return undefined
+    },
+  }
+  const source: DesiredSource = { read: externalImages.read, watch: watch as SourceWatch }
+  const { passes } = await started(t, source, 1e9)
+  passes.restart()
+  passes.refresh(new Set(Array.from({ length: 300 }, (_, index) => `ocp/4.5:t${index}`)))
+  await passes.stop()
+  t.equal(reads, 0)
+})

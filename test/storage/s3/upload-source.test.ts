@@ -36,13 +36,31 @@ await t.test('a blob as its bytes', async (test) => {
   test.equal(await source.open('blobs', digestOf(Buffer.from('other'))), undefined)
 })
 
-await t.test('attack: a file that somebody changed does not reach other replicas', async (test) => {
-  const { directory, source } = await setUp(test)
-  writeFileSync(entryPath(directory, 'blobs', { digest, size: content.length }), Buffer.alloc(content.length))
+await t.test('an upload that ends early', async (test) => {
+  const { source } = await setUp(test)
   const found = await source.open('blobs', digest)
-  await test.rejects(allOf(found!.chunks), { name: 'WrongContent' })
+  for await (const chunk of found!.chunks) {
+    test.ok(chunk.length < content.length)
+    break
+  }
+  test.strictSame(await allOf(found!.chunks), Buffer.alloc(0))
   await found?.close()
 })
+
+for (const isOpen of [false, true])
+  await t.test(
+    `attack: a file that somebody changed ${isOpen ? 'while it is open' : 'before'} does not reach other replicas`,
+    async (test) => {
+      const { directory, source } = await setUp(test)
+      const path = entryPath(directory, 'blobs', { digest, size: content.length })
+      const change = () => writeFileSync(path, Buffer.alloc(content.length))
+      if (!isOpen) change()
+      const found = await source.open('blobs', digest)
+      if (isOpen) change()
+      await test.rejects(allOf(found!.chunks), { name: 'WrongContent' })
+      await found?.close()
+    },
+  )
 
 await t.test('a manifest with its type', async (test) => {
   const { storage, source } = await setUp(test)
