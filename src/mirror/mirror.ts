@@ -134,6 +134,7 @@ export class Mirror {
     const [finding] = await this.compare({ images: [image] }, options)
     if (!this.#isDesired(image)) return undefined
     this.#put(finding as Finding)
+    // Does nothing for an image that needs no copy: it has left the queue.
     this.queue.retry(target)
     return finding
   }
@@ -146,6 +147,8 @@ export class Mirror {
   #put(finding: Finding): void {
     const copy = dueCopy(finding, this.destinationOf(finding.image))
     if (copy !== undefined) this.queue.put(copy)
+    // For example, a promotion has come since the copy was queued. An image that cannot be read may still differ.
+    else if (finding.state !== 'unreadable') this.queue.remove(finding.image.target)
   }
 
   /** As people write it. */
@@ -166,6 +169,7 @@ export class Mirror {
     const rules = {
       hasAttachments: hasAttachments?.(target) === true,
       onlyGzipLayers: image.distributed !== undefined && onlyGzipLayers,
+      ...(copy.distributed && { expected: { digest: copy.distributed.replaced } }),
     }
     try {
       const result = await copyImage(this.#tools, { ...request, ...rules })

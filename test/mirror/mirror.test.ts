@@ -254,6 +254,29 @@ await t.test('a comparison of an older list puts nothing into the queue', async 
   t.equal(stored.tags.get('ocp_4.5_cli'), newer.source.digest)
 })
 
+await t.test('an image that needs no copy any more leaves the queue, unless it cannot be read', async (t) => {
+  const { registry, mirror, stored } = await started(t)
+  const desired = desiredOf({ 'a/b:c': 'quay.io/team/x:v1' })
+  const original = registry.repository('team/x')
+  const [old, fresh] = [putImage(original, 'old'), putImage(original, 'fresh')]
+  putImage(stored, 'old')
+  tag(stored, 'a_b_c', old)
+  tag(original, 'v1', fresh)
+  registry.fault = ({ method }) => (method === 'POST' ? { status: 403 } : undefined)
+  await mirror.pass(desired)
+  await mirror.queue.idle()
+  t.match(mirror.queue.list(), [{ state: 'dead', digest: fresh.digest }])
+  registry.fault = () => ({ status: 403 })
+  t.match(await mirror.pass(desired), [{ state: 'unreadable' }])
+  t.equal(mirror.queue.list().length, 1)
+  // The source goes back to the image that QCI has.
+  tag(original, 'v1', old)
+  registry.fault = () => undefined
+  t.match(await mirror.sync('a/b:c'), { state: 'same' })
+  t.strictSame(mirror.queue.list(), [])
+  t.equal(stored.tags.get('a_b_c'), old.digest)
+})
+
 await t.test('one image can be compared and copied now', async (t) => {
   const { registry, mirror, stored } = await started(t)
   const desired = desiredOf({ 'a/b:c': 'quay.io/team/x:v1' })

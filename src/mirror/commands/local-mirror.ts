@@ -55,6 +55,9 @@ const readAll = async (
   config: MirrorConfig,
   signal: AbortSignal,
 ): Promise<DesiredReading> => {
+  // A plan without the images of the watch would look complete.
+  if (kubeconfig === undefined && options !== undefined)
+    throw new Error('--enable-controller needs a kubeconfig of app.ci: --kubeconfig=FILE, or KUBECONFIG')
   if (kubeconfig === undefined) return await externalImages.read(config, signal)
   const kubeConfig = loadKubeConfig(kubeconfig)
   const base = appCiImages(kubeConfig)

@@ -29,6 +29,8 @@ export interface CopyRequest {
   readonly float: string
   /** False for a registry that keeps a history itself; true unless given. */
   readonly keepsOld?: boolean
+  /** What the float had when the copy was decided; undefined for nothing. If given, a float with another image is not changed. */
+  readonly expected?: { readonly digest: Digest | undefined }
   /** Whether signatures, attestations and SBOMs are copied, too. */
   readonly hasAttachments?: boolean
   /** Whether schema 2 with a layer that is not gzip is refused. */
@@ -115,11 +117,17 @@ const copyContent = async (
 
 const switchFloat = async (
   retention: Retention,
-  { target, float, digest, keepsOld = true }: Omit<CopyRequest, 'source'>,
+  { target, float, digest, expected, keepsOld = true }: Omit<CopyRequest, 'source'>,
   manifest: Manifest,
 ): Promise<CopyResult['replaced']> => {
   const old = await target.resolveSurely(float)
   if (old === digest) return undefined
+  // The next comparison decides again, with the image that is there now.
+  if (expected !== undefined && old !== expected.digest)
+    throw new RegistryFailure(
+      'transient',
+      `somebody else has written ${target.label}:${float} since it was compared`,
+    )
   const pruneTag = old === undefined || !keepsOld ? undefined : await retention.keep(target, float, old)
   // Promotions write floats, too. A registry has no conditional PUT, so another writer can still come between this request and the next
   // one.

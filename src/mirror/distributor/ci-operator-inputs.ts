@@ -3,7 +3,7 @@
  * ci-operator or a part of the step registry. Other fields are not read.
  * @see https://github.com/openshift/ci-tools/blob/main/pkg/api/helper/imageextraction.go and pkg/registry/resolver.go
  */
-import { parseDocument } from 'yaml'
+import { parseDocument, visit } from 'yaml'
 import { formatTarget, parseTarget } from '../names/qci-names.ts'
 
 /** A test or a part of the step registry, with the images and the other parts that it uses. */
@@ -24,6 +24,8 @@ export interface FileInputs {
 
 /** Attack: aliases of aliases, which stand for gigabytes. */
 const maxAliases = 100
+/** Attack: for each alias, the parser looks through all anchors and aliases before it. Real files have none, or a few. */
+const maxAliasesOfFile = 1000
 
 /** @throws {Error} if the text is not YAML */
 export const readFileInputs = (text: string): FileInputs => {
@@ -32,9 +34,20 @@ export const readFileInputs = (text: string): FileInputs => {
   const document = parseDocument(text, { schema: 'failsafe', merge: true, uniqueKeys: false })
   const [error] = document.errors
   if (error !== undefined) throw error
+  requireFewAliases(document)
   const root = objectOf(document.toJS({ maxAliasCount: maxAliases }))
   const parts = registryParts(root)
   return parts.length > 0 ? { parts, streams: [] } : configInputs(root)
+}
+
+const requireFewAliases = (document: ReturnType<typeof parseDocument>): void => {
+  let aliases = 0
+  visit(document, {
+    Alias: () => {
+      aliases += 1
+      if (aliases > maxAliasesOfFile) throw new Error(`it has more than ${maxAliasesOfFile} aliases`)
+    },
+  })
 }
 
 type Json = Readonly<Record<string, unknown>>

@@ -35,7 +35,7 @@ export class CopyQueue {
     this.#rules = options.rules ?? defaultRetryRules
   }
 
-  /** Adds a copy. If the queue already has it with the same digest, nothing changes: a dead copy stays dead. */
+  /** Adds a copy. If the queue already has it with the same digest, its state stays: a dead copy stays dead. */
   put(copy: QueuedCopy): void {
     const entry = this.#entries.get(copy.target)
     if (entry === undefined) {
@@ -47,7 +47,7 @@ export class CopyQueue {
       this.#unwait(entry)
       entry.replace(copy)
       this.#wait(entry)
-    }
+    } else entry.copy = { ...entry.copy, ...(copy.distributed && { distributed: copy.distributed }) }
     this.#pump()
   }
 
@@ -62,9 +62,10 @@ export class CopyQueue {
     return true
   }
 
-  /** Removes an image that is not desired any more. A copy that has begun is finished. */
+  /** Removes an image that is not desired any more, or needs no copy. A copy that has begun is finished, and none follows it. */
   remove(target: string): boolean {
     const entry = this.#entries.get(target)
+    if (entry?.state === 'copying') entry.next = undefined
     if (entry === undefined || entry.state === 'copying') return false
     this.#unwait(entry)
     this.#entries.delete(target)

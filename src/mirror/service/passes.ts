@@ -50,6 +50,9 @@ export class Passes {
   /** Running comparisons of images that the watch has reported. */
   readonly #refreshing = new Set<Promise<void>>()
 
+  /** The last of the large comparisons among them. */
+  #large: Promise<void> = Promise.resolve()
+
   constructor(options: PassesOptions) {
     this.#options = options
     this.#recent = new RecentComparisons(options.clock)
@@ -129,9 +132,18 @@ export class Passes {
   }
 
   async #refresh(targets: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    if (targets.size <= maxAtOnce) return await this.#compareLatest(targets, signal)
+    // A list has thousands of changes. The images of the configuration are compared first, and one list after the other.
+    const turn = this.#large.then(async () => {
+      await this.#running
+      await this.#compareLatest(targets, signal)
+    })
+    this.#large = turn.catch(() => undefined)
+    await turn
+  }
+
+  async #compareLatest(targets: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
     const { source, config, observe } = this.#options
-    // A list has thousands of changes. The images of the configuration are compared first.
-    if (targets.size > maxAtOnce) await this.#running
     const latest = signal.aborted ? undefined : source.watch?.latest(config())
     // Before the first reading, the pass that runs is about to see it.
     if (latest === undefined) return

@@ -41,6 +41,8 @@ await t.test('with the watch enabled, its images are in the list', async (t) => 
     readDesired(plan('--release-repo-git-sync-path=/nothing'), configOf('supplementalCIImages: {}\n')),
     /ENOENT/,
   )
+  const withoutCluster = args('plan', '--enable-controller=quay_io_ci_images_distributor')
+  await t.rejects(readDesired(withoutCluster, configOf('supplementalCIImages: {}\n')), /needs a kubeconfig/)
   api.fault({ kind: 'status', status: 500 })
   await t.rejects(readDesired(plan(), configOf('supplementalCIImages: {}\n')), /500/)
 })

@@ -94,6 +94,24 @@ await t.test('another writer changes the float during the copy', async (t) => {
   t.equal(stored.tags.get(float), promoted.digest)
 })
 
+await t.test('a float that somebody has written since the comparison is left as it is', async (t) => {
+  const { source, target, original, stored } = await startSides(t)
+  const [old, promoted] = [putImage(stored, 'old'), putImage(stored, 'promoted')]
+  const { digest } = putImage(original, 'new')
+  for (const expected of [{ digest: old.digest }, { digest: undefined }]) {
+    tag(stored, float, promoted)
+    await t.rejects(copyImage(toolsOf(), { source, digest, target, float, expected }), {
+      name: 'RegistryFailure',
+      kind: 'transient',
+      message: `somebody else has written ${target.label}:${float} since it was compared`,
+    })
+    t.equal(stored.tags.get(float), promoted.digest)
+    t.notOk(stored.tags.has(pruneTag))
+  }
+  await copyImage(toolsOf(), { source, digest, target, float, expected: { digest: promoted.digest } })
+  t.equal(stored.tags.get(float), digest)
+})
+
 await t.test('a float is written once, and is read back', async (t) => {
   const { source, target, original, stored, qci } = await startSides(t)
   tag(stored, float, putImage(stored, 'old'))

@@ -107,6 +107,14 @@ base_images:
   t.throws(() => readFileInputs(bomb.join('\n')))
 })
 
+await t.test('attack: many aliases, each of an anchor of its own', (t) => {
+  const pairs = (count: number) =>
+    Array.from({ length: count }, (_, index) => `- &a${index} x\n- *a${index}`).join('\n')
+  t.strictSame(readFileInputs(`unused:\n${pairs(1000)}`).streams, [])
+  t.throws(() => readFileInputs(`unused:\n${pairs(1001)}`), /more than 1000 aliases/)
+  t.end()
+})
+
 await t.test('attack: a chain of thousands of chains', async (t) => {
   const chains = Array.from({ length: 20_000 }, (_, index) => ({
     parts: [

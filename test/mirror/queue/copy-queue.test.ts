@@ -1,6 +1,7 @@
 import t from 'tap'
 import { CopyQueue, type CopyQueueOptions } from '../../../src/mirror/queue/copy-queue.ts'
 import type { CopyStatus, QueuedCopy } from '../../../src/mirror/queue/queued-copy.ts'
+import type { Digest } from '../../../src/oci/digest.ts'
 import { RegistryFailure } from '../../../src/mirror/registry/failure.ts'
 import { fakeClock, settled } from '../../concurrency/fake-clock.ts'
 import { copyOf } from './copies.ts'
@@ -135,6 +136,34 @@ await t.test('a waiting copy can be replaced and removed, a running one cannot',
   await end('b')
   await idle
   t.strictSame(queue.list(), [])
+})
+
+await t.test(
+  'an image that needs no copy any more: the running copy ends, and none follows it',
+  async (t) => {
+    const { queue, begun, end } = started()
+    queue.put(copyOf('a'))
+    queue.put(copyOf('a', 'ghcr.io', '1'))
+    t.equal(queue.remove('a'), false)
+    await end('a')
+    t.strictSame(begun, ['a'])
+    t.strictSame(queue.list(), [])
+  },
+)
+
+await t.test('a later comparison tells what QCI has now, and the failures of the digest stay', async (t) => {
+  const { queue, end } = started()
+  const imageStreamTag = { namespace: 'ocp', name: '4.5', tag: 'cli' }
+  const replacing = (replaced: string) => ({
+    ...copyOf('a'),
+    distributed: { imageStreamTag, replaced: replaced as Digest, isStale: false },
+  })
+  queue.put(replacing('sha256:1'))
+  await end('a', transient())
+  queue.put(replacing('sha256:2'))
+  t.match(queue.list(), [{ state: 'backing off', failures: 1, distributed: { replaced: 'sha256:2' } }])
+  queue.put(copyOf('a'))
+  t.match(queue.list(), [{ state: 'backing off', distributed: { replaced: 'sha256:2' } }])
 })
 
 await t.test('a requested try replaces the scheduled one', async (t) => {
