@@ -134,10 +134,9 @@ export class Passes {
   async #refresh(targets: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
     if (targets.size <= maxAtOnce) return await this.#compareLatest(targets, signal)
     // A list has thousands of changes. The images of the configuration are compared first, and one list after the other.
-    const turn = this.#large.then(async () => {
-      await this.#running
-      await this.#compareLatest(targets, signal)
-    })
+    const turn = this.#large
+      .then(async () => await this.#running)
+      .then(async () => await this.#compareLatest(targets, signal))
     this.#large = turn.catch(() => undefined)
     await turn
   }
