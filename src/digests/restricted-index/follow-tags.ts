@@ -25,6 +25,8 @@ export interface FollowTagsOptions {
   /** Called for each tag that was followed, or that upstream does not have any more. */
   readonly onFollowed?: (() => void) | undefined
   readonly retryMs?: number | undefined
+  /** A reference is skipped after its first failure. Otherwise it has at least `maxTries`. */
+  readonly isTriedOnce?: boolean | undefined
 }
 
 /** Quay grants 50 manifests a second; each takes a tenth of a second. */
@@ -72,13 +74,16 @@ const follow = async (
 
 const untilAnswered = async (
   reference: QciTag | Digest,
-  { fetch, signal, onFailure, onUnread, isAnswering, retryMs = 1000 }: FollowTagsOptions,
+  { fetch, signal, onFailure, onUnread, isAnswering, isTriedOnce = false, retryMs = 1000 }: FollowTagsOptions,
   answers: Answers,
 ): Promise<Digest | undefined> => {
   const before = answers.count
-  const isSkipped = async (): Promise<boolean> =>
-    answers.count !== before || (await isAnswering?.().catch(() => false)) === true
-  for (let failures = 0; failures < maxTries || !(await isSkipped()); failures++) {
+  const isSkipped = async (): Promise<boolean> => {
+    if (isTriedOnce || answers.count !== before) return true
+    return (await isAnswering?.().catch(() => false)) === true
+  }
+  const tries = isTriedOnce ? 1 : maxTries
+  for (let failures = 0; failures < tries || !(await isSkipped()); failures++) {
     signal.throwIfAborted()
     try {
       const digest = await fetch(reference)

@@ -5,19 +5,17 @@
  * beginning, and then from the last one that it saw: a tag that is overwritten leaves a dated copy, so these also show which live tags to
  * resolve again. Tags that are attached to digests have no date, and are scanned every few hours.
  */
-import type { Digest, QciTag } from '../../oci/reference.ts'
+import type { QciTag } from '../../oci/reference.ts'
 import type { Facts } from '../facts.ts'
-import type { Location } from '../sightings.ts'
 import type { IndexState } from './index-state.ts'
+import { RestrictedTags, type RestrictedTagsOptions } from './restricted-tags.ts'
 import { TagFollower, type TagFollowerOptions } from './tag-follower.ts'
 import { copiedTagOf, datedBegin, hourLength, hourOf, isDated } from '../../oci/tag-order.ts'
 import { scanDated, scanLive, scanPrefix, type TagPage } from './tag-scan.ts'
 
-export interface WalkOptions extends TagFollowerOptions {
+export interface WalkOptions extends TagFollowerOptions, RestrictedTagsOptions {
   /** Fetches a page of the tag list with a low priority. */
   readonly fetchPage: (after: string | undefined, signal: AbortSignal) => Promise<TagPage>
-  readonly isRestrictedDigest: (digest: Digest) => boolean
-  readonly locate: (tag: QciTag) => Location
   readonly facts: Pick<Facts, 'restrictedTags' | 'sweep'>
   /** Called at the start of each part of the round, and every few pages. */
   readonly onProgress: (phase: IndexPhase) => void
@@ -43,6 +41,12 @@ export class RestrictedWalk {
   /** Stores the progress of the walk. */
   readonly #note: (change: Partial<IndexState>) => Promise<void>
   readonly #follower: TagFollower
+  readonly #tags: RestrictedTags
+  /**
+   * Another leader, or an earlier process, could not read some references. This walk does not know which, so it begins again, and the
+   * index has unread references until it has tried every tag itself.
+   */
+  #hasInheritedUnread = false
   #isTextOrder = false
   #discoveredAt = -Infinity
   #liveReadAt = -Infinity
@@ -53,6 +57,7 @@ export class RestrictedWalk {
     this.#options = options
     this.#note = note
     this.#follower = new TagFollower(options)
+    this.#tags = new RestrictedTags(options)
   }
 
   /** Pages that were read and tags that were followed since the start of the process. */
@@ -62,6 +67,11 @@ export class RestrictedWalk {
 
   async round(state: IndexState): Promise<void> {
     const { now, onProgress, facts } = this.#options
+    const isOwn = state.liveCompleteAt === this.#liveReadAt
+    if (state.hasUnread === true && !isOwn && !this.#hasInheritedUnread) {
+      this.#hasInheritedUnread = true
+      this.#discoveredAt = this.#attachedAt = -Infinity
+    }
     onProgress('live')
     const every = this.#isTextOrder ? readWholeEveryMs : discoverEveryMs
     const isDue = state.liveCompleteAt === undefined || now() - this.#discoveredAt >= every
@@ -72,6 +82,10 @@ export class RestrictedWalk {
     if (now() - this.#attachedAt >= attachedEveryMs) {
       onProgress('attached')
       await this.#readAttached(live)
+    }
+    if (this.#hasInheritedUnread) {
+      this.#hasInheritedUnread = false
+      await this.#note({ hasUnread: this.#hasUnread })
     }
     facts.sweep()
     onProgress('idle')
@@ -90,13 +104,13 @@ export class RestrictedWalk {
     const pages = scanLive({
       fetchPage: this.#fetchPage,
       // Dated copies are read later, and their neighbours belong to other namespaces.
-      matters: (tag) => !isDated(tag) && this.#namespaceOf(tag) !== undefined,
+      matters: (tag) => !isDated(tag) && this.#tags.namespaceOf(tag) !== undefined,
       isTextOrder: this.#isTextOrder,
       onTextOrder: () => {
         this.#isTextOrder = true
       },
     })
-    await this.#follower.followUnknown(this.#restrictedOf(this.#keepingLive(pages, state), namespaces))
+    await this.#follower.followUnknown(this.#tags.ownedOf(this.#keepingLive(pages, state), namespaces))
     this.#discoveredAt = startedAt
     // If every page was read, the dated copies were read as well.
     const dated = this.#isTextOrder ? this.#datedUpTo(startedAt) : {}
@@ -107,14 +121,14 @@ export class RestrictedWalk {
   async #refresh(state: IndexState): Promise<IndexState> {
     for (const namespace of state.namespaces)
       for (const prefix of [`${namespace}_`, `art__${namespace}_`])
-        await this.#follower.followUnknown(this.#restrictedOf(this.#scanPrefix(prefix)))
+        await this.#follower.followUnknown(this.#tags.ownedOf(this.#scanPrefix(prefix)))
     await this.#follower.recheck()
     return await this.#noteLive(state, {})
   }
 
   async #noteLive(state: IndexState, found: Partial<IndexState>): Promise<IndexState> {
     this.#liveReadAt = this.#options.now()
-    const change = { liveCompleteAt: this.#liveReadAt, hasUnread: this.#follower.hasUnread, ...found }
+    const change = { liveCompleteAt: this.#liveReadAt, hasUnread: this.#hasUnread, ...found }
     await this.#note(change)
     return { ...state, ...change }
   }
@@ -134,19 +148,20 @@ export class RestrictedWalk {
 
   async #readDated(state: IndexState): Promise<void> {
     const startedAt = this.#options.now()
-    const { datedSeenUpTo, datedCompleteAt } = state
+    const { datedCompleteAt } = state
+    const datedSeenUpTo = this.#hasInheritedUnread ? '' : state.datedSeenUpTo
     const overwritten = new Set<QciTag>()
     const namespaces = new Set(state.namespaces)
     const pages = scanDated(this.#fetchPage, datedSeenUpTo === '' ? datedBegin : datedSeenUpTo)
     const noted = this.#noting(this.#keepingLive(pages, state), (tags) => {
       for (const tag of tags) {
-        const copied = copiedTagOf(tag) ?? ''
-        if (datedCompleteAt !== undefined && this.#namespaceOf(copied) !== undefined)
+        const copied = tag < state.datedSeenUpTo ? '' : (copiedTagOf(tag) ?? '')
+        if (datedCompleteAt !== undefined && this.#tags.namespaceOf(copied) !== undefined)
           overwritten.add(copied as QciTag)
       }
     })
-    await this.#follower.followUnknown(this.#restrictedOf(noted, namespaces))
-    await this.follow(overwritten)
+    await this.#follower.followUnknown(this.#tags.ownedOf(noted, namespaces))
+    await this.#follower.followEach(overwritten)
     await this.#note({ ...this.#datedUpTo(startedAt), namespaces: [...namespaces] })
   }
 
@@ -169,38 +184,10 @@ export class RestrictedWalk {
 
   async #readAttached(state: IndexState): Promise<void> {
     const startedAt = this.#options.now()
-    await this.#follower.followEach(this.#attachedOf(this.#keepingLive(this.#scanPrefix('sha256-'), state)))
+    await this.#follower.followEach(
+      this.#tags.attachedOf(this.#keepingLive(this.#scanPrefix('sha256-'), state)),
+    )
     this.#attachedAt = startedAt
-  }
-
-  async *#attachedOf(pages: AsyncIterable<readonly string[]>): AsyncGenerator<QciTag> {
-    const { locate, isRestrictedDigest } = this.#options
-    for await (const tags of pages)
-      for (const tag of tags as readonly QciTag[]) {
-        const location = locate(tag)
-        if (location.by === 'digest' && isRestrictedDigest(location.digest)) yield tag
-      }
-  }
-
-  async *#restrictedOf(
-    pages: AsyncIterable<readonly string[]>,
-    namespaces = new Set<string>(),
-  ): AsyncGenerator<QciTag> {
-    for await (const tags of pages)
-      for (const tag of tags) {
-        const namespace = this.#namespaceOf(tag)
-        if (namespace === undefined) continue
-        namespaces.add(namespace)
-        yield tag as QciTag
-      }
-  }
-
-  /** The restricted namespace of a tag, if it belongs to one. */
-  #namespaceOf(tag: string): string | undefined {
-    if (tag === '') return undefined
-    const location = this.#options.locate(tag as QciTag)
-    if (location.by !== 'image-stream' || !location.isRestricted) return undefined
-    return location.imageStream.namespace
   }
 
   readonly #fetchPage = async (after: string | undefined): Promise<TagPage> => {
@@ -209,9 +196,16 @@ export class RestrictedWalk {
     return page
   }
 
+  get #hasUnread(): boolean {
+    return this.#hasInheritedUnread || this.#follower.hasUnread
+  }
+
   #datedUpTo(startedAt: number): Partial<IndexState> {
-    const { hasUnread } = this.#follower
-    return { datedCompleteAt: startedAt, datedSeenUpTo: hourOf(startedAt - overlapMs), hasUnread }
+    return {
+      datedCompleteAt: startedAt,
+      datedSeenUpTo: hourOf(startedAt - overlapMs),
+      hasUnread: this.#hasUnread,
+    }
   }
 
   #scanPrefix(prefix: string): AsyncGenerator<readonly string[]> {

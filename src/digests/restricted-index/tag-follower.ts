@@ -24,6 +24,10 @@ const hourMs = 3600_000
 /** Live tags that were not seen for so long are resolved again, up to `maxRechecked` in one round. */
 const recheckAfterMs = hourMs
 const maxRechecked = 500
+/** References that could not be read, and that one round tries again. */
+const maxRetried = 32
+/** Other tags that are tried to find out whether upstream answers. */
+const maxProbes = 3
 /** How long a manifest that upstream does not have is not fetched again. */
 const absentMs = 24 * hourMs
 const maxChecked = 200_000
@@ -36,6 +40,8 @@ export class TagFollower {
   readonly #absent: BoundedCache<Digest, true>
   /** Tags, and manifests below them, that upstream has and could not be read so far. */
   readonly #unread = new Set<QciTag | Digest>()
+  /** References whose last try has failed. */
+  readonly #failing = new Set<QciTag | Digest>()
   #followed = 0
 
   constructor(options: TagFollowerOptions) {
@@ -53,25 +59,39 @@ export class TagFollower {
     return this.#unread.size > 0
   }
 
-  /** Tries again what could not be read. What upstream does not have any more is over. */
+  /** Tries some of what could not be read again, once, and the others in the next rounds. What upstream does not have any more is over. */
   async followUnread(): Promise<void> {
-    await this.followEach(iterate([...this.#unread]))
+    await this.#follow(iterate([...this.#unread].slice(0, maxRetried)), true)
   }
 
   async follow(tags: Iterable<QciTag>): Promise<void> {
-    await this.followEach(iterate(tags))
+    await this.#follow(iterate(tags), false)
   }
 
-  async followEach(tags: AsyncIterable<QciTag | Digest>): Promise<void> {
+  /** Except for tags that could not be read: `followUnread` tries them again. */
+  async followEach(tags: Iterable<QciTag> | AsyncIterable<QciTag>): Promise<void> {
+    await this.#follow(this.#withoutUnread(tags), false)
+  }
+
+  async #follow(tags: AsyncIterable<QciTag | Digest>, isTriedOnce: boolean): Promise<void> {
     const { manifestsOf, onFailure, signal, tagRetryMs } = this.#options
     await followTags(tags, {
       fetch: this.#fetch,
       manifestsOf,
       signal,
-      onFailure,
+      onFailure: (reference, error) => {
+        this.#failing.add(reference)
+        onFailure(reference, error)
+      },
       retryMs: tagRetryMs,
+      isTriedOnce,
       isAnswering: this.#isAnswering,
-      onUnread: (reference) => this.#unread.add(reference),
+      onUnread: (reference) => {
+        this.#failing.delete(reference)
+        // The last one to be tried again.
+        this.#unread.delete(reference)
+        this.#unread.add(reference)
+      },
       onFollowed: () => {
         this.#followed += 1
       },
@@ -95,39 +115,53 @@ export class TagFollower {
       .toSorted((one, other) => resolvedAt(one) - resolvedAt(other))
       .slice(0, maxRechecked)
       .map(([tag]) => tag)
-    await this.follow(outdated)
+    await this.followEach(outdated)
     for (const tag of outdated) this.#checkedAt.set(tag, time)
   }
 
   /** Attack: HEAD for a restricted tag, or a pull of an index alone, records a fact without the manifests below. */
   async *#unknownOf(tags: AsyncIterable<QciTag>): AsyncGenerator<QciTag> {
     for await (const tag of tags) {
-      // `followUnread` tries it again.
-      if (this.#unread.has(tag)) continue
       const seen = this.#options.facts.restrictedTags.get(tag)
       if (seen === undefined || !this.#isFollowed(seen.digest, maxDepth)) yield tag
     }
   }
 
+  async *#withoutUnread(tags: Iterable<QciTag> | AsyncIterable<QciTag>): AsyncGenerator<QciTag> {
+    for await (const tag of tags) if (!this.#unread.has(tag)) yield tag
+  }
+
   #isFollowed(digest: Digest, depth: number): boolean {
     const manifests = this.#options.manifestsOf(digest)
-    if (manifests === undefined) return this.#absent.has(digest)
+    // `followUnread` tries unread ones again.
+    if (manifests === undefined) return this.#absent.has(digest) || this.#unread.has(digest)
     return depth === 0 || manifests.every((child) => this.#isFollowed(child, depth - 1))
   }
 
-  /** By a tag that could be read before. Without one, nothing is known yet, and no tag is skipped. */
+  /**
+   * By tags that could be read before. Without one, nothing is known yet, and no tag is skipped. Attack: the tag that is broken now is also
+   * the newest one that could be read before.
+   */
   readonly #isAnswering = async (): Promise<boolean> => {
     const { facts, fetchManifest, signal } = this.#options
-    const known = [...facts.restrictedTags.keys()].findLast((tag) => !this.#unread.has(tag))
-    if (known === undefined) return false
-    await fetchManifest(known, signal)
-    return true
+    const others = [...facts.restrictedTags.keys()].filter(
+      (tag) => !this.#unread.has(tag) && !this.#failing.has(tag),
+    )
+    for (const tag of others.slice(-maxProbes))
+      try {
+        await fetchManifest(tag, signal)
+        return true
+      } catch {
+        // The next one may be answered.
+      }
+    return false
   }
 
   readonly #fetch = async (reference: QciTag | Digest): Promise<Digest | undefined> => {
     const { fetchManifest, manifestsOf, signal } = this.#options
     const digest = await fetchManifest(reference, signal)
     this.#unread.delete(reference)
+    this.#failing.delete(reference)
     const fetched = digest ?? (isDigest(reference) ? reference : undefined)
     if (fetched !== undefined && manifestsOf(fetched) === undefined) this.#absent.set(fetched, true)
     return digest

@@ -124,6 +124,15 @@ await t.test(
   },
 )
 
+await t.test('tags that are tried once, whatever upstream answers', async (test) => {
+  const { options, tries, followed } = setUp({ fail: (reference) => reference !== 'a_b_good' })
+  const unread: string[] = []
+  const onUnread = (one: string) => void unread.push(one)
+  await followTags(tagsOf('a_b_c', 'a_b_good', 'a_b_d'), { ...options, isTriedOnce: true, onUnread })
+  test.strictSame([[...tries.values()], followed()], [[1, 1, 1], 3])
+  test.strictSame(unread.toSorted(), ['a_b_c', 'a_b_d'])
+})
+
 await t.test('the abort ends a request, a pause, and a start', async (test) => {
   for (const when of ['request', 'pause', 'before']) {
     const scene = setUp({ fail: () => true }, { retryMs: when === 'pause' ? 60_000 : 0.01 })

@@ -16,12 +16,13 @@ const setUp = (
   order: Order = 'bytes',
   perPage = 100,
   more: Partial<WalkOptions> = {},
+  before: IndexState = nothingIndexed,
 ) => {
   const clock = { now: start }
   const upstream = new FakeUpstream(tags, order, () => clock.now, perPage)
   const notes: Partial<IndexState>[] = []
   const phases: string[] = []
-  let state = nothingIndexed
+  let state = before
   const walk = new RestrictedWalk(
     {
       ...upstream.walked(),
@@ -233,3 +234,37 @@ await t.test('tags that an ImageStream claims have changed are resolved now, kno
   await walk.follow(['ocp-priv_4.15_base' as never])
   test.equal(upstream.taken().length, 2)
 })
+
+await t.test(
+  'attack: a new leader begins again, if an earlier one could not read everything',
+  async (test) => {
+    const [old, base] = [copies[0] ?? '', 'ocp-priv_4.15_base']
+    for (const broken of [old, base]) {
+      const first = setUp(small, 'bytes', 100, { tagRetryMs: 0.01 })
+      first.upstream.before = (what, kind) => {
+        if (kind === 'manifest' && what === broken) throw new Error('500')
+      }
+      await first.round()
+      test.equal(first.state().hasUnread, true)
+      await first.round()
+      test.equal(first.state().hasUnread, true)
+      // The new leader has the facts of all other tags.
+      const second = setUp(small, 'bytes', 100, { tagRetryMs: 0.01 }, first.state())
+      const known = small.filter((one) => isRestrictedTag(one) && one !== broken)
+      await second.walk.follow(known as never)
+      second.upstream.taken()
+      second.clock.now += minuteMs
+      const seen: unknown[] = []
+      second.upstream.before = () => void seen.push(second.state().hasUnread)
+      const begun = await second.round()
+      test.strictSame(begun.tags, [broken])
+      test.ok(
+        seen.every((one) => one === true),
+        'until it has tried all of them',
+      )
+      test.equal(second.state().hasUnread, false)
+      const later = await second.round()
+      test.ok(later.pages < begun.pages, 'it does not begin again in each round')
+    }
+  },
+)

@@ -169,3 +169,70 @@ await t.test(
     test.equal(upstream.facts.restrictedTags.get('ocp-priv_4.15_699' as QciTag)?.seenAt, clock.now)
   },
 )
+
+await t.test('attack: the broken tag is the newest one that could be read before', async (test) => {
+  const others = Array.from({ length: 4 }, (_, number) => `ocp-priv_4.15_${number}` as QciTag)
+  const { upstream, follower } = setUp([...others, tag])
+  await follower.follow([...others, tag])
+  // Of the others, the newest are broken as well.
+  upstream.before = (what) => {
+    if (what === tag || what === others[3] || what === others[2]) throw new Error('500')
+  }
+  await follower.follow([tag])
+  test.equal(follower.hasUnread, true)
+})
+
+await t.test('while upstream answers nothing, no tag is skipped', async (test) => {
+  const { upstream, follower } = setUp([other, tag])
+  await follower.follow([other, tag])
+  // Eight tries, then a probe before each further one.
+  let failures = 15
+  upstream.before = () => {
+    if (failures-- > 0) throw new Error('503')
+  }
+  await follower.follow([tag])
+  test.equal(follower.hasUnread, false)
+})
+
+await t.test('what could not be read is tried once in a round, 32 references at most', async (test) => {
+  const tags = Array.from({ length: 70 }, (_, number) => `ocp-priv_4.15_${number}` as QciTag)
+  const { upstream, follower, followUnknown, clock } = setUp([...tags, other])
+  await follower.follow([other])
+  const tried: (string | undefined)[] = []
+  upstream.before = (what) => {
+    if (what === other) return
+    tried.push(what)
+    throw new Error('500')
+  }
+  await followUnknown()
+  tried.length = 0
+  for (const count of [32, 64]) {
+    await follower.followUnread()
+    test.equal(tried.length, count)
+  }
+  test.equal(new Set(tried).size, 64, 'each in its turn')
+  clock.now += hourMs
+  tried.length = 0
+  await followUnknown()
+  await follower.followEach(tags)
+  await follower.recheck()
+  test.strictSame(tried, [])
+})
+
+await t.test('a manifest that could not be read is not tried again with the tag above it', async (test) => {
+  const { upstream, follower, followUnknown } = setUp([tag, other])
+  upstream.manifests.set(tag, { digest: index, manifests: [image] })
+  await follower.follow([other])
+  let tries = 0
+  upstream.before = (what) => {
+    if (what !== image) return
+    tries += 1
+    throw new Error('500')
+  }
+  await followUnknown()
+  test.equal(tries, 8)
+  await followUnknown()
+  test.equal(tries, 8)
+  await follower.followUnread()
+  test.equal(tries, 9)
+})
