@@ -51,22 +51,15 @@ await test('ImageStreams of a real API server', { skip }, async (suite) => {
   const embargoed = digestOf('ocp-priv_4.5_embargoed')
   const app = digestOf('my-team_app_latest')
   await create(imageStream('ocp-priv', '4.5', embargoed))
-  const proxies = [
+  const startProxy = async () =>
     await startWatchingProxy(suite, {
       kubeconfig: await api.kubeconfig(),
       upstream: quay,
       robot,
       gracePeriod: '2s',
       probe: '/readyz',
-    }),
-    await startWatchingProxy(suite, {
-      kubeconfig: await api.kubeconfig(),
-      upstream: quay,
-      robot,
-      gracePeriod: '2s',
-      probe: '/readyz',
-    }),
-  ]
+    })
+  const proxies = [await startProxy(), await startProxy()]
   const alice = api.userToken('alice')
   const puller = await api.createToken(serviceAccount)
 

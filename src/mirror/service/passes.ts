@@ -3,6 +3,7 @@
  * otherwise at an interval.
  */
 import type { Clock } from '../../concurrency/clock.ts'
+import { OneAtATime } from '../../concurrency/one-at-a-time.ts'
 import type { MirrorConfig } from '../config/mirror-config.ts'
 import type { Mirror } from '../mirror.ts'
 import type { Desired, DesiredImage } from '../plan/desired.ts'
@@ -49,9 +50,8 @@ export class Passes {
   readonly #recent: RecentComparisons
   /** Running comparisons of images that the watch has reported. */
   readonly #refreshing = new Set<Promise<void>>()
-
-  /** The last of the large comparisons among them. */
-  #large: Promise<void> = Promise.resolve()
+  /** The comparisons of whole lists among them. */
+  readonly #lists = new OneAtATime()
 
   constructor(options: PassesOptions) {
     this.#options = options
@@ -134,11 +134,10 @@ export class Passes {
   async #refresh(targets: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
     if (targets.size <= maxAtOnce) return await this.#compareLatest(targets, signal)
     // A list has thousands of changes. The images of the configuration are compared first, and one list after the other.
-    const turn = this.#large
-      .then(async () => await this.#running)
-      .then(async () => await this.#compareLatest(targets, signal))
-    this.#large = turn.catch(() => undefined)
-    await turn
+    await this.#lists.run('lists', async () => {
+      await this.#running
+      await this.#compareLatest(targets, signal)
+    })
   }
 
   async #compareLatest(targets: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
