@@ -114,15 +114,15 @@ await t.test(
       for (const closes of flags)
         for (const isUnowned of flags)
           for (const isClaimed of flags)
-            for (const isComplete of flags)
+            for (const hasFollowedLive of flags)
               for (const unknownDigests of ['allow', 'deny'] as const) {
                 const reach = { isOpen, isRestricted: closes, isUnowned }
-                const knowledge = { isClaimed: () => isClaimed, isComplete: () => isComplete }
+                const knowledge = { isClaimed: () => isClaimed, hasFollowedLive: () => hasFollowedLive }
                 const opensUnowned = !isClaimed && (isUnowned || unknownDigests === 'allow')
                 test.equal(
                   opensQciWide({ a: reach }, knowledge, undefined, unknownDigests),
-                  isOpen || (!closes && opensUnowned && (isComplete || 'later')),
-                  JSON.stringify({ ...reach, isClaimed, isComplete, unknownDigests }),
+                  isOpen || (!closes && opensUnowned && (hasFollowedLive || 'later')),
+                  JSON.stringify({ ...reach, isClaimed, hasFollowedLive, unknownDigests }),
                 )
               }
   },
@@ -154,7 +154,7 @@ await t.test(
       [{ parent: { isRestricted: true } }, {}, 'later'],
       [{ own: { isRestricted: true } }, {}, false],
       [{ own: { isRestricted: true }, parent: {} }, {}, true],
-      [{}, { isComplete: () => false }, 'later'],
+      [{}, { hasFollowedLive: () => false }, 'later'],
       [{}, { isClaimed: () => true }, false],
     ] as const
     for (const [scene, more, expected] of rows) {
@@ -169,7 +169,7 @@ await t.test(
       const { reference } = createRequirements({ knowledge, isRestricted, unknownDigests: 'allow' })
       const asked = { kind: 'digest', repository, digest } as const
       test.equal(reference({ ...asked, content: 'blob' }).qciWide, expected, JSON.stringify(scene))
-      if (expected === 'later' && !('isComplete' in more)) test.equal(reference(asked).qciWide, true)
+      if (expected === 'later' && !('hasFollowedLive' in more)) test.equal(reference(asked).qciWide, true)
     }
   },
 )
@@ -184,7 +184,7 @@ await t.test('a blob of restricted images is open if an open or unseen manifest 
     [{ isRestricted: true }, {}, false],
     [{ isRestricted: true, isUnowned: true }, {}, false],
     [{ isUnowned: true }, {}, false],
-    [{}, { isComplete: () => false }, false],
+    [{}, { hasFollowedLive: () => false }, false],
     [{}, { isClaimed: () => true }, false],
     [{ isOpen: true }, { isClaimed: () => true }, true],
   ] as const
@@ -203,7 +203,7 @@ await t.test('without knowledge, no digest is claimed, and the knowledge is comp
       nothingKnown.mayBeUnread(digest),
       nothingKnown.parentsOf(digest),
       nothingKnown.isClaimed(digest),
-      nothingKnown.isComplete(),
+      nothingKnown.hasFollowedLive(),
     ],
     [false, [], false, true],
   )

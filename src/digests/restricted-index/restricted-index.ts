@@ -26,10 +26,9 @@ export interface IndexProgress {
   /** Pages of the tag list that this process has read, and tags that it has followed. */
   readonly pages: number
   readonly followed: number
-  /** All live tags of restricted namespaces were followed lately, here or by another replica whose facts are applied here. */
-  readonly isLiveComplete: boolean
-  /** Dated copies were followed as well. */
-  readonly isWhole: boolean
+  /** See `RestrictedIndex`. */
+  readonly hasFollowedLive: boolean
+  readonly hasFollowedAll: boolean
 }
 
 /** How often a replica that does not walk checks whether the walk is complete. */
@@ -85,13 +84,17 @@ export class RestrictedIndex {
     await this.#running
   }
 
-  isComplete(): boolean {
+  /**
+   * All live tags of restricted namespaces were followed within the last hour, here or by another replica whose facts are applied here. Then
+   * no restricted tag reaches a digest that no tag is known to reach.
+   */
+  hasFollowedLive(): boolean {
     const age = this.#now() - this.#liveCompleteAt
     return age < Math.max(completeForMs, outdatedAfter * this.#options.intervalMs)
   }
 
-  /** It is complete, or has been since the start of the process. */
-  wasComplete(): boolean {
+  /** `hasFollowedLive`, now or earlier in this process. */
+  hasEverFollowedLive(): boolean {
     return this.#liveCompleteAt > -Infinity
   }
 
@@ -103,8 +106,9 @@ export class RestrictedIndex {
     return this.#isRestored
   }
 
-  isWhole(): boolean {
-    return this.isComplete() && this.#state.datedCompleteAt !== undefined
+  /** `hasFollowedLive`, and the dated copies of restricted tags were followed as well, at any time. */
+  hasFollowedAll(): boolean {
+    return this.hasFollowedLive() && this.#state.datedCompleteAt !== undefined
   }
 
   /** A restricted tag could not be read: a layer that nobody names may be one of its layers. */
@@ -120,18 +124,18 @@ export class RestrictedIndex {
     return {
       phase: this.#phase,
       ...this.#walk.counts(),
-      isLiveComplete: this.isComplete(),
-      isWhole: this.isWhole(),
+      hasFollowedLive: this.hasFollowedLive(),
+      hasFollowedAll: this.hasFollowedAll(),
     }
   }
 
   /** One line about the progress, for people. */
   status(): string {
-    const { phase, pages, followed, isLiveComplete, isWhole } = this.progress()
-    const failing = this.wasComplete() ? 'outdated, because upstream fails' : 'not complete'
+    const { phase, pages, followed, hasFollowedLive, hasFollowedAll } = this.progress()
+    const failing = this.hasEverFollowedLive() ? 'outdated, because upstream fails' : 'not complete'
     const incomplete =
-      this.#isRestored && !this.wasComplete() ? 'of the last start, because upstream fails' : failing
-    const state = isWhole ? 'whole' : isLiveComplete ? 'live tags complete' : incomplete
+      this.#isRestored && !this.hasEverFollowedLive() ? 'of the last start, because upstream fails' : failing
+    const state = hasFollowedAll ? 'all tags followed' : hasFollowedLive ? 'live tags followed' : incomplete
     const unread = this.hasUnread() ? ', some cannot be read' : ''
     return `restricted index: ${state}; phase ${phase}, ${pages} pages of tags read, ${followed} tags followed${unread}`
   }
@@ -149,7 +153,7 @@ export class RestrictedIndex {
       try {
         await this.#takeTurn()
         failures = 0
-        if (!this.isComplete()) waitMs = Math.min(followMs, intervalMs)
+        if (!this.hasFollowedLive()) waitMs = Math.min(followMs, intervalMs)
       } catch (error) {
         if (signal.aborted) return
         this.#onFailure('the tag list', error)
@@ -174,7 +178,7 @@ export class RestrictedIndex {
     if (stored !== undefined) {
       this.#state = stored
       const { liveCompleteAt = -Infinity } = stored
-      if (this.wasComplete() || this.#now() - liveCompleteAt < outdatedAfter * intervalMs)
+      if (this.hasEverFollowedLive() || this.#now() - liveCompleteAt < outdatedAfter * intervalMs)
         this.#noteComplete(liveCompleteAt)
     }
     if (leads || !isInTouch) await this.#walk.round(this.#state)
