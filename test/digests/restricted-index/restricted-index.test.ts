@@ -100,6 +100,25 @@ await t.test('attack: one broken tag does not hold up the index, and is not forg
   test.equal(upstream.facts.restrictedTags.has(broken as never), true)
 })
 
+await t.test(
+  'attack: at the first start all restricted tags are broken; a tag that upstream lists shows that it answers',
+  async (test) => {
+    const { index, upstream, failures } = setUp(test, { tagRetryMs: 0.01, tagDeadlineMs: 0 })
+    upstream.add(...Array.from({ length: 300 }, (_, number) => `ocp-priv_4.15_${number}`))
+    let isOpenBroken = true
+    upstream.before = (what, kind) => {
+      const isOpen = what?.startsWith('ocp_') === true
+      if (kind === 'manifest' && (isOpen ? isOpenBroken : true)) throw new Error('500')
+    }
+    index.start()
+    await until(() => failures.includes('the tag list'))
+    test.equal(index.hasEverFollowedLive(), false, 'without any answer, unread tags are not skipped')
+    isOpenBroken = false
+    await until(() => index.hasFollowedAll())
+    test.equal(index.hasUnread(), true)
+  },
+)
+
 await t.test('the other replicas get its facts, and read no page', async (test) => {
   const { shared, of } = share()
   const leader = setUp(test, { shared: of('leader') })

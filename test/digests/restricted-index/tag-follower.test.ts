@@ -125,9 +125,23 @@ await t.test('while nothing is known yet, no tag is skipped', async (test) => {
   upstream.before = () => {
     if (failures-- > 0) throw new Error('503')
   }
+  for (let run = 0; run < 2; run++)
+    await test.rejects(follower.follow([tag]), { message: 'upstream gives no manifest' })
   await follower.follow([tag])
   test.equal(follower.hasUnread, false)
   test.equal(upstream.facts.restrictedTags.size, 1)
+})
+
+await t.test('attack: the first tags are all broken; a tag that upstream lists is tried', async (test) => {
+  const listed = 'ocp_4.15_base' as QciTag
+  const { upstream, follower } = setUp([tag, listed])
+  upstream.before = (what) => {
+    if (what !== listed) throw new Error('500')
+  }
+  for (let page = 0; page < 40; page++) follower.noteListed(listed)
+  await follower.follow([tag])
+  test.equal(follower.hasUnread, true)
+  test.ok(upstream.taken().every((what) => what === listed))
 })
 
 await t.test('a tag that upstream does not have any more is skipped', async (test) => {
