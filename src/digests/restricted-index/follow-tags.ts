@@ -109,22 +109,30 @@ class FollowRun {
 
   /** @returns undefined for a reference that was put off or skipped */
   async #untilAnswered(step: Step): Promise<{ readonly digest: Digest | undefined } | undefined> {
-    const { fetch, signal, onFailure, isTriedOnce = false } = this.#options
     for (let failures = 0; ; failures++) {
       const before = this.#answers
+      const answer = await this.#fetch(step)
+      if (!('error' in answer)) return answer
+      if (this.#options.isTriedOnce === true) return void this.#skip(step)
+      if (await this.#mayPutOff(before)) return void this.#putOffStep(step)
+      if (performance.now() - this.#answeredAt >= this.#deadlineMs) throw answer.error
+      await this.#pause(failures)
+    }
+  }
+
+  async #fetch({
+    reference,
+  }: Step): Promise<{ readonly digest: Digest | undefined } | { readonly error: unknown }> {
+    const { fetch, signal, onFailure } = this.#options
+    signal.throwIfAborted()
+    try {
+      const digest = await fetch(reference)
+      this.#noteAnswer()
+      return { digest }
+    } catch (error) {
       signal.throwIfAborted()
-      try {
-        const digest = await fetch(step.reference)
-        this.#noteAnswer()
-        return { digest }
-      } catch (error) {
-        signal.throwIfAborted()
-        onFailure(step.reference, error)
-        if (isTriedOnce) return void this.#skip(step)
-        if (await this.#mayPutOff(before)) return void this.#putOffStep(step)
-        if (performance.now() - this.#answeredAt >= this.#deadlineMs) throw error
-        await this.#pause(failures)
-      }
+      onFailure(reference, error)
+      return { error }
     }
   }
 
