@@ -38,6 +38,11 @@ interface Step {
   readonly depth: number
 }
 
+interface Answer {
+  /** Undefined if upstream has no such manifest. */
+  readonly digest: Digest | undefined
+}
+
 /** Quay grants 50 manifests a second; each takes a tenth of a second. */
 const concurrency = 8
 /** Levels of indexes below a tag. */
@@ -108,21 +113,18 @@ class FollowRun {
   }
 
   /** @returns undefined for a reference that was put off or skipped */
-  async #untilAnswered(step: Step): Promise<{ readonly digest: Digest | undefined } | undefined> {
-    for (let failures = 0; ; failures++) {
-      const before = this.#answers
-      const answer = await this.#fetch(step)
-      if (!('error' in answer)) return answer
-      if (this.#options.isTriedOnce === true) return void this.#skip(step)
-      if (await this.#mayPutOff(before)) return void this.#putOffStep(step)
-      if (performance.now() - this.#answeredAt >= this.#deadlineMs) throw answer.error
-      await this.#pause(failures)
-    }
+  async #untilAnswered(step: Step, failures = 0): Promise<Answer | undefined> {
+    const before = this.#answers
+    const answer = await this.#fetch(step)
+    if (!('error' in answer)) return answer
+    if (this.#options.isTriedOnce === true) return void this.#skip(step)
+    if (await this.#mayPutOff(before)) return void this.#putOffStep(step)
+    if (performance.now() - this.#answeredAt >= this.#deadlineMs) throw answer.error
+    await this.#pause(failures)
+    return await this.#untilAnswered(step, failures + 1)
   }
 
-  async #fetch({
-    reference,
-  }: Step): Promise<{ readonly digest: Digest | undefined } | { readonly error: unknown }> {
+  async #fetch({ reference }: Step): Promise<Answer | { readonly error: unknown }> {
     const { fetch, signal, onFailure } = this.#options
     signal.throwIfAborted()
     try {
