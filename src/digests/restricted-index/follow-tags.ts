@@ -117,8 +117,8 @@ class FollowRun {
     const before = this.#answers
     const answer = await this.#fetch(step)
     if (!('error' in answer)) return answer
-    if (this.#options.isTriedOnce === true) return void this.#skip(step)
-    if (await this.#mayPutOff(before)) return void this.#putOffStep(step)
+    if (this.#options.isTriedOnce === true) return this.#skip(step)
+    if (await this.#mayPutOff(before)) return this.#putOffStep(step)
     if (performance.now() - this.#answeredAt >= this.#deadlineMs) throw answer.error
     await this.#pause(failures)
     return await this.#untilAnswered(step, failures + 1)
@@ -159,14 +159,16 @@ class FollowRun {
     this.#answeredAt = performance.now()
   }
 
-  #putOffStep(step: Step): void {
+  #putOffStep(step: Step): undefined {
     this.#skipAt = Math.min(this.#skipAt, performance.now() + this.#deadlineMs)
     this.#putOff.push(step)
+    return undefined
   }
 
-  #skip(step: Step): void {
+  #skip(step: Step): undefined {
     this.#options.onUnread?.(step.reference)
     this.#end(step)
+    return undefined
   }
 
   #end({ depth }: Step): void {
