@@ -78,7 +78,7 @@ class Requirements implements RequirementsOf {
   #ofDigest(digest: Digest, { repository, content }: Requested): AccessRequirement {
     const reach = this.#knowledge.reachOf(digest)
     const { imageStreams } = reach
-    const opens = this.#opensQciWide(digest, reach)
+    const opens = this.#opensQciWide(digest, reach, content)
     const qciWide = opens === true && content === 'blob' && this.#mayBeUnread(digest) ? 'later' : opens
     if (repository.form === 'monorepo') {
       const shown = imageStreams.findLast((stream) => this.#isOpen(stream)) ?? imageStreams.at(-1)
@@ -92,9 +92,11 @@ class Requirements implements RequirementsOf {
     }
   }
 
-  #opensQciWide(digest: Digest, reach: DigestReach): boolean | 'later' {
+  #opensQciWide(digest: Digest, reach: DigestReach, content: 'blob' | undefined): boolean | 'later' {
     if (reach.isOpen) return true
-    return reach.isRestricted ? this.#isNamedByOpenManifest(digest) : this.#opensUnowned(digest, reach)
+    if (!reach.isRestricted) return this.#opensUnowned(digest, reach)
+    // Attack: a manifest that nobody has fetched yet is a layer according to another manifest.
+    return content === 'blob' && this.#isNamedByOpenManifest(digest)
   }
 
   /**

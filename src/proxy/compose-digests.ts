@@ -47,6 +47,8 @@ export interface DigestUpstream extends UpstreamReads {
 export interface ComposeDigestsOptions extends WatchedClaimsOptions {
   readonly restrictedIndex: 'on' | 'off'
   readonly restrictedIndexIntervalMs: number
+  /** Patterns. */
+  readonly restrictedNamespaces: readonly string[]
   readonly locate: (tag: QciTag) => Location
   readonly shared: Pick<SharedState, 'facts' | 'index'>
   /** Bound on digests of one restricted namespace. Default: that of `ReachGraph`. */
@@ -209,6 +211,7 @@ const createIndex = (
     locate,
     facts,
     shared: shared.index,
+    patterns: options.restrictedNamespaces,
     catchUp: async () => {
       const isKnown = await shared.facts.catchUp()
       await graph.settled()

@@ -7,7 +7,13 @@ import {
 } from '../../src/access/requirement.ts'
 import { createRestrictedNamespaces } from '../../src/access/restricted-namespaces.ts'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
-import { parseDigest, parseReference, parseRepository, type ImageStream } from '../../src/oci/reference.ts'
+import {
+  parseDigest,
+  parseReference,
+  parseRepository,
+  type ImageStream,
+  type Reference,
+} from '../../src/oci/reference.ts'
 import { knowing } from './knowledge.ts'
 
 const isRestricted = createRestrictedNamespaces(['*-priv'])
@@ -95,15 +101,16 @@ const opensQciWide = (
   more: Partial<DigestKnowledge> = {},
   digest = `sha256:${hexOf('a')}`,
   unknownDigests: 'allow' | 'deny' = 'allow',
+  isBlob = false,
 ) => {
   const knowledge = {
     ...nothingKnown,
     reachOf: (one: string) => ({ ...nowhere, ...reaches[one.slice(7, 8)] }),
     ...more,
   }
-  return createRequirements({ knowledge, isRestricted, unknownDigests }).reference(
-    parse('openshift/ci', digest),
-  ).qciWide
+  const { reference } = createRequirements({ knowledge, isRestricted, unknownDigests })
+  return reference({ ...parse('openshift/ci', digest), ...(isBlob ? { content: 'blob' } : {}) } as Reference)
+    .qciWide
 }
 
 await t.test(
@@ -190,9 +197,15 @@ await t.test('a blob of restricted images is open if an open or unseen manifest 
   ] as const
   for (const [reach, more, expected] of rows) {
     const reaches = { a: { isRestricted: true }, b: reach }
-    test.equal(opensQciWide(reaches, { parentsOf, ...more }), expected, JSON.stringify(reach))
+    const knowledge = { parentsOf, ...more }
+    test.equal(opensQciWide(reaches, knowledge, undefined, 'allow', true), expected, JSON.stringify(reach))
+    test.equal(
+      opensQciWide(reaches, knowledge),
+      false,
+      'attack: a manifest that another one names as its layer',
+    )
   }
-  test.equal(opensQciWide({ a: { isRestricted: true } }, { parentsOf }, undefined, 'deny'), false)
+  test.equal(opensQciWide({ a: { isRestricted: true } }, { parentsOf }, undefined, 'deny', true), false)
   test.equal(opensQciWide({ a: { isRestricted: true } }), false)
 })
 

@@ -34,6 +34,7 @@ const create = async (
     imageStreams: 'off',
     restrictedIndex: 'off',
     restrictedIndexIntervalMs: 5,
+    restrictedNamespaces: ['*-priv'],
     kubeConfig: started.kubeConfig,
     isRestricted: isPrivate,
     locate,
@@ -163,6 +164,7 @@ await t.test(
       datedSeenUpTo: '',
       namespaces: ['ocp-priv'],
       hasUnread: true,
+      patterns: '*-priv',
     }
     test.equal(known.knowledge.mayBeUnread(layer), false)
     known.start()

@@ -10,6 +10,8 @@ import { RestrictedWalk, type IndexPhase, type WalkOptions } from './restricted-
 
 export interface RestrictedIndexOptions extends Omit<WalkOptions, 'signal' | 'onProgress' | 'now'> {
   readonly shared: SharedIndex
+  /** The patterns of restricted namespaces. */
+  readonly patterns?: readonly string[]
   /** Resolves when the facts of other replicas are applied here; with false if that is not possible. */
   readonly catchUp: () => Promise<boolean>
   /** Milliseconds between two rounds. */
@@ -48,6 +50,7 @@ export class RestrictedIndex {
   readonly #now: () => number
   readonly #ending = new AbortController()
   readonly #walk: RestrictedWalk
+  readonly #patterns: string | undefined
   #state: IndexState = nothingIndexed
   #phase: IndexPhase = 'idle'
   /** When the live tags were followed last, as far as this replica has the facts; in milliseconds since the epoch. */
@@ -58,6 +61,7 @@ export class RestrictedIndex {
   constructor(options: RestrictedIndexOptions) {
     this.#options = options
     this.#now = options.now ?? Date.now
+    this.#patterns = options.patterns?.toSorted().join(' ')
     const walkOptions = {
       ...options,
       now: this.#now,
@@ -71,7 +75,10 @@ export class RestrictedIndex {
     this.#walk = new RestrictedWalk(walkOptions, async (change) => {
       this.#state = { ...this.#state, ...change }
       if (change.liveCompleteAt !== undefined) this.#noteComplete(change.liveCompleteAt)
-      await options.shared.write(this.#state)
+      await options.shared.write({
+        ...this.#state,
+        ...(this.#patterns === undefined ? {} : { patterns: this.#patterns }),
+      })
     })
   }
 
@@ -169,19 +176,24 @@ export class RestrictedIndex {
     this.#options.onFailure(what, error)
   }
 
-  /** Walks if this replica has the lease, or has no connection to others; otherwise reads the progress of the walk. */
+  /** Walks if this replica has the lease, or no others to rely on; otherwise reads the progress of the walk. */
   async #takeTurn(): Promise<void> {
-    const { shared, catchUp, intervalMs } = this.#options
+    const { shared, catchUp, intervalMs, facts } = this.#options
     const leads = await shared.tryLead()
     const isInTouch = await catchUp()
-    const stored = isInTouch ? await shared.read() : undefined
+    const read = isInTouch ? await shared.read() : undefined
+    // Attack: a namespace that has become restricted since then, whose tags nobody has followed.
+    const isForeign = read !== undefined && read.patterns !== this.#patterns
+    const stored = isForeign ? undefined : read
+    // The store has lost facts, and this replica cannot publish all of them again.
+    if (isInTouch && read === undefined && facts.hasForgotten) this.#state = nothingIndexed
     if (stored !== undefined) {
       this.#state = stored
       const { liveCompleteAt = -Infinity } = stored
       if (this.hasEverFollowedLive() || this.#now() - liveCompleteAt < outdatedAfter * intervalMs)
         this.#noteComplete(liveCompleteAt)
     }
-    if (leads || !isInTouch) await this.#walk.round(this.#state)
+    if (leads || !isInTouch || isForeign) await this.#walk.round(this.#state)
   }
 
   #noteComplete(at: number): void {

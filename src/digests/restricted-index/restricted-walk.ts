@@ -16,7 +16,7 @@ import { scanDated, scanLive, scanPrefix, type TagPage } from './tag-scan.ts'
 export interface WalkOptions extends TagFollowerOptions, RestrictedTagsOptions {
   /** Fetches a page of the tag list with a low priority. */
   readonly fetchPage: (after: string | undefined, signal: AbortSignal) => Promise<TagPage>
-  readonly facts: Pick<Facts, 'restrictedTags' | 'sweep'>
+  readonly facts: Pick<Facts, 'restrictedTags' | 'sweep' | 'hasForgotten'>
   /** Called at the start of each part of the round, and every few pages. */
   readonly onProgress: (phase: IndexPhase) => void
 }

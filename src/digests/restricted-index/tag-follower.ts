@@ -30,7 +30,7 @@ const maxRechecked = 500
 const maxRetried = 32
 /** Other tags that are tried to find out whether upstream answers. */
 const maxProbes = 3
-/** Tags of the list that are remembered for that. */
+/** Listed tags that are cached for that. */
 const maxListed = 32
 /** How long a manifest that upstream does not have is not fetched again. */
 const absentMs = 24 * hourMs
@@ -174,10 +174,12 @@ export class TagFollower {
   readonly #fetch = async (reference: QciTag | Digest): Promise<Digest | undefined> => {
     const { fetchManifest, manifestsOf, signal } = this.#options
     const digest = await fetchManifest(reference, signal)
+    // It is there, and closes nothing by name: see unreadable-manifest.ts.
+    if (digest !== undefined && manifestsOf(digest) === undefined)
+      throw new Error(`the digests in ${digest} are not known`)
     this.#unread.delete(reference)
     this.#failing.delete(reference)
-    const fetched = digest ?? (isDigest(reference) ? reference : undefined)
-    if (fetched !== undefined && manifestsOf(fetched) === undefined) this.#absent.set(fetched, true)
+    if (digest === undefined && isDigest(reference)) this.#absent.set(reference, true)
     return digest
   }
 }

@@ -359,3 +359,60 @@ await t.test('the system clock is used unless one is given', async (test) => {
   await until(() => index.hasFollowedAll())
   test.ok(Math.abs((shared.shared.state?.datedCompleteAt ?? 0) - Date.now()) < 60_000)
 })
+
+await t.test('attack: a namespace has become restricted since the state was written', async (test) => {
+  for (const patterns of [undefined, 'ocp-priv', '*-priv ocp-priv']) {
+    const { shared, of } = share()
+    shared.leader = 'another'
+    shared.state = {
+      ...nothingIndexed,
+      liveCompleteAt: start,
+      ...(patterns === undefined ? {} : { patterns }),
+    }
+    const { index, upstream } = setUp(test, { shared: of('this'), patterns: ['ocp-priv', '*-priv'] })
+    const isKnown = patterns === '*-priv ocp-priv'
+    let mayList = false
+    upstream.before = () => {
+      if (!mayList) throw new Error('503')
+    }
+    index.start()
+    if (!isKnown) {
+      await until(() => index.progress().phase === 'live')
+      test.strictSame([index.hasFollowedLive(), index.isRestored()], [false, false])
+    }
+    mayList = true
+    await until(() => index.hasFollowedLive())
+    await index.close()
+    test.equal(upstream.pages > 0, !isKnown, 'it follows them itself')
+  }
+})
+
+await t.test('the state says for which patterns the tags were followed', async (test) => {
+  const { shared, of } = share()
+  const { index } = setUp(test, { shared: of('leader'), patterns: ['x-*', '*-priv'] })
+  index.start()
+  await until(() => index.hasFollowedAll())
+  test.equal(shared.state?.patterns, '*-priv x-*')
+})
+
+await t.test('attack: the store forgets the walk, and this replica has forgotten names', async (test) => {
+  for (const hasForgotten of [false, true]) {
+    const { shared, of } = share()
+    const upstream = new FakeUpstream(tags, 'bytes', () => start)
+    Object.defineProperty(upstream.graph, 'hasForgottenNames', { value: hasForgotten })
+    const written: (number | undefined)[] = []
+    const write = async (state: IndexState) => {
+      written.push(state.datedCompleteAt)
+      shared.state = state
+      return await Promise.resolve(true)
+    }
+    const { index } = setUp(test, { ...upstream.walked(), shared: { ...of('leader'), write } })
+    index.start()
+    await until(() => written.at(-1) !== undefined && index.progress().phase === 'idle')
+    shared.state = undefined
+    const { length } = written
+    await until(() => written.length > length)
+    test.equal(written[length] !== undefined, !hasForgotten, 'the dated copies are followed again')
+    await index.close()
+  }
+})

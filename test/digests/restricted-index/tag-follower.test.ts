@@ -144,6 +144,32 @@ await t.test('attack: the first tags are all broken; a tag that upstream lists i
   test.ok(upstream.taken().every((what) => what === listed))
 })
 
+await t.test(
+  'attack: a manifest that is there and closes nothing by name is unread, and no absence',
+  async (test) => {
+    const { upstream, follower, followUnknown } = setUp([tag, other])
+    await follower.follow([other])
+    const { fetchManifest } = upstream
+    let isOdd = true
+    const odd = new TagFollower({
+      tagRetryMs: 0.01,
+      manifestsOf: (digest) => (isOdd && digest === digestOf(tag) ? undefined : upstream.manifestsOf(digest)),
+      fetchManifest,
+      facts: upstream.facts,
+      onFailure: () => undefined,
+      signal: new AbortController().signal,
+      now: () => 0,
+    })
+    await odd.follow([tag])
+    test.equal(odd.hasUnread, true)
+    isOdd = false
+    await odd.followUnread()
+    test.equal(odd.hasUnread, false)
+    upstream.taken()
+    test.strictSame(await followUnknown(), [])
+  },
+)
+
 await t.test('a tag that upstream does not have any more is skipped', async (test) => {
   const { followUnknown, upstream } = setUp()
   upstream.remove(tag)
