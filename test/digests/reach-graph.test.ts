@@ -223,7 +223,7 @@ await t.test(
       graph.recordTag(at('ocp-priv'), digestOf(name), Date.now())
     }
     test.equal(graph.hasForgottenNames, true)
-  test.equal(graph.childrenOf(digestOf('one')), undefined)
+    test.equal(graph.childrenOf(digestOf('one')), undefined)
     test.match(graph.reachOf(digestOf('one layer')), { isRestricted: true })
   },
 )
