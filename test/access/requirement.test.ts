@@ -7,13 +7,7 @@ import {
 } from '../../src/access/requirement.ts'
 import { createRestrictedNamespaces } from '../../src/access/restricted-namespaces.ts'
 import { createTagOwner } from '../../src/oci/qci-tag.ts'
-import {
-  parseDigest,
-  parseReference,
-  parseRepository,
-  type ImageStream,
-  type Reference,
-} from '../../src/oci/reference.ts'
+import { parseDigest, parseReference, parseRepository, type ImageStream } from '../../src/oci/reference.ts'
 import { knowing } from './knowledge.ts'
 
 const isRestricted = createRestrictedNamespaces(['*-priv'])
@@ -109,8 +103,8 @@ const opensQciWide = (
     ...more,
   }
   const { reference } = createRequirements({ knowledge, isRestricted, unknownDigests })
-  return reference({ ...parse('openshift/ci', digest), ...(isBlob ? { content: 'blob' } : {}) } as Reference)
-    .qciWide
+  const manifest = parse('openshift/ci', digest)
+  return reference(isBlob && manifest.kind === 'digest' ? { ...manifest, content: 'blob' } : manifest).qciWide
 }
 
 await t.test(
