@@ -1,11 +1,34 @@
 /**
- * All facts of a replica, for its next start, and for a store that has lost some: restricted ones first.
+ * What a fact is, and all facts of a replica: for its next start, and for a store that has lost some.
  */
 import type { Digest, QciTag } from '../oci/reference.ts'
-import type { Fact, SeenTag } from './facts.ts'
 import type { ManifestChildren } from './manifest-names.ts'
 import { maxDepth } from './propagation.ts'
 import { openLifeMs } from './sightings.ts'
+
+/** A tag gave a manifest, or a manifest names other content. The replica that publishes a fact has verified it. */
+export type Fact =
+  | {
+      readonly kind: 'tag'
+      readonly tag: QciTag
+      readonly digest: Digest
+      /** Milliseconds since the epoch. */
+      readonly seenAt: number
+      readonly isRestricted: boolean
+    }
+  | {
+      readonly kind: 'names'
+      readonly manifest: Digest
+      readonly manifests: readonly Digest[]
+      readonly blobs: readonly Digest[]
+      readonly isRestricted: boolean
+    }
+
+/** The newest fact about a tag. */
+export interface SeenTag {
+  readonly digest: Digest
+  readonly seenAt: number
+}
 
 export interface SnapshotSources {
   /** By tag and digest, with a space between them. */
@@ -21,6 +44,7 @@ export interface SnapshotSources {
 /** Manifests that no tag reaches, in one snapshot: about 25 MB. */
 const maxUntagged = 50_000
 
+/** Restricted facts come first. */
 export function* snapshotOf(sources: SnapshotSources): Generator<Fact> {
   const visited = new Set<Digest>()
   yield* tagsOf(sources, true, visited)

@@ -3,28 +3,12 @@
  */
 import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import type { Digest, QciTag } from '../oci/reference.ts'
-import { snapshotOf } from './fact-snapshot.ts'
+import { snapshotOf, type Fact, type SeenTag } from './fact-snapshot.ts'
 import type { ManifestChildren } from './manifest-names.ts'
 import type { ReachGraph } from './reach-graph.ts'
 import { isRestricted, restrictedLifeMs, type Location } from './sightings.ts'
 
-/** A tag gave a manifest, or a manifest names other content. The replica that publishes a fact has verified it. */
-export type Fact =
-  | {
-      readonly kind: 'tag'
-      readonly tag: QciTag
-      readonly digest: Digest
-      /** Milliseconds since the epoch. */
-      readonly seenAt: number
-      readonly isRestricted: boolean
-    }
-  | {
-      readonly kind: 'names'
-      readonly manifest: Digest
-      readonly manifests: readonly Digest[]
-      readonly blobs: readonly Digest[]
-      readonly isRestricted: boolean
-    }
+export type { Fact, SeenTag } from './fact-snapshot.ts'
 
 export interface FactsOptions {
   readonly graph: ReachGraph
@@ -34,12 +18,6 @@ export interface FactsOptions {
   readonly publish: (facts: readonly Fact[]) => Promise<void>
   /** Milliseconds since the epoch. */
   readonly now?: () => number
-}
-
-/** The newest fact about a tag. */
-export interface SeenTag {
-  readonly digest: Digest
-  readonly seenAt: number
 }
 
 interface StoredTag extends SeenTag {
