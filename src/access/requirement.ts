@@ -27,7 +27,7 @@ export type DigestReach = Omit<Reach, 'attachedTo'>
 
 export interface DigestKnowledge {
   readonly reachOf: (digest: Digest) => DigestReach
-  /** Manifests that name this blob and that no open tag reaches; none for a manifest. */
+  /** Manifests that name this blob, and that neither a restricted nor an open tag reaches; none for a manifest. */
   readonly parentsOf: (digest: Digest) => readonly Digest[]
   /** Whether a restricted namespace claims the digest, and the claim is not checked yet. */
   readonly isClaimed: (digest: Digest) => boolean

@@ -86,9 +86,11 @@ export const createAuthorizeDigest =
     if (decision.allowed) return
     request.decision = decision
     if (decision.isPremature === true) throw premature()
+    const tag = referenceOf(request)
+    if (isAttached(tag)) throw notAttached(tag)
     throw new RegistryError(
       'DENIED',
-      `${identity.user.username} may not pull ${wantedOf(referenceOf(request))}: its image belongs to a namespace that you may not pull from; pull the image by the tag of its namespace`,
+      `${identity.user.username} may not pull ${wantedOf(tag)}: its image belongs to a namespace that you may not pull from; pull the image by the tag of its namespace`,
     )
   }
 

@@ -36,8 +36,9 @@ export const manifestHandler =
     } catch (error) {
       throw await withAdvice(error, request, wanted, options)
     }
-    // Attack: a tag of no image stream (`art__<hex>`, `latest`) that points at a restricted image. The digest of the tag decides.
-    if (reference.kind === 'tag' && reference.owner.by === 'qci')
+    // Attack: a tag of no image stream (`art__<hex>`, `latest`, `sha256-<hex>.att`) that points at a restricted image. The digest of the tag
+    // decides.
+    if (reference.kind === 'tag' && reference.owner.by !== 'image-stream')
       await authorizeDigest(request, manifest.digest)
     if (manifest.isStale) void reply.header('warning', staleWarning)
     const held = { 'docker-content-digest': manifest.digest, etag: `"${manifest.digest}"` }
