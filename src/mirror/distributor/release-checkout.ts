@@ -81,7 +81,7 @@ export class ReleaseCheckout {
     try {
       parsed.set(key, this.#parsed.get(key) ?? JSON.stringify(readFileInputs(content.toString())))
     } catch (error) {
-      problems.push(`${file} is not YAML: ${firstLine((error as Error).message)}`)
+      problems.push(`${file} is not YAML: ${(error as Error).message}`)
     }
   }
 }
@@ -90,5 +90,3 @@ interface Read {
   readonly parsed: Map<string, string>
   readonly problems: string[]
 }
-
-const firstLine = (text: string): string => text.split('\n', 1)[0] as string
