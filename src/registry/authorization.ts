@@ -16,7 +16,7 @@ import {
 } from '../oci/reference.ts'
 import type { PullSpecOptions } from '../oci/pull-spec.ts'
 import { isImageStreamName } from '../oci/qci-tag.ts'
-import { beforeDeadline, type DeadlineStart } from './decision-deadline.ts'
+import { beforeDeadline } from './decision-deadline.ts'
 import type { DenialMessage } from './denial.ts'
 import { identityOf, referenceOf } from './request-context.ts'
 import { nameUnknown } from './unknown-names.ts'
@@ -63,7 +63,9 @@ export const createAuthorize = ({ policy, denied, observe }: AuthorizationOption
     request.repository = reference.repository
     request.reference = reference
     const identity = identityOf(request)
-    const decision = await decide(request, policy, reference)
+    const decided = policy.decide(identity, reference)
+    // A decision from the cache costs no promise.
+    const decision = decided instanceof Promise ? await beforeDeadline(request, decided) : decided
     request.decision = decision
     observe(decision, identity)
     if (decision.isPremature === true) throw premature()
@@ -82,7 +84,9 @@ export const createAuthorizeDigest =
     const identity = identityOf(request)
     const reference: Reference = { kind: 'digest', repository, digest }
     // The deadline begins now: the time that upstream took for the tag does not count.
-    const decision = await decide(request, policy, reference, { receivedAt: performance.now() })
+    const decided = policy.decide(identity, reference)
+    const decision =
+      decided instanceof Promise ? await beforeDeadline({ receivedAt: performance.now() }, decided) : decided
     if (decision.allowed) return
     request.decision = decision
     if (decision.isPremature === true) throw premature()
@@ -91,17 +95,6 @@ export const createAuthorizeDigest =
       `${identity.user.username} may not pull ${wantedOf(referenceOf(request))}: its image belongs to a namespace that you may not pull from; pull the image by the tag of its namespace`,
     )
   }
-
-/** A decision from the cache costs no promise. @param since the moment from which the deadline counts */
-const decide = async (
-  request: FastifyRequest,
-  policy: Policy,
-  reference: Reference,
-  since: DeadlineStart = request,
-): Promise<Decision> => {
-  const decided = policy.decide(identityOf(request), reference)
-  return decided instanceof Promise ? await beforeDeadline(since, decided) : decided
-}
 
 const premature = (): RegistryError =>
   unavailable(

@@ -41,6 +41,9 @@ interface Entry {
   retryAt: number
 }
 
+/** @param acceptKey the key of the Accept set: upstream may answer each set with another digest */
+export const tagKey = (reference: string, acceptKey: string): string => `${reference} ${acceptKey}`
+
 /**
  * Bound on tags times Accept sets. About 350 bytes each, 7 MB: more than are pulled within an hour, which is how long a tag is served
  * stale.

@@ -14,8 +14,8 @@ import {
 } from '../errors.ts'
 import type { ManifestCacheOptions, ManifestSource } from './manifest-cache-options.ts'
 import { createManifestsByDigest } from './manifests-by-digest.ts'
-import { answerForSet, deleteOtherSets, deleteTag, digestsOfOtherSets, tagKey } from './other-accept-sets.ts'
-import { createDigestsByTag, type CachedTag, type DigestsByTag } from './digests-by-tag.ts'
+import { answerForSet, deleteOtherSets, deleteTag, digestsOfOtherSets } from './other-accept-sets.ts'
+import { createDigestsByTag, tagKey, type CachedTag, type DigestsByTag } from './digests-by-tag.ts'
 import { createSingleFlight, type SingleFlight } from '../../concurrency/single-flight.ts'
 
 export interface Forgotten {

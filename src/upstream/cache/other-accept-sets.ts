@@ -5,9 +5,7 @@
 import type { Digest, QciTag } from '../../oci/reference.ts'
 import type { Manifest } from '../../oci/image-source.ts'
 import { acceptKeys } from './accept-key.ts'
-import type { DigestsByTag } from './digests-by-tag.ts'
-
-export const tagKey = (reference: string, acceptKey: string): string => `${reference} ${acceptKey}`
+import { tagKey, type DigestsByTag } from './digests-by-tag.ts'
 
 /** The digests that other Accept sets got for the tag, the newest first. */
 export const digestsOfOtherSets = (tags: Pick<DigestsByTag, 'get'>, reference: QciTag): readonly Digest[] => {
