@@ -8,6 +8,12 @@ export interface Clock {
   readonly after: (ms: number, run: () => void) => () => void
 }
 
+/**
+ * Milliseconds since 1970, as the machine took it at the start of the process. It does not jump if the clock of the machine is set, so
+ * ages are right for as long as the process runs.
+ */
+export const steadyWallClock = (): number => Math.round(performance.timeOrigin + performance.now())
+
 export const systemClock: Clock = {
   now: () => performance.now(),
   after: (ms, run) => {

@@ -4,9 +4,9 @@
  */
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { finished } from 'node:stream'
-import type { RouteHandlerMethod } from 'fastify'
+import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { RegistryError } from '../oci/errors.ts'
-import type { Body, OpenBlob } from '../oci/image-source.ts'
+import type { BlobRequest, Body, OpenBlob } from '../oci/image-source.ts'
 import { abortedWith } from './abort.ts'
 import { requesterOf } from './requester.ts'
 import { referenceOf } from './request-context.ts'
@@ -24,10 +24,8 @@ export const blobHandler =
     if (reference.kind !== 'digest') throw new Error('blobs are asked for by digest')
     const signal = abortedWith(reply)
     const { status, headers, body } = await openBlob({
-      method: request.method === 'HEAD' ? 'HEAD' : 'GET',
+      ...methodAndRange(request),
       digest: reference.digest,
-      range: request.headers.range,
-      ifRange: request.headers['if-range'] as string | undefined,
       requester: requesterOf(request),
       signal,
     })
@@ -48,6 +46,18 @@ export const blobHandler =
     if (failure instanceof RegistryError && !signal.aborted) request.failure = failure
     return reply
   }
+
+/**
+ * Range is defined for GET alone: a client that requests HEAD with a Range gets the length of the whole blob, as from quay.io.
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-14.2
+ */
+const methodAndRange = ({
+  method,
+  headers,
+}: FastifyRequest): Pick<BlobRequest, 'method' | 'range' | 'ifRange'> =>
+  method === 'HEAD'
+    ? { method, range: undefined, ifRange: undefined }
+    : { method: 'GET', range: headers.range, ifRange: headers['if-range'] as string | undefined }
 
 /**
  * The head is sent with the first chunk, so an earlier failure can still be answered with an error. A later failure destroys the

@@ -2,7 +2,6 @@
  * One connection to the store: logged in, with a deadline for every command. It does not reconnect: its owner opens another one, which reads
  * the password and the address again.
  */
-import { createClient, ErrorReply, RESP_TYPES } from '@redis/client'
 import type { Reply } from './reply.ts'
 import { refusalOf, StoreUnavailable, StoreSlow } from './store-errors.ts'
 
@@ -36,6 +35,8 @@ export const openStoreClient = async (
   onEnd: (error: Error) => void,
   deadlineMs = connectMs,
 ): Promise<StoreClient> => {
+  // Five hundred modules, which only a proxy with a store has to load.
+  const { createClient, ErrorReply, RESP_TYPES } = await import('@redis/client')
   const client = createClient(clientOptions(address, deadlineMs))
   // Without a listener an error would end the process.
   client.on('error', (error: Error) => onEnd(error))
@@ -45,9 +46,10 @@ export const openStoreClient = async (
     client.destroy()
     throw error instanceof ErrorReply ? refusalOf(error.message) : error
   }
+  const typeMapping = { [RESP_TYPES.BLOB_STRING]: Buffer }
   const send = async (args: readonly Argument[], ms: number): Promise<Reply> => {
     try {
-      return await within(client.sendCommand<Reply>(args, { typeMapping: bytes }), ms)
+      return await within(client.sendCommand<Reply>(args, { typeMapping }), ms)
     } catch (error) {
       if (error instanceof StoreSlow) throw error
       throw error instanceof ErrorReply
@@ -57,8 +59,6 @@ export const openStoreClient = async (
   }
   return { send, destroy: () => client.destroy() }
 }
-
-const bytes = { [RESP_TYPES.BLOB_STRING]: Buffer }
 
 const clientOptions = ({ url, password, ca }: StoreAddress, deadlineMs: number) => {
   const secret = password?.()

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { entryPath, shardOf, shardsOf, type EntryKind, type EntryName } from './cache-directory.ts'
-import type { Disk } from './disk.ts'
+import { isAbsent, isOfFile, type Disk } from './disk.ts'
 import type { DiskQueue } from './disk-queue.ts'
 import { makeRoom } from './disk-room.ts'
 import { EntryIndex, type FoundEntry } from './entry-index.ts'
@@ -174,10 +174,9 @@ export class ContentStore {
       await close(opened)
       this.drop(digest, size, 'size')
     } catch (error) {
-      const { code, name } = error as NodeJS.ErrnoException
       // Called for an entry that an operator has purged.
-      if (code === 'ENOENT') this.#index.remove(digest)
-      else if (name !== 'DiskTooSlow') this.drop(digest, size, 'unreadable')
+      if (isAbsent(error)) this.#index.remove(digest)
+      else if (isOfFile(error)) this.drop(digest, size, 'unreadable')
     }
     return undefined
   }

@@ -60,15 +60,18 @@ export const lockDirectory = ({
     removeStale(path, text, self, `${flag}=${directory}`)
   }
   if (self.pid === process.pid) held.add(path)
-  const timer = setInterval(() => renew(path), everyMs).unref()
+  const timer = setInterval(() => renew(path, self), everyMs).unref()
   return {
     release: () => {
       clearInterval(timer)
       held.delete(path)
-      rmSync(path, { force: true })
+      if (isOwn(path, self)) rmSync(path, { force: true })
     },
   }
 }
+
+/** An operator may have removed the lock, and another process has it now. */
+const isOwn = (path: string, self: LockHolder): boolean => textOf(path) === JSON.stringify(self)
 
 /** Whether any process holds the directory, this one included. */
 export const isDirectoryInUse = (directory: string, self: LockHolder = thisProcess()): boolean => {
@@ -168,9 +171,11 @@ const startOf = (pid: number): string | undefined => {
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
 }
 
-const renew = (path: string): void => {
+/** Writes a lock again that was removed with everything else in the directory. */
+const renew = (path: string, self: LockHolder): void => {
   try {
-    utimesSync(path, new Date(), new Date())
+    if (textOf(path) === undefined) create(path, self, path)
+    if (isOwn(path, self)) utimesSync(path, new Date(), new Date())
   } catch {
     // The volume is gone or read-only: the next write reports it.
   }

@@ -5,6 +5,7 @@
 import { close, constants, fstat, fsync, open, read, write } from 'node:fs'
 import * as files from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { steadyWallClock } from '../concurrency/clock.ts'
 
 export interface OpenFile {
   /** The descriptor. */
@@ -23,7 +24,7 @@ export interface FileTimes {
 
 export interface Disk {
   readonly open: (path: string) => Promise<OpenFile>
-  /** For reading and writing. @throws {Error} EEXIST */
+  /** For reading and writing. Creates its folder. @throws {Error} EEXIST */
   readonly create: (path: string) => Promise<number>
   /** @returns bytes read, fewer than the buffer has only at the end of the file */
   readonly read: (fd: number, into: Buffer, position: number) => Promise<number>
@@ -41,7 +42,16 @@ export interface Disk {
   readonly freeBytes: (path: string) => Promise<number>
 }
 
-const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
+export const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
+
+/** The process or the system has no descriptor or no memory left, or the disk does not answer in time. */
+const shortages = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EINTR'])
+
+/** Whether an error says that the file itself cannot be read. After all others the file is as good as before. */
+export const isOfFile = (error: unknown): boolean => {
+  const { code = '', name } = error as NodeJS.ErrnoException
+  return name !== 'DiskTooSlow' && !shortages.has(code)
+}
 
 const called = async <Value>(
   call: (done: (error: Error | null, value: Value) => void) => void,
@@ -55,8 +65,27 @@ const entryFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBL
 
 const openFile = async (path: string): Promise<OpenFile> => {
   const fd = await called<number>((done) => open(path, entryFlags, done))
-  const { size, mtimeMs } = await called<FileTimes>((done) => fstat(fd, done))
-  return { fd, size, mtimeMs }
+  try {
+    const { size, mtimeMs } = await called<FileTimes>((done) => fstat(fd, done))
+    return { fd, size, mtimeMs }
+  } catch (error) {
+    await closeFile(fd)
+    throw error
+  }
+}
+
+const closeFile = async (fd: number): Promise<void> => await called<void>((done) => close(fd, done))
+
+/** Creates the folder, too: somebody may have emptied the directory. */
+const createFile = async (path: string): Promise<number> => {
+  const create = async () => await called<number>((done) => open(path, 'wx+', 0o600, done))
+  try {
+    return await create()
+  } catch (error) {
+    if (!isAbsent(error)) throw error
+    await files.mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    return await create()
+  }
 }
 
 const writeAll = async (fd: number, bytes: Buffer, position: number): Promise<void> => {
@@ -88,16 +117,19 @@ const publish = async (from: string, to: string): Promise<void> => {
   await syncFolder(dirname(to))
 }
 
+/** The order of use must be right also if the clock of the machine is set meanwhile. */
+const timesNow = (): [Date, Date] => [new Date(steadyWallClock()), new Date(steadyWallClock())]
+
 export const systemDisk: Disk = {
   open: openFile,
-  create: async (path) => await called<number>((done) => open(path, 'wx+', 0o600, done)),
+  create: createFile,
   read: readAll,
   write: writeAll,
-  close: async (fd) => await called<void>((done) => close(fd, done)),
+  close: closeFile,
   sync: async (fd) => await called<void>((done) => fsync(fd, done)),
   publish,
   remove: async (path) => await files.rm(path, { force: true }),
-  touch: async (path) => await files.utimes(path, new Date(), new Date()),
+  touch: async (path) => await files.utimes(path, ...timesNow()),
   times: async (path) => await files.stat(path),
   list: async (path) =>
     await files.readdir(path).catch((error: unknown) => (isAbsent(error) ? [] : Promise.reject(error))),

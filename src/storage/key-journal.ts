@@ -1,11 +1,13 @@
 /**
- * A small map that is kept over a restart. Each change is a line that is appended to a file. The file is written again when most of its
- * lines are outdated. Lines are flushed once a second, so a crash loses the last second. A line that was cut is skipped.
+ * A small map that is kept over a restart. Each change is a line that is appended to a file once a second, so a killed process loses the
+ * last second. A line that was cut is skipped. The whole file is written again when most of its lines are outdated, and when the file may
+ * lack a change: otherwise a tag whose removal was not written would be back after a restart.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { appendFile, rename, writeFile } from 'node:fs/promises'
 import { createBoundedCache, type BoundedCache } from '../concurrency/bounded-cache.ts'
+import { steadyWallClock } from '../concurrency/clock.ts'
 import type { DiskQueue } from './disk-queue.ts'
 
 export interface JournalEntry {
@@ -39,6 +41,10 @@ export class KeyJournal {
   #lines: string[] = []
   /** Lines in the file. */
   #written = 0
+  /** The file cannot be continued: it was not read, ends in the middle of a line, or lacks changes. */
+  #isBroken = false
+  /** A write has failed. */
+  #hasLostLines = false
   #writing: Promise<void> | undefined
   readonly #timer: NodeJS.Timeout
 
@@ -86,10 +92,11 @@ export class KeyJournal {
   async close(): Promise<void> {
     clearInterval(this.#timer)
     await this.flush()
+    if (this.#hasLostLines) await this.#write()
   }
 
   #now(): number {
-    return (this.#options.wallClock ?? Date.now)()
+    return (this.#options.wallClock ?? steadyWallClock)()
   }
 
   #read(): void {
@@ -98,11 +105,13 @@ export class KeyJournal {
       if (text.length > maxFileBytes) throw new Error('it is too large')
       const lines = text.split('\n')
       this.#written = lines.length
+      this.#isBroken = lines.at(-1) !== ''
       for (const line of lines) this.#apply(line)
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
-      if (code !== 'ENOENT')
-        this.#options.onWarning(`${this.#options.path} is not used (${code ?? message}); it is written anew`)
+      if (code === 'ENOENT') return
+      this.#isBroken = true
+      this.#options.onWarning(`${this.#options.path} is not used (${code ?? message}); it is written anew`)
     }
   }
 
@@ -110,22 +119,28 @@ export class KeyJournal {
     const fields = fieldsOf(line)
     if (fields === undefined) return
     const [key, value, time] = fields
-    // If the clock was set back meanwhile, a time in the future counts as now.
+    const now = this.#now()
+    // If the clock was set back meanwhile, a time in the future counts as now. It is written again, so that it ages over the next restart.
+    if (time > now) this.#isBroken = true
     if (value === undefined) this.#entries.delete(key)
-    else this.#entries.set(key, { value, time: Math.min(time, this.#now()) })
+    else this.#entries.set(key, { value, time: Math.min(time, now) })
   }
 
   async #write(): Promise<void> {
     const { path, queue, onWarning } = this.#options
     const lines = this.#lines.splice(0)
     this.#written += lines.length
-    const isOutOfDate = this.#written > 2 * this.#entries.size + 1000
+    const isOutOfDate = this.#isBroken || this.#written > 2 * this.#entries.size + 1000
     try {
       await queue.run(path, async () =>
         isOutOfDate ? await this.#rewrite() : await appendFile(path, lines.join(''), { mode: 0o600 }),
       )
+      this.#isBroken = false
+      this.#hasLostLines = false
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
+      this.#isBroken = true
+      this.#hasLostLines = true
       onWarning(`${path} cannot be written (${code ?? message}); tags are lost at a restart`)
     }
   }
@@ -138,7 +153,8 @@ export class KeyJournal {
       return lineOf([key, value, time])
     })
     this.#written = lines.length
-    await writeFile(`${path}.new`, lines.join(''), { mode: 0o600 })
+    // Synced: after a crash of the machine the new name could otherwise be an empty file.
+    await writeFile(`${path}.new`, lines.join(''), { mode: 0o600, flush: true })
     await rename(`${path}.new`, path)
   }
 }

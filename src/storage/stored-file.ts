@@ -4,7 +4,7 @@
  * damaged.
  */
 import { createHash, type Hash } from 'node:crypto'
-import type { Disk } from './disk.ts'
+import { isOfFile, type Disk } from './disk.ts'
 import type { DiskQueue } from './disk-queue.ts'
 import { WrongContent } from './fill-outcome.ts'
 import { algorithmOf, nothingHashed, type HashedPrefix } from './marked-hash.ts'
@@ -52,7 +52,7 @@ export class StoredFile implements ByteSource {
     try {
       count = await queue.run(requester, async () => await disk.read(fd, into, position))
     } catch (error) {
-      if ((error as Error).name !== 'DiskTooSlow') onWrong('unreadable')
+      if (isOfFile(error)) onWrong('unreadable')
       throw error
     }
     if (count === 0) {

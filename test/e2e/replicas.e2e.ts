@@ -212,8 +212,9 @@ await test('three replicas behind a balancer', { skip }, async (suite) => {
       progress.isOver = true
     }
     const pulling = async (list: (typeof lists)[number]) => {
-      // Once, and again while the failure lasts.
+      // Once, and again while the failure lasts: then with pauses, which leave the CPU to the replicas that start.
       for (let next = 0; next < list.length || !progress.isOver; next++) {
+        if (next >= list.length) await sleep(1_000)
         await list[next % list.length]!()
         progress.done++
       }

@@ -119,6 +119,14 @@ await t.test('HEAD has a head and no stream', async (test) => {
   test.equal(streams.begun, 0)
 })
 
+await t.test('RFC 9110 14.2: HEAD with a Range is HEAD without it', async (test) => {
+  const { url, opened } = await serve(test, () => ({ headers: { 'content-length': '4' } }))
+  const headers = { ...bearer, range: 'bytes=1-2', 'if-range': '"x"' }
+  const response = await fetch(url, { method: 'HEAD', headers })
+  test.equal(response.status, 200)
+  test.match(opened, [{ method: 'HEAD', range: undefined, ifRange: undefined }])
+})
+
 await t.test('an empty blob is a blob', async (test) => {
   const { url } = await serve(test, () => ({
     headers: { 'content-length': '0' },

@@ -52,6 +52,10 @@ await t.test('a new volume, and a start that was killed before it wrote the vers
   const path = test.testdir({ 'lost+found': {}, lock: JSON.stringify({ host: 'x', pid: process.pid }) })
   test.throws(() => openCacheDirectory(path), { message: /is in use by process \d+ of x/ })
   openCacheDirectory(test.testdir({ 'lost+found': {} })).close()
+  // What a running proxy writes after somebody has emptied its directory.
+  const emptied = test.testdir({ tags: '', fills: {}, blobs: {}, removals: {} })
+  openCacheDirectory(emptied).close()
+  test.ok(existsSync(join(emptied, 'version')))
 })
 
 await t.test('names of entries', async (test) => {

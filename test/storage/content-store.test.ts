@@ -190,6 +190,34 @@ await t.test('an error of the disk is no entry; a disk that hangs is no reason t
   test.equal(store.stats().entries, 1)
 })
 
+await t.test('a process without free descriptors drops no entry', async (test) => {
+  for (const call of ['open', 'read'] as const) {
+    let code: string | undefined
+    const failingNow = async (...args: readonly unknown[]) =>
+      await (code === undefined
+        ? (systemDisk[call] as (...all: unknown[]) => Promise<never>)(...args)
+        : failing(code)())
+    const { store, told, pathOf } = setUp(test, {}, { [call]: failingNow })
+    await put(store, content)
+    told.length = 0
+    for (code of ['EMFILE', 'ENFILE', 'ENOMEM']) await get(store).catch(() => undefined)
+    code = undefined
+    test.ok((await get(store))?.equals(content), call)
+    test.ok(existsSync(pathOf(digest, content.length)))
+    test.strictSame(told, [])
+  }
+})
+
+await t.test('the directory is emptied while it is used: it is filled again', async (test) => {
+  const { store, root } = setUp(test)
+  await put(store, content)
+  for (const name of readdirSync(root)) rmSync(join(root, name), { recursive: true })
+  test.equal(await get(store), undefined)
+  await put(store, content)
+  test.ok((await get(store))?.equals(content))
+  test.equal(store.stats().entries, 1)
+})
+
 await t.test('a wrong entry is dropped by its reader', async (test) => {
   const { store, open, told, pathOf } = setUp(test)
   await put(store, content)

@@ -79,9 +79,25 @@ await t.test('the time is renewed, and a missing volume causes no error', async 
   utimesSync(path, new Date(0), new Date(0))
   while (statSync(path).mtimeMs === 0) await new Promise((resolve) => setTimeout(resolve, 5))
   rmSync(path)
+  while (!existsSync(path)) await new Promise((resolve) => setTimeout(resolve, 5))
+  test.ok(isDirectoryInUse(directory, { host: 'b', pid: 1 }), 'a removed lock is written again')
+  rmSync(directory, { recursive: true })
   await new Promise((resolve) => setTimeout(resolve, 20))
   held.release()
   test.notOk(existsSync(path))
+})
+
+await t.test('attack: a process that has lost its lock touches that of the next one', async (test) => {
+  const directory = test.testdir()
+  const path = join(directory, 'lock')
+  const held = lockDirectory(directory, here, 5)
+  const other = JSON.stringify({ host: 'b', pid: 2 })
+  writeFileSync(path, other)
+  utimesSync(path, new Date(0), new Date(0))
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  held.release()
+  test.equal(readFileSync(path, 'utf8'), other)
+  test.equal(statSync(path).mtimeMs, 0)
 })
 
 await t.test('a directory that cannot be written to', async (test) => {

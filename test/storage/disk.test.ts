@@ -1,16 +1,19 @@
 import { spawnSync } from 'node:child_process'
-import {
+import fs, {
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
+  readlinkSync,
   statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import t from 'tap'
-import { systemDisk as disk } from '../../src/storage/disk.ts'
+import { isOfFile, systemDisk as disk } from '../../src/storage/disk.ts'
 
 await t.test('a file is written, read, synced and published', async (test) => {
   const root = test.testdir()
@@ -73,4 +76,47 @@ await t.test('times, names and room', async (test) => {
   test.ok((await disk.freeBytes(root)) > 0)
   await disk.remove(path)
   test.notOk(existsSync(path))
+})
+
+await t.test('a folder that somebody has removed is created again', async (test) => {
+  const path = join(test.testdir(), 'fills', 'fill')
+  await disk.close(await disk.create(path))
+  test.equal(statSync(join(path, '..')).mode & 0o777, 0o700)
+  await test.rejects(disk.create(join(path, 'x')), { code: 'ENOTDIR' })
+})
+
+await t.test('a file whose size cannot be read leaves no descriptor open', async (test) => {
+  const { fstat } = fs
+  const path = join(test.testdir({ file: '' }), 'file')
+  const restore = () => {
+    fs.fstat = fstat
+    syncBuiltinESMExports()
+  }
+  test.teardown(restore)
+  fs.fstat = ((_fd: number, done: (error: Error) => void) => done(new Error('EIO'))) as typeof fstat
+  syncBuiltinESMExports()
+  await test.rejects(disk.open(path), { message: 'EIO' })
+  restore()
+  const targets = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`)
+    } catch {
+      return ''
+    }
+  })
+  test.notOk(targets.includes(path))
+})
+
+await t.test('an error of the process is not one of the file', (test) => {
+  for (const [error, expected] of [
+    [{ code: 'EIO' }, true],
+    [{ code: 'EACCES' }, true],
+    [new Error('short'), true],
+    [{ code: 'EMFILE' }, false],
+    [{ code: 'ENFILE' }, false],
+    [{ code: 'ENOMEM' }, false],
+    [{ name: 'DiskTooSlow' }, false],
+  ] as const)
+    test.equal(isOfFile(error), expected)
+  test.end()
 })

@@ -4,7 +4,11 @@ import { globSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 
 const aboutAccess =
-  'access-matrix,anonymous,attacks,audit,cache,cache-crash,cache-removal,closed-list,denied,explain,families,faults,lists,mirrors,robots'
+  'access-matrix,anonymous,attacks,audit,cache,cache-removal,closed-list,denied,explain,families,lists,mirrors,robots'
+
+/** `.ci/run` lets them inject more faults than others do: two processes, so that neither is the last one for long. */
+const faultsOfPulls = 'faults,cache-crash'
+const faultsOfCache = 'cache-faults'
 
 /** Their tests run beside each other, so they come last: no other test shares its event loop with them. */
 const atOnce = 'cached-manifests,upstream-failures'
@@ -19,8 +23,10 @@ const patterns: Readonly<Record<string, readonly string[]>> = {
   project: ['project/*.test.ts'],
   pull: ['{access,audit,concurrency,config,explain,oci,page,registry,secrets,server,upstream}/**/*.test.ts'],
   'scenarios-access': [`scenarios/{${aboutAccess}}.test.ts`],
+  'scenarios-cache-faults': [`scenarios/${faultsOfCache}.test.ts`],
+  'scenarios-faults': [`scenarios/{${faultsOfPulls}}.test.ts`],
   'scenarios-load': [
-    `scenarios/!(${[aboutAccess, atOnce].join().replaceAll(',', '|')}).test.ts`,
+    `scenarios/!(${[aboutAccess, faultsOfPulls, faultsOfCache, atOnce].join().replaceAll(',', '|')}).test.ts`,
     `scenarios/{${atOnce}}.test.ts`,
   ],
   state: [

@@ -44,8 +44,8 @@ export const createCdn = (options: CdnOptions): Cdn => {
 
   return {
     sign: (base, digest, { username, namespace, repository }) => {
-      const hex = digest.slice('sha256:'.length)
-      const path = `/sha256/${hex.slice(0, 2)}/${hex}`
+      const [algorithm, hex = ''] = digest.split(':')
+      const path = `/${algorithm}/${hex.slice(0, 2)}/${hex}`
       const expires = Math.floor((options.now() + signedForMs) / 1000)
       const query = new URLSearchParams({ username, namespace, repo_name: repository, Expires: `${expires}` })
       query.set('Signature', signatureOf(path, query).toString('base64url'))
@@ -56,8 +56,8 @@ export const createCdn = (options: CdnOptions): Cdn => {
         return xmlError(400, 'InvalidArgument', 'Only one auth mechanism allowed')
       if (method !== 'GET' && method !== 'HEAD') return xmlError(405, 'MethodNotAllowed', 'Not allowed')
       if (!isSigned(url)) return xmlError(403, 'AccessDenied', 'Request has expired')
-      const hex = url.pathname.slice(url.pathname.lastIndexOf('/') + 1)
-      const blob = options.findBlob(`sha256:${hex}`)
+      const [, algorithm, , hex = ''] = url.pathname.split('/')
+      const blob = options.findBlob(`${algorithm}:${hex}`)
       if (blob === undefined) return xmlError(404, 'NoSuchKey', 'The specified key does not exist')
       return answerBlob(blob, `"${hex.slice(0, 32)}"`, headers)
     },

@@ -122,7 +122,9 @@ class SdkObjectStore implements ObjectStore {
   async urlOf(key: string, lifetimeSeconds: number): Promise<URL> {
     const { getSignedUrl, GetObjectCommand } = this.#sdk
     const command = new GetObjectCommand({ Bucket: this.#bucket, Key: key })
-    return new URL(await getSignedUrl(this.#client, command, { expiresIn: lifetimeSeconds }))
+    // The SDK learns from the answers of S3 how wrong the clock of this machine is, but corrects only its own requests.
+    const signingDate = new Date(Date.now() + this.#client.config.systemClockOffset)
+    return new URL(await getSignedUrl(this.#client, command, { expiresIn: lifetimeSeconds, signingDate }))
   }
 
   async sizeOf(key: string, signal: AbortSignal): Promise<number | undefined> {

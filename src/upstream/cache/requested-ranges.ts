@@ -19,7 +19,7 @@ export interface RangeSpec {
 
 /** Trap 35: containers/image asks for up to 1024 of them. */
 const maxRanges = 1024
-const specPattern = /^(\d{0,15})-(\d{0,15})$/
+const specPattern = /^(\d*)-(\d*)$/
 
 /** The entity tag of a blob: its bytes are the same for ever. */
 export const entityTagOf = (digest: Digest): string => `"${digest}"`
@@ -41,12 +41,15 @@ export const requestedRanges = ({
   return isReadable ? specs : undefined
 }
 
+/** An offset beyond every blob is an offset, however long it is. */
+const offsetOf = (digits: string): number => Math.min(Number(digits), Number.MAX_SAFE_INTEGER)
+
 const specOf = (text: string): RangeSpec | undefined => {
   const [, first = '', last = ''] = specPattern.exec(text.trim()) ?? []
   if (first === '' && last === '') return undefined
   const spec = {
-    first: first === '' ? undefined : Number(first),
-    last: last === '' ? undefined : Number(last),
+    first: first === '' ? undefined : offsetOf(first),
+    last: last === '' ? undefined : offsetOf(last),
   }
   return spec.first !== undefined && spec.last !== undefined && spec.last < spec.first ? undefined : spec
 }

@@ -1,6 +1,7 @@
 /**
  * The last digest of each tag at upstream, kept over a restart. A restart does not reset a tag's age.
  */
+import { steadyWallClock } from '../../concurrency/clock.ts'
 import { isDigest } from '../../oci/reference.ts'
 import type { KeyJournal } from '../../storage/key-journal.ts'
 import type { DigestsByTag } from './digests-by-tag.ts'
@@ -15,7 +16,7 @@ export interface StoredTagsOptions {
 
 export const createStoredTags = (
   tags: DigestsByTag,
-  { journal, now, wallClock = Date.now }: StoredTagsOptions,
+  { journal, now, wallClock = steadyWallClock }: StoredTagsOptions,
 ): DigestsByTag => ({
   ...tags,
   get: (key) => {

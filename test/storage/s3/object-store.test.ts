@@ -75,6 +75,17 @@ await t.test('a small object is one request, a large one several', async (test) 
   test.ok(s3.authorizations.every((line) => !line.includes('the-secret-key')))
 })
 
+await t.test('the clock of this machine is wrong: signed URLs have the time of S3', async (test) => {
+  const s3 = await startS3(test)
+  const store = await storeFor(test, s3)
+  const signedAt = async () => (await store.urlOf('a', 60)).searchParams.get('X-Amz-Date')?.slice(0, 8)
+  test.not(await signedAt(), '20400303')
+  s3.objects.set('a', bytesOf(7))
+  s3.fault({ headers: { date: 'Sat, 03 Mar 2040 10:00:00 GMT' } })
+  await store.sizeOf('a', never())
+  test.equal(await signedAt(), '20400303')
+})
+
 await t.test('an upload that fails, or whose bytes are wrong, leaves no parts', async (test) => {
   const s3 = await startS3(test)
   const store = await storeFor(test, s3)

@@ -1,5 +1,8 @@
+import { join } from 'node:path'
 import t from 'tap'
 import type { Digest } from '../../../src/oci/reference.ts'
+import { DiskQueue } from '../../../src/storage/disk-queue.ts'
+import { KeyJournal } from '../../../src/storage/key-journal.ts'
 import { createDigestsByTag } from '../../../src/upstream/cache/digests-by-tag.ts'
 import { createStoredTags } from '../../../src/upstream/cache/stored-tags.ts'
 
@@ -72,3 +75,25 @@ await t.test('the clock of the machine is used unless another one is given', asy
   })
   test.match(tags.get('a'), { digest })
 })
+
+await t.test(
+  'the clock is set back by a year while upstream fails: no tag is served for a year',
+  async (test) => {
+    const path = join(test.testdir(), 'tags')
+    const journal = new KeyJournal({ path, queue: new DiskQueue(), onWarning: () => undefined })
+    const [date, monotonic] = [Date.now.bind(Date), performance.now.bind(performance)]
+    test.teardown(() => Object.assign(Date, { now: date }) && Object.assign(performance, { now: monotonic }))
+    const now = () => performance.now()
+    const tags = createStoredTags(createDigestsByTag({ tagTtlMs: 10_000, staleIfErrorMs: hour, now }), {
+      journal,
+      now,
+    })
+    tags.confirm('a', digest, now())
+    Date.now = () => date() - 365 * 24 * hour
+    performance.now = () => monotonic() + hour / 2
+    test.match(tags.get('a'), { digest, isFresh: false })
+    performance.now = () => monotonic() + hour
+    test.equal(tags.get('a'), undefined)
+    await journal.close()
+  },
+)

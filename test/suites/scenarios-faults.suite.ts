@@ -1,0 +1,3 @@
+import { run } from './suites.ts'
+
+await run(import.meta.filename)
