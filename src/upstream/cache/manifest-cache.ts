@@ -63,7 +63,7 @@ class Cache implements ManifestCache {
   }
 
   readonly fetchManifest: FetchManifest = async (request) => {
-    const found = isDigest(request.reference) ? this.#byDigest(request) : this.#byTag(request)
+    const found = this.#find(request)
     // A cached manifest is served without another turn of the microtasks: it is the most frequent request of all.
     const { answer: manifest, source } = found instanceof Promise ? await found : found
     this.#options.observe({ source })
@@ -80,12 +80,13 @@ class Cache implements ManifestCache {
   readonly stats: ManifestCache['stats'] = () => ({ ...this.#manifests.stats(), tags: this.#tags.size() })
 
   /** Reads only what it needs of the request: its signal is created when it is read. */
-  #byDigest(request: ManifestRequest): Served | Promise<Served> {
+  #find(request: ManifestRequest): Served | Promise<Served> {
+    // A tag is never a key of this cache.
     const manifest = this.#manifests.get(request.reference as Digest)
-    return manifest === undefined ? this.#fetchDigest(request) : { answer: manifest, source: 'cached' }
+    if (manifest !== undefined) return { answer: manifest, source: 'cached' }
+    return isDigest(request.reference) ? this.#fetchDigest(request) : this.#byTag(request)
   }
 
-  /** The same, for a tag. */
   #byTag(request: ManifestRequest): Served | Promise<Served> {
     const { key: acceptKey, accept } = this.#acceptSetOf(request.accept)
     const key = tagKey(request.reference, acceptKey)

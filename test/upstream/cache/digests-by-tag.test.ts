@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createDigestsByTag } from '../../../src/upstream/cache/digests-by-tag.ts'
+import { createDigestsByTag, tagKey } from '../../../src/upstream/cache/digests-by-tag.ts'
 import type { Digest } from '../../../src/oci/reference.ts'
 
 const digest = `sha256:${'a'.repeat(64)}` as Digest
@@ -24,6 +24,15 @@ await t.test('a tag is fresh for a short time, cached for a longer one, and then
   test.strictSame(get('tag'), { digest, confirmedAt: 1_000_000, isFresh: false, isFailing: false })
   pass(1)
   test.equal(get('tag'), undefined)
+})
+
+await t.test('each Accept set has its own digest of a tag', async (test) => {
+  const { get, confirm, now } = setUp()
+  confirm(tagKey('tag', '01'), digest, now())
+  confirm(tagKey('tag', '2'), other, now())
+  test.equal(get(tagKey('tag', '01'))?.digest, digest)
+  test.equal(get(tagKey('tag', '2'))?.digest, other)
+  test.equal(get(tagKey('tag', '012')), undefined)
 })
 
 await t.test('its age counts from the request, not from the response', async (test) => {
