@@ -87,13 +87,13 @@ export const compose = (
     tracing,
   })
   const removals = composeRemovals({ config, s3, storage, forget: pipeline.forget, logger })
-  const parts = { robot, apiServer, digests, shared, storage, removals, s3, files }
+  const components = { robot, apiServer, digests, shared, storage, removals, s3, files }
   const close = async () => {
     processMetrics.close()
     await mirror?.mirror.close()
-    await closeInOrder(parts, pipeline)
+    await closeInOrder(components, pipeline)
   }
-  return { server, ...parts, close }
+  return { server, ...components, close }
 }
 
 interface ServerParts extends Pick<ServerOptions, 'explanation' | 'mirror'> {

@@ -153,16 +153,19 @@ const isEqual = (shown: string, expected: string): boolean =>
  * router carries many clients, so the whole header is compared for each request.
  */
 export const authenticationStage = (authenticate: Authenticate): Stage => {
-  const shown = new WeakMap<Socket, { readonly header: string; readonly again: () => Identity | undefined }>()
+  const lastLogins = new WeakMap<
+    Socket,
+    { readonly header: string; readonly again: () => Identity | undefined }
+  >()
   const review = async (request: FastifyRequest): Promise<void> => {
     const header = request.headers.authorization
     const authenticating = authenticate(parseAuthorization(header), request.client.address)
     const { identity, again } = await beforeDeadline(request, authenticating)
-    if (again !== undefined && header !== undefined) shown.set(request.raw.socket, { header, again })
+    if (again !== undefined && header !== undefined) lastLogins.set(request.raw.socket, { header, again })
     request.identity = identity
   }
   return (request) => {
-    const last = shown.get(request.raw.socket)
+    const last = lastLogins.get(request.raw.socket)
     const known = last?.header === request.headers.authorization ? last?.again() : undefined
     if (known === undefined) return review(request)
     request.identity = known

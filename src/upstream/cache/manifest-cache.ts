@@ -164,26 +164,26 @@ class Cache implements ManifestCache {
 
   /** Fetches a tag, and caches its digest. */
   async #refresh(key: string, request: ManifestRequest): Promise<Manifest> {
-    const askedAt = this.#now()
+    const sentAt = this.#now()
     try {
       const manifest = await this.#load(request)
       // If a tag moved to an uncacheable manifest, its cached digest is wrong.
       if (this.#manifests.get(manifest.digest) === undefined) this.#tags.delete(key)
-      else this.#tags.confirm(key, manifest.digest, askedAt)
+      else this.#tags.confirm(key, manifest.digest, sentAt)
       return manifest
     } catch (error) {
       // Attack: a requester over their own rate limit would keep a tag stale for everybody else.
       const isLimit = error instanceof UpstreamRateLimited || request.priority === 'background'
       if (isTransient(error) && !isLimit) this.#tags.failed(key)
       if (!isRetryable(error)) this.#tags.delete(key)
-      if (isAbsence(error)) await this.#deleteOtherSets(request, askedAt)
+      if (isAbsence(error)) await this.#deleteOtherSets(request, sentAt)
       throw error
     }
   }
 
-  async #deleteOtherSets(request: ManifestRequest, askedAt: number): Promise<void> {
+  async #deleteOtherSets(request: ManifestRequest, sentAt: number): Promise<void> {
     const { reference, accept = '' } = request
-    const absent = { reference: reference as QciTag, accept, askedAt }
+    const absent = { reference: reference as QciTag, accept, sentAt }
     await deleteOtherSets(this.#tags, absent, async (digest) => await this.#cached(request, digest))
   }
 

@@ -28,7 +28,7 @@ export interface AbsentTag {
   /** The media types of the request, with commas. */
   readonly accept: string
   /** When the request was sent, in milliseconds of the clock of the tags. */
-  readonly askedAt: number
+  readonly sentAt: number
 }
 
 /**
@@ -38,13 +38,13 @@ export interface AbsentTag {
  */
 export const deleteOtherSets = async (
   tags: Pick<DigestsByTag, 'get' | 'delete'>,
-  { reference, accept, askedAt }: AbsentTag,
+  { reference, accept, sentAt }: AbsentTag,
   read: (digest: Digest) => Promise<Pick<Manifest, 'mediaType'> | undefined>,
 ): Promise<void> => {
   const types = accept.split(', ')
   for (const key of acceptKeys.map((acceptKey) => tagKey(reference, acceptKey))) {
     const before = tags.get(key)
-    if (before === undefined || before.confirmedAt > askedAt) continue
+    if (before === undefined || before.confirmedAt > sentAt) continue
     const manifest = await read(before.digest)
     const isExplained = manifest !== undefined && !types.includes(manifest.mediaType)
     // Upstream may have confirmed it since.

@@ -37,9 +37,9 @@ await t.test('each Accept set has its own digest of a tag', async (test) => {
 
 await t.test('its age counts from the request, not from the response', async (test) => {
   const { get, confirm, now, pass } = setUp()
-  const askedAt = now()
+  const sentAt = now()
   pass(9_000)
-  confirm('tag', digest, askedAt)
+  confirm('tag', digest, sentAt)
   pass(1_000)
   test.equal(get('tag')?.isFresh, false)
 })

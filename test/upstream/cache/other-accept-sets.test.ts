@@ -68,7 +68,7 @@ await t.test(
       if (digest === older) return undefined
       return await Promise.resolve({ mediaType: digest === newer ? index : 'text/plain' })
     }
-    await deleteOtherSets(tags, { reference: tag, accept: `text/html, ${index}`, askedAt: 4800 }, read)
+    await deleteOtherSets(tags, { reference: tag, accept: `text/html, ${index}`, sentAt: 4800 }, read)
     test.strictSame(
       keys.map((key) => tags.get(key) !== undefined),
       [false, false, true, true, true],
