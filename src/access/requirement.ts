@@ -31,8 +31,8 @@ export interface DigestKnowledge {
   readonly parentsOf: (digest: Digest) => readonly Digest[]
   /** Whether a restricted namespace claims the digest, and the claim is not checked yet. */
   readonly isClaimed: (digest: Digest) => boolean
-  /** Whether all tags of restricted namespaces were followed, so that a digest without a known tag is not restricted. */
-  readonly isComplete: () => boolean
+  /** Whether all live tags of restricted namespaces were followed lately, so that no restricted tag reaches a digest without a known tag. */
+  readonly hasFollowedLive: () => boolean
   /** Whether a restricted tag could not be read, and no tag has ever been seen to reach the digest, so that the unread one may reach it. */
   readonly mayBeUnread: (digest: Digest) => boolean
 }
@@ -74,7 +74,7 @@ class Requirements implements RequirementsOf {
   #ofDigest(digest: Digest, { repository, content }: Requested): AccessRequirement {
     const reach = this.#knowledge.reachOf(digest)
     const { imageStreams } = reach
-    const opens = this.#opensQciWide(digest, reach)
+    const opens = this.#opensQciWide(digest, reach, content)
     const qciWide = opens === true && content === 'blob' && this.#mayBeUnread(digest) ? 'later' : opens
     if (repository.form === 'monorepo') {
       const { isRestricted } = this.#options
@@ -89,9 +89,11 @@ class Requirements implements RequirementsOf {
     }
   }
 
-  #opensQciWide(digest: Digest, reach: DigestReach): boolean | 'later' {
+  #opensQciWide(digest: Digest, reach: DigestReach, content: 'blob' | undefined): boolean | 'later' {
     if (reach.isOpen) return true
-    return reach.isRestricted ? this.#isNamedByOpenManifest(digest) : this.#opensUnowned(digest, reach)
+    if (!reach.isRestricted) return this.#opensUnowned(digest, reach)
+    // Attack: a manifest that nobody has fetched yet is a layer according to another manifest.
+    return content === 'blob' && this.#isNamedByOpenManifest(digest)
   }
 
   /**
@@ -120,7 +122,7 @@ class Requirements implements RequirementsOf {
   #opensUnowned(digest: Digest, { isUnowned }: DigestReach): boolean | 'later' {
     const isCandidate = isUnowned || this.#mayBeOpenUnseen(digest)
     if (this.#knowledge.isClaimed(digest) || !isCandidate) return false
-    return this.#knowledge.isComplete() || 'later'
+    return this.#knowledge.hasFollowedLive() || 'later'
   }
 
   /**
@@ -137,6 +139,6 @@ export const nothingKnown: DigestKnowledge = {
   reachOf: () => ({ imageStreams: [], isOpen: false, isRestricted: false, isUnowned: false }),
   parentsOf: () => [],
   isClaimed: () => false,
-  isComplete: () => true,
+  hasFollowedLive: () => true,
   mayBeUnread: () => false,
 }

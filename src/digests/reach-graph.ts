@@ -111,6 +111,11 @@ export class ReachGraph {
     return names && [...splitKeys(names.manifests)].map(digestOf)
   }
 
+  /** See `ManifestNames`. */
+  get hasForgottenNames(): boolean {
+    return this.#names.hasForgotten
+  }
+
   /** Resolves when everything that was recorded before has reached every digest below it. */
   async settled(): Promise<void> {
     await this.#propagation.settled()

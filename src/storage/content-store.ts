@@ -162,12 +162,13 @@ export class ContentStore {
       if (opened.size === size)
         return new StoredFile({
           ...this.#options,
+          ...opened,
           digest,
-          size,
-          fd: opened.fd,
           requester,
           // The file of a manifest holds its type as well, and is compared with its digest by its reader.
           isVerified: kind === 'manifests' || this.#touches.isVerified(digest, opened.mtimeMs),
+          isUnchanged: (now) =>
+            kind === 'manifests' || this.#touches.isUnchanged(digest, opened.mtimeMs, now),
           onVerified: () => this.#touches.verified(digest, size, opened.mtimeMs),
           onWrong: (why) => this.drop(digest, size, why),
         })

@@ -36,6 +36,7 @@ export interface Disk {
   readonly remove: (path: string) => Promise<void>
   readonly touch: (path: string) => Promise<void>
   readonly times: (path: string) => Promise<FileTimes>
+  readonly timesOf: (fd: number) => Promise<FileTimes>
   /** Names in a folder; none if there is no such folder. */
   readonly list: (path: string) => Promise<readonly string[]>
   /** Free bytes for this user. */
@@ -63,10 +64,12 @@ const called = async <Value>(
 /** Attack: a link out of the cache, and a pipe that nobody writes into, which would hold the thread that opens it for ever. */
 const entryFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
+const timesOf = async (fd: number): Promise<FileTimes> => await called<FileTimes>((done) => fstat(fd, done))
+
 const openFile = async (path: string): Promise<OpenFile> => {
   const fd = await called<number>((done) => open(path, entryFlags, done))
   try {
-    const { size, mtimeMs } = await called<FileTimes>((done) => fstat(fd, done))
+    const { size, mtimeMs } = await timesOf(fd)
     return { fd, size, mtimeMs }
   } catch (error) {
     await closeFile(fd)
@@ -131,6 +134,7 @@ export const systemDisk: Disk = {
   remove: async (path) => await files.rm(path, { force: true }),
   touch: async (path) => await files.utimes(path, ...timesNow()),
   times: async (path) => await files.stat(path),
+  timesOf,
   list: async (path) =>
     await files.readdir(path).catch((error: unknown) => (isAbsent(error) ? [] : Promise.reject(error))),
   freeBytes: async (path) => {

@@ -20,7 +20,8 @@ export interface EntryTouchesOptions {
 
 export class EntryTouches {
   readonly #options: EntryTouchesOptions
-  readonly #touched = createBoundedCache<string, true>(maxTouched, { ttlMs: touchEveryMs })
+  /** Digest -> the time that the file got here; NaN if it has none yet, or if its bytes were not compared. */
+  readonly #touched = createBoundedCache<string, number>(maxTouched, { ttlMs: touchEveryMs })
   /** Verified entries whose time is being changed here: for that moment the time tells nothing. */
   readonly #marking = new Set<string>()
 
@@ -33,6 +34,11 @@ export class EntryTouches {
     return this.#marking.has(digest) || this.#options.index.isVerified(digest, mtimeMs)
   }
 
+  /** Whether the file has the time of `before`, or one that it got here. The entry may have been evicted meanwhile. */
+  isUnchanged(digest: string, before: number, mtimeMs: number): boolean {
+    return mtimeMs === before || mtimeMs === this.#touched.peek(digest) || this.isVerified(digest, mtimeMs)
+  }
+
   /** @param mtimeMs of the file, from before its bytes were read */
   verified(digest: string, size: number, mtimeMs: number): void {
     this.#options.index.verified(digest, size, mtimeMs)
@@ -42,7 +48,7 @@ export class EntryTouches {
   /** Touches the entry once in ten minutes. @param size bytes */
   touch(digest: string, size: number): void {
     if (this.#touched.has(digest)) return
-    this.#touched.set(digest, true)
+    this.#touched.set(digest, NaN)
     this.#options.later(async () => await this.#touchNow(digest, size))
   }
 
@@ -55,8 +61,9 @@ export class EntryTouches {
     try {
       await disk.touch(path)
       const after = await disk.times(path)
-      if (this.#marking.has(digest) && index.isVerified(digest, before.mtimeMs))
-        index.verified(digest, size, after.mtimeMs)
+      if (!this.#marking.has(digest)) return
+      this.#touched.set(digest, after.mtimeMs)
+      if (index.isVerified(digest, before.mtimeMs)) index.verified(digest, size, after.mtimeMs)
     } finally {
       this.#marking.delete(digest)
     }

@@ -19,9 +19,11 @@ export interface StoredFileOptions {
   readonly size: number
   readonly fd: number
   readonly requester: string
-  readonly disk: Pick<Disk, 'read' | 'close'>
+  readonly disk: Pick<Disk, 'read' | 'timesOf' | 'close'>
   readonly queue: DiskQueue
   readonly isVerified: boolean
+  /** Whether nobody has changed the file since it was opened. @param mtimeMs of the file now */
+  readonly isUnchanged: (mtimeMs: number) => boolean
   readonly onVerified: () => void
   readonly onWrong: (why: CorruptEntry) => void
 }
@@ -45,14 +47,18 @@ export class StoredFile implements ByteSource {
     if (!isVerified) this.#hash = createHash(algorithmOf(digest))
   }
 
-  /** @throws {WrongContent} instead of the last bytes, if the bytes do not match the digest */
+  /** @throws {WrongContent} instead of the last bytes, if the bytes do not match the digest, or may not match it any more */
   async read(into: Buffer, position: number): Promise<number> {
     const { disk, queue, requester, fd, onWrong } = this.#options
     let count: number
     try {
-      count = await queue.run(requester, async () => await disk.read(fd, into, position))
+      count = await queue.run(requester, async () => {
+        const read = await disk.read(fd, into, position)
+        if (this.isVerified && position + read === this.size) await this.#checkUnchanged()
+        return read
+      })
     } catch (error) {
-      if (isOfFile(error)) onWrong('unreadable')
+      if (isOfFile(error) && !(error instanceof WrongContent)) onWrong('unreadable')
       throw error
     }
     if (count === 0) {
@@ -92,6 +98,14 @@ export class StoredFile implements ByteSource {
       at += count
     }
     return { at: position, hash }
+  }
+
+  /** Attack: the bytes were compared before the file was opened, and somebody writes others into it while it is read. */
+  async #checkUnchanged(): Promise<void> {
+    const { disk, fd, isUnchanged } = this.#options
+    // The entry stays: the next reader compares it with its digest.
+    if (!isUnchanged((await disk.timesOf(fd)).mtimeMs))
+      throw new WrongContent('the file was changed while it was read')
   }
 
   #verify(hash: Hash, bytes: Buffer, position: number): void {

@@ -213,6 +213,21 @@ await t.test(
   },
 )
 
+await t.test(
+  'restricted manifests evict the names of each other: what they name stays closed',
+  async (test) => {
+    const graph = new ReachGraph({ maxNamesBytes: 500 })
+    for (const name of ['one', 'two', 'three']) {
+      test.equal(graph.hasForgottenNames, false)
+      graph.recordManifest(digestOf(name), { manifests: [], blobs: [digestOf(`${name} layer`)] })
+      graph.recordTag(at('ocp-priv'), digestOf(name), Date.now())
+    }
+    test.equal(graph.hasForgottenNames, true)
+    test.equal(graph.childrenOf(digestOf('one')), undefined)
+    test.match(graph.reachOf(digestOf('one layer')), { isRestricted: true })
+  },
+)
+
 await t.test('a full namespace stores new sightings, so that a pull by tag helps', async (test) => {
   const { graph, tag } = setUp({ maxPerNamespace: 2 })
   for (const digest of [index, image, other]) tag(at('ocp-priv'), digest)

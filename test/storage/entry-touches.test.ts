@@ -89,3 +89,18 @@ await t.test('a disk that cannot touch it', async (test) => {
   test.ok(touches.isVerified(digest, now()), 'nothing has changed')
   test.notOk(touches.isVerified(digest, 1), 'and no other time counts')
 })
+
+await t.test(
+  'a reader finds its file unchanged after a touch, also if the entry is evicted meanwhile',
+  async (test) => {
+    const { touches, operations, index, now, path } = setUp(test)
+    test.ok(touches.isUnchanged(digest, 0, 0))
+    touches.touch(digest, size)
+    test.notOk(touches.isUnchanged(digest, 0, 1))
+    await operations[0]
+    index.remove(digest)
+    test.ok(touches.isUnchanged(digest, 0, now()))
+    utimesSync(path, new Date(5), new Date(5))
+    test.notOk(touches.isUnchanged(digest, 0, now()))
+  },
+)

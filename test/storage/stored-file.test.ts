@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { openSync, writeFileSync } from 'node:fs'
+import { openSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Disk } from '../../src/storage/disk.ts'
@@ -13,6 +13,7 @@ const content = bytesOf(100_000)
 const fileFor = (test: Test, bytes: Buffer, disk: Partial<Disk> = {}, isVerified = false) => {
   const path = join(freshDirectory(test), 'entry')
   writeFileSync(path, bytes)
+  const openedAt = statSync(path).mtimeMs
   const told: string[] = []
   const file = new StoredFile({
     digest: digestOf(content),
@@ -22,10 +23,11 @@ const fileFor = (test: Test, bytes: Buffer, disk: Partial<Disk> = {}, isVerified
     disk: diskWith(disk),
     queue: new DiskQueue({ deadlineMs: disk.read === hanging ? 50 : 10_000 }),
     isVerified,
+    isUnchanged: (mtimeMs) => mtimeMs === openedAt,
     onVerified: () => void told.push('verified'),
     onWrong: (why) => void told.push(why),
   })
-  return { file, told }
+  return { file, told, path }
 }
 
 const readAll = async (file: StoredFile, start = 0, end = file.size, most = 30_000): Promise<Buffer> => {
@@ -104,4 +106,14 @@ await t.test('a reader that changes to another source gets the hash of its bytes
     test.equal(at, 0, name)
     test.equal(hash.digest('hex'), hexOf(Buffer.alloc(0)))
   }
+})
+
+await t.test('attack: a verified entry is changed while it is read', async (test) => {
+  const { file, told, path } = fileFor(test, content, {}, true)
+  await readAll(file, 0, 60_000)
+  writeFileSync(path, Buffer.alloc(content.length))
+  utimesSync(path, new Date(0), new Date(0))
+  test.ok(await readAll(file, 60_000, 90_000))
+  await test.rejects(readAll(file, 90_000), WrongContent)
+  test.strictSame(told, [], 'the next reader compares it with its digest')
 })
