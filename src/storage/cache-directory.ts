@@ -71,7 +71,7 @@ export const checkVersion = (path: string, names: readonly string[], flag: strin
  * Names that a new volume has, and those that the cache writes: a process may have been killed before it wrote the version, or somebody has
  * emptied the directory while a proxy used it. Entries of another version match their digests, or are dropped.
  */
-const notForeign = new Set(['lost+found', 'lock', ...folders, 'removals', 'tags', 'tags.new'])
+const notForeign = new Set(['lost+found', 'lock', ...folders, 'removals', 'state', 'tags', 'tags.new'])
 
 const entryPattern = /^([0-9a-f]{64}|[0-9a-f]{128})\.(\d{1,15})$/
 const algorithms: Readonly<Record<number, string>> = { 64: 'sha256', 128: 'sha512' }
