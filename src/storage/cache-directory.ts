@@ -38,8 +38,9 @@ export const openCacheDirectory = (path: string): CacheDirectory => {
   const isOurs = checkVersion(path, names, flag)
   const { release } = lockDirectory({ directory: path, flag: '--cache-dir' })
   if (!isOurs) writeFileSync(join(path, 'version'), version, { mode: 0o600 })
-  rmSync(join(path, 'fills'), { recursive: true, force: true })
   for (const folder of folders) mkdirSync(join(path, folder), { recursive: true, mode: 0o700 })
+  // The folder stays: on a full disk it could not be created again.
+  for (const fill of readdirSync(join(path, 'fills'))) rmSync(join(path, 'fills', fill), { recursive: true })
   return { path, close: release }
 }
 
