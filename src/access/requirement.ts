@@ -27,12 +27,12 @@ export type DigestReach = Omit<Reach, 'attachedTo'>
 
 export interface DigestKnowledge {
   readonly reachOf: (digest: Digest) => DigestReach
-  /** Manifests that name this blob and that no open tag reaches; none for a manifest. */
+  /** Manifests that name this blob, and that neither a restricted nor an open tag reaches; none for a manifest. */
   readonly parentsOf: (digest: Digest) => readonly Digest[]
   /** Whether a restricted namespace claims the digest, and the claim is not checked yet. */
   readonly isClaimed: (digest: Digest) => boolean
-  /** Whether all tags of restricted namespaces were followed, so that a digest without a known tag is not restricted. */
-  readonly isComplete: () => boolean
+  /** Whether all live tags of restricted namespaces were followed lately, so that no restricted tag reaches a digest without a known tag. */
+  readonly hasFollowedLive: () => boolean
   /** Whether a restricted tag could not be read, and no tag has ever been seen to reach the digest, so that the unread one may reach it. */
   readonly mayBeUnread: (digest: Digest) => boolean
 }
@@ -68,20 +68,17 @@ class Requirements implements RequirementsOf {
   readonly imageStream = (imageStream: ImageStream | undefined): AccessRequirement => {
     if (imageStream === undefined) return withoutNamespace
     const { namespace } = imageStream
-    return { imageStreams: [imageStream], qciWide: this.#isOpen(imageStream), namespace }
-  }
-
-  #isOpen({ namespace }: ImageStream): boolean {
-    return !this.#options.isRestricted(namespace)
+    return { imageStreams: [imageStream], qciWide: !this.#options.isRestricted(namespace), namespace }
   }
 
   #ofDigest(digest: Digest, { repository, content }: Requested): AccessRequirement {
     const reach = this.#knowledge.reachOf(digest)
     const { imageStreams } = reach
-    const opens = this.#opensQciWide(digest, reach)
+    const opens = this.#opensQciWide(digest, reach, content)
     const qciWide = opens === true && content === 'blob' && this.#mayBeUnread(digest) ? 'later' : opens
     if (repository.form === 'monorepo') {
-      const shown = imageStreams.findLast((stream) => this.#isOpen(stream)) ?? imageStreams.at(-1)
+      const { isRestricted } = this.#options
+      const shown = imageStreams.findLast((stream) => !isRestricted(stream.namespace)) ?? imageStreams.at(-1)
       return { imageStreams, qciWide, ...(shown === undefined ? {} : { namespace: shown.namespace }) }
     }
     const { namespace } = repository
@@ -92,9 +89,11 @@ class Requirements implements RequirementsOf {
     }
   }
 
-  #opensQciWide(digest: Digest, reach: DigestReach): boolean | 'later' {
+  #opensQciWide(digest: Digest, reach: DigestReach, content: 'blob' | undefined): boolean | 'later' {
     if (reach.isOpen) return true
-    return reach.isRestricted ? this.#isNamedByOpenManifest(digest) : this.#opensUnowned(digest, reach)
+    if (!reach.isRestricted) return this.#opensUnowned(digest, reach)
+    // Attack: a manifest that nobody has fetched yet is a layer according to another manifest.
+    return content === 'blob' && this.#isNamedByOpenManifest(digest)
   }
 
   /**
@@ -123,7 +122,7 @@ class Requirements implements RequirementsOf {
   #opensUnowned(digest: Digest, { isUnowned }: DigestReach): boolean | 'later' {
     const isCandidate = isUnowned || this.#mayBeOpenUnseen(digest)
     if (this.#knowledge.isClaimed(digest) || !isCandidate) return false
-    return this.#knowledge.isComplete() || 'later'
+    return this.#knowledge.hasFollowedLive() || 'later'
   }
 
   /**
@@ -140,6 +139,6 @@ export const nothingKnown: DigestKnowledge = {
   reachOf: () => ({ imageStreams: [], isOpen: false, isRestricted: false, isUnowned: false }),
   parentsOf: () => [],
   isClaimed: () => false,
-  isComplete: () => true,
+  hasFollowedLive: () => true,
   mayBeUnread: () => false,
 }

@@ -13,8 +13,8 @@ export interface ClaimChecksOptions {
   readonly claimsOf: (digest: Digest) => readonly ClaimedTag[]
   readonly isRestricted: (namespace: string) => boolean
   readonly hasTagsOf: (namespace: string) => boolean
-  /** Whether every restricted tag was followed, dated copies too. Only then does a tag that gives another digest refute a claim. */
-  readonly isWhole: () => boolean
+  /** Whether all restricted tags were followed, dated copies too: see `RestrictedIndex`. Only then does a tag that gives another digest refute a claim. */
+  readonly hasFollowedAll: () => boolean
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
@@ -34,7 +34,7 @@ const maxChecked = 8
 const maxRefuted = 100_000
 
 export const createClaimChecks = (options: ClaimChecksOptions): ClaimChecks => {
-  const { claimsOf, isRestricted, hasTagsOf, isWhole, now = () => performance.now() } = options
+  const { claimsOf, isRestricted, hasTagsOf, hasFollowedAll, now = () => performance.now() } = options
   const refuted = createBoundedCache<Digest, true>(maxRefuted, { ttlMs: refutedMs, now })
   const closingClaims = (digest: Digest): readonly QciTag[] =>
     claimsOf(digest)
@@ -48,7 +48,7 @@ export const createClaimChecks = (options: ClaimChecksOptions): ClaimChecks => {
       if (tags.length === 0 || refuted.has(digest)) return
       for (const tag of tags.slice(0, maxChecked)) await fetch(tag)
       // With more claims than are checked, or before replaced images are known, the digest stays closed.
-      if (tags.length <= maxChecked && isWhole()) refuted.set(digest, true)
+      if (tags.length <= maxChecked && hasFollowedAll()) refuted.set(digest, true)
     },
   }
 }

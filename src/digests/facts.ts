@@ -3,28 +3,12 @@
  */
 import { createBoundedCache } from '../concurrency/bounded-cache.ts'
 import type { Digest, QciTag } from '../oci/reference.ts'
+import { snapshotOf, type Fact, type SeenTag } from './fact-snapshot.ts'
 import type { ManifestChildren } from './manifest-names.ts'
-import { maxDepth } from './propagation.ts'
 import type { ReachGraph } from './reach-graph.ts'
 import { isRestricted, restrictedLifeMs, type Location } from './sightings.ts'
 
-/** A tag gave a manifest, or a manifest names other content. The replica that publishes a fact has verified it. */
-export type Fact =
-  | {
-      readonly kind: 'tag'
-      readonly tag: QciTag
-      readonly digest: Digest
-      /** Milliseconds since the epoch. */
-      readonly seenAt: number
-      readonly isRestricted: boolean
-    }
-  | {
-      readonly kind: 'names'
-      readonly manifest: Digest
-      readonly manifests: readonly Digest[]
-      readonly blobs: readonly Digest[]
-      readonly isRestricted: boolean
-    }
+export type { Fact, SeenTag } from './fact-snapshot.ts'
 
 export interface FactsOptions {
   readonly graph: ReachGraph
@@ -34,12 +18,6 @@ export interface FactsOptions {
   readonly publish: (facts: readonly Fact[]) => Promise<void>
   /** Milliseconds since the epoch. */
   readonly now?: () => number
-}
-
-/** The newest fact about a tag. */
-export interface SeenTag {
-  readonly digest: Digest
-  readonly seenAt: number
 }
 
 interface StoredTag extends SeenTag {
@@ -135,29 +113,20 @@ export class Facts {
     for (const [tag, { seenAt }] of this.#newest) if (seenAt < oldest) this.#newest.delete(tag)
   }
 
+  /** The snapshot lacks names of restricted manifests, so that it does not close everything that restricted tags reach. */
+  get hasForgotten(): boolean {
+    return this.#options.graph.hasForgottenNames
+  }
+
   /** All facts, restricted ones first. */
-  *snapshot(): Generator<Fact> {
-    const visited = new Set<Digest>()
-    yield* this.#tagsOf(this.#restricted, true, visited)
-    yield* this.#tagsOf(this.#open, false, visited)
-  }
-
-  *#tagsOf(facts: Iterable<[string, StoredTag]>, closes: boolean, visited: Set<Digest>): Generator<Fact> {
-    // Facts are recorded while the caller reads this snapshot.
-    const copy = Array.from(facts)
-    for (const [key, { digest, seenAt }] of copy) {
-      const tag = key.slice(0, key.indexOf(' ')) as QciTag
-      yield { kind: 'tag', tag, digest, seenAt, isRestricted: closes }
-      yield* this.#namesBelow(digest, closes, visited, maxDepth)
-    }
-  }
-
-  *#namesBelow(digest: Digest, closes: boolean, visited: Set<Digest>, depth: number): Generator<Fact> {
-    const names = depth === 0 || visited.has(digest) ? undefined : this.#options.graph.childrenOf(digest)
-    if (names === undefined) return
-    visited.add(digest)
-    yield { kind: 'names', manifest: digest, ...names, isRestricted: closes }
-    for (const child of names.manifests) yield* this.#namesBelow(child, closes, visited, depth - 1)
+  snapshot(): Generator<Fact> {
+    return snapshotOf({
+      restricted: this.#restricted,
+      open: this.#open,
+      published: this.#published,
+      childrenOf: (digest) => this.#options.graph.childrenOf(digest),
+      now: this.#now(),
+    })
   }
 
   #recordTag(tag: QciTag, digest: Digest): readonly Fact[] {

@@ -41,6 +41,7 @@ const joinedWith = (names: Names, { manifests, blobs }: ManifestChildren): Omit<
 export class ManifestNames {
   readonly #open: LRUCache<DigestKey, Names>
   readonly #restricted: LRUCache<DigestKey, Names>
+  #hasForgotten = false
 
   /** @param maxBytes of each of the two kinds: about 33 bytes for a child */
   constructor(maxBytes: number) {
@@ -49,11 +50,24 @@ export class ManifestNames {
       sizeCalculation: ({ manifests, blobs }: Names) => manifests.length + blobs.length + 200,
     }
     this.#open = new LRUCache(options)
-    this.#restricted = new LRUCache(options)
+    this.#restricted = new LRUCache({
+      ...options,
+      dispose: (_names, _key, reason) => {
+        this.#hasForgotten ||= reason === 'evict'
+      },
+    })
   }
 
   get size(): number {
     return this.#open.size + this.#restricted.size
+  }
+
+  /**
+   * Names of restricted manifests were evicted. What they name stays closed in this process, and a snapshot of the facts does not close it in
+   * another one.
+   */
+  get hasForgotten(): boolean {
+    return this.#hasForgotten
   }
 
   get(key: DigestKey): Names | undefined {

@@ -1,7 +1,11 @@
 /**
  * A manifest that cannot be parsed. The proxy does not serve it, but upstream serves its layers to everybody who knows their digests. So
  * under a restricted tag, it closes every digest in its text. It never opens a digest, because another parser may read fewer digests in it.
+ *
+ * Attack: tens of thousands of digests in one text evict the names of other restricted images, and are too many for a fact that replicas
+ * share. So such a manifest closes none by name. Its names stay unknown, and the restricted index counts it as unread.
  */
+import { maxDescriptors } from '../oci/manifest.ts'
 import type { Digest, QciTag } from '../oci/reference.ts'
 import type { Facts } from './facts.ts'
 import type { ReachGraph } from './reach-graph.ts'
@@ -13,8 +17,8 @@ export interface UnreadableOptions {
   readonly locate: (tag: QciTag) => Location
 }
 
-/** How many of the mentioned digests are tried as manifests. Each is fetched once, to close everything below it. */
-const maxFollowed = 2000
+/** As many as in a manifest that can be parsed. Each is tried as a manifest once, to close everything below it. */
+const maxMentions = maxDescriptors
 
 /**
  * @param tag undefined for a request by digest
@@ -26,10 +30,11 @@ export const createRecordUnreadable =
     const closes = tag === undefined ? graph.reachOf(digest).isRestricted : closesBy(locate(tag), graph)
     if (!closes) return
     const others = mentions().filter((one) => one !== digest)
-    await facts.record(tag, digest, {
-      manifests: others.slice(0, maxFollowed),
-      blobs: others.slice(maxFollowed),
-    })
+    await facts.record(
+      tag,
+      digest,
+      others.length > maxMentions ? undefined : { manifests: others, blobs: [] },
+    )
   }
 
 const closesBy = (location: Location, graph: UnreadableOptions['graph']): boolean =>

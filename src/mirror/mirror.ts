@@ -2,11 +2,12 @@
  * The mirror: compares the images that QCI has with the configuration, and copies the differences.
  */
 import { systemClock, type Clock } from '../concurrency/clock.ts'
+import type { Digest } from '../oci/digest.ts'
 import { createBlobCopier } from './copy/blob-copier.ts'
 import type { ComparedImage } from './copy/compare.ts'
 import { copyImage, type CopyResult, type CopyTools } from './copy/copy-image.ts'
 import { Retention } from './copy/retention.ts'
-import { versionOf } from './names/image-reference.ts'
+import { formatReference, versionOf } from './names/image-reference.ts'
 import type { Desired, DesiredImage } from './plan/desired.ts'
 import { CloserLook } from './plan/closer-look.ts'
 import { dueCopy } from './plan/due-copy.ts'
@@ -43,10 +44,17 @@ export interface PassOptions extends Pick<CompareOptions, 'signal' | 'found'> {
   /** Which images are compared: all that are desired, unless given. */
   readonly images?: readonly DesiredImage[]
   readonly priority?: RepositoryOptions['priority']
+  /** The digest that a target of the watch last had in common with app.ci, if an earlier comparison or copy has shown it. */
+  readonly commonOf?: (target: string) => Digest | undefined
 }
 
 export type MirrorEvent =
-  | ({ readonly what: 'copied'; readonly target: string; readonly result: CopyResult } & Timed)
+  | ({
+      readonly what: 'copied'
+      readonly target: string
+      readonly digest: Digest
+      readonly result: CopyResult
+    } & Timed)
   | ({ readonly what: 'failed'; readonly status: CopyStatus; readonly error: unknown } & Timed)
   | {
       readonly what: 'unsuitable'
@@ -91,23 +99,24 @@ export class Mirror {
   /** Reads only: two requests for an image. In the order of the images. */
   async compare(
     { images }: Pick<Desired, 'images'>,
-    { priority, ...options }: PassOptions = {},
+    { priority, commonOf, ...options }: PassOptions = {},
   ): Promise<readonly Finding[]> {
     return await compareAll(images, (image) => this.#sidesOf(image, { mayPush: false, priority }), {
       maxConcurrent: comparisons,
-      judge: this.#closerLook.judge,
+      judge: async (finding, sides) =>
+        await this.#closerLook.judge(finding, sides, commonOf?.(finding.image.target)),
       ...options,
     })
   }
 
   /** Puts each difference into the queue, and removes images that are not desired any more. */
   async pass(desired: Desired, options: PassOptions = {}): Promise<readonly Finding[]> {
-    const { signal, found, images = desired.images } = options
+    const { found, images = desired.images, ...others } = options
     this.desire(desired)
     return await this.compare(
       { images },
       {
-        signal,
+        ...others,
         // A copy sends many requests one after the other. Each of them would wait behind the comparisons of a whole pass.
         priority: 'background',
         found: (finding) => {
@@ -139,9 +148,10 @@ export class Mirror {
     return finding
   }
 
-  #isDesired({ target, source }: DesiredImage): boolean {
-    const current = this.#images.get(target)
-    return current !== undefined && current.source.digest === source.digest
+  /** Attack: a late comparison with a former source would put the digest of that source into the queue. */
+  #isDesired(image: DesiredImage): boolean {
+    const current = this.#images.get(image.target)
+    return current !== undefined && isSameImage(current, image)
   }
 
   #put(finding: Finding): void {
@@ -174,7 +184,7 @@ export class Mirror {
     try {
       const result = await copyImage(this.#tools, { ...request, ...rules })
       this.#closerLook.copied(target, digest, result.attachments?.ofImage)
-      observe?.({ what: 'copied', target, result, milliseconds: clock.now() - began })
+      observe?.({ what: 'copied', target, digest, result, milliseconds: clock.now() - began })
     } catch (error) {
       const unsuitable = this.#closerLook.leaveOut(image, digest, error)
       if (unsuitable === undefined) throw error
@@ -210,6 +220,10 @@ export class Mirror {
     }
   }
 }
+
+const isSameImage = (one: DesiredImage, other: DesiredImage): boolean =>
+  formatReference(one.source) === formatReference(other.source) &&
+  one.distributed?.setAt === other.distributed?.setAt
 
 /** Images that are compared at a time. Each registry has its own rate limit. */
 const comparisons = 16

@@ -89,10 +89,12 @@ const composeKnowledge = (
     tracing,
     apply: (facts) => digests.facts.apply(facts),
     snapshot: () => digests.facts.snapshot(),
+    hasForgotten: () => digests.facts.hasForgotten,
   })
   const digests = composeDigests({
     imageStreams: config.imageStreams,
     restrictedIndex: config.restrictedIndex,
+    restrictedNamespaces: config.restrictedNamespaces,
     restrictedIndexIntervalMs: config.restrictedIndexIntervalMs,
     kubeConfig,
     isRestricted,

@@ -47,6 +47,8 @@ export interface DigestUpstream extends UpstreamReads {
 export interface ComposeDigestsOptions extends WatchedClaimsOptions {
   readonly restrictedIndex: 'on' | 'off'
   readonly restrictedIndexIntervalMs: number
+  /** Patterns. */
+  readonly restrictedNamespaces: readonly string[]
   readonly locate: (tag: QciTag) => Location
   readonly shared: Pick<SharedState, 'facts' | 'index'>
   /** Bound on digests of one restricted namespace. Default: that of `ReachGraph`. */
@@ -99,7 +101,7 @@ class ComposedDigests implements Digests {
     return [
       ...this.#claims.notReady(),
       // An index that is outdated closes digests that no tag reaches. All other pulls go on.
-      ...(this.#wasComplete() || this.#index?.isRestored() === true
+      ...(this.#hasEverFollowedLive() || this.#index?.isRestored() === true
         ? []
         : ['the index of restricted images is not complete yet']),
     ]
@@ -113,15 +115,20 @@ class ComposedDigests implements Digests {
     await Promise.all([this.#claims.close(), this.#index?.close()])
   }
 
-  #wasComplete(): boolean {
-    return this.#index?.wasComplete() ?? true
+  #hasEverFollowedLive(): boolean {
+    return this.#index?.hasEverFollowedLive() ?? true
   }
 
   #watchClaims(): WatchedClaims {
     const followClaims = this.#index && createFollower(this.#index, this.#options.logger)
     return createWatchedClaims(this.#options, ({ namespace }, digests) => {
       // An image stream of a restricted namespace has changed, so its tag in QCI has changed as well.
-      if (followClaims === undefined || !this.#wasComplete() || !this.#options.isRestricted(namespace)) return
+      if (
+        followClaims === undefined ||
+        !this.#hasEverFollowedLive() ||
+        !this.#options.isRestricted(namespace)
+      )
+        return
       const unchecked = digests.filter(
         (digest) => !this.#graph.reachOf(digest).isRestricted && this.#checks.isClaimed(digest),
       )
@@ -134,7 +141,7 @@ class ComposedDigests implements Digests {
       claimsOf: this.#claims.of,
       isRestricted: this.#options.isRestricted,
       hasTagsOf: (namespace) => this.#index?.hasTagsOf(namespace) ?? true,
-      isWhole: () => this.#index?.isWhole() ?? true,
+      hasFollowedAll: () => this.#index?.hasFollowedAll() ?? true,
     })
   }
 
@@ -144,7 +151,7 @@ class ComposedDigests implements Digests {
       // Attack: without the index, a restricted image that was never pulled by tag looks like an image that no tag reaches.
       parentsOf: (digest) => (this.#index === undefined ? [] : this.#graph.parentsOf(digest)),
       isClaimed: this.#checks.isClaimed,
-      isComplete: () => this.#index?.isComplete() ?? true,
+      hasFollowedLive: () => this.#index?.hasFollowedLive() ?? true,
       mayBeUnread: (digest) => this.#index?.hasUnread() === true && !this.#graph.wasReached(digest),
     }
   }
@@ -204,6 +211,7 @@ const createIndex = (
     locate,
     facts,
     shared: shared.index,
+    patterns: options.restrictedNamespaces,
     catchUp: async () => {
       const isKnown = await shared.facts.catchUp()
       await graph.settled()

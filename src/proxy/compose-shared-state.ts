@@ -10,7 +10,10 @@ import type { SharedState, SharedStateOptions, SharedStatus } from '../shared-st
 import { createStoreState } from '../shared-state/store-state.ts'
 import type { Tracing } from '../tracing/tracing.ts'
 
-export interface ComposeSharedStateOptions extends Pick<SharedStateOptions, 'apply' | 'snapshot'> {
+export interface ComposeSharedStateOptions extends Pick<
+  SharedStateOptions,
+  'apply' | 'snapshot' | 'hasForgotten'
+> {
   readonly config: Pick<Config, 'sharedState' | 'sharedStateCa' | 'stateDir' | 'replicas'>
   /** Called for each connection. */
   readonly password: (() => string) | undefined
@@ -20,11 +23,12 @@ export interface ComposeSharedStateOptions extends Pick<SharedStateOptions, 'app
 }
 
 export const composeSharedState = (from: ComposeSharedStateOptions): SharedState => {
-  const { config, password, logger, metrics, tracing, apply, snapshot } = from
+  const { config, password, logger, metrics, tracing, apply, snapshot, hasForgotten } = from
   const { sharedState: url, sharedStateCa: ca, stateDir, replicas } = config
   const options: SharedStateOptions = {
     apply,
     snapshot,
+    ...(hasForgotten === undefined ? {} : { hasForgotten }),
     replicas,
     ...(stateDir === undefined ? {} : { stateDir }),
     onChange: (status) => {

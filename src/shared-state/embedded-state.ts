@@ -5,14 +5,20 @@ import type { SharedState, SharedStateOptions } from './shared-state.ts'
 import { StateDirectory } from './state-directory.ts'
 
 export const createEmbeddedState = (options: SharedStateOptions): SharedState => {
-  const { apply, snapshot, stateDir, replicas = 1 } = options
+  const { apply, snapshot, hasForgotten = () => false, stateDir, replicas = 1 } = options
   const { now = () => performance.now(), wallClock = Date.now, onWarning = () => undefined } = options
   const startedAt = now()
   let index: IndexState | undefined
   const directory =
     stateDir === undefined
       ? undefined
-      : new StateDirectory({ directory: stateDir, snapshot, index: async () => index, onWarning, wallClock })
+      : new StateDirectory({
+          directory: stateDir,
+          snapshot,
+          index: async () => (hasForgotten() ? undefined : index),
+          onWarning,
+          wallClock,
+        })
 
   return {
     facts: { publish: async () => undefined, catchUp: async () => true, isCertain: () => true },

@@ -7,7 +7,7 @@ export const parseIndexState = (text: string): IndexState | undefined => {
   try {
     const value = JSON.parse(text) as Partial<Record<keyof IndexState, unknown>> | null
     if (value === null || typeof value !== 'object') return undefined
-    const { liveCompleteAt, datedCompleteAt, datedSeenUpTo, namespaces, hasUnread } = value
+    const { liveCompleteAt, datedCompleteAt, datedSeenUpTo, namespaces, hasUnread, patterns } = value
     return isTime(liveCompleteAt) &&
       isTime(datedCompleteAt) &&
       typeof datedSeenUpTo === 'string' &&
@@ -19,6 +19,7 @@ export const parseIndexState = (text: string): IndexState | undefined => {
           datedSeenUpTo,
           namespaces,
           ...(hasUnread === true ? { hasUnread } : {}),
+          ...(typeof patterns === 'string' ? { patterns } : {}),
         }
       : undefined
   } catch {

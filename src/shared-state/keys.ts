@@ -41,13 +41,17 @@ export const bucketOf = (ms: number): number => Math.floor(ms / bucketMs)
 /** Seconds since the epoch after which a bucket contains only expired facts. */
 export const bucketEndsAt = (bucket: number): number => ((bucket + 1) * bucketMs + openLifeMs) / 1000
 
-/** Every hash that may contain facts, and their kind. The hash of the next eight hours is for a replica whose clock is ahead. */
+/**
+ * Every hash that may contain facts, and their kind, in the order of a load. Tags come before names. Attack: the names of many restricted
+ * manifests evict each other before a tag closes what they name. The hash of the next eight hours is for a replica whose clock is ahead. */
 export const factHashes = (now: number): readonly { readonly kind: RecordKind; readonly key: string }[] => {
   const last = bucketOf(now) + 1
   const buckets = Array.from({ length: generations + 2 }, (_, index) => last - generations - 1 + index)
   return [
-    { kind: 'N', key: keys.restrictedNames },
     { kind: 'T', key: keys.restrictedTags },
+    { kind: 'N', key: keys.restrictedNames },
+    // The names of an index may come after those of its manifests, which were evicted meanwhile.
+    { kind: 'N', key: keys.restrictedNames },
     ...buckets.flatMap((bucket) =>
       (['n', 't'] as const).map((kind) => ({ kind, key: `${prefix}${kind}:${bucket}` })),
     ),

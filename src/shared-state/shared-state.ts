@@ -68,6 +68,8 @@ export interface SharedStateOptions {
   readonly apply: (facts: readonly Fact[]) => void
   /** All facts of this replica: published again if the store has lost facts, and stored in the state directory. */
   readonly snapshot: () => Iterable<Fact>
+  /** Whether the snapshot lacks facts that close. Then no state of the walk is stored with it, so that the next start walks anew. */
+  readonly hasForgotten?: () => boolean
   /** The number of replicas until the store has counted them. */
   readonly replicas?: number
   /** Directory that stores facts and the state of the walk for a restart. */

@@ -197,7 +197,7 @@ class StoreState implements SharedState {
 
   async #indexToStore(): Promise<IndexState | undefined> {
     if (await this.facts.catchUp()) this.#storedIndex = await this.#lease.read()
-    return this.#storedIndex
+    return this.#options.hasForgotten?.() === true ? undefined : this.#storedIndex
   }
 
   #onUnreadable(): void {

@@ -37,8 +37,8 @@ export const createDigestMetrics = (
   read: () => {
     readonly digests: number
     readonly restrictedDigests: number
-    readonly isLiveComplete?: boolean
-    readonly isWhole?: boolean
+    readonly hasFollowedLive?: boolean
+    readonly hasFollowedAll?: boolean
     readonly followed?: number
   },
 ): void => {
@@ -52,10 +52,10 @@ export const createDigestMetrics = (
   gauge(
     'restricted_index_complete',
     '1 if all live tags of restricted namespaces were followed within the last hour; otherwise digests without a known tag are closed. Alert on 0.',
-    () => Number(read().isLiveComplete ?? true),
+    () => Number(read().hasFollowedLive ?? true),
   )
   gauge('restricted_index_whole', '1 after dated copies of restricted images were followed as well.', () =>
-    Number(read().isWhole ?? true),
+    Number(read().hasFollowedAll ?? true),
   )
   gauge(
     'restricted_tags_followed',

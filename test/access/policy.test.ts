@@ -751,7 +751,7 @@ await t.test(
 )
 
 await t.test('a digest that may be restricted is refused prematurely to QCI-wide users', async (test) => {
-  const knowledge = { isComplete: () => false }
+  const knowledge = { hasFollowedLive: () => false }
   const wide = over([], { knowledge, rights: ['ocp'] })
   test.match(await wide.policy.decide(person('alice'), digest), { allowed: false, isPremature: true })
   test.ok(wide.policy.decide(person('alice'), digest) instanceof Promise)

@@ -95,15 +95,16 @@ const opensQciWide = (
   more: Partial<DigestKnowledge> = {},
   digest = `sha256:${hexOf('a')}`,
   unknownDigests: 'allow' | 'deny' = 'allow',
+  isBlob = false,
 ) => {
   const knowledge = {
     ...nothingKnown,
     reachOf: (one: string) => ({ ...nowhere, ...reaches[one.slice(7, 8)] }),
     ...more,
   }
-  return createRequirements({ knowledge, isRestricted, unknownDigests }).reference(
-    parse('openshift/ci', digest),
-  ).qciWide
+  const { reference } = createRequirements({ knowledge, isRestricted, unknownDigests })
+  const manifest = parse('openshift/ci', digest)
+  return reference(isBlob && manifest.kind === 'digest' ? { ...manifest, content: 'blob' } : manifest).qciWide
 }
 
 await t.test(
@@ -114,15 +115,15 @@ await t.test(
       for (const closes of flags)
         for (const isUnowned of flags)
           for (const isClaimed of flags)
-            for (const isComplete of flags)
+            for (const hasFollowedLive of flags)
               for (const unknownDigests of ['allow', 'deny'] as const) {
                 const reach = { isOpen, isRestricted: closes, isUnowned }
-                const knowledge = { isClaimed: () => isClaimed, isComplete: () => isComplete }
+                const knowledge = { isClaimed: () => isClaimed, hasFollowedLive: () => hasFollowedLive }
                 const opensUnowned = !isClaimed && (isUnowned || unknownDigests === 'allow')
                 test.equal(
                   opensQciWide({ a: reach }, knowledge, undefined, unknownDigests),
-                  isOpen || (!closes && opensUnowned && (isComplete || 'later')),
-                  JSON.stringify({ ...reach, isClaimed, isComplete, unknownDigests }),
+                  isOpen || (!closes && opensUnowned && (hasFollowedLive || 'later')),
+                  JSON.stringify({ ...reach, isClaimed, hasFollowedLive, unknownDigests }),
                 )
               }
   },
@@ -154,7 +155,7 @@ await t.test(
       [{ parent: { isRestricted: true } }, {}, 'later'],
       [{ own: { isRestricted: true } }, {}, false],
       [{ own: { isRestricted: true }, parent: {} }, {}, true],
-      [{}, { isComplete: () => false }, 'later'],
+      [{}, { hasFollowedLive: () => false }, 'later'],
       [{}, { isClaimed: () => true }, false],
     ] as const
     for (const [scene, more, expected] of rows) {
@@ -169,7 +170,7 @@ await t.test(
       const { reference } = createRequirements({ knowledge, isRestricted, unknownDigests: 'allow' })
       const asked = { kind: 'digest', repository, digest } as const
       test.equal(reference({ ...asked, content: 'blob' }).qciWide, expected, JSON.stringify(scene))
-      if (expected === 'later' && !('isComplete' in more)) test.equal(reference(asked).qciWide, true)
+      if (expected === 'later' && !('hasFollowedLive' in more)) test.equal(reference(asked).qciWide, true)
     }
   },
 )
@@ -184,15 +185,21 @@ await t.test('a blob of restricted images is open if an open or unseen manifest 
     [{ isRestricted: true }, {}, false],
     [{ isRestricted: true, isUnowned: true }, {}, false],
     [{ isUnowned: true }, {}, false],
-    [{}, { isComplete: () => false }, false],
+    [{}, { hasFollowedLive: () => false }, false],
     [{}, { isClaimed: () => true }, false],
     [{ isOpen: true }, { isClaimed: () => true }, true],
   ] as const
   for (const [reach, more, expected] of rows) {
     const reaches = { a: { isRestricted: true }, b: reach }
-    test.equal(opensQciWide(reaches, { parentsOf, ...more }), expected, JSON.stringify(reach))
+    const knowledge = { parentsOf, ...more }
+    test.equal(opensQciWide(reaches, knowledge, undefined, 'allow', true), expected, JSON.stringify(reach))
+    test.equal(
+      opensQciWide(reaches, knowledge),
+      false,
+      'attack: a manifest that another one names as its layer',
+    )
   }
-  test.equal(opensQciWide({ a: { isRestricted: true } }, { parentsOf }, undefined, 'deny'), false)
+  test.equal(opensQciWide({ a: { isRestricted: true } }, { parentsOf }, undefined, 'deny', true), false)
   test.equal(opensQciWide({ a: { isRestricted: true } }), false)
 })
 
@@ -203,7 +210,7 @@ await t.test('without knowledge, no digest is claimed, and the knowledge is comp
       nothingKnown.mayBeUnread(digest),
       nothingKnown.parentsOf(digest),
       nothingKnown.isClaimed(digest),
-      nothingKnown.isComplete(),
+      nothingKnown.hasFollowedLive(),
     ],
     [false, [], false, true],
   )

@@ -13,7 +13,7 @@ const setUp = (namespaces: readonly string[], more: Partial<ClaimChecksOptions> 
     claimsOf: () => namespaces.map((namespace) => ({ namespace, name: '4.15', tag: 'base' })),
     isRestricted: isPrivate,
     hasTagsOf: (namespace) => namespace !== 'mallory-priv',
-    isWhole: () => true,
+    hasFollowedAll: () => true,
     now: () => clock.now,
     ...more,
   }
@@ -57,7 +57,7 @@ await t.test(
 )
 
 await t.test('a claim that a replaced image may justify still closes', async (test) => {
-  const { isClaimed, check } = setUp(['ocp-priv'], { isWhole: () => false })
+  const { isClaimed, check } = setUp(['ocp-priv'], { hasFollowedAll: () => false })
   await check()
   test.equal(isClaimed(image), true)
 })
@@ -81,7 +81,7 @@ await t.test('the clock is monotonic unless given', async (test) => {
     claimsOf: () => [{ namespace: 'ocp-priv', name: 'a', tag: 'b' }],
     isRestricted: isPrivate,
     hasTagsOf: () => true,
-    isWhole: () => true,
+    hasFollowedAll: () => true,
   })
   await checks.check(image, async () => undefined)
   test.equal(checks.isClaimed(image), false)

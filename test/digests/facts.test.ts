@@ -183,6 +183,7 @@ await t.test('a snapshot gives another replica the same facts, restricted ones f
     snapshot.map(({ isRestricted }) => isRestricted),
     [true, true, true, true, false, false],
   )
+  test.equal(one.facts.hasForgotten, false)
   const two = setUp()
   two.facts.apply(snapshot)
   for (const digest of [index, image, layer, other])
@@ -207,7 +208,7 @@ await t.test('attack: endless indexes within indexes are published to the bound 
   for (const [link, digest] of chain.entries())
     await facts.record(undefined, digest, { manifests: chain.slice(link + 1, link + 2), blobs: [] })
   await facts.record(restricted, chain[0]!, undefined)
-  test.equal([...facts.snapshot()].length, 6)
+  test.equal([...facts.snapshot()].filter(({ isRestricted }) => isRestricted).length, 6)
 })
 
 await t.test('a sweep drops pruned tags; the digests that they reached stay closed', async (test) => {

@@ -58,3 +58,16 @@ await t.test(
     test.equal(set([d!], [c!], true), undefined)
   },
 )
+
+await t.test(
+  'attack: restricted manifests evict the names of others, and it is known that some are forgotten',
+  async (test) => {
+    const names = new ManifestNames(1000)
+    for (const isRestricted of [false, true]) {
+      for (let index = 0; index < 10; index++) {
+        test.equal(names.hasForgotten, isRestricted && index > 3)
+        names.set(keyOf(digestOf(`${index} ${isRestricted}`)), children, { isRestricted, isOwn: true })
+      }
+    }
+  },
+)

@@ -213,6 +213,21 @@ await t.test(
   },
 )
 
+await t.test(
+  'restricted manifests evict the names of each other: what they name stays closed',
+  async (test) => {
+    const graph = new ReachGraph({ maxNamesBytes: 500 })
+    for (const name of ['one', 'two', 'three']) {
+      test.equal(graph.hasForgottenNames, false)
+      graph.recordManifest(digestOf(name), { manifests: [], blobs: [digestOf(`${name} layer`)] })
+      graph.recordTag(at('ocp-priv'), digestOf(name), Date.now())
+    }
+    test.equal(graph.hasForgottenNames, true)
+    test.equal(graph.childrenOf(digestOf('one')), undefined)
+    test.match(graph.reachOf(digestOf('one layer')), { isRestricted: true })
+  },
+)
+
 await t.test('a full namespace stores new sightings, so that a pull by tag helps', async (test) => {
   const { graph, tag } = setUp({ maxPerNamespace: 2 })
   for (const digest of [index, image, other]) tag(at('ocp-priv'), digest)
@@ -415,3 +430,39 @@ await t.test('what a tag has reached is known after the fact has expired', async
   test.match(graph.reachOf(layer), { isOpen: false })
   test.strictSame([graph.wasReached(layer), graph.wasReached(other)], [true, false])
 })
+
+await t.test(
+  'attack: a tag that stands for an open image opens what a forgotten restricted tag reached',
+  async (test) => {
+    const { graph, tag, manifest, clock } = setUp()
+    manifest(other, [layer])
+    tag(at('ocp-priv'), other)
+    tag(at('ocp'), image)
+    clock.now += 40 * dayMs
+    tag(at('ocp'), image)
+    tag(attachedTo(image), other)
+    for (const digest of [other, layer])
+      test.match(graph.reachOf(digest), { isRestricted: true, isOpen: false }, 'a month later')
+    const signature = digestOf('signature')
+    tag(at('ocp-priv'), image)
+    tag(attachedTo(image), signature)
+    test.match(graph.reachOf(signature), { isRestricted: true, isOpen: true }, 'its image is both')
+  },
+)
+
+await t.test(
+  'attack: many restricted images of one base layer hide the manifest that opens it',
+  async (test) => {
+    for (const isTaggedFirst of [true, false]) {
+      const { graph, tag, manifest } = setUp()
+      manifest(image, [layer])
+      for (let number = 0; number < 40; number++) {
+        const secret = digestOf(`secret ${number}`)
+        if (isTaggedFirst) tag(at('ocp-priv'), secret)
+        manifest(secret, [layer])
+        tag(at('ocp-priv'), secret)
+      }
+      test.strictSame(graph.parentsOf(layer), [image])
+    }
+  },
+)

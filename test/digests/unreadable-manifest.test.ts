@@ -56,11 +56,22 @@ await t.test('attack: under any other tag it opens nothing', async (test) => {
   test.strictSame(published, [])
 })
 
-await t.test('of many mentions the first ones may be manifests, and all are closed', async (test) => {
-  const { graph, record } = setUp()
-  const many = Array.from({ length: 2001 }, (_, number) => digestOf(String(number)))
-  await record(restricted, image, () => many)
-  await graph.settled()
-  test.equal(graph.manifestsOf(image)?.length, 2000)
-  test.ok(many.every((digest) => graph.reachOf(digest).isRestricted))
-})
+await t.test(
+  'attack: more mentions than a manifest may have close none by name, and stay unknown',
+  async (test) => {
+    const many = Array.from({ length: 2001 }, (_, number) => digestOf(String(number)))
+    for (const count of [2000, 2001]) {
+      const { graph, record, published } = setUp()
+      await record(restricted, image, () => [image, ...many.slice(0, count)])
+      await graph.settled()
+      const isNamed = count === 2000
+      test.equal(graph.manifestsOf(image)?.length, isNamed ? 2000 : undefined)
+      test.equal(
+        many.slice(0, count).every((digest) => graph.reachOf(digest).isRestricted),
+        isNamed,
+      )
+      test.match(graph.reachOf(image), { isRestricted: true })
+      test.equal(published.length, isNamed ? 2 : 1)
+    }
+  },
+)

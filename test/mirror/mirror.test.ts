@@ -254,6 +254,24 @@ await t.test('a comparison of an older list puts nothing into the queue', async 
   t.equal(stored.tags.get('ocp_4.5_cli'), newer.source.digest)
 })
 
+await t.test('attack: a late comparison with a former source puts nothing into the queue', async (t) => {
+  const { registry, mirror, events, stored } = await started(t)
+  for (const name of ['one', 'two'])
+    tag(registry.repository(name), 'v1', putImage(registry.repository(name), name))
+  let isChanged = false
+  registry.fault = ({ path }) => {
+    // The configuration changes while the first source is read.
+    if (!isChanged && path.includes('/one/')) mirror.desire(desiredOf({ 'a/b:c': 'quay.io/two:v1' }))
+    isChanged ||= path.includes('/one/')
+    return undefined
+  }
+  await mirror.pass(desiredOf({ 'a/b:c': 'quay.io/one:v1' }))
+  await mirror.queue.idle()
+  t.ok(isChanged)
+  t.strictSame(events, [])
+  t.strictSame([...stored.tags], [])
+})
+
 await t.test('an image that needs no copy any more leaves the queue, unless it cannot be read', async (t) => {
   const { registry, mirror, stored } = await started(t)
   const desired = desiredOf({ 'a/b:c': 'quay.io/team/x:v1' })

@@ -34,6 +34,7 @@ const create = async (
     imageStreams: 'off',
     restrictedIndex: 'off',
     restrictedIndexIntervalMs: 5,
+    restrictedNamespaces: ['*-priv'],
     kubeConfig: started.kubeConfig,
     isRestricted: isPrivate,
     locate,
@@ -102,12 +103,13 @@ await t.test('off: only recorded facts are known, and no request is sent', async
     imageStreams: [{ namespace: 'ocp-priv' }],
   })
   test.equal(published.length, 2)
+  await known.record(undefined, digestOf('untagged'), names)
   test.strictSame(
     known.knowledge.parentsOf(layer),
     [],
     'attack: what nobody has seen opens nothing without an index',
   )
-  test.strictSame([known.knowledge.isClaimed(image), known.knowledge.isComplete()], [false, true])
+  test.strictSame([known.knowledge.isClaimed(image), known.knowledge.hasFollowedLive()], [false, true])
   test.strictSame(await known.lookFurther(image, search), { hasNewFacts: false, isCertain: true })
   await known.close()
   test.strictSame(imageStreams.requests, { pages: 0, watches: 0 })
@@ -135,17 +137,21 @@ await t.test(
     known.connect(upstream)
     let isLive = false
     fake.before = () => {
-      isLive ||= known.status()[0]?.includes('live tags complete') === true
+      isLive ||= known.status()[0]?.includes('live tags followed') === true
     }
-    await until(() => known.notReady().length === 0 && known.status()[0]?.includes('whole') === true)
+    await until(
+      () => known.notReady().length === 0 && known.status()[0]?.includes('all tags followed') === true,
+    )
     test.ok(isLive)
     test.strictSame(asked, [`background ${restricted}`])
     test.match(await scrape(), /quay_proxy_restricted_tags_followed 1\n/)
-    test.equal(known.knowledge.isComplete(), true)
+    test.equal(known.knowledge.hasFollowedLive(), true)
     test.match(known.knowledge.reachOf(layer), { isRestricted: true })
-    test.strictSame(known.knowledge.parentsOf(layer), [image])
+    test.strictSame(known.knowledge.parentsOf(layer), [])
+    await known.record(undefined, digestOf('untagged'), names)
+    test.strictSame(known.knowledge.parentsOf(layer), [digestOf('untagged')])
     test.match(
-      lines.find(({ msg, isWhole }) => msg === 'restricted index' && isWhole === true),
+      lines.find(({ msg, hasFollowedAll }) => msg === 'restricted index' && hasFollowedAll === true),
       { followed: 1 },
     )
   },
@@ -161,6 +167,7 @@ await t.test(
       datedSeenUpTo: '',
       namespaces: ['ocp-priv'],
       hasUnread: true,
+      patterns: '*-priv',
     }
     test.equal(known.knowledge.mayBeUnread(layer), false)
     known.start()
@@ -169,7 +176,7 @@ await t.test(
     await known.record('ocp_4.15_base' as QciTag, image, names)
     test.equal(known.knowledge.mayBeUnread(layer), false, 'a tag has reached it')
     test.match(known.status(), [/^restricted index: of the last start, because upstream fails; phase live/])
-    test.equal(known.knowledge.isComplete(), false)
+    test.equal(known.knowledge.hasFollowedLive(), false)
   },
 )
 
@@ -185,7 +192,7 @@ await t.test(
     const { known, upstream, scrape } = await create(test, { restrictedIndex: 'on' })
     known.connect(upstream)
     known.start()
-    await until(() => known.status()[0]?.includes('whole') === true)
+    await until(() => known.status()[0]?.includes('all tags followed') === true)
     known.connect({
       ...upstream,
       fetchPageInBackground: async () => await Promise.reject(new Error('503')),
@@ -193,14 +200,14 @@ await t.test(
     laterMs = 3600_000
     // A round that began before may end now.
     await until(() => {
-      if (known.knowledge.isComplete()) laterMs += 3600_000
-      return !known.knowledge.isComplete()
+      if (known.knowledge.hasFollowedLive()) laterMs += 3600_000
+      return !known.knowledge.hasFollowedLive()
     })
     test.strictSame(known.notReady(), [])
     test.match(known.status(), [/^restricted index: outdated, because upstream fails; /])
     test.match(await scrape(), /quay_proxy_restricted_index_complete 0\n/)
     known.connect(upstream)
-    await until(() => known.knowledge.isComplete())
+    await until(() => known.knowledge.hasFollowedLive())
   },
 )
 
@@ -224,7 +231,9 @@ await t.test(
     imageStreams.put({ namespace: 'mallory-priv', name: 'x', tags: { base: [other] } })
     known.connect(upstream)
     known.start()
-    await until(() => known.notReady().length === 0 && known.status()[0]?.includes('whole') === true)
+    await until(
+      () => known.notReady().length === 0 && known.status()[0]?.includes('all tags followed') === true,
+    )
     test.equal(known.knowledge.isClaimed(other), false)
     imageStreams.put({ namespace: 'ocp', name: '4.15', tags: { open: [digestOf('open')] } })
     imageStreams.put({ namespace: 'ocp-priv', name: '4.15', tags: { base: [other, image] } })
@@ -258,7 +267,9 @@ await t.test('a claim that cannot be followed is logged at debug', async (test) 
   })
   known.connect(upstream)
   known.start()
-  await until(() => known.notReady().length === 0 && known.status()[0]?.includes('whole') === true)
+  await until(
+    () => known.notReady().length === 0 && known.status()[0]?.includes('all tags followed') === true,
+  )
   let isAsked = false
   fake.before = (_what, kind) => {
     if (kind !== 'manifest') return

@@ -44,6 +44,14 @@ await t.test('a state directory stores facts and the state of the walk for a res
   test.ok(second.knows(tagFact('secret', true)))
   test.same(await second.state.index.read(), index)
   await second.state.close()
+  const forgetful = replicaOf(createEmbeddedState, { stateDir, hasForgotten: () => true })
+  await forgetful.state.start()
+  test.same(await forgetful.state.index.read(), index)
+  await forgetful.state.close()
+  const next = replicaOf(createEmbeddedState, { stateDir })
+  await next.state.start()
+  test.equal(await next.state.index.read(), undefined, 'without all facts that close, the walk begins again')
+  await next.state.close()
   const broken = replicaOf(createEmbeddedState, {
     stateDir: test.testdir({ state: 'x' }),
     onWarning: undefined as never,

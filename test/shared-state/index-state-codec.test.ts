@@ -7,10 +7,11 @@ await t.test('a state is parsed as it was printed', async (test) => {
   for (const state of [
     whole,
     { ...whole, hasUnread: true },
+    { ...whole, patterns: '*-priv' },
     { ...whole, liveCompleteAt: undefined, datedCompleteAt: undefined, namespaces: [] },
   ])
     test.same(parseIndexState(printIndexState(state)), state)
-  test.strictSame(parseIndexState(JSON.stringify({ ...whole, hasUnread: 'no' })), whole)
+  test.strictSame(parseIndexState(JSON.stringify({ ...whole, hasUnread: 'no', patterns: 1 })), whole)
 })
 
 await t.test('any other text is undefined', async (test) => {

@@ -21,9 +21,10 @@ await t.test('the bucket of a fact lives as long as the fact', async (test) => {
 await t.test('every bucket that may contain an open fact is loaded, the oldest first', async (test) => {
   const now = 1_800_000_000_000
   const hashes = factHashes(now)
-  test.same(hashes.slice(0, 2), [
-    { kind: 'N', key: `${prefix}N` },
+  test.same(hashes.slice(0, 3), [
     { kind: 'T', key: `${prefix}T` },
+    { kind: 'N', key: `${prefix}N` },
+    { kind: 'N', key: `${prefix}N` },
   ])
   const tags = hashes.filter(({ kind }) => kind === 't').map(({ key }) => key)
   for (const at of [now - openLifeMs, now - openLifeMs / 2, now, now + 3_600_000])

@@ -178,8 +178,20 @@ await t.test('a state directory is used at a start while the store is unavailabl
   await until(() => server.database.hashes.get(keys.restrictedTags)?.size === 1, 'the store has what it had')
   await second.state.close()
   await second.state.close()
-  const third = await joined(test, server, { stateDir })
+  const third = await joined(test, server, { stateDir, hasForgotten: () => true })
   test.ok(third.knows(tagFact('secret', true)))
+  await third.state.index.tryLead()
+  await third.state.index.write(someIndex)
+  await third.state.close()
+  server.hush()
+  const fourth = storeReplica({ url: server.url }, { stateDir, beatMs: 20 })
+  test.teardown(async () => await fourth.state.close())
+  await fourth.state.start()
+  test.equal(
+    await fourth.state.index.read(),
+    undefined,
+    'without all facts that close, the walk begins again',
+  )
 })
 
 await t.test('a failure of the directory causes a warning', async (test) => {

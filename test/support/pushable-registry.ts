@@ -56,7 +56,8 @@ export interface PushableRegistry {
   /** `GET blobs` redirects there. */
   storage: URL | undefined
   /** The answer to each request for a token. */
-  tokenFault: { readonly status: number; readonly headers?: Record<string, string> } | undefined
+  tokenFault:
+    { readonly status: number; readonly headers?: Record<string, string>; readonly body?: string } | undefined
   /** Fields of each answer. */
   readonly extraHeaders: Record<string, string>
 }
@@ -136,7 +137,9 @@ export const startPushableRegistry = async (
       `${request.headers.authorization ?? 'anonymous'} ${url.searchParams.getAll('scope').join(' ')}`,
     )
     if (registry.tokenFault !== undefined)
-      return void response.writeHead(registry.tokenFault.status, registry.tokenFault.headers).end()
+      return void response
+        .writeHead(registry.tokenFault.status, registry.tokenFault.headers)
+        .end(registry.tokenFault.body)
     const token = randomUUID()
     tokens.set(`Bearer ${token}`, url.searchParams.getAll('scope'))
     response.end(JSON.stringify({ token, expires_in: tokenLife }))

@@ -32,8 +32,8 @@ await t.test(
   async (test) => {
     const rows = [
       [{}, [1, 1, 0]],
-      [{ isLiveComplete: false, isWhole: false, followed: 5 }, [0, 0, 5]],
-      [{ isLiveComplete: true, isWhole: false, followed: 6 }, [1, 0, 6]],
+      [{ hasFollowedLive: false, hasFollowedAll: false, followed: 5 }, [0, 0, 5]],
+      [{ hasFollowedLive: true, hasFollowedAll: false, followed: 6 }, [1, 0, 6]],
     ] as const
     for (const [progress, [live, whole, followed]] of rows) {
       const metrics = createMetrics(new Registry())

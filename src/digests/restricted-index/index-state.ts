@@ -12,6 +12,8 @@ export interface IndexState {
   readonly namespaces: readonly string[]
   /** Upstream has a restricted tag, or a manifest below one, that could not be read, so that what it names is not known. */
   readonly hasUnread?: boolean
+  /** The patterns of restricted namespaces that the walk followed. Another replica, or the next start, may have other ones. */
+  readonly patterns?: string
 }
 
 export const nothingIndexed: IndexState = {

@@ -10,6 +10,8 @@ import { RestrictedWalk, type IndexPhase, type WalkOptions } from './restricted-
 
 export interface RestrictedIndexOptions extends Omit<WalkOptions, 'signal' | 'onProgress' | 'now'> {
   readonly shared: SharedIndex
+  /** The patterns of restricted namespaces. */
+  readonly patterns?: readonly string[]
   /** Resolves when the facts of other replicas are applied here; with false if that is not possible. */
   readonly catchUp: () => Promise<boolean>
   /** Milliseconds between two rounds. */
@@ -26,10 +28,9 @@ export interface IndexProgress {
   /** Pages of the tag list that this process has read, and tags that it has followed. */
   readonly pages: number
   readonly followed: number
-  /** All live tags of restricted namespaces were followed lately, here or by another replica whose facts are applied here. */
-  readonly isLiveComplete: boolean
-  /** Dated copies were followed as well. */
-  readonly isWhole: boolean
+  /** See `RestrictedIndex`. */
+  readonly hasFollowedLive: boolean
+  readonly hasFollowedAll: boolean
 }
 
 /** How often a replica that does not walk checks whether the walk is complete. */
@@ -49,6 +50,7 @@ export class RestrictedIndex {
   readonly #now: () => number
   readonly #ending = new AbortController()
   readonly #walk: RestrictedWalk
+  readonly #patterns: string | undefined
   #state: IndexState = nothingIndexed
   #phase: IndexPhase = 'idle'
   /** When the live tags were followed last, as far as this replica has the facts; in milliseconds since the epoch. */
@@ -59,6 +61,7 @@ export class RestrictedIndex {
   constructor(options: RestrictedIndexOptions) {
     this.#options = options
     this.#now = options.now ?? Date.now
+    this.#patterns = options.patterns?.toSorted().join(' ')
     const walkOptions = {
       ...options,
       now: this.#now,
@@ -72,7 +75,10 @@ export class RestrictedIndex {
     this.#walk = new RestrictedWalk(walkOptions, async (change) => {
       this.#state = { ...this.#state, ...change }
       if (change.liveCompleteAt !== undefined) this.#noteComplete(change.liveCompleteAt)
-      await options.shared.write(this.#state)
+      await options.shared.write({
+        ...this.#state,
+        ...(this.#patterns === undefined ? {} : { patterns: this.#patterns }),
+      })
     })
   }
 
@@ -85,13 +91,17 @@ export class RestrictedIndex {
     await this.#running
   }
 
-  isComplete(): boolean {
+  /**
+   * All live tags of restricted namespaces were followed within the last hour, here or by another replica whose facts are applied here. Then
+   * no restricted tag reaches a digest that no tag is known to reach.
+   */
+  hasFollowedLive(): boolean {
     const age = this.#now() - this.#liveCompleteAt
     return age < Math.max(completeForMs, outdatedAfter * this.#options.intervalMs)
   }
 
-  /** It is complete, or has been since the start of the process. */
-  wasComplete(): boolean {
+  /** `hasFollowedLive`, now or earlier in this process. */
+  hasEverFollowedLive(): boolean {
     return this.#liveCompleteAt > -Infinity
   }
 
@@ -103,8 +113,9 @@ export class RestrictedIndex {
     return this.#isRestored
   }
 
-  isWhole(): boolean {
-    return this.isComplete() && this.#state.datedCompleteAt !== undefined
+  /** `hasFollowedLive`, and the dated copies of restricted tags were followed as well, at any time. */
+  hasFollowedAll(): boolean {
+    return this.hasFollowedLive() && this.#state.datedCompleteAt !== undefined
   }
 
   /** A restricted tag could not be read: a layer that nobody names may be one of its layers. */
@@ -120,18 +131,18 @@ export class RestrictedIndex {
     return {
       phase: this.#phase,
       ...this.#walk.counts(),
-      isLiveComplete: this.isComplete(),
-      isWhole: this.isWhole(),
+      hasFollowedLive: this.hasFollowedLive(),
+      hasFollowedAll: this.hasFollowedAll(),
     }
   }
 
   /** One line about the progress, for people. */
   status(): string {
-    const { phase, pages, followed, isLiveComplete, isWhole } = this.progress()
-    const failing = this.wasComplete() ? 'outdated, because upstream fails' : 'not complete'
+    const { phase, pages, followed, hasFollowedLive, hasFollowedAll } = this.progress()
+    const failing = this.hasEverFollowedLive() ? 'outdated, because upstream fails' : 'not complete'
     const incomplete =
-      this.#isRestored && !this.wasComplete() ? 'of the last start, because upstream fails' : failing
-    const state = isWhole ? 'whole' : isLiveComplete ? 'live tags complete' : incomplete
+      this.#isRestored && !this.hasEverFollowedLive() ? 'of the last start, because upstream fails' : failing
+    const state = hasFollowedAll ? 'all tags followed' : hasFollowedLive ? 'live tags followed' : incomplete
     const unread = this.hasUnread() ? ', some cannot be read' : ''
     return `restricted index: ${state}; phase ${phase}, ${pages} pages of tags read, ${followed} tags followed${unread}`
   }
@@ -149,7 +160,7 @@ export class RestrictedIndex {
       try {
         await this.#takeTurn()
         failures = 0
-        if (!this.isComplete()) waitMs = Math.min(followMs, intervalMs)
+        if (!this.hasFollowedLive()) waitMs = Math.min(followMs, intervalMs)
       } catch (error) {
         if (signal.aborted) return
         this.#onFailure('the tag list', error)
@@ -165,19 +176,24 @@ export class RestrictedIndex {
     this.#options.onFailure(what, error)
   }
 
-  /** Walks if this replica has the lease, or has no connection to others; otherwise reads the progress of the walk. */
+  /** Walks if this replica has the lease, or no others to rely on; otherwise reads the progress of the walk. */
   async #takeTurn(): Promise<void> {
-    const { shared, catchUp, intervalMs } = this.#options
+    const { shared, catchUp, intervalMs, facts } = this.#options
     const leads = await shared.tryLead()
     const isInTouch = await catchUp()
-    const stored = isInTouch ? await shared.read() : undefined
+    const read = isInTouch ? await shared.read() : undefined
+    // Attack: a namespace that has become restricted since then, whose tags nobody has followed.
+    const isForeign = read !== undefined && read.patterns !== this.#patterns
+    const stored = isForeign ? undefined : read
+    // The store has lost facts, and this replica cannot publish all of them again.
+    if (isInTouch && read === undefined && facts.hasForgotten) this.#state = nothingIndexed
     if (stored !== undefined) {
       this.#state = stored
       const { liveCompleteAt = -Infinity } = stored
-      if (this.wasComplete() || this.#now() - liveCompleteAt < outdatedAfter * intervalMs)
+      if (this.hasEverFollowedLive() || this.#now() - liveCompleteAt < outdatedAfter * intervalMs)
         this.#noteComplete(liveCompleteAt)
     }
-    if (leads || !isInTouch) await this.#walk.round(this.#state)
+    if (leads || !isInTouch || isForeign) await this.#walk.round(this.#state)
   }
 
   #noteComplete(at: number): void {

@@ -5,7 +5,7 @@
  * beginning, and then from the last one that it saw: a tag that is overwritten leaves a dated copy, so these also show which live tags to
  * resolve again. Tags that are attached to digests have no date, and are scanned every few hours.
  */
-import type { QciTag } from '../../oci/reference.ts'
+import { isQciTag, type QciTag } from '../../oci/reference.ts'
 import type { Facts } from '../facts.ts'
 import type { IndexState } from './index-state.ts'
 import { RestrictedTags, type RestrictedTagsOptions } from './restricted-tags.ts'
@@ -16,7 +16,7 @@ import { scanDated, scanLive, scanPrefix, type TagPage } from './tag-scan.ts'
 export interface WalkOptions extends TagFollowerOptions, RestrictedTagsOptions {
   /** Fetches a page of the tag list with a low priority. */
   readonly fetchPage: (after: string | undefined, signal: AbortSignal) => Promise<TagPage>
-  readonly facts: Pick<Facts, 'restrictedTags' | 'sweep'>
+  readonly facts: Pick<Facts, 'restrictedTags' | 'sweep' | 'hasForgotten'>
   /** Called at the start of each part of the round, and every few pages. */
   readonly onProgress: (phase: IndexPhase) => void
 }
@@ -193,6 +193,8 @@ export class RestrictedWalk {
   readonly #fetchPage = async (after: string | undefined): Promise<TagPage> => {
     const page = await this.#options.fetchPage(after, this.#options.signal)
     this.#pages += 1
+    const other = page.tags.findLast((tag) => isQciTag(tag) && this.#tags.namespaceOf(tag) === undefined)
+    if (other !== undefined) this.#follower.noteListed(other as QciTag)
     return page
   }
 

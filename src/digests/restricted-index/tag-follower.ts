@@ -18,6 +18,8 @@ export interface TagFollowerOptions {
   readonly now: () => number
   /** Milliseconds before a failure is retried: a second unless given. */
   readonly tagRetryMs?: number
+  /** See `FollowTagsOptions.deadlineMs`. */
+  readonly tagDeadlineMs?: number
 }
 
 const hourMs = 3600_000
@@ -28,6 +30,8 @@ const maxRechecked = 500
 const maxRetried = 32
 /** Other tags that are tried to find out whether upstream answers. */
 const maxProbes = 3
+/** Listed tags that are cached for that. */
+const maxListed = 32
 /** How long a manifest that upstream does not have is not fetched again. */
 const absentMs = 24 * hourMs
 const maxChecked = 200_000
@@ -42,6 +46,8 @@ export class TagFollower {
   readonly #unread = new Set<QciTag | Digest>()
   /** References whose last try has failed. */
   readonly #failing = new Set<QciTag | Digest>()
+  /** Tags that upstream lists, one of each page, the latest last. */
+  #listed: readonly QciTag[] = []
   #followed = 0
 
   constructor(options: TagFollowerOptions) {
@@ -59,6 +65,11 @@ export class TagFollower {
     return this.#unread.size > 0
   }
 
+  /** Takes a tag that this index does not follow, to find out whether upstream answers. */
+  noteListed(tag: QciTag): void {
+    this.#listed = [...this.#listed, tag].slice(-maxListed)
+  }
+
   /** Tries some of what could not be read again, once, and the others in the next rounds. What upstream does not have any more is over. */
   async followUnread(): Promise<void> {
     await this.#follow(iterate([...this.#unread].slice(0, maxRetried)), true)
@@ -74,7 +85,7 @@ export class TagFollower {
   }
 
   async #follow(tags: AsyncIterable<QciTag | Digest>, isTriedOnce: boolean): Promise<void> {
-    const { manifestsOf, onFailure, signal, tagRetryMs } = this.#options
+    const { manifestsOf, onFailure, signal, tagRetryMs, tagDeadlineMs } = this.#options
     await followTags(tags, {
       fetch: this.#fetch,
       manifestsOf,
@@ -84,6 +95,7 @@ export class TagFollower {
         onFailure(reference, error)
       },
       retryMs: tagRetryMs,
+      deadlineMs: tagDeadlineMs,
       isTriedOnce,
       isAnswering: this.#isAnswering,
       onUnread: (reference) => {
@@ -139,15 +151,17 @@ export class TagFollower {
   }
 
   /**
-   * By tags that could be read before. Without one, nothing is known yet, and no tag is skipped. Attack: the tag that is broken now is also
-   * the newest one that could be read before.
+   * By tags that could be read before, or that upstream lists. Undefined without any of them: then no tag is skipped. Attack: the tag that is broken now is
+   * also the newest one that could be read before; so others are chosen by chance.
    */
-  readonly #isAnswering = async (): Promise<boolean> => {
+  readonly #isAnswering = async (): Promise<boolean | undefined> => {
     const { facts, fetchManifest, signal } = this.#options
-    const others = [...facts.restrictedTags.keys()].filter(
+    const others = [...facts.restrictedTags.keys(), ...this.#listed].filter(
       (tag) => !this.#unread.has(tag) && !this.#failing.has(tag),
     )
-    for (const tag of others.slice(-maxProbes))
+    if (others.length === 0) return undefined
+    const first = Math.floor(Math.random() * others.length)
+    for (const tag of [...others.slice(first), ...others].slice(0, maxProbes))
       try {
         await fetchManifest(tag, signal)
         return true
@@ -160,10 +174,12 @@ export class TagFollower {
   readonly #fetch = async (reference: QciTag | Digest): Promise<Digest | undefined> => {
     const { fetchManifest, manifestsOf, signal } = this.#options
     const digest = await fetchManifest(reference, signal)
+    // It is there, and closes nothing by name: see unreadable-manifest.ts.
+    if (digest !== undefined && manifestsOf(digest) === undefined)
+      throw new Error(`the digests in ${digest} are not known`)
     this.#unread.delete(reference)
     this.#failing.delete(reference)
-    const fetched = digest ?? (isDigest(reference) ? reference : undefined)
-    if (fetched !== undefined && manifestsOf(fetched) === undefined) this.#absent.set(fetched, true)
+    if (digest === undefined && isDigest(reference)) this.#absent.set(reference, true)
     return digest
   }
 }

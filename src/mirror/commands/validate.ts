@@ -69,5 +69,9 @@ const promotedIn = (repository: string | undefined): ReadonlyMap<string, string>
   if (repository === undefined) return new Map()
   const directory = join(repository, 'ci-operator', 'config')
   if (!existsSync(directory)) throw new ArgumentsError([`${directory} does not exist`])
-  return readPromotedTags(directory)
+  try {
+    return readPromotedTags(directory)
+  } catch (error) {
+    throw new ArgumentsError([`${directory}: ${(error as Error).message}`])
+  }
 }

@@ -27,7 +27,7 @@ export interface YamlEntry {
 export class YamlReader {
   readonly problems: Problem[] = []
   readonly root: YamlNode
-  /** Whether the text is YAML. If not, do not read any of it. */
+  /** Whether the text is YAML within the bounds. If not, do not read any of it. */
   readonly isYaml: boolean
   readonly #targets: ReadonlyMap<Alias, Node>
   readonly #lines = new LineCounter()
@@ -42,7 +42,6 @@ export class YamlReader {
     } as const
     const document = parseDocument(text, options)
     this.root = document.contents
-    this.isYaml = document.errors.length === 0
     for (const error of document.errors.slice(0, maxSyntaxErrors)) this.#addSyntaxError(error)
     for (const { pos, message } of document.warnings)
       this.problems.push({
@@ -52,8 +51,17 @@ export class YamlReader {
         message: `a tag or a directive has no effect: ${firstLine(message)}`,
         cure: 'remove it',
       })
-    const { repeatedKeys, targets } = inspectNodes(document)
+    const { repeatedKeys, targets, aliases, added } = inspectNodes(document)
     this.#targets = targets
+    const isBounded = aliases <= maxAliases && added <= maxAdded
+    if (!isBounded)
+      this.error(
+        undefined,
+        'file',
+        `the file has more than ${maxAliases} aliases, or they stand for more than ${maxAdded} values`,
+        'write the values out',
+      )
+    this.isYaml = document.errors.length === 0 && isBounded
     for (const key of repeatedKeys)
       this.error(key, 'file', 'a key is written twice', 'remove one of the two entries')
   }
@@ -77,7 +85,7 @@ export class YamlReader {
 
   /** The pairs of a map; none without a node. */
   entriesOf(node: YamlNode, subject: string): readonly YamlEntry[] {
-    const map = this.#resolve(node, subject)
+    const map = this.resolve(node, subject)
     if (isEmpty(map)) return []
     if (!isMap<Node, YamlNode>(map)) {
       this.error(map, subject, `${subject} is not a map`, 'write "key: value" lines below it')
@@ -97,7 +105,7 @@ export class YamlReader {
 
   /** The items of a list; none without a node. */
   itemsOf(node: YamlNode, subject: string): readonly YamlNode[] {
-    const list = this.#resolve(node, subject)
+    const list = this.resolve(node, subject)
     if (isEmpty(list)) return []
     if (isSeq<YamlNode>(list)) return list.items
     this.error(list, subject, `${subject} is not a list`, 'begin each of its entries with "- "')
@@ -136,7 +144,7 @@ export class YamlReader {
 
   /** Undefined if the key is missing, or if its value is not text, which is an error. */
   text(node: YamlNode, subject: string): string | undefined {
-    const scalar = this.#resolve(node, subject)
+    const scalar = this.resolve(node, subject)
     if (isEmpty(scalar)) return undefined
     if (!isScalar(scalar)) {
       this.error(scalar, subject, `${subject} has a map or a list where text belongs`, 'write text there')
@@ -154,7 +162,8 @@ export class YamlReader {
     return undefined
   }
 
-  #resolve(node: YamlNode, subject: string): YamlNode {
+  /** What an alias stands for; any other node as it is. */
+  resolve(node: YamlNode, subject: string): YamlNode {
     if (!isAlias(node)) return node
     const target = this.#targets.get(node)
     if (target === undefined)
@@ -185,6 +194,10 @@ export class YamlReader {
   }
 }
 
+/** Attack: aliases of aliases, which stand for gigabytes. Real files have a few. */
+const maxAliases = 1000
+const maxAdded = 100_000
+
 /** Further ones do not help, because most of them follow from the first one. */
 const maxSyntaxErrors = 10
 
@@ -197,7 +210,7 @@ const syntaxErrors: Readonly<Record<string, readonly [message: string, cure: str
   TAB_AS_INDENT: ['a tab indents this line, which YAML does not allow', 'indent with spaces'],
 }
 
-const isMergeKey = (key: YamlNode): boolean => isScalar(key) && typeof key.value === 'symbol'
+export const isMergeKey = (key: YamlNode): boolean => isScalar(key) && typeof key.value === 'symbol'
 
 export const isEmpty = (node: YamlNode): node is null | undefined =>
   node === null || node === undefined || (isScalar(node) && node.value === null)

@@ -19,8 +19,16 @@ import { readSourceImage, type SourceManifest } from './source-image.ts'
 export interface AttachmentSteps {
   /** Copies blobs and manifests, each under its digest. */
   readonly copyContent: (manifests: readonly SourceManifest[]) => Promise<void>
-  /** Gives a manifest a tag. The manifest that had the tag before is kept. */
-  readonly setTag: (tag: string, manifest: Manifest) => Promise<void>
+  /**
+   * Gives a manifest a tag. The manifest that had the tag before is kept.
+   * @param expected what the tag had when the manifest was made. If given, a tag with another manifest is not changed
+   */
+  readonly setTag: (tag: string, manifest: Manifest, expected?: ExpectedFloat) => Promise<void>
+}
+
+/** What a float had when the copy was decided; undefined for nothing. */
+export interface ExpectedFloat {
+  readonly digest: Digest | undefined
 }
 
 export interface Sides {
@@ -99,7 +107,10 @@ class AttachmentCopy {
     const missing = referrers.filter((referrer) => !listed.has(referrer.digest))
     const tag = fallbackTagOf(digest)
     if (tag === undefined || missing.length === 0) return
-    await this.#steps.setTag(tag, withReferrers(await target.manifest(tag), missing, target, digest))
+    const current = await target.manifest(tag)
+    const list = withReferrers(current, missing, target, digest)
+    // Attack: a 404 of a load balancer would replace the list by one without the former referrers.
+    await this.#steps.setTag(tag, list, { digest: current?.digest })
   }
 
   async #copyTag(tag: string): Promise<readonly Digest[]> {

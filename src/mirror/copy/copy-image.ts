@@ -10,7 +10,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryFailure } from '../registry/failure.ts'
 import type { Manifest, Repository } from '../registry/repository.ts'
-import { copyAttachments, type CopiedAttachments } from './attachments.ts'
+import { copyAttachments, type CopiedAttachments, type ExpectedFloat } from './attachments.ts'
 import type { BlobCopier, BlobOutcome } from './blob-copier.ts'
 import { requireGzipLayers } from './manifest-content.ts'
 import type { Retention } from './retention.ts'
@@ -29,8 +29,8 @@ export interface CopyRequest {
   readonly float: string
   /** False for a registry that keeps a history itself; true unless given. */
   readonly keepsOld?: boolean
-  /** What the float had when the copy was decided; undefined for nothing. If given, a float with another image is not changed. */
-  readonly expected?: { readonly digest: Digest | undefined }
+  /** If given, a float with another image is not changed. */
+  readonly expected?: ExpectedFloat
   /** Whether signatures, attestations and SBOMs are copied, too. */
   readonly hasAttachments?: boolean
   /** Whether schema 2 with a layer that is not gzip is refused. */
@@ -82,12 +82,13 @@ const attach = async (
     copyContent: async (parts) => {
       for (const part of parts) await copyContent(tools, { source, target, digest: undefined }, part, moved)
     },
-    setTag: async (float, manifest) => {
+    setTag: async (float, manifest, expected) => {
       const request = {
         target,
         float,
         digest: manifest.digest,
         ...(keepsOld === undefined ? {} : { keepsOld }),
+        ...(expected === undefined ? {} : { expected }),
       }
       await switchFloat(tools.retention, request, manifest)
     },

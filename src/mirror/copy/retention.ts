@@ -2,6 +2,7 @@
  * Before an image is replaced, it gets a tag of its own. So the registry does not delete it, and jobs that have started with it can still
  * pull it by its digest.
  */
+import { createBoundedCache, type BoundedCache } from '../../concurrency/bounded-cache.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { pruneTagOf } from '../names/qci-names.ts'
 import { RegistryFailure } from '../registry/failure.ts'
@@ -9,15 +10,23 @@ import type { Repository } from '../registry/repository.ts'
 
 /** How many seconds are tried, if another image already has the tag of a second. */
 const maxSeconds = 30
+/**
+ * Milliseconds for which a second try uses the prune tag of the first one. The pruner reads the time from the tag: the image of a tag of last
+ * month would be deleted soon after it was replaced.
+ */
+const reusedMs = 3_600_000
+/** Copies that wait for another try, at about 300 bytes each. */
+const maxKept = 20_000
 
 export class Retention {
   readonly #now: () => number
   /** The prune tag that a digest of a float has got, so that a second try of the copy does not create a second tag. */
-  readonly #kept = new Map<string, string>()
+  readonly #kept: BoundedCache<string, string>
 
   /** @param now milliseconds since the epoch */
   constructor(now: () => number = Date.now) {
     this.#now = now
+    this.#kept = createBoundedCache(maxKept, { ttlMs: reusedMs, now })
   }
 
   /**

@@ -3,7 +3,7 @@
  * ci-operator or a part of the step registry. Other fields are not read.
  * @see https://github.com/openshift/ci-tools/blob/main/pkg/api/helper/imageextraction.go and pkg/registry/resolver.go
  */
-import { parseDocument, visit } from 'yaml'
+import { readYamlValue } from '../config/yaml-value.ts'
 import { formatTarget, parseTarget } from '../names/qci-names.ts'
 
 /** A test or a part of the step registry, with the images and the other parts that it uses. */
@@ -22,32 +22,11 @@ export interface FileInputs {
   readonly streams: readonly string[]
 }
 
-/** Attack: aliases of aliases, which stand for gigabytes. */
-const maxAliases = 100
-/** Attack: for each alias, the parser looks through all anchors and aliases before it. Real files have none, or a few. */
-const maxAliasesOfFile = 1000
-
-/** @throws {Error} if the text is not YAML */
+/** @throws {Error} if the text is not YAML, or has a repeated key or too many aliases */
 export const readFileInputs = (text: string): FileInputs => {
-  // All scalars are read as text, so that the tag 4.10 is not the number 4.1. Repeated keys are not checked, because the check takes
-  // quadratic time.
-  const document = parseDocument(text, { schema: 'failsafe', merge: true, uniqueKeys: false })
-  const [error] = document.errors
-  if (error !== undefined) throw error
-  requireFewAliases(document)
-  const root = objectOf(document.toJS({ maxAliasCount: maxAliases }))
+  const root = objectOf(readYamlValue(text))
   const parts = registryParts(root)
   return parts.length > 0 ? { parts, streams: [] } : configInputs(root)
-}
-
-const requireFewAliases = (document: ReturnType<typeof parseDocument>): void => {
-  let aliases = 0
-  visit(document, {
-    Alias: () => {
-      aliases += 1
-      if (aliases > maxAliasesOfFile) throw new Error(`it has more than ${maxAliasesOfFile} aliases`)
-    },
-  })
 }
 
 type Json = Readonly<Record<string, unknown>>

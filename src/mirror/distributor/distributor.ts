@@ -105,9 +105,13 @@ export class Distributor implements DesiredSource, SourceWatch {
     void this.#checkout?.read()
   }
 
+  problem(): string | undefined {
+    const problem = this.#checkout?.problem()
+    return problem && `the checkout of openshift/release cannot be read: ${problem}`
+  }
+
   isWhole(): boolean {
-    const isRead = this.#checkout?.isRead() ?? true
-    return isRead && this.#streams.listed() && this.#streams.silentMs() < silenceMs
+    return this.problem() === undefined && this.#streams.listed() && this.#streams.silentMs() < silenceMs
   }
 
   readonly counts: SourceWatch['counts'] = () => ({

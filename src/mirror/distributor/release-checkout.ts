@@ -24,6 +24,7 @@ export class ReleaseCheckout {
   readonly #bounds: typeof defaultBounds
   /** Parsed files, by the hash of their bytes. */
   #parsed: ReadonlyMap<string, string> = new Map()
+  /** The directory of the last reading, even of one that failed. */
   #root: string | undefined
 
   constructor(directory: string, bounds: Partial<typeof defaultBounds> = {}) {
@@ -31,7 +32,7 @@ export class ReleaseCheckout {
     this.#bounds = { ...defaultBounds, ...bounds }
   }
 
-  /** Whether git-sync has put another checkout there since the last reading. */
+  /** Whether git-sync has put another checkout there since the last reading, or the last try. */
   async isReplaced(): Promise<boolean> {
     return (await realpath(this.#directory).catch(() => this.#root)) !== this.#root
   }
@@ -39,7 +40,9 @@ export class ReleaseCheckout {
   /** @throws {Error} if the checkout does not exist or exceeds the bounds. The result of the last reading stays in use. */
   async read(signal: AbortSignal): Promise<CheckoutReading> {
     // git-sync may swap the link in the middle.
+    this.#root = undefined
     const root = await realpath(this.#directory)
+    this.#root = root
     const files = await this.#filesIn(root)
     const parsed = new Map<string, string>()
     const problems: string[] = []
@@ -56,7 +59,6 @@ export class ReleaseCheckout {
       else this.#parse(file, await readFile(path), { parsed, problems })
     }
     this.#parsed = parsed
-    this.#root = root
     const inputs = testInputs(parsed.values().map((text) => JSON.parse(text) as FileInputs))
     return { inputs, files: files.length, problems }
   }
@@ -79,7 +81,7 @@ export class ReleaseCheckout {
     try {
       parsed.set(key, this.#parsed.get(key) ?? JSON.stringify(readFileInputs(content.toString())))
     } catch (error) {
-      problems.push(`${file} is not YAML: ${firstLine((error as Error).message)}`)
+      problems.push(`${file} is not YAML: ${(error as Error).message}`)
     }
   }
 }
@@ -88,5 +90,3 @@ interface Read {
   readonly parsed: Map<string, string>
   readonly problems: string[]
 }
-
-const firstLine = (text: string): string => text.split('\n', 1)[0] as string

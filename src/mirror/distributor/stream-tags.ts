@@ -54,9 +54,13 @@ export class StreamTagIndex implements ImageStreamObserver<StreamTags> {
 
   #changed(key: string, before: StreamTags = new Map(), after: StreamTags): void {
     const tags = new Set([...before.keys(), ...after.keys()])
-    const changed = [...tags].filter((tag) => before.get(tag)?.image !== after.get(tag)?.image)
+    const changed = [...tags].filter((tag) => !isSame(before.get(tag), after.get(tag)))
     if (changed.length > 0) this.#options.onChange(changed.map((tag) => `${key}:${tag}`))
   }
 }
+
+/** The time counts, too: it decides whether the image in QCI is newer. */
+const isSame = (one: StreamTag | undefined, other: StreamTag | undefined): boolean =>
+  one?.image === other?.image && one?.setAt === other?.setAt
 
 const keyOf = ({ namespace, name }: Required<ImageStream>): string => `${namespace}/${name}`

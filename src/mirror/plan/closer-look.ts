@@ -21,10 +21,11 @@ export class CloserLook {
     this.#hasAttachments = hasAttachments
   }
 
-  /** @throws {RegistryFailure} */
-  readonly judge = async (finding: Finding, sides: ComparedImage): Promise<Finding> => {
+  /** @param common the digest that QCI last had in common with app.ci, if it is known. @throws {RegistryFailure} */
+  readonly judge = async (finding: Finding, sides: ComparedImage, common?: Digest): Promise<Finding> => {
     const { image, state } = finding
-    if (state === 'different') return this.#unsuited(finding) ?? (await judgeDistributed(finding, sides))
+    if (state === 'different')
+      return this.#unsuited(finding) ?? (await judgeDistributed(finding, sides, common))
     if (state !== 'same' || !this.#hasAttachments(image.target)) return finding
     const hasNewAttachments = await this.#attachments.hasNew(image.target, sides.source, finding.digest)
     return hasNewAttachments ? { ...finding, hasNewAttachments } : finding

@@ -20,6 +20,8 @@ export interface SourceWatch {
   readonly verdictOf: (target: string) => string | undefined
   /** Whether nothing is missing. */
   readonly isWhole: () => boolean
+  /** Which of its files cannot be read, and why: a sentence without its full stop. */
+  readonly problem: () => string | undefined
   readonly counts: () => { readonly tags: number; readonly silentSeconds: number }
   /** Looks at its files now. */
   readonly reload: () => void

@@ -35,15 +35,15 @@ export class CopyQueue {
     this.#rules = options.rules ?? defaultRetryRules
   }
 
-  /** Adds a copy. If the queue already has it with the same digest, its state stays: a dead copy stays dead. */
+  /** Adds a copy. If the queue already has it with the same source and digest, its state stays: a dead copy stays dead. */
   put(copy: QueuedCopy): void {
     const entry = this.#entries.get(copy.target)
     if (entry === undefined) {
       const fresh = new Entry(copy)
       this.#entries.set(copy.target, fresh)
       this.#wait(fresh)
-    } else if (entry.state === 'copying') entry.next = entry.copy.digest === copy.digest ? undefined : copy
-    else if (entry.copy.digest !== copy.digest) {
+    } else if (entry.state === 'copying') entry.next = entry.isOf(copy) ? undefined : copy
+    else if (!entry.isOf(copy)) {
       this.#unwait(entry)
       entry.replace(copy)
       this.#wait(entry)

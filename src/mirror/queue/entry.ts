@@ -39,7 +39,13 @@ export class Entry {
     return { ...copy, state, failures, lastError, nextTryAt }
   }
 
-  /** Starts over with another digest. */
+  /** Whether a copy does the same: somebody may have mended a dead copy by another source of the same digest. */
+  isOf({ digest, source, owner }: QueuedCopy): boolean {
+    const { copy } = this
+    return copy.digest === digest && copy.source === source && copy.owner === owner
+  }
+
+  /** Starts over with another digest or another source. */
   replace(copy: QueuedCopy): void {
     this.copy = copy
     this.#forgetFailures()

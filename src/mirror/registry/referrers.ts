@@ -95,7 +95,7 @@ const descriptorsIn = (bytes: Buffer, repository: Repository, digest: Digest): r
 /** Attack: a next page on another host would get the token. So only the query of the Link is used. */
 const nextPage = (link: string | undefined, digest: Digest): string | undefined => {
   const target = /^<([^<>]{1,2000})>\s{0,9};\s{0,9}rel="?next"?/.exec(link ?? '')?.[1]
-  const query = target === undefined ? '' : new URL(target, 'http://registry').search
+  const query = target === undefined ? '' : (URL.parse(target, 'http://registry')?.search ?? '')
   return query === '' ? undefined : `referrers/${digest}${query}`
 }
 

@@ -215,6 +215,10 @@ export class RegistryClient {
       authorization,
     )
     if (status === 429) this.#limited(began, headers)
-    return { status, body: (await readBody(body, maxTokenBytes)).toString() }
+    try {
+      return { status, body: (await readBody(body, maxTokenBytes)).toString() }
+    } catch (error) {
+      throw new RegistryFailure('transient', `${url.host} breaks off its answer to a login`, error)
+    }
   }
 }

@@ -3,8 +3,10 @@
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md
  */
 import { isDigest, type Digest } from '../../oci/digest.ts'
+import { parseAnswer } from '../../oci/json-bounds.ts'
+import { isNameComponent, isTag } from '../../oci/name-grammar.ts'
 import { mediaTypeOf, single } from '../../upstream/client/response-fields.ts'
-import { abandon, discard, readBody } from './body.ts'
+import { abandon, BodyTooLarge, discard, readBody } from './body.ts'
 import { RegistryFailure } from './failure.ts'
 import type { RegistryClient, RegistryRequest } from './registry-client.ts'
 import type { RegistryReply } from './registry-connection.ts'
@@ -45,7 +47,11 @@ export class Repository {
   readonly options: RepositoryOptions
   readonly scopes: readonly Scope[]
 
+  /** @throws {RegistryFailure} if the name is not one of a repository */
   constructor(options: RepositoryOptions) {
+    // Attack: `a/../b` or `b?x` in a configuration would be a request for another repository.
+    if (!isRepositoryName(options.name))
+      throw new RegistryFailure('refused', `${JSON.stringify(options.name)} is not the name of a repository`)
     this.options = options
     this.scopes = [scopeOf(options.name, options.mayPush ? 'pull,push' : 'pull')]
   }
@@ -57,7 +63,7 @@ export class Repository {
 
   /** The digest of a tag, by one HEAD. Undefined if the tag does not exist. @throws {RegistryFailure} */
   async resolve(tagOrDigest: string): Promise<Digest | undefined> {
-    const reply = await this.send('HEAD', `manifests/${tagOrDigest}`, { headers: { accept } })
+    const reply = await this.send('HEAD', manifestPath(tagOrDigest), { headers: { accept } })
     await discard(reply.body)
     if (reply.status === 404) return undefined
     this.expect(reply, [200], `the manifest ${tagOrDigest}`)
@@ -72,7 +78,7 @@ export class Repository {
    * error: if a load balancer answered 404, an image would be overwritten without a copy.
    */
   async resolveSurely(tag: string): Promise<Digest | undefined> {
-    const reply = await this.send('GET', `manifests/${tag}`, { headers: { accept } })
+    const reply = await this.send('GET', manifestPath(tag), { headers: { accept } })
     if (reply.status !== 404) return (await this.#manifestIn(reply, tag)).digest
     const text = await readBody(reply.body, maxErrorBytes).catch(() => Buffer.alloc(0))
     if (absentCodes.has(codeIn(text.toString()))) return undefined
@@ -81,7 +87,7 @@ export class Repository {
 
   /** Undefined if it does not exist. @throws {RegistryFailure} also if the bytes do not match the digest */
   async manifest(tagOrDigest: string): Promise<Manifest | undefined> {
-    const reply = await this.send('GET', `manifests/${tagOrDigest}`, { headers: { accept } })
+    const reply = await this.send('GET', manifestPath(tagOrDigest), { headers: { accept } })
     if (reply.status === 404) {
       await discard(reply.body)
       return undefined
@@ -93,6 +99,9 @@ export class Repository {
     this.expect(reply, [200], `the manifest ${tagOrDigest}`)
     const bytes = await this.#read(reply, tagOrDigest)
     const named = single(reply.headers['docker-content-digest']) ?? ''
+    // Attack: the page of a load balancer would be taken for the image that is to be replaced.
+    if (![tagOrDigest, named].some(isDigest) && !looksLikeManifest(bytes))
+      throw new RegistryFailure('transient', `${this.label} answers to ${tagOrDigest} with no manifest`)
     const digest = [tagOrDigest, named].find(isDigest) ?? sha256Of(bytes)
     if (!hasDigest(bytes, digest))
       throw new RegistryFailure('broken', `${this.label} serves other bytes than those of ${digest}`)
@@ -107,7 +116,7 @@ export class Repository {
   ): Promise<void> {
     const { client, name } = this.options
     await client.puts.run(`${name}@${digest}`, async () => {
-      const reply = await this.send('PUT', `manifests/${tagOrDigest}`, {
+      const reply = await this.send('PUT', manifestPath(tagOrDigest), {
         headers: { 'content-type': mediaType },
         body: bytes,
         isRepeatable,
@@ -163,6 +172,11 @@ export class Repository {
     try {
       return await readBody(reply.body, maxManifestBytes)
     } catch (error) {
+      if (error instanceof BodyTooLarge)
+        throw new RegistryFailure(
+          'refused',
+          `${this.label} has a manifest of more than ${maxManifestBytes} bytes: ${what}`,
+        )
       throw new RegistryFailure('transient', `${this.label} breaks off the manifest ${what}`, error)
     }
   }
@@ -174,3 +188,20 @@ const absentCodes = new Set(['MANIFEST_UNKNOWN', 'NAME_UNKNOWN', 'TAG_EXPIRED'])
 
 /** The code of an error answer. No other text of the server gets into our messages. */
 const codeIn = (body: string): string => /"code"\s{0,9}:\s{0,9}"([A-Z_]{1,40})"/.exec(body)?.[1] ?? ''
+
+const isRepositoryName = (name: string): boolean => name.split('/').every(isNameComponent)
+
+/** Attack: `tag?x` would be a request for another tag. @throws {RegistryFailure} */
+const manifestPath = (tagOrDigest: string): string => {
+  if (isTag(tagOrDigest) || isDigest(tagOrDigest)) return `manifests/${tagOrDigest}`
+  throw new RegistryFailure('refused', `${JSON.stringify(tagOrDigest)} is neither a tag nor a digest`)
+}
+
+const looksLikeManifest = (bytes: Buffer): boolean => {
+  try {
+    const value = parseAnswer(bytes)
+    return typeof value === 'object' && value !== null && ('schemaVersion' in value || 'mediaType' in value)
+  } catch {
+    return false
+  }
+}

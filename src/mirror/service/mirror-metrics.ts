@@ -99,8 +99,10 @@ const addGauges = (registry: Registry, sources: MetricsSources): void => {
   gauge('ci_images_mirror_config_current', 'Whether the configuration file is in force as it is.', () =>
     Number(isConfigCurrent()),
   )
-  gauge('ci_images_mirror_list_whole', 'Whether the ImageStreams of app.ci could be read.', () =>
-    Number(isListWhole()),
+  gauge(
+    'ci_images_mirror_list_whole',
+    'Whether the ImageStreams of app.ci and the checkout could be read.',
+    () => Number(isListWhole()),
   )
   gauge(
     'ci_images_mirror_oldest_difference_seconds',

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../concurrency/clock.ts'
 import { OneAtATime } from '../../concurrency/one-at-a-time.ts'
+import type { Digest } from '../../oci/digest.ts'
 import type { MirrorConfig } from '../config/mirror-config.ts'
 import type { Mirror } from '../mirror.ts'
 import type { Desired, DesiredImage } from '../plan/desired.ts'
@@ -90,6 +91,11 @@ export class Passes {
     this.#refreshing.add(refreshing)
   }
 
+  /** QCI has this digest of the source now. */
+  copied(target: string, digest: Digest): void {
+    this.#recent.copied(target, digest)
+  }
+
   /** Whether passes run. */
   isActive(): boolean {
     return this.#abort !== undefined
@@ -123,6 +129,7 @@ export class Passes {
     const desired = changedFirst(wanted, this.#begun)
     this.#begun = wanted
     observe({ what: 'desired', desired, problem })
+    this.#recent.retain(desired.images)
     const images = this.#recent.due(desired.images)
     const findings = await this.#compare(desired, images, signal)
     if (signal.aborted) return
@@ -161,7 +168,7 @@ export class Passes {
       this.#recent.found(finding)
       observe({ what: 'found', finding })
     }
-    const options = { signal, found, images }
+    const options = { signal, found, images, commonOf: this.#recent.commonOf }
     return copies ? await mirror.pass(desired, options) : await mirror.compare({ images }, options)
   }
 }

@@ -13,40 +13,85 @@ const openMs = 1_800_000
 /** Maximum of images of the watch in one pass. With the rate limit for quay.io they take five minutes. */
 const defaultMaxDue = 3000
 
+interface Compared {
+  readonly digest: Digest | undefined
+  readonly setAt: number | undefined
+  /** Milliseconds of the clock. */
+  readonly until: number
+  /** The digest that QCI last had in common with app.ci. */
+  readonly common: Digest | undefined
+}
+
 export class RecentComparisons {
   readonly #clock: Clock
   readonly #maxDue: number
-  /** By target: the digest of the source, and the time of the clock in milliseconds. */
-  readonly #compared = new Map<string, { readonly digest: Digest | undefined; readonly until: number }>()
+  /** Images of the watch by target. The least recently compared is the first one. */
+  readonly #compared = new Map<string, Compared>()
 
   constructor(clock: Clock, maxDue = defaultMaxDue) {
     this.#clock = clock
     this.#maxDue = maxDue
   }
 
-  /** All images of the configuration, and the images of the watch that are due, in their order. */
+  /**
+   * All images of the configuration, and the images of the watch that are due. If too many of these are due, those that have waited longest
+   * are compared, so that each image gets its turn.
+   * @returns in the order of `images`
+   */
   due(images: readonly DesiredImage[]): readonly DesiredImage[] {
-    let left = this.#maxDue
-    return images.filter((image) => {
-      if (image.distributed === undefined) return true
-      const isDue = left > 0 && !this.#isRecent(image)
-      if (isDue) left -= 1
-      return isDue
-    })
+    const open = new Map(
+      images.filter((image) => this.#isOpen(image)).map((image) => [image.target, image] as const),
+    )
+    if (open.size <= this.#maxDue) return images.filter((image) => isListed(image) || open.has(image.target))
+    const waiting = [
+      ...[...open.keys()].filter((target) => !this.#compared.has(target)),
+      ...this.#compared.keys().filter((target) => open.has(target)),
+    ]
+    const chosen = new Set(waiting.slice(0, this.#maxDue))
+    return images.filter((image) => isListed(image) || chosen.has(image.target))
   }
 
-  found({ image, state }: Finding): void {
-    if (image.distributed === undefined) return
+  found(finding: Finding): void {
+    const { image, state } = finding
+    if (isListed(image)) return
+    const { target, source, distributed } = image
     const ms = state === 'same' || state === 'left out' ? settledMs : openMs
-    this.#compared.set(image.target, { digest: image.source.digest, until: this.#clock.now() + ms })
+    const common = state === 'same' ? finding.digest : this.#compared.get(target)?.common
+    const until = this.#clock.now() + ms
+    // At the end of the order.
+    this.#compared.delete(target)
+    this.#compared.set(target, { digest: source.digest, setAt: distributed?.setAt, until, common })
+  }
+
+  copied(target: string, digest: Digest): void {
+    const compared = this.#compared.get(target)
+    if (compared !== undefined) this.#compared.set(target, { ...compared, common: digest })
+  }
+
+  readonly commonOf = (target: string): Digest | undefined => this.#compared.get(target)?.common
+
+  /** Forgets all other images: tags come and go for as long as the process runs. */
+  retain(images: readonly DesiredImage[]): void {
+    const targets = new Set(images.map(({ target }) => target))
+    for (const target of this.#compared.keys()) if (!targets.has(target)) this.#compared.delete(target)
   }
 
   clear(): void {
     this.#compared.clear()
   }
 
-  #isRecent({ target, source: { digest } }: DesiredImage): boolean {
+  #isOpen(image: DesiredImage): boolean {
+    const { target, source, distributed } = image
+    if (distributed === undefined) return false
     const compared = this.#compared.get(target)
-    return compared !== undefined && compared.digest === digest && this.#clock.now() < compared.until
+    return (
+      compared === undefined ||
+      compared.digest !== source.digest ||
+      compared.setAt !== distributed.setAt ||
+      this.#clock.now() >= compared.until
+    )
   }
 }
+
+/** Whether the configuration has it: such an image is compared in each pass. */
+const isListed = ({ distributed }: DesiredImage): boolean => distributed === undefined

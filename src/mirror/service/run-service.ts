@@ -19,6 +19,7 @@ import { Distributor } from '../distributor/distributor.ts'
 import { logDistributor } from '../distributor/distributor-log.ts'
 import { createKubernetesLease } from '../lease/kubernetes-lease.ts'
 import type { DesiredSource } from '../plan/desired-source.ts'
+import { printable } from '../printable.ts'
 import { createStatusServer } from '../status/status-server.ts'
 import { ConfigFile } from './config-file.ts'
 import { MirrorService } from './service.ts'
@@ -149,9 +150,11 @@ const listen = async (service: MirrorService, started: Started): Promise<Running
   }
 }
 
-const statusOf = (service: MirrorService): readonly string[] => [
-  service.hasLease() ? 'this replica has the lease' : 'another replica has the lease, or nobody',
-]
+const statusOf = (service: MirrorService): readonly string[] => {
+  const problem = service.problem()
+  const lease = service.hasLease() ? 'this replica has the lease' : 'another replica has the lease, or nobody'
+  return problem === undefined ? [lease] : [lease, printable(problem)]
+}
 
 const listenOn = async (server: FastifyInstance, port: number, flag: string): Promise<string> => {
   endIdleConnections(server.server)

@@ -110,6 +110,9 @@ export class MirrorService implements MirrorStatus {
     await this.#registries.close()
   }
 
+  /** Which files of the list of images cannot be read. */
+  readonly problem = (): string | undefined => this.#options.source.watch?.problem()
+
   readonly queue: MirrorStatus['queue'] = () => this.#mirror.queue.list()
 
   readonly images: MirrorStatus['images'] = () => this.#book.list(this.queue())
@@ -162,6 +165,7 @@ export class MirrorService implements MirrorStatus {
     this.#log.copy(event)
     if (event.what === 'copied') {
       this.#book.copied(event.target)
+      this.#passes.copied(event.target, event.digest)
       this.metrics.copied(event.result, event.milliseconds)
     } else if (event.what === 'failed') this.metrics.failed(event.status.state === 'dead', event.milliseconds)
     else this.#book.found({ image: event.image, state: 'left out', reason: event.reason })

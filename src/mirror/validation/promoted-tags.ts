@@ -4,20 +4,28 @@
  */
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseDocument } from 'yaml'
+import { readYamlValue } from '../config/yaml-value.ts'
 import { floatTagOf } from '../names/qci-names.ts'
 import type { PromotedTags } from './collisions.ts'
 
-/** @param directory `ci-operator/config` of the checkout */
+/** @param directory `ci-operator/config` of the checkout. @throws {Error} if a file cannot be read, or is not YAML */
 export const readPromotedTags = (directory: string): PromotedTags => {
   const promoted = new Map<string, string>()
   for (const file of globSync('**/*.yaml', { cwd: directory }).toSorted()) {
     const text = readFileSync(join(directory, file), 'utf8')
     // Most of the thousands of files promote nothing, and parsing takes milliseconds.
     if (!text.includes('promotion:')) continue
-    for (const float of promotedBy(parseDocument(text, { version: '1.1' }).toJS())) promoted.set(float, file)
+    for (const float of promotedBy(valueIn(text, file))) promoted.set(float, file)
   }
   return promoted
+}
+
+const valueIn = (text: string, file: string): unknown => {
+  try {
+    return readYamlValue(text)
+  } catch (error) {
+    throw new Error(`${file}:${(error as Error).message}`, { cause: error })
+  }
 }
 
 type Json = Readonly<Record<string, unknown>>
@@ -27,7 +35,7 @@ const promotedBy = (value: unknown): readonly string[] => {
   const images = imagesOf(config['images'])
   const targets = listOf(objectOf(config['promotion'])['to']).map(objectOf)
   return targets
-    .filter(({ disabled }) => disabled !== true)
+    .filter(({ disabled }) => disabled !== 'true')
     .flatMap((target) => {
       const excluded = new Set(listOf(target['excluded_images']))
       const own = excluded.has('*') ? [] : images.filter((image) => !excluded.has(image))

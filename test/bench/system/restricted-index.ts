@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 export type Progress = 'none' | 'partial' | 'whole'
 
 const subject = /restricted[\s_-]?index/i
-const isWhole = /\bwhole\b/i
+const isWhole = /\b(?:whole|all tags followed)\b/i
 const isNot = /\b(?:not|no|in)[\s-]?(?:yet[\s-])?whole\b/i
 
 /** @param line one line of text, or a value of JSON, about the index */
@@ -52,5 +52,5 @@ const restrictedIndexOf = (value: unknown): unknown => {
 const progressOfValue = (value: unknown): Progress => {
   if (typeof value === 'string') return progressOf(value)
   const held = (value ?? {}) as Readonly<Record<string, unknown>>
-  return ['isWhole', 'whole'].some((key) => held[key] === true) ? 'whole' : 'partial'
+  return ['hasFollowedAll', 'isWhole', 'whole'].some((key) => held[key] === true) ? 'whole' : 'partial'
 }

@@ -40,6 +40,7 @@ const setUp = ({ manifests = {}, fail = () => false }: Scene = {}, more: Partial
       followed += 1
     },
     retryMs: 0.01,
+    isAnswering: async () => false,
     ...more,
   }
   return { options, ending, tries, failures, most: () => most, followed: () => followed }
@@ -99,7 +100,10 @@ await t.test('a failure is retried; while upstream answers nothing, no tag is sk
 })
 
 await t.test('a tag that fails repeatedly while others are answered does not block them', async (test) => {
-  const { options, tries, followed } = setUp({ fail: (reference) => reference === 'a_b_broken' })
+  const { options, tries, followed } = setUp(
+    { fail: (reference) => reference === 'a_b_broken' },
+    { isAnswering: async () => true },
+  )
   const many = Array.from({ length: 200 }, (_, number) => `a_b_${number}`)
   const unread: string[] = []
   await followTags(tagsOf('a_b_broken', ...many), { ...options, onUnread: (one) => void unread.push(one) })
@@ -120,9 +124,63 @@ await t.test(
         return asked > 2
       },
     })
-    test.strictSame([tries.get('a_b_broken'), asked, followed()], [10, 3, 1])
+    test.strictSame([tries.get('a_b_broken'), asked, followed()], [10, 11, 1])
   },
 )
+
+await t.test(
+  'attack: hundreds of broken tags hold up no other tag, and end at one deadline',
+  async (test) => {
+    const broken = Array.from({ length: 300 }, (_, number) => `a_b_broken-${number}`)
+    const unread: string[] = []
+    let triesBefore: readonly number[] = []
+    const { options, tries, most, followed } = setUp(
+      {
+        fail: (reference) => {
+          if (reference === 'a_b_good') triesBefore = broken.map((tag) => tries.get(tag) ?? 0)
+          return reference.includes('broken')
+        },
+      },
+      { deadlineMs: 0, onUnread: (one) => void unread.push(one), isAnswering: async () => true },
+    )
+    await followTags(tagsOf(...broken, 'a_b_good'), options)
+    test.strictSame(unread.toSorted(), broken.toSorted())
+    test.ok(triesBefore.every((count) => count === 1))
+    test.ok(broken.every((tag) => tries.get(tag) === 2))
+    test.strictSame([most(), followed(), tries.get('a_b_good')], [8, 301, 1])
+  },
+)
+
+await t.test(
+  'attack: while upstream answers nothing, the run ends at the deadline, and skips nothing',
+  async (test) => {
+    const unread: string[] = []
+    const { options, failures } = setUp({ fail: () => true })
+    const onUnread = (one: string) => void unread.push(one)
+    await test.rejects(followTags(tagsOf('a_b_c', 'a_b_d'), { ...options, deadlineMs: 0, onUnread }), {
+      message: '503',
+    })
+    test.strictSame([unread, failures], [[], ['a_b_c', 'a_b_d']])
+  },
+)
+
+await t.test('attack: without any other tag, broken tags are put off, and none is skipped', async (test) => {
+  const broken = Array.from({ length: 1200 }, (_, number) => `a_b_${number}`)
+  for (const isFound of [false, true]) {
+    const unread: string[] = []
+    const { options, tries } = setUp({ fail: (reference) => reference !== 'a_b_good' }, { deadlineMs: 10 })
+    const following = followTags(tagsOf(...broken.slice(0, isFound ? 900 : 1200), 'a_b_good'), {
+      ...options,
+      onUnread: (one) => void unread.push(one),
+      isAnswering: async () => (tries.has('a_b_good') ? true : undefined),
+    })
+    if (isFound) await following
+    else await test.rejects(following, { message: '503' }, 'more than a thousand wait')
+    test.strictSame([unread.length, tries.has('a_b_good')], isFound ? [900, true] : [0, false])
+  }
+  const { options } = setUp({ fail: () => true }, { deadlineMs: 0, isAnswering: async () => undefined })
+  await test.rejects(followTags(tagsOf('a_b_c'), options), { message: 'upstream gives no manifest' })
+})
 
 await t.test('tags that are tried once, whatever upstream answers', async (test) => {
   const { options, tries, followed } = setUp({ fail: (reference) => reference !== 'a_b_good' })

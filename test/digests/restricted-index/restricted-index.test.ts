@@ -54,18 +54,27 @@ const setUp = (test: Test, more: Partial<RestrictedIndexOptions> = {}) => {
 
 await t.test('the leading replica walks, and publishes its progress', async (test) => {
   const { index, progress, failures, upstream } = setUp(test)
-  test.strictSame([index.isComplete(), index.isWhole(), index.hasTagsOf('ocp-priv')], [false, false, false])
-  index.start()
-  index.start()
-  await until(() => index.isWhole())
   test.strictSame(
-    [index.isComplete(), index.hasTagsOf('ocp-priv'), index.hasTagsOf('mallory-priv')],
+    [index.hasFollowedLive(), index.hasFollowedAll(), index.hasTagsOf('ocp-priv')],
+    [false, false, false],
+  )
+  index.start()
+  index.start()
+  await until(() => index.hasFollowedAll())
+  test.strictSame(
+    [index.hasFollowedLive(), index.hasTagsOf('ocp-priv'), index.hasTagsOf('mallory-priv')],
     [true, true, false],
   )
-  test.match(progress[0], { phase: 'live', pages: 0, followed: 0, isLiveComplete: false, isWhole: false })
-  test.match(progress[1], { phase: 'dated', isLiveComplete: true, isWhole: false })
+  test.match(progress[0], {
+    phase: 'live',
+    pages: 0,
+    followed: 0,
+    hasFollowedLive: false,
+    hasFollowedAll: false,
+  })
+  test.match(progress[1], { phase: 'dated', hasFollowedLive: true, hasFollowedAll: false })
   await until(() => progress.length > 6)
-  test.match(index.progress(), { followed: 2, isWhole: true })
+  test.match(index.progress(), { followed: 2, hasFollowedAll: true })
   test.strictSame([failures, upstream.taken().length], [[], 2])
   await index.close()
   const { length } = progress
@@ -83,24 +92,43 @@ await t.test('attack: one broken tag does not hold up the index, and is not forg
     if (isBroken && what === broken) throw new Error('500')
   }
   index.start()
-  await until(() => index.isWhole() && index.hasUnread())
-  test.match(index.status(), /: whole; .*, some cannot be read$/)
+  await until(() => index.hasFollowedAll() && index.hasUnread())
+  test.match(index.status(), /: all tags followed; .*, some cannot be read$/)
   test.equal(shared.state?.hasUnread, true)
   isBroken = false
   await until(() => !index.hasUnread())
   test.equal(upstream.facts.restrictedTags.has(broken as never), true)
 })
 
+await t.test(
+  'attack: at the first start all restricted tags are broken; a tag that upstream lists shows that it answers',
+  async (test) => {
+    const { index, upstream, failures } = setUp(test, { tagRetryMs: 0.01, tagDeadlineMs: 0 })
+    upstream.add(...Array.from({ length: 300 }, (_, number) => `ocp-priv_4.15_${number}`))
+    let isOpenBroken = true
+    upstream.before = (what, kind) => {
+      const isOpen = what?.startsWith('ocp_') === true
+      if (kind === 'manifest' && (isOpen ? isOpenBroken : true)) throw new Error('500')
+    }
+    index.start()
+    await until(() => failures.includes('the tag list'))
+    test.equal(index.hasEverFollowedLive(), false, 'without any answer, unread tags are not skipped')
+    isOpenBroken = false
+    await until(() => index.hasFollowedAll())
+    test.equal(index.hasUnread(), true)
+  },
+)
+
 await t.test('the other replicas get its facts, and read no page', async (test) => {
   const { shared, of } = share()
   const leader = setUp(test, { shared: of('leader') })
   leader.index.start()
-  await until(() => leader.index.isWhole())
+  await until(() => leader.index.hasFollowedAll())
   const follower = setUp(test, { shared: of('follower') })
   follower.index.start()
-  await until(() => follower.index.isComplete())
+  await until(() => follower.index.hasFollowedLive())
   test.strictSame(
-    [follower.index.isWhole(), follower.index.hasTagsOf('ocp-priv'), follower.upstream.pages],
+    [follower.index.hasFollowedAll(), follower.index.hasTagsOf('ocp-priv'), follower.upstream.pages],
     [true, true, 0],
   )
   shared.leader = 'follower'
@@ -127,11 +155,14 @@ await t.test('an outdated state does not make a replica ready', async (test) => 
   })
   index.start()
   await until(() => turns > 3)
-  test.strictSame([index.isComplete(), index.isWhole(), index.hasTagsOf('ocp-priv')], [false, false, true])
+  test.strictSame(
+    [index.hasFollowedLive(), index.hasFollowedAll(), index.hasTagsOf('ocp-priv')],
+    [false, false, true],
+  )
   test.match(index.status(), /: not complete; /)
   shared.state = { ...shared.state, liveCompleteAt: start - 14, datedCompleteAt: undefined }
-  await until(() => index.isComplete())
-  test.match(index.status(), /: live tags complete; /)
+  await until(() => index.hasFollowedLive())
+  test.match(index.status(), /: live tags followed; /)
   test.equal(upstream.pages, 0)
 })
 
@@ -143,7 +174,7 @@ await t.test(
   async (test) => {
     const { index, upstream, failures, clock } = setUp(test)
     index.start()
-    await until(() => index.isWhole())
+    await until(() => index.hasFollowedAll())
     let isDown = true
     upstream.before = (_what, kind) => {
       if (isDown && kind === 'page') throw new Error('503')
@@ -151,17 +182,20 @@ await t.test(
     // A round that began before may still be under way.
     await until(() => failures.length > 1)
     clock.now += hourMs - 1
-    test.strictSame([index.isComplete(), index.isWhole()], [true, true])
+    test.strictSame([index.hasFollowedLive(), index.hasFollowedAll()], [true, true])
     test.match(
       index.status(),
-      /^restricted index: whole; phase \w+, \d+ pages of tags read, 2 tags followed$/,
+      /^restricted index: all tags followed; phase \w+, \d+ pages of tags read, 2 tags followed$/,
     )
     clock.now += 1
-    test.strictSame([index.isComplete(), index.isWhole(), index.wasComplete()], [false, false, true])
+    test.strictSame(
+      [index.hasFollowedLive(), index.hasFollowedAll(), index.hasEverFollowedLive()],
+      [false, false, true],
+    )
     test.match(index.status(), /: outdated, because upstream fails; /)
-    test.match(index.progress(), { isLiveComplete: false, isWhole: false })
+    test.match(index.progress(), { hasFollowedLive: false, hasFollowedAll: false })
     isDown = false
-    await until(() => index.isWhole())
+    await until(() => index.hasFollowedAll())
   },
 )
 
@@ -182,30 +216,30 @@ await t.test(
       }
       await until(() => reads > 2)
     }
-    test.equal(index.wasComplete(), false)
+    test.equal(index.hasEverFollowedLive(), false)
     index.start()
     await readTwice(start + dayMs)
-    test.equal(index.isComplete(), true)
+    test.equal(index.hasFollowedLive(), true)
     clock.now += hourMs
-    test.equal(index.isComplete(), false, 'a clock that is ahead does not count')
+    test.equal(index.hasFollowedLive(), false, 'a clock that is ahead does not count')
     await readTwice(clock.now - hourMs)
-    test.equal(index.isComplete(), false)
+    test.equal(index.hasFollowedLive(), false)
     await readTwice(clock.now - hourMs + 1)
-    test.equal(index.isComplete(), true)
+    test.equal(index.hasFollowedLive(), true)
     await readTwice(start - dayMs)
-    test.equal(index.isComplete(), true, 'an older state of the store')
+    test.equal(index.hasFollowedLive(), true, 'an older state of the store')
   },
 )
 
 await t.test('with a long interval the index is complete for three of them', async (test) => {
   const { index, clock } = setUp(test, { intervalMs: hourMs })
   index.start()
-  await until(() => index.isWhole())
+  await until(() => index.hasFollowedAll())
   await index.close()
   clock.now += 3 * hourMs - 1
-  test.equal(index.isComplete(), true)
+  test.equal(index.hasFollowedLive(), true)
   clock.now += 1
-  test.equal(index.isComplete(), false)
+  test.equal(index.hasFollowedLive(), false)
 })
 
 await t.test('while upstream fails, a stored state of the last day is served with', async (test) => {
@@ -229,13 +263,13 @@ await t.test('while upstream fails, a stored state of the last day is served wit
     index.start()
     await until(() => failures.length > 2)
     test.strictSame(
-      [index.isRestored(), index.isComplete(), index.hasTagsOf('ocp-priv')],
+      [index.isRestored(), index.hasFollowedLive(), index.hasTagsOf('ocp-priv')],
       [isRestored, false, true],
       `${age} ms old: what is not known stays closed`,
     )
     test.equal(index.status().includes('of the last start'), isRestored)
     isDown = false
-    await until(() => index.isWhole())
+    await until(() => index.hasFollowedAll())
     await index.close()
   }
 })
@@ -245,7 +279,7 @@ await t.test('upstream works: a stored state that is outdated waits for the walk
   shared.state = { ...nothingIndexed, liveCompleteAt: start - 1000 }
   const { index } = setUp(test, { shared: of('alone') })
   index.start()
-  await until(() => index.isComplete())
+  await until(() => index.hasFollowedLive())
   test.equal(index.isRestored(), false)
 })
 
@@ -257,14 +291,14 @@ await t.test(
     shared.state = { ...nothingIndexed, liveCompleteAt: start, namespaces: ['x-priv'] }
     const { index, upstream } = setUp(test, { shared: of('alone'), catchUp: async () => false })
     index.start()
-    await until(() => index.isWhole())
+    await until(() => index.hasFollowedAll())
     test.ok(upstream.pages > 0)
     test.equal(index.hasTagsOf('x-priv'), false)
   },
 )
 
 await t.test(
-  'errors of upstream in a walk are reported and retried, and the index becomes whole',
+  'errors of upstream in a walk are reported and retried, and all tags are followed',
   async (test) => {
     for (const retryMs of [1, undefined]) {
       const { index, failures, upstream } = setUp(test, {
@@ -276,7 +310,7 @@ await t.test(
         if (kind === 'page' && left-- > 0) throw new Error('503')
       }
       index.start()
-      await until(() => index.isWhole())
+      await until(() => index.hasFollowedAll())
       test.strictSame(
         failures,
         Array.from({ length: retryMs === undefined ? 0 : 4 }, () => 'the tag list'),
@@ -322,6 +356,63 @@ await t.test('the system clock is used unless one is given', async (test) => {
   })
   test.teardown(() => index.close())
   index.start()
-  await until(() => index.isWhole())
+  await until(() => index.hasFollowedAll())
   test.ok(Math.abs((shared.shared.state?.datedCompleteAt ?? 0) - Date.now()) < 60_000)
+})
+
+await t.test('attack: a namespace has become restricted since the state was written', async (test) => {
+  for (const patterns of [undefined, 'ocp-priv', '*-priv ocp-priv']) {
+    const { shared, of } = share()
+    shared.leader = 'another'
+    shared.state = {
+      ...nothingIndexed,
+      liveCompleteAt: start,
+      ...(patterns === undefined ? {} : { patterns }),
+    }
+    const { index, upstream } = setUp(test, { shared: of('this'), patterns: ['ocp-priv', '*-priv'] })
+    const isKnown = patterns === '*-priv ocp-priv'
+    let mayList = false
+    upstream.before = () => {
+      if (!mayList) throw new Error('503')
+    }
+    index.start()
+    if (!isKnown) {
+      await until(() => index.progress().phase === 'live')
+      test.strictSame([index.hasFollowedLive(), index.isRestored()], [false, false])
+    }
+    mayList = true
+    await until(() => index.hasFollowedLive())
+    await index.close()
+    test.equal(upstream.pages > 0, !isKnown, 'it follows them itself')
+  }
+})
+
+await t.test('the state says for which patterns the tags were followed', async (test) => {
+  const { shared, of } = share()
+  const { index } = setUp(test, { shared: of('leader'), patterns: ['x-*', '*-priv'] })
+  index.start()
+  await until(() => index.hasFollowedAll())
+  test.equal(shared.state?.patterns, '*-priv x-*')
+})
+
+await t.test('attack: the store forgets the walk, and this replica has forgotten names', async (test) => {
+  for (const hasForgotten of [false, true]) {
+    const { shared, of } = share()
+    const upstream = new FakeUpstream(tags, 'bytes', () => start)
+    Object.defineProperty(upstream.graph, 'hasForgottenNames', { value: hasForgotten })
+    const written: (number | undefined)[] = []
+    const write = async (state: IndexState) => {
+      written.push(state.datedCompleteAt)
+      shared.state = state
+      return await Promise.resolve(true)
+    }
+    const { index } = setUp(test, { ...upstream.walked(), shared: { ...of('leader'), write } })
+    index.start()
+    await until(() => written.at(-1) !== undefined && index.progress().phase === 'idle')
+    shared.state = undefined
+    const { length } = written
+    await until(() => written.length > length)
+    test.equal(written[length] !== undefined, !hasForgotten, 'the dated copies are followed again')
+    await index.close()
+  }
 })

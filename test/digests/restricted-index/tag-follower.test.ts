@@ -125,10 +125,50 @@ await t.test('while nothing is known yet, no tag is skipped', async (test) => {
   upstream.before = () => {
     if (failures-- > 0) throw new Error('503')
   }
+  for (let run = 0; run < 2; run++)
+    await test.rejects(follower.follow([tag]), { message: 'upstream gives no manifest' })
   await follower.follow([tag])
   test.equal(follower.hasUnread, false)
   test.equal(upstream.facts.restrictedTags.size, 1)
 })
+
+await t.test('attack: the first tags are all broken; a tag that upstream lists is tried', async (test) => {
+  const listed = 'ocp_4.15_base' as QciTag
+  const { upstream, follower } = setUp([tag, listed])
+  upstream.before = (what) => {
+    if (what !== listed) throw new Error('500')
+  }
+  for (let page = 0; page < 40; page++) follower.noteListed(listed)
+  await follower.follow([tag])
+  test.equal(follower.hasUnread, true)
+  test.ok(upstream.taken().every((what) => what === listed))
+})
+
+await t.test(
+  'attack: a manifest that is there and closes nothing by name is unread, and no absence',
+  async (test) => {
+    const { upstream, follower, followUnknown } = setUp([tag, other])
+    await follower.follow([other])
+    const { fetchManifest } = upstream
+    let isOdd = true
+    const odd = new TagFollower({
+      tagRetryMs: 0.01,
+      manifestsOf: (digest) => (isOdd && digest === digestOf(tag) ? undefined : upstream.manifestsOf(digest)),
+      fetchManifest,
+      facts: upstream.facts,
+      onFailure: () => undefined,
+      signal: new AbortController().signal,
+      now: () => 0,
+    })
+    await odd.follow([tag])
+    test.equal(odd.hasUnread, true)
+    isOdd = false
+    await odd.followUnread()
+    test.equal(odd.hasUnread, false)
+    upstream.taken()
+    test.strictSame(await followUnknown(), [])
+  },
+)
 
 await t.test('a tag that upstream does not have any more is skipped', async (test) => {
   const { followUnknown, upstream } = setUp()

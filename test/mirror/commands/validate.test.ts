@@ -13,6 +13,10 @@ await t.test('the report and the exit code', async (t) => {
   t.equal(await validateConfig(args('validate', `--base=${config}`), io), 0)
   mkdirSync(`${folder}/ci-operator/config`, { recursive: true })
   t.equal(await validateConfig(args('validate', `--release-repo-git-sync-path=${folder}`), io), 1)
+  writeFileSync(`${folder}/ci-operator/config/x.yaml`, 'promotion: {')
+  await t.rejects(validateConfig(args('validate', `--release-repo-git-sync-path=${folder}`), io), {
+    message: /ci-operator\/config: x.yaml:1:13: this is not YAML/,
+  })
   t.equal(await validateConfig({ ...args('validate'), config: folder }, io), 1)
   await t.rejects(
     validateConfig(args('validate', '--release-repo-git-sync-path=/nothing'), io),

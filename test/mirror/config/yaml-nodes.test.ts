@@ -30,3 +30,18 @@ await t.test('thousands of repeated keys and aliases', async (t) => {
   t.equal(repeated.length, count)
   t.equal(targets.length, 2 * count)
 })
+
+const counted = (yaml: string) => inspectNodes(parseDocument(yaml))
+
+await t.test('each alias counts, and the nodes that it adds', async (t) => {
+  for (const [yaml, aliases, added] of [
+    ['a: b', 0, 0],
+    ['a: &x [1, 2]\nb: *x\nc: [*x, *x]', 3, 6],
+    ['a: *none', 1, 0],
+    ['a: &x [*x]\nb: *x', 2, 1],
+    ['a: &x {b: &x 1, c: *x}\nd: *x', 2, 0],
+  ] as const)
+    t.match(counted(yaml), { aliases, added }, yaml)
+  const bomb = Array.from({ length: 300 }, (_, at) => `- &a${at + 1} [*a${at}, *a${at}]`).join('\n')
+  t.ok(counted(`- &a0 x\n${bomb}`).added > 2 ** 300)
+})

@@ -86,6 +86,27 @@ await t.test('a registry without the API gets the tag that stands in for it', as
   t.match(kept, [/_prune___ci_images_mirror__sha256-[0-9a-f]{64}$/], 'what the tag was has a tag')
 })
 
+await t.test('attack: a 404 of a load balancer does not replace the list of referrers', async (t) => {
+  const { source, target, original, stored, qci } = await startSides(t)
+  const image = putImage(original, 'new')
+  const fallback = tagOf(image.digest)
+  tag(
+    original,
+    fallback,
+    putContent(original, { manifests: [putReferrer(original, image, 'one')] }, ociIndex),
+  )
+  const before = putContent(stored, { manifests: [putReferrer(stored, image, 'theirs')] }, ociIndex)
+  tag(stored, fallback, before)
+  let looks = 0
+  // The first two look for the list, the third one for what is to be replaced.
+  qci.fault = ({ method, path }) =>
+    method === 'GET' && path.endsWith(fallback) && ++looks <= 2 ? { status: 404, body: '<html>' } : undefined
+  const request = { source, digest: image.digest, target, float, hasAttachments: true }
+  await t.rejects(copyImage(toolsOf(), request), { kind: 'transient', message: /somebody else has written/ })
+  t.equal(stored.tags.get(fallback), before.digest)
+  t.notOk(stored.tags.has(float))
+})
+
 await t.test('a signature of cosign that is replaced keeps a tag', async (t) => {
   const { source, target, original, stored } = await startSides(t)
   const image = putImage(original, 'new')

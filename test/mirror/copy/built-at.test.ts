@@ -1,22 +1,33 @@
 import t from 'tap'
 import { builtAt } from '../../../src/mirror/copy/built-at.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
-import { ociIndex, ociManifest, putBlob, putContent, putImageOf } from '../../support/image-fixtures.ts'
+import {
+  ociIndex,
+  ociManifest,
+  putBlob,
+  putContent,
+  putImage,
+  putImageOf,
+} from '../../support/image-fixtures.ts'
 import { startSides } from './sides.ts'
 
 const created = '2026-01-02T03:04:05.678Z'
 const at = Date.parse(created)
 
-await t.test('of an image, and of the first image of a list', async (t) => {
-  const { target, stored } = await startSides(t)
+await t.test('of an image, and of the latest image of a list', async (t) => {
+  const { target, stored, qci } = await startSides(t)
   const image = putImageOf(stored, created)
   t.equal(await builtAt(target, image.digest), at)
   const list = putContent(
     stored,
-    { manifests: [image, putImageOf(stored, '2027-01-01T00:00:00Z')] },
+    { manifests: [putImageOf(stored, '2025-01-01T00:00:00Z'), image, putImage(stored, 'no time')] },
     ociIndex,
   )
   t.equal(await builtAt(target, list.digest), at)
+  const many = Array.from({ length: 17 }, (_, index) => putImageOf(stored, created, `layer ${index}`))
+  const sent = qci.requests.length
+  t.equal(await builtAt(target, putContent(stored, { manifests: many }, ociIndex).digest), undefined)
+  t.equal(qci.requests.length, sent + 1, 'a long list costs one request')
 })
 
 await t.test('undefined where an image does not say it', async (t) => {
@@ -26,6 +37,8 @@ await t.test('undefined where an image does not say it', async (t) => {
   const contents: readonly (readonly [content: object, type: string])[] = [
     [{ config: putBlob(stored, '{"created":5}', configType), layers: [] }, ociManifest],
     [{ config: putBlob(stored, '{"created":"today"}', configType), layers: [] }, ociManifest],
+    [{ config: putBlob(stored, '{"created":"0001-01-01T00:00:00Z"}', configType), layers: [] }, ociManifest],
+    [{ config: putBlob(stored, '{"created":"1970-01-01T00:00:00Z"}', configType), layers: [] }, ociManifest],
     [{ config: putBlob(stored, 'none', configType), layers: [] }, ociManifest],
     [{ config: large, layers: [] }, ociManifest],
     [{ manifests: [] }, ociIndex],

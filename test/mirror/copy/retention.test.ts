@@ -60,3 +60,13 @@ await t.test('a prune tag counts only if the registry shows it', async (t) => {
   const unknown = digestOf('x') as Digest
   await t.rejects(retention.keep(target, float, unknown), { name: 'RegistryFailure', kind: 'transient' })
 })
+
+await t.test('a try after an hour gives the image a tag with a new time', async (t) => {
+  const { target, stored, old } = await started(t)
+  let now = someTime
+  const retention = new Retention(() => now)
+  t.equal(await retention.keep(target, float, old.digest), pruneTag)
+  now += 30 * 24 * 3_600_000
+  t.equal(await retention.keep(target, float, old.digest), pruneTag.replace('20260102', '20260201'))
+  t.equal(stored.tags.size, 3)
+})

@@ -62,7 +62,7 @@ await t.test('a checkout is read when git-sync swaps it, after a signal, and now
   const { folder, add, advance, events, watch, next } = started(t)
   await watch.read()
   t.strictSame(events, ['failed: ENOENT'])
-  t.equal(watch.isRead(), false)
+  t.match(watch.problem(), /^ENOENT/)
   await watch.read()
   t.equal(events.length, 1, 'the same failure is told once')
   const look = async (ms: number) => {
@@ -72,7 +72,7 @@ await t.test('a checkout is read when git-sync swaps it, after a signal, and now
   }
   add('one')
   await look(5000)
-  t.equal(watch.isRead(), true)
+  t.equal(watch.problem(), undefined)
   add('two')
   await look(5000)
   await look(600_000)
@@ -81,7 +81,7 @@ await t.test('a checkout is read when git-sync swaps it, after a signal, and now
   rmSync(join(folder, 'release'))
   await watch.read()
   t.strictSame(events, ['failed: ENOENT'])
-  t.equal(watch.isRead(), false)
+  t.match(watch.problem(), /^ENOENT/)
 })
 
 await t.test('a look that finds the same reads nothing', async (t) => {
@@ -104,4 +104,41 @@ await t.test('a stop ends a reading, and reports no failure', async (t) => {
   await reading
   t.strictSame(events, [])
   t.equal(waiting(), 0)
+})
+
+await t.test('attack: a checkout that cannot be read is tried later and later, with one event', async (t) => {
+  const { clock, advance } = handClock()
+  let reads = 0
+  class Counted extends ReleaseCheckout {
+    override async read(signal: AbortSignal) {
+      reads += 1
+      return await super.read(signal)
+    }
+  }
+  const folder = t.testdir({ 'ci-operator': { config: {} } })
+  const events: string[] = []
+  const watch = new CheckoutWatch({
+    checkout: new Counted(folder),
+    clock,
+    onRead: () => events.push('read'),
+    onFailure: () => events.push('failed'),
+  })
+  t.match(watch.problem(), 'it was not read yet')
+  await watch.read()
+  for (let look = 0; look < 720; look++) {
+    advance(5000)
+    // Resolves after the look, which is in the chain before it.
+    await watch.settled()
+  }
+  t.ok(reads > 8 && reads < 24, `${reads} tries in an hour`)
+  t.strictSame(events, ['failed'])
+  mkdirSync(join(folder, 'ci-operator/step-registry'))
+  for (const count of [1, 2]) {
+    advance(600_000)
+    await watch.settled()
+    t.equal(events.length, 1 + count)
+  }
+  t.strictSame(events, ['failed', 'read', 'read'])
+  t.equal(watch.problem(), undefined)
+  await watch.close()
 })

@@ -87,7 +87,8 @@ await t.test('text that is not a configuration adds nothing', async (t) => {
   ])
     t.strictSame(tagsOf(text), [], text)
   t.throws(() => readFileInputs('a: ['))
-  t.throws(() => readFileInputs('a: *b'))
+  t.throws(() => readFileInputs('a: *b'), /^1:4: the alias \*b stands for nothing/)
+  t.throws(() => readFileInputs('a: b\na: c'), /^2:1: a key is written twice/)
 })
 
 await t.test('anchors and merge keys are read; attack: aliases of aliases are not', async (t) => {

@@ -2,10 +2,8 @@ import t from 'tap'
 import { StreamTagIndex } from '../../../src/mirror/distributor/stream-tags.ts'
 import { hex } from '../../kubernetes/watching.ts'
 
-const tags = (images: Readonly<Record<string, string>>) =>
-  new Map(
-    Object.entries(images).map(([tag, letter]) => [tag, { image: hex(letter) as never, setAt: undefined }]),
-  )
+const tags = (images: Readonly<Record<string, string>>, setAt = 0) =>
+  new Map(Object.entries(images).map(([tag, letter]) => [tag, { image: hex(letter) as never, setAt }]))
 
 await t.test('changes are reported by tag, and removed ImageStreams are forgotten', async (t) => {
   const changes: string[] = []
@@ -33,7 +31,9 @@ await t.test('changes are reported by tag, and removed ImageStreams are forgotte
   t.strictSame(told(), ['ocp/b:y'])
   index.put(b, tags({ x: '1', y: '3' }))
   t.strictSame(told(), [])
-  index.put(b, tags({ x: '1' }))
+  index.put(b, tags({ x: '1', y: '3' }, 1))
+  t.strictSame(told(), ['ocp/b:x', 'ocp/b:y'], 'another time')
+  index.put(b, tags({ x: '1' }, 1))
   t.strictSame(told(), ['ocp/b:y'])
   index.remove(a)
   t.strictSame(told(), ['ocp/a:x'])

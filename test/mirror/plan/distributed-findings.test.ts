@@ -11,7 +11,11 @@ await t.test('an older tag of app.ci does not replace a newer image of QCI', asy
   const { source, target, stored, qci } = await startSides(t)
   const sides = { source, version: 'x', target, float }
   const imageStreamTag = { namespace: 'ocp', name: '4.5', tag: 'cli' }
-  const judge = async (setAt: string | undefined, replaced: Digest | undefined): Promise<Finding> => {
+  const judge = async (
+    setAt: string | undefined,
+    replaced: Digest | undefined,
+    common?: Digest,
+  ): Promise<Finding> => {
     const distributed = { imageStreamTag, setAt: setAt === undefined ? undefined : Date.parse(setAt) }
     const reference = {
       registry: 'registry.ci.openshift.org',
@@ -20,7 +24,7 @@ await t.test('an older tag of app.ci does not replace a newer image of QCI', asy
       digest: undefined,
     }
     const image = { target: 'ocp/4.5:cli', float, source: reference, distributed }
-    return await judgeDistributed({ image, state: 'different', digest, replaced }, sides)
+    return await judgeDistributed({ image, state: 'different', digest, replaced }, sides, common)
   }
   const built = putImageOf(stored, '2026-05-01T00:00:00Z').digest
   t.match(await judge('2026-05-01T10:00:00Z', built), { state: 'different', isStale: false })
@@ -33,10 +37,18 @@ await t.test('an older tag of app.ci does not replace a newer image of QCI', asy
   const sent = qci.requests.length
   t.match(await judge('2026-04-30T00:00:00Z', undefined), { state: 'different' })
   t.equal(qci.requests.length, sent, 'a new tag costs no request more')
-  t.match(await judge(undefined, built), { state: 'different', isStale: undefined })
-  t.match(await judge('2026-04-30T00:00:00Z', putImage(stored, 'without a time').digest), {
-    state: 'different',
-  })
+  for (const [setAt, old, reason] of [
+    [undefined, built, /^app.ci does not say when .* may be newer: name the image/],
+    [
+      '2026-05-03T00:00:00Z',
+      putImage(stored, 'without a time').digest,
+      /^the image in QCI does not say when/,
+    ],
+    ['2026-05-03T00:00:00Z', putImageOf(stored, '1970-01-01T00:00:00Z').digest, /^the image in QCI does not/],
+  ] as const)
+    t.match(await judge(setAt, old, digest), { state: 'left out', reason })
+  const former = putImage(stored, 'the former image of the tag').digest
+  t.match(await judge('2026-05-03T00:00:00Z', former, former), { state: 'different', replaced: former })
 })
 
 await t.test('findings of other images are as they are', async (t) => {

@@ -178,6 +178,12 @@ await t.test('each repository has its own robot; a login that is limited pauses 
     kind: 'refused',
     message: `the auth file is of no use for ${registry.host}/broken/entry: the entry x holds no user name and password`,
   })
+  registry.tokenFault = { status: 200, body: 'x'.repeat(70_000) }
+  const login = { ...reader, scopes: ['repository:team/large:pull'], isRepeatable: false }
+  await t.rejects(client.send(requestTo(registry, login)), {
+    kind: 'transient',
+    message: /its answer to a login/,
+  })
   registry.tokenFault = { status: 429, headers: { 'retry-after': '30' } }
   const other = { repository: 'team/tool', scopes: ['repository:team/other:pull'] }
   const began = fastClock.now()

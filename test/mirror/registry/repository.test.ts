@@ -59,7 +59,8 @@ await t.test('the bytes of a manifest are verified', async (t) => {
   registry.fault = () => 'half body'
   await t.rejects(repository.manifest('a'), { name: 'RegistryFailure', kind: 'transient' })
   registry.fault = () => ({ status: 200, body: 'x'.repeat(5 * 1024 * 1024) })
-  await t.rejects(repository.manifest('a'), { name: 'RegistryFailure' }, 'attack: a manifest without end')
+  const tooLarge = { name: 'RegistryFailure', kind: 'refused', message: /more than 4194304 bytes: a$/ }
+  await t.rejects(repository.manifest('a'), tooLarge, 'attack: a manifest without end')
 })
 
 await t.test('a manifest is put with its bytes unchanged', async (t) => {
@@ -136,4 +137,42 @@ await t.test('one manifest is written by one request at a time', async (t) => {
   )
   t.equal(most, 1)
   t.equal(stored.tags.get('d'), manifest.digest)
+})
+
+await t.test('attack: the page of a load balancer is no manifest', async (t) => {
+  const { registry, repository } = await started(t)
+  const page = { name: 'RegistryFailure', kind: 'transient', message: /answers to a with no manifest$/ }
+  for (const body of ['<html>be right back</html>', '', '{}', '{"errors":[]}', '[]', '5', 'null']) {
+    registry.fault = () => ({ status: 200, headers: { 'content-type': 'application/json' }, body })
+    for (const read of ['resolve', 'resolveSurely', 'manifest'] as const)
+      await t.rejects<unknown>(repository[read]('a'), page, body)
+  }
+})
+
+await t.test('attack: names and tags that would be another path', async (t) => {
+  const { registry, repository } = await started(t)
+  const manifest = await repository.manifest('a')
+  registry.requests.length = 0
+  const refused = { name: 'RegistryFailure', kind: 'refused' }
+  for (const tag of [
+    '',
+    'a?x',
+    'a#x',
+    '../../other/manifests/a',
+    'a/b',
+    'a%2fb',
+    '-a',
+    'sha256:1',
+    'x'.repeat(129),
+  ])
+    for (const run of [
+      async () => await repository.resolve(tag),
+      async () => await repository.resolveSurely(tag),
+      async () => await repository.manifest(tag),
+      async () => await repository.putManifest(tag, manifest as NonNullable<typeof manifest>),
+    ])
+      await t.rejects<unknown>(run(), refused, tag)
+  for (const name of ['', 'a/..', '../b', 'a//b', 'a?b', 'A/b', 'a b'])
+    t.throws(() => repositoryOf(t, registry, { client: repository.options.client, name }), refused, name)
+  t.strictSame(registry.requests, [])
 })

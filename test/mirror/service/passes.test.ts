@@ -30,6 +30,9 @@ const started = async (test: Test, source: DesiredSource, intervalMs: number, co
     registries,
     qci: { registry: 'quay.io', repository: 'openshift/ci' },
     clock: fastClock,
+    observe: (event) => {
+      if (event.what === 'copied') passes.copied(event.target, event.digest)
+    },
   })
   const events: PassEvent[] = []
   const passes = new Passes({
@@ -255,4 +258,31 @@ await t.test('changes that wait for a pass are not read after the end', async (t
   passes.refresh(new Set(Array.from({ length: 300 }, (_, index) => `ocp/4.5:t${index}`)))
   await passes.stop()
   t.equal(reads, 0)
+})
+
+await t.test('an image of unknown age is replaced if the mirror has brought it', async (t) => {
+  let digest: Digest | undefined
+  const image = (): DesiredImage => ({
+    target: 'a/b:w',
+    float: 'a_b_w',
+    source: { registry: 'quay.io', repository: 'a/b', tag: undefined, digest },
+    distributed: { imageStreamTag: { namespace: 'a', name: 'b', tag: 'w' }, setAt: Date.UTC(2026, 0) },
+  })
+  const source: DesiredSource = { read: async () => ({ images: [image()], leftOut: [] }) }
+  const { registry, passes, events, countOf } = await started(t, source, 1e9)
+  const stored = registry.repository('openshift/ci')
+  const move = (name: string) => {
+    digest = putImage(registry.repository('a/b'), name).digest
+    passes.restart()
+  }
+  for (const [index, name] of ['one', 'two'].entries()) {
+    move(name)
+    await until(() => stored.tags.get('a_b_w') === digest && countOf('passed') === index + 1)
+  }
+  const promoted = putImage(stored, 'promoted')
+  tag(stored, 'a_b_w', promoted)
+  move('three')
+  await until(() => countOf('passed') === 3)
+  t.equal(stored.tags.get('a_b_w'), promoted.digest)
+  t.match(events.at(-2), { finding: { state: 'left out', reason: /does not say when it was built/ } })
 })

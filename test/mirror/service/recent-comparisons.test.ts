@@ -44,12 +44,58 @@ await t.test('images of the watch are compared when they change, and every few h
   t.end()
 })
 
-await t.test('a pass compares so many of them at most', (t) => {
-  const recent = new RecentComparisons({ now: () => 0, after: () => () => undefined }, 2)
-  const images = [imageOf('1'), imageOf('2'), imageOf('3'), imageOf('listed', 0, false)]
-  t.strictSame(
-    recent.due(images).map(({ target }) => target),
-    ['a/b:1', 'a/b:2', 'a/b:listed'],
-  )
+await t.test('a pass compares so many of them at most, and all get their turn', (t) => {
+  let now = 0
+  const recent = new RecentComparisons({ now: () => now, after: () => () => undefined }, 3)
+  const images = ['1', '2', '3', '4', '5', '6', '7'].map((tag) => imageOf(tag))
+  const listed = imageOf('listed', 0, false)
+  const pass = () => {
+    const due = recent.due([...images, listed])
+    for (const image of due) recent.found({ image, state: 'missing' })
+    return due.map(({ target }) => target.split(':')[1]).join(' ')
+  }
+  // Each pass comes so late that all images are open again, and none of them settles.
+  const passes = Array.from({ length: 7 }, () => {
+    now += hour
+    return pass()
+  })
+  t.strictSame(passes, [
+    '1 2 3 listed',
+    '4 5 6 listed',
+    '1 2 7 listed',
+    '3 4 5 listed',
+    '1 6 7 listed',
+    '2 3 4 listed',
+    '5 6 7 listed',
+  ])
+  recent.retain([listed, imageOf('3')])
+  now += hour
+  t.equal(pass(), '1 2 4 listed', 'forgotten images come before the only one that was compared')
+  t.end()
+})
+
+await t.test('a tag that app.ci sets again is compared again', (t) => {
+  const recent = new RecentComparisons({ now: () => 0, after: () => () => undefined })
+  const image = imageOf('a')
+  recent.found({ image, state: 'left out', reason: 'x' })
+  t.strictSame(recent.due([image]), [])
+  const again = {
+    ...image,
+    distributed: { imageStreamTag: { namespace: 'a', name: 'b', tag: 'a' }, setAt: 1 },
+  }
+  t.strictSame(recent.due([again]), [again])
+  t.end()
+})
+
+await t.test('the digest that both sides had in common', (t) => {
+  const recent = new RecentComparisons({ now: () => 0, after: () => () => undefined })
+  const image = imageOf('a', 1)
+  recent.copied(image.target, digestOf(9))
+  t.equal(recent.commonOf(image.target), undefined, 'an image of the configuration')
+  recent.found({ image, state: 'same', digest: digestOf(1) })
+  recent.found({ image: imageOf('a', 2), state: 'different', digest: digestOf(2), replaced: digestOf(1) })
+  t.equal(recent.commonOf(image.target), digestOf(1))
+  recent.copied(image.target, digestOf(2))
+  t.equal(recent.commonOf(image.target), digestOf(2))
   t.end()
 })

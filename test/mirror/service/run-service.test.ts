@@ -148,10 +148,17 @@ await t.test(
   'the watch of all ImageStreams lists them, and without a right to do so it says so',
   async (t) => {
     const { log, start } = await started(t, '--enable-controller=quay_io_ci_images_distributor')
-    const { metricsUrl, reload, stop } = await start('--only-valid-manifest-v2-images=false')
+    const { metricsUrl, reload, stop } = await start(
+      '--only-valid-manifest-v2-images=false',
+      '--release-repo-git-sync-path=/nothing',
+    )
     await until(() => log.messages().includes('ImageStream list/watch failed; retrying'))
     reload()
     t.match(await (await fetch(`${metricsUrl}/metrics`)).text(), /^ci_images_mirror_list_whole 0$/m)
+    t.match(
+      await (await fetch(`${metricsUrl}/readyz?verbose`)).text(),
+      /^the checkout of openshift\/release cannot be read: ENOENT/m,
+    )
     await stop()
   },
 )

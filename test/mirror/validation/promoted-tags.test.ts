@@ -18,6 +18,7 @@ promotion:
   - {namespace: ocp, name: "5.0", excluded_images: [tests], additional_images: {artifacts: src}}
   - {namespace: ci, tag: latest}
   - {namespace: ci, tag: never, disabled: true}
+  - {namespace: ci, tag: never, disabled: yes}
 `,
   )
   write(
@@ -46,4 +47,6 @@ promotion:
       ['ocp_5.0_cli', 'org/repo/main.yaml'],
     ]),
   )
+  write('bad.yaml', 'promotion: [')
+  t.throws(() => readPromotedTags(directory), { message: /^org\/repo\/bad.yaml:1:\d+: this is not YAML/ })
 })
