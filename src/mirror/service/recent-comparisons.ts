@@ -68,6 +68,12 @@ export class RecentComparisons {
     if (compared !== undefined) this.#compared.set(target, { ...compared, common: digest })
   }
 
+  /** The copy has failed. Somebody else may have written meanwhile, so the next pass compares the image again. */
+  failed(target: string): void {
+    const compared = this.#compared.get(target)
+    if (compared !== undefined) this.#compared.set(target, { ...compared, until: -Infinity })
+  }
+
   readonly commonOf = (target: string): Digest | undefined => this.#compared.get(target)?.common
 
   /** Forgets all other images: tags come and go for as long as the process runs. */
