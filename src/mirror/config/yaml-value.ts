@@ -1,7 +1,7 @@
 /**
  * A YAML file as a plain value. All scalars are text, so that the tag 4.10 is not the number 4.1.
  */
-import { isMap, isScalar, isSeq, type Node, type YAMLMap } from 'yaml'
+import { isMap, isSeq, type Node, type Scalar, type YAMLMap } from 'yaml'
 import { isEmpty, isMergeKey, YamlReader, type YamlNode } from './yaml-reader.ts'
 
 /** A value that is missing or null is undefined. */
@@ -20,14 +20,13 @@ export const readYamlValue = (text: string): YamlValue => {
 const valueOf = (reader: YamlReader, node: YamlNode): YamlValue => {
   const resolved = reader.resolve(node, 'the file')
   if (isEmpty(resolved)) return undefined
-  if (isScalar(resolved)) return textOf(resolved)
   if (isSeq<Node>(resolved)) return resolved.items.map((item) => valueOf(reader, item))
-  return isMap<Node, YamlNode>(resolved) ? mapOf(reader, resolved) : undefined
+  return isMap<Node, YamlNode>(resolved) ? mapOf(reader, resolved) : textOf(resolved as Scalar)
 }
 
 /** Go reads `yes` as true. */
-const textOf = ({ value, source = '' }: { readonly value: unknown; readonly source?: string }): string =>
-  typeof value === 'boolean' ? String(value) : source
+const textOf = ({ value, source }: Scalar): string =>
+  typeof value === 'boolean' ? String(value) : (source as string)
 
 const mapOf = (reader: YamlReader, { items }: YAMLMap<Node, YamlNode>): YamlValue => {
   const merged: YamlValue[] = []
