@@ -7,9 +7,13 @@ import { isEmpty, isMergeKey, YamlReader, type YamlNode } from './yaml-reader.ts
 /** A value that is missing or null is undefined. */
 export type YamlValue = string | readonly YamlValue[] | { readonly [key: string]: YamlValue } | undefined
 
+/** Attack: aliases of aliases, which stand for gigabytes. */
+const maxAdded = 100_000
+
 /** @throws {Error} for the first problem, with its position */
 export const readYamlValue = (text: string): YamlValue => {
   const reader = new YamlReader(text)
+  if (reader.added > maxAdded) throw new Error(`1:1: its aliases stand for more than ${maxAdded} values`)
   const value = reader.isYaml ? valueOf(reader, reader.root) : undefined
   const error = reader.problems.find(({ severity }) => severity === 'error')
   if (error === undefined) return value
