@@ -66,9 +66,9 @@ export const reviewedGrant = async (
   }
   const failed = answers.find((answer) => answer.status === 'rejected')
   if (failed === undefined) return { rule: 'none', source: sourceOf(answered) }
-  const outdated = firstOf(candidates, identity, reviews.peekInGrace)
+  const outdated = cachedGrant(reviews.peekInGrace, identity, candidates, 'grace')
   if (outdated === undefined) throw failed.reason
-  return opened(outdated, 'grace')
+  return outdated
 }
 
 /** The source of a refusal: `live` if any of its reviews was sent. */
@@ -77,21 +77,16 @@ const sourceOf = (
 ): Decision['source'] =>
   answers.some(({ source }) => source === 'live') ? 'live' : (answers.at(-1)?.source ?? 'none')
 
-/** The grant of a cached yes; sends no review. */
+/** The grant of the first cached yes; sends no review. */
 export const cachedGrant = (
-  { peek }: AccessReviews,
-  identity: ClusterIdentity,
-  candidates: readonly CandidateReview[],
-): Grant | undefined => {
-  const candidate = firstOf(candidates, identity, peek)
-  return candidate === undefined ? undefined : opened(candidate, 'cached')
-}
-
-const firstOf = (
-  candidates: readonly CandidateReview[],
-  identity: ClusterIdentity,
   peek: AccessReviews['peek'],
-) => candidates.find(({ imageStream }) => peek(identity, imageStream) === true)
+  identity: ClusterIdentity,
+  candidates: readonly CandidateReview[],
+  source: 'cached' | 'grace' = 'cached',
+): Grant | undefined => {
+  const candidate = candidates.find(({ imageStream }) => peek(identity, imageStream) === true)
+  return candidate && opened(candidate, source)
+}
 
 /**
  * The order: QCI-wide access, which most users have; the namespace of a service account; recent grants; one stream of each namespace, the

@@ -45,15 +45,7 @@ export interface PolicyOptions {
 /** Attack: the time of a refusal would show in how many namespaces a digest was seen. */
 const defaultRefusalStepMs = 100
 
-export const createPolicy = (options: PolicyOptions): Policy => {
-  const policy = new ReviewPolicy(options)
-  // Bound functions, because callers take single ones.
-  return {
-    decide: (identity, reference) => policy.decide(identity, reference),
-    mayList: async (identity, reference) => await policy.mayList(identity, reference),
-    decideImageStream: async (identity, imageStream) => await policy.decideImageStream(identity, imageStream),
-  }
-}
+export const createPolicy = (options: PolicyOptions): Policy => new ReviewPolicy(options)
 
 class ReviewPolicy implements Policy {
   readonly #options: PolicyOptions
@@ -68,18 +60,17 @@ class ReviewPolicy implements Policy {
     this.#qci = { namespace: options.qciNamespace }
   }
 
-  decide(identity: Identity, reference: Reference): Decision | Promise<Decision> {
-    return this.#decideBy(identity, this.#options.requirementsOf.reference(reference), reference)
-  }
+  // Fields, because callers take single functions.
+  readonly decide: Policy['decide'] = (identity, reference) =>
+    this.#decideBy(identity, this.#options.requirementsOf.reference(reference), reference)
 
-  async mayList(identity: Identity, reference: Reference): Promise<boolean> {
+  readonly mayList: Policy['mayList'] = async (identity, reference) => {
     const requirement = this.#options.listedRequirementsOf.reference(reference)
     return (await this.#decideBy(identity, requirement)).allowed
   }
 
-  async decideImageStream(identity: Identity, imageStream: ImageStream | undefined): Promise<Decision> {
-    return await this.#decideBy(identity, this.#options.requirementsOf.imageStream(imageStream))
-  }
+  readonly decideImageStream: Policy['decideImageStream'] = async (identity, imageStream) =>
+    await this.#decideBy(identity, this.#options.requirementsOf.imageStream(imageStream))
 
   /** @param searched the reference whose digest is looked for further if all reviews say no */
   #decideBy(
@@ -89,7 +80,7 @@ class ReviewPolicy implements Policy {
   ): Decision | Promise<Decision> {
     if (identity.kind === 'robot') return decisionOf(robotGrant, requirement)
     const candidates = candidatesOf(requirement, this.#qci)
-    const cached = cachedGrant(this.#options.reviews, identity, candidates)
+    const cached = cachedGrant(this.#options.reviews.peek, identity, candidates)
     if (cached !== undefined) return decisionOf(cached, requirement)
     const digest = searched === undefined ? undefined : digestOf(searched)
     return searched === undefined || digest === undefined

@@ -27,7 +27,7 @@ export type DigestReach = Omit<Reach, 'attachedTo'>
 
 export interface DigestKnowledge {
   readonly reachOf: (digest: Digest) => DigestReach
-  /** Manifests that name this blob and that no open tag reaches; none for a manifest. */
+  /** Manifests that name this blob, and that neither a restricted nor an open tag reaches; none for a manifest. */
   readonly parentsOf: (digest: Digest) => readonly Digest[]
   /** Whether a restricted namespace claims the digest, and the claim is not checked yet. */
   readonly isClaimed: (digest: Digest) => boolean
@@ -68,11 +68,7 @@ class Requirements implements RequirementsOf {
   readonly imageStream = (imageStream: ImageStream | undefined): AccessRequirement => {
     if (imageStream === undefined) return withoutNamespace
     const { namespace } = imageStream
-    return { imageStreams: [imageStream], qciWide: this.#isOpen(imageStream), namespace }
-  }
-
-  #isOpen({ namespace }: ImageStream): boolean {
-    return !this.#options.isRestricted(namespace)
+    return { imageStreams: [imageStream], qciWide: !this.#options.isRestricted(namespace), namespace }
   }
 
   #ofDigest(digest: Digest, { repository, content }: Requested): AccessRequirement {
@@ -81,7 +77,8 @@ class Requirements implements RequirementsOf {
     const opens = this.#opensQciWide(digest, reach, content)
     const qciWide = opens === true && content === 'blob' && this.#mayBeUnread(digest) ? 'later' : opens
     if (repository.form === 'monorepo') {
-      const shown = imageStreams.findLast((stream) => this.#isOpen(stream)) ?? imageStreams.at(-1)
+      const { isRestricted } = this.#options
+      const shown = imageStreams.findLast((stream) => !isRestricted(stream.namespace)) ?? imageStreams.at(-1)
       return { imageStreams, qciWide, ...(shown === undefined ? {} : { namespace: shown.namespace }) }
     }
     const { namespace } = repository

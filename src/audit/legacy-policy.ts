@@ -24,7 +24,7 @@ export const createLegacyPolicy = (options: LegacyPolicyOptions): Policy => {
     if (identity.kind === 'robot') return robotGrant
     if (identity.kind === 'service-account') return serviceAccountMay
     return (
-      cachedGrant(reviews, identity, [qciWide]) ??
+      cachedGrant(reviews.peek, identity, [qciWide]) ??
       reviewedGrant({ reviews, recentGrants }, identity, [qciWide])
     )
   }

@@ -4,7 +4,7 @@
 import type { DigestKey } from './digest-key.ts'
 import { splitKeys } from './digest-key.ts'
 import type { ManifestNames } from './manifest-names.ts'
-import type { SightingStore } from './sighting-stores.ts'
+import type { Closing, SightingStore } from './sighting-stores.ts'
 import { SlicedWork } from './sliced-work.ts'
 import { Sightings, type Sighting } from './sightings.ts'
 
@@ -16,8 +16,8 @@ export interface Part {
 
 interface Batch {
   readonly parts: readonly (Part & { readonly merged: Map<Sightings, Sightings> })[]
-  /** Whether a restricted tag reaches the digests. */
-  readonly closes: boolean
+  /** Undefined if the digests are not closed. */
+  readonly closing: Closing | undefined
   /**
    * Manifests that were visited, and the number of levels below each that were followed. Attack: indexes that name the same indexes, level
    * by level, have too many paths to follow all of them.
@@ -39,19 +39,19 @@ const sliceSize = 4000
 
 export class Propagation {
   readonly #names: ManifestNames
-  readonly #close: (key: DigestKey) => void
+  readonly #close: (key: DigestKey, by: Closing) => void
   readonly #work = new SlicedWork<Step>((step) => this.#touch(step), sliceSize)
 
-  /** @param close is called for each digest that a restricted tag reaches */
-  constructor(names: ManifestNames, close: (key: DigestKey) => void) {
+  /** @param close is called for each digest that is closed */
+  constructor(names: ManifestNames, close: (key: DigestKey, by: Closing) => void) {
     this.#names = names
     this.#close = close
   }
 
   /** Adds work for the next `run`, or for the current one. */
-  add(key: DigestKey, parts: readonly Part[], closes: boolean): void {
+  add(key: DigestKey, parts: readonly Part[], closing: Closing | undefined): void {
     const merging = parts.map((part) => ({ ...part, merged: new Map<Sightings, Sightings>() }))
-    this.#work.add({ key, batch: { parts: merging, closes, followed: new Map() }, depth: maxDepth })
+    this.#work.add({ key, batch: { parts: merging, closing, followed: new Map() }, depth: maxDepth })
   }
 
   run(): void {
@@ -64,7 +64,7 @@ export class Propagation {
   }
 
   #touch({ key, batch, depth }: Step): void {
-    if (batch.closes) this.#close(key)
+    if (batch.closing !== undefined) this.#close(key, batch.closing)
     for (const { store, added, merged } of batch.parts) {
       const before = store.get(key) ?? Sightings.none
       const after = merged.get(before) ?? before.with(added)

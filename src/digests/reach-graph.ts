@@ -15,8 +15,8 @@ import type { Digest } from '../oci/reference.ts'
 import { digestOf, keyOf, splitKeys, type DigestKey } from './digest-key.ts'
 import { KeyLists } from './key-lists.ts'
 import { ManifestNames, type ManifestChildren } from './manifest-names.ts'
-import { Propagation } from './propagation.ts'
-import { SightingStores, type SightingStore } from './sighting-stores.ts'
+import { Propagation, type Part } from './propagation.ts'
+import { SightingStores, type Closing, type SightingStore } from './sighting-stores.ts'
 import { isRestricted, joinReaches, sightingStepMs } from './sightings.ts'
 import type { Location, Reach, Sighting } from './sightings.ts'
 
@@ -41,7 +41,7 @@ export class ReachGraph {
   readonly #now: () => number
   readonly #stores: SightingStores
   readonly #names: ManifestNames
-  /** Manifests that no open tag reaches, by the blobs that they name. */
+  /** Manifests that no tag with an owner reaches, by the blobs that they name. */
   readonly #parents: KeyLists
   readonly #locations = createBoundedCache<string, Location>(maxLocations)
   /** Manifests of tags that stand for a digest, by that digest, while it is not restricted. */
@@ -56,7 +56,7 @@ export class ReachGraph {
     this.#parents = new KeyLists(maxOpen)
     this.#attached = new KeyLists(maxOpen)
     this.#names = new ManifestNames(maxNamesBytes)
-    this.#propagation = new Propagation(this.#names, (key) => this.#close(key))
+    this.#propagation = new Propagation(this.#names, (key, by) => this.#close(key, by))
   }
 
   /**
@@ -83,7 +83,8 @@ export class ReachGraph {
     this.#parents.take(key)
     const blobs = new Set(splitKeys(changed.after.blobs))
     for (const blob of splitKeys(changed.before.blobs)) if (!blobs.has(blob)) this.#parents.remove(blob, key)
-    if (!this.reachOf(digest).isOpen) for (const blob of blobs) this.#parents.add(blob, key)
+    const isParent = !this.#stores.hadRestrictedTag(key) && !this.reachOf(digest).isOpen
+    if (isParent) for (const blob of blobs) this.#parents.add(blob, key)
     this.#propagateFrom(key, isClosed)
     return true
   }
@@ -130,7 +131,7 @@ export class ReachGraph {
     const now = this.#now()
     const key = keyOf(digest)
     const own = this.#stores.reachOf(key, now)
-    if (own.attachedTo.length === 0 || this.#stores.hasRestrictedTag(key, now)) return own
+    if (own.attachedTo.length === 0 || this.#stores.hadRestrictedTag(key)) return own
     const found = new Map([[digest, own]])
     // A Map that grows is iterated to its new end.
     for (const { attachedTo } of found.values())
@@ -147,7 +148,11 @@ export class ReachGraph {
     return this.#stores.of(keyOf(digest)).length > 0
   }
 
-  /** Manifests that name this blob and that no open tag reached when they were recorded; none for a manifest. */
+  /**
+   * Manifests that name this blob, and that no restricted tag has reached, nor any open tag when they were recorded; none for a manifest.
+   *
+   * Attack: many restricted images of one base layer push the one manifest out of the list that opens the layer.
+   */
   parentsOf(digest: Digest): readonly Digest[] {
     const key = keyOf(digest)
     return this.#names.get(key) === undefined ? this.#parents.get(key).map(digestOf) : []
@@ -186,13 +191,22 @@ export class ReachGraph {
   #add(key: DigestKey, sightings: readonly Sighting[]): void {
     const byStore = Map.groupBy(sightings, (one) => this.#storeOf(one))
     const parts = [...byStore].map(([store, added]) => ({ store, added }))
-    const closes = this.#stores.isClosed(key) || parts.some(({ store }) => store !== this.#stores.open)
-    this.#propagation.add(key, parts, closes)
+    this.#propagation.add(key, parts, this.#closingOf(key, parts, sightings))
   }
 
-  #close(key: DigestKey): void {
-    this.#stores.close(key)
+  #closingOf(key: DigestKey, parts: readonly Part[], sightings: readonly Sighting[]): Closing | undefined {
+    const isTagged = sightings.some(({ location }) => isRestricted(location))
+    if (isTagged || this.#stores.hadRestrictedTag(key)) return 'tag'
+    const isClosed = this.#stores.isClosed(key) || parts.some(({ store }) => store !== this.#stores.open)
+    return isClosed ? 'attached' : undefined
+  }
+
+  #close(key: DigestKey, by: Closing): void {
+    const isNew = by === 'tag' && !this.#stores.hadRestrictedTag(key)
+    this.#stores.close(key, by)
     this.#names.close(key)
+    if (isNew)
+      for (const blob of splitKeys(this.#names.get(key)?.blobs ?? '')) this.#parents.remove(blob, key)
     // Content that was attached to it while it was open closes with it.
     for (const one of this.#attached.take(key)) this.#add(one, this.#stores.of(one))
   }

@@ -16,6 +16,9 @@ export interface SightingStoresOptions {
   readonly onFull: (namespace: string) => void
 }
 
+/** Why a digest is closed: a restricted tag reaches it, or only a tag that stands for a restricted digest. */
+export type Closing = 'tag' | 'attached'
+
 export type SightingStore = BoundedCache<DigestKey, Sightings>
 
 export class SightingStores {
@@ -23,6 +26,8 @@ export class SightingStores {
   readonly open: SightingStore
   readonly #restricted = new Map<string, SightingStore>()
   readonly #closed = new FingerprintSet()
+  /** Those of them that a tag of a restricted namespace has reached. The others are attached to restricted digests. */
+  readonly #tagged = new FingerprintSet()
 
   constructor(options: SightingStoresOptions) {
     this.#options = options
@@ -48,8 +53,9 @@ export class SightingStores {
     return store
   }
 
-  close(key: DigestKey): void {
+  close(key: DigestKey, by: Closing): void {
     this.#closed.add(key)
+    if (by === 'tag') this.#tagged.add(key)
   }
 
   /** Whether a restricted tag has ever reached it. */
@@ -68,9 +74,9 @@ export class SightingStores {
     return { ...joinReaches([...this.#restrictedReaches(key, now), open]), isRestricted: true }
   }
 
-  /** Whether a tag of a restricted namespace reaches the digest; tags that stand for a digest do not count. */
-  hasRestrictedTag(key: DigestKey, now: number): boolean {
-    return this.#restrictedReaches(key, now).some(({ imageStreams }) => imageStreams.length > 0)
+  /** Whether a tag of a restricted namespace has ever reached the digest; tags that stand for a digest do not count. */
+  hadRestrictedTag(key: DigestKey): boolean {
+    return this.#tagged.has(key)
   }
 
   #restrictedReaches(key: DigestKey, now: number): readonly Reach[] {

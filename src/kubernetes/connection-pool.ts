@@ -21,11 +21,11 @@ export const createConnectionPool = (): ConnectionPool => {
   let since = -Infinity
   return {
     adopt: (offered) => {
-      if (current !== undefined && Date.now() - since < lifeMs) return current
+      if (current !== undefined && performance.now() - since < lifeMs) return current
       if (offered === undefined) throw new Error('client-node returned no connection pool')
       void current?.close()
       current = offered
-      since = Date.now()
+      since = performance.now()
       return current
     },
     renew: () => {

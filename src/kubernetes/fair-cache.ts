@@ -38,7 +38,8 @@ export const createFairCache = <Value>(max: number): FairCache<Value> => {
   const use = (key: string, owner: string): LeastRecentlyUsed => {
     const own = owners.get(owner) ?? new LeastRecentlyUsed()
     owners.set(owner, own)
-    for (const each of [order, own]) each.use(key)
+    order.use(key)
+    own.use(key)
     return own
   }
 

@@ -36,11 +36,10 @@ export interface Sourced<Answer, From extends Source = Source> {
 }
 
 interface Entry<Answer> {
-  readonly answer: Answer
+  readonly cached: Sourced<Answer, 'cached' | 'grace'>
   readonly answeredAt: number
   /** The end of its life, or of the wait before the next attempt in the grace. */
   readonly until: number
-  readonly inGrace: boolean
 }
 
 /** How long an answer in its grace is used before the next attempt: short, so that the proxy notices when the API server returns. */
@@ -63,38 +62,40 @@ export class ReviewCache<Request, Answer> {
     if (cached !== undefined) return cached
     const load = async () => await this.#load(key, request)
     const { answer: entry, source } = await this.#flights({ key, load })
-    return source === 'live' && !entry.inGrace ? { answer: entry.answer, source } : sourced(entry)
+    return source === 'live' && entry.cached.source === 'cached'
+      ? { answer: entry.cached.answer, source }
+      : entry.cached
   }
 
   /** The valid cached answer; sends nothing. */
   cached(key: string): Sourced<Answer, 'cached' | 'grace'> | undefined {
     const entry = this.#entries.get(key)
-    return this.#isValid(entry) ? sourced(entry) : undefined
+    return this.#isValid(entry) ? entry.cached : undefined
   }
 
   /** The valid cached answer; sends nothing, and does not count as a use of the entry. */
   peek(key: string): Answer | undefined {
     const entry = this.#entries.peek(key)
-    return this.#isValid(entry) ? entry.answer : undefined
+    return this.#isValid(entry) ? entry.cached.answer : undefined
   }
 
   /** The answer that `answer` would give if `load` failed; sends nothing. For a caller that has just seen a failure. */
   peekInGrace(key: string): Answer | undefined {
     const entry = this.#entries.peek(key)
-    return entry !== undefined && this.#graceLeft(entry) > 0 ? entry.answer : undefined
+    return entry !== undefined && this.#graceLeft(entry) > 0 ? entry.cached.answer : undefined
   }
 
   async #load(key: string, request: Request): Promise<Entry<Answer>> {
     const { load, ttlMs, ownerOf, now } = this.#options
     let entry: Entry<Answer>
     try {
-      const answer = await load(request, this.#entries.peek(key)?.answer)
-      entry = { answer, answeredAt: now(), until: now() + ttlMs(answer), inGrace: false }
+      const answer = await load(request, this.#entries.peek(key)?.cached.answer)
+      entry = { cached: { answer, source: 'cached' }, answeredAt: now(), until: now() + ttlMs(answer) }
     } catch (error) {
       if (!(error instanceof ReviewShed)) this.#options.onUnanswered()
       entry = this.#inGrace(this.#entries.peek(key), error)
     }
-    if (entry.until > now()) this.#entries.set(key, entry, ownerOf(request, entry.answer))
+    if (entry.until > now()) this.#entries.set(key, entry, ownerOf(request, entry.cached.answer))
     else this.#entries.delete(key)
     return entry
   }
@@ -105,21 +106,17 @@ export class ReviewCache<Request, Answer> {
     if (stale === undefined || error instanceof ReviewShed || this.#graceLeft(stale) <= 0) throw error
     const { ttlMs, now } = this.#options
     // The wait extends neither the grace nor a life that ends by itself (of an expiring token).
-    const lifeMs = Math.min(graceRetryMs, this.#graceLeft(stale), ttlMs(stale.answer))
-    return { ...stale, until: now() + lifeMs, inGrace: true }
+    const { answer } = stale.cached
+    const lifeMs = Math.min(graceRetryMs, this.#graceLeft(stale), ttlMs(answer))
+    return { ...stale, cached: { answer, source: 'grace' }, until: now() + lifeMs }
   }
 
-  #graceLeft({ answer, answeredAt }: Entry<Answer>): number {
+  #graceLeft({ cached, answeredAt }: Entry<Answer>): number {
     const { graceMs, now } = this.#options
-    return graceMs(answer) - (now() - answeredAt)
+    return graceMs(cached.answer) - (now() - answeredAt)
   }
 
   #isValid(entry: Entry<Answer> | undefined): entry is Entry<Answer> {
     return entry !== undefined && this.#options.now() < entry.until
   }
 }
-
-const sourced = <Answer>({ answer, inGrace }: Entry<Answer>): Sourced<Answer, 'cached' | 'grace'> => ({
-  answer,
-  source: inGrace ? 'grace' : 'cached',
-})

@@ -83,7 +83,7 @@ export const createReviews = (options: ReviewsOptions): Reviews => {
       format: options.tokenFormat,
       identityTtlMs: options.identityTtlMs,
       graceMs,
-      observe: (review) => observe.review({ kind: 'TokenReview', ...review }),
+      observe: observe.review,
     }),
     accessReviews: createAccessReviewer({
       send: tracing.stage('SubjectAccessReview', async (spec, requester) => {
@@ -96,7 +96,7 @@ export const createReviews = (options: ReviewsOptions): Reviews => {
       allowTtlMs,
       denyTtlMs,
       graceMs,
-      observe: (review) => observe.review({ kind: 'SubjectAccessReview', ...review }),
+      observe: observe.review,
     }),
   }
 }

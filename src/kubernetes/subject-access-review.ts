@@ -24,7 +24,7 @@ export interface AccessReviewerOptions {
   readonly allowTtlMs: number
   readonly denyTtlMs: number
   readonly graceMs: number
-  readonly observe: (review: { outcome: AccessOutcome; source: Source }) => void
+  readonly observe: (review: { kind: 'SubjectAccessReview'; outcome: AccessOutcome; source: Source }) => void
   /** Called for each review that was not sent because its requester was refused too often. */
   readonly observeLimited?: () => void
   /** Bound on cached answers of all requesters together. */
@@ -54,7 +54,7 @@ export const createAccessReviewer = (options: AccessReviewerOptions): AccessRevi
   const answer = async (key: string, { identity, attributes }: AccessRequest) => {
     try {
       const { answer: allowed, source } = await reviews.answer(key, { identity, attributes })
-      observe({ outcome: allowed ? 'allowed' : 'denied', source })
+      observe({ kind: 'SubjectAccessReview', outcome: allowed ? 'allowed' : 'denied', source })
       return { allowed, source }
     } catch (error) {
       if (error instanceof ReviewShed) shed.set(identity.key, now())
@@ -93,7 +93,7 @@ const createReviewCache = (options: AccessReviewerOptions, now: () => number) =>
       // A former yes most probably is one again, so the refusals of others in the same share do not limit it.
       return last === true ? await sendNow() : await limited(requester, sendNow)
     },
-    onUnanswered: () => observe({ outcome: 'failed', source: 'live' }),
+    onUnanswered: () => observe({ kind: 'SubjectAccessReview', outcome: 'failed', source: 'live' }),
     ttlMs: (allowed) => (allowed ? allowTtlMs : denyTtlMs),
     graceMs: (allowed) => (allowed ? graceMs : 0),
     ownerOf: ({ identity }) => shareOf(identity),

@@ -38,7 +38,7 @@ export interface TokenReviewerOptions {
   readonly identityTtlMs: number
   /** Milliseconds for which an identity is valid while the API server is unavailable. */
   readonly graceMs: number
-  readonly observe: (review: { outcome: TokenOutcome; source: Source }) => void
+  readonly observe: (review: { kind: 'TokenReview'; outcome: TokenOutcome; source: Source }) => void
   /** Milliseconds since the epoch. */
   readonly now?: () => number
 }
@@ -86,12 +86,13 @@ class TokenReviewer {
     const key = createHmac('sha256', this.#processKey).update(bearerToken).digest('base64')
     const refused = this.#refused.get(key)
     if (refused !== undefined) {
-      observe({ outcome: 'refused', source: 'cached' })
+      observe({ kind: 'TokenReview', outcome: 'refused', source: 'cached' })
       return { authenticated: false, refusal: refused }
     }
     const { answer, source } = await this.#reviewed(key, bearerToken, client)
-    observe({ outcome: answer.authenticated ? 'authenticated' : 'refused', source })
-    return answer.authenticated ? { ...answer, again: () => this.#again(key) } : answer
+    const outcome = answer.authenticated ? 'authenticated' : 'refused'
+    observe({ kind: 'TokenReview', outcome, source })
+    return answer.authenticated ? { ...answer, again: this.#againOf(key) } : answer
   }
 
   /** A cached token, or one that was accepted before, does not wait for the limit on failed logins of its address. */
@@ -142,12 +143,13 @@ class TokenReviewer {
     }
   }
 
-  /** The identity while its review is valid; sends nothing. */
-  #again(key: string): ClusterIdentity | undefined {
-    const cached = this.#reviews.cached(key)
-    if (cached?.answer.authenticated !== true) return undefined
-    this.#options.observe({ outcome: 'authenticated', source: cached.source })
-    return cached.answer.identity
+  #againOf(key: string): () => ClusterIdentity | undefined {
+    return () => {
+      const cached = this.#reviews.cached(key)
+      if (cached?.answer.authenticated !== true) return undefined
+      this.#options.observe({ kind: 'TokenReview', outcome: 'authenticated', source: cached.source })
+      return cached.answer.identity
+    }
   }
 
   #createReviews(): ReviewCache<ShownToken, ReviewedToken> {
@@ -156,7 +158,7 @@ class TokenReviewer {
       review.authenticated ? Math.min(atMostMs, (review.expiresAt ?? Infinity) - this.#now()) : 0
     return new ReviewCache({
       load: async (shown) => await judge(shown, this.#options, this.#now),
-      onUnanswered: () => this.#options.observe({ outcome: 'failed', source: 'live' }),
+      onUnanswered: () => this.#options.observe({ kind: 'TokenReview', outcome: 'failed', source: 'live' }),
       // Refusals have a cache of their own, where they evict no identity.
       ttlMs: (review) => remaining(review, identityTtlMs),
       // No grace for a token that has expired.

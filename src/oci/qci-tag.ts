@@ -10,7 +10,7 @@
  *
  * @see https://github.com/openshift/ci-tools/blob/main/pkg/api/promotion.go
  */
-import { isDigest, type Digest } from './digest.ts'
+import type { Digest } from './digest.ts'
 import { dnsLabelPattern } from './dns-label.ts'
 import { isNameComponent, isTag } from './name-grammar.ts'
 
@@ -51,12 +51,13 @@ const attachedPattern = /^sha256-([a-f0-9]{64})(?:\.[a-zA-Z0-9._-]+)?$/
  */
 const familyPattern = /^(?:rc_payload__|art-builder-|[^_]*__)/
 
-export const isQciTag = (text: string): text is QciTag => isTag(text)
+/** The rules for tags are the same in QCI as in every registry. */
+export const isQciTag = isTag as (text: string) => text is QciTag
 
 export const isNamespace = (text: string): boolean => dnsLabelPattern.test(text)
 
 /** Whether a repository can have this name, without its namespace. */
-export const isImageStreamName = (text: string): boolean => isNameComponent(text)
+export const isImageStreamName: (text: string) => boolean = isNameComponent
 
 /** A tag that clients derive from the digest of an image, to look for its signatures and other artifacts. */
 export const isAttachedTag = (text: string): boolean => attachedPattern.test(text)
@@ -68,10 +69,13 @@ export const isAttachedTag = (text: string): boolean => attachedPattern.test(tex
 export const mayHoldOthers = (namespace: string): boolean => /^(?:\d{8}|\d{14}|art)$/.test(namespace)
 
 /** The digest that a tag stands for; undefined for other tags. */
-export const digestOfTag = (qciTag: string): Digest | undefined => {
-  const tag = withoutStages(qciTag.replace(copyPattern, ''))
-  const digest = `sha256:${(datedDigestPattern.exec(tag) ?? attachedPattern.exec(tag))?.[1]}`
-  return isDigest(digest) ? digest : undefined
+export const digestOfTag = (qciTag: string): Digest | undefined =>
+  digestOfOriginal(withoutStages(qciTag.replace(copyPattern, '')))
+
+/** @param tag a tag without the prefixes and suffixes of copies and stages */
+const digestOfOriginal = (tag: string): Digest | undefined => {
+  const [, hex] = datedDigestPattern.exec(tag) ?? attachedPattern.exec(tag) ?? []
+  return hex === undefined ? undefined : (`sha256:${hex}` as Digest)
 }
 
 /**
@@ -87,7 +91,8 @@ export const createTagOwner =
     const namespace = restrictedPartOf(qciTag, isRestricted)
     if (namespace !== undefined) return { by: 'image-stream', imageStream: { namespace } }
     // Attack: `SHA256-<hex>.sig` of a restricted image, where upstream's database compares without regard to case.
-    const digest = digestOfTag(qciTag.toLowerCase())
+    const lowerCase = qciTag.toLowerCase()
+    const digest = lowerCase === qciTag ? undefined : digestOfTag(lowerCase)
     return digest === undefined ? owner : { by: 'digest', digest }
   }
 
@@ -120,10 +125,10 @@ const namingWords = (part: string): readonly string[] => {
 }
 
 const ownerByGrammar: TagOwnerOf = (qciTag) => {
-  const digest = digestOfTag(qciTag)
-  if (digest !== undefined) return { by: 'digest', digest }
   const copied = qciTag.replace(copyPattern, '')
   const tag = withoutStages(copied)
+  const digest = digestOfOriginal(tag)
+  if (digest !== undefined) return { by: 'digest', digest }
   const cut = tag.indexOf('_')
   const namespace = tag.slice(0, Math.max(cut, 0))
   if (familyPattern.test(copied) || !dnsLabelPattern.test(namespace)) return unowned

@@ -35,7 +35,7 @@ export const createExplainImage = (options: ExplainImageOptions): ExplainImage =
   const authorizeDigest = createAuthorizeDigest(options)
   const explain = async (request: FastifyRequest, reply: FastifyReply, read: ReadImage, base: Base) => {
     const { reference } = read
-    const refusal = await denialOf(authorize(request, reference))
+    const refusal = await denialOf(async () => await authorize(request, reference))
     if (refusal !== undefined) {
       const named = mayPullFromNamed(options.policy, identityOf(request), reference)
       const isNamespaceOpen = await beforeDeadline(request, named)
@@ -46,7 +46,9 @@ export const createExplainImage = (options: ExplainImageOptions): ExplainImage =
     if (reference.kind === 'tag' && reference.owner.by === 'qci') {
       if (found.inQci === 'unknown') return undecided(base, found.failure)
       const ofDigest =
-        found.inQci === 'yes' ? await denialOf(authorizeDigest(request, found.digest)) : undefined
+        found.inQci === 'yes'
+          ? await denialOf(async () => await authorizeDigest(request, found.digest))
+          : undefined
       if (ofDigest !== undefined) return deniedByItsDigest(base, ofDigest)
     }
     return allowed(base, request, { reference, found })
@@ -72,9 +74,9 @@ const withMirror = (explanation: Explanation, mirror: NonNullable<Explanation['m
 })
 
 /** Undefined if the pull is allowed. Errors that do not answer the question are thrown. */
-const denialOf = async (authorizing: Promise<void>): Promise<RegistryError | undefined> => {
+const denialOf = async (authorize: () => Promise<void>): Promise<RegistryError | undefined> => {
   try {
-    await authorizing
+    await authorize()
     return undefined
   } catch (error) {
     if (error instanceof RegistryError && answers.has(error.code)) return error

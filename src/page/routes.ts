@@ -5,7 +5,8 @@
 import helmet from '@fastify/helmet'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { authenticationHook, type Authenticate } from '../registry/authentication/authentication.ts'
+import { authenticationStage, type Authenticate } from '../registry/authentication/authentication.ts'
+import { stageHook } from '../registry/stage-hook.ts'
 import { accessHandler, type PaceRefusal } from './access-endpoint.ts'
 import { isForBrowser, pageHeaders } from './page-headers.ts'
 import type { IsConfidential } from './confidential.ts'
@@ -31,7 +32,7 @@ const plugin: FastifyPluginAsync<PageOptions> = async (app, options) => {
   app.route({
     method: 'GET',
     url: explanationPaths.access,
-    onRequest: authenticationHook(authenticate),
+    onRequest: stageHook(authenticationStage(authenticate)),
     handler: accessHandler({ explainImage, paceRefusal }),
   })
   // A scope of its own, so that no other response gets these header fields.

@@ -8,6 +8,7 @@ import { reviewsWithoutCluster } from '../kubernetes/without-cluster.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
 import type { PartHealth } from '../telemetry/part-states.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { createReviewObserver } from '../telemetry/observers.ts'
 import type { Tracing } from '../tracing/tracing.ts'
 
 export interface ComposeReviewsOptions {
@@ -48,12 +49,7 @@ export const composeReviews = ({
 }
 
 const observersOf = (metrics: Metrics, health: ComposeReviewsOptions['health']): ReviewObservers => ({
-  review: ({ kind, outcome, source }) => {
-    if (source === 'live') {
-      metrics.reviews.inc({ kind, outcome })
-      health.note(outcome === 'failed' ? 'failed' : 'answered')
-    } else metrics.cacheHits.inc({ cache: kind, outcome, source })
-  },
+  review: createReviewObserver(metrics, health),
   inFlight: (queue, change) => metrics.reviewsInFlight.inc({ queue }, change),
   shed: (queue) => metrics.reviewsShed.inc({ queue }),
   sent: (kind, seconds) => metrics.reviewSeconds.observe({ kind }, seconds),

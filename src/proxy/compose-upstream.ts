@@ -8,6 +8,7 @@ import type { Digests, DigestUpstream } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import type { PartHealth } from '../telemetry/part-states.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { createUpstreamObserver } from '../telemetry/observers.ts'
 import { mentionsIn, parseManifest } from '../oci/manifest.ts'
 import { UnreadableManifest } from '../upstream/errors.ts'
 import { createPipeline, type Pipeline, type PipelineOptions } from '../upstream/pipeline.ts'
@@ -61,10 +62,7 @@ export const composeUpstream = (
         metrics.robotRefused.inc()
         logger.error({ reason }, 'upstream rejected the robot credential')
       },
-      request: (labels) => {
-        metrics.upstreamRequests.inc(labels)
-        health.note(labels.status === 'failed' || labels.status >= 500 ? 'failed' : 'answered')
-      },
+      request: createUpstreamObserver(metrics, health),
       ...createUpstreamMetrics(metrics.registry),
     },
   })

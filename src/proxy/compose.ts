@@ -11,6 +11,7 @@ import type { ReviewToken } from '../kubernetes/token-review.ts'
 import type { Digests } from './compose-digests.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { createRequestObservers } from '../telemetry/observers.ts'
 import { composeAccess } from './compose-access.ts'
 import { composeMetrics } from './compose-metrics.ts'
 import { composeExplanation, createHealth } from './compose-explanation.ts'
@@ -86,13 +87,13 @@ export const compose = (
     tracing,
   })
   const removals = composeRemovals({ config, s3, storage, forget: pipeline.forget, logger })
-  const parts = { robot, apiServer, digests, shared, storage, removals, s3, files }
+  const components = { robot, apiServer, digests, shared, storage, removals, s3, files }
   const close = async () => {
     processMetrics.close()
     await mirror?.mirror.close()
-    await closeInOrder(parts, pipeline)
+    await closeInOrder(components, pipeline)
   }
-  return { server, ...parts, close }
+  return { server, ...components, close }
 }
 
 interface ServerParts extends Pick<ServerOptions, 'explanation' | 'mirror'> {
@@ -134,7 +135,7 @@ const serverOptionsOf = ({
       denied: login.anonymous?.denied(denied) ?? denied,
     },
     source: { ...source, monorepo: config.upstreamRepository },
-    telemetry: { logger, metrics, ...observersOf(metrics), traces: tracesOf(config, tracing) },
+    telemetry: { logger, metrics, ...createRequestObservers(metrics), traces: tracesOf(config, tracing) },
     health: probes,
     explanation,
     mirror,
@@ -187,12 +188,3 @@ const loginOf = (
     reviewToken,
     robotCredentials,
   })
-
-const observersOf = (
-  metrics: Metrics,
-): Pick<TelemetryOptions, 'observe' | 'observeStreams' | 'observeShed'> => ({
-  observe: ({ rule, source }, { kind }) =>
-    metrics.decisions.inc({ rule: rule === 'none' ? 'denied' : rule, source, kind }),
-  observeStreams: (change) => metrics.streamsInFlight.inc(change),
-  observeShed: (reason) => metrics.shed.inc({ reason }),
-})

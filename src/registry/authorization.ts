@@ -2,7 +2,7 @@
  * The stage after authentication: parses the reference, decides, and throws DENIED for a refusal. All later stages use the parsed
  * reference.
  */
-import type { FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import type { FastifyRequest, onRequestAsyncHookHandler, onRequestHookHandler } from 'fastify'
 import type { Identity } from '../access/identity.ts'
 import type { Decision, Policy } from '../access/policy.ts'
 import { RegistryError, unavailable } from '../oci/errors.ts'
@@ -19,6 +19,7 @@ import { isImageStreamName } from '../oci/qci-tag.ts'
 import { beforeDeadline, type DeadlineStart } from './decision-deadline.ts'
 import type { DenialMessage } from './denial.ts'
 import { identityOf, referenceOf } from './request-context.ts'
+import { stageHook } from './stage-hook.ts'
 import { nameUnknown } from './unknown-names.ts'
 
 export interface AuthorizationOptions extends PullSpecOptions {
@@ -46,32 +47,42 @@ export const repositoryHook =
   }
 
 /** For routes that name a tag or a digest: sets `request.reference` and `request.decision`. */
-export const authorizationHook = (
-  options: AuthorizationOptions,
-  content?: 'blob',
-): onRequestAsyncHookHandler => {
+export const authorizationHook = (options: AuthorizationOptions, content?: 'blob'): onRequestHookHandler => {
   const authorize = createAuthorize(options)
-  return async (request) => await authorize(request, parseRequest(request, options, content))
+  return stageHook((request) => authorize(request, parseRequest(request, options, content)))
 }
 
 /**
  * Decides about a reference for `request.identity`: sets `request.reference` and `request.decision`.
+ * @returns undefined if a cached review allows it
  * @throws {RegistryError} DENIED, or UNAVAILABLE if it is not known yet
  */
-export const createAuthorize = ({ policy, denied, observe }: AuthorizationOptions) => {
-  return async (request: FastifyRequest, reference: Reference): Promise<void> => {
+export const createAuthorize = (options: Pick<AuthorizationOptions, 'policy' | 'denied' | 'observe'>) => {
+  const { policy, observe } = options
+  return (request: FastifyRequest, reference: Reference): Promise<void> | undefined => {
     request.repository = reference.repository
     request.reference = reference
     const identity = identityOf(request)
-    const decision = await decide(request, policy, reference)
-    request.decision = decision
-    observe(decision, identity)
-    if (decision.isPremature === true) throw premature()
-    if (decision.allowed) return
-    const isNamespaceOpen = await beforeDeadline(request, mayPullFromNamed(policy, identity, reference))
-    if (isNamespaceOpen === true && isAttached(reference)) throw notAttached(reference)
-    throw denied({ identity, wanted: wantedOf(reference), namespace: namedBy(reference), isNamespaceOpen })
+    const conclude = (decision: Decision): Promise<void> | undefined => {
+      request.decision = decision
+      observe(decision, identity)
+      if (decision.isPremature === true) throw premature()
+      return decision.allowed ? undefined : refuse(request, reference, options)
+    }
+    const decided = decide(policy, identity, reference, request)
+    return decided instanceof Promise ? decided.then(conclude) : conclude(decided)
   }
+}
+
+const refuse = async (
+  request: FastifyRequest,
+  reference: Reference,
+  { policy, denied }: Pick<AuthorizationOptions, 'policy' | 'denied'>,
+): Promise<never> => {
+  const identity = identityOf(request)
+  const isNamespaceOpen = await beforeDeadline(request, mayPullFromNamed(policy, identity, reference))
+  if (isNamespaceOpen === true && isAttached(reference)) throw notAttached(reference)
+  throw denied({ identity, wanted: wantedOf(reference), namespace: namedBy(reference), isNamespaceOpen })
 }
 
 /** For the digest of a tag that belongs to no image stream, once upstream has resolved the tag. */
@@ -82,25 +93,27 @@ export const createAuthorizeDigest =
     const identity = identityOf(request)
     const reference: Reference = { kind: 'digest', repository, digest }
     // The deadline begins now: the time that upstream took for the tag does not count.
-    const decision = await decide(request, policy, reference, { receivedAt: performance.now() })
+    const decision = await decide(policy, identity, reference, { receivedAt: performance.now() })
     if (decision.allowed) return
     request.decision = decision
     if (decision.isPremature === true) throw premature()
+    const tag = referenceOf(request)
+    if (isAttached(tag)) throw notAttached(tag)
     throw new RegistryError(
       'DENIED',
-      `${identity.user.username} may not pull ${wantedOf(referenceOf(request))}: its image belongs to a namespace that you may not pull from; pull the image by the tag of its namespace`,
+      `${identity.user.username} may not pull ${wantedOf(tag)}: its image belongs to a namespace that you may not pull from; pull the image by the tag of its namespace`,
     )
   }
 
-/** A decision from the cache costs no promise. @param since the moment from which the deadline counts */
-const decide = async (
-  request: FastifyRequest,
+/** @param since the moment from which the deadline counts */
+const decide = (
   policy: Policy,
+  identity: Identity,
   reference: Reference,
-  since: DeadlineStart = request,
-): Promise<Decision> => {
-  const decided = policy.decide(identityOf(request), reference)
-  return decided instanceof Promise ? await beforeDeadline(since, decided) : decided
+  since: DeadlineStart,
+): Decision | Promise<Decision> => {
+  const decided = policy.decide(identity, reference)
+  return decided instanceof Promise ? beforeDeadline(since, decided) : decided
 }
 
 const premature = (): RegistryError =>

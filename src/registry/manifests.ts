@@ -29,26 +29,27 @@ export const manifestHandler =
   async (request, reply) => {
     const { fetchManifest, authorizeDigest } = options
     const reference = referenceOf(request)
-    const wanted = new Wanted(request, reply, reference)
+    const wanted = new ClientManifestRequest(request, reply, reference)
     let manifest
     try {
       manifest = await fetchManifest(wanted)
     } catch (error) {
       throw await withAdvice(error, request, wanted, options)
     }
-    // Attack: a tag of no image stream (`art__<hex>`, `latest`) that points at a restricted image. The digest of the tag decides.
-    if (reference.kind === 'tag' && reference.owner.by === 'qci')
+    // Attack: a tag of no image stream (`art__<hex>`, `latest`, `sha256-<hex>.att`) that points at a restricted image. The digest of the tag
+    // decides.
+    if (reference.kind === 'tag' && reference.owner.by !== 'image-stream')
       await authorizeDigest(request, manifest.digest)
     if (manifest.isStale) void reply.header('warning', staleWarning)
-    const held = { 'docker-content-digest': manifest.digest, etag: `"${manifest.digest}"` }
+    const digestFields = { 'docker-content-digest': manifest.digest, etag: `"${manifest.digest}"` }
     if (isUnchanged(request.headers['if-none-match'], manifest.digest))
-      return reply.code(304).headers(held).send()
+      return reply.code(304).headers(digestFields).send()
     // A Buffer or nothing: the framework would change the content type of a string, and clients verify the content type.
     return reply
       .headers({
         'content-type': manifest.mediaType,
         'content-length': manifest.size,
-        ...held,
+        ...digestFields,
       })
       .send(manifest.content)
   }
@@ -57,7 +58,7 @@ export const manifestHandler =
 const withAdvice = async (
   error: unknown,
   request: FastifyRequest,
-  { method, requester, signal }: Wanted,
+  { method, requester, signal }: ClientManifestRequest,
   options: ManifestsOptions,
 ): Promise<unknown> => {
   const reference = referenceOf(request)
@@ -72,7 +73,7 @@ const withAdvice = async (
  * The request for the cache and upstream. Its signal is created on demand, because a cache hit needs none. A class, because objects with a
  * getter of their own have different hidden classes in V8, which costs more than the signal.
  */
-class Wanted implements ManifestRequest {
+class ClientManifestRequest implements ManifestRequest {
   readonly method: 'GET' | 'HEAD'
   readonly reference: QciTag | Digest
   readonly accept: string | undefined

@@ -19,7 +19,7 @@ export interface Client {
 declare module 'fastify' {
   interface FastifyRequest {
     /** The address that the request comes from, as far as trusted proxies tell it. */
-    readonly client: Client
+    client: Client
     /** Milliseconds, monotonic. */
     receivedAt: number
     /** Null for a request that is not traced. */
@@ -41,14 +41,22 @@ export const decorateRequests = (
   app: FastifyInstance,
   clientOf: (raw: Pick<IncomingMessage, 'socket' | 'headers'>) => Client,
 ): void => {
-  app.decorateRequest('client', {
-    getter() {
-      return clientOf(this.raw)
-    },
-  })
   app.decorateRequest('receivedAt', 0)
-  for (const field of ['span', 'identity', 'repository', 'reference', 'decision', 'failure'] as const)
+  for (const field of [
+    'client',
+    'span',
+    'identity',
+    'repository',
+    'reference',
+    'decision',
+    'failure',
+  ] as const)
     app.decorateRequest(field, null)
+  // Once for each request: several stages read it.
+  app.addHook('onRequest', (request, _reply, done) => {
+    request.client = clientOf(request.raw)
+    done()
+  })
 }
 
 /** @throws {Error} before authentication, which is a mistake in the order of the stages */

@@ -10,10 +10,15 @@
  *     GET POST  /v2/auth                                  the realm
  */
 import formbody from '@fastify/formbody'
-import type { FastifyPluginAsync, onRequestAsyncHookHandler, RouteHandlerMethod } from 'fastify'
+import type {
+  FastifyPluginAsync,
+  onRequestAsyncHookHandler,
+  onRequestHookHandler,
+  RouteHandlerMethod,
+} from 'fastify'
 import fp from 'fastify-plugin'
 import type { Anonymous } from './authentication/anonymous.ts'
-import { authenticationHook, type Authenticate } from './authentication/authentication.ts'
+import { authenticationStage, type Authenticate } from './authentication/authentication.ts'
 import {
   authorizationHook,
   createAuthorizeDigest,
@@ -24,6 +29,7 @@ import { blobHandler, type BlobsOptions } from './blobs.ts'
 import { manifestHandler, type ManifestsOptions } from './manifests.ts'
 import { referrersHandler, type ReferrersOptions } from './referrers.ts'
 import { routePaths } from './route-paths.ts'
+import { stageHook } from './stage-hook.ts'
 import { unknownNameHandler, unknownNameHook } from './unknown-names.ts'
 import { tagsHandler, type TagsOptions } from './tags/tags.ts'
 import { tokenHandlers, type TokenOptions } from './authentication/token-endpoint.ts'
@@ -41,6 +47,8 @@ export interface RoutesOptions
   readonly anonymous?: Anonymous | undefined
 }
 
+type Hook = onRequestHookHandler | onRequestAsyncHookHandler
+
 /** The same body as quay's. */
 const pong = Buffer.from('true')
 
@@ -53,9 +61,10 @@ const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
   app.route({ method: ['GET', 'HEAD'], url: routePaths.token, handler: realm.get })
   app.route({ method: 'POST', url: routePaths.token, handler: realm.post })
 
-  const authenticated = authenticationHook(authenticate)
-  const everybody = authenticationHook(authenticateAll)
-  const pull = (url: string, handler: RouteHandlerMethod, ...onRequest: onRequestAsyncHookHandler[]) =>
+  const authenticated = stageHook(authenticationStage(authenticate))
+  const authenticateEverybody = authenticationStage(authenticateAll)
+  const everybody = stageHook(authenticateEverybody)
+  const pull = (url: string, handler: RouteHandlerMethod, ...onRequest: Hook[]) =>
     // The order of the stages: authentication, authorization, then the handler.
     app.route({ method: ['GET', 'HEAD'], url, onRequest, handler })
 
@@ -80,7 +89,7 @@ const plugin: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
   // A list depends on the requester. Authentication is required, because a client that has not sent its credential yet would take a
   // partial list for the whole.
   pull(routePaths.tags, tagsHandler(options), authenticated, repositoryHook(options))
-  pull(routePaths.others, unknownNameHandler(options), unknownNameHook(everybody, options))
+  pull(routePaths.others, unknownNameHandler(options), unknownNameHook(authenticateEverybody, options))
 }
 
 export const routes = fp(plugin, { name: 'quay-proxy/routes', fastify: '5.x' })

@@ -2,10 +2,11 @@
  * Answers for repositories that QCI cannot have: a name of one or three components, or the name of another registry after our host. They
  * get 404 NAME_UNKNOWN with the pull spec to use. podman repeats other codes for three seconds.
  */
-import type { FastifyInstance, onRequestAsyncHookHandler, RouteHandlerMethod } from 'fastify'
+import type { onRequestAsyncHookHandler, RouteHandlerMethod } from 'fastify'
 import { RegistryError, unsupported } from '../oci/errors.ts'
 import { parsePullSpec, type PullSpecOptions } from '../oci/pull-spec.ts'
 import { quoteName } from '../oci/quote-name.ts'
+import type { Stage } from './stage-hook.ts'
 import type { Challenge } from './authentication/credential.ts'
 import { likelyPullSpec } from '../oci/likely-pull-spec.ts'
 
@@ -34,13 +35,14 @@ export const parseUnknownName = (path: string): Wanted | undefined => {
 }
 
 /** Names are answered after authentication, so that the log has the user. Other paths cost no review. */
-export const unknownNameHook = (
-  authenticate: onRequestAsyncHookHandler,
-  { challenge, exposedHost }: { readonly challenge: Challenge; readonly exposedHost: string },
-): onRequestAsyncHookHandler =>
-  async function (this: FastifyInstance, request, reply) {
+export const unknownNameHook =
+  (
+    authenticate: Stage,
+    { challenge, exposedHost }: { readonly challenge: Challenge; readonly exposedHost: string },
+  ): onRequestAsyncHookHandler =>
+  async (request) => {
     const { '*': path = '' } = request.params as { '*'?: string }
-    if (parseUnknownName(path) !== undefined) await authenticate.call(this, request, reply)
+    if (parseUnknownName(path) !== undefined) await authenticate(request)
     else if (request.headers.authorization === undefined) throw loginFirst(challenge)
     else throw path === '_catalog' ? noCatalog(exposedHost) : notServed()
   }

@@ -8,7 +8,7 @@ import { loginFirst, notServed } from '../registry/unknown-names.ts'
 
 export const pullOnly = 'this registry is pull-only: images come to QCI by promotion, not by push'
 
-/** @param methodsOf the methods of a path that is served with others than pulls have; undefined for all other paths */
+/** @param methodsOf the methods of a path, if they are not those of pulls; undefined for all other paths */
 export const refuseUnknownRoute =
   (challenge: Challenge, methodsOf?: (path: string) => string | undefined): onRequestHookHandler =>
   (request, _reply, done) => {

@@ -38,8 +38,9 @@ export const openCacheDirectory = (path: string): CacheDirectory => {
   const isOurs = checkVersion(path, names, flag)
   const { release } = lockDirectory({ directory: path, flag: '--cache-dir' })
   if (!isOurs) writeFileSync(join(path, 'version'), version, { mode: 0o600 })
-  rmSync(join(path, 'fills'), { recursive: true, force: true })
   for (const folder of folders) mkdirSync(join(path, folder), { recursive: true, mode: 0o700 })
+  // The folder stays: on a full disk it could not be created again.
+  for (const fill of readdirSync(join(path, 'fills'))) rmSync(join(path, 'fills', fill), { recursive: true })
   return { path, close: release }
 }
 
@@ -71,7 +72,7 @@ export const checkVersion = (path: string, names: readonly string[], flag: strin
  * Names that a new volume has, and those that the cache writes: a process may have been killed before it wrote the version, or somebody has
  * emptied the directory while a proxy used it. Entries of another version match their digests, or are dropped.
  */
-const notForeign = new Set(['lost+found', 'lock', ...folders, 'removals', 'tags', 'tags.new'])
+const notForeign = new Set(['lost+found', 'lock', ...folders, 'removals', 'state', 'tags', 'tags.new'])
 
 const entryPattern = /^([0-9a-f]{64}|[0-9a-f]{128})\.(\d{1,15})$/
 const algorithms: Readonly<Record<number, string>> = { 64: 'sha256', 128: 'sha512' }

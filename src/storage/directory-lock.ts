@@ -55,8 +55,7 @@ export const lockDirectory = ({
   for (let attempt = 1; !create(path, self, `${flag}=${directory}`); attempt++) {
     const text = textOf(path)
     const holder = holderIn(text)
-    const isHeld = holder === undefined ? isBeingWritten(text, path) : isAlive(holder, self, path)
-    if (attempt > maxAttempts || isHeld) throw inUse(holder ?? self)
+    if (attempt > maxAttempts || isHeld(text, self, path)) throw inUse(holder ?? self)
     removeStale(path, text, self, `${flag}=${directory}`)
   }
   if (self.pid === process.pid) held.add(path)
@@ -65,26 +64,34 @@ export const lockDirectory = ({
     release: () => {
       clearInterval(timer)
       held.delete(path)
-      if (isOwn(path, self)) rmSync(path, { force: true })
+      if (isOwn(path, self)) remove(path)
     },
   }
 }
 
+const remove = (path: string): void => {
+  try {
+    rmSync(path, { force: true })
+  } catch {
+    // On a read-only disk the lock stays. The next process can tell that its holder is gone.
+  }
+}
+
 /** An operator may have removed the lock, and another process has it now. */
-const isOwn = (path: string, self: LockHolder): boolean => textOf(path) === JSON.stringify(self)
+const isOwn = (path: string, self: LockHolder): boolean =>
+  ['', JSON.stringify(self)].includes(textOf(path) ?? '-')
 
 /** Whether any process holds the directory, this one included. */
 export const isDirectoryInUse = (directory: string, self: LockHolder = thisProcess()): boolean => {
   const path = join(resolve(directory), 'lock')
-  const holder = holderIn(textOf(path))
-  return held.has(path) || (holder !== undefined && isAlive(holder, self, path))
+  return held.has(path) || isHeld(textOf(path), self, path)
 }
 
-/** Another process has just created the lock, and is still writing it. */
-const isBeingWritten = (text: string | undefined, path: string): boolean =>
-  text === '' && ageMs(path) < writtenWithinMs
-
-const writtenWithinMs = 2000
+/** An empty lock: another process has just created it and is still writing it, or the disk of its holder is full. */
+const isHeld = (text: string | undefined, self: LockHolder, path: string): boolean => {
+  const holder = holderIn(text)
+  return holder === undefined ? text === '' && ageMs(path) < staleAfterMs : isAlive(holder, self, path)
+}
 
 /** Another process that starts at the same time may take a stale lock first. */
 const maxAttempts = 3
@@ -97,9 +104,13 @@ const create = (path: string, self: LockHolder, flag: string): boolean => {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EEXIST') return false
+    // On a full disk the lock is empty. Its time is enough for the others, and the proxy serves what the disk has.
+    if (isFull(code) && textOf(path) === '') return true
     throw unwritable(flag, error)
   }
 }
+
+const isFull = (code: string | undefined): boolean => code === 'ENOSPC' || code === 'EDQUOT'
 
 const unwritable = (flag: string, cause: unknown): Error =>
   new Error(
@@ -171,11 +182,13 @@ const startOf = (pid: number): string | undefined => {
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
 }
 
-/** Writes a lock again that was removed with everything else in the directory. */
+/** Writes a lock again that was removed with everything else in the directory, or that was empty on a full disk. */
 const renew = (path: string, self: LockHolder): void => {
   try {
     if (textOf(path) === undefined) create(path, self, path)
-    if (isOwn(path, self)) utimesSync(path, new Date(), new Date())
+    if (!isOwn(path, self)) return
+    utimesSync(path, new Date(), new Date())
+    if (textOf(path) === '') writeFileSync(path, JSON.stringify(self), { flag: 'r+' })
   } catch {
     // The volume is gone or read-only: the next write reports it.
   }

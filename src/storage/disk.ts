@@ -120,8 +120,14 @@ const publish = async (from: string, to: string): Promise<void> => {
   await syncFolder(dirname(to))
 }
 
-/** The order of use must be right also if the clock of the machine is set meanwhile. */
-const timesNow = (): [Date, Date] => [new Date(steadyWallClock()), new Date(steadyWallClock())]
+/**
+ * The order of use must be right also if the clock of the machine was wrong at the start, or is set back meanwhile: an entry in use must not
+ * look old.
+ */
+const timesNow = (): [Date, Date] => {
+  const now = new Date(Math.max(Date.now(), steadyWallClock()))
+  return [now, now]
+}
 
 export const systemDisk: Disk = {
   open: openFile,

@@ -189,4 +189,4 @@ const classMs = 16_000
 
 /** If the clock was wrong: a time before 1970 counts as the oldest, a time in the future as now. */
 const ageClass = (mtimeMs: number, now: number): number =>
-  Math.floor(Math.min(Math.max(mtimeMs, 0), now) / classMs)
+  Math.floor(Math.max(Math.min(mtimeMs, now), 0) / classMs)

@@ -136,6 +136,7 @@ const redirectTo = (location: URL): Blob => ({
 const headOf = ({ headers }: UpstreamResponse): Record<string, string> => {
   const head: Record<string, string> = {}
   for (const name of passedOn) {
+    if (headers[name] === undefined) continue
     const value = name === 'content-type' ? typeOf(headers) : single(headers[name])
     if (value !== undefined) head[name] = value
   }

@@ -118,9 +118,9 @@ await t.test('a cached yes sends no review', async (test) => {
   const peek: AccessReviews['peek'] = (_identity, { namespace }) => namespace === 'b'
   const { asked, reviews } = setUp({}, { peek })
   const expected = { rule: 'image-puller', grantedBy: 'b', source: 'cached' } as const
-  test.strictSame(cachedGrant(reviews, identity('alice'), [qciWide, puller('b')]), expected)
-  test.strictSame(cachedGrant(reviews, identity('alice'), [puller('b')]), expected)
-  test.equal(cachedGrant(reviews, identity('alice'), [qciWide]), undefined)
+  test.strictSame(cachedGrant(reviews.peek, identity('alice'), [qciWide, puller('b')]), expected)
+  test.strictSame(cachedGrant(reviews.peek, identity('alice'), [puller('b')]), expected)
+  test.equal(cachedGrant(reviews.peek, identity('alice'), [qciWide]), undefined)
   test.strictSame(asked, [])
 })
 

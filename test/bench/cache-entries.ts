@@ -66,9 +66,9 @@ const measure = async (root: string) => {
   let peak = 0
   const watching = setInterval(() => (peak = Math.max(peak, process.memoryUsage().rss)), 20)
   const loading = storage.load(new AbortController().signal)
-  const askedAt = performance.now()
+  const sentAt = performance.now()
   const file = await storage.blobs.find(digestOf(1), 'bench')
-  const firstHitMs = performance.now() - askedAt
+  const firstHitMs = performance.now() - sentAt
   await file?.close()
   await loading
   const loadedMs = performance.now() - began

@@ -30,7 +30,7 @@ await t.test(
     const next = setUp()
     next.facts.apply([...facts.snapshot()])
     test.strictSame(next.graph.parentsOf(layer), [untagged])
-    test.strictSame(next.graph.parentsOf(secret), [image, untagged])
+    test.strictSame(next.graph.parentsOf(secret), [untagged])
     test.match(next.graph.reachOf(secret), { isRestricted: true, isOpen: false })
     for (const digest of [untagged, layer])
       test.match(next.graph.reachOf(digest), { isRestricted: false, isOpen: false, imageStreams: [] })

@@ -12,7 +12,7 @@ const setUp = () => {
   const propagation = new Propagation(names, (key) => closed.push(key))
   const spread = (name: string, closes = false) => {
     const added = [{ location: at('ocp'), seenAt: 0 }]
-    propagation.add(keyOf(digestOf(name)), [{ store: stores.open, added }], closes)
+    propagation.add(keyOf(digestOf(name)), [{ store: stores.open, added }], closes ? 'tag' : undefined)
     propagation.run()
   }
   const manifest = (name: string, manifests: readonly string[], blobs: readonly string[] = []) =>

@@ -430,3 +430,39 @@ await t.test('what a tag has reached is known after the fact has expired', async
   test.match(graph.reachOf(layer), { isOpen: false })
   test.strictSame([graph.wasReached(layer), graph.wasReached(other)], [true, false])
 })
+
+await t.test(
+  'attack: a tag that stands for an open image opens what a forgotten restricted tag reached',
+  async (test) => {
+    const { graph, tag, manifest, clock } = setUp()
+    manifest(other, [layer])
+    tag(at('ocp-priv'), other)
+    tag(at('ocp'), image)
+    clock.now += 40 * dayMs
+    tag(at('ocp'), image)
+    tag(attachedTo(image), other)
+    for (const digest of [other, layer])
+      test.match(graph.reachOf(digest), { isRestricted: true, isOpen: false }, 'a month later')
+    const signature = digestOf('signature')
+    tag(at('ocp-priv'), image)
+    tag(attachedTo(image), signature)
+    test.match(graph.reachOf(signature), { isRestricted: true, isOpen: true }, 'its image is both')
+  },
+)
+
+await t.test(
+  'attack: many restricted images of one base layer hide the manifest that opens it',
+  async (test) => {
+    for (const isTaggedFirst of [true, false]) {
+      const { graph, tag, manifest } = setUp()
+      manifest(image, [layer])
+      for (let number = 0; number < 40; number++) {
+        const secret = digestOf(`secret ${number}`)
+        if (isTaggedFirst) tag(at('ocp-priv'), secret)
+        manifest(secret, [layer])
+        tag(at('ocp-priv'), secret)
+      }
+      test.strictSame(graph.parentsOf(layer), [image])
+    }
+  },
+)

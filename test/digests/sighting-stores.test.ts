@@ -18,10 +18,10 @@ await t.test(
   async (test) => {
     const { stores, full } = setUp()
     stores.restricted('one-priv').set(a, of('one-priv'))
-    stores.close(a)
+    stores.close(a, 'tag')
     for (const key of [a, b, c, d]) {
       stores.restricted('two-priv').set(key, of('two-priv'))
-      stores.close(key)
+      stores.close(key, 'tag')
     }
     test.strictSame(full, ['two-priv'])
     test.equal(stores.of(a).length, 1)
@@ -36,7 +36,7 @@ await t.test(
 await t.test('open sightings have a bound of their own, and both kinds are joined', async (test) => {
   const { stores } = setUp()
   stores.restricted('one-priv').set(a, of('one-priv'))
-  stores.close(a)
+  stores.close(a, 'tag')
   for (const key of [b, c, a]) stores.open.set(key, of('ocp'))
   test.match(stores.reachOf(a, 0), {
     isOpen: true,
@@ -53,8 +53,9 @@ await t.test('a tag of a restricted namespace, and a tag that only stands for a 
   stores.restricted('one-priv').set(a, of('one-priv'))
   const attached = Sightings.none.with([{ location: attachedTo(digestOf('image')), seenAt: 0 }])
   stores.restricted('').set(b, attached)
-  for (const key of [a, b]) stores.close(key)
-  test.equal(stores.hasRestrictedTag(a, 0), true)
-  test.equal(stores.hasRestrictedTag(b, 0), false)
-  test.equal(stores.hasRestrictedTag(c, 0), false)
+  stores.close(a, 'tag')
+  stores.close(b, 'attached')
+  test.equal(stores.hadRestrictedTag(a), true)
+  test.equal(stores.hadRestrictedTag(b), false)
+  test.equal(stores.hadRestrictedTag(c), false)
 })

@@ -9,7 +9,7 @@ const fake = (name: string, ended: string[]) =>
 
 await t.test('the first pool is used for ten minutes, or until it is renewed', async (test) => {
   let now = 0
-  test.intercept(Date, 'now', { value: () => now })
+  test.intercept(performance, 'now', { value: () => now })
   const ended: string[] = []
   const pool = createConnectionPool()
   await pool.close()

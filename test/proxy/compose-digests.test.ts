@@ -103,6 +103,7 @@ await t.test('off: only recorded facts are known, and no request is sent', async
     imageStreams: [{ namespace: 'ocp-priv' }],
   })
   test.equal(published.length, 2)
+  await known.record(undefined, digestOf('untagged'), names)
   test.strictSame(
     known.knowledge.parentsOf(layer),
     [],
@@ -146,7 +147,9 @@ await t.test(
     test.match(await scrape(), /quay_proxy_restricted_tags_followed 1\n/)
     test.equal(known.knowledge.hasFollowedLive(), true)
     test.match(known.knowledge.reachOf(layer), { isRestricted: true })
-    test.strictSame(known.knowledge.parentsOf(layer), [image])
+    test.strictSame(known.knowledge.parentsOf(layer), [])
+    await known.record(undefined, digestOf('untagged'), names)
+    test.strictSame(known.knowledge.parentsOf(layer), [digestOf('untagged')])
     test.match(
       lines.find(({ msg, hasFollowedAll }) => msg === 'restricted index' && hasFollowedAll === true),
       { followed: 1 },

@@ -117,6 +117,20 @@ await t.test(
   },
 )
 
+await t.test('attack: the attestation of an open image is a restricted image', async (test) => {
+  const app = bareApp(test)
+  const authorizeDigest = createAuthorizeDigest(asking(async () => refused))
+  const tag = `sha256-${'a'.repeat(64)}.att` as QciTag
+  app.get('/', async (request) => {
+    request.identity = alice
+    const repository = { form: 'monorepo', path: 'openshift/ci' } as const
+    request.reference = { kind: 'tag', repository, tag, qciTag: tag, owner: { by: 'digest', digest } }
+    await authorizeDigest(request, digest)
+  })
+  const { statusCode, payload } = await app.inject('/')
+  test.strictSame([statusCode, payload.includes(`${tag} is not in QCI`)], [404, true])
+})
+
 await t.test('a refusal names only the namespace of the request', async (test) => {
   const { get } = create(
     test,

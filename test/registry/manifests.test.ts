@@ -129,8 +129,18 @@ await t.test('a tag without an image stream is decided by its digest', async (te
     )
     const { statusCode } = await app.inject({ url: '/v2/openshift/ci/manifests/latest', headers: bearer })
     test.equal(statusCode, isAllowed ? 200 : 403)
+    const attached = `sha256-${digest.slice(7)}.att`
+    for (const path of ['openshift/ci', 'ocp/4.5']) {
+      const answer = await app.inject({ url: `/v2/${path}/manifests/${attached}`, headers: bearer })
+      test.equal(
+        answer.statusCode,
+        isAllowed ? 200 : 404,
+        'attack: an attestation that is a restricted image',
+      )
+      test.match(answer.payload, isAllowed ? '{}' : 'MANIFEST_UNKNOWN')
+    }
   }
-  test.strictSame(decided, ['tag', 'digest', 'tag', 'digest'])
+  test.strictSame(decided, Array.from({ length: 6 }, () => ['tag', 'digest']).flat())
 })
 
 await t.test(

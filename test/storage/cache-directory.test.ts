@@ -53,7 +53,7 @@ await t.test('a new volume, and a start that was killed before it wrote the vers
   test.throws(() => openCacheDirectory(path), { message: /is in use by process \d+ of x/ })
   openCacheDirectory(test.testdir({ 'lost+found': {} })).close()
   // What a running proxy writes after somebody has emptied its directory.
-  const emptied = test.testdir({ tags: '', fills: {}, blobs: {}, removals: {} })
+  const emptied = test.testdir({ tags: '', fills: {}, blobs: {}, removals: {}, state: {} })
   openCacheDirectory(emptied).close()
   test.ok(existsSync(join(emptied, 'version')))
 })

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import fs, { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -180,3 +181,59 @@ await t.test('a lock of another host that goes while it is looked at', async (te
   }
   lockDirectory(directory, here).release()
 })
+
+/** The disk has room for names, and for nothing else. */
+const fillDisk = (test: Test, hasInodes = true): (() => void) => {
+  const write = fs.writeFileSync
+  const makeRoom = () => {
+    fs.writeFileSync = write
+    syncBuiltinESMExports()
+  }
+  test.teardown(makeRoom)
+  fs.writeFileSync = (path, _text, options) => {
+    if (hasInodes) write(path, '', options)
+    throw Object.assign(new Error('x'), { code: 'ENOSPC' })
+  }
+  syncBuiltinESMExports()
+  return makeRoom
+}
+
+await t.test('on a full disk the lock is empty, and is written when there is room', async (test) => {
+  const directory = test.testdir()
+  const path = join(directory, 'lock')
+  const other = { host: 'b', pid: 1 }
+  const makeRoom = fillDisk(test)
+  const held = lockDirectory(directory, here, 5)
+  test.equal(readFileSync(path, 'utf8'), '')
+  test.ok(isDirectoryInUse(directory, other))
+  test.throws(() => lockDirectory(directory, other), { message: /is in use/ })
+  makeRoom()
+  while (readFileSync(path, 'utf8') === '') await new Promise((resolve) => setTimeout(resolve, 5))
+  test.same(JSON.parse(readFileSync(path, 'utf8')), here)
+  held.release()
+  test.notOk(existsSync(path))
+  fillDisk(test, false)
+  test.throws(() => lockDirectory(directory, here), { message: /cannot be written to \(ENOSPC\)/ })
+})
+
+await t.test(
+  'a disk that has become read-only: the lock stays, and the process ends as usual',
+  async (test) => {
+    const directory = test.testdir()
+    const held = lockDirectory(directory, here)
+    const { rmSync: remove } = fs
+    const restore = () => {
+      fs.rmSync = remove
+      syncBuiltinESMExports()
+    }
+    test.teardown(restore)
+    fs.rmSync = () => {
+      throw Object.assign(new Error('x'), { code: 'EROFS' })
+    }
+    syncBuiltinESMExports()
+    held.release()
+    restore()
+    test.ok(existsSync(join(directory, 'lock')))
+    lockDirectory(directory, here).release()
+  },
+)

@@ -120,3 +120,17 @@ await t.test('an error of the process is not one of the file', (test) => {
     test.equal(isOfFile(error), expected)
   test.end()
 })
+
+await t.test('the clock is set back: an entry that is used does not look old', async (test) => {
+  const path = join(test.testdir({ file: '' }), 'file')
+  const { now } = Date
+  test.teardown(() => (Date.now = now))
+  const before = now()
+  Date.now = () => now() - 365 * 86_400_000
+  utimesSync(path, new Date(0), new Date(0))
+  await disk.touch(path)
+  test.ok((await disk.times(path)).mtimeMs > before - 60_000)
+  Date.now = () => now() + 86_400_000
+  await disk.touch(path)
+  test.ok((await disk.times(path)).mtimeMs > before + 86_000_000)
+})

@@ -127,3 +127,12 @@ await t.test('more entries than fit, and entries that are removed during the sca
   test.equal(evicted[0]?.[0], digest('0'))
   test.notOk(evicted.some(([name]) => name === digest('live')))
 })
+
+await t.test('a machine whose clock stands before 1970 reads its entries', async (test) => {
+  const { index } = indexOf(100 * 4096)
+  const { now } = Date
+  test.teardown(() => (Date.now = now))
+  Date.now = () => -60 * 365 * 86_400_000
+  await index.absorb([found('a', 0), found('b', now()), found('c', -1)])
+  test.equal(index.entries, 3)
+})

@@ -21,7 +21,7 @@ export class MirrorState {
   readonly #mirror: Pick<MirrorOrigin, 'get'>
   readonly #now: () => number
   #state: PartState = { ...part, state: 'unknown' }
-  #askedAt = -Infinity
+  #sentAt = -Infinity
 
   /** @param now milliseconds, monotonic */
   constructor(mirror: Pick<MirrorOrigin, 'get'>, now: () => number = () => performance.now()) {
@@ -31,12 +31,12 @@ export class MirrorState {
 
   /** Returns the cached state, and starts a refresh for later calls. */
   current(): PartState {
-    if (this.#now() - this.#askedAt >= intervalMs) void this.refresh()
+    if (this.#now() - this.#sentAt >= intervalMs) void this.refresh()
     return this.#state
   }
 
   async refresh(): Promise<void> {
-    this.#askedAt = this.#now()
+    this.#sentAt = this.#now()
     this.#state = await this.#look().catch((error: unknown) => ({
       ...part,
       state: 'fails' as const,

@@ -6,7 +6,7 @@ import helmet from '@fastify/helmet'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { unsupported } from '../../oci/errors.ts'
-import { authenticationHook } from '../../registry/authentication/authentication.ts'
+import { authenticationStage } from '../../registry/authentication/authentication.ts'
 import { mirrorPaths } from '../../registry/route-paths.ts'
 import { isForBrowser, pageHeaders } from '../page-headers.ts'
 import { imagePathOf, isOfList, MirrorHandlers, type MirrorHandlersOptions } from './mirror-handlers.ts'
@@ -28,7 +28,7 @@ const plugin: FastifyPluginAsync<MirrorRoutesOptions> = async (app, options) => 
 
 const addRoutes = (scope: FastifyInstance, options: MirrorRoutesOptions): void => {
   const handlers = new MirrorHandlers(options)
-  const authenticate = authenticationHook(options.authenticate)
+  const authenticate = authenticationStage(options.authenticate)
   scope.setErrorHandler(async (error, request, reply) => {
     // The handler of the registry answers.
     if (!isOfPage(request)) throw error
@@ -40,8 +40,8 @@ const addRoutes = (scope: FastifyInstance, options: MirrorRoutesOptions): void =
     if (!methods.split(', ').includes(request.method) || (isForm(request) && !isOfPage(request)))
       throw unsupported(405, `this path takes ${methods} only`, methods)
   })
-  scope.addHook('onRequest', async function (request, reply) {
-    if (!isOfPage(request)) await authenticate.call(this, request, reply)
+  scope.addHook('onRequest', async (request) => {
+    if (!isOfPage(request)) await authenticate(request)
     if (isEscaped(request)) throw unknownTarget(isOfList(request) ? mirrorPaths.list : imagePathOf(request))
   })
   scope.get(mirrorPaths.list, async (request, reply) =>

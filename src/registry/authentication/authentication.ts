@@ -1,9 +1,9 @@
 /**
- * Credential -> identity, or 401 with the challenge. The hook runs for every request below /v2/; the realm calls the same function.
+ * Credential -> identity, or 401 with the challenge. The stage runs for every request below /v2/; the realm calls the same function.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Socket } from 'node:net'
-import type { onRequestAsyncHookHandler } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { Identity } from '../../access/identity.ts'
 import type { TokenRefusal } from '../../access/token-refusal.ts'
 import { createGuessLimit, type GuessLimit } from './guess-limit.ts'
@@ -11,6 +11,7 @@ import type { LoginAdvice } from './login-advice.ts'
 import { refusedLogin } from './refused-login.ts'
 import { parseAuthorization, type Challenge, type Credential } from './credential.ts'
 import { beforeDeadline } from '../decision-deadline.ts'
+import type { Stage } from '../stage-hook.ts'
 import { robotIdentity, type RobotTokens } from './robot-tokens.ts'
 
 export interface Authenticated {
@@ -151,23 +152,23 @@ const isEqual = (shown: string, expected: string): boolean =>
  * Attack: a cache by header would keep tokens in memory after their use. Here the cache ends with the connection. One connection of a
  * router carries many clients, so the whole header is compared for each request.
  */
-export const authenticationHook = (authenticate: Authenticate): onRequestAsyncHookHandler => {
-  const shown = new WeakMap<Socket, { readonly header: string; readonly again: () => Identity | undefined }>()
-  return async (request) => {
-    const { socket } = request.raw
+export const authenticationStage = (authenticate: Authenticate): Stage => {
+  const lastLogins = new WeakMap<
+    Socket,
+    { readonly header: string; readonly again: () => Identity | undefined }
+  >()
+  const review = async (request: FastifyRequest): Promise<void> => {
     const header = request.headers.authorization
-    const last = shown.get(socket)
-    const known = last !== undefined && last.header === header ? last.again() : undefined
-    if (known !== undefined) {
-      request.identity = known
-      return
-    }
-    const credential = parseAuthorization(header)
-    const { identity, again } = await beforeDeadline(
-      request,
-      authenticate(credential, request.client.address),
-    )
-    if (again !== undefined && header !== undefined) shown.set(socket, { header, again })
+    const authenticating = authenticate(parseAuthorization(header), request.client.address)
+    const { identity, again } = await beforeDeadline(request, authenticating)
+    if (again !== undefined && header !== undefined) lastLogins.set(request.raw.socket, { header, again })
     request.identity = identity
+  }
+  return (request) => {
+    const last = lastLogins.get(request.raw.socket)
+    const known = last?.header === request.headers.authorization ? last?.again() : undefined
+    if (known === undefined) return review(request)
+    request.identity = known
+    return undefined
   }
 }

@@ -27,8 +27,8 @@ export interface CachedTag {
 export interface DigestsByTag {
   /** @returns undefined for a tag that is not cached, or for longer than it may be served */
   readonly get: (key: string) => CachedTag | undefined
-  /** @param askedAt when the request was sent: the tag may have moved while the response was on its way */
-  readonly confirm: (key: string, digest: Digest, askedAt: number) => void
+  /** @param sentAt when the request was sent: the tag may have moved while the response was on its way */
+  readonly confirm: (key: string, digest: Digest, sentAt: number) => void
   readonly failed: (key: string) => void
   readonly delete: (key: string) => void
   readonly size: () => number
@@ -40,6 +40,9 @@ interface Entry {
   /** When the next request to upstream may be sent after a failure. */
   retryAt: number
 }
+
+/** @param acceptKey the key of the Accept set: upstream may answer each set with another digest */
+export const tagKey = (reference: string, acceptKey: string): string => `${reference} ${acceptKey}`
 
 /**
  * Bound on tags times Accept sets. About 350 bytes each, 7 MB: more than are pulled within an hour, which is how long a tag is served
@@ -62,8 +65,8 @@ export const createDigestsByTag = ({ tagTtlMs, staleIfErrorMs, now }: DigestsByT
       if (!isFresh && age >= staleIfErrorMs) return undefined
       return { digest, confirmedAt, isFresh, isFailing: time < retryAt }
     },
-    confirm: (key, digest, askedAt) => {
-      tags.set(key, { digest, confirmedAt: askedAt, retryAt: -Infinity })
+    confirm: (key, digest, sentAt) => {
+      tags.set(key, { digest, confirmedAt: sentAt, retryAt: -Infinity })
     },
     failed: (key) => {
       const entry = tags.peek(key)

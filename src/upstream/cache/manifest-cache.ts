@@ -14,8 +14,8 @@ import {
 } from '../errors.ts'
 import type { ManifestCacheOptions, ManifestSource } from './manifest-cache-options.ts'
 import { createManifestsByDigest } from './manifests-by-digest.ts'
-import { answerForSet, deleteOtherSets, deleteTag, digestsOfOtherSets, tagKey } from './other-accept-sets.ts'
-import { createDigestsByTag, type CachedTag, type DigestsByTag } from './digests-by-tag.ts'
+import { answerForSet, deleteOtherSets, deleteTag, digestsOfOtherSets } from './other-accept-sets.ts'
+import { createDigestsByTag, tagKey, type CachedTag, type DigestsByTag } from './digests-by-tag.ts'
 import { createSingleFlight, type SingleFlight } from '../../concurrency/single-flight.ts'
 
 export interface Forgotten {
@@ -63,7 +63,7 @@ class Cache implements ManifestCache {
   }
 
   readonly fetchManifest: FetchManifest = async (request) => {
-    const found = isDigest(request.reference) ? this.#byDigest(request) : this.#byTag(request)
+    const found = this.#find(request)
     // A cached manifest is served without another turn of the microtasks: it is the most frequent request of all.
     const { answer: manifest, source } = found instanceof Promise ? await found : found
     this.#options.observe({ source })
@@ -80,12 +80,13 @@ class Cache implements ManifestCache {
   readonly stats: ManifestCache['stats'] = () => ({ ...this.#manifests.stats(), tags: this.#tags.size() })
 
   /** Reads only what it needs of the request: its signal is created when it is read. */
-  #byDigest(request: ManifestRequest): Served | Promise<Served> {
+  #find(request: ManifestRequest): Served | Promise<Served> {
+    // A tag is never a key of this cache.
     const manifest = this.#manifests.get(request.reference as Digest)
-    return manifest === undefined ? this.#fetchDigest(request) : { answer: manifest, source: 'cached' }
+    if (manifest !== undefined) return { answer: manifest, source: 'cached' }
+    return isDigest(request.reference) ? this.#fetchDigest(request) : this.#byTag(request)
   }
 
-  /** The same, for a tag. */
   #byTag(request: ManifestRequest): Served | Promise<Served> {
     const { key: acceptKey, accept } = this.#acceptSetOf(request.accept)
     const key = tagKey(request.reference, acceptKey)
@@ -163,26 +164,26 @@ class Cache implements ManifestCache {
 
   /** Fetches a tag, and caches its digest. */
   async #refresh(key: string, request: ManifestRequest): Promise<Manifest> {
-    const askedAt = this.#now()
+    const sentAt = this.#now()
     try {
       const manifest = await this.#load(request)
       // If a tag moved to an uncacheable manifest, its cached digest is wrong.
       if (this.#manifests.get(manifest.digest) === undefined) this.#tags.delete(key)
-      else this.#tags.confirm(key, manifest.digest, askedAt)
+      else this.#tags.confirm(key, manifest.digest, sentAt)
       return manifest
     } catch (error) {
       // Attack: a requester over their own rate limit would keep a tag stale for everybody else.
       const isLimit = error instanceof UpstreamRateLimited || request.priority === 'background'
       if (isTransient(error) && !isLimit) this.#tags.failed(key)
       if (!isRetryable(error)) this.#tags.delete(key)
-      if (isAbsence(error)) await this.#deleteOtherSets(request, askedAt)
+      if (isAbsence(error)) await this.#deleteOtherSets(request, sentAt)
       throw error
     }
   }
 
-  async #deleteOtherSets(request: ManifestRequest, askedAt: number): Promise<void> {
+  async #deleteOtherSets(request: ManifestRequest, sentAt: number): Promise<void> {
     const { reference, accept = '' } = request
-    const absent = { reference: reference as QciTag, accept, askedAt }
+    const absent = { reference: reference as QciTag, accept, sentAt }
     await deleteOtherSets(this.#tags, absent, async (digest) => await this.#cached(request, digest))
   }
 

@@ -5,9 +5,7 @@
 import type { Digest, QciTag } from '../../oci/reference.ts'
 import type { Manifest } from '../../oci/image-source.ts'
 import { acceptKeys } from './accept-key.ts'
-import type { DigestsByTag } from './digests-by-tag.ts'
-
-export const tagKey = (reference: string, acceptKey: string): string => `${reference} ${acceptKey}`
+import { tagKey, type DigestsByTag } from './digests-by-tag.ts'
 
 /** The digests that other Accept sets got for the tag, the newest first. */
 export const digestsOfOtherSets = (tags: Pick<DigestsByTag, 'get'>, reference: QciTag): readonly Digest[] => {
@@ -30,7 +28,7 @@ export interface AbsentTag {
   /** The media types of the request, with commas. */
   readonly accept: string
   /** When the request was sent, in milliseconds of the clock of the tags. */
-  readonly askedAt: number
+  readonly sentAt: number
 }
 
 /**
@@ -40,13 +38,13 @@ export interface AbsentTag {
  */
 export const deleteOtherSets = async (
   tags: Pick<DigestsByTag, 'get' | 'delete'>,
-  { reference, accept, askedAt }: AbsentTag,
+  { reference, accept, sentAt }: AbsentTag,
   read: (digest: Digest) => Promise<Pick<Manifest, 'mediaType'> | undefined>,
 ): Promise<void> => {
   const types = accept.split(', ')
   for (const key of acceptKeys.map((acceptKey) => tagKey(reference, acceptKey))) {
     const before = tags.get(key)
-    if (before === undefined || before.confirmedAt > askedAt) continue
+    if (before === undefined || before.confirmedAt > sentAt) continue
     const manifest = await read(before.digest)
     const isExplained = manifest !== undefined && !types.includes(manifest.mediaType)
     // Upstream may have confirmed it since.

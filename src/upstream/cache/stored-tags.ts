@@ -27,8 +27,8 @@ export const createStoredTags = (
     tags.confirm(key, stored.value, now() - ageMs)
     return tags.get(key)
   },
-  confirm: (key, digest, askedAt) => {
-    tags.confirm(key, digest, askedAt)
+  confirm: (key, digest, sentAt) => {
+    tags.confirm(key, digest, sentAt)
     journal.set(key, digest)
   },
   delete: (key) => {

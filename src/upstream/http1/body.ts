@@ -37,6 +37,9 @@ export interface BodyOptions {
  */
 const gatherMs = 1
 
+/** One for all: every redirect of a blob has such a body, and a stack trace costs more than the rest of it. */
+const notWanted = toRegistryError(new Error('not wanted'))
+
 interface Outcome {
   /** Absent if every byte was delivered. */
   readonly error?: unknown
@@ -82,8 +85,7 @@ export class StreamedBody implements Body, Reader {
   }
 
   async discard(): Promise<void> {
-    if (this.#left === 0 || this.#left > maxDiscardedBytes)
-      return this.#finish({ error: toRegistryError(new Error('not wanted')) })
+    if (this.#left === 0 || this.#left > maxDiscardedBytes) return this.#finish({ error: notWanted })
     const tooLong = setTimeout(() => this.#finish({}), maxDiscardMs)
     this.#delivery.start((_chunk, release) => release())
     await this.#outcome.promise

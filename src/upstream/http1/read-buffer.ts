@@ -14,8 +14,8 @@ export interface Stretch {
 const recordBytes = 16 * 1024
 
 /**
- * The socket calls `room` only after a read, and nothing else may decide where bytes go until the slab is replaced. So the slab
- * is replaced in `filled` alone.
+ * Node.js calls `room` once after each read, and writes the next bytes there, whatever happens meanwhile. So only `filled`, which runs
+ * before that call, replaces the slab.
  */
 export class ReadBuffer {
   readonly #bufferPool: BufferPool

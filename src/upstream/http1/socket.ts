@@ -1,5 +1,5 @@
 /**
- * A socket, and who reads it at the moment.
+ * A socket, and the reader that gets its bytes now.
  */
 import type { Socket } from 'node:net'
 import { isTls, openSocket, type Origin } from './origin.ts'

@@ -61,27 +61,28 @@ class RateLimit {
   async run(send: SendUpstream, request: UpstreamRequest): Promise<UpstreamResponse> {
     const { kind, requester, signal, priority } = request
     const isBackground = priority === 'background'
-    const until = this.#clock.now() + (isBackground ? maxBackgroundWaitMs : maxWaitMs)
+    let waitsSince = this.#clock.now()
+    const until = waitsSince + (isBackground ? maxBackgroundWaitMs : maxWaitMs)
     let tries = 0
     for (;;) {
-      const startedAt = this.#clock.now()
       await this.#limiters[kind].acquire({ requester, until, signal, priority })
-      if (!isBackground) this.#options.observeWait(kind, (this.#clock.now() - startedAt) / 1000)
+      const began = this.#clock.now()
+      if (!isBackground) this.#options.observeWait(kind, (began - waitsSince) / 1000)
       try {
-        return await this.#sendOnce(send, request)
+        return await this.#sendOnce(send, request, began)
       } catch (error) {
         if (!(error instanceof UpstreamRateLimited)) throw error
         tries += 1
         if (tries === maxTries) throw this.#limiters[kind].refuse('paused')
+        waitsSince = this.#clock.now()
       }
     }
   }
 
   /** Its outcome counts before its permit is released: the next request must see a pause. */
-  async #sendOnce(send: SendUpstream, request: UpstreamRequest): Promise<UpstreamResponse> {
+  async #sendOnce(send: SendUpstream, request: UpstreamRequest, began: number): Promise<UpstreamResponse> {
     const { kind, priority } = request
     const limiter = this.#limiters[kind]
-    const began = this.#clock.now()
     const response = send(request)
     response.then(
       () => limiter.onSuccess(began),

@@ -93,9 +93,10 @@ const resumable = (options: ResumeOptions, request: BlobRequest, first: Body, ex
       const error = await failureOfDelivery(body, counted.sink)
       if (counted.hasFailed()) throw error
       if (at === extent.end) return
-      if (!(error instanceof TransientUpstreamError)) throw error
+      const cause = error ?? endedEarly()
+      if (!(cause instanceof TransientUpstreamError)) throw cause
       deadline.note(at)
-      body = await reopen(options, request, { ...extent, start: at }, at === extent.start, deadline, error)
+      body = await reopen(options, request, { ...extent, start: at }, at === extent.start, deadline, cause)
     }
   },
   discard: async () => await first.discard(),
@@ -123,10 +124,14 @@ const countBytes = (sink: Sink, count: (bytes: number) => void): CountedSink => 
   }
 }
 
+const endedEarly = (): TransientUpstreamError =>
+  new TransientUpstreamError('UNAVAILABLE', 'the upstream registry ended a blob before its end')
+
+/** Undefined if the body ended without an error. */
 const failureOfDelivery = async (body: Body, sink: Sink): Promise<unknown> => {
   try {
     await body.pipeTo(sink)
-    return new TransientUpstreamError('UNAVAILABLE', 'the upstream registry ended a blob before its end')
+    return undefined
   } catch (error) {
     return error
   }

@@ -98,12 +98,15 @@ class UpstreamCircuitBreaker {
     const { requester, path } = request
     const circuit = request.kind === 'blob' ? this.#blobs : this.#others
     // No user waits for a background request: it is never a probe.
-    if (isBackground(request) && circuit.isOpenFor(requester)) throw this.#refuse('upstream')
-    if (isBackground(request) && this.#paths.isOpenFor(request)) throw this.#refuse('path')
+    if (isBackground(request)) {
+      if (circuit.isOpenFor(requester)) throw this.#refuse('upstream')
+      if (this.#paths.isOpenFor(request)) throw this.#refuse('path')
+    }
     const pass = circuit.enter(requester, path)
     if (pass === undefined) throw this.#refuse('upstream')
     // A probe of upstream is sent whatever the state of its path.
-    const pathPass = pass.turn === undefined ? this.#paths.enter(request) : this.#paths.passOf(request)
+    const pathPass =
+      pass.turn === undefined ? this.#paths.enter(request) : this.#paths.passOf(request, keyOf(request))
     if (pathPass === undefined) throw this.#refuse('path')
     return { circuit, pass, pathPass }
   }
@@ -150,11 +153,11 @@ class PathCircuits {
   enter(request: UpstreamRequest): Pass | undefined {
     const key = keyOf(request)
     const circuit = this.#circuits.get(key)
-    return circuit === undefined ? this.passOf(request) : circuit.enter(request.requester, key)
+    return circuit === undefined ? this.passOf(request, key) : circuit.enter(request.requester, key)
   }
 
-  passOf(request: UpstreamRequest): Pass {
-    return { requester: request.requester, path: keyOf(request), began: this.#options.now() }
+  passOf({ requester }: UpstreamRequest, path: string): Pass {
+    return { requester, path, began: this.#options.now() }
   }
 
   settle(pass: Pass, outcome: Outcome): void {

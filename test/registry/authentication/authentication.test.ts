@@ -5,10 +5,11 @@ import t from 'tap'
 import type { Test } from 'tap'
 import {
   createAuthenticate,
-  authenticationHook,
+  authenticationStage,
 } from '../../../src/registry/authentication/authentication.ts'
 import { parseAuthorization } from '../../../src/registry/authentication/credential.ts'
 import { robotIdentity } from '../../../src/registry/authentication/robot-tokens.ts'
+import { stageHook } from '../../../src/registry/stage-hook.ts'
 import type { Identity } from '../../../src/access/identity.ts'
 import { alice, bareApp, bearer, challenge, listen } from '../fakes.ts'
 import { createLoginAdvice } from '../../../src/registry/authentication/login-advice.ts'
@@ -140,14 +141,14 @@ await t.test('trap 17: an unavailable API server is no refusal', async (test) =>
   })
 })
 
-await t.test('the hook sets the identity of the request', async (test) => {
+await t.test('the stage sets the identity of the request', async (test) => {
   const app = bareApp(test)
   const seen: unknown[] = []
-  const hook = authenticationHook(async (credential, client) => {
+  const stage = authenticationStage(async (credential, client) => {
     seen.push(credential, client)
     return { identity: alice, bearerToken: undefined }
   })
-  app.get('/', { onRequest: hook }, async (request) => request.identity?.user.username)
+  app.get('/', { onRequest: stageHook(stage) }, async (request) => request.identity?.user.username)
   const { body } = await app.inject({ url: '/', headers: bearer })
   test.equal(body, 'alice')
   test.strictSame(seen, [{ kind: 'bearer', token: 'token' }, '127.0.0.1'])
@@ -181,7 +182,7 @@ await t.test(
 const serve = async (test: Test, again: (token: string) => Identity | undefined) => {
   const asked: string[] = []
   const app = bareApp(test)
-  const hook = authenticationHook(async (credential) => {
+  const stage = authenticationStage(async (credential) => {
     const token = credential.kind === 'bearer' ? credential.token : ''
     if (token === 'bad') throw challenge.invalidToken('no')
     asked.push(token)
@@ -192,7 +193,7 @@ const serve = async (test: Test, again: (token: string) => Identity | undefined)
       ...(token === 'once' ? {} : { again: () => again(token) }),
     }
   })
-  app.get('/', { onRequest: hook }, async ({ identity }) => identity?.user.username)
+  app.get('/', { onRequest: stageHook(stage) }, async ({ identity }) => identity?.user.username)
   const port = await listen(test, app)
   const connection = () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createDigestsByTag } from '../../../src/upstream/cache/digests-by-tag.ts'
+import { createDigestsByTag, tagKey } from '../../../src/upstream/cache/digests-by-tag.ts'
 import type { Digest } from '../../../src/oci/reference.ts'
 
 const digest = `sha256:${'a'.repeat(64)}` as Digest
@@ -26,11 +26,20 @@ await t.test('a tag is fresh for a short time, cached for a longer one, and then
   test.equal(get('tag'), undefined)
 })
 
+await t.test('each Accept set has its own digest of a tag', async (test) => {
+  const { get, confirm, now } = setUp()
+  confirm(tagKey('tag', '01'), digest, now())
+  confirm(tagKey('tag', '2'), other, now())
+  test.equal(get(tagKey('tag', '01'))?.digest, digest)
+  test.equal(get(tagKey('tag', '2'))?.digest, other)
+  test.equal(get(tagKey('tag', '012')), undefined)
+})
+
 await t.test('its age counts from the request, not from the response', async (test) => {
   const { get, confirm, now, pass } = setUp()
-  const askedAt = now()
+  const sentAt = now()
   pass(9_000)
-  confirm('tag', digest, askedAt)
+  confirm('tag', digest, sentAt)
   pass(1_000)
   test.equal(get('tag')?.isFresh, false)
 })

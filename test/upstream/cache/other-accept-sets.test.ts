@@ -1,13 +1,12 @@
 import t from 'tap'
 import type { Manifest } from '../../../src/oci/image-source.ts'
 import type { Digest, QciTag } from '../../../src/oci/reference.ts'
-import { createDigestsByTag } from '../../../src/upstream/cache/digests-by-tag.ts'
+import { createDigestsByTag, tagKey } from '../../../src/upstream/cache/digests-by-tag.ts'
 import {
   answerForSet,
   deleteOtherSets,
   deleteTag,
   digestsOfOtherSets,
-  tagKey,
 } from '../../../src/upstream/cache/other-accept-sets.ts'
 
 const tag = 'ocp_4.5_base' as QciTag
@@ -69,7 +68,7 @@ await t.test(
       if (digest === older) return undefined
       return await Promise.resolve({ mediaType: digest === newer ? index : 'text/plain' })
     }
-    await deleteOtherSets(tags, { reference: tag, accept: `text/html, ${index}`, askedAt: 4800 }, read)
+    await deleteOtherSets(tags, { reference: tag, accept: `text/html, ${index}`, sentAt: 4800 }, read)
     test.strictSame(
       keys.map((key) => tags.get(key) !== undefined),
       [false, false, true, true, true],
