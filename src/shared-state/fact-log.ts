@@ -22,7 +22,7 @@ export interface FactLogOptions {
   /** The store has lost facts: it was emptied, or restored from an older copy. */
   readonly onLost: () => void
   /** The store contains something that is no fact of this version. */
-  readonly onUnreadable: () => void
+  readonly onUnreadable: (kind: string) => void
   readonly wallClock: () => number
 }
 
@@ -174,7 +174,7 @@ export class FactLog {
       records,
       ([kind, field, value]) => {
         const decoded = decodeFact(kind, bytesOf(field), bytesOf(value))
-        if (decoded === undefined) this.#options.onUnreadable()
+        if (decoded === undefined) this.#options.onUnreadable(kind)
         else if (decoded.fact.isRestricted || decoded.stamp >= oldest) facts.push(decoded.fact)
       },
       () => {

@@ -27,5 +27,8 @@ export const parseIndexState = (text: string): IndexState | undefined => {
   }
 }
 
+/** The state as that of another configuration: a replica that reads it walks by itself. */
+export const ofUnknownPatterns = ({ patterns: _patterns, ...others }: IndexState): IndexState => others
+
 const isTime = (value: unknown): value is number | undefined =>
   value === undefined || (typeof value === 'number' && Number.isFinite(value))

@@ -11,6 +11,7 @@ import { FactWriter } from './fact-writer.ts'
 import { createFailedLoginFeed, publishRate, type FailedLoginFeed } from './failed-login-feed.ts'
 import { createGrants } from './grants.ts'
 import { Heartbeat } from './heartbeat.ts'
+import { ofUnknownPatterns } from './index-state-codec.ts'
 import { keys } from './keys.ts'
 import { LeasedBucket, leaseCommand } from './rate-leases.ts'
 import type { Reply } from './reply.ts'
@@ -47,7 +48,8 @@ class StoreState implements SharedState {
   readonly #certainty: Certainty
   /** The state from the state directory, until the store can be read. */
   #storedIndex: IndexState | undefined
-  #unreadable = 0
+  /** The kinds of facts that could not be read. */
+  readonly #unreadable = new Set<string>()
 
   constructor(options: StoreStateOptions) {
     this.#options = options
@@ -88,7 +90,7 @@ class StoreState implements SharedState {
       wallClock: this.#wallClock,
       apply,
       onLost: () => this.#onLost(),
-      onUnreadable: () => this.#onUnreadable(),
+      onUnreadable: (kind) => this.#onUnreadable(kind),
     })
   }
 
@@ -140,7 +142,7 @@ class StoreState implements SharedState {
 
   readonly index = {
     read: async (): Promise<IndexState | undefined> =>
-      this.#log.isLoaded() ? await this.#lease.read() : this.#storedIndex,
+      this.#log.isLoaded() ? this.#asReadHere(await this.#lease.read()) : this.#storedIndex,
     // The facts that the state relies on must be in the store before it.
     write: async (state: IndexState): Promise<boolean> =>
       (await this.#writer.settle()) && (await this.#lease.write(state)),
@@ -200,12 +202,18 @@ class StoreState implements SharedState {
     return this.#options.hasForgotten?.() === true ? undefined : this.#storedIndex
   }
 
-  #onUnreadable(): void {
-    this.#unreadable += 1
-    if (this.#unreadable === 1)
+  /** Attack: a restricted fact that this replica cannot read closes nothing here. */
+  #asReadHere(state: IndexState | undefined): IndexState | undefined {
+    const lacksRestricted = this.#unreadable.has('T') || this.#unreadable.has('N')
+    return lacksRestricted ? state && ofUnknownPatterns(state) : state
+  }
+
+  #onUnreadable(kind: string): void {
+    if (this.#unreadable.size === 0)
       this.#options.onWarning?.(
         `the store contains entries below ${keys.log} that are no facts of this version; they are skipped. Find the other program that writes there`,
       )
+    this.#unreadable.add(kind)
   }
 }
 

@@ -1,5 +1,9 @@
 import t from 'tap'
-import { parseIndexState, printIndexState } from '../../src/shared-state/index-state-codec.ts'
+import {
+  ofUnknownPatterns,
+  parseIndexState,
+  printIndexState,
+} from '../../src/shared-state/index-state-codec.ts'
 
 const whole = { liveCompleteAt: 1, datedCompleteAt: 2, datedSeenUpTo: '2026', namespaces: ['a-priv'] }
 
@@ -12,6 +16,11 @@ await t.test('a state is parsed as it was printed', async (test) => {
   ])
     test.same(parseIndexState(printIndexState(state)), state)
   test.strictSame(parseIndexState(JSON.stringify({ ...whole, hasUnread: 'no', patterns: 1 })), whole)
+})
+
+await t.test('a state as that of another configuration', async (test) => {
+  for (const state of [whole, { ...whole, patterns: '*-priv' }])
+    test.strictSame(ofUnknownPatterns(state), whole)
 })
 
 await t.test('any other text is undefined', async (test) => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { keys } from '../../src/shared-state/keys.ts'
+import { bucketOf, keys, prefix } from '../../src/shared-state/keys.ts'
 import type { StoreStateOptions } from '../../src/shared-state/store-state.ts'
 import { startFakeRedis, type FakeRedis } from './fake-redis.ts'
 import { isReady, joinedReplica, namesFact, someIndex, storeReplica, tagFact, until } from './support.ts'
@@ -156,6 +156,22 @@ await t.test('an entry that is no fact causes one warning', async (test) => {
   test.match(a.warnings, [/no facts of this version/])
   test.equal(a.warnings.length, 1)
 })
+
+await t.test(
+  'attack: a replica that cannot read a restricted fact does not rely on the walk of others',
+  async (test) => {
+    for (const kind of ['T', 't']) {
+      const server = await serve(test)
+      const hash = kind === 'T' ? keys.restrictedTags : `${prefix}t:${bucketOf(Date.now())}`
+      server.database.hashes.set(hash, new Map([['a', Buffer.of(1)]]))
+      const { state } = await joined(test, server)
+      const written = { ...someIndex, patterns: '*-priv' }
+      await state.index.tryLead()
+      await state.index.write(written)
+      test.same(await state.index.read(), kind === 'T' ? someIndex : written)
+    }
+  },
+)
 
 await t.test('a state directory is used at a start while the store is unavailable', async (test) => {
   const stateDir = test.testdir()

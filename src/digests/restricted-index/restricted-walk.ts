@@ -94,6 +94,7 @@ export class RestrictedWalk {
   /** Resolves these tags now, because an ImageStream claims that they have changed. */
   async follow(tags: Iterable<QciTag>): Promise<void> {
     await this.#follower.follow(tags)
+    if (this.#hasUnread) await this.#note({ hasUnread: true })
   }
 
   /** Finds all restricted namespaces, and follows their tags. @returns the new state */

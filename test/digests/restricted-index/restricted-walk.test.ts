@@ -236,6 +236,23 @@ await t.test('tags that an ImageStream claims have changed are resolved now, kno
 })
 
 await t.test(
+  'attack: the tag that an ImageStream claims cannot be read; it counts before the next round',
+  async (test) => {
+    const { walk, upstream, round, state } = setUp(small, 'bytes', 100, {
+      tagRetryMs: 0.01,
+      tagDeadlineMs: 0,
+    })
+    await round()
+    upstream.before = (what) => {
+      if (what === 'ocp-priv_4.15_base') throw new Error('500')
+    }
+    test.equal(state().hasUnread, false)
+    await walk.follow(['ocp-priv_4.15_base' as never])
+    test.equal(state().hasUnread, true)
+  },
+)
+
+await t.test(
   'attack: a new leader begins again, if an earlier one could not read everything',
   async (test) => {
     const [old, base] = [copies[0] ?? '', 'ocp-priv_4.15_base']
