@@ -1,7 +1,6 @@
 /**
  * The images of ART: tags of ImageStreams that the patterns of `artImages` match. Each goes into QCI under its own name.
  */
-import { isQciTag } from '../../oci/qci-tag.ts'
 import {
   appCiRegistry,
   formatSource,
@@ -9,8 +8,9 @@ import {
   type ArtImages,
   type MirrorConfig,
 } from '../config/mirror-config.ts'
-import { floatTagOf, formatTarget, maxFloatLength, type ImageStreamTag } from '../names/qci-names.ts'
+import { floatTagOf, formatTarget, type ImageStreamTag } from '../names/qci-names.ts'
 import type { Desired, DesiredImage, LeftOutImage } from '../plan/desired.ts'
+import { reasonAgainstFloat } from '../validation/targets.ts'
 import { noImage, pinnedDigest, type CurrentImage } from './current-images.ts'
 import type { StreamImages } from './stream-lists.ts'
 
@@ -76,7 +76,5 @@ const reasonAgainst = (
     supplemental.find((entry) => floatTagOf(entry.target) === float) ??
     appCi.find((entry) => formatTarget(entry.target) === target)
   if (other !== undefined) return `${other.subject} names it, which wins`
-  if (current === 'none') return noImage(target)
-  if (float.length > maxFloatLength) return `${float} is too long for a tag with a prune name`
-  return isQciTag(float) ? undefined : `${float} is not a tag`
+  return current === 'none' ? noImage(target) : reasonAgainstFloat(imageStreamTag)
 }

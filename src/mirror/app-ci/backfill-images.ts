@@ -7,12 +7,12 @@ import { appCiRegistry, isSameSource, type MirrorConfig } from '../config/mirror
 import { formatReference } from '../names/image-reference.ts'
 import { formatTarget } from '../names/qci-names.ts'
 import type { Desired, DesiredImage, LeftOutImage } from '../plan/desired.ts'
-import { checkCircles } from '../validation/circles.ts'
+import { refusedEntries } from '../validation/refused-entries.ts'
 
 export const backfillImages = (config: MirrorConfig): Desired => {
   const images: DesiredImage[] = []
   const leftOut: LeftOutImage[] = []
-  const circles = new Map(checkCircles(config).map(({ subject, message }) => [subject, message]))
+  const refused = refusedEntries(config)
   for (const { target, source, subject } of config.appCi) {
     const repository = `${target.namespace}/${target.name}`
     const image = {
@@ -26,7 +26,7 @@ export const backfillImages = (config: MirrorConfig): Desired => {
       isSameSource(entry.source, { kind: 'image', image: source }),
     )
     const reason =
-      circles.get(subject) ?? (ignored && `${formatReference(source)} is ignored: ${ignored.reason}`)
+      refused.get(subject) ?? (ignored && `${formatReference(source)} is ignored: ${ignored.reason}`)
     if (reason === undefined) images.push(image)
     else leftOut.push({ ...image, reason })
   }

@@ -1,15 +1,19 @@
 /**
  * A YAML file as a plain value. All scalars are text, so that the tag 4.10 is not the number 4.1.
  */
-import { isMap, isScalar, isSeq, type Node, type YAMLMap } from 'yaml'
+import { isMap, isSeq, type Node, type Scalar, type YAMLMap } from 'yaml'
 import { isEmpty, isMergeKey, YamlReader, type YamlNode } from './yaml-reader.ts'
 
 /** A value that is missing or null is undefined. */
 export type YamlValue = string | readonly YamlValue[] | { readonly [key: string]: YamlValue } | undefined
 
+/** Attack: aliases of aliases, which stand for gigabytes. */
+const maxAdded = 100_000
+
 /** @throws {Error} for the first problem, with its position */
 export const readYamlValue = (text: string): YamlValue => {
   const reader = new YamlReader(text)
+  if (reader.added > maxAdded) throw new Error(`1:1: its aliases stand for more than ${maxAdded} values`)
   const value = reader.isYaml ? valueOf(reader, reader.root) : undefined
   const error = reader.problems.find(({ severity }) => severity === 'error')
   if (error === undefined) return value
@@ -20,14 +24,13 @@ export const readYamlValue = (text: string): YamlValue => {
 const valueOf = (reader: YamlReader, node: YamlNode): YamlValue => {
   const resolved = reader.resolve(node, 'the file')
   if (isEmpty(resolved)) return undefined
-  if (isScalar(resolved)) return textOf(resolved)
   if (isSeq<Node>(resolved)) return resolved.items.map((item) => valueOf(reader, item))
-  return isMap<Node, YamlNode>(resolved) ? mapOf(reader, resolved) : undefined
+  return isMap<Node, YamlNode>(resolved) ? mapOf(reader, resolved) : textOf(resolved as Scalar)
 }
 
 /** Go reads `yes` as true. */
-const textOf = ({ value, source = '' }: { readonly value: unknown; readonly source?: string }): string =>
-  typeof value === 'boolean' ? String(value) : source
+const textOf = ({ value, source }: Scalar): string =>
+  typeof value === 'boolean' ? String(value) : (source as string)
 
 const mapOf = (reader: YamlReader, { items }: YAMLMap<Node, YamlNode>): YamlValue => {
   const merged: YamlValue[] = []

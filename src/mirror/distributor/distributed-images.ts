@@ -2,11 +2,11 @@
  * Adds the images of the watch of all ImageStreams to those of the configuration. The configuration has precedence, so that each tag in QCI
  * has one writer.
  */
-import { isQciTag } from '../../oci/qci-tag.ts'
 import { noImage, pinnedDigest, type StreamTag } from '../app-ci/current-images.ts'
 import { appCiRegistry, formatSource, type MirrorConfig } from '../config/mirror-config.ts'
-import { floatTagOf, formatTarget, maxFloatLength, type ImageStreamTag } from '../names/qci-names.ts'
+import { floatTagOf, formatTarget, type ImageStreamTag } from '../names/qci-names.ts'
 import type { Desired, DesiredImage, LeftOutImage } from '../plan/desired.ts'
+import { reasonAgainstFloat } from '../validation/targets.ts'
 import type { StreamTags } from './stream-tags.ts'
 
 export type StreamEntries = Iterable<readonly [stream: string, tags: StreamTags]>
@@ -71,8 +71,6 @@ class Rules {
     const source = formatSource({ kind: 'image-stream-tag', imageStreamTag })
     const ignored = this.#ignored.get(source)
     if (ignored !== undefined) return `${source} is ignored: ${ignored}`
-    if (image === 'none') return noImage(target)
-    if (float.length > maxFloatLength) return `${float} is too long for a tag with a prune name`
-    return isQciTag(float) ? undefined : `${float} is not a tag`
+    return image === 'none' ? noImage(target) : reasonAgainstFloat(imageStreamTag)
   }
 }

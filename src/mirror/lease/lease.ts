@@ -53,6 +53,8 @@ export class Lease implements WritePermit {
   /** The record that was seen last, and when it was first seen. */
   #seen: { readonly record: LeaseRecord; readonly at: number } | undefined
   #heldUntil = -Infinity
+  /** The same in milliseconds since the epoch. */
+  #heldUntilEpoch = -Infinity
   #wasHeld = false
   #isStopped = false
   #cancel: () => void = () => undefined
@@ -63,8 +65,12 @@ export class Lease implements WritePermit {
     this.#now = options.now ?? Date.now
   }
 
-  /** Uses a monotonic clock, so that a process that was stopped for a minute notices that it has lost the lease. */
-  readonly isHeld = (): boolean => this.#options.clock.now() < this.#heldUntil
+  /**
+   * By a monotonic clock, which nobody sets back, and by the time of day: a monotonic clock stands while a virtual machine is suspended. If the
+   * time of day jumps ahead, the next renewal gives the permit back.
+   */
+  readonly isHeld = (): boolean =>
+    this.#options.clock.now() < this.#heldUntil && this.#now() < this.#heldUntilEpoch
 
   start(): void {
     this.#trying = this.#round()
@@ -96,8 +102,12 @@ export class Lease implements WritePermit {
   async #try(): Promise<void> {
     const { clock, observe } = this.#options
     const began = clock.now()
+    const beganAt = this.#now()
     try {
-      if (await this.#acquire()) this.#heldUntil = began + writingMs
+      if (await this.#acquire()) {
+        this.#heldUntil = began + writingMs
+        this.#heldUntilEpoch = beganAt + writingMs
+      }
     } catch (error) {
       observe({ what: 'failed', error: error as Error })
     }

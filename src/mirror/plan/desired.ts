@@ -10,7 +10,7 @@ import {
 } from '../config/mirror-config.ts'
 import type { ImageReference } from '../names/image-reference.ts'
 import { floatTagOf, formatTarget, type ImageStreamTag } from '../names/qci-names.ts'
-import { checkCircles } from '../validation/circles.ts'
+import { refusedEntries } from '../validation/refused-entries.ts'
 import { isFromDockerHub } from '../validation/sources.ts'
 
 export interface DesiredImage {
@@ -50,15 +50,14 @@ export interface Desired {
 export const desiredImages = (config: MirrorConfig): Desired => {
   const images: DesiredImage[] = []
   const leftOut: LeftOutImage[] = []
-  const circles = new Map(checkCircles(config).map(({ subject, message }) => [subject, message]))
+  const refused = refusedEntries(config)
   for (const entry of config.supplemental) {
     const image = {
       target: formatTarget(entry.target),
       float: floatTagOf(entry.target),
       source: imageOf(entry.source),
     }
-    // Wrong entries can get here, because people can override the check of pull requests.
-    const reason = circles.get(entry.subject) ?? reasonAgainst(config, entry)
+    const reason = refused.get(entry.subject) ?? reasonAgainst(config, entry)
     if (reason === undefined) images.push(image)
     else leftOut.push({ ...image, reason })
   }

@@ -39,7 +39,7 @@ export const readReferrers = async (
       )
     })
     found.push(...descriptorsIn(bytes, repository, digest))
-    const next = nextPage(single(reply.headers['link']), digest)
+    const next = nextPage(single(reply.headers['link']), repository, digest)
     if (next === undefined && found.length <= maxReferrers) return found
     path = next ?? path
     if (found.length > maxReferrers) break
@@ -93,9 +93,16 @@ const descriptorsIn = (bytes: Buffer, repository: Repository, digest: Digest): r
 }
 
 /** Attack: a next page on another host would get the token. So only the query of the Link is used. */
-const nextPage = (link: string | undefined, digest: Digest): string | undefined => {
+const nextPage = (link: string | undefined, repository: Repository, digest: Digest): string | undefined => {
   const target = /^<([^<>]{1,2000})>\s{0,9};\s{0,9}rel="?next"?/.exec(link ?? '')?.[1]
-  const query = target === undefined ? '' : (URL.parse(target, 'http://registry')?.search ?? '')
+  if (target === undefined) return undefined
+  const url = URL.parse(target, 'http://registry')
+  if (url === null)
+    throw new RegistryFailure(
+      'broken',
+      `${repository.label} has a malformed next page of referrers of ${digest}`,
+    )
+  const query = url.search
   return query === '' ? undefined : `referrers/${digest}${query}`
 }
 

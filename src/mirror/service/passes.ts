@@ -91,9 +91,16 @@ export class Passes {
     this.#refreshing.add(refreshing)
   }
 
+  /** The digest that a target of the watch last had in common with app.ci, if it is known. */
+  readonly commonOf = (target: string): Digest | undefined => this.#recent.commonOf(target)
+
   /** QCI has this digest of the source now. */
   copied(target: string, digest: Digest): void {
     this.#recent.copied(target, digest)
+  }
+
+  failed(target: string): void {
+    this.#recent.failed(target)
   }
 
   /** Whether passes run. */

@@ -39,15 +39,11 @@ export class RecentComparisons {
    * @returns in the order of `images`
    */
   due(images: readonly DesiredImage[]): readonly DesiredImage[] {
-    const open = new Map(
-      images.filter((image) => this.#isOpen(image)).map((image) => [image.target, image] as const),
-    )
+    const open = new Set<string>()
+    for (const image of images) if (this.#isOpen(image)) open.add(image.target)
     if (open.size <= this.#maxDue) return images.filter((image) => isListed(image) || open.has(image.target))
-    const waiting = [
-      ...[...open.keys()].filter((target) => !this.#compared.has(target)),
-      ...this.#compared.keys().filter((target) => open.has(target)),
-    ]
-    const chosen = new Set(waiting.slice(0, this.#maxDue))
+    const chosen = new Set<string>()
+    for (const target of this.#inTurn(open)) if (chosen.size < this.#maxDue) chosen.add(target)
     return images.filter((image) => isListed(image) || chosen.has(image.target))
   }
 
@@ -68,6 +64,12 @@ export class RecentComparisons {
     if (compared !== undefined) this.#compared.set(target, { ...compared, common: digest })
   }
 
+  /** The copy has failed. Somebody else may have written meanwhile, so the next pass compares the image again. */
+  failed(target: string): void {
+    const compared = this.#compared.get(target)
+    if (compared !== undefined) this.#compared.set(target, { ...compared, until: -Infinity })
+  }
+
   readonly commonOf = (target: string): Digest | undefined => this.#compared.get(target)?.common
 
   /** Forgets all other images: tags come and go for as long as the process runs. */
@@ -78,6 +80,12 @@ export class RecentComparisons {
 
   clear(): void {
     this.#compared.clear()
+  }
+
+  /** Images that were never compared come first, then the least recently compared ones. */
+  *#inTurn(open: ReadonlySet<string>): Generator<string, void> {
+    for (const target of open) if (!this.#compared.has(target)) yield target
+    for (const target of this.#compared.keys()) if (open.has(target)) yield target
   }
 
   #isOpen(image: DesiredImage): boolean {

@@ -8,6 +8,7 @@ import type { MirrorConfig } from '../config/mirror-config.ts'
 import { Lease, type LeaseChange, type LeaseStore } from '../lease/lease.ts'
 import { Mirror, type MirrorEvent, type MirrorOptions } from '../mirror.ts'
 import type { DesiredSource } from '../plan/desired-source.ts'
+import type { Finding } from '../plan/findings.ts'
 import type { RetryRules } from '../queue/entry.ts'
 import { Registries, type RegistriesOptions } from '../registry/registries.ts'
 import { noPermit } from '../registry/write-permit.ts'
@@ -124,7 +125,8 @@ export class MirrorService implements MirrorStatus {
   readonly sync: MirrorStatus['sync'] = async (target) => {
     if (this.#lease === undefined) return 'this is a dry run, which copies nothing'
     if (!this.#lease.isHeld()) return 'this replica does not have the lease: another one copies'
-    const finding = await this.#mirror.sync(target, { found: (found) => this.#book.found(found) })
+    const found = (finding: Finding): void => this.#book.found(finding)
+    const finding = await this.#mirror.sync(target, { found, commonOf: this.#passes.commonOf })
     return finding === undefined ? this.#reasonAgainst(target) : undefined
   }
 
@@ -167,8 +169,10 @@ export class MirrorService implements MirrorStatus {
       this.#book.copied(event.target)
       this.#passes.copied(event.target, event.digest)
       this.metrics.copied(event.result, event.milliseconds)
-    } else if (event.what === 'failed') this.metrics.failed(event.status.state === 'dead', event.milliseconds)
-    else this.#book.found({ image: event.image, state: 'left out', reason: event.reason })
+    } else if (event.what === 'failed') {
+      this.#passes.failed(event.status.target)
+      this.metrics.failed(event.status.state === 'dead', event.milliseconds)
+    } else this.#book.found({ image: event.image, state: 'left out', reason: event.reason })
   }
 
   #passEvent(event: PassEvent): void {

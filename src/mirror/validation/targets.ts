@@ -4,12 +4,30 @@
 import { isImageStreamName, isNamespace, isQciTag, createTagOwner } from '../../oci/qci-tag.ts'
 import type { AppCiImage, MirrorConfig, SupplementalImage } from '../config/mirror-config.ts'
 import type { Problem } from '../config/problem.ts'
-import { floatTagOf, formatTarget, maxFloatLength, pruneTagOf } from '../names/qci-names.ts'
+import {
+  floatTagOf,
+  formatTarget,
+  maxFloatLength,
+  pruneTagOf,
+  type ImageStreamTag,
+} from '../names/qci-names.ts'
 
 export const checkTargets = ({ supplemental, appCi }: MirrorConfig): readonly Problem[] => [
   ...supplemental.flatMap(problemsInQci),
   ...appCi.flatMap(problemsOnAppCi),
 ]
+
+/** Why no image may have the tag of an ImageStream tag in QCI: a sentence without its full stop. Undefined if it may. */
+export const reasonAgainstFloat = (target: ImageStreamTag): string | undefined => {
+  const float = floatTagOf(target)
+  if (float.length > maxFloatLength) return `${float} is too long for a tag with a prune name`
+  if (!isQciTag(float)) return `${float} is not a tag`
+  const { namespace } = target
+  // Attack: a namespace of 14 digits would write, or overwrite, what the pruner deletes.
+  return isNamespace(namespace) && !isOwned(float, namespace) ? `${float} ${readsAsOther}` : undefined
+}
+
+const readsAsOther = 'reads as a copy, a digest or a tag of the release controller'
 
 const ownerOf = createTagOwner(() => false)
 
@@ -31,7 +49,7 @@ const problemsInQci = ({ target, position, subject }: SupplementalImage): readon
   const { namespace, name } = target
   if (isNamespace(namespace) && !isOwned(float, namespace))
     return error(
-      `${formatTarget(target)} would be taken for something else in QCI: ${float} reads as a copy, a digest or a tag of the release controller`,
+      `${formatTarget(target)} would be taken for something else in QCI: ${float} ${readsAsOther}`,
       'use another namespace or name',
     )
   if (isNamespace(namespace) && isImageStreamName(name)) return []

@@ -35,7 +35,9 @@ const counted = (yaml: string) => inspectNodes(parseDocument(yaml))
 
 await t.test('each alias counts, and the nodes that it adds', async (t) => {
   for (const [yaml, aliases, added] of [
+    ['', 0, 0],
     ['a: b', 0, 0],
+    ['? a', 0, 0],
     ['a: &x [1, 2]\nb: *x\nc: [*x, *x]', 3, 6],
     ['a: *none', 1, 0],
     ['a: &x [*x]\nb: *x', 2, 1],

@@ -30,5 +30,7 @@ await t.test('the first problem has its position', async (t) => {
   t.throws(() => readYamlValue('a: {b: 1, b: 2}'), /^1:11: a key is written twice/)
   t.throws(() => readYamlValue('a: b\nc: *d'), /^2:4: the alias/)
   t.throws(() => readYamlValue('a: &x [*x]'), /^1:8: the alias/)
+  const levels = Array.from({ length: 40 }, (_, at) => `a${at + 1}: &a${at + 1} [*a${at}, *a${at}]`)
+  t.throws(() => readYamlValue(`a0: &a0 x\n${levels.join('\n')}`), /^1:1: its aliases stand for more than/)
   t.throws(() => readYamlValue(`a: [${'*x, '.repeat(1001)}]`), /^1:1: the file has more than 1000 aliases/)
 })

@@ -177,3 +177,33 @@ await t.test('a lease that another replica has taken is not given back', async (
   await lease.stop()
   t.match(store.current(), { holder: 'b' })
 })
+
+await t.test('attack: a machine that is suspended, and a time of day that jumps', async (t) => {
+  const [store, clock] = [startStore(), fakeClock()]
+  let now = Date.UTC(2026, 0)
+  const changes: LeaseChange[] = []
+  const lease = new Lease({
+    store,
+    identity: 'a',
+    clock,
+    now: () => now,
+    observe: (change) => changes.push(change),
+  })
+  lease.start()
+  await clock.pass(0)
+  t.equal(lease.isHeld(), true)
+  // The monotonic clock stands meanwhile.
+  now += 11_000
+  t.equal(lease.isHeld(), false)
+  await clock.pass(2000)
+  t.equal(lease.isHeld(), true, 'renewed')
+  now -= 3_600_000
+  t.equal(lease.isHeld(), true)
+  store.fault = () => {
+    throw new Error('cut off')
+  }
+  await clock.pass(11_000)
+  t.equal(lease.isHeld(), false, 'a time of day that is set back does not prolong the lease')
+  t.strictSame(whats(changes.filter(({ what }) => what !== 'failed')), ['acquired', 'lost'])
+  await lease.stop()
+})

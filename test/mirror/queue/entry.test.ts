@@ -69,3 +69,11 @@ await t.test('another digest starts over', async (t) => {
   entry.replace(copyOf('a/b:c', 'quay.io', '1'))
   t.match(entry.status(), { state: 'waiting', failures: 0, lastError: undefined, digest: /11/ })
 })
+
+await t.test('a copy is the same if its source, its digest and its owner are', async (t) => {
+  const entry = new Entry(copyOf('a/b:c'))
+  t.ok(entry.isOf({ ...copyOf('a/b:c'), createdAt: 0 }))
+  t.notOk(entry.isOf(copyOf('a/b:c', 'quay.io', '1')))
+  t.notOk(entry.isOf(copyOf('a/b:c', 'ghcr.io')))
+  t.notOk(entry.isOf({ ...copyOf('a/b:c'), owner: 'qciToAppCIImages' }))
+})

@@ -64,9 +64,9 @@ await t.test('a pass compares so many of them at most, and all get their turn', 
     '4 5 6 listed',
     '1 2 7 listed',
     '3 4 5 listed',
-    '1 6 7 listed',
-    '2 3 4 listed',
-    '5 6 7 listed',
+    '1 2 6 listed',
+    '3 4 7 listed',
+    '1 2 5 listed',
   ])
   recent.retain([listed, imageOf('3')])
   now += hour
@@ -97,5 +97,16 @@ await t.test('the digest that both sides had in common', (t) => {
   t.equal(recent.commonOf(image.target), digestOf(1))
   recent.copied(image.target, digestOf(2))
   t.equal(recent.commonOf(image.target), digestOf(2))
+  t.end()
+})
+
+await t.test('an image whose copy has failed is compared again', (t) => {
+  const recent = new RecentComparisons({ now: () => 0, after: () => () => undefined })
+  const image = imageOf('a')
+  recent.failed(image.target)
+  recent.found({ image, state: 'different', digest: digestOf(0), replaced: undefined })
+  t.strictSame(recent.due([image]), [])
+  recent.failed(image.target)
+  t.strictSame(recent.due([image]), [image])
   t.end()
 })

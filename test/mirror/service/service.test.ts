@@ -3,7 +3,7 @@ import { Distributor } from '../../../src/mirror/distributor/distributor.ts'
 import { logDistributor } from '../../../src/mirror/distributor/distributor-log.ts'
 import { externalImages } from '../../../src/mirror/plan/desired-source.ts'
 import { startApi } from '../../kubernetes/watching.ts'
-import { putImage, putUncompressed, tag } from '../../support/image-fixtures.ts'
+import { putImage, putImageOf, putUncompressed, tag } from '../../support/image-fixtures.ts'
 import type { PushableRegistry } from '../../support/pushable-registry.ts'
 import { until } from '../../support/until.ts'
 import { fastClock } from '../registry/clients.ts'
@@ -227,7 +227,7 @@ await t.test('the watch of all ImageStreams: from an event to QCI, the API and t
       tags: Object.fromEntries(Object.entries(tags).map(([key, digest]) => [key, [digest]])),
     })
   const release = (name: string, text: string) => putImage(registry.repository(`ocp/${name}`), text).digest
-  const old = putImage(stored, 'old')
+  const old = putImageOf(stored, '2026-01-01T00:00:00Z')
   tag(stored, 'ocp_4.5_cli', old)
   const first = release('4.5', 'first')
   put('4.5', { cli: first, other: first })
