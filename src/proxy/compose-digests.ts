@@ -6,16 +6,16 @@ import type { DigestKnowledge } from '../access/requirement.ts'
 import { createClaimChecks, type ClaimChecks } from '../digests/claim-checks.ts'
 import { createClaimFollower } from '../digests/claim-follower.ts'
 import { Facts } from '../digests/facts.ts'
-import { createLookFurther, type LookFurther, type UpstreamReads } from '../digests/look-further.ts'
+import { createLookFurther, type LookFurther } from '../digests/look-further.ts'
 import { ReachGraph } from '../digests/reach-graph.ts'
 import { RestrictedIndex } from '../digests/restricted-index/restricted-index.ts'
-import type { TagPage } from '../digests/restricted-index/tag-scan.ts'
 import type { Location } from '../digests/sightings.ts'
 import { createRecordUnreadable } from '../digests/unreadable-manifest.ts'
 import type { Logger } from '../telemetry/logging.ts'
 import { createDigestMetrics } from '../telemetry/digest-metrics.ts'
-import type { Digest, QciTag } from '../oci/reference.ts'
+import type { QciTag } from '../oci/reference.ts'
 import type { SharedState } from '../shared-state/shared-state.ts'
+import { notConnected, type DigestUpstream } from './digest-upstream.ts'
 import { createWatchedClaims, type WatchedClaims, type WatchedClaimsOptions } from './watched-claims.ts'
 
 export interface Digests {
@@ -33,15 +33,6 @@ export interface Digests {
   /** Lines for `/readyz?verbose`. */
   readonly status: () => readonly string[]
   readonly close: () => Promise<void>
-}
-
-/** Reads of upstream: for a requester, or in the background with a lower priority. */
-export interface DigestUpstream extends UpstreamReads {
-  readonly fetchManifestInBackground: (
-    reference: QciTag | Digest,
-    signal: AbortSignal,
-  ) => Promise<Digest | undefined>
-  readonly fetchPageInBackground: (after: string | undefined, signal: AbortSignal) => Promise<TagPage>
 }
 
 export interface ComposeDigestsOptions extends WatchedClaimsOptions {
@@ -187,14 +178,6 @@ const createGraph = ({ logger, maxDigestsPerNamespace }: ComposeDigestsOptions):
         'a restricted namespace has more digests than are stored; its oldest images have to be pulled by tag',
       ),
   })
-
-const fail = async (): Promise<never> => await Promise.reject(new Error('not connected to upstream yet'))
-const notConnected: DigestUpstream = {
-  fetchManifest: fail,
-  fetchPage: fail,
-  fetchManifestInBackground: fail,
-  fetchPageInBackground: fail,
-}
 
 const createIndex = (
   options: ComposeDigestsOptions,

@@ -3,11 +3,8 @@ import type { Test } from 'tap'
 import t from 'tap'
 import type { Fact } from '../../src/digests/facts.ts'
 import type { IndexState } from '../../src/digests/restricted-index/index-state.ts'
-import {
-  composeDigests,
-  type ComposeDigestsOptions,
-  type DigestUpstream,
-} from '../../src/proxy/compose-digests.ts'
+import { composeDigests, type ComposeDigestsOptions } from '../../src/proxy/compose-digests.ts'
+import type { DigestUpstream } from '../../src/proxy/digest-upstream.ts'
 import { createLogger } from '../../src/telemetry/logging.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { parseRepository, type Digest, type QciTag } from '../../src/oci/reference.ts'
