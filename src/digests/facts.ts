@@ -66,11 +66,12 @@ export class Facts {
     children: ManifestChildren | undefined,
   ): Promise<void> {
     const { graph } = this.#options
+    const mark = graph.mark()
     // Other replicas may have published other children.
     if (children !== undefined && graph.recordManifest(digest, children)) this.#published.delete(digest)
     const facts = tag === undefined ? [] : this.#recordTag(tag, digest)
     const earlier = this.#publishing.get(digest)
-    const own = this.#publish(digest, facts)
+    const own = this.#publish(digest, facts, mark)
     const publishing = Promise.all([earlier, own])
     const digests = [digest, ...(graph.childrenOf(digest)?.manifests ?? [])]
     for (const one of digests) this.#publishing.set(one, publishing)
@@ -78,8 +79,9 @@ export class Facts {
     for (const one of digests) if (this.#publishing.get(one) === publishing) this.#publishing.delete(one)
   }
 
-  async #publish(digest: Digest, facts: readonly Fact[]): Promise<void> {
-    await this.#options.graph.settled()
+  /** @param mark of the graph: other requests may record an image whose facts take seconds */
+  async #publish(digest: Digest, facts: readonly Fact[], mark: number): Promise<void> {
+    await this.#options.graph.settled(mark)
     const all = [...facts, ...this.#unpublished(digest)]
     if (all.length > 0) await this.#options.publish(all)
   }

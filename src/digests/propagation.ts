@@ -58,9 +58,14 @@ export class Propagation {
     this.#work.run()
   }
 
-  /** Resolves when everything that was added before has reached every digest below it. */
-  async settled(): Promise<void> {
-    await this.#work.settled()
+  /** For `settled`. */
+  mark(): number {
+    return this.#work.mark()
+  }
+
+  /** Resolves when everything that was added before has reached every digest below it. @param since only what was added after this mark */
+  async settled(since?: number): Promise<void> {
+    await this.#work.settled(since)
   }
 
   #touch({ key, batch, depth }: Step): void {

@@ -117,9 +117,14 @@ export class ReachGraph {
     return this.#names.hasForgotten
   }
 
-  /** Resolves when everything that was recorded before has reached every digest below it. */
-  async settled(): Promise<void> {
-    await this.#propagation.settled()
+  /** For `settled`. */
+  mark(): number {
+    return this.#propagation.mark()
+  }
+
+  /** Resolves when everything that was recorded before has reached every digest below it. @param since only what was recorded after this mark */
+  async settled(since?: number): Promise<void> {
+    await this.#propagation.settled(since)
   }
 
   /**

@@ -23,7 +23,7 @@ export const createS3Metrics = (registry: Registry) => {
   )
   const uploads = closedCounter(
     'cache_s3_uploads_total',
-    'Uploads to S3, by kind and outcome; present: S3 had it; gone: the disk had it no more; dropped: too many waited. Alert on a rate of failed and refused.',
+    'Uploads to S3, by kind and outcome; present: S3 had it; gone: the disk no longer had it; dropped: too many waited. Alert on a rate of failed and refused.',
     { kind: kinds, outcome: uploadOutcomes },
   )
   const uploadedBytes = closedCounter('cache_s3_uploaded_bytes_total', 'Bytes uploaded to S3, by kind.', {

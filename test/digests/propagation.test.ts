@@ -69,6 +69,7 @@ await t.test('a wide image is propagated in slices', async (test) => {
   manifest('wide', [], layers)
   spread('wide')
   test.notOk(layers.every(isReached))
+  await propagation.settled(propagation.mark())
   await propagation.settled()
   test.ok(layers.every(isReached))
 })

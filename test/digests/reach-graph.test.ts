@@ -466,3 +466,26 @@ await t.test(
     }
   },
 )
+
+await t.test(
+  'attack: an index of many layers is recorded; a pull of another image does not wait for it',
+  async (test) => {
+    const { graph, tag, manifest } = setUp()
+    const images = Array.from({ length: 20 }, (_, number) => digestOf(`image ${number}`))
+    for (const one of images)
+      manifest(
+        one,
+        Array.from({ length: 1000 }, (_, number) => digestOf(`${one} ${number}`)),
+      )
+    manifest(index, [], images)
+    tag(at('ocp'), index)
+    const mark = graph.mark()
+    manifest(other, [layer])
+    tag(at('ocp-priv'), other)
+    await graph.settled(mark)
+    test.match(graph.reachOf(layer), { isRestricted: true })
+    test.equal(graph.wasReached(images[0]!), false, 'the index goes on')
+    await graph.settled()
+    test.equal(graph.wasReached(images[0]!), true)
+  },
+)

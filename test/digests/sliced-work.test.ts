@@ -28,11 +28,16 @@ await t.test(
     let turns = 0
     const count = () => {
       turns += 1
-      if (done < 1024) setImmediate(count)
+      if (done < 1025) setImmediate(count)
     }
     setImmediate(count)
+    const mark = work.mark()
+    work.add(0)
+    work.run()
+    await work.settled(mark)
+    test.ok(done < 400, 'attack: new work does not wait for all of the earlier one')
     await work.settled()
-    test.equal(done, 1024)
+    test.equal(done, 1025)
     test.ok(turns >= 9)
   },
 )

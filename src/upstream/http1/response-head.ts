@@ -112,6 +112,7 @@ const createTextReader = (): ReadText => {
  * @throws {UnsupportedResponse} if it announces a body, which an interim head must not
  */
 const isInterim = (text: string): boolean => {
+  if (!text.startsWith('HTTP/1.1 1')) return false
   const [first = '', ...lines] = text.split('\r\n')
   if (!interimLine.test(first)) return false
   const headers = fieldsOf(lines)
