@@ -42,14 +42,16 @@ export const createExplainImage = (options: ExplainImageOptions): ExplainImage =
       return denied(base, request, { ...options, reference, refusal, isNamespaceOpen })
     }
     const found = await findInQci(request, reply, reference, options)
-    // The digest of a tag without an owner decides, as in a pull.
-    if (reference.kind === 'tag' && reference.owner.by === 'qci') {
+    // The digest of a tag of no image stream decides, as in a pull.
+    if (reference.kind === 'tag' && reference.owner.by !== 'image-stream') {
       if (found.inQci === 'unknown') return undecided(base, found.failure)
       const ofDigest =
         found.inQci === 'yes'
           ? await denialOf(async () => await authorizeDigest(request, found.digest))
           : undefined
-      if (ofDigest !== undefined) return deniedByItsDigest(base, ofDigest)
+      if (ofDigest?.code === 'DENIED') return deniedByItsDigest(base, ofDigest)
+      if (ofDigest !== undefined)
+        return denied(base, request, { ...options, reference, refusal: ofDigest, isNamespaceOpen: true })
     }
     return allowed(base, request, { reference, found })
   }

@@ -38,7 +38,6 @@ export interface Digests {
 export interface ComposeDigestsOptions extends WatchedClaimsOptions {
   readonly restrictedIndex: 'on' | 'off'
   readonly restrictedIndexIntervalMs: number
-  /** Patterns. */
   readonly restrictedNamespaces: readonly string[]
   readonly locate: (tag: QciTag) => Location
   readonly shared: Pick<SharedState, 'facts' | 'index'>
@@ -92,7 +91,7 @@ class ComposedDigests implements Digests {
     return [
       ...this.#claims.notReady(),
       // An index that is outdated closes digests that no tag reaches. All other pulls go on.
-      ...(this.#hasEverFollowedLive() || this.#index?.isRestored() === true
+      ...((this.#index?.hasEverFollowedLive() ?? true) || this.#index?.isRestored() === true
         ? []
         : ['the index of restricted images is not complete yet']),
     ]
@@ -106,20 +105,12 @@ class ComposedDigests implements Digests {
     await Promise.all([this.#claims.close(), this.#index?.close()])
   }
 
-  #hasEverFollowedLive(): boolean {
-    return this.#index?.hasEverFollowedLive() ?? true
-  }
-
   #watchClaims(): WatchedClaims {
     const followClaims = this.#index && createFollower(this.#index, this.#options.logger)
     return createWatchedClaims(this.#options, ({ namespace }, digests) => {
       // An image stream of a restricted namespace has changed, so its tag in QCI has changed as well.
-      if (
-        followClaims === undefined ||
-        !this.#hasEverFollowedLive() ||
-        !this.#options.isRestricted(namespace)
-      )
-        return
+      const mayFollow = this.#index?.hasEverFollowedLive() === true && this.#options.isRestricted(namespace)
+      if (followClaims === undefined || !mayFollow) return
       const unchecked = digests.filter(
         (digest) => !this.#graph.reachOf(digest).isRestricted && this.#checks.isClaimed(digest),
       )

@@ -55,6 +55,11 @@ await t.test('a tag without an owner is decided by its digest as well', async (t
     access: 'denied',
     next: 'pull the image by the tag of its namespace',
   })
+  test.match(
+    (await denied.explain(`openshift/ci:sha256-${'a'.repeat(64)}.att`)).explanation,
+    { access: 'allowed', inQci: 'no', next: /^go on without it/ },
+    'attack: an attestation that is a restricted image',
+  )
   const open = await explaining(test, { fetchManifest: async () => manifest })
   test.match((await open.explain('openshift/ci:latest')).explanation, { access: 'allowed', inQci: 'yes' })
   const failing = await explaining(test, {

@@ -66,6 +66,12 @@ await t.test('attack: referrers without end, and answers that are none', async (
   pages(registry, [indexOf(referrer('b')), '</x?last=1>; rel="next"'])
   await t.rejects(readReferrers(repository, digest), /more than 100 referrers/)
   t.equal(registry.requests.length, 11, 'ten pages at most')
+  pages(registry, [indexOf(referrer('b')), '</x>; rel="next"'])
+  t.same(
+    await readReferrers(repository, digest),
+    [referrer('b')],
+    'a next page without a query is the same page',
+  )
   pages(registry, [indexOf(referrer('b')), '<http://[>; rel="next"'])
   await t.rejects(readReferrers(repository, digest), { kind: 'broken', message: /malformed next page/ })
   for (const body of ['no JSON', '{}', indexOf({ digest: 'x' }), 'null']) {

@@ -32,6 +32,7 @@ const started = async (test: Test, source: DesiredSource, intervalMs: number, co
     clock: fastClock,
     observe: (event) => {
       if (event.what === 'copied') passes.copied(event.target, event.digest)
+      if (event.what === 'failed') passes.failed(event.status.target)
     },
   })
   const events: PassEvent[] = []
@@ -284,5 +285,24 @@ await t.test('an image of unknown age is replaced if the mirror has brought it',
   move('three')
   await until(() => countOf('passed') === 3)
   t.equal(stored.tags.get('a_b_w'), promoted.digest)
+  t.not(passes.commonOf('a/b:w'), promoted.digest)
   t.match(events.at(-2), { finding: { state: 'left out', reason: /does not say when it was built/ } })
+})
+
+await t.test('an image of the watch whose copy has failed is compared in the next pass', async (t) => {
+  const image: DesiredImage = {
+    target: 'a/b:w',
+    float: 'a_b_w',
+    source: { registry: 'quay.io', repository: 'a/b', tag: 'c', digest: undefined },
+    distributed: { imageStreamTag: { namespace: 'a', name: 'b', tag: 'w' }, setAt: 0 },
+  }
+  const source: DesiredSource = { read: async () => ({ images: [image], leftOut: [] }) }
+  const { registry, mirror, passes, countOf } = await started(t, source, 1e9)
+  registry.fault = ({ method }) => (method === 'POST' ? { status: 403 } : undefined)
+  passes.restart()
+  await until(() => countOf('passed') === 1)
+  await mirror.queue.idle()
+  passes.restart()
+  await until(() => countOf('passed') === 2)
+  t.equal(countOf('found'), 2)
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { checkTargets } from '../../../src/mirror/validation/targets.ts'
+import { checkTargets, reasonAgainstFloat } from '../../../src/mirror/validation/targets.ts'
 import { configOf, supplemental } from './entries.ts'
 
 const problemsOf = (...targets: readonly string[]) =>
@@ -51,4 +51,15 @@ await t.test('targets of app.ci have names of app.ci', async (t) => {
     checkTargets(config).map(({ subject }) => subject),
     ['qciToAppCIImages[a_b/c:d]', 'qciToAppCIImages[a/C:d]', 'qciToAppCIImages[a/c:.d]'],
   )
+})
+
+await t.test('attack: ImageStream tags that would be a copy in QCI, or no tag', (t) => {
+  const reasonOf = (namespace: string, name: string, tag: string) =>
+    reasonAgainstFloat({ namespace, name, tag })
+  t.equal(reasonOf('ocp', '4.5', 'cli'), undefined)
+  t.equal(reasonOf('rh_x', 'ubi', '9'), undefined)
+  t.match(reasonOf('20200101000000', 'prune', 'ocp_4.5_cli'), /_prune_ocp_4.5_cli reads as a copy/)
+  t.match(reasonOf('ocp', '4.5', 'cli?x'), /^ocp_4.5_cli\?x is not a tag$/)
+  t.match(reasonOf('ocp', 'x'.repeat(90), 'cli'), /is too long for a tag with a prune name$/)
+  t.end()
 })
