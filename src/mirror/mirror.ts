@@ -1,71 +1,20 @@
 /**
  * The mirror: compares the images that QCI has with the configuration, and copies the differences.
  */
-import { systemClock, type Clock } from '../concurrency/clock.ts'
-import type { Digest } from '../oci/digest.ts'
+import { systemClock } from '../concurrency/clock.ts'
 import { createBlobCopier } from './copy/blob-copier.ts'
 import type { ComparedImage } from './copy/compare.ts'
-import { copyImage, type CopyResult, type CopyTools } from './copy/copy-image.ts'
+import { copyImage, type CopyTools } from './copy/copy-image.ts'
 import { Retention } from './copy/retention.ts'
+import type { MirrorOptions, PassOptions } from './mirror-options.ts'
 import { formatReference, versionOf } from './names/image-reference.ts'
 import type { Desired, DesiredImage } from './plan/desired.ts'
 import { CloserLook } from './plan/closer-look.ts'
 import { dueCopy } from './plan/due-copy.ts'
-import { compareAll, type CompareOptions, type Finding } from './plan/findings.ts'
+import { compareAll, type Finding } from './plan/findings.ts'
 import { CopyQueue } from './queue/copy-queue.ts'
-import type { RetryRules } from './queue/entry.ts'
-import type { CopyStatus, QueuedCopy } from './queue/queued-copy.ts'
-import type { UnsuitableManifest } from './registry/failure.ts'
-import type { Registries } from './registry/registries.ts'
+import type { QueuedCopy } from './queue/queued-copy.ts'
 import { Repository, type RepositoryOptions } from './registry/repository.ts'
-
-export interface MirrorOptions {
-  readonly registries: Registries
-  /** The registry and the repository of QCI: `quay.io` and `openshift/ci`. */
-  readonly qci: { readonly registry: string; readonly repository: string }
-  readonly observe?: (event: MirrorEvent) => void
-  /** Called when a copy begins. */
-  readonly begin?: (copy: QueuedCopy) => void
-  /** Whether an image is copied with its signatures, attestations and SBOMs. */
-  readonly hasAttachments?: (target: string) => boolean
-  /** Whether the watch of all ImageStreams brings no schema 2 with a layer that is not gzip; true unless given. */
-  readonly onlyGzipLayers?: boolean
-  readonly maxConcurrent?: number
-  readonly maxPerHost?: number
-  readonly rules?: RetryRules
-  readonly clock?: Clock
-  /** Ends every request. */
-  readonly signal?: AbortSignal
-  /** Milliseconds since the epoch: prune tags have it in their names. */
-  readonly now?: () => number
-}
-
-export interface PassOptions extends Pick<CompareOptions, 'signal' | 'found'> {
-  /** Which images are compared: all that are desired, unless given. */
-  readonly images?: readonly DesiredImage[]
-  readonly priority?: RepositoryOptions['priority']
-  /** The digest that a target of the watch last had in common with app.ci, if an earlier comparison or copy has shown it. */
-  readonly commonOf?: (target: string) => Digest | undefined
-}
-
-export type MirrorEvent =
-  | ({
-      readonly what: 'copied'
-      readonly target: string
-      readonly digest: Digest
-      readonly result: CopyResult
-    } & Timed)
-  | ({ readonly what: 'failed'; readonly status: CopyStatus; readonly error: unknown } & Timed)
-  | {
-      readonly what: 'unsuitable'
-      readonly image: DesiredImage
-      readonly form: UnsuitableManifest['form']
-      readonly reason: string
-    }
-
-interface Timed {
-  readonly milliseconds: number
-}
 
 export class Mirror {
   readonly queue: CopyQueue

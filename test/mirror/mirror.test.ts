@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Test } from 'tap'
-import { Mirror, type MirrorEvent, type MirrorOptions } from '../../src/mirror/mirror.ts'
+import type { MirrorEvent, MirrorOptions } from '../../src/mirror/mirror-options.ts'
+import { Mirror } from '../../src/mirror/mirror.ts'
 import { desiredImages, type DesiredImage } from '../../src/mirror/plan/desired.ts'
 import { Registries } from '../../src/mirror/registry/registries.ts'
 import { putImage, putImageOf, putIndex, putUncompressed, tag } from '../support/image-fixtures.ts'

@@ -4,7 +4,7 @@
  */
 import type { Logger } from '../../telemetry/logging.ts'
 import type { LeaseChange } from '../lease/lease.ts'
-import type { MirrorEvent } from '../mirror.ts'
+import type { MirrorEvent } from '../mirror-options.ts'
 import { formatReference } from '../names/image-reference.ts'
 import type { Finding } from '../plan/findings.ts'
 import type { CopyStatus, QueuedCopy } from '../queue/queued-copy.ts'

@@ -1,6 +1,7 @@
 /** Clients of a registry of a test. */
 import type { Test } from 'tap'
-import { RegistryClient, type RegistryClientOptions } from '../../../src/mirror/registry/registry-client.ts'
+import type { RegistryClientOptions } from '../../../src/mirror/registry/registry-client-options.ts'
+import { RegistryClient } from '../../../src/mirror/registry/registry-client.ts'
 import { Repository, type RepositoryOptions } from '../../../src/mirror/registry/repository.ts'
 import { systemClock } from '../../../src/concurrency/clock.ts'
 import type { PushableRegistry } from '../../support/pushable-registry.ts'
