@@ -24,6 +24,8 @@ export class EntryTouches {
   readonly #touched = createBoundedCache<string, number>(maxTouched, { ttlMs: touchEveryMs })
   /** Verified entries whose time is being changed here: for that moment the time tells nothing. */
   readonly #marking = new Set<string>()
+  /** Entries whose time is being changed here, verified or not. */
+  readonly #touching = new Set<string>()
 
   constructor(options: EntryTouchesOptions) {
     this.#options = options
@@ -36,7 +38,8 @@ export class EntryTouches {
 
   /** Whether the file has the time of `before`, or one that it got here. The entry may have been evicted meanwhile. */
   isUnchanged(digest: string, before: number, mtimeMs: number): boolean {
-    return mtimeMs === before || mtimeMs === this.#touched.peek(digest) || this.isVerified(digest, mtimeMs)
+    const isOwn = this.#touching.has(digest) || mtimeMs === this.#touched.peek(digest)
+    return mtimeMs === before || isOwn || this.isVerified(digest, mtimeMs)
   }
 
   /** @param mtimeMs of the file, from before its bytes were read */
@@ -57,14 +60,18 @@ export class EntryTouches {
     const path = pathOf(digest, size)
     const before = await disk.times(path)
     // Otherwise somebody else has changed the file, or the entry was dropped.
-    if (index.isVerified(digest, before.mtimeMs)) this.#marking.add(digest)
+    const wasVerified = index.isVerified(digest, before.mtimeMs)
+    if (wasVerified) this.#marking.add(digest)
+    this.#touching.add(digest)
     try {
       await disk.touch(path)
       const after = await disk.times(path)
-      if (!this.#marking.has(digest)) return
-      this.#touched.set(digest, after.mtimeMs)
-      if (index.isVerified(digest, before.mtimeMs)) index.verified(digest, size, after.mtimeMs)
+      // An entry may have been stored, and verified, while it was touched.
+      const isVerified = index.isVerified(digest, before.mtimeMs)
+      if (wasVerified || isVerified) this.#touched.set(digest, after.mtimeMs)
+      if (isVerified) index.verified(digest, size, after.mtimeMs)
     } finally {
+      this.#touching.delete(digest)
       this.#marking.delete(digest)
     }
   }
