@@ -6,6 +6,7 @@
 import { readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
+import { isAbsent, isFull } from './disk.ts'
 
 const renewEveryMs = 15_000
 const staleAfterMs = 60_000
@@ -102,15 +103,12 @@ const create = (path: string, self: LockHolder, flag: string): boolean => {
     writeFileSync(path, JSON.stringify(self), { flag: 'wx', mode: 0o600 })
     return true
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST') return false
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     // On a full disk the lock is empty. Its time is enough for the others, and the proxy serves what the disk has.
-    if (isFull(code) && textOf(path) === '') return true
+    if (isFull(error) && textOf(path) === '') return true
     throw unwritable(flag, error)
   }
 }
-
-const isFull = (code: string | undefined): boolean => code === 'ENOSPC' || code === 'EDQUOT'
 
 const unwritable = (flag: string, cause: unknown): Error =>
   new Error(
@@ -150,7 +148,7 @@ const removeStale = (path: string, text: string | undefined, { pid }: LockHolder
     else renameSync(stale, path)
   } catch (error) {
     // The other process was faster: the next attempt finds its lock.
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw unwritable(flag, error)
+    if (!isAbsent(error)) throw unwritable(flag, error)
   }
 }
 

@@ -22,10 +22,8 @@ export class EntryTouches {
   readonly #options: EntryTouchesOptions
   /** Digest -> the time that the file got here; NaN if it has none yet, or if its bytes were not compared. */
   readonly #touched = createBoundedCache<string, number>(maxTouched, { ttlMs: touchEveryMs })
-  /** Verified entries whose time is being changed here: for that moment the time tells nothing. */
-  readonly #marking = new Set<string>()
-  /** Entries whose time is being changed here, verified or not. */
-  readonly #touching = new Set<string>()
+  /** Entries whose time is being changed here, and whether they were verified before: for that moment the time tells nothing. */
+  readonly #touching = new Map<string, boolean>()
 
   constructor(options: EntryTouchesOptions) {
     this.#options = options
@@ -33,7 +31,7 @@ export class EntryTouches {
 
   /** Whether the bytes of the entry were compared, and nobody else has changed the file since. @param mtimeMs of the file now */
   isVerified(digest: string, mtimeMs: number): boolean {
-    return this.#marking.has(digest) || this.#options.index.isVerified(digest, mtimeMs)
+    return this.#touching.get(digest) === true || this.#options.index.isVerified(digest, mtimeMs)
   }
 
   /** Whether the file has the time of `before`, or one that it got here. The entry may have been evicted meanwhile. */
@@ -59,10 +57,9 @@ export class EntryTouches {
     const { disk, index, pathOf } = this.#options
     const path = pathOf(digest, size)
     const before = await disk.times(path)
-    // Otherwise somebody else has changed the file, or the entry was dropped.
+    // False: somebody else has changed the file, or the entry was dropped, or is being stored.
     const wasVerified = index.isVerified(digest, before.mtimeMs)
-    if (wasVerified) this.#marking.add(digest)
-    this.#touching.add(digest)
+    this.#touching.set(digest, wasVerified)
     try {
       await disk.touch(path)
       const after = await disk.times(path)
@@ -72,7 +69,6 @@ export class EntryTouches {
       if (isVerified) index.verified(digest, size, after.mtimeMs)
     } finally {
       this.#touching.delete(digest)
-      this.#marking.delete(digest)
     }
   }
 }

@@ -1,6 +1,7 @@
 /**
  * The outcomes of a fill, and the errors that its readers get.
  */
+import { isFull } from './disk.ts'
 
 /** The bytes do not match the digest. A reader may already have some of them. */
 export class WrongContent extends Error {
@@ -27,8 +28,7 @@ export const endedBy = (error: unknown): FillEnded => new FillEnded('the fill ha
 
 /** The outcome of a fill after an error of the disk, or a removal. */
 export const outcomeOf = (error: unknown): FillOutcome => {
-  const { name, code = '' } = error as NodeJS.ErrnoException
   if (error instanceof Unwanted) return 'cancelled'
-  if (name === 'DiskTooSlow') return 'slow'
-  return code === 'ENOSPC' || code === 'EDQUOT' ? 'full' : 'unwritable'
+  if ((error as Error).name === 'DiskTooSlow') return 'slow'
+  return isFull(error) ? 'full' : 'unwritable'
 }

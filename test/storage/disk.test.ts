@@ -13,7 +13,7 @@ import fs, {
 import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import t from 'tap'
-import { isOfFile, systemDisk as disk } from '../../src/storage/disk.ts'
+import { isFull, isOfFile, systemDisk as disk } from '../../src/storage/disk.ts'
 
 await t.test('a file is written, read, synced and published', async (test) => {
   const root = test.testdir()
@@ -118,6 +118,12 @@ await t.test('an error of the process is not one of the file', (test) => {
     [{ name: 'DiskTooSlow' }, false],
   ] as const)
     test.equal(isOfFile(error), expected)
+  test.end()
+})
+
+await t.test('a disk is full for everybody, or for this user', (test) => {
+  for (const code of ['ENOSPC', 'EDQUOT']) test.ok(isFull({ code }), code)
+  for (const error of [{ code: 'EROFS' }, new Error('no code')]) test.notOk(isFull(error))
   test.end()
 })
 

@@ -104,3 +104,20 @@ await t.test(
     test.notOk(touches.isUnchanged(digest, 0, now()))
   },
 )
+
+await t.test('an entry that is stored during the touch breaks no reader', async (test) => {
+  const seen: boolean[] = []
+  const { touches, operations, index, now } = setUp(test, {
+    touch: async (path) => {
+      index.verified(digest, size, 0)
+      await systemDisk.touch(path)
+      seen.push(touches.isUnchanged(digest, 0, now()), touches.isVerified(digest, now()))
+    },
+  })
+  index.remove(digest)
+  touches.touch(digest, size)
+  await operations[0]
+  test.strictSame(seen, [true, false], 'no time proves that bytes were compared')
+  test.ok(touches.isUnchanged(digest, 0, now()))
+  test.ok(touches.isVerified(digest, now()))
+})
