@@ -38,6 +38,7 @@ export class StoredFile implements ByteSource {
   /** The running hash, while the bytes are read in order from the beginning. */
   #hash: Hash | undefined
   #hashed = 0
+  #closing: Promise<void> | undefined
 
   constructor(options: StoredFileOptions) {
     const { digest, size, isVerified } = options
@@ -80,9 +81,11 @@ export class StoredFile implements ByteSource {
     return await this.#hashedAgain(position).catch(() => nothingHashed(digest))
   }
 
+  /** A second call closes nothing: another file could have got the same descriptor. */
   async close(): Promise<void> {
     const { disk, fd } = this.#options
-    await disk.close(fd).catch(() => undefined)
+    this.#closing ??= disk.close(fd).catch(() => undefined)
+    await this.#closing
   }
 
   async #hashedAgain(position: number): Promise<HashedPrefix> {

@@ -38,6 +38,8 @@ await t.test('the state is written at intervals', async (test) => {
   const { kept } = setUp(test, directory, { everyMs: 5 })
   await kept.open()
   await until(() => statSync(join(directory, 'state'), { throwIfNoEntry: false }), 'it is written')
+  // Otherwise the next write may come while the directory is removed.
+  await kept.close()
 })
 
 await t.test('a foreign file causes a warning, and is replaced', async (test) => {

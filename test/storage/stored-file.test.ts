@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { openSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import type { Disk } from '../../src/storage/disk.ts'
+import { systemDisk, type Disk } from '../../src/storage/disk.ts'
 import { DiskQueue } from '../../src/storage/disk-queue.ts'
 import { WrongContent } from '../../src/storage/fill-outcome.ts'
 import { StoredFile } from '../../src/storage/stored-file.ts'
@@ -44,7 +44,19 @@ await t.test('the first reader of the whole entry compares it with its digest', 
   test.ok((await readAll(file)).equals(content))
   test.strictSame(told, ['verified'])
   await file.close()
+})
+
+await t.test('a file is closed once: its descriptor may be that of another file by then', async (test) => {
+  const closed: number[] = []
+  const { file } = fileFor(test, content, {
+    close: async (fd) => {
+      closed.push(fd)
+      await systemDisk.close(fd)
+    },
+  })
+  await Promise.all([file.close(), file.close()])
   await file.close()
+  test.equal(closed.length, 1)
 })
 
 await t.test('wrong bytes: the last chunk is not handed over', async (test) => {
